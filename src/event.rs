@@ -1,0 +1,535 @@
+//! The facts that pass between the core and what surrounds it: what happened, what is answered, what is refused, what the
+//! disk shall do. How they are spelled is told elsewhere.
+
+use std::time::{Duration, SystemTime};
+
+use crate::names::{ConnId, Digest, FileId, FileName, Nick, RoomName, Text};
+
+/// What time it is, told to the core with everything that comes in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    /// Since the process began; never goes back.
+    pub tick: Duration,
+    /// The time of day, for stamps.
+    pub wall: SystemTime,
+}
+
+/// Where something is said, as the one who hears it names the place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// In a room.
+    Room(RoomName),
+    /// In private, with this other person.
+    With(Nick),
+}
+
+/// A thing that can be on or off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
+/// What `/set` sets.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Setting {
+    /// Whether one's own messages come back.
+    Echo,
+    /// Whether lines carry sequence number and time.
+    Stamp,
+    /// Whether presence is told.
+    Presence,
+}
+
+/// Something that one or many are told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The connection is let in under this name.
+    Hello {
+        /// The name it has been given.
+        nick: Nick,
+        /// People online, itself included.
+        online: usize,
+        /// What the operator calls the server.
+        server: Option<Text>,
+    },
+    /// The connection must give the password first.
+    Locked,
+    /// A line of the message of the day.
+    Motd(Text),
+    /// Who went and who came since the version before.
+    Presence {
+        /// Counts up by one a line.
+        version: u64,
+        /// Names that are gone.
+        gone: Vec<String>,
+        /// Names that are here.
+        came: Vec<String>,
+    },
+    /// Somebody said something.
+    Said {
+        /// Where.
+        place: Place,
+        /// Its number among the room's messages; none in private.
+        seq: Option<u64>,
+        /// When.
+        at: SystemTime,
+        /// Who.
+        from: Nick,
+        /// What; an action begins with `/me `.
+        text: Text,
+    },
+    /// Something happened in a conversation.
+    Happened {
+        /// Where.
+        place: Place,
+        /// When.
+        at: SystemTime,
+        /// Whom it is about.
+        who: Nick,
+        /// What.
+        what: Happening,
+    },
+    /// Bytes of a file.
+    Chunk {
+        /// Of this file.
+        file: FileId,
+        /// At most [`crate::limits::DOWNLOAD_LINE`].
+        data: Vec<u8>,
+    },
+    /// A transfer is whole.
+    Whole {
+        /// Of this file.
+        file: FileId,
+        /// Its bytes.
+        size: u64,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// A transfer failed.
+    Broken {
+        /// Of this file.
+        file: FileId,
+        /// Why.
+        why: Fault,
+    },
+    /// The server closes the connection.
+    Bye(Bye),
+}
+
+/// What happened in a conversation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Happening {
+    /// Came into the room.
+    Joined,
+    /// Left the room, for this reason.
+    Left(Option<Text>),
+    /// Has a new name.
+    Renamed(Nick),
+    /// Went away from the server, for this reason.
+    Quit(Option<Text>),
+    /// The connection broke or was closed.
+    Lost(Lost),
+    /// Set the room's topic, or cleared it.
+    Topic(Option<Text>),
+    /// Is typing.
+    Typing,
+    /// Is typing no more.
+    Idle,
+    /// Shares a file.
+    File {
+        /// Its ID.
+        id: FileId,
+        /// Its bytes.
+        size: u64,
+        /// Its name.
+        name: FileName,
+    },
+    /// A file is there no more.
+    Unfile {
+        /// Its ID.
+        id: FileId,
+        /// Why.
+        why: Fault,
+    },
+    /// Messages were left out for a slow reader.
+    Missed {
+        /// How many.
+        count: u64,
+        /// The last number before them.
+        after: u64,
+    },
+    /// Is away and may not answer.
+    Away(Option<Text>),
+}
+
+/// Why somebody is gone who did not say goodbye.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// The connection was reset.
+    Reset,
+    /// Nothing was heard of the peer any more.
+    Timeout,
+    /// The server closed it.
+    Closed(Bye),
+}
+
+/// Why the server closes a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bye {
+    /// No place is left.
+    Full,
+    /// Too many connections from one address.
+    TooManyFromAddress,
+    /// It took nothing of what waited for it.
+    TooSlow,
+    /// It stayed locked.
+    Idle,
+    /// The server ends.
+    Shutdown,
+    /// Too many wrong passwords.
+    WrongPasswords,
+    /// It speaks HTTP.
+    NotHttp,
+    /// It speaks no text at all.
+    NotText,
+}
+
+/// A user's slip, or a thing that cannot be done: one reply, and the connection lives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// There is no such command.
+    UnknownCommand(Text),
+    /// The command wants other words; its usage.
+    Usage(&'static str),
+    /// `/help` was asked about a word that is no command.
+    NoHelp(Text),
+    /// A line or a part of it is too long.
+    TooLong {
+        /// What is.
+        what: &'static str,
+        /// The most bytes it may have.
+        limit: usize,
+    },
+    /// A quota is used up.
+    TooMany(Quota),
+    /// The connection is locked.
+    Locked,
+    /// No name for a person.
+    BadNick(Text),
+    /// No name for a room.
+    BadRoom(Text),
+    /// No name for a file.
+    BadFileName,
+    /// Somebody has this name.
+    Taken(Nick),
+    /// Nobody has this name.
+    NoSuchNick(Text),
+    /// There is no such room.
+    NoSuchRoom(Text),
+    /// One must be in the room for that.
+    NotInRoom(RoomName),
+    /// There is no current room.
+    NoRoom,
+    /// There is no current target at all.
+    NoTarget,
+    /// There is no such file, or it is not for this person.
+    NoSuchFile(FileId),
+    /// A chunk, and no upload open.
+    NoUpload,
+    /// A chunk that is not base64.
+    BadChunk,
+    /// The digest is malformed.
+    MalformedDigest,
+    /// The bytes that came have another digest.
+    BadDigest,
+    /// More bytes than were announced.
+    BeyondSize(u64),
+    /// A larger file than the server takes.
+    TooBig(u64),
+    /// An offset behind the end of the file.
+    BeyondEnd(u64),
+    /// No space is left in the spool.
+    NoSpace,
+    /// The disk failed.
+    DiskFailed,
+    /// The disk has too much to do.
+    DiskBusy,
+    /// It is there no more.
+    Gone(Gone),
+    /// This person reads too slowly for private lines now.
+    Busy(Nick),
+    /// The file is on its way already.
+    BusyFile(FileId),
+    /// The password is wrong.
+    WrongPassword,
+    /// Nobody can ignore themselves.
+    IgnoreSelf,
+    /// The file is somebody else's.
+    NotYours(FileId),
+}
+
+/// What there may be only so many of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Quota {
+    /// Renames a minute.
+    Renames,
+    /// Joins and leaves a minute.
+    Joins,
+    /// Rooms a person is in.
+    RoomsOfPerson,
+    /// Rooms of the server.
+    Rooms,
+    /// People whom one ignores.
+    Ignored,
+    /// Files of one sender.
+    Files,
+    /// Downloads at once.
+    Downloads,
+}
+
+/// Why something is there no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gone {
+    /// Its sender withdrew it.
+    Withdrawn,
+    /// It made room for newer files.
+    Evicted,
+    /// Its time was over.
+    Expired,
+    /// Its sender fell silent or left.
+    BrokenOff,
+    /// The sender began another upload.
+    Superseded,
+    /// The one whom it was for has left.
+    ReceiverLeft,
+    /// The room was forgotten.
+    RoomForgotten,
+    /// Whoever fetches it may do so no more.
+    NoLongerYours,
+    /// The room has not come to this message.
+    NotReached(u64),
+}
+
+/// A line of detail before the reply that it belongs to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Detail {
+    /// A command.
+    Help {
+        /// How it is typed.
+        usage: &'static str,
+        /// What it does.
+        about: &'static str,
+    },
+    /// A limit.
+    Limit {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it limits.
+        about: &'static str,
+    },
+    /// The topic of the room that was joined.
+    Topic(Text),
+    /// Some who are in it.
+    Here(Vec<Nick>),
+    /// A room.
+    Room {
+        /// Its name.
+        name: RoomName,
+        /// People in it.
+        count: usize,
+        /// Its topic.
+        topic: Option<Text>,
+    },
+    /// A person.
+    Who {
+        /// Their name.
+        nick: Nick,
+        /// What they are doing.
+        state: State,
+        /// How long since they last sent a line.
+        idle: Duration,
+        /// Where they are.
+        rooms: Vec<RoomName>,
+    },
+    /// A message from a room's history.
+    Line {
+        /// Its number.
+        seq: u64,
+        /// When it was said.
+        at: SystemTime,
+        /// By whom.
+        from: Nick,
+        /// What.
+        text: Text,
+    },
+    /// A file.
+    File {
+        /// Its ID.
+        id: FileId,
+        /// Its bytes.
+        size: u64,
+        /// Who sent it.
+        sender: Nick,
+        /// Where.
+        place: Place,
+        /// How long ago it was announced.
+        age: Duration,
+        /// Whether bytes are still to come.
+        coming: bool,
+        /// Its name.
+        name: FileName,
+    },
+    /// Somebody who is ignored.
+    Ignored(Nick),
+    /// A setting.
+    Setting(Setting, Switch),
+}
+
+/// What a person is doing, as far as somebody else may know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Here.
+    Here,
+    /// Typing to the one who asks.
+    Typing,
+    /// Away, saying this.
+    Away(Option<Text>),
+}
+
+/// The one reply that every command gets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// It is done.
+    Done(Done),
+    /// It is refused.
+    Refused {
+        /// The canonical name of the command.
+        command: &'static str,
+        /// Why.
+        why: Fault,
+    },
+}
+
+/// What was done, a variant a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the commands table says what each one does")]
+pub enum Done {
+    Help,
+    Limits,
+    Pass,
+    Nick(Nick),
+    Join { room: RoomName, count: usize },
+    Leave(RoomName),
+    Query(Place),
+    Rooms(usize),
+    Who { version: u64, count: usize },
+    Msg(Place),
+    Me,
+    Typing(Place, Switch),
+    Topic { room: RoomName, topic: Option<Text> },
+    Send { id: FileId, offset: u64 },
+    Get { id: FileId, offset: u64, size: u64, name: FileName },
+    Files(usize),
+    Cancel(FileId),
+    History { room: RoomName, count: usize },
+    Ignore(Nick),
+    Ignoring(usize),
+    Unignore(Nick),
+    Away,
+    Back,
+    Settings,
+    Set(Setting, Switch),
+    Ping(Option<Text>),
+    Quit,
+}
+
+/// Something for the disk to do. Each job has exactly one [`Outcome`], in the order of the jobs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Job {
+    /// Make room for a new file.
+    Create(FileId),
+    /// Add bytes to its end.
+    Append(FileId, Vec<u8>),
+    /// Nothing follows: work out the digest.
+    Finish(FileId),
+    /// Read some bytes for a download.
+    Read {
+        /// The file.
+        file: FileId,
+        /// Where to begin.
+        offset: u64,
+        /// How many bytes, all of which have been written.
+        len: usize,
+        /// Who fetches it.
+        reader: ConnId,
+        /// Which of the reader's downloads it is.
+        download: u64,
+    },
+    /// Forget the file.
+    Remove(FileId),
+}
+
+/// What came of a [`Job`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The file can take bytes, or is gone: nothing follows from it.
+    Done,
+    /// So many bytes were added.
+    Appended(FileId, usize),
+    /// All bytes are on disk, with this digest.
+    Finished(FileId, Digest),
+    /// Bytes for a download.
+    Data {
+        /// The file.
+        file: FileId,
+        /// The bytes.
+        data: Vec<u8>,
+        /// Who fetches it.
+        reader: ConnId,
+        /// Which of the reader's downloads it is.
+        download: u64,
+    },
+    /// The disk failed to take bytes.
+    WriteFailed {
+        /// The file.
+        file: FileId,
+        /// How many bytes it was to take.
+        bytes: usize,
+        /// Whether the disk is full.
+        full: bool,
+    },
+    /// The disk failed to give bytes.
+    ReadFailed {
+        /// The file.
+        file: FileId,
+        /// Who fetches it.
+        reader: ConnId,
+        /// Which of the reader's downloads it is.
+        download: u64,
+    },
+}
+
+/// Where the core's facts go. It is the shell's part to spell them, send them and do them.
+pub trait Sink {
+    /// Tells `event` to all of `to`.
+    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, event: &Event);
+    /// Tells `event` to somebody whose own command brought it about, so it waits as replies do.
+    fn answer(&mut self, to: ConnId, event: &Event);
+    /// A detail of the reply that comes next.
+    fn detail(&mut self, to: ConnId, detail: &Detail);
+    /// The one reply to a command.
+    fn reply(&mut self, to: ConnId, reply: &Reply);
+    /// From now on lines to `to` carry stamps, or do not.
+    fn stamp(&mut self, to: ConnId, stamp: Switch);
+    /// Hands a job to the disk.
+    fn job(&mut self, job: Job);
+    /// There may be something for `Hub::pump` to do for `who`.
+    fn wants_data(&mut self, who: ConnId);
+    /// The core knows `who` no more: the connection is to be closed when all that waits for it is written.
+    fn close(&mut self, who: ConnId, bye: Option<Bye>);
+}

@@ -1,0 +1,248 @@
+//! Every limit of the server, by name, and the two meters that hold people to them.
+
+use std::time::Duration;
+
+/// The most bytes a line may have, with its ending.
+pub const LINE: usize = 4_096;
+/// The most bytes of base64 on a `=` line.
+pub const CHUNK_LINE: usize = 65_536;
+/// How many bytes of a file go out on one line; 16,384 characters of base64.
+pub const DOWNLOAD_LINE: usize = 12_288;
+/// The most bytes a telnet sub-negotiation may have before it is taken for noise.
+pub const SUBNEGOTIATION: u16 = 256;
+
+/// Bytes of replies that wait for a connection beyond which its commands wait too.
+pub const REPLIES_WAITING: usize = 64 * 1024;
+/// Bytes waiting for a connection beyond which it is a slow reader: room lines and presence are left out for it.
+pub const SLOW_READER: usize = 1024 * 1024;
+/// Bytes waiting for all connections together beyond which [`SLOW_READER_TIGHT`] holds.
+pub const WAITING_IN_ALL: usize = 256 * 1024 * 1024;
+/// What [`SLOW_READER`] becomes while memory is tight.
+pub const SLOW_READER_TIGHT: usize = 64 * 1024;
+/// Bytes of file data queued for a connection, so that a chat line never waits for more of them.
+pub const CHUNKS_QUEUED: usize = 64 * 1024;
+/// Bytes that the kernel may hold unsent for a connection: a chat line waits behind these too.
+pub const UNSENT_IN_KERNEL: u32 = 64 * 1024;
+
+/// Bytes read from one connection before the others have their turn.
+pub const READ_A_TURN: usize = 64 * 1024;
+/// Lines of one connection carried out before the others have their turn.
+pub const LINES_A_TURN: usize = 64;
+/// Connections accepted before the others have their turn.
+pub const ACCEPTS_A_TURN: usize = 64;
+
+/// Rooms there may be.
+pub const ROOMS: usize = 10_000;
+/// Rooms a person may be in.
+pub const ROOMS_A_PERSON: usize = 50;
+/// Renames a minute.
+pub const RENAMES: u32 = 10;
+/// Joins and leaves a minute.
+pub const JOINS: u32 = 60;
+/// People a person may ignore.
+pub const IGNORED: usize = 100;
+/// Bytes of a topic or an away text, as long lists are made of them.
+pub const TOPIC: usize = 512;
+/// People who were told lately that somebody is away; beyond it the first is told again.
+pub const AWAY_TOLD: usize = 100;
+/// Wrong passwords that close a connection.
+pub const PASSWORDS: u8 = 5;
+/// Names that `/join` lists.
+pub const NAMES_ON_JOIN: usize = 100;
+/// Names on one `here` line.
+pub const NAMES_A_LINE: usize = 20;
+/// Names on one presence line.
+pub const PRESENCE_NAMES: usize = 100;
+/// Lines that `/history` gives when no count is asked for.
+pub const HISTORY_DEFAULT: usize = 50;
+/// Lines that one `/history` gives at most.
+pub const HISTORY_LINES: usize = 500;
+/// Bytes that one `/history` gives at most.
+pub const HISTORY_BYTES: usize = 256 * 1024;
+/// Bytes of text that all rooms together remember; beyond it the oldest line of all is forgotten first.
+pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;
+
+/// Files the server keeps.
+pub const FILES: usize = 1_000;
+/// Files that one connection may have shared.
+pub const FILES_A_SENDER: usize = 20;
+/// Downloads at once on a connection.
+pub const DOWNLOADS: usize = 4;
+/// Lines of file data that may be on their way from the disk for all downloads together.
+pub const READS_IN_FLIGHT: usize = 256;
+/// Jobs that may wait for the disk before uploads wait in their sockets.
+pub const DISK_JOBS: usize = 512;
+/// Bytes that may wait for the disk before uploads wait in their sockets.
+pub const DISK_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long changes of presence are gathered.
+pub const PRESENCE_WINDOW: Duration = Duration::from_millis(250);
+/// How long typing lives after the last `/typing`.
+pub const TYPING: Duration = Duration::from_secs(6);
+/// The least time between two typing lines of one person in one conversation.
+pub const TYPING_PACE: Duration = Duration::from_secs(1);
+/// How long an upload may be silent before it breaks off.
+pub const UPLOAD_SILENCE: Duration = Duration::from_secs(60);
+/// How long an upload that broke off may be taken up again.
+pub const RESUME: Duration = Duration::from_secs(600);
+/// How long a connection may stay locked.
+pub const LOCKED: Duration = Duration::from_secs(60);
+/// How long input that flood control held back is carried out after its end.
+pub const AFTER_END: Duration = Duration::from_secs(60);
+/// How long input is discarded after the server closed, so that a reset does not swallow the last line.
+pub const LINGER: Duration = Duration::from_secs(1);
+/// How long the end of the server waits for people to read.
+pub const SHUTDOWN: Duration = Duration::from_secs(2);
+/// How long accepting rests when descriptors ran out.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Connections that are being told why they cannot stay; beyond it they are closed at once.
+pub const TURNED_AWAY: usize = 32;
+/// Bytes of a message of the day.
+pub const MOTD: u64 = 64 * 1024;
+
+/// What the operator may set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the server calls itself in its greeting.
+    pub name: Option<String>,
+    /// The message of the day, by lines.
+    pub motd: Vec<String>,
+    /// What `/pass` asks for.
+    pub password: Option<String>,
+    /// Connections in all.
+    pub max_clients: usize,
+    /// Connections from one address, loopback not counted.
+    pub max_per_ip: usize,
+    /// Lines a second; 0 is no limit.
+    pub rate: u32,
+    /// Lines a room remembers.
+    pub history: usize,
+    /// Bytes of one file.
+    pub max_file: u64,
+    /// Bytes of all files together.
+    pub spool: u64,
+    /// How long a file is kept.
+    pub file_ttl: Duration,
+    /// How long a connection may take nothing of what waits for it.
+    pub stall: Duration,
+    /// The ID of the next file.
+    pub next_file: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: None,
+            motd: Vec::new(),
+            password: None,
+            max_clients: 10_000,
+            max_per_ip: 100,
+            rate: 20,
+            history: 200,
+            max_file: 100 << 20,
+            spool: 1 << 30,
+            file_ttl: Duration::from_secs(24 * 3600),
+            stall: Duration::from_secs(60),
+            next_file: 1,
+        }
+    }
+}
+
+impl Settings {
+    /// Lines that may come at once: three seconds' worth.
+    pub fn burst(&self) -> u32 {
+        self.rate.saturating_mul(3)
+    }
+}
+
+/// The token bucket that slows a flood down: a line takes a token, and tokens come back at the rate.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    rate: f64,
+    burst: f64,
+    tokens: f64,
+    filled: Duration,
+}
+
+impl Bucket {
+    /// A full bucket; at a `rate` of 0 it never runs dry.
+    pub fn new(rate: u32, burst: u32, now: Duration) -> Self {
+        let burst = f64::from(burst);
+        Self { rate: f64::from(rate), burst, tokens: burst, filled: now }
+    }
+
+    /// Takes a token. When there is none, says at what time there will be one.
+    pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        if self.rate == 0.0 {
+            return Ok(());
+        }
+        let passed = now.saturating_sub(self.filled).as_secs_f64();
+        self.filled = now;
+        self.tokens = (self.tokens + passed * self.rate).min(self.burst);
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            return Ok(());
+        }
+        // A millisecond more than the sum says, so that rounding never asks twice for the same token.
+        Err(now + Duration::from_secs_f64((1.0 - self.tokens) / self.rate) + Duration::from_millis(1))
+    }
+}
+
+/// Counts what may be done so many times a minute.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Quota {
+    since: Duration,
+    used: u32,
+}
+
+impl Quota {
+    /// Uses one of `limit`; `false` when the minute's are used up.
+    #[must_use]
+    pub fn take(&mut self, limit: u32, now: Duration) -> bool {
+        if now.saturating_sub(self.since) >= Duration::from_secs(60) {
+            *self = Self { since: now, used: 0 };
+        }
+        let left = self.used < limit;
+        self.used += u32::from(left);
+        left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate() {
+        let mut bucket = Bucket::new(20, 60, Duration::ZERO);
+        let mut now = Duration::ZERO;
+        assert!((0..60).all(|_| bucket.take(now).is_ok()));
+        let mut taken = 0;
+        while now < Duration::from_secs(10) {
+            match bucket.take(now) {
+                Ok(()) => taken += 1,
+                Err(then) => {
+                    assert!(then > now);
+                    now = then;
+                }
+            }
+        }
+        assert!((190..=200).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn a_rate_of_zero_is_no_limit() {
+        let mut bucket = Bucket::new(0, 0, Duration::ZERO);
+        assert!((0..100_000).all(|_| bucket.take(Duration::ZERO).is_ok()));
+    }
+
+    #[test]
+    fn a_quota_renews_after_a_minute() {
+        let mut quota = Quota::default();
+        let at = Duration::from_secs(100);
+        assert!((0..10).all(|_| quota.take(10, at)));
+        assert!(!quota.take(10, at + Duration::from_secs(59)));
+        assert!(quota.take(10, at + Duration::from_secs(60)));
+    }
+}

@@ -1,0 +1,365 @@
+//! From bytes to lines: line ends, the telnet protocol (RFC 854) and the length limits.
+
+use crate::limits::{CHUNK_LINE, LINE, SUBNEGOTIATION};
+
+/// What a connection sent, without its line end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Line<'a> {
+    /// A line of text, not yet checked.
+    Text(&'a [u8]),
+    /// A line that began with `=`, without that.
+    Chunk(&'a [u8]),
+    /// A line that was thrown away because it was too long.
+    TooLong {
+        /// Whether it began with `=`.
+        chunk: bool,
+        /// What it began with.
+        start: &'a [u8],
+    },
+}
+
+/// How the newest line ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// LF alone, CR NUL, or the end of input.
+    Lf,
+    /// CR and LF.
+    Crlf,
+}
+
+/// How much of an overlong line is kept: enough to know an HTTP request by it.
+const START: usize = 32;
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Gathers one connection's bytes and gives them back as lines.
+///
+/// It never holds more than one line's limit and what was fed since the last line was taken, and nothing at all while
+/// no line is under way.
+#[derive(Debug, Default)]
+pub struct LineBuf {
+    buf: Vec<u8>,
+    /// Where the next line begins in `buf`.
+    start: usize,
+    /// Up to where `buf` has been searched for a line end.
+    searched: usize,
+    /// Whether the line at `start` is being thrown away; of it only its beginning and its newest byte are still there.
+    overlong: bool,
+    ended: bool,
+    /// Whether the first bytes have passed, before which a byte order mark may stand.
+    under_way: bool,
+    telnet: Telnet,
+}
+
+#[derive(Debug, Default)]
+enum Telnet {
+    #[default]
+    Data,
+    Iac,
+    /// After WILL, WONT, DO or DONT.
+    Option(u8),
+    /// In a sub-negotiation, of which this many bytes have been swallowed.
+    Sub(u16),
+    /// At an IAC in it.
+    SubIac(u16),
+}
+
+const IAC: u8 = 255;
+const DONT: u8 = 254;
+const DO: u8 = 253;
+const WONT: u8 = 252;
+const WILL: u8 = 251;
+const SB: u8 = 250;
+const SE: u8 = 240;
+/// The first of the commands without an operand: end of file, as RFC 1184 adds.
+const EOF: u8 = 236;
+
+impl LineBuf {
+    /// Takes `bytes` in. What telnet options among them must be answered is appended to `refusals`.
+    pub fn feed(&mut self, bytes: &[u8], refusals: &mut Vec<u8>) {
+        if self.start > 0 {
+            self.buf.drain(..self.start);
+            self.searched -= self.start;
+            self.start = 0;
+        }
+        if matches!(self.telnet, Telnet::Data) && !bytes.contains(&IAC) {
+            self.buf.extend_from_slice(bytes);
+        } else {
+            for &byte in bytes {
+                self.filter(byte, refusals);
+            }
+        }
+    }
+
+    fn filter(&mut self, byte: u8, refusals: &mut Vec<u8>) {
+        self.telnet = match (&self.telnet, byte) {
+            (Telnet::Data, IAC) => Telnet::Iac,
+            (Telnet::Data, _) => {
+                self.buf.push(byte);
+                Telnet::Data
+            }
+            (Telnet::Iac, WILL..=DONT) => Telnet::Option(byte),
+            (Telnet::Iac, SB) => Telnet::Sub(0),
+            (Telnet::Iac, IAC | EOF..SB) => Telnet::Data,
+            (Telnet::Iac, _) => {
+                self.buf.push(byte);
+                Telnet::Data
+            }
+            (Telnet::Option(verb), option) => {
+                match *verb {
+                    WILL => refusals.extend_from_slice(&[IAC, DONT, option]),
+                    DO => refusals.extend_from_slice(&[IAC, WONT, option]),
+                    // What the peer will not do needs no answer: nothing was ever agreed.
+                    _ => {}
+                }
+                Telnet::Data
+            }
+            (Telnet::SubIac(_), SE) => Telnet::Data,
+            (Telnet::Sub(SUBNEGOTIATION..) | Telnet::SubIac(SUBNEGOTIATION..), _) => {
+                self.buf.push(byte);
+                Telnet::Data
+            }
+            (Telnet::Sub(n), IAC) => Telnet::SubIac(n + 1),
+            (Telnet::Sub(n) | Telnet::SubIac(n), _) => Telnet::Sub(n + 1),
+        };
+    }
+
+    /// No more bytes will come: what is left counts as a line.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Whether the connection begins with a byte that no text begins with, as TLS and STUN do.
+    pub fn is_not_text(&self) -> bool {
+        let buf = self.buf.strip_prefix(BOM).unwrap_or(&self.buf);
+        !self.under_way && buf.first().is_some_and(|&b| b < b' ' && !matches!(b, b'\t' | b'\r' | b'\n'))
+    }
+
+    /// Whether the next line is a chunk of a file; `false` also when there is none yet.
+    pub fn at_chunk(&self) -> bool {
+        self.buf.get(self.start) == Some(&b'=')
+    }
+
+    /// Whether everything that was fed has been taken as lines.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.buf.len()
+    }
+
+    /// The next whole line, and how it ended.
+    pub fn next_line(&mut self) -> Option<(Line<'_>, Ending)> {
+        self.pass_first_bytes();
+        let begin = self.start;
+        let Some((end, next, ending)) = self.find_end() else {
+            self.shorten();
+            return None;
+        };
+        self.start = next;
+        self.searched = next;
+        let overlong = std::mem::take(&mut self.overlong);
+        let line = &self.buf[begin..end];
+        let line = match *line {
+            [b'=', ref chunk @ ..] if !overlong && chunk.len() <= CHUNK_LINE => Line::Chunk(chunk),
+            [first, ..] if overlong || first == b'=' || next - begin > LINE => {
+                Line::TooLong { chunk: first == b'=', start: &line[..line.len().min(START)] }
+            }
+            _ => Line::Text(line),
+        };
+        Some((line, ending))
+    }
+
+    /// Drops a byte order mark from the beginning of the connection.
+    fn pass_first_bytes(&mut self) {
+        let may_be_bom = !self.ended && BOM.starts_with(&self.buf) && self.buf.len() < BOM.len();
+        if !self.under_way && !may_be_bom {
+            self.under_way = true;
+            if self.buf.starts_with(BOM) {
+                self.start = BOM.len();
+                self.searched = BOM.len();
+            }
+        }
+    }
+
+    /// Where the line at `start` ends and where the next begins.
+    fn find_end(&mut self) -> Option<(usize, usize, Ending)> {
+        while let Some(found) = self.buf[self.searched..].iter().position(|&b| b == b'\n' || b == 0) {
+            let at = self.searched + found;
+            self.searched = at + 1;
+            let after_cr = at > self.start && self.buf[at - 1] == b'\r';
+            match (self.buf[at], after_cr) {
+                (b'\n', true) => return Some((at - 1, at + 1, Ending::Crlf)),
+                (b'\n', false) => return Some((at, at + 1, Ending::Lf)),
+                (_, true) => return Some((at - 1, at + 1, Ending::Lf)),
+                (_, false) => {}
+            }
+        }
+        self.searched = self.buf.len();
+        if !self.ended || self.is_empty() {
+            return None;
+        }
+        let end = self.buf.len() - usize::from(self.buf.last() == Some(&b'\r'));
+        Some((end, self.buf.len(), Ending::Lf))
+    }
+
+    /// Lets go of memory that no line needs: the middle of an overlong one, and room to spare.
+    fn shorten(&mut self) {
+        if self.is_empty() {
+            *self = Self {
+                ended: self.ended,
+                under_way: self.under_way,
+                telnet: std::mem::take(&mut self.telnet),
+                ..Self::default()
+            };
+            return;
+        }
+        let limit = if self.at_chunk() { 1 + CHUNK_LINE + 1 } else { LINE - 1 };
+        let len = self.buf.len() - self.start;
+        if self.overlong || len > limit {
+            self.overlong = true;
+            // The newest byte may be a CR that belongs to the line end.
+            let kept = START.min(len - 1);
+            self.buf.drain(self.start + kept..self.buf.len() - 1);
+        }
+        self.searched = self.buf.len();
+        if self.buf.capacity() > 2 * self.buf.len() {
+            self.buf.shrink_to_fit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What comes out of a connection that sends `parts` one after the other and then ends its input.
+    fn run(parts: &[&[u8]]) -> (Vec<String>, Vec<u8>) {
+        let (mut lines, mut refusals) = (LineBuf::default(), Vec::new());
+        let mut seen = Vec::new();
+        let mut take = |lines: &mut LineBuf| {
+            while let Some((line, ending)) = lines.next_line() {
+                let line = match line {
+                    Line::Text(text) => format!("\"{}\"", text.escape_ascii()),
+                    Line::Chunk(chunk) => format!("={}", chunk.escape_ascii()),
+                    Line::TooLong { chunk, start } => format!("too long {chunk} {}", start.escape_ascii()),
+                };
+                seen.push(format!("{line} {ending:?}"));
+            }
+        };
+        for part in parts {
+            lines.feed(part, &mut refusals);
+            take(&mut lines);
+            assert!(lines.buf.capacity() <= 2 * (CHUNK_LINE + 64) + 2 * part.len(), "{}", lines.buf.capacity());
+        }
+        lines.end();
+        take(&mut lines);
+        assert_eq!(lines.buf.capacity(), 0);
+        (seen, refusals)
+    }
+
+    fn check(input: &[u8], want: &[&str]) {
+        let whole = run(&[input]);
+        assert_eq!(whole.0, want, "{}", input.escape_ascii());
+        for at in 0..=input.len() {
+            assert_eq!(run(&[&input[..at], &input[at..]]), whole, "split at {at} of {}", input.escape_ascii());
+        }
+        let bytes: Vec<&[u8]> = input.chunks(1).collect();
+        assert_eq!(run(&bytes), whole, "byte by byte: {}", input.escape_ascii());
+    }
+
+    #[test]
+    fn lines_end_in_lf_crlf_or_cr_nul() {
+        check(b"a\nb\r\nc\r\0d", &["\"a\" Lf", "\"b\" Crlf", "\"c\" Lf", "\"d\" Lf"]);
+        check(b"\n\r\n", &["\"\" Lf", "\"\" Crlf"]);
+        check(b"a\0b\rc\n", &[r#""a\x00b\rc" Lf"#]);
+        check(b"=QUJD\n= \r\nx", &["=QUJD Lf", "=  Crlf", "\"x\" Lf"]);
+        check(b"a\r", &["\"a\" Lf"]);
+        check(b"", &[]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_goes_only_from_the_beginning() {
+        check(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", &["\"a\" Lf", r#""\xef\xbb\xbfb" Lf"#]);
+        check(b"\xef\xbb", &[r#""\xef\xbb" Lf"#]);
+        check(b"\xef\xbb\xbf=QQ==\n", &["=QQ== Lf"]);
+    }
+
+    #[test]
+    fn telnet_is_refused_and_never_seen() {
+        let refusals = |input: &[u8]| run(&[input]).1;
+        check(b"a\xff\xfb\x01b\n", &["\"ab\" Lf"]);
+        assert_eq!(refusals(b"\xff\xfb\x01\xff\xfd\x03\xff\xfc\x05\xff\xfe\x06"), b"\xff\xfe\x01\xff\xfc\x03");
+        check(b"a\xff\xf1b\xff\xf4\xff\xecc\n", &["\"abc\" Lf"]);
+        check(b"a\xff\xffb\xffc\n", &["\"abc\" Lf"]);
+        check(b"a\xff\xfa\x18x\nx\xff\xffx\xff\xf0b\n", &["\"ab\" Lf"]);
+        check(b"=QQ\xff\xf1==\n", &["=QQ== Lf"]);
+        // A sub-negotiation that never ends is given up after 256 bytes.
+        check(&[b"\xff\xfa", &[b'x'; 256][..], b"end\n"].concat(), &["\"end\" Lf"]);
+    }
+
+    #[test]
+    fn long_lines_are_thrown_away() {
+        let line = |fill: usize, ending: &[u8]| run(&[&[&vec![b'a'; fill][..], ending].concat(), b"next\n"]).0;
+        let fits = |seen: Vec<String>| !seen[0].starts_with("too long") && seen[1] == "\"next\" Lf" && seen.len() == 2;
+        assert!(fits(line(4095, b"\n")));
+        assert!(!fits(line(4096, b"\n")));
+        assert!(fits(line(4094, b"\r\n")));
+        assert!(!fits(line(4095, b"\r\n")));
+        let chunk = |fill: usize, ending: &[u8]| {
+            run(&[b"=", &vec![b'a'; fill], ending, b"next\n"]).0[0].starts_with("too long true =aaaa")
+        };
+        assert!(!chunk(65_536, b"\n"));
+        assert!(!chunk(65_536, b"\r\n"));
+        assert!(chunk(65_537, b"\n"));
+        assert!(chunk(65_537, b"\r\n"));
+        check(
+            &[&[b'a'; 5000][..], b"\r\nb\n"].concat(),
+            &["too long false aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa Crlf", "\"b\" Lf"],
+        );
+    }
+
+    #[test]
+    fn a_line_without_an_end_costs_no_memory() {
+        let mut lines = LineBuf::default();
+        for _ in 0..1000 {
+            lines.feed(&[b'a'; 65_536], &mut Vec::new());
+            assert_eq!(lines.next_line(), None);
+            assert!(lines.buf.capacity() <= LINE, "{}", lines.buf.capacity());
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_known_by_their_first_byte() {
+        let is_not_text = |bytes: &[u8]| {
+            let mut lines = LineBuf::default();
+            lines.feed(bytes, &mut Vec::new());
+            lines.is_not_text()
+        };
+        for bytes in [&b"\x16\x03\x01"[..], b"\x00\x01", b"\x1b[A", b"\xef\xbb\xbf\x01"] {
+            assert!(is_not_text(bytes), "{}", bytes.escape_ascii());
+        }
+        for bytes in [&b"a\x16"[..], b"\t", b"\r\n", b"\n", b"", b"\xff\xfb\x01", b"\xef\xbb\xbfa"] {
+            assert!(!is_not_text(bytes), "{}", bytes.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_lines(
+            input in proptest::collection::vec(prop_oneof![
+                Just(b'a'), Just(b'='), Just(b'\r'), Just(b'\n'), Just(0), Just(255), Just(250), Just(240), Just(251),
+                any::<u8>(),
+            ], 0..200),
+            cuts in proptest::collection::vec(0usize..200, 0..6),
+        ) {
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(input.len())).collect();
+            cuts.sort_unstable();
+            let mut parts = Vec::new();
+            let mut from = 0;
+            for cut in cuts {
+                parts.push(&input[from..cut]);
+                from = cut;
+            }
+            parts.push(&input[from..]);
+            prop_assert_eq!(run(&parts), run(&[&input]));
+        }
+    }
+}

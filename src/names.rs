@@ -1,0 +1,329 @@
+//! Who and what things are called: identifiers, and names and texts that are checked when they are made.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::rc::Rc;
+
+/// One connection, for as long as the process runs.
+///
+/// A slab hands out the same slot again as soon as it is free, so the slot alone would let a stale id hit a stranger. The
+/// generation makes a stale id miss.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnId {
+    slot: u32,
+    generation: u32,
+}
+
+impl ConnId {
+    /// No other is before it.
+    pub const FIRST: Self = Self { slot: 0, generation: 0 };
+
+    /// The connection that holds `slot` in this `generation` of it.
+    pub fn new(slot: u32, generation: u32) -> Self {
+        Self { slot, generation }
+    }
+
+    /// The slot, for indexing; two connections that never live at the same time may share it.
+    pub fn slot(self) -> usize {
+        self.slot as usize
+    }
+}
+
+/// A file that was shared. IDs count up and are never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FileId(pub u64);
+
+impl fmt::Display for FileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A short ASCII name that is stored in place, compared without case and shown as it was given.
+#[derive(Clone, Copy)]
+struct Short<const N: usize> {
+    len: u8,
+    bytes: [u8; N],
+}
+
+impl<const N: usize> Short<N> {
+    fn new(name: &str) -> Option<Self> {
+        let mut bytes = [0; N];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(Self { len: u8::try_from(name.len()).ok()?, bytes })
+    }
+
+    fn as_str(&self) -> &str {
+        // Only checked ASCII is ever stored, so the fallback is never seen.
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or("?")
+    }
+
+    fn folded(&self) -> impl Iterator<Item = u8> + '_ {
+        self.bytes[..usize::from(self.len)].iter().map(u8::to_ascii_lowercase)
+    }
+}
+
+macro_rules! short_name {
+    ($(#[$doc:meta])* $name:ident, $max:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub struct $name(Short<$max>);
+
+        impl $name {
+            /// Checks `name`; `None` if it breaks the rule above.
+            pub fn new(name: &str) -> Option<Self> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(name) { Short::new(name).map(Self) } else { None }
+            }
+
+            /// The name as it was given.
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.folded().eq(other.0.folded())
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.0.folded().cmp(other.0.folded())
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                for byte in self.0.folded() {
+                    state.write_u8(byte);
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.as_str())
+            }
+        }
+    };
+}
+
+fn is_word(name: &[u8]) -> bool {
+    name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+short_name! {
+    /// What a person is called: `[A-Za-z][A-Za-z0-9_-]{0,19}`, but not `on` or `off`, which commands take for switches.
+    Nick, 20, |name| {
+        let bytes = name.as_bytes();
+        matches!(bytes, [b'A'..=b'Z' | b'a'..=b'z', rest @ ..] if rest.len() <= 19 && is_word(rest))
+            && !name.eq_ignore_ascii_case("on")
+            && !name.eq_ignore_ascii_case("off")
+    }
+}
+
+short_name! {
+    /// What a room is called: `#[A-Za-z0-9][A-Za-z0-9_-]{0,30}`.
+    RoomName, 32, |name| {
+        matches!(name.as_bytes(), [b'#', first, rest @ ..]
+            if first.is_ascii_alphanumeric() && rest.len() <= 30 && is_word(rest))
+    }
+}
+
+impl Nick {
+    /// The name that is given to who has not chosen one: `guest1`, `guest2`, …
+    pub fn guest(number: u64) -> Option<Self> {
+        Self::new(&format!("guest{number}"))
+    }
+
+    /// The number in a guest's name; `None` for any other name.
+    pub fn guest_number(&self) -> Option<u64> {
+        let number = self.as_str().to_ascii_lowercase().strip_prefix("guest")?.parse().ok()?;
+        // `guest007` is a name that somebody chose: it stands in nobody's way.
+        (Self::guest(number)? == *self).then_some(number)
+    }
+}
+
+/// Text that people wrote to each other, safe to show on any terminal: no line ends, no control characters but TAB, no
+/// bidirectional overrides. It is shared, not copied.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Text(Rc<str>);
+
+impl Text {
+    /// Makes `text` safe, see [`clean`].
+    pub fn new(text: &str) -> Self {
+        Self(Rc::from(&*clean(text.as_bytes())))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The last part of a path, at most 255 bytes, that names a file in whatever folder it is saved to and nothing outside it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileName(Text);
+
+impl FileName {
+    /// The most bytes that a name may have, as most file systems hold no longer one.
+    pub const MAX: usize = 255;
+
+    /// Checks `name`; `None` if it is empty, too long, has a path separator of any system, or is `.` or `..`.
+    pub fn new(name: &str) -> Option<Self> {
+        let name = Text::new(name);
+        let is_plain = !name.as_str().is_empty()
+            && name.as_str().len() <= Self::MAX
+            && !name.as_str().contains(['/', '\\'])
+            && !matches!(name.as_str(), "." | "..");
+        is_plain.then_some(Self(name))
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A SHA-256 digest, shown as `sha256:` and 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// Reads 64 hexadecimal digits in either case; `None` for anything else.
+    pub fn from_hex(hex: &str) -> Option<Self> {
+        let hex = hex.as_bytes();
+        if hex.len() != 64 {
+            return None;
+        }
+        let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Bytes from outside as text that cannot drive a terminal.
+///
+/// Invalid UTF-8, C0 controls but TAB, DEL, C1 controls, U+2028, U+2029 and the bidirectional overrides (U+202A–202E,
+/// U+2066–2069) become U+FFFD. Clean input is borrowed.
+pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(bytes);
+    if !text.contains(is_unsafe) {
+        return text;
+    }
+    Cow::Owned(text.chars().map(|c| if is_unsafe(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
+}
+
+fn is_unsafe(c: char) -> bool {
+    match c {
+        '\t' => false,
+        '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => true,
+        _ => c.is_control(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nicks() {
+        for good in ["a", "Alice", "a-b_c", "a2345678901234567890", "guest1", "offer"] {
+            assert!(Nick::new(good).is_some(), "{good}");
+        }
+        for bad in ["", "1a", "-a", "a b", "é", "a23456789012345678901", "on", "OFF", "#a", "a\u{fffd}"] {
+            assert!(Nick::new(bad).is_none(), "{bad}");
+        }
+        assert_eq!(Nick::new("Bob"), Nick::new("bOB"));
+        assert_ne!(Nick::new("bob"), Nick::new("bobb"));
+        assert_eq!(Nick::new("Bob").unwrap().as_str(), "Bob");
+    }
+
+    #[test]
+    fn rooms() {
+        for good in ["#a", "#1", "#a-b_c", "#a123456789012345678901234567890"] {
+            assert!(RoomName::new(good).is_some(), "{good}");
+        }
+        for bad in ["", "#", "a", "#-a", "##a", "#a b", "#é", "#a1234567890123456789012345678901"] {
+            assert!(RoomName::new(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn guests() {
+        let number = |name: &str| Nick::new(name).unwrap().guest_number();
+        assert_eq!(number("guest1"), Some(1));
+        assert_eq!(number("GUEST20"), Some(20));
+        assert_eq!(number("guest01"), None);
+        assert_eq!(number("guest"), None);
+        assert_eq!(number("guests1"), None);
+    }
+
+    #[test]
+    fn texts_cannot_drive_a_terminal() {
+        let check = |bytes: &[u8], want: &str| assert_eq!(clean(bytes), want, "{bytes:?}");
+        check(b"plain \xc3\xa9\t!", "plain é\t!");
+        check(b"\x1b[2J", "\u{fffd}[2J");
+        check(b"a\x00b\x7fc\rd", "a\u{fffd}b\u{fffd}c\u{fffd}d");
+        check("\u{9b}2J \u{85}".as_bytes(), "\u{fffd}2J \u{fffd}");
+        check("\u{202e}abc\u{2066}\u{2028}".as_bytes(), "\u{fffd}abc\u{fffd}\u{fffd}");
+        check(b"\xffok\xc3", "\u{fffd}ok\u{fffd}");
+        check("👩‍👩‍👧 e\u{301}".as_bytes(), "👩‍👩‍👧 e\u{301}");
+    }
+
+    #[test]
+    fn file_names_stay_in_their_folder() {
+        for good in ["cat.png", ".hidden", "two words", "a..b", "…"] {
+            assert!(FileName::new(good).is_some(), "{good}");
+        }
+        let long = "x".repeat(256);
+        for bad in ["", ".", "..", "a/b", "/etc/passwd", "..\\x", &long] {
+            assert!(FileName::new(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn digests() {
+        let hex = "9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        let digest = Digest::from_hex(hex).unwrap();
+        assert_eq!(digest.to_string(), format!("sha256:{}", hex.to_lowercase()));
+        for bad in ["", "9f", &hex[1..], &format!("{}g", &hex[1..]), &format!("+{}", &hex[1..])] {
+            assert!(Digest::from_hex(bad).is_none(), "{bad}");
+        }
+    }
+}

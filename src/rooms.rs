@@ -1,0 +1,359 @@
+//! Rooms: who is in them, what they are about and what was said there.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Index;
+use std::time::SystemTime;
+
+use slab::Slab;
+
+use crate::limits;
+use crate::names::{ConnId, Nick, RoomName, Text};
+
+/// A room, for as long as it is not forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct RoomId(usize);
+
+impl RoomId {
+    /// No other is before it.
+    pub const FIRST: Self = Self(0);
+}
+
+/// One message of a room.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Counts the room's messages from 1 with no gap.
+    pub seq: u64,
+    /// When it was said.
+    pub at: SystemTime,
+    /// By which connection, so that who ignores it is spared.
+    pub by: ConnId,
+    /// What they were called then.
+    pub nick: Nick,
+    /// What was said.
+    pub text: Text,
+    /// Its place among the messages of all rooms.
+    serial: u64,
+}
+
+impl Message {
+    fn cost(&self) -> usize {
+        self.text.as_str().len() + size_of::<Self>()
+    }
+}
+
+/// Somebody's place in a room.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// The moment of joining, in the order of the hub's moments.
+    pub since: u64,
+    /// The last message before those that were left out, if any were.
+    pub missed_after: Option<u64>,
+}
+
+/// A room.
+#[derive(Debug)]
+pub struct Room {
+    /// What it is called.
+    pub name: RoomName,
+    /// Who set the topic, and what it is.
+    pub topic: Option<(ConnId, Text)>,
+    members: BTreeMap<ConnId, Member>,
+    history: VecDeque<Message>,
+    last_seq: u64,
+    files: usize,
+    /// Its key in [`Rooms::empty`].
+    empty_since: Option<u64>,
+}
+
+impl Room {
+    /// Who is in it.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = ConnId> + '_ {
+        self.members.keys().copied()
+    }
+
+    /// The place that `who` has in it.
+    pub fn member(&self, who: ConnId) -> Option<&Member> {
+        self.members.get(&who)
+    }
+
+    /// The number of its last message; 0 before the first.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// What it remembers, oldest first.
+    pub fn history(&self) -> impl DoubleEndedIterator<Item = &Message> {
+        self.history.iter()
+    }
+}
+
+/// All rooms. A room is there while somebody is in it, or while something of it is remembered.
+#[derive(Debug)]
+pub struct Rooms {
+    rooms: Slab<Room>,
+    by_name: BTreeMap<RoomName, RoomId>,
+    /// Rooms with nobody in them, the one unused for longest first.
+    empty: BTreeMap<u64, RoomId>,
+    /// The rooms that remember anything, by the serial of their oldest message.
+    oldest: BTreeMap<u64, RoomId>,
+    remembered: usize,
+    serial: u64,
+    lines: usize,
+}
+
+impl Index<RoomId> for Rooms {
+    type Output = Room;
+
+    fn index(&self, id: RoomId) -> &Room {
+        &self.rooms[id.0]
+    }
+}
+
+impl Rooms {
+    /// No rooms yet, each to remember so many lines.
+    pub fn new(lines: usize) -> Self {
+        Self {
+            rooms: Slab::new(),
+            by_name: BTreeMap::new(),
+            empty: BTreeMap::new(),
+            oldest: BTreeMap::new(),
+            remembered: 0,
+            serial: 0,
+            lines,
+        }
+    }
+
+    /// How many rooms there are.
+    pub fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+
+    /// The room of this name.
+    pub fn find(&self, name: &RoomName) -> Option<RoomId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// All rooms, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (RoomId, &Room)> {
+        self.by_name.values().map(|&id| (id, &self[id]))
+    }
+
+    /// The empty room that has been unused for longest.
+    pub fn longest_empty(&self) -> Option<RoomId> {
+        self.empty.values().next().copied()
+    }
+
+    /// Makes a room, which is to be joined at once.
+    pub fn create(&mut self, name: RoomName) -> RoomId {
+        let id = RoomId(self.rooms.insert(Room {
+            name,
+            topic: None,
+            members: BTreeMap::new(),
+            history: VecDeque::new(),
+            last_seq: 0,
+            files: 0,
+            empty_since: None,
+        }));
+        self.by_name.insert(name, id);
+        id
+    }
+
+    /// Forgets a room in which nobody is, with all that was said there.
+    pub fn forget(&mut self, id: RoomId) {
+        while self.drop_oldest_of(id) {}
+        let room = self.rooms.remove(id.0);
+        self.by_name.remove(&room.name);
+        if let Some(since) = room.empty_since {
+            self.empty.remove(&since);
+        }
+    }
+
+    /// Puts `who` into the room at the moment `since`.
+    pub fn enter(&mut self, id: RoomId, who: ConnId, since: u64) {
+        let room = &mut self.rooms[id.0];
+        room.members.insert(who, Member { since, missed_after: None });
+        if let Some(since) = room.empty_since.take() {
+            self.empty.remove(&since);
+        }
+    }
+
+    /// Takes `who` out of the room, which may be the end of it.
+    pub fn leave(&mut self, id: RoomId, who: ConnId) {
+        self.rooms[id.0].members.remove(&who);
+        self.settle(id);
+    }
+
+    /// A file was shared in the room, which stays while the file does.
+    pub fn hold(&mut self, id: RoomId) {
+        self.rooms[id.0].files += 1;
+    }
+
+    /// A file of the room is gone, which may be the end of the room.
+    pub fn release(&mut self, id: RoomId) {
+        self.rooms[id.0].files -= 1;
+        self.settle(id);
+    }
+
+    /// Sets what the room is about.
+    pub fn set_topic(&mut self, id: RoomId, topic: Option<(ConnId, Text)>) {
+        self.rooms[id.0].topic = topic;
+    }
+
+    /// Counts a message, and remembers it as far as rooms do; returns its number.
+    pub fn say(&mut self, id: RoomId, at: SystemTime, by: ConnId, nick: Nick, text: Text) -> u64 {
+        let serial = self.next_serial();
+        let room = &mut self.rooms[id.0];
+        room.last_seq += 1;
+        let seq = room.last_seq;
+        if self.lines == 0 {
+            return seq;
+        }
+        let message = Message { seq, at, by, nick, text, serial };
+        self.remembered += message.cost();
+        if room.history.is_empty() {
+            self.oldest.insert(serial, id);
+        }
+        room.history.push_back(message);
+        if room.history.len() > self.lines {
+            self.drop_oldest_of(id);
+        }
+        while self.remembered > limits::HISTORY_IN_ALL {
+            let Some(&oldest) = self.oldest.values().next() else { break };
+            self.drop_oldest_of(oldest);
+            self.settle(oldest);
+        }
+        seq
+    }
+
+    /// Notes that the message after `after` was left out for `who`, unless earlier ones were already.
+    pub fn miss(&mut self, id: RoomId, who: ConnId, after: u64) {
+        if let Some(member) = self.rooms[id.0].members.get_mut(&who) {
+            member.missed_after.get_or_insert(after);
+        }
+    }
+
+    /// Takes what `who` must be told of messages left out: how many, after which.
+    pub fn take_missed(&mut self, id: RoomId, who: ConnId) -> Option<(u64, u64)> {
+        let room = &mut self.rooms[id.0];
+        let after = room.members.get_mut(&who)?.missed_after.take()?;
+        Some((room.last_seq - after, after))
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    fn drop_oldest_of(&mut self, id: RoomId) -> bool {
+        let room = &mut self.rooms[id.0];
+        let Some(dropped) = room.history.pop_front() else { return false };
+        self.remembered -= dropped.cost();
+        self.oldest.remove(&dropped.serial);
+        if let Some(next) = room.history.front() {
+            self.oldest.insert(next.serial, id);
+        }
+        true
+    }
+
+    /// Forgets a room in which nothing is left, or notes since when nobody is in it.
+    fn settle(&mut self, id: RoomId) {
+        let serial = self.next_serial();
+        let room = &mut self.rooms[id.0];
+        if !room.members.is_empty() {
+            return;
+        }
+        if room.history.is_empty() && room.files == 0 {
+            self.forget(id);
+        } else if room.empty_since.is_none() {
+            room.empty_since = Some(serial);
+            // An empty room has nobody who could say what it is about.
+            room.topic = None;
+            self.empty.insert(serial, id);
+        }
+    }
+
+    /// Panics unless all that is kept twice agrees; for tests.
+    pub fn check(&self) {
+        assert_eq!(self.rooms.len(), self.by_name.len());
+        let (mut empty, mut remembering, mut remembered) = (0, 0, 0);
+        for (id, room) in self.iter() {
+            assert_eq!(self.find(&room.name), Some(id));
+            assert_eq!(room.empty_since.is_some(), room.members.is_empty());
+            empty += usize::from(room.members.is_empty());
+            assert!(!room.members.is_empty() || !room.history.is_empty() || room.files > 0, "a room of nothing");
+            remembering += usize::from(!room.history.is_empty());
+            remembered += room.history.iter().map(Message::cost).sum::<usize>();
+            assert!(room.history.len() <= self.lines);
+            assert!(room.history.iter().rev().map(|m| m.seq).eq((0..=room.last_seq).rev().take(room.history.len())));
+            if let Some(first) = room.history.front() {
+                assert_eq!(self.oldest.get(&first.serial), Some(&id));
+            }
+        }
+        assert_eq!((empty, remembering, remembered), (self.empty.len(), self.oldest.len(), self.remembered));
+        assert!(self.remembered <= limits::HISTORY_IN_ALL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(rooms: &mut Rooms, name: &str, who: u32) -> RoomId {
+        let id = rooms.create(RoomName::new(name).unwrap());
+        rooms.enter(id, ConnId::new(who, 0), 0);
+        id
+    }
+
+    fn say(rooms: &mut Rooms, id: RoomId, text: &str) -> u64 {
+        let seq = rooms.say(id, SystemTime::UNIX_EPOCH, ConnId::new(1, 0), Nick::new("a").unwrap(), Text::new(text));
+        rooms.check();
+        seq
+    }
+
+    #[test]
+    fn a_room_remembers_its_last_lines() {
+        let mut rooms = Rooms::new(3);
+        let id = room(&mut rooms, "#a", 1);
+        assert_eq!((1..=5).map(|_| say(&mut rooms, id, "x")).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        assert_eq!(rooms[id].history().map(|m| m.seq).collect::<Vec<_>>(), [3, 4, 5]);
+        rooms.leave(id, ConnId::new(1, 0));
+        assert_eq!(rooms.longest_empty(), Some(id));
+        rooms.forget(id);
+        rooms.check();
+        assert!(rooms.is_empty());
+    }
+
+    #[test]
+    fn a_room_of_nothing_is_gone_when_the_last_one_leaves() {
+        let mut rooms = Rooms::new(0);
+        let id = room(&mut rooms, "#a", 1);
+        assert_eq!(say(&mut rooms, id, "x"), 1);
+        rooms.hold(id);
+        rooms.leave(id, ConnId::new(1, 0));
+        rooms.check();
+        rooms.release(id);
+        rooms.check();
+        assert!(rooms.is_empty());
+    }
+
+    #[test]
+    fn all_rooms_together_remember_so_much_and_the_oldest_line_goes_first() {
+        let mut rooms = Rooms::new(usize::MAX);
+        let (a, b) = (room(&mut rooms, "#a", 1), room(&mut rooms, "#b", 1));
+        let line = "x".repeat(1 << 20);
+        say(&mut rooms, a, "first");
+        say(&mut rooms, b, "second");
+        for _ in 0..63 {
+            say(&mut rooms, b, &line);
+        }
+        assert_eq!(rooms[a].history().count(), 1);
+        say(&mut rooms, b, &line);
+        assert_eq!(rooms[a].history().count(), 0);
+        assert_eq!(rooms[b].history().next().unwrap().seq, 3);
+    }
+}

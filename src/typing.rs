@@ -1,0 +1,215 @@
+//! Who is typing where, and what the others have been shown of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::limits::{TYPING, TYPING_PACE};
+use crate::names::ConnId;
+use crate::rooms::RoomId;
+
+/// A conversation, seen from one side of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Where {
+    /// In a room.
+    Room(RoomId),
+    /// With a person: the connection, whatever it is called.
+    Person(ConnId),
+}
+
+/// Somebody in a conversation.
+pub type Key = (ConnId, Where);
+
+/// A line that is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Line {
+    /// The others shall know that somebody is typing.
+    Typing,
+    /// The others shall know that somebody is typing no more.
+    Idle,
+}
+
+/// Who was shown the last typing line.
+#[derive(Debug)]
+pub struct Shown {
+    /// The moment it went out: who came into the room later has not seen it.
+    pub at: u64,
+    /// Who was there and was not shown it.
+    pub except: Vec<ConnId>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When typing ends, while it lasts.
+    until: Option<Duration>,
+    shown: Option<Shown>,
+    /// When the last line went out.
+    last: Option<Duration>,
+}
+
+impl State {
+    fn paced(&self, now: Duration) -> bool {
+        self.last.is_none_or(|last| now >= last + TYPING_PACE)
+    }
+}
+
+/// All who are typing, or were a moment ago.
+#[derive(Debug, Default)]
+pub struct Typing {
+    states: BTreeMap<Key, State>,
+}
+
+impl Typing {
+    /// Somebody is typing from now on.
+    pub fn start(&mut self, key: Key, now: Duration) {
+        self.states.entry(key).or_default().until = Some(now + TYPING);
+    }
+
+    /// Somebody is typing no more.
+    pub fn stop(&mut self, key: Key) {
+        if let Some(state) = self.states.get_mut(&key) {
+            state.until = None;
+        }
+    }
+
+    /// Somebody said what they were typing, which shows that they are done.
+    pub fn said(&mut self, key: Key) {
+        if let Some(state) = self.states.get_mut(&key) {
+            state.until = None;
+            state.shown = None;
+        }
+    }
+
+    /// Somebody left the conversation.
+    pub fn forget(&mut self, key: Key) {
+        self.states.remove(&key);
+    }
+
+    /// Somebody left the server.
+    pub fn forget_person(&mut self, who: ConnId) {
+        let keys: Vec<Key> = self.of(who).map(|(&key, _)| key).collect();
+        keys.iter().for_each(|&key| self.forget(key));
+    }
+
+    /// What line is due now. The one of [`Line::Typing`] is to be followed by [`Typing::show`].
+    pub fn due(&mut self, key: Key, now: Duration) -> Option<Line> {
+        let state = self.states.get_mut(&key)?;
+        if state.until.is_some_and(|until| until <= now) {
+            state.until = None;
+        }
+        let paced = state.paced(now);
+        match (state.until.is_some(), state.shown.is_some()) {
+            (false, false) if paced => {
+                self.states.remove(&key);
+                None
+            }
+            (true, false) if paced => {
+                state.last = Some(now);
+                Some(Line::Typing)
+            }
+            (false, true) if paced => {
+                state.last = Some(now);
+                Some(Line::Idle)
+            }
+            _ => None,
+        }
+    }
+
+    /// When [`Typing::due`] is to be asked again.
+    pub fn next(&self, key: Key) -> Option<Duration> {
+        let state = self.states.get(&key)?;
+        let pace = state.last.map(|last| last + TYPING_PACE);
+        if state.until.is_some() == state.shown.is_some() && state.until.is_some() { state.until } else { pace }
+    }
+
+    /// A typing line went out.
+    pub fn show(&mut self, key: Key, shown: Shown) {
+        if let Some(state) = self.states.get_mut(&key) {
+            state.shown = Some(shown);
+        }
+    }
+
+    /// An idle line is about to go out: who was shown the typing line that it ends.
+    pub fn take_shown(&mut self, key: Key) -> Option<Shown> {
+        self.states.get_mut(&key)?.shown.take()
+    }
+
+    /// Whether `viewer` was shown that `who` is typing somewhere. `since` tells the moment at which the viewer came into a
+    /// room, if it is there.
+    pub fn seen_by(&self, who: ConnId, viewer: ConnId, since: impl Fn(RoomId) -> Option<u64>) -> bool {
+        self.of(who).any(|(&(_, place), state)| {
+            let Some(shown) = &state.shown else { return false };
+            let was_there = match place {
+                Where::Room(room) => since(room).is_some_and(|since| since < shown.at),
+                Where::Person(person) => person == viewer,
+            };
+            was_there && viewer != who && !shown.except.contains(&viewer)
+        })
+    }
+
+    /// Whether nobody is typing.
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    fn of(&self, who: ConnId) -> impl Iterator<Item = (&Key, &State)> {
+        self.states.range((who, Where::Room(RoomId::FIRST))..).take_while(move |((person, _), _)| *person == who)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOB: ConnId = ConnId::FIRST;
+    const KEY: Key = (BOB, Where::Person(BOB));
+
+    /// Carries out `script`, a list of `MILLISECONDS:WHAT`, asking at each of these times and at those that typing names.
+    fn check(script: &str, want: &str) {
+        let mut typing = Typing::default();
+        let mut seen = Vec::new();
+        let mut step = |typing: &mut Typing, at: Duration| {
+            if let Some(line) = typing.due(KEY, at) {
+                match line {
+                    Line::Typing => typing.show(KEY, Shown { at: 1, except: Vec::new() }),
+                    Line::Idle => drop(typing.take_shown(KEY)),
+                }
+                seen.push(format!("{}:{line:?}", at.as_millis()));
+            }
+        };
+        for entry in script.split_whitespace() {
+            let (at, what) = entry.split_once(':').unwrap();
+            let at = Duration::from_millis(at.parse().unwrap());
+            while let Some(next) = typing.next(KEY).filter(|&next| next < at) {
+                step(&mut typing, next);
+            }
+            match what {
+                "on" => typing.start(KEY, at),
+                "off" => typing.stop(KEY),
+                "said" => typing.said(KEY),
+                _ => {}
+            }
+            step(&mut typing, at);
+        }
+        assert_eq!(seen.join(" "), want, "{script}");
+        assert!(typing.is_empty(), "{typing:?}");
+    }
+
+    #[test]
+    fn typing_is_shown_once_and_ends() {
+        check("0:on 20000:end", "0:Typing 6000:Idle");
+        check("0:on 3000:on 6000:on 20000:end", "0:Typing 12000:Idle");
+        check("0:on 2000:off 20000:end", "0:Typing 2000:Idle");
+        check("0:on 2000:said 20000:end", "0:Typing");
+        check("0:off 0:said 2000:end", "");
+    }
+
+    #[test]
+    fn at_most_one_line_a_second_and_none_that_no_longer_holds() {
+        check("0:on 100:off 20000:end", "0:Typing 1000:Idle");
+        check("0:on 100:off 200:on 20000:end", "0:Typing 6200:Idle");
+        check("0:on 100:off 200:on 300:off 20000:end", "0:Typing 1000:Idle");
+        check("0:on 100:said 200:on 20000:end", "0:Typing 1000:Typing 6200:Idle");
+        check("0:on 100:said 200:on 300:said 20000:end", "0:Typing");
+        check("0:on 5500:off 5600:on 20000:end", "0:Typing 5500:Idle 6500:Typing 11600:Idle");
+    }
+}
