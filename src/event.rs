@@ -225,6 +225,8 @@ pub enum Fault {
     BadFileName,
     /// Somebody has this name.
     Taken(Nick),
+    /// One does not ignore anybody of this name.
+    NotIgnored(Text),
     /// Nobody has this name.
     NoSuchNick(Text),
     /// There is no such room.

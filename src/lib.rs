@@ -1,11 +1,18 @@
 //! chinwag: a chat server for plain lines over TCP.
 
 pub mod commands;
+pub mod connection;
 pub mod event;
+pub mod files;
+pub mod hub;
 pub mod limits;
 pub mod linebuf;
 pub mod names;
 pub mod outbox;
+pub mod people;
+pub mod plain;
 pub mod presence;
+pub mod reactor;
 pub mod rooms;
+pub mod spool;
 pub mod typing;

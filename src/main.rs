@@ -1,1 +1,257 @@
-fn main() {}
+//! The command line: options, and what is said and done when the server cannot start.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use chinwag::limits::{self, Settings};
+use chinwag::names::clean;
+use chinwag::reactor::{LISTENERS, Reactor, reason};
+use chinwag::spool::Home;
+use clap::{Args, Parser, Subcommand};
+use log::{LevelFilter, info, warn};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// A chat of plain text lines, for nc, telnet and ten-line bots.
+#[derive(Parser)]
+#[command(version, about, long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(Serve),
+}
+
+/// Sizes take K, M and G; times take s, m and h.
+#[derive(Args)]
+struct Serve {
+    /// Listen here; may be given several times. Port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2428")]
+    listen: Vec<String>,
+    /// What the server calls itself in its greeting [default: nothing]
+    #[arg(long, value_parser = name)]
+    name: Option<String>,
+    /// Show the lines of FILE to everybody who connects [default: none]
+    #[arg(long, value_name = "FILE")]
+    motd: Option<PathBuf>,
+    /// Let in only who knows the password, the first line of FILE [default: everybody]
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Connections in all [default: what the file-descriptor limit leaves]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_clients: Option<u32>,
+    /// Connections from one address, loopback not counted
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    max_per_ip: usize,
+    /// Lines a second from one connection, with three seconds' worth at once; 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    rate: u32,
+    /// Lines that a room remembers
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    history: usize,
+    /// The largest file
+    #[arg(long, value_name = "SIZE", default_value = "100M", value_parser = size)]
+    max_file: u64,
+    /// The space for all files together
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    spool: u64,
+    /// How long a file is kept
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time)]
+    file_ttl: Duration,
+    /// Close a connection that takes nothing of what waits for it for so long
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    stall: Duration,
+    /// Keep the files in DIR while the server runs [default: a temporary folder]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let Command::Serve(options) = Cli::parse().command;
+    start_log();
+    match serve(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            let _ = writeln!(io::stderr(), "chinwag: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs to standard error, from `info` on unless RUST_LOG says otherwise.
+fn start_log() {
+    env_logger::Builder::new()
+        .filter_level(LevelFilter::Info)
+        .parse_default_env()
+        .format(|out, record| {
+            let at = humantime::format_rfc3339_seconds(SystemTime::now());
+            writeln!(out, "{at} {:5} {}", record.level(), record.args())
+        })
+        .init();
+}
+
+fn serve(options: &Serve) -> Result<(), String> {
+    let settings = settings(options)?;
+    let home = match &options.data {
+        Some(dir) => Home::at(dir).map_err(|e| format!("cannot keep files in {}: {}", dir.display(), reason(&e)))?,
+        None => Home::temporary().map_err(|e| format!("cannot make a temporary folder: {}", reason(&e)))?,
+    };
+    let settings = Settings { next_file: home.next_id(), ..settings };
+    let addresses = addresses(&options.listen)?;
+    info!("at most {} connections", settings.max_clients);
+    let mut reactor = Reactor::new(&addresses, home, settings).map_err(|e| reason(&e))?;
+    let mut out = io::stdout().lock();
+    for address in reactor.addresses().map_err(|e| reason(&e))? {
+        // Whoever started the server may have stopped listening to it; that is no reason not to serve.
+        let _ = writeln!(out, "listening {address}");
+    }
+    let _ = out.flush();
+    drop(out);
+    reactor.run().map_err(|e| format!("the event loop failed: {}", reason(&e)))
+}
+
+fn settings(options: &Serve) -> Result<Settings, String> {
+    let room = room_for_clients();
+    let max_clients = options.max_clients.map_or(room, |clients| usize::try_from(clients).unwrap_or(usize::MAX));
+    if max_clients > room {
+        warn!("the file-descriptor limit leaves only {room} connections, not {max_clients}; raise it with ulimit -n");
+    }
+    if options.max_file > options.spool {
+        warn!("a file may be larger than the space for all of them; set --max-file to at most --spool");
+    }
+    Ok(Settings {
+        name: options.name.clone(),
+        motd: options.motd.as_deref().map(motd).transpose()?.unwrap_or_default(),
+        password: options.password_file.as_deref().map(password).transpose()?,
+        max_clients,
+        max_per_ip: options.max_per_ip,
+        rate: options.rate,
+        history: options.history,
+        max_file: options.max_file,
+        spool: options.spool,
+        file_ttl: options.file_ttl,
+        stall: options.stall,
+        next_file: 1,
+    })
+}
+
+/// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves.
+fn room_for_clients() -> usize {
+    /// For listeners, files of the spool, those who are turned away, and the rest of the program.
+    const OTHERS: usize = 112;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
+    let limit = if raised { maximum } else { current };
+    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    // A tiny limit leaves half of itself, and at least one.
+    limit.saturating_sub(OTHERS).max(limit / 2).max(1)
+}
+
+fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
+    let mut found = Vec::new();
+    for address in listen {
+        let resolved = address
+            .to_socket_addrs()
+            .map_err(|e| format!("cannot listen on {address}: {}; it takes HOST:PORT", reason(&e)))?;
+        for resolved in resolved {
+            if !found.contains(&resolved) || resolved.port() == 0 {
+                found.push(resolved);
+            }
+        }
+    }
+    if found.len() > LISTENERS {
+        return Err(format!("cannot listen on {} addresses, only on {LISTENERS}", found.len()));
+    }
+    Ok(found)
+}
+
+fn motd(path: &Path) -> Result<Vec<String>, String> {
+    let text = read_file(path, limits::MOTD)?;
+    if let Some(n) = text.lines().position(|line| line.len() > limits::LINE) {
+        return Err(format!("line {} of {} has more than {} bytes", n + 1, path.display(), limits::LINE));
+    }
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+fn password(path: &Path) -> Result<String, String> {
+    let text = read_file(path, limits::LINE as u64)?;
+    let password = text.lines().next().unwrap_or_default().trim_matches(' ');
+    if password.is_empty() {
+        Err(format!("{} holds no password on its first line", path.display()))
+    } else {
+        Ok(password.to_owned())
+    }
+}
+
+/// Reads a file of at most `limit` bytes, as text that is safe to show.
+fn read_file(path: &Path, limit: u64) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+    let read = read.map_err(|e| format!("cannot read {}: {}", path.display(), reason(&e)))?;
+    if fs::metadata(path).is_ok_and(|it| it.is_dir()) || read as u64 > limit {
+        return Err(format!("cannot use {}: it must be a file of at most {limit} bytes", path.display()));
+    }
+    let lines: Vec<String> =
+        bytes.split(|&b| b == b'\n').map(|line| clean(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()).collect();
+    Ok(lines.join("\n"))
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let name = clean(text.trim().as_bytes()).into_owned();
+    if name.len() <= 80 { Ok(name) } else { Err("a name has at most 80 bytes".into()) }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    with_unit(text, &[("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)])
+        .ok_or_else(|| "a size is a number with K, M or G, or of bytes".into())
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let seconds = with_unit(text, &[("s", 1), ("m", 60), ("h", 3600)]);
+    match seconds {
+        Some(seconds @ 1..=0xffff_ffff) => Ok(Duration::from_secs(seconds)),
+        _ => Err("a time is a number with s, m or h, or of seconds, and more than 0".into()),
+    }
+}
+
+/// A number with one of these units, in either case, or with none.
+fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
+    let factor = if unit.is_empty() { Some(1) } else { factor }?;
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times() {
+        assert_eq!(size("100M"), Ok(100 << 20));
+        assert_eq!(size("1g"), Ok(1 << 30));
+        assert_eq!(size("512"), Ok(512));
+        assert_eq!(time("24h"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(time("90"), Ok(Duration::from_secs(90)));
+        for bad in ["", "K", "1T", "-1", "1.5M", "99999999999999999999", "99999999999999999G"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "0", "0s", "5d", "s", "99999999999h"] {
+            assert!(time(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_options_are_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -271,8 +271,6 @@ impl Rooms {
             self.forget(id);
         } else if room.empty_since.is_none() {
             room.empty_since = Some(serial);
-            // An empty room has nobody who could say what it is about.
-            room.topic = None;
             self.empty.insert(serial, id);
         }
     }

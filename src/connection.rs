@@ -1,0 +1,418 @@
+//! The connections: what each one reads and owes, and how the core's events reach them.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::ops::{Index, IndexMut};
+use std::rc::Rc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use slab::Slab;
+
+use crate::event::{Bye, Detail, Event, Job, Lost, Reply, Sink, Switch};
+use crate::limits::{self, Bucket};
+use crate::linebuf::LineBuf;
+use crate::names::ConnId;
+use crate::outbox::{Flushed, Kind, Outbox};
+use crate::plain::{self, Style};
+
+/// How far a connection is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// It speaks and listens.
+    Open,
+    /// Nothing more is read of it; what waits for it is written.
+    Leaving,
+    /// All is written; its input is discarded until then, so that a reset does not swallow the last line.
+    Lingering(Duration),
+}
+
+/// The end of a connection's input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// When it was seen.
+    pub at: Duration,
+    /// Whether the connection broke, or just had nothing more to say.
+    pub lost: Option<Lost>,
+}
+
+/// What a connection waits for before its next line is carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hold {
+    /// For nothing.
+    None,
+    /// For its flood control, until then.
+    Flood(Duration),
+    /// For its reader, as too many replies wait.
+    Replies,
+    /// For the disk.
+    Disk,
+}
+
+/// One connection.
+pub struct Connection {
+    /// Its name for the core.
+    pub id: ConnId,
+    /// The socket.
+    pub stream: TcpStream,
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// What it sent and is not carried out yet.
+    pub lines: LineBuf,
+    /// What waits for it.
+    pub outbox: Outbox,
+    /// How it wants its lines.
+    pub style: Style,
+    /// Its flood control.
+    pub bucket: Bucket,
+    /// Whether the next line has been paid for already.
+    pub paid: bool,
+    /// Whether a line has come from it.
+    pub has_spoken: bool,
+    /// Whether there may be something to read. Only a read that would block, or one that got all there was, says no.
+    pub readable: bool,
+    /// Whether its input has been seen to end, so that a read must go on to that end.
+    pub read_closed: bool,
+    /// Whether the socket may take something.
+    pub writable: bool,
+    /// How far it is.
+    pub phase: Phase,
+    /// Whether and how its input ended.
+    pub ended: Option<Ended>,
+    /// Whether writing failed; nothing more is written then.
+    pub broken: bool,
+    /// How the connection was lost, if writing showed it.
+    pub lost: Option<Lost>,
+    /// Since when its socket has taken nothing, with something waiting.
+    pub stalled: Option<Duration>,
+    /// What it waits for.
+    pub hold: Hold,
+    /// Whether the core leaves out room lines for it.
+    pub lagging: Switch,
+    /// Whether it counts among the clients, as those who are turned away do not.
+    pub counted: bool,
+    /// When it is to be looked at again.
+    pub wake: Option<Duration>,
+    /// Whether it is in the reactor's list of work.
+    pub in_work: bool,
+    /// Whether it is in the list of those with something to write.
+    dirty: bool,
+}
+
+impl Connection {
+    /// Reads once; `Ok(0)` is the end of input.
+    pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(buf) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return Err(e);
+                }
+                Ok(n) => {
+                    // Less than there was room for is all there was; more, or the end, comes with an event of its own.
+                    self.readable = n == buf.len() || self.read_closed;
+                    return Ok(n);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+/// How a connection broke, for those who see it.
+pub fn lost_by(e: &io::Error) -> Lost {
+    match e.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Lost::Timeout,
+        _ => Lost::Reset,
+    }
+}
+
+/// All connections. It is where the core's events go.
+pub struct Connections {
+    slab: Slab<Connection>,
+    generation: u32,
+    jobs: SyncSender<Job>,
+    /// Bytes that wait for all of them together, file data not counted.
+    waiting: usize,
+    clients: usize,
+    by_address: HashMap<IpAddr, usize>,
+    /// Those with something to write.
+    dirty: Vec<ConnId>,
+    /// Those for whom the core may have file data.
+    wanting: Vec<ConnId>,
+    /// Those for whom too much waits, of which the core does not know yet.
+    lagged: Vec<ConnId>,
+    /// Those that the core has closed.
+    closed: Vec<ConnId>,
+}
+
+impl Index<ConnId> for Connections {
+    type Output = Connection;
+
+    fn index(&self, id: ConnId) -> &Connection {
+        &self.slab[id.slot()]
+    }
+}
+
+impl IndexMut<ConnId> for Connections {
+    fn index_mut(&mut self, id: ConnId) -> &mut Connection {
+        &mut self.slab[id.slot()]
+    }
+}
+
+impl Connections {
+    /// None yet; jobs for the disk go to `jobs`.
+    pub fn new(jobs: SyncSender<Job>) -> Self {
+        Self {
+            slab: Slab::new(),
+            generation: 0,
+            jobs,
+            waiting: 0,
+            clients: 0,
+            by_address: HashMap::new(),
+            dirty: Vec::new(),
+            wanting: Vec::new(),
+            lagged: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    /// Connections that count as clients.
+    pub fn clients(&self) -> usize {
+        self.clients
+    }
+
+    /// Clients from an address.
+    pub fn clients_from(&self, address: IpAddr) -> usize {
+        self.by_address.get(&address).copied().unwrap_or(0)
+    }
+
+    /// Connections that are being told why they cannot stay.
+    pub fn turned_away(&self) -> usize {
+        self.slab.len() - self.clients
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    /// Every connection.
+    pub fn ids(&self) -> Vec<ConnId> {
+        self.slab.iter().map(|(_, connection)| connection.id).collect()
+    }
+
+    /// The connection in a slot.
+    pub fn in_slot(&self, slot: usize) -> Option<ConnId> {
+        self.slab.get(slot).map(|connection| connection.id)
+    }
+
+    /// The connection of this name, if it still lives.
+    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
+        self.slab.get_mut(id.slot()).filter(|connection| connection.id == id)
+    }
+
+    /// The slot that the next connection gets.
+    pub fn next_slot(&self) -> usize {
+        self.slab.vacant_key()
+    }
+
+    /// Takes a connection in; those that are turned away are not counted as clients.
+    pub fn insert(&mut self, stream: TcpStream, address: IpAddr, bucket: Bucket, counted: bool) -> ConnId {
+        let entry = self.slab.vacant_entry();
+        self.generation = self.generation.wrapping_add(1);
+        // A slab of sockets is bounded by the descriptors, which are far fewer than 2^32.
+        let id = ConnId::new(u32::try_from(entry.key()).unwrap_or(u32::MAX), self.generation);
+        entry.insert(Connection {
+            id,
+            stream,
+            address,
+            lines: LineBuf::default(),
+            outbox: Outbox::default(),
+            style: Style::FIRST,
+            bucket,
+            paid: false,
+            has_spoken: false,
+            readable: true,
+            read_closed: false,
+            writable: true,
+            phase: Phase::Open,
+            ended: None,
+            broken: false,
+            lost: None,
+            stalled: None,
+            hold: Hold::None,
+            lagging: Switch::Off,
+            counted,
+            wake: None,
+            in_work: false,
+            dirty: false,
+        });
+        if counted {
+            self.clients += 1;
+            *self.by_address.entry(address).or_default() += 1;
+        }
+        id
+    }
+
+    /// Takes a connection out, which closes its socket once it is dropped.
+    pub fn remove(&mut self, id: ConnId) -> Option<Connection> {
+        self.get_mut(id)?;
+        let connection = self.slab.remove(id.slot());
+        self.waiting -= connection.outbox.lines();
+        if connection.counted {
+            self.clients -= 1;
+            if let Some(count) = self.by_address.get_mut(&connection.address) {
+                *count -= 1;
+                if *count == 0 {
+                    self.by_address.remove(&connection.address);
+                }
+            }
+        }
+        Some(connection)
+    }
+
+    /// Forgets all that waits for a connection.
+    pub fn clear(&mut self, id: ConnId) {
+        if let Some(connection) = self.slab.get_mut(id.slot()).filter(|connection| connection.id == id) {
+            self.waiting -= connection.outbox.lines();
+            connection.outbox.clear();
+        }
+    }
+
+    /// Writes as much of what waits for a connection as its socket takes.
+    pub fn flush(&mut self, id: ConnId) -> io::Result<Flushed> {
+        let Some(connection) = self.slab.get_mut(id.slot()).filter(|connection| connection.id == id) else {
+            return Ok(Flushed::All);
+        };
+        if !connection.writable && !connection.outbox.is_empty() {
+            return Ok(Flushed::Blocked { progress: false });
+        }
+        let before = connection.outbox.lines();
+        let flushed = connection.outbox.write_to(&mut connection.stream);
+        self.waiting -= before - connection.outbox.lines();
+        connection.writable = !matches!(flushed, Ok(Flushed::Blocked { .. }));
+        flushed
+    }
+
+    /// Queues bytes for a connection alone.
+    pub fn push(&mut self, id: ConnId, kind: Kind, bytes: &[u8]) {
+        self.queue(id, kind, bytes.len(), |outbox| outbox.push(kind, bytes));
+    }
+
+    /// Those with something to write since this was last asked.
+    pub fn take_dirty(&mut self) -> Vec<ConnId> {
+        let dirty = std::mem::take(&mut self.dirty);
+        for &id in &dirty {
+            if let Some(connection) = self.get_mut(id) {
+                connection.dirty = false;
+            }
+        }
+        dirty
+    }
+
+    /// Sees to it that a connection is flushed.
+    pub fn mark_dirty(&mut self, id: ConnId) {
+        let Some(connection) = self.slab.get_mut(id.slot()).filter(|connection| connection.id == id) else { return };
+        if !std::mem::replace(&mut connection.dirty, true) {
+            self.dirty.push(id);
+        }
+    }
+
+    /// Those for whom the core may have file data.
+    pub fn take_wanting(&mut self) -> Vec<ConnId> {
+        std::mem::take(&mut self.wanting)
+    }
+
+    /// Whether there are any such.
+    pub fn any_wanting(&self) -> bool {
+        !self.wanting.is_empty()
+    }
+
+    /// Those for whom too much has come to wait.
+    pub fn take_lagged(&mut self) -> Vec<ConnId> {
+        std::mem::take(&mut self.lagged)
+    }
+
+    /// Those that the core has closed.
+    pub fn take_closed(&mut self) -> Vec<ConnId> {
+        std::mem::take(&mut self.closed)
+    }
+
+    fn queue(&mut self, id: ConnId, kind: Kind, len: usize, push: impl FnOnce(&mut Outbox)) {
+        let Some(connection) = self.slab.get_mut(id.slot()).filter(|connection| connection.id == id) else { return };
+        // Nobody would ever read it, or the last line has been said.
+        if connection.broken || connection.phase != Phase::Open {
+            return;
+        }
+        push(&mut connection.outbox);
+        if kind != Kind::Chunk {
+            self.waiting += len;
+        }
+        let limit = if self.waiting > limits::WAITING_IN_ALL { limits::SLOW_READER_TIGHT } else { limits::SLOW_READER };
+        if connection.outbox.lines() > limit && connection.lagging == Switch::Off {
+            connection.lagging = Switch::On;
+            self.lagged.push(id);
+        }
+        self.mark_dirty(id);
+    }
+
+    fn style(&self, id: ConnId) -> Option<Style> {
+        self.slab.get(id.slot()).filter(|connection| connection.id == id).map(|connection| connection.style)
+    }
+}
+
+impl Sink for Connections {
+    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, event: &Event) {
+        let mut spelled: [Option<Rc<[u8]>>; Style::COUNT] = Default::default();
+        for id in to {
+            let Some(style) = self.style(id) else { continue };
+            let line = spelled[style.index()].get_or_insert_with(|| Rc::from(plain::event(event, style).into_bytes()));
+            let line = Rc::clone(line);
+            self.queue(id, Kind::Event, line.len(), |outbox| outbox.push_shared(Kind::Event, line));
+        }
+    }
+
+    fn answer(&mut self, to: ConnId, event: &Event) {
+        let Some(style) = self.style(to) else { return };
+        let kind = if matches!(event, Event::Chunk { .. }) { Kind::Chunk } else { Kind::Reply };
+        self.push(to, kind, plain::event(event, style).as_bytes());
+    }
+
+    fn detail(&mut self, to: ConnId, detail: &Detail) {
+        let Some(style) = self.style(to) else { return };
+        self.push(to, Kind::Reply, plain::detail(detail, style).as_bytes());
+    }
+
+    fn reply(&mut self, to: ConnId, reply: &Reply) {
+        let Some(style) = self.style(to) else { return };
+        self.push(to, Kind::Reply, plain::reply(reply, style).as_bytes());
+    }
+
+    fn stamp(&mut self, to: ConnId, stamp: Switch) {
+        if let Some(connection) = self.get_mut(to) {
+            connection.style.stamp = stamp;
+        }
+    }
+
+    fn job(&mut self, job: Job) {
+        // The spool's thread lives as long as the reactor does; without it every transfer is dead anyway.
+        if self.jobs.send(job).is_err() {
+            log::error!("the spool is gone: files cannot be shared any more");
+        }
+    }
+
+    fn wants_data(&mut self, who: ConnId) {
+        self.wanting.push(who);
+    }
+
+    fn close(&mut self, who: ConnId, bye: Option<Bye>) {
+        if let Some(bye) = bye {
+            self.answer(who, &Event::Bye(bye));
+        }
+        self.closed.push(who);
+    }
+}

@@ -1,0 +1,363 @@
+//! Talking: rooms and private lines, and what people set about themselves.
+
+use crate::event::{Done, Event, Fault, Gone, Happening, Now, Place, Quota, Setting, Sink, Switch};
+use crate::limits;
+use crate::names::{ConnId, Nick, RoomName, Text};
+use crate::people::{Ignored, Person};
+use crate::rooms::RoomId;
+use crate::typing::{Key, Line, Shown, Where};
+
+use super::Hub;
+
+impl Hub {
+    pub(super) fn say_here(&mut self, id: ConnId, now: Now, text: &str, sink: &mut impl Sink) -> Result<Place, Fault> {
+        let place = self.current(id)?;
+        self.say(id, now, place, Text::new(text), sink)
+    }
+
+    pub(super) fn say(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        place: Where,
+        text: Text,
+        sink: &mut impl Sink,
+    ) -> Result<Place, Fault> {
+        let named = self.place(place)?;
+        match place {
+            Where::Room(room) => self.say_in_room(id, now, room, text, sink)?,
+            Where::Person(to) => self.say_to_person(id, now, to, text, sink)?,
+        }
+        self.typing.said((id, place));
+        Ok(named)
+    }
+
+    fn say_in_room(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        room: RoomId,
+        text: Text,
+        sink: &mut impl Sink,
+    ) -> Result<(), Fault> {
+        let from = self.nick(id)?;
+        let seq = self.rooms.say(room, now.wall, id, from, text.clone());
+        let silent = self.people.get(id).is_some_and(|person| person.echo == Switch::Off).then_some(id);
+        let place = Place::Room(self.rooms[room].name);
+        let event = Event::Said { place, seq: Some(seq), at: now.wall, from, text };
+        sink.publish(&mut self.hearers(&self.rooms[room], id, silent), &event);
+        if self.people.any_lagging() {
+            let missing = |member: &ConnId| {
+                Some(*member) != silent
+                    && self.people.get(*member).is_some_and(|person| person.is_lagging() && !person.ignores(id))
+            };
+            let missing: Vec<ConnId> = self.rooms[room].members().filter(missing).collect();
+            for member in missing {
+                self.rooms.miss(room, member, seq - 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn say_to_person(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        to: ConnId,
+        text: Text,
+        sink: &mut impl Sink,
+    ) -> Result<(), Fault> {
+        let from = self.nick(id)?;
+        let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
+        if other.is_lagging() {
+            return Err(Fault::Busy(other.nick()));
+        }
+        let event = |with| Event::Said { place: Place::With(with), seq: None, at: now.wall, from, text: text.clone() };
+        if !other.ignores(id) {
+            sink.publish(&mut std::iter::once(to), &event(from));
+        }
+        let (who, away) = (other.nick(), other.away.clone().map(|text| (text, other.away_count)));
+        let Some(person) = self.people.get_mut(id) else { return Ok(()) };
+        if person.echo == Switch::On && to != id {
+            sink.answer(id, &event(who));
+        }
+        let Some((text, count)) = away else { return Ok(()) };
+        if !person.told_away.contains(&(to, count)) {
+            person.told_away.retain(|(other, _)| *other != to);
+            person.told_away.truncate(limits::AWAY_TOLD - 1);
+            person.told_away.push_front((to, count));
+            let text = text.filter(|_| !person.ignores(to));
+            let what = Happening::Away(text);
+            sink.answer(id, &Event::Happened { place: Place::With(who), at: now.wall, who, what });
+        }
+        Ok(())
+    }
+
+    pub(super) fn rename(&mut self, id: ConnId, now: Now, name: &str, sink: &mut impl Sink) -> Result<Done, Fault> {
+        let nick = Nick::new(name).ok_or_else(|| Fault::BadNick(Text::new(name)))?;
+        if let Some(holder) = self.people.find(&nick).filter(|&holder| holder != id) {
+            return Err(Fault::Taken(self.nick(holder)?));
+        }
+        let limited = self.settings.rate > 0;
+        let Some(person) = self.people.get_mut(id) else { return Ok(Done::Nick(nick)) };
+        let old = person.nick();
+        if old.as_str() == nick.as_str() {
+            return Ok(Done::Nick(nick));
+        }
+        if limited && !person.renames.take(limits::RENAMES, now.tick) {
+            return Err(Fault::TooMany(Quota::Renames));
+        }
+        let rooms = person.rooms.clone();
+        self.people.rename(id, nick);
+        self.rename_in_files(id, nick);
+        self.open_presence(now);
+        self.presence.went(&old);
+        self.presence.came(&nick);
+        for room in rooms {
+            self.tell_room(room, id, old, &Happening::Renamed(nick), now, sink);
+        }
+        Ok(Done::Nick(nick))
+    }
+
+    pub(super) fn join(&mut self, id: ConnId, now: Now, name: &str, sink: &mut impl Sink) -> Result<Done, Fault> {
+        let name = RoomName::new(name).ok_or_else(|| Fault::BadRoom(Text::new(name)))?;
+        let found = self.rooms.find(&name);
+        let limited = self.settings.rate > 0;
+        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoRoom) };
+        let nick = person.nick();
+        let room = match found {
+            Some(room) if person.rooms.contains(&room) => room,
+            _ => {
+                if person.rooms.len() >= limits::ROOMS_A_PERSON {
+                    return Err(Fault::TooMany(Quota::RoomsOfPerson));
+                }
+                if limited && !person.joins.take(limits::JOINS, now.tick) {
+                    return Err(Fault::TooMany(Quota::Joins));
+                }
+                let room = match found {
+                    Some(room) => room,
+                    None => {
+                        self.make_place_for_room(now, sink)?;
+                        self.rooms.create(name)
+                    }
+                };
+                let since = self.next_moment();
+                self.rooms.enter(room, id, since);
+                if let Some(person) = self.people.get_mut(id) {
+                    person.rooms.push(room);
+                }
+                self.tell_room(room, id, nick, &Happening::Joined, now, sink);
+                room
+            }
+        };
+        if let Some(person) = self.people.get_mut(id) {
+            person.current = Some(Where::Room(room));
+        }
+        Ok(self.show_room(id, room, sink))
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        room: Option<&str>,
+        reason: Option<&str>,
+        sink: &mut impl Sink,
+    ) -> Result<Done, Fault> {
+        let room = self.room_or_current(id, room)?;
+        let limited = self.settings.rate > 0;
+        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoRoom) };
+        if limited && !person.joins.take(limits::JOINS, now.tick) {
+            return Err(Fault::TooMany(Quota::Joins));
+        }
+        person.rooms.retain(|&other| other != room);
+        person.current = person.current.filter(|&current| current != Where::Room(room));
+        let (nick, name) = (person.nick(), self.rooms[room].name);
+        // Later it would be told of a room that it is not in.
+        self.tell_missed(id, room, now, sink);
+        self.typing.forget((id, Where::Room(room)));
+        self.tell_room(room, id, nick, &Happening::Left(reason.map(Text::new)), now, sink);
+        self.stop_downloads_from(id, room, Fault::Gone(Gone::NoLongerYours), sink);
+        self.rooms.leave(room, id);
+        Ok(Done::Leave(name))
+    }
+
+    pub(super) fn query(&mut self, id: ConnId, target: &str) -> Result<Done, Fault> {
+        let place = self.resolve(id, target)?;
+        if let Some(person) = self.people.get_mut(id) {
+            person.current = Some(place);
+        }
+        self.place(place).map(Done::Query)
+    }
+
+    pub(super) fn topic(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        room: Option<&str>,
+        topic: Option<&str>,
+        sink: &mut impl Sink,
+    ) -> Result<Done, Fault> {
+        let room = self.room_or_current(id, room)?;
+        let name = self.rooms[room].name;
+        let Some(topic) = topic else { return Ok(Done::Topic { room: name, topic: self.topic_for(id, room) }) };
+        let topic = short_text("a topic", topic)?;
+        let topic = Some(topic).filter(|topic| topic.as_str() != "-");
+        self.rooms.set_topic(room, topic.clone().map(|topic| (id, topic)));
+        self.tell_room(room, id, self.nick(id)?, &Happening::Topic(topic.clone()), now, sink);
+        Ok(Done::Topic { room: name, topic })
+    }
+
+    /// What a room is about, as far as `viewer` wants to hear of who said so.
+    pub(super) fn topic_for(&self, viewer: ConnId, room: RoomId) -> Option<Text> {
+        let (by, topic) = self.rooms[room].topic.as_ref()?;
+        self.people.get(viewer).filter(|viewer| !viewer.ignores(*by)).map(|_| topic.clone())
+    }
+
+    pub(super) fn set_typing(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        target: Option<&str>,
+        switch: Switch,
+        sink: &mut impl Sink,
+    ) -> Result<Done, Fault> {
+        let place = match target {
+            Some(target) => self.resolve(id, target)?,
+            None => self.current(id)?,
+        };
+        let named = self.place(place)?;
+        match switch {
+            Switch::On => {
+                if let Where::Person(other) = place
+                    && let Some(other) = self.people.get(other).filter(|other| other.is_lagging())
+                {
+                    return Err(Fault::Busy(other.nick()));
+                }
+                self.typing.start((id, place), now.tick);
+            }
+            Switch::Off => self.typing.stop((id, place)),
+        }
+        self.tell_typing((id, place), now, sink);
+        Ok(Done::Typing(named, switch))
+    }
+
+    /// Tells what is due of somebody's typing, and sees to being called again.
+    pub(super) fn tell_typing(&mut self, key: Key, now: Now, sink: &mut impl Sink) {
+        if let Some(line) = self.typing.due(key, now.tick) {
+            let at = self.next_moment();
+            let (shown, what) = match line {
+                Line::Typing => (Shown { at, except: self.not_shown(key) }, Happening::Typing),
+                // Who was not shown that it began is not told that it ended.
+                Line::Idle => match self.typing.take_shown(key) {
+                    Some(shown) => (shown, Happening::Idle),
+                    None => return,
+                },
+            };
+            self.publish_typing(key, &shown, &what, now, sink);
+            if line == Line::Typing {
+                self.typing.show(key, shown);
+            }
+        }
+        if let Some(next) = self.typing.next(key) {
+            self.alarm(next, super::Alarm::Typing(key.0, key.1));
+        }
+    }
+
+    fn publish_typing(&self, (who, place): Key, shown: &Shown, what: &Happening, now: Now, sink: &mut impl Sink) {
+        let Ok(nick) = self.nick(who) else { return };
+        let can_hear =
+            |person: &Person| !person.is_lagging() && !person.ignores(who) && !shown.except.contains(&person.id);
+        let event = |place| Event::Happened { place, at: now.wall, who: nick, what: what.clone() };
+        match place {
+            Where::Room(room) => {
+                let room = &self.rooms[room];
+                let was_there = |id: ConnId| room.member(id).is_some_and(|member| member.since < shown.at);
+                let mut to = room
+                    .members()
+                    .filter(|&id| id != who && was_there(id) && self.people.get(id).is_some_and(can_hear));
+                sink.publish(&mut to, &event(Place::Room(room.name)));
+            }
+            Where::Person(other) => {
+                if other != who && self.people.get(other).is_some_and(can_hear) {
+                    sink.publish(&mut std::iter::once(other), &event(Place::With(nick)));
+                }
+            }
+        }
+    }
+
+    /// Who is in a conversation and will not be shown that `who` types there.
+    fn not_shown(&self, (who, place): Key) -> Vec<ConnId> {
+        let cannot_hear =
+            |id: &ConnId| self.people.get(*id).is_none_or(|person| person.is_lagging() || person.ignores(who));
+        match place {
+            Where::Room(room) => self.rooms[room].members().filter(cannot_hear).collect(),
+            Where::Person(other) => Some(other).filter(cannot_hear).into_iter().collect(),
+        }
+    }
+
+    pub(super) fn ignore(&mut self, id: ConnId, name: Option<&str>, sink: &mut impl Sink) -> Result<Done, Fault> {
+        let Some(name) = name else { return Ok(self.list_ignored(id, sink)) };
+        let other = self.find_person(name)?;
+        if other.id == id {
+            return Err(Fault::IgnoreSelf);
+        }
+        let (ignored, nick) = (other.to_be_ignored(), other.nick());
+        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoTarget) };
+        if !person.ignores(ignored.who) {
+            if person.ignored.len() >= limits::IGNORED {
+                return Err(Fault::TooMany(Quota::Ignored));
+            }
+            person.ignored.push(ignored);
+        }
+        Ok(Done::Ignore(nick))
+    }
+
+    pub(super) fn unignore(&mut self, id: ConnId, name: &str) -> Result<Done, Fault> {
+        let unknown = || Fault::NotIgnored(Text::new(name));
+        let nick = Nick::new(name.strip_prefix('@').unwrap_or(name)).ok_or_else(unknown)?;
+        let Some(person) = self.people.get_mut(id) else { return Err(unknown()) };
+        let named = |ignored: &Ignored| ignored.nick.get() == nick;
+        let shown = person.ignored.iter().find(|ignored| named(ignored)).ok_or_else(unknown)?.nick.get();
+        person.ignored.retain(|ignored| !named(ignored));
+        Ok(Done::Unignore(shown))
+    }
+
+    pub(super) fn away(&mut self, id: ConnId, text: Option<&str>) -> Result<Done, Fault> {
+        let text = text.map(|text| short_text("an away text", text)).transpose()?;
+        if let Some(person) = self.people.get_mut(id) {
+            person.away = Some(text);
+            person.away_count = person.away_count.wrapping_add(1);
+        }
+        Ok(Done::Away)
+    }
+
+    pub(super) fn back(&mut self, id: ConnId) -> Done {
+        if let Some(person) = self.people.get_mut(id) {
+            person.away = None;
+        }
+        Done::Back
+    }
+
+    pub(super) fn set(&mut self, id: ConnId, change: Option<(Setting, Switch)>, sink: &mut impl Sink) -> Done {
+        let Some((setting, switch)) = change else { return self.list_settings(id, sink) };
+        if let Some(person) = self.people.get_mut(id) {
+            match setting {
+                Setting::Echo => person.echo = switch,
+                Setting::Presence => person.presence = switch,
+                Setting::Stamp => {
+                    person.stamp = switch;
+                    sink.stamp(id, switch);
+                }
+            }
+        }
+        Done::Set(setting, switch)
+    }
+}
+
+/// A text that stands in long lists and so must be short.
+fn short_text(what: &'static str, text: &str) -> Result<Text, Fault> {
+    let text = Text::new(text);
+    let fits = text.as_str().len() <= limits::TOPIC;
+    if fits { Ok(text) } else { Err(Fault::TooLong { what, limit: limits::TOPIC }) }
+}

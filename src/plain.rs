@@ -1,0 +1,410 @@
+//! The line protocol: how what happened is spelled, and what is read from a line. Nothing outside this file writes a line.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::commands::{self, Input, SETTINGS};
+use crate::event::{
+    Bye, Detail, Done, Event, Fault, Gone, Happening, Lost, Place, Quota, Reply, Setting, State, Switch,
+};
+use crate::limits;
+use crate::linebuf::Line;
+use crate::names::{Nick, Text, clean};
+
+/// What `* hello` calls the server.
+pub const VERSION: &str = concat!("chinwag/", env!("CARGO_PKG_VERSION"));
+
+/// How one connection wants its lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Style {
+    /// Whether they end in CR and LF, and not in LF alone.
+    pub crlf: Switch,
+    /// Whether they carry stamps.
+    pub stamp: Switch,
+}
+
+impl Style {
+    /// How many styles there are.
+    pub const COUNT: usize = 4;
+
+    /// LF, and no stamps.
+    pub const FIRST: Self = Self { crlf: Switch::Off, stamp: Switch::Off };
+
+    /// Which of the styles it is, for tables of them.
+    pub fn index(self) -> usize {
+        usize::from(self.crlf == Switch::On) * 2 + usize::from(self.stamp == Switch::On)
+    }
+
+    fn end(self, out: &mut String) {
+        out.push_str(if self.crlf == Switch::On { "\r\n" } else { "\n" });
+    }
+}
+
+/// Reads what a connection sent. Text must be [`clean`] by now; `None` is a line that means nothing.
+pub fn read<'a>(line: &Line<'a>, text: &'a str) -> Option<Input<'a>> {
+    match *line {
+        Line::Text(_) => commands::parse(text),
+        Line::Chunk(base64) => Some(Input::Chunk(base64)),
+        Line::TooLong { chunk, .. } => Some(Input::TooLong { chunk }),
+    }
+}
+
+/// Whether a connection that begins with this line speaks HTTP.
+///
+/// A browser can be made to send a request with chosen text inside to any port, so what follows must not be carried out.
+pub fn is_http(first: &Line<'_>) -> bool {
+    let is_method = |word: &[u8]| {
+        !word.is_empty() && word.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+    };
+    match first {
+        Line::Text(line) => {
+            let words: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
+            matches!(words[..], [method, _, version] if is_method(method) && version.starts_with(b"HTTP/"))
+        }
+        // The version is lost with the end of the line, so what stands before the path must do.
+        Line::TooLong { start, .. } => {
+            let mut words = start.splitn(2, |&b| b == b' ');
+            let is_path = |rest: &[u8]| rest.starts_with(b"/") || rest.to_ascii_lowercase().starts_with(b"http");
+            words.next().is_some_and(is_method) && words.next().is_some_and(is_path)
+        }
+        Line::Chunk(_) => false,
+    }
+}
+
+/// Spells an event.
+pub fn event(event: &Event, style: Style) -> String {
+    let mut out = String::new();
+    write_event(&mut out, event, style);
+    style.end(&mut out);
+    out
+}
+
+/// Spells a detail of a reply.
+pub fn detail(detail: &Detail, style: Style) -> String {
+    let mut out = String::from("- ");
+    write_detail(&mut out, detail);
+    style.end(&mut out);
+    out
+}
+
+/// Spells a reply.
+pub fn reply(reply: &Reply, style: Style) -> String {
+    let mut out = String::new();
+    match reply {
+        Reply::Done(done) => write_done(&mut out, done),
+        Reply::Refused { command, why } => put(&mut out, format_args!("! {command} {} {}", code(why), explain(why))),
+    }
+    style.end(&mut out);
+    out
+}
+
+/// Writing to a `String` cannot fail.
+fn put(out: &mut String, args: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(args);
+}
+
+fn write_event(out: &mut String, event: &Event, style: Style) {
+    match event {
+        Event::Hello { nick, online, server } => {
+            let at = server.as_ref().map(|server| format!(" at {server}")).unwrap_or_default();
+            put(
+                out,
+                format_args!(
+                    "* hello {nick} {VERSION} {online} online{at}; \
+                     /join #lobby to talk, /nick NAME to be known, /help for the rest"
+                ),
+            );
+        }
+        Event::Locked => put(out, format_args!("* locked {VERSION} send /pass PASSWORD")),
+        Event::Motd(line) => write_with(out, "* motd", Some(line).filter(|line| !line.as_str().is_empty())),
+        Event::Presence { version, gone, came } => {
+            put(out, format_args!("* presence {version}"));
+            gone.iter().for_each(|name| put(out, format_args!(" -{name}")));
+            came.iter().for_each(|name| put(out, format_args!(" +{name}")));
+        }
+        Event::Said { place, seq, at, from, text } => {
+            write_place(out, place);
+            if style.stamp == Switch::On {
+                write_stamp(out, *seq, *at);
+            }
+            put(out, format_args!("<{from}> {text}"));
+        }
+        Event::Happened { place, at, who, what } => {
+            write_place(out, place);
+            if style.stamp == Switch::On {
+                write_stamp(out, None, *at);
+            }
+            put(out, format_args!("* {who} "));
+            write_happening(out, what);
+        }
+        Event::Chunk { file, data } => {
+            put(out, format_args!("={file} "));
+            BASE64.encode_string(data, out);
+        }
+        Event::Whole { file, size, digest } => put(out, format_args!("={file} . {size} {digest}")),
+        Event::Broken { file, why } => put(out, format_args!("={file} ! {} {}", code(why), explain(why))),
+        Event::Bye(bye) => put(out, format_args!("* bye {} {}", bye_code(*bye), farewell(*bye))),
+    }
+}
+
+fn write_place(out: &mut String, place: &Place) {
+    match place {
+        Place::Room(room) => put(out, format_args!("{room} ")),
+        Place::With(nick) => put(out, format_args!("@{nick} ")),
+    }
+}
+
+fn write_stamp(out: &mut String, seq: Option<u64>, at: std::time::SystemTime) {
+    let at = humantime::format_rfc3339_millis(at);
+    match seq {
+        Some(seq) => put(out, format_args!("[{seq}@{at}] ")),
+        None => put(out, format_args!("[-@{at}] ")),
+    }
+}
+
+fn write_happening(out: &mut String, what: &Happening) {
+    match what {
+        Happening::Joined => out.push_str("joined"),
+        Happening::Left(reason) => write_with(out, "left", reason.as_ref()),
+        Happening::Renamed(nick) => put(out, format_args!("renamed {nick}")),
+        Happening::Quit(reason) => write_with(out, "quit", reason.as_ref()),
+        Happening::Lost(lost) => put(out, format_args!("lost {}", lost_code(*lost))),
+        Happening::Topic(topic) => write_with(out, "topic", topic.as_ref()),
+        Happening::Typing => out.push_str("typing"),
+        Happening::Idle => out.push_str("idle"),
+        Happening::File { id, size, name } => put(out, format_args!("file {id} {size} {name}")),
+        Happening::Unfile { id, why } => put(out, format_args!("unfile {id} {}", code(why))),
+        Happening::Missed { count, after } => put(out, format_args!("missed {count} after {after}")),
+        Happening::Away(text) => write_with(out, "away", text.as_ref()),
+    }
+}
+
+fn write_with(out: &mut String, word: &str, text: Option<&Text>) {
+    out.push_str(word);
+    if let Some(text) = text {
+        put(out, format_args!(" {text}"));
+    }
+}
+
+fn write_detail(out: &mut String, detail: &Detail) {
+    match detail {
+        Detail::Help { usage, about } => put(out, format_args!("{usage}  {about}")),
+        Detail::Limit { name, value, about } => put(out, format_args!("{name} {value} {about}")),
+        Detail::Topic(topic) => put(out, format_args!("topic {topic}")),
+        Detail::Here(nicks) => {
+            out.push_str("here");
+            nicks.iter().for_each(|nick| put(out, format_args!(" {nick}")));
+        }
+        Detail::Room { name, count, topic } => write_with(out, &format!("{name} {count}"), topic.as_ref()),
+        Detail::Who { nick, state, idle, rooms } => {
+            let (state, text) = match state {
+                State::Here => ("here", None),
+                State::Typing => ("typing", None),
+                State::Away(text) => ("away", text.as_ref()),
+            };
+            put(out, format_args!("{nick} {state} {}s ", idle.as_secs()));
+            for (n, room) in rooms.iter().enumerate() {
+                put(out, format_args!("{}{room}", if n == 0 { "" } else { "," }));
+            }
+            write_with(out, if rooms.is_empty() { "-" } else { "" }, text);
+        }
+        Detail::Line { seq, at, from, text } => {
+            write_stamp(out, Some(*seq), *at);
+            put(out, format_args!("<{from}> {text}"));
+        }
+        Detail::File { id, size, sender, place, age, coming, name } => {
+            put(out, format_args!("{id} {size} {sender} "));
+            write_place(out, place);
+            put(out, format_args!("{}s {} {name}", age.as_secs(), if *coming { "coming" } else { "ready" }));
+        }
+        Detail::Ignored(nick) => put(out, format_args!("{nick}")),
+        Detail::Setting(setting, switch) => put(out, format_args!("{} {}", setting_name(*setting), on_off(*switch))),
+    }
+}
+
+fn write_done(out: &mut String, done: &Done) {
+    out.push_str("+ ");
+    let target = |place: &Place| match place {
+        Place::Room(room) => room.to_string(),
+        Place::With(nick) => nick.to_string(),
+    };
+    match done {
+        Done::Help => out.push_str("help"),
+        Done::Limits => out.push_str("limits"),
+        Done::Pass => out.push_str("pass"),
+        Done::Nick(nick) => put(out, format_args!("nick {nick}")),
+        Done::Join { room, count } => put(out, format_args!("join {room} {count}")),
+        Done::Leave(room) => put(out, format_args!("leave {room}")),
+        Done::Query(place) => put(out, format_args!("query {}", target(place))),
+        Done::Rooms(count) => put(out, format_args!("rooms {count}")),
+        Done::Who { version, count } => put(out, format_args!("who {version} {count}")),
+        Done::Msg(place) => put(out, format_args!("msg {}", target(place))),
+        Done::Me => out.push_str("me"),
+        Done::Typing(place, switch) => put(out, format_args!("typing {} {}", target(place), on_off(*switch))),
+        Done::Topic { room, topic } => write_with(out, &format!("topic {room}"), topic.as_ref()),
+        Done::Send { id, offset } => put(out, format_args!("send {id} {offset}")),
+        Done::Get { id, offset, size, name } => put(out, format_args!("get {id} {offset} {size} {name}")),
+        Done::Files(count) => put(out, format_args!("files {count}")),
+        Done::Cancel(id) => put(out, format_args!("cancel {id}")),
+        Done::History { room, count } => put(out, format_args!("history {room} {count}")),
+        Done::Ignore(nick) => put(out, format_args!("ignore {nick}")),
+        Done::Ignoring(count) => put(out, format_args!("ignore {count}")),
+        Done::Unignore(nick) => put(out, format_args!("unignore {nick}")),
+        Done::Away => out.push_str("away"),
+        Done::Back => out.push_str("back"),
+        Done::Settings => out.push_str("set"),
+        Done::Set(setting, switch) => put(out, format_args!("set {} {}", setting_name(*setting), on_off(*switch))),
+        Done::Ping(token) => write_with(out, "ping", token.as_ref()),
+        Done::Quit => out.push_str("quit"),
+    }
+}
+
+fn on_off(switch: Switch) -> &'static str {
+    if switch == Switch::On { "on" } else { "off" }
+}
+
+fn setting_name(setting: Setting) -> &'static str {
+    SETTINGS.iter().find(|(known, _)| *known == setting).map_or("?", |(_, name)| name)
+}
+
+/// The stable word of a refusal.
+pub fn code(why: &Fault) -> &'static str {
+    match why {
+        Fault::UnknownCommand(_) => "unknown-command",
+        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) => "usage",
+        Fault::TooLong { .. } => "too-long",
+        Fault::TooMany(_) => "too-many",
+        Fault::Locked => "locked",
+        Fault::BadNick(_) | Fault::BadRoom(_) | Fault::BadFileName => "bad-name",
+        Fault::Taken(_) => "taken",
+        Fault::NoSuchNick(_) | Fault::NotIgnored(_) => "no-such-nick",
+        Fault::NoSuchRoom(_) => "no-such-room",
+        Fault::NotInRoom(_) => "not-in-room",
+        Fault::NoRoom | Fault::NoTarget => "no-room",
+        Fault::NoSuchFile(_) => "no-such-file",
+        Fault::NoUpload => "no-upload",
+        Fault::BadChunk => "bad-chunk",
+        Fault::BadDigest | Fault::MalformedDigest => "bad-digest",
+        Fault::BeyondSize(_) | Fault::TooBig(_) => "too-big",
+        Fault::NoSpace => "no-space",
+        Fault::DiskFailed | Fault::Gone(_) => "gone",
+        Fault::DiskBusy | Fault::Busy(_) | Fault::BusyFile(_) => "busy",
+        Fault::WrongPassword | Fault::IgnoreSelf | Fault::NotYours(_) => "refused",
+    }
+}
+
+/// What a refusal says to a person: what is wrong, and what to do next.
+fn explain(why: &Fault) -> String {
+    let known = |nick: &Nick| nick.to_string();
+    match why {
+        Fault::UnknownCommand(name) => format!("/{name}: no such command; /help lists them"),
+        Fault::Usage(usage) => format!("it is {usage}"),
+        Fault::NoHelp(word) => format!("{word} is no command; /help lists them"),
+        Fault::TooLong { what, limit } => format!("{what} has at most {limit} bytes; say it in parts"),
+        Fault::TooMany(quota) => too_many(*quota),
+        Fault::Locked => "the server is locked; send /pass PASSWORD first".to_owned(),
+        Fault::BadNick(name) => {
+            format!("{name} is no name: a letter, then up to 19 letters, digits, - or _, and not on or off")
+        }
+        Fault::BadRoom(name) => {
+            format!("{name} is no room: # and a letter or digit, then up to 30 letters, digits, - or _, as in #lobby")
+        }
+        Fault::BadFileName => {
+            format!("a file name has 1 to {} bytes, no / or \\, and is not . or ..", crate::names::FileName::MAX)
+        }
+        Fault::Taken(nick) => format!("{nick} is somebody else; choose another name"),
+        Fault::NoSuchNick(name) => format!("{name} is not here; /who lists who is"),
+        Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
+        Fault::NoSuchRoom(name) => format!("there is no room {name}; /rooms lists them, /join makes one"),
+        Fault::NotInRoom(room) => format!("you are not in {room}; /join {room} first"),
+        Fault::NoRoom => "no room is current; name one, or /join #lobby first".to_owned(),
+        Fault::NoTarget => "nobody hears you here; /join #lobby or /query NAME first".to_owned(),
+        Fault::NoSuchFile(id) => format!("there is no file {id} for you; /files lists those there are"),
+        Fault::NoUpload => "no upload is open; /send TARGET SIZE NAME opens one, /msg TARGET = says it".to_owned(),
+        Fault::BadChunk => format!("a chunk is = and at most {} characters of padded base64", limits::CHUNK_LINE),
+        Fault::BadDigest => "the bytes that came have another digest; send the file again".to_owned(),
+        Fault::MalformedDigest => "a digest is sha256: and 64 hexadecimal digits".to_owned(),
+        Fault::BeyondSize(size) => format!("more bytes came than the {size} announced; send the file again"),
+        Fault::TooBig(limit) => format!("a file has at most {limit} bytes here"),
+        Fault::BeyondEnd(size) => format!("the file ends at {size}; give an OFFSET up to that"),
+        Fault::NoSpace => "no space is left for files; try again later".to_owned(),
+        Fault::DiskFailed => "the server's disk failed; try again later".to_owned(),
+        Fault::DiskBusy => "the server's disk is busy; try again in a moment".to_owned(),
+        Fault::Gone(gone) => gone_text(*gone),
+        Fault::Busy(nick) => format!("{} reads too slowly now; try again in a moment", known(nick)),
+        Fault::BusyFile(id) => format!("file {id} is on its way to you already; /cancel {id} stops it"),
+        Fault::WrongPassword => "that is not the password; try again".to_owned(),
+        Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),
+        Fault::NotYours(id) => format!("file {id} is not yours; only who sent it can withdraw it"),
+    }
+}
+
+fn too_many(quota: Quota) -> String {
+    match quota {
+        Quota::Renames => format!("at most {} renames a minute; wait a little", limits::RENAMES),
+        Quota::Joins => format!("at most {} joins and leaves a minute; wait a little", limits::JOINS),
+        Quota::RoomsOfPerson => format!("you may be in {} rooms; /leave one first", limits::ROOMS_A_PERSON),
+        Quota::Rooms => format!("there are {} rooms already; join one of them", limits::ROOMS),
+        Quota::Ignored => format!("you may ignore {} people; /unignore one first", limits::IGNORED),
+        Quota::Files => format!("you may share {} files at once; /cancel one first", limits::FILES_A_SENDER),
+        Quota::Downloads => format!("you may fetch {} files at once; wait for one, or /cancel it", limits::DOWNLOADS),
+    }
+}
+
+fn gone_text(gone: Gone) -> String {
+    match gone {
+        Gone::Withdrawn => "its sender withdrew it".to_owned(),
+        Gone::Evicted => "it made room for newer files; ask for it again".to_owned(),
+        Gone::Expired => "it was kept for as long as files are; ask for it again".to_owned(),
+        Gone::BrokenOff => "the upload broke off; /send with its digest takes it up again".to_owned(),
+        Gone::Superseded => "another /send broke it off".to_owned(),
+        Gone::ReceiverLeft => "the one it was for has left".to_owned(),
+        Gone::RoomForgotten => "its room was forgotten".to_owned(),
+        Gone::NoLongerYours => "you left its room".to_owned(),
+        Gone::NotReached(last) => format!("the last message here is {last}; ask after that, or after 0"),
+    }
+}
+
+/// The stable word for how a connection was lost.
+pub fn lost_code(lost: Lost) -> &'static str {
+    match lost {
+        Lost::Reset => "reset",
+        Lost::Timeout => "timeout",
+        Lost::Closed(bye) => bye_code(bye),
+    }
+}
+
+fn bye_code(bye: Bye) -> &'static str {
+    match bye {
+        Bye::Full => "full",
+        Bye::TooManyFromAddress | Bye::WrongPasswords => "refused",
+        Bye::TooSlow => "too-slow",
+        Bye::Idle => "idle",
+        Bye::Shutdown => "shutdown",
+        Bye::NotHttp => "not-http",
+        Bye::NotText => "not-text",
+    }
+}
+
+fn farewell(bye: Bye) -> &'static str {
+    match bye {
+        Bye::Full => "the server is full; try again later",
+        Bye::TooManyFromAddress => "too many connections from your address; close one first",
+        Bye::WrongPasswords => "too many wrong passwords; ask for the right one and connect again",
+        Bye::TooSlow => "you read nothing for too long; connect again",
+        Bye::Idle => "no password came in time; connect again",
+        Bye::Shutdown => "the server is shutting down",
+        Bye::NotHttp => "this is no web server but a chat; connect with nc or telnet",
+        Bye::NotText => "this is a chat of plain text lines, without TLS; connect with nc or telnet",
+    }
+}
+
+/// The text of a line that came in, made safe.
+pub fn text<'a>(line: &Line<'a>) -> std::borrow::Cow<'a, str> {
+    match line {
+        Line::Text(text) => clean(text),
+        Line::Chunk(_) | Line::TooLong { .. } => std::borrow::Cow::Borrowed(""),
+    }
+}

@@ -1,0 +1,674 @@
+//! The event loop: it waits for sockets, time, signals and the disk, and carries what comes from each to the core.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant, SystemTime};
+
+use log::{debug, info, warn};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use crate::connection::{Connections, Ended, Hold, Phase, lost_by};
+use crate::event::{Bye, Event, Lost, Now, Sink, Switch};
+use crate::hub::{Departure, Hub};
+use crate::limits::{self, Bucket, Settings};
+use crate::linebuf::{Ending, LineBuf};
+use crate::names::ConnId;
+use crate::outbox::{Flushed, Kind};
+use crate::plain::{self, Style};
+use crate::spool::{Home, Spool};
+
+const WAKER: Token = Token(0);
+const SIGNALS: Token = Token(1);
+/// Listeners and then connections are counted from here.
+const FIRST: usize = 2;
+
+/// Events taken from the system at once.
+const EVENTS: usize = 1024;
+
+/// The server.
+pub struct Reactor {
+    settings: Settings,
+    started: Instant,
+    poll: Poll,
+    listeners: Vec<Listener>,
+    signals: mio::net::UnixStream,
+    hub: Hub,
+    /// Holds the way to the spool, and so must go before it.
+    net: Connections,
+    spool: Spool,
+    /// When connections are to be looked at again.
+    timers: BTreeSet<(Duration, ConnId)>,
+    /// Connections that have something to do now.
+    work: VecDeque<ConnId>,
+    /// Connections whose chunks wait for the disk.
+    held_by_disk: Vec<ConnId>,
+    /// When accepting goes on after descriptors ran out.
+    accept_again: Option<Duration>,
+    /// When the server ends, once it is asked to.
+    end: Option<Duration>,
+    scratch: Vec<u8>,
+}
+
+struct Listener {
+    socket: TcpListener,
+    /// Whether somebody may be waiting at it. Only an accept that would block says no.
+    ready: bool,
+}
+
+/// Opens a socket that listens at `address`; on error says at which and why.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+impl Reactor {
+    /// Listens at `addresses`, keeping files in `home`. An error is one of the system's, with what could not be done before it.
+    pub fn new(addresses: &[SocketAddr], home: Home, settings: Settings) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let spool = Spool::start(home, Waker::new(poll.registry(), WAKER)?)?;
+        let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
+        let mut listeners = Vec::new();
+        for (n, &address) in addresses.iter().enumerate() {
+            let mut socket = listen(address)
+                .map_err(|e| io::Error::new(e.kind(), format!("cannot listen on {address}: {}", reason(&e))))?;
+            poll.registry().register(&mut socket, Token(FIRST + n), Interest::READABLE)?;
+            listeners.push(Listener { socket, ready: true });
+        }
+        let mut signals = signals()?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        Ok(Self {
+            started: Instant::now(),
+            poll,
+            listeners,
+            signals,
+            hub: Hub::new(settings.clone()),
+            net: Connections::new(jobs),
+            spool,
+            timers: BTreeSet::new(),
+            work: VecDeque::new(),
+            held_by_disk: Vec::new(),
+            accept_again: None,
+            end: None,
+            scratch: vec![0; limits::READ_A_TURN],
+            settings,
+        })
+    }
+
+    /// Where it listens, with the ports that were picked.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(|listener| listener.socket.local_addr()).collect()
+    }
+
+    /// Serves until a signal ends it.
+    pub fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            match self.poll.poll(&mut events, self.timeout()) {
+                Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
+                _ => {}
+            }
+            let now = self.now();
+            for event in &events {
+                match event.token() {
+                    WAKER => {}
+                    SIGNALS => {
+                        if self.signalled(now) {
+                            return Ok(());
+                        }
+                    }
+                    Token(n) => self.socket_event(n - FIRST, event),
+                }
+            }
+            self.accept(now);
+            self.hear_from_disk(now);
+            self.hub.tick(now, &mut self.net);
+            self.after_core(now);
+            self.run_timers(now);
+            for _ in 0..self.work.len() {
+                let Some(id) = self.work.pop_front() else { break };
+                self.serve(id, now);
+            }
+            self.pump();
+            self.flush(now);
+            if self.end.is_some_and(|end| self.net.is_empty() || now.tick >= end) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { tick: self.started.elapsed(), wall: SystemTime::now() }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let more = !self.work.is_empty()
+            || self.net.any_wanting()
+            || (self.accept_again.is_none() && self.listeners.iter().any(|listener| listener.ready));
+        if more {
+            return Some(Duration::ZERO);
+        }
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let next = [self.hub.next_alarm(), timer, self.accept_again, self.end].into_iter().flatten().min()?;
+        Some(next.saturating_sub(self.started.elapsed()))
+    }
+
+    /// Takes a signal; `true` if the server is to end at once.
+    fn signalled(&mut self, now: Now) -> bool {
+        let mut bytes = [0; 16];
+        let mut count = 0;
+        while let Ok(n @ 1..) = self.signals.read(&mut bytes) {
+            count += n;
+        }
+        if count == 0 {
+            return false;
+        }
+        if self.end.is_some() || count > 1 {
+            info!("ending at once");
+            return true;
+        }
+        info!("shutting down");
+        self.end = Some(now.tick + limits::SHUTDOWN);
+        self.listeners.clear();
+        self.accept_again = None;
+        for id in self.net.ids() {
+            self.net.answer(id, &Event::Bye(Bye::Shutdown));
+            self.leave(id, now);
+        }
+        false
+    }
+
+    fn socket_event(&mut self, n: usize, event: &mio::event::Event) {
+        if let Some(listener) = self.listeners.get_mut(n) {
+            listener.ready = true;
+            return;
+        }
+        // Listeners that are closed keep their tokens, so connections keep theirs.
+        let Some(id) = n.checked_sub(LISTENERS).and_then(|slot| self.net.in_slot(slot)) else { return };
+        let connection = &mut self.net[id];
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            connection.readable = true;
+            connection.read_closed |= event.is_read_closed() || event.is_error();
+            self.add_work(id);
+        }
+        if event.is_writable() || event.is_error() {
+            self.net[id].writable = true;
+            self.net.mark_dirty(id);
+        }
+    }
+
+    fn add_work(&mut self, id: ConnId) {
+        if let Some(connection) = self.net.get_mut(id)
+            && !std::mem::replace(&mut connection.in_work, true)
+        {
+            self.work.push_back(id);
+        }
+    }
+
+    fn accept(&mut self, now: Now) {
+        if self.accept_again.is_some_and(|at| now.tick < at) {
+            return;
+        }
+        self.accept_again = None;
+        for n in 0..self.listeners.len() {
+            for _ in 0..limits::ACCEPTS_A_TURN {
+                if !self.listeners[n].ready {
+                    break;
+                }
+                match self.listeners[n].socket.accept() {
+                    Ok((stream, peer)) => self.accepted(stream, peer.ip().to_canonical(), now),
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.listeners[n].ready = false,
+                    // The one who knocked is gone already.
+                    Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
+                    Err(e) => {
+                        warn!("cannot accept: {}; trying again", reason(&e));
+                        self.accept_again = Some(now.tick + limits::ACCEPT_RETRY);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn accepted(&mut self, mut stream: TcpStream, address: IpAddr, now: Now) {
+        let too_many = !address.is_loopback() && self.net.clients_from(address) >= self.settings.max_per_ip;
+        let refusal = if self.net.clients() >= self.settings.max_clients {
+            Some(Bye::Full)
+        } else {
+            too_many.then_some(Bye::TooManyFromAddress)
+        };
+        if let Some(bye) = refusal.filter(|_| self.net.turned_away() >= limits::TURNED_AWAY) {
+            // It is told so if it can be at once, and that is all that a storm of connections gets.
+            let told = stream.write(plain::event(&Event::Bye(bye), Style::FIRST).as_bytes());
+            return debug!("{address} turned away: {told:?}");
+        }
+        let token = Token(FIRST + LISTENERS + self.net.next_slot());
+        let set_up = set_options(&stream, self.settings.stall)
+            .and_then(|()| self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE));
+        if let Err(e) = set_up {
+            debug!("cannot set up a connection from {address}: {e}");
+            return;
+        }
+        let bucket = Bucket::new(self.settings.rate, self.settings.burst(), now.tick);
+        let id = self.net.insert(stream, address, bucket, refusal.is_none());
+        debug!("{id:?} from {address}, refused: {refusal:?}");
+        match refusal {
+            Some(bye) => {
+                self.net.close(id, Some(bye));
+                self.after_core(now);
+            }
+            None => self.hub.connect(id, now, &mut self.net),
+        }
+        self.add_work(id);
+    }
+
+    fn hear_from_disk(&mut self, now: Now) {
+        let mut heard = false;
+        for outcome in self.spool.outcomes() {
+            heard = true;
+            self.hub.disk_did(now, outcome, &mut self.net);
+        }
+        self.after_core(now);
+        if heard && self.hub.disk_keeps_up() {
+            for id in std::mem::take(&mut self.held_by_disk) {
+                self.add_work(id);
+            }
+        }
+    }
+
+    fn run_timers(&mut self, now: Now) {
+        while let Some((at, id)) = self.timers.pop_first() {
+            if at > now.tick {
+                self.timers.insert((at, id));
+                return;
+            }
+            if let Some(connection) = self.net.get_mut(id) {
+                connection.wake = None;
+                self.add_work(id);
+            }
+        }
+    }
+
+    /// Does what the core has asked for besides the lines that it sent: it has closed connections, or must be told whose
+    /// reader is too slow.
+    fn after_core(&mut self, now: Now) {
+        loop {
+            let (lagged, closed) = (self.net.take_lagged(), self.net.take_closed());
+            if lagged.is_empty() && closed.is_empty() {
+                return;
+            }
+            for id in lagged {
+                self.hub.lag(id);
+            }
+            for id in closed {
+                self.leave(id, now);
+            }
+        }
+    }
+
+    /// Nothing more is read of a connection: it goes when all that waits for it is written.
+    fn leave(&mut self, id: ConnId, now: Now) {
+        if let Some(connection) = self.net.get_mut(id)
+            && connection.phase == Phase::Open
+        {
+            connection.phase = Phase::Leaving;
+            connection.lines = LineBuf::default();
+            connection.hold = Hold::None;
+            self.net.mark_dirty(id);
+            self.rearm(id, now);
+        }
+    }
+
+    /// Looks after a connection that has something to do: reads and carries out its lines, and minds its times.
+    fn serve(&mut self, id: ConnId, now: Now) {
+        let Some(connection) = self.net.get_mut(id) else { return };
+        connection.in_work = false;
+        let stall = self.settings.stall;
+        if connection.stalled.is_some_and(|since| now.tick.saturating_sub(since) >= stall) {
+            return self.drop_slow(id, now);
+        }
+        match connection.phase {
+            Phase::Open => self.serve_open(id, now),
+            Phase::Leaving => {}
+            Phase::Lingering(until) => {
+                if now.tick >= until || self.discard_input(id) {
+                    return self.remove(id);
+                }
+            }
+        }
+        self.rearm(id, now);
+    }
+
+    fn serve_open(&mut self, id: ConnId, now: Now) {
+        let mut read = 0;
+        let mut budget = limits::LINES_A_TURN;
+        loop {
+            let more = self.run_lines(id, now, &mut budget);
+            let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) else {
+                return;
+            };
+            if more {
+                return self.add_work(id);
+            }
+            if connection.hold != Hold::None {
+                return self.give_up_after_end(id, now);
+            }
+            if connection.ended.is_some() {
+                return self.input_done(id, now);
+            }
+            if !connection.readable {
+                return;
+            }
+            if read >= limits::READ_A_TURN {
+                return self.add_work(id);
+            }
+            read += self.read(id, now);
+        }
+    }
+
+    /// Reads once from a connection, and takes note of the end of its input.
+    fn read(&mut self, id: ConnId, now: Now) -> usize {
+        let connection = &mut self.net[id];
+        let mut refusals = Vec::new();
+        let read = match connection.read(&mut self.scratch) {
+            Ok(0) => {
+                connection.ended = Some(Ended { at: now.tick, lost: connection.lost });
+                connection.lines.end();
+                0
+            }
+            Ok(n) => {
+                connection.lines.feed(&self.scratch[..n], &mut refusals);
+                n
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(e) => {
+                connection.ended = Some(Ended { at: now.tick, lost: Some(lost_by(&e)) });
+                connection.lines.end();
+                0
+            }
+        };
+        if !connection.has_spoken && connection.lines.is_not_text() {
+            self.hub.expel(id, now, Bye::NotText, &mut self.net);
+            self.after_core(now);
+        } else if !refusals.is_empty() {
+            self.net.push(id, Kind::Reply, &refusals);
+        }
+        read
+    }
+
+    /// Carries out what lines there are; `true` if there may be more of them than one turn allows.
+    fn run_lines(&mut self, id: ConnId, now: Now, budget: &mut usize) -> bool {
+        // The lines are taken out, as carrying them out may reach every connection, this one too.
+        let Some(connection) = self.net.get_mut(id) else { return false };
+        let mut lines = std::mem::take(&mut connection.lines);
+        let mut more = false;
+        while let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) {
+            connection.hold = Hold::None;
+            if lines.is_empty() {
+                break;
+            }
+            if *budget == 0 {
+                more = true;
+                break;
+            }
+            if connection.outbox.replies() > limits::REPLIES_WAITING {
+                connection.hold = Hold::Replies;
+                break;
+            }
+            if lines.at_chunk() && self.hub.has_upload(id) {
+                if !self.hub.disk_keeps_up() {
+                    connection.hold = Hold::Disk;
+                    self.held_by_disk.push(id);
+                    break;
+                }
+            } else if !connection.paid {
+                if let Err(then) = connection.bucket.take(now.tick) {
+                    connection.hold = Hold::Flood(then);
+                    break;
+                }
+                connection.paid = true;
+            }
+            let is_chunk = lines.at_chunk();
+            let Some((line, ending)) = lines.next_line() else { break };
+            *budget -= 1;
+            if !(is_chunk && self.hub.has_upload(id)) {
+                connection.paid = false;
+            }
+            if ending == Ending::Crlf {
+                connection.style.crlf = Switch::On;
+            }
+            let text = plain::text(&line);
+            let Some(input) = plain::read(&line, &text) else { continue };
+            if !std::mem::replace(&mut connection.has_spoken, true) && plain::is_http(&line) {
+                self.hub.expel(id, now, Bye::NotHttp, &mut self.net);
+            } else {
+                self.hub.handle(id, now, input, &mut self.net);
+            }
+            self.after_core(now);
+        }
+        if let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) {
+            connection.lines = lines;
+        }
+        more
+    }
+
+    /// Input that is held back after its end is not waited for forever.
+    fn give_up_after_end(&mut self, id: ConnId, now: Now) {
+        let connection = &mut self.net[id];
+        if connection.ended.is_some_and(|ended| now.tick >= ended.at + limits::AFTER_END) {
+            connection.lines = LineBuf::default();
+            connection.hold = Hold::None;
+            self.input_done(id, now);
+        }
+    }
+
+    /// All that a connection said is carried out, and it says nothing more. It goes, unless something is still owed to it.
+    fn input_done(&mut self, id: ConnId, now: Now) {
+        let connection = &self.net[id];
+        let lost = connection.lost.or(connection.ended.and_then(|ended| ended.lost));
+        let is_deaf = connection.broken || lost.is_some();
+        if !is_deaf && self.hub.is_transferring(id) {
+            return;
+        }
+        let how = lost.map_or(Departure::Quit, Departure::Lost);
+        debug!("{id:?} is gone: {how:?}");
+        self.hub.disconnect(id, now, how, &mut self.net);
+        self.after_core(now);
+        if is_deaf { self.remove(id) } else { self.leave(id, now) }
+    }
+
+    /// Closes a connection that has taken nothing for too long.
+    fn drop_slow(&mut self, id: ConnId, now: Now) {
+        debug!("{id:?} is too slow");
+        self.hub.disconnect(id, now, Departure::Lost(Lost::Closed(Bye::TooSlow)), &mut self.net);
+        self.net.clear(id);
+        self.net.answer(id, &Event::Bye(Bye::TooSlow));
+        self.net[id].writable = true;
+        // As far as the socket still takes it, which is hardly far.
+        if let Err(e) = self.net.flush(id) {
+            debug!("{id:?} takes no farewell: {e}");
+        }
+        self.remove(id);
+        self.after_core(now);
+    }
+
+    /// Reads and forgets; `true` when the end has come.
+    fn discard_input(&mut self, id: ConnId) -> bool {
+        let connection = &mut self.net[id];
+        let mut read = 0;
+        while connection.readable && read < limits::READ_A_TURN {
+            match connection.read(&mut self.scratch) {
+                Ok(0) => return true,
+                Ok(n) => read += n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(_) => return true,
+            }
+        }
+        if connection.readable {
+            self.add_work(id);
+        }
+        false
+    }
+
+    fn remove(&mut self, id: ConnId) {
+        let Some(mut connection) = self.net.remove(id) else { return };
+        if let Some(wake) = connection.wake {
+            self.timers.remove(&(wake, id));
+        }
+        if let Err(e) = self.poll.registry().deregister(&mut connection.stream) {
+            debug!("{id:?} cannot be deregistered: {e}");
+        }
+        // A descriptor is free again.
+        if self.accept_again.is_some() {
+            self.accept_again = Some(Duration::ZERO);
+        }
+    }
+
+    /// Sets the time at which a connection must be looked at again, whatever else happens.
+    fn rearm(&mut self, id: ConnId, now: Now) {
+        let stall = self.settings.stall;
+        let Some(connection) = self.net.get_mut(id) else { return };
+        let flood = if let Hold::Flood(then) = connection.hold { Some(then) } else { None };
+        let lingering = if let Phase::Lingering(until) = connection.phase { Some(until) } else { None };
+        let held = connection.hold != Hold::None && connection.phase == Phase::Open;
+        let ended = connection.ended.filter(|_| held).map(|ended| ended.at + limits::AFTER_END);
+        let stalled = connection.stalled.map(|since| since + stall);
+        let wake = [flood, lingering, ended, stalled].into_iter().flatten().min().map(|at| at.max(now.tick));
+        let old = std::mem::replace(&mut connection.wake, wake);
+        if old != wake {
+            old.map(|at| self.timers.remove(&(at, id)));
+            wake.map(|at| self.timers.insert((at, id)));
+        }
+    }
+
+    /// Asks the disk for what people download, as far as their queues have room for it.
+    fn pump(&mut self) {
+        for id in self.net.take_wanting() {
+            self.pump_one(id);
+        }
+    }
+
+    fn pump_one(&mut self, id: ConnId) {
+        let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) else {
+            return;
+        };
+        let room = limits::CHUNKS_QUEUED.saturating_sub(connection.outbox.chunks());
+        let has_ended = connection.ended.is_some();
+        self.hub.pump(id, room, &mut self.net);
+        // It may have waited for just this to be whole.
+        if has_ended && !self.hub.is_transferring(id) {
+            self.add_work(id);
+        }
+    }
+
+    /// Writes what waits, once for each connection.
+    fn flush(&mut self, now: Now) {
+        loop {
+            let dirty = self.net.take_dirty();
+            if dirty.is_empty() {
+                return;
+            }
+            for id in dirty {
+                self.flush_one(id, now);
+            }
+        }
+    }
+
+    fn flush_one(&mut self, id: ConnId, now: Now) {
+        let flushed = self.net.flush(id);
+        let Some(connection) = self.net.get_mut(id) else { return };
+        match flushed {
+            Ok(Flushed::All) => connection.stalled = None,
+            Ok(Flushed::Blocked { progress }) => {
+                if progress || connection.stalled.is_none() {
+                    connection.stalled = Some(now.tick);
+                }
+            }
+            Err(e) => {
+                // What it sent before it broke is still carried out.
+                connection.broken = true;
+                // A pipe is broken where the peer had closed in good order before.
+                connection.lost = Some(lost_by(&e)).filter(|_| e.kind() != io::ErrorKind::BrokenPipe);
+                connection.stalled = None;
+                connection.readable = true;
+                connection.read_closed = true;
+                let is_open = connection.phase == Phase::Open;
+                self.net.clear(id);
+                if !is_open {
+                    return self.remove(id);
+                }
+                self.add_work(id);
+            }
+        }
+        let Some(connection) = self.net.get_mut(id) else { return };
+        if connection.phase == Phase::Leaving && connection.outbox.is_empty() {
+            return self.linger(id, now);
+        }
+        if connection.hold == Hold::Replies && connection.outbox.replies() <= limits::REPLIES_WAITING {
+            self.add_work(id);
+        }
+        let connection = &mut self.net[id];
+        if connection.lagging == Switch::On && connection.outbox.lines() == 0 {
+            connection.lagging = Switch::Off;
+            if connection.phase == Phase::Open {
+                self.hub.caught_up(id, now, &mut self.net);
+            }
+        }
+        if self.hub.is_transferring(id) {
+            self.pump_one(id);
+        }
+        self.rearm(id, now);
+    }
+
+    /// All is written: says so to the peer, and waits a moment for it to go.
+    fn linger(&mut self, id: ConnId, now: Now) {
+        let connection = &mut self.net[id];
+        if connection.ended.is_some() || connection.stream.shutdown(std::net::Shutdown::Write).is_err() {
+            return self.remove(id);
+        }
+        connection.phase = Phase::Lingering(now.tick + limits::LINGER);
+        self.add_work(id);
+        self.rearm(id, now);
+    }
+}
+
+/// Listeners there may be, so that the tokens of connections do not depend on how many there are.
+pub const LISTENERS: usize = 64;
+
+/// Replies at once, notices when the peer is gone without a word, and keeps file data from piling up in the kernel.
+fn set_options(stream: &TcpStream, stall: Duration) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+    socket.set_tcp_keepalive(&keepalive)?;
+    // A reader who takes nothing is told so at `stall`; the kernel must not break the connection before that.
+    socket.set_tcp_user_timeout(Some(stall.saturating_add(Duration::from_secs(60))))?;
+    socket.set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL)
+}
+
+/// A stream that gives a byte for each signal that asks the server to end.
+fn signals() -> io::Result<mio::net::UnixStream> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    theirs.set_nonblocking(true)?;
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
+    }
+    Ok(mio::net::UnixStream::from_std(ours))
+}
+
+/// What the system says of an error, in lower case and without its number.
+pub fn reason(e: &io::Error) -> String {
+    let text = e.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
