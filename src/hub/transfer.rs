@@ -207,9 +207,9 @@ impl Hub {
     /// Ends an upload that cannot be taken up again, and tells its sender.
     fn fail_upload(&mut self, file_id: FileId, why: Fault, now: Now, sink: &mut impl Sink) {
         if let Some(file) = self.files.get(file_id) {
-            sink.answer(file.sender, &Event::Broken { file: file_id, why: why.clone() });
+            self.tell_sender(file.sender, &Event::Broken { file: file_id, why: why.clone() }, sink);
         }
-        self.withdraw(file_id, why, now, sink);
+        self.withdraw(file_id, why, None, now, sink);
     }
 
     /// Ends an upload whose sender fell silent. With a digest it can be taken up again.
@@ -224,7 +224,7 @@ impl Hub {
         let (sender, due) = (file.sender, file.due);
         self.alarm(due, Alarm::File(file_id));
         self.close_intake(sender, file_id);
-        sink.answer(sender, &Event::Broken { file: file_id, why: why.clone() });
+        self.tell_sender(sender, &Event::Broken { file: file_id, why: why.clone() }, sink);
         self.stop_readers(file_id, &why, sink);
         self.tell_about_file(file_id, &Happening::Unfile { id: file_id, why }, None, now, sink);
     }
@@ -244,18 +244,15 @@ impl Hub {
             // Of an upload that broke off everybody has been told already.
             Stage::Broken => self.remove_file(file_id, &why, sink),
             Stage::Coming | Stage::Finishing => self.fail_upload(file_id, why, now, sink),
-            Stage::Ready(_) => {
-                let what = Happening::Unfile { id: file_id, why: why.clone() };
-                self.tell_about_file(file_id, &what, Some(sender), now, sink);
-                self.remove_file(file_id, &why, sink);
-            }
+            Stage::Ready(_) => self.withdraw(file_id, why, Some(sender), now, sink),
         }
     }
 
-    /// Takes a file away; its sender knows.
-    fn withdraw(&mut self, file_id: FileId, why: Fault, now: Now, sink: &mut impl Sink) {
+    /// Takes a file away and tells those for whom it was, and `also`.
+    fn withdraw(&mut self, file_id: FileId, why: Fault, also: Option<ConnId>, now: Now, sink: &mut impl Sink) {
+        self.stop_readers(file_id, &why, sink);
         let what = Happening::Unfile { id: file_id, why: why.clone() };
-        self.tell_about_file(file_id, &what, None, now, sink);
+        self.tell_about_file(file_id, &what, also, now, sink);
         self.remove_file(file_id, &why, sink);
     }
 
@@ -283,6 +280,7 @@ impl Hub {
     /// Tells those for whom a file is, and `also`, what became of it.
     fn tell_about_file(&self, file_id: FileId, what: &Happening, also: Option<ConnId>, now: Now, sink: &mut impl Sink) {
         let Some(file) = self.files.get(file_id) else { return };
+        let also = also.filter(|&also| self.people.get(also).is_some());
         let event = |place| Event::Happened { place, at: now.wall, who: file.nick, what: what.clone() };
         match file.share {
             Share::Room(room) => {
@@ -298,6 +296,13 @@ impl Hub {
                     sink.publish(&mut std::iter::once(also), &event(Place::With(nick)));
                 }
             }
+        }
+    }
+
+    /// Tells the sender of a file how its upload ended, if they are still here.
+    fn tell_sender(&self, sender: ConnId, event: &Event, sink: &mut impl Sink) {
+        if self.people.get(sender).is_some() {
+            sink.answer(sender, event);
         }
     }
 
@@ -352,7 +357,7 @@ impl Hub {
         } else if file.stage == Stage::Broken {
             return Err(Fault::NoSuchFile(file_id));
         } else if file.sender == id {
-            self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), now, sink);
+            self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), None, now, sink);
         } else if self.may_fetch(id, file) {
             return Err(Fault::NotYours(file_id));
         } else {
@@ -568,9 +573,7 @@ impl Hub {
         let (sender, size, due) = (file.sender, file.size, file.due);
         self.alarm(due, Alarm::File(file_id));
         self.finished(sender, sink);
-        if self.people.get(sender).is_some() {
-            sink.answer(sender, &Event::Whole { file: file_id, size, digest });
-        }
+        self.tell_sender(sender, &Event::Whole { file: file_id, size, digest }, sink);
         self.forget_unreachable(sink);
     }
 }

@@ -1,0 +1,210 @@
+//! The core without sockets, disk or clock: what it tells whom is written down, and its jobs are done in memory.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, SystemTime};
+
+use chinwag::event::{Bye, Detail, Event, Job, Now, Outcome, Reply, Sink, Switch};
+use chinwag::hub::{Departure, Hub};
+use chinwag::limits::{CHUNKS_QUEUED, Settings};
+use chinwag::linebuf::{Ending, LineBuf};
+use chinwag::names::{ConnId, Digest, FileId};
+use chinwag::plain::{self, Style};
+use sha2::{Digest as _, Sha256};
+
+/// Something that a connection was told.
+#[derive(Clone, Debug)]
+pub enum Told {
+    Event(Event),
+    Detail(Detail),
+    Reply(Reply),
+}
+
+/// Writes down what the hub says.
+#[derive(Default)]
+pub struct Notes {
+    pub told: Vec<(ConnId, Told)>,
+    pub jobs: VecDeque<Job>,
+    pub wanting: Vec<ConnId>,
+    pub closed: Vec<ConnId>,
+    pub stamps: HashMap<ConnId, Switch>,
+}
+
+impl Sink for Notes {
+    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, event: &Event) {
+        self.told.extend(to.map(|to| (to, Told::Event(event.clone()))));
+    }
+
+    fn answer(&mut self, to: ConnId, event: &Event) {
+        self.told.push((to, Told::Event(event.clone())));
+    }
+
+    fn detail(&mut self, to: ConnId, detail: &Detail) {
+        self.told.push((to, Told::Detail(detail.clone())));
+    }
+
+    fn reply(&mut self, to: ConnId, reply: &Reply) {
+        self.told.push((to, Told::Reply(reply.clone())));
+    }
+
+    fn stamp(&mut self, to: ConnId, stamp: Switch) {
+        self.stamps.insert(to, stamp);
+    }
+
+    fn job(&mut self, job: Job) {
+        self.jobs.push_back(job);
+    }
+
+    fn wants_data(&mut self, who: ConnId) {
+        self.wanting.push(who);
+    }
+
+    fn close(&mut self, who: ConnId, bye: Option<Bye>) {
+        if let Some(bye) = bye {
+            self.answer(who, &Event::Bye(bye));
+        }
+        self.closed.push(who);
+    }
+}
+
+/// Files in memory.
+#[derive(Default)]
+pub struct Disk {
+    files: HashMap<FileId, Vec<u8>>,
+}
+
+impl Disk {
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    pub fn carry_out(&mut self, job: Job) -> Outcome {
+        match job {
+            Job::Create(id) => {
+                assert!(self.files.insert(id, Vec::new()).is_none(), "{id} is used twice");
+                Outcome::Done
+            }
+            Job::Append(id, bytes) => {
+                self.files.get_mut(&id).expect("bytes for a file that there is").extend_from_slice(&bytes);
+                Outcome::Appended(id, bytes.len())
+            }
+            Job::Finish(id) => Outcome::Finished(id, Digest(Sha256::digest(&self.files[&id]).into())),
+            Job::Read { file, offset, len, reader, download } => {
+                let from = usize::try_from(offset).unwrap();
+                let data = self.files[&file][from..from + len].to_vec();
+                Outcome::Data { file, data, reader, download }
+            }
+            Job::Remove(id) => {
+                assert!(self.files.remove(&id).is_some(), "{id} is removed twice");
+                Outcome::Done
+            }
+        }
+    }
+}
+
+/// A hub, with clients that send bytes and see lines.
+pub struct Memory {
+    pub hub: Hub,
+    pub notes: Notes,
+    pub disk: Disk,
+    pub tick: Duration,
+    clients: BTreeMap<String, (ConnId, LineBuf, Style)>,
+    seen: HashMap<ConnId, VecDeque<String>>,
+    count: u32,
+}
+
+impl Memory {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            hub: Hub::new(settings),
+            notes: Notes::default(),
+            disk: Disk::default(),
+            tick: Duration::ZERO,
+            clients: BTreeMap::new(),
+            seen: HashMap::new(),
+            count: 0,
+        }
+    }
+
+    pub fn now(&self) -> Now {
+        // A day on which to find the stamps again.
+        let day = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+        Now { tick: self.tick, wall: day + self.tick }
+    }
+
+    pub fn connect(&mut self, name: &str) {
+        self.count += 1;
+        let id = ConnId::new(self.count, 0);
+        self.clients.insert(name.to_owned(), (id, LineBuf::default(), Style::FIRST));
+        self.hub.connect(id, self.now(), &mut self.notes);
+        self.settle();
+    }
+
+    pub fn send(&mut self, name: &str, bytes: &[u8]) {
+        self.clients.get_mut(name).unwrap().1.feed(bytes, &mut Vec::new());
+        self.run(name);
+    }
+
+    pub fn end(&mut self, name: &str) {
+        let (id, lines, _) = self.clients.get_mut(name).unwrap();
+        let id = *id;
+        lines.end();
+        self.run(name);
+        self.hub.disconnect(id, self.now(), Departure::Quit, &mut self.notes);
+        self.settle();
+    }
+
+    fn run(&mut self, name: &str) {
+        let now = self.now();
+        let (id, lines, style) = self.clients.get_mut(name).unwrap();
+        while let Some((line, ending)) = lines.next_line() {
+            if ending == Ending::Crlf {
+                style.crlf = Switch::On;
+            }
+            let text = plain::text(&line);
+            if let Some(input) = plain::read(&line, &text) {
+                self.hub.handle(*id, now, input, &mut self.notes);
+            }
+        }
+        self.settle();
+    }
+
+    pub fn wait(&mut self, time: Duration) {
+        let end = self.tick + time;
+        while let Some(at) = self.hub.next_alarm().filter(|&at| at <= end) {
+            self.tick = at.max(self.tick);
+            self.hub.tick(self.now(), &mut self.notes);
+            self.settle();
+        }
+        self.tick = end;
+    }
+
+    /// Lets the disk and the downloads run until nothing moves, and spells what everybody was told.
+    fn settle(&mut self) {
+        while !self.notes.jobs.is_empty() || !self.notes.wanting.is_empty() {
+            for id in std::mem::take(&mut self.notes.wanting) {
+                self.hub.pump(id, CHUNKS_QUEUED, &mut self.notes);
+            }
+            if let Some(job) = self.notes.jobs.pop_front() {
+                let outcome = self.disk.carry_out(job);
+                self.hub.disk_did(self.now(), outcome, &mut self.notes);
+            }
+        }
+        self.hub.check();
+        for (to, told) in std::mem::take(&mut self.notes.told) {
+            let Some((_, _, style)) = self.clients.values().find(|(id, _, _)| *id == to) else { continue };
+            let stamp = self.notes.stamps.get(&to).copied().unwrap_or(Switch::Off);
+            let style = Style { stamp, ..*style };
+            let line = match &told {
+                Told::Event(event) => plain::event(event, style),
+                Told::Detail(detail) => plain::detail(detail, style),
+                Told::Reply(reply) => plain::reply(reply, style),
+            };
+            self.seen.entry(to).or_default().push_back(line.trim_end_matches(['\r', '\n']).to_owned());
+        }
+    }
+
+    /// The next line that a client sees.
+    pub fn next(&mut self, name: &str) -> Option<String> {
+        self.seen.get_mut(&self.clients[name].0)?.pop_front()
+    }
+}

@@ -1,0 +1,652 @@
+//! A random walk over the core: whatever people do, in whatever order, what must hold holds after each step.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests are no library, and may panic"
+)]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chinwag::commands::{self, Input};
+use chinwag::event::{Detail, Done, Event, Happening, Job, Lost, Now, Outcome, Place, Reply};
+use chinwag::hub::{Departure, Hub};
+use chinwag::limits::{CHUNKS_QUEUED, Settings};
+use chinwag::names::{ConnId, FileId, clean};
+use common::memory::{Disk, Notes, Told};
+
+/// Numbers that look random and are the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from((self.0 >> 11) % sides as u64).unwrap()
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.roll(from.len())]
+    }
+}
+
+/// What the walk knows of a connection, from nothing but what the connection was told and did.
+#[derive(Default)]
+struct Client {
+    nick: String,
+    rooms: BTreeSet<String>,
+    echo: bool,
+    presence: bool,
+    lagging: bool,
+    ignores: BTreeSet<ConnId>,
+    /// A copy of the server's list, once `/who` gave it.
+    online: Option<(u64, BTreeSet<String>)>,
+    rows: Vec<String>,
+    /// Where each download is.
+    downloads: HashMap<FileId, u64>,
+    /// The upload that chunks belong to.
+    upload: Option<FileId>,
+    /// Uploads whose end has not been told.
+    uploads: BTreeSet<FileId>,
+}
+
+/// What the walk knows of a file.
+struct File {
+    size: usize,
+    bytes: Vec<u8>,
+    sender: ConnId,
+    /// A room, or the one connection that it is for.
+    room: Option<String>,
+    receiver: Option<ConnId>,
+}
+
+struct Walk {
+    hub: Hub,
+    notes: Notes,
+    disk: Disk,
+    dice: Dice,
+    tick: Duration,
+    next_conn: u32,
+    clients: BTreeMap<ConnId, Client>,
+    files: HashMap<FileId, File>,
+    /// Who is owed each message of a room and has not been told it or of its being missed.
+    owed: HashMap<(String, u64), BTreeSet<ConnId>>,
+    /// The message that is being heard.
+    said: Option<(String, u64)>,
+    /// Who may hear each text; every text is said once.
+    audience: HashMap<String, BTreeSet<ConnId>>,
+    texts: u64,
+    counted: BTreeMap<&'static str, u64>,
+}
+
+const NICKS: &[&str] = &["ann", "Bob", "bob", "cyd", "guest1", "Guest2", "guest3", "dee"];
+const ROOMS: &[&str] = &["#a", "#B", "#c", "#A"];
+
+impl Walk {
+    fn new(seed: u64, settings: Settings) -> Self {
+        Self {
+            hub: Hub::new(settings),
+            notes: Notes::default(),
+            disk: Disk::default(),
+            dice: Dice(seed * 2 + 1),
+            tick: Duration::from_secs(1000),
+            next_conn: 0,
+            clients: BTreeMap::new(),
+            files: HashMap::new(),
+            owed: HashMap::new(),
+            said: None,
+            audience: HashMap::new(),
+            texts: 0,
+            counted: BTreeMap::new(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { tick: self.tick, wall: SystemTime::UNIX_EPOCH + self.tick }
+    }
+
+    fn somebody(&mut self) -> Option<ConnId> {
+        let ids: Vec<ConnId> = self.clients.keys().copied().collect();
+        if ids.is_empty() { None } else { Some(*self.dice.pick(&ids)) }
+    }
+
+    fn nick_of_somebody(&mut self) -> String {
+        match self.somebody() {
+            Some(id) if self.dice.roll(8) > 0 => self.clients[&id].nick.clone(),
+            _ => (*self.dice.pick(NICKS)).to_owned(),
+        }
+    }
+
+    fn target(&mut self) -> String {
+        if self.dice.roll(3) > 0 { (*self.dice.pick(ROOMS)).to_owned() } else { self.nick_of_somebody() }
+    }
+
+    fn some_file(&mut self) -> u64 {
+        let newest = self.files.keys().map(|id| id.0).max().unwrap_or(0);
+        newest.saturating_sub(self.dice.roll(6) as u64)
+    }
+
+    fn step(&mut self) {
+        match self.dice.roll(100) {
+            0..4 if self.clients.len() < 9 => self.connect(),
+            4..6 => self.disconnect(),
+            6..14 => self.pass_time(),
+            14..34 => self.disk_step(),
+            34..36 => self.lag_or_not(),
+            36..52 => self.send_chunk(),
+            52..60 => self.say(),
+            _ => self.command(),
+        }
+        self.hub.check();
+        if self.dice.roll(50) == 0 {
+            self.check_at_rest();
+        }
+    }
+
+    fn connect(&mut self) {
+        self.next_conn += 1;
+        // Slots are used again, and generations tell their users apart.
+        let id = ConnId::new(self.next_conn % 16, self.next_conn);
+        if self.clients.keys().any(|other| other.slot() == id.slot()) {
+            return;
+        }
+        self.clients.insert(id, Client { presence: true, ..Client::default() });
+        self.hub.connect(id, self.now(), &mut self.notes);
+        self.read(None);
+        assert!(!self.clients[&id].nick.is_empty(), "somebody was not greeted");
+    }
+
+    fn disconnect(&mut self) {
+        let Some(id) = self.somebody() else { return };
+        let how = if self.dice.roll(2) == 0 { Departure::Quit } else { Departure::Lost(Lost::Reset) };
+        self.hub.disconnect(id, self.now(), how, &mut self.notes);
+        self.gone(id);
+    }
+
+    fn gone(&mut self, id: ConnId) {
+        self.read(None);
+        self.clients.remove(&id);
+        for owed in self.owed.values_mut() {
+            owed.remove(&id);
+        }
+    }
+
+    fn pass_time(&mut self) {
+        self.tick += match self.dice.roll(120) {
+            0 => Duration::from_secs(70),
+            1 => Duration::from_secs(700),
+            n => Duration::from_millis(n as u64 * 20),
+        };
+        self.hub.tick(self.now(), &mut self.notes);
+        assert!(self.hub.next_alarm().is_none_or(|at| at > self.tick));
+        self.read(None);
+    }
+
+    /// Does some of the disk's jobs, and lets downloads go on.
+    fn disk_step(&mut self) {
+        for _ in 0..self.dice.roll(6) {
+            let Some(job) = self.notes.jobs.pop_front() else { break };
+            let may_fail = matches!(job, Job::Append(..) | Job::Read { .. });
+            let outcome = if may_fail && self.dice.roll(200) == 0 {
+                match job {
+                    Job::Append(file, bytes) => Outcome::WriteFailed { file, bytes: bytes.len(), full: true },
+                    Job::Read { file, reader, download, .. } => Outcome::ReadFailed { file, reader, download },
+                    _ => unreachable!(),
+                }
+            } else {
+                self.disk.carry_out(job)
+            };
+            self.hub.disk_did(self.now(), outcome, &mut self.notes);
+            self.read(None);
+        }
+        for id in std::mem::take(&mut self.notes.wanting) {
+            let room = self.dice.roll(CHUNKS_QUEUED);
+            self.hub.pump(id, room, &mut self.notes);
+            if self.clients.contains_key(&id) && self.hub.is_transferring(id) && room < CHUNKS_QUEUED / 2 {
+                self.notes.wanting.push(id);
+                break;
+            }
+        }
+        self.read(None);
+    }
+
+    fn lag_or_not(&mut self) {
+        let Some(id) = self.somebody() else { return };
+        let client = self.clients.get_mut(&id).unwrap();
+        client.lagging = !client.lagging;
+        if client.lagging {
+            client.online = None;
+            self.hub.lag(id);
+        } else {
+            self.hub.caught_up(id, self.now(), &mut self.notes);
+        }
+        self.read(None);
+    }
+
+    fn send_chunk(&mut self) {
+        // Mostly whoever is sending goes on, and mostly not too far.
+        let is_sending = |client: &Client| client.upload.is_some_and(|file| client.uploads.contains(&file));
+        let sending = self.clients.iter().filter(|(_, client)| is_sending(client)).map(|(&id, _)| id);
+        let sending: Vec<ConnId> = sending.collect();
+        let goes_on = !sending.is_empty() && self.dice.roll(10) > 0;
+        let Some(id) = (if goes_on { Some(*self.dice.pick(&sending)) } else { self.somebody() }) else { return };
+        let left = self.clients[&id]
+            .upload
+            .and_then(|file| self.files.get(&file))
+            .map(|file| file.size.saturating_sub(file.bytes.len()));
+        let most = if self.dice.roll(30) == 0 { 400 } else { left.unwrap_or(400).min(400) };
+        let len = if self.dice.roll(3) == 0 { most } else { self.dice.roll(most + 1) };
+        let bytes: Vec<u8> = (0..len).map(|_| self.dice.roll(256) as u8).collect();
+        let mut base64 = BASE64.encode(&bytes).into_bytes();
+        if self.dice.roll(40) == 0 {
+            base64.push(b'!');
+        }
+        if let Some(file) = self.clients[&id].upload.and_then(|file| self.files.get_mut(&file)) {
+            file.bytes.extend_from_slice(&bytes);
+        }
+        let input = if self.dice.roll(60) == 0 { Input::TooLong { chunk: true } } else { Input::Chunk(&base64) };
+        self.hub.handle(id, self.now(), input, &mut self.notes);
+        let replies = self.read(Some(id));
+        assert!(replies.is_empty() || matches!(replies[..], [Reply::Refused { command: "?", .. }]), "{replies:?}");
+    }
+
+    fn new_text(&mut self) -> String {
+        self.texts += 1;
+        format!("text {}", self.texts)
+    }
+
+    /// Notes who may hear `text`, which `id` is about to say to `target`.
+    fn note_audience(&mut self, id: ConnId, target: Option<&str>, text: &str) {
+        let speaker = &self.clients[&id];
+        let mut audience = BTreeSet::new();
+        for (&other, client) in &self.clients {
+            let named = target.map(str::to_lowercase);
+            let is_meant = match named.as_deref() {
+                Some(room) if room.starts_with('#') => client.rooms.contains(room),
+                Some(nick) => client.nick.to_lowercase() == nick,
+                // The current target is the hub's to know; at least it must be in a room with the speaker, or alone.
+                None => true,
+            };
+            if (is_meant && !client.ignores.contains(&id)) || (other == id && speaker.echo) {
+                audience.insert(other);
+            }
+        }
+        self.audience.insert(text.to_owned(), audience);
+    }
+
+    fn say(&mut self) {
+        let Some(id) = self.somebody() else { return };
+        let text = self.new_text();
+        self.note_audience(id, None, &text);
+        self.hub.handle(id, self.now(), Input::Say(&text), &mut self.notes);
+        let replies = self.read(Some(id));
+        assert!(replies.is_empty() || matches!(replies[..], [Reply::Refused { command: "say", .. }]), "{replies:?}");
+    }
+
+    fn command(&mut self) {
+        let Some(id) = self.somebody() else { return };
+        let text = self.new_text();
+        let (nick, target, room) = (self.nick_of_somebody(), self.target(), *self.dice.pick(ROOMS));
+        let (file, number) = (self.some_file(), self.dice.roll(2000));
+        let switch = *self.dice.pick(&["on", "off"]);
+        let line = match self.dice.roll(33) {
+            0 => format!("/nick {}", self.dice.pick(NICKS)),
+            1..5 => format!("/join {room}"),
+            5 => format!("/leave {room} {text}"),
+            6 => "/leave".to_owned(),
+            7 => format!("/query {target}"),
+            8 | 9 => format!("/msg {target} {text}"),
+            10 => format!("/me {text}"),
+            11 => format!("/typing {target} {switch}"),
+            12 => "/typing".to_owned(),
+            13 => format!("/topic {room} {text}"),
+            14 | 15 => format!("/send {target} {number} name {number}.txt"),
+            16 | 31 => {
+                // Of bytes that are not known yet no digest is right; that a wrong one is found is seen here too.
+                let digest = "0".repeat(64);
+                format!("/send {room} {} sha256:{digest} fixed.txt", 500)
+            }
+            17..20 => format!("/get {file} {}", self.dice.roll(3) * 100),
+            20 => format!("/cancel {file}"),
+            21 => format!("/history {room} {}", self.dice.roll(20)),
+            22 => format!("/history {room} after {}", self.dice.roll(20)),
+            23 => format!("/ignore {nick}"),
+            24 => format!("/unignore {nick}"),
+            25 => format!("/set echo {switch}"),
+            26 => format!("/set presence {switch}"),
+            27 => "/who".to_owned(),
+            28 => format!("/who {target}"),
+            29 => (*self.dice.pick(&["/rooms", "/files", "/limits", "/help", "/ignore", "/set", "/ping x"])).to_owned(),
+            30 => (*self.dice.pick(&["/away gone", "/away", "/back", "/nope", "/nick", "/get x", "/send"])).to_owned(),
+            _ if self.dice.roll(4) == 0 => format!("/quit {text}"),
+            _ => format!("/typing {target}"),
+        };
+        self.run(id, &line, &text);
+    }
+
+    fn run(&mut self, id: ConnId, line: &str, text: &str) {
+        let input = commands::parse(line).unwrap();
+        if let Input::Command(spec, _) = &input {
+            *self.counted.entry(spec.name).or_default() += 1;
+        }
+        match &input {
+            Input::Command(_, Ok(commands::Command::Msg { target, .. })) => self.note_audience(id, Some(target), text),
+            Input::Command(_, Ok(commands::Command::Me(_))) => self.note_audience(id, None, text),
+            _ => {}
+        }
+        if let Input::Command(spec, _) = &input
+            && spec.name == "send"
+        {
+            self.clients.get_mut(&id).unwrap().upload = None;
+        }
+        let name = match &input {
+            Input::Command(spec, _) => spec.name,
+            _ => "?",
+        };
+        let ignored = match &input {
+            Input::Command(_, Ok(commands::Command::Ignore(Some(nick)) | commands::Command::Unignore(nick))) => {
+                let named = |(_, client): &(&ConnId, &Client)| client.nick.eq_ignore_ascii_case(nick);
+                self.clients.iter().find(named).map(|(&id, _)| id)
+            }
+            _ => None,
+        };
+        let share = match &input {
+            Input::Command(_, Ok(commands::Command::Send { target, size, .. })) => {
+                Some(((*target).to_owned(), usize::try_from(*size).unwrap()))
+            }
+            _ => None,
+        };
+        self.hub.handle(id, self.now(), input, &mut self.notes);
+        let replies = self.read(Some(id));
+        assert_eq!(replies.len(), 1, "{line}: {replies:?}");
+        let client = self.clients.get_mut(&id).unwrap();
+        match &replies[0] {
+            Reply::Refused { command, .. } => assert_eq!(*command, name, "{line}"),
+            Reply::Done(done) => match done {
+                Done::Nick(nick) => client.nick = nick.to_string(),
+                Done::Join { room, count } => {
+                    client.rooms.insert(room.to_string().to_lowercase());
+                    let here = self.clients.values().filter(|c| c.rooms.contains(&room.to_string().to_lowercase()));
+                    assert_eq!(here.count(), *count);
+                }
+                Done::Leave(room) => {
+                    let room = room.to_string().to_lowercase();
+                    client.rooms.remove(&room);
+                    self.owed.iter_mut().filter(|((name, _), _)| *name == room).for_each(|(_, owed)| {
+                        owed.remove(&id);
+                    });
+                }
+                Done::Ignore(_) => drop(client.ignores.insert(ignored.unwrap())),
+                Done::Unignore(_) => {
+                    // Only somebody who is here is known by name; the gone are ignored in vain.
+                    if let Some(ignored) = ignored {
+                        client.ignores.remove(&ignored);
+                    }
+                }
+                Done::Set(chinwag::event::Setting::Echo, switch) => {
+                    client.echo = *switch == chinwag::event::Switch::On;
+                }
+                Done::Set(chinwag::event::Setting::Presence, switch) => {
+                    client.presence = *switch == chinwag::event::Switch::On;
+                    client.online = None;
+                }
+                Done::Who { version, count } => {
+                    assert_eq!(client.rows.len(), *count);
+                    if line == "/who" && client.presence && !client.lagging {
+                        client.online = Some((*version, client.rows.drain(..).collect()));
+                    }
+                }
+                Done::Send { id: file, offset } => {
+                    if *offset > 0 {
+                        *self.counted.entry("resumed").or_default() += 1;
+                    }
+                    let (target, size) = share.unwrap();
+                    let target = target.to_lowercase();
+                    let receiver =
+                        self.clients.iter().find(|(_, c)| c.nick.to_lowercase() == target).map(|(&id, _)| id);
+                    let room = target.starts_with('#').then_some(target);
+                    let receiver = receiver.filter(|_| room.is_none());
+                    let known =
+                        self.files.entry(*file).or_insert(File { size, bytes: Vec::new(), sender: id, room, receiver });
+                    known.sender = id;
+                    known.bytes.truncate(usize::try_from(*offset).unwrap());
+                    assert_eq!(known.bytes.len() as u64, *offset);
+                    let client = self.clients.get_mut(&id).unwrap();
+                    client.upload = Some(*file);
+                    client.uploads.insert(*file);
+                }
+                Done::Get { id: file, offset, .. } => drop(client.downloads.insert(*file, *offset)),
+                Done::Cancel(file) => {
+                    if client.downloads.remove(file).is_none() {
+                        client.uploads.remove(file);
+                    }
+                }
+                Done::Quit => {
+                    assert_eq!(std::mem::take(&mut self.notes.closed), [id]);
+                    self.gone(id);
+                }
+                _ => {}
+            },
+        }
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.rows.clear();
+        }
+    }
+
+    /// Reads what everybody was told, and checks that it was theirs to hear. Returns the replies, which only `asking` may get.
+    fn read(&mut self, asking: Option<ConnId>) -> Vec<Reply> {
+        let mut replies = Vec::new();
+        self.said = None;
+        for (to, told) in std::mem::take(&mut self.notes.told) {
+            match told {
+                Told::Reply(reply) => {
+                    assert_eq!(Some(to), asking, "a reply that nobody asked for: {reply:?}");
+                    replies.push(reply);
+                }
+                Told::Detail(detail) => {
+                    assert!(Some(to) == asking && replies.is_empty(), "a detail that nobody asked for: {detail:?}");
+                    if let Detail::Who { nick, .. } = detail {
+                        self.clients.get_mut(&to).unwrap().rows.push(nick.to_string());
+                    }
+                }
+                Told::Event(event) => {
+                    assert!(
+                        Some(to) != asking || replies.is_empty() || matches!(event, Event::Hello { .. }),
+                        "after the reply: {event:?}"
+                    );
+                    self.hear(to, asking, event);
+                }
+            }
+        }
+        replies
+    }
+
+    fn hear(&mut self, to: ConnId, asking: Option<ConnId>, event: Event) {
+        *self.counted.entry(kind(&event)).or_default() += 1;
+        let Some(client) = self.clients.get_mut(&to) else { panic!("{to:?} is gone and hears {event:?}") };
+        match event {
+            Event::Hello { nick, .. } => client.nick = nick.to_string(),
+            Event::Presence { version, gone, came } => {
+                assert!(client.presence && !client.lagging);
+                assert!(!gone.is_empty() || !came.is_empty());
+                if let Some((known, online)) = &mut client.online {
+                    assert_eq!(version, *known + 1, "a version is left out");
+                    *known = version;
+                    online.retain(|name| !gone.contains(name));
+                    online.extend(came);
+                }
+            }
+            Event::Said { place, seq, text, .. } => {
+                let text = text.as_str().trim_start_matches("/me ").to_owned();
+                assert!(self.audience[&text].contains(&to), "{to:?} hears {text:?} in {place:?}");
+                if let (Place::Room(room), Some(seq)) = (place, seq) {
+                    let room = room.to_string().to_lowercase();
+                    assert!(client.rooms.contains(&room) && !client.lagging);
+                    // The first who hears it shows who else must: all others in the room who are not spared.
+                    let from = asking.unwrap();
+                    let clients = &self.clients;
+                    let key = (room.clone(), seq);
+                    // A room that was forgotten counts from 1 again.
+                    if std::mem::replace(&mut self.said, Some(key.clone())).as_ref() != Some(&key) {
+                        self.owed.remove(&key);
+                    }
+                    let owed = self.owed.entry(key).or_insert_with(|| {
+                        let is_due = |id: ConnId, c: &Client| {
+                            c.rooms.contains(&room) && !c.ignores.contains(&from) && (id != from || c.echo)
+                        };
+                        clients.iter().filter(|(id, c)| is_due(**id, c)).map(|(&id, _)| id).collect()
+                    });
+                    assert!(owed.remove(&to), "{to:?} hears {room} {seq} and was not to");
+                }
+            }
+            Event::Happened { place, what, .. } => {
+                if let Place::Room(room) = place {
+                    let room = room.to_string().to_lowercase();
+                    let own = matches!(what, Happening::Unfile { .. });
+                    assert!(client.rooms.contains(&room) || own, "{to:?} hears {what:?} of {room}");
+                    if let Happening::Missed { count, after } = what {
+                        for seq in after + 1..=after + count {
+                            self.owed.get_mut(&(room.clone(), seq)).map(|owed| owed.remove(&to));
+                        }
+                    }
+                }
+            }
+            Event::Chunk { file, data } => {
+                let known = &self.files[&file];
+                let is_for = match &known.room {
+                    Some(room) => client.rooms.contains(room),
+                    None => known.receiver == Some(to),
+                };
+                assert!(is_for || known.sender == to, "{to:?} gets bytes of {file}");
+                let at = client.downloads.get_mut(&file).expect("a download that was asked for");
+                let from = usize::try_from(*at).unwrap();
+                assert_eq!(known.bytes[from..from + data.len()], data);
+                *at += data.len() as u64;
+            }
+            // Who fetches their own file hears first of the end of the upload.
+            Event::Whole { file, size, .. } => {
+                if !client.uploads.remove(&file) {
+                    assert_eq!(client.downloads.remove(&file), Some(size), "{to:?} {file}");
+                }
+            }
+            Event::Broken { file, .. } => {
+                assert!(client.uploads.remove(&file) || client.downloads.remove(&file).is_some(), "{to:?} {file}");
+            }
+            Event::Motd(_) | Event::Locked | Event::Bye(_) => panic!("{event:?}"),
+        }
+    }
+
+    /// When no change waits to be told, every copy of the list is the list, and nobody is owed a message.
+    fn check_at_rest(&mut self) {
+        self.tick += Duration::from_millis(260);
+        self.hub.tick(self.now(), &mut self.notes);
+        self.read(None);
+        let (version, online) = self.hub.online();
+        let online: BTreeSet<String> = online.iter().map(ToString::to_string).collect();
+        let known: BTreeSet<String> = self.clients.values().map(|client| client.nick.clone()).collect();
+        assert_eq!(online, known, "the list is not who is there");
+        for client in self.clients.values() {
+            if let Some((known, copy)) = &client.online {
+                assert_eq!((*known, copy), (version, &online), "the copy of {}", client.nick);
+            }
+        }
+        for ((room, seq), owed) in &self.owed {
+            for id in owed {
+                assert!(self.clients[id].lagging, "{} never heard {room} {seq}", self.clients[id].nick);
+            }
+        }
+        self.owed.retain(|_, owed| !owed.is_empty());
+    }
+
+    /// Everybody goes, all times pass: what is left?
+    fn end(&mut self) {
+        while let Some(id) = self.somebody() {
+            self.hub.disconnect(id, self.now(), Departure::Quit, &mut self.notes);
+            self.gone(id);
+        }
+        for _ in 0..4 {
+            while let Some(job) = self.notes.jobs.pop_front() {
+                let outcome = self.disk.carry_out(job);
+                self.hub.disk_did(self.now(), outcome, &mut self.notes);
+            }
+            self.tick += Duration::from_secs(100_000);
+            self.hub.tick(self.now(), &mut self.notes);
+        }
+        self.read(None);
+        self.hub.check();
+        assert!(self.disk.is_empty(), "files are left on the disk");
+    }
+}
+
+/// What the walk must come across, or it shows nothing.
+const KINDS: &[&str] = &[
+    "said", "presence", "chunk", "whole", "broken", "missed", "typing", "idle", "file", "unfile", "away", "lost",
+    "resumed",
+];
+
+fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Said { .. } => "said",
+        Event::Presence { .. } => "presence",
+        Event::Chunk { .. } => "chunk",
+        Event::Whole { .. } => "whole",
+        Event::Broken { .. } => "broken",
+        Event::Happened { what, .. } => match what {
+            Happening::Missed { .. } => "missed",
+            Happening::Typing => "typing",
+            Happening::Idle => "idle",
+            Happening::File { .. } => "file",
+            Happening::Unfile { .. } => "unfile",
+            Happening::Away(_) => "away",
+            Happening::Lost(_) => "lost",
+            _ => "other",
+        },
+        _ => "other",
+    }
+}
+
+fn settings(history: usize, rate: u32) -> Settings {
+    Settings { history, rate, max_file: 1800, spool: 5000, ..Settings::default() }
+}
+
+#[test]
+fn a_hundred_thousand_steps() {
+    let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in 0..100 {
+        let history = if seed % 2 == 0 { 0 } else { 5 };
+        let mut walk = Walk::new(seed, settings(history, if seed % 3 == 0 { 20 } else { 0 }));
+        for _ in 0..2000 {
+            walk.step();
+        }
+        walk.end();
+        assert!(history > 0 || walk.hub.is_empty(), "an emptied hub holds something: {:#?}", walk.hub);
+        for (what, times) in walk.counted {
+            *counted.entry(what).or_default() += times;
+        }
+    }
+    println!("{counted:?}");
+    for kind in KINDS {
+        assert!(counted.get(kind).is_some_and(|&times| times >= 20), "the walk hardly came across {kind}: {counted:?}");
+    }
+    let never: Vec<_> = commands::TABLE.iter().filter(|spec| !counted.contains_key(spec.name)).collect();
+    assert!(never.iter().all(|spec| spec.name == "pass"), "the walk never used {never:?}");
+}
+
+#[test]
+fn what_people_write_is_clean_whatever_it_was() {
+    // The walk speaks in clean text; that anything else becomes such is a matter of one function.
+    let mut dice = Dice(7);
+    for _ in 0..2000 {
+        let bytes: Vec<u8> = (0..dice.roll(60)).map(|_| dice.roll(256) as u8).collect();
+        let text = clean(&bytes);
+        assert!(!text.contains(|c: char| c != '\t' && c.is_control()), "{text:?}");
+        assert_eq!(clean(text.as_bytes()), text);
+    }
+}
