@@ -138,6 +138,11 @@ impl Client {
         self.stream.write_all(bytes).unwrap();
     }
 
+    /// What is to be read, for what are no lines.
+    pub fn reader(&mut self) -> &mut impl Read {
+        &mut self.reader
+    }
+
     /// Nothing more will be sent.
     pub fn end(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
