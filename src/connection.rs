@@ -132,7 +132,8 @@ pub fn lost_by(e: &io::Error) -> Lost {
 
 /// All connections. It is where the core's events go.
 pub struct Connections {
-    slab: Slab<Connection>,
+    /// Boxed, as a slab that grows leaves its old memory behind.
+    slab: Slab<Box<Connection>>,
     generation: u32,
     jobs: SyncSender<Job>,
     /// Bytes that wait for all of them together, file data not counted.
@@ -212,7 +213,7 @@ impl Connections {
 
     /// The connection of this name, if it still lives.
     pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
-        self.slab.get_mut(id.slot()).filter(|connection| connection.id == id)
+        self.slab.get_mut(id.slot()).filter(|connection| connection.id == id).map(Box::as_mut)
     }
 
     /// The slot that the next connection gets.
@@ -226,7 +227,7 @@ impl Connections {
         self.generation = self.generation.wrapping_add(1);
         // A slab of sockets is bounded by the descriptors, which are far fewer than 2^32.
         let id = ConnId::new(u32::try_from(entry.key()).unwrap_or(u32::MAX), self.generation);
-        entry.insert(Connection {
+        entry.insert(Box::new(Connection {
             id,
             stream,
             address,
@@ -250,7 +251,7 @@ impl Connections {
             wake: None,
             in_work: false,
             dirty: false,
-        });
+        }));
         if counted {
             self.clients += 1;
             *self.by_address.entry(address).or_default() += 1;
@@ -259,7 +260,7 @@ impl Connections {
     }
 
     /// Takes a connection out, which closes its socket once it is dropped.
-    pub fn remove(&mut self, id: ConnId) -> Option<Connection> {
+    pub fn remove(&mut self, id: ConnId) -> Option<Box<Connection>> {
         self.get_mut(id)?;
         let connection = self.slab.remove(id.slot());
         self.waiting -= connection.outbox.lines();
@@ -366,13 +367,16 @@ impl Connections {
 }
 
 impl Sink for Connections {
-    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, event: &Event) {
+    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) {
         let mut spelled: [Option<Rc<[u8]>>; Style::COUNT] = Default::default();
         for id in to {
             let Some(style) = self.style(id) else { continue };
-            let line = spelled[style.index()].get_or_insert_with(|| Rc::from(plain::event(event, style).into_bytes()));
-            let line = Rc::clone(line);
-            self.queue(id, Kind::Event, line.len(), |outbox| outbox.push_shared(Kind::Event, line));
+            let lines = spelled[style.index()].get_or_insert_with(|| {
+                let lines: String = events.iter().map(|event| plain::event(event, style)).collect();
+                Rc::from(lines.into_bytes())
+            });
+            let lines = Rc::clone(lines);
+            self.queue(id, Kind::Event, lines.len(), |outbox| outbox.push_shared(Kind::Event, lines));
         }
     }
 

@@ -518,8 +518,8 @@ pub enum Outcome {
 
 /// Where the core's facts go. It is the shell's part to spell them, send them and do them.
 pub trait Sink {
-    /// Tells `event` to all of `to`.
-    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, event: &Event);
+    /// Tells `events` to all of `to`.
+    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]);
     /// Tells `event` to somebody whose own command brought it about, so it waits as replies do.
     fn answer(&mut self, to: ConnId, event: &Event);
     /// A detail of the reply that comes next.

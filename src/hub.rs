@@ -320,17 +320,19 @@ impl Hub {
     }
 
     fn tell_presence(&mut self, sink: &mut impl Sink) {
-        for line in self.presence.gather(|name| self.people.is_online(name)) {
-            let wants = |person: &&Person| person.presence == Switch::On && !person.is_lagging();
-            sink.publish(&mut self.people.iter().filter(wants).map(|person| person.id), &line);
+        let lines = self.presence.gather(|name| self.people.is_online(name));
+        if lines.is_empty() {
+            return;
         }
+        let wants = |person: &&Person| person.presence == Switch::On && !person.is_lagging();
+        sink.publish(&mut self.people.iter().filter(wants).map(|person| person.id), &lines);
     }
 
     /// Tells a room something about `who`, without the words of somebody whom the hearer ignores.
     fn tell_room(&self, room: RoomId, who: ConnId, nick: Nick, what: &Happening, now: Now, sink: &mut impl Sink) {
         let room = &self.rooms[room];
         let event = |what| Event::Happened { place: Place::Room(room.name), at: now.wall, who: nick, what };
-        sink.publish(&mut self.hearers(room, who, Some(who)), &event(what.clone()));
+        sink.publish(&mut self.hearers(room, who, Some(who)), &[event(what.clone())]);
         let bare = match what {
             Happening::Left(_) => Happening::Left(None),
             Happening::Quit(_) => Happening::Quit(None),
@@ -338,7 +340,7 @@ impl Hub {
             _ => return,
         };
         let spared = |&id: &ConnId| id != who && self.people.get(id).is_some_and(|p| !p.is_lagging() && p.ignores(who));
-        sink.publish(&mut room.members().filter(spared), &event(bare));
+        sink.publish(&mut room.members().filter(spared), &[event(bare)]);
     }
 
     /// Those in a room who shall hear what `who` says or does there, but for `without`.

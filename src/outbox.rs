@@ -62,7 +62,10 @@ impl Outbox {
     /// Queues `bytes` that others have too.
     pub fn push_shared(&mut self, kind: Kind, bytes: Rc<[u8]>) {
         *self.count(kind) += bytes.len();
-        self.pieces.push_back((kind, Piece::Shared(bytes)));
+        // An empty piece would look like a writer that takes nothing.
+        if !bytes.is_empty() {
+            self.pieces.push_back((kind, Piece::Shared(bytes)));
+        }
     }
 
     /// Queues `bytes` for this connection alone.
@@ -72,6 +75,7 @@ impl Outbox {
             Some((last, Piece::Own(own))) if *last == kind && own.len() + bytes.len() <= GATHERED => {
                 own.extend_from_slice(bytes);
             }
+            _ if bytes.is_empty() => {}
             _ => self.pieces.push_back((kind, Piece::Own(bytes.to_vec()))),
         }
     }

@@ -177,9 +177,7 @@ fn transcript(name: &str) {
     let script = std::fs::read_to_string(path).unwrap();
     let password = script.lines().find_map(|line| line.strip_prefix("password "));
     let settings = Settings { rate: 1000, password: password.map(str::to_owned), ..Settings::default() };
-    println!("in memory");
     play(&script, &mut Memory::new(settings));
-    println!("over TCP");
     let mut options = vec!["--rate".to_owned(), "1000".to_owned()];
     let file = password.map(|password| {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -423,11 +423,8 @@ impl Walk {
                     client.uploads.insert(*file);
                 }
                 Done::Get { id: file, offset, .. } => drop(client.downloads.insert(*file, *offset)),
-                Done::Cancel(file) => {
-                    if client.downloads.remove(file).is_none() {
-                        client.uploads.remove(file);
-                    }
-                }
+                Done::Cancel(file) if client.downloads.remove(file).is_some() => {}
+                Done::Cancel(file) => drop(client.uploads.take(file)),
                 Done::Quit => {
                     assert_eq!(std::mem::take(&mut self.notes.closed), [id]);
                     self.gone(id);
@@ -494,7 +491,7 @@ impl Walk {
                     let clients = &self.clients;
                     let key = (room.clone(), seq);
                     // A room that was forgotten counts from 1 again.
-                    if std::mem::replace(&mut self.said, Some(key.clone())).as_ref() != Some(&key) {
+                    if self.said.replace(key.clone()).as_ref() != Some(&key) {
                         self.owed.remove(&key);
                     }
                     let owed = self.owed.entry(key).or_insert_with(|| {
@@ -631,7 +628,6 @@ fn a_hundred_thousand_steps() {
             *counted.entry(what).or_default() += times;
         }
     }
-    println!("{counted:?}");
     for kind in KINDS {
         assert!(counted.get(kind).is_some_and(|&times| times >= 20), "the walk hardly came across {kind}: {counted:?}");
     }

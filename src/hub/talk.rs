@@ -45,7 +45,7 @@ impl Hub {
         let silent = self.people.get(id).is_some_and(|person| person.echo == Switch::Off).then_some(id);
         let place = Place::Room(self.rooms[room].name);
         let event = Event::Said { place, seq: Some(seq), at: now.wall, from, text };
-        sink.publish(&mut self.hearers(&self.rooms[room], id, silent), &event);
+        sink.publish(&mut self.hearers(&self.rooms[room], id, silent), &[event]);
         if self.people.any_lagging() {
             let missing = |member: &ConnId| {
                 Some(*member) != silent
@@ -74,7 +74,7 @@ impl Hub {
         }
         let event = |with| Event::Said { place: Place::With(with), seq: None, at: now.wall, from, text: text.clone() };
         if !other.ignores(id) {
-            sink.publish(&mut std::iter::once(to), &event(from));
+            sink.publish(&mut std::iter::once(to), &[event(from)]);
         }
         let (who, away) = (other.nick(), other.away.clone().map(|text| (text, other.away_count)));
         let Some(person) = self.people.get_mut(id) else { return Ok(()) };
@@ -276,11 +276,11 @@ impl Hub {
                 let mut to = room
                     .members()
                     .filter(|&id| id != who && was_there(id) && self.people.get(id).is_some_and(can_hear));
-                sink.publish(&mut to, &event(Place::Room(room.name)));
+                sink.publish(&mut to, &[event(Place::Room(room.name))]);
             }
             Where::Person(other) => {
                 if other != who && self.people.get(other).is_some_and(can_hear) {
-                    sink.publish(&mut std::iter::once(other), &event(Place::With(nick)));
+                    sink.publish(&mut std::iter::once(other), &[event(Place::With(nick))]);
                 }
             }
         }

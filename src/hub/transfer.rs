@@ -286,14 +286,14 @@ impl Hub {
             Share::Room(room) => {
                 let room = &self.rooms[room];
                 let others = self.hearers(room, file.sender, Some(file.sender));
-                sink.publish(&mut others.chain(also), &event(Place::Room(room.name)));
+                sink.publish(&mut others.chain(also), &[event(Place::Room(room.name))]);
             }
             Share::Person(to, nick) => {
                 if self.people.get(to).is_some_and(|person| !person.ignores(file.sender)) {
-                    sink.publish(&mut std::iter::once(to), &event(Place::With(file.nick)));
+                    sink.publish(&mut std::iter::once(to), &[event(Place::With(file.nick))]);
                 }
                 if let Some(also) = also.filter(|&also| also != to) {
-                    sink.publish(&mut std::iter::once(also), &event(Place::With(nick)));
+                    sink.publish(&mut std::iter::once(also), &[event(Place::With(nick))]);
                 }
             }
         }

@@ -30,8 +30,10 @@ pub struct Notes {
 }
 
 impl Sink for Notes {
-    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, event: &Event) {
-        self.told.extend(to.map(|to| (to, Told::Event(event.clone()))));
+    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) {
+        for to in to {
+            self.told.extend(events.iter().map(|event| (to, Told::Event(event.clone()))));
+        }
     }
 
     fn answer(&mut self, to: ConnId, event: &Event) {

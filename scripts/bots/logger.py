@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# Writes what is said in a room to a file, one message a line: [SEQ@TIME] <nick> text. Stop it and start it again as
+# you like: the last line tells how far it came, and /history brings what was said since, if the server remembers it.
+# Run it as:  logger.py HOST PORT ROOM FILE [NICK]    (a server password is taken from CHINWAG_PASSWORD)
+import collections, os, random, re, socket, sys, time
+
+def seq(line):
+    return int(line[1:].partition("@")[0]) if re.match(r"\[\d+@", line) else 0
+
+def talk(sock, log):
+    log.seek(max(0, log.tell() - 20000))
+    lines, _, half = log.read().rpartition(b"\n")
+    log.truncate(log.tell() - len(half))  # a disk that was full leaves half a line
+    last = lines.rpartition(b"\n")[2].decode()
+    asked, details, checked = collections.deque(), [], False
+    def ask(*commands):  # each gets exactly one + or !, in order: such a line answers the oldest in "asked"
+        asked.extend(commands)
+        sock.sendall("".join(command + "\n" for command in commands).encode())
+    def write(lines):
+        nonlocal last
+        for last in [line for line in lines if seq(line) > seq(last)]:
+            log.write(last.encode() + b"\n")
+            log.flush()
+    for line in sock.makefile(encoding="utf-8", newline="\n"):
+        kind, _, text = line.rstrip("\n").partition(" ")
+        if line.startswith("* locked "):
+            ask("/pass " + os.environ.get("CHINWAG_PASSWORD", ""))
+        elif line.startswith("* hello "):
+            ask(f"/nick {nick}", "/set presence off", "/set stamp on", f"/join {room}")
+            ask(f"/history {room} after {max(0, seq(last) - 1)}")  # from the last line on: is it still the same?
+        elif line.startswith("* bye "):
+            print(text, file=sys.stderr)
+        elif kind == "-":
+            details.append(text)
+        elif kind in ("+", "!"):
+            command, found, details = asked.popleft(), details, []
+            if text.startswith("nick taken "):
+                ask(f"/nick {nick}{random.randint(2, 99)}")
+            elif kind == "!" and text.startswith(("join ", "pass ")):
+                sys.exit(text)
+            elif command.startswith("/history "):
+                if not checked and last and (not found or seq(found[0]) <= seq(last) and found[0] != last):
+                    last, found = "", [""]  # it is not: the server counts from 1 again
+                checked = True
+                write(found)
+                if found:  # ask on until there is nothing more
+                    ask(f"/history {room} after {seq(last)}")
+        elif kind.startswith("#") and not any(command.startswith("/history ") for command in asked):
+            write([text])  # nothing while a /history is open: that brings it too
+            if re.match(r"\S+ \* \S+ missed ", text):
+                ask(f"/history {room} after {seq(last)}")
+
+len(sys.argv) > 4 or sys.exit("usage: logger.py HOST PORT ROOM FILE [NICK]")
+host, port, room, path, nick = (sys.argv[1:] + ["logger"])[:5]
+while True:
+    try:
+        with open(path, "a+b") as log, socket.create_connection((host, port)) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # tells when the server has silently gone
+            talk(sock, log)
+    except OSError as error:
+        print(error, file=sys.stderr)
+    time.sleep(2)
