@@ -31,11 +31,22 @@ pub enum Phase {
 
 /// The end of a connection's input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ended {
-    /// When it was seen.
-    pub at: Duration,
-    /// Whether the connection broke, or just had nothing more to say.
-    pub lost: Option<Lost>,
+pub enum Ended {
+    /// It has nothing more to say.
+    Done,
+    /// It broke.
+    Lost(Lost),
+}
+
+/// What a connection counts as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// One of the clients.
+    Client,
+    /// One that is being told why it cannot stay.
+    TurnedAway,
+    /// One that was a client, and to which nothing more is owed.
+    Past,
 }
 
 /// What a connection waits for before its next line is carried out.
@@ -73,8 +84,8 @@ pub struct Connection {
     pub has_spoken: bool,
     /// Whether there may be something to read. Only a read that would block, or one that got all there was, says no.
     pub readable: bool,
-    /// Whether its input has been seen to end, so that a read must go on to that end.
-    pub read_closed: bool,
+    /// When the system said that its input has an end, which may be behind much that is still to be read.
+    pub closed: Option<Duration>,
     /// Whether the socket may take something.
     pub writable: bool,
     /// How far it is.
@@ -91,8 +102,8 @@ pub struct Connection {
     pub hold: Hold,
     /// Whether the core leaves out room lines for it.
     pub lagging: Switch,
-    /// Whether it counts among the clients, as those who are turned away do not.
-    pub counted: bool,
+    /// What it counts as.
+    pub standing: Standing,
     /// When it is to be looked at again.
     pub wake: Option<Duration>,
     /// Whether it is in the reactor's list of work.
@@ -113,7 +124,7 @@ impl Connection {
                 }
                 Ok(n) => {
                     // Less than there was room for is all there was; more, or the end, comes with an event of its own.
-                    self.readable = n == buf.len() || self.read_closed;
+                    self.readable = n == buf.len() || self.closed.is_some();
                     return Ok(n);
                 }
                 Err(e) => return Err(e),
@@ -139,6 +150,7 @@ pub struct Connections {
     /// Bytes that wait for all of them together, file data not counted.
     waiting: usize,
     clients: usize,
+    turned_away: usize,
     by_address: HashMap<IpAddr, usize>,
     /// Those with something to write.
     dirty: Vec<ConnId>,
@@ -173,6 +185,7 @@ impl Connections {
             jobs,
             waiting: 0,
             clients: 0,
+            turned_away: 0,
             by_address: HashMap::new(),
             dirty: Vec::new(),
             wanting: Vec::new(),
@@ -193,7 +206,7 @@ impl Connections {
 
     /// Connections that are being told why they cannot stay.
     pub fn turned_away(&self) -> usize {
-        self.slab.len() - self.clients
+        self.turned_away
     }
 
     /// Whether there is none.
@@ -221,8 +234,8 @@ impl Connections {
         self.slab.vacant_key()
     }
 
-    /// Takes a connection in; those that are turned away are not counted as clients.
-    pub fn insert(&mut self, stream: TcpStream, address: IpAddr, bucket: Bucket, counted: bool) -> ConnId {
+    /// Takes a connection in.
+    pub fn insert(&mut self, stream: TcpStream, address: IpAddr, bucket: Bucket, standing: Standing) -> ConnId {
         let entry = self.slab.vacant_entry();
         self.generation = self.generation.wrapping_add(1);
         // A slab of sockets is bounded by the descriptors, which are far fewer than 2^32.
@@ -238,7 +251,7 @@ impl Connections {
             paid: false,
             has_spoken: false,
             readable: true,
-            read_closed: false,
+            closed: None,
             writable: true,
             phase: Phase::Open,
             ended: None,
@@ -247,32 +260,46 @@ impl Connections {
             stalled: None,
             hold: Hold::None,
             lagging: Switch::Off,
-            counted,
+            standing,
             wake: None,
             in_work: false,
             dirty: false,
         }));
-        if counted {
+        if standing == Standing::Client {
             self.clients += 1;
             *self.by_address.entry(address).or_default() += 1;
+        } else {
+            self.turned_away += 1;
         }
         id
     }
 
+    /// A connection counts as nothing any more, as nothing is owed to it.
+    pub fn discount(&mut self, id: ConnId) {
+        let Some(connection) = self.get_mut(id) else { return };
+        let (standing, address) = (connection.standing, connection.address);
+        connection.standing = Standing::Past;
+        match standing {
+            Standing::Client => {
+                self.clients -= 1;
+                if let Some(count) = self.by_address.get_mut(&address) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.by_address.remove(&address);
+                    }
+                }
+            }
+            Standing::TurnedAway => self.turned_away -= 1,
+            Standing::Past => {}
+        }
+    }
+
     /// Takes a connection out, which closes its socket once it is dropped.
     pub fn remove(&mut self, id: ConnId) -> Option<Box<Connection>> {
+        self.discount(id);
         self.get_mut(id)?;
         let connection = self.slab.remove(id.slot());
         self.waiting -= connection.outbox.lines();
-        if connection.counted {
-            self.clients -= 1;
-            if let Some(count) = self.by_address.get_mut(&connection.address) {
-                *count -= 1;
-                if *count == 0 {
-                    self.by_address.remove(&connection.address);
-                }
-            }
-        }
         Some(connection)
     }
 

@@ -238,7 +238,7 @@ pub enum Fault {
     /// There is no current target at all.
     NoTarget,
     /// There is no such file, or it is not for this person.
-    NoSuchFile(FileId),
+    NoSuchFile,
     /// A chunk, and no upload open.
     NoUpload,
     /// A chunk that is not base64.

@@ -129,9 +129,9 @@ impl Files {
         file.received
     }
 
-    /// How many files `who` has sent or taken up.
+    /// How many files `who` has sent or taken up, but for uploads that broke off: nobody could cancel those.
     pub fn sent_by(&self, who: ConnId) -> usize {
-        self.files.values().filter(|file| file.sender == who).count()
+        self.files.values().filter(|file| file.sender == who && file.stage != Stage::Broken).count()
     }
 
     /// The file that must go next when space runs out: broken-off uploads first, then the oldest that is whole, those that

@@ -270,9 +270,15 @@ impl Hub {
     /// All that waited for this connection is written: it is told what it missed.
     pub fn caught_up(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
         self.people.set_lagging(id, Switch::Off);
-        let rooms = self.people.get(id).map(|person| person.rooms.clone()).unwrap_or_default();
-        for room in rooms {
+        let Some(person) = self.people.get_mut(id) else { return };
+        let missed_presence = std::mem::replace(&mut person.missed_presence, Switch::Off);
+        let wants_presence = (person.presence, missed_presence) == (Switch::On, Switch::On);
+        for room in person.rooms.clone() {
             self.tell_missed(id, room, now, sink);
+        }
+        // By the version of the last line they see that there were others.
+        if let Some(last) = self.presence.last().filter(|_| wants_presence) {
+            sink.answer(id, last);
         }
     }
 
@@ -326,6 +332,7 @@ impl Hub {
         }
         let wants = |person: &&Person| person.presence == Switch::On && !person.is_lagging();
         sink.publish(&mut self.people.iter().filter(wants).map(|person| person.id), &lines);
+        self.people.leave_out_presence();
     }
 
     /// Tells a room something about `who`, without the words of somebody whom the hearer ignores.

@@ -91,6 +91,12 @@ impl LineBuf {
     }
 
     fn filter(&mut self, byte: u8, refusals: &mut Vec<u8>) {
+        // A sub-negotiation that does not end is given up, and what follows is read as if there had been none.
+        match self.telnet {
+            Telnet::Sub(SUBNEGOTIATION..) => self.telnet = Telnet::Data,
+            Telnet::SubIac(SUBNEGOTIATION..) => self.telnet = Telnet::Iac,
+            _ => {}
+        }
         self.telnet = match (&self.telnet, byte) {
             (Telnet::Data, IAC) => Telnet::Iac,
             (Telnet::Data, _) => {
@@ -114,10 +120,6 @@ impl LineBuf {
                 Telnet::Data
             }
             (Telnet::SubIac(_), SE) => Telnet::Data,
-            (Telnet::Sub(SUBNEGOTIATION..) | Telnet::SubIac(SUBNEGOTIATION..), _) => {
-                self.buf.push(byte);
-                Telnet::Data
-            }
             (Telnet::Sub(n), IAC) => Telnet::SubIac(n + 1),
             (Telnet::Sub(n) | Telnet::SubIac(n), _) => Telnet::Sub(n + 1),
         };
@@ -293,6 +295,11 @@ mod tests {
         check(b"=QQ\xff\xf1==\n", &["=QQ== Lf"]);
         // A sub-negotiation that never ends is given up after 256 bytes.
         check(&[b"\xff\xfa", &[b'x'; 256][..], b"end\n"].concat(), &["\"end\" Lf"]);
+        for swallowed in 0..300 {
+            let input = [b"\xff\xfa", &vec![b'x'; swallowed][..], b"\xff\xf0end\n"].concat();
+            let want = format!("\"{}end\" Lf", "x".repeat(swallowed.saturating_sub(256)));
+            check(&input, &[&want]);
+        }
     }
 
     #[test]

@@ -205,7 +205,7 @@ fn read_file(path: &Path, limit: u64) -> Result<String, String> {
 
 fn name(text: &str) -> Result<String, String> {
     let name = clean(text.trim().as_bytes()).into_owned();
-    if name.len() <= 80 { Ok(name) } else { Err("a name has at most 80 bytes".into()) }
+    if (1..=80).contains(&name.len()) { Ok(name) } else { Err("a name has 1 to 80 bytes".into()) }
 }
 
 fn size(text: &str) -> Result<u64, String> {

@@ -80,6 +80,8 @@ pub struct Person {
     pub joins: Quota,
     /// Whether room lines and presence are left out for them, as they read too slowly.
     pub lagging: Switch,
+    /// Whether presence has been left out for them.
+    pub missed_presence: Switch,
     /// Their upload.
     pub intake: Intake,
     /// Uploads of theirs that are whole and wait for their digest.
@@ -179,6 +181,7 @@ impl People {
             renames: Quota::default(),
             joins: Quota::default(),
             lagging: Switch::Off,
+            missed_presence: Switch::Off,
             intake: Intake::None { told: false },
             finishing: 0,
             downloads: Vec::new(),
@@ -219,6 +222,14 @@ impl People {
         let was = std::mem::replace(&mut person.lagging, lagging);
         self.lagging += usize::from(lagging == Switch::On);
         self.lagging -= usize::from(was == Switch::On);
+    }
+
+    /// Notes that presence is left out for those who read too slowly.
+    pub fn leave_out_presence(&mut self) {
+        if self.any_lagging() {
+            let lagging = self.slots.iter_mut().flatten().filter(|person| person.is_lagging());
+            lagging.for_each(|person| person.missed_presence = Switch::On);
+        }
     }
 
     /// Whether anybody reads too slowly.

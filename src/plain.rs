@@ -66,8 +66,9 @@ pub fn is_http(first: &Line<'_>) -> bool {
         // The version is lost with the end of the line, so what stands before the path must do.
         Line::TooLong { start, .. } => {
             let mut words = start.splitn(2, |&b| b == b' ');
+            let is_shouted = |word: &[u8]| is_method(word) && !word.iter().any(u8::is_ascii_lowercase);
             let is_path = |rest: &[u8]| rest.starts_with(b"/") || rest.to_ascii_lowercase().starts_with(b"http");
-            words.next().is_some_and(is_method) && words.next().is_some_and(is_path)
+            words.next().is_some_and(is_shouted) && words.next().is_some_and(is_path)
         }
         Line::Chunk(_) => false,
     }
@@ -283,7 +284,7 @@ pub fn code(why: &Fault) -> &'static str {
         Fault::NoSuchRoom(_) => "no-such-room",
         Fault::NotInRoom(_) => "not-in-room",
         Fault::NoRoom | Fault::NoTarget => "no-room",
-        Fault::NoSuchFile(_) => "no-such-file",
+        Fault::NoSuchFile => "no-such-file",
         Fault::NoUpload => "no-upload",
         Fault::BadChunk => "bad-chunk",
         Fault::BadDigest | Fault::MalformedDigest => "bad-digest",
@@ -321,7 +322,7 @@ fn explain(why: &Fault) -> String {
         Fault::NotInRoom(room) => format!("you are not in {room}; /join {room} first"),
         Fault::NoRoom => "no room is current; name one, or /join #lobby first".to_owned(),
         Fault::NoTarget => "nobody hears you here; /join #lobby or /query NAME first".to_owned(),
-        Fault::NoSuchFile(id) => format!("there is no file {id} for you; /files lists those there are"),
+        Fault::NoSuchFile => "there is no such file for you; /files lists those there are".to_owned(),
         Fault::NoUpload => "no upload is open; /send TARGET SIZE NAME opens one, /msg TARGET = says it".to_owned(),
         Fault::BadChunk => format!("a chunk is = and at most {} characters of padded base64", limits::CHUNK_LINE),
         Fault::BadDigest => "the bytes that came have another digest; send the file again".to_owned(),
@@ -363,6 +364,7 @@ fn gone_text(gone: Gone) -> String {
         Gone::ReceiverLeft => "the one it was for has left".to_owned(),
         Gone::RoomForgotten => "its room was forgotten".to_owned(),
         Gone::NoLongerYours => "you left its room".to_owned(),
+        Gone::NotReached(0) => "nothing has been said here yet; ask after 0".to_owned(),
         Gone::NotReached(last) => format!("the last message here is {last}; ask after that, or after 0"),
     }
 }

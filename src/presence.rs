@@ -16,6 +16,7 @@ pub struct Presence {
     /// The names touched since the last line, as they are shown, and whether they were online then.
     touched: BTreeMap<String, bool>,
     asked: bool,
+    last: Option<Event>,
 }
 
 impl Presence {
@@ -37,6 +38,11 @@ impl Presence {
     /// Somebody was given the list as it is now, so names that came and went again are told as well.
     pub fn asked(&mut self) {
         self.asked = true;
+    }
+
+    /// The last line, which shows by its version who has missed any.
+    pub fn last(&self) -> Option<&Event> {
+        self.last.as_ref()
     }
 
     /// Whether there may be something to tell.
@@ -63,6 +69,9 @@ impl Presence {
                 if is { &mut came } else { &mut gone }.push(name);
             }
             lines.push(Event::Presence { version: self.version, gone, came });
+        }
+        if let Some(last) = lines.last() {
+            self.last = Some(last.clone());
         }
         lines
     }

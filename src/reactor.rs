@@ -12,7 +12,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::connection::{Connections, Ended, Hold, Phase, lost_by};
+use crate::connection::{Connections, Ended, Hold, Phase, Standing, lost_by};
 use crate::event::{Bye, Event, Lost, Now, Sink, Switch};
 use crate::hub::{Departure, Hub};
 use crate::limits::{self, Bucket, Settings};
@@ -125,7 +125,7 @@ impl Reactor {
                             return Ok(());
                         }
                     }
-                    Token(n) => self.socket_event(n - FIRST, event),
+                    Token(n) => self.socket_event(n - FIRST, event, now),
                 }
             }
             self.accept(now);
@@ -186,7 +186,7 @@ impl Reactor {
         false
     }
 
-    fn socket_event(&mut self, n: usize, event: &mio::event::Event) {
+    fn socket_event(&mut self, n: usize, event: &mio::event::Event, now: Now) {
         if let Some(listener) = self.listeners.get_mut(n) {
             listener.ready = true;
             return;
@@ -196,7 +196,9 @@ impl Reactor {
         let connection = &mut self.net[id];
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.readable = true;
-            connection.read_closed |= event.is_read_closed() || event.is_error();
+            if event.is_read_closed() || event.is_error() {
+                connection.closed.get_or_insert(now.tick);
+            }
             self.add_work(id);
         }
         if event.is_writable() || event.is_error() {
@@ -258,7 +260,8 @@ impl Reactor {
             return;
         }
         let bucket = Bucket::new(self.settings.rate, self.settings.burst(), now.tick);
-        let id = self.net.insert(stream, address, bucket, refusal.is_none());
+        let standing = if refusal.is_none() { Standing::Client } else { Standing::TurnedAway };
+        let id = self.net.insert(stream, address, bucket, standing);
         debug!("{id:?} from {address}, refused: {refusal:?}");
         match refusal {
             Some(bye) => {
@@ -380,7 +383,7 @@ impl Reactor {
         let mut refusals = Vec::new();
         let read = match connection.read(&mut self.scratch) {
             Ok(0) => {
-                connection.ended = Some(Ended { at: now.tick, lost: connection.lost });
+                connection.ended = Some(connection.lost.map_or(Ended::Done, Ended::Lost));
                 connection.lines.end();
                 0
             }
@@ -390,7 +393,7 @@ impl Reactor {
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
             Err(e) => {
-                connection.ended = Some(Ended { at: now.tick, lost: Some(lost_by(&e)) });
+                connection.ended = Some(Ended::Lost(lost_by(&e)));
                 connection.lines.end();
                 0
             }
@@ -460,20 +463,29 @@ impl Reactor {
         more
     }
 
-    /// Input that is held back after its end is not waited for forever.
+    /// Input that flood control holds back after its end is not waited for forever.
     fn give_up_after_end(&mut self, id: ConnId, now: Now) {
         let connection = &mut self.net[id];
-        if connection.ended.is_some_and(|ended| now.tick >= ended.at + limits::AFTER_END) {
-            connection.lines = LineBuf::default();
-            connection.hold = Hold::None;
-            self.input_done(id, now);
+        let is_over = connection.closed.is_some_and(|closed| now.tick >= closed + limits::AFTER_END);
+        if !is_over || !matches!(connection.hold, Hold::Flood(_)) {
+            return;
         }
+        connection.hold = Hold::None;
+        // What is still unread tells nothing but how it ended, and there is only so much of it.
+        while self.net[id].ended.is_none() && self.net[id].readable {
+            self.read(id, now);
+        }
+        self.net[id].lines = LineBuf::default();
+        self.input_done(id, now);
     }
 
     /// All that a connection said is carried out, and it says nothing more. It goes, unless something is still owed to it.
     fn input_done(&mut self, id: ConnId, now: Now) {
         let connection = &self.net[id];
-        let lost = connection.lost.or(connection.ended.and_then(|ended| ended.lost));
+        let lost = match connection.ended {
+            Some(Ended::Lost(lost)) => Some(lost),
+            _ => connection.lost,
+        };
         let is_deaf = connection.broken || lost.is_some();
         if !is_deaf && self.hub.is_transferring(id) {
             return;
@@ -538,8 +550,7 @@ impl Reactor {
         let Some(connection) = self.net.get_mut(id) else { return };
         let flood = if let Hold::Flood(then) = connection.hold { Some(then) } else { None };
         let lingering = if let Phase::Lingering(until) = connection.phase { Some(until) } else { None };
-        let held = connection.hold != Hold::None && connection.phase == Phase::Open;
-        let ended = connection.ended.filter(|_| held).map(|ended| ended.at + limits::AFTER_END);
+        let ended = connection.closed.filter(|_| flood.is_some()).map(|closed| closed + limits::AFTER_END);
         let stalled = connection.stalled.map(|since| since + stall);
         let wake = [flood, lingering, ended, stalled].into_iter().flatten().min().map(|at| at.max(now.tick));
         let old = std::mem::replace(&mut connection.wake, wake);
@@ -599,7 +610,7 @@ impl Reactor {
                 connection.lost = Some(lost_by(&e)).filter(|_| e.kind() != io::ErrorKind::BrokenPipe);
                 connection.stalled = None;
                 connection.readable = true;
-                connection.read_closed = true;
+                connection.closed.get_or_insert(now.tick);
                 let is_open = connection.phase == Phase::Open;
                 self.net.clear(id);
                 if !is_open {
@@ -635,6 +646,7 @@ impl Reactor {
             return self.remove(id);
         }
         connection.phase = Phase::Lingering(now.tick + limits::LINGER);
+        self.net.discount(id);
         self.add_work(id);
         self.rearm(id, now);
     }

@@ -303,13 +303,20 @@ impl Hub {
             return Err(Fault::IgnoreSelf);
         }
         let (ignored, nick) = (other.to_be_ignored(), other.nick());
-        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoTarget) };
-        if !person.ignores(ignored.who) {
-            if person.ignored.len() >= limits::IGNORED {
-                return Err(Fault::TooMany(Quota::Ignored));
-            }
-            person.ignored.push(ignored);
+        let Some(person) = self.people.get(id) else { return Err(Fault::NoTarget) };
+        if person.ignores(ignored.who) {
+            return Ok(Done::Ignore(nick));
         }
+        let is_full = person.ignored.len() >= limits::IGNORED;
+        let gone = person.ignored.iter().position(|ignored| self.people.get(ignored.who).is_none());
+        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoTarget) };
+        match gone {
+            // Whoever is gone can only be heard from in a history.
+            Some(gone) if is_full => drop(person.ignored.remove(gone)),
+            None if is_full => return Err(Fault::TooMany(Quota::Ignored)),
+            _ => {}
+        }
+        person.ignored.push(ignored);
         Ok(Done::Ignore(nick))
     }
 

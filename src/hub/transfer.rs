@@ -72,8 +72,7 @@ impl Hub {
         }
         let nick = self.nick(id)?;
         let resumed = claimed.and_then(|claimed| self.broken_off(share, nick, size, claimed, &name));
-        let counted = resumed.and_then(|file| self.files.get(file)).is_some_and(|file| file.sender == id);
-        if !counted && self.files.sent_by(id) >= limits::FILES_A_SENDER {
+        if self.files.sent_by(id) >= limits::FILES_A_SENDER {
             return Err(Fault::TooMany(Quota::Files));
         }
         let file_id = match resumed {
@@ -322,13 +321,12 @@ impl Hub {
         offset: u64,
         sink: &mut impl Sink,
     ) -> Result<Done, Fault> {
-        let unknown = Fault::NoSuchFile(file_id);
-        let file = self.files.get(file_id).filter(|file| self.may_fetch(id, file)).ok_or_else(|| unknown.clone())?;
+        let file = self.files.get(file_id).filter(|file| self.may_fetch(id, file)).ok_or(Fault::NoSuchFile)?;
         let (size, name) = (file.size, file.name.clone());
         if offset > size {
             return Err(Fault::BeyondEnd(size));
         }
-        let person = self.people.get_mut(id).ok_or(unknown)?;
+        let person = self.people.get_mut(id).ok_or(Fault::NoSuchFile)?;
         if person.downloads.iter().any(|download| download.file == file_id) {
             return Err(Fault::BusyFile(file_id));
         }
@@ -351,17 +349,17 @@ impl Hub {
         file_id: FileId,
         sink: &mut impl Sink,
     ) -> Result<Done, Fault> {
-        let file = self.files.get(file_id).ok_or(Fault::NoSuchFile(file_id))?;
+        let file = self.files.get(file_id).ok_or(Fault::NoSuchFile)?;
         if file.readers.contains(&id) {
             self.stop_download(id, file_id);
         } else if file.stage == Stage::Broken {
-            return Err(Fault::NoSuchFile(file_id));
+            return Err(Fault::NoSuchFile);
         } else if file.sender == id {
             self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), None, now, sink);
         } else if self.may_fetch(id, file) {
             return Err(Fault::NotYours(file_id));
         } else {
-            return Err(Fault::NoSuchFile(file_id));
+            return Err(Fault::NoSuchFile);
         }
         Ok(Done::Cancel(file_id))
     }
