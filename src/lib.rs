@@ -7,6 +7,7 @@ pub mod files;
 pub mod hub;
 pub mod limits;
 pub mod linebuf;
+pub mod listener;
 pub mod names;
 pub mod outbox;
 pub mod people;

@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use chinwag::limits::{self, Settings};
+use chinwag::listener::{LISTENERS, reason};
 use chinwag::names::clean;
-use chinwag::reactor::{LISTENERS, Reactor, reason};
+use chinwag::reactor::Reactor;
 use chinwag::spool::Home;
 use clap::{Args, Parser, Subcommand};
 use log::{LevelFilter, info, warn};

@@ -2,21 +2,21 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant, SystemTime};
 
-use log::{debug, info, warn};
-use mio::net::{TcpListener, TcpStream};
+use log::{debug, info};
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::connection::{Connections, Ended, Hold, Phase, Standing, lost_by};
 use crate::event::{Bye, Event, Lost, Now, Sink, Switch};
 use crate::hub::{Departure, Hub};
 use crate::limits::{self, Bucket, Settings};
 use crate::linebuf::{Ending, LineBuf};
+use crate::listener::{LISTENERS, Listeners, set_options};
 use crate::names::ConnId;
 use crate::outbox::{Flushed, Kind};
 use crate::plain::{self, Style};
@@ -35,7 +35,7 @@ pub struct Reactor {
     settings: Settings,
     started: Instant,
     poll: Poll,
-    listeners: Vec<Listener>,
+    listeners: Listeners,
     signals: mio::net::UnixStream,
     hub: Hub,
     /// Holds the way to the spool, and so must go before it.
@@ -47,27 +47,9 @@ pub struct Reactor {
     work: VecDeque<ConnId>,
     /// Connections whose chunks wait for the disk.
     held_by_disk: Vec<ConnId>,
-    /// When accepting goes on after descriptors ran out.
-    accept_again: Option<Duration>,
     /// When the server ends, once it is asked to.
     end: Option<Duration>,
     scratch: Vec<u8>,
-}
-
-struct Listener {
-    socket: TcpListener,
-    /// Whether somebody may be waiting at it. Only an accept that would block says no.
-    ready: bool,
-}
-
-/// Opens a socket that listens at `address`; on error says at which and why.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(4096)?;
-    Ok(TcpListener::from_std(socket.into()))
 }
 
 impl Reactor {
@@ -76,13 +58,7 @@ impl Reactor {
         let poll = Poll::new()?;
         let spool = Spool::start(home, Waker::new(poll.registry(), WAKER)?)?;
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
-        let mut listeners = Vec::new();
-        for (n, &address) in addresses.iter().enumerate() {
-            let mut socket = listen(address)
-                .map_err(|e| io::Error::new(e.kind(), format!("cannot listen on {address}: {}", reason(&e))))?;
-            poll.registry().register(&mut socket, Token(FIRST + n), Interest::READABLE)?;
-            listeners.push(Listener { socket, ready: true });
-        }
+        let listeners = Listeners::open(addresses, poll.registry(), FIRST)?;
         let mut signals = signals()?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(Self {
@@ -96,7 +72,6 @@ impl Reactor {
             timers: BTreeSet::new(),
             work: VecDeque::new(),
             held_by_disk: Vec::new(),
-            accept_again: None,
             end: None,
             scratch: vec![0; limits::READ_A_TURN],
             settings,
@@ -105,7 +80,7 @@ impl Reactor {
 
     /// Where it listens, with the ports that were picked.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(|listener| listener.socket.local_addr()).collect()
+        self.listeners.addresses()
     }
 
     /// Serves until a signal ends it.
@@ -150,14 +125,11 @@ impl Reactor {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        let more = !self.work.is_empty()
-            || self.net.any_wanting()
-            || (self.accept_again.is_none() && self.listeners.iter().any(|listener| listener.ready));
-        if more {
+        if !self.work.is_empty() || self.net.any_wanting() {
             return Some(Duration::ZERO);
         }
         let timer = self.timers.first().map(|(at, _)| *at);
-        let next = [self.hub.next_alarm(), timer, self.accept_again, self.end].into_iter().flatten().min()?;
+        let next = [self.hub.next_alarm(), timer, self.listeners.next_try(), self.end].into_iter().flatten().min()?;
         Some(next.saturating_sub(self.started.elapsed()))
     }
 
@@ -177,8 +149,7 @@ impl Reactor {
         }
         info!("shutting down");
         self.end = Some(now.tick + limits::SHUTDOWN);
-        self.listeners.clear();
-        self.accept_again = None;
+        self.listeners.close();
         for id in self.net.ids() {
             self.net.answer(id, &Event::Bye(Bye::Shutdown));
             self.leave(id, now);
@@ -187,12 +158,8 @@ impl Reactor {
     }
 
     fn socket_event(&mut self, n: usize, event: &mio::event::Event, now: Now) {
-        if let Some(listener) = self.listeners.get_mut(n) {
-            listener.ready = true;
-            return;
-        }
-        // Listeners that are closed keep their tokens, so connections keep theirs.
-        let Some(id) = n.checked_sub(LISTENERS).and_then(|slot| self.net.in_slot(slot)) else { return };
+        let Some(slot) = n.checked_sub(LISTENERS) else { return self.listeners.set_ready(n) };
+        let Some(id) = self.net.in_slot(slot) else { return };
         let connection = &mut self.net[id];
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.readable = true;
@@ -216,27 +183,9 @@ impl Reactor {
     }
 
     fn accept(&mut self, now: Now) {
-        if self.accept_again.is_some_and(|at| now.tick < at) {
-            return;
-        }
-        self.accept_again = None;
-        for n in 0..self.listeners.len() {
-            for _ in 0..limits::ACCEPTS_A_TURN {
-                if !self.listeners[n].ready {
-                    break;
-                }
-                match self.listeners[n].socket.accept() {
-                    Ok((stream, peer)) => self.accepted(stream, peer.ip().to_canonical(), now),
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.listeners[n].ready = false,
-                    // The one who knocked is gone already.
-                    Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
-                    Err(e) => {
-                        warn!("cannot accept: {}; trying again", reason(&e));
-                        self.accept_again = Some(now.tick + limits::ACCEPT_RETRY);
-                        return;
-                    }
-                }
-            }
+        for _ in 0..limits::ACCEPTS_A_TURN {
+            let Some((stream, address)) = self.listeners.accept(now.tick) else { break };
+            self.accepted(stream, address, now);
         }
     }
 
@@ -538,10 +487,7 @@ impl Reactor {
         if let Err(e) = self.poll.registry().deregister(&mut connection.stream) {
             debug!("{id:?} cannot be deregistered: {e}");
         }
-        // A descriptor is free again.
-        if self.accept_again.is_some() {
-            self.accept_again = Some(Duration::ZERO);
-        }
+        self.listeners.try_soon();
     }
 
     /// Sets the time at which a connection must be looked at again, whatever else happens.
@@ -642,7 +588,7 @@ impl Reactor {
     /// All is written: says so to the peer, and waits a moment for it to go.
     fn linger(&mut self, id: ConnId, now: Now) {
         let connection = &mut self.net[id];
-        if connection.ended.is_some() || connection.stream.shutdown(std::net::Shutdown::Write).is_err() {
+        if connection.ended.is_some() || connection.stream.shutdown(Shutdown::Write).is_err() {
             return self.remove(id);
         }
         connection.phase = Phase::Lingering(now.tick + limits::LINGER);
@@ -650,20 +596,6 @@ impl Reactor {
         self.add_work(id);
         self.rearm(id, now);
     }
-}
-
-/// Listeners there may be, so that the tokens of connections do not depend on how many there are.
-pub const LISTENERS: usize = 64;
-
-/// Replies at once, notices when the peer is gone without a word, and keeps file data from piling up in the kernel.
-fn set_options(stream: &TcpStream, stall: Duration) -> io::Result<()> {
-    let socket = SockRef::from(stream);
-    socket.set_tcp_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
-    socket.set_tcp_keepalive(&keepalive)?;
-    // A reader who takes nothing is told so at `stall`; the kernel must not break the connection before that.
-    socket.set_tcp_user_timeout(Some(stall.saturating_add(Duration::from_secs(60))))?;
-    socket.set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL)
 }
 
 /// A stream that gives a byte for each signal that asks the server to end.
@@ -675,12 +607,4 @@ fn signals() -> io::Result<mio::net::UnixStream> {
         signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
     }
     Ok(mio::net::UnixStream::from_std(ours))
-}
-
-/// What the system says of an error, in lower case and without its number.
-pub fn reason(e: &io::Error) -> String {
-    let text = e.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }

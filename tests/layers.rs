@@ -27,8 +27,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("hub", &["names", "limits", "event", "commands", "rooms", "presence", "typing", "files", "people"]),
     ("plain", &["names", "limits", "linebuf", "event", "commands"]),
     ("spool", &["names", "limits", "event"]),
+    ("listener", &["limits"]),
     ("connection", &["names", "limits", "linebuf", "outbox", "event", "plain"]),
-    ("reactor", &["names", "limits", "linebuf", "outbox", "event", "hub", "plain", "spool", "connection"]),
+    ("reactor", &["names", "limits", "linebuf", "outbox", "event", "hub", "plain", "spool", "listener", "connection"]),
 ];
 
 /// What the core must not know, and `outbox` and `linebuf` neither.

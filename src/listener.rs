@@ -1,0 +1,132 @@
+//! Where people come in: the listening sockets, and how a connection is set up.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use log::{info, warn};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use crate::limits;
+
+/// Listeners there may be, so that the tokens of connections do not depend on how many there are.
+pub const LISTENERS: usize = 64;
+
+/// The listening sockets.
+pub struct Listeners {
+    listeners: Vec<Listener>,
+    /// When accepting goes on after descriptors ran out.
+    again: Option<Duration>,
+    /// Whether they have run out, and the log says so.
+    starved: bool,
+}
+
+struct Listener {
+    socket: TcpListener,
+    /// Whether somebody may be waiting at it. Only an accept that would block says no.
+    ready: bool,
+}
+
+impl Listeners {
+    /// Listens at `addresses`, with tokens that count from `first`. An error says where it cannot and why.
+    pub fn open(addresses: &[SocketAddr], registry: &Registry, first: usize) -> io::Result<Self> {
+        let mut listeners = Vec::new();
+        for (n, &address) in addresses.iter().enumerate() {
+            let mut socket = listen(address)
+                .map_err(|e| io::Error::new(e.kind(), format!("cannot listen on {address}: {}", reason(&e))))?;
+            registry.register(&mut socket, Token(first + n), Interest::READABLE)?;
+            listeners.push(Listener { socket, ready: true });
+        }
+        Ok(Self { listeners, again: None, starved: false })
+    }
+
+    /// Where they listen, with the ports that were picked.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(|listener| listener.socket.local_addr()).collect()
+    }
+
+    /// Somebody may be waiting at the listener of this number.
+    pub fn set_ready(&mut self, n: usize) {
+        if let Some(listener) = self.listeners.get_mut(n) {
+            listener.ready = true;
+        }
+    }
+
+    /// When to try again; at once if somebody may be waiting.
+    pub fn next_try(&self) -> Option<Duration> {
+        let waiting = self.listeners.iter().any(|listener| listener.ready);
+        self.again.or(waiting.then_some(Duration::ZERO))
+    }
+
+    /// A descriptor is free again, so trying may help.
+    pub fn try_soon(&mut self) {
+        self.again = self.again.map(|_| Duration::ZERO);
+    }
+
+    /// Nobody else is let in.
+    pub fn close(&mut self) {
+        self.listeners.clear();
+        self.again = None;
+    }
+
+    /// Accepts a connection, if somebody is waiting and descriptors are left.
+    pub fn accept(&mut self, now: Duration) -> Option<(TcpStream, IpAddr)> {
+        if self.again.is_some_and(|at| now < at) {
+            return None;
+        }
+        self.again = None;
+        for listener in &mut self.listeners {
+            while listener.ready {
+                match listener.socket.accept() {
+                    Ok((stream, peer)) => {
+                        if std::mem::take(&mut self.starved) {
+                            info!("accepting again");
+                        }
+                        return Some((stream, peer.ip().to_canonical()));
+                    }
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
+                    // The one who knocked is gone already.
+                    Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
+                    Err(e) => {
+                        if !std::mem::replace(&mut self.starved, true) {
+                            warn!("cannot accept: {}; trying on", reason(&e));
+                        }
+                        self.again = Some(now + limits::ACCEPT_RETRY);
+                        return None;
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Has a connection reply at once, notice when the peer is gone without a word, and keep file data from piling up in the
+/// kernel. A reader who takes nothing is told so at `stall`, and the kernel must not break the connection before that.
+pub fn set_options(stream: &TcpStream, stall: Duration) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(stall.saturating_add(Duration::from_secs(60))))?;
+    socket.set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL)
+}
+
+/// What the system says of an error, in lower case and without its number.
+pub fn reason(e: &io::Error) -> String {
+    let text = e.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
