@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use log::{info, warn};
+use log::{debug, info, warn};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -113,14 +113,26 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Has a connection reply at once, notice when the peer is gone without a word, and keep file data from piling up in the
-/// kernel. A reader who takes nothing is told so at `stall`, and the kernel must not break the connection before that.
+/// kernel.
 pub fn set_options(stream: &TcpStream, stall: Duration) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(stall.saturating_add(Duration::from_secs(60))))?;
-    socket.set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL)
+    socket.set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL)?;
+    set_user_timeout(stream, Some(stall));
+    Ok(())
+}
+
+/// Has the kernel give up a peer that acknowledges nothing for a minute more than `stall`; `None` is never.
+///
+/// Linux counts a window that stays small as silence, however alive the peer is. So while output waits here, where it is
+/// seen whether the peer takes any, the kernel must not judge.
+pub fn set_user_timeout(stream: &TcpStream, stall: Option<Duration>) {
+    let timeout = stall.map_or(Duration::ZERO, |stall| stall.saturating_add(Duration::from_secs(60)));
+    if let Err(e) = SockRef::from(stream).set_tcp_user_timeout(Some(timeout)) {
+        debug!("cannot set the user timeout: {e}");
+    }
 }
 
 /// What the system says of an error, in lower case and without its number.

@@ -359,7 +359,10 @@ fn gone_text(gone: Gone) -> String {
         Gone::Withdrawn => "its sender withdrew it".to_owned(),
         Gone::Evicted => "it made room for newer files; ask for it again".to_owned(),
         Gone::Expired => "it was kept for as long as files are; ask for it again".to_owned(),
-        Gone::BrokenOff => "the upload broke off; /send with its digest takes it up again".to_owned(),
+        Gone::BrokenOff => {
+            "the upload broke off; the same /send with a digest takes it up again, without one it begins anew"
+                .to_owned()
+        }
         Gone::Superseded => "another /send broke it off".to_owned(),
         Gone::ReceiverLeft => "the one it was for has left".to_owned(),
         Gone::RoomForgotten => "its room was forgotten".to_owned(),

@@ -11,12 +11,12 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::connection::{Connections, Ended, Hold, Phase, Standing, lost_by};
+use crate::connection::{Connection, Connections, Ended, Hold, Phase, Standing, lost_by};
 use crate::event::{Bye, Event, Lost, Now, Sink, Switch};
 use crate::hub::{Departure, Hub};
 use crate::limits::{self, Bucket, Settings};
 use crate::linebuf::{Ending, LineBuf};
-use crate::listener::{LISTENERS, Listeners, set_options};
+use crate::listener::{LISTENERS, Listeners, set_options, set_user_timeout};
 use crate::names::ConnId;
 use crate::outbox::{Flushed, Kind};
 use crate::plain::{self, Style};
@@ -284,10 +284,18 @@ impl Reactor {
         let Some(connection) = self.net.get_mut(id) else { return };
         connection.in_work = false;
         let stall = self.settings.stall;
-        if connection.stalled.is_some_and(|since| now.tick.saturating_sub(since) >= stall) {
-            return self.drop_slow(id, now);
+        let is_stalled = |c: &Connection| c.stalled.is_some_and(|since| now.tick.saturating_sub(since) >= stall);
+        if is_stalled(connection) {
+            // The system says that there is room only when there is much, so a slow reader deserves a try.
+            connection.writable = true;
+            self.flush_one(id, now);
+            match self.net.get_mut(id) {
+                Some(connection) if is_stalled(connection) => return self.drop_slow(id, now),
+                Some(_) => {}
+                None => return,
+            }
         }
-        match connection.phase {
+        match self.net[id].phase {
             Phase::Open => self.serve_open(id, now),
             Phase::Leaving => {}
             Phase::Lingering(until) => {
@@ -321,6 +329,11 @@ impl Reactor {
             }
             if read >= limits::READ_A_TURN {
                 return self.add_work(id);
+            }
+            // Negotiation is answered too, though it makes no line.
+            if connection.outbox.replies() > limits::REPLIES_WAITING {
+                connection.hold = Hold::Replies;
+                return;
             }
             read += self.read(id, now);
         }
@@ -543,8 +556,15 @@ impl Reactor {
         let flushed = self.net.flush(id);
         let Some(connection) = self.net.get_mut(id) else { return };
         match flushed {
-            Ok(Flushed::All) => connection.stalled = None,
+            Ok(Flushed::All) => {
+                if connection.stalled.take().is_some() {
+                    set_user_timeout(&connection.stream, Some(self.settings.stall));
+                }
+            }
             Ok(Flushed::Blocked { progress }) => {
+                if connection.stalled.is_none() {
+                    set_user_timeout(&connection.stream, None);
+                }
                 if progress || connection.stalled.is_none() {
                     connection.stalled = Some(now.tick);
                 }

@@ -1,9 +1,9 @@
 //! The files on disk, and the one thread that touches them, so that a slow disk never stops chat.
 
 use std::collections::HashMap;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +38,7 @@ enum Kept {
 impl Home {
     /// A temporary folder of the system's.
     pub fn temporary() -> io::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("chinwag-").tempdir()?;
+        let dir = tempfile::Builder::new().prefix("chinwag-").permissions(Permissions::from_mode(0o700)).tempdir()?;
         Ok(Self { files: dir.path().to_owned(), ids: None, _kept: Kept::Temporary(dir) })
     }
 
@@ -53,13 +53,7 @@ impl Home {
             Err(TryLockError::WouldBlock) => return Err(io::Error::other("another chinwag uses it")),
             Err(TryLockError::Error(e)) => return Err(e),
         }
-        for entry in fs::read_dir(&files)? {
-            let entry = entry?;
-            // Only what a spool has written is removed, whatever folder this turns out to be.
-            if entry.file_name().to_str().is_some_and(|name| name.bytes().all(|b| b.is_ascii_digit())) {
-                fs::remove_file(entry.path())?;
-            }
-        }
+        clear(&files)?;
         let ids = Ids::open(dir)?;
         Ok(Self { files, ids: Some(ids), _kept: Kept::Locked(lock) })
     }
@@ -68,6 +62,17 @@ impl Home {
     pub fn next_id(&self) -> u64 {
         self.ids.as_ref().map_or(1, |ids| ids.next)
     }
+}
+
+/// Removes what a spool has written, and nothing else, whatever folder this turns out to be.
+fn clear(files: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(files)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| name.bytes().all(|b| b.is_ascii_digit())) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Remembers which file IDs have been used, so that none ever means two files. They are reserved many at a time.
@@ -179,9 +184,9 @@ impl Worker {
             }
         }
         if let Some(ids) = &mut self.home.ids
-            && let Err(e) = ids.reserve(ids.next)
+            && let Err(e) = ids.reserve(ids.next).and_then(|()| clear(&self.home.files))
         {
-            warn!("cannot note the next file ID: {e}");
+            warn!("cannot leave the data folder tidy: {e}");
         }
     }
 

@@ -89,6 +89,17 @@ fn who_does_not_read_answers_is_not_read_from() {
     }
 }
 
+#[test]
+fn who_does_not_read_answers_to_telnet_options_is_not_read_from() {
+    let server = Server::start(&[]);
+    let mut greedy = server.connect();
+    let before = server.resident();
+    greedy.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let written = greedy.stream.write_all(&b"\xff\xfb\x01".repeat(10_000_000));
+    assert!(written.is_err(), "the server read on");
+    assert!(server.resident() < before + 2048, "{before} {}", server.resident());
+}
+
 /// Talks until the server leaves lines out for `slow`, which somebody in private is told.
 fn flood_until_slow(talker: &mut Client, room: &str, slow: &str) -> u64 {
     let line = format!("/msg {room} {}", "x".repeat(3900));

@@ -80,7 +80,7 @@ impl Hub {
             None => self.new_file(id, now, share, nick, size, claimed, name, sink)?,
         };
         let Some(file) = self.files.get_mut(file_id) else { return Err(Fault::NoSpace) };
-        file.sender = id;
+        (file.sender, file.nick) = (id, nick);
         file.stage = Stage::Coming;
         file.due = now.tick + limits::UPLOAD_SILENCE;
         let (offset, due) = (file.received, file.due);
