@@ -197,7 +197,11 @@ impl LineBuf {
         if !self.ended || self.is_empty() {
             return None;
         }
-        let end = self.buf.len() - usize::from(self.buf.last() == Some(&b'\r'));
+        let mut end = self.buf.len() - usize::from(self.buf.last() == Some(&b'\r'));
+        if self.at_chunk() {
+            // A chunk that was cut off is good as far as it goes, which is in groups of four characters.
+            end -= (end - self.start - 1) % 4;
+        }
         Some((end, self.buf.len(), Ending::Lf))
     }
 
@@ -274,6 +278,9 @@ mod tests {
         check(b"a\0b\rc\n", &[r#""a\x00b\rc" Lf"#]);
         check(b"=QUJD\n= \r\nx", &["=QUJD Lf", "=  Crlf", "\"x\" Lf"]);
         check(b"a\r", &["\"a\" Lf"]);
+        check(b"=QUJDREV", &["=QUJD Lf"]);
+        check(b"=QUJDREV\r", &["=QUJD Lf"]);
+        check(b"=\r", &["= Lf"]);
         check(b"", &[]);
     }
 
