@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
-# Rolls dice for a room. Whoever says "!roll 2d6+1" there, or to the bot in private, is answered in the same place.
-#
-#   dice.bash HOST PORT ROOM [NICK]
-#
-# It needs bash and nc, connects again when it is cut off, and takes a server password from CHINWAG_PASSWORD.
+# Rolls dice for a room: whoever says "!roll 2d6+1" there, or to the bot in private, is answered in the same place.
+# It needs nothing but nc, and connects again when it is cut off.
+# Run it as:  dice.bash HOST PORT ROOM [NICK]    (a server password is taken from CHINWAG_PASSWORD)
 (($# >= 3)) || { echo "usage: ${0##*/} HOST PORT ROOM [NICK]" >&2; exit 2; }
 host=$1 port=$2 room=$3 nick=${4:-dice}
 
@@ -38,15 +36,15 @@ roll() {
 talk() {
     local asked=() tries=1 first second rest status
     while :; do
-        IFS=' ' read -r -t 60 first second rest
+        IFS=' ' read -r -t 20 first second rest
         status=$?
-        # After a minute of silence it asks whether anybody is there, and after another it takes the line for dead.
+        # After some silence it asks whether anybody is there: nc ends when it writes to a connection that has gone.
         if ((status > 128 && ${#asked[@]} == 0)); then ask /ping && continue; fi
         ((status == 0)) || return
         case "$first $second" in
             '* locked') ask "/pass $CHINWAG_PASSWORD" ;;
             '* hello') ask "/nick $nick" && ask '/set presence off' && ask "/join $room" ;;
-            '* bye') echo "$rest" >&2 ;;
+            '* bye') echo "$rest" >&2 && return ;;
             '+ '* | '! '*) replied "$first" "$second $rest" ;;
             [#@]*' <'*) # The first field, #room or @nick, is also where the answer goes.
                 [[ $rest != '!roll'?( *) ]] || ask "/msg $first $(roll "${second:1:-1}" "${rest:6}")" ;;
@@ -57,5 +55,6 @@ talk() {
 trap '' PIPE # a connection that has gone shows as the end of input
 while coproc nc -N "$host" "$port"; pid=$!; do
     talk <&"${COPROC[0]}" >&"${COPROC[1]}" # "exit" in it ends the bot, for it is no subshell
+    echo "no connection to $host $port any more; trying again" >&2
     { kill "$pid"; wait "$pid"; sleep 2; } 2>/dev/null
 done

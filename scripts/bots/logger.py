@@ -9,10 +9,9 @@ def seq(line):
 
 def talk(sock, log):
     log.seek(max(0, log.tell() - 20000))
-    lines, _, half = log.read().rpartition(b"\n")
+    _, last, half = (b"\n\n" + log.read()).rsplit(b"\n", 2)
     log.truncate(log.tell() - len(half))  # a disk that was full leaves half a line
-    last = lines.rpartition(b"\n")[2].decode()
-    asked, details, checked = collections.deque(), [], False
+    asked, details, last = collections.deque(), [], last.decode()
     def ask(*commands):  # each gets exactly one + or !, in order: such a line answers the oldest in "asked"
         asked.extend(commands)
         sock.sendall("".join(command + "\n" for command in commands).encode())
@@ -21,8 +20,8 @@ def talk(sock, log):
         for last in [line for line in lines if seq(line) > seq(last)]:
             log.write(last.encode() + b"\n")
             log.flush()
-    for line in sock.makefile(encoding="utf-8", newline="\n"):
-        kind, _, text = line.rstrip("\n").partition(" ")
+    for line in filter(lambda line: line[-1] == "\n", sock.makefile(encoding="utf-8", errors="replace", newline="\n")):
+        kind, _, text = line.rstrip("\n").partition(" ")  # of whole lines; the last may be cut off in the middle
         if line.startswith("* locked "):
             ask("/pass " + os.environ.get("CHINWAG_PASSWORD", ""))
         elif line.startswith("* hello "):
@@ -39,9 +38,8 @@ def talk(sock, log):
             elif kind == "!" and text.startswith(("join ", "pass ")):
                 sys.exit(text)
             elif command.startswith("/history "):
-                if not checked and last and (not found or seq(found[0]) <= seq(last) and found[0] != last):
+                if command.endswith(f" {seq(last) - 1}") and last not in found and seq((found + [""])[0]) <= seq(last):
                     last, found = "", [""]  # it is not: the server counts from 1 again
-                checked = True
                 write(found)
                 if found:  # ask on until there is nothing more
                     ask(f"/history {room} after {seq(last)}")
