@@ -38,7 +38,7 @@ pub enum Command<'a> {
     Me(&'a str),
     Typing { target: Option<&'a str>, switch: Switch },
     Topic { room: Option<&'a str>, topic: Option<&'a str> },
-    Send { target: &'a str, size: u64, digest: Option<Digest>, name: &'a str },
+    Send(Offer<'a>),
     Get { id: FileId, offset: u64 },
     Files(Option<&'a str>),
     Cancel(FileId),
@@ -50,6 +50,19 @@ pub enum Command<'a> {
     Set(Option<(Setting, Switch)>),
     Ping(Option<&'a str>),
     Quit(Option<&'a str>),
+}
+
+/// A file that somebody wants to share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Offer<'a> {
+    /// With whom.
+    pub target: &'a str,
+    /// How many bytes it has.
+    pub size: u64,
+    /// The digest that it has, if its sender says so.
+    pub digest: Option<Digest>,
+    /// What it is called.
+    pub name: &'a str,
 }
 
 /// Which part of a room's history is wanted.
@@ -156,14 +169,14 @@ table! {
             let mut words = Words(name);
             let digest = words.word().and_then(|first| Some((first, first.get(..7)?)));
             let digest = digest.filter(|(_, start)| start.eq_ignore_ascii_case("sha256:"));
-            let Some((first, _)) = digest else { return Ok(Command::Send { target, size, digest: None, name }) };
+            let Some((first, _)) = digest else { return Ok(Command::Send(Offer { target, size, digest: None, name })) };
             let digest = Digest::from_hex(&first[7..]);
             match (digest, words.rest()) {
-                (Some(_), Ok(name)) => Ok(Command::Send { target, size, digest, name }),
+                (Some(_), Ok(name)) => Ok(Command::Send(Offer { target, size, digest, name })),
                 (Some(_), Err(slip)) => Err(slip),
                 (None, Ok(_)) => Err(Slip::Fault(Fault::MalformedDigest)),
                 // A file may be called so.
-                (None, Err(_)) => Ok(Command::Send { target, size, digest: None, name }),
+                (None, Err(_)) => Ok(Command::Send(Offer { target, size, digest: None, name })),
             }
         };
     "get" "/get ID [OFFSET]" "fetch a file, from OFFSET on"
@@ -316,7 +329,7 @@ mod tests {
     #[test]
     fn arguments() {
         let hex = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-        let send = |digest, name| Ok(Command::Send { target: "#a", size: 5, digest, name });
+        let send = |digest, name| Ok(Command::Send(Offer { target: "#a", size: 5, digest, name }));
         let topic = |room, topic| Ok(Command::Topic { room, topic });
         let typing = |target, switch| Ok(Command::Typing { target, switch });
         let history = |room, part| Ok(Command::History { room, part });

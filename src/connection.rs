@@ -151,12 +151,13 @@ pub struct Connections {
     waiting: usize,
     clients: usize,
     turned_away: usize,
+    past: usize,
     by_address: HashMap<IpAddr, usize>,
     /// Those with something to write.
     dirty: Vec<ConnId>,
     /// Those for whom the core may have file data.
     wanting: Vec<ConnId>,
-    /// Those for whom too much waits, of which the core does not know yet.
+    /// Those for whom too much waits, of which the core may not know yet.
     lagged: Vec<ConnId>,
     /// Those that the core has closed.
     closed: Vec<ConnId>,
@@ -186,6 +187,7 @@ impl Connections {
             waiting: 0,
             clients: 0,
             turned_away: 0,
+            past: 0,
             by_address: HashMap::new(),
             dirty: Vec::new(),
             wanting: Vec::new(),
@@ -209,6 +211,11 @@ impl Connections {
         self.turned_away
     }
 
+    /// Connections to which nothing more is owed.
+    pub fn past(&self) -> usize {
+        self.past
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.slab.is_empty()
@@ -226,7 +233,7 @@ impl Connections {
 
     /// The connection of this name, if it still lives.
     pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
-        self.slab.get_mut(id.slot()).filter(|connection| connection.id == id).map(Box::as_mut)
+        find(&mut self.slab, id)
     }
 
     /// The slot that the next connection gets.
@@ -290,8 +297,9 @@ impl Connections {
                 }
             }
             Standing::TurnedAway => self.turned_away -= 1,
-            Standing::Past => {}
+            Standing::Past => return,
         }
+        self.past += 1;
     }
 
     /// Takes a connection out, which closes its socket once it is dropped.
@@ -299,13 +307,14 @@ impl Connections {
         self.discount(id);
         self.get_mut(id)?;
         let connection = self.slab.remove(id.slot());
+        self.past -= 1;
         self.waiting -= connection.outbox.lines();
         Some(connection)
     }
 
     /// Forgets all that waits for a connection.
     pub fn clear(&mut self, id: ConnId) {
-        if let Some(connection) = self.slab.get_mut(id.slot()).filter(|connection| connection.id == id) {
+        if let Some(connection) = find(&mut self.slab, id) {
             self.waiting -= connection.outbox.lines();
             connection.outbox.clear();
         }
@@ -313,9 +322,7 @@ impl Connections {
 
     /// Writes as much of what waits for a connection as its socket takes.
     pub fn flush(&mut self, id: ConnId) -> io::Result<Flushed> {
-        let Some(connection) = self.slab.get_mut(id.slot()).filter(|connection| connection.id == id) else {
-            return Ok(Flushed::All);
-        };
+        let Some(connection) = find(&mut self.slab, id) else { return Ok(Flushed::All) };
         if !connection.writable && !connection.outbox.is_empty() {
             return Ok(Flushed::Blocked { progress: false });
         }
@@ -344,7 +351,7 @@ impl Connections {
 
     /// Sees to it that a connection is flushed.
     pub fn mark_dirty(&mut self, id: ConnId) {
-        let Some(connection) = self.slab.get_mut(id.slot()).filter(|connection| connection.id == id) else { return };
+        let Some(connection) = find(&mut self.slab, id) else { return };
         if !std::mem::replace(&mut connection.dirty, true) {
             self.dirty.push(id);
         }
@@ -371,7 +378,7 @@ impl Connections {
     }
 
     fn queue(&mut self, id: ConnId, kind: Kind, len: usize, push: impl FnOnce(&mut Outbox)) {
-        let Some(connection) = self.slab.get_mut(id.slot()).filter(|connection| connection.id == id) else { return };
+        let Some(connection) = find(&mut self.slab, id) else { return };
         // Nobody would ever read it, or the last line has been said.
         if connection.broken || connection.phase != Phase::Open {
             return;
@@ -381,7 +388,8 @@ impl Connections {
             self.waiting += len;
         }
         let limit = if self.waiting > limits::WAITING_IN_ALL { limits::SLOW_READER_TIGHT } else { limits::SLOW_READER };
-        if connection.outbox.lines() > limit && connection.lagging == Switch::Off {
+        // Said again and again, as the core forgets it of somebody who was nobody yet.
+        if connection.outbox.lines() > limit {
             connection.lagging = Switch::On;
             self.lagged.push(id);
         }
@@ -391,6 +399,11 @@ impl Connections {
     fn style(&self, id: ConnId) -> Option<Style> {
         self.slab.get(id.slot()).filter(|connection| connection.id == id).map(|connection| connection.style)
     }
+}
+
+/// The connection of this name, if it still lives; the rest of [`Connections`] stays free to be changed.
+fn find(slab: &mut Slab<Box<Connection>>, id: ConnId) -> Option<&mut Connection> {
+    slab.get_mut(id.slot()).filter(|connection| connection.id == id).map(Box::as_mut)
 }
 
 impl Sink for Connections {

@@ -53,6 +53,8 @@ pub struct File {
     pub since: Duration,
     /// When it breaks off or is forgotten.
     pub due: Duration,
+    /// When the hub looks at it next, which may be sooner than anything is due.
+    pub alarm: Duration,
     /// Who is fetching it.
     pub readers: BTreeSet<ConnId>,
 }
@@ -102,8 +104,8 @@ impl Files {
     }
 
     /// All files, oldest first, to be changed in all but their bytes.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut File> {
-        self.files.values_mut()
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (FileId, &mut File)> {
+        self.files.iter_mut().map(|(&id, file)| (id, file))
     }
 
     /// Adds a file that has no bytes yet.

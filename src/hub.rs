@@ -4,8 +4,10 @@
 //! goes into a [`Sink`].
 
 mod ask;
+mod download;
+mod file;
 mod talk;
-mod transfer;
+mod upload;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -198,9 +200,12 @@ impl Hub {
         };
         match command {
             Ok(Command::Pass(password)) if self.password == Some(fingerprint(password)) => {
+                let intake = locked.intake;
                 self.locked.remove(&id);
                 sink.reply(id, &Reply::Done(Done::Pass));
                 self.let_in(id, now, sink);
+                // The chunks of a /send that was refused may still be coming.
+                self.set_intake(id, intake);
             }
             Ok(Command::Pass(_)) => {
                 locked.wrong += 1;
@@ -244,7 +249,7 @@ impl Hub {
             Command::Me(text) => self.say_here(id, now, &format!("/me {text}"), sink).map(|_| Done::Me),
             Command::Typing { target, switch } => self.set_typing(id, now, target, switch, sink),
             Command::Topic { room, topic } => self.topic(id, now, room, topic, sink),
-            Command::Send { target, size, digest, name } => self.send(id, now, target, size, digest, name, sink),
+            Command::Send(offer) => self.send(id, now, &offer, sink),
             Command::Get { id: file, offset } => self.get(id, file, offset, sink),
             Command::Files(target) => self.list_files(id, now, target, sink),
             Command::Cancel(file) => self.cancel(id, now, file, sink),
@@ -488,6 +493,8 @@ impl Hub {
                 assert!(person.downloads.iter().any(|download| download.file == id));
             }
         }
+        let alarms = self.alarms.iter().filter(|(_, alarm)| matches!(alarm, Alarm::File(_))).count();
+        assert_eq!(alarms, self.files.len(), "an alarm a file");
         assert!(self.files.used() <= self.settings.spool && self.files.len() <= limits::FILES);
     }
 

@@ -59,7 +59,7 @@ pub const HISTORY_DEFAULT: usize = 50;
 pub const HISTORY_LINES: usize = 500;
 /// Bytes that one `/history` gives at most.
 pub const HISTORY_BYTES: usize = 256 * 1024;
-/// Bytes of text that all rooms together remember; beyond it the oldest line of all is forgotten first.
+/// Bytes that all rooms together remember, text and what belongs to it; beyond it the oldest line of all is forgotten first.
 pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;
 
 /// Files the server keeps.
@@ -98,6 +98,8 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Connections that are being told why they cannot stay; beyond it they are closed at once.
 pub const TURNED_AWAY: usize = 32;
+/// Connections to which nothing more is owed and that have not gone yet; beyond it they are closed at once.
+pub const LINGERING: usize = 64;
 /// Bytes of a message of the day.
 pub const MOTD: u64 = 64 * 1024;
 

@@ -33,8 +33,8 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Gathers one connection's bytes and gives them back as lines.
 ///
-/// It never holds more than one line's limit and what was fed since the last line was taken, and nothing at all while
-/// no line is under way.
+/// It never holds more than one line's limit and what was fed since the last line was taken, and, once
+/// [`LineBuf::next_line`] finds nothing or [`LineBuf::release`] is called, nothing at all while no line is under way.
 #[derive(Debug, Default)]
 pub struct LineBuf {
     buf: Vec<u8>,
@@ -146,6 +146,18 @@ impl LineBuf {
         self.start == self.buf.len()
     }
 
+    /// Lets go of the memory, if nothing is in it.
+    pub fn release(&mut self) {
+        if self.is_empty() {
+            *self = Self {
+                ended: self.ended,
+                under_way: self.under_way,
+                telnet: std::mem::take(&mut self.telnet),
+                ..Self::default()
+            };
+        }
+    }
+
     /// The next whole line, and how it ended.
     pub fn next_line(&mut self) -> Option<(Line<'_>, Ending)> {
         self.pass_first_bytes();
@@ -208,13 +220,7 @@ impl LineBuf {
     /// Lets go of memory that no line needs: the middle of an overlong one, and room to spare.
     fn shorten(&mut self) {
         if self.is_empty() {
-            *self = Self {
-                ended: self.ended,
-                under_way: self.under_way,
-                telnet: std::mem::take(&mut self.telnet),
-                ..Self::default()
-            };
-            return;
+            return self.release();
         }
         let limit = if self.at_chunk() { 1 + CHUNK_LINE + 1 } else { LINE - 1 };
         let len = self.buf.len() - self.start;

@@ -130,6 +130,8 @@ pub fn set_options(stream: &TcpStream, stall: Duration) -> io::Result<()> {
 /// seen whether the peer takes any, the kernel must not judge.
 pub fn set_user_timeout(stream: &TcpStream, stall: Option<Duration>) {
     let timeout = stall.map_or(Duration::ZERO, |stall| stall.saturating_add(Duration::from_secs(60)));
+    // The kernel counts milliseconds, and not for ever.
+    let timeout = timeout.min(Duration::from_millis(i32::MAX as u64));
     if let Err(e) = SockRef::from(stream).set_tcp_user_timeout(Some(timeout)) {
         debug!("cannot set the user timeout: {e}");
     }

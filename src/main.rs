@@ -1,10 +1,12 @@
 //! The command line: options, and what is said and done when the server cannot start.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use chinwag::limits::{self, Settings};
@@ -15,6 +17,8 @@ use chinwag::spool::Home;
 use clap::{Args, Parser, Subcommand};
 use log::{LevelFilter, info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::register_conditional_shutdown;
 
 /// A chat of plain text lines, for nc, telnet and ten-line bots.
 #[derive(Parser)]
@@ -115,7 +119,13 @@ fn serve(options: &Serve) -> Result<(), String> {
     }
     let _ = out.flush();
     drop(out);
-    reactor.run().map_err(|e| format!("the event loop failed: {}", reason(&e)))
+    let end = reactor.run().map_err(|e| format!("the event loop failed: {}", reason(&e)));
+    // What is left is to tidy up. Should the disk hang over it, another signal does not wait for that.
+    for signal in [SIGINT, SIGTERM] {
+        let at_once = Arc::new(AtomicBool::new(true));
+        register_conditional_shutdown(signal, 1, at_once).map_err(|e| reason(&e))?;
+    }
+    end
 }
 
 fn settings(options: &Serve) -> Result<Settings, String> {
@@ -145,8 +155,8 @@ fn settings(options: &Serve) -> Result<Settings, String> {
 
 /// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves.
 fn room_for_clients() -> usize {
-    /// For listeners, files of the spool, those who are turned away, and the rest of the program.
-    const OTHERS: usize = 112;
+    /// For listeners, files of the spool, those who are turned away or have not gone yet, and the rest.
+    const OTHERS: usize = 176;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     let limit = if raised { maximum } else { current };
@@ -196,7 +206,7 @@ fn read_file(path: &Path, limit: u64) -> Result<String, String> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
     let read = read.map_err(|e| format!("cannot read {}: {}", path.display(), reason(&e)))?;
-    if fs::metadata(path).is_ok_and(|it| it.is_dir()) || read as u64 > limit {
+    if read as u64 > limit {
         return Err(format!("cannot use {}: it must be a file of at most {limit} bytes", path.display()));
     }
     let lines: Vec<String> =

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 /// One connection, for as long as the process runs.
@@ -17,9 +16,6 @@ pub struct ConnId {
 }
 
 impl ConnId {
-    /// No other is before it.
-    pub const FIRST: Self = Self { slot: 0, generation: 0 };
-
     /// The connection that holds `slot` in this `generation` of it.
     pub fn new(slot: u32, generation: u32) -> Self {
         Self { slot, generation }
@@ -101,14 +97,6 @@ macro_rules! short_name {
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
                 self.0.folded().cmp(other.0.folded())
-            }
-        }
-
-        impl Hash for $name {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                for byte in self.0.folded() {
-                    state.write_u8(byte);
-                }
             }
         }
 

@@ -6,10 +6,10 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant, SystemTime};
 
-use log::{debug, info};
+use log::{debug, info, warn};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::connection::{Connection, Connections, Ended, Hold, Phase, Standing, lost_by};
 use crate::event::{Bye, Event, Lost, Now, Sink, Switch};
@@ -205,8 +205,7 @@ impl Reactor {
         let set_up = set_options(&stream, self.settings.stall)
             .and_then(|()| self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE));
         if let Err(e) = set_up {
-            debug!("cannot set up a connection from {address}: {e}");
-            return;
+            return warn!("cannot set up a connection: {e}");
         }
         let bucket = Bucket::new(self.settings.rate, self.settings.burst(), now.tick);
         let standing = if refusal.is_none() { Standing::Client } else { Standing::TurnedAway };
@@ -231,7 +230,10 @@ impl Reactor {
         self.after_core(now);
         if heard && self.hub.disk_keeps_up() {
             for id in std::mem::take(&mut self.held_by_disk) {
-                self.add_work(id);
+                if let Some(connection) = self.net.get_mut(id) {
+                    connection.hold = Hold::None;
+                    self.add_work(id);
+                }
             }
         }
     }
@@ -258,7 +260,10 @@ impl Reactor {
                 return;
             }
             for id in lagged {
-                self.hub.lag(id);
+                // It may have caught up meanwhile.
+                if self.net.get_mut(id).is_some_and(|connection| connection.lagging == Switch::On) {
+                    self.hub.lag(id);
+                }
             }
             for id in closed {
                 self.leave(id, now);
@@ -376,8 +381,9 @@ impl Reactor {
         let mut lines = std::mem::take(&mut connection.lines);
         let mut more = false;
         while let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) {
-            connection.hold = Hold::None;
+            let held = std::mem::replace(&mut connection.hold, Hold::None);
             if lines.is_empty() {
+                lines.release();
                 break;
             }
             if *budget == 0 {
@@ -391,7 +397,9 @@ impl Reactor {
             if lines.at_chunk() && self.hub.has_upload(id) {
                 if !self.hub.disk_keeps_up() {
                     connection.hold = Hold::Disk;
-                    self.held_by_disk.push(id);
+                    if held != Hold::Disk {
+                        self.held_by_disk.push(id);
+                    }
                     break;
                 }
             } else if !connection.paid {
@@ -433,11 +441,15 @@ impl Reactor {
             return;
         }
         connection.hold = Hold::None;
+        connection.lines = LineBuf::default();
         // What is still unread tells nothing but how it ended, and there is only so much of it.
-        while self.net[id].ended.is_none() && self.net[id].readable {
-            self.read(id, now);
+        while connection.ended.is_none() && connection.readable {
+            match connection.read(&mut self.scratch) {
+                Ok(0) => connection.ended = Some(Ended::Done),
+                Err(e) if e.kind() != io::ErrorKind::WouldBlock => connection.ended = Some(Ended::Lost(lost_by(&e))),
+                _ => {}
+            }
         }
-        self.net[id].lines = LineBuf::default();
         self.input_done(id, now);
     }
 
@@ -528,7 +540,8 @@ impl Reactor {
 
     fn pump_one(&mut self, id: ConnId) {
         let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) else {
-            return;
+            // Its turn at the disk goes to the next.
+            return self.hub.pump(id, 0, &mut self.net);
         };
         let room = limits::CHUNKS_QUEUED.saturating_sub(connection.outbox.chunks());
         let has_ended = connection.ended.is_some();
@@ -608,9 +621,12 @@ impl Reactor {
     /// All is written: says so to the peer, and waits a moment for it to go.
     fn linger(&mut self, id: ConnId, now: Now) {
         let connection = &mut self.net[id];
-        if connection.ended.is_some() || connection.stream.shutdown(Shutdown::Write).is_err() {
+        let is_known_to_go = connection.ended.is_some() || connection.stream.shutdown(Shutdown::Write).is_err();
+        // When all go at once, each gets its farewell.
+        if is_known_to_go || (self.net.past() >= limits::LINGERING && self.end.is_none()) {
             return self.remove(id);
         }
+        let connection = &mut self.net[id];
         connection.phase = Phase::Lingering(now.tick + limits::LINGER);
         self.net.discount(id);
         self.add_work(id);
@@ -618,13 +634,22 @@ impl Reactor {
     }
 }
 
-/// A stream that gives a byte for each signal that asks the server to end.
+/// A stream that gives a byte for each signal that asks the server to end: a terminal that closes is one, unless whoever
+/// started the server said that it shall go on, as `nohup` does.
 fn signals() -> io::Result<mio::net::UnixStream> {
     let (ours, theirs) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     theirs.set_nonblocking(true)?;
-    for signal in [SIGINT, SIGTERM] {
+    let hangup = Some(SIGHUP).filter(|_| !hangup_is_ignored());
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
     }
     Ok(mio::net::UnixStream::from_std(ours))
+}
+
+/// Whether this process was started with SIGHUP ignored; where that cannot be told, it is taken for so.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 != 0)
 }

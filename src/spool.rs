@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,9 +104,12 @@ impl Ids {
     }
 
     fn reserve(&mut self, up_to: u64) -> io::Result<()> {
-        let new = self.dir.join("next-id.new");
-        fs::write(&new, format!("{up_to}\n"))?;
-        fs::rename(&new, self.dir.join("next-id"))?;
+        let path = self.dir.join("next-id.new");
+        let mut new = File::create(&path)?;
+        writeln!(new, "{up_to}")?;
+        // After a loss of power there is the old number or the new one, and never none.
+        new.sync_all()?;
+        fs::rename(&path, self.dir.join("next-id"))?;
         self.reserved = up_to;
         Ok(())
     }
@@ -174,7 +177,11 @@ impl Worker {
     fn run(mut self, jobs: &Receiver<Job>, outcomes: &Sender<Outcome>, waker: &Waker, stop: &AtomicBool) {
         while let Ok(job) = jobs.recv() {
             if stop.load(Ordering::Relaxed) {
-                break;
+                // Nothing is done any more, but an ID that was given out stays given.
+                if let (Job::Create(id), Some(ids)) = (&job, &mut self.home.ids) {
+                    ids.next = ids.next.max(id.0 + 1);
+                }
+                continue;
             }
             if outcomes.send(self.carry_out(job)).is_err() {
                 break;

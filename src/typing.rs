@@ -20,16 +20,16 @@ pub enum Where {
 pub type Key = (ConnId, Where);
 
 /// A line that is due.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub enum Line {
     /// The others shall know that somebody is typing.
     Typing,
-    /// The others shall know that somebody is typing no more.
-    Idle,
+    /// Those who were shown that somebody is typing shall know that it has ended.
+    Idle(Shown),
 }
 
 /// Who was shown the last typing line.
-#[derive(Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub struct Shown {
     /// The moment it went out: who came into the room later has not seen it.
     pub at: u64,
@@ -96,21 +96,26 @@ impl Typing {
         if state.until.is_some_and(|until| until <= now) {
             state.until = None;
         }
-        let paced = state.paced(now);
-        match (state.until.is_some(), state.shown.is_some()) {
-            (false, false) if paced => {
+        if !state.paced(now) {
+            return None;
+        }
+        match (state.until.is_some(), state.shown.take()) {
+            (false, None) => {
                 self.states.remove(&key);
                 None
             }
-            (true, false) if paced => {
+            (true, None) => {
                 state.last = Some(now);
                 Some(Line::Typing)
             }
-            (false, true) if paced => {
+            (false, Some(shown)) => {
                 state.last = Some(now);
-                Some(Line::Idle)
+                Some(Line::Idle(shown))
             }
-            _ => None,
+            (true, shown) => {
+                state.shown = shown;
+                None
+            }
         }
     }
 
@@ -126,11 +131,6 @@ impl Typing {
         if let Some(state) = self.states.get_mut(&key) {
             state.shown = Some(shown);
         }
-    }
-
-    /// An idle line is about to go out: who was shown the typing line that it ends.
-    pub fn take_shown(&mut self, key: Key) -> Option<Shown> {
-        self.states.get_mut(&key)?.shown.take()
     }
 
     /// Whether `viewer` was shown that `who` is typing somewhere. `since` tells the moment at which the viewer came into a
@@ -160,32 +160,32 @@ impl Typing {
 mod tests {
     use super::*;
 
-    const BOB: ConnId = ConnId::FIRST;
-    const KEY: Key = (BOB, Where::Person(BOB));
-
     /// Carries out `script`, a list of `MILLISECONDS:WHAT`, asking at each of these times and at those that typing names.
     fn check(script: &str, want: &str) {
+        let key: Key = (ConnId::new(1, 0), Where::Person(ConnId::new(2, 0)));
         let mut typing = Typing::default();
         let mut seen = Vec::new();
         let mut step = |typing: &mut Typing, at: Duration| {
-            if let Some(line) = typing.due(KEY, at) {
-                match line {
-                    Line::Typing => typing.show(KEY, Shown { at: 1, except: Vec::new() }),
-                    Line::Idle => drop(typing.take_shown(KEY)),
+            let line = match typing.due(key, at) {
+                Some(Line::Typing) => {
+                    typing.show(key, Shown { at: 1, except: Vec::new() });
+                    "Typing"
                 }
-                seen.push(format!("{}:{line:?}", at.as_millis()));
-            }
+                Some(Line::Idle(_)) => "Idle",
+                None => return,
+            };
+            seen.push(format!("{}:{line}", at.as_millis()));
         };
         for entry in script.split_whitespace() {
             let (at, what) = entry.split_once(':').unwrap();
             let at = Duration::from_millis(at.parse().unwrap());
-            while let Some(next) = typing.next(KEY).filter(|&next| next < at) {
+            while let Some(next) = typing.next(key).filter(|&next| next < at) {
                 step(&mut typing, next);
             }
             match what {
-                "on" => typing.start(KEY, at),
-                "off" => typing.stop(KEY),
-                "said" => typing.said(KEY),
+                "on" => typing.start(key, at),
+                "off" => typing.stop(key),
+                "said" => typing.said(key),
                 _ => {}
             }
             step(&mut typing, at);

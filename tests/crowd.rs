@@ -85,6 +85,10 @@ fn five_thousand_idle_connections_cost_little() {
     server.connect().settle();
     let before = server.resident();
     let mut crowd: Vec<TcpStream> = (0..PEOPLE).map(|n| connect(&server, n)).collect();
+    // Idle are also those who said something once.
+    for stream in &mut crowd {
+        std::io::Write::write_all(stream, b"/set presence on\n/join #a\nhello\n/leave #a\n").unwrap();
+    }
     let mut last = Client::new(crowd.pop().unwrap());
     last.until_starting("* hello ");
     // The lines about the last of them have gone out when the one who asks has them.

@@ -225,6 +225,25 @@ fn a_full_server_says_so() {
 }
 
 #[test]
+fn who_has_said_goodbye_and_does_not_go_takes_no_place() {
+    let server = Server::start(&["--max-clients", "5"]);
+    let mut gone = Vec::new();
+    for _ in 0..300 {
+        let mut client = server.connect();
+        client.send("/quit");
+        client.until("+ quit");
+        gone.push(client);
+    }
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    assert!(fds < 5 + 64 + 40, "{fds} descriptors");
+}
+
+#[test]
+fn a_long_stall_is_a_stall_too() {
+    Server::start(&["--stall", "10000h"]).connect().settle();
+}
+
+#[test]
 fn a_locked_server_lets_in_who_knows_the_password() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, "open sesame\nnot this\n").unwrap();

@@ -303,6 +303,25 @@ fn the_temporary_folder_goes_with_the_server() {
 }
 
 #[test]
+fn an_id_that_was_given_out_in_the_last_moment_is_not_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["--rate", "0", "--data", dir.path().to_str().unwrap()];
+    for _ in 0..3 {
+        let mut server = Server::start(&options);
+        let mut alice = server.in_room("alice", "#a");
+        alice.send_bytes("/send #a 5 x\n".repeat(900).as_bytes());
+        let first = alice.until_starting("+ send ").pop().unwrap();
+        server.signal("TERM");
+        let given = alice.rest().into_iter().rfind(|line| line.starts_with("+ send ")).unwrap_or(first);
+        drop(alice);
+        server.wait();
+        let given: u64 = given.split(' ').nth(2).unwrap().parse().unwrap();
+        let next: u64 = fs::read_to_string(dir.path().join("next-id")).unwrap().trim().parse().unwrap();
+        assert!(next > given, "{given} was given out, and {next} is next");
+    }
+}
+
+#[test]
 fn file_ids_are_never_used_again() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("new/data");

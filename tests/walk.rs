@@ -358,7 +358,7 @@ impl Walk {
             _ => None,
         };
         let share = match &input {
-            Input::Command(_, Ok(commands::Command::Send { target, size, .. })) => {
+            Input::Command(_, Ok(commands::Command::Send(commands::Offer { target, size, .. }))) => {
                 Some(((*target).to_owned(), usize::try_from(*size).unwrap()))
             }
             _ => None,

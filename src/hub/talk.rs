@@ -245,18 +245,13 @@ impl Hub {
     /// Tells what is due of somebody's typing, and sees to being called again.
     pub(super) fn tell_typing(&mut self, key: Key, now: Now, sink: &mut impl Sink) {
         if let Some(line) = self.typing.due(key, now.tick) {
-            let at = self.next_moment();
-            let (shown, what) = match line {
-                Line::Typing => (Shown { at, except: self.not_shown(key) }, Happening::Typing),
-                // Who was not shown that it began is not told that it ended.
-                Line::Idle => match self.typing.take_shown(key) {
-                    Some(shown) => (shown, Happening::Idle),
-                    None => return,
-                },
-            };
-            self.publish_typing(key, &shown, &what, now, sink);
-            if line == Line::Typing {
-                self.typing.show(key, shown);
+            match line {
+                Line::Typing => {
+                    let shown = Shown { at: self.next_moment(), except: self.not_shown(key) };
+                    self.publish_typing(key, &shown, &Happening::Typing, now, sink);
+                    self.typing.show(key, shown);
+                }
+                Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, now, sink),
             }
         }
         if let Some(next) = self.typing.next(key) {

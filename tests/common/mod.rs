@@ -23,6 +23,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Server {
     child: Child,
     pub port: u16,
+    /// Where its temporary folder is, which it cannot remove when it is killed.
+    _temporary: tempfile::TempDir,
     /// What it writes to standard error.
     stderr: Option<std::process::ChildStderr>,
 }
@@ -37,6 +39,10 @@ impl Server {
 
     /// Starts a command that runs a server.
     pub fn start_with(command: &mut Command) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        if !command.get_envs().any(|(name, _)| name == "TMPDIR") {
+            command.env("TMPDIR", temporary.path());
+        }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -48,7 +54,7 @@ impl Server {
             panic!("the server did not start: {line:?} {errors}");
         };
         let stderr = child.stderr.take();
-        Self { child, port, stderr }
+        Self { child, port, _temporary: temporary, stderr }
     }
 
     pub fn address(&self) -> String {

@@ -1,0 +1,145 @@
+//! Downloads: each goes as fast as its reader, several take turns, and the disk serves only so many at once.
+
+use crate::event::{Done, Event, Fault, Job, Quota, Sink};
+use crate::files::{File, Share, Stage};
+use crate::limits;
+use crate::names::{ConnId, FileId};
+use crate::people::Download;
+use crate::rooms::RoomId;
+
+use super::Hub;
+
+impl Hub {
+    /// Whether something is still owed to `id` without its saying another word.
+    pub fn is_transferring(&self, id: ConnId) -> bool {
+        self.people.get(id).is_some_and(|person| !person.downloads.is_empty() || person.finishing > 0)
+    }
+
+    pub(super) fn get(
+        &mut self,
+        id: ConnId,
+        file_id: FileId,
+        offset: u64,
+        sink: &mut impl Sink,
+    ) -> Result<Done, Fault> {
+        let file = self.files.get(file_id).filter(|file| self.may_fetch(id, file)).ok_or(Fault::NoSuchFile)?;
+        let (size, name) = (file.size, file.name.clone());
+        if offset > size {
+            return Err(Fault::BeyondEnd(size));
+        }
+        let person = self.people.get_mut(id).ok_or(Fault::NoSuchFile)?;
+        if person.downloads.iter().any(|download| download.file == file_id) {
+            return Err(Fault::BusyFile(file_id));
+        }
+        if person.downloads.len() >= limits::DOWNLOADS {
+            return Err(Fault::TooMany(Quota::Downloads));
+        }
+        self.downloads += 1;
+        person.downloads.push(Download { serial: self.downloads, file: file_id, asked: offset, sent: offset });
+        if let Some(file) = self.files.get_mut(file_id) {
+            file.readers.insert(id);
+        }
+        sink.wants_data(id);
+        Ok(Done::Get { id: file_id, offset, size, name })
+    }
+
+    /// Asks the disk for what `id` downloads, as far as `room` bytes of lines allow.
+    pub fn pump(&mut self, id: ConnId, room: usize, sink: &mut impl Sink) {
+        let mut idle = 0;
+        while let Some(person) = self.people.get_mut(id) {
+            if idle >= person.downloads.len() || (person.reads + 1) * LINE_BYTES > room {
+                break;
+            }
+            let download = &mut person.downloads[0];
+            let Some(file) = self.files.get(download.file) else { break };
+            let from = download.asked;
+            let line = limits::DOWNLOAD_LINE as u64;
+            let to = ((from / line + 1) * line).min(file.size);
+            if from == to || to > file.written {
+                idle += 1;
+                person.downloads.rotate_left(1);
+                continue;
+            }
+            if self.disk.reads >= limits::READS_IN_FLIGHT {
+                if !self.disk.waiting.contains(&id) {
+                    self.disk.waiting.push_back(id);
+                }
+                break;
+            }
+            idle = 0;
+            download.asked = to;
+            let len = usize::try_from(to - from).unwrap_or(limits::DOWNLOAD_LINE);
+            let job = Job::Read { file: download.file, offset: from, len, reader: id, download: download.serial };
+            person.reads += 1;
+            person.downloads.rotate_left(1);
+            self.job(job, sink);
+        }
+        self.complete_downloads(id, sink);
+        if self.disk.reads < limits::READS_IN_FLIGHT {
+            self.wake_reader(sink);
+        }
+    }
+
+    /// Lets the next of those who wait for the disk have a turn.
+    fn wake_reader(&mut self, sink: &mut impl Sink) {
+        if let Some(next) = self.disk.waiting.pop_front() {
+            sink.wants_data(next);
+        }
+    }
+
+    /// Ends the downloads of which every byte has gone out.
+    fn complete_downloads(&mut self, id: ConnId, sink: &mut impl Sink) {
+        let downloads = self.people.get(id).map(|person| person.downloads.as_slice()).unwrap_or_default();
+        let whole = |download: &Download| {
+            let file = self.files.get(download.file)?;
+            let Stage::Ready(digest) = file.stage else { return None };
+            (download.sent == file.size).then_some((download.file, file.size, digest))
+        };
+        let whole: Vec<_> = downloads.iter().filter_map(whole).collect();
+        for (file, size, digest) in whole {
+            self.stop_download(id, file);
+            sink.answer(id, &Event::Whole { file, size, digest });
+        }
+    }
+
+    /// A read came back: its download, if that still runs.
+    pub(super) fn arrived(&mut self, reader: ConnId, download: u64, sink: &mut impl Sink) -> Option<&mut Download> {
+        self.disk.reads -= 1;
+        self.wake_reader(sink);
+        let person = self.people.get_mut(reader)?;
+        person.reads -= 1;
+        sink.wants_data(reader);
+        person.downloads.iter_mut().find(|running| running.serial == download)
+    }
+
+    pub(super) fn stop_download(&mut self, id: ConnId, file_id: FileId) {
+        if let Some(person) = self.people.get_mut(id) {
+            person.downloads.retain(|download| download.file != file_id);
+        }
+        if let Some(file) = self.files.get_mut(file_id) {
+            file.readers.remove(&id);
+        }
+    }
+
+    pub(super) fn stop_readers(&mut self, file_id: FileId, why: &Fault, sink: &mut impl Sink) {
+        let readers = self.files.get_mut(file_id).map(|file| std::mem::take(&mut file.readers)).unwrap_or_default();
+        for reader in readers {
+            self.stop_download(reader, file_id);
+            sink.answer(reader, &Event::Broken { file: file_id, why: why.clone() });
+            sink.wants_data(reader);
+        }
+    }
+
+    /// Ends the downloads of somebody who leaves a room, but for their own files.
+    pub(super) fn stop_downloads_from(&mut self, id: ConnId, room: RoomId, why: Fault, sink: &mut impl Sink) {
+        let theirs = |file: &File| file.sender != id && file.share == Share::Room(room) && file.readers.contains(&id);
+        let files: Vec<FileId> = self.files.iter().filter(|(_, file)| theirs(file)).map(|(id, _)| id).collect();
+        for file in files {
+            self.stop_download(id, file);
+            sink.answer(id, &Event::Broken { file, why: why.clone() });
+        }
+    }
+}
+
+/// The most bytes that a line of file data may have: its base64 and `=ID ` and the line end.
+const LINE_BYTES: usize = limits::DOWNLOAD_LINE / 3 * 4 + 32;

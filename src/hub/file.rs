@@ -1,0 +1,233 @@
+//! What becomes of a file: who is told, who may have it, and when it goes.
+
+use crate::event::{Done, Event, Fault, Gone, Happening, Job, Now, Outcome, Place, Sink};
+use crate::files::{File, Share, Stage};
+use crate::limits;
+use crate::names::{ConnId, FileId, Nick};
+use crate::people::Intake;
+
+use super::{Alarm, Hub};
+
+impl Hub {
+    /// Takes what came of a job.
+    pub fn disk_did(&mut self, now: Now, outcome: Outcome, sink: &mut impl Sink) {
+        match outcome {
+            Outcome::Done => self.disk.jobs -= 1,
+            Outcome::Appended(file_id, bytes) => {
+                self.disk.jobs -= 1;
+                self.disk.bytes -= bytes;
+                if let Some(file) = self.files.get_mut(file_id) {
+                    let line = limits::DOWNLOAD_LINE as u64;
+                    let lines = file.written / line;
+                    file.written += bytes as u64;
+                    // Only a whole line is of use to anybody.
+                    if file.written / line > lines || file.written == file.size {
+                        file.readers.iter().for_each(|&reader| sink.wants_data(reader));
+                    }
+                }
+            }
+            Outcome::Finished(file_id, digest) => {
+                self.disk.jobs -= 1;
+                self.stored(file_id, digest, now, sink);
+            }
+            Outcome::WriteFailed { file, bytes, full } => {
+                self.disk.jobs -= 1;
+                self.disk.bytes -= bytes;
+                self.end_file(file, if full { Fault::NoSpace } else { Fault::DiskFailed }, now, sink);
+            }
+            Outcome::Data { file, data, reader, download } => {
+                if let Some(download) = self.arrived(reader, download, sink) {
+                    download.sent += data.len() as u64;
+                    sink.answer(reader, &Event::Chunk { file, data });
+                }
+            }
+            Outcome::ReadFailed { file, reader, download } => {
+                if self.arrived(reader, download, sink).is_some() {
+                    self.stop_download(reader, file);
+                    sink.answer(reader, &Event::Broken { file, why: Fault::DiskFailed });
+                }
+            }
+        }
+    }
+
+    /// A file has been silent or kept for long enough, perhaps.
+    pub(super) fn file_due(&mut self, file_id: FileId, now: Now, sink: &mut impl Sink) {
+        let Some(file) = self.files.get(file_id) else { return };
+        if file.due > now.tick {
+            return self.set_alarm(file_id);
+        }
+        match file.stage {
+            // It waits for the disk, which is no fault of the sender's.
+            Stage::Finishing => self.wait_on(file_id, now),
+            Stage::Coming if !self.disk_keeps_up() => self.wait_on(file_id, now),
+            Stage::Coming => self.break_off(file_id, Gone::BrokenOff, now, sink),
+            Stage::Broken | Stage::Ready(_) => self.end_file(file_id, Fault::Gone(Gone::Expired), now, sink),
+        }
+    }
+
+    fn wait_on(&mut self, file_id: FileId, now: Now) {
+        if let Some(file) = self.files.get_mut(file_id) {
+            file.due = now.tick + limits::UPLOAD_SILENCE;
+        }
+        self.set_alarm(file_id);
+    }
+
+    /// Has the hub look at a file when it is due. There is one alarm a file, and it goes with the file.
+    pub(super) fn set_alarm(&mut self, file_id: FileId) {
+        let Some(file) = self.files.get_mut(file_id) else { return };
+        let old = std::mem::replace(&mut file.alarm, file.due);
+        let due = file.due;
+        self.alarms.remove(&(old, Alarm::File(file_id)));
+        self.alarm(due, Alarm::File(file_id));
+    }
+
+    pub(super) fn cancel(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        file_id: FileId,
+        sink: &mut impl Sink,
+    ) -> Result<Done, Fault> {
+        let file = self.files.get(file_id).ok_or(Fault::NoSuchFile)?;
+        if file.readers.contains(&id) {
+            self.stop_download(id, file_id);
+        } else if file.stage == Stage::Broken {
+            return Err(Fault::NoSuchFile);
+        } else if file.sender == id {
+            self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), None, now, sink);
+        } else if self.may_fetch(id, file) {
+            return Err(Fault::NotYours(file_id));
+        } else {
+            return Err(Fault::NoSuchFile);
+        }
+        Ok(Done::Cancel(file_id))
+    }
+
+    /// Takes a file away for a cause of the server's own, which the sender sees as well.
+    pub(super) fn end_file(&mut self, file_id: FileId, why: Fault, now: Now, sink: &mut impl Sink) {
+        let Some(file) = self.files.get(file_id) else { return };
+        let sender = file.sender;
+        match file.stage {
+            // Of an upload that broke off everybody has been told already.
+            Stage::Broken => self.remove_file(file_id, sink),
+            Stage::Coming | Stage::Finishing => self.fail_upload(file_id, why, now, sink),
+            Stage::Ready(_) => self.withdraw(file_id, why, Some(sender), now, sink),
+        }
+    }
+
+    /// Takes a file away and tells those for whom it was, and `also`.
+    pub(super) fn withdraw(
+        &mut self,
+        file_id: FileId,
+        why: Fault,
+        also: Option<ConnId>,
+        now: Now,
+        sink: &mut impl Sink,
+    ) {
+        self.stop_readers(file_id, &why, sink);
+        let what = Happening::Unfile { id: file_id, why: why.clone() };
+        self.tell_about_file(file_id, &what, also, now, sink);
+        self.remove_file(file_id, sink);
+    }
+
+    /// Forgets a file that nobody is fetching any more.
+    fn remove_file(&mut self, file_id: FileId, sink: &mut impl Sink) {
+        let Some(file) = self.files.remove(file_id) else { return };
+        self.alarms.remove(&(file.alarm, Alarm::File(file_id)));
+        self.close_intake(file.sender, file_id);
+        if file.stage == Stage::Finishing {
+            self.finished(file.sender, sink);
+        }
+        self.job(Job::Remove(file_id), sink);
+        if let Share::Room(room) = file.share {
+            self.rooms.release(room);
+        }
+    }
+
+    /// Tells those for whom a file is, and `also`, what became of it.
+    pub(super) fn tell_about_file(
+        &self,
+        file_id: FileId,
+        what: &Happening,
+        also: Option<ConnId>,
+        now: Now,
+        sink: &mut impl Sink,
+    ) {
+        let Some(file) = self.files.get(file_id) else { return };
+        let also = also.filter(|&also| self.people.get(also).is_some());
+        let event = |place| Event::Happened { place, at: now.wall, who: file.nick, what: what.clone() };
+        match file.share {
+            Share::Room(room) => {
+                let room = &self.rooms[room];
+                let others = self.hearers(room, file.sender, Some(file.sender));
+                sink.publish(&mut others.chain(also), &[event(Place::Room(room.name))]);
+            }
+            Share::Person(to, nick) => {
+                if self.people.get(to).is_some_and(|person| !person.ignores(file.sender)) {
+                    sink.publish(&mut std::iter::once(to), &[event(Place::With(file.nick))]);
+                }
+                if let Some(also) = also.filter(|&also| also != to) {
+                    sink.publish(&mut std::iter::once(also), &[event(Place::With(nick))]);
+                }
+            }
+        }
+    }
+
+    /// Whether a file is for `id`, or from them.
+    pub(super) fn may_fetch(&self, id: ConnId, file: &File) -> bool {
+        let is_for = match file.share {
+            Share::Room(room) => self.rooms[room].member(id).is_some(),
+            Share::Person(to, _) => to == id,
+        };
+        (is_for || file.sender == id) && file.stage != Stage::Broken
+    }
+
+    /// Somebody has a new name, and their files show it.
+    pub(super) fn rename_in_files(&mut self, id: ConnId, nick: Nick) {
+        for (_, file) in self.files.iter_mut() {
+            if file.sender == id {
+                file.nick = nick;
+            }
+            if let Share::Person(to, called) = &mut file.share
+                && *to == id
+            {
+                *called = nick;
+            }
+        }
+    }
+
+    /// Somebody is leaving the server, and their transfers end.
+    pub(super) fn drop_transfers(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
+        let Some(person) = self.people.get_mut(id) else { return };
+        let intake = std::mem::replace(&mut person.intake, Intake::Discard);
+        self.disk.waiting.retain(|&waiting| waiting != id);
+        for download in std::mem::take(&mut person.downloads) {
+            if let Some(file) = self.files.get_mut(download.file) {
+                file.readers.remove(&id);
+            }
+        }
+        if let Intake::Open(file) = intake {
+            self.break_off(file, Gone::BrokenOff, now, sink);
+        }
+        let coming =
+            |file: &File| file.stage == Stage::Coming && matches!(file.share, Share::Person(to, _) if to == id);
+        let files: Vec<FileId> = self.files.iter().filter(|(_, file)| coming(file)).map(|(id, _)| id).collect();
+        for file in files {
+            self.fail_upload(file, Fault::Gone(Gone::ReceiverLeft), now, sink);
+        }
+    }
+
+    /// Lets go of private files whose sender and receiver are both gone, and of those that nobody may take up again.
+    pub(super) fn forget_unreachable(&mut self, sink: &mut impl Sink) {
+        let here = |id: ConnId| self.people.get(id).is_some();
+        let lost = |file: &File| match (file.share, file.stage) {
+            (Share::Room(_), _) => false,
+            (Share::Person(to, _), Stage::Broken) => !here(to),
+            (Share::Person(to, _), _) => !here(to) && !here(file.sender),
+        };
+        let files: Vec<FileId> = self.files.iter().filter(|(_, file)| lost(file)).map(|(id, _)| id).collect();
+        for file in files {
+            self.remove_file(file, sink);
+        }
+    }
+}

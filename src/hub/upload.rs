@@ -1,0 +1,250 @@
+//! Uploads: offers, the chunks that follow, and how each one ends.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::commands::Offer;
+use crate::event::{Done, Event, Fault, Gone, Happening, Job, Now, Quota, Sink};
+use crate::files::{File, Share, Stage};
+use crate::limits;
+use crate::names::{ConnId, Digest, FileId, FileName};
+use crate::people::Intake;
+use crate::typing::Where;
+
+use super::Hub;
+
+impl Hub {
+    /// Whether the next chunk of `id` belongs to an open upload, and so does not count as a line.
+    pub fn has_upload(&self, id: ConnId) -> bool {
+        self.people.get(id).is_some_and(|person| matches!(person.intake, Intake::Open(_)))
+    }
+
+    /// Whether the disk keeps up. While it does not, chunks must wait where they come from.
+    pub fn disk_keeps_up(&self) -> bool {
+        self.disk.jobs < limits::DISK_JOBS && self.disk.bytes < limits::DISK_BYTES
+    }
+
+    /// Whatever becomes of this `/send`, the chunks that follow are meant for it and not for an upload before it.
+    pub(super) fn before_send(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
+        let Some(person) = self.people.get_mut(id) else { return };
+        if let Intake::Open(open) = std::mem::replace(&mut person.intake, Intake::Discard) {
+            self.break_off(open, Gone::Superseded, now, sink);
+        }
+    }
+
+    pub(super) fn send(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        offer: &Offer<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Done, Fault> {
+        let share = match self.resolve(id, offer.target)? {
+            Where::Room(room) => Share::Room(room),
+            Where::Person(to) => {
+                let other = self.people.get(to).ok_or(Fault::NoTarget)?;
+                if other.is_lagging() {
+                    return Err(Fault::Busy(other.nick()));
+                }
+                Share::Person(to, other.nick())
+            }
+        };
+        let name = FileName::new(offer.name).ok_or(Fault::BadFileName)?;
+        if offer.size > self.settings.max_file {
+            return Err(Fault::TooBig(self.settings.max_file));
+        }
+        if self.disk.jobs >= 2 * limits::DISK_JOBS {
+            return Err(Fault::DiskBusy);
+        }
+        if self.files.sent_by(id) >= limits::FILES_A_SENDER {
+            return Err(Fault::TooMany(Quota::Files));
+        }
+        let new = File {
+            share,
+            sender: id,
+            nick: self.nick(id)?,
+            size: offer.size,
+            name: name.clone(),
+            claimed: offer.digest,
+            received: 0,
+            written: 0,
+            stage: Stage::Coming,
+            since: now.tick,
+            due: now.tick + limits::UPLOAD_SILENCE,
+            alarm: now.tick,
+            readers: BTreeSet::new(),
+        };
+        let (file_id, offset) = match self.broken_off(&new) {
+            Some((file_id, file)) => {
+                (file.sender, file.nick, file.stage) = (new.sender, new.nick, new.stage);
+                (file.since, file.due) = (new.since, new.due);
+                (file_id, file.received)
+            }
+            None => (self.add_file(new, now, sink)?, 0),
+        };
+        self.set_alarm(file_id);
+        let what = Happening::File { id: file_id, size: offer.size, name };
+        self.tell_about_file(file_id, &what, None, now, sink);
+        self.set_intake(id, Intake::Open(file_id));
+        if offer.size == 0 {
+            self.finish(file_id, sink);
+        }
+        Ok(Done::Send { id: file_id, offset })
+    }
+
+    /// The upload that broke off and that a `/send` of `new` takes up again.
+    fn broken_off(&mut self, new: &File) -> Option<(FileId, &mut File)> {
+        let same = |file: &File| {
+            file.stage == Stage::Broken
+                && file.share == new.share
+                && file.nick == new.nick
+                && file.size == new.size
+                && file.claimed == new.claimed
+                && file.name == new.name
+        };
+        self.files.iter_mut().find(|(_, file)| same(file))
+    }
+
+    fn add_file(&mut self, new: File, now: Now, sink: &mut impl Sink) -> Result<FileId, Fault> {
+        if self.files.len() >= limits::FILES {
+            let victim = self.files.victim().ok_or(Fault::NoSpace)?;
+            self.end_file(victim, Fault::Gone(Gone::Evicted), now, sink);
+        }
+        let share = new.share;
+        let file = self.files.insert(new);
+        if let Share::Room(room) = share {
+            self.rooms.hold(room);
+        }
+        self.job(Job::Create(file), sink);
+        Ok(file)
+    }
+
+    pub(super) fn chunk(&mut self, id: ConnId, now: Now, base64: &[u8], sink: &mut impl Sink) {
+        let Some(person) = self.people.get_mut(id) else { return };
+        let Intake::Open(file_id) = person.intake else { return person.intake.refuse_chunk(id, sink) };
+        let Ok(bytes) = BASE64.decode(base64) else {
+            return self.fail_upload(file_id, Fault::BadChunk, now, sink);
+        };
+        let Some(file) = self.files.get_mut(file_id) else { return };
+        file.due = now.tick + limits::UPLOAD_SILENCE;
+        let (size, len) = (file.size, bytes.len() as u64);
+        if len > size - file.received {
+            return self.fail_upload(file_id, Fault::BeyondSize(size), now, sink);
+        }
+        // A file that can never fit must not drive out others before it fails.
+        if size > self.settings.spool || !self.make_space(len, now, sink) {
+            return self.fail_upload(file_id, Fault::NoSpace, now, sink);
+        }
+        if len == 0 {
+            return;
+        }
+        let received = self.files.receive(file_id, len);
+        self.job(Job::Append(file_id, bytes), sink);
+        if received == size {
+            self.finish(file_id, sink);
+        }
+    }
+
+    pub(super) fn overlong_chunk(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
+        if let Some(Intake::Open(file)) = self.people.get(id).map(|person| person.intake) {
+            self.fail_upload(file, Fault::BadChunk, now, sink);
+        }
+    }
+
+    /// Lets files go until `bytes` more fit into the spool; `false` if they cannot.
+    fn make_space(&mut self, bytes: u64, now: Now, sink: &mut impl Sink) -> bool {
+        while self.files.used() + bytes > self.settings.spool {
+            let Some(victim) = self.files.victim() else { return false };
+            self.end_file(victim, Fault::Gone(Gone::Evicted), now, sink);
+        }
+        true
+    }
+
+    /// All bytes of an upload have come.
+    fn finish(&mut self, file_id: FileId, sink: &mut impl Sink) {
+        let Some(file) = self.files.get_mut(file_id) else { return };
+        file.stage = Stage::Finishing;
+        let sender = file.sender;
+        if let Some(person) = self.people.get_mut(sender) {
+            person.finishing += 1;
+        }
+        self.set_intake(sender, Intake::None { told: false });
+        self.job(Job::Finish(file_id), sink);
+    }
+
+    /// The disk has all of a file.
+    pub(super) fn stored(&mut self, file_id: FileId, digest: Digest, now: Now, sink: &mut impl Sink) {
+        let Some(file) = self.files.get_mut(file_id) else { return };
+        if file.claimed.is_some_and(|claimed| claimed != digest) {
+            return self.fail_upload(file_id, Fault::BadDigest, now, sink);
+        }
+        file.stage = Stage::Ready(digest);
+        file.due = now.tick.saturating_add(self.settings.file_ttl).min(FOREVER);
+        file.readers.iter().for_each(|&reader| sink.wants_data(reader));
+        let (sender, size) = (file.sender, file.size);
+        self.set_alarm(file_id);
+        self.finished(sender, sink);
+        self.tell_sender(sender, &Event::Whole { file: file_id, size, digest }, sink);
+        self.forget_unreachable(sink);
+    }
+
+    /// An upload of `sender` waits for its digest no more.
+    pub(super) fn finished(&mut self, sender: ConnId, sink: &mut impl Sink) {
+        if let Some(person) = self.people.get_mut(sender) {
+            person.finishing = person.finishing.saturating_sub(1);
+            sink.wants_data(sender);
+        }
+    }
+
+    /// Ends an upload that cannot be taken up again, and tells its sender.
+    pub(super) fn fail_upload(&mut self, file_id: FileId, why: Fault, now: Now, sink: &mut impl Sink) {
+        if let Some(file) = self.files.get(file_id) {
+            self.tell_sender(file.sender, &Event::Broken { file: file_id, why: why.clone() }, sink);
+        }
+        self.withdraw(file_id, why, None, now, sink);
+    }
+
+    /// Ends an upload whose sender fell silent. With a digest it can be taken up again.
+    pub(super) fn break_off(&mut self, file_id: FileId, why: Gone, now: Now, sink: &mut impl Sink) {
+        let why = Fault::Gone(why);
+        let Some(file) = self.files.get_mut(file_id) else { return };
+        if file.claimed.is_none() || file.received == 0 {
+            return self.fail_upload(file_id, why, now, sink);
+        }
+        file.stage = Stage::Broken;
+        file.due = now.tick + limits::RESUME;
+        let sender = file.sender;
+        self.set_alarm(file_id);
+        self.close_intake(sender, file_id);
+        self.tell_sender(sender, &Event::Broken { file: file_id, why: why.clone() }, sink);
+        self.stop_readers(file_id, &why, sink);
+        self.tell_about_file(file_id, &Happening::Unfile { id: file_id, why }, None, now, sink);
+    }
+
+    /// Tells the sender of a file how its upload ended, if they are still here.
+    pub(super) fn tell_sender(&self, sender: ConnId, event: &Event, sink: &mut impl Sink) {
+        if self.people.get(sender).is_some() {
+            sink.answer(sender, event);
+        }
+    }
+
+    /// What becomes of the chunks that `id` sends from now on.
+    pub(super) fn set_intake(&mut self, id: ConnId, intake: Intake) {
+        if let Some(person) = self.people.get_mut(id) {
+            person.intake = intake;
+        }
+    }
+
+    /// What still comes for an upload that ended is discarded.
+    pub(super) fn close_intake(&mut self, sender: ConnId, file: FileId) {
+        if let Some(person) = self.people.get_mut(sender).filter(|person| person.intake == Intake::Open(file)) {
+            person.intake = Intake::Discard;
+        }
+    }
+}
+
+/// Later than any server lives; it keeps the arithmetic of times from overflowing.
+const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
