@@ -15,5 +15,6 @@ pub mod plain;
 pub mod presence;
 pub mod reactor;
 pub mod rooms;
+pub mod signals;
 pub mod spool;
 pub mod typing;

@@ -1,15 +1,13 @@
 //! The event loop: it waits for sockets, time, signals and the disk, and carries what comes from each to the core.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant, SystemTime};
 
 use log::{debug, info, warn};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::connection::{Connection, Connections, Ended, Hold, Phase, Standing, lost_by};
 use crate::event::{Bye, Event, Lost, Now, Sink, Switch};
@@ -20,6 +18,7 @@ use crate::listener::{LISTENERS, Listeners, set_options, set_user_timeout};
 use crate::names::ConnId;
 use crate::outbox::{Flushed, Kind};
 use crate::plain::{self, Style};
+use crate::signals::Signals;
 use crate::spool::{Home, Spool};
 
 const WAKER: Token = Token(0);
@@ -36,7 +35,7 @@ pub struct Reactor {
     started: Instant,
     poll: Poll,
     listeners: Listeners,
-    signals: mio::net::UnixStream,
+    signals: Signals,
     hub: Hub,
     /// Holds the way to the spool, and so must go before it.
     net: Connections,
@@ -59,8 +58,7 @@ impl Reactor {
         let spool = Spool::start(home, Waker::new(poll.registry(), WAKER)?)?;
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
         let listeners = Listeners::open(addresses, poll.registry(), FIRST)?;
-        let mut signals = signals()?;
-        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let signals = Signals::open(poll.registry(), SIGNALS)?;
         Ok(Self {
             started: Instant::now(),
             poll,
@@ -135,11 +133,7 @@ impl Reactor {
 
     /// Takes a signal; `true` if the server is to end at once.
     fn signalled(&mut self, now: Now) -> bool {
-        let mut bytes = [0; 16];
-        let mut count = 0;
-        while let Ok(n @ 1..) = self.signals.read(&mut bytes) {
-            count += n;
-        }
+        let count = self.signals.take();
         if count == 0 {
             return false;
         }
@@ -632,24 +626,4 @@ impl Reactor {
         self.add_work(id);
         self.rearm(id, now);
     }
-}
-
-/// A stream that gives a byte for each signal that asks the server to end: a terminal that closes is one, unless whoever
-/// started the server said that it shall go on, as `nohup` does.
-fn signals() -> io::Result<mio::net::UnixStream> {
-    let (ours, theirs) = UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    theirs.set_nonblocking(true)?;
-    let hangup = Some(SIGHUP).filter(|_| !hangup_is_ignored());
-    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
-        signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
-    }
-    Ok(mio::net::UnixStream::from_std(ours))
-}
-
-/// Whether this process was started with SIGHUP ignored; where that cannot be told, it is taken for so.
-fn hangup_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 != 0)
 }

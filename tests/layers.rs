@@ -27,9 +27,25 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("hub", &["names", "limits", "event", "commands", "rooms", "presence", "typing", "files", "people"]),
     ("plain", &["names", "limits", "linebuf", "event", "commands"]),
     ("spool", &["names", "limits", "event"]),
+    ("signals", &[]),
     ("listener", &["limits"]),
     ("connection", &["names", "limits", "linebuf", "outbox", "event", "plain"]),
-    ("reactor", &["names", "limits", "linebuf", "outbox", "event", "hub", "plain", "spool", "listener", "connection"]),
+    (
+        "reactor",
+        &[
+            "names",
+            "limits",
+            "linebuf",
+            "outbox",
+            "event",
+            "hub",
+            "plain",
+            "spool",
+            "signals",
+            "listener",
+            "connection",
+        ],
+    ),
 ];
 
 /// What the core must not know, and `outbox` and `linebuf` neither.

@@ -339,6 +339,24 @@ fn a_signal_says_goodbye_and_exits_with_0() {
 }
 
 #[test]
+fn a_terminal_that_closes_ends_it_unless_it_was_told_to_stay() {
+    let start = |hangup: &str| {
+        let mut command = Command::new("env");
+        Server::start_with(command.args([hangup, CHINWAG, "serve", "--listen", "127.0.0.1:0"]))
+    };
+    let mut server = start("--default-signal=HUP");
+    let mut alice = server.connect();
+    server.signal("HUP");
+    assert!(alice.rest().last().unwrap().starts_with("* bye shutdown "));
+    drop(alice);
+    assert_eq!(server.wait().0.code(), Some(0));
+    let server = start("--ignore-signal=HUP");
+    let mut bob = server.connect();
+    server.signal("HUP");
+    bob.settle();
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let mut server = Server::start(&[]);
     // Who does not go is waited for, but for the second signal.

@@ -1,0 +1,45 @@
+//! The signals that ask the server to end, as bytes in a socket that the event loop can wait for.
+
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+
+use mio::{Interest, Registry, Token};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// SIGINT and SIGTERM; and SIGHUP, which is a terminal that closes, unless whoever started the server said that it shall
+/// go on then, as `nohup` does.
+pub struct Signals {
+    stream: mio::net::UnixStream,
+}
+
+impl Signals {
+    /// Takes the signals from now on, and tells of them by `token`.
+    pub fn open(registry: &Registry, token: Token) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        theirs.set_nonblocking(true)?;
+        let hangup = Some(SIGHUP).filter(|_| !hangup_is_ignored());
+        for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
+            signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
+        }
+        let mut stream = mio::net::UnixStream::from_std(ours);
+        registry.register(&mut stream, token, Interest::READABLE)?;
+        Ok(Self { stream })
+    }
+
+    /// How many have come since this was last asked.
+    pub fn take(&mut self) -> usize {
+        let (mut bytes, mut count) = ([0; 16], 0);
+        while let Ok(n @ 1..) = self.stream.read(&mut bytes) {
+            count += n;
+        }
+        count
+    }
+}
+
+/// Whether this process was started with SIGHUP ignored; where that cannot be told, it is taken for so.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 != 0)
+}
