@@ -227,6 +227,20 @@ fn the_spool_keeps_its_size_and_the_oldest_goes_first() {
 }
 
 #[test]
+fn uploads_in_one_breath_make_space_for_each_other() {
+    let server = Server::start(&["--spool", "3000", "--rate", "0"]);
+    let mut alice = server.in_room("alice", "#a");
+    let bytes = noise(1000, 1);
+    let one = format!("/send #a 1000 x\n={}\n", BASE64.encode(&bytes));
+    alice.send_bytes(one.repeat(15).as_bytes());
+    for id in 1..=15 {
+        alice.until(&format!("={id} . 1000 {}", digest(&bytes)));
+    }
+    alice.send("/files");
+    assert_eq!(alice.until_starting("+ files ").last().unwrap(), "+ files 3");
+}
+
+#[test]
 fn files_have_limits() {
     let server = Server::start(&["--max-file", "1K", "--rate", "0"]);
     let mut alice = server.in_room("alice", "#a");

@@ -24,7 +24,15 @@ impl Hub {
 
     /// Whether the disk keeps up. While it does not, chunks must wait where they come from.
     pub fn disk_keeps_up(&self) -> bool {
-        self.disk.jobs < limits::DISK_JOBS && self.disk.bytes < limits::DISK_BYTES
+        self.disk.jobs < limits::DISK_JOBS && self.disk.bytes < limits::DISK_BYTES && !self.waits_for_space()
+    }
+
+    /// Whether nothing can go to make space, but can in a moment, when the disk has a digest.
+    fn waits_for_space(&self) -> bool {
+        let may_be_short = self.files.used() + limits::CHUNK_LINE as u64 > self.settings.spool;
+        may_be_short
+            && self.files.victim().is_none()
+            && self.files.iter().any(|(_, file)| file.stage == Stage::Finishing)
     }
 
     /// Whatever becomes of this `/send`, the chunks that follow are meant for it and not for an upload before it.
