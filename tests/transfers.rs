@@ -105,7 +105,8 @@ fn a_download_goes_along_with_the_upload() {
     got.extend(rest);
     assert!(got == bytes);
     assert_eq!(end, format!(". 60000 {}", digest(&bytes)));
-    assert_eq!(alice.rest(), [format!("=1 . 60000 {}", digest(&bytes))]);
+    // Whether bob was faster to go is anybody's guess.
+    alice.expect(&format!("=1 . 60000 {}", digest(&bytes)));
     bob.rest();
 }
 
