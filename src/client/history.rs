@@ -1,0 +1,1 @@
+//! The lines typed before, in this run and in earlier ones.

@@ -1,0 +1,1 @@
+//! From the bytes of a terminal to keys, pastes and answers.
