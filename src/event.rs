@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{ConnId, Digest, FileId, FileName, Nick, RoomName, Text};
+use crate::names::{ConnId, Digest, FileId, FileName, Nick, Place, RoomName, Text};
 
 /// What time it is, told to the core with everything that comes in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,15 +12,6 @@ pub struct Now {
     pub tick: Duration,
     /// The time of day, for stamps.
     pub wall: SystemTime,
-}
-
-/// Where something is said, as the one who hears it names the place.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
-    /// In a room.
-    Room(RoomName),
-    /// In private, with this other person.
-    With(Nick),
 }
 
 /// A thing that can be on or off.

@@ -15,10 +15,10 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::commands::{Command, Input};
-use crate::event::{Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, Place, Quota, Reply, Sink, Switch};
+use crate::event::{Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, Quota, Reply, Sink, Switch};
 use crate::files::{Files, Share};
 use crate::limits::{self, Settings};
-use crate::names::{ConnId, FileId, Nick, RoomName, Text};
+use crate::names::{ConnId, FileId, Nick, Place, RoomName, Text};
 use crate::people::{Intake, People, Person};
 use crate::presence::Presence;
 use crate::rooms::{Room, RoomId, Rooms};

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// The most bytes a line may have, with its ending.
 pub const LINE: usize = 4_096;
+/// The most bytes that a line from the server to a client has, with its ending.
+pub const SERVER_LINE: usize = 16_640;
 /// The most bytes of base64 on a `=` line.
 pub const CHUNK_LINE: usize = 65_536;
 /// How many bytes of a file go out on one line; 16,384 characters of base64.

@@ -35,9 +35,11 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 ///
 /// It never holds more than one line's limit and what was fed since the last line was taken, and, once
 /// [`LineBuf::next_line`] finds nothing or [`LineBuf::release`] is called, nothing at all while no line is under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LineBuf {
     buf: Vec<u8>,
+    /// The most bytes a line may have with its ending, if it does not begin with `=`.
+    limit: usize,
     /// Where the next line begins in `buf`.
     start: usize,
     /// Up to where `buf` has been searched for a line end.
@@ -73,7 +75,28 @@ const SE: u8 = 240;
 /// The first of the commands without an operand: end of file, as RFC 1184 adds.
 const EOF: u8 = 236;
 
+impl Default for LineBuf {
+    /// For what a client sends.
+    fn default() -> Self {
+        Self::new(LINE)
+    }
+}
+
 impl LineBuf {
+    /// For lines of at most `limit` bytes with their ending; those that begin with `=` have a limit of their own.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            buf: Vec::new(),
+            limit,
+            start: 0,
+            searched: 0,
+            overlong: false,
+            ended: false,
+            under_way: false,
+            telnet: Telnet::Data,
+        }
+    }
+
     /// Takes `bytes` in. What telnet options among them must be answered is appended to `refusals`.
     pub fn feed(&mut self, bytes: &[u8], refusals: &mut Vec<u8>) {
         if self.start > 0 {
@@ -153,7 +176,7 @@ impl LineBuf {
                 ended: self.ended,
                 under_way: self.under_way,
                 telnet: std::mem::take(&mut self.telnet),
-                ..Self::default()
+                ..Self::new(self.limit)
             };
         }
     }
@@ -172,7 +195,7 @@ impl LineBuf {
         let line = &self.buf[begin..end];
         let line = match *line {
             [b'=', ref chunk @ ..] if !overlong && chunk.len() <= CHUNK_LINE => Line::Chunk(chunk),
-            [first, ..] if overlong || first == b'=' || next - begin > LINE => {
+            [first, ..] if overlong || first == b'=' || next - begin > self.limit => {
                 Line::TooLong { chunk: first == b'=', start: &line[..line.len().min(START)] }
             }
             _ => Line::Text(line),
@@ -222,7 +245,7 @@ impl LineBuf {
         if self.is_empty() {
             return self.release();
         }
-        let limit = if self.at_chunk() { 1 + CHUNK_LINE + 1 } else { LINE - 1 };
+        let limit = if self.at_chunk() { 1 + CHUNK_LINE + 1 } else { self.limit - 1 };
         let len = self.buf.len() - self.start;
         if self.overlong || len > limit {
             self.overlong = true;

@@ -150,6 +150,34 @@ impl Nick {
     }
 }
 
+/// Where something is said, as the one who hears it names the place: `#room`, or `@nick` for a private conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// In a room.
+    Room(RoomName),
+    /// In private, with this other person.
+    With(Nick),
+}
+
+impl Place {
+    /// Reads `#room` or `@nick`; `None` for anything else.
+    pub fn new(text: &str) -> Option<Self> {
+        match text.strip_prefix('@') {
+            Some(nick) => Nick::new(nick).map(Self::With),
+            None => RoomName::new(text).map(Self::Room),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Room(room) => write!(f, "{room}"),
+            Self::With(nick) => write!(f, "@{nick}"),
+        }
+    }
+}
+
 /// Text that people wrote to each other, safe to show on any terminal: no line ends, no control characters but TAB, no
 /// bidirectional overrides. It is shared, not copied.
 #[derive(Clone, PartialEq, Eq, Debug)]

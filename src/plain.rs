@@ -6,12 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::commands::{self, Input, SETTINGS};
-use crate::event::{
-    Bye, Detail, Done, Event, Fault, Gone, Happening, Lost, Place, Quota, Reply, Setting, State, Switch,
-};
+use crate::event::{Bye, Detail, Done, Event, Fault, Gone, Happening, Lost, Quota, Reply, Setting, State, Switch};
 use crate::limits;
 use crate::linebuf::Line;
-use crate::names::{Nick, Text, clean};
+use crate::names::{Nick, Place, Text, clean};
 
 /// What `* hello` calls the server.
 pub const VERSION: &str = concat!("chinwag/", env!("CARGO_PKG_VERSION"));
@@ -126,14 +124,14 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             came.iter().for_each(|name| put(out, format_args!(" +{name}")));
         }
         Event::Said { place, seq, at, from, text } => {
-            write_place(out, place);
+            put(out, format_args!("{place} "));
             if style.stamp == Switch::On {
                 write_stamp(out, *seq, *at);
             }
             put(out, format_args!("<{from}> {text}"));
         }
         Event::Happened { place, at, who, what } => {
-            write_place(out, place);
+            put(out, format_args!("{place} "));
             if style.stamp == Switch::On {
                 write_stamp(out, None, *at);
             }
@@ -147,13 +145,6 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         Event::Whole { file, size, digest } => put(out, format_args!("={file} . {size} {digest}")),
         Event::Broken { file, why } => put(out, format_args!("={file} ! {} {}", code(why), explain(why))),
         Event::Bye(bye) => put(out, format_args!("* bye {} {}", bye_code(*bye), farewell(*bye))),
-    }
-}
-
-fn write_place(out: &mut String, place: &Place) {
-    match place {
-        Place::Room(room) => put(out, format_args!("{room} ")),
-        Place::With(nick) => put(out, format_args!("@{nick} ")),
     }
 }
 
@@ -217,7 +208,7 @@ fn write_detail(out: &mut String, detail: &Detail) {
         }
         Detail::File { id, size, sender, place, age, coming, name } => {
             put(out, format_args!("{id} {size} {sender} "));
-            write_place(out, place);
+            put(out, format_args!("{place} "));
             put(out, format_args!("{}s {} {name}", age.as_secs(), if *coming { "coming" } else { "ready" }));
         }
         Detail::Ignored(nick) => put(out, format_args!("{nick}")),

@@ -15,10 +15,10 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::commands::{self, Input};
-use chinwag::event::{Detail, Done, Event, Happening, Job, Lost, Now, Outcome, Place, Reply};
+use chinwag::event::{Detail, Done, Event, Happening, Job, Lost, Now, Outcome, Reply};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{CHUNKS_QUEUED, Settings};
-use chinwag::names::{ConnId, FileId, clean};
+use chinwag::names::{ConnId, FileId, Place, clean};
 use common::memory::{Disk, Notes, Told};
 
 /// Numbers that look random and are the same for the same seed.

@@ -1,1 +1,751 @@
 //! The local side of file transfers: what is read to be sent, and where what comes is kept.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use sha2::{Digest as _, Sha256};
+
+use crate::limits;
+use crate::names::{Digest, FileName, clean};
+
+/// A local file that is being shared. Its size is what it was at the start; what it grows by later is not sent.
+#[derive(Debug)]
+pub struct Source {
+    file: File,
+    size: u64,
+    sum: Sum,
+    digest: Option<Digest>,
+}
+
+impl Source {
+    /// Opens the file at `path` for reading. An error says so if that is a folder or anything else but a plain file; a named
+    /// pipe does not hold it up.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        // A socket is told from the rest here, as it cannot even be opened.
+        must_be_plain(&fs::metadata(path)?)?;
+        Self::from_temporary(
+            File::options().read(true).custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY)).open(path)?,
+        )
+    }
+
+    /// Takes a file that is open already and has no name, such as what standard input was collected in. It is an error if it
+    /// is not a plain file.
+    pub fn from_temporary(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        must_be_plain(&metadata)?;
+        Ok(Self { file, size: metadata.len(), sum: Sum::default(), digest: None })
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Reads on for the digest, at most 1 MiB a call: `None` while there is more to read, then always the digest. It is an
+    /// error if the file cannot be read or has become shorter.
+    pub fn digest(&mut self) -> io::Result<Option<Digest>> {
+        if self.digest.is_none() {
+            self.sum.read_on(&self.file, self.size)?;
+            self.digest = (self.sum.bytes == self.size).then(|| self.sum.digest());
+        }
+        Ok(self.digest)
+    }
+
+    /// Bytes that have been read for the digest so far.
+    pub fn hashed(&self) -> u64 {
+        self.sum.bytes
+    }
+
+    /// Fills `buf` from `offset` on, and returns how many bytes that were: fewer than its length only at the end. It is an
+    /// error if the file cannot be read or has become shorter.
+    pub fn read(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        read_up_to(&self.file, self.size, offset, buf)
+    }
+}
+
+/// The name under which a file is sent: the last part of its path, made to fit [`FileName`], and `file` where there is none.
+pub fn name_of(path: &Path) -> String {
+    let name = path.file_name().map_or_else(Default::default, |name| clean(name.as_bytes()));
+    let name = cut(&name.replace('\\', "_").replace('\t', " "), FileName::MAX);
+    if name.is_empty() { NAMELESS.into() } else { name }
+}
+
+/// The path that somebody means who wrote `path`: `~` and `~/…` are in the home folder, which is `$HOME`.
+pub fn expand(path: &str) -> PathBuf {
+    match (path.strip_prefix('~'), env::var_os("HOME")) {
+        (Some(rest), Some(mut home)) if rest.is_empty() || rest.starts_with('/') => {
+            home.push(rest);
+            home.into()
+        }
+        _ => path.into(),
+    }
+}
+
+/// A file that is coming, in `NAME.part` until it is whole. Nobody else takes that up while this lives.
+///
+/// When this goes, the part is kept, to be taken up later, unless nothing is in it.
+#[derive(Debug)]
+pub struct Part {
+    file: File,
+    part: PathBuf,
+    /// What it is to be called.
+    path: PathBuf,
+    /// Whether it may be called `NAME (2)`, `NAME (3)`, … instead.
+    numbered: bool,
+    size: u64,
+    len: u64,
+    sum: Sum,
+    finished: bool,
+}
+
+impl Part {
+    /// What a part that is taken up is cut to a multiple of, in bytes, so that what still comes is whole lines of a download.
+    const STEP: u64 = limits::DOWNLOAD_LINE as u64;
+
+    /// Takes up or makes the part of `name` in `folder`, which is made if it is not there. `size` is that of the whole file in
+    /// bytes.
+    ///
+    /// What a server calls a file is made harmless: it is in the folder itself, is not hidden, looks like neither an option
+    /// nor a part, and has at most 240 bytes. A part that somebody is writing, that is no plain file, or that is longer than
+    /// `size`, is left alone, and the next name is taken: `cat.png.part`, `cat (2).png.part`, …
+    pub fn open(folder: &Path, name: &str, size: u64) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let path = folder.join(harmless(name));
+        for number in 1.. {
+            let part = part_of(&numbered(&path, number));
+            if let Some((file, len)) = take(&part, size)? {
+                return Ok(Self { file, part, path, numbered: true, size, len, sum: Sum::default(), finished: false });
+            }
+        }
+        Err(ErrorKind::AlreadyExists.into())
+    }
+
+    /// Takes up or makes the part of the file that is to be at `path` exactly. It is an error if anything is there already, or
+    /// if its part cannot be taken up, as for [`Self::open`].
+    pub fn at(path: &Path, size: u64) -> io::Result<Self> {
+        if path.file_name().is_none() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it names no file"));
+        }
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(exists(path));
+        }
+        let (part, path) = (part_of(path), path.to_owned());
+        let Some((file, len)) = take(&part, size)? else {
+            let part = part.display();
+            let why = format!("{part} is in the way: it is being written, is no plain file or is too long");
+            return Err(io::Error::new(ErrorKind::AlreadyExists, why));
+        };
+        Ok(Self { file, part, path, numbered: false, size, len, sum: Sum::default(), finished: false })
+    }
+
+    /// Reads on over what was there before, for the digest, at most 1 MiB a call: `None` while there is more to read, then the
+    /// offset to go on from. That is a multiple of 12,288, or the size if all of it is there.
+    pub fn check(&mut self) -> io::Result<Option<u64>> {
+        self.sum.read_on(&self.file, self.len)?;
+        Ok((self.sum.bytes == self.len).then_some(self.len))
+    }
+
+    /// Bytes that are there.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Writes what follows, once [`Self::check`] is through. It is an error if that cannot be written, or if it were more than
+    /// the size in all; nothing has been added then.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let len = self.len + bytes.len() as u64;
+        if len > self.size {
+            return Err(io::Error::new(ErrorKind::InvalidData, "more than its size has come"));
+        }
+        self.file.write_all_at(bytes, self.len)?;
+        self.sum.add(bytes);
+        self.len = len;
+        Ok(())
+    }
+
+    /// Begins anew, with nothing: what was there is part of another file.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.len = 0;
+        self.sum = Sum::default();
+        Ok(())
+    }
+
+    /// All has come: it gets its name, and its path is returned. `None` if it is not whole or has another digest; it is as it
+    /// was then.
+    ///
+    /// It is never put over anything that is there: in a folder it becomes `cat (2).png`, `cat (3).png`, … then, while
+    /// otherwise that is an error.
+    pub fn finish(&mut self, digest: &Digest) -> io::Result<Option<PathBuf>> {
+        if self.len != self.size || self.sum.bytes != self.len || self.sum.digest() != *digest {
+            return Ok(None);
+        }
+        if !is_at(&self.file, &self.part) {
+            return Err(io::Error::new(ErrorKind::NotFound, format!("{} is gone", self.part.display())));
+        }
+        let path = self.reserve()?;
+        if let Err(e) = fs::rename(&self.part, &path) {
+            // It is empty, and this has made it.
+            let _ = fs::remove_file(&path);
+            return Err(e);
+        }
+        self.finished = true;
+        Ok(Some(path))
+    }
+
+    /// Removes what there is.
+    pub fn discard(mut self) {
+        self.len = 0;
+    }
+
+    /// Makes an empty file of the first name that is free. The part can be renamed over that, whoever else looks for a name at
+    /// the same time.
+    fn reserve(&self) -> io::Result<PathBuf> {
+        for number in 1.. {
+            let path = numbered(&self.path, number);
+            match File::options().write(true).create_new(true).open(&path) {
+                Ok(_) => return Ok(path),
+                Err(e) if e.kind() == ErrorKind::AlreadyExists && self.numbered => {}
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Err(exists(&self.path))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.is_empty() && !self.finished && is_at(&self.file, &self.part) {
+            let _ = fs::remove_file(&self.part);
+        }
+    }
+}
+
+const NAMELESS: &str = "file";
+
+/// The most bytes in the name of a file that comes: ` (2)` and `.part` are still to follow.
+const LONGEST_NAME: usize = 240;
+
+/// The digest of the first bytes of a file.
+#[derive(Default, Debug)]
+struct Sum {
+    bytes: u64,
+    hasher: Sha256,
+}
+
+impl Sum {
+    const A_CALL: usize = 1024 * 1024;
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    /// Adds what follows in `file`, which has `size` bytes.
+    fn read_on(&mut self, file: &File, size: u64) -> io::Result<()> {
+        let mut buf = vec![0; Self::A_CALL];
+        let read = read_up_to(file, size, self.bytes, &mut buf)?;
+        self.add(&buf[..read]);
+        Ok(())
+    }
+
+    fn digest(&self) -> Digest {
+        Digest(self.hasher.clone().finalize().into())
+    }
+}
+
+fn read_up_to(file: &File, size: u64, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    let there = size.saturating_sub(offset);
+    let len = usize::try_from(there).map_or(buf.len(), |there| there.min(buf.len()));
+    file.read_exact_at(&mut buf[..len], offset).map_err(|e| match e.kind() {
+        ErrorKind::UnexpectedEof => io::Error::new(e.kind(), "it has become shorter"),
+        _ => e,
+    })?;
+    Ok(len)
+}
+
+fn must_be_plain(metadata: &Metadata) -> io::Result<()> {
+    if metadata.is_dir() {
+        Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"))
+    } else if metadata.is_file() {
+        Ok(())
+    } else {
+        Err(io::Error::new(ErrorKind::InvalidInput, "it is not a plain file"))
+    }
+}
+
+/// Opens the part at `part`, or makes it, and cuts it; `None` if it is somebody else's.
+fn take(part: &Path, size: u64) -> io::Result<Option<(File, u64)>> {
+    let wanted = flags(OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY);
+    let file = match File::options().read(true).write(true).create(true).truncate(false).custom_flags(wanted).open(part)
+    {
+        Ok(file) => file,
+        Err(_) if fs::symlink_metadata(part).is_ok() => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(e)) => return Err(e),
+    }
+    let len = file.metadata()?.len();
+    // Between the opening and the lock somebody may have finished it: it has its name then, and is not to be written to.
+    if len > size || !is_at(&file, part) {
+        return Ok(None);
+    }
+    let kept = if len == size { len } else { len - len % Part::STEP };
+    if kept < len {
+        file.set_len(kept)?;
+    }
+    Ok(Some((file, kept)))
+}
+
+/// Whether `path` names this very file.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(this), Ok(that)) => (this.dev(), this.ino()) == (that.dev(), that.ino()),
+        _ => false,
+    }
+}
+
+fn flags(flags: OFlags) -> i32 {
+    flags.bits().cast_signed()
+}
+
+fn exists(path: &Path) -> io::Error {
+    io::Error::new(ErrorKind::AlreadyExists, format!("{} exists already", path.display()))
+}
+
+/// `cat.png`, `cat (2).png`, `cat (3).png`, …
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    if number == 1 {
+        return path.to_owned();
+    }
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!(" ({number})"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+fn part_of(path: &Path) -> PathBuf {
+    let mut name: OsString = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    path.with_file_name(name)
+}
+
+/// What a file may be called whatever a server calls it, see [`Part::open`].
+fn harmless(name: &str) -> String {
+    let name = clean(name.rsplit(['/', '\\']).next().unwrap_or_default().as_bytes()).replace('\t', " ");
+    let name = match name.as_bytes() {
+        [] => NAMELESS.into(),
+        [b'.' | b'-', ..] => format!("_{name}"),
+        _ => name,
+    };
+    let mut name = cut(&name, LONGEST_NAME);
+    // It would be taken for what has come of another file. Some systems do not tell capitals from small letters.
+    if let Some(dot) = name.len().checked_sub(".part".len())
+        && name.as_bytes()[dot..].eq_ignore_ascii_case(b".part")
+    {
+        name.replace_range(dot..=dot, "_");
+    }
+    name
+}
+
+/// At most so many bytes of `name`, with its extension.
+fn cut(name: &str, most: usize) -> String {
+    if name.len() <= most {
+        return name.into();
+    }
+    // What is longer than this is not meant for one.
+    let extension =
+        name.rfind('.').map(|dot| &name[dot..]).filter(|extension| extension.len() <= 16).unwrap_or_default();
+    let mut end = most - extension.len();
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{extension}", &name[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::io::Write;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+    use std::process::Command;
+    use std::thread;
+
+    use tempfile::tempdir;
+
+    use super::*;
+
+    fn sha(bytes: &[u8]) -> Digest {
+        Digest(Sha256::digest(bytes).into())
+    }
+
+    fn some(len: usize) -> Vec<u8> {
+        (0..len).map(|i| (i * i / 7).to_le_bytes()[0]).collect()
+    }
+
+    fn check(part: &mut Part) -> u64 {
+        loop {
+            if let Some(offset) = part.check().unwrap() {
+                return offset;
+            }
+        }
+    }
+
+    /// Brings what is missing of `bytes`, and gives the part its name.
+    fn fetch(mut part: Part, bytes: &[u8]) -> PathBuf {
+        let offset = usize::try_from(check(&mut part)).unwrap();
+        for chunk in bytes[offset..].chunks(12_288) {
+            part.append(chunk).unwrap();
+        }
+        part.finish(&sha(bytes)).unwrap().unwrap()
+    }
+
+    fn listing(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn fifo(path: &Path) {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    }
+
+    #[test]
+    fn a_source_is_read_and_hashed() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("a");
+        let bytes = some(Sum::A_CALL * 2 + 5);
+        fs::write(&path, &bytes).unwrap();
+        let mut temporary = tempfile::tempfile().unwrap();
+        temporary.write_all(&bytes).unwrap();
+        for mut source in [Source::open(&path).unwrap(), Source::from_temporary(temporary).unwrap()] {
+            assert_eq!(source.size(), bytes.len() as u64);
+            for step in 1..=2 {
+                assert_eq!(source.digest().unwrap(), None);
+                assert_eq!(source.hashed(), step * Sum::A_CALL as u64);
+            }
+            for _ in 0..2 {
+                assert_eq!(source.digest().unwrap(), Some(sha(&bytes)));
+                assert_eq!(source.hashed(), source.size());
+            }
+            let mut buf = [0; 100];
+            assert_eq!(source.read(7, &mut buf).unwrap(), 100);
+            assert_eq!(buf, bytes[7..107]);
+            assert_eq!(source.read(source.size() - 3, &mut buf).unwrap(), 3);
+            assert_eq!(buf[..3], bytes[bytes.len() - 3..]);
+            assert_eq!(source.read(source.size(), &mut buf).unwrap(), 0);
+            assert_eq!(source.read(u64::MAX, &mut buf).unwrap(), 0);
+        }
+        fs::write(&path, "").unwrap();
+        assert_eq!(Source::open(&path).unwrap().digest().unwrap(), Some(sha(b"")));
+    }
+
+    #[test]
+    fn a_source_that_grows_is_what_it_was_and_one_that_shrinks_fails() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "12345").unwrap();
+        let mut source = Source::open(&path).unwrap();
+        fs::write(&path, "1234567").unwrap();
+        let mut buf = [0; 10];
+        assert_eq!(source.read(0, &mut buf).unwrap(), 5);
+        fs::write(&path, "123").unwrap();
+        assert_eq!(source.read(0, &mut buf[..3]).unwrap(), 3);
+        assert_eq!(source.read(0, &mut buf).unwrap_err().to_string(), "it has become shorter");
+        assert_eq!(source.digest().unwrap_err().to_string(), "it has become shorter");
+    }
+
+    #[test]
+    fn only_plain_files_are_sources() {
+        let dir = tempdir().unwrap();
+        let (pipe, socket, link) = (dir.path().join("pipe"), dir.path().join("socket"), dir.path().join("link"));
+        fifo(&pipe);
+        let _listener = UnixListener::bind(&socket).unwrap();
+        symlink(&pipe, &link).unwrap();
+        let error = |path: &Path| Source::open(path).unwrap_err();
+        assert_eq!(error(dir.path()).to_string(), "it is a folder");
+        for path in [&pipe, &socket, &link, Path::new("/dev/null")] {
+            assert_eq!(error(path).to_string(), "it is not a plain file", "{}", path.display());
+        }
+        assert_eq!(error(&dir.path().join("none")).kind(), ErrorKind::NotFound);
+        assert!(Source::from_temporary(File::open(dir.path()).unwrap()).is_err());
+        fs::write(dir.path().join("a"), "x").unwrap();
+        fs::remove_file(&link).unwrap();
+        symlink("a", &link).unwrap();
+        assert_eq!(Source::open(&link).unwrap().size(), 1);
+    }
+
+    #[test]
+    fn names_to_send_fit() {
+        use std::ffi::OsStr;
+        let long = format!("{}.jpeg", "é".repeat(200));
+        for (path, name) in [
+            ("cat.png", "cat.png"),
+            ("/a/b/.profile", ".profile"),
+            ("a/b/", "b"),
+            ("a\\b", "a_b"),
+            ("a\tb\nc\x1b", "a b\u{fffd}c\u{fffd}"),
+            ("/", "file"),
+            ("..", "file"),
+            ("", "file"),
+            (&long, &format!("{}.jpeg", "é".repeat(125))),
+        ] {
+            assert_eq!(name_of(Path::new(path)), name);
+            assert!(FileName::new(name).is_some(), "{name}");
+        }
+        let bytes = [b"\xff".repeat(255), b"x.".repeat(150)].map(|bytes| name_of(Path::new(OsStr::from_bytes(&bytes))));
+        assert!(bytes.iter().all(|name| FileName::new(name).is_some()));
+    }
+
+    #[test]
+    fn the_home_folder() {
+        let home = env::var("HOME").unwrap();
+        for (path, wants) in
+            [("~", &*home), ("~/a b", &format!("{home}/a b")), ("~a", "~a"), ("a/~", "a/~"), ("/a", "/a"), ("", "")]
+        {
+            assert_eq!(expand(path).as_os_str(), wants);
+        }
+    }
+
+    #[test]
+    fn hostile_names_stay_in_the_folder() {
+        let long = "x".repeat(300);
+        for (name, wants) in [
+            ("cat.png", "cat.png"),
+            ("../../x", "x"),
+            ("/etc/passwd", "passwd"),
+            (".bashrc", "_.bashrc"),
+            ("-rf", "_-rf"),
+            (".", "_."),
+            ("..", "_.."),
+            ("a/..", "_.."),
+            ("a\\b", "b"),
+            ("..\\..\\x", "x"),
+            ("", "file"),
+            ("a/", "file"),
+            ("con.part", "con_part"),
+            ("x.png.part", "x.png_part"),
+            ("x.PART", "x_PART"),
+            (".part", "__part"),
+            ("\0", "\u{fffd}"),
+            ("a\x1b[2J\n\t", "a\u{fffd}[2J\u{fffd} "),
+            (&long, &long[..240]),
+            (&format!("{long}.png"), &format!("{}.png", &long[..236])),
+            (&format!("a.{long}"), &format!("a.{}", &long[..238])),
+            (&format!("-{}.part{long}", &long[..233]), &format!("_-{}_part", &long[..233])),
+            (&format!("{}é.png", &long[..235]), &format!("{}.png", &long[..235])),
+        ] {
+            let dir = tempdir().unwrap();
+            let folder = dir.path().join("in/it");
+            assert_eq!(fetch(Part::open(&folder, name, 3).unwrap(), b"abc").file_name().unwrap(), wants, "{name}");
+            assert_eq!(listing(&folder), [wants]);
+            assert_eq!((listing(dir.path()), listing(&dir.path().join("in"))), (vec!["in".into()], vec!["it".into()]));
+            // There is room for a number too.
+            fetch(Part::open(&folder, name, 3).unwrap(), b"abc");
+            assert_eq!(listing(&folder).len(), 2);
+        }
+    }
+
+    #[test]
+    fn nothing_is_overwritten() {
+        let dir = tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("cat.png"), "old").unwrap();
+        symlink("nowhere", path("cat (2).png")).unwrap();
+        fs::create_dir(path("cat (3).png")).unwrap();
+        assert_eq!(fetch(Part::open(dir.path(), "cat.png", 3).unwrap(), b"new"), path("cat (4).png"));
+        assert_eq!(fs::read(path("cat.png")).unwrap(), b"old");
+        assert_eq!(fs::read(path("cat (4).png")).unwrap(), b"new");
+        assert_eq!(listing(dir.path()).len(), 4);
+        for (name, second) in [("a", "a (2)"), ("b.tar.gz", "b.tar (2).gz"), (".c", "_ (2).c")] {
+            fetch(Part::open(dir.path(), name, 0).unwrap(), b"");
+            assert_eq!(fetch(Part::open(dir.path(), name, 0).unwrap(), b""), path(second));
+        }
+    }
+
+    #[test]
+    fn what_is_in_the_way_of_a_part_is_left_alone() {
+        let dir = tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("precious"), "old").unwrap();
+        symlink("precious", path("a.part")).unwrap();
+        symlink("nowhere", path("a (2).part")).unwrap();
+        fs::create_dir(path("a (3).part")).unwrap();
+        fifo(&path("a (4).part"));
+        fs::write(path("a (5).part"), "too long").unwrap();
+        let _listener = UnixListener::bind(path("a (6).part")).unwrap();
+        let part = Part::open(dir.path(), "a", 3).unwrap();
+        assert_eq!(part.part, path("a (7).part"));
+        assert_eq!(fetch(part, b"new"), path("a"));
+        assert_eq!(fs::read(path("precious")).unwrap(), b"old");
+        assert_eq!(fs::read(path("a (5).part")).unwrap(), b"too long");
+        assert!(!path("nowhere").exists());
+        assert_eq!(listing(dir.path()).len(), 8);
+    }
+
+    #[test]
+    fn a_part_is_taken_up_where_whole_lines_end() {
+        let bytes = some(100_000);
+        for kept in [0, 1, 12_287, 12_288, 12_289, 50_000, 99_999, 100_000] {
+            let dir = tempdir().unwrap();
+            let mut part = Part::open(dir.path(), "a", 100_000).unwrap();
+            assert_eq!(check(&mut part), 0);
+            part.append(&bytes[..kept]).unwrap();
+            drop(part);
+            assert_eq!(listing(dir.path()), if kept == 0 { vec![] } else { vec!["a.part"] });
+            let mut part = Part::open(dir.path(), "a", 100_000).unwrap();
+            let offset = if kept == 100_000 { kept } else { kept / 12_288 * 12_288 } as u64;
+            assert_eq!((check(&mut part), part.len()), (offset, offset));
+            assert_eq!(fs::metadata(&part.part).unwrap().len(), offset);
+            assert_eq!(fs::read(fetch(part, &bytes)).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn a_long_part_is_read_a_step_at_a_time() {
+        let dir = tempdir().unwrap();
+        let bytes = some(12_288 * 200);
+        fs::write(dir.path().join("a.part"), &bytes).unwrap();
+        let mut part = Part::open(dir.path(), "a", bytes.len() as u64).unwrap();
+        assert_eq!([part.check().unwrap(), part.check().unwrap()], [None, None]);
+        assert_eq!(part.finish(&sha(&bytes)).unwrap(), None);
+        assert_eq!(part.check().unwrap(), Some(bytes.len() as u64));
+        assert!(part.finish(&sha(&bytes)).unwrap().is_some());
+    }
+
+    #[test]
+    fn another_digest_leaves_the_part_to_begin_anew_or_to_go() {
+        let dir = tempdir().unwrap();
+        fs::write(dir.path().join("a.part"), some(12_288)).unwrap();
+        let mut part = Part::open(dir.path(), "a", 12_290).unwrap();
+        assert_eq!(check(&mut part), 12_288);
+        assert_eq!(part.finish(&sha(&some(12_288))).unwrap(), None);
+        part.append(b"xy").unwrap();
+        assert_eq!(part.append(b"z").unwrap_err().kind(), ErrorKind::InvalidData);
+        assert_eq!(part.finish(&sha(&some(12_290))).unwrap(), None);
+        part.restart().unwrap();
+        assert_eq!((check(&mut part), part.is_empty()), (0, true));
+        let path = fetch(part, &some(12_290));
+        assert_eq!(fs::read(path).unwrap(), some(12_290));
+
+        let mut part = Part::open(dir.path(), "b", 3).unwrap();
+        part.append(b"abc").unwrap();
+        part.discard();
+        assert_eq!(listing(dir.path()), ["a"]);
+    }
+
+    #[test]
+    fn two_at_once_do_not_meet() {
+        let dir = tempdir().unwrap();
+        let mut first = Part::open(dir.path(), "cat.png", 3).unwrap();
+        first.append(b"o").unwrap();
+        let second = Part::open(dir.path(), "cat.png", 3).unwrap();
+        assert_eq!(listing(dir.path()), ["cat (2).png.part", "cat.png.part"]);
+        assert_eq!(fetch(second, b"two").file_name().unwrap(), "cat.png");
+        first.append(b"ne").unwrap();
+        assert_eq!(first.finish(&sha(b"one")).unwrap().unwrap().file_name().unwrap(), "cat (2).png");
+        drop(first);
+        assert_eq!(listing(dir.path()), ["cat (2).png", "cat.png"]);
+
+        let folder = tempdir().unwrap();
+        thread::scope(|scope| {
+            for i in 0..8 {
+                let folder = folder.path();
+                scope.spawn(move || {
+                    for j in 0..50 {
+                        let bytes = some(i * 50 + j);
+                        let path = fetch(Part::open(folder, "a", bytes.len() as u64).unwrap(), &bytes);
+                        assert_eq!(fs::read(path).unwrap(), bytes);
+                    }
+                });
+            }
+        });
+        let mut sizes: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, (0..400).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_part_that_was_moved_away_is_not_finished() {
+        let dir = tempdir().unwrap();
+        let mut part = Part::open(dir.path(), "a", 3).unwrap();
+        part.append(b"abc").unwrap();
+        fs::rename(dir.path().join("a.part"), dir.path().join("b")).unwrap();
+        fs::write(dir.path().join("a.part"), "").unwrap();
+        assert_eq!(part.finish(&sha(b"abc")).unwrap_err().kind(), ErrorKind::NotFound);
+        part.discard();
+        assert_eq!(listing(dir.path()), ["a.part", "b"]);
+    }
+
+    #[test]
+    fn a_path_that_was_asked_for_is_taken_exactly_or_not_at_all() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join(".-x.part");
+        let mut part = Part::at(&path, 3).unwrap();
+        assert_eq!(listing(dir.path()), [".-x.part.part"]);
+        let error = Part::at(&path, 3).unwrap_err();
+        assert!(error.to_string().contains("being written"), "{error}");
+        part.append(b"a").unwrap();
+        drop(part);
+        assert_eq!(fetch(Part::at(&path, 3).unwrap(), b"new"), path);
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+
+        let error = Part::at(&path, 3).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert!(error.to_string().ends_with(".-x.part exists already"), "{error}");
+        for none in ["", "/", ".."] {
+            assert!(Part::at(Path::new(none), 3).is_err());
+        }
+        assert_eq!(Part::at(&dir.path().join("no/x"), 3).unwrap_err().kind(), ErrorKind::NotFound);
+
+        let late = dir.path().join("late");
+        let mut part = Part::at(&late, 3).unwrap();
+        part.append(b"new").unwrap();
+        symlink("nowhere", &late).unwrap();
+        assert_eq!(part.finish(&sha(b"new")).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        drop(part);
+        assert_eq!(listing(dir.path()), [".-x.part", "late", "late.part"]);
+    }
+
+    #[test]
+    fn what_is_made_is_the_users_as_usual() {
+        let dir = tempdir().unwrap();
+        let folder = dir.path().join("new");
+        let path = fetch(Part::open(&folder, "a", 1).unwrap(), b"x");
+        fs::write(dir.path().join("usual"), "").unwrap();
+        fs::create_dir(dir.path().join("usual folder")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&dir.path().join("usual")));
+        assert_eq!(mode(&folder), mode(&dir.path().join("usual folder")));
+
+        // What cannot be written to is in the way like anything else, unless this runs as root.
+        fs::write(folder.join("b.part"), "x").unwrap();
+        fs::set_permissions(folder.join("b.part"), Permissions::from_mode(0o400)).unwrap();
+        fetch(Part::open(&folder, "b", 2).unwrap(), b"xy");
+        assert!(folder.join("b").exists());
+    }
+}

@@ -1,10 +1,10 @@
 //! Questions: what is there, and what was said.
 
 use crate::commands::{self, Part, SETTINGS};
-use crate::event::{Detail, Done, Fault, Gone, Now, Place, Setting, Sink, State, Switch};
+use crate::event::{Detail, Done, Fault, Gone, Now, Setting, Sink, State, Switch};
 use crate::files::{Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, Nick, Text};
+use crate::names::{ConnId, Nick, Place, Text};
 use crate::people::Person;
 use crate::rooms::RoomId;
 use crate::typing::Where;

@@ -1,9 +1,9 @@
 //! What becomes of a file: who is told, who may have it, and when it goes.
 
-use crate::event::{Done, Event, Fault, Gone, Happening, Job, Now, Outcome, Place, Sink};
+use crate::event::{Done, Event, Fault, Gone, Happening, Job, Now, Outcome, Sink};
 use crate::files::{File, Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, FileId, Nick};
+use crate::names::{ConnId, FileId, Nick, Place};
 use crate::people::Intake;
 
 use super::{Alarm, Hub};

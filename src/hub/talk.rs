@@ -1,8 +1,8 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
-use crate::event::{Done, Event, Fault, Gone, Happening, Now, Place, Quota, Setting, Sink, Switch};
+use crate::event::{Done, Event, Fault, Gone, Happening, Now, Quota, Setting, Sink, Switch};
 use crate::limits;
-use crate::names::{ConnId, Nick, RoomName, Text};
+use crate::names::{ConnId, Nick, Place, RoomName, Text};
 use crate::people::{Ignored, Person};
 use crate::rooms::RoomId;
 use crate::typing::{Key, Line, Shown, Where};

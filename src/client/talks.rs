@@ -1,0 +1,229 @@
+//! The conversations that are open, and who is in them: rooms and people, what is unread, who is typing.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::client::seen::Seen;
+use crate::names::{Nick, Place, RoomName};
+
+/// Names that are remembered, to complete them.
+const KNOWN: usize = 10_000;
+/// Private conversations that are kept open.
+const PEOPLE: usize = 100;
+/// The server ends typing after six seconds. Should it not say so, it is over a little later.
+const TYPING: Duration = Duration::from_secs(10);
+
+/// All open conversations, in the order in which they were opened, and the one that what is typed goes to.
+#[derive(Default, Debug)]
+pub struct Talks {
+    talks: Vec<Talk>,
+    target: Option<Place>,
+    typists: Vec<(Place, Nick, Instant)>,
+    known: BTreeSet<Nick>,
+}
+
+/// One conversation.
+#[derive(Debug)]
+pub struct Talk {
+    /// What it is called.
+    pub place: Place,
+    /// Messages since it was last the target.
+    pub unread: usize,
+    /// For a room: which of its messages have been seen.
+    pub seen: Seen,
+}
+
+impl Talks {
+    /// Where what is typed goes.
+    pub fn target(&self) -> Option<Place> {
+        self.target
+    }
+
+    /// Talks to `place` from now on.
+    pub fn set_target(&mut self, place: Option<Place>) {
+        self.target = place;
+        if let Some(place) = place {
+            self.open(place).unread = 0;
+        }
+    }
+
+    /// The conversation of this name, opened if need be.
+    pub fn open(&mut self, place: Place) -> &mut Talk {
+        let at = self.talks.iter().position(|talk| talk.place == place).unwrap_or_else(|| {
+            let people = |talk: &Talk| matches!(talk.place, Place::With(_));
+            if self.talks.iter().filter(|talk| people(talk)).count() >= PEOPLE {
+                let target = self.target;
+                let oldest = self.talks.iter().position(|talk| people(talk) && Some(talk.place) != target);
+                oldest.map(|at| self.talks.remove(at));
+            }
+            self.talks.push(Talk { place, unread: 0, seen: Seen::default() });
+            self.talks.len() - 1
+        });
+        &mut self.talks[at]
+    }
+
+    /// A message came in a conversation that is not the target. A person may open one with us; nobody but we a room.
+    pub fn unread(&mut self, place: Place) {
+        match place {
+            Place::With(_) => self.open(place).unread += 1,
+            Place::Room(room) => self.room(room).into_iter().for_each(|talk| talk.unread += 1),
+        }
+    }
+
+    /// The room of this name, if we are in it.
+    pub fn room(&mut self, room: RoomName) -> Option<&mut Talk> {
+        self.talks.iter_mut().find(|talk| talk.place == Place::Room(room))
+    }
+
+    /// Closes a conversation. If it was the target, there is none.
+    pub fn close(&mut self, place: Place) {
+        self.talks.retain(|talk| talk.place != place);
+        self.typists.retain(|(at, ..)| *at != place);
+        if self.target == Some(place) {
+            self.target = None;
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Talk> {
+        self.talks.iter()
+    }
+
+    /// The conversation beside the target, `step` further on or back, round and round.
+    pub fn beside(&self, step: isize) -> Option<Place> {
+        let len = isize::try_from(self.talks.len()).ok().filter(|&len| len > 0)?;
+        let at = self.talks.iter().position(|talk| Some(talk.place) == self.target);
+        let next = at.map_or(if step < 0 { len - 1 } else { 0 }, |at| (at.cast_signed() + step).rem_euclid(len));
+        self.talks.get(next.cast_unsigned()).map(|talk| talk.place)
+    }
+
+    /// `who` is there, or has said something.
+    pub fn meet(&mut self, who: Nick) {
+        if self.known.len() < KNOWN {
+            self.known.insert(who);
+        }
+    }
+
+    /// Everybody of whom we know.
+    pub fn known(&self) -> impl Iterator<Item = &Nick> {
+        self.known.iter()
+    }
+
+    /// `who` is typing in `place`, as was just told.
+    pub fn typing(&mut self, place: Place, who: Nick, now: Instant) {
+        self.idle(place, who);
+        if self.typists.len() < KNOWN {
+            self.typists.push((place, who, now));
+        }
+    }
+
+    /// `who` is not typing there.
+    pub fn idle(&mut self, place: Place, who: Nick) {
+        self.typists.retain(|(at, nick, _)| (*at, *nick) != (place, who));
+    }
+
+    /// Who is typing, and where.
+    pub fn typists(&self, now: Instant) -> impl Iterator<Item = (Place, Nick)> {
+        let typists = self.typists.iter().filter(move |(.., since)| now.saturating_duration_since(*since) < TYPING);
+        typists.map(|&(place, nick, _)| (place, nick))
+    }
+
+    /// `old` is called `new` now, wherever they are.
+    pub fn rename(&mut self, old: Nick, new: Nick) {
+        let (from, to) = (Place::With(old), Place::With(new));
+        if self.known.remove(&old) {
+            self.known.insert(new);
+        }
+        self.typists.retain(|(_, nick, _)| *nick != old);
+        if self.target == Some(from) {
+            self.target = Some(to);
+        }
+        if from != to && self.talks.iter().any(|talk| talk.place == from) {
+            self.talks.retain(|talk| talk.place != to);
+        }
+        if let Some(talk) = self.talks.iter_mut().find(|talk| talk.place == from) {
+            talk.place = to;
+        }
+    }
+
+    /// `who` has left the server. Whether that leaves us without a target.
+    pub fn depart(&mut self, who: Nick) -> bool {
+        self.known.remove(&who);
+        self.typists.retain(|(_, nick, _)| *nick != who);
+        let was_target = self.target == Some(Place::With(who));
+        self.close(Place::With(who));
+        was_target
+    }
+
+    /// The connection is lost: nobody is typing as far as we know, and nothing is being fetched.
+    pub fn lost(&mut self) {
+        self.typists.clear();
+        self.talks.iter_mut().for_each(|talk| talk.seen.lost());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(name: &str) -> Place {
+        Place::new(name).unwrap()
+    }
+
+    fn nick(name: &str) -> Nick {
+        Nick::new(name).unwrap()
+    }
+
+    fn open(places: &[&str]) -> Talks {
+        let mut talks = Talks::default();
+        places.iter().for_each(|name| talks.set_target(Some(place(name))));
+        talks
+    }
+
+    #[test]
+    fn one_walks_round_the_conversations() {
+        let mut talks = open(&["#a", "@bob", "#c"]);
+        assert_eq!(talks.target(), Some(place("#c")));
+        assert_eq!(talks.beside(1), Some(place("#a")));
+        assert_eq!(talks.beside(-1), Some(place("@bob")));
+        talks.close(place("#c"));
+        assert_eq!(talks.target(), None);
+        assert_eq!((talks.beside(1), talks.beside(-1)), (Some(place("#a")), Some(place("@bob"))));
+        assert_eq!(Talks::default().beside(1), None);
+    }
+
+    #[test]
+    fn a_person_is_followed_by_name_and_not_confused_with_the_next_of_that_name() {
+        let mut talks = open(&["#a", "@bob"]);
+        talks.rename(nick("bob"), nick("rob"));
+        assert_eq!(talks.target(), Some(place("@rob")));
+        talks.rename(nick("rob"), nick("Rob"));
+        assert_eq!(talks.target().unwrap().to_string(), "@Rob");
+        assert!(talks.depart(nick("rob")));
+        assert_eq!((talks.target(), talks.iter().count()), (None, 1));
+        assert!(!talks.depart(nick("carol")));
+    }
+
+    #[test]
+    fn typing_ends_with_a_word_or_with_time() {
+        let (mut talks, start) = (open(&["#a"]), Instant::now());
+        let typing = |talks: &Talks, after| talks.typists(start + Duration::from_secs(after)).count();
+        talks.typing(place("#a"), nick("bob"), start);
+        talks.typing(place("#a"), nick("bob"), start);
+        talks.typing(place("@bob"), nick("bob"), start);
+        assert_eq!((typing(&talks, 0), typing(&talks, 11)), (2, 0));
+        talks.idle(place("#a"), nick("bob"));
+        assert_eq!(typing(&talks, 0), 1);
+    }
+
+    #[test]
+    fn people_are_not_kept_without_end() {
+        let mut talks = open(&["#a", "@bob"]);
+        for n in 0..1_000 {
+            talks.open(place(&format!("@guest{n}")));
+        }
+        assert_eq!(talks.iter().count(), 1 + PEOPLE);
+        assert_eq!(talks.target(), Some(place("@bob")));
+        assert!(talks.iter().any(|talk| talk.place == place("@bob")));
+    }
+}

@@ -1,0 +1,321 @@
+//! One upload or download: what is asked of the server next, and what its answers mean. It knows no file and no socket.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::names::{Digest, FileId, Place};
+
+/// How many bytes of a file go on one line of an upload; 65,536 characters of base64.
+pub const CHUNK: u64 = 49_152;
+/// What the speed is measured over.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// A file that is being shared, over all the connections that it takes.
+#[derive(Debug)]
+pub struct Upload {
+    /// With whom.
+    pub place: Place,
+    /// Under which name.
+    pub name: String,
+    /// How large it is.
+    pub size: u64,
+    /// Its ID, once the server has given one.
+    pub file: Option<FileId>,
+    state: Up,
+}
+
+#[derive(Debug)]
+enum Up {
+    /// Its digest is being worked out.
+    Reading,
+    Waiting(Digest),
+    Asked(Digest),
+    /// So much has been sent.
+    Sending(Digest, u64),
+}
+
+impl Upload {
+    /// An upload of which the digest is not known yet.
+    pub fn new(place: Place, name: String, size: u64) -> Self {
+        Self { place, name, size, file: None, state: Up::Reading }
+    }
+
+    /// Whether the digest is still missing.
+    pub fn is_reading(&self) -> bool {
+        matches!(self.state, Up::Reading)
+    }
+
+    /// The digest is known.
+    pub fn read(&mut self, digest: Digest) {
+        self.state = Up::Waiting(digest);
+    }
+
+    /// The command that is to be sent now, if one is.
+    pub fn ask(&mut self) -> Option<String> {
+        let Up::Waiting(digest) = self.state else { return None };
+        self.state = Up::Asked(digest);
+        Some(format!("/send {} {} {digest} {}", self.place, self.size, self.name))
+    }
+
+    /// The server waits for the bytes from `offset` on. Whether that makes sense.
+    pub fn answered(&mut self, file: FileId, offset: u64) -> bool {
+        let Up::Asked(digest) = self.state else { return false };
+        self.file = Some(file);
+        self.state = Up::Sending(digest, offset);
+        offset <= self.size
+    }
+
+    /// Which bytes are to be sent next, from where and how many; `None` while there are none to be sent.
+    pub fn next(&self) -> Option<(u64, u64)> {
+        match self.state {
+            Up::Sending(_, at) if at < self.size => Some((at, CHUNK.min(self.size - at))),
+            _ => None,
+        }
+    }
+
+    /// `count` bytes more have been sent.
+    pub fn sent(&mut self, count: u64) {
+        if let Up::Sending(_, at) = &mut self.state {
+            *at += count;
+        }
+    }
+
+    /// How many bytes the server has, as far as we know.
+    pub fn done(&self) -> u64 {
+        match self.state {
+            Up::Sending(_, at) => at,
+            _ => 0,
+        }
+    }
+
+    /// Whether this is the file that the connection's chunks go to.
+    pub fn is_sending(&self, file: FileId) -> bool {
+        self.file == Some(file) && matches!(self.state, Up::Sending(..))
+    }
+
+    /// The connection is lost. It is asked for again on the next.
+    pub fn offline(&mut self) {
+        if let Up::Asked(digest) | Up::Sending(digest, _) = self.state {
+            self.state = Up::Waiting(digest);
+        }
+    }
+}
+
+/// A file that is being fetched, over all the connections that it takes.
+#[derive(Debug)]
+pub struct Download {
+    /// Which.
+    pub file: FileId,
+    /// What it is called, once that is known.
+    pub name: String,
+    /// How large it is, once that is known.
+    pub size: u64,
+    /// How many bytes of it are here.
+    pub done: u64,
+    state: Down,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Down {
+    /// Its name and size are not known, and not asked for.
+    Unknown,
+    LookedUp,
+    /// What was kept of it earlier is being read.
+    Checking,
+    Waiting,
+    Asked,
+    Coming,
+}
+
+/// What is to be asked of the server.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Ask {
+    /// The name and the size.
+    Name,
+    /// The bytes from here on.
+    Bytes(u64),
+}
+
+impl Download {
+    /// A download of which nothing is known but its ID.
+    pub fn new(file: FileId) -> Self {
+        Self { file, name: format!("file {file}"), size: 0, done: 0, state: Down::Unknown }
+    }
+
+    /// What is to be asked now, if anything.
+    pub fn ask(&mut self) -> Option<Ask> {
+        let (next, ask) = match self.state {
+            Down::Unknown => (Down::LookedUp, Ask::Name),
+            Down::Waiting => (Down::Asked, Ask::Bytes(self.done)),
+            _ => return None,
+        };
+        self.state = next;
+        Some(ask)
+    }
+
+    /// Its name and size are known. What there is of it already is to be read now.
+    pub fn found(&mut self, size: u64, name: String) {
+        (self.size, self.name, self.state) = (size, name, Down::Checking);
+    }
+
+    /// Whether what there is of it already is to be read.
+    pub fn is_checking(&self) -> bool {
+        self.state == Down::Checking
+    }
+
+    /// So many bytes are here.
+    pub fn checked(&mut self, done: u64) {
+        (self.done, self.state) = (done, Down::Waiting);
+    }
+
+    /// The server sends from `offset` on, of `size` bytes. Whether that is what was asked for.
+    pub fn answered(&mut self, offset: u64, size: u64) -> bool {
+        let is_right = self.state == Down::Asked && offset == self.done && size == self.size;
+        self.state = Down::Coming;
+        is_right
+    }
+
+    /// `count` bytes more have come. Whether there could be so many.
+    pub fn came(&mut self, count: u64) -> bool {
+        let is_right = self.is_coming() && count <= self.size - self.done;
+        self.done += if is_right { count } else { 0 };
+        is_right
+    }
+
+    /// Whether its bytes are coming.
+    pub fn is_coming(&self) -> bool {
+        self.state == Down::Coming
+    }
+
+    /// Whether all of it has come.
+    pub fn is_whole(&self) -> bool {
+        self.is_coming() && self.done == self.size
+    }
+
+    /// What was there turned out to be no part of it: all of it is asked for.
+    pub fn restart(&mut self) {
+        self.checked(0);
+    }
+
+    /// The connection is lost. What was asked for is asked for again on the next.
+    pub fn offline(&mut self) {
+        self.state = match self.state {
+            Down::LookedUp => Down::Unknown,
+            Down::Asked | Down::Coming => Down::Waiting,
+            state => state,
+        };
+    }
+}
+
+/// How fast something goes.
+#[derive(Default, Debug)]
+pub struct Meter {
+    samples: VecDeque<(Instant, u64)>,
+}
+
+impl Meter {
+    /// So many bytes are done by now.
+    pub fn note(&mut self, now: Instant, done: u64) {
+        let is_new = self.samples.back().is_none_or(|(at, _)| now.duration_since(*at) >= WINDOW / 20);
+        if is_new {
+            self.samples.push_back((now, done));
+        }
+        while self.samples.front().is_some_and(|(at, _)| now.duration_since(*at) > WINDOW) {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Bytes a second, lately; `None` as long as that cannot be told.
+    pub fn speed(&self, now: Instant, done: u64) -> Option<f64> {
+        let &(since, before) = self.samples.front()?;
+        let seconds = now.duration_since(since).as_secs_f64();
+        (seconds >= 0.2).then(|| done.saturating_sub(before) as f64 / seconds)
+    }
+
+    /// It begins again somewhere else.
+    pub fn restart(&mut self) {
+        self.samples.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest() -> Digest {
+        Digest([7; 32])
+    }
+
+    fn upload(size: u64) -> Upload {
+        Upload::new(Place::new("#lobby").unwrap(), "my cat.png".to_owned(), size)
+    }
+
+    #[test]
+    fn an_upload_is_announced_sent_and_taken_up_again() {
+        let mut upload = upload(100_000);
+        assert_eq!((upload.ask(), upload.next()), (None, None), "the digest is missing");
+        upload.read(digest());
+        let line = format!("/send #lobby 100000 {} my cat.png", digest());
+        assert_eq!(upload.ask().as_ref(), Some(&line));
+        assert_eq!((upload.ask(), upload.next()), (None, None), "it has been asked for");
+        assert!(upload.answered(FileId(7), 0));
+        assert_eq!(upload.next(), Some((0, CHUNK)));
+        upload.sent(CHUNK);
+        assert_eq!((upload.next(), upload.done()), (Some((CHUNK, CHUNK)), CHUNK));
+        upload.offline();
+        assert_eq!((upload.next(), upload.is_sending(FileId(7))), (None, false));
+        assert_eq!(upload.ask(), Some(line));
+        assert!(upload.answered(FileId(7), 99_999));
+        assert_eq!((upload.next(), upload.is_sending(FileId(7))), (Some((99_999, 1)), true));
+        upload.sent(1);
+        assert_eq!((upload.next(), upload.done()), (None, 100_000));
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_sense_is_noticed() {
+        let mut upload = upload(10);
+        assert!(!upload.answered(FileId(1), 0), "it was not asked for");
+        upload.read(digest());
+        upload.ask();
+        assert!(!upload.answered(FileId(1), 11));
+        let mut download = Download::new(FileId(7));
+        assert!(!download.answered(0, 0));
+        download.found(10, "x".to_owned());
+        download.checked(5);
+        assert_eq!(download.ask(), Some(Ask::Bytes(5)));
+        assert!(!download.answered(0, 10));
+    }
+
+    #[test]
+    fn a_download_goes_on_where_it_stopped() {
+        let mut download = Download::new(FileId(7));
+        assert_eq!((download.ask(), download.ask()), (Some(Ask::Name), None));
+        download.offline();
+        assert_eq!(download.ask(), Some(Ask::Name));
+        download.found(100, "cat.png".to_owned());
+        assert!(download.is_checking() && download.ask().is_none());
+        download.checked(30);
+        assert_eq!(download.ask(), Some(Ask::Bytes(30)));
+        assert!(download.answered(30, 100) && download.came(50));
+        download.offline();
+        assert_eq!(download.ask(), Some(Ask::Bytes(80)));
+        assert!(!download.came(1), "nothing comes before it was answered");
+        assert!(download.answered(80, 100) && download.came(20) && download.is_whole());
+        assert!(!download.came(1), "more than there is");
+        download.restart();
+        assert_eq!(download.ask(), Some(Ask::Bytes(0)));
+    }
+
+    #[test]
+    fn speed_is_that_of_the_last_seconds() {
+        let (mut meter, start) = (Meter::default(), Instant::now());
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        assert_eq!(meter.speed(at(0), 0), None);
+        for second in 0..20 {
+            meter.note(at(second), second * 1000);
+        }
+        assert_eq!(meter.speed(at(19), 19_000), Some(1000.0));
+        meter.restart();
+        assert_eq!(meter.speed(at(19), 19_000), None);
+    }
+}

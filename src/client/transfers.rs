@@ -1,0 +1,513 @@
+//! All uploads and downloads: between the files here and the server's lines.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha2::{Digest as _, Sha256};
+
+use crate::client::session::{Answer, Session};
+use crate::client::store::{self, Part, Source};
+use crate::client::transfer::{Ask, CHUNK, Download, Meter, Upload};
+use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
+use crate::listener::reason;
+use crate::names::{Digest, FileId, Place};
+
+/// The largest picture that is shown and not saved, as it is held in memory until it is whole.
+const PICTURE: u64 = 12 * 1024 * 1024;
+/// Transfers that may be under way or wait for their turn.
+const TRANSFERS: usize = 100;
+
+/// Where what is fetched goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Keep {
+    /// Into the downloads folder, under its own name.
+    Folder,
+    /// To this path, which must be free.
+    At(PathBuf),
+    /// To standard output.
+    Out,
+    /// Into memory, to be shown.
+    Show,
+}
+
+/// How a transfer ended.
+#[derive(Debug)]
+pub enum End {
+    /// The file is with the server, whole.
+    Sent {
+        /// Its ID.
+        file: FileId,
+        /// With whom it is shared.
+        place: Place,
+        /// What it is called there.
+        name: String,
+    },
+    /// It is here, whole.
+    Saved {
+        /// Its ID.
+        file: FileId,
+        /// Where it is; `None` if it went to standard output.
+        path: Option<PathBuf>,
+    },
+    /// A picture is here, whole, as base64.
+    Picture {
+        /// What it is called.
+        name: String,
+        /// The picture.
+        base64: String,
+    },
+    /// It failed.
+    Failed {
+        /// What the transfer was to do, as in `sending cat.png`.
+        what: String,
+        /// Why it could not be done, and what to do instead.
+        why: String,
+    },
+}
+
+/// How far a transfer is.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// Whether the file goes to the server, or comes from it.
+    pub way: Way,
+    /// Its ID, once there is one.
+    pub file: Option<FileId>,
+    /// What it is called.
+    pub name: &'a str,
+    /// How large it is.
+    pub size: u64,
+    /// How many bytes are done.
+    pub done: u64,
+    /// Bytes a second; `None` while that cannot be told, or nothing moves.
+    pub speed: Option<f64>,
+}
+
+/// What a transfer is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// The local file is read for its digest.
+    Reading,
+    /// It goes to the server.
+    Up,
+    /// It comes from the server.
+    Down,
+}
+
+impl Progress<'_> {
+    /// How long it will take yet, if it goes on so.
+    pub fn left(&self) -> Option<Duration> {
+        let speed = self.speed.filter(|&speed| speed >= 1.0)?;
+        Some(Duration::from_secs_f64((self.size.saturating_sub(self.done)) as f64 / speed))
+    }
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    key: u64,
+    upload: Upload,
+    source: Source,
+    meter: Meter,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    download: Download,
+    keep: Keep,
+    sink: Sink,
+    /// Whether some of it was here before.
+    resumed: bool,
+    meter: Meter,
+}
+
+/// Where the bytes of a download go.
+#[derive(Debug)]
+enum Sink {
+    /// That is not decided yet.
+    Nowhere,
+    Part(Part),
+    Out(Sha256),
+    Memory(String, Sha256),
+}
+
+/// The transfers.
+#[derive(Debug)]
+pub struct Transfers {
+    folder: PathBuf,
+    /// Only the first is sent: a connection has one open upload.
+    uploads: VecDeque<Outgoing>,
+    downloads: Vec<Incoming>,
+    keys: u64,
+    ends: VecDeque<End>,
+    chunk: Vec<u8>,
+}
+
+impl Transfers {
+    /// None yet; what is fetched goes to `folder`.
+    pub fn new(folder: PathBuf) -> Self {
+        let (uploads, downloads, ends) = (VecDeque::new(), Vec::new(), VecDeque::new());
+        Self { folder, uploads, downloads, keys: 0, ends, chunk: Vec::new() }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.uploads.is_empty() && self.downloads.is_empty()
+    }
+
+    /// The next that has ended.
+    pub fn poll_end(&mut self) -> Option<End> {
+        self.ends.pop_front()
+    }
+
+    /// Shares a file with `place` under this name. An error says why that cannot be.
+    pub fn send(&mut self, place: Place, source: Source, name: String) -> Result<(), String> {
+        if self.uploads.len() >= TRANSFERS {
+            return Err(format!("{TRANSFERS} files wait to be sent already; wait for one"));
+        }
+        let upload = Upload::new(place, name, source.size());
+        self.keys += 1;
+        self.uploads.push_back(Outgoing { key: self.keys, upload, source, meter: Meter::default() });
+        Ok(())
+    }
+
+    /// Fetches a file. An error says why that cannot be.
+    pub fn get(&mut self, file: FileId, keep: Keep) -> Result<(), String> {
+        if self.downloads.iter().any(|incoming| incoming.download.file == file) {
+            return Err(format!("file {file} is on its way already; /cancel {file} stops it"));
+        }
+        if self.downloads.len() >= TRANSFERS {
+            return Err(format!("{TRANSFERS} files wait to be fetched already; wait for one"));
+        }
+        let (download, meter) = (Download::new(file), Meter::default());
+        self.downloads.push(Incoming { download, keep, sink: Sink::Nowhere, resumed: false, meter });
+        Ok(())
+    }
+
+    /// Forgets the transfers of this file.
+    pub fn cancel(&mut self, file: FileId) {
+        // What was fetched of it stays, and is taken up if it is fetched again.
+        match self.downloads.iter().position(|incoming| incoming.download.file == file) {
+            Some(at) => drop(self.downloads.remove(at)),
+            None => self.uploads.retain(|outgoing| outgoing.upload.file != Some(file)),
+        }
+    }
+
+    /// How far each is.
+    pub fn progress(&self, now: Instant) -> impl Iterator<Item = Progress<'_>> {
+        let up = self.uploads.iter().map(move |Outgoing { upload, source, meter, .. }| {
+            let (way, done) =
+                if upload.is_reading() { (Way::Reading, source.hashed()) } else { (Way::Up, upload.done()) };
+            let speed = meter.speed(now, done);
+            Progress { way, file: upload.file, name: &upload.name, size: upload.size, done, speed }
+        });
+        let down = self.downloads.iter().map(move |Incoming { download, meter, .. }| {
+            let (done, speed) = (download.done, meter.speed(now, download.done));
+            let (file, name, size) = (Some(download.file), download.name.as_str(), download.size);
+            Progress { way: Way::Down, file, name, size, done, speed }
+        });
+        up.chain(down)
+    }
+
+    /// Takes an answer of the server's.
+    pub fn answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Online => {}
+            Answer::Offline => {
+                for outgoing in &mut self.uploads {
+                    outgoing.upload.offline();
+                    outgoing.meter.restart();
+                }
+                for incoming in &mut self.downloads {
+                    incoming.offline();
+                }
+            }
+            Answer::Sending { key, file, offset } => {
+                let outgoing = self.uploads.iter_mut().find(|outgoing| outgoing.key == key);
+                if outgoing.is_some_and(|outgoing| !outgoing.upload.answered(file, offset)) {
+                    self.fail_upload(key, "the server's answer makes no sense".to_owned());
+                }
+            }
+            Answer::NotSent(key, why) => self.fail_upload(key, why),
+            Answer::Found(file, Some((size, name))) => self.found(file, size, name),
+            Answer::Found(file, None) => {
+                self.fail_download(file, "there is no such file for you; /files lists those there are".to_owned());
+            }
+            Answer::Coming { file, offset, size } => {
+                let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.file == file);
+                if incoming.is_some_and(|incoming| !incoming.download.answered(offset, size)) {
+                    self.fail_download(file, "it is not the file that it was; fetch it again".to_owned());
+                }
+            }
+            Answer::NotComing(file, why) => self.fail_download(file, why),
+        }
+    }
+
+    /// Bytes of a file have come.
+    pub fn data(&mut self, file: FileId, base64: &str, now: Instant) {
+        let Some(incoming) = self.downloads.iter_mut().find(|incoming| incoming.download.file == file) else { return };
+        if let Err(why) = incoming.data(base64, now) {
+            self.fail_download(file, why);
+        }
+    }
+
+    /// The server has told the digest of a file: all of it has been sent, or has come.
+    pub fn whole(&mut self, file: FileId, digest: Digest) {
+        // Who fetches their own file while it is being sent is told the end of the sending first.
+        if let Some(at) = self.uploads.iter().position(|outgoing| outgoing.upload.is_sending(file)) {
+            if let Some(Outgoing { upload, .. }) = self.uploads.remove(at) {
+                self.ends.push_back(End::Sent { file, place: upload.place, name: upload.name });
+            }
+            return;
+        }
+        let Some(at) = self.downloads.iter().position(|incoming| incoming.download.file == file) else { return };
+        if !self.downloads[at].download.is_whole() {
+            return self.fail_download(file, "not all of it came; fetch it again".to_owned());
+        }
+        let mut incoming = self.downloads.swap_remove(at);
+        match incoming.finish(&digest) {
+            Ok(Some(end)) => self.ends.push_back(end),
+            // What was there before was part of another file of that name.
+            Ok(None) if incoming.resumed && incoming.restart().is_ok() => self.downloads.push(incoming),
+            Ok(None) => {
+                if let Sink::Part(part) = std::mem::replace(&mut incoming.sink, Sink::Nowhere) {
+                    part.discard();
+                }
+                self.fail(incoming.what(), "its digest does not agree; fetch it again".to_owned());
+            }
+            Err(e) => self.fail(incoming.what(), reason(&e)),
+        }
+    }
+
+    /// A transfer has failed on the server's side.
+    pub fn broken(&mut self, file: FileId, why: &str) {
+        match self.uploads.iter().find(|outgoing| outgoing.upload.is_sending(file)) {
+            Some(outgoing) => self.fail_upload(outgoing.key, why.to_owned()),
+            None => self.fail_download(file, why.to_owned()),
+        }
+    }
+
+    /// Does what can be done now: asks through `session`, and puts chunks for the server into `out` as long as no more
+    /// than some wait there (`unsent` bytes do already). Returns whether there is more to be done at once.
+    pub fn work(&mut self, session: &mut Session, unsent: usize, out: &mut Vec<u8>, now: Instant) -> bool {
+        let mut is_busy = false;
+        if let Some(outgoing) = self.uploads.front_mut() {
+            match outgoing.work(session, unsent, &mut self.chunk, out, now) {
+                Ok(busy) => is_busy = busy,
+                Err(e) => {
+                    let (key, file) = (outgoing.key, outgoing.upload.file);
+                    // What the server has of it is of no use to anybody.
+                    file.into_iter().for_each(|file| session.ask_cancel(file));
+                    self.fail_upload(key, reason(&e));
+                }
+            }
+        }
+        let mut failed = Vec::new();
+        for incoming in self.downloads.iter_mut().take(DOWNLOADS) {
+            match incoming.work(session) {
+                Ok(busy) => is_busy |= busy,
+                Err(e) => failed.push((incoming.download.file, reason(&e))),
+            }
+        }
+        for (file, why) in failed {
+            if session.is_online() {
+                session.ask_cancel(file);
+            }
+            self.fail_download(file, why);
+        }
+        is_busy
+    }
+
+    fn found(&mut self, file: FileId, size: u64, name: String) {
+        let folder = &self.folder;
+        let Some(incoming) = self.downloads.iter_mut().find(|incoming| incoming.download.file == file) else { return };
+        let opened = match &incoming.keep {
+            _ if !matches!(incoming.sink, Sink::Nowhere) => Ok(None),
+            Keep::Folder => Part::open(folder, &name, size).map(|part| Some(Sink::Part(part))),
+            Keep::At(path) => Part::at(path, size).map(|part| Some(Sink::Part(part))),
+            Keep::Out => Ok(Some(Sink::Out(Sha256::new()))),
+            Keep::Show if size > PICTURE => {
+                incoming.keep = Keep::Folder;
+                Part::open(folder, &name, size).map(|part| Some(Sink::Part(part)))
+            }
+            Keep::Show => Ok(Some(Sink::Memory(String::new(), Sha256::new()))),
+        };
+        match opened {
+            Ok(sink) => {
+                incoming.download.found(size, name);
+                if let Some(sink) = sink {
+                    incoming.sink = sink;
+                }
+            }
+            Err(e) => self.fail_download(file, reason(&e)),
+        }
+    }
+
+    fn fail(&mut self, what: String, why: String) {
+        self.ends.push_back(End::Failed { what, why });
+    }
+
+    fn fail_upload(&mut self, key: u64, why: String) {
+        if let Some(at) = self.uploads.iter().position(|outgoing| outgoing.key == key)
+            && let Some(Outgoing { upload, .. }) = self.uploads.remove(at)
+        {
+            self.fail(format!("sending {}", upload.name), why);
+        }
+    }
+
+    fn fail_download(&mut self, file: FileId, why: String) {
+        if let Some(at) = self.downloads.iter().position(|incoming| incoming.download.file == file) {
+            let incoming = self.downloads.swap_remove(at);
+            self.fail(incoming.what(), why);
+        }
+    }
+}
+
+impl Outgoing {
+    fn work(
+        &mut self,
+        session: &mut Session,
+        unsent: usize,
+        chunk: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+        now: Instant,
+    ) -> io::Result<bool> {
+        if self.upload.is_reading() {
+            if let Some(digest) = self.source.digest()? {
+                self.upload.read(digest);
+                self.meter.restart();
+            } else {
+                self.meter.note(now, self.source.hashed());
+            }
+            return Ok(true);
+        }
+        // To take it up again is for the holder of our name.
+        if session.is_online()
+            && !(self.upload.file.is_some() && session.is_regaining(now))
+            && let Some(line) = self.upload.ask()
+        {
+            session.ask_send(self.key, line);
+        }
+        while let Some((at, count)) = self.upload.next()
+            && unsent + out.len() < CHUNKS_QUEUED
+        {
+            chunk.resize(usize::try_from(count.min(CHUNK)).unwrap_or_default(), 0);
+            let read = self.source.read(at, chunk)?;
+            out.push(b'=');
+            let start = out.len();
+            out.resize(start + read.div_ceil(3) * 4, 0);
+            BASE64.encode_slice(&chunk[..read], &mut out[start..]).map_err(io::Error::other)?;
+            out.push(b'\n');
+            self.upload.sent(read as u64);
+            self.meter.note(now, self.upload.done());
+        }
+        Ok(false)
+    }
+}
+
+impl Incoming {
+    fn what(&self) -> String {
+        let verb = if self.keep == Keep::Show { "showing" } else { "fetching" };
+        format!("{verb} {}", self.download.name)
+    }
+
+    fn offline(&mut self) {
+        self.download.offline();
+        self.meter.restart();
+    }
+
+    fn work(&mut self, session: &mut Session) -> io::Result<bool> {
+        if self.download.is_checking() {
+            let done = match &mut self.sink {
+                Sink::Part(part) => part.check()?,
+                _ => Some(self.download.done),
+            };
+            if let Some(done) = done {
+                self.resumed = done > 0 && matches!(self.sink, Sink::Part(_));
+                self.download.checked(done);
+            }
+            return Ok(true);
+        }
+        if session.is_online()
+            && let Some(ask) = self.download.ask()
+        {
+            match ask {
+                Ask::Name => session.ask_file(self.download.file),
+                Ask::Bytes(offset) => session.ask_get(self.download.file, offset),
+            }
+        }
+        Ok(false)
+    }
+
+    fn data(&mut self, base64: &str, now: Instant) -> Result<(), String> {
+        if !self.download.is_coming() {
+            return Ok(());
+        }
+        let bytes = BASE64.decode(base64).map_err(|_| "what came is no base64".to_owned())?;
+        if !self.download.came(bytes.len() as u64) {
+            return Err("more came than the file has".to_owned());
+        }
+        self.meter.note(now, self.download.done);
+        match &mut self.sink {
+            Sink::Nowhere => {}
+            Sink::Part(part) => part.append(&bytes).map_err(|e| reason(&e))?,
+            Sink::Out(digest) => {
+                digest.update(&bytes);
+                io::stdout().lock().write_all(&bytes).map_err(|e| reason(&e))?;
+            }
+            Sink::Memory(picture, digest) => {
+                digest.update(&bytes);
+                picture.push_str(base64);
+            }
+        }
+        Ok(())
+    }
+
+    /// All has come. `None` if the digest does not agree.
+    fn finish(&mut self, digest: &Digest) -> io::Result<Option<End>> {
+        let agrees = |sum: &Sha256| Digest(sum.clone().finalize().into()) == *digest;
+        let file = self.download.file;
+        Ok(match &mut self.sink {
+            Sink::Nowhere => None,
+            Sink::Part(part) => part.finish(digest)?.map(|path| End::Saved { file, path: Some(path) }),
+            Sink::Out(sum) => {
+                io::stdout().flush()?;
+                agrees(sum).then_some(End::Saved { file, path: None })
+            }
+            Sink::Memory(picture, sum) => {
+                let (name, base64) = (self.download.name.clone(), std::mem::take(picture));
+                agrees(sum).then_some(End::Picture { name, base64 })
+            }
+        })
+    }
+
+    fn restart(&mut self) -> io::Result<()> {
+        if let Sink::Part(part) = &mut self.sink {
+            part.restart()?;
+        }
+        self.resumed = false;
+        self.download.restart();
+        self.meter.restart();
+        Ok(())
+    }
+}
+
+/// The picture that was fetched to be shown goes to the downloads folder, as it cannot be shown. Returns where it is.
+pub fn save(folder: &std::path::Path, name: &str, base64: &str) -> io::Result<PathBuf> {
+    let bytes = BASE64.decode(base64).map_err(io::Error::other)?;
+    let digest = Digest(Sha256::digest(&bytes).into());
+    let mut part = Part::open(folder, name, bytes.len() as u64)?;
+    while part.check()?.is_none() {}
+    part.restart()?;
+    part.append(&bytes)?;
+    part.finish(&digest)?.ok_or_else(|| io::Error::other("it could not be written"))
+}
+
+/// Opens a local file to be shared. Returns it and what it is to be called.
+pub fn open(path: &str) -> Result<(Source, String), String> {
+    let path = store::expand(path);
+    let source = Source::open(&path).map_err(|e| format!("cannot send {}: {}", path.display(), reason(&e)))?;
+    Ok((source, store::name_of(&path)))
+}
