@@ -1,15 +1,144 @@
-//! The line client: `chinwag connect`, `send` and `get`.
+//! The line client: `chinwag connect`, `send` and `get`. This file joins its parts: what the link brings goes to the session
+//! and the transfers, and what they want to say goes out.
 
+use std::io;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use mio::Token;
+
+use crate::client::link::{Change, Link, Received};
+use crate::client::session::{Session, Wish};
+use crate::client::transfers::Transfers;
+use crate::client::view::Told;
+
+pub mod chat;
 pub mod complete;
 pub mod editor;
 pub mod history;
 pub mod keys;
 pub mod link;
+pub mod oneshot;
 pub mod pictures;
+pub mod pipe;
+pub mod screen;
 pub mod seen;
 pub mod session;
 pub mod store;
 pub mod talks;
+pub mod terminal;
 pub mod transfer;
 pub mod transfers;
 pub mod view;
+
+/// A client of one server, over all the connections that it takes.
+pub struct Client {
+    /// The connection.
+    pub link: Link,
+    /// The conversation.
+    pub session: Session,
+    /// The files.
+    pub transfers: Transfers,
+    /// Whether a server has ever let us in.
+    was_in: bool,
+    /// What the server said before it closed the connection.
+    farewell: Option<String>,
+    out: Vec<u8>,
+}
+
+impl Client {
+    /// A client of the server at `address` (HOST:PORT), which begins with these wishes and saves what it fetches in `folder`.
+    pub fn new(address: &str, wish: Wish, folder: PathBuf) -> io::Result<Self> {
+        Ok(Self {
+            link: Link::new(address.to_owned(), Instant::now())?,
+            session: Session::new(wish),
+            transfers: Transfers::new(folder),
+            was_in: false,
+            farewell: None,
+            out: Vec::new(),
+        })
+    }
+
+    /// One turn of the loop: waits for the server, for others who have registered with the link, or until the time comes, and
+    /// carries out what there is to be done. Returns the tokens of others.
+    ///
+    /// It is an error if the server cannot be reached, or turns us away, before it has ever let us in. Later the connection is
+    /// made again, as often as need be.
+    pub fn turn(&mut self, until: Option<Instant>) -> Result<Vec<Token>, String> {
+        let until = [until, self.session.next_tick()].into_iter().flatten().min();
+        let until = if self.work() { Some(Instant::now()) } else { until };
+        let others = self.link.wait(until).map_err(|e| crate::listener::reason(&e))?;
+        let now = Instant::now();
+        self.link.read();
+        self.take_lines(now);
+        if let Some(change) = self.link.change(now) {
+            self.changed(change)?;
+        }
+        if self.link.is_silent(now) && self.session.is_online() {
+            self.session.ask_alive();
+        }
+        self.session.tick(now);
+        self.work();
+        Ok(others)
+    }
+
+    fn take_lines(&mut self, now: Instant) {
+        while let Some(line) = self.link.next_line() {
+            let told = match &line {
+                Received::Text(text) => view::read(text),
+                Received::Data(data) => match view::read_data(data) {
+                    Some(told) => told,
+                    None => Told::Other("the server sent data that makes no sense"),
+                },
+                Received::Nonsense => Told::Other("the server sent a line that is too long, or no text"),
+            };
+            match told {
+                Told::Chunk { file, base64 } => self.transfers.data(file, base64, now),
+                Told::Whole { file, digest } => self.transfers.whole(file, digest),
+                Told::Broken { file, text } => self.transfers.broken(file, text),
+                told => {
+                    if let Told::Bye { text, .. } = told {
+                        self.farewell = Some(text.to_owned());
+                    }
+                    self.session.told(told, now);
+                }
+            }
+        }
+        if self.session.is_online() {
+            self.was_in = true;
+            self.link.is_good();
+        }
+    }
+
+    fn changed(&mut self, change: Change) -> Result<(), String> {
+        match change {
+            Change::Up => self.session.connected(),
+            Change::Down(why) => {
+                let why = self.farewell.take().unwrap_or(why);
+                if !self.was_in {
+                    return Err(why);
+                }
+                self.session.lost(&why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands on what the session and the transfers want of each other and of the server. Whether there is more to be done.
+    fn work(&mut self) -> bool {
+        let now = Instant::now();
+        while let Some(answer) = self.session.poll_answer() {
+            self.transfers.answer(answer);
+        }
+        // Chunks belong to the upload that was opened last, so they go out before whatever is asked for next.
+        let is_busy = self.transfers.work(&mut self.session, self.link.unsent(), &mut self.out, now);
+        self.link.send(&self.out);
+        self.out.clear();
+        while let Some(line) = self.session.poll_line() {
+            self.link.send(line.as_bytes());
+            self.link.send(b"\n");
+        }
+        self.link.flush();
+        is_busy || self.transfers.wants_more(self.link.unsent())
+    }
+}

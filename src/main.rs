@@ -1,20 +1,25 @@
-//! The command line: options, and what is said and done when the server cannot start.
+//! The command line: options, and what is said and done when something fails.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::io::{self, IsTerminal, Read, Seek, Write};
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
+use chinwag::client::chat::{self, Bell};
+use chinwag::client::session::Wish;
+use chinwag::client::store::{self, Source};
+use chinwag::client::transfers::{self, Keep};
+use chinwag::client::{oneshot, pipe};
 use chinwag::limits::{self, Settings};
 use chinwag::listener::{LISTENERS, reason};
-use chinwag::names::clean;
+use chinwag::names::{FileId, FileName, Nick, Place, RoomName, clean};
 use chinwag::reactor::Reactor;
 use chinwag::spool::Home;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use log::{LevelFilter, info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -32,13 +37,107 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(Serve),
+    /// Chat: in a terminal with everything, in a pipe as with nc
+    Connect(Connect),
+    /// Share files, and print their IDs
+    Send(Send),
+    /// Fetch files, and print where they are
+    Get(Get),
 }
+
+/// In a pipe, lines from standard input go to the server and its lines to standard output, as they are.
+#[derive(Args)]
+struct Connect {
+    /// The server, as HOST or HOST:PORT
+    #[arg(value_name = "SERVER", default_value = SERVER, value_parser = server)]
+    server: String,
+    #[command(flatten)]
+    who: Who,
+    /// Save what you fetch in DIR
+    #[arg(long, value_name = "DIR", default_value = "~/Downloads")]
+    downloads: String,
+    /// Colours: where there is a terminal and NO_COLOR is not set, always, or never
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: When,
+    /// Ring the bell for what is said to you: always, or never
+    #[arg(long, value_name = "WHEN", default_value = "always")]
+    bell: Ring,
+}
+
+/// It goes on by itself after a broken connection, and ends with 0 if all files have arrived whole.
+#[derive(Args)]
+struct Send {
+    /// The files; - is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<String>,
+    /// Share them with TARGET, a room ('#lobby', in quotes) or a nick
+    #[arg(long, value_name = "TARGET", value_parser = target)]
+    to: Place,
+    /// What standard input is to be called
+    #[arg(long, value_name = "NAME", default_value = "stdin")]
+    name: String,
+    #[command(flatten)]
+    server: Where,
+    #[command(flatten)]
+    who: Who,
+}
+
+/// It goes on by itself after a broken connection, and ends with 0 if all files are here whole.
+#[derive(Args)]
+struct Get {
+    /// The IDs of the files
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<u64>,
+    /// Save to PATH, which must not exist yet, or into the folder PATH; - is standard output [default: here]
+    #[arg(long, short, value_name = "PATH")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    server: Where,
+    #[command(flatten)]
+    who: Who,
+}
+
+#[derive(Args)]
+struct Where {
+    /// The server, as HOST or HOST:PORT
+    #[arg(long, value_name = "SERVER", default_value = SERVER, value_parser = server)]
+    server: String,
+}
+
+#[derive(Args)]
+struct Who {
+    /// Be known as NICK
+    #[arg(long, value_parser = nick)]
+    nick: Option<Nick>,
+    /// Enter ROOM ('#lobby', in quotes) first; may be given several times
+    #[arg(long, value_name = "ROOM", value_parser = room)]
+    join: Vec<RoomName>,
+    /// Unlock the server with the first line of FILE
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Ring {
+    Always,
+    Never,
+}
+
+/// Where a server listens unless it is told otherwise.
+const SERVER: &str = "127.0.0.1:2428";
 
 /// Sizes take K, M and G; times take s, m and h.
 #[derive(Args)]
 struct Serve {
     /// Listen here; may be given several times. Port 0 picks a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2428")]
+    #[arg(long, value_name = "ADDR", default_value = SERVER)]
     listen: Vec<String>,
     /// What the server calls itself in its greeting [default: nothing]
     #[arg(long, value_parser = name)]
@@ -79,9 +178,16 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    let Command::Serve(options) = Cli::parse().command;
-    start_log();
-    match serve(&options) {
+    let done = match Cli::parse().command {
+        Command::Serve(options) => {
+            start_log();
+            serve(&options)
+        }
+        Command::Connect(options) => connect(options),
+        Command::Send(options) => send(options),
+        Command::Get(options) => get(options),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             let _ = writeln!(io::stderr(), "chinwag: {message}");
@@ -126,6 +232,80 @@ fn serve(options: &Serve) -> Result<(), String> {
         register_conditional_shutdown(signal, 1, at_once).map_err(|e| reason(&e))?;
     }
     end
+}
+
+fn connect(options: Connect) -> Result<(), String> {
+    let wish = options.who.wish()?;
+    let term = std::env::var("TERM").unwrap_or_default();
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !matches!(&*term, "" | "dumb");
+    if !is_terminal {
+        return pipe::run(&options.server, &wish);
+    }
+    let colour = match options.color {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    let bell = if options.bell == Ring::Always { Bell::Rings } else { Bell::Silent };
+    let downloads = store::expand(&options.downloads);
+    chat::run(chat::Options { address: options.server, wish, downloads, colour, bell })
+}
+
+fn send(options: Send) -> Result<(), String> {
+    let mut wish = options.who.wish()?;
+    if let Place::Room(room) = options.to
+        && !wish.rooms.contains(&room)
+    {
+        wish.rooms.push(room);
+    }
+    if options.files.iter().filter(|file| *file == "-").count() > 1 {
+        return Err("standard input can be sent only once".into());
+    }
+    let open = |file: &String| match file.as_str() {
+        "-" => Ok((standard_input()?, options.name.clone())),
+        path => transfers::open(path),
+    };
+    if FileName::new(&options.name).is_none() {
+        return Err(format!("{} is no name for a file; give another with --name", options.name));
+    }
+    let files = options.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    oneshot::send(&options.server.server, wish, files, options.to)
+}
+
+/// All of standard input, in a file without a name, as its size and digest must be known before it is sent.
+fn standard_input() -> Result<Source, String> {
+    let spool = || {
+        let mut file = tempfile::tempfile()?;
+        io::copy(&mut io::stdin(), &mut file)?;
+        file.rewind()?;
+        Source::from_temporary(file)
+    };
+    spool().map_err(|e| format!("cannot read standard input: {}", reason(&e)))
+}
+
+fn get(options: Get) -> Result<(), String> {
+    let wish = options.who.wish()?;
+    let mut ids: Vec<FileId> = Vec::new();
+    for id in options.ids.into_iter().map(FileId) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let (keep, folder) = match options.output {
+        None => (Keep::Folder, PathBuf::from(".")),
+        Some(path) if path.is_dir() => (Keep::Folder, path),
+        Some(_) if ids.len() > 1 => return Err("several files need a folder; give one that exists to --output".into()),
+        Some(path) if path == Path::new("-") => (Keep::Out, PathBuf::new()),
+        Some(path) => (Keep::At(path), PathBuf::new()),
+    };
+    oneshot::get(&options.server.server, wish, &ids, &keep, folder)
+}
+
+impl Who {
+    fn wish(self) -> Result<Wish, String> {
+        let password = self.password_file.as_deref().map(password).transpose()?;
+        Ok(Wish { nick: self.nick, rooms: self.join, password })
+    }
 }
 
 fn settings(options: &Serve) -> Result<Settings, String> {
@@ -219,6 +399,33 @@ fn name(text: &str) -> Result<String, String> {
     if (1..=80).contains(&name.len()) { Ok(name) } else { Err("a name has 1 to 80 bytes".into()) }
 }
 
+fn nick(text: &str) -> Result<Nick, String> {
+    Nick::new(text).ok_or_else(|| "a nick is a letter, then up to 19 letters, digits, - or _".into())
+}
+
+fn room(text: &str) -> Result<RoomName, String> {
+    RoomName::new(text).ok_or_else(|| "a room is # and a letter or digit, then up to 30 letters, digits, - or _".into())
+}
+
+fn target(text: &str) -> Result<Place, String> {
+    let place = Place::new(text).or_else(|| Nick::new(text).map(Place::With));
+    place.ok_or_else(|| "a target is a room, as in '#lobby', or a nick".into())
+}
+
+/// HOST:PORT, where the port may be left out.
+fn server(text: &str) -> Result<String, String> {
+    let (_, port) = SERVER.rsplit_once(':').unwrap_or_default();
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Ok(format!("[{text}]:{port}"));
+    }
+    match text.rsplit_once(':') {
+        _ if text.starts_with('[') && text.ends_with(']') => Ok(format!("{text}:{port}")),
+        None if !text.is_empty() => Ok(format!("{text}:{port}")),
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("a server is HOST or HOST:PORT".into()),
+    }
+}
+
 fn size(text: &str) -> Result<u64, String> {
     with_unit(text, &[("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)])
         .ok_or_else(|| "a size is a number with K, M or G, or of bytes".into())
@@ -257,6 +464,22 @@ mod tests {
         }
         for bad in ["", "0", "0s", "5d", "s", "99999999999h"] {
             assert!(time(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn servers() {
+        for (text, want) in [
+            ("example.org", "example.org:2428"),
+            ("example.org:1", "example.org:1"),
+            ("::1", "[::1]:2428"),
+            ("[::1]", "[::1]:2428"),
+            ("[::1]:1", "[::1]:1"),
+        ] {
+            assert_eq!(server(text).as_deref(), Ok(want), "{text}");
+        }
+        for bad in ["", ":", ":2428", "host:", "host:x", "host:99999"] {
+            assert!(server(bad).is_err(), "{bad}");
         }
     }
 

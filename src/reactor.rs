@@ -18,7 +18,7 @@ use crate::listener::{LISTENERS, Listeners, set_options, set_user_timeout};
 use crate::names::ConnId;
 use crate::outbox::{Flushed, Kind};
 use crate::plain::{self, Style};
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::spool::{Home, Spool};
 
 const WAKER: Token = Token(0);
@@ -58,7 +58,7 @@ impl Reactor {
         let spool = Spool::start(home, Waker::new(poll.registry(), WAKER)?)?;
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
         let listeners = Listeners::open(addresses, poll.registry(), FIRST)?;
-        let signals = Signals::open(poll.registry(), SIGNALS)?;
+        let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end())?;
         Ok(Self {
             started: Instant::now(),
             poll,

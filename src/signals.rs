@@ -1,4 +1,4 @@
-//! The signals that ask the server to end, as bytes in a socket that the event loop can wait for.
+//! Signals, as bytes in a socket that an event loop can wait for.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -6,20 +6,18 @@ use std::os::unix::net::UnixStream;
 use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// SIGINT and SIGTERM; and SIGHUP, which is a terminal that closes, unless whoever started the server said that it shall
-/// go on then, as `nohup` does.
+/// Some signals, as something that can be waited for.
 pub struct Signals {
     stream: mio::net::UnixStream,
 }
 
 impl Signals {
-    /// Takes the signals from now on, and tells of them by `token`.
-    pub fn open(registry: &Registry, token: Token) -> io::Result<Self> {
+    /// Takes these signals from now on, and tells of them by `token`.
+    pub fn open(registry: &Registry, token: Token, signals: impl IntoIterator<Item = i32>) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         theirs.set_nonblocking(true)?;
-        let hangup = Some(SIGHUP).filter(|_| !hangup_is_ignored());
-        for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
+        for signal in signals {
             signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
         }
         let mut stream = mio::net::UnixStream::from_std(ours);
@@ -35,6 +33,12 @@ impl Signals {
         }
         count
     }
+}
+
+/// The signals that ask a server to end: SIGINT and SIGTERM; and SIGHUP, which is a terminal that closes, unless whoever
+/// started it said that it shall go on then, as `nohup` does.
+pub fn of_the_end() -> impl Iterator<Item = i32> {
+    [SIGINT, SIGTERM].into_iter().chain(Some(SIGHUP).filter(|_| !hangup_is_ignored()))
 }
 
 /// Whether this process was started with SIGHUP ignored; where that cannot be told, it is taken for so.

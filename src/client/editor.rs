@@ -1,1 +1,598 @@
 //! The input row: the line being typed, and what keys do to it.
+
+use std::mem;
+
+use tui_input::{Input as LineInput, InputRequest};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use super::complete::Completion;
+use super::history::History;
+use super::keys::Key;
+use crate::names::clean;
+
+/// The most bytes that a line may have.
+pub const LINE_MAX: usize = 4000;
+
+/// The most candidates that are listed.
+const LISTED: usize = 100;
+
+/// What a key asks for that is not a matter of the input row alone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Carry out this line, which was typed.
+    Submit(String),
+    /// Carry out these lines, which were pasted, in this order. They are text and no commands, whatever they begin with.
+    Say(Vec<String>),
+    /// Leave: Ctrl-D on an empty line.
+    Leave,
+    /// Draw everything again: Ctrl-L.
+    Redraw,
+    /// Stop the process: Ctrl-Z.
+    Suspend,
+    /// Go to the next conversation in this direction: Alt-Left or Alt-Right.
+    Walk(Direction),
+    /// Show what Tab cannot decide between, at most 100 words.
+    List(Vec<String>),
+}
+
+/// Where to go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "their names say it")]
+pub enum Direction {
+    Back,
+    Forward,
+}
+
+/// What fits into the row. Together both parts are narrower than the row, so that its last column stays free.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Row {
+    /// The prompt, and the text up to the cursor.
+    pub before: String,
+    /// The text from the cursor on.
+    pub after: String,
+}
+
+/// The line that is being typed, edited with the keys that people know from bash. It holds at most [`LINE_MAX`] bytes,
+/// and no control characters but TAB.
+#[derive(Default, Debug)]
+pub struct Editor {
+    line: LineInput,
+    history: History,
+    /// The lines of a paste, while it is asked whether they are to be sent.
+    asking: Option<Vec<String>>,
+}
+
+impl Editor {
+    /// An empty line, with these before it.
+    pub fn new(history: History) -> Self {
+        Self { history, ..Self::default() }
+    }
+
+    /// Does what `key` does. For Tab, `complete` is asked what may stand at the end of the text before the cursor.
+    pub fn key(&mut self, key: Key, complete: impl FnOnce(&str) -> Completion) -> Option<Action> {
+        let request = match key {
+            Key::Ctrl('l') => return Some(Action::Redraw),
+            Key::Ctrl('z') => return Some(Action::Suspend),
+            _ if self.asking.is_some() => return self.answer(key),
+            Key::AltLeft => return Some(Action::Walk(Direction::Back)),
+            Key::AltRight => return Some(Action::Walk(Direction::Forward)),
+            Key::Ctrl('d') if self.text().is_empty() => return Some(Action::Leave),
+            Key::Enter => return self.submit(),
+            Key::Tab => return self.complete(complete),
+            Key::Up | Key::Ctrl('p') => {
+                if let Some(line) = self.history.older(self.line.value()).map(str::to_owned) {
+                    self.set(line, usize::MAX);
+                }
+                return None;
+            }
+            Key::Down | Key::Ctrl('n') => {
+                if let Some(line) = self.history.newer().map(str::to_owned) {
+                    self.set(line, usize::MAX);
+                }
+                return None;
+            }
+            Key::Ctrl('c') => {
+                self.clear();
+                return None;
+            }
+            Key::Char(c) => InputRequest::InsertChar(clean(c.encode_utf8(&mut [0; 4]).as_bytes()).chars().next()?),
+            Key::Left | Key::Ctrl('b') => InputRequest::GoToPrevChar,
+            Key::Right | Key::Ctrl('f') => InputRequest::GoToNextChar,
+            Key::CtrlLeft | Key::Alt('b' | 'B') => InputRequest::GoToPrevWord,
+            Key::CtrlRight | Key::Alt('f' | 'F') => InputRequest::GoToNextWord,
+            Key::Home | Key::Ctrl('a') => InputRequest::GoToStart,
+            Key::End | Key::Ctrl('e') => InputRequest::GoToEnd,
+            Key::Backspace => InputRequest::DeletePrevChar,
+            Key::Delete | Key::Ctrl('d') => InputRequest::DeleteNextChar,
+            // In a shell, that cuts up to a blank, and not only up to the next punctuation.
+            Key::Ctrl('w') => loop {
+                self.line.handle(InputRequest::DeletePrevWord);
+                if self.split().0.chars().next_back().is_none_or(char::is_whitespace) {
+                    return None;
+                }
+            },
+            Key::AltBackspace => InputRequest::DeletePrevWord,
+            Key::CtrlDelete | Key::AltDelete | Key::Alt('d' | 'D') => InputRequest::DeleteNextWord,
+            Key::Ctrl('u') => InputRequest::DeleteFromStart,
+            // With nothing to cut, what was cut before stays.
+            Key::Ctrl('k') if !self.split().1.is_empty() => InputRequest::DeleteTillEnd,
+            Key::Ctrl('y') => InputRequest::Yank,
+            _ => return None,
+        };
+        let before = matches!(request, InputRequest::InsertChar(_) | InputRequest::Yank).then(|| self.line.clone());
+        self.line.handle(request);
+        if let Some(before) = before.filter(|_| self.text().len() > LINE_MAX) {
+            self.line = before;
+        }
+        None
+    }
+
+    /// Puts one line in at the cursor. Several lines, or one that is too long, are not put in: it is asked whether they
+    /// are to be sent. Until that is answered, what else is pasted is dropped.
+    pub fn paste(&mut self, text: &str) {
+        if self.asking.is_some() {
+            return;
+        }
+        let one = text.trim_end_matches('\n');
+        let text = if one.contains('\n') { text } else { one };
+        let (before, after) = self.split();
+        let behind = after.chars().count();
+        let whole = [before, text, after].concat();
+        let lines = whole.split('\n').map(|line| clean(line.as_bytes())).flat_map(|line| cut(&line));
+        let mut lines: Vec<_> = lines.filter(|line| !is_blank(line)).collect();
+        if lines.len() > 1 {
+            // What is meant for one person must not go to a room from its second line on.
+            let to = addressee(before);
+            for line in lines.iter_mut().skip(usize::from(before.starts_with('/'))) {
+                line.insert_str(0, if to.is_empty() && line.starts_with('/') { "/" } else { to });
+            }
+            self.asking = Some(lines);
+        } else if let Some(line) = lines.pop() {
+            let cursor = line.chars().count().saturating_sub(behind);
+            self.set(line, cursor);
+        }
+    }
+
+    /// What is asked, if something is.
+    pub fn question(&self) -> Option<String> {
+        self.asking.as_ref().map(|lines| format!("send these {} lines? y/n", lines.len()))
+    }
+
+    /// What is typed now.
+    pub fn text(&self) -> &str {
+        self.line.value()
+    }
+
+    /// Takes back a line that could not be carried out, unless something else has been typed or asked meanwhile.
+    pub fn put_back(&mut self, line: &str) {
+        if self.text().is_empty()
+            && self.asking.is_none()
+            && let Some(line) = cut(&clean(line.as_bytes())).into_iter().next()
+        {
+            self.set(line, usize::MAX);
+        }
+    }
+
+    /// What fits into `width` columns, with the cursor always in view: `prompt` and the text, or what is asked instead.
+    /// At least half of it is for the text. TAB shows as a space.
+    pub fn row(&self, prompt: &str, width: usize) -> Row {
+        let room = width.saturating_sub(1);
+        let (cursor, text) = match self.question() {
+            Some(question) => (question.len(), question),
+            None => (self.split().0.len(), printable(self.text())),
+        };
+        let prompt = shorten(&printable(prompt), room / 2);
+        let row = window(&text, cursor, room - columns(&prompt));
+        Row { before: prompt + &row.before, ..row }
+    }
+
+    fn answer(&mut self, key: Key) -> Option<Action> {
+        match key {
+            Key::Char('y' | 'Y') | Key::Enter => {
+                let lines = self.asking.take()?;
+                self.clear();
+                Some(Action::Say(lines))
+            }
+            Key::Char('n' | 'N') | Key::Escape | Key::Ctrl('c') => {
+                self.asking = None;
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn submit(&mut self) -> Option<Action> {
+        let line = self.text().to_owned();
+        self.clear();
+        if is_blank(&line) {
+            return None;
+        }
+        self.history.add(&line);
+        Some(Action::Submit(line))
+    }
+
+    fn complete(&mut self, complete: impl FnOnce(&str) -> Completion) -> Option<Action> {
+        let (before, after) = self.split();
+        let Completion { start, candidates } = complete(before);
+        let (kept, word) = before.split_at_checked(start)?;
+        let common = common_start(&candidates)?;
+        if candidates.len() > 1 && common.chars().count() <= word.chars().count() {
+            return Some(Action::List(candidates.iter().take(LISTED).map(|word| word.trim().to_owned()).collect()));
+        }
+        let before = [kept, &clean(common.as_bytes())].concat();
+        let line = [&*before, after].concat();
+        if line.len() <= LINE_MAX {
+            self.set(line, before.chars().count());
+        }
+        None
+    }
+
+    /// The text before the cursor, and the text after it.
+    fn split(&self) -> (&str, &str) {
+        let text = self.text();
+        text.split_at(text.char_indices().nth(self.line.cursor()).map_or(text.len(), |(at, _)| at))
+    }
+
+    fn set(&mut self, line: String, cursor: usize) {
+        self.line = mem::take(&mut self.line).with_value(line);
+        // Even where this moves nothing, it keeps what is cut next apart from what was cut before.
+        self.line.handle(InputRequest::SetCursor(cursor));
+    }
+
+    fn clear(&mut self) {
+        self.set(String::new(), 0);
+        self.history.leave();
+    }
+}
+
+/// The beginning of a line that says what follows to somebody, `/msg NAME `; empty if `before` does not begin so.
+fn addressee(before: &str) -> &str {
+    let mut ends = before.match_indices(' ').map(|(at, _)| at + 1);
+    match ends.next() {
+        Some(5) if before[..4].eq_ignore_ascii_case("/msg") => ends.next().map_or("", |end| &before[..end]),
+        _ => "",
+    }
+}
+
+fn is_blank(line: &str) -> bool {
+    line.trim().is_empty()
+}
+
+/// `line` in pieces that are not too long.
+fn cut(mut line: &str) -> Vec<String> {
+    let mut pieces = Vec::new();
+    while !line.is_empty() {
+        let end = (0..=line.len().min(LINE_MAX)).rev().find(|&at| line.is_char_boundary(at));
+        let (piece, rest) = line.split_at(end.unwrap_or(line.len()));
+        pieces.push(piece.to_owned());
+        line = rest;
+    }
+    pieces
+}
+
+/// What all of `words` begin with, in any case; it is spelled as in the first.
+fn common_start(words: &[String]) -> Option<&str> {
+    let (first, others) = words.split_first()?;
+    let shared = |word: &String| {
+        let pairs = first.char_indices().zip(word.chars());
+        let same = pairs.take_while(|((_, a), b)| a.to_lowercase().eq(b.to_lowercase()));
+        same.last().map_or(0, |((at, c), _)| at + c.len_utf8())
+    };
+    Some(&first[..others.iter().map(shared).min().unwrap_or(first.len())])
+}
+
+fn printable(text: &str) -> String {
+    clean(text.as_bytes()).replace('\t', " ")
+}
+
+/// What a terminal shows of `text` is as wide as its graphemes are.
+fn columns(text: &str) -> usize {
+    text.graphemes(true).map(UnicodeWidthStr::width).sum()
+}
+
+/// The end of `text`, after `…` if not all of it fits into `room` columns.
+fn shorten(text: &str, room: usize) -> String {
+    if columns(text) <= room {
+        return text.to_owned();
+    }
+    let Some(room) = room.checked_sub(1) else { return String::new() };
+    let mut used = 0;
+    let fits = text.grapheme_indices(true).rev().take_while(|(_, grapheme)| {
+        used += grapheme.width();
+        used <= room
+    });
+    format!("…{}", &text[fits.last().map_or(text.len(), |(at, _)| at)..])
+}
+
+/// What of `text` fits into `room` columns around the cursor, which is at byte `cursor` of it.
+fn window(text: &str, cursor: usize, room: usize) -> Row {
+    // A cursor that is within a grapheme shows behind it.
+    let cursor = text.grapheme_indices(true).map(|(at, _)| at).find(|&at| at >= cursor).unwrap_or(text.len());
+    let (before, after) = text.split_at(cursor);
+    let column = columns(before);
+    // What is in view moves by half a row at once, and with more text after the cursor some of it is in view.
+    let last = room - (room / 4).min(columns(after));
+    let step = (room / 2).max(1);
+    let start = column.saturating_sub(last).div_ceil(step) * step;
+    let mut skipped = 0;
+    let before = before.graphemes(true).skip_while(|grapheme| {
+        let is_out = skipped < start;
+        skipped += if is_out { grapheme.width() } else { 0 };
+        is_out
+    });
+    let before: String = before.collect();
+    let mut used = columns(&before);
+    let after = after.graphemes(true).take_while(|grapheme| {
+        used += grapheme.width();
+        used <= room
+    });
+    Row { after: after.collect(), before }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn press(editor: &mut Editor, keys: &[Key]) -> Option<Action> {
+        keys.iter().fold(None, |_, &key| editor.key(key, |_| Completion::default()))
+    }
+
+    fn type_in(editor: &mut Editor, text: &str) {
+        text.chars().for_each(|c| assert_eq!(press(editor, &[Key::Char(c)]), None));
+    }
+
+    /// An editor with the line `text`, and the cursor where the `|` is.
+    fn editor(text: &str) -> Editor {
+        let (before, after) = text.split_once('|').unwrap_or((text, ""));
+        let mut editor = Editor::default();
+        editor.set([before, after].concat(), before.chars().count());
+        editor
+    }
+
+    fn shown(editor: &Editor) -> String {
+        let (before, after) = editor.split();
+        format!("{before}|{after}")
+    }
+
+    fn submit(lines: &[&str]) -> Option<Action> {
+        Some(Action::Submit(lines.iter().map(|&line| line.to_owned()).collect()))
+    }
+
+    #[test]
+    fn editing() {
+        use Key::*;
+        for (start, keys, want) in [
+            ("ab|", &[Char('c'), Char('\t'), Char('\u{85}')][..], "abc\t\u{fffd}|"),
+            ("ab|c", &[Home, Char('x'), End, Char('y')], "xabcy|"),
+            ("ab|c", &[Ctrl('a'), Ctrl('f'), Char('x'), Ctrl('e'), Ctrl('b'), Char('y')], "axby|c"),
+            ("ab|c", &[Left, Delete, Right, Right], "ac|"),
+            ("ab|c", &[Backspace, Ctrl('d'), Backspace, Backspace], "|"),
+            ("a👩‍👩‍👧|e\u{301}🇩🇪", &[Right, Right, Left, Backspace, Left], "a|👩‍👩‍👧🇩🇪"),
+            ("a👩‍👩‍👧🇩🇪|", &[Backspace, Backspace], "a|"),
+            ("one two three|", &[CtrlLeft, Alt('b'), Char('x')], "one x|two three"),
+            ("|one two", &[CtrlRight, Alt('f')], "one two|"),
+            ("one two|", &[Ctrl('w'), AltBackspace, Ctrl('y')], "one two|"),
+            ("|one two", &[Alt('d')], "|two"),
+            ("|one two", &[CtrlDelete, AltDelete, Char('x'), Ctrl('y')], "xone two|"),
+            ("one| two", &[Ctrl('k'), Home, Ctrl('y')], " two|one"),
+            ("one| two", &[Ctrl('k'), Ctrl('k'), Ctrl('y')], "one two|"),
+            ("one| two", &[Ctrl('u'), End, Ctrl('y')], " twoone|"),
+            ("one| two", &[Ctrl('c'), Ctrl('y')], "|"),
+            ("ab|", &[Escape, BackTab, Tab, Alt('x'), Ctrl(' '), Ctrl('q')], "ab|"),
+        ] {
+            let mut editor = editor(start);
+            assert_eq!(press(&mut editor, keys), None, "{start}: {keys:?}");
+            assert_eq!(shown(&editor), want, "{start}: {keys:?}");
+        }
+        for (key, want) in [
+            (Ctrl('l'), Action::Redraw),
+            (Ctrl('z'), Action::Suspend),
+            (AltLeft, Action::Walk(Direction::Back)),
+            (AltRight, Action::Walk(Direction::Forward)),
+        ] {
+            let mut editor = editor("a|b");
+            assert_eq!(press(&mut editor, &[key]), Some(want));
+            assert_eq!(shown(&editor), "a|b");
+        }
+        assert_eq!(press(&mut editor(""), &[Ctrl('d')]), Some(Action::Leave));
+    }
+
+    #[test]
+    fn lines_are_submitted_and_found_again() {
+        use Key::*;
+        let mut editor = Editor::default();
+        for line in ["one", " two "] {
+            type_in(&mut editor, line);
+            assert_eq!(press(&mut editor, &[Enter]), submit(&[line]));
+            assert_eq!(editor.text(), "");
+        }
+        type_in(&mut editor, " \t");
+        assert_eq!(press(&mut editor, &[Enter]), None);
+        assert_eq!(editor.text(), "");
+        type_in(&mut editor, "new");
+        for (key, want) in [
+            (Up, " two |"),
+            (Ctrl('p'), "one|"),
+            (Up, "one|"),
+            (Down, " two |"),
+            (Ctrl('n'), "new|"),
+            (Down, "new|"),
+            (Up, " two |"),
+            (Ctrl('c'), "|"),
+            (Down, "|"),
+        ] {
+            press(&mut editor, &[key]);
+            assert_eq!(shown(&editor), want);
+        }
+    }
+
+    #[test]
+    fn pastes() {
+        let long = "é".repeat(LINE_MAX / 2);
+        for (start, paste, line, asked) in [
+            ("a|c", "b", "ab|c", &[][..]),
+            ("a|c", "b\n\n", "ab|c", &[]),
+            ("a|c", "\n", "a|c", &[]),
+            ("a|c", "", "a|c", &[]),
+            ("a|", "\x1b[31m\tb\r", "a\u{fffd}[31m\tb\u{fffd}|", &[]),
+            ("|", "\n\nb\n", "b|", &[]),
+            ("a|c", "1\n\n \n2", "a|c", &["a1", "2c"]),
+            ("a|c", "1\n2\n", "a|c", &["a1", "2", "c"]),
+            ("|", "1\n2\n", "|", &["1", "2"]),
+            ("|", &long, &format!("{long}|"), &[]),
+            ("a|c", &long, "a|c", &[&format!("a{}", &long[2..]), "éc"]),
+        ] {
+            let mut editor = editor(start);
+            editor.paste(paste);
+            assert_eq!(shown(&editor), line, "{paste:?}");
+            let question = (!asked.is_empty()).then(|| format!("send these {} lines? y/n", asked.len()));
+            assert_eq!(editor.question(), question, "{paste:?}");
+            if asked.is_empty() {
+                continue;
+            }
+            for no in [Key::Char('n'), Key::Escape, Key::Ctrl('c')] {
+                assert_eq!(press(&mut editor, &[Key::Char('x'), Key::Left, no]), None);
+                assert_eq!((shown(&editor), editor.question()), (line.to_owned(), None));
+                editor.paste(paste);
+            }
+            assert_eq!(press(&mut editor, &[Key::Ctrl('l')]), Some(Action::Redraw));
+            editor.paste("not now");
+            for yes in [Key::Char('y'), Key::Enter] {
+                assert_eq!(press(&mut editor, &[yes]), submit(asked));
+                assert_eq!((editor.text(), editor.question()), ("", None));
+                editor.set(line.replace('|', ""), line.find('|').unwrap());
+                editor.paste(paste);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_have_an_end() {
+        let mut editor = editor(&"x".repeat(LINE_MAX - 1));
+        type_in(&mut editor, "é");
+        assert_eq!(editor.text().len(), LINE_MAX - 1);
+        type_in(&mut editor, "xy");
+        assert_eq!(editor.text().len(), LINE_MAX);
+        press(&mut editor, &[Key::Ctrl('u'), Key::Ctrl('y'), Key::Ctrl('y')]);
+        assert_eq!(editor.text().len(), LINE_MAX);
+        let offer = |_: &str| Completion { start: LINE_MAX, candidates: vec!["more".to_owned()] };
+        assert_eq!(editor.key(Key::Tab, offer), None);
+        assert_eq!(editor.text().len(), LINE_MAX);
+    }
+
+    #[test]
+    fn lines_come_back() {
+        let mut editor = Editor::default();
+        editor.put_back("a\nb");
+        assert_eq!(shown(&editor), "a\u{fffd}b|");
+        editor.put_back("x");
+        assert_eq!(editor.text(), "a\u{fffd}b");
+        press(&mut editor, &[Key::Ctrl('c')]);
+        editor.paste("1\n2");
+        editor.put_back("x");
+        press(&mut editor, &[Key::Char('n')]);
+        assert_eq!(editor.text(), "");
+    }
+
+    #[test]
+    fn completion() {
+        for (start, from, candidates, want, listed) in [
+            ("hi a|!", 3, &["alice "][..], "hi alice |!", false),
+            ("al|", 0, &[], "al|", false),
+            ("A|", 0, &["alice: ", "ALINA: "], "ali|", false),
+            ("ali|", 0, &["alice: ", "ALINA: "], "ali|", true),
+            ("|", 0, &["x ", "y "], "|", true),
+            ("é|", 2, &["x "], "éx |", false),
+            ("é|", 1, &["x "], "é|", false),
+            ("a|", 9, &["x "], "a|", false),
+        ] {
+            let mut editor = editor(start);
+            let candidates: Vec<String> = candidates.iter().map(|&word| word.to_owned()).collect();
+            let list = Action::List(candidates.iter().map(|word| word.trim().to_owned()).collect());
+            let (before, _) = start.split_once('|').unwrap();
+            let action = editor.key(Key::Tab, |text| {
+                assert_eq!(text, before);
+                Completion { start: from, candidates }
+            });
+            assert_eq!((action, &*shown(&editor)), (listed.then_some(list), want), "{start}");
+        }
+        let candidates = (0..200).map(|n| format!("{n}")).collect();
+        let action = Editor::default().key(Key::Tab, |_| Completion { start: 0, candidates });
+        assert!(matches!(action, Some(Action::List(words)) if words.len() == LISTED));
+    }
+
+    #[test]
+    fn rows() {
+        for (prompt, text, width, want) in [
+            ("#a> ", "hi|", 80, "#a> hi|"),
+            ("#a> ", "h|i", 80, "#a> h|i"),
+            ("#a> ", "a\tb|", 80, "#a> a b|"),
+            ("", "0123456789|", 11, "0123456789|"),
+            ("", "0123456789|", 10, "456789|"),
+            ("", "0123456789a|", 10, "456789a|"),
+            ("", "0123456789|abcdef", 10, "456789|abc"),
+            ("", "01|23456789", 10, "01|2345678"),
+            ("", "漢字漢字|漢字", 8, "漢字|漢"),
+            ("", "漢字漢字|漢字", 6, "漢字|"),
+            ("", "a👩‍👩‍👧🇩🇪|e\u{301}x", 80, "a👩‍👩‍👧🇩🇪|e\u{301}x"),
+            ("", "e|\u{301}x", 80, "e\u{301}|x"),
+            ("#lobby> ", "abc|", 10, "…y> abc|"),
+            ("#lobby> ", "abcdefg|", 10, "…y> cdefg|"),
+            ("漢字> ", "a|", 8, "…> a|"),
+            ("#a> ", "abc|", 3, "…c|"),
+            ("#a> ", "a|bc", 2, "a|"),
+            ("#a> ", "abc|", 1, "|"),
+            ("#a> ", "abc|", 0, "|"),
+        ] {
+            let row = editor(text).row(prompt, width);
+            assert_eq!(format!("{}|{}", row.before, row.after), want, "{prompt:?} {text:?} {width}");
+        }
+        let mut editor = editor("text");
+        editor.paste("\n1\n2");
+        assert_eq!(editor.row("#a> ", 80), Row { before: "send these 3 lines? y/n".to_owned(), after: String::new() });
+        assert_eq!(editor.row("#a> ", 8).before, "? y/n");
+    }
+
+    fn key() -> impl Strategy<Value = Key> {
+        use Key::*;
+        const KEYS: &[Key] = &[Enter, Tab, Backspace, Delete, Up, Down, Left, Right, Home, End, CtrlLeft, CtrlRight];
+        prop_oneof![
+            proptest::sample::select(KEYS),
+            proptest::char::range('a', 'z').prop_map(Ctrl),
+            proptest::char::range('a', 'z').prop_map(Alt),
+            any::<char>().prop_map(Char),
+            proptest::sample::select(&['y', ' ', '漢', '\u{301}', '\u{fe0f}', '\u{200d}', '👩', '🇩', '☁'][..])
+                .prop_map(Char),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_keys_at_any_width(
+            keys in proptest::collection::vec(key(), 0..80),
+            paste in "[a漢🇩\u{301}\u{1b}\t\r\n ]{0,40}",
+            candidates in proptest::collection::vec("[aAé\u{1b}]{0,4}", 0..3),
+            width in 0_usize..30,
+        ) {
+            let mut editor = Editor::default();
+            for (at, key) in keys.into_iter().enumerate() {
+                if at % 20 == 10 {
+                    editor.paste(&paste);
+                }
+                match editor.key(key, |before| Completion { start: before.len(), candidates: candidates.clone() }) {
+                    Some(Action::Submit(line)) => prop_assert!(!is_blank(&line)),
+                    Some(Action::Say(lines)) => prop_assert!(lines.len() > 1 && !lines.iter().any(|line| is_blank(line))),
+                    _ => {}
+                }
+                prop_assert_eq!(clean(editor.text().as_bytes()), editor.text());
+                prop_assert!(editor.text().len() <= LINE_MAX);
+                let row = editor.row("#漢a> ", width);
+                let whole = row.before + &row.after;
+                prop_assert!(columns(&whole) < width.max(1), "{whole:?} {width}");
+                prop_assert!(!whole.contains(char::is_control));
+            }
+        }
+    }
+}

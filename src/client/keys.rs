@@ -1,1 +1,624 @@
 //! From the bytes of a terminal to keys, pastes and answers.
+
+use std::collections::VecDeque;
+use std::mem;
+
+/// The most bytes of one paste that are kept; the rest of it is swallowed.
+pub const PASTE_MAX: usize = 1 << 20;
+
+/// The most bytes that an answer may have; a longer one is swallowed.
+const ANSWER_MAX: usize = 4 << 10;
+/// The most bytes that the parameters of a sequence may have; a longer one is swallowed.
+const SEQUENCE_MAX: usize = 64;
+
+const ESC: u8 = 0x1b;
+const BEL: u8 = 0x07;
+const PASTE_END: &[u8] = b"\x1b[201~";
+
+/// What a terminal sends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// A key was pressed.
+    Key(Key),
+    /// Text was pasted, with `\n` for every line end.
+    Paste(String),
+    /// The terminal answers a question.
+    Answer(Answer),
+}
+
+/// A key, with as much of Ctrl, Alt and Shift as somebody asks for. Alt stands for Meta too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "they are what is written on them")]
+pub enum Key {
+    Char(char),
+    /// The letter is a small one; `Ctrl(' ')` is NUL.
+    Ctrl(char),
+    /// The character as it was typed.
+    Alt(char),
+    Enter,
+    Tab,
+    BackTab,
+    Backspace,
+    Delete,
+    Escape,
+    Up,
+    Down,
+    Left,
+    Right,
+    Home,
+    End,
+    CtrlLeft,
+    CtrlRight,
+    AltLeft,
+    AltRight,
+    AltBackspace,
+    CtrlDelete,
+    AltDelete,
+}
+
+/// What a terminal tells when it is asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Its primary device attributes. Every terminal answers that, so it ends a row of questions.
+    Attributes,
+    /// Where the cursor is, counted from 1.
+    Cursor {
+        /// The row.
+        row: u16,
+        /// The column.
+        column: u16,
+    },
+    /// What the kitty graphics protocol answers, after its `G`.
+    Graphics(String),
+    /// What iTerm2 reports, after its `1337;`.
+    Report(String),
+}
+
+/// Reads what a terminal sends, however its bytes are split. What has been read comes out of the iterator, which has an
+/// end whenever more bytes are needed. It holds no more than one paste besides what has not been taken out.
+#[derive(Default)]
+pub struct Decoder {
+    state: State,
+    ready: VecDeque<Input>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Ground,
+    /// The start of a character in UTF-8, typed with Alt or without.
+    Char { alt: bool, bytes: Vec<u8> },
+    /// After one ESC, or, with `alt`, after two.
+    Escape { alt: bool },
+    /// In a CSI or SS3; `start` is what came after the ESC.
+    Sequence { alt: bool, start: u8, body: Vec<u8> },
+    /// This many bytes belong to a sequence that means nothing.
+    Skip(u8),
+    /// In an OSC, APC, DCS, PM or SOS, as `start` tells; `escape` if the last byte was an ESC.
+    Text { start: u8, body: Vec<u8>, escape: bool },
+    /// In a paste; so many bytes of its end have been seen.
+    Paste { body: Vec<u8>, matched: usize },
+}
+
+impl Decoder {
+    /// Reads `bytes`.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.state = self.step(byte);
+        }
+    }
+
+    /// Whether [`Decoder::give_up`] would do something: an ESC is held, or a sequence that is not finished.
+    pub fn is_waiting(&self) -> bool {
+        match &self.state {
+            State::Escape { .. } | State::Sequence { .. } | State::Skip(_) => true,
+            State::Text { body, escape, .. } => body.is_empty() && !escape,
+            State::Ground | State::Char { .. } | State::Paste { .. } => false,
+        }
+    }
+
+    /// No more bytes came for a while, so what is held was typed by hand: an ESC is the Escape key, and what else
+    /// starts a sequence is a key with Alt. A sequence that has gone on from there is dropped. Pastes and answers are
+    /// not hurried.
+    pub fn give_up(&mut self) {
+        if !self.is_waiting() {
+            return;
+        }
+        match mem::take(&mut self.state) {
+            State::Escape { alt } => {
+                self.escape_if(alt);
+                self.key(Key::Escape);
+            }
+            State::Sequence { alt, start, body } if body.is_empty() => {
+                self.escape_if(alt);
+                self.key(Key::Alt(char::from(start)));
+            }
+            State::Text { start, .. } => self.key(Key::Alt(char::from(start))),
+            _ => (),
+        }
+    }
+
+    fn step(&mut self, byte: u8) -> State {
+        match mem::take(&mut self.state) {
+            State::Ground => self.ground(byte),
+            State::Char { alt, bytes } => self.char(alt, bytes, byte),
+            State::Escape { alt } => self.escape(alt, byte),
+            State::Sequence { alt, start, mut body } => match (start, byte) {
+                // The Linux console's function keys, and mouse reports of the oldest kind.
+                (b'[', b'[') if body.is_empty() => State::Skip(1),
+                (b'[', b'M') if body.is_empty() => State::Skip(3),
+                (b'[', b'~') if body == b"200" => {
+                    self.escape_if(alt);
+                    State::Paste { body: Vec::new(), matched: 0 }
+                }
+                // rxvt ends its keys with Shift so; elsewhere this is no end.
+                (b'[', b'$') if body.iter().all(u8::is_ascii_digit) => self.sequence(alt, start, &body, byte),
+                (_, 0x20..=0x3f) => {
+                    hold(&mut body, byte, SEQUENCE_MAX + 1);
+                    State::Sequence { alt, start, body }
+                }
+                (_, 0x40..=0x7e) => self.sequence(alt, start, &body, byte),
+                _ => self.ground(byte),
+            },
+            State::Skip(1) => State::Ground,
+            State::Skip(count) => State::Skip(count - 1),
+            State::Text { start, mut body, escape } => match byte {
+                b'\\' if escape => self.answer(start, &body),
+                BEL if !escape => self.answer(start, &body),
+                _ if escape => self.escape(false, byte),
+                ESC => State::Text { start, body, escape: true },
+                // No answer holds such a byte: a key was taken for its start, and the keyboard must not be dead.
+                0..=0x1f | 0x7f => self.ground(byte),
+                _ => {
+                    hold(&mut body, byte, ANSWER_MAX + 1);
+                    State::Text { start, body, escape: false }
+                }
+            },
+            State::Paste { mut body, matched } => {
+                if byte == PASTE_END[matched] {
+                    if matched + 1 < PASTE_END.len() {
+                        return State::Paste { body, matched: matched + 1 };
+                    }
+                    self.ready.push_back(Input::Paste(pasted(&body)));
+                    return State::Ground;
+                }
+                PASTE_END[..matched].iter().for_each(|&b| hold(&mut body, b, PASTE_MAX));
+                if byte == ESC {
+                    return State::Paste { body, matched: 1 };
+                }
+                hold(&mut body, byte, PASTE_MAX);
+                State::Paste { body, matched: 0 }
+            }
+        }
+    }
+
+    fn ground(&mut self, byte: u8) -> State {
+        match byte {
+            ESC => return State::Escape { alt: false },
+            0..=0x1f | 0x7f => self.key(control(byte)),
+            0x20..=0x7e => self.key(Key::Char(char::from(byte))),
+            0x80.. => return self.char(false, Vec::new(), byte),
+        }
+        State::Ground
+    }
+
+    fn char(&mut self, alt: bool, mut bytes: Vec<u8>, byte: u8) -> State {
+        bytes.push(byte);
+        let key = if alt { Key::Alt } else { Key::Char };
+        match str::from_utf8(&bytes) {
+            Ok(text) => text.chars().for_each(|c| self.key(key(c))),
+            Err(error) if error.error_len().is_none() => return State::Char { alt, bytes },
+            Err(_) => {
+                self.key(key(char::REPLACEMENT_CHARACTER));
+                if bytes.len() > 1 {
+                    return self.ground(byte);
+                }
+            }
+        }
+        State::Ground
+    }
+
+    fn escape(&mut self, alt: bool, byte: u8) -> State {
+        if matches!(byte, b'[' | b'O') {
+            return State::Sequence { alt, start: byte, body: Vec::new() };
+        }
+        self.escape_if(alt);
+        match byte {
+            ESC => return State::Escape { alt: true },
+            b']' | b'_' | b'P' | b'^' | b'X' => return State::Text { start: byte, body: Vec::new(), escape: false },
+            0x08 | 0x7f => self.key(Key::AltBackspace),
+            0x20..=0x7e => self.key(Key::Alt(char::from(byte))),
+            0x80.. => return self.char(true, Vec::new(), byte),
+            _ => {
+                self.key(Key::Escape);
+                return self.ground(byte);
+            }
+        }
+        State::Ground
+    }
+
+    fn sequence(&mut self, alt: bool, start: u8, body: &[u8], last: u8) -> State {
+        if body.len() <= SEQUENCE_MAX {
+            let mods = Mods { alt, ..Mods::default() };
+            let read = if start == b'[' { csi } else { ss3 };
+            let input = str::from_utf8(body).ok().and_then(|body| read(body, last, mods));
+            // An answer has no Alt: Escape was pressed just before it came.
+            self.escape_if(alt && matches!(input, Some(Input::Answer(_))));
+            self.ready.extend(input);
+        }
+        State::Ground
+    }
+
+    fn answer(&mut self, start: u8, body: &[u8]) -> State {
+        if body.len() <= ANSWER_MAX {
+            let text = String::from_utf8_lossy(body);
+            let answer = match start {
+                b'_' => text.strip_prefix('G').map(|text| Answer::Graphics(text.to_owned())),
+                b']' => text.strip_prefix("1337;").map(|text| Answer::Report(text.to_owned())),
+                _ => None,
+            };
+            self.ready.extend(answer.map(Input::Answer));
+        }
+        State::Ground
+    }
+
+    fn key(&mut self, key: Key) {
+        self.ready.push_back(Input::Key(key));
+    }
+
+    fn escape_if(&mut self, escape: bool) {
+        if escape {
+            self.key(Key::Escape);
+        }
+    }
+}
+
+impl Iterator for Decoder {
+    type Item = Input;
+
+    fn next(&mut self) -> Option<Input> {
+        self.ready.pop_front()
+    }
+}
+
+fn hold(body: &mut Vec<u8>, byte: u8, max: usize) {
+    if body.len() < max {
+        body.push(byte);
+    }
+}
+
+fn pasted(body: &[u8]) -> String {
+    let whole = match str::from_utf8(body) {
+        // The limit cut a character in two.
+        Err(error) if error.error_len().is_none() => &body[..error.valid_up_to()],
+        _ => body,
+    };
+    String::from_utf8_lossy(whole).replace("\r\n", "\n").replace('\r', "\n")
+}
+
+#[derive(Clone, Copy, Default)]
+struct Mods {
+    shift: bool,
+    alt: bool,
+    ctrl: bool,
+}
+
+impl Mods {
+    /// Adds those of a sequence: 1 and a bit for each.
+    fn with(self, number: Option<u32>) -> Self {
+        let bits = number.unwrap_or(1).saturating_sub(1);
+        // Meta is 8 in xterm and 32 in kitty.
+        Self {
+            shift: self.shift || bits & 1 != 0,
+            alt: self.alt || bits & (2 | 8 | 32) != 0,
+            ctrl: self.ctrl || bits & 4 != 0,
+        }
+    }
+
+    fn apply(self, key: Key) -> Key {
+        match (key, self.ctrl, self.alt) {
+            (Key::Left, true, _) => Key::CtrlLeft,
+            (Key::Left, _, true) => Key::AltLeft,
+            (Key::Right, true, _) => Key::CtrlRight,
+            (Key::Right, _, true) => Key::AltRight,
+            (Key::Delete, true, _) => Key::CtrlDelete,
+            (Key::Delete, _, true) => Key::AltDelete,
+            (Key::Backspace, ctrl, alt) if ctrl || alt => Key::AltBackspace,
+            (key, ..) => key,
+        }
+    }
+}
+
+fn control(byte: u8) -> Key {
+    match byte {
+        0 => Key::Ctrl(' '),
+        0x08 | 0x7f => Key::Backspace,
+        b'\t' => Key::Tab,
+        b'\n' | b'\r' => Key::Enter,
+        ESC => Key::Escape,
+        1..=26 => Key::Ctrl(char::from(byte + 0x60)),
+        _ => Key::Ctrl(char::from(byte | 0x40)),
+    }
+}
+
+fn letter(last: u8) -> Option<Key> {
+    Some(match last {
+        b'A' | b'a' => Key::Up,
+        b'B' | b'b' => Key::Down,
+        b'C' | b'c' => Key::Right,
+        b'D' | b'd' => Key::Left,
+        b'H' => Key::Home,
+        b'F' => Key::End,
+        _ => return None,
+    })
+}
+
+fn ss3(body: &str, last: u8, mods: Mods) -> Option<Input> {
+    let mods = mods.with(body.rsplit(';').next().and_then(|number| number.parse().ok()));
+    let key = match last {
+        // The keypad, in its application mode.
+        b'M' => Key::Enter,
+        b'j'..=b'y' => Key::Char(char::from(last - 0x40)),
+        // Small letters are rxvt's, with Ctrl.
+        _ => Mods { ctrl: mods.ctrl || last.is_ascii_lowercase(), ..mods }.apply(letter(last)?),
+    };
+    Some(Input::Key(key))
+}
+
+fn csi(body: &str, last: u8, mods: Mods) -> Option<Input> {
+    if body.starts_with('?') && last == b'c' {
+        return Some(Input::Answer(Answer::Attributes));
+    }
+    if !body.bytes().all(|b| b.is_ascii_digit() || matches!(b, b';' | b':')) {
+        return None;
+    }
+    let fields: Vec<&str> = body.split(';').collect();
+    let number = |field: usize, part| fields.get(field)?.split(':').nth(part)?.parse::<u32>().ok();
+    let size = |field| u16::try_from(number(field, 0)?).ok();
+    if last == b'R' && fields.len() == 2 {
+        return Some(Input::Answer(Answer::Cursor { row: size(0)?, column: size(1)? }));
+    }
+    // Some terminals leave out the first number before a letter.
+    let at = if letter(last).is_some() { fields.len() - 1 } else { 1 };
+    if number(at, 1) == Some(3) {
+        // The key was let go.
+        return None;
+    }
+    let mods = mods.with(number(at, 0));
+    let key = match (last, number(0, 0)) {
+        (b'Z', _) => Key::BackTab,
+        (b'u', Some(code)) => character(code, number(0, 1), mods)?,
+        (b'~', Some(27)) => character(number(2, 0)?, None, mods)?,
+        // All but the first are rxvt's: with Shift, with Ctrl, with both.
+        (b'~' | b'$' | b'^' | b'@', Some(code)) => {
+            let key = match code {
+                1 | 7 => Key::Home,
+                3 => Key::Delete,
+                4 | 8 => Key::End,
+                _ => return None,
+            };
+            Mods { ctrl: mods.ctrl || matches!(last, b'^' | b'@'), ..mods }.apply(key)
+        }
+        _ => mods.apply(letter(last)?),
+    };
+    Some(Input::Key(key))
+}
+
+fn character(code: u32, shifted: Option<u32>, mods: Mods) -> Option<Key> {
+    let typed = char::from_u32(code)?;
+    let shifted = shifted.and_then(char::from_u32).unwrap_or_else(|| typed.to_uppercase().next().unwrap_or(typed));
+    Some(match typed {
+        '\t' if mods.shift => Key::BackTab,
+        '\u{8}' | '\t' | '\n' | '\r' | '\u{1b}' | '\u{7f}' => mods.apply(control(u8::try_from(code).ok()?)),
+        // The Enter of the keypad; its neighbours are keys that mean nothing here.
+        '\u{e046}' => Key::Enter,
+        '\u{e000}'..='\u{f8ff}' => return None,
+        _ if typed.is_control() => return None,
+        'A'..='Z' | 'a'..='z' | '@' | '['..='_' | ' ' if mods.ctrl => control(u8::try_from(code).ok()? & 0x1f),
+        _ if mods.ctrl => Key::Ctrl(typed),
+        _ if mods.alt => Key::Alt(if mods.shift { shifted } else { typed }),
+        _ => Key::Char(if mods.shift { shifted } else { typed }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(chunks: &[&[u8]]) -> Vec<Input> {
+        let mut decoder = Decoder::default();
+        let mut inputs = Vec::new();
+        for chunk in chunks {
+            decoder.feed(chunk);
+            inputs.extend(&mut decoder);
+        }
+        inputs
+    }
+
+    /// `bytes` are read as `want` however they are split, and leave nothing behind.
+    fn check(bytes: &[u8], want: &[Input]) {
+        let bytes = &[bytes, b"."].concat();
+        let want = &[want, &[Input::Key(Key::Char('.'))]].concat();
+        for at in 0..bytes.len() {
+            let (a, b) = bytes.split_at(at);
+            assert_eq!(&read(&[a, b]), want, "{} | {}", a.escape_ascii(), b.escape_ascii());
+        }
+        assert_eq!(&read(&bytes.chunks(1).collect::<Vec<_>>()), want, "{}", bytes.escape_ascii());
+    }
+
+    #[test]
+    fn keys() {
+        use Key::*;
+        for (bytes, want) in [
+            ("aé漢🦀", &[Char('a'), Char('é'), Char('漢'), Char('🦀')][..]),
+            ("\r\n\t\x7f\x08", &[Enter, Enter, Tab, Backspace, Backspace]),
+            ("\0\x01\x1a\x1c\x1f", &[Ctrl(' '), Ctrl('a'), Ctrl('z'), Ctrl('\\'), Ctrl('_')]),
+            ("\x1bb\x1bF\x1bé\x1b\\", &[Alt('b'), Alt('F'), Alt('é'), Alt('\\')]),
+            ("\x1b\x7f\x1b\x08\x1b\r", &[AltBackspace, AltBackspace, Escape, Enter]),
+            ("\x1b\x1bx\x1b\x1b\x1bx", &[Escape, Alt('x'), Escape, Escape, Alt('x')]),
+            ("\x1b[A\x1b[B\x1b[C\x1b[D", &[Up, Down, Right, Left]),
+            ("\x1bOA\x1bOB\x1bOC\x1bOD", &[Up, Down, Right, Left]),
+            ("\x1b[1;2D\x1b[1;3D\x1b[1;5D\x1b[1;7D\x1b[1;9D", &[Left, AltLeft, CtrlLeft, CtrlLeft, AltLeft]),
+            ("\x1b[1;3C\x1b[5C\x1bO5C\x1bO1;3C", &[AltRight, CtrlRight, CtrlRight, AltRight]),
+            ("\x1b\x1b[D\x1b\x1bOC\x1b\x1b[A", &[AltLeft, AltRight, Up]),
+            ("\x1bOd\x1bOc\x1bOa\x1b[d", &[CtrlLeft, CtrlRight, Up, Left]),
+            ("\x1b[1;5A\x1b[1;1:1B\x1b[1;1:3B\x1b[1;5:2D", &[Up, Down, CtrlLeft]),
+            ("\x1b[H\x1bOH\x1b[1~\x1b[7~\x1b[7$\x1b[7^\x1b[1;5H", &[Home; 7]),
+            ("\x1b[F\x1bOF\x1b[4~\x1b[8~\x1b[8$\x1b[8@\x1b[1;2F", &[End; 7]),
+            ("\x1b[3~\x1b[3;2~\x1b[3$\x1b[3;5~\x1b[3^", &[Delete, Delete, Delete, CtrlDelete, CtrlDelete]),
+            ("\x1b[3;3~\x1b\x1b[3~\x1b[Z\x1b[1;2Z", &[AltDelete, AltDelete, BackTab, BackTab]),
+            ("\x1bOM\x1bOj\x1bOp\x1bOy", &[Enter, Char('*'), Char('0'), Char('9')]),
+            ("\x1b[97;5u\x1b[97:65;6u\x1b[27;5;97~", &[Ctrl('a'); 3]),
+            (
+                "\x1b[97u\x1b[97;2u\x1b[49:33;2u\x1b[97;3u\x1b[49:33;4u",
+                &[Char('a'), Char('A'), Char('!'), Alt('a'), Alt('!')],
+            ),
+            ("\x1b[104;5u\x1b[127u\x1b[127;3u\x1b[9u\x1b[9;2u", &[Backspace, Backspace, AltBackspace, Tab, BackTab]),
+            ("\x1b[13;5u\x1b[27u\x1b[57414u\x1b[32;5u\x1b[49;5u", &[Enter, Escape, Enter, Ctrl(' '), Ctrl('1')]),
+            ("\x1b[97;1:3u\x1b[57358u\x1b[u\x1b[1114112u\x1b[133u", &[]),
+            ("\x1b[2~\x1b[5~\x1b[15~\x1b[24;5~\x1bOP\x1b[[A\x1b[P\x1b[E", &[]),
+            ("\x1b[I\x1b[O\x1b[<0;10;10M\x1b[<0;10;10m\x1b[M !!\x1b[32;1;1M", &[]),
+            ("\x1b[?1u\x1b[>1;95;0c\x1b[4;1$y\x1b[?2026;2$y\x1b[8;24;80t\x1b[ q\x1b[9999999999999~", &[]),
+            ("\x1bP1$r0m\x1b\\\x1b]11;rgb:0/0/0\x07\x1b]52;c;é\x1b\\\x1b_x\x1b\\\x1b^x\x07\x1bXx\x1b\\", &[]),
+            ("\x1b[1\x1b[D\x1b[1\ra\x1b[1é", &[Left, Enter, Char('a'), Char('é')]),
+            (
+                "\x1bPhello\rok\x1bP\x03\x1bPxx\x1bb\x1bP\x1b\x1b[D",
+                &[Enter, Char('o'), Char('k'), Ctrl('c'), Alt('b'), AltLeft],
+            ),
+        ] {
+            check(bytes.as_bytes(), &want.iter().map(|&key| Input::Key(key)).collect::<Vec<_>>());
+        }
+        let bad = Input::Key(Char('\u{fffd}'));
+        check(b"\xff", std::slice::from_ref(&bad));
+        check(b"\xe2\x82a", &[bad.clone(), Input::Key(Char('a'))]);
+        check(b"\xc3\xc3\xa9", &[bad.clone(), Input::Key(Char('é'))]);
+        check(b"\xe2\x1b[D", &[bad, Input::Key(Left)]);
+        check(&[b"\x1b[", "1;".repeat(99).as_bytes(), b"D"].concat(), &[]);
+    }
+
+    #[test]
+    fn pastes() {
+        for (text, want) in [
+            ("", ""),
+            ("a\rb\r\nc\nd", "a\nb\nc\nd"),
+            ("é\x1b[D\x03\x1b[20\x1b\x1b[201", "é\x1b[D\x03\x1b[20\x1b\x1b[201"),
+        ] {
+            check(format!("\x1b[200~{text}\x1b[201~").as_bytes(), &[Input::Paste(want.to_owned())]);
+        }
+        check(b"\x1b\x1b[200~\xff\x1b[201~", &[Input::Key(Key::Escape), Input::Paste("\u{fffd}".to_owned())]);
+        let long = ["\x1b[200~", "x", &"é".repeat(PASTE_MAX), "\x1b[201~."].concat();
+        let want = Input::Paste(["x", &"é".repeat(PASTE_MAX / 2 - 1)].concat());
+        assert_eq!(read(&[long.as_bytes()]), [want, Input::Key(Key::Char('.'))]);
+    }
+
+    #[test]
+    fn answers() {
+        use Answer::*;
+        let graphics = |text: &str| Graphics(text.to_owned());
+        let report = |text: &str| Report(text.to_owned());
+        for (bytes, want) in [
+            ("\x1b[?62;4c", Attributes),
+            ("\x1b[?1;2c", Attributes),
+            ("\x1b[24;80R", Cursor { row: 24, column: 80 }),
+            ("\x1b_Gi=31;OK\x1b\\", graphics("i=31;OK")),
+            ("\x1b_Gi=31;EINVAL:é\x07", graphics("i=31;EINVAL:é")),
+            ("\x1b]1337;ReportCellSize=17.0;8.0\x1b\\", report("ReportCellSize=17.0;8.0")),
+            ("\x1b]1337;Capabilities=F\x07", report("Capabilities=F")),
+        ] {
+            check(bytes.as_bytes(), &[Input::Answer(want.clone())]);
+            // Who presses Escape meanwhile presses Escape.
+            check(format!("\x1b{bytes}").as_bytes(), &[Input::Key(Key::Escape), Input::Answer(want)]);
+        }
+        check(b"\x1b[70000;1R\x1b[R\x1b[5R", &[]);
+        let long = |length| format!("\x1b_G{}\x1b\\", "x".repeat(length));
+        check(long(ANSWER_MAX).as_bytes(), &[]);
+        let longest = Input::Answer(Graphics("x".repeat(ANSWER_MAX - 1)));
+        assert_eq!(read(&[long(ANSWER_MAX - 1).as_bytes()]), [longest]);
+    }
+
+    #[test]
+    fn what_takes_too_long_was_typed_by_hand() {
+        use Key::*;
+        for (bytes, waiting, want) in [
+            ("", false, &[][..]),
+            ("\x1b", true, &[Escape]),
+            ("\x1b\x1b", true, &[Escape, Escape]),
+            ("\x1b[", true, &[Alt('[')]),
+            ("\x1b\x1bO", true, &[Escape, Alt('O')]),
+            ("\x1bP", true, &[Alt('P')]),
+            ("\x1b]", true, &[Alt(']')]),
+            ("\x1b[1;", true, &[]),
+            ("\x1bO5", true, &[]),
+            ("\x1b[M ", true, &[]),
+        ] {
+            let mut decoder = Decoder::default();
+            decoder.feed(bytes.as_bytes());
+            assert_eq!(decoder.is_waiting(), waiting, "{bytes:?}");
+            decoder.give_up();
+            assert!(!decoder.is_waiting());
+            decoder.feed(b".");
+            let want: Vec<_> = want.iter().chain(&[Char('.')]).map(|&key| Input::Key(key)).collect();
+            assert_eq!(decoder.collect::<Vec<_>>(), want, "{bytes:?}");
+        }
+        for (start, end) in
+            [("\x1b[200~a", "b\x1b[201~"), ("\x1b[200~\x1b[2", "01~"), ("\x1b_Ga", "\x07"), ("\x1b_G\x1b", "\\")]
+        {
+            let mut decoder = Decoder::default();
+            decoder.feed(start.as_bytes());
+            assert!(!decoder.is_waiting(), "{start:?}");
+            decoder.give_up();
+            decoder.feed(end.as_bytes());
+            assert_eq!(decoder.count(), 1, "{start:?}");
+        }
+    }
+
+    fn fragment() -> impl Strategy<Value = Vec<u8>> {
+        const KNOWN: &[&str] =
+            &["\x1b", "\x1b[", "\x1b[200~", "\x1b[201~", "\x1b_G", "\x1b]1337;", "\x1bP", "\x1b\\", "\x07", "é"];
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..8),
+            proptest::sample::select(KNOWN).prop_map(|known| known.as_bytes().to_vec()),
+            "[\\[O0-9;:?$<~ABDuRM]{0,6}".prop_map(String::into_bytes),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn splits_do_not_matter(
+            fragments in proptest::collection::vec(fragment(), 0..40),
+            at in any::<proptest::sample::Index>(),
+        ) {
+            let bytes = fragments.concat();
+            let (a, b) = bytes.split_at(at.index(bytes.len() + 1));
+            let whole = read(&[&bytes]);
+            prop_assert_eq!(&read(&[a, b]), &whole);
+            prop_assert_eq!(&read(&bytes.chunks(1).collect::<Vec<_>>()), &whole);
+            let mut decoder = Decoder::default();
+            for fragment in &fragments {
+                decoder.feed(fragment);
+                decoder.give_up();
+                prop_assert!(!decoder.is_waiting());
+            }
+        }
+    }
+
+    #[test]
+    fn what_never_ends_takes_little_room() {
+        for start in ["\x1b[", "\x1bO", "\x1b_G", "\x1b]", "\x1bP", "\x1b[200~", "\x1b[200~\x1b[2", "\x1b"] {
+            let mut decoder = Decoder::default();
+            decoder.feed(start.as_bytes());
+            for _ in 0..2 * PASTE_MAX {
+                decoder.feed(b"1");
+                decoder.by_ref().for_each(drop);
+            }
+            let held = match decoder.state {
+                State::Sequence { body, .. } => body.len() + PASTE_MAX - SEQUENCE_MAX,
+                State::Text { body, .. } => body.len() + PASTE_MAX - ANSWER_MAX,
+                State::Paste { body, .. } => body.len(),
+                _ => 0,
+            };
+            assert!(held <= PASTE_MAX + 1, "{start:?}: {held}");
+        }
+    }
+}

@@ -115,6 +115,11 @@ impl Link {
         self.next_try
     }
 
+    /// Whether there is a connection.
+    pub fn is_up(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// How many bytes wait to be sent.
     pub fn unsent(&self) -> usize {
         self.out.len() - self.written
@@ -130,14 +135,6 @@ impl Link {
         if self.stream.is_some() {
             self.out.extend_from_slice(bytes);
         }
-    }
-
-    /// Nothing more will be sent; what the server still says is read.
-    pub fn close(&mut self) {
-        self.stream = None;
-        self.ended = None;
-        self.next_try = None;
-        self.connecting = None;
     }
 
     /// Waits for the server, for others who have registered, or until the time comes. Returns the tokens of others.

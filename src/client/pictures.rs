@@ -34,7 +34,7 @@ impl Speaks {
         }
     }
 
-    /// Takes the answer to one of iTerm2's: what stands between `OSC 1337 ;` and its end, such as `Capabilities=T3CwF` or
+    /// Takes the answer to one of iTerm2's: what stands between `OSC 1337 ;` and its end, such as `Capabilities=T3BFSxF` or
     /// `ReportCellSize=16.0;8.0;2.0`.
     pub fn report(&mut self, answer: &str) {
         self.iterm |= match answer.split_once('=') {
@@ -159,11 +159,13 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 const LONGEST_SIDE: u32 = 10_000;
 
-/// Whether the feature `F` is in a feature report: a capital, small letters and digits make up one feature, and whatever is
-/// neither ends the report.
+/// Whether files are among the features of a report. A capital, small letters and digits make up one feature, and whatever
+/// is neither ends the report. `F` is focus reporting as well as files, so there must be two of them; a terminal that has
+/// files and no focus reporting is known by its cell size.
 fn has_files(features: &str) -> bool {
     let end = features.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(features.len());
-    features[..end].split('F').skip(1).any(|after| !after.starts_with(|c: char| c.is_ascii_lowercase()))
+    let is_bare = |after: &&str| !after.starts_with(|c: char| c.is_ascii_lowercase());
+    features[..end].split('F').skip(1).filter(is_bare).count() > 1
 }
 
 /// Width and height in the first frame header of these segments.
@@ -299,10 +301,10 @@ mod tests {
             speaks.report(answer);
             speaks
         };
-        for yes in ["F", "T3LrMSc7UUw9Ts3BFGsGoSyHNoSxF", "FSx", "SxF", "F2", "T3F;x", "BFFi"] {
+        for yes in ["FF", "T3LrMSc7UUw9Ts3BFGsGoSyHNoSxF", "FSxF", "F2F", "FT3F;x", "BFFiF"] {
             assert_eq!(report(&format!("Capabilities={yes}")), ITERM, "{yes}");
         }
-        for no in ["", "T3LrMSc7", "Fi", "SxFo2B", "f", "T3;F", "T3 F", "é", "=F"] {
+        for no in ["", "T3LrMSc7", "F", "BFGs", "BFFi", "Fi", "SxFo2B", "f", "T3;F", "T3 F", "é", "=F"] {
             assert_eq!(report(&format!("Capabilities={no}")), Speaks::default(), "{no}");
         }
         assert_eq!(report("ReportCellSize=16.0;8.0;2.0"), ITERM);
@@ -310,7 +312,7 @@ mod tests {
             assert_eq!(report(other), Speaks::default(), "{other}");
         }
         let mut both = KITTY;
-        both.report("Capabilities=F");
+        both.report("Capabilities=FF");
         both.report("Capabilities=T3");
         both.graphics("i=31;EINVAL");
         assert_eq!(both, Speaks { kitty: true, iterm: true });

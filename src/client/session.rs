@@ -74,8 +74,10 @@ pub enum News {
         /// What it is called.
         name: String,
     },
-    /// A part of the answer to a command, or all of it.
+    /// A part of the answer to a command.
     Answer(String),
+    /// A command is done, as the server puts it.
+    Done(String),
     /// Something that could not be done, and what to do instead.
     Refused(String),
     /// Something that the person should know.
@@ -120,9 +122,7 @@ pub enum Answer {
     NotComing(FileId, String),
     /// What a file is called and how large it is; `None` if there is no such file.
     Found(FileId, Option<(u64, String)>),
-    /// The transfers may be asked for, once more if need be.
-    Online,
-    /// They are broken off.
+    /// The connection is lost, and all transfers are broken off.
     Offline,
 }
 
@@ -312,8 +312,11 @@ impl Session {
         self.phase = Phase::Knocking;
     }
 
-    /// The connection is lost.
-    pub fn lost(&mut self) {
+    /// The connection is lost, for this reason.
+    pub fn lost(&mut self, why: &str) {
+        if self.phase != Phase::Offline {
+            self.note(format!("the connection is lost: {why}; what you type is kept until there is another"));
+        }
         self.phase = Phase::Offline;
         self.nick = None;
         self.restored = false;
@@ -403,6 +406,11 @@ impl Session {
         self.ask(format!("/get {file} {offset}"), Pending::Get(file));
     }
 
+    /// Asks whether the server is still there.
+    pub fn ask_alive(&mut self) {
+        self.ask("/ping alive".to_owned(), Pending::Quiet);
+    }
+
     /// Asks what a file is called and how large it is.
     pub fn ask_file(&mut self, file: FileId) {
         self.ask("/files".to_owned(), Pending::Files(file, None));
@@ -429,7 +437,7 @@ impl Session {
             // Of a chunk that came too late; it answers no command.
             Told::Refused { command: "?", code: "no-upload", .. } => {}
             Told::Refused { code, text, .. } => self.refused(code, text, now),
-            Told::Other(line) if line.is_empty() => {}
+            Told::Other("") => {}
             Told::Other(line) => self.note(line.to_owned()),
             Told::Hello { .. } | Told::Chunk { .. } | Told::Whole { .. } | Told::Broken { .. } => {}
         }
@@ -535,7 +543,7 @@ impl Session {
     fn locked(&mut self) {
         match self.password.take() {
             Some(password) => self.ask(format!("/pass {password}"), Pending::Password(password)),
-            None => self.note("this server is locked: /pass PASSWORD unlocks it".to_owned()),
+            None => self.refuse("the server is locked; /pass PASSWORD or --password-file unlocks it".to_owned()),
         }
     }
 
@@ -551,8 +559,7 @@ impl Session {
         } else if self.first {
             self.note(format!("you are {nick}; /nick NAME changes that"));
         }
-        let rooms: Vec<RoomName> = self.talks.iter().filter_map(|talk| as_room(talk.place)).collect();
-        for room in rooms {
+        for room in self.talks.rooms().collect::<Vec<_>>() {
             self.ask(format!("/join {room}"), Pending::Join(room));
         }
         for nick in self.ignored.clone() {
@@ -581,7 +588,9 @@ impl Session {
         if self.phase == Phase::Restoring && self.restored && !self.is_in_limbo(now) {
             self.leave_limbo();
             self.phase = Phase::Online;
-            self.answers.push_back(Answer::Online);
+            if !std::mem::take(&mut self.first) {
+                self.note("connected again".to_owned());
+            }
         }
         while self.is_online()
             && let Some(waiting) = self.waiting.pop_front()
@@ -800,7 +809,7 @@ impl Session {
                 if command == "away" {
                     self.away = Some(view::cut(&line).1.to_owned());
                 }
-                self.news.push_back(News::Answer(if rest.is_empty() {
+                self.news.push_back(News::Done(if rest.is_empty() {
                     command.to_owned()
                 } else {
                     format!("{command} {rest}")
@@ -813,10 +822,7 @@ impl Session {
                     self.fetched(room, next);
                 }
             }
-            Pending::Restored => {
-                self.restored = true;
-                self.first = false;
-            }
+            Pending::Restored => self.restored = true,
             Pending::Send(key) => match (first.parse(), more.parse()) {
                 (Ok(file), Ok(offset)) => self.answers.push_back(Answer::Sending { key, file: FileId(file), offset }),
                 _ => self.answers.push_back(Answer::NotSent(key, "the server's answer makes no sense".to_owned())),
@@ -902,13 +908,6 @@ pub const OWN_HELP: &[(&str, &str)] = &[
 /// What stands in the place of a line of the server's help.
 fn own_help(text: &str) -> Option<&'static str> {
     OWN_HELP.iter().find(|(usage, _)| text.starts_with(usage)).map(|(_, help)| *help)
-}
-
-fn as_room(place: Place) -> Option<RoomName> {
-    match place {
-        Place::Room(room) => Some(room),
-        Place::With(_) => None,
-    }
 }
 
 /// Whether `text` has the name in it as a word.

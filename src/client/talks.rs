@@ -97,6 +97,14 @@ impl Talks {
         self.talks.get(next.cast_unsigned()).map(|talk| talk.place)
     }
 
+    /// The rooms that we are in.
+    pub fn rooms(&self) -> impl Iterator<Item = RoomName> {
+        self.talks.iter().filter_map(|talk| match talk.place {
+            Place::Room(room) => Some(room),
+            Place::With(_) => None,
+        })
+    }
+
     /// `who` is there, or has said something.
     pub fn meet(&mut self, who: Nick) {
         if self.known.len() < KNOWN {

@@ -214,7 +214,6 @@ impl Transfers {
     /// Takes an answer of the server's.
     pub fn answer(&mut self, answer: Answer) {
         match answer {
-            Answer::Online => {}
             Answer::Offline => {
                 for outgoing in &mut self.uploads {
                     outgoing.upload.offline();
@@ -318,6 +317,11 @@ impl Transfers {
             self.fail_download(file, why);
         }
         is_busy
+    }
+
+    /// Whether there are chunks that could be put out now that so few bytes wait.
+    pub fn wants_more(&self, unsent: usize) -> bool {
+        unsent < CHUNKS_QUEUED && self.uploads.front().is_some_and(|outgoing| outgoing.upload.next().is_some())
     }
 
     fn found(&mut self, file: FileId, size: u64, name: String) {

@@ -6,6 +6,7 @@ use crate::names::{Digest, FileId, Nick, Place, RoomName};
 
 /// One line of the server's.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Told<'a> {
     /// We are in, and are called so.
     Hello { nick: Nick, online: u64 },
@@ -57,6 +58,7 @@ pub struct Stamp {
 
 /// What happened to a person in a place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum What<'a> {
     /// They came into the room.
     Joined,

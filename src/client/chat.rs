@@ -1,0 +1,401 @@
+//! `chinwag connect` in a terminal: what is typed, what is shown, and when.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::tz::TimeZone;
+use mio::Token;
+use mio::unix::SourceFd;
+use signal_hook::consts::{SIGHUP, SIGTERM, SIGWINCH};
+
+use crate::client::complete::{self, World};
+use crate::client::editor::{Action, Direction, Editor};
+use crate::client::history::{self, History};
+use crate::client::keys::{Answer, Decoder, Input};
+use crate::client::pictures::{self, Format, Speaks};
+use crate::client::screen::{self, Look, Rows, Status};
+use crate::client::session::{Mark, News, Request, Taken, Wish};
+use crate::client::terminal::Terminal;
+use crate::client::transfers::{self, End, Keep};
+use crate::client::{Client, link};
+use crate::commands;
+use crate::listener::reason;
+use crate::names::{FileId, Place};
+use crate::signals::Signals;
+
+const KEYS: Token = Token(link::FREE);
+const SIGNALS: Token = Token(link::FREE + 1);
+
+/// How long an ESC may be the beginning of something else.
+const ESCAPE: Duration = Duration::from_millis(50);
+/// How often the status row is drawn while it moves by itself.
+const MOVING: Duration = Duration::from_millis(250);
+/// How long the terminal may take to say whether it shows pictures.
+const QUESTION: Duration = Duration::from_secs(1);
+/// How long the server may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// File IDs that Tab knows.
+const FILES: usize = 100;
+
+/// Whether there is a bell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bell {
+    /// It rings for what is said to us.
+    Rings,
+    /// Never.
+    Silent,
+}
+
+/// What `chinwag connect` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the server is, as HOST:PORT.
+    pub address: String,
+    /// What to begin with.
+    pub wish: Wish,
+    /// Where to save what is fetched.
+    pub downloads: PathBuf,
+    /// Whether there are colours.
+    pub colour: bool,
+    /// Whether there is a bell.
+    pub bell: Bell,
+}
+
+/// Chats until the person leaves. It is an error if the server cannot be reached, or turns us away, or the terminal fails.
+pub fn run(options: Options) -> Result<(), String> {
+    let mut chat = Chat::open(options)?;
+    let ended = chat.run();
+    let _ = chat.terminal.show(&chat.rows.clear());
+    let unsent: Vec<String> = chat.client.session.unsent().map(|line| format!("not sent: {line}")).collect();
+    let _ = chat.terminal.show(&screen::lines(unsent.iter().map(String::as_str)));
+    ended
+}
+
+struct Chat {
+    client: Client,
+    terminal: Terminal,
+    signals: Signals,
+    /// Whether we were asked to end.
+    ended: Arc<AtomicBool>,
+    decoder: Decoder,
+    editor: Editor,
+    rows: Rows,
+    look: Look,
+    bell: Bell,
+    address: String,
+    downloads: PathBuf,
+    speaks: Speaks,
+    /// Since when the terminal is asked whether it shows pictures; `None` once it has answered.
+    asked: Option<Instant>,
+    /// Pictures that wait for that answer.
+    pictures: Vec<(String, String)>,
+    files: Vec<FileId>,
+    /// What is to be printed above the rows.
+    above: String,
+    /// The rows as they were drawn last, to be drawn only when they change.
+    shown: (screen::Drawn, usize),
+    quitting: Option<Instant>,
+}
+
+impl Chat {
+    fn open(options: Options) -> Result<Self, String> {
+        let Options { address, wish, downloads, colour, bell } = options;
+        let client = Client::new(&address, wish, downloads.clone()).map_err(|e| reason(&e))?;
+        let ended = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, ended.clone()).map_err(|e| reason(&e))?;
+        }
+        let registry = client.link.poll().registry();
+        let signals = Signals::open(registry, SIGNALS, [SIGTERM, SIGHUP, SIGWINCH]).map_err(|e| reason(&e))?;
+        client.link.register(&mut SourceFd(&0), KEYS).map_err(|e| reason(&e))?;
+        let terminal = Terminal::open().map_err(|e| reason(&e))?;
+        terminal.show(pictures::QUESTION).map_err(|e| reason(&e))?;
+        Ok(Self {
+            client,
+            terminal,
+            signals,
+            ended,
+            decoder: Decoder::default(),
+            editor: Editor::new(History::open(history::default_path())),
+            rows: Rows::default(),
+            look: Look { colour, zone: TimeZone::system() },
+            bell,
+            address,
+            downloads,
+            speaks: Speaks::default(),
+            asked: Some(Instant::now()),
+            pictures: Vec::new(),
+            files: Vec::new(),
+            above: String::new(),
+            shown: Default::default(),
+            quitting: None,
+        })
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        loop {
+            self.draw().map_err(|e| reason(&e))?;
+            let until = self.next();
+            let tokens = self.client.turn(until).map_err(|e| format!("cannot connect to {}: {e}", self.address))?;
+            if tokens.contains(&SIGNALS) {
+                self.signals.take();
+            }
+            let is_gone = self.ended.load(Ordering::Relaxed) || self.keys().is_err();
+            let is_done = self.quitting.is_some_and(|since| !self.client.link.is_up() || since.elapsed() > GOODBYE);
+            if is_gone || is_done {
+                return Ok(());
+            }
+            self.gather();
+        }
+    }
+
+    /// When there is something to be done even if nothing comes.
+    fn next(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let is_moving = !self.client.transfers.is_empty()
+            || !self.client.link.is_up()
+            || self.client.session.talks.typists(now).next().is_some();
+        let escape = self.decoder.is_waiting().then(|| now + ESCAPE);
+        let question = self.asked.filter(|_| !self.pictures.is_empty()).map(|asked| asked + QUESTION);
+        let quitting = self.quitting.map(|since| since + GOODBYE);
+        let moving = is_moving.then(|| now + MOVING);
+        [escape, question, quitting, moving, self.rows.waits(now)].into_iter().flatten().min()
+    }
+
+    /// Takes what was typed. It is an error if the terminal is gone.
+    fn keys(&mut self) -> io::Result<()> {
+        let mut bytes = [0; 4096];
+        let mut is_idle = true;
+        loop {
+            let typed = self.terminal.read(&mut bytes)?;
+            if typed.is_empty() {
+                break;
+            }
+            is_idle = false;
+            self.decoder.feed(typed);
+            while let Some(input) = self.decoder.next() {
+                self.input(input)?;
+            }
+        }
+        if is_idle && self.decoder.is_waiting() {
+            self.decoder.give_up();
+            while let Some(input) = self.decoder.next() {
+                self.input(input)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, input: Input) -> io::Result<()> {
+        let before = self.editor.text().to_owned();
+        let action = match input {
+            Input::Paste(text) => {
+                self.editor.paste(&text);
+                None
+            }
+            Input::Answer(answer) => {
+                self.answer(answer);
+                return Ok(());
+            }
+            Input::Key(key) => {
+                let talks = &self.client.session.talks;
+                let commands: Vec<&str> = commands::TABLE.iter().map(|spec| spec.name).chain(["show"]).collect();
+                let nicks: Vec<&str> = talks.known().map(|nick| nick.as_str()).collect();
+                let rooms: Vec<String> = talks.rooms().map(|room| room.to_string()).collect();
+                let world = World {
+                    commands: &commands,
+                    nicks,
+                    rooms: rooms.iter().map(String::as_str).collect(),
+                    files: self.files.iter().map(|file| file.0).collect(),
+                };
+                self.editor.key(key, |before| complete::complete(before, &world, complete::list_folder))
+            }
+        };
+        let now = Instant::now();
+        match action {
+            Some(Action::Submit(line)) => self.carry_out(&line, now),
+            Some(Action::Say(lines)) => lines.iter().for_each(|line| self.carry_out(line, now)),
+            Some(Action::Leave) => self.carry_out("/quit", now),
+            Some(Action::Walk(direction)) => {
+                self.client.session.walk(if direction == Direction::Back { -1 } else { 1 });
+            }
+            Some(Action::List(words)) => self.print(&News::Answer(words.join("  "))),
+            Some(Action::Redraw) => self.clear(),
+            Some(Action::Suspend) => {
+                self.terminal.show(&self.rows.clear())?;
+                self.terminal.suspend()?;
+                self.shown = Default::default();
+            }
+            None => {}
+        }
+        if self.editor.text() != before {
+            self.client.session.keystroke(self.editor.text(), now);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Attributes => self.asked = None,
+            Answer::Cursor { column, .. } => self.rows.answer(column.into()),
+            Answer::Graphics(text) => self.speaks.graphics(&text),
+            Answer::Report(text) => self.speaks.report(&text),
+        }
+    }
+
+    fn carry_out(&mut self, line: &str, now: Instant) {
+        let taken = match self.client.session.typed(line, now) {
+            Taken::Yes => Ok(()),
+            Taken::Transfer(request) => self.transfer(request),
+            Taken::No(why) => Err(why),
+        };
+        if let Err(why) = taken {
+            self.print(&News::Refused(why));
+            self.editor.put_back(line);
+        }
+        if self.client.session.is_quitting() {
+            self.quitting.get_or_insert(now);
+        }
+    }
+
+    fn transfer(&mut self, request: Request) -> Result<(), String> {
+        match request {
+            Request::Send(place, path) => {
+                let (source, name) = transfers::open(&path)?;
+                self.client.transfers.send(place, source, name)
+            }
+            Request::Get(file) => self.client.transfers.get(file, Keep::Folder),
+            Request::Show(file) => self.client.transfers.get(file, Keep::Show),
+            Request::Cancel(file) => {
+                self.client.transfers.cancel(file);
+                self.client.session.ask_cancel(file);
+                Ok(())
+            }
+        }
+    }
+
+    /// Prints what there is to tell.
+    fn gather(&mut self) {
+        let mut rings = false;
+        while let Some(news) = self.client.session.poll_news() {
+            rings |= matches!(news, News::Said { mark: Mark::ForUs, .. });
+            if let News::File { file, .. } = news {
+                self.files.retain(|known| *known != file);
+                self.files.drain(..(self.files.len() + 1).saturating_sub(FILES));
+                self.files.push(file);
+            }
+            self.print(&news);
+        }
+        if rings && self.bell == Bell::Rings {
+            self.above.push('\x07');
+        }
+        while let Some(end) = self.client.transfers.poll_end() {
+            match end {
+                End::Sent { file, place, name } => {
+                    self.print(&News::Note(format!("{name} is shared with {place}, as file {file}")));
+                }
+                End::Saved { path, .. } => {
+                    let path = path.map(|path| path.display().to_string()).unwrap_or_default();
+                    self.print(&News::Note(format!("saved {path}")));
+                }
+                End::Picture { name, base64 } => self.pictures.push((name, base64)),
+                End::Failed { what, why } => self.print(&News::Refused(format!("{what}: {why}"))),
+            }
+        }
+        if self.asked.is_none_or(|asked| asked.elapsed() >= QUESTION) {
+            for (name, base64) in std::mem::take(&mut self.pictures) {
+                self.picture(&name, &base64);
+            }
+        }
+    }
+
+    fn print(&mut self, news: &News) {
+        let line = self.look.news(news, SystemTime::now());
+        self.above.push_str(&screen::lines(std::iter::once(line.as_str())));
+    }
+
+    /// Shows a picture, or saves it where the terminal shows none.
+    fn picture(&mut self, name: &str, base64: &str) {
+        let start = BASE64.decode(base64.get(..64).unwrap_or(base64)).unwrap_or_default();
+        let window = self.terminal.window();
+        let shown = Format::of_bytes(&start).and_then(|format| self.speaks.show(format, name, base64, &window));
+        if let Some(shown) = shown {
+            self.print(&News::Note(format!("{name}:")));
+            return self.above.push_str(&shown);
+        }
+        match transfers::save(&self.downloads, name, base64) {
+            Ok(path) => self.print(&News::Note(format!("it cannot be shown here; saved {}", path.display()))),
+            Err(e) => self.print(&News::Refused(format!("saving {name}: {}", reason(&e)))),
+        }
+    }
+
+    /// Clears the window, as shells do. What stood in it goes up into the scrollback.
+    fn clear(&mut self) {
+        let rows = usize::from(self.terminal.window().rows);
+        let scroll = format!("{}\x1b[{rows}H{}\x1b[H", self.rows.clear(), "\n".repeat(rows.saturating_sub(1)));
+        self.above.insert_str(0, &scroll);
+        self.shown = Default::default();
+    }
+
+    /// Draws what has changed, if it is known where.
+    fn draw(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        let window = self.terminal.window();
+        let width = usize::from(window.columns);
+        if let Some(question) = self.rows.resize(width, now) {
+            self.terminal.show(question)?;
+        }
+        if self.rows.waits(now).is_some() {
+            return Ok(());
+        }
+        let row = self.editor.row(&self.prompt(), width);
+        let status = (window.rows > 1).then(|| self.look.status(&self.status(now), width));
+        let drawn = (screen::Drawn { row, status }, width);
+        if !self.above.is_empty() || drawn != self.shown {
+            self.terminal.show(&self.rows.draw(&std::mem::take(&mut self.above), &drawn.0))?;
+            self.shown = drawn;
+        }
+        Ok(())
+    }
+
+    fn prompt(&self) -> String {
+        self.client.session.talks.target().map_or_else(|| "> ".to_owned(), |place| format!("{place}> "))
+    }
+
+    fn status(&self, now: Instant) -> Status<'_> {
+        let Client { link, session, transfers, .. } = &self.client;
+        let state = session.status();
+        let link = if session.is_online() {
+            None
+        } else if let Some(at) = link.next_try() {
+            let seconds = at.saturating_duration_since(now).as_secs_f64().ceil();
+            Some(format!("reconnecting in {seconds} s"))
+        } else {
+            Some(if link.is_up() { "waiting for the server" } else { "connecting" }.to_owned())
+        };
+        let target = session.talks.target();
+        let unread = session.talks.iter().filter(|talk| talk.unread > 0).map(|talk| (talk.place, talk.unread));
+        let mut typists: Vec<_> =
+            session.talks.typists(now).map(|(place, nick)| (nick, elsewhere(place, target))).collect();
+        typists.sort_by_key(|(_, place)| place.is_some());
+        Status {
+            link,
+            server: &self.address,
+            nick: state.nick,
+            online: state.online,
+            unread: unread.collect(),
+            typists,
+            unsent: state.unsent,
+            progress: transfers.progress(now).collect(),
+        }
+    }
+}
+
+fn elsewhere(place: Place, target: Option<Place>) -> Option<Place> {
+    (Some(place) != target && !matches!(place, Place::With(_))).then_some(place)
+}

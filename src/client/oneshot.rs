@@ -1,0 +1,115 @@
+//! `chinwag send` and `chinwag get`: files for scripts, and for people in a hurry.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::termios::tcgetwinsize;
+
+use crate::client::Client;
+use crate::client::screen;
+use crate::client::session::{News, Wish};
+use crate::client::store::Source;
+use crate::client::transfers::{End, Keep, Progress};
+use crate::listener::reason;
+use crate::names::{FileId, Place};
+
+/// How often progress is shown.
+const MOVING: Duration = Duration::from_millis(250);
+/// How long the server may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Shares files with `place`, and prints the ID of each. It is an error if one of them has not arrived whole; then the reasons
+/// have been told on standard error.
+pub fn send(address: &str, wish: Wish, files: Vec<(Source, String)>, place: Place) -> Result<(), String> {
+    run(address, wish, PathBuf::new(), |client| {
+        files.into_iter().try_for_each(|(source, name)| client.transfers.send(place, source, name))
+    })
+}
+
+/// Fetches files, and prints where each is. `folder` is where those go that are kept in one. It is an error if one of them is
+/// not here whole; then the reasons have been told on standard error.
+pub fn get(address: &str, wish: Wish, files: &[FileId], keep: &Keep, folder: PathBuf) -> Result<(), String> {
+    run(address, wish, folder, |client| files.iter().try_for_each(|&file| client.transfers.get(file, keep.clone())))
+}
+
+fn run(
+    address: &str,
+    wish: Wish,
+    folder: PathBuf,
+    begin: impl FnOnce(&mut Client) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut client = Client::new(address, wish, folder).map_err(|e| reason(&e))?;
+    begin(&mut client)?;
+    let mut bar = Bar::new();
+    let mut failed = 0;
+    while !client.transfers.is_empty() {
+        let until = Some(Instant::now() + MOVING);
+        let turned = client.turn(until).map_err(|e| format!("cannot connect to {address}: {e}"));
+        bar.clear();
+        turned?;
+        while let Some(news) = client.session.poll_news() {
+            match news {
+                // Before we are in, what is refused is what was asked for on the command line.
+                News::Refused(why) if !client.session.is_online() => return Err(why),
+                News::Refused(text) | News::Note(text) => say(&text),
+                _ => {}
+            }
+        }
+        while let Some(end) = client.transfers.poll_end() {
+            let line = match end {
+                End::Sent { file, .. } => file.to_string(),
+                End::Saved { path: Some(path), .. } => path.display().to_string(),
+                End::Saved { path: None, .. } | End::Picture { .. } => continue,
+                End::Failed { what, why } => {
+                    failed += 1;
+                    say(&format!("{what}: {why}"));
+                    continue;
+                }
+            };
+            writeln!(io::stdout(), "{line}").map_err(|e| reason(&e))?;
+        }
+        bar.draw(client.transfers.progress(Instant::now()).next());
+    }
+    leave(&mut client);
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} of the files failed")) }
+}
+
+/// Goes without a fuss. All that counted is done.
+fn leave(client: &mut Client) {
+    let now = Instant::now();
+    client.session.typed("/quit", now);
+    while client.link.is_up() && now.elapsed() < GOODBYE && client.turn(Some(now + GOODBYE)).is_ok() {}
+}
+
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "chinwag: {text}");
+}
+
+/// A progress bar on standard error, if that is a terminal.
+struct Bar {
+    is_terminal: bool,
+    is_drawn: bool,
+}
+
+impl Bar {
+    fn new() -> Self {
+        Self { is_terminal: io::stderr().is_terminal(), is_drawn: false }
+    }
+
+    /// Makes room for a line that stays.
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.is_drawn) {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+
+    fn draw(&mut self, progress: Option<Progress<'_>>) {
+        if let Some(progress) = progress.filter(|_| self.is_terminal) {
+            let width = tcgetwinsize(io::stderr()).map_or(80, |size| usize::from(size.ws_col));
+            let line = screen::cut(&screen::transfer(&progress, width < 60), width.saturating_sub(1));
+            let _ = write!(io::stderr(), "\r{line}\x1b[K");
+            self.is_drawn = true;
+        }
+    }
+}

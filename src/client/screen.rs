@@ -1,0 +1,463 @@
+//! How everything looks: news as lines of text, the status row, and the bytes that put both on a terminal.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant, SystemTime};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use crate::client::editor::Row;
+use crate::client::pictures::Format;
+use crate::client::session::{Mark, News};
+use crate::client::transfers::{Progress, Way};
+use crate::client::view;
+use crate::names::{Nick, Place};
+
+/// Colours of the 256 that can be read on a dark ground and on a light one.
+const COLOURS: [u8; 12] = [33, 37, 64, 71, 98, 127, 130, 133, 160, 166, 172, 205];
+/// Cells of a bar.
+const BAR: u64 = 8;
+
+/// Whether there are colours, and what time it is where we are.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Whether there are colours.
+    pub colour: bool,
+    /// The time zone.
+    pub zone: TimeZone,
+}
+
+impl Look {
+    /// News as one line, without its end. The terminal wraps it, so that what is copied from it has no breaks of ours.
+    pub fn news(&self, news: &News, now: SystemTime) -> String {
+        let head = |at: &Option<SystemTime>, place: &Place, mark: &str| {
+            let place = self.colour(hash(&place.to_string()), &place.to_string());
+            format!("{}{mark}{place}", self.sgr("2", &self.time(at.unwrap_or(now))))
+        };
+        match news {
+            News::Said { place, at, from, text, mark } => {
+                let sign = if *mark == Mark::ForUs { self.sgr("1;31", "»") } else { " ".to_owned() };
+                let line = match view::action(text) {
+                    Some(action) => format!("* {} {action}", self.nick(*from)),
+                    None => format!("<{}> {text}", self.nick(*from)),
+                };
+                let line = if *mark == Mark::ForUs { self.bold(&line) } else { line };
+                format!("{} {line}", head(at, place, &sign))
+            }
+            News::Happened { place, at, text } => format!("{} {}", head(at, place, " "), self.sgr("2", text)),
+            News::File { place, at, from, file, size, name } => {
+                let show = if Format::of_name(name).is_some() { format!(" · /show {file}") } else { String::new() };
+                let shares = format!("{} shares {name} ({}){show} · /get {file}", self.nick(*from), bytes(*size));
+                format!("{} {shares}", head(at, place, " "))
+            }
+            News::Answer(text) => format!("  {text}"),
+            News::Done(text) => self.sgr("2", &format!("  {text}")),
+            News::Refused(text) => format!("{} {text}", self.sgr("1;31", "✗")),
+            News::Note(text) => format!("{} {text}", self.sgr("36", "·")),
+        }
+    }
+
+    /// The status row, for a window of this width: what matters most comes first into the room there is.
+    pub fn status(&self, status: &Status<'_>, width: usize) -> String {
+        let mut parts = Vec::new();
+        parts.extend(status.link.clone().map(|text| (1, text)));
+        parts.push((6, status.server.to_owned()));
+        if let Some(nick) = status.nick {
+            parts.push((7, nick.to_string()));
+            parts.push((8, format!("{} online", status.online)));
+        }
+        for (n, (place, count)) in status.unread.iter().enumerate() {
+            parts.push((4, format!("{}{place} {count}", if n == 0 { "unread " } else { "" })));
+        }
+        parts.extend(typists(&status.typists).map(|text| (3, text)));
+        if status.unsent > 0 {
+            parts.push((2, format!("{} unsent", status.unsent)));
+        }
+        let room = width.saturating_sub(1);
+        let is_short = room < 70 || status.progress.len() > 1;
+        parts.extend(status.progress.iter().map(|progress| (5, transfer(progress, is_short))));
+        let text = cut(&fit(parts, room), room);
+        if self.colour { format!("\x1b[7m{text}{}\x1b[0m", " ".repeat(room - columns(&text))) } else { text }
+    }
+
+    fn sgr(&self, codes: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{codes}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn colour(&self, hash: u32, text: &str) -> String {
+        self.sgr(&format!("38;5;{}", COLOURS[hash as usize % COLOURS.len()]), text)
+    }
+
+    fn nick(&self, nick: Nick) -> String {
+        self.colour(hash(nick.as_str()), nick.as_str())
+    }
+
+    fn bold(&self, line: &str) -> String {
+        // The colour of the nick ends in the midst of it, and boldness must not end there.
+        if self.colour { format!("\x1b[1m{}\x1b[0m", line.replace("\x1b[0m", "\x1b[0;1m")) } else { line.to_owned() }
+    }
+
+    fn time(&self, at: SystemTime) -> String {
+        let at = Timestamp::try_from(at).unwrap_or_default().to_zoned(self.zone.clone());
+        format!("{:02}:{:02}", at.hour(), at.minute())
+    }
+}
+
+/// What the status row tells.
+#[derive(Debug)]
+pub struct Status<'a> {
+    /// What is to be said of the connection, unless it stands.
+    pub link: Option<String>,
+    /// Where the server is.
+    pub server: &'a str,
+    /// What we are called there.
+    pub nick: Option<Nick>,
+    /// How many are online.
+    pub online: u64,
+    /// Conversations with unread messages, and how many.
+    pub unread: Vec<(Place, usize)>,
+    /// Who is typing, and where unless it is here.
+    pub typists: Vec<(Nick, Option<Place>)>,
+    /// Lines that wait for the server.
+    pub unsent: usize,
+    /// The transfers.
+    pub progress: Vec<Progress<'a>>,
+}
+
+/// A number of bytes, for people.
+pub fn bytes(count: u64) -> String {
+    let mut value = count as f64;
+    let mut unit = "bytes";
+    for next in ["KB", "MB", "GB", "TB"] {
+        if value < 1024.0 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, next);
+    }
+    let digits = usize::from(unit != "bytes" && value < 9.95);
+    format!("{value:.digits$} {unit}")
+}
+
+/// How far a transfer is: its name, bar, speed and the time that is left.
+pub fn transfer(progress: &Progress<'_>, is_short: bool) -> String {
+    let Progress { way, name, size, done, .. } = progress;
+    let percent = if *size == 0 { 0 } else { done.saturating_mul(100) / size };
+    let sign = match way {
+        Way::Reading => "reading",
+        Way::Up => "↑",
+        Way::Down => "↓",
+    };
+    if is_short {
+        return format!("{sign} {} {percent}%", cut(name, 12));
+    }
+    let full = usize::try_from(percent.min(100) * BAR / 100).unwrap_or_default();
+    let bar = "█".repeat(full) + &"░".repeat(usize::try_from(BAR).unwrap_or_default() - full);
+    let mut text = format!("{sign} {} {bar} {percent}%", cut(name, 30));
+    if let Some(speed) = progress.speed {
+        let _ = write!(text, " {}/s", bytes(speed as u64));
+    }
+    if let Some(left) = progress.left() {
+        let _ = write!(text, " {}", duration(left));
+    }
+    text
+}
+
+fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
+        (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+fn typists(typists: &[(Nick, Option<Place>)]) -> Option<String> {
+    let names: Vec<String> = typists
+        .iter()
+        .take(3)
+        .map(|(nick, place)| place.map_or_else(|| nick.to_string(), |place| format!("{nick} in {place}")))
+        .collect();
+    match (names.len(), typists.len()) {
+        (0, _) => None,
+        (1, _) => Some(format!("{} is typing", names[0])),
+        (shown, all) if shown == all => Some(format!("{} are typing", names.join(", "))),
+        (shown, all) => Some(format!("{} and {} more are typing", names.join(", "), all - shown)),
+    }
+}
+
+/// Those of the parts that fit, the most important first, in the order in which they were given.
+fn fit(mut parts: Vec<(u8, String)>, room: usize) -> String {
+    const BETWEEN: &str = " · ";
+    loop {
+        let texts: Vec<&str> = parts.iter().map(|(_, text)| text.as_str()).collect();
+        let text = texts.join(BETWEEN);
+        if columns(&text) <= room || parts.len() < 2 {
+            return text;
+        }
+        let least = parts.iter().enumerate().max_by_key(|(_, (rank, _))| *rank).map_or(0, |(at, _)| at);
+        parts.remove(least);
+    }
+}
+
+/// What of `text` fits into `room` columns, with `…` in place of the rest.
+pub fn cut(text: &str, room: usize) -> String {
+    if columns(text) <= room {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let fits = text.graphemes(true).take_while(|grapheme| {
+        used += grapheme.width();
+        used <= room
+    });
+    let fits: String = fits.collect();
+    if room == 0 { String::new() } else { fits + "…" }
+}
+
+fn columns(text: &str) -> usize {
+    text.graphemes(true).map(UnicodeWidthStr::width).sum()
+}
+
+/// FNV-1a, so that a name has the same colour everywhere and always.
+fn hash(name: &str) -> u32 {
+    let bytes = name.bytes().map(|byte| u32::from(byte.to_ascii_lowercase()));
+    bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ byte).wrapping_mul(0x0100_0193))
+}
+
+/// The two rows at the end of what is on the terminal: where the input row is, with the status row below it.
+///
+/// The cursor stays in the input row. So the rows are found again whatever the window's width has become: what is above is
+/// known from what stands before the cursor, and all that is below is ours.
+#[derive(Default, Debug)]
+pub struct Rows {
+    /// What stands before the cursor, if the rows are drawn.
+    drawn: Option<String>,
+    /// The width that they were drawn for.
+    width: usize,
+    /// How many rows above the cursor the input row begins, where the terminal has wrapped it.
+    above: usize,
+    /// Since when the terminal is being asked where the cursor is.
+    asked: Option<Instant>,
+}
+
+/// What the two rows hold; a window of one row has no status row.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Drawn {
+    /// The input row.
+    pub row: Row,
+    /// The status row.
+    pub status: Option<String>,
+}
+
+/// How long a terminal may take to say where its cursor is.
+const ANSWER: Duration = Duration::from_millis(300);
+
+impl Rows {
+    /// The window may have another width. Returns what is to be asked of the terminal: whether it has wrapped the input row
+    /// or cut it off cannot be known from here.
+    pub fn resize(&mut self, width: usize, now: Instant) -> Option<&'static str> {
+        if width == self.width {
+            return None;
+        }
+        self.width = width;
+        let is_beyond = self.drawn.as_ref().is_some_and(|before| columns(before) >= width.max(1));
+        self.above = 0;
+        self.asked = is_beyond.then_some(now);
+        is_beyond.then_some("\x1b[6n")
+    }
+
+    /// The terminal says in which column, from 1, its cursor is.
+    pub fn answer(&mut self, column: usize) {
+        if self.asked.take().is_some() {
+            self.above = self.drawn.as_ref().map_or(0, |before| wrapped(before, self.width.max(1), column));
+        }
+    }
+
+    /// Until when nothing can be drawn, as it is not known where.
+    pub fn waits(&mut self, now: Instant) -> Option<Instant> {
+        self.asked = self.asked.filter(|asked| now.saturating_duration_since(*asked) < ANSWER);
+        self.asked.map(|asked| asked + ANSWER)
+    }
+
+    /// Draws the rows anew, below `above`, whole lines that are printed for good.
+    pub fn draw(&mut self, above: &str, Drawn { row, status }: &Drawn) -> String {
+        // Nobody is to see the rows half drawn. Wrapping is off so that a window that has just become smaller does not take
+        // one row for two.
+        let mut out = String::from("\x1b[?2026h\x1b[?25l");
+        self.erase(&mut out);
+        out.push_str(above);
+        out.push_str("\x1b[?7l");
+        if let Some(status) = status {
+            let _ = write!(out, "\n{status}\x1b[A\r");
+        }
+        out.push_str(&row.before);
+        if !row.after.is_empty() {
+            // The terminal itself knows best how wide what it has shown is.
+            let _ = write!(out, "\x1b7{}\x1b8", row.after);
+        }
+        out.push_str("\x1b[?7h\x1b[?25h\x1b[?2026l");
+        self.drawn = Some(row.before.clone());
+        out
+    }
+
+    /// Takes the rows away, and leaves the cursor where they were.
+    pub fn clear(&mut self) -> String {
+        let mut out = String::new();
+        self.erase(&mut out);
+        self.drawn = None;
+        out
+    }
+
+    fn erase(&mut self, out: &mut String) {
+        if self.drawn.is_some() && self.above > 0 {
+            let _ = write!(out, "\x1b[{}A", self.above);
+        }
+        self.above = 0;
+        out.push_str("\r\x1b[J");
+    }
+}
+
+/// How many rows above the cursor `before` begins, if the terminal has wrapped it at `width`, and says that the cursor is in
+/// this column, from 1. A terminal that cuts lines off leaves the cursor in its last column.
+fn wrapped(before: &str, width: usize, column: usize) -> usize {
+    let (mut rows, mut used) = (0, 0);
+    for grapheme in before.graphemes(true) {
+        if used + grapheme.width() > width {
+            (rows, used) = (rows + 1, 0);
+        }
+        used += grapheme.width();
+    }
+    match column.saturating_sub(1) {
+        at if at == used || used == width && at == width - 1 => rows,
+        0 if used == width => rows + 1,
+        _ => 0,
+    }
+}
+
+/// Text for the terminal, each line ended in the way that works whatever mode the terminal is in.
+pub fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    lines.fold(String::new(), |out, line| out + line + concat!("\r", "\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::FileId;
+
+    fn look(colour: bool) -> Look {
+        Look { colour, zone: TimeZone::fixed(jiff::tz::offset(1)) }
+    }
+
+    fn shown(news: &News) -> String {
+        look(false).news(news, SystemTime::UNIX_EPOCH)
+    }
+
+    fn said(place: &str, from: &str, text: &str, mark: Mark) -> News {
+        let at = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(48_600));
+        News::Said {
+            place: Place::new(place).unwrap(),
+            at,
+            from: Nick::new(from).unwrap(),
+            text: text.to_owned(),
+            mark,
+        }
+    }
+
+    #[test]
+    fn how_news_look() {
+        assert_eq!(shown(&said("#lobby", "bob", "hi  all", Mark::Plain)), "14:30 #lobby <bob> hi  all");
+        assert_eq!(shown(&said("#lobby", "bob", "/me waves", Mark::Plain)), "14:30 #lobby * bob waves");
+        assert_eq!(shown(&said("#lobby", "bob", "alice?", Mark::ForUs)), "14:30»#lobby <bob> alice?");
+        assert_eq!(shown(&said("@bob", "alice", "yes", Mark::Own)), "14:30 @bob <alice> yes");
+        let file = |name: &str| {
+            let (place, from) = (Place::new("#lobby").unwrap(), Nick::new("alice").unwrap());
+            shown(&News::File { place, at: None, from, file: FileId(7), size: 48_213, name: name.to_owned() })
+        };
+        assert_eq!(file("cat.png"), "01:00 #lobby alice shares cat.png (47 KB) · /show 7 · /get 7");
+        assert_eq!(file("cat.txt"), "01:00 #lobby alice shares cat.txt (47 KB) · /get 7");
+    }
+
+    #[test]
+    fn colours_are_steady_and_end_where_they_should() {
+        let line = look(true).news(&said("#lobby", "bob", "alice?", Mark::ForUs), SystemTime::UNIX_EPOCH);
+        assert_eq!(hash("bob"), hash("BOB"));
+        let nick = format!("\x1b[38;5;{}mbob\x1b[0;1m", COLOURS[hash("bob") as usize % COLOURS.len()]);
+        assert!(line.contains(&format!("\x1b[1m<{nick}> alice?\x1b[0m")), "{line:?}");
+    }
+
+    #[test]
+    fn sizes_and_times_for_people() {
+        for (count, want) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1.0 KB"),
+            (48_213, "47 KB"),
+            (20 << 20, "20 MB"),
+            (3 << 29, "1.5 GB"),
+            (u64::MAX, "16777216 TB"),
+        ] {
+            assert_eq!(bytes(count), want);
+        }
+        assert_eq!(duration(Duration::from_secs(65)), "1:05");
+        assert_eq!(duration(Duration::from_secs(3_665)), "1:01:05");
+    }
+
+    fn status(link: Option<&str>) -> Status<'static> {
+        let (place, nick) = (|name| Place::new(name).unwrap(), |name| Nick::new(name).unwrap());
+        let progress = Progress {
+            way: Way::Down,
+            file: Some(FileId(7)),
+            name: "cat.png",
+            size: 1000,
+            done: 450,
+            speed: Some(100.0),
+        };
+        Status {
+            link: link.map(str::to_owned),
+            server: "127.0.0.1:2428",
+            nick: Some(nick("alice")),
+            online: 3,
+            unread: vec![(place("#dev"), 3), (place("@bob"), 1)],
+            typists: vec![(nick("bob"), None), (nick("carol"), Some(place("#dev")))],
+            unsent: 0,
+            progress: vec![progress],
+        }
+    }
+
+    #[test]
+    fn the_status_row_keeps_what_matters_most() {
+        let row = |width| look(false).status(&status(None), width);
+        assert_eq!(
+            row(160),
+            "127.0.0.1:2428 · alice · 3 online · unread #dev 3 · @bob 1 · bob, carol in #dev are typing · \
+             ↓ cat.png ███░░░░░ 45% 100 bytes/s 0:05"
+        );
+        assert_eq!(
+            row(80),
+            "unread #dev 3 · @bob 1 · bob, carol in #dev are typing · ↓ cat.png ███░░░░░ 45%…".replace("·  ", "")
+        );
+        let reconnecting = |width| look(false).status(&status(Some("reconnecting in 4 s")), width);
+        assert!(reconnecting(40).starts_with("reconnecting in 4 s"), "{}", reconnecting(40));
+        for width in 0..200 {
+            assert!(columns(&row(width)) < width.max(1), "{width}");
+            assert!(columns(&reconnecting(width)) < width.max(1), "{width}");
+        }
+    }
+
+    #[test]
+    fn where_the_input_row_is_after_its_window_became_smaller() {
+        // (what stands before the cursor, the width, the column that the terminal tells, rows above)
+        for (before, width, column, want) in [
+            ("0123456789", 8, 3, 1),
+            ("0123456789", 4, 3, 2),
+            ("0123456789", 8, 8, 0),
+            ("01234567", 4, 4, 1),
+            ("01234567", 4, 1, 2),
+            ("日本語日本", 5, 3, 2),
+            ("日本語日本", 5, 5, 0),
+            ("", 5, 1, 0),
+        ] {
+            assert_eq!(wrapped(before, width, column), want, "{before} {width} {column}");
+        }
+    }
+}

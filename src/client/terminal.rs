@@ -1,0 +1,82 @@
+//! The terminal that we were started in: its modes, its size, its keys.
+
+use std::io::{self, Write};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::stdio::{stdin, stdout};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+
+use crate::client::pictures::Window;
+
+/// A terminal that gives each key as it comes and shows what it is given as it is. It is put back as it was when this goes.
+pub struct Terminal {
+    before: Termios,
+}
+
+impl Terminal {
+    /// Takes the terminal over. It is an error if standard input is none.
+    pub fn open() -> io::Result<Self> {
+        let before = tcgetattr(stdin())?;
+        let terminal = Self { before };
+        terminal.take()?;
+        Ok(terminal)
+    }
+
+    /// How large its window is.
+    pub fn window(&self) -> Window {
+        let size = tcgetwinsize(stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
+        size.map_or(Window { columns: 80, rows: 24, width: 0, height: 0 }, |size| Window {
+            columns: size.ws_col,
+            rows: size.ws_row,
+            width: size.ws_xpixel,
+            height: size.ws_ypixel,
+        })
+    }
+
+    /// Shows `text`, with the escape sequences in it.
+    pub fn show(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    /// What was typed and not read yet, some of it; nothing if there is nothing. It is an error if the terminal is gone.
+    pub fn read<'a>(&self, bytes: &'a mut [u8]) -> io::Result<&'a [u8]> {
+        let mut input = [PollFd::from_borrowed_fd(stdin(), PollFlags::IN)];
+        // The terminal is shared with whoever started us, so it is not made non-blocking for all.
+        if poll(&mut input, Some(&Timespec::default()))? == 0 {
+            return Ok(&[]);
+        }
+        match rustix::io::read(stdin(), &mut *bytes)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            n => Ok(&bytes[..n]),
+        }
+    }
+
+    /// Stops the process, as Ctrl-Z does, until somebody has it go on.
+    pub fn suspend(&self) -> io::Result<()> {
+        self.give_back()?;
+        signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
+        self.take()
+    }
+
+    /// Raw mode, with pastes marked as such.
+    fn take(&self) -> io::Result<()> {
+        let mut raw = self.before.clone();
+        raw.make_raw();
+        tcsetattr(stdin(), OptionalActions::Now, &raw)?;
+        self.show("\x1b[?2004h")
+    }
+
+    fn give_back(&self) -> io::Result<()> {
+        self.show("\x1b[?2004l")?;
+        Ok(tcsetattr(stdin(), OptionalActions::Now, &self.before)?)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // If that fails, the terminal is gone.
+        let _ = self.give_back();
+    }
+}
