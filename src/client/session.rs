@@ -15,8 +15,8 @@ use crate::names::{FileId, Nick, Place, RoomName, clean};
 const TYPING_AGAIN: Duration = Duration::from_secs(3);
 /// How long the server takes somebody to be typing.
 const TYPING_LASTS: Duration = Duration::from_secs(6);
-/// How long lines whose fate is unknown wait for our name to be free, which tells that the server has done with the old
-/// connection. The server gives up a dead one within 90 seconds.
+/// How long lines whose fate is unknown wait for the server to have done with the connection that they were sent on. It gives
+/// up a dead one within 90 seconds.
 const LIMBO: Duration = Duration::from_secs(95);
 /// How often our name is asked for again while somebody else, or our own dead connection, has it.
 const NICK_AGAIN: Duration = Duration::from_secs(5);
@@ -182,6 +182,8 @@ enum Pending {
     Said,
     Password(String),
     Nick,
+    /// Whether somebody of this name is there.
+    Ghost(Nick),
     Join(RoomName),
     Query(Place),
     History(RoomName),
@@ -198,6 +200,10 @@ enum Pending {
 struct Message {
     place: Place,
     text: String,
+    /// As whom it was sent, if it was.
+    from: Option<Nick>,
+    /// Whether it has been seen to arrive, before it was answered.
+    arrived: bool,
 }
 
 #[derive(Debug)]
@@ -230,6 +236,10 @@ pub struct Session {
     sent: VecDeque<Message>,
     /// Messages of which the answer was lost with a connection.
     limbo: VecDeque<Message>,
+    /// Names under which the server may still be busy with connections that we have lost, and with what was sent on them.
+    ghosts: Vec<Nick>,
+    /// When we came in.
+    since: Option<Instant>,
     waiting: VecDeque<Waiting>,
     lines: VecDeque<String>,
     news: VecDeque<News>,
@@ -258,6 +268,8 @@ impl Session {
             pending: VecDeque::new(),
             sent: VecDeque::new(),
             limbo: VecDeque::new(),
+            ghosts: Vec::new(),
+            since: None,
             waiting: VecDeque::new(),
             lines: VecDeque::new(),
             news: VecDeque::new(),
@@ -324,7 +336,7 @@ impl Session {
         self.typing = None;
         self.lines.clear();
         self.talks.lost();
-        self.limbo.append(&mut self.sent);
+        self.limbo.extend(self.sent.drain(..).filter(|message| !message.arrived));
         for pending in std::mem::take(&mut self.pending) {
             if let Pending::Typed(line) = pending {
                 let name = view::cut(&line).0;
@@ -425,7 +437,7 @@ impl Session {
     /// Takes a line of the server's in. File data is none of the session's business.
     pub fn told(&mut self, told: Told<'_>, now: Instant) {
         match told {
-            Told::Hello { nick, online } if self.phase == Phase::Knocking => self.hello(nick, online),
+            Told::Hello { nick, online } if self.phase == Phase::Knocking => self.hello(nick, online, now),
             Told::Locked => self.locked(),
             Told::Motd(text) => self.news.push_back(News::Answer(text.to_owned())),
             Told::Presence(changes) => changes.into_iter().for_each(|change| self.presence(change)),
@@ -473,7 +485,7 @@ impl Session {
         }
         // A message ends the typing by itself.
         self.typing = self.typing.filter(|(told, _)| *told != place);
-        self.wait(Waiting::Message(Message { place, text: text.to_owned() }))
+        self.wait(Waiting::Message(Message { place, text: text.to_owned(), from: None, arrived: false }))
     }
 
     fn wait(&mut self, waiting: Waiting) -> Taken {
@@ -548,8 +560,9 @@ impl Session {
     }
 
     /// We are in. What was before the last connection was lost is asked for again.
-    fn hello(&mut self, nick: Nick, online: u64) {
+    fn hello(&mut self, nick: Nick, online: u64, now: Instant) {
         self.phase = Phase::Restoring;
+        self.since = Some(now);
         self.nick = Some(nick);
         self.online = online;
         self.ask("/set echo on".to_owned(), Pending::Quiet);
@@ -573,6 +586,13 @@ impl Session {
             None if self.first => self.note("/join #lobby to talk, /help for the rest".to_owned()),
             None => {}
         }
+        self.ghosts.clear();
+        for ghost in self.limbo.iter().filter_map(|message| message.from) {
+            if !self.ghosts.contains(&ghost) {
+                self.ghosts.push(ghost);
+            }
+        }
+        self.ask_ghosts();
         self.ask("/ping restored".to_owned(), Pending::Restored);
     }
 
@@ -580,6 +600,13 @@ impl Session {
         let is_asked = self.pending.iter().any(|pending| matches!(pending, Pending::Nick));
         if let Some(nick) = self.wanted.filter(|_| !is_asked) {
             self.ask(format!("/nick {nick}"), Pending::Nick);
+        }
+    }
+
+    /// Asks whether those whom we have been are still there.
+    fn ask_ghosts(&mut self) {
+        for ghost in self.ghosts.clone() {
+            self.ask(format!("/who {ghost}"), Pending::Ghost(ghost));
         }
     }
 
@@ -592,28 +619,39 @@ impl Session {
                 self.note("connected again".to_owned());
             }
         }
+        // It must be known as whom a message is said, to find it again.
         while self.is_online()
+            && !self.is_renaming()
             && let Some(waiting) = self.waiting.pop_front()
         {
             match waiting {
                 Waiting::Message(message) => {
                     self.ask(format!("/msg {} {}", message.place, message.text), Pending::Said);
-                    self.sent.push_back(message);
+                    self.sent.push_back(Message { from: self.nick, ..message });
                 }
                 Waiting::Command(line) => self.send_command(line),
             }
         }
     }
 
+    fn is_renaming(&self) -> bool {
+        self.pending.iter().any(|pending| match pending {
+            Pending::Nick => true,
+            Pending::Typed(line) => line[1..].to_ascii_lowercase().starts_with("nick"),
+            _ => false,
+        })
+    }
+
     /// Whether it may still turn out what became of messages that were sent on an earlier connection.
     fn is_in_limbo(&self, now: Instant) -> bool {
-        let fetches = self.pending.iter().any(|pending| matches!(pending, Pending::History(_) | Pending::Nick));
-        !self.limbo.is_empty() && (fetches || self.is_regaining(now))
+        let is_early = self.since.is_some_and(|since| now.saturating_duration_since(since) < LIMBO);
+        let fetches = self.pending.iter().any(|pending| matches!(pending, Pending::History(_)));
+        !self.limbo.is_empty() && is_early && (fetches || !self.ghosts.is_empty())
     }
 
     /// What has not arrived is said again, where that can be known.
     fn leave_limbo(&mut self) {
-        let certain = self.regaining.is_none();
+        let certain = self.ghosts.is_empty();
         for message in std::mem::take(&mut self.limbo).into_iter().rev() {
             match message.place {
                 Place::Room(_) if certain => self.waiting.push_front(Waiting::Message(message)),
@@ -636,6 +674,7 @@ impl Session {
                 if self.talks.depart(who) {
                     self.note(format!("{who} has gone; /query NAME or /join #ROOM to talk on"));
                 }
+                self.ghosts.retain(|ghost| *ghost != who);
                 if Some(who) == self.wanted && self.regaining.is_some() {
                     self.ask_nick();
                 }
@@ -661,8 +700,13 @@ impl Session {
     /// Shows a message that has not been shown.
     fn show(&mut self, place: Place, at: Option<SystemTime>, from: Nick, text: String) {
         self.talks.meet(from);
-        let is_own = [self.nick, self.wanted].contains(&Some(from));
-        if is_own && let Some(at) = self.limbo.iter().position(|said| said.place == place && said.text == text) {
+        let is_this = |said: &Message| said.from == Some(from) && said.place == place && said.text == text;
+        let limbo = self.limbo.iter().position(is_this);
+        if let Some(sent) = self.sent.iter_mut().find(|sent| !sent.arrived && is_this(sent)) {
+            sent.arrived = true;
+        }
+        let is_own = limbo.is_some() || [self.nick, self.wanted].contains(&Some(from));
+        if let Some(at) = limbo {
             self.limbo.remove(at);
         }
         let is_for_us = || matches!(place, Place::With(_)) || self.nick.is_some_and(|nick| mentions(&text, nick));
@@ -805,6 +849,8 @@ impl Session {
         }
         match pending {
             Pending::Quiet | Pending::Nick | Pending::Join(_) | Pending::Query(_) => {}
+            // We may have taken the name ourselves, so nobody else had it any more.
+            Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost || Some(ghost) != self.nick),
             Pending::Typed(line) => {
                 if command == "away" {
                     self.away = Some(view::cut(&line).1.to_owned());
@@ -860,8 +906,8 @@ impl Session {
                 let nick = self.nick.map(|nick| format!("; you are {nick} now")).unwrap_or_default();
                 self.refuse(format!("{text}{nick}"));
             }
-            // One guest's name is as good as another's, unless it tells what became of the last connection.
-            Pending::Nick if self.limbo.is_empty() && self.wanted.is_some_and(|nick| nick.guest_number().is_some()) => {
+            // One guest's name is as good as another's.
+            Pending::Nick if self.wanted.is_some_and(|nick| nick.guest_number().is_some()) => {
                 (self.wanted, self.regaining) = (self.nick, None);
             }
             Pending::Nick if code == "taken" => {
@@ -874,6 +920,7 @@ impl Session {
                 }
             }
             Pending::Nick => self.refuse(text.to_owned()),
+            Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost),
             Pending::Join(room) => {
                 self.talks.close(Place::Room(room));
                 self.refuse(format!("{room}: {text}"));
