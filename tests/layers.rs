@@ -46,7 +46,11 @@ const LAYERS: &[(&str, &[&str])] = &[
             "connection",
         ],
     ),
+    ("client", &["names", "limits", "linebuf", "commands", "signals", "listener"]),
 ];
+
+/// What of the client must know no socket, no file, no thread and no clock either.
+const CLIENT: &[&str] = &["editor", "keys", "pictures", "screen", "seen", "session", "talks", "transfer", "view"];
 
 /// What the core must not know, and `outbox` and `linebuf` neither.
 const SHELL: &[&str] =
@@ -59,7 +63,8 @@ const CORE: &[&str] = &[
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
-    for path in fs::read_dir(&root).unwrap().chain(fs::read_dir(root.join("hub")).unwrap()).map(|f| f.unwrap().path()) {
+    let folders = [root.clone(), root.join("hub"), root.join("client")];
+    for path in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path()) {
         if path.extension().is_some_and(|ext| ext == "rs") {
             let module = path.strip_prefix(&root).unwrap().iter().next().unwrap().to_str().unwrap();
             found.push((module.trim_end_matches(".rs").to_owned(), fs::read_to_string(&path).unwrap()));
@@ -101,8 +106,21 @@ fn the_core_knows_no_socket_no_file_no_thread_and_no_clock() {
 }
 
 #[test]
-fn nothing_outside_plain_writes_a_line() {
-    for (module, text) in sources().iter().filter(|(module, _)| module != "plain" && module != "main") {
+fn the_client_s_core_knows_no_socket_no_file_no_thread_and_no_clock() {
+    for module in CLIENT {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/client/{module}.rs"));
+        let text = fs::read_to_string(path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for word in SHELL {
+            assert!(!code.contains(word), "{module} mentions {word}");
+        }
+    }
+}
+
+#[test]
+fn nothing_of_the_server_outside_plain_writes_a_line() {
+    let others = ["plain", "main", "client"];
+    for (module, text) in sources().iter().filter(|(module, _)| !others.contains(&module.as_str())) {
         let code = text.split("#[cfg(test)]").next().unwrap();
         for spelled in ["\"* ", "\"+ ", "\"! ", "\"- ", "\\r\\n\""] {
             assert!(!code.contains(spelled), "{module} spells {spelled:?}");

@@ -336,7 +336,7 @@ fn wrapped(before: &str, width: usize, column: usize) -> usize {
 
 /// Text for the terminal, each line ended in the way that works whatever mode the terminal is in.
 pub fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> String {
-    lines.fold(String::new(), |out, line| out + line + concat!("\r", "\n"))
+    lines.fold(String::new(), |out, line| out + line + "\r\n")
 }
 
 #[cfg(test)]
