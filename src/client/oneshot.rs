@@ -19,8 +19,8 @@ const MOVING: Duration = Duration::from_millis(250);
 /// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Shares files with `place`, and prints the ID of each. It is an error if one of them has not arrived whole; then the reasons
-/// have been told on standard error.
+/// Shares files with `place`, and prints the ID of each. It is an error if one of them has not arrived whole; those
+/// that failed before it are told on standard error.
 pub fn send(address: &str, wish: Wish, files: Vec<(Source, String)>, place: Place) -> Result<(), String> {
     run(address, wish, PathBuf::new(), |client| {
         files.into_iter().try_for_each(|(source, name)| client.transfers.send(place, source, name))
@@ -28,7 +28,7 @@ pub fn send(address: &str, wish: Wish, files: Vec<(Source, String)>, place: Plac
 }
 
 /// Fetches files, and prints where each is. `folder` is where those go that are kept in one. It is an error if one of them is
-/// not here whole; then the reasons have been told on standard error.
+/// not here whole; those that failed before it are told on standard error.
 pub fn get(address: &str, wish: Wish, files: &[FileId], keep: &Keep, folder: PathBuf) -> Result<(), String> {
     run(address, wish, folder, |client| files.iter().try_for_each(|&file| client.transfers.get(file, keep.clone())))
 }
@@ -42,7 +42,7 @@ fn run(
     let mut client = Client::new(address, wish, folder).map_err(|e| reason(&e))?;
     begin(&mut client)?;
     let mut bar = Bar::new();
-    let mut failed = 0;
+    let mut failed: Option<String> = None;
     while !client.transfers.is_empty() {
         let until = Some(Instant::now() + MOVING);
         let turned = client.turn(until).map_err(|e| format!("cannot connect to {address}: {e}"));
@@ -62,8 +62,9 @@ fn run(
                 End::Saved { path: Some(path), .. } => path.display().to_string(),
                 End::Saved { path: None, .. } | End::Picture { .. } => continue,
                 End::Failed { what, why } => {
-                    failed += 1;
-                    say(&format!("{what}: {why}"));
+                    if let Some(earlier) = failed.replace(format!("{what}: {why}")) {
+                        say(&earlier);
+                    }
                     continue;
                 }
             };
@@ -72,7 +73,7 @@ fn run(
         bar.draw(client.transfers.progress(Instant::now()).next());
     }
     leave(&mut client);
-    if failed == 0 { Ok(()) } else { Err(format!("{failed} of the files failed")) }
+    failed.map_or(Ok(()), Err)
 }
 
 /// Goes without a fuss. All that counted is done.

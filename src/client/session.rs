@@ -570,7 +570,7 @@ impl Session {
         if *self.wanted.get_or_insert(nick) != nick {
             self.ask_nick();
         } else if self.first {
-            self.note(format!("you are {nick}; /nick NAME changes that"));
+            self.news.push_back(News::Answer(format!("you are {nick}; /nick NAME changes that")));
         }
         for room in self.talks.rooms().collect::<Vec<_>>() {
             self.ask(format!("/join {room}"), Pending::Join(room));
@@ -583,7 +583,9 @@ impl Session {
         }
         match self.talks.target() {
             Some(place) => self.ask(format!("/query {place}"), Pending::Query(place)),
-            None if self.first => self.note("/join #lobby to talk, /help for the rest".to_owned()),
+            None if self.first => {
+                self.news.push_back(News::Answer("/join #lobby to talk, /help for the rest".to_owned()))
+            }
             None => {}
         }
         self.ghosts.clear();
@@ -892,8 +894,8 @@ impl Session {
         match pending {
             Pending::Quiet | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
             Pending::Typed(line) => {
-                let name = view::cut(&line).0.to_owned();
-                self.refuse(format!("{name}: {text}"));
+                let name = view::cut(&line).0;
+                self.refuse(if text.starts_with(name) { text.to_owned() } else { format!("{name}: {text}") });
             }
             Pending::Password(_) => self.refuse(format!("/pass: {text}")),
             Pending::Said => {
