@@ -18,6 +18,7 @@ pub mod editor;
 pub mod history;
 pub mod keys;
 pub mod link;
+pub mod news;
 pub mod oneshot;
 pub mod pictures;
 pub mod pipe;

@@ -13,7 +13,8 @@ mod common;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use chinwag::client::session::{News, Session, Taken, Wish};
+use chinwag::client::news::{News, Taken};
+use chinwag::client::session::{Session, Wish};
 use chinwag::client::view;
 use chinwag::limits::Settings;
 use chinwag::names::{Nick, RoomName};

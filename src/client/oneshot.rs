@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use rustix::termios::tcgetwinsize;
 
 use crate::client::Client;
+use crate::client::news::News;
 use crate::client::screen;
-use crate::client::session::{News, Wish};
+use crate::client::session::Wish;
 use crate::client::store::Source;
 use crate::client::transfers::{End, Keep, Progress};
 use crate::listener::reason;

@@ -9,8 +9,8 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use crate::client::editor::Row;
+use crate::client::news::{Mark, News};
 use crate::client::pictures::Format;
-use crate::client::session::{Mark, News};
 use crate::client::transfers::{Progress, Way};
 use crate::client::view;
 use crate::names::{Nick, Place};

@@ -9,7 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 
-use crate::client::session::{Answer, Session};
+use crate::client::news::Answer;
+use crate::client::session::Session;
 use crate::client::store::{self, Part, Source};
 use crate::client::transfer::{Ask, CHUNK, Download, Meter, Upload};
 use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};

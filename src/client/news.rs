@@ -1,0 +1,121 @@
+//! What passes between the session and those around it: what is to be shown, and what is for the transfers.
+
+use std::time::SystemTime;
+
+use crate::names::{FileId, Nick, Place};
+
+/// Something to be shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum News {
+    /// Somebody said something.
+    Said {
+        /// Where.
+        place: Place,
+        /// When, if that is known.
+        at: Option<SystemTime>,
+        /// Who.
+        from: Nick,
+        /// What.
+        text: String,
+        /// What it is to us.
+        mark: Mark,
+    },
+    /// Something happened.
+    Happened {
+        /// Where.
+        place: Place,
+        /// When, if that is known.
+        at: Option<SystemTime>,
+        /// What, in words.
+        text: String,
+    },
+    /// A file is shared.
+    File {
+        /// Where.
+        place: Place,
+        /// When, if that is known.
+        at: Option<SystemTime>,
+        /// By whom.
+        from: Nick,
+        /// Its ID.
+        file: FileId,
+        /// Its size in bytes.
+        size: u64,
+        /// What it is called.
+        name: String,
+    },
+    /// A part of the answer to a command.
+    Answer(String),
+    /// A command is done, as the server puts it.
+    Done(String),
+    /// Something that could not be done, and what to do instead.
+    Refused(String),
+    /// Something that the person should know.
+    Note(String),
+}
+
+/// What a message is to us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mark {
+    /// Said by somebody to a room.
+    Plain,
+    /// Said by ourselves.
+    Own,
+    /// Said to us alone, or with our name in it.
+    ForUs,
+}
+
+/// What the server answered to a request for a transfer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// The upload that was asked for with this key goes on from `offset`.
+    Sending {
+        /// Which upload.
+        key: u64,
+        /// The ID that it has.
+        file: FileId,
+        /// How many bytes the server has already.
+        offset: u64,
+    },
+    /// The upload with this key is refused, for this reason.
+    NotSent(u64, String),
+    /// A download begins.
+    Coming {
+        /// Which.
+        file: FileId,
+        /// From where on.
+        offset: u64,
+        /// How large the whole file is.
+        size: u64,
+    },
+    /// A download is refused, for this reason.
+    NotComing(FileId, String),
+    /// What a file is called and how large it is; `None` if there is no such file.
+    Found(FileId, Option<(u64, String)>),
+    /// The connection is lost, and all transfers are broken off.
+    Offline,
+}
+
+/// What is to become of a line that was typed.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// It is on its way.
+    Yes,
+    /// It asks for a transfer, which is not the session's business.
+    Transfer(Request),
+    /// It cannot be taken, for this reason.
+    No(String),
+}
+
+/// What a person asks of the transfers.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Request {
+    /// Share the file at this path.
+    Send(Place, String),
+    /// Fetch a file.
+    Get(FileId),
+    /// Fetch a picture, to show it.
+    Show(FileId),
+    /// Stop a transfer, or withdraw a file.
+    Cancel(FileId),
+}

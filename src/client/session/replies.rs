@@ -1,0 +1,188 @@
+//! What the server answers.
+
+use std::time::Instant;
+
+use super::{Pending, Session};
+use crate::client::news::{Answer, Mark, News};
+use crate::client::seen::Line;
+use crate::client::view;
+use crate::names::{FileId, Nick, Place};
+
+/// The commands that this client adds or does itself, with what they do.
+const OWN_HELP: &[(&str, &str)] = &[
+    ("/send ", "/send TARGET PATH  share the file at PATH"),
+    ("/get ", "/get ID  fetch a file, and save it"),
+    ("/cancel ", "/cancel ID  stop a transfer, or else withdraw your file"),
+    ("/show ", "/show ID  show a picture"),
+];
+
+/// What stands in the place of a line of the server's help.
+fn own_help(text: &str) -> Option<&'static str> {
+    OWN_HELP.iter().find(|(usage, _)| text.starts_with(usage)).map(|(_, help)| *help)
+}
+
+impl Session {
+    pub(super) fn detail(&mut self, text: &str) {
+        for name in text.strip_prefix("here ").into_iter().flat_map(|names| names.split(' ')) {
+            Nick::new(name).into_iter().for_each(|nick| self.talks.meet(nick));
+        }
+        match self.pending.front_mut() {
+            Some(Pending::Typed(line)) => {
+                let place = view::room(view::cut(line).1).map(Place::Room).or(self.talks.target());
+                let news = match (view::past(text), place) {
+                    (Some(past), Some(place)) => News::Said {
+                        place,
+                        at: Some(past.at),
+                        from: past.from,
+                        text: past.text.to_owned(),
+                        mark: if Some(past.from) == self.nick { Mark::Own } else { Mark::Plain },
+                    },
+                    _ => News::Answer(own_help(text).unwrap_or(text).to_owned()),
+                };
+                self.news.push_back(news);
+            }
+            Some(Pending::Join(_)) if self.first => self.news.push_back(News::Answer(text.to_owned())),
+            Some(Pending::Files(wanted, found)) => {
+                if let Some((_, size, name)) = view::file(text).filter(|(file, ..)| file == wanted) {
+                    *found = Some((size, name.to_owned()));
+                }
+            }
+            Some(&mut Pending::History(room)) => {
+                let Some(past) = view::past(text) else { return };
+                let line = Line { seq: past.seq, at: past.at, from: past.from, text: past.text.to_owned() };
+                let line = self.talks.room(room).and_then(|talk| talk.seen.past(line));
+                if let Some(line) = line.filter(|line| !self.ignored.contains(&line.from)) {
+                    self.show(Place::Room(room), Some(line.at), line.from, line.text);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn done(&mut self, command: &str, rest: &str) {
+        let Some(pending) = self.pending.pop_front() else { return };
+        let (first, more) = view::cut(rest);
+        match command {
+            "nick" => {
+                if let Some(nick) = Nick::new(first) {
+                    (self.nick, self.wanted, self.regaining) = (Some(nick), Some(nick), None);
+                }
+            }
+            "join" => {
+                if let Some(room) = view::room(rest) {
+                    let (place, is_new) = (Place::Room(room), self.talks.room(room).is_none());
+                    if matches!(pending, Pending::Typed(_)) {
+                        self.talks.set_target(Some(place));
+                    }
+                    if is_new || matches!(pending, Pending::Join(_)) {
+                        self.fetch(place);
+                    }
+                }
+            }
+            "leave" => view::room(rest).into_iter().for_each(|room| self.talks.close(Place::Room(room))),
+            "query" if matches!(pending, Pending::Typed(_)) => {
+                self.talks.set_target(Place::new(first).or_else(|| Nick::new(first).map(Place::With)));
+            }
+            "ignore" if more.is_empty() => {
+                self.ignored.extend(Nick::new(first).filter(|nick| !self.ignored.contains(nick)));
+            }
+            "unignore" => self.ignored.retain(|nick| Some(*nick) != Nick::new(first)),
+            "back" => self.away = None,
+            _ => {}
+        }
+        match pending {
+            Pending::Quiet | Pending::Nick | Pending::Join(_) | Pending::Query(_) => {}
+            // We may have taken the name ourselves, so nobody else had it any more.
+            Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost || Some(ghost) != self.nick),
+            Pending::Typed(line) => {
+                if command == "away" {
+                    self.away = Some(view::cut(&line).1.to_owned());
+                }
+                self.news.push_back(News::Done(if rest.is_empty() {
+                    command.to_owned()
+                } else {
+                    format!("{command} {rest}")
+                }));
+            }
+            Pending::Said => drop(self.sent.pop_front()),
+            Pending::Password(password) => self.password = Some(password),
+            Pending::History(room) => {
+                if let Some(next) = self.talks.room(room).map(|talk| talk.seen.answered()) {
+                    self.fetched(room, next);
+                }
+            }
+            Pending::Restored => self.restored = true,
+            Pending::Send(key) => match (first.parse(), more.parse()) {
+                (Ok(file), Ok(offset)) => self.answers.push_back(Answer::Sending { key, file: FileId(file), offset }),
+                _ => self.answers.push_back(Answer::NotSent(key, "the server's answer makes no sense".to_owned())),
+            },
+            Pending::Get(file) => {
+                let mut words = more.splitn(3, ' ');
+                let mut number = || words.next().and_then(|word| word.parse().ok());
+                match (number(), number()) {
+                    (Some(offset), Some(size)) => self.answers.push_back(Answer::Coming { file, offset, size }),
+                    _ => {
+                        self.answers.push_back(Answer::NotComing(file, "the server's answer makes no sense".to_owned()))
+                    }
+                }
+            }
+            Pending::Files(file, found) => self.answers.push_back(Answer::Found(file, found)),
+        }
+    }
+
+    pub(super) fn refused(&mut self, code: &str, text: &str, now: Instant) {
+        let Some(pending) = self.pending.pop_front() else { return self.refuse(text.to_owned()) };
+        match pending {
+            Pending::Quiet | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
+            Pending::Typed(line) => {
+                let name = view::cut(&line).0;
+                self.refuse(if text.starts_with(name) { text.to_owned() } else { format!("{name}: {text}") });
+            }
+            Pending::Password(_) => self.refuse(format!("/pass: {text}")),
+            Pending::Said => {
+                let what =
+                    self.sent.pop_front().map(|message| format!("{} has not got “{}”: ", message.place, message.text));
+                self.refuse(format!("{}{text}", what.unwrap_or_default()));
+            }
+            Pending::Nick if self.first => {
+                self.wanted = self.nick;
+                let nick = self.nick.map(|nick| format!("; you are {nick} now")).unwrap_or_default();
+                self.refuse(format!("{text}{nick}"));
+            }
+            // One guest's name is as good as another's.
+            Pending::Nick if self.wanted.is_some_and(|nick| nick.guest_number().is_some()) => {
+                (self.wanted, self.regaining) = (self.nick, None);
+            }
+            Pending::Nick if code == "taken" => {
+                if self.regaining.is_none() {
+                    self.regaining = Some((now, now));
+                    let names = self.wanted.zip(self.nick);
+                    if let Some((wanted, nick)) = names {
+                        self.note(format!("you are {nick} until {wanted} is free again"));
+                    }
+                }
+            }
+            Pending::Nick => self.refuse(text.to_owned()),
+            Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost),
+            Pending::Join(room) => {
+                self.talks.close(Place::Room(room));
+                self.refuse(format!("{room}: {text}"));
+            }
+            Pending::Query(place) => {
+                if self.talks.target() == Some(place) && matches!(place, Place::With(_)) {
+                    self.talks.close(place);
+                }
+                self.refuse(text.to_owned());
+            }
+            Pending::History(room) => {
+                if let Some(talk) = self.talks.room(room) {
+                    let next = if code == "gone" { talk.seen.gone() } else { talk.seen.answered() };
+                    self.fetched(room, next);
+                }
+            }
+            Pending::Send(key) => self.answers.push_back(Answer::NotSent(key, text.to_owned())),
+            Pending::Get(file) => self.answers.push_back(Answer::NotComing(file, text.to_owned())),
+            Pending::Files(file, _) => self.answers.push_back(Answer::Found(file, None)),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What the server tells of its own accord: what people say, and what happens.
+
+use std::time::{Instant, SystemTime};
+
+use super::{Message, Pending, Phase, Session};
+use crate::client::news::{Mark, News};
+use crate::client::seen::{Line, Next};
+use crate::client::view::{Change, Stamp, Told, What};
+use crate::names::{Nick, Place, RoomName};
+
+impl Session {
+    /// Takes a line of the server's in. File data is none of the session's business.
+    pub fn told(&mut self, told: Told<'_>, now: Instant) {
+        match told {
+            Told::Hello { nick, online } if self.phase == Phase::Knocking => self.hello(nick, online, now),
+            Told::Locked => self.locked(),
+            Told::Motd(text) => self.news.push_back(News::Answer(text.to_owned())),
+            Told::Presence(changes) => changes.into_iter().for_each(|change| self.presence(change)),
+            Told::Bye { text, .. } => self.note(format!("the server says goodbye: {text}")),
+            Told::Said { place, stamp, from, text } => self.said(place, stamp, from, text),
+            Told::Happened { place, stamp, who, what } => self.happened(place, stamp, who, what, now),
+            Told::Detail(text) => self.detail(text),
+            Told::Done { command, rest } => self.done(command, rest),
+            // Of a chunk that came too late; it answers no command.
+            Told::Refused { command: "?", code: "no-upload", .. } => {}
+            Told::Refused { code, text, .. } => self.refused(code, text, now),
+            Told::Other("") => {}
+            Told::Other(line) => self.note(line.to_owned()),
+            Told::Hello { .. } | Told::Chunk { .. } | Told::Whole { .. } | Told::Broken { .. } => {}
+        }
+        self.settle(now);
+    }
+
+    fn presence(&mut self, change: Change) {
+        match change {
+            Change::Came(who) => {
+                self.online += 1;
+                self.talks.meet(who);
+            }
+            Change::Went(who) => {
+                self.online = self.online.saturating_sub(1);
+                if self.talks.depart(who) {
+                    self.note(format!("{who} has gone; /query NAME or /join #ROOM to talk on"));
+                }
+                self.ghosts.retain(|ghost| *ghost != who);
+                if Some(who) == self.wanted && self.regaining.is_some() {
+                    self.ask_nick();
+                }
+            }
+        }
+    }
+
+    fn said(&mut self, place: Place, stamp: Stamp, from: Nick, text: &str) {
+        self.talks.idle(place, from);
+        let text = text.to_owned();
+        if let Place::Room(room) = place
+            && let (Some(seq), Some(at)) = (stamp.seq, stamp.at)
+            && let Some(talk) = self.talks.room(room)
+        {
+            if let Some(line) = talk.seen.live(Line { seq, at, from, text }) {
+                self.show(place, Some(at), from, line.text);
+            }
+        } else {
+            self.show(place, stamp.at, from, text);
+        }
+    }
+
+    /// Shows a message that has not been shown.
+    pub(super) fn show(&mut self, place: Place, at: Option<SystemTime>, from: Nick, text: String) {
+        self.talks.meet(from);
+        let is_this = |said: &Message| said.from == Some(from) && said.place == place && said.text == text;
+        let limbo = self.limbo.iter().position(is_this);
+        if let Some(sent) = self.sent.iter_mut().find(|sent| !sent.arrived && is_this(sent)) {
+            sent.arrived = true;
+        }
+        let is_own = limbo.is_some() || [self.nick, self.wanted].contains(&Some(from));
+        if let Some(at) = limbo {
+            self.limbo.remove(at);
+        }
+        let is_for_us = || matches!(place, Place::With(_)) || self.nick.is_some_and(|nick| mentions(&text, nick));
+        let mark = if is_own {
+            Mark::Own
+        } else if is_for_us() {
+            Mark::ForUs
+        } else {
+            Mark::Plain
+        };
+        if !is_own && self.talks.target() != Some(place) {
+            self.talks.unread(place);
+        }
+        self.news.push_back(News::Said { place, at, from, text, mark });
+    }
+
+    fn happened(&mut self, place: Place, stamp: Stamp, who: Nick, what: What<'_>, now: Instant) {
+        let reason = |reason: &str| if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+        let text = match what {
+            What::Typing => return self.talks.typing(place, who, now),
+            What::Idle => return self.talks.idle(place, who),
+            What::Missed { .. } => return self.fetch(place),
+            What::File { file, size, name } => {
+                let name = name.to_owned();
+                return self.news.push_back(News::File { place, at: stamp.at, from: who, file, size, name });
+            }
+            What::Joined => {
+                self.talks.meet(who);
+                format!("{who} joined")
+            }
+            What::Left(text) => format!("{who} left{}", reason(text)),
+            What::Quit(text) => format!("{who} quit{}", reason(text)),
+            What::Lost(text) => format!("{who} was lost{}", reason(text)),
+            What::Renamed(new) => {
+                self.talks.rename(who, new);
+                format!("{who} is now {new}")
+            }
+            What::Topic("") => format!("{who} cleared the topic"),
+            What::Topic(text) => format!("{who} set the topic: {text}"),
+            What::Unfile { file, code } => format!("file {file} of {who} is no longer there ({code})"),
+            What::Away(text) => format!("{who} is away{}", reason(text)),
+            What::Other(text) => format!("{who} {text}"),
+        };
+        if matches!(what, What::Left(_) | What::Quit(_) | What::Lost(_)) {
+            self.talks.idle(place, who);
+        }
+        self.news.push_back(News::Happened { place, at: stamp.at, text });
+    }
+
+    /// Fetches what was missed of a room.
+    pub(super) fn fetch(&mut self, place: Place) {
+        if let Place::Room(room) = place
+            && let Some(arguments) = self.talks.room(room).and_then(|talk| talk.seen.fetch())
+        {
+            self.ask(format!("/history {room} {arguments}"), Pending::History(room));
+        }
+    }
+
+    pub(super) fn fetched(&mut self, room: RoomName, next: Next) {
+        match next {
+            Next::Ask(arguments) => self.ask(format!("/history {room} {arguments}"), Pending::History(room)),
+            Next::Done(held, missing) => {
+                if missing > 0 && self.ignored.is_empty() {
+                    self.note(format!("{missing} messages in {room} came while you were gone, and are no longer kept"));
+                }
+                for line in held {
+                    self.show(Place::Room(room), Some(line.at), line.from, line.text);
+                }
+            }
+        }
+    }
+}
+
+/// Whether `text` has the name in it as a word.
+fn mentions(text: &str, nick: Nick) -> bool {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).any(|word| Nick::new(word) == Some(nick))
+}

@@ -1,0 +1,143 @@
+//! What a person types: lines, and the keys before them.
+
+use std::time::{Duration, Instant};
+
+use super::{Message, Pending, Phase, Session, Waiting};
+use crate::client::news::{Request, Taken};
+use crate::client::view;
+use crate::commands;
+use crate::limits::LINE;
+use crate::names::{FileId, Nick, Place, clean};
+
+/// How often typing is told on, while keys go on.
+const TYPING_AGAIN: Duration = Duration::from_secs(3);
+/// How long the server takes somebody to be typing.
+const TYPING_LASTS: Duration = Duration::from_secs(6);
+/// Lines that may wait for a connection.
+const WAITING: usize = 1_000;
+
+impl Session {
+    /// Something was typed into the input row, which now holds `text`.
+    pub fn keystroke(&mut self, text: &str, now: Instant) {
+        let is_command = text.starts_with('/') && !text.starts_with("//");
+        let place = self.talks.target().filter(|_| !text.trim().is_empty() && !is_command && self.is_online());
+        match (self.typing, place) {
+            (Some((told, at)), Some(place)) if told == place && now.duration_since(at) < TYPING_AGAIN => return,
+            (Some((told, at)), place) if Some(told) != place && now.duration_since(at) < TYPING_LASTS => {
+                self.ask(format!("/typing {told} off"), Pending::Quiet);
+            }
+            (None, None) => return,
+            _ => {}
+        }
+        self.typing = place.map(|place| (place, now));
+        if let Some(place) = place {
+            self.ask(format!("/typing {place} on"), Pending::Quiet);
+        }
+    }
+
+    /// Goes to the conversation beside this one, `step` further on or back.
+    pub fn walk(&mut self, step: isize) {
+        if let Some(place) = self.talks.beside(step) {
+            self.talks.set_target(Some(place));
+            if self.is_online() {
+                self.ask(format!("/query {place}"), Pending::Quiet);
+            }
+        }
+    }
+
+    /// Carries out a line that was typed.
+    pub fn typed(&mut self, line: &str, now: Instant) -> Taken {
+        let line = clean(line.as_bytes());
+        let line = line.trim_end();
+        let command = line.strip_prefix('/').filter(|rest| !rest.starts_with('/'));
+        let taken = match command {
+            Some(command) => self.command(line, command),
+            None => self.say(line.strip_prefix('/').unwrap_or(line)),
+        };
+        self.settle(now);
+        taken
+    }
+
+    fn say(&mut self, text: &str) -> Taken {
+        match self.talks.target() {
+            Some(place) => self.message(place, text),
+            None => Taken::No("nobody hears you here; /join #lobby or /query NAME first".to_owned()),
+        }
+    }
+
+    fn message(&mut self, place: Place, text: &str) -> Taken {
+        if text.trim().is_empty() {
+            return Taken::No("there is nothing to say; type it after the name".to_owned());
+        }
+        if text.len() > LINE - "/msg \n".len() - place.to_string().len() - 1 {
+            return Taken::No(format!("a line has at most {LINE} bytes; say it in parts"));
+        }
+        // A message ends the typing by itself.
+        self.typing = self.typing.filter(|(told, _)| *told != place);
+        self.wait(Waiting::Message(Message { place, text: text.to_owned(), from: None, arrived: false }))
+    }
+
+    fn wait(&mut self, waiting: Waiting) -> Taken {
+        if self.waiting.len() >= WAITING {
+            return Taken::No(format!("{WAITING} lines wait for the connection already; wait for it too"));
+        }
+        self.waiting.push_back(waiting);
+        Taken::Yes
+    }
+
+    fn command(&mut self, line: &str, command: &str) -> Taken {
+        let (word, rest) = view::cut(command);
+        let rest = rest.trim_start();
+        let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
+        let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
+        let request = match name.as_str() {
+            "msg" => {
+                let (target, text) = view::cut(rest);
+                let place = Place::new(target).or_else(|| Nick::new(target).map(Place::With));
+                return match place {
+                    Some(place) => self.message(place, text),
+                    None => Taken::No("it is /msg TARGET TEXT".to_owned()),
+                };
+            }
+            "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
+            "me" => return self.say(&format!("/me {rest}")),
+            "send" => {
+                let (target, path) = view::cut(rest);
+                let place = Place::new(target).or_else(|| Nick::new(target).map(Place::With));
+                match place {
+                    Some(place) if !path.trim().is_empty() => Ok(Request::Send(place, path.trim().to_owned())),
+                    _ => Err("it is /send TARGET PATH, as in /send #lobby ~/cat.png".to_owned()),
+                }
+            }
+            "get" => file().map(Request::Get),
+            "show" => file().map(Request::Show),
+            "cancel" => file().map(Request::Cancel),
+            "set" if ["echo", "stamp"].contains(&view::cut(rest).0.to_lowercase().as_str()) => {
+                Err("this client needs echo and stamps on, to lose no line and to double none".to_owned())
+            }
+            "quit" => {
+                self.quitting = true;
+                self.ask(line.to_owned(), Pending::Quiet);
+                return Taken::Yes;
+            }
+            _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "help" | "ping") => {
+                self.send_command(line.to_owned());
+                return Taken::Yes;
+            }
+            _ => return self.wait(Waiting::Command(line.to_owned())),
+        };
+        match request {
+            Ok(request) => Taken::Transfer(request),
+            Err(why) => Taken::No(why),
+        }
+    }
+
+    pub(super) fn send_command(&mut self, line: String) {
+        let (word, rest) = view::cut(&line[1..]);
+        let pending = match commands::find(word).map(|spec| spec.name) {
+            Some("pass") => Pending::Password(rest.trim().to_owned()),
+            _ => Pending::Typed(line.clone()),
+        };
+        self.ask(line, pending);
+    }
+}
