@@ -356,8 +356,8 @@ mod tests {
         format!("{before}|{after}")
     }
 
-    fn submit(lines: &[&str]) -> Option<Action> {
-        Some(Action::Submit(lines.iter().map(|&line| line.to_owned()).collect()))
+    fn say(lines: &[&str]) -> Option<Action> {
+        Some(Action::Say(lines.iter().map(|&line| line.to_owned()).collect()))
     }
 
     #[test]
@@ -405,7 +405,7 @@ mod tests {
         let mut editor = Editor::default();
         for line in ["one", " two "] {
             type_in(&mut editor, line);
-            assert_eq!(press(&mut editor, &[Enter]), submit(&[line]));
+            assert_eq!(press(&mut editor, &[Enter]), Some(Action::Submit(line.to_owned())));
             assert_eq!(editor.text(), "");
         }
         type_in(&mut editor, " \t");
@@ -441,6 +441,9 @@ mod tests {
             ("a|c", "1\n\n \n2", "a|c", &["a1", "2c"]),
             ("a|c", "1\n2\n", "a|c", &["a1", "2", "c"]),
             ("|", "1\n2\n", "|", &["1", "2"]),
+            ("|", "/quit\n/x", "|", &["//quit", "//x"]),
+            ("/msg bob |", "1\n/2", "/msg bob |", &["/msg bob 1", "/msg bob /2"]),
+            ("/topic |", "1\n/2", "/topic |", &["/topic 1", "//2"]),
             ("|", &long, &format!("{long}|"), &[]),
             ("a|c", &long, "a|c", &[&format!("a{}", &long[2..]), "éc"]),
         ] {
@@ -460,7 +463,7 @@ mod tests {
             assert_eq!(press(&mut editor, &[Key::Ctrl('l')]), Some(Action::Redraw));
             editor.paste("not now");
             for yes in [Key::Char('y'), Key::Enter] {
-                assert_eq!(press(&mut editor, &[yes]), submit(asked));
+                assert_eq!(press(&mut editor, &[yes]), say(asked));
                 assert_eq!((editor.text(), editor.question()), ("", None));
                 editor.set(line.replace('|', ""), line.find('|').unwrap());
                 editor.paste(paste);
@@ -551,8 +554,11 @@ mod tests {
         }
         let mut editor = editor("text");
         editor.paste("\n1\n2");
-        assert_eq!(editor.row("#a> ", 80), Row { before: "send these 3 lines? y/n".to_owned(), after: String::new() });
-        assert_eq!(editor.row("#a> ", 8).before, "? y/n");
+        assert_eq!(
+            editor.row("#a> ", 80),
+            Row { before: "#a> send these 3 lines? y/n".to_owned(), after: String::new() }
+        );
+        assert_eq!(editor.row("#a> ", 12).before, "#a> ? y/n");
     }
 
     fn key() -> impl Strategy<Value = Key> {

@@ -8,7 +8,7 @@ use rustix::termios::tcgetwinsize;
 
 use crate::client::Client;
 use crate::client::news::News;
-use crate::client::screen;
+use crate::client::screen::{self, Form};
 use crate::client::session::Wish;
 use crate::client::store::Source;
 use crate::client::transfers::{End, Keep, Progress};
@@ -109,7 +109,8 @@ impl Bar {
     fn draw(&mut self, progress: Option<Progress<'_>>) {
         if let Some(progress) = progress.filter(|_| self.is_terminal) {
             let width = tcgetwinsize(io::stderr()).map_or(80, |size| usize::from(size.ws_col));
-            let line = screen::cut(&screen::transfer(&progress, width < 60), width.saturating_sub(1));
+            let form = if width < 60 { Form::Short } else { Form::Long };
+            let line = screen::cut(&screen::transfer(&progress, form), width.saturating_sub(1));
             let _ = write!(io::stderr(), "\r{line}\x1b[K");
             self.is_drawn = true;
         }
