@@ -204,17 +204,18 @@ impl Chat {
                 return Ok(());
             }
             Input::Key(key) => {
-                let talks = &self.client.session.talks;
-                let commands: Vec<&str> = commands::TABLE.iter().map(|spec| spec.name).chain(["show"]).collect();
-                let nicks: Vec<&str> = talks.known().map(|nick| nick.as_str()).collect();
-                let rooms: Vec<String> = talks.rooms().map(|room| room.to_string()).collect();
-                let world = World {
-                    commands: &commands,
-                    nicks,
-                    rooms: rooms.iter().map(String::as_str).collect(),
-                    files: self.files.iter().map(|file| file.0).collect(),
-                };
-                self.editor.key(key, |before| complete::complete(before, &world, complete::list_folder))
+                let (talks, files) = (&self.client.session.talks, &self.files);
+                self.editor.key(key, |before| {
+                    let commands: Vec<&str> = commands::TABLE.iter().map(|spec| spec.name).chain(["show"]).collect();
+                    let rooms: Vec<String> = talks.rooms().map(|room| room.to_string()).collect();
+                    let world = World {
+                        commands: &commands,
+                        nicks: talks.known().map(|nick| nick.as_str()).collect(),
+                        rooms: rooms.iter().map(String::as_str).collect(),
+                        files: files.iter().map(|file| file.0).collect(),
+                    };
+                    complete::complete(before, &world, complete::list_folder)
+                })
             }
         };
         let now = Instant::now();

@@ -195,11 +195,11 @@ impl Link {
 
     /// Reads what has come, some of it.
     pub fn read(&mut self) {
-        let mut bytes = [0; READ_A_TURN];
         let Some(stream) = self.stream.as_mut().filter(|_| self.readable && self.ended.is_none()) else { return };
         if self.out.len() - self.written >= UNSENT {
             return;
         }
+        let mut bytes = [0; READ_A_TURN];
         match stream.read(&mut bytes) {
             Ok(0) => self.ended = Some("the server closed it".to_owned()),
             // Telnet options are no business of a server of ours, and are left unanswered.

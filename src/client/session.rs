@@ -16,6 +16,8 @@ use crate::names::{FileId, Nick, Place, RoomName};
 /// How long lines whose fate is unknown wait for the server to have done with the connection that they were sent on. It gives
 /// up a dead one within 90 seconds.
 const LIMBO: Duration = Duration::from_secs(95);
+/// How many people there may be for all their names to be asked for, so that Tab knows them.
+const CROWD: u64 = 500;
 /// How often our name is asked for again while somebody else, or our own dead connection, has it.
 const NICK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -62,6 +64,8 @@ enum Pending {
     Said,
     Password(String),
     Nick,
+    /// Everybody, to know their names.
+    Who,
     /// Whether somebody of this name is there.
     Ghost(Nick),
     Join(RoomName),
@@ -299,6 +303,9 @@ impl Session {
         self.since = Some(now);
         self.nick = Some(nick);
         self.online = online;
+        if online <= CROWD {
+            self.ask("/who".to_owned(), Pending::Who);
+        }
         self.ask("/set echo on".to_owned(), Pending::Quiet);
         self.ask("/set stamp on".to_owned(), Pending::Quiet);
         if *self.wanted.get_or_insert(nick) != nick {

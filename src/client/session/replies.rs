@@ -41,6 +41,7 @@ impl Session {
                 };
                 self.news.push_back(news);
             }
+            Some(Pending::Who) => Nick::new(view::cut(text).0).into_iter().for_each(|nick| self.talks.meet(nick)),
             Some(Pending::Join(_)) if self.first => self.news.push_back(News::Answer(text.to_owned())),
             Some(Pending::Files(wanted, found)) => {
                 if let Some((_, size, name)) = view::file(text).filter(|(file, ..)| file == wanted) {
@@ -91,7 +92,7 @@ impl Session {
             _ => {}
         }
         match pending {
-            Pending::Quiet | Pending::Nick | Pending::Join(_) | Pending::Query(_) => {}
+            Pending::Quiet | Pending::Who | Pending::Nick | Pending::Join(_) | Pending::Query(_) => {}
             // We may have taken the name ourselves, so nobody else had it any more.
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost || Some(ghost) != self.nick),
             Pending::Typed(line) => {
@@ -133,7 +134,7 @@ impl Session {
     pub(super) fn refused(&mut self, code: &str, text: &str, now: Instant) {
         let Some(pending) = self.pending.pop_front() else { return self.refuse(text.to_owned()) };
         match pending {
-            Pending::Quiet | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
+            Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
             Pending::Typed(line) => {
                 let name = view::cut(&line).0;
                 self.refuse(if text.starts_with(name) { text.to_owned() } else { format!("{name}: {text}") });
