@@ -66,7 +66,7 @@ impl Look {
         parts.push((6, status.server.to_owned()));
         if let Some(nick) = status.nick {
             parts.push((7, nick.to_string()));
-            parts.push((8, format!("{} online", status.online)));
+            parts.extend(status.online.map(|online| (8, format!("{online} online"))));
         }
         for (n, (place, count)) in status.unread.iter().enumerate() {
             parts.push((4, format!("{}{place} {count}", if n == 0 { "unread " } else { "" })));
@@ -119,8 +119,8 @@ pub struct Status<'a> {
     pub server: &'a str,
     /// What we are called there.
     pub nick: Option<Nick>,
-    /// How many are online.
-    pub online: u64,
+    /// How many are online, if that is known.
+    pub online: Option<usize>,
     /// Conversations with unread messages, and how many.
     pub unread: Vec<(Place, usize)>,
     /// Who is typing, and where unless it is here.
@@ -433,7 +433,7 @@ mod tests {
             link: link.map(str::to_owned),
             server: "127.0.0.1:2428",
             nick: Some(nick("alice")),
-            online: 3,
+            online: Some(3),
             unread: vec![(place("#dev"), 3), (place("@bob"), 1)],
             typists: vec![(nick("bob"), None), (nick("carol"), Some(place("#dev")))],
             unsent: 0,

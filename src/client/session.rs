@@ -37,8 +37,8 @@ pub struct Wish {
 pub struct Status {
     /// What we are called, while we are in.
     pub nick: Option<Nick>,
-    /// How many people are online.
-    pub online: u64,
+    /// How many people are online, if that is known.
+    pub online: Option<usize>,
     /// Lines that were typed and not yet taken by the server.
     pub unsent: usize,
 }
@@ -106,7 +106,8 @@ pub struct Session {
     regaining: Option<(Instant, Instant)>,
     away: Option<String>,
     ignored: Vec<Nick>,
-    online: u64,
+    /// Whether we know of everybody who is online.
+    knows_all: bool,
     phase: Phase,
     /// Whether this is the first connection.
     first: bool,
@@ -142,7 +143,7 @@ impl Session {
             regaining: None,
             away: None,
             ignored: Vec::new(),
-            online: 0,
+            knows_all: false,
             phase: Phase::Offline,
             first: true,
             quitting: false,
@@ -179,7 +180,7 @@ impl Session {
     /// How things stand.
     pub fn status(&self) -> Status {
         let unsent = self.limbo.len() + self.waiting.len() + self.sent.len();
-        Status { nick: self.nick, online: self.online, unsent }
+        Status { nick: self.nick, online: self.knows_all.then(|| self.talks.present()), unsent }
     }
 
     /// Whether transfers may be asked for.
@@ -302,7 +303,7 @@ impl Session {
         self.phase = Phase::Restoring;
         self.since = Some(now);
         self.nick = Some(nick);
-        self.online = online;
+        self.knows_all = false;
         if online <= CROWD {
             self.ask("/who".to_owned(), Pending::Who);
         }

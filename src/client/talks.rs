@@ -19,7 +19,10 @@ pub struct Talks {
     talks: Vec<Talk>,
     target: Option<Place>,
     typists: Vec<(Place, Nick, Instant)>,
-    known: BTreeSet<Nick>,
+    /// Who is online, as far as we were told.
+    present: BTreeSet<Nick>,
+    /// Who has said something, now or earlier.
+    heard: BTreeSet<Nick>,
 }
 
 /// One conversation.
@@ -105,16 +108,28 @@ impl Talks {
         })
     }
 
-    /// `who` is there, or has said something.
+    /// `who` is online.
     pub fn meet(&mut self, who: Nick) {
-        if self.known.len() < KNOWN {
-            self.known.insert(who);
+        if self.present.len() < KNOWN {
+            self.present.insert(who);
         }
+    }
+
+    /// `who` has said something, and may have gone since.
+    pub fn hear(&mut self, who: Nick) {
+        if self.heard.len() < KNOWN {
+            self.heard.insert(who);
+        }
+    }
+
+    /// How many are online, if we were told of all of them.
+    pub fn present(&self) -> usize {
+        self.present.len()
     }
 
     /// Everybody of whom we know.
     pub fn known(&self) -> impl Iterator<Item = &Nick> {
-        self.known.iter()
+        self.present.union(&self.heard)
     }
 
     /// `who` is typing in `place`, as was just told.
@@ -139,8 +154,8 @@ impl Talks {
     /// `old` is called `new` now, wherever they are.
     pub fn rename(&mut self, old: Nick, new: Nick) {
         let (from, to) = (Place::With(old), Place::With(new));
-        if self.known.remove(&old) {
-            self.known.insert(new);
+        if self.heard.remove(&old) {
+            self.heard.insert(new);
         }
         self.typists.retain(|(_, nick, _)| *nick != old);
         if self.target == Some(from) {
@@ -156,7 +171,8 @@ impl Talks {
 
     /// `who` has left the server. Whether that leaves us without a target.
     pub fn depart(&mut self, who: Nick) -> bool {
-        self.known.remove(&who);
+        self.present.remove(&who);
+        self.heard.remove(&who);
         self.typists.retain(|(_, nick, _)| *nick != who);
         let was_target = self.target == Some(Place::With(who));
         self.close(Place::With(who));
@@ -166,6 +182,7 @@ impl Talks {
     /// The connection is lost: nobody is typing as far as we know, and nothing is being fetched.
     pub fn lost(&mut self) {
         self.typists.clear();
+        self.present.clear();
         self.talks.iter_mut().for_each(|talk| talk.seen.lost());
     }
 }

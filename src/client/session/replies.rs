@@ -92,7 +92,8 @@ impl Session {
             _ => {}
         }
         match pending {
-            Pending::Quiet | Pending::Who | Pending::Nick | Pending::Join(_) | Pending::Query(_) => {}
+            Pending::Who => self.knows_all = true,
+            Pending::Quiet | Pending::Nick | Pending::Join(_) | Pending::Query(_) => {}
             // We may have taken the name ourselves, so nobody else had it any more.
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost || Some(ghost) != self.nick),
             Pending::Typed(line) => {

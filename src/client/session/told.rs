@@ -33,12 +33,8 @@ impl Session {
 
     fn presence(&mut self, change: Change) {
         match change {
-            Change::Came(who) => {
-                self.online += 1;
-                self.talks.meet(who);
-            }
+            Change::Came(who) => self.talks.meet(who),
             Change::Went(who) => {
-                self.online = self.online.saturating_sub(1);
                 if self.talks.depart(who) {
                     self.note(format!("{who} has gone; /query NAME or /join #ROOM to talk on"));
                 }
@@ -67,7 +63,7 @@ impl Session {
 
     /// Shows a message that has not been shown.
     pub(super) fn show(&mut self, place: Place, at: Option<SystemTime>, from: Nick, text: String) {
-        self.talks.meet(from);
+        self.talks.hear(from);
         let is_this = |said: &Message| said.from == Some(from) && said.place == place && said.text == text;
         let limbo = self.limbo.iter().position(is_this);
         if let Some(sent) = self.sent.iter_mut().find(|sent| !sent.arrived && is_this(sent)) {
