@@ -45,8 +45,11 @@ enum Command {
     Get(Get),
 }
 
-/// In a pipe, lines from standard input go to the server and its lines to standard output, as they are.
 #[derive(Args)]
+#[command(
+    after_help = "In a terminal, /help lists the commands. In a pipe, lines from standard input go to the server and its \
+                        lines to standard output, as they are."
+)]
 struct Connect {
     /// The server, as HOST or HOST:PORT
     #[arg(value_name = "SERVER", default_value = SERVER, value_parser = server)]
@@ -64,8 +67,10 @@ struct Connect {
     bell: Ring,
 }
 
-/// It goes on by itself after a broken connection, and ends with 0 if all files have arrived whole.
 #[derive(Args)]
+#[command(
+    after_help = "It goes on by itself after a broken connection, and ends with 0 if all files have arrived whole."
+)]
 struct Send {
     /// The files; - is standard input
     #[arg(value_name = "FILE", required = true)]
@@ -82,8 +87,8 @@ struct Send {
     who: Who,
 }
 
-/// It goes on by itself after a broken connection, and ends with 0 if all files are here whole.
 #[derive(Args)]
+#[command(after_help = "It goes on by itself after a broken connection, and ends with 0 if all files are here whole.")]
 struct Get {
     /// The IDs of the files
     #[arg(value_name = "ID", required = true)]

@@ -60,6 +60,22 @@ fn the_readme_tells_every_option_and_its_default() {
 }
 
 #[test]
+fn the_readme_tells_every_option_of_the_client() {
+    let readme = read("README.md");
+    for command in ["connect", "send", "get"] {
+        let help = Command::new(env!("CARGO_BIN_EXE_chinwag")).args([command, "--help"]).output().unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        let section = readme.split(&format!("### `chinwag {command}")).nth(1).expect("a section of its own");
+        let section = section.split("\n#").next().unwrap();
+        let options: Vec<&str> = help.split_whitespace().filter(|word| word.starts_with("--")).collect();
+        assert!(options.len() > 5, "{help}");
+        for option in options.into_iter().map(|option| option.trim_end_matches([',', '.'])).filter(|o| *o != "--help") {
+            assert!(section.contains(&format!("`{option}")), "the README does not tell of {option} of {command}");
+        }
+    }
+}
+
+#[test]
 fn the_protocol_tells_every_command_and_code() {
     let protocol = read("PROTOCOL.md");
     for spec in TABLE {

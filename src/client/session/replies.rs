@@ -6,7 +6,7 @@ use super::{Pending, Session};
 use crate::client::news::{Answer, Mark, News};
 use crate::client::seen::Line;
 use crate::client::view;
-use crate::names::{FileId, Nick, Place};
+use crate::names::{FileId, Nick, Place, RoomName};
 
 /// The commands that this client adds or does itself, with what they do.
 const OWN_HELP: &[(&str, &str)] = &[
@@ -15,6 +15,19 @@ const OWN_HELP: &[(&str, &str)] = &[
     ("/cancel ", "/cancel ID  stop a transfer, or else withdraw your file"),
     ("/show ", "/show ID  show a picture"),
 ];
+
+fn is_join(line: &str) -> bool {
+    view::cut(line).0.eq_ignore_ascii_case("/join")
+}
+
+/// A detail of entering a room, in words.
+fn of_join(room: RoomName, detail: &str) -> String {
+    match view::cut(detail) {
+        ("here", nicks) => format!("in {room}: {nicks}"),
+        ("topic", topic) => format!("{room} is about {topic}"),
+        _ => detail.to_owned(),
+    }
+}
 
 /// What stands in the place of a line of the server's help.
 fn own_help(text: &str) -> Option<&'static str> {
@@ -37,12 +50,13 @@ impl Session {
                         text: past.text.to_owned(),
                         mark: if Some(past.from) == self.nick { Mark::Own } else { Mark::Plain },
                     },
+                    (_, Some(Place::Room(room))) if is_join(line) => News::Answer(of_join(room, text)),
                     _ => News::Answer(own_help(text).unwrap_or(text).to_owned()),
                 };
                 self.news.push_back(news);
             }
             Some(Pending::Who) => Nick::new(view::cut(text).0).into_iter().for_each(|nick| self.talks.meet(nick)),
-            Some(Pending::Join(_)) if self.first => self.news.push_back(News::Answer(text.to_owned())),
+            Some(&mut Pending::Join(room)) if self.first => self.news.push_back(News::Answer(of_join(room, text))),
             Some(Pending::Files(wanted, found)) => {
                 if let Some((_, size, name)) = view::file(text).filter(|(file, ..)| file == wanted) {
                     *found = Some((size, name.to_owned()));
