@@ -75,7 +75,7 @@ impl Client {
         if let Some(change) = self.link.change(now) {
             self.changed(change)?;
         }
-        if self.link.is_silent(now) && self.session.is_online() {
+        if self.link.is_silent(now) && self.session.is_in() {
             self.session.ask_alive();
         }
         self.session.tick(now);

@@ -40,6 +40,8 @@ const MOVING: Duration = Duration::from_millis(250);
 const QUESTION: Duration = Duration::from_secs(1);
 /// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// Bytes that may wait to be shown while it is not known where.
+const ABOVE: usize = 1024 * 1024;
 /// File IDs that Tab knows.
 const FILES: usize = 100;
 
@@ -84,6 +86,8 @@ struct Chat {
     /// Whether we were asked to end.
     ended: Arc<AtomicBool>,
     decoder: Decoder,
+    /// Since when an ESC waits for what may follow it.
+    escape: Option<Instant>,
     editor: Editor,
     rows: Rows,
     look: Look,
@@ -122,6 +126,7 @@ impl Chat {
             signals,
             ended,
             decoder: Decoder::default(),
+            escape: None,
             editor: Editor::new(History::open(history::default_path())),
             rows: Rows::default(),
             look: Look { colour, zone: TimeZone::system() },
@@ -161,7 +166,7 @@ impl Chat {
         let is_moving = !self.client.transfers.is_empty()
             || !self.client.link.is_up()
             || self.client.session.talks.typists(now).next().is_some();
-        let escape = self.decoder.is_waiting().then(|| now + ESCAPE);
+        let escape = self.escape.map(|since| since + ESCAPE);
         let question = self.asked.filter(|_| !self.pictures.is_empty()).map(|asked| asked + QUESTION);
         let quitting = self.quitting.map(|since| since + GOODBYE);
         let moving = is_moving.then(|| now + MOVING);
@@ -183,7 +188,11 @@ impl Chat {
                 self.input(input)?;
             }
         }
-        if is_idle && self.decoder.is_waiting() {
+        if !is_idle {
+            self.escape = self.decoder.is_waiting().then(Instant::now);
+        }
+        if self.escape.is_some_and(|since| since.elapsed() >= ESCAPE) {
+            self.escape = None;
             self.decoder.give_up();
             while let Some(input) = self.decoder.next() {
                 self.input(input)?;
@@ -274,9 +283,10 @@ impl Chat {
             Request::Get(file) => self.client.transfers.get(file, Keep::Folder),
             Request::Show(file) => self.client.transfers.get(file, Keep::Show),
             Request::Cancel(file) => {
-                self.client.transfers.cancel(file);
+                let is_known = self.client.transfers.cancel(file);
                 self.client.session.ask_cancel(file);
-                Ok(())
+                let is_told = self.client.session.is_in();
+                if is_known || is_told { Ok(()) } else { Err("there is no connection; try again when there is".into()) }
             }
         }
     }
@@ -352,7 +362,7 @@ impl Chat {
         if let Some(question) = self.rows.resize(width, now) {
             self.terminal.show(question)?;
         }
-        if self.rows.waits(now).is_some() {
+        if self.rows.waits(now).is_some() && self.above.len() < ABOVE {
             return Ok(());
         }
         let row = self.editor.row(&self.prompt(), width);

@@ -18,8 +18,8 @@ use crate::names::{FileId, Nick, Place, RoomName};
 const LIMBO: Duration = Duration::from_secs(95);
 /// How many people there may be for all their names to be asked for, so that Tab knows them.
 const CROWD: u64 = 500;
-/// How often our name is asked for again while somebody else, or our own dead connection, has it.
-const NICK_AGAIN: Duration = Duration::from_secs(5);
+/// How often it is asked again whether our own dead connection is gone.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// What the person wishes for from the start.
 #[derive(Clone, Default, Debug)]
@@ -102,8 +102,8 @@ pub struct Session {
     password: Option<String>,
     nick: Option<Nick>,
     wanted: Option<Nick>,
-    /// Since when our name is somebody else's after a loss, and when it was asked for last.
-    regaining: Option<(Instant, Instant)>,
+    /// Whether our name is somebody else's after a loss, our own dead connection's perhaps.
+    regaining: bool,
     away: Option<String>,
     ignored: Vec<Nick>,
     /// Whether we know of everybody who is online.
@@ -123,8 +123,8 @@ pub struct Session {
     limbo: VecDeque<Message>,
     /// Names under which the server may still be busy with connections that we have lost, and with what was sent on them.
     ghosts: Vec<Nick>,
-    /// When we came in.
-    since: Option<Instant>,
+    /// When we came in, and when our name and the ghosts were asked for last.
+    since: Option<(Instant, Instant)>,
     waiting: VecDeque<Waiting>,
     lines: VecDeque<String>,
     news: VecDeque<News>,
@@ -140,7 +140,7 @@ impl Session {
             password: wish.password,
             nick: None,
             wanted: wish.nick,
-            regaining: None,
+            regaining: false,
             away: None,
             ignored: Vec::new(),
             knows_all: false,
@@ -179,7 +179,7 @@ impl Session {
 
     /// How things stand.
     pub fn status(&self) -> Status {
-        let unsent = self.limbo.len() + self.waiting.len() + self.sent.len();
+        let unsent = self.limbo.len() + self.waiting.len();
         Status { nick: self.nick, online: self.knows_all.then(|| self.talks.present()), unsent }
     }
 
@@ -195,13 +195,19 @@ impl Session {
 
     /// When [`Session::tick`] is due.
     pub fn next_tick(&self) -> Option<Instant> {
+        let waits = self.regaining || self.phase == Phase::Restoring;
         // Later than that, our name being free shows only in who goes.
-        self.regaining.filter(|(since, asked)| *asked < *since + LIMBO).map(|(_, asked)| asked + NICK_AGAIN)
+        self.since.filter(|(since, asked)| waits && *asked < *since + LIMBO).map(|(_, asked)| asked + AGAIN)
+    }
+
+    /// Whether the server has let us in, so that it can be asked things.
+    pub fn is_in(&self) -> bool {
+        matches!(self.phase, Phase::Restoring | Phase::Online)
     }
 
     /// Whether our own earlier connection may still have our name, and with it what only its holder may take up again.
     pub fn is_regaining(&self, now: Instant) -> bool {
-        self.regaining.is_some_and(|(since, _)| now.saturating_duration_since(since) < LIMBO)
+        self.regaining && self.is_early(now)
     }
 
     /// A connection stands.
@@ -217,7 +223,8 @@ impl Session {
         self.phase = Phase::Offline;
         self.nick = None;
         self.restored = false;
-        self.regaining = None;
+        self.regaining = false;
+        self.since = None;
         self.typing = None;
         self.lines.clear();
         self.talks.lost();
@@ -243,11 +250,14 @@ impl Session {
 
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
-        if let Some((since, asked)) = self.regaining
-            && now.saturating_duration_since(asked) >= NICK_AGAIN
+        if let Some((since, _)) = self.since
+            && self.next_tick().is_some_and(|at| at <= now)
         {
-            self.regaining = Some((since, now));
-            self.ask_nick();
+            self.since = Some((since, now));
+            if self.regaining {
+                self.ask_nick();
+            }
+            self.ask_ghosts();
         }
         self.settle(now);
     }
@@ -272,6 +282,11 @@ impl Session {
         self.ask("/files".to_owned(), Pending::Files(file, None));
     }
 
+    /// Asks to stop a download of which no more is wanted.
+    pub fn ask_stop(&mut self, file: FileId) {
+        self.ask(format!("/cancel {file}"), Pending::Quiet);
+    }
+
     /// Asks to stop a transfer or to withdraw a file, and shows what comes of it.
     pub fn ask_cancel(&mut self, file: FileId) {
         let line = format!("/cancel {file}");
@@ -279,6 +294,10 @@ impl Session {
     }
 
     fn ask(&mut self, line: String, pending: Pending) {
+        // What nobody hears gets no answer.
+        if self.phase == Phase::Offline {
+            return;
+        }
         self.lines.push_back(line);
         self.pending.push_back(pending);
     }
@@ -301,7 +320,7 @@ impl Session {
     /// We are in. What was before the last connection was lost is asked for again.
     fn hello(&mut self, nick: Nick, online: u64, now: Instant) {
         self.phase = Phase::Restoring;
-        self.since = Some(now);
+        self.since = Some((now, now));
         self.nick = Some(nick);
         self.knows_all = false;
         if online <= CROWD {
@@ -386,11 +405,14 @@ impl Session {
         })
     }
 
+    fn is_early(&self, now: Instant) -> bool {
+        self.since.is_some_and(|(since, _)| now.saturating_duration_since(since) < LIMBO)
+    }
+
     /// Whether it may still turn out what became of messages that were sent on an earlier connection.
     fn is_in_limbo(&self, now: Instant) -> bool {
-        let is_early = self.since.is_some_and(|since| now.saturating_duration_since(since) < LIMBO);
         let fetches = self.pending.iter().any(|pending| matches!(pending, Pending::History(_)));
-        !self.limbo.is_empty() && is_early && (fetches || !self.ghosts.is_empty())
+        !self.limbo.is_empty() && self.is_early(now) && (fetches || !self.ghosts.is_empty())
     }
 
     /// What has not arrived is said again, where that can be known.

@@ -17,6 +17,12 @@ impl Terminal {
     /// Takes the terminal over. It is an error if standard input is none.
     pub fn open() -> io::Result<Self> {
         let before = tcgetattr(stdin())?;
+        let (hook, saved) = (std::panic::take_hook(), before.clone());
+        std::panic::set_hook(Box::new(move |info| {
+            // Whatever has happened, the person gets a terminal back, and can read it.
+            let _ = tcsetattr(stdin(), OptionalActions::Now, &saved);
+            hook(info);
+        }));
         let terminal = Self { before };
         terminal.take()?;
         Ok(terminal)

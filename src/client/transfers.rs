@@ -19,6 +19,8 @@ use crate::names::{Digest, FileId, Place};
 
 /// The largest picture that is shown and not saved, as it is held in memory until it is whole.
 const PICTURE: u64 = 12 * 1024 * 1024;
+/// Bytes of a file that may be under way to us, and more.
+const UNDER_WAY: u64 = 4 * 1024 * 1024;
 /// Transfers that may be under way or wait for their turn.
 const TRANSFERS: usize = 100;
 
@@ -143,6 +145,8 @@ pub struct Transfers {
     downloads: Vec<Incoming>,
     keys: u64,
     ends: VecDeque<End>,
+    /// Downloads that have failed here, while the server goes on sending them.
+    stops: Vec<FileId>,
     chunk: Vec<u8>,
 }
 
@@ -150,7 +154,7 @@ impl Transfers {
     /// None yet; what is fetched goes to `folder`.
     pub fn new(folder: PathBuf) -> Self {
         let (uploads, downloads, ends) = (VecDeque::new(), Vec::new(), VecDeque::new());
-        Self { folder, uploads, downloads, keys: 0, ends, chunk: Vec::new() }
+        Self { folder, uploads, downloads, keys: 0, ends, stops: Vec::new(), chunk: Vec::new() }
     }
 
     /// Whether there are none.
@@ -187,13 +191,16 @@ impl Transfers {
         Ok(())
     }
 
-    /// Forgets the transfers of this file.
-    pub fn cancel(&mut self, file: FileId) {
+    /// Forgets the download of this file, or else its upload. Whether there was one.
+    pub fn cancel(&mut self, file: FileId) -> bool {
         // What was fetched of it stays, and is taken up if it is fetched again.
-        match self.downloads.iter().position(|incoming| incoming.download.file == file) {
-            Some(at) => drop(self.downloads.remove(at)),
-            None => self.uploads.retain(|outgoing| outgoing.upload.file != Some(file)),
+        if let Some(at) = self.downloads.iter().position(|incoming| incoming.download.file == file) {
+            self.downloads.remove(at);
+            return true;
         }
+        let before = self.uploads.len();
+        self.uploads.retain(|outgoing| outgoing.upload.file != Some(file));
+        self.uploads.len() < before
     }
 
     /// How far each is.
@@ -285,7 +292,11 @@ impl Transfers {
     pub fn broken(&mut self, file: FileId, why: &str) {
         match self.uploads.iter().find(|outgoing| outgoing.upload.is_sending(file)) {
             Some(outgoing) => self.fail_upload(outgoing.key, why.to_owned()),
-            None => self.fail_download(file, why.to_owned()),
+            None => {
+                self.fail_download(file, why.to_owned());
+                // The server has stopped already.
+                self.stops.retain(|stop| *stop != file);
+            }
         }
     }
 
@@ -312,10 +323,10 @@ impl Transfers {
             }
         }
         for (file, why) in failed {
-            if session.is_online() {
-                session.ask_cancel(file);
-            }
             self.fail_download(file, why);
+        }
+        for file in self.stops.drain(..) {
+            session.ask_stop(file);
         }
         is_busy
     }
@@ -365,6 +376,10 @@ impl Transfers {
     fn fail_download(&mut self, file: FileId, why: String) {
         if let Some(at) = self.downloads.iter().position(|incoming| incoming.download.file == file) {
             let incoming = self.downloads.swap_remove(at);
+            // Had the server sent all of it by now, this would withdraw the file if it is ours.
+            if incoming.download.is_coming() && incoming.download.size - incoming.download.done > UNDER_WAY {
+                self.stops.push(file);
+            }
             self.fail(incoming.what(), why);
         }
     }

@@ -1,7 +1,5 @@
 //! What the server answers.
 
-use std::time::Instant;
-
 use super::{Pending, Session};
 use crate::client::news::{Answer, Mark, News};
 use crate::client::seen::Line;
@@ -80,7 +78,7 @@ impl Session {
         match command {
             "nick" => {
                 if let Some(nick) = Nick::new(first) {
-                    (self.nick, self.wanted, self.regaining) = (Some(nick), Some(nick), None);
+                    (self.nick, self.wanted, self.regaining) = (Some(nick), Some(nick), false);
                 }
             }
             "join" => {
@@ -146,7 +144,7 @@ impl Session {
         }
     }
 
-    pub(super) fn refused(&mut self, code: &str, text: &str, now: Instant) {
+    pub(super) fn refused(&mut self, code: &str, text: &str) {
         let Some(pending) = self.pending.pop_front() else { return self.refuse(text.to_owned()) };
         match pending {
             Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
@@ -167,15 +165,13 @@ impl Session {
             }
             // One guest's name is as good as another's.
             Pending::Nick if self.wanted.is_some_and(|nick| nick.guest_number().is_some()) => {
-                (self.wanted, self.regaining) = (self.nick, None);
+                (self.wanted, self.regaining) = (self.nick, false);
             }
             Pending::Nick if code == "taken" => {
-                if self.regaining.is_none() {
-                    self.regaining = Some((now, now));
-                    let names = self.wanted.zip(self.nick);
-                    if let Some((wanted, nick)) = names {
-                        self.note(format!("you are {nick} until {wanted} is free again"));
-                    }
+                if !std::mem::replace(&mut self.regaining, true)
+                    && let (Some(wanted), Some(nick)) = (self.wanted, self.nick)
+                {
+                    self.note(format!("you are {nick} until {wanted} is free again"));
                 }
             }
             Pending::Nick => self.refuse(text.to_owned()),

@@ -23,7 +23,7 @@ impl Session {
             Told::Done { command, rest } => self.done(command, rest),
             // Of a chunk that came too late; it answers no command.
             Told::Refused { command: "?", code: "no-upload", .. } => {}
-            Told::Refused { code, text, .. } => self.refused(code, text, now),
+            Told::Refused { code, text, .. } => self.refused(code, text),
             Told::Other("") => {}
             Told::Other(line) => self.note(line.to_owned()),
             Told::Hello { .. } | Told::Chunk { .. } | Told::Whole { .. } | Told::Broken { .. } => {}
@@ -39,7 +39,7 @@ impl Session {
                     self.note(format!("{who} has gone; /query NAME or /join #ROOM to talk on"));
                 }
                 self.ghosts.retain(|ghost| *ghost != who);
-                if Some(who) == self.wanted && self.regaining.is_some() {
+                if Some(who) == self.wanted && self.regaining {
                     self.ask_nick();
                 }
             }
