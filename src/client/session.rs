@@ -306,6 +306,10 @@ impl Session {
         self.news.push_back(News::Note(text));
     }
 
+    fn answer(&mut self, text: String) {
+        self.news.push_back(News::Answer(text));
+    }
+
     fn refuse(&mut self, text: String) {
         self.news.push_back(News::Refused(text));
     }
@@ -331,7 +335,7 @@ impl Session {
         if *self.wanted.get_or_insert(nick) != nick {
             self.ask_nick();
         } else if self.first {
-            self.news.push_back(News::Answer(format!("you are {nick}; /nick NAME changes that")));
+            self.answer(format!("you are {nick}; /nick NAME changes that"));
         }
         for room in self.talks.rooms().collect::<Vec<_>>() {
             self.ask(format!("/join {room}"), Pending::Join(room));
@@ -344,9 +348,7 @@ impl Session {
         }
         match self.talks.target() {
             Some(place) => self.ask(format!("/query {place}"), Pending::Query(place)),
-            None if self.first => {
-                self.news.push_back(News::Answer("/join #lobby to talk, /help for the rest".to_owned()))
-            }
+            None if self.first => self.answer("/join #lobby to talk, /help for the rest".to_owned()),
             None => {}
         }
         self.ghosts.clear();

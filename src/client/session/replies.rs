@@ -6,16 +6,18 @@ use crate::client::seen::Line;
 use crate::client::view;
 use crate::names::{FileId, Nick, Place, RoomName};
 
-/// The commands that this client adds or does itself, with what they do.
-const OWN_HELP: &[(&str, &str)] = &[
-    ("/send ", "/send TARGET PATH  share the file at PATH"),
-    ("/get ", "/get ID  fetch a file, and save it"),
-    ("/cancel ", "/cancel ID  stop a transfer, or else withdraw your file"),
-    ("/show ", "/show ID  show a picture"),
+/// What this client does in its own way, with what stands for it in the server's help.
+const OWN_HELP: &[(&str, &[&str])] = &[
+    ("/send ", &["/send TARGET PATH  share the file at PATH"]),
+    ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
+    ("/cancel ", &["/cancel ID  stop a transfer, or else withdraw your file"]),
 ];
+/// What the server knows nothing of.
+pub(super) const SHOW: &str = "/show ID  show a picture";
 
-fn is_join(line: &str) -> bool {
-    view::cut(line).0.eq_ignore_ascii_case("/join")
+/// Whether a line that was typed is this command.
+fn is(line: &str, command: &str) -> bool {
+    view::cut(line).0.eq_ignore_ascii_case(command)
 }
 
 /// A detail of entering a room, in words.
@@ -28,7 +30,7 @@ fn of_join(room: RoomName, detail: &str) -> String {
 }
 
 /// What stands in the place of a line of the server's help.
-fn own_help(text: &str) -> Option<&'static str> {
+fn own_help(text: &str) -> Option<&'static [&'static str]> {
     OWN_HELP.iter().find(|(usage, _)| text.starts_with(usage)).map(|(_, help)| *help)
 }
 
@@ -40,21 +42,24 @@ impl Session {
         match self.pending.front_mut() {
             Some(Pending::Typed(line)) => {
                 let place = view::room(view::cut(line).1).map(Place::Room).or(self.talks.target());
-                let news = match (view::past(text), place) {
-                    (Some(past), Some(place)) => News::Said {
+                let (is_help, is_join) = (is(line, "/help"), is(line, "/join"));
+                match (view::past(text), place) {
+                    (Some(past), Some(place)) => self.news.push_back(News::Said {
                         place,
                         at: Some(past.at),
                         from: past.from,
                         text: past.text.to_owned(),
                         mark: if Some(past.from) == self.nick { Mark::Own } else { Mark::Plain },
+                    }),
+                    (_, Some(Place::Room(room))) if is_join => self.answer(of_join(room, text)),
+                    _ => match own_help(text).filter(|_| is_help) {
+                        Some(lines) => lines.iter().for_each(|&line| self.answer(line.to_owned())),
+                        None => self.answer(text.to_owned()),
                     },
-                    (_, Some(Place::Room(room))) if is_join(line) => News::Answer(of_join(room, text)),
-                    _ => News::Answer(own_help(text).unwrap_or(text).to_owned()),
-                };
-                self.news.push_back(news);
+                }
             }
             Some(Pending::Who) => Nick::new(view::cut(text).0).into_iter().for_each(|nick| self.talks.meet(nick)),
-            Some(&mut Pending::Join(room)) if self.first => self.news.push_back(News::Answer(of_join(room, text))),
+            Some(&mut Pending::Join(room)) if self.first => self.answer(of_join(room, text)),
             Some(Pending::Files(wanted, found)) => {
                 if let Some((_, size, name)) = view::file(text).filter(|(file, ..)| file == wanted) {
                     *found = Some((size, name.to_owned()));

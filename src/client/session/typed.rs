@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::replies::SHOW;
 use super::{Message, Pending, Phase, Session, Waiting};
 use crate::client::news::{Request, Taken};
 use crate::client::view;
@@ -114,6 +115,10 @@ impl Session {
             "cancel" => file().map(Request::Cancel),
             "set" if ["echo", "stamp"].contains(&view::cut(rest).0.to_lowercase().as_str()) => {
                 Err("this client needs echo and stamps on, to lose no line and to double none".to_owned())
+            }
+            "help" if rest.trim().trim_start_matches('/').eq_ignore_ascii_case("show") => {
+                self.answer(SHOW.to_owned());
+                return Taken::Yes;
             }
             "quit" => {
                 self.quitting = true;
