@@ -431,3 +431,144 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is to be sent to the server.
+    pub(super) fn sent(session: &mut Session) -> Vec<String> {
+        std::iter::from_fn(|| session.poll_line()).collect()
+    }
+
+    /// The server says these lines.
+    pub(super) fn hear(session: &mut Session, lines: &[&str]) {
+        lines.iter().for_each(|line| session.told(view::read(line), Instant::now()));
+    }
+
+    /// What is shown, forgetting the rest.
+    pub(super) fn shown(session: &mut Session) -> Vec<News> {
+        std::iter::from_fn(|| session.poll_news()).collect()
+    }
+
+    /// A session of alice's in these rooms, of which the last is the target.
+    pub(super) fn online(rooms: &[&str]) -> Session {
+        let rooms = rooms.iter().filter_map(|room| RoomName::new(room)).collect();
+        let mut session = Session::new(Wish { nick: Nick::new("alice"), rooms, password: None });
+        session.connected();
+        hear(&mut session, &["* hello guest1 chinwag/0.1.0 1 online; welcome"]);
+        while !session.is_online() || !session.pending.is_empty() {
+            answer(&mut session);
+        }
+        shown(&mut session);
+        session
+    }
+
+    /// The server does what it was asked to.
+    fn answer(session: &mut Session) {
+        for line in sent(session) {
+            let (command, rest) = view::cut(&line[1..]);
+            let first = view::cut(rest).0;
+            let reply = match command {
+                "who" => "+ who 1 1".to_owned(),
+                "join" => format!("+ join {first} 1"),
+                "history" => format!("+ history {first} 0"),
+                _ => format!("+ {command} {rest}"),
+            };
+            hear(session, &[&reply]);
+        }
+    }
+
+    #[test]
+    fn one_comes_in_under_a_name_and_into_rooms() {
+        let wish = Wish { nick: Nick::new("alice"), rooms: vec![RoomName::new("#a").unwrap()], password: None };
+        let mut session = Session::new(wish);
+        session.connected();
+        assert!(sent(&mut session).is_empty(), "nothing is said before the server has greeted");
+        hear(&mut session, &["* hello guest1 chinwag/0.1.0 1 online; welcome", "* hello guest2 again 1 online"]);
+        assert_eq!(
+            sent(&mut session),
+            ["/who", "/set echo on", "/set stamp on", "/nick alice", "/join #a", "/query #a", "/ping restored"]
+        );
+        assert!(!session.is_online());
+        hear(
+            &mut session,
+            &["+ who 1 1", "+ set echo on", "+ set stamp on", "+ nick alice", "- here alice", "+ join #a 1"],
+        );
+        assert_eq!(sent(&mut session), ["/history #a 20"]);
+        hear(&mut session, &["+ query #a", "+ ping restored"]);
+        assert!(session.is_online());
+        assert_eq!(session.status().nick, Nick::new("alice"));
+    }
+
+    #[test]
+    fn a_name_that_somebody_has_is_not_insisted_on_at_first() {
+        let mut session = Session::new(Wish { nick: Nick::new("alice"), ..Wish::default() });
+        session.connected();
+        hear(&mut session, &["* hello guest1 x 2 online", "+ who 1 2", "+ set echo on", "+ set stamp on"]);
+        hear(&mut session, &["! nick taken alice is somebody else; choose another name", "+ ping restored"]);
+        assert!(session.is_online() && session.next_tick().is_none());
+        let news = shown(&mut session);
+        let refused = "alice is somebody else; choose another name; you are guest1 now";
+        assert!(news.contains(&News::Refused(refused.to_owned())), "{news:?}");
+    }
+
+    #[test]
+    fn a_lost_name_is_asked_for_again() {
+        let mut session = online(&[]);
+        session.lost("gone");
+        session.connected();
+        hear(&mut session, &["* hello guest1 x 2 online", "+ who 1 2", "+ set echo on", "+ set stamp on"]);
+        hear(&mut session, &["! nick taken alice is somebody else", "+ ping restored"]);
+        sent(&mut session);
+        let now = Instant::now();
+        assert!(session.is_online() && session.is_regaining(now));
+        session.tick(now + AGAIN);
+        assert_eq!(sent(&mut session), ["/nick alice"]);
+        hear(&mut session, &["! nick taken alice is somebody else", "* presence 9 -alice"]);
+        assert_eq!(sent(&mut session), ["/nick alice"]);
+        hear(&mut session, &["+ nick alice"]);
+        assert!(!session.is_regaining(now) && session.next_tick().is_none());
+    }
+
+    #[test]
+    fn a_password_opens_every_connection() {
+        let mut session = Session::new(Wish { password: Some("tea".to_owned()), ..Wish::default() });
+        for _ in 0..2 {
+            session.connected();
+            hear(&mut session, &["* locked chinwag/0.1.0 send /pass PASSWORD"]);
+            assert_eq!(sent(&mut session), ["/pass tea"]);
+            hear(&mut session, &["+ pass"]);
+            session.lost("gone");
+        }
+        session.connected();
+        hear(&mut session, &["* locked x", "! pass refused that is not the password", "* locked x"]);
+        assert_eq!(sent(&mut session), ["/pass tea"], "a wrong one is not tried again");
+        session.typed("/pass coffee", Instant::now());
+        assert_eq!(sent(&mut session), ["/pass coffee"]);
+    }
+
+    #[test]
+    fn what_was_settled_is_settled_again() {
+        let mut session = online(&["#a"]);
+        let now = Instant::now();
+        for line in ["/join #b", "/query bob", "/ignore carol", "/away at sea"] {
+            session.typed(line, now);
+            answer(&mut session);
+        }
+        session.lost("gone");
+        session.connected();
+        hear(&mut session, &["* hello alice x 900 online"]);
+        let want = [
+            "/set echo on",
+            "/set stamp on",
+            "/join #a",
+            "/join #b",
+            "/ignore carol",
+            "/away at sea",
+            "/query @bob",
+            "/ping restored",
+        ];
+        assert_eq!(sent(&mut session), want);
+    }
+}

@@ -148,3 +148,104 @@ impl Session {
 fn mentions(text: &str, nick: Nick) -> bool {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).any(|word| Nick::new(word) == Some(nick))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::session::tests::{hear, online, sent, shown};
+
+    fn marks(lines: &[&str]) -> Vec<Mark> {
+        let mut session = online(&["#a"]);
+        hear(&mut session, lines);
+        shown(&mut session)
+            .into_iter()
+            .filter_map(|news| match news {
+                News::Said { mark, .. } => Some(mark),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_for_us_stands_out() {
+        for (line, want) in [
+            ("#a <bob> hi", Mark::Plain),
+            ("#a <bob> hi Alice!", Mark::ForUs),
+            ("#a <bob> malice", Mark::Plain),
+            ("#a <bob> alice-in-chains", Mark::Plain),
+            ("@bob <bob> hi", Mark::ForUs),
+            ("@bob <alice> hi", Mark::Own),
+            ("#a <alice> I, alice", Mark::Own),
+        ] {
+            assert_eq!(marks(&[line]), [want], "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_unread_is_counted() {
+        let mut session = online(&["#a", "#b"]);
+        hear(&mut session, &["#a <bob> 1", "#a <bob> 2", "#b <bob> 3", "@bob <bob> 4", "#c <bob> 5", "#a <alice> 6"]);
+        let unread: Vec<(String, usize)> =
+            session.talks.iter().map(|talk| (talk.place.to_string(), talk.unread)).collect();
+        assert_eq!(unread, [("#a".to_owned(), 2), ("#b".to_owned(), 0), ("@bob".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_person_who_has_gone_is_no_target_for_the_next_of_that_name() {
+        let mut session = online(&["#a"]);
+        session.talks.set_target(Some(Place::With(Nick::new("bob").unwrap())));
+        hear(&mut session, &["#a * bob renamed rob", "* presence 2 -bob +rob"]);
+        assert_eq!(session.talks.target(), Some(Place::With(Nick::new("rob").unwrap())));
+        hear(&mut session, &["* presence 3 -rob +rob2", "* presence 4 +rob"]);
+        assert_eq!(session.talks.target(), None);
+        assert!(!session.is_renaming() && sent(&mut session).is_empty());
+    }
+
+    #[test]
+    fn what_was_missed_is_fetched() {
+        let mut session = online(&["#a"]);
+        hear(&mut session, &["#a [1@2026-11-22T14:30:00.123Z] <bob> one", "#a * alice missed 2 after 1"]);
+        assert_eq!(sent(&mut session), ["/history #a after 0"]);
+        hear(
+            &mut session,
+            &[
+                "#a [4@2026-11-22T14:33:00.123Z] <bob> four",
+                "- [1@2026-11-22T14:30:00.123Z] <bob> one",
+                "- [2@2026-11-22T14:31:00.123Z] <bob> two",
+                "- [3@2026-11-22T14:32:00.123Z] <bob> three",
+                "+ history #a 3",
+            ],
+        );
+        let texts: Vec<String> = shown(&mut session)
+            .into_iter()
+            .filter_map(|news| if let News::Said { text, .. } = news { Some(text) } else { None })
+            .collect();
+        assert_eq!(texts, ["one", "two", "three", "four"]);
+    }
+
+    #[test]
+    fn no_server_has_us_fill_the_memory() {
+        let mut session = online(&["#a"]);
+        let mut most = 0;
+        for n in 0..5_000 {
+            hear(
+                &mut session,
+                &[
+                    "* hello eve x 1 online",
+                    "* locked x",
+                    "#a * alice missed 5 after 1",
+                    &format!("@p{n} <p{n}> hi"),
+                    &format!("* presence {n} +q{n} -alice"),
+                    &format!("#a * t{n} typing"),
+                    &format!("#a [{n}@2026-11-22T14:33:00.123Z] <bob> held"),
+                    "- [x] y",
+                    "* presence 1 -alice",
+                ],
+            );
+            sent(&mut session);
+            shown(&mut session);
+            most = most.max(session.pending.len() + session.talks.iter().count());
+        }
+        assert!(most < 250, "{most}");
+    }
+}

@@ -146,3 +146,115 @@ impl Session {
         self.ask(line, pending);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::session::Wish;
+    use crate::client::session::tests::{hear, online, sent};
+    use crate::names::RoomName;
+
+    #[test]
+    fn typing_is_told_while_it_is_true_and_not_too_often() {
+        let (mut session, start) = (online(&["#a", "#b"]), Instant::now());
+        // (tenths of a second, the row then, what the server is told)
+        for (tenths, text, want) in [
+            (0, "h", &["/typing #b on"][..]),
+            (1, "hi", &[]),
+            (29, "hi t", &[]),
+            (30, "hi th", &["/typing #b on"]),
+            (31, "", &["/typing #b off"]),
+            (32, "/", &[]),
+            (33, "/who", &[]),
+            (34, "//who", &["/typing #b on"]),
+            (35, "/who", &["/typing #b off"]),
+            (36, "   ", &[]),
+            (37, "x", &["/typing #b on"]),
+            // The server has ended it by itself.
+            (100, "", &[]),
+            (101, "y", &["/typing #b on"]),
+        ] {
+            session.keystroke(text, start + Duration::from_millis(tenths * 100));
+            assert_eq!(sent(&mut session), want, "{tenths} {text}");
+        }
+        // A message ends it, and what is typed next is news.
+        let now = start + Duration::from_millis(10_200);
+        session.typed("y", now);
+        session.keystroke("", now);
+        assert_eq!(sent(&mut session), ["/msg #b y"]);
+        session.keystroke("z", now);
+        assert_eq!(sent(&mut session), ["/typing #b on"]);
+        // Somewhere else it is told anew.
+        session.walk(1);
+        session.keystroke("zz", now);
+        assert_eq!(sent(&mut session), ["/query #a", "/typing #b off", "/typing #a on"]);
+    }
+
+    #[test]
+    fn what_is_typed_goes_where_the_prompt_says() {
+        let now = Instant::now();
+        let mut session = online(&["#a"]);
+        for (line, want) in [
+            ("hi  there", "/msg #a hi  there"),
+            ("//who", "/msg #a /who"),
+            ("/me waves", "/msg #a /me waves"),
+            ("/ME  waves ", "/msg #a /me waves"),
+            ("/msg bob psst", "/msg @bob psst"),
+            ("/msg #a  x", "/msg #a  x"),
+            ("=)", "/msg #a =)"),
+            ("a\x1bb", "/msg #a a\u{fffd}b"),
+            ("/topic tea", "/topic tea"),
+            ("/nosuch", "/nosuch"),
+        ] {
+            assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
+            assert_eq!(sent(&mut session), [want], "{line}");
+        }
+        for line in
+            ["/me", "/me ", "/msg", "/msg bob", "/msg b+b x", "/send #a", "/get", "/get x", "/show -1", "/set echo off"]
+        {
+            assert!(matches!(session.typed(line, now), Taken::No(_)), "{line}");
+        }
+        let long = "x".repeat(LINE);
+        assert!(matches!(session.typed(&long, now), Taken::No(_)));
+        assert!(matches!(Session::new(Wish::default()).typed("hi", now), Taken::No(why) if why.contains("/join")));
+    }
+
+    #[test]
+    fn transfers_are_asked_for() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        let place = Place::Room(RoomName::new("#a").unwrap());
+        let bob = Place::With(Nick::new("bob").unwrap());
+        for (line, want) in [
+            ("/send #a ~/my cat.png ", Request::Send(place, "~/my cat.png".to_owned())),
+            ("/SEND @bob x", Request::Send(bob, "x".to_owned())),
+            ("/get 7", Request::Get(FileId(7))),
+            ("/show 7", Request::Show(FileId(7))),
+            ("/cancel 7", Request::Cancel(FileId(7))),
+        ] {
+            assert_eq!(session.typed(line, now), Taken::Transfer(want), "{line}");
+        }
+        assert!(sent(&mut session).is_empty());
+    }
+
+    #[test]
+    fn what_is_typed_offline_waits_and_what_cannot_wait_is_told() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        session.typed("/topic", now);
+        session.lost("gone");
+        for n in 0..WAITING {
+            assert_eq!(session.typed(&n.to_string(), now), Taken::Yes);
+        }
+        assert!(matches!(session.typed("one more", now), Taken::No(_)));
+        assert!(sent(&mut session).is_empty());
+        session.connected();
+        hear(&mut session, &["* hello alice x 1 online"]);
+        let asked = sent(&mut session);
+        assert!(asked.contains(&"/join #a".to_owned()), "{asked:?}");
+        hear(
+            &mut session,
+            &["+ who 1 0", "+ set echo on", "+ set stamp on", "+ join #a 1", "+ query #a", "+ ping restored"],
+        );
+        let lines = sent(&mut session);
+        assert_eq!((lines.len(), &*lines[1], &*lines[WAITING]), (WAITING + 1, "/msg #a 0", "/msg #a 999"));
+    }
+}
