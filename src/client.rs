@@ -31,6 +31,7 @@ pub mod terminal;
 pub mod transfer;
 pub mod transfers;
 pub mod view;
+pub mod width;
 
 /// A client of one server, over all the connections that it takes.
 pub struct Client {

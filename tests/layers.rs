@@ -51,7 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// What of the client must know no socket, no file, no thread and no clock either.
 const CLIENT: &[&str] =
-    &["editor", "keys", "news", "pictures", "screen", "seen", "session", "talks", "transfer", "view"];
+    &["editor", "keys", "news", "pictures", "screen", "seen", "session", "talks", "transfer", "view", "width"];
 
 /// What the core must not know, and `outbox` and `linebuf` neither.
 const SHELL: &[&str] =

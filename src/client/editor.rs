@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use super::complete::Completion;
 use super::history::History;
 use super::keys::Key;
+use super::width::{self, columns};
 use crate::names::clean;
 
 /// The most bytes that a line may have.
@@ -182,7 +183,7 @@ impl Editor {
             Some(question) => (question.len(), question),
             None => (self.split().0.len(), printable(self.text())),
         };
-        let prompt = shorten(&printable(prompt), room / 2);
+        let prompt = width::tail(&printable(prompt), room / 2);
         let row = window(&text, cursor, room - columns(&prompt));
         Row { before: prompt + &row.before, ..row }
     }
@@ -284,25 +285,6 @@ fn common_start(words: &[String]) -> Option<&str> {
 
 fn printable(text: &str) -> String {
     clean(text.as_bytes()).replace('\t', " ")
-}
-
-/// What a terminal shows of `text` is as wide as its graphemes are.
-fn columns(text: &str) -> usize {
-    text.graphemes(true).map(UnicodeWidthStr::width).sum()
-}
-
-/// The end of `text`, after `…` if not all of it fits into `room` columns.
-fn shorten(text: &str, room: usize) -> String {
-    if columns(text) <= room {
-        return text.to_owned();
-    }
-    let Some(room) = room.checked_sub(1) else { return String::new() };
-    let mut used = 0;
-    let fits = text.grapheme_indices(true).rev().take_while(|(_, grapheme)| {
-        used += grapheme.width();
-        used <= room
-    });
-    format!("…{}", &text[fits.last().map_or(text.len(), |(at, _)| at)..])
 }
 
 /// What of `text` fits into `room` columns around the cursor, which is at byte `cursor` of it.

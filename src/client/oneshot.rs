@@ -12,6 +12,7 @@ use crate::client::screen::{self, Form};
 use crate::client::session::Wish;
 use crate::client::store::Source;
 use crate::client::transfers::{End, Keep, Progress};
+use crate::client::width;
 use crate::listener::reason;
 use crate::names::{FileId, Place};
 
@@ -110,7 +111,7 @@ impl Bar {
         if let Some(progress) = progress.filter(|_| self.is_terminal) {
             let width = tcgetwinsize(io::stderr()).map_or(80, |size| usize::from(size.ws_col));
             let form = if width < 60 { Form::Short } else { Form::Long };
-            let line = screen::cut(&screen::transfer(&progress, form), width.saturating_sub(1));
+            let line = width::head(&screen::transfer(&progress, form), width.saturating_sub(1));
             let _ = write!(io::stderr(), "\r{line}\x1b[K");
             self.is_drawn = true;
         }

@@ -13,6 +13,7 @@ use crate::client::news::{Mark, News};
 use crate::client::pictures::Format;
 use crate::client::transfers::{Progress, Way};
 use crate::client::view;
+use crate::client::width::{self, columns};
 use crate::names::{Nick, Place};
 
 /// Colours of the 256 that can be read on a dark ground and on a light one.
@@ -83,7 +84,7 @@ impl Look {
         };
         let long = with_transfers(Form::Long);
         let parts = if wide(&long) <= room { long } else { with_transfers(Form::Short) };
-        let text = cut(&fit(parts, room), room);
+        let text = width::head(&fit(parts, room), room);
         if self.colour { format!("\x1b[7m{text}{}\x1b[0m", " ".repeat(room - columns(&text))) } else { text }
     }
 
@@ -164,11 +165,11 @@ pub fn transfer(progress: &Progress<'_>, form: Form) -> String {
         Way::Down => "↓",
     };
     if form == Form::Short {
-        return format!("{sign} {} {percent}%", cut(name, 12));
+        return format!("{sign} {} {percent}%", width::head(name, 12));
     }
     let full = usize::try_from(percent.min(100) * BAR / 100).unwrap_or_default();
     let bar = "█".repeat(full) + &"░".repeat(usize::try_from(BAR).unwrap_or_default() - full);
-    let mut text = format!("{sign} {} {bar} {percent}%", cut(name, 30));
+    let mut text = format!("{sign} {} {bar} {percent}%", width::head(name, 30));
     if let Some(speed) = progress.speed {
         let _ = write!(text, " {}/s", bytes(speed as u64));
     }
@@ -215,24 +216,6 @@ fn wide(parts: &[(u8, String)]) -> usize {
 
 fn join(parts: &[(u8, String)]) -> String {
     parts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" · ")
-}
-
-/// What of `text` fits into `room` columns, with `…` in place of the rest.
-pub fn cut(text: &str, room: usize) -> String {
-    if columns(text) <= room {
-        return text.to_owned();
-    }
-    let mut used = 1;
-    let fits = text.graphemes(true).take_while(|grapheme| {
-        used += grapheme.width();
-        used <= room
-    });
-    let fits: String = fits.collect();
-    if room == 0 { String::new() } else { fits + "…" }
-}
-
-fn columns(text: &str) -> usize {
-    text.graphemes(true).map(UnicodeWidthStr::width).sum()
 }
 
 /// FNV-1a, so that a name has the same colour everywhere and always.
