@@ -92,17 +92,19 @@ impl Client {
                     Some(told) => told,
                     None => Told::Other("the server sent data that makes no sense"),
                 },
-                Received::Nonsense => Told::Other("the server sent a line that is too long, or no text"),
+                Received::TooLong => Told::Other("the server sent a line that is too long"),
             };
             match told {
                 Told::Chunk { file, base64 } => self.transfers.data(file, base64, now),
                 Told::Whole { file, digest } => self.transfers.whole(file, digest),
-                Told::Broken { file, text } => self.transfers.broken(file, text),
+                Told::Broken { file, code, text } => self.transfers.broken(file, code, text, now),
                 told => {
-                    if let Told::Bye { text, .. } = told {
+                    if let Told::Bye(text) = told {
                         self.farewell = Some(text.to_owned());
                     }
                     self.session.told(told, now);
+                    // The next line may be of the transfer that this one has begun.
+                    self.take_answers();
                 }
             }
         }
@@ -112,11 +114,20 @@ impl Client {
         }
     }
 
+    fn take_answers(&mut self) {
+        while let Some(answer) = self.session.poll_answer() {
+            self.transfers.answer(answer);
+        }
+    }
+
     fn changed(&mut self, change: Change) -> Result<(), String> {
         match change {
             Change::Up => self.session.connected(),
             Change::Down(why) => {
                 let why = self.farewell.take().unwrap_or(why);
+                if self.session.is_quitting() {
+                    return Ok(());
+                }
                 if !self.was_in {
                     return Err(why);
                 }
@@ -129,9 +140,7 @@ impl Client {
     /// Hands on what the session and the transfers want of each other and of the server. Whether there is more to be done.
     fn work(&mut self) -> bool {
         let now = Instant::now();
-        while let Some(answer) = self.session.poll_answer() {
-            self.transfers.answer(answer);
-        }
+        self.take_answers();
         // Chunks belong to the upload that was opened last, so they go out before whatever is asked for next.
         let is_busy = self.transfers.work(&mut self.session, self.link.unsent(), &mut self.out, now);
         self.link.send(&self.out);

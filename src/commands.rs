@@ -214,7 +214,7 @@ table! {
 
 /// What `/set` sets, and how it is called.
 pub const SETTINGS: &[(Setting, &str)] =
-    &[(Setting::Echo, "echo"), (Setting::Stamp, "stamp"), (Setting::Presence, "presence")];
+    &[(Setting::Echo, "echo"), (Setting::Stamp, "stamp"), (Setting::Presence, "presence"), (Setting::Whole, "whole")];
 
 /// Finds a command by its name or alias, in any case and with or without the slash.
 pub fn find(name: &str) -> Option<&'static Spec> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use slab::Slab;
 
-use crate::event::{Bye, Detail, Event, Job, Lost, Reply, Sink, Switch};
+use crate::event::{Bye, Detail, Event, Job, Lost, Reply, Setting, Sink, Switch};
 use crate::limits::{self, Bucket};
 use crate::linebuf::LineBuf;
 use crate::names::ConnId;
@@ -74,6 +74,8 @@ pub struct Connection {
     pub lines: LineBuf,
     /// What waits for it.
     pub outbox: Outbox,
+    /// Whether an unfinished last line of its input is dropped.
+    pub whole: Switch,
     /// How it wants its lines.
     pub style: Style,
     /// Its flood control.
@@ -252,6 +254,7 @@ impl Connections {
             stream,
             address,
             lines: LineBuf::default(),
+            whole: Switch::Off,
             outbox: Outbox::default(),
             style: Style::FIRST,
             bucket,
@@ -436,9 +439,13 @@ impl Sink for Connections {
         self.push(to, Kind::Reply, plain::reply(reply, style).as_bytes());
     }
 
-    fn stamp(&mut self, to: ConnId, stamp: Switch) {
+    fn set(&mut self, to: ConnId, setting: Setting, switch: Switch) {
         if let Some(connection) = self.get_mut(to) {
-            connection.style.stamp = stamp;
+            match setting {
+                Setting::Stamp => connection.style.stamp = switch,
+                Setting::Whole => connection.whole = switch,
+                Setting::Echo | Setting::Presence => {}
+            }
         }
     }
 

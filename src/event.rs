@@ -32,6 +32,8 @@ pub enum Setting {
     Stamp,
     /// Whether presence is told.
     Presence,
+    /// Whether only whole lines count, so that the end of input in the midst of one loses it.
+    Whole,
 }
 
 /// Something that one or many are told.
@@ -517,8 +519,8 @@ pub trait Sink {
     fn detail(&mut self, to: ConnId, detail: &Detail);
     /// The one reply to a command.
     fn reply(&mut self, to: ConnId, reply: &Reply);
-    /// From now on lines to `to` carry stamps, or do not.
-    fn stamp(&mut self, to: ConnId, stamp: Switch);
+    /// From now on this setting, which is a matter of the connection, is so for `to`.
+    fn set(&mut self, to: ConnId, setting: Setting, switch: Switch);
     /// Hands a job to the disk.
     fn job(&mut self, job: Job);
     /// There may be something for `Hub::pump` to do for `who`.

@@ -164,6 +164,13 @@ impl LineBuf {
         self.buf.get(self.start) == Some(&b'=')
     }
 
+    /// Whether what is left is a line of text that ended with the input and not by itself.
+    pub fn at_unfinished(&self) -> bool {
+        let rest = &self.buf[self.start..];
+        let ends = |pair: &[u8]| pair[1] == b'\n' || pair == b"\r\0";
+        self.ended && !self.at_chunk() && rest.first().is_some_and(|&b| b != b'\n') && !rest.windows(2).any(ends)
+    }
+
     /// Whether everything that was fed has been taken as lines.
     pub fn is_empty(&self) -> bool {
         self.start == self.buf.len()

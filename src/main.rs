@@ -298,9 +298,12 @@ fn get(options: Get) -> Result<(), String> {
     }
     let (keep, folder) = match options.output {
         None => (Keep::Folder, PathBuf::from(".")),
+        Some(path) if path == Path::new("-") && ids.len() == 1 => (Keep::Out, PathBuf::new()),
         Some(path) if path.is_dir() => (Keep::Folder, path),
+        Some(path) if path.to_string_lossy().ends_with('/') => {
+            return Err(format!("there is no folder {}", path.display()));
+        }
         Some(_) if ids.len() > 1 => return Err("several files need a folder; give one that exists to --output".into()),
-        Some(path) if path == Path::new("-") => (Keep::Out, PathBuf::new()),
         Some(path) => (Keep::At(path), PathBuf::new()),
     };
     oneshot::get(&options.server.server, wish, &ids, &keep, folder)

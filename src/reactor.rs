@@ -403,6 +403,10 @@ impl Reactor {
                 }
                 connection.paid = true;
             }
+            if connection.whole == Switch::On && lines.at_unfinished() {
+                lines = LineBuf::default();
+                break;
+            }
             let is_chunk = lines.at_chunk();
             let Some((line, ending)) = lines.next_line() else { break };
             *budget -= 1;

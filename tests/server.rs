@@ -35,6 +35,32 @@ fn answers(server: &Server, parts: &[&[u8]]) -> String {
 }
 
 #[test]
+fn who_wants_it_has_only_whole_lines_carried_out() {
+    let server = Server::start(&[]);
+    let mut bob = server.in_room("bob", "#lobby");
+    for is_reset in [false, true] {
+        for (setting, half) in [("on", None), ("off", Some("#lobby <alice> ha"))] {
+            let mut alice = server.in_room("alice", "#lobby");
+            alice.ask(&format!("/set whole {setting}"), &format!("+ set whole {setting}"));
+            bob.until("#lobby * alice joined");
+            alice.send_bytes(b"whole\nha");
+            bob.expect("#lobby <alice> whole");
+            if is_reset {
+                socket2::SockRef::from(&alice.stream).set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            drop(alice);
+            if let Some(half) = half {
+                bob.expect(half);
+            }
+            bob.starting("#lobby * alice ");
+        }
+    }
+    // It is no matter for a person who asks for their settings.
+    bob.send("/set");
+    assert_eq!(bob.until("+ set"), ["- echo off", "- stamp off", "- presence off"]);
+}
+
+#[test]
 fn however_lines_are_split_or_glued_the_replies_are_the_same() {
     let server = Server::start(&["--rate", "0"]);
     let input =

@@ -11,14 +11,14 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::tz::TimeZone;
 use mio::Token;
 use mio::unix::SourceFd;
-use signal_hook::consts::{SIGHUP, SIGTERM, SIGWINCH};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 
 use crate::client::complete::{self, World};
 use crate::client::editor::{Action, Direction, Editor};
 use crate::client::history::{self, History};
 use crate::client::keys::{Answer, Decoder, Input};
 use crate::client::news::{Mark, News, Request, Taken};
-use crate::client::pictures::{self, Format, Speaks};
+use crate::client::pictures::{self, Format, Speaks, Window};
 use crate::client::screen::{self, Look, Rows, Status};
 use crate::client::session::Wish;
 use crate::client::terminal::Terminal;
@@ -36,6 +36,8 @@ const SIGNALS: Token = Token(link::FREE + 1);
 const ESCAPE: Duration = Duration::from_millis(50);
 /// How often the status row is drawn while it moves by itself.
 const MOVING: Duration = Duration::from_millis(250);
+/// How long the window must have kept its size for anything to be drawn into it.
+const SETTLING: Duration = Duration::from_millis(40);
 /// How long the terminal may take to say whether it shows pictures.
 const QUESTION: Duration = Duration::from_secs(1);
 /// How long the server may take to say goodbye.
@@ -73,10 +75,18 @@ pub struct Options {
 pub fn run(options: Options) -> Result<(), String> {
     let mut chat = Chat::open(options)?;
     let ended = chat.run();
+    chat.hear_out();
     let _ = chat.terminal.show(&chat.rows.clear());
     let unsent: Vec<String> = chat.client.session.unsent().map(|line| format!("not sent: {line}")).collect();
     let _ = chat.terminal.show(&screen::lines(unsent.iter().map(String::as_str)));
     ended
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Unasked,
+    Asked(Instant),
+    Answered,
 }
 
 struct Chat {
@@ -95,15 +105,17 @@ struct Chat {
     address: String,
     downloads: PathBuf,
     speaks: Speaks,
-    /// Since when the terminal is asked whether it shows pictures; `None` once it has answered.
-    asked: Option<Instant>,
+    /// Whether the terminal shows pictures is asked once we are in, so that no answer is left to others if we never are.
+    question: Question,
     /// Pictures that wait for that answer.
     pictures: Vec<(String, String)>,
     files: Vec<FileId>,
     /// What is to be printed above the rows.
     above: String,
     /// The rows as they were drawn last, to be drawn only when they change.
-    shown: (screen::Drawn, usize),
+    shown: Option<(screen::Drawn, Window)>,
+    /// The window's size, and when it was seen to be another.
+    window: (Window, Option<Instant>),
     quitting: Option<Instant>,
 }
 
@@ -112,14 +124,14 @@ impl Chat {
         let Options { address, wish, downloads, colour, bell } = options;
         let client = Client::new(&address, wish, downloads.clone()).map_err(|e| reason(&e))?;
         let ended = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGHUP] {
+        let ends = [SIGTERM, SIGHUP, SIGINT, SIGQUIT];
+        for signal in ends {
             signal_hook::flag::register(signal, ended.clone()).map_err(|e| reason(&e))?;
         }
         let registry = client.link.poll().registry();
-        let signals = Signals::open(registry, SIGNALS, [SIGTERM, SIGHUP, SIGWINCH]).map_err(|e| reason(&e))?;
+        let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain([SIGWINCH])).map_err(|e| reason(&e))?;
         client.link.register(&mut SourceFd(&0), KEYS).map_err(|e| reason(&e))?;
         let terminal = Terminal::open().map_err(|e| reason(&e))?;
-        terminal.show(pictures::QUESTION).map_err(|e| reason(&e))?;
         Ok(Self {
             client,
             terminal,
@@ -134,11 +146,12 @@ impl Chat {
             address,
             downloads,
             speaks: Speaks::default(),
-            asked: Some(Instant::now()),
+            question: Question::Unasked,
             pictures: Vec::new(),
             files: Vec::new(),
             above: String::new(),
-            shown: Default::default(),
+            shown: None,
+            window: Default::default(),
             quitting: None,
         })
     }
@@ -150,6 +163,8 @@ impl Chat {
             let tokens = self.client.turn(until).map_err(|e| format!("cannot connect to {}: {e}", self.address))?;
             if tokens.contains(&SIGNALS) {
                 self.signals.take();
+                // The window may have been another one for a moment, and what stands in it have moved.
+                self.shown = None;
             }
             let is_gone = self.ended.load(Ordering::Relaxed) || self.keys().is_err();
             let is_done = self.quitting.is_some_and(|since| !self.client.link.is_up() || since.elapsed() > GOODBYE);
@@ -157,6 +172,7 @@ impl Chat {
                 return Ok(());
             }
             self.gather();
+            self.ask().map_err(|e| reason(&e))?;
         }
     }
 
@@ -167,10 +183,13 @@ impl Chat {
             || !self.client.link.is_up()
             || self.client.session.talks.typists(now).next().is_some();
         let escape = self.escape.map(|since| since + ESCAPE);
-        let question = self.asked.filter(|_| !self.pictures.is_empty()).map(|asked| asked + QUESTION);
+        let question = match self.question {
+            Question::Asked(at) if !self.pictures.is_empty() => Some(at + QUESTION),
+            _ => None,
+        };
         let quitting = self.quitting.map(|since| since + GOODBYE);
         let moving = is_moving.then(|| now + MOVING);
-        [escape, question, quitting, moving, self.rows.waits(now)].into_iter().flatten().min()
+        [escape, question, quitting, moving, self.settles(now), self.rows.waits(now)].into_iter().flatten().min()
     }
 
     /// Takes what was typed. It is an error if the terminal is gone.
@@ -202,7 +221,7 @@ impl Chat {
     }
 
     fn input(&mut self, input: Input) -> io::Result<()> {
-        let before = self.editor.text().to_owned();
+        let before = (self.editor.text().to_owned(), self.client.session.talks.target());
         let action = match input {
             Input::Paste(text) => {
                 self.editor.paste(&text);
@@ -229,9 +248,13 @@ impl Chat {
         };
         let now = Instant::now();
         match action {
-            Some(Action::Submit(line)) => self.carry_out(&line, now),
-            Some(Action::Say(lines)) => lines.iter().for_each(|line| self.carry_out(line, now)),
-            Some(Action::Leave) => self.carry_out("/quit", now),
+            Some(Action::Submit(line)) => {
+                self.carry_out(&line, now);
+            }
+            Some(Action::Say(lines)) => self.say(&lines, now),
+            Some(Action::Leave) => {
+                self.carry_out("/quit", now);
+            }
             Some(Action::Walk(direction)) => {
                 self.client.session.walk(if direction == Direction::Back { -1 } else { 1 });
             }
@@ -240,11 +263,11 @@ impl Chat {
             Some(Action::Suspend) => {
                 self.terminal.show(&self.rows.clear())?;
                 self.terminal.suspend()?;
-                self.shown = Default::default();
+                self.shown = None;
             }
             None => {}
         }
-        if self.editor.text() != before {
+        if (self.editor.text(), self.client.session.talks.target()) != (&before.0, before.1) {
             self.client.session.keystroke(self.editor.text(), now);
         }
         Ok(())
@@ -252,26 +275,38 @@ impl Chat {
 
     fn answer(&mut self, answer: Answer) {
         match answer {
-            Answer::Attributes => self.asked = None,
+            Answer::Attributes => self.question = Question::Answered,
             Answer::Cursor { column, .. } => self.rows.answer(column.into()),
             Answer::Graphics(text) => self.speaks.graphics(&text),
             Answer::Report(text) => self.speaks.report(&text),
         }
     }
 
-    fn carry_out(&mut self, line: &str, now: Instant) {
+    /// Says lines that were pasted, as far as they can be taken.
+    fn say(&mut self, lines: &[String], now: Instant) {
+        for (n, line) in lines.iter().enumerate() {
+            if !self.carry_out(line, now) {
+                let left = lines.len() - n;
+                return self.print(&News::Refused(format!("{left} of {} lines are not said", lines.len())));
+            }
+        }
+    }
+
+    /// Carries out a line. Whether it could be taken.
+    fn carry_out(&mut self, line: &str, now: Instant) -> bool {
         let taken = match self.client.session.typed(line, now) {
             Taken::Yes => Ok(()),
             Taken::Transfer(request) => self.transfer(request),
             Taken::No(why) => Err(why),
         };
-        if let Err(why) = taken {
-            self.print(&News::Refused(why));
-            self.editor.put_back(line);
-        }
         if self.client.session.is_quitting() {
             self.quitting.get_or_insert(now);
         }
+        if let Err(why) = &taken {
+            self.print(&News::Refused(why.clone()));
+            self.editor.put_back(line);
+        }
+        taken.is_ok()
     }
 
     fn transfer(&mut self, request: Request) -> Result<(), String> {
@@ -283,11 +318,36 @@ impl Chat {
             Request::Get(file) => self.client.transfers.get(file, Keep::Folder),
             Request::Show(file) => self.client.transfers.get(file, Keep::Show),
             Request::Cancel(file) => {
-                let is_known = self.client.transfers.cancel(file);
-                self.client.session.ask_cancel(file);
-                let is_told = self.client.session.is_in();
-                if is_known || is_told { Ok(()) } else { Err("there is no connection; try again when there is".into()) }
+                if !self.client.transfers.cancel(file) {
+                    self.print(&News::Note(format!("file {file} is fetched no more")));
+                } else if self.client.session.is_in() {
+                    self.client.session.ask_cancel(file);
+                } else {
+                    return Err("there is no connection; try again when there is".into());
+                }
+                Ok(())
             }
+        }
+    }
+
+    /// Asks the terminal whether it shows pictures.
+    fn ask(&mut self) -> io::Result<()> {
+        if self.question == Question::Unasked && self.client.session.is_online() {
+            self.question = Question::Asked(Instant::now());
+            // Should it show the question, the rows are drawn over that.
+            self.terminal.show(&format!("{}{}", self.rows.clear(), pictures::QUESTION))?;
+            self.shown = None;
+        }
+        Ok(())
+    }
+
+    /// Waits for an answer that is still to come, so that it does not go to whoever has the terminal next.
+    fn hear_out(&mut self) {
+        while let Question::Asked(at) = self.question {
+            if at.elapsed() >= QUESTION || self.keys().is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -319,7 +379,7 @@ impl Chat {
                 End::Failed { what, why } => self.print(&News::Refused(format!("{what}: {why}"))),
             }
         }
-        if self.asked.is_none_or(|asked| asked.elapsed() >= QUESTION) {
+        if !matches!(self.question, Question::Asked(at) if at.elapsed() < QUESTION) {
             for (name, base64) in std::mem::take(&mut self.pictures) {
                 self.picture(&name, &base64);
             }
@@ -351,7 +411,7 @@ impl Chat {
         let rows = usize::from(self.terminal.window().rows);
         let scroll = format!("{}\x1b[{rows}H{}\x1b[H", self.rows.clear(), "\n".repeat(rows.saturating_sub(1)));
         self.above.insert_str(0, &scroll);
-        self.shown = Default::default();
+        self.shown = None;
     }
 
     /// Draws what has changed, if it is known where.
@@ -359,6 +419,13 @@ impl Chat {
         let now = Instant::now();
         let window = self.terminal.window();
         let width = usize::from(window.columns);
+        if self.window.0 != window {
+            // The first size that is seen is no change.
+            self.window = (window, self.shown.is_some().then_some(now));
+        }
+        if self.settles(now).is_some() && self.above.len() < ABOVE {
+            return Ok(());
+        }
         if let Some(question) = self.rows.resize(width, now) {
             self.terminal.show(question)?;
         }
@@ -367,12 +434,17 @@ impl Chat {
         }
         let row = self.editor.row(&self.prompt(), width);
         let status = (window.rows > 1).then(|| self.look.status(&self.status(now), width));
-        let drawn = (screen::Drawn { row, status }, width);
-        if !self.above.is_empty() || drawn != self.shown {
-            self.terminal.show(&self.rows.draw(&std::mem::take(&mut self.above), &drawn.0))?;
-            self.shown = drawn;
+        let drawn = screen::Drawn { row, status };
+        if !self.above.is_empty() || self.shown.as_ref() != Some(&(drawn.clone(), window)) {
+            self.terminal.show(&self.rows.draw(&std::mem::take(&mut self.above), &drawn))?;
+            self.shown = Some((drawn, window));
         }
         Ok(())
+    }
+
+    /// Until when the window may be on its way to yet another size, as it is while somebody drags it.
+    fn settles(&self, now: Instant) -> Option<Instant> {
+        self.window.1.map(|since| since + SETTLING).filter(|&until| now < until)
     }
 
     fn prompt(&self) -> String {
@@ -384,7 +456,7 @@ impl Chat {
         let state = session.status();
         let link = if session.is_online() {
             None
-        } else if let Some(at) = link.next_try() {
+        } else if let Some(at) = link.next_try().filter(|&at| at > now) {
             let seconds = at.saturating_duration_since(now).as_secs_f64().ceil();
             Some(format!("reconnecting in {seconds} s"))
         } else {

@@ -138,6 +138,9 @@ impl Editor {
         let one = text.trim_end_matches('\n');
         let text = if one.contains('\n') { text } else { one };
         let (before, after) = self.split();
+        // Who pastes lines right behind a name means them for that person, and not for one with a longer name.
+        let is_name = text.contains('\n') && before.trim_end() == before && addressee(before).len() == before.len() + 1;
+        let before = &if is_name { format!("{before} ") } else { before.to_owned() };
         let behind = after.chars().count();
         let whole = [before, text, after].concat();
         let lines = whole.split('\n').map(|line| clean(line.as_bytes())).flat_map(|line| cut(&line));
@@ -146,7 +149,7 @@ impl Editor {
             // What is meant for one person must not go to a room from its second line on.
             let to = addressee(before);
             for line in lines.iter_mut().skip(usize::from(before.starts_with('/'))) {
-                line.insert_str(0, if to.is_empty() && line.starts_with('/') { "/" } else { to });
+                line.insert_str(0, if to.is_empty() && line.starts_with('/') { "/" } else { &to });
             }
             self.asking = Some(lines);
         } else if let Some(line) = lines.pop() {
@@ -248,11 +251,11 @@ impl Editor {
 }
 
 /// The beginning of a line that says what follows to somebody, `/msg NAME `; empty if `before` does not begin so.
-fn addressee(before: &str) -> &str {
-    let mut ends = before.match_indices(' ').map(|(at, _)| at + 1);
-    match ends.next() {
-        Some(5) if before[..4].eq_ignore_ascii_case("/msg") => ends.next().map_or("", |end| &before[..end]),
-        _ => "",
+fn addressee(before: &str) -> String {
+    let mut words = before.split(' ').filter(|word| !word.is_empty());
+    match (words.next(), words.next()) {
+        (Some(command), Some(name)) if command.eq_ignore_ascii_case("/msg") => format!("/msg {name} "),
+        _ => String::new(),
     }
 }
 
@@ -425,6 +428,9 @@ mod tests {
             ("|", "1\n2\n", "|", &["1", "2"]),
             ("|", "/quit\n/x", "|", &["//quit", "//x"]),
             ("/msg bob |", "1\n/2", "/msg bob |", &["/msg bob 1", "/msg bob /2"]),
+            ("/msg  bob  |", "1\n2", "/msg  bob  |", &["/msg  bob  1", "/msg bob 2"]),
+            ("/msg bob|", "1\n2", "/msg bob|", &["/msg bob 1", "/msg bob 2"]),
+            ("/msg |", "1\n2", "/msg |", &["/msg 1", "2"]),
             ("/topic |", "1\n/2", "/topic |", &["/topic 1", "//2"]),
             ("|", &long, &format!("{long}|"), &[]),
             ("a|c", &long, "a|c", &[&format!("a{}", &long[2..]), "éc"]),

@@ -47,10 +47,10 @@ pub enum Change {
 pub enum Received<'a> {
     /// A line of text, made safe to show.
     Text(Cow<'a, str>),
-    /// A line that began with `=`, without that.
-    Data(&'a str),
-    /// A line longer than a server may send, or data that is no text.
-    Nonsense,
+    /// A line that began with `=`, without that, made safe to show.
+    Data(Cow<'a, str>),
+    /// A line longer than a server may send.
+    TooLong,
 }
 
 /// The connection.
@@ -70,6 +70,8 @@ pub struct Link {
     ended: Option<String>,
     out: Vec<u8>,
     written: usize,
+    /// Whether the socket took no more when it was last written to. What it takes then shows that the server is there.
+    is_full: bool,
     /// When the server last said something, or took something.
     heard: Instant,
     /// Whether it has been asked since then whether it is there.
@@ -95,6 +97,7 @@ impl Link {
             ended: None,
             out: Vec::new(),
             written: 0,
+            is_full: false,
             heard: now,
             asked: false,
         })
@@ -218,8 +221,8 @@ impl Link {
         let (line, _) = self.lines.next_line()?;
         Some(match line {
             Line::Text(bytes) => Received::Text(clean(bytes)),
-            Line::Chunk(bytes) => std::str::from_utf8(bytes).map_or(Received::Nonsense, Received::Data),
-            Line::TooLong { .. } => Received::Nonsense,
+            Line::Chunk(bytes) => Received::Data(clean(bytes)),
+            Line::TooLong { .. } => Received::TooLong,
         })
     }
 
@@ -231,10 +234,15 @@ impl Link {
             match stream.write(&self.out[self.written..]) {
                 Ok(n) => {
                     self.written += n;
-                    self.hear();
+                    if std::mem::take(&mut self.is_full) {
+                        self.hear();
+                    }
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.is_full = true;
+                    break;
+                }
                 // What the server sent before is still to be read, and tells why.
                 Err(_) => {
                     self.readable = true;
@@ -276,6 +284,7 @@ impl Link {
         self.lines = LineBuf::new(SERVER_LINE);
         self.out = Vec::new();
         self.written = 0;
+        self.is_full = false;
         self.readable = false;
         self.next_try = Some(now + Duration::from_secs((1 << self.tries.min(5)).min(LONGEST)));
         self.tries += 1;

@@ -79,19 +79,23 @@ pub enum Answer {
     },
     /// The upload with this key is refused, for this reason.
     NotSent(u64, String),
-    /// A download begins.
+    /// The download with this key begins.
     Coming {
-        /// Which.
-        file: FileId,
+        /// Which download.
+        key: u64,
         /// From where on.
         offset: u64,
         /// How large the whole file is.
         size: u64,
+        /// What it is called.
+        name: String,
     },
-    /// A download is refused, for this reason.
-    NotComing(FileId, String),
-    /// What a file is called and how large it is; `None` if there is no such file.
-    Found(FileId, Option<(u64, String)>),
+    /// The download with this key is refused, for this reason.
+    NotComing(u64, String),
+    /// How large the file of the download with this key is, and what it is called; `None` if there is no such file.
+    Found(u64, Option<(u64, String)>),
+    /// This file is shared, perhaps once more after its sender's connection broke.
+    Shared(FileId),
     /// The connection is lost, and all transfers are broken off.
     Offline,
 }

@@ -42,6 +42,17 @@ fn run(
     begin: impl FnOnce(&mut Client) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut client = Client::new(address, wish, folder).map_err(|e| reason(&e))?;
+    // Who is not let in as they wished shares nothing and fetches nothing.
+    while !client.session.is_online() {
+        client.turn(None).map_err(|e| format!("cannot connect to {address}: {e}"))?;
+        while let Some(news) = client.session.poll_news() {
+            match news {
+                News::Refused(why) => return Err(why),
+                News::Note(text) => say(&text),
+                _ => {}
+            }
+        }
+    }
     begin(&mut client)?;
     let mut bar = Bar::new();
     let mut failed: Option<String> = None;
@@ -52,8 +63,6 @@ fn run(
         turned?;
         while let Some(news) = client.session.poll_news() {
             match news {
-                // Before we are in, what is refused is what was asked for on the command line.
-                News::Refused(why) if !client.session.is_online() => return Err(why),
                 News::Refused(text) | News::Note(text) => say(&text),
                 _ => {}
             }

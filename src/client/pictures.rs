@@ -115,7 +115,7 @@ pub fn size(bytes: &[u8]) -> Option<(u32, u32)> {
 }
 
 /// The size of the terminal's window.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Window {
     /// Cells in a row.
     pub columns: u16,

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc;
 use std::thread;
 
 use crate::client::link;
@@ -21,16 +22,47 @@ pub fn run(address: &str, wish: &Wish) -> Result<(), String> {
     let failed = |e: io::Error| format!("the connection to {address} failed: {}", reason(&e));
     let mut input = stream.try_clone().map_err(failed)?;
     let first = opening(wish);
+    let (sender, ended) = mpsc::channel();
     thread::Builder::new()
         .name("input".to_owned())
         .spawn(move || {
-            // Should the server be gone, its last words are still read, and tell why.
-            let copied = input.write_all(first.as_bytes()).and_then(|()| io::copy(&mut io::stdin(), &mut input));
-            drop(copied);
+            if let Some(end) = hand_on(first, &mut input) {
+                let _ = sender.send(end.map_err(|e| format!("cannot read standard input: {}", reason(&e))));
+            }
             let _ = input.shutdown(Shutdown::Write);
         })
         .map_err(failed)?;
-    copy(&mut stream, &mut io::stdout(), address)
+    if copy(&mut stream, &mut io::stdout(), address, wish.password.is_some())? == End::Quit {
+        return Ok(());
+    }
+    // As with nc, it is for the server to say when all is said.
+    ended.try_recv().unwrap_or(Ok(()))
+}
+
+/// How it ended, if in good order.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// As it was asked for with `/quit`, or nobody reads any more what the server says.
+    Quit,
+    /// The server closed the connection.
+    Closed,
+}
+
+/// Sends `first` and then standard input. Returns how that ended; `None` if the server takes no more of it.
+fn hand_on(first: String, server: &mut TcpStream) -> Option<io::Result<()>> {
+    let (mut bytes, mut next) = (vec![0; 65_536], first.into_bytes());
+    // Should the server be gone, its last words are still read, and tell why.
+    while server.write_all(&next).is_ok() {
+        let count = match io::stdin().read(&mut bytes) {
+            Err(e) if e.kind() == ErrorKind::Interrupted => 0,
+            Err(e) => return Some(Err(e)),
+            Ok(0) => return Some(Ok(())),
+            Ok(count) => count,
+        };
+        next.clear();
+        next.extend_from_slice(&bytes[..count]);
+    }
+    None
 }
 
 /// The commands for what was wished for.
@@ -41,30 +73,33 @@ fn opening(wish: &Wish) -> String {
     password.chain(nick).chain(rooms).collect()
 }
 
-fn copy(stream: &mut TcpStream, out: &mut impl Write, address: &str) -> Result<(), String> {
+/// `knocks`: the first reply is to our password.
+fn copy(stream: &mut TcpStream, out: &mut impl Write, address: &str, mut knocks: bool) -> Result<End, String> {
     let mut lines = LineBuf::new(SERVER_LINE);
-    let (mut bytes, mut end, mut has_quit) = ([0; 65_536], Ok(()), false);
+    let (mut bytes, mut end) = ([0; 65_536], Ok(End::Closed));
     loop {
         let read = match stream.read(&mut bytes) {
             Ok(0) => return end,
             Ok(n) => &bytes[..n],
             Err(e) if e.kind() == ErrorKind::Interrupted => continue,
             // Who has quit does not mind how the server closes.
-            Err(_) if has_quit => return end,
+            Err(_) if end == Ok(End::Quit) => return end,
             Err(e) => return end.and(Err(format!("the connection to {address} broke: {}", reason(&e)))),
         };
         match out.write_all(read).and_then(|()| out.flush()) {
             Ok(()) => {}
             // Nobody wants to read on, which is their affair.
-            Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(End::Quit),
             Err(e) => return Err(reason(&e)),
         }
         lines.feed(read, &mut Vec::new());
         while let Some((line, _)) = lines.next_line() {
             let Line::Text(line) = line else { continue };
             match view::read(&clean(line)) {
-                Told::Bye { text, .. } => end = Err(format!("{address} closed the connection: {text}")),
-                Told::Done { command: "quit", .. } => has_quit = true,
+                Told::Bye(text) => end = Err(format!("{address} closed the connection: {text}")),
+                Told::Refused { text, .. } if knocks => return Err(format!("{address} does not let us in: {text}")),
+                Told::Done { command: "quit", .. } => end = Ok(End::Quit),
+                Told::Done { .. } => knocks = false,
                 _ => {}
             }
         }

@@ -236,8 +236,9 @@ pub struct Rows {
     width: usize,
     /// How many rows above the cursor the input row begins, where the terminal has wrapped it.
     above: usize,
-    /// Since when the terminal is being asked where the cursor is.
-    asked: Option<Instant>,
+    /// Since when the terminal is being asked where the cursor is, and how many answers are still to come. Only the last
+    /// is of the width that is now.
+    asked: Option<(Instant, usize)>,
 }
 
 /// What the two rows hold; a window of one row has no status row.
@@ -262,21 +263,25 @@ impl Rows {
         self.width = width;
         let is_beyond = self.drawn.as_ref().is_some_and(|before| columns(before) >= width.max(1));
         self.above = 0;
-        self.asked = is_beyond.then_some(now);
+        let earlier = self.asked.map_or(0, |(_, count)| count);
+        self.asked = is_beyond.then_some((now, earlier + 1));
         is_beyond.then_some("\x1b[6n")
     }
 
     /// The terminal says in which column, from 1, its cursor is.
     pub fn answer(&mut self, column: usize) {
-        if self.asked.take().is_some() {
+        let Some((_, count)) = &mut self.asked else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.asked = None;
             self.above = self.drawn.as_ref().map_or(0, |before| wrapped(before, self.width.max(1), column));
         }
     }
 
     /// Until when nothing can be drawn, as it is not known where.
     pub fn waits(&mut self, now: Instant) -> Option<Instant> {
-        self.asked = self.asked.filter(|asked| now.saturating_duration_since(*asked) < ANSWER);
-        self.asked.map(|asked| asked + ANSWER)
+        self.asked = self.asked.filter(|(asked, _)| now.saturating_duration_since(*asked) < ANSWER);
+        self.asked.map(|(asked, _)| asked + ANSWER)
     }
 
     /// Draws the rows anew, below `above`, whole lines that are printed for good.

@@ -125,6 +125,12 @@ impl Seen {
         if self.last.is_some_and(|(seq, _)| seq > 0) { self.anew(fetch) } else { Next::Done(Vec::new(), 0) }
     }
 
+    /// The history cannot be had: what was held back is all there is.
+    pub fn give_up(&mut self) -> Next {
+        let held = self.fetch.take().unwrap_or_default().held.into_values();
+        Next::Done(held.filter_map(|line| self.take(line)).collect(), 0)
+    }
+
     /// The connection is lost, and the answer that was waited for with it.
     pub fn lost(&mut self) {
         self.fetch = None;

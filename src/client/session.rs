@@ -66,6 +66,8 @@ enum Pending {
     Nick,
     /// Everybody, to know their names.
     Who,
+    /// To be heard no more, as before.
+    Ignore(Nick),
     /// Whether somebody of this name is there.
     Ghost(Nick),
     Join(RoomName),
@@ -74,9 +76,9 @@ enum Pending {
     /// All that was restored has been answered.
     Restored,
     Send(u64),
-    Get(FileId),
+    Get(u64),
     /// The name and the size of this file are looked up, and have been found.
-    Files(FileId, Option<(u64, String)>),
+    Files(u64, FileId, Option<(u64, String)>),
 }
 
 /// A message that was typed.
@@ -90,9 +92,17 @@ struct Message {
     arrived: bool,
 }
 
+impl Message {
+    fn new(place: Place, text: String) -> Self {
+        Self { place, text, from: None, arrived: false }
+    }
+}
+
 #[derive(Debug)]
 enum Waiting {
     Message(Message),
+    /// It goes to what the target is by then, as it was typed after a command that moves it.
+    Text(String),
     Command(String),
 }
 
@@ -218,7 +228,7 @@ impl Session {
     /// The connection is lost, for this reason.
     pub fn lost(&mut self, why: &str) {
         if self.phase != Phase::Offline {
-            self.note(format!("the connection is lost: {why}; what you type is kept until there is another"));
+            self.note(format!("the connection is lost: {why}; trying to get another"));
         }
         self.phase = Phase::Offline;
         self.nick = None;
@@ -230,12 +240,39 @@ impl Session {
         self.talks.lost();
         self.limbo.extend(self.sent.drain(..).filter(|message| !message.arrived));
         for pending in std::mem::take(&mut self.pending) {
-            if let Pending::Typed(line) = pending {
-                let name = view::cut(&line).0;
-                self.refuse(format!("the connection broke before {name} was answered; see what came of it"));
+            match pending {
+                Pending::Typed(line) => {
+                    let name = view::cut(&line).0;
+                    self.refuse(format!("the connection broke before {name} was answered; see what came of it"));
+                    if typed::moves(&line) {
+                        self.stay();
+                    }
+                }
+                Pending::Password(password) => self.password = Some(password),
+                _ => {}
             }
         }
+        self.give_up_guests();
         self.answers.push_back(Answer::Offline);
+    }
+
+    /// A guest of some number may be somebody else by the time that we are back, so nothing is said to one any more.
+    fn give_up_guests(&mut self) {
+        let guest = |place: Place| matches!(place, Place::With(nick) if nick.guest_number().is_some());
+        for place in self.talks.iter().map(|talk| talk.place).filter(|&place| guest(place)).collect::<Vec<_>>() {
+            self.talks.close(place);
+            self.note(format!("{place} may be somebody else after this; /query NAME to talk on"));
+        }
+        let (given_up, kept) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|waiting| matches!(waiting, Waiting::Message(message) if guest(message.place)));
+        self.waiting = kept;
+        let given_up: VecDeque<Waiting> = given_up;
+        for waiting in given_up {
+            if let Waiting::Message(Message { place, text, .. }) = waiting {
+                self.refuse(format!("{place} has not got this: {text}"));
+            }
+        }
     }
 
     /// Messages that have not been sent, or of which it is not known whether they arrived, as they were typed.
@@ -243,7 +280,7 @@ impl Session {
         let message = |message: &Message| format!("{} {}", message.place, message.text);
         let waiting = self.waiting.iter().map(move |waiting| match waiting {
             Waiting::Message(message) => format!("{} {}", message.place, message.text),
-            Waiting::Command(line) => line.clone(),
+            Waiting::Text(line) | Waiting::Command(line) => line.clone(),
         });
         self.limbo.iter().chain(&self.sent).map(message).chain(waiting)
     }
@@ -267,9 +304,9 @@ impl Session {
         self.ask(line, Pending::Send(key));
     }
 
-    /// Asks for a file from `offset` on.
-    pub fn ask_get(&mut self, file: FileId, offset: u64) {
-        self.ask(format!("/get {file} {offset}"), Pending::Get(file));
+    /// Asks for a file from `offset` on; `key` comes back with the answer.
+    pub fn ask_get(&mut self, key: u64, file: FileId, offset: u64) {
+        self.ask(format!("/get {file} {offset}"), Pending::Get(key));
     }
 
     /// Asks whether the server is still there.
@@ -277,9 +314,9 @@ impl Session {
         self.ask("/ping alive".to_owned(), Pending::Quiet);
     }
 
-    /// Asks what a file is called and how large it is.
-    pub fn ask_file(&mut self, file: FileId) {
-        self.ask("/files".to_owned(), Pending::Files(file, None));
+    /// Asks what a file is called and how large it is; `key` comes back with the answer.
+    pub fn ask_file(&mut self, key: u64, file: FileId) {
+        self.ask("/files".to_owned(), Pending::Files(key, file, None));
     }
 
     /// Asks to stop a download of which no more is wanted.
@@ -330,6 +367,8 @@ impl Session {
         if online <= CROWD {
             self.ask("/who".to_owned(), Pending::Who);
         }
+        // A line that is cut in half must not be said as it is: it is said again.
+        self.ask("/set whole on".to_owned(), Pending::Quiet);
         self.ask("/set echo on".to_owned(), Pending::Quiet);
         self.ask("/set stamp on".to_owned(), Pending::Quiet);
         if *self.wanted.get_or_insert(nick) != nick {
@@ -337,11 +376,12 @@ impl Session {
         } else if self.first {
             self.answer(format!("you are {nick}; /nick NAME changes that"));
         }
+        // Before anything can be heard of them.
+        for nick in std::mem::take(&mut self.ignored) {
+            self.ask(format!("/ignore {nick}"), Pending::Ignore(nick));
+        }
         for room in self.talks.rooms().collect::<Vec<_>>() {
             self.ask(format!("/join {room}"), Pending::Join(room));
-        }
-        for nick in self.ignored.clone() {
-            self.ask(format!("/ignore {nick}"), Pending::Quiet);
         }
         if let Some(text) = &self.away {
             self.ask(format!("/away {text}"), Pending::Quiet);
@@ -384,27 +424,7 @@ impl Session {
                 self.note("connected again".to_owned());
             }
         }
-        // It must be known as whom a message is said, to find it again.
-        while self.is_online()
-            && !self.is_renaming()
-            && let Some(waiting) = self.waiting.pop_front()
-        {
-            match waiting {
-                Waiting::Message(message) => {
-                    self.ask(format!("/msg {} {}", message.place, message.text), Pending::Said);
-                    self.sent.push_back(Message { from: self.nick, ..message });
-                }
-                Waiting::Command(line) => self.send_command(line),
-            }
-        }
-    }
-
-    fn is_renaming(&self) -> bool {
-        self.pending.iter().any(|pending| match pending {
-            Pending::Nick => true,
-            Pending::Typed(line) => line[1..].to_ascii_lowercase().starts_with("nick"),
-            _ => false,
-        })
+        self.send_waiting();
     }
 
     fn is_early(&self, now: Instant) -> bool {
@@ -422,13 +442,25 @@ impl Session {
         let certain = self.ghosts.is_empty();
         for message in std::mem::take(&mut self.limbo).into_iter().rev() {
             match message.place {
-                Place::Room(_) if certain => self.waiting.push_front(Waiting::Message(message)),
-                place => {
-                    let text = message.text;
-                    self.refuse(format!("the connection broke, and {place} may not have got this: {text}"));
+                Place::Room(room) if certain && self.talks.room(room).is_some() => {
+                    self.waiting.push_front(Waiting::Message(message))
                 }
+                _ => self.report(message),
             }
         }
+    }
+
+    /// It cannot be known whether this has arrived.
+    fn report(&mut self, Message { place, text, .. }: Message) {
+        self.refuse(format!("the connection broke, and {place} may not have got this: {text}"));
+    }
+
+    /// The messages to this room that are in limbo cannot be found any more.
+    fn report_limbo(&mut self, room: RoomName) {
+        let here = |message: &Message| message.place == Place::Room(room);
+        let (lost, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.limbo).into_iter().partition(here);
+        self.limbo = kept;
+        lost.into_iter().for_each(|message| self.report(message));
     }
 }
 
@@ -488,12 +520,29 @@ mod tests {
         hear(&mut session, &["* hello guest1 chinwag/0.1.0 1 online; welcome", "* hello guest2 again 1 online"]);
         assert_eq!(
             sent(&mut session),
-            ["/who", "/set echo on", "/set stamp on", "/nick alice", "/join #a", "/query #a", "/ping restored"]
+            [
+                "/who",
+                "/set whole on",
+                "/set echo on",
+                "/set stamp on",
+                "/nick alice",
+                "/join #a",
+                "/query #a",
+                "/ping restored"
+            ]
         );
         assert!(!session.is_online());
         hear(
             &mut session,
-            &["+ who 1 1", "+ set echo on", "+ set stamp on", "+ nick alice", "- here alice", "+ join #a 1"],
+            &[
+                "+ who 1 1",
+                "+ set whole on",
+                "+ set echo on",
+                "+ set stamp on",
+                "+ nick alice",
+                "- here alice",
+                "+ join #a 1",
+            ],
         );
         assert_eq!(sent(&mut session), ["/history #a 20"]);
         hear(&mut session, &["+ query #a", "+ ping restored"]);
@@ -505,7 +554,10 @@ mod tests {
     fn a_name_that_somebody_has_is_not_insisted_on_at_first() {
         let mut session = Session::new(Wish { nick: Nick::new("alice"), ..Wish::default() });
         session.connected();
-        hear(&mut session, &["* hello guest1 x 2 online", "+ who 1 2", "+ set echo on", "+ set stamp on"]);
+        hear(
+            &mut session,
+            &["* hello guest1 x 2 online", "+ who 1 2", "+ set whole on", "+ set echo on", "+ set stamp on"],
+        );
         hear(&mut session, &["! nick taken alice is somebody else; choose another name", "+ ping restored"]);
         assert!(session.is_online() && session.next_tick().is_none());
         let news = shown(&mut session);
@@ -518,7 +570,10 @@ mod tests {
         let mut session = online(&[]);
         session.lost("gone");
         session.connected();
-        hear(&mut session, &["* hello guest1 x 2 online", "+ who 1 2", "+ set echo on", "+ set stamp on"]);
+        hear(
+            &mut session,
+            &["* hello guest1 x 2 online", "+ who 1 2", "+ set whole on", "+ set echo on", "+ set stamp on"],
+        );
         hear(&mut session, &["! nick taken alice is somebody else", "+ ping restored"]);
         sent(&mut session);
         let now = Instant::now();
@@ -560,11 +615,12 @@ mod tests {
         session.connected();
         hear(&mut session, &["* hello alice x 900 online"]);
         let want = [
+            "/set whole on",
             "/set echo on",
             "/set stamp on",
+            "/ignore carol",
             "/join #a",
             "/join #b",
-            "/ignore carol",
             "/away at sea",
             "/query @bob",
             "/ping restored",

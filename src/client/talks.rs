@@ -8,6 +8,8 @@ use crate::names::{Nick, Place, RoomName};
 
 /// Names that are remembered, to complete them.
 const KNOWN: usize = 10_000;
+/// People who are typing, as far as they are told apart.
+const TYPISTS: usize = 500;
 /// Private conversations that are kept open.
 const PEOPLE: usize = 100;
 /// The server ends typing after six seconds. Should it not say so, it is over a little later.
@@ -135,7 +137,7 @@ impl Talks {
     /// `who` is typing in `place`, as was just told.
     pub fn typing(&mut self, place: Place, who: Nick, now: Instant) {
         self.idle(place, who);
-        if self.typists.len() < KNOWN {
+        if self.typists.len() < TYPISTS {
             self.typists.push((place, who, now));
         }
     }

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Signal, kill_current_process_group};
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
@@ -50,19 +52,23 @@ impl Terminal {
     pub fn read<'a>(&self, bytes: &'a mut [u8]) -> io::Result<&'a [u8]> {
         let mut input = [PollFd::from_borrowed_fd(stdin(), PollFlags::IN)];
         // The terminal is shared with whoever started us, so it is not made non-blocking for all.
-        if poll(&mut input, Some(&Timespec::default()))? == 0 {
-            return Ok(&[]);
-        }
-        match rustix::io::read(stdin(), &mut *bytes)? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            n => Ok(&bytes[..n]),
+        match poll(&mut input, Some(&Timespec::default())) {
+            Ok(0) | Err(Errno::INTR) => return Ok(&[]),
+            polled => polled?,
+        };
+        match rustix::io::read(stdin(), &mut *bytes) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => Ok(&bytes[..n]),
+            Err(Errno::INTR) => Ok(&[]),
+            Err(e) => Err(e.into()),
         }
     }
 
-    /// Stops the process, as Ctrl-Z does, until somebody has it go on.
+    /// Stops the process and whoever was started with it, as Ctrl-Z does, until somebody has them go on. The kernel does not
+    /// do so where there is nobody who could.
     pub fn suspend(&self) -> io::Result<()> {
         self.give_back()?;
-        signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
+        kill_current_process_group(Signal::TSTP)?;
         self.take()
     }
 

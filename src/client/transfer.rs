@@ -7,6 +7,8 @@ use crate::names::{Digest, FileId, Place};
 
 /// How many bytes of a file go on one line of an upload; 65,536 characters of base64.
 pub const CHUNK: u64 = 49_152;
+/// How long a sender whose connection broke may take to go on.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// What the speed is measured over.
 const WINDOW: Duration = Duration::from_secs(5);
 
@@ -80,6 +82,11 @@ impl Upload {
         }
     }
 
+    /// Whether the server has all of it, if this is its digest.
+    pub fn is_whole(&self, digest: &Digest) -> bool {
+        matches!(&self.state, Up::Sending(ours, at) if ours == digest && *at == self.size)
+    }
+
     /// How many bytes the server has, as far as we know.
     pub fn done(&self) -> u64 {
         match self.state {
@@ -104,6 +111,8 @@ impl Upload {
 /// A file that is being fetched, over all the connections that it takes.
 #[derive(Debug)]
 pub struct Download {
+    /// What answers to its requests are known by.
+    pub key: u64,
     /// Which.
     pub file: FileId,
     /// What it is called, once that is known.
@@ -125,6 +134,8 @@ enum Down {
     Waiting,
     Asked,
     Coming,
+    /// Its sender's connection broke, at this time. Within some time it may be taken up again.
+    Stalled(Instant),
 }
 
 /// What is to be asked of the server.
@@ -138,8 +149,8 @@ pub enum Ask {
 
 impl Download {
     /// A download of which nothing is known but its ID.
-    pub fn new(file: FileId) -> Self {
-        Self { file, name: format!("file {file}"), size: 0, done: 0, state: Down::Unknown }
+    pub fn new(key: u64, file: FileId) -> Self {
+        Self { key, file, name: format!("file {file}"), size: 0, done: 0, state: Down::Unknown }
     }
 
     /// What is to be asked now, if anything.
@@ -168,9 +179,9 @@ impl Download {
         (self.done, self.state) = (done, Down::Waiting);
     }
 
-    /// The server sends from `offset` on, of `size` bytes. Whether that is what was asked for.
-    pub fn answered(&mut self, offset: u64, size: u64) -> bool {
-        let is_right = self.state == Down::Asked && offset == self.done && size == self.size;
+    /// The server sends from `offset` on, of `size` bytes that are called `name`. Whether that is what was asked for.
+    pub fn answered(&mut self, offset: u64, size: u64, name: &str) -> bool {
+        let is_right = self.state == Down::Asked && (offset, size, name) == (self.done, self.size, &self.name);
         self.state = Down::Coming;
         is_right
     }
@@ -180,6 +191,11 @@ impl Download {
         let is_right = self.is_coming() && count <= self.size - self.done;
         self.done += if is_right { count } else { 0 };
         is_right
+    }
+
+    /// Whether the server has been asked for its bytes, and may be sending them.
+    pub fn is_asked(&self) -> bool {
+        matches!(self.state, Down::Asked | Down::Coming)
     }
 
     /// Whether its bytes are coming.
@@ -197,11 +213,29 @@ impl Download {
         self.checked(0);
     }
 
+    /// Its sender's connection broke before all of it had been sent.
+    pub fn stall(&mut self, now: Instant) {
+        self.state = Down::Stalled(now);
+    }
+
+    /// Its sender shares it once more.
+    pub fn go_on(&mut self) {
+        if matches!(self.state, Down::Stalled(_)) {
+            self.state = Down::Waiting;
+        }
+    }
+
+    /// Whether its sender has been gone for too long.
+    pub fn is_given_up(&self, now: Instant) -> bool {
+        matches!(self.state, Down::Stalled(since) if now.saturating_duration_since(since) >= PATIENCE)
+    }
+
     /// The connection is lost. What was asked for is asked for again on the next.
     pub fn offline(&mut self) {
         self.state = match self.state {
             Down::LookedUp => Down::Unknown,
-            Down::Asked | Down::Coming => Down::Waiting,
+            // Whether a sender has come back meanwhile is not told afterwards.
+            Down::Asked | Down::Coming | Down::Stalled(_) => Down::Waiting,
             state => state,
         };
     }
@@ -278,17 +312,22 @@ mod tests {
         upload.read(digest());
         upload.ask();
         assert!(!upload.answered(FileId(1), 11));
-        let mut download = Download::new(FileId(7));
-        assert!(!download.answered(0, 0));
+        let mut download = Download::new(1, FileId(7));
+        assert!(!download.answered(0, 0, "file 7"));
         download.found(10, "x".to_owned());
         download.checked(5);
         assert_eq!(download.ask(), Some(Ask::Bytes(5)));
-        assert!(!download.answered(0, 10));
+        assert!(!download.answered(0, 10, "x"));
+        for (offset, size, name) in [(5, 11, "x"), (5, 10, "y")] {
+            download.checked(5);
+            download.ask();
+            assert!(!download.answered(offset, size, name));
+        }
     }
 
     #[test]
     fn a_download_goes_on_where_it_stopped() {
-        let mut download = Download::new(FileId(7));
+        let mut download = Download::new(1, FileId(7));
         assert_eq!((download.ask(), download.ask()), (Some(Ask::Name), None));
         download.offline();
         assert_eq!(download.ask(), Some(Ask::Name));
@@ -296,11 +335,19 @@ mod tests {
         assert!(download.is_checking() && download.ask().is_none());
         download.checked(30);
         assert_eq!(download.ask(), Some(Ask::Bytes(30)));
-        assert!(download.answered(30, 100) && download.came(50));
+        assert!(download.answered(30, 100, "cat.png") && download.came(50));
         download.offline();
         assert_eq!(download.ask(), Some(Ask::Bytes(80)));
         assert!(!download.came(1), "nothing comes before it was answered");
-        assert!(download.answered(80, 100) && download.came(20) && download.is_whole());
+        let now = Instant::now();
+        download.stall(now);
+        assert_eq!(
+            (download.ask(), download.is_given_up(now), download.is_given_up(now + PATIENCE)),
+            (None, false, true)
+        );
+        download.go_on();
+        assert_eq!(download.ask(), Some(Ask::Bytes(80)));
+        assert!(download.answered(80, 100, "cat.png") && download.came(20) && download.is_whole());
         assert!(!download.came(1), "more than there is");
         download.restart();
         assert_eq!(download.ask(), Some(Ask::Bytes(0)));

@@ -186,21 +186,21 @@ impl Transfers {
         if self.downloads.len() >= TRANSFERS {
             return Err(format!("{TRANSFERS} files wait to be fetched already; wait for one"));
         }
-        let (download, meter) = (Download::new(file), Meter::default());
+        self.keys += 1;
+        let (download, meter) = (Download::new(self.keys, file), Meter::default());
         self.downloads.push(Incoming { download, keep, sink: Sink::Nowhere, resumed: false, meter });
         Ok(())
     }
 
-    /// Forgets the download of this file, or else its upload. Whether there was one.
+    /// Forgets the download of this file, or else its upload. Whether the server is to be told: not of a download that it
+    /// does not know of, as it would take that for the wish to withdraw the file.
     pub fn cancel(&mut self, file: FileId) -> bool {
         // What was fetched of it stays, and is taken up if it is fetched again.
         if let Some(at) = self.downloads.iter().position(|incoming| incoming.download.file == file) {
-            self.downloads.remove(at);
-            return true;
+            return self.downloads.remove(at).download.is_asked();
         }
-        let before = self.uploads.len();
         self.uploads.retain(|outgoing| outgoing.upload.file != Some(file));
-        self.uploads.len() < before
+        true
     }
 
     /// How far each is.
@@ -222,7 +222,21 @@ impl Transfers {
     /// Takes an answer of the server's.
     pub fn answer(&mut self, answer: Answer) {
         match answer {
+            Answer::Shared(file) => {
+                let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.file == file);
+                incoming.into_iter().for_each(|incoming| incoming.download.go_on());
+            }
             Answer::Offline => {
+                // A guest of some number may be somebody else by the time that we are back.
+                let guest = |place: Place| matches!(place, Place::With(nick) if nick.guest_number().is_some());
+                let (gone, kept) =
+                    std::mem::take(&mut self.uploads).into_iter().partition(|outgoing| guest(outgoing.upload.place));
+                self.uploads = kept;
+                let gone: VecDeque<Outgoing> = gone;
+                for Outgoing { upload, .. } in gone {
+                    let why = format!("{} may be somebody else after this; send it again", upload.place);
+                    self.fail(format!("sending {}", upload.name), why);
+                }
                 for outgoing in &mut self.uploads {
                     outgoing.upload.offline();
                     outgoing.meter.restart();
@@ -238,17 +252,17 @@ impl Transfers {
                 }
             }
             Answer::NotSent(key, why) => self.fail_upload(key, why),
-            Answer::Found(file, Some((size, name))) => self.found(file, size, name),
-            Answer::Found(file, None) => {
-                self.fail_download(file, "there is no such file for you; /files lists those there are".to_owned());
+            Answer::Found(key, Some((size, name))) => self.found(key, size, name),
+            Answer::Found(key, None) => {
+                self.fail_download(key, "there is no such file for you; /files lists those there are".to_owned());
             }
-            Answer::Coming { file, offset, size } => {
-                let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.file == file);
-                if incoming.is_some_and(|incoming| !incoming.download.answered(offset, size)) {
-                    self.fail_download(file, "it is not the file that it was; fetch it again".to_owned());
+            Answer::Coming { key, offset, size, name } => {
+                let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.key == key);
+                if incoming.is_some_and(|incoming| !incoming.download.answered(offset, size, &name)) {
+                    self.fail_download(key, "it is not the file that it was; fetch it again".to_owned());
                 }
             }
-            Answer::NotComing(file, why) => self.fail_download(file, why),
+            Answer::NotComing(key, why) => self.fail_download(key, why),
         }
     }
 
@@ -256,7 +270,8 @@ impl Transfers {
     pub fn data(&mut self, file: FileId, base64: &str, now: Instant) {
         let Some(incoming) = self.downloads.iter_mut().find(|incoming| incoming.download.file == file) else { return };
         if let Err(why) = incoming.data(base64, now) {
-            self.fail_download(file, why);
+            let key = incoming.download.key;
+            self.fail_download(key, why);
         }
     }
 
@@ -265,13 +280,22 @@ impl Transfers {
         // Who fetches their own file while it is being sent is told the end of the sending first.
         if let Some(at) = self.uploads.iter().position(|outgoing| outgoing.upload.is_sending(file)) {
             if let Some(Outgoing { upload, .. }) = self.uploads.remove(at) {
-                self.ends.push_back(End::Sent { file, place: upload.place, name: upload.name });
+                if upload.is_whole(&digest) {
+                    self.ends.push_back(End::Sent { file, place: upload.place, name: upload.name });
+                } else {
+                    self.fail(
+                        format!("sending {}", upload.name),
+                        "the server has something else; send it again".into(),
+                    );
+                }
             }
             return;
         }
-        let Some(at) = self.downloads.iter().position(|incoming| incoming.download.file == file) else { return };
+        let is_this = |incoming: &Incoming| incoming.download.file == file && incoming.download.is_coming();
+        let Some(at) = self.downloads.iter().position(is_this) else { return };
         if !self.downloads[at].download.is_whole() {
-            return self.fail_download(file, "not all of it came; fetch it again".to_owned());
+            let key = self.downloads[at].download.key;
+            return self.fail_download(key, "not all of it came; fetch it again".to_owned());
         }
         let mut incoming = self.downloads.swap_remove(at);
         match incoming.finish(&digest) {
@@ -288,15 +312,23 @@ impl Transfers {
         }
     }
 
-    /// A transfer has failed on the server's side.
-    pub fn broken(&mut self, file: FileId, why: &str) {
-        match self.uploads.iter().find(|outgoing| outgoing.upload.is_sending(file)) {
-            Some(outgoing) => self.fail_upload(outgoing.key, why.to_owned()),
-            None => {
-                self.fail_download(file, why.to_owned());
-                // The server has stopped already.
-                self.stops.retain(|stop| *stop != file);
-            }
+    /// A transfer has failed on the server's side, for the reason of this code.
+    pub fn broken(&mut self, file: FileId, code: &str, why: &str, now: Instant) {
+        if let Some(outgoing) = self.uploads.iter().find(|outgoing| outgoing.upload.is_sending(file)) {
+            let key = outgoing.key;
+            return self.fail_upload(key, why.to_owned());
+        }
+        let is_this = |incoming: &&mut Incoming| incoming.download.file == file && incoming.download.is_coming();
+        let Some(incoming) = self.downloads.iter_mut().find(is_this) else { return };
+        if code == "gone" {
+            // Its sender may come back and go on.
+            incoming.download.stall(now);
+            incoming.meter.restart();
+        } else {
+            let key = incoming.download.key;
+            self.fail_download(key, why.to_owned());
+            // The server has stopped already.
+            self.stops.retain(|stop| *stop != file);
         }
     }
 
@@ -317,13 +349,17 @@ impl Transfers {
         }
         let mut failed = Vec::new();
         for incoming in self.downloads.iter_mut().take(DOWNLOADS) {
+            let key = incoming.download.key;
             match incoming.work(session) {
+                Ok(_) if incoming.download.is_given_up(now) => {
+                    failed.push((key, "it is gone, or its sender is; ask for it again".to_owned()));
+                }
                 Ok(busy) => is_busy |= busy,
-                Err(e) => failed.push((incoming.download.file, reason(&e))),
+                Err(e) => failed.push((key, reason(&e))),
             }
         }
-        for (file, why) in failed {
-            self.fail_download(file, why);
+        for (key, why) in failed {
+            self.fail_download(key, why);
         }
         for file in self.stops.drain(..) {
             session.ask_stop(file);
@@ -336,9 +372,9 @@ impl Transfers {
         unsent < CHUNKS_QUEUED && self.uploads.front().is_some_and(|outgoing| outgoing.upload.next().is_some())
     }
 
-    fn found(&mut self, file: FileId, size: u64, name: String) {
+    fn found(&mut self, key: u64, size: u64, name: String) {
         let folder = &self.folder;
-        let Some(incoming) = self.downloads.iter_mut().find(|incoming| incoming.download.file == file) else { return };
+        let Some(incoming) = self.downloads.iter_mut().find(|incoming| incoming.download.key == key) else { return };
         let opened = match &incoming.keep {
             _ if !matches!(incoming.sink, Sink::Nowhere) => Ok(None),
             Keep::Folder => Part::open(folder, &name, size).map(|part| Some(Sink::Part(part))),
@@ -357,7 +393,7 @@ impl Transfers {
                     incoming.sink = sink;
                 }
             }
-            Err(e) => self.fail_download(file, reason(&e)),
+            Err(e) => self.fail_download(key, reason(&e)),
         }
     }
 
@@ -373,12 +409,12 @@ impl Transfers {
         }
     }
 
-    fn fail_download(&mut self, file: FileId, why: String) {
-        if let Some(at) = self.downloads.iter().position(|incoming| incoming.download.file == file) {
+    fn fail_download(&mut self, key: u64, why: String) {
+        if let Some(at) = self.downloads.iter().position(|incoming| incoming.download.key == key) {
             let incoming = self.downloads.swap_remove(at);
             // Had the server sent all of it by now, this would withdraw the file if it is ours.
             if incoming.download.is_coming() && incoming.download.size - incoming.download.done > UNDER_WAY {
-                self.stops.push(file);
+                self.stops.push(incoming.download.file);
             }
             self.fail(incoming.what(), why);
         }
@@ -454,8 +490,8 @@ impl Incoming {
             && let Some(ask) = self.download.ask()
         {
             match ask {
-                Ask::Name => session.ask_file(self.download.file),
-                Ask::Bytes(offset) => session.ask_get(self.download.file, offset),
+                Ask::Name => session.ask_file(self.download.key, self.download.file),
+                Ask::Bytes(offset) => session.ask_get(self.download.key, self.download.file, offset),
             }
         }
         Ok(false)

@@ -17,7 +17,7 @@ pub enum Told<'a> {
     /// Who went and who came online.
     Presence(Vec<Change>),
     /// The server closes the connection.
-    Bye { code: &'a str, text: &'a str },
+    Bye(&'a str),
     /// Somebody said something.
     Said { place: Place, stamp: Stamp, from: Nick, text: &'a str },
     /// Something happened in a room or a private conversation.
@@ -33,7 +33,7 @@ pub enum Told<'a> {
     /// A file is whole.
     Whole { file: FileId, digest: Digest },
     /// A transfer has failed.
-    Broken { file: FileId, text: &'a str },
+    Broken { file: FileId, code: &'a str, text: &'a str },
     /// Anything else.
     Other(&'a str),
 }
@@ -80,8 +80,8 @@ pub enum What<'a> {
     File { file: FileId, size: u64, name: &'a str },
     /// It is no longer there, for this reason.
     Unfile { file: FileId, code: &'a str },
-    /// We missed messages, from the one after this number on.
-    Missed { count: u64 },
+    /// We missed messages.
+    Missed,
     /// They are away, as they told.
     Away(&'a str),
     /// Something that this client does not know.
@@ -123,7 +123,7 @@ pub fn read_data(line: &str) -> Option<Told<'_>> {
             let (_, digest) = cut(rest);
             Some(Told::Whole { file, digest: Digest::from_hex(digest.strip_prefix("sha256:")?)? })
         }
-        ("!", rest) => Some(Told::Broken { file, text: cut(rest).1 }),
+        ("!", rest) => Some(Told::Broken { file, code: cut(rest).0, text: cut(rest).1 }),
         (base64, "") => Some(Told::Chunk { file, base64 }),
         _ => None,
     }
@@ -172,10 +172,7 @@ fn server(rest: &str) -> Option<Told<'_>> {
             };
             rest.split(' ').skip(1).map(change).collect::<Option<_>>().map(Told::Presence)
         }
-        "bye" => {
-            let (code, text) = cut(rest);
-            Some(Told::Bye { code, text })
-        }
+        "bye" => Some(Told::Bye(cut(rest).1)),
         _ => None,
     }
 }
@@ -219,7 +216,7 @@ fn talk(place: Place, rest: &str) -> Option<Told<'_>> {
             What::File { file: FileId(file), size, name: words.next()? }
         }
         "unfile" => What::Unfile { file: FileId(cut(more).0.parse().ok()?), code: cut(more).1 },
-        "missed" => What::Missed { count: cut(more).0.parse().ok()? },
+        "missed" => What::Missed,
         "away" => What::Away(more),
         _ => What::Other(happened),
     };
@@ -266,7 +263,7 @@ mod tests {
         check("* motd", &Told::Motd(""));
         let changes = vec![Change::Went(nick("carol")), Change::Came(nick("alice")), Change::Came(nick("bob"))];
         check("* presence 7 -carol +alice +bob", &Told::Presence(changes));
-        check("* bye full try again", &Told::Bye { code: "full", text: "try again" });
+        check("* bye full try again", &Told::Bye("try again"));
         check("- here alice bob", &Told::Detail("here alice bob"));
         check("+ join #lobby 2", &Told::Done { command: "join", rest: "#lobby 2" });
         check("+ me", &Told::Done { command: "me", rest: "" });
@@ -308,7 +305,7 @@ mod tests {
         happened("idle", What::Idle);
         happened("file 7 48213 my cat.png", What::File { file: FileId(7), size: 48_213, name: "my cat.png" });
         happened("unfile 7 gone", What::Unfile { file: FileId(7), code: "gone" });
-        happened("missed 3 after 9", What::Missed { count: 3 });
+        happened("missed 3 after 9", What::Missed);
         happened("away at sea", What::Away("at sea"));
         happened("danced a jig", What::Other("danced a jig"));
     }
@@ -320,7 +317,7 @@ mod tests {
         assert_eq!(read_data("7 QUJD"), Some(Told::Chunk { file, base64: "QUJD" }));
         let whole = Told::Whole { file, digest: Digest::from_hex(hex).unwrap() };
         assert_eq!(read_data(&format!("7 . 3 sha256:{hex}")), Some(whole));
-        let broken = Told::Broken { file, text: "its sender withdrew it" };
+        let broken = Told::Broken { file, code: "gone", text: "its sender withdrew it" };
         assert_eq!(read_data("7 ! gone its sender withdrew it"), Some(broken));
         for bad in ["", "x QUJD", "7 . 3 md5:1", "7 QUJD more"] {
             assert_eq!(read_data(bad), None, "{bad}");

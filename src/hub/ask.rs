@@ -230,6 +230,8 @@ impl Hub {
                 Setting::Echo => person.echo,
                 Setting::Stamp => person.stamp,
                 Setting::Presence => person.presence,
+                // It is for programs that connect anew by themselves, and nothing to a person who reads the list.
+                Setting::Whole => continue,
             };
             sink.detail(id, &Detail::Setting(setting, value));
         }

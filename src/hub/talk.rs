@@ -347,10 +347,11 @@ impl Hub {
             match setting {
                 Setting::Echo => person.echo = switch,
                 Setting::Presence => person.presence = switch,
-                Setting::Stamp => {
-                    person.stamp = switch;
-                    sink.stamp(id, switch);
-                }
+                Setting::Stamp => person.stamp = switch,
+                Setting::Whole => {}
+            }
+            if matches!(setting, Setting::Stamp | Setting::Whole) {
+                sink.set(id, setting, switch);
             }
         }
         Done::Set(setting, switch)

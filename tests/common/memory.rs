@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use chinwag::event::{Bye, Detail, Event, Job, Now, Outcome, Reply, Sink, Switch};
+use chinwag::event::{Bye, Detail, Event, Job, Now, Outcome, Reply, Setting, Sink, Switch};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{CHUNKS_QUEUED, Settings};
 use chinwag::linebuf::{Ending, LineBuf};
@@ -48,8 +48,10 @@ impl Sink for Notes {
         self.told.push((to, Told::Reply(reply.clone())));
     }
 
-    fn stamp(&mut self, to: ConnId, stamp: Switch) {
-        self.stamps.insert(to, stamp);
+    fn set(&mut self, to: ConnId, setting: Setting, switch: Switch) {
+        if setting == Setting::Stamp {
+            self.stamps.insert(to, switch);
+        }
     }
 
     fn job(&mut self, job: Job) {

@@ -24,6 +24,8 @@ use crate::common::PATIENCE;
 
 /// How many bytes pass at once: fewer than most lines have, so that cuts come in the middle of them.
 const AT_ONCE: usize = 61;
+/// How many pass at once where much comes, as files do. It is no multiple of a line of theirs.
+const AT_MOST: usize = 15_013;
 
 /// How a connection is cut, in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,7 +199,7 @@ impl Run {
             }
             self.cut(&mut state);
             for link in &mut self.links {
-                if (!state.stall || !link.open) && link.pass(AT_ONCE).is_err() {
+                if (!state.stall || !link.open) && link.pass(AT_MOST).is_err() {
                     link.cut(Cut::Reset);
                 }
                 state.bytes.0 += take(&mut link.up.count);
@@ -295,6 +297,8 @@ struct Way {
     ended: bool,
     /// How many bytes have come since this was last asked.
     count: usize,
+    /// How often in a row there was as much as passes at once, or more.
+    full: u32,
 }
 
 /// When and how a connection is cut by itself.
@@ -344,8 +348,11 @@ impl Way {
     fn pass(&mut self, mut from: &TcpStream, mut to: &TcpStream, most: usize, open: bool) -> io::Result<usize> {
         let mut count = 0;
         if self.waiting.is_empty() && !self.ended && most > 0 {
-            let mut buffer = [0; AT_ONCE];
-            match from.read(&mut buffer[..most]) {
+            let mut buffer = [0; AT_MOST];
+            let at_once = AT_MOST.min(AT_ONCE << self.full.min(8));
+            let read = from.read(&mut buffer[..most.min(at_once)]);
+            self.full = if read.as_ref().is_ok_and(|&n| n == at_once) { self.full + 1 } else { 0 };
+            match read {
                 Ok(0) => {
                     self.ended = true;
                     let _ = to.shutdown(Shutdown::Write);

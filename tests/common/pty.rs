@@ -186,6 +186,14 @@ impl Terminal {
         self.shared.state().raw.clone()
     }
 
+    /// Whether the program waits for something, and all that it has written has been read.
+    pub fn is_at_rest(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let is_asleep = stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
+        let readable = poll(&mut [PollFd::new(&self.shared.master, PollFlags::IN)], Some(&Timespec::default()));
+        is_asleep && readable == Ok(0)
+    }
+
     /// How the terminal is set: whether it echoes, say.
     pub fn modes(&self) -> Termios {
         tcgetattr(&self.shared.master).unwrap()

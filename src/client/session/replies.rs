@@ -1,5 +1,6 @@
 //! What the server answers.
 
+use super::typed::moves;
 use super::{Pending, Session};
 use crate::client::news::{Answer, Mark, News};
 use crate::client::seen::Line;
@@ -60,7 +61,7 @@ impl Session {
             }
             Some(Pending::Who) => Nick::new(view::cut(text).0).into_iter().for_each(|nick| self.talks.meet(nick)),
             Some(&mut Pending::Join(room)) if self.first => self.answer(of_join(room, text)),
-            Some(Pending::Files(wanted, found)) => {
+            Some(Pending::Files(_, wanted, found)) => {
                 if let Some((_, size, name)) = view::file(text).filter(|(file, ..)| file == wanted) {
                     *found = Some((size, name.to_owned()));
                 }
@@ -68,8 +69,7 @@ impl Session {
             Some(&mut Pending::History(room)) => {
                 let Some(past) = view::past(text) else { return };
                 let line = Line { seq: past.seq, at: past.at, from: past.from, text: past.text.to_owned() };
-                let line = self.talks.room(room).and_then(|talk| talk.seen.past(line));
-                if let Some(line) = line.filter(|line| !self.ignored.contains(&line.from)) {
+                if let Some(line) = self.talks.room(room).and_then(|talk| talk.seen.past(line)) {
                     self.show(Place::Room(room), Some(line.at), line.from, line.text);
                 }
             }
@@ -110,7 +110,7 @@ impl Session {
         }
         match pending {
             Pending::Who => self.knows_all = true,
-            Pending::Quiet | Pending::Nick | Pending::Join(_) | Pending::Query(_) => {}
+            Pending::Quiet | Pending::Nick | Pending::Ignore(_) | Pending::Join(_) | Pending::Query(_) => {}
             // We may have taken the name ourselves, so nobody else had it any more.
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost || Some(ghost) != self.nick),
             Pending::Typed(line) => {
@@ -135,17 +135,18 @@ impl Session {
                 (Ok(file), Ok(offset)) => self.answers.push_back(Answer::Sending { key, file: FileId(file), offset }),
                 _ => self.answers.push_back(Answer::NotSent(key, "the server's answer makes no sense".to_owned())),
             },
-            Pending::Get(file) => {
+            Pending::Get(key) => {
                 let mut words = more.splitn(3, ' ');
-                let mut number = || words.next().and_then(|word| word.parse().ok());
-                match (number(), number()) {
-                    (Some(offset), Some(size)) => self.answers.push_back(Answer::Coming { file, offset, size }),
-                    _ => {
-                        self.answers.push_back(Answer::NotComing(file, "the server's answer makes no sense".to_owned()))
+                let offset = words.next().and_then(|word| word.parse().ok());
+                let size = words.next().and_then(|word| word.parse().ok());
+                self.answers.push_back(match (offset, size, words.next()) {
+                    (Some(offset), Some(size), Some(name)) => {
+                        Answer::Coming { key, offset, size, name: name.to_owned() }
                     }
-                }
+                    _ => Answer::NotComing(key, "the server's answer makes no sense".to_owned()),
+                });
             }
-            Pending::Files(file, found) => self.answers.push_back(Answer::Found(file, found)),
+            Pending::Files(key, _, found) => self.answers.push_back(Answer::Found(key, found)),
         }
     }
 
@@ -156,7 +157,11 @@ impl Session {
             Pending::Typed(line) => {
                 let name = view::cut(&line).0;
                 self.refuse(if text.starts_with(name) { text.to_owned() } else { format!("{name}: {text}") });
+                if moves(&line) {
+                    self.stay();
+                }
             }
+            Pending::Ignore(nick) => self.note(format!("{nick} is not here, and so is no longer ignored")),
             Pending::Password(_) => self.refuse(format!("/pass: {text}")),
             Pending::Said => {
                 let what =
@@ -184,6 +189,7 @@ impl Session {
             Pending::Join(room) => {
                 self.talks.close(Place::Room(room));
                 self.refuse(format!("{room}: {text}"));
+                self.report_limbo(room);
             }
             Pending::Query(place) => {
                 if self.talks.target() == Some(place) && matches!(place, Place::With(_)) {
@@ -192,14 +198,18 @@ impl Session {
                 self.refuse(text.to_owned());
             }
             Pending::History(room) => {
+                let is_gone = code == "gone";
                 if let Some(talk) = self.talks.room(room) {
-                    let next = if code == "gone" { talk.seen.gone() } else { talk.seen.answered() };
+                    let next = if is_gone { talk.seen.gone() } else { talk.seen.give_up() };
                     self.fetched(room, next);
+                }
+                if !is_gone {
+                    self.report_limbo(room);
                 }
             }
             Pending::Send(key) => self.answers.push_back(Answer::NotSent(key, text.to_owned())),
-            Pending::Get(file) => self.answers.push_back(Answer::NotComing(file, text.to_owned())),
-            Pending::Files(file, _) => self.answers.push_back(Answer::Found(file, None)),
+            Pending::Get(key) => self.answers.push_back(Answer::NotComing(key, text.to_owned())),
+            Pending::Files(key, ..) => self.answers.push_back(Answer::Found(key, None)),
         }
     }
 }

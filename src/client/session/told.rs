@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use super::{Message, Pending, Phase, Session};
-use crate::client::news::{Mark, News};
+use crate::client::news::{Answer, Mark, News};
 use crate::client::seen::{Line, Next};
 use crate::client::view::{Change, Stamp, Told, What};
 use crate::names::{Nick, Place, RoomName};
@@ -15,8 +15,9 @@ impl Session {
             Told::Hello { nick, online } if self.phase == Phase::Knocking => self.hello(nick, online, now),
             Told::Locked => self.locked(),
             Told::Motd(text) => self.news.push_back(News::Answer(text.to_owned())),
-            Told::Presence(changes) => changes.into_iter().for_each(|change| self.presence(change)),
-            Told::Bye { text, .. } => self.note(format!("the server says goodbye: {text}")),
+            Told::Presence(changes) => self.presence(&changes),
+            // It is told with the loss of the connection that comes next.
+            Told::Bye(_) => {}
             Told::Said { place, stamp, from, text } => self.said(place, stamp, from, text),
             Told::Happened { place, stamp, who, what } => self.happened(place, stamp, who, what, now),
             Told::Detail(text) => self.detail(text),
@@ -31,18 +32,31 @@ impl Session {
         self.settle(now);
     }
 
-    fn presence(&mut self, change: Change) {
-        match change {
-            Change::Came(who) => self.talks.meet(who),
-            Change::Went(who) => {
-                if self.talks.depart(who) {
-                    self.note(format!("{who} has gone; /query NAME or /join #ROOM to talk on"));
-                }
-                self.ghosts.retain(|ghost| *ghost != who);
-                if Some(who) == self.wanted && self.regaining {
-                    self.ask_nick();
-                }
+    fn presence(&mut self, changes: &[Change]) {
+        let came = |who: Nick| {
+            changes.iter().find_map(|change| match change {
+                Change::Came(nick) if *nick == who => Some(*nick),
+                _ => None,
+            })
+        };
+        for change in changes {
+            match *change {
+                Change::Came(who) => self.talks.meet(who),
+                // Names are the same in any case, so this is somebody who now spells theirs in another way.
+                Change::Went(who) if let Some(new) = came(who) => self.talks.rename(who, new),
+                Change::Went(who) => self.went(who),
             }
+        }
+    }
+
+    fn went(&mut self, who: Nick) {
+        if self.talks.depart(who) {
+            self.note(format!("{who} has gone; /query NAME or /join #ROOM to talk on"));
+        }
+        self.ghosts.retain(|ghost| *ghost != who);
+        self.ignored.retain(|ignored| *ignored != who);
+        if Some(who) == self.wanted && self.regaining {
+            self.ask_nick();
         }
     }
 
@@ -69,7 +83,7 @@ impl Session {
         if let Some(sent) = self.sent.iter_mut().find(|sent| !sent.arrived && is_this(sent)) {
             sent.arrived = true;
         }
-        let is_own = limbo.is_some() || [self.nick, self.wanted].contains(&Some(from));
+        let is_own = limbo.is_some() || self.nick == Some(from);
         if let Some(at) = limbo {
             self.limbo.remove(at);
         }
@@ -92,8 +106,9 @@ impl Session {
         let text = match what {
             What::Typing => return self.talks.typing(place, who, now),
             What::Idle => return self.talks.idle(place, who),
-            What::Missed { .. } => return self.fetch(place),
+            What::Missed => return self.fetch(place),
             What::File { file, size, name } => {
+                self.answers.push_back(Answer::Shared(file));
                 let name = name.to_owned();
                 return self.news.push_back(News::File { place, at: stamp.at, from: who, file, size, name });
             }
@@ -106,6 +121,7 @@ impl Session {
             What::Lost(text) => format!("{who} was lost{}", reason(text)),
             What::Renamed(new) => {
                 self.talks.rename(who, new);
+                self.ignored.iter_mut().filter(|ignored| **ignored == who).for_each(|ignored| *ignored = new);
                 format!("{who} is now {new}")
             }
             What::Topic("") => format!("{who} cleared the topic"),
@@ -138,6 +154,9 @@ impl Session {
                 }
                 for line in held {
                     self.show(Place::Room(room), Some(line.at), line.from, line.text);
+                }
+                if missing > 0 {
+                    self.report_limbo(room);
                 }
             }
         }
@@ -198,7 +217,11 @@ mod tests {
         assert_eq!(session.talks.target(), Some(Place::With(Nick::new("rob").unwrap())));
         hear(&mut session, &["* presence 3 -rob +rob2", "* presence 4 +rob"]);
         assert_eq!(session.talks.target(), None);
-        assert!(!session.is_renaming() && sent(&mut session).is_empty());
+        assert!(sent(&mut session).is_empty());
+        // Who is spelled in another way now is the same person.
+        session.talks.set_target(Some(Place::With(Nick::new("rob").unwrap())));
+        hear(&mut session, &["* presence 5 -rob +ROB"]);
+        assert_eq!(session.talks.target().unwrap().to_string(), "@ROB");
     }
 
     #[test]

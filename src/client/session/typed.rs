@@ -14,8 +14,10 @@ use crate::names::{FileId, Nick, Place, clean};
 const TYPING_AGAIN: Duration = Duration::from_secs(3);
 /// How long the server takes somebody to be typing.
 const TYPING_LASTS: Duration = Duration::from_secs(6);
-/// Lines that may wait for a connection.
-const WAITING: usize = 1_000;
+/// Lines that may wait for their turn.
+const WAITING: usize = 10_000;
+/// Commands that may be unanswered before what is typed waits: the server takes some twenty lines a second.
+const UNANSWERED: usize = 100;
 
 impl Session {
     /// Something was typed into the input row, which now holds `text`.
@@ -59,7 +61,57 @@ impl Session {
         taken
     }
 
+    /// Sends what waits, as far as it may go out now.
+    pub(super) fn send_waiting(&mut self) {
+        // It must be known as whom a message is said, to find it again.
+        while self.is_online() && !self.is_pending(&["nick"]) && self.pending.len() < UNANSWERED {
+            match self.waiting.pop_front() {
+                None => break,
+                Some(Waiting::Command(line)) => self.send_command(line),
+                Some(Waiting::Message(message)) => {
+                    self.ask(format!("/msg {} {}", message.place, message.text), Pending::Said);
+                    self.sent.push_back(Message { from: self.nick, ..message });
+                }
+                Some(Waiting::Text(text)) if self.is_pending(MOVING) => {
+                    self.waiting.push_front(Waiting::Text(text));
+                    break;
+                }
+                Some(Waiting::Text(text)) => match self.talks.target() {
+                    Some(place) => self.waiting.push_front(Waiting::Message(Message::new(place, text))),
+                    None => {
+                        self.refuse(format!("nobody hears you here; /join #lobby first, then say it again: {text}"))
+                    }
+                },
+            }
+        }
+    }
+
+    /// The target is not what it was to become, so what was typed for that is not said at all.
+    pub(super) fn stay(&mut self) {
+        let next = self.waiting.iter().position(|waiting| matches!(waiting, Waiting::Command(line) if moves(line)));
+        let rest = self.waiting.split_off(next.unwrap_or(self.waiting.len()));
+        for waiting in std::mem::replace(&mut self.waiting, rest).into_iter().rev() {
+            match waiting {
+                Waiting::Text(text) => self.refuse(format!("so this is not said: {text}")),
+                waiting => self.waiting.push_front(waiting),
+            }
+        }
+    }
+
+    /// Whether one of these commands was typed and is not answered yet.
+    fn is_pending(&self, names: &[&str]) -> bool {
+        self.pending.iter().any(|pending| match pending {
+            Pending::Nick => names.contains(&"nick"),
+            Pending::Typed(line) => names.contains(&name(line)),
+            _ => false,
+        })
+    }
+
     fn say(&mut self, text: &str) -> Taken {
+        let is_queued = |waiting: &Waiting| matches!(waiting, Waiting::Command(line) if moves(line));
+        if self.is_pending(MOVING) || self.waiting.iter().any(is_queued) {
+            return if fits(text, "") { self.wait(Waiting::Text(text.to_owned())) } else { too_long() };
+        }
         match self.talks.target() {
             Some(place) => self.message(place, text),
             None => Taken::No("nobody hears you here; /join #lobby or /query NAME first".to_owned()),
@@ -70,17 +122,17 @@ impl Session {
         if text.trim().is_empty() {
             return Taken::No("there is nothing to say; type it after the name".to_owned());
         }
-        if text.len() > LINE - "/msg \n".len() - place.to_string().len() - 1 {
-            return Taken::No(format!("a line has at most {LINE} bytes; say it in parts"));
+        if !fits(text, &place.to_string()) {
+            return too_long();
         }
         // A message ends the typing by itself.
         self.typing = self.typing.filter(|(told, _)| *told != place);
-        self.wait(Waiting::Message(Message { place, text: text.to_owned(), from: None, arrived: false }))
+        self.wait(Waiting::Message(Message::new(place, text.to_owned())))
     }
 
     fn wait(&mut self, waiting: Waiting) -> Taken {
         if self.waiting.len() >= WAITING {
-            return Taken::No(format!("{WAITING} lines wait for the connection already; wait for it too"));
+            return Taken::No(format!("{WAITING} lines wait for their turn already; wait for them"));
         }
         self.waiting.push_back(waiting);
         Taken::Yes
@@ -125,6 +177,10 @@ impl Session {
                 self.ask(line.to_owned(), Pending::Quiet);
                 return Taken::Yes;
             }
+            "pass" if self.phase == Phase::Offline => {
+                self.password = Some(rest.trim().to_owned());
+                return Taken::Yes;
+            }
             _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "help" | "ping") => {
                 self.send_command(line.to_owned());
                 return Taken::Yes;
@@ -137,19 +193,45 @@ impl Session {
         }
     }
 
-    pub(super) fn send_command(&mut self, line: String) {
-        let (word, rest) = view::cut(&line[1..]);
-        let pending = match commands::find(word).map(|spec| spec.name) {
-            Some("pass") => Pending::Password(rest.trim().to_owned()),
+    fn send_command(&mut self, line: String) {
+        let pending = match name(&line) {
+            "pass" => Pending::Password(view::cut(&line).1.trim().to_owned()),
             _ => Pending::Typed(line.clone()),
         };
         self.ask(line, pending);
     }
 }
 
+/// Commands after which the target may be another.
+const MOVING: &[&str] = &["join", "leave", "query"];
+
+/// Whether the target may be another after this line.
+pub(super) fn moves(line: &str) -> bool {
+    MOVING.contains(&name(line))
+}
+
+/// What the command of a line is called; empty for one that nobody knows.
+fn name(line: &str) -> &'static str {
+    commands::find(view::cut(line).0).map_or("", |spec| spec.name)
+}
+
+/// Whether a message is short enough to be said to `place`; to any place, if that is empty.
+fn fits(text: &str, place: &str) -> bool {
+    let place = if place.is_empty() { PLACE_MAX } else { place.len() };
+    "/msg ".len() + place + " ".len() + text.len() + "\n".len() <= LINE
+}
+
+/// The most bytes that the name of a room has.
+const PLACE_MAX: usize = 32;
+
+fn too_long() -> Taken {
+    Taken::No(format!("a line has at most {LINE} bytes; say it in parts"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::news::News;
     use crate::client::session::Wish;
     use crate::client::session::tests::{hear, online, sent};
     use crate::names::RoomName;
@@ -250,11 +332,33 @@ mod tests {
         hear(&mut session, &["* hello alice x 1 online"]);
         let asked = sent(&mut session);
         assert!(asked.contains(&"/join #a".to_owned()), "{asked:?}");
-        hear(
-            &mut session,
-            &["+ who 1 0", "+ set echo on", "+ set stamp on", "+ join #a 1", "+ query #a", "+ ping restored"],
-        );
+        let replies = ["+ who 1 0", "+ set whole on", "+ set echo on", "+ set stamp on", "+ join #a 1", "+ query #a"];
+        hear(&mut session, &replies);
+        hear(&mut session, &["+ ping restored"]);
         let lines = sent(&mut session);
-        assert_eq!((lines.len(), &*lines[1], &*lines[WAITING]), (WAITING + 1, "/msg #a 0", "/msg #a 999"));
+        assert_eq!((lines.len(), &*lines[1], &*lines[2]), (UNANSWERED, "/msg #a 0", "/msg #a 1"));
+        hear(&mut session, &["+ history #a 0", "+ msg #a", "+ msg #a"]);
+        assert_eq!(sent(&mut session), ["/msg #a 99", "/msg #a 100", "/msg #a 101"]);
+    }
+
+    #[test]
+    fn what_is_typed_after_a_move_goes_to_the_new_place_or_nowhere() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        for line in ["one", "/query bob", "two", "/join #b", "three"] {
+            assert_eq!(session.typed(line, now), Taken::Yes);
+        }
+        assert_eq!(sent(&mut session), ["/msg #a one", "/query bob"]);
+        hear(&mut session, &["+ msg #a", "+ query bob"]);
+        assert_eq!(sent(&mut session), ["/msg @bob two", "/join #b"]);
+        hear(&mut session, &["+ msg bob", "! join too-many wait a little"]);
+        assert!(sent(&mut session).is_empty());
+        let refused: Vec<News> = std::iter::from_fn(|| session.poll_news()).collect();
+        assert!(refused.contains(&News::Refused("so this is not said: three".to_owned())), "{refused:?}");
+        // Offline nothing else holds.
+        session.lost("gone");
+        for line in ["/query carol", "four"] {
+            assert_eq!(session.typed(line, now), Taken::Yes);
+        }
+        assert_eq!(session.unsent().collect::<Vec<_>>(), ["/query carol", "four"]);
     }
 }
