@@ -369,7 +369,7 @@ fn what_is_not_the_file_gets_no_name() {
         (short, "not all of it came"),
         ("=1 aGVsbG8h\n", "more came than the file has"),
         ("=1 a\n", "no base64"),
-        ("=1 aGVs\n=1 ! gone the file is gone\n", "the file is gone"),
+        ("=1 aGVs\n=1 ! no-space the disk is gone\n", "the disk is gone"),
     ] {
         for output in ["copy", ".", "-"] {
             let here = tempfile::tempdir().unwrap();

@@ -362,7 +362,7 @@ fn a_server_that_begins_anew_counts_anew() {
         first.signal(how);
         bob.status("reconnecting in ");
         if how == "TERM" {
-            bob.sees("· the server says goodbye: the server is shutting down");
+            bob.sees("· the connection is lost: the server is shutting down; trying to get another");
         }
         let second = Server::start(&[]);
         let mut alice = second.in_room("alice", "#lobby");

@@ -112,6 +112,8 @@ struct Chat {
     files: Vec<FileId>,
     /// What is to be printed above the rows.
     above: String,
+    /// Whether the window is to be cleared before that.
+    clearing: bool,
     /// The rows as they were drawn last, to be drawn only when they change.
     shown: Option<(screen::Drawn, Window)>,
     /// The window's size, and when it was seen to be another.
@@ -150,6 +152,7 @@ impl Chat {
             pictures: Vec::new(),
             files: Vec::new(),
             above: String::new(),
+            clearing: false,
             shown: None,
             window: Default::default(),
             quitting: None,
@@ -259,7 +262,7 @@ impl Chat {
                 self.client.session.walk(if direction == Direction::Back { -1 } else { 1 });
             }
             Some(Action::List(words)) => self.print(&News::Answer(words.join("  "))),
-            Some(Action::Redraw) => self.clear(),
+            Some(Action::Redraw) => self.clearing = true,
             Some(Action::Suspend) => {
                 self.terminal.show(&self.rows.clear())?;
                 self.terminal.suspend()?;
@@ -407,11 +410,10 @@ impl Chat {
     }
 
     /// Clears the window, as shells do. What stood in it goes up into the scrollback.
-    fn clear(&mut self) {
-        let rows = usize::from(self.terminal.window().rows);
+    fn clear(&mut self, window: Window) {
+        let rows = usize::from(window.rows);
         let scroll = format!("{}\x1b[{rows}H{}\x1b[H", self.rows.clear(), "\n".repeat(rows.saturating_sub(1)));
         self.above.insert_str(0, &scroll);
-        self.shown = None;
     }
 
     /// Draws what has changed, if it is known where.
@@ -431,6 +433,9 @@ impl Chat {
         }
         if self.rows.waits(now).is_some() && self.above.len() < ABOVE {
             return Ok(());
+        }
+        if std::mem::take(&mut self.clearing) {
+            self.clear(window);
         }
         let row = self.editor.row(&self.prompt(), width);
         let status = (window.rows > 1).then(|| self.look.status(&self.status(now), width));
