@@ -63,7 +63,7 @@ struct World {
 }
 
 impl World {
-    fn new(names: &[&'static str]) -> Self {
+    fn new(names: &[&'static str], history: usize) -> Self {
         let person = |&name: &&'static str| {
             let rooms = vec![RoomName::new("#room").unwrap()];
             let session = Session::new(Wish { nick: Nick::new(name), rooms, password: None });
@@ -71,7 +71,7 @@ impl World {
             Person { name, session, connection: None, shown, private, refused, typed: 0 }
         };
         Self {
-            memory: Memory::new(Settings { history: 100_000, rate: 0, ..Settings::default() }),
+            memory: Memory::new(Settings { history, rate: 0, ..Settings::default() }),
             people: names.iter().map(person).collect(),
             lingering: VecDeque::new(),
             start: Instant::now(),
@@ -185,8 +185,8 @@ impl Person {
 }
 
 /// Everybody but the last, who sees all, is cut at random.
-fn walk(seed: u64, steps: usize) -> World {
-    let mut world = World::new(&["alice", "bob", "carol", "witness"]);
+fn walk(seed: u64, steps: usize, history: usize) -> World {
+    let mut world = World::new(&["alice", "bob", "carol", "witness"], history);
     let witness = world.people.len() - 1;
     let mut dice = Dice(seed * 2 + 1);
     (0..world.people.len()).for_each(|n| world.connect(n));
@@ -224,7 +224,7 @@ fn walk(seed: u64, steps: usize) -> World {
 fn over_broken_connections_every_line_is_shown_once_and_in_order() {
     let (mut cuts, mut regained) = (0, 0);
     for seed in 0..100 {
-        let world = walk(seed, 1_500);
+        let world = walk(seed, 1_500, 100_000);
         let said = &world.people.last().unwrap().shown;
         for person in &world.people {
             assert_eq!(&person.shown, said, "what {} was shown, seed {seed}", person.name);
@@ -260,11 +260,31 @@ fn over_broken_connections_every_line_is_shown_once_and_in_order() {
 #[test]
 fn what_is_said_to_a_room_keeps_its_order() {
     for seed in 1_000..1_020 {
-        let world = walk(seed, 1_500);
+        let world = walk(seed, 1_500, 100_000);
         for person in &world.people {
             let own = person.shown.iter().filter_map(|line| line.split_once(": ").unwrap().1.strip_prefix(person.name));
             let numbers: Vec<usize> = own.map(|number| number.trim().parse().unwrap()).collect();
             assert!(numbers.is_sorted(), "{} seed {seed}: {numbers:?}", person.name);
         }
     }
+}
+
+#[test]
+fn where_the_history_is_short_nothing_is_doubled_either() {
+    let mut reported = 0;
+    for seed in 2_000..2_060 {
+        let world = walk(seed, 1_500, 5);
+        let said = &world.people.last().unwrap().shown;
+        let mut lines: Vec<&String> = said.iter().collect();
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!(lines.len(), said.len(), "seed {seed}");
+        for person in &world.people {
+            // Some may be missing, but the rest is in order.
+            let mut all = said.iter();
+            assert!(person.shown.iter().all(|line| all.any(|said| said == line)), "{} seed {seed}", person.name);
+            reported += person.refused.iter().filter(|text| text.contains("#room may not have got this")).count();
+        }
+    }
+    assert!(reported > 20, "{reported}");
 }

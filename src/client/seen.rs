@@ -31,6 +31,8 @@ pub struct Line {
 pub struct Seen {
     /// The newest message that was shown, or that there was when we came.
     last: Option<(u64, SystemTime)>,
+    /// Messages that the server no longer had, which nobody has been told yet.
+    missing: u64,
     fetch: Option<Fetch>,
 }
 
@@ -43,8 +45,6 @@ struct Fetch {
     unsure: bool,
     /// Whether it showed that the room counts from 1 again.
     anew: bool,
-    /// Messages that the server no longer had.
-    missing: u64,
 }
 
 /// What follows when a `/history` has been answered.
@@ -92,7 +92,7 @@ impl Seen {
             if line.seq <= seq || fetch.anew {
                 return None;
             }
-            fetch.missing += line.seq - seq - 1;
+            self.missing += line.seq - seq - 1;
         }
         fetch.fresh = true;
         self.take(line)
@@ -116,7 +116,7 @@ impl Seen {
             return Next::Ask(format!("after {last}"));
         }
         let held = std::mem::take(&mut fetch.held).into_values();
-        Next::Done(held.filter_map(|line| self.take(line)).collect(), fetch.missing)
+        Next::Done(held.filter_map(|line| self.take(line)).collect(), std::mem::take(&mut self.missing))
     }
 
     /// The history does not reach so far: the room was forgotten, and counts from 1 again.

@@ -68,6 +68,11 @@ impl Session {
             match self.waiting.pop_front() {
                 None => break,
                 Some(Waiting::Command(line)) => self.send_command(line),
+                // What it may have to be told from must be known before.
+                Some(Waiting::Message(message)) if self.is_fetching(message.place) => {
+                    self.waiting.push_front(Waiting::Message(message));
+                    break;
+                }
                 Some(Waiting::Message(message)) => {
                     self.ask(format!("/msg {} {}", message.place, message.text), Pending::Said);
                     self.sent.push_back(Message { from: self.nick, ..message });
@@ -96,6 +101,10 @@ impl Session {
                 waiting => self.waiting.push_front(waiting),
             }
         }
+    }
+
+    fn is_fetching(&self, place: Place) -> bool {
+        self.pending.iter().any(|pending| matches!(pending, Pending::History(room) if Place::Room(*room) == place))
     }
 
     /// Whether one of these commands was typed and is not answered yet.
@@ -335,10 +344,12 @@ mod tests {
         let replies = ["+ who 1 0", "+ set whole on", "+ set echo on", "+ set stamp on", "+ join #a 1", "+ query #a"];
         hear(&mut session, &replies);
         hear(&mut session, &["+ ping restored"]);
+        assert_eq!(sent(&mut session), ["/history #a after 0"]);
+        hear(&mut session, &["+ history #a 0"]);
         let lines = sent(&mut session);
-        assert_eq!((lines.len(), &*lines[1], &*lines[2]), (UNANSWERED, "/msg #a 0", "/msg #a 1"));
-        hear(&mut session, &["+ history #a 0", "+ msg #a", "+ msg #a"]);
-        assert_eq!(sent(&mut session), ["/msg #a 99", "/msg #a 100", "/msg #a 101"]);
+        assert_eq!((lines.len(), &*lines[0], &*lines[99]), (UNANSWERED, "/msg #a 0", "/msg #a 99"));
+        hear(&mut session, &["+ msg #a", "+ msg #a"]);
+        assert_eq!(sent(&mut session), ["/msg #a 100", "/msg #a 101"]);
     }
 
     #[test]
