@@ -104,7 +104,7 @@ impl Client {
                     }
                     self.session.told(told, now);
                     // The next line may be of the transfer that this one has begun.
-                    self.take_answers();
+                    self.take_answers(now);
                 }
             }
         }
@@ -114,9 +114,9 @@ impl Client {
         }
     }
 
-    fn take_answers(&mut self) {
+    fn take_answers(&mut self, now: Instant) {
         while let Some(answer) = self.session.poll_answer() {
-            self.transfers.answer(answer);
+            self.transfers.answer(answer, now);
         }
     }
 
@@ -140,7 +140,7 @@ impl Client {
     /// Hands on what the session and the transfers want of each other and of the server. Whether there is more to be done.
     fn work(&mut self) -> bool {
         let now = Instant::now();
-        self.take_answers();
+        self.take_answers(now);
         // Chunks belong to the upload that was opened last, so they go out before whatever is asked for next.
         let is_busy = self.transfers.work(&mut self.session, self.link.unsent(), &mut self.out, now);
         self.link.send(&self.out);

@@ -78,9 +78,9 @@ struct Send {
     /// Share them with TARGET, a room ('#lobby', in quotes) or a nick
     #[arg(long, value_name = "TARGET", value_parser = target)]
     to: Place,
-    /// What standard input is to be called
-    #[arg(long, value_name = "NAME", default_value = "stdin")]
-    name: String,
+    /// What the only file, or else standard input, is to be called [default: its own name, or stdin]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     #[command(flatten)]
     server: Where,
     #[command(flatten)]
@@ -91,7 +91,7 @@ struct Send {
 #[command(after_help = "It goes on by itself after a broken connection, and ends with 0 if all files are here whole.")]
 struct Get {
     /// The IDs of the files
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required = true, value_parser = id)]
     ids: Vec<u64>,
     /// Save to PATH, which must not exist yet, or into the folder PATH; - is standard output [default: here]
     #[arg(long, short, value_name = "PATH")]
@@ -266,13 +266,24 @@ fn send(options: Send) -> Result<(), String> {
     if options.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err("standard input can be sent only once".into());
     }
-    let open = |file: &String| match file.as_str() {
-        "-" => Ok((standard_input()?, options.name.clone())),
-        path => transfers::open(path),
-    };
-    if FileName::new(&options.name).is_none() {
-        return Err(format!("{} is no name for a file; give another with --name", options.name));
+    // Among several files it is for standard input, which has no name of its own.
+    let is_named = |file: &str| file == "-" || options.files.len() == 1;
+    if let Some(name) = &options.name {
+        if !options.files.iter().any(|file| is_named(file)) {
+            return Err("--name is for one file; send the others by themselves".into());
+        }
+        if FileName::new(name).is_none() {
+            return Err(format!("{name} is no name for a file; give another with --name"));
+        }
     }
+    let open = |file: &String| {
+        let (source, name) = match file.as_str() {
+            "-" => (standard_input()?, "stdin".to_owned()),
+            path => transfers::open(path)?,
+        };
+        let given = options.name.clone().filter(|_| is_named(file));
+        Ok::<_, String>((source, given.unwrap_or(name)))
+    };
     let files = options.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     oneshot::send(&options.server.server, wish, files, options.to)
 }
@@ -411,6 +422,10 @@ fn nick(text: &str) -> Result<Nick, String> {
     Nick::new(text).ok_or_else(|| "a nick is a letter, then up to 19 letters, digits, - or _".into())
 }
 
+fn id(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "an ID is a number, as in 7; /files lists them".into())
+}
+
 fn room(text: &str) -> Result<RoomName, String> {
     RoomName::new(text).ok_or_else(|| "a room is # and a letter or digit, then up to 30 letters, digits, - or _".into())
 }
@@ -430,7 +445,7 @@ fn server(text: &str) -> Result<String, String> {
         _ if text.starts_with('[') && text.ends_with(']') => Ok(format!("{text}:{port}")),
         None if !text.is_empty() => Ok(format!("{text}:{port}")),
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
-        _ => Err("a server is HOST or HOST:PORT".into()),
+        _ => Err("a server is HOST or HOST:PORT, with a PORT of at most 65535".into()),
     }
 }
 

@@ -274,6 +274,9 @@ fn haunted(server: &Server) -> (Proxy, Proxy, Person) {
     let far = Proxy::start(server.port);
     let near = Proxy::start(far.port());
     let bob = Person::enter("bob", near.port());
+    // When this is answered, all that was asked for on entering is.
+    bob.types("/ping here");
+    bob.sees("  ping here");
     far.stall(true);
     near.lead_to(server.port);
     (near, far, bob)

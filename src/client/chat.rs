@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 use crate::client::complete::{self, World};
 use crate::client::editor::{Action, Direction, Editor};
 use crate::client::history::{self, History};
-use crate::client::keys::{Answer, Decoder, Input};
+use crate::client::keys::{Answer, Decoder, Input, Key};
 use crate::client::news::{Mark, News, Request, Taken};
 use crate::client::pictures::{self, Format, Speaks, Window};
 use crate::client::screen::{self, Look, Rows, Status};
@@ -44,6 +44,10 @@ const QUESTION: Duration = Duration::from_secs(1);
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Bytes that may wait to be shown while it is not known where.
 const ABOVE: usize = 1024 * 1024;
+/// How many lines that have not been said are told at the end.
+const LEFT: usize = 20;
+/// How long the server may take for what was said before that.
+const ANSWERS: Duration = Duration::from_secs(8);
 /// File IDs that Tab knows.
 const FILES: usize = 100;
 
@@ -77,8 +81,14 @@ pub fn run(options: Options) -> Result<(), String> {
     let ended = chat.run();
     chat.hear_out();
     let _ = chat.terminal.show(&chat.rows.clear());
-    let unsent: Vec<String> = chat.client.session.unsent().map(|line| format!("not sent: {line}")).collect();
-    let _ = chat.terminal.show(&screen::lines(unsent.iter().map(String::as_str)));
+    let session = &chat.client.session;
+    let unanswered = session.unanswered().map(|line| format!("may not have arrived: {line}"));
+    let unsent = session.unsent().map(|line| format!("not sent: {line}"));
+    let left: Vec<String> = unanswered.chain(unsent).filter(|line| !line.ends_with(": /quit")).collect();
+    let more = Some(left.len().saturating_sub(LEFT)).filter(|&more| more > 0);
+    let more = more.map(|more| format!("and {more} more, up to: {}", left.last().map_or("", String::as_str)));
+    let told = left.iter().take(LEFT).chain(&more).map(String::as_str);
+    let _ = chat.terminal.show(&screen::lines(told));
     ended
 }
 
@@ -170,7 +180,11 @@ impl Chat {
                 self.shown = None;
             }
             let is_gone = self.ended.load(Ordering::Relaxed) || self.keys().is_err();
-            let is_done = self.quitting.is_some_and(|since| !self.client.link.is_up() || since.elapsed() > GOODBYE);
+            if self.client.session.is_quitting() {
+                self.quitting.get_or_insert_with(Instant::now);
+            }
+            let patience = if self.client.session.unanswered().next().is_some() { ANSWERS } else { GOODBYE };
+            let is_done = self.quitting.is_some_and(|since| !self.client.link.is_up() || since.elapsed() > patience);
             if is_gone || is_done {
                 return Ok(());
             }
@@ -234,6 +248,13 @@ impl Chat {
                 self.answer(answer);
                 return Ok(());
             }
+            Input::Key(Key::Ctrl('c')) if self.editor.is_idle() => {
+                let forgotten = self.client.session.forget_unsent();
+                if forgotten > 0 {
+                    self.print(&News::Note(format!("{forgotten} lines are not sent any more")));
+                }
+                None
+            }
             Input::Key(key) => {
                 let (talks, files) = (&self.client.session.talks, &self.files);
                 self.editor.key(key, |before| {
@@ -255,6 +276,8 @@ impl Chat {
                 self.carry_out(&line, now);
             }
             Some(Action::Say(lines)) => self.say(&lines, now),
+            // Who asks twice does not want to wait for anything.
+            Some(Action::Leave) if self.quitting.is_some() => self.ended.store(true, Ordering::Relaxed),
             Some(Action::Leave) => {
                 self.carry_out("/quit", now);
             }
@@ -302,12 +325,8 @@ impl Chat {
             Taken::Transfer(request) => self.transfer(request),
             Taken::No(why) => Err(why),
         };
-        if self.client.session.is_quitting() {
-            self.quitting.get_or_insert(now);
-        }
         if let Err(why) = &taken {
             self.print(&News::Refused(why.clone()));
-            self.editor.put_back(line);
         }
         taken.is_ok()
     }
@@ -464,6 +483,8 @@ impl Chat {
         } else if let Some(at) = link.next_try().filter(|&at| at > now) {
             let seconds = at.saturating_duration_since(now).as_secs_f64().ceil();
             Some(format!("reconnecting in {seconds} s"))
+        } else if session.is_locked() {
+            Some("locked: /pass PASSWORD".to_owned())
         } else {
             Some(if link.is_up() { "waiting for the server" } else { "connecting" }.to_owned())
         };

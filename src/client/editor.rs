@@ -160,7 +160,11 @@ impl Editor {
 
     /// What is asked, if something is.
     pub fn question(&self) -> Option<String> {
-        self.asking.as_ref().map(|lines| format!("send these {} lines? y/n", lines.len()))
+        let lines = self.asking.as_ref()?;
+        // Only what is for one person begins so: a slash that was pasted is doubled.
+        let to = lines.last()?.strip_prefix("/msg ").and_then(|rest| rest.split(' ').next());
+        let to = to.map(|name| format!(" to {name}")).unwrap_or_default();
+        Some(format!("send these {} lines{to}? y/n", lines.len()))
     }
 
     /// What is typed now.
@@ -168,14 +172,9 @@ impl Editor {
         self.line.value()
     }
 
-    /// Takes back a line that could not be carried out, unless something else has been typed or asked meanwhile.
-    pub fn put_back(&mut self, line: &str) {
-        if self.text().is_empty()
-            && self.asking.is_none()
-            && let Some(line) = cut(&clean(line.as_bytes())).into_iter().next()
-        {
-            self.set(line, usize::MAX);
-        }
+    /// Whether nothing is typed, and nothing asked.
+    pub fn is_idle(&self) -> bool {
+        self.text().is_empty() && self.asking.is_none()
     }
 
     /// What fits into `width` columns, with the cursor always in view: `prompt` and the text, or what is asked instead.
@@ -193,7 +192,7 @@ impl Editor {
 
     fn answer(&mut self, key: Key) -> Option<Action> {
         match key {
-            Key::Char('y' | 'Y') | Key::Enter => {
+            Key::Char('y' | 'Y') => {
                 let lines = self.asking.take()?;
                 self.clear();
                 Some(Action::Say(lines))
@@ -438,7 +437,8 @@ mod tests {
             let mut editor = editor(start);
             editor.paste(paste);
             assert_eq!(shown(&editor), line, "{paste:?}");
-            let question = (!asked.is_empty()).then(|| format!("send these {} lines? y/n", asked.len()));
+            let to = if asked.iter().any(|line| line.starts_with("/msg bob ")) { " to bob" } else { "" };
+            let question = (!asked.is_empty()).then(|| format!("send these {} lines{to}? y/n", asked.len()));
             assert_eq!(editor.question(), question, "{paste:?}");
             if asked.is_empty() {
                 continue;
@@ -450,7 +450,7 @@ mod tests {
             }
             assert_eq!(press(&mut editor, &[Key::Ctrl('l')]), Some(Action::Redraw));
             editor.paste("not now");
-            for yes in [Key::Char('y'), Key::Enter] {
+            for yes in [Key::Char('y'), Key::Char('Y')] {
                 assert_eq!(press(&mut editor, &[yes]), say(asked));
                 assert_eq!((editor.text(), editor.question()), ("", None));
                 editor.set(line.replace('|', ""), line.find('|').unwrap());
@@ -471,20 +471,6 @@ mod tests {
         let offer = |_: &str| Completion { start: LINE_MAX, candidates: vec!["more".to_owned()] };
         assert_eq!(editor.key(Key::Tab, offer), None);
         assert_eq!(editor.text().len(), LINE_MAX);
-    }
-
-    #[test]
-    fn lines_come_back() {
-        let mut editor = Editor::default();
-        editor.put_back("a\nb");
-        assert_eq!(shown(&editor), "a\u{fffd}b|");
-        editor.put_back("x");
-        assert_eq!(editor.text(), "a\u{fffd}b");
-        press(&mut editor, &[Key::Ctrl('c')]);
-        editor.paste("1\n2");
-        editor.put_back("x");
-        press(&mut editor, &[Key::Char('n')]);
-        assert_eq!(editor.text(), "");
     }
 
     #[test]

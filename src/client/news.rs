@@ -92,6 +92,8 @@ pub enum Answer {
     },
     /// The download with this key is refused, for this reason.
     NotComing(u64, String),
+    /// The file of the download with this key is not there now, though it was: its sender's connection may have broken.
+    Gone(u64),
     /// How large the file of the download with this key is, and what it is called; `None` if there is no such file.
     Found(u64, Option<(u64, String)>),
     /// This file is shared, perhaps once more after its sender's connection broke.

@@ -318,7 +318,8 @@ impl Rows {
             let _ = write!(out, "\x1b[{}A", self.above);
         }
         self.above = 0;
-        out.push_str("\r\x1b[J");
+        // tmux keeps what is erased from the first cell of the window on, so this begins one further.
+        out.push_str("\r\x1b[K\x1b[C\x1b[J\r");
     }
 }
 

@@ -123,6 +123,10 @@ pub struct Session {
     first: bool,
     quitting: bool,
     restored: bool,
+    /// Whether the server has asked for a password.
+    locked: bool,
+    /// How many details the reply that is coming has so far.
+    details: usize,
     /// The conversations.
     pub talks: Talks,
     typing: Option<(Place, Instant)>,
@@ -158,6 +162,8 @@ impl Session {
             first: true,
             quitting: false,
             restored: false,
+            locked: false,
+            details: 0,
             talks,
             typing: None,
             pending: VecDeque::new(),
@@ -223,6 +229,8 @@ impl Session {
     /// A connection stands.
     pub fn connected(&mut self) {
         self.phase = Phase::Knocking;
+        self.locked = false;
+        self.details = 0;
     }
 
     /// The connection is lost, for this reason.
@@ -275,14 +283,27 @@ impl Session {
         }
     }
 
-    /// Messages that have not been sent, or of which it is not known whether they arrived, as they were typed.
+    /// Lines that have not been sent, as they were typed.
     pub fn unsent(&self) -> impl Iterator<Item = String> {
-        let message = |message: &Message| format!("{} {}", message.place, message.text);
-        let waiting = self.waiting.iter().map(move |waiting| match waiting {
+        self.waiting.iter().map(|waiting| match waiting {
             Waiting::Message(message) => format!("{} {}", message.place, message.text),
             Waiting::Text(line) | Waiting::Command(line) => line.clone(),
-        });
-        self.limbo.iter().chain(&self.sent).map(message).chain(waiting)
+        })
+    }
+
+    /// Messages of which it is not known whether they arrived.
+    pub fn unanswered(&self) -> impl Iterator<Item = String> {
+        self.limbo.iter().chain(&self.sent).map(|message| format!("{} {}", message.place, message.text))
+    }
+
+    /// Drops what waits to be sent, and tells how much that was.
+    pub fn forget_unsent(&mut self) -> usize {
+        std::mem::take(&mut self.waiting).len()
+    }
+
+    /// Whether the server waits for a password.
+    pub fn is_locked(&self) -> bool {
+        self.locked && self.phase == Phase::Knocking
     }
 
     /// Time has passed.
@@ -352,6 +373,7 @@ impl Session {
     }
 
     fn locked(&mut self) {
+        self.locked = true;
         match self.password.take() {
             Some(password) => self.ask(format!("/pass {password}"), Pending::Password(password)),
             None => self.refuse("the server is locked; /pass PASSWORD or --password-file unlocks it".to_owned()),

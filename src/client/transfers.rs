@@ -220,8 +220,12 @@ impl Transfers {
     }
 
     /// Takes an answer of the server's.
-    pub fn answer(&mut self, answer: Answer) {
+    pub fn answer(&mut self, answer: Answer, now: Instant) {
         match answer {
+            Answer::Gone(key) => {
+                let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.key == key);
+                incoming.into_iter().for_each(|incoming| incoming.download.stall(now));
+            }
             Answer::Shared(file) => {
                 let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.file == file);
                 incoming.into_iter().for_each(|incoming| incoming.download.go_on());
@@ -254,7 +258,10 @@ impl Transfers {
             Answer::NotSent(key, why) => self.fail_upload(key, why),
             Answer::Found(key, Some((size, name))) => self.found(key, size, name),
             Answer::Found(key, None) => {
-                self.fail_download(key, "there is no such file for you; /files lists those there are".to_owned());
+                self.fail_download(
+                    key,
+                    "there is no such file for you; are you in the room that it was shared with?".to_owned(),
+                );
             }
             Answer::Coming { key, offset, size, name } => {
                 let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.key == key);
@@ -393,7 +400,14 @@ impl Transfers {
                     incoming.sink = sink;
                 }
             }
-            Err(e) => self.fail_download(key, reason(&e)),
+            Err(e) => {
+                let at = match &incoming.keep {
+                    Keep::At(path) => path.display(),
+                    _ => folder.display(),
+                };
+                let why = format!("cannot write {at}: {}", reason(&e));
+                self.fail_download(key, why);
+            }
         }
     }
 

@@ -13,6 +13,10 @@ const OWN_HELP: &[(&str, &[&str])] = &[
     ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
     ("/cancel ", &["/cancel ID  stop a transfer, or else withdraw your file"]),
 ];
+/// Commands whose details say all, so that their count need not be told.
+const LISTS: &[&str] = &["files", "help", "history", "ignore", "limits", "rooms", "set", "who"];
+/// What is told besides the commands.
+const KEYS: &str = "Tab completes; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves";
 /// What the server knows nothing of.
 pub(super) const SHOW: &str = "/show ID  show a picture";
 
@@ -42,6 +46,7 @@ impl Session {
         }
         match self.pending.front_mut() {
             Some(Pending::Typed(line)) => {
+                self.details += 1;
                 let place = view::room(view::cut(line).1).map(Place::Room).or(self.talks.target());
                 let (is_help, is_join) = (is(line, "/help"), is(line, "/join"));
                 match (view::past(text), place) {
@@ -117,14 +122,18 @@ impl Session {
                 if command == "away" {
                     self.away = Some(view::cut(&line).1.to_owned());
                 }
-                self.news.push_back(News::Done(if rest.is_empty() {
-                    command.to_owned()
-                } else {
-                    format!("{command} {rest}")
-                }));
+                match std::mem::take(&mut self.details) {
+                    _ if !LISTS.contains(&command) => self.news.push_back(News::Done(format!("{command} {rest}"))),
+                    0 => self.answer(format!("{command}: none")),
+                    _ if command == "help" && !line.contains(' ') => self.answer(KEYS.to_owned()),
+                    _ => {}
+                }
             }
             Pending::Said => drop(self.sent.pop_front()),
-            Pending::Password(password) => self.password = Some(password),
+            Pending::Password(password) => {
+                self.password = Some(password);
+                self.locked = false;
+            }
             Pending::History(room) => {
                 if let Some(next) = self.talks.room(room).map(|talk| talk.seen.answered()) {
                     self.fetched(room, next);
@@ -152,6 +161,7 @@ impl Session {
 
     pub(super) fn refused(&mut self, code: &str, text: &str) {
         let Some(pending) = self.pending.pop_front() else { return self.refuse(text.to_owned()) };
+        self.details = 0;
         match pending {
             Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
             Pending::Typed(line) => {
@@ -208,6 +218,7 @@ impl Session {
                 }
             }
             Pending::Send(key) => self.answers.push_back(Answer::NotSent(key, text.to_owned())),
+            Pending::Get(key) if code == "no-such-file" => self.answers.push_back(Answer::Gone(key)),
             Pending::Get(key) => self.answers.push_back(Answer::NotComing(key, text.to_owned())),
             Pending::Files(key, ..) => self.answers.push_back(Answer::Found(key, None)),
         }

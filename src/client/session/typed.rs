@@ -181,9 +181,12 @@ impl Session {
                 self.answer(SHOW.to_owned());
                 return Taken::Yes;
             }
+            // What was typed before is said before, unless the person cannot wait.
+            "quit" if self.is_online() && !self.waiting.iter().any(is_quit) => {
+                return self.wait(Waiting::Command(line.to_owned()));
+            }
             "quit" => {
-                self.quitting = true;
-                self.ask(line.to_owned(), Pending::Quiet);
+                self.send_command(line.to_owned());
                 return Taken::Yes;
             }
             "pass" if self.phase == Phase::Offline => {
@@ -204,11 +207,19 @@ impl Session {
 
     fn send_command(&mut self, line: String) {
         let pending = match name(&line) {
+            "quit" => {
+                self.quitting = true;
+                Pending::Quiet
+            }
             "pass" => Pending::Password(view::cut(&line).1.trim().to_owned()),
             _ => Pending::Typed(line.clone()),
         };
         self.ask(line, pending);
     }
+}
+
+fn is_quit(waiting: &Waiting) -> bool {
+    matches!(waiting, Waiting::Command(line) if name(line) == "quit")
 }
 
 /// Commands after which the target may be another.
