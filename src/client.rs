@@ -125,10 +125,7 @@ impl Client {
             Change::Up => self.session.connected(),
             Change::Down(why) => {
                 let why = self.farewell.take().unwrap_or(why);
-                if self.session.is_quitting() {
-                    return Ok(());
-                }
-                if !self.was_in {
+                if !self.was_in && !self.session.is_quitting() {
                     return Err(why);
                 }
                 self.session.lost(&why);

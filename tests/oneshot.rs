@@ -469,7 +469,10 @@ fn who_fetches_waits_for_a_sender_who_was_cut_off() {
     alice.until("#a * bob unfile 1 gone");
     alice.until_starting("#a * bob ");
     assert_eq!(fine(&run(here.path(), server.port, &["send", "cat.png", "--to", "#a", "--nick", "bob"])), ["1"]);
-    assert_eq!(fine(&get.wait_with_output().unwrap()), ["./cat.png"]);
+    let got = get.wait_with_output().unwrap();
+    let errors = text(&got.stderr);
+    assert_eq!((got.status.code(), text(&got.stdout)), (Some(0), "./cat.png\n".to_owned()), "{errors}");
+    assert!(errors.contains("cat.png: it is gone for now"), "{errors}");
     assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
 }
 

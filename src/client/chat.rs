@@ -36,6 +36,8 @@ const SIGNALS: Token = Token(link::FREE + 1);
 const ESCAPE: Duration = Duration::from_millis(50);
 /// How often the status row is drawn while it moves by itself.
 const MOVING: Duration = Duration::from_millis(250);
+/// Transfers that may be under way or wait for their turn.
+const TRANSFERS: usize = 100;
 /// How long the window must have kept its size for anything to be drawn into it.
 const SETTLING: Duration = Duration::from_millis(40);
 /// How long the terminal may take to say whether it shows pictures.
@@ -46,7 +48,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const ABOVE: usize = 1024 * 1024;
 /// How many lines that have not been said are told at the end.
 const LEFT: usize = 20;
-/// How long the server may take for what was said before that.
+/// How long the server may answer none of what was said before that.
 const ANSWERS: Duration = Duration::from_secs(8);
 /// File IDs that Tab knows.
 const FILES: usize = 100;
@@ -80,11 +82,11 @@ pub fn run(options: Options) -> Result<(), String> {
     let mut chat = Chat::open(options)?;
     let ended = chat.run();
     chat.hear_out();
-    let _ = chat.terminal.show(&chat.rows.clear());
+    let _ = chat.terminal.show(&(chat.rows.clear() + &chat.above));
     let session = &chat.client.session;
     let unanswered = session.unanswered().map(|line| format!("may not have arrived: {line}"));
     let unsent = session.unsent().map(|line| format!("not sent: {line}"));
-    let left: Vec<String> = unanswered.chain(unsent).filter(|line| !line.ends_with(": /quit")).collect();
+    let left: Vec<String> = unanswered.chain(unsent).collect();
     let more = Some(left.len().saturating_sub(LEFT)).filter(|&more| more > 0);
     let more = more.map(|more| format!("and {more} more, up to: {}", left.last().map_or("", String::as_str)));
     let told = left.iter().take(LEFT).chain(&more).map(String::as_str);
@@ -127,8 +129,9 @@ struct Chat {
     /// The rows as they were drawn last, to be drawn only when they change.
     shown: Option<(screen::Drawn, Window)>,
     /// The window's size, and when it was seen to be another.
-    window: (Window, Option<Instant>),
-    quitting: Option<Instant>,
+    window: (Option<Window>, Option<Instant>),
+    /// Since when the person wants to leave and so many lines are not said or not answered yet.
+    quitting: Option<(Instant, usize)>,
 }
 
 impl Chat {
@@ -179,16 +182,18 @@ impl Chat {
                 // The window may have been another one for a moment, and what stands in it have moved.
                 self.shown = None;
             }
-            let is_gone = self.ended.load(Ordering::Relaxed) || self.keys().is_err();
+            let is_gone = self.keys().is_err() || self.ended.load(Ordering::Relaxed);
             if self.client.session.is_quitting() {
-                self.quitting.get_or_insert_with(Instant::now);
+                let left = self.client.session.unsent().count() + self.client.session.unanswered().count();
+                if self.quitting.is_none_or(|(_, before)| before != left) {
+                    self.quitting = Some((Instant::now(), left));
+                }
             }
-            let patience = if self.client.session.unanswered().next().is_some() { ANSWERS } else { GOODBYE };
-            let is_done = self.quitting.is_some_and(|since| !self.client.link.is_up() || since.elapsed() > patience);
+            self.gather();
+            let is_done = self.goodbye().is_some_and(|end| !self.client.link.is_up() || Instant::now() >= end);
             if is_gone || is_done {
                 return Ok(());
             }
-            self.gather();
             self.ask().map_err(|e| reason(&e))?;
         }
     }
@@ -204,9 +209,13 @@ impl Chat {
             Question::Asked(at) if !self.pictures.is_empty() => Some(at + QUESTION),
             _ => None,
         };
-        let quitting = self.quitting.map(|since| since + GOODBYE);
         let moving = is_moving.then(|| now + MOVING);
-        [escape, question, quitting, moving, self.settles(now), self.rows.waits(now)].into_iter().flatten().min()
+        [escape, question, self.goodbye(), moving, self.settles(now), self.rows.waits(now)].into_iter().flatten().min()
+    }
+
+    /// When the server has had time enough to say goodbye, if it was asked to.
+    fn goodbye(&self) -> Option<Instant> {
+        self.quitting.map(|(since, left)| since + if left > 0 { ANSWERS } else { GOODBYE })
     }
 
     /// Takes what was typed. It is an error if the terminal is gone.
@@ -282,7 +291,11 @@ impl Chat {
                 self.carry_out("/quit", now);
             }
             Some(Action::Walk(direction)) => {
-                self.client.session.walk(if direction == Direction::Back { -1 } else { 1 });
+                let step = if direction == Direction::Back { -1 } else { 1 };
+                let has_gone = self.client.session.walk(step);
+                if !has_gone {
+                    self.print(&News::Refused("wait for what you typed last; it may take you elsewhere".to_owned()));
+                }
             }
             Some(Action::List(words)) => self.print(&News::Answer(words.join("  "))),
             Some(Action::Redraw) => self.clearing = true,
@@ -332,10 +345,15 @@ impl Chat {
     }
 
     fn transfer(&mut self, request: Request) -> Result<(), String> {
+        if self.client.transfers.progress(Instant::now()).count() >= TRANSFERS && !matches!(request, Request::Cancel(_))
+        {
+            return Err(format!("{TRANSFERS} files are on their way or wait already; wait for one"));
+        }
         match request {
             Request::Send(place, path) => {
                 let (source, name) = transfers::open(&path)?;
-                self.client.transfers.send(place, source, name)
+                self.client.transfers.send(place, source, name);
+                Ok(())
             }
             Request::Get(file) => self.client.transfers.get(file, Keep::Folder),
             Request::Show(file) => self.client.transfers.get(file, Keep::Show),
@@ -397,6 +415,7 @@ impl Chat {
                     let path = path.map(|path| path.display().to_string()).unwrap_or_default();
                     self.print(&News::Note(format!("saved {path}")));
                 }
+                End::Stalled { name } => self.print(&News::Note(format!("{name}: {}", transfers::STALLED))),
                 End::Picture { name, base64 } => self.pictures.push((name, base64)),
                 End::Failed { what, why } => self.print(&News::Refused(format!("{what}: {why}"))),
             }
@@ -440,9 +459,9 @@ impl Chat {
         let now = Instant::now();
         let window = self.terminal.window();
         let width = usize::from(window.columns);
-        if self.window.0 != window {
+        if self.window.0 != Some(window) {
             // The first size that is seen is no change.
-            self.window = (window, self.shown.is_some().then_some(now));
+            self.window = (Some(window), self.window.0.map(|_| now));
         }
         if self.settles(now).is_some() && self.above.len() < ABOVE {
             return Ok(());

@@ -20,8 +20,8 @@ use crate::names::clean;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the server may say nothing and take nothing before it should be asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(25);
-/// And before it is given up.
-const LOST: Duration = Duration::from_secs(60);
+/// How long it may take to answer that before it is given up.
+const LOST: Duration = Duration::from_secs(35);
 /// The longest wait between two tries, in seconds.
 const LONGEST: u64 = 30;
 /// Bytes that may wait to be sent. While there are more, nothing is read, so that no server can have us answer more than
@@ -74,8 +74,8 @@ pub struct Link {
     is_full: bool,
     /// When the server last said something, or took something.
     heard: Instant,
-    /// Whether it has been asked since then whether it is there.
-    asked: bool,
+    /// When it was asked since then whether it is there.
+    asked: Option<Instant>,
 }
 
 impl Link {
@@ -99,7 +99,7 @@ impl Link {
             written: 0,
             is_full: false,
             heard: now,
-            asked: false,
+            asked: None,
         })
     }
 
@@ -147,7 +147,7 @@ impl Link {
             self.next_try = None;
             self.connecting = Some(self.connect()?);
         }
-        let silent = self.stream.is_some().then(|| self.heard + if self.asked { LOST } else { SILENCE });
+        let silent = self.stream.is_some().then(|| self.asked.map_or(self.heard + SILENCE, |asked| asked + LOST));
         let until = [until, self.next_try, silent].into_iter().flatten().min();
         let is_busy = self.ended.is_some() || self.readable && self.unsent() < UNSENT;
         let timeout = if is_busy { Some(Duration::ZERO) } else { until.map(|at| at.saturating_duration_since(now)) };
@@ -180,20 +180,24 @@ impl Link {
                 Err(e) => Some(self.lose(listener::reason(&e), now)),
             };
         }
-        let silent = self.stream.is_some() && now.saturating_duration_since(self.heard) >= LOST;
+        let silent = self.stream.is_some() && self.asked.is_some_and(|asked| now >= asked + LOST);
         let silent = silent.then(|| "the server says nothing any more".to_owned());
         self.ended.take().or(silent).map(|why| self.lose(why, now))
     }
 
     /// Whether the server has been silent for so long that it should be asked whether it is there. It says so once.
     pub fn is_silent(&mut self, now: Instant) -> bool {
-        let silent = self.stream.is_some() && now.saturating_duration_since(self.heard) >= SILENCE;
-        silent && !std::mem::replace(&mut self.asked, true)
+        let is_silent = now.saturating_duration_since(self.heard) >= SILENCE;
+        let is_due = self.stream.is_some() && self.asked.is_none() && is_silent;
+        if is_due {
+            self.asked = Some(now);
+        }
+        is_due
     }
 
     fn hear(&mut self) {
         self.heard = Instant::now();
-        self.asked = false;
+        self.asked = None;
     }
 
     /// Reads what has come, some of it.

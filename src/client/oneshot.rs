@@ -11,7 +11,7 @@ use crate::client::news::News;
 use crate::client::screen::{self, Form};
 use crate::client::session::Wish;
 use crate::client::store::Source;
-use crate::client::transfers::{End, Keep, Progress};
+use crate::client::transfers::{self, End, Keep, Progress};
 use crate::client::width;
 use crate::listener::reason;
 use crate::names::{FileId, Place};
@@ -25,7 +25,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// that failed before it are told on standard error.
 pub fn send(address: &str, wish: Wish, files: Vec<(Source, String)>, place: Place) -> Result<(), String> {
     run(address, wish, PathBuf::new(), |client| {
-        files.into_iter().try_for_each(|(source, name)| client.transfers.send(place, source, name))
+        files.into_iter().for_each(|(source, name)| client.transfers.send(place, source, name));
+        Ok(())
     })
 }
 
@@ -71,6 +72,10 @@ fn run(
             let line = match end {
                 End::Sent { file, .. } => file.to_string(),
                 End::Saved { path: Some(path), .. } => path.display().to_string(),
+                End::Stalled { name } => {
+                    say(&format!("{name}: {}", transfers::STALLED));
+                    continue;
+                }
                 End::Saved { path: None, .. } | End::Picture { .. } => continue,
                 End::Failed { what, why } => {
                     if let Some(earlier) = failed.replace(format!("{what}: {why}")) {

@@ -92,7 +92,7 @@ impl Seen {
             if line.seq <= seq || fetch.anew {
                 return None;
             }
-            self.missing += line.seq - seq - 1;
+            self.missing = self.missing.saturating_add(line.seq - seq - 1);
         }
         fetch.fresh = true;
         self.take(line)
@@ -110,7 +110,7 @@ impl Seen {
             Some(_) if fetch.anew => return self.anew(fetch),
             Some((last, _)) => last,
         };
-        let goes_on = fetch.held.keys().next().is_some_and(|&first| first <= last + 1);
+        let goes_on = fetch.held.keys().next().is_some_and(|&first| first <= last.saturating_add(1));
         if fetch.unsure || fetch.fresh && !goes_on {
             self.fetch = Some(Fetch { fresh: false, unsure: false, ..fetch });
             return Next::Ask(format!("after {last}"));

@@ -285,15 +285,17 @@ impl Session {
 
     /// Lines that have not been sent, as they were typed.
     pub fn unsent(&self) -> impl Iterator<Item = String> {
-        self.waiting.iter().map(|waiting| match waiting {
-            Waiting::Message(message) => format!("{} {}", message.place, message.text),
-            Waiting::Text(line) | Waiting::Command(line) => line.clone(),
+        self.waiting.iter().filter_map(|waiting| match waiting {
+            Waiting::Message(message) => Some(format!("{} {}", message.place, message.text)),
+            Waiting::Command(line) if typed::is_quit(line) => None,
+            Waiting::Text(line) | Waiting::Command(line) => Some(line.clone()),
         })
     }
 
     /// Messages of which it is not known whether they arrived.
     pub fn unanswered(&self) -> impl Iterator<Item = String> {
-        self.limbo.iter().chain(&self.sent).map(|message| format!("{} {}", message.place, message.text))
+        let messages = self.limbo.iter().chain(&self.sent).filter(|message| !message.arrived);
+        messages.map(|message| format!("{} {}", message.place, message.text))
     }
 
     /// Drops what waits to be sent, and tells how much that was.

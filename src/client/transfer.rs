@@ -225,6 +225,11 @@ impl Download {
         }
     }
 
+    /// Whether it waits for its sender.
+    pub fn is_stalled(&self) -> bool {
+        matches!(self.state, Down::Stalled(_))
+    }
+
     /// Whether its sender has been gone for too long.
     pub fn is_given_up(&self, now: Instant) -> bool {
         matches!(self.state, Down::Stalled(since) if now.saturating_duration_since(since) >= PATIENCE)

@@ -21,8 +21,8 @@ use crate::names::{Digest, FileId, Place};
 const PICTURE: u64 = 12 * 1024 * 1024;
 /// Bytes of a file that may be under way to us, and more.
 const UNDER_WAY: u64 = 4 * 1024 * 1024;
-/// Transfers that may be under way or wait for their turn.
-const TRANSFERS: usize = 100;
+/// What is told of a download while it is [`End::Stalled`].
+pub const STALLED: &str = "it is gone for now; waiting two minutes whether its sender comes back";
 
 /// Where what is fetched goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,6 +62,11 @@ pub enum End {
         name: String,
         /// The picture.
         base64: String,
+    },
+    /// It has not ended yet, but its sender's connection has broken, and perhaps for good.
+    Stalled {
+        /// What it is called.
+        name: String,
     },
     /// It failed.
     Failed {
@@ -167,24 +172,17 @@ impl Transfers {
         self.ends.pop_front()
     }
 
-    /// Shares a file with `place` under this name. An error says why that cannot be.
-    pub fn send(&mut self, place: Place, source: Source, name: String) -> Result<(), String> {
-        if self.uploads.len() >= TRANSFERS {
-            return Err(format!("{TRANSFERS} files wait to be sent already; wait for one"));
-        }
+    /// Shares a file with `place` under this name.
+    pub fn send(&mut self, place: Place, source: Source, name: String) {
         let upload = Upload::new(place, name, source.size());
         self.keys += 1;
         self.uploads.push_back(Outgoing { key: self.keys, upload, source, meter: Meter::default() });
-        Ok(())
     }
 
     /// Fetches a file. An error says why that cannot be.
     pub fn get(&mut self, file: FileId, keep: Keep) -> Result<(), String> {
         if self.downloads.iter().any(|incoming| incoming.download.file == file) {
             return Err(format!("file {file} is on its way already; /cancel {file} stops it"));
-        }
-        if self.downloads.len() >= TRANSFERS {
-            return Err(format!("{TRANSFERS} files wait to be fetched already; wait for one"));
         }
         self.keys += 1;
         let (download, meter) = (Download::new(self.keys, file), Meter::default());
@@ -223,8 +221,9 @@ impl Transfers {
     pub fn answer(&mut self, answer: Answer, now: Instant) {
         match answer {
             Answer::Gone(key) => {
-                let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.key == key);
-                incoming.into_iter().for_each(|incoming| incoming.download.stall(now));
+                if let Some(at) = self.downloads.iter().position(|incoming| incoming.download.key == key) {
+                    self.stall(at, now);
+                }
             }
             Answer::Shared(file) => {
                 let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.file == file);
@@ -325,14 +324,12 @@ impl Transfers {
             let key = outgoing.key;
             return self.fail_upload(key, why.to_owned());
         }
-        let is_this = |incoming: &&mut Incoming| incoming.download.file == file && incoming.download.is_coming();
-        let Some(incoming) = self.downloads.iter_mut().find(is_this) else { return };
+        let is_this = |incoming: &Incoming| incoming.download.file == file && incoming.download.is_coming();
+        let Some(at) = self.downloads.iter().position(is_this) else { return };
         if code == "gone" {
-            // Its sender may come back and go on.
-            incoming.download.stall(now);
-            incoming.meter.restart();
+            self.stall(at, now);
         } else {
-            let key = incoming.download.key;
+            let key = self.downloads[at].download.key;
             self.fail_download(key, why.to_owned());
             // The server has stopped already.
             self.stops.retain(|stop| *stop != file);
@@ -355,14 +352,16 @@ impl Transfers {
             }
         }
         let mut failed = Vec::new();
-        for incoming in self.downloads.iter_mut().take(DOWNLOADS) {
-            let key = incoming.download.key;
+        for Incoming { download, .. } in &self.downloads {
+            if download.is_given_up(now) {
+                failed.push((download.key, "it is gone, or its sender is; ask for it again".to_owned()));
+            }
+        }
+        let moving = self.downloads.iter_mut().filter(|incoming| !incoming.download.is_stalled());
+        for incoming in moving.take(DOWNLOADS) {
             match incoming.work(session) {
-                Ok(_) if incoming.download.is_given_up(now) => {
-                    failed.push((key, "it is gone, or its sender is; ask for it again".to_owned()));
-                }
                 Ok(busy) => is_busy |= busy,
-                Err(e) => failed.push((key, reason(&e))),
+                Err(e) => failed.push((incoming.download.key, reason(&e))),
             }
         }
         for (key, why) in failed {
@@ -409,6 +408,14 @@ impl Transfers {
                 self.fail_download(key, why);
             }
         }
+    }
+
+    /// The sender of a download may come back and go on.
+    fn stall(&mut self, at: usize, now: Instant) {
+        let Incoming { download, meter, .. } = &mut self.downloads[at];
+        download.stall(now);
+        meter.restart();
+        self.ends.push_back(End::Stalled { name: download.name.clone() });
     }
 
     fn fail(&mut self, what: String, why: String) {

@@ -122,8 +122,10 @@ impl Session {
                 if command == "away" {
                     self.away = Some(view::cut(&line).1.to_owned());
                 }
+                let is_list =
+                    LISTS.contains(&command) && (command != "set" && command != "ignore" || !line.contains(' '));
                 match std::mem::take(&mut self.details) {
-                    _ if !LISTS.contains(&command) => self.news.push_back(News::Done(format!("{command} {rest}"))),
+                    _ if !is_list => self.news.push_back(News::Done(format!("{command} {rest}"))),
                     0 => self.answer(format!("{command}: none")),
                     _ if command == "help" && !line.contains(' ') => self.answer(KEYS.to_owned()),
                     _ => {}

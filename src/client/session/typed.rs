@@ -38,14 +38,25 @@ impl Session {
         }
     }
 
-    /// Goes to the conversation beside this one, `step` further on or back.
-    pub fn walk(&mut self, step: isize) {
+    /// Goes to the conversation beside this one, `step` further on or back. Whether that can be: not while a command that
+    /// was typed may still move the target elsewhere.
+    pub fn walk(&mut self, step: isize) -> bool {
+        if self.is_moving() {
+            return false;
+        }
         if let Some(place) = self.talks.beside(step) {
             self.talks.set_target(Some(place));
-            if self.is_online() {
+            if self.is_in() {
                 self.ask(format!("/query {place}"), Pending::Quiet);
             }
         }
+        true
+    }
+
+    /// Whether the target may be moved by what was typed already.
+    fn is_moving(&self) -> bool {
+        let is_queued = |waiting: &Waiting| matches!(waiting, Waiting::Command(line) if moves(line));
+        self.is_pending(MOVING) || self.waiting.iter().any(is_queued)
     }
 
     /// Carries out a line that was typed.
@@ -91,8 +102,12 @@ impl Session {
         }
     }
 
-    /// The target is not what it was to become, so what was typed for that is not said at all.
+    /// The target is not what it was to become, so what was typed for that is not said at all; unless it was typed for a
+    /// later move, which is not answered yet.
     pub(super) fn stay(&mut self) {
+        if self.is_pending(MOVING) {
+            return;
+        }
         let next = self.waiting.iter().position(|waiting| matches!(waiting, Waiting::Command(line) if moves(line)));
         let rest = self.waiting.split_off(next.unwrap_or(self.waiting.len()));
         for waiting in std::mem::replace(&mut self.waiting, rest).into_iter().rev() {
@@ -117,8 +132,7 @@ impl Session {
     }
 
     fn say(&mut self, text: &str) -> Taken {
-        let is_queued = |waiting: &Waiting| matches!(waiting, Waiting::Command(line) if moves(line));
-        if self.is_pending(MOVING) || self.waiting.iter().any(is_queued) {
+        if self.is_moving() {
             return if fits(text, "") { self.wait(Waiting::Text(text.to_owned())) } else { too_long() };
         }
         match self.talks.target() {
@@ -134,9 +148,19 @@ impl Session {
         if !fits(text, &place.to_string()) {
             return too_long();
         }
+        if let Some(why) = self.may_be_another(place) {
+            return Taken::No(why);
+        }
         // A message ends the typing by itself.
         self.typing = self.typing.filter(|(told, _)| *told != place);
         self.wait(Waiting::Message(Message::new(place, text.to_owned())))
+    }
+
+    /// Why nothing is kept for this place until there is a connection: a guest of some number may be another by then.
+    fn may_be_another(&self, place: Place) -> Option<String> {
+        let is_guest = matches!(place, Place::With(nick) if nick.guest_number().is_some());
+        (is_guest && !self.is_in())
+            .then(|| format!("{place} may be somebody else when the connection is back; wait for it"))
     }
 
     fn wait(&mut self, waiting: Waiting) -> Taken {
@@ -154,9 +178,8 @@ impl Session {
         let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
         let request = match name.as_str() {
             "msg" => {
-                let (target, text) = view::cut(rest);
-                let place = Place::new(target).or_else(|| Nick::new(target).map(Place::With));
-                return match place {
+                let (word, text) = view::cut(rest);
+                return match target(word) {
                     Some(place) => self.message(place, text),
                     None => Taken::No("it is /msg TARGET TEXT".to_owned()),
                 };
@@ -164,29 +187,33 @@ impl Session {
             "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
             "me" => return self.say(&format!("/me {rest}")),
             "send" => {
-                let (target, path) = view::cut(rest);
-                let place = Place::new(target).or_else(|| Nick::new(target).map(Place::With));
-                match place {
-                    Some(place) if !path.trim().is_empty() => Ok(Request::Send(place, path.trim().to_owned())),
+                let (word, path) = view::cut(rest);
+                match target(word) {
+                    Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
+                        None => Ok(Request::Send(place, path.trim().to_owned())),
+                        Some(why) => Err(why),
+                    },
                     _ => Err("it is /send TARGET PATH, as in /send #lobby ~/cat.png".to_owned()),
                 }
             }
             "get" => file().map(Request::Get),
             "show" => file().map(Request::Show),
             "cancel" => file().map(Request::Cancel),
-            "set" if ["echo", "stamp"].contains(&view::cut(rest).0.to_lowercase().as_str()) => {
-                Err("this client needs echo and stamps on, to lose no line and to double none".to_owned())
+            "query" if let Some(why) = target(rest.trim()).and_then(|place| self.may_be_another(place)) => Err(why),
+            "set" if ["echo", "stamp", "whole"].contains(&view::cut(rest).0.to_lowercase().as_str()) => {
+                Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
             }
             "help" if rest.trim().trim_start_matches('/').eq_ignore_ascii_case("show") => {
                 self.answer(SHOW.to_owned());
                 return Taken::Yes;
             }
             // What was typed before is said before, unless the person cannot wait.
-            "quit" if self.is_online() && !self.waiting.iter().any(is_quit) => {
+            "quit" if self.is_online() && !std::mem::replace(&mut self.quitting, true) => {
                 return self.wait(Waiting::Command(line.to_owned()));
             }
             "quit" => {
-                self.send_command(line.to_owned());
+                self.quitting = true;
+                self.ask(line.to_owned(), Pending::Quiet);
                 return Taken::Yes;
             }
             "pass" if self.phase == Phase::Offline => {
@@ -207,10 +234,7 @@ impl Session {
 
     fn send_command(&mut self, line: String) {
         let pending = match name(&line) {
-            "quit" => {
-                self.quitting = true;
-                Pending::Quiet
-            }
+            "quit" => Pending::Quiet,
             "pass" => Pending::Password(view::cut(&line).1.trim().to_owned()),
             _ => Pending::Typed(line.clone()),
         };
@@ -218,8 +242,14 @@ impl Session {
     }
 }
 
-fn is_quit(waiting: &Waiting) -> bool {
-    matches!(waiting, Waiting::Command(line) if name(line) == "quit")
+/// Whether this is no more than the wish to leave.
+pub(super) fn is_quit(line: &str) -> bool {
+    name(line) == "quit"
+}
+
+/// Whom or which room a word means, with or without `@`.
+fn target(word: &str) -> Option<Place> {
+    Place::new(word).or_else(|| Nick::new(word).map(Place::With))
 }
 
 /// Commands after which the target may be another.
@@ -382,5 +412,51 @@ mod tests {
             assert_eq!(session.typed(line, now), Taken::Yes);
         }
         assert_eq!(session.unsent().collect::<Vec<_>>(), ["/query carol", "four"]);
+    }
+
+    #[test]
+    fn nobody_walks_away_from_a_move() {
+        let (mut session, now) = (online(&["#a", "#b"]), Instant::now());
+        session.typed("/query bob", now);
+        assert!(!session.walk(1));
+        hear(&mut session, &["+ query bob"]);
+        assert!(session.walk(1));
+        sent(&mut session);
+        session.typed("hi", now);
+        assert_eq!(sent(&mut session), ["/msg #a hi"]);
+        // What was meant for a later move is said there, though an earlier one was refused.
+        for line in ["/query nobody", "/join #c", "hello"] {
+            session.typed(line, now);
+        }
+        hear(&mut session, &["+ query #a", "+ msg #a", "! query no-such-nick x", "+ join #c 1", "+ history #c 0"]);
+        assert_eq!(sent(&mut session), ["/query nobody", "/join #c", "/history #c 20", "/msg #c hello"]);
+    }
+
+    #[test]
+    fn one_leaves_when_all_is_said_and_at_once_the_second_time() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        session.typed("/join #b", now);
+        session.typed("last words", now);
+        session.typed("/quit", now);
+        assert!(session.is_quitting());
+        assert_eq!(sent(&mut session), ["/join #b"]);
+        session.typed("/quit", now);
+        assert_eq!(sent(&mut session), ["/quit"]);
+        assert_eq!(session.unsent().collect::<Vec<_>>(), ["last words"]);
+    }
+
+    #[test]
+    fn a_guest_may_be_another_later() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        session.typed("/msg guest7 psst", now);
+        assert_eq!(sent(&mut session), ["/msg @guest7 psst"]);
+        hear(&mut session, &["@guest7 <guest7> hi", "+ msg guest7"]);
+        session.talks.set_target(Place::new("@guest7"));
+        session.lost("gone");
+        assert_eq!(session.talks.target(), None);
+        for line in ["/msg guest7 x", "/query guest7", "/send guest7 x"] {
+            assert!(matches!(session.typed(line, now), Taken::No(_)), "{line}");
+        }
+        assert_eq!(session.typed("/msg bob x", now), Taken::Yes);
     }
 }
