@@ -43,8 +43,10 @@ impl Session {
             match *change {
                 Change::Came(who) => self.talks.meet(who),
                 // Names are the same in any case, so this is somebody who now spells theirs in another way.
-                Change::Went(who) if let Some(new) = came(who) => self.talks.rename(who, new),
-                Change::Went(who) => self.went(who),
+                Change::Went(who) => match came(who) {
+                    Some(new) => self.talks.rename(who, new),
+                    None => self.went(who),
+                },
             }
         }
     }

@@ -199,7 +199,10 @@ impl Session {
             "get" => file().map(Request::Get),
             "show" => file().map(Request::Show),
             "cancel" => file().map(Request::Cancel),
-            "query" if let Some(why) = target(rest.trim()).and_then(|place| self.may_be_another(place)) => Err(why),
+            "query" => match target(rest.trim()).and_then(|place| self.may_be_another(place)) {
+                Some(why) => Err(why),
+                None => return self.wait(Waiting::Command(line.to_owned())),
+            },
             "set" if ["echo", "stamp", "whole"].contains(&view::cut(rest).0.to_lowercase().as_str()) => {
                 Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
             }
