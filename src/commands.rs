@@ -52,6 +52,13 @@ pub enum Command<'a> {
     Quit(Option<&'a str>),
 }
 
+impl Command<'_> {
+    /// Whether the answer may have as many lines as there are people, rooms, messages or files.
+    pub fn has_long_answer(&self) -> bool {
+        matches!(self, Self::Who(_) | Self::Rooms | Self::History { .. } | Self::Files(_))
+    }
+}
+
 /// A file that somebody wants to share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Offer<'a> {

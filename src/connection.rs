@@ -11,7 +11,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use slab::Slab;
 
-use crate::event::{Bye, Detail, Event, Job, Lost, Reply, Setting, Sink, Switch};
+use crate::event::{Bye, Detail, Event, Job, Lost, Record, Reply, Setting, Sink, Switch};
 use crate::limits::{self, Bucket};
 use crate::linebuf::LineBuf;
 use crate::names::ConnId;
@@ -163,6 +163,8 @@ pub struct Connections {
     lagged: Vec<ConnId>,
     /// Those that the core has closed.
     closed: Vec<ConnId>,
+    /// What is to be written down before anything goes out.
+    records: Vec<Record>,
 }
 
 impl Index<ConnId> for Connections {
@@ -195,6 +197,7 @@ impl Connections {
             wanting: Vec::new(),
             lagged: Vec::new(),
             closed: Vec::new(),
+            records: Vec::new(),
         }
     }
 
@@ -380,6 +383,16 @@ impl Connections {
         std::mem::take(&mut self.closed)
     }
 
+    /// What is to be written down.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// Whether there is anything of that.
+    pub fn has_records(&self) -> bool {
+        !self.records.is_empty()
+    }
+
     fn queue(&mut self, id: ConnId, kind: Kind, len: usize, push: impl FnOnce(&mut Outbox)) {
         let Some(connection) = find(&mut self.slab, id) else { return };
         // Nobody would ever read it, or the last line has been said.
@@ -454,6 +467,14 @@ impl Sink for Connections {
         if self.jobs.send(job).is_err() {
             log::error!("the spool is gone: files cannot be shared any more");
         }
+    }
+
+    fn keep(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.waiting > limits::WAITING_IN_ALL
     }
 
     fn wants_data(&mut self, who: ConnId) {

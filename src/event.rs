@@ -108,8 +108,23 @@ pub enum Event {
         /// Why.
         why: Fault,
     },
+    /// What is said from now on may be lost with the process.
+    NotKept(Trouble),
+    /// What is said is in the log again before anybody hears it, and so is what was said meanwhile.
+    KeptAgain,
     /// The server closes the connection.
     Bye(Bye),
+}
+
+/// Why the log of the rooms cannot be kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// The disk is full.
+    Full,
+    /// The disk fails.
+    Failed,
+    /// The disk takes longer than people are made to wait.
+    Slow,
 }
 
 /// What happened in a conversation.
@@ -248,10 +263,14 @@ pub enum Fault {
     BeyondEnd(u64),
     /// No space is left in the spool.
     NoSpace,
-    /// The disk failed.
+    /// The disk failed to take bytes.
+    NotStored,
+    /// The disk failed to give bytes.
     DiskFailed,
     /// The disk has too much to do.
     DiskBusy,
+    /// So much waits for all connections together that a long answer must not be added.
+    Crowded,
     /// It is there no more.
     Gone(Gone),
     /// This person reads too slowly for private lines now.
@@ -281,6 +300,8 @@ pub enum Quota {
     Ignored,
     /// Files of one sender.
     Files,
+    /// Uploads of all people at once.
+    Uploads,
     /// Downloads at once.
     Downloads,
 }
@@ -443,11 +464,88 @@ pub enum Done {
     Quit,
 }
 
+/// What is to be there after a restart. It goes to the log before anybody is told what it comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Record {
+    /// Somebody said something in a room.
+    Said {
+        /// Where.
+        room: RoomName,
+        /// The message.
+        line: Logged,
+    },
+    /// A room is about this now, or about nothing.
+    Topic {
+        /// The room.
+        room: RoomName,
+        /// What it is about.
+        topic: Option<Text>,
+    },
+    /// A room is forgotten, with all that was said there.
+    Forgotten(RoomName),
+}
+
+/// A message of a room as the log has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Logged {
+    /// Its number.
+    pub seq: u64,
+    /// When it was said; the log counts milliseconds.
+    pub at: SystemTime,
+    /// By whom.
+    pub from: Nick,
+    /// What.
+    pub text: Text,
+}
+
+/// A room of an earlier process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PastRoom {
+    /// What it is called.
+    pub name: RoomName,
+    /// What it is about.
+    pub topic: Option<Text>,
+    /// Its last messages, oldest first; there is one at least.
+    pub lines: Vec<Logged>,
+}
+
+/// A room's file of an earlier process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PastFile {
+    /// Its ID.
+    pub id: FileId,
+    /// What it is.
+    pub description: Description,
+    /// Bytes of it that there are.
+    pub len: u64,
+    /// Its digest, if it is whole.
+    pub digest: Option<Digest>,
+}
+
+/// What must be known of a room's file so that it outlives the process. It crosses to the disk's thread.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Description {
+    /// For whom it is.
+    pub room: RoomName,
+    /// Who sent it.
+    pub from: Nick,
+    /// How many bytes it has when whole.
+    pub size: u64,
+    /// When it was announced.
+    pub at: SystemTime,
+    /// The digest that its sender says it has.
+    pub claimed: Option<Digest>,
+    /// What it is called.
+    pub name: String,
+}
+
 /// Something for the disk to do. Each job has exactly one [`Outcome`], in the order of the jobs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Job {
     /// Make room for a new file.
     Create(FileId),
+    /// See to it that a file is there after a restart, if it is whole then or can be taken up again.
+    Describe(FileId, Description),
     /// Add bytes to its end.
     Append(FileId, Vec<u8>),
     /// Nothing follows: work out the digest.
@@ -523,6 +621,10 @@ pub trait Sink {
     fn set(&mut self, to: ConnId, setting: Setting, switch: Switch);
     /// Hands a job to the disk.
     fn job(&mut self, job: Job);
+    /// Has something written down before anybody is told of it.
+    fn keep(&mut self, record: Record);
+    /// Whether so much waits for all together that long answers must be refused.
+    fn is_crowded(&self) -> bool;
     /// There may be something for `Hub::pump` to do for `who`.
     fn wants_data(&mut self, who: ConnId);
     /// The core knows `who` no more: the connection is to be closed when all that waits for it is written.

@@ -1,7 +1,7 @@
 //! The files that are shared: whose they are, who may fetch them, and which must go when space runs out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::names::{ConnId, Digest, FileId, FileName, Nick};
 use crate::rooms::RoomId;
@@ -50,7 +50,7 @@ pub struct File {
     /// How far it is.
     pub stage: Stage,
     /// When it was announced.
-    pub since: Duration,
+    pub since: SystemTime,
     /// When it breaks off or is forgotten.
     pub due: Duration,
     /// When the hub looks at it next, which may be sooner than anything is due.
@@ -114,6 +114,18 @@ impl Files {
         self.next = FileId(id.0 + 1);
         self.files.insert(id, file);
         id
+    }
+
+    /// Adds a file of an earlier process, with the bytes that it has.
+    pub fn restore(&mut self, id: FileId, file: File) {
+        self.next = self.next.max(FileId(id.0 + 1));
+        self.used += file.received;
+        self.files.insert(id, file);
+    }
+
+    /// How many are being uploaded.
+    pub fn coming(&self) -> usize {
+        self.files.values().filter(|file| file.stage == Stage::Coming).count()
     }
 
     /// Takes a file out, and with it its bytes.

@@ -15,7 +15,9 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::commands::{Command, Input};
-use crate::event::{Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, Quota, Reply, Sink, Switch};
+use crate::event::{
+    Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, PastRoom, Quota, Record, Reply, Sink, Switch, Trouble,
+};
 use crate::files::{Files, Share};
 use crate::limits::{self, Settings};
 use crate::names::{ConnId, FileId, Nick, Place, RoomName, Text};
@@ -47,6 +49,8 @@ pub struct Hub {
     presence: Presence,
     alarms: BTreeSet<(Duration, Alarm)>,
     disk: Disk,
+    /// Why the log of the rooms is not being kept, if it is not.
+    trouble: Option<Trouble>,
     /// Counts joins and typing lines, so that it can be told which came first.
     moment: u64,
     downloads: u64,
@@ -90,10 +94,33 @@ impl Hub {
             presence: Presence::default(),
             alarms: BTreeSet::new(),
             disk: Disk::default(),
+            trouble: None,
             moment: 0,
             downloads: 0,
             settings,
         }
+    }
+
+    /// Takes in a room of an earlier process. This is for the beginning, before anybody is there.
+    pub fn restore_room(&mut self, past: PastRoom) {
+        let room = self.rooms.find(&past.name).unwrap_or_else(|| self.rooms.create(past.name));
+        self.rooms.keep(room);
+        self.rooms.set_topic(room, past.topic.map(|topic| (ConnId::NOBODY, topic)));
+        for line in past.lines {
+            self.rooms.remember(room, ConnId::NOBODY, line);
+        }
+        self.rooms.settle(room);
+    }
+
+    /// The log of the rooms cannot be kept for this reason, or is being kept again: everybody is told once.
+    pub fn set_trouble(&mut self, trouble: Option<Trouble>, sink: &mut impl Sink) {
+        let event = match (self.trouble, trouble) {
+            (None, Some(trouble)) => Event::NotKept(trouble),
+            (Some(_), None) => Event::KeptAgain,
+            _ => return self.trouble = trouble,
+        };
+        self.trouble = trouble;
+        sink.publish(&mut self.people.iter().map(|person| person.id), &[event]);
     }
 
     /// A connection has come in.
@@ -114,6 +141,9 @@ impl Hub {
         sink.answer(id, &Event::Hello { nick, online: self.people.len(), server });
         for line in &self.settings.motd {
             sink.answer(id, &Event::Motd(Text::new(line)));
+        }
+        if let Some(trouble) = self.trouble {
+            sink.answer(id, &Event::NotKept(trouble));
         }
     }
 
@@ -231,6 +261,9 @@ impl Hub {
     }
 
     fn carry_out(&mut self, id: ConnId, now: Now, command: Command<'_>, sink: &mut impl Sink) -> Result<Done, Fault> {
+        if command.has_long_answer() && sink.is_crowded() {
+            return Err(Fault::Crowded);
+        }
         match command {
             Command::Help(word) => ask::help(id, word, sink),
             Command::Limits => Ok(self.limits(id, sink)),
@@ -439,6 +472,9 @@ impl Hub {
         }
         // The last of its files may have been all that kept it.
         if self.rooms.find(&name) == Some(oldest) {
+            if self.rooms[oldest].is_kept() {
+                sink.keep(Record::Forgotten(name));
+            }
             self.rooms.forget(oldest);
         }
         Ok(())
@@ -451,7 +487,7 @@ impl Hub {
                 self.disk.jobs += 1;
                 self.disk.bytes += bytes.len();
             }
-            Job::Create(_) | Job::Finish(_) | Job::Remove(_) => self.disk.jobs += 1,
+            Job::Create(_) | Job::Describe(..) | Job::Finish(_) | Job::Remove(_) => self.disk.jobs += 1,
         }
         sink.job(job);
     }

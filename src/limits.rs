@@ -68,6 +68,8 @@ pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;
 pub const FILES: usize = 1_000;
 /// Files that one connection may have shared.
 pub const FILES_A_SENDER: usize = 20;
+/// Uploads under way of all people together, so that files which never become whole cannot take every place.
+pub const UPLOADS: usize = 256;
 /// Downloads at once on a connection.
 pub const DOWNLOADS: usize = 4;
 /// Lines of file data that may be on their way from the disk for all downloads together.
@@ -76,6 +78,19 @@ pub const READS_IN_FLIGHT: usize = 256;
 pub const DISK_JOBS: usize = 512;
 /// Bytes that may wait for the disk before uploads wait in their sockets.
 pub const DISK_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long what is said waits for the log before it goes out ahead of it.
+pub const LOG_WAIT: Duration = Duration::from_millis(500);
+/// How long the log must have been in time again before people are told so.
+pub const LOG_STEADY: Duration = Duration::from_secs(3);
+/// How often a log that cannot be written is tried again.
+pub const LOG_RETRY: Duration = Duration::from_millis(500);
+/// Bytes that may wait for the log; what is said beyond them is left out of it.
+pub const LOG_WAITING: usize = 8 * 1024 * 1024;
+/// Room logs kept open, so that descriptors are left for people.
+pub const LOGS_OPEN: usize = 32;
+/// The least that a room's log may be limited to: half of it must hold some history.
+pub const LOG_LEAST: u64 = 1024 * 1024;
 
 /// How long changes of presence are gathered.
 pub const PRESENCE_WINDOW: Duration = Duration::from_millis(250);
@@ -130,8 +145,19 @@ pub struct Settings {
     pub file_ttl: Duration,
     /// How long a connection may take nothing of what waits for it.
     pub stall: Duration,
+    /// How the rooms are logged; `None` if nothing outlives the process.
+    pub log: Option<Logging>,
     /// The ID of the next file.
     pub next_file: u64,
+}
+
+/// How the rooms are logged.
+#[derive(Clone, Copy, Debug)]
+pub struct Logging {
+    /// Bytes of a room's log; of what is older, nothing is kept.
+    pub max: u64,
+    /// How much a loss of power may cost at most; nothing has been heard that it could cost if this is zero.
+    pub sync: Duration,
 }
 
 impl Default for Settings {
@@ -148,6 +174,7 @@ impl Default for Settings {
             spool: 1 << 30,
             file_ttl: Duration::from_secs(24 * 3600),
             stall: Duration::from_secs(60),
+            log: None,
             next_file: 1,
         }
     }

@@ -14,11 +14,11 @@ use chinwag::client::session::Wish;
 use chinwag::client::store::{self, Source};
 use chinwag::client::transfers::{self, Keep};
 use chinwag::client::{oneshot, pipe};
-use chinwag::limits::{self, Settings};
+use chinwag::home::Home;
+use chinwag::limits::{self, Logging, Settings};
 use chinwag::listener::{LISTENERS, reason};
 use chinwag::names::{FileId, FileName, Nick, Place, RoomName, clean};
 use chinwag::reactor::Reactor;
-use chinwag::spool::Home;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use log::{LevelFilter, info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -177,9 +177,15 @@ struct Serve {
     /// Close a connection that takes nothing of what waits for it for so long
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     stall: Duration,
-    /// Keep the files in DIR while the server runs [default: a temporary folder]
+    /// Keep what is said in rooms and the files shared there in DIR, over a restart [default: all goes with the process]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// How much of what was said a loss of power may cost; 0 is nothing, and slow
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = sync, requires = "data")]
+    sync: Duration,
+    /// The space for the log of one room; the older half goes when it is full
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = log_max, requires = "data")]
+    log_max: u64,
 }
 
 fn main() -> ExitCode {
@@ -336,6 +342,10 @@ fn settings(options: &Serve) -> Result<Settings, String> {
     if options.max_file > options.spool {
         warn!("a file may be larger than the space for all of them; set --max-file to at most --spool");
     }
+    let log_may_be_short = options.history as u64 > options.log_max / 2 / limits::LINE as u64;
+    if options.data.is_some() && log_may_be_short {
+        warn!("after a restart, long messages may be fewer than --history says; raise --log-max");
+    }
     Ok(Settings {
         name: options.name.clone(),
         motd: options.motd.as_deref().map(motd).transpose()?.unwrap_or_default(),
@@ -348,14 +358,15 @@ fn settings(options: &Serve) -> Result<Settings, String> {
         spool: options.spool,
         file_ttl: options.file_ttl,
         stall: options.stall,
+        log: options.data.is_some().then_some(Logging { max: options.log_max, sync: options.sync }),
         next_file: 1,
     })
 }
 
 /// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves.
 fn room_for_clients() -> usize {
-    /// For listeners, files of the spool, those who are turned away or have not gone yet, and the rest.
-    const OTHERS: usize = 176;
+    /// For listeners, files of the spool, logs of rooms, those who are turned away or have not gone yet, and the rest.
+    const OTHERS: usize = 272;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     let limit = if raised { maximum } else { current };
@@ -460,6 +471,16 @@ fn time(text: &str) -> Result<Duration, String> {
         Some(seconds @ 1..=0xffff_ffff) => Ok(Duration::from_secs(seconds)),
         _ => Err("a time is a number with s, m or h, or of seconds, and more than 0".into()),
     }
+}
+
+fn sync(text: &str) -> Result<Duration, String> {
+    if text.trim_end_matches(['s', 'S']) == "0" { Ok(Duration::ZERO) } else { time(text) }
+}
+
+fn log_max(text: &str) -> Result<u64, String> {
+    let max = size(text)?;
+    let least = limits::LOG_LEAST;
+    if max >= least { Ok(max) } else { Err(format!("a log needs at least {least} bytes, or 1M")) }
 }
 
 /// A number with one of these units, in either case, or with none.

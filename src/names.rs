@@ -16,6 +16,9 @@ pub struct ConnId {
 }
 
 impl ConnId {
+    /// No connection ever: who said or sent something before the process began.
+    pub const NOBODY: Self = Self { slot: u32::MAX, generation: 0 };
+
     /// The connection that holds `slot` in this `generation` of it.
     pub fn new(slot: u32, generation: u32) -> Self {
         Self { slot, generation }

@@ -6,7 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::commands::{self, Input, SETTINGS};
-use crate::event::{Bye, Detail, Done, Event, Fault, Gone, Happening, Lost, Quota, Reply, Setting, State, Switch};
+use crate::event::{
+    Bye, Detail, Done, Event, Fault, Gone, Happening, Lost, Quota, Reply, Setting, State, Switch, Trouble,
+};
 use crate::limits;
 use crate::linebuf::Line;
 use crate::names::{Nick, Place, Text, clean};
@@ -144,6 +146,14 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         }
         Event::Whole { file, size, digest } => put(out, format_args!("={file} . {size} {digest}")),
         Event::Broken { file, why } => put(out, format_args!("={file} ! {} {}", code(why), explain(why))),
+        Event::NotKept(trouble) => put(
+            out,
+            format_args!(
+                "* notice history is not being kept: {}; what is said meanwhile may be lost if the server stops",
+                trouble_text(*trouble)
+            ),
+        ),
+        Event::KeptAgain => out.push_str("* notice history is being kept again"),
         Event::Bye(bye) => put(out, format_args!("* bye {} {}", bye_code(*bye), farewell(*bye))),
     }
 }
@@ -280,9 +290,9 @@ pub fn code(why: &Fault) -> &'static str {
         Fault::BadChunk => "bad-chunk",
         Fault::BadDigest | Fault::MalformedDigest => "bad-digest",
         Fault::BeyondSize(_) | Fault::TooBig(_) => "too-big",
-        Fault::NoSpace => "no-space",
+        Fault::NoSpace | Fault::NotStored => "no-space",
         Fault::DiskFailed | Fault::Gone(_) => "gone",
-        Fault::DiskBusy | Fault::Busy(_) | Fault::BusyFile(_) => "busy",
+        Fault::DiskBusy | Fault::Crowded | Fault::Busy(_) | Fault::BusyFile(_) => "busy",
         Fault::WrongPassword | Fault::IgnoreSelf | Fault::NotYours(_) => "refused",
     }
 }
@@ -322,8 +332,10 @@ fn explain(why: &Fault) -> String {
         Fault::TooBig(limit) => format!("a file has at most {limit} bytes here"),
         Fault::BeyondEnd(size) => format!("the file ends at {size}; give an OFFSET up to that"),
         Fault::NoSpace => "no space is left for files; try again later".to_owned(),
+        Fault::NotStored => "the server's disk takes nothing now; try again later".to_owned(),
         Fault::DiskFailed => "the server's disk failed; try again later".to_owned(),
         Fault::DiskBusy => "the server's disk is busy; try again in a moment".to_owned(),
+        Fault::Crowded => "too much waits to be sent to everybody; try again in a moment".to_owned(),
         Fault::Gone(gone) => gone_text(*gone),
         Fault::Busy(nick) => format!("{} reads too slowly now; try again in a moment", known(nick)),
         Fault::BusyFile(id) => format!("file {id} is on its way to you already; /cancel {id} stops it"),
@@ -341,7 +353,16 @@ fn too_many(quota: Quota) -> String {
         Quota::Rooms => format!("there are {} rooms already; join one of them", limits::ROOMS),
         Quota::Ignored => format!("you may ignore {} people; /unignore one first", limits::IGNORED),
         Quota::Files => format!("you may share {} files at once; /cancel one first", limits::FILES_A_SENDER),
+        Quota::Uploads => format!("{} uploads are under way already; try again in a moment", limits::UPLOADS),
         Quota::Downloads => format!("you may fetch {} files at once; wait for one, or /cancel it", limits::DOWNLOADS),
+    }
+}
+
+fn trouble_text(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::Full => "the server's disk is full",
+        Trouble::Failed => "the server's disk fails",
+        Trouble::Slow => "the server's disk is too slow",
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use log::{debug, info, warn};
@@ -11,7 +12,9 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::connection::{Connection, Connections, Ended, Hold, Phase, Standing, lost_by};
 use crate::event::{Bye, Event, Lost, Now, Sink, Switch};
+use crate::home::Home;
 use crate::hub::{Departure, Hub};
+use crate::journal::{self, Journal};
 use crate::limits::{self, Bucket, Settings};
 use crate::linebuf::{Ending, LineBuf};
 use crate::listener::{LISTENERS, Listeners, set_options, set_user_timeout};
@@ -19,7 +22,7 @@ use crate::names::ConnId;
 use crate::outbox::{Flushed, Kind};
 use crate::plain::{self, Style};
 use crate::signals::{self, Signals};
-use crate::spool::{Home, Spool};
+use crate::spool::{self, Spool};
 
 const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -39,6 +42,8 @@ pub struct Reactor {
     hub: Hub,
     /// Holds the way to the spool, and so must go before it.
     net: Connections,
+    /// The rooms' logs, if they are kept. It must go before the spool, which holds the lock of the folder.
+    journal: Option<Journal>,
     spool: Spool,
     /// When connections are to be looked at again.
     timers: BTreeSet<(Duration, ConnId)>,
@@ -55,17 +60,32 @@ impl Reactor {
     /// Listens at `addresses`, keeping files in `home`. An error is one of the system's, with what could not be done before it.
     pub fn new(addresses: &[SocketAddr], home: Home, settings: Settings) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let spool = Spool::start(home, Waker::new(poll.registry(), WAKER)?)?;
-        let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
         let listeners = Listeners::open(addresses, poll.registry(), FIRST)?;
         let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end())?;
+        // There may be only one, so each thread has a handle of the same.
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let mut hub = Hub::new(settings.clone());
+        let (mut journal, mut files) = (None, Vec::new());
+        if let (Some(rooms), Some(logging)) = (home.rooms(), settings.log) {
+            journal::load(rooms, settings.history)?.for_each(|room| hub.restore_room(room));
+            files = spool::load(home.spool())?;
+            journal = Some(Journal::start(rooms.to_owned(), logging, Arc::clone(&waker))?);
+        }
+        let spool = Spool::start(home, waker)?;
+        let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
+        let (mut net, started) = (Connections::new(jobs), Instant::now());
+        let now = Now { tick: Duration::ZERO, wall: SystemTime::now() };
+        for file in files {
+            hub.restore_file(file, now, &mut net);
+        }
         Ok(Self {
-            started: Instant::now(),
+            started,
             poll,
             listeners,
             signals,
-            hub: Hub::new(settings.clone()),
-            net: Connections::new(jobs),
+            hub,
+            net,
+            journal,
             spool,
             timers: BTreeSet::new(),
             work: VecDeque::new(),
@@ -111,11 +131,22 @@ impl Reactor {
                 self.serve(id, now);
             }
             self.pump();
+            self.write_log();
             self.flush(now);
             if self.end.is_some_and(|end| self.net.is_empty() || now.tick >= end) {
                 return Ok(());
             }
         }
+    }
+
+    /// Writes down what was said in this turn, before anybody hears it.
+    fn write_log(&mut self) {
+        let Some(journal) = &mut self.journal else { return };
+        let records = self.net.take_records();
+        if !records.is_empty() {
+            journal.write(&records);
+        }
+        self.hub.set_trouble(journal.trouble(), &mut self.net);
     }
 
     fn now(&self) -> Now {
@@ -127,7 +158,9 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let timer = self.timers.first().map(|(at, _)| *at);
-        let next = [self.hub.next_alarm(), timer, self.listeners.next_try(), self.end].into_iter().flatten().min()?;
+        let log = self.journal.as_ref().and_then(Journal::next_look).map(|left| self.started.elapsed() + left);
+        let times = [self.hub.next_alarm(), timer, self.listeners.next_try(), self.end, log];
+        let next = times.into_iter().flatten().min()?;
         Some(next.saturating_sub(self.started.elapsed()))
     }
 
@@ -287,6 +320,7 @@ impl Reactor {
         if is_stalled(connection) {
             // The system says that there is room only when there is much, so a slow reader deserves a try.
             connection.writable = true;
+            self.write_log();
             self.flush_one(id, now);
             match self.net.get_mut(id) {
                 Some(connection) if is_stalled(connection) => return self.drop_slow(id, now),
@@ -564,6 +598,7 @@ impl Reactor {
     }
 
     fn flush_one(&mut self, id: ConnId, now: Now) {
+        debug_assert!(!self.net.has_records(), "what is not written down must not go out");
         let flushed = self.net.flush(id);
         let Some(connection) = self.net.get_mut(id) else { return };
         match flushed {

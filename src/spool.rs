@@ -1,10 +1,12 @@
 //! The files on disk, and the one thread that touches them, so that a slow disk never stops chat.
 
+mod info;
+
 use std::collections::HashMap;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -13,107 +15,14 @@ use std::thread::{self, JoinHandle};
 use log::{error, warn};
 use mio::Waker;
 use sha2::{Digest as _, Sha256};
-use tempfile::TempDir;
 
+pub use info::load;
+
+use self::info::Described;
 use crate::event::{Job, Outcome};
+use crate::home::{Home, private};
 use crate::limits;
 use crate::names::{Digest, FileId};
-
-/// Where files are kept. A temporary folder goes with this.
-#[derive(Debug)]
-pub struct Home {
-    files: PathBuf,
-    ids: Option<Ids>,
-    _kept: Kept,
-}
-
-#[derive(Debug)]
-enum Kept {
-    /// The folder is removed when this goes.
-    Temporary(#[allow(dead_code, reason = "it is there to be dropped")] TempDir),
-    /// The folder is locked while this lives.
-    Locked(#[allow(dead_code, reason = "it is there to be dropped")] File),
-}
-
-impl Home {
-    /// A temporary folder of the system's.
-    pub fn temporary() -> io::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("chinwag-").permissions(Permissions::from_mode(0o700)).tempdir()?;
-        Ok(Self { files: dir.path().to_owned(), ids: None, _kept: Kept::Temporary(dir) })
-    }
-
-    /// The folder `dir`, made if there is none, which no other server may use at the same time. File IDs go on from where
-    /// they ended there; the files themselves are forgotten with the server that knew about them.
-    pub fn at(dir: &Path) -> io::Result<Self> {
-        let files = dir.join("spool");
-        DirBuilder::new().recursive(true).mode(0o700).create(&files)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(dir.join("lock"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(io::Error::other("another chinwag uses it")),
-            Err(TryLockError::Error(e)) => return Err(e),
-        }
-        clear(&files)?;
-        let ids = Ids::open(dir)?;
-        Ok(Self { files, ids: Some(ids), _kept: Kept::Locked(lock) })
-    }
-
-    /// The ID of the next file.
-    pub fn next_id(&self) -> u64 {
-        self.ids.as_ref().map_or(1, |ids| ids.next)
-    }
-}
-
-/// Removes what a spool has written, and nothing else, whatever folder this turns out to be.
-fn clear(files: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(files)? {
-        let entry = entry?;
-        if entry.file_name().to_str().is_some_and(|name| name.bytes().all(|b| b.is_ascii_digit())) {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Remembers which file IDs have been used, so that none ever means two files. They are reserved many at a time.
-#[derive(Debug)]
-struct Ids {
-    dir: PathBuf,
-    next: u64,
-    reserved: u64,
-}
-
-impl Ids {
-    /// More than there can be new files that the disk has not heard of yet.
-    const AHEAD: u64 = 2048;
-
-    fn open(dir: &Path) -> io::Result<Self> {
-        let next = match fs::read_to_string(dir.join("next-id")) {
-            Ok(text) => text.trim().parse().map_err(|_| io::Error::other("next-id in it holds no number"))?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => 1,
-            Err(e) => return Err(e),
-        };
-        let mut ids = Self { dir: dir.to_owned(), next, reserved: next };
-        ids.reserve(next + 2 * Self::AHEAD)?;
-        Ok(ids)
-    }
-
-    fn used(&mut self, id: FileId) -> io::Result<()> {
-        self.next = self.next.max(id.0 + 1);
-        if self.next + Self::AHEAD > self.reserved { self.reserve(self.next + 2 * Self::AHEAD) } else { Ok(()) }
-    }
-
-    fn reserve(&mut self, up_to: u64) -> io::Result<()> {
-        let path = self.dir.join("next-id.new");
-        let mut new = File::create(&path)?;
-        writeln!(new, "{up_to}")?;
-        // After a loss of power there is the old number or the new one, and never none.
-        new.sync_all()?;
-        fs::rename(&path, self.dir.join("next-id"))?;
-        self.reserved = up_to;
-        Ok(())
-    }
-}
 
 /// The thread, and the ways to it and from it. It ends when this goes.
 #[derive(Debug)]
@@ -129,12 +38,12 @@ impl Spool {
     const QUEUE: usize = 4 * limits::DISK_JOBS + limits::READS_IN_FLIGHT + 2 * limits::FILES;
 
     /// Begins to work in `home`; each outcome wakes `waker`.
-    pub fn start(home: Home, waker: Waker) -> io::Result<Self> {
+    pub fn start(home: Home, waker: Arc<Waker>) -> io::Result<Self> {
         let (jobs, todo) = sync_channel(Self::QUEUE);
         let (done, outcomes) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let worker = Worker { home, open: Vec::new(), hashes: HashMap::new() };
+        let worker = Worker { home, open: Vec::new(), hashes: HashMap::new(), described: HashMap::new() };
         let thread = thread::Builder::new().name("spool".into()).spawn(move || {
             worker.run(&todo, &done, &waker, &stopped);
         })?;
@@ -168,6 +77,8 @@ struct Worker {
     open: Vec<(FileId, File)>,
     /// The length and the digest so far of files that are not whole.
     hashes: HashMap<FileId, (u64, Sha256)>,
+    /// Files that are to be there after a restart.
+    described: HashMap<FileId, Described>,
 }
 
 impl Worker {
@@ -178,8 +89,8 @@ impl Worker {
         while let Ok(job) = jobs.recv() {
             if stop.load(Ordering::Relaxed) {
                 // Nothing is done any more, but an ID that was given out stays given.
-                if let (Job::Create(id), Some(ids)) = (&job, &mut self.home.ids) {
-                    ids.next = ids.next.max(id.0 + 1);
+                if let Job::Create(id) = job {
+                    self.home.skip_id(id);
                 }
                 continue;
             }
@@ -190,9 +101,7 @@ impl Worker {
                 error!("cannot wake the reactor: {e}");
             }
         }
-        if let Some(ids) = &mut self.home.ids
-            && let Err(e) = ids.reserve(ids.next).and_then(|()| clear(&self.home.files))
-        {
+        if let Err(e) = self.home.leave().and_then(|()| info::tidy(self.home.spool())) {
             warn!("cannot leave the data folder tidy: {e}");
         }
     }
@@ -203,13 +112,26 @@ impl Worker {
                 Ok(()) => Outcome::Done,
                 Err(e) => write_failed(id, 0, &e),
             },
+            Job::Describe(id, what) => {
+                let digest = self.described.get(&id).and_then(|described| described.digest);
+                let described = Described { what, digest };
+                if let Err(e) = described.write(self.home.spool(), id) {
+                    warn!("file {id} may be lost with the process: {e}");
+                }
+                self.described.insert(id, described);
+                Outcome::Done
+            }
             Job::Append(id, bytes) => match self.append(id, &bytes) {
                 Ok(()) => Outcome::Appended(id, bytes.len()),
                 Err(e) => write_failed(id, bytes.len(), &e),
             },
             Job::Finish(id) => {
                 let (_, hash) = self.hashes.remove(&id).unwrap_or_default();
-                Outcome::Finished(id, Digest(hash.finalize().into()))
+                let digest = Digest(hash.finalize().into());
+                match self.finish(id, digest) {
+                    Ok(()) => Outcome::Finished(id, digest),
+                    Err(e) => write_failed(id, 0, &e),
+                }
             }
             Job::Read { file, offset, len, reader, download } => match self.read(file, offset, len) {
                 Ok(data) => Outcome::Data { file, data, reader, download },
@@ -220,10 +142,10 @@ impl Worker {
             },
             Job::Remove(id) => {
                 self.hashes.remove(&id);
+                self.described.remove(&id);
                 self.open.retain(|(open, _)| *open != id);
-                match fs::remove_file(self.path(id)) {
-                    Err(e) if e.kind() != io::ErrorKind::NotFound => warn!("cannot remove file {id}: {e}"),
-                    _ => {}
+                if let Err(e) = info::remove(self.home.spool(), id) {
+                    warn!("cannot remove file {id}: {e}");
                 }
                 Outcome::Done
             }
@@ -231,23 +153,40 @@ impl Worker {
     }
 
     fn create(&mut self, id: FileId) -> io::Result<()> {
-        if let Some(ids) = &mut self.home.ids {
-            ids.used(id)?;
-        }
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(self.path(id))?;
+        self.home.use_id(id)?;
+        let file = private().read(true).write(true).create_new(true).open(self.path(id))?;
         self.hashes.insert(id, (0, Sha256::new()));
         self.keep_open(id, file);
         Ok(())
     }
 
     fn append(&mut self, id: FileId, bytes: &[u8]) -> io::Result<()> {
-        let Some(&(len, _)) = self.hashes.get(&id) else { return Err(io::ErrorKind::NotFound.into()) };
+        let len = match self.hashes.get(&id) {
+            Some((len, _)) => *len,
+            None => self.hash_again(id)?,
+        };
         self.file(id)?.write_all_at(bytes, len)?;
         if let Some((len, hash)) = self.hashes.get_mut(&id) {
             *len += bytes.len() as u64;
             hash.update(bytes);
         }
         Ok(())
+    }
+
+    /// Takes up what there is of a file of an earlier process, and gives its length.
+    fn hash_again(&mut self, id: FileId) -> io::Result<u64> {
+        let (len, hash) = info::hash(&self.path(id))?;
+        self.hashes.insert(id, (len, hash));
+        Ok(len)
+    }
+
+    /// Sees to it that a whole file is there after a restart, if it is to be.
+    fn finish(&mut self, id: FileId, digest: Digest) -> io::Result<()> {
+        if let Some(described) = self.described.get_mut(&id) {
+            described.digest = Some(digest);
+            self.file(id)?.sync_data()?;
+        }
+        self.described.get(&id).map_or(Ok(()), |described| described.write(self.home.spool(), id))
     }
 
     fn read(&mut self, id: FileId, offset: u64, len: usize) -> io::Result<Vec<u8>> {
@@ -260,7 +199,7 @@ impl Worker {
         let at = self.open.iter().position(|(open, _)| *open == id);
         let file = match at {
             Some(at) => self.open.remove(at).1,
-            None => OpenOptions::new().read(true).write(true).open(self.path(id))?,
+            None => private().read(true).write(true).open(self.path(id))?,
         };
         self.keep_open(id, file);
         self.open.last().map(|(_, file)| file).ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -274,7 +213,7 @@ impl Worker {
     }
 
     fn path(&self, id: FileId) -> PathBuf {
-        self.home.files.join(id.to_string())
+        self.home.spool().join(id.to_string())
     }
 }
 

@@ -536,6 +536,8 @@ impl Walk {
             Event::Broken { file, .. } => {
                 assert!(client.uploads.remove(&file) || client.downloads.remove(&file).is_some(), "{to:?} {file}");
             }
+            // Everybody is told, in whatever state.
+            Event::NotKept(_) | Event::KeptAgain => {}
             Event::Motd(_) | Event::Locked | Event::Bye(_) => panic!("{event:?}"),
         }
     }

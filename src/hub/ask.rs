@@ -46,6 +46,7 @@ impl Hub {
             ("file-ttl", seconds(settings.file_ttl), "how long a file is kept"),
             ("files", limits::FILES_A_SENDER.to_string(), "files that you may have shared at once"),
             ("all-files", limits::FILES.to_string(), "files there may be"),
+            ("uploads", limits::UPLOADS.to_string(), "uploads under way of all people at once"),
             ("downloads", limits::DOWNLOADS.to_string(), "files that you may fetch at once"),
             ("upload-silence", seconds(limits::UPLOAD_SILENCE), "how long an upload may pause"),
             ("resume", seconds(limits::RESUME), "how long an upload that broke off may be taken up again"),
@@ -160,7 +161,7 @@ impl Hub {
                 size: file.size,
                 sender: file.nick,
                 place: self.place_of_file(id, file),
-                age: now.tick.saturating_sub(file.since),
+                age: now.wall.duration_since(file.since).unwrap_or_default(),
                 coming: !matches!(file.stage, Stage::Ready(_)),
                 name: file.name.clone(),
             };

@@ -1,11 +1,14 @@
 //! What becomes of a file: who is told, who may have it, and when it goes.
 
-use crate::event::{Done, Event, Fault, Gone, Happening, Job, Now, Outcome, Sink};
+use std::collections::BTreeSet;
+
+use crate::event::{Description, Done, Event, Fault, Gone, Happening, Job, Now, Outcome, PastFile, Sink};
 use crate::files::{File, Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, FileId, Nick, Place};
+use crate::names::{ConnId, FileId, FileName, Nick, Place};
 use crate::people::Intake;
 
+use super::upload::FOREVER;
 use super::{Alarm, Hub};
 
 impl Hub {
@@ -33,7 +36,7 @@ impl Hub {
             Outcome::WriteFailed { file, bytes, full } => {
                 self.disk.jobs -= 1;
                 self.disk.bytes -= bytes;
-                self.end_file(file, if full { Fault::NoSpace } else { Fault::DiskFailed }, now, sink);
+                self.end_file(file, if full { Fault::NoSpace } else { Fault::NotStored }, now, sink);
             }
             Outcome::Data { file, data, reader, download } => {
                 if let Some(download) = self.arrived(reader, download, sink) {
@@ -183,10 +186,12 @@ impl Hub {
     }
 
     /// Somebody has a new name, and their files show it.
-    pub(super) fn rename_in_files(&mut self, id: ConnId, nick: Nick) {
-        for (_, file) in self.files.iter_mut() {
+    pub(super) fn rename_in_files(&mut self, id: ConnId, nick: Nick, sink: &mut impl Sink) {
+        let mut sent = Vec::new();
+        for (file_id, file) in self.files.iter_mut() {
             if file.sender == id {
                 file.nick = nick;
+                sent.push(file_id);
             }
             if let Share::Person(to, called) = &mut file.share
                 && *to == id
@@ -194,6 +199,63 @@ impl Hub {
                 *called = nick;
             }
         }
+        for file in sent {
+            // Jobs must never pile up, and an old name on a file after a restart does little harm.
+            if self.disk.jobs < 2 * limits::DISK_JOBS {
+                self.describe(file, sink);
+            }
+        }
+    }
+
+    /// Has a room's file outlive the process, if anything does.
+    pub(super) fn describe(&mut self, file_id: FileId, sink: &mut impl Sink) {
+        let Some(file) = self.files.get(file_id).filter(|_| self.settings.log.is_some()) else { return };
+        let Share::Room(room) = file.share else { return };
+        let description = Description {
+            room: self.rooms[room].name,
+            from: file.nick,
+            size: file.size,
+            at: file.since,
+            claimed: file.claimed,
+            name: file.name.to_string(),
+        };
+        self.job(Job::Describe(file_id, description), sink);
+    }
+
+    /// Takes in a room's file of an earlier process, unless its time is over or no place is left.
+    pub fn restore_file(&mut self, past: PastFile, now: Now, sink: &mut impl Sink) {
+        let PastFile { id, description, len, digest } = past;
+        let Description { room, from, size, at, claimed, name } = description;
+        let age = now.wall.duration_since(at).unwrap_or_default();
+        let (stage, left) = match digest {
+            Some(digest) => (Stage::Ready(digest), self.settings.file_ttl.saturating_sub(age)),
+            None => (Stage::Broken, limits::RESUME),
+        };
+        let name = FileName::new(&name).filter(|_| !left.is_zero() && self.files.len() < limits::FILES);
+        let Some(name) = name.filter(|_| self.make_space(len, now, sink)) else {
+            return self.job(Job::Remove(id), sink);
+        };
+        let room = self.rooms.find(&room).unwrap_or_else(|| self.rooms.create(room));
+        let due = now.tick.saturating_add(left).min(FOREVER);
+        let file = File {
+            share: Share::Room(room),
+            sender: ConnId::NOBODY,
+            nick: from,
+            size,
+            name,
+            claimed,
+            received: len,
+            written: len,
+            stage,
+            since: at,
+            due,
+            alarm: due,
+            readers: BTreeSet::new(),
+        };
+        self.files.restore(id, file);
+        self.rooms.hold(room);
+        self.rooms.settle(room);
+        self.set_alarm(id);
     }
 
     /// Somebody is leaving the server, and their transfers end.

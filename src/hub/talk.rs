@@ -1,6 +1,6 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
-use crate::event::{Done, Event, Fault, Gone, Happening, Now, Quota, Setting, Sink, Switch};
+use crate::event::{Done, Event, Fault, Gone, Happening, Logged, Now, Quota, Record, Setting, Sink, Switch};
 use crate::limits;
 use crate::names::{ConnId, Nick, Place, RoomName, Text};
 use crate::people::{Ignored, Person};
@@ -44,6 +44,9 @@ impl Hub {
         let seq = self.rooms.say(room, now.wall, id, from, text.clone());
         let silent = self.people.get(id).is_some_and(|person| person.echo == Switch::Off).then_some(id);
         let place = Place::Room(self.rooms[room].name);
+        if self.settings.log.is_some() {
+            self.keep_line(room, Logged { seq, at: now.wall, from, text: text.clone() }, sink);
+        }
         let event = Event::Said { place, seq: Some(seq), at: now.wall, from, text };
         sink.publish(&mut self.hearers(&self.rooms[room], id, silent), &[event]);
         if self.people.any_lagging() {
@@ -57,6 +60,24 @@ impl Hub {
             }
         }
         Ok(())
+    }
+
+    /// Has a message of a room logged, and with the first one what the room is about.
+    fn keep_line(&mut self, room: RoomId, line: Logged, sink: &mut impl Sink) {
+        let was_kept = self.rooms[room].is_kept();
+        self.rooms.keep(room);
+        if !was_kept && self.rooms[room].topic.is_some() {
+            self.keep_topic(room, sink);
+        }
+        sink.keep(Record::Said { room: self.rooms[room].name, line });
+    }
+
+    fn keep_topic(&self, room: RoomId, sink: &mut impl Sink) {
+        let room = &self.rooms[room];
+        if room.is_kept() {
+            let topic = room.topic.as_ref().map(|(_, topic)| topic.clone());
+            sink.keep(Record::Topic { room: room.name, topic });
+        }
     }
 
     fn say_to_person(
@@ -109,7 +130,7 @@ impl Hub {
         }
         let rooms = person.rooms.clone();
         self.people.rename(id, nick);
-        self.rename_in_files(id, nick);
+        self.rename_in_files(id, nick, sink);
         self.open_presence(now);
         self.presence.went(&old);
         self.presence.came(&nick);
@@ -204,6 +225,7 @@ impl Hub {
         let topic = short_text("a topic", topic)?;
         let topic = Some(topic).filter(|topic| topic.as_str() != "-");
         self.rooms.set_topic(room, topic.clone().map(|topic| (id, topic)));
+        self.keep_topic(room, sink);
         self.tell_room(room, id, self.nick(id)?, &Happening::Topic(topic.clone()), now, sink);
         Ok(Done::Topic { room: name, topic })
     }

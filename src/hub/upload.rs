@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::commands::Offer;
-use crate::event::{Done, Event, Fault, Gone, Happening, Job, Now, Quota, Sink};
+use crate::event::{Done, Event, Fault, Gone, Happening, Job, Now, Quota, Sink, Trouble};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, Digest, FileId, FileName};
@@ -64,8 +64,14 @@ impl Hub {
         if offer.size > self.settings.max_file {
             return Err(Fault::TooBig(self.settings.max_file));
         }
+        if matches!(self.trouble, Some(Trouble::Full | Trouble::Failed)) {
+            return Err(Fault::NoSpace);
+        }
         if self.disk.jobs >= 2 * limits::DISK_JOBS {
             return Err(Fault::DiskBusy);
+        }
+        if self.files.coming() >= limits::UPLOADS {
+            return Err(Fault::TooMany(Quota::Uploads));
         }
         if self.files.sent_by(id) >= limits::FILES_A_SENDER {
             return Err(Fault::TooMany(Quota::Files));
@@ -80,7 +86,7 @@ impl Hub {
             received: 0,
             written: 0,
             stage: Stage::Coming,
-            since: now.tick,
+            since: now.wall,
             due: now.tick + limits::UPLOAD_SILENCE,
             alarm: now.tick,
             readers: BTreeSet::new(),
@@ -94,6 +100,7 @@ impl Hub {
             None => (self.add_file(new, now, sink)?, 0),
         };
         self.set_alarm(file_id);
+        self.describe(file_id, sink);
         let what = Happening::File { id: file_id, size: offer.size, name };
         self.tell_about_file(file_id, &what, None, now, sink);
         self.set_intake(id, Intake::Open(file_id));
@@ -163,7 +170,7 @@ impl Hub {
     }
 
     /// Lets files go until `bytes` more fit into the spool; `false` if they cannot.
-    fn make_space(&mut self, bytes: u64, now: Now, sink: &mut impl Sink) -> bool {
+    pub(super) fn make_space(&mut self, bytes: u64, now: Now, sink: &mut impl Sink) -> bool {
         while self.files.used() + bytes > self.settings.spool {
             let Some(victim) = self.files.victim() else { return false };
             self.end_file(victim, Fault::Gone(Gone::Evicted), now, sink);
@@ -255,4 +262,4 @@ impl Hub {
 }
 
 /// Later than any server lives; it keeps the arithmetic of times from overflowing.
-const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
+pub(super) const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);

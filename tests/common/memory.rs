@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use chinwag::event::{Bye, Detail, Event, Job, Now, Outcome, Reply, Setting, Sink, Switch};
+use chinwag::event::{Bye, Detail, Event, Job, Now, Outcome, Record, Reply, Setting, Sink, Switch};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{CHUNKS_QUEUED, Settings};
 use chinwag::linebuf::{Ending, LineBuf};
@@ -27,6 +27,7 @@ pub struct Notes {
     pub wanting: Vec<ConnId>,
     pub closed: Vec<ConnId>,
     pub stamps: HashMap<ConnId, Switch>,
+    pub records: Vec<Record>,
 }
 
 impl Sink for Notes {
@@ -58,6 +59,14 @@ impl Sink for Notes {
         self.jobs.push_back(job);
     }
 
+    fn keep(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    fn is_crowded(&self) -> bool {
+        false
+    }
+
     fn wants_data(&mut self, who: ConnId) {
         self.wanting.push(who);
     }
@@ -87,6 +96,7 @@ impl Disk {
                 assert!(self.files.insert(id, Vec::new()).is_none(), "{id} is used twice");
                 Outcome::Done
             }
+            Job::Describe(..) => Outcome::Done,
             Job::Append(id, bytes) => {
                 self.files.get_mut(&id).expect("bytes for a file that there is").extend_from_slice(&bytes);
                 Outcome::Appended(id, bytes.len())

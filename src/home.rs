@@ -1,0 +1,168 @@
+//! The folder that holds all that is on disk: the spool of files, the logs of the rooms, and which file IDs are used.
+//!
+//! It is for this server's user alone: folders have the mode 0700 and files 0600.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::names::FileId;
+
+/// Where everything is kept. A temporary folder goes with this.
+#[derive(Debug)]
+pub struct Home {
+    spool: PathBuf,
+    rooms: Option<PathBuf>,
+    ids: Option<Ids>,
+    _kept: Kept,
+}
+
+#[derive(Debug)]
+enum Kept {
+    /// The folder is removed when this goes.
+    Temporary(#[allow(dead_code, reason = "it is there to be dropped")] TempDir),
+    /// The folder is locked while this lives.
+    Locked(#[allow(dead_code, reason = "it is there to be dropped")] File),
+}
+
+impl Home {
+    /// A temporary folder of the system's, in which nothing outlives the process.
+    pub fn temporary() -> io::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("chinwag-").permissions(Permissions::from_mode(0o700)).tempdir()?;
+        Ok(Self { spool: dir.path().to_owned(), rooms: None, ids: None, _kept: Kept::Temporary(dir) })
+    }
+
+    /// The folder `dir`, made if there is none, which no other server may use at the same time. The lock dies with the
+    /// process.
+    pub fn at(dir: &Path) -> io::Result<Self> {
+        make_folder(dir)?;
+        let is_new = fs::read_dir(dir)?.next().is_none();
+        let lock = private().write(true).create(true).truncate(false).open(dir.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(io::Error::other("another chinwag uses it")),
+            Err(TryLockError::Error(e)) => return Err(e),
+        }
+        let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
+        // A folder that held something else before may be meant for others too.
+        if is_new || rooms.exists() {
+            fs::set_permissions(dir, Permissions::from_mode(0o700))?;
+        }
+        for folder in [&spool, &rooms] {
+            make_folder(folder)?;
+            fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+        }
+        let ids = Ids::open(dir)?;
+        Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), _kept: Kept::Locked(lock) })
+    }
+
+    /// The folder of the files.
+    pub fn spool(&self) -> &Path {
+        &self.spool
+    }
+
+    /// The folder of the rooms' logs, if anything is to outlive the process.
+    pub fn rooms(&self) -> Option<&Path> {
+        self.rooms.as_deref()
+    }
+
+    /// The ID of the next file.
+    pub fn next_id(&self) -> u64 {
+        self.ids.as_ref().map_or(1, |ids| ids.next)
+    }
+
+    /// Notes that an ID is used up, so that it never means another file.
+    pub fn use_id(&mut self, id: FileId) -> io::Result<()> {
+        self.ids.as_mut().map_or(Ok(()), |ids| ids.used(id))
+    }
+
+    /// Notes that an ID was given out though nothing came of it; it is written down by [`Home::leave`].
+    pub fn skip_id(&mut self, id: FileId) {
+        if let Some(ids) = &mut self.ids {
+            ids.next = ids.next.max(id.0 + 1);
+        }
+    }
+
+    /// Gives back the IDs that were reserved and not used. It is for the end.
+    pub fn leave(&mut self) -> io::Result<()> {
+        self.ids.as_mut().map_or(Ok(()), |ids| ids.reserve(ids.next))
+    }
+}
+
+/// Options for opening a file that nobody else may read.
+pub fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// Writes a whole file: whatever happens meanwhile, there is the old one or the new one, and never half of one. `Sync` waits
+/// for the disk, so that this holds for a loss of power too.
+pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    let mut file = private().write(true).create(true).truncate(true).open(&new)?;
+    let written = file.write_all(bytes).and_then(|()| match durability {
+        Durability::Sync => file.sync_all(),
+        Durability::Soon => Ok(()),
+    });
+    let renamed = written.and_then(|()| fs::rename(&new, path));
+    if renamed.is_err() {
+        // A full disk needs every block.
+        let _ = fs::remove_file(&new);
+    }
+    renamed
+}
+
+/// When something must be on the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// Before anything else happens.
+    Sync,
+    /// When the system writes it of its own accord.
+    Soon,
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Remembers which file IDs have been used. They are reserved many at a time.
+#[derive(Debug)]
+struct Ids {
+    path: PathBuf,
+    next: u64,
+    reserved: u64,
+}
+
+impl Ids {
+    /// More than there can be new files that the disk has not heard of yet.
+    const AHEAD: u64 = 2048;
+
+    fn open(dir: &Path) -> io::Result<Self> {
+        let path = dir.join("next-id");
+        let next = match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map_err(|_| io::Error::other("next-id in it holds no number"))?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 1,
+            Err(e) => return Err(e),
+        };
+        let mut ids = Self { path, next, reserved: next };
+        ids.reserve(next + 2 * Self::AHEAD)?;
+        Ok(ids)
+    }
+
+    fn used(&mut self, id: FileId) -> io::Result<()> {
+        self.next = self.next.max(id.0 + 1);
+        if self.next + Self::AHEAD > self.reserved { self.reserve(self.next + 2 * Self::AHEAD) } else { Ok(()) }
+    }
+
+    fn reserve(&mut self, up_to: u64) -> io::Result<()> {
+        replace(&self.path, format!("{up_to}\n").as_bytes(), Durability::Sync)?;
+        self.reserved = up_to;
+        Ok(())
+    }
+}

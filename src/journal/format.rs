@@ -1,0 +1,134 @@
+//! A line of a room's log, `SEQ TIME <nick> text`, and how a log is read that may be damaged. Nothing here touches a file.
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use crate::event::Logged;
+use crate::names::{Nick, Text};
+
+/// What stands in a log.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Reading {
+    /// Its messages, by ascending numbers.
+    pub lines: Vec<Logged>,
+    /// Bytes up to the end of the last message; what stands behind that is damaged.
+    pub good: usize,
+    /// Lines before that which are no messages, or whose numbers do not ascend.
+    pub skipped: usize,
+}
+
+/// Adds a message to what is to be written, as one line.
+pub fn spell(out: &mut String, line: &Logged) {
+    let at = humantime::format_rfc3339_millis(line.at);
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(out, "{} {at} <{}> {}", line.seq, line.from, line.text);
+}
+
+/// Reads one line without its end; `None` unless it stands as [`spell`] would have it.
+pub fn parse(line: &[u8]) -> Option<Logged> {
+    let text = std::str::from_utf8(line).ok()?;
+    let mut fields = text.splitn(4, ' ');
+    let seq = fields.next()?.parse().ok()?;
+    let at: SystemTime = humantime::parse_rfc3339(fields.next()?).ok()?;
+    let from = Nick::new(fields.next()?.strip_prefix('<')?.strip_suffix('>')?)?;
+    let line = Logged { seq, at, from, text: Text::new(fields.next()?) };
+    let mut again = String::new();
+    spell(&mut again, &line);
+    (again.strip_suffix('\n') == Some(text)).then_some(line)
+}
+
+/// Reads a log. A line counts if it is whole and its number is greater than those before: what a crash leaves behind is
+/// half a line, or blocks of zeros or of old data, and none of it must ever pass for a message or take the numbers back.
+pub fn read(bytes: &[u8]) -> Reading {
+    let mut reading = Reading::default();
+    let (mut at, mut skipped) = (0, 0);
+    for line in bytes.split_inclusive(|&b| b == b'\n') {
+        at += line.len();
+        let Some(line) = line.strip_suffix(b"\n") else { break };
+        let last = reading.lines.last().map_or(0, |line| line.seq);
+        match parse(line).filter(|line| line.seq > last) {
+            Some(line) => {
+                reading.lines.push(line);
+                reading.good = at;
+                reading.skipped += std::mem::take(&mut skipped);
+            }
+            // The log's own mark of a line that was torn before.
+            None if line.is_empty() => {}
+            None => skipped += 1,
+        }
+    }
+    reading
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const GOOD: &str = "1 2026-11-22T14:30:00.123Z <alice> hi\n2 2026-11-22T14:30:01.000Z <Bob> /me waves\tonce \n";
+
+    fn message(seq: u64, millis: u64, nick: &str, text: &str) -> Logged {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        Logged { seq, at, from: Nick::new(nick).unwrap(), text: Text::new(text) }
+    }
+
+    #[test]
+    fn only_what_we_would_write_is_read() {
+        assert_eq!(read(GOOD.as_bytes()).lines.len(), 2);
+        for bad in [
+            "",
+            "x",
+            "01 2026-11-22T14:30:00.123Z <alice> hi",
+            "1 2026-11-22T14:30:00Z <alice> hi",
+            "1 2026-11-22T14:30:00.123Z <1alice> hi",
+            "1 2026-11-22T14:30:00.123Z alice hi",
+            "1 2026-11-22T14:30:00.123Z <alice>",
+            "1  2026-11-22T14:30:00.123Z <alice> hi",
+            "-1 2026-11-22T14:30:00.123Z <alice> hi",
+            "1 2026-11-22T14:30:00.123Z <alice> \u{1b}[2J",
+            "1 2026-11-22T14:30:00.123Z <alice> hi\r",
+        ] {
+            assert_eq!(parse(bad.as_bytes()), None, "{bad:?}");
+        }
+        assert_eq!(parse(b"1 2026-11-22T14:30:00.123Z <alice> \xff"), None);
+        assert_eq!(parse(b"7 1970-01-01T00:00:01.000Z <alice> "), Some(message(7, 1000, "alice", "")));
+    }
+
+    #[test]
+    fn a_damaged_tail_is_told_from_damage_before_the_end() {
+        let check = |tail: &[u8]| {
+            let reading = read(&[GOOD.as_bytes(), tail].concat());
+            assert_eq!((reading.lines.len(), reading.good, reading.skipped), (2, GOOD.len(), 0), "{tail:?}");
+        };
+        check(b"");
+        check(b"3 2026-11-22T14:30:02.000Z <alice> cut of");
+        check(&[0; 4096]);
+        check(b"\n\n\x00\xff\xfe\n");
+        // Numbers never go back, so these are old blocks of a disk.
+        check(GOOD.as_bytes());
+        let reading = read(format!("{GOOD}rubbish\n\n9 2026-11-22T14:30:02.000Z <alice> on\n").as_bytes());
+        assert_eq!((reading.lines.len(), reading.skipped), (3, 1));
+        assert_eq!(read(b"rubbish"), Reading::default());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(texts in prop::collection::vec((any::<String>(), 0_u64..4_000_000_000_000), 0..20),
+            cut in any::<prop::sample::Index>(), garbage in prop::collection::vec(any::<u8>(), 0..50)) {
+            let lines: Vec<Logged> =
+                texts.iter().enumerate().map(|(n, (text, at))| message(n as u64 + 1, *at, "alice", text)).collect();
+            let mut log = String::new();
+            lines.iter().for_each(|line| spell(&mut log, line));
+            let whole = read(log.as_bytes());
+            prop_assert_eq!(&whole, &Reading { lines: lines.clone(), good: log.len(), skipped: 0 });
+            // A write that was cut off loses nothing but the line that it cut.
+            let cut = cut.index(log.len() + 1);
+            let count = log.as_bytes()[..cut].iter().filter(|&&b| b == b'\n').count();
+            let mut torn = log.as_bytes()[..cut].to_vec();
+            prop_assert_eq!(&read(&torn).lines[..], &lines[..count]);
+            torn.extend_from_slice(&garbage);
+            prop_assert_eq!(&read(&torn).lines[..count.min(lines.len())], &lines[..count]);
+        }
+    }
+}

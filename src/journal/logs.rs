@@ -1,0 +1,252 @@
+//! The rooms' logs on disk. `NAME.log` has what is said in `#NAME`; when it has half of what a room may have, it becomes
+//! `NAME.log.1` in place of the one before, and a new one begins. `NAME.topic` has what the room is about.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use log::{info, warn};
+
+use super::format::{self, Reading};
+use crate::event::PastRoom;
+use crate::home::{Durability, private, replace};
+use crate::limits;
+use crate::names::{RoomName, Text};
+
+/// The folder of the logs. Those written last are kept open.
+#[derive(Debug)]
+pub struct Logs {
+    folder: PathBuf,
+    /// Bytes of `NAME.log` at which it becomes `NAME.log.1`.
+    half: u64,
+    /// The one written last is at the end.
+    open: Vec<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    room: RoomName,
+    file: Arc<File>,
+    len: u64,
+}
+
+impl Logs {
+    /// The logs in `folder`, of at most `max` bytes each.
+    pub fn new(folder: PathBuf, max: u64) -> Self {
+        Self { folder, half: max / 2, open: Vec::new() }
+    }
+
+    /// Adds whole lines to a room's log, and gives the file, for syncing. An error leaves the log as it was.
+    pub fn append(&mut self, room: RoomName, lines: &str) -> io::Result<Arc<File>> {
+        let mut log = match self.open.iter().position(|open| open.room == room) {
+            Some(at) => self.open.remove(at),
+            None => self.open(room)?,
+        };
+        let begun = log.len;
+        if let Err(e) = log.file.write_all_at(lines.as_bytes(), begun) {
+            // Half a line must not stand before what is written next.
+            if let Err(e) = log.file.set_len(begun) {
+                warn!("cannot take back half a line of the log of {room}: {e}");
+            }
+            return Err(e);
+        }
+        log.len += lines.len() as u64;
+        let file = Arc::clone(&log.file);
+        if log.len >= self.half {
+            match fs::rename(self.path(room, "log"), self.path(room, "log.1")) {
+                Ok(()) => return Ok(file),
+                // The lines are written, and that is what counts.
+                Err(e) => warn!("cannot begin a new log of {room}: {e}"),
+            }
+        }
+        if self.open.len() >= limits::LOGS_OPEN {
+            self.open.remove(0);
+        }
+        self.open.push(log);
+        Ok(file)
+    }
+
+    /// Writes down what a room is about.
+    pub fn set_topic(&self, room: RoomName, topic: Option<&str>) -> io::Result<()> {
+        let path = self.path(room, "topic");
+        match topic {
+            Some(topic) => replace(&path, format!("{topic}\n").as_bytes(), Durability::Soon),
+            None => remove(&path),
+        }
+    }
+
+    /// Removes all that there is of a room.
+    pub fn forget(&mut self, room: RoomName) -> io::Result<()> {
+        self.open.retain(|open| open.room != room);
+        // The newest goes last, so that a crash in between leaves the room's last number.
+        ["topic", "log.1", "log"].into_iter().try_for_each(|kind| remove(&self.path(room, kind)))
+    }
+
+    fn open(&self, room: RoomName) -> io::Result<Open> {
+        let file = private().read(true).write(true).create(true).truncate(false).open(self.path(room, "log"))?;
+        let mut len = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if len > 0 {
+            file.read_exact_at(&mut last, len - 1)?;
+        }
+        if last != *b"\n" {
+            // A torn line that could not be set aside must not become the beginning of a whole one.
+            file.write_all_at(b"\n", len)?;
+            len += 1;
+        }
+        Ok(Open { room, file: Arc::new(file), len })
+    }
+
+    fn path(&self, room: RoomName, kind: &str) -> PathBuf {
+        path(&self.folder, room, kind)
+    }
+}
+
+fn path(folder: &Path, room: RoomName, kind: &str) -> PathBuf {
+    folder.join(format!("{}.{kind}", room.as_str().trim_start_matches('#')))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// The rooms in `folder` with their last `wanted` messages each, the one unused for longest first. Damaged tails are set
+/// aside. What cannot be read is told in the log and left alone.
+pub fn load(folder: &Path, wanted: usize) -> io::Result<impl Iterator<Item = PastRoom>> {
+    let mut found: BTreeMap<RoomName, (RoomName, SystemTime)> = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_str().and_then(|name| name.strip_suffix(".log.1").or_else(|| name.strip_suffix(".log")));
+        let Some(name) = name.and_then(|name| RoomName::new(&format!("#{name}"))) else { continue };
+        let used = entry.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let (known, latest) = found.entry(name).or_insert((name, used));
+        if known.as_str() == name.as_str() {
+            *latest = used.max(*latest);
+        } else {
+            warn!("the log of {name} is left alone, as there is one whose name differs only in case");
+        }
+    }
+    let mut rooms: Vec<(SystemTime, RoomName)> = found.into_values().map(|(name, used)| (used, name)).collect();
+    rooms.sort_unstable();
+    info!("{} rooms in {}", rooms.len(), folder.display());
+    let folder = folder.to_owned();
+    Ok(rooms.into_iter().filter_map(move |(_, room)| {
+        load_room(&folder, room, wanted.max(1))
+            .inspect_err(|e| warn!("cannot read the log of {room}, which is left alone: {e}"))
+            .ok()
+            .flatten()
+    }))
+}
+
+fn load_room(folder: &Path, name: RoomName, wanted: usize) -> io::Result<Option<PastRoom>> {
+    let newest = path(folder, name, "log");
+    let (mut lines, from) = match private().read(true).write(true).open(&newest) {
+        Ok(file) => {
+            let (from, bytes, reading) = read_last(&file, wanted)?;
+            let damaged = &bytes[reading.good..];
+            if !damaged.is_empty() {
+                set_aside(folder, name, &file, from + reading.good as u64, damaged);
+            }
+            warn_of_skipped(&newest, &reading);
+            (reading.lines, from)
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => (Vec::new(), 0),
+        Err(e) => return Err(e),
+    };
+    if lines.len() < wanted && from == 0 {
+        let path = path(folder, name, "log.1");
+        match File::open(&path) {
+            Ok(file) => {
+                let (_, _, older) = read_last(&file, wanted - lines.len())?;
+                warn_of_skipped(&path, &older);
+                let first = lines.first().map_or(u64::MAX, |line| line.seq);
+                lines.splice(0..0, older.lines.into_iter().filter(|line| line.seq < first));
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let beyond = lines.len().saturating_sub(wanted);
+    lines.drain(..beyond);
+    let topic = fs::read_to_string(path(folder, name, "topic")).ok();
+    let topic = topic.and_then(|topic| topic.lines().next().map(Text::new));
+    let topic = topic.filter(|topic| topic.as_str().len() <= limits::TOPIC);
+    Ok((!lines.is_empty()).then_some(PastRoom { name, topic, lines }))
+}
+
+/// Reads at least the last `wanted` messages of a log, as far as it has so many: where it begins to read, the bytes from
+/// there on, and what is in them.
+fn read_last(file: &File, wanted: usize) -> io::Result<(u64, Vec<u8>, Reading)> {
+    let len = file.metadata()?.len();
+    let mut span = 64 * 1024;
+    loop {
+        let mut from = len.saturating_sub(span);
+        let mut bytes = Vec::new();
+        // A reader that knows its place leaves the file's own alone.
+        At { file, at: from }.take(len - from).read_to_end(&mut bytes)?;
+        if from > 0 {
+            // The first line may have begun before.
+            let begin = bytes.iter().position(|&b| b == b'\n').map_or(bytes.len(), |end| end + 1);
+            bytes.drain(..begin);
+            from += begin as u64;
+        }
+        let reading = format::read(&bytes);
+        if reading.lines.len() >= wanted || len <= span {
+            return Ok((from, bytes, reading));
+        }
+        span *= 4;
+    }
+}
+
+struct At<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buf, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// Moves what is damaged at the end of a log to a file of its own. If that fails, it stays where it is, and what is said
+/// next begins on a new line behind it.
+fn set_aside(folder: &Path, room: RoomName, log: &File, good: u64, damaged: &[u8]) {
+    let moved = (1..)
+        .map(|n| path(folder, room, &format!("damaged-{n}")))
+        .find_map(|path| match private().write(true).create_new(true).open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => None,
+            opened => Some(opened.map(|file| (path, file))),
+        })
+        .unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))
+        .and_then(|(path, file)| {
+            let copied = file.write_all_at(damaged, 0).and_then(|()| file.sync_all());
+            if let Err(e) = copied {
+                let _ = fs::remove_file(&path);
+                return Err(e);
+            }
+            log.set_len(good)?;
+            Ok(path)
+        });
+    let count = damaged.len();
+    match moved {
+        Ok(path) => warn!("the log of {room} was damaged: its last {count} bytes are now in {}", path.display()),
+        Err(e) => warn!("the log of {room} is damaged in its last {count} bytes, which cannot be set aside: {e}"),
+    }
+}
+
+fn warn_of_skipped(path: &Path, reading: &Reading) {
+    if reading.skipped > 0 {
+        warn!("{} lines of {} are no messages, and are left out", reading.skipped, path.display());
+    }
+}

@@ -1,0 +1,229 @@
+//! What is written down beside a room's file, in `ID.info`, so that it is there after a restart: one field a line.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use log::{info, warn};
+use sha2::{Digest as _, Sha256};
+
+use crate::event::{Description, PastFile};
+use crate::home::{Durability, replace};
+use crate::names::{Digest, FileId, FileName, Nick, RoomName};
+
+/// Writes down what a file is, and its digest once it is whole.
+pub(super) fn write(folder: &Path, id: FileId, what: &Description, digest: Option<Digest>) -> io::Result<()> {
+    let Description { room, from, size, at, claimed, name } = what;
+    let at = humantime::format_rfc3339_millis(*at);
+    let or_none = |digest: &Option<Digest>| digest.map_or_else(|| "-".to_owned(), |digest| digest.to_string());
+    let (claimed, whole) = (or_none(claimed), or_none(&digest));
+    let text =
+        format!("room {room}\nfrom {from}\nsize {size}\nat {at}\nclaimed {claimed}\ndigest {whole}\nname {name}\n");
+    // Of a whole file its sender is told that it is stored.
+    let durability = if digest.is_some() { Durability::Sync } else { Durability::Soon };
+    replace(&path(folder, id), text.as_bytes(), durability)
+}
+
+/// Where the description of a file is.
+pub(super) fn path(folder: &Path, id: FileId) -> PathBuf {
+    folder.join(format!("{id}.info"))
+}
+
+fn parse(text: &str) -> Option<(Description, Option<Digest>)> {
+    let mut lines = text.strip_suffix('\n')?.split('\n');
+    let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+    let digest = |text: &str| match text {
+        "-" => Some(None),
+        _ => Digest::from_hex(text.strip_prefix("sha256:")?).map(Some),
+    };
+    let description = Description {
+        room: RoomName::new(field("room")?)?,
+        from: Nick::new(field("from")?)?,
+        size: field("size")?.parse().ok()?,
+        at: humantime::parse_rfc3339(field("at")?).ok()?,
+        claimed: digest(field("claimed")?)?,
+        name: String::new(),
+    };
+    let whole = digest(field("digest")?)?;
+    let name = field("name")?.to_owned();
+    FileName::new(&name)?;
+    Some((Description { name, ..description }, whole))
+}
+
+/// The files in `folder` that go on after a restart, oldest first: those that are whole, and uploads that can be taken up
+/// again. All else that a spool has written is removed.
+pub fn load(folder: &Path) -> io::Result<Vec<PastFile>> {
+    let mut past = Vec::new();
+    for id in ids(folder)? {
+        match load_one(folder, id) {
+            Ok(Some(file)) => past.push(file),
+            Ok(None) => remove(folder, id)?,
+            Err(e) => {
+                warn!("cannot read file {id}, which goes: {e}");
+                remove(folder, id)?;
+            }
+        }
+    }
+    info!("{} files in {}", past.len(), folder.display());
+    Ok(past)
+}
+
+fn load_one(folder: &Path, id: FileId) -> io::Result<Option<PastFile>> {
+    let text = match fs::read_to_string(path(folder, id)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text?,
+    };
+    let Some((description, mut digest)) = parse(&text) else { return Ok(None) };
+    let data = folder.join(id.to_string());
+    let len = match fs::metadata(&data) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        metadata => metadata?.len(),
+    };
+    if digest.is_none() && len == description.size {
+        // All of it had come, and nobody has been told.
+        let (_, hash) = hash(&data)?;
+        digest = Some(Digest(hash.finalize().into())).filter(|digest| description.claimed == Some(*digest));
+        if digest.is_none() {
+            return Ok(None);
+        }
+        write(folder, id, &description, digest)?;
+    }
+    let goes_on = match digest {
+        Some(_) => len == description.size,
+        None => description.claimed.is_some() && 0 < len && len < description.size,
+    };
+    Ok(goes_on.then_some(PastFile { id, description, len, digest }))
+}
+
+/// The length of a file, and the digest of what is in it so far.
+pub(super) fn hash(path: &Path) -> io::Result<(u64, Sha256)> {
+    let (mut file, mut hash, mut len) = (File::open(path)?, Sha256::new(), 0);
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut bytes)? {
+            0 => return Ok((len, hash)),
+            n => {
+                hash.update(&bytes[..n]);
+                len += n as u64;
+            }
+        }
+    }
+}
+
+/// Removes the files that nothing is written down about, which end with the process.
+pub(super) fn tidy(folder: &Path) -> io::Result<()> {
+    for id in ids(folder)? {
+        if !path(folder, id).exists() {
+            remove(folder, id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every file that a spool has written something of, and nothing else, whatever folder this turns out to be.
+fn ids(folder: &Path) -> io::Result<BTreeSet<FileId>> {
+    let mut ids = BTreeSet::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let id = name.to_str().map(|name| name.trim_end_matches(".new").trim_end_matches(".info"));
+        ids.extend(id.filter(|id| id.bytes().all(|b| b.is_ascii_digit())).and_then(|id| id.parse().ok()).map(FileId));
+    }
+    Ok(ids)
+}
+
+/// Removes a file and what is written down about it. The description goes first, as without it the rest goes anyway.
+pub(super) fn remove(folder: &Path, id: FileId) -> io::Result<()> {
+    let description = path(folder, id);
+    for path in [description.with_extension("info.new"), description, folder.join(id.to_string())] {
+        match fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What is written down of a file that is under way or whole.
+#[derive(Debug)]
+pub(super) struct Described {
+    pub(super) what: Description,
+    pub(super) digest: Option<Digest>,
+}
+
+impl Described {
+    /// Writes it down, if the file would go on after a restart.
+    pub(super) fn write(&self, folder: &Path, id: FileId) -> io::Result<()> {
+        let goes_on = self.digest.is_some() || self.what.claimed.is_some();
+        if goes_on { write(folder, id, &self.what, self.digest) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    fn description() -> Description {
+        Description {
+            room: RoomName::new("#a").unwrap(),
+            from: Nick::new("alice").unwrap(),
+            size: 3,
+            at: SystemTime::UNIX_EPOCH,
+            claimed: Some(Digest(Sha256::digest("abc").into())),
+            name: "two words.txt".to_owned(),
+        }
+    }
+
+    /// A spool in which file 7 has these bytes and is described so.
+    fn spool(what: &Description, digest: Option<Digest>, bytes: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("7"), bytes).unwrap();
+        write(folder.path(), FileId(7), what, digest).unwrap();
+        folder
+    }
+
+    fn found(folder: &tempfile::TempDir) -> Vec<(u64, bool)> {
+        load(folder.path()).unwrap().into_iter().map(|file| (file.len, file.digest.is_some())).collect()
+    }
+
+    #[test]
+    fn what_is_whole_or_can_go_on_is_found_again() {
+        let whole = description();
+        let digest = whole.claimed;
+        let folder = spool(&whole, digest, "abc");
+        assert_eq!(
+            load(folder.path()).unwrap(),
+            [PastFile { id: FileId(7), description: whole.clone(), len: 3, digest }]
+        );
+        assert_eq!(found(&spool(&Description { claimed: None, ..whole.clone() }, digest, "abc")), [(3, true)]);
+        assert_eq!(found(&spool(&whole, None, "ab")), [(2, false)]);
+        // All had come when the process ended.
+        let folder = spool(&whole, None, "abc");
+        assert_eq!(found(&folder), [(3, true)]);
+        assert_eq!(found(&folder), [(3, true)]);
+    }
+
+    #[test]
+    fn the_rest_is_cleared_up() {
+        let whole = description();
+        let unclaimed = Description { claimed: None, ..whole.clone() };
+        let cases = [
+            spool(&whole, None, ""),
+            spool(&whole, None, "abx"),
+            spool(&whole, None, "abcd"),
+            spool(&whole, whole.claimed, "ab"),
+            spool(&unclaimed, None, "ab"),
+            spool(&unclaimed, None, "abc"),
+        ];
+        for folder in cases {
+            fs::write(folder.path().join("8"), "private").unwrap();
+            fs::write(folder.path().join("9.info"), "rubbish").unwrap();
+            fs::write(folder.path().join("10.info.new"), "half").unwrap();
+            fs::write(folder.path().join("notes.txt"), "not ours").unwrap();
+            assert_eq!(found(&folder), []);
+            let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(left, ["notes.txt"]);
+        }
+    }
+}
