@@ -1,6 +1,6 @@
 //! The connections: what each one reads and owes, and how the core's events reach them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::ops::{Index, IndexMut};
@@ -108,8 +108,12 @@ pub struct Connection {
     pub standing: Standing,
     /// When it is to be looked at again.
     pub wake: Option<Duration>,
-    /// Whether it is in the reactor's list of work.
+    /// Whether it is in one of the reactor's lists of work.
     pub in_work: bool,
+    /// Whether its last turn was not enough for it, or cost much.
+    pub greedy: Switch,
+    /// Whether it is in the list of those to whom presence is to be written.
+    unhurried: bool,
     /// Whether it is in the list of those with something to write.
     dirty: bool,
 }
@@ -157,6 +161,8 @@ pub struct Connections {
     by_address: HashMap<IpAddr, usize>,
     /// Those with something to write.
     dirty: Vec<ConnId>,
+    /// Those with presence to write, who can wait.
+    unhurried: VecDeque<ConnId>,
     /// Those for whom the core may have file data.
     wanting: Vec<ConnId>,
     /// Those for whom too much waits, of which the core may not know yet.
@@ -194,6 +200,7 @@ impl Connections {
             past: 0,
             by_address: HashMap::new(),
             dirty: Vec::new(),
+            unhurried: VecDeque::new(),
             wanting: Vec::new(),
             lagged: Vec::new(),
             closed: Vec::new(),
@@ -276,6 +283,8 @@ impl Connections {
             standing,
             wake: None,
             in_work: false,
+            greedy: Switch::Off,
+            unhurried: false,
             dirty: false,
         }));
         if standing == Standing::Client {
@@ -355,6 +364,20 @@ impl Connections {
         dirty
     }
 
+    /// The next of those with presence to write, or perhaps by now with nothing.
+    pub fn next_unhurried(&mut self) -> Option<ConnId> {
+        let id = self.unhurried.pop_front()?;
+        if let Some(connection) = self.get_mut(id) {
+            connection.unhurried = false;
+        }
+        Some(id)
+    }
+
+    /// Whether there are any such.
+    pub fn any_unhurried(&self) -> bool {
+        !self.unhurried.is_empty()
+    }
+
     /// Sees to it that a connection is flushed.
     pub fn mark_dirty(&mut self, id: ConnId) {
         let Some(connection) = find(&mut self.slab, id) else { return };
@@ -409,7 +432,11 @@ impl Connections {
             connection.lagging = Switch::On;
             self.lagged.push(id);
         }
-        self.mark_dirty(id);
+        if kind != Kind::Presence {
+            self.mark_dirty(id);
+        } else if !std::mem::replace(&mut connection.unhurried, true) {
+            self.unhurried.push_back(id);
+        }
     }
 
     fn style(&self, id: ConnId) -> Option<Style> {
@@ -425,6 +452,7 @@ fn find(slab: &mut Slab<Box<Connection>>, id: ConnId) -> Option<&mut Connection>
 impl Sink for Connections {
     fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) {
         let mut spelled: [Option<Rc<[u8]>>; Style::COUNT] = Default::default();
+        let kind = if let [Event::Presence { .. }, ..] = events { Kind::Presence } else { Kind::Event };
         for id in to {
             let Some(style) = self.style(id) else { continue };
             let lines = spelled[style.index()].get_or_insert_with(|| {
@@ -432,7 +460,7 @@ impl Sink for Connections {
                 Rc::from(lines.into_bytes())
             });
             let lines = Rc::clone(lines);
-            self.queue(id, Kind::Event, lines.len(), |outbox| outbox.push_shared(Kind::Event, lines));
+            self.queue(id, kind, lines.len(), |outbox| outbox.push_shared(kind, lines));
         }
     }
 

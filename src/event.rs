@@ -189,6 +189,8 @@ pub enum Lost {
 pub enum Bye {
     /// No place is left.
     Full,
+    /// No place is left, and it has never sent a line.
+    MadePlace,
     /// Too many connections from one address.
     TooManyFromAddress,
     /// It took nothing of what waited for it.

@@ -28,10 +28,18 @@ pub const UNSENT_IN_KERNEL: u32 = 64 * 1024;
 
 /// Bytes read from one connection before the others have their turn.
 pub const READ_A_TURN: usize = 64 * 1024;
+/// Bytes read at once from a connection without an upload: what flood control holds back of them stays in memory.
+pub const READ: usize = LINE;
 /// Lines of one connection carried out before the others have their turn.
 pub const LINES_A_TURN: usize = 64;
 /// Connections accepted before the others have their turn.
-pub const ACCEPTS_A_TURN: usize = 64;
+pub const ACCEPTS_A_TURN: usize = 16;
+/// Bytes of answers to one connection in one turn that make it wait behind those who ask for less.
+pub const GREEDY: usize = 16 * 1024;
+/// How long a turn of the loop may serve those who wait behind the others.
+pub const LATER_A_TURN: Duration = Duration::from_millis(1);
+/// Connections written to in one turn for presence alone, so that what people say does not wait for all of them.
+pub const PRESENCE_A_TURN: usize = 64;
 
 /// Rooms there may be.
 pub const ROOMS: usize = 10_000;
@@ -112,6 +120,15 @@ pub const LINGER: Duration = Duration::from_secs(1);
 pub const SHUTDOWN: Duration = Duration::from_secs(2);
 /// How long accepting rests when descriptors ran out.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// How long nothing is heard of a peer before it is asked whether it lives, by TCP and not by us.
+pub const KEEPALIVE: Duration = Duration::from_secs(45);
+/// How often it is asked.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a peer may acknowledge nothing before it is dead. With the interval it is less than 90 s.
+pub const DEAD: Duration = Duration::from_secs(75);
+/// How long somebody who connects to a server that is nearly full has for a first line.
+pub const FIRST_LINE: Duration = Duration::from_secs(5);
 
 /// Connections that are being told why they cannot stay; beyond it they are closed at once.
 pub const TURNED_AWAY: usize = 32;

@@ -46,6 +46,8 @@ pub struct LineBuf {
     searched: usize,
     /// Whether the line at `start` is being thrown away; of it only its beginning and its newest byte are still there.
     overlong: bool,
+    /// How many bytes of it have been thrown away.
+    thrown_away: usize,
     ended: bool,
     /// Whether the first bytes have passed, before which a byte order mark may stand.
     under_way: bool,
@@ -91,6 +93,7 @@ impl LineBuf {
             start: 0,
             searched: 0,
             overlong: false,
+            thrown_away: 0,
             ended: false,
             under_way: false,
             telnet: Telnet::Data,
@@ -171,6 +174,18 @@ impl LineBuf {
         self.ended && !self.at_chunk() && rest.first().is_some_and(|&b| b != b'\n') && !rest.windows(2).any(ends)
     }
 
+    /// Whether more bytes than a line may have are there, or have been thrown away, and no end of it.
+    pub fn is_endless(&self) -> bool {
+        self.overlong || self.buf.len() - self.start >= self.limit
+    }
+
+    /// Throws away the chunk that is under way: only its length matters, as it belongs to no upload. It becomes an empty one.
+    pub fn hollow_chunk(&mut self) {
+        if self.at_chunk() && self.searched == self.buf.len() && self.buf.len() - self.start > START {
+            self.throw_away();
+        }
+    }
+
     /// Whether everything that was fed has been taken as lines.
     pub fn is_empty(&self) -> bool {
         self.start == self.buf.len()
@@ -199,8 +214,10 @@ impl LineBuf {
         self.start = next;
         self.searched = next;
         let overlong = std::mem::take(&mut self.overlong);
+        let len = end - begin + std::mem::take(&mut self.thrown_away);
         let line = &self.buf[begin..end];
         let line = match *line {
+            [b'=', ..] if overlong && len <= 1 + CHUNK_LINE => Line::Chunk(&[]),
             [b'=', ref chunk @ ..] if !overlong && chunk.len() <= CHUNK_LINE => Line::Chunk(chunk),
             [first, ..] if overlong || first == b'=' || next - begin > self.limit => {
                 Line::TooLong { chunk: first == b'=', start: &line[..line.len().min(START)] }
@@ -255,12 +272,24 @@ impl LineBuf {
         let limit = if self.at_chunk() { 1 + CHUNK_LINE + 1 } else { self.limit - 1 };
         let len = self.buf.len() - self.start;
         if self.overlong || len > limit {
-            self.overlong = true;
-            // The newest byte may be a CR that belongs to the line end.
-            let kept = START.min(len - 1);
-            self.buf.drain(self.start + kept..self.buf.len() - 1);
+            return self.throw_away();
         }
         self.searched = self.buf.len();
+        self.release_spare();
+    }
+
+    fn throw_away(&mut self) {
+        self.overlong = true;
+        // The newest byte may be a CR that belongs to the line end.
+        let len = self.buf.len() - self.start;
+        let kept = START.min(len - 1);
+        self.thrown_away = self.thrown_away.saturating_add(len - 1 - kept);
+        self.buf.drain(self.start + kept..self.buf.len() - 1);
+        self.searched = self.buf.len();
+        self.release_spare();
+    }
+
+    fn release_spare(&mut self) {
         if self.buf.capacity() > 2 * self.buf.len() {
             self.buf.shrink_to_fit();
         }
@@ -318,6 +347,28 @@ mod tests {
         check(b"=QUJDREV\r", &["=QUJD Lf"]);
         check(b"=\r", &["= Lf"]);
         check(b"", &[]);
+    }
+
+    #[test]
+    fn a_chunk_that_nobody_wants_costs_no_memory() {
+        for (len, whole) in [(CHUNK_LINE, true), (CHUNK_LINE + 1, false)] {
+            for end in ["\n", "\r\n"] {
+                let mut lines = LineBuf::default();
+                let sent = format!("={}{end}", "A".repeat(len));
+                for part in sent.as_bytes().chunks(1000) {
+                    lines.feed(part, &mut Vec::new());
+                    if !part.ends_with(b"\n") {
+                        assert!(lines.next_line().is_none());
+                        lines.hollow_chunk();
+                        assert!(lines.buf.len() <= START + 1);
+                    }
+                }
+                let (line, _) = lines.next_line().unwrap();
+                assert_eq!(line == Line::Chunk(&[]), whole, "{line:?}");
+                lines.feed(b"after\n", &mut Vec::new());
+                assert_eq!(lines.next_line().unwrap().0, Line::Text(b"after"));
+            }
+        }
     }
 
     #[test]

@@ -114,25 +114,22 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Has a connection reply at once, notice when the peer is gone without a word, and keep file data from piling up in the
 /// kernel.
-pub fn set_options(stream: &TcpStream, stall: Duration) -> io::Result<()> {
+pub fn set_options(stream: &TcpStream, user_timeout: Option<Duration>) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+    let keepalive = TcpKeepalive::new().with_time(limits::KEEPALIVE).with_interval(limits::KEEPALIVE_INTERVAL);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL)?;
-    set_user_timeout(stream, Some(stall));
+    set_user_timeout(stream, user_timeout);
     Ok(())
 }
 
-/// Has the kernel give up a peer that acknowledges nothing for a minute more than `stall`; `None` is never.
+/// Has the kernel give up a peer that acknowledges nothing for so long; `None` is never.
 ///
-/// Linux counts a window that stays small as silence, however alive the peer is. So while output waits here, where it is
-/// seen whether the peer takes any, the kernel must not judge.
-pub fn set_user_timeout(stream: &TcpStream, stall: Option<Duration>) {
-    let timeout = stall.map_or(Duration::ZERO, |stall| stall.saturating_add(Duration::from_secs(60)));
-    // The kernel counts milliseconds, and not for ever.
-    let timeout = timeout.min(Duration::from_millis(i32::MAX as u64));
-    if let Err(e) = SockRef::from(stream).set_tcp_user_timeout(Some(timeout)) {
+/// Linux counts a window that stays small as silence, however alive the peer is. So once it is seen here that a slow peer
+/// takes something now and then, the kernel must not judge.
+pub fn set_user_timeout(stream: &TcpStream, timeout: Option<Duration>) {
+    if let Err(e) = SockRef::from(stream).set_tcp_user_timeout(Some(timeout.unwrap_or_default())) {
         debug!("cannot set the user timeout: {e}");
     }
 }

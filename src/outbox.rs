@@ -11,6 +11,8 @@ pub enum Kind {
     Reply,
     /// What others did.
     Event,
+    /// Who came and went, which is no hurry.
+    Presence,
     /// A line of file data.
     Chunk,
 }
@@ -108,7 +110,7 @@ impl Outbox {
     fn count(&mut self, kind: Kind) -> &mut usize {
         match kind {
             Kind::Reply => &mut self.replies,
-            Kind::Event => &mut self.events,
+            Kind::Event | Kind::Presence => &mut self.events,
             Kind::Chunk => &mut self.chunks,
         }
     }

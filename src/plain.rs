@@ -395,7 +395,7 @@ pub fn lost_code(lost: Lost) -> &'static str {
 
 fn bye_code(bye: Bye) -> &'static str {
     match bye {
-        Bye::Full => "full",
+        Bye::Full | Bye::MadePlace => "full",
         Bye::TooManyFromAddress | Bye::WrongPasswords => "refused",
         Bye::TooSlow => "too-slow",
         Bye::Idle => "idle",
@@ -408,6 +408,7 @@ fn bye_code(bye: Bye) -> &'static str {
 fn farewell(bye: Bye) -> &'static str {
     match bye {
         Bye::Full => "the server is full; try again later",
+        Bye::MadePlace => "the server is full, and you have not said a word; connect again and say one",
         Bye::TooManyFromAddress => "too many connections from your address; close one first",
         Bye::WrongPasswords => "too many wrong passwords; ask for the right one and connect again",
         Bye::TooSlow => "you read nothing for too long; connect again",

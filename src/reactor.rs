@@ -49,6 +49,10 @@ pub struct Reactor {
     timers: BTreeSet<(Duration, ConnId)>,
     /// Connections that have something to do now.
     work: VecDeque<ConnId>,
+    /// Those of them whose last turn was not enough for them, or cost much. They share what time the others leave.
+    later: VecDeque<ConnId>,
+    /// Connections by the time at which they came, as long as they have not been found to have sent a line.
+    silent: VecDeque<(Duration, ConnId)>,
     /// Connections whose chunks wait for the disk.
     held_by_disk: Vec<ConnId>,
     /// When the server ends, once it is asked to.
@@ -89,6 +93,8 @@ impl Reactor {
             spool,
             timers: BTreeSet::new(),
             work: VecDeque::new(),
+            later: VecDeque::new(),
+            silent: VecDeque::new(),
             held_by_disk: Vec::new(),
             end: None,
             scratch: vec![0; limits::READ_A_TURN],
@@ -130,6 +136,7 @@ impl Reactor {
                 let Some(id) = self.work.pop_front() else { break };
                 self.serve(id, now);
             }
+            self.serve_later(now);
             self.pump();
             self.write_log();
             self.flush(now);
@@ -154,7 +161,7 @@ impl Reactor {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.work.is_empty() || self.net.any_wanting() {
+        if !self.work.is_empty() || !self.later.is_empty() || self.net.any_wanting() || self.net.any_unhurried() {
             return Some(Duration::ZERO);
         }
         let timer = self.timers.first().map(|(at, _)| *at);
@@ -205,7 +212,19 @@ impl Reactor {
         if let Some(connection) = self.net.get_mut(id)
             && !std::mem::replace(&mut connection.in_work, true)
         {
-            self.work.push_back(id);
+            let list = if connection.greedy == Switch::On { &mut self.later } else { &mut self.work };
+            list.push_back(id);
+        }
+    }
+
+    /// Serves those who wait behind the others: one at least, and more as long as the others can wait.
+    fn serve_later(&mut self, now: Now) {
+        let begun = Instant::now();
+        while let Some(id) = self.later.pop_front() {
+            self.serve(id, now);
+            if begun.elapsed() >= limits::LATER_A_TURN {
+                return;
+            }
         }
     }
 
@@ -217,6 +236,9 @@ impl Reactor {
     }
 
     fn accepted(&mut self, mut stream: TcpStream, address: IpAddr, now: Now) {
+        if self.net.clients() >= self.settings.max_clients - self.settings.max_clients / 16 {
+            self.make_place(now);
+        }
         let too_many = !address.is_loopback() && self.net.clients_from(address) >= self.settings.max_per_ip;
         let refusal = if self.net.clients() >= self.settings.max_clients {
             Some(Bye::Full)
@@ -229,7 +251,7 @@ impl Reactor {
             return debug!("{address} turned away: {told:?}");
         }
         let token = Token(FIRST + LISTENERS + self.net.next_slot());
-        let set_up = set_options(&stream, self.settings.stall)
+        let set_up = set_options(&stream, Some(limits::DEAD))
             .and_then(|()| self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE));
         if let Err(e) = set_up {
             return warn!("cannot set up a connection: {e}");
@@ -243,9 +265,33 @@ impl Reactor {
                 self.net.close(id, Some(bye));
                 self.after_core(now);
             }
-            None => self.hub.connect(id, now, &mut self.net),
+            None => {
+                self.silent.push_back((now.tick, id));
+                self.hub.connect(id, now, &mut self.net);
+            }
         }
         self.add_work(id);
+    }
+
+    /// Closes whoever came first of those who have never sent a line, and who have had the time for one.
+    fn make_place(&mut self, now: Now) {
+        while let Some(&(since, id)) = self.silent.front() {
+            let is_silent = self.net.get_mut(id).is_some_and(|c| !c.has_spoken && c.phase == Phase::Open);
+            if is_silent && now.tick < since + limits::FIRST_LINE {
+                return;
+            }
+            self.silent.pop_front();
+            if is_silent {
+                self.hub.expel(id, now, Bye::MadePlace, &mut self.net);
+                self.after_core(now);
+                self.flush_one(id, now);
+                // A farewell that is not taken at once is no reason to keep the place.
+                if self.net.get_mut(id).is_some_and(|c| c.phase == Phase::Leaving) {
+                    self.remove(id);
+                }
+                return;
+            }
+        }
     }
 
     fn hear_from_disk(&mut self, now: Now) {
@@ -316,8 +362,9 @@ impl Reactor {
         let Some(connection) = self.net.get_mut(id) else { return };
         connection.in_work = false;
         let stall = self.settings.stall;
-        let is_stalled = |c: &Connection| c.stalled.is_some_and(|since| now.tick.saturating_sub(since) >= stall);
-        if is_stalled(connection) {
+        let for_long = |c: &Connection, time| c.stalled.is_some_and(|since| now.tick.saturating_sub(since) >= time);
+        let is_stalled = |c: &Connection| for_long(c, stall);
+        if for_long(connection, stall / 2) {
             // The system says that there is room only when there is much, so a slow reader deserves a try.
             connection.writable = true;
             self.write_log();
@@ -341,6 +388,25 @@ impl Reactor {
     }
 
     fn serve_open(&mut self, id: ConnId, now: Now) {
+        let replies = self.net[id].outbox.replies();
+        self.net[id].greedy = Switch::Off;
+        self.read_and_run(id, now);
+        if let Some(connection) = self.net.get_mut(id)
+            && connection.outbox.replies() > replies + limits::GREEDY
+        {
+            connection.greedy = Switch::On;
+        }
+    }
+
+    /// Puts a connection that has had its turn behind the others.
+    fn put_off(&mut self, id: ConnId) {
+        if let Some(connection) = self.net.get_mut(id) {
+            connection.greedy = Switch::On;
+            self.add_work(id);
+        }
+    }
+
+    fn read_and_run(&mut self, id: ConnId, now: Now) {
         let mut read = 0;
         let mut budget = limits::LINES_A_TURN;
         loop {
@@ -349,7 +415,7 @@ impl Reactor {
                 return;
             };
             if more {
-                return self.add_work(id);
+                return self.put_off(id);
             }
             if connection.hold != Hold::None {
                 return self.give_up_after_end(id, now);
@@ -361,22 +427,31 @@ impl Reactor {
                 return;
             }
             if read >= limits::READ_A_TURN {
-                return self.add_work(id);
+                return self.put_off(id);
             }
             // Negotiation is answered too, though it makes no line.
             if connection.outbox.replies() > limits::REPLIES_WAITING {
                 connection.hold = Hold::Replies;
                 return;
             }
-            read += self.read(id, now);
+            let has_upload = self.hub.has_upload(id);
+            if connection.lines.is_endless() && !has_upload {
+                // It counts as lines by its length, so that it costs no more than they do.
+                if let Err(then) = connection.bucket.take(now.tick) {
+                    connection.hold = Hold::Flood(then);
+                    return;
+                }
+                connection.lines.hollow_chunk();
+            }
+            read += self.read(id, if has_upload { limits::READ_A_TURN } else { limits::READ }, now);
         }
     }
 
     /// Reads once from a connection, and takes note of the end of its input.
-    fn read(&mut self, id: ConnId, now: Now) -> usize {
+    fn read(&mut self, id: ConnId, most: usize, now: Now) -> usize {
         let connection = &mut self.net[id];
         let mut refusals = Vec::new();
-        let read = match connection.read(&mut self.scratch) {
+        let read = match connection.read(&mut self.scratch[..most]) {
             Ok(0) => {
                 connection.ended = Some(connection.lost.map_or(Ended::Done, Ended::Lost));
                 connection.lines.end();
@@ -554,7 +629,9 @@ impl Reactor {
         let flood = if let Hold::Flood(then) = connection.hold { Some(then) } else { None };
         let lingering = if let Phase::Lingering(until) = connection.phase { Some(until) } else { None };
         let ended = connection.closed.filter(|_| flood.is_some()).map(|closed| closed + limits::AFTER_END);
-        let stalled = connection.stalled.map(|since| since + stall);
+        // Half way it is tried whether it takes something after all.
+        let try_again = |since| if now.tick < since + stall / 2 { since + stall / 2 } else { since + stall };
+        let stalled = connection.stalled.map(try_again);
         let wake = [flood, lingering, ended, stalled].into_iter().flatten().min().map(|at| at.max(now.tick));
         let old = std::mem::replace(&mut connection.wake, wake);
         if old != wake {
@@ -589,11 +666,15 @@ impl Reactor {
         loop {
             let dirty = self.net.take_dirty();
             if dirty.is_empty() {
-                return;
+                break;
             }
             for id in dirty {
                 self.flush_one(id, now);
             }
+        }
+        for _ in 0..limits::PRESENCE_A_TURN {
+            let Some(id) = self.net.next_unhurried() else { break };
+            self.flush_one(id, now);
         }
     }
 
@@ -604,11 +685,12 @@ impl Reactor {
         match flushed {
             Ok(Flushed::All) => {
                 if connection.stalled.take().is_some() {
-                    set_user_timeout(&connection.stream, Some(self.settings.stall));
+                    set_user_timeout(&connection.stream, Some(limits::DEAD));
                 }
             }
             Ok(Flushed::Blocked { progress }) => {
-                if connection.stalled.is_none() {
+                // Who takes something lives, and whoever may take nothing for longer than the dead do must be left alone.
+                if progress && connection.stalled.is_some() || self.settings.stall > limits::DEAD {
                     set_user_timeout(&connection.stream, None);
                 }
                 if progress || connection.stalled.is_none() {

@@ -358,5 +358,9 @@ fn file_ids_are_never_used_again() {
     assert_eq!(third, 3);
     // After a sudden end IDs that may have been given are skipped.
     assert!(run(false) > third);
-    assert_eq!(fs::read_dir(data.join("spool")).unwrap().count(), 0, "files are left that nobody can fetch");
+    // And the files are all there still.
+    let server = Server::start(&options);
+    let mut bob = server.in_room("bob", "#a");
+    bob.send("/files");
+    assert_eq!(bob.until_starting("+ files ").last().unwrap(), "+ files 4");
 }

@@ -275,7 +275,7 @@ impl Link {
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
         // Whether the server is still there is found out by asking it, as a person's program may.
-        listener::set_options(&stream, Duration::MAX)?;
+        listener::set_options(&stream, None)?;
         self.poll.registry().register(&mut stream, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
         self.stream = Some(stream);
         self.readable = true;
