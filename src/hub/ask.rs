@@ -26,6 +26,7 @@ pub(super) fn help(id: ConnId, word: Option<&str>, sink: &mut impl Sink) -> Resu
 impl Hub {
     pub(super) fn limits(&self, id: ConnId, sink: &mut impl Sink) -> Done {
         let settings = &self.settings;
+        let log = settings.log.map_or(0, |log| log.max);
         let seconds = |time: std::time::Duration| format!("{}s", time.as_secs());
         for (name, value, about) in [
             ("line", limits::LINE.to_string(), "bytes a line, with its ending"),
@@ -41,6 +42,7 @@ impl Hub {
             ("history", settings.history.to_string(), "messages that a room remembers"),
             ("history-lines", limits::HISTORY_LINES.to_string(), "messages one /history gives"),
             ("history-bytes", limits::HISTORY_BYTES.to_string(), "bytes one /history gives"),
+            ("log", log.to_string(), "bytes of a room's log, which outlives a restart; 0 is none"),
             ("file", settings.max_file.to_string(), "bytes of a file"),
             ("spool", settings.spool.to_string(), "bytes of all files"),
             ("file-ttl", seconds(settings.file_ttl), "how long a file is kept"),
