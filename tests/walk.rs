@@ -15,10 +15,10 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::commands::{self, Input};
-use chinwag::event::{Detail, Done, Event, Happening, Job, Lost, Now, Outcome, Reply};
+use chinwag::event::{Detail, Done, Event, Happening, Job, Lost, Now, Outcome, PastRoom, Record, Reply};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{CHUNKS_QUEUED, Settings};
-use chinwag::names::{ConnId, FileId, Place, clean};
+use chinwag::limits::{CHUNKS_QUEUED, Logging, Settings};
+use chinwag::names::{ConnId, FileId, Place, RoomName, clean};
 use common::memory::{Disk, Notes, Told};
 
 /// Numbers that look random and are the same for the same seed.
@@ -564,6 +564,64 @@ impl Walk {
         self.owed.retain(|_, owed| !owed.is_empty());
     }
 
+    /// A hub that knows nothing but what was written down has the same rooms to tell of.
+    fn check_restart(&mut self, settings: Settings) {
+        let mut past: BTreeMap<RoomName, PastRoom> = BTreeMap::new();
+        for record in &self.notes.records {
+            let (Record::Said { room: name, .. } | Record::Topic { room: name, .. } | Record::Forgotten(name)) = record;
+            let room = past.entry(*name).or_insert(PastRoom { name: *name, topic: None, lines: Vec::new() });
+            match record {
+                Record::Said { line, .. } => {
+                    assert_eq!(line.seq, room.lines.last().map_or(0, |last| last.seq) + 1, "{name} has a gap");
+                    room.lines.push(line.clone());
+                }
+                Record::Topic { topic, .. } => room.topic.clone_from(topic),
+                Record::Forgotten(_) => drop(past.remove(name)),
+            }
+        }
+        let remembered = settings.history.max(1);
+        let mut again = Hub::new(settings);
+        for mut room in past.into_values() {
+            room.lines.drain(..room.lines.len().saturating_sub(remembered));
+            again.restore_room(room);
+        }
+        again.check();
+        let mut asked: Vec<String> = ROOMS.iter().map(ToString::to_string).collect();
+        asked.retain(|room| {
+            self.notes
+                .records
+                .iter()
+                .any(|r| matches!(r, Record::Said { room: r, .. } if r.as_str().eq_ignore_ascii_case(room)))
+        });
+        let now = self.now();
+        let [before, after] = [&mut self.hub, &mut again].map(|hub| {
+            let (mut notes, id) = (Notes::default(), ConnId::new(1000, 0));
+            hub.connect(id, now, &mut notes);
+            for room in &asked {
+                for line in [
+                    format!("/join {room}"),
+                    format!("/topic {room}"),
+                    format!("/history {room} 500"),
+                    format!("/history {room} after 3"),
+                ] {
+                    hub.handle(id, now, commands::parse(&line).unwrap(), &mut notes);
+                }
+            }
+            hub.disconnect(id, now, Departure::Quit, &mut notes);
+            notes.told.retain(|(to, told)| {
+                *to == id
+                    && matches!(
+                        told,
+                        Told::Detail(Detail::Line { .. })
+                            | Told::Reply(Reply::Done(Done::Topic { .. } | Done::History { .. }))
+                    )
+            });
+            notes.told.iter().map(|(_, told)| format!("{told:?}")).collect::<Vec<_>>()
+        });
+        assert_eq!(before, after);
+        *self.counted.entry("restored").or_default() += after.len() as u64;
+    }
+
     /// Everybody goes, all times pass: what is left?
     fn end(&mut self) {
         while let Some(id) = self.somebody() {
@@ -587,7 +645,7 @@ impl Walk {
 /// What the walk must come across, or it shows nothing.
 const KINDS: &[&str] = &[
     "said", "presence", "chunk", "whole", "broken", "missed", "typing", "idle", "file", "unfile", "away", "lost",
-    "resumed",
+    "resumed", "restored",
 ];
 
 fn kind(event: &Event) -> &'static str {
@@ -611,8 +669,11 @@ fn kind(event: &Event) -> &'static str {
     }
 }
 
-fn settings(history: usize, rate: u32) -> Settings {
-    Settings { history, rate, max_file: 1800, spool: 5000, ..Settings::default() }
+fn settings(seed: u64, history: usize) -> Settings {
+    let rate = if seed.is_multiple_of(3) { 20 } else { 0 };
+    let log = seed.is_multiple_of(4).then_some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    let history = if log.is_some() { history + seed as usize % 3 * 4 } else { history };
+    Settings { history, rate, log, max_file: 1800, spool: 5000, ..Settings::default() }
 }
 
 #[test]
@@ -620,12 +681,17 @@ fn a_hundred_thousand_steps() {
     let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 0..100 {
         let history = if seed % 2 == 0 { 0 } else { 5 };
-        let mut walk = Walk::new(seed, settings(history, if seed % 3 == 0 { 20 } else { 0 }));
+        let settings = settings(seed, history);
+        let is_logged = settings.log.is_some();
+        let mut walk = Walk::new(seed, settings.clone());
         for _ in 0..2000 {
             walk.step();
         }
+        if is_logged {
+            walk.check_restart(settings);
+        }
         walk.end();
-        assert!(history > 0 || walk.hub.is_empty(), "an emptied hub holds something: {:#?}", walk.hub);
+        assert!(history > 0 || is_logged || walk.hub.is_empty(), "an emptied hub holds something: {:#?}", walk.hub);
         for (what, times) in walk.counted {
             *counted.entry(what).or_default() += times;
         }
