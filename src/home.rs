@@ -39,7 +39,8 @@ impl Home {
     /// process.
     pub fn at(dir: &Path) -> io::Result<Self> {
         make_folder(dir)?;
-        let is_new = fs::read_dir(dir)?.next().is_none();
+        // A folder that held something else before may be meant for others too.
+        let is_ours = dir.join("lock").exists() || fs::read_dir(dir)?.next().is_none();
         let lock = private().write(true).create(true).truncate(false).open(dir.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -47,8 +48,7 @@ impl Home {
             Err(TryLockError::Error(e)) => return Err(e),
         }
         let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
-        // A folder that held something else before may be meant for others too.
-        if is_new || rooms.exists() {
+        if is_ours {
             fs::set_permissions(dir, Permissions::from_mode(0o700))?;
         }
         for folder in [&spool, &rooms] {

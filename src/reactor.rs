@@ -266,6 +266,10 @@ impl Reactor {
                 self.after_core(now);
             }
             None => {
+                if self.silent.len() > 2 * self.net.clients() + 64 {
+                    let net = &mut self.net;
+                    self.silent.retain(|&(_, id)| net.get_mut(id).is_some_and(|c| !c.has_spoken));
+                }
                 self.silent.push_back((now.tick, id));
                 self.hub.connect(id, now, &mut self.net);
             }

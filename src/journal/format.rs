@@ -6,6 +6,9 @@ use std::time::SystemTime;
 use crate::event::Logged;
 use crate::names::{Nick, Text};
 
+/// No room comes to this number, so a greater one is damage, and would soon leave no room to count.
+const LAST: u64 = 1 << 60;
+
 /// What stands in a log.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reading {
@@ -28,7 +31,7 @@ pub fn spell(out: &mut String, line: &Logged) {
 pub fn parse(line: &[u8]) -> Option<Logged> {
     let text = std::str::from_utf8(line).ok()?;
     let mut fields = text.splitn(4, ' ');
-    let seq = fields.next()?.parse().ok()?;
+    let seq = fields.next()?.parse().ok().filter(|&seq| seq < LAST)?;
     let at: SystemTime = humantime::parse_rfc3339(fields.next()?).ok()?;
     let from = Nick::new(fields.next()?.strip_prefix('<')?.strip_suffix('>')?)?;
     let line = Logged { seq, at, from, text: Text::new(fields.next()?) };
@@ -85,6 +88,7 @@ mod tests {
             "1 2026-11-22T14:30:00.123Z alice hi",
             "1 2026-11-22T14:30:00.123Z <alice>",
             "1  2026-11-22T14:30:00.123Z <alice> hi",
+            "1152921504606846976 2026-11-22T14:30:00.123Z <alice> hi",
             "-1 2026-11-22T14:30:00.123Z <alice> hi",
             "1 2026-11-22T14:30:00.123Z <alice> \u{1b}[2J",
             "1 2026-11-22T14:30:00.123Z <alice> hi\r",
