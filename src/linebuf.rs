@@ -171,7 +171,9 @@ impl LineBuf {
     pub fn at_unfinished(&self) -> bool {
         let rest = &self.buf[self.start..];
         let ends = |pair: &[u8]| pair[1] == b'\n' || pair == b"\r\0";
-        self.ended && !self.at_chunk() && rest.first().is_some_and(|&b| b != b'\n') && !rest.windows(2).any(ends)
+        // What has been searched holds no end, even where its middle is gone; but its last byte may be the first of one.
+        let unsearched = &self.buf[self.start.max(self.searched.saturating_sub(1))..];
+        self.ended && !self.at_chunk() && rest.first().is_some_and(|&b| b != b'\n') && !unsearched.windows(2).any(ends)
     }
 
     /// Whether more bytes than a line may have are there, or have been thrown away, and no end of it.
@@ -258,8 +260,14 @@ impl LineBuf {
         }
         let mut end = self.buf.len() - usize::from(self.buf.last() == Some(&b'\r'));
         if self.at_chunk() {
-            // A chunk that was cut off is good as far as it goes, which is in groups of four characters.
-            end -= (end - self.start - 1) % 4;
+            self.overlong |= end - self.start + self.thrown_away > 1 + CHUNK_LINE;
+            if !self.overlong {
+                // A chunk that was cut off is good as far as it goes, which is in groups of four characters.
+                end -= (end - self.start - 1) % 4;
+            }
+        } else {
+            // It is as long as if it had ended by itself, however its bytes came.
+            self.overlong |= self.buf.len() - self.start >= self.limit;
         }
         Some((end, self.buf.len(), Ending::Lf))
     }
@@ -347,6 +355,30 @@ mod tests {
         check(b"=QUJDREV\r", &["=QUJD Lf"]);
         check(b"=\r", &["= Lf"]);
         check(b"", &[]);
+    }
+
+    #[test]
+    fn the_end_of_the_input_ends_a_long_line_like_any_other() {
+        for len in [LINE - 2, LINE - 1, LINE, LINE + 1] {
+            for end in ["", "\r", "\n"] {
+                let line = format!("{}{end}", "a".repeat(len - end.len()));
+                let whole = run(&[line.as_bytes()]);
+                assert_eq!(
+                    whole.0[0].starts_with("too long"),
+                    line.len() + usize::from(end != "\n") > LINE,
+                    "{len} {end:?}"
+                );
+                for at in [1, len / 2, len - 1] {
+                    assert_eq!(run(&[&line.as_bytes()[..at], &line.as_bytes()[at..]]), whole, "{len} {end:?} at {at}");
+                }
+            }
+        }
+        for len in [CHUNK_LINE - 1, CHUNK_LINE, CHUNK_LINE + 1] {
+            let line = format!("={}", "A".repeat(len));
+            let whole = run(&[line.as_bytes()]);
+            assert_eq!(whole.0[0].starts_with("too long"), len > CHUNK_LINE);
+            assert_eq!(run(&[&line.as_bytes()[..len / 2], &line.as_bytes()[len / 2..], b""]), whole);
+        }
     }
 
     #[test]
