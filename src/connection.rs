@@ -155,6 +155,8 @@ pub struct Connections {
     jobs: SyncSender<Job>,
     /// Bytes that wait for all of them together, file data not counted.
     waiting: usize,
+    /// Bytes of file data that wait for all of them together.
+    chunks: usize,
     clients: usize,
     turned_away: usize,
     past: usize,
@@ -195,6 +197,7 @@ impl Connections {
             generation: 0,
             jobs,
             waiting: 0,
+            chunks: 0,
             clients: 0,
             turned_away: 0,
             past: 0,
@@ -324,6 +327,7 @@ impl Connections {
         let connection = self.slab.remove(id.slot());
         self.past -= 1;
         self.waiting -= connection.outbox.lines();
+        self.chunks -= connection.outbox.chunks();
         Some(connection)
     }
 
@@ -331,6 +335,7 @@ impl Connections {
     pub fn clear(&mut self, id: ConnId) {
         if let Some(connection) = find(&mut self.slab, id) {
             self.waiting -= connection.outbox.lines();
+            self.chunks -= connection.outbox.chunks();
             connection.outbox.clear();
         }
     }
@@ -341,9 +346,10 @@ impl Connections {
         if !connection.writable && !connection.outbox.is_empty() {
             return Ok(Flushed::Blocked { progress: false });
         }
-        let before = connection.outbox.lines();
+        let (lines, chunks) = (connection.outbox.lines(), connection.outbox.chunks());
         let flushed = connection.outbox.write_to(&mut connection.stream);
-        self.waiting -= before - connection.outbox.lines();
+        self.waiting -= lines - connection.outbox.lines();
+        self.chunks -= chunks - connection.outbox.chunks();
         connection.writable = !matches!(flushed, Ok(Flushed::Blocked { .. }));
         flushed
     }
@@ -423,9 +429,7 @@ impl Connections {
             return;
         }
         push(&mut connection.outbox);
-        if kind != Kind::Chunk {
-            self.waiting += len;
-        }
+        *(if kind == Kind::Chunk { &mut self.chunks } else { &mut self.waiting }) += len;
         let limit = if self.waiting > limits::WAITING_IN_ALL { limits::SLOW_READER_TIGHT } else { limits::SLOW_READER };
         // Said again and again, as the core forgets it of somebody who was nobody yet.
         if connection.outbox.lines() > limit {
@@ -437,6 +441,16 @@ impl Connections {
         } else if !std::mem::replace(&mut connection.unhurried, true) {
             self.unhurried.push_back(id);
         }
+    }
+
+    /// Bytes of replies that may wait for a connection before its commands wait too.
+    pub fn replies_allowed(&self) -> usize {
+        if self.is_crowded() { 0 } else { limits::REPLIES_WAITING }
+    }
+
+    /// Bytes of file data that may be queued for a connection.
+    pub fn chunks_allowed(&self) -> usize {
+        if self.chunks > limits::CHUNKS_IN_ALL { limits::CHUNK_BYTES } else { limits::CHUNKS_QUEUED }
     }
 
     fn style(&self, id: ConnId) -> Option<Style> {

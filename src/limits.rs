@@ -23,6 +23,10 @@ pub const WAITING_IN_ALL: usize = 256 * 1024 * 1024;
 pub const SLOW_READER_TIGHT: usize = 64 * 1024;
 /// Bytes of file data queued for a connection, so that a chat line never waits for more of them.
 pub const CHUNKS_QUEUED: usize = 64 * 1024;
+/// Bytes of file data queued for all connections together beyond which each has only one line of it queued.
+pub const CHUNKS_IN_ALL: usize = 64 * 1024 * 1024;
+/// Bytes of a whole line of file data: its base64, `=ID ` and the line end.
+pub const CHUNK_BYTES: usize = DOWNLOAD_LINE / 3 * 4 + 32;
 /// Bytes that the kernel may hold unsent for a connection: a chat line waits behind these too.
 pub const UNSENT_IN_KERNEL: u32 = 64 * 1024;
 

@@ -415,6 +415,7 @@ impl Reactor {
         let mut budget = limits::LINES_A_TURN;
         loop {
             let more = self.run_lines(id, now, &mut budget);
+            let replies_allowed = self.net.replies_allowed();
             let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) else {
                 return;
             };
@@ -434,7 +435,7 @@ impl Reactor {
                 return self.put_off(id);
             }
             // Negotiation is answered too, though it makes no line.
-            if connection.outbox.replies() > limits::REPLIES_WAITING {
+            if connection.outbox.replies() > replies_allowed {
                 connection.hold = Hold::Replies;
                 return;
             }
@@ -487,7 +488,9 @@ impl Reactor {
         let Some(connection) = self.net.get_mut(id) else { return false };
         let mut lines = std::mem::take(&mut connection.lines);
         let mut more = false;
-        while let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) {
+        loop {
+            let replies_allowed = self.net.replies_allowed();
+            let Some(connection) = self.net.get_mut(id).filter(|c| c.phase == Phase::Open) else { break };
             let held = std::mem::replace(&mut connection.hold, Hold::None);
             if lines.is_empty() {
                 lines.release();
@@ -497,7 +500,7 @@ impl Reactor {
                 more = true;
                 break;
             }
-            if connection.outbox.replies() > limits::REPLIES_WAITING {
+            if connection.outbox.replies() > replies_allowed {
                 connection.hold = Hold::Replies;
                 break;
             }
@@ -652,11 +655,12 @@ impl Reactor {
     }
 
     fn pump_one(&mut self, id: ConnId) {
+        let allowed = self.net.chunks_allowed();
         let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) else {
             // Its turn at the disk goes to the next.
             return self.hub.pump(id, 0, &mut self.net);
         };
-        let room = limits::CHUNKS_QUEUED.saturating_sub(connection.outbox.chunks());
+        let room = allowed.saturating_sub(connection.outbox.chunks());
         let has_ended = connection.ended.is_some();
         self.hub.pump(id, room, &mut self.net);
         // It may have waited for just this to be whole.
@@ -717,11 +721,12 @@ impl Reactor {
                 self.add_work(id);
             }
         }
+        let replies_allowed = self.net.replies_allowed();
         let Some(connection) = self.net.get_mut(id) else { return };
         if connection.phase == Phase::Leaving && connection.outbox.is_empty() {
             return self.linger(id, now);
         }
-        if connection.hold == Hold::Replies && connection.outbox.replies() <= limits::REPLIES_WAITING {
+        if connection.hold == Hold::Replies && connection.outbox.replies() <= replies_allowed {
             self.add_work(id);
         }
         let connection = &mut self.net[id];

@@ -47,7 +47,7 @@ impl Hub {
     pub fn pump(&mut self, id: ConnId, room: usize, sink: &mut impl Sink) {
         let mut idle = 0;
         while let Some(person) = self.people.get_mut(id) {
-            if idle >= person.downloads.len() || (person.reads + 1) * LINE_BYTES > room {
+            if idle >= person.downloads.len() || (person.reads + 1) * limits::CHUNK_BYTES > room {
                 break;
             }
             let download = &mut person.downloads[0];
@@ -140,6 +140,3 @@ impl Hub {
         }
     }
 }
-
-/// The most bytes that a line of file data may have: its base64 and `=ID ` and the line end.
-const LINE_BYTES: usize = limits::DOWNLOAD_LINE / 3 * 4 + 32;
