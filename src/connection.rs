@@ -112,7 +112,7 @@ pub struct Connection {
     pub in_work: bool,
     /// Whether its last turn was not enough for it, or cost much.
     pub greedy: Switch,
-    /// Whether it is in the list of those to whom presence is to be written.
+    /// Whether it is in the list of those with something to write that can wait.
     unhurried: bool,
     /// Whether it is in the list of those with something to write.
     dirty: bool,
@@ -163,7 +163,7 @@ pub struct Connections {
     by_address: HashMap<IpAddr, usize>,
     /// Those with something to write.
     dirty: Vec<ConnId>,
-    /// Those with presence to write, who can wait.
+    /// Those with something to write that can wait: answers, presence and file data.
     unhurried: VecDeque<ConnId>,
     /// Those for whom the core may have file data.
     wanting: Vec<ConnId>,
@@ -173,6 +173,8 @@ pub struct Connections {
     closed: Vec<ConnId>,
     /// What is to be written down before anything goes out.
     records: Vec<Record>,
+    /// A detail while it is spelled.
+    line: String,
 }
 
 impl Index<ConnId> for Connections {
@@ -208,6 +210,7 @@ impl Connections {
             lagged: Vec::new(),
             closed: Vec::new(),
             records: Vec::new(),
+            line: String::new(),
         }
     }
 
@@ -370,7 +373,7 @@ impl Connections {
         dirty
     }
 
-    /// The next of those with presence to write, or perhaps by now with nothing.
+    /// The next of those with something to write that can wait, or perhaps by now with nothing.
     pub fn next_unhurried(&mut self) -> Option<ConnId> {
         let id = self.unhurried.pop_front()?;
         if let Some(connection) = self.get_mut(id) {
@@ -436,7 +439,7 @@ impl Connections {
             connection.lagging = Switch::On;
             self.lagged.push(id);
         }
-        if kind != Kind::Presence {
+        if kind == Kind::Event {
             self.mark_dirty(id);
         } else if !std::mem::replace(&mut connection.unhurried, true) {
             self.unhurried.push_back(id);
@@ -486,7 +489,11 @@ impl Sink for Connections {
 
     fn detail(&mut self, to: ConnId, detail: &Detail) {
         let Some(style) = self.style(to) else { return };
-        self.push(to, Kind::Reply, plain::detail(detail, style).as_bytes());
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        plain::detail(&mut line, detail, style);
+        self.push(to, Kind::Reply, line.as_bytes());
+        self.line = line;
     }
 
     fn reply(&mut self, to: ConnId, reply: &Reply) {

@@ -82,12 +82,11 @@ pub fn event(event: &Event, style: Style) -> String {
     out
 }
 
-/// Spells a detail of a reply.
-pub fn detail(detail: &Detail, style: Style) -> String {
-    let mut out = String::from("- ");
-    write_detail(&mut out, detail);
-    style.end(&mut out);
-    out
+/// Spells a detail of a reply, behind what is in `out`: there can be thousands of them.
+pub fn detail(out: &mut String, detail: &Detail, style: Style) {
+    out.push_str("- ");
+    write_detail(out, detail);
+    style.end(out);
 }
 
 /// Spells a reply.
@@ -206,9 +205,13 @@ fn write_detail(out: &mut String, detail: &Detail) {
                 State::Typing => ("typing", None),
                 State::Away(text) => ("away", text.as_ref()),
             };
-            put(out, format_args!("{nick} {state} {}s ", idle.as_secs()));
+            for field in [nick.as_str(), " ", state, " "] {
+                out.push_str(field);
+            }
+            put(out, format_args!("{}s ", idle.as_secs()));
             for (n, room) in rooms.iter().enumerate() {
-                put(out, format_args!("{}{room}", if n == 0 { "" } else { "," }));
+                out.push_str(if n == 0 { "" } else { "," });
+                out.push_str(room.as_str());
             }
             write_with(out, if rooms.is_empty() { "-" } else { "" }, text);
         }

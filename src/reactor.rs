@@ -51,6 +51,8 @@ pub struct Reactor {
     work: VecDeque<ConnId>,
     /// Those of them whose last turn was not enough for them, or cost much. They share what time the others leave.
     later: VecDeque<ConnId>,
+    /// Until when they wait, if there are others.
+    later_from: Instant,
     /// Connections by the time at which they came, as long as they have not been found to have sent a line.
     silent: VecDeque<(Duration, ConnId)>,
     /// Connections whose chunks wait for the disk.
@@ -94,10 +96,11 @@ impl Reactor {
             timers: BTreeSet::new(),
             work: VecDeque::new(),
             later: VecDeque::new(),
+            later_from: started,
             silent: VecDeque::new(),
             held_by_disk: Vec::new(),
             end: None,
-            scratch: vec![0; limits::READ_A_TURN],
+            scratch: vec![0; limits::READ_CHUNK],
             settings,
         })
     }
@@ -132,11 +135,12 @@ impl Reactor {
             self.hub.tick(now, &mut self.net);
             self.after_core(now);
             self.run_timers(now);
-            for _ in 0..self.work.len() {
+            let others = self.work.len();
+            for _ in 0..others {
                 let Some(id) = self.work.pop_front() else { break };
                 self.serve(id, now);
             }
-            self.serve_later(now);
+            self.serve_later(others, now);
             self.pump();
             self.write_log();
             self.flush(now);
@@ -217,15 +221,19 @@ impl Reactor {
         }
     }
 
-    /// Serves those who wait behind the others: one at least, and more as long as the others can wait.
-    fn serve_later(&mut self, now: Now) {
+    /// Serves those who wait behind the `others`, with a part of the time if there were any others in this turn.
+    fn serve_later(&mut self, others: usize, now: Now) {
         let begun = Instant::now();
+        if self.later.is_empty() || (others > 0 && begun < self.later_from) {
+            return;
+        }
         while let Some(id) = self.later.pop_front() {
             self.serve(id, now);
             if begun.elapsed() >= limits::LATER_A_TURN {
-                return;
+                break;
             }
         }
+        self.later_from = begun + begun.elapsed() * limits::LATER_SHARE;
     }
 
     fn accept(&mut self, now: Now) {
@@ -393,12 +401,13 @@ impl Reactor {
 
     fn serve_open(&mut self, id: ConnId, now: Now) {
         let replies = self.net[id].outbox.replies();
-        self.net[id].greedy = Switch::Off;
-        self.read_and_run(id, now);
-        if let Some(connection) = self.net.get_mut(id)
-            && connection.outbox.replies() > replies + limits::GREEDY
-        {
+        let read = self.read_and_run(id, now);
+        let Some(connection) = self.net.get_mut(id) else { return };
+        if read.max(connection.outbox.replies().saturating_sub(replies)) > limits::GREEDY {
             connection.greedy = Switch::On;
+        } else if connection.hold == Hold::None && !connection.in_work {
+            // Nothing more of what it asked for is there.
+            connection.greedy = Switch::Off;
         }
     }
 
@@ -410,45 +419,50 @@ impl Reactor {
         }
     }
 
-    fn read_and_run(&mut self, id: ConnId, now: Now) {
+    /// Carries out what lines there are and reads more, as long as it is this connection's turn; gives the bytes read.
+    fn read_and_run(&mut self, id: ConnId, now: Now) -> usize {
         let mut read = 0;
         let mut budget = limits::LINES_A_TURN;
         loop {
             let more = self.run_lines(id, now, &mut budget);
             let replies_allowed = self.net.replies_allowed();
             let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) else {
-                return;
+                return read;
             };
             if more {
-                return self.put_off(id);
+                self.put_off(id);
+                return read;
             }
             if connection.hold != Hold::None {
-                return self.give_up_after_end(id, now);
+                self.give_up_after_end(id, now);
+                return read;
             }
             if connection.ended.is_some() {
-                return self.input_done(id, now);
+                self.input_done(id, now);
+                return read;
             }
             if !connection.readable {
-                return;
+                return read;
             }
             if read >= limits::READ_A_TURN {
-                return self.put_off(id);
+                self.put_off(id);
+                return read;
             }
             // Negotiation is answered too, though it makes no line.
             if connection.outbox.replies() > replies_allowed {
                 connection.hold = Hold::Replies;
-                return;
+                return read;
             }
             let has_upload = self.hub.has_upload(id);
             if connection.lines.is_endless() && !has_upload {
                 // It counts as lines by its length, so that it costs no more than they do.
                 if let Err(then) = connection.bucket.take(now.tick) {
                     connection.hold = Hold::Flood(then);
-                    return;
+                    return read;
                 }
                 connection.lines.hollow_chunk();
             }
-            read += self.read(id, if has_upload { limits::READ_A_TURN } else { limits::READ }, now);
+            read += self.read(id, if has_upload { limits::READ_CHUNK } else { limits::READ }, now);
         }
     }
 
@@ -680,7 +694,7 @@ impl Reactor {
                 self.flush_one(id, now);
             }
         }
-        for _ in 0..limits::PRESENCE_A_TURN {
+        for _ in 0..limits::ANSWERED_A_TURN {
             let Some(id) = self.net.next_unhurried() else { break };
             self.flush_one(id, now);
         }

@@ -208,11 +208,12 @@ impl Memory {
             let Some((_, _, style)) = self.clients.values().find(|(id, _, _)| *id == to) else { continue };
             let stamp = self.notes.stamps.get(&to).copied().unwrap_or(Switch::Off);
             let style = Style { stamp, ..*style };
-            let line = match &told {
-                Told::Event(event) => plain::event(event, style),
-                Told::Detail(detail) => plain::detail(detail, style),
-                Told::Reply(reply) => plain::reply(reply, style),
-            };
+            let mut line = String::new();
+            match &told {
+                Told::Event(event) => line = plain::event(event, style),
+                Told::Detail(detail) => plain::detail(&mut line, detail, style),
+                Told::Reply(reply) => line = plain::reply(reply, style),
+            }
             self.seen.entry(to).or_default().push_back(line.trim_end_matches(['\r', '\n']).to_owned());
         }
     }
