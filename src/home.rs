@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use log::warn;
 use tempfile::TempDir;
 
 use crate::names::FileId;
@@ -151,7 +152,10 @@ impl Ids {
             Err(e) => return Err(e),
         };
         let mut ids = Self { path, next, reserved: next };
-        ids.reserve(next + 2 * Self::AHEAD)?;
+        if let Err(e) = ids.reserve(next + 2 * Self::AHEAD) {
+            // No file gets an ID before this works, but people can talk.
+            warn!("cannot reserve IDs for files: {e}");
+        }
         Ok(ids)
     }
 

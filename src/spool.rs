@@ -144,9 +144,7 @@ impl Worker {
                 self.hashes.remove(&id);
                 self.described.remove(&id);
                 self.open.retain(|(open, _)| *open != id);
-                if let Err(e) = info::remove(self.home.spool(), id) {
-                    warn!("cannot remove file {id}: {e}");
-                }
+                info::forget(self.home.spool(), id);
                 Outcome::Done
             }
         }

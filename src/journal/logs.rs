@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use log::{info, warn};
 
 use super::format::{self, Reading};
-use crate::event::PastRoom;
+use crate::event::{Logged, PastRoom};
 use crate::home::{Durability, private, replace};
 use crate::limits;
 use crate::names::{RoomName, Text};
@@ -147,32 +147,11 @@ pub fn load(folder: &Path, wanted: usize) -> io::Result<impl Iterator<Item = Pas
 }
 
 fn load_room(folder: &Path, name: RoomName, wanted: usize) -> io::Result<Option<PastRoom>> {
-    let newest = path(folder, name, "log");
-    let (mut lines, from) = match private().read(true).write(true).open(&newest) {
-        Ok(file) => {
-            let (from, bytes, reading) = read_last(&file, wanted)?;
-            let damaged = &bytes[reading.good..];
-            if !damaged.is_empty() {
-                set_aside(folder, name, &file, from + reading.good as u64, damaged);
-            }
-            warn_of_skipped(&newest, &reading);
-            (reading.lines, from)
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => (Vec::new(), 0),
-        Err(e) => return Err(e),
-    };
-    if lines.len() < wanted && from == 0 {
-        let path = path(folder, name, "log.1");
-        match File::open(&path) {
-            Ok(file) => {
-                let (_, _, older) = read_last(&file, wanted - lines.len())?;
-                warn_of_skipped(&path, &older);
-                let first = lines.first().map_or(u64::MAX, |line| line.seq);
-                lines.splice(0..0, older.lines.into_iter().filter(|line| line.seq < first));
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
-        }
+    let (mut lines, is_all) = load_log(folder, name, "log", wanted)?;
+    if lines.len() < wanted && is_all {
+        let (older, _) = load_log(folder, name, "log.1", wanted - lines.len())?;
+        let first = lines.first().map_or(u64::MAX, |line| line.seq);
+        lines.splice(0..0, older.into_iter().filter(|line| line.seq < first));
     }
     let beyond = lines.len().saturating_sub(wanted);
     lines.drain(..beyond);
@@ -180,6 +159,24 @@ fn load_room(folder: &Path, name: RoomName, wanted: usize) -> io::Result<Option<
     let topic = topic.and_then(|topic| topic.lines().next().map(Text::new));
     let topic = topic.filter(|topic| topic.as_str().len() <= limits::TOPIC);
     Ok((!lines.is_empty()).then_some(PastRoom { name, topic, lines }))
+}
+
+/// The last messages of a log, and whether these are all that it has. What is damaged at its end is set aside.
+fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: usize) -> io::Result<(Vec<Logged>, bool)> {
+    let path = path(folder, room, kind);
+    let file = match private().read(true).write(true).open(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), true)),
+        file => file?,
+    };
+    let (from, bytes, reading) = read_last(&file, wanted)?;
+    let damaged = &bytes[reading.good..];
+    if !damaged.is_empty() {
+        set_aside(folder, room, &file, from + reading.good as u64, damaged);
+    }
+    if reading.skipped > 0 {
+        warn!("{} lines of {} are no messages, and are left out", reading.skipped, path.display());
+    }
+    Ok((reading.lines, from == 0))
 }
 
 /// Reads at least the last `wanted` messages of a log, as far as it has so many: where it begins to read, the bytes from
@@ -242,11 +239,5 @@ fn set_aside(folder: &Path, room: RoomName, log: &File, good: u64, damaged: &[u8
     match moved {
         Ok(path) => warn!("the log of {room} was damaged: its last {count} bytes are now in {}", path.display()),
         Err(e) => warn!("the log of {room} is damaged in its last {count} bytes, which cannot be set aside: {e}"),
-    }
-}
-
-fn warn_of_skipped(path: &Path, reading: &Reading) {
-    if reading.skipped > 0 {
-        warn!("{} lines of {} are no messages, and are left out", reading.skipped, path.display());
     }
 }

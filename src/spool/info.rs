@@ -58,10 +58,10 @@ pub fn load(folder: &Path) -> io::Result<Vec<PastFile>> {
     for id in ids(folder)? {
         match load_one(folder, id) {
             Ok(Some(file)) => past.push(file),
-            Ok(None) => remove(folder, id)?,
+            Ok(None) => forget(folder, id),
             Err(e) => {
                 warn!("cannot read file {id}, which goes: {e}");
-                remove(folder, id)?;
+                forget(folder, id);
             }
         }
     }
@@ -115,7 +115,7 @@ pub(super) fn hash(path: &Path) -> io::Result<(u64, Sha256)> {
 pub(super) fn tidy(folder: &Path) -> io::Result<()> {
     for id in ids(folder)? {
         if !path(folder, id).exists() {
-            remove(folder, id)?;
+            forget(folder, id);
         }
     }
     Ok(())
@@ -125,15 +125,26 @@ pub(super) fn tidy(folder: &Path) -> io::Result<()> {
 fn ids(folder: &Path) -> io::Result<BTreeSet<FileId>> {
     let mut ids = BTreeSet::new();
     for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
+        let entry = entry?;
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
+        let name = entry.file_name();
         let id = name.to_str().map(|name| name.trim_end_matches(".new").trim_end_matches(".info"));
         ids.extend(id.filter(|id| id.bytes().all(|b| b.is_ascii_digit())).and_then(|id| id.parse().ok()).map(FileId));
     }
     Ok(ids)
 }
 
+/// Removes a file; one that cannot be removed stops nothing.
+pub(super) fn forget(folder: &Path, id: FileId) {
+    if let Err(e) = remove(folder, id) {
+        warn!("cannot remove file {id}: {e}");
+    }
+}
+
 /// Removes a file and what is written down about it. The description goes first, as without it the rest goes anyway.
-pub(super) fn remove(folder: &Path, id: FileId) -> io::Result<()> {
+fn remove(folder: &Path, id: FileId) -> io::Result<()> {
     let description = path(folder, id);
     for path in [description.with_extension("info.new"), description, folder.join(id.to_string())] {
         match fs::remove_file(path) {

@@ -1,0 +1,376 @@
+//! What the tests of the data folder share: a folder with servers on it, what they have kept there, and disks that fail.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rustix::process::{Pid, Signal, kill_process};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::common::{Client, PATIENCE, Server};
+
+pub const CHINWAG: &str = env!("CARGO_BIN_EXE_chinwag");
+
+/// A data folder of the test's own, which is not there before the first server makes it.
+pub struct Folder {
+    _parent: TempDir,
+    pub path: PathBuf,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().canonicalize().unwrap().join("data");
+        Self { _parent: parent, path }
+    }
+
+    /// The arguments of a server on it, with these options besides.
+    pub fn arguments<'a>(&'a self, options: &[&'a str]) -> Vec<&'a str> {
+        arguments(&self.path, options)
+    }
+
+    /// Starts a server on it, with these options besides.
+    pub fn serve(&self, options: &[&str]) -> Server {
+        Server::start_with(Command::new(CHINWAG).args(self.arguments(options)))
+    }
+
+    /// The log of the room of this name, without its `#`.
+    pub fn log(&self, room: &str) -> PathBuf {
+        self.path.join("rooms").join(format!("{room}.log"))
+    }
+
+    /// The lines of a room that are on the disk, as `/history` would give them.
+    pub fn logged(&self, room: &str) -> Vec<String> {
+        logged(&self.path, room)
+    }
+}
+
+/// The arguments of a server on the folder `path`, with these options besides.
+pub fn arguments<'a>(path: &'a Path, options: &[&'a str]) -> Vec<&'a str> {
+    let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--rate", "0", "--data", path.to_str().unwrap()];
+    all.extend(options);
+    all
+}
+
+/// The lines of a room that are on the disk under `data`, as `/history` would give them. A last line without its end is
+/// none.
+pub fn logged(data: &Path, room: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for name in [format!("{room}.log.1"), format!("{room}.log")] {
+        let Ok(bytes) = fs::read(data.join("rooms").join(name)) else { continue };
+        let whole = bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        lines.extend(whole.map(|line| shown(str::from_utf8(line).unwrap().trim_end_matches('\n'))));
+    }
+    lines
+}
+
+/// A line of the log as `/history` gives it: `7 TIME <alice> hi` is `[7@TIME] <alice> hi` there.
+pub fn shown(line: &str) -> String {
+    let mut words = line.splitn(3, ' ');
+    let mut word = || words.next().unwrap_or_else(|| panic!("no line of a log: {line:?}"));
+    format!("[{}@{}] {}", word(), word(), word())
+}
+
+/// The number of a line with a stamp.
+pub fn seq(line: &str) -> u64 {
+    let seq = line.strip_prefix('[').and_then(|rest| rest.split_once('@')).and_then(|(seq, _)| seq.parse().ok());
+    seq.unwrap_or_else(|| panic!("no stamp in {line:?}"))
+}
+
+/// What stands behind the stamp of a line.
+pub fn unstamped(line: &str) -> &str {
+    line.split_once("] ").unwrap_or_else(|| panic!("no stamp in {line:?}")).1
+}
+
+/// All that the server remembers of a room after `after`, each line with its stamp. The client must be in the room.
+pub fn history(client: &mut Client, room: &str, after: u64) -> Vec<String> {
+    let (mut lines, mut after) = (Vec::new(), after);
+    loop {
+        client.send(&format!("/history {room} after {after}"));
+        let before = lines.len();
+        let count = loop {
+            let line = client.line().unwrap();
+            assert!(!line.starts_with("! "), "{line} after {after}");
+            match line.strip_prefix("- ") {
+                Some(line) => lines.push(line.to_owned()),
+                None if line.starts_with("+ history ") => break line,
+                None => {}
+            }
+        };
+        assert_eq!(count, format!("+ history {room} {}", lines.len() - before));
+        match lines.last() {
+            Some(last) if lines.len() > before => after = seq(last),
+            _ => return lines,
+        }
+    }
+}
+
+/// Numbers that follow one another with no gap, beginning with `first`.
+#[track_caller]
+pub fn assert_numbered(lines: &[String], first: u64) {
+    for (line, want) in lines.iter().zip(first..) {
+        assert_eq!(seq(line), want, "{line:.100} of {}", lines.len());
+    }
+}
+
+/// Ends a server at once, as nothing could prevent, and returns what it had logged.
+pub fn kill(mut server: Server) -> String {
+    kill_process(pid(server.pid()), Signal::KILL).unwrap();
+    server.wait().1
+}
+
+/// Asks a server to end, and returns how it did and what it had logged. Its clients should be gone.
+pub fn stop(mut server: Server) -> (ExitStatus, String) {
+    kill_process(pid(server.pid()), Signal::TERM).unwrap();
+    server.wait()
+}
+
+fn pid(pid: u32) -> Pid {
+    Pid::from_raw(pid.try_into().unwrap()).unwrap()
+}
+
+pub fn digest(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// Bytes as chunks of so many bytes.
+pub fn chunks(bytes: &[u8], size: usize) -> Vec<String> {
+    bytes.chunks(size).map(|chunk| format!("={}", BASE64.encode(chunk))).collect()
+}
+
+/// Shares a file with a target, and returns its ID.
+pub fn share(client: &mut Client, target: &str, bytes: &[u8], name: &str) -> u64 {
+    client.send(&format!("/send {target} {} {name}", bytes.len()));
+    let id = client.until_starting("+ send ").pop().unwrap().split(' ').nth(2).unwrap().parse().unwrap();
+    chunks(bytes, 40_000).iter().for_each(|chunk| client.send(chunk));
+    client.until(&format!("={id} . {} {}", bytes.len(), digest(bytes)));
+    id
+}
+
+/// Fetches a file, which must come whole.
+pub fn fetch(client: &mut Client, id: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    client.send(&format!("/get {id}"));
+    client.until_starting(&format!("+ get {id} 0 "));
+    loop {
+        let line = client.until_starting(&format!("={id} ")).pop().unwrap();
+        match line.split_once(' ').unwrap().1 {
+            end if end.starts_with(['.', '!']) => {
+                assert_eq!(end, format!(". {} {}", bytes.len(), digest(&bytes)));
+                return bytes;
+            }
+            chunk => bytes.extend(BASE64.decode(chunk).unwrap()),
+        }
+    }
+}
+
+/// What of these lines is about the keeping of history.
+pub fn notices(lines: &[String]) -> Vec<&str> {
+    lines.iter().map(String::as_str).filter(|line| line.starts_with("* notice history ")).collect()
+}
+
+/// What history not being kept begins with.
+pub const NOT_KEPT: &str = "* notice history is not being kept: ";
+/// What is said when it is kept again.
+pub const KEPT: &str = "* notice history is being kept again";
+
+/// A connection that may end at any moment: then there is nothing more of it, however it ended.
+pub struct Wire {
+    stream: TcpStream,
+    reader: BufReader<TcpStream>,
+    /// All that came, up to the end of its last line.
+    pub heard: Vec<u8>,
+}
+
+impl Wire {
+    pub fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let reader = BufReader::with_capacity(64 * 1024, stream.try_clone().unwrap());
+        Self { stream, reader, heard: Vec::new() }
+    }
+
+    /// Sends lines. Where nobody takes them any more there will be nothing to read either.
+    pub fn send(&mut self, lines: &str) {
+        let _ = self.stream.write_all(lines.as_bytes());
+    }
+
+    /// The next line; `None` at the end.
+    pub fn line(&mut self) -> Option<&str> {
+        let start = self.heard.len();
+        if let Err(e) = self.reader.read_until(b'\n', &mut self.heard) {
+            assert_eq!(e.kind(), std::io::ErrorKind::ConnectionReset, "{e}");
+        }
+        if !self.heard.ends_with(b"\n") || self.heard.len() == start {
+            self.heard.truncate(start);
+            return None;
+        }
+        str::from_utf8(&self.heard[start..self.heard.len() - 1]).ok()
+    }
+
+    /// Takes lines up to one that begins so; `None` at the end.
+    pub fn until_starting(&mut self, want: &str) -> Option<String> {
+        loop {
+            let line = self.line()?;
+            if line.starts_with(want) {
+                return Some(line.to_owned());
+            }
+        }
+    }
+}
+
+/// A folder on a small disk of its own, which other processes do not see.
+pub struct SmallDisk {
+    /// It keeps the namespace in which the disk is mounted.
+    holder: Child,
+    dir: TempDir,
+}
+
+impl SmallDisk {
+    /// A disk of this size, `1m` say. There is none for somebody who may not make namespaces; who is root must be able to.
+    pub fn mount(size: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let script = format!("mount -t tmpfs -o size={size},mode=700 chinwag \"$1\" && echo mounted && exec cat");
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", &script, "sh"]).arg(dir.path());
+        let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let disk = Self { holder, dir };
+        if line == "mounted\n" {
+            return Some(disk);
+        }
+        may_skip("a small disk cannot be mounted");
+        None
+    }
+
+    /// A server on the folder `data` of that disk.
+    pub fn serve(&self, options: &[&str]) -> Server {
+        let data = self.dir.path().join("data");
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.holder.id().to_string(), "-U", "-m", "--preserve-credentials", CHINWAG]);
+        Server::start_with(command.args(arguments(&data, options)))
+    }
+
+    /// Where this of the disk can be seen from outside.
+    pub fn path(&self, name: &str) -> PathBuf {
+        let dir = self.dir.path().strip_prefix("/").unwrap();
+        Path::new("/proc").join(self.holder.id().to_string()).join("root").join(dir).join(name)
+    }
+
+    /// Fills it with a file until nothing more goes in.
+    pub fn fill(&self) {
+        let mut ballast = fs::File::create(self.path("ballast")).unwrap();
+        while ballast.write_all(&[0; 4096]).is_ok() {}
+    }
+
+    /// Removes what filled it.
+    pub fn free(&self) {
+        fs::remove_file(self.path("ballast")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+/// Calls of a server's that are made to fail or to wait, until this goes.
+pub struct Meddler {
+    strace: Child,
+    log: tempfile::NamedTempFile,
+}
+
+/// The calls that write to a file.
+pub const WRITES: &str = "write,writev,pwrite64,pwritev,pwritev2";
+
+impl Meddler {
+    /// Meddles with these calls as far as they are about these files, in the way that strace calls `how`. There is none for
+    /// somebody who may not trace; who is root must be able to.
+    pub fn attach(server: &Server, calls: &str, how: &str, files: &[&Path]) -> Option<Self> {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut command = Command::new("strace");
+        command.args(["-f", "-p", &server.pid().to_string(), "-e", &format!("trace={calls}"), "-o"]).arg(log.path());
+        if !how.is_empty() {
+            command.args(["-e", &format!("inject={calls}:{how}")]);
+        }
+        for file in files {
+            command.arg("-P").arg(file);
+        }
+        let mut strace = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut told = String::new();
+        let mut stderr = BufReader::new(strace.stderr.take().unwrap());
+        // Files that are not there yet are mentioned first.
+        while stderr.read_line(&mut told).unwrap() > 0 && !told.contains(" attached") {}
+        // What it tells later goes where nobody reads it, and is little.
+        strace.stderr = Some(stderr.into_inner());
+        let meddler = Self { strace, log };
+        if told.contains(" attached") {
+            return Some(meddler);
+        }
+        may_skip(&format!("the server cannot be traced: {told}"));
+        None
+    }
+
+    /// The calls that have come back so far, as strace writes them.
+    pub fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.log.path()).unwrap();
+        text.lines().filter(|line| line.contains(") = ") || line.contains(")  ")).map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Meddler {
+    fn drop(&mut self) {
+        // It lets go of the server, and what waited goes on. If there is no server any more it may not hear that.
+        let _ = kill_process(pid(self.strace.id()), Signal::TERM);
+        let since = Instant::now();
+        while self.strace.try_wait().is_ok_and(|ended| ended.is_none()) {
+            if since.elapsed() > Duration::from_secs(2) {
+                let _ = self.strace.kill();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Tells that a test cannot be run here. Who is root may do everything, so that then it fails.
+pub fn may_skip(why: &str) {
+    assert!(!rustix::process::geteuid().is_root(), "{why}");
+    let _ = writeln!(std::io::stderr(), "NOT TESTED: {why}");
+}
+
+/// All that is in a folder, with the mode of each; folders themselves too.
+pub fn walk(folder: &Path) -> BTreeSet<(PathBuf, u32)> {
+    let mut all = BTreeSet::from([(folder.to_owned(), fs::metadata(folder).unwrap().mode())]);
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.append(&mut walk(&path));
+        } else {
+            let mode = fs::metadata(&path).unwrap().mode();
+            all.insert((path, mode));
+        }
+    }
+    all
+}
+
+/// The names in a folder.
+pub fn listing(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}

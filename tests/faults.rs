@@ -1,0 +1,468 @@
+//! Disks that are full, fail or are slow, descriptors that run out, a clock that goes back: talk goes on, everybody is told,
+//! and nothing that was written is damaged.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests are no library, and may panic"
+)]
+
+mod common;
+#[path = "common/data.rs"]
+mod data;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use common::{Client, Server, eventually, noise};
+use data::{
+    CHINWAG, Folder, KEPT, Meddler, NOT_KEPT, SmallDisk, WRITES, assert_numbered, chunks, fetch, history, kill, logged,
+    may_skip, notices, seq, share, unstamped,
+};
+
+/// Two people in `#a`, of whom one talks and the other hears, and somebody who is elsewhere.
+struct Company {
+    alice: Client,
+    bob: Client,
+    carol: Client,
+    said: u64,
+    /// What bob has heard of alice, with its stamps.
+    heard: Vec<String>,
+    /// Everything that bob has heard.
+    told: Vec<String>,
+}
+
+impl Company {
+    fn meet(server: &Server) -> Self {
+        let mut alice = server.in_room("alice", "#a");
+        let mut bob = server.in_room("bob", "#a");
+        bob.ask("/set stamp on", "+ set stamp on");
+        alice.until("#a * bob joined");
+        let carol = server.person("carol");
+        Self { alice, bob, carol, said: 0, heard: Vec::new(), told: Vec::new() }
+    }
+
+    /// Alice says something, and bob hears it.
+    fn say(&mut self, more: &str) {
+        self.said += 1;
+        self.alice.send(&format!("{} {more}", self.said));
+        let line = loop {
+            let line = self.bob.line().unwrap();
+            // What happens has no number.
+            if line.starts_with("#a [") && !line.starts_with("#a [-@") {
+                break line;
+            }
+            self.told.push(line);
+        };
+        assert_eq!(unstamped(&line), format!("<alice> {} {more}", self.said));
+        self.heard.push(line["#a ".len()..].to_owned());
+    }
+
+    fn say_some(&mut self, count: u64) {
+        (0..count).for_each(|_| self.say("and so on"));
+    }
+
+    /// Talks until bob is told that this is not kept.
+    fn say_until_not_kept(&mut self, more: &str) -> String {
+        loop {
+            self.say(more);
+            if let Some(told) = notices(&self.told).first() {
+                return (*told).to_owned();
+            }
+            assert!(self.said < 5000, "history is kept all the time");
+        }
+    }
+
+    /// Waits until all of them have been told that history is kept again. They have been told what was wrong, and once.
+    fn hear_that_it_is_kept(&mut self, wrong: &str) {
+        let mut lines = std::mem::take(&mut self.told);
+        lines.extend(self.bob.until(KEPT));
+        for (who, lines) in [("bob", lines), ("alice", self.alice.until(KEPT)), ("carol", self.carol.until(KEPT))] {
+            assert_eq!(notices(&lines), [wrong], "{who}");
+        }
+    }
+
+    /// Nothing more is told of it, now that everything is as it was.
+    fn hear_no_more(&mut self) {
+        self.say_some(3);
+        for lines in [std::mem::take(&mut self.told), self.alice.settle(), self.carol.settle()] {
+            assert_eq!(notices(&lines), Vec::<&str>::new());
+        }
+    }
+}
+
+/// All that bob had heard must be what the next server knows, and what is in its log, and no more.
+fn assert_all_is_kept(server: &Server, data: &Path, heard: &[String]) {
+    let mut dave = server.in_room("dave", "#a");
+    assert_numbered(heard, 1);
+    assert!(history(&mut dave, "#a", 0) == heard, "the history is not what was heard");
+    assert!(logged(data, "a") == heard, "the log is not what was heard");
+    let rooms = data::listing(&data.join("rooms"));
+    assert!(!rooms.iter().any(|name| name.contains("damaged")), "{rooms:?}");
+}
+
+fn refused_for_space(client: &mut Client) {
+    client.send("/send #a 10 x.txt");
+    client.until_starting("! send no-space ");
+}
+
+const MANY: &[&str] = &["--history", "100000"];
+
+#[test]
+fn a_full_disk_stops_no_talk_and_costs_no_line() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    // Somebody is about to share a file.
+    let mut dave = server.in_room("dave", "#a");
+    dave.send("/send #a 300000 big.bin");
+    let id = dave.until_starting("+ send ").pop().unwrap().split(' ').nth(2).unwrap().to_owned();
+    dave.send(&chunks(&noise(3000, 1), 3000)[0]);
+    dave.settle();
+    let mut was_told = None;
+    for round in 0..2 {
+        disk.fill();
+        let wrong = people.say_until_not_kept(&"x".repeat(600));
+        people.say_some(50);
+        refused_for_space(&mut people.bob);
+        if round == 0 {
+            dave.send(&chunks(&noise(3000, 1), 3000)[0]);
+            dave.until_starting(&format!("={id} ! no-space "));
+        }
+        // Whoever comes now can talk too.
+        let mut late = server.in_room("late", "#a");
+        late.send("/quit");
+        late.rest();
+        people.say_some(50);
+        assert_eq!(was_told.get_or_insert(wrong.clone()), &wrong);
+        disk.free();
+        people.hear_that_it_is_kept(&wrong);
+        people.hear_no_more();
+        // Files go again.
+        people.bob.send("/leave");
+        people.bob.until("+ leave #a");
+        people.bob.send("/join #files");
+        people.bob.until("+ join #files 1");
+        let id = share(&mut people.bob, "#files", &noise(5000, 2), "x");
+        assert!(fetch(&mut people.bob, id) == noise(5000, 2));
+        people.bob.send("/leave\n/join #a");
+        people.bob.until_starting("+ join #a ");
+    }
+    kill(server);
+    let server = disk.serve(MANY);
+    assert_all_is_kept(&server, &disk.path("data"), &people.heard);
+}
+
+#[test]
+fn a_server_killed_on_a_full_disk_has_what_was_received_before() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    disk.fill();
+    people.say_until_not_kept(&"x".repeat(600));
+    // All but the last were heard before anybody was told; that one may have come with it.
+    let before = people.heard.len() - 1;
+    people.say_some(20);
+    kill(server);
+    // While it is full a start may succeed or not, but damages nothing.
+    let data = disk.path("data");
+    let kept = logged(&data, "a");
+    assert!(kept.len() >= before - 1, "{before} were received, and {} are there", kept.len());
+    assert!(people.heard.starts_with(&kept), "the log is not what was heard");
+    disk.free();
+    let server = disk.serve(MANY);
+    let mut dave = server.in_room("dave", "#a");
+    let known = history(&mut dave, "#a", 0);
+    assert_eq!(known, kept);
+    dave.send("/set echo on\n/set stamp on\non we go");
+    let line = dave.until_starting("#a [").pop().unwrap();
+    assert_eq!(seq(&line[3..]), kept.len() as u64 + 1);
+}
+
+#[test]
+fn a_server_starts_on_a_full_disk() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    let heard = people.heard.clone();
+    drop(people);
+    kill(server);
+    disk.fill();
+    let server = disk.serve(MANY);
+    let mut dave = server.in_room("dave", "#a");
+    assert_eq!(history(&mut dave, "#a", 0), heard);
+    disk.free();
+    dave.send("/set echo on\n/set stamp on\non we go");
+    let line = dave.until_starting("#a [").pop().unwrap();
+    assert_eq!(seq(&line[3..]), heard.len() as u64 + 1);
+}
+
+#[test]
+fn a_failing_disk_stops_no_talk_and_costs_no_line() {
+    // Either may fail: to write, or to have it reach the disk.
+    for calls in [WRITES, "fsync,fdatasync,sync_file_range"] {
+        let folder = Folder::new();
+        let server = folder.serve(&["--history", "100000", "--sync", "0"]);
+        let mut people = Company::meet(&server);
+        people.say_some(10);
+        let log = folder.log("a");
+        let Some(meddler) = Meddler::attach(&server, calls, "error=EIO", &[&log]) else { return };
+        let wrong = people.say_until_not_kept("is anybody there?");
+        people.say_some(100);
+        refused_for_space(&mut people.bob);
+        people.say_some(100);
+        assert!(!meddler.calls().is_empty(), "nothing has failed");
+        drop(meddler);
+        people.hear_that_it_is_kept(&wrong);
+        people.hear_no_more();
+        people.bob.ask("/send #a 10 x.txt", &format!("+ send {} 0", 1));
+        kill(server);
+        let server = folder.serve(MANY);
+        assert_all_is_kept(&server, &folder.path, &people.heard);
+    }
+}
+
+#[test]
+fn a_write_that_is_cut_short_is_made_whole() {
+    let folder = Folder::new();
+    let server = folder.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    // Every third write fails by itself, as those do that a signal interrupts.
+    let log = folder.log("a");
+    for how in ["error=EINTR:when=1+3", "error=EAGAIN:when=1+3"] {
+        let Some(meddler) = Meddler::attach(&server, WRITES, how, &[&log]) else { return };
+        people.say_some(100);
+        drop(meddler);
+    }
+    people.say_some(10);
+    // What fails once may have been told of, and then it is kept again.
+    if !notices(&people.told).is_empty() && notices(&people.told).last() != Some(&KEPT) {
+        people.bob.until(KEPT);
+    }
+    kill(server);
+    let server = folder.serve(MANY);
+    assert_all_is_kept(&server, &folder.path, &people.heard);
+}
+
+#[test]
+fn a_disk_that_takes_a_second_for_each_write_holds_up_no_chat() {
+    let folder = Folder::new();
+    let server = folder.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    let log = folder.log("a");
+    let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=1s", &[&log]) else { return };
+    // Those who play ping-pong wait for each other, and would wait for each write if lines did.
+    for _ in 0..300 {
+        people.say("ping");
+        people.bob.send("pong");
+        people.alice.until_starting("#a <bob> pong");
+        people.heard.push(String::new());
+    }
+    let writes = meddler.calls().len();
+    assert!(writes < 40, "{writes} writes of a second each were done while 600 lines went by");
+    let told = notices(&people.told);
+    assert!(told.len() == 1 && told[0].starts_with(NOT_KEPT), "{told:?}");
+    drop(meddler);
+    let lines = people.bob.until(KEPT);
+    assert_eq!(notices(&lines), Vec::<&str>::new());
+    kill(server);
+    let server = folder.serve(MANY);
+    let mut dave = server.in_room("dave", "#a");
+    let known = history(&mut dave, "#a", 0);
+    assert_numbered(&known, 1);
+    assert_eq!(known.len(), people.heard.len());
+    for (known, heard) in known.iter().zip(&people.heard) {
+        assert!(known == heard || heard.is_empty() && unstamped(known) == "<bob> pong", "{known} and {heard}");
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_no_chat_and_no_end() {
+    let folder = Folder::new();
+    let mut server = folder.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    let before = logged(&folder.path, "a").len();
+    let log = folder.log("a");
+    let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=1000s", &[&log]) else { return };
+    people.say_until_not_kept("hello?");
+    people.say_some(500);
+    assert_eq!((meddler.calls().len(), logged(&folder.path, "a").len()), (0, before), "the write hangs no more");
+    // It does not end before all is written unless it is asked again, which it heeds.
+    server.signal("TERM");
+    people.alice.until_starting("* bye shutdown ");
+    drop(people);
+    eventually("it ends", || {
+        server.signal("TERM");
+        fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap().contains(") Z ")
+    });
+    // What traces it has a part in its end.
+    drop(meddler);
+    let (_, log) = server.wait();
+    assert!(log.contains("the log is not being kept"), "{log}");
+    let server = folder.serve(MANY);
+    let mut dave = server.in_room("dave", "#a");
+    assert!(history(&mut dave, "#a", 0).len() >= before);
+}
+
+#[test]
+fn a_line_is_in_the_log_before_anybody_has_it() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut people = Company::meet(&server);
+    people.say("first");
+    let log = folder.log("a");
+    // It is slow, and not so slow that lines go ahead of it.
+    let Some(_meddler) = Meddler::attach(&server, WRITES, "delay_enter=50ms", &[&log]) else { return };
+    for _ in 0..20 {
+        people.say("another");
+        if !notices(&people.told).is_empty() {
+            // A busy machine has made it slower than that; then nothing can be told from this.
+            return;
+        }
+        assert_eq!(logged(&folder.path, "a").last(), people.heard.last());
+    }
+}
+
+#[test]
+fn each_line_is_synced_before_anybody_has_it_if_one_wants_that() {
+    let folder = Folder::new();
+    let server = folder.serve(&["--sync", "0"]);
+    let mut people = Company::meet(&server);
+    people.say("first");
+    let log = folder.log("a");
+    let Some(meddler) = Meddler::attach(&server, "fsync,fdatasync", "", &[&log]) else { return };
+    for said in 1..=20 {
+        people.say("another");
+        let told = !notices(&people.told).is_empty();
+        // The call may have come back without strace having written so yet, but it was not made before.
+        eventually("it is synced", || told || meddler.calls().len() >= said);
+    }
+    drop(meddler);
+    // And once a second otherwise: not each line.
+    kill(server);
+    let server = folder.serve(&["--sync", "1s"]);
+    let mut people = Company::meet(&server);
+    people.say("first");
+    let Some(meddler) = Meddler::attach(&server, "fsync,fdatasync", "", &[&log]) else { return };
+    people.say_some(300);
+    eventually("it is synced", || !meddler.calls().is_empty());
+    assert!(meddler.calls().len() < 100, "{:?}", meddler.calls().len());
+}
+
+#[test]
+fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
+    // Where the server itself says how many may come, something is left for the logs. Where more are let in than that, some
+    // things wait until descriptors come back.
+    for (limit, options, is_kept) in [(400, &[][..], true), (64, &["--max-clients", "1000"], false)] {
+        let folder = Folder::new();
+        let mut command = Command::new("bash");
+        command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), CHINWAG]);
+        let server = Server::start_with(command.args(folder.arguments(options)));
+        let mut people = Company::meet(&server);
+        people.say_some(10);
+        let mut crowd: Vec<Client> = (0..limit).map(|_| server.connect_raw()).collect();
+        if !is_kept {
+            let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+            eventually("descriptors run out", || descriptors() >= limit);
+        }
+        people.say_some(100);
+        // Rooms that have no log yet, and a file, need descriptors.
+        for n in 0..10 {
+            people.carol.send(&format!("/join #new{n}\n/topic new\nhello\n/send #new{n} 2 x.txt\n=aGk="));
+        }
+        let mut told = people.carol.settle();
+        if is_kept {
+            assert!(told.iter().all(|line| !line.starts_with("! ")), "{told:?}");
+        }
+        people.say_some(100);
+        // They come back.
+        let mut last = crowd.pop().unwrap();
+        crowd.clear();
+        if !is_kept {
+            last.starting("* hello ");
+        }
+        people.say_some(10);
+        told.append(&mut people.carol.settle());
+        match notices(&told)[..] {
+            [] => {}
+            [wrong] if !is_kept && wrong.starts_with(NOT_KEPT) => _ = people.carol.until(KEPT),
+            [wrong, KEPT] if !is_kept && wrong.starts_with(NOT_KEPT) => {}
+            _ => panic!("{:?}", notices(&told)),
+        }
+        (0..10).for_each(|n| people.carol.send(&format!("/msg #new{n} and on")));
+        people.carol.settle();
+        kill(server);
+        for n in 0..10 {
+            assert_eq!(folder.logged(&format!("new{n}")).len(), 2, "#new{n}");
+        }
+        let server = folder.serve(MANY);
+        assert_all_is_kept(&server, &folder.path, &people.heard);
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_an_hour_loses_nothing() {
+    let preload = Command::new("faketime").args(["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""]).output();
+    let Ok(preload) = preload else { return may_skip("there is no faketime") };
+    let preload = String::from_utf8(preload.stdout).unwrap();
+    let folder = Folder::new();
+    let clock = folder.path.with_file_name("clock");
+    let serve = || {
+        let mut command = Command::new(CHINWAG);
+        command.args(folder.arguments(&["--file-ttl", "30m", "--history", "1000"]));
+        command.env("LD_PRELOAD", &preload).env("FAKETIME_TIMESTAMP_FILE", &clock).env("FAKETIME_NO_CACHE", "1");
+        Server::start_with(command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1"))
+    };
+    fs::write(&clock, "+0").unwrap();
+    let server = serve();
+    let mut people = Company::meet(&server);
+    people.say_some(5);
+    let mut files = vec![share(&mut people.alice, "#a", b"before", "x")];
+    fs::write(&clock, "-3600").unwrap();
+    people.say_some(5);
+    let hour = |line: &str| line.split_once('T').unwrap().1[..5].to_owned();
+    assert_ne!(hour(&people.heard[0]), hour(&people.heard[9]), "the clock does not go back");
+    files.push(share(&mut people.alice, "#a", b"after", "y"));
+    let heard = people.heard.clone();
+    drop(people);
+    kill(server);
+    // The files are from an hour ahead now, or from now.
+    let server = serve();
+    let mut people = Company::meet(&server);
+    assert!(history(&mut people.alice, "#a", 0) == heard);
+    assert_eq!(
+        [fetch(&mut people.alice, files[0]), fetch(&mut people.alice, files[1])],
+        [b"before".to_vec(), b"after".to_vec()]
+    );
+    people.alice.send("/files");
+    let listed = people.alice.until_starting("+ files 2");
+    for line in listed.iter().filter(|line| line.starts_with("- ")) {
+        let age: u64 = line.split(' ').nth(5).unwrap().trim_end_matches('s').parse().unwrap();
+        assert!(age < 1800, "{line}");
+    }
+    people.say_some(5);
+    assert_numbered(&people.heard, heard.len() as u64 + 1);
+    // It goes right again while the server runs: nothing has become older by that.
+    fs::write(&clock, "+0").unwrap();
+    people.say_some(5);
+    people.alice.send("/files");
+    people.alice.until("+ files 2");
+    assert_numbered(&people.heard, heard.len() as u64 + 1);
+    let all = [heard, people.heard.clone()].concat();
+    drop(people);
+    kill(server);
+    // A day later they have expired; the lines have not.
+    fs::write(&clock, "+86400").unwrap();
+    let server = serve();
+    let mut alice = server.in_room("alice", "#a");
+    alice.ask("/files", "+ files 0");
+    assert!(history(&mut alice, "#a", 0) == all);
+}
