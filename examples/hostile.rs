@@ -28,6 +28,7 @@ use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use chinwag::limits;
 use common::{Outcome, Server, failed, raise_limit};
 use people::Figures;
 
@@ -40,21 +41,26 @@ const ARRIVAL: Duration = Duration::from_secs(60);
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
-/// The program itself, and what it has for all.
-const PROGRAM: u64 = 16 * MIB;
-/// What a connection costs that has nothing to read or to say.
-const A_CONNECTION: u64 = 2 * KIB;
-/// Input that is no whole line yet or waits for its turn, of all together.
-const INPUT_IN_ALL: u64 = 128 * MIB;
-/// What waits for readers, of all together.
-const WAITING_IN_ALL: u64 = 256 * MIB;
-/// Unfinished uploads, and what each may have under way to the disk.
-const UPLOADS: u64 = 256;
-const AN_UPLOAD: u64 = 64 * KIB;
+/// What the server holds at most whoever comes: the program, histories, the files' bookkeeping, what is on its way to
+/// and from the disk, what waits for readers and fetchers in all, and uploads under way.
+const WHOEVER_COMES: usize = 16 * MIB as usize
+    + limits::HISTORY_IN_ALL
+    + limits::ROOMS * 1024
+    + limits::FILES * 1024
+    + limits::DISK_BYTES
+    + 2 * limits::LOG_WAITING
+    + limits::READS_IN_FLIGHT * limits::DOWNLOAD_LINE
+    + limits::WAITING_IN_ALL
+    + limits::CHUNKS_IN_ALL
+    + limits::UPLOADS * 2 * (limits::CHUNK_LINE + limits::READ_CHUNK);
+/// What each connection may add: itself, a line that has not ended and what is held back behind it, lines and file data
+/// beyond what all may have waiting, and one answer. Buffers grow by doubling.
+const A_CONNECTION: usize =
+    2048 + 2 * (limits::LINE + limits::READ) + limits::SLOW_READER_TIGHT + limits::CHUNK_BYTES + 2 * limits::LINE;
 
-/// The most bytes that the server may hold with so many connections.
+/// The most bytes that the server may hold with so many connections; RELIABILITY.md explains the sum.
 fn bound(connections: u64) -> u64 {
-    PROGRAM + connections * A_CONNECTION + INPUT_IN_ALL + WAITING_IN_ALL + UPLOADS * AN_UPLOAD
+    WHOEVER_COMES as u64 + connections * A_CONNECTION as u64
 }
 
 fn main() -> ExitCode {

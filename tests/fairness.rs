@@ -100,6 +100,51 @@ fn who_does_not_read_answers_to_telnet_options_is_not_read_from() {
     assert!(server.resident() < before + 2048, "{before} {}", server.resident());
 }
 
+#[test]
+fn a_line_without_an_end_counts_as_lines() {
+    let server = Server::start(&[]);
+    let before = server.resident();
+    for begin in ["", "="] {
+        let mut endless = server.connect();
+        endless.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        endless.send_bytes(begin.as_bytes());
+        let written = endless.stream.write_all(&vec![b'x'; 100_000_000]);
+        assert!(written.is_err(), "the server read on");
+    }
+    assert!(server.resident() < before + 2048, "{before} {}", server.resident());
+    // Who has a rate of their own is not held up.
+    let mut other = server.person("other");
+    other.ask("/ping", "+ ping");
+}
+
+#[test]
+fn a_server_that_is_nearly_full_closes_first_who_has_never_said_a_word() {
+    let server = Server::start(&["--max-clients", "3"]);
+    let mut first = server.connect();
+    let mut speaker = server.in_room("speaker", "#a");
+    let mut second = server.connect();
+    // Nobody has had the time for a line yet.
+    server.connect_raw().starting("* bye full ");
+    let come = || loop {
+        let mut newcomer = server.connect_raw();
+        if newcomer.line().is_some_and(|line| line.starts_with("* hello ")) {
+            newcomer.ask("/ping", "+ ping");
+            break newcomer;
+        }
+        // Nothing tells when the silent have had their time.
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let third = come();
+    assert!(first.rest().last().unwrap().starts_with("* bye full the server is full, and you have not said a word"));
+    speaker.ask("/ping", "+ ping");
+    let fourth = come();
+    assert!(second.rest().last().unwrap().starts_with("* bye full "));
+    // Now all have spoken.
+    server.connect_raw().starting("* bye full ");
+    speaker.ask("/ping", "+ ping");
+    drop((third, fourth));
+}
+
 /// Talks until the server leaves lines out for `slow`, which somebody in private is told.
 fn flood_until_slow(talker: &mut Client, room: &str, slow: &str) -> u64 {
     let line = format!("/msg {room} {}", "x".repeat(3900));

@@ -17,9 +17,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::commands::{self, Input};
 use chinwag::event::{Detail, Done, Event, Happening, Job, Lost, Now, Outcome, PastRoom, Record, Reply};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{CHUNKS_QUEUED, Logging, Settings};
+use chinwag::limits::{CHUNKS_QUEUED, Logging, Settings, UPLOADS};
 use chinwag::names::{ConnId, FileId, Place, RoomName, clean};
-use common::memory::{Disk, Notes, Told};
+use common::memory::{Disk, Memory, Notes, Told};
 
 /// Numbers that look random and are the same for the same seed.
 struct Dice(u64);
@@ -701,6 +701,45 @@ fn a_hundred_thousand_steps() {
     }
     let never: Vec<_> = commands::TABLE.iter().filter(|spec| !counted.contains_key(spec.name)).collect();
     assert!(never.iter().all(|spec| spec.name == "pass"), "the walk never used {never:?}");
+}
+
+#[test]
+fn long_answers_are_refused_while_much_waits_for_everybody() {
+    let mut memory = Memory::new(Settings::default());
+    memory.connect("alice");
+    memory.send("alice", b"/join #a\nhello\n");
+    while memory.next("alice").is_some() {}
+    memory.notes.is_crowded = true;
+    for command in ["who", "who #a", "rooms", "history", "files"] {
+        memory.send("alice", format!("/{command}\n").as_bytes());
+        let want = format!("! {} busy ", command.split(' ').next().unwrap());
+        assert!(memory.next("alice").is_some_and(|line| line.starts_with(&want)), "{command}");
+    }
+    memory.send("alice", b"/msg #a talk goes on\n");
+    assert_eq!(memory.next("alice").as_deref(), Some("+ msg #a"));
+    memory.notes.is_crowded = false;
+    memory.send("alice", b"/rooms\n");
+    assert_eq!(memory.next("alice").as_deref(), Some("- #a 1"));
+}
+
+#[test]
+fn so_many_uploads_are_under_way_at_most() {
+    let mut memory = Memory::new(Settings { rate: 0, ..Settings::default() });
+    let names: Vec<String> = (0..=UPLOADS).map(|n| format!("c{n}")).collect();
+    for name in &names {
+        memory.connect(name);
+        memory.send(name, b"/join #a\n/send #a 10 x\n");
+    }
+    let (last, others) = names.split_last().unwrap();
+    let answer = |memory: &mut Memory, name: &str| {
+        std::iter::from_fn(|| memory.next(name)).find(|line| line.contains(" send ")).unwrap()
+    };
+    assert!(others.iter().all(|name| answer(&mut memory, name).starts_with("+ send ")));
+    assert!(answer(&mut memory, last).starts_with("! send too-many "));
+    // One ends, and its place is free.
+    memory.send(&names[0], b"=%\n");
+    memory.send(last, b"/send #a 10 x\n");
+    assert!(answer(&mut memory, last).starts_with("+ send "));
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub struct Notes {
     pub closed: Vec<ConnId>,
     pub stamps: HashMap<ConnId, Switch>,
     pub records: Vec<Record>,
+    pub is_crowded: bool,
 }
 
 impl Sink for Notes {
@@ -64,7 +65,7 @@ impl Sink for Notes {
     }
 
     fn is_crowded(&self) -> bool {
-        false
+        self.is_crowded
     }
 
     fn wants_data(&mut self, who: ConnId) {
