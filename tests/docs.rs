@@ -8,6 +8,7 @@
 )]
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use chinwag::commands::TABLE;
@@ -88,4 +89,44 @@ fn the_protocol_tells_every_command_and_code() {
     for code in codes {
         assert!(protocol.contains(code), "the protocol does not tell of {code}");
     }
+}
+
+/// All Rust code of the tests, and of the library, which has tests of its own.
+fn code(folder: &Path) -> String {
+    let mut all = String::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            all += &code(&path);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            all += &fs::read_to_string(path).unwrap();
+        }
+    }
+    all
+}
+
+#[test]
+fn every_promise_has_a_test_that_there_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code = code(&root.join("src")) + &code(&root.join("tests"));
+    let rows = read("RELIABILITY.md");
+    let rows =
+        rows.lines().filter(|line| line.starts_with("| ") && !line.contains("---") && !line.contains("| held by |"));
+    let mut count = 0;
+    for row in rows {
+        let held_by = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
+        let mut names = held_by.split('`').skip(1).step_by(2).peekable();
+        assert!(names.peek().is_some() || held_by == "the same", "nothing holds {row}");
+        for name in names {
+            let is_there = match name.strip_prefix("scripts/") {
+                Some(script) => root.join("scripts").join(script.split(' ').next().unwrap()).exists(),
+                None => {
+                    code.contains(&format!("fn {name}("))
+                        || root.join("fuzz/targets").join(name).with_extension("rs").exists()
+                }
+            };
+            assert!(is_there, "there is no {name}, which is to hold {row}");
+        }
+        count += 1;
+    }
+    assert!(count > 30, "{count} promises");
 }
