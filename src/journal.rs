@@ -244,7 +244,7 @@ impl Journal {
     pub fn trouble(&mut self) -> Option<Trouble> {
         self.hear();
         if self.trouble.is_some() && self.is_well() && self.bad.elapsed() >= limits::LOG_STEADY {
-            info!("the log is being kept again");
+            info!("history is being kept again");
             self.trouble = None;
             self.ahead.store(false, Ordering::SeqCst);
         }
@@ -281,7 +281,12 @@ impl Journal {
 
     fn set_bad(&mut self, why: Trouble) {
         if self.trouble.is_none() {
-            warn!("the log is not being kept: {why:?}");
+            let cause = match why {
+                Trouble::Full => "the disk is full",
+                Trouble::Failed => "the disk fails",
+                Trouble::Slow => "the disk is too slow",
+            };
+            warn!("history is not being kept: {cause}");
         }
         self.trouble = Some(why);
         self.bad = Instant::now();

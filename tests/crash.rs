@@ -1,4 +1,4 @@
-//! A server that is killed at any moment: what anybody had received of a room is still there, once and under its number.
+//! A server that is killed at any moment: what anybody had received of a room is there still, once and with its number.
 //!
 //! `CHINWAG_CRASHES` says how often, and `CHINWAG_SEED` where chance begins.
 #![allow(
@@ -367,8 +367,8 @@ fn what_anybody_has_received_outlives_the_server() {
     let damaged = rooms.filter(|entry| entry.as_ref().unwrap().path().to_string_lossy().contains(".damaged-")).count();
     // Shown where one looks for figures, with `--nocapture`.
     let figures = format!(
-        "{rounds} crashes from seed {seed}: {heard} lines received, {lines} different ones, {cuts} cuts of logs, {damaged} \
-         torn tails, {} files, {} uploads taken up again, {} of them not from the start",
+        "{rounds} crashes from seed {seed}: {heard} lines received, {lines} different ones, {cuts} cuts of logs, \
+         {damaged} torn tails, {} files, {} uploads taken up again, {} of them not from the start",
         files.whole.len(),
         files.again,
         files.resumed

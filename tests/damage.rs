@@ -1,5 +1,5 @@
-//! Logs that are damaged when the server starts: what is good of them is there, the rest is set aside and named, and the
-//! start goes on.
+//! Logs that are damaged when the server starts: what is good of them is there, the rest is set aside and named, and
+//! the start goes on.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -39,8 +39,8 @@ fn talk(folder: &Folder, rooms: &[&str]) {
     }
 }
 
-/// What a server says of the rooms that it finds, as `/history` gives it; in each somebody says one line more. The server is
-/// killed then. What it logged comes along.
+/// What a server says of the rooms that it finds, as `/history` gives it; in each somebody says one line more. The server
+/// is killed then. What it logged comes along.
 fn found(folder: &Folder, rooms: &[&str], say: &str) -> (Vec<Vec<String>>, String) {
     let server = folder.serve(&["--history", "1000"]);
     let mut bob = server.person("bob");

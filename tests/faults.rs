@@ -1,5 +1,5 @@
-//! Disks that are full, fail or are slow, descriptors that run out, a clock that goes back: talk goes on, everybody is told,
-//! and nothing that was written is damaged.
+//! Disks that are full or fail, descriptors that run out, a clock that goes back: talk goes on, everybody is told, and
+//! nothing that was written is damaged.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -9,106 +9,25 @@
 )]
 
 mod common;
+#[path = "common/company.rs"]
+mod company;
 #[path = "common/data.rs"]
 mod data;
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use common::{Client, Server, eventually, noise};
+use company::{Company, MANY, assert_all_is_kept};
 use data::{
     CHINWAG, Folder, KEPT, Meddler, NOT_KEPT, SmallDisk, WRITES, assert_numbered, chunks, fetch, history, kill, logged,
-    may_skip, notices, seq, share, unstamped,
+    may_skip, notices, seq, share,
 };
-
-/// Two people in `#a`, of whom one talks and the other hears, and somebody who is elsewhere.
-struct Company {
-    alice: Client,
-    bob: Client,
-    carol: Client,
-    said: u64,
-    /// What bob has heard of alice, with its stamps.
-    heard: Vec<String>,
-    /// Everything that bob has heard.
-    told: Vec<String>,
-}
-
-impl Company {
-    fn meet(server: &Server) -> Self {
-        let mut alice = server.in_room("alice", "#a");
-        let mut bob = server.in_room("bob", "#a");
-        bob.ask("/set stamp on", "+ set stamp on");
-        alice.until("#a * bob joined");
-        let carol = server.person("carol");
-        Self { alice, bob, carol, said: 0, heard: Vec::new(), told: Vec::new() }
-    }
-
-    /// Alice says something, and bob hears it.
-    fn say(&mut self, more: &str) {
-        self.said += 1;
-        self.alice.send(&format!("{} {more}", self.said));
-        let line = loop {
-            let line = self.bob.line().unwrap();
-            // What happens has no number.
-            if line.starts_with("#a [") && !line.starts_with("#a [-@") {
-                break line;
-            }
-            self.told.push(line);
-        };
-        assert_eq!(unstamped(&line), format!("<alice> {} {more}", self.said));
-        self.heard.push(line["#a ".len()..].to_owned());
-    }
-
-    fn say_some(&mut self, count: u64) {
-        (0..count).for_each(|_| self.say("and so on"));
-    }
-
-    /// Talks until bob is told that this is not kept.
-    fn say_until_not_kept(&mut self, more: &str) -> String {
-        loop {
-            self.say(more);
-            if let Some(told) = notices(&self.told).first() {
-                return (*told).to_owned();
-            }
-            assert!(self.said < 5000, "history is kept all the time");
-        }
-    }
-
-    /// Waits until all of them have been told that history is kept again. They have been told what was wrong, and once.
-    fn hear_that_it_is_kept(&mut self, wrong: &str) {
-        let mut lines = std::mem::take(&mut self.told);
-        lines.extend(self.bob.until(KEPT));
-        for (who, lines) in [("bob", lines), ("alice", self.alice.until(KEPT)), ("carol", self.carol.until(KEPT))] {
-            assert_eq!(notices(&lines), [wrong], "{who}");
-        }
-    }
-
-    /// Nothing more is told of it, now that everything is as it was.
-    fn hear_no_more(&mut self) {
-        self.say_some(3);
-        for lines in [std::mem::take(&mut self.told), self.alice.settle(), self.carol.settle()] {
-            assert_eq!(notices(&lines), Vec::<&str>::new());
-        }
-    }
-}
-
-/// All that bob had heard must be what the next server knows, and what is in its log, and no more.
-fn assert_all_is_kept(server: &Server, data: &Path, heard: &[String]) {
-    let mut dave = server.in_room("dave", "#a");
-    assert_numbered(heard, 1);
-    assert!(history(&mut dave, "#a", 0) == heard, "the history is not what was heard");
-    assert!(logged(data, "a") == heard, "the log is not what was heard");
-    let rooms = data::listing(&data.join("rooms"));
-    assert!(!rooms.iter().any(|name| name.contains("damaged")), "{rooms:?}");
-}
 
 fn refused_for_space(client: &mut Client) {
     client.send("/send #a 10 x.txt");
     client.until_starting("! send no-space ");
 }
-
-const MANY: &[&str] = &["--history", "100000"];
 
 #[test]
 fn a_full_disk_stops_no_talk_and_costs_no_line() {
@@ -228,7 +147,7 @@ fn a_failing_disk_stops_no_talk_and_costs_no_line() {
 }
 
 #[test]
-fn a_write_that_is_cut_short_is_made_whole() {
+fn a_write_that_fails_now_and_then_costs_no_line() {
     let folder = Folder::new();
     let server = folder.serve(MANY);
     let mut people = Company::meet(&server);
@@ -251,116 +170,9 @@ fn a_write_that_is_cut_short_is_made_whole() {
 }
 
 #[test]
-fn a_disk_that_takes_a_second_for_each_write_holds_up_no_chat() {
-    let folder = Folder::new();
-    let server = folder.serve(MANY);
-    let mut people = Company::meet(&server);
-    people.say_some(10);
-    let log = folder.log("a");
-    let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=1s", &[&log]) else { return };
-    // Those who play ping-pong wait for each other, and would wait for each write if lines did.
-    for _ in 0..300 {
-        people.say("ping");
-        people.bob.send("pong");
-        people.alice.until_starting("#a <bob> pong");
-        people.heard.push(String::new());
-    }
-    let writes = meddler.calls().len();
-    assert!(writes < 40, "{writes} writes of a second each were done while 600 lines went by");
-    let told = notices(&people.told);
-    assert!(told.len() == 1 && told[0].starts_with(NOT_KEPT), "{told:?}");
-    drop(meddler);
-    let lines = people.bob.until(KEPT);
-    assert_eq!(notices(&lines), Vec::<&str>::new());
-    kill(server);
-    let server = folder.serve(MANY);
-    let mut dave = server.in_room("dave", "#a");
-    let known = history(&mut dave, "#a", 0);
-    assert_numbered(&known, 1);
-    assert_eq!(known.len(), people.heard.len());
-    for (known, heard) in known.iter().zip(&people.heard) {
-        assert!(known == heard || heard.is_empty() && unstamped(known) == "<bob> pong", "{known} and {heard}");
-    }
-}
-
-#[test]
-fn a_disk_that_hangs_holds_up_no_chat_and_no_end() {
-    let folder = Folder::new();
-    let mut server = folder.serve(MANY);
-    let mut people = Company::meet(&server);
-    people.say_some(10);
-    let before = logged(&folder.path, "a").len();
-    let log = folder.log("a");
-    let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=1000s", &[&log]) else { return };
-    people.say_until_not_kept("hello?");
-    people.say_some(500);
-    assert_eq!((meddler.calls().len(), logged(&folder.path, "a").len()), (0, before), "the write hangs no more");
-    // It does not end before all is written unless it is asked again, which it heeds.
-    server.signal("TERM");
-    people.alice.until_starting("* bye shutdown ");
-    drop(people);
-    eventually("it ends", || {
-        server.signal("TERM");
-        fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap().contains(") Z ")
-    });
-    // What traces it has a part in its end.
-    drop(meddler);
-    let (_, log) = server.wait();
-    assert!(log.contains("the log is not being kept"), "{log}");
-    let server = folder.serve(MANY);
-    let mut dave = server.in_room("dave", "#a");
-    assert!(history(&mut dave, "#a", 0).len() >= before);
-}
-
-#[test]
-fn a_line_is_in_the_log_before_anybody_has_it() {
-    let folder = Folder::new();
-    let server = folder.serve(&[]);
-    let mut people = Company::meet(&server);
-    people.say("first");
-    let log = folder.log("a");
-    // It is slow, and not so slow that lines go ahead of it.
-    let Some(_meddler) = Meddler::attach(&server, WRITES, "delay_enter=50ms", &[&log]) else { return };
-    for _ in 0..20 {
-        people.say("another");
-        if !notices(&people.told).is_empty() {
-            // A busy machine has made it slower than that; then nothing can be told from this.
-            return;
-        }
-        assert_eq!(logged(&folder.path, "a").last(), people.heard.last());
-    }
-}
-
-#[test]
-fn each_line_is_synced_before_anybody_has_it_if_one_wants_that() {
-    let folder = Folder::new();
-    let server = folder.serve(&["--sync", "0"]);
-    let mut people = Company::meet(&server);
-    people.say("first");
-    let log = folder.log("a");
-    let Some(meddler) = Meddler::attach(&server, "fsync,fdatasync", "", &[&log]) else { return };
-    for said in 1..=20 {
-        people.say("another");
-        let told = !notices(&people.told).is_empty();
-        // The call may have come back without strace having written so yet, but it was not made before.
-        eventually("it is synced", || told || meddler.calls().len() >= said);
-    }
-    drop(meddler);
-    // And once a second otherwise: not each line.
-    kill(server);
-    let server = folder.serve(&["--sync", "1s"]);
-    let mut people = Company::meet(&server);
-    people.say("first");
-    let Some(meddler) = Meddler::attach(&server, "fsync,fdatasync", "", &[&log]) else { return };
-    people.say_some(300);
-    eventually("it is synced", || !meddler.calls().is_empty());
-    assert!(meddler.calls().len() < 100, "{:?}", meddler.calls().len());
-}
-
-#[test]
 fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
-    // Where the server itself says how many may come, something is left for the logs. Where more are let in than that, some
-    // things wait until descriptors come back.
+    // Where the server itself says how many may come, something is left for the logs. Where more are let in than that,
+    // some things wait until descriptors come back.
     for (limit, options, is_kept) in [(400, &[][..], true), (64, &["--max-clients", "1000"], false)] {
         let folder = Folder::new();
         let mut command = Command::new("bash");

@@ -121,8 +121,10 @@ fn remove(path: &Path) -> io::Result<()> {
 /// aside. What cannot be read is told in the log and left alone.
 pub fn load(folder: &Path, wanted: usize) -> io::Result<impl Iterator<Item = PastRoom>> {
     let mut found: BTreeMap<RoomName, (RoomName, SystemTime)> = BTreeMap::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
+    // Sorted, so that of two names that differ only in case it is always the same that counts.
+    let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_unstable_by_key(fs::DirEntry::file_name);
+    for entry in entries {
         let name = entry.file_name();
         let name = name.to_str().and_then(|name| name.strip_suffix(".log.1").or_else(|| name.strip_suffix(".log")));
         let Some(name) = name.and_then(|name| RoomName::new(&format!("#{name}"))) else { continue };

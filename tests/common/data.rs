@@ -1,4 +1,4 @@
-//! What the tests of the data folder share: a folder with servers on it, what they have kept there, and disks that fail.
+//! What the tests of the data folder share: a folder with servers on it, what they have kept, and disks that fail.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeSet;
@@ -238,7 +238,7 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// A disk of this size, `1m` say. There is none for somebody who may not make namespaces; who is root must be able to.
+    /// A disk of this size, `1m` say. There is none for one who may not make namespaces; who is root must be able to.
     pub fn mount(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let script = format!("mount -t tmpfs -o size={size},mode=700 chinwag \"$1\" && echo mounted && exec cat");
@@ -298,8 +298,8 @@ pub struct Meddler {
 pub const WRITES: &str = "write,writev,pwrite64,pwritev,pwritev2";
 
 impl Meddler {
-    /// Meddles with these calls as far as they are about these files, in the way that strace calls `how`. There is none for
-    /// somebody who may not trace; who is root must be able to.
+    /// Meddles with these calls as far as they are about these files, in the way that strace calls `how`. There is none
+    /// for somebody who may not trace; who is root must be able to.
     pub fn attach(server: &Server, calls: &str, how: &str, files: &[&Path]) -> Option<Self> {
         let log = tempfile::NamedTempFile::new().unwrap();
         let mut command = Command::new("strace");
