@@ -110,7 +110,7 @@ pub enum Event {
     },
     /// What is said from now on may be lost with the process.
     NotKept(Trouble),
-    /// What is said is in the log again before anybody hears it, and so is what was said meanwhile.
+    /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much.
     KeptAgain,
     /// The server closes the connection.
     Bye(Bye),

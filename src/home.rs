@@ -111,7 +111,10 @@ pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<
         Durability::Sync => file.sync_all(),
         Durability::Soon => Ok(()),
     });
-    let renamed = written.and_then(|()| fs::rename(&new, path));
+    let renamed = written.and_then(|()| fs::rename(&new, path)).and_then(|()| match (durability, path.parent()) {
+        (Durability::Sync, Some(folder)) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    });
     if renamed.is_err() {
         // A full disk needs every block.
         let _ = fs::remove_file(&new);

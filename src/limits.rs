@@ -95,14 +95,18 @@ pub const DISK_JOBS: usize = 512;
 /// Bytes that may wait for the disk before uploads wait in their sockets.
 pub const DISK_BYTES: usize = 8 * 1024 * 1024;
 
-/// How long what is said waits for the log before it goes out ahead of it.
+/// How long what is said waits for the log before it goes out ahead of it, at once or within [`LOG_STEADY`] in all.
 pub const LOG_WAIT: Duration = Duration::from_millis(500);
+/// A write of the log that takes no longer is in time, and waiting for it does not count.
+pub const LOG_QUICK: Duration = Duration::from_millis(50);
 /// How long the log must have been in time again before people are told so.
 pub const LOG_STEADY: Duration = Duration::from_secs(3);
-/// How often a log that cannot be written is tried again.
+/// How often a log that cannot be written, or was late, is tried again.
 pub const LOG_RETRY: Duration = Duration::from_millis(500);
-/// Bytes that may wait for the log; what is said beyond them is left out of it.
+/// Bytes that may wait for a log that cannot be written; of what is beyond them only the newest line of each room is kept.
 pub const LOG_WAITING: usize = 8 * 1024 * 1024;
+/// Files of the spool kept open, so that descriptors are left for people.
+pub const FILES_OPEN: usize = 32;
 /// Room logs kept open, so that descriptors are left for people.
 pub const LOGS_OPEN: usize = 32;
 /// The least that a room's log may be limited to: half of it must hold some history.

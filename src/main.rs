@@ -365,8 +365,10 @@ fn settings(options: &Serve) -> Result<Settings, String> {
 
 /// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves.
 fn room_for_clients() -> usize {
-    /// For listeners, files of the spool, logs of rooms, those who are turned away or have not gone yet, and the rest.
-    const OTHERS: usize = 272;
+    /// For listeners, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
+    /// synced or being synced, and the rest.
+    const OTHERS: usize =
+        LISTENERS + limits::TURNED_AWAY + limits::LINGERING + limits::FILES_OPEN + 3 * limits::LOGS_OPEN + 16;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     let limit = if raised { maximum } else { current };

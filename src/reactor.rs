@@ -57,6 +57,8 @@ pub struct Reactor {
     silent: VecDeque<(Duration, ConnId)>,
     /// Connections whose chunks wait for the disk.
     held_by_disk: Vec<ConnId>,
+    /// Connections that are dropped if their sockets still take nothing in this turn.
+    on_trial: Vec<ConnId>,
     /// When the server ends, once it is asked to.
     end: Option<Duration>,
     scratch: Vec<u8>,
@@ -99,6 +101,7 @@ impl Reactor {
             later_from: started,
             silent: VecDeque::new(),
             held_by_disk: Vec::new(),
+            on_trial: Vec::new(),
             end: None,
             scratch: vec![0; limits::READ_CHUNK],
             settings,
@@ -144,6 +147,7 @@ impl Reactor {
             self.pump();
             self.write_log();
             self.flush(now);
+            self.drop_stalled(now);
             if self.end.is_some_and(|end| self.net.is_empty() || now.tick >= end) {
                 return Ok(());
             }
@@ -244,10 +248,10 @@ impl Reactor {
     }
 
     fn accepted(&mut self, mut stream: TcpStream, address: IpAddr, now: Now) {
-        if self.net.clients() >= self.settings.max_clients - self.settings.max_clients / 16 {
+        let too_many = !address.is_loopback() && self.net.clients_from(address) >= self.settings.max_per_ip;
+        if !too_many && self.net.clients() >= self.settings.max_clients - self.settings.max_clients / 16 {
             self.make_place(now);
         }
-        let too_many = !address.is_loopback() && self.net.clients_from(address) >= self.settings.max_per_ip;
         let refusal = if self.net.clients() >= self.settings.max_clients {
             Some(Bye::Full)
         } else {
@@ -373,18 +377,12 @@ impl Reactor {
     fn serve(&mut self, id: ConnId, now: Now) {
         let Some(connection) = self.net.get_mut(id) else { return };
         connection.in_work = false;
-        let stall = self.settings.stall;
-        let for_long = |c: &Connection, time| c.stalled.is_some_and(|since| now.tick.saturating_sub(since) >= time);
-        let is_stalled = |c: &Connection| for_long(c, stall);
-        if for_long(connection, stall / 2) {
+        if let Some(since) = connection.stalled.filter(|&since| now.tick >= since + self.settings.stall / 2) {
             // The system says that there is room only when there is much, so a slow reader deserves a try.
             connection.writable = true;
-            self.write_log();
-            self.flush_one(id, now);
-            match self.net.get_mut(id) {
-                Some(connection) if is_stalled(connection) => return self.drop_slow(id, now),
-                Some(_) => {}
-                None => return,
+            self.net.mark_dirty(id);
+            if now.tick >= since + self.settings.stall {
+                self.on_trial.push(id);
             }
         }
         match self.net[id].phase {
@@ -597,6 +595,21 @@ impl Reactor {
         self.hub.disconnect(id, now, how, &mut self.net);
         self.after_core(now);
         if is_deaf { self.remove(id) } else { self.leave(id, now) }
+    }
+
+    /// Closes those who have had their last try and still took nothing.
+    fn drop_stalled(&mut self, now: Now) {
+        if self.on_trial.is_empty() {
+            return;
+        }
+        for id in std::mem::take(&mut self.on_trial) {
+            let stall = self.settings.stall;
+            let is_stalled = |c: &Connection| c.stalled.is_some_and(|since| now.tick >= since + stall);
+            if self.net.get_mut(id).is_some_and(|c| is_stalled(c)) {
+                self.drop_slow(id, now);
+            }
+        }
+        self.flush(now);
     }
 
     /// Closes a connection that has taken nothing for too long.

@@ -82,15 +82,14 @@ struct Worker {
 }
 
 impl Worker {
-    /// Files kept open, so that descriptors are left for people.
-    const OPEN: usize = 32;
-
     fn run(mut self, jobs: &Receiver<Job>, outcomes: &Sender<Outcome>, waker: &Waker, stop: &AtomicBool) {
         while let Ok(job) = jobs.recv() {
             if stop.load(Ordering::Relaxed) {
-                // Nothing is done any more, but an ID that was given out stays given.
-                if let Job::Create(id) = job {
-                    self.home.skip_id(id);
+                match job {
+                    // Nothing is done any more, but an ID that was given out stays given, and what was withdrawn is gone.
+                    Job::Create(id) => self.home.skip_id(id),
+                    Job::Remove(id) => info::forget(self.home.spool(), id),
+                    _ => {}
                 }
                 continue;
             }
@@ -204,7 +203,7 @@ impl Worker {
     }
 
     fn keep_open(&mut self, id: FileId, file: File) {
-        if self.open.len() >= Self::OPEN {
+        if self.open.len() >= limits::FILES_OPEN {
             self.open.remove(0);
         }
         self.open.push((id, file));

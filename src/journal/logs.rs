@@ -42,7 +42,7 @@ impl Logs {
 
     /// Adds whole lines to a room's log, and gives the file, for syncing. An error leaves the log as it was.
     pub fn append(&mut self, room: RoomName, lines: &str) -> io::Result<Arc<File>> {
-        let mut log = match self.open.iter().position(|open| open.room == room) {
+        let mut log = match self.open.iter().position(|open| open.room.as_str() == room.as_str()) {
             Some(at) => self.open.remove(at),
             None => self.open(room)?,
         };
@@ -70,6 +70,16 @@ impl Logs {
         Ok(file)
     }
 
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Finds out whether the disk writes, by writing the end of the newest line once more.
+    pub fn probe(&self) -> io::Result<()> {
+        self.open.last().map_or(Ok(()), |log| log.file.write_all_at(b"\n", log.len - 1))
+    }
+
     /// Writes down what a room is about.
     pub fn set_topic(&self, room: RoomName, topic: Option<&str>) -> io::Result<()> {
         let path = self.path(room, "topic");
@@ -94,9 +104,9 @@ impl Logs {
             file.read_exact_at(&mut last, len - 1)?;
         }
         if last != *b"\n" {
-            // A torn line that could not be set aside must not become the beginning of a whole one.
-            file.write_all_at(b"\n", len)?;
-            len += 1;
+            // A torn line that could not be set aside must neither pass for a whole one nor begin one. We never write a NUL.
+            file.write_all_at(b"\0\n", len)?;
+            len += 2;
         }
         Ok(Open { room, file: Arc::new(file), len })
     }
@@ -141,17 +151,15 @@ pub fn load(folder: &Path, wanted: usize) -> io::Result<impl Iterator<Item = Pas
     info!("{} rooms in {}", rooms.len(), folder.display());
     let folder = folder.to_owned();
     Ok(rooms.into_iter().filter_map(move |(_, room)| {
-        load_room(&folder, room, wanted.max(1))
-            .inspect_err(|e| warn!("cannot read the log of {room}, which is left alone: {e}"))
-            .ok()
-            .flatten()
+        load_room(&folder, room, wanted.max(1)).inspect_err(|e| set_all_aside(&folder, room, e)).ok().flatten()
     }))
 }
 
 fn load_room(folder: &Path, name: RoomName, wanted: usize) -> io::Result<Option<PastRoom>> {
     let (mut lines, is_all) = load_log(folder, name, "log", wanted)?;
     if lines.len() < wanted && is_all {
-        let (older, _) = load_log(folder, name, "log.1", wanted - lines.len())?;
+        let older = load_log(folder, name, "log.1", wanted - lines.len());
+        let older = older.inspect_err(|e| warn!("cannot read the older log of {name}: {e}")).unwrap_or_default().0;
         let first = lines.first().map_or(u64::MAX, |line| line.seq);
         lines.splice(0..0, older.into_iter().filter(|line| line.seq < first));
     }
@@ -218,25 +226,42 @@ impl Read for At<'_> {
     }
 }
 
+/// Moves a log that cannot be read out of the way, so that what is said next does not end up behind it. A folder of this
+/// name is none of ours.
+fn set_all_aside(folder: &Path, room: RoomName, why: &io::Error) {
+    let log = path(folder, room, "log");
+    if log.is_dir() {
+        return warn!("the log of {room} cannot be kept: {why}");
+    }
+    let moved = aside(folder, room).and_then(|(path, _)| fs::rename(log, &path).map(|()| path));
+    match moved {
+        Ok(path) => warn!("the log of {room} cannot be read: {why}; it is now in {}", path.display()),
+        Err(e) => warn!("the log of {room} cannot be read: {why}; nor can it be set aside: {e}"),
+    }
+}
+
+/// A new file for what is set aside.
+fn aside(folder: &Path, room: RoomName) -> io::Result<(PathBuf, File)> {
+    let mut paths = (1..).map(|n: u32| path(folder, room, &format!("damaged-{n}")));
+    let opened = paths.find_map(|path| match private().write(true).create_new(true).open(&path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => None,
+        opened => Some(opened.map(|file| (path, file))),
+    });
+    opened.unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))
+}
+
 /// Moves what is damaged at the end of a log to a file of its own. If that fails, it stays where it is, and what is said
 /// next begins on a new line behind it.
 fn set_aside(folder: &Path, room: RoomName, log: &File, good: u64, damaged: &[u8]) {
-    let moved = (1..)
-        .map(|n| path(folder, room, &format!("damaged-{n}")))
-        .find_map(|path| match private().write(true).create_new(true).open(&path) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => None,
-            opened => Some(opened.map(|file| (path, file))),
-        })
-        .unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))
-        .and_then(|(path, file)| {
-            let copied = file.write_all_at(damaged, 0).and_then(|()| file.sync_all());
-            if let Err(e) = copied {
-                let _ = fs::remove_file(&path);
-                return Err(e);
-            }
-            log.set_len(good)?;
-            Ok(path)
-        });
+    let moved = aside(folder, room).and_then(|(path, file)| {
+        let copied = file.write_all_at(damaged, 0).and_then(|()| file.sync_all());
+        if let Err(e) = copied {
+            let _ = fs::remove_file(&path);
+            return Err(e);
+        }
+        log.set_len(good)?;
+        Ok(path)
+    });
     let count = damaged.len();
     match moved {
         Ok(path) => warn!("the log of {room} was damaged: its last {count} bytes are now in {}", path.display()),

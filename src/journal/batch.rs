@@ -1,0 +1,156 @@
+//! What is to be written, gathered by rooms.
+
+use std::collections::BTreeMap;
+
+use super::format::spell;
+use crate::event::Record;
+use crate::names::RoomName;
+
+/// What is to be written of one room, in this order.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// What the room was called of which all goes first.
+    pub(super) forgotten: Option<RoomName>,
+    /// What the room is called, in the spelling of its log.
+    pub(super) name: RoomName,
+    pub(super) lines: String,
+    pub(super) topic: Option<Option<String>>,
+}
+
+impl Work {
+    fn new(name: RoomName) -> Self {
+        Self { forgotten: None, name, lines: String::new(), topic: None }
+    }
+}
+
+/// What is to be written of all rooms.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    rooms: BTreeMap<RoomName, Work>,
+    bytes: usize,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+
+    /// Bytes of lines.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn has(&self, room: &RoomName) -> bool {
+        self.rooms.contains_key(room)
+    }
+
+    /// Takes everything out.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Work> + use<> {
+        std::mem::take(self).rooms.into_values()
+    }
+
+    pub(super) fn add(&mut self, record: &Record) {
+        match record {
+            Record::Said { room, line } => {
+                let mut work = Work::new(*room);
+                spell(&mut work.lines, line);
+                self.append(work);
+            }
+            Record::Topic { room, topic } => {
+                let topic = Some(topic.as_ref().map(ToString::to_string));
+                self.append(Work { topic, ..Work::new(*room) });
+            }
+            Record::Forgotten(room) => self.append(Work { forgotten: Some(*room), ..Work::new(*room) }),
+        }
+    }
+
+    /// Puts what came later behind what is here of the same room.
+    pub(super) fn append(&mut self, later: Work) {
+        let work = self.rooms.entry(later.name).or_insert_with(|| Work::new(later.name));
+        if let Some(name) = later.forgotten {
+            self.bytes -= work.lines.len();
+            // What is on the disk is what was forgotten first.
+            *work = Work { forgotten: work.forgotten.or(Some(name)), ..Work::new(later.name) };
+        }
+        work.name = later.name;
+        self.bytes += later.lines.len();
+        if work.lines.is_empty() {
+            work.lines = later.lines;
+        } else {
+            work.lines.push_str(&later.lines);
+        }
+        if later.topic.is_some() {
+            work.topic = later.topic;
+        }
+    }
+
+    /// Lets go of all lines but the newest of each room, which has its last number.
+    pub(super) fn leave_lines_out(&mut self) {
+        for work in self.rooms.values_mut() {
+            let whole = work.lines.trim_end_matches('\n');
+            let newest = whole.rfind('\n').map_or(0, |end| end + 1);
+            self.bytes -= newest;
+            work.lines.drain(..newest);
+            work.lines.shrink_to_fit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Logged;
+    use crate::names::{Nick, Text};
+    use std::time::SystemTime;
+
+    fn said(room: &str, seq: u64) -> Record {
+        let (from, text) = (Nick::new("a").unwrap(), Text::new("x"));
+        let line = Logged { seq, at: SystemTime::UNIX_EPOCH, from, text };
+        Record::Said { room: RoomName::new(room).unwrap(), line }
+    }
+
+    fn forgotten(room: &str) -> Record {
+        Record::Forgotten(RoomName::new(room).unwrap())
+    }
+
+    fn batch(records: &[Record]) -> Batch {
+        let mut batch = Batch::default();
+        records.iter().for_each(|record| batch.add(record));
+        batch
+    }
+
+    /// What is to be done, as `-FORGOTTEN NAME SEQ…` for each room.
+    fn shown(batch: &mut Batch) -> Vec<String> {
+        let bytes = batch.bytes;
+        let works: Vec<Work> = batch.take().collect();
+        assert_eq!(works.iter().map(|work| work.lines.len()).sum::<usize>(), bytes);
+        let seqs = |work: &Work| {
+            work.lines.lines().map(|line| format!(" {}", line.split(' ').next().unwrap())).collect::<String>()
+        };
+        let before = |work: &Work| work.forgotten.map(|name| format!("-{name} ")).unwrap_or_default();
+        works.iter().map(|work| format!("{}{}{}", before(work), work.name, seqs(work))).collect()
+    }
+
+    #[test]
+    fn rooms_are_gathered_in_order() {
+        let mut both = batch(&[said("#b", 1), said("#a", 1), said("#b", 2)]);
+        batch(&[said("#b", 3)]).take().for_each(|work| both.append(work));
+        assert_eq!(shown(&mut both), ["#a 1", "#b 1 2 3"]);
+    }
+
+    #[test]
+    fn a_room_that_is_forgotten_and_made_again_is_spelled_anew() {
+        let records = [said("#Foo", 7), forgotten("#Foo"), said("#foo", 1), said("#foo", 2)];
+        assert_eq!(shown(&mut batch(&records)), ["-#Foo #foo 1 2"]);
+        let mut both = batch(&records);
+        batch(&[forgotten("#foo"), said("#FOO", 1)]).take().for_each(|work| both.append(work));
+        assert_eq!(shown(&mut both), ["-#Foo #FOO 1"]);
+    }
+
+    #[test]
+    fn what_is_left_out_leaves_the_last_number() {
+        let mut batch = batch(&[said("#a", 1), said("#a", 2), said("#b", 5), forgotten("#c")]);
+        batch.leave_lines_out();
+        assert_eq!(shown(&mut batch), ["#a 2", "#b 5", "-#c #c"]);
+    }
+}

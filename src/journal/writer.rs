@@ -1,0 +1,338 @@
+//! The threads that write the logs, and sync them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use log::{error, warn};
+use mio::Waker;
+
+use super::batch::{Batch, Work};
+use super::logs::Logs;
+use crate::event::Trouble;
+use crate::limits;
+
+pub(super) enum Message {
+    Write(Batch),
+    /// What came of a sync, how long it took, and what is to be synced again.
+    Synced(io::Result<()>, Duration, Unsynced),
+    /// Write what there is, once more, and end.
+    End,
+}
+
+/// How it stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Report {
+    /// Whether this is the report on a batch. There is one on each.
+    pub(super) is_of_batch: bool,
+    /// What stands in the way of all that is not written.
+    pub(super) failing: Option<Trouble>,
+    /// How long the last try took.
+    pub(super) took: Duration,
+}
+
+/// What has been written and not synced since.
+#[derive(Debug, Default)]
+pub(super) struct Unsynced {
+    /// By where they are in memory, as a room has two when its log was cut.
+    files: BTreeMap<usize, Arc<File>>,
+    /// Whether there were more files than are kept open, so that the whole file system must be synced.
+    others: bool,
+}
+
+impl Unsynced {
+    fn add(&mut self, file: Arc<File>) {
+        self.files.insert(Arc::as_ptr(&file).addr(), file);
+        if self.files.len() > limits::LOGS_OPEN {
+            self.files.clear();
+            self.others = true;
+        }
+    }
+
+    fn append(&mut self, other: Self) {
+        other.files.into_values().for_each(|file| self.add(file));
+        self.others |= other.others;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.files.is_empty() && !self.others
+    }
+
+    /// Waits until all of it, and what was created or renamed in `folder`, is on the disk.
+    fn sync(&self, folder: &Path) -> io::Result<()> {
+        let folder = File::open(folder)?;
+        if self.others {
+            return Ok(rustix::fs::syncfs(folder)?);
+        }
+        self.files.values().try_for_each(|file| file.sync_data())?;
+        folder.sync_all()
+    }
+}
+
+/// The thread that writes.
+pub(super) struct Writer {
+    logs: Logs,
+    folder: PathBuf,
+    /// How much a loss of power may cost.
+    every: Duration,
+    /// What could not be written, and when it is tried again. What comes later of these rooms waits behind it.
+    failed: Batch,
+    again: Instant,
+    /// Why, of what failed last.
+    failing: Option<Trouble>,
+    unsynced: Unsynced,
+    /// The way to the thread that syncs, which takes its time.
+    syncing: Option<Sender<Unsynced>>,
+    syncer: Option<JoinHandle<()>>,
+    last_sync: Instant,
+    in_sync: bool,
+    cannot_sync: Option<Trouble>,
+    /// What was last complained of, so that it is logged once.
+    complaint: Option<io::ErrorKind>,
+    reports: Sender<Report>,
+    in_trouble: Arc<AtomicBool>,
+    waker: Arc<Waker>,
+}
+
+impl Writer {
+    /// It hears of its own syncs through `messages`.
+    pub(super) fn new(
+        logs: Logs,
+        every: Duration,
+        messages: Sender<Message>,
+        reports: Sender<Report>,
+        in_trouble: Arc<AtomicBool>,
+        waker: Arc<Waker>,
+    ) -> io::Result<Self> {
+        let (syncing, to_sync) = channel::<Unsynced>();
+        let folder = logs.folder().to_owned();
+        let syncer = thread::Builder::new().name("log-sync".into()).spawn(move || {
+            for unsynced in to_sync {
+                let begun = Instant::now();
+                let result = unsynced.sync(&folder);
+                let again = if result.is_ok() { Unsynced::default() } else { unsynced };
+                if messages.send(Message::Synced(result, begun.elapsed(), again)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        let now = Instant::now();
+        Ok(Self {
+            folder: logs.folder().to_owned(),
+            logs,
+            every,
+            failed: Batch::default(),
+            again: now,
+            failing: None,
+            unsynced: Unsynced::default(),
+            syncing: Some(syncing),
+            syncer: Some(syncer),
+            last_sync: now,
+            in_sync: false,
+            cannot_sync: None,
+            complaint: None,
+            reports,
+            in_trouble,
+            waker,
+        })
+    }
+
+    pub(super) fn run(mut self, inbox: &Receiver<Message>) {
+        loop {
+            let message = match self.rest() {
+                Some(rest) => inbox.recv_timeout(rest),
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match message {
+                Ok(Message::Write(batch)) => self.write(batch),
+                Ok(Message::Synced(result, took, again)) => {
+                    if took > self.every + limits::LOG_STEADY {
+                        warn!("syncing the logs took {took:.1?}; a loss of power could have cost as much");
+                    }
+                    self.in_sync = false;
+                    self.unsynced.append(again);
+                    self.synced(result);
+                }
+                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => return self.end(),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.is_to_try() && self.again <= Instant::now() {
+                self.try_again();
+            }
+            if self.is_to_sync() && self.last_sync.elapsed() >= self.pause() {
+                self.begin_sync();
+            }
+        }
+    }
+
+    /// How long there is nothing to do, if no message comes.
+    fn rest(&self) -> Option<Duration> {
+        let again = self.is_to_try().then(|| self.again.saturating_duration_since(Instant::now()));
+        let sync = self.is_to_sync().then(|| self.pause().saturating_sub(self.last_sync.elapsed()));
+        again.into_iter().chain(sync).min()
+    }
+
+    /// Whether it is to be tried again to write what failed, or whether the disk is well again.
+    fn is_to_try(&self) -> bool {
+        !self.failed.is_empty() || self.in_trouble.load(Ordering::SeqCst)
+    }
+
+    fn is_to_sync(&self) -> bool {
+        !self.in_sync && !self.unsynced.is_empty()
+    }
+
+    /// How long the next sync is after the last one.
+    fn pause(&self) -> Duration {
+        if self.cannot_sync.is_some() { self.every.max(limits::LOG_RETRY) } else { self.every }
+    }
+
+    /// Writes a batch, one write a room, and reports on it.
+    fn write(&mut self, mut batch: Batch) {
+        let begun = Instant::now();
+        for work in batch.take() {
+            if self.failed.has(&work.name) {
+                self.failed.append(work);
+            } else {
+                self.write_room(work);
+            }
+        }
+        self.leave_out_what_is_too_much();
+        if self.every.is_zero() {
+            self.sync_now();
+        }
+        self.report(true, begun.elapsed());
+    }
+
+    /// Tries once more what failed, or whether the disk writes at all.
+    fn try_again(&mut self) {
+        let begun = Instant::now();
+        self.again = begun + limits::LOG_RETRY;
+        if self.failed.is_empty() {
+            self.failing = self.logs.probe().err().map(|e| trouble(&e));
+        } else {
+            self.failing = None;
+            self.failed.take().for_each(|work| self.write_room(work));
+            self.leave_out_what_is_too_much();
+        }
+        if self.failing.is_none() {
+            self.complaint = None;
+        }
+        if self.every.is_zero() && !self.unsynced.is_empty() {
+            self.sync_now();
+        }
+        self.report(false, begun.elapsed());
+    }
+
+    /// Writes what there is of a room. What cannot be written waits.
+    fn write_room(&mut self, mut work: Work) {
+        if let Err(e) = self.try_room(&mut work) {
+            if self.complaint.replace(e.kind()) != Some(e.kind()) {
+                warn!("cannot write the log of {}: {e}; trying on", work.name);
+            }
+            if self.failed.is_empty() {
+                self.again = Instant::now() + limits::LOG_RETRY;
+            }
+            self.failing = Some(trouble(&e));
+            self.failed.append(work);
+        }
+    }
+
+    fn try_room(&mut self, work: &mut Work) -> io::Result<()> {
+        if let Some(name) = work.forgotten {
+            self.logs.forget(name)?;
+            work.forgotten = None;
+        }
+        if !work.lines.is_empty() {
+            self.unsynced.add(self.logs.append(work.name, &work.lines)?);
+            work.lines = String::new();
+        }
+        let Some(topic) = &work.topic else { return Ok(()) };
+        match self.logs.set_topic(work.name, topic.as_deref()) {
+            Err(e) if trouble(&e) == Trouble::Full => Err(e),
+            // No line shall wait for a topic.
+            Err(e) => {
+                warn!("cannot write the topic of {}: {e}", work.name);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Only what cannot be written waits here, so no other room pays for it.
+    fn leave_out_what_is_too_much(&mut self) {
+        if self.failed.bytes() > limits::LOG_WAITING {
+            self.failed.leave_lines_out();
+        }
+    }
+
+    fn report(&self, is_of_batch: bool, took: Duration) {
+        let failing = self.failing.or(self.cannot_sync);
+        // Nobody is there to hear it at the very end.
+        let _ = self.reports.send(Report { is_of_batch, failing, took });
+        if (failing.is_some() || self.in_trouble.load(Ordering::SeqCst))
+            && let Err(e) = self.waker.wake()
+        {
+            error!("cannot wake the reactor: {e}");
+        }
+    }
+
+    /// Syncs before anybody hears what was written.
+    fn sync_now(&mut self) {
+        let result = self.unsynced.sync(&self.folder);
+        if result.is_ok() {
+            self.unsynced = Unsynced::default();
+        }
+        self.last_sync = Instant::now();
+        self.note_sync(result);
+    }
+
+    fn begin_sync(&mut self) {
+        let unsynced = std::mem::take(&mut self.unsynced);
+        self.in_sync = self.syncing.as_ref().is_some_and(|syncing| syncing.send(unsynced).is_ok());
+        self.last_sync = Instant::now();
+    }
+
+    fn synced(&mut self, result: io::Result<()>) {
+        let before = self.cannot_sync;
+        self.note_sync(result);
+        if self.cannot_sync != before {
+            self.report(false, Duration::ZERO);
+        }
+    }
+
+    fn note_sync(&mut self, result: io::Result<()>) {
+        if let Err(e) = &result
+            && self.cannot_sync.is_none()
+        {
+            warn!("cannot sync the logs: {e}");
+        }
+        self.cannot_sync = result.err().map(|e| trouble(&e));
+    }
+
+    fn end(mut self) {
+        self.failed.take().for_each(|work| self.write_room(work));
+        if !self.failed.is_empty() {
+            error!("{} bytes of the logs could not be written", self.failed.bytes());
+        }
+        self.syncing = None;
+        if self.syncer.take().is_some_and(|syncer| syncer.join().is_err()) {
+            error!("the thread that syncs the logs failed");
+        }
+        if let Err(e) = self.unsynced.sync(&self.folder) {
+            warn!("cannot sync the logs: {e}");
+        }
+    }
+}
+
+fn trouble(e: &io::Error) -> Trouble {
+    match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Trouble::Full,
+        _ => Trouble::Failed,
+    }
+}
