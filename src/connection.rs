@@ -100,6 +100,8 @@ pub struct Connection {
     pub lost: Option<Lost>,
     /// Since when its socket has taken nothing, with something waiting.
     pub stalled: Option<Duration>,
+    /// When it was last seen to read slowly; the kernel does not take it for dead then.
+    pub slow: Option<Duration>,
     /// What it waits for.
     pub hold: Hold,
     /// Whether the core leaves out room lines for it.
@@ -284,6 +286,7 @@ impl Connections {
             broken: false,
             lost: None,
             stalled: None,
+            slow: None,
             hold: Hold::None,
             lagging: Switch::Off,
             standing,

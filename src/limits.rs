@@ -137,8 +137,14 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 pub const KEEPALIVE: Duration = Duration::from_secs(45);
 /// How often it is asked.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often in vain, before it is dead.
+pub const KEEPALIVE_PROBES: u32 = 3;
 /// How long a peer may acknowledge nothing before it is dead. With the interval it is less than 90 s.
 pub const DEAD: Duration = Duration::from_secs(75);
+/// How long somebody who was seen to read slowly, and so to live, is not taken for dead by the kernel.
+pub const CALM: Duration = Duration::from_secs(120);
+/// In how many parts the time of a stall is divided: after each it is tried whether the socket takes something after all.
+pub const TRIES: u32 = 6;
 /// How long somebody who connects to a server that is nearly full has for a first line.
 pub const FIRST_LINE: Duration = Duration::from_secs(5);
 

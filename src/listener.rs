@@ -118,6 +118,8 @@ pub fn set_options(stream: &TcpStream, user_timeout: Option<Duration>) -> io::Re
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(limits::KEEPALIVE).with_interval(limits::KEEPALIVE_INTERVAL);
+    // This many count where there is no user timeout.
+    let keepalive = keepalive.with_retries(limits::KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL)?;
     set_user_timeout(stream, user_timeout);

@@ -377,13 +377,18 @@ impl Reactor {
     fn serve(&mut self, id: ConnId, now: Now) {
         let Some(connection) = self.net.get_mut(id) else { return };
         connection.in_work = false;
-        if let Some(since) = connection.stalled.filter(|&since| now.tick >= since + self.settings.stall / 2) {
+        if let Some(since) = connection.stalled {
             // The system says that there is room only when there is much, so a slow reader deserves a try.
             connection.writable = true;
             self.net.mark_dirty(id);
             if now.tick >= since + self.settings.stall {
                 self.on_trial.push(id);
             }
+        }
+        let connection = &mut self.net[id];
+        if connection.stalled.is_none() && connection.slow.is_some_and(|at| now.tick >= at + limits::CALM) {
+            connection.slow = None;
+            set_user_timeout(&connection.stream, Some(limits::DEAD));
         }
         match self.net[id].phase {
             Phase::Open => self.serve_open(id, now),
@@ -663,10 +668,12 @@ impl Reactor {
         let flood = if let Hold::Flood(then) = connection.hold { Some(then) } else { None };
         let lingering = if let Phase::Lingering(until) = connection.phase { Some(until) } else { None };
         let ended = connection.closed.filter(|_| flood.is_some()).map(|closed| closed + limits::AFTER_END);
-        // Half way it is tried whether it takes something after all.
-        let try_again = |since| if now.tick < since + stall / 2 { since + stall / 2 } else { since + stall };
-        let stalled = connection.stalled.map(try_again);
-        let wake = [flood, lingering, ended, stalled].into_iter().flatten().min().map(|at| at.max(now.tick));
+        let part = stall / limits::TRIES;
+        let next_try =
+            |since| (1..=limits::TRIES).map(|n| since + part * n).find(|&at| at > now.tick).unwrap_or(since + stall);
+        let stalled = connection.stalled.map(next_try);
+        let calm = connection.slow.filter(|_| stalled.is_none()).map(|at| at + limits::CALM);
+        let wake = [flood, lingering, ended, stalled, calm].into_iter().flatten().min().map(|at| at.max(now.tick));
         let old = std::mem::replace(&mut connection.wake, wake);
         if old != wake {
             old.map(|at| self.timers.remove(&(at, id)));
@@ -718,15 +725,14 @@ impl Reactor {
         let flushed = self.net.flush(id);
         let Some(connection) = self.net.get_mut(id) else { return };
         match flushed {
-            Ok(Flushed::All) => {
-                if connection.stalled.take().is_some() {
-                    set_user_timeout(&connection.stream, Some(limits::DEAD));
-                }
-            }
+            Ok(Flushed::All) => connection.stalled = None,
             Ok(Flushed::Blocked { progress }) => {
                 // Who takes something lives, and whoever may take nothing for longer than the dead do must be left alone.
                 if progress && connection.stalled.is_some() || self.settings.stall > limits::DEAD {
-                    set_user_timeout(&connection.stream, None);
+                    if connection.slow.is_none() {
+                        set_user_timeout(&connection.stream, None);
+                    }
+                    connection.slow = Some(now.tick);
                 }
                 if progress || connection.stalled.is_none() {
                     connection.stalled = Some(now.tick);
