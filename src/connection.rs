@@ -540,3 +540,38 @@ impl Sink for Connections {
         self.closed.push(who);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Text;
+    use std::net::TcpListener;
+    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
+
+    #[test]
+    fn it_is_crowded_while_much_waits_for_everybody() {
+        let (jobs, _todo) = sync_channel(1);
+        let mut net = Connections::new(jobs);
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..100 {
+            let stream = TcpStream::connect(address).unwrap();
+            let bucket = Bucket::new(0, 0, Duration::ZERO);
+            ids.push(net.insert(stream, address.ip(), bucket, Standing::Client));
+        }
+        // All have the same bytes, so that much waits and little memory is needed.
+        let event = Event::Motd(Text::new(&"x".repeat(4000)));
+        let each = ids.len() * plain::event(&event, Style::FIRST).len();
+        let mut waiting = 0;
+        while waiting <= limits::WAITING_IN_ALL {
+            assert!(!net.is_crowded() && net.replies_allowed() > 0, "{waiting}");
+            net.publish(&mut ids.iter().copied(), std::slice::from_ref(&event));
+            waiting += each;
+        }
+        assert!(net.is_crowded() && net.replies_allowed() == 0);
+        net.clear(ids[0]);
+        net.clear(ids[1]);
+        assert!(!net.is_crowded());
+    }
+}

@@ -145,6 +145,26 @@ fn a_server_that_is_nearly_full_closes_first_who_has_never_said_a_word() {
     drop((third, fourth));
 }
 
+#[test]
+fn a_server_makes_place_before_it_is_full() {
+    let server = Server::start(&["--max-clients", "32"]);
+    let silent = || {
+        let mut client = server.connect_raw();
+        client.starting("* hello ");
+        client
+    };
+    let mut crowd: Vec<Client> = (0..29).map(|_| silent()).collect();
+    // They have had their time for a line.
+    std::thread::sleep(Duration::from_millis(5500));
+    // Thirty of thirty-two is fifteen of sixteen: nobody goes for the thirtieth, and one for the next.
+    let mut newcomers = [silent(), silent()];
+    assert!(crowd[0].rest().last().unwrap().starts_with("* bye full the server is full, and you have not said a word"));
+    for client in crowd[1..].iter_mut().chain(&mut newcomers) {
+        client.send("/ping");
+        client.until("+ ping");
+    }
+}
+
 /// Talks until the server leaves lines out for `slow`, which somebody in private is told.
 fn flood_until_slow(talker: &mut Client, room: &str, slow: &str) -> u64 {
     let line = format!("/msg {room} {}", "x".repeat(3900));
@@ -220,9 +240,18 @@ fn a_slow_reader_holds_nobody_up_and_is_told_what_it_missed() {
 
 #[test]
 fn only_who_takes_nothing_at_all_is_closed() {
-    let server = Server::start(&["--rate", "0", "--stall", "1s"]);
+    let server = Server::start(&["--rate", "0", "--stall", "3s"]);
     let mut slow = server.in_room("slow", "#a");
     let mut talker = server.in_room("talker", "#a");
+    flood_until_slow(&mut talker, "#a", "slow");
+    // Taking a little now and then is enough, however much waits. The system lets it see that only once in a while.
+    let mut heard = Vec::new();
+    for _ in 0..50 {
+        std::io::Read::read_exact(slow.reader(), &mut [0; 16_384]).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        heard.append(&mut talker.settle());
+    }
+    assert!(!heard.iter().any(|line| line.contains(" lost ")), "{heard:?}");
     flood_until_slow(&mut talker, "#a", "slow");
     assert_eq!(talker.until_starting("#a * slow "), ["#a * slow lost too-slow"]);
     // What the system had taken already can still be read, and then it is over.

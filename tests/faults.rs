@@ -170,6 +170,49 @@ fn a_write_that_fails_now_and_then_costs_no_line() {
 }
 
 #[test]
+fn of_what_is_said_beyond_what_may_wait_for_the_log_the_newest_is_kept() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    let log = folder.log("a");
+    let Some(meddler) = Meddler::attach(&server, WRITES, "error=EIO", &[&log]) else { return };
+    let wrong = people.say_until_not_kept("is anybody there?");
+    let long = "x".repeat(3900);
+    (0..2500).for_each(|_| people.say(&long));
+    drop(meddler);
+    people.hear_that_it_is_kept(&wrong);
+    people.say("the end");
+    kill(server);
+    // Each number has its line, and with a gap before it the newest are there.
+    let logged = folder.logged("a");
+    let bytes: usize = logged.iter().map(String::len).sum();
+    assert!(bytes < 9 << 20, "{bytes} bytes were kept");
+    assert!(logged.iter().all(|line| people.heard[seq(line) as usize - 1] == *line), "the log is not what was heard");
+    assert!(people.heard.ends_with(&logged[logged.len() - 100..]), "the newest are not there");
+}
+
+#[test]
+fn only_so_many_logs_and_files_are_kept_open() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut people = [server.person("alice"), server.person("bob")];
+    let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let before = descriptors();
+    for (who, client) in people.iter_mut().enumerate() {
+        (0..50).for_each(|n| client.send(&format!("/join #r{who}-{n}\nhello")));
+        client.settle();
+    }
+    // Those that are to be synced are open as well until they are.
+    eventually("logs are closed", || descriptors() <= before + 32);
+    let before = descriptors();
+    for (who, client) in people.iter_mut().enumerate() {
+        (0..20).for_each(|n| _ = share(client, &format!("#r{who}-0"), &noise(10, n), "x"));
+    }
+    assert!(descriptors() <= before + 32, "{before} {}", descriptors());
+}
+
+#[test]
 fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
     // Where the server itself says how many may come, something is left for the logs. Where more are let in than that,
     // some things wait until descriptors come back.

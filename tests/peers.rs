@@ -101,6 +101,25 @@ fn lines_come_whole_through_a_small_window() {
     }
 }
 
+#[test]
+fn who_takes_little_is_not_taken_for_dead() {
+    let server = Server::start(&["--rate", "0"]);
+    let mut little = narrow(&server);
+    little.send("/set presence off\n/join #a");
+    little.until_starting("+ join #a ");
+    let mut talker = server.in_room("talker", "#a");
+    // Much more than the system takes for it.
+    (0..100).for_each(|_| talker.send(&"x".repeat(3900)));
+    let since = Instant::now();
+    // The system gives up after 75 seconds, if it is let.
+    while since.elapsed() < Duration::from_secs(85) {
+        assert!(little.reader().read(&mut [0; 512]).unwrap() > 0);
+        thread::sleep(Duration::from_millis(500));
+    }
+    let heard = talker.settle();
+    assert!(!heard.iter().any(|line| line.contains(" lost ")), "{heard:?}");
+}
+
 /// The client's kernel takes nothing more from the network for this connection, as if its cable were cut.
 fn cut_cable(client: &Client) {
     // The program of one instruction: return 0, which is how much of a packet is let in.

@@ -14,6 +14,7 @@ mod company;
 mod data;
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use common::eventually;
 use company::{Company, MANY};
@@ -53,6 +54,19 @@ fn a_disk_that_takes_a_second_for_each_write_holds_up_no_chat() {
 }
 
 #[test]
+fn a_disk_that_is_always_a_little_late_is_late() {
+    let folder = Folder::new();
+    let server = folder.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    let log = folder.log("a");
+    let Some(_meddler) = Meddler::attach(&server, WRITES, "delay_enter=200ms", &[&log]) else { return };
+    people.say_some(20);
+    let told = notices(&people.told);
+    assert!(told.len() == 1 && told[0].starts_with(NOT_KEPT), "{told:?}");
+}
+
+#[test]
 fn a_disk_that_hangs_holds_up_no_chat_and_no_end() {
     let folder = Folder::new();
     let mut server = folder.serve(MANY);
@@ -61,8 +75,11 @@ fn a_disk_that_hangs_holds_up_no_chat_and_no_end() {
     let before = logged(&folder.path, "a").len();
     let log = folder.log("a");
     let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=1000s", &[&log]) else { return };
+    let since = Instant::now();
     people.say_until_not_kept("hello?");
+    assert!(since.elapsed() < Duration::from_secs(3), "lines waited for {:?}", since.elapsed());
     people.say_some(500);
+    assert!(since.elapsed() < Duration::from_secs(20), "lines wait on: {:?}", since.elapsed());
     assert_eq!((meddler.calls().len(), logged(&folder.path, "a").len()), (0, before), "the write hangs no more");
     // It does not end before all is written unless it is asked again, which it heeds.
     server.signal("TERM");
@@ -89,14 +106,16 @@ fn a_line_is_in_the_log_before_anybody_has_it() {
     people.say("first");
     let log = folder.log("a");
     // It is slow, and not so slow that lines go ahead of it.
-    let Some(_meddler) = Meddler::attach(&server, WRITES, "delay_enter=50ms", &[&log]) else { return };
+    let Some(_meddler) = Meddler::attach(&server, WRITES, "delay_enter=20ms", &[&log]) else { return };
     for _ in 0..20 {
         people.say("another");
+        let is_logged = logged(&folder.path, "a").last() == people.heard.last();
+        people.told.append(&mut people.bob.settle());
         if !notices(&people.told).is_empty() {
             // A busy machine has made it slower than that; then nothing can be told from this.
             return;
         }
-        assert_eq!(logged(&folder.path, "a").last(), people.heard.last());
+        assert!(is_logged, "{:?}", people.heard.last());
     }
 }
 
@@ -107,10 +126,14 @@ fn each_line_is_synced_before_anybody_has_it_if_one_wants_that() {
     let mut people = Company::meet(&server);
     people.say("first");
     let log = folder.log("a");
-    let Some(meddler) = Meddler::attach(&server, "fsync,fdatasync", "", &[&log]) else { return };
+    // It is slow, and so it can be seen that it is waited for.
+    let slow = Duration::from_millis(20);
+    let Some(meddler) = Meddler::attach(&server, "fsync,fdatasync", "delay_enter=20ms", &[&log]) else { return };
     for said in 1..=20 {
+        let since = Instant::now();
         people.say("another");
         let told = !notices(&people.told).is_empty();
+        assert!(told || since.elapsed() >= slow, "it was heard after {:?}", since.elapsed());
         // The call may have come back without strace having written so yet, but it was not made before.
         eventually("it is synced", || told || meddler.calls().len() >= said);
     }

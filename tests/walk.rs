@@ -15,10 +15,14 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::commands::{self, Input};
-use chinwag::event::{Detail, Done, Event, Happening, Job, Lost, Now, Outcome, PastRoom, Record, Reply};
+use chinwag::event::{
+    Description, Detail, Done, Event, Happening, Job, Lost, Now, Outcome, PastFile, PastRoom, Record, Reply,
+};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{CHUNKS_QUEUED, Logging, Settings, UPLOADS};
-use chinwag::names::{ConnId, FileId, Place, RoomName, clean};
+use chinwag::limits::{
+    CHUNKS_QUEUED, FILES, FILES_A_SENDER, Logging, ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON, Settings, UPLOADS,
+};
+use chinwag::names::{ConnId, Digest, FileId, Nick, Place, RoomName, clean};
 use common::memory::{Disk, Memory, Notes, Told};
 
 /// Numbers that look random and are the same for the same seed.
@@ -720,6 +724,68 @@ fn long_answers_are_refused_while_much_waits_for_everybody() {
     memory.notes.is_crowded = false;
     memory.send("alice", b"/rooms\n");
     assert_eq!(memory.next("alice").as_deref(), Some("- #a 1"));
+}
+
+#[test]
+fn what_comes_back_goes_when_its_time_is_over() {
+    let hour = Duration::from_secs(3600);
+    let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    let mut hub = Hub::new(Settings { log, file_ttl: 24 * hour, ..Settings::default() });
+    let mut notes = Notes::default();
+    let wall = SystemTime::UNIX_EPOCH + 1000 * hour;
+    let claimed = Some(Digest([7; 32]));
+    for (id, len, digest) in [(1, 10, claimed), (2, 5, None)] {
+        let (room, from) = (RoomName::new("#a").unwrap(), Nick::new("alice").unwrap());
+        let description = Description { room, from, size: 10, at: wall - 23 * hour, claimed, name: "x".to_owned() };
+        let file = PastFile { id: FileId(id), description, len, digest };
+        hub.restore_file(file, Now { tick: Duration::ZERO, wall }, &mut notes);
+    }
+    // The upload that can be taken up waits for ten minutes, and the whole one has the hour that was left.
+    let mut gone = |after: Duration| {
+        hub.tick(Now { tick: after, wall: wall + after }, &mut notes);
+        hub.check();
+        notes.jobs.drain(..).collect::<Vec<_>>()
+    };
+    let moment = Duration::from_secs(1);
+    assert_eq!(gone(hour / 6 - moment), []);
+    assert_eq!(gone(hour / 6), [Job::Remove(FileId(2))]);
+    assert_eq!(gone(hour - moment), []);
+    assert_eq!(gone(hour), [Job::Remove(FileId(1))]);
+}
+
+#[test]
+fn so_many_rooms_and_files_there_are_at_most() {
+    let mut memory = Memory::new(Settings { rate: 0, ..Settings::default() });
+    let names: Vec<String> = (0..ROOMS_IN_ALL / ROOMS_A_PERSON).map(|n| format!("c{n}")).collect();
+    for (who, name) in names.iter().enumerate() {
+        memory.connect(name);
+        let joins: String = (0..ROOMS_A_PERSON).map(|n| format!("/join #r{who}-{n}\n")).collect();
+        memory.send(name, joins.as_bytes());
+    }
+    let answer = |memory: &mut Memory, name: &str, to: &str| {
+        std::iter::from_fn(|| memory.next(name)).filter(|line| line.contains(to)).last().unwrap()
+    };
+    memory.connect("late");
+    memory.send("late", b"/join #more\n");
+    assert!(answer(&mut memory, "late", " join ").starts_with("! join too-many "));
+    // One in which nobody is any more makes place, although something was said there.
+    memory.send(&names[0], b"/msg #r0-0 hello\n/leave #r0-0\n");
+    memory.send("late", b"/join #more\n");
+    assert_eq!(answer(&mut memory, "late", " join "), "+ join #more 1");
+    memory.send("late", b"/rooms\n");
+    assert_eq!(answer(&mut memory, "late", "+ rooms"), format!("+ rooms {ROOMS_IN_ALL}"));
+    // With as many files as there may be, the oldest goes for a new one.
+    let sharers = FILES / FILES_A_SENDER;
+    for name in &names[..sharers] {
+        memory.send(name, b"/join #more\n");
+        memory.send(name, b"/leave\n/join #more\n");
+        memory.send(name, "/send #more 1 x\n=YQ==\n".repeat(FILES_A_SENDER).as_bytes());
+    }
+    memory.send("late", b"/files\n");
+    assert_eq!(answer(&mut memory, "late", "+ files"), format!("+ files {FILES}"));
+    memory.send("late", b"/send #more 1 x\n=YQ==\n");
+    memory.send("late", b"/files\n");
+    assert_eq!(answer(&mut memory, "late", "+ files"), format!("+ files {FILES}"));
 }
 
 #[test]

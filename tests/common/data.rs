@@ -108,6 +108,7 @@ pub fn history(client: &mut Client, room: &str, after: u64) -> Vec<String> {
             }
         };
         assert_eq!(count, format!("+ history {room} {}", lines.len() - before));
+        assert!(lines[before..].iter().all(|line| seq(line) > after), "{:?} after {after}", &lines[before..]);
         match lines.last() {
             Some(last) if lines.len() > before => after = seq(last),
             _ => return lines,
