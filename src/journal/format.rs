@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use crate::event::Logged;
+use crate::limits;
 use crate::names::{Nick, Text};
 
 /// No room comes to this number, so a greater one is damage, and would soon leave no room to count.
@@ -29,15 +30,17 @@ pub fn spell(out: &mut String, line: &Logged) {
 
 /// Reads one line without its end; `None` unless it stands as [`spell`] would have it.
 pub fn parse(line: &[u8]) -> Option<Logged> {
-    let text = std::str::from_utf8(line).ok()?;
-    let mut fields = text.splitn(4, ' ');
+    let whole = std::str::from_utf8(line).ok()?;
+    let mut fields = whole.splitn(4, ' ');
     let seq = fields.next()?.parse().ok().filter(|&seq| seq < LAST)?;
     let at: SystemTime = humantime::parse_rfc3339(fields.next()?).ok()?;
     let from = Nick::new(fields.next()?.strip_prefix('<')?.strip_suffix('>')?)?;
-    let line = Logged { seq, at, from, text: Text::new(fields.next()?) };
+    // Of a line with nothing but invalid bytes, each becomes a character of three.
+    let text = Text::new(fields.next().filter(|text| text.len() <= 3 * limits::LINE)?);
+    let line = Logged { seq, at, from, text };
     let mut again = String::new();
     spell(&mut again, &line);
-    (again.strip_suffix('\n') == Some(text)).then_some(line)
+    (again.strip_suffix('\n') == Some(whole)).then_some(line)
 }
 
 /// Reads a log. A line counts if it is whole and its number is greater than those before: what a crash leaves behind is
@@ -96,6 +99,9 @@ mod tests {
             assert_eq!(parse(bad.as_bytes()), None, "{bad:?}");
         }
         assert_eq!(parse(b"1 2026-11-22T14:30:00.123Z <alice> \xff"), None);
+        let long = |len| format!("1 2026-11-22T14:30:00.123Z <alice> {}", "x".repeat(len));
+        assert!(parse(long(3 * limits::LINE).as_bytes()).is_some());
+        assert_eq!(parse(long(3 * limits::LINE + 1).as_bytes()), None);
         assert_eq!(parse(b"7 1970-01-01T00:00:01.000Z <alice> "), Some(message(7, 1000, "alice", "")));
     }
 

@@ -189,11 +189,15 @@ fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: usize) -> io::Res
     Ok((reading.lines, from == 0))
 }
 
+/// How much of a log is read at first. Only what a crash of the system can damage must be read whole, and that is what was
+/// written after the last sync; what stands before has been read in its time.
+const SPAN: u64 = 1024 * 1024;
+
 /// Reads at least the last `wanted` messages of a log, as far as it has so many: where it begins to read, the bytes from
 /// there on, and what is in them.
 fn read_last(file: &File, wanted: usize) -> io::Result<(u64, Vec<u8>, Reading)> {
     let len = file.metadata()?.len();
-    let mut span = 64 * 1024;
+    let mut span = SPAN;
     loop {
         let mut from = len.saturating_sub(span);
         let mut bytes = Vec::new();

@@ -131,7 +131,13 @@ fn ids(folder: &Path) -> io::Result<BTreeSet<FileId>> {
         }
         let name = entry.file_name();
         let id = name.to_str().map(|name| name.trim_end_matches(".new").trim_end_matches(".info"));
-        ids.extend(id.filter(|id| id.bytes().all(|b| b.is_ascii_digit())).and_then(|id| id.parse().ok()).map(FileId));
+        // No server gives out an ID of twenty digits.
+        ids.extend(
+            id.filter(|id| id.len() < 20)
+                .filter(|id| id.bytes().all(|b| b.is_ascii_digit()))
+                .and_then(|id| id.parse().ok())
+                .map(FileId),
+        );
     }
     Ok(ids)
 }
