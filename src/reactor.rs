@@ -1,8 +1,11 @@
 //! The event loop: it waits for sockets, time, signals and the disk, and carries what comes from each to the core.
 
+mod input;
+mod output;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,16 +13,15 @@ use log::{debug, info, warn};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use crate::connection::{Connection, Connections, Ended, Hold, Phase, Standing, lost_by};
-use crate::event::{Bye, Event, Lost, Now, Sink, Switch};
+use crate::connection::{Connections, Hold, Phase, Standing};
+use crate::event::{Bye, Event, Now, Sink, Switch};
 use crate::home::Home;
-use crate::hub::{Departure, Hub};
+use crate::hub::Hub;
 use crate::journal::{self, Journal};
 use crate::limits::{self, Bucket, Settings};
-use crate::linebuf::{Ending, LineBuf};
+use crate::linebuf::LineBuf;
 use crate::listener::{LISTENERS, Listeners, set_options, set_user_timeout};
 use crate::names::ConnId;
-use crate::outbox::{Flushed, Kind};
 use crate::plain::{self, Style};
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
@@ -152,16 +154,6 @@ impl Reactor {
                 return Ok(());
             }
         }
-    }
-
-    /// Writes down what was said in this turn, before anybody hears it.
-    fn write_log(&mut self) {
-        let Some(journal) = &mut self.journal else { return };
-        let records = self.net.take_records();
-        if !records.is_empty() {
-            journal.write(&records);
-        }
-        self.hub.set_trouble(journal.trouble(), &mut self.net);
     }
 
     fn now(&self) -> Now {
@@ -402,254 +394,6 @@ impl Reactor {
         self.rearm(id, now);
     }
 
-    fn serve_open(&mut self, id: ConnId, now: Now) {
-        let replies = self.net[id].outbox.replies();
-        let read = self.read_and_run(id, now);
-        let Some(connection) = self.net.get_mut(id) else { return };
-        if read.max(connection.outbox.replies().saturating_sub(replies)) > limits::GREEDY {
-            connection.greedy = Switch::On;
-        } else if connection.hold == Hold::None && !connection.in_work {
-            // Nothing more of what it asked for is there.
-            connection.greedy = Switch::Off;
-        }
-    }
-
-    /// Puts a connection that has had its turn behind the others.
-    fn put_off(&mut self, id: ConnId) {
-        if let Some(connection) = self.net.get_mut(id) {
-            connection.greedy = Switch::On;
-            self.add_work(id);
-        }
-    }
-
-    /// Carries out what lines there are and reads more, as long as it is this connection's turn; gives the bytes read.
-    fn read_and_run(&mut self, id: ConnId, now: Now) -> usize {
-        let mut read = 0;
-        let mut budget = limits::LINES_A_TURN;
-        loop {
-            let more = self.run_lines(id, now, &mut budget);
-            let replies_allowed = self.net.replies_allowed();
-            let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) else {
-                return read;
-            };
-            if more {
-                self.put_off(id);
-                return read;
-            }
-            if connection.hold != Hold::None {
-                self.give_up_after_end(id, now);
-                return read;
-            }
-            if connection.ended.is_some() {
-                self.input_done(id, now);
-                return read;
-            }
-            if !connection.readable {
-                return read;
-            }
-            if read >= limits::READ_A_TURN {
-                self.put_off(id);
-                return read;
-            }
-            // Negotiation is answered too, though it makes no line.
-            if connection.outbox.replies() > replies_allowed {
-                connection.hold = Hold::Replies;
-                return read;
-            }
-            let has_upload = self.hub.has_upload(id);
-            if connection.lines.is_endless() && !has_upload {
-                // It counts as lines by its length, so that it costs no more than they do.
-                if let Err(then) = connection.bucket.take(now.tick) {
-                    connection.hold = Hold::Flood(then);
-                    return read;
-                }
-                connection.lines.hollow_chunk();
-            }
-            read += self.read(id, if has_upload { limits::READ_CHUNK } else { limits::READ }, now);
-        }
-    }
-
-    /// Reads once from a connection, and takes note of the end of its input.
-    fn read(&mut self, id: ConnId, most: usize, now: Now) -> usize {
-        let connection = &mut self.net[id];
-        let mut refusals = Vec::new();
-        let read = match connection.read(&mut self.scratch[..most]) {
-            Ok(0) => {
-                connection.ended = Some(connection.lost.map_or(Ended::Done, Ended::Lost));
-                connection.lines.end();
-                0
-            }
-            Ok(n) => {
-                connection.lines.feed(&self.scratch[..n], &mut refusals);
-                n
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(e) => {
-                connection.ended = Some(Ended::Lost(lost_by(&e)));
-                connection.lines.end();
-                0
-            }
-        };
-        if !connection.has_spoken && connection.lines.is_not_text() {
-            self.hub.expel(id, now, Bye::NotText, &mut self.net);
-            self.after_core(now);
-        } else if !refusals.is_empty() {
-            self.net.push(id, Kind::Reply, &refusals);
-        }
-        read
-    }
-
-    /// Carries out what lines there are; `true` if there may be more of them than one turn allows.
-    fn run_lines(&mut self, id: ConnId, now: Now, budget: &mut usize) -> bool {
-        // The lines are taken out, as carrying them out may reach every connection, this one too.
-        let Some(connection) = self.net.get_mut(id) else { return false };
-        let mut lines = std::mem::take(&mut connection.lines);
-        let mut more = false;
-        loop {
-            let replies_allowed = self.net.replies_allowed();
-            let Some(connection) = self.net.get_mut(id).filter(|c| c.phase == Phase::Open) else { break };
-            let held = std::mem::replace(&mut connection.hold, Hold::None);
-            if lines.is_empty() {
-                lines.release();
-                break;
-            }
-            if *budget == 0 {
-                more = true;
-                break;
-            }
-            if connection.outbox.replies() > replies_allowed {
-                connection.hold = Hold::Replies;
-                break;
-            }
-            if lines.at_chunk() && self.hub.has_upload(id) {
-                if !self.hub.disk_keeps_up() {
-                    connection.hold = Hold::Disk;
-                    if held != Hold::Disk {
-                        self.held_by_disk.push(id);
-                    }
-                    break;
-                }
-            } else if !connection.paid {
-                if let Err(then) = connection.bucket.take(now.tick) {
-                    connection.hold = Hold::Flood(then);
-                    break;
-                }
-                connection.paid = true;
-            }
-            if connection.whole == Switch::On && lines.at_unfinished() {
-                lines = LineBuf::default();
-                break;
-            }
-            let is_chunk = lines.at_chunk();
-            let Some((line, ending)) = lines.next_line() else { break };
-            *budget -= 1;
-            if !(is_chunk && self.hub.has_upload(id)) {
-                connection.paid = false;
-            }
-            if ending == Ending::Crlf {
-                connection.style.crlf = Switch::On;
-            }
-            let text = plain::text(&line);
-            let Some(input) = plain::read(&line, &text) else { continue };
-            if !std::mem::replace(&mut connection.has_spoken, true) && plain::is_http(&line) {
-                self.hub.expel(id, now, Bye::NotHttp, &mut self.net);
-            } else {
-                self.hub.handle(id, now, input, &mut self.net);
-            }
-            self.after_core(now);
-        }
-        if let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) {
-            connection.lines = lines;
-        }
-        more
-    }
-
-    /// Input that flood control holds back after its end is not waited for forever.
-    fn give_up_after_end(&mut self, id: ConnId, now: Now) {
-        let connection = &mut self.net[id];
-        let is_over = connection.closed.is_some_and(|closed| now.tick >= closed + limits::AFTER_END);
-        if !is_over || !matches!(connection.hold, Hold::Flood(_)) {
-            return;
-        }
-        connection.hold = Hold::None;
-        connection.lines = LineBuf::default();
-        // What is still unread tells nothing but how it ended, and there is only so much of it.
-        while connection.ended.is_none() && connection.readable {
-            match connection.read(&mut self.scratch) {
-                Ok(0) => connection.ended = Some(Ended::Done),
-                Err(e) if e.kind() != io::ErrorKind::WouldBlock => connection.ended = Some(Ended::Lost(lost_by(&e))),
-                _ => {}
-            }
-        }
-        self.input_done(id, now);
-    }
-
-    /// All that a connection said is carried out, and it says nothing more. It goes, unless something is still owed to it.
-    fn input_done(&mut self, id: ConnId, now: Now) {
-        let connection = &self.net[id];
-        let lost = match connection.ended {
-            Some(Ended::Lost(lost)) => Some(lost),
-            _ => connection.lost,
-        };
-        let is_deaf = connection.broken || lost.is_some();
-        if !is_deaf && self.hub.is_transferring(id) {
-            return;
-        }
-        let how = lost.map_or(Departure::Quit, Departure::Lost);
-        debug!("{id:?} is gone: {how:?}");
-        self.hub.disconnect(id, now, how, &mut self.net);
-        self.after_core(now);
-        if is_deaf { self.remove(id) } else { self.leave(id, now) }
-    }
-
-    /// Closes those who have had their last try and still took nothing.
-    fn drop_stalled(&mut self, now: Now) {
-        if self.on_trial.is_empty() {
-            return;
-        }
-        for id in std::mem::take(&mut self.on_trial) {
-            let stall = self.settings.stall;
-            let is_stalled = |c: &Connection| c.stalled.is_some_and(|since| now.tick >= since + stall);
-            if self.net.get_mut(id).is_some_and(|c| is_stalled(c)) {
-                self.drop_slow(id, now);
-            }
-        }
-        self.flush(now);
-    }
-
-    /// Closes a connection that has taken nothing for too long.
-    fn drop_slow(&mut self, id: ConnId, now: Now) {
-        debug!("{id:?} is too slow");
-        self.hub.disconnect(id, now, Departure::Lost(Lost::Closed(Bye::TooSlow)), &mut self.net);
-        self.net.clear(id);
-        self.net.answer(id, &Event::Bye(Bye::TooSlow));
-        self.net[id].writable = true;
-        // As far as the socket still takes it, which is hardly far.
-        if let Err(e) = self.net.flush(id) {
-            debug!("{id:?} takes no farewell: {e}");
-        }
-        self.remove(id);
-        self.after_core(now);
-    }
-
-    /// Reads and forgets; `true` when the end has come.
-    fn discard_input(&mut self, id: ConnId) -> bool {
-        let connection = &mut self.net[id];
-        let mut read = 0;
-        while connection.readable && read < limits::READ_A_TURN {
-            match connection.read(&mut self.scratch) {
-                Ok(0) => return true,
-                Ok(n) => read += n,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(_) => return true,
-            }
-        }
-        if connection.readable {
-            self.add_work(id);
-        }
-        false
-    }
-
     fn remove(&mut self, id: ConnId) {
         let Some(mut connection) = self.net.remove(id) else { return };
         if let Some(wake) = connection.wake {
@@ -679,114 +423,5 @@ impl Reactor {
             old.map(|at| self.timers.remove(&(at, id)));
             wake.map(|at| self.timers.insert((at, id)));
         }
-    }
-
-    /// Asks the disk for what people download, as far as their queues have room for it.
-    fn pump(&mut self) {
-        for id in self.net.take_wanting() {
-            self.pump_one(id);
-        }
-    }
-
-    fn pump_one(&mut self, id: ConnId) {
-        let allowed = self.net.chunks_allowed();
-        let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) else {
-            // Its turn at the disk goes to the next.
-            return self.hub.pump(id, 0, &mut self.net);
-        };
-        let room = allowed.saturating_sub(connection.outbox.chunks());
-        let has_ended = connection.ended.is_some();
-        self.hub.pump(id, room, &mut self.net);
-        // It may have waited for just this to be whole.
-        if has_ended && !self.hub.is_transferring(id) {
-            self.add_work(id);
-        }
-    }
-
-    /// Writes what waits, once for each connection.
-    fn flush(&mut self, now: Now) {
-        loop {
-            let dirty = self.net.take_dirty();
-            if dirty.is_empty() {
-                break;
-            }
-            for id in dirty {
-                self.flush_one(id, now);
-            }
-        }
-        for _ in 0..limits::ANSWERED_A_TURN {
-            let Some(id) = self.net.next_unhurried() else { break };
-            self.flush_one(id, now);
-        }
-    }
-
-    fn flush_one(&mut self, id: ConnId, now: Now) {
-        debug_assert!(!self.net.has_records(), "what is not written down must not go out");
-        let flushed = self.net.flush(id);
-        let Some(connection) = self.net.get_mut(id) else { return };
-        match flushed {
-            Ok(Flushed::All) => connection.stalled = None,
-            Ok(Flushed::Blocked { progress }) => {
-                // Who takes something lives, and whoever may take nothing for longer than the dead do must be left alone.
-                if progress && connection.stalled.is_some() || self.settings.stall > limits::DEAD {
-                    if connection.slow.is_none() {
-                        set_user_timeout(&connection.stream, None);
-                    }
-                    connection.slow = Some(now.tick);
-                }
-                if progress || connection.stalled.is_none() {
-                    connection.stalled = Some(now.tick);
-                }
-            }
-            Err(e) => {
-                // What it sent before it broke is still carried out.
-                connection.broken = true;
-                // A pipe is broken where the peer had closed in good order before.
-                connection.lost = Some(lost_by(&e)).filter(|_| e.kind() != io::ErrorKind::BrokenPipe);
-                connection.stalled = None;
-                connection.readable = true;
-                connection.closed.get_or_insert(now.tick);
-                let is_open = connection.phase == Phase::Open;
-                self.net.clear(id);
-                if !is_open {
-                    return self.remove(id);
-                }
-                self.add_work(id);
-            }
-        }
-        let replies_allowed = self.net.replies_allowed();
-        let Some(connection) = self.net.get_mut(id) else { return };
-        if connection.phase == Phase::Leaving && connection.outbox.is_empty() {
-            return self.linger(id, now);
-        }
-        if connection.hold == Hold::Replies && connection.outbox.replies() <= replies_allowed {
-            self.add_work(id);
-        }
-        let connection = &mut self.net[id];
-        if connection.lagging == Switch::On && connection.outbox.lines() == 0 {
-            connection.lagging = Switch::Off;
-            if connection.phase == Phase::Open {
-                self.hub.caught_up(id, now, &mut self.net);
-            }
-        }
-        if self.hub.is_transferring(id) {
-            self.pump_one(id);
-        }
-        self.rearm(id, now);
-    }
-
-    /// All is written: says so to the peer, and waits a moment for it to go.
-    fn linger(&mut self, id: ConnId, now: Now) {
-        let connection = &mut self.net[id];
-        let is_known_to_go = connection.ended.is_some() || connection.stream.shutdown(Shutdown::Write).is_err();
-        // When all go at once, each gets its farewell.
-        if is_known_to_go || (self.net.past() >= limits::LINGERING && self.end.is_none()) {
-            return self.remove(id);
-        }
-        let connection = &mut self.net[id];
-        connection.phase = Phase::Lingering(now.tick + limits::LINGER);
-        self.net.discount(id);
-        self.add_work(id);
-        self.rearm(id, now);
     }
 }
