@@ -6,6 +6,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use log::warn;
 use tempfile::TempDir;
@@ -39,24 +40,21 @@ impl Home {
     /// The folder `dir`, made if there is none, which no other server may use at the same time. The lock dies with the
     /// process.
     pub fn at(dir: &Path) -> io::Result<Self> {
-        make_folder(dir)?;
+        make_folder(dir).map_err(|e| if dir.is_dir() { e } else { about("it cannot be made a folder", &e) })?;
         // A folder that held something else before may be meant for others too.
         let is_ours = dir.join("lock").exists() || fs::read_dir(dir)?.next().is_none();
-        let lock = private().write(true).create(true).truncate(false).open(dir.join("lock"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(io::Error::other("another chinwag uses it")),
-            Err(TryLockError::Error(e)) => return Err(e),
-        }
+        let lock = private().write(true).create(true).truncate(false).open(dir.join("lock"));
+        let lock = lock.map_err(|e| about("lock in it", &e))?;
+        take(&lock)?;
+        let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e))?;
         let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
+        make_folder(&spool).map_err(|e| about("spool in it", &e))?;
+        make_folder(&rooms).map_err(|e| about("rooms in it", &e))?;
         if is_ours {
-            fs::set_permissions(dir, Permissions::from_mode(0o700))?;
+            for folder in [dir, &spool, &rooms] {
+                fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+            }
         }
-        for folder in [&spool, &rooms] {
-            make_folder(folder)?;
-            fs::set_permissions(folder, Permissions::from_mode(0o700))?;
-        }
-        let ids = Ids::open(dir)?;
         Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), _kept: Kept::Locked(lock) })
     }
 
@@ -91,6 +89,24 @@ impl Home {
     pub fn leave(&mut self) -> io::Result<()> {
         self.ids.as_mut().map_or(Ok(()), |ids| ids.reserve(ids.next))
     }
+}
+
+/// Locks a folder, and waits a moment for a server that has just been killed to be gone.
+fn take(lock: &File) -> io::Result<()> {
+    for _ in 0..20 {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
+            Err(TryLockError::Error(e)) => return Err(e),
+            Ok(()) => return Ok(()),
+        }
+    }
+    Err(io::Error::other("another chinwag uses it"))
+}
+
+/// The same error, with what it is about.
+fn about(what: &str, e: &io::Error) -> io::Error {
+    let text = e.to_string();
+    io::Error::new(e.kind(), format!("{what}: {}", text.split(" (os error").next().unwrap_or(&text)))
 }
 
 /// Options for opening a file that nobody else may read.
@@ -144,13 +160,17 @@ struct Ids {
 }
 
 impl Ids {
+    /// No server comes to this ID.
+    const LAST: u64 = 1 << 60;
     /// More than there can be new files that the disk has not heard of yet.
     const AHEAD: u64 = 2048;
 
     fn open(dir: &Path) -> io::Result<Self> {
         let path = dir.join("next-id");
         let next = match fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map_err(|_| io::Error::other("next-id in it holds no number"))?,
+            Ok(text) => text.trim().parse().ok().filter(|&next| next < Self::LAST).ok_or_else(|| {
+                io::Error::other("it holds no number; write one into it that is greater than the ID of any file so far")
+            })?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => 1,
             Err(e) => return Err(e),
         };

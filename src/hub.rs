@@ -123,6 +123,11 @@ impl Hub {
         sink.publish(&mut self.people.iter().map(|person| person.id), &[event]);
     }
 
+    /// How many files there are.
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+
     /// A connection has come in.
     pub fn connect(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
         if self.password.is_none() {

@@ -344,7 +344,7 @@ fn settings(options: &Serve) -> Result<Settings, String> {
     }
     let log_may_be_short = options.history as u64 > options.log_max / 2 / limits::LINE as u64;
     if options.data.is_some() && log_may_be_short {
-        warn!("after a restart, long messages may be fewer than --history says; raise --log-max");
+        warn!("if messages are long, fewer than --history may be there after a restart; raise --log-max");
     }
     Ok(Settings {
         name: options.name.clone(),
@@ -476,7 +476,10 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 fn sync(text: &str) -> Result<Duration, String> {
-    if text.trim_end_matches(['s', 'S']) == "0" { Ok(Duration::ZERO) } else { time(text) }
+    if text.trim_end_matches(['s', 'S']) == "0" {
+        return Ok(Duration::ZERO);
+    }
+    time(text).map_err(|_| "a time is a number with s, m or h, or of seconds; 0 waits for the disk each time".into())
 }
 
 fn log_max(text: &str) -> Result<u64, String> {

@@ -85,8 +85,12 @@ impl Reactor {
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
         let (mut net, started) = (Connections::new(jobs), Instant::now());
         let now = Now { tick: Duration::ZERO, wall: SystemTime::now() };
+        let found = files.len();
         for file in files {
             hub.restore_file(file, now, &mut net);
+        }
+        if hub.files() < found {
+            warn!("{} of the files go, as they do not fit or their time is over", found - hub.files());
         }
         Ok(Self {
             started,

@@ -358,3 +358,60 @@ fn files_that_are_damaged_do_not_stop_the_start() {
     assert_eq!(listed.last().unwrap(), "+ files 1", "{listed:?}");
     assert_eq!(listing(&folder.path.join("spool")), [ids[6].to_string(), format!("{}.info", ids[6])]);
 }
+
+#[test]
+fn a_log_that_is_taken_away_is_begun_anew() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut bob = server.in_room("bob", "#a");
+    let log = folder.log("a");
+    let away = folder.path.join("away.log");
+    let mut said = 0;
+    let mut say = |bob: &mut Client| {
+        said += 1;
+        bob.ask(&format!("/msg #a number {said}"), "+ msg #a");
+    };
+    say(&mut bob);
+    say(&mut bob);
+    fs::rename(&log, &away).unwrap();
+    say(&mut bob);
+    assert!(fs::read_to_string(&log).unwrap().starts_with("3 "));
+    fs::remove_file(&log).unwrap();
+    say(&mut bob);
+    // What an editor saves is another file.
+    let text = fs::read_to_string(&log).unwrap();
+    fs::write(&away, &text).unwrap();
+    fs::rename(&away, &log).unwrap();
+    say(&mut bob);
+    assert!(fs::read_to_string(&log).unwrap().starts_with(&text));
+    fs::write(&log, "").unwrap();
+    say(&mut bob);
+    assert!(fs::read_to_string(&log).unwrap().starts_with("6 "));
+    kill(server);
+    let server = folder.serve(&[]);
+    let mut bob = server.in_room("bob", "#a");
+    bob.send("/history #a after 5");
+    let lines = bob.until_starting("+ history #a ");
+    assert!(lines.len() == 2 && lines[0].ends_with("> number 6"), "{lines:?}");
+}
+
+#[test]
+fn a_smaller_spool_keeps_what_fits() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut bob = server.in_room("bob", "#a");
+    for size in [9000, 500] {
+        bob.send(&format!("/send #a {size} x"));
+        bob.starting("+ send ");
+        bob.send(&format!("={}", "AAAA".repeat(size / 3) + if size % 3 == 2 { "AAA=" } else { "" }));
+        bob.starting("=");
+    }
+    kill(server);
+    let mut server = folder.serve(&["--spool", "600", "--max-file", "600"]);
+    let mut bob = server.in_room("bob", "#a");
+    bob.send("/files");
+    assert!(bob.starting("- ").contains(" 500 bob #a "));
+    bob.expect("+ files 1");
+    server.signal("KILL");
+    assert!(server.wait().1.contains("1 of the files go"));
+}

@@ -232,7 +232,8 @@ impl Hub {
             None => (Stage::Broken, limits::RESUME),
         };
         let name = FileName::new(&name).filter(|_| !left.is_zero() && self.files.len() < limits::FILES);
-        let Some(name) = name.filter(|_| self.make_space(len, now, sink)) else {
+        // A file that can never fit must not drive out others.
+        let Some(name) = name.filter(|_| size <= self.settings.spool && self.make_space(len, now, sink)) else {
             return self.job(Job::Remove(id), sink);
         };
         let room = self.rooms.find(&room).unwrap_or_else(|| self.rooms.create(room));

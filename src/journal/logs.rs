@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -34,6 +34,16 @@ struct Open {
     len: u64,
 }
 
+impl Open {
+    /// Whether this is still what stands at `path`: people delete logs, and move or save them with an editor.
+    fn is_at(&self, path: &Path) -> bool {
+        let here = self.file.metadata().and_then(|here| Ok((here, fs::metadata(path)?)));
+        here.is_ok_and(|(here, there)| {
+            (here.dev(), here.ino()) == (there.dev(), there.ino()) && there.len() == self.len
+        })
+    }
+}
+
 impl Logs {
     /// The logs in `folder`, of at most `max` bytes each.
     pub fn new(folder: PathBuf, max: u64) -> Self {
@@ -42,10 +52,9 @@ impl Logs {
 
     /// Adds whole lines to a room's log, and gives the file, for syncing. An error leaves the log as it was.
     pub fn append(&mut self, room: RoomName, lines: &str) -> io::Result<Arc<File>> {
-        let mut log = match self.open.iter().position(|open| open.room.as_str() == room.as_str()) {
-            Some(at) => self.open.remove(at),
-            None => self.open(room)?,
-        };
+        let cached = self.open.iter().position(|open| open.room.as_str() == room.as_str());
+        let cached = cached.map(|at| self.open.remove(at)).filter(|log| log.is_at(&self.path(room, "log")));
+        let mut log = cached.map_or_else(|| self.open(room), Ok)?;
         let begun = log.len;
         if let Err(e) = log.file.write_all_at(lines.as_bytes(), begun) {
             // Half a line must not stand before what is written next.
@@ -148,7 +157,7 @@ pub fn load(folder: &Path, wanted: usize) -> io::Result<impl Iterator<Item = Pas
     }
     let mut rooms: Vec<(SystemTime, RoomName)> = found.into_values().map(|(name, used)| (used, name)).collect();
     rooms.sort_unstable();
-    info!("{} rooms in {}", rooms.len(), folder.display());
+    info!("rooms in {}: {}", folder.display(), rooms.len());
     let folder = folder.to_owned();
     Ok(rooms.into_iter().filter_map(move |(_, room)| {
         load_room(&folder, room, wanted.max(1)).inspect_err(|e| set_all_aside(&folder, room, e)).ok().flatten()

@@ -65,7 +65,7 @@ pub fn load(folder: &Path) -> io::Result<Vec<PastFile>> {
             }
         }
     }
-    info!("{} files in {}", past.len(), folder.display());
+    info!("files in {}: {}", folder.display(), past.len());
     Ok(past)
 }
 
@@ -74,7 +74,9 @@ fn load_one(folder: &Path, id: FileId) -> io::Result<Option<PastFile>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text?,
     };
-    let Some((description, mut digest)) = parse(&text) else { return Ok(None) };
+    let Some((description, mut digest)) = parse(&text) else {
+        return Err(io::Error::other("what is written down about it is damaged"));
+    };
     let data = folder.join(id.to_string());
     let len = match fs::metadata(&data) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
