@@ -52,6 +52,13 @@ pub enum Command<'a> {
     Quit(Option<&'a str>),
 }
 
+impl Input<'_> {
+    /// Whether it asks for what may be a long answer.
+    pub fn asks_for_much(&self) -> bool {
+        matches!(self, Self::Command(_, Ok(command)) if command.has_long_answer())
+    }
+}
+
 impl Command<'_> {
     /// Whether the answer may have as many lines as there are people, rooms, messages or files.
     pub fn has_long_answer(&self) -> bool {

@@ -37,13 +37,13 @@ pub const READ_CHUNK: usize = 64 * 1024;
 /// Bytes read at once from a connection without an upload: what flood control holds back of them stays in memory.
 pub const READ: usize = LINE;
 /// Lines of one connection carried out before the others have their turn.
-pub const LINES_A_TURN: usize = 20;
+pub const LINES_A_TURN: usize = 8;
 /// Connections accepted before the others have their turn.
 pub const ACCEPTS_A_TURN: usize = 16;
 /// Bytes read from one connection, or of answers to it, in one turn that make it wait behind those who ask for less.
 pub const GREEDY: usize = 16 * 1024;
 /// How long a turn of the loop may serve those who wait behind the others.
-pub const LATER_A_TURN: Duration = Duration::from_millis(1);
+pub const LATER_A_TURN: Duration = Duration::from_micros(300);
 /// Of so many parts of the time, those who wait behind the others get one.
 pub const LATER_SHARE: u32 = 5;
 /// Connections written to in one turn besides those that hear what others say, which does not wait for all of them.

@@ -42,6 +42,8 @@ pub struct LineBuf {
     limit: usize,
     /// Where the next line begins in `buf`.
     start: usize,
+    /// Where the line began that was taken last.
+    before: usize,
     /// Up to where `buf` has been searched for a line end.
     searched: usize,
     /// Whether the line at `start` is being thrown away; of it only its beginning and its newest byte are still there.
@@ -91,6 +93,7 @@ impl LineBuf {
             buf: Vec::new(),
             limit,
             start: 0,
+            before: 0,
             searched: 0,
             overlong: false,
             thrown_away: 0,
@@ -193,6 +196,12 @@ impl LineBuf {
         self.start == self.buf.len()
     }
 
+    /// Puts back the line of text that was taken just now, to be taken again.
+    pub fn put_back(&mut self) {
+        self.start = self.before;
+        self.searched = self.before;
+    }
+
     /// Lets go of the memory, if nothing is in it.
     pub fn release(&mut self) {
         if self.is_empty() {
@@ -213,6 +222,7 @@ impl LineBuf {
             self.shorten();
             return None;
         };
+        self.before = begin;
         self.start = next;
         self.searched = next;
         let overlong = std::mem::take(&mut self.overlong);
@@ -379,6 +389,22 @@ mod tests {
             assert_eq!(whole.0[0].starts_with("too long"), len > CHUNK_LINE);
             assert_eq!(run(&[&line.as_bytes()[..len / 2], &line.as_bytes()[len / 2..], b""]), whole);
         }
+    }
+
+    #[test]
+    fn a_line_that_is_put_back_is_taken_again() {
+        let mut lines = LineBuf::default();
+        lines.feed(b"one\r\ntwo\nthr", &mut Vec::new());
+        for want in [&b"one"[..], b"two"] {
+            for _ in 0..2 {
+                assert_eq!(lines.next_line().unwrap().0, Line::Text(want));
+                lines.put_back();
+            }
+            assert_eq!(lines.next_line().unwrap().0, Line::Text(want));
+        }
+        assert!(lines.next_line().is_none());
+        lines.feed(b"ee\n", &mut Vec::new());
+        assert_eq!(lines.next_line().unwrap().0, Line::Text(b"three"));
     }
 
     #[test]

@@ -165,6 +165,13 @@ impl Reactor {
             }
             let text = plain::text(&line);
             let Some(input) = plain::read(&line, &text) else { continue };
+            if input.asks_for_much() && connection.greedy == Switch::Off {
+                // It may take long, and so waits behind those who ask for less.
+                connection.paid = true;
+                lines.put_back();
+                more = true;
+                break;
+            }
             if !std::mem::replace(&mut connection.has_spoken, true) && plain::is_http(&line) {
                 self.hub.expel(id, now, Bye::NotHttp, &mut self.net);
             } else {
