@@ -1,21 +1,19 @@
 //! The connections: what each one reads and owes, and how the core's events reach them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::ops::{Index, IndexMut};
-use std::rc::Rc;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
 
 use mio::net::TcpStream;
 use slab::Slab;
 
 use crate::event::{Bye, Detail, Event, Job, Lost, Record, Reply, Setting, Sink, Switch};
-use crate::limits::{self, Bucket};
+use crate::limits::{self, Bucket, Moment};
 use crate::linebuf::LineBuf;
-use crate::names::ConnId;
-use crate::outbox::{Flushed, Kind, Outbox};
+use crate::names::{ConnId, Place, RoomName};
+use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
 use crate::plain::{self, Style};
 
 /// How far a connection is.
@@ -26,7 +24,7 @@ pub enum Phase {
     /// Nothing more is read of it; what waits for it is written.
     Leaving,
     /// All is written; its input is discarded until then, so that a reset does not swallow the last line.
-    Lingering(Duration),
+    Lingering(Moment),
 }
 
 /// The end of a connection's input.
@@ -55,7 +53,7 @@ pub enum Hold {
     /// For nothing.
     None,
     /// For its flood control, until then.
-    Flood(Duration),
+    Flood(Moment),
     /// For its reader, as too many replies wait.
     Replies,
     /// For the disk.
@@ -87,7 +85,7 @@ pub struct Connection {
     /// Whether there may be something to read. Only a read that would block, or one that got all there was, says no.
     pub readable: bool,
     /// When the system said that its input has an end, which may be behind much that is still to be read.
-    pub closed: Option<Duration>,
+    pub closed: Option<Moment>,
     /// Whether the socket may take something.
     pub writable: bool,
     /// How far it is.
@@ -99,9 +97,9 @@ pub struct Connection {
     /// How the connection was lost, if writing showed it.
     pub lost: Option<Lost>,
     /// Since when its socket has taken nothing, with something waiting.
-    pub stalled: Option<Duration>,
+    pub stalled: Option<Moment>,
     /// When it was last seen to read slowly; the kernel does not take it for dead then.
-    pub slow: Option<Duration>,
+    pub slow: Option<Moment>,
     /// What it waits for.
     pub hold: Hold,
     /// Whether the core leaves out room lines for it.
@@ -109,7 +107,7 @@ pub struct Connection {
     /// What it counts as.
     pub standing: Standing,
     /// When it is to be looked at again.
-    pub wake: Option<Duration>,
+    pub wake: Option<Moment>,
     /// Whether it is in one of the reactor's lists of work.
     pub in_work: bool,
     /// Whether its last turn was not enough for it, or cost much.
@@ -155,28 +153,73 @@ pub struct Connections {
     slab: Slab<Box<Connection>>,
     generation: u32,
     jobs: SyncSender<Job>,
-    /// Bytes that wait for all of them together, file data not counted.
-    waiting: usize,
-    /// Bytes of file data that wait for all of them together.
-    chunks: usize,
+    queues: Queues,
     clients: usize,
     turned_away: usize,
     past: usize,
     by_address: HashMap<IpAddr, usize>,
-    /// Those with something to write.
-    dirty: Vec<ConnId>,
-    /// Those with something to write that can wait: answers, presence and file data.
-    unhurried: VecDeque<ConnId>,
+    /// What the rooms' lines of this turn are added to, in each style that somebody wants them in.
+    open: BTreeMap<RoomName, [Option<Segment>; Style::COUNT]>,
     /// Those for whom the core may have file data.
     wanting: Vec<ConnId>,
-    /// Those for whom too much waits, of which the core may not know yet.
-    lagged: Vec<ConnId>,
     /// Those that the core has closed.
     closed: Vec<ConnId>,
     /// What is to be written down before anything goes out.
     records: Vec<Record>,
-    /// A detail while it is spelled.
+    /// A line while it is spelled.
     line: String,
+}
+
+/// What waits for all connections together, and whose turn it is to be written to.
+#[derive(Default)]
+struct Queues {
+    /// Bytes that wait for all of them together, file data not counted.
+    waiting: usize,
+    /// Bytes of file data that wait for all of them together.
+    chunks: usize,
+    /// Those with something to write.
+    dirty: VecDeque<ConnId>,
+    /// Those with something to write that can wait: answers, presence and file data.
+    unhurried: VecDeque<ConnId>,
+    /// Those for whom too much waits, of which the core may not know yet.
+    lagged: Vec<ConnId>,
+}
+
+impl Queues {
+    /// Has `push` queue something for a connection, if it is one that still listens.
+    fn add(&mut self, connection: &mut Connection, kind: Kind, len: usize, push: impl FnOnce(&mut Outbox)) {
+        // Nobody would ever read it, or the last line has been said.
+        if connection.broken || connection.phase != Phase::Open {
+            return;
+        }
+        push(&mut connection.outbox);
+        *(if kind == Kind::Chunk { &mut self.chunks } else { &mut self.waiting }) += len;
+        // Said again and again, as the core forgets it of somebody who was nobody yet.
+        if connection.outbox.lines() > self.limit() {
+            connection.lagging = Switch::On;
+            self.lagged.push(connection.id);
+        }
+        if kind == Kind::Event {
+            self.mark_dirty(connection);
+        } else if !std::mem::replace(&mut connection.unhurried, true) {
+            self.unhurried.push_back(connection.id);
+        }
+    }
+
+    /// Bytes that may wait for one connection before lines are left out for it.
+    fn limit(&self) -> usize {
+        if self.is_crowded() { limits::SLOW_READER_TIGHT } else { limits::SLOW_READER }
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.waiting > limits::WAITING_IN_ALL
+    }
+
+    fn mark_dirty(&mut self, connection: &mut Connection) {
+        if !std::mem::replace(&mut connection.dirty, true) {
+            self.dirty.push_back(connection.id);
+        }
+    }
 }
 
 impl Index<ConnId> for Connections {
@@ -200,16 +243,13 @@ impl Connections {
             slab: Slab::new(),
             generation: 0,
             jobs,
-            waiting: 0,
-            chunks: 0,
+            queues: Queues::default(),
             clients: 0,
             turned_away: 0,
             past: 0,
             by_address: HashMap::new(),
-            dirty: Vec::new(),
-            unhurried: VecDeque::new(),
+            open: BTreeMap::new(),
             wanting: Vec::new(),
-            lagged: Vec::new(),
             closed: Vec::new(),
             records: Vec::new(),
             line: String::new(),
@@ -262,7 +302,7 @@ impl Connections {
     }
 
     /// Takes a connection in.
-    pub fn insert(&mut self, stream: TcpStream, address: IpAddr, bucket: Bucket, standing: Standing) -> ConnId {
+    pub fn insert(&mut self, stream: TcpStream, address: IpAddr, standing: Standing) -> ConnId {
         let entry = self.slab.vacant_entry();
         self.generation = self.generation.wrapping_add(1);
         // A slab of sockets is bounded by the descriptors, which are far fewer than 2^32.
@@ -275,7 +315,7 @@ impl Connections {
             whole: Switch::Off,
             outbox: Outbox::default(),
             style: Style::FIRST,
-            bucket,
+            bucket: Bucket::default(),
             paid: false,
             has_spoken: false,
             readable: true,
@@ -332,16 +372,16 @@ impl Connections {
         self.get_mut(id)?;
         let connection = self.slab.remove(id.slot());
         self.past -= 1;
-        self.waiting -= connection.outbox.lines();
-        self.chunks -= connection.outbox.chunks();
+        self.queues.waiting -= connection.outbox.lines();
+        self.queues.chunks -= connection.outbox.chunks();
         Some(connection)
     }
 
     /// Forgets all that waits for a connection.
     pub fn clear(&mut self, id: ConnId) {
         if let Some(connection) = find(&mut self.slab, id) {
-            self.waiting -= connection.outbox.lines();
-            self.chunks -= connection.outbox.chunks();
+            self.queues.waiting -= connection.outbox.lines();
+            self.queues.chunks -= connection.outbox.chunks();
             connection.outbox.clear();
         }
     }
@@ -354,31 +394,32 @@ impl Connections {
         }
         let (lines, chunks) = (connection.outbox.lines(), connection.outbox.chunks());
         let flushed = connection.outbox.write_to(&mut connection.stream);
-        self.waiting -= lines - connection.outbox.lines();
-        self.chunks -= chunks - connection.outbox.chunks();
+        self.queues.waiting -= lines - connection.outbox.lines();
+        self.queues.chunks -= chunks - connection.outbox.chunks();
         connection.writable = !matches!(flushed, Ok(Flushed::Blocked { .. }));
         flushed
     }
 
     /// Queues bytes for a connection alone.
     pub fn push(&mut self, id: ConnId, kind: Kind, bytes: &[u8]) {
-        self.queue(id, kind, bytes.len(), |outbox| outbox.push(kind, bytes));
+        if let Some(connection) = find(&mut self.slab, id) {
+            self.queues.add(connection, kind, bytes.len(), |outbox| outbox.push(kind, bytes));
+        }
     }
 
-    /// Those with something to write since this was last asked.
-    pub fn take_dirty(&mut self) -> Vec<ConnId> {
-        let dirty = std::mem::take(&mut self.dirty);
-        for &id in &dirty {
-            if let Some(connection) = self.get_mut(id) {
-                connection.dirty = false;
-            }
+    /// The next of those with something to write. What is written is not added to any more.
+    pub fn next_dirty(&mut self) -> Option<ConnId> {
+        self.open.clear();
+        let id = self.queues.dirty.pop_front()?;
+        if let Some(connection) = self.get_mut(id) {
+            connection.dirty = false;
         }
-        dirty
+        Some(id)
     }
 
     /// The next of those with something to write that can wait, or perhaps by now with nothing.
     pub fn next_unhurried(&mut self) -> Option<ConnId> {
-        let id = self.unhurried.pop_front()?;
+        let id = self.queues.unhurried.pop_front()?;
         if let Some(connection) = self.get_mut(id) {
             connection.unhurried = false;
         }
@@ -387,14 +428,13 @@ impl Connections {
 
     /// Whether there are any such.
     pub fn any_unhurried(&self) -> bool {
-        !self.unhurried.is_empty()
+        !self.queues.unhurried.is_empty()
     }
 
     /// Sees to it that a connection is flushed.
     pub fn mark_dirty(&mut self, id: ConnId) {
-        let Some(connection) = find(&mut self.slab, id) else { return };
-        if !std::mem::replace(&mut connection.dirty, true) {
-            self.dirty.push(id);
+        if let Some(connection) = find(&mut self.slab, id) {
+            self.queues.mark_dirty(connection);
         }
     }
 
@@ -410,7 +450,7 @@ impl Connections {
 
     /// Those for whom too much has come to wait.
     pub fn take_lagged(&mut self) -> Vec<ConnId> {
-        std::mem::take(&mut self.lagged)
+        std::mem::take(&mut self.queues.lagged)
     }
 
     /// Those that the core has closed.
@@ -428,27 +468,6 @@ impl Connections {
         !self.records.is_empty()
     }
 
-    fn queue(&mut self, id: ConnId, kind: Kind, len: usize, push: impl FnOnce(&mut Outbox)) {
-        let Some(connection) = find(&mut self.slab, id) else { return };
-        // Nobody would ever read it, or the last line has been said.
-        if connection.broken || connection.phase != Phase::Open {
-            return;
-        }
-        push(&mut connection.outbox);
-        *(if kind == Kind::Chunk { &mut self.chunks } else { &mut self.waiting }) += len;
-        let limit = if self.waiting > limits::WAITING_IN_ALL { limits::SLOW_READER_TIGHT } else { limits::SLOW_READER };
-        // Said again and again, as the core forgets it of somebody who was nobody yet.
-        if connection.outbox.lines() > limit {
-            connection.lagging = Switch::On;
-            self.lagged.push(id);
-        }
-        if kind == Kind::Event {
-            self.mark_dirty(id);
-        } else if !std::mem::replace(&mut connection.unhurried, true) {
-            self.unhurried.push_back(id);
-        }
-    }
-
     /// Bytes of replies that may wait for a connection before its commands wait too.
     pub fn replies_allowed(&self) -> usize {
         if self.is_crowded() { 0 } else { limits::REPLIES_WAITING }
@@ -456,11 +475,16 @@ impl Connections {
 
     /// Bytes of file data that may be queued for a connection.
     pub fn chunks_allowed(&self) -> usize {
-        if self.chunks > limits::CHUNKS_IN_ALL { limits::CHUNK_BYTES } else { limits::CHUNKS_QUEUED }
+        if self.queues.chunks > limits::CHUNKS_IN_ALL { limits::CHUNK_BYTES } else { limits::CHUNKS_QUEUED }
     }
 
-    fn style(&self, id: ConnId) -> Option<Style> {
-        self.slab.get(id.slot()).filter(|connection| connection.id == id).map(|connection| connection.style)
+    /// Queues for a connection what `write` writes in its style.
+    fn spell(&mut self, id: ConnId, kind: Kind, write: impl FnOnce(&mut String, Style)) {
+        let Some(connection) = find(&mut self.slab, id) else { return };
+        self.line.clear();
+        write(&mut self.line, connection.style);
+        let line = self.line.as_bytes();
+        self.queues.add(connection, kind, line.len(), |outbox| outbox.push(kind, line));
     }
 }
 
@@ -471,37 +495,41 @@ fn find(slab: &mut Slab<Box<Connection>>, id: ConnId) -> Option<&mut Connection>
 
 impl Sink for Connections {
     fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) {
-        let mut spelled: [Option<Rc<[u8]>>; Style::COUNT] = Default::default();
         let kind = if let [Event::Presence { .. }, ..] = events { Kind::Presence } else { Kind::Event };
+        let Self { slab, queues, open, line, .. } = self;
+        let mut alone = [const { None }; Style::COUNT];
+        let segments = match events.first().and_then(Event::place) {
+            Some(Place::Room(room)) => open.entry(room).or_default(),
+            _ => &mut alone,
+        };
+        let mut starts = [None; Style::COUNT];
         for id in to {
-            let Some(style) = self.style(id) else { continue };
-            let lines = spelled[style.index()].get_or_insert_with(|| {
-                let lines: String = events.iter().map(|event| plain::event(event, style)).collect();
-                Rc::from(lines.into_bytes())
+            let Some(connection) = find(slab, id) else { continue };
+            let (style, n) = (connection.style, connection.style.index());
+            let start = *starts[n].get_or_insert_with(|| {
+                line.clear();
+                events.iter().for_each(|event| plain::event(line, event, style));
+                segments[n].take_if(|segment| segment.len() + line.len() > SEGMENT);
+                let segment = segments[n].get_or_insert_default();
+                segment.extend(line.as_bytes());
+                segment.len() - line.len()
             });
-            let lines = Rc::clone(lines);
-            self.queue(id, kind, lines.len(), |outbox| outbox.push_shared(kind, lines));
+            let Some(segment) = &segments[n] else { continue };
+            queues.add(connection, kind, segment.len() - start, |outbox| outbox.push_shared(kind, segment, start));
         }
     }
 
     fn answer(&mut self, to: ConnId, event: &Event) {
-        let Some(style) = self.style(to) else { return };
         let kind = if matches!(event, Event::Chunk { .. }) { Kind::Chunk } else { Kind::Reply };
-        self.push(to, kind, plain::event(event, style).as_bytes());
+        self.spell(to, kind, |line, style| plain::event(line, event, style));
     }
 
     fn detail(&mut self, to: ConnId, detail: &Detail) {
-        let Some(style) = self.style(to) else { return };
-        let mut line = std::mem::take(&mut self.line);
-        line.clear();
-        plain::detail(&mut line, detail, style);
-        self.push(to, Kind::Reply, line.as_bytes());
-        self.line = line;
+        self.spell(to, Kind::Reply, |line, style| plain::detail(line, detail, style));
     }
 
     fn reply(&mut self, to: ConnId, reply: &Reply) {
-        let Some(style) = self.style(to) else { return };
-        self.push(to, Kind::Reply, plain::reply(reply, style).as_bytes());
+        self.spell(to, Kind::Reply, |line, style| plain::reply(line, reply, style));
     }
 
     fn set(&mut self, to: ConnId, setting: Setting, switch: Switch) {
@@ -526,7 +554,7 @@ impl Sink for Connections {
     }
 
     fn is_crowded(&self) -> bool {
-        self.waiting > limits::WAITING_IN_ALL
+        self.queues.is_crowded()
     }
 
     fn wants_data(&mut self, who: ConnId) {
@@ -547,8 +575,7 @@ mod tests {
     use crate::names::Text;
     use std::net::TcpListener;
     use std::sync::mpsc::sync_channel;
-    use std::time::Duration;
-
+    
     #[test]
     fn it_is_crowded_while_much_waits_for_everybody() {
         let (jobs, _todo) = sync_channel(1);
@@ -557,12 +584,13 @@ mod tests {
         let mut ids = Vec::new();
         for _ in 0..100 {
             let stream = TcpStream::connect(address).unwrap();
-            let bucket = Bucket::new(0, 0, Duration::ZERO);
-            ids.push(net.insert(stream, address.ip(), bucket, Standing::Client));
+            ids.push(net.insert(stream, address.ip(), Standing::Client));
         }
         // All have the same bytes, so that much waits and little memory is needed.
         let event = Event::Motd(Text::new(&"x".repeat(4000)));
-        let each = ids.len() * plain::event(&event, Style::FIRST).len();
+        let mut line = String::new();
+        plain::event(&mut line, &event, Style::FIRST);
+        let each = ids.len() * line.len();
         let mut waiting = 0;
         while waiting <= limits::WAITING_IN_ALL {
             assert!(!net.is_crowded() && net.replies_allowed() > 0, "{waiting}");

@@ -116,6 +116,16 @@ pub enum Event {
     Bye(Bye),
 }
 
+impl Event {
+    /// The conversation that it is about, if it is about one.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Said { place, .. } | Self::Happened { place, .. } => Some(*place),
+            _ => None,
+        }
+    }
+}
+
 /// Why the log of the rooms cannot be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trouble {

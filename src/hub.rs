@@ -400,9 +400,10 @@ impl Hub {
         who: ConnId,
         without: Option<ConnId>,
     ) -> impl Iterator<Item = ConnId> + 'a {
-        room.members().filter(move |&id| {
-            Some(id) != without && self.people.get(id).is_some_and(|p| !p.is_lagging() && !p.ignores(who))
-        })
+        // Nearly always nobody is to be asked whether they want to hear it.
+        let all = !self.people.any_lagging() && self.people.get(who).is_some_and(|person| !person.is_ignored());
+        let hears = move |id| self.people.get(id).is_some_and(|p| !p.is_lagging() && !p.ignores(who));
+        room.members().filter(move |&id| Some(id) != without && (all || hears(id)))
     }
 
     /// What `target` means to `id`, who must be allowed to speak there.

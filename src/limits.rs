@@ -1,5 +1,6 @@
 //! Every limit of the server, by name, and the two meters that hold people to them.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// The most bytes a line may have, with its ending.
@@ -48,6 +49,9 @@ pub const LATER_A_TURN: Duration = Duration::from_micros(300);
 pub const LATER_SHARE: u32 = 5;
 /// Connections written to in one turn besides those that hear what others say, which does not wait for all of them.
 pub const ANSWERED_A_TURN: usize = 64;
+
+/// How long somebody who has been quiet may send lines at once before the rate holds, in which they would have come.
+pub const BURST: Duration = Duration::from_secs(3);
 
 /// Rooms there may be.
 pub const ROOMS: usize = 10_000;
@@ -216,49 +220,60 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Lines that may come at once: three seconds' worth.
+    /// Lines that may come at once.
     pub fn burst(&self) -> u32 {
-        self.rate.saturating_mul(3)
+        u32::try_from(BURST.as_secs()).map_or(u32::MAX, |seconds| self.rate.saturating_mul(seconds))
     }
 }
 
-/// The token bucket that slows a flood down: a line takes a token, and tokens come back at the rate.
-#[derive(Clone, Debug)]
+/// A moment since the process began, to the nanosecond: a [`Duration`] of half the size, which an `Option` does not double.
+/// There is a handful for every connection.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Moment(NonZeroU64);
+
+impl Moment {
+    /// The time since the process began.
+    pub fn get(self) -> Duration {
+        Duration::from_nanos(self.0.get() - 1)
+    }
+}
+
+impl From<Duration> for Moment {
+    /// No process lives for the 584 years that this could not hold.
+    fn from(since: Duration) -> Self {
+        Self(u64::try_from(since.as_nanos()).map_or(NonZeroU64::MAX, |nanos| NonZeroU64::MIN.saturating_add(nanos)))
+    }
+}
+
+/// The token bucket that slows a flood down: a line takes a token, tokens come back at the rate, and there is room for
+/// [`BURST`]'s worth of them. It holds no more than the time at which it will be full again, as the generic cell rate
+/// algorithm of ITU-T I.371 does.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Bucket {
-    rate: f64,
-    burst: f64,
-    tokens: f64,
-    filled: Duration,
+    full: Option<Moment>,
 }
 
 impl Bucket {
-    /// A full bucket; at a `rate` of 0 it never runs dry.
-    pub fn new(rate: u32, burst: u32, now: Duration) -> Self {
-        let burst = f64::from(burst);
-        Self { rate: f64::from(rate), burst, tokens: burst, filled: now }
-    }
-
-    /// Takes a token. When there is none, says at what time there will be one.
-    pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
-        if self.rate == 0.0 {
+    /// Takes a token, of which `rate` come back a second; at 0 there is always one. When there is none, says at what time
+    /// there will be one.
+    pub fn take(&mut self, rate: u32, now: Duration) -> Result<(), Duration> {
+        if rate == 0 {
             return Ok(());
         }
-        let passed = now.saturating_sub(self.filled).as_secs_f64();
-        self.filled = now;
-        self.tokens = (self.tokens + passed * self.rate).min(self.burst);
-        if self.tokens >= 1.0 {
-            self.tokens -= 1.0;
-            return Ok(());
+        let full = self.full.map_or(now, |full| full.get().max(now)) + Duration::from_secs(1) / rate;
+        if full > now + BURST {
+            return Err(full - BURST);
         }
-        // A millisecond more than the sum says, so that rounding never asks twice for the same token.
-        Err(now + Duration::from_secs_f64((1.0 - self.tokens) / self.rate) + Duration::from_millis(1))
+        self.full = Some(full.into());
+        Ok(())
     }
 }
 
 /// Counts what may be done so many times a minute.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Quota {
-    since: Duration,
+    /// In whole seconds.
+    since: u32,
     used: u32,
 }
 
@@ -266,7 +281,8 @@ impl Quota {
     /// Uses one of `limit`; `false` when the minute's are used up.
     #[must_use]
     pub fn take(&mut self, limit: u32, now: Duration) -> bool {
-        if now.saturating_sub(self.since) >= Duration::from_secs(60) {
+        let now = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+        if now.saturating_sub(self.since) >= 60 {
             *self = Self { since: now, used: 0 };
         }
         let left = self.used < limit;
@@ -281,12 +297,11 @@ mod tests {
 
     #[test]
     fn a_bucket_gives_its_burst_and_then_its_rate() {
-        let mut bucket = Bucket::new(20, 60, Duration::ZERO);
-        let mut now = Duration::ZERO;
-        assert!((0..60).all(|_| bucket.take(now).is_ok()));
+        let (mut bucket, mut now) = (Bucket::default(), Duration::ZERO);
+        assert!((0..60).all(|_| bucket.take(20, now).is_ok()));
         let mut taken = 0;
         while now < Duration::from_secs(10) {
-            match bucket.take(now) {
+            match bucket.take(20, now) {
                 Ok(()) => taken += 1,
                 Err(then) => {
                     assert!(then > now);
@@ -299,8 +314,8 @@ mod tests {
 
     #[test]
     fn a_rate_of_zero_is_no_limit() {
-        let mut bucket = Bucket::new(0, 0, Duration::ZERO);
-        assert!((0..100_000).all(|_| bucket.take(Duration::ZERO).is_ok()));
+        let mut bucket = Bucket::default();
+        assert!((0..100_000).all(|_| bucket.take(0, Duration::ZERO).is_ok()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What waits to be written to one connection.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::rc::Rc;
@@ -29,56 +30,95 @@ pub enum Flushed {
     },
 }
 
+/// Bytes of which each connection may be owed another part. They only ever grow.
+#[derive(Clone, Debug, Default)]
+pub struct Segment(Rc<RefCell<Vec<u8>>>);
+
+impl Segment {
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds `bytes` at its end.
+    pub fn extend(&self, bytes: &[u8]) {
+        self.0.borrow_mut().extend_from_slice(bytes);
+    }
+}
+
+/// A part of a segment that is owed to a connection.
+#[derive(Debug)]
+struct Piece {
+    segment: Segment,
+    /// What is written already counts to what is before it.
+    start: u32,
+    end: u32,
+    kind: Kind,
+}
+
+impl Piece {
+    fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// The bytes, out of what [`RefCell::borrow`] gives for the segment.
+    fn of<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
+        &segment[self.start as usize..self.end as usize]
+    }
+}
+
 /// A queue of bytes, some shared with other connections. Empty, it owns no memory.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    pieces: VecDeque<(Kind, Piece)>,
-    /// How much of the first piece is written already.
-    written: usize,
+    /// Nearly always there is no more than one piece, which so needs no memory of its own.
+    first: Option<Piece>,
+    rest: VecDeque<Piece>,
     replies: usize,
     events: usize,
     chunks: usize,
 }
 
-#[derive(Debug)]
-enum Piece {
-    Shared(Rc<[u8]>),
-    Own(Vec<u8>),
-}
-
-impl Piece {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Shared(bytes) => bytes,
-            Self::Own(bytes) => bytes,
-        }
-    }
-}
-
-/// A piece of one's own grows up to this before the next is begun.
-const GATHERED: usize = 16 * 1024;
+/// A segment grows up to this before the next is begun.
+pub const SEGMENT: usize = 16 * 1024;
 /// Pieces handed to the writer at once.
-const PIECES: usize = 64;
+const PIECES: usize = 16;
 
 impl Outbox {
-    /// Queues `bytes` that others have too.
-    pub fn push_shared(&mut self, kind: Kind, bytes: Rc<[u8]>) {
-        *self.count(kind) += bytes.len();
-        // An empty piece would look like a writer that takes nothing.
-        if !bytes.is_empty() {
-            self.pieces.push_back((kind, Piece::Shared(bytes)));
+    /// Queues the part of `segment` that begins at `start` and is its end now.
+    pub fn push_shared(&mut self, kind: Kind, segment: &Segment, start: usize) {
+        let end = segment.len();
+        *self.count(kind) += end - start;
+        let (start, end) = (at(start), at(end));
+        match self.last() {
+            // Lines that follow each other there are one piece here.
+            Some(last) if last.end == start && last.kind == kind && Rc::ptr_eq(&last.segment.0, &segment.0) => {
+                last.end = end;
+            }
+            // An empty piece would look like a writer that takes nothing.
+            _ if start == end => {}
+            _ => self.add(Piece { segment: segment.clone(), start, end, kind }),
         }
     }
 
     /// Queues `bytes` for this connection alone.
     pub fn push(&mut self, kind: Kind, bytes: &[u8]) {
         *self.count(kind) += bytes.len();
-        match self.pieces.back_mut() {
-            Some((last, Piece::Own(own))) if *last == kind && own.len() + bytes.len() <= GATHERED => {
-                own.extend_from_slice(bytes);
-            }
-            _ if bytes.is_empty() => {}
-            _ => self.pieces.push_back((kind, Piece::Own(bytes.to_vec()))),
+        if let Some(last) = self.last()
+            && last.kind == kind
+            && let Some(own) = Rc::get_mut(&mut last.segment.0).map(RefCell::get_mut)
+            && own.len() == last.end as usize
+            && own.len() + bytes.len() <= SEGMENT
+        {
+            own.extend_from_slice(bytes);
+            last.end = at(own.len());
+        } else if !bytes.is_empty() {
+            let segment = Segment(Rc::new(RefCell::new(bytes.to_vec())));
+            self.add(Piece { segment, start: 0, end: at(bytes.len()), kind });
         }
     }
 
@@ -99,12 +139,24 @@ impl Outbox {
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.first.is_none()
     }
 
     /// Forgets all that waits.
     pub fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    fn last(&mut self) -> Option<&mut Piece> {
+        self.rest.back_mut().or(self.first.as_mut())
+    }
+
+    fn add(&mut self, piece: Piece) {
+        if self.first.is_none() {
+            self.first = Some(piece);
+        } else {
+            self.rest.push_back(piece);
+        }
     }
 
     fn count(&mut self, kind: Kind) -> &mut usize {
@@ -118,13 +170,13 @@ impl Outbox {
     /// Writes until all is written or the writer would block; any other error is the writer's end.
     pub fn write_to(&mut self, writer: &mut impl Write) -> io::Result<Flushed> {
         let mut progress = false;
-        while !self.pieces.is_empty() {
-            let mut slices = [IoSlice::new(&[]); PIECES];
-            let count = self.pieces.len().min(PIECES);
-            for (slice, (at, (_, piece))) in slices.iter_mut().zip(self.pieces.iter().enumerate()) {
-                *slice = IoSlice::new(&piece.bytes()[if at == 0 { self.written } else { 0 }..]);
-            }
-            match writer.write_vectored(&slices[..count]) {
+        while let Some(first) = &self.first {
+            let written = if self.rest.is_empty() {
+                writer.write(first.of(&first.segment.0.borrow()))
+            } else {
+                write_pieces(writer, std::iter::once(first).chain(&self.rest))
+            };
+            match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => {
                     progress = true;
@@ -135,24 +187,42 @@ impl Outbox {
                 Err(e) => return Err(e),
             }
         }
-        self.pieces = VecDeque::new();
+        if self.rest.capacity() > 0 {
+            self.rest = VecDeque::new();
+        }
         Ok(Flushed::All)
     }
 
     fn advance(&mut self, mut n: usize) {
-        while let Some((kind, piece)) = self.pieces.front() {
-            let (kind, left) = (*kind, piece.bytes().len() - self.written);
-            let taken = left.min(n);
-            *self.count(kind) -= taken;
-            n -= taken;
-            if taken < left {
-                self.written += taken;
+        while let Some(piece) = &mut self.first {
+            let (kind, left) = (piece.kind, piece.len());
+            if n < left {
+                piece.start += at(n);
+                *self.count(kind) -= n;
                 return;
             }
-            self.written = 0;
-            self.pieces.pop_front();
+            *self.count(kind) -= left;
+            n -= left;
+            self.first = self.rest.pop_front();
         }
     }
+}
+
+/// A place in a segment, whose length is far below 4 GiB: that of all that may ever wait for a connection.
+fn at(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+fn write_pieces<'a>(writer: &mut impl Write, pieces: impl Iterator<Item = &'a Piece>) -> io::Result<usize> {
+    let mut pieces = pieces.take(PIECES);
+    let borrowed: [_; PIECES] = std::array::from_fn(|_| pieces.next().map(|piece| (piece, piece.segment.0.borrow())));
+    let mut slices = [IoSlice::new(&[]); PIECES];
+    let mut count = 0;
+    for (slice, (piece, segment)) in slices.iter_mut().zip(borrowed.iter().flatten()) {
+        *slice = IoSlice::new(piece.of(segment));
+        count += 1;
+    }
+    writer.write_vectored(&slices[..count])
 }
 
 #[cfg(test)]
@@ -183,20 +253,24 @@ mod tests {
 
     #[test]
     fn everything_is_written_once_and_in_order_at_any_pace() {
-        for room in 1..40 {
-            let mut outbox = Outbox::default();
+        for space in 1..40 {
+            let (mut outbox, room) = (Outbox::default(), Segment::default());
             let mut writer = Narrow { taken: Vec::new(), room: 0 };
             let mut want = Vec::new();
             for n in 0..100usize {
                 let line = format!("line {n}\n");
                 want.extend_from_slice(line.as_bytes());
                 match n % 4 {
-                    0 => outbox.push_shared(Kind::Event, Rc::from(line.as_bytes())),
+                    0 => {
+                        let start = room.len();
+                        room.extend(line.as_bytes());
+                        outbox.push_shared(Kind::Event, &room, start);
+                    }
                     1 => outbox.push(Kind::Chunk, line.as_bytes()),
                     _ => outbox.push(Kind::Reply, line.as_bytes()),
                 }
                 if n % 7 == 0 {
-                    writer.room = room;
+                    writer.room = space;
                     outbox.write_to(&mut writer).unwrap();
                 }
                 assert_eq!(outbox.lines() + outbox.chunks(), want.len() - writer.taken.len());
@@ -214,7 +288,8 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.push(Kind::Reply, b"x\n");
         outbox.write_to(&mut Vec::new()).unwrap();
-        assert_eq!(outbox.pieces.capacity(), 0);
+        assert!(outbox.first.is_none());
+        assert_eq!(outbox.rest.capacity(), 0);
     }
 
     #[test]

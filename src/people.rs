@@ -52,8 +52,7 @@ pub struct Ignored {
 pub struct Person {
     /// Their connection.
     pub id: ConnId,
-    /// What they are called; shared with those who ignore them, so that a rename is followed.
-    nick: Rc<Cell<Nick>>,
+    nick: Nick,
     /// The rooms they are in, in the order of joining.
     pub rooms: Vec<RoomId>,
     /// Where what they say goes.
@@ -64,14 +63,8 @@ pub struct Person {
     pub stamp: Switch,
     /// Whether they are told of presence.
     pub presence: Switch,
-    /// What they say while away, if they are.
-    pub away: Option<Option<Text>>,
-    /// Which time of being away this is.
-    pub away_count: u32,
-    /// Who told this person lately that they are away, and which time of being away that was.
-    pub told_away: VecDeque<(ConnId, u32)>,
-    /// Whom they ignore.
-    pub ignored: Vec<Ignored>,
+    /// What most people do without, so that they need no memory for it.
+    rare: Option<Box<Rare>>,
     /// When they last sent a line.
     pub active: Duration,
     /// Their renames.
@@ -92,20 +85,59 @@ pub struct Person {
     pub reads: usize,
 }
 
+/// What only some people need.
+#[derive(Debug, Default)]
+pub struct Rare {
+    /// What they say while away, if they are.
+    pub away: Option<Option<Text>>,
+    /// Which time of being away this is.
+    pub away_count: u32,
+    /// Who told this person lately that they are away, and which time of being away that was.
+    pub told_away: VecDeque<(ConnId, u32)>,
+    /// Whom they ignore.
+    pub ignored: Vec<Ignored>,
+    /// What they are called, for those who ignore them, so that a rename is followed.
+    known_as: Option<Rc<Cell<Nick>>>,
+}
+
 impl Person {
     /// What they are called.
     pub fn nick(&self) -> Nick {
-        self.nick.get()
+        self.nick
+    }
+
+    /// What only some people need; from now on this person does.
+    pub fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// What they say while away and which time of being away this is, if they are.
+    pub fn away(&self) -> Option<(&Option<Text>, u32)> {
+        let rare = self.rare.as_ref()?;
+        rare.away.as_ref().map(|text| (text, rare.away_count))
+    }
+
+    /// Whom they ignore.
+    pub fn ignored(&self) -> &[Ignored] {
+        self.rare.as_ref().map(|rare| rare.ignored.as_slice()).unwrap_or_default()
     }
 
     /// An entry for the list of those whom somebody ignores.
-    pub fn to_be_ignored(&self) -> Ignored {
-        Ignored { who: self.id, nick: Rc::clone(&self.nick) }
+    pub fn to_be_ignored(&mut self) -> Ignored {
+        let (who, nick) = (self.id, self.nick);
+        let known_as = self.rare_mut().known_as.get_or_insert_with(|| Rc::new(Cell::new(nick)));
+        Ignored { who, nick: Rc::clone(known_as) }
     }
 
     /// Whether they do not want to hear of `who`.
     pub fn ignores(&self, who: ConnId) -> bool {
-        self.ignored.iter().any(|ignored| ignored.who == who)
+        self.ignored().iter().any(|ignored| ignored.who == who)
+    }
+
+    /// Whether anybody does not want to hear of them.
+    pub fn is_ignored(&self) -> bool {
+        let known_as = self.rare.as_ref().and_then(|rare| rare.known_as.as_ref());
+        known_as.is_some_and(|known_as| Rc::strong_count(known_as) > 1)
     }
 
     /// Whether room lines and presence are left out for them.
@@ -167,16 +199,13 @@ impl People {
         let nick = self.guest_name();
         let person = Person {
             id,
-            nick: Rc::new(Cell::new(nick)),
+            nick,
             rooms: Vec::new(),
             current: None,
             echo: Switch::Off,
             stamp: Switch::Off,
             presence: Switch::On,
-            away: None,
-            away_count: 0,
-            told_away: VecDeque::new(),
-            ignored: Vec::new(),
+            rare: None,
             active: now,
             renames: Quota::default(),
             joins: Quota::default(),
@@ -207,8 +236,11 @@ impl People {
 
     /// Gives somebody a name that nobody else has.
     pub fn rename(&mut self, id: ConnId, nick: Nick) {
-        let Some(person) = self.get(id) else { return };
-        let old = person.nick.replace(nick);
+        let Some(person) = self.get_mut(id) else { return };
+        let old = std::mem::replace(&mut person.nick, nick);
+        if let Some(known_as) = person.rare.as_ref().and_then(|rare| rare.known_as.as_ref()) {
+            known_as.set(nick);
+        }
         self.by_nick.remove(&old);
         self.by_nick.insert(nick, id);
         if old != nick {

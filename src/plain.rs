@@ -74,30 +74,26 @@ pub fn is_http(first: &Line<'_>) -> bool {
     }
 }
 
-/// Spells an event.
-pub fn event(event: &Event, style: Style) -> String {
-    let mut out = String::new();
-    write_event(&mut out, event, style);
-    style.end(&mut out);
-    out
+/// Spells an event, behind what is in `out`.
+pub fn event(out: &mut String, event: &Event, style: Style) {
+    write_event(out, event, style);
+    style.end(out);
 }
 
-/// Spells a detail of a reply, behind what is in `out`: there can be thousands of them.
+/// Spells a detail of a reply, behind what is in `out`.
 pub fn detail(out: &mut String, detail: &Detail, style: Style) {
     out.push_str("- ");
     write_detail(out, detail);
     style.end(out);
 }
 
-/// Spells a reply.
-pub fn reply(reply: &Reply, style: Style) -> String {
-    let mut out = String::new();
+/// Spells a reply, behind what is in `out`.
+pub fn reply(out: &mut String, reply: &Reply, style: Style) {
     match reply {
-        Reply::Done(done) => write_done(&mut out, done),
-        Reply::Refused { command, why } => put(&mut out, format_args!("! {command} {} {}", code(why), explain(why))),
+        Reply::Done(done) => write_done(out, done),
+        Reply::Refused { command, why } => put(out, format_args!("! {command} {} {}", code(why), explain(why))),
     }
-    style.end(&mut out);
-    out
+    style.end(out);
 }
 
 /// Writing to a `String` cannot fail.

@@ -18,7 +18,7 @@ use crate::event::{Bye, Event, Now, Sink, Switch};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::journal::{self, Journal};
-use crate::limits::{self, Bucket, Settings};
+use crate::limits::{self, Moment, Settings};
 use crate::linebuf::LineBuf;
 use crate::listener::{LISTENERS, Listeners, set_options, set_user_timeout};
 use crate::names::ConnId;
@@ -202,7 +202,7 @@ impl Reactor {
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.readable = true;
             if event.is_read_closed() || event.is_error() {
-                connection.closed.get_or_insert(now.tick);
+                connection.closed.get_or_insert(now.tick.into());
             }
             self.add_work(id);
         }
@@ -255,7 +255,9 @@ impl Reactor {
         };
         if let Some(bye) = refusal.filter(|_| self.net.turned_away() >= limits::TURNED_AWAY) {
             // It is told so if it can be at once, and that is all that a storm of connections gets.
-            let told = stream.write(plain::event(&Event::Bye(bye), Style::FIRST).as_bytes());
+            let mut line = String::new();
+            plain::event(&mut line, &Event::Bye(bye), Style::FIRST);
+            let told = stream.write(line.as_bytes());
             return debug!("{address} turned away: {told:?}");
         }
         let token = Token(FIRST + LISTENERS + self.net.next_slot());
@@ -264,9 +266,8 @@ impl Reactor {
         if let Err(e) = set_up {
             return warn!("cannot set up a connection: {e}");
         }
-        let bucket = Bucket::new(self.settings.rate, self.settings.burst(), now.tick);
         let standing = if refusal.is_none() { Standing::Client } else { Standing::TurnedAway };
-        let id = self.net.insert(stream, address, bucket, standing);
+        let id = self.net.insert(stream, address, standing);
         debug!("{id:?} from {address}, refused: {refusal:?}");
         match refusal {
             Some(bye) => {
@@ -377,12 +378,12 @@ impl Reactor {
             // The system says that there is room only when there is much, so a slow reader deserves a try.
             connection.writable = true;
             self.net.mark_dirty(id);
-            if now.tick >= since + self.settings.stall {
+            if now.tick >= since.get() + self.settings.stall {
                 self.on_trial.push(id);
             }
         }
         let connection = &mut self.net[id];
-        if connection.stalled.is_none() && connection.slow.is_some_and(|at| now.tick >= at + limits::CALM) {
+        if connection.stalled.is_none() && connection.slow.is_some_and(|at| now.tick >= at.get() + limits::CALM) {
             connection.slow = None;
             set_user_timeout(&connection.stream, Some(limits::DEAD));
         }
@@ -390,7 +391,7 @@ impl Reactor {
             Phase::Open => self.serve_open(id, now),
             Phase::Leaving => {}
             Phase::Lingering(until) => {
-                if now.tick >= until || self.discard_input(id) {
+                if now.tick >= until.get() || self.discard_input(id) {
                     return self.remove(id);
                 }
             }
@@ -401,7 +402,7 @@ impl Reactor {
     fn remove(&mut self, id: ConnId) {
         let Some(mut connection) = self.net.remove(id) else { return };
         if let Some(wake) = connection.wake {
-            self.timers.remove(&(wake, id));
+            self.timers.remove(&(wake.get(), id));
         }
         if let Err(e) = self.poll.registry().deregister(&mut connection.stream) {
             debug!("{id:?} cannot be deregistered: {e}");
@@ -413,16 +414,16 @@ impl Reactor {
     fn rearm(&mut self, id: ConnId, now: Now) {
         let stall = self.settings.stall;
         let Some(connection) = self.net.get_mut(id) else { return };
-        let flood = if let Hold::Flood(then) = connection.hold { Some(then) } else { None };
-        let lingering = if let Phase::Lingering(until) = connection.phase { Some(until) } else { None };
-        let ended = connection.closed.filter(|_| flood.is_some()).map(|closed| closed + limits::AFTER_END);
+        let flood = if let Hold::Flood(then) = connection.hold { Some(then.get()) } else { None };
+        let lingering = if let Phase::Lingering(until) = connection.phase { Some(until.get()) } else { None };
+        let ended = connection.closed.filter(|_| flood.is_some()).map(|closed| closed.get() + limits::AFTER_END);
         let part = stall / limits::TRIES;
         let next_try =
             |since| (1..=limits::TRIES).map(|n| since + part * n).find(|&at| at > now.tick).unwrap_or(since + stall);
-        let stalled = connection.stalled.map(next_try);
-        let calm = connection.slow.filter(|_| stalled.is_none()).map(|at| at + limits::CALM);
+        let stalled = connection.stalled.map(Moment::get).map(next_try);
+        let calm = connection.slow.filter(|_| stalled.is_none()).map(|at| at.get() + limits::CALM);
         let wake = [flood, lingering, ended, stalled, calm].into_iter().flatten().min().map(|at| at.max(now.tick));
-        let old = std::mem::replace(&mut connection.wake, wake);
+        let old = std::mem::replace(&mut connection.wake, wake.map(Moment::from)).map(Moment::get);
         if old != wake {
             old.map(|at| self.timers.remove(&(at, id)));
             wake.map(|at| self.timers.insert((at, id)));

@@ -12,11 +12,15 @@ use crate::names::{ConnId, Nick, RoomName, Text};
 
 /// A room, for as long as it is not forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct RoomId(usize);
+pub struct RoomId(u32);
 
 impl RoomId {
     /// No other is before it.
     pub const FIRST: Self = Self(0);
+
+    fn slot(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// One message of a room.
@@ -58,7 +62,8 @@ pub struct Room {
     pub name: RoomName,
     /// Who set the topic, and what it is.
     pub topic: Option<(ConnId, Text)>,
-    members: BTreeMap<ConnId, Member>,
+    /// By connection. They are gone through for each line, and searched only when somebody comes or goes.
+    members: Vec<(ConnId, Member)>,
     history: VecDeque<Message>,
     last_seq: u64,
     files: usize,
@@ -71,12 +76,21 @@ pub struct Room {
 impl Room {
     /// Who is in it.
     pub fn members(&self) -> impl ExactSizeIterator<Item = ConnId> + '_ {
-        self.members.keys().copied()
+        self.members.iter().map(|(who, _)| *who)
     }
 
     /// The place that `who` has in it.
     pub fn member(&self, who: ConnId) -> Option<&Member> {
-        self.members.get(&who)
+        self.place_of(who).ok().map(|at| &self.members[at].1)
+    }
+
+    fn member_mut(&mut self, who: ConnId) -> Option<&mut Member> {
+        self.place_of(who).ok().map(|at| &mut self.members[at].1)
+    }
+
+    /// Where a member is, or would be.
+    fn place_of(&self, who: ConnId) -> Result<usize, usize> {
+        self.members.binary_search_by_key(&who, |(member, _)| *member)
     }
 
     /// Whether it is in the log.
@@ -113,7 +127,7 @@ impl Index<RoomId> for Rooms {
     type Output = Room;
 
     fn index(&self, id: RoomId) -> &Room {
-        &self.rooms[id.0]
+        &self.rooms[id.slot()]
     }
 }
 
@@ -158,16 +172,18 @@ impl Rooms {
 
     /// Makes a room, which is to be joined at once.
     pub fn create(&mut self, name: RoomName) -> RoomId {
-        let id = RoomId(self.rooms.insert(Room {
+        let slot = self.rooms.insert(Room {
             name,
             topic: None,
-            members: BTreeMap::new(),
+            members: Vec::new(),
             history: VecDeque::new(),
             last_seq: 0,
             files: 0,
             kept: Switch::Off,
             empty_since: None,
-        }));
+        });
+        // There are at most limits::ROOMS, but for what a log of an operator's own making holds.
+        let id = RoomId(u32::try_from(slot).unwrap_or(u32::MAX));
         self.by_name.insert(name, id);
         id
     }
@@ -175,7 +191,7 @@ impl Rooms {
     /// Forgets a room in which nobody is, with all that was said there.
     pub fn forget(&mut self, id: RoomId) {
         while self.drop_oldest_of(id) {}
-        let room = self.rooms.remove(id.0);
+        let room = self.rooms.remove(id.slot());
         self.by_name.remove(&room.name);
         if let Some(since) = room.empty_since {
             self.empty.remove(&since);
@@ -184,8 +200,12 @@ impl Rooms {
 
     /// Puts `who` into the room at the moment `since`.
     pub fn enter(&mut self, id: RoomId, who: ConnId, since: u64) {
-        let room = &mut self.rooms[id.0];
-        room.members.insert(who, Member { since, missed_after: None });
+        let room = &mut self.rooms[id.slot()];
+        let member = (who, Member { since, missed_after: None });
+        match room.place_of(who) {
+            Ok(at) => room.members[at] = member,
+            Err(at) => room.members.insert(at, member),
+        }
         if let Some(since) = room.empty_since.take() {
             self.empty.remove(&since);
         }
@@ -193,34 +213,41 @@ impl Rooms {
 
     /// Takes `who` out of the room, which may be the end of it.
     pub fn leave(&mut self, id: RoomId, who: ConnId) {
-        self.rooms[id.0].members.remove(&who);
+        let room = &mut self.rooms[id.slot()];
+        if let Ok(at) = room.place_of(who) {
+            room.members.remove(at);
+            // A crowd that has gone leaves no memory behind.
+            if room.members.capacity() > 4 * room.members.len() {
+                room.members.shrink_to(2 * room.members.len());
+            }
+        }
         self.settle(id);
     }
 
     /// A file was shared in the room, which stays while the file does.
     pub fn hold(&mut self, id: RoomId) {
-        self.rooms[id.0].files += 1;
+        self.rooms[id.slot()].files += 1;
     }
 
     /// A file of the room is gone, which may be the end of the room.
     pub fn release(&mut self, id: RoomId) {
-        self.rooms[id.0].files -= 1;
+        self.rooms[id.slot()].files -= 1;
         self.settle(id);
     }
 
     /// Sets what the room is about.
     pub fn set_topic(&mut self, id: RoomId, topic: Option<(ConnId, Text)>) {
-        self.rooms[id.0].topic = topic;
+        self.rooms[id.slot()].topic = topic;
     }
 
     /// The room is in the log from now on.
     pub fn keep(&mut self, id: RoomId) {
-        self.rooms[id.0].kept = Switch::On;
+        self.rooms[id.slot()].kept = Switch::On;
     }
 
     /// Counts a message, and remembers it as far as rooms do; returns its number.
     pub fn say(&mut self, id: RoomId, at: SystemTime, by: ConnId, nick: Nick, text: Text) -> u64 {
-        let seq = self.rooms[id.0].last_seq + 1;
+        let seq = self.rooms[id.slot()].last_seq + 1;
         self.remember(id, by, Logged { seq, at, from: nick, text });
         seq
     }
@@ -228,7 +255,7 @@ impl Rooms {
     /// Takes in a message that has its number already, which is greater than the last one's.
     pub fn remember(&mut self, id: RoomId, by: ConnId, line: Logged) {
         let serial = self.next_serial();
-        let room = &mut self.rooms[id.0];
+        let room = &mut self.rooms[id.slot()];
         room.last_seq = line.seq;
         if self.lines == 0 {
             return;
@@ -252,15 +279,15 @@ impl Rooms {
 
     /// Notes that the message after `after` was left out for `who`, unless earlier ones were already.
     pub fn miss(&mut self, id: RoomId, who: ConnId, after: u64) {
-        if let Some(member) = self.rooms[id.0].members.get_mut(&who) {
+        if let Some(member) = self.rooms[id.slot()].member_mut(who) {
             member.missed_after.get_or_insert(after);
         }
     }
 
     /// Takes what `who` must be told of messages left out: how many, after which.
     pub fn take_missed(&mut self, id: RoomId, who: ConnId) -> Option<(u64, u64)> {
-        let room = &mut self.rooms[id.0];
-        let after = room.members.get_mut(&who)?.missed_after.take()?;
+        let room = &mut self.rooms[id.slot()];
+        let after = room.member_mut(who)?.missed_after.take()?;
         Some((room.last_seq - after, after))
     }
 
@@ -270,7 +297,7 @@ impl Rooms {
     }
 
     fn drop_oldest_of(&mut self, id: RoomId) -> bool {
-        let room = &mut self.rooms[id.0];
+        let room = &mut self.rooms[id.slot()];
         let Some(dropped) = room.history.pop_front() else { return false };
         self.remembered -= dropped.cost();
         self.oldest.remove(&dropped.serial);
@@ -283,7 +310,7 @@ impl Rooms {
     /// Forgets a room of which nothing is left, or notes since when nobody is in it.
     pub fn settle(&mut self, id: RoomId) {
         let serial = self.next_serial();
-        let room = &mut self.rooms[id.0];
+        let room = &mut self.rooms[id.slot()];
         if !room.members.is_empty() {
             return;
         }

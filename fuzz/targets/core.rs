@@ -558,7 +558,9 @@ impl Crowd {
             match told {
                 Told::Reply(reply) => {
                     assert_eq!(Some(to), asking, "a reply that nobody asked for: {reply:?}");
-                    check_line(&plain::reply(&reply, style), style);
+                    let mut line = String::new();
+                    plain::reply(&mut line, &reply, style);
+                    check_line(&line, style);
                     match &reply {
                         Reply::Done(Done::Nick(nick)) => client.nick = nick.to_string(),
                         Reply::Done(Done::Join { room, .. }) => drop(client.rooms.entry(*room).or_default()),
@@ -583,7 +585,9 @@ impl Crowd {
                     check_line(&line, style);
                 }
                 Told::Event(event) => {
-                    check_line(&plain::event(&event, style), style);
+                    let mut line = String::new();
+                    plain::event(&mut line, &event, style);
+                    check_line(&line, style);
                     client.hear(&event, &self.odd_files);
                     if let Event::Said { place: Place::Room(room), seq: Some(seq), .. } = event {
                         assert!(

@@ -121,9 +121,9 @@ impl Hub {
     fn who_line(&self, viewer: &Person, person: &Person, now: Now) -> Detail {
         let since = |room: RoomId| self.rooms[room].member(viewer.id).map(|member| member.since);
         let ignored = viewer.ignores(person.id);
-        let state = match &person.away {
+        let state = match person.away() {
             _ if !ignored && self.typing.seen_by(person.id, viewer.id, since) => State::Typing,
-            Some(text) => State::Away(text.clone().filter(|_| !ignored)),
+            Some((text, _)) => State::Away(text.clone().filter(|_| !ignored)),
             None => State::Here,
         };
         let mut rooms = person.rooms.clone();
@@ -219,7 +219,7 @@ impl Hub {
     }
 
     pub(super) fn list_ignored(&self, id: ConnId, sink: &mut impl Sink) -> Done {
-        let ignored = self.people.get(id).map(|person| person.ignored.as_slice()).unwrap_or_default();
+        let ignored = self.people.get(id).map(Person::ignored).unwrap_or_default();
         for other in ignored {
             sink.detail(id, &Detail::Ignored(other.nick.get()));
         }

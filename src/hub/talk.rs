@@ -97,16 +97,17 @@ impl Hub {
         if !other.ignores(id) {
             sink.publish(&mut std::iter::once(to), &[event(from)]);
         }
-        let (who, away) = (other.nick(), other.away.clone().map(|text| (text, other.away_count)));
+        let (who, away) = (other.nick(), other.away().map(|(text, count)| (text.clone(), count)));
         let Some(person) = self.people.get_mut(id) else { return Ok(()) };
         if person.echo == Switch::On && to != id {
             sink.answer(id, &event(who));
         }
         let Some((text, count)) = away else { return Ok(()) };
-        if !person.told_away.contains(&(to, count)) {
-            person.told_away.retain(|(other, _)| *other != to);
-            person.told_away.truncate(limits::AWAY_TOLD - 1);
-            person.told_away.push_front((to, count));
+        let told_away = &mut person.rare_mut().told_away;
+        if !told_away.contains(&(to, count)) {
+            told_away.retain(|(other, _)| *other != to);
+            told_away.truncate(limits::AWAY_TOLD - 1);
+            told_away.push_front((to, count));
             let text = text.filter(|_| !person.ignores(to));
             let what = Happening::Away(text);
             sink.answer(id, &Event::Happened { place: Place::With(who), at: now.wall, who, what });
@@ -316,24 +317,27 @@ impl Hub {
     pub(super) fn ignore(&mut self, id: ConnId, name: Option<&str>, sink: &mut impl Sink) -> Result<Done, Fault> {
         let Some(name) = name else { return Ok(self.list_ignored(id, sink)) };
         let other = self.find_person(name)?;
-        if other.id == id {
+        let (who, nick) = (other.id, other.nick());
+        if who == id {
             return Err(Fault::IgnoreSelf);
         }
-        let (ignored, nick) = (other.to_be_ignored(), other.nick());
         let Some(person) = self.people.get(id) else { return Err(Fault::NoTarget) };
-        if person.ignores(ignored.who) {
+        if person.ignores(who) {
             return Ok(Done::Ignore(nick));
         }
-        let is_full = person.ignored.len() >= limits::IGNORED;
-        let gone = person.ignored.iter().position(|ignored| self.people.get(ignored.who).is_none());
-        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoTarget) };
-        match gone {
-            // Whoever is gone can only be heard from in a history.
-            Some(gone) if is_full => drop(person.ignored.remove(gone)),
-            None if is_full => return Err(Fault::TooMany(Quota::Ignored)),
-            _ => {}
+        let is_full = person.ignored().len() >= limits::IGNORED;
+        // Whoever is gone can only be heard from in a history.
+        let gone = person.ignored().iter().position(|ignored| self.people.get(ignored.who).is_none());
+        if is_full && gone.is_none() {
+            return Err(Fault::TooMany(Quota::Ignored));
         }
-        person.ignored.push(ignored);
+        let Some(ignored) = self.people.get_mut(who).map(Person::to_be_ignored) else { return Err(Fault::NoTarget) };
+        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoTarget) };
+        let list = &mut person.rare_mut().ignored;
+        if let Some(gone) = gone.filter(|_| is_full) {
+            list.remove(gone);
+        }
+        list.push(ignored);
         Ok(Done::Ignore(nick))
     }
 
@@ -342,23 +346,24 @@ impl Hub {
         let nick = Nick::new(name.strip_prefix('@').unwrap_or(name)).ok_or_else(unknown)?;
         let Some(person) = self.people.get_mut(id) else { return Err(unknown()) };
         let named = |ignored: &Ignored| ignored.nick.get() == nick;
-        let shown = person.ignored.iter().find(|ignored| named(ignored)).ok_or_else(unknown)?.nick.get();
-        person.ignored.retain(|ignored| !named(ignored));
+        let shown = person.ignored().iter().find(|ignored| named(ignored)).ok_or_else(unknown)?.nick.get();
+        person.rare_mut().ignored.retain(|ignored| !named(ignored));
         Ok(Done::Unignore(shown))
     }
 
     pub(super) fn away(&mut self, id: ConnId, text: Option<&str>) -> Result<Done, Fault> {
         let text = text.map(|text| short_text("an away text", text)).transpose()?;
         if let Some(person) = self.people.get_mut(id) {
-            person.away = Some(text);
-            person.away_count = person.away_count.wrapping_add(1);
+            let rare = person.rare_mut();
+            rare.away = Some(text);
+            rare.away_count = rare.away_count.wrapping_add(1);
         }
         Ok(Done::Away)
     }
 
     pub(super) fn back(&mut self, id: ConnId) -> Done {
-        if let Some(person) = self.people.get_mut(id) {
-            person.away = None;
+        if let Some(person) = self.people.get_mut(id).filter(|person| person.away().is_some()) {
+            person.rare_mut().away = None;
         }
         Done::Back
     }

@@ -73,8 +73,8 @@ impl Reactor {
             let has_upload = self.hub.has_upload(id);
             if connection.lines.is_endless() && !has_upload {
                 // It counts as lines by its length, so that it costs no more than they do.
-                if let Err(then) = connection.bucket.take(now.tick) {
-                    connection.hold = Hold::Flood(then);
+                if let Err(then) = connection.bucket.take(self.settings.rate, now.tick) {
+                    connection.hold = Hold::Flood(then.into());
                     return read;
                 }
                 connection.lines.hollow_chunk();
@@ -144,8 +144,8 @@ impl Reactor {
                     break;
                 }
             } else if !connection.paid {
-                if let Err(then) = connection.bucket.take(now.tick) {
-                    connection.hold = Hold::Flood(then);
+                if let Err(then) = connection.bucket.take(self.settings.rate, now.tick) {
+                    connection.hold = Hold::Flood(then.into());
                     break;
                 }
                 connection.paid = true;
@@ -188,7 +188,7 @@ impl Reactor {
     /// Input that flood control holds back after its end is not waited for forever.
     fn give_up_after_end(&mut self, id: ConnId, now: Now) {
         let connection = &mut self.net[id];
-        let is_over = connection.closed.is_some_and(|closed| now.tick >= closed + limits::AFTER_END);
+        let is_over = connection.closed.is_some_and(|closed| now.tick >= closed.get() + limits::AFTER_END);
         if !is_over || !matches!(connection.hold, Hold::Flood(_)) {
             return;
         }

@@ -33,7 +33,7 @@ impl Reactor {
         }
         for id in std::mem::take(&mut self.on_trial) {
             let stall = self.settings.stall;
-            let is_stalled = |c: &Connection| c.stalled.is_some_and(|since| now.tick >= since + stall);
+            let is_stalled = |c: &Connection| c.stalled.is_some_and(|since| now.tick >= since.get() + stall);
             if self.net.get_mut(id).is_some_and(|c| is_stalled(c)) {
                 self.drop_slow(id, now);
             }
@@ -80,14 +80,8 @@ impl Reactor {
 
     /// Writes what waits, once for each connection.
     pub(super) fn flush(&mut self, now: Now) {
-        loop {
-            let dirty = self.net.take_dirty();
-            if dirty.is_empty() {
-                break;
-            }
-            for id in dirty {
-                self.flush_one(id, now);
-            }
+        while let Some(id) = self.net.next_dirty() {
+            self.flush_one(id, now);
         }
         for _ in 0..limits::ANSWERED_A_TURN {
             let Some(id) = self.net.next_unhurried() else { break };
@@ -107,10 +101,10 @@ impl Reactor {
                     if connection.slow.is_none() {
                         set_user_timeout(&connection.stream, None);
                     }
-                    connection.slow = Some(now.tick);
+                    connection.slow = Some(now.tick.into());
                 }
                 if progress || connection.stalled.is_none() {
-                    connection.stalled = Some(now.tick);
+                    connection.stalled = Some(now.tick.into());
                 }
             }
             Err(e) => {
@@ -120,7 +114,7 @@ impl Reactor {
                 connection.lost = Some(lost_by(&e)).filter(|_| e.kind() != io::ErrorKind::BrokenPipe);
                 connection.stalled = None;
                 connection.readable = true;
-                connection.closed.get_or_insert(now.tick);
+                connection.closed.get_or_insert(now.tick.into());
                 let is_open = connection.phase == Phase::Open;
                 self.net.clear(id);
                 if !is_open {
@@ -159,7 +153,7 @@ impl Reactor {
             return self.remove(id);
         }
         let connection = &mut self.net[id];
-        connection.phase = Phase::Lingering(now.tick + limits::LINGER);
+        connection.phase = Phase::Lingering((now.tick + limits::LINGER).into());
         self.net.discount(id);
         self.add_work(id);
         self.rearm(id, now);

@@ -211,9 +211,9 @@ impl Memory {
             let style = Style { stamp, ..*style };
             let mut line = String::new();
             match &told {
-                Told::Event(event) => line = plain::event(event, style),
+                Told::Event(event) => plain::event(&mut line, event, style),
                 Told::Detail(detail) => plain::detail(&mut line, detail, style),
-                Told::Reply(reply) => line = plain::reply(reply, style),
+                Told::Reply(reply) => plain::reply(&mut line, reply, style),
             }
             self.seen.entry(to).or_default().push_back(line.trim_end_matches(['\r', '\n']).to_owned());
         }
