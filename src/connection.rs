@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::ops::{Index, IndexMut};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::Sender;
 
 use mio::net::TcpStream;
 use slab::Slab;
@@ -23,8 +23,8 @@ pub enum Phase {
     Open,
     /// Nothing more is read of it; what waits for it is written.
     Leaving,
-    /// All is written; its input is discarded until then, so that a reset does not swallow the last line.
-    Lingering(Moment),
+    /// All is written; its input is discarded for a while, so that a reset does not swallow the last line.
+    Lingering,
 }
 
 /// The end of a connection's input.
@@ -52,8 +52,8 @@ pub enum Standing {
 pub enum Hold {
     /// For nothing.
     None,
-    /// For its flood control, until then.
-    Flood(Moment),
+    /// For its flood control.
+    Flood,
     /// For its reader, as too many replies wait.
     Replies,
     /// For the disk.
@@ -102,12 +102,16 @@ pub struct Connection {
     pub slow: Option<Moment>,
     /// What it waits for.
     pub hold: Hold,
+    /// When flood control lets it go on, or when it has lingered for long enough.
+    pub until: Option<Moment>,
     /// Whether the core leaves out room lines for it.
     pub lagging: Switch,
     /// What it counts as.
     pub standing: Standing,
     /// When it is to be looked at again.
     pub wake: Option<Moment>,
+    /// Whether the core may have file data for it.
+    pub fetches: Switch,
     /// Whether it is in one of the reactor's lists of work.
     pub in_work: bool,
     /// Whether its last turn was not enough for it, or cost much.
@@ -119,6 +123,13 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Whether nothing is to be done but to read what comes and to write what waits, as is so nearly always.
+    pub fn is_at_ease(&self) -> bool {
+        (self.phase, self.hold, self.lagging, self.fetches) == (Phase::Open, Hold::None, Switch::Off, Switch::Off)
+            && self.stalled.is_none()
+            && self.wake.is_none()
+    }
+
     /// Reads once; `Ok(0)` is the end of input.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
@@ -152,7 +163,7 @@ pub struct Connections {
     /// Boxed, as a slab that grows leaves its old memory behind.
     slab: Slab<Box<Connection>>,
     generation: u32,
-    jobs: SyncSender<Job>,
+    jobs: Sender<Job>,
     queues: Queues,
     clients: usize,
     turned_away: usize,
@@ -238,7 +249,7 @@ impl IndexMut<ConnId> for Connections {
 
 impl Connections {
     /// None yet; jobs for the disk go to `jobs`.
-    pub fn new(jobs: SyncSender<Job>) -> Self {
+    pub fn new(jobs: Sender<Job>) -> Self {
         Self {
             slab: Slab::new(),
             generation: 0,
@@ -328,9 +339,11 @@ impl Connections {
             stalled: None,
             slow: None,
             hold: Hold::None,
+            until: None,
             lagging: Switch::Off,
             standing,
             wake: None,
+            fetches: Switch::Off,
             in_work: false,
             greedy: Switch::Off,
             unhurried: false,
@@ -558,6 +571,9 @@ impl Sink for Connections {
     }
 
     fn wants_data(&mut self, who: ConnId) {
+        if let Some(connection) = self.get_mut(who) {
+            connection.fetches = Switch::On;
+        }
         self.wanting.push(who);
     }
 
@@ -574,11 +590,11 @@ mod tests {
     use super::*;
     use crate::names::Text;
     use std::net::TcpListener;
-    use std::sync::mpsc::sync_channel;
+    use std::sync::mpsc::channel;
     
     #[test]
     fn it_is_crowded_while_much_waits_for_everybody() {
-        let (jobs, _todo) = sync_channel(1);
+        let (jobs, _todo) = channel();
         let mut net = Connections::new(jobs);
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut ids = Vec::new();

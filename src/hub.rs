@@ -554,7 +554,9 @@ impl Hub {
 
     /// The server's list of who is online, and the version of the last presence line; for tests.
     pub fn online(&self) -> (u64, Vec<Nick>) {
-        (self.presence.version(), self.people.iter().map(Person::nick).collect())
+        let mut names: Vec<Nick> = self.people.iter().map(Person::nick).collect();
+        names.sort_unstable();
+        (self.presence.version(), names)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 /// One connection, for as long as the process runs.
@@ -56,11 +57,15 @@ impl<const N: usize> Short<N> {
 
     fn as_str(&self) -> &str {
         // Only checked ASCII is ever stored, so the fallback is never seen.
-        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or("?")
+        std::str::from_utf8(self.as_bytes()).unwrap_or("?")
     }
 
-    fn folded(&self) -> impl Iterator<Item = u8> + '_ {
-        self.bytes[..usize::from(self.len)].iter().map(u8::to_ascii_lowercase)
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    fn folded(&self) -> Self {
+        Self { bytes: self.bytes.map(|byte| byte.to_ascii_lowercase()), len: self.len }
     }
 }
 
@@ -85,7 +90,7 @@ macro_rules! short_name {
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
-                self.0.folded().eq(other.0.folded())
+                self.0.as_bytes().eq_ignore_ascii_case(other.0.as_bytes())
             }
         }
 
@@ -99,7 +104,13 @@ macro_rules! short_name {
 
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
-                self.0.folded().cmp(other.0.folded())
+                self.0.folded().as_bytes().cmp(other.0.folded().as_bytes())
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                state.write(self.0.folded().as_bytes());
             }
         }
 

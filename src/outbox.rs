@@ -62,10 +62,6 @@ struct Piece {
 }
 
 impl Piece {
-    fn len(&self) -> usize {
-        (self.end - self.start) as usize
-    }
-
     /// The bytes, out of what [`RefCell::borrow`] gives for the segment.
     fn of<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
         &segment[self.start as usize..self.end as usize]
@@ -77,10 +73,11 @@ impl Piece {
 pub struct Outbox {
     /// Nearly always there is no more than one piece, which so needs no memory of its own.
     first: Option<Piece>,
-    rest: VecDeque<Piece>,
-    replies: usize,
-    events: usize,
-    chunks: usize,
+    #[allow(clippy::box_collection, reason = "a connection for whom nothing waits is so a third smaller")]
+    rest: Option<Box<VecDeque<Piece>>>,
+    replies: u32,
+    events: u32,
+    chunks: u32,
 }
 
 /// A segment grows up to this before the next is begun.
@@ -92,8 +89,8 @@ impl Outbox {
     /// Queues the part of `segment` that begins at `start` and is its end now.
     pub fn push_shared(&mut self, kind: Kind, segment: &Segment, start: usize) {
         let end = segment.len();
-        *self.count(kind) += end - start;
         let (start, end) = (at(start), at(end));
+        *self.count(kind) += end - start;
         match self.last() {
             // Lines that follow each other there are one piece here.
             Some(last) if last.end == start && last.kind == kind && Rc::ptr_eq(&last.segment.0, &segment.0) => {
@@ -107,7 +104,7 @@ impl Outbox {
 
     /// Queues `bytes` for this connection alone.
     pub fn push(&mut self, kind: Kind, bytes: &[u8]) {
-        *self.count(kind) += bytes.len();
+        *self.count(kind) += at(bytes.len());
         if let Some(last) = self.last()
             && last.kind == kind
             && let Some(own) = Rc::get_mut(&mut last.segment.0).map(RefCell::get_mut)
@@ -124,17 +121,17 @@ impl Outbox {
 
     /// Bytes of replies that wait.
     pub fn replies(&self) -> usize {
-        self.replies
+        self.replies as usize
     }
 
     /// Bytes that wait, file data not counted.
     pub fn lines(&self) -> usize {
-        self.replies + self.events
+        (self.replies + self.events) as usize
     }
 
     /// Bytes of file data that wait.
     pub fn chunks(&self) -> usize {
-        self.chunks
+        self.chunks as usize
     }
 
     /// Whether nothing waits.
@@ -148,18 +145,18 @@ impl Outbox {
     }
 
     fn last(&mut self) -> Option<&mut Piece> {
-        self.rest.back_mut().or(self.first.as_mut())
+        self.rest.as_mut().and_then(|rest| rest.back_mut()).or(self.first.as_mut())
     }
 
     fn add(&mut self, piece: Piece) {
         if self.first.is_none() {
             self.first = Some(piece);
         } else {
-            self.rest.push_back(piece);
+            self.rest.get_or_insert_default().push_back(piece);
         }
     }
 
-    fn count(&mut self, kind: Kind) -> &mut usize {
+    fn count(&mut self, kind: Kind) -> &mut u32 {
         match kind {
             Kind::Reply => &mut self.replies,
             Kind::Event | Kind::Presence => &mut self.events,
@@ -171,10 +168,9 @@ impl Outbox {
     pub fn write_to(&mut self, writer: &mut impl Write) -> io::Result<Flushed> {
         let mut progress = false;
         while let Some(first) = &self.first {
-            let written = if self.rest.is_empty() {
-                writer.write(first.of(&first.segment.0.borrow()))
-            } else {
-                write_pieces(writer, std::iter::once(first).chain(&self.rest))
+            let written = match &self.rest {
+                None => writer.write(first.of(&first.segment.0.borrow())),
+                Some(rest) => write_pieces(writer, std::iter::once(first).chain(rest.iter())),
             };
             match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -187,23 +183,21 @@ impl Outbox {
                 Err(e) => return Err(e),
             }
         }
-        if self.rest.capacity() > 0 {
-            self.rest = VecDeque::new();
-        }
+        self.rest = None;
         Ok(Flushed::All)
     }
 
     fn advance(&mut self, mut n: usize) {
         while let Some(piece) = &mut self.first {
-            let (kind, left) = (piece.kind, piece.len());
-            if n < left {
-                piece.start += at(n);
-                *self.count(kind) -= n;
+            let taken = (piece.end - piece.start).min(at(n));
+            piece.start += taken;
+            let (kind, is_written) = (piece.kind, piece.start == piece.end);
+            *self.count(kind) -= taken;
+            if !is_written {
                 return;
             }
-            *self.count(kind) -= left;
-            n -= left;
-            self.first = self.rest.pop_front();
+            n -= taken as usize;
+            self.first = self.rest.as_mut().and_then(|rest| rest.pop_front());
         }
     }
 }
@@ -289,7 +283,7 @@ mod tests {
         outbox.push(Kind::Reply, b"x\n");
         outbox.write_to(&mut Vec::new()).unwrap();
         assert!(outbox.first.is_none());
-        assert_eq!(outbox.rest.capacity(), 0);
+        assert!(outbox.rest.is_none());
     }
 
     #[test]

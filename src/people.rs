@@ -1,9 +1,12 @@
 //! The people who are online: what they are called and what they have set.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
+
+use hashbrown::HashTable;
 
 use crate::event::Switch;
 use crate::limits::Quota;
@@ -150,7 +153,9 @@ impl Person {
 #[derive(Debug, Default)]
 pub struct People {
     slots: Vec<Option<Box<Person>>>,
-    by_nick: BTreeMap<Nick, ConnId>,
+    /// By the hash of the name, which stands with the person.
+    by_nick: HashTable<ConnId>,
+    hasher: RandomState,
     /// Guest numbers below `next_guest` that are free; some of them may have been taken by choice.
     free_guests: BTreeSet<u64>,
     next_guest: u64,
@@ -180,18 +185,19 @@ impl People {
 
     /// The connection of whoever has this name.
     pub fn find(&self, nick: &Nick) -> Option<ConnId> {
-        self.by_nick.get(nick).copied()
+        let is_theirs = |&id: &ConnId| self.get(id).is_some_and(|person| person.nick == *nick);
+        self.by_nick.find(self.hasher.hash_one(nick), is_theirs).copied()
     }
 
-    /// Everybody, by name.
+    /// Everybody.
     pub fn iter(&self) -> impl Iterator<Item = &Person> {
-        self.by_nick.values().filter_map(|&id| self.get(id))
+        self.slots.iter().flatten().map(|person| &**person)
     }
 
     /// Whether `name` is online and shown exactly so.
     pub fn is_online(&self, name: &str) -> bool {
-        let shown = Nick::new(name).and_then(|nick| self.by_nick.get_key_value(&nick));
-        shown.is_some_and(|(nick, _)| nick.as_str() == name)
+        let holder = Nick::new(name).and_then(|nick| self.find(&nick)).and_then(|id| self.get(id));
+        holder.is_some_and(|person| person.nick.as_str() == name)
     }
 
     /// Lets somebody in under the smallest guest name that is free.
@@ -220,8 +226,22 @@ impl People {
             self.slots.resize_with(id.slot() + 1, || None);
         }
         self.slots[id.slot()] = Some(Box::new(person));
-        self.by_nick.insert(nick, id);
+        self.list(id, &nick);
         nick
+    }
+
+    /// Makes somebody found by the name that they have now.
+    fn list(&mut self, id: ConnId, nick: &Nick) {
+        let Self { slots, by_nick, hasher, .. } = self;
+        let hash_of = |id: &ConnId| slots.get(id.slot()).and_then(Option::as_ref).map_or(0, |p| hasher.hash_one(p.nick));
+        by_nick.insert_unique(hasher.hash_one(nick), id, hash_of);
+    }
+
+    /// Makes somebody found no more by this name.
+    fn unlist(&mut self, id: ConnId, nick: &Nick) {
+        if let Ok(entry) = self.by_nick.find_entry(self.hasher.hash_one(nick), |&listed| listed == id) {
+            entry.remove();
+        }
     }
 
     /// Takes somebody out.
@@ -229,20 +249,21 @@ impl People {
         self.get(id)?;
         let person = self.slots.get_mut(id.slot())?.take()?;
         self.lagging -= usize::from(person.is_lagging());
-        self.by_nick.remove(&person.nick());
+        self.unlist(id, &person.nick());
         self.free_guest(&person.nick());
         Some(person)
     }
 
     /// Gives somebody a name that nobody else has.
     pub fn rename(&mut self, id: ConnId, nick: Nick) {
+        let Some(old) = self.get(id).map(Person::nick) else { return };
+        self.unlist(id, &old);
         let Some(person) = self.get_mut(id) else { return };
-        let old = std::mem::replace(&mut person.nick, nick);
+        person.nick = nick;
         if let Some(known_as) = person.rare.as_ref().and_then(|rare| rare.known_as.as_ref()) {
             known_as.set(nick);
         }
-        self.by_nick.remove(&old);
-        self.by_nick.insert(nick, id);
+        self.list(id, &nick);
         if old != nick {
             self.free_guest(&old);
         }
@@ -276,7 +297,7 @@ impl People {
                 self.next_guest
             });
             // Somebody may have chosen this name; it comes back when they let go of it.
-            if let Some(nick) = Nick::guest(number).filter(|nick| !self.by_nick.contains_key(nick)) {
+            if let Some(nick) = Nick::guest(number).filter(|nick| self.find(nick).is_none()) {
                 return nick;
             }
         }
@@ -291,8 +312,8 @@ impl People {
     /// Panics unless all that is kept twice agrees; for tests.
     pub fn check(&self) {
         assert_eq!(self.slots.iter().flatten().count(), self.by_nick.len());
-        for (nick, &id) in &self.by_nick {
-            assert_eq!(self.get(id).map(|person| person.nick().to_string()), Some(nick.to_string()));
+        for person in self.iter() {
+            assert_eq!(self.find(&person.nick), Some(person.id));
         }
         assert_eq!(self.iter().filter(|person| person.is_lagging()).count(), self.lagging);
     }

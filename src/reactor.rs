@@ -56,7 +56,7 @@ pub struct Reactor {
     /// Until when they wait, if there are others.
     later_from: Instant,
     /// Connections by the time at which they came, as long as they have not been found to have sent a line.
-    silent: VecDeque<(Duration, ConnId)>,
+    silent: VecDeque<(Moment, ConnId)>,
     /// Connections whose chunks wait for the disk.
     held_by_disk: Vec<ConnId>,
     /// Connections that are dropped if their sockets still take nothing in this turn.
@@ -207,8 +207,12 @@ impl Reactor {
             self.add_work(id);
         }
         if event.is_writable() || event.is_error() {
-            self.net[id].writable = true;
-            self.net.mark_dirty(id);
+            let connection = &mut self.net[id];
+            connection.writable = true;
+            // The system says it of whoever can be read from too.
+            if !connection.outbox.is_empty() || !connection.is_at_ease() {
+                self.net.mark_dirty(id);
+            }
         }
     }
 
@@ -279,7 +283,7 @@ impl Reactor {
                     let net = &mut self.net;
                     self.silent.retain(|&(_, id)| net.get_mut(id).is_some_and(|c| !c.has_spoken));
                 }
-                self.silent.push_back((now.tick, id));
+                self.silent.push_back((now.tick.into(), id));
                 self.hub.connect(id, now, &mut self.net);
             }
         }
@@ -290,7 +294,7 @@ impl Reactor {
     fn make_place(&mut self, now: Now) {
         while let Some(&(since, id)) = self.silent.front() {
             let is_silent = self.net.get_mut(id).is_some_and(|c| !c.has_spoken && c.phase == Phase::Open);
-            if is_silent && now.tick < since + limits::FIRST_LINE {
+            if is_silent && now.tick < since.get() + limits::FIRST_LINE {
                 return;
             }
             self.silent.pop_front();
@@ -390,8 +394,8 @@ impl Reactor {
         match self.net[id].phase {
             Phase::Open => self.serve_open(id, now),
             Phase::Leaving => {}
-            Phase::Lingering(until) => {
-                if now.tick >= until.get() || self.discard_input(id) {
+            Phase::Lingering => {
+                if self.net[id].until.is_none_or(|until| now.tick >= until.get()) || self.discard_input(id) {
                     return self.remove(id);
                 }
             }
@@ -414,15 +418,15 @@ impl Reactor {
     fn rearm(&mut self, id: ConnId, now: Now) {
         let stall = self.settings.stall;
         let Some(connection) = self.net.get_mut(id) else { return };
-        let flood = if let Hold::Flood(then) = connection.hold { Some(then.get()) } else { None };
-        let lingering = if let Phase::Lingering(until) = connection.phase { Some(until.get()) } else { None };
-        let ended = connection.closed.filter(|_| flood.is_some()).map(|closed| closed.get() + limits::AFTER_END);
+        let is_held = connection.hold == Hold::Flood;
+        let until = connection.until.filter(|_| is_held || connection.phase == Phase::Lingering).map(Moment::get);
+        let ended = connection.closed.filter(|_| is_held).map(|closed| closed.get() + limits::AFTER_END);
         let part = stall / limits::TRIES;
         let next_try =
             |since| (1..=limits::TRIES).map(|n| since + part * n).find(|&at| at > now.tick).unwrap_or(since + stall);
         let stalled = connection.stalled.map(Moment::get).map(next_try);
         let calm = connection.slow.filter(|_| stalled.is_none()).map(|at| at.get() + limits::CALM);
-        let wake = [flood, lingering, ended, stalled, calm].into_iter().flatten().min().map(|at| at.max(now.tick));
+        let wake = [until, ended, stalled, calm].into_iter().flatten().min().map(|at| at.max(now.tick));
         let old = std::mem::replace(&mut connection.wake, wake.map(Moment::from)).map(Moment::get);
         if old != wake {
             old.map(|at| self.timers.remove(&(at, id)));

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use log::{error, warn};
@@ -27,19 +27,17 @@ use crate::names::{Digest, FileId};
 /// The thread, and the ways to it and from it. It ends when this goes.
 #[derive(Debug)]
 pub struct Spool {
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<Sender<Job>>,
     outcomes: Receiver<Outcome>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Spool {
-    /// Jobs that may wait. The hub hands out fewer, so that handing one over never waits.
-    const QUEUE: usize = 4 * limits::DISK_JOBS + limits::READS_IN_FLIGHT + 2 * limits::FILES;
-
     /// Begins to work in `home`; each outcome wakes `waker`.
     pub fn start(home: Home, waker: Arc<Waker>) -> io::Result<Self> {
-        let (jobs, todo) = sync_channel(Self::QUEUE);
+        // It has no limit of its own, as the hub hands out only so many.
+        let (jobs, todo) = channel();
         let (done, outcomes) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -51,7 +49,7 @@ impl Spool {
     }
 
     /// A way to hand over jobs.
-    pub fn jobs(&self) -> Option<SyncSender<Job>> {
+    pub fn jobs(&self) -> Option<Sender<Job>> {
         self.jobs.clone()
     }
 

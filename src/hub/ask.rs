@@ -99,21 +99,18 @@ impl Hub {
         sink: &mut impl Sink,
     ) -> Result<Done, Fault> {
         let Some(viewer) = self.people.get(id) else { return Err(Fault::NoTarget) };
-        let mut count = 0;
-        let mut show = |person: &Person| {
-            count += 1;
-            sink.detail(id, &self.who_line(viewer, person, now));
-        };
-        match whom {
-            None => self.people.iter().for_each(show),
+        let mut people: Vec<&Person> = match whom {
+            None => self.people.iter().collect(),
             Some(name) if name.starts_with('#') => {
-                let members = self.rooms[self.find_room(name)?].members();
-                let mut members: Vec<&Person> = members.filter_map(|member| self.people.get(member)).collect();
-                members.sort_unstable_by_key(|person| person.nick());
-                members.into_iter().for_each(show);
+                self.rooms[self.find_room(name)?].members().filter_map(|member| self.people.get(member)).collect()
             }
-            Some(name) => show(self.find_person(name)?),
+            Some(name) => vec![self.find_person(name)?],
+        };
+        people.sort_unstable_by_key(|person| person.nick());
+        for person in &people {
+            sink.detail(id, &self.who_line(viewer, person, now));
         }
+        let count = people.len();
         self.presence.asked();
         Ok(Done::Who { version: self.presence.version(), count })
     }

@@ -74,7 +74,7 @@ impl Reactor {
             if connection.lines.is_endless() && !has_upload {
                 // It counts as lines by its length, so that it costs no more than they do.
                 if let Err(then) = connection.bucket.take(self.settings.rate, now.tick) {
-                    connection.hold = Hold::Flood(then.into());
+                    (connection.hold, connection.until) = (Hold::Flood, Some(then.into()));
                     return read;
                 }
                 connection.lines.hollow_chunk();
@@ -145,7 +145,7 @@ impl Reactor {
                 }
             } else if !connection.paid {
                 if let Err(then) = connection.bucket.take(self.settings.rate, now.tick) {
-                    connection.hold = Hold::Flood(then.into());
+                    (connection.hold, connection.until) = (Hold::Flood, Some(then.into()));
                     break;
                 }
                 connection.paid = true;
@@ -189,7 +189,7 @@ impl Reactor {
     fn give_up_after_end(&mut self, id: ConnId, now: Now) {
         let connection = &mut self.net[id];
         let is_over = connection.closed.is_some_and(|closed| now.tick >= closed.get() + limits::AFTER_END);
-        if !is_over || !matches!(connection.hold, Hold::Flood(_)) {
+        if !is_over || connection.hold != Hold::Flood {
             return;
         }
         connection.hold = Hold::None;

@@ -72,8 +72,12 @@ impl Reactor {
         let room = allowed.saturating_sub(connection.outbox.chunks());
         let has_ended = connection.ended.is_some();
         self.hub.pump(id, room, &mut self.net);
+        let is_transferring = self.hub.is_transferring(id);
+        if let Some(connection) = self.net.get_mut(id).filter(|_| !is_transferring) {
+            connection.fetches = Switch::Off;
+        }
         // It may have waited for just this to be whole.
-        if has_ended && !self.hub.is_transferring(id) {
+        if has_ended && !is_transferring {
             self.add_work(id);
         }
     }
@@ -94,6 +98,7 @@ impl Reactor {
         let flushed = self.net.flush(id);
         let Some(connection) = self.net.get_mut(id) else { return };
         match flushed {
+            Ok(Flushed::All) if connection.is_at_ease() => return,
             Ok(Flushed::All) => connection.stalled = None,
             Ok(Flushed::Blocked { progress }) => {
                 // Who takes something lives, and whoever may take nothing for longer than the dead do must be left alone.
@@ -138,7 +143,7 @@ impl Reactor {
                 self.hub.caught_up(id, now, &mut self.net);
             }
         }
-        if self.hub.is_transferring(id) {
+        if self.net[id].fetches == Switch::On {
             self.pump_one(id);
         }
         self.rearm(id, now);
@@ -153,7 +158,7 @@ impl Reactor {
             return self.remove(id);
         }
         let connection = &mut self.net[id];
-        connection.phase = Phase::Lingering((now.tick + limits::LINGER).into());
+        (connection.phase, connection.until) = (Phase::Lingering, Some((now.tick + limits::LINGER).into()));
         self.net.discount(id);
         self.add_work(id);
         self.rearm(id, now);
