@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::chunks::BASE64;
 use crate::commands::{self, Input, SETTINGS};
 use crate::event::{
     Bye, Detail, Done, Event, Fault, Gone, Happening, Lost, Quota, Reply, Setting, State, Switch, Trouble,
