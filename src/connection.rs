@@ -14,7 +14,7 @@ use slab::Slab;
 use crate::event::{Bye, Detail, Event, Job, Lost, Record, Reply, Setting, Sink, Switch};
 use crate::limits::{self, Bucket};
 use crate::linebuf::LineBuf;
-use crate::names::ConnId;
+use crate::names::{ConnId, FileId};
 use crate::outbox::{Flushed, Kind, Outbox};
 use crate::plain::{self, Style};
 
@@ -486,8 +486,14 @@ impl Sink for Connections {
 
     fn answer(&mut self, to: ConnId, event: &Event) {
         let Some(style) = self.style(to) else { return };
-        let kind = if matches!(event, Event::Chunk { .. }) { Kind::Chunk } else { Kind::Reply };
-        self.push(to, kind, plain::event(event, style).as_bytes());
+        self.push(to, Kind::Reply, plain::event(event, style).as_bytes());
+    }
+
+    fn data(&mut self, to: ConnId, file: FileId, data: &[u8]) {
+        let Some(style) = self.style(to) else { return };
+        let mut lines = Vec::with_capacity(limits::lines_of(data.len()) * limits::CHUNK_BYTES);
+        plain::data(&mut lines, file, data, style);
+        self.queue(to, Kind::Chunk, lines.len(), |outbox| outbox.push_own(Kind::Chunk, lines));
     }
 
     fn detail(&mut self, to: ConnId, detail: &Detail) {

@@ -82,6 +82,14 @@ impl Outbox {
         }
     }
 
+    /// Queues `bytes` for this connection alone, as they are.
+    pub fn push_own(&mut self, kind: Kind, bytes: Vec<u8>) {
+        *self.count(kind) += bytes.len();
+        if !bytes.is_empty() {
+            self.pieces.push_back((kind, Piece::Own(bytes)));
+        }
+    }
+
     /// Bytes of replies that wait.
     pub fn replies(&self) -> usize {
         self.replies

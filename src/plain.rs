@@ -11,7 +11,7 @@ use crate::event::{
 };
 use crate::limits;
 use crate::linebuf::Line;
-use crate::names::{Nick, Place, Text, clean};
+use crate::names::{FileId, Nick, Place, Text, clean};
 
 /// What `* hello` calls the server.
 pub const VERSION: &str = concat!("chinwag/", env!("CARGO_PKG_VERSION"));
@@ -37,8 +37,8 @@ impl Style {
         usize::from(self.crlf == Switch::On) * 2 + usize::from(self.stamp == Switch::On)
     }
 
-    fn end(self, out: &mut String) {
-        out.push_str(if self.crlf == Switch::On { "\r\n" } else { "\n" });
+    fn end(self) -> &'static str {
+        if self.crlf == Switch::On { "\r\n" } else { "\n" }
     }
 }
 
@@ -78,15 +78,28 @@ pub fn is_http(first: &Line<'_>) -> bool {
 pub fn event(event: &Event, style: Style) -> String {
     let mut out = String::new();
     write_event(&mut out, event, style);
-    style.end(&mut out);
+    out.push_str(style.end());
     out
+}
+
+/// Spells bytes of a file behind what is in `out`, in as many lines as they need.
+pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
+    let start = format!("={file} ");
+    for bytes in data.chunks(limits::DOWNLOAD_LINE) {
+        out.extend_from_slice(start.as_bytes());
+        let at = out.len();
+        out.resize(at + bytes.len().div_ceil(3) * 4, 0);
+        // It cannot fail, as this is the room that it takes.
+        let _ = BASE64.encode_slice(bytes, &mut out[at..]);
+        out.extend_from_slice(style.end().as_bytes());
+    }
 }
 
 /// Spells a detail of a reply, behind what is in `out`: there can be thousands of them.
 pub fn detail(out: &mut String, detail: &Detail, style: Style) {
     out.push_str("- ");
     write_detail(out, detail);
-    style.end(out);
+    out.push_str(style.end());
 }
 
 /// Spells a reply.
@@ -96,7 +109,7 @@ pub fn reply(reply: &Reply, style: Style) -> String {
         Reply::Done(done) => write_done(&mut out, done),
         Reply::Refused { command, why } => put(&mut out, format_args!("! {command} {} {}", code(why), explain(why))),
     }
-    style.end(&mut out);
+    out.push_str(style.end());
     out
 }
 
@@ -138,10 +151,6 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             }
             put(out, format_args!("* {who} "));
             write_happening(out, what);
-        }
-        Event::Chunk { file, data } => {
-            put(out, format_args!("={file} "));
-            BASE64.encode_string(data, out);
         }
         Event::Whole { file, size, digest } => put(out, format_args!("={file} . {size} {digest}")),
         Event::Broken { file, why } => put(out, format_args!("={file} ! {} {}", code(why), explain(why))),
