@@ -12,7 +12,7 @@ use slab::Slab;
 use crate::event::{Bye, Detail, Event, Job, Lost, Record, Reply, Setting, Sink, Switch};
 use crate::limits::{self, Bucket, Moment};
 use crate::linebuf::LineBuf;
-use crate::names::{ConnId, Place, RoomName};
+use crate::names::{ConnId, FileId, Place, RoomName};
 use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
 use crate::plain::{self, Style};
 
@@ -533,8 +533,14 @@ impl Sink for Connections {
     }
 
     fn answer(&mut self, to: ConnId, event: &Event) {
-        let kind = if matches!(event, Event::Chunk { .. }) { Kind::Chunk } else { Kind::Reply };
-        self.spell(to, kind, |line, style| plain::event(line, event, style));
+        self.spell(to, Kind::Reply, |line, style| plain::event(line, event, style));
+    }
+
+    fn data(&mut self, to: ConnId, file: FileId, data: &[u8]) {
+        let Some(connection) = find(&mut self.slab, to) else { return };
+        let mut lines = Vec::with_capacity(limits::lines_of(data.len()) * limits::CHUNK_BYTES);
+        plain::data(&mut lines, file, data, connection.style);
+        self.queues.add(connection, Kind::Chunk, lines.len(), |outbox| outbox.push_own(Kind::Chunk, lines));
     }
 
     fn detail(&mut self, to: ConnId, detail: &Detail) {

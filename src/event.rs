@@ -85,13 +85,6 @@ pub enum Event {
         /// What.
         what: Happening,
     },
-    /// Bytes of a file.
-    Chunk {
-        /// Of this file.
-        file: FileId,
-        /// At most [`crate::limits::DOWNLOAD_LINE`].
-        data: Vec<u8>,
-    },
     /// A transfer is whole.
     Whole {
         /// Of this file.
@@ -612,6 +605,8 @@ pub enum Outcome {
     ReadFailed {
         /// The file.
         file: FileId,
+        /// How many bytes it was to give.
+        len: usize,
         /// Who fetches it.
         reader: ConnId,
         /// Which of the reader's downloads it is.
@@ -625,6 +620,8 @@ pub trait Sink {
     fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]);
     /// Tells `event` to somebody whose own command brought it about, so it waits as replies do.
     fn answer(&mut self, to: ConnId, event: &Event);
+    /// Hands bytes of a file that `to` downloads to them. They begin or end where a line of a download does.
+    fn data(&mut self, to: ConnId, file: FileId, data: &[u8]);
     /// A detail of the reply that comes next.
     fn detail(&mut self, to: ConnId, detail: &Detail);
     /// The one reply to a command.

@@ -488,7 +488,7 @@ impl Hub {
 
     fn job(&mut self, job: Job, sink: &mut impl Sink) {
         match &job {
-            Job::Read { .. } => self.disk.reads += 1,
+            Job::Read { len, .. } => self.disk.reads += limits::lines_of(*len),
             Job::Append(_, bytes) => {
                 self.disk.jobs += 1;
                 self.disk.bytes += bytes.len();

@@ -159,6 +159,11 @@ pub const LINGERING: usize = 64;
 /// Bytes of a message of the day.
 pub const MOTD: u64 = 64 * 1024;
 
+/// In how many lines bytes of a file go out.
+pub fn lines_of(bytes: usize) -> usize {
+    bytes.div_ceil(DOWNLOAD_LINE)
+}
+
 /// What the operator may set.
 #[derive(Clone, Debug)]
 pub struct Settings {

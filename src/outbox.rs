@@ -104,7 +104,6 @@ impl Outbox {
 
     /// Queues `bytes` for this connection alone.
     pub fn push(&mut self, kind: Kind, bytes: &[u8]) {
-        *self.count(kind) += at(bytes.len());
         if let Some(last) = self.last()
             && last.kind == kind
             && let Some(own) = Rc::get_mut(&mut last.segment.0).map(RefCell::get_mut)
@@ -113,9 +112,18 @@ impl Outbox {
         {
             own.extend_from_slice(bytes);
             last.end = at(own.len());
-        } else if !bytes.is_empty() {
-            let segment = Segment(Rc::new(RefCell::new(bytes.to_vec())));
-            self.add(Piece { segment, start: 0, end: at(bytes.len()), kind });
+            *self.count(kind) += at(bytes.len());
+        } else {
+            self.push_own(kind, bytes.to_vec());
+        }
+    }
+
+    /// Queues `bytes` for this connection alone, as they are.
+    pub fn push_own(&mut self, kind: Kind, bytes: Vec<u8>) {
+        let end = at(bytes.len());
+        *self.count(kind) += end;
+        if end > 0 {
+            self.add(Piece { segment: Segment(Rc::new(RefCell::new(bytes))), start: 0, end, kind });
         }
     }
 

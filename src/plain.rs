@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::chunks::BASE64;
 use crate::commands::{self, Input, SETTINGS};
 use crate::event::{
     Bye, Detail, Done, Event, Fault, Gone, Happening, Lost, Quota, Reply, Setting, State, Switch, Trouble,
 };
 use crate::limits;
 use crate::linebuf::Line;
-use crate::names::{Nick, Place, Text, clean};
+use crate::names::{FileId, Nick, Place, Text, clean};
 
 /// What `* hello` calls the server.
 pub const VERSION: &str = concat!("chinwag/", env!("CARGO_PKG_VERSION"));
@@ -37,8 +37,8 @@ impl Style {
         usize::from(self.crlf == Switch::On) * 2 + usize::from(self.stamp == Switch::On)
     }
 
-    fn end(self, out: &mut String) {
-        out.push_str(if self.crlf == Switch::On { "\r\n" } else { "\n" });
+    fn end(self) -> &'static str {
+        if self.crlf == Switch::On { "\r\n" } else { "\n" }
     }
 }
 
@@ -77,14 +77,27 @@ pub fn is_http(first: &Line<'_>) -> bool {
 /// Spells an event, behind what is in `out`.
 pub fn event(out: &mut String, event: &Event, style: Style) {
     write_event(out, event, style);
-    style.end(out);
+    out.push_str(style.end());
+}
+
+/// Spells bytes of a file behind what is in `out`, in as many lines as they need.
+pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
+    let start = format!("={file} ");
+    for bytes in data.chunks(limits::DOWNLOAD_LINE) {
+        out.extend_from_slice(start.as_bytes());
+        let at = out.len();
+        out.resize(at + bytes.len().div_ceil(3) * 4, 0);
+        // It cannot fail, as this is the room that it takes.
+        let _ = BASE64.encode_slice(bytes, &mut out[at..]);
+        out.extend_from_slice(style.end().as_bytes());
+    }
 }
 
 /// Spells a detail of a reply, behind what is in `out`.
 pub fn detail(out: &mut String, detail: &Detail, style: Style) {
     out.push_str("- ");
     write_detail(out, detail);
-    style.end(out);
+    out.push_str(style.end());
 }
 
 /// Spells a reply, behind what is in `out`.
@@ -93,7 +106,7 @@ pub fn reply(out: &mut String, reply: &Reply, style: Style) {
         Reply::Done(done) => write_done(out, done),
         Reply::Refused { command, why } => put(out, format_args!("! {command} {} {}", code(why), explain(why))),
     }
-    style.end(out);
+    out.push_str(style.end());
 }
 
 /// Writing to a `String` cannot fail.
@@ -134,10 +147,6 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             }
             put(out, format_args!("* {who} "));
             write_happening(out, what);
-        }
-        Event::Chunk { file, data } => {
-            put(out, format_args!("={file} "));
-            BASE64.encode_string(data, out);
         }
         Event::Whole { file, size, digest } => put(out, format_args!("={file} . {size} {digest}")),
         Event::Broken { file, why } => put(out, format_args!("={file} ! {} {}", code(why), explain(why))),

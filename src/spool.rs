@@ -134,7 +134,7 @@ impl Worker {
                 Ok(data) => Outcome::Data { file, data, reader, download },
                 Err(e) => {
                     warn!("cannot read file {file}: {e}");
-                    Outcome::ReadFailed { file, reader, download }
+                    Outcome::ReadFailed { file, len, reader, download }
                 }
             },
             Job::Remove(id) => {

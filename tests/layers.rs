@@ -15,6 +15,7 @@ use std::path::Path;
 const LAYERS: &[(&str, &[&str])] = &[
     ("names", &[]),
     ("limits", &[]),
+    ("chunks", &[]),
     ("linebuf", &["limits"]),
     ("outbox", &[]),
     ("event", &["names", "limits"]),
@@ -24,8 +25,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("typing", &["names", "limits", "rooms"]),
     ("files", &["names", "rooms"]),
     ("people", &["names", "limits", "event", "rooms", "typing"]),
-    ("hub", &["names", "limits", "event", "commands", "rooms", "presence", "typing", "files", "people"]),
-    ("plain", &["names", "limits", "linebuf", "event", "commands"]),
+    ("hub", &["names", "limits", "chunks", "event", "commands", "rooms", "presence", "typing", "files", "people"]),
+    ("plain", &["names", "limits", "chunks", "linebuf", "event", "commands"]),
     ("home", &["names"]),
     ("journal", &["names", "limits", "event", "home"]),
     ("spool", &["names", "limits", "event", "home"]),
@@ -50,7 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "connection",
         ],
     ),
-    ("client", &["names", "limits", "linebuf", "commands", "signals", "listener"]),
+    ("client", &["names", "limits", "chunks", "linebuf", "commands", "signals", "listener"]),
 ];
 
 /// What of the client must know no socket, no file, no thread and no clock either.
@@ -61,8 +62,8 @@ const CLIENT: &[&str] =
 const SHELL: &[&str] =
     &["mio::", "std::net", "std::fs", "std::thread", "Instant::now", "SystemTime::now", "socket2", "log::"];
 const CORE: &[&str] = &[
-    "names", "limits", "linebuf", "outbox", "event", "commands", "rooms", "presence", "typing", "files", "people",
-    "hub", "plain",
+    "names", "limits", "chunks", "linebuf", "outbox", "event", "commands", "rooms", "presence", "typing", "files",
+    "people", "hub", "plain",
 ];
 
 /// Every file as its path without the end, `hub/talk` say, and what is in it.

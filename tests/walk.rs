@@ -20,7 +20,8 @@ use chinwag::event::{
 };
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{
-    CHUNKS_QUEUED, FILES, FILES_A_SENDER, Logging, ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON, Settings, UPLOADS,
+    CHUNKS_QUEUED, DOWNLOAD_LINE, FILES, FILES_A_SENDER, Logging, ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON, Settings,
+    UPLOADS,
 };
 use chinwag::names::{ConnId, Digest, FileId, Nick, Place, RoomName, clean};
 use common::memory::{Disk, Memory, Notes, Told};
@@ -201,7 +202,9 @@ impl Walk {
             let outcome = if may_fail && self.dice.roll(200) == 0 {
                 match job {
                     Job::Append(file, bytes) => Outcome::WriteFailed { file, bytes: bytes.len(), full: true },
-                    Job::Read { file, reader, download, .. } => Outcome::ReadFailed { file, reader, download },
+                    Job::Read { file, len, reader, download, .. } => {
+                        Outcome::ReadFailed { file, len, reader, download }
+                    }
                     _ => unreachable!(),
                 }
             } else {
@@ -464,9 +467,27 @@ impl Walk {
                     );
                     self.hear(to, asking, event);
                 }
+                Told::Data(file, data) => self.receive(to, file, &data),
             }
         }
         replies
+    }
+
+    fn receive(&mut self, to: ConnId, file: FileId, data: &[u8]) {
+        *self.counted.entry("data").or_default() += 1;
+        let (client, known) = (self.clients.get_mut(&to).unwrap(), &self.files[&file]);
+        let is_for = match &known.room {
+            Some(room) => client.rooms.contains(room),
+            None => known.receiver == Some(to),
+        };
+        assert!(is_for || known.sender == to, "{to:?} gets bytes of {file}");
+        let at = client.downloads.get_mut(&file).expect("a download that was asked for");
+        let from = usize::try_from(*at).unwrap();
+        assert_eq!(known.bytes[from..from + data.len()], *data);
+        // Lines begin at multiples of their length, and only the last one of the file is shorter.
+        *at += data.len() as u64;
+        assert!(from % DOWNLOAD_LINE + data.len() <= DOWNLOAD_LINE || from % DOWNLOAD_LINE == 0);
+        assert!(*at % DOWNLOAD_LINE as u64 == 0 || *at == known.size as u64);
     }
 
     fn hear(&mut self, to: ConnId, asking: Option<ConnId>, event: Event) {
@@ -518,18 +539,6 @@ impl Walk {
                         }
                     }
                 }
-            }
-            Event::Chunk { file, data } => {
-                let known = &self.files[&file];
-                let is_for = match &known.room {
-                    Some(room) => client.rooms.contains(room),
-                    None => known.receiver == Some(to),
-                };
-                assert!(is_for || known.sender == to, "{to:?} gets bytes of {file}");
-                let at = client.downloads.get_mut(&file).expect("a download that was asked for");
-                let from = usize::try_from(*at).unwrap();
-                assert_eq!(known.bytes[from..from + data.len()], data);
-                *at += data.len() as u64;
             }
             // Who fetches their own file hears first of the end of the upload.
             Event::Whole { file, size, .. } => {
@@ -648,7 +657,7 @@ impl Walk {
 
 /// What the walk must come across, or it shows nothing.
 const KINDS: &[&str] = &[
-    "said", "presence", "chunk", "whole", "broken", "missed", "typing", "idle", "file", "unfile", "away", "lost",
+    "said", "presence", "data", "whole", "broken", "missed", "typing", "idle", "file", "unfile", "away", "lost",
     "resumed", "restored",
 ];
 
@@ -656,7 +665,6 @@ fn kind(event: &Event) -> &'static str {
     match event {
         Event::Said { .. } => "said",
         Event::Presence { .. } => "presence",
-        Event::Chunk { .. } => "chunk",
         Event::Whole { .. } => "whole",
         Event::Broken { .. } => "broken",
         Event::Happened { what, .. } => match what {

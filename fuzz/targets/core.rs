@@ -258,7 +258,9 @@ impl Crowd {
             Job::Append(file, bytes) if fails => {
                 return Outcome::WriteFailed { file, bytes: bytes.len(), full: bytes.len() % 2 == 0 };
             }
-            Job::Read { file, reader, download, .. } if fails => return Outcome::ReadFailed { file, reader, download },
+            Job::Read { file, len, reader, download, .. } if fails => {
+                return Outcome::ReadFailed { file, len, reader, download };
+            }
             _ => {}
         }
         match &job {
@@ -584,6 +586,13 @@ impl Crowd {
                     plain::detail(&mut line, &detail, style);
                     check_line(&line, style);
                 }
+                Told::Data(file, data) => {
+                    let mut lines = Vec::new();
+                    plain::data(&mut lines, file, &data, style);
+                    let lines = String::from_utf8_lossy(&lines);
+                    lines.split_inclusive('\n').for_each(|line| check_line(line, style));
+                    client.receive(file, &data, &self.odd_files);
+                }
                 Told::Event(event) => {
                     let mut line = String::new();
                     plain::event(&mut line, &event, style);
@@ -628,6 +637,14 @@ impl Crowd {
 }
 
 impl Client {
+    fn receive(&mut self, file: FileId, data: &[u8], odd_files: &[FileId]) {
+        assert!(!self.is_locked, "who is locked out gets bytes of {file}");
+        let Some(at) = self.downloads.get_mut(&file) else { panic!("{} fetches no {file}", self.nick) };
+        let len = data.len() as u64;
+        assert!(odd_files.contains(&file) || *data == bytes_at(*at, len), "wrong bytes of {file} at {at}");
+        *at += len;
+    }
+
     fn hear(&mut self, event: &Event, odd_files: &[FileId]) {
         match event {
             Event::Locked => self.is_locked = true,
@@ -652,12 +669,6 @@ impl Client {
                 // Senders hear of the end of their file wherever they are.
                 let may_be_out = matches!(what, Happening::Unfile { .. });
                 assert!(may_be_out || self.rooms.contains_key(room), "{} hears {what:?} of {room}", self.nick);
-            }
-            Event::Chunk { file, data } => {
-                let Some(at) = self.downloads.get_mut(file) else { panic!("{} fetches no {file}", self.nick) };
-                let len = data.len() as u64;
-                assert!(odd_files.contains(file) || *data == bytes_at(*at, len), "wrong bytes of {file} at {at}");
-                *at += len;
             }
             Event::Whole { file, size, digest: told } => {
                 assert!(odd_files.contains(file) || *told == digest(*size), "a wrong digest of {file}");

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 
+use crate::chunks::BASE64;
 use crate::client::news::Answer;
 use crate::client::session::Session;
 use crate::client::store::{self, Part, Source};

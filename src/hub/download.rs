@@ -47,15 +47,15 @@ impl Hub {
     pub fn pump(&mut self, id: ConnId, room: usize, sink: &mut impl Sink) {
         let mut idle = 0;
         while let Some(person) = self.people.get_mut(id) {
-            if idle >= person.downloads.len() || (person.reads + 1) * limits::CHUNK_BYTES > room {
+            let lines = (room / limits::CHUNK_BYTES).saturating_sub(person.reads);
+            if idle >= person.downloads.len() || lines == 0 {
                 break;
             }
             let download = &mut person.downloads[0];
             let Some(file) = self.files.get(download.file) else { break };
-            let from = download.asked;
-            let line = limits::DOWNLOAD_LINE as u64;
-            let to = ((from / line + 1) * line).min(file.size);
-            if from == to || to > file.written {
+            let (from, line) = (download.asked, limits::DOWNLOAD_LINE as u64);
+            let whole = if file.written == file.size { file.size } else { file.written / line * line };
+            if from >= whole {
                 idle += 1;
                 person.downloads.rotate_left(1);
                 continue;
@@ -67,10 +67,13 @@ impl Hub {
                 break;
             }
             idle = 0;
+            // What begins in the midst of a line ends with it.
+            let most = if from.is_multiple_of(line) { limits::READS_IN_FLIGHT - self.disk.reads } else { 1 };
+            let to = whole.min((from / line + lines.min(most) as u64) * line);
             download.asked = to;
-            let len = usize::try_from(to - from).unwrap_or(limits::DOWNLOAD_LINE);
+            let len = usize::try_from(to - from).unwrap_or_default();
             let job = Job::Read { file: download.file, offset: from, len, reader: id, download: download.serial };
-            person.reads += 1;
+            person.reads += limits::lines_of(len);
             person.downloads.rotate_left(1);
             self.job(job, sink);
         }
@@ -103,11 +106,18 @@ impl Hub {
     }
 
     /// A read came back: its download, if that still runs.
-    pub(super) fn arrived(&mut self, reader: ConnId, download: u64, sink: &mut impl Sink) -> Option<&mut Download> {
-        self.disk.reads -= 1;
+    pub(super) fn arrived(
+        &mut self,
+        reader: ConnId,
+        download: u64,
+        len: usize,
+        sink: &mut impl Sink,
+    ) -> Option<&mut Download> {
+        let lines = limits::lines_of(len);
+        self.disk.reads -= lines;
         self.wake_reader(sink);
         let person = self.people.get_mut(reader)?;
-        person.reads -= 1;
+        person.reads -= lines;
         sink.wants_data(reader);
         person.downloads.iter_mut().find(|running| running.serial == download)
     }

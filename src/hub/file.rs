@@ -39,13 +39,13 @@ impl Hub {
                 self.end_file(file, if full { Fault::NoSpace } else { Fault::NotStored }, now, sink);
             }
             Outcome::Data { file, data, reader, download } => {
-                if let Some(download) = self.arrived(reader, download, sink) {
+                if let Some(download) = self.arrived(reader, download, data.len(), sink) {
                     download.sent += data.len() as u64;
-                    sink.answer(reader, &Event::Chunk { file, data });
+                    sink.data(reader, file, &data);
                 }
             }
-            Outcome::ReadFailed { file, reader, download } => {
-                if self.arrived(reader, download, sink).is_some() {
+            Outcome::ReadFailed { file, len, reader, download } => {
+                if self.arrived(reader, download, len, sink).is_some() {
                     self.stop_download(reader, file);
                     sink.answer(reader, &Event::Broken { file, why: Fault::DiskFailed });
                 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::chunks::BASE64;
 use crate::commands::Offer;
 use crate::event::{Done, Event, Fault, Gone, Happening, Job, Now, Quota, Sink, Trouble};
 use crate::files::{File, Share, Stage};

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Debug)]
 pub enum Told {
     Event(Event),
+    Data(FileId, Vec<u8>),
     Detail(Detail),
     Reply(Reply),
 }
@@ -40,6 +41,10 @@ impl Sink for Notes {
 
     fn answer(&mut self, to: ConnId, event: &Event) {
         self.told.push((to, Told::Event(event.clone())));
+    }
+
+    fn data(&mut self, to: ConnId, file: FileId, data: &[u8]) {
+        self.told.push((to, Told::Data(file, data.to_vec())));
     }
 
     fn detail(&mut self, to: ConnId, detail: &Detail) {
@@ -209,13 +214,18 @@ impl Memory {
             let Some((_, _, style)) = self.clients.values().find(|(id, _, _)| *id == to) else { continue };
             let stamp = self.notes.stamps.get(&to).copied().unwrap_or(Switch::Off);
             let style = Style { stamp, ..*style };
-            let mut line = String::new();
+            let mut lines = String::new();
             match &told {
-                Told::Event(event) => plain::event(&mut line, event, style),
-                Told::Detail(detail) => plain::detail(&mut line, detail, style),
-                Told::Reply(reply) => plain::reply(&mut line, reply, style),
+                Told::Event(event) => plain::event(&mut lines, event, style),
+                Told::Data(file, data) => {
+                    let mut spelled = Vec::new();
+                    plain::data(&mut spelled, *file, data, style);
+                    lines = String::from_utf8(spelled).unwrap();
+                }
+                Told::Detail(detail) => plain::detail(&mut lines, detail, style),
+                Told::Reply(reply) => plain::reply(&mut lines, reply, style),
             }
-            self.seen.entry(to).or_default().push_back(line.trim_end_matches(['\r', '\n']).to_owned());
+            self.seen.entry(to).or_default().extend(lines.lines().map(str::to_owned));
         }
     }
 
