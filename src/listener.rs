@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use log::{debug, info, warn};
@@ -81,6 +82,13 @@ impl Listeners {
             while listener.ready {
                 match listener.socket.accept() {
                     Ok((stream, peer)) => {
+                        // Linux has a connection take over what is set for its listener, which saves seven calls each.
+                        if !cfg!(target_os = "linux")
+                            && let Err(e) = set_options(&stream, Some(limits::DEAD))
+                        {
+                            warn!("cannot set up a connection: {e}");
+                            continue;
+                        }
                         if std::mem::take(&mut self.starved) {
                             info!("accepting again");
                         }
@@ -108,30 +116,30 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    set_options(&socket, Some(limits::DEAD))?;
     socket.listen(4096)?;
     Ok(TcpListener::from_std(socket.into()))
 }
 
 /// Has a connection reply at once, notice when the peer is gone without a word, and keep file data from piling up in the
 /// kernel.
-pub fn set_options(stream: &TcpStream, user_timeout: Option<Duration>) -> io::Result<()> {
-    let socket = SockRef::from(stream);
+pub fn set_options(socket: &impl AsFd, user_timeout: Option<Duration>) -> io::Result<()> {
+    set_user_timeout(socket, user_timeout);
+    let socket = SockRef::from(socket);
     socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(limits::KEEPALIVE).with_interval(limits::KEEPALIVE_INTERVAL);
     // This many count where there is no user timeout.
     let keepalive = keepalive.with_retries(limits::KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL)?;
-    set_user_timeout(stream, user_timeout);
-    Ok(())
+    socket.set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL)
 }
 
 /// Has the kernel give up a peer that acknowledges nothing for so long; `None` is never.
 ///
 /// Linux counts a window that stays small as silence, however alive the peer is. So once it is seen here that a slow peer
 /// takes something now and then, the kernel must not judge.
-pub fn set_user_timeout(stream: &TcpStream, timeout: Option<Duration>) {
-    if let Err(e) = SockRef::from(stream).set_tcp_user_timeout(Some(timeout.unwrap_or_default())) {
+pub fn set_user_timeout(socket: &impl AsFd, timeout: Option<Duration>) {
+    if let Err(e) = SockRef::from(socket).set_tcp_user_timeout(Some(timeout.unwrap_or_default())) {
         debug!("cannot set the user timeout: {e}");
     }
 }
@@ -142,4 +150,25 @@ pub fn reason(e: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::Poll;
+
+    #[test]
+    fn a_connection_has_the_options_of_its_listener() {
+        let poll = Poll::new().unwrap();
+        let mut listeners = Listeners::open(&["127.0.0.1:0".parse().unwrap()], poll.registry(), 0).unwrap();
+        let _client = std::net::TcpStream::connect(listeners.addresses().unwrap()[0]).unwrap();
+        let (stream, _) = listeners.accept(Duration::ZERO).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), limits::KEEPALIVE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), limits::KEEPALIVE_INTERVAL);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), limits::KEEPALIVE_PROBES);
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), limits::UNSENT_IN_KERNEL);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(limits::DEAD));
+    }
 }

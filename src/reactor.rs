@@ -20,7 +20,7 @@ use crate::hub::Hub;
 use crate::journal::{self, Journal};
 use crate::limits::{self, Moment, Settings};
 use crate::linebuf::LineBuf;
-use crate::listener::{LISTENERS, Listeners, set_options, set_user_timeout};
+use crate::listener::{LISTENERS, Listeners, set_user_timeout};
 use crate::names::ConnId;
 use crate::plain::{self, Style};
 use crate::signals::{self, Signals};
@@ -265,9 +265,7 @@ impl Reactor {
             return debug!("{address} turned away: {told:?}");
         }
         let token = Token(FIRST + LISTENERS + self.net.next_slot());
-        let set_up = set_options(&stream, Some(limits::DEAD))
-            .and_then(|()| self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE));
-        if let Err(e) = set_up {
+        if let Err(e) = self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE) {
             return warn!("cannot set up a connection: {e}");
         }
         let standing = if refusal.is_none() { Standing::Client } else { Standing::TurnedAway };
