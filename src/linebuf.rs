@@ -38,18 +38,18 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 #[derive(Debug)]
 pub struct LineBuf {
     buf: Vec<u8>,
-    /// The most bytes a line may have with its ending, if it does not begin with `=`.
-    limit: usize,
-    /// Where the next line begins in `buf`.
-    start: usize,
-    /// Where the line began that was taken last.
-    before: usize,
+    /// Where the next line begins in `buf`. This and the like are small numbers, as every connection has them.
+    start: u32,
     /// Up to where `buf` has been searched for a line end.
-    searched: usize,
+    searched: u32,
+    /// How many bytes have been thrown away of the line at `start`.
+    thrown_away: u32,
+    /// The most bytes a line may have with its ending, if it does not begin with `=`.
+    limit: u16,
+    /// How many bytes the line had that was taken last, if it was one of text.
+    taken: u16,
     /// Whether the line at `start` is being thrown away; of it only its beginning and its newest byte are still there.
     overlong: bool,
-    /// How many bytes of it have been thrown away.
-    thrown_away: usize,
     ended: bool,
     /// Whether the first bytes have passed, before which a byte order mark may stand.
     under_way: bool,
@@ -87,26 +87,38 @@ impl Default for LineBuf {
 }
 
 impl LineBuf {
-    /// For lines of at most `limit` bytes with their ending; those that begin with `=` have a limit of their own.
+    /// For lines of at most `limit` bytes with their ending, up to 65,535; those that begin with `=` have a limit of their own.
     pub fn new(limit: usize) -> Self {
         Self {
             buf: Vec::new(),
-            limit,
             start: 0,
-            before: 0,
             searched: 0,
-            overlong: false,
             thrown_away: 0,
+            limit: u16::try_from(limit).unwrap_or(u16::MAX),
+            taken: 0,
+            overlong: false,
             ended: false,
             under_way: false,
             telnet: Telnet::Data,
         }
     }
 
+    fn start(&self) -> usize {
+        self.start as usize
+    }
+
+    fn searched(&self) -> usize {
+        self.searched as usize
+    }
+
+    fn limit(&self) -> usize {
+        usize::from(self.limit)
+    }
+
     /// Takes `bytes` in. What telnet options among them must be answered is appended to `refusals`.
     pub fn feed(&mut self, bytes: &[u8], refusals: &mut Vec<u8>) {
-        if self.start > 0 {
-            self.buf.drain(..self.start);
+        if self.start() > 0 {
+            self.buf.drain(..self.start());
             self.searched -= self.start;
             self.start = 0;
         }
@@ -167,39 +179,39 @@ impl LineBuf {
 
     /// Whether the next line is a chunk of a file; `false` also when there is none yet.
     pub fn at_chunk(&self) -> bool {
-        self.buf.get(self.start) == Some(&b'=')
+        self.buf.get(self.start()) == Some(&b'=')
     }
 
     /// Whether what is left is a line of text that ended with the input and not by itself.
     pub fn at_unfinished(&self) -> bool {
-        let rest = &self.buf[self.start..];
+        let rest = &self.buf[self.start()..];
         let ends = |pair: &[u8]| pair[1] == b'\n' || pair == b"\r\0";
         // What has been searched holds no end, even where its middle is gone; but its last byte may be the first of one.
-        let unsearched = &self.buf[self.start.max(self.searched.saturating_sub(1))..];
+        let unsearched = &self.buf[self.start().max(self.searched().saturating_sub(1))..];
         self.ended && !self.at_chunk() && rest.first().is_some_and(|&b| b != b'\n') && !unsearched.windows(2).any(ends)
     }
 
     /// Whether more bytes than a line may have are there, or have been thrown away, and no end of it.
     pub fn is_endless(&self) -> bool {
-        self.overlong || self.buf.len() - self.start >= self.limit
+        self.overlong || self.buf.len() - self.start() >= self.limit()
     }
 
     /// Throws away the chunk that is under way: only its length matters, as it belongs to no upload. It becomes an empty one.
     pub fn hollow_chunk(&mut self) {
-        if self.at_chunk() && self.searched == self.buf.len() && self.buf.len() - self.start > START {
+        if self.at_chunk() && self.searched() == self.buf.len() && self.buf.len() - self.start() > START {
             self.throw_away();
         }
     }
 
     /// Whether everything that was fed has been taken as lines.
     pub fn is_empty(&self) -> bool {
-        self.start == self.buf.len()
+        self.start() == self.buf.len()
     }
 
     /// Puts back the line of text that was taken just now, to be taken again.
     pub fn put_back(&mut self) {
-        self.start = self.before;
-        self.searched = self.before;
+        self.start -= u32::from(self.taken);
+        self.searched = self.start;
     }
 
     /// Lets go of the memory, if nothing is in it.
@@ -209,7 +221,7 @@ impl LineBuf {
                 ended: self.ended,
                 under_way: self.under_way,
                 telnet: std::mem::take(&mut self.telnet),
-                ..Self::new(self.limit)
+                ..Self::new(self.limit())
             };
         }
     }
@@ -217,21 +229,21 @@ impl LineBuf {
     /// The next whole line, and how it ended.
     pub fn next_line(&mut self) -> Option<(Line<'_>, Ending)> {
         self.pass_first_bytes();
-        let begin = self.start;
+        let begin = self.start();
         let Some((end, next, ending)) = self.find_end() else {
             self.shorten();
             return None;
         };
-        self.before = begin;
-        self.start = next;
-        self.searched = next;
+        self.taken = u16::try_from(next - begin).unwrap_or_default();
+        self.start = small(next);
+        self.searched = self.start;
         let overlong = std::mem::take(&mut self.overlong);
-        let len = end - begin + std::mem::take(&mut self.thrown_away);
+        let len = end - begin + std::mem::take(&mut self.thrown_away) as usize;
         let line = &self.buf[begin..end];
         let line = match *line {
             [b'=', ..] if overlong && len <= 1 + CHUNK_LINE => Line::Chunk(&[]),
             [b'=', ref chunk @ ..] if !overlong && chunk.len() <= CHUNK_LINE => Line::Chunk(chunk),
-            [first, ..] if overlong || first == b'=' || next - begin > self.limit => {
+            [first, ..] if overlong || first == b'=' || next - begin > self.limit() => {
                 Line::TooLong { chunk: first == b'=', start: &line[..line.len().min(START)] }
             }
             _ => Line::Text(line),
@@ -245,18 +257,18 @@ impl LineBuf {
         if !self.under_way && !may_be_bom {
             self.under_way = true;
             if self.buf.starts_with(BOM) {
-                self.start = BOM.len();
-                self.searched = BOM.len();
+                self.start = small(BOM.len());
+                self.searched = self.start;
             }
         }
     }
 
     /// Where the line at `start` ends and where the next begins.
     fn find_end(&mut self) -> Option<(usize, usize, Ending)> {
-        while let Some(found) = self.buf[self.searched..].iter().position(|&b| b == b'\n' || b == 0) {
-            let at = self.searched + found;
-            self.searched = at + 1;
-            let after_cr = at > self.start && self.buf[at - 1] == b'\r';
+        while let Some(found) = self.buf[self.searched()..].iter().position(|&b| b == b'\n' || b == 0) {
+            let at = self.searched() + found;
+            self.searched = small(at + 1);
+            let after_cr = at > self.start() && self.buf[at - 1] == b'\r';
             match (self.buf[at], after_cr) {
                 (b'\n', true) => return Some((at - 1, at + 1, Ending::Crlf)),
                 (b'\n', false) => return Some((at, at + 1, Ending::Lf)),
@@ -264,20 +276,20 @@ impl LineBuf {
                 (_, false) => {}
             }
         }
-        self.searched = self.buf.len();
+        self.searched = small(self.buf.len());
         if !self.ended || self.is_empty() {
             return None;
         }
         let mut end = self.buf.len() - usize::from(self.buf.last() == Some(&b'\r'));
         if self.at_chunk() {
-            self.overlong |= end - self.start + self.thrown_away > 1 + CHUNK_LINE;
+            self.overlong |= end - self.start() + self.thrown_away as usize > 1 + CHUNK_LINE;
             if !self.overlong {
                 // A chunk that was cut off is good as far as it goes, which is in groups of four characters.
-                end -= (end - self.start - 1) % 4;
+                end -= (end - self.start() - 1) % 4;
             }
         } else {
             // It is as long as if it had ended by itself, however its bytes came.
-            self.overlong |= self.buf.len() - self.start >= self.limit;
+            self.overlong |= self.buf.len() - self.start() >= self.limit();
         }
         Some((end, self.buf.len(), Ending::Lf))
     }
@@ -287,23 +299,23 @@ impl LineBuf {
         if self.is_empty() {
             return self.release();
         }
-        let limit = if self.at_chunk() { 1 + CHUNK_LINE + 1 } else { self.limit - 1 };
-        let len = self.buf.len() - self.start;
+        let limit = if self.at_chunk() { 1 + CHUNK_LINE + 1 } else { self.limit() - 1 };
+        let len = self.buf.len() - self.start();
         if self.overlong || len > limit {
             return self.throw_away();
         }
-        self.searched = self.buf.len();
+        self.searched = small(self.buf.len());
         self.release_spare();
     }
 
     fn throw_away(&mut self) {
         self.overlong = true;
         // The newest byte may be a CR that belongs to the line end.
-        let len = self.buf.len() - self.start;
+        let len = self.buf.len() - self.start();
         let kept = START.min(len - 1);
-        self.thrown_away = self.thrown_away.saturating_add(len - 1 - kept);
-        self.buf.drain(self.start + kept..self.buf.len() - 1);
-        self.searched = self.buf.len();
+        self.thrown_away = self.thrown_away.saturating_add(small(len - 1 - kept));
+        self.buf.drain(self.start() + kept..self.buf.len() - 1);
+        self.searched = small(self.buf.len());
         self.release_spare();
     }
 
@@ -312,6 +324,11 @@ impl LineBuf {
             self.buf.shrink_to_fit();
         }
     }
+}
+
+/// A place in the buffer, which is a few lines long at most.
+fn small(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

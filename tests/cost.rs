@@ -1,0 +1,121 @@
+//! What delivering costs, as far as it can be counted exactly: memory taken, system calls made, bytes kept.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests are no library, and may panic"
+)]
+
+mod common;
+#[path = "common/data.rs"]
+mod data;
+
+use std::collections::HashSet;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use allocation_counter::{AllocationInfo, measure};
+use chinwag::connection::Connection;
+use chinwag::home::Home;
+use chinwag::limits::Settings;
+use chinwag::people::Person;
+use chinwag::reactor::Reactor;
+use common::{Client, Server};
+use data::Meddler;
+use rustix::process::{Signal, getpid, kill_process};
+
+/// What a server of this very process takes from memory while these people do something, from its first turn to its last.
+fn served(act: impl FnOnce(SocketAddr)) -> AllocationInfo {
+    let (tell, told) = channel();
+    let server = thread::spawn(move || {
+        let settings = Settings { rate: 0, ..Settings::default() };
+        let mut reactor =
+            Reactor::new(&["127.0.0.1:0".parse().unwrap()], Home::temporary().unwrap(), settings).unwrap();
+        tell.send(reactor.addresses().unwrap()[0]).unwrap();
+        measure(|| reactor.run().unwrap())
+    });
+    act(told.recv().unwrap());
+    kill_process(getpid(), Signal::TERM).unwrap();
+    server.join().unwrap()
+}
+
+fn person(address: SocketAddr, nick: &str) -> Client {
+    let mut client = Client::new(TcpStream::connect(address).unwrap());
+    client.send("/set presence off");
+    client.until("+ set presence off");
+    client.ask(&format!("/nick {nick}"), &format!("+ nick {nick}"));
+    client.ask("/set stamp on", "+ set stamp on");
+    client
+}
+
+fn in_room(address: SocketAddr, nick: &str) -> Client {
+    let mut client = person(address, nick);
+    client.send("/join #room");
+    client.until_starting("+ join #room ");
+    client
+}
+
+/// What a server takes from memory that serves a room of so many people, who hear so many lines, each before the next.
+fn room(people: usize, lines: usize) -> AllocationInfo {
+    served(|address| {
+        let mut listeners: Vec<Client> = (0..people).map(|n| in_room(address, &format!("p{n}"))).collect();
+        let mut talker = in_room(address, "talker");
+        for listener in &mut listeners {
+            listener.settle();
+        }
+        for n in 0..lines {
+            talker.send(&format!("line {n}"));
+            for listener in &mut listeners {
+                assert!(listener.line().unwrap().ends_with(&format!("<talker> line {n}")));
+            }
+        }
+    })
+}
+
+#[test]
+fn a_line_takes_as_much_memory_for_a_hundred_listeners_as_for_ten() {
+    const LINES: u64 = 1000;
+    let of_lines = |people| room(people, LINES as usize).count_total - room(people, 0).count_total;
+    let (few, many) = (of_lines(10), of_lines(100));
+    // The line that comes in, its text for the history, and the segment with the map that holds it open.
+    assert!(few <= 8 * LINES, "{few} allocations for {LINES} lines");
+    assert!(many <= few + LINES / 10, "{many} and not {few} allocations for {LINES} lines");
+}
+
+#[test]
+fn a_busy_turn_writes_once_to_each_connection() {
+    const LISTENERS: usize = 40;
+    let server = Server::start(&["--rate", "0"]);
+    let mut listeners: Vec<Client> = (0..LISTENERS).map(|n| server.in_room(&format!("p{n}"), "#room")).collect();
+    let mut talkers: Vec<Client> = (0..4).map(|n| server.in_room(&format!("talker{n}"), "#room")).collect();
+    listeners.iter_mut().for_each(|listener| drop(listener.settle()));
+    let Some(watcher) = Meddler::attach(&server, "epoll_wait,write,writev,sendto,sendmsg", "", &[]) else { return };
+    for round in 0..20 {
+        for talker in &mut talkers {
+            let lines: String = (0..8).map(|n| format!("{round} line {n}\n")).collect();
+            talker.send_bytes(lines.as_bytes());
+        }
+        for listener in &mut listeners {
+            (0..talkers.len() * 8).for_each(|_| drop(listener.starting("#room <talker")));
+        }
+    }
+    let (mut busiest, mut written) = (0, HashSet::new());
+    for call in watcher.calls() {
+        if call.contains("epoll_wait") {
+            busiest = busiest.max(written.len());
+            written.clear();
+        } else {
+            let descriptor = call.split(['(', ',']).nth(1).unwrap().to_owned();
+            assert!(written.insert(descriptor), "{call}");
+        }
+    }
+    assert!(busiest >= LISTENERS, "{busiest} at most were written to in a turn");
+}
+
+#[test]
+fn an_idle_connection_is_two_small_boxes() {
+    assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
+    assert!(size_of::<Person>() <= 168, "{}", size_of::<Person>());
+}
