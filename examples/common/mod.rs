@@ -111,7 +111,7 @@ impl Drop for Server {
 }
 
 /// The server's binary: what CHINWAG names, or what was built beside this program.
-fn binary() -> Outcome<PathBuf> {
+pub fn binary() -> Outcome<PathBuf> {
     if let Some(path) = std::env::var_os("CHINWAG") {
         return Ok(path.into());
     }
@@ -161,7 +161,8 @@ pub fn connect(to: SocketAddr, n: usize, buffer: Option<usize>) -> io::Result<Tc
     if let Some(size) = buffer {
         socket.set_recv_buffer_size(size)?;
     }
-    let from = SocketAddr::from(([127, 0, 0, 2 + (n % 16) as u8], 0));
+    // All are written with the same number of characters, which IRC servers show.
+    let from = SocketAddr::from(([127, 0, 0, 10 + (n % 16) as u8], 0));
     socket.bind(&from.into())?;
     // On the loopback this is done when the system has queued it, whether the server accepts yet or not.
     socket.connect(&to.into())?;

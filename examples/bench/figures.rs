@@ -1,0 +1,25 @@
+//! What one run of a work gave.
+
+use super::host::Spent;
+
+/// Figures with their names; the first is the one that is compared.
+pub struct Figures {
+    /// All of them.
+    pub all: Vec<(&'static str, f64)>,
+    /// Whether the load was the slow one.
+    pub bound_by_load: bool,
+}
+
+impl Figures {
+    /// The figure that counts, and what was spent on it.
+    pub fn new(what: &'static str, figure: f64, spent: Spent) -> Self {
+        let share = |busy: std::time::Duration| 100.0 * busy.as_secs_f64() / spent.wall.as_secs_f64().max(1e-9);
+        let all = vec![(what, figure), ("server busy %", share(spent.server)), ("load busy %", share(spent.load))];
+        Self { all, bound_by_load: spent.is_bound_by_load() }
+    }
+
+    /// One more.
+    pub fn add(&mut self, what: &'static str, figure: f64) {
+        self.all.push((what, figure));
+    }
+}
