@@ -57,6 +57,8 @@ pub struct Reactor {
     later_from: Instant,
     /// Connections by the time at which they came, as long as they have not been found to have sent a line.
     silent: VecDeque<(Moment, ConnId)>,
+    /// How many there may be of these before those are taken out who have sent one since.
+    silent_most: usize,
     /// Connections whose chunks wait for the disk.
     held_by_disk: Vec<ConnId>,
     /// Connections that are dropped if their sockets still take nothing in this turn.
@@ -106,6 +108,7 @@ impl Reactor {
             later: VecDeque::new(),
             later_from: started,
             silent: VecDeque::new(),
+            silent_most: 0,
             held_by_disk: Vec::new(),
             on_trial: Vec::new(),
             end: None,
@@ -277,11 +280,12 @@ impl Reactor {
                 self.after_core(now);
             }
             None => {
-                if self.silent.len() > 2 * self.net.clients() + 64 {
+                self.silent.push_back((now.tick.into(), id));
+                if self.silent.len() > self.silent_most {
                     let net = &mut self.net;
                     self.silent.retain(|&(_, id)| net.get_mut(id).is_some_and(|c| !c.has_spoken));
+                    self.silent_most = 2 * self.silent.len() + 64;
                 }
-                self.silent.push_back((now.tick.into(), id));
                 self.hub.connect(id, now, &mut self.net);
             }
         }
