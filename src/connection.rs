@@ -127,6 +127,7 @@ impl Connection {
     pub fn is_at_ease(&self) -> bool {
         (self.phase, self.hold, self.lagging, self.fetches) == (Phase::Open, Hold::None, Switch::Off, Switch::Off)
             && self.stalled.is_none()
+            && self.slow.is_none()
             && self.wake.is_none()
     }
 

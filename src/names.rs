@@ -273,6 +273,10 @@ impl fmt::Display for Digest {
 /// U+2066–2069) become U+FFFD. Clean input is borrowed.
 pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(bytes);
+    // What most lines are made of is known without looking at characters.
+    if bytes.iter().all(|&b| matches!(b, b' '..=b'~' | b'\t')) {
+        return text;
+    }
     if !text.contains(is_unsafe) {
         return text;
     }

@@ -134,18 +134,22 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             came.iter().for_each(|name| put(out, format_args!(" +{name}")));
         }
         Event::Said { place, seq, at, from, text } => {
-            put(out, format_args!("{place} "));
+            write_place(out, place);
             if style.stamp == Switch::On {
                 write_stamp(out, *seq, *at);
             }
-            put(out, format_args!("<{from}> {text}"));
+            for part in ["<", from.as_str(), "> ", text.as_str()] {
+                out.push_str(part);
+            }
         }
         Event::Happened { place, at, who, what } => {
-            put(out, format_args!("{place} "));
+            write_place(out, place);
             if style.stamp == Switch::On {
                 write_stamp(out, None, *at);
             }
-            put(out, format_args!("* {who} "));
+            for part in ["* ", who.as_str(), " "] {
+                out.push_str(part);
+            }
             write_happening(out, what);
         }
         Event::Whole { file, size, digest } => put(out, format_args!("={file} . {size} {digest}")),
@@ -160,6 +164,15 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         Event::KeptAgain => out.push_str("* notice history is being kept again"),
         Event::Bye(bye) => put(out, format_args!("* bye {} {}", bye_code(*bye), farewell(*bye))),
     }
+}
+
+/// Lines that begin so are most of all, and formatting would cost more than what is formatted.
+fn write_place(out: &mut String, place: &Place) {
+    let parts = match place {
+        Place::Room(room) => ["", room.as_str(), " "],
+        Place::With(nick) => ["@", nick.as_str(), " "],
+    };
+    parts.into_iter().for_each(|part| out.push_str(part));
 }
 
 fn write_stamp(out: &mut String, seq: Option<u64>, at: std::time::SystemTime) {

@@ -419,7 +419,7 @@ impl Reactor {
     /// Sets the time at which a connection must be looked at again, whatever else happens.
     fn rearm(&mut self, id: ConnId, now: Now) {
         let stall = self.settings.stall;
-        let Some(connection) = self.net.get_mut(id) else { return };
+        let Some(connection) = self.net.get_mut(id).filter(|connection| !connection.is_at_ease()) else { return };
         let is_held = connection.hold == Hold::Flood;
         let until = connection.until.filter(|_| is_held || connection.phase == Phase::Lingering).map(Moment::get);
         let ended = connection.closed.filter(|_| is_held).map(|closed| closed.get() + limits::AFTER_END);

@@ -41,7 +41,8 @@ impl Reactor {
         let mut read = 0;
         let mut budget = limits::LINES_A_TURN;
         loop {
-            let more = self.run_lines(id, now, &mut budget);
+            let has_lines = self.net.get_mut(id).is_some_and(|c| !c.lines.is_empty() || c.hold != Hold::None);
+            let more = has_lines && self.run_lines(id, now, &mut budget);
             let replies_allowed = self.net.replies_allowed();
             let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) else {
                 return read;
