@@ -385,9 +385,9 @@ impl Connections {
         Some(id)
     }
 
-    /// Whether there are any such.
-    pub fn any_unhurried(&self) -> bool {
-        !self.unhurried.is_empty()
+    /// How many such there are.
+    pub fn unhurried(&self) -> usize {
+        self.unhurried.len()
     }
 
     /// Sees to it that a connection is flushed.

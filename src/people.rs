@@ -36,6 +36,51 @@ pub struct Download {
     pub asked: u64,
     /// Up to where bytes have been handed on.
     pub sent: u64,
+    /// What the disk gave last.
+    block: Vec<u8>,
+    /// How much of it has been handed on.
+    taken: usize,
+}
+
+impl Download {
+    /// A download of a file from `offset` on.
+    pub fn new(serial: u64, file: FileId, offset: u64) -> Self {
+        Self { serial, file, asked: offset, sent: offset, block: Vec::new(), taken: 0 }
+    }
+
+    /// Takes what the disk gave.
+    pub fn fill(&mut self, block: Vec<u8>) {
+        (self.block, self.taken) = (block, 0);
+    }
+
+    /// What was filled last, for the disk to fill again.
+    pub fn take_buffer(&mut self) -> Vec<u8> {
+        self.taken = 0;
+        std::mem::take(&mut self.block)
+    }
+
+    /// What the disk gave and has not been handed on.
+    pub fn ready(&self) -> &[u8] {
+        &self.block[self.taken..]
+    }
+
+    /// Notes that `len` bytes more have been handed on, and gives how many are held no more.
+    pub fn hand_on(&mut self, len: usize) -> usize {
+        let held = self.held();
+        self.taken += len;
+        self.sent += len as u64;
+        held - self.held()
+    }
+
+    /// Whether the disk has been asked for something that has not been handed on.
+    pub fn is_held(&self) -> bool {
+        self.asked > self.sent
+    }
+
+    /// Bytes that are held in memory until all of them are handed on.
+    pub fn held(&self) -> usize {
+        if self.ready().is_empty() { 0 } else { self.block.len() }
+    }
 }
 
 /// Somebody who is ignored.
@@ -88,8 +133,6 @@ pub struct Person {
     pub finishing: usize,
     /// Their downloads; the one whose turn is next comes first.
     pub downloads: Vec<Download>,
-    /// Lines of file data on their way from the disk for them.
-    pub reads: usize,
 }
 
 impl Person {
@@ -185,7 +228,6 @@ impl People {
             intake: Intake::None { told: false },
             finishing: 0,
             downloads: Vec::new(),
-            reads: 0,
         };
         if self.slots.len() <= id.slot() {
             self.slots.resize_with(id.slot() + 1, || None);
