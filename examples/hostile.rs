@@ -50,6 +50,7 @@ const WHOEVER_COMES: usize = 16 * MIB as usize
     + limits::DISK_BYTES
     + 2 * limits::LOG_WAITING
     + limits::READS_IN_FLIGHT * limits::DOWNLOAD_LINE
+    + limits::READ_AHEAD_IN_ALL
     + limits::WAITING_IN_ALL
     + limits::CHUNKS_IN_ALL
     + limits::UPLOADS * 2 * (limits::CHUNK_LINE + limits::READ_CHUNK);

@@ -440,9 +440,9 @@ impl Connections {
         Some(id)
     }
 
-    /// Whether there are any such.
-    pub fn any_unhurried(&self) -> bool {
-        !self.queues.unhurried.is_empty()
+    /// How many such there are.
+    pub fn unhurried(&self) -> usize {
+        self.queues.unhurried.len()
     }
 
     /// Sees to it that a connection is flushed.

@@ -563,6 +563,8 @@ pub enum Job {
         offset: u64,
         /// How many bytes, all of which have been written.
         len: usize,
+        /// What they may be read into; what is in it is of no use any more.
+        buffer: Vec<u8>,
         /// Who fetches it.
         reader: ConnId,
         /// Which of the reader's downloads it is.
@@ -583,8 +585,6 @@ pub enum Outcome {
     Finished(FileId, Digest),
     /// Bytes for a download.
     Data {
-        /// The file.
-        file: FileId,
         /// The bytes.
         data: Vec<u8>,
         /// Who fetches it.

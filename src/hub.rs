@@ -21,7 +21,7 @@ use crate::event::{
 use crate::files::{Files, Share};
 use crate::limits::{self, Settings};
 use crate::names::{ConnId, FileId, Nick, Place, RoomName, Text};
-use crate::people::{Intake, People, Person};
+use crate::people::{Download, Intake, People, Person};
 use crate::presence::Presence;
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::typing::{Typing, Where};
@@ -67,7 +67,10 @@ struct Locked {
 struct Disk {
     jobs: usize,
     bytes: usize,
+    /// Lines of downloads that it has been asked for.
     reads: usize,
+    /// Bytes of downloads that it has been asked for, or has given, and that have not been handed on.
+    held: usize,
     /// Who waits until there are fewer reads.
     waiting: VecDeque<ConnId>,
 }
@@ -488,7 +491,10 @@ impl Hub {
 
     fn job(&mut self, job: Job, sink: &mut impl Sink) {
         match &job {
-            Job::Read { len, .. } => self.disk.reads += limits::lines_of(*len),
+            Job::Read { len, .. } => {
+                self.disk.reads += limits::lines_of(*len);
+                self.disk.held += len;
+            }
             Job::Append(_, bytes) => {
                 self.disk.jobs += 1;
                 self.disk.bytes += bytes.len();
@@ -517,7 +523,7 @@ impl Hub {
             if let Some(Where::Room(room)) = person.current {
                 assert!(person.rooms.contains(&room), "speaking to a room that they are not in");
             }
-            for download in &person.downloads {
+            for download in person.downloads() {
                 let file = self.files.get(download.file).expect("a download of a file that is gone");
                 assert!(file.readers.contains(&person.id));
                 assert!(self.may_fetch(person.id, file), "fetching a file that is not for them");
@@ -532,9 +538,11 @@ impl Hub {
         for (id, file) in self.files.iter() {
             for &reader in &file.readers {
                 let person = self.people.get(reader).expect("a reader who is gone");
-                assert!(person.downloads.iter().any(|download| download.file == id));
+                assert!(person.downloads().iter().any(|download| download.file == id));
             }
         }
+        let held: usize = self.people.iter().flat_map(Person::downloads).map(Download::held).sum();
+        assert!(held <= self.disk.held, "{held} bytes of downloads are held");
         let alarms = self.alarms.iter().filter(|(_, alarm)| matches!(alarm, Alarm::File(_))).count();
         assert_eq!(alarms, self.files.len(), "an alarm a file");
         assert!(self.files.used() <= self.settings.spool && self.files.len() <= limits::FILES);
@@ -549,7 +557,8 @@ impl Hub {
             && self.typing.is_empty()
             && !self.presence.is_pending()
             && self.alarms.is_empty()
-            && (self.disk.jobs, self.disk.bytes, self.disk.reads, self.disk.waiting.len()) == (0, 0, 0, 0)
+            && (self.disk.jobs, self.disk.bytes, self.disk.reads, self.disk.held) == (0, 0, 0, 0)
+            && self.disk.waiting.is_empty()
     }
 
     /// The server's list of who is online, and the version of the last presence line; for tests.

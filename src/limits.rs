@@ -92,6 +92,10 @@ pub const FILES_A_SENDER: usize = 20;
 pub const UPLOADS: usize = 256;
 /// Downloads at once on a connection.
 pub const DOWNLOADS: usize = 4;
+/// Lines that the disk gives at once for a download: what it costs to ask another thread is divided by them.
+pub const READ_AHEAD: usize = 32;
+/// Bytes that are read ahead for all downloads together; beyond it no more is read for each than its queue has room for.
+pub const READ_AHEAD_IN_ALL: usize = 16 * 1024 * 1024;
 /// Lines of file data that may be on their way from the disk for all downloads together.
 pub const READS_IN_FLIGHT: usize = 256;
 /// Jobs that may wait for the disk before uploads wait in their sockets.

@@ -39,6 +39,51 @@ pub struct Download {
     pub asked: u64,
     /// Up to where bytes have been handed on.
     pub sent: u64,
+    /// What the disk gave last.
+    block: Vec<u8>,
+    /// How much of it has been handed on.
+    taken: usize,
+}
+
+impl Download {
+    /// A download of a file from `offset` on.
+    pub fn new(serial: u64, file: FileId, offset: u64) -> Self {
+        Self { serial, file, asked: offset, sent: offset, block: Vec::new(), taken: 0 }
+    }
+
+    /// Takes what the disk gave.
+    pub fn fill(&mut self, block: Vec<u8>) {
+        (self.block, self.taken) = (block, 0);
+    }
+
+    /// What was filled last, for the disk to fill again.
+    pub fn take_buffer(&mut self) -> Vec<u8> {
+        self.taken = 0;
+        std::mem::take(&mut self.block)
+    }
+
+    /// What the disk gave and has not been handed on.
+    pub fn ready(&self) -> &[u8] {
+        &self.block[self.taken..]
+    }
+
+    /// Notes that `len` bytes more have been handed on, and gives how many are held no more.
+    pub fn hand_on(&mut self, len: usize) -> usize {
+        let held = self.held();
+        self.taken += len;
+        self.sent += len as u64;
+        held - self.held()
+    }
+
+    /// Whether the disk has been asked for something that has not been handed on.
+    pub fn is_held(&self) -> bool {
+        self.asked > self.sent
+    }
+
+    /// Bytes that are held in memory until all of them are handed on.
+    pub fn held(&self) -> usize {
+        if self.ready().is_empty() { 0 } else { self.block.len() }
+    }
 }
 
 /// Somebody who is ignored.
@@ -80,12 +125,6 @@ pub struct Person {
     pub missed_presence: Switch,
     /// Their upload.
     pub intake: Intake,
-    /// Uploads of theirs that are whole and wait for their digest.
-    pub finishing: usize,
-    /// Their downloads; the one whose turn is next comes first.
-    pub downloads: Vec<Download>,
-    /// Lines of file data on their way from the disk for them.
-    pub reads: usize,
 }
 
 /// What only some people need.
@@ -99,6 +138,10 @@ pub struct Rare {
     pub told_away: VecDeque<(ConnId, u32)>,
     /// Whom they ignore.
     pub ignored: Vec<Ignored>,
+    /// Uploads of theirs that are whole and wait for their digest.
+    pub finishing: usize,
+    /// Their downloads; the one whose turn is next comes first.
+    pub downloads: Vec<Download>,
     /// What they are called, for those who ignore them, so that a rename is followed.
     known_as: Option<Rc<Cell<Nick>>>,
 }
@@ -118,6 +161,26 @@ impl Person {
     pub fn away(&self) -> Option<(&Option<Text>, u32)> {
         let rare = self.rare.as_ref()?;
         rare.away.as_ref().map(|text| (text, rare.away_count))
+    }
+
+    /// Their downloads; the one whose turn is next comes first.
+    pub fn downloads(&self) -> &[Download] {
+        self.rare.as_ref().map(|rare| rare.downloads.as_slice()).unwrap_or_default()
+    }
+
+    /// Their downloads, to be changed.
+    pub fn downloads_mut(&mut self) -> &mut [Download] {
+        self.rare.as_mut().map(|rare| rare.downloads.as_mut_slice()).unwrap_or_default()
+    }
+
+    /// Takes all of their downloads from them.
+    pub fn take_downloads(&mut self) -> Vec<Download> {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.downloads)).unwrap_or_default()
+    }
+
+    /// Whether they download something, or have sent something that waits for its digest.
+    pub fn is_transferring(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.downloads.is_empty() || rare.finishing > 0)
     }
 
     /// Whom they ignore.
@@ -218,9 +281,6 @@ impl People {
             lagging: Switch::Off,
             missed_presence: Switch::Off,
             intake: Intake::None { told: false },
-            finishing: 0,
-            downloads: Vec::new(),
-            reads: 0,
         };
         if self.slots.len() <= id.slot() {
             self.slots.resize_with(id.slot() + 1, || None);

@@ -168,7 +168,7 @@ impl Reactor {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.work.is_empty() || !self.later.is_empty() || self.net.any_wanting() || self.net.any_unhurried() {
+        if !self.work.is_empty() || !self.later.is_empty() || self.net.any_wanting() || self.net.unhurried() > 0 {
             return Some(Duration::ZERO);
         }
         let timer = self.timers.first().map(|(at, _)| *at);

@@ -130,8 +130,8 @@ impl Worker {
                     Err(e) => write_failed(id, 0, &e),
                 }
             }
-            Job::Read { file, offset, len, reader, download } => match self.read(file, offset, len) {
-                Ok(data) => Outcome::Data { file, data, reader, download },
+            Job::Read { file, offset, len, buffer, reader, download } => match self.read(file, offset, len, buffer) {
+                Ok(data) => Outcome::Data { data, reader, download },
                 Err(e) => {
                     warn!("cannot read file {file}: {e}");
                     Outcome::ReadFailed { file, len, reader, download }
@@ -184,8 +184,10 @@ impl Worker {
         self.described.get(&id).map_or(Ok(()), |described| described.write(self.home.spool(), id))
     }
 
-    fn read(&mut self, id: FileId, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let mut data = vec![0; len];
+    fn read(&mut self, id: FileId, offset: u64, len: usize, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        // One that is larger than it need be would hold memory for nothing.
+        let mut data = if buffer.capacity() == len { buffer } else { Vec::with_capacity(len) };
+        data.resize(len, 0);
         self.file(id)?.read_exact_at(&mut data, offset)?;
         Ok(data)
     }

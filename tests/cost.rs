@@ -117,5 +117,5 @@ fn a_busy_turn_writes_once_to_each_connection() {
 #[test]
 fn an_idle_connection_is_two_small_boxes() {
     assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
-    assert!(size_of::<Person>() <= 168, "{}", size_of::<Person>());
+    assert!(size_of::<Person>() <= 128, "{}", size_of::<Person>());
 }

@@ -20,8 +20,8 @@ use chinwag::event::{
 };
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{
-    CHUNKS_QUEUED, DOWNLOAD_LINE, FILES, FILES_A_SENDER, Logging, ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON, Settings,
-    UPLOADS,
+    CHUNK_BYTES, CHUNKS_QUEUED, DOWNLOAD_LINE, FILES, FILES_A_SENDER, Logging, READ_AHEAD, READ_AHEAD_IN_ALL,
+    ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON, Settings, UPLOADS, lines_of,
 };
 use chinwag::names::{ConnId, Digest, FileId, Nick, Place, RoomName, clean};
 use common::memory::{Disk, Memory, Notes, Told};
@@ -794,6 +794,61 @@ fn so_many_rooms_and_files_there_are_at_most() {
     memory.send("late", b"/send #more 1 x\n=YQ==\n");
     memory.send("late", b"/files\n");
     assert_eq!(answer(&mut memory, "late", "+ files"), format!("+ files {FILES}"));
+}
+
+#[test]
+fn only_so_much_is_read_for_those_who_take_nothing() {
+    let (mut hub, mut notes, mut disk) = (Hub::new(Settings::default()), Notes::default(), Disk::default());
+    let now = Now { tick: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
+    let len = 2 * READ_AHEAD * DOWNLOAD_LINE;
+    for id in 1..=4 {
+        disk.carry_out(Job::Create(FileId(id)));
+        disk.carry_out(Job::Append(FileId(id), vec![0; len]));
+        let (room, from) = (RoomName::new("#a").unwrap(), Nick::new("alice").unwrap());
+        let size = len as u64;
+        let description = Description { room, from, size, at: now.wall, claimed: None, name: "x".to_owned() };
+        let file = PastFile { id: FileId(id), description, len: size, digest: Some(Digest([7; 32])) };
+        hub.restore_file(file, now, &mut notes);
+    }
+    let people: Vec<ConnId> = (0..300).map(|slot| ConnId::new(slot, 1)).collect();
+    for &id in &people {
+        hub.connect(id, now, &mut notes);
+        for command in ["/join #a", "/get 1", "/get 2", "/get 3", "/get 4"] {
+            hub.handle(id, now, commands::parse(command).unwrap(), &mut notes);
+        }
+    }
+    // What is handed on stays in the queues.
+    let mut queued: HashMap<ConnId, usize> = HashMap::new();
+    let (mut held, mut most) = (0, 0);
+    while !notes.jobs.is_empty() || !notes.wanting.is_empty() {
+        for id in std::mem::take(&mut notes.wanting) {
+            let room = CHUNKS_QUEUED - queued.get(&id).copied().unwrap_or_default();
+            hub.pump(id, room, &mut notes);
+        }
+        for (to, told) in std::mem::take(&mut notes.told) {
+            if let Told::Data(_, data) = told {
+                held -= data.len();
+                *queued.entry(to).or_default() += lines_of(data.len()) * CHUNK_BYTES;
+            }
+        }
+        if let Some(job) = notes.jobs.pop_front() {
+            if let Job::Read { len, .. } = job {
+                held += len;
+                most = held.max(most);
+            }
+            hub.disk_did(now, disk.carry_out(job), &mut notes);
+        }
+        hub.check();
+    }
+    assert!(most <= READ_AHEAD_IN_ALL + READ_AHEAD * DOWNLOAD_LINE, "{most} bytes are held");
+    assert!(
+        people.iter().all(|id| queued[id] + CHUNK_BYTES > CHUNKS_QUEUED),
+        "somebody has got less than there is room for"
+    );
+    for id in people {
+        hub.disconnect(id, now, Departure::Quit, &mut notes);
+    }
+    hub.check();
 }
 
 #[test]

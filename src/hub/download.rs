@@ -4,7 +4,7 @@ use crate::event::{Done, Event, Fault, Job, Quota, Sink};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, FileId};
-use crate::people::Download;
+use crate::people::{Download, Person};
 use crate::rooms::RoomId;
 
 use super::Hub;
@@ -12,7 +12,7 @@ use super::Hub;
 impl Hub {
     /// Whether something is still owed to `id` without its saying another word.
     pub fn is_transferring(&self, id: ConnId) -> bool {
-        self.people.get(id).is_some_and(|person| !person.downloads.is_empty() || person.finishing > 0)
+        self.people.get(id).is_some_and(Person::is_transferring)
     }
 
     pub(super) fn get(
@@ -28,14 +28,14 @@ impl Hub {
             return Err(Fault::BeyondEnd(size));
         }
         let person = self.people.get_mut(id).ok_or(Fault::NoSuchFile)?;
-        if person.downloads.iter().any(|download| download.file == file_id) {
+        if person.downloads().iter().any(|download| download.file == file_id) {
             return Err(Fault::BusyFile(file_id));
         }
-        if person.downloads.len() >= limits::DOWNLOADS {
+        if person.downloads().len() >= limits::DOWNLOADS {
             return Err(Fault::TooMany(Quota::Downloads));
         }
         self.downloads += 1;
-        person.downloads.push(Download { serial: self.downloads, file: file_id, asked: offset, sent: offset });
+        person.rare_mut().downloads.push(Download::new(self.downloads, file_id, offset));
         if let Some(file) = self.files.get_mut(file_id) {
             file.readers.insert(id);
         }
@@ -43,44 +43,68 @@ impl Hub {
         Ok(Done::Get { id: file_id, offset, size, name })
     }
 
-    /// Asks the disk for what `id` downloads, as far as `room` bytes of lines allow.
+    /// Hands on what `id` downloads, as far as `room` bytes of lines allow, and asks the disk for what follows.
     pub fn pump(&mut self, id: ConnId, room: usize, sink: &mut impl Sink) {
+        let mut lines = room / limits::CHUNK_BYTES;
         let mut idle = 0;
-        while let Some(person) = self.people.get_mut(id) {
-            let lines = (room / limits::CHUNK_BYTES).saturating_sub(person.reads);
-            if idle >= person.downloads.len() || lines == 0 {
-                break;
-            }
-            let download = &mut person.downloads[0];
-            let Some(file) = self.files.get(download.file) else { break };
-            let (from, line) = (download.asked, limits::DOWNLOAD_LINE as u64);
-            let whole = if file.written == file.size { file.size } else { file.written / line * line };
-            if from >= whole {
+        while let Some(person) = self.people.get_mut(id).filter(|person| idle < person.downloads().len()) {
+            let download = &mut person.downloads_mut()[0];
+            let len = download.ready().len().min(lines * limits::DOWNLOAD_LINE);
+            if len > 0 {
+                sink.data(id, download.file, &download.ready()[..len]);
+                self.disk.held -= download.hand_on(len);
+                lines -= limits::lines_of(len);
+                idle = 0;
+            } else {
                 idle += 1;
-                person.downloads.rotate_left(1);
-                continue;
             }
-            if self.disk.reads >= limits::READS_IN_FLIGHT {
-                if !self.disk.waiting.contains(&id) {
-                    self.disk.waiting.push_back(id);
-                }
-                break;
+            self.ask(id, lines, sink);
+            if let Some(person) = self.people.get_mut(id) {
+                person.downloads_mut().rotate_left(1);
             }
-            idle = 0;
-            // What begins in the midst of a line ends with it.
-            let most = if from.is_multiple_of(line) { limits::READS_IN_FLIGHT - self.disk.reads } else { 1 };
-            let to = whole.min((from / line + lines.min(most) as u64) * line);
-            download.asked = to;
-            let len = usize::try_from(to - from).unwrap_or_default();
-            let job = Job::Read { file: download.file, offset: from, len, reader: id, download: download.serial };
-            person.reads += limits::lines_of(len);
-            person.downloads.rotate_left(1);
-            self.job(job, sink);
         }
         self.complete_downloads(id, sink);
         if self.disk.reads < limits::READS_IN_FLIGHT {
             self.wake_reader(sink);
         }
+    }
+
+    /// Asks the disk for more of the first of `id`'s downloads, if all that came of it has been handed on.
+    fn ask(&mut self, id: ConnId, lines: usize, sink: &mut impl Sink) {
+        let Some(person) = self.people.get_mut(id) else { return };
+        let holds_any = person.downloads().iter().any(Download::is_held);
+        let Some(download) = person.downloads_mut().first_mut().filter(|download| !download.is_held()) else { return };
+        let buffer = download.take_buffer();
+        let Some(file) = self.files.get(download.file) else { return };
+        let (from, line) = (download.asked, limits::DOWNLOAD_LINE as u64);
+        let whole = if file.written == file.size { file.size } else { file.written / line * line };
+        if from >= whole {
+            return;
+        }
+        if self.disk.reads >= limits::READS_IN_FLIGHT {
+            if !self.disk.waiting.contains(&id) {
+                self.disk.waiting.push_back(id);
+            }
+            return;
+        }
+        // If much is held already, no more is read than can be handed on.
+        let most = if self.disk.held < limits::READ_AHEAD_IN_ALL {
+            limits::READ_AHEAD
+        } else if holds_any {
+            0
+        } else {
+            lines
+        };
+        // What begins in the midst of a line ends with it.
+        let most = most.min(if from.is_multiple_of(line) { limits::READS_IN_FLIGHT - self.disk.reads } else { 1 });
+        let to = whole.min((from / line + most as u64) * line);
+        if from >= to {
+            return;
+        }
+        download.asked = to;
+        let len = usize::try_from(to - from).unwrap_or_default();
+        let job = Job::Read { file: download.file, offset: from, len, buffer, reader: id, download: download.serial };
+        self.job(job, sink);
     }
 
     /// Lets the next of those who wait for the disk have a turn.
@@ -92,7 +116,7 @@ impl Hub {
 
     /// Ends the downloads of which every byte has gone out.
     fn complete_downloads(&mut self, id: ConnId, sink: &mut impl Sink) {
-        let downloads = self.people.get(id).map(|person| person.downloads.as_slice()).unwrap_or_default();
+        let downloads = self.people.get(id).map(Person::downloads).unwrap_or_default();
         let whole = |download: &Download| {
             let file = self.files.get(download.file)?;
             let Stage::Ready(digest) = file.stage else { return None };
@@ -105,7 +129,7 @@ impl Hub {
         }
     }
 
-    /// A read came back: its download, if that still runs.
+    /// A read of `len` bytes came back: its download, if that still runs.
     pub(super) fn arrived(
         &mut self,
         reader: ConnId,
@@ -113,18 +137,25 @@ impl Hub {
         len: usize,
         sink: &mut impl Sink,
     ) -> Option<&mut Download> {
-        let lines = limits::lines_of(len);
-        self.disk.reads -= lines;
+        self.disk.reads -= limits::lines_of(len);
         self.wake_reader(sink);
-        let person = self.people.get_mut(reader)?;
-        person.reads -= lines;
-        sink.wants_data(reader);
-        person.downloads.iter_mut().find(|running| running.serial == download)
+        let person = self.people.get_mut(reader);
+        if person.is_some() {
+            sink.wants_data(reader);
+        }
+        let running = person.and_then(|person| person.downloads_mut().iter_mut().find(|running| running.serial == download));
+        if running.is_none() {
+            self.disk.held -= len;
+        }
+        running
     }
 
     pub(super) fn stop_download(&mut self, id: ConnId, file_id: FileId) {
-        if let Some(person) = self.people.get_mut(id) {
-            person.downloads.retain(|download| download.file != file_id);
+        if let Some(person) = self.people.get_mut(id)
+            && let Some(at) = person.downloads().iter().position(|download| download.file == file_id)
+        {
+            let download = person.rare_mut().downloads.remove(at);
+            self.disk.held -= download.held();
         }
         if let Some(file) = self.files.get_mut(file_id) {
             file.readers.remove(&id);

@@ -38,14 +38,14 @@ impl Hub {
                 self.disk.bytes -= bytes;
                 self.end_file(file, if full { Fault::NoSpace } else { Fault::NotStored }, now, sink);
             }
-            Outcome::Data { file, data, reader, download } => {
+            Outcome::Data { data, reader, download } => {
                 if let Some(download) = self.arrived(reader, download, data.len(), sink) {
-                    download.sent += data.len() as u64;
-                    sink.data(reader, file, &data);
+                    download.fill(data);
                 }
             }
             Outcome::ReadFailed { file, len, reader, download } => {
                 if self.arrived(reader, download, len, sink).is_some() {
+                    self.disk.held -= len;
                     self.stop_download(reader, file);
                     sink.answer(reader, &Event::Broken { file, why: Fault::DiskFailed });
                 }
@@ -264,7 +264,8 @@ impl Hub {
         let Some(person) = self.people.get_mut(id) else { return };
         let intake = std::mem::replace(&mut person.intake, Intake::Discard);
         self.disk.waiting.retain(|&waiting| waiting != id);
-        for download in std::mem::take(&mut person.downloads) {
+        for download in person.take_downloads() {
+            self.disk.held -= download.held();
             if let Some(file) = self.files.get_mut(download.file) {
                 file.readers.remove(&id);
             }

@@ -184,7 +184,7 @@ impl Hub {
         file.stage = Stage::Finishing;
         let sender = file.sender;
         if let Some(person) = self.people.get_mut(sender) {
-            person.finishing += 1;
+            person.rare_mut().finishing += 1;
         }
         self.set_intake(sender, Intake::None { told: false });
         self.job(Job::Finish(file_id), sink);
@@ -209,7 +209,8 @@ impl Hub {
     /// An upload of `sender` waits for its digest no more.
     pub(super) fn finished(&mut self, sender: ConnId, sink: &mut impl Sink) {
         if let Some(person) = self.people.get_mut(sender) {
-            person.finishing = person.finishing.saturating_sub(1);
+            let rare = person.rare_mut();
+            rare.finishing = rare.finishing.saturating_sub(1);
             sink.wants_data(sender);
         }
     }

@@ -87,7 +87,8 @@ impl Reactor {
         while let Some(id) = self.net.next_dirty() {
             self.flush_one(id, now);
         }
-        for _ in 0..limits::ANSWERED_A_TURN {
+        // What is found for them once they are written to is for the next turn.
+        for _ in 0..self.net.unhurried().min(limits::ANSWERED_A_TURN) {
             let Some(id) = self.net.next_unhurried() else { break };
             self.flush_one(id, now);
         }

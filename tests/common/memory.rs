@@ -108,10 +108,10 @@ impl Disk {
                 Outcome::Appended(id, bytes.len())
             }
             Job::Finish(id) => Outcome::Finished(id, Digest(Sha256::digest(&self.files[&id]).into())),
-            Job::Read { file, offset, len, reader, download } => {
+            Job::Read { file, offset, len, reader, download, .. } => {
                 let from = usize::try_from(offset).unwrap();
                 let data = self.files[&file][from..from + len].to_vec();
-                Outcome::Data { file, data, reader, download }
+                Outcome::Data { data, reader, download }
             }
             Job::Remove(id) => {
                 assert!(self.files.remove(&id).is_some(), "{id} is removed twice");
@@ -202,7 +202,12 @@ impl Memory {
     fn settle(&mut self) {
         while !self.notes.jobs.is_empty() || !self.notes.wanting.is_empty() {
             for id in std::mem::take(&mut self.notes.wanting) {
+                let told = self.notes.told.len();
                 self.hub.pump(id, CHUNKS_QUEUED, &mut self.notes);
+                // All of it is taken at once, and so there is room for more.
+                if self.notes.told.len() > told {
+                    self.notes.wanting.push(id);
+                }
             }
             if let Some(job) = self.notes.jobs.pop_front() {
                 let outcome = self.disk.carry_out(job);
