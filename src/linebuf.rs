@@ -29,6 +29,8 @@ pub enum Ending {
 
 /// How much of an overlong line is kept: enough to know an HTTP request by it.
 const START: usize = 32;
+/// Bytes that are searched at once.
+const BLOCK: usize = 32;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Gathers one connection's bytes and gives them back as lines.
@@ -253,7 +255,7 @@ impl LineBuf {
 
     /// Where the line at `start` ends and where the next begins.
     fn find_end(&mut self) -> Option<(usize, usize, Ending)> {
-        while let Some(found) = self.buf[self.searched..].iter().position(|&b| b == b'\n' || b == 0) {
+        while let Some(found) = position_of_end(&self.buf[self.searched..]) {
             let at = self.searched + found;
             self.searched = at + 1;
             let after_cr = at > self.start && self.buf[at - 1] == b'\r';
@@ -312,6 +314,16 @@ impl LineBuf {
             self.buf.shrink_to_fit();
         }
     }
+}
+
+/// Where the first LF or NUL is.
+fn position_of_end(bytes: &[u8]) -> Option<usize> {
+    let is_end = |b: u8| b == b'\n' || b == 0;
+    // The bytes of a block, of which there are always as many, are compared at once.
+    let holds_end = |block: &[u8; BLOCK]| block.iter().fold(0, |found, &b| found | u8::from(is_end(b))) != 0;
+    let (blocks, _) = bytes.as_chunks();
+    let skipped = BLOCK * blocks.iter().take_while(|block| !holds_end(block)).count();
+    bytes[skipped..].iter().position(|&b| is_end(b)).map(|found| skipped + found)
 }
 
 #[cfg(test)]
