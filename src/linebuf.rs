@@ -1,5 +1,7 @@
 //! From bytes to lines: line ends, the telnet protocol (RFC 854) and the length limits.
 
+use memchr::memchr2;
+
 use crate::limits::{CHUNK_LINE, LINE, SUBNEGOTIATION};
 
 /// What a connection sent, without its line end.
@@ -265,7 +267,7 @@ impl LineBuf {
 
     /// Where the line at `start` ends and where the next begins.
     fn find_end(&mut self) -> Option<(usize, usize, Ending)> {
-        while let Some(found) = self.buf[self.searched()..].iter().position(|&b| b == b'\n' || b == 0) {
+        while let Some(found) = memchr2(b'\n', 0, &self.buf[self.searched()..]) {
             let at = self.searched() + found;
             self.searched = small(at + 1);
             let after_cr = at > self.start() && self.buf[at - 1] == b'\r';
