@@ -180,6 +180,8 @@ pub struct Connections {
     records: Vec<Record>,
     /// A line while it is spelled.
     line: String,
+    /// What file data was in that has been written: to use it again is to spare taking, clearing and giving back memory.
+    spare: Vec<u8>,
 }
 
 /// What waits for all connections together, and whose turn it is to be written to.
@@ -265,6 +267,7 @@ impl Connections {
             closed: Vec::new(),
             records: Vec::new(),
             line: String::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -407,7 +410,7 @@ impl Connections {
             return Ok(Flushed::Blocked { progress: false });
         }
         let (lines, chunks) = (connection.outbox.lines(), connection.outbox.chunks());
-        let flushed = connection.outbox.write_to(&mut connection.stream);
+        let flushed = connection.outbox.write_to(&mut connection.stream, &mut self.spare);
         self.queues.waiting -= lines - connection.outbox.lines();
         self.queues.chunks -= chunks - connection.outbox.chunks();
         connection.writable = !matches!(flushed, Ok(Flushed::Blocked { .. }));
@@ -539,7 +542,7 @@ impl Sink for Connections {
 
     fn data(&mut self, to: ConnId, file: FileId, data: &[u8]) {
         let Some(connection) = find(&mut self.slab, to) else { return };
-        let mut lines = Vec::with_capacity(limits::lines_of(data.len()) * limits::CHUNK_BYTES);
+        let mut lines = std::mem::take(&mut self.spare);
         plain::data(&mut lines, file, data, connection.style);
         self.queues.add(connection, Kind::Chunk, lines.len(), |outbox| outbox.push_own(Kind::Chunk, lines));
     }

@@ -23,7 +23,7 @@ pub const WAITING_IN_ALL: usize = 256 * 1024 * 1024;
 /// What [`SLOW_READER`] becomes while memory is tight.
 pub const SLOW_READER_TIGHT: usize = 64 * 1024;
 /// Bytes of file data queued for a connection, so that a chat line never waits for more of them.
-pub const CHUNKS_QUEUED: usize = 64 * 1024;
+pub const CHUNKS_QUEUED: usize = 4 * CHUNK_BYTES;
 /// Bytes of file data queued for all connections together beyond which each has only one line of it queued.
 pub const CHUNKS_IN_ALL: usize = 64 * 1024 * 1024;
 /// Bytes of a whole line of file data: its base64, `=ID ` and the line end.

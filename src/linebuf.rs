@@ -1,6 +1,6 @@
 //! From bytes to lines: line ends, the telnet protocol (RFC 854) and the length limits.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use crate::limits::{CHUNK_LINE, LINE, SUBNEGOTIATION};
 
@@ -124,7 +124,7 @@ impl LineBuf {
             self.searched -= self.start;
             self.start = 0;
         }
-        if matches!(self.telnet, Telnet::Data) && !bytes.contains(&IAC) {
+        if matches!(self.telnet, Telnet::Data) && memchr(IAC, bytes).is_none() {
             self.buf.extend_from_slice(bytes);
         } else {
             for &byte in bytes {

@@ -272,11 +272,12 @@ impl fmt::Display for Digest {
 /// Invalid UTF-8, C0 controls but TAB, DEL, C1 controls, U+2028, U+2029 and the bidirectional overrides (U+202A–202E,
 /// U+2066–2069) become U+FFFD. Clean input is borrowed.
 pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(bytes);
-    // What most lines are made of is known without looking at characters.
-    if bytes.iter().all(|&b| matches!(b, b' '..=b'~' | b'\t')) {
-        return text;
+    // All bytes are looked at, even behind one that is not plain: so the processor can look at many at once.
+    let is_plain = bytes.iter().fold(true, |plain, &b| plain & (matches!(b, b' '..=b'~') | (b == b'\t')));
+    if let (true, Ok(text)) = (is_plain, std::str::from_utf8(bytes)) {
+        return Cow::Borrowed(text);
     }
+    let text = String::from_utf8_lossy(bytes);
     if !text.contains(is_unsafe) {
         return text;
     }

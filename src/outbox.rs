@@ -172,8 +172,9 @@ impl Outbox {
         }
     }
 
-    /// Writes until all is written or the writer would block; any other error is the writer's end.
-    pub fn write_to(&mut self, writer: &mut impl Write) -> io::Result<Flushed> {
+    /// Writes until all is written or the writer would block; any other error is the writer's end. What file data was in
+    /// is left in `spare`, to be used again.
+    pub fn write_to(&mut self, writer: &mut impl Write, spare: &mut Vec<u8>) -> io::Result<Flushed> {
         let mut progress = false;
         while let Some(first) = &self.first {
             let written = match &self.rest {
@@ -184,7 +185,7 @@ impl Outbox {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => {
                     progress = true;
-                    self.advance(n);
+                    self.advance(n, spare);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Blocked { progress }),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -195,7 +196,7 @@ impl Outbox {
         Ok(Flushed::All)
     }
 
-    fn advance(&mut self, mut n: usize) {
+    fn advance(&mut self, mut n: usize, spare: &mut Vec<u8>) {
         while let Some(piece) = &mut self.first {
             let taken = (piece.end - piece.start).min(at(n));
             piece.start += taken;
@@ -205,7 +206,13 @@ impl Outbox {
                 return;
             }
             n -= taken as usize;
-            self.first = self.rest.as_mut().and_then(|rest| rest.pop_front());
+            let next = self.rest.as_mut().and_then(|rest| rest.pop_front());
+            let written = std::mem::replace(&mut self.first, next);
+            if kind == Kind::Chunk
+                && let Some(own) = written.and_then(|piece| Rc::into_inner(piece.segment.0))
+            {
+                *spare = own.into_inner();
+            }
         }
     }
 }
@@ -257,7 +264,7 @@ mod tests {
     fn everything_is_written_once_and_in_order_at_any_pace() {
         for space in 1..40 {
             let (mut outbox, room) = (Outbox::default(), Segment::default());
-            let mut writer = Narrow { taken: Vec::new(), room: 0 };
+            let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room: 0 }, Vec::new());
             let mut want = Vec::new();
             for n in 0..100usize {
                 let line = format!("line {n}\n");
@@ -273,13 +280,13 @@ mod tests {
                 }
                 if n % 7 == 0 {
                     writer.room = space;
-                    outbox.write_to(&mut writer).unwrap();
+                    outbox.write_to(&mut writer, &mut spare).unwrap();
                 }
                 assert_eq!(outbox.lines() + outbox.chunks(), want.len() - writer.taken.len());
             }
-            assert_eq!(outbox.write_to(&mut writer).unwrap(), Flushed::Blocked { progress: writer.room > 0 });
+            assert_eq!(outbox.write_to(&mut writer, &mut spare).unwrap(), Flushed::Blocked { progress: writer.room > 0 });
             writer.room = usize::MAX;
-            assert_eq!(outbox.write_to(&mut writer).unwrap(), Flushed::All);
+            assert_eq!(outbox.write_to(&mut writer, &mut spare).unwrap(), Flushed::All);
             assert_eq!(writer.taken, want);
             assert!(outbox.is_empty() && outbox.lines() == 0 && outbox.replies() == 0 && outbox.chunks() == 0);
         }
@@ -289,7 +296,7 @@ mod tests {
     fn an_empty_outbox_owns_no_memory() {
         let mut outbox = Outbox::default();
         outbox.push(Kind::Reply, b"x\n");
-        outbox.write_to(&mut Vec::new()).unwrap();
+        outbox.write_to(&mut Vec::new(), &mut Vec::new()).unwrap();
         assert!(outbox.first.is_none());
         assert!(outbox.rest.is_none());
     }
@@ -298,6 +305,6 @@ mod tests {
     fn a_closed_writer_is_an_error() {
         let mut outbox = Outbox::default();
         outbox.push(Kind::Reply, b"x\n");
-        assert_eq!(outbox.write_to(&mut [0u8; 0].as_mut_slice()).unwrap_err().kind(), io::ErrorKind::WriteZero);
+        assert_eq!(outbox.write_to(&mut [0u8; 0].as_mut_slice(), &mut Vec::new()).unwrap_err().kind(), io::ErrorKind::WriteZero);
     }
 }

@@ -80,16 +80,20 @@ pub fn event(out: &mut String, event: &Event, style: Style) {
     out.push_str(style.end());
 }
 
-/// Spells bytes of a file behind what is in `out`, in as many lines as they need.
+/// Spells bytes of a file in place of what is in `out`, in as many lines as they need.
 pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
-    let start = format!("={file} ");
+    let (start, end) = (format!("={file} "), style.end());
+    let encoded = |bytes: &[u8]| bytes.len().div_ceil(3) * 4;
+    let len = data.chunks(limits::DOWNLOAD_LINE).map(|bytes| start.len() + encoded(bytes) + end.len()).sum();
+    // What is there is not cleared, as all of it is written over.
+    out.resize(len, 0);
+    let mut rest = &mut out[..];
     for bytes in data.chunks(limits::DOWNLOAD_LINE) {
-        out.extend_from_slice(start.as_bytes());
-        let at = out.len();
-        out.resize(at + bytes.len().div_ceil(3) * 4, 0);
+        let mut part = |len| rest.split_off_mut(..len).unwrap_or_default();
+        part(start.len()).copy_from_slice(start.as_bytes());
         // It cannot fail, as this is the room that it takes.
-        let _ = BASE64.encode_slice(bytes, &mut out[at..]);
-        out.extend_from_slice(style.end().as_bytes());
+        let _ = BASE64.encode_slice(bytes, part(encoded(bytes)));
+        part(end.len()).copy_from_slice(end.as_bytes());
     }
 }
 
