@@ -8,31 +8,23 @@ use super::host::{Host, Meter};
 use super::load::{Flow, Load, Out};
 use crate::common::Outcome;
 
-/// So many connect and take a name, and send `besides` with it.
-pub fn connect(host: &Host, count: usize, besides: &str) -> Outcome<Figures> {
+/// So many connect and take a name, and send `besides` with it; then they do nothing for as long as `rest`.
+pub fn connect(host: &Host, count: usize, besides: &'static str, rest: Duration) -> Outcome<Figures> {
+    let nobody = host.resident()?;
     let meter = Meter::start(host)?;
     let mut load = Load::new(host.dialect)?;
-    load.arrive(host, count, besides)?;
+    load.besides = besides;
+    load.arrive(host, count)?;
     let arrived = meter.stop(host)?;
     // What people are told of those who came last belongs to it too.
     load.settle()?;
     let settled = meter.stop(host)?;
-    let mut figures = Figures::new("µs each", settled.each(count as u64), arrived);
-    figures.add("s", arrived.wall.as_secs_f64());
-    Ok(figures)
-}
-
-/// What the server holds for each of so many who do nothing.
-pub fn idle(host: &Host, count: usize, rest: Duration) -> Outcome<Figures> {
-    let meter = Meter::start(host)?;
-    let nobody = host.resident()?;
-    let mut load = Load::new(host.dialect)?;
-    load.arrive(host, count, "")?;
-    load.settle()?;
     std::thread::sleep(rest);
     let all = host.resident()?;
-    let each = all.saturating_sub(nobody) as f64 / count as f64;
-    let mut figures = Figures::new("bytes each", each, meter.stop(host)?);
+    let mut figures = Figures::new("µs each", settled.each(count as u64), arrived);
+    figures.add("s", arrived.wall.as_secs_f64());
+    figures.add("people", count as f64);
+    figures.add("bytes each", all.saturating_sub(nobody) as f64 / count as f64);
     figures.add("MB with nobody", nobody as f64 / 1e6);
     figures.add("MB with all", all as f64 / 1e6);
     Ok(figures)
@@ -139,7 +131,7 @@ impl Seen {
 pub fn join(host: &Host, count: usize) -> Outcome<Figures> {
     let dialect = host.dialect;
     let mut load = Load::new(dialect)?;
-    load.arrive(host, count, "")?;
+    load.arrive(host, count)?;
     load.settle()?;
     let mut seen = Seen {
         count,
@@ -151,7 +143,7 @@ pub fn join(host: &Host, count: usize) -> Outcome<Figures> {
     let meter = Meter::start(host)?;
     let begin = Instant::now();
     (0..count).for_each(|who| load.say(who, dialect.join()));
-    load.until("in the room", |out, who, block, _| {
+    load.until("for all to be seen", |out, who, block, _| {
         seen.take(dialect, out, who, block)?;
         Ok(if seen.due == 0 { Flow::Done } else { Flow::More })
     })?;
@@ -160,6 +152,7 @@ pub fn join(host: &Host, count: usize) -> Outcome<Figures> {
     load.rest(|out, who, block, _| seen.take(dialect, out, who, block))?;
     seen.complete(dialect)?;
     let mut figures = Figures::new("s", took, spent);
+    figures.add("people", count as f64);
     figures.add("server s", spent.server.as_secs_f64());
     Ok(figures)
 }

@@ -1,7 +1,6 @@
 //! The bare loop: what a server costs that knows nothing. It reads, and writes each line to each socket, with no more
 //! system calls than that takes. This is the limit that chinwag is held against.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -11,11 +10,13 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::fs::sendfile;
 use socket2::{Domain, Socket, Type};
 
-use super::file::{AT_ONCE, Blocks};
+use super::file::Blocks;
 use crate::common::{Outcome, failed};
 
 /// The greeting and the reply have the length of chinwag's.
-const GREETING: &[u8] = b"* hello guest12345 chinwag/0.1.0 12345 online; /join #lobby to talk, /nick NAME to be known, /help for the rest\n";
+const GREETING: &[u8] =
+    b"* hello guest12345 chinwag/0.1.0 12345 online; /join #lobby to talk, /nick NAME to be known, \
+    /help for the rest\n";
 /// Lines that are too few for a whole write are written when nothing has come for so long.
 const SCRAPS: Duration = Duration::from_millis(5);
 const LISTENER: Token = Token(usize::MAX);
@@ -92,33 +93,33 @@ fn put(socket: &mut TcpStream, bytes: &[u8]) -> Outcome<()> {
     }
 }
 
-/// Sends files: `lines N` is answered with N ready-made lines from memory, `raw N` with the same bytes from a file.
+/// Sends a file, as often as it is asked: `lines COUNT GATHER` is answered with so many lines that are ready in memory,
+/// so many a write, `raw COUNT 0` with the same bytes out of a file on disk.
 pub fn files() -> Outcome<()> {
     let (mut socket, _) = listen()?.accept().map_err(failed("accepting"))?;
     socket.set_nodelay(true).map_err(failed("a socket"))?;
     let mut file = tempfile::tempfile().map_err(failed("a temporary file"))?;
-    let mut blocks = Blocks::new("=1 ");
-    let mut order = [0; 64];
+    let (mut blocks, mut lines, mut order) = (Blocks::new("=1 "), Vec::new(), [0; 64]);
     loop {
         let n = socket.read(&mut order).map_err(failed("an order"))?;
         let words = String::from_utf8_lossy(&order[..n]).into_owned();
-        let Some((what, count)) = words.split_once(' ') else { return Ok(()) };
-        let count: u64 = count.parse().map_err(failed("an order"))?;
-        let firsts = (0..count).step_by(AT_ONCE as usize);
+        let words: Vec<&str> = words.split(' ').collect();
+        let [what, count, gather] = words[..] else { return Ok(()) };
+        // They are made when they are asked for the first time.
+        if lines.is_empty() {
+            for n in 0..count.parse().map_err(failed("an order"))? {
+                lines.extend_from_slice(blocks.lines(n, 1));
+            }
+            file.write_all(&lines).map_err(failed("the file"))?;
+        }
         if what == "lines" {
-            for first in firsts {
-                socket.write_all(blocks.lines(first, AT_ONCE.min(count - first))).map_err(failed("sending"))?;
+            let gather: usize = gather.parse().map_err(failed("an order"))?;
+            for chunk in lines.chunks(gather * blocks.len()) {
+                socket.write_all(chunk).map_err(failed("sending"))?;
             }
             continue;
         }
-        // The file is made when it is asked for the first time.
-        let len = |file: &File| file.metadata().map_err(failed("the file")).map(|metadata| metadata.len());
-        if len(&file)? == 0 {
-            for first in firsts {
-                file.write_all(blocks.lines(first, AT_ONCE.min(count - first))).map_err(failed("the file"))?;
-            }
-        }
-        let (mut at, end) = (0, len(&file)?);
+        let (mut at, end) = (0, lines.len() as u64);
         while at < end {
             let left = (end - at) as usize;
             sendfile(&socket, &file, Some(&mut at), left).map_err(failed("sendfile"))?;

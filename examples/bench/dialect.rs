@@ -12,7 +12,8 @@ pub const TEXT: usize = 60;
 pub enum Dialect {
     /// Plain lines, as chinwag speaks them.
     Plain,
-    /// What the bare loop passes on unseen. Who speaks hears itself too, and gives the line the form that chinwag would.
+    /// What the bare loop passes on unseen. Who speaks hears itself too, and gives the line the form that chinwag
+    /// would.
     Bare,
     /// IRC.
     Irc,

@@ -2,6 +2,9 @@
 
 use super::host::Spent;
 
+/// How much of the time the server waited while other processes had its core.
+pub const WAITED: &str = "server waited %";
+
 /// Figures with their names; the first is the one that is compared.
 pub struct Figures {
     /// All of them.
@@ -14,7 +17,12 @@ impl Figures {
     /// The figure that counts, and what was spent on it.
     pub fn new(what: &'static str, figure: f64, spent: Spent) -> Self {
         let share = |busy: std::time::Duration| 100.0 * busy.as_secs_f64() / spent.wall.as_secs_f64().max(1e-9);
-        let all = vec![(what, figure), ("server busy %", share(spent.server)), ("load busy %", share(spent.load))];
+        let all = vec![
+            (what, figure),
+            ("server busy %", share(spent.server)),
+            (WAITED, share(spent.waited)),
+            ("load busy %", share(spent.load)),
+        ];
         Self { all, bound_by_load: spent.is_bound_by_load() }
     }
 

@@ -1,7 +1,7 @@
 //! One file down one connection, as lines, and as raw bytes, every byte compared.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use base64::Engine;
@@ -16,7 +16,7 @@ use crate::common::{Chance, Outcome, failed};
 /// Bytes of the file in a line.
 pub const BLOCK: usize = 12_288;
 /// Lines at once: as many as go into 64 KiB but for what makes them lines.
-pub const AT_ONCE: u64 = 4;
+const AT_ONCE: u64 = 4;
 
 /// The file as lines. Each begins with its number, so that none can be lost, doubled or in another's place.
 pub struct Blocks {
@@ -33,6 +33,11 @@ impl Blocks {
         let bytes = STANDARD.encode(Chance::new(1).bytes(BLOCK));
         let line = format!("{before}{bytes}\n");
         Self { len: line.len(), before: before.len(), lines: line.repeat(AT_ONCE as usize).into_bytes() }
+    }
+
+    /// The length of a line.
+    pub fn len(&self) -> usize {
+        self.len
     }
 
     /// So many lines, [`AT_ONCE`] at most, from the `first` on.
@@ -59,7 +64,8 @@ impl Fetch {
         Self { stream, scratch: vec![0; 256 * 1024], blocks: Blocks::new(&format!("={id} ")) }
     }
 
-    /// Asks, skips the line that says yes where there is one, and takes so many lines. What comes behind them is `last`.
+    /// Asks, skips the line that says yes where there is one, and takes so many lines. What comes behind them is
+    /// `last`.
     fn fetch(&mut self, ask: &str, yes: &str, count: u64, last: &str) -> Outcome<()> {
         self.stream.write_all(ask.as_bytes()).map_err(failed("asking"))?;
         let (mut number, mut at, mut skipped, mut behind) = (0, 0, yes.is_empty(), Vec::new());
@@ -97,15 +103,38 @@ impl Fetch {
     }
 }
 
-fn open(host: &Host) -> Outcome<TcpStream> {
-    let stream = TcpStream::connect(host.address).map_err(failed("a connection"))?;
+/// Fetches one file of chinwag's, over and over.
+pub struct Get {
+    fetch: Fetch,
+    ask: String,
+    yes: String,
+    count: u64,
+    last: String,
+}
+
+impl Get {
+    /// A file of so many blocks with its ID, and the line that ends it.
+    pub fn new(stream: TcpStream, id: &str, count: u64, last: String) -> Self {
+        let size = count * BLOCK as u64;
+        let (ask, yes) = (format!("/get {id}\n"), format!("+ get {id} 0 {size} blocks\n"));
+        Self { fetch: Fetch::new(stream, id), ask, yes, count, last }
+    }
+
+    /// Fetches it once.
+    pub fn run(&mut self) -> Outcome<()> {
+        self.fetch.fetch(&self.ask, &self.yes, self.count, &self.last)
+    }
+}
+
+fn open(address: SocketAddr) -> Outcome<TcpStream> {
+    let stream = TcpStream::connect(address).map_err(failed("a connection"))?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed("a connection"))?;
     stream.set_nodelay(true).map_err(failed("a connection"))?;
     Ok(stream)
 }
 
 /// The line that ends what came so far, and begins so.
-fn wait_for(lines: &mut impl BufRead, begin: &str) -> Outcome<String> {
+pub fn wait_for(lines: &mut impl BufRead, begin: &str) -> Outcome<String> {
     loop {
         let mut line = String::new();
         if lines.read_line(&mut line).map_err(failed("the server"))? == 0 {
@@ -114,22 +143,24 @@ fn wait_for(lines: &mut impl BufRead, begin: &str) -> Outcome<String> {
         if line.starts_with(begin) {
             return Ok(line);
         }
-        if line.starts_with("! ") {
+        if line.starts_with("! ") || line.starts_with("bench: ") {
             return Err(format!("{begin:?} was awaited, and came {line:?}"));
         }
     }
 }
 
-/// Enters the room, with presence off, so that nothing comes but the file.
-pub fn enter(stream: &mut TcpStream) -> Outcome<()> {
-    stream.write_all(b"/set presence off\n/join #room\n").map_err(failed("joining"))?;
-    wait_for(&mut BufReader::with_capacity(1, stream), "+ join ").map(drop)
+/// Enters a room, with presence off, so that nothing comes but the file.
+pub fn enter(address: SocketAddr, room: &str) -> Outcome<TcpStream> {
+    let mut stream = open(address)?;
+    write!(stream, "/set presence off\n/join {room}\n").map_err(failed("joining"))?;
+    wait_for(&mut BufReader::with_capacity(1, &stream), "+ join ")?;
+    Ok(stream)
 }
 
-/// Shares a file of so many blocks with the room. Its ID, and the line that ends it.
-pub fn upload(stream: &mut TcpStream, count: u64) -> Outcome<(String, String)> {
+/// Shares a file of so many blocks with a room. Its ID, and the line that ends it.
+pub fn upload(stream: &mut TcpStream, room: &str, count: u64) -> Outcome<(String, String)> {
     let size = count * BLOCK as u64;
-    writeln!(stream, "/send #room {size} blocks").map_err(failed("sending"))?;
+    writeln!(stream, "/send {room} {size} blocks").map_err(failed("sending"))?;
     let mut answers = BufReader::new(stream.try_clone().map_err(failed("sending"))?);
     let reply = wait_for(&mut answers, "+ send ")?;
     let id = reply.split(' ').nth(2).unwrap_or_default().to_owned();
@@ -147,32 +178,30 @@ pub fn file(peer: Peer, host: &Host, count: u64, times: u32) -> Outcome<Figures>
     let rate = |bytes: f64, spent: Spent| bytes / spent.wall.as_secs_f64() / 1e6;
     let a_gib = |bytes: f64, spent: Spent| spent.server.as_secs_f64() / bytes * f64::from(1 << 30);
     if peer != Peer::Chinwag {
-        let mut fetch = Fetch::new(open(host)?, "1");
-        let mut run = |what: &str| {
-            let order = format!("{what} {count}");
+        let mut fetch = Fetch::new(open(host.address)?, "1");
+        let mut run = |what: &str, gather: u64| {
+            let order = format!("{what} {count} {gather}");
             fetch.fetch(&order, "", count, "")?;
             repeat(host, times, || fetch.fetch(&order, "", count, ""))
         };
-        let lines = run("lines")?;
-        let raw = run("raw")?;
-        let raw_bytes = count as f64 * Blocks::new("=1 ").len as f64 * f64::from(times);
+        let (lines, gathered, raw) = (run("lines", 1)?, run("lines", AT_ONCE)?, run("raw", 0)?);
+        let raw_bytes = count as f64 * Blocks::new("=1 ").len() as f64 * f64::from(times);
         let mut figures = Figures::new("payload MB/s", rate(payload, lines), lines);
         figures.add("server s/GiB", a_gib(payload, lines));
+        figures.add("64 KiB MB/s", rate(payload, gathered));
+        figures.add("64 KiB s/GiB", a_gib(payload, gathered));
         figures.add("sendfile MB/s", rate(raw_bytes, raw));
         figures.add("sendfile s/GiB", a_gib(raw_bytes, raw));
         return Ok(figures);
     }
-    let (mut from, mut to) = (open(host)?, open(host)?);
-    enter(&mut from)?;
+    let mut from = enter(host.address, "#room")?;
     let sending = Meter::start(host)?;
-    let (id, last) = upload(&mut from, count)?;
+    let (id, last) = upload(&mut from, "#room", count)?;
     let sent = sending.stop(host)?;
     // The receiver comes only now, so that it hears nothing of it.
-    enter(&mut to)?;
-    let mut fetch = Fetch::new(to, &id);
-    let (ask, yes) = (format!("/get {id}\n"), format!("+ get {id} 0 {} blocks\n", count * BLOCK as u64));
-    fetch.fetch(&ask, &yes, count, &last)?;
-    let spent = repeat(host, times, || fetch.fetch(&ask, &yes, count, &last))?;
+    let mut get = Get::new(enter(host.address, "#room")?, &id, count, last);
+    get.run()?;
+    let spent = repeat(host, times, || get.run())?;
     let mut figures = Figures::new("payload MB/s", rate(payload, spent), spent);
     figures.add("server s/GiB", a_gib(payload, spent));
     figures.add("upload s/GiB", a_gib(payload / f64::from(times), sent));

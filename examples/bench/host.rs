@@ -31,7 +31,8 @@ pub fn cores() -> Outcome<Vec<usize>> {
     Ok((0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect())
 }
 
-/// Puts this process, and what it starts from now on, on one of two cores. With one core alone there is nothing to choose.
+/// Puts this process, and what it starts from now on, on one of two cores. With one core alone there is nothing to
+/// choose.
 pub fn pin(cores: &[usize], core: Core) -> Outcome<()> {
     if let [server, load, ..] = *cores {
         let mut set = CpuSet::new();
@@ -97,18 +98,19 @@ impl Host {
         Err(format!("does not listen on {} after {} s", self.address, START.as_secs()))
     }
 
-    /// The processor time of all its threads, to the nanosecond.
-    pub fn processor(&self) -> Outcome<Duration> {
+    /// The processor time of all its threads, to the nanosecond, and how long they waited for their core.
+    pub fn processor(&self) -> Outcome<(Duration, Duration)> {
         let threads =
             std::fs::read_dir(format!("/proc/{}/task", self.child.id())).map_err(failed("the server's /proc"))?;
-        let mut sum = 0;
+        let (mut busy, mut waited) = (0, 0);
         for thread in threads {
             let path = thread.map_err(failed("the server's /proc"))?.path().join("schedstat");
             let stat = std::fs::read_to_string(&path).map_err(failed("schedstat"))?;
-            let busy = stat.split(' ').next().and_then(|busy| busy.parse::<u64>().ok());
-            sum += busy.ok_or_else(|| format!("schedstat says {stat:?}"))?;
+            let mut figures = stat.split(' ').map_while(|figure| figure.parse::<u64>().ok());
+            busy += figures.next().ok_or_else(|| format!("schedstat says {stat:?}"))?;
+            waited += figures.next().unwrap_or_default();
         }
-        Ok(Duration::from_nanos(sum))
+        Ok((Duration::from_nanos(busy), Duration::from_nanos(waited)))
     }
 
     /// The bytes that it has resident.
@@ -133,6 +135,8 @@ impl Drop for Host {
 pub struct Spent {
     /// Processor time of the server.
     pub server: Duration,
+    /// How long the server waited while others had its core.
+    pub waited: Duration,
     /// Processor time of the load.
     pub load: Duration,
     /// Time on the wall.
@@ -155,6 +159,7 @@ impl Spent {
 /// Measures from when it is made.
 pub struct Meter {
     server: Duration,
+    waited: Duration,
     load: Duration,
     wall: Instant,
 }
@@ -162,7 +167,8 @@ pub struct Meter {
 impl Meter {
     /// Begins. The server should be at rest, as the kernel counts what runs on only when it stops.
     pub fn start(host: &Host) -> Outcome<Self> {
-        Ok(Self { server: host.processor()?, load: own_time(), wall: Instant::now() })
+        let (server, waited) = host.processor()?;
+        Ok(Self { server, waited, load: own_time(), wall: Instant::now() })
     }
 
     /// What was spent since.
@@ -170,7 +176,8 @@ impl Meter {
         let (wall, load) = (self.wall.elapsed(), own_time().saturating_sub(self.load));
         // What is left to the server after the last line came, going to sleep, belongs to the work.
         std::thread::sleep(Duration::from_millis(5));
-        Ok(Spent { server: host.processor()?.saturating_sub(self.server), load, wall })
+        let (server, waited) = host.processor()?;
+        Ok(Spent { server: server.saturating_sub(self.server), waited: waited.saturating_sub(self.waited), load, wall })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The load: many connections, one thread, and as little work a line as can be, so that the server is the slow one.
 
 use std::io::{ErrorKind, Read, Write};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -14,8 +15,13 @@ use crate::common::{Outcome, connect, failed};
 const READ: usize = 256 * 1024;
 /// So long a server may say nothing while something is due.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// Nothing has come for so long: it has said all that it will by itself. Presence is gathered for a quarter of a second.
-const REST: Duration = Duration::from_millis(500);
+/// Nothing has come for so long: it has said all that it will by itself. Presence is gathered for a quarter of a
+/// second.
+const SETTLED: Duration = Duration::from_millis(350);
+/// Nothing has come for so long behind the last line that was due: none comes twice.
+const REST: Duration = Duration::from_millis(100);
+/// The buffer of those who may be told not to read; what they do not read is soon the server's.
+const SMALL: usize = 4096;
 
 /// All connections to one server.
 pub struct Load {
@@ -27,12 +33,23 @@ pub struct Load {
     pub out: Out,
     /// What the server speaks.
     pub dialect: Dialect,
+    /// What each sends together with its name.
+    pub besides: &'static str,
+    /// From this connection on the buffers are small.
+    pub small_from: usize,
+    /// From this connection on nobody reads any more.
+    pub deaf_from: usize,
+    /// Connections that have ended, as was asked for.
+    pub left: usize,
 }
 
 struct Link {
-    stream: TcpStream,
+    /// None after it has ended.
+    stream: Option<TcpStream>,
     /// The beginning of a line that has not ended yet.
     partial: Vec<u8>,
+    /// The server is asked to end it.
+    leaves: bool,
 }
 
 /// What waits to be written.
@@ -60,6 +77,10 @@ impl Load {
             links: Vec::new(),
             out: Out::default(),
             dialect,
+            besides: "",
+            small_from: usize::MAX,
+            deaf_from: usize::MAX,
+            left: 0,
         })
     }
 
@@ -69,12 +90,13 @@ impl Load {
     }
 
     /// Connects one more.
-    pub fn connect(&mut self, host: &Host, buffer: Option<usize>) -> Outcome<()> {
+    pub fn connect(&mut self, host: &Host) -> Outcome<()> {
         let who = self.links.len();
+        let buffer = (who >= self.small_from).then_some(SMALL);
         let mut stream = connect(host.address, who, buffer).map_err(failed("a connection"))?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(who), interest).map_err(failed("epoll"))?;
-        self.links.push(Link { stream, partial: Vec::new() });
+        self.links.push(Link { stream: Some(stream), partial: Vec::new(), leaves: false });
         self.out.waiting.push(Vec::new());
         Ok(())
     }
@@ -84,8 +106,8 @@ impl Load {
         self.out.say(who, bytes);
     }
 
-    /// Writes what waits, waits until `until` for something to come, and hands over the whole lines: whose they are, when
-    /// they were read, and where to put an answer. Says whether anything has happened.
+    /// Writes what waits, waits until `until` for something to come, and hands over the whole lines: whose they are,
+    /// when they were read, and where to put an answer. Says whether anything has happened.
     pub fn turn(
         &mut self,
         until: Instant,
@@ -103,13 +125,17 @@ impl Load {
             if event.is_writable() && !self.out.waiting[who].is_empty() {
                 self.out.who.push(who);
             }
-            if !event.is_readable() {
+            if !event.is_readable() || who >= self.deaf_from {
                 continue;
             }
-            loop {
+            while let Some(stream) = &mut link.stream {
                 let kept = link.partial.len();
                 self.scratch[..kept].copy_from_slice(&link.partial);
-                let n = match link.stream.read(&mut self.scratch[kept..]) {
+                let n = match stream.read(&mut self.scratch[kept..]) {
+                    Ok(0) if link.leaves => {
+                        (link.stream, self.left) = (None, self.left + 1);
+                        break;
+                    }
                     Ok(0) => return Err(format!("the server closed the connection of {}", name(who))),
                     Ok(n) => n,
                     Err(e) if e.kind() == ErrorKind::WouldBlock => break,
@@ -123,8 +149,9 @@ impl Load {
                 if whole > 0 {
                     take(&mut self.out, who, &read[..whole], Instant::now())?;
                 }
-                // Less than there was room for is all; what comes later brings an event of its own.
-                if kept + n < READ {
+                // Less than there was room for is all; what comes later brings an event of its own. The end may have
+                // come before.
+                if kept + n < READ && !event.is_read_closed() {
                     break;
                 }
             }
@@ -136,8 +163,8 @@ impl Load {
     pub fn flush(&mut self) -> Outcome<()> {
         for who in std::mem::take(&mut self.out.who) {
             let waiting = &mut self.out.waiting[who];
-            while !waiting.is_empty() {
-                match self.links[who].stream.write(waiting) {
+            while let Some(stream) = self.links[who].stream.as_mut().filter(|_| !waiting.is_empty()) {
+                match stream.write(waiting) {
                     Ok(n) => drop(waiting.drain(..n)),
                     Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                     Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -163,73 +190,93 @@ impl Load {
                 Ok(())
             })?;
             if !came && flow == Flow::More {
-                return Err(format!("{what}: nothing has come for {} s", PATIENCE.as_secs()));
+                return Err(format!("waiting {what}: nothing has come for {} s", PATIENCE.as_secs()));
             }
         }
         Ok(())
     }
 
-    /// Connects people until there are `count`, each of whom takes a name and sends `besides` with it. At most as many as
-    /// the server bears are on their way in at once.
-    pub fn arrive(&mut self, host: &Host, count: usize, besides: &str) -> Outcome<()> {
-        let dialect = self.dialect;
+    /// Connects so many more people, each of whom takes a name. At most as many as the server bears are on their way in
+    /// at once.
+    pub fn arrive(&mut self, host: &Host, more: usize) -> Outcome<()> {
+        let (dialect, count) = (self.dialect, self.len() + more);
         let mut named = self.len();
         while named < count {
             while self.len() < count && self.len() - named < host.pace {
-                self.connect(host, None)?;
-                let who = self.len() - 1;
-                self.say(who, dialect.enter(who));
-                self.say(who, besides);
+                let who = self.len();
+                self.connect(host)?;
+                self.say(who, dialect.enter(who) + self.besides);
                 // Written at once, as a client would.
                 self.flush()?;
             }
-            let came = self.turn(Instant::now() + PATIENCE, |out, who, block, _| {
+            let happened = self.turn(Instant::now() + PATIENCE, |out, who, block, _| {
                 for line in lines(block) {
                     named += usize::from(dialect.has_entered(line));
                     heed(dialect, out, who, line)?;
                 }
                 Ok(())
             })?;
-            if !came {
+            if !happened {
                 return Err(format!("{named} of {count} have come in, and then nobody more"));
             }
         }
         Ok(())
     }
 
-    /// Lets people enter the room, few at a time, until `count` are in it, beginning with the first.
+    /// Has everybody of a range ask for something, and waits until each is told that it is done.
+    pub fn ask(
+        &mut self,
+        who: Range<usize>,
+        ask: impl Fn(usize) -> String,
+        is_done: impl Fn(&[u8]) -> bool,
+    ) -> Outcome<()> {
+        let (dialect, mut due) = (self.dialect, who.len());
+        for who in who {
+            self.say(who, ask(who));
+        }
+        self.until("for an answer", |out, who, block, _| {
+            for line in lines(block) {
+                due -= usize::from(is_done(line));
+                heed(dialect, out, who, line)?;
+            }
+            Ok(if due == 0 { Flow::Done } else { Flow::More })
+        })
+    }
+
+    /// Lets the first `count` enter the room.
     pub fn join(&mut self, count: usize) -> Outcome<()> {
         let dialect = self.dialect;
-        let (mut asked, mut joined) = (0, 0);
-        while joined < count {
-            while asked < count && asked - joined < 32 {
-                self.say(asked, dialect.join());
-                asked += 1;
-            }
-            let came = self.turn(Instant::now() + PATIENCE, |out, who, block, _| {
-                for line in lines(block) {
-                    joined += usize::from(dialect.has_joined(line));
-                    heed(dialect, out, who, line)?;
-                }
-                Ok(())
-            })?;
-            if !came {
-                return Err(format!("{joined} of {count} have joined, and then nobody more"));
+        self.ask(0..count, |_| dialect.join(), |line| dialect.has_joined(line))
+    }
+
+    /// Has a range of people leave the server.
+    pub fn leave(&mut self, who: Range<usize>) -> Outcome<()> {
+        let all = self.left + who.len();
+        for who in who {
+            self.links[who].leaves = true;
+            self.say(who, "/quit\n");
+        }
+        while self.left < all {
+            if !self.turn(Instant::now() + PATIENCE, |_, _, _, _| Ok(()))? {
+                return Err(format!("{} of {all} have left, and then nobody more", self.left));
             }
         }
         Ok(())
     }
 
-    /// Takes turns until nothing has come for a while.
+    /// Takes turns for a moment longer, for what should not come.
     pub fn rest(&mut self, mut take: impl FnMut(&mut Out, usize, &[u8], Instant) -> Outcome<()>) -> Outcome<()> {
         while self.turn(Instant::now() + REST, &mut take)? {}
         Ok(())
     }
 
-    /// Reads on until nothing has come for a while.
+    /// Reads on until the server has nothing more to say by itself.
     pub fn settle(&mut self) -> Outcome<()> {
         let dialect = self.dialect;
-        self.rest(|out, who, block, _| lines(block).try_for_each(|line| heed(dialect, out, who, line)))
+        while self.turn(Instant::now() + SETTLED, |out, who, block, _| {
+            lines(block).try_for_each(|line| heed(dialect, out, who, line))
+        })? {}
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::dialect::{Dialect, TEXT, lines, name, text};
 use super::figures::Figures;
 use super::host::{Host, Meter};
-use super::load::{Flow, Load, Out, heed};
+use super::load::{Flow, Load, Out};
 use crate::common::{Outcome, failed};
 
 /// One of a pair.
@@ -76,7 +76,7 @@ impl Pairs {
         self.rounds += rounds;
         self.due = if self.with_reply { 2 * messages } else { messages };
         (0..self.players.len()).step_by(2).for_each(|who| self.say(who, &mut load.out));
-        load.until("between the pairs", |out, who, block, _| self.take(out, who, block))?;
+        load.until("for a partner", |out, who, block, _| self.take(out, who, block))?;
         let replies = if self.with_reply { self.rounds } else { 0 };
         let whole =
             |player: &Player| (player.said, player.heard, player.replies) == (self.rounds, self.rounds, replies);
@@ -87,22 +87,15 @@ impl Pairs {
     }
 }
 
-/// So many pairs, of whom each says `rounds` messages, one under way a pair; with bare text, or with `/msg` and its reply.
+/// So many pairs, of whom each says `rounds` messages, one under way a pair; with bare text, or with `/msg` and its
+/// reply.
 pub fn pairs(host: &Host, pairs: usize, rounds: u32, with_reply: bool) -> Outcome<Figures> {
     let (dialect, count) = (host.dialect, 2 * pairs);
     let mut load = Load::new(dialect)?;
-    load.arrive(host, count, "")?;
+    load.arrive(host, count)?;
     load.settle()?;
     if dialect == Dialect::Plain {
-        (0..count).for_each(|who| load.say(who, format!("/query {}\n", name(who ^ 1))));
-        let mut due = count;
-        load.until("after /query", |out, who, block, _| {
-            for line in lines(block) {
-                due -= usize::from(line.starts_with(b"+ query "));
-                heed(dialect, out, who, line)?;
-            }
-            Ok(if due == 0 { Flow::Done } else { Flow::More })
-        })?;
+        load.ask(0..count, |who| format!("/query {}\n", name(who ^ 1)), |line| line.starts_with(b"+ query "))?;
     }
     let players = vec![Player::default(); count];
     let mut game = Pairs { dialect, players, with_reply, rounds: 0, due: 0 };

@@ -1,8 +1,8 @@
 //! Who is measured, and how each is set up.
 //!
-//! Every server runs as its authors ship it for Debian, in the foreground and without a log. All that slows down or turns
-//! away people who come fast, say much or come from one address is off as far as its settings allow, as all that is asked
-//! here is what the work itself costs. Nothing that saves work is turned off.
+//! Every server runs as its authors ship it for Debian, in the foreground and without a log. All that slows down or
+//! turns away people who come fast, say much or come from one address is off as far as its settings allow, as all that
+//! is asked here is what the work itself costs. Nothing that saves work is turned off.
 
 use std::fmt;
 use std::net::{IpAddr, TcpListener, UdpSocket};
@@ -59,8 +59,8 @@ impl Peer {
         }
     }
 
-    /// How many may be on their way in at once. ngIRCd has a queue of ten for them, and whoever does not fit waits for a
-    /// second. InspIRCd lets people in once a second, all who have come since.
+    /// How many may be on their way in at once. ngIRCd has a queue of ten for them, and whoever does not fit waits for
+    /// a second. InspIRCd lets people in once a second, all who have come since.
     pub fn pace(self) -> usize {
         match self {
             Self::Ngircd => 8,
@@ -159,10 +159,10 @@ fn unpacked() -> Option<PathBuf> {
     Some(own.parent()?.parent()?.parent()?.join("peers"))
 }
 
-/// InspIRCd with its core modules, as it is without any other. Its penalties are out of reach (`threshold`, `commandrate`),
-/// and `fakelag` is off; no name is looked up; queues hold what comes; `softlimit` and `somaxconn` let ten thousand in at once; and it
-/// reads from a socket as much as it can at once (`netbuffersize`), which is to its advantage. Rooms have the mode `n`
-/// alone, the least it allows for a room with members only.
+/// InspIRCd with its core modules, as it is without any other. Its penalties are out of reach (`threshold`,
+/// `commandrate`), and `fakelag` is off; no name is looked up; queues hold what comes; `softlimit` and `somaxconn` let
+/// ten thousand in at once; and it reads from a socket as much as it can at once (`netbuffersize`), which is to its
+/// advantage. Rooms have the mode `n` alone, the least it allows for a room with members only.
 fn inspircd(port: u16, folder: &Path) -> String {
     let modules = unpacked().map(|peers| peers.join("inspircd/usr/lib/inspircd/modules")).filter(|path| path.exists());
     let modules = modules.map_or_else(|| "/usr/lib/inspircd/modules".into(), |path| path.display().to_string());
@@ -194,8 +194,8 @@ fn ngircd(port: u16) -> String {
 }
 
 /// ircd-hybrid with people who may flood (`can_flood`, `default_floodcount`) and come from one address without end
-/// (`exceed_limit`, `throttle_time`), and without ident. It cannot be told not to look addresses up in DNS, so it is given
-/// a name server that answers at once, see [`names`].
+/// (`exceed_limit`, `throttle_time`), and without ident. It cannot be told not to look addresses up in DNS, so it is
+/// given a name server that answers at once, see [`names`].
 fn hybrid(port: u16) -> String {
     format!(
         r#"serverinfo {{ name = "irc.bench"; description = "bench"; network_name = "bench"; network_description = "bench";
@@ -213,9 +213,9 @@ log {{ use_logging = no; }};
     )
 }
 
-/// ircd-hybrid looks for its modules in one place only, refuses to be root, and cannot be installed beside ngIRCd. So what
-/// was unpacked is laid over `/usr/lib` in a view of the file system that this process alone has, and the user there is not
-/// root. The binary is the one that Debian built.
+/// ircd-hybrid looks for its modules in one place only, refuses to be root, and cannot be installed beside ngIRCd. So
+/// what was unpacked is laid over `/usr/lib` in a view of the file system that this process alone has, and the user
+/// there is not root. The binary is the one that Debian built.
 fn unpacked_hybrid(ircd: &Command, folder: &Path) -> Outcome<Command> {
     let binary = PathBuf::from(ircd.get_program());
     let usr = binary.parent().and_then(Path::parent).ok_or("ircd-hybrid is nowhere")?;
@@ -238,8 +238,8 @@ fn unpacked_hybrid(ircd: &Command, folder: &Path) -> Outcome<Command> {
     Ok(command)
 }
 
-/// A name server that knows no names and says so at once, if this process may be one (root may). The system's own may be far away, or
-/// drop what comes too fast, and ircd-hybrid asks again only after four seconds.
+/// A name server that knows no names and says so at once, if this process may be one (root may). The system's own may
+/// be far away, or drop what comes too fast, and ircd-hybrid asks again only after four seconds.
 fn names() -> Option<IpAddr> {
     static SERVER: OnceLock<Option<IpAddr>> = OnceLock::new();
     *SERVER.get_or_init(|| {

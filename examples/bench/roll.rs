@@ -20,6 +20,7 @@ struct Speaker {
 /// The speakers of the room, who are its first members, and all its listeners.
 pub struct Roll {
     dialect: Dialect,
+    /// Those who listen, speakers too.
     members: usize,
     speakers: Vec<Speaker>,
     /// For each member and speaker, the number of the line that comes next.
@@ -96,7 +97,10 @@ impl Roll {
             let line = &block[..end];
             if !self.learn(line) {
                 let line = line.strip_suffix(self.dialect.ending().as_bytes()).unwrap_or(line);
-                let aside = self.dialect.aside(line).map_err(|e| format!("{} in the room: {e}", name(member)))?;
+                let aside = self
+                    .dialect
+                    .aside(line)
+                    .map_err(|e| format!("{} in the room: {e}, twice, or too soon", name(member)))?;
                 if let Some(answer) = aside {
                     out.say(member, answer);
                 }
@@ -122,6 +126,12 @@ impl Roll {
         said.put(&first, self.dialect);
         (self.len, self.start) = (line.len(), start);
         true
+    }
+
+    /// From this member on, who is no speaker, nobody hears any more.
+    pub fn deafen(&mut self, from: usize) {
+        self.listeners -= (self.members - from) as u32;
+        self.members = from;
     }
 
     /// So many lines were said in all.

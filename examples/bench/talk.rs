@@ -20,8 +20,12 @@ pub struct Room {
 impl Room {
     /// Fills a room. The first `speakers` of the members each say a line, so that it is known how lines look.
     pub fn fill(host: &Host, members: usize, speakers: usize) -> Outcome<Self> {
-        let mut load = Load::new(host.dialect)?;
-        load.arrive(host, members, "")?;
+        Self::of(Load::new(host.dialect)?, host, members, speakers)
+    }
+
+    /// The same, with connections to begin with.
+    pub fn of(mut load: Load, host: &Host, members: usize, speakers: usize) -> Outcome<Self> {
+        load.arrive(host, members)?;
         load.join(members)?;
         load.settle()?;
         let mut room = Self { load, roll: Roll::new(host.dialect, members, speakers), speakers };
@@ -29,9 +33,10 @@ impl Room {
         Ok(room)
     }
 
-    /// Says a line.
-    fn say(&mut self, speaker: usize) {
+    /// Says a line. Each is a write of its own, as with people's clients.
+    fn say(&mut self, speaker: usize) -> Outcome<()> {
         self.roll.say(speaker, |who, line| self.load.say(who, line));
+        self.load.flush()
     }
 
     /// Takes what comes until `until` at the latest. Says whether anything happened.
@@ -39,10 +44,16 @@ impl Room {
         self.load.turn(until, |out, member, block, at| self.roll.take(out, member, block, at))
     }
 
+    /// From this member on nobody reads any more.
+    pub fn deafen(&mut self, from: usize) {
+        self.load.deaf_from = from;
+        self.roll.deafen(from);
+    }
+
     /// Takes what comes until everybody has heard everything.
     fn finish(&mut self) -> Outcome<()> {
         if self.roll.under_way > 0 {
-            self.load.until("in the room", |out, member, block, at| {
+            self.load.until("for lines of the room", |out, member, block, at| {
                 self.roll.take(out, member, block, at)?;
                 Ok(if self.roll.under_way == 0 { Flow::Done } else { Flow::More })
             })?;
@@ -63,7 +74,7 @@ impl Room {
             while Instant::now() < due {
                 self.turn(due)?;
             }
-            self.say(n as usize % self.speakers);
+            self.say(n as usize % self.speakers)?;
         }
         self.finish()
     }
@@ -74,16 +85,16 @@ impl Room {
         let last = self.roll.said() + lines;
         self.roll.arrived.clear();
         for n in 0..lines.min(flight * self.speakers) {
-            self.say(n % self.speakers);
+            self.say(n % self.speakers)?;
         }
         while self.roll.under_way > 0 {
-            self.load.until("in the room", |out, member, block, at| {
+            self.load.until("for lines of the room", |out, member, block, at| {
                 self.roll.take(out, member, block, at)?;
                 Ok(if self.roll.arrived.is_empty() { Flow::More } else { Flow::Done })
             })?;
             for speaker in std::mem::take(&mut self.roll.arrived) {
                 if self.roll.said() < last {
-                    self.say(speaker);
+                    self.say(speaker)?;
                 }
             }
         }

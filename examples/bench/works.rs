@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::figures::Figures;
 use super::host::Host;
 use super::peers::{PEERS, Peer};
-use super::{arrive, file, pairs, talk};
+use super::{arrive, file, latency, pairs, talk};
 use crate::common::Outcome;
 
 /// One kind of work.
@@ -24,14 +24,14 @@ pub enum Work {
     PairsMsg,
     /// Three thousand who join one room.
     Join3000,
-    /// Ten thousand who connect and take a name.
+    /// Ten thousand who connect, take a name, and then do nothing.
     Connect10000,
     /// The same without presence, which IRC has not.
     Connect10000Quiet,
-    /// Ten thousand who do nothing.
-    Idle10000,
     /// A file down one connection.
     File,
+    /// How long lines take in a room of two hundred, while others fetch files, and while some do not read.
+    Latency,
 }
 
 /// All of them.
@@ -44,8 +44,8 @@ pub const WORKS: &[Work] = &[
     Work::Join3000,
     Work::Connect10000,
     Work::Connect10000Quiet,
-    Work::Idle10000,
     Work::File,
+    Work::Latency,
 ];
 
 /// How much is done in a run.
@@ -59,6 +59,17 @@ pub enum Size {
     Tiny,
 }
 
+impl Size {
+    /// So many a process may need open at once.
+    pub fn descriptors(self) -> u64 {
+        match self {
+            Self::Full => 11_000,
+            Self::Quick => 6_000,
+            Self::Tiny => 200,
+        }
+    }
+}
+
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -70,8 +81,8 @@ impl fmt::Display for Work {
             Self::Join3000 => "join3000",
             Self::Connect10000 => "connect10000",
             Self::Connect10000Quiet => "connect10000-quiet",
-            Self::Idle10000 => "idle10000",
             Self::File => "file",
+            Self::Latency => "latency",
         })
     }
 }
@@ -87,9 +98,9 @@ impl Work {
         let bare = matches!(peer, Peer::Bare(_));
         match self {
             Self::Flat200 | Self::Flat1000 => true,
-            Self::Steady | Self::Connect10000 | Self::Idle10000 => !bare || peer == Peer::Bare(1),
+            Self::Steady | Self::Connect10000 => !bare || peer == Peer::Bare(1),
             Self::Pairs | Self::Join3000 => !bare,
-            Self::PairsMsg | Self::Connect10000Quiet => peer == Peer::Chinwag,
+            Self::PairsMsg | Self::Connect10000Quiet | Self::Latency => peer == Peer::Chinwag,
             Self::File => peer == Peer::Chinwag || peer == Peer::Bare(1),
         }
     }
@@ -119,10 +130,13 @@ impl Work {
             Self::Pairs => pairs::pairs(host, of(500, 500, 10), of(100, 30, 10) as u32, false),
             Self::PairsMsg => pairs::pairs(host, of(500, 500, 10), of(100, 30, 10) as u32, true),
             Self::Join3000 => arrive::join(host, of(3000, 1000, 30)),
-            Self::Connect10000 => arrive::connect(host, of(10_000, 10_000, 50), ""),
-            Self::Connect10000Quiet => arrive::connect(host, of(10_000, 10_000, 50), "/set presence off\n"),
-            Self::Idle10000 => arrive::idle(host, of(10_000, 10_000, 50), Duration::from_secs(of(3, 1, 0) as u64)),
+            Self::Connect10000 | Self::Connect10000Quiet => {
+                let besides = if self == Self::Connect10000 { "" } else { "/set presence off\n" };
+                let rest = Duration::from_secs(of(3, 1, 0) as u64);
+                arrive::connect(host, of(10_000, 5_000, 50), besides, rest)
+            }
             Self::File => file::file(peer, host, of(8533, 8533, 100) as u64, of(10, 3, 1) as u32),
+            Self::Latency => latency::latency(host, of(200, 200, 30), of(300, 75, 10) as u32),
         }
     }
 }

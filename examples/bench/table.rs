@@ -1,0 +1,204 @@
+//! The table: a row for each work, a column for each server, and whether the target is met.
+
+use super::peers::Peer;
+use super::results::{Results, Spread, count, digits};
+use super::works::Work::{self, Connect10000, Connect10000Quiet, File, Flat200, Flat1000, Join3000, Latency, Pairs};
+use super::works::Work::{PairsMsg, Steady};
+
+/// What is expected of chinwag in a row.
+#[derive(Clone, Copy)]
+pub enum Target {
+    /// Nothing; the row is there to be read.
+    None,
+    /// To be below so much.
+    Below(f64),
+    /// To cost at most so many times what another server's figure of the same name is in a work.
+    Times(f64, Peer, Work),
+    /// To reach at least so many times that.
+    Reach(f64, Peer, Work),
+}
+
+/// One row.
+pub struct Row {
+    /// What it is called; `{n}` is how many people there are.
+    pub label: &'static str,
+    /// The work, and its figure.
+    pub work: Work,
+    /// Which of its figures.
+    pub what: &'static str,
+    /// What chinwag has to reach.
+    pub target: Target,
+    /// How it is called in the picture, if it is there.
+    pub short: Option<&'static str>,
+}
+
+const fn row(label: &'static str, work: Work, what: &'static str, target: Target, short: Option<&'static str>) -> Row {
+    Row { label, work, what, target, short }
+}
+
+/// All of them.
+pub const ROWS: &[Row] = &[
+    row(
+        "steady: 100 lines/s, room of 1,000; µs a delivery",
+        Steady,
+        "µs a delivery",
+        Target::Times(1.05, Peer::Bare(1), Steady),
+        Some("steady talk to 1,000"),
+    ),
+    row("the same: 99.9th percentile, ms", Steady, "p99.9 ms", Target::Below(10.0), None),
+    row(
+        "flat out: 8 people, 16 lines each under way, room of 200; µs a delivery",
+        Flat200,
+        "µs a delivery",
+        Target::Times(0.6, Peer::Inspircd, Flat200),
+        Some("talk flat out to 200"),
+    ),
+    row(
+        "the same, room of 1,000",
+        Flat1000,
+        "µs a delivery",
+        Target::Times(0.5, Peer::Inspircd, Flat1000),
+        Some("talk flat out to 1,000"),
+    ),
+    row(
+        "500 pairs playing ping-pong with bare text; µs a message",
+        Pairs,
+        "µs a message",
+        Target::Times(0.85, Peer::Hybrid, Pairs),
+        Some("private messages"),
+    ),
+    row("the same with `/msg` and its reply", PairsMsg, "µs a message", Target::Times(1.3, Peer::Hybrid, Pairs), None),
+    row(
+        "{n} join one room; s until everyone has seen everyone",
+        Join3000,
+        "s",
+        Target::Times(0.5, Peer::Inspircd, Join3000),
+        None,
+    ),
+    row("the same: s of processor time", Join3000, "server s", Target::None, Some("{n} join one room")),
+    row(
+        "{n} connect and take a name; µs each",
+        Connect10000,
+        "µs each",
+        Target::Times(0.8, Peer::Inspircd, Connect10000),
+        Some("{n} come in"),
+    ),
+    row(
+        "the same with `/set presence off`",
+        Connect10000Quiet,
+        "µs each",
+        Target::Times(0.8, Peer::Inspircd, Connect10000),
+        None,
+    ),
+    row(
+        "{n} idle; resident bytes each",
+        Connect10000,
+        "bytes each",
+        Target::Below(500.0),
+        Some("memory for an idle person"),
+    ),
+    row("the same; MB resident in all", Connect10000, "MB with all", Target::Below(10.0), None),
+    row(
+        "nobody there; MB resident",
+        Connect10000,
+        "MB with nobody",
+        Target::Below(4.0),
+        Some("memory with nobody there"),
+    ),
+    row(
+        "one file down a connection; payload MB/s",
+        File,
+        "payload MB/s",
+        Target::Reach(0.7, Peer::Bare(1), File),
+        None,
+    ),
+    row("the same: s of processor time a GiB", File, "server s/GiB", Target::None, Some("a file fetched")),
+    row("ready-made lines, 64 KiB a write; payload MB/s", File, "64 KiB MB/s", Target::None, None),
+    row("raw bytes with `sendfile`; MB/s", File, "sendfile MB/s", Target::None, None),
+    row("one file up; s of processor time a GiB", File, "upload s/GiB", Target::None, None),
+    row("room of 200 by itself; 99th percentile, ms", Latency, "p99 ms", Target::None, None),
+    row("four fetch and one uploads; times that", Latency, "× p99 with files", Target::Below(2.0), None),
+    row("one in a hundred does not read; times that", Latency, "× p99 with deaf", Target::Below(1.2), None),
+];
+
+/// What the columns are called.
+pub const COLUMNS: &[(Peer, &str)] = &[
+    (Peer::Bare(1), "bare loop"),
+    (Peer::Bare(16), "16 lines a write"),
+    (Peer::Bare(64), "64 lines a write"),
+    (Peer::Chinwag, "chinwag"),
+    (Peer::Inspircd, "InspIRCd"),
+    (Peer::Hybrid, "ircd-hybrid"),
+    (Peer::Ngircd, "ngIRCd"),
+];
+
+impl Results {
+    /// What a peer gave in a row.
+    pub fn of(&self, row: &Row, peer: Peer) -> Option<Spread> {
+        self.spread(&row.work.to_string(), &peer.to_string(), row.what)
+    }
+
+    /// How many people a work had.
+    pub fn people(&self, work: Work) -> String {
+        let people = self.spread(&work.to_string(), &Peer::Chinwag.to_string(), "people");
+        people.map_or_else(|| "many".into(), |people| count(people.median))
+    }
+
+    /// What chinwag's figure has to be compared with, as words, the ratio or figure, and whether it is as it should be.
+    fn verdict(&self, row: &Row) -> Option<(String, f64, bool)> {
+        let own = self.of(row, Peer::Chinwag)?.median;
+        let other = |work: Work, peer: Peer| self.spread(&work.to_string(), &peer.to_string(), row.what);
+        let name = |peer: Peer| COLUMNS.iter().find(|column| column.0 == peer).map_or("", |column| column.1);
+        match row.target {
+            Target::None => None,
+            Target::Below(bound) => Some((format!("< {bound}"), own, own < bound)),
+            Target::Times(bound, peer, work) => {
+                let ratio = own / other(work, peer)?.median;
+                Some((format!("≤ {bound} × {}", name(peer)), ratio, ratio <= bound))
+            }
+            Target::Reach(bound, peer, work) => {
+                let ratio = own / other(work, peer)?.median;
+                Some((format!("≥ {bound} × {}", name(peer)), ratio, ratio >= bound))
+            }
+        }
+    }
+
+    /// The table, in Markdown, with what is to be told about it.
+    pub fn table(&self) -> String {
+        let mut text: String = self.about.iter().fold(String::new(), |text, line| text + "- " + line + "\n");
+        let columns: Vec<_> =
+            COLUMNS.iter().filter(|(peer, _)| ROWS.iter().any(|row| self.of(row, *peer).is_some())).collect();
+        let names: Vec<&str> = columns.iter().map(|(_, name)| *name).collect();
+        text += &format!("\n| work | {} | chinwag's target | is |\n", names.join(" | "));
+        text += &format!("| --- |{}\n", " --- |".repeat(columns.len() + 2));
+        let mut bound_by_load = false;
+        for row in ROWS {
+            let spreads: Vec<Option<Spread>> = columns.iter().map(|(peer, _)| self.of(row, *peer)).collect();
+            if spreads.iter().all(Option::is_none) {
+                continue;
+            }
+            let cells: Vec<String> = spreads
+                .iter()
+                .map(|spread| {
+                    let Some(Spread { median, least, most, bound_by_load: bound }) = spread else {
+                        return "–".into();
+                    };
+                    bound_by_load |= bound;
+                    let mark = if *bound { " *" } else { "" };
+                    format!("{} ({}–{}){mark}", digits(*median), digits(*least), digits(*most))
+                })
+                .collect();
+            let label = row.label.replace("{n}", &self.people(row.work));
+            let (target, is) = match self.verdict(row) {
+                Some((target, is, true)) => (target, format!("{}: met", digits(is))),
+                Some((target, is, false)) => (target, format!("{}: **MISSED**", digits(is))),
+                None => (String::new(), String::new()),
+            };
+            text += &format!("| {label} | {} | {target} | {is} |\n", cells.join(" | "));
+        }
+        if bound_by_load {
+            text += "\n\\* The load was the slow one: the server could have done more in the time, but not for less.\n";
+        }
+        text
+    }
+}
