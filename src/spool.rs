@@ -69,6 +69,15 @@ impl Drop for Spool {
     }
 }
 
+/// Lets the loop go first where both threads want the same processor: otherwise a chat line waits for as long as the system
+/// lets a thread run, some milliseconds. On Linux this is a matter of one thread, elsewhere of the whole process.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(e) = rustix::process::setpriority_process(None, 19) {
+        warn!("the spool's thread keeps its priority: {e}");
+    }
+}
+
 struct Worker {
     home: Home,
     /// Files that were used last, newest at the end.
@@ -81,6 +90,7 @@ struct Worker {
 
 impl Worker {
     fn run(mut self, jobs: &Receiver<Job>, outcomes: &Sender<Outcome>, waker: &Waker, stop: &AtomicBool) {
+        give_way();
         while let Ok(job) = jobs.recv() {
             if stop.load(Ordering::Relaxed) {
                 match job {
