@@ -36,6 +36,7 @@ mod bench {
 use std::path::Path;
 use std::process::ExitCode;
 
+use bench::bare::Hearers;
 use bench::host::cores;
 use bench::peers::{PEERS, Peer};
 use bench::rounds::Plan;
@@ -55,7 +56,10 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["--bare", _, "files"] => bare::files(),
-        ["--bare", gather] => gather.parse().map_err(failed("lines a write")).and_then(bare::talk),
+        ["--bare", _, "pairs"] => bare::talk(Hearers::Partner),
+        ["--bare", gather] => {
+            gather.parse().map_err(failed("lines a write")).and_then(|gather| bare::talk(Hearers::Everybody(gather)))
+        }
         ["--files", server] => server.parse().map_err(failed("the server's address")).and_then(latency::files),
         ["list"] => {
             list();

@@ -601,7 +601,7 @@ mod tests {
     use crate::names::Text;
     use std::net::TcpListener;
     use std::sync::mpsc::channel;
-    
+
     #[test]
     fn it_is_crowded_while_much_waits_for_everybody() {
         let (jobs, _todo) = channel();

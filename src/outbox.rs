@@ -284,7 +284,10 @@ mod tests {
                 }
                 assert_eq!(outbox.lines() + outbox.chunks(), want.len() - writer.taken.len());
             }
-            assert_eq!(outbox.write_to(&mut writer, &mut spare).unwrap(), Flushed::Blocked { progress: writer.room > 0 });
+            assert_eq!(
+                outbox.write_to(&mut writer, &mut spare).unwrap(),
+                Flushed::Blocked { progress: writer.room > 0 }
+            );
             writer.room = usize::MAX;
             assert_eq!(outbox.write_to(&mut writer, &mut spare).unwrap(), Flushed::All);
             assert_eq!(writer.taken, want);
@@ -305,6 +308,9 @@ mod tests {
     fn a_closed_writer_is_an_error() {
         let mut outbox = Outbox::default();
         outbox.push(Kind::Reply, b"x\n");
-        assert_eq!(outbox.write_to(&mut [0u8; 0].as_mut_slice(), &mut Vec::new()).unwrap_err().kind(), io::ErrorKind::WriteZero);
+        assert_eq!(
+            outbox.write_to(&mut [0u8; 0].as_mut_slice(), &mut Vec::new()).unwrap_err().kind(),
+            io::ErrorKind::WriteZero
+        );
     }
 }

@@ -293,7 +293,8 @@ impl People {
     /// Makes somebody found by the name that they have now.
     fn list(&mut self, id: ConnId, nick: &Nick) {
         let Self { slots, by_nick, hasher, .. } = self;
-        let hash_of = |id: &ConnId| slots.get(id.slot()).and_then(Option::as_ref).map_or(0, |p| hasher.hash_one(p.nick));
+        let hash_of =
+            |id: &ConnId| slots.get(id.slot()).and_then(Option::as_ref).map_or(0, |p| hasher.hash_one(p.nick));
         by_nick.insert_unique(hasher.hash_one(nick), id, hash_of);
     }
 

@@ -21,8 +21,17 @@ const GREETING: &[u8] =
 const SCRAPS: Duration = Duration::from_millis(5);
 const LISTENER: Token = Token(usize::MAX);
 
-/// Passes on what people say, `gather` lines a write.
-pub fn talk(gather: usize) -> Outcome<()> {
+/// Who hears what is said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Hearers {
+    /// Everybody, so many lines a write.
+    Everybody(usize),
+    /// The other of a pair: they came in one after the other.
+    Partner,
+}
+
+/// Passes on what people say.
+pub fn talk(hearers: Hearers) -> Outcome<()> {
     let mut poll = Poll::new().map_err(failed("epoll"))?;
     let listener = listen()?;
     listener.set_nonblocking(true).map_err(failed("the listener"))?;
@@ -62,9 +71,13 @@ pub fn talk(gather: usize) -> Outcome<()> {
                         put(&mut sockets[who], &[b"+ ", command].concat())?;
                         continue;
                     }
+                    if hearers == Hearers::Partner {
+                        put(&mut sockets[who ^ 1], line)?;
+                        continue;
+                    }
                     gathered.extend_from_slice(line);
                     count += 1;
-                    if count == gather {
+                    if hearers == Hearers::Everybody(count) {
                         spread(&mut sockets, &mut gathered)?;
                         count = 0;
                     }

@@ -37,8 +37,9 @@ impl Pairs {
             who,
             match self.dialect {
                 Dialect::Irc => format!("PRIVMSG {to} :{text}\r\n"),
-                _ if self.with_reply => format!("/msg {to} {text}\n"),
-                _ => format!("{text}\n"),
+                Dialect::Bare => format!("@{0} <{0}> {text}\n", name(who)),
+                Dialect::Plain if self.with_reply => format!("/msg {to} {text}\n"),
+                Dialect::Plain => format!("{text}\n"),
             },
         );
     }

@@ -98,8 +98,8 @@ impl Work {
         let bare = matches!(peer, Peer::Bare(_));
         match self {
             Self::Flat200 | Self::Flat1000 => true,
-            Self::Steady | Self::Connect10000 => !bare || peer == Peer::Bare(1),
-            Self::Pairs | Self::Join3000 => !bare,
+            Self::Steady | Self::Pairs | Self::Connect10000 => !bare || peer == Peer::Bare(1),
+            Self::Join3000 => !bare,
             Self::PairsMsg | Self::Connect10000Quiet | Self::Latency => peer == Peer::Chinwag,
             Self::File => peer == Peer::Chinwag || peer == Peer::Bare(1),
         }
@@ -119,6 +119,7 @@ impl Work {
         };
         let options: &[&str] = match (self, peer) {
             (Self::File, Peer::Bare(_)) => &["files"],
+            (Self::Pairs, Peer::Bare(_)) => &["pairs"],
             _ => &[],
         };
         let host = Host::start(peer, cores, options)?;

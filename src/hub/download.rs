@@ -143,7 +143,8 @@ impl Hub {
         if person.is_some() {
             sink.wants_data(reader);
         }
-        let running = person.and_then(|person| person.downloads_mut().iter_mut().find(|running| running.serial == download));
+        let running =
+            person.and_then(|person| person.downloads_mut().iter_mut().find(|running| running.serial == download));
         if running.is_none() {
             self.disk.held -= len;
         }
