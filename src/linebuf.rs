@@ -216,6 +216,23 @@ impl LineBuf {
         self.searched = self.start;
     }
 
+    /// Reads into this memory, if there is none yet: to use it again is to spare taking and giving back some for each line.
+    pub fn lend(&mut self, memory: &mut Vec<u8>) {
+        if self.buf.capacity() == 0 {
+            self.buf = std::mem::take(memory);
+            self.buf.clear();
+        }
+    }
+
+    /// Leaves its memory in `memory`, if nothing is in it.
+    pub fn give_back(&mut self, memory: &mut Vec<u8>) {
+        if self.is_empty() {
+            *memory = std::mem::take(&mut self.buf);
+            self.start = 0;
+            self.release();
+        }
+    }
+
     /// Lets go of the memory, if nothing is in it.
     pub fn release(&mut self) {
         if self.is_empty() {

@@ -6,6 +6,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
+use arrayvec::ArrayString;
+
 /// One connection, for as long as the process runs.
 ///
 /// A slab hands out the same slot again as soon as it is free, so the slot alone would let a stale id hit a stranger. The
@@ -41,56 +43,34 @@ impl fmt::Display for FileId {
     }
 }
 
-/// A short ASCII name that is stored in place, compared without case and shown as it was given.
-#[derive(Clone, Copy)]
-struct Short<const N: usize> {
-    len: u8,
-    bytes: [u8; N],
-}
-
-impl<const N: usize> Short<N> {
-    fn new(name: &str) -> Option<Self> {
-        let mut bytes = [0; N];
-        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
-        Some(Self { len: u8::try_from(name.len()).ok()?, bytes })
-    }
-
-    fn as_str(&self) -> &str {
-        // Only checked ASCII is ever stored, so the fallback is never seen.
-        std::str::from_utf8(self.as_bytes()).unwrap_or("?")
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-
-    fn folded(&self) -> Self {
-        Self { bytes: self.bytes.map(|byte| byte.to_ascii_lowercase()), len: self.len }
-    }
-}
-
 macro_rules! short_name {
     ($(#[$doc:meta])* $name:ident, $max:literal, $valid:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
-        pub struct $name(Short<$max>);
+        pub struct $name(ArrayString<$max>);
 
         impl $name {
             /// Checks `name`; `None` if it breaks the rule above.
             pub fn new(name: &str) -> Option<Self> {
                 let valid: fn(&str) -> bool = $valid;
-                if valid(name) { Short::new(name).map(Self) } else { None }
+                if valid(name) { ArrayString::from(name).ok().map(Self) } else { None }
             }
 
             /// The name as it was given.
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
+
+            fn folded(&self) -> ArrayString<$max> {
+                let mut name = self.0;
+                name.make_ascii_lowercase();
+                name
+            }
         }
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
-                self.0.as_bytes().eq_ignore_ascii_case(other.0.as_bytes())
+                self.0.eq_ignore_ascii_case(&other.0)
             }
         }
 
@@ -104,13 +84,13 @@ macro_rules! short_name {
 
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
-                self.0.folded().as_bytes().cmp(other.0.folded().as_bytes())
+                self.folded().cmp(&other.folded())
             }
         }
 
         impl Hash for $name {
             fn hash<H: Hasher>(&self, state: &mut H) {
-                state.write(self.0.folded().as_bytes());
+                state.write(self.folded().as_bytes());
             }
         }
 

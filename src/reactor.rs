@@ -66,6 +66,8 @@ pub struct Reactor {
     /// When the server ends, once it is asked to.
     end: Option<Duration>,
     scratch: Vec<u8>,
+    /// What the lines of the connection were in that was served last.
+    memory: Vec<u8>,
 }
 
 impl Reactor {
@@ -113,6 +115,7 @@ impl Reactor {
             on_trial: Vec::new(),
             end: None,
             scratch: vec![0; limits::READ_CHUNK],
+            memory: Vec::new(),
             settings,
         })
     }

@@ -95,6 +95,7 @@ impl Reactor {
                 0
             }
             Ok(n) => {
+                connection.lines.lend(&mut self.memory);
                 connection.lines.feed(&self.scratch[..n], &mut refusals);
                 n
             }
@@ -125,7 +126,7 @@ impl Reactor {
             let Some(connection) = self.net.get_mut(id).filter(|c| c.phase == Phase::Open) else { break };
             let held = std::mem::replace(&mut connection.hold, Hold::None);
             if lines.is_empty() {
-                lines.release();
+                lines.give_back(&mut self.memory);
                 break;
             }
             if *budget == 0 {
