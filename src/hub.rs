@@ -194,7 +194,7 @@ impl Hub {
             return self.handle_locked(id, now, input, sink);
         }
         let Some(person) = self.people.get_mut(id) else { return };
-        person.active = now.tick;
+        person.active = now.tick.into();
         match input {
             Input::Say(text) => {
                 if let Err(why) = self.say_here(id, now, text, sink) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 
 use crate::event::Switch;
-use crate::limits::Quota;
+use crate::limits::{Moment, Quota};
 use crate::names::{ConnId, FileId, Nick, Text};
 use crate::rooms::RoomId;
 use crate::typing::Where;
@@ -114,7 +114,7 @@ pub struct Person {
     /// What most people do without, so that they need no memory for it.
     rare: Option<Box<Rare>>,
     /// When they last sent a line.
-    pub active: Duration,
+    pub active: Moment,
     /// Their renames.
     pub renames: Quota,
     /// Their joins and leaves.
@@ -275,7 +275,7 @@ impl People {
             stamp: Switch::Off,
             presence: Switch::On,
             rare: None,
-            active: now,
+            active: now.into(),
             renames: Quota::default(),
             joins: Quota::default(),
             lagging: Switch::Off,

@@ -160,7 +160,8 @@ fn several_downloads_run_at_once_from_any_offset_and_chat_flows() {
     for (n, bytes) in got.iter().enumerate().take(4) {
         assert!(*bytes == files[n][(n + 1) * 5000..], "file {n}");
     }
-    assert!(switches > 50, "they take turns: {switches}");
+    // One after the other would be eight.
+    assert!(switches > 20, "they take turns: {switches}");
     assert!(chat_at.is_some_and(|at| at < lines / 2), "chat waited behind {chat_at:?} of {lines} lines");
 }
 

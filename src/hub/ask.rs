@@ -129,7 +129,7 @@ impl Hub {
             rooms.sort_by_key(|&room| room != current);
         }
         let rooms = rooms.into_iter().map(|room| self.rooms[room].name).collect();
-        Detail::Who { nick: person.nick(), state, idle: now.tick.saturating_sub(person.active), rooms }
+        Detail::Who { nick: person.nick(), state, idle: now.tick.saturating_sub(person.active.get()), rooms }
     }
 
     pub(super) fn list_files(

@@ -73,6 +73,8 @@ impl Hub {
     fn ask(&mut self, id: ConnId, lines: usize, sink: &mut impl Sink) {
         let Some(person) = self.people.get_mut(id) else { return };
         let holds_any = person.downloads().iter().any(Download::is_held);
+        // Several of one person share what is read ahead, so that none of them goes on alone for long.
+        let ahead = limits::READ_AHEAD / person.downloads().len().max(1);
         let Some(download) = person.downloads_mut().first_mut().filter(|download| !download.is_held()) else { return };
         let buffer = download.take_buffer();
         let Some(file) = self.files.get(download.file) else { return };
@@ -89,7 +91,7 @@ impl Hub {
         }
         // If much is held already, no more is read than can be handed on.
         let most = if self.disk.held < limits::READ_AHEAD_IN_ALL {
-            limits::READ_AHEAD
+            ahead
         } else if holds_any {
             0
         } else {
