@@ -82,6 +82,7 @@ impl Peer {
             Self::Chinwag => binary()?,
             _ => self.path().ok_or_else(|| format!("there is no {self} here"))?,
         };
+        let size = path.metadata().map_err(failed("its size"))?.len();
         let mut command = Command::new(&path);
         if self == Self::Hybrid {
             // It tells nothing to root.
@@ -95,7 +96,7 @@ impl Peer {
         // ngIRCd tells how it was built, too.
         let told =
             told.trim_start_matches("ircd: version ").split("-IDENT").next().unwrap_or_default().trim().to_owned();
-        if told.is_empty() { Err(format!("{self} does not run")) } else { Ok(told) }
+        if told.is_empty() { Err(format!("{self} does not run")) } else { Ok(format!("{told}, {size} bytes")) }
     }
 
     /// How it is started with its settings in this folder, and on which port; 0 if it picks one and tells.
