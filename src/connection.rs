@@ -414,6 +414,9 @@ impl Connections {
         self.queues.waiting -= lines - connection.outbox.lines();
         self.queues.chunks -= chunks - connection.outbox.chunks();
         connection.writable = !matches!(flushed, Ok(Flushed::Blocked { .. }));
+        if !connection.writable {
+            connection.outbox.settle();
+        }
         flushed
     }
 
@@ -532,7 +535,11 @@ impl Sink for Connections {
                 segment.len() - line.len()
             });
             let Some(segment) = &segments[n] else { continue };
-            queues.add(connection, kind, segment.len() - start, |outbox| outbox.push_shared(kind, segment, start));
+            let is_slow = connection.stalled.is_some();
+            queues.add(connection, kind, segment.len() - start, |outbox| {
+                // It may wait for long, and would keep all of the segment for that.
+                if is_slow { outbox.push(kind, &segment.part(start)) } else { outbox.push_shared(kind, segment, start) }
+            });
         }
     }
 
@@ -544,6 +551,11 @@ impl Sink for Connections {
         let Some(connection) = find(&mut self.slab, to) else { return };
         let mut lines = std::mem::take(&mut self.spare);
         plain::data(&mut lines, file, data, connection.style);
+        if lines.capacity() > 2 * lines.len() {
+            // What is short may wait for long, and would keep all that memory for it.
+            let short = lines.clone();
+            self.spare = std::mem::replace(&mut lines, short);
+        }
         self.queues.add(connection, Kind::Chunk, lines.len(), |outbox| outbox.push_own(Kind::Chunk, lines));
     }
 
@@ -601,6 +613,20 @@ mod tests {
     use crate::names::Text;
     use std::net::TcpListener;
     use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_short_piece_of_a_file_does_not_hold_the_memory_of_a_long_one() {
+        let mut net = Connections::new(channel().0);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let id = net.insert(TcpStream::connect(address).unwrap(), address.ip(), Standing::Client);
+        let _peer = listener.accept().unwrap();
+        net.data(id, FileId(1), &[0; 4 * limits::DOWNLOAD_LINE]);
+        assert!(net[id].outbox.memory() >= 64 * 1024);
+        assert_eq!(net.flush(id).unwrap(), Flushed::All);
+        net.data(id, FileId(1), b"short");
+        assert!(net[id].outbox.memory() < 100, "{}", net[id].outbox.memory());
+    }
 
     #[test]
     fn it_is_crowded_while_much_waits_for_everybody() {

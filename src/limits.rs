@@ -22,7 +22,8 @@ pub const SLOW_READER: usize = 1024 * 1024;
 pub const WAITING_IN_ALL: usize = 256 * 1024 * 1024;
 /// What [`SLOW_READER`] becomes while memory is tight.
 pub const SLOW_READER_TIGHT: usize = 64 * 1024;
-/// Bytes of file data queued for a connection, so that a chat line never waits for more of them.
+/// Bytes of file data queued for a connection, so that a chat line never waits for more of them: 64 KiB of base64, which
+/// are four lines, and what stands around it.
 pub const CHUNKS_QUEUED: usize = 4 * CHUNK_BYTES;
 /// Bytes of file data queued for all connections together beyond which each has only one line of it queued.
 pub const CHUNKS_IN_ALL: usize = 64 * 1024 * 1024;
@@ -281,7 +282,7 @@ impl Bucket {
 /// Counts what may be done so many times a minute.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Quota {
-    /// In whole seconds.
+    /// In tenths of a second.
     since: u32,
     used: u32,
 }
@@ -290,8 +291,8 @@ impl Quota {
     /// Uses one of `limit`; `false` when the minute's are used up.
     #[must_use]
     pub fn take(&mut self, limit: u32, now: Duration) -> bool {
-        let now = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
-        if now.saturating_sub(self.since) >= 60 {
+        let now = u32::try_from(now.as_millis() / 100).unwrap_or(u32::MAX);
+        if now.saturating_sub(self.since) >= 600 {
             *self = Self { since: now, used: 0 };
         }
         let left = self.used < limit;

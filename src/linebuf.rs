@@ -226,7 +226,7 @@ impl LineBuf {
 
     /// Leaves its memory in `memory`, if nothing is in it.
     pub fn give_back(&mut self, memory: &mut Vec<u8>) {
-        if self.is_empty() {
+        if self.is_empty() && self.buf.capacity() > 0 {
             *memory = std::mem::take(&mut self.buf);
             self.start = 0;
             self.release();
@@ -338,7 +338,8 @@ impl LineBuf {
         self.release_spare();
     }
 
-    fn release_spare(&mut self) {
+    /// Lets go of room to spare.
+    pub fn release_spare(&mut self) {
         if self.buf.capacity() > 2 * self.buf.len() {
             self.buf.shrink_to_fit();
         }
@@ -509,6 +510,22 @@ mod tests {
             &[&[b'a'; 5000][..], b"\r\nb\n"].concat(),
             &["too long false aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa Crlf", "\"b\" Lf"],
         );
+    }
+
+    #[test]
+    fn lent_memory_is_not_kept() {
+        let (mut lines, mut memory) = (LineBuf::default(), Vec::with_capacity(65_536));
+        lines.lend(&mut memory);
+        lines.feed(b"\xff\xfd\x03", &mut Vec::new());
+        lines.give_back(&mut memory);
+        assert_eq!((lines.buf.capacity(), memory.capacity()), (0, 65_536));
+        lines.lend(&mut memory);
+        lines.feed(b"one\ntwo\n", &mut Vec::new());
+        assert!(lines.next_line().is_some());
+        lines.give_back(&mut memory);
+        lines.release_spare();
+        assert!(lines.buf.capacity() <= 16 && memory.capacity() == 0);
+        assert!(matches!(lines.next_line(), Some((Line::Text(b"two"), Ending::Lf))));
     }
 
     #[test]

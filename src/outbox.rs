@@ -45,6 +45,11 @@ impl Segment {
         self.len() == 0
     }
 
+    /// A copy of what is in it from `start` on.
+    pub fn part(&self, start: usize) -> Vec<u8> {
+        self.0.borrow()[start..].to_vec()
+    }
+
     /// Adds `bytes` at its end.
     pub fn extend(&self, bytes: &[u8]) {
         self.0.borrow_mut().extend_from_slice(bytes);
@@ -150,6 +155,25 @@ impl Outbox {
     /// Forgets all that waits.
     pub fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// Copies what waits out of larger segments, as they would be kept for it, however little it is.
+    pub fn settle(&mut self) {
+        let rest = self.rest.iter_mut().flat_map(|rest| rest.iter_mut());
+        for piece in self.first.iter_mut().chain(rest) {
+            let bytes = piece.of(&piece.segment.0.borrow()).to_vec();
+            if Rc::strong_count(&piece.segment.0) > 1 || piece.segment.len() > 2 * bytes.len() {
+                (piece.start, piece.end) = (0, at(bytes.len()));
+                piece.segment = Segment(Rc::new(RefCell::new(bytes)));
+            }
+        }
+    }
+
+    /// Bytes of memory that what waits holds, as if nobody else held it.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        let rest = self.rest.iter().flat_map(|rest| rest.iter());
+        self.first.iter().chain(rest).map(|piece| piece.segment.0.borrow().capacity()).sum()
     }
 
     fn last(&mut self) -> Option<&mut Piece> {
@@ -293,6 +317,23 @@ mod tests {
             assert_eq!(writer.taken, want);
             assert!(outbox.is_empty() && outbox.lines() == 0 && outbox.replies() == 0 && outbox.chunks() == 0);
         }
+    }
+
+    #[test]
+    fn what_waits_long_holds_no_more_than_itself() {
+        let (mut outbox, room) = (Outbox::default(), Segment::default());
+        for n in 0..100 {
+            room.extend(&[b'x'; 100]);
+            if n % 10 == 0 {
+                outbox.push_shared(Kind::Event, &room, 100 * n);
+            }
+        }
+        assert!(outbox.memory() > 10 * 10_000);
+        outbox.settle();
+        assert_eq!((outbox.memory(), outbox.lines()), (1000, 1000));
+        let mut written = Vec::new();
+        outbox.write_to(&mut written, &mut Vec::new()).unwrap();
+        assert_eq!(written, [b'x'; 1000]);
     }
 
     #[test]

@@ -97,6 +97,8 @@ impl Reactor {
             Ok(n) => {
                 connection.lines.lend(&mut self.memory);
                 connection.lines.feed(&self.scratch[..n], &mut refusals);
+                // Negotiation makes no line, and so leaves nothing in it.
+                connection.lines.give_back(&mut self.memory);
                 n
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
@@ -182,6 +184,8 @@ impl Reactor {
             self.after_core(now);
         }
         if let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) {
+            // What is held back may wait for long.
+            lines.release_spare();
             connection.lines = lines;
         }
         more
