@@ -161,9 +161,10 @@ impl Outbox {
     pub fn settle(&mut self) {
         let rest = self.rest.iter_mut().flat_map(|rest| rest.iter_mut());
         for piece in self.first.iter_mut().chain(rest) {
-            let bytes = piece.of(&piece.segment.0.borrow()).to_vec();
-            if Rc::strong_count(&piece.segment.0) > 1 || piece.segment.len() > 2 * bytes.len() {
-                (piece.start, piece.end) = (0, at(bytes.len()));
+            let len = piece.end - piece.start;
+            if Rc::strong_count(&piece.segment.0) > 1 || piece.segment.len() > 2 * len as usize {
+                let bytes = piece.of(&piece.segment.0.borrow()).to_vec();
+                (piece.start, piece.end) = (0, len);
                 piece.segment = Segment(Rc::new(RefCell::new(bytes)));
             }
         }
