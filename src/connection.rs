@@ -1,153 +1,544 @@
-//! The connections: what each one reads and owes, and how the core's events reach them.
+//! One connection: its transport, its framing and its dialect, and how far it is.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::io::{self, Read};
+use std::io;
 use std::net::IpAddr;
-use std::ops::{Index, IndexMut};
-use std::sync::mpsc::Sender;
+use std::time::Duration;
 
-use mio::net::TcpStream;
-use slab::Slab;
-
-use crate::event::{Bye, Detail, Event, Job, Lost, Record, Reply, Setting, Sink, Switch};
+use crate::event::Lost;
+use crate::framing::Framing;
 use crate::limits::{self, Bucket, Moment};
 use crate::linebuf::LineBuf;
-use crate::names::{ConnId, FileId, Place, RoomName};
-use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
-use crate::plain::{self, Style};
+use crate::names::ConnId;
+use crate::outbox::{Flushed, Outbox};
+use crate::plain::Style;
+use crate::transport::Transport;
 
-/// How far a connection is.
+/// How far a connection is, from its admission to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Phase {
-    /// It speaks and listens.
-    Open,
-    /// Nothing more is read of it; what waits for it is written.
-    Leaving,
-    /// All is written; its input is discarded for a while, so that a reset does not swallow the last line.
+pub enum Life {
+    /// It was admitted: it speaks and listens.
+    Active,
+    /// It was not admitted: it is being told why, and is not read.
+    Rejected,
+    /// It was admitted and goes: nothing more is read of it, and what is pending for it is written.
+    Draining,
+    /// All is written. Its input is discarded for a while, so that a reset does not swallow the last line.
     Lingering,
 }
 
-/// The end of a connection's input.
+/// How one direction of a connection came to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
-    /// It has nothing more to say.
+    /// In good order: the peer has nothing more to say, or takes nothing more.
     Done,
     /// It broke.
     Lost(Lost),
 }
 
-/// What a connection counts as.
+/// Why nothing more is carried out of what a connection has sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Standing {
-    /// One of the clients.
-    Client,
-    /// One that is being told why it cannot stay.
-    TurnedAway,
-    /// One that was a client, and to which nothing more is owed.
-    Past,
+pub enum Pause {
+    /// Rate limited, until its token bucket has a token again.
+    Rate,
+    /// Write backpressure: too many replies are pending for it.
+    Replies,
+    /// Disk backpressure: its chunks wait where they come from.
+    Disk,
+    /// Its last request has not been answered yet.
+    Answer,
 }
 
-/// What a connection waits for before its next line is carried out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hold {
-    /// For nothing.
-    None,
-    /// For its flood control.
-    Flood,
-    /// For its reader, as too many replies wait.
-    Replies,
-    /// For the disk.
-    Disk,
+/// What the system says of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Readiness {
+    /// It may be read.
+    pub readable: bool,
+    /// It may be written.
+    pub writable: bool,
+    /// The peer has closed its side.
+    pub closed: bool,
+    /// It is broken.
+    pub failed: bool,
+}
+
+/// Which of the run queues and write lists a connection is in, so that it is in each of them once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Queued {
+    /// One of the run queues: it has something to do.
+    pub run: bool,
+    /// Those that are written to in this turn.
+    pub prompt: bool,
+    /// Those that are written to when nothing else is to be done: answers, presence and file data.
+    pub unhurried: bool,
+    /// Those that are written to in the next fan-out.
+    pub fanout: bool,
 }
 
 /// One connection.
-pub struct Connection {
-    /// Its name for the core.
-    pub id: ConnId,
-    /// The socket.
-    pub stream: TcpStream,
-    /// Where it comes from.
-    pub address: IpAddr,
-    /// What it sent and is not carried out yet.
-    pub lines: LineBuf,
-    /// What waits for it.
-    pub outbox: Outbox,
+pub struct Connection<T> {
+    id: ConnId,
+    address: IpAddr,
+    transport: T,
+    framing: Framing,
+    /// Which of the dialects it has.
+    dialect: u8,
+    style: Style,
     /// Whether an unfinished last line of its input is dropped.
-    pub whole: Switch,
-    /// How it wants its lines.
-    pub style: Style,
-    /// Its flood control.
-    pub bucket: Bucket,
-    /// Whether the next line has been paid for already.
-    pub paid: bool,
-    /// Whether a line has come from it.
-    pub has_spoken: bool,
+    whole: bool,
+    life: Life,
     /// Whether there may be something to read. Only a read that would block, or one that got all there was, says no.
-    pub readable: bool,
+    readable: bool,
     /// When the system said that its input has an end, which may be behind much that is still to be read.
-    pub closed: Option<Moment>,
-    /// Whether the socket may take something.
-    pub writable: bool,
-    /// How far it is.
-    pub phase: Phase,
+    closed: Option<Moment>,
     /// Whether and how its input ended.
-    pub ended: Option<Ended>,
-    /// Whether writing failed; nothing more is written then.
-    pub broken: bool,
-    /// How the connection was lost, if writing showed it.
-    pub lost: Option<Lost>,
-    /// Since when its socket has taken nothing, with something waiting.
-    pub stalled: Option<Moment>,
+    input_ended: Option<Ended>,
+    /// What it waits for before its next line is carried out.
+    pause: Option<Pause>,
+    /// When rate limiting lets it go on, or when it has lingered for long enough.
+    until: Option<Moment>,
+    bucket: Bucket,
+    /// Whether a token has been taken for the next line already.
+    paid: bool,
+    /// Whether a line has come from it.
+    has_spoken: bool,
+    /// Whether it exhausted the budget of its last turn, or asked for much: it waits in the low-priority run queue.
+    greedy: bool,
+    outbox: Outbox,
+    /// Whether the transport may take something.
+    writable: bool,
+    /// Whether and how writing failed; nothing more is written then.
+    output_ended: Option<Ended>,
+    /// Since when its transport has taken too little of what is pending, and how much.
+    stalled: Option<Moment>,
+    taken: u16,
     /// When it was last seen to read slowly; the kernel does not take it for dead then.
-    pub slow: Option<Moment>,
-    /// What it waits for.
-    pub hold: Hold,
-    /// When flood control lets it go on, or when it has lingered for long enough.
-    pub until: Option<Moment>,
-    /// Whether the core leaves out room lines for it.
-    pub lagging: Switch,
-    /// What it counts as.
-    pub standing: Standing,
-    /// When it is to be looked at again.
-    pub wake: Option<Moment>,
+    slow: Option<Moment>,
+    /// Whether it is a slow consumer, for whom the core leaves out room lines.
+    lagging: bool,
     /// Whether the core may have file data for it.
-    pub fetches: Switch,
-    /// Whether it is in one of the reactor's lists of work.
-    pub in_work: bool,
-    /// Whether its last turn was not enough for it, or cost much.
-    pub greedy: Switch,
-    /// Whether it is in the list of those with something to write that can wait.
-    unhurried: bool,
-    /// Whether it is in the list of those with something to write.
-    dirty: bool,
+    fetches: bool,
+    queued: Queued,
+    /// When it is to be looked at again.
+    wake: Option<Moment>,
 }
 
-impl Connection {
-    /// Whether nothing is to be done but to read what comes and to write what waits, as is so nearly always.
+impl<T: Transport> Connection<T> {
+    /// A connection that has just come in.
+    pub fn new(id: ConnId, transport: T, address: IpAddr, dialect: u8, life: Life) -> Self {
+        Self {
+            id,
+            address,
+            transport,
+            framing: Framing::default(),
+            dialect,
+            style: Style::FIRST,
+            whole: false,
+            life,
+            readable: true,
+            closed: None,
+            input_ended: None,
+            pause: None,
+            until: None,
+            bucket: Bucket::default(),
+            paid: false,
+            has_spoken: false,
+            greedy: false,
+            outbox: Outbox::default(),
+            writable: true,
+            output_ended: None,
+            stalled: None,
+            taken: 0,
+            slow: None,
+            lagging: false,
+            fetches: false,
+            queued: Queued::default(),
+            wake: None,
+        }
+    }
+
+    /// Its name for the core.
+    pub fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// Where it comes from.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Which of the dialects it has.
+    pub fn dialect(&self) -> usize {
+        usize::from(self.dialect)
+    }
+
+    /// How it wants its lines.
+    pub fn style(&self) -> Style {
+        self.style
+    }
+
+    /// How it wants its lines, to be changed.
+    pub fn style_mut(&mut self) -> &mut Style {
+        &mut self.style
+    }
+
+    /// Has an unfinished last line of its input dropped, or carried out.
+    pub fn set_whole(&mut self, whole: bool) {
+        self.whole = whole;
+    }
+
+    /// How far it is.
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
+    /// Whether it speaks and listens.
+    pub fn is_active(&self) -> bool {
+        self.life == Life::Active
+    }
+
+    /// Whether it is written to in the end of its life.
+    pub fn is_draining(&self) -> bool {
+        matches!(self.life, Life::Draining | Life::Rejected)
+    }
+
+    /// It goes on to another part of its life, in which no line of it is carried out. Its registry counts lives.
+    pub(crate) fn set_life(&mut self, life: Life) {
+        self.life = life;
+        self.pause = None;
+        self.framing.lines = LineBuf::default();
+    }
+
+    /// Which lists it is in.
+    pub fn queued(&mut self) -> &mut Queued {
+        &mut self.queued
+    }
+
+    /// Its transport, to be registered and given up.
+    pub fn into_transport(self) -> T {
+        self.transport
+    }
+
+    /// Whether nothing is to be done but to read what comes and to write what is pending, as is so nearly always.
     pub fn is_at_ease(&self) -> bool {
-        (self.phase, self.hold, self.lagging, self.fetches) == (Phase::Open, Hold::None, Switch::Off, Switch::Off)
+        self.life == Life::Active
+            && self.pause.is_none()
+            && !self.lagging
+            && !self.fetches
             && self.stalled.is_none()
             && self.slow.is_none()
             && self.wake.is_none()
     }
 
+    /// Takes note of what the system says.
+    pub fn note(&mut self, ready: Readiness, now: Duration) {
+        if ready.readable || ready.closed || ready.failed {
+            self.readable = true;
+        }
+        if ready.closed || ready.failed {
+            self.closed.get_or_insert(now.into());
+        }
+        if ready.writable || ready.failed {
+            self.writable = true;
+        }
+        // What had arrived can still be read behind it.
+        if let Some(e) = ready.failed.then(|| self.transport.take_error()).flatten() {
+            self.output_ended.get_or_insert(Ended::Lost(lost_by(&e)));
+        }
+    }
+}
+
+/// The way in.
+impl<T: Transport> Connection<T> {
     /// Reads once; `Ok(0)` is the end of input.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.stream.read(buf) {
+            match self.transport.read(buf) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.readable = false;
                     return Err(e);
+                }
+                Ok(0) => {
+                    self.end_input(self.lost().map_or(Ended::Done, Ended::Lost));
+                    return Ok(0);
                 }
                 Ok(n) => {
                     // Less than there was room for is all there was; more, or the end, comes with an event of its own.
                     self.readable = n == buf.len() || self.closed.is_some();
                     return Ok(n);
                 }
-                Err(e) => return Err(e),
+                Err(e) => {
+                    self.end_input(Ended::Lost(lost_by(&e)));
+                    return Err(e);
+                }
             }
         }
+    }
+
+    fn end_input(&mut self, how: Ended) {
+        self.input_ended.get_or_insert(how);
+        self.framing.lines.end();
+    }
+
+    /// What it sent and is not carried out yet.
+    pub fn framing(&mut self) -> &mut Framing {
+        &mut self.framing
+    }
+
+    /// Whether there may be something to read.
+    pub fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Whether and how its input ended: all that it sent has been read then.
+    pub fn input_ended(&self) -> Option<Ended> {
+        self.input_ended
+    }
+
+    /// How it was lost, if reading, writing or the system has shown that it is.
+    pub fn lost(&self) -> Option<Lost> {
+        [self.input_ended, self.output_ended].into_iter().flatten().find_map(|ended| match ended {
+            Ended::Lost(lost) => Some(lost),
+            Ended::Done => None,
+        })
+    }
+
+    /// Whether it takes nothing more.
+    pub fn is_deaf(&self) -> bool {
+        self.output_ended.is_some() || self.lost().is_some()
+    }
+
+    /// Takes a token for the next line, unless there is one for it already. If there is none it is paused, and of one that
+    /// was lost what is held back is forgotten: nobody goes on speaking after being cut off.
+    pub fn pay(&mut self, rate: u32, now: Duration) -> bool {
+        if !self.paid {
+            self.paid = self.pay_for_endless(rate, now);
+        }
+        self.paid
+    }
+
+    /// Takes a token for input that has no end yet; see [`Connection::pay`].
+    pub fn pay_for_endless(&mut self, rate: u32, now: Duration) -> bool {
+        let taken = self.bucket.take(rate, now);
+        if let Err(until) = taken {
+            (self.pause, self.until) = (Some(Pause::Rate), Some(until.into()));
+        }
+        taken.is_ok()
+    }
+
+    /// The next line is paid for: it is the one whose token was used last.
+    pub fn keep_token(&mut self) {
+        self.paid = true;
+    }
+
+    /// The line that was paid for is being carried out, or is not to be paid for.
+    pub fn use_token(&mut self) {
+        self.paid = false;
+    }
+
+    /// What it waits for.
+    pub fn pause(&self) -> Option<Pause> {
+        self.pause
+    }
+
+    /// It waits for this.
+    pub fn set_pause(&mut self, pause: Option<Pause>) {
+        self.pause = pause;
+    }
+
+    /// Whether what is left of its input is half a line that it does not want carried out.
+    pub fn drops_unfinished(&self) -> bool {
+        self.whole
+    }
+
+    /// Whether a line has come from it.
+    pub fn has_spoken(&self) -> bool {
+        self.has_spoken
+    }
+
+    /// A line has come from it; says whether one had before.
+    pub fn speak(&mut self) -> bool {
+        std::mem::replace(&mut self.has_spoken, true)
+    }
+
+    /// Whether it waits in the low-priority run queue.
+    pub fn is_greedy(&self) -> bool {
+        self.greedy
+    }
+
+    /// Has it wait in the low-priority run queue, or in the other.
+    pub fn set_greedy(&mut self, greedy: bool) {
+        self.greedy = greedy;
+    }
+
+    /// Whether what rate limiting holds back is not waited for any longer: its input has ended, and the time for that too,
+    /// or it was cut off.
+    pub fn is_to_give_up(&self, now: Duration) -> bool {
+        let is_over = self.closed.is_some_and(|closed| now >= closed.get() + limits::AFTER_END);
+        self.pause == Some(Pause::Rate) && (is_over || self.lost().is_some())
+    }
+}
+
+/// The way out.
+impl<T: Transport> Connection<T> {
+    /// What is pending for it.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// What is pending for it, to be added to. Its egress must be told, which counts bytes.
+    pub(crate) fn outbox_mut(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// Whether anything more may be queued for it: somebody reads it, and the last line has not been said.
+    pub fn listens(&self) -> bool {
+        matches!(self.life, Life::Active | Life::Rejected) && self.output_ended.is_none()
+    }
+
+    /// Whether the last write did not take all, and nothing has been heard of room since.
+    pub fn is_blocked(&self) -> bool {
+        !self.writable
+    }
+
+    /// Writes as much of what is pending as its transport takes. What file data was in is left in `spare`.
+    pub(crate) fn write(&mut self, spare: &mut Vec<u8>) -> io::Result<Flushed> {
+        if !self.writable && !self.outbox.is_empty() {
+            self.outbox.settle();
+            return Ok(Flushed::Blocked { taken: 0 });
+        }
+        let flushed = self.outbox.write_to(&mut self.transport, spare);
+        self.writable = !matches!(flushed, Ok(Flushed::Blocked { .. }));
+        if !self.writable {
+            self.outbox.settle();
+        }
+        flushed
+    }
+
+    /// Takes note of what came of writing. A consumer that takes little lives, and the kernel must not take it for dead; one
+    /// that takes less than [`limits::STALL_BYTES`] in the time of a stall is as bad as one that takes nothing.
+    pub fn note_flushed(&mut self, flushed: Flushed, stall: Duration, now: Duration) {
+        let Flushed::Blocked { taken } = flushed else {
+            (self.stalled, self.taken) = (None, 0);
+            return;
+        };
+        if taken > 0 && self.stalled.is_some() || stall > limits::DEAD {
+            if self.slow.is_none() {
+                self.transport.set_user_timeout(None);
+            }
+            self.slow = Some(now.into());
+        }
+        self.taken = self.taken.saturating_add(u16::try_from(taken).unwrap_or(u16::MAX));
+        if self.stalled.is_none() || self.taken >= limits::STALL_BYTES {
+            (self.stalled, self.taken) = (Some(now.into()), 0);
+        }
+    }
+
+    /// Writing failed: nothing more is written. What it sent before is still carried out.
+    pub fn note_broken(&mut self, e: &io::Error, now: Duration) {
+        // A pipe is broken where the peer had closed in good order before.
+        let how = if e.kind() == io::ErrorKind::BrokenPipe { Ended::Done } else { Ended::Lost(lost_by(e)) };
+        self.output_ended.get_or_insert(how);
+        self.stalled = None;
+        self.readable = true;
+        self.closed.get_or_insert(now.into());
+    }
+
+    /// Whether it is time to try a stalled one again; `Some(true)` if this is its last try. The system says that there is room only
+    /// when there is much, so a slow consumer deserves a try now and then.
+    pub fn retry(&mut self, stall: Duration, now: Duration) -> Option<Retry> {
+        let since = self.stalled?;
+        self.writable = true;
+        Some(if now >= since.get() + stall { Retry::Last } else { Retry::Again })
+    }
+
+    /// Whether it has taken too little for so long.
+    pub fn is_stalled_for(&self, stall: Duration, now: Duration) -> bool {
+        self.stalled.is_some_and(|since| now >= since.get() + stall)
+    }
+
+    /// Lets the kernel judge again whether the peer is dead, if it has not been seen to be slow for a while.
+    pub fn calm_down(&mut self, now: Duration) {
+        if self.stalled.is_none() && self.slow.is_some_and(|at| now >= at.get() + limits::CALM) {
+            self.slow = None;
+            self.transport.set_user_timeout(Some(limits::DEAD));
+        }
+    }
+
+    /// Has the next write tried, whatever was known of the transport.
+    pub fn force_writable(&mut self) {
+        self.writable = true;
+    }
+
+    /// Tells the peer that nothing more is written; `false` if it is known to be gone. It may linger until then.
+    pub fn shut(&mut self, until: Duration) -> bool {
+        self.until = Some(until.into());
+        self.input_ended.is_none() && self.transport.shut().is_ok()
+    }
+
+    /// Whether it has lingered for long enough.
+    pub fn has_lingered(&self, now: Duration) -> bool {
+        self.until.is_none_or(|until| now >= until.get())
+    }
+
+    /// Whether it is a slow consumer, for whom the core leaves out room lines.
+    pub fn is_lagging(&self) -> bool {
+        self.lagging
+    }
+
+    /// It is a slow consumer, or no more.
+    pub fn set_lagging(&mut self, lagging: bool) {
+        self.lagging = lagging;
+    }
+
+    /// Whether the core may have file data for it.
+    pub fn fetches(&self) -> bool {
+        self.fetches
+    }
+
+    /// The core may have file data for it, or has none.
+    pub fn set_fetches(&mut self, fetches: bool) {
+        self.fetches = fetches;
+    }
+}
+
+/// What a try is of a connection that is stalled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retry {
+    /// Others follow.
+    Again,
+    /// If it takes nothing now it is dropped.
+    Last,
+}
+
+/// Times.
+impl<T: Transport> Connection<T> {
+    /// When it must be looked at again whatever else happens, if it must.
+    fn next_wake(&self, stall: Duration, now: Duration) -> Option<Duration> {
+        let is_rate_limited = self.pause == Some(Pause::Rate);
+        let until = self.until.filter(|_| is_rate_limited || self.life == Life::Lingering).map(Moment::get);
+        let ended = self.closed.filter(|_| is_rate_limited).map(|closed| closed.get() + limits::AFTER_END);
+        let part = stall / limits::TRIES;
+        let next_try =
+            |since| (1..=limits::TRIES).map(|n| since + part * n).find(|&at| at > now).unwrap_or(since + stall);
+        let stalled = self.stalled.map(Moment::get).map(next_try);
+        let calm = self.slow.filter(|_| stalled.is_none()).map(|at| at.get() + limits::CALM);
+        [until, ended, stalled, calm].into_iter().flatten().min().map(|at| at.max(now))
+    }
+
+    /// Sets the time of its wake anew; gives the old and the new one if they differ.
+    pub fn rearm(&mut self, stall: Duration, now: Duration) -> Option<(Option<Moment>, Option<Moment>)> {
+        if self.is_at_ease() {
+            return None;
+        }
+        let wake = self.next_wake(stall, now).map(Moment::from);
+        let old = std::mem::replace(&mut self.wake, wake);
+        (old != wake).then_some((old, wake))
+    }
+
+    /// Its wake has come, or it is removed.
+    pub fn disarm(&mut self) -> Option<Moment> {
+        self.wake.take()
     }
 }
 
@@ -156,502 +547,5 @@ pub fn lost_by(e: &io::Error) -> Lost {
     match e.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Lost::Timeout,
         _ => Lost::Reset,
-    }
-}
-
-/// All connections. It is where the core's events go.
-pub struct Connections {
-    /// Boxed, as a slab that grows leaves its old memory behind.
-    slab: Slab<Box<Connection>>,
-    generation: u32,
-    jobs: Sender<Job>,
-    queues: Queues,
-    clients: usize,
-    turned_away: usize,
-    past: usize,
-    by_address: HashMap<IpAddr, usize>,
-    /// What the rooms' lines of this turn are added to, in each style that somebody wants them in.
-    open: BTreeMap<RoomName, [Option<Segment>; Style::COUNT]>,
-    /// Those for whom the core may have file data.
-    wanting: Vec<ConnId>,
-    /// Those that the core has closed.
-    closed: Vec<ConnId>,
-    /// What is to be written down before anything goes out.
-    records: Vec<Record>,
-    /// A line while it is spelled.
-    line: String,
-    /// What file data was in that has been written: to use it again is to spare taking, clearing and giving back memory.
-    spare: Vec<u8>,
-}
-
-/// What waits for all connections together, and whose turn it is to be written to.
-#[derive(Default)]
-struct Queues {
-    /// Bytes that wait for all of them together, file data not counted.
-    waiting: usize,
-    /// Bytes of file data that wait for all of them together.
-    chunks: usize,
-    /// Those with something to write.
-    dirty: VecDeque<ConnId>,
-    /// Those with something to write that can wait: answers, presence and file data.
-    unhurried: VecDeque<ConnId>,
-    /// Those for whom too much waits, of which the core may not know yet.
-    lagged: Vec<ConnId>,
-}
-
-impl Queues {
-    /// Has `push` queue something for a connection, if it is one that still listens.
-    fn add(&mut self, connection: &mut Connection, kind: Kind, len: usize, push: impl FnOnce(&mut Outbox)) {
-        // Nobody would ever read it, or the last line has been said.
-        if connection.broken || connection.phase != Phase::Open {
-            return;
-        }
-        push(&mut connection.outbox);
-        *(if kind == Kind::Chunk { &mut self.chunks } else { &mut self.waiting }) += len;
-        // Said again and again, as the core forgets it of somebody who was nobody yet.
-        if connection.outbox.lines() > self.limit() {
-            connection.lagging = Switch::On;
-            self.lagged.push(connection.id);
-        }
-        if kind == Kind::Event {
-            self.mark_dirty(connection);
-        } else if !std::mem::replace(&mut connection.unhurried, true) {
-            self.unhurried.push_back(connection.id);
-        }
-    }
-
-    /// Bytes that may wait for one connection before lines are left out for it.
-    fn limit(&self) -> usize {
-        if self.is_crowded() { limits::SLOW_READER_TIGHT } else { limits::SLOW_READER }
-    }
-
-    fn is_crowded(&self) -> bool {
-        self.waiting > limits::WAITING_IN_ALL
-    }
-
-    fn mark_dirty(&mut self, connection: &mut Connection) {
-        if !std::mem::replace(&mut connection.dirty, true) {
-            self.dirty.push_back(connection.id);
-        }
-    }
-}
-
-impl Index<ConnId> for Connections {
-    type Output = Connection;
-
-    fn index(&self, id: ConnId) -> &Connection {
-        &self.slab[id.slot()]
-    }
-}
-
-impl IndexMut<ConnId> for Connections {
-    fn index_mut(&mut self, id: ConnId) -> &mut Connection {
-        &mut self.slab[id.slot()]
-    }
-}
-
-impl Connections {
-    /// None yet; jobs for the disk go to `jobs`.
-    pub fn new(jobs: Sender<Job>) -> Self {
-        Self {
-            slab: Slab::new(),
-            generation: 0,
-            jobs,
-            queues: Queues::default(),
-            clients: 0,
-            turned_away: 0,
-            past: 0,
-            by_address: HashMap::new(),
-            open: BTreeMap::new(),
-            wanting: Vec::new(),
-            closed: Vec::new(),
-            records: Vec::new(),
-            line: String::new(),
-            spare: Vec::new(),
-        }
-    }
-
-    /// Connections that count as clients.
-    pub fn clients(&self) -> usize {
-        self.clients
-    }
-
-    /// Clients from an address.
-    pub fn clients_from(&self, address: IpAddr) -> usize {
-        self.by_address.get(&address).copied().unwrap_or(0)
-    }
-
-    /// Connections that are being told why they cannot stay.
-    pub fn turned_away(&self) -> usize {
-        self.turned_away
-    }
-
-    /// Connections to which nothing more is owed.
-    pub fn past(&self) -> usize {
-        self.past
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.slab.is_empty()
-    }
-
-    /// Every connection.
-    pub fn ids(&self) -> Vec<ConnId> {
-        self.slab.iter().map(|(_, connection)| connection.id).collect()
-    }
-
-    /// The connection in a slot.
-    pub fn in_slot(&self, slot: usize) -> Option<ConnId> {
-        self.slab.get(slot).map(|connection| connection.id)
-    }
-
-    /// The connection of this name, if it still lives.
-    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
-        find(&mut self.slab, id)
-    }
-
-    /// The slot that the next connection gets.
-    pub fn next_slot(&self) -> usize {
-        self.slab.vacant_key()
-    }
-
-    /// Takes a connection in.
-    pub fn insert(&mut self, stream: TcpStream, address: IpAddr, standing: Standing) -> ConnId {
-        let entry = self.slab.vacant_entry();
-        self.generation = self.generation.wrapping_add(1);
-        // A slab of sockets is bounded by the descriptors, which are far fewer than 2^32.
-        let id = ConnId::new(u32::try_from(entry.key()).unwrap_or(u32::MAX), self.generation);
-        entry.insert(Box::new(Connection {
-            id,
-            stream,
-            address,
-            lines: LineBuf::default(),
-            whole: Switch::Off,
-            outbox: Outbox::default(),
-            style: Style::FIRST,
-            bucket: Bucket::default(),
-            paid: false,
-            has_spoken: false,
-            readable: true,
-            closed: None,
-            writable: true,
-            phase: Phase::Open,
-            ended: None,
-            broken: false,
-            lost: None,
-            stalled: None,
-            slow: None,
-            hold: Hold::None,
-            until: None,
-            lagging: Switch::Off,
-            standing,
-            wake: None,
-            fetches: Switch::Off,
-            in_work: false,
-            greedy: Switch::Off,
-            unhurried: false,
-            dirty: false,
-        }));
-        if standing == Standing::Client {
-            self.clients += 1;
-            *self.by_address.entry(address).or_default() += 1;
-        } else {
-            self.turned_away += 1;
-        }
-        id
-    }
-
-    /// A connection counts as nothing any more, as nothing is owed to it.
-    pub fn discount(&mut self, id: ConnId) {
-        let Some(connection) = self.get_mut(id) else { return };
-        let (standing, address) = (connection.standing, connection.address);
-        connection.standing = Standing::Past;
-        match standing {
-            Standing::Client => {
-                self.clients -= 1;
-                if let Some(count) = self.by_address.get_mut(&address) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.by_address.remove(&address);
-                    }
-                }
-            }
-            Standing::TurnedAway => self.turned_away -= 1,
-            Standing::Past => return,
-        }
-        self.past += 1;
-    }
-
-    /// Takes a connection out, which closes its socket once it is dropped.
-    pub fn remove(&mut self, id: ConnId) -> Option<Box<Connection>> {
-        self.discount(id);
-        self.get_mut(id)?;
-        let connection = self.slab.remove(id.slot());
-        self.past -= 1;
-        self.queues.waiting -= connection.outbox.lines();
-        self.queues.chunks -= connection.outbox.chunks();
-        Some(connection)
-    }
-
-    /// Forgets all that waits for a connection.
-    pub fn clear(&mut self, id: ConnId) {
-        if let Some(connection) = find(&mut self.slab, id) {
-            self.queues.waiting -= connection.outbox.lines();
-            self.queues.chunks -= connection.outbox.chunks();
-            connection.outbox.clear();
-        }
-    }
-
-    /// Writes as much of what waits for a connection as its socket takes.
-    pub fn flush(&mut self, id: ConnId) -> io::Result<Flushed> {
-        let Some(connection) = find(&mut self.slab, id) else { return Ok(Flushed::All) };
-        if !connection.writable && !connection.outbox.is_empty() {
-            return Ok(Flushed::Blocked { progress: false });
-        }
-        let (lines, chunks) = (connection.outbox.lines(), connection.outbox.chunks());
-        let flushed = connection.outbox.write_to(&mut connection.stream, &mut self.spare);
-        self.queues.waiting -= lines - connection.outbox.lines();
-        self.queues.chunks -= chunks - connection.outbox.chunks();
-        connection.writable = !matches!(flushed, Ok(Flushed::Blocked { .. }));
-        if !connection.writable {
-            connection.outbox.settle();
-        }
-        flushed
-    }
-
-    /// Queues bytes for a connection alone.
-    pub fn push(&mut self, id: ConnId, kind: Kind, bytes: &[u8]) {
-        if let Some(connection) = find(&mut self.slab, id) {
-            self.queues.add(connection, kind, bytes.len(), |outbox| outbox.push(kind, bytes));
-        }
-    }
-
-    /// The next of those with something to write. What is written is not added to any more.
-    pub fn next_dirty(&mut self) -> Option<ConnId> {
-        self.open.clear();
-        let id = self.queues.dirty.pop_front()?;
-        if let Some(connection) = self.get_mut(id) {
-            connection.dirty = false;
-        }
-        Some(id)
-    }
-
-    /// The next of those with something to write that can wait, or perhaps by now with nothing.
-    pub fn next_unhurried(&mut self) -> Option<ConnId> {
-        let id = self.queues.unhurried.pop_front()?;
-        if let Some(connection) = self.get_mut(id) {
-            connection.unhurried = false;
-        }
-        Some(id)
-    }
-
-    /// How many such there are.
-    pub fn unhurried(&self) -> usize {
-        self.queues.unhurried.len()
-    }
-
-    /// Sees to it that a connection is flushed.
-    pub fn mark_dirty(&mut self, id: ConnId) {
-        if let Some(connection) = find(&mut self.slab, id) {
-            self.queues.mark_dirty(connection);
-        }
-    }
-
-    /// Those for whom the core may have file data.
-    pub fn take_wanting(&mut self) -> Vec<ConnId> {
-        std::mem::take(&mut self.wanting)
-    }
-
-    /// Whether there are any such.
-    pub fn any_wanting(&self) -> bool {
-        !self.wanting.is_empty()
-    }
-
-    /// Those for whom too much has come to wait.
-    pub fn take_lagged(&mut self) -> Vec<ConnId> {
-        std::mem::take(&mut self.queues.lagged)
-    }
-
-    /// Those that the core has closed.
-    pub fn take_closed(&mut self) -> Vec<ConnId> {
-        std::mem::take(&mut self.closed)
-    }
-
-    /// What is to be written down.
-    pub fn take_records(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.records)
-    }
-
-    /// Whether there is anything of that.
-    pub fn has_records(&self) -> bool {
-        !self.records.is_empty()
-    }
-
-    /// Bytes of replies that may wait for a connection before its commands wait too.
-    pub fn replies_allowed(&self) -> usize {
-        if self.is_crowded() { 0 } else { limits::REPLIES_WAITING }
-    }
-
-    /// Bytes of file data that may be queued for a connection.
-    pub fn chunks_allowed(&self) -> usize {
-        if self.queues.chunks > limits::CHUNKS_IN_ALL { limits::CHUNK_BYTES } else { limits::CHUNKS_QUEUED }
-    }
-
-    /// Queues for a connection what `write` writes in its style.
-    fn spell(&mut self, id: ConnId, kind: Kind, write: impl FnOnce(&mut String, Style)) {
-        let Some(connection) = find(&mut self.slab, id) else { return };
-        self.line.clear();
-        write(&mut self.line, connection.style);
-        let line = self.line.as_bytes();
-        self.queues.add(connection, kind, line.len(), |outbox| outbox.push(kind, line));
-    }
-}
-
-/// The connection of this name, if it still lives; the rest of [`Connections`] stays free to be changed.
-fn find(slab: &mut Slab<Box<Connection>>, id: ConnId) -> Option<&mut Connection> {
-    slab.get_mut(id.slot()).filter(|connection| connection.id == id).map(Box::as_mut)
-}
-
-impl Sink for Connections {
-    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) {
-        let kind = if let [Event::Presence { .. }, ..] = events { Kind::Presence } else { Kind::Event };
-        let Self { slab, queues, open, line, .. } = self;
-        let mut alone = [const { None }; Style::COUNT];
-        let segments = match events.first().and_then(Event::place) {
-            Some(Place::Room(room)) => open.entry(room).or_default(),
-            _ => &mut alone,
-        };
-        let mut starts = [None; Style::COUNT];
-        for id in to {
-            let Some(connection) = find(slab, id) else { continue };
-            let (style, n) = (connection.style, connection.style.index());
-            let start = *starts[n].get_or_insert_with(|| {
-                line.clear();
-                events.iter().for_each(|event| plain::event(line, event, style));
-                segments[n].take_if(|segment| segment.len() + line.len() > SEGMENT);
-                let segment = segments[n].get_or_insert_default();
-                segment.extend(line.as_bytes());
-                segment.len() - line.len()
-            });
-            let Some(segment) = &segments[n] else { continue };
-            let is_slow = connection.stalled.is_some();
-            queues.add(connection, kind, segment.len() - start, |outbox| {
-                // It may wait for long, and would keep all of the segment for that.
-                if is_slow { outbox.push(kind, &segment.part(start)) } else { outbox.push_shared(kind, segment, start) }
-            });
-        }
-    }
-
-    fn answer(&mut self, to: ConnId, event: &Event) {
-        self.spell(to, Kind::Reply, |line, style| plain::event(line, event, style));
-    }
-
-    fn data(&mut self, to: ConnId, file: FileId, data: &[u8]) {
-        let Some(connection) = find(&mut self.slab, to) else { return };
-        let mut lines = std::mem::take(&mut self.spare);
-        plain::data(&mut lines, file, data, connection.style);
-        if lines.capacity() > 2 * lines.len() {
-            // What is short may wait for long, and would keep all that memory for it.
-            let short = lines.clone();
-            self.spare = std::mem::replace(&mut lines, short);
-        }
-        self.queues.add(connection, Kind::Chunk, lines.len(), |outbox| outbox.push_own(Kind::Chunk, lines));
-    }
-
-    fn detail(&mut self, to: ConnId, detail: &Detail) {
-        self.spell(to, Kind::Reply, |line, style| plain::detail(line, detail, style));
-    }
-
-    fn reply(&mut self, to: ConnId, reply: &Reply) {
-        self.spell(to, Kind::Reply, |line, style| plain::reply(line, reply, style));
-    }
-
-    fn set(&mut self, to: ConnId, setting: Setting, switch: Switch) {
-        if let Some(connection) = self.get_mut(to) {
-            match setting {
-                Setting::Stamp => connection.style.stamp = switch,
-                Setting::Whole => connection.whole = switch,
-                Setting::Echo | Setting::Presence => {}
-            }
-        }
-    }
-
-    fn job(&mut self, job: Job) {
-        // The spool's thread lives as long as the reactor does; without it every transfer is dead anyway.
-        if self.jobs.send(job).is_err() {
-            log::error!("the spool is gone: files cannot be shared any more");
-        }
-    }
-
-    fn keep(&mut self, record: Record) {
-        self.records.push(record);
-    }
-
-    fn is_crowded(&self) -> bool {
-        self.queues.is_crowded()
-    }
-
-    fn wants_data(&mut self, who: ConnId) {
-        if let Some(connection) = self.get_mut(who) {
-            connection.fetches = Switch::On;
-        }
-        self.wanting.push(who);
-    }
-
-    fn close(&mut self, who: ConnId, bye: Option<Bye>) {
-        if let Some(bye) = bye {
-            self.answer(who, &Event::Bye(bye));
-        }
-        self.closed.push(who);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::names::Text;
-    use std::net::TcpListener;
-    use std::sync::mpsc::channel;
-
-    #[test]
-    fn a_short_piece_of_a_file_does_not_hold_the_memory_of_a_long_one() {
-        let mut net = Connections::new(channel().0);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let id = net.insert(TcpStream::connect(address).unwrap(), address.ip(), Standing::Client);
-        let _peer = listener.accept().unwrap();
-        net.data(id, FileId(1), &[0; 4 * limits::DOWNLOAD_LINE]);
-        assert!(net[id].outbox.memory() >= 64 * 1024);
-        assert_eq!(net.flush(id).unwrap(), Flushed::All);
-        net.data(id, FileId(1), b"short");
-        assert!(net[id].outbox.memory() < 100, "{}", net[id].outbox.memory());
-    }
-
-    #[test]
-    fn it_is_crowded_while_much_waits_for_everybody() {
-        let (jobs, _todo) = channel();
-        let mut net = Connections::new(jobs);
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut ids = Vec::new();
-        for _ in 0..100 {
-            let stream = TcpStream::connect(address).unwrap();
-            ids.push(net.insert(stream, address.ip(), Standing::Client));
-        }
-        // All have the same bytes, so that much waits and little memory is needed.
-        let event = Event::Motd(Text::new(&"x".repeat(4000)));
-        let mut line = String::new();
-        plain::event(&mut line, &event, Style::FIRST);
-        let each = ids.len() * line.len();
-        let mut waiting = 0;
-        while waiting <= limits::WAITING_IN_ALL {
-            assert!(!net.is_crowded() && net.replies_allowed() > 0, "{waiting}");
-            net.publish(&mut ids.iter().copied(), std::slice::from_ref(&event));
-            waiting += each;
-        }
-        assert!(net.is_crowded() && net.replies_allowed() == 0);
-        net.clear(ids[0]);
-        net.clear(ids[1]);
-        assert!(!net.is_crowded());
     }
 }

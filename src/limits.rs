@@ -15,13 +15,13 @@ pub const DOWNLOAD_LINE: usize = 12_288;
 pub const SUBNEGOTIATION: u16 = 256;
 
 /// Bytes of replies that wait for a connection beyond which its commands wait too.
-pub const REPLIES_WAITING: usize = 64 * 1024;
+pub const REPLIES_PENDING: usize = 64 * 1024;
 /// Bytes waiting for a connection beyond which it is a slow reader: room lines and presence are left out for it.
-pub const SLOW_READER: usize = 1024 * 1024;
-/// Bytes waiting for all connections together beyond which [`SLOW_READER_TIGHT`] holds.
-pub const WAITING_IN_ALL: usize = 256 * 1024 * 1024;
-/// What [`SLOW_READER`] becomes while memory is tight.
-pub const SLOW_READER_TIGHT: usize = 64 * 1024;
+pub const SLOW_CONSUMER: usize = 1024 * 1024;
+/// Bytes waiting for all connections together beyond which [`SLOW_CONSUMER_TIGHT`] holds.
+pub const PENDING_IN_ALL: usize = 256 * 1024 * 1024;
+/// What [`SLOW_CONSUMER`] becomes while memory is tight.
+pub const SLOW_CONSUMER_TIGHT: usize = 64 * 1024;
 /// Bytes of file data queued for a connection, so that a chat line never waits for more of them: 64 KiB of base64, which
 /// are four lines, and what stands around it.
 pub const CHUNKS_QUEUED: usize = 4 * CHUNK_BYTES;
@@ -45,11 +45,18 @@ pub const ACCEPTS_A_TURN: usize = 16;
 /// Bytes read from one connection, or of answers to it, in one turn that make it wait behind those who ask for less.
 pub const GREEDY: usize = 16 * 1024;
 /// How long a turn of the loop may serve those who wait behind the others.
-pub const LATER_A_TURN: Duration = Duration::from_micros(300);
+pub const LOW_PRIORITY_A_TURN: Duration = Duration::from_micros(300);
 /// Of so many parts of the time, those who wait behind the others get one.
-pub const LATER_SHARE: u32 = 5;
+pub const LOW_PRIORITY_SHARE: u32 = 5;
 /// Connections written to in one turn besides those that hear what others say, which does not wait for all of them.
 pub const ANSWERED_A_TURN: usize = 64;
+
+/// The longest that what was said in rooms waits for the next fan-out.
+pub const GATHER: Duration = Duration::from_millis(30);
+/// So many times as long as a fan-out took, the next one waits.
+pub const GATHER_FACTOR: u32 = 8;
+/// Bytes of room lines that wait for a fan-out, each line counted once; beyond them it waits no longer.
+pub const GATHERED: usize = 256 * 1024;
 
 /// How long somebody who has been quiet may send lines at once before the rate holds, in which they would have come.
 pub const BURST: Duration = Duration::from_secs(3);
@@ -152,13 +159,17 @@ pub const KEEPALIVE_PROBES: u32 = 3;
 pub const DEAD: Duration = Duration::from_secs(75);
 /// How long somebody who was seen to read slowly, and so to live, is not taken for dead by the kernel.
 pub const CALM: Duration = Duration::from_secs(120);
+/// Bytes that a slow consumer must take in the time of a stall. One that takes less is as bad as one that takes nothing.
+pub const STALL_BYTES: u16 = 1024;
 /// In how many parts the time of a stall is divided: after each it is tried whether the socket takes something after all.
 pub const TRIES: u32 = 6;
 /// How long somebody who connects to a server that is nearly full has for a first line.
 pub const FIRST_LINE: Duration = Duration::from_secs(5);
 
+/// As many times as from an IPv6 network of a customer (/64) may come from that of a site (/48).
+pub const WIDER: usize = 8;
 /// Connections that are being told why they cannot stay; beyond it they are closed at once.
-pub const TURNED_AWAY: usize = 32;
+pub const REJECTED: usize = 32;
 /// Connections to which nothing more is owed and that have not gone yet; beyond it they are closed at once.
 pub const LINGERING: usize = 64;
 /// Bytes of a message of the day.

@@ -1,8 +1,8 @@
-//! From bytes to lines: line ends, the telnet protocol (RFC 854) and the length limits.
+//! From bytes to lines: line ends and the length limits.
 
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
 
-use crate::limits::{CHUNK_LINE, LINE, SUBNEGOTIATION};
+use crate::limits::{CHUNK_LINE, LINE};
 
 /// What a connection sent, without its line end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,31 +55,7 @@ pub struct LineBuf {
     ended: bool,
     /// Whether the first bytes have passed, before which a byte order mark may stand.
     under_way: bool,
-    telnet: Telnet,
 }
-
-#[derive(Debug, Default)]
-enum Telnet {
-    #[default]
-    Data,
-    Iac,
-    /// After WILL, WONT, DO or DONT.
-    Option(u8),
-    /// In a sub-negotiation, of which this many bytes have been swallowed.
-    Sub(u16),
-    /// At an IAC in it.
-    SubIac(u16),
-}
-
-const IAC: u8 = 255;
-const DONT: u8 = 254;
-const DO: u8 = 253;
-const WONT: u8 = 252;
-const WILL: u8 = 251;
-const SB: u8 = 250;
-const SE: u8 = 240;
-/// The first of the commands without an operand: end of file, as RFC 1184 adds.
-const EOF: u8 = 236;
 
 impl Default for LineBuf {
     /// For what a client sends.
@@ -101,7 +77,6 @@ impl LineBuf {
             overlong: false,
             ended: false,
             under_way: false,
-            telnet: Telnet::Data,
         }
     }
 
@@ -117,55 +92,14 @@ impl LineBuf {
         usize::from(self.limit)
     }
 
-    /// Takes `bytes` in. What telnet options among them must be answered is appended to `refusals`.
-    pub fn feed(&mut self, bytes: &[u8], refusals: &mut Vec<u8>) {
+    /// Takes `bytes` in.
+    pub fn feed(&mut self, bytes: &[u8]) {
         if self.start() > 0 {
             self.buf.drain(..self.start());
             self.searched -= self.start;
             self.start = 0;
         }
-        if matches!(self.telnet, Telnet::Data) && memchr(IAC, bytes).is_none() {
-            self.buf.extend_from_slice(bytes);
-        } else {
-            for &byte in bytes {
-                self.filter(byte, refusals);
-            }
-        }
-    }
-
-    fn filter(&mut self, byte: u8, refusals: &mut Vec<u8>) {
-        // A sub-negotiation that does not end is given up, and what follows is read as if there had been none.
-        match self.telnet {
-            Telnet::Sub(SUBNEGOTIATION..) => self.telnet = Telnet::Data,
-            Telnet::SubIac(SUBNEGOTIATION..) => self.telnet = Telnet::Iac,
-            _ => {}
-        }
-        self.telnet = match (&self.telnet, byte) {
-            (Telnet::Data, IAC) => Telnet::Iac,
-            (Telnet::Data, _) => {
-                self.buf.push(byte);
-                Telnet::Data
-            }
-            (Telnet::Iac, WILL..=DONT) => Telnet::Option(byte),
-            (Telnet::Iac, SB) => Telnet::Sub(0),
-            (Telnet::Iac, IAC | EOF..SB) => Telnet::Data,
-            (Telnet::Iac, _) => {
-                self.buf.push(byte);
-                Telnet::Data
-            }
-            (Telnet::Option(verb), option) => {
-                match *verb {
-                    WILL => refusals.extend_from_slice(&[IAC, DONT, option]),
-                    DO => refusals.extend_from_slice(&[IAC, WONT, option]),
-                    // What the peer will not do needs no answer: nothing was ever agreed.
-                    _ => {}
-                }
-                Telnet::Data
-            }
-            (Telnet::SubIac(_), SE) => Telnet::Data,
-            (Telnet::Sub(n), IAC) => Telnet::SubIac(n + 1),
-            (Telnet::Sub(n) | Telnet::SubIac(n), _) => Telnet::Sub(n + 1),
-        };
+        self.buf.extend_from_slice(bytes);
     }
 
     /// No more bytes will come: what is left counts as a line.
@@ -236,12 +170,7 @@ impl LineBuf {
     /// Lets go of the memory, if nothing is in it.
     pub fn release(&mut self) {
         if self.is_empty() {
-            *self = Self {
-                ended: self.ended,
-                under_way: self.under_way,
-                telnet: std::mem::take(&mut self.telnet),
-                ..Self::new(self.limit())
-            };
+            *self = Self { ended: self.ended, under_way: self.under_way, ..Self::new(self.limit()) };
         }
     }
 
@@ -352,38 +281,38 @@ fn small(place: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use proptest::prelude::*;
+
+    /// Takes the lines that there are, as words.
+    pub(crate) fn take(lines: &mut LineBuf, seen: &mut Vec<String>) {
+        while let Some((line, ending)) = lines.next_line() {
+            let line = match line {
+                Line::Text(text) => format!("\"{}\"", text.escape_ascii()),
+                Line::Chunk(chunk) => format!("={}", chunk.escape_ascii()),
+                Line::TooLong { chunk, start } => format!("too long {chunk} {}", start.escape_ascii()),
+            };
+            seen.push(format!("{line} {ending:?}"));
+        }
+    }
 
     /// What comes out of a connection that sends `parts` one after the other and then ends its input.
-    fn run(parts: &[&[u8]]) -> (Vec<String>, Vec<u8>) {
-        let (mut lines, mut refusals) = (LineBuf::default(), Vec::new());
-        let mut seen = Vec::new();
-        let mut take = |lines: &mut LineBuf| {
-            while let Some((line, ending)) = lines.next_line() {
-                let line = match line {
-                    Line::Text(text) => format!("\"{}\"", text.escape_ascii()),
-                    Line::Chunk(chunk) => format!("={}", chunk.escape_ascii()),
-                    Line::TooLong { chunk, start } => format!("too long {chunk} {}", start.escape_ascii()),
-                };
-                seen.push(format!("{line} {ending:?}"));
-            }
-        };
+    fn run(parts: &[&[u8]]) -> Vec<String> {
+        let (mut lines, mut seen) = (LineBuf::default(), Vec::new());
         for part in parts {
-            lines.feed(part, &mut refusals);
-            take(&mut lines);
+            lines.feed(part);
+            take(&mut lines, &mut seen);
             assert!(lines.buf.capacity() <= 2 * (CHUNK_LINE + 64) + 2 * part.len(), "{}", lines.buf.capacity());
         }
         lines.end();
-        take(&mut lines);
+        take(&mut lines, &mut seen);
         assert_eq!(lines.buf.capacity(), 0);
-        (seen, refusals)
+        seen
     }
 
     fn check(input: &[u8], want: &[&str]) {
         let whole = run(&[input]);
-        assert_eq!(whole.0, want, "{}", input.escape_ascii());
+        assert_eq!(whole, want, "{}", input.escape_ascii());
         for at in 0..=input.len() {
             assert_eq!(run(&[&input[..at], &input[at..]]), whole, "split at {at} of {}", input.escape_ascii());
         }
@@ -411,7 +340,7 @@ mod tests {
                 let line = format!("{}{end}", "a".repeat(len - end.len()));
                 let whole = run(&[line.as_bytes()]);
                 assert_eq!(
-                    whole.0[0].starts_with("too long"),
+                    whole[0].starts_with("too long"),
                     line.len() + usize::from(end != "\n") > LINE,
                     "{len} {end:?}"
                 );
@@ -423,7 +352,7 @@ mod tests {
         for len in [CHUNK_LINE - 1, CHUNK_LINE, CHUNK_LINE + 1] {
             let line = format!("={}", "A".repeat(len));
             let whole = run(&[line.as_bytes()]);
-            assert_eq!(whole.0[0].starts_with("too long"), len > CHUNK_LINE);
+            assert_eq!(whole[0].starts_with("too long"), len > CHUNK_LINE);
             assert_eq!(run(&[&line.as_bytes()[..len / 2], &line.as_bytes()[len / 2..], b""]), whole);
         }
     }
@@ -431,7 +360,7 @@ mod tests {
     #[test]
     fn a_line_that_is_put_back_is_taken_again() {
         let mut lines = LineBuf::default();
-        lines.feed(b"one\r\ntwo\nthr", &mut Vec::new());
+        lines.feed(b"one\r\ntwo\nthr");
         for want in [&b"one"[..], b"two"] {
             for _ in 0..2 {
                 assert_eq!(lines.next_line().unwrap().0, Line::Text(want));
@@ -440,7 +369,7 @@ mod tests {
             assert_eq!(lines.next_line().unwrap().0, Line::Text(want));
         }
         assert!(lines.next_line().is_none());
-        lines.feed(b"ee\n", &mut Vec::new());
+        lines.feed(b"ee\n");
         assert_eq!(lines.next_line().unwrap().0, Line::Text(b"three"));
     }
 
@@ -451,7 +380,7 @@ mod tests {
                 let mut lines = LineBuf::default();
                 let sent = format!("={}{end}", "A".repeat(len));
                 for part in sent.as_bytes().chunks(1000) {
-                    lines.feed(part, &mut Vec::new());
+                    lines.feed(part);
                     if !part.ends_with(b"\n") {
                         assert!(lines.next_line().is_none());
                         lines.hollow_chunk();
@@ -460,7 +389,7 @@ mod tests {
                 }
                 let (line, _) = lines.next_line().unwrap();
                 assert_eq!(line == Line::Chunk(&[]), whole, "{line:?}");
-                lines.feed(b"after\n", &mut Vec::new());
+                lines.feed(b"after\n");
                 assert_eq!(lines.next_line().unwrap().0, Line::Text(b"after"));
             }
         }
@@ -474,33 +403,15 @@ mod tests {
     }
 
     #[test]
-    fn telnet_is_refused_and_never_seen() {
-        let refusals = |input: &[u8]| run(&[input]).1;
-        check(b"a\xff\xfb\x01b\n", &["\"ab\" Lf"]);
-        assert_eq!(refusals(b"\xff\xfb\x01\xff\xfd\x03\xff\xfc\x05\xff\xfe\x06"), b"\xff\xfe\x01\xff\xfc\x03");
-        check(b"a\xff\xf1b\xff\xf4\xff\xecc\n", &["\"abc\" Lf"]);
-        check(b"a\xff\xffb\xffc\n", &["\"abc\" Lf"]);
-        check(b"a\xff\xfa\x18x\nx\xff\xffx\xff\xf0b\n", &["\"ab\" Lf"]);
-        check(b"=QQ\xff\xf1==\n", &["=QQ== Lf"]);
-        // A sub-negotiation that never ends is given up after 256 bytes.
-        check(&[b"\xff\xfa", &[b'x'; 256][..], b"end\n"].concat(), &["\"end\" Lf"]);
-        for swallowed in 0..300 {
-            let input = [b"\xff\xfa", &vec![b'x'; swallowed][..], b"\xff\xf0end\n"].concat();
-            let want = format!("\"{}end\" Lf", "x".repeat(swallowed.saturating_sub(256)));
-            check(&input, &[&want]);
-        }
-    }
-
-    #[test]
     fn long_lines_are_thrown_away() {
-        let line = |fill: usize, ending: &[u8]| run(&[&[&vec![b'a'; fill][..], ending].concat(), b"next\n"]).0;
+        let line = |fill: usize, ending: &[u8]| run(&[&[&vec![b'a'; fill][..], ending].concat(), b"next\n"]);
         let fits = |seen: Vec<String>| !seen[0].starts_with("too long") && seen[1] == "\"next\" Lf" && seen.len() == 2;
         assert!(fits(line(4095, b"\n")));
         assert!(!fits(line(4096, b"\n")));
         assert!(fits(line(4094, b"\r\n")));
         assert!(!fits(line(4095, b"\r\n")));
         let chunk = |fill: usize, ending: &[u8]| {
-            run(&[b"=", &vec![b'a'; fill], ending, b"next\n"]).0[0].starts_with("too long true =aaaa")
+            run(&[b"=", &vec![b'a'; fill], ending, b"next\n"])[0].starts_with("too long true =aaaa")
         };
         assert!(!chunk(65_536, b"\n"));
         assert!(!chunk(65_536, b"\r\n"));
@@ -516,11 +427,11 @@ mod tests {
     fn lent_memory_is_not_kept() {
         let (mut lines, mut memory) = (LineBuf::default(), Vec::with_capacity(65_536));
         lines.lend(&mut memory);
-        lines.feed(b"\xff\xfd\x03", &mut Vec::new());
+        lines.feed(b"");
         lines.give_back(&mut memory);
         assert_eq!((lines.buf.capacity(), memory.capacity()), (0, 65_536));
         lines.lend(&mut memory);
-        lines.feed(b"one\ntwo\n", &mut Vec::new());
+        lines.feed(b"one\ntwo\n");
         assert!(lines.next_line().is_some());
         lines.give_back(&mut memory);
         lines.release_spare();
@@ -532,7 +443,7 @@ mod tests {
     fn a_line_without_an_end_costs_no_memory() {
         let mut lines = LineBuf::default();
         for _ in 0..1000 {
-            lines.feed(&[b'a'; 65_536], &mut Vec::new());
+            lines.feed(&[b'a'; 65_536]);
             assert_eq!(lines.next_line(), None);
             assert!(lines.buf.capacity() <= LINE, "{}", lines.buf.capacity());
         }
@@ -542,36 +453,14 @@ mod tests {
     fn other_protocols_are_known_by_their_first_byte() {
         let is_not_text = |bytes: &[u8]| {
             let mut lines = LineBuf::default();
-            lines.feed(bytes, &mut Vec::new());
+            lines.feed(bytes);
             lines.is_not_text()
         };
         for bytes in [&b"\x16\x03\x01"[..], b"\x00\x01", b"\x1b[A", b"\xef\xbb\xbf\x01"] {
             assert!(is_not_text(bytes), "{}", bytes.escape_ascii());
         }
-        for bytes in [&b"a\x16"[..], b"\t", b"\r\n", b"\n", b"", b"\xff\xfb\x01", b"\xef\xbb\xbfa"] {
+        for bytes in [&b"a\x16"[..], b"\t", b"\r\n", b"\n", b"", b"\xef\xbb\xbfa"] {
             assert!(!is_not_text(bytes), "{}", bytes.escape_ascii());
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_split_gives_the_same_lines(
-            input in proptest::collection::vec(prop_oneof![
-                Just(b'a'), Just(b'='), Just(b'\r'), Just(b'\n'), Just(0), Just(255), Just(250), Just(240), Just(251),
-                any::<u8>(),
-            ], 0..200),
-            cuts in proptest::collection::vec(0usize..200, 0..6),
-        ) {
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(input.len())).collect();
-            cuts.sort_unstable();
-            let mut parts = Vec::new();
-            let mut from = 0;
-            for cut in cuts {
-                parts.push(&input[from..cut]);
-                from = cut;
-            }
-            parts.push(&input[from..]);
-            prop_assert_eq!(run(&parts), run(&[&input]));
         }
     }
 }

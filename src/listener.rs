@@ -72,13 +72,13 @@ impl Listeners {
         self.again = None;
     }
 
-    /// Accepts a connection, if somebody is waiting and descriptors are left.
-    pub fn accept(&mut self, now: Duration) -> Option<(TcpStream, IpAddr)> {
+    /// Accepts a connection, if somebody is waiting and descriptors are left: at which listener, and from where.
+    pub fn accept(&mut self, now: Duration) -> Option<(usize, TcpStream, IpAddr)> {
         if self.again.is_some_and(|at| now < at) {
             return None;
         }
         self.again = None;
-        for listener in &mut self.listeners {
+        for (n, listener) in self.listeners.iter_mut().enumerate() {
             while listener.ready {
                 match listener.socket.accept() {
                     Ok((stream, peer)) => {
@@ -92,7 +92,7 @@ impl Listeners {
                         if std::mem::take(&mut self.starved) {
                             info!("accepting again");
                         }
-                        return Some((stream, peer.ip().to_canonical()));
+                        return Some((n, stream, peer.ip().to_canonical()));
                     }
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
                     // The one who knocked is gone already.
@@ -162,7 +162,7 @@ mod tests {
         let poll = Poll::new().unwrap();
         let mut listeners = Listeners::open(&["127.0.0.1:0".parse().unwrap()], poll.registry(), 0).unwrap();
         let _client = std::net::TcpStream::connect(listeners.addresses().unwrap()[0]).unwrap();
-        let (stream, _) = listeners.accept(Duration::ZERO).unwrap();
+        let (_, stream, _) = listeners.accept(Duration::ZERO).unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), limits::KEEPALIVE);

@@ -18,7 +18,8 @@ use chinwag::home::Home;
 use chinwag::limits::{self, Logging, Settings};
 use chinwag::listener::{LISTENERS, reason};
 use chinwag::names::{FileId, FileName, Nick, Place, RoomName, clean};
-use chinwag::reactor::Reactor;
+use chinwag::dialect::PLAIN;
+use chinwag::reactor::{Door, Reactor};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use log::{LevelFilter, info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -228,7 +229,8 @@ fn serve(options: &Serve) -> Result<(), String> {
     let settings = Settings { next_file: home.next_id(), ..settings };
     let addresses = addresses(&options.listen)?;
     info!("at most {} connections", settings.max_clients);
-    let mut reactor = Reactor::new(&addresses, home, settings).map_err(|e| reason(&e))?;
+    let doors: Vec<Door> = addresses.into_iter().map(|address| Door { address, dialect: &PLAIN }).collect();
+    let mut reactor = Reactor::open(&doors, home, settings).map_err(|e| reason(&e))?;
     let mut out = io::stdout().lock();
     for address in reactor.addresses().map_err(|e| reason(&e))? {
         // Whoever started the server may have stopped listening to it; that is no reason not to serve.
@@ -368,7 +370,7 @@ fn room_for_clients() -> usize {
     /// For listeners, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
     /// synced or being synced, and the rest.
     const OTHERS: usize =
-        LISTENERS + limits::TURNED_AWAY + limits::LINGERING + limits::FILES_OPEN + 3 * limits::LOGS_OPEN + 16;
+        LISTENERS + limits::REJECTED + limits::LINGERING + limits::FILES_OPEN + 3 * limits::LOGS_OPEN + 16;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     let limit = if raised { maximum } else { current };

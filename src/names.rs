@@ -33,6 +33,23 @@ impl ConnId {
     }
 }
 
+/// A network, by which strangers are counted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Prefix {
+    V4(u32),
+    V6(u64),
+    Site(u64),
+}
+
+impl Prefix {
+    pub fn v4(octets: [u8; 4]) -> Self { Self::V4(u32::from_be_bytes(octets)) }
+    pub fn v6(octets: [u8; 16]) -> Self { Self::V6((u128::from_be_bytes(octets) >> 64) as u64) }
+    pub fn wider(self) -> Option<Self> { if let Self::V6(n) = self { Some(Self::Site(n >> 16)) } else { None } }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin { pub prefix: Prefix, pub is_loopback: bool }
+
 /// A file that was shared. IDs count up and are never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FileId(pub u64);

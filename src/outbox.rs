@@ -1,6 +1,6 @@
-//! What waits to be written to one connection.
+//! One connection's write queue: what is pending for it, some of it in buffers that it shares with others.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 /// Why bytes are sent, as each kind has a limit of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// An answer to the connection's own commands.
+    /// An answer to the connection's own requests.
     Reply,
     /// What others did.
     Event,
@@ -21,23 +21,44 @@ pub enum Kind {
 /// What [`Outbox::write_to`] came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flushed {
-    /// All that waited is written.
+    /// The queue is drained.
     All,
-    /// The writer takes no more for now; whether it took anything at all.
+    /// The writer takes no more for now.
     Blocked {
-        /// Whether some bytes were taken before it blocked.
-        progress: bool,
+        /// Bytes that it took before it blocked.
+        taken: usize,
     },
 }
 
-/// Bytes of which each connection may be owed another part. They only ever grow.
-#[derive(Clone, Debug, Default)]
-pub struct Segment(Rc<RefCell<Vec<u8>>>);
+/// A shared write buffer, of which each connection may be owed another part. Its bytes only ever grow, and its memory is
+/// counted once, in a counter that is given when it is made, for as long as anybody holds it.
+#[derive(Clone, Debug)]
+pub struct Segment(Rc<Buffer>);
+
+#[derive(Debug)]
+struct Buffer {
+    bytes: RefCell<Vec<u8>>,
+    /// Where the memory is counted. A buffer that belongs to one connection alone is counted there.
+    held: Option<Rc<Cell<usize>>>,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(held) = &self.held {
+            held.set(held.get() - self.bytes.get_mut().capacity());
+        }
+    }
+}
 
 impl Segment {
+    /// An empty one, whose memory is counted in `held` while it lives.
+    pub fn new(held: &Rc<Cell<usize>>) -> Self {
+        Self(Rc::new(Buffer { bytes: RefCell::default(), held: Some(Rc::clone(held)) }))
+    }
+
     /// How many bytes it has.
     pub fn len(&self) -> usize {
-        self.0.borrow().len()
+        self.0.bytes.borrow().len()
     }
 
     /// Whether it has none.
@@ -45,14 +66,22 @@ impl Segment {
         self.len() == 0
     }
 
-    /// A copy of what is in it from `start` on.
-    pub fn part(&self, start: usize) -> Vec<u8> {
-        self.0.borrow()[start..].to_vec()
-    }
-
     /// Adds `bytes` at its end.
     pub fn extend(&self, bytes: &[u8]) {
-        self.0.borrow_mut().extend_from_slice(bytes);
+        let mut own = self.0.bytes.borrow_mut();
+        let before = own.capacity();
+        own.extend_from_slice(bytes);
+        if let Some(held) = &self.0.held {
+            held.set(held.get() + own.capacity() - before);
+        }
+    }
+
+    fn own(bytes: Vec<u8>) -> Self {
+        Self(Rc::new(Buffer { bytes: RefCell::new(bytes), held: None }))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.0.held.is_some()
     }
 }
 
@@ -64,57 +93,78 @@ struct Piece {
     start: u32,
     end: u32,
     kind: Kind,
+    /// Whether [`Outbox::settle`] has seen it.
+    settled: bool,
 }
 
 impl Piece {
+    fn len(&self) -> u32 {
+        self.end - self.start
+    }
+
     /// The bytes, out of what [`RefCell::borrow`] gives for the segment.
     fn of<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
         &segment[self.start as usize..self.end as usize]
     }
 }
 
-/// A queue of bytes, some shared with other connections. Empty, it owns no memory.
+/// A queue of bytes. Empty, it owns no memory.
+///
+/// Lines are counted with [`PIECE`] bytes for each piece that they are in, so that what is counted is what is held.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// Nearly always there is no more than one piece, which so needs no memory of its own.
     first: Option<Piece>,
-    #[allow(clippy::box_collection, reason = "a connection for whom nothing waits is so a third smaller")]
+    #[allow(clippy::box_collection, reason = "a connection for whom nothing is pending is so a third smaller")]
     rest: Option<Box<VecDeque<Piece>>>,
     replies: u32,
     events: u32,
+    /// Those of the bytes of lines that stand in shared segments, which are counted there.
+    shared: u32,
     chunks: u32,
 }
 
-/// A segment grows up to this before the next is begun.
+/// A segment grows up to this many bytes before the next is begun.
 pub const SEGMENT: usize = 16 * 1024;
+/// Bytes of memory that a piece takes besides its text: its place in the queue, its buffer's head, and what the allocator
+/// adds to each.
+pub const PIECE: u32 = 160;
 /// Pieces handed to the writer at once.
 const PIECES: usize = 16;
 
 impl Outbox {
     /// Queues the part of `segment` that begins at `start` and is its end now.
     pub fn push_shared(&mut self, kind: Kind, segment: &Segment, start: usize) {
-        let end = segment.len();
-        let (start, end) = (at(start), at(end));
-        *self.count(kind) += end - start;
+        let (start, end) = (at(start), at(segment.len()));
+        // An empty piece would look like a writer that takes nothing.
+        if start == end {
+            return;
+        }
         match self.last() {
             // Lines that follow each other there are one piece here.
             Some(last) if last.end == start && last.kind == kind && Rc::ptr_eq(&last.segment.0, &segment.0) => {
                 last.end = end;
+                last.settled = false;
+                *self.count(kind) += end - start;
             }
-            // An empty piece would look like a writer that takes nothing.
-            _ if start == end => {}
-            _ => self.add(Piece { segment: segment.clone(), start, end, kind }),
+            _ => self.add(Piece { segment: segment.clone(), start, end, kind, settled: false }),
         }
+        self.shared += end - start;
     }
 
     /// Queues `bytes` for this connection alone.
     pub fn push(&mut self, kind: Kind, bytes: &[u8]) {
         if let Some(last) = self.last()
             && last.kind == kind
-            && let Some(own) = Rc::get_mut(&mut last.segment.0).map(RefCell::get_mut)
+            && !last.segment.is_shared()
+            && let Some(own) = Rc::get_mut(&mut last.segment.0).map(|own| own.bytes.get_mut())
             && own.len() == last.end as usize
             && own.len() + bytes.len() <= SEGMENT
         {
+            if own.capacity() - own.len() < bytes.len() {
+                // Doubling would hold up to twice what is counted.
+                own.reserve_exact(bytes.len().max(own.len() / 4));
+            }
             own.extend_from_slice(bytes);
             last.end = at(own.len());
             *self.count(kind) += at(bytes.len());
@@ -126,55 +176,64 @@ impl Outbox {
     /// Queues `bytes` for this connection alone, as they are.
     pub fn push_own(&mut self, kind: Kind, bytes: Vec<u8>) {
         let end = at(bytes.len());
-        *self.count(kind) += end;
         if end > 0 {
-            self.add(Piece { segment: Segment(Rc::new(RefCell::new(bytes))), start: 0, end, kind });
+            self.add(Piece { segment: Segment::own(bytes), start: 0, end, kind, settled: false });
         }
     }
 
-    /// Bytes of replies that wait.
+    /// Bytes of replies that are pending.
     pub fn replies(&self) -> usize {
         self.replies as usize
     }
 
-    /// Bytes that wait, file data not counted.
+    /// Bytes that are pending, file data not counted.
     pub fn lines(&self) -> usize {
         (self.replies + self.events) as usize
     }
 
-    /// Bytes of file data that wait.
+    /// Those of [`Outbox::lines`] that nobody else holds.
+    pub fn private(&self) -> usize {
+        (self.replies + self.events - self.shared) as usize
+    }
+
+    /// Bytes of file data that are pending.
     pub fn chunks(&self) -> usize {
         self.chunks as usize
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing is pending.
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
     }
 
-    /// Forgets all that waits.
+    /// Forgets all that is pending.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Copies what waits out of larger segments, as they would be kept for it, however little it is.
+    /// Copies what is little out of shared segments, as they would be kept for it. It looks at nothing that it has seen
+    /// before, so calling it again costs nothing.
     pub fn settle(&mut self) {
+        let mut copied = 0;
         let rest = self.rest.iter_mut().flat_map(|rest| rest.iter_mut());
-        for piece in self.first.iter_mut().chain(rest) {
-            let len = piece.end - piece.start;
-            if Rc::strong_count(&piece.segment.0) > 1 || piece.segment.len() > 2 * len as usize {
-                let bytes = piece.of(&piece.segment.0.borrow()).to_vec();
-                (piece.start, piece.end) = (0, len);
-                piece.segment = Segment(Rc::new(RefCell::new(bytes)));
+        let newest_first = self.first.iter_mut().chain(rest).rev();
+        for piece in newest_first.take_while(|piece| !piece.settled) {
+            piece.settled = true;
+            if piece.segment.is_shared() && piece.segment.len() > 2 * piece.len() as usize {
+                copied += piece.len();
+                let bytes = piece.of(&piece.segment.0.bytes.borrow()).to_vec();
+                (piece.start, piece.end) = (0, at(bytes.len()));
+                piece.segment = Segment::own(bytes);
             }
         }
+        self.shared -= copied;
     }
 
-    /// Bytes of memory that what waits holds, as if nobody else held it.
+    /// Bytes of memory that what is pending holds, as if nobody else held it.
     #[cfg(test)]
     pub fn memory(&self) -> usize {
         let rest = self.rest.iter().flat_map(|rest| rest.iter());
-        self.first.iter().chain(rest).map(|piece| piece.segment.0.borrow().capacity()).sum()
+        self.first.iter().chain(rest).map(|piece| piece.segment.0.bytes.borrow().capacity()).sum()
     }
 
     fn last(&mut self) -> Option<&mut Piece> {
@@ -182,6 +241,7 @@ impl Outbox {
     }
 
     fn add(&mut self, piece: Piece) {
+        *self.count(piece.kind) += piece.len() + overhead(piece.kind);
         if self.first.is_none() {
             self.first = Some(piece);
         } else {
@@ -197,22 +257,22 @@ impl Outbox {
         }
     }
 
-    /// Writes until all is written or the writer would block; any other error is the writer's end. What file data was in
-    /// is left in `spare`, to be used again.
+    /// Writes until the queue is drained or the writer would block; any other error is the writer's end. What file data
+    /// was in is left in `spare`, to be used again.
     pub fn write_to(&mut self, writer: &mut impl Write, spare: &mut Vec<u8>) -> io::Result<Flushed> {
-        let mut progress = false;
+        let mut taken = 0;
         while let Some(first) = &self.first {
             let written = match &self.rest {
-                None => writer.write(first.of(&first.segment.0.borrow())),
+                None => writer.write(first.of(&first.segment.0.bytes.borrow())),
                 Some(rest) => write_pieces(writer, std::iter::once(first).chain(rest.iter())),
             };
             match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => {
-                    progress = true;
+                    taken += n;
                     self.advance(n, spare);
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Blocked { progress }),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Blocked { taken }),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
@@ -223,10 +283,13 @@ impl Outbox {
 
     fn advance(&mut self, mut n: usize, spare: &mut Vec<u8>) {
         while let Some(piece) = &mut self.first {
-            let taken = (piece.end - piece.start).min(at(n));
+            let taken = piece.len().min(at(n));
             piece.start += taken;
-            let (kind, is_written) = (piece.kind, piece.start == piece.end);
-            *self.count(kind) -= taken;
+            let (kind, is_written, is_shared) = (piece.kind, piece.len() == 0, piece.segment.is_shared());
+            *self.count(kind) -= taken + if is_written { overhead(kind) } else { 0 };
+            if is_shared {
+                self.shared -= taken;
+            }
             if !is_written {
                 return;
             }
@@ -234,22 +297,29 @@ impl Outbox {
             let next = self.rest.as_mut().and_then(|rest| rest.pop_front());
             let written = std::mem::replace(&mut self.first, next);
             if kind == Kind::Chunk
-                && let Some(own) = written.and_then(|piece| Rc::into_inner(piece.segment.0))
+                && let Some(Segment(buffer)) = written.map(|piece| piece.segment)
+                && let Some(mut own) = Rc::into_inner(buffer)
             {
-                *spare = own.into_inner();
+                *spare = std::mem::take(own.bytes.get_mut());
             }
         }
     }
 }
 
-/// A place in a segment, whose length is far below 4 GiB: that of all that may ever wait for a connection.
+/// File data comes in pieces of many kilobytes, and is counted in bytes of lines.
+fn overhead(kind: Kind) -> u32 {
+    if kind == Kind::Chunk { 0 } else { PIECE }
+}
+
+/// A place in a segment, whose length is far below 4 GiB: that of all that may ever be pending for a connection.
 fn at(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 fn write_pieces<'a>(writer: &mut impl Write, pieces: impl Iterator<Item = &'a Piece>) -> io::Result<usize> {
     let mut pieces = pieces.take(PIECES);
-    let borrowed: [_; PIECES] = std::array::from_fn(|_| pieces.next().map(|piece| (piece, piece.segment.0.borrow())));
+    let borrowed: [_; PIECES] =
+        std::array::from_fn(|_| pieces.next().map(|piece| (piece, piece.segment.0.bytes.borrow())));
     let mut slices = [IoSlice::new(&[]); PIECES];
     let mut count = 0;
     for (slice, (piece, segment)) in slices.iter_mut().zip(borrowed.iter().flatten()) {
@@ -288,7 +358,8 @@ mod tests {
     #[test]
     fn everything_is_written_once_and_in_order_at_any_pace() {
         for space in 1..40 {
-            let (mut outbox, room) = (Outbox::default(), Segment::default());
+            let held = Rc::default();
+            let (mut outbox, room) = (Outbox::default(), Segment::new(&held));
             let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room: 0 }, Vec::new());
             let mut want = Vec::new();
             for n in 0..100usize {
@@ -307,34 +378,78 @@ mod tests {
                     writer.room = space;
                     outbox.write_to(&mut writer, &mut spare).unwrap();
                 }
-                assert_eq!(outbox.lines() + outbox.chunks(), want.len() - writer.taken.len());
+                let pieces = outbox.first.iter().chain(outbox.rest.iter().flat_map(|rest| rest.iter()));
+                let of_lines = pieces.filter(|piece| piece.kind != Kind::Chunk).count();
+                let counted = outbox.lines() + outbox.chunks() - of_lines * PIECE as usize;
+                assert_eq!(counted, want.len() - writer.taken.len());
             }
-            assert_eq!(
-                outbox.write_to(&mut writer, &mut spare).unwrap(),
-                Flushed::Blocked { progress: writer.room > 0 }
-            );
+            writer.room = 0;
+            assert_eq!(outbox.write_to(&mut writer, &mut spare).unwrap(), Flushed::Blocked { taken: 0 });
             writer.room = usize::MAX;
             assert_eq!(outbox.write_to(&mut writer, &mut spare).unwrap(), Flushed::All);
             assert_eq!(writer.taken, want);
-            assert!(outbox.is_empty() && outbox.lines() == 0 && outbox.replies() == 0 && outbox.chunks() == 0);
+            assert!(outbox.is_empty() && (outbox.lines(), outbox.replies(), outbox.chunks()) == (0, 0, 0));
+            assert_eq!(outbox.private(), 0);
         }
     }
 
     #[test]
-    fn what_waits_long_holds_no_more_than_itself() {
-        let (mut outbox, room) = (Outbox::default(), Segment::default());
+    fn what_is_pending_for_long_holds_little_more_than_itself() {
+        let held = Rc::default();
+        let (mut outbox, room) = (Outbox::default(), Segment::new(&held));
         for n in 0..100 {
             room.extend(&[b'x'; 100]);
             if n % 10 == 0 {
                 outbox.push_shared(Kind::Event, &room, 100 * n);
             }
         }
-        assert!(outbox.memory() > 10 * 10_000);
+        assert_eq!(outbox.private(), 10 * PIECE as usize);
         outbox.settle();
-        assert_eq!((outbox.memory(), outbox.lines()), (1000, 1000));
+        assert_eq!((outbox.memory(), outbox.private()), (1000, 1000 + 10 * PIECE as usize));
+        drop(room);
+        assert_eq!(held.get(), 0);
         let mut written = Vec::new();
         outbox.write_to(&mut written, &mut Vec::new()).unwrap();
         assert_eq!(written, [b'x'; 1000]);
+        assert_eq!((outbox.lines(), outbox.private()), (0, 0));
+    }
+
+    #[test]
+    fn what_most_of_a_segment_is_pending_for_stays_shared() {
+        let held = Rc::default();
+        let (mut outbox, room) = (Outbox::default(), Segment::new(&held));
+        room.extend(&[b'x'; 1000]);
+        outbox.push_shared(Kind::Event, &room, 400);
+        outbox.settle();
+        drop(room);
+        assert_eq!((outbox.lines(), outbox.private()), (600 + PIECE as usize, PIECE as usize));
+        assert!(held.get() >= 1000);
+        outbox.clear();
+        assert_eq!(held.get(), 0);
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_held() {
+        let held = Rc::default();
+        for len in [1, 17, 60, 300, 5000] {
+            let (mut outbox, room) = (Outbox::default(), Segment::new(&held));
+            room.extend(&[b'x'; 100_000]);
+            let line = vec![b'x'; len];
+            let used = allocation_counter::measure(|| {
+                for n in 0..500usize {
+                    match n % 5 {
+                        0 | 1 => outbox.push(Kind::Reply, &line),
+                        2 => outbox.push_shared(Kind::Event, &room, 100_000 - len),
+                        _ => outbox.push(Kind::Event, &line),
+                    }
+                    outbox.settle();
+                }
+            });
+            // The allocator adds up to 16 bytes to each of the two blocks that a piece has.
+            let blocks = 16 * 2 * 400;
+            let used = usize::try_from(used.bytes_current).unwrap() + blocks;
+            assert!(used <= outbox.private() * 5 / 4, "{used} held and {} counted, lines of {len}", outbox.private());
+        }
     }
 
     #[test]

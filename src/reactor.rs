@@ -6,109 +6,120 @@ mod output;
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use log::{debug, info, warn};
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token, Waker};
 
-use crate::connection::{Connections, Hold, Phase, Standing};
-use crate::event::{Bye, Event, Now, Sink, Switch};
+use crate::connection::{Life, Pause, Retry};
+use crate::dialect::Dialect;
+use crate::effect::Effect;
+use crate::egress::{Egress, Outgoing};
+use crate::event::{Bye, Event, Now, Record};
 use crate::home::Home;
 use crate::hub::Hub;
-use crate::journal::{self, Journal};
 use crate::limits::{self, Moment, Settings};
-use crate::linebuf::LineBuf;
-use crate::listener::{LISTENERS, Listeners, set_user_timeout};
-use crate::names::ConnId;
-use crate::plain::{self, Style};
-use crate::signals::{self, Signals};
-use crate::spool::{self, Spool};
+use crate::names::{ConnId, Origin};
+use crate::plain::Style;
+use crate::registry::{Registry, prefix_of};
+use crate::system::{Newcomer, Os, Ready, System};
 
-const WAKER: Token = Token(0);
-const SIGNALS: Token = Token(1);
-/// Listeners and then connections are counted from here.
-const FIRST: usize = 2;
+/// Where people come in, and what is spoken there.
+#[derive(Clone, Copy)]
+pub struct Door {
+    /// The address to listen at.
+    pub address: SocketAddr,
+    /// What is spoken there.
+    pub dialect: &'static dyn Dialect,
+}
 
-/// Events taken from the system at once.
-const EVENTS: usize = 1024;
-
-/// The server.
-pub struct Reactor {
+/// The server, over the operating system or whatever else can take its place.
+pub struct Reactor<S: System> {
     settings: Settings,
-    started: Instant,
-    poll: Poll,
-    listeners: Listeners,
-    signals: Signals,
     hub: Hub,
-    /// Holds the way to the spool, and so must go before it.
-    net: Connections,
-    /// The rooms' logs, if they are kept. It must go before the spool, which holds the lock of the folder.
-    journal: Option<Journal>,
-    spool: Spool,
+    registry: Registry<S::Stream>,
+    egress: Egress,
+    /// What the core has asked for besides the lines that it sent. It is empty but while the core is at work.
+    effects: VecDeque<Effect>,
+    /// What is to be written down before anything goes out.
+    records: Vec<Record>,
+    /// Those for whom the core may have file data.
+    wanting: Vec<ConnId>,
     /// When connections are to be looked at again.
-    timers: BTreeSet<(Duration, ConnId)>,
-    /// Connections that have something to do now.
-    work: VecDeque<ConnId>,
-    /// Those of them whose last turn was not enough for them, or cost much. They share what time the others leave.
-    later: VecDeque<ConnId>,
+    timers: BTreeSet<(Moment, ConnId)>,
+    /// The run queue: connections that have something to do now.
+    run_queue: VecDeque<ConnId>,
+    /// The low-priority run queue: those whose last turn was not enough for them, or cost much. They share what time the
+    /// others leave.
+    low_priority: VecDeque<ConnId>,
     /// Until when they wait, if there are others.
-    later_from: Instant,
+    low_priority_from: Duration,
     /// Connections by the time at which they came, as long as they have not been found to have sent a line.
     silent: VecDeque<(Moment, ConnId)>,
     /// How many there may be of these before those are taken out who have sent one since.
     silent_most: usize,
     /// Connections whose chunks wait for the disk.
     held_by_disk: Vec<ConnId>,
-    /// Connections that are dropped if their sockets still take nothing in this turn.
+    /// Connections that are dropped if their sockets still take too little in this turn.
     on_trial: Vec<ConnId>,
     /// When the server ends, once it is asked to.
     end: Option<Duration>,
     scratch: Vec<u8>,
     /// What the lines of the connection were in that was served last.
     memory: Vec<u8>,
+    ready: Vec<Ready>,
+    /// The last, as the core and the connections may hand it something while they go.
+    system: S,
 }
 
-impl Reactor {
-    /// Listens at `addresses`, keeping files in `home`. An error is one of the system's, with what could not be done before it.
-    pub fn new(addresses: &[SocketAddr], home: Home, settings: Settings) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let listeners = Listeners::open(addresses, poll.registry(), FIRST)?;
-        let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end())?;
-        // There may be only one, so each thread has a handle of the same.
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+impl Reactor<Os> {
+    /// Listens at all doors, keeping files in `home`, with what an earlier process has left there. An error is one of the
+    /// system's, with what could not be done before it.
+    pub fn open(doors: &[Door], home: Home, settings: Settings) -> io::Result<Self> {
+        let mut dialects: Vec<&'static dyn Dialect> = Vec::new();
+        let mut addresses = Vec::new();
+        for door in doors {
+            let known = dialects.iter().position(|known| std::ptr::addr_eq(*known, door.dialect));
+            let at = known.unwrap_or_else(|| {
+                dialects.push(door.dialect);
+                dialects.len() - 1
+            });
+            addresses.push((door.address, u8::try_from(at).unwrap_or(u8::MAX)));
+        }
         let mut hub = Hub::new(settings.clone());
-        let (mut journal, mut files) = (None, Vec::new());
-        if let (Some(rooms), Some(logging)) = (home.rooms(), settings.log) {
-            journal::load(rooms, settings.history)?.for_each(|room| hub.restore_room(room));
-            files = spool::load(home.spool())?;
-            journal = Some(Journal::start(rooms.to_owned(), logging, Arc::clone(&waker))?);
-        }
-        let spool = Spool::start(home, waker)?;
-        let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
-        let (mut net, started) = (Connections::new(jobs), Instant::now());
-        let now = Now { tick: Duration::ZERO, wall: SystemTime::now() };
-        let found = files.len();
+        let (os, files) = Os::open(&addresses, home, &settings, |room| hub.restore_room(room))?;
+        let mut reactor = Self::new(os, hub, dialects, settings);
+        let (found, now) = (files.len(), reactor.system.now());
         for file in files {
-            hub.restore_file(file, now, &mut net);
+            reactor.core(now, |hub, out| hub.restore_file(file, now, out));
         }
-        if hub.files() < found {
-            warn!("{} of the files go, as they do not fit or their time is over", found - hub.files());
+        let kept = reactor.hub.files();
+        if kept < found {
+            warn!("{} of the files go, as they do not fit or their time is over", found - kept);
         }
-        Ok(Self {
-            started,
-            poll,
-            listeners,
-            signals,
+        Ok(reactor)
+    }
+
+    /// Where it listens, with the ports that were picked.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.system.addresses()
+    }
+}
+
+impl<S: System> Reactor<S> {
+    /// A server of nobody yet. Newcomers name their dialect by its place in `dialects`.
+    pub fn new(system: S, hub: Hub, dialects: Vec<&'static dyn Dialect>, settings: Settings) -> Self {
+        Self {
+            settings,
             hub,
-            net,
-            journal,
-            spool,
+            registry: Registry::default(),
+            egress: Egress::new(dialects),
+            effects: VecDeque::new(),
+            records: Vec::new(),
+            wanting: Vec::new(),
             timers: BTreeSet::new(),
-            work: VecDeque::new(),
-            later: VecDeque::new(),
-            later_from: started,
+            run_queue: VecDeque::new(),
+            low_priority: VecDeque::new(),
+            low_priority_from: Duration::ZERO,
             silent: VecDeque::new(),
             silent_most: 0,
             held_by_disk: Vec::new(),
@@ -116,74 +127,128 @@ impl Reactor {
             end: None,
             scratch: vec![0; limits::READ_CHUNK],
             memory: Vec::new(),
-            settings,
-        })
+            ready: Vec::new(),
+            system,
+        }
     }
 
-    /// Where it listens, with the ports that were picked.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.addresses()
+    /// The surroundings.
+    pub fn system(&mut self) -> &mut S {
+        &mut self.system
+    }
+
+    /// The core, to be looked at.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// Serves until a signal ends it.
     pub fn run(&mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(EVENTS);
-        loop {
-            match self.poll.poll(&mut events, self.timeout()) {
-                Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
-                _ => {}
-            }
-            let now = self.now();
-            for event in &events {
-                match event.token() {
-                    WAKER => {}
-                    SIGNALS => {
-                        if self.signalled(now) {
-                            return Ok(());
-                        }
-                    }
-                    Token(n) => self.socket_event(n - FIRST, event, now),
-                }
-            }
-            self.accept(now);
-            self.hear_from_disk(now);
-            self.hub.tick(now, &mut self.net);
-            self.after_core(now);
-            self.run_timers(now);
-            let others = self.work.len();
-            for _ in 0..others {
-                let Some(id) = self.work.pop_front() else { break };
-                self.serve(id, now);
-            }
-            self.serve_later(others, now);
-            self.pump();
-            self.write_log();
-            self.flush(now);
-            self.drop_stalled(now);
-            if self.end.is_some_and(|end| self.net.is_empty() || now.tick >= end) {
-                return Ok(());
-            }
-        }
+        while self.turn()? {}
+        Ok(())
     }
 
-    fn now(&self) -> Now {
-        Now { tick: self.started.elapsed(), wall: SystemTime::now() }
+    /// Waits until something is to be done, and does it; `false` when the server has ended.
+    pub fn turn(&mut self) -> io::Result<bool> {
+        let (timeout, mut ready) = (self.timeout(), std::mem::take(&mut self.ready));
+        self.system.wait(timeout, &mut ready)?;
+        let now = self.system.now();
+        for Ready { slot, readiness } in ready.drain(..) {
+            let Some(id) = self.registry.in_slot(slot) else { continue };
+            let Some(connection) = self.registry.get_mut(id) else { continue };
+            let was_blocked = connection.is_blocked();
+            connection.note(readiness, now.tick);
+            // The system says that it can be written of whoever can be read from too.
+            if readiness.writable && (was_blocked || !connection.is_at_ease()) {
+                self.egress.hurry(connection);
+            }
+            if readiness.readable || readiness.closed || readiness.failed {
+                self.run_soon(id);
+            }
+        }
+        self.ready = ready;
+        if self.heard_signals(now) {
+            return Ok(false);
+        }
+        self.accept(now);
+        self.hear_from_disk(now);
+        self.core(now, |hub, out| hub.tick(now, out));
+        self.run_timers(now);
+        let others = self.run_queue.len();
+        for _ in 0..others {
+            let Some(id) = self.run_queue.pop_front() else { break };
+            self.serve(id, now);
+            if self.egress.is_full() {
+                self.write_log(now);
+                self.fan_out(now);
+            }
+        }
+        self.serve_low_priority(others, now);
+        self.pump(now);
+        self.write_log(now);
+        self.flush(now);
+        self.drop_stalled(now);
+        Ok(self.end.is_none_or(|end| !self.registry.is_empty() && now.tick < end))
+    }
+
+    /// Calls the core, and then does what it asks for besides the lines that it sends.
+    fn core<R>(&mut self, now: Now, call: impl FnOnce(&mut Hub, &mut Outgoing<'_, S::Stream>) -> R) -> R {
+        let Self { hub, registry, egress, effects, .. } = self;
+        let result = call(hub, &mut Outgoing { registry, egress, effects });
+        // The core must know of slow consumers before it does anything else, so that a burst cannot outrun the limit.
+        for id in self.egress.take_lagged() {
+            // It may have caught up meanwhile.
+            if self.registry.get(id).is_some_and(crate::connection::Connection::is_lagging) {
+                self.hub.lag(id);
+            }
+        }
+        while let Some(effect) = self.effects.pop_front() {
+            match effect {
+                Effect::Log(record) => self.records.push(record),
+                Effect::Disk(job) => self.system.job(job),
+                Effect::Pump(id) => {
+                    if let Some(connection) = self.registry.get_mut(id) {
+                        connection.set_fetches(true);
+                    }
+                    self.wanting.push(id);
+                }
+                Effect::Close { conn, bye } => {
+                    if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
+                        self.egress.tell(connection, &Event::Bye(bye));
+                    }
+                    self.drain(conn, now);
+                }
+            }
+        }
+        result
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.work.is_empty() || !self.later.is_empty() || self.net.any_wanting() || self.net.unhurried() > 0 {
+        let is_busy = !self.run_queue.is_empty()
+            || !self.low_priority.is_empty()
+            || !self.wanting.is_empty()
+            || self.egress.unhurried() > 0;
+        if is_busy {
             return Some(Duration::ZERO);
         }
-        let timer = self.timers.first().map(|(at, _)| *at);
-        let log = self.journal.as_ref().and_then(Journal::next_look).map(|left| self.started.elapsed() + left);
-        let times = [self.hub.next_alarm(), timer, self.listeners.next_try(), self.end, log];
+        let now = self.system.now().tick;
+        let timer = self.timers.first().map(|(at, _)| at.get());
+        let log = self.system.next_log().map(|left| now + left);
+        let times = [
+            self.hub.next_alarm(),
+            timer,
+            self.system.next_accept(),
+            self.end,
+            log,
+            self.egress.next_fanout(),
+        ];
         let next = times.into_iter().flatten().min()?;
-        Some(next.saturating_sub(self.started.elapsed()))
+        Some(next.saturating_sub(now))
     }
 
-    /// Takes a signal; `true` if the server is to end at once.
-    fn signalled(&mut self, now: Now) -> bool {
-        let count = self.signals.take();
+    /// Hears of signals; `true` if the server is to end at once.
+    fn heard_signals(&mut self, now: Now) -> bool {
+        let count = self.system.signals();
         if count == 0 {
             return false;
         }
@@ -193,122 +258,110 @@ impl Reactor {
         }
         info!("shutting down");
         self.end = Some(now.tick + limits::SHUTDOWN);
-        self.listeners.close();
-        for id in self.net.ids() {
-            self.net.answer(id, &Event::Bye(Bye::Shutdown));
-            self.leave(id, now);
+        self.system.stop_accepting();
+        for id in self.registry.ids() {
+            if let Some(connection) = self.registry.get_mut(id) {
+                self.egress.tell(connection, &Event::Bye(Bye::Shutdown));
+            }
+            self.drain(id, now);
         }
         false
     }
 
-    fn socket_event(&mut self, n: usize, event: &mio::event::Event, now: Now) {
-        let Some(slot) = n.checked_sub(LISTENERS) else { return self.listeners.set_ready(n) };
-        let Some(id) = self.net.in_slot(slot) else { return };
-        let connection = &mut self.net[id];
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            connection.readable = true;
-            if event.is_read_closed() || event.is_error() {
-                connection.closed.get_or_insert(now.tick.into());
-            }
-            self.add_work(id);
-        }
-        if event.is_writable() || event.is_error() {
-            let connection = &mut self.net[id];
-            connection.writable = true;
-            // The system says it of whoever can be read from too.
-            if !connection.outbox.is_empty() || !connection.is_at_ease() {
-                self.net.mark_dirty(id);
-            }
-        }
-    }
-
-    fn add_work(&mut self, id: ConnId) {
-        if let Some(connection) = self.net.get_mut(id)
-            && !std::mem::replace(&mut connection.in_work, true)
+    /// Puts a connection into the run queue that is its own, unless it is in one.
+    fn run_soon(&mut self, id: ConnId) {
+        if let Some(connection) = self.registry.get_mut(id)
+            && !std::mem::replace(&mut connection.queued().run, true)
         {
-            let list = if connection.greedy == Switch::On { &mut self.later } else { &mut self.work };
-            list.push_back(id);
+            let queue = if connection.is_greedy() { &mut self.low_priority } else { &mut self.run_queue };
+            queue.push_back(id);
         }
     }
 
-    /// Serves those who wait behind the `others`, with a part of the time if there were any others in this turn.
-    fn serve_later(&mut self, others: usize, now: Now) {
-        let begun = Instant::now();
-        if self.later.is_empty() || (others > 0 && begun < self.later_from) {
+    /// Serves the low-priority run queue, with a part of the time if there were any `others` in this turn.
+    fn serve_low_priority(&mut self, others: usize, now: Now) {
+        if self.low_priority.is_empty() {
             return;
         }
-        while let Some(id) = self.later.pop_front() {
+        let begun = self.system.now().tick;
+        if others > 0 && begun < self.low_priority_from {
+            return;
+        }
+        let mut took = Duration::ZERO;
+        for _ in 0..self.low_priority.len() {
+            let Some(id) = self.low_priority.pop_front() else { break };
             self.serve(id, now);
-            if begun.elapsed() >= limits::LATER_A_TURN {
+            took = self.system.now().tick - begun;
+            if took >= limits::LOW_PRIORITY_A_TURN || self.egress.is_full() {
                 break;
             }
         }
-        self.later_from = begun + begun.elapsed() * limits::LATER_SHARE;
+        self.low_priority_from = begun + took * limits::LOW_PRIORITY_SHARE;
     }
 
     fn accept(&mut self, now: Now) {
         for _ in 0..limits::ACCEPTS_A_TURN {
-            let Some((stream, address)) = self.listeners.accept(now.tick) else { break };
-            self.accepted(stream, address, now);
+            let Some(newcomer) = self.system.accept(now) else { break };
+            self.admit(newcomer, now);
         }
     }
 
-    fn accepted(&mut self, mut stream: TcpStream, address: IpAddr, now: Now) {
-        let too_many = !address.is_loopback() && self.net.clients_from(address) >= self.settings.max_per_ip;
-        if !too_many && self.net.clients() >= self.settings.max_clients - self.settings.max_clients / 16 {
+    /// Admits a newcomer, or tells them why not.
+    fn admit(&mut self, newcomer: Newcomer<S::Stream>, now: Now) {
+        let Newcomer { mut transport, address, dialect } = newcomer;
+        let too_many = self.registry.is_crowded_from(address, self.settings.max_per_ip);
+        let most = self.settings.max_clients;
+        if !too_many && self.registry.admitted() >= most - most / 16 {
             self.make_place(now);
         }
-        let refusal = if self.net.clients() >= self.settings.max_clients {
+        let refusal = if self.registry.admitted() >= most {
             Some(Bye::Full)
         } else {
             too_many.then_some(Bye::TooManyFromAddress)
         };
-        if let Some(bye) = refusal.filter(|_| self.net.turned_away() >= limits::TURNED_AWAY) {
+        if let Some(bye) = refusal.filter(|_| self.registry.rejected() >= limits::REJECTED) {
             // It is told so if it can be at once, and that is all that a storm of connections gets.
-            let mut line = String::new();
-            plain::event(&mut line, &Event::Bye(bye), Style::FIRST);
-            let told = stream.write(line.as_bytes());
+            let line = self.egress.alone(dialect, &Event::Bye(bye), Style::FIRST);
+            let told = transport.write(line.as_bytes());
             return debug!("{address} turned away: {told:?}");
         }
-        let token = Token(FIRST + LISTENERS + self.net.next_slot());
-        if let Err(e) = self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE) {
+        if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
             return warn!("cannot set up a connection: {e}");
         }
-        let standing = if refusal.is_none() { Standing::Client } else { Standing::TurnedAway };
-        let id = self.net.insert(stream, address, standing);
+        let life = if refusal.is_none() { Life::Active } else { Life::Rejected };
+        let id = self.registry.insert(transport, address, dialect, life);
         debug!("{id:?} from {address}, refused: {refusal:?}");
-        match refusal {
-            Some(bye) => {
-                self.net.close(id, Some(bye));
-                self.after_core(now);
+        let Some(bye) = refusal else {
+            self.silent.push_back((now.tick.into(), id));
+            if self.silent.len() > self.silent_most {
+                let registry = &self.registry;
+                self.silent.retain(|&(_, id)| registry.get(id).is_some_and(|connection| !connection.has_spoken()));
+                self.silent_most = 2 * self.silent.len() + 64;
             }
-            None => {
-                self.silent.push_back((now.tick.into(), id));
-                if self.silent.len() > self.silent_most {
-                    let net = &mut self.net;
-                    self.silent.retain(|&(_, id)| net.get_mut(id).is_some_and(|c| !c.has_spoken));
-                    self.silent_most = 2 * self.silent.len() + 64;
-                }
-                self.hub.connect(id, now, &mut self.net);
-            }
+            let origin = origin(address);
+            self.core(now, |hub, out| { let _ = origin; hub.connect(id, now, out) });
+            return self.run_soon(id);
+        };
+        if let Some(connection) = self.registry.get_mut(id) {
+            self.egress.tell(connection, &Event::Bye(bye));
+            self.egress.hurry(connection);
         }
-        self.add_work(id);
     }
 
     /// Closes whoever came first of those who have never sent a line, and who have had the time for one.
     fn make_place(&mut self, now: Now) {
         while let Some(&(since, id)) = self.silent.front() {
-            let is_silent = self.net.get_mut(id).is_some_and(|c| !c.has_spoken && c.phase == Phase::Open);
+            let connection = self.registry.get(id);
+            let is_silent = connection.is_some_and(|connection| !connection.has_spoken() && connection.is_active());
             if is_silent && now.tick < since.get() + limits::FIRST_LINE {
                 return;
             }
             self.silent.pop_front();
             if is_silent {
-                self.hub.expel(id, now, Bye::MadePlace, &mut self.net);
-                self.after_core(now);
+                self.core(now, |hub, out| hub.expel(id, now, Bye::MadePlace, out));
                 self.flush_one(id, now);
                 // A farewell that is not taken at once is no reason to keep the place.
-                if self.net.get_mut(id).is_some_and(|c| c.phase == Phase::Leaving) {
+                if self.registry.get(id).is_some_and(|connection| connection.life() == Life::Draining) {
                     self.remove(id);
                 }
                 return;
@@ -318,16 +371,15 @@ impl Reactor {
 
     fn hear_from_disk(&mut self, now: Now) {
         let mut heard = false;
-        for outcome in self.spool.outcomes() {
+        while let Some(outcome) = self.system.outcome() {
             heard = true;
-            self.hub.disk_did(now, outcome, &mut self.net);
+            self.core(now, |hub, out| hub.disk_did(now, outcome, out));
         }
-        self.after_core(now);
         if heard && self.hub.disk_keeps_up() {
             for id in std::mem::take(&mut self.held_by_disk) {
-                if let Some(connection) = self.net.get_mut(id) {
-                    connection.hold = Hold::None;
-                    self.add_work(id);
+                if let Some(connection) = self.registry.get_mut(id).filter(|c| c.pause() == Some(Pause::Disk)) {
+                    connection.set_pause(None);
+                    self.run_soon(id);
                 }
             }
         }
@@ -335,72 +387,43 @@ impl Reactor {
 
     fn run_timers(&mut self, now: Now) {
         while let Some((at, id)) = self.timers.pop_first() {
-            if at > now.tick {
+            if at.get() > now.tick {
                 self.timers.insert((at, id));
                 return;
             }
-            if let Some(connection) = self.net.get_mut(id) {
-                connection.wake = None;
-                self.add_work(id);
-            }
-        }
-    }
-
-    /// Does what the core has asked for besides the lines that it sent: it has closed connections, or must be told whose
-    /// reader is too slow.
-    fn after_core(&mut self, now: Now) {
-        loop {
-            let (lagged, closed) = (self.net.take_lagged(), self.net.take_closed());
-            if lagged.is_empty() && closed.is_empty() {
-                return;
-            }
-            for id in lagged {
-                // It may have caught up meanwhile.
-                if self.net.get_mut(id).is_some_and(|connection| connection.lagging == Switch::On) {
-                    self.hub.lag(id);
+            let Some(connection) = self.registry.get_mut(id) else { continue };
+            connection.disarm();
+            connection.calm_down(now.tick);
+            if let Some(retry) = connection.retry(self.settings.stall, now.tick) {
+                self.egress.hurry(connection);
+                if retry == Retry::Last {
+                    self.on_trial.push(id);
                 }
             }
-            for id in closed {
-                self.leave(id, now);
-            }
+            self.run_soon(id);
         }
     }
 
-    /// Nothing more is read of a connection: it goes when all that waits for it is written.
-    fn leave(&mut self, id: ConnId, now: Now) {
-        if let Some(connection) = self.net.get_mut(id)
-            && connection.phase == Phase::Open
-        {
-            connection.phase = Phase::Leaving;
-            connection.lines = LineBuf::default();
-            connection.hold = Hold::None;
-            self.net.mark_dirty(id);
+    /// Nothing more is read of a connection: it goes when all that is pending for it is written.
+    fn drain(&mut self, id: ConnId, now: Now) {
+        if self.registry.get(id).is_some_and(crate::connection::Connection::is_active) {
+            self.registry.set_life(id, Life::Draining);
+            if let Some(connection) = self.registry.get_mut(id) {
+                self.egress.hurry(connection);
+            }
             self.rearm(id, now);
         }
     }
 
     /// Looks after a connection that has something to do: reads and carries out its lines, and minds its times.
     fn serve(&mut self, id: ConnId, now: Now) {
-        let Some(connection) = self.net.get_mut(id) else { return };
-        connection.in_work = false;
-        if let Some(since) = connection.stalled {
-            // The system says that there is room only when there is much, so a slow reader deserves a try.
-            connection.writable = true;
-            self.net.mark_dirty(id);
-            if now.tick >= since.get() + self.settings.stall {
-                self.on_trial.push(id);
-            }
-        }
-        let connection = &mut self.net[id];
-        if connection.stalled.is_none() && connection.slow.is_some_and(|at| now.tick >= at.get() + limits::CALM) {
-            connection.slow = None;
-            set_user_timeout(&connection.stream, Some(limits::DEAD));
-        }
-        match self.net[id].phase {
-            Phase::Open => self.serve_open(id, now),
-            Phase::Leaving => {}
-            Phase::Lingering => {
-                if self.net[id].until.is_none_or(|until| now.tick >= until.get()) || self.discard_input(id) {
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        connection.queued().run = false;
+        match connection.life() {
+            Life::Active => self.serve_active(id, now),
+            Life::Rejected | Life::Draining => {}
+            Life::Lingering => {
+                if connection.has_lingered(now.tick) || self.discard_input(id) {
                     return self.remove(id);
                 }
             }
@@ -409,33 +432,27 @@ impl Reactor {
     }
 
     fn remove(&mut self, id: ConnId) {
-        let Some(mut connection) = self.net.remove(id) else { return };
-        if let Some(wake) = connection.wake {
-            self.timers.remove(&(wake.get(), id));
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        if let Some(wake) = connection.disarm() {
+            self.timers.remove(&(wake, id));
         }
-        if let Err(e) = self.poll.registry().deregister(&mut connection.stream) {
-            debug!("{id:?} cannot be deregistered: {e}");
+        self.egress.clear(connection);
+        if let Some(connection) = self.registry.remove(id) {
+            self.system.close(connection.into_transport());
         }
-        self.listeners.try_soon();
     }
 
     /// Sets the time at which a connection must be looked at again, whatever else happens.
     fn rearm(&mut self, id: ConnId, now: Now) {
-        let stall = self.settings.stall;
-        let Some(connection) = self.net.get_mut(id).filter(|connection| !connection.is_at_ease()) else { return };
-        let is_held = connection.hold == Hold::Flood;
-        let until = connection.until.filter(|_| is_held || connection.phase == Phase::Lingering).map(Moment::get);
-        let ended = connection.closed.filter(|_| is_held).map(|closed| closed.get() + limits::AFTER_END);
-        let part = stall / limits::TRIES;
-        let next_try =
-            |since| (1..=limits::TRIES).map(|n| since + part * n).find(|&at| at > now.tick).unwrap_or(since + stall);
-        let stalled = connection.stalled.map(Moment::get).map(next_try);
-        let calm = connection.slow.filter(|_| stalled.is_none()).map(|at| at.get() + limits::CALM);
-        let wake = [until, ended, stalled, calm].into_iter().flatten().min().map(|at| at.max(now.tick));
-        let old = std::mem::replace(&mut connection.wake, wake.map(Moment::from)).map(Moment::get);
-        if old != wake {
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        if let Some((old, new)) = connection.rearm(self.settings.stall, now.tick) {
             old.map(|at| self.timers.remove(&(at, id)));
-            wake.map(|at| self.timers.insert((at, id)));
+            new.map(|at| self.timers.insert((at, id)));
         }
     }
+}
+
+/// Where somebody comes from, as the core wants to know it.
+fn origin(address: IpAddr) -> Origin {
+    Origin { prefix: prefix_of(address), is_loopback: address.is_loopback() }
 }

@@ -18,10 +18,11 @@ use std::thread;
 
 use allocation_counter::{AllocationInfo, measure};
 use chinwag::connection::Connection;
+use chinwag::dialect::PLAIN;
 use chinwag::home::Home;
 use chinwag::limits::Settings;
 use chinwag::people::Person;
-use chinwag::reactor::Reactor;
+use chinwag::reactor::{Door, Reactor};
 use common::{Client, Server};
 use data::Meddler;
 use rustix::process::{Signal, getpid, kill_process};
@@ -31,8 +32,8 @@ fn served(act: impl FnOnce(SocketAddr)) -> AllocationInfo {
     let (tell, told) = channel();
     let server = thread::spawn(move || {
         let settings = Settings { rate: 0, ..Settings::default() };
-        let mut reactor =
-            Reactor::new(&["127.0.0.1:0".parse().unwrap()], Home::temporary().unwrap(), settings).unwrap();
+        let door = Door { address: "127.0.0.1:0".parse().unwrap(), dialect: &PLAIN };
+        let mut reactor = Reactor::open(&[door], Home::temporary().unwrap(), settings).unwrap();
         tell.send(reactor.addresses().unwrap()[0]).unwrap();
         measure(|| reactor.run().unwrap())
     });
@@ -116,6 +117,6 @@ fn a_busy_turn_writes_once_to_each_connection() {
 
 #[test]
 fn an_idle_connection_is_two_small_boxes() {
-    assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
+    assert!(size_of::<Connection<mio::net::TcpStream>>() <= 208, "{}", size_of::<Connection<mio::net::TcpStream>>());
     assert!(size_of::<Person>() <= 128, "{}", size_of::<Person>());
 }

@@ -211,7 +211,7 @@ impl Link {
             Ok(0) => self.ended = Some("the server closed it".to_owned()),
             // Telnet options are no business of a server of ours, and are left unanswered.
             Ok(n) => {
-                self.lines.feed(&bytes[..n], &mut Vec::new());
+                self.lines.feed(&bytes[..n]);
                 self.hear();
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = false,

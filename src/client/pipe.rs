@@ -92,7 +92,7 @@ fn copy(stream: &mut TcpStream, out: &mut impl Write, address: &str, mut knocks:
             Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(End::Quit),
             Err(e) => return Err(reason(&e)),
         }
-        lines.feed(read, &mut Vec::new());
+        lines.feed(read);
         while let Some((line, _)) = lines.next_line() {
             let Line::Text(line) = line else { continue };
             match view::read(&clean(line)) {

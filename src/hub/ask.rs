@@ -53,7 +53,7 @@ impl Hub {
             ("upload-silence", seconds(limits::UPLOAD_SILENCE), "how long an upload may pause"),
             ("resume", seconds(limits::RESUME), "how long an upload that broke off may be taken up again"),
             ("typing", seconds(limits::TYPING), "how long /typing lasts"),
-            ("slow-reader", limits::SLOW_READER.to_string(), "bytes waiting for you beyond which you miss room lines"),
+            ("slow-reader", limits::SLOW_CONSUMER.to_string(), "bytes waiting for you beyond which you miss room lines"),
             ("stall", seconds(settings.stall), "how long you may read nothing of what waits for you"),
             ("locked", seconds(limits::LOCKED), "how long you may take to give the password"),
             ("clients", settings.max_clients.to_string(), "connections in all"),

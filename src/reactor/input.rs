@@ -4,35 +4,36 @@ use std::io;
 
 use log::debug;
 
-use crate::connection::{Ended, Hold, Phase, lost_by};
-use crate::event::{Bye, Now, Switch};
+use crate::connection::{Connection, Pause};
+use crate::event::{Bye, Now};
 use crate::hub::Departure;
 use crate::limits;
-use crate::linebuf::{Ending, LineBuf};
-use crate::names::ConnId;
+use crate::linebuf::{Ending, Line, LineBuf};
+use crate::names::{ConnId, clean};
 use crate::outbox::Kind;
-use crate::plain;
+use crate::system::System;
 
 use super::Reactor;
 
-impl Reactor {
-    pub(super) fn serve_open(&mut self, id: ConnId, now: Now) {
-        let replies = self.net[id].outbox.replies();
+impl<S: System> Reactor<S> {
+    pub(super) fn serve_active(&mut self, id: ConnId, now: Now) {
+        let pending = |c: &Connection<S::Stream>| c.outbox().replies();
+        let replies = self.registry.get(id).map_or(0, pending);
         let read = self.read_and_run(id, now);
-        let Some(connection) = self.net.get_mut(id) else { return };
-        if read.max(connection.outbox.replies().saturating_sub(replies)) > limits::GREEDY {
-            connection.greedy = Switch::On;
-        } else if connection.hold == Hold::None && !connection.in_work {
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        if read.max(connection.outbox().replies().saturating_sub(replies)) > limits::GREEDY {
+            connection.set_greedy(true);
+        } else if connection.pause().is_none() && !connection.queued().run {
             // Nothing more of what it asked for is there.
-            connection.greedy = Switch::Off;
+            connection.set_greedy(false);
         }
     }
 
-    /// Puts a connection that has had its turn behind the others.
+    /// A connection that has exhausted its budget goes to the low-priority run queue.
     fn put_off(&mut self, id: ConnId) {
-        if let Some(connection) = self.net.get_mut(id) {
-            connection.greedy = Switch::On;
-            self.add_work(id);
+        if let Some(connection) = self.registry.get_mut(id) {
+            connection.set_greedy(true);
+            self.run_soon(id);
         }
     }
 
@@ -41,25 +42,28 @@ impl Reactor {
         let mut read = 0;
         let mut budget = limits::LINES_A_TURN;
         loop {
-            let has_lines = self.net.get_mut(id).is_some_and(|c| !c.lines.is_empty() || c.hold != Hold::None);
+            let Some(connection) = self.registry.get_mut(id) else { return read };
+            let has_lines = !connection.framing().lines.is_empty() || connection.pause().is_some();
             let more = has_lines && self.run_lines(id, now, &mut budget);
-            let replies_allowed = self.net.replies_allowed();
-            let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) else {
+            let replies_allowed = self.egress.replies_allowed();
+            let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) else {
                 return read;
             };
             if more {
                 self.put_off(id);
                 return read;
             }
-            if connection.hold != Hold::None {
-                self.give_up_after_end(id, now);
+            if connection.pause().is_some() {
+                if connection.is_to_give_up(now.tick) {
+                    self.give_up(id, now);
+                }
                 return read;
             }
-            if connection.ended.is_some() {
+            if connection.input_ended().is_some() {
                 self.input_done(id, now);
                 return read;
             }
-            if !connection.readable {
+            if !connection.is_readable() {
                 return read;
             }
             if read >= limits::READ_A_TURN {
@@ -67,18 +71,17 @@ impl Reactor {
                 return read;
             }
             // Negotiation is answered too, though it makes no line.
-            if connection.outbox.replies() > replies_allowed {
-                connection.hold = Hold::Replies;
+            if connection.outbox().replies() > replies_allowed {
+                connection.set_pause(Some(Pause::Replies));
                 return read;
             }
             let has_upload = self.hub.has_upload(id);
-            if connection.lines.is_endless() && !has_upload {
+            if connection.framing().lines.is_endless() && !has_upload {
                 // It counts as lines by its length, so that it costs no more than they do.
-                if let Err(then) = connection.bucket.take(self.settings.rate, now.tick) {
-                    (connection.hold, connection.until) = (Hold::Flood, Some(then.into()));
+                if !connection.pay_for_endless(self.settings.rate, now.tick) {
                     return read;
                 }
-                connection.lines.hollow_chunk();
+                connection.framing().lines.hollow_chunk();
             }
             read += self.read(id, if has_upload { limits::READ_CHUNK } else { limits::READ }, now);
         }
@@ -86,33 +89,21 @@ impl Reactor {
 
     /// Reads once from a connection, and takes note of the end of its input.
     fn read(&mut self, id: ConnId, most: usize, now: Now) -> usize {
-        let connection = &mut self.net[id];
+        let Some(connection) = self.registry.get_mut(id) else { return 0 };
         let mut refusals = Vec::new();
-        let read = match connection.read(&mut self.scratch[..most]) {
-            Ok(0) => {
-                connection.ended = Some(connection.lost.map_or(Ended::Done, Ended::Lost));
-                connection.lines.end();
-                0
-            }
-            Ok(n) => {
-                connection.lines.lend(&mut self.memory);
-                connection.lines.feed(&self.scratch[..n], &mut refusals);
-                // Negotiation makes no line, and so leaves nothing in it.
-                connection.lines.give_back(&mut self.memory);
-                n
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(e) => {
-                connection.ended = Some(Ended::Lost(lost_by(&e)));
-                connection.lines.end();
-                0
-            }
-        };
-        if !connection.has_spoken && connection.lines.is_not_text() {
-            self.hub.expel(id, now, Bye::NotText, &mut self.net);
-            self.after_core(now);
+        // Errors and the end are noted by the connection itself.
+        let read = connection.read(&mut self.scratch[..most]).unwrap_or_default();
+        if read > 0 {
+            let framing = connection.framing();
+            framing.lines.lend(&mut self.memory);
+            framing.feed(&self.scratch[..read], &mut refusals);
+            // Negotiation makes no line, and so leaves nothing in it.
+            framing.lines.give_back(&mut self.memory);
+        }
+        if !connection.has_spoken() && connection.framing().lines.is_not_text() {
+            self.core(now, |hub, out| hub.expel(id, now, Bye::NotText, out));
         } else if !refusals.is_empty() {
-            self.net.push(id, Kind::Reply, &refusals);
+            self.egress.push(connection, Kind::Reply, &refusals);
         }
         read
     }
@@ -120,13 +111,14 @@ impl Reactor {
     /// Carries out what lines there are; `true` if there may be more of them than one turn allows.
     fn run_lines(&mut self, id: ConnId, now: Now, budget: &mut usize) -> bool {
         // The lines are taken out, as carrying them out may reach every connection, this one too.
-        let Some(connection) = self.net.get_mut(id) else { return false };
-        let mut lines = std::mem::take(&mut connection.lines);
+        let Some(connection) = self.registry.get_mut(id) else { return false };
+        let mut lines = std::mem::take(&mut connection.framing().lines);
         let mut more = false;
         loop {
-            let replies_allowed = self.net.replies_allowed();
-            let Some(connection) = self.net.get_mut(id).filter(|c| c.phase == Phase::Open) else { break };
-            let held = std::mem::replace(&mut connection.hold, Hold::None);
+            let replies_allowed = self.egress.replies_allowed();
+            let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) else { break };
+            let was_held_by_disk = connection.pause() == Some(Pause::Disk);
+            connection.set_pause(None);
             if lines.is_empty() {
                 lines.give_back(&mut self.memory);
                 break;
@@ -135,105 +127,93 @@ impl Reactor {
                 more = true;
                 break;
             }
-            if connection.outbox.replies() > replies_allowed {
-                connection.hold = Hold::Replies;
+            if connection.outbox().replies() > replies_allowed {
+                connection.set_pause(Some(Pause::Replies));
                 break;
             }
-            if lines.at_chunk() && self.hub.has_upload(id) {
-                if !self.hub.disk_keeps_up() {
-                    connection.hold = Hold::Disk;
-                    if held != Hold::Disk {
-                        self.held_by_disk.push(id);
-                    }
-                    break;
+            let is_of_upload = lines.at_chunk() && self.hub.has_upload(id);
+            if is_of_upload && !self.hub.disk_keeps_up() {
+                connection.set_pause(Some(Pause::Disk));
+                if !was_held_by_disk {
+                    self.held_by_disk.push(id);
                 }
-            } else if !connection.paid {
-                if let Err(then) = connection.bucket.take(self.settings.rate, now.tick) {
-                    (connection.hold, connection.until) = (Hold::Flood, Some(then.into()));
-                    break;
-                }
-                connection.paid = true;
+                break;
             }
-            if connection.whole == Switch::On && lines.at_unfinished() {
+            if !is_of_upload && !connection.pay(self.settings.rate, now.tick) {
+                break;
+            }
+            if connection.drops_unfinished() && lines.at_unfinished() {
                 lines = LineBuf::default();
                 break;
             }
-            let is_chunk = lines.at_chunk();
             let Some((line, ending)) = lines.next_line() else { break };
             *budget -= 1;
-            if !(is_chunk && self.hub.has_upload(id)) {
-                connection.paid = false;
+            if !is_of_upload {
+                connection.use_token();
             }
             if ending == Ending::Crlf {
-                connection.style.crlf = Switch::On;
+                connection.style_mut().crlf = crate::event::Switch::On;
             }
-            let text = plain::text(&line);
-            let Some(input) = plain::read(&line, &text) else { continue };
-            if input.asks_for_much() && connection.greedy == Switch::Off {
+            let text = match line {
+                Line::Text(text) => clean(text),
+                Line::Chunk(_) | Line::TooLong { .. } => std::borrow::Cow::Borrowed(""),
+            };
+            let dialect = self.egress.dialect(connection);
+            // Nobody decodes a chunk that belongs to no upload.
+            let line = if matches!(line, Line::Chunk(_)) && !is_of_upload { Line::Chunk(&[]) } else { line };
+            let Some(request) = dialect.parse(&line, &text) else { continue };
+            if request.asks_for_much() && !connection.is_greedy() {
                 // It may take long, and so waits behind those who ask for less.
-                connection.paid = true;
+                connection.keep_token();
                 lines.put_back();
                 more = true;
                 break;
             }
-            if !std::mem::replace(&mut connection.has_spoken, true) && plain::is_http(&line) {
-                self.hub.expel(id, now, Bye::NotHttp, &mut self.net);
-            } else {
-                self.hub.handle(id, now, input, &mut self.net);
+            let rejection = if connection.speak() { None } else { dialect.rejects(&line) };
+            match rejection {
+                Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
+                None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
             }
-            self.after_core(now);
         }
-        if let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) {
+        if let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) {
             // What is held back may wait for long.
             lines.release_spare();
-            connection.lines = lines;
+            connection.framing().lines = lines;
         }
         more
     }
 
-    /// Input that flood control holds back after its end is not waited for forever.
-    fn give_up_after_end(&mut self, id: ConnId, now: Now) {
-        let connection = &mut self.net[id];
-        let is_over = connection.closed.is_some_and(|closed| now.tick >= closed.get() + limits::AFTER_END);
-        if !is_over || connection.hold != Hold::Flood {
-            return;
-        }
-        connection.hold = Hold::None;
-        connection.lines = LineBuf::default();
+    /// Input that rate limiting holds back is not waited for any longer.
+    fn give_up(&mut self, id: ConnId, now: Now) {
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        connection.set_pause(None);
+        connection.framing().lines = LineBuf::default();
         // What is still unread tells nothing but how it ended, and there is only so much of it.
-        while connection.ended.is_none() && connection.readable {
-            match connection.read(&mut self.scratch) {
-                Ok(0) => connection.ended = Some(Ended::Done),
-                Err(e) if e.kind() != io::ErrorKind::WouldBlock => connection.ended = Some(Ended::Lost(lost_by(&e))),
-                _ => {}
-            }
+        while connection.input_ended().is_none() && connection.is_readable() {
+            // Errors and the end are noted by the connection itself.
+            let _ = connection.read(&mut self.scratch);
         }
         self.input_done(id, now);
     }
 
     /// All that a connection said is carried out, and it says nothing more. It goes, unless something is still owed to it.
-    fn input_done(&mut self, id: ConnId, now: Now) {
-        let connection = &self.net[id];
-        let lost = match connection.ended {
-            Some(Ended::Lost(lost)) => Some(lost),
-            _ => connection.lost,
-        };
-        let is_deaf = connection.broken || lost.is_some();
+    pub(super) fn input_done(&mut self, id: ConnId, now: Now) {
+        let Some(connection) = self.registry.get(id) else { return };
+        let (lost, is_deaf) = (connection.lost(), connection.is_deaf());
         if !is_deaf && self.hub.is_transferring(id) {
             return;
         }
         let how = lost.map_or(Departure::Quit, Departure::Lost);
         debug!("{id:?} is gone: {how:?}");
-        self.hub.disconnect(id, now, how, &mut self.net);
-        self.after_core(now);
-        if is_deaf { self.remove(id) } else { self.leave(id, now) }
+        self.core(now, |hub, out| hub.disconnect(id, now, how, out));
+        if is_deaf { self.remove(id) } else { self.drain(id, now) }
     }
 
     /// Reads and forgets; `true` when the end has come.
     pub(super) fn discard_input(&mut self, id: ConnId) -> bool {
-        let connection = &mut self.net[id];
+        let Some(connection) = self.registry.get_mut(id) else { return true };
         let mut read = 0;
-        while connection.readable && read < limits::READ_A_TURN {
+        while connection.is_readable() && read < limits::READ_A_TURN {
             match connection.read(&mut self.scratch) {
                 Ok(0) => return true,
                 Ok(n) => read += n,
@@ -241,8 +221,8 @@ impl Reactor {
                 Err(_) => return true,
             }
         }
-        if connection.readable {
-            self.add_work(id);
+        if connection.is_readable() {
+            self.run_soon(id);
         }
         false
     }

@@ -1,167 +1,153 @@
 //! What goes out to the connections: first to the log, then to the sockets, and what becomes of those who do not take it.
 
-use std::io;
-use std::net::Shutdown;
-
 use log::debug;
 
-use crate::connection::{Connection, Hold, Phase, lost_by};
-use crate::event::{Bye, Event, Lost, Now, Sink, Switch};
+use crate::connection::{Connection, Life, Pause};
+use crate::egress::List;
+use crate::event::{Bye, Event, Lost, Now};
 use crate::hub::Departure;
 use crate::limits;
-use crate::listener::set_user_timeout;
 use crate::names::ConnId;
 use crate::outbox::Flushed;
+use crate::system::System;
 
 use super::Reactor;
 
-impl Reactor {
+impl<S: System> Reactor<S> {
     /// Writes down what was said in this turn, before anybody hears it.
-    pub(super) fn write_log(&mut self) {
-        let Some(journal) = &mut self.journal else { return };
-        let records = self.net.take_records();
-        if !records.is_empty() {
-            journal.write(&records);
-        }
-        self.hub.set_trouble(journal.trouble(), &mut self.net);
+    pub(super) fn write_log(&mut self, now: Now) {
+        let trouble = self.system.log(&self.records);
+        self.records.clear();
+        self.core(now, |hub, out| hub.set_trouble(trouble, out));
     }
 
-    /// Closes those who have had their last try and still took nothing.
+    /// Closes those who have had their last try and still took too little.
     pub(super) fn drop_stalled(&mut self, now: Now) {
         if self.on_trial.is_empty() {
             return;
         }
         for id in std::mem::take(&mut self.on_trial) {
             let stall = self.settings.stall;
-            let is_stalled = |c: &Connection| c.stalled.is_some_and(|since| now.tick >= since.get() + stall);
-            if self.net.get_mut(id).is_some_and(|c| is_stalled(c)) {
+            if self.registry.get(id).is_some_and(|connection| connection.is_stalled_for(stall, now.tick)) {
                 self.drop_slow(id, now);
             }
         }
         self.flush(now);
     }
 
-    /// Closes a connection that has taken nothing for too long.
+    /// Closes a connection that has taken too little for too long.
     fn drop_slow(&mut self, id: ConnId, now: Now) {
         debug!("{id:?} is too slow");
-        self.hub.disconnect(id, now, Departure::Lost(Lost::Closed(Bye::TooSlow)), &mut self.net);
-        self.net.clear(id);
-        self.net.answer(id, &Event::Bye(Bye::TooSlow));
-        self.net[id].writable = true;
-        // As far as the socket still takes it, which is hardly far.
-        if let Err(e) = self.net.flush(id) {
-            debug!("{id:?} takes no farewell: {e}");
+        self.core(now, |hub, out| hub.disconnect(id, now, Departure::Lost(Lost::Closed(Bye::TooSlow)), out));
+        if let Some(connection) = self.registry.get_mut(id) {
+            self.egress.clear(connection);
+            self.egress.tell(connection, &Event::Bye(Bye::TooSlow));
+            connection.force_writable();
+            // As far as the socket still takes it, which is hardly far.
+            if let Err(e) = self.egress.flush(connection) {
+                debug!("{id:?} takes no farewell: {e}");
+            }
         }
         self.remove(id);
-        self.after_core(now);
     }
 
     /// Asks the disk for what people download, as far as their queues have room for it.
-    pub(super) fn pump(&mut self) {
-        for id in self.net.take_wanting() {
-            self.pump_one(id);
+    pub(super) fn pump(&mut self, now: Now) {
+        for id in std::mem::take(&mut self.wanting) {
+            self.pump_one(id, now);
         }
     }
 
-    pub(super) fn pump_one(&mut self, id: ConnId) {
-        let allowed = self.net.chunks_allowed();
-        let Some(connection) = self.net.get_mut(id).filter(|connection| connection.phase == Phase::Open) else {
+    pub(super) fn pump_one(&mut self, id: ConnId, now: Now) {
+        let allowed = self.egress.chunks_allowed();
+        let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) else {
             // Its turn at the disk goes to the next.
-            return self.hub.pump(id, 0, &mut self.net);
+            return self.core(now, |hub, out| hub.pump(id, 0, out));
         };
-        let room = allowed.saturating_sub(connection.outbox.chunks());
-        let has_ended = connection.ended.is_some();
-        self.hub.pump(id, room, &mut self.net);
+        let room = allowed.saturating_sub(connection.outbox().chunks()) / limits::CHUNK_BYTES * limits::DOWNLOAD_LINE;
+        let has_ended = connection.input_ended().is_some();
+        self.core(now, |hub, out| hub.pump(id, room, out));
         let is_transferring = self.hub.is_transferring(id);
-        if let Some(connection) = self.net.get_mut(id).filter(|_| !is_transferring) {
-            connection.fetches = Switch::Off;
+        if let Some(connection) = self.registry.get_mut(id).filter(|_| !is_transferring) {
+            connection.set_fetches(false);
         }
         // It may have waited for just this to be whole.
         if has_ended && !is_transferring {
-            self.add_work(id);
+            self.run_soon(id);
         }
     }
 
-    /// Writes what waits, once for each connection.
+    /// Writes what is pending, once for each connection, and what others said only when it is time for a fan-out.
     pub(super) fn flush(&mut self, now: Now) {
-        while let Some(id) = self.net.next_dirty() {
+        while let Some(id) = self.egress.next(List::Prompt, &mut self.registry) {
             self.flush_one(id, now);
+        }
+        if self.egress.is_fanout_due(self.system.now().tick) {
+            self.fan_out(now);
         }
         // What is found for them once they are written to is for the next turn.
-        for _ in 0..self.net.unhurried().min(limits::ANSWERED_A_TURN) {
-            let Some(id) = self.net.next_unhurried() else { break };
+        for _ in 0..self.egress.unhurried().min(limits::ANSWERED_A_TURN) {
+            let Some(id) = self.egress.next(List::Unhurried, &mut self.registry) else { break };
             self.flush_one(id, now);
         }
+    }
+
+    /// Writes to all who are owed what others said.
+    pub(super) fn fan_out(&mut self, now: Now) {
+        let begun = self.system.now().tick;
+        while let Some(id) = self.egress.next(List::Fanout, &mut self.registry) {
+            self.flush_one(id, now);
+        }
+        let end = self.system.now().tick;
+        self.egress.note_fanout(end - begun, end);
     }
 
     pub(super) fn flush_one(&mut self, id: ConnId, now: Now) {
-        debug_assert!(!self.net.has_records(), "what is not written down must not go out");
-        let flushed = self.net.flush(id);
-        let Some(connection) = self.net.get_mut(id) else { return };
-        match flushed {
+        debug_assert!(self.records.is_empty(), "what is not written down must not go out");
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        match self.egress.flush(connection) {
             Ok(Flushed::All) if connection.is_at_ease() => return,
-            Ok(Flushed::All) => connection.stalled = None,
-            Ok(Flushed::Blocked { progress }) => {
-                // Who takes something lives, and whoever may take nothing for longer than the dead do must be left alone.
-                if progress && connection.stalled.is_some() || self.settings.stall > limits::DEAD {
-                    if connection.slow.is_none() {
-                        set_user_timeout(&connection.stream, None);
-                    }
-                    connection.slow = Some(now.tick.into());
-                }
-                if progress || connection.stalled.is_none() {
-                    connection.stalled = Some(now.tick.into());
-                }
-            }
+            Ok(flushed) => connection.note_flushed(flushed, self.settings.stall, now.tick),
             Err(e) => {
-                // What it sent before it broke is still carried out.
-                connection.broken = true;
-                // A pipe is broken where the peer had closed in good order before.
-                connection.lost = Some(lost_by(&e)).filter(|_| e.kind() != io::ErrorKind::BrokenPipe);
-                connection.stalled = None;
-                connection.readable = true;
-                connection.closed.get_or_insert(now.tick.into());
-                let is_open = connection.phase == Phase::Open;
-                self.net.clear(id);
-                if !is_open {
+                connection.note_broken(&e, now.tick);
+                self.egress.clear(connection);
+                if !connection.is_active() {
                     return self.remove(id);
                 }
-                self.add_work(id);
+                self.run_soon(id);
             }
         }
-        let replies_allowed = self.net.replies_allowed();
-        let Some(connection) = self.net.get_mut(id) else { return };
-        if connection.phase == Phase::Leaving && connection.outbox.is_empty() {
+        let replies_allowed = self.egress.replies_allowed();
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        if connection.is_draining() && connection.outbox().is_empty() {
             return self.linger(id, now);
         }
-        if connection.hold == Hold::Replies && connection.outbox.replies() <= replies_allowed {
-            self.add_work(id);
+        if connection.pause() == Some(Pause::Replies) && connection.outbox().replies() <= replies_allowed {
+            self.run_soon(id);
         }
-        let connection = &mut self.net[id];
-        if connection.lagging == Switch::On && connection.outbox.lines() == 0 {
-            connection.lagging = Switch::Off;
-            if connection.phase == Phase::Open {
-                self.hub.caught_up(id, now, &mut self.net);
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        if connection.is_lagging() && connection.outbox().lines() == 0 {
+            connection.set_lagging(false);
+            if connection.is_active() {
+                self.core(now, |hub, out| hub.caught_up(id, now, out));
             }
         }
-        if self.net[id].fetches == Switch::On {
-            self.pump_one(id);
+        if self.registry.get(id).is_some_and(Connection::fetches) {
+            self.pump_one(id, now);
         }
         self.rearm(id, now);
     }
 
     /// All is written: says so to the peer, and waits a moment for it to go.
     fn linger(&mut self, id: ConnId, now: Now) {
-        let connection = &mut self.net[id];
-        let is_known_to_go = connection.ended.is_some() || connection.stream.shutdown(Shutdown::Write).is_err();
         // When all go at once, each gets its farewell.
-        if is_known_to_go || (self.net.past() >= limits::LINGERING && self.end.is_none()) {
+        let is_crowded = self.registry.lingering() >= limits::LINGERING && self.end.is_none();
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        if !connection.shut(now.tick + limits::LINGER) || is_crowded {
             return self.remove(id);
         }
-        let connection = &mut self.net[id];
-        (connection.phase, connection.until) = (Phase::Lingering, Some((now.tick + limits::LINGER).into()));
-        self.net.discount(id);
-        self.add_work(id);
+        self.registry.set_life(id, Life::Lingering);
+        self.run_soon(id);
         self.rearm(id, now);
     }
 }

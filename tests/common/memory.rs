@@ -160,7 +160,7 @@ impl Memory {
     }
 
     pub fn send(&mut self, name: &str, bytes: &[u8]) {
-        self.clients.get_mut(name).unwrap().1.feed(bytes, &mut Vec::new());
+        self.clients.get_mut(name).unwrap().1.feed(bytes);
         self.run(name);
     }
 

@@ -1,0 +1,62 @@
+//! Which spelling a connection has: how its lines become requests, and how facts become its lines.
+
+use crate::event::{Bye, Detail, Event, Reply};
+use crate::linebuf::Line;
+use crate::names::FileId;
+use crate::plain::{self, Style};
+use crate::request::Request;
+
+/// A language that people and programs speak over a connection. It has no state of its own: what differs between two
+/// connections of one dialect is their [`Style`].
+pub trait Dialect {
+    /// What is wanted by a line; `None` for one that means nothing. Text has been made safe to show.
+    fn parse<'a>(&self, line: &Line<'a>, text: &'a str) -> Option<Request<'a>>;
+
+    /// Why a connection that begins with this line is closed unheard, if it speaks something else.
+    fn rejects(&self, first: &Line<'_>) -> Option<Bye>;
+
+    /// Spells an event, behind what is in `out`.
+    fn event(&self, out: &mut String, event: &Event, style: Style);
+
+    /// Spells a detail of the reply that comes next, behind what is in `out`.
+    fn detail(&self, out: &mut String, detail: &Detail, style: Style);
+
+    /// Spells a reply, behind what is in `out`.
+    fn reply(&self, out: &mut String, reply: &Reply, style: Style);
+
+    /// Spells the bytes of a file that begin at `offset`, in place of what is in `out`.
+    fn data(&self, out: &mut Vec<u8>, file: FileId, offset: u64, data: &[u8], style: Style);
+}
+
+/// The line protocol.
+pub static PLAIN: Plain = Plain;
+
+/// The line protocol, for people with `nc` and for bots.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+
+impl Dialect for Plain {
+    fn parse<'a>(&self, line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
+        plain::read(line, text)
+    }
+
+    fn rejects(&self, first: &Line<'_>) -> Option<Bye> {
+        plain::is_http(first).then_some(Bye::NotHttp)
+    }
+
+    fn event(&self, out: &mut String, event: &Event, style: Style) {
+        plain::event(out, event, style);
+    }
+
+    fn detail(&self, out: &mut String, detail: &Detail, style: Style) {
+        plain::detail(out, detail, style);
+    }
+
+    fn reply(&self, out: &mut String, reply: &Reply, style: Style) {
+        plain::reply(out, reply, style);
+    }
+
+    fn data(&self, out: &mut Vec<u8>, file: FileId, _offset: u64, data: &[u8], style: Style) {
+        plain::data(out, file, data, style);
+    }
+}

@@ -1,0 +1,409 @@
+//! The way out of all connections: their write queues, what is pending in them together, and whose turn it is to be
+//! written to.
+//!
+//! **Gathering.** A write is the dearest thing there is. So after a fan-out, which writes to all who are owed what others
+//! said, the next one waits for a small multiple of the time that it took, and what is said meanwhile is added to the open
+//! segments. (Nagle's algorithm and Kafka's `linger.ms` are of the kind.) A small room takes so little that it does not
+//! wait at all. What one connection is owed alone takes its way at once, and takes along what is pending for it.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::connection::Connection;
+use crate::dialect::Dialect;
+use crate::effect::{Effect, Output};
+use crate::event::{Detail, Event, Reply, Setting};
+use crate::limits;
+use crate::names::{ConnId, FileId, Place, RoomName};
+use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
+use crate::plain::Style;
+use crate::registry::Registry;
+use crate::transport::Transport;
+
+/// How the lines of some connections are spelled: what is spelled alike is spelled once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Encoding {
+    dialect: usize,
+    style: Style,
+}
+
+/// All write queues.
+pub struct Egress {
+    /// The dialects that connections may have.
+    dialects: Vec<&'static dyn Dialect>,
+    /// Bytes of lines that are pending for one connection each.
+    private: usize,
+    /// Bytes of memory of the segments that several share, each counted once.
+    shared: Rc<Cell<usize>>,
+    /// Bytes of file data that are pending.
+    chunks: usize,
+    prompt: VecDeque<ConnId>,
+    unhurried: VecDeque<ConnId>,
+    fanout: VecDeque<ConnId>,
+    /// Slow consumers of whom the core may not know yet.
+    lagged: Vec<ConnId>,
+    /// What the rooms' lines of this fan-out are added to, in each encoding that somebody wants them in.
+    open: BTreeMap<RoomName, Vec<(Encoding, Segment)>>,
+    /// Bytes that have been added to these.
+    gathered: usize,
+    /// When the next fan-out may begin.
+    gate: Duration,
+    /// A line while it is spelled.
+    line: String,
+    /// In which segment the events that are being published stand for each encoding, and from where on.
+    spelled: Vec<(Encoding, Segment, usize)>,
+    /// What file data was in that has been written: to use it again is to spare taking, clearing and giving back memory.
+    spare: Vec<u8>,
+}
+
+impl Egress {
+    /// Nothing is pending yet.
+    pub fn new(dialects: Vec<&'static dyn Dialect>) -> Self {
+        Self {
+            dialects,
+            private: 0,
+            shared: Rc::default(),
+            chunks: 0,
+            prompt: VecDeque::new(),
+            unhurried: VecDeque::new(),
+            fanout: VecDeque::new(),
+            lagged: Vec::new(),
+            open: BTreeMap::new(),
+            gathered: 0,
+            gate: Duration::ZERO,
+            line: String::new(),
+            spelled: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// The dialect of a connection.
+    pub fn dialect<T: Transport>(&self, connection: &Connection<T>) -> &'static dyn Dialect {
+        self.dialects[connection.dialect()]
+    }
+
+    /// Whether so much is pending for all together that memory is short.
+    pub fn is_crowded(&self) -> bool {
+        self.private + self.shared.get() > limits::PENDING_IN_ALL
+    }
+
+    /// Bytes of replies that may be pending for a connection before its requests wait.
+    pub fn replies_allowed(&self) -> usize {
+        if self.is_crowded() { 0 } else { limits::REPLIES_PENDING }
+    }
+
+    /// Bytes of file data that may be queued for a connection.
+    pub fn chunks_allowed(&self) -> usize {
+        if self.chunks > limits::CHUNKS_IN_ALL { limits::CHUNK_BYTES } else { limits::CHUNKS_QUEUED }
+    }
+
+    /// Bytes that may be pending for one connection before it is a slow consumer.
+    fn high_water_mark(&self) -> usize {
+        if self.is_crowded() { limits::SLOW_CONSUMER_TIGHT } else { limits::SLOW_CONSUMER }
+    }
+
+    /// Has `push` queue something for a connection, if it still listens, and sees to its being written.
+    fn add<T: Transport>(
+        &mut self,
+        connection: &mut Connection<T>,
+        kind: Kind,
+        list: List,
+        push: impl FnOnce(&mut Outbox),
+    ) {
+        // Nobody would ever read it, or the last line has been said.
+        if !connection.listens() {
+            return;
+        }
+        let outbox = connection.outbox_mut();
+        let before = (outbox.private(), outbox.chunks());
+        push(outbox);
+        self.private += outbox.private() - before.0;
+        self.chunks += outbox.chunks() - before.1;
+        // Said again and again, as the core forgets it of somebody who was nobody yet.
+        if kind != Kind::Chunk && connection.outbox().lines() > self.high_water_mark() {
+            connection.set_lagging(true);
+            self.lagged.push(connection.id());
+        }
+        self.enlist(connection, list);
+    }
+
+    /// Puts a connection into a list, unless it is there.
+    fn enlist<T: Transport>(&mut self, connection: &mut Connection<T>, list: List) {
+        let id = connection.id();
+        let queued = connection.queued();
+        let (is_there, queue) = match list {
+            List::Prompt => (&mut queued.prompt, &mut self.prompt),
+            List::Unhurried => (&mut queued.unhurried, &mut self.unhurried),
+            List::Fanout => (&mut queued.fanout, &mut self.fanout),
+        };
+        if !std::mem::replace(is_there, true) {
+            queue.push_back(id);
+        }
+    }
+
+    /// The next connection of a list. What is written in a fan-out is not added to any more.
+    pub fn next<T: Transport>(&mut self, list: List, registry: &mut Registry<T>) -> Option<ConnId> {
+        let queue = match list {
+            List::Prompt => &mut self.prompt,
+            List::Unhurried => &mut self.unhurried,
+            List::Fanout => {
+                self.open.clear();
+                self.gathered = 0;
+                &mut self.fanout
+            }
+        };
+        let id = queue.pop_front()?;
+        if let Some(connection) = registry.get_mut(id) {
+            let queued = connection.queued();
+            match list {
+                List::Prompt => queued.prompt = false,
+                List::Unhurried => queued.unhurried = false,
+                List::Fanout => queued.fanout = false,
+            }
+        }
+        Some(id)
+    }
+
+    /// Sees to it that a connection is written to in this turn.
+    pub fn hurry<T: Transport>(&mut self, connection: &mut Connection<T>) {
+        self.enlist(connection, List::Prompt);
+    }
+
+    /// How many wait to be written to when nothing else is to be done.
+    pub fn unhurried(&self) -> usize {
+        self.unhurried.len()
+    }
+
+    /// When the next fan-out is to begin, if anybody waits for one.
+    pub fn next_fanout(&self) -> Option<Duration> {
+        (!self.fanout.is_empty()).then_some(self.gate)
+    }
+
+    /// Whether a fan-out is to begin now: its time has come, or so much has been gathered that a listener could be taken
+    /// for a slow consumer before anything was written.
+    pub fn is_fanout_due(&self, now: Duration) -> bool {
+        !self.fanout.is_empty() && (now >= self.gate || self.is_full())
+    }
+
+    /// Whether so much has been gathered that it should be written before more is said.
+    pub fn is_full(&self) -> bool {
+        self.gathered > limits::GATHERED
+    }
+
+    /// A fan-out that took so long has ended: the next waits for a multiple of that, in whole milliseconds, as the system
+    /// counts them.
+    pub fn note_fanout(&mut self, took: Duration, now: Duration) {
+        let wait = (took * limits::GATHER_FACTOR).min(limits::GATHER);
+        self.gate = now + Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or_default());
+    }
+
+    /// Slow consumers that have come to be.
+    pub fn take_lagged(&mut self) -> Vec<ConnId> {
+        std::mem::take(&mut self.lagged)
+    }
+
+    /// Forgets all that is pending for a connection.
+    pub fn clear<T: Transport>(&mut self, connection: &mut Connection<T>) {
+        self.counting(connection, |connection, _| connection.outbox_mut().clear());
+    }
+
+    /// Writes as much of what is pending for a connection as its transport takes.
+    pub fn flush<T: Transport>(&mut self, connection: &mut Connection<T>) -> io::Result<Flushed> {
+        self.counting(connection, Connection::write)
+    }
+
+    /// Counts what is pending less, or moves from shared to private, while `change` is made.
+    fn counting<T: Transport, R>(
+        &mut self,
+        connection: &mut Connection<T>,
+        change: impl FnOnce(&mut Connection<T>, &mut Vec<u8>) -> R,
+    ) -> R {
+        self.private -= connection.outbox().private();
+        self.chunks -= connection.outbox().chunks();
+        let result = change(connection, &mut self.spare);
+        self.private += connection.outbox().private();
+        self.chunks += connection.outbox().chunks();
+        result
+    }
+
+    /// Queues bytes for a connection alone.
+    pub fn push<T: Transport>(&mut self, connection: &mut Connection<T>, kind: Kind, bytes: &[u8]) {
+        let list = if kind == Kind::Event { List::Prompt } else { List::Unhurried };
+        self.add(connection, kind, list, |outbox| outbox.push(kind, bytes));
+    }
+
+    /// Queues for a connection alone what `write` writes in its dialect and style.
+    fn spell<T: Transport>(
+        &mut self,
+        connection: &mut Connection<T>,
+        kind: Kind,
+        write: impl FnOnce(&dyn Dialect, &mut String, Style),
+    ) {
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        write(self.dialect(connection), &mut line, connection.style());
+        self.push(connection, kind, line.as_bytes());
+        self.line = line;
+    }
+
+    /// An event as a dialect spells it, for somebody who has no queue.
+    pub fn alone(&self, dialect: u8, event: &Event, style: Style) -> String {
+        let mut line = String::new();
+        self.dialects[usize::from(dialect)].event(&mut line, event, style);
+        line
+    }
+
+    /// Queues an event that is a connection's own affair.
+    pub fn tell<T: Transport>(&mut self, connection: &mut Connection<T>, event: &Event) {
+        self.spell(connection, Kind::Reply, |dialect, line, style| dialect.event(line, event, style));
+    }
+
+    /// Queues events for all of `to`, spelled once for each encoding.
+    fn publish<T: Transport>(
+        &mut self,
+        registry: &mut Registry<T>,
+        to: &mut dyn Iterator<Item = ConnId>,
+        events: &[Event],
+    ) {
+        let (kind, list, room) = match events {
+            [Event::Presence { .. }, ..] => (Kind::Presence, List::Unhurried, None),
+            [event, ..] => match event.place() {
+                Some(Place::Room(room)) => (Kind::Event, List::Fanout, Some(room)),
+                _ => (Kind::Event, List::Prompt, None),
+            },
+            [] => return,
+        };
+        let mut spelled = std::mem::take(&mut self.spelled);
+        for id in to {
+            let Some(connection) = registry.get_mut(id) else { continue };
+            let encoding = Encoding { dialect: connection.dialect(), style: connection.style() };
+            let known = spelled.iter().position(|(known, ..)| *known == encoding);
+            let at = known.unwrap_or_else(|| {
+                let (segment, start) = self.encode(room, encoding, events);
+                spelled.push((encoding, segment, start));
+                spelled.len() - 1
+            });
+            let (_, segment, start) = &spelled[at];
+            self.add(connection, kind, list, |outbox| outbox.push_shared(kind, segment, *start));
+        }
+        spelled.clear();
+        self.spelled = spelled;
+    }
+
+    /// Adds events to a segment: the room's open one, or one of their own. Gives it, and where they begin.
+    fn encode(&mut self, room: Option<RoomName>, encoding: Encoding, events: &[Event]) -> (Segment, usize) {
+        let Encoding { dialect, style } = encoding;
+        self.line.clear();
+        events.iter().for_each(|event| self.dialects[dialect].event(&mut self.line, event, style));
+        let len = self.line.len();
+        let Some(room) = room else {
+            let segment = Segment::new(&self.shared);
+            segment.extend(self.line.as_bytes());
+            return (segment, 0);
+        };
+        self.gathered += len;
+        let open = self.open.entry(room).or_default();
+        let at = open.iter().position(|(known, _)| *known == encoding).unwrap_or_else(|| {
+            open.push((encoding, Segment::new(&self.shared)));
+            open.len() - 1
+        });
+        let segment = &mut open[at].1;
+        if segment.len() + len > SEGMENT {
+            *segment = Segment::new(&self.shared);
+        }
+        segment.extend(self.line.as_bytes());
+        (segment.clone(), segment.len() - len)
+    }
+}
+
+/// Who is written to when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum List {
+    /// In this turn.
+    Prompt,
+    /// When nothing else is to be written, so many a turn: answers, presence and file data.
+    Unhurried,
+    /// In the next fan-out.
+    Fanout,
+}
+
+/// Where the core's facts and effects go: facts are spelled and queued at once, effects wait until the core has returned.
+pub struct Outgoing<'a, T> {
+    /// The connections.
+    pub registry: &'a mut Registry<T>,
+    /// Their write queues.
+    pub egress: &'a mut Egress,
+    /// What the loop has to do.
+    pub effects: &'a mut VecDeque<Effect>,
+}
+
+impl<T: Transport> Output for Outgoing<'_, T> {
+    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) {
+        self.egress.publish(self.registry, to, events);
+    }
+
+    fn answer(&mut self, to: ConnId, event: &Event) {
+        if let Some(connection) = self.registry.get_mut(to) {
+            self.egress.tell(connection, event);
+        }
+    }
+
+    fn data(&mut self, to: ConnId, file: FileId, offset: u64, data: &[u8]) {
+        let Some(connection) = self.registry.get_mut(to) else { return };
+        let egress = &mut *self.egress;
+        let mut lines = std::mem::take(&mut egress.spare);
+        egress.dialect(connection).data(&mut lines, file, offset, data, connection.style());
+        if lines.capacity() > 2 * lines.len() {
+            // What is short may be pending for long, and would keep all that memory for it.
+            let short = lines.clone();
+            egress.spare = std::mem::replace(&mut lines, short);
+        }
+        egress.add(connection, Kind::Chunk, List::Unhurried, |outbox| outbox.push_own(Kind::Chunk, lines));
+    }
+
+    fn detail(&mut self, to: ConnId, detail: &Detail) {
+        if let Some(connection) = self.registry.get_mut(to) {
+            self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.detail(line, detail, style));
+        }
+    }
+
+    fn reply(&mut self, to: ConnId, reply: &Reply) {
+        if let Some(connection) = self.registry.get_mut(to) {
+            self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.reply(line, reply, style));
+        }
+    }
+
+    fn set(&mut self, to: ConnId, setting: Setting, on: bool) {
+        let Some(connection) = self.registry.get_mut(to) else { return };
+        match setting {
+            Setting::Stamp => connection.style_mut().stamp = if on { crate::event::Switch::On } else { crate::event::Switch::Off },
+            Setting::Whole => connection.set_whole(on),
+            Setting::Echo | Setting::Presence => {}
+        }
+    }
+
+    fn is_crowded(&self, to: ConnId) -> bool {
+        self.egress.is_crowded() && self.registry.get(to).is_some_and(|connection| !connection.outbox().is_empty())
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+}
+
+impl<T: Transport> crate::event::Sink for Outgoing<'_, T> {
+    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) { Output::publish(self, to, events) }
+    fn answer(&mut self, to: ConnId, event: &Event) { Output::answer(self, to, event) }
+    fn data(&mut self, to: ConnId, file: FileId, data: &[u8]) { Output::data(self, to, file, 0, data) }
+    fn detail(&mut self, to: ConnId, detail: &Detail) { Output::detail(self, to, detail) }
+    fn reply(&mut self, to: ConnId, reply: &Reply) { Output::reply(self, to, reply) }
+    fn set(&mut self, to: ConnId, setting: Setting, on: crate::event::Switch) { Output::set(self, to, setting, on == crate::event::Switch::On) }
+    fn job(&mut self, job: crate::event::Job) { self.effect(Effect::Disk(job)) }
+    fn keep(&mut self, record: crate::event::Record) { self.effect(Effect::Log(record)) }
+    fn is_crowded(&self) -> bool { self.egress.is_crowded() }
+    fn wants_data(&mut self, who: ConnId) { self.effect(Effect::Pump(who)) }
+    fn close(&mut self, conn: ConnId, bye: Option<crate::event::Bye>) { self.effect(Effect::Close { conn, bye }) }
+}

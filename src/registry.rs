@@ -1,0 +1,163 @@
+//! All connections: who is admitted, who is on the way out, and how many come from one place.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use slab::Slab;
+
+use crate::connection::{Connection, Life};
+use crate::limits;
+use crate::names::{ConnId, Prefix};
+use crate::transport::Transport;
+
+/// The connections, by slot.
+pub struct Registry<T> {
+    /// Boxed, as a slab that grows leaves its old memory behind.
+    slab: Slab<Box<Connection<T>>>,
+    generation: u32,
+    /// Connections that were admitted, and are active or draining.
+    admitted: usize,
+    rejected: usize,
+    lingering: usize,
+    /// The admitted ones by where they come from; those of IPv6 count in two prefixes.
+    by_prefix: HashMap<Prefix, usize>,
+}
+
+/// The network that an address stands for, by which strangers are counted.
+pub fn prefix_of(address: IpAddr) -> Prefix {
+    match address {
+        IpAddr::V4(address) => Prefix::v4(address.octets()),
+        IpAddr::V6(address) => Prefix::v6(address.octets()),
+    }
+}
+
+impl<T> Default for Registry<T> {
+    fn default() -> Self {
+        Self {
+            slab: Slab::new(),
+            generation: 0,
+            admitted: 0,
+            rejected: 0,
+            lingering: 0,
+            by_prefix: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Transport> Registry<T> {
+    /// Connections that were admitted and have not had all that is pending for them.
+    pub fn admitted(&self) -> usize {
+        self.admitted
+    }
+
+    /// Connections that are being told why they cannot stay.
+    pub fn rejected(&self) -> usize {
+        self.rejected
+    }
+
+    /// Connections to which nothing more is owed.
+    pub fn lingering(&self) -> usize {
+        self.lingering
+    }
+
+    /// Whether as many come from the network of an address as may, or from the larger one around it, which may have
+    /// [`limits::WIDER`] times as many. 0 is no limit, and loopback is not counted.
+    pub fn is_crowded_from(&self, address: IpAddr, most: usize) -> bool {
+        let prefix = prefix_of(address);
+        let has = |prefix: Prefix, most: usize| self.by_prefix.get(&prefix).is_some_and(|&count| count >= most);
+        most > 0
+            && !address.is_loopback()
+            && (has(prefix, most) || prefix.wider().is_some_and(|wider| has(wider, most.saturating_mul(limits::WIDER))))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    /// Every connection.
+    pub fn ids(&self) -> Vec<ConnId> {
+        self.slab.iter().map(|(_, connection)| connection.id()).collect()
+    }
+
+    /// The connection in a slot.
+    pub fn in_slot(&self, slot: usize) -> Option<ConnId> {
+        self.slab.get(slot).map(|connection| connection.id())
+    }
+
+    /// The connection of this name, if it still lives.
+    pub fn get(&self, id: ConnId) -> Option<&Connection<T>> {
+        self.slab.get(id.slot()).filter(|connection| connection.id() == id).map(Box::as_ref)
+    }
+
+    /// The connection of this name, if it still lives, to be changed.
+    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection<T>> {
+        self.slab.get_mut(id.slot()).filter(|connection| connection.id() == id).map(Box::as_mut)
+    }
+
+    /// The slot that the next connection gets.
+    pub fn next_slot(&self) -> usize {
+        self.slab.vacant_key()
+    }
+
+    /// Takes a connection in.
+    pub fn insert(&mut self, transport: T, address: IpAddr, dialect: u8, life: Life) -> ConnId {
+        let entry = self.slab.vacant_entry();
+        self.generation = self.generation.wrapping_add(1);
+        // A slab of sockets is bounded by the descriptors, which are far fewer than 2^32.
+        let id = ConnId::new(u32::try_from(entry.key()).unwrap_or(u32::MAX), self.generation);
+        entry.insert(Box::new(Connection::new(id, transport, address, dialect, life)));
+        self.count(life, address);
+        id
+    }
+
+    /// A connection goes on to another part of its life.
+    pub fn set_life(&mut self, id: ConnId, life: Life) {
+        let Some(connection) = self.get_mut(id) else { return };
+        let (before, address) = (connection.life(), connection.address());
+        connection.set_life(life);
+        self.discount(before, address);
+        self.count(life, address);
+    }
+
+    /// Takes a connection out.
+    pub fn remove(&mut self, id: ConnId) -> Option<Connection<T>> {
+        let connection = self.get_mut(id)?;
+        let (life, address) = (connection.life(), connection.address());
+        self.discount(life, address);
+        Some(*self.slab.remove(id.slot()))
+    }
+
+    fn count(&mut self, life: Life, address: IpAddr) {
+        match life {
+            Life::Active | Life::Draining => {
+                self.admitted += 1;
+                let prefix = prefix_of(address);
+                for prefix in [Some(prefix), prefix.wider()].into_iter().flatten() {
+                    *self.by_prefix.entry(prefix).or_default() += 1;
+                }
+            }
+            Life::Rejected => self.rejected += 1,
+            Life::Lingering => self.lingering += 1,
+        }
+    }
+
+    fn discount(&mut self, life: Life, address: IpAddr) {
+        match life {
+            Life::Active | Life::Draining => {
+                self.admitted -= 1;
+                let prefix = prefix_of(address);
+                for prefix in [Some(prefix), prefix.wider()].into_iter().flatten() {
+                    if let Some(count) = self.by_prefix.get_mut(&prefix) {
+                        *count -= 1;
+                        if *count == 0 {
+                            self.by_prefix.remove(&prefix);
+                        }
+                    }
+                }
+            }
+            Life::Rejected => self.rejected -= 1,
+            Life::Lingering => self.lingering -= 1,
+        }
+    }
+}

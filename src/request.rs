@@ -1,0 +1,2 @@
+//! tmp
+pub use crate::commands::Input as Request;

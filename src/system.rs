@@ -1,0 +1,232 @@
+//! What the loop needs of its surroundings: time, readiness, newcomers, signals, the disk and the log.
+//!
+//! The server runs over [`Os`]. Nothing in the loop knows that: whatever else keeps these promises can drive it, with
+//! connections that are no sockets and a clock that is not the world's.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant, SystemTime};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::connection::Readiness;
+use crate::event::{Job, Now, Outcome, PastFile, PastRoom, Record, Trouble};
+use crate::home::Home;
+use crate::journal::{self, Journal};
+use crate::limits::Settings;
+use crate::listener::{LISTENERS, Listeners};
+use crate::signals::{self, Signals};
+use crate::spool::{self, Spool};
+use crate::transport::Transport;
+
+/// What became ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ready {
+    /// The slot of the connection.
+    pub slot: usize,
+    /// What the system says of it.
+    pub readiness: Readiness,
+}
+
+/// Somebody who has come in.
+pub struct Newcomer<T> {
+    /// The connection, not registered yet.
+    pub transport: T,
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// Which of the dialects is spoken where it came in.
+    pub dialect: u8,
+}
+
+/// The surroundings of the loop.
+pub trait System {
+    /// What carries a connection.
+    type Stream: Transport;
+
+    /// What time it is.
+    fn now(&self) -> Now;
+
+    /// Waits until something is to be done, at most for `timeout`, and says which connections are ready. The log, the disk,
+    /// the listeners and signals are to be asked then.
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
+
+    /// Has [`System::wait`] tell of a connection by its slot.
+    fn register(&mut self, stream: &mut Self::Stream, slot: usize) -> io::Result<()>;
+
+    /// Closes a connection.
+    fn close(&mut self, stream: Self::Stream);
+
+    /// The next who comes in, if somebody waits.
+    fn accept(&mut self, now: Now) -> Option<Newcomer<Self::Stream>>;
+
+    /// When accepting is to be tried again; at once if somebody may be waiting.
+    fn next_accept(&self) -> Option<Duration>;
+
+    /// Nobody else is let in.
+    fn stop_accepting(&mut self);
+
+    /// How many signals to end have come since this was last asked.
+    fn signals(&mut self) -> usize;
+
+    /// Hands a job to the disk.
+    fn job(&mut self, job: Job);
+
+    /// What the disk has done next.
+    fn outcome(&mut self) -> Option<Outcome>;
+
+    /// Writes down what was said, before anybody hears it, and says what stands in the way of the log.
+    fn log(&mut self, records: &[Record]) -> Option<Trouble>;
+
+    /// In how long [`System::log`] is to be called even if nothing is said.
+    fn next_log(&self) -> Option<Duration>;
+}
+
+const WAKER: Token = Token(0);
+const SIGNALS: Token = Token(1);
+/// Listeners and then connections are counted from here.
+const FIRST: usize = 2;
+/// Events taken from the system at once.
+const EVENTS: usize = 1024;
+
+/// The operating system: sockets by mio, the disk and the log by threads.
+pub struct Os {
+    started: Instant,
+    poll: Poll,
+    events: Events,
+    listeners: Listeners,
+    /// The dialect of each listener.
+    dialects: Vec<u8>,
+    signals: Signals,
+    /// Whether a signal has come that nobody has asked about.
+    signalled: bool,
+    /// It holds the way to the spool, and so must go before it.
+    jobs: Sender<Job>,
+    /// The rooms' logs, if they are kept. It must go before the spool, which holds the lock of the folder.
+    journal: Option<Journal>,
+    spool: Spool,
+}
+
+impl Os {
+    /// Listens at `addresses`, each for a dialect by its number, keeping files in `home`. Rooms of an earlier process go to
+    /// `restore`, the one unused for longest first, and its files are given back. An error is one of the system's, with what
+    /// could not be done before it.
+    pub fn open(
+        addresses: &[(SocketAddr, u8)],
+        home: Home,
+        settings: &Settings,
+        restore: impl FnMut(PastRoom),
+    ) -> io::Result<(Self, Vec<PastFile>)> {
+        let poll = Poll::new()?;
+        let (addresses, dialects): (Vec<SocketAddr>, Vec<u8>) = addresses.iter().copied().unzip();
+        let listeners = Listeners::open(&addresses, poll.registry(), FIRST)?;
+        let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end())?;
+        // There may be only one, so each thread has a handle of the same.
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (mut journal, mut files) = (None, Vec::new());
+        if let (Some(rooms), Some(logging)) = (home.rooms(), settings.log) {
+            journal::load(rooms, settings.history)?.for_each(restore);
+            files = spool::load(home.spool())?;
+            journal = Some(Journal::start(rooms.to_owned(), logging, Arc::clone(&waker))?);
+        }
+        let spool = Spool::start(home, waker)?;
+        let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
+        let (started, events) = (Instant::now(), Events::with_capacity(EVENTS));
+        let os = Self { started, poll, events, listeners, dialects, signals, signalled: false, jobs, journal, spool };
+        Ok((os, files))
+    }
+
+    /// Where it listens, with the ports that were picked.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.addresses()
+    }
+}
+
+impl System for Os {
+    type Stream = TcpStream;
+
+    fn now(&self) -> Now {
+        Now { tick: self.started.elapsed(), wall: SystemTime::now() }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            // What was there before is there still, but nothing is new.
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            done => done?,
+        }
+        for event in &self.events {
+            let Token(n) = event.token();
+            self.signalled |= event.token() == SIGNALS;
+            let Some(n) = n.checked_sub(FIRST) else { continue };
+            let Some(slot) = n.checked_sub(LISTENERS) else {
+                self.listeners.set_ready(n);
+                continue;
+            };
+            let readiness = Readiness {
+                readable: event.is_readable(),
+                writable: event.is_writable(),
+                closed: event.is_read_closed(),
+                failed: event.is_error(),
+            };
+            ready.push(Ready { slot, readiness });
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, stream: &mut TcpStream, slot: usize) -> io::Result<()> {
+        let token = Token(FIRST + LISTENERS + slot);
+        self.poll.registry().register(stream, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    fn close(&mut self, mut stream: TcpStream) {
+        if let Err(e) = self.poll.registry().deregister(&mut stream) {
+            log::debug!("a connection cannot be deregistered: {e}");
+        }
+        // A descriptor is free again.
+        self.listeners.try_soon();
+    }
+
+    fn accept(&mut self, now: Now) -> Option<Newcomer<TcpStream>> {
+        let (listener, transport, address) = self.listeners.accept(now.tick)?;
+        let dialect = self.dialects.get(listener).copied().unwrap_or_default();
+        Some(Newcomer { transport, address, dialect })
+    }
+
+    fn next_accept(&self) -> Option<Duration> {
+        self.listeners.next_try()
+    }
+
+    fn stop_accepting(&mut self) {
+        self.listeners.close();
+    }
+
+    fn signals(&mut self) -> usize {
+        if std::mem::take(&mut self.signalled) { self.signals.take() } else { 0 }
+    }
+
+    fn job(&mut self, job: Job) {
+        // The spool's thread lives as long as this does; without it every transfer is dead anyway.
+        if self.jobs.send(job).is_err() {
+            log::error!("the spool is gone: files cannot be shared any more");
+        }
+    }
+
+    fn outcome(&mut self) -> Option<Outcome> {
+        self.spool.outcomes().next()
+    }
+
+    fn log(&mut self, records: &[Record]) -> Option<Trouble> {
+        let journal = self.journal.as_mut()?;
+        if !records.is_empty() {
+            journal.write(records);
+        }
+        journal.trouble()
+    }
+
+    fn next_log(&self) -> Option<Duration> {
+        self.journal.as_ref().and_then(Journal::next_look)
+    }
+}
