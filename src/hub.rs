@@ -14,15 +14,16 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::commands::{Command, Input};
 use crate::event::{
-    Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, PastRoom, Quota, Record, Reply, Sink, Switch, Trouble,
+    Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, PastRoom, Quota, Record, Reply, SaidKind, Sink, Trouble,
+    Verb,
 };
 use crate::files::{Files, Share};
 use crate::limits::{self, Settings};
 use crate::names::{ConnId, FileId, Nick, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person};
 use crate::presence::Presence;
+use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::typing::{Typing, Where};
 
@@ -67,7 +68,7 @@ struct Locked {
 struct Disk {
     jobs: usize,
     bytes: usize,
-    /// Lines of downloads that it has been asked for.
+    /// Bytes of downloads that it has been asked for, in whole units.
     reads: usize,
     /// Bytes of downloads that it has been asked for, or has given, and that have not been handed on.
     held: usize,
@@ -188,56 +189,40 @@ impl Hub {
         self.forget_unreachable(sink);
     }
 
-    /// A line came in from a connection. It gets its one reply, if one is due, before this returns.
-    pub fn handle(&mut self, id: ConnId, now: Now, input: Input<'_>, sink: &mut impl Sink) {
+    /// A request came in from a connection. It gets its one reply, if one is due, before this returns.
+    pub fn handle(&mut self, id: ConnId, now: Now, request: Request<'_>, sink: &mut impl Sink) {
         if self.locked.contains_key(&id) {
-            return self.handle_locked(id, now, input, sink);
+            return self.handle_locked(id, now, request, sink);
         }
         let Some(person) = self.people.get_mut(id) else { return };
         person.active = now.tick.into();
-        match input {
-            Input::Say(text) => {
-                if let Err(why) = self.say_here(id, now, text, sink) {
-                    refuse(id, "say", why, sink);
+        let verb = request.verb();
+        if verb == Verb::Send {
+            self.before_send(id, now, sink);
+        }
+        match request {
+            // What is said in passing is answered by nothing but a refusal.
+            Request::Say { kind: SaidKind::Text, text } => {
+                if let Err(why) = self.say_here(id, now, SaidKind::Text, text, sink) {
+                    refuse(id, verb, why, sink);
                 }
             }
-            Input::Chunk(base64) => self.chunk(id, now, base64, sink),
-            Input::TooLong { chunk: true } => self.overlong_chunk(id, now, sink),
-            Input::TooLong { chunk: false } => refuse(id, "?", too_long(), sink),
-            Input::Unknown(name) => refuse(id, "?", unknown(name), sink),
-            Input::Command(spec, command) => {
-                if spec.name == "send" {
-                    self.before_send(id, now, sink);
-                }
-                match command.and_then(|command| self.carry_out(id, now, command, sink)) {
-                    Ok(done) => sink.reply(id, &Reply::Done(done)),
-                    Err(why) => refuse(id, spec.name, why, sink),
-                }
-                if spec.name == "quit" && self.people.get(id).is_none() {
-                    sink.close(id, None);
-                }
-            }
+            Request::Chunk(chunk) => self.chunk(id, now, chunk, sink),
+            request => match self.carry_out(id, now, request, sink) {
+                Ok(done) => sink.reply(id, &Reply::Done(done)),
+                Err(why) => refuse(id, verb, why, sink),
+            },
+        }
+        if verb == Verb::Quit && self.people.get(id).is_none() {
+            sink.close(id, None);
         }
     }
 
-    fn handle_locked(&mut self, id: ConnId, now: Now, input: Input<'_>, sink: &mut impl Sink) {
+    fn handle_locked(&mut self, id: ConnId, now: Now, request: Request<'_>, sink: &mut impl Sink) {
         let Some(locked) = self.locked.get_mut(&id) else { return };
-        let (spec, command) = match input {
-            Input::Command(spec, command) if spec.while_locked => (spec, command),
-            Input::Command(spec, _) => {
-                if spec.name == "send" {
-                    locked.intake = Intake::Discard;
-                }
-                return refuse(id, spec.name, Fault::Locked, sink);
-            }
-            Input::Say(_) => return refuse(id, "say", Fault::Locked, sink),
-            Input::Unknown(name) => return refuse(id, "?", unknown(name), sink),
-            Input::TooLong { chunk: false } => return refuse(id, "?", too_long(), sink),
-            Input::TooLong { chunk: true } => return,
-            Input::Chunk(_) => return locked.intake.refuse_chunk(id, sink),
-        };
-        match command {
-            Ok(Command::Pass(password)) if self.password == Some(fingerprint(password)) => {
+        let verb = request.verb();
+        match request {
+            Request::Pass(password) if self.password == Some(fingerprint(password)) => {
                 let intake = locked.intake;
                 self.locked.remove(&id);
                 sink.reply(id, &Reply::Done(Done::Pass));
@@ -245,80 +230,90 @@ impl Hub {
                 // The chunks of a /send that was refused may still be coming.
                 self.set_intake(id, intake);
             }
-            Ok(Command::Pass(_)) => {
+            Request::Pass(_) => {
                 locked.wrong += 1;
                 let last = locked.wrong >= limits::PASSWORDS;
-                refuse(id, spec.name, Fault::WrongPassword, sink);
+                refuse(id, verb, Fault::WrongPassword, sink);
                 if last {
                     self.expel(id, now, Bye::WrongPasswords, sink);
                 }
             }
-            Ok(Command::Quit(_)) => {
+            Request::Quit(_) => {
                 self.locked.remove(&id);
                 sink.reply(id, &Reply::Done(Done::Quit));
                 sink.close(id, None);
             }
-            Ok(Command::Help(word)) => match ask::help(id, word, sink) {
-                Ok(done) => sink.reply(id, &Reply::Done(done)),
-                Err(why) => refuse(id, spec.name, why, sink),
-            },
-            Ok(Command::Ping(token)) => sink.reply(id, &Reply::Done(Done::Ping(token.map(Text::new)))),
-            Ok(_) => refuse(id, spec.name, Fault::Locked, sink),
-            Err(why) => refuse(id, spec.name, why, sink),
+            Request::Help(verb) => {
+                let done = ask::help(id, verb, sink);
+                sink.reply(id, &Reply::Done(done));
+            }
+            Request::Ping(token) => sink.reply(id, &Reply::Done(Done::Ping(token.map(Text::new)))),
+            Request::Chunk(Err(BadChunk::TooLong)) => {}
+            Request::Chunk(_) => locked.intake.refuse_chunk(id, sink),
+            Request::Malformed { why, .. } if verb.is_for_anybody() => refuse(id, verb, why, sink),
+            _ => {
+                if verb == Verb::Send {
+                    locked.intake = Intake::Discard;
+                }
+                refuse(id, verb, Fault::Locked, sink);
+            }
         }
     }
 
-    fn carry_out(&mut self, id: ConnId, now: Now, command: Command<'_>, sink: &mut impl Sink) -> Result<Done, Fault> {
-        if command.has_long_answer() && sink.is_crowded() {
+    fn carry_out(&mut self, id: ConnId, now: Now, request: Request<'_>, sink: &mut impl Sink) -> Result<Done, Fault> {
+        if request.has_long_answer() && sink.is_crowded() {
             return Err(Fault::Crowded);
         }
-        match command {
-            Command::Help(word) => ask::help(id, word, sink),
-            Command::Limits => Ok(self.limits(id, sink)),
+        match request {
+            Request::Help(verb) => Ok(ask::help(id, verb, sink)),
+            Request::Limits => Ok(self.limits(id, sink)),
             // There is nothing to unlock, and a bot that always gives its password is well served so.
-            Command::Pass(_) => Ok(Done::Pass),
-            Command::Nick(name) => self.rename(id, now, name, sink),
-            Command::Join(room) => self.join(id, now, room, sink),
-            Command::Leave { room, reason } => self.leave(id, now, room, reason, sink),
-            Command::Query(target) => self.query(id, target),
-            Command::Rooms => self.list_rooms(id, sink),
-            Command::Who(whom) => self.who(id, now, whom, sink),
-            Command::Msg { target, text } => {
+            Request::Pass(_) => Ok(Done::Pass),
+            Request::Nick(name) => self.rename(id, now, name, sink),
+            Request::Join(room) => self.join(id, now, room, sink),
+            Request::Leave { room, reason } => self.leave(id, now, room, reason, sink),
+            Request::Query(target) => self.query(id, target),
+            Request::Rooms => self.list_rooms(id, sink),
+            Request::Who(whom) => self.who(id, now, whom, sink),
+            Request::Say { kind, text } => self.say_here(id, now, kind, text, sink).map(|_| Done::Me),
+            Request::Msg { target, kind, text } => {
                 let place = self.resolve(id, target)?;
-                self.say(id, now, place, Text::new(text), sink).map(Done::Msg)
+                self.say(id, now, place, kind, Text::new(text), sink).map(Done::Msg)
             }
-            Command::Me(text) => self.say_here(id, now, &format!("/me {text}"), sink).map(|_| Done::Me),
-            Command::Typing { target, switch } => self.set_typing(id, now, target, switch, sink),
-            Command::Topic { room, topic } => self.topic(id, now, room, topic, sink),
-            Command::Send(offer) => self.send(id, now, &offer, sink),
-            Command::Get { id: file, offset } => self.get(id, file, offset, sink),
-            Command::Files(target) => self.list_files(id, now, target, sink),
-            Command::Cancel(file) => self.cancel(id, now, file, sink),
-            Command::History { room, part } => self.history(id, room, part, sink),
-            Command::Ignore(nick) => self.ignore(id, nick, sink),
-            Command::Unignore(nick) => self.unignore(id, nick),
-            Command::Away(text) => self.away(id, text),
-            Command::Back => Ok(self.back(id)),
-            Command::Set(change) => Ok(self.set(id, change, sink)),
-            Command::Ping(token) => Ok(Done::Ping(token.map(Text::new))),
-            Command::Quit(reason) => {
+            Request::Typing { target, on } => self.set_typing(id, now, target, on, sink),
+            Request::Topic { room, topic } => self.topic(id, now, room, topic, sink),
+            Request::Send(offer) => self.send(id, now, &offer, sink),
+            Request::Get { id: file, offset } => self.get(id, file, offset, sink),
+            Request::Files(target) => self.list_files(id, now, target, sink),
+            Request::Cancel(file) => self.cancel(id, now, file, sink),
+            Request::History { room, part } => self.history(id, room, part, sink),
+            Request::Ignore(None) => Ok(self.list_ignored(id, sink)),
+            Request::Ignore(Some(whom)) => self.ignore(id, whom),
+            Request::Unignore(whom) => self.unignore(id, whom),
+            Request::Away(text) => self.away(id, text),
+            Request::Back => Ok(self.back(id)),
+            Request::Set(None) => Ok(self.list_settings(id, sink)),
+            Request::Set(Some(change)) => Ok(self.set(id, change, sink)),
+            Request::Ping(token) => Ok(Done::Ping(token.map(Text::new))),
+            Request::Quit(reason) => {
                 self.depart(id, now, Happening::Quit(reason.map(Text::new)), sink);
                 Ok(Done::Quit)
             }
+            Request::Malformed { why, .. } => Err(why),
+            Request::Chunk(_) => Err(Fault::NoUpload),
         }
     }
 
     /// Too much waits for this connection: room lines and presence are left out for it until [`Hub::caught_up`].
     pub fn lag(&mut self, id: ConnId) {
-        self.people.set_lagging(id, Switch::On);
+        self.people.lag(id);
     }
 
     /// All that waited for this connection is written: it is told what it missed.
     pub fn caught_up(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
-        self.people.set_lagging(id, Switch::Off);
-        let Some(person) = self.people.get_mut(id) else { return };
-        let missed_presence = std::mem::replace(&mut person.missed_presence, Switch::Off);
-        let wants_presence = (person.presence, missed_presence) == (Switch::On, Switch::On);
+        let missed_presence = self.people.catch_up(id);
+        let Some(person) = self.people.get(id) else { return };
+        let wants_presence = person.presence && missed_presence;
         for room in person.rooms.clone() {
             self.tell_missed(id, room, now, sink);
         }
@@ -376,7 +371,7 @@ impl Hub {
         if lines.is_empty() {
             return;
         }
-        let wants = |person: &&Person| person.presence == Switch::On && !person.is_lagging();
+        let wants = |person: &&Person| person.presence && !person.is_lagging();
         sink.publish(&mut self.people.iter().filter(wants).map(|person| person.id), &lines);
         self.people.leave_out_presence();
     }
@@ -410,35 +405,33 @@ impl Hub {
     }
 
     /// What `target` means to `id`, who must be allowed to speak there.
-    fn resolve(&self, id: ConnId, target: &str) -> Result<Where, Fault> {
-        if target.starts_with('#') {
-            return self.room_of(id, target).map(Where::Room);
+    fn resolve(&self, id: ConnId, target: Target<'_>) -> Result<Where, Fault> {
+        match target {
+            Target::Room(room) => self.room_of(id, room).map(Where::Room),
+            Target::Person(whom) => self.find_person(whom).map(|person| Where::Person(person.id)),
         }
-        self.find_person(target).map(|person| Where::Person(person.id))
     }
 
-    fn find_person(&self, name: &str) -> Result<&Person, Fault> {
-        let nick = Nick::new(name.strip_prefix('@').unwrap_or(name));
-        let person = nick.and_then(|nick| self.people.find(&nick)).and_then(|id| self.people.get(id));
-        person.ok_or_else(|| Fault::NoSuchNick(Text::new(name)))
+    fn find_person(&self, whom: Named<'_, Nick>) -> Result<&Person, Fault> {
+        let person = whom.name.and_then(|nick| self.people.find(&nick)).and_then(|id| self.people.get(id));
+        person.ok_or_else(|| Fault::NoSuchNick(Text::new(whom.typed)))
     }
 
-    fn find_room(&self, name: &str) -> Result<RoomId, Fault> {
-        let room = RoomName::new(name).and_then(|name| self.rooms.find(&name));
-        room.ok_or_else(|| Fault::NoSuchRoom(Text::new(name)))
+    fn find_room(&self, room: Named<'_, RoomName>) -> Result<RoomId, Fault> {
+        room.name.and_then(|name| self.rooms.find(&name)).ok_or_else(|| Fault::NoSuchRoom(Text::new(room.typed)))
     }
 
     /// The room of this name, in which `id` must be.
-    fn room_of(&self, id: ConnId, name: &str) -> Result<RoomId, Fault> {
-        let room = self.find_room(name)?;
+    fn room_of(&self, id: ConnId, room: Named<'_, RoomName>) -> Result<RoomId, Fault> {
+        let room = self.find_room(room)?;
         let is_in = self.rooms[room].member(id).is_some();
         if is_in { Ok(room) } else { Err(Fault::NotInRoom(self.rooms[room].name)) }
     }
 
     /// The room of this name, or the current one.
-    fn room_or_current(&self, id: ConnId, name: Option<&str>) -> Result<RoomId, Fault> {
-        match (name, self.people.get(id).and_then(|person| person.current)) {
-            (Some(name), _) => self.room_of(id, name),
+    fn room_or_current(&self, id: ConnId, room: Option<Named<'_, RoomName>>) -> Result<RoomId, Fault> {
+        match (room, self.people.get(id).and_then(|person| person.current)) {
+            (Some(room), _) => self.room_of(id, room),
             (None, Some(Where::Room(room))) => Ok(room),
             (None, _) => Err(Fault::NoRoom),
         }
@@ -492,7 +485,7 @@ impl Hub {
     fn job(&mut self, job: Job, sink: &mut impl Sink) {
         match &job {
             Job::Read { len, .. } => {
-                self.disk.reads += limits::lines_of(*len);
+                self.disk.reads += len.next_multiple_of(limits::DOWNLOAD_UNIT);
                 self.disk.held += len;
             }
             Job::Append(_, bytes) => {
@@ -574,21 +567,20 @@ impl Intake {
     fn refuse_chunk(&mut self, id: ConnId, sink: &mut impl Sink) {
         if *self == (Self::None { told: false }) {
             *self = Self::None { told: true };
-            refuse(id, "?", Fault::NoUpload, sink);
+            refuse(id, Verb::Chunk, Fault::NoUpload, sink);
         }
     }
 }
 
-fn refuse(id: ConnId, command: &'static str, why: Fault, sink: &mut impl Sink) {
-    sink.reply(id, &Reply::Refused { command, why });
+impl Verb {
+    /// Whether it is heard before the password is given.
+    fn is_for_anybody(self) -> bool {
+        matches!(self, Self::Pass | Self::Help | Self::Ping | Self::Quit | Self::Unknown)
+    }
 }
 
-fn too_long() -> Fault {
-    Fault::TooLong { what: "a line", limit: limits::LINE }
-}
-
-fn unknown(name: &str) -> Fault {
-    Fault::UnknownCommand(Text::new(&name.chars().take(40).collect::<String>()))
+fn refuse(id: ConnId, verb: Verb, why: Fault, sink: &mut impl Sink) {
+    sink.reply(id, &Reply::Refused { verb, why });
 }
 
 /// Passwords are compared by their digests, which takes as long whatever they have in common.

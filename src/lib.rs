@@ -18,6 +18,7 @@ pub mod people;
 pub mod plain;
 pub mod presence;
 pub mod reactor;
+pub mod request;
 pub mod rooms;
 pub mod signals;
 pub mod spool;

@@ -14,7 +14,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::connection::{Connections, Hold, Phase, Standing};
-use crate::event::{Bye, Event, Now, Sink, Switch};
+use crate::event::{Bye, Event, Now, Sink};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::journal::{self, Journal};
@@ -226,7 +226,7 @@ impl Reactor {
         if let Some(connection) = self.net.get_mut(id)
             && !std::mem::replace(&mut connection.in_work, true)
         {
-            let list = if connection.greedy == Switch::On { &mut self.later } else { &mut self.work };
+            let list = if connection.greedy { &mut self.later } else { &mut self.work };
             list.push_back(id);
         }
     }
@@ -356,7 +356,7 @@ impl Reactor {
             }
             for id in lagged {
                 // It may have caught up meanwhile.
-                if self.net.get_mut(id).is_some_and(|connection| connection.lagging == Switch::On) {
+                if self.net.get_mut(id).is_some_and(|connection| connection.lagging) {
                     self.hub.lag(id);
                 }
             }

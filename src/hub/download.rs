@@ -9,6 +9,8 @@ use crate::rooms::RoomId;
 
 use super::Hub;
 
+const UNIT: usize = limits::DOWNLOAD_UNIT;
+
 impl Hub {
     /// Whether something is still owed to `id` without its saying another word.
     pub fn is_transferring(&self, id: ConnId) -> bool {
@@ -43,22 +45,23 @@ impl Hub {
         Ok(Done::Get { id: file_id, offset, size, name })
     }
 
-    /// Hands on what `id` downloads, as far as `room` bytes of lines allow, and asks the disk for what follows.
+    /// Hands on up to `room` bytes of what `id` downloads, in whole units but for the ends of files, and asks the disk for
+    /// what follows.
     pub fn pump(&mut self, id: ConnId, room: usize, sink: &mut impl Sink) {
-        let mut lines = room / limits::CHUNK_BYTES;
+        let mut room = room / UNIT * UNIT;
         let mut idle = 0;
         while let Some(person) = self.people.get_mut(id).filter(|person| idle < person.downloads().len()) {
             let download = &mut person.downloads_mut()[0];
-            let len = download.ready().len().min(lines * limits::DOWNLOAD_LINE);
+            let len = download.ready().len().min(room);
             if len > 0 {
-                sink.data(id, download.file, &download.ready()[..len]);
+                sink.data(id, download.file, download.sent, &download.ready()[..len]);
                 self.disk.held -= download.hand_on(len);
-                lines -= limits::lines_of(len);
+                room -= len.next_multiple_of(UNIT);
                 idle = 0;
             } else {
                 idle += 1;
             }
-            self.ask(id, lines, sink);
+            self.ask(id, room, sink);
             if let Some(person) = self.people.get_mut(id) {
                 person.downloads_mut().rotate_left(1);
             }
@@ -70,7 +73,7 @@ impl Hub {
     }
 
     /// Asks the disk for more of the first of `id`'s downloads, if all that came of it has been handed on.
-    fn ask(&mut self, id: ConnId, lines: usize, sink: &mut impl Sink) {
+    fn ask(&mut self, id: ConnId, room: usize, sink: &mut impl Sink) {
         let Some(person) = self.people.get_mut(id) else { return };
         let holds_any = person.downloads().iter().any(Download::is_held);
         // Several of one person share what is read ahead, so that none of them goes on alone for long.
@@ -78,8 +81,8 @@ impl Hub {
         let Some(download) = person.downloads_mut().first_mut().filter(|download| !download.is_held()) else { return };
         let buffer = download.take_buffer();
         let Some(file) = self.files.get(download.file) else { return };
-        let (from, line) = (download.asked, limits::DOWNLOAD_LINE as u64);
-        let whole = if file.written == file.size { file.size } else { file.written / line * line };
+        let (from, unit) = (download.asked, UNIT as u64);
+        let whole = if file.written == file.size { file.size } else { file.written / unit * unit };
         if from >= whole {
             return;
         }
@@ -95,11 +98,11 @@ impl Hub {
         } else if holds_any {
             0
         } else {
-            lines
+            room
         };
-        // What begins in the midst of a line ends with it.
-        let most = most.min(if from.is_multiple_of(line) { limits::READS_IN_FLIGHT - self.disk.reads } else { 1 });
-        let to = whole.min((from / line + most as u64) * line);
+        // What begins in the midst of a unit ends with it.
+        let most = most.min(if from.is_multiple_of(unit) { limits::READS_IN_FLIGHT - self.disk.reads } else { UNIT });
+        let to = whole.min((from / unit + (most / UNIT) as u64) * unit);
         if from >= to {
             return;
         }
@@ -139,7 +142,7 @@ impl Hub {
         len: usize,
         sink: &mut impl Sink,
     ) -> Option<&mut Download> {
-        self.disk.reads -= limits::lines_of(len);
+        self.disk.reads -= len.next_multiple_of(UNIT);
         self.wake_reader(sink);
         let person = self.people.get_mut(reader);
         if person.is_some() {

@@ -20,11 +20,11 @@ impl Hub {
                 self.disk.jobs -= 1;
                 self.disk.bytes -= bytes;
                 if let Some(file) = self.files.get_mut(file_id) {
-                    let line = limits::DOWNLOAD_LINE as u64;
-                    let lines = file.written / line;
+                    let unit = limits::DOWNLOAD_UNIT as u64;
+                    let units = file.written / unit;
                     file.written += bytes as u64;
-                    // Only a whole line is of use to anybody.
-                    if file.written / line > lines || file.written == file.size {
+                    // Only a whole unit is of use to anybody.
+                    if file.written / unit > units || file.written == file.size {
                         file.readers.iter().for_each(|&reader| sink.wants_data(reader));
                     }
                 }

@@ -1,18 +1,28 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
-use crate::event::{Done, Event, Fault, Gone, Happening, Logged, Now, Quota, Record, Setting, Sink, Switch};
+use crate::event::{
+    Change, Done, Event, Fault, Gone, Happening, Logged, Long, Now, Quota, Record, SaidKind, Setting, Sink,
+};
 use crate::limits;
 use crate::names::{ConnId, Nick, Place, RoomName, Text};
 use crate::people::{Ignored, Person};
+use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::typing::{Key, Line, Shown, Where};
 
 use super::Hub;
 
 impl Hub {
-    pub(super) fn say_here(&mut self, id: ConnId, now: Now, text: &str, sink: &mut impl Sink) -> Result<Place, Fault> {
+    pub(super) fn say_here(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        kind: SaidKind,
+        text: &str,
+        sink: &mut impl Sink,
+    ) -> Result<Place, Fault> {
         let place = self.current(id)?;
-        self.say(id, now, place, Text::new(text), sink)
+        self.say(id, now, place, kind, Text::new(text), sink)
     }
 
     pub(super) fn say(
@@ -20,13 +30,14 @@ impl Hub {
         id: ConnId,
         now: Now,
         place: Where,
+        kind: SaidKind,
         text: Text,
         sink: &mut impl Sink,
     ) -> Result<Place, Fault> {
         let named = self.place(place)?;
         match place {
-            Where::Room(room) => self.say_in_room(id, now, room, text, sink)?,
-            Where::Person(to) => self.say_to_person(id, now, to, text, sink)?,
+            Where::Room(room) => self.say_in_room(id, now, room, kind, text, sink)?,
+            Where::Person(to) => self.say_to_person(id, now, to, kind, text, sink)?,
         }
         self.typing.said((id, place));
         Ok(named)
@@ -37,17 +48,20 @@ impl Hub {
         id: ConnId,
         now: Now,
         room: RoomId,
+        kind: SaidKind,
         text: Text,
         sink: &mut impl Sink,
     ) -> Result<(), Fault> {
         let from = self.nick(id)?;
-        let seq = self.rooms.say(room, now.wall, id, from, text.clone());
-        let silent = self.people.get(id).is_some_and(|person| person.echo == Switch::Off).then_some(id);
-        let place = Place::Room(self.rooms[room].name);
+        let (seq, at) = (self.rooms[room].last_seq() + 1, now.wall);
+        let line = Logged { seq, at, from, kind, text: text.clone() };
         if self.settings.log.is_some() {
-            self.keep_line(room, Logged { seq, at: now.wall, from, text: text.clone() }, sink);
+            self.keep_line(room, line.clone(), sink);
         }
-        let event = Event::Said { place, seq: Some(seq), at: now.wall, from, text };
+        self.rooms.remember(room, id, line);
+        let silent = self.people.get(id).is_some_and(|person| !person.echo).then_some(id);
+        let place = Place::Room(self.rooms[room].name);
+        let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
         sink.publish(&mut self.hearers(&self.rooms[room], id, silent), &[event]);
         if self.people.any_lagging() {
             let missing = |member: &ConnId| {
@@ -85,6 +99,7 @@ impl Hub {
         id: ConnId,
         now: Now,
         to: ConnId,
+        kind: SaidKind,
         text: Text,
         sink: &mut impl Sink,
     ) -> Result<(), Fault> {
@@ -93,13 +108,14 @@ impl Hub {
         if other.is_lagging() {
             return Err(Fault::Busy(other.nick()));
         }
-        let event = |with| Event::Said { place: Place::With(with), seq: None, at: now.wall, from, text: text.clone() };
+        let event =
+            |with| Event::Said { place: Place::With(with), seq: None, at: now.wall, from, kind, text: text.clone() };
         if !other.ignores(id) {
             sink.publish(&mut std::iter::once(to), &[event(from)]);
         }
         let (who, away) = (other.nick(), other.away().map(|(text, count)| (text.clone(), count)));
         let Some(person) = self.people.get_mut(id) else { return Ok(()) };
-        if person.echo == Switch::On && to != id {
+        if person.echo && to != id {
             sink.answer(id, &event(who));
         }
         let Some((text, count)) = away else { return Ok(()) };
@@ -115,8 +131,14 @@ impl Hub {
         Ok(())
     }
 
-    pub(super) fn rename(&mut self, id: ConnId, now: Now, name: &str, sink: &mut impl Sink) -> Result<Done, Fault> {
-        let nick = Nick::new(name).ok_or_else(|| Fault::BadNick(Text::new(name)))?;
+    pub(super) fn rename(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        name: Named<'_, Nick>,
+        sink: &mut impl Sink,
+    ) -> Result<Done, Fault> {
+        let nick = name.name.ok_or_else(|| Fault::BadNick(Text::new(name.typed)))?;
         if let Some(holder) = self.people.find(&nick).filter(|&holder| holder != id) {
             return Err(Fault::Taken(self.nick(holder)?));
         }
@@ -141,8 +163,14 @@ impl Hub {
         Ok(Done::Nick(nick))
     }
 
-    pub(super) fn join(&mut self, id: ConnId, now: Now, name: &str, sink: &mut impl Sink) -> Result<Done, Fault> {
-        let name = RoomName::new(name).ok_or_else(|| Fault::BadRoom(Text::new(name)))?;
+    pub(super) fn join(
+        &mut self,
+        id: ConnId,
+        now: Now,
+        room: Named<'_, RoomName>,
+        sink: &mut impl Sink,
+    ) -> Result<Done, Fault> {
+        let name = room.name.ok_or_else(|| Fault::BadRoom(Text::new(room.typed)))?;
         let found = self.rooms.find(&name);
         let limited = self.settings.rate > 0;
         let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoRoom) };
@@ -182,7 +210,7 @@ impl Hub {
         &mut self,
         id: ConnId,
         now: Now,
-        room: Option<&str>,
+        room: Option<Named<'_, RoomName>>,
         reason: Option<&str>,
         sink: &mut impl Sink,
     ) -> Result<Done, Fault> {
@@ -204,7 +232,7 @@ impl Hub {
         Ok(Done::Leave(name))
     }
 
-    pub(super) fn query(&mut self, id: ConnId, target: &str) -> Result<Done, Fault> {
+    pub(super) fn query(&mut self, id: ConnId, target: Target<'_>) -> Result<Done, Fault> {
         let place = self.resolve(id, target)?;
         if let Some(person) = self.people.get_mut(id) {
             person.current = Some(place);
@@ -216,15 +244,17 @@ impl Hub {
         &mut self,
         id: ConnId,
         now: Now,
-        room: Option<&str>,
-        topic: Option<&str>,
+        room: Option<Named<'_, RoomName>>,
+        topic: Topic<'_>,
         sink: &mut impl Sink,
     ) -> Result<Done, Fault> {
         let room = self.room_or_current(id, room)?;
         let name = self.rooms[room].name;
-        let Some(topic) = topic else { return Ok(Done::Topic { room: name, topic: self.topic_for(id, room) }) };
-        let topic = short_text("a topic", topic)?;
-        let topic = Some(topic).filter(|topic| topic.as_str() != "-");
+        let topic = match topic {
+            Topic::Read => return Ok(Done::Topic { room: name, topic: self.topic_for(id, room) }),
+            Topic::Set(topic) => Some(short_text(Long::Topic, topic)?),
+            Topic::Clear => None,
+        };
         self.rooms.set_topic(room, topic.clone().map(|topic| (id, topic)));
         self.keep_topic(room, sink);
         self.tell_room(room, id, self.nick(id)?, &Happening::Topic(topic.clone()), now, sink);
@@ -241,8 +271,8 @@ impl Hub {
         &mut self,
         id: ConnId,
         now: Now,
-        target: Option<&str>,
-        switch: Switch,
+        target: Option<Target<'_>>,
+        on: bool,
         sink: &mut impl Sink,
     ) -> Result<Done, Fault> {
         let place = match target {
@@ -250,19 +280,18 @@ impl Hub {
             None => self.current(id)?,
         };
         let named = self.place(place)?;
-        match switch {
-            Switch::On => {
-                if let Where::Person(other) = place
-                    && let Some(other) = self.people.get(other).filter(|other| other.is_lagging())
-                {
-                    return Err(Fault::Busy(other.nick()));
-                }
-                self.typing.start((id, place), now.tick);
+        if on {
+            if let Where::Person(other) = place
+                && let Some(other) = self.people.get(other).filter(|other| other.is_lagging())
+            {
+                return Err(Fault::Busy(other.nick()));
             }
-            Switch::Off => self.typing.stop((id, place)),
+            self.typing.start((id, place), now.tick);
+        } else {
+            self.typing.stop((id, place));
         }
         self.tell_typing((id, place), now, sink);
-        Ok(Done::Typing(named, switch))
+        Ok(Done::Typing { place: named, on })
     }
 
     /// Tells what is due of somebody's typing, and sees to being called again.
@@ -314,9 +343,8 @@ impl Hub {
         }
     }
 
-    pub(super) fn ignore(&mut self, id: ConnId, name: Option<&str>, sink: &mut impl Sink) -> Result<Done, Fault> {
-        let Some(name) = name else { return Ok(self.list_ignored(id, sink)) };
-        let other = self.find_person(name)?;
+    pub(super) fn ignore(&mut self, id: ConnId, whom: Named<'_, Nick>) -> Result<Done, Fault> {
+        let other = self.find_person(whom)?;
         let (who, nick) = (other.id, other.nick());
         if who == id {
             return Err(Fault::IgnoreSelf);
@@ -341,9 +369,9 @@ impl Hub {
         Ok(Done::Ignore(nick))
     }
 
-    pub(super) fn unignore(&mut self, id: ConnId, name: &str) -> Result<Done, Fault> {
-        let unknown = || Fault::NotIgnored(Text::new(name));
-        let nick = Nick::new(name.strip_prefix('@').unwrap_or(name)).ok_or_else(unknown)?;
+    pub(super) fn unignore(&mut self, id: ConnId, whom: Named<'_, Nick>) -> Result<Done, Fault> {
+        let unknown = || Fault::NotIgnored(Text::new(whom.typed));
+        let nick = whom.name.ok_or_else(unknown)?;
         let Some(person) = self.people.get_mut(id) else { return Err(unknown()) };
         let named = |ignored: &Ignored| ignored.nick.get() == nick;
         let shown = person.ignored().iter().find(|ignored| named(ignored)).ok_or_else(unknown)?.nick.get();
@@ -352,7 +380,7 @@ impl Hub {
     }
 
     pub(super) fn away(&mut self, id: ConnId, text: Option<&str>) -> Result<Done, Fault> {
-        let text = text.map(|text| short_text("an away text", text)).transpose()?;
+        let text = text.map(|text| short_text(Long::Away, text)).transpose()?;
         if let Some(person) = self.people.get_mut(id) {
             let rare = person.rare_mut();
             rare.away = Some(text);
@@ -368,25 +396,25 @@ impl Hub {
         Done::Back
     }
 
-    pub(super) fn set(&mut self, id: ConnId, change: Option<(Setting, Switch)>, sink: &mut impl Sink) -> Done {
-        let Some((setting, switch)) = change else { return self.list_settings(id, sink) };
+    pub(super) fn set(&mut self, id: ConnId, change: Change, sink: &mut impl Sink) -> Done {
+        let Change { setting, on } = change;
         if let Some(person) = self.people.get_mut(id) {
             match setting {
-                Setting::Echo => person.echo = switch,
-                Setting::Presence => person.presence = switch,
-                Setting::Stamp => person.stamp = switch,
+                Setting::Echo => person.echo = on,
+                Setting::Presence => person.presence = on,
+                Setting::Stamp => person.stamp = on,
                 Setting::Whole => {}
             }
             if matches!(setting, Setting::Stamp | Setting::Whole) {
-                sink.set(id, setting, switch);
+                sink.set(id, change);
             }
         }
-        Done::Set(setting, switch)
+        Done::Set(change)
     }
 }
 
 /// A text that stands in long lists and so must be short.
-fn short_text(what: &'static str, text: &str) -> Result<Text, Fault> {
+fn short_text(what: Long, text: &str) -> Result<Text, Fault> {
     let text = Text::new(text);
     let fits = text.as_str().len() <= limits::TOPIC;
     if fits { Ok(text) } else { Err(Fault::TooLong { what, limit: limits::TOPIC }) }

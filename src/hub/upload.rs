@@ -3,15 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use base64::Engine as _;
-
-use crate::chunks::BASE64;
-use crate::commands::Offer;
 use crate::event::{Done, Event, Fault, Gone, Happening, Job, Now, Quota, Sink, Trouble};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, Digest, FileId, FileName};
 use crate::people::Intake;
+use crate::request::{BadChunk, Offer};
 use crate::typing::Where;
 
 use super::Hub;
@@ -29,7 +26,7 @@ impl Hub {
 
     /// Whether nothing can go to make space, but can in a moment, when the disk has a digest.
     fn waits_for_space(&self) -> bool {
-        let may_be_short = self.files.used() + limits::CHUNK_LINE as u64 > self.settings.spool;
+        let may_be_short = self.files.used() + limits::CHUNK as u64 > self.settings.spool;
         may_be_short
             && self.files.victim().is_none()
             && self.files.iter().any(|(_, file)| file.stage == Stage::Finishing)
@@ -137,12 +134,16 @@ impl Hub {
         Ok(file)
     }
 
-    pub(super) fn chunk(&mut self, id: ConnId, now: Now, base64: &[u8], sink: &mut impl Sink) {
+    pub(super) fn chunk(&mut self, id: ConnId, now: Now, chunk: Result<Vec<u8>, BadChunk>, sink: &mut impl Sink) {
         let Some(person) = self.people.get_mut(id) else { return };
-        let Intake::Open(file_id) = person.intake else { return person.intake.refuse_chunk(id, sink) };
-        let Ok(bytes) = BASE64.decode(base64) else {
-            return self.fail_upload(file_id, Fault::BadChunk, now, sink);
+        let Intake::Open(file_id) = person.intake else {
+            // What was too long has been thrown away, and its sender has nothing to learn from that.
+            if chunk != Err(BadChunk::TooLong) {
+                person.intake.refuse_chunk(id, sink);
+            }
+            return;
         };
+        let Ok(bytes) = chunk else { return self.fail_upload(file_id, Fault::BadChunk, now, sink) };
         let Some(file) = self.files.get_mut(file_id) else { return };
         file.due = now.tick + limits::UPLOAD_SILENCE;
         let (size, len) = (file.size, bytes.len() as u64);
@@ -160,12 +161,6 @@ impl Hub {
         self.job(Job::Append(file_id, bytes), sink);
         if received == size {
             self.finish(file_id, sink);
-        }
-    }
-
-    pub(super) fn overlong_chunk(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
-        if let Some(Intake::Open(file)) = self.people.get(id).map(|person| person.intake) {
-            self.fail_upload(file, Fault::BadChunk, now, sink);
         }
     }
 
