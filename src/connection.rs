@@ -9,7 +9,8 @@ use std::sync::mpsc::Sender;
 use mio::net::TcpStream;
 use slab::Slab;
 
-use crate::event::{Bye, Change, Detail, Event, Job, Lost, Record, Reply, Setting, Sink};
+use crate::effect::{Effect, Output};
+use crate::event::{Change, Detail, Event, Job, Lost, Record, Reply, Setting};
 use crate::limits::{self, Bucket, Moment};
 use crate::linebuf::LineBuf;
 use crate::names::{ConnId, FileId, Place, RoomName};
@@ -513,7 +514,7 @@ fn find(slab: &mut Slab<Box<Connection>>, id: ConnId) -> Option<&mut Connection>
     slab.get_mut(id.slot()).filter(|connection| connection.id == id).map(Box::as_mut)
 }
 
-impl Sink for Connections {
+impl Output for Connections {
     fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) {
         let kind = if let [Event::Presence { .. }, ..] = events { Kind::Presence } else { Kind::Event };
         let Self { slab, queues, open, line, .. } = self;
@@ -577,33 +578,32 @@ impl Sink for Connections {
         }
     }
 
-    fn job(&mut self, job: Job) {
-        // The spool's thread lives as long as the reactor does; without it every transfer is dead anyway.
-        if self.jobs.send(job).is_err() {
-            log::error!("the spool is gone: files cannot be shared any more");
-        }
-    }
-
-    fn keep(&mut self, record: Record) {
-        self.records.push(record);
-    }
-
     fn is_crowded(&self) -> bool {
         self.queues.is_crowded()
     }
 
-    fn wants_data(&mut self, who: ConnId) {
-        if let Some(connection) = self.get_mut(who) {
-            connection.fetches = true;
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Log(record) => self.records.push(record),
+            // The spool's thread lives as long as the reactor does; without it every transfer is dead anyway.
+            Effect::Disk(job) => {
+                if self.jobs.send(job).is_err() {
+                    log::error!("the spool is gone: files cannot be shared any more");
+                }
+            }
+            Effect::Pump(conn) => {
+                if let Some(connection) = self.get_mut(conn) {
+                    connection.fetches = true;
+                }
+                self.wanting.push(conn);
+            }
+            Effect::Close { conn, bye } => {
+                if let Some(bye) = bye {
+                    self.answer(conn, &Event::Bye(bye));
+                }
+                self.closed.push(conn);
+            }
         }
-        self.wanting.push(who);
-    }
-
-    fn close(&mut self, who: ConnId, bye: Option<Bye>) {
-        if let Some(bye) = bye {
-            self.answer(who, &Event::Bye(bye));
-        }
-        self.closed.push(who);
     }
 }
 

@@ -721,32 +721,3 @@ pub enum Outcome {
         download: u64,
     },
 }
-
-/// Where the core's facts go. It is the shell's part to spell them, send them and do them.
-pub trait Sink {
-    /// Tells `events` to all of `to`.
-    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]);
-    /// Tells `event` to somebody whose own command brought it about, so it waits as replies do.
-    fn answer(&mut self, to: ConnId, event: &Event);
-    /// Hands bytes of a file, from `offset` on, to `to` who downloads it. They end at a multiple of
-    /// [`limits::DOWNLOAD_UNIT`] or with the file, and if they begin in the midst of a unit they do not go beyond it.
-    ///
-    /// [`limits::DOWNLOAD_UNIT`]: crate::limits::DOWNLOAD_UNIT
-    fn data(&mut self, to: ConnId, file: FileId, offset: u64, data: &[u8]);
-    /// A detail of the reply that comes next.
-    fn detail(&mut self, to: ConnId, detail: &Detail);
-    /// The one reply to a request.
-    fn reply(&mut self, to: ConnId, reply: &Reply);
-    /// From now on this is so for `to`: the setting is a matter of the connection.
-    fn set(&mut self, to: ConnId, change: Change);
-    /// Hands a job to the disk.
-    fn job(&mut self, job: Job);
-    /// Has something written down before anybody is told of it.
-    fn keep(&mut self, record: Record);
-    /// Whether so much waits for all together that long answers must be refused.
-    fn is_crowded(&self) -> bool;
-    /// There may be something for `Hub::pump` to do for `who`.
-    fn wants_data(&mut self, who: ConnId);
-    /// The core knows `who` no more: the connection is to be closed when all that waits for it is written.
-    fn close(&mut self, who: ConnId, bye: Option<Bye>);
-}

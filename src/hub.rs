@@ -1,7 +1,7 @@
 //! The state machine that chinwag is: who is online and in which room, who may hear and fetch what, what is owed to whom.
 //!
 //! It knows no socket, no file, no thread and no clock. It is told the time with everything that comes in, and what follows
-//! goes into a [`Sink`].
+//! goes into an [`Output`].
 
 mod ask;
 mod download;
@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::effect::{Effect, Output};
 use crate::event::{
-    Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, PastRoom, Quota, Record, Reply, SaidKind, Sink, Trouble,
-    Verb,
+    Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, PastRoom, Quota, Record, Reply, SaidKind, Trouble, Verb,
 };
 use crate::files::{Files, Share};
 use crate::limits::{self, Settings};
@@ -34,6 +34,12 @@ pub enum Departure {
     Quit,
     /// Their connection broke, or the server closed it.
     Lost(Lost),
+}
+
+/// One thing that comes in: when, and where goes what follows from it.
+struct Turn<'a, O> {
+    now: Now,
+    out: &'a mut O,
 }
 
 /// The whole of the server's state.
@@ -117,14 +123,14 @@ impl Hub {
     }
 
     /// The log of the rooms cannot be kept for this reason, or is being kept again: everybody is told once.
-    pub fn set_trouble(&mut self, trouble: Option<Trouble>, sink: &mut impl Sink) {
+    pub fn set_trouble(&mut self, trouble: Option<Trouble>, out: &mut impl Output) {
         let event = match (self.trouble, trouble) {
             (None, Some(trouble)) => Event::NotKept(trouble),
             (Some(_), None) => Event::KeptAgain,
             _ => return self.trouble = trouble,
         };
         self.trouble = trouble;
-        sink.publish(&mut self.people.iter().map(|person| person.id), &[event]);
+        out.publish(&mut self.people.iter().map(|person| person.id), &[event]);
     }
 
     /// How many files there are.
@@ -133,170 +139,178 @@ impl Hub {
     }
 
     /// A connection has come in.
-    pub fn connect(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
+    pub fn connect(&mut self, id: ConnId, now: Now, out: &mut impl Output) {
+        let turn = &mut Turn { now, out };
         if self.password.is_none() {
-            return self.let_in(id, now, sink);
+            return self.let_in(id, turn);
         }
         self.locked.insert(id, Locked { wrong: 0, intake: Intake::None { told: false } });
-        self.alarm(now.tick + limits::LOCKED, Alarm::Locked(id));
-        sink.answer(id, &Event::Locked);
+        self.alarm(turn.now.tick + limits::LOCKED, Alarm::Locked(id));
+        turn.out.answer(id, &Event::Locked);
     }
 
-    fn let_in(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
-        let nick = self.people.enter(id, now.tick);
-        self.open_presence(now);
+    fn let_in(&mut self, id: ConnId, turn: &mut Turn<'_, impl Output>) {
+        let nick = self.people.enter(id, turn.now.tick);
+        self.open_presence(turn.now);
         self.presence.came(&nick);
         let server = self.settings.name.as_deref().map(Text::new);
-        sink.answer(id, &Event::Hello { nick, online: self.people.len(), server });
+        turn.out.answer(id, &Event::Hello { nick, online: self.people.len(), server });
         for line in &self.settings.motd {
-            sink.answer(id, &Event::Motd(Text::new(line)));
+            turn.out.answer(id, &Event::Motd(Text::new(line)));
         }
         if let Some(trouble) = self.trouble {
-            sink.answer(id, &Event::NotKept(trouble));
+            turn.out.answer(id, &Event::NotKept(trouble));
         }
     }
 
     /// A connection is gone, or nothing more is to be heard of it.
-    pub fn disconnect(&mut self, id: ConnId, now: Now, how: Departure, sink: &mut impl Sink) {
+    pub fn disconnect(&mut self, id: ConnId, now: Now, how: Departure, out: &mut impl Output) {
+        let turn = &mut Turn { now, out };
         self.locked.remove(&id);
         let what = match how {
             Departure::Quit => Happening::Quit(None),
             Departure::Lost(lost) => Happening::Lost(lost),
         };
-        self.depart(id, now, what, sink);
+        self.depart(id, what, turn);
     }
 
     /// Closes a connection for a cause of the server's own.
-    pub fn expel(&mut self, id: ConnId, now: Now, bye: Bye, sink: &mut impl Sink) {
-        self.disconnect(id, now, Departure::Lost(Lost::Closed(bye)), sink);
-        sink.close(id, Some(bye));
+    pub fn expel(&mut self, id: ConnId, now: Now, bye: Bye, out: &mut impl Output) {
+        self.close(id, bye, &mut Turn { now, out });
     }
 
-    fn depart(&mut self, id: ConnId, now: Now, what: Happening, sink: &mut impl Sink) {
+    fn close(&mut self, id: ConnId, bye: Bye, turn: &mut Turn<'_, impl Output>) {
+        self.locked.remove(&id);
+        self.depart(id, Happening::Lost(Lost::Closed(bye)), turn);
+        turn.out.effect(Effect::Close { conn: id, bye: Some(bye) });
+    }
+
+    fn depart(&mut self, id: ConnId, what: Happening, turn: &mut Turn<'_, impl Output>) {
         if self.people.get(id).is_none() {
             return;
         }
-        self.drop_transfers(id, now, sink);
+        self.drop_transfers(id, turn);
         self.typing.forget_person(id);
         let Some(person) = self.people.leave(id) else { return };
-        self.open_presence(now);
+        self.open_presence(turn.now);
         let nick = person.nick();
         self.presence.went(&nick);
         for room in person.rooms {
-            self.tell_room(room, id, nick, &what, now, sink);
+            self.tell_room(room, id, nick, &what, turn);
             self.rooms.leave(room, id);
         }
-        self.forget_unreachable(sink);
+        self.forget_unreachable(turn.out);
     }
 
     /// A request came in from a connection. It gets its one reply, if one is due, before this returns.
-    pub fn handle(&mut self, id: ConnId, now: Now, request: Request<'_>, sink: &mut impl Sink) {
+    pub fn handle(&mut self, id: ConnId, now: Now, request: Request<'_>, out: &mut impl Output) {
+        let turn = &mut Turn { now, out };
         if self.locked.contains_key(&id) {
-            return self.handle_locked(id, now, request, sink);
+            return self.handle_locked(id, request, turn);
         }
         let Some(person) = self.people.get_mut(id) else { return };
-        person.active = now.tick.into();
+        person.active = turn.now.tick.into();
         let verb = request.verb();
         if verb == Verb::Send {
-            self.before_send(id, now, sink);
+            self.before_send(id, turn);
         }
         match request {
             // What is said in passing is answered by nothing but a refusal.
             Request::Say { kind: SaidKind::Text, text } => {
-                if let Err(why) = self.say_here(id, now, SaidKind::Text, text, sink) {
-                    refuse(id, verb, why, sink);
+                if let Err(why) = self.say_here(id, SaidKind::Text, text, turn) {
+                    refuse(id, verb, why, turn.out);
                 }
             }
-            Request::Chunk(chunk) => self.chunk(id, now, chunk, sink),
-            request => match self.carry_out(id, now, request, sink) {
-                Ok(done) => sink.reply(id, &Reply::Done(done)),
-                Err(why) => refuse(id, verb, why, sink),
+            Request::Chunk(chunk) => self.chunk(id, chunk, turn),
+            request => match self.carry_out(id, request, turn) {
+                Ok(done) => turn.out.reply(id, &Reply::Done(done)),
+                Err(why) => refuse(id, verb, why, turn.out),
             },
         }
         if verb == Verb::Quit && self.people.get(id).is_none() {
-            sink.close(id, None);
+            turn.out.effect(Effect::Close { conn: id, bye: None });
         }
     }
 
-    fn handle_locked(&mut self, id: ConnId, now: Now, request: Request<'_>, sink: &mut impl Sink) {
+    fn handle_locked(&mut self, id: ConnId, request: Request<'_>, turn: &mut Turn<'_, impl Output>) {
         let Some(locked) = self.locked.get_mut(&id) else { return };
         let verb = request.verb();
         match request {
             Request::Pass(password) if self.password == Some(fingerprint(password)) => {
                 let intake = locked.intake;
                 self.locked.remove(&id);
-                sink.reply(id, &Reply::Done(Done::Pass));
-                self.let_in(id, now, sink);
+                turn.out.reply(id, &Reply::Done(Done::Pass));
+                self.let_in(id, turn);
                 // The chunks of a /send that was refused may still be coming.
                 self.set_intake(id, intake);
             }
             Request::Pass(_) => {
                 locked.wrong += 1;
                 let last = locked.wrong >= limits::PASSWORDS;
-                refuse(id, verb, Fault::WrongPassword, sink);
+                refuse(id, verb, Fault::WrongPassword, turn.out);
                 if last {
-                    self.expel(id, now, Bye::WrongPasswords, sink);
+                    self.close(id, Bye::WrongPasswords, turn);
                 }
             }
             Request::Quit(_) => {
                 self.locked.remove(&id);
-                sink.reply(id, &Reply::Done(Done::Quit));
-                sink.close(id, None);
+                turn.out.reply(id, &Reply::Done(Done::Quit));
+                turn.out.effect(Effect::Close { conn: id, bye: None });
             }
             Request::Help(verb) => {
-                let done = ask::help(id, verb, sink);
-                sink.reply(id, &Reply::Done(done));
+                let done = ask::help(id, verb, turn.out);
+                turn.out.reply(id, &Reply::Done(done));
             }
-            Request::Ping(token) => sink.reply(id, &Reply::Done(Done::Ping(token.map(Text::new)))),
+            Request::Ping(token) => turn.out.reply(id, &Reply::Done(Done::Ping(token.map(Text::new)))),
             Request::Chunk(Err(BadChunk::TooLong)) => {}
-            Request::Chunk(_) => locked.intake.refuse_chunk(id, sink),
-            Request::Malformed { why, .. } if verb.is_for_anybody() => refuse(id, verb, why, sink),
+            Request::Chunk(_) => locked.intake.refuse_chunk(id, turn.out),
+            Request::Malformed { why, .. } if verb.is_for_anybody() => refuse(id, verb, why, turn.out),
             _ => {
                 if verb == Verb::Send {
                     locked.intake = Intake::Discard;
                 }
-                refuse(id, verb, Fault::Locked, sink);
+                refuse(id, verb, Fault::Locked, turn.out);
             }
         }
     }
 
-    fn carry_out(&mut self, id: ConnId, now: Now, request: Request<'_>, sink: &mut impl Sink) -> Result<Done, Fault> {
-        if request.has_long_answer() && sink.is_crowded() {
+    fn carry_out(&mut self, id: ConnId, request: Request<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        if request.has_long_answer() && turn.out.is_crowded() {
             return Err(Fault::Crowded);
         }
         match request {
-            Request::Help(verb) => Ok(ask::help(id, verb, sink)),
-            Request::Limits => Ok(self.limits(id, sink)),
+            Request::Help(verb) => Ok(ask::help(id, verb, turn.out)),
+            Request::Limits => Ok(self.limits(id, turn.out)),
             // There is nothing to unlock, and a bot that always gives its password is well served so.
             Request::Pass(_) => Ok(Done::Pass),
-            Request::Nick(name) => self.rename(id, now, name, sink),
-            Request::Join(room) => self.join(id, now, room, sink),
-            Request::Leave { room, reason } => self.leave(id, now, room, reason, sink),
+            Request::Nick(name) => self.rename(id, name, turn),
+            Request::Join(room) => self.join(id, room, turn),
+            Request::Leave { room, reason } => self.leave(id, room, reason, turn),
             Request::Query(target) => self.query(id, target),
-            Request::Rooms => self.list_rooms(id, sink),
-            Request::Who(whom) => self.who(id, now, whom, sink),
-            Request::Say { kind, text } => self.say_here(id, now, kind, text, sink).map(|_| Done::Me),
+            Request::Rooms => self.list_rooms(id, turn.out),
+            Request::Who(whom) => self.who(id, whom, turn),
+            Request::Say { kind, text } => self.say_here(id, kind, text, turn).map(|_| Done::Me),
             Request::Msg { target, kind, text } => {
                 let place = self.resolve(id, target)?;
-                self.say(id, now, place, kind, Text::new(text), sink).map(Done::Msg)
+                self.say(id, place, kind, Text::new(text), turn).map(Done::Msg)
             }
-            Request::Typing { target, on } => self.set_typing(id, now, target, on, sink),
-            Request::Topic { room, topic } => self.topic(id, now, room, topic, sink),
-            Request::Send(offer) => self.send(id, now, &offer, sink),
-            Request::Get { id: file, offset } => self.get(id, file, offset, sink),
-            Request::Files(target) => self.list_files(id, now, target, sink),
-            Request::Cancel(file) => self.cancel(id, now, file, sink),
-            Request::History { room, part } => self.history(id, room, part, sink),
-            Request::Ignore(None) => Ok(self.list_ignored(id, sink)),
+            Request::Typing { target, on } => self.set_typing(id, target, on, turn),
+            Request::Topic { room, topic } => self.topic(id, room, topic, turn),
+            Request::Send(offer) => self.send(id, &offer, turn),
+            Request::Get { id: file, offset } => self.get(id, file, offset, turn.out),
+            Request::Files(target) => self.list_files(id, target, turn),
+            Request::Cancel(file) => self.cancel(id, file, turn),
+            Request::History { room, part } => self.history(id, room, part, turn.out),
+            Request::Ignore(None) => Ok(self.list_ignored(id, turn.out)),
             Request::Ignore(Some(whom)) => self.ignore(id, whom),
             Request::Unignore(whom) => self.unignore(id, whom),
             Request::Away(text) => self.away(id, text),
             Request::Back => Ok(self.back(id)),
-            Request::Set(None) => Ok(self.list_settings(id, sink)),
-            Request::Set(Some(change)) => Ok(self.set(id, change, sink)),
+            Request::Set(None) => Ok(self.list_settings(id, turn.out)),
+            Request::Set(Some(change)) => Ok(self.set(id, change, turn.out)),
             Request::Ping(token) => Ok(Done::Ping(token.map(Text::new))),
             Request::Quit(reason) => {
-                self.depart(id, now, Happening::Quit(reason.map(Text::new)), sink);
+                self.depart(id, Happening::Quit(reason.map(Text::new)), turn);
                 Ok(Done::Quit)
             }
             Request::Malformed { why, .. } => Err(why),
@@ -310,24 +324,26 @@ impl Hub {
     }
 
     /// All that waited for this connection is written: it is told what it missed.
-    pub fn caught_up(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
+    pub fn caught_up(&mut self, id: ConnId, now: Now, out: &mut impl Output) {
+        let turn = &mut Turn { now, out };
         let missed_presence = self.people.catch_up(id);
         let Some(person) = self.people.get(id) else { return };
         let wants_presence = person.presence && missed_presence;
         for room in person.rooms.clone() {
-            self.tell_missed(id, room, now, sink);
+            self.tell_missed(id, room, turn);
         }
         // By the version of the last line they see that there were others.
         if let Some(last) = self.presence.last().filter(|_| wants_presence) {
-            sink.answer(id, last);
+            turn.out.answer(id, last);
         }
     }
 
-    fn tell_missed(&mut self, id: ConnId, room: RoomId, now: Now, sink: &mut impl Sink) {
+    fn tell_missed(&mut self, id: ConnId, room: RoomId, turn: &mut Turn<'_, impl Output>) {
         let Some((count, after)) = self.rooms.take_missed(room, id) else { return };
         let Some(who) = self.people.get(id).map(Person::nick) else { return };
         let place = Place::Room(self.rooms[room].name);
-        sink.answer(id, &Event::Happened { place, at: now.wall, who, what: Happening::Missed { count, after } });
+        turn.out
+            .answer(id, &Event::Happened { place, at: turn.now.wall, who, what: Happening::Missed { count, after } });
     }
 
     /// When [`Hub::tick`] is to be called next.
@@ -336,19 +352,20 @@ impl Hub {
     }
 
     /// Lets happen what is due.
-    pub fn tick(&mut self, now: Now, sink: &mut impl Sink) {
+    pub fn tick(&mut self, now: Now, out: &mut impl Output) {
+        let turn = &mut Turn { now, out };
         while let Some((at, alarm)) = self.alarms.pop_first() {
-            if at > now.tick {
+            if at > turn.now.tick {
                 self.alarms.insert((at, alarm));
                 return;
             }
             match alarm {
-                Alarm::Presence => self.tell_presence(sink),
-                Alarm::Typing(who, place) => self.tell_typing((who, place), now, sink),
-                Alarm::File(file) => self.file_due(file, now, sink),
+                Alarm::Presence => self.tell_presence(turn.out),
+                Alarm::Typing(who, place) => self.tell_typing((who, place), turn),
+                Alarm::File(file) => self.file_due(file, turn),
                 Alarm::Locked(id) => {
                     if self.locked.contains_key(&id) {
-                        self.expel(id, now, Bye::Idle, sink);
+                        self.close(id, Bye::Idle, turn);
                     }
                 }
             }
@@ -366,21 +383,21 @@ impl Hub {
         }
     }
 
-    fn tell_presence(&mut self, sink: &mut impl Sink) {
+    fn tell_presence(&mut self, out: &mut impl Output) {
         let lines = self.presence.gather(|name| self.people.is_online(name));
         if lines.is_empty() {
             return;
         }
         let wants = |person: &&Person| person.presence && !person.is_lagging();
-        sink.publish(&mut self.people.iter().filter(wants).map(|person| person.id), &lines);
+        out.publish(&mut self.people.iter().filter(wants).map(|person| person.id), &lines);
         self.people.leave_out_presence();
     }
 
     /// Tells a room something about `who`, without the words of somebody whom the hearer ignores.
-    fn tell_room(&self, room: RoomId, who: ConnId, nick: Nick, what: &Happening, now: Now, sink: &mut impl Sink) {
+    fn tell_room(&self, room: RoomId, who: ConnId, nick: Nick, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         let room = &self.rooms[room];
-        let event = |what| Event::Happened { place: Place::Room(room.name), at: now.wall, who: nick, what };
-        sink.publish(&mut self.hearers(room, who, Some(who)), &[event(what.clone())]);
+        let event = |what| Event::Happened { place: Place::Room(room.name), at: turn.now.wall, who: nick, what };
+        turn.out.publish(&mut self.hearers(room, who, Some(who)), &[event(what.clone())]);
         let bare = match what {
             Happening::Left(_) => Happening::Left(None),
             Happening::Quit(_) => Happening::Quit(None),
@@ -388,7 +405,7 @@ impl Hub {
             _ => return,
         };
         let spared = |&id: &ConnId| id != who && self.people.get(id).is_some_and(|p| !p.is_lagging() && p.ignores(who));
-        sink.publish(&mut room.members().filter(spared), &[event(bare)]);
+        turn.out.publish(&mut room.members().filter(spared), &[event(bare)]);
     }
 
     /// Those in a room who shall hear what `who` says or does there, but for `without`.
@@ -461,7 +478,7 @@ impl Hub {
     }
 
     /// Forgets an empty room to make place for a new one.
-    fn make_place_for_room(&mut self, now: Now, sink: &mut impl Sink) -> Result<(), Fault> {
+    fn make_place_for_room(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
         if self.rooms.len() < limits::ROOMS {
             return Ok(());
         }
@@ -470,19 +487,19 @@ impl Hub {
         let files: Vec<FileId> = self.files.iter().filter(|(_, file)| held(&file.share)).map(|(id, _)| id).collect();
         let name = self.rooms[oldest].name;
         for file in files {
-            self.end_file(file, Fault::Gone(Gone::RoomForgotten), now, sink);
+            self.end_file(file, Fault::Gone(Gone::RoomForgotten), turn);
         }
         // The last of its files may have been all that kept it.
         if self.rooms.find(&name) == Some(oldest) {
             if self.rooms[oldest].is_kept() {
-                sink.keep(Record::Forgotten(name));
+                turn.out.effect(Effect::Log(Record::Forgotten(name)));
             }
             self.rooms.forget(oldest);
         }
         Ok(())
     }
 
-    fn job(&mut self, job: Job, sink: &mut impl Sink) {
+    fn job(&mut self, job: Job, out: &mut impl Output) {
         match &job {
             Job::Read { len, .. } => {
                 self.disk.reads += len.next_multiple_of(limits::DOWNLOAD_UNIT);
@@ -494,7 +511,7 @@ impl Hub {
             }
             Job::Create(_) | Job::Describe(..) | Job::Finish(_) | Job::Remove(_) => self.disk.jobs += 1,
         }
-        sink.job(job);
+        out.effect(Effect::Disk(job));
     }
 
     fn next_moment(&mut self) -> u64 {
@@ -564,10 +581,10 @@ impl Hub {
 
 impl Intake {
     /// Answers a chunk that belongs to no upload, once.
-    fn refuse_chunk(&mut self, id: ConnId, sink: &mut impl Sink) {
+    fn refuse_chunk(&mut self, id: ConnId, out: &mut impl Output) {
         if *self == (Self::None { told: false }) {
             *self = Self::None { told: true };
-            refuse(id, Verb::Chunk, Fault::NoUpload, sink);
+            refuse(id, Verb::Chunk, Fault::NoUpload, out);
         }
     }
 }
@@ -579,8 +596,8 @@ impl Verb {
     }
 }
 
-fn refuse(id: ConnId, verb: Verb, why: Fault, sink: &mut impl Sink) {
-    sink.reply(id, &Reply::Refused { verb, why });
+fn refuse(id: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {
+    out.reply(id, &Reply::Refused { verb, why });
 }
 
 /// Passwords are compared by their digests, which takes as long whatever they have in common.

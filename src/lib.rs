@@ -4,6 +4,7 @@ pub mod chunks;
 pub mod client;
 pub mod commands;
 pub mod connection;
+pub mod effect;
 pub mod event;
 pub mod files;
 pub mod home;

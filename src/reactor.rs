@@ -14,7 +14,8 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::connection::{Connections, Hold, Phase, Standing};
-use crate::event::{Bye, Event, Now, Sink};
+use crate::effect::{Effect, Output};
+use crate::event::{Bye, Event, Now};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::journal::{self, Journal};
@@ -279,7 +280,7 @@ impl Reactor {
         debug!("{id:?} from {address}, refused: {refusal:?}");
         match refusal {
             Some(bye) => {
-                self.net.close(id, Some(bye));
+                self.net.effect(Effect::Close { conn: id, bye: Some(bye) });
                 self.after_core(now);
             }
             None => {

@@ -1,6 +1,7 @@
 //! Questions: what is there, and what was said.
 
-use crate::event::{Change, Detail, Done, Fault, Gone, Limit, Now, Setting, Sink, State, Verb};
+use crate::effect::Output;
+use crate::event::{Change, Detail, Done, Fault, Gone, Limit, Now, Setting, State, Verb};
 use crate::files::{Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, Nick, Place, RoomName};
@@ -9,16 +10,16 @@ use crate::request::{Named, Part, Target};
 use crate::rooms::RoomId;
 use crate::typing::Where;
 
-use super::Hub;
+use super::{Hub, Turn};
 
 /// Has every command explained, or one.
-pub(super) fn help(id: ConnId, verb: Option<Verb>, sink: &mut impl Sink) -> Done {
-    sink.detail(id, &Detail::Help(verb));
+pub(super) fn help(id: ConnId, verb: Option<Verb>, out: &mut impl Output) -> Done {
+    out.detail(id, &Detail::Help(verb));
     Done::Help
 }
 
 impl Hub {
-    pub(super) fn limits(&self, id: ConnId, sink: &mut impl Sink) -> Done {
+    pub(super) fn limits(&self, id: ConnId, out: &mut impl Output) -> Done {
         let settings = &self.settings;
         let count = |count: usize| count as u64;
         let per_minute = |limit: u32| if settings.rate > 0 { u64::from(limit) } else { 0 };
@@ -51,29 +52,29 @@ impl Hub {
             (Limit::Clients, count(settings.max_clients)),
             (Limit::ClientsOfAddress, count(settings.max_per_ip)),
         ];
-        sink.detail(id, &Detail::Limits(limits));
+        out.detail(id, &Detail::Limits(limits));
         Done::Limits
     }
 
     /// Tells somebody who has joined what the room is about and who is there.
-    pub(super) fn show_room(&self, id: ConnId, room: RoomId, sink: &mut impl Sink) -> Done {
+    pub(super) fn show_room(&self, id: ConnId, room: RoomId, out: &mut impl Output) -> Done {
         if let Some(topic) = self.topic_for(id, room) {
-            sink.detail(id, &Detail::Topic(topic));
+            out.detail(id, &Detail::Topic(topic));
         }
         let room = &self.rooms[room];
         let nick = |id| self.people.get(id).map(Person::nick);
         let mut names: Vec<Nick> = room.members().take(limits::NAMES_ON_JOIN).filter_map(nick).collect();
         names.sort_unstable();
         for line in names.chunks(limits::NAMES_A_LINE) {
-            sink.detail(id, &Detail::Here(line.to_vec()));
+            out.detail(id, &Detail::Here(line.to_vec()));
         }
         Done::Join { room: room.name, count: room.members().len() }
     }
 
-    pub(super) fn list_rooms(&self, id: ConnId, sink: &mut impl Sink) -> Result<Done, Fault> {
+    pub(super) fn list_rooms(&self, id: ConnId, out: &mut impl Output) -> Result<Done, Fault> {
         for (room_id, room) in self.rooms.iter() {
             let topic = self.topic_for(id, room_id);
-            sink.detail(id, &Detail::Room { name: room.name, count: room.members().len(), topic });
+            out.detail(id, &Detail::Room { name: room.name, count: room.members().len(), topic });
         }
         Ok(Done::Rooms(self.rooms.len()))
     }
@@ -81,9 +82,8 @@ impl Hub {
     pub(super) fn who(
         &mut self,
         id: ConnId,
-        now: Now,
         whom: Option<Target<'_>>,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let Some(viewer) = self.people.get(id) else { return Err(Fault::NoTarget) };
         let mut people: Vec<&Person> = match whom {
@@ -95,7 +95,7 @@ impl Hub {
         };
         people.sort_unstable_by_key(|person| person.nick());
         for person in &people {
-            sink.detail(id, &self.who_line(viewer, person, now));
+            turn.out.detail(id, &self.who_line(viewer, person, turn.now));
         }
         let count = people.len();
         self.presence.asked();
@@ -122,9 +122,8 @@ impl Hub {
     pub(super) fn list_files(
         &self,
         id: ConnId,
-        now: Now,
         target: Option<Target<'_>>,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let only = target.map(|target| self.resolve(id, target)).transpose()?;
         let Some(viewer) = self.people.get(id) else { return Err(Fault::NoTarget) };
@@ -147,11 +146,11 @@ impl Hub {
                 size: file.size,
                 sender: file.nick,
                 place: self.place_of_file(id, file),
-                age: now.wall.duration_since(file.since).unwrap_or_default(),
+                age: turn.now.wall.duration_since(file.since).unwrap_or_default(),
                 coming: !matches!(file.stage, Stage::Ready(_)),
                 name: file.name.clone(),
             };
-            sink.detail(id, &detail);
+            turn.out.detail(id, &detail);
         }
         Ok(Done::Files(count))
     }
@@ -169,7 +168,7 @@ impl Hub {
         id: ConnId,
         room: Option<Named<'_, RoomName>>,
         part: Part,
-        sink: &mut impl Sink,
+        out: &mut impl Output,
     ) -> Result<Done, Fault> {
         let room = &self.rooms[self.room_or_current(id, room)?];
         let Some(viewer) = self.people.get(id) else { return Err(Fault::NoRoom) };
@@ -198,26 +197,26 @@ impl Hub {
         for message in &lines {
             let (seq, at, from, kind, text) =
                 (message.seq, message.at, message.nick, message.kind, message.text.clone());
-            sink.detail(id, &Detail::Line { seq, at, from, kind, text });
+            out.detail(id, &Detail::Line { seq, at, from, kind, text });
         }
         Ok(Done::History { room: room.name, count: lines.len() })
     }
 
-    pub(super) fn list_ignored(&self, id: ConnId, sink: &mut impl Sink) -> Done {
+    pub(super) fn list_ignored(&self, id: ConnId, out: &mut impl Output) -> Done {
         let ignored = self.people.get(id).map(Person::ignored).unwrap_or_default();
         for other in ignored {
-            sink.detail(id, &Detail::Ignored(other.nick.get()));
+            out.detail(id, &Detail::Ignored(other.nick.get()));
         }
         Done::Ignoring(ignored.len())
     }
 
-    pub(super) fn list_settings(&self, id: ConnId, sink: &mut impl Sink) -> Done {
+    pub(super) fn list_settings(&self, id: ConnId, out: &mut impl Output) -> Done {
         let Some(person) = self.people.get(id) else { return Done::Settings };
         // The others are for programs, and nothing to a person who reads the list.
         for (setting, on) in
             [(Setting::Echo, person.echo), (Setting::Stamp, person.stamp), (Setting::Presence, person.presence)]
         {
-            sink.detail(id, &Detail::Setting(Change { setting, on }));
+            out.detail(id, &Detail::Setting(Change { setting, on }));
         }
         Done::Settings
     }

@@ -1,6 +1,7 @@
 //! Downloads: each goes as fast as its reader, several take turns, and the disk serves only so many at once.
 
-use crate::event::{Done, Event, Fault, Job, Quota, Sink};
+use crate::effect::{Effect, Output};
+use crate::event::{Done, Event, Fault, Job, Quota};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, FileId};
@@ -22,7 +23,7 @@ impl Hub {
         id: ConnId,
         file_id: FileId,
         offset: u64,
-        sink: &mut impl Sink,
+        out: &mut impl Output,
     ) -> Result<Done, Fault> {
         let file = self.files.get(file_id).filter(|file| self.may_fetch(id, file)).ok_or(Fault::NoSuchFile)?;
         let (size, name) = (file.size, file.name.clone());
@@ -41,39 +42,39 @@ impl Hub {
         if let Some(file) = self.files.get_mut(file_id) {
             file.readers.insert(id);
         }
-        sink.wants_data(id);
+        out.effect(Effect::Pump(id));
         Ok(Done::Get { id: file_id, offset, size, name })
     }
 
     /// Hands on up to `room` bytes of what `id` downloads, in whole units but for the ends of files, and asks the disk for
     /// what follows.
-    pub fn pump(&mut self, id: ConnId, room: usize, sink: &mut impl Sink) {
+    pub fn pump(&mut self, id: ConnId, room: usize, out: &mut impl Output) {
         let mut room = room / UNIT * UNIT;
         let mut idle = 0;
         while let Some(person) = self.people.get_mut(id).filter(|person| idle < person.downloads().len()) {
             let download = &mut person.downloads_mut()[0];
             let len = download.ready().len().min(room);
             if len > 0 {
-                sink.data(id, download.file, download.sent, &download.ready()[..len]);
+                out.data(id, download.file, download.sent, &download.ready()[..len]);
                 self.disk.held -= download.hand_on(len);
                 room -= len.next_multiple_of(UNIT);
                 idle = 0;
             } else {
                 idle += 1;
             }
-            self.ask(id, room, sink);
+            self.ask(id, room, out);
             if let Some(person) = self.people.get_mut(id) {
                 person.downloads_mut().rotate_left(1);
             }
         }
-        self.complete_downloads(id, sink);
+        self.complete_downloads(id, out);
         if self.disk.reads < limits::READS_IN_FLIGHT {
-            self.wake_reader(sink);
+            self.wake_reader(out);
         }
     }
 
     /// Asks the disk for more of the first of `id`'s downloads, if all that came of it has been handed on.
-    fn ask(&mut self, id: ConnId, room: usize, sink: &mut impl Sink) {
+    fn ask(&mut self, id: ConnId, room: usize, out: &mut impl Output) {
         let Some(person) = self.people.get_mut(id) else { return };
         let holds_any = person.downloads().iter().any(Download::is_held);
         // Several of one person share what is read ahead, so that none of them goes on alone for long.
@@ -109,18 +110,18 @@ impl Hub {
         download.asked = to;
         let len = usize::try_from(to - from).unwrap_or_default();
         let job = Job::Read { file: download.file, offset: from, len, buffer, reader: id, download: download.serial };
-        self.job(job, sink);
+        self.job(job, out);
     }
 
     /// Lets the next of those who wait for the disk have a turn.
-    fn wake_reader(&mut self, sink: &mut impl Sink) {
+    fn wake_reader(&mut self, out: &mut impl Output) {
         if let Some(next) = self.disk.waiting.pop_front() {
-            sink.wants_data(next);
+            out.effect(Effect::Pump(next));
         }
     }
 
     /// Ends the downloads of which every byte has gone out.
-    fn complete_downloads(&mut self, id: ConnId, sink: &mut impl Sink) {
+    fn complete_downloads(&mut self, id: ConnId, out: &mut impl Output) {
         let downloads = self.people.get(id).map(Person::downloads).unwrap_or_default();
         let whole = |download: &Download| {
             let file = self.files.get(download.file)?;
@@ -130,7 +131,7 @@ impl Hub {
         let whole: Vec<_> = downloads.iter().filter_map(whole).collect();
         for (file, size, digest) in whole {
             self.stop_download(id, file);
-            sink.answer(id, &Event::Whole { file, size, digest });
+            out.answer(id, &Event::Whole { file, size, digest });
         }
     }
 
@@ -140,13 +141,13 @@ impl Hub {
         reader: ConnId,
         download: u64,
         len: usize,
-        sink: &mut impl Sink,
+        out: &mut impl Output,
     ) -> Option<&mut Download> {
         self.disk.reads -= len.next_multiple_of(UNIT);
-        self.wake_reader(sink);
+        self.wake_reader(out);
         let person = self.people.get_mut(reader);
         if person.is_some() {
-            sink.wants_data(reader);
+            out.effect(Effect::Pump(reader));
         }
         let running =
             person.and_then(|person| person.downloads_mut().iter_mut().find(|running| running.serial == download));
@@ -168,22 +169,22 @@ impl Hub {
         }
     }
 
-    pub(super) fn stop_readers(&mut self, file_id: FileId, why: &Fault, sink: &mut impl Sink) {
+    pub(super) fn stop_readers(&mut self, file_id: FileId, why: &Fault, out: &mut impl Output) {
         let readers = self.files.get_mut(file_id).map(|file| std::mem::take(&mut file.readers)).unwrap_or_default();
         for reader in readers {
             self.stop_download(reader, file_id);
-            sink.answer(reader, &Event::Broken { file: file_id, why: why.clone() });
-            sink.wants_data(reader);
+            out.answer(reader, &Event::Broken { file: file_id, why: why.clone() });
+            out.effect(Effect::Pump(reader));
         }
     }
 
     /// Ends the downloads of somebody who leaves a room, but for their own files.
-    pub(super) fn stop_downloads_from(&mut self, id: ConnId, room: RoomId, why: Fault, sink: &mut impl Sink) {
+    pub(super) fn stop_downloads_from(&mut self, id: ConnId, room: RoomId, why: Fault, out: &mut impl Output) {
         let theirs = |file: &File| file.sender != id && file.share == Share::Room(room) && file.readers.contains(&id);
         let files: Vec<FileId> = self.files.iter().filter(|(_, file)| theirs(file)).map(|(id, _)| id).collect();
         for file in files {
             self.stop_download(id, file);
-            sink.answer(id, &Event::Broken { file, why: why.clone() });
+            out.answer(id, &Event::Broken { file, why: why.clone() });
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
-use crate::event::{
-    Change, Done, Event, Fault, Gone, Happening, Logged, Long, Now, Quota, Record, SaidKind, Setting, Sink,
-};
+use crate::effect::{Effect, Output};
+use crate::event::{Change, Done, Event, Fault, Gone, Happening, Logged, Long, Quota, Record, SaidKind, Setting};
 use crate::limits;
 use crate::names::{ConnId, Nick, Place, RoomName, Text};
 use crate::people::{Ignored, Person};
@@ -10,34 +9,32 @@ use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::typing::{Key, Line, Shown, Where};
 
-use super::Hub;
+use super::{Hub, Turn};
 
 impl Hub {
     pub(super) fn say_here(
         &mut self,
         id: ConnId,
-        now: Now,
         kind: SaidKind,
         text: &str,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Place, Fault> {
         let place = self.current(id)?;
-        self.say(id, now, place, kind, Text::new(text), sink)
+        self.say(id, place, kind, Text::new(text), turn)
     }
 
     pub(super) fn say(
         &mut self,
         id: ConnId,
-        now: Now,
         place: Where,
         kind: SaidKind,
         text: Text,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Place, Fault> {
         let named = self.place(place)?;
         match place {
-            Where::Room(room) => self.say_in_room(id, now, room, kind, text, sink)?,
-            Where::Person(to) => self.say_to_person(id, now, to, kind, text, sink)?,
+            Where::Room(room) => self.say_in_room(id, room, kind, text, turn)?,
+            Where::Person(to) => self.say_to_person(id, to, kind, text, turn)?,
         }
         self.typing.said((id, place));
         Ok(named)
@@ -46,23 +43,22 @@ impl Hub {
     fn say_in_room(
         &mut self,
         id: ConnId,
-        now: Now,
         room: RoomId,
         kind: SaidKind,
         text: Text,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
         let from = self.nick(id)?;
-        let (seq, at) = (self.rooms[room].last_seq() + 1, now.wall);
+        let (seq, at) = (self.rooms[room].last_seq() + 1, turn.now.wall);
         let line = Logged { seq, at, from, kind, text: text.clone() };
         if self.settings.log.is_some() {
-            self.keep_line(room, line.clone(), sink);
+            self.keep_line(room, line.clone(), turn.out);
         }
         self.rooms.remember(room, id, line);
         let silent = self.people.get(id).is_some_and(|person| !person.echo).then_some(id);
         let place = Place::Room(self.rooms[room].name);
         let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
-        sink.publish(&mut self.hearers(&self.rooms[room], id, silent), &[event]);
+        turn.out.publish(&mut self.hearers(&self.rooms[room], id, silent), &[event]);
         if self.people.any_lagging() {
             let missing = |member: &ConnId| {
                 Some(*member) != silent
@@ -77,46 +73,51 @@ impl Hub {
     }
 
     /// Has a message of a room logged, and with the first one what the room is about.
-    fn keep_line(&mut self, room: RoomId, line: Logged, sink: &mut impl Sink) {
+    fn keep_line(&mut self, room: RoomId, line: Logged, out: &mut impl Output) {
         let was_kept = self.rooms[room].is_kept();
         self.rooms.keep(room);
         if !was_kept && self.rooms[room].topic.is_some() {
-            self.keep_topic(room, sink);
+            self.keep_topic(room, out);
         }
-        sink.keep(Record::Said { room: self.rooms[room].name, line });
+        out.effect(Effect::Log(Record::Said { room: self.rooms[room].name, line }));
     }
 
-    fn keep_topic(&self, room: RoomId, sink: &mut impl Sink) {
+    fn keep_topic(&self, room: RoomId, out: &mut impl Output) {
         let room = &self.rooms[room];
         if room.is_kept() {
             let topic = room.topic.as_ref().map(|(_, topic)| topic.clone());
-            sink.keep(Record::Topic { room: room.name, topic });
+            out.effect(Effect::Log(Record::Topic { room: room.name, topic }));
         }
     }
 
     fn say_to_person(
         &mut self,
         id: ConnId,
-        now: Now,
         to: ConnId,
         kind: SaidKind,
         text: Text,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
         let from = self.nick(id)?;
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
         if other.is_lagging() {
             return Err(Fault::Busy(other.nick()));
         }
-        let event =
-            |with| Event::Said { place: Place::With(with), seq: None, at: now.wall, from, kind, text: text.clone() };
+        let event = |with| Event::Said {
+            place: Place::With(with),
+            seq: None,
+            at: turn.now.wall,
+            from,
+            kind,
+            text: text.clone(),
+        };
         if !other.ignores(id) {
-            sink.publish(&mut std::iter::once(to), &[event(from)]);
+            turn.out.publish(&mut std::iter::once(to), &[event(from)]);
         }
         let (who, away) = (other.nick(), other.away().map(|(text, count)| (text.clone(), count)));
         let Some(person) = self.people.get_mut(id) else { return Ok(()) };
         if person.echo && to != id {
-            sink.answer(id, &event(who));
+            turn.out.answer(id, &event(who));
         }
         let Some((text, count)) = away else { return Ok(()) };
         let told_away = &mut person.rare_mut().told_away;
@@ -126,7 +127,7 @@ impl Hub {
             told_away.push_front((to, count));
             let text = text.filter(|_| !person.ignores(to));
             let what = Happening::Away(text);
-            sink.answer(id, &Event::Happened { place: Place::With(who), at: now.wall, who, what });
+            turn.out.answer(id, &Event::Happened { place: Place::With(who), at: turn.now.wall, who, what });
         }
         Ok(())
     }
@@ -134,9 +135,8 @@ impl Hub {
     pub(super) fn rename(
         &mut self,
         id: ConnId,
-        now: Now,
         name: Named<'_, Nick>,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let nick = name.name.ok_or_else(|| Fault::BadNick(Text::new(name.typed)))?;
         if let Some(holder) = self.people.find(&nick).filter(|&holder| holder != id) {
@@ -148,17 +148,17 @@ impl Hub {
         if old.as_str() == nick.as_str() {
             return Ok(Done::Nick(nick));
         }
-        if limited && !person.renames.take(limits::RENAMES, now.tick) {
+        if limited && !person.renames.take(limits::RENAMES, turn.now.tick) {
             return Err(Fault::TooMany(Quota::Renames));
         }
         let rooms = person.rooms.clone();
         self.people.rename(id, nick);
-        self.rename_in_files(id, nick, sink);
-        self.open_presence(now);
+        self.rename_in_files(id, nick, turn.out);
+        self.open_presence(turn.now);
         self.presence.went(&old);
         self.presence.came(&nick);
         for room in rooms {
-            self.tell_room(room, id, old, &Happening::Renamed(nick), now, sink);
+            self.tell_room(room, id, old, &Happening::Renamed(nick), turn);
         }
         Ok(Done::Nick(nick))
     }
@@ -166,9 +166,8 @@ impl Hub {
     pub(super) fn join(
         &mut self,
         id: ConnId,
-        now: Now,
         room: Named<'_, RoomName>,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let name = room.name.ok_or_else(|| Fault::BadRoom(Text::new(room.typed)))?;
         let found = self.rooms.find(&name);
@@ -181,13 +180,13 @@ impl Hub {
                 if person.rooms.len() >= limits::ROOMS_A_PERSON {
                     return Err(Fault::TooMany(Quota::RoomsOfPerson));
                 }
-                if limited && !person.joins.take(limits::JOINS, now.tick) {
+                if limited && !person.joins.take(limits::JOINS, turn.now.tick) {
                     return Err(Fault::TooMany(Quota::Joins));
                 }
                 let room = match found {
                     Some(room) => room,
                     None => {
-                        self.make_place_for_room(now, sink)?;
+                        self.make_place_for_room(turn)?;
                         self.rooms.create(name)
                     }
                 };
@@ -196,38 +195,37 @@ impl Hub {
                 if let Some(person) = self.people.get_mut(id) {
                     person.rooms.push(room);
                 }
-                self.tell_room(room, id, nick, &Happening::Joined, now, sink);
+                self.tell_room(room, id, nick, &Happening::Joined, turn);
                 room
             }
         };
         if let Some(person) = self.people.get_mut(id) {
             person.current = Some(Where::Room(room));
         }
-        Ok(self.show_room(id, room, sink))
+        Ok(self.show_room(id, room, turn.out))
     }
 
     pub(super) fn leave(
         &mut self,
         id: ConnId,
-        now: Now,
         room: Option<Named<'_, RoomName>>,
         reason: Option<&str>,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let room = self.room_or_current(id, room)?;
         let limited = self.settings.rate > 0;
         let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoRoom) };
-        if limited && !person.joins.take(limits::JOINS, now.tick) {
+        if limited && !person.joins.take(limits::JOINS, turn.now.tick) {
             return Err(Fault::TooMany(Quota::Joins));
         }
         person.rooms.retain(|&other| other != room);
         person.current = person.current.filter(|&current| current != Where::Room(room));
         let (nick, name) = (person.nick(), self.rooms[room].name);
         // Later it would be told of a room that it is not in.
-        self.tell_missed(id, room, now, sink);
+        self.tell_missed(id, room, turn);
         self.typing.forget((id, Where::Room(room)));
-        self.tell_room(room, id, nick, &Happening::Left(reason.map(Text::new)), now, sink);
-        self.stop_downloads_from(id, room, Fault::Gone(Gone::NoLongerYours), sink);
+        self.tell_room(room, id, nick, &Happening::Left(reason.map(Text::new)), turn);
+        self.stop_downloads_from(id, room, Fault::Gone(Gone::NoLongerYours), turn.out);
         self.rooms.leave(room, id);
         Ok(Done::Leave(name))
     }
@@ -243,10 +241,9 @@ impl Hub {
     pub(super) fn topic(
         &mut self,
         id: ConnId,
-        now: Now,
         room: Option<Named<'_, RoomName>>,
         topic: Topic<'_>,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let room = self.room_or_current(id, room)?;
         let name = self.rooms[room].name;
@@ -256,8 +253,8 @@ impl Hub {
             Topic::Clear => None,
         };
         self.rooms.set_topic(room, topic.clone().map(|topic| (id, topic)));
-        self.keep_topic(room, sink);
-        self.tell_room(room, id, self.nick(id)?, &Happening::Topic(topic.clone()), now, sink);
+        self.keep_topic(room, turn.out);
+        self.tell_room(room, id, self.nick(id)?, &Happening::Topic(topic.clone()), turn);
         Ok(Done::Topic { room: name, topic })
     }
 
@@ -270,10 +267,9 @@ impl Hub {
     pub(super) fn set_typing(
         &mut self,
         id: ConnId,
-        now: Now,
         target: Option<Target<'_>>,
         on: bool,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let place = match target {
             Some(target) => self.resolve(id, target)?,
@@ -286,24 +282,24 @@ impl Hub {
             {
                 return Err(Fault::Busy(other.nick()));
             }
-            self.typing.start((id, place), now.tick);
+            self.typing.start((id, place), turn.now.tick);
         } else {
             self.typing.stop((id, place));
         }
-        self.tell_typing((id, place), now, sink);
+        self.tell_typing((id, place), turn);
         Ok(Done::Typing { place: named, on })
     }
 
     /// Tells what is due of somebody's typing, and sees to being called again.
-    pub(super) fn tell_typing(&mut self, key: Key, now: Now, sink: &mut impl Sink) {
-        if let Some(line) = self.typing.due(key, now.tick) {
+    pub(super) fn tell_typing(&mut self, key: Key, turn: &mut Turn<'_, impl Output>) {
+        if let Some(line) = self.typing.due(key, turn.now.tick) {
             match line {
                 Line::Typing => {
                     let shown = Shown { at: self.next_moment(), except: self.not_shown(key) };
-                    self.publish_typing(key, &shown, &Happening::Typing, now, sink);
+                    self.publish_typing(key, &shown, &Happening::Typing, turn);
                     self.typing.show(key, shown);
                 }
-                Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, now, sink),
+                Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, turn),
             }
         }
         if let Some(next) = self.typing.next(key) {
@@ -311,11 +307,11 @@ impl Hub {
         }
     }
 
-    fn publish_typing(&self, (who, place): Key, shown: &Shown, what: &Happening, now: Now, sink: &mut impl Sink) {
+    fn publish_typing(&self, (who, place): Key, shown: &Shown, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         let Ok(nick) = self.nick(who) else { return };
         let can_hear =
             |person: &Person| !person.is_lagging() && !person.ignores(who) && !shown.except.contains(&person.id);
-        let event = |place| Event::Happened { place, at: now.wall, who: nick, what: what.clone() };
+        let event = |place| Event::Happened { place, at: turn.now.wall, who: nick, what: what.clone() };
         match place {
             Where::Room(room) => {
                 let room = &self.rooms[room];
@@ -323,11 +319,11 @@ impl Hub {
                 let mut to = room
                     .members()
                     .filter(|&id| id != who && was_there(id) && self.people.get(id).is_some_and(can_hear));
-                sink.publish(&mut to, &[event(Place::Room(room.name))]);
+                turn.out.publish(&mut to, &[event(Place::Room(room.name))]);
             }
             Where::Person(other) => {
                 if other != who && self.people.get(other).is_some_and(can_hear) {
-                    sink.publish(&mut std::iter::once(other), &[event(Place::With(nick))]);
+                    turn.out.publish(&mut std::iter::once(other), &[event(Place::With(nick))]);
                 }
             }
         }
@@ -396,7 +392,7 @@ impl Hub {
         Done::Back
     }
 
-    pub(super) fn set(&mut self, id: ConnId, change: Change, sink: &mut impl Sink) -> Done {
+    pub(super) fn set(&mut self, id: ConnId, change: Change, out: &mut impl Output) -> Done {
         let Change { setting, on } = change;
         if let Some(person) = self.people.get_mut(id) {
             match setting {
@@ -406,7 +402,7 @@ impl Hub {
                 Setting::Whole => {}
             }
             if matches!(setting, Setting::Stamp | Setting::Whole) {
-                sink.set(id, change);
+                out.set(id, change);
             }
         }
         Done::Set(change)

@@ -6,7 +6,8 @@ use std::net::Shutdown;
 use log::debug;
 
 use crate::connection::{Connection, Hold, Phase, lost_by};
-use crate::event::{Bye, Event, Lost, Now, Sink};
+use crate::effect::Output;
+use crate::event::{Bye, Event, Lost, Now};
 use crate::hub::Departure;
 use crate::limits;
 use crate::listener::set_user_timeout;

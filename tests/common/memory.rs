@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use chinwag::event::{Bye, Change, Detail, Event, Job, Now, Outcome, Record, Reply, Setting, Sink};
+use chinwag::effect::{Effect, Output};
+use chinwag::event::{Change, Detail, Event, Job, Now, Outcome, Record, Reply, Setting};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{DOWNLOAD_UNIT, Settings};
 use chinwag::linebuf::{Ending, LineBuf};
@@ -32,7 +33,7 @@ pub struct Notes {
     pub is_crowded: bool,
 }
 
-impl Sink for Notes {
+impl Output for Notes {
     fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) {
         for to in to {
             self.told.extend(events.iter().map(|event| (to, Told::Event(event.clone()))));
@@ -61,27 +62,22 @@ impl Sink for Notes {
         }
     }
 
-    fn job(&mut self, job: Job) {
-        self.jobs.push_back(job);
-    }
-
-    fn keep(&mut self, record: Record) {
-        self.records.push(record);
-    }
-
     fn is_crowded(&self) -> bool {
         self.is_crowded
     }
 
-    fn wants_data(&mut self, who: ConnId) {
-        self.wanting.push(who);
-    }
-
-    fn close(&mut self, who: ConnId, bye: Option<Bye>) {
-        if let Some(bye) = bye {
-            self.answer(who, &Event::Bye(bye));
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Log(record) => self.records.push(record),
+            Effect::Disk(job) => self.jobs.push_back(job),
+            Effect::Pump(conn) => self.wanting.push(conn),
+            Effect::Close { conn, bye } => {
+                if let Some(bye) = bye {
+                    self.answer(conn, &Event::Bye(bye));
+                }
+                self.closed.push(conn);
+            }
         }
-        self.closed.push(who);
     }
 }
 
