@@ -49,15 +49,15 @@ const WHOEVER_COMES: usize = 16 * MIB as usize
     + limits::FILES * 1024
     + limits::DISK_BYTES
     + 2 * limits::LOG_WAITING
-    + limits::READS_IN_FLIGHT * limits::DOWNLOAD_LINE
+    + limits::READS_IN_FLIGHT
     + limits::READ_AHEAD_IN_ALL
-    + limits::WAITING_IN_ALL
+    + limits::PENDING_IN_ALL
     + limits::CHUNKS_IN_ALL
     + limits::UPLOADS * 2 * (limits::CHUNK_LINE + limits::READ_CHUNK);
 /// What each connection may add: itself, a line that has not ended and what is held back behind it, lines and file data
 /// beyond what all may have waiting, and one answer. Buffers grow by doubling.
 const A_CONNECTION: usize =
-    2048 + 2 * (limits::LINE + limits::READ) + limits::SLOW_READER_TIGHT + limits::CHUNK_BYTES + 2 * limits::LINE;
+    2048 + 2 * (limits::LINE + limits::READ) + limits::SLOW_CONSUMER_TIGHT + limits::CHUNK_BYTES + 2 * limits::LINE;
 
 /// The most bytes that the server may hold with so many connections; RELIABILITY.md explains the sum.
 fn bound(connections: u64) -> u64 {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::connection::Connection;
 use crate::dialect::Dialect;
 use crate::effect::{Effect, Output};
-use crate::event::{Detail, Event, Reply, Setting};
+use crate::event::{Change, Detail, Event, Reply, Setting};
 use crate::limits;
 use crate::names::{ConnId, FileId, Place, RoomName};
 use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
@@ -376,10 +376,10 @@ impl<T: Transport> Output for Outgoing<'_, T> {
         }
     }
 
-    fn set(&mut self, to: ConnId, setting: Setting, on: bool) {
+    fn set(&mut self, to: ConnId, Change { setting, on }: Change) {
         let Some(connection) = self.registry.get_mut(to) else { return };
         match setting {
-            Setting::Stamp => connection.style_mut().stamp = if on { crate::event::Switch::On } else { crate::event::Switch::Off },
+            Setting::Stamp => connection.style_mut().stamp = on,
             Setting::Whole => connection.set_whole(on),
             Setting::Echo | Setting::Presence => {}
         }
@@ -392,18 +392,4 @@ impl<T: Transport> Output for Outgoing<'_, T> {
     fn effect(&mut self, effect: Effect) {
         self.effects.push_back(effect);
     }
-}
-
-impl<T: Transport> crate::event::Sink for Outgoing<'_, T> {
-    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) { Output::publish(self, to, events) }
-    fn answer(&mut self, to: ConnId, event: &Event) { Output::answer(self, to, event) }
-    fn data(&mut self, to: ConnId, file: FileId, data: &[u8]) { Output::data(self, to, file, 0, data) }
-    fn detail(&mut self, to: ConnId, detail: &Detail) { Output::detail(self, to, detail) }
-    fn reply(&mut self, to: ConnId, reply: &Reply) { Output::reply(self, to, reply) }
-    fn set(&mut self, to: ConnId, setting: Setting, on: crate::event::Switch) { Output::set(self, to, setting, on == crate::event::Switch::On) }
-    fn job(&mut self, job: crate::event::Job) { self.effect(Effect::Disk(job)) }
-    fn keep(&mut self, record: crate::event::Record) { self.effect(Effect::Log(record)) }
-    fn is_crowded(&self) -> bool { self.egress.is_crowded() }
-    fn wants_data(&mut self, who: ConnId) { self.effect(Effect::Pump(who)) }
-    fn close(&mut self, conn: ConnId, bye: Option<crate::event::Bye>) { self.effect(Effect::Close { conn, bye }) }
 }

@@ -9,8 +9,12 @@ pub const LINE: usize = 4_096;
 pub const SERVER_LINE: usize = 16_640;
 /// The most bytes of base64 on a `=` line.
 pub const CHUNK_LINE: usize = 65_536;
+/// The most bytes of a file that one chunk brings.
+pub const CHUNK: usize = CHUNK_LINE / 4 * 3;
+/// Bytes of a file that go out together: what is handed on ends at a multiple of this, or with the file.
+pub const DOWNLOAD_UNIT: usize = 12_288;
 /// How many bytes of a file go out on one line; 16,384 characters of base64.
-pub const DOWNLOAD_LINE: usize = 12_288;
+pub const DOWNLOAD_LINE: usize = DOWNLOAD_UNIT;
 /// The most bytes a telnet sub-negotiation may have before it is taken for noise.
 pub const SUBNEGOTIATION: u16 = 256;
 
@@ -100,12 +104,12 @@ pub const FILES_A_SENDER: usize = 20;
 pub const UPLOADS: usize = 256;
 /// Downloads at once on a connection.
 pub const DOWNLOADS: usize = 4;
-/// Lines that the disk gives at once for a download: what it costs to ask another thread is divided by them.
-pub const READ_AHEAD: usize = 32;
+/// Bytes that the disk gives at once for a download: what it costs to ask another thread is divided by them.
+pub const READ_AHEAD: usize = 32 * DOWNLOAD_UNIT;
 /// Bytes that are read ahead for all downloads together; beyond it no more is read for each than its queue has room for.
 pub const READ_AHEAD_IN_ALL: usize = 16 * 1024 * 1024;
-/// Lines of file data that may be on their way from the disk for all downloads together.
-pub const READS_IN_FLIGHT: usize = 256;
+/// Bytes of whole units that may be on their way from the disk for all downloads together.
+pub const READS_IN_FLIGHT: usize = 256 * DOWNLOAD_UNIT;
 /// Jobs that may wait for the disk before uploads wait in their sockets.
 pub const DISK_JOBS: usize = 512;
 /// Bytes that may wait for the disk before uploads wait in their sockets.
@@ -174,11 +178,6 @@ pub const REJECTED: usize = 32;
 pub const LINGERING: usize = 64;
 /// Bytes of a message of the day.
 pub const MOTD: u64 = 64 * 1024;
-
-/// In how many lines bytes of a file go out.
-pub fn lines_of(bytes: usize) -> usize {
-    bytes.div_ceil(DOWNLOAD_LINE)
-}
 
 /// What the operator may set.
 #[derive(Clone, Debug)]

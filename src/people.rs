@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use crate::event::Switch;
 use crate::limits::{Moment, Quota};
 use crate::names::{ConnId, FileId, Nick, Text};
 use crate::rooms::RoomId;
@@ -106,11 +105,11 @@ pub struct Person {
     /// Where what they say goes.
     pub current: Option<Where>,
     /// Whether their own messages come back to them.
-    pub echo: Switch,
+    pub echo: bool,
     /// Whether their lines carry stamps.
-    pub stamp: Switch,
+    pub stamp: bool,
     /// Whether they are told of presence.
-    pub presence: Switch,
+    pub presence: bool,
     /// What most people do without, so that they need no memory for it.
     rare: Option<Box<Rare>>,
     /// When they last sent a line.
@@ -120,9 +119,9 @@ pub struct Person {
     /// Their joins and leaves.
     pub joins: Quota,
     /// Whether room lines and presence are left out for them, as they read too slowly.
-    pub lagging: Switch,
+    pub lagging: bool,
     /// Whether presence has been left out for them.
-    pub missed_presence: Switch,
+    pub missed_presence: bool,
     /// Their upload.
     pub intake: Intake,
 }
@@ -208,7 +207,7 @@ impl Person {
 
     /// Whether room lines and presence are left out for them.
     pub fn is_lagging(&self) -> bool {
-        self.lagging == Switch::On
+        self.lagging
     }
 }
 
@@ -271,15 +270,15 @@ impl People {
             nick,
             rooms: Vec::new(),
             current: None,
-            echo: Switch::Off,
-            stamp: Switch::Off,
-            presence: Switch::On,
+            echo: false,
+            stamp: false,
+            presence: true,
             rare: None,
             active: now.into(),
             renames: Quota::default(),
             joins: Quota::default(),
-            lagging: Switch::Off,
-            missed_presence: Switch::Off,
+            lagging: false,
+            missed_presence: false,
             intake: Intake::None { told: false },
         };
         if self.slots.len() <= id.slot() {
@@ -330,19 +329,28 @@ impl People {
         }
     }
 
-    /// Notes whether somebody reads too slowly.
-    pub fn set_lagging(&mut self, id: ConnId, lagging: Switch) {
-        let Some(person) = self.get_mut(id) else { return };
-        let was = std::mem::replace(&mut person.lagging, lagging);
-        self.lagging += usize::from(lagging == Switch::On);
-        self.lagging -= usize::from(was == Switch::On);
+    /// Notes that somebody reads too slowly.
+    pub fn lag(&mut self, id: ConnId) {
+        if let Some(person) = self.get_mut(id).filter(|person| !person.lagging) {
+            person.lagging = true;
+            self.lagging += 1;
+        }
+    }
+
+    /// Notes that somebody has read all; `true` if presence was left out for them meanwhile.
+    pub fn catch_up(&mut self, id: ConnId) -> bool {
+        let Some(person) = self.get_mut(id).filter(|person| person.lagging) else { return false };
+        person.lagging = false;
+        let missed = std::mem::take(&mut person.missed_presence);
+        self.lagging -= 1;
+        missed
     }
 
     /// Notes that presence is left out for those who read too slowly.
     pub fn leave_out_presence(&mut self) {
         if self.any_lagging() {
             let lagging = self.slots.iter_mut().flatten().filter(|person| person.is_lagging());
-            lagging.for_each(|person| person.missed_presence = Switch::On);
+            lagging.for_each(|person| person.missed_presence = true);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use slab::Slab;
 
-use crate::event::{Logged, Switch};
+use crate::event::{Logged, SaidKind};
 use crate::limits;
 use crate::names::{ConnId, Nick, RoomName, Text};
 
@@ -34,6 +34,8 @@ pub struct Message {
     pub by: ConnId,
     /// What they were called then.
     pub nick: Nick,
+    /// How it was said.
+    pub kind: SaidKind,
     /// What was said.
     pub text: Text,
     /// Its place among the messages of all rooms.
@@ -68,7 +70,7 @@ pub struct Room {
     last_seq: u64,
     files: usize,
     /// Whether it is in the log, and so outlives its people and what it remembers.
-    kept: Switch,
+    kept: bool,
     /// Its key in [`Rooms::empty`].
     empty_since: Option<u64>,
 }
@@ -95,7 +97,7 @@ impl Room {
 
     /// Whether it is in the log.
     pub fn is_kept(&self) -> bool {
-        self.kept == Switch::On
+        self.kept
     }
 
     /// The number of its last message; 0 before the first.
@@ -179,7 +181,7 @@ impl Rooms {
             history: VecDeque::new(),
             last_seq: 0,
             files: 0,
-            kept: Switch::Off,
+            kept: false,
             empty_since: None,
         });
         // There are at most limits::ROOMS, but for what a log of an operator's own making holds.
@@ -242,17 +244,10 @@ impl Rooms {
 
     /// The room is in the log from now on.
     pub fn keep(&mut self, id: RoomId) {
-        self.rooms[id.slot()].kept = Switch::On;
+        self.rooms[id.slot()].kept = true;
     }
 
-    /// Counts a message, and remembers it as far as rooms do; returns its number.
-    pub fn say(&mut self, id: RoomId, at: SystemTime, by: ConnId, nick: Nick, text: Text) -> u64 {
-        let seq = self.rooms[id.slot()].last_seq + 1;
-        self.remember(id, by, Logged { seq, at, from: nick, text });
-        seq
-    }
-
-    /// Takes in a message that has its number already, which is greater than the last one's.
+    /// Takes in a message, whose number is greater than the last one's, and remembers it as far as rooms do.
     pub fn remember(&mut self, id: RoomId, by: ConnId, line: Logged) {
         let serial = self.next_serial();
         let room = &mut self.rooms[id.slot()];
@@ -260,8 +255,8 @@ impl Rooms {
         if self.lines == 0 {
             return;
         }
-        let Logged { seq, at, from: nick, text } = line;
-        let message = Message { seq, at, by, nick, text, serial };
+        let Logged { seq, at, from: nick, kind, text } = line;
+        let message = Message { seq, at, by, nick, kind, text, serial };
         self.remembered += message.cost();
         if room.history.is_empty() {
             self.oldest.insert(serial, id);
@@ -358,7 +353,9 @@ mod tests {
     }
 
     fn say(rooms: &mut Rooms, id: RoomId, text: &str) -> u64 {
-        let seq = rooms.say(id, SystemTime::UNIX_EPOCH, ConnId::new(1, 0), Nick::new("a").unwrap(), Text::new(text));
+        let seq = rooms[id].last_seq() + 1;
+        let (at, from, kind) = (SystemTime::UNIX_EPOCH, Nick::new("a").unwrap(), SaidKind::Text);
+        rooms.remember(id, ConnId::new(1, 0), Logged { seq, at, from, kind, text: Text::new(text) });
         rooms.check();
         seq
     }

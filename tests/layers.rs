@@ -19,20 +19,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("linebuf", &["limits"]),
     ("outbox", &[]),
     ("event", &["names", "limits"]),
-    ("commands", &["names", "event"]),
+    ("request", &["names", "event"]),
+    ("effect", &["names", "limits", "event"]),
     ("rooms", &["names", "limits", "event"]),
     ("presence", &["names", "limits", "event"]),
     ("typing", &["names", "limits", "rooms"]),
     ("files", &["names", "rooms"]),
     ("people", &["names", "limits", "event", "rooms", "typing"]),
-    ("hub", &["names", "limits", "chunks", "event", "commands", "rooms", "presence", "typing", "files", "people"]),
-    ("plain", &["names", "limits", "chunks", "linebuf", "event", "commands"]),
+    ("hub", &["names", "limits", "event", "request", "effect", "rooms", "presence", "typing", "files", "people"]),
+    ("commands", &["names", "event", "request"]),
+    ("plain", &["names", "limits", "chunks", "linebuf", "event", "request", "commands"]),
     ("home", &["names"]),
     ("journal", &["names", "limits", "event", "home"]),
     ("spool", &["names", "limits", "event", "home"]),
     ("signals", &[]),
     ("listener", &["limits"]),
-    ("connection", &["names", "limits", "linebuf", "outbox", "event", "plain"]),
+    ("connection", &["names", "limits", "linebuf", "outbox", "event", "effect", "plain"]),
     (
         "reactor",
         &[
@@ -41,6 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "linebuf",
             "outbox",
             "event",
+            "effect",
             "hub",
             "plain",
             "home",
@@ -62,8 +65,8 @@ const CLIENT: &[&str] =
 const SHELL: &[&str] =
     &["mio::", "std::net", "std::fs", "std::thread", "Instant::now", "SystemTime::now", "socket2", "log::"];
 const CORE: &[&str] = &[
-    "names", "limits", "chunks", "linebuf", "outbox", "event", "commands", "rooms", "presence", "typing", "files",
-    "people", "hub", "plain",
+    "names", "limits", "chunks", "linebuf", "outbox", "event", "request", "effect", "rooms", "presence", "typing",
+    "files", "people", "hub", "commands", "plain",
 ];
 
 /// Every file as its path without the end, `hub/talk` say, and what is in it.

@@ -1,32 +1,40 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
-use crate::event::{Done, Event, Fault, Gone, Happening, Logged, Now, Quota, Record, Setting, Sink, Switch};
+use crate::effect::{Effect, Output};
+use crate::event::{Change, Done, Event, Fault, Gone, Happening, Logged, Long, Quota, Record, SaidKind, Setting};
 use crate::limits;
 use crate::names::{ConnId, Nick, Place, RoomName, Text};
 use crate::people::{Ignored, Person};
+use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::typing::{Key, Line, Shown, Where};
 
-use super::Hub;
+use super::{Hub, Turn};
 
 impl Hub {
-    pub(super) fn say_here(&mut self, id: ConnId, now: Now, text: &str, sink: &mut impl Sink) -> Result<Place, Fault> {
+    pub(super) fn say_here(
+        &mut self,
+        id: ConnId,
+        kind: SaidKind,
+        text: &str,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Place, Fault> {
         let place = self.current(id)?;
-        self.say(id, now, place, Text::new(text), sink)
+        self.say(id, place, kind, Text::new(text), turn)
     }
 
     pub(super) fn say(
         &mut self,
         id: ConnId,
-        now: Now,
         place: Where,
+        kind: SaidKind,
         text: Text,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Place, Fault> {
         let named = self.place(place)?;
         match place {
-            Where::Room(room) => self.say_in_room(id, now, room, text, sink)?,
-            Where::Person(to) => self.say_to_person(id, now, to, text, sink)?,
+            Where::Room(room) => self.say_in_room(id, room, kind, text, turn)?,
+            Where::Person(to) => self.say_to_person(id, to, kind, text, turn)?,
         }
         self.typing.said((id, place));
         Ok(named)
@@ -35,20 +43,22 @@ impl Hub {
     fn say_in_room(
         &mut self,
         id: ConnId,
-        now: Now,
         room: RoomId,
+        kind: SaidKind,
         text: Text,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
         let from = self.nick(id)?;
-        let seq = self.rooms.say(room, now.wall, id, from, text.clone());
-        let silent = self.people.get(id).is_some_and(|person| person.echo == Switch::Off).then_some(id);
-        let place = Place::Room(self.rooms[room].name);
+        let (seq, at) = (self.rooms[room].last_seq() + 1, turn.now.wall);
+        let line = Logged { seq, at, from, kind, text: text.clone() };
         if self.settings.log.is_some() {
-            self.keep_line(room, Logged { seq, at: now.wall, from, text: text.clone() }, sink);
+            self.keep_line(room, line.clone(), turn.out);
         }
-        let event = Event::Said { place, seq: Some(seq), at: now.wall, from, text };
-        sink.publish(&mut self.hearers(&self.rooms[room], id, silent), &[event]);
+        self.rooms.remember(room, id, line);
+        let silent = self.people.get(id).is_some_and(|person| !person.echo).then_some(id);
+        let place = Place::Room(self.rooms[room].name);
+        let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
+        turn.out.publish(&mut self.hearers(&self.rooms[room], id, silent), &[event]);
         if self.people.any_lagging() {
             let missing = |member: &ConnId| {
                 Some(*member) != silent
@@ -63,44 +73,51 @@ impl Hub {
     }
 
     /// Has a message of a room logged, and with the first one what the room is about.
-    fn keep_line(&mut self, room: RoomId, line: Logged, sink: &mut impl Sink) {
+    fn keep_line(&mut self, room: RoomId, line: Logged, out: &mut impl Output) {
         let was_kept = self.rooms[room].is_kept();
         self.rooms.keep(room);
         if !was_kept && self.rooms[room].topic.is_some() {
-            self.keep_topic(room, sink);
+            self.keep_topic(room, out);
         }
-        sink.keep(Record::Said { room: self.rooms[room].name, line });
+        out.effect(Effect::Log(Record::Said { room: self.rooms[room].name, line }));
     }
 
-    fn keep_topic(&self, room: RoomId, sink: &mut impl Sink) {
+    fn keep_topic(&self, room: RoomId, out: &mut impl Output) {
         let room = &self.rooms[room];
         if room.is_kept() {
             let topic = room.topic.as_ref().map(|(_, topic)| topic.clone());
-            sink.keep(Record::Topic { room: room.name, topic });
+            out.effect(Effect::Log(Record::Topic { room: room.name, topic }));
         }
     }
 
     fn say_to_person(
         &mut self,
         id: ConnId,
-        now: Now,
         to: ConnId,
+        kind: SaidKind,
         text: Text,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
         let from = self.nick(id)?;
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
         if other.is_lagging() {
             return Err(Fault::Busy(other.nick()));
         }
-        let event = |with| Event::Said { place: Place::With(with), seq: None, at: now.wall, from, text: text.clone() };
+        let event = |with| Event::Said {
+            place: Place::With(with),
+            seq: None,
+            at: turn.now.wall,
+            from,
+            kind,
+            text: text.clone(),
+        };
         if !other.ignores(id) {
-            sink.publish(&mut std::iter::once(to), &[event(from)]);
+            turn.out.publish(&mut std::iter::once(to), &[event(from)]);
         }
         let (who, away) = (other.nick(), other.away().map(|(text, count)| (text.clone(), count)));
         let Some(person) = self.people.get_mut(id) else { return Ok(()) };
-        if person.echo == Switch::On && to != id {
-            sink.answer(id, &event(who));
+        if person.echo && to != id {
+            turn.out.answer(id, &event(who));
         }
         let Some((text, count)) = away else { return Ok(()) };
         let told_away = &mut person.rare_mut().told_away;
@@ -110,13 +127,18 @@ impl Hub {
             told_away.push_front((to, count));
             let text = text.filter(|_| !person.ignores(to));
             let what = Happening::Away(text);
-            sink.answer(id, &Event::Happened { place: Place::With(who), at: now.wall, who, what });
+            turn.out.answer(id, &Event::Happened { place: Place::With(who), at: turn.now.wall, who, what });
         }
         Ok(())
     }
 
-    pub(super) fn rename(&mut self, id: ConnId, now: Now, name: &str, sink: &mut impl Sink) -> Result<Done, Fault> {
-        let nick = Nick::new(name).ok_or_else(|| Fault::BadNick(Text::new(name)))?;
+    pub(super) fn rename(
+        &mut self,
+        id: ConnId,
+        name: Named<'_, Nick>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let nick = name.name.ok_or_else(|| Fault::BadNick(Text::new(name.typed)))?;
         if let Some(holder) = self.people.find(&nick).filter(|&holder| holder != id) {
             return Err(Fault::Taken(self.nick(holder)?));
         }
@@ -126,23 +148,28 @@ impl Hub {
         if old.as_str() == nick.as_str() {
             return Ok(Done::Nick(nick));
         }
-        if limited && !person.renames.take(limits::RENAMES, now.tick) {
+        if limited && !person.renames.take(limits::RENAMES, turn.now.tick) {
             return Err(Fault::TooMany(Quota::Renames));
         }
         let rooms = person.rooms.clone();
         self.people.rename(id, nick);
-        self.rename_in_files(id, nick, sink);
-        self.open_presence(now);
+        self.rename_in_files(id, nick, turn.out);
+        self.open_presence(turn.now);
         self.presence.went(&old);
         self.presence.came(&nick);
         for room in rooms {
-            self.tell_room(room, id, old, &Happening::Renamed(nick), now, sink);
+            self.tell_room(room, id, old, &Happening::Renamed(nick), turn);
         }
         Ok(Done::Nick(nick))
     }
 
-    pub(super) fn join(&mut self, id: ConnId, now: Now, name: &str, sink: &mut impl Sink) -> Result<Done, Fault> {
-        let name = RoomName::new(name).ok_or_else(|| Fault::BadRoom(Text::new(name)))?;
+    pub(super) fn join(
+        &mut self,
+        id: ConnId,
+        room: Named<'_, RoomName>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let name = room.name.ok_or_else(|| Fault::BadRoom(Text::new(room.typed)))?;
         let found = self.rooms.find(&name);
         let limited = self.settings.rate > 0;
         let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoRoom) };
@@ -153,13 +180,13 @@ impl Hub {
                 if person.rooms.len() >= limits::ROOMS_A_PERSON {
                     return Err(Fault::TooMany(Quota::RoomsOfPerson));
                 }
-                if limited && !person.joins.take(limits::JOINS, now.tick) {
+                if limited && !person.joins.take(limits::JOINS, turn.now.tick) {
                     return Err(Fault::TooMany(Quota::Joins));
                 }
                 let room = match found {
                     Some(room) => room,
                     None => {
-                        self.make_place_for_room(now, sink)?;
+                        self.make_place_for_room(turn)?;
                         self.rooms.create(name)
                     }
                 };
@@ -168,43 +195,42 @@ impl Hub {
                 if let Some(person) = self.people.get_mut(id) {
                     person.rooms.push(room);
                 }
-                self.tell_room(room, id, nick, &Happening::Joined, now, sink);
+                self.tell_room(room, id, nick, &Happening::Joined, turn);
                 room
             }
         };
         if let Some(person) = self.people.get_mut(id) {
             person.current = Some(Where::Room(room));
         }
-        Ok(self.show_room(id, room, sink))
+        Ok(self.show_room(id, room, turn.out))
     }
 
     pub(super) fn leave(
         &mut self,
         id: ConnId,
-        now: Now,
-        room: Option<&str>,
+        room: Option<Named<'_, RoomName>>,
         reason: Option<&str>,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let room = self.room_or_current(id, room)?;
         let limited = self.settings.rate > 0;
         let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoRoom) };
-        if limited && !person.joins.take(limits::JOINS, now.tick) {
+        if limited && !person.joins.take(limits::JOINS, turn.now.tick) {
             return Err(Fault::TooMany(Quota::Joins));
         }
         person.rooms.retain(|&other| other != room);
         person.current = person.current.filter(|&current| current != Where::Room(room));
         let (nick, name) = (person.nick(), self.rooms[room].name);
         // Later it would be told of a room that it is not in.
-        self.tell_missed(id, room, now, sink);
+        self.tell_missed(id, room, turn);
         self.typing.forget((id, Where::Room(room)));
-        self.tell_room(room, id, nick, &Happening::Left(reason.map(Text::new)), now, sink);
-        self.stop_downloads_from(id, room, Fault::Gone(Gone::NoLongerYours), sink);
+        self.tell_room(room, id, nick, &Happening::Left(reason.map(Text::new)), turn);
+        self.stop_downloads_from(id, room, Fault::Gone(Gone::NoLongerYours), turn.out);
         self.rooms.leave(room, id);
         Ok(Done::Leave(name))
     }
 
-    pub(super) fn query(&mut self, id: ConnId, target: &str) -> Result<Done, Fault> {
+    pub(super) fn query(&mut self, id: ConnId, target: Target<'_>) -> Result<Done, Fault> {
         let place = self.resolve(id, target)?;
         if let Some(person) = self.people.get_mut(id) {
             person.current = Some(place);
@@ -215,19 +241,20 @@ impl Hub {
     pub(super) fn topic(
         &mut self,
         id: ConnId,
-        now: Now,
-        room: Option<&str>,
-        topic: Option<&str>,
-        sink: &mut impl Sink,
+        room: Option<Named<'_, RoomName>>,
+        topic: Topic<'_>,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let room = self.room_or_current(id, room)?;
         let name = self.rooms[room].name;
-        let Some(topic) = topic else { return Ok(Done::Topic { room: name, topic: self.topic_for(id, room) }) };
-        let topic = short_text("a topic", topic)?;
-        let topic = Some(topic).filter(|topic| topic.as_str() != "-");
+        let topic = match topic {
+            Topic::Read => return Ok(Done::Topic { room: name, topic: self.topic_for(id, room) }),
+            Topic::Set(topic) => Some(short_text(Long::Topic, topic)?),
+            Topic::Clear => None,
+        };
         self.rooms.set_topic(room, topic.clone().map(|topic| (id, topic)));
-        self.keep_topic(room, sink);
-        self.tell_room(room, id, self.nick(id)?, &Happening::Topic(topic.clone()), now, sink);
+        self.keep_topic(room, turn.out);
+        self.tell_room(room, id, self.nick(id)?, &Happening::Topic(topic.clone()), turn);
         Ok(Done::Topic { room: name, topic })
     }
 
@@ -240,41 +267,39 @@ impl Hub {
     pub(super) fn set_typing(
         &mut self,
         id: ConnId,
-        now: Now,
-        target: Option<&str>,
-        switch: Switch,
-        sink: &mut impl Sink,
+        target: Option<Target<'_>>,
+        on: bool,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let place = match target {
             Some(target) => self.resolve(id, target)?,
             None => self.current(id)?,
         };
         let named = self.place(place)?;
-        match switch {
-            Switch::On => {
-                if let Where::Person(other) = place
-                    && let Some(other) = self.people.get(other).filter(|other| other.is_lagging())
-                {
-                    return Err(Fault::Busy(other.nick()));
-                }
-                self.typing.start((id, place), now.tick);
+        if on {
+            if let Where::Person(other) = place
+                && let Some(other) = self.people.get(other).filter(|other| other.is_lagging())
+            {
+                return Err(Fault::Busy(other.nick()));
             }
-            Switch::Off => self.typing.stop((id, place)),
+            self.typing.start((id, place), turn.now.tick);
+        } else {
+            self.typing.stop((id, place));
         }
-        self.tell_typing((id, place), now, sink);
-        Ok(Done::Typing(named, switch))
+        self.tell_typing((id, place), turn);
+        Ok(Done::Typing { place: named, on })
     }
 
     /// Tells what is due of somebody's typing, and sees to being called again.
-    pub(super) fn tell_typing(&mut self, key: Key, now: Now, sink: &mut impl Sink) {
-        if let Some(line) = self.typing.due(key, now.tick) {
+    pub(super) fn tell_typing(&mut self, key: Key, turn: &mut Turn<'_, impl Output>) {
+        if let Some(line) = self.typing.due(key, turn.now.tick) {
             match line {
                 Line::Typing => {
                     let shown = Shown { at: self.next_moment(), except: self.not_shown(key) };
-                    self.publish_typing(key, &shown, &Happening::Typing, now, sink);
+                    self.publish_typing(key, &shown, &Happening::Typing, turn);
                     self.typing.show(key, shown);
                 }
-                Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, now, sink),
+                Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, turn),
             }
         }
         if let Some(next) = self.typing.next(key) {
@@ -282,11 +307,11 @@ impl Hub {
         }
     }
 
-    fn publish_typing(&self, (who, place): Key, shown: &Shown, what: &Happening, now: Now, sink: &mut impl Sink) {
+    fn publish_typing(&self, (who, place): Key, shown: &Shown, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         let Ok(nick) = self.nick(who) else { return };
         let can_hear =
             |person: &Person| !person.is_lagging() && !person.ignores(who) && !shown.except.contains(&person.id);
-        let event = |place| Event::Happened { place, at: now.wall, who: nick, what: what.clone() };
+        let event = |place| Event::Happened { place, at: turn.now.wall, who: nick, what: what.clone() };
         match place {
             Where::Room(room) => {
                 let room = &self.rooms[room];
@@ -294,11 +319,11 @@ impl Hub {
                 let mut to = room
                     .members()
                     .filter(|&id| id != who && was_there(id) && self.people.get(id).is_some_and(can_hear));
-                sink.publish(&mut to, &[event(Place::Room(room.name))]);
+                turn.out.publish(&mut to, &[event(Place::Room(room.name))]);
             }
             Where::Person(other) => {
                 if other != who && self.people.get(other).is_some_and(can_hear) {
-                    sink.publish(&mut std::iter::once(other), &[event(Place::With(nick))]);
+                    turn.out.publish(&mut std::iter::once(other), &[event(Place::With(nick))]);
                 }
             }
         }
@@ -314,9 +339,8 @@ impl Hub {
         }
     }
 
-    pub(super) fn ignore(&mut self, id: ConnId, name: Option<&str>, sink: &mut impl Sink) -> Result<Done, Fault> {
-        let Some(name) = name else { return Ok(self.list_ignored(id, sink)) };
-        let other = self.find_person(name)?;
+    pub(super) fn ignore(&mut self, id: ConnId, whom: Named<'_, Nick>) -> Result<Done, Fault> {
+        let other = self.find_person(whom)?;
         let (who, nick) = (other.id, other.nick());
         if who == id {
             return Err(Fault::IgnoreSelf);
@@ -341,9 +365,9 @@ impl Hub {
         Ok(Done::Ignore(nick))
     }
 
-    pub(super) fn unignore(&mut self, id: ConnId, name: &str) -> Result<Done, Fault> {
-        let unknown = || Fault::NotIgnored(Text::new(name));
-        let nick = Nick::new(name.strip_prefix('@').unwrap_or(name)).ok_or_else(unknown)?;
+    pub(super) fn unignore(&mut self, id: ConnId, whom: Named<'_, Nick>) -> Result<Done, Fault> {
+        let unknown = || Fault::NotIgnored(Text::new(whom.typed));
+        let nick = whom.name.ok_or_else(unknown)?;
         let Some(person) = self.people.get_mut(id) else { return Err(unknown()) };
         let named = |ignored: &Ignored| ignored.nick.get() == nick;
         let shown = person.ignored().iter().find(|ignored| named(ignored)).ok_or_else(unknown)?.nick.get();
@@ -352,7 +376,7 @@ impl Hub {
     }
 
     pub(super) fn away(&mut self, id: ConnId, text: Option<&str>) -> Result<Done, Fault> {
-        let text = text.map(|text| short_text("an away text", text)).transpose()?;
+        let text = text.map(|text| short_text(Long::Away, text)).transpose()?;
         if let Some(person) = self.people.get_mut(id) {
             let rare = person.rare_mut();
             rare.away = Some(text);
@@ -368,25 +392,25 @@ impl Hub {
         Done::Back
     }
 
-    pub(super) fn set(&mut self, id: ConnId, change: Option<(Setting, Switch)>, sink: &mut impl Sink) -> Done {
-        let Some((setting, switch)) = change else { return self.list_settings(id, sink) };
+    pub(super) fn set(&mut self, id: ConnId, change: Change, out: &mut impl Output) -> Done {
+        let Change { setting, on } = change;
         if let Some(person) = self.people.get_mut(id) {
             match setting {
-                Setting::Echo => person.echo = switch,
-                Setting::Presence => person.presence = switch,
-                Setting::Stamp => person.stamp = switch,
+                Setting::Echo => person.echo = on,
+                Setting::Presence => person.presence = on,
+                Setting::Stamp => person.stamp = on,
                 Setting::Whole => {}
             }
             if matches!(setting, Setting::Stamp | Setting::Whole) {
-                sink.set(id, setting, switch);
+                out.set(id, change);
             }
         }
-        Done::Set(setting, switch)
+        Done::Set(change)
     }
 }
 
 /// A text that stands in long lists and so must be short.
-fn short_text(what: &'static str, text: &str) -> Result<Text, Fault> {
+fn short_text(what: Long, text: &str) -> Result<Text, Fault> {
     let text = Text::new(text);
     let fits = text.as_str().len() <= limits::TOPIC;
     if fits { Ok(text) } else { Err(Fault::TooLong { what, limit: limits::TOPIC }) }

@@ -152,7 +152,7 @@ impl<S: System> Reactor<S> {
                 connection.use_token();
             }
             if ending == Ending::Crlf {
-                connection.style_mut().crlf = crate::event::Switch::On;
+                connection.style_mut().crlf = true;
             }
             let text = match line {
                 Line::Text(text) => clean(text),
@@ -162,7 +162,7 @@ impl<S: System> Reactor<S> {
             // Nobody decodes a chunk that belongs to no upload.
             let line = if matches!(line, Line::Chunk(_)) && !is_of_upload { Line::Chunk(&[]) } else { line };
             let Some(request) = dialect.parse(&line, &text) else { continue };
-            if request.asks_for_much() && !connection.is_greedy() {
+            if request.has_long_answer() && !connection.is_greedy() {
                 // It may take long, and so waits behind those who ask for less.
                 connection.keep_token();
                 lines.put_back();

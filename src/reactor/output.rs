@@ -64,7 +64,7 @@ impl<S: System> Reactor<S> {
             // Its turn at the disk goes to the next.
             return self.core(now, |hub, out| hub.pump(id, 0, out));
         };
-        let room = allowed.saturating_sub(connection.outbox().chunks()) / limits::CHUNK_BYTES * limits::DOWNLOAD_LINE;
+        let room = allowed.saturating_sub(connection.outbox().chunks()) / limits::CHUNK_BYTES * limits::DOWNLOAD_UNIT;
         let has_ended = connection.input_ended().is_some();
         self.core(now, |hub, out| hub.pump(id, room, out));
         let is_transferring = self.hub.is_transferring(id);
