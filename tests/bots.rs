@@ -1,8 +1,6 @@
 //! The scripts that people start from, run for real: the bots, and the two that share and fetch a file.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests may panic")]
 
-mod common;
-
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -16,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::{Client, Server, eventually, noise};
+use testkit::{Client, Server, eventually, noise};
 
 const DICE: &str = "bots/dice.bash";
 const LOGGER: &str = "bots/logger.py";

@@ -9,10 +9,6 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-#[path = "common/data.rs"]
-mod data;
-
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Write;
@@ -22,8 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Client, PATIENCE, Server, noise};
-use data::{CHINWAG, Folder, Wire, chunks, digest, fetch, history, kill, seq, unstamped};
+use testkit::data::{Folder, Wire, chunks, digest, fetch, history, kill, seq, unstamped};
+use testkit::{Client, PATIENCE, Server, binary, noise};
 
 const ROOMS: [&str; 3] = ["a", "b", "c"];
 const WRITERS: u64 = 4;
@@ -249,7 +245,7 @@ fn hear(known: &mut BTreeMap<&str, Known>, heard: &[u8]) -> u64 {
 
 /// Ends a server in the midst of its start.
 fn kill_while_it_starts(folder: &Folder, random: &mut Random) {
-    let mut command = Command::new(CHINWAG);
+    let mut command = Command::new(binary());
     let mut child = command.args(folder.arguments(&[])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     thread::sleep(Duration::from_micros(random.below(30_000)));
     child.kill().unwrap();

@@ -7,13 +7,11 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-
 use std::net::{SocketAddr, TcpStream};
 
-use common::{Client, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
+use testkit::{Client, Server};
 
 /// Lets this process and the servers that it starts have as many descriptors as the system allows.
 fn raise_limit(needed: u64) {

@@ -8,16 +8,12 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-#[path = "common/data.rs"]
-mod data;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use common::noise;
-use data::{Folder, NOT_KEPT, assert_numbered, history, kill, listing, stop, unstamped};
+use testkit::data::{Folder, NOT_KEPT, assert_numbered, history, kill, listing, seq, share, stop, unstamped};
+use testkit::noise;
 
 /// Lines that each room has before it is damaged.
 const LINES: usize = 20;
@@ -152,7 +148,7 @@ fn damage_before_the_end_is_left_out_and_stays_where_it_is() {
     fs::write(folder.log("a"), &log).unwrap();
     for round in 0..2 {
         let (lines, warnings) = found(&folder, &["a"], "on");
-        let numbers: Vec<u64> = lines[0].iter().map(|line| data::seq(line)).collect();
+        let numbers: Vec<u64> = lines[0].iter().map(|line| seq(line)).collect();
         let want: Vec<u64> = (1..=LINES as u64 + round).filter(|n| !(11..13).contains(n)).collect();
         assert_eq!(numbers, want);
         assert!(warnings.lines().any(|line| line.contains(" WARN ") && line.contains("a.log")), "{warnings}");
@@ -228,11 +224,11 @@ fn a_log_that_was_just_cut_goes_on() {
     }
     // Which half is taken then is the server's choice, but nothing bad of it is shown, and no number comes again.
     assert!(before[2].iter().all(|line| unstamped(line).ends_with(" of c")), "{:?}", before[2]);
-    assert!(before[2].is_sorted_by(|a, b| data::seq(a) < data::seq(b)), "{:?}", before[2]);
+    assert!(before[2].is_sorted_by(|a, b| seq(a) < seq(b)), "{:?}", before[2]);
     let (after, _) = found(&folder, &["a", "b", "c"], "on");
     for (room, (before, after)) in before.iter().zip(&after).enumerate() {
         assert_eq!(after[..before.len()], before[..], "room {room}");
-        assert_eq!(data::seq(after.last().unwrap()), LINES as u64 + 1, "room {room}: {after:?}");
+        assert_eq!(seq(after.last().unwrap()), LINES as u64 + 1, "room {room}: {after:?}");
     }
 }
 
@@ -291,7 +287,7 @@ fn the_folder_of_an_older_server_is_taken_over() {
     fs::write(folder.path.join("spool/3"), "left over").unwrap();
     let server = folder.serve(&[]);
     let mut alice = server.in_room("alice", "#a");
-    assert_eq!(data::share(&mut alice, "#a", b"new", "x"), 4097);
+    assert_eq!(share(&mut alice, "#a", b"new", "x"), 4097);
     alice.send("hi");
     alice.settle();
     kill(server);

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use chinwag::commands::TABLE;
+use testkit::binary;
 
 fn read(name: &str) -> String {
     fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -42,7 +43,7 @@ fn the_readme_lists_every_command() {
 
 #[test]
 fn the_readme_tells_every_option_and_its_default() {
-    let help = Command::new(env!("CARGO_BIN_EXE_chinwag")).args(["serve", "--help"]).output().unwrap();
+    let help = Command::new(binary()).args(["serve", "--help"]).output().unwrap();
     assert!(help.status.success());
     let help = String::from_utf8(help.stdout).unwrap();
     let readme = read("README.md");
@@ -64,7 +65,7 @@ fn the_readme_tells_every_option_and_its_default() {
 fn the_readme_tells_every_option_of_the_client() {
     let readme = read("README.md");
     for command in ["connect", "send", "get"] {
-        let help = Command::new(env!("CARGO_BIN_EXE_chinwag")).args([command, "--help"]).output().unwrap();
+        let help = Command::new(binary()).args([command, "--help"]).output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
         let section = readme.split(&format!("### `chinwag {command}")).nth(1).expect("a section of its own");
         let section = section.split("\n#").next().unwrap();

@@ -7,13 +7,11 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-
 use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Client, Server, eventually};
+use testkit::{Client, Server, binary, eventually};
 
 #[test]
 fn a_flood_is_slowed_and_nothing_of_it_is_lost() {
@@ -268,8 +266,7 @@ fn only_who_takes_nothing_at_all_is_closed() {
 
 #[test]
 fn accepting_goes_on_when_descriptors_come_back() {
-    let command =
-        format!("ulimit -n 40 && exec {} serve --listen 127.0.0.1:0 --max-clients 1000", env!("CARGO_BIN_EXE_chinwag"));
+    let command = format!("ulimit -n 40 && exec {} serve --listen 127.0.0.1:0 --max-clients 1000", binary());
     let mut server = Server::start_with(Command::new("bash").args(["-c", &command]));
     let mut clients: Vec<Client> = Vec::new();
     // They connect to the system's queue all the same, and are not greeted until somebody goes.

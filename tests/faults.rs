@@ -8,21 +8,15 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-#[path = "common/company.rs"]
-mod company;
-#[path = "common/data.rs"]
-mod data;
-
 use std::fs;
 use std::process::Command;
 
-use common::{Client, Server, eventually, noise};
-use company::{Company, MANY, assert_all_is_kept};
-use data::{
-    CHINWAG, Folder, KEPT, Meddler, NOT_KEPT, SmallDisk, WRITES, assert_numbered, chunks, fetch, history, kill, logged,
+use testkit::company::{Company, MANY, assert_all_is_kept};
+use testkit::data::{
+    Folder, KEPT, Meddler, NOT_KEPT, SmallDisk, WRITES, assert_numbered, chunks, fetch, history, kill, logged,
     may_skip, notices, seq, share,
 };
+use testkit::{Client, Server, binary, eventually, noise};
 
 fn refused_for_space(client: &mut Client) {
     client.send("/send #a 10 x.txt");
@@ -219,7 +213,7 @@ fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
     for (limit, options, is_kept) in [(400, &[][..], true), (64, &["--max-clients", "1000"], false)] {
         let folder = Folder::new();
         let mut command = Command::new("bash");
-        command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), CHINWAG]);
+        command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), binary()]);
         let server = Server::start_with(command.args(folder.arguments(options)));
         let mut people = Company::meet(&server);
         people.say_some(10);
@@ -271,7 +265,7 @@ fn a_clock_that_goes_back_an_hour_loses_nothing() {
     let folder = Folder::new();
     let clock = folder.path.with_file_name("clock");
     let serve = || {
-        let mut command = Command::new(CHINWAG);
+        let mut command = Command::new(binary());
         command.args(folder.arguments(&["--file-ttl", "30m", "--history", "1000"]));
         command.env("LD_PRELOAD", &preload).env("FAKETIME_TIMESTAMP_FILE", &clock).env("FAKETIME_NO_CACHE", "1");
         Server::start_with(command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1"))

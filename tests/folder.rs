@@ -7,18 +7,14 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-#[path = "common/data.rs"]
-mod data;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
-use common::{Client, Server, eventually, noise};
-use data::{
-    CHINWAG, Folder, assert_numbered, chunks, digest, fetch, history, kill, listing, seq, share, stop, unstamped, walk,
+use testkit::data::{
+    Folder, assert_numbered, chunks, digest, fetch, history, kill, listing, seq, share, stop, unstamped, walk,
 };
+use testkit::{Client, Server, binary, eventually, noise};
 
 /// Ends a server in one way or the other; either is the end of a life, and what was kept is kept.
 fn end(server: Server, how: &str) {
@@ -36,7 +32,7 @@ fn a_second_server_is_refused() {
     let folder = Folder::new();
     let serve = || -> Output {
         // Should it run after all, it is ended.
-        Command::new("timeout").args(["10", CHINWAG]).args(folder.arguments(&[])).output().unwrap()
+        Command::new("timeout").args(["10", binary()]).args(folder.arguments(&[])).output().unwrap()
     };
     let server = folder.serve(&[]);
     let mut alice = server.in_room("alice", "#a");
@@ -139,7 +135,7 @@ fn nobody_else_may_look_into_it() {
     for umask in ["000", "022"] {
         let folder = Folder::new();
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("umask {umask} && exec \"$0\" \"$@\""), CHINWAG]);
+        command.args(["-c", &format!("umask {umask} && exec \"$0\" \"$@\""), binary()]);
         let server = Server::start_with(command.args(folder.arguments(&["--log-max", "1M"])));
         let mut alice = server.in_room("alice", "#a");
         share(&mut alice, "#a", b"whole", "x");

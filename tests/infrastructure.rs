@@ -7,21 +7,15 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-#[path = "common/proxy.rs"]
-mod proxy;
-#[path = "common/pty.rs"]
-mod pty;
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 
-use common::{Client, Server, eventually};
-use proxy::{Cut, Plan, Proxy};
-use pty::{Emulator, Screen, Speaks, Terminal};
 use rustix::termios::LocalModes;
+use testkit::proxy::{Cut, Plan, Proxy};
+use testkit::pty::{Emulator, Screen, Speaks, Terminal};
+use testkit::{Client, Server, eventually};
 
 const EMULATORS: [Emulator; 2] = [Emulator::Reflowing, Emulator::Clipping];
 

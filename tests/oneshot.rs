@@ -7,12 +7,6 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-#[path = "common/proxy.rs"]
-mod proxy;
-#[path = "common/pty.rs"]
-mod pty;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -23,16 +17,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use common::{Server, eventually, noise};
-use proxy::{Plan, Proxy};
-use pty::{Emulator, Speaks, Terminal};
-
-const CHINWAG: &str = env!("CARGO_BIN_EXE_chinwag");
+use testkit::proxy::{Plan, Proxy};
+use testkit::pty::{Emulator, Speaks, Terminal};
+use testkit::{Server, binary, eventually, noise};
 
 /// Runs the client in this folder. If it hangs it is ended: then its exit status is 124.
 fn chinwag(folder: &Path, port: u16, arguments: &[&str]) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["20", CHINWAG, arguments[0], "--server", &format!("127.0.0.1:{port}")]).args(&arguments[1..]);
+    command.args(["20", binary(), arguments[0], "--server", &format!("127.0.0.1:{port}")]).args(&arguments[1..]);
     command.current_dir(folder).stdin(Stdio::null());
     command
 }
@@ -195,7 +187,7 @@ fn standard_input_and_output() {
     let address = server.address();
     let mut command = Command::new("timeout");
     let output =
-        command.args(["20", "bash", "-c", script, "bash", CHINWAG, &address]).current_dir(here.path()).output();
+        command.args(["20", "bash", "-c", script, "bash", binary(), &address]).current_dir(here.path()).output();
     assert_eq!(fine(&output.unwrap()), ["1", "2", "3", "4"]);
     let mut alice = server.in_room("alice", "#a");
     alice.send("/files");
@@ -214,7 +206,7 @@ fn standard_input_and_output() {
     // Nobody wants all of it.
     let script = "$1 get --server $2 --join '#a' 1 -o - | head -c 10 | wc -c; echo ${PIPESTATUS[0]}";
     let mut command = Command::new("timeout");
-    let output = command.args(["20", "bash", "-c", script, "bash", CHINWAG, &address]).output().unwrap();
+    let output = command.args(["20", "bash", "-c", script, "bash", binary(), &address]).output().unwrap();
     assert_eq!(text(&output.stdout), "10\n1\n");
 }
 
@@ -391,7 +383,7 @@ fn what_was_fetched_before_a_kill_is_not_fetched_again() {
     let there = tempfile::tempdir().unwrap();
     for (output, name) in [(".", "./cat.png"), ("kitten.png", "kitten.png")] {
         let relay = Relay::start(server.port, usize::MAX, 500_000);
-        let mut command = Command::new(CHINWAG);
+        let mut command = Command::new(binary());
         command.args(["get", &id, "--join", "#a", "-o", output, "--server", &format!("127.0.0.1:{}", relay.port)]);
         let mut child =
             command.current_dir(there.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -422,7 +414,7 @@ fn what_was_sent_before_a_kill_is_not_sent_again() {
     fs::write(here.path().join("cat.png"), &bytes).unwrap();
     let mut alice = server.in_room("alice", "#a");
     let relay = Relay::start(server.port, 500_000, usize::MAX);
-    let mut command = Command::new(CHINWAG);
+    let mut command = Command::new(binary());
     command.args(["send", "cat.png", "--to", "#a", "--nick", "bob"]);
     command.args(["--server", &format!("127.0.0.1:{}", relay.port)]).current_dir(here.path());
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -453,7 +445,7 @@ fn who_fetches_waits_for_a_sender_who_was_cut_off() {
     fs::write(here.path().join("cat.png"), &bytes).unwrap();
     let mut alice = server.in_room("alice", "#a");
     let relay = Relay::start(server.port, 500_000, usize::MAX);
-    let mut send = Command::new(CHINWAG);
+    let mut send = Command::new(binary());
     send.args(["send", "cat.png", "--to", "#a", "--nick", "bob", "--server", &format!("127.0.0.1:{}", relay.port)]);
     let mut send = send.current_dir(here.path()).stdout(Stdio::null()).spawn().unwrap();
     alice.until("#a * bob file 1 1000000 cat.png");
@@ -530,7 +522,7 @@ fn a_terminal_shows_how_far_it_is() {
     for (arguments, sign) in [("send cat.png --to '#a'", "↑ cat.png "), ("get 1 --join '#a'", "↓ cat.png ")] {
         // It stops in the middle, so that there is time to see it.
         let relay = Relay::start(server.port, 700_000, 700_000);
-        let script = format!("exec {CHINWAG} {arguments} --server {} > out", address(&relay));
+        let script = format!("exec {} {arguments} --server {} > out", binary(), address(&relay));
         let mut command = Command::new("bash");
         command.args(["-c", &script]).current_dir(here.path());
         let terminal = Terminal::start(&mut command, 80, 5, Emulator::Clipping, Speaks::Nothing);
@@ -538,7 +530,7 @@ fn a_terminal_shows_how_far_it_is() {
         drop(terminal);
         assert_eq!(fs::read(here.path().join("out")).unwrap(), b"");
         // And to the end.
-        let script = format!("{CHINWAG} {arguments} --server {} > out; echo $?", server.address());
+        let script = format!("{} {arguments} --server {} > out; echo $?", binary(), server.address());
         let mut command = Command::new("bash");
         command.args(["-c", &script]).current_dir(here.path());
         let mut terminal = Terminal::start(&mut command, 80, 5, Emulator::Clipping, Speaks::Nothing);

@@ -7,8 +7,6 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
@@ -16,8 +14,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Client, Server, eventually};
 use socket2::{Domain, SockFilter, SockRef, Socket, Type};
+use testkit::{Client, Server, eventually};
 
 fn descriptors(server: &Server) -> usize {
     fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count()

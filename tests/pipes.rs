@@ -7,8 +7,6 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -19,14 +17,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use common::{Server, noise};
-
-const CHINWAG: &str = env!("CARGO_BIN_EXE_chinwag");
+use testkit::{Server, binary, noise};
 
 /// The client, which is ended if it hangs: then its exit status is 124.
 fn connect(port: u16, options: &[&str]) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["20", CHINWAG, "connect", &format!("127.0.0.1:{port}")]).args(options);
+    command.args(["20", binary(), "connect", &format!("127.0.0.1:{port}")]).args(options);
     command
 }
 
@@ -44,7 +40,7 @@ fn run(command: &mut Command, input: &[u8]) -> Output {
 /// What a shell script prints, in which `$1` is the server's port and `$chinwag` the program, and its exit status.
 fn shell(port: u16, folder: &Path, script: &str) -> (String, i32) {
     let mut command = Command::new("timeout");
-    command.args(["20", "bash", "-c", script, "bash", &port.to_string()]).env("chinwag", CHINWAG).current_dir(folder);
+    command.args(["20", "bash", "-c", script, "bash", &port.to_string()]).env("chinwag", binary()).current_dir(folder);
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
     (text(&output.stdout), output.status.code().unwrap())
 }
@@ -78,7 +74,7 @@ fn fake<T: Send + 'static>(talk: impl FnOnce(TcpStream) -> T + Send + 'static) -
     let port = listener.local_addr().unwrap().port();
     let thread = thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(common::PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(testkit::PATIENCE)).unwrap();
         talk(stream)
     });
     (port, thread)
@@ -93,7 +89,7 @@ struct Typist {
 
 impl Typist {
     fn start(port: u16, options: &[&str]) -> Self {
-        let mut command = Command::new(CHINWAG);
+        let mut command = Command::new(binary());
         command.args(["connect", &format!("127.0.0.1:{port}")]).args(options);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let keys = child.stdin.take();
@@ -308,7 +304,7 @@ fn who_cannot_connect_is_told() {
     failed(&output, &format!("cannot connect to 127.0.0.1:{port}: connection refused"));
     assert_eq!(text(&output.stdout), "");
     let mut command = Command::new("timeout");
-    command.args(["20", CHINWAG, "connect", "no-such-host.invalid"]);
+    command.args(["20", binary(), "connect", "no-such-host.invalid"]);
     failed(&run(&mut command, b""), "cannot connect to no-such-host.invalid:2428: ");
 }
 
@@ -418,7 +414,7 @@ fn a_bot_can_be_made_of_it() {
     let with_us = bot.replace("nc 127.0.0.1 2428", "\"$chinwag\" connect 127.0.0.1:$1");
     assert_ne!(with_us, bot);
     let mut command = Command::new("timeout");
-    command.args(["20", "bash", "-c", &with_us, "bash", &server.port.to_string()]).env("chinwag", CHINWAG);
+    command.args(["20", "bash", "-c", &with_us, "bash", &server.port.to_string()]).env("chinwag", binary());
     let mut alice = server.in_room("alice", "#lobby");
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     alice.until("#lobby * clock joined");

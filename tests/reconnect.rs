@@ -7,20 +7,14 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-#[path = "common/proxy.rs"]
-mod proxy;
-#[path = "common/pty.rs"]
-mod pty;
-
 use std::fs;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, Server, eventually, noise};
-use proxy::{Cut, Plan, Proxy};
-use pty::{Emulator, Screen, Speaks, Terminal};
+use testkit::proxy::{Cut, Plan, Proxy};
+use testkit::pty::{Emulator, Screen, Speaks, Terminal};
+use testkit::{PATIENCE, Server, binary, eventually, noise};
 
 /// Ctrl-D.
 const LEAVE: &str = "\x04";
@@ -37,7 +31,7 @@ impl Person {
     /// Starts a client, and waits until it is in the room.
     fn enter(nick: &'static str, port: u16) -> Self {
         let downloads = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chinwag"));
+        let mut command = Command::new(binary());
         command.args(["connect", &format!("127.0.0.1:{port}"), "--nick", nick, "--join", "#lobby"]);
         command.args(["--color", "never", "--bell", "never", "--downloads"]).arg(downloads.path());
         let terminal = Terminal::start(&mut command, 200, 30, Emulator::Reflowing, Speaks::Nothing);

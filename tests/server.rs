@@ -7,16 +7,12 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Client, PATIENCE, Server, eventually};
-
-const CHINWAG: &str = env!("CARGO_BIN_EXE_chinwag");
+use testkit::{Client, PATIENCE, Server, binary, eventually};
 
 /// Everything that comes of sending `parts`, one after the other, and ending the input.
 fn answers(server: &Server, parts: &[&[u8]]) -> String {
@@ -185,7 +181,7 @@ fn noise_neither_kills_nor_grows_the_server() {
     let server = Server::start(&["--rate", "0"]);
     for seed in 0..40 {
         let mut stream = TcpStream::connect(server.address()).unwrap();
-        let mut noise = common::noise(100_000, seed);
+        let mut noise = testkit::noise(100_000, seed);
         // Half of the connections get past their first byte.
         noise[0] = if seed % 2 == 0 { b'/' } else { noise[0] };
         let _ = stream.write_all(&noise);
@@ -301,7 +297,7 @@ fn the_message_of_the_day_follows_the_greeting() {
 
 #[test]
 fn several_listeners_are_told_in_order() {
-    let mut child = Command::new(CHINWAG)
+    let mut child = Command::new(binary())
         .args(["serve", "--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0"])
         .stdout(Stdio::piped())
         .spawn()
@@ -326,7 +322,7 @@ fn what_keeps_the_server_from_starting_is_said_in_one_line() {
     let taken = server.address();
     let dir = tempfile::tempdir().unwrap();
     let check = |options: &[&str], code: i32, want: &str| {
-        let output = Command::new(CHINWAG).arg("serve").args(options).output().unwrap();
+        let output = Command::new(binary()).arg("serve").args(options).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{options:?}: {errors}");
         assert!(errors.contains(want), "{options:?}: {errors}");
@@ -368,7 +364,7 @@ fn a_signal_says_goodbye_and_exits_with_0() {
 fn a_terminal_that_closes_ends_it_unless_it_was_told_to_stay() {
     let start = |hangup: &str| {
         let mut command = Command::new("env");
-        Server::start_with(command.args([hangup, CHINWAG, "serve", "--listen", "127.0.0.1:0"]))
+        Server::start_with(command.args([hangup, binary(), "serve", "--listen", "127.0.0.1:0"]))
     };
     let mut server = start("--default-signal=HUP");
     let mut alice = server.connect();
@@ -397,7 +393,7 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn the_log_holds_nothing_of_what_people_wrote() {
-    let mut command = Command::new(CHINWAG);
+    let mut command = Command::new(binary());
     let mut server = Server::start_with(command.env("RUST_LOG", "trace").args(["serve", "--listen", "127.0.0.1:0"]));
     let mut alice = server.in_room("alice", "#a");
     let mut bob = server.in_room("bob", "#a");

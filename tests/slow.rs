@@ -7,18 +7,14 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-#[path = "common/company.rs"]
-mod company;
-#[path = "common/data.rs"]
-mod data;
-
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::eventually;
-use company::{Company, MANY};
-use data::{Folder, KEPT, Meddler, NOT_KEPT, WRITES, assert_numbered, history, kill, logged, notices, unstamped};
+use testkit::company::{Company, MANY};
+use testkit::data::{
+    Folder, KEPT, Meddler, NOT_KEPT, WRITES, assert_numbered, history, kill, logged, notices, unstamped,
+};
+use testkit::eventually;
 
 #[test]
 fn a_disk_that_takes_a_second_for_each_write_holds_up_no_chat() {

@@ -8,8 +8,6 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -18,7 +16,7 @@ use chinwag::client::session::{Session, Wish};
 use chinwag::client::view;
 use chinwag::limits::Settings;
 use chinwag::names::{Nick, RoomName};
-use common::memory::Memory;
+use testkit::memory::Memory;
 
 /// A sequence of numbers that looks random and is the same every time.
 struct Dice(u64);

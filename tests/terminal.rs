@@ -7,10 +7,6 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-#[path = "common/pty.rs"]
-mod pty;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -26,17 +22,17 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::client::complete::Completion;
 use chinwag::client::editor::{Action, Editor, Row};
 use chinwag::client::keys::{Decoder, Input};
-use common::{Client, PATIENCE, Server, eventually, noise};
-use pty::{Emulator, Screen, Speaks, Terminal};
 use rustix::termios::Termios;
 use sha2::{Digest as _, Sha256};
+use testkit::pty::{Emulator, Screen, Speaks, Terminal};
+use testkit::{Client, PATIENCE, Server, binary, eventually, noise};
 use unicode_width::UnicodeWidthStr;
 
 const EMULATORS: [Emulator; 2] = [Emulator::Reflowing, Emulator::Clipping];
 
 /// The binary, about to go to `server` as alice in the lobby.
 fn connect(server: &str, options: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chinwag"));
+    let mut command = Command::new(binary());
     command.args(["connect", "--nick", "alice", "--join", "#lobby"]).args(options).arg(server);
     command
 }
@@ -566,7 +562,7 @@ fn it_leaves_the_terminal_as_it_was() {
         let address = server.address();
         let script = "printf ready; read x; \"$0\" connect --nick alice --join '#lobby' $1; echo \"gone $?\"; read x";
         let mut command = Command::new("bash");
-        command.args(["-c", script, env!("CARGO_BIN_EXE_chinwag"), &address]);
+        command.args(["-c", script, binary(), &address]);
         let terminal = Terminal::start(&mut command, 60, 10, emulator, Speaks::Nothing);
         terminal.wait_until("ready", |screen| input(screen) == "ready");
         let before = local_modes(&terminal.modes());
@@ -595,7 +591,7 @@ fn it_can_be_stopped_and_goes_on() {
         let script =
             "set -m; \"$0\" connect --nick alice --join '#lobby' $1; echo stopped; read x; fg; echo \"gone $?\"";
         let mut command = Command::new("bash");
-        command.args(["-c", script, env!("CARGO_BIN_EXE_chinwag"), &address]);
+        command.args(["-c", script, binary(), &address]);
         let mut terminal = Terminal::start(&mut command, 60, 15, emulator, Speaks::Nothing);
         come_in(&terminal, &address);
         terminal.keys("half\x1a");

@@ -7,12 +7,10 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
-use common::Server;
+use testkit::Server;
 
 /// What a shell command prints that is given the server's port as `$1`.
 fn shell(server: &Server, script: &str) -> String {

@@ -11,14 +11,12 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use chinwag::limits::Settings;
-use common::memory::Memory;
-use common::{Client, Server};
+use testkit::memory::Memory;
+use testkit::{Client, Server};
 
 /// Where a transcript is played.
 trait Stage {

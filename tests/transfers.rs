@@ -7,15 +7,13 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use common::{Client, Server, eventually, noise};
 use sha2::{Digest, Sha256};
+use testkit::{Client, Server, binary, eventually, noise};
 
 fn digest(bytes: &[u8]) -> String {
     let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -303,7 +301,7 @@ fn an_upload_is_taken_up_again() {
 #[test]
 fn the_temporary_folder_goes_with_the_server() {
     let dir = tempfile::tempdir().unwrap();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_chinwag"));
+    let mut command = std::process::Command::new(binary());
     let mut server = Server::start_with(command.env("TMPDIR", dir.path()).args(["serve", "--listen", "127.0.0.1:0"]));
     let mut alice = server.in_room("alice", "#a");
     share(&mut alice, "#a", b"something", "x");

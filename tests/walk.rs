@@ -7,8 +7,6 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +22,7 @@ use chinwag::limits::{
     ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON, Settings, UPLOADS, lines_of,
 };
 use chinwag::names::{ConnId, Digest, FileId, Nick, Place, RoomName, clean};
-use common::memory::{Disk, Memory, Notes, Told};
+use testkit::memory::{Disk, Memory, Notes, Told};
 
 /// Numbers that look random and are the same for the same seed.
 struct Dice(u64);

@@ -1,23 +1,10 @@
-//! What the tests from outside share: a real server on a port of its own, and clients of it.
-#![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
-
-#[path = "memory.rs"]
-pub mod memory;
+//! A real server on a port of its own, and clients of it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
-/// How long anything may take; only a failing test waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::{PATIENCE, binary};
 
 /// A server of the test's own. It is killed when this goes.
 pub struct Server {
@@ -32,9 +19,7 @@ pub struct Server {
 impl Server {
     /// Starts `chinwag serve` on a free port, with these options besides.
     pub fn start(options: &[&str]) -> Self {
-        Self::start_with(
-            Command::new(env!("CARGO_BIN_EXE_chinwag")).args(["serve", "--listen", "127.0.0.1:0"]).args(options),
-        )
+        Self::start_with(Command::new(binary()).args(["serve", "--listen", "127.0.0.1:0"]).args(options))
     }
 
     /// Starts a command that runs a server.
@@ -217,26 +202,4 @@ impl Client {
         self.send(&format!("/ping settle-{token}"));
         self.until(&format!("+ ping settle-{token}"))
     }
-}
-
-/// Asks again until something holds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !holds() {
-        assert!(since.elapsed() < PATIENCE, "in vain: {what}");
-        std::thread::yield_now();
-    }
-}
-
-/// Bytes that look random and are the same every time.
-pub fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2).wrapping_add(1);
-    std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    })
-    .take(len)
-    .collect()
 }

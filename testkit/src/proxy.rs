@@ -1,12 +1,4 @@
 //! A bad connection: something between a client and its server that cuts, holds up and refuses.
-#![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::take;
@@ -20,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::common::PATIENCE;
+use crate::PATIENCE;
 
 /// How many bytes pass at once: fewer than most lines have, so that cuts come in the middle of them.
 const AT_ONCE: usize = 61;

@@ -1,5 +1,4 @@
 //! What the tests of the data folder share: a folder with servers on it, what they have kept, and disks that fail.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,9 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::common::{Client, PATIENCE, Server};
-
-pub const CHINWAG: &str = env!("CARGO_BIN_EXE_chinwag");
+use crate::{Client, PATIENCE, Server, binary};
 
 /// A data folder of the test's own, which is not there before the first server makes it.
 pub struct Folder {
@@ -41,7 +38,7 @@ impl Folder {
 
     /// Starts a server on it, with these options besides.
     pub fn serve(&self, options: &[&str]) -> Server {
-        Server::start_with(Command::new(CHINWAG).args(self.arguments(options)))
+        Server::start_with(Command::new(binary()).args(self.arguments(options)))
     }
 
     /// The log of the room of this name, without its `#`.
@@ -260,7 +257,7 @@ impl SmallDisk {
     pub fn serve(&self, options: &[&str]) -> Server {
         let data = self.dir.path().join("data");
         let mut command = Command::new("nsenter");
-        command.args(["-t", &self.holder.id().to_string(), "-U", "-m", "--preserve-credentials", CHINWAG]);
+        command.args(["-t", &self.holder.id().to_string(), "-U", "-m", "--preserve-credentials", binary()]);
         Server::start_with(command.args(arguments(&data, options)))
     }
 

@@ -1,10 +1,9 @@
 //! People who talk while something goes wrong, and what must be left of it.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::Path;
 
-use crate::common::{Client, Server};
 use crate::data::{KEPT, assert_numbered, history, listing, logged, notices, unstamped};
+use crate::{Client, Server};
 
 /// Options of a server that forgets nothing.
 pub const MANY: &[&str] = &["--history", "100000"];

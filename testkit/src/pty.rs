@@ -1,12 +1,4 @@
 //! A program in a terminal of its own: a pseudo-terminal, with an emulator behind it that draws and answers.
-#![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::fmt::{Display, Formatter};
 use std::fs::File;
@@ -24,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
-use crate::common::PATIENCE;
+use crate::PATIENCE;
 
 /// How many rows the emulators keep that have left the screen.
 const SCROLLBACK: usize = 10_000;
