@@ -1,11 +1,4 @@
 //! The server from outside: lines, telnet, the end of input, bad input, options, and its end.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -1,12 +1,5 @@
 //! Logs that are damaged when the server starts: what is good of them is there, the rest is set aside and named, and
 //! the start goes on.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

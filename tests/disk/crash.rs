@@ -1,13 +1,6 @@
 //! A server that is killed at any moment: what anybody had received of a room is there still, once and with its number.
 //!
 //! `CHINWAG_CRASHES` says how often, and `CHINWAG_SEED` where chance begins.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;

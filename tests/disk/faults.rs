@@ -1,12 +1,5 @@
 //! Disks that are full or fail, descriptors that run out, a clock that goes back: talk goes on, everybody is told, and
 //! nothing that was written is damaged.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::fs;
 use std::process::Command;

@@ -1,11 +1,4 @@
 //! Disks that take their time: what is said goes into the log first, and does not wait for long.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::fs;
 use std::time::{Duration, Instant};

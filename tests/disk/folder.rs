@@ -1,11 +1,4 @@
 //! The data folder: whose it is, who may look into it, and what is in it after a restart.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,4 @@
 //! The scripts that people start from, run for real: the bots, and the two that share and fetch a file.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests may panic")]
 
 use std::collections::HashSet;
 use std::ffi::OsStr;

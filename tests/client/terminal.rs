@@ -1,11 +1,4 @@
 //! The line client in a terminal, as the person before it sees it and as the server hears it.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::collections::BTreeMap;
 use std::fs;

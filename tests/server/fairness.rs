@@ -1,11 +1,4 @@
 //! Nobody holds anybody up: floods, slow readers, limits.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::io::Write;
 use std::process::Command;

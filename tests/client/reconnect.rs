@@ -1,11 +1,4 @@
 //! Two people at terminals, on bad connections: every line comes once and in order, and files arrive whole.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::fs;
 use std::process::Command;

@@ -3,13 +3,6 @@
 //! A transcript is made of lines: `NAME: TEXT` sends, `NAME> TEXT` is the next thing that NAME sees, `NAME+` connects,
 //! `NAME-` ends NAME's input, `wait 250ms` lets time pass, `# …` explains. `…` stands for anything. All that anybody sees is written
 //! down, but for presence, which is only where the transcript says `presence` first. `password WORD` locks the server.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

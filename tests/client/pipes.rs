@@ -1,11 +1,4 @@
 //! `chinwag connect` where there is no terminal: it can stand wherever `nc` does.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,11 +1,4 @@
 //! Many connections.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::net::{SocketAddr, TcpStream};
 

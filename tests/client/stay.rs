@@ -1,12 +1,5 @@
 //! What the client promises over broken connections, held against the server's core: thousands of cuts at random moments, also
 //! with the server still busy with what an earlier connection left behind.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};

@@ -1,11 +1,4 @@
 //! `chinwag send` and `chinwag get`: whole files or none, and an exit status that says so.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,11 +1,4 @@
 //! The other ends of connections: those that break in the midst of a line, take little at a time, or are dead.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::collections::BTreeSet;
 use std::fs;

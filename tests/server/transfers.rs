@@ -1,11 +1,4 @@
 //! Files over real sockets and a real disk.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

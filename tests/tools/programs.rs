@@ -1,11 +1,4 @@
 //! The programs that people have: each of them can talk, and is answered to its end.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests are no library, and may panic"
-)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
