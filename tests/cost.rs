@@ -19,7 +19,7 @@ use chinwag::limits::Settings;
 use chinwag::people::Person;
 use chinwag::reactor::Reactor;
 use rustix::process::{Signal, getpid, kill_process};
-use testkit::data::Meddler;
+use testkit::disk::Meddler;
 use testkit::{Client, Server};
 
 /// What a server of this very process takes from memory while these people do something, from its first turn to its last.

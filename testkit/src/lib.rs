@@ -12,16 +12,19 @@
 
 pub mod company;
 pub mod data;
+pub mod disk;
 pub mod memory;
 pub mod proxy;
 pub mod pty;
 mod server;
+mod skip;
 
 use std::env;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 pub use server::{Client, Server};
+pub use skip::{have, skip};
 
 /// How long anything may take; only a failing test waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use testkit::company::{Company, MANY, assert_all_is_kept};
 use testkit::data::{
-    Folder, KEPT, Meddler, NOT_KEPT, SmallDisk, WRITES, assert_numbered, chunks, fetch, history, kill, logged,
-    may_skip, notices, seq, share,
+    Folder, KEPT, NOT_KEPT, assert_numbered, chunks, fetch, history, kill, logged, notices, seq, share,
 };
-use testkit::{Client, Server, binary, eventually, noise};
+use testkit::disk::{Meddler, SmallDisk, WRITES};
+use testkit::{Client, Server, binary, eventually, have, noise};
 
 fn refused_for_space(client: &mut Client) {
     client.send("/send #a 10 x.txt");
@@ -252,8 +252,11 @@ fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
 
 #[test]
 fn a_clock_that_goes_back_an_hour_loses_nothing() {
-    let preload = Command::new("faketime").args(["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""]).output();
-    let Ok(preload) = preload else { return may_skip("there is no faketime") };
+    if !have(&["faketime"]) {
+        return;
+    }
+    let preload =
+        Command::new("faketime").args(["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""]).output().unwrap();
     let preload = String::from_utf8(preload.stdout).unwrap();
     let folder = Folder::new();
     let clock = folder.path.with_file_name("clock");

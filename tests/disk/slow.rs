@@ -4,9 +4,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use testkit::company::{Company, MANY};
-use testkit::data::{
-    Folder, KEPT, Meddler, NOT_KEPT, WRITES, assert_numbered, history, kill, logged, notices, unstamped,
-};
+use testkit::data::{Folder, KEPT, NOT_KEPT, assert_numbered, history, kill, logged, notices, unstamped};
+use testkit::disk::{Meddler, WRITES};
 use testkit::eventually;
 
 #[test]

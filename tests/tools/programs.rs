@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
-use testkit::Server;
+use testkit::{Server, have};
 
 /// What a shell command prints that is given the server's port as `$1`.
 fn shell(server: &Server, script: &str) -> String {
@@ -20,6 +20,9 @@ fn shell(server: &Server, script: &str) -> String {
 
 #[test]
 fn one_shot_commands_are_answered_to_the_end() {
+    if !have(&["nc.openbsd", "nc.traditional", "ncat"]) {
+        return;
+    }
     let server = Server::start(&[]);
     for script in [
         "printf '/who\\n/ping end' | nc.openbsd -N 127.0.0.1 $1",
@@ -46,6 +49,9 @@ fn a_shell_can_write_and_forget() {
 
 #[test]
 fn telnet_shows_lines_as_they_should_be() {
+    if !have(&["telnet"]) {
+        return;
+    }
     let server = Server::start(&[]);
     let mut alice = server.in_room("alice", "#a");
     let mut telnet = Command::new("telnet")
@@ -80,6 +86,9 @@ fn telnet_shows_lines_as_they_should_be() {
 
 #[test]
 fn a_conversation_of_two_ncs() {
+    if !have(&["nc.openbsd"]) {
+        return;
+    }
     let server = Server::start(&[]);
     let start = |nick: &str| {
         let mut nc = Command::new("nc.openbsd")
