@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
@@ -256,35 +257,7 @@ impl Peer {
     }
 }
 
-/// Chance that is the same every time.
-pub struct Chance(u64);
-
-impl Chance {
-    /// Another `seed` is another course of things.
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// A number below `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % end.max(1)
-    }
-
-    /// One index of so many.
-    pub fn index(&mut self, len: usize) -> usize {
-        self.below(len as u64) as usize
-    }
-
-    /// A time between the two.
-    pub fn between(&mut self, least: Duration, most: Duration) -> Duration {
-        least + Duration::from_micros(self.below((most.saturating_sub(least)).as_micros() as u64 + 1))
-    }
-
-    /// Bytes for a file.
-    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.below(256) as u8).collect()
-    }
+/// A time between the two.
+pub fn between(chance: &mut Rng, least: Duration, most: Duration) -> Duration {
+    Duration::from_micros(chance.u64(least.as_micros() as u64..=most.as_micros() as u64))
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -88,7 +89,7 @@ impl Proxy {
         woken.set_nonblocking(true).unwrap();
         let shared = Arc::<Shared>::default();
         let theirs = Arc::clone(&shared);
-        let mut run = Run { random: Random::new(plan.seed), plan, links: Vec::new() };
+        let mut run = Run { random: Rng::with_seed(plan.seed), plan, links: Vec::new() };
         let thread = Some(thread::spawn(move || run.run(&theirs, &keeper, &woken)));
         let proxy = Self { shared, port, wake, thread };
         proxy.lead_to(target);
@@ -167,7 +168,7 @@ impl Shared {
 /// without saying goodbye first, which makes a reset.
 struct Run {
     plan: Plan,
-    random: Random,
+    random: Rng,
     links: Vec<Link>,
 }
 
@@ -217,9 +218,9 @@ impl Run {
         }
         let doom = (self.plan.cuts > 0).then(|| {
             self.plan.cuts -= 1;
-            let time = Instant::now() + Duration::from_millis(self.random.within(&self.plan.milliseconds));
-            let how = [Cut::Close, Cut::Reset][self.random.within(&(0..2)) as usize];
-            Doom { bytes: self.random.within(&self.plan.bytes) as usize, time, how }
+            let time = Instant::now() + Duration::from_millis(self.random.u64(self.plan.milliseconds.clone()));
+            let how = [Cut::Close, Cut::Reset][self.random.usize(..2)];
+            Doom { bytes: self.random.u64(self.plan.bytes.clone()) as usize, time, how }
         });
         self.links.push(Link { client, server, up: Way::default(), down: Way::default(), doom, open: true });
         Ok(())
@@ -235,7 +236,7 @@ impl Run {
                 link.doom = None;
             } else if everything.is_some() && !state.stall {
                 // What is under way passes in part.
-                let _ = link.pass(self.random.within(&(0..AT_ONCE as u64)) as usize);
+                let _ = link.pass(self.random.usize(..AT_ONCE));
             }
             if let Some(how) = doomed.or(everything) {
                 // Another connection has the cut that this one was to have.
@@ -366,22 +367,6 @@ impl Way {
             }
         }
         Ok(count)
-    }
-}
-
-/// Numbers that look random and are the same every time.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn within(&mut self, range: &Range<u64>) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        range.start + (self.0 >> 16) % (range.end - range.start)
     }
 }
 

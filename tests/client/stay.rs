@@ -9,19 +9,8 @@ use chinwag::client::session::{Session, Wish};
 use chinwag::client::view;
 use chinwag::limits::Settings;
 use chinwag::names::{Nick, RoomName};
+use fastrand::Rng;
 use testkit::memory::Memory;
-
-/// A sequence of numbers that looks random and is the same every time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 33) as usize % n
-    }
-}
 
 /// Somebody with the client.
 struct Person {
@@ -115,10 +104,10 @@ impl World {
         self.regained += usize::from(person.session.is_regaining(now));
     }
 
-    fn cut(&mut self, n: usize, dice: &mut Dice) {
+    fn cut(&mut self, n: usize, dice: &mut Rng) {
         let Some(mut connection) = self.people[n].connection.take() else { return };
         // Of what was under way, some more arrives.
-        connection.lines.truncate(dice.below(connection.lines.len() + 1));
+        connection.lines.truncate(dice.usize(..connection.lines.len() + 1));
         self.people[n].session.lost("cut");
         self.people[n].gather();
         self.lingering.push_back(connection);
@@ -179,13 +168,13 @@ impl Person {
 fn walk(seed: u64, steps: usize, history: usize) -> World {
     let mut world = World::new(&["alice", "bob", "carol", "witness"], history);
     let witness = world.people.len() - 1;
-    let mut dice = Dice(seed * 2 + 1);
+    let mut dice = Rng::with_seed(seed);
     (0..world.people.len()).for_each(|n| world.connect(n));
     world.settle();
     for _ in 0..steps {
-        let n = dice.below(witness);
-        let count = dice.below(12);
-        match dice.below(16) {
+        let n = dice.usize(..witness);
+        let count = dice.usize(..12);
+        match dice.usize(..16) {
             0..3 => {
                 let now = world.now();
                 world.people[n].say("", now);

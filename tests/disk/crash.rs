@@ -11,29 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use testkit::data::{Folder, Wire, chunks, digest, fetch, history, kill, seq, unstamped};
 use testkit::{Client, PATIENCE, Server, binary, noise};
 
 const ROOMS: [&str; 3] = ["a", "b", "c"];
 const WRITERS: u64 = 4;
 const RECEIVERS: usize = 3;
-
-/// Chance that can be had again.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// Less than `n`.
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % n
-    }
-}
 
 /// What is known of a room: every line that anybody has ever had, by its number.
 #[derive(Default)]
@@ -87,23 +71,23 @@ fn file_of(len: usize) -> Vec<u8> {
 
 impl Files {
     /// Shares files until the server is gone.
-    fn share(&mut self, stream: TcpStream, mut random: Random) {
+    fn share(&mut self, stream: TcpStream, mut random: Rng) {
         let mut wire = Wire::new(stream);
         wire.send("/set presence off\n/nick filer\n/join #files\n");
         let _ = self.share_with(&mut wire, &mut random);
     }
 
     /// `None` when the server is gone.
-    fn share_with(&mut self, wire: &mut Wire, random: &mut Random) -> Option<()> {
+    fn share_with(&mut self, wire: &mut Wire, random: &mut Rng) -> Option<()> {
         wire.until_starting("+ join ")?;
         self.lengths += 1;
-        let len = self.lengths * 100 + random.below(100) as usize;
+        let len = self.lengths * 100 + random.usize(..100);
         let (id, offset) = self.begin(wire, len, None)?;
         assert_eq!(offset, 0);
         self.go_on(wire, id, len, 0, random)?;
         loop {
             let before = self.broken;
-            let len = before.map_or_else(|| 300_000 + random.below(10_000_000) as usize % 300_000, |(_, len)| len);
+            let len = before.map_or_else(|| 300_000 + random.usize(..10_000_000) % 300_000, |(_, len)| len);
             let (id, offset) = self.begin(wire, len, Some(digest(&file_of(len))))?;
             if let Some((before, _)) = before {
                 self.again += 1;
@@ -113,7 +97,7 @@ impl Files {
             self.broken = Some((id, len));
             self.go_on(wire, id, len, offset, random)?;
             self.broken = None;
-            if random.below(3) == 0 {
+            if random.u64(..3) == 0 {
                 break;
             }
         }
@@ -136,9 +120,9 @@ impl Files {
     }
 
     /// Sends a file from `offset` on.
-    fn go_on(&mut self, wire: &mut Wire, id: u64, len: usize, offset: usize, random: &mut Random) -> Option<()> {
+    fn go_on(&mut self, wire: &mut Wire, id: u64, len: usize, offset: usize, random: &mut Rng) -> Option<()> {
         let bytes = file_of(len);
-        for chunk in chunks(&bytes[offset..], 2000 + random.below(40_000) as usize) {
+        for chunk in chunks(&bytes[offset..], 2000 + random.usize(..40_000)) {
             wire.send(&format!("{chunk}\n/ping\n"));
             wire.until_starting("+ ping")?;
         }
@@ -176,21 +160,21 @@ impl Files {
 }
 
 /// Says lines and hears them until the server is gone; returns what it has heard.
-fn write(stream: TcpStream, round: u64, writer: u64, fat: bool, mut random: Random) -> Vec<u8> {
+fn write(stream: TcpStream, round: u64, writer: u64, fat: bool, mut random: Rng) -> Vec<u8> {
     let mut wire = Wire::new(stream);
     let mut said = [0; ROOMS.len()];
     // The last room joined is where plain text goes.
-    let here = random.below(ROOMS.len() as u64) as usize;
+    let here = random.usize(..ROOMS.len());
     let joins: String = (0..ROOMS.len()).map(|n| format!("/join #{}\n", ROOMS[(here + 1 + n) % ROOMS.len()])).collect();
     wire.send(&format!("/set presence off\n/set stamp on\n/set echo on\n/nick w{writer}\n{joins}"));
     loop {
-        let count = if random.below(10) == 0 { 150 } else { 1 + random.below(8) };
+        let count = if random.u64(..10) == 0 { 150 } else { 1 + random.u64(..8) };
         let (mut lines, mut last) = (String::new(), String::new());
         for _ in 0..count {
-            let room = if random.below(2) == 0 { 0 } else { random.below(ROOMS.len() as u64) as usize };
+            let room = if random.u64(..2) == 0 { 0 } else { random.usize(..ROOMS.len()) };
             let longest = if fat { 3000 } else { 120 };
             let text =
-                format!("{round}.{writer}.{} {}", said[room], "é".repeat(1 + random.below(longest) as usize / 2));
+                format!("{round}.{writer}.{} {}", said[room], "é".repeat(1 + random.u64(..longest) as usize / 2));
             said[room] += 1;
             let to = if room == here { String::new() } else { format!("/msg #{} ", ROOMS[room]) };
             lines += &format!("{to}{text}\n");
@@ -237,23 +221,23 @@ fn hear(known: &mut BTreeMap<&str, Known>, heard: &[u8]) -> u64 {
 }
 
 /// Ends a server in the midst of its start.
-fn kill_while_it_starts(folder: &Folder, random: &mut Random) {
+fn kill_while_it_starts(folder: &Folder, random: &mut Rng) {
     let mut command = Command::new(binary());
     let mut child = command.args(folder.arguments(&[])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    thread::sleep(Duration::from_micros(random.below(30_000)));
+    thread::sleep(Duration::from_micros(random.u64(..30_000)));
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 /// Lets people talk and share files, and kills the server at some moment of it. Returns what each of them has heard.
-fn a_life(server: Server, round: u64, files: &mut Files, random: &mut Random) -> Vec<Vec<u8>> {
-    let fat = random.below(3) == 0;
+fn a_life(server: Server, round: u64, files: &mut Files, random: &mut Rng) -> Vec<Vec<u8>> {
+    let fat = random.u64(..3) == 0;
     // So many bytes are heard before it is killed: none perhaps, and people are still coming in.
-    let enough = random.below(if fat { 4_000_000 } else { 400_000 });
+    let enough = random.u64(..if fat { 4_000_000 } else { 400_000 });
     let port = server.port;
     let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
     let total = AtomicU64::new(0);
-    let mut seed = || Random::new(random.below(u64::MAX));
+    let mut seed = || random.fork();
     thread::scope(|scope| {
         let mut people = Vec::new();
         for who in 0..RECEIVERS {
@@ -272,11 +256,11 @@ fn a_life(server: Server, round: u64, files: &mut Files, random: &mut Random) ->
             thread::sleep(Duration::from_micros(200));
         }
         let mut random = seed();
-        thread::sleep(Duration::from_micros(random.below(2000)));
-        if random.below(8) == 0 {
+        thread::sleep(Duration::from_micros(random.u64(..2000)));
+        if random.u64(..8) == 0 {
             // It was about to end by itself.
             server.signal("TERM");
-            thread::sleep(Duration::from_micros(random.below(5000)));
+            thread::sleep(Duration::from_micros(random.u64(..5000)));
         }
         kill(server);
         people.into_iter().map(|person| person.join().unwrap()).collect()
@@ -287,18 +271,18 @@ fn a_life(server: Server, round: u64, files: &mut Files, random: &mut Random) ->
 fn what_anybody_has_received_outlives_the_server() {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (rounds, seed): (u64, u64) = (number("CHINWAG_CRASHES", 12), number("CHINWAG_SEED", 1));
-    let mut random = Random::new(seed);
+    let mut random = Rng::with_seed(seed);
     let folder = Folder::new();
     let mut known: BTreeMap<&str, Known> = ROOMS.map(|room| (room, Known::default())).into();
     let mut files = Files::default();
     let (mut heard, mut cuts, mut checked) = (0, 0, 0);
     for round in 0..=rounds {
-        while random.below(5) == 0 {
+        while random.u64(..5) == 0 {
             kill_while_it_starts(&folder, &mut random);
         }
         // Most logs are cut early, so that this happens in the midst of everything.
-        let log_max = if random.below(4) == 0 { "64M" } else { "1M" };
-        let sync = if random.below(4) == 0 { "0" } else { "1s" };
+        let log_max = if random.u64(..4) == 0 { "64M" } else { "1M" };
+        let sync = if random.u64(..4) == 0 { "0" } else { "1s" };
         let server = folder.serve(&["--history", "100000", "--log-max", log_max, "--sync", sync]);
         let mut client = server.person("checker");
         client.send("/set stamp on\n/join #files");

@@ -33,7 +33,8 @@ use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use chinwag_bench::{Chance, Flow, Outcome, Peer, Server, connect, failed, raise_limit};
+use chinwag_bench::{Flow, Outcome, Peer, Server, between, connect, failed, raise_limit};
+use fastrand::Rng;
 use mio::{Events, Poll};
 use person::{Habit, Leaving, Person};
 use world::{BUSY, Memory, ROOMS, World};
@@ -150,7 +151,7 @@ impl Soak {
             sockets: server.sockets()?,
             server,
             poll: Poll::new().map_err(failed("poll"))?,
-            world: World::new(Chance::new(4), HISTORY, PEOPLE),
+            world: World::new(Rng::with_seed(4), HISTORY, PEOPLE),
             slots,
             scratch: vec![0; 64 * 1024],
             memory: Memory::default(),
@@ -265,7 +266,7 @@ impl Soak {
             }
         }
         self.slots[n].back =
-            Some(Instant::now() + self.world.chance.between(Duration::from_secs(1), Duration::from_secs(5)));
+            Some(Instant::now() + between(&mut self.world.chance, Duration::from_secs(1), Duration::from_secs(5)));
     }
 
     /// Brings in those who are to come, some at a time.
@@ -282,7 +283,8 @@ impl Soak {
             let peer = Peer::new(stream, self.poll.registry(), n).map_err(failed("poll"))?;
             let mut person = Person::new(self.stays, peer, slot.habit, &slot.rooms, fills, &mut self.world);
             if slot.comes_and_goes {
-                person.leaves = Some(now + self.world.chance.between(Duration::from_secs(20), Duration::from_secs(60)));
+                person.leaves =
+                    Some(now + between(&mut self.world.chance, Duration::from_secs(20), Duration::from_secs(60)));
             }
             if fills {
                 (0..HISTORY as usize / FILLERS).for_each(|_| person.say(n % ROOMS, 8, &self.world));
@@ -301,7 +303,7 @@ impl Soak {
             let Some(person) = &mut self.slots[n].person else { continue };
             let is_over = person.leaves.is_some_and(|at| now >= at) && person.leaving.is_none();
             if !self.is_ending && is_over {
-                let left = match self.world.chance.below(3) {
+                let left = match self.world.chance.u64(..3) {
                     0 => person.leave(Leaving::Quit),
                     1 => person.leave(Leaving::End),
                     _ => {

@@ -11,7 +11,7 @@ use super::figures::Figures;
 use super::host::{Host, Meter, Spent};
 use super::load::PATIENCE;
 use super::peers::Peer;
-use chinwag_bench::{Chance, Outcome, failed};
+use chinwag_bench::{Outcome, failed};
 
 /// Bytes of the file in a line.
 pub const BLOCK: usize = 12_288;
@@ -30,7 +30,7 @@ pub struct Blocks {
 impl Blocks {
     /// Lines that begin so.
     pub fn new(before: &str) -> Self {
-        let bytes = STANDARD.encode(Chance::new(1).bytes(BLOCK));
+        let bytes = STANDARD.encode(testkit::noise(BLOCK, 1));
         let line = format!("{before}{bytes}\n");
         Self { len: line.len(), before: before.len(), lines: line.repeat(AT_ONCE as usize).into_bytes() }
     }

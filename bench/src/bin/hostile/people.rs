@@ -10,9 +10,10 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use mio::{Events, Poll};
 
-use chinwag_bench::{Chance, Flow, Outcome, Peer, connect, failed};
+use chinwag_bench::{Flow, Outcome, Peer, between, connect, failed};
 
 /// How many they are.
 const PEOPLE: usize = 20;
@@ -70,7 +71,7 @@ struct People {
     poll: Poll,
     people: Vec<Person>,
     start: Instant,
-    chance: Chance,
+    chance: Rng,
     talking: bool,
     figures: Figures,
     receipts: u64,
@@ -138,7 +139,7 @@ impl People {
             poll,
             people,
             start: Instant::now(),
-            chance: Chance::new(20),
+            chance: Rng::with_seed(20),
             talking: false,
             figures: Figures::default(),
             receipts: 0,
@@ -162,7 +163,7 @@ impl People {
         self.latencies.clear();
         let now = self.start.elapsed();
         for person in &mut self.people {
-            person.next = now + self.chance.between(Duration::ZERO, PAUSE.1);
+            person.next = now + between(&mut self.chance, Duration::ZERO, PAUSE.1);
         }
     }
 
@@ -214,7 +215,7 @@ impl People {
         if self.talking && now >= person.next {
             person.said += 1;
             person.peer.send(&format!("/msg #talk {n} {} {} {WORDS}", person.said, now.as_nanos()));
-            person.next = now + self.chance.between(PAUSE.0, PAUSE.1);
+            person.next = now + between(&mut self.chance, PAUSE.0, PAUSE.1);
             self.figures.said += 1;
             self.figures.due += PEOPLE as u64 - 1;
         }

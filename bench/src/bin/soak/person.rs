@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::room::{Stay, shortened};
 use crate::transfers::{Download, Upload};
 use crate::world::{BUSY, World};
-use chinwag_bench::{Chance, Flow, Outcome, Peer};
+use chinwag_bench::{Flow, Outcome, Peer, between};
+use fastrand::Rng;
 
 /// How somebody reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,7 +109,7 @@ impl Person {
             own_files: Vec::new(),
             downloads: HashMap::new(),
             presence: None,
-            next: now + world.chance.between(Duration::from_secs(1), Duration::from_secs(10)),
+            next: now + between(&mut world.chance, Duration::from_secs(1), Duration::from_secs(10)),
             came: now,
             leaves: None,
             leaving: None,
@@ -215,8 +216,8 @@ impl Person {
     }
 
     /// A room that they are in and are to stay in.
-    fn some_seat(&self, chance: &mut Chance) -> Option<usize> {
-        let seat = self.seats.get(chance.index(self.seats.len()))?;
+    fn some_seat(&self, chance: &mut Rng) -> Option<usize> {
+        let seat = chance.choice(&self.seats)?;
         (!seat.leaving && seat.at.is_some()).then_some(seat.room)
     }
 
@@ -230,9 +231,9 @@ impl Person {
             self.next = now + Duration::from_millis(1_500);
             return self.say(BUSY, 580, world);
         }
-        self.next = now + world.chance.between(Duration::from_secs(5), Duration::from_secs(25));
+        self.next = now + between(&mut world.chance, Duration::from_secs(5), Duration::from_secs(25));
         let name = world.rooms[room].name.clone();
-        match world.chance.below(100) {
+        match world.chance.u64(..100) {
             0..50 => self.say(room, 8, world),
             50..65 => {
                 self.ask(Ask::Typing, &format!("/typing {name}"));
@@ -251,7 +252,7 @@ impl Person {
                 self.ask(Ask::Who, "/who");
             }
             84..88 => {
-                let after = world.rooms[room].last().saturating_sub(world.chance.below(100));
+                let after = world.rooms[room].last().saturating_sub(world.chance.u64(..100));
                 self.ask(Ask::Look(room, after), &format!("/history {name} after {after}"));
             }
             88..90 => self.rename(),

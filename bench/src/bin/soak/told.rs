@@ -68,7 +68,7 @@ impl Person {
                 let is_free = self.downloads.len() < 2 && !self.downloads.contains_key(&id);
                 if is_free
                     && self.upload.as_ref().is_none_or(|upload| upload.id != Some(id))
-                    && world.chance.below(15) == 0
+                    && world.chance.u64(..15) == 0
                 {
                     self.downloads.insert(id, Download::default());
                     self.ask(Ask::Get(id), &format!("/get {id}"));

@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use chinwag_bench::{Chance, Outcome};
+use chinwag_bench::Outcome;
+use fastrand::Rng;
 
 /// The largest file.
 const LARGEST: u64 = 64 * 1024;
@@ -47,8 +48,8 @@ fn digest(hasher: Sha256) -> String {
 
 impl Upload {
     /// A new file.
-    pub fn new(room: usize, chance: &mut Chance) -> Self {
-        let way = match chance.below(10) {
+    pub fn new(room: usize, chance: &mut Rng) -> Self {
+        let way = match chance.u64(..10) {
             0..4 => Way::Plain,
             4..6 => Way::Digest,
             6..8 => Way::Resumed,
@@ -56,8 +57,9 @@ impl Upload {
             _ => Way::Cancelled,
         };
         // Half of it is something too.
-        let size = 2 + chance.below(LARGEST);
-        let content = chance.bytes(size as usize);
+        let size = 2 + chance.u64(..LARGEST);
+        let mut content = vec![0; size as usize];
+        chance.fill(&mut content);
         let digest = digest(Sha256::new_with_prefix(&content));
         Self { room, id: None, digest, way, content, is_second: false }
     }

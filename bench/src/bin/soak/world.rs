@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use mio::Poll;
 
 use crate::room::{Letters, Room, Stay, shortened};
-use chinwag_bench::{Chance, Outcome, Peer, Server, connect, failed};
+use chinwag_bench::{Outcome, Peer, Server, connect, failed};
 
 /// Rooms of the usual kind.
 pub const ROOMS: usize = 40;
@@ -23,7 +24,7 @@ pub struct World {
     pub letters: Letters,
     /// Digests of files.
     pub files: HashMap<u64, String>,
-    pub chance: Chance,
+    pub chance: Rng,
     /// Those who can be written to, by their slot.
     online: Vec<Option<(Stay, String)>>,
     /// How much those who have left had said where.
@@ -43,7 +44,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(chance: Chance, history: u64, people: usize) -> Self {
+    pub fn new(chance: Rng, history: u64, people: usize) -> Self {
         let names = (0..ROOMS).map(|n| format!("#r{n}")).chain(["#busy".to_owned()]);
         Self {
             rooms: names.map(Room::new).collect(),
@@ -70,7 +71,7 @@ impl World {
 
     /// A room of the usual kind.
     pub fn some_room(&mut self) -> usize {
-        self.chance.index(ROOMS)
+        self.chance.usize(..ROOMS)
     }
 
     pub fn room_named(&self, name: &str) -> Option<usize> {
@@ -80,7 +81,7 @@ impl World {
 
     /// Somebody who can be written to.
     pub fn somebody(&mut self) -> Option<(Stay, String)> {
-        let n = self.chance.index(self.online.len());
+        let n = self.chance.usize(..self.online.len());
         self.online[n].clone().filter(|(_, nick)| !nick.is_empty())
     }
 
