@@ -1,7 +1,6 @@
 //! A bad connection: something between a client and its server that cuts, holds up and refuses.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::mem::take;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
@@ -50,7 +49,6 @@ pub struct Proxy {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
@@ -64,14 +62,16 @@ struct State {
     stall: bool,
     over: bool,
     cut: Option<Cut>,
+    /// How many bytes may pass in all: from the clients, and to them.
+    limits: [usize; 2],
     /// How many of the orders there have been, and how many are carried out.
     orders: usize,
     obeyed: usize,
     // How things are.
     open: usize,
     cuts: usize,
-    /// From the clients, and to them.
-    bytes: (usize, usize),
+    /// All that has passed from the clients, and to them.
+    passed: [Vec<u8>; 2],
 }
 
 impl Proxy {
@@ -87,7 +87,8 @@ impl Proxy {
         let port = port_of(&keeper);
         let (wake, woken) = UnixStream::pair().unwrap();
         woken.set_nonblocking(true).unwrap();
-        let shared = Arc::<Shared>::default();
+        let state = State { limits: [usize::MAX; 2], ..State::default() };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let theirs = Arc::clone(&shared);
         let mut run = Run { random: Rng::with_seed(plan.seed), plan, links: Vec::new() };
         let thread = Some(thread::spawn(move || run.run(&theirs, &keeper, &woken)));
@@ -98,6 +99,10 @@ impl Proxy {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Cuts every connection that is open now.
@@ -130,9 +135,25 @@ impl Proxy {
         self.shared.state().open
     }
 
-    /// How many bytes have been taken from the clients, and from the server.
+    /// From now on no more than so many bytes pass in all, from the clients and to them. What comes beyond waits.
+    pub fn limit(&self, up: usize, down: usize) {
+        self.order(|state| state.limits = [up, down]);
+    }
+
+    /// How many bytes have passed from the clients, and to them.
     pub fn bytes(&self) -> (usize, usize) {
-        self.shared.state().bytes
+        let [up, down] = &self.shared.state().passed;
+        (up.len(), down.len())
+    }
+
+    /// What has passed from the clients.
+    pub fn up(&self) -> String {
+        String::from_utf8_lossy(&self.shared.state().passed[0]).into_owned()
+    }
+
+    /// What has passed to the clients.
+    pub fn down(&self) -> String {
+        String::from_utf8_lossy(&self.shared.state().passed[1]).into_owned()
     }
 
     /// Gives an order, and waits until it has been carried out.
@@ -155,6 +176,20 @@ impl Drop for Proxy {
         self.shared.state().over = true;
         let _ = (&self.wake).write_all(b"!");
         let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl State {
+    /// How many bytes may still pass now.
+    fn room(&self) -> [usize; 2] {
+        [0, 1].map(|way| self.limits[way].saturating_sub(self.passed[way].len()))
+    }
+
+    /// Notes what has passed on a connection.
+    fn note(&mut self, link: &mut Link) {
+        for (passed, way) in self.passed.iter_mut().zip([&mut link.up, &mut link.down]) {
+            passed.append(&mut way.passed);
+        }
     }
 }
 
@@ -192,20 +227,19 @@ impl Run {
             }
             self.cut(&mut state);
             for link in &mut self.links {
-                if (!state.stall || !link.open) && link.pass(AT_MOST).is_err() {
+                if (!state.stall || !link.open) && link.pass(state.room().map(|room| room.min(AT_MOST))).is_err() {
                     link.cut(Cut::Reset);
                 }
-                state.bytes.0 += take(&mut link.up.count);
-                state.bytes.1 += take(&mut link.down.count);
+                state.note(link);
             }
             // What has come to its end before it was cut leaves its cut to another.
             self.plan.cuts += self.links.extract_if(.., |link| link.over()).filter(|link| link.doom.is_some()).count();
             state.open = self.links.iter().filter(|link| link.open).count();
             state.obeyed = state.orders;
-            let stall = state.stall;
+            let (stall, room) = (state.stall, state.room());
             drop(state);
             shared.changed.notify_all();
-            self.wait(listener.as_ref(), woken, stall);
+            self.wait(listener.as_ref(), woken, stall, room);
         }
     }
 
@@ -236,7 +270,9 @@ impl Run {
                 link.doom = None;
             } else if everything.is_some() && !state.stall {
                 // What is under way passes in part.
-                let _ = link.pass(self.random.usize(..AT_ONCE));
+                let part = self.random.usize(..AT_ONCE);
+                let _ = link.pass(state.room().map(|room| room.min(part)));
+                state.note(link);
             }
             if let Some(how) = doomed.or(everything) {
                 // Another connection has the cut that this one was to have.
@@ -248,14 +284,15 @@ impl Run {
     }
 
     /// Waits until there is something to do.
-    fn wait(&self, listener: Option<&TcpListener>, mut woken: &UnixStream, stall: bool) {
+    fn wait(&self, listener: Option<&TcpListener>, mut woken: &UnixStream, stall: bool, room: [usize; 2]) {
         let mut events = vec![PollFd::new(woken, PollFlags::IN)];
         events.extend(listener.map(|listener| PollFd::new(listener, PollFlags::IN)));
         for link in self.links.iter().filter(|link| !stall || !link.open) {
-            for (way, from, to) in [(&link.up, &link.client, &link.server), (&link.down, &link.server, &link.client)] {
+            let ways = [(&link.up, &link.client, &link.server), (&link.down, &link.server, &link.client)];
+            for ((way, from, to), room) in ways.into_iter().zip(room) {
                 if !way.waiting.is_empty() {
                     events.push(PollFd::new(to, PollFlags::OUT));
-                } else if !way.ended {
+                } else if !way.ended && (room > 0 || !link.open) {
                     events.push(PollFd::new(from, PollFlags::IN));
                 }
             }
@@ -288,8 +325,8 @@ struct Way {
     waiting: Vec<u8>,
     /// Nothing more will come.
     ended: bool,
-    /// How many bytes have come since this was last asked.
-    count: usize,
+    /// What has passed since this was last noted.
+    passed: Vec<u8>,
     /// How often in a row there was as much as passes at once, or more.
     full: u32,
 }
@@ -304,9 +341,12 @@ struct Doom {
 
 impl Link {
     /// Passes on what there is, at most so many bytes in each direction.
-    fn pass(&mut self, most: usize) -> io::Result<()> {
+    fn pass(&mut self, most: [usize; 2]) -> io::Result<()> {
         let Self { client, server, up, down, doom, open } = self;
-        for (way, from, to) in [(up, &*client, &*server), (down, &*server, &*client)] {
+        let ways = [(up, &*client, &*server), (down, &*server, &*client)];
+        for ((way, from, to), most) in ways.into_iter().zip(most) {
+            // What is cut is dropped whole.
+            let most = if *open { most } else { AT_MOST };
             let most = doom.as_ref().map_or(most, |doom| most.min(doom.bytes));
             let count = way.pass(from, to, most, *open)?;
             if let Some(doom) = doom {
@@ -352,7 +392,6 @@ impl Way {
                 }
                 Ok(n) if open => {
                     count = n;
-                    self.count += n;
                     self.waiting.extend_from_slice(&buffer[..n]);
                 }
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
@@ -361,7 +400,7 @@ impl Way {
         }
         if !self.waiting.is_empty() {
             match to.write(&self.waiting) {
-                Ok(n) => drop(self.waiting.drain(..n)),
+                Ok(n) => self.passed.extend(self.waiting.drain(..n)),
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
                 Err(_) => {}
             }

@@ -1,16 +1,14 @@
 //! `chinwag send` and `chinwag get`: whole files or none, and an exit status that says so.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 
-use testkit::proxy::{Plan, Proxy};
+use testkit::proxy::{Cut, Plan, Proxy};
 use testkit::pty::{Emulator, Speaks, Terminal};
 use testkit::{Server, binary, eventually, noise};
 
@@ -60,61 +58,11 @@ fn share(server: &Server, name: &str, bytes: &[u8]) -> String {
     fine(&run(folder.path(), server.port, &["send", "--to", "#a", "--", name])).concat()
 }
 
-/// Something between a client and a server that writes down what the client says, and lets only so many bytes pass to
-/// each.
-struct Relay {
-    port: u16,
-    heard: Arc<Mutex<Vec<u8>>>,
-    up: Arc<AtomicUsize>,
-    down: Arc<AtomicUsize>,
-}
-
-impl Relay {
-    fn start(target: u16, up: usize, down: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let relay = Self {
-            port: listener.local_addr().unwrap().port(),
-            heard: Arc::default(),
-            up: Arc::new(AtomicUsize::new(up)),
-            down: Arc::new(AtomicUsize::new(down)),
-        };
-        let (heard, up, down) = (relay.heard.clone(), relay.up.clone(), relay.down.clone());
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let (client, server) = (client.unwrap(), TcpStream::connect(("127.0.0.1", target)).unwrap());
-                let (to_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                let (heard, up, down) = (heard.clone(), up.clone(), down.clone());
-                thread::spawn(move || pass(client, to_server, &up, |bytes| heard.lock().unwrap().extend(bytes)));
-                thread::spawn(move || pass(server, to_client, &down, |_| {}));
-            }
-        });
-        relay
-    }
-
-    /// What clients have said, without what is file data.
-    fn heard(&self) -> Vec<String> {
-        let heard = String::from_utf8_lossy(&self.heard.lock().unwrap()).into_owned();
-        heard.lines().filter(|line| !line.starts_with('=')).map(str::to_owned).collect()
-    }
-
-    /// Whether no more passes in one of the ways.
-    fn is_full(&self) -> bool {
-        [&self.up, &self.down].iter().any(|left| left.load(Ordering::Relaxed) == 0)
-    }
-}
-
-/// Passes on as much as may pass; what comes after that is thrown away.
-fn pass(mut from: TcpStream, mut to: TcpStream, left: &AtomicUsize, mut note: impl FnMut(&[u8])) {
-    let mut bytes = [0; 4096];
-    while let Ok(count @ 1..) = from.read(&mut bytes) {
-        note(&bytes[..count]);
-        let count = count.min(left.load(Ordering::Relaxed));
-        if to.write_all(&bytes[..count]).is_err() {
-            break;
-        }
-        left.fetch_sub(count, Ordering::Relaxed);
-    }
-    let _ = to.shutdown(Shutdown::Write);
+/// Something between a client and a server that lets only so many bytes pass to each.
+fn narrow(server: &Server, up: usize, down: usize) -> Proxy {
+    let proxy = Proxy::start(server.port);
+    proxy.limit(up, down);
+    proxy
 }
 
 #[test]
@@ -375,23 +323,24 @@ fn what_was_fetched_before_a_kill_is_not_fetched_again() {
     let id = share(&server, "cat.png", &bytes);
     let there = tempfile::tempdir().unwrap();
     for (output, name) in [(".", "./cat.png"), ("kitten.png", "kitten.png")] {
-        let relay = Relay::start(server.port, usize::MAX, 500_000);
+        let proxy = narrow(&server, usize::MAX, 500_000);
         let mut command = Command::new(binary());
-        command.args(["get", &id, "--join", "#a", "-o", output, "--server", &format!("127.0.0.1:{}", relay.port)]);
+        command.args(["get", &id, "--join", "#a", "-o", output, "--server", &proxy.address()]);
         let mut child =
             command.current_dir(there.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let part = there.path().join(format!("{name}.part"));
         // It has all that comes.
         eventually("half of it", || {
-            relay.is_full() && fs::metadata(&part).is_ok_and(|part| part.len() > 300_000 && part.len() < 1_000_000)
+            proxy.bytes().1 == 500_000
+                && fs::metadata(&part).is_ok_and(|part| part.len() > 300_000 && part.len() < 1_000_000)
         });
         child.kill().unwrap();
         assert_eq!(text(&child.wait_with_output().unwrap().stdout), "");
         assert!(part.exists() && !there.path().join(name).exists());
-        let relay = Relay::start(server.port, usize::MAX, usize::MAX);
-        assert_eq!(fine(&run(there.path(), relay.port, &["get", &id, "--join", "#a", "-o", output])), [name]);
-        let heard = relay.heard();
-        let asked: Vec<_> = heard.iter().filter_map(|line| line.strip_prefix(&format!("/get {id} "))).collect();
+        let proxy = Proxy::start(server.port);
+        assert_eq!(fine(&run(there.path(), proxy.port(), &["get", &id, "--join", "#a", "-o", output])), [name]);
+        let heard = proxy.up();
+        let asked: Vec<_> = heard.lines().filter_map(|line| line.strip_prefix(&format!("/get {id} "))).collect();
         let offset: u64 = asked[0].parse().unwrap();
         assert!(asked.len() == 1 && offset >= 290_000 && offset.is_multiple_of(12_288), "{heard:?}");
         assert!(fs::read(there.path().join(name)).unwrap() == bytes);
@@ -406,22 +355,23 @@ fn what_was_sent_before_a_kill_is_not_sent_again() {
     let bytes = noise(1_000_000, 3);
     fs::write(here.path().join("cat.png"), &bytes).unwrap();
     let mut alice = server.in_room("alice", "#a");
-    let relay = Relay::start(server.port, 500_000, usize::MAX);
+    let proxy = narrow(&server, 500_000, usize::MAX);
     let mut command = Command::new(binary());
     command.args(["send", "cat.png", "--to", "#a", "--nick", "bob"]);
-    command.args(["--server", &format!("127.0.0.1:{}", relay.port)]).current_dir(here.path());
+    command.args(["--server", &proxy.address()]).current_dir(here.path());
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    eventually("half of it", || relay.is_full());
+    eventually("half of it", || proxy.bytes().0 == 500_000);
     child.kill().unwrap();
+    proxy.cut(Cut::Reset);
     assert_eq!(text(&child.wait_with_output().unwrap().stdout), "");
     alice.until("#a * bob file 1 1000000 cat.png");
     alice.until("#a * bob unfile 1 gone");
     alice.until_starting("#a * bob ");
-    let relay = Relay::start(server.port, usize::MAX, usize::MAX);
-    let output = run(here.path(), relay.port, &["send", "cat.png", "--to", "#a", "--nick", "bob"]);
+    let proxy = Proxy::start(server.port);
+    let output = run(here.path(), proxy.port(), &["send", "cat.png", "--to", "#a", "--nick", "bob"]);
     // It is the same file, and half of it has not passed again.
     assert_eq!(fine(&output), ["1"]);
-    assert!(relay.heard.lock().unwrap().len() < 1_000_000);
+    assert!(proxy.bytes().0 < 1_000_000);
     alice.until("#a * bob file 1 1000000 cat.png");
     let there = tempfile::tempdir().unwrap();
     fine(&run(there.path(), server.port, &["get", "1", "--join", "#a"]));
@@ -437,9 +387,9 @@ fn who_fetches_waits_for_a_sender_who_was_cut_off() {
     let bytes = noise(1_000_000, 3);
     fs::write(here.path().join("cat.png"), &bytes).unwrap();
     let mut alice = server.in_room("alice", "#a");
-    let relay = Relay::start(server.port, 500_000, usize::MAX);
+    let proxy = narrow(&server, 500_000, usize::MAX);
     let mut send = Command::new(binary());
-    send.args(["send", "cat.png", "--to", "#a", "--nick", "bob", "--server", &format!("127.0.0.1:{}", relay.port)]);
+    send.args(["send", "cat.png", "--to", "#a", "--nick", "bob", "--server", &proxy.address()]);
     let mut send = send.current_dir(here.path()).stdout(Stdio::null()).spawn().unwrap();
     alice.until("#a * bob file 1 1000000 cat.png");
     let there = tempfile::tempdir().unwrap();
@@ -448,9 +398,10 @@ fn who_fetches_waits_for_a_sender_who_was_cut_off() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    eventually("half of it", || relay.is_full() && there.path().join("cat.png.part").exists());
+    eventually("half of it", || proxy.bytes().0 == 500_000 && there.path().join("cat.png.part").exists());
     send.kill().unwrap();
     send.wait().unwrap();
+    proxy.cut(Cut::Reset);
     alice.until("#a * bob unfile 1 gone");
     alice.until_starting("#a * bob ");
     assert_eq!(fine(&run(here.path(), server.port, &["send", "cat.png", "--to", "#a", "--nick", "bob"])), ["1"]);
@@ -511,11 +462,10 @@ fn a_terminal_shows_how_far_it_is() {
     let here = tempfile::tempdir().unwrap();
     fs::write(here.path().join("cat.png"), noise(1_000_000, 3)).unwrap();
     assert_eq!(share(&server, "cat.png", &noise(1_000_000, 4)), "1");
-    let address = |relay: &Relay| format!("127.0.0.1:{}", relay.port);
     for (arguments, sign) in [("send cat.png --to '#a'", "↑ cat.png "), ("get 1 --join '#a'", "↓ cat.png ")] {
         // It stops in the middle, so that there is time to see it.
-        let relay = Relay::start(server.port, 700_000, 700_000);
-        let script = format!("exec {} {arguments} --server {} > out", binary(), address(&relay));
+        let proxy = narrow(&server, 700_000, 700_000);
+        let script = format!("exec {} {arguments} --server {} > out", binary(), proxy.address());
         let mut command = Command::new("bash");
         command.args(["-c", &script]).current_dir(here.path());
         let terminal = Terminal::start(&mut command, 80, 5, Emulator::Clipping, Speaks::Nothing);

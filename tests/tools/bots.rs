@@ -3,16 +3,14 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
+use testkit::proxy::{Cut, Proxy};
 use testkit::{Client, Server, eventually, have, noise, skip};
 
 const DICE: &str = "bots/dice.bash";
@@ -95,123 +93,6 @@ fn bad(output: &Output, code: i32) -> String {
     let words = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(code), "{words}");
     words
-}
-
-/// Something between a script and its server that notes what passes, and can hold it up or cut it.
-struct Relay {
-    port: u16,
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    target: AtomicU16,
-    cut: AtomicBool,
-    streams: Mutex<Vec<TcpStream>>,
-    up: Way,
-    down: Way,
-}
-
-/// One direction.
-struct Way {
-    /// No byte passes beyond this many.
-    limit: AtomicUsize,
-    passed: Mutex<Vec<u8>>,
-}
-
-impl Default for Way {
-    fn default() -> Self {
-        Self { limit: AtomicUsize::new(usize::MAX), passed: Mutex::default() }
-    }
-}
-
-impl Way {
-    fn limit(&self, bytes: usize) {
-        self.limit.store(bytes, Ordering::SeqCst);
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.passed.lock().unwrap()).into_owned()
-    }
-
-    fn len(&self) -> usize {
-        self.passed.lock().unwrap().len()
-    }
-
-    /// The bytes that pass on one connection, up to its end.
-    fn carry(&self, mut from: TcpStream, mut to: TcpStream, cut: &AtomicBool) {
-        let mut buffer = vec![0; 16 * 1024];
-        while let Ok(n @ 1..) = from.read(&mut buffer) {
-            let mut waiting = &buffer[..n];
-            while !waiting.is_empty() {
-                let room = self.limit.load(Ordering::SeqCst).saturating_sub(self.len()).min(waiting.len());
-                if cut.load(Ordering::SeqCst) {
-                    return;
-                }
-                if room == 0 {
-                    thread::sleep(Duration::from_millis(1));
-                    continue;
-                }
-                if to.write_all(&waiting[..room]).is_err() {
-                    return;
-                }
-                self.passed.lock().unwrap().extend_from_slice(&waiting[..room]);
-                waiting = &waiting[room..];
-            }
-        }
-        let _ = to.shutdown(Shutdown::Write);
-    }
-}
-
-impl Relay {
-    fn to(server: &Server) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared::default());
-        let relay = Self { port, shared: Arc::clone(&shared) };
-        relay.lead_to(server);
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", shared.target.load(Ordering::SeqCst))) else {
-                    continue;
-                };
-                let mut streams = shared.streams.lock().unwrap();
-                shared.cut.store(false, Ordering::SeqCst);
-                streams.extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
-                let (from, to, up) = (client.try_clone().unwrap(), server.try_clone().unwrap(), Arc::clone(&shared));
-                thread::spawn(move || up.up.carry(from, to, &up.cut));
-                let down = Arc::clone(&shared);
-                thread::spawn(move || down.down.carry(server, client, &down.cut));
-            }
-        });
-        relay
-    }
-
-    /// From now on new connections lead to this server.
-    fn lead_to(&self, server: &Server) {
-        self.shared.target.store(server.port, Ordering::SeqCst);
-    }
-
-    /// Cuts every connection.
-    fn cut(&self) {
-        let mut streams = self.shared.streams.lock().unwrap();
-        self.shared.cut.store(true, Ordering::SeqCst);
-        for stream in streams.drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Cuts every connection, with a reset: nc takes no notice of an end as long as it may still send.
-    fn reset(&self) {
-        for stream in self.shared.streams.lock().unwrap().iter() {
-            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
-        }
-        self.cut();
-    }
-
-    fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
 }
 
 /// What follows this in the text, up to the next white space.
@@ -306,12 +187,12 @@ fn dice_take_another_name_and_come_back() {
         return;
     }
     let server = Server::start(&[]);
-    let relay = Relay::to(&server);
+    let proxy = Proxy::start(server.port);
     let mut bob = server.in_room("bob", "#lobby");
     let dice = server.person("dice");
-    let bot = Running::bot(DICE, relay.port, &[]);
+    let bot = Running::bot(DICE, proxy.port(), &[]);
     bob.until("#lobby * guest1 renamed dice2");
-    relay.reset();
+    proxy.cut(Cut::Reset);
     bob.until_starting("#lobby * dice2 ");
     drop(dice);
     bob.until("#lobby * dice joined");
@@ -394,21 +275,21 @@ fn the_logger_is_cut_off_and_misses_nothing() {
         return;
     }
     let server = Server::start(&["--rate", "0", "--history", "5000"]);
-    let relay = Relay::to(&server);
+    let proxy = Proxy::start(server.port);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lobby.log");
     let mut bob = server.in_room("bob", "#lobby");
     let mut want = Vec::new();
-    let _logger = Running::bot(LOGGER, relay.port, &[path.to_str().unwrap()]);
+    let _logger = Running::bot(LOGGER, proxy.port(), &[path.to_str().unwrap()]);
     bob.until("#lobby * logger joined");
     chatter(&mut bob, 1, 10, "while it is there", &mut want);
     log_is(&path, &want);
     // In the middle of a line, and of a letter.
-    relay.shared.down.limit(relay.shared.down.len() + "#lobby [11@2026-11-22T14:30:00.123Z] <bob> ä".len() - 1);
+    proxy.limit(usize::MAX, proxy.bytes().1 + "#lobby [11@2026-11-22T14:30:00.123Z] <bob> ä".len() - 1);
     chatter(&mut bob, 11, 1, "äöü", &mut want);
-    eventually("half of it has passed", || relay.shared.down.text().contains("[11@"));
-    relay.cut();
-    relay.shared.down.limit(usize::MAX);
+    eventually("half of it has passed", || proxy.down().contains("[11@"));
+    proxy.cut(Cut::Close);
+    proxy.limit(usize::MAX, usize::MAX);
     bob.until_starting("#lobby * logger ");
     chatter(&mut bob, 12, 1099, "while it is cut off", &mut want);
     bob.until("#lobby * logger joined");
@@ -425,17 +306,17 @@ fn the_logger_catches_up_with_what_the_server_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lobby.log");
     let mut bob = server.in_room("bob", "#lobby");
-    let relay = Relay::to(&server);
+    let proxy = Proxy::start(server.port);
     let mut want = Vec::new();
-    let _logger = Running::bot(LOGGER, relay.port, &[path.to_str().unwrap()]);
+    let _logger = Running::bot(LOGGER, proxy.port(), &[path.to_str().unwrap()]);
     bob.until("#lobby * logger joined");
     chatter(&mut bob, 1, 10, "while it is there", &mut want);
     log_is(&path, &want);
     // It takes nothing for a while, in which more is said than any queue holds.
-    relay.shared.down.limit(0);
+    proxy.limit(usize::MAX, 0);
     chatter(&mut bob, 11, 5000, &"a long story".repeat(250), &mut want);
-    relay.shared.down.limit(usize::MAX);
-    eventually("it is told", || relay.shared.down.text().contains(" * logger missed "));
+    proxy.limit(usize::MAX, usize::MAX);
+    eventually("it is told", || proxy.down().contains(" * logger missed "));
     chatter(&mut bob, 5011, 10, "while it catches up", &mut want);
     log_is(&path, &want);
 }
@@ -443,17 +324,17 @@ fn the_logger_catches_up_with_what_the_server_left_out() {
 /// A logger whose server is replaced by one that knows nothing, where so many things have been said before it comes back.
 fn counted_anew(meanwhile: u64) {
     let server = Server::start(&["--rate", "0"]);
-    let relay = Relay::to(&server);
+    let proxy = Proxy::start(server.port);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lobby.log");
     let mut bob = server.in_room("bob", "#lobby");
     let mut want = Vec::new();
-    let _logger = Running::bot(LOGGER, relay.port, &[path.to_str().unwrap()]);
+    let _logger = Running::bot(LOGGER, proxy.port(), &[path.to_str().unwrap()]);
     bob.until("#lobby * logger joined");
     chatter(&mut bob, 1, 20, "on the old server", &mut want);
     log_is(&path, &want);
     let other = Server::start(&["--rate", "0"]);
-    relay.lead_to(&other);
+    proxy.lead_to(other.port);
     let mut bob = other.in_room("bob", "#lobby");
     chatter(&mut bob, 1, meanwhile, "on the new server", &mut want);
     drop(server);
@@ -492,13 +373,13 @@ fn the_greeter_greets_and_hands_out_its_file() {
         return;
     }
     let server = Server::start(&[]);
-    let relay = Relay::to(&server);
+    let proxy = Proxy::start(server.port);
     let folder = tempfile::tempdir().unwrap();
     let bytes = noise(1_000_001, 1);
     fs::write(folder.path().join("guide.pdf"), &bytes).unwrap();
     fs::create_dir(folder.path().join("got")).unwrap();
     let mut bob = server.in_room("bob", "#lobby");
-    let bot = Running::bot(GREETER, relay.port, &[folder.path().join("guide.pdf").to_str().unwrap()]);
+    let bot = Running::bot(GREETER, proxy.port(), &[folder.path().join("guide.pdf").to_str().unwrap()]);
     bob.until("#lobby * greeter joined");
     bob.until("#lobby * greeter file 1 1000001 guide.pdf");
     let mut carol = server.in_room("carol", "#lobby");
@@ -513,7 +394,7 @@ fn the_greeter_greets_and_hands_out_its_file() {
     assert!(fs::read(folder.path().join(got)).unwrap() == bytes);
 
     // When it comes back, the file is still there, and is not shared twice.
-    relay.cut();
+    proxy.cut(Cut::Close);
     let lines = bob.until("#lobby * greeter joined");
     assert!(lines.iter().any(|line| line.starts_with("#lobby * greeter lost") || line == "#lobby * greeter quit"));
     bob.send("!file");
@@ -524,8 +405,8 @@ fn the_greeter_greets_and_hands_out_its_file() {
     let other = Server::start(&[]);
     let mut bob = other.in_room("bob", "#lobby");
     other.person("dave").ask("/send bob 0 nothing", "+ send 1 0");
-    relay.lead_to(&other);
-    relay.cut();
+    proxy.lead_to(other.port);
+    proxy.cut(Cut::Close);
     bob.until("#lobby * greeter file 2 1000001 guide.pdf");
     other.in_room("erin", "#lobby").until("@greeter <greeter> welcome to #lobby, erin! guide.pdf is for you: /get 2");
     bot.kill();
@@ -684,7 +565,7 @@ fn what_the_server_refuses_is_said() {
 /// An upload that is cut off in the middle of a line, so many characters after the last four that belong together.
 fn upload_cut(odd: usize) {
     let server = Server::start(&[]);
-    let relay = Relay::to(&server);
+    let proxy = Proxy::start(server.port);
     let (folder, bytes) = with_file(3_000_000);
     let path = folder.path().join("cat.png");
     let mut bob = server.in_room("bob", "#lobby");
@@ -692,24 +573,24 @@ fn upload_cut(odd: usize) {
     let before =
         format!("/nick alice\n/set presence off\n/join #lobby\n/send #lobby 3000000 sha256:{digest} cat.png\n");
     let limit = before.len() + 20 * 65_538 + 1 + 30_000 + odd;
-    relay.shared.up.limit(limit);
-    let sender = Running::start(SEND, &["-n", "alice", &relay.address(), "#lobby", path.to_str().unwrap()]);
+    proxy.limit(limit, usize::MAX);
+    let sender = Running::start(SEND, &["-n", "alice", &proxy.address(), "#lobby", path.to_str().unwrap()]);
     bob.until("#lobby * alice file 1 3000000 cat.png");
-    eventually("it has come so far", || relay.shared.up.len() == limit);
+    eventually("it has come so far", || proxy.bytes().0 == limit);
     sender.signal("TERM");
-    relay.cut();
+    proxy.cut(Cut::Close);
     bob.until_starting("#lobby * alice unfile 1 ");
     bob.until_starting("#lobby * alice ");
     drop(sender);
-    relay.shared.up.limit(usize::MAX);
-    let from = relay.shared.down.len();
-    let send = ["-n", "alice", &relay.address(), "#lobby", "cat.png"];
+    proxy.limit(usize::MAX, usize::MAX);
+    let from = proxy.bytes().1;
+    let send = ["-n", "alice", &proxy.address(), "#lobby", "cat.png"];
     assert_eq!(good(&run(folder.path(), SEND, &send)), "1");
     bob.until("#lobby * alice file 1 3000000 cat.png");
-    let heard = relay.shared.down.text()[from..].to_owned();
+    let heard = proxy.down()[from..].to_owned();
     let offset: usize = after(&heard, "+ send 1 ").unwrap().parse().unwrap();
     assert!((20 * 49_152..=20 * 49_152 + 22_500).contains(&offset), "{offset}");
-    let sent = relay.shared.up.len() - limit;
+    let sent = proxy.bytes().0 - limit;
     assert!(sent < (3_000_000 - offset) * 4 / 3 + 1000, "{sent} bytes for what came after {offset}");
     let got = good(&run(folder.path(), GET, &["-j", "#lobby", "-d", "got", &server.address(), "1"]));
     assert!(fs::read(folder.path().join(got)).unwrap() == bytes);
@@ -745,10 +626,10 @@ fn a_broken_off_download_goes_on() {
     let held = || fs::metadata(&part).map_or(0, |part| part.len());
     // First it is cut, then killed, then something else has shortened the part.
     for (turn, limit) in [1_000_000, 2_000_000, usize::MAX].into_iter().enumerate() {
-        let relay = Relay::to(&server);
-        relay.shared.down.limit(limit / (turn + 1));
+        let proxy = Proxy::start(server.port);
+        proxy.limit(usize::MAX, limit / (turn + 1));
         let had = held();
-        let get = ["-j", "#lobby", "-d", folder.path().join("got").to_str().unwrap(), &relay.address(), "1"]
+        let get = ["-j", "#lobby", "-d", folder.path().join("got").to_str().unwrap(), &proxy.address(), "1"]
             .map(str::to_owned);
         let mut getter = Running::start(GET, &get);
         if limit == usize::MAX {
@@ -756,17 +637,17 @@ fn a_broken_off_download_goes_on() {
         } else {
             eventually("some of it is there", || held() > had + 500_000);
             if turn == 0 {
-                relay.cut()
+                proxy.cut(Cut::Close)
             } else {
                 getter.signal("TERM")
             }
             assert_eq!(getter.0.wait().unwrap().code(), Some(if turn == 0 { 1 } else { 143 }));
             assert!(held() > had + 500_000);
         }
-        let asked = relay.shared.up.text();
+        let asked = proxy.up();
         let offset: u64 = after(&asked, "/get 1 ").unwrap().parse().unwrap();
         assert_eq!(offset, had / 12_288 * 12_288, "{asked}");
-        assert!(turn == 0 || relay.shared.down.len() < (3_000_000 - offset as usize) * 4 / 3 + 10_000);
+        assert!(turn == 0 || proxy.bytes().1 < (3_000_000 - offset as usize) * 4 / 3 + 10_000);
         if turn == 1 {
             fs::OpenOptions::new().write(true).open(&part).unwrap().set_len(held() - 5).unwrap();
         }
