@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -14,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::{Client, PATIENCE, Server, binary};
+use crate::{Client, Server, binary};
 
 /// A data folder of the test's own, which is not there before the first server makes it.
 pub struct Folder {
@@ -180,51 +178,6 @@ pub fn notices(lines: &[String]) -> Vec<&str> {
 pub const NOT_KEPT: &str = "* notice history is not being kept: ";
 /// What is said when it is kept again.
 pub const KEPT: &str = "* notice history is being kept again";
-
-/// A connection that may end at any moment: then there is nothing more of it, however it ended.
-pub struct Wire {
-    stream: TcpStream,
-    reader: BufReader<TcpStream>,
-    /// All that came, up to the end of its last line.
-    pub heard: Vec<u8>,
-}
-
-impl Wire {
-    pub fn new(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let reader = BufReader::with_capacity(64 * 1024, stream.try_clone().unwrap());
-        Self { stream, reader, heard: Vec::new() }
-    }
-
-    /// Sends lines. Where nobody takes them any more there will be nothing to read either.
-    pub fn send(&mut self, lines: &str) {
-        let _ = self.stream.write_all(lines.as_bytes());
-    }
-
-    /// The next line; `None` at the end.
-    pub fn line(&mut self) -> Option<&str> {
-        let start = self.heard.len();
-        if let Err(e) = self.reader.read_until(b'\n', &mut self.heard) {
-            assert_eq!(e.kind(), std::io::ErrorKind::ConnectionReset, "{e}");
-        }
-        if !self.heard.ends_with(b"\n") || self.heard.len() == start {
-            self.heard.truncate(start);
-            return None;
-        }
-        str::from_utf8(&self.heard[start..self.heard.len() - 1]).ok()
-    }
-
-    /// Takes lines up to one that begins so; `None` at the end.
-    pub fn until_starting(&mut self, want: &str) -> Option<String> {
-        loop {
-            let line = self.line()?;
-            if line.starts_with(want) {
-                return Some(line.to_owned());
-            }
-        }
-    }
-}
 
 /// All that is in a folder, with the mode of each; folders themselves too.
 pub fn walk(folder: &Path) -> BTreeSet<(PathBuf, u32)> {

@@ -13,6 +13,7 @@
 pub mod company;
 pub mod data;
 pub mod disk;
+mod many;
 pub mod memory;
 pub mod proxy;
 pub mod pty;
@@ -23,7 +24,8 @@ use std::env;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-pub use server::{Client, Server};
+pub use many::{connect, raise_limit};
+pub use server::{Client, Server, Usage};
 pub use skip::{have, skip};
 
 /// How long anything may take; only a failing test waits so long.

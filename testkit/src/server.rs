@@ -1,8 +1,11 @@
 //! A real server on a port of its own, and clients of it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::env;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use crate::{PATIENCE, binary};
 
@@ -22,21 +25,33 @@ impl Server {
         Self::start_with(Command::new(binary()).args(["serve", "--listen", "127.0.0.1:0"]).args(options))
     }
 
+    /// Starts `chinwag serve` for as long as a load program runs: its warnings go to our own standard error, or as much as `RUST_LOG` says.
+    pub fn start_loud(options: &[&str]) -> Self {
+        let mut command = Command::new(binary());
+        if env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", "warn");
+        }
+        Self::spawn(command.args(["serve", "--listen", "127.0.0.1:0"]).args(options).stderr(Stdio::inherit()))
+    }
+
     /// Starts a command that runs a server.
     pub fn start_with(command: &mut Command) -> Self {
+        Self::spawn(command.stderr(Stdio::piped()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         if !command.get_envs().any(|(name, _)| name == "TMPDIR") {
             command.env("TMPDIR", temporary.path());
         }
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
         let Some(port) = port else {
             let _ = child.kill();
-            let mut errors = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-            panic!("the server did not start: {line:?} {errors}");
+            let errors = child.stderr.take().map(io::read_to_string);
+            panic!("the server did not start: {line:?} {errors:?}");
         };
         let stderr = child.stderr.take();
         Self { child, port, _temporary: temporary, stderr }
@@ -44,6 +59,10 @@ impl Server {
 
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn socket_address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
     pub fn pid(&self) -> u32 {
@@ -87,16 +106,25 @@ impl Server {
 
     /// Waits for the end of the server, and gives what it wrote to standard error.
     pub fn wait(&mut self) -> (ExitStatus, String) {
-        let mut errors = String::new();
-        self.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        let errors = io::read_to_string(self.stderr.take().unwrap()).unwrap();
         (self.child.wait().unwrap(), errors)
     }
 
-    /// Kilobytes of memory that it holds.
-    pub fn resident(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// What its descriptors are, each in a word or as a path.
+    pub fn open(&self) -> io::Result<Vec<String>> {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid()))?;
+        let links = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        Ok(links.map(|link| link.display().to_string()).collect())
+    }
+
+    /// What the system knows of its process now.
+    pub fn usage(&self) -> io::Result<Usage> {
+        Usage::of(self.pid())
     }
 }
 
@@ -104,6 +132,40 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Kilobytes that it holds.
+    pub resident: u64,
+    /// The most kilobytes that it ever held.
+    pub peak: u64,
+    /// Open descriptors.
+    pub descriptors: usize,
+    /// Processor time of all its threads.
+    pub processor: Duration,
+}
+
+impl Usage {
+    fn of(pid: u32) -> io::Result<Self> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let kilobytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.split_whitespace().next()).and_then(|n| n.parse().ok()).unwrap_or(0)
+        };
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The name of the program stands in brackets and may hold anything. The times are the 12th and 13th field after
+        // it, in hundredths of a second.
+        let after = stat.rsplit(')').next().unwrap_or_default();
+        let ticks: u64 = after.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+        Ok(Self {
+            resident: kilobytes("VmRSS:"),
+            peak: kilobytes("VmHWM:"),
+            descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count(),
+            processor: Duration::from_millis(ticks * 10),
+        })
     }
 }
 
@@ -130,7 +192,7 @@ impl Client {
     }
 
     /// What is to be read, for what are no lines.
-    pub fn reader(&mut self) -> &mut impl Read {
+    pub fn reader(&mut self) -> &mut impl BufRead {
         &mut self.reader
     }
 

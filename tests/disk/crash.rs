@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,12 +12,53 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use testkit::data::{Folder, Wire, chunks, digest, fetch, history, kill, seq, unstamped};
+use testkit::data::{Folder, chunks, digest, fetch, history, kill, seq, unstamped};
 use testkit::{Client, PATIENCE, Server, binary, noise};
 
 const ROOMS: [&str; 3] = ["a", "b", "c"];
 const WRITERS: u64 = 4;
 const RECEIVERS: usize = 3;
+
+/// A connection that may end at any moment: then there is nothing more of it, however it ended.
+struct Wire {
+    client: Client,
+    /// All that came, up to the end of its last line.
+    heard: Vec<u8>,
+}
+
+impl Wire {
+    fn new(stream: TcpStream) -> Self {
+        Self { client: Client::new(stream), heard: Vec::new() }
+    }
+
+    /// Sends lines. Where nobody takes them any more there will be nothing to read either.
+    fn send(&mut self, lines: &str) {
+        let _ = self.client.stream.write_all(lines.as_bytes());
+    }
+
+    /// The next line; `None` at the end.
+    fn line(&mut self) -> Option<&str> {
+        let start = self.heard.len();
+        if let Err(e) = self.client.reader().read_until(b'\n', &mut self.heard) {
+            assert_eq!(e.kind(), std::io::ErrorKind::ConnectionReset, "{e}");
+        }
+        if !self.heard.ends_with(b"\n") || self.heard.len() == start {
+            self.heard.truncate(start);
+            return None;
+        }
+        str::from_utf8(&self.heard[start..self.heard.len() - 1]).ok()
+    }
+
+    /// Takes lines up to one that begins so; `None` at the end.
+    fn until_starting(&mut self, want: &str) -> Option<String> {
+        loop {
+            let line = self.line()?;
+            if line.starts_with(want) {
+                return Some(line.to_owned());
+            }
+        }
+    }
+}
 
 /// What is known of a room: every line that anybody has ever had, by its number.
 #[derive(Default)]

@@ -1,36 +1,15 @@
 //! Many connections.
 
-use std::net::{SocketAddr, TcpStream};
-
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::{Domain, Socket, Type};
-use testkit::{Client, Server};
-
-/// Lets this process and the servers that it starts have as many descriptors as the system allows.
-fn raise_limit(needed: u64) {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
-    assert!(maximum.is_none_or(|maximum| maximum >= needed), "the test needs {needed} descriptors: ulimit -n {needed}");
-}
-
-/// Connects from one of several addresses, as one has ports for only so many connections.
-fn connect(server: &Server, n: usize) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    let from: SocketAddr = format!("127.0.0.{}:0", 2 + n % 8).parse().unwrap();
-    socket.bind(&from.into()).unwrap();
-    let to: SocketAddr = server.address().parse().unwrap();
-    socket.connect(&to.into()).unwrap();
-    socket.into()
-}
+use testkit::{Client, Server, connect, raise_limit};
 
 #[test]
 fn a_thousand_in_one_room_miss_no_line() {
     const PEOPLE: usize = 1000;
-    raise_limit(3 * PEOPLE as u64 + 100);
+    raise_limit(3 * PEOPLE as u64 + 100).unwrap();
     let server = Server::start(&[]);
     let mut clients: Vec<Client> = Vec::new();
     for n in 0..PEOPLE {
-        let mut client = Client::new(connect(&server, n));
+        let mut client = Client::new(connect(server.socket_address(), n, None).unwrap());
         client.send("/set presence off\n/set echo on\n/join #a");
         client.until_starting("+ join #a ");
         clients.push(client);
@@ -71,11 +50,11 @@ fn a_thousand_in_one_room_miss_no_line() {
 #[test]
 fn five_thousand_idle_connections_cost_little() {
     const PEOPLE: usize = 5000;
-    raise_limit(2 * PEOPLE as u64 + 200);
+    raise_limit(2 * PEOPLE as u64 + 200).unwrap();
     let server = Server::start(&[]);
     server.connect().settle();
-    let before = server.resident();
-    let mut crowd: Vec<TcpStream> = (0..PEOPLE).map(|n| connect(&server, n)).collect();
+    let before = server.usage().unwrap().resident;
+    let mut crowd: Vec<_> = (0..PEOPLE).map(|n| connect(server.socket_address(), n, None).unwrap()).collect();
     // Idle are also those who said something once.
     for stream in &mut crowd {
         std::io::Write::write_all(stream, b"/set presence on\n/join #a\nhello\n/leave #a\n").unwrap();
@@ -84,6 +63,6 @@ fn five_thousand_idle_connections_cost_little() {
     last.until_starting("* hello ");
     // The lines about the last of them have gone out when the one who asks has them.
     while !last.until_starting("* presence ").last().unwrap().contains("guest5000") {}
-    let each = (server.resident() - before) * 1024 / PEOPLE;
+    let each = (server.usage().unwrap().resident - before) * 1024 / PEOPLE as u64;
     assert!(each < 3 * 1024, "{each} bytes each");
 }

@@ -64,13 +64,13 @@ fn renames_joins_and_rooms_have_limits() {
 fn who_does_not_read_answers_is_not_read_from() {
     let server = Server::start(&["--rate", "0"]);
     let mut greedy = server.person("greedy");
-    let before = server.resident();
+    let before = server.usage().unwrap().resident;
     // Far more is asked than anybody could hold; the writing blocks when the server has stopped to read.
     greedy.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
     let questions = "/help\n".repeat(5_000_000);
     let written = greedy.stream.write_all(questions.as_bytes());
     assert!(written.is_err(), "the server read on");
-    assert!(server.resident() < before + 2048, "{before} {}", server.resident());
+    assert!(server.usage().unwrap().resident < before + 2048, "{before} {}", server.usage().unwrap().resident);
     // Others do not notice.
     let mut other = server.person("other");
     other.ask("/ping", "+ ping");
@@ -84,17 +84,17 @@ fn who_does_not_read_answers_is_not_read_from() {
 fn who_does_not_read_answers_to_telnet_options_is_not_read_from() {
     let server = Server::start(&[]);
     let mut greedy = server.connect();
-    let before = server.resident();
+    let before = server.usage().unwrap().resident;
     greedy.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
     let written = greedy.stream.write_all(&b"\xff\xfb\x01".repeat(10_000_000));
     assert!(written.is_err(), "the server read on");
-    assert!(server.resident() < before + 2048, "{before} {}", server.resident());
+    assert!(server.usage().unwrap().resident < before + 2048, "{before} {}", server.usage().unwrap().resident);
 }
 
 #[test]
 fn a_line_without_an_end_counts_as_lines() {
     let server = Server::start(&[]);
-    let before = server.resident();
+    let before = server.usage().unwrap().resident;
     for begin in ["", "="] {
         let mut endless = server.connect();
         endless.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
@@ -102,7 +102,7 @@ fn a_line_without_an_end_counts_as_lines() {
         let written = endless.stream.write_all(&vec![b'x'; 100_000_000]);
         assert!(written.is_err(), "the server read on");
     }
-    assert!(server.resident() < before + 2048, "{before} {}", server.resident());
+    assert!(server.usage().unwrap().resident < before + 2048, "{before} {}", server.usage().unwrap().resident);
     // Who has a rate of their own is not held up.
     let mut other = server.person("other");
     other.ask("/ping", "+ ping");

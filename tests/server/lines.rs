@@ -142,7 +142,7 @@ fn long_lines_are_answered_and_the_connection_lives_on() {
     assert!(lines.starts_with("! ? too-long ") && lines.ends_with("\n+ ping next\n"), "{lines}");
     // A gigabyte is only a matter of patience; a part of it shows what it costs.
     let mut client = server.connect();
-    let before = server.resident();
+    let before = server.usage().unwrap().resident;
     let piece = vec![b'x'; 1 << 20];
     for _ in 0..200 {
         client.send_bytes(&piece);
@@ -150,7 +150,7 @@ fn long_lines_are_answered_and_the_connection_lives_on() {
     client.send("");
     client.until_starting("! ? too-long ");
     client.settle();
-    assert!(server.resident() < before + 1024, "{before} {}", server.resident());
+    assert!(server.usage().unwrap().resident < before + 1024, "{before} {}", server.usage().unwrap().resident);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn noise_neither_kills_nor_grows_the_server() {
         let _ = stream.shutdown(Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
     }
-    assert!(server.resident() < 20_000, "{}", server.resident());
+    assert!(server.usage().unwrap().resident < 20_000, "{}", server.usage().unwrap().resident);
     server.person("still-there");
 }
 

@@ -1,7 +1,6 @@
 //! The other ends of connections: those that break in the midst of a line, take little at a time, or are dead.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -11,7 +10,7 @@ use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 use testkit::{Client, Server, eventually};
 
 fn descriptors(server: &Server) -> usize {
-    fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count()
+    server.usage().unwrap().descriptors
 }
 
 #[test]

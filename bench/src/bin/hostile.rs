@@ -27,8 +27,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use chinwag::limits;
-use chinwag_bench::{Outcome, Server, failed, raise_limit};
+use chinwag_bench::{Outcome, failed, raise_limit, stop};
 use people::Figures;
+use testkit::Server;
 
 /// How many times longer the 99th percentile may be under attack than on a quiet server.
 const TARGET: f64 = 10.0;
@@ -93,13 +94,13 @@ fn hostile(connections: &str, seconds: &str) -> Outcome<()> {
     raise_limit(connections as u64 + 200)?;
     let data = tempfile::tempdir().map_err(failed("a temporary folder"))?;
     let data = data.path().to_str().ok_or("the temporary folder has no plain name")?;
-    let mut server = Server::start(&["--data", data])?;
-    let address = server.address.to_string();
+    let mut server = Server::start_loud(&["--data", data]);
+    let address = server.address();
 
     let mut people = Helper::start(&["--people", &address])?;
     let quiet = people.measure(QUIET)?;
     report("quiet", &quiet);
-    let before = server.usage()?;
+    let before = server.usage().map_err(failed("the server's /proc"))?;
 
     // The crowd's arrival is measured by itself: no line may be lost then either.
     let since = Instant::now();
@@ -110,10 +111,10 @@ fn hostile(connections: &str, seconds: &str) -> Outcome<()> {
     println!("{connections} hostile connections came in {:.1} s", since.elapsed().as_secs_f64());
     report("arrival", &arrival);
 
-    let (since, from) = (Instant::now(), server.usage()?);
+    let (since, from) = (Instant::now(), server.usage().map_err(failed("the server's /proc"))?);
     let under = people.measure(attack)?;
     report("attack", &under);
-    let (took, after) = (since.elapsed(), server.usage()?);
+    let (took, after) = (since.elapsed(), server.usage().map_err(failed("the server's /proc"))?);
     if let Some(status) = server.ended() {
         return Err(format!("the server ended under attack: {status}"));
     }
@@ -135,7 +136,7 @@ fn hostile(connections: &str, seconds: &str) -> Outcome<()> {
         took.as_secs_f64(),
         after.processor.as_secs_f64()
     );
-    server.stop()?;
+    stop(server)?;
 
     let mut wrong = Vec::new();
     for (name, figures) in [("quiet", quiet), ("arrival", arrival), ("attack", under)] {

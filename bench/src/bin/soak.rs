@@ -33,10 +33,11 @@ use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use chinwag_bench::{Flow, Outcome, Peer, Server, between, connect, failed, raise_limit};
+use chinwag_bench::{Flow, Outcome, Peer, between, connect, failed, raise_limit, sockets, stop};
 use fastrand::Rng;
 use mio::{Events, Poll};
 use person::{Habit, Leaving, Person};
+use testkit::Server;
 use world::{BUSY, Memory, ROOMS, World};
 
 /// Connections.
@@ -119,7 +120,7 @@ fn soak(time: Duration) -> Outcome<()> {
     let data = tempfile::tempdir().map_err(failed("a temporary folder"))?;
     let data = data.path().to_str().ok_or("the temporary folder has no plain name")?;
     let options = ["--data", data, "--history", &HISTORY.to_string()];
-    let mut soak = Soak::new(Server::start(&options)?)?;
+    let mut soak = Soak::new(Server::start_loud(&options))?;
     // Long enough for the queues of the slow to have been full once, if there is time for that.
     let warm = (time / 5).clamp(Duration::from_secs(40), Duration::from_secs(180));
     println!("{PEOPLE} connections, {} s to get warm, then {} s", warm.as_secs(), time.as_secs());
@@ -135,20 +136,20 @@ fn soak(time: Duration) -> Outcome<()> {
     }
     soak.memory.verdict()?;
     let Soak { server, mut world, .. } = soak;
-    server.stop()?;
-    let server = Server::start(&options).map_err(|e| format!("after the restart: {e}"))?;
+    stop(server)?;
+    let server = Server::start_loud(&options);
     world.compare(&server).map_err(|e| format!("after the restart: {e}"))?;
-    server.stop()
+    stop(server)
 }
 
 impl Soak {
     fn new(server: Server) -> Outcome<Self> {
         let now = Instant::now();
         let slots = (0..PEOPLE).map(|n| Slot::new(n, now)).collect();
-        let base = server.usage()?.descriptors;
+        let base = server.usage().map_err(failed("the server's /proc"))?.descriptors;
         Ok(Self {
             base,
-            sockets: server.sockets()?,
+            sockets: sockets(&server)?,
             server,
             poll: Poll::new().map_err(failed("poll"))?,
             world: World::new(Rng::with_seed(4), HISTORY, PEOPLE),
@@ -178,7 +179,7 @@ impl Soak {
                 second = Instant::now();
                 self.look()?;
                 if start.elapsed() >= warm {
-                    self.memory.sample(self.server.usage()?.resident);
+                    self.memory.sample(self.server.usage().map_err(failed("the server's /proc"))?.resident);
                 }
             }
             if figures.elapsed() >= FIGURES {
@@ -194,7 +195,7 @@ impl Soak {
 
     /// A line of figures.
     fn figures(&self, start: Instant) -> Outcome<()> {
-        let usage = self.server.usage()?;
+        let usage = self.server.usage().map_err(failed("the server's /proc"))?;
         println!(
             "{:>5} s  {} connections, {} lines delivered, {} KiB resident, {} descriptors, {:.1} s of processor",
             start.elapsed().as_secs(),
@@ -279,7 +280,7 @@ impl Soak {
             let fills = self.stays < PEOPLE as u64 && n < ROOMS * FILLERS;
             self.stays += 1;
             let buffer = matches!(slot.habit, Habit::Slow | Habit::Silent).then_some(16 * 1024);
-            let stream = connect(self.server.address, n, buffer).map_err(failed("somebody cannot connect"))?;
+            let stream = connect(self.server.socket_address(), n, buffer).map_err(failed("somebody cannot connect"))?;
             let peer = Peer::new(stream, self.poll.registry(), n).map_err(failed("poll"))?;
             let mut person = Person::new(self.stays, peer, slot.habit, &slot.rooms, fills, &mut self.world);
             if slot.comes_and_goes {
@@ -337,7 +338,7 @@ impl Soak {
             return Err(format!("the server ended: {status}"));
         }
         self.failures.extend(self.world.settle(false));
-        let usage = self.server.usage()?;
+        let usage = self.server.usage().map_err(failed("the server's /proc"))?;
         self.most_descriptors = self.most_descriptors.max(usage.descriptors);
         let (here, allowed) = (self.here(), self.here() + self.base + DESCRIPTORS);
         if usage.descriptors > allowed {
@@ -370,10 +371,10 @@ impl Soak {
         }
         self.until("everybody to leave", |soak| soak.here() == 0)?;
         self.failures.extend(self.world.settle(true));
-        let sockets = self.sockets;
-        let are_gone = move |soak: &mut Self| soak.server.sockets().is_ok_and(|now| now <= sockets);
+        let most = self.sockets;
+        let are_gone = move |soak: &mut Self| sockets(&soak.server).is_ok_and(|now| now <= most);
         self.until("the sockets to be as few as at the start", are_gone)?;
-        let open = self.server.open()?;
+        let open = self.server.open().map_err(failed("the server's /proc"))?;
         if open.len() > self.base + FILES_OPEN {
             return Err(format!("{} descriptors when everybody has left: {}", open.len(), open.join(", ")));
         }

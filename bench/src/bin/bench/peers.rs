@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::dialect::Dialect;
-use chinwag_bench::{Outcome, binary, failed};
+use chinwag_bench::{Outcome, failed};
+use testkit::binary;
 
 /// A server under measure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,7 +80,7 @@ impl Peer {
     pub fn version(self) -> Outcome<String> {
         let path = match self {
             Self::Bare(_) => return Ok("this program".into()),
-            Self::Chinwag => binary()?,
+            Self::Chinwag => binary().into(),
             _ => self.path().ok_or_else(|| format!("there is no {self} here"))?,
         };
         let size = path.metadata().map_err(failed("its size"))?.len();
@@ -105,7 +106,7 @@ impl Peer {
         let own = match self {
             Self::Chinwag => {
                 // Everybody may say as much as they like. People from the loopback are never too many for one address.
-                command = Command::new(binary()?);
+                command = Command::new(binary());
                 command.args(["serve", "--listen", "127.0.0.1:0", "--rate", "0"]).args(options);
                 if std::env::var_os("RUST_LOG").is_none() {
                     command.env("RUST_LOG", "warn");

@@ -8,7 +8,8 @@ use fastrand::Rng;
 use mio::Poll;
 
 use crate::room::{Letters, Room, Stay, shortened};
-use chinwag_bench::{Outcome, Peer, Server, connect, failed};
+use chinwag_bench::{Outcome, Peer, connect, failed};
+use testkit::Server;
 
 /// Rooms of the usual kind.
 pub const ROOMS: usize = 40;
@@ -160,7 +161,7 @@ impl World {
     /// Asks another server on the same folder for the histories: they end with what was heard last, and are as they were.
     pub fn compare(&mut self, server: &Server) -> Outcome<()> {
         let poll = Poll::new().map_err(failed("poll"))?;
-        let stream = connect(server.address, 0, None).map_err(failed("nobody can connect"))?;
+        let stream = connect(server.socket_address(), 0, None).map_err(failed("nobody can connect"))?;
         let mut peer = Peer::new(stream, poll.registry(), 0).map_err(failed("poll"))?;
         let mut scratch = vec![0; 64 * 1024];
         for room in 0..self.rooms.len() {
