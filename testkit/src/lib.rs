@@ -10,6 +10,7 @@
     reason = "it serves tests, which may panic"
 )]
 
+mod client;
 pub mod company;
 pub mod data;
 pub mod disk;
@@ -24,8 +25,9 @@ use std::env;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+pub use client::Client;
 pub use many::{connect, raise_limit};
-pub use server::{Client, Server, Usage};
+pub use server::{Server, Usage};
 pub use skip::{have, skip};
 
 /// How long anything may take; only a failing test waits so long.
