@@ -124,3 +124,24 @@ fn every_promise_has_a_test_that_there_is() {
     }
     assert!(count > 30, "{count} promises");
 }
+
+#[test]
+fn the_index_of_the_tests_lists_every_file() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let index = read("tests/README.md");
+    let mut listed: Vec<&str> = index.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let mut found = Vec::new();
+    let mut folders = vec![folder.clone()];
+    while let Some(next) = folders.pop() {
+        for path in fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("main.rs") {
+                found.push(path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    listed.sort();
+    found.sort();
+    assert_eq!(listed, found);
+}
