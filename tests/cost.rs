@@ -7,10 +7,6 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-#[path = "common/data.rs"]
-mod data;
-
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::channel;
@@ -23,9 +19,9 @@ use chinwag::home::Home;
 use chinwag::limits::Settings;
 use chinwag::people::Person;
 use chinwag::reactor::{Door, Reactor};
-use common::{Client, Server};
-use data::Meddler;
 use rustix::process::{Signal, getpid, kill_process};
+use testkit::disk::Meddler;
+use testkit::{Client, Server};
 
 /// What a server of this very process takes from memory while these people do something, from its first turn to its last.
 fn served(act: impl FnOnce(SocketAddr)) -> AllocationInfo {

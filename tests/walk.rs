@@ -7,8 +7,6 @@
     reason = "tests are no library, and may panic"
 )]
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +22,7 @@ use chinwag::limits::{
 };
 use chinwag::names::{ConnId, Digest, FileId, Nick, Place, RoomName, clean};
 use chinwag::request::{BadChunk, Named, Offer, Request, Target};
-use common::memory::{Disk, Memory, Notes, Told};
+use testkit::memory::{Disk, Memory, Notes, Told};
 
 /// As much as a queue takes.
 const QUEUED: usize = 4 * DOWNLOAD_UNIT;

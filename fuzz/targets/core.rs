@@ -4,7 +4,7 @@
 #![no_main]
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "it is there for the tests")]
-#[path = "../../tests/common/memory.rs"]
+#[path = "../../testkit/src/memory.rs"]
 mod memory;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

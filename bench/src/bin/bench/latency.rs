@@ -1,0 +1,152 @@
+//! How long the lines of a room take: by itself, while others fetch and upload files as fast as it goes, and while one
+//! in a hundred does not read.
+//!
+//! Who moves the files is a process of its own, which gets only the time of the core that the people of the room leave,
+//! so that what is measured is the server and not those who wait for it.
+
+use std::io::{BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::channel;
+use std::time::Instant;
+
+use super::figures::Figures;
+use super::file::{BLOCK, Get, enter, upload, wait_for};
+use super::host::{Host, Meter};
+use super::load::Load;
+use super::roll::percentile;
+use super::talk::Room;
+use chinwag_bench::{Outcome, failed};
+
+/// Lines that are said a second.
+const RATE: u32 = 50;
+/// Blocks in each file: 20 MB.
+const BLOCKS: u64 = 1_700;
+/// So many fetch.
+const FETCHERS: usize = 4;
+
+/// A room of `members` in which `lines` are said each time.
+pub fn latency(host: &Host, members: usize, lines: u32) -> Outcome<Figures> {
+    let mut load = Load::new(host.dialect)?;
+    let deaf = members - (members / 100).max(1);
+    load.small_from = deaf;
+    let mut room = Room::of(load, host, members, 10)?;
+    let meter = Meter::start(host)?;
+    let calm = measure(&mut room, lines)?;
+    let movers = Movers::start(host.address)?;
+    let busy = measure(&mut room, lines)?;
+    let moved = movers.stop()?;
+    room.load.settle()?;
+    room.deafen(deaf);
+    // What they do not read fills the kernel's buffers first. Only then does it wait in the server.
+    room.flat(16, 2000)?;
+    let beside_deaf = measure(&mut room, lines)?;
+    let mut figures = Figures::new("× p99 with files", busy.1 / calm.1, meter.stop(host)?);
+    figures.add("× p99 with deaf", beside_deaf.1 / calm.1);
+    figures.add("p50 ms", calm.0);
+    figures.add("p99 ms", calm.1);
+    figures.add("p50 ms with files", busy.0);
+    figures.add("p99 ms with files", busy.1);
+    figures.add("p50 ms with deaf", beside_deaf.0);
+    figures.add("p99 ms with deaf", beside_deaf.1);
+    figures.add("MB/s fetched", moved.0);
+    figures.add("MB/s uploaded", moved.1);
+    Ok(figures)
+}
+
+/// The median and the 99th percentile in milliseconds.
+fn measure(room: &mut Room, lines: u32) -> Outcome<(f64, f64)> {
+    room.steady(RATE, RATE / 4)?;
+    room.roll.times = Some(Vec::new());
+    room.steady(RATE, lines)?;
+    let mut times = room.roll.times.take().unwrap_or_default();
+    Ok((percentile(&mut times, 0.5), percentile(&mut times, 0.99)))
+}
+
+/// The other process. It is killed when this goes.
+struct Movers {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Movers {
+    /// Starts it, and waits until all fetch.
+    fn start(server: SocketAddr) -> Outcome<Self> {
+        let own = std::env::current_exe().map_err(failed("this program's path"))?;
+        let mut command = Command::new("chrt");
+        command.args(["--idle", "0"]).arg(own).args(["--files", &server.to_string()]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed("chrt"))?;
+        let answers = BufReader::new(child.stdout.take().ok_or("those who move files say nothing")?);
+        let mut movers = Self { child, answers };
+        wait_for(&mut movers.answers, "running")?;
+        Ok(movers)
+    }
+
+    /// Ends it. The megabytes a second that were fetched and uploaded.
+    fn stop(mut self) -> Outcome<(f64, f64)> {
+        drop(self.child.stdin.take());
+        let line = wait_for(&mut self.answers, "moved ")?;
+        let mut figures = line.split_whitespace().skip(1).filter_map(|figure| figure.parse().ok());
+        Ok((figures.next().unwrap_or_default(), figures.next().unwrap_or_default()))
+    }
+}
+
+impl Drop for Movers {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// That process: four fetch a file over and over, and one uploads, until standard input ends.
+pub fn files(server: SocketAddr) -> Outcome<()> {
+    static FETCHED: AtomicU64 = AtomicU64::new(0);
+    static UPLOADED: AtomicU64 = AtomicU64::new(0);
+    let (tell, told) = channel();
+    let mut sharer = enter(server, "#files")?;
+    let (id, last) = upload(&mut sharer, "#files", BLOCKS)?;
+    let fetchers = (0..FETCHERS).map(|_| enter(server, "#files")).collect::<Outcome<Vec<_>>>()?;
+    for mut stream in fetchers {
+        // Each hears the others come, but nothing more after this.
+        writeln!(stream, "/ping").map_err(failed("asking"))?;
+        wait_for(&mut BufReader::with_capacity(1, &stream), "+ ping")?;
+        let mut get = Get::new(stream, &id, BLOCKS, last.clone());
+        let tell = tell.clone();
+        std::thread::spawn(move || {
+            loop {
+                let done = get.run();
+                FETCHED.fetch_add(1, Relaxed);
+                if tell.send(done.clone()).is_err() || done.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let mut uploader = enter(server, "#uploads")?;
+    std::thread::spawn(move || {
+        loop {
+            let done = upload(&mut uploader, "#uploads", BLOCKS).and_then(|(id, _)| {
+                writeln!(uploader, "/cancel {id}").map_err(failed("withdrawing"))?;
+                wait_for(&mut BufReader::with_capacity(1, &uploader), "+ cancel ")
+            });
+            UPLOADED.fetch_add(1, Relaxed);
+            if let Err(message) = done {
+                let _ = tell.send(Err(message));
+                return;
+            }
+        }
+    });
+    for _ in 0..FETCHERS {
+        told.recv().map_err(failed("those who fetch"))??;
+    }
+    let (begin, fetched, uploaded) = (Instant::now(), FETCHED.load(Relaxed), UPLOADED.load(Relaxed));
+    println!("running");
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    let rate =
+        |from: u64, to: u64| (to - from) as f64 * BLOCKS as f64 * BLOCK as f64 / begin.elapsed().as_secs_f64() / 1e6;
+    let (fetched, uploaded) = (rate(fetched, FETCHED.load(Relaxed)), rate(uploaded, UPLOADED.load(Relaxed)));
+    told.try_iter().collect::<Outcome<Vec<()>>>()?;
+    println!("moved {fetched} {uploaded}");
+    Ok(())
+}

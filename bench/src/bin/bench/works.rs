@@ -1,0 +1,143 @@
+//! The works, and how large each is.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::figures::Figures;
+use super::host::Host;
+use super::peers::{PEERS, Peer};
+use super::{arrive, file, latency, pairs, talk};
+use chinwag_bench::Outcome;
+
+/// One kind of work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Work {
+    /// A hundred lines a second to a room of a thousand.
+    Steady,
+    /// Eight people with sixteen lines each under way, in a room of two hundred.
+    Flat200,
+    /// The same in a room of a thousand.
+    Flat1000,
+    /// Five hundred pairs who play ping-pong with bare text.
+    Pairs,
+    /// The same with `/msg`, which is answered.
+    PairsMsg,
+    /// Three thousand who join one room.
+    Join3000,
+    /// Ten thousand who connect, take a name, and then do nothing.
+    Connect10000,
+    /// The same without presence, which IRC has not.
+    Connect10000Quiet,
+    /// A file down one connection.
+    File,
+    /// How long lines take in a room of two hundred, while others fetch files, and while some do not read.
+    Latency,
+}
+
+/// All of them.
+pub const WORKS: &[Work] = &[
+    Work::Steady,
+    Work::Flat200,
+    Work::Flat1000,
+    Work::Pairs,
+    Work::PairsMsg,
+    Work::Join3000,
+    Work::Connect10000,
+    Work::Connect10000Quiet,
+    Work::File,
+    Work::Latency,
+];
+
+/// How much is done in a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Size {
+    /// As the table says.
+    Full,
+    /// As little as still tells something.
+    Quick,
+    /// So little that it only shows that the program works.
+    Tiny,
+}
+
+impl Size {
+    /// So many a process may need open at once.
+    pub fn descriptors(self) -> u64 {
+        match self {
+            Self::Full => 11_000,
+            Self::Quick => 6_000,
+            Self::Tiny => 200,
+        }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Steady => "steady",
+            Self::Flat200 => "flat200",
+            Self::Flat1000 => "flat1000",
+            Self::Pairs => "pairs",
+            Self::PairsMsg => "pairs-msg",
+            Self::Join3000 => "join3000",
+            Self::Connect10000 => "connect10000",
+            Self::Connect10000Quiet => "connect10000-quiet",
+            Self::File => "file",
+            Self::Latency => "latency",
+        })
+    }
+}
+
+impl Work {
+    /// What bears this name.
+    pub fn named(name: &str) -> Option<Self> {
+        WORKS.iter().copied().find(|work| work.to_string() == name)
+    }
+
+    /// Whether this is a work for them.
+    pub fn is_for(self, peer: Peer) -> bool {
+        let bare = matches!(peer, Peer::Bare(_));
+        match self {
+            Self::Flat200 | Self::Flat1000 => true,
+            Self::Steady | Self::Pairs | Self::Connect10000 => !bare || peer == Peer::Bare(1),
+            Self::Join3000 => !bare,
+            Self::PairsMsg | Self::Connect10000Quiet | Self::Latency => peer == Peer::Chinwag,
+            Self::File => peer == Peer::Chinwag || peer == Peer::Bare(1),
+        }
+    }
+
+    /// Those who do it.
+    pub fn peers(self) -> impl Iterator<Item = Peer> {
+        PEERS.iter().copied().filter(move |peer| self.is_for(*peer))
+    }
+
+    /// One run against a fresh server.
+    pub fn run(self, peer: Peer, size: Size, cores: &[usize]) -> Outcome<Figures> {
+        let of = |full: usize, quick: usize, tiny: usize| match size {
+            Size::Full => full,
+            Size::Quick => quick,
+            Size::Tiny => tiny,
+        };
+        let options: &[&str] = match (self, peer) {
+            (Self::File, Peer::Bare(_)) => &["files"],
+            (Self::Pairs, Peer::Bare(_)) => &["pairs"],
+            _ => &[],
+        };
+        let host = Host::start(peer, cores, options)?;
+        let host = &host;
+        match self {
+            Self::Steady => talk::steady(host, of(1000, 1000, 20), of(500, 150, 20) as u32),
+            Self::Flat200 => talk::flat(host, of(200, 200, 20), of(9600, 2400, 320)),
+            Self::Flat1000 => talk::flat(host, of(1000, 1000, 30), of(3200, 960, 320)),
+            Self::Pairs => pairs::pairs(host, of(500, 500, 10), of(100, 30, 10) as u32, false),
+            Self::PairsMsg => pairs::pairs(host, of(500, 500, 10), of(100, 30, 10) as u32, true),
+            Self::Join3000 => arrive::join(host, of(3000, 1000, 30)),
+            Self::Connect10000 | Self::Connect10000Quiet => {
+                let besides = if self == Self::Connect10000 { "" } else { "/set presence off\n" };
+                let rest = Duration::from_secs(of(3, 1, 0) as u64);
+                arrive::connect(host, of(10_000, 5_000, 50), besides, rest)
+            }
+            Self::File => file::file(peer, host, of(8533, 8533, 100) as u64, of(10, 3, 1) as u32),
+            Self::Latency => latency::latency(host, of(200, 200, 30), of(300, 75, 10) as u32),
+        }
+    }
+}

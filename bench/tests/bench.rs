@@ -1,0 +1,35 @@
+//! The benchmark still works: its smallest works, against the server and the bare loop, with every line counted. What
+//! they cost is not looked at.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests are no library, and may panic"
+)]
+
+use std::process::{Command, Stdio};
+
+#[test]
+fn the_benchmark_s_works_find_every_line() {
+    let bench = env!("CARGO_BIN_EXE_bench");
+    let runs = [
+        ["steady", "bare-1"],
+        ["flat200", "bare-16"],
+        ["file", "bare-1"],
+        ["flat200", "chinwag"],
+        ["pairs-msg", "chinwag"],
+        ["join3000", "chinwag"],
+        ["connect10000", "chinwag"],
+        ["file", "chinwag"],
+    ];
+    let start = |run: [&'static str; 2]| {
+        let mut command = Command::new(bench);
+        command.arg("one").args(run).arg("--tiny");
+        (run, command.stdout(Stdio::piped()).spawn().unwrap())
+    };
+    for (run, child) in runs.map(start) {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{run:?}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}

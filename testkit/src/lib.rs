@@ -1,0 +1,63 @@
+//! What the tests and the load programs share: a server and its clients, a bad connection, a terminal, disks that fail,
+//! the core in memory, and chance that can be had again.
+//!
+//! All of it panics where something is not as it should be, as a test does.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::new_without_default,
+    reason = "it serves tests, which may panic"
+)]
+
+mod client;
+pub mod company;
+pub mod data;
+pub mod disk;
+mod many;
+pub mod memory;
+pub mod proxy;
+pub mod pty;
+mod server;
+mod skip;
+
+use std::env;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+pub use client::Client;
+pub use many::{connect, raise_limit};
+pub use server::{Server, Usage};
+pub use skip::{have, skip};
+
+/// How long anything may take; only a failing test waits so long.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program under test: what CHINWAG names, or what was built with the running test or load program.
+pub fn binary() -> &'static str {
+    static PATH: LazyLock<String> = LazyLock::new(|| {
+        let given = env::var_os("CHINWAG").map(Into::into);
+        let own = env::current_exe().unwrap();
+        // Tests lie one folder deeper than programs.
+        let built = || own.ancestors().skip(1).take(2).map(|dir| dir.join("chinwag")).find(|path| path.is_file());
+        let path = given.or_else(built).expect("cargo build makes a chinwag, or CHINWAG names one");
+        path.into_os_string().into_string().unwrap()
+    });
+    &PATH
+}
+
+/// Asks again until something holds.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < PATIENCE, "in vain: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Bytes that look random and are the same every time.
+pub fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    fastrand::Rng::with_seed(seed).fill(&mut bytes);
+    bytes
+}

@@ -1,0 +1,15 @@
+//! The line client: what it does in a terminal, in a pipe, on bad connections, and what its tests stand on.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests are no library, and may panic"
+)]
+
+mod infrastructure;
+mod oneshot;
+mod pipes;
+mod reconnect;
+mod stay;
+mod terminal;

@@ -1,0 +1,484 @@
+//! `chinwag send` and `chinwag get`: whole files or none, and an exit status that says so.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+use testkit::proxy::{Cut, Plan, Proxy};
+use testkit::pty::{Emulator, Speaks, Terminal};
+use testkit::{Server, binary, eventually, noise};
+
+/// Runs the client in this folder. If it hangs it is ended: then its exit status is 124.
+fn chinwag(folder: &Path, port: u16, arguments: &[&str]) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["20", binary(), arguments[0], "--server", &format!("127.0.0.1:{port}")]).args(&arguments[1..]);
+    command.current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, port: u16, arguments: &[&str]) -> Output {
+    chinwag(folder, port, arguments).output().unwrap()
+}
+
+/// What it prints, line by line, if it goes well. Nothing is told besides.
+#[track_caller]
+fn fine(output: &Output) -> Vec<String> {
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{}", text(&output.stdout));
+    text(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+/// It must fail and print nothing, and say why.
+#[track_caller]
+fn failed(output: &Output, why: &str) {
+    let errors = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()), "{errors}");
+    assert!(errors.contains(why), "{errors:?} does not tell {why:?}");
+    assert!(errors.lines().all(|line| line.starts_with("chinwag: ")), "{errors:?}");
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn listing(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// A file that is shared in `#a` with its name, and these bytes. Returns its ID.
+fn share(server: &Server, name: &str, bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name), bytes).unwrap();
+    fine(&run(folder.path(), server.port, &["send", "--to", "#a", "--", name])).concat()
+}
+
+/// Something between a client and a server that lets only so many bytes pass to each.
+fn narrow(server: &Server, up: usize, down: usize) -> Proxy {
+    let proxy = Proxy::start(server.port);
+    proxy.limit(up, down);
+    proxy
+}
+
+#[test]
+fn files_of_every_size_come_back() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let sizes = [0, 1, 12_287, 12_288, 12_289, 49_151, 49_152, 49_153, 1_000_000];
+    let names: Vec<String> = sizes.iter().map(|size| format!("{size}.bin")).collect();
+    for (name, &size) in names.iter().zip(&sizes) {
+        fs::write(here.path().join(name), noise(size, 1)).unwrap();
+    }
+    let mut arguments = vec!["send", "--to", "#a"];
+    arguments.extend(names.iter().map(String::as_str));
+    let ids = fine(&run(here.path(), server.port, &arguments));
+    assert_eq!(ids, ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+    let there = tempfile::tempdir().unwrap();
+    let mut arguments = vec!["get", "--join", "#a"];
+    arguments.extend(ids.iter().map(String::as_str));
+    // Twice the same is once.
+    arguments.push("3");
+    let mut paths = fine(&run(there.path(), server.port, &arguments));
+    let mut want: Vec<_> = names.iter().map(|name| format!("./{name}")).collect();
+    paths.sort();
+    want.sort();
+    assert_eq!(paths, want);
+    for (name, &size) in names.iter().zip(&sizes) {
+        assert!(fs::read(there.path().join(name)).unwrap() == noise(size, 1), "{name}");
+    }
+    assert_eq!(listing(there.path()), listing(here.path()));
+}
+
+#[test]
+fn names_come_back_and_are_harmless() {
+    let server = Server::start(&[]);
+    for (name, saved) in [
+        ("two words  and two spaces.txt", "two words  and two spaces.txt"),
+        // The protocol takes the spaces around a name away.
+        (" grüße 😀 .txt", "grüße 😀 .txt"),
+        ("-rf", "_-rf"),
+        (".profile", "_.profile"),
+        ("sha256:abc", "sha256:abc"),
+        ("1 2", "1 2"),
+        ("x.part", "x_part"),
+        ("a\nb\x1b[2J", "a\u{fffd}b\u{fffd}[2J"),
+    ] {
+        let id = share(&server, name, name.as_bytes());
+        let there = tempfile::tempdir().unwrap();
+        let paths = fine(&run(there.path(), server.port, &["get", "--join", "#a", &id]));
+        assert_eq!((paths, listing(there.path())), (vec![format!("./{saved}")], vec![saved.to_owned()]));
+        assert_eq!(fs::read(there.path().join(saved)).unwrap(), name.as_bytes());
+    }
+}
+
+#[test]
+fn standard_input_and_output() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let bytes = noise(200_000, 5);
+    fs::write(here.path().join("in"), &bytes).unwrap();
+    // From a file and from a pipe, which tells nothing of its size.
+    let script = "$1 send --server $2 --to '#a' --name 'my cat.png' - < in && \
+        cat in | $1 send --server $2 --to '#a' - && : | $1 send --server $2 --to '#a' --name empty in -";
+    let address = server.address();
+    let mut command = Command::new("timeout");
+    let output =
+        command.args(["20", "bash", "-c", script, "bash", binary(), &address]).current_dir(here.path()).output();
+    assert_eq!(fine(&output.unwrap()), ["1", "2", "3", "4"]);
+    let mut alice = server.in_room("alice", "#a");
+    alice.send("/files");
+    let files = alice.until("+ files 4");
+    let ends: Vec<_> = files.iter().map(|line| line.split_once(" ready ").unwrap().1).collect();
+    assert_eq!(ends, ["my cat.png", "stdin", "in", "empty"]);
+    for output in ["--output=-", "-o-"] {
+        let output = run(here.path(), server.port, &["get", "--join", "#a", output, "1"]);
+        assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+        assert!(output.stdout == bytes);
+    }
+    assert_eq!(listing(here.path()), ["in"]);
+    failed(&run(here.path(), server.port, &["get", "--join", "#a", "-o-", "99"]), "no such file");
+    failed(&run(here.path(), server.port, &["send", "--to", "#a", "-", "-"]), "only once");
+    failed(&run(here.path(), server.port, &["send", "--to", "#a", "-", "--name", "a/b"]), "--name");
+    // Nobody wants all of it.
+    let script = "$1 get --server $2 --join '#a' 1 -o - | head -c 10 | wc -c; echo ${PIPESTATUS[0]}";
+    let mut command = Command::new("timeout");
+    let output = command.args(["20", "bash", "-c", script, "bash", binary(), &address]).output().unwrap();
+    assert_eq!(text(&output.stdout), "10\n1\n");
+}
+
+#[test]
+fn nothing_that_is_there_is_written_over() {
+    let server = Server::start(&[]);
+    let id = share(&server, "cat.png", b"new");
+    let there = tempfile::tempdir().unwrap();
+    let path = |name: &str| there.path().join(name);
+    let get = |output: &str| run(there.path(), server.port, &["get", "--join", "#a", &id, "--output", output]);
+    fs::create_dir(path("folder")).unwrap();
+    fs::write(path("old"), "old").unwrap();
+    symlink("nowhere", path("link")).unwrap();
+    assert_eq!(fine(&get("folder")), ["folder/cat.png"]);
+    assert_eq!(fine(&get("folder/")), ["folder/cat (2).png"]);
+    assert_eq!(fine(&get("new")), ["new"]);
+    assert_eq!(fine(&get("folder/.-other")), ["folder/.-other"]);
+    for (there, why) in [("old", "old exists already"), ("link", "link exists already"), ("new", "new exists already")]
+    {
+        failed(&get(there), why);
+    }
+    failed(&get("no/such"), "o such file or directory");
+    // That would be a folder, and there is none; it is told before anything is fetched.
+    failed(&get("none/"), "none/");
+    let output = run(there.path(), server.port, &["get", "--join", "#a", &id, "7", "--output", "none"]);
+    failed(&output, "several files need a folder");
+    assert_eq!(listing(there.path()), ["folder", "link", "new", "old"]);
+    assert_eq!(listing(&path("folder")), [".-other", "cat (2).png", "cat.png"]);
+    assert_eq!(fs::read(path("old")).unwrap(), b"old");
+    for name in ["new", "folder/cat.png", "folder/cat (2).png", "folder/.-other"] {
+        assert_eq!(fs::read(path(name)).unwrap(), b"new");
+    }
+}
+
+#[test]
+fn a_file_for_one_person() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("note.txt"), "hello").unwrap();
+    let mut bob = server.person("bob");
+    for to in ["bob", "@bob"] {
+        let id = fine(&run(here.path(), server.port, &["send", "--nick", "alice", "--to", to, "note.txt"])).concat();
+        bob.until(&format!("@alice * alice file {id} 5 note.txt"));
+        bob.ask(&format!("/get {id}"), &format!("+ get {id} 0 5 note.txt"));
+        bob.expect(&format!("={id} aGVsbG8="));
+        bob.until_starting(&format!("={id} . 5 "));
+        // It is for nobody else.
+        failed(&run(here.path(), server.port, &["get", &id]), "no such file");
+    }
+    failed(&run(here.path(), server.port, &["send", "--to", "carol", "note.txt"]), "carol");
+    for to in ["", "#", "a b", "#a b", "1"] {
+        assert_eq!(run(here.path(), server.port, &["send", "--to", to, "note.txt"]).status.code(), Some(2), "{to:?}");
+    }
+}
+
+#[test]
+fn a_locked_server() {
+    let here = tempfile::tempdir().unwrap();
+    for (name, text) in [("right", "hush\n"), ("wrong", "hash\n"), ("file", "hello")] {
+        fs::write(here.path().join(name), text).unwrap();
+    }
+    let right = here.path().join("right");
+    let server = Server::start(&["--password-file", right.to_str().unwrap()]);
+    let send = |options: &[&str]| run(here.path(), server.port, &[&["send", "file", "--to", "#a"], options].concat());
+    failed(&send(&[]), "--password-file");
+    failed(&send(&["--password-file", "wrong"]), "that is not the password");
+    failed(&send(&["--password-file", "none"]), "none");
+    assert_eq!(fine(&send(&["--password-file", "right"])), ["1"]);
+    let get = ["get", "1", "--join", "#a", "--password-file", "right", "-o", "copy"];
+    assert_eq!(fine(&run(here.path(), server.port, &get)), ["copy"]);
+}
+
+#[test]
+fn what_cannot_be_is_told() {
+    let server = Server::start(&["--max-file", "1K"]);
+    let here = tempfile::tempdir().unwrap();
+    let path = |name: &str| here.path().join(name);
+    fs::write(path("good"), "hello").unwrap();
+    fs::write(path("big"), noise(1_025, 1)).unwrap();
+    fs::write(path("shut"), "hello").unwrap();
+    fs::set_permissions(path("shut"), fs::Permissions::from_mode(0o000)).unwrap();
+    assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+    fs::create_dir(path("folder")).unwrap();
+    let send = |options: &[&str]| run(here.path(), server.port, &[&["send", "--to", "#a"], options].concat());
+    failed(&send(&["none"]), "cannot send none: ");
+    failed(&send(&["folder"]), "cannot send folder: it is a folder");
+    failed(&send(&["fifo"]), "cannot send fifo: it is not a plain file");
+    failed(&send(&["big"]), "sending big: ");
+    // Nothing is sent unless all can be.
+    failed(&send(&["good", "none"]), "cannot send none: ");
+    // For root nothing is shut.
+    if fs::File::open(path("shut")).is_err() {
+        failed(&send(&["shut"]), "cannot send shut: permission denied");
+    }
+    let _alice = server.in_room("alice", "#a");
+    failed(&send(&["good", "--nick", "alice"]), "alice");
+    let get = |options: &[&str]| run(here.path(), server.port, &[&["get"], options].concat());
+    failed(&get(&["99", "--join", "#a"]), "file 99: there is no such file for you");
+    failed(&get(&["99", "--nick", "alice"]), "alice");
+    // What is good is done all the same.
+    let output = send(&["good", "big"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "1\n".to_owned()));
+    assert!(text(&output.stderr).contains("sending big: "));
+    let output = get(&["99", "1", "--join", "#a", "-o", "folder"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "folder/good\n".to_owned()));
+    // It is for those in the room.
+    failed(&get(&["1"]), "file 1: there is no such file for you");
+    for arguments in [&["get"][..], &["get", "x"], &["get", "-1"], &["send", "good"], &["send", "--to", "#a"]] {
+        assert_eq!(run(here.path(), server.port, arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for arguments in [&["get", "1"][..], &["send", "good", "--to", "#a"]] {
+        let output = run(here.path(), port, arguments);
+        failed(&output, &format!("cannot connect to 127.0.0.1:{port}: connection refused"));
+    }
+    let full = Server::start(&["--max-clients", "1"]);
+    let _bob = full.connect();
+    failed(&run(here.path(), full.port, &["get", "1"]), "full");
+}
+
+/// A server that has one file, `hello`, and sends it wrongly.
+fn liar(data: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        stream.write_all(b"* hello guest1 chinwag/0.1.0 1 online; hello\n").unwrap();
+        for line in lines.map_while(Result::ok) {
+            let answer = match line.split(' ').next().unwrap() {
+                "/files" => "- 1 5 bob #a 0s ready hello\n+ files 1\n".to_owned(),
+                "/get" => format!("+ get 1 0 5 hello\n{data}"),
+                "/join" => "- here guest1\n+ join #a 1\n".to_owned(),
+                "/history" => "+ history #a 0\n".to_owned(),
+                _ => format!("+ {}\n", &line[1..]),
+            };
+            if stream.write_all(answer.as_bytes()).is_err() || line.starts_with("/quit") {
+                break;
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn what_is_not_the_file_gets_no_name() {
+    const WRONG: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+    let wrong = format!("=1 aGVsbG8=\n=1 . 5 {WRONG}\n").leak();
+    let short = format!("=1 aGVs\n=1 . 5 {WRONG}\n").leak();
+    for (data, why) in [
+        (&*wrong, "its digest does not agree"),
+        (short, "not all of it came"),
+        ("=1 aGVsbG8h\n", "more came than the file has"),
+        ("=1 a\n", "no base64"),
+        ("=1 aGVs\n=1 ! no-space the disk is gone\n", "the disk is gone"),
+    ] {
+        for output in ["copy", ".", "-"] {
+            let here = tempfile::tempdir().unwrap();
+            let output = run(here.path(), liar(data), &["get", "1", "--join", "#a", "-o", output]);
+            let errors = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{errors}");
+            assert!(errors.contains(why), "{errors}");
+            let names = listing(here.path());
+            assert!(names.iter().all(|name| name.ends_with(".part")), "{data}: {names:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_fetched_before_a_kill_is_not_fetched_again() {
+    let server = Server::start(&["--rate", "0"]);
+    let bytes = noise(1_000_000, 3);
+    let id = share(&server, "cat.png", &bytes);
+    let there = tempfile::tempdir().unwrap();
+    for (output, name) in [(".", "./cat.png"), ("kitten.png", "kitten.png")] {
+        let proxy = narrow(&server, usize::MAX, 500_000);
+        let mut command = Command::new(binary());
+        command.args(["get", &id, "--join", "#a", "-o", output, "--server", &proxy.address()]);
+        let mut child =
+            command.current_dir(there.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let part = there.path().join(format!("{name}.part"));
+        // It has all that comes.
+        eventually("half of it", || {
+            proxy.bytes().1 == 500_000
+                && fs::metadata(&part).is_ok_and(|part| part.len() > 300_000 && part.len() < 1_000_000)
+        });
+        child.kill().unwrap();
+        assert_eq!(text(&child.wait_with_output().unwrap().stdout), "");
+        assert!(part.exists() && !there.path().join(name).exists());
+        let proxy = Proxy::start(server.port);
+        assert_eq!(fine(&run(there.path(), proxy.port(), &["get", &id, "--join", "#a", "-o", output])), [name]);
+        let heard = proxy.up();
+        let asked: Vec<_> = heard.lines().filter_map(|line| line.strip_prefix(&format!("/get {id} "))).collect();
+        let offset: u64 = asked[0].parse().unwrap();
+        assert!(asked.len() == 1 && offset >= 290_000 && offset.is_multiple_of(12_288), "{heard:?}");
+        assert!(fs::read(there.path().join(name)).unwrap() == bytes);
+    }
+    assert_eq!(listing(there.path()), ["cat.png", "kitten.png"]);
+}
+
+#[test]
+fn what_was_sent_before_a_kill_is_not_sent_again() {
+    let server = Server::start(&["--rate", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    let bytes = noise(1_000_000, 3);
+    fs::write(here.path().join("cat.png"), &bytes).unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    let proxy = narrow(&server, 500_000, usize::MAX);
+    let mut command = Command::new(binary());
+    command.args(["send", "cat.png", "--to", "#a", "--nick", "bob"]);
+    command.args(["--server", &proxy.address()]).current_dir(here.path());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    eventually("half of it", || proxy.bytes().0 == 500_000);
+    child.kill().unwrap();
+    proxy.cut(Cut::Reset);
+    assert_eq!(text(&child.wait_with_output().unwrap().stdout), "");
+    alice.until("#a * bob file 1 1000000 cat.png");
+    alice.until("#a * bob unfile 1 gone");
+    alice.until_starting("#a * bob ");
+    let proxy = Proxy::start(server.port);
+    let output = run(here.path(), proxy.port(), &["send", "cat.png", "--to", "#a", "--nick", "bob"]);
+    // It is the same file, and half of it has not passed again.
+    assert_eq!(fine(&output), ["1"]);
+    assert!(proxy.bytes().0 < 1_000_000);
+    alice.until("#a * bob file 1 1000000 cat.png");
+    let there = tempfile::tempdir().unwrap();
+    fine(&run(there.path(), server.port, &["get", "1", "--join", "#a"]));
+    assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
+}
+
+/// A file may be fetched while it is still coming, and comes to a stop if its sender is cut off. When the sender goes on,
+/// so does the receiver.
+#[test]
+fn who_fetches_waits_for_a_sender_who_was_cut_off() {
+    let server = Server::start(&["--rate", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    let bytes = noise(1_000_000, 3);
+    fs::write(here.path().join("cat.png"), &bytes).unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    let proxy = narrow(&server, 500_000, usize::MAX);
+    let mut send = Command::new(binary());
+    send.args(["send", "cat.png", "--to", "#a", "--nick", "bob", "--server", &proxy.address()]);
+    let mut send = send.current_dir(here.path()).stdout(Stdio::null()).spawn().unwrap();
+    alice.until("#a * bob file 1 1000000 cat.png");
+    let there = tempfile::tempdir().unwrap();
+    let get = chinwag(there.path(), server.port, &["get", "1", "--join", "#a", "--nick", "carol"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually("half of it", || proxy.bytes().0 == 500_000 && there.path().join("cat.png.part").exists());
+    send.kill().unwrap();
+    send.wait().unwrap();
+    proxy.cut(Cut::Reset);
+    alice.until("#a * bob unfile 1 gone");
+    alice.until_starting("#a * bob ");
+    assert_eq!(fine(&run(here.path(), server.port, &["send", "cat.png", "--to", "#a", "--nick", "bob"])), ["1"]);
+    let got = get.wait_with_output().unwrap();
+    let errors = text(&got.stderr);
+    assert_eq!((got.status.code(), text(&got.stdout)), (Some(0), "./cat.png\n".to_owned()), "{errors}");
+    assert!(errors.contains("cat.png: it is gone for now"), "{errors}");
+    assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
+}
+
+#[test]
+fn a_part_of_another_file_does_no_harm() {
+    let server = Server::start(&["--rate", "0"]);
+    let bytes = noise(100_000, 3);
+    let id = share(&server, "cat.png", &bytes);
+    for (stale, left) in [
+        (noise(50_000, 4), vec!["cat.png"]),
+        (noise(100_000, 4), vec!["cat.png"]),
+        (bytes.clone(), vec!["cat.png"]),
+        (noise(100_001, 4), vec!["cat.png", "cat.png.part"]),
+    ] {
+        let there = tempfile::tempdir().unwrap();
+        fs::write(there.path().join("cat.png.part"), &stale).unwrap();
+        assert_eq!(fine(&run(there.path(), server.port, &["get", &id, "--join", "#a"])), ["./cat.png"]);
+        assert_eq!(listing(there.path()), left);
+        assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_is_made_again() {
+    let server = Server::start(&["--rate", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    let bytes = noise(2_000_000, 3);
+    fs::write(here.path().join("cat.png"), &bytes).unwrap();
+    fs::write(here.path().join("dog.png"), &bytes[1..]).unwrap();
+    let plan = |seed| Plan { seed, cuts: 3, bytes: 400_000..900_000, milliseconds: 15_000..16_000 };
+    let proxy = Proxy::cutting(server.port, plan(1));
+    let output = run(here.path(), proxy.port(), &["send", "cat.png", "dog.png", "--to", "#a", "--nick", "bob"]);
+    assert_eq!(text(&output.stdout), "1\n2\n", "{}", text(&output.stderr));
+    assert_eq!((output.status.code(), proxy.cuts()), (Some(0), 3));
+    let there = tempfile::tempdir().unwrap();
+    let proxy = Proxy::cutting(server.port, plan(2));
+    let output = run(there.path(), proxy.port(), &["get", "1", "2", "--join", "#a"]);
+    assert_eq!((output.status.code(), proxy.cuts()), (Some(0), 3), "{}", text(&output.stderr));
+    assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
+    assert!(fs::read(there.path().join("dog.png")).unwrap() == bytes[1..]);
+    // What goes to standard output comes only once too.
+    let proxy = Proxy::cutting(server.port, Plan { cuts: 1, ..plan(3) });
+    let output = run(there.path(), proxy.port(), &["get", "1", "--join", "#a", "-o", "-"]);
+    assert_eq!((output.status.code(), proxy.cuts()), (Some(0), 1), "{}", text(&output.stderr));
+    assert!(output.stdout == bytes);
+}
+
+#[test]
+fn a_terminal_shows_how_far_it_is() {
+    let server = Server::start(&["--rate", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("cat.png"), noise(1_000_000, 3)).unwrap();
+    assert_eq!(share(&server, "cat.png", &noise(1_000_000, 4)), "1");
+    for (arguments, sign) in [("send cat.png --to '#a'", "↑ cat.png "), ("get 1 --join '#a'", "↓ cat.png ")] {
+        // It stops in the middle, so that there is time to see it.
+        let proxy = narrow(&server, 700_000, 700_000);
+        let script = format!("exec {} {arguments} --server {} > out", binary(), proxy.address());
+        let mut command = Command::new("bash");
+        command.args(["-c", &script]).current_dir(here.path());
+        let terminal = Terminal::start(&mut command, 80, 5, Emulator::Clipping, Speaks::Nothing);
+        terminal.wait_until(sign, |screen| screen.rows[0].starts_with(sign) && screen.rows[0].contains('%'));
+        drop(terminal);
+        assert_eq!(fs::read(here.path().join("out")).unwrap(), b"");
+        // And to the end.
+        let script = format!("{} {arguments} --server {} > out; echo $?", binary(), server.address());
+        let mut command = Command::new("bash");
+        command.args(["-c", &script]).current_dir(here.path());
+        let mut terminal = Terminal::start(&mut command, 80, 5, Emulator::Clipping, Speaks::Nothing);
+        terminal.wait_exit();
+        assert_eq!(terminal.screen().lines, ["0"], "nothing is left of it");
+    }
+    assert_eq!(fs::read_to_string(here.path().join("out")).unwrap(), "./cat (2).png\n");
+}

@@ -1,0 +1,1195 @@
+//! The line client in a terminal, as the person before it sees it and as the server hears it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chinwag::client::complete::Completion;
+use chinwag::client::editor::{Action, Editor, Row};
+use chinwag::client::keys::{Decoder, Input};
+use rustix::termios::Termios;
+use sha2::{Digest as _, Sha256};
+use testkit::pty::{Emulator, Screen, Speaks, Terminal};
+use testkit::{Client, PATIENCE, Server, binary, eventually, noise};
+use unicode_width::UnicodeWidthStr;
+
+const EMULATORS: [Emulator; 2] = [Emulator::Reflowing, Emulator::Clipping];
+
+/// The binary, about to go to `server` as alice in the lobby.
+fn connect(server: &str, options: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(["connect", "--nick", "alice", "--join", "#lobby"]).args(options).arg(server);
+    command
+}
+
+/// Alice before her terminal, once she is in.
+fn alice(server: &str, options: &[&str], (columns, rows): (u16, u16), emulator: Emulator) -> Terminal {
+    let terminal = Terminal::start(&mut connect(server, options), columns, rows, emulator, Speaks::Nothing);
+    come_in(&terminal, server);
+    terminal
+}
+
+/// Waits until she can talk.
+fn come_in(terminal: &Terminal, server: &str) {
+    terminal.wait_until("alice online", |screen| {
+        let status = below(screen);
+        status.starts_with(server) && status.contains("· alice ·") && input(screen) == "#lobby>"
+    });
+}
+
+/// A server without flood control, and Bob in its lobby.
+fn lobby() -> (Server, Client) {
+    let server = Server::start(&["--rate", "0"]);
+    let bob = server.in_room("bob", "#lobby");
+    (server, bob)
+}
+
+/// The row with the cursor.
+fn input(screen: &Screen) -> &str {
+    &screen.rows[screen.cursor.0]
+}
+
+/// The row below the cursor.
+fn below(screen: &Screen) -> &str {
+    screen.rows.get(screen.cursor.0 + 1).map_or("", String::as_str)
+}
+
+/// Waits until the input row shows this.
+#[track_caller]
+fn typed(terminal: &Terminal, row: &str) -> Screen {
+    terminal.wait_until(&format!("the input row {row:?}"), |screen| input(screen) == row)
+}
+
+/// Waits until this stands in a line above the input row, or in one that has left the screen.
+#[track_caller]
+fn told(terminal: &Terminal, text: &str) -> Screen {
+    terminal.wait_until(&format!("a line with {text:?}"), |screen| screen.lines.iter().any(|line| line.contains(text)))
+}
+
+/// Where emulators get the blanks wrong, they are left out.
+fn squeeze(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
+/// Numbers that look random and are the same every time.
+struct Random(std::vec::IntoIter<u8>);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(noise(1_000_000, seed).into_iter())
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        let mut byte = || usize::from(self.0.next().unwrap());
+        (byte() << 8 | byte()) % end
+    }
+
+    fn of<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
+        all[self.below(all.len())]
+    }
+}
+
+/// One random walk: the terminal, who talks to it, and what must be seen.
+struct Walk {
+    terminal: Terminal,
+    emulator: Emulator,
+    random: Random,
+    bob: Client,
+    carol: Client,
+    carol_is_in: bool,
+    /// What Alice types goes the same way here as in the client.
+    decoder: Decoder,
+    editor: Editor,
+    to_bob: bool,
+    size: (u16, u16),
+    /// The lines that Bob has heard, as Alice sees them.
+    heard: Vec<String>,
+    /// The text of Alice's last line, until Bob has heard it.
+    said: Option<String>,
+    number: usize,
+    /// Whether nothing of the rows may be left behind.
+    is_exact: bool,
+    /// What was done, for whoever looks for a fault.
+    done: Vec<String>,
+}
+
+/// What is wrong with the lines, which is told if the test fails.
+#[derive(Default)]
+struct Fault(Option<String>);
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        if let (true, Some(fault)) = (thread::panicking(), &self.0) {
+            eprintln!("{fault}");
+        }
+    }
+}
+
+/// Characters that no name begins with, so that Tab finds nothing. Two columns wide are six of them.
+const CHARACTERS: &[&str] = &["x", "y", "z", "X", "é", "7", " ", "日", "本", "語", "😀", "🎉", "ü", "q", "-", "."];
+
+const EDITING: &[&str] = &[
+    "\x1b[D",
+    "\x1b[D",
+    "\x1b[C",
+    "\x1b[H",
+    "\x1b[F",
+    "\x01",
+    "\x05",
+    "\x0b",
+    "\x15",
+    "\x17",
+    "\x19",
+    "\x7f",
+    "\x7f",
+    "\x1b[3~",
+    "\t",
+    "\x1b[1;5D",
+    "\x1b[1;5C",
+    "\x1b[A",
+    "\x1b[B",
+    "\x1bb",
+    "\x1bd",
+    "\x03",
+];
+
+impl Walk {
+    fn new(seed: u64, emulator: Emulator, server: &Server) -> Self {
+        let size = (80, 24);
+        let mut bob = server.in_room("bob", "#lobby");
+        bob.ask("/set echo on", "+ set echo on");
+        let carol = server.in_room("carol", "#lobby");
+        let terminal = alice(&server.address(), &[], size, emulator);
+        bob.send("start");
+        bob.until("#lobby <bob> start");
+        told(&terminal, "<bob> start");
+        // That opens the conversation.
+        bob.send("/msg alice psst");
+        bob.until("+ msg alice");
+        let heard = vec![squeeze("#lobby <bob> start"), squeeze("@bob <bob> psst")];
+        Self {
+            terminal,
+            emulator,
+            random: Random::new(seed),
+            bob,
+            carol,
+            carol_is_in: true,
+            decoder: Decoder::default(),
+            editor: Editor::default(),
+            to_bob: false,
+            size,
+            heard,
+            said: None,
+            number: 0,
+            is_exact: true,
+            done: vec![format!("seed {seed}, {emulator:?}")],
+        }
+    }
+
+    fn keys(&mut self, keys: &str) {
+        self.done.push(format!("keys {keys:?}"));
+        self.terminal.keys(keys);
+        self.decoder.feed(keys.as_bytes());
+        for input in self.decoder.by_ref() {
+            match input {
+                Input::Key(key) => match self.editor.key(key, |_| Completion::default()) {
+                    Some(Action::Submit(line)) => self.said = Some(line),
+                    Some(Action::Walk(_)) => self.to_bob = !self.to_bob,
+                    None | Some(Action::Redraw) => {}
+                    Some(other) => panic!("{other:?}"),
+                },
+                Input::Paste(text) => self.editor.paste(&text),
+                Input::Answer(answer) => panic!("{answer:?}"),
+            }
+        }
+    }
+
+    /// A message that stands in one row of a terminal that would cut it off, or one of any kind.
+    fn text(&mut self) -> String {
+        self.number += 1;
+        let number = self.number;
+        if self.emulator == Emulator::Clipping {
+            return format!("m{number} {}", self.random.of(&["", "x", "日本", "e\u{301}", "😀"]));
+        }
+        let words = ["hello", "日本語", "😀🎉", "e\u{301}a\u{308}", "supercalifragilistic", "a"];
+        let count = self.random.below(3) * self.random.below(30);
+        let text: Vec<&str> = (0..count).map(|_| self.random.of(&words)).collect();
+        format!("m{number} {}", text.join(" "))
+    }
+
+    /// Does something, and does not wait for it.
+    fn step(&mut self) {
+        match self.random.below(100) {
+            0..25 => {
+                let count = 1 + self.random.below(6);
+                let keys: String = (0..count).map(|_| self.random.of(CHARACTERS)).collect();
+                self.keys(&keys);
+            }
+            25..50 => {
+                let key = self.random.of(EDITING);
+                self.keys(key);
+            }
+            50..56 => self.enter(),
+            // A window that grows just then is not known to have more rows, of which some are lost.
+            56..58 if self.is_exact => self.keys("\x0c"),
+            56..58 => {}
+            58..60 => {
+                let key = self.random.of(&["\x1b[1;3D", "\x1b[1;3C"]);
+                self.keys(key);
+            }
+            60..75 => {
+                let text = self.text();
+                self.done.push(format!("bob: {text}"));
+                let target = self.random.of(&["#lobby", "#lobby", "alice"]);
+                self.bob.send(&format!("/msg {target} {text}"));
+            }
+            // The server tells of typing when it is time, and so in the midst of a resize.
+            75..79 if !self.is_exact => {
+                let is_on = self.random.of(&["on", "off"]);
+                self.done.push(format!("typing {is_on}"));
+                self.bob.send(&format!("/typing {} {is_on}", self.random.of(&["#lobby", "alice"])));
+                self.carol.send(&format!("/typing #lobby {is_on}"));
+            }
+            79..82 => {
+                self.done.push("carol comes or goes".to_owned());
+                self.carol.send(if self.carol_is_in { "/leave #lobby" } else { "/join #lobby" });
+                self.carol_is_in = !self.carol_is_in;
+                self.carol.settle();
+            }
+            _ => self.resize(),
+        }
+    }
+
+    /// Sends what is typed, with a number, so that it is a line of its own.
+    fn enter(&mut self) {
+        if self.said.is_some() {
+            return;
+        }
+        if self.emulator == Emulator::Clipping && self.editor.text().width() > 8 {
+            self.keys("\x05\x15");
+        }
+        if !self.editor.text().trim().is_empty() {
+            self.number += 1;
+            self.keys(&format!("\x05 n{}", self.number));
+        }
+        self.keys("\r");
+    }
+
+    fn resize(&mut self) {
+        // What is cut off is gone, so where that happens no message is wider than the window.
+        let narrowest = if self.emulator == Emulator::Clipping { 40 } else { 15 };
+        let columns = narrowest + self.random.below(121 - narrowest);
+        let mut rows = 4 + self.random.below(37);
+        // Rows of ours that are pushed out at the top when the window gets narrow cannot be taken back.
+        let wrapped = |width: usize| width.div_ceil(columns);
+        rows = rows.max(wrapped(usize::from(self.size.0)) * 2 + 1);
+        self.size = (u16::try_from(columns).unwrap(), u16::try_from(rows).unwrap());
+        self.done.push(format!("resize {columns} {rows}"));
+        if self.is_exact {
+            eventually("the client at rest", || self.terminal.is_at_rest() && self.terminal.is_at_rest());
+        }
+        self.terminal.resize(self.size.0, self.size.1);
+    }
+
+    /// What the input row is to show.
+    fn row(&self) -> Row {
+        self.editor.row(if self.to_bob { "@bob> " } else { "#lobby> " }, self.size.0.into())
+    }
+
+    /// Waits until everything that was done has come to the screen, and nothing else is there.
+    #[track_caller]
+    fn settle(&mut self) {
+        let mut lines = Vec::new();
+        if let Some(said) = self.said.take() {
+            let said = format!("<alice> {}", said.trim_end());
+            while !lines.last().is_some_and(|line: &String| line.ends_with(&said)) {
+                lines.push(self.bob.line().unwrap());
+            }
+        }
+        lines.extend(self.bob.settle());
+        for line in lines {
+            let line = line.replacen("@alice", "@bob", 1);
+            if line.starts_with("#lobby <") || line.starts_with("@bob <") {
+                self.heard.push(squeeze(&line));
+            } else if let Some(happened) = line.strip_prefix("#lobby * carol ")
+                && matches!(happened, "joined" | "left")
+            {
+                self.heard.push(squeeze(&format!("#lobby carol {happened}")));
+            }
+        }
+        let row = self.row();
+        let column = row.before.width();
+        let row = format!("{}{}", row.before, row.after);
+        let row = row.trim_end();
+        let from = self.done.len().saturating_sub(8);
+        let last = self.heard.len().saturating_sub(5);
+        let what = format!(
+            "in {:?} the row {row:?} with the cursor in column {column}, below {} lines, the last of which are {:#?}, \
+             after {:#?}",
+            self.size,
+            self.heard.len(),
+            &self.heard[last..],
+            &self.done[from..]
+        );
+        let mut fault = Fault::default();
+        self.terminal.wait_until(&what, |screen| {
+            fault.0 = self.fault(screen);
+            input(screen) == row && screen.cursor.1 == column && !below(screen).is_empty() && fault.0.is_none()
+        });
+    }
+
+    /// What is wrong with the lines, if something is: each message must stand there once, and in order.
+    ///
+    /// Below them stand the two rows, and nothing else is there. A window that gets narrow just when something is drawn
+    /// may leave a piece of the rows behind, though, and no program can tell.
+    fn fault(&self, screen: &Screen) -> Option<String> {
+        let lines: Vec<String> =
+            screen.lines.iter().map(|line| squeeze(line)).filter(|line| !line.is_empty()).collect();
+        let first = lines.iter().position(|line| line.ends_with("#lobby<bob>start")).unwrap_or(lines.len());
+        let mut lines = lines[first..].iter();
+        for want in &self.heard {
+            let Some(line) = lines.find(|line| self.is_exact || line.ends_with(want)) else {
+                return Some(format!("there is no {want:?}"));
+            };
+            let said = line.get(5..).unwrap_or_default();
+            if self.is_exact && said.strip_prefix('»').unwrap_or(said) != want {
+                return Some(format!("{line:?}\nstands in the place of\n{want:?}"));
+            }
+        }
+        let rows: Vec<&String> = lines.collect();
+        let is_good = |row: &&String| !row.contains("<bob>") && !row.contains("<alice>");
+        let all_good = if self.is_exact { rows.len() == 2 } else { rows.iter().all(is_good) };
+        (!all_good).then(|| format!("below the messages stands {rows:?}"))
+    }
+}
+
+#[test]
+fn the_input_row_is_as_typed_and_each_message_stands_once() {
+    thread::scope(|scope| {
+        for emulator in EMULATORS {
+            for seed in 1..=2 {
+                scope.spawn(move || {
+                    let server = Server::start(&["--rate", "0"]);
+                    let mut walk = Walk::new(seed, emulator, &server);
+                    for _ in 0..300 {
+                        walk.step();
+                        walk.settle();
+                    }
+                });
+            }
+        }
+    });
+}
+
+#[test]
+fn each_message_stands_once_with_everything_at_once() {
+    thread::scope(|scope| {
+        for seed in 1..=2 {
+            scope.spawn(move || {
+                let server = Server::start(&["--rate", "0"]);
+                let mut walk = Walk::new(seed, Emulator::Reflowing, &server);
+                walk.is_exact = false;
+                for _ in 0..100 {
+                    for _ in 0..2 + walk.random.below(6) {
+                        walk.step();
+                    }
+                    walk.settle();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_window_that_is_dragged_smaller_and_larger() {
+    let server = Server::start(&["--rate", "0"]);
+    let mut walk = Walk::new(3, Emulator::Reflowing, &server);
+    walk.is_exact = false;
+    walk.keys("what is typed fills the row from its beginning to its very end. ".repeat(3).trim_end());
+    walk.settle();
+    // Each step is a signal, which may come in the midst of anything.
+    for _ in 0..20 {
+        for width in (40..120).rev().chain(40..120) {
+            walk.size = (width, 24);
+            walk.terminal.resize(width, 24);
+            thread::yield_now();
+        }
+        walk.settle();
+    }
+}
+
+#[test]
+fn a_window_of_another_height_has_both_rows() {
+    for emulator in EMULATORS {
+        let (server, mut bob) = lobby();
+        let terminal = alice(&server.address(), &[], (60, 10), emulator);
+        for n in 0..20 {
+            bob.send(&format!("line {n}"));
+        }
+        told(&terminal, "line 19");
+        for rows in [9, 8, 5, 3, 2, 6, 20, 19, 30, 2, 12] {
+            terminal.resize(60, rows);
+            let what = format!("both rows of {rows}");
+            let both = |screen: &Screen| input(screen) == "#lobby>" && below(screen).contains("· alice ·");
+            terminal.wait_until(&what, both);
+        }
+    }
+}
+
+#[test]
+fn a_tiny_window_does_no_harm() {
+    for emulator in EMULATORS {
+        let (server, mut bob) = lobby();
+        let terminal = alice(&server.address(), &[], (60, 10), emulator);
+        for (n, size) in [(60, 1), (2, 10), (1, 1), (2, 2), (3, 1), (60, 1)].into_iter().enumerate() {
+            terminal.resize(size.0, size.1);
+            terminal.keys("x");
+            bob.send(&format!("line {n}"));
+            terminal.wait_until_raw("the line", |raw| {
+                raw.ends_with(b"\x1b[?2026l") && contains(raw, &format!("> line {n}"))
+            });
+            terminal.keys("\x03");
+        }
+        terminal.resize(60, 1);
+        terminal.keys("\x03good");
+        typed(&terminal, "#lobby> good");
+        terminal.resize(60, 10);
+        terminal.keys(" again");
+        terminal.wait_until("both rows", |screen| {
+            input(screen) == "#lobby> good again" && below(screen).contains("· alice ·")
+        });
+        terminal.keys("\r");
+        bob.until("#lobby <alice> good again");
+    }
+}
+
+fn contains(raw: &[u8], text: &str) -> bool {
+    raw.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn keys_do_what_they_do_in_a_shell() {
+    let (server, _bob) = lobby();
+    let terminal = alice(&server.address(), &[], (60, 10), Emulator::Clipping);
+    for (keys, row, column) in [
+        ("abc\x1b[D\x1b[DX", "aXbc", 2),
+        ("abc\x1b[HX\x1b[FY", "XabcY", 5),
+        ("abc\x01X\x05Y", "XabcY", 5),
+        ("one two\x17X", "one X", 5),
+        ("one two\x17\x19\x19", "one twotwo", 10),
+        ("one two\x1bb\x0b\x01\x19X", "twoXone", 4),
+        ("one two\x15\x19!", "one two!", 8),
+        ("ab\x7fc\x1b[D\x1b[3~", "a", 1),
+        ("日本\x7f語", "日語", 4),
+        ("日本\x1b[D\x1b[DX", "X日本", 1),
+        ("e\u{301}x\x7f\x7fy", "y", 1),
+        ("one two\x1b[1;5D\x1b[1;5DX\x1b[1;5CY", "Xone Ytwo", 6),
+        ("nothing\x03", "", 0),
+        ("a\x1b[200~one line\x1b[201~b", "aone lineb", 10),
+        ("a\x1b[200~one line\n\x1b[201~b", "aone lineb", 10),
+        ("\x1b[5~\x1b[20~\x1bOPx\x1b[<0;1;1Mz\x00", "xz", 2),
+    ] {
+        terminal.keys("\x03");
+        terminal.keys(keys);
+        let row = format!("#lobby> {row}");
+        terminal.wait_until(&format!("{row:?} after {keys:?}"), |screen| {
+            input(screen) == row.trim_end() && screen.cursor.1 == 8 + column
+        });
+    }
+}
+
+#[test]
+fn what_was_typed_is_there_in_the_next_run() {
+    let (server, mut bob) = lobby();
+    let home = tempfile::tempdir().unwrap();
+    let start = || {
+        let server = server.address();
+        let mut command = connect(&server, &[]);
+        let terminal = Terminal::start(command.env("HOME", home.path()), 60, 10, Emulator::Clipping, Speaks::Nothing);
+        come_in(&terminal, &server);
+        terminal
+    };
+    let mut first = start();
+    let before = first.modes();
+    first.keys("good morning\r/topic tea\r/pass secret\r");
+    bob.until("#lobby * alice topic tea");
+    first.keys("\x1b[A");
+    typed(&first, "#lobby> /topic tea");
+    first.keys("\x03\x04");
+    assert!(first.wait_exit().success());
+    bob.until_starting("#lobby * alice quit");
+    assert_ne!(local_modes(&first.modes()), local_modes(&before));
+    let second = start();
+    for (key, row) in [
+        ("unfinished", "unfinished"),
+        ("\x1b[A", "/topic tea"),
+        ("\x10", "good morning"),
+        ("\x1b[A", "good morning"),
+        ("\x1b[B", "/topic tea"),
+        ("\x0e", "unfinished"),
+        ("\x1b[B", "unfinished"),
+    ] {
+        second.keys(key);
+        typed(&second, &format!("#lobby> {row}"));
+    }
+}
+
+/// What of the modes a program may change.
+fn local_modes(modes: &Termios) -> String {
+    format!("{:?} {:?} {:?} {:?}", modes.input_modes, modes.output_modes, modes.control_modes, modes.local_modes)
+}
+
+#[test]
+fn it_leaves_the_terminal_as_it_was() {
+    for emulator in EMULATORS {
+        // Nothing of an earlier run is in the history of the room.
+        let (server, mut bob) = lobby();
+        let address = server.address();
+        let script = "printf ready; read x; \"$0\" connect --nick alice --join '#lobby' $1; echo \"gone $?\"; read x";
+        let mut command = Command::new("bash");
+        command.args(["-c", script, binary(), &address]);
+        let terminal = Terminal::start(&mut command, 60, 10, emulator, Speaks::Nothing);
+        terminal.wait_until("ready", |screen| input(screen) == "ready");
+        let before = local_modes(&terminal.modes());
+        terminal.keys("\n");
+        come_in(&terminal, &address);
+        assert_ne!(local_modes(&terminal.modes()), before);
+        bob.send("hello");
+        terminal.keys("x\x7f");
+        told(&terminal, "<bob> hello");
+        typed(&terminal, "#lobby>");
+        terminal.keys("\x04");
+        let screen = told(&terminal, "gone 0");
+        assert_eq!(local_modes(&terminal.modes()), before);
+        assert_eq!((screen.rows[screen.cursor.0 - 1].as_str(), screen.cursor.1), ("gone 0", 0));
+        assert!(!screen.lines.iter().any(|line| line.contains("#lobby>") || line.contains("online")), "{screen}");
+        assert!(contains(&terminal.raw(), "\x1b[?2004l"));
+        bob.until("#lobby * alice quit");
+    }
+}
+
+#[test]
+fn it_can_be_stopped_and_goes_on() {
+    for emulator in EMULATORS {
+        let (server, mut bob) = lobby();
+        let address = server.address();
+        let script =
+            "set -m; \"$0\" connect --nick alice --join '#lobby' $1; echo stopped; read x; fg; echo \"gone $?\"";
+        let mut command = Command::new("bash");
+        command.args(["-c", script, binary(), &address]);
+        let mut terminal = Terminal::start(&mut command, 60, 15, emulator, Speaks::Nothing);
+        come_in(&terminal, &address);
+        terminal.keys("half\x1a");
+        let screen = terminal.wait_until("the shell", |screen| screen.rows.iter().any(|row| row == "stopped"));
+        assert!(!screen.rows.iter().any(|row| row.contains("half") || row.contains("online")), "{screen}");
+        assert!(terminal.modes().local_modes.contains(rustix::termios::LocalModes::ECHO));
+        bob.send("are you there");
+        bob.settle();
+        terminal.keys("\n");
+        told(&terminal, "are you there");
+        typed(&terminal, "#lobby> half");
+        terminal.keys(" done\r");
+        bob.until("#lobby <alice> half done");
+        terminal.keys("\x04");
+        terminal.wait_exit();
+        assert_eq!(terminal.screen().lines.last().map(String::as_str), Some("gone 0"));
+        bob.until("#lobby * alice quit");
+    }
+}
+
+#[test]
+fn tab_completes() {
+    let (server, mut bob) = lobby();
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("with space.txt"), "text").unwrap();
+    fs::create_dir(home.path().join("Pictures")).unwrap();
+    let mut command = connect(&server.address(), &[]);
+    let terminal = Terminal::start(command.env("HOME", home.path()), 70, 10, Emulator::Clipping, Speaks::Nothing);
+    come_in(&terminal, &server.address());
+    bob.send("/send #lobby 3 a.txt\n=YWJj");
+    bob.until_starting("=1 . 3 ");
+    told(&terminal, "bob shares a.txt (3 bytes) · /get 1");
+    for (keys, row) in [
+        ("/hel\t", "/help"),
+        ("/sho\t1", "/show 1"),
+        ("bo\tyes", "bob: yes"),
+        ("hello b\tyes", "hello bob yes"),
+        ("/leave #lo\tx", "/leave #lobby x"),
+        ("/get \tx", "/get 1 x"),
+        ("/send #lobby ~/wi\t", "/send #lobby ~/with space.txt"),
+        ("/send #lobby ~/Pi\tx", "/send #lobby ~/Pictures/x"),
+        ("/send b\t~\tw\t", "/send bob ~/with space.txt"),
+    ] {
+        terminal.keys("\x03");
+        terminal.keys(keys);
+        typed(&terminal, &format!("#lobby> {row}"));
+    }
+    terminal.keys("\x03/un\t\t");
+    told(&terminal, "/unignore");
+    terminal.keys("\x03/\t\t");
+    told(&terminal, "/away  /back  /cancel");
+    typed(&terminal, "#lobby> /");
+}
+
+#[test]
+fn many_lines_are_pasted_only_after_a_question() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &[], (60, 10), Emulator::Reflowing);
+    let paste = "\x1b[200~one\r\n  two\r\n\r\n/quit\r\nfour\x1b[201~";
+    terminal.keys(format!("begun {paste}"));
+    typed(&terminal, "#lobby> send these 4 lines? y/n");
+    terminal.keys("xn");
+    typed(&terminal, "#lobby> begun");
+    terminal.keys(paste);
+    typed(&terminal, "#lobby> send these 4 lines? y/n");
+    terminal.keys("\x03");
+    typed(&terminal, "#lobby> begun");
+    terminal.keys("\x03");
+    terminal.keys(paste);
+    typed(&terminal, "#lobby> send these 4 lines? y/n");
+    assert_eq!(bob.settle().iter().filter(|line| line.contains("<alice>")).count(), 0);
+    terminal.keys("y");
+    for line in ["one", "  two", "/quit", "four"] {
+        let lines = bob.until(&format!("#lobby <alice> {line}"));
+        assert!(!lines.iter().any(|line| line.contains("<alice>")), "{lines:?}");
+    }
+    typed(&terminal, "#lobby>");
+    // A whole page, which takes as long as the flood control says.
+    let page: String = (0..100).map(|n| format!("line {n}\r")).collect();
+    terminal.keys(format!("\x1b[200~{page}\x1b[201~"));
+    typed(&terminal, "#lobby> send these 100 lines? y/n");
+    terminal.keys("y");
+    (0..100).for_each(|n| drop(bob.until(&format!("#lobby <alice> line {n}"))));
+    told(&terminal, "<alice> line 99");
+}
+
+#[test]
+fn conversations_are_walked_through() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &[], (80, 10), Emulator::Reflowing);
+    terminal.keys("/join #dev\r");
+    typed(&terminal, "#dev>");
+    bob.send("/msg #lobby to all\n/msg alice to you");
+    terminal.wait_until("what is unread", |screen| below(screen).ends_with("unread #lobby 1 · @bob 1"));
+    for (key, row) in [("\x1b[1;3C", "@bob>"), ("\x1b[1;3C", "#lobby>"), ("\x1b[1;3D", "@bob>")] {
+        terminal.keys(key);
+        typed(&terminal, row);
+    }
+    terminal.wait_until("nothing unread", |screen| !below(screen).contains("unread"));
+    terminal.keys("hello\r");
+    bob.until("@alice <alice> hello");
+    bob.send("/typing alice");
+    terminal.wait_until("typing", |screen| below(screen).ends_with("bob is typing"));
+    bob.send("/typing alice off");
+    terminal.wait_until("no typing", |screen| !below(screen).contains("typing"));
+}
+
+#[test]
+fn colours_and_the_bell_can_be_turned_off() {
+    for (options, no_color, has_colours, has_bell) in [
+        (&[][..], "", true, true),
+        (&["--color", "never"], "", false, true),
+        (&[], "1", false, true),
+        (&["--color", "always", "--bell", "never"], "1", true, false),
+    ] {
+        let (server, mut bob) = lobby();
+        let mut command = connect(&server.address(), options);
+        let terminal = Terminal::start(command.env("NO_COLOR", no_color), 80, 10, Emulator::Clipping, Speaks::Nothing);
+        come_in(&terminal, &server.address());
+        bob.send("hello everybody");
+        told(&terminal, "hello everybody");
+        assert!(!terminal.raw().contains(&7));
+        bob.send("hello alice");
+        told(&terminal, "»#lobby <bob> hello alice");
+        bob.send("/msg alice psst");
+        told(&terminal, "»@bob <bob> psst");
+        bob.send("done");
+        told(&terminal, "<bob> done");
+        let raw = terminal.raw();
+        let sgr = sequences(&raw).unwrap().iter().any(|sequence| sequence.ends_with('m'));
+        assert_eq!(sgr, has_colours, "{options:?} {no_color:?}");
+        let bells = raw.iter().filter(|&&byte| byte == 7).count();
+        assert_eq!(bells, if has_bell { 2 } else { 0 }, "{options:?}");
+    }
+}
+
+/// The escape sequences in what the client wrote, its questions left out; or what it should not have written.
+fn sequences(raw: &[u8]) -> Result<Vec<String>, String> {
+    const ALLOWED: &[&str] = &[
+        "[?2026h", "[?2026l", "[?25h", "[?25l", "[?7h", "[?7l", "[?2004h", "[?2004l", "[J", "[K", "[C", "[A", "[6n",
+        "7", "8", "[H",
+    ];
+    let text = str::from_utf8(raw).map_err(|error| error.to_string())?;
+    let text = text.replacen(chinwag::client::pictures::QUESTION, "", 1);
+    let mut sequences = Vec::new();
+    let mut parts = text.split('\x1b');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = match part.strip_prefix('[') {
+            Some(rest) => 2 + rest.find(|c: char| c.is_ascii_alphabetic()).ok_or("half a sequence")?,
+            None => 1,
+        };
+        let (sequence, rest) = part.split_at(end);
+        let is_colour = sequence.ends_with('m') && sequence[1..].starts_with(|c: char| c.is_ascii_digit());
+        let is_up = sequence.ends_with(['A', 'H']) && sequence[1..end - 1].parse::<u16>().is_ok();
+        if !is_colour && !is_up && !ALLOWED.contains(&sequence) {
+            return Err(format!("{sequence:?} before {:?}", rest.chars().take(60).collect::<String>()));
+        }
+        sequences.push(sequence.to_owned());
+        plain.push_str(rest);
+    }
+    let is_bad = |c: &char| {
+        let is_override = matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        is_override || c.is_control() && !matches!(c, '\r' | '\n' | '\x07' | '\t')
+    };
+    match plain.chars().find(is_bad) {
+        Some(bad) => Err(format!("{bad:?}")),
+        None => Ok(sequences),
+    }
+}
+
+/// A server that answers as it should, notes what it is sent, and says besides what a test has it say.
+struct Fake {
+    address: String,
+    /// The lines that it has got, and when.
+    heard: Receiver<(String, Instant)>,
+    stream: Receiver<TcpStream>,
+}
+
+impl Fake {
+    /// Starts one that has these files, by their IDs.
+    fn start(files: BTreeMap<u64, (String, Vec<u8>)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (hear, heard) = mpsc::channel();
+        let (give, stream) = mpsc::channel();
+        thread::spawn(move || {
+            let Ok((mut stream, _)) = listener.accept() else { return };
+            stream.set_nodelay(true).unwrap();
+            let _ = give.send(stream.try_clone().unwrap());
+            let _ = stream.write_all(b"* hello guest1 fake/1 1 online; hello\n");
+            // Far beyond what a test says itself.
+            let mut count = 1_000_000_000;
+            for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+                let Ok(line) = line else { return };
+                let answer = Self::answer(&line, &files, &mut count);
+                let _ = hear.send((line, Instant::now()));
+                // It may be gone meanwhile.
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        Self { address, heard, stream }
+    }
+
+    fn answer(line: &str, files: &BTreeMap<u64, (String, Vec<u8>)>, count: &mut usize) -> String {
+        let words: Vec<&str> = line.splitn(3, ' ').collect();
+        let file = || words.get(1).and_then(|id| Some((id.parse().ok()?, files.get(&id.parse().ok()?)?)));
+        match words[0] {
+            "/join" => format!("- here alice bob\n+ join {} 2\n", words[1]),
+            "/history" => format!("+ history {} 0\n", words[1]),
+            "/msg" => {
+                *count += 1;
+                let stamp = format!("[{count}@2026-11-22T18:26:24.367Z]");
+                format!("{} {stamp} <alice> {}\n+ msg {}\n", words[1], words[2], words[1])
+            }
+            "/files" => {
+                let row = |(id, (name, bytes)): (&u64, &(String, Vec<u8>))| {
+                    format!("- {id} {} bob #lobby 1s ready {name}\n", bytes.len())
+                };
+                files.iter().map(row).collect::<String>() + &format!("+ files {}\n", files.len())
+            }
+            "/get" => {
+                let Some((id, (name, bytes))) = file() else { return "! get no-such-file none\n".to_owned() };
+                let id: u64 = id;
+                let mut answer = format!("+ get {id} 0 {} {name}\n", bytes.len());
+                bytes.chunks(12_288).for_each(|piece| answer += &format!("={id} {}\n", BASE64.encode(piece)));
+                let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+                answer + &format!("={id} . {} sha256:{digest}\n", bytes.len())
+            }
+            command => format!(
+                "+ {}{}\n",
+                &command[1..],
+                line.split_once(' ').map_or(String::new(), |(_, rest)| format!(" {rest}"))
+            ),
+        }
+    }
+
+    /// The lines of typing and talk that it gets, up to this one.
+    #[track_caller]
+    fn talk(&self, last: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        while lines.last().is_none_or(|line| line != last) {
+            let (line, _) = self.heard.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{last:?} after {lines:?}"));
+            if ["/typing", "/msg", "/query"].iter().any(|command| line.starts_with(command)) {
+                lines.push(line);
+            }
+        }
+        lines
+    }
+}
+
+#[test]
+fn typing_is_told_by_itself() {
+    let fake = Fake::start(BTreeMap::new());
+    let terminal = alice(&fake.address, &[], (60, 10), Emulator::Clipping);
+    fake.talk("/query #lobby");
+    let type_in = |keys: &str, row: &str| {
+        terminal.keys(keys);
+        typed(&terminal, format!("#lobby> {row}").trim_end());
+    };
+    type_in("h", "h");
+    type_in("i", "hi");
+    type_in("\x03", "");
+    // Nothing is told of these.
+    type_in("/who", "/who");
+    type_in("\x03", "");
+    type_in("  ", "");
+    type_in("\x03", "");
+    type_in("//", "//");
+    type_in("\r", "");
+    type_in("yes", "yes");
+    type_in("\r", "");
+    assert_eq!(
+        fake.talk("/msg #lobby yes"),
+        [
+            "/typing #lobby on",
+            "/typing #lobby off",
+            "/typing #lobby on",
+            "/msg #lobby /",
+            "/typing #lobby on",
+            "/msg #lobby yes"
+        ]
+    );
+    let since = Instant::now();
+    let mut told = Vec::new();
+    type_in("x", "x");
+    while told.len() < 2 {
+        assert!(since.elapsed() < PATIENCE);
+        type_in("y", "xy");
+        type_in("\x7f", "x");
+        while let Ok((line, at)) = fake.heard.recv_timeout(Duration::from_millis(20)) {
+            assert_eq!(line, "/typing #lobby on");
+            told.push(at);
+        }
+    }
+    assert!(told[1] - told[0] > Duration::from_millis(2_900), "{:?}", told[1] - told[0]);
+}
+
+#[test]
+fn others_see_who_is_typing() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &[], (60, 10), Emulator::Clipping);
+    bob.until("#lobby * alice joined");
+    terminal.keys("h");
+    bob.until("#lobby * alice typing");
+    terminal.keys("\x03");
+    bob.until("#lobby * alice idle");
+    terminal.keys("hello\r");
+    bob.until("#lobby <alice> hello");
+    assert!(!bob.settle().iter().any(|line| line.contains("alice")));
+}
+
+/// Things that a terminal would do, were they to reach it.
+const HARMFUL: &str = "\x1b[31mred\x1b]0;title\x07\x1b[2J\x1bc\x1b_Ga=T;AAAA\x1b\\\u{9b}2J\u{90}\u{9d}0;x\u{9c}\u{202e}kcab\u{2066}\u{2028}\x08\x7f\x00\r\x0b";
+
+#[test]
+fn a_hostile_server_cannot_drive_the_terminal() {
+    let harmless = ("x".to_owned(), b"bytes".to_vec());
+    let evil = (format!("{HARMFUL}evil"), vec![0x1b; 40_000]);
+    let fake = Fake::start(BTreeMap::from([(1, harmless), (2, evil)]));
+    let folder = tempfile::tempdir().unwrap();
+    let downloads = folder.path().to_str().unwrap();
+    let terminal = alice(&fake.address, &["--downloads", downloads], (80, 24), Emulator::Reflowing);
+    let mut stream = fake.stream.recv().unwrap();
+    let mut say = |text: String| stream.write_all(text.as_bytes()).unwrap();
+    for (n, form) in [
+        "#lobby [5@2026-11-22T18:26:24.367Z] <bob> HARM",
+        "#lobby <HARM> x",
+        "#HARM <bob> x",
+        "@bob <bob> HARM",
+        "@HARM <x> x",
+        "#lobby * bob topic HARM",
+        "#lobby * HARM joined",
+        "#lobby * bob left HARM",
+        "#lobby * bob HARM",
+        "#lobby * bob file 7 100 HARM.png",
+        "#lobby * bob unfile 7 HARM",
+        "#lobby * bob renamed HARM",
+        "@bob * bob away HARM",
+        "* motd HARM",
+        "* bye HARM HARM",
+        "* presence 7 +HARM -HARM",
+        "* hello HARM",
+        "* HARM",
+        "* locked HARM",
+        "HARM",
+        "- HARM",
+        "+ HARM",
+        "! HARM HARM HARM",
+        "! say no-room HARM",
+        "=HARM",
+        "=1 HARM",
+        "=1 ! HARM HARM",
+        "= ",
+        "=",
+        "+",
+        "-",
+        "!",
+        "*",
+        "",
+        "#lobby",
+        "#lobby [",
+        "#lobby [x] <",
+        "#lobby [9999999999999999999999@x] <bob> x",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        say(format!("{}\n@bob <bob> mark {n}\n", form.replace("HARM", HARMFUL)));
+        told(&terminal, &format!("<bob> mark {n}"));
+    }
+    say(format!("@bob <bob> {}\n={}\n@bob <bob> after long lines\n", "x".repeat(100_000), "A".repeat(100_000)));
+    told(&terminal, "after long lines");
+    // Details of a command that was typed are shown as they come, and so is the name of a file.
+    terminal.keys("/files\r");
+    told(&terminal, " ready ");
+    terminal.keys("/get 2\r/show 2\r");
+    told(&terminal, "evil");
+    terminal.keys("\x03fine");
+    typed(&terminal, "#lobby> fine");
+    terminal.keys("\r");
+    told(&terminal, "<alice> fine");
+    if let Err(found) = sequences(&terminal.raw()) {
+        panic!("it got through: {found}");
+    }
+}
+
+/// Kilobytes of memory that a process holds.
+fn resident(pid: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_hostile_server_cannot_fill_the_memory() {
+    /// What it says without end: how many quarters of a megabyte, and the line for each number.
+    type Flood = (usize, fn(usize) -> String);
+    const MEGABYTE: usize = 1024 * 1024;
+    let floods: &[Flood] = &[
+        (80, |n| format!("* hello guest{n} fake/1 1 online; {}\n", "x".repeat(8_000))),
+        (200, |_| format!("- {}\n", "x".repeat(8_000))),
+        (8, |n| format!("- here {}\n", (0..100).map(|m| format!("n{n}x{m} ")).collect::<String>())),
+        (1, |n| format!("#lobby * alice missed {n} after {n}\n")),
+        (200, |n| format!("={n} {}\n", "AAAA".repeat(4_000))),
+        (160, |_| "x".repeat(MEGABYTE)),
+        (160, |_| format!("={}", "A".repeat(MEGABYTE))),
+        (4, |n| format!("\n* presence {n} +new{n} -old{n}\n")),
+        (1, |n| format!("#lobby * name{n} typing\n")),
+        (1, |n| format!("#lobby [{}@2026-11-22T18:26:24.367Z] <bob> x\n", n * 1_000 + 5)),
+        (1, |n| format!("@name{n} <name{n}> {}\n", "x".repeat(8_000))),
+        (1, |n| format!("#lobby * bob file {n} 1 {}.png\n", "n".repeat(200))),
+        (1, |n| format!("{n} {}\n", "x".repeat(8_000))),
+        (1, |n| format!("+ join #room{n} 1\n! x y z\n")),
+    ];
+    let fake = Fake::start(BTreeMap::new());
+    let terminal = alice(&fake.address, &["--bell", "never"], (80, 24), Emulator::Clipping);
+    let mut stream = fake.stream.recv().unwrap();
+    for (n, (quarters, line)) in floods.iter().enumerate() {
+        let (mut sent, mut lines, mut most) = (0, 0, 0);
+        while sent < quarters * MEGABYTE / 4 {
+            let mut piece = String::new();
+            while piece.len() < MEGABYTE / 4 {
+                piece += &line(lines);
+                lines += 1;
+            }
+            sent += piece.len();
+            stream.write_all(piece.as_bytes()).unwrap();
+            most = most.max(resident(terminal.pid()));
+        }
+        stream.write_all(format!("\n@bob <bob> after flood {n}\n").as_bytes()).unwrap();
+        told(&terminal, &format!("<bob> after flood {n}"));
+        most = most.max(resident(terminal.pid()));
+        assert!(most < 50_000, "{most} KB after flood {n}");
+    }
+    terminal.keys("fine");
+    typed(&terminal, "#lobby> fine");
+    terminal.keys("\r");
+    told(&terminal, "<alice> fine");
+}
+
+/// A picture of 64 by 64 pixels, which is not compressed.
+fn png() -> Vec<u8> {
+    fn crc(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+        })
+    }
+    let chunk = |kind: &[u8], data: &[u8]| {
+        let body = [kind, data].concat();
+        [&u32::try_from(data.len()).unwrap().to_be_bytes()[..], &body, &crc(&body).to_be_bytes()].concat()
+    };
+    let rows: Vec<u8> = noise(64 * 3 * 64, 1).chunks(64 * 3).flat_map(|row| [&[0], row].concat()).collect();
+    let (a, b) = rows.iter().fold((1, 0), |(a, b): (u32, u32), &byte| {
+        let a = (a + u32::from(byte)) % 65_521;
+        (a, (a + b) % 65_521)
+    });
+    let len = u16::try_from(rows.len()).unwrap();
+    let stored = [&[0x78, 1, 1][..], &len.to_le_bytes(), &(!len).to_le_bytes(), &rows, &(b << 16 | a).to_be_bytes()];
+    let header = [&64u32.to_be_bytes()[..], &64u32.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &header), chunk(b"IDAT", &stored.concat()), chunk(b"IEND", b"")]
+        .concat()
+}
+
+/// Sends a file to the lobby, and returns its ID.
+fn share(person: &mut Client, name: &str, bytes: &[u8]) -> u64 {
+    person.send(&format!("/send #lobby {} {name}", bytes.len()));
+    let lines = person.until_starting("+ send ");
+    let id = lines.last().unwrap().split(' ').nth(2).unwrap().to_owned();
+    for piece in bytes.chunks(12_288) {
+        person.send(&format!("={}", BASE64.encode(piece)));
+    }
+    person.until_starting(&format!("={id} . "));
+    id.parse().unwrap()
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
+    text.split(start).skip(1).map(|rest| rest.split(end).next().unwrap()).collect()
+}
+
+#[test]
+fn a_picture_is_shown_as_the_terminal_takes_it() {
+    let picture = png();
+    for speaks in [Speaks::Kitty, Speaks::Iterm, Speaks::Nothing] {
+        let (server, mut bob) = lobby();
+        let folder = tempfile::tempdir().unwrap();
+        let address = server.address();
+        let mut command = connect(&address, &["--downloads", folder.path().to_str().unwrap()]);
+        let terminal = Terminal::start(&mut command, 100, 30, Emulator::Reflowing, speaks);
+        come_in(&terminal, &address);
+        let id = share(&mut bob, "cat.png", &picture);
+        told(&terminal, &format!("#lobby bob shares cat.png (12 KB) · /show {id} · /get {id}"));
+        let before = terminal.raw().len();
+        terminal.keys(format!("/show {id}\r"));
+        let saved = folder.path().join("cat.png");
+        match speaks {
+            Speaks::Nothing => {
+                told(&terminal, &format!("saved {}", saved.display()));
+                assert_eq!(fs::read(saved).unwrap(), picture);
+                continue;
+            }
+            Speaks::Kitty => {
+                let raw = terminal.wait_until_raw("the picture", |raw| contains(&raw[before..], "m=0;"));
+                let text = str::from_utf8(&raw[before..]).unwrap();
+                let pieces: Vec<(&str, &str)> =
+                    between(text, "\x1b_G", "\x1b\\").iter().map(|piece| piece.split_once(';').unwrap()).collect();
+                assert!(pieces.len() > 3, "{}", pieces.len());
+                let (last, others) = pieces.split_last().unwrap();
+                let has = |keys: &str, key: &str| keys.split(',').any(|has| has == key);
+                assert!(has(others[0].0, "a=T") && has(others[0].0, "f=100"));
+                assert!(others.iter().all(|(keys, data)| has(keys, "m=1") && data.len() == 4_096));
+                assert!(pieces[1..].iter().all(|(keys, _)| keys.split(',').all(|key| key.starts_with(['m', 'q']))));
+                assert!(has(last.0, "m=0") && last.1.len() <= 4_096);
+                let data: String = pieces.iter().map(|(_, data)| *data).collect();
+                assert_eq!(BASE64.decode(data).unwrap(), picture);
+            }
+            Speaks::Iterm => {
+                let is_whole = |raw: &[u8]| {
+                    let text = String::from_utf8_lossy(&raw[before..]).into_owned();
+                    text.split_once("1337;File=").is_some_and(|(_, rest)| rest.contains('\x07'))
+                };
+                let raw = terminal.wait_until_raw("the picture", is_whole);
+                let text = str::from_utf8(&raw[before..]).unwrap();
+                let file = between(text, "\x1b]1337;File=", "\x07")[0];
+                let (keys, data) = file.split_once(':').unwrap();
+                let keys: Vec<&str> = keys.split(';').collect();
+                let size = format!("size={}", picture.len());
+                let name = format!("name={}", BASE64.encode("cat.png"));
+                for key in ["inline=1", &size, &name] {
+                    assert!(keys.contains(&key), "{keys:?}");
+                }
+                assert_eq!(BASE64.decode(data).unwrap(), picture);
+            }
+        }
+        assert!(!saved.exists());
+        terminal.keys("good cat");
+        typed(&terminal, "#lobby> good cat");
+        terminal.keys("\r");
+        bob.until("#lobby <alice> good cat");
+    }
+}
+
+#[test]
+fn files_are_sent_and_fetched() {
+    let (server, mut bob) = lobby();
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("my cat.png"), b"meow").unwrap();
+    let address = server.address();
+    let mut command = connect(&address, &["--downloads", "~/got"]);
+    let terminal = Terminal::start(command.env("HOME", home.path()), 100, 30, Emulator::Clipping, Speaks::Nothing);
+    come_in(&terminal, &address);
+    terminal.keys("/send #lobby ~/my cat.png\r");
+    bob.until("#lobby * alice file 1 4 my cat.png");
+    told(&terminal, "my cat.png is shared with #lobby, as file 1");
+    bob.send("/get 1");
+    bob.until("=1 bWVvdw==");
+    let id = share(&mut bob, "cat.png", b"purr");
+    told(&terminal, "bob shares cat.png (4 bytes)");
+    for name in ["cat.png", "cat (2).png"] {
+        terminal.keys(format!("/get {id}\r"));
+        told(&terminal, &format!("saved {}", home.path().join("got").join(name).display()));
+        assert_eq!(fs::read(home.path().join("got").join(name)).unwrap(), b"purr");
+    }
+    terminal.keys("/cancel 1\r");
+    bob.until("#lobby * alice unfile 1 gone");
+    told(&terminal, "  cancel 1");
+    for (line, why) in [
+        ("/get 1", "✗ fetching"),
+        ("/send #lobby ~/no such", "✗"),
+        ("/show cat", "it is /show ID; /files lists them"),
+        ("/send nobody ~/my cat.png", "✗ sending my cat.png"),
+    ] {
+        terminal.keys(format!("\x03{line}\r"));
+        told(&terminal, why);
+    }
+    assert!(fs::read_dir(home.path().join("got")).unwrap().count() == 2);
+}
+
+#[test]
+fn what_a_server_calls_a_file_stays_in_the_folder() {
+    let names =
+        ["../../evil", ".bashrc", "/etc/passwd", "..", "-rf", "a\tb", "x\u{9b}2J", "CON", "con.part", "\\up\\..\\y"];
+    let files = names.iter().zip(1..).map(|(name, id)| (id, ((*name).to_owned(), name.as_bytes().to_vec())));
+    let fake = Fake::start(files.collect());
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("deep/down");
+    let mut command = connect(&fake.address, &["--downloads", folder.to_str().unwrap()]);
+    let terminal = Terminal::start(command.env("HOME", home.path()), 100, 30, Emulator::Clipping, Speaks::Nothing);
+    come_in(&terminal, &fake.address);
+    for (name, id) in names.iter().zip(1..) {
+        terminal.keys(format!("/get {id}\r"));
+        let have = |folder: &Path| {
+            fs::read_dir(folder).map_or(0, |entries| {
+                entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().contains(".part")).count()
+            })
+        };
+        eventually(name, || have(&folder) == id);
+    }
+    terminal.keys("done\r");
+    told(&terminal, "<alice> done");
+    for entry in fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(!name.starts_with(['.', '-']) && !name.contains(|c: char| c.is_control()), "{name:?}");
+    }
+    let others = |folder: &Path| fs::read_dir(folder).unwrap().count();
+    assert_eq!((others(&home.path().join("deep")), others(home.path())), (1, 2));
+    assert!(sequences(&terminal.raw()).is_ok());
+}

@@ -1,0 +1,313 @@
+//! Disks that are full or fail, descriptors that run out, a clock that goes back: talk goes on, everybody is told, and
+//! nothing that was written is damaged.
+
+use std::fs;
+use std::process::Command;
+
+use testkit::company::{Company, MANY, assert_all_is_kept};
+use testkit::data::{
+    Folder, KEPT, NOT_KEPT, assert_numbered, chunks, fetch, history, kill, logged, notices, seq, share,
+};
+use testkit::disk::{Meddler, SmallDisk, WRITES};
+use testkit::{Client, Server, binary, eventually, have, noise};
+
+fn refused_for_space(client: &mut Client) {
+    client.send("/send #a 10 x.txt");
+    client.until_starting("! send no-space ");
+}
+
+#[test]
+fn a_full_disk_stops_no_talk_and_costs_no_line() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    // Somebody is about to share a file.
+    let mut dave = server.in_room("dave", "#a");
+    dave.send("/send #a 300000 big.bin");
+    let id = dave.until_starting("+ send ").pop().unwrap().split(' ').nth(2).unwrap().to_owned();
+    dave.send(&chunks(&noise(3000, 1), 3000)[0]);
+    dave.settle();
+    let mut was_told = None;
+    for round in 0..2 {
+        disk.fill();
+        let wrong = people.say_until_not_kept(&"x".repeat(600));
+        people.say_some(50);
+        refused_for_space(&mut people.bob);
+        if round == 0 {
+            dave.send(&chunks(&noise(3000, 1), 3000)[0]);
+            dave.until_starting(&format!("={id} ! no-space "));
+        }
+        // Whoever comes now can talk too.
+        let mut late = server.in_room("late", "#a");
+        late.send("/quit");
+        late.rest();
+        people.say_some(50);
+        assert_eq!(was_told.get_or_insert(wrong.clone()), &wrong);
+        disk.free();
+        people.hear_that_it_is_kept(&wrong);
+        people.hear_no_more();
+        // Files go again.
+        people.bob.send("/leave");
+        people.bob.until("+ leave #a");
+        people.bob.send("/join #files");
+        people.bob.until("+ join #files 1");
+        let id = share(&mut people.bob, "#files", &noise(5000, 2), "x");
+        assert!(fetch(&mut people.bob, id) == noise(5000, 2));
+        people.bob.send("/leave\n/join #a");
+        people.bob.until_starting("+ join #a ");
+    }
+    kill(server);
+    let server = disk.serve(MANY);
+    assert_all_is_kept(&server, &disk.path("data"), &people.heard);
+}
+
+#[test]
+fn a_server_killed_on_a_full_disk_has_what_was_received_before() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    disk.fill();
+    people.say_until_not_kept(&"x".repeat(600));
+    // All but the last were heard before anybody was told; that one may have come with it.
+    let before = people.heard.len() - 1;
+    people.say_some(20);
+    kill(server);
+    // While it is full a start may succeed or not, but damages nothing.
+    let data = disk.path("data");
+    let kept = logged(&data, "a");
+    assert!(kept.len() >= before - 1, "{before} were received, and {} are there", kept.len());
+    assert!(people.heard.starts_with(&kept), "the log is not what was heard");
+    disk.free();
+    let server = disk.serve(MANY);
+    let mut dave = server.in_room("dave", "#a");
+    let known = history(&mut dave, "#a", 0);
+    assert_eq!(known, kept);
+    dave.send("/set echo on\n/set stamp on\non we go");
+    let line = dave.until_starting("#a [").pop().unwrap();
+    assert_eq!(seq(&line[3..]), kept.len() as u64 + 1);
+}
+
+#[test]
+fn a_server_starts_on_a_full_disk() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    let heard = people.heard.clone();
+    drop(people);
+    kill(server);
+    disk.fill();
+    let server = disk.serve(MANY);
+    let mut dave = server.in_room("dave", "#a");
+    assert_eq!(history(&mut dave, "#a", 0), heard);
+    disk.free();
+    dave.send("/set echo on\n/set stamp on\non we go");
+    let line = dave.until_starting("#a [").pop().unwrap();
+    assert_eq!(seq(&line[3..]), heard.len() as u64 + 1);
+}
+
+#[test]
+fn a_failing_disk_stops_no_talk_and_costs_no_line() {
+    // Either may fail: to write, or to have it reach the disk.
+    for calls in [WRITES, "fsync,fdatasync,sync_file_range"] {
+        let folder = Folder::new();
+        let server = folder.serve(&["--history", "100000", "--sync", "0"]);
+        let mut people = Company::meet(&server);
+        people.say_some(10);
+        let log = folder.log("a");
+        let Some(meddler) = Meddler::attach(&server, calls, "error=EIO", &[&log]) else { return };
+        let wrong = people.say_until_not_kept("is anybody there?");
+        people.say_some(100);
+        refused_for_space(&mut people.bob);
+        people.say_some(100);
+        assert!(!meddler.calls().is_empty(), "nothing has failed");
+        drop(meddler);
+        people.hear_that_it_is_kept(&wrong);
+        people.hear_no_more();
+        people.bob.ask("/send #a 10 x.txt", &format!("+ send {} 0", 1));
+        kill(server);
+        let server = folder.serve(MANY);
+        assert_all_is_kept(&server, &folder.path, &people.heard);
+    }
+}
+
+#[test]
+fn a_write_that_fails_now_and_then_costs_no_line() {
+    let folder = Folder::new();
+    let server = folder.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    // Every third write fails by itself, as those do that a signal interrupts.
+    let log = folder.log("a");
+    for how in ["error=EINTR:when=1+3", "error=EAGAIN:when=1+3"] {
+        let Some(meddler) = Meddler::attach(&server, WRITES, how, &[&log]) else { return };
+        people.say_some(100);
+        drop(meddler);
+    }
+    people.say_some(10);
+    // What fails once may have been told of, and then it is kept again.
+    if !notices(&people.told).is_empty() && notices(&people.told).last() != Some(&KEPT) {
+        people.bob.until(KEPT);
+    }
+    kill(server);
+    let server = folder.serve(MANY);
+    assert_all_is_kept(&server, &folder.path, &people.heard);
+}
+
+#[test]
+fn of_what_is_said_beyond_what_may_wait_for_the_log_the_newest_is_kept() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    let log = folder.log("a");
+    let Some(meddler) = Meddler::attach(&server, WRITES, "error=EIO", &[&log]) else { return };
+    let wrong = people.say_until_not_kept("is anybody there?");
+    let long = "x".repeat(3900);
+    (0..2500).for_each(|_| people.say(&long));
+    drop(meddler);
+    people.hear_that_it_is_kept(&wrong);
+    people.say("the end");
+    kill(server);
+    // Each number has its line, and with a gap before it the newest are there.
+    let logged = folder.logged("a");
+    let bytes: usize = logged.iter().map(String::len).sum();
+    assert!(bytes < 9 << 20, "{bytes} bytes were kept");
+    assert!(logged.iter().all(|line| people.heard[seq(line) as usize - 1] == *line), "the log is not what was heard");
+    assert!(people.heard.ends_with(&logged[logged.len() - 100..]), "the newest are not there");
+}
+
+#[test]
+fn only_so_many_logs_and_files_are_kept_open() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut people = [server.person("alice"), server.person("bob")];
+    let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let before = descriptors();
+    for (who, client) in people.iter_mut().enumerate() {
+        (0..50).for_each(|n| client.send(&format!("/join #r{who}-{n}\nhello")));
+        client.settle();
+    }
+    // Those that are to be synced are open as well until they are.
+    eventually("logs are closed", || descriptors() <= before + 32);
+    let before = descriptors();
+    for (who, client) in people.iter_mut().enumerate() {
+        (0..20).for_each(|n| _ = share(client, &format!("#r{who}-0"), &noise(10, n), "x"));
+    }
+    assert!(descriptors() <= before + 32, "{before} {}", descriptors());
+}
+
+#[test]
+fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
+    // Where the server itself says how many may come, something is left for the logs. Where more are let in than that,
+    // some things wait until descriptors come back.
+    for (limit, options, is_kept) in [(400, &[][..], true), (64, &["--max-clients", "1000"], false)] {
+        let folder = Folder::new();
+        let mut command = Command::new("bash");
+        command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), binary()]);
+        let server = Server::start_with(command.args(folder.arguments(options)));
+        let mut people = Company::meet(&server);
+        people.say_some(10);
+        let mut crowd: Vec<Client> = (0..limit).map(|_| server.connect_raw()).collect();
+        if !is_kept {
+            let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+            eventually("descriptors run out", || descriptors() >= limit);
+        }
+        people.say_some(100);
+        // Rooms that have no log yet, and a file, need descriptors.
+        for n in 0..10 {
+            people.carol.send(&format!("/join #new{n}\n/topic new\nhello\n/send #new{n} 2 x.txt\n=aGk="));
+        }
+        let mut told = people.carol.settle();
+        if is_kept {
+            assert!(told.iter().all(|line| !line.starts_with("! ")), "{told:?}");
+        }
+        people.say_some(100);
+        // They come back.
+        let mut last = crowd.pop().unwrap();
+        crowd.clear();
+        if !is_kept {
+            last.starting("* hello ");
+        }
+        people.say_some(10);
+        told.append(&mut people.carol.settle());
+        match notices(&told)[..] {
+            [] => {}
+            [wrong] if !is_kept && wrong.starts_with(NOT_KEPT) => _ = people.carol.until(KEPT),
+            [wrong, KEPT] if !is_kept && wrong.starts_with(NOT_KEPT) => {}
+            _ => panic!("{:?}", notices(&told)),
+        }
+        (0..10).for_each(|n| people.carol.send(&format!("/msg #new{n} and on")));
+        people.carol.settle();
+        kill(server);
+        for n in 0..10 {
+            assert_eq!(folder.logged(&format!("new{n}")).len(), 2, "#new{n}");
+        }
+        let server = folder.serve(MANY);
+        assert_all_is_kept(&server, &folder.path, &people.heard);
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_an_hour_loses_nothing() {
+    if !have(&["faketime"]) {
+        return;
+    }
+    let preload =
+        Command::new("faketime").args(["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""]).output().unwrap();
+    let preload = String::from_utf8(preload.stdout).unwrap();
+    let folder = Folder::new();
+    let clock = folder.path.with_file_name("clock");
+    let serve = || {
+        let mut command = Command::new(binary());
+        command.args(folder.arguments(&["--file-ttl", "30m", "--history", "1000"]));
+        command.env("LD_PRELOAD", &preload).env("FAKETIME_TIMESTAMP_FILE", &clock).env("FAKETIME_NO_CACHE", "1");
+        Server::start_with(command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1"))
+    };
+    fs::write(&clock, "+0").unwrap();
+    let server = serve();
+    let mut people = Company::meet(&server);
+    people.say_some(5);
+    let mut files = vec![share(&mut people.alice, "#a", b"before", "x")];
+    fs::write(&clock, "-3600").unwrap();
+    people.say_some(5);
+    let hour = |line: &str| line.split_once('T').unwrap().1[..5].to_owned();
+    assert_ne!(hour(&people.heard[0]), hour(&people.heard[9]), "the clock does not go back");
+    files.push(share(&mut people.alice, "#a", b"after", "y"));
+    let heard = people.heard.clone();
+    drop(people);
+    kill(server);
+    // The files are from an hour ahead now, or from now.
+    let server = serve();
+    let mut people = Company::meet(&server);
+    assert!(history(&mut people.alice, "#a", 0) == heard);
+    assert_eq!(
+        [fetch(&mut people.alice, files[0]), fetch(&mut people.alice, files[1])],
+        [b"before".to_vec(), b"after".to_vec()]
+    );
+    people.alice.send("/files");
+    let listed = people.alice.until_starting("+ files 2");
+    for line in listed.iter().filter(|line| line.starts_with("- ")) {
+        let age: u64 = line.split(' ').nth(5).unwrap().trim_end_matches('s').parse().unwrap();
+        assert!(age < 1800, "{line}");
+    }
+    people.say_some(5);
+    assert_numbered(&people.heard, heard.len() as u64 + 1);
+    // It goes right again while the server runs: nothing has become older by that.
+    fs::write(&clock, "+0").unwrap();
+    people.say_some(5);
+    people.alice.send("/files");
+    people.alice.until("+ files 2");
+    assert_numbered(&people.heard, heard.len() as u64 + 1);
+    let all = [heard, people.heard.clone()].concat();
+    drop(people);
+    kill(server);
+    // A day later they have expired; the lines have not.
+    fs::write(&clock, "+86400").unwrap();
+    let server = serve();
+    let mut alice = server.in_room("alice", "#a");
+    alice.ask("/files", "+ files 0");
+    assert!(history(&mut alice, "#a", 0) == all);
+}

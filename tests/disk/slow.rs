@@ -1,0 +1,138 @@
+//! Disks that take their time: what is said goes into the log first, and does not wait for long.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use testkit::company::{Company, MANY};
+use testkit::data::{Folder, KEPT, NOT_KEPT, assert_numbered, history, kill, logged, notices, unstamped};
+use testkit::disk::{Meddler, WRITES};
+use testkit::eventually;
+
+#[test]
+fn a_disk_that_takes_a_second_for_each_write_holds_up_no_chat() {
+    let folder = Folder::new();
+    let server = folder.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    let log = folder.log("a");
+    let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=1s", &[&log]) else { return };
+    // Those who play ping-pong wait for each other, and would wait for each write if lines did.
+    for _ in 0..300 {
+        people.say("ping");
+        people.bob.send("pong");
+        people.alice.until_starting("#a <bob> pong");
+        people.heard.push(String::new());
+    }
+    let writes = meddler.calls().len();
+    assert!(writes < 40, "{writes} writes of a second each were done while 600 lines went by");
+    let told = notices(&people.told);
+    assert!(told.len() == 1 && told[0].starts_with(NOT_KEPT), "{told:?}");
+    drop(meddler);
+    let lines = people.bob.until(KEPT);
+    assert_eq!(notices(&lines), Vec::<&str>::new());
+    kill(server);
+    let server = folder.serve(MANY);
+    let mut dave = server.in_room("dave", "#a");
+    let known = history(&mut dave, "#a", 0);
+    assert_numbered(&known, 1);
+    assert_eq!(known.len(), people.heard.len());
+    for (known, heard) in known.iter().zip(&people.heard) {
+        assert!(known == heard || heard.is_empty() && unstamped(known) == "<bob> pong", "{known} and {heard}");
+    }
+}
+
+#[test]
+fn a_disk_that_is_always_a_little_late_is_late() {
+    let folder = Folder::new();
+    let server = folder.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    let log = folder.log("a");
+    let Some(_meddler) = Meddler::attach(&server, WRITES, "delay_enter=200ms", &[&log]) else { return };
+    people.say_some(20);
+    let told = notices(&people.told);
+    assert!(told.len() == 1 && told[0].starts_with(NOT_KEPT), "{told:?}");
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_no_chat_and_no_end() {
+    let folder = Folder::new();
+    let mut server = folder.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    let before = logged(&folder.path, "a").len();
+    let log = folder.log("a");
+    let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=1000s", &[&log]) else { return };
+    let since = Instant::now();
+    people.say_until_not_kept("hello?");
+    assert!(since.elapsed() < Duration::from_secs(3), "lines waited for {:?}", since.elapsed());
+    people.say_some(500);
+    assert!(since.elapsed() < Duration::from_secs(20), "lines wait on: {:?}", since.elapsed());
+    assert_eq!((meddler.calls().len(), logged(&folder.path, "a").len()), (0, before), "the write hangs no more");
+    // It does not end before all is written unless it is asked again, which it heeds.
+    server.signal("TERM");
+    people.alice.until_starting("* bye shutdown ");
+    drop(people);
+    eventually("it ends", || {
+        server.signal("TERM");
+        fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap().contains(") Z ")
+    });
+    // What traces it has a part in its end.
+    drop(meddler);
+    let (_, log) = server.wait();
+    assert!(log.contains("history is not being kept"), "{log}");
+    let server = folder.serve(MANY);
+    let mut dave = server.in_room("dave", "#a");
+    assert!(history(&mut dave, "#a", 0).len() >= before);
+}
+
+#[test]
+fn a_line_is_in_the_log_before_anybody_has_it() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut people = Company::meet(&server);
+    people.say("first");
+    let log = folder.log("a");
+    // It is slow, and not so slow that lines go ahead of it.
+    let Some(_meddler) = Meddler::attach(&server, WRITES, "delay_enter=20ms", &[&log]) else { return };
+    for _ in 0..20 {
+        people.say("another");
+        let is_logged = logged(&folder.path, "a").last() == people.heard.last();
+        people.told.append(&mut people.bob.settle());
+        if !notices(&people.told).is_empty() {
+            // A busy machine has made it slower than that; then nothing can be told from this.
+            return;
+        }
+        assert!(is_logged, "{:?}", people.heard.last());
+    }
+}
+
+#[test]
+fn each_line_is_synced_before_anybody_has_it_if_one_wants_that() {
+    let folder = Folder::new();
+    let server = folder.serve(&["--sync", "0"]);
+    let mut people = Company::meet(&server);
+    people.say("first");
+    let log = folder.log("a");
+    // It is slow, and so it can be seen that it is waited for.
+    let slow = Duration::from_millis(20);
+    let Some(meddler) = Meddler::attach(&server, "fsync,fdatasync", "delay_enter=20ms", &[&log]) else { return };
+    for said in 1..=20 {
+        let since = Instant::now();
+        people.say("another");
+        let told = !notices(&people.told).is_empty();
+        assert!(told || since.elapsed() >= slow, "it was heard after {:?}", since.elapsed());
+        // The call may have come back without strace having written so yet, but it was not made before.
+        eventually("it is synced", || told || meddler.calls().len() >= said);
+    }
+    drop(meddler);
+    // And once a second otherwise: not each line.
+    kill(server);
+    let server = folder.serve(&["--sync", "1s"]);
+    let mut people = Company::meet(&server);
+    people.say("first");
+    let Some(meddler) = Meddler::attach(&server, "fsync,fdatasync", "", &[&log]) else { return };
+    people.say_some(300);
+    eventually("it is synced", || !meddler.calls().is_empty());
+    assert!(meddler.calls().len() < 100, "{:?}", meddler.calls().len());
+}

@@ -1,0 +1,404 @@
+//! The server from outside: lines, telnet, the end of input, bad input, options, and its end.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use testkit::{Client, PATIENCE, Server, binary, eventually};
+
+/// Everything that comes of sending `parts`, one after the other, and ending the input.
+fn answers(server: &Server, parts: &[&[u8]]) -> String {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    for part in parts {
+        stream.write_all(part).unwrap();
+    }
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    let all = String::from_utf8(all).unwrap();
+    let lines: Vec<&str> = all.split_inclusive('\n').filter(|line| !line.starts_with("* presence ")).collect();
+    lines[1..].concat()
+}
+
+#[test]
+fn who_wants_it_has_only_whole_lines_carried_out() {
+    let server = Server::start(&[]);
+    let mut bob = server.in_room("bob", "#lobby");
+    for is_reset in [false, true] {
+        for (setting, half) in [("on", None), ("off", Some("#lobby <alice> ha"))] {
+            let mut alice = server.in_room("alice", "#lobby");
+            alice.ask(&format!("/set whole {setting}"), &format!("+ set whole {setting}"));
+            bob.until("#lobby * alice joined");
+            alice.send_bytes(b"whole\nha");
+            bob.expect("#lobby <alice> whole");
+            if is_reset {
+                socket2::SockRef::from(&alice.stream).set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            drop(alice);
+            if let Some(half) = half {
+                bob.expect(half);
+            }
+            bob.starting("#lobby * alice ");
+        }
+    }
+    // It is no matter for a person who asks for their settings.
+    bob.send("/set");
+    assert_eq!(bob.until("+ set"), ["- echo off", "- stamp off", "- presence off"]);
+}
+
+#[test]
+fn however_lines_are_split_or_glued_the_replies_are_the_same() {
+    let server = Server::start(&["--rate", "0"]);
+    let input =
+        "/ping a\n\n/nope\r\n\u{feff}\n/ping b\r\0/set\n/ping caf\u{e9} \u{1f600}\n/help ping\n/ping unfinished"
+            .as_bytes();
+    let want = answers(&server, &[input]);
+    assert_eq!(
+        want,
+        "+ ping a\n! ? unknown-command /nope: no such command; /help lists them\r\n! say no-room nobody hears you here; \
+         /join #lobby or /query NAME first\r\n+ ping b\r\n- echo off\r\n- stamp off\r\n- presence on\r\n+ set\r\n\
+         + ping café 😀\r\n- /ping [TOKEN]  are you there?\r\n+ help\r\n+ ping unfinished\r\n"
+    );
+    for at in 0..=input.len() {
+        assert_eq!(answers(&server, &[&input[..at], &input[at..]]), want, "split at {at}");
+    }
+    let bytes: Vec<&[u8]> = input.chunks(1).collect();
+    assert_eq!(answers(&server, &bytes), want, "byte by byte");
+    // As many as one likes, and the replies are matched by counting.
+    let many: String = (0..20_000).map(|n| format!("/ping {n}\n")).collect();
+    let mut client = server.connect();
+    let mut writer = client.stream.try_clone().unwrap();
+    let sending = std::thread::spawn(move || writer.write_all(many.as_bytes()).unwrap());
+    for n in 0..20_000 {
+        let line = std::iter::from_fn(|| client.line()).find(|line| !line.starts_with("* presence "));
+        assert_eq!(line, Some(format!("+ ping {n}")));
+    }
+    sending.join().unwrap();
+}
+
+#[test]
+fn telnet_negotiation_is_refused_and_lines_are_answered_as_they_end() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send_bytes(b"/set presence off\n");
+    client.until("+ set presence off");
+    client.send_bytes(b"\xff\xfb\x1f\xff\xfd\x03\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0/pi\xff\xf1ng x\r\n");
+    let mut refusals = [0; 6];
+    client.reader().read_exact(&mut refusals).unwrap();
+    assert_eq!(refusals, *b"\xff\xfe\x1f\xff\xfc\x03");
+    assert_eq!(client.raw_line(), b"+ ping x\r\n");
+    client.send_bytes(b"/ping y\n");
+    assert_eq!(client.raw_line(), b"+ ping y\r\n", "CRLF stays");
+}
+
+#[test]
+fn a_first_line_of_another_protocol_closes_and_nothing_of_it_is_carried_out() {
+    let server = Server::start(&[]);
+    let mut witness = server.in_room("witness", "#x");
+    let body = "Host: x\r\nContent-Length: 30\r\n\r\n/join #x\r\n/msg #x intruded\r\n";
+    let path = "a".repeat(9000);
+    for request in [
+        format!("POST / HTTP/1.1\r\n{body}"),
+        format!("GET /x?y HTTP/1.0\r\n{body}"),
+        format!("\r\nPOST / HTTP/1.1\r\n{body}"),
+        format!("POST /{path} HTTP/1.1\r\n{body}"),
+        format!("PRI * HTTP/2.0\r\n{body}"),
+    ] {
+        let lines = answers(&server, &[request.as_bytes()]);
+        assert!(
+            lines.trim_end().starts_with("* bye not-http ") && lines.lines().count() == 1,
+            "{request:.20}: {lines}"
+        );
+    }
+    for hello in [&b"\x16\x03\x01\x02\x00\x01\x00\n/join #x\n"[..], b"\x00\x01\x00\x00!\x12\xa4B\n/join #x\n"] {
+        let lines = answers(&server, &[hello]);
+        assert!(lines.starts_with("* bye not-text ") && lines.lines().count() == 1, "{lines}");
+    }
+    // Only a whole request line is one.
+    for line in ["GET it while it is hot\n", "HTTP/1.1 is old\n", "what is HTTP/2 anyway\n"] {
+        assert!(answers(&server, &[line.as_bytes()]).starts_with("! say no-room "), "{line}");
+    }
+    assert_eq!(witness.settle(), Vec::<String>::new());
+}
+
+#[test]
+fn the_last_line_reaches_who_is_turned_away_while_still_sending() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send_bytes(&[b"GET / HTTP/1.1\r\n", &[b'x'; 500_000][..]].concat());
+    assert!(client.rest().iter().any(|line| line.starts_with("* bye not-http ")));
+}
+
+#[test]
+fn long_lines_are_answered_and_the_connection_lives_on() {
+    let server = Server::start(&["--rate", "0"]);
+    let fits = format!("/ping {}\n", "x".repeat(4096 - 7));
+    assert!(answers(&server, &[fits.as_bytes()]).starts_with("+ ping xxx"));
+    let long = format!("/ping {}\n/ping next\n", "x".repeat(4096 - 6));
+    let lines = answers(&server, &[long.as_bytes()]);
+    assert!(lines.starts_with("! ? too-long ") && lines.ends_with("\n+ ping next\n"), "{lines}");
+    // A gigabyte is only a matter of patience; a part of it shows what it costs.
+    let mut client = server.connect();
+    let before = server.usage().unwrap().resident;
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..200 {
+        client.send_bytes(&piece);
+    }
+    client.send("");
+    client.until_starting("! ? too-long ");
+    client.settle();
+    assert!(server.usage().unwrap().resident < before + 1024, "{before} {}", server.usage().unwrap().resident);
+}
+
+#[test]
+fn nobody_drives_another_persons_terminal() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    let mut bob = server.in_room("bob", "#a");
+    alice.expect("#a * bob joined");
+    bob.send_bytes(b"\x1b]0;title\x07\x1b[2J red \xe2\x80\xaeback\xe2\x80\xa8 half \xc3 \xf0\x9f \xed\xa0\x80 tab\there\x7f\xc2\x9b\n");
+    alice.expect(
+        "#a <bob> \u{fffd}]0;title\u{fffd}\u{fffd}[2J red \u{fffd}back\u{fffd} half \u{fffd} \u{fffd} \
+         \u{fffd}\u{fffd}\u{fffd} tab\there\u{fffd}\u{fffd}",
+    );
+    bob.send_bytes(b"/topic #a \x1b[31m\n/leave #a \x07\n");
+    alice.expect("#a * bob topic \u{fffd}[31m");
+    alice.expect("#a * bob left \u{fffd}");
+}
+
+#[test]
+fn noise_neither_kills_nor_grows_the_server() {
+    let server = Server::start(&["--rate", "0"]);
+    for seed in 0..40 {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        let mut noise = testkit::noise(100_000, seed);
+        // Half of the connections get past their first byte.
+        noise[0] = if seed % 2 == 0 { b'/' } else { noise[0] };
+        let _ = stream.write_all(&noise);
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    assert!(server.usage().unwrap().resident < 20_000, "{}", server.usage().unwrap().resident);
+    server.person("still-there");
+}
+
+#[test]
+fn the_end_of_input_is_answered_to_its_end() {
+    let server = Server::start(&[]);
+    assert!(answers(&server, &[b"/who\n/ping last"]).ends_with("1\n+ ping last\n"));
+    // Also what flood control held back.
+    let many: String = (0..90).map(|n| format!("/ping {n}\n")).collect();
+    assert!(answers(&server, &[many.as_bytes()]).ends_with("+ ping 89\n"));
+    let mut alice = server.in_room("alice", "#a");
+    let mut bob = server.in_room("bob", "#a");
+    bob.send_bytes(b"and that is that");
+    bob.end();
+    assert!(bob.rest().is_empty());
+    assert_eq!(alice.until("#a * bob quit"), ["#a * bob joined", "#a <bob> and that is that"]);
+}
+
+#[test]
+fn a_reset_is_the_end_of_input_too() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    let mut bob = server.in_room("bob", "#a");
+    bob.send("last words");
+    bob.send("really the last");
+    socket2::SockRef::from(&bob.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(bob);
+    assert_eq!(
+        alice.until_starting("#a * bob lost"),
+        ["#a * bob joined", "#a <bob> last words", "#a <bob> really the last", "#a * bob lost reset"]
+    );
+}
+
+#[test]
+fn reasons_that_people_give_are_not_the_servers() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    let mut bob = server.in_room("bob", "#a");
+    bob.send("/quit lost reset");
+    assert_eq!(bob.until("+ quit"), Vec::<String>::new());
+    assert!(bob.rest().is_empty());
+    assert_eq!(alice.until("#a * bob quit lost reset"), ["#a * bob joined"]);
+}
+
+#[test]
+fn a_full_server_says_so() {
+    let server = Server::start(&["--max-clients", "2"]);
+    let (_a, b) = (server.connect(), server.connect());
+    for _ in 0..3 {
+        let mut c = server.connect_raw();
+        c.starting("* bye full ");
+        assert_eq!(c.line(), None);
+    }
+    drop(b);
+    eventually("a place is free again", || server.connect_raw().starting("* ").starts_with("* hello guest2 "));
+}
+
+#[test]
+fn who_has_said_goodbye_and_does_not_go_takes_no_place() {
+    let server = Server::start(&["--max-clients", "5"]);
+    let mut gone = Vec::new();
+    for _ in 0..300 {
+        let mut client = server.connect();
+        client.send("/quit");
+        client.until("+ quit");
+        gone.push(client);
+    }
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    assert!(fds < 5 + 64 + 40, "{fds} descriptors");
+}
+
+#[test]
+fn a_long_stall_is_a_stall_too() {
+    Server::start(&["--stall", "10000h"]).connect().settle();
+}
+
+#[test]
+fn a_locked_server_lets_in_who_knows_the_password() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "open sesame\nnot this\n").unwrap();
+    let server = Server::start(&["--password-file", file.path().to_str().unwrap(), "--name", "The \x07Club"]);
+    let mut client = server.connect_raw();
+    client.expect(&format!("* locked chinwag/{} send /pass PASSWORD", env!("CARGO_PKG_VERSION")));
+    client.ask("/pass open sesame", "+ pass");
+    assert!(client.starting("* hello guest1 ").contains(" 1 online at The \u{fffd}Club; "));
+    let mut stranger = server.connect_raw();
+    stranger.starting("* locked ");
+    for n in 0..5 {
+        stranger.send(&format!("/pass {n}"));
+        stranger.starting("! pass refused ");
+    }
+    stranger.starting("* bye refused ");
+    assert_eq!(stranger.line(), None);
+}
+
+#[test]
+fn the_message_of_the_day_follows_the_greeting() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "Be kind.\r\n\nNo \x1b[31mred.\n").unwrap();
+    let server = Server::start(&["--motd", file.path().to_str().unwrap()]);
+    let mut client = server.connect();
+    client.expect("* motd Be kind.");
+    client.expect("* motd");
+    client.expect("* motd No \u{fffd}[31mred.");
+}
+
+#[test]
+fn several_listeners_are_told_in_order() {
+    let mut child = Command::new(binary())
+        .args(["serve", "--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut lines = [String::new(), String::new()];
+    for line in &mut lines {
+        std::io::BufRead::read_line(&mut out, line).unwrap();
+    }
+    for (line, host) in lines.iter().zip(["127.0.0.1", "127.0.0.2"]) {
+        let address = line.trim().strip_prefix("listening ").unwrap();
+        assert!(address.starts_with(host));
+        Client::new(TcpStream::connect(address).unwrap()).starting("* hello ");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_keeps_the_server_from_starting_is_said_in_one_line() {
+    let server = Server::start(&[]);
+    let taken = server.address();
+    let dir = tempfile::tempdir().unwrap();
+    let check = |options: &[&str], code: i32, want: &str| {
+        let output = Command::new(binary()).arg("serve").args(options).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{options:?}: {errors}");
+        assert!(errors.contains(want), "{options:?}: {errors}");
+        assert!(output.stdout.is_empty());
+    };
+    check(&["--listen", &taken], 1, &format!("chinwag: cannot listen on {taken}: address already in use"));
+    check(&["--listen", "nonsense"], 1, "chinwag: cannot listen on nonsense: ");
+    check(&["--listen", "127.0.0.1:0", "--motd", "/nowhere"], 1, "chinwag: cannot read /nowhere: no such file");
+    check(&["--password-file", dir.path().to_str().unwrap()], 1, "chinwag: cannot ");
+    check(&["--password-file", "/dev/null"], 1, "chinwag: /dev/null holds no password on its first line");
+    check(&["--data", "/dev/null/x"], 1, "chinwag: cannot keep files in /dev/null/x: ");
+    check(&["--max-file", "1X"], 2, "a size is a number with K, M or G");
+    check(&["--stall", "0"], 2, "a time is a number with s, m or h");
+    check(&["--max-clients", "0"], 2, "--max-clients");
+    check(&["--rate", "fast"], 2, "--rate");
+    let data = dir.path().to_str().unwrap();
+    let _first = Server::start(&["--data", data]);
+    check(&["--listen", "127.0.0.1:0", "--data", data], 1, "another chinwag uses it");
+}
+
+#[test]
+fn a_signal_says_goodbye_and_exits_with_0() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start(&[]);
+        let mut alice = server.in_room("alice", "#a");
+        let mut bob = server.connect();
+        let since = Instant::now();
+        server.signal(signal);
+        assert_eq!(alice.rest(), ["* bye shutdown the server is shutting down"]);
+        assert!(bob.rest().last().unwrap().starts_with("* bye shutdown "));
+        drop((alice, bob));
+        let (status, log) = server.wait();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(since.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn a_terminal_that_closes_ends_it_unless_it_was_told_to_stay() {
+    let start = |hangup: &str| {
+        let mut command = Command::new("env");
+        Server::start_with(command.args([hangup, binary(), "serve", "--listen", "127.0.0.1:0"]))
+    };
+    let mut server = start("--default-signal=HUP");
+    let mut alice = server.connect();
+    server.signal("HUP");
+    assert!(alice.rest().last().unwrap().starts_with("* bye shutdown "));
+    drop(alice);
+    assert_eq!(server.wait().0.code(), Some(0));
+    let server = start("--ignore-signal=HUP");
+    let mut bob = server.connect();
+    server.signal("HUP");
+    bob.settle();
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut server = Server::start(&[]);
+    // Who does not go is waited for, but for the second signal.
+    let mut alice = server.connect();
+    server.signal("TERM");
+    alice.until_starting("* bye shutdown ");
+    server.signal("INT");
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0));
+    assert!(log.contains("ending at once"), "{log}");
+}
+
+#[test]
+fn the_log_holds_nothing_of_what_people_wrote() {
+    let mut command = Command::new(binary());
+    let mut server = Server::start_with(command.env("RUST_LOG", "trace").args(["serve", "--listen", "127.0.0.1:0"]));
+    let mut alice = server.in_room("alice", "#a");
+    let mut bob = server.in_room("bob", "#a");
+    bob.send("xyzzy to all");
+    bob.send("/msg alice xyzzy to one");
+    bob.send("/topic #a xyzzy");
+    bob.send("/xyzzy");
+    bob.send("/send #a 3 xyzzy.txt");
+    bob.send("/quit xyzzy");
+    bob.rest();
+    alice.until("#a * bob quit xyzzy");
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert!(log.lines().count() > 3 && !log.contains("xyzzy"), "{log}");
+}

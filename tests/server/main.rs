@@ -1,0 +1,15 @@
+//! The server over TCP, as anybody sees it who connects to it.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests are no library, and may panic"
+)]
+
+mod crowd;
+mod fairness;
+mod lines;
+mod peers;
+mod transcripts;
+mod transfers;

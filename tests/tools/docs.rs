@@ -1,0 +1,147 @@
+//! What the documents say is what the program does.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use chinwag::commands::TABLE;
+use testkit::binary;
+
+fn read(name: &str) -> String {
+    fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[test]
+fn the_readme_lists_every_command() {
+    let readme = read("README.md");
+    let table = readme.split("<!-- commands -->").nth(1).and_then(|rest| rest.split("<!-- /commands -->").next());
+    let mut want = vec!["| command | also | what it does |".to_owned(), "| --- | --- | --- |".to_owned()];
+    for spec in TABLE {
+        let aliases: Vec<String> = spec.aliases.iter().map(|alias| format!("`/{alias}`")).collect();
+        want.push(format!("| `{}` | {} | {} |", spec.usage.replace('|', "\\|"), aliases.join(", "), spec.about));
+    }
+    let found: Vec<String> = table
+        .expect("a table of commands")
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let shorten = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        found.iter().map(|l| shorten(l)).collect::<Vec<_>>(),
+        want.iter().map(|l| shorten(l)).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn the_readme_tells_every_option_and_its_default() {
+    let help = Command::new(binary()).args(["serve", "--help"]).output().unwrap();
+    assert!(help.status.success());
+    let help = String::from_utf8(help.stdout).unwrap();
+    let readme = read("README.md");
+    for option in help.split_whitespace().filter(|word| word.starts_with("--")) {
+        let option = option.trim_end_matches([',', '.']);
+        assert!(readme.contains(option), "the README does not tell of {option}");
+    }
+    // Each option stands with its default, or with what happens without it.
+    let options = help.matches("\n      --").count();
+    assert_eq!(help.matches("[default: ").count(), options, "{help}");
+    for default in help.split("[default: ").skip(1).map(|rest| rest.split(']').next().unwrap()) {
+        if default.chars().next().is_some_and(|c| c.is_ascii_digit()) {
+            assert!(readme.contains(default), "the README does not tell of the default {default}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_tells_every_option_of_the_client() {
+    let readme = read("README.md");
+    for command in ["connect", "send", "get"] {
+        let help = Command::new(binary()).args([command, "--help"]).output().unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        let section = readme.split(&format!("### `chinwag {command}")).nth(1).expect("a section of its own");
+        let section = section.split("\n#").next().unwrap();
+        let options: Vec<&str> = help.split_whitespace().filter(|word| word.starts_with("--")).collect();
+        assert!(options.len() > 5, "{help}");
+        for option in options.into_iter().map(|option| option.trim_end_matches([',', '.'])).filter(|o| *o != "--help") {
+            assert!(section.contains(&format!("`{option}")), "the README does not tell of {option} of {command}");
+        }
+    }
+}
+
+#[test]
+fn the_protocol_tells_every_command_and_code() {
+    let protocol = read("PROTOCOL.md");
+    for spec in TABLE {
+        assert!(protocol.contains(&format!("/{}", spec.name)), "{}", spec.name);
+    }
+    let plain = read("src/plain.rs");
+    let codes = plain.split("pub fn code").nth(1).and_then(|rest| rest.split("\n}").next()).unwrap();
+    let codes: Vec<&str> = codes.split('"').skip(1).step_by(2).collect();
+    assert!(codes.len() > 15);
+    for code in codes {
+        assert!(protocol.contains(code), "the protocol does not tell of {code}");
+    }
+}
+
+/// All Rust code of the tests, and of the library, which has tests of its own.
+fn code(folder: &Path) -> String {
+    let mut all = String::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            all += &code(&path);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            all += &fs::read_to_string(path).unwrap();
+        }
+    }
+    all
+}
+
+#[test]
+fn every_promise_has_a_test_that_there_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code = code(&root.join("src")) + &code(&root.join("tests"));
+    let rows = read("RELIABILITY.md");
+    let rows =
+        rows.lines().filter(|line| line.starts_with("| ") && !line.contains("---") && !line.contains("| held by |"));
+    let mut count = 0;
+    for row in rows {
+        let held_by = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
+        let mut names = held_by.split('`').skip(1).step_by(2).peekable();
+        assert!(names.peek().is_some() || held_by == "the same", "nothing holds {row}");
+        for name in names {
+            let is_there = match name.strip_prefix("scripts/") {
+                Some(script) => root.join("scripts").join(script.split(' ').next().unwrap()).exists(),
+                None => {
+                    code.contains(&format!("fn {name}("))
+                        || root.join("fuzz/targets").join(name).with_extension("rs").exists()
+                }
+            };
+            assert!(is_there, "there is no {name}, which is to hold {row}");
+        }
+        count += 1;
+    }
+    assert!(count > 30, "{count} promises");
+}
+
+#[test]
+fn the_index_of_the_tests_lists_every_file() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let index = read("tests/README.md");
+    let mut listed: Vec<&str> = index.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let mut found = Vec::new();
+    let mut folders = vec![folder.clone()];
+    while let Some(next) = folders.pop() {
+        for path in fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("main.rs") {
+                found.push(path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    listed.sort();
+    found.sort();
+    assert_eq!(listed, found);
+}

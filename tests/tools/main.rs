@@ -1,0 +1,12 @@
+//! What is around the server: the programs that people talk with, our scripts, and our documents.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests are no library, and may panic"
+)]
+
+mod bots;
+mod docs;
+mod programs;
