@@ -98,13 +98,6 @@ impl Logs {
         }
     }
 
-    /// Removes all that there is of a room.
-    pub fn forget(&mut self, room: RoomName) -> io::Result<()> {
-        self.open.retain(|open| open.room != room);
-        // The newest goes last, so that a crash in between leaves the room's last number.
-        ["topic", "log.1", "log"].into_iter().try_for_each(|kind| remove(&self.path(room, kind)))
-    }
-
     fn open(&self, room: RoomName) -> io::Result<Open> {
         let file = private().read(true).write(true).create(true).truncate(false).open(self.path(room, "log"))?;
         let mut len = file.metadata()?.len();
