@@ -147,6 +147,16 @@ pub enum Durability {
     Soon,
 }
 
+/// Lets the loop go first where it and this thread want the same processor: otherwise a chat line waits for as long as the
+/// system lets a thread run, some milliseconds. On Linux this is a matter of one thread, elsewhere of the whole process.
+pub(crate) fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(e) = rustix::process::setpriority_process(None, 19) {
+        let thread = std::thread::current();
+        warn!("the thread {} keeps its priority: {e}", thread.name().unwrap_or_default());
+    }
+}
+
 fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
