@@ -118,7 +118,8 @@ impl Logs {
     }
 }
 
-fn path(folder: &Path, room: RoomName, kind: &str) -> PathBuf {
+/// Where a file of a room is: its `log`, `log.1` or `topic`.
+pub(super) fn path(folder: &Path, room: RoomName, kind: &str) -> PathBuf {
     folder.join(format!("{}.{kind}", room.as_str().trim_start_matches('#')))
 }
 
@@ -203,7 +204,6 @@ fn read_last(file: &File, wanted: usize) -> io::Result<(u64, Vec<u8>, Reading)> 
     loop {
         let mut from = len.saturating_sub(span);
         let mut bytes = Vec::new();
-        // A reader that knows its place leaves the file's own alone.
         At { file, at: from }.take(len - from).read_to_end(&mut bytes)?;
         if from > 0 {
             // The first line may have begun before.
@@ -219,9 +219,10 @@ fn read_last(file: &File, wanted: usize) -> io::Result<(u64, Vec<u8>, Reading)> 
     }
 }
 
-struct At<'a> {
-    file: &'a File,
-    at: u64,
+/// A reader with a place of its own in a file.
+pub(super) struct At<'a> {
+    pub(super) file: &'a File,
+    pub(super) at: u64,
 }
 
 impl Read for At<'_> {
