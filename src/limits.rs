@@ -120,6 +120,8 @@ pub const LOG_WAITING: usize = 8 * 1024 * 1024;
 pub const FILES_OPEN: usize = 32;
 /// Room logs kept open, so that descriptors are left for people.
 pub const LOGS_OPEN: usize = 32;
+/// Rooms that may have a log. Each has a few inodes on disk and some hundred bytes in memory, in use or not.
+pub const LOGS: usize = 20_000;
 /// Answers from the logs that may wait for the loop before no more is read; each has up to [`HISTORY_BYTES`].
 pub const LOG_ANSWERS: usize = 4;
 /// The least that a room's log may be limited to: half of it must hold some history.

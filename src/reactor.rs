@@ -81,7 +81,7 @@ impl Reactor {
         let mut hub = Hub::new(settings.clone());
         let (mut journal, mut files) = (None, Vec::new());
         if let (Some(rooms), Some(logging)) = (home.rooms(), settings.log) {
-            journal::load(rooms, settings.history)?.for_each(|room| hub.restore_room(room));
+            journal::load(rooms, settings.history, limits::ROOMS)?.for_each(|room| hub.restore_room(room));
             files = spool::load(home.spool())?;
             journal = Some(Journal::start(rooms.to_owned(), logging, Arc::clone(&waker))?);
         }
