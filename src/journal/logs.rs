@@ -13,7 +13,7 @@ use log::{info, warn};
 
 use super::format::{self, Reading};
 use crate::event::{Logged, PastRoom};
-use crate::home::{Durability, private, replace};
+use crate::home::{Durability, open_regular, private, read_text, replace};
 use crate::limits;
 use crate::names::{RoomName, Text};
 
@@ -134,6 +134,18 @@ fn remove(path: &Path) -> io::Result<()> {
 /// their last `wanted` messages each; those before are only known. Damaged tails are set aside. What cannot be read, and
 /// what is too much, is told in the log and left alone.
 pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl Iterator<Item = PastRoom>> {
+    let rooms = list(folder, limits::LOGS)?;
+    info!("rooms in {}: {}", folder.display(), rooms.len());
+    let only_known = rooms.len().saturating_sub(remembering);
+    let folder = folder.to_owned();
+    Ok(rooms.into_iter().enumerate().filter_map(move |(n, room)| {
+        let wanted = if n < only_known { 0 } else { wanted };
+        load_room(&folder, room, wanted).inspect_err(|e| set_all_aside(&folder, room, e)).ok().flatten()
+    }))
+}
+
+/// The rooms that have a log in `folder`, the one unused for longest first, and of more than `most` those used last.
+fn list(folder: &Path, most: usize) -> io::Result<Vec<RoomName>> {
     let mut found: BTreeMap<RoomName, (RoomName, SystemTime)> = BTreeMap::new();
     // Sorted, so that of two names that differ only in case it is always the same that counts.
     let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
@@ -152,18 +164,12 @@ pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl
     }
     let mut rooms: Vec<(SystemTime, RoomName)> = found.into_values().map(|(name, used)| (used, name)).collect();
     rooms.sort_unstable();
-    info!("rooms in {}: {}", folder.display(), rooms.len());
-    let beyond = rooms.len().saturating_sub(limits::LOGS);
+    let beyond = rooms.len().saturating_sub(most);
     if beyond > 0 {
-        warn!("{beyond} rooms are left alone, as there may be {} logs; remove some of the oldest", limits::LOGS);
+        warn!("the logs of {beyond} rooms are left alone, as there may be only {most}; remove the oldest of them");
         rooms.drain(..beyond);
     }
-    let only_known = rooms.len().saturating_sub(remembering);
-    let folder = folder.to_owned();
-    Ok(rooms.into_iter().enumerate().filter_map(move |(n, (_, room))| {
-        let wanted = if n < only_known { 0 } else { wanted };
-        load_room(&folder, room, wanted).inspect_err(|e| set_all_aside(&folder, room, e)).ok().flatten()
-    }))
+    Ok(rooms.into_iter().map(|(_, room)| room).collect())
 }
 
 fn load_room(folder: &Path, name: RoomName, wanted: usize) -> io::Result<Option<PastRoom>> {
@@ -178,7 +184,7 @@ fn load_room(folder: &Path, name: RoomName, wanted: usize) -> io::Result<Option<
     }
     let Some(last_seq) = lines.last().map(|line| line.seq) else { return Ok(None) };
     lines.drain(..lines.len().saturating_sub(wanted));
-    let topic = fs::read_to_string(path(folder, name, "topic")).ok();
+    let topic = read_text(&path(folder, name, "topic")).ok();
     let topic = topic.and_then(|topic| topic.lines().next().map(Text::new));
     let topic = topic.filter(|topic| topic.as_str().len() <= limits::TOPIC);
     Ok(Some(PastRoom { name, topic, last_seq, lines }))
@@ -187,7 +193,7 @@ fn load_room(folder: &Path, name: RoomName, wanted: usize) -> io::Result<Option<
 /// The last messages of a log, and whether these are all that it has. What is damaged at its end is set aside.
 fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: usize) -> io::Result<(Vec<Logged>, bool)> {
     let path = path(folder, room, kind);
-    let file = match private().read(true).write(true).open(&path) {
+    let file = match open_regular(File::options().read(true).write(true), &path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), true)),
         file => file?,
     };
@@ -289,6 +295,8 @@ fn set_aside(folder: &Path, room: RoomName, log: &File, good: u64, damaged: &[u8
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{CWD, Mode, mkfifoat};
+    use std::os::unix::fs::symlink;
     use std::time::Duration;
 
     /// A folder whose logs have so many lines each, and were last used in this order.
@@ -326,10 +334,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_regular_file_is_not_read() {
+        let dir = folder([("a".into(), 5), ("other".into(), 5)]);
+        let path = |name: &str| dir.path().join(name);
+        for name in ["a.log.1", "a.topic", "b.log", "c.log.1"] {
+            mkfifoat(CWD, path(name), Mode::RUSR | Mode::WUSR).unwrap();
+        }
+        symlink("other.log", path("d.log")).unwrap();
+        let other = fs::read(path("other.log")).unwrap();
+        let mut names: Vec<_> = found(dir.path(), 9, 9).into_iter().map(|(name, ..)| name).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["#a", "#other"]);
+        // What is said next has a place.
+        assert!(!path("b.log").exists() && !path("d.log").exists());
+        assert_eq!(fs::read(path("other.log")).unwrap(), other);
+    }
+
+    #[test]
     fn of_more_logs_than_there_may_be_those_used_last_count() {
-        let dir = folder((0..limits::LOGS + 2).map(|n| (format!("r{n}"), 1)));
-        let rooms = found(dir.path(), 1, 1);
-        assert_eq!((rooms.len(), &*rooms[0].0), (limits::LOGS, "#r2"));
-        assert!(dir.path().join("r0.log").exists());
+        let dir = folder(["c", "a", "b"].map(|name| (name.to_owned(), 1)));
+        let rooms = list(dir.path(), 2).unwrap();
+        assert_eq!(rooms.iter().map(RoomName::as_str).collect::<Vec<_>>(), ["#a", "#b"]);
+        assert!(dir.path().join("c.log").exists());
     }
 }
