@@ -618,7 +618,9 @@ pub struct PastRoom {
     pub name: RoomName,
     /// What it is about.
     pub topic: Option<Text>,
-    /// Its last messages, oldest first; there is one at least.
+    /// The number of its last message, with which it goes on.
+    pub last_seq: u64,
+    /// Its last messages, oldest first; none of a room that is only known.
     pub lines: Vec<Logged>,
 }
 

@@ -3,12 +3,13 @@
 //! It is for this server's user alone: folders have the mode 0700 and files 0600.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::warn;
+use rustix::fs::OFlags;
 use tempfile::TempDir;
 
 use crate::names::FileId;
@@ -43,7 +44,7 @@ impl Home {
         make_folder(dir).map_err(|e| if dir.is_dir() { e } else { about("it cannot be made a folder", &e) })?;
         // A folder that held something else before may be meant for others too.
         let is_ours = dir.join("lock").exists() || fs::read_dir(dir)?.next().is_none();
-        let lock = private().write(true).create(true).truncate(false).open(dir.join("lock"));
+        let lock = open_regular(private().write(true).create(true).truncate(false), &dir.join("lock"));
         let lock = lock.map_err(|e| about("lock in it", &e))?;
         take(&lock)?;
         let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e))?;
@@ -116,6 +117,20 @@ pub fn private() -> OpenOptions {
     options
 }
 
+/// Opens a file. What is no regular file is an error: a pipe is not waited for, and a link is not followed.
+pub fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
+    let file = options.custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Reads a whole file of text, with the care of [`open_regular`].
+pub fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    open_regular(File::options().read(true), path)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// Writes a whole file: whatever happens meanwhile, there is the old one or the new one, and never half of one. `Sync` waits
 /// for the disk, so that this holds for a loss of power too.
 pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
@@ -147,6 +162,16 @@ pub enum Durability {
     Soon,
 }
 
+/// Lets the loop go first where it and this thread want the same processor: otherwise a chat line waits for as long as the
+/// system lets a thread run, some milliseconds. On Linux this is a matter of one thread, elsewhere of the whole process.
+pub(crate) fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(e) = rustix::process::setpriority_process(None, 19) {
+        let thread = std::thread::current();
+        warn!("the thread {} keeps its priority: {e}", thread.name().unwrap_or_default());
+    }
+}
+
 fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
@@ -167,7 +192,7 @@ impl Ids {
 
     fn open(dir: &Path) -> io::Result<Self> {
         let path = dir.join("next-id");
-        let next = match fs::read_to_string(&path) {
+        let next = match read_text(&path) {
             Ok(text) => text.trim().parse().ok().filter(|&next| next < Self::LAST).ok_or_else(|| {
                 io::Error::other("it holds no number; write one into it that is greater than the ID of any file so far")
             })?,
@@ -191,5 +216,21 @@ impl Ids {
         replace(&self.path, format!("{up_to}\n").as_bytes(), Durability::Sync)?;
         self.reserved = up_to;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, Mode, mkfifoat};
+
+    #[test]
+    fn a_pipe_in_the_folder_is_not_waited_for() {
+        for name in ["lock", "next-id"] {
+            let dir = tempfile::tempdir().unwrap();
+            mkfifoat(CWD, dir.path().join(name), Mode::RUSR | Mode::WUSR).unwrap();
+            let error = Home::at(dir.path()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name} in it: ")), "{error}");
+        }
     }
 }

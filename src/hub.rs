@@ -119,6 +119,7 @@ impl Hub {
         for line in past.lines {
             self.rooms.remember(room, ConnId::NOBODY, line);
         }
+        self.rooms.go_on_after(room, past.last_seq);
         self.rooms.settle(room);
     }
 

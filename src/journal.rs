@@ -2,10 +2,15 @@
 //!
 //! A thread of its own writes, so that a disk which hangs holds nobody up for longer than [`limits::LOG_WAIT`]. After that,
 //! lines go out ahead of the log, people are told so, and nothing waits any more until the log is in time again.
+//!
+//! Another one reads again what memory no longer has. Nothing waits for it, and it never waits for the one that writes.
 
 mod batch;
 mod format;
 mod logs;
+mod query;
+mod reader;
+mod search;
 mod writer;
 
 use std::io;
@@ -21,13 +26,15 @@ use mio::Waker;
 
 pub use format::{Reading, parse, read, spell};
 pub use logs::{Logs, load};
+pub use query::{Answer, Page, PastLine, Query, Section};
 
 use self::batch::Batch;
+use self::reader::Reader;
 use self::writer::{Message, Report, Writer};
 use crate::event::{Record, Trouble};
 use crate::limits::{self, Logging};
 
-/// The way to the thread that writes. What is still to be written is written when this goes.
+/// The ways to the threads that write and read. What is still to be written is written when this goes.
 #[derive(Debug)]
 pub struct Journal {
     messages: Sender<Message>,
@@ -48,6 +55,7 @@ pub struct Journal {
     /// Whether it has written in time since then.
     in_time: bool,
     patience: Patience,
+    reader: Reader,
 }
 
 impl Journal {
@@ -56,6 +64,7 @@ impl Journal {
         let (messages, inbox) = channel();
         let (outbox, reports) = channel();
         let in_trouble = Arc::new(AtomicBool::new(false));
+        let reader = Reader::start(folder.clone(), Arc::clone(&waker))?;
         let logs = Logs::new(folder, logging.max);
         let writer = Writer::new(logs, logging.sync, messages.clone(), outbox, Arc::clone(&in_trouble), waker)?;
         let thread = thread::Builder::new().name("log".into()).spawn(move || writer.run(&inbox))?;
@@ -72,6 +81,7 @@ impl Journal {
             bad: now,
             in_time: true,
             patience: Patience { left: limits::LOG_WAIT, at: now },
+            reader,
         })
     }
 
@@ -96,6 +106,16 @@ impl Journal {
         }
         // What came between the last look and the sign that nobody waits any more woke nobody.
         self.hear();
+    }
+
+    /// Asks for messages that are in the log. What was given to [`Journal::write`] in this turn or later may be missing.
+    pub fn ask(&self, query: Query) {
+        self.reader.ask(query);
+    }
+
+    /// What the log has given since this was last asked. The loop is woken for each.
+    pub fn answers(&self) -> impl Iterator<Item = Answer> + '_ {
+        self.reader.answers()
     }
 
     /// Why the log is not being kept, if it is not. This is to be asked again when the loop is woken, and at

@@ -93,6 +93,8 @@ pub const HISTORY_DEFAULT: usize = 50;
 pub const HISTORY_LINES: usize = 500;
 /// Bytes that one `/history` gives at most.
 pub const HISTORY_BYTES: usize = 256 * 1024;
+/// Bytes that are counted for what stands before the text on a line of `/history`; it has fewer.
+pub const HISTORY_HEAD: usize = 80;
 /// Bytes that all rooms together remember, text and what belongs to it; beyond it the oldest line of all is forgotten first.
 pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;
 
@@ -129,6 +131,10 @@ pub const LOG_WAITING: usize = 8 * 1024 * 1024;
 pub const FILES_OPEN: usize = 32;
 /// Room logs kept open, so that descriptors are left for people.
 pub const LOGS_OPEN: usize = 32;
+/// Rooms that may have a log. Each has a few inodes on disk and some hundred bytes in memory, in use or not.
+pub const LOGS: usize = 20_000;
+/// Answers from the logs that may wait for the loop before no more is read; each has up to [`HISTORY_BYTES`].
+pub const LOG_ANSWERS: usize = 4;
 /// The least that a room's log may be limited to: half of it must hold some history.
 pub const LOG_LEAST: u64 = 1024 * 1024;
 

@@ -229,8 +229,8 @@ fn serve(options: &Serve) -> Result<(), String> {
     let settings = Settings { next_file: home.next_id(), ..settings };
     let addresses = addresses(&options.listen)?;
     info!("at most {} connections", settings.max_clients);
-    let doors: Vec<Door> = addresses.into_iter().map(|address| Door { address, dialect: &PLAIN }).collect();
-    let mut reactor = Reactor::open(&doors, home, settings).map_err(|e| reason(&e))?;
+    let door = Door { dialect: &PLAIN, addresses };
+    let mut reactor = Reactor::open(&[door], home, settings).map_err(|e| reason(&e))?;
     let mut out = io::stdout().lock();
     for address in reactor.addresses().map_err(|e| reason(&e))? {
         // Whoever started the server may have stopped listening to it; that is no reason not to serve.

@@ -23,13 +23,12 @@ use crate::plain::Style;
 use crate::registry::{Registry, prefix_of};
 use crate::system::{Newcomer, Os, Ready, System};
 
-/// Where people come in, and what is spoken there.
-#[derive(Clone, Copy)]
+/// Where people come in who speak one dialect.
 pub struct Door {
-    /// The address to listen at.
-    pub address: SocketAddr,
     /// What is spoken there.
     pub dialect: &'static dyn Dialect,
+    /// The addresses to listen at.
+    pub addresses: Vec<SocketAddr>,
 }
 
 /// The server, over the operating system or whatever else can take its place.
@@ -75,16 +74,12 @@ impl Reactor<Os> {
     /// Listens at all doors, keeping files in `home`, with what an earlier process has left there. An error is one of the
     /// system's, with what could not be done before it.
     pub fn open(doors: &[Door], home: Home, settings: Settings) -> io::Result<Self> {
-        let mut dialects: Vec<&'static dyn Dialect> = Vec::new();
-        let mut addresses = Vec::new();
-        for door in doors {
-            let known = dialects.iter().position(|known| std::ptr::addr_eq(*known, door.dialect));
-            let at = known.unwrap_or_else(|| {
-                dialects.push(door.dialect);
-                dialects.len() - 1
-            });
-            addresses.push((door.address, u8::try_from(at).unwrap_or(u8::MAX)));
-        }
+        let dialects = doors.iter().map(|door| door.dialect).collect();
+        let addresses_of = |(n, door): (usize, &Door)| {
+            let dialect = u8::try_from(n).unwrap_or(u8::MAX);
+            door.addresses.iter().map(move |&address| (address, dialect)).collect::<Vec<_>>()
+        };
+        let addresses: Vec<_> = doors.iter().enumerate().flat_map(addresses_of).collect();
         let mut hub = Hub::new(settings.clone());
         let (os, files) = Os::open(&addresses, home, &settings, |room| hub.restore_room(room))?;
         let mut reactor = Self::new(os, hub, dialects, settings);

@@ -272,6 +272,12 @@ impl Rooms {
         }
     }
 
+    /// The next message has a number greater than `seq`, which may not be remembered.
+    pub fn go_on_after(&mut self, id: RoomId, seq: u64) {
+        let room = &mut self.rooms[id.slot()];
+        room.last_seq = room.last_seq.max(seq);
+    }
+
     /// Notes that the message after `after` was left out for `who`, unless earlier ones were already.
     pub fn miss(&mut self, id: RoomId, who: ConnId, after: u64) {
         if let Some(member) = self.rooms[id.slot()].member_mut(who) {

@@ -20,7 +20,7 @@ pub use info::load;
 
 use self::info::Described;
 use crate::event::{Job, Outcome};
-use crate::home::{Home, private};
+use crate::home::{Home, give_way, private};
 use crate::limits;
 use crate::names::{Digest, FileId};
 
@@ -66,15 +66,6 @@ impl Drop for Spool {
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             error!("the spool's thread failed");
         }
-    }
-}
-
-/// Lets the loop go first where both threads want the same processor: otherwise a chat line waits for as long as the system
-/// lets a thread run, some milliseconds. On Linux this is a matter of one thread, elsewhere of the whole process.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(e) = rustix::process::setpriority_process(None, 19) {
-        warn!("the spool's thread keeps its priority: {e}");
     }
 }
 

@@ -16,7 +16,7 @@ use crate::connection::Readiness;
 use crate::event::{Job, Now, Outcome, PastFile, PastRoom, Record, Trouble};
 use crate::home::Home;
 use crate::journal::{self, Journal};
-use crate::limits::Settings;
+use crate::limits::{self, Settings};
 use crate::listener::{LISTENERS, Listeners};
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
@@ -127,7 +127,7 @@ impl Os {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (mut journal, mut files) = (None, Vec::new());
         if let (Some(rooms), Some(logging)) = (home.rooms(), settings.log) {
-            journal::load(rooms, settings.history)?.for_each(restore);
+            journal::load(rooms, settings.history, limits::ROOMS)?.for_each(restore);
             files = spool::load(home.spool())?;
             journal = Some(Journal::start(rooms.to_owned(), logging, Arc::clone(&waker))?);
         }

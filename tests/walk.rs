@@ -583,10 +583,12 @@ impl Walk {
         let mut past: BTreeMap<RoomName, PastRoom> = BTreeMap::new();
         for record in &self.notes.records {
             let (Record::Said { room: name, .. } | Record::Topic { room: name, .. } | Record::Forgotten(name)) = record;
-            let room = past.entry(*name).or_insert(PastRoom { name: *name, topic: None, lines: Vec::new() });
+            let room =
+                past.entry(*name).or_insert(PastRoom { name: *name, topic: None, last_seq: 0, lines: Vec::new() });
             match record {
                 Record::Said { line, .. } => {
                     assert_eq!(line.seq, room.lines.last().map_or(0, |last| last.seq) + 1, "{name} has a gap");
+                    room.last_seq = line.seq;
                     room.lines.push(line.clone());
                 }
                 Record::Topic { topic, .. } => room.topic.clone_from(topic),

@@ -301,8 +301,8 @@ impl Crowd {
         self.hub = Hub::new(self.settings.clone());
         for (&name, (topic, lines)) in &self.logs {
             let from = lines.len().saturating_sub(self.settings.history.max(1));
-            let topic = topic.clone();
-            self.hub.restore_room(PastRoom { name, topic, lines: lines[from..].to_vec() });
+            let (topic, last_seq) = (topic.clone(), lines.last().map_or(0, |line| line.seq));
+            self.hub.restore_room(PastRoom { name, topic, last_seq, lines: lines[from..].to_vec() });
             self.hub.check();
         }
         let now = self.now();

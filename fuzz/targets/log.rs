@@ -145,7 +145,7 @@ fn check_room(log: &[u8]) {
     let Some(last) = lines.last().cloned() else { return };
     let name = RoomName::new("#room").expect("a name");
     let mut hub = Hub::new(Settings { history: 5, ..Settings::default() });
-    hub.restore_room(PastRoom { name, topic: None, lines: lines.clone() });
+    hub.restore_room(PastRoom { name, topic: None, last_seq: last.seq, lines: lines.clone() });
     hub.check();
     let (id, mut notes) = (ConnId::new(0, 1), Notes::default());
     let now = Now { tick: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
@@ -270,8 +270,16 @@ fn append(logs: &mut Logs, line: &Logged) {
 }
 
 fn load(folder: &Path, wanted: usize) -> Vec<Logged> {
-    let mut rooms = journal::load(folder, wanted).expect("a folder");
-    let lines = rooms.next().map(|room| room.lines).unwrap_or_default();
-    assert!(rooms.next().is_none());
+    let load = |known| {
+        let mut rooms = journal::load(folder, wanted, known).expect("a folder");
+        let room = rooms.next();
+        assert!(rooms.next().is_none());
+        room
+    };
+    let room = load(1);
+    let lines = room.as_ref().map_or(Vec::new(), |room| room.lines.clone());
+    assert_eq!(room.as_ref().map(|room| room.last_seq), lines.last().map(|line| line.seq));
+    // A room that is only known has all but its lines.
+    assert_eq!(load(0), room.map(|room| PastRoom { lines: Vec::new(), ..room }));
     lines
 }

@@ -9,8 +9,6 @@ use crate::names::RoomName;
 /// What is to be written of one room, in this order.
 #[derive(Debug)]
 pub(super) struct Work {
-    /// What the room was called of which all goes first.
-    pub(super) forgotten: Option<RoomName>,
     /// What the room is called, in the spelling of its log.
     pub(super) name: RoomName,
     pub(super) lines: String,
@@ -19,7 +17,7 @@ pub(super) struct Work {
 
 impl Work {
     fn new(name: RoomName) -> Self {
-        Self { forgotten: None, name, lines: String::new(), topic: None }
+        Self { name, lines: String::new(), topic: None }
     }
 }
 
@@ -60,19 +58,14 @@ impl Batch {
                 let topic = Some(topic.as_ref().map(ToString::to_string));
                 self.append(Work { topic, ..Work::new(*room) });
             }
-            Record::Forgotten(room) => self.append(Work { forgotten: Some(*room), ..Work::new(*room) }),
+            // What is forgotten in memory stays in the log.
+            Record::Forgotten(_) => {}
         }
     }
 
     /// Puts what came later behind what is here of the same room.
     pub(super) fn append(&mut self, later: Work) {
         let work = self.rooms.entry(later.name).or_insert_with(|| Work::new(later.name));
-        if let Some(name) = later.forgotten {
-            self.bytes -= work.lines.len();
-            // What is on the disk is what was forgotten first.
-            *work = Work { forgotten: work.forgotten.or(Some(name)), ..Work::new(later.name) };
-        }
-        work.name = later.name;
         self.bytes += later.lines.len();
         if work.lines.is_empty() {
             work.lines = later.lines;
@@ -109,17 +102,13 @@ mod tests {
         Record::Said { room: RoomName::new(room).unwrap(), line }
     }
 
-    fn forgotten(room: &str) -> Record {
-        Record::Forgotten(RoomName::new(room).unwrap())
-    }
-
     fn batch(records: &[Record]) -> Batch {
         let mut batch = Batch::default();
         records.iter().for_each(|record| batch.add(record));
         batch
     }
 
-    /// What is to be done, as `-FORGOTTEN NAME SEQ…` for each room.
+    /// What is to be done, as `NAME SEQ…` for each room.
     fn shown(batch: &mut Batch) -> Vec<String> {
         let bytes = batch.bytes;
         let works: Vec<Work> = batch.take().collect();
@@ -127,8 +116,7 @@ mod tests {
         let seqs = |work: &Work| {
             work.lines.lines().map(|line| format!(" {}", line.split(' ').next().unwrap())).collect::<String>()
         };
-        let before = |work: &Work| work.forgotten.map(|name| format!("-{name} ")).unwrap_or_default();
-        works.iter().map(|work| format!("{}{}{}", before(work), work.name, seqs(work))).collect()
+        works.iter().map(|work| format!("{}{}", work.name, seqs(work))).collect()
     }
 
     #[test]
@@ -139,18 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn a_room_that_is_forgotten_and_made_again_is_spelled_anew() {
-        let records = [said("#Foo", 7), forgotten("#Foo"), said("#foo", 1), said("#foo", 2)];
-        assert_eq!(shown(&mut batch(&records)), ["-#Foo #foo 1 2"]);
-        let mut both = batch(&records);
-        batch(&[forgotten("#foo"), said("#FOO", 1)]).take().for_each(|work| both.append(work));
-        assert_eq!(shown(&mut both), ["-#Foo #FOO 1"]);
-    }
-
-    #[test]
     fn what_is_left_out_leaves_the_last_number() {
-        let mut batch = batch(&[said("#a", 1), said("#a", 2), said("#b", 5), forgotten("#c")]);
+        let mut batch = batch(&[said("#a", 1), said("#a", 2), said("#b", 5)]);
         batch.leave_lines_out();
-        assert_eq!(shown(&mut batch), ["#a 2", "#b 5", "-#c #c"]);
+        assert_eq!(shown(&mut batch), ["#a 2", "#b 5"]);
     }
 }

@@ -13,7 +13,7 @@ use log::{info, warn};
 
 use super::format::{self, Reading};
 use crate::event::{Logged, PastRoom};
-use crate::home::{Durability, private, replace};
+use crate::home::{Durability, open_regular, private, read_text, replace};
 use crate::limits;
 use crate::names::{RoomName, Text};
 
@@ -98,13 +98,6 @@ impl Logs {
         }
     }
 
-    /// Removes all that there is of a room.
-    pub fn forget(&mut self, room: RoomName) -> io::Result<()> {
-        self.open.retain(|open| open.room != room);
-        // The newest goes last, so that a crash in between leaves the room's last number.
-        ["topic", "log.1", "log"].into_iter().try_for_each(|kind| remove(&self.path(room, kind)))
-    }
-
     fn open(&self, room: RoomName) -> io::Result<Open> {
         let file = private().read(true).write(true).create(true).truncate(false).open(self.path(room, "log"))?;
         let mut len = file.metadata()?.len();
@@ -125,7 +118,8 @@ impl Logs {
     }
 }
 
-fn path(folder: &Path, room: RoomName, kind: &str) -> PathBuf {
+/// Where a file of a room is: its `log`, `log.1` or `topic`.
+pub(super) fn path(folder: &Path, room: RoomName, kind: &str) -> PathBuf {
     folder.join(format!("{}.{kind}", room.as_str().trim_start_matches('#')))
 }
 
@@ -136,9 +130,22 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The rooms in `folder` with their last `wanted` messages each, the one unused for longest first. Damaged tails are set
-/// aside. What cannot be read is told in the log and left alone.
-pub fn load(folder: &Path, wanted: usize) -> io::Result<impl Iterator<Item = PastRoom>> {
+/// The rooms in `folder`, at most [`limits::LOGS`], the one unused for longest first. The last `remembering` of them have
+/// their last `wanted` messages each; those before are only known. Damaged tails are set aside. What cannot be read, and
+/// what is too much, is told in the log and left alone.
+pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl Iterator<Item = PastRoom>> {
+    let rooms = list(folder, limits::LOGS)?;
+    info!("rooms in {}: {}", folder.display(), rooms.len());
+    let only_known = rooms.len().saturating_sub(remembering);
+    let folder = folder.to_owned();
+    Ok(rooms.into_iter().enumerate().filter_map(move |(n, room)| {
+        let wanted = if n < only_known { 0 } else { wanted };
+        load_room(&folder, room, wanted).inspect_err(|e| set_all_aside(&folder, room, e)).ok().flatten()
+    }))
+}
+
+/// The rooms that have a log in `folder`, the one unused for longest first, and of more than `most` those used last.
+fn list(folder: &Path, most: usize) -> io::Result<Vec<RoomName>> {
     let mut found: BTreeMap<RoomName, (RoomName, SystemTime)> = BTreeMap::new();
     // Sorted, so that of two names that differ only in case it is always the same that counts.
     let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
@@ -157,33 +164,36 @@ pub fn load(folder: &Path, wanted: usize) -> io::Result<impl Iterator<Item = Pas
     }
     let mut rooms: Vec<(SystemTime, RoomName)> = found.into_values().map(|(name, used)| (used, name)).collect();
     rooms.sort_unstable();
-    info!("rooms in {}: {}", folder.display(), rooms.len());
-    let folder = folder.to_owned();
-    Ok(rooms.into_iter().filter_map(move |(_, room)| {
-        load_room(&folder, room, wanted.max(1)).inspect_err(|e| set_all_aside(&folder, room, e)).ok().flatten()
-    }))
+    let beyond = rooms.len().saturating_sub(most);
+    if beyond > 0 {
+        warn!("the logs of {beyond} rooms are left alone, as there may be only {most}; remove the oldest of them");
+        rooms.drain(..beyond);
+    }
+    Ok(rooms.into_iter().map(|(_, room)| room).collect())
 }
 
 fn load_room(folder: &Path, name: RoomName, wanted: usize) -> io::Result<Option<PastRoom>> {
-    let (mut lines, is_all) = load_log(folder, name, "log", wanted)?;
-    if lines.len() < wanted && is_all {
-        let older = load_log(folder, name, "log.1", wanted - lines.len());
+    // Where no message is wanted, the number of the last one is.
+    let least = wanted.max(1);
+    let (mut lines, is_all) = load_log(folder, name, "log", least)?;
+    if lines.len() < least && is_all {
+        let older = load_log(folder, name, "log.1", least - lines.len());
         let older = older.inspect_err(|e| warn!("cannot read the older log of {name}: {e}")).unwrap_or_default().0;
         let first = lines.first().map_or(u64::MAX, |line| line.seq);
         lines.splice(0..0, older.into_iter().filter(|line| line.seq < first));
     }
-    let beyond = lines.len().saturating_sub(wanted);
-    lines.drain(..beyond);
-    let topic = fs::read_to_string(path(folder, name, "topic")).ok();
+    let Some(last_seq) = lines.last().map(|line| line.seq) else { return Ok(None) };
+    lines.drain(..lines.len().saturating_sub(wanted));
+    let topic = read_text(&path(folder, name, "topic")).ok();
     let topic = topic.and_then(|topic| topic.lines().next().map(Text::new));
     let topic = topic.filter(|topic| topic.as_str().len() <= limits::TOPIC);
-    Ok((!lines.is_empty()).then_some(PastRoom { name, topic, lines }))
+    Ok(Some(PastRoom { name, topic, last_seq, lines }))
 }
 
 /// The last messages of a log, and whether these are all that it has. What is damaged at its end is set aside.
 fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: usize) -> io::Result<(Vec<Logged>, bool)> {
     let path = path(folder, room, kind);
-    let file = match private().read(true).write(true).open(&path) {
+    let file = match open_regular(File::options().read(true).write(true), &path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), true)),
         file => file?,
     };
@@ -210,7 +220,6 @@ fn read_last(file: &File, wanted: usize) -> io::Result<(u64, Vec<u8>, Reading)> 
     loop {
         let mut from = len.saturating_sub(span);
         let mut bytes = Vec::new();
-        // A reader that knows its place leaves the file's own alone.
         At { file, at: from }.take(len - from).read_to_end(&mut bytes)?;
         if from > 0 {
             // The first line may have begun before.
@@ -226,9 +235,10 @@ fn read_last(file: &File, wanted: usize) -> io::Result<(u64, Vec<u8>, Reading)> 
     }
 }
 
-struct At<'a> {
-    file: &'a File,
-    at: u64,
+/// A reader with a place of its own in a file.
+pub(super) struct At<'a> {
+    pub(super) file: &'a File,
+    pub(super) at: u64,
 }
 
 impl Read for At<'_> {
@@ -279,5 +289,72 @@ fn set_aside(folder: &Path, room: RoomName, log: &File, good: u64, damaged: &[u8
     match moved {
         Ok(path) => warn!("the log of {room} was damaged: its last {count} bytes are now in {}", path.display()),
         Err(e) => warn!("the log of {room} is damaged in its last {count} bytes, which cannot be set aside: {e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, Mode, mkfifoat};
+    use std::os::unix::fs::symlink;
+    use std::time::Duration;
+
+    /// A folder whose logs have so many lines each, and were last used in this order.
+    fn folder(logs: impl IntoIterator<Item = (String, u64)>) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (n, (name, count)) in (0..).zip(logs) {
+            let line = |seq| format!("{seq} 2026-11-22T14:30:00.123Z <alice> hi\n");
+            let path = dir.path().join(format!("{name}.log"));
+            fs::write(&path, (1..=count).map(line).collect::<String>()).unwrap();
+            File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(n)).unwrap();
+        }
+        dir
+    }
+
+    /// What is found, by name: the last number, and how many lines are there.
+    fn found(folder: &Path, wanted: usize, remembering: usize) -> Vec<(String, u64, usize)> {
+        let rooms = load(folder, wanted, remembering).unwrap();
+        rooms.map(|room| (room.name.to_string(), room.last_seq, room.lines.len())).collect()
+    }
+
+    #[test]
+    fn of_rooms_that_were_unused_for_longest_only_the_number_is_known() {
+        let dir = folder([("b".into(), 5), ("none".into(), 0), ("c".into(), 9), ("a".into(), 3)]);
+        fs::write(dir.path().join("b.topic"), "tea\n").unwrap();
+        let of = |name: &str, last_seq, lines| (name.to_owned(), last_seq, lines);
+        assert_eq!(found(dir.path(), 4, 9), [of("#b", 5, 4), of("#c", 9, 4), of("#a", 3, 3)]);
+        assert_eq!(found(dir.path(), 4, 1), [of("#b", 5, 0), of("#c", 9, 0), of("#a", 3, 3)]);
+        assert_eq!(found(dir.path(), 0, 9), [of("#b", 5, 0), of("#c", 9, 0), of("#a", 3, 0)]);
+        let topic = load(dir.path(), 4, 0).unwrap().next().unwrap().topic;
+        assert_eq!(topic, Some(Text::new("tea")));
+        // The newest log may have nothing yet.
+        fs::rename(dir.path().join("c.log"), dir.path().join("c.log.1")).unwrap();
+        fs::write(dir.path().join("c.log"), "").unwrap();
+        assert!(found(dir.path(), 4, 0).contains(&of("#c", 9, 0)));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_not_read() {
+        let dir = folder([("a".into(), 5), ("other".into(), 5)]);
+        let path = |name: &str| dir.path().join(name);
+        for name in ["a.log.1", "a.topic", "b.log", "c.log.1"] {
+            mkfifoat(CWD, path(name), Mode::RUSR | Mode::WUSR).unwrap();
+        }
+        symlink("other.log", path("d.log")).unwrap();
+        let other = fs::read(path("other.log")).unwrap();
+        let mut names: Vec<_> = found(dir.path(), 9, 9).into_iter().map(|(name, ..)| name).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["#a", "#other"]);
+        // What is said next has a place.
+        assert!(!path("b.log").exists() && !path("d.log").exists());
+        assert_eq!(fs::read(path("other.log")).unwrap(), other);
+    }
+
+    #[test]
+    fn of_more_logs_than_there_may_be_those_used_last_count() {
+        let dir = folder(["c", "a", "b"].map(|name| (name.to_owned(), 1)));
+        let rooms = list(dir.path(), 2).unwrap();
+        assert_eq!(rooms.iter().map(RoomName::as_str).collect::<Vec<_>>(), ["#a", "#b"]);
+        assert!(dir.path().join("c.log").exists());
     }
 }

@@ -244,10 +244,6 @@ impl Writer {
     }
 
     fn try_room(&mut self, work: &mut Work) -> io::Result<()> {
-        if let Some(name) = work.forgotten {
-            self.logs.forget(name)?;
-            work.forgotten = None;
-        }
         if !work.lines.is_empty() {
             self.unsynced.add(self.logs.append(work.name, &work.lines)?);
             work.lines = String::new();

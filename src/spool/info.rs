@@ -9,7 +9,7 @@ use log::{info, warn};
 use sha2::{Digest as _, Sha256};
 
 use crate::event::{Description, PastFile};
-use crate::home::{Durability, replace};
+use crate::home::{Durability, open_regular, read_text, replace};
 use crate::names::{Digest, FileId, FileName, Nick, RoomName};
 
 /// Writes down what a file is, and its digest once it is whole.
@@ -70,7 +70,7 @@ pub fn load(folder: &Path) -> io::Result<Vec<PastFile>> {
 }
 
 fn load_one(folder: &Path, id: FileId) -> io::Result<Option<PastFile>> {
-    let text = match fs::read_to_string(path(folder, id)) {
+    let text = match read_text(&path(folder, id)) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text?,
     };
@@ -100,7 +100,7 @@ fn load_one(folder: &Path, id: FileId) -> io::Result<Option<PastFile>> {
 
 /// The length of a file, and the digest of what is in it so far.
 pub(super) fn hash(path: &Path) -> io::Result<(u64, Sha256)> {
-    let (mut file, mut hash, mut len) = (File::open(path)?, Sha256::new(), 0);
+    let (mut file, mut hash, mut len) = (open_regular(File::options().read(true), path)?, Sha256::new(), 0);
     let mut bytes = vec![0; 64 * 1024];
     loop {
         match file.read(&mut bytes)? {
