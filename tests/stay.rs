@@ -13,9 +13,9 @@ mod common;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use chinwag::client::news::{News, Taken};
-use chinwag::client::session::{Session, Wish};
-use chinwag::client::view;
+use chinwag::client::model::news::{News, Taken};
+use chinwag::client::model::session::{Session, Wish};
+use chinwag::client::model::view;
 use chinwag::limits::Settings;
 use chinwag::names::{Nick, RoomName};
 use common::memory::Memory;

@@ -1,5 +1,9 @@
 //! How everything looks: news as lines of text, the status row, and the bytes that put both on a terminal.
 
+pub mod pictures;
+pub mod terminal;
+pub mod width;
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,12 +12,12 @@ use jiff::tz::TimeZone;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::client::editor::Row;
-use crate::client::news::{Mark, News};
-use crate::client::pictures::Format;
-use crate::client::transfers::{Progress, Way};
-use crate::client::view;
-use crate::client::width::{self, columns};
+use self::pictures::Format;
+use self::width::columns;
+use crate::client::line::editor::Row;
+use crate::client::model::news::{Mark, News};
+use crate::client::model::view;
+use crate::client::wire::transfers::{Progress, Way};
 use crate::names::{Nick, Place};
 
 /// Colours of the 256 that can be read on a dark ground and on a light one.

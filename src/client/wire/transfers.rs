@@ -9,10 +9,10 @@ use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::chunks::BASE64;
-use crate::client::news::Answer;
-use crate::client::session::Session;
-use crate::client::store::{self, Part, Source};
-use crate::client::transfer::{Ask, CHUNK, Download, Meter, Upload};
+use crate::client::model::news::Answer;
+use crate::client::model::session::Session;
+use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, Upload};
+use crate::client::wire::store::{self, Part, Source};
 use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
 use crate::names::{Digest, FileId, Place};

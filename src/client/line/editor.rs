@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use super::complete::Completion;
 use super::history::History;
 use super::keys::Key;
-use super::width::{self, columns};
+use crate::client::screen::width::{self, columns};
 use crate::names::clean;
 
 /// The most bytes that a line may have.
