@@ -14,10 +14,9 @@ use unicode_width::UnicodeWidthStr;
 
 use self::pictures::Format;
 use self::width::columns;
-use crate::client::line::editor::Row;
 use crate::client::model::news::{Mark, News};
+use crate::client::model::transfer::{Progress, Way};
 use crate::client::model::view;
-use crate::client::wire::transfers::{Progress, Way};
 use crate::names::{Nick, Place};
 
 /// Colours of the 256 that can be read on a dark ground and on a light one.
@@ -243,6 +242,15 @@ pub struct Rows {
     /// Since when the terminal is being asked where the cursor is, and how many answers are still to come. Only the last
     /// is of the width that is now.
     asked: Option<(Instant, usize)>,
+}
+
+/// What of the line that is typed fits into the row. Together both parts are narrower than the row, so that its last column stays free.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Row {
+    /// The prompt, and the text up to the cursor.
+    pub before: String,
+    /// The text from the cursor on.
+    pub after: String,
 }
 
 /// What the two rows hold; a window of one row has no status row.
