@@ -22,3 +22,4 @@ pub mod rooms;
 pub mod signals;
 pub mod spool;
 pub mod typing;
+pub mod wire;

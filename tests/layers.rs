@@ -22,6 +22,7 @@ use syn::{Attribute, ExprMethodCall, Ident, ItemMod, ItemUse, LitByteStr, LitStr
 /// A row says exactly what is so: [`a_module_imports_what_its_row_tells`] prints those that do not, as they would have to be.
 const TABLE: &[(&str, &str, &str)] = &[
     ("names", "", ""),
+    ("wire", "names", ""),
     ("limits", "", ""),
     ("chunks", "", ""),
     ("linebuf", "limits", ""),
