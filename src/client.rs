@@ -7,31 +7,18 @@ use std::time::Instant;
 
 use mio::Token;
 
-use crate::client::link::{Change, Link, Received};
-use crate::client::session::{Session, Wish};
-use crate::client::transfers::Transfers;
-use crate::client::view::Told;
+use crate::client::model::session::{Session, Wish};
+use crate::client::model::view::{self, Told};
+use crate::client::wire::link::{Change, Link, Received};
+use crate::client::wire::transfers::Transfers;
 
 pub mod chat;
-pub mod complete;
-pub mod editor;
-pub mod history;
-pub mod keys;
-pub mod link;
-pub mod news;
+pub mod line;
+pub mod model;
 pub mod oneshot;
-pub mod pictures;
 pub mod pipe;
 pub mod screen;
-pub mod seen;
-pub mod session;
-pub mod store;
-pub mod talks;
-pub mod terminal;
-pub mod transfer;
-pub mod transfers;
-pub mod view;
-pub mod width;
+pub mod wire;
 
 /// A client of one server, over all the connections that it takes.
 pub struct Client {

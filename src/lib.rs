@@ -31,3 +31,4 @@ pub mod system;
 pub mod telnet;
 pub mod transport;
 pub mod typing;
+pub mod wire;

@@ -10,9 +10,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use chinwag::client::chat::{self, Bell};
-use chinwag::client::session::Wish;
-use chinwag::client::store::{self, Source};
-use chinwag::client::transfers::{self, Keep};
+use chinwag::client::model::session::Wish;
+use chinwag::client::wire::store::{self, Source};
+use chinwag::client::wire::transfers::{self, Keep};
 use chinwag::client::{oneshot, pipe};
 use chinwag::home::Home;
 use chinwag::limits::{self, Logging, Settings};

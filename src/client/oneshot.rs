@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use rustix::termios::tcgetwinsize;
 
 use crate::client::Client;
-use crate::client::news::News;
+use crate::client::model::news::News;
+use crate::client::model::session::Wish;
+use crate::client::model::transfer::Progress;
+use crate::client::screen::width;
 use crate::client::screen::{self, Form};
-use crate::client::session::Wish;
-use crate::client::store::Source;
-use crate::client::transfers::{self, End, Keep, Progress};
-use crate::client::width;
+use crate::client::wire::store::Source;
+use crate::client::wire::transfers::{self, End, Keep};
 use crate::listener::reason;
 use crate::names::{FileId, Place};
 

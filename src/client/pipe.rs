@@ -5,9 +5,9 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 
-use crate::client::link;
-use crate::client::session::Wish;
-use crate::client::view::{self, Told};
+use crate::client::model::session::Wish;
+use crate::client::model::view::{self, Told};
+use crate::client::wire::link;
 use crate::limits::SERVER_LINE;
 use crate::linebuf::{Line, LineBuf};
 use crate::listener::reason;

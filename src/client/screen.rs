@@ -1,5 +1,9 @@
 //! How everything looks: news as lines of text, the status row, and the bytes that put both on a terminal.
 
+pub mod pictures;
+pub mod terminal;
+pub mod width;
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,12 +12,11 @@ use jiff::tz::TimeZone;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::client::editor::Row;
-use crate::client::news::{Mark, News};
-use crate::client::pictures::Format;
-use crate::client::transfers::{Progress, Way};
-use crate::client::view;
-use crate::client::width::{self, columns};
+use self::pictures::Format;
+use self::width::columns;
+use crate::client::model::news::{Mark, News};
+use crate::client::model::transfer::{Progress, Way};
+use crate::client::model::view;
 use crate::names::{Nick, Place};
 
 /// Colours of the 256 that can be read on a dark ground and on a light one.
@@ -239,6 +242,15 @@ pub struct Rows {
     /// Since when the terminal is being asked where the cursor is, and how many answers are still to come. Only the last
     /// is of the width that is now.
     asked: Option<(Instant, usize)>,
+}
+
+/// What of the line that is typed fits into the row. Together both parts are narrower than the row, so that its last column stays free.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Row {
+    /// The prompt, and the text up to the cursor.
+    pub before: String,
+    /// The text from the cursor on.
+    pub after: String,
 }
 
 /// What the two rows hold; a window of one row has no status row.

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::event::Logged;
+use crate::event::{Logged, SaidKind};
 use crate::names::{ConnId, Nick, RoomName, Text};
 
 /// Asks for messages of a room that are in its log. Each query has exactly one [`Answer`], in the order of the queries.
@@ -63,18 +63,20 @@ pub struct PastLine {
     pub at: SystemTime,
     /// What its author was called then.
     pub from: Nick,
+    /// How it was meant.
+    pub kind: SaidKind,
     /// What was said.
     pub text: String,
 }
 
 impl From<Logged> for PastLine {
     fn from(line: Logged) -> Self {
-        Self { seq: line.seq, at: line.at, from: line.from, text: line.text.as_str().to_owned() }
+        Self { seq: line.seq, at: line.at, from: line.from, kind: line.kind, text: line.text.as_str().to_owned() }
     }
 }
 
 impl From<PastLine> for Logged {
     fn from(line: PastLine) -> Self {
-        Self { seq: line.seq, at: line.at, from: line.from, text: Text::new(&line.text) }
+        Self { seq: line.seq, at: line.at, from: line.from, kind: line.kind, text: Text::new(&line.text) }
     }
 }

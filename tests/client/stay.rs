@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use chinwag::client::news::{News, Taken};
-use chinwag::client::session::{Session, Wish};
-use chinwag::client::view;
+use chinwag::client::model::news::{News, Taken};
+use chinwag::client::model::session::{Session, Wish};
+use chinwag::client::model::view;
 use chinwag::limits::Settings;
 use chinwag::names::{Nick, RoomName};
 use fastrand::Rng;

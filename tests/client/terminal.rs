@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chinwag::client::complete::Completion;
-use chinwag::client::editor::{Action, Editor, Row};
-use chinwag::client::keys::{Decoder, Input};
+use chinwag::client::line::complete::Completion;
+use chinwag::client::line::editor::{Action, Editor};
+use chinwag::client::line::keys::{Decoder, Input};
+use chinwag::client::screen::Row;
 use rustix::termios::Termios;
 use sha2::{Digest as _, Sha256};
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
@@ -728,7 +729,7 @@ fn sequences(raw: &[u8]) -> Result<Vec<String>, String> {
         "7", "8", "[H",
     ];
     let text = str::from_utf8(raw).map_err(|error| error.to_string())?;
-    let text = text.replacen(chinwag::client::pictures::QUESTION, "", 1);
+    let text = text.replacen(chinwag::client::screen::pictures::QUESTION, "", 1);
     let mut sequences = Vec::new();
     let mut parts = text.split('\x1b');
     let mut plain = parts.next().unwrap_or_default().to_owned();

@@ -9,7 +9,8 @@ use unicode_width::UnicodeWidthStr;
 use super::complete::Completion;
 use super::history::History;
 use super::keys::Key;
-use super::width::{self, columns};
+use crate::client::screen::Row;
+use crate::client::screen::width::{self, columns};
 use crate::names::clean;
 
 /// The most bytes that a line may have.
@@ -43,15 +44,6 @@ pub enum Action {
 pub enum Direction {
     Back,
     Forward,
-}
-
-/// What fits into the row. Together both parts are narrower than the row, so that its last column stays free.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Row {
-    /// The prompt, and the text up to the cursor.
-    pub before: String,
-    /// The text from the cursor on.
-    pub after: String,
 }
 
 /// The line that is being typed, edited with the keys that people know from bash. It holds at most [`LINE_MAX`] bytes,

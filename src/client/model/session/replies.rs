@@ -2,9 +2,9 @@
 
 use super::typed::moves;
 use super::{Pending, Session};
-use crate::client::news::{Answer, Mark, News};
-use crate::client::seen::Line;
-use crate::client::view;
+use crate::client::model::news::{Answer, Mark, News};
+use crate::client::model::seen::Line;
+use crate::client::model::view;
 use crate::names::{FileId, Nick, Place, RoomName};
 
 /// What this client does in its own way, with what stands for it in the server's help.

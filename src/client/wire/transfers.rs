@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::chunks::BASE64;
-use crate::client::news::Answer;
-use crate::client::session::Session;
-use crate::client::store::{self, Part, Source};
-use crate::client::transfer::{Ask, CHUNK, Download, Meter, Upload};
+use crate::client::model::news::Answer;
+use crate::client::model::session::Session;
+use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, Progress, Upload, Way};
+use crate::client::wire::store::{self, Part, Source};
 use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
 use crate::names::{Digest, FileId, Place};
@@ -75,42 +75,6 @@ pub enum End {
         /// Why it could not be done, and what to do instead.
         why: String,
     },
-}
-
-/// How far a transfer is.
-#[derive(Debug)]
-pub struct Progress<'a> {
-    /// Whether the file goes to the server, or comes from it.
-    pub way: Way,
-    /// Its ID, once there is one.
-    pub file: Option<FileId>,
-    /// What it is called.
-    pub name: &'a str,
-    /// How large it is.
-    pub size: u64,
-    /// How many bytes are done.
-    pub done: u64,
-    /// Bytes a second; `None` while that cannot be told, or nothing moves.
-    pub speed: Option<f64>,
-}
-
-/// What a transfer is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Way {
-    /// The local file is read for its digest.
-    Reading,
-    /// It goes to the server.
-    Up,
-    /// It comes from the server.
-    Down,
-}
-
-impl Progress<'_> {
-    /// How long it will take yet, if it goes on so.
-    pub fn left(&self) -> Option<Duration> {
-        let speed = self.speed.filter(|&speed| speed >= 1.0)?;
-        Some(Duration::from_secs_f64((self.size.saturating_sub(self.done)) as f64 / speed))
-    }
 }
 
 #[derive(Debug)]

@@ -277,6 +277,42 @@ impl Meter {
     }
 }
 
+/// How far a transfer is.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// Whether the file goes to the server, or comes from it.
+    pub way: Way,
+    /// Its ID, once there is one.
+    pub file: Option<FileId>,
+    /// What it is called.
+    pub name: &'a str,
+    /// How large it is.
+    pub size: u64,
+    /// How many bytes are done.
+    pub done: u64,
+    /// Bytes a second; `None` while that cannot be told, or nothing moves.
+    pub speed: Option<f64>,
+}
+
+/// What a transfer is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// The local file is read for its digest.
+    Reading,
+    /// It goes to the server.
+    Up,
+    /// It comes from the server.
+    Down,
+}
+
+impl Progress<'_> {
+    /// How long it will take yet, if it goes on so.
+    pub fn left(&self) -> Option<Duration> {
+        let speed = self.speed.filter(|&speed| speed >= 1.0)?;
+        Some(Duration::from_secs_f64((self.size.saturating_sub(self.done)) as f64 / speed))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,9 +8,9 @@ mod typed;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::client::news::{Answer, News};
-use crate::client::talks::Talks;
-use crate::client::view;
+use crate::client::model::news::{Answer, News};
+use crate::client::model::talks::Talks;
+use crate::client::model::view;
 use crate::names::{FileId, Nick, Place, RoomName};
 
 /// How long lines whose fate is unknown wait for the server to have done with the connection that they were sent on. It gives

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::replies::SHOW;
 use super::{Message, Pending, Phase, Session, Waiting};
-use crate::client::news::{Request, Taken};
-use crate::client::view;
+use crate::client::model::news::{Request, Taken};
+use crate::client::model::view;
 use crate::commands;
 use crate::limits::LINE;
 use crate::names::{FileId, Nick, Place, clean};
@@ -284,9 +284,9 @@ fn too_long() -> Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::news::News;
-    use crate::client::session::Wish;
-    use crate::client::session::tests::{hear, online, sent};
+    use crate::client::model::news::News;
+    use crate::client::model::session::Wish;
+    use crate::client::model::session::tests::{hear, online, sent};
     use crate::names::RoomName;
 
     #[test]

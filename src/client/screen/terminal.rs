@@ -8,7 +8,7 @@ use rustix::process::{Signal, kill_current_process_group};
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
-use crate::client::pictures::Window;
+use crate::client::screen::pictures::Window;
 
 /// A terminal that gives each key as it comes and shows what it is given as it is. It is put back as it was when this goes.
 pub struct Terminal {

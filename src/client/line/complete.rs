@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::client::store;
+use crate::client::wire::store;
 use crate::commands;
 use crate::names::clean;
 

@@ -3,9 +3,9 @@
 use std::time::{Instant, SystemTime};
 
 use super::{Message, Pending, Phase, Session};
-use crate::client::news::{Answer, Mark, News};
-use crate::client::seen::{Line, Next};
-use crate::client::view::{Change, Stamp, Told, What};
+use crate::client::model::news::{Answer, Mark, News};
+use crate::client::model::seen::{Line, Next};
+use crate::client::model::view::{Change, Stamp, Told, What};
 use crate::names::{Nick, Place, RoomName};
 
 impl Session {
@@ -173,7 +173,7 @@ fn mentions(text: &str, nick: Nick) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::session::tests::{hear, online, sent, shown};
+    use crate::client::model::session::tests::{hear, online, sent, shown};
 
     fn marks(lines: &[&str]) -> Vec<Mark> {
         let mut session = online(&["#a"]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::client::seen::Seen;
+use crate::client::model::seen::Seen;
 use crate::names::{Nick, Place, RoomName};
 
 /// Names that are remembered, to complete them.

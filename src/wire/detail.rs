@@ -1,0 +1,174 @@
+//! The details that stand before the reply that they belong to.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use super::fields::{Fields, on_off, put, put_text};
+use super::{Stamp, put_said};
+use crate::names::{FileId, Nick, Place, RoomName};
+
+/// A row of a reply: `- …`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are, and PROTOCOL.md tells them")]
+pub enum Detail<'a> {
+    /// A command, of `/help`.
+    Help { usage: &'a str, about: &'a str },
+    /// A limit, of `/limits`.
+    Limit { name: &'a str, value: Value, about: &'a str },
+    /// The topic of the room that is entered.
+    Topic(&'a str),
+    /// Some of those who are in it.
+    Here(Cow<'a, [Nick]>),
+    /// A room, of `/rooms`. Its topic is empty if it has none.
+    Room { room: RoomName, count: u64, topic: &'a str },
+    /// A person, of `/who`: idle for so many seconds, in these rooms. Empty if they left no word: why they are away.
+    Who { nick: Nick, state: State, idle: u64, rooms: Cow<'a, [RoomName]>, away: &'a str },
+    /// A file, of `/files`, that was announced so many seconds ago.
+    File { file: FileId, size: u64, sender: Nick, place: Place, age: u64, coming: bool, name: &'a str },
+    /// A message, of `/history`.
+    Line { seq: u64, at: SystemTime, from: Nick, text: &'a str },
+    /// Somebody, of `/ignore`.
+    Ignored(Nick),
+    /// What is set, of `/set`.
+    Setting(&'a str, bool),
+    /// A row that is newer than this program.
+    Other(&'a str),
+}
+
+/// How much a limit is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Value {
+    /// So many of what the limit tells.
+    Count(u64),
+    /// So long.
+    Seconds(u64),
+}
+
+/// What a person is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant is its word")]
+pub enum State {
+    Here,
+    Typing,
+    Away,
+}
+
+impl<'a> Detail<'a> {
+    /// Reads a row (without its `-`) of the reply to `command`. Only that tells what kind of row it is: somebody may be called
+    /// `topic`.
+    pub fn parse(command: &str, text: &'a str) -> Self {
+        Self::known(command, Fields::new(text)).unwrap_or(Self::Other(text))
+    }
+
+    fn known(command: &str, mut fields: Fields<'a>) -> Option<Self> {
+        match command {
+            "help" => {
+                let (usage, about) = fields.text()?.split_once("  ")?;
+                usage.starts_with('/').then_some(Self::Help { usage, about })
+            }
+            "limits" => {
+                let name = fields.word()?;
+                let seconds = fields.maybe(Fields::seconds).map(Value::Seconds);
+                let value = seconds.or_else(|| fields.number().map(Value::Count))?;
+                Some(Self::Limit { name, value, about: fields.some_text()? })
+            }
+            "join" => match fields.word()? {
+                "topic" => fields.some_text().map(Self::Topic),
+                "here" => fields.all(Nick::new).map(|nicks| Self::Here(nicks.into())),
+                _ => None,
+            },
+            "rooms" => Some(Self::Room { room: fields.room()?, count: fields.number()?, topic: fields.text()? }),
+            "who" => {
+                let nick = fields.nick()?;
+                let state = match fields.word()? {
+                    "here" => State::Here,
+                    "typing" => State::Typing,
+                    "away" => State::Away,
+                    _ => return None,
+                };
+                let idle = fields.seconds()?;
+                let rooms = match fields.word()? {
+                    "-" => Vec::new(),
+                    rooms => rooms.split(',').map(RoomName::new).collect::<Option<_>>()?,
+                };
+                Some(Self::Who { nick, state, idle, rooms: rooms.into(), away: fields.text()? })
+            }
+            "files" => Some(Self::File {
+                file: fields.file()?,
+                size: fields.number()?,
+                sender: fields.nick()?,
+                place: fields.place()?,
+                age: fields.seconds()?,
+                coming: match fields.word()? {
+                    "coming" => true,
+                    "ready" => false,
+                    _ => return None,
+                },
+                name: fields.some_text()?,
+            }),
+            "history" => {
+                let Stamp { seq, at } = fields.stamp()?;
+                let (from, text) = fields.said()?;
+                Some(Self::Line { seq: seq?, at, from, text })
+            }
+            "ignore" => {
+                let nick = fields.nick()?;
+                fields.end(Self::Ignored(nick))
+            }
+            "set" => {
+                let setting = Self::Setting(fields.word()?, fields.switch()?);
+                fields.end(setting)
+            }
+            _ => None,
+        }
+    }
+
+    /// Writes it as a line, behind what is in `out`, without a line end.
+    pub fn write(&self, out: &mut String) {
+        out.push_str("- ");
+        match self {
+            Self::Help { usage, about } => put(out, format_args!("{usage}  {about}")),
+            Self::Limit { name, value: Value::Count(count), about } => put(out, format_args!("{name} {count} {about}")),
+            Self::Limit { name, value: Value::Seconds(time), about } => {
+                put(out, format_args!("{name} {time}s {about}"))
+            }
+            Self::Topic(topic) => put(out, format_args!("topic {topic}")),
+            Self::Here(nicks) => {
+                out.push_str("here");
+                nicks.iter().for_each(|nick| put_text(out, nick.as_str()));
+            }
+            Self::Room { room, count, topic } => {
+                put(out, format_args!("{room} {count}"));
+                put_text(out, topic);
+            }
+            Self::Who { nick, state, idle, rooms, away } => {
+                let state = match state {
+                    State::Here => "here",
+                    State::Typing => "typing",
+                    State::Away => "away",
+                };
+                put(out, format_args!("{nick} {state} {idle}s "));
+                for (n, room) in rooms.iter().enumerate() {
+                    out.push_str(if n == 0 { "" } else { "," });
+                    out.push_str(room.as_str());
+                }
+                out.push_str(if rooms.is_empty() { "-" } else { "" });
+                put_text(out, away);
+            }
+            Self::File { file, size, sender, place, age, coming, name } => {
+                let state = if *coming { "coming" } else { "ready" };
+                put(out, format_args!("{file} {size} {sender} {place} {age}s {state} {name}"));
+            }
+            Self::Line { seq, at, from, text } => {
+                Stamp { seq: Some(*seq), at: *at }.write(out);
+                put_said(out, *from, text);
+            }
+            Self::Ignored(nick) => out.push_str(nick.as_str()),
+            Self::Setting(option, on) => {
+                out.push_str(option);
+                put_text(out, on_off(*on));
+            }
+            Self::Other(text) => out.push_str(text),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What tells that a command is done.
+
+use super::fields::{Fields, on_off, put, put_target, put_text};
+use crate::names::{FileId, Nick, Place, RoomName};
+
+/// That a command is done, and how: `+ command …`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the variants are the commands, and PROTOCOL.md tells their fields")]
+pub enum Done<'a> {
+    Help,
+    Limits,
+    Pass,
+    Nick(Nick),
+    Join {
+        room: RoomName,
+        count: u64,
+    },
+    Leave(RoomName),
+    Query(Place),
+    Rooms(u64),
+    Who {
+        version: u64,
+        count: u64,
+    },
+    Msg(Place),
+    Me,
+    Typing(Place, bool),
+    /// The topic; empty if there is none.
+    Topic(RoomName, &'a str),
+    Send {
+        file: FileId,
+        offset: u64,
+    },
+    Get {
+        file: FileId,
+        offset: u64,
+        size: u64,
+        name: &'a str,
+    },
+    Files(u64),
+    Cancel(FileId),
+    History {
+        room: RoomName,
+        count: u64,
+    },
+    Ignore(Nick),
+    /// How many people are ignored.
+    Ignoring(u64),
+    Unignore(Nick),
+    Away,
+    Back,
+    /// All that is set has been told.
+    Settings,
+    Set(&'a str, bool),
+    /// The token; empty if there was none.
+    Ping(&'a str),
+    Quit,
+    /// A command that is newer than this program, or a reply that is, and what follows it.
+    Other(&'a str, &'a str),
+}
+
+impl<'a> Done<'a> {
+    /// Reads what follows the `+`.
+    pub(super) fn parse(mut fields: Fields<'a>) -> Option<Self> {
+        let command = fields.word()?;
+        Self::known(command, fields).or_else(|| fields.text().map(|rest| Self::Other(command, rest)))
+    }
+
+    fn known(command: &str, mut fields: Fields<'a>) -> Option<Self> {
+        let done = match command {
+            "help" => Self::Help,
+            "limits" => Self::Limits,
+            "pass" => Self::Pass,
+            "nick" => Self::Nick(fields.nick()?),
+            "join" => Self::Join { room: fields.room()?, count: fields.number()? },
+            "leave" => Self::Leave(fields.room()?),
+            "query" => Self::Query(fields.target()?),
+            "rooms" => Self::Rooms(fields.number()?),
+            "who" => Self::Who { version: fields.number()?, count: fields.number()? },
+            "msg" => Self::Msg(fields.target()?),
+            "me" => Self::Me,
+            "typing" => Self::Typing(fields.target()?, fields.switch()?),
+            "topic" => return Some(Self::Topic(fields.room()?, fields.text()?)),
+            "send" => Self::Send { file: fields.file()?, offset: fields.number()? },
+            "get" => {
+                let (file, offset, size) = (fields.file()?, fields.number()?, fields.number()?);
+                return Some(Self::Get { file, offset, size, name: fields.some_text()? });
+            }
+            "files" => Self::Files(fields.number()?),
+            "cancel" => Self::Cancel(fields.file()?),
+            "history" => Self::History { room: fields.room()?, count: fields.number()? },
+            "ignore" => match fields.maybe(Fields::number) {
+                Some(count) => Self::Ignoring(count),
+                None => Self::Ignore(fields.nick()?),
+            },
+            "unignore" => Self::Unignore(fields.nick()?),
+            "away" => Self::Away,
+            "back" => Self::Back,
+            "set" if fields.end(()).is_some() => Self::Settings,
+            "set" => Self::Set(fields.word()?, fields.switch()?),
+            "ping" => return Some(Self::Ping(fields.text()?)),
+            "quit" => Self::Quit,
+            _ => return None,
+        };
+        fields.end(done)
+    }
+
+    /// The canonical name of the command, without its slash.
+    pub fn command(&self) -> &'a str {
+        match *self {
+            Self::Help => "help",
+            Self::Limits => "limits",
+            Self::Pass => "pass",
+            Self::Nick(_) => "nick",
+            Self::Join { .. } => "join",
+            Self::Leave(_) => "leave",
+            Self::Query(_) => "query",
+            Self::Rooms(_) => "rooms",
+            Self::Who { .. } => "who",
+            Self::Msg(_) => "msg",
+            Self::Me => "me",
+            Self::Typing(..) => "typing",
+            Self::Topic(..) => "topic",
+            Self::Send { .. } => "send",
+            Self::Get { .. } => "get",
+            Self::Files(_) => "files",
+            Self::Cancel(_) => "cancel",
+            Self::History { .. } => "history",
+            Self::Ignore(_) | Self::Ignoring(_) => "ignore",
+            Self::Unignore(_) => "unignore",
+            Self::Away => "away",
+            Self::Back => "back",
+            Self::Settings | Self::Set(..) => "set",
+            Self::Ping(_) => "ping",
+            Self::Quit => "quit",
+            Self::Other(command, _) => command,
+        }
+    }
+
+    /// Writes it without the `+`.
+    pub(super) fn write(&self, out: &mut String) {
+        out.push_str(self.command());
+        let mut word = |word: &dyn std::fmt::Display| put(out, format_args!(" {word}"));
+        match self {
+            Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) => word(nick),
+            Self::Leave(room) => word(room),
+            Self::Rooms(count) | Self::Files(count) | Self::Ignoring(count) => word(count),
+            Self::Cancel(file) => word(file),
+            Self::Join { room, count } | Self::History { room, count } => {
+                word(room);
+                word(count);
+            }
+            Self::Who { version, count } => {
+                word(version);
+                word(count);
+            }
+            Self::Send { file, offset } => {
+                word(file);
+                word(offset);
+            }
+            Self::Get { file, offset, size, name } => {
+                word(file);
+                word(offset);
+                word(size);
+                word(name);
+            }
+            Self::Query(place) | Self::Msg(place) => {
+                out.push(' ');
+                put_target(out, place);
+            }
+            Self::Typing(place, on) => {
+                out.push(' ');
+                put_target(out, place);
+                put_text(out, on_off(*on));
+            }
+            Self::Topic(room, topic) => {
+                word(room);
+                put_text(out, topic);
+            }
+            Self::Set(option, on) => {
+                word(option);
+                put_text(out, on_off(*on));
+            }
+            Self::Ping(text) | Self::Other(_, text) => put_text(out, text),
+            Self::Help
+            | Self::Limits
+            | Self::Pass
+            | Self::Me
+            | Self::Away
+            | Self::Back
+            | Self::Settings
+            | Self::Quit => {}
+        }
+    }
+}
