@@ -38,7 +38,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use bench::bare::Hearers;
-use bench::host::cores;
+use bench::host::{cores, unpin};
 use bench::network::Writes;
 use bench::peers::{PEERS, Peer};
 use bench::rounds::Plan;
@@ -114,9 +114,10 @@ fn plan(mut options: &[&str]) -> Outcome<Plan> {
 
 /// Everything: as the machine is, then where a write is dear, unless it is said which of both.
 fn all(words: &[&str]) -> Outcome<()> {
-    let plan = plan(words)?;
+    let (plan, cores) = (plan(words)?, cores()?);
     rounds::run(&plan)?;
     if plan.writes.is_none() {
+        unpin(&cores)?;
         network::within(&[words, &["--dear"]].concat())?;
     }
     Ok(())

@@ -44,6 +44,13 @@ pub fn pin(cores: &[usize], core: Core) -> Outcome<()> {
     Ok(())
 }
 
+/// Lets this process, and what it starts from now on, have all of them again.
+pub fn unpin(cores: &[usize]) -> Outcome<()> {
+    let mut set = CpuSet::new();
+    cores.iter().for_each(|core| set.set(*core));
+    sched_setaffinity(None, &set).map_err(failed("the cores"))
+}
+
 /// A server's process. It is killed when this goes.
 pub struct Host {
     child: Child,
