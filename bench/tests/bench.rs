@@ -18,6 +18,8 @@ fn the_benchmark_s_works_find_every_line() {
         ["flat200", "bare-16"],
         ["file", "bare-1"],
         ["flat200", "chinwag"],
+        ["lone", "chinwag"],
+        ["idle", "chinwag"],
         ["pairs-msg", "chinwag"],
         ["join3000", "chinwag"],
         ["connect10000", "chinwag"],

@@ -20,6 +20,7 @@ mod bench {
     pub mod host;
     pub mod latency;
     pub mod load;
+    pub mod network;
     pub mod pairs;
     pub mod peers;
     pub mod picture;
@@ -35,24 +36,29 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use bench::bare::Hearers;
-use bench::host::cores;
+use bench::host::{cores, unpin};
+use bench::network::Writes;
 use bench::peers::{PEERS, Peer};
 use bench::rounds::Plan;
 use bench::works::{Size, WORKS, Work};
-use bench::{bare, growth, latency, rounds};
+use bench::{bare, growth, latency, network, rounds};
 use chinwag_bench::{Outcome, failed, raise_limit};
 
 const HELP: &str = "\
-bench [--quick] [--rounds N] [--only WORK,WORK…]    everything, the table and the picture
-bench growth [--quick] [--rounds N]                 what chinwag costs as its work grows
-bench one WORK PEER [--quick | --tiny]              one run of one work
-bench draw FOLDER                                   tables and pictures of the last runs, again
-bench list                                          the works, who does them, and who is there";
+bench [--quick] [--rounds N] [--only WORK,WORK…] [--plain | --dear]
+                                            everything, the tables and the picture: as the machine is, and where a
+                                            write is dear, or one of both
+bench growth [--quick] [--rounds N]         what chinwag costs as its work grows
+bench one WORK PEER [--quick | --tiny] [--dear]
+                                            one run of one work
+bench draw FOLDER                           tables and pictures of the last runs, again
+bench list                                  the works, who does them, and who is there";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words[..] {
+        _ if words.contains(&"--dear") => network::within(&words),
         ["--bare", _, "files"] => bare::files(),
         ["--bare", _, "pairs"] => bare::talk(Hearers::Partner),
         ["--bare", gather] => {
@@ -64,15 +70,9 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["draw", folder] => rounds::draw(Path::new(folder)).and_then(|()| growth::draw(Path::new(folder))),
-        ["one", work, peer] => one(work, peer, Size::Full),
-        ["one", work, peer, "--quick"] => one(work, peer, Size::Quick),
-        ["one", work, peer, "--tiny"] => one(work, peer, Size::Tiny),
+        ["one", work, peer, ref options @ ..] => plan(options).and_then(|plan| one(work, peer, &plan)),
         ["growth", ref options @ ..] => plan(options).and_then(|plan| growth::run(&plan)),
-        [] | ["--quick" | "--rounds" | "--only", ..] => plan(&words).and_then(|plan| rounds::run(&plan)),
-        _ => {
-            println!("{HELP}");
-            return ExitCode::from(2);
-        }
+        _ => all(&words),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -85,11 +85,14 @@ fn main() -> ExitCode {
 
 /// What the options say.
 fn plan(mut options: &[&str]) -> Outcome<Plan> {
-    let (mut size, mut rounds, mut only) = (Size::Full, None, Vec::new());
+    let (mut size, mut rounds, mut only, mut writes) = (Size::Full, None, Vec::new(), None);
     while let [option, rest @ ..] = options {
         options = rest;
         match (*option, rest) {
             ("--quick", _) => size = Size::Quick,
+            ("--tiny", _) => size = Size::Tiny,
+            ("--plain", _) => writes = Some(Writes::Plain),
+            (network::HERE, _) => writes = Some(Writes::Dear),
             ("--rounds", [number, rest @ ..]) => {
                 rounds = Some(number.parse().ok().filter(|n| *n > 0).ok_or("--rounds takes a number")?);
                 options = rest;
@@ -103,8 +106,19 @@ fn plan(mut options: &[&str]) -> Outcome<Plan> {
             _ => return Err(format!("{option} is not understood\n{HELP}")),
         }
     }
-    let rounds = rounds.unwrap_or(if size == Size::Quick { 1 } else { 5 });
-    Ok(Plan { size, rounds, only })
+    let rounds = rounds.unwrap_or(if size == Size::Full { 5 } else { 1 });
+    Ok(Plan { size, rounds, only, writes })
+}
+
+/// Everything: as the machine is, then where a write is dear, unless it is said which of both.
+fn all(words: &[&str]) -> Outcome<()> {
+    let (plan, cores) = (plan(words)?, cores()?);
+    rounds::run(&plan)?;
+    if plan.writes.is_none() {
+        unpin(&cores)?;
+        network::within(&[words, &["--dear"]].concat())?;
+    }
+    Ok(())
 }
 
 fn list() {
@@ -117,12 +131,16 @@ fn list() {
     }
 }
 
-fn one(work: &str, peer: &str, size: Size) -> Outcome<()> {
+fn one(work: &str, peer: &str, plan: &Plan) -> Outcome<()> {
     let work = Work::named(work).ok_or_else(|| format!("there is no work {work}; bench list names them"))?;
     let peer =
         Peer::named(peer).filter(|peer| work.is_for(*peer)).ok_or_else(|| format!("{peer} does not do {work}"))?;
-    raise_limit(size.descriptors())?;
-    let figures = work.run(peer, size, &cores()?)?;
+    raise_limit(plan.size.descriptors())?;
+    let cores = cores()?;
+    if plan.writes == Some(Writes::Dear) {
+        println!("{}", network::make_dear(&cores)?);
+    }
+    let figures = work.run(peer, plan.size, plan.writes.unwrap_or_default(), &cores)?;
     for (what, figure) in &figures.all {
         println!("{figure:>12.3}  {what}");
     }

@@ -1,6 +1,7 @@
 //! What one run of a work gave.
 
 use super::host::Spent;
+use super::roll::percentile;
 
 /// How much of the time the server waited while other processes had its core.
 pub const WAITED: &str = "server waited %";
@@ -24,6 +25,13 @@ impl Figures {
             ("load busy %", share(spent.load)),
         ];
         Self { all, bound_by_load: spent.is_bound_by_load() }
+    }
+
+    /// How long things took, in microseconds.
+    pub fn add_times(&mut self, times: &mut [u32]) {
+        self.add("p50 ms", percentile(times, 0.5));
+        self.add("p99 ms", percentile(times, 0.99));
+        self.add("p99.9 ms", percentile(times, 0.999));
     }
 
     /// One more.

@@ -1,7 +1,9 @@
 //! A server under measure: how it is started on a core of its own, and what the kernel knows of it.
 
+use std::fs::ReadDir;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -40,6 +42,13 @@ pub fn pin(cores: &[usize], core: Core) -> Outcome<()> {
         sched_setaffinity(None, &set).map_err(failed("the core"))?;
     }
     Ok(())
+}
+
+/// Lets this process, and what it starts from now on, have all of them again.
+pub fn unpin(cores: &[usize]) -> Outcome<()> {
+    let mut set = CpuSet::new();
+    cores.iter().for_each(|core| set.set(*core));
+    sched_setaffinity(None, &set).map_err(failed("the cores"))
 }
 
 /// A server's process. It is killed when this goes.
@@ -100,10 +109,8 @@ impl Host {
 
     /// The processor time of all its threads, to the nanosecond, and how long they waited for their core.
     pub fn processor(&self) -> Outcome<(Duration, Duration)> {
-        let threads =
-            std::fs::read_dir(format!("/proc/{}/task", self.child.id())).map_err(failed("the server's /proc"))?;
         let (mut busy, mut waited) = (0, 0);
-        for thread in threads {
+        for thread in self.threads()? {
             let path = thread.map_err(failed("the server's /proc"))?.path().join("schedstat");
             let stat = std::fs::read_to_string(&path).map_err(failed("schedstat"))?;
             let mut figures = stat.split(' ').map_while(|figure| figure.parse::<u64>().ok());
@@ -113,14 +120,32 @@ impl Host {
         Ok((Duration::from_nanos(busy), Duration::from_nanos(waited)))
     }
 
+    /// How often one of its threads has left its core, to wait or for another: each wakeup ends so.
+    pub fn wakeups(&self) -> Outcome<u64> {
+        let mut wakeups = 0;
+        for thread in self.threads()? {
+            let path = thread.map_err(failed("the server's /proc"))?.path().join("status");
+            wakeups += status(&path, "voluntary_ctxt_switches:")? + status(&path, "nonvoluntary_ctxt_switches:")?;
+        }
+        Ok(wakeups)
+    }
+
     /// The bytes that it has resident.
     pub fn resident(&self) -> Outcome<u64> {
         let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).map_err(failed("the server's /proc"))?;
-        let kilobytes =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
-        kilobytes.map(|kilobytes: u64| kilobytes * 1024).ok_or_else(|| "the server's memory is not known".into())
+        Ok(status(Path::new(&path), "VmRSS:")? * 1024)
     }
+
+    fn threads(&self) -> Outcome<ReadDir> {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).map_err(failed("the server's /proc"))
+    }
+}
+
+/// A figure of a process or thread, by its name in `/proc/…/status`.
+fn status(path: &Path, name: &str) -> Outcome<u64> {
+    let status = std::fs::read_to_string(path).map_err(failed("the server's /proc"))?;
+    let figure = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
+    figure.ok_or_else(|| format!("the server's {name} is not known"))
 }
 
 impl Drop for Host {

@@ -41,6 +41,8 @@ pub struct Load {
     pub deaf_from: usize,
     /// Connections that have ended, as was asked for.
     pub left: usize,
+    /// So much longer than the system needs each read takes.
+    pub toil: Duration,
 }
 
 struct Link {
@@ -81,6 +83,7 @@ impl Load {
             small_from: usize::MAX,
             deaf_from: usize::MAX,
             left: 0,
+            toil: Duration::ZERO,
         })
     }
 
@@ -142,6 +145,10 @@ impl Load {
                     Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                     Err(e) => return Err(format!("the connection of {}: {e}", name(who))),
                 };
+                let since = Instant::now();
+                while since.elapsed() < self.toil {
+                    std::hint::spin_loop();
+                }
                 let read = &self.scratch[..kept + n];
                 let whole = read.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
                 link.partial.clear();

@@ -1,5 +1,7 @@
 //! Pairs who play ping-pong in private.
 
+use std::time::Instant;
+
 use super::dialect::{Dialect, TEXT, lines, name, text};
 use super::figures::Figures;
 use super::host::{Host, Meter};
@@ -14,6 +16,8 @@ struct Player {
     said: u32,
     heard: u32,
     replies: u32,
+    /// When it said its last message.
+    at: Option<Instant>,
 }
 
 struct Pairs {
@@ -25,6 +29,8 @@ struct Pairs {
     rounds: u32,
     /// Messages and replies that are still to come.
     due: usize,
+    /// How long each message took, in microseconds.
+    times: Vec<u32>,
 }
 
 impl Pairs {
@@ -33,6 +39,7 @@ impl Pairs {
         let player = &mut self.players[who];
         let (text, to) = (text(who % 26, player.said), name(who ^ 1));
         player.said += 1;
+        player.at = Some(Instant::now());
         out.say(
             who,
             match self.dialect {
@@ -45,7 +52,7 @@ impl Pairs {
     }
 
     /// Takes what came to `who`, and answers as the game wants it.
-    fn take(&mut self, out: &mut Out, who: usize, block: &[u8]) -> Outcome<Flow> {
+    fn take(&mut self, out: &mut Out, who: usize, block: &[u8], at: Instant) -> Outcome<Flow> {
         for line in lines(block) {
             let player = &mut self.players[who];
             let (before, said) = line.split_at(line.len().saturating_sub(TEXT));
@@ -57,8 +64,11 @@ impl Pairs {
                     return Err(format!("{} is told {:?}", name(who), String::from_utf8_lossy(line)));
                 }
                 player.heard += 1;
+                if let Some(said) = self.players[who ^ 1].at {
+                    self.times.push(at.saturating_duration_since(said).as_micros() as u32);
+                }
                 self.due = self.due.checked_sub(1).ok_or("a message too many")?;
-                if player.said < self.rounds {
+                if self.players[who].said < self.rounds {
                     self.say(who, out);
                 }
             } else if self.with_reply && line.strip_prefix(b"+ msg ") == Some(name(who ^ 1).as_bytes()) {
@@ -77,7 +87,7 @@ impl Pairs {
         self.rounds += rounds;
         self.due = if self.with_reply { 2 * messages } else { messages };
         (0..self.players.len()).step_by(2).for_each(|who| self.say(who, &mut load.out));
-        load.until("for a partner", |out, who, block, _| self.take(out, who, block))?;
+        load.until("for a partner", |out, who, block, at| self.take(out, who, block, at))?;
         let replies = if self.with_reply { self.rounds } else { 0 };
         let whole =
             |player: &Player| (player.said, player.heard, player.replies) == (self.rounds, self.rounds, replies);
@@ -99,12 +109,15 @@ pub fn pairs(host: &Host, pairs: usize, rounds: u32, with_reply: bool) -> Outcom
         load.ask(0..count, |who| format!("/query {}\n", name(who ^ 1)), |line| line.starts_with(b"+ query "))?;
     }
     let players = vec![Player::default(); count];
-    let mut game = Pairs { dialect, players, with_reply, rounds: 0, due: 0 };
+    let mut game = Pairs { dialect, players, with_reply, rounds: 0, due: 0, times: Vec::new() };
     game.play(&mut load, rounds.div_ceil(10))?;
     load.settle()?;
+    game.times.clear();
     let meter = Meter::start(host)?;
     let messages = game.play(&mut load, rounds)?;
     let spent = meter.stop(host)?;
-    load.rest(|out, who, block, _| game.take(out, who, block).map(drop))?;
-    Ok(Figures::new("µs a message", spent.each(messages), spent))
+    load.rest(|out, who, block, at| game.take(out, who, block, at).map(drop))?;
+    let mut figures = Figures::new("µs a message", spent.each(messages), spent);
+    figures.add_times(&mut game.times);
+    Ok(figures)
 }

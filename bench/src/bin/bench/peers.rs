@@ -19,6 +19,8 @@ use testkit::binary;
 pub enum Peer {
     /// Ours.
     Chinwag,
+    /// Version 0.1 of ours.
+    Before,
     /// The loop that does nothing but write, so many lines a write: what no server can go below.
     Bare(usize),
     /// InspIRCd.
@@ -30,13 +32,22 @@ pub enum Peer {
 }
 
 /// All of them, as columns of the table.
-pub const PEERS: &[Peer] =
-    &[Peer::Bare(1), Peer::Bare(16), Peer::Bare(64), Peer::Chinwag, Peer::Inspircd, Peer::Hybrid, Peer::Ngircd];
+pub const PEERS: &[Peer] = &[
+    Peer::Bare(1),
+    Peer::Bare(16),
+    Peer::Bare(64),
+    Peer::Chinwag,
+    Peer::Before,
+    Peer::Inspircd,
+    Peer::Hybrid,
+    Peer::Ngircd,
+];
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Chinwag => f.pad("chinwag"),
+            Self::Before => f.pad("chinwag-0.1"),
             Self::Bare(lines) => f.pad(&format!("bare-{lines}")),
             Self::Inspircd => f.pad("inspircd"),
             Self::Hybrid => f.pad("ircd-hybrid"),
@@ -54,7 +65,7 @@ impl Peer {
     /// What it speaks.
     pub fn dialect(self) -> Dialect {
         match self {
-            Self::Chinwag => Dialect::Plain,
+            Self::Chinwag | Self::Before => Dialect::Plain,
             Self::Bare(_) => Dialect::Bare,
             Self::Inspircd | Self::Hybrid | Self::Ngircd => Dialect::Irc,
         }
@@ -70,19 +81,26 @@ impl Peer {
         }
     }
 
-    /// Where it is, if it is anywhere: what `scripts/bench` has unpacked, or else what is installed.
-    fn path(self) -> Option<PathBuf> {
+    /// Where it is: what this program belongs to, what `scripts/bench` has built or unpacked, or what is installed.
+    fn path(self) -> Outcome<PathBuf> {
+        match self {
+            Self::Chinwag => return Ok(binary().into()),
+            Self::Bare(_) => return std::env::current_exe().map_err(failed("this program's path")),
+            _ => {}
+        }
+        let named = std::env::var_os("CHINWAG_BEFORE").filter(|_| self == Self::Before).map(PathBuf::from);
         let unpacked = unpacked().map(|peers| peers.join(format!("{self}/usr/sbin/{self}")));
-        unpacked.into_iter().chain([format!("/usr/sbin/{self}").into()]).find(|path| path.exists())
+        let installed = Some(PathBuf::from(format!("/usr/sbin/{self}"))).filter(|_| self != Self::Before);
+        let all = [named, unpacked, installed];
+        all.into_iter().flatten().find(|path| path.exists()).ok_or_else(|| format!("there is no {self} here"))
     }
 
     /// What it calls itself; an error if it cannot be had.
     pub fn version(self) -> Outcome<String> {
-        let path = match self {
-            Self::Bare(_) => return Ok("this program".into()),
-            Self::Chinwag => binary().into(),
-            _ => self.path().ok_or_else(|| format!("there is no {self} here"))?,
-        };
+        if matches!(self, Self::Bare(_)) {
+            return Ok("this program".into());
+        }
+        let path = self.path()?;
         let size = path.metadata().map_err(failed("its size"))?.len();
         let mut command = Command::new(&path);
         if self == Self::Hybrid {
@@ -102,11 +120,10 @@ impl Peer {
 
     /// How it is started with its settings in this folder, and on which port; 0 if it picks one and tells.
     pub fn command(self, folder: &Path, options: &[&str]) -> Outcome<(Command, u16)> {
-        let mut command;
+        let mut command = Command::new(self.path()?);
         let own = match self {
-            Self::Chinwag => {
+            Self::Chinwag | Self::Before => {
                 // Everybody may say as much as they like. People from the loopback are never too many for one address.
-                command = Command::new(binary());
                 command.args(["serve", "--listen", "127.0.0.1:0", "--rate", "0"]).args(options);
                 if std::env::var_os("RUST_LOG").is_none() {
                     command.env("RUST_LOG", "warn");
@@ -114,14 +131,10 @@ impl Peer {
                 true
             }
             Self::Bare(lines) => {
-                command = Command::new(std::env::current_exe().map_err(failed("this program's path"))?);
                 command.args(["--bare", &lines.to_string()]).args(options);
                 true
             }
-            _ => {
-                command = Command::new(self.path().ok_or_else(|| format!("there is no {self} here"))?);
-                false
-            }
+            _ => false,
         };
         if own {
             command.stdout(Stdio::piped());

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use super::host::cores;
+use super::network::{self, Writes};
 use super::peers::{PEERS, Peer};
 use super::picture;
 use super::results::{Results, digits};
@@ -13,6 +14,10 @@ use chinwag_bench::{Outcome, failed, raise_limit};
 
 /// Where the figures are written down, in the folder of the build.
 const FIGURES: &str = "bench.tsv";
+/// The same of the runs in which a write is dear.
+const DEAR: &str = "bench-dear.tsv";
+/// The picture.
+const PICTURE: &str = "bench.svg";
 
 /// How it is to be run.
 pub struct Plan {
@@ -22,6 +27,8 @@ pub struct Plan {
     pub rounds: u32,
     /// Which works; all if there are none.
     pub only: Vec<Work>,
+    /// What writes are to cost; if it is not said, first this, then that.
+    pub writes: Option<Writes>,
 }
 
 /// Runs everything, prints the table, and writes down the figures and the picture.
@@ -29,6 +36,12 @@ pub fn run(plan: &Plan) -> Outcome<()> {
     raise_limit(plan.size.descriptors())?;
     let (cores, begin) = (cores()?, Instant::now());
     let mut results = Results::new(about(&cores)?);
+    let is_dear = plan.writes == Some(Writes::Dear);
+    if is_dear {
+        results.about.push(network::make_dear(&cores)?);
+    }
+    let figures = beside()?.join(if is_dear { DEAR } else { FIGURES });
+    let is_asked = |work: &&Work| (plan.only.is_empty() || plan.only.contains(work)) && (work.is_talk() || !is_dear);
     if plan.size == Size::Quick {
         results.about.push("quick: the works are smaller than they should be, and few runs tell little".into());
     }
@@ -45,11 +58,13 @@ pub fn run(plan: &Plan) -> Outcome<()> {
         }
     }
     for round in 1..=plan.rounds {
-        for work in WORKS.iter().filter(|work| plan.only.is_empty() || plan.only.contains(work)) {
+        for work in WORKS.iter().filter(is_asked) {
             for peer in peers.iter().copied().filter(|peer| work.is_for(*peer)) {
-                let figures = work.run(peer, plan.size, &cores).map_err(|e| format!("{work} with {peer}: {e}"))?;
-                results.add(round, &work.to_string(), &peer.to_string(), &figures);
-                if let Some((what, figure)) = figures.all.first() {
+                let done = work
+                    .run(peer, plan.size, plan.writes.unwrap_or_default(), &cores)
+                    .map_err(|e| format!("{work} with {peer}: {e}"))?;
+                results.add(round, &work.to_string(), &peer.to_string(), &done);
+                if let Some((what, figure)) = done.all.first() {
                     eprintln!("{round}/{} {work} {peer}: {} {what}", plan.rounds, digits(*figure));
                 }
             }
@@ -57,7 +72,7 @@ pub fn run(plan: &Plan) -> Outcome<()> {
         // Nobody is always the first, or always behind the same one.
         peers.rotate_left(1);
         // What was measured so far is not lost if something fails later.
-        results.save(&beside()?.join(FIGURES))?;
+        results.save(&figures)?;
     }
     results.about.push(format!("rounds: {}, in {} s", plan.rounds, begin.elapsed().as_secs()));
     let waited = results.waited();
@@ -67,19 +82,20 @@ pub fn run(plan: &Plan) -> Outcome<()> {
             .about
             .push(format!("something else was running, servers waited {share} % of the time: these figures are noisy"));
     }
-    results.save(&beside()?.join(FIGURES))?;
-    draw(&beside()?)
+    results.save(&figures)?;
+    println!("{}", results.table());
+    println!("The figures are in {}.", figures.display());
+    if is_dear { Ok(()) } else { picture::draw(&results, &beside()?.join(PICTURE)) }
 }
 
-/// Prints the table of what was written down, and draws its picture into a folder.
+/// Prints the tables of what was written down, and draws the picture into a folder.
 pub fn draw(folder: &Path) -> Outcome<()> {
-    let figures = beside()?.join(FIGURES);
-    let results = Results::read(&figures)?;
+    let results = Results::read(&beside()?.join(FIGURES))?;
     println!("{}", results.table());
-    let picture = folder.join("bench.svg");
-    picture::draw(&results, &picture)?;
-    println!("The picture is {}, the figures are in {}.", picture.display(), figures.display());
-    Ok(())
+    if let Ok(dear) = Results::read(&beside()?.join(DEAR)) {
+        println!("{}", dear.table());
+    }
+    picture::draw(&results, &folder.join(PICTURE))
 }
 
 /// The folder of the build.

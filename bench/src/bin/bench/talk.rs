@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::figures::Figures;
 use super::host::{Host, Meter};
 use super::load::{Flow, Load};
-use super::roll::{Roll, percentile};
+use super::roll::Roll;
 use chinwag_bench::Outcome;
 
 /// A room with its members, who have all come in and been heard once.
@@ -100,38 +100,43 @@ impl Room {
         }
         self.roll.complete()
     }
+
+    /// What `talk` costs in which `lines` are said, and how long they take.
+    fn measure(&mut self, host: &Host, lines: usize, talk: impl FnOnce(&mut Self) -> Outcome<()>) -> Outcome<Figures> {
+        let deliveries = lines * self.roll.listeners as usize;
+        self.roll.times = Some(Vec::with_capacity(deliveries));
+        let meter = Meter::start(host)?;
+        talk(self)?;
+        let spent = meter.stop(host)?;
+        self.rest()?;
+        let mut figures = Figures::new("µs a delivery", spent.each(deliveries as u64), spent);
+        figures.add_times(&mut self.roll.times.take().unwrap_or_default());
+        figures.add("million/s", deliveries as f64 / spent.wall.as_secs_f64() / 1e6);
+        Ok(figures)
+    }
 }
 
-/// A room of `members` in which ten people say a hundred lines a second.
-pub fn steady(host: &Host, members: usize, lines: u32) -> Outcome<Figures> {
+/// A room of `members` in which ten people say `rate` lines a second, `lines` in all.
+pub fn steady(host: &Host, members: usize, rate: u32, lines: u32) -> Outcome<Figures> {
     let mut room = Room::fill(host, members, 10)?;
-    room.steady(100, 50)?;
-    let from = room.roll.said();
-    room.roll.times = Some(Vec::with_capacity(members * lines as usize));
-    let meter = Meter::start(host)?;
-    room.steady(100, lines)?;
-    let spent = meter.stop(host)?;
-    room.rest()?;
-    let deliveries = (room.roll.said() - from) as u64 * u64::from(room.roll.listeners);
-    let mut figures = Figures::new("µs a delivery", spent.each(deliveries), spent);
-    let mut times = room.roll.times.take().unwrap_or_default();
-    figures.add("p50 ms", percentile(&mut times, 0.5));
-    figures.add("p99 ms", percentile(&mut times, 0.99));
-    figures.add("p99.9 ms", percentile(&mut times, 0.999));
-    Ok(figures)
+    room.steady(rate, rate / 2)?;
+    room.measure(host, lines as usize, |room| room.steady(rate, lines))
 }
 
-/// A room of `members` in which eight people keep sixteen lines each under way.
-pub fn flat(host: &Host, members: usize, lines: usize) -> Outcome<Figures> {
+/// A room of `members` in which eight people keep sixteen lines each under way. The load toils so long for each read.
+pub fn flat(host: &Host, members: usize, lines: usize, toil: Duration) -> Outcome<Figures> {
     let mut room = Room::fill(host, members, 8)?;
+    room.load.toil = toil;
     room.flat(16, lines / 8)?;
-    let from = room.roll.said();
-    let meter = Meter::start(host)?;
-    room.flat(16, lines)?;
-    let spent = meter.stop(host)?;
-    room.rest()?;
-    let deliveries = (room.roll.said() - from) as u64 * u64::from(room.roll.listeners);
-    let mut figures = Figures::new("µs a delivery", spent.each(deliveries), spent);
-    figures.add("million/s", deliveries as f64 / spent.wall.as_secs_f64() / 1e6);
-    Ok(figures)
+    room.measure(host, lines, |room| room.flat(16, lines))
+}
+
+/// A room of `people` in which nobody says anything for so long.
+pub fn idle(host: &Host, people: usize, time: Duration) -> Outcome<Figures> {
+    let mut room = Room::fill(host, people, 1)?;
+    room.load.settle()?;
+    let (meter, before) = (Meter::start(host)?, host.wakeups()?);
+    std::thread::sleep(time);
+    let wakeups = host.wakeups()? - before;
+    Ok(Figures::new("wakeups", wakeups as f64, meter.stop(host)?))
 }

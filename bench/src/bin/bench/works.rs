@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::figures::Figures;
 use super::host::Host;
+use super::network::Writes;
 use super::peers::{PEERS, Peer};
 use super::{arrive, file, latency, pairs, talk};
 use chinwag_bench::Outcome;
@@ -18,6 +19,12 @@ pub enum Work {
     Flat200,
     /// The same in a room of a thousand.
     Flat1000,
+    /// A hundred lines a second to a room of ten.
+    Ten,
+    /// Ten lines a second to a room of a hundred: each comes when the one before is long over.
+    Lone,
+    /// A room of a hundred in which nobody says anything.
+    Idle,
     /// Five hundred pairs who play ping-pong with bare text.
     Pairs,
     /// The same with `/msg`, which is answered.
@@ -39,6 +46,9 @@ pub const WORKS: &[Work] = &[
     Work::Steady,
     Work::Flat200,
     Work::Flat1000,
+    Work::Ten,
+    Work::Lone,
+    Work::Idle,
     Work::Pairs,
     Work::PairsMsg,
     Work::Join3000,
@@ -47,6 +57,10 @@ pub const WORKS: &[Work] = &[
     Work::File,
     Work::Latency,
 ];
+
+/// How long the load toils for each read in the flat works where a write is dear: about what it takes there to wake a
+/// program that has something to read.
+const TOIL: Duration = Duration::from_micros(40);
 
 /// How much is done in a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +90,9 @@ impl fmt::Display for Work {
             Self::Steady => "steady",
             Self::Flat200 => "flat200",
             Self::Flat1000 => "flat1000",
+            Self::Ten => "ten",
+            Self::Lone => "lone",
+            Self::Idle => "idle",
             Self::Pairs => "pairs",
             Self::PairsMsg => "pairs-msg",
             Self::Join3000 => "join3000",
@@ -95,13 +112,28 @@ impl Work {
 
     /// Whether this is a work for them.
     pub fn is_for(self, peer: Peer) -> bool {
-        let bare = matches!(peer, Peer::Bare(_));
+        let (bare, before) = (matches!(peer, Peer::Bare(_)), peer == Peer::Before);
         match self {
             Self::Flat200 | Self::Flat1000 => true,
-            Self::Steady | Self::Pairs | Self::Connect10000 => !bare || peer == Peer::Bare(1),
-            Self::Join3000 => !bare,
-            Self::PairsMsg | Self::Connect10000Quiet | Self::Latency => peer == Peer::Chinwag,
+            Self::Steady | Self::Pairs => !bare || peer == Peer::Bare(1),
+            Self::Ten | Self::Lone => peer == Peer::Bare(1) || peer == Peer::Chinwag || before,
+            Self::Connect10000 => (!bare || peer == Peer::Bare(1)) && !before,
+            Self::Join3000 => !bare && !before,
+            Self::Idle | Self::PairsMsg => peer == Peer::Chinwag || before,
+            Self::Connect10000Quiet | Self::Latency => peer == Peer::Chinwag,
             Self::File => peer == Peer::Chinwag || peer == Peer::Bare(1),
+        }
+    }
+
+    /// Whether what writes cost decides what it costs.
+    pub fn is_talk(self) -> bool {
+        match self {
+            Self::Steady | Self::Flat200 | Self::Flat1000 | Self::Ten | Self::Lone | Self::Pairs | Self::PairsMsg => {
+                true
+            }
+            Self::Idle | Self::Join3000 | Self::Connect10000 | Self::Connect10000Quiet | Self::File | Self::Latency => {
+                false
+            }
         }
     }
 
@@ -111,7 +143,7 @@ impl Work {
     }
 
     /// One run against a fresh server.
-    pub fn run(self, peer: Peer, size: Size, cores: &[usize]) -> Outcome<Figures> {
+    pub fn run(self, peer: Peer, size: Size, writes: Writes, cores: &[usize]) -> Outcome<Figures> {
         let of = |full: usize, quick: usize, tiny: usize| match size {
             Size::Full => full,
             Size::Quick => quick,
@@ -124,10 +156,15 @@ impl Work {
         };
         let host = Host::start(peer, cores, options)?;
         let host = &host;
+        // Where the server has a dear write to do for each, those who read are the busy ones all the same.
+        let toil = if writes == Writes::Dear { TOIL } else { Duration::ZERO };
         match self {
-            Self::Steady => talk::steady(host, of(1000, 1000, 20), of(500, 150, 20) as u32),
-            Self::Flat200 => talk::flat(host, of(200, 200, 20), of(9600, 2400, 320)),
-            Self::Flat1000 => talk::flat(host, of(1000, 1000, 30), of(3200, 960, 320)),
+            Self::Steady => talk::steady(host, of(1000, 1000, 20), 100, of(500, 150, 20) as u32),
+            Self::Ten => talk::steady(host, 10, 100, of(500, 150, 20) as u32),
+            Self::Lone => talk::steady(host, of(100, 100, 20), 10, of(50, 20, 2) as u32),
+            Self::Idle => talk::idle(host, of(100, 100, 20), Duration::from_secs(of(5, 3, 1) as u64)),
+            Self::Flat200 => talk::flat(host, of(200, 200, 20), of(9600, 2400, 320), toil),
+            Self::Flat1000 => talk::flat(host, of(1000, 1000, 30), of(3200, 960, 320), toil),
             Self::Pairs => pairs::pairs(host, of(500, 500, 10), of(100, 30, 10) as u32, false),
             Self::PairsMsg => pairs::pairs(host, of(500, 500, 10), of(100, 30, 10) as u32, true),
             Self::Join3000 => arrive::join(host, of(3000, 1000, 30)),
