@@ -11,5 +11,6 @@ mod crowd;
 mod fairness;
 mod lines;
 mod peers;
+mod recorded;
 mod transcripts;
 mod transfers;

@@ -1,6 +1,6 @@
 //! Recorded sessions: what every connection receives, byte for byte, played against the real server over TCP.
 //!
-//! A recording in `recorded/` is a plain text file. Its lines are steps, and below each step stands what came back:
+//! A recording in `tests/recorded/` is a plain text file. Its lines are steps, and below each step stands what came back:
 //!
 //! ```text
 //! # a comment
@@ -36,11 +36,8 @@
 //! `CHINWAG_RECORD=1` writes the recordings anew, and `CHINWAG=PATH` plays them against another program:
 //!
 //! ```text
-//! CHINWAG_RECORD=1 CHINWAG=/path/to/chinwag cargo nextest run --test recorded
+//! CHINWAG_RECORD=1 CHINWAG=/path/to/chinwag cargo nextest run --test server recorded
 //! ```
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may panic")]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -50,7 +47,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use common::{PATIENCE, Server};
+use testkit::{PATIENCE, Server, binary};
 
 macro_rules! recordings {
     ($($name:ident)+) => {
@@ -231,8 +228,7 @@ impl Session {
         let (word, rest) = words.split_once(' ').unwrap_or((words, ""));
         match word {
             "serve" => {
-                let program = std::env::var("CHINWAG").unwrap_or(env!("CARGO_BIN_EXE_chinwag").to_owned());
-                let mut command = Command::new(program);
+                let mut command = Command::new(binary());
                 command.args(["serve", "--listen", "127.0.0.1:0"]).args(rest.split_whitespace());
                 self.server = Some(Server::start_with(command.current_dir(self.folder.path())));
             }
