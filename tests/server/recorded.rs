@@ -76,7 +76,7 @@ fn every_recording_is_played() {
 /// Each code, event and option in the tables of PROTOCOL.md is a field of some line that was received.
 #[test]
 fn every_word_of_the_protocol_is_recorded() {
-    let protocol = include_str!("../PROTOCOL.md");
+    let protocol = include_str!("../../PROTOCOL.md");
     let recorded: String =
         NAMES.iter().map(|name| std::fs::read_to_string(folder().join(name).with_extension("txt")).unwrap()).collect();
     let received: Vec<&str> = recorded.lines().filter(|line| line.get(1..3) == Some("> ")).collect();
