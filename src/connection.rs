@@ -11,8 +11,9 @@ use slab::Slab;
 
 use crate::effect::{Effect, Output};
 use crate::event::{Change, Detail, Event, Job, Lost, Record, Reply, Setting};
-use crate::limits::{self, Bucket, Moment};
+use crate::limits::{self, Moment};
 use crate::linebuf::LineBuf;
+use crate::meters::TokenBucket;
 use crate::names::{ConnId, FileId, Place, RoomName};
 use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
 use crate::plain::{self, Style};
@@ -78,7 +79,7 @@ pub struct Connection {
     /// How it wants its lines.
     pub style: Style,
     /// Its flood control.
-    pub bucket: Bucket,
+    pub bucket: TokenBucket,
     /// Whether the next line has been paid for already.
     pub paid: bool,
     /// Whether a line has come from it.
@@ -331,7 +332,7 @@ impl Connections {
             whole: false,
             outbox: Outbox::default(),
             style: Style::FIRST,
-            bucket: Bucket::default(),
+            bucket: TokenBucket::default(),
             paid: false,
             has_spoken: false,
             readable: true,

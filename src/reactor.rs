@@ -22,7 +22,7 @@ use crate::journal::{self, Journal};
 use crate::limits::{self, Moment, Settings};
 use crate::linebuf::LineBuf;
 use crate::listener::{LISTENERS, Listeners, set_user_timeout};
-use crate::names::ConnId;
+use crate::names::{ConnId, Origin, Prefix};
 use crate::plain::{self, Style};
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
@@ -290,7 +290,7 @@ impl Reactor {
                     self.silent.retain(|&(_, id)| net.get_mut(id).is_some_and(|c| !c.has_spoken));
                     self.silent_most = 2 * self.silent.len() + 64;
                 }
-                self.hub.connect(id, now, &mut self.net);
+                self.hub.connect(id, origin(address), now, &mut self.net);
             }
         }
         self.add_work(id);
@@ -438,5 +438,14 @@ impl Reactor {
             old.map(|at| self.timers.remove(&(at, id)));
             wake.map(|at| self.timers.insert((at, id)));
         }
+    }
+}
+
+/// What an address counts as.
+fn origin(address: IpAddr) -> Origin {
+    match address.to_canonical() {
+        address if address.is_loopback() => Origin::Loopback,
+        IpAddr::V4(address) => Origin::Network(Prefix::v4(address.octets())),
+        IpAddr::V6(address) => Origin::Network(Prefix::v6(address.octets())),
     }
 }

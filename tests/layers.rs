@@ -15,6 +15,7 @@ use std::path::Path;
 const LAYERS: &[(&str, &[&str])] = &[
     ("names", &[]),
     ("limits", &[]),
+    ("meters", &["names", "limits"]),
     ("chunks", &[]),
     ("linebuf", &["limits"]),
     ("outbox", &[]),
@@ -25,8 +26,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("presence", &["names", "limits", "event"]),
     ("typing", &["names", "limits", "rooms"]),
     ("files", &["names", "rooms"]),
-    ("people", &["names", "limits", "event", "rooms", "typing"]),
-    ("hub", &["names", "limits", "event", "request", "effect", "rooms", "presence", "typing", "files", "people"]),
+    ("people", &["names", "limits", "meters", "rooms", "typing"]),
+    ("policy", &["names", "event", "rooms", "files", "people"]),
+    (
+        "hub",
+        &[
+            "names", "limits", "meters", "event", "request", "effect", "rooms", "presence", "typing", "files",
+            "people", "policy",
+        ],
+    ),
     ("commands", &["names", "event", "request"]),
     ("plain", &["names", "limits", "chunks", "linebuf", "event", "request", "commands"]),
     ("home", &["names"]),
@@ -34,7 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("spool", &["names", "limits", "event", "home"]),
     ("signals", &[]),
     ("listener", &["limits"]),
-    ("connection", &["names", "limits", "linebuf", "outbox", "event", "effect", "plain"]),
+    ("connection", &["names", "limits", "meters", "linebuf", "outbox", "event", "effect", "plain"]),
     (
         "reactor",
         &[
@@ -65,8 +73,8 @@ const CLIENT: &[&str] =
 const SHELL: &[&str] =
     &["mio::", "std::net", "std::fs", "std::thread", "Instant::now", "SystemTime::now", "socket2", "log::"];
 const CORE: &[&str] = &[
-    "names", "limits", "chunks", "linebuf", "outbox", "event", "request", "effect", "rooms", "presence", "typing",
-    "files", "people", "hub", "commands", "plain",
+    "names", "limits", "meters", "chunks", "linebuf", "outbox", "event", "request", "effect", "rooms", "presence",
+    "typing", "files", "people", "policy", "hub", "commands", "plain",
 ];
 
 /// Every file as its path without the end, `hub/talk` say, and what is in it.
