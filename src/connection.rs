@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::event::Lost;
 use crate::framing::Framing;
-use crate::limits::{self, Bucket, Moment};
+use crate::limits::{self, Moment};
 use crate::linebuf::LineBuf;
+use crate::meters::TokenBucket;
 use crate::names::ConnId;
 use crate::outbox::{Flushed, Outbox};
 use crate::plain::Style;
@@ -96,7 +97,7 @@ pub struct Connection<T> {
     pause: Option<Pause>,
     /// When rate limiting lets it go on, or when it has lingered for long enough.
     until: Option<Moment>,
-    bucket: Bucket,
+    bucket: TokenBucket,
     /// Whether a token has been taken for the next line already.
     paid: bool,
     /// Whether a line has come from it.
@@ -139,7 +140,7 @@ impl<T: Transport> Connection<T> {
             input_ended: None,
             pause: None,
             until: None,
-            bucket: Bucket::default(),
+            bucket: TokenBucket::default(),
             paid: false,
             has_spoken: false,
             greedy: false,

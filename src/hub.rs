@@ -20,8 +20,10 @@ use crate::event::{
 };
 use crate::files::{Files, Share};
 use crate::limits::{self, Settings};
-use crate::names::{ConnId, FileId, Nick, Place, RoomName, Text};
+use crate::meters::PrefixWindow;
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person};
+use crate::policy::{Action, Actor, Doing, may};
 use crate::presence::Presence;
 use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
@@ -39,7 +41,17 @@ pub enum Departure {
 /// One thing that comes in: when, and where goes what follows from it.
 struct Turn<'a, O> {
     now: Now,
+    /// The connection that it comes from, and who is there; nobody where the server acts by itself.
+    conn: ConnId,
+    who: PersonId,
     out: &'a mut O,
+}
+
+impl<'a, O: Output> Turn<'a, O> {
+    /// One in which the server acts by itself.
+    fn of_server(now: Now, out: &'a mut O) -> Self {
+        Self { now, conn: ConnId::NOBODY, who: PersonId::NOBODY, out }
+    }
 }
 
 /// The whole of the server's state.
@@ -52,6 +64,9 @@ pub struct Hub {
     people: People,
     rooms: Rooms,
     files: Files,
+    /// What those who come from one network have done of late, in renames and in joins and leaves.
+    renames: PrefixWindow,
+    joins: PrefixWindow,
     typing: Typing,
     presence: Presence,
     alarms: BTreeSet<(Duration, Alarm)>,
@@ -65,6 +80,7 @@ pub struct Hub {
 
 #[derive(Debug)]
 struct Locked {
+    origin: Origin,
     wrong: u8,
     intake: Intake,
 }
@@ -86,7 +102,7 @@ struct Disk {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Alarm {
     Presence,
-    Typing(ConnId, Where),
+    Typing(PersonId, Where),
     File(FileId),
     Locked(ConnId),
 }
@@ -100,6 +116,8 @@ impl Hub {
             people: People::default(),
             rooms: Rooms::new(settings.history),
             files: Files::new(settings.next_file),
+            renames: PrefixWindow::new(limits::MINUTE),
+            joins: PrefixWindow::new(limits::MINUTE),
             typing: Typing::default(),
             presence: Presence::default(),
             alarms: BTreeSet::new(),
@@ -115,9 +133,9 @@ impl Hub {
     pub fn restore_room(&mut self, past: PastRoom) {
         let room = self.rooms.find(&past.name).unwrap_or_else(|| self.rooms.create(past.name));
         self.rooms.keep(room);
-        self.rooms.set_topic(room, past.topic.map(|topic| (ConnId::NOBODY, topic)));
+        self.rooms.set_topic(room, past.topic.map(|topic| (PersonId::NOBODY, topic)));
         for line in past.lines {
-            self.rooms.remember(room, ConnId::NOBODY, line);
+            self.rooms.remember(room, PersonId::NOBODY, line);
         }
         self.rooms.go_on_after(room, past.last_seq);
         self.rooms.settle(room);
@@ -131,7 +149,7 @@ impl Hub {
             _ => return self.trouble = trouble,
         };
         self.trouble = trouble;
-        out.publish(&mut self.people.iter().map(|person| person.id), &[event]);
+        out.publish(&mut self.people.conns(), &[event]);
     }
 
     /// How many files there are.
@@ -139,179 +157,184 @@ impl Hub {
         self.files.len()
     }
 
-    /// A connection has come in.
-    pub fn connect(&mut self, id: ConnId, now: Now, out: &mut impl Output) {
-        let turn = &mut Turn { now, out };
+    /// A connection has come in from somewhere.
+    pub fn connect(&mut self, conn: ConnId, origin: Origin, now: Now, out: &mut impl Output) {
+        let turn = &mut Turn::of_server(now, out);
         if self.password.is_none() {
-            return self.let_in(id, turn);
+            self.let_in(conn, origin, turn);
+            return;
         }
-        self.locked.insert(id, Locked { wrong: 0, intake: Intake::None { told: false } });
-        self.alarm(turn.now.tick + limits::LOCKED, Alarm::Locked(id));
-        turn.out.answer(id, &Event::Locked);
+        self.locked.insert(conn, Locked { origin, wrong: 0, intake: Intake::None { told: false } });
+        self.alarm(turn.now.tick + limits::LOCKED, Alarm::Locked(conn));
+        turn.out.answer(conn, &Event::Locked);
     }
 
-    fn let_in(&mut self, id: ConnId, turn: &mut Turn<'_, impl Output>) {
-        let nick = self.people.enter(id, turn.now.tick);
-        self.open_presence(turn.now);
-        self.presence.came(&nick);
-        let server = self.settings.name.as_deref().map(Text::new);
-        turn.out.answer(id, &Event::Hello { nick, online: self.people.len(), server });
+    fn let_in(&mut self, conn: ConnId, origin: Origin, turn: &mut Turn<'_, impl Output>) -> PersonId {
+        let who = self.people.enter(conn, origin, turn.now.tick);
+        if let Some(nick) = self.people.get(who).map(Person::nick) {
+            self.open_presence(turn.now);
+            self.presence.came(&nick);
+            let server = self.settings.name.as_deref().map(Text::new);
+            turn.out.answer(conn, &Event::Hello { nick, online: self.people.len(), server });
+        }
         for line in &self.settings.motd {
-            turn.out.answer(id, &Event::Motd(Text::new(line)));
+            turn.out.answer(conn, &Event::Motd(Text::new(line)));
         }
         if let Some(trouble) = self.trouble {
-            turn.out.answer(id, &Event::NotKept(trouble));
+            turn.out.answer(conn, &Event::NotKept(trouble));
         }
+        who
     }
 
     /// A connection is gone, or nothing more is to be heard of it.
-    pub fn disconnect(&mut self, id: ConnId, now: Now, how: Departure, out: &mut impl Output) {
-        let turn = &mut Turn { now, out };
-        self.locked.remove(&id);
+    pub fn disconnect(&mut self, conn: ConnId, now: Now, how: Departure, out: &mut impl Output) {
         let what = match how {
             Departure::Quit => Happening::Quit(None),
             Departure::Lost(lost) => Happening::Lost(lost),
         };
-        self.depart(id, what, turn);
+        self.lose(conn, what, &mut Turn::of_server(now, out));
     }
 
     /// Closes a connection for a cause of the server's own.
-    pub fn expel(&mut self, id: ConnId, now: Now, bye: Bye, out: &mut impl Output) {
-        self.close(id, bye, &mut Turn { now, out });
+    pub fn expel(&mut self, conn: ConnId, now: Now, bye: Bye, out: &mut impl Output) {
+        self.close(conn, bye, &mut Turn::of_server(now, out));
     }
 
-    fn close(&mut self, id: ConnId, bye: Bye, turn: &mut Turn<'_, impl Output>) {
-        self.locked.remove(&id);
-        self.depart(id, Happening::Lost(Lost::Closed(bye)), turn);
-        turn.out.effect(Effect::Close { conn: id, bye: Some(bye) });
+    fn close(&mut self, conn: ConnId, bye: Bye, turn: &mut Turn<'_, impl Output>) {
+        self.lose(conn, Happening::Lost(Lost::Closed(bye)), turn);
+        turn.out.effect(Effect::Close { conn, bye: Some(bye) });
     }
 
-    fn depart(&mut self, id: ConnId, what: Happening, turn: &mut Turn<'_, impl Output>) {
-        if self.people.get(id).is_none() {
-            return;
+    /// Forgets a connection, and who was there through it alone.
+    fn lose(&mut self, conn: ConnId, what: Happening, turn: &mut Turn<'_, impl Output>) {
+        self.locked.remove(&conn);
+        if let Some(who) = self.people.at(conn).map(|person| person.id) {
+            self.depart(who, &what, turn);
         }
-        self.drop_transfers(id, turn);
-        self.typing.forget_person(id);
-        let Some(person) = self.people.leave(id) else { return };
+    }
+
+    fn depart(&mut self, who: PersonId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
+        self.drop_transfers(who, turn);
+        self.typing.forget_person(who);
+        let Some(person) = self.people.leave(who) else { return };
         self.open_presence(turn.now);
         let nick = person.nick();
         self.presence.went(&nick);
         for room in person.rooms {
-            self.tell_room(room, id, nick, &what, turn);
-            self.rooms.leave(room, id);
+            self.tell_room(room, who, nick, what, turn);
+            self.rooms.leave(room, who);
         }
         self.forget_unreachable(turn.out);
     }
 
     /// A request came in from a connection. It gets its one reply, if one is due, before this returns.
-    pub fn handle(&mut self, id: ConnId, now: Now, request: Request<'_>, out: &mut impl Output) {
-        let turn = &mut Turn { now, out };
-        if self.locked.contains_key(&id) {
-            return self.handle_locked(id, request, turn);
+    pub fn handle(&mut self, conn: ConnId, now: Now, request: Request<'_>, out: &mut impl Output) {
+        if self.locked.contains_key(&conn) {
+            return self.handle_locked(request, &mut Turn { now, conn, who: PersonId::NOBODY, out });
         }
-        let Some(person) = self.people.get_mut(id) else { return };
-        person.active = turn.now.tick.into();
+        let Some(person) = self.people.at_mut(conn) else { return };
+        person.active = now.tick.into();
+        let turn = &mut Turn { now, conn, who: person.id, out };
         let verb = request.verb();
         if verb == Verb::Send {
-            self.before_send(id, turn);
+            self.before_send(turn);
         }
         match request {
             // What is said in passing is answered by nothing but a refusal.
             Request::Say { kind: SaidKind::Text, text } => {
-                if let Err(why) = self.say_here(id, SaidKind::Text, text, turn) {
-                    refuse(id, verb, why, turn.out);
+                if let Err(why) = self.say_here(SaidKind::Text, text, turn) {
+                    refuse(conn, verb, why, turn.out);
                 }
             }
-            Request::Chunk(chunk) => self.chunk(id, chunk, turn),
-            request => match self.carry_out(id, request, turn) {
-                Ok(done) => turn.out.reply(id, &Reply::Done(done)),
-                Err(why) => refuse(id, verb, why, turn.out),
+            Request::Chunk(chunk) => self.chunk(chunk, turn),
+            request => match self.carry_out(request, turn) {
+                Ok(done) => turn.out.reply(conn, &Reply::Done(done)),
+                Err(why) => refuse(conn, verb, why, turn.out),
             },
         }
-        if verb == Verb::Quit && self.people.get(id).is_none() {
-            turn.out.effect(Effect::Close { conn: id, bye: None });
+        if verb == Verb::Quit && self.people.at(conn).is_none() {
+            turn.out.effect(Effect::Close { conn, bye: None });
         }
     }
 
-    fn handle_locked(&mut self, id: ConnId, request: Request<'_>, turn: &mut Turn<'_, impl Output>) {
-        let Some(locked) = self.locked.get_mut(&id) else { return };
+    fn handle_locked(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) {
+        let conn = turn.conn;
+        let Some(locked) = self.locked.get_mut(&conn) else { return };
         let verb = request.verb();
+        if let Err(why) = may(Actor::Locked, Action::Ask(verb)) {
+            if verb == Verb::Send {
+                locked.intake = Intake::Discard;
+            }
+            return refuse(conn, verb, why, turn.out);
+        }
         match request {
             Request::Pass(password) if self.password == Some(fingerprint(password)) => {
-                let intake = locked.intake;
-                self.locked.remove(&id);
-                turn.out.reply(id, &Reply::Done(Done::Pass));
-                self.let_in(id, turn);
+                let (origin, intake) = (locked.origin, locked.intake);
+                self.locked.remove(&conn);
+                turn.out.reply(conn, &Reply::Done(Done::Pass));
+                let who = self.let_in(conn, origin, turn);
                 // The chunks of a /send that was refused may still be coming.
-                self.set_intake(id, intake);
+                self.set_intake(who, intake);
             }
             Request::Pass(_) => {
                 locked.wrong += 1;
                 let last = locked.wrong >= limits::PASSWORDS;
-                refuse(id, verb, Fault::WrongPassword, turn.out);
+                refuse(conn, verb, Fault::WrongPassword, turn.out);
                 if last {
-                    self.close(id, Bye::WrongPasswords, turn);
+                    self.close(conn, Bye::WrongPasswords, turn);
                 }
             }
             Request::Quit(_) => {
-                self.locked.remove(&id);
-                turn.out.reply(id, &Reply::Done(Done::Quit));
-                turn.out.effect(Effect::Close { conn: id, bye: None });
+                self.locked.remove(&conn);
+                turn.out.reply(conn, &Reply::Done(Done::Quit));
+                turn.out.effect(Effect::Close { conn, bye: None });
             }
-            Request::Help(verb) => {
-                let done = ask::help(id, verb, turn.out);
-                turn.out.reply(id, &Reply::Done(done));
-            }
-            Request::Ping(token) => turn.out.reply(id, &Reply::Done(Done::Ping(token.map(Text::new)))),
             Request::Chunk(Err(BadChunk::TooLong)) => {}
-            Request::Chunk(_) => locked.intake.refuse_chunk(id, turn.out),
-            Request::Malformed { why, .. } if verb.is_for_anybody() => refuse(id, verb, why, turn.out),
-            _ => {
-                if verb == Verb::Send {
-                    locked.intake = Intake::Discard;
-                }
-                refuse(id, verb, Fault::Locked, turn.out);
-            }
+            Request::Chunk(_) => locked.intake.refuse_chunk(conn, turn.out),
+            request => match self.carry_out(request, turn) {
+                Ok(done) => turn.out.reply(conn, &Reply::Done(done)),
+                Err(why) => refuse(conn, verb, why, turn.out),
+            },
         }
     }
 
-    fn carry_out(&mut self, id: ConnId, request: Request<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
-        if request.has_long_answer() && turn.out.is_crowded(id) {
+    fn carry_out(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        if request.has_long_answer() && turn.out.is_crowded(turn.conn) {
             return Err(Fault::Crowded);
         }
         match request {
-            Request::Help(verb) => Ok(ask::help(id, verb, turn.out)),
-            Request::Limits => Ok(self.limits(id, turn.out)),
+            Request::Help(verb) => Ok(ask::help(verb, turn)),
+            Request::Limits => Ok(self.limits(turn)),
             // There is nothing to unlock, and a bot that always gives its password is well served so.
             Request::Pass(_) => Ok(Done::Pass),
-            Request::Nick(name) => self.rename(id, name, turn),
-            Request::Join(room) => self.join(id, room, turn),
-            Request::Leave { room, reason } => self.leave(id, room, reason, turn),
-            Request::Query(target) => self.query(id, target),
-            Request::Rooms => self.list_rooms(id, turn.out),
-            Request::Who(whom) => self.who(id, whom, turn),
-            Request::Say { kind, text } => self.say_here(id, kind, text, turn).map(|_| Done::Me),
+            Request::Nick(name) => self.rename(name, turn),
+            Request::Join(room) => self.join(room, turn),
+            Request::Leave { room, reason } => self.leave(room, reason, turn),
+            Request::Query(target) => self.query(target, turn),
+            Request::Rooms => self.list_rooms(turn),
+            Request::Who(whom) => self.who(whom, turn),
+            Request::Say { kind, text } => self.say_here(kind, text, turn).map(|_| Done::Me),
             Request::Msg { target, kind, text } => {
-                let place = self.resolve(id, target)?;
-                self.say(id, place, kind, Text::new(text), turn).map(Done::Msg)
+                let place = self.resolve(turn.who, target)?;
+                self.say(place, kind, Text::new(text), turn).map(Done::Msg)
             }
-            Request::Typing { target, on } => self.set_typing(id, target, on, turn),
-            Request::Topic { room, topic } => self.topic(id, room, topic, turn),
-            Request::Send(offer) => self.send(id, &offer, turn),
-            Request::Get { id: file, offset } => self.get(id, file, offset, turn.out),
-            Request::Files(target) => self.list_files(id, target, turn),
-            Request::Cancel(file) => self.cancel(id, file, turn),
-            Request::History { room, part } => self.history(id, room, part, turn.out),
-            Request::Ignore(None) => Ok(self.list_ignored(id, turn.out)),
-            Request::Ignore(Some(whom)) => self.ignore(id, whom),
-            Request::Unignore(whom) => self.unignore(id, whom),
-            Request::Away(text) => self.away(id, text),
-            Request::Back => Ok(self.back(id)),
-            Request::Set(None) => Ok(self.list_settings(id, turn.out)),
-            Request::Set(Some(change)) => Ok(self.set(id, change, turn.out)),
+            Request::Typing { target, on } => self.set_typing(target, on, turn),
+            Request::Topic { room, topic } => self.topic(room, topic, turn),
+            Request::Send(offer) => self.send(&offer, turn),
+            Request::Get { id: file, offset } => self.get(file, offset, turn),
+            Request::Files(target) => self.list_files(target, turn),
+            Request::Cancel(file) => self.cancel(file, turn),
+            Request::History { room, part } => self.history(room, part, turn),
+            Request::Ignore(None) => Ok(self.list_ignored(turn)),
+            Request::Ignore(Some(whom)) => self.ignore(whom, turn),
+            Request::Unignore(whom) => self.unignore(whom, turn),
+            Request::Away(text) => self.away(text, turn),
+            Request::Back => Ok(self.back(turn)),
+            Request::Set(None) => Ok(self.list_settings(turn)),
+            Request::Set(Some(change)) => Ok(self.set(change, turn)),
             Request::Ping(token) => Ok(Done::Ping(token.map(Text::new))),
             Request::Quit(reason) => {
-                self.depart(id, Happening::Quit(reason.map(Text::new)), turn);
+                self.depart(turn.who, &Happening::Quit(reason.map(Text::new)), turn);
                 Ok(Done::Quit)
             }
             Request::Malformed { why, .. } => Err(why),
@@ -320,31 +343,31 @@ impl Hub {
     }
 
     /// Too much waits for this connection: room lines and presence are left out for it until [`Hub::caught_up`].
-    pub fn lag(&mut self, id: ConnId) {
-        self.people.lag(id);
+    pub fn lag(&mut self, conn: ConnId) {
+        self.people.lag(conn);
     }
 
     /// All that waited for this connection is written: it is told what it missed.
-    pub fn caught_up(&mut self, id: ConnId, now: Now, out: &mut impl Output) {
-        let turn = &mut Turn { now, out };
-        let missed_presence = self.people.catch_up(id);
-        let Some(person) = self.people.get(id) else { return };
-        let wants_presence = person.presence && missed_presence;
+    pub fn caught_up(&mut self, conn: ConnId, now: Now, out: &mut impl Output) {
+        let missed_presence = self.people.catch_up(conn);
+        let Some(person) = self.people.at(conn) else { return };
+        let (who, wants_presence) = (person.id, person.presence && missed_presence);
+        let turn = &mut Turn { now, conn, who, out };
         for room in person.rooms.clone() {
-            self.tell_missed(id, room, turn);
+            self.tell_missed(room, turn);
         }
         // By the version of the last line they see that there were others.
         if let Some(last) = self.presence.last().filter(|_| wants_presence) {
-            turn.out.answer(id, last);
+            turn.out.answer(conn, last);
         }
     }
 
-    fn tell_missed(&mut self, id: ConnId, room: RoomId, turn: &mut Turn<'_, impl Output>) {
-        let Some((count, after)) = self.rooms.take_missed(room, id) else { return };
-        let Some(who) = self.people.get(id).map(Person::nick) else { return };
-        let place = Place::Room(self.rooms[room].name);
-        turn.out
-            .answer(id, &Event::Happened { place, at: turn.now.wall, who, what: Happening::Missed { count, after } });
+    /// Tells whose turn it is what was left out for them in a room.
+    fn tell_missed(&mut self, room: RoomId, turn: &mut Turn<'_, impl Output>) {
+        let Some((count, after)) = self.rooms.take_missed(room, turn.who) else { return };
+        let Some(who) = self.people.get(turn.who).map(Person::nick) else { return };
+        let (place, at) = (Place::Room(self.rooms[room].name), turn.now.wall);
+        turn.out.answer(turn.conn, &Event::Happened { place, at, who, what: Happening::Missed { count, after } });
     }
 
     /// When [`Hub::tick`] is to be called next.
@@ -354,7 +377,7 @@ impl Hub {
 
     /// Lets happen what is due.
     pub fn tick(&mut self, now: Now, out: &mut impl Output) {
-        let turn = &mut Turn { now, out };
+        let turn = &mut Turn::of_server(now, out);
         while let Some((at, alarm)) = self.alarms.pop_first() {
             if at > turn.now.tick {
                 self.alarms.insert((at, alarm));
@@ -364,9 +387,9 @@ impl Hub {
                 Alarm::Presence => self.tell_presence(turn.out),
                 Alarm::Typing(who, place) => self.tell_typing((who, place), turn),
                 Alarm::File(file) => self.file_due(file, turn),
-                Alarm::Locked(id) => {
-                    if self.locked.contains_key(&id) {
-                        self.close(id, Bye::Idle, turn);
+                Alarm::Locked(conn) => {
+                    if self.locked.contains_key(&conn) {
+                        self.close(conn, Bye::Idle, turn);
                     }
                 }
             }
@@ -390,12 +413,12 @@ impl Hub {
             return;
         }
         let wants = |person: &&Person| person.presence && !person.is_lagging();
-        out.publish(&mut self.people.iter().filter(wants).map(|person| person.id), &lines);
+        out.publish(&mut self.people.iter().filter(wants).map(|person| self.people.conn(person.id)), &lines);
         self.people.leave_out_presence();
     }
 
     /// Tells a room something about `who`, without the words of somebody whom the hearer ignores.
-    fn tell_room(&self, room: RoomId, who: ConnId, nick: Nick, what: &Happening, turn: &mut Turn<'_, impl Output>) {
+    fn tell_room(&self, room: RoomId, who: PersonId, nick: Nick, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         let room = &self.rooms[room];
         let event = |what| Event::Happened { place: Place::Room(room.name), at: turn.now.wall, who: nick, what };
         turn.out.publish(&mut self.hearers(room, who, Some(who)), &[event(what.clone())]);
@@ -405,33 +428,40 @@ impl Hub {
             Happening::Joined | Happening::Renamed(_) | Happening::Lost(_) => what.clone(),
             _ => return,
         };
-        let spared = |&id: &ConnId| id != who && self.people.get(id).is_some_and(|p| !p.is_lagging() && p.ignores(who));
-        turn.out.publish(&mut room.members().filter(spared), &[event(bare)]);
+        let is_spared =
+            |&id: &PersonId| id != who && self.people.get(id).is_some_and(|p| !p.is_lagging() && p.ignores(who));
+        turn.out.publish(&mut room.members().filter(is_spared).map(|id| self.people.conn(id)), &[event(bare)]);
     }
 
-    /// Those in a room who shall hear what `who` says or does there, but for `without`.
+    /// The connections of those in a room who shall hear what `who` says or does there, but for `without`.
     fn hearers<'a>(
         &'a self,
         room: &'a Room,
-        who: ConnId,
-        without: Option<ConnId>,
+        who: PersonId,
+        without: Option<PersonId>,
     ) -> impl Iterator<Item = ConnId> + 'a {
         // Nearly always nobody is to be asked whether they want to hear it.
         let all = !self.people.any_lagging() && self.people.get(who).is_some_and(|person| !person.is_ignored());
         let hears = move |id| self.people.get(id).is_some_and(|p| !p.is_lagging() && !p.ignores(who));
-        room.members().filter(move |&id| Some(id) != without && (all || hears(id)))
+        let hearers = room.members().filter(move |&id| Some(id) != without && (all || hears(id)));
+        hearers.map(|id| self.people.conn(id))
     }
 
-    /// What `target` means to `id`, who must be allowed to speak there.
-    fn resolve(&self, id: ConnId, target: Target<'_>) -> Result<Where, Fault> {
+    /// Whether somebody may do something, see [`may`].
+    fn may(&self, who: PersonId, action: Action<'_>) -> Result<(), Fault> {
+        may(Actor::Person(self.people.get(who).ok_or(Fault::NoTarget)?), action)
+    }
+
+    /// What `target` means to `who`, who must be allowed to speak there.
+    fn resolve(&self, who: PersonId, target: Target<'_>) -> Result<Where, Fault> {
         match target {
-            Target::Room(room) => self.room_of(id, room).map(Where::Room),
+            Target::Room(room) => self.room_for(who, room, Doing::Speak).map(Where::Room),
             Target::Person(whom) => self.find_person(whom).map(|person| Where::Person(person.id)),
         }
     }
 
     fn find_person(&self, whom: Named<'_, Nick>) -> Result<&Person, Fault> {
-        let person = whom.name.and_then(|nick| self.people.find(&nick)).and_then(|id| self.people.get(id));
+        let person = whom.name.and_then(|nick| self.people.find(&nick)).and_then(|who| self.people.get(who));
         person.ok_or_else(|| Fault::NoSuchNick(Text::new(whom.typed)))
     }
 
@@ -439,29 +469,33 @@ impl Hub {
         room.name.and_then(|name| self.rooms.find(&name)).ok_or_else(|| Fault::NoSuchRoom(Text::new(room.typed)))
     }
 
-    /// The room of this name, in which `id` must be.
-    fn room_of(&self, id: ConnId, room: Named<'_, RoomName>) -> Result<RoomId, Fault> {
+    /// The room of this name, in which `who` must be allowed to do this.
+    fn room_for(&self, who: PersonId, room: Named<'_, RoomName>, doing: Doing) -> Result<RoomId, Fault> {
         let room = self.find_room(room)?;
-        let is_in = self.rooms[room].member(id).is_some();
-        if is_in { Ok(room) } else { Err(Fault::NotInRoom(self.rooms[room].name)) }
+        self.may(who, Action::InRoom(doing, &self.rooms[room]))?;
+        Ok(room)
     }
 
-    /// The room of this name, or the current one.
-    fn room_or_current(&self, id: ConnId, room: Option<Named<'_, RoomName>>) -> Result<RoomId, Fault> {
-        match (room, self.people.get(id).and_then(|person| person.current)) {
-            (Some(room), _) => self.room_of(id, room),
-            (None, Some(Where::Room(room))) => Ok(room),
+    /// The room of this name, or the current one, in which `who` must be allowed to do this.
+    fn room_or_current(&self, who: PersonId, room: Option<Named<'_, RoomName>>, doing: Doing) -> Result<RoomId, Fault> {
+        match (room, self.people.get(who).and_then(|person| person.current)) {
+            (Some(room), _) => self.room_for(who, room, doing),
+            (None, Some(Where::Room(room))) => {
+                self.may(who, Action::InRoom(doing, &self.rooms[room]))?;
+                Ok(room)
+            }
             (None, _) => Err(Fault::NoRoom),
         }
     }
 
-    /// Where what `id` says goes.
-    fn current(&self, id: ConnId) -> Result<Where, Fault> {
-        match self.people.get(id).and_then(|person| person.current) {
-            Some(Where::Person(other)) if self.people.get(other).is_none() => Err(Fault::NoTarget),
-            Some(place) => Ok(place),
-            None => Err(Fault::NoTarget),
+    /// Where what `who` says goes, where they must be allowed to speak.
+    fn current(&self, who: PersonId) -> Result<Where, Fault> {
+        let place = self.people.get(who).and_then(|person| person.current).ok_or(Fault::NoTarget)?;
+        match place {
+            Where::Room(room) => self.may(who, Action::InRoom(Doing::Speak, &self.rooms[room]))?,
+            Where::Person(other) => drop(self.people.get(other).ok_or(Fault::NoTarget)?),
         }
+        Ok(place)
     }
 
     /// How one who is in a conversation names it.
@@ -474,8 +508,8 @@ impl Hub {
         }
     }
 
-    fn nick(&self, id: ConnId) -> Result<Nick, Fault> {
-        self.people.get(id).map(Person::nick).ok_or(Fault::NoTarget)
+    fn nick(&self, who: PersonId) -> Result<Nick, Fault> {
+        self.people.get(who).map(Person::nick).ok_or(Fault::NoTarget)
     }
 
     /// Forgets an empty room to make place for a new one.
@@ -527,7 +561,8 @@ impl Hub {
         self.rooms.check();
         self.files.check();
         for person in self.people.iter() {
-            assert!(!self.locked.contains_key(&person.id));
+            let conn = self.people.conn(person.id);
+            assert!(!self.locked.contains_key(&conn));
             for &room in &person.rooms {
                 assert!(self.rooms[room].member(person.id).is_some(), "in a room that does not list them");
             }
@@ -536,8 +571,8 @@ impl Hub {
             }
             for download in person.downloads() {
                 let file = self.files.get(download.file).expect("a download of a file that is gone");
-                assert!(file.readers.contains(&person.id));
-                assert!(self.may_fetch(person.id, file), "fetching a file that is not for them");
+                assert!(file.readers.contains(&conn));
+                assert_eq!(self.may_fetch(person, file), Ok(()), "fetching a file that is not for them");
             }
         }
         for (id, room) in self.rooms.iter() {
@@ -548,7 +583,7 @@ impl Hub {
         }
         for (id, file) in self.files.iter() {
             for &reader in &file.readers {
-                let person = self.people.get(reader).expect("a reader who is gone");
+                let person = self.people.at(reader).expect("a reader who is gone");
                 assert!(person.downloads().iter().any(|download| download.file == id));
             }
         }
@@ -582,23 +617,16 @@ impl Hub {
 
 impl Intake {
     /// Answers a chunk that belongs to no upload, once.
-    fn refuse_chunk(&mut self, id: ConnId, out: &mut impl Output) {
+    fn refuse_chunk(&mut self, conn: ConnId, out: &mut impl Output) {
         if *self == (Self::None { told: false }) {
             *self = Self::None { told: true };
-            refuse(id, Verb::Chunk, Fault::NoUpload, out);
+            refuse(conn, Verb::Chunk, Fault::NoUpload, out);
         }
     }
 }
 
-impl Verb {
-    /// Whether it is heard before the password is given.
-    fn is_for_anybody(self) -> bool {
-        matches!(self, Self::Pass | Self::Help | Self::Ping | Self::Quit | Self::Unknown)
-    }
-}
-
-fn refuse(id: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {
-    out.reply(id, &Reply::Refused { verb, why });
+fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {
+    out.reply(conn, &Reply::Refused { verb, why });
 }
 
 /// Passwords are compared by their digests, which takes as long whatever they have in common.

@@ -1,4 +1,4 @@
-//! Every limit of the server, by name, and the two meters that hold people to them.
+//! Every limit of the server, by name.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -69,6 +69,15 @@ pub const BURST: Duration = Duration::from_secs(3);
 pub const ROOMS: usize = 10_000;
 /// Rooms a person may be in.
 pub const ROOMS_A_PERSON: usize = 50;
+/// The minute of what may be done so many times a minute.
+pub const MINUTE: Duration = Duration::from_secs(60);
+/// How many times what one connection may do an address prefix may.
+pub const A_PREFIX: u32 = 10;
+/// How many times what a /64 may do a /48 may.
+pub const WIDER: u32 = 8;
+/// Address prefixes of which it is counted what they do. Others are held to what a connection may do, and no more is known of
+/// them.
+pub const PREFIXES: usize = 65_536;
 /// Renames a minute.
 pub const RENAMES: u32 = 10;
 /// Joins and leaves a minute.
@@ -176,8 +185,6 @@ pub const TRIES: u32 = 6;
 /// How long somebody who connects to a server that is nearly full has for a first line.
 pub const FIRST_LINE: Duration = Duration::from_secs(5);
 
-/// As many times as from an IPv6 network of a customer (/64) may come from that of a site (/48).
-pub const WIDER: usize = 8;
 /// Connections that are being told why they cannot stay; beyond it they are closed at once.
 pub const REJECTED: usize = 32;
 /// Connections to which nothing more is owed and that have not gone yet; beyond it they are closed at once.
@@ -268,88 +275,5 @@ impl From<Duration> for Moment {
     /// No process lives for the 584 years that this could not hold.
     fn from(since: Duration) -> Self {
         Self(u64::try_from(since.as_nanos()).map_or(NonZeroU64::MAX, |nanos| NonZeroU64::MIN.saturating_add(nanos)))
-    }
-}
-
-/// The token bucket that slows a flood down: a line takes a token, tokens come back at the rate, and there is room for
-/// [`BURST`]'s worth of them. It holds no more than the time at which it will be full again, as the generic cell rate
-/// algorithm of ITU-T I.371 does.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Bucket {
-    full: Option<Moment>,
-}
-
-impl Bucket {
-    /// Takes a token, of which `rate` come back a second; at 0 there is always one. When there is none, says at what time
-    /// there will be one.
-    pub fn take(&mut self, rate: u32, now: Duration) -> Result<(), Duration> {
-        if rate == 0 {
-            return Ok(());
-        }
-        let full = self.full.map_or(now, |full| full.get().max(now)) + Duration::from_secs(1) / rate;
-        if full > now + BURST {
-            return Err(full - BURST);
-        }
-        self.full = Some(full.into());
-        Ok(())
-    }
-}
-
-/// Counts what may be done so many times a minute.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Quota {
-    /// In tenths of a second.
-    since: u32,
-    used: u32,
-}
-
-impl Quota {
-    /// Uses one of `limit`; `false` when the minute's are used up.
-    #[must_use]
-    pub fn take(&mut self, limit: u32, now: Duration) -> bool {
-        let now = u32::try_from(now.as_millis() / 100).unwrap_or(u32::MAX);
-        if now.saturating_sub(self.since) >= 600 {
-            *self = Self { since: now, used: 0 };
-        }
-        let left = self.used < limit;
-        self.used += u32::from(left);
-        left
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_gives_its_burst_and_then_its_rate() {
-        let (mut bucket, mut now) = (Bucket::default(), Duration::ZERO);
-        assert!((0..60).all(|_| bucket.take(20, now).is_ok()));
-        let mut taken = 0;
-        while now < Duration::from_secs(10) {
-            match bucket.take(20, now) {
-                Ok(()) => taken += 1,
-                Err(then) => {
-                    assert!(then > now);
-                    now = then;
-                }
-            }
-        }
-        assert!((190..=200).contains(&taken), "{taken}");
-    }
-
-    #[test]
-    fn a_rate_of_zero_is_no_limit() {
-        let mut bucket = Bucket::default();
-        assert!((0..100_000).all(|_| bucket.take(0, Duration::ZERO).is_ok()));
-    }
-
-    #[test]
-    fn a_quota_renews_after_a_minute() {
-        let mut quota = Quota::default();
-        let at = Duration::from_secs(100);
-        assert!((0..10).all(|_| quota.take(10, at)));
-        assert!(!quota.take(10, at + Duration::from_secs(59)));
-        assert!(quota.take(10, at + Duration::from_secs(60)));
     }
 }

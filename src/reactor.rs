@@ -5,7 +5,7 @@ mod output;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use log::{debug, info, warn};
@@ -18,9 +18,9 @@ use crate::event::{Bye, Event, Now, Record};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits::{self, Moment, Settings};
-use crate::names::{ConnId, Origin};
+use crate::names::ConnId;
 use crate::plain::Style;
-use crate::registry::{Registry, prefix_of};
+use crate::registry::{Registry, origin};
 use crate::system::{Newcomer, Os, Ready, System};
 
 /// Where people come in who speak one dialect.
@@ -333,8 +333,7 @@ impl<S: System> Reactor<S> {
                 self.silent.retain(|&(_, id)| registry.get(id).is_some_and(|connection| !connection.has_spoken()));
                 self.silent_most = 2 * self.silent.len() + 64;
             }
-            let origin = origin(address);
-            self.core(now, |hub, out| { let _ = origin; hub.connect(id, now, out) });
+            self.core(now, |hub, out| hub.connect(id, origin(address), now, out));
             return self.run_soon(id);
         };
         if let Some(connection) = self.registry.get_mut(id) {
@@ -445,9 +444,4 @@ impl<S: System> Reactor<S> {
             new.map(|at| self.timers.insert((at, id)));
         }
     }
-}
-
-/// Where somebody comes from, as the core wants to know it.
-fn origin(address: IpAddr) -> Origin {
-    Origin { prefix: prefix_of(address), is_loopback: address.is_loopback() }
 }

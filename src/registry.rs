@@ -7,7 +7,7 @@ use slab::Slab;
 
 use crate::connection::{Connection, Life};
 use crate::limits;
-use crate::names::{ConnId, Prefix};
+use crate::names::{ConnId, Origin, Prefix};
 use crate::transport::Transport;
 
 /// The connections, by slot.
@@ -19,16 +19,26 @@ pub struct Registry<T> {
     admitted: usize,
     rejected: usize,
     lingering: usize,
-    /// The admitted ones by where they come from; those of IPv6 count in two prefixes.
+    /// The admitted ones by where they come from; those of IPv6 count in two networks.
     by_prefix: HashMap<Prefix, usize>,
 }
 
-/// The network that an address stands for, by which strangers are counted.
-pub fn prefix_of(address: IpAddr) -> Prefix {
-    match address {
-        IpAddr::V4(address) => Prefix::v4(address.octets()),
-        IpAddr::V6(address) => Prefix::v6(address.octets()),
+/// Where somebody comes from who has this address.
+pub fn origin(address: IpAddr) -> Origin {
+    match address.to_canonical() {
+        address if address.is_loopback() => Origin::Loopback,
+        IpAddr::V4(address) => Origin::Network(Prefix::v4(address.octets())),
+        IpAddr::V6(address) => Origin::Network(Prefix::v6(address.octets())),
     }
+}
+
+/// The networks in which an address counts.
+fn networks(address: IpAddr) -> impl Iterator<Item = Prefix> {
+    let prefix = match origin(address) {
+        Origin::Loopback => None,
+        Origin::Network(prefix) => Some(prefix),
+    };
+    prefix.into_iter().chain(prefix.and_then(Prefix::wider))
 }
 
 impl<T> Default for Registry<T> {
@@ -63,11 +73,9 @@ impl<T: Transport> Registry<T> {
     /// Whether as many come from the network of an address as may, or from the larger one around it, which may have
     /// [`limits::WIDER`] times as many. 0 is no limit, and loopback is not counted.
     pub fn is_crowded_from(&self, address: IpAddr, most: usize) -> bool {
-        let prefix = prefix_of(address);
-        let has = |prefix: Prefix, most: usize| self.by_prefix.get(&prefix).is_some_and(|&count| count >= most);
-        most > 0
-            && !address.is_loopback()
-            && (has(prefix, most) || prefix.wider().is_some_and(|wider| has(wider, most.saturating_mul(limits::WIDER))))
+        let limits = [most, most.saturating_mul(limits::WIDER as usize)];
+        let has = |prefix: &Prefix, most: usize| self.by_prefix.get(prefix).is_some_and(|&count| count >= most);
+        most > 0 && networks(address).zip(limits).any(|(prefix, most)| has(&prefix, most))
     }
 
     /// Whether there is none.
@@ -132,8 +140,7 @@ impl<T: Transport> Registry<T> {
         match life {
             Life::Active | Life::Draining => {
                 self.admitted += 1;
-                let prefix = prefix_of(address);
-                for prefix in [Some(prefix), prefix.wider()].into_iter().flatten() {
+                for prefix in networks(address) {
                     *self.by_prefix.entry(prefix).or_default() += 1;
                 }
             }
@@ -146,8 +153,7 @@ impl<T: Transport> Registry<T> {
         match life {
             Life::Active | Life::Draining => {
                 self.admitted -= 1;
-                let prefix = prefix_of(address);
-                for prefix in [Some(prefix), prefix.wider()].into_iter().flatten() {
+                for prefix in networks(address) {
                     if let Some(count) = self.by_prefix.get_mut(&prefix) {
                         *count -= 1;
                         if *count == 0 {

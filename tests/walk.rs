@@ -20,7 +20,7 @@ use chinwag::limits::{
     DOWNLOAD_UNIT, FILES, FILES_A_SENDER, Logging, READ_AHEAD, READ_AHEAD_IN_ALL, ROOMS as ROOMS_IN_ALL,
     ROOMS_A_PERSON, Settings, UPLOADS,
 };
-use chinwag::names::{ConnId, Digest, FileId, Nick, Place, RoomName, clean};
+use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, Place, RoomName, clean};
 use chinwag::request::{BadChunk, Named, Offer, Request, Target};
 use testkit::memory::{Disk, Memory, Notes, Told};
 
@@ -164,7 +164,7 @@ impl Walk {
             return;
         }
         self.clients.insert(id, Client { presence: true, ..Client::default() });
-        self.hub.connect(id, self.now(), &mut self.notes);
+        self.hub.connect(id, Origin::Loopback, self.now(), &mut self.notes);
         self.read(None);
         assert!(!self.clients[&id].nick.is_empty(), "somebody was not greeted");
     }
@@ -612,7 +612,7 @@ impl Walk {
         let now = self.now();
         let [before, after] = [&mut self.hub, &mut again].map(|hub| {
             let (mut notes, id) = (Notes::default(), ConnId::new(1000, 0));
-            hub.connect(id, now, &mut notes);
+            hub.connect(id, Origin::Loopback, now, &mut notes);
             for room in &asked {
                 for line in [
                     format!("/join {room}"),
@@ -815,7 +815,7 @@ fn only_so_much_is_read_for_those_who_take_nothing() {
     }
     let people: Vec<ConnId> = (0..300).map(|slot| ConnId::new(slot, 1)).collect();
     for &id in &people {
-        hub.connect(id, now, &mut notes);
+        hub.connect(id, Origin::Loopback, now, &mut notes);
         for command in ["/join #a", "/get 1", "/get 2", "/get 3", "/get 4"] {
             hub.handle(id, now, commands::parse(command).unwrap(), &mut notes);
         }

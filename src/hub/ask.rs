@@ -4,8 +4,9 @@ use crate::effect::Output;
 use crate::event::{Change, Detail, Done, Fault, Gone, Limit, Now, Setting, State, Verb};
 use crate::files::{Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, Nick, Place, RoomName};
+use crate::names::{Nick, PersonId, Place, RoomName};
 use crate::people::Person;
+use crate::policy::Doing;
 use crate::request::{Named, Part, Target};
 use crate::rooms::RoomId;
 use crate::typing::Where;
@@ -13,13 +14,13 @@ use crate::typing::Where;
 use super::{Hub, Turn};
 
 /// Has every command explained, or one.
-pub(super) fn help(id: ConnId, verb: Option<Verb>, out: &mut impl Output) -> Done {
-    out.detail(id, &Detail::Help(verb));
+pub(super) fn help(verb: Option<Verb>, turn: &mut Turn<'_, impl Output>) -> Done {
+    turn.out.detail(turn.conn, &Detail::Help(verb));
     Done::Help
 }
 
 impl Hub {
-    pub(super) fn limits(&self, id: ConnId, out: &mut impl Output) -> Done {
+    pub(super) fn limits(&self, turn: &mut Turn<'_, impl Output>) -> Done {
         let settings = &self.settings;
         let count = |count: usize| count as u64;
         let per_minute = |limit: u32| if settings.rate > 0 { u64::from(limit) } else { 0 };
@@ -52,40 +53,35 @@ impl Hub {
             (Limit::Clients, count(settings.max_clients)),
             (Limit::ClientsOfAddress, count(settings.max_per_ip)),
         ];
-        out.detail(id, &Detail::Limits(limits));
+        turn.out.detail(turn.conn, &Detail::Limits(limits));
         Done::Limits
     }
 
     /// Tells somebody who has joined what the room is about and who is there.
-    pub(super) fn show_room(&self, id: ConnId, room: RoomId, out: &mut impl Output) -> Done {
-        if let Some(topic) = self.topic_for(id, room) {
-            out.detail(id, &Detail::Topic(topic));
+    pub(super) fn show_room(&self, room: RoomId, turn: &mut Turn<'_, impl Output>) -> Done {
+        if let Some(topic) = self.topic_for(turn.who, room) {
+            turn.out.detail(turn.conn, &Detail::Topic(topic));
         }
         let room = &self.rooms[room];
-        let nick = |id| self.people.get(id).map(Person::nick);
+        let nick = |member| self.people.get(member).map(Person::nick);
         let mut names: Vec<Nick> = room.members().take(limits::NAMES_ON_JOIN).filter_map(nick).collect();
         names.sort_unstable();
         for line in names.chunks(limits::NAMES_A_LINE) {
-            out.detail(id, &Detail::Here(line.to_vec()));
+            turn.out.detail(turn.conn, &Detail::Here(line.to_vec()));
         }
         Done::Join { room: room.name, count: room.members().len() }
     }
 
-    pub(super) fn list_rooms(&self, id: ConnId, out: &mut impl Output) -> Result<Done, Fault> {
+    pub(super) fn list_rooms(&self, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         for (room_id, room) in self.rooms.iter() {
-            let topic = self.topic_for(id, room_id);
-            out.detail(id, &Detail::Room { name: room.name, count: room.members().len(), topic });
+            let topic = self.topic_for(turn.who, room_id);
+            turn.out.detail(turn.conn, &Detail::Room { name: room.name, count: room.members().len(), topic });
         }
         Ok(Done::Rooms(self.rooms.len()))
     }
 
-    pub(super) fn who(
-        &mut self,
-        id: ConnId,
-        whom: Option<Target<'_>>,
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Done, Fault> {
-        let Some(viewer) = self.people.get(id) else { return Err(Fault::NoTarget) };
+    pub(super) fn who(&mut self, whom: Option<Target<'_>>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let Some(viewer) = self.people.get(turn.who) else { return Err(Fault::NoTarget) };
         let mut people: Vec<&Person> = match whom {
             None => self.people.iter().collect(),
             Some(Target::Room(room)) => {
@@ -95,7 +91,7 @@ impl Hub {
         };
         people.sort_unstable_by_key(|person| person.nick());
         for person in &people {
-            turn.out.detail(id, &self.who_line(viewer, person, turn.now));
+            turn.out.detail(turn.conn, &self.who_line(viewer, person, turn.now));
         }
         let count = people.len();
         self.presence.asked();
@@ -121,12 +117,11 @@ impl Hub {
 
     pub(super) fn list_files(
         &self,
-        id: ConnId,
         target: Option<Target<'_>>,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
-        let only = target.map(|target| self.resolve(id, target)).transpose()?;
-        let Some(viewer) = self.people.get(id) else { return Err(Fault::NoTarget) };
+        let only = target.map(|target| self.resolve(turn.who, target)).transpose()?;
+        let Some(viewer) = self.people.get(turn.who) else { return Err(Fault::NoTarget) };
         let mut count = 0;
         for (file_id, file) in self.files.iter() {
             let fits = match (only, file.share) {
@@ -134,10 +129,10 @@ impl Hub {
                 (Some(Where::Room(room)), share) => share == Share::Room(room),
                 (Some(Where::Person(_)), Share::Room(_)) => false,
                 (Some(Where::Person(other)), Share::Person(receiver, _)) => {
-                    (file.sender, receiver) == (other, id) || (file.sender, receiver) == (id, other)
+                    (file.sender, receiver) == (other, turn.who) || (file.sender, receiver) == (turn.who, other)
                 }
             };
-            if !fits || !self.may_fetch(id, file) || viewer.ignores(file.sender) {
+            if !fits || self.may_fetch(viewer, file).is_err() || viewer.ignores(file.sender) {
                 continue;
             }
             count += 1;
@@ -145,18 +140,18 @@ impl Hub {
                 id: file_id,
                 size: file.size,
                 sender: file.nick,
-                place: self.place_of_file(id, file),
+                place: self.place_of_file(turn.who, file),
                 age: turn.now.wall.duration_since(file.since).unwrap_or_default(),
                 coming: !matches!(file.stage, Stage::Ready(_)),
                 name: file.name.clone(),
             };
-            turn.out.detail(id, &detail);
+            turn.out.detail(turn.conn, &detail);
         }
         Ok(Done::Files(count))
     }
 
     /// How `viewer` names the conversation in which a file was shared.
-    pub(super) fn place_of_file(&self, viewer: ConnId, file: &crate::files::File) -> Place {
+    pub(super) fn place_of_file(&self, viewer: PersonId, file: &crate::files::File) -> Place {
         match file.share {
             Share::Room(room) => Place::Room(self.rooms[room].name),
             Share::Person(_, receiver) => Place::With(if file.sender == viewer { receiver } else { file.nick }),
@@ -165,13 +160,12 @@ impl Hub {
 
     pub(super) fn history(
         &self,
-        id: ConnId,
         room: Option<Named<'_, RoomName>>,
         part: Part,
-        out: &mut impl Output,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
-        let room = &self.rooms[self.room_or_current(id, room)?];
-        let Some(viewer) = self.people.get(id) else { return Err(Fault::NoRoom) };
+        let room = &self.rooms[self.room_or_current(turn.who, room, Doing::Read)?];
+        let Some(viewer) = self.people.get(turn.who) else { return Err(Fault::NoRoom) };
         let mut bytes = 0;
         let mut fits = |message: &&crate::rooms::Message| {
             // What stands before the text on a line has fewer than 80 bytes.
@@ -197,26 +191,26 @@ impl Hub {
         for message in &lines {
             let (seq, at, from, kind, text) =
                 (message.seq, message.at, message.nick, message.kind, message.text.clone());
-            out.detail(id, &Detail::Line { seq, at, from, kind, text });
+            turn.out.detail(turn.conn, &Detail::Line { seq, at, from, kind, text });
         }
         Ok(Done::History { room: room.name, count: lines.len() })
     }
 
-    pub(super) fn list_ignored(&self, id: ConnId, out: &mut impl Output) -> Done {
-        let ignored = self.people.get(id).map(Person::ignored).unwrap_or_default();
+    pub(super) fn list_ignored(&self, turn: &mut Turn<'_, impl Output>) -> Done {
+        let ignored = self.people.get(turn.who).map(Person::ignored).unwrap_or_default();
         for other in ignored {
-            out.detail(id, &Detail::Ignored(other.nick.get()));
+            turn.out.detail(turn.conn, &Detail::Ignored(other.nick.get()));
         }
         Done::Ignoring(ignored.len())
     }
 
-    pub(super) fn list_settings(&self, id: ConnId, out: &mut impl Output) -> Done {
-        let Some(person) = self.people.get(id) else { return Done::Settings };
+    pub(super) fn list_settings(&self, turn: &mut Turn<'_, impl Output>) -> Done {
+        let Some(person) = self.people.get(turn.who) else { return Done::Settings };
         // The others are for programs, and nothing to a person who reads the list.
         for (setting, on) in
             [(Setting::Echo, person.echo), (Setting::Stamp, person.stamp), (Setting::Presence, person.presence)]
         {
-            out.detail(id, &Detail::Setting(Change { setting, on }));
+            turn.out.detail(turn.conn, &Detail::Setting(Change { setting, on }));
         }
         Done::Settings
     }

@@ -6,8 +6,10 @@ use crate::effect::{Effect, Output};
 use crate::event::{Description, Done, Event, Fault, Gone, Happening, Job, Now, Outcome, PastFile};
 use crate::files::{File, Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, FileId, FileName, Nick, Place};
-use crate::people::Intake;
+use crate::names::{FileId, FileName, Nick, PersonId, Place};
+use crate::people::{Intake, Person};
+use crate::policy::{Action, Actor, may};
+use crate::rooms::Room;
 
 use super::upload::FOREVER;
 use super::{Alarm, Hub, Turn};
@@ -15,7 +17,7 @@ use super::{Alarm, Hub, Turn};
 impl Hub {
     /// Takes what came of a job.
     pub fn disk_did(&mut self, now: Now, outcome: Outcome, out: &mut impl Output) {
-        let turn = &mut Turn { now, out };
+        let turn = &mut Turn::of_server(now, out);
         match outcome {
             Outcome::Done => self.disk.jobs -= 1,
             Outcome::Appended(file_id, bytes) => {
@@ -86,23 +88,13 @@ impl Hub {
         self.alarm(due, Alarm::File(file_id));
     }
 
-    pub(super) fn cancel(
-        &mut self,
-        id: ConnId,
-        file_id: FileId,
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Done, Fault> {
+    pub(super) fn cancel(&mut self, file_id: FileId, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let file = self.files.get(file_id).ok_or(Fault::NoSuchFile)?;
-        if file.readers.contains(&id) {
-            self.stop_download(id, file_id);
-        } else if file.stage == Stage::Broken {
-            return Err(Fault::NoSuchFile);
-        } else if file.sender == id {
-            self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), None, turn);
-        } else if self.may_fetch(id, file) {
-            return Err(Fault::NotYours(file_id));
+        if file.readers.contains(&turn.conn) {
+            self.stop_download(turn.conn, file_id);
         } else {
-            return Err(Fault::NoSuchFile);
+            self.may(turn.who, Action::Withdraw(file_id, file, self.room_of_file(file)))?;
+            self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), None, turn);
         }
         Ok(Done::Cancel(file_id))
     }
@@ -124,7 +116,7 @@ impl Hub {
         &mut self,
         file_id: FileId,
         why: Fault,
-        also: Option<ConnId>,
+        also: Option<PersonId>,
         turn: &mut Turn<'_, impl Output>,
     ) {
         self.stop_readers(file_id, &why, turn.out);
@@ -152,7 +144,7 @@ impl Hub {
         &self,
         file_id: FileId,
         what: &Happening,
-        also: Option<ConnId>,
+        also: Option<PersonId>,
         turn: &mut Turn<'_, impl Output>,
     ) {
         let Some(file) = self.files.get(file_id) else { return };
@@ -162,38 +154,45 @@ impl Hub {
             Share::Room(room) => {
                 let room = &self.rooms[room];
                 let others = self.hearers(room, file.sender, Some(file.sender));
-                turn.out.publish(&mut others.chain(also), &[event(Place::Room(room.name))]);
+                turn.out.publish(
+                    &mut others.chain(also.map(|also| self.people.conn(also))),
+                    &[event(Place::Room(room.name))],
+                );
             }
             Share::Person(to, nick) => {
                 if self.people.get(to).is_some_and(|person| !person.ignores(file.sender)) {
-                    turn.out.publish(&mut std::iter::once(to), &[event(Place::With(file.nick))]);
+                    turn.out.publish(&mut std::iter::once(self.people.conn(to)), &[event(Place::With(file.nick))]);
                 }
                 if let Some(also) = also.filter(|&also| also != to) {
-                    turn.out.publish(&mut std::iter::once(also), &[event(Place::With(nick))]);
+                    turn.out.publish(&mut std::iter::once(self.people.conn(also)), &[event(Place::With(nick))]);
                 }
             }
         }
     }
 
-    /// Whether a file is for `id`, or from them.
-    pub(super) fn may_fetch(&self, id: ConnId, file: &File) -> bool {
-        let is_for = match file.share {
-            Share::Room(room) => self.rooms[room].member(id).is_some(),
-            Share::Person(to, _) => to == id,
-        };
-        (is_for || file.sender == id) && file.stage != Stage::Broken
+    /// Whether somebody may fetch a file, see [`may`].
+    pub(super) fn may_fetch(&self, person: &Person, file: &File) -> Result<(), Fault> {
+        may(Actor::Person(person), Action::Fetch(file, self.room_of_file(file)))
+    }
+
+    /// The room in which a file was shared, if it was in one.
+    pub(super) fn room_of_file(&self, file: &File) -> Option<&Room> {
+        match file.share {
+            Share::Room(room) => Some(&self.rooms[room]),
+            Share::Person(..) => None,
+        }
     }
 
     /// Somebody has a new name, and their files show it.
-    pub(super) fn rename_in_files(&mut self, id: ConnId, nick: Nick, out: &mut impl Output) {
+    pub(super) fn rename_in_files(&mut self, who: PersonId, nick: Nick, out: &mut impl Output) {
         let mut sent = Vec::new();
         for (file_id, file) in self.files.iter_mut() {
-            if file.sender == id {
+            if file.sender == who {
                 file.nick = nick;
                 sent.push(file_id);
             }
             if let Share::Person(to, called) = &mut file.share
-                && *to == id
+                && *to == who
             {
                 *called = nick;
             }
@@ -223,7 +222,7 @@ impl Hub {
 
     /// Takes in a room's file of an earlier process, unless its time is over or no place is left.
     pub fn restore_file(&mut self, past: PastFile, now: Now, out: &mut impl Output) {
-        let turn = &mut Turn { now, out };
+        let turn = &mut Turn::of_server(now, out);
         let PastFile { id, description, len, digest } = past;
         let Description { room, from, size, at, claimed, name } = description;
         let age = turn.now.wall.duration_since(at).unwrap_or_default();
@@ -240,7 +239,7 @@ impl Hub {
         let due = turn.now.tick.saturating_add(left).min(FOREVER);
         let file = File {
             share: Share::Room(room),
-            sender: ConnId::NOBODY,
+            sender: PersonId::NOBODY,
             nick: from,
             size,
             name,
@@ -260,21 +259,22 @@ impl Hub {
     }
 
     /// Somebody is leaving the server, and their transfers end.
-    pub(super) fn drop_transfers(&mut self, id: ConnId, turn: &mut Turn<'_, impl Output>) {
-        let Some(person) = self.people.get_mut(id) else { return };
+    pub(super) fn drop_transfers(&mut self, who: PersonId, turn: &mut Turn<'_, impl Output>) {
+        let conn = self.people.conn(who);
+        let Some(person) = self.people.get_mut(who) else { return };
         let intake = std::mem::replace(&mut person.intake, Intake::Discard);
-        self.disk.waiting.retain(|&waiting| waiting != id);
+        self.disk.waiting.retain(|&waiting| waiting != conn);
         for download in person.take_downloads() {
             self.disk.held -= download.held();
             if let Some(file) = self.files.get_mut(download.file) {
-                file.readers.remove(&id);
+                file.readers.remove(&conn);
             }
         }
         if let Intake::Open(file) = intake {
             self.break_off(file, Gone::BrokenOff, turn);
         }
         let coming =
-            |file: &File| file.stage == Stage::Coming && matches!(file.share, Share::Person(to, _) if to == id);
+            |file: &File| file.stage == Stage::Coming && matches!(file.share, Share::Person(to, _) if to == who);
         let files: Vec<FileId> = self.files.iter().filter(|(_, file)| coming(file)).map(|(id, _)| id).collect();
         for file in files {
             self.fail_upload(file, Fault::Gone(Gone::ReceiverLeft), turn);
@@ -283,7 +283,7 @@ impl Hub {
 
     /// Lets go of private files whose sender and receiver are both gone, and of those that nobody may take up again.
     pub(super) fn forget_unreachable(&mut self, out: &mut impl Output) {
-        let here = |id: ConnId| self.people.get(id).is_some();
+        let here = |who: PersonId| self.people.get(who).is_some();
         let lost = |file: &File| match (file.share, file.stage) {
             (Share::Room(_), _) => false,
             (Share::Person(to, _), Stage::Broken) => !here(to),

@@ -1,10 +1,14 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
+use std::time::Duration;
+
 use crate::effect::{Effect, Output};
 use crate::event::{Change, Done, Event, Fault, Gone, Happening, Logged, Long, Quota, Record, SaidKind, Setting};
 use crate::limits;
-use crate::names::{ConnId, Nick, Place, RoomName, Text};
+use crate::meters::PrefixWindow;
+use crate::names::{Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Ignored, Person};
+use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::typing::{Key, Line, Shown, Where};
@@ -14,18 +18,16 @@ use super::{Hub, Turn};
 impl Hub {
     pub(super) fn say_here(
         &mut self,
-        id: ConnId,
         kind: SaidKind,
         text: &str,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Place, Fault> {
-        let place = self.current(id)?;
-        self.say(id, place, kind, Text::new(text), turn)
+        let place = self.current(turn.who)?;
+        self.say(place, kind, Text::new(text), turn)
     }
 
     pub(super) fn say(
         &mut self,
-        id: ConnId,
         place: Where,
         kind: SaidKind,
         text: Text,
@@ -33,38 +35,37 @@ impl Hub {
     ) -> Result<Place, Fault> {
         let named = self.place(place)?;
         match place {
-            Where::Room(room) => self.say_in_room(id, room, kind, text, turn)?,
-            Where::Person(to) => self.say_to_person(id, to, kind, text, turn)?,
+            Where::Room(room) => self.say_in_room(room, kind, text, turn)?,
+            Where::Person(to) => self.say_to_person(to, kind, text, turn)?,
         }
-        self.typing.said((id, place));
+        self.typing.said((turn.who, place));
         Ok(named)
     }
 
     fn say_in_room(
         &mut self,
-        id: ConnId,
         room: RoomId,
         kind: SaidKind,
         text: Text,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
-        let from = self.nick(id)?;
+        let from = self.nick(turn.who)?;
         let (seq, at) = (self.rooms[room].last_seq() + 1, turn.now.wall);
         let line = Logged { seq, at, from, kind, text: text.clone() };
         if self.settings.log.is_some() {
             self.keep_line(room, line.clone(), turn.out);
         }
-        self.rooms.remember(room, id, line);
-        let silent = self.people.get(id).is_some_and(|person| !person.echo).then_some(id);
+        self.rooms.remember(room, turn.who, line);
+        let silent = self.people.get(turn.who).is_some_and(|person| !person.echo).then_some(turn.who);
         let place = Place::Room(self.rooms[room].name);
         let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
-        turn.out.publish(&mut self.hearers(&self.rooms[room], id, silent), &[event]);
+        turn.out.publish(&mut self.hearers(&self.rooms[room], turn.who, silent), &[event]);
         if self.people.any_lagging() {
-            let missing = |member: &ConnId| {
+            let missing = |member: &PersonId| {
                 Some(*member) != silent
-                    && self.people.get(*member).is_some_and(|person| person.is_lagging() && !person.ignores(id))
+                    && self.people.get(*member).is_some_and(|person| person.is_lagging() && !person.ignores(turn.who))
             };
-            let missing: Vec<ConnId> = self.rooms[room].members().filter(missing).collect();
+            let missing: Vec<PersonId> = self.rooms[room].members().filter(missing).collect();
             for member in missing {
                 self.rooms.miss(room, member, seq - 1);
             }
@@ -92,17 +93,14 @@ impl Hub {
 
     fn say_to_person(
         &mut self,
-        id: ConnId,
-        to: ConnId,
+        to: PersonId,
         kind: SaidKind,
         text: Text,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
-        let from = self.nick(id)?;
+        let from = self.nick(turn.who)?;
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
-        if other.is_lagging() {
-            return Err(Fault::Busy(other.nick()));
-        }
+        self.may(turn.who, Action::Reach(other))?;
         let event = |with| Event::Said {
             place: Place::With(with),
             seq: None,
@@ -111,13 +109,13 @@ impl Hub {
             kind,
             text: text.clone(),
         };
-        if !other.ignores(id) {
-            turn.out.publish(&mut std::iter::once(to), &[event(from)]);
+        if !other.ignores(turn.who) {
+            turn.out.publish(&mut std::iter::once(self.people.conn(to)), &[event(from)]);
         }
         let (who, away) = (other.nick(), other.away().map(|(text, count)| (text.clone(), count)));
-        let Some(person) = self.people.get_mut(id) else { return Ok(()) };
-        if person.echo && to != id {
-            turn.out.answer(id, &event(who));
+        let Some(person) = self.people.get_mut(turn.who) else { return Ok(()) };
+        if person.echo && to != turn.who {
+            turn.out.answer(turn.conn, &event(who));
         }
         let Some((text, count)) = away else { return Ok(()) };
         let told_away = &mut person.rare_mut().told_away;
@@ -127,52 +125,38 @@ impl Hub {
             told_away.push_front((to, count));
             let text = text.filter(|_| !person.ignores(to));
             let what = Happening::Away(text);
-            turn.out.answer(id, &Event::Happened { place: Place::With(who), at: turn.now.wall, who, what });
+            turn.out.answer(turn.conn, &Event::Happened { place: Place::With(who), at: turn.now.wall, who, what });
         }
         Ok(())
     }
 
-    pub(super) fn rename(
-        &mut self,
-        id: ConnId,
-        name: Named<'_, Nick>,
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Done, Fault> {
+    pub(super) fn rename(&mut self, name: Named<'_, Nick>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let nick = name.name.ok_or_else(|| Fault::BadNick(Text::new(name.typed)))?;
-        if let Some(holder) = self.people.find(&nick).filter(|&holder| holder != id) {
+        if let Some(holder) = self.people.find(&nick).filter(|&holder| holder != turn.who) {
             return Err(Fault::Taken(self.nick(holder)?));
         }
-        let limited = self.settings.rate > 0;
-        let Some(person) = self.people.get_mut(id) else { return Ok(Done::Nick(nick)) };
+        let Some(person) = self.people.get(turn.who) else { return Ok(Done::Nick(nick)) };
         let old = person.nick();
         if old.as_str() == nick.as_str() {
             return Ok(Done::Nick(nick));
         }
-        if limited && !person.renames.take(limits::RENAMES, turn.now.tick) {
-            return Err(Fault::TooMany(Quota::Renames));
-        }
         let rooms = person.rooms.clone();
-        self.people.rename(id, nick);
-        self.rename_in_files(id, nick, turn.out);
+        self.count_rename(turn)?;
+        self.people.rename(turn.who, nick);
+        self.rename_in_files(turn.who, nick, turn.out);
         self.open_presence(turn.now);
         self.presence.went(&old);
         self.presence.came(&nick);
         for room in rooms {
-            self.tell_room(room, id, old, &Happening::Renamed(nick), turn);
+            self.tell_room(room, turn.who, old, &Happening::Renamed(nick), turn);
         }
         Ok(Done::Nick(nick))
     }
 
-    pub(super) fn join(
-        &mut self,
-        id: ConnId,
-        room: Named<'_, RoomName>,
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Done, Fault> {
+    pub(super) fn join(&mut self, room: Named<'_, RoomName>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let name = room.name.ok_or_else(|| Fault::BadRoom(Text::new(room.typed)))?;
         let found = self.rooms.find(&name);
-        let limited = self.settings.rate > 0;
-        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoRoom) };
+        let Some(person) = self.people.get(turn.who) else { return Err(Fault::NoRoom) };
         let nick = person.nick();
         let room = match found {
             Some(room) if person.rooms.contains(&room) => room,
@@ -180,9 +164,7 @@ impl Hub {
                 if person.rooms.len() >= limits::ROOMS_A_PERSON {
                     return Err(Fault::TooMany(Quota::RoomsOfPerson));
                 }
-                if limited && !person.joins.take(limits::JOINS, turn.now.tick) {
-                    return Err(Fault::TooMany(Quota::Joins));
-                }
+                self.count_join(turn)?;
                 let room = match found {
                     Some(room) => room,
                     None => {
@@ -191,48 +173,60 @@ impl Hub {
                     }
                 };
                 let since = self.next_moment();
-                self.rooms.enter(room, id, since);
-                if let Some(person) = self.people.get_mut(id) {
+                self.rooms.enter(room, turn.who, since);
+                if let Some(person) = self.people.get_mut(turn.who) {
                     person.rooms.push(room);
                 }
-                self.tell_room(room, id, nick, &Happening::Joined, turn);
+                self.tell_room(room, turn.who, nick, &Happening::Joined, turn);
                 room
             }
         };
-        if let Some(person) = self.people.get_mut(id) {
+        if let Some(person) = self.people.get_mut(turn.who) {
             person.current = Some(Where::Room(room));
         }
-        Ok(self.show_room(id, room, turn.out))
+        Ok(self.show_room(room, turn))
     }
 
     pub(super) fn leave(
         &mut self,
-        id: ConnId,
         room: Option<Named<'_, RoomName>>,
         reason: Option<&str>,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
-        let room = self.room_or_current(id, room)?;
-        let limited = self.settings.rate > 0;
-        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoRoom) };
-        if limited && !person.joins.take(limits::JOINS, turn.now.tick) {
-            return Err(Fault::TooMany(Quota::Joins));
-        }
+        let room = self.room_or_current(turn.who, room, Doing::Leave)?;
+        self.count_join(turn)?;
+        let Some(person) = self.people.get_mut(turn.who) else { return Err(Fault::NoRoom) };
         person.rooms.retain(|&other| other != room);
         person.current = person.current.filter(|&current| current != Where::Room(room));
         let (nick, name) = (person.nick(), self.rooms[room].name);
         // Later it would be told of a room that it is not in.
-        self.tell_missed(id, room, turn);
-        self.typing.forget((id, Where::Room(room)));
-        self.tell_room(room, id, nick, &Happening::Left(reason.map(Text::new)), turn);
-        self.stop_downloads_from(id, room, Fault::Gone(Gone::NoLongerYours), turn.out);
-        self.rooms.leave(room, id);
+        self.tell_missed(room, turn);
+        self.typing.forget((turn.who, Where::Room(room)));
+        self.tell_room(room, turn.who, nick, &Happening::Left(reason.map(Text::new)), turn);
+        self.stop_downloads_from(room, &Fault::Gone(Gone::NoLongerYours), turn);
+        self.rooms.leave(room, turn.who);
         Ok(Done::Leave(name))
     }
 
-    pub(super) fn query(&mut self, id: ConnId, target: Target<'_>) -> Result<Done, Fault> {
-        let place = self.resolve(id, target)?;
-        if let Some(person) = self.people.get_mut(id) {
+    /// Counts a rename, of the connection and of where it comes from.
+    fn count_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let (limit, now) = (limits::RENAMES, turn.now.tick);
+        let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
+        let left = person.renames.take(limit, now) && has_left(&mut self.renames, person.origin, limit, now);
+        if left { Ok(()) } else { Err(Fault::TooMany(Quota::Renames)) }
+    }
+
+    /// Counts a join or a leave, of the connection and of where it comes from.
+    fn count_join(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let (limit, now) = (limits::JOINS, turn.now.tick);
+        let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
+        let left = person.joins.take(limit, now) && has_left(&mut self.joins, person.origin, limit, now);
+        if left { Ok(()) } else { Err(Fault::TooMany(Quota::Joins)) }
+    }
+
+    pub(super) fn query(&mut self, target: Target<'_>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let place = self.resolve(turn.who, target)?;
+        if let Some(person) = self.people.get_mut(turn.who) {
             person.current = Some(place);
         }
         self.place(place).map(Done::Query)
@@ -240,53 +234,50 @@ impl Hub {
 
     pub(super) fn topic(
         &mut self,
-        id: ConnId,
         room: Option<Named<'_, RoomName>>,
         topic: Topic<'_>,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
-        let room = self.room_or_current(id, room)?;
+        let doing = if topic == Topic::Read { Doing::Read } else { Doing::SetTopic };
+        let room = self.room_or_current(turn.who, room, doing)?;
         let name = self.rooms[room].name;
         let topic = match topic {
-            Topic::Read => return Ok(Done::Topic { room: name, topic: self.topic_for(id, room) }),
+            Topic::Read => return Ok(Done::Topic { room: name, topic: self.topic_for(turn.who, room) }),
             Topic::Set(topic) => Some(short_text(Long::Topic, topic)?),
             Topic::Clear => None,
         };
-        self.rooms.set_topic(room, topic.clone().map(|topic| (id, topic)));
+        self.rooms.set_topic(room, topic.clone().map(|topic| (turn.who, topic)));
         self.keep_topic(room, turn.out);
-        self.tell_room(room, id, self.nick(id)?, &Happening::Topic(topic.clone()), turn);
+        self.tell_room(room, turn.who, self.nick(turn.who)?, &Happening::Topic(topic.clone()), turn);
         Ok(Done::Topic { room: name, topic })
     }
 
     /// What a room is about, as far as `viewer` wants to hear of who said so.
-    pub(super) fn topic_for(&self, viewer: ConnId, room: RoomId) -> Option<Text> {
+    pub(super) fn topic_for(&self, viewer: PersonId, room: RoomId) -> Option<Text> {
         let (by, topic) = self.rooms[room].topic.as_ref()?;
         self.people.get(viewer).filter(|viewer| !viewer.ignores(*by)).map(|_| topic.clone())
     }
 
     pub(super) fn set_typing(
         &mut self,
-        id: ConnId,
         target: Option<Target<'_>>,
         on: bool,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let place = match target {
-            Some(target) => self.resolve(id, target)?,
-            None => self.current(id)?,
+            Some(target) => self.resolve(turn.who, target)?,
+            None => self.current(turn.who)?,
         };
         let named = self.place(place)?;
         if on {
-            if let Where::Person(other) = place
-                && let Some(other) = self.people.get(other).filter(|other| other.is_lagging())
-            {
-                return Err(Fault::Busy(other.nick()));
+            if let Where::Person(other) = place {
+                self.may(turn.who, Action::Reach(self.people.get(other).ok_or(Fault::NoTarget)?))?;
             }
-            self.typing.start((id, place), turn.now.tick);
+            self.typing.start((turn.who, place), turn.now.tick);
         } else {
-            self.typing.stop((id, place));
+            self.typing.stop((turn.who, place));
         }
-        self.tell_typing((id, place), turn);
+        self.tell_typing((turn.who, place), turn);
         Ok(Done::Typing { place: named, on })
     }
 
@@ -315,37 +306,35 @@ impl Hub {
         match place {
             Where::Room(room) => {
                 let room = &self.rooms[room];
-                let was_there = |id: ConnId| room.member(id).is_some_and(|member| member.since < shown.at);
-                let mut to = room
+                let was_there = |id: PersonId| room.member(id).is_some_and(|member| member.since < shown.at);
+                let to = room
                     .members()
                     .filter(|&id| id != who && was_there(id) && self.people.get(id).is_some_and(can_hear));
-                turn.out.publish(&mut to, &[event(Place::Room(room.name))]);
+                turn.out.publish(&mut to.map(|id| self.people.conn(id)), &[event(Place::Room(room.name))]);
             }
             Where::Person(other) => {
                 if other != who && self.people.get(other).is_some_and(can_hear) {
-                    turn.out.publish(&mut std::iter::once(other), &[event(Place::With(nick))]);
+                    turn.out.publish(&mut std::iter::once(self.people.conn(other)), &[event(Place::With(nick))]);
                 }
             }
         }
     }
 
     /// Who is in a conversation and will not be shown that `who` types there.
-    fn not_shown(&self, (who, place): Key) -> Vec<ConnId> {
+    fn not_shown(&self, (who, place): Key) -> Vec<PersonId> {
         let cannot_hear =
-            |id: &ConnId| self.people.get(*id).is_none_or(|person| person.is_lagging() || person.ignores(who));
+            |id: &PersonId| self.people.get(*id).is_none_or(|person| person.is_lagging() || person.ignores(who));
         match place {
             Where::Room(room) => self.rooms[room].members().filter(cannot_hear).collect(),
             Where::Person(other) => Some(other).filter(cannot_hear).into_iter().collect(),
         }
     }
 
-    pub(super) fn ignore(&mut self, id: ConnId, whom: Named<'_, Nick>) -> Result<Done, Fault> {
+    pub(super) fn ignore(&mut self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
         let other = self.find_person(whom)?;
         let (who, nick) = (other.id, other.nick());
-        if who == id {
-            return Err(Fault::IgnoreSelf);
-        }
-        let Some(person) = self.people.get(id) else { return Err(Fault::NoTarget) };
+        self.may(turn.who, Action::Ignore(other))?;
+        let Some(person) = self.people.get(turn.who) else { return Err(Fault::NoTarget) };
         if person.ignores(who) {
             return Ok(Done::Ignore(nick));
         }
@@ -356,7 +345,7 @@ impl Hub {
             return Err(Fault::TooMany(Quota::Ignored));
         }
         let Some(ignored) = self.people.get_mut(who).map(Person::to_be_ignored) else { return Err(Fault::NoTarget) };
-        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoTarget) };
+        let Some(person) = self.people.get_mut(turn.who) else { return Err(Fault::NoTarget) };
         let list = &mut person.rare_mut().ignored;
         if let Some(gone) = gone.filter(|_| is_full) {
             list.remove(gone);
@@ -365,19 +354,19 @@ impl Hub {
         Ok(Done::Ignore(nick))
     }
 
-    pub(super) fn unignore(&mut self, id: ConnId, whom: Named<'_, Nick>) -> Result<Done, Fault> {
+    pub(super) fn unignore(&mut self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
         let unknown = || Fault::NotIgnored(Text::new(whom.typed));
         let nick = whom.name.ok_or_else(unknown)?;
-        let Some(person) = self.people.get_mut(id) else { return Err(unknown()) };
+        let Some(person) = self.people.get_mut(turn.who) else { return Err(unknown()) };
         let named = |ignored: &Ignored| ignored.nick.get() == nick;
         let shown = person.ignored().iter().find(|ignored| named(ignored)).ok_or_else(unknown)?.nick.get();
         person.rare_mut().ignored.retain(|ignored| !named(ignored));
         Ok(Done::Unignore(shown))
     }
 
-    pub(super) fn away(&mut self, id: ConnId, text: Option<&str>) -> Result<Done, Fault> {
+    pub(super) fn away(&mut self, text: Option<&str>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
         let text = text.map(|text| short_text(Long::Away, text)).transpose()?;
-        if let Some(person) = self.people.get_mut(id) {
+        if let Some(person) = self.people.get_mut(turn.who) {
             let rare = person.rare_mut();
             rare.away = Some(text);
             rare.away_count = rare.away_count.wrapping_add(1);
@@ -385,16 +374,16 @@ impl Hub {
         Ok(Done::Away)
     }
 
-    pub(super) fn back(&mut self, id: ConnId) -> Done {
-        if let Some(person) = self.people.get_mut(id).filter(|person| person.away().is_some()) {
+    pub(super) fn back(&mut self, turn: &Turn<'_, impl Output>) -> Done {
+        if let Some(person) = self.people.get_mut(turn.who).filter(|person| person.away().is_some()) {
             person.rare_mut().away = None;
         }
         Done::Back
     }
 
-    pub(super) fn set(&mut self, id: ConnId, change: Change, out: &mut impl Output) -> Done {
+    pub(super) fn set(&mut self, change: Change, turn: &mut Turn<'_, impl Output>) -> Done {
         let Change { setting, on } = change;
-        if let Some(person) = self.people.get_mut(id) {
+        if let Some(person) = self.people.get_mut(turn.who) {
             match setting {
                 Setting::Echo => person.echo = on,
                 Setting::Presence => person.presence = on,
@@ -402,10 +391,19 @@ impl Hub {
                 Setting::Whole => {}
             }
             if matches!(setting, Setting::Stamp | Setting::Whole) {
-                out.set(id, change);
+                turn.out.set(turn.conn, change);
             }
         }
         Done::Set(change)
+    }
+}
+
+/// Uses one of what all connections from somewhere may do together, where one may do so much as `limit`.
+fn has_left(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Duration) -> bool {
+    match origin {
+        // People who share a machine, or a proxy that names nobody, are not to be counted as one.
+        Origin::Loopback => true,
+        Origin::Network(prefix) => window.take(prefix, limit * limits::A_PREFIX, now),
     }
 }
 

@@ -7,17 +7,18 @@ use crate::effect::{Effect, Output};
 use crate::event::{Done, Event, Fault, Gone, Happening, Job, Quota, Trouble};
 use crate::files::{File, Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, Digest, FileId, FileName};
+use crate::names::{ConnId, Digest, FileId, FileName, PersonId};
 use crate::people::Intake;
+use crate::policy::Action;
 use crate::request::{BadChunk, Offer};
 use crate::typing::Where;
 
 use super::{Hub, Turn};
 
 impl Hub {
-    /// Whether the next chunk of `id` belongs to an open upload, and so does not count as a line.
-    pub fn has_upload(&self, id: ConnId) -> bool {
-        self.people.get(id).is_some_and(|person| matches!(person.intake, Intake::Open(_)))
+    /// Whether the next chunk of a connection belongs to an open upload, and so does not count as a line.
+    pub fn has_upload(&self, conn: ConnId) -> bool {
+        self.people.at(conn).is_some_and(|person| matches!(person.intake, Intake::Open(_)))
     }
 
     /// Whether the disk keeps up. While it does not, chunks must wait where they come from.
@@ -34,26 +35,19 @@ impl Hub {
     }
 
     /// Whatever becomes of this `/send`, the chunks that follow are meant for it and not for an upload before it.
-    pub(super) fn before_send(&mut self, id: ConnId, turn: &mut Turn<'_, impl Output>) {
-        let Some(person) = self.people.get_mut(id) else { return };
+    pub(super) fn before_send(&mut self, turn: &mut Turn<'_, impl Output>) {
+        let Some(person) = self.people.get_mut(turn.who) else { return };
         if let Intake::Open(open) = std::mem::replace(&mut person.intake, Intake::Discard) {
             self.break_off(open, Gone::Superseded, turn);
         }
     }
 
-    pub(super) fn send(
-        &mut self,
-        id: ConnId,
-        offer: &Offer<'_>,
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Done, Fault> {
-        let share = match self.resolve(id, offer.target)? {
+    pub(super) fn send(&mut self, offer: &Offer<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let share = match self.resolve(turn.who, offer.target)? {
             Where::Room(room) => Share::Room(room),
             Where::Person(to) => {
                 let other = self.people.get(to).ok_or(Fault::NoTarget)?;
-                if other.is_lagging() {
-                    return Err(Fault::Busy(other.nick()));
-                }
+                self.may(turn.who, Action::Reach(other))?;
                 Share::Person(to, other.nick())
             }
         };
@@ -70,13 +64,13 @@ impl Hub {
         if self.files.coming() >= limits::UPLOADS {
             return Err(Fault::TooMany(Quota::Uploads));
         }
-        if self.files.sent_by(id) >= limits::FILES_A_SENDER {
+        if self.files.sent_by(turn.who) >= limits::FILES_A_SENDER {
             return Err(Fault::TooMany(Quota::Files));
         }
         let new = File {
             share,
-            sender: id,
-            nick: self.nick(id)?,
+            sender: turn.who,
+            nick: self.nick(turn.who)?,
             size: offer.size,
             name: name.clone(),
             claimed: offer.digest,
@@ -100,7 +94,7 @@ impl Hub {
         self.describe(file_id, turn.out);
         let what = Happening::File { id: file_id, size: offer.size, name };
         self.tell_about_file(file_id, &what, None, turn);
-        self.set_intake(id, Intake::Open(file_id));
+        self.set_intake(turn.who, Intake::Open(file_id));
         if offer.size == 0 {
             self.finish(file_id, turn.out);
         }
@@ -134,12 +128,12 @@ impl Hub {
         Ok(file)
     }
 
-    pub(super) fn chunk(&mut self, id: ConnId, chunk: Result<Vec<u8>, BadChunk>, turn: &mut Turn<'_, impl Output>) {
-        let Some(person) = self.people.get_mut(id) else { return };
+    pub(super) fn chunk(&mut self, chunk: Result<Vec<u8>, BadChunk>, turn: &mut Turn<'_, impl Output>) {
+        let Some(person) = self.people.get_mut(turn.who) else { return };
         let Intake::Open(file_id) = person.intake else {
             // What was too long has been thrown away, and its sender has nothing to learn from that.
             if chunk != Err(BadChunk::TooLong) {
-                person.intake.refuse_chunk(id, turn.out);
+                person.intake.refuse_chunk(turn.conn, turn.out);
             }
             return;
         };
@@ -202,11 +196,11 @@ impl Hub {
     }
 
     /// An upload of `sender` waits for its digest no more.
-    pub(super) fn finished(&mut self, sender: ConnId, out: &mut impl Output) {
+    pub(super) fn finished(&mut self, sender: PersonId, out: &mut impl Output) {
         if let Some(person) = self.people.get_mut(sender) {
             let rare = person.rare_mut();
             rare.finishing = rare.finishing.saturating_sub(1);
-            out.effect(Effect::Pump(sender));
+            out.effect(Effect::Pump(self.people.conn(sender)));
         }
     }
 
@@ -236,21 +230,21 @@ impl Hub {
     }
 
     /// Tells the sender of a file how its upload ended, if they are still here.
-    pub(super) fn tell_sender(&self, sender: ConnId, event: &Event, out: &mut impl Output) {
+    pub(super) fn tell_sender(&self, sender: PersonId, event: &Event, out: &mut impl Output) {
         if self.people.get(sender).is_some() {
-            out.answer(sender, event);
+            out.answer(self.people.conn(sender), event);
         }
     }
 
-    /// What becomes of the chunks that `id` sends from now on.
-    pub(super) fn set_intake(&mut self, id: ConnId, intake: Intake) {
-        if let Some(person) = self.people.get_mut(id) {
+    /// What becomes of the chunks that `who` sends from now on.
+    pub(super) fn set_intake(&mut self, who: PersonId, intake: Intake) {
+        if let Some(person) = self.people.get_mut(who) {
             person.intake = intake;
         }
     }
 
     /// What still comes for an upload that ended is discarded.
-    pub(super) fn close_intake(&mut self, sender: ConnId, file: FileId) {
+    pub(super) fn close_intake(&mut self, sender: PersonId, file: FileId) {
         if let Some(person) = self.people.get_mut(sender).filter(|person| person.intake == Intake::Open(file)) {
             person.intake = Intake::Discard;
         }

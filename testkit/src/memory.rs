@@ -8,7 +8,7 @@ use chinwag::event::{Change, Detail, Event, Job, Now, Outcome, Record, Reply, Se
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{DOWNLOAD_UNIT, Settings};
 use chinwag::linebuf::{Ending, LineBuf};
-use chinwag::names::{ConnId, Digest, FileId};
+use chinwag::names::{ConnId, Digest, FileId, Origin};
 use chinwag::plain::{self, Chunks, Style};
 use sha2::{Digest as _, Sha256};
 
@@ -151,7 +151,7 @@ impl Memory {
         self.count += 1;
         let id = ConnId::new(self.count, 0);
         self.clients.insert(name.to_owned(), (id, LineBuf::default(), Style::FIRST));
-        self.hub.connect(id, self.now(), &mut self.notes);
+        self.hub.connect(id, Origin::Loopback, self.now(), &mut self.notes);
         self.settle();
     }
 
