@@ -229,14 +229,7 @@ impl<S: System> Reactor<S> {
         let now = self.system.now().tick;
         let timer = self.timers.first().map(|(at, _)| at.get());
         let log = self.system.next_log().map(|left| now + left);
-        let times = [
-            self.hub.next_alarm(),
-            timer,
-            self.system.next_accept(),
-            self.end,
-            log,
-            self.egress.next_fanout(),
-        ];
+        let times = [self.hub.next_alarm(), timer, self.system.next_accept(), self.end, log, self.egress.next_fanout()];
         let next = times.into_iter().flatten().min()?;
         Some(next.saturating_sub(now))
     }

@@ -43,14 +43,7 @@ fn networks(address: IpAddr) -> impl Iterator<Item = Prefix> {
 
 impl<T> Default for Registry<T> {
     fn default() -> Self {
-        Self {
-            slab: Slab::new(),
-            generation: 0,
-            admitted: 0,
-            rejected: 0,
-            lingering: 0,
-            by_prefix: HashMap::new(),
-        }
+        Self { slab: Slab::new(), generation: 0, admitted: 0, rejected: 0, lingering: 0, by_prefix: HashMap::new() }
     }
 }
 

@@ -24,28 +24,43 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("names", "", ""),
     ("wire", "names", ""),
     ("limits", "", ""),
+    ("meters", "names limits", ""),
     ("chunks", "", ""),
-    ("linebuf", "limits", ""),
-    ("outbox", "", ""),
     ("event", "names", ""),
-    ("commands", "names event", ""),
+    ("request", "names event", ""),
+    ("effect", "names event", ""),
     ("rooms", "names limits event", ""),
     ("presence", "names limits event", ""),
     ("typing", "names limits rooms", ""),
     ("files", "names rooms", ""),
-    ("people", "names limits event rooms typing", ""),
-    ("hub", "names limits chunks event commands rooms presence typing files people", ""),
-    ("plain", "names limits chunks linebuf event commands", ""),
-    ("home", "names", "files threads log"),
+    ("people", "names limits meters rooms typing", ""),
+    ("policy", "names event rooms files people", ""),
+    ("hub", "names limits meters event request effect rooms presence typing files people policy", ""),
+    ("telnet", "limits", ""),
+    ("linebuf", "limits", ""),
+    ("framing", "linebuf telnet", ""),
+    ("commands", "names event request", ""),
+    ("plain", "names limits chunks event request linebuf commands", ""),
+    ("dialect", "names linebuf event request plain", ""),
+    ("home", "names", "files threads system log"),
     ("journal", "names limits event home", "sockets files threads clock instants system log"),
-    ("spool", "names limits event home", "sockets files threads system log"),
+    ("spool", "names limits event home", "sockets files threads log"),
     ("signals", "", "sockets files signals"),
     ("listener", "limits", "sockets log"),
-    ("connection", "names limits linebuf outbox event plain", "sockets threads log"),
+    ("transport", "listener", "sockets"),
+    ("outbox", "", ""),
+    ("connection", "names limits meters event linebuf framing plain transport outbox", "sockets"),
+    ("registry", "names limits transport connection", "sockets"),
+    ("egress", "names limits event effect plain dialect transport outbox connection registry", ""),
+    (
+        "system",
+        "limits event home journal spool signals listener transport connection",
+        "sockets threads clock instants log",
+    ),
     (
         "reactor",
-        "names limits linebuf outbox event hub plain home journal spool signals listener connection",
-        "sockets clock instants log",
+        "names limits event effect hub linebuf plain dialect home outbox connection registry egress system",
+        "sockets log",
     ),
     ("client/model", "names limits commands", "instants"),
     ("client/wire", "names limits chunks linebuf listener client/model", "sockets files threads clock instants system"),
@@ -76,7 +91,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
 const ELAPSED: &str = "elapsed";
 
 /// Who may spell lines: the dialect, and those who speak to a terminal.
-const SPELLS: &[&str] = &["plain", "client/model", "client/screen", "client/line"];
+const SPELLS: &[&str] = &["wire", "plain", "client/model", "client/screen", "client/line"];
 
 /// What lines of the server begin with, but for those of rooms and people; and how lines end.
 const BEGINS: &[&str] = &["* ", "- ", "+ ", "! "];

@@ -217,7 +217,13 @@ mod tests {
 
     fn line(seq: u64, len: usize) -> Logged {
         let text = Text::new(&"word ".repeat(len.div_ceil(5))[..len]);
-        Logged { seq, at: SystemTime::UNIX_EPOCH, from: Nick::new("alice").unwrap(), kind: crate::event::SaidKind::Text, text }
+        Logged {
+            seq,
+            at: SystemTime::UNIX_EPOCH,
+            from: Nick::new("alice").unwrap(),
+            kind: crate::event::SaidKind::Text,
+            text,
+        }
     }
 
     fn spelled(lines: impl IntoIterator<Item = Logged>) -> String {
