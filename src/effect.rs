@@ -12,6 +12,9 @@ pub enum Effect {
     Disk(Job),
     /// There may be something for `Hub::pump` to do for this connection.
     Pump(ConnId),
+    /// The answer to this connection's last request can go on: call `Hub::go_on` when others have had their turn and little
+    /// enough is pending for it.
+    Resume(ConnId),
     /// The core knows this connection no more: close it when all that waits for it is written.
     Close {
         /// Which.

@@ -207,6 +207,7 @@ impl<S: System> Reactor<S> {
                     }
                     self.wanting.push(id);
                 }
+                Effect::Resume(id) => self.put_off(id),
                 Effect::Close { conn, bye } => {
                     if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
                         self.egress.tell(connection, &Event::Bye(bye));

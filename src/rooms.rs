@@ -1,7 +1,7 @@
 //! Rooms: who is in them, what they are about and what was said there.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Index;
+use std::ops::{Bound, Index};
 use std::time::SystemTime;
 
 use slab::Slab;
@@ -105,6 +105,18 @@ impl Room {
         self.last_seq
     }
 
+    /// What it remembers after the message of this number, oldest first.
+    pub fn history_after(&self, seq: u64) -> impl Iterator<Item = &Message> {
+        let from = self.history.partition_point(|message| message.seq <= seq);
+        self.history.range(from..)
+    }
+
+    /// What it remembers up to the message of this number, newest first.
+    pub fn history_up_to(&self, seq: u64) -> impl Iterator<Item = &Message> {
+        let end = self.history.partition_point(|message| message.seq <= seq);
+        self.history.range(..end).rev()
+    }
+
     /// What it remembers, oldest first.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &Message> {
         self.history.iter()
@@ -165,6 +177,12 @@ impl Rooms {
     /// All rooms, by name.
     pub fn iter(&self) -> impl Iterator<Item = (RoomId, &Room)> {
         self.by_name.values().map(|&id| (id, &self[id]))
+    }
+
+    /// The rooms whose names come after this one, by name.
+    pub fn after(&self, name: Option<RoomName>) -> impl Iterator<Item = (RoomId, &Room)> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_name.range((from, Bound::Unbounded)).map(|(_, &id)| (id, &self[id]))
     }
 
     /// The empty room that has been unused for longest.
