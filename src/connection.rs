@@ -552,3 +552,58 @@ pub fn lost_by(e: &io::Error) -> Lost {
         _ => Lost::Reset,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// Nobody is at its other end.
+    struct Nowhere;
+
+    impl Read for Nowhere {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl Write for Nowhere {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Nowhere {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_user_timeout(&mut self, _: Option<Duration>) {}
+
+        fn take_error(&mut self) -> Option<io::Error> {
+            None
+        }
+    }
+
+    /// Whether somebody is found to be stalled in ten minutes who takes so many bytes every second.
+    fn stalls(taken: usize) -> bool {
+        const STALL: Duration = Duration::from_secs(60);
+        let mut connection = Connection::new(ConnId::NOBODY, Nowhere, Ipv4Addr::LOCALHOST.into(), 0, Life::Active);
+        (0..600).map(Duration::from_secs).any(|now| {
+            connection.note_flushed(Flushed::Blocked { taken }, STALL, now);
+            connection.is_stalled_for(STALL, now)
+        })
+    }
+
+    #[test]
+    fn who_takes_less_than_so_many_bytes_in_the_time_of_a_stall_is_stalled() {
+        assert!(stalls(0) && stalls(1) && stalls(16));
+        assert!(!stalls(18) && !stalls(100_000));
+    }
+}
