@@ -4,13 +4,16 @@
 //! **Gathering.** A write is the dearest thing there is. So after a fan-out, which writes to all who are owed what others
 //! said, the next one waits for a small multiple of the time that it took, and what is said meanwhile is added to the open
 //! segments. (Nagle's algorithm and Kafka's `linger.ms` are of the kind.) A small room takes so little that it does not
-//! wait at all. What one connection is owed alone takes its way at once, and takes along what is pending for it.
+//! wait at all, not for a large one either. What one connection is owed alone takes its way at once, and takes along what
+//! is pending for it.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
+
+use arrayvec::ArrayVec;
 
 use crate::connection::Connection;
 use crate::dialect::Dialect;
@@ -22,6 +25,9 @@ use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
 use crate::plain::Style;
 use crate::registry::Registry;
 use crate::transport::Transport;
+
+/// The most that may be [few](Egress::few).
+const FEW: usize = 64;
 
 /// How the lines of some connections are spelled: what is spelled alike is spelled once.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,6 +57,8 @@ pub struct Egress {
     gathered: usize,
     /// When the next fan-out may begin.
     gate: Duration,
+    /// What a write has taken lately in a fan-out.
+    write_cost: Duration,
     /// A line while it is spelled.
     line: String,
     /// In which segment the events that are being published stand for each encoding, and from where on.
@@ -74,6 +82,7 @@ impl Egress {
             open: BTreeMap::new(),
             gathered: 0,
             gate: Duration::ZERO,
+            write_cost: Duration::from_micros(4),
             line: String::new(),
             spelled: Vec::new(),
             spare: Vec::new(),
@@ -105,14 +114,8 @@ impl Egress {
         if self.is_crowded() { limits::SLOW_CONSUMER_TIGHT } else { limits::SLOW_CONSUMER }
     }
 
-    /// Has `push` queue something for a connection, if it still listens, and sees to its being written.
-    fn add<T: Transport>(
-        &mut self,
-        connection: &mut Connection<T>,
-        kind: Kind,
-        list: List,
-        push: impl FnOnce(&mut Outbox),
-    ) {
+    /// Has `push` queue something for a connection, if it still listens.
+    fn add<T: Transport>(&mut self, connection: &mut Connection<T>, kind: Kind, push: impl FnOnce(&mut Outbox)) {
         // Nobody would ever read it, or the last line has been said.
         if !connection.listens() {
             return;
@@ -127,7 +130,6 @@ impl Egress {
             connection.set_lagging(true);
             self.lagged.push(connection.id());
         }
-        self.enlist(connection, list);
     }
 
     /// Puts a connection into a list, unless it is there.
@@ -193,11 +195,20 @@ impl Egress {
         self.gathered > limits::GATHERED
     }
 
-    /// A fan-out that took so long has ended: the next waits for a multiple of that, in whole milliseconds, as the system
-    /// counts them.
-    pub fn note_fanout(&mut self, took: Duration, now: Duration) {
-        let wait = (took * limits::GATHER_FACTOR).min(limits::GATHER);
-        self.gate = now + Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or_default());
+    /// A fan-out to so many has ended that took so long: the next waits for a multiple of that.
+    pub fn note_fanout(&mut self, writes: u32, took: Duration, now: Duration) {
+        if let Some(each) = took.checked_div(writes) {
+            self.write_cost = (self.write_cost * 7 + each) / 8;
+        }
+        let most = limits::GATHER.min(limits::GATHER_WITHIN.saturating_sub(2 * took));
+        let wait = (took * limits::GATHER_FACTOR).min(most);
+        self.gate = if wait < limits::GATHER_LEAST { now } else { now + wait };
+    }
+
+    /// To so many a line is written so soon that it need not wait for a fan-out.
+    fn few(&self) -> usize {
+        let each = (self.write_cost * limits::GATHER_FACTOR).max(Duration::from_nanos(1));
+        usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).min(FEW)
     }
 
     /// Slow consumers that have come to be.
@@ -231,8 +242,8 @@ impl Egress {
 
     /// Queues bytes for a connection alone.
     pub fn push<T: Transport>(&mut self, connection: &mut Connection<T>, kind: Kind, bytes: &[u8]) {
-        let list = if kind == Kind::Event { List::Prompt } else { List::Unhurried };
-        self.add(connection, kind, list, |outbox| outbox.push(kind, bytes));
+        self.add(connection, kind, |outbox| outbox.push(kind, bytes));
+        self.enlist(connection, List::Unhurried);
     }
 
     /// Queues for a connection alone what `write` writes in its dialect and style.
@@ -269,14 +280,17 @@ impl Egress {
         events: &[Event],
     ) {
         let (kind, list, room) = match events {
-            [Event::Presence { .. }, ..] => (Kind::Presence, List::Unhurried, None),
+            [Event::Presence { .. }, ..] => (Kind::Presence, Some(List::Unhurried), None),
             [event, ..] => match event.place() {
-                Some(Place::Room(room)) => (Kind::Event, List::Fanout, Some(room)),
-                _ => (Kind::Event, List::Prompt, None),
+                Some(Place::Room(room)) => (Kind::Event, None, Some(room)),
+                _ => (Kind::Event, Some(List::Prompt), None),
             },
             [] => return,
         };
         let mut spelled = std::mem::take(&mut self.spelled);
+        // How they are written to depends on how many they are.
+        let (few, mut first) = (self.few(), ArrayVec::<ConnId, FEW>::new());
+        let mut hearers = 0;
         for id in to {
             let Some(connection) = registry.get_mut(id) else { continue };
             let encoding = Encoding { dialect: connection.dialect(), style: connection.style() };
@@ -287,7 +301,19 @@ impl Egress {
                 spelled.len() - 1
             });
             let (_, segment, start) = &spelled[at];
-            self.add(connection, kind, list, |outbox| outbox.push_shared(kind, segment, *start));
+            self.add(connection, kind, |outbox| outbox.push_shared(kind, segment, *start));
+            hearers += 1;
+            match list {
+                Some(list) => self.enlist(connection, list),
+                None if hearers <= few => first.push(id),
+                None => self.enlist(connection, List::Fanout),
+            }
+        }
+        let list = if hearers <= few { List::Prompt } else { List::Fanout };
+        for id in first {
+            if let Some(connection) = registry.get_mut(id) {
+                self.enlist(connection, list);
+            }
         }
         spelled.clear();
         self.spelled = spelled;
@@ -361,7 +387,8 @@ impl<T: Transport> Output for Outgoing<'_, T> {
             let short = lines.clone();
             egress.spare = std::mem::replace(&mut lines, short);
         }
-        egress.add(connection, Kind::Chunk, List::Unhurried, |outbox| outbox.push_own(Kind::Chunk, lines));
+        egress.add(connection, Kind::Chunk, |outbox| outbox.push_own(Kind::Chunk, lines));
+        egress.enlist(connection, List::Unhurried);
     }
 
     fn detail(&mut self, to: ConnId, detail: &Detail) {

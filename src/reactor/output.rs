@@ -95,11 +95,13 @@ impl<S: System> Reactor<S> {
     /// Writes to all who are owed what others said.
     pub(super) fn fan_out(&mut self, now: Now) {
         let begun = self.system.now().tick;
+        let mut writes = 0;
         while let Some(id) = self.egress.next(List::Fanout, &mut self.registry) {
             self.flush_one(id, now);
+            writes += 1;
         }
         let end = self.system.now().tick;
-        self.egress.note_fanout(end - begun, end);
+        self.egress.note_fanout(writes, end - begun, end);
     }
 
     pub(super) fn flush_one(&mut self, id: ConnId, now: Now) {
