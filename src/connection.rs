@@ -598,6 +598,11 @@ impl Output for Connections {
                 }
                 self.wanting.push(conn);
             }
+            Effect::NoteWrongPassword(conn) => {
+                if let Some(connection) = self.get_mut(conn) {
+                    log::warn!("a wrong password from {}", connection.address);
+                }
+            }
             Effect::Close { conn, bye } => {
                 if let Some(bye) = bye {
                     self.answer(conn, &Event::Bye(bye));
