@@ -47,14 +47,18 @@ const TABLE: &[(&str, &str, &str)] = &[
         "names limits linebuf outbox event hub plain home journal spool signals listener connection",
         "sockets clock instants log",
     ),
-    ("client/model", "names limits commands", "instants"),
-    ("client/wire", "names limits chunks linebuf listener client/model", "sockets files threads clock instants system"),
-    ("client/screen", "names client/model", "instants"),
+    ("client/model", "names wire limits commands", "instants"),
+    (
+        "client/wire",
+        "names wire limits chunks linebuf listener client/model",
+        "sockets files threads clock instants system",
+    ),
+    ("client/screen", "names wire client/model", "instants"),
     ("client/screen/terminal", "client/screen", "system"),
     ("client/line", "names commands client/wire client/screen", "files system"),
     (
         "client",
-        "names limits linebuf commands signals listener client/model client/wire client/screen client/screen/terminal client/line",
+        "names wire limits linebuf commands signals listener client/model client/wire client/screen client/screen/terminal client/line",
         "sockets threads clock instants signals system",
     ),
 ];
@@ -76,7 +80,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
 const ELAPSED: &str = "elapsed";
 
 /// Who may spell lines: the dialect, and those who speak to a terminal.
-const SPELLS: &[&str] = &["plain", "client/model", "client/screen", "client/line"];
+const SPELLS: &[&str] = &["wire", "plain", "client/screen", "client/line"];
 
 /// What lines of the server begin with, but for those of rooms and people; and how lines end.
 const BEGINS: &[&str] = &["* ", "- ", "+ ", "! "];

@@ -6,12 +6,12 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::client::model::session::Wish;
-use crate::client::model::view::{self, Told};
 use crate::client::wire::link;
 use crate::limits::SERVER_LINE;
 use crate::linebuf::{Line, LineBuf};
 use crate::listener::reason;
 use crate::names::clean;
+use crate::wire::{Done, ServerLine};
 
 /// Copies standard input to the server at `address`, and what it says to standard output, until the server has answered the
 /// end of input and closed the connection. What was wished for is asked for first.
@@ -95,11 +95,13 @@ fn copy(stream: &mut TcpStream, out: &mut impl Write, address: &str, mut knocks:
         lines.feed(read, &mut Vec::new());
         while let Some((line, _)) = lines.next_line() {
             let Line::Text(line) = line else { continue };
-            match view::read(&clean(line)) {
-                Told::Bye(text) => end = Err(format!("{address} closed the connection: {text}")),
-                Told::Refused { text, .. } if knocks => return Err(format!("{address} does not let us in: {text}")),
-                Told::Done { command: "quit", .. } => end = Ok(End::Quit),
-                Told::Done { .. } => knocks = false,
+            match ServerLine::parse(&clean(line)) {
+                ServerLine::Bye { text, .. } => end = Err(format!("{address} closed the connection: {text}")),
+                ServerLine::Refused { text, .. } if knocks => {
+                    return Err(format!("{address} does not let us in: {text}"));
+                }
+                ServerLine::Done(Done::Quit) => end = Ok(End::Quit),
+                ServerLine::Done(_) => knocks = false,
                 _ => {}
             }
         }

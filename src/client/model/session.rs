@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use crate::client::model::news::{Answer, News};
 use crate::client::model::talks::Talks;
-use crate::client::model::view;
 use crate::names::{FileId, Nick, Place, RoomName};
 
 /// How long lines whose fate is unknown wait for the server to have done with the connection that they were sent on. It gives
@@ -250,7 +249,7 @@ impl Session {
         for pending in std::mem::take(&mut self.pending) {
             match pending {
                 Pending::Typed(line) => {
-                    let name = view::cut(&line).0;
+                    let name = cut(&line).0;
                     self.refuse(format!("the connection broke before {name} was answered; see what came of it"));
                     if typed::moves(&line) {
                         self.stay();
@@ -488,9 +487,15 @@ impl Session {
     }
 }
 
+/// The first word of what somebody typed, and what follows it.
+fn cut(line: &str) -> (&str, &str) {
+    line.split_once(' ').unwrap_or((line, ""))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ServerLine;
 
     /// What is to be sent to the server.
     pub(super) fn sent(session: &mut Session) -> Vec<String> {
@@ -499,7 +504,7 @@ mod tests {
 
     /// The server says these lines.
     pub(super) fn hear(session: &mut Session, lines: &[&str]) {
-        lines.iter().for_each(|line| session.told(view::read(line), Instant::now()));
+        lines.iter().for_each(|line| session.told(ServerLine::parse(line), Instant::now()));
     }
 
     /// What is shown, forgetting the rest.
@@ -523,8 +528,8 @@ mod tests {
     /// The server does what it was asked to.
     fn answer(session: &mut Session) {
         for line in sent(session) {
-            let (command, rest) = view::cut(&line[1..]);
-            let first = view::cut(rest).0;
+            let (command, rest) = cut(&line[1..]);
+            let first = cut(rest).0;
             let reply = match command {
                 "who" => "+ who 1 1".to_owned(),
                 "join" => format!("+ join {first} 1"),

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::replies::SHOW;
-use super::{Message, Pending, Phase, Session, Waiting};
+use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Request, Taken};
-use crate::client::model::view;
 use crate::commands;
 use crate::limits::LINE;
 use crate::names::{FileId, Nick, Place, clean};
@@ -172,13 +171,13 @@ impl Session {
     }
 
     fn command(&mut self, line: &str, command: &str) -> Taken {
-        let (word, rest) = view::cut(command);
+        let (word, rest) = cut(command);
         let rest = rest.trim_start();
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
         let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
         let request = match name.as_str() {
             "msg" => {
-                let (word, text) = view::cut(rest);
+                let (word, text) = cut(rest);
                 return match target(word) {
                     Some(place) => self.message(place, text),
                     None => Taken::No("it is /msg TARGET TEXT".to_owned()),
@@ -187,7 +186,7 @@ impl Session {
             "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
             "me" => return self.say(&format!("/me {rest}")),
             "send" => {
-                let (word, path) = view::cut(rest);
+                let (word, path) = cut(rest);
                 match target(word) {
                     Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
                         None => Ok(Request::Send(place, path.trim().to_owned())),
@@ -203,7 +202,7 @@ impl Session {
                 Some(why) => Err(why),
                 None => return self.wait(Waiting::Command(line.to_owned())),
             },
-            "set" if ["echo", "stamp", "whole"].contains(&view::cut(rest).0.to_lowercase().as_str()) => {
+            "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
                 Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
             }
             "help" if rest.trim().trim_start_matches('/').eq_ignore_ascii_case("show") => {
@@ -238,7 +237,7 @@ impl Session {
     fn send_command(&mut self, line: String) {
         let pending = match name(&line) {
             "quit" => Pending::Quiet,
-            "pass" => Pending::Password(view::cut(&line).1.trim().to_owned()),
+            "pass" => Pending::Password(cut(&line).1.trim().to_owned()),
             _ => Pending::Typed(line.clone()),
         };
         self.ask(line, pending);
@@ -264,8 +263,8 @@ pub(super) fn moves(line: &str) -> bool {
 }
 
 /// What the command of a line is called; empty for one that nobody knows.
-fn name(line: &str) -> &'static str {
-    commands::find(view::cut(line).0).map_or("", |spec| spec.name)
+pub(super) fn name(line: &str) -> &'static str {
+    commands::find(cut(line).0).map_or("", |spec| spec.name)
 }
 
 /// Whether a message is short enough to be said to `place`; to any place, if that is empty.
