@@ -11,7 +11,7 @@ use crate::limits::SERVER_LINE;
 use crate::linebuf::{Line, LineBuf};
 use crate::listener::reason;
 use crate::names::clean;
-use crate::wire::{Done, ServerLine};
+use crate::wire::{Command, Done, ServerLine};
 
 /// Copies standard input to the server at `address`, and what it says to standard output, until the server has answered the
 /// end of input and closed the connection. What was wished for is asked for first.
@@ -67,9 +67,9 @@ fn hand_on(first: String, server: &mut TcpStream) -> Option<io::Result<()>> {
 
 /// The commands for what was wished for.
 fn opening(wish: &Wish) -> String {
-    let password = wish.password.iter().map(|password| format!("/pass {password}\n"));
-    let nick = wish.nick.iter().map(|nick| format!("/nick {nick}\n"));
-    let rooms = wish.rooms.iter().map(|room| format!("/join {room}\n"));
+    let password = wish.password.iter().map(|password| format!("{}\n", Command::Pass(password)));
+    let nick = wish.nick.iter().map(|nick| format!("{}\n", Command::Nick(*nick)));
+    let rooms = wish.rooms.iter().map(|room| format!("{}\n", Command::Join(*room)));
     password.chain(nick).chain(rooms).collect()
 }
 

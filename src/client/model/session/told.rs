@@ -6,7 +6,7 @@ use super::{Message, Pending, Phase, Session};
 use crate::client::model::news::{Answer, Mark, News};
 use crate::client::model::seen::{Line, Next};
 use crate::names::{Nick, Place, RoomName};
-use crate::wire::{Change, Code, ServerLine, Stamp, What};
+use crate::wire::{Change, Code, Command, ServerLine, Stamp, What};
 
 impl Session {
     /// Takes a line of the server's in. File data is none of the session's business.
@@ -147,13 +147,13 @@ impl Session {
         if let Place::Room(room) = place
             && let Some(arguments) = self.talks.room(room).and_then(|talk| talk.seen.fetch())
         {
-            self.ask(format!("/history {room} {arguments}"), Pending::History(room));
+            self.ask(Command::History(room, &arguments), Pending::History(room));
         }
     }
 
     pub(super) fn fetched(&mut self, room: RoomName, next: Next) {
         match next {
-            Next::Ask(arguments) => self.ask(format!("/history {room} {arguments}"), Pending::History(room)),
+            Next::Ask(arguments) => self.ask(Command::History(room, &arguments), Pending::History(room)),
             Next::Done(held, missing) => {
                 if missing > 0 && self.ignored.is_empty() {
                     self.note(format!("{missing} messages in {room} came while you were gone, and are no longer kept"));

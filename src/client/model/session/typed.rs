@@ -8,6 +8,7 @@ use crate::client::model::news::{Request, Taken};
 use crate::commands;
 use crate::limits::LINE;
 use crate::names::{FileId, Nick, Place, clean};
+use crate::wire::{ClientLine, Command};
 
 /// How often typing is told on, while keys go on.
 const TYPING_AGAIN: Duration = Duration::from_secs(3);
@@ -21,19 +22,19 @@ const UNANSWERED: usize = 100;
 impl Session {
     /// Something was typed into the input row, which now holds `text`.
     pub fn keystroke(&mut self, text: &str, now: Instant) {
-        let is_command = text.starts_with('/') && !text.starts_with("//");
+        let is_command = matches!(ClientLine::parse(text), ClientLine::Command { .. });
         let place = self.talks.target().filter(|_| !text.trim().is_empty() && !is_command && self.is_online());
         match (self.typing, place) {
             (Some((told, at)), Some(place)) if told == place && now.duration_since(at) < TYPING_AGAIN => return,
             (Some((told, at)), place) if Some(told) != place && now.duration_since(at) < TYPING_LASTS => {
-                self.ask(format!("/typing {told} off"), Pending::Quiet);
+                self.ask(Command::Typing(told, false), Pending::Quiet);
             }
             (None, None) => return,
             _ => {}
         }
         self.typing = place.map(|place| (place, now));
         if let Some(place) = place {
-            self.ask(format!("/typing {place} on"), Pending::Quiet);
+            self.ask(Command::Typing(place, true), Pending::Quiet);
         }
     }
 
@@ -46,7 +47,7 @@ impl Session {
         if let Some(place) = self.talks.beside(step) {
             self.talks.set_target(Some(place));
             if self.is_in() {
-                self.ask(format!("/query {place}"), Pending::Quiet);
+                self.ask(Command::Query(place), Pending::Quiet);
             }
         }
         true
@@ -62,10 +63,10 @@ impl Session {
     pub fn typed(&mut self, line: &str, now: Instant) -> Taken {
         let line = clean(line.as_bytes());
         let line = line.trim_end();
-        let command = line.strip_prefix('/').filter(|rest| !rest.starts_with('/'));
-        let taken = match command {
-            Some(command) => self.command(line, command),
-            None => self.say(line.strip_prefix('/').unwrap_or(line)),
+        let taken = match ClientLine::parse(line) {
+            ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start()),
+            ClientLine::Said(text) => self.say(text),
+            ClientLine::Chunk(_) => self.say(line),
         };
         self.settle(now);
         taken
@@ -84,7 +85,7 @@ impl Session {
                     break;
                 }
                 Some(Waiting::Message(message)) => {
-                    self.ask(format!("/msg {} {}", message.place, message.text), Pending::Said);
+                    self.ask(Command::Msg(message.place, &message.text), Pending::Said);
                     self.sent.push_back(Message { from: self.nick, ..message });
                 }
                 Some(Waiting::Text(text)) if self.is_pending(MOVING) => {
@@ -170,9 +171,7 @@ impl Session {
         Taken::Yes
     }
 
-    fn command(&mut self, line: &str, command: &str) -> Taken {
-        let (word, rest) = cut(command);
-        let rest = rest.trim_start();
+    fn command(&mut self, line: &str, word: &str, rest: &str) -> Taken {
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
         let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
         let request = match name.as_str() {
