@@ -49,7 +49,7 @@ const WHOEVER_COMES: usize = 16 * MIB as usize
     + limits::FILES * 1024
     + limits::DISK_BYTES
     + 2 * limits::LOG_WAITING
-    + limits::READS_IN_FLIGHT * limits::DOWNLOAD_LINE
+    + limits::READS_IN_FLIGHT
     + limits::READ_AHEAD_IN_ALL
     + limits::WAITING_IN_ALL
     + limits::CHUNKS_IN_ALL

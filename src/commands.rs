@@ -1,95 +1,13 @@
-//! The commands: one table that parses them, explains them and lists them.
+//! The commands of the line protocol: one table that parses them to requests, explains them and lists them.
 
-use crate::event::{Fault, Setting, Switch};
-use crate::names::{Digest, FileId};
-
-/// What a connection sent, read but not yet judged.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Input<'a> {
-    /// Said to the current target.
-    Say(&'a str),
-    /// A command, or what is wrong with its words.
-    Command(&'static Spec, Result<Command<'a>, Fault>),
-    /// A command that there is not.
-    Unknown(&'a str),
-    /// Base64 for the open upload.
-    Chunk(&'a [u8]),
-    /// A line that was thrown away.
-    TooLong {
-        /// Whether it was a chunk.
-        chunk: bool,
-    },
-}
-
-/// A command with its arguments. Names are looked up, or checked, by whoever carries it out.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the table says what each one does and takes")]
-pub enum Command<'a> {
-    Help(Option<&'a str>),
-    Limits,
-    Pass(&'a str),
-    Nick(&'a str),
-    Join(&'a str),
-    Leave { room: Option<&'a str>, reason: Option<&'a str> },
-    Query(&'a str),
-    Rooms,
-    Who(Option<&'a str>),
-    Msg { target: &'a str, text: &'a str },
-    Me(&'a str),
-    Typing { target: Option<&'a str>, switch: Switch },
-    Topic { room: Option<&'a str>, topic: Option<&'a str> },
-    Send(Offer<'a>),
-    Get { id: FileId, offset: u64 },
-    Files(Option<&'a str>),
-    Cancel(FileId),
-    History { room: Option<&'a str>, part: Part },
-    Ignore(Option<&'a str>),
-    Unignore(&'a str),
-    Away(Option<&'a str>),
-    Back,
-    Set(Option<(Setting, Switch)>),
-    Ping(Option<&'a str>),
-    Quit(Option<&'a str>),
-}
-
-impl Input<'_> {
-    /// Whether it asks for what may be a long answer.
-    pub fn asks_for_much(&self) -> bool {
-        matches!(self, Self::Command(_, Ok(command)) if command.has_long_answer())
-    }
-}
-
-impl Command<'_> {
-    /// Whether the answer may have as many lines as there are people, rooms, messages or files.
-    pub fn has_long_answer(&self) -> bool {
-        matches!(self, Self::Who(_) | Self::Rooms | Self::History { .. } | Self::Files(_))
-    }
-}
-
-/// A file that somebody wants to share.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Offer<'a> {
-    /// With whom.
-    pub target: &'a str,
-    /// How many bytes it has.
-    pub size: u64,
-    /// The digest that it has, if its sender says so.
-    pub digest: Option<Digest>,
-    /// What it is called.
-    pub name: &'a str,
-}
-
-/// Which part of a room's history is wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Part {
-    /// The last messages: this many, or as many as usual.
-    Last(Option<u64>),
-    /// The first messages after this number.
-    After(u64),
-}
+use crate::event::{Change, Fault, SaidKind, Setting, Verb};
+use crate::names::{Digest, FileId, Nick, RoomName, Text};
+use crate::request::{Named, Offer, Part, Request, Target, Topic};
 
 /// A row of the table.
 pub struct Spec {
+    /// What it asks for.
+    pub verb: Verb,
     /// The canonical name, without the slash.
     pub name: &'static str,
     /// What other programs call it.
@@ -98,14 +16,12 @@ pub struct Spec {
     pub usage: &'static str,
     /// What it does, in one line.
     pub about: &'static str,
-    /// Whether it works before the server's password is given.
-    pub while_locked: bool,
-    parse: for<'a> fn(&mut Words<'a>) -> Result<Command<'a>, Slip>,
+    parse: for<'a> fn(&mut Words<'a>) -> Result<Request<'a>, Slip>,
 }
 
 impl PartialEq for Spec {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.verb == other.verb
     }
 }
 
@@ -124,106 +40,125 @@ enum Slip {
 }
 
 macro_rules! table {
-    ($($name:literal $([$($alias:literal),+])? $usage:literal $about:literal $parse:expr;)+) => {
+    ($($verb:ident $name:literal $([$($alias:literal),+])? $usage:literal $about:literal $parse:expr;)+) => {
         /// Every command there is.
         pub const TABLE: &[Spec] = &[$(Spec {
+            verb: Verb::$verb,
             name: $name,
             aliases: &[$($($alias),+)?],
             usage: $usage,
             about: $about,
-            while_locked: matches!($name.as_bytes(), b"pass" | b"help" | b"ping" | b"quit"),
             parse: $parse,
         }),+];
     };
 }
 
 table! {
-    "help" "/help [COMMAND]" "every command, or one"
-        |w| Ok(Command::Help(w.word()));
-    "limits" "/limits" "the limits of this server"
-        |_| Ok(Command::Limits);
-    "pass" "/pass PASSWORD" "unlock the server"
-        |w| Ok(Command::Pass(w.rest()?));
-    "nick" "/nick NAME" "be known as NAME"
-        |w| Ok(Command::Nick(w.need()?));
-    "join" "/join #ROOM" "enter a room, made if new, and talk there"
+    Help "help" "/help [COMMAND]" "every command, or one"
         |w| {
-            let room = w.need()?;
+            let word = w.word();
+            let verb = word.map(|word| find(word).map(|spec| spec.verb).ok_or_else(|| Fault::NoHelp(Text::new(word))));
+            verb.transpose().map(Request::Help).map_err(Slip::Fault)
+        };
+    Limits "limits" "/limits" "the limits of this server"
+        |_| Ok(Request::Limits);
+    Pass "pass" "/pass PASSWORD" "unlock the server"
+        |w| Ok(Request::Pass(w.rest()?));
+    Nick "nick" "/nick NAME" "be known as NAME"
+        |w| {
+            let typed = w.need()?;
+            Ok(Request::Nick(Named { typed, name: Nick::new(typed) }))
+        };
+    Join "join" "/join #ROOM" "enter a room, made if new, and talk there"
+        |w| {
+            let room = room(w.need()?);
             // A second word is what other servers take for the room's key.
             w.word();
-            Ok(Command::Join(room))
+            Ok(Request::Join(room))
         };
-    "leave" ["part"] "/leave [#ROOM] [REASON]" "leave a room"
-        |w| Ok(Command::Leave { room: w.room(), reason: w.rest().ok() });
-    "query" "/query TARGET" "talk to TARGET, a room or a person, from now on"
-        |w| Ok(Command::Query(w.need()?));
-    "rooms" ["list"] "/rooms" "the rooms there are"
-        |_| Ok(Command::Rooms);
-    "who" ["names", "whois"] "/who [#ROOM or NICK]" "who is there"
-        |w| Ok(Command::Who(w.word()));
-    "msg" "/msg TARGET TEXT" "say TEXT to a room or to one person"
-        |w| Ok(Command::Msg { target: w.need()?, text: w.text()? });
-    "me" "/me TEXT" "tell what you do"
-        |w| Ok(Command::Me(w.text()?));
-    "typing" "/typing [TARGET] [on|off]" "tell that you are typing; it lasts six seconds"
+    Leave "leave" ["part"] "/leave [#ROOM] [REASON]" "leave a room"
+        |w| Ok(Request::Leave { room: w.room(), reason: w.rest().ok() });
+    Query "query" "/query TARGET" "talk to TARGET, a room or a person, from now on"
+        |w| Ok(Request::Query(target(w.need()?)));
+    Rooms "rooms" ["list"] "/rooms" "the rooms there are"
+        |_| Ok(Request::Rooms);
+    Who "who" ["names", "whois"] "/who [#ROOM or NICK]" "who is there"
+        |w| Ok(Request::Who(w.word().map(target)));
+    Msg "msg" "/msg TARGET TEXT" "say TEXT to a room or to one person"
+        |w| {
+            let (target, text) = (target(w.need()?), w.text()?);
+            let (kind, text) = said(text);
+            Ok(Request::Msg { target, kind, text })
+        };
+    Me "me" "/me TEXT" "tell what you do"
+        |w| Ok(Request::Say { kind: SaidKind::Action, text: w.text()? });
+    Typing "typing" "/typing [TARGET] [on|off]" "tell that you are typing; it lasts six seconds"
         |w| {
             let first = w.word();
-            let (target, switch) = match first.map(switch) {
-                Some(Some(switch)) => (None, Some(switch)),
+            let (whom, on) = match first.map(switch) {
+                Some(Some(on)) => (None, Some(on)),
                 _ => (first, w.word().map(|w| switch(w).ok_or(Slip::Usage)).transpose()?),
             };
-            Ok(Command::Typing { target, switch: switch.unwrap_or(Switch::On) })
+            Ok(Request::Typing { target: whom.map(target), on: on.unwrap_or(true) })
         };
-    "topic" "/topic [#ROOM] [TEXT]" "read or set what a room is about; - clears it"
-        |w| Ok(Command::Topic { room: w.room(), topic: w.rest().ok() });
-    "send" "/send TARGET SIZE [sha256:HEX] NAME" "share a file: SIZE bytes follow, as lines of = and base64"
+    Topic "topic" "/topic [#ROOM] [TEXT]" "read or set what a room is about; - clears it"
         |w| {
-            let (target, size) = (w.need()?, w.number()?);
+            let room = w.room();
+            let topic = match w.rest() {
+                Ok("-") => Topic::Clear,
+                Ok(text) => Topic::Set(text),
+                Err(_) => Topic::Read,
+            };
+            Ok(Request::Topic { room, topic })
+        };
+    Send "send" "/send TARGET SIZE [sha256:HEX] NAME" "share a file: SIZE bytes follow, as lines of = and base64"
+        |w| {
+            let (target, size) = (target(w.need()?), w.number()?);
             let name = w.rest()?;
             let mut words = Words(name);
             let digest = words.word().and_then(|first| Some((first, first.get(..7)?)));
             let digest = digest.filter(|(_, start)| start.eq_ignore_ascii_case("sha256:"));
-            let Some((first, _)) = digest else { return Ok(Command::Send(Offer { target, size, digest: None, name })) };
+            let Some((first, _)) = digest else { return Ok(Request::Send(Offer { target, size, digest: None, name })) };
             let digest = Digest::from_hex(&first[7..]);
             match (digest, words.rest()) {
-                (Some(_), Ok(name)) => Ok(Command::Send(Offer { target, size, digest, name })),
+                (Some(_), Ok(name)) => Ok(Request::Send(Offer { target, size, digest, name })),
                 (Some(_), Err(slip)) => Err(slip),
                 (None, Ok(_)) => Err(Slip::Fault(Fault::MalformedDigest)),
                 // A file may be called so.
-                (None, Err(_)) => Ok(Command::Send(Offer { target, size, digest: None, name })),
+                (None, Err(_)) => Ok(Request::Send(Offer { target, size, digest: None, name })),
             }
         };
-    "get" "/get ID [OFFSET]" "fetch a file, from OFFSET on"
-        |w| Ok(Command::Get { id: FileId(w.number()?), offset: w.number_or_end()?.unwrap_or(0) });
-    "files" "/files [TARGET]" "the files that you may fetch"
-        |w| Ok(Command::Files(w.word()));
-    "cancel" "/cancel ID" "stop your download, or else withdraw your file"
-        |w| Ok(Command::Cancel(FileId(w.number()?)));
-    "history" "/history [#ROOM] [COUNT | after SEQ]" "a room's last messages, or the first after number SEQ"
+    Get "get" "/get ID [OFFSET]" "fetch a file, from OFFSET on"
+        |w| Ok(Request::Get { id: FileId(w.number()?), offset: w.number_or_end()?.unwrap_or(0) });
+    Files "files" "/files [TARGET]" "the files that you may fetch"
+        |w| Ok(Request::Files(w.word().map(target)));
+    Cancel "cancel" "/cancel ID" "stop your download, or else withdraw your file"
+        |w| Ok(Request::Cancel(FileId(w.number()?)));
+    History "history" "/history [#ROOM] [COUNT | after SEQ]" "a room's last messages, or the first after number SEQ"
         |w| {
             let room = w.room();
             let part = if w.keyword("after") { Part::After(w.number()?) } else { Part::Last(w.number_or_end()?) };
-            Ok(Command::History { room, part })
+            Ok(Request::History { room, part })
         };
-    "ignore" "/ignore [NICK]" "hear no more of NICK; alone, whom you ignore"
-        |w| Ok(Command::Ignore(w.word()));
-    "unignore" "/unignore NICK" "hear of NICK again"
-        |w| Ok(Command::Unignore(w.need()?));
-    "away" "/away [TEXT]" "tell those who write to you that you are away"
-        |w| Ok(Command::Away(w.rest().ok()));
-    "back" "/back" "be back"
-        |_| Ok(Command::Back);
-    "set" "/set [echo|stamp|presence on|off]" "your settings, or change one"
+    Ignore "ignore" "/ignore [NICK]" "hear no more of NICK; alone, whom you ignore"
+        |w| Ok(Request::Ignore(w.word().map(person)));
+    Unignore "unignore" "/unignore NICK" "hear of NICK again"
+        |w| Ok(Request::Unignore(person(w.need()?)));
+    Away "away" "/away [TEXT]" "tell those who write to you that you are away"
+        |w| Ok(Request::Away(w.rest().ok()));
+    Back "back" "/back" "be back"
+        |_| Ok(Request::Back);
+    Set "set" "/set [echo|stamp|presence on|off]" "your settings, or change one"
         |w| {
-            let Some(name) = w.word() else { return Ok(Command::Set(None)) };
+            let Some(name) = w.word() else { return Ok(Request::Set(None)) };
             let setting = SETTINGS.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
-            let switch = switch(w.need()?);
-            setting.zip(switch).map(|(&(setting, _), switch)| Command::Set(Some((setting, switch)))).ok_or(Slip::Usage)
+            let on = switch(w.need()?);
+            setting.zip(on).map(|(&(setting, _), on)| Request::Set(Some(Change { setting, on }))).ok_or(Slip::Usage)
         };
-    "ping" "/ping [TOKEN]" "are you there?"
-        |w| Ok(Command::Ping(w.rest().ok()));
-    "quit" ["exit"] "/quit [REASON]" "leave the server"
-        |w| Ok(Command::Quit(w.rest().ok()));
+    Ping "ping" "/ping [TOKEN]" "are you there?"
+        |w| Ok(Request::Ping(w.rest().ok()));
+    Quit "quit" ["exit"] "/quit [REASON]" "leave the server"
+        |w| Ok(Request::Quit(w.rest().ok()));
 }
 
 /// What `/set` sets, and how it is called.
@@ -238,25 +173,60 @@ pub fn find(name: &str) -> Option<&'static Spec> {
     })
 }
 
+/// How a request is typed, if it is a command.
+pub fn spec_of(verb: Verb) -> Option<&'static Spec> {
+    TABLE.iter().find(|spec| spec.verb == verb)
+}
+
 /// Reads a line of text; `None` if it is empty.
-pub fn parse(line: &str) -> Option<Input<'_>> {
+pub fn parse(line: &str) -> Option<Request<'_>> {
     if line.is_empty() {
         return None;
     }
-    let Some(command) = line.strip_prefix('/') else { return Some(Input::Say(line)) };
+    let Some(command) = line.strip_prefix('/') else { return Some(Request::Say { kind: SaidKind::Text, text: line }) };
     if command.starts_with('/') {
-        return Some(Input::Say(command));
+        return Some(Request::Say { kind: SaidKind::Text, text: command });
     }
     let (name, rest) = command.split_at(command.find(' ').unwrap_or(command.len()));
-    let Some(spec) = find(name) else { return Some(Input::Unknown(name)) };
-    let mut words = Words(rest);
-    let command = match (spec.parse)(&mut words) {
-        Ok(_) if words.word().is_some() => Err(Fault::Usage(spec.usage)),
-        Ok(command) => Ok(command),
-        Err(Slip::Usage) => Err(Fault::Usage(spec.usage)),
-        Err(Slip::Fault(fault)) => Err(fault),
+    let Some(spec) = find(name) else {
+        let shown: String = name.chars().take(NAME_SHOWN).collect();
+        return Some(Request::Malformed { verb: Verb::Unknown, why: Fault::UnknownCommand(Text::new(&shown)) });
     };
-    Some(Input::Command(spec, command))
+    let mut words = Words(rest);
+    let why = match (spec.parse)(&mut words) {
+        _ if words.word().is_some() => Fault::Usage(spec.verb),
+        Ok(request) => return Some(request),
+        Err(Slip::Usage) => Fault::Usage(spec.verb),
+        Err(Slip::Fault(fault)) => fault,
+    };
+    Some(Request::Malformed { verb: spec.verb, why })
+}
+
+/// Characters of the name of an unknown command that its refusal shows.
+const NAME_SHOWN: usize = 40;
+
+/// How text is said that may begin with the command for actions, as that is how they are spelled wherever text stands.
+pub fn said(text: &str) -> (SaidKind, &str) {
+    match text.strip_prefix(ACTION) {
+        Some(action) => (SaidKind::Action, action),
+        None => (SaidKind::Text, text),
+    }
+}
+
+/// What an action begins with.
+pub const ACTION: &str = "/me ";
+
+fn target(typed: &str) -> Target<'_> {
+    if typed.starts_with('#') { Target::Room(room(typed)) } else { Target::Person(person(typed)) }
+}
+
+fn room(typed: &str) -> Named<'_, RoomName> {
+    Named { typed, name: RoomName::new(typed) }
+}
+
+/// Somebody, with or without the sign that tells people from rooms.
+fn person(typed: &str) -> Named<'_, Nick> {
+    Named { typed, name: Nick::new(typed.strip_prefix('@').unwrap_or(typed)) }
 }
 
 /// What is still unread of a command's line.
@@ -275,8 +245,8 @@ impl<'a> Words<'a> {
     }
 
     /// The next word if it names a room.
-    fn room(&mut self) -> Option<&'a str> {
-        if self.0.trim_start_matches(' ').starts_with('#') { self.word() } else { None }
+    fn room(&mut self) -> Option<Named<'a, RoomName>> {
+        if self.0.trim_start_matches(' ').starts_with('#') { self.word().map(room) } else { None }
     }
 
     fn keyword(&mut self, keyword: &str) -> bool {
@@ -315,73 +285,89 @@ impl<'a> Words<'a> {
     }
 }
 
-fn switch(word: &str) -> Option<Switch> {
-    [("on", Switch::On), ("off", Switch::Off)].into_iter().find(|(w, _)| w.eq_ignore_ascii_case(word)).map(|(_, s)| s)
+fn switch(word: &str) -> Option<bool> {
+    [("on", true), ("off", false)].into_iter().find(|(w, _)| w.eq_ignore_ascii_case(word)).map(|(_, on)| on)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn command(line: &str) -> Result<Command<'_>, Fault> {
-        match parse(line) {
-            Some(Input::Command(_, command)) => command,
-            other => panic!("{line}: {other:?}"),
-        }
+    fn say(text: &str) -> Request<'_> {
+        Request::Say { kind: SaidKind::Text, text }
+    }
+
+    fn unknown(name: &str) -> Request<'_> {
+        Request::Malformed { verb: Verb::Unknown, why: Fault::UnknownCommand(Text::new(name)) }
     }
 
     #[test]
     fn text_is_said_and_a_doubled_slash_says_one() {
-        assert_eq!(parse("hi  there "), Some(Input::Say("hi  there ")));
-        assert_eq!(parse("//who"), Some(Input::Say("/who")));
+        assert_eq!(parse("hi  there "), Some(say("hi  there ")));
+        assert_eq!(parse("//who"), Some(say("/who")));
+        assert_eq!(parse("//me waves"), Some(say("/me waves")));
         assert_eq!(parse(""), None);
-        assert_eq!(parse("/"), Some(Input::Unknown("")));
-        assert_eq!(parse("/ who"), Some(Input::Unknown("")));
-        assert_eq!(parse("/foo bar"), Some(Input::Unknown("foo")));
+        assert_eq!(parse("/"), Some(unknown("")));
+        assert_eq!(parse("/ who"), Some(unknown("")));
+        assert_eq!(parse("/foo bar"), Some(unknown("foo")));
     }
 
     #[test]
     fn arguments() {
         let hex = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-        let send = |digest, name| Ok(Command::Send(Offer { target: "#a", size: 5, digest, name }));
-        let topic = |room, topic| Ok(Command::Topic { room, topic });
-        let typing = |target, switch| Ok(Command::Typing { target, switch });
-        let history = |room, part| Ok(Command::History { room, part });
+        let (a, bob) = (target("#a"), target("bob"));
+        let send = |digest, name| Request::Send(Offer { target: a, size: 5, digest, name });
+        let topic = |room, topic| Request::Topic { room, topic };
+        let typing = |target, on| Request::Typing { target, on };
+        let history = |room, part| Request::History { room, part };
+        let msg = |kind, text| Request::Msg { target: bob, kind, text };
+        let me = |text| Request::Say { kind: SaidKind::Action, text };
+        let (in_a, stamp) = (Some(room("#a")), Some(Change { setting: Setting::Stamp, on: true }));
         for (line, want) in [
-            ("/NICK  alice ", Ok(Command::Nick("alice"))),
-            ("/join #a key", Ok(Command::Join("#a"))),
-            ("/part #a so long ", Ok(Command::Leave { room: Some("#a"), reason: Some("so long") })),
-            ("/leave so long", Ok(Command::Leave { room: None, reason: Some("so long") })),
-            ("/leave", Ok(Command::Leave { room: None, reason: None })),
-            ("/msg bob   indented ", Ok(Command::Msg { target: "bob", text: "  indented " })),
-            ("/me waves", Ok(Command::Me("waves"))),
-            ("/typing", typing(None, Switch::On)),
-            ("/typing off", typing(None, Switch::Off)),
-            ("/typing bob", typing(Some("bob"), Switch::On)),
-            ("/typing #a OFF", typing(Some("#a"), Switch::Off)),
-            ("/topic", topic(None, None)),
-            ("/topic #a", topic(Some("#a"), None)),
-            ("/topic #a b c", topic(Some("#a"), Some("b c"))),
-            ("/topic b #c", topic(None, Some("b #c"))),
+            ("/NICK  alice ", Request::Nick(person("alice"))),
+            ("/nick @bob", Request::Nick(Named { typed: "@bob", name: None })),
+            ("/ignore @bob", Request::Ignore(Some(Named { typed: "@bob", name: Nick::new("bob") }))),
+            ("/help WHO", Request::Help(Some(Verb::Who))),
+            ("/join #a key", Request::Join(room("#a"))),
+            ("/join a", Request::Join(Named { typed: "a", name: None })),
+            ("/part #a so long ", Request::Leave { room: in_a, reason: Some("so long") }),
+            ("/leave so long", Request::Leave { room: None, reason: Some("so long") }),
+            ("/leave", Request::Leave { room: None, reason: None }),
+            ("/msg bob   indented ", msg(SaidKind::Text, "  indented ")),
+            ("/msg bob /me waves", msg(SaidKind::Action, "waves")),
+            ("/msg bob /me", msg(SaidKind::Text, "/me")),
+            ("/me waves", me("waves")),
+            ("/me  /me", me(" /me")),
+            ("/typing", typing(None, true)),
+            ("/typing off", typing(None, false)),
+            ("/typing bob", typing(Some(bob), true)),
+            ("/typing #a OFF", typing(Some(a), false)),
+            ("/topic", topic(None, Topic::Read)),
+            ("/topic #a", topic(in_a, Topic::Read)),
+            ("/topic #a b c", topic(in_a, Topic::Set("b c"))),
+            ("/topic b #c", topic(None, Topic::Set("b #c"))),
+            ("/topic  - ", topic(None, Topic::Clear)),
             ("/send #a 5 a b.txt", send(None, "a b.txt")),
             (&format!("/send #a 5 SHA256:{hex} a b.txt"), send(Digest::from_hex(hex), "a b.txt")),
             ("/send #a 5 sha256:x", send(None, "sha256:x")),
-            ("/send #a 5 sha256:x y", Err(Fault::MalformedDigest)),
-            ("/get 7", Ok(Command::Get { id: FileId(7), offset: 0 })),
-            ("/get 7 12288", Ok(Command::Get { id: FileId(7), offset: 12288 })),
-            ("/get 99999999999999999999999", Ok(Command::Get { id: FileId(u64::MAX), offset: 0 })),
+            ("/send #a 5 sha256:x y", Request::Malformed { verb: Verb::Send, why: Fault::MalformedDigest }),
+            ("/get 7", Request::Get { id: FileId(7), offset: 0 }),
+            ("/get 7 12288", Request::Get { id: FileId(7), offset: 12288 }),
+            ("/get 99999999999999999999999", Request::Get { id: FileId(u64::MAX), offset: 0 }),
             ("/history", history(None, Part::Last(None))),
-            ("/history #a 20", history(Some("#a"), Part::Last(Some(20)))),
-            ("/history #a after 5", history(Some("#a"), Part::After(5))),
+            ("/history #a 20", history(in_a, Part::Last(Some(20)))),
+            ("/history #a after 5", history(in_a, Part::After(5))),
             ("/history AFTER 5", history(None, Part::After(5))),
-            ("/set", Ok(Command::Set(None))),
-            ("/set Stamp ON", Ok(Command::Set(Some((Setting::Stamp, Switch::On))))),
-            ("/ping a b", Ok(Command::Ping(Some("a b")))),
-            ("/EXIT", Ok(Command::Quit(None))),
+            ("/set", Request::Set(None)),
+            ("/set Stamp ON", Request::Set(stamp)),
+            ("/ping a b", Request::Ping(Some("a b"))),
+            ("/EXIT", Request::Quit(None)),
         ] {
-            assert_eq!(command(line), want, "{line}");
+            assert_eq!(parse(line), Some(want), "{line}");
         }
         for line in [
+            "/help who is",
+            "/help nobody there",
             "/nick",
             "/nick a b",
             "/join",
@@ -412,7 +398,9 @@ mod tests {
             "/back soon",
             &format!("/send #a 5 sha256:{hex}"),
         ] {
-            assert!(matches!(command(line), Err(Fault::Usage(_))), "{line}: {:?}", command(line));
+            let refused = parse(line);
+            let is_usage = matches!(&refused, Some(Request::Malformed { verb, why: Fault::Usage(of) }) if verb == of);
+            assert!(is_usage, "{line}: {refused:?}");
         }
     }
 

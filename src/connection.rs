@@ -9,9 +9,11 @@ use std::sync::mpsc::Sender;
 use mio::net::TcpStream;
 use slab::Slab;
 
-use crate::event::{Bye, Detail, Event, Job, Lost, Record, Reply, Setting, Sink, Switch};
-use crate::limits::{self, Bucket, Moment};
+use crate::effect::{Effect, Output};
+use crate::event::{Change, Detail, Event, Job, Lost, Record, Reply, Setting};
+use crate::limits::{self, Moment};
 use crate::linebuf::LineBuf;
+use crate::meters::TokenBucket;
 use crate::names::{ConnId, FileId, Place, RoomName};
 use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
 use crate::plain::{self, Style};
@@ -73,11 +75,11 @@ pub struct Connection {
     /// What waits for it.
     pub outbox: Outbox,
     /// Whether an unfinished last line of its input is dropped.
-    pub whole: Switch,
+    pub whole: bool,
     /// How it wants its lines.
     pub style: Style,
     /// Its flood control.
-    pub bucket: Bucket,
+    pub bucket: TokenBucket,
     /// Whether the next line has been paid for already.
     pub paid: bool,
     /// Whether a line has come from it.
@@ -105,17 +107,17 @@ pub struct Connection {
     /// When flood control lets it go on, or when it has lingered for long enough.
     pub until: Option<Moment>,
     /// Whether the core leaves out room lines for it.
-    pub lagging: Switch,
+    pub lagging: bool,
     /// What it counts as.
     pub standing: Standing,
     /// When it is to be looked at again.
     pub wake: Option<Moment>,
     /// Whether the core may have file data for it.
-    pub fetches: Switch,
+    pub fetches: bool,
     /// Whether it is in one of the reactor's lists of work.
     pub in_work: bool,
     /// Whether its last turn was not enough for it, or cost much.
-    pub greedy: Switch,
+    pub greedy: bool,
     /// Whether it is in the list of those with something to write that can wait.
     unhurried: bool,
     /// Whether it is in the list of those with something to write.
@@ -125,7 +127,7 @@ pub struct Connection {
 impl Connection {
     /// Whether nothing is to be done but to read what comes and to write what waits, as is so nearly always.
     pub fn is_at_ease(&self) -> bool {
-        (self.phase, self.hold, self.lagging, self.fetches) == (Phase::Open, Hold::None, Switch::Off, Switch::Off)
+        (self.phase, self.hold, self.lagging, self.fetches) == (Phase::Open, Hold::None, false, false)
             && self.stalled.is_none()
             && self.slow.is_none()
             && self.wake.is_none()
@@ -210,7 +212,7 @@ impl Queues {
         *(if kind == Kind::Chunk { &mut self.chunks } else { &mut self.waiting }) += len;
         // Said again and again, as the core forgets it of somebody who was nobody yet.
         if connection.outbox.lines() > self.limit() {
-            connection.lagging = Switch::On;
+            connection.lagging = true;
             self.lagged.push(connection.id);
         }
         if kind == Kind::Event {
@@ -327,10 +329,10 @@ impl Connections {
             stream,
             address,
             lines: LineBuf::default(),
-            whole: Switch::Off,
+            whole: false,
             outbox: Outbox::default(),
             style: Style::FIRST,
-            bucket: Bucket::default(),
+            bucket: TokenBucket::default(),
             paid: false,
             has_spoken: false,
             readable: true,
@@ -344,12 +346,12 @@ impl Connections {
             slow: None,
             hold: Hold::None,
             until: None,
-            lagging: Switch::Off,
+            lagging: false,
             standing,
             wake: None,
-            fetches: Switch::Off,
+            fetches: false,
             in_work: false,
-            greedy: Switch::Off,
+            greedy: false,
             unhurried: false,
             dirty: false,
         }));
@@ -513,7 +515,7 @@ fn find(slab: &mut Slab<Box<Connection>>, id: ConnId) -> Option<&mut Connection>
     slab.get_mut(id.slot()).filter(|connection| connection.id == id).map(Box::as_mut)
 }
 
-impl Sink for Connections {
+impl Output for Connections {
     fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) {
         let kind = if let [Event::Presence { .. }, ..] = events { Kind::Presence } else { Kind::Event };
         let Self { slab, queues, open, line, .. } = self;
@@ -547,7 +549,7 @@ impl Sink for Connections {
         self.spell(to, Kind::Reply, |line, style| plain::event(line, event, style));
     }
 
-    fn data(&mut self, to: ConnId, file: FileId, data: &[u8]) {
+    fn data(&mut self, to: ConnId, file: FileId, _offset: u64, data: &[u8]) {
         let Some(connection) = find(&mut self.slab, to) else { return };
         let mut lines = std::mem::take(&mut self.spare);
         plain::data(&mut lines, file, data, connection.style);
@@ -567,43 +569,42 @@ impl Sink for Connections {
         self.spell(to, Kind::Reply, |line, style| plain::reply(line, reply, style));
     }
 
-    fn set(&mut self, to: ConnId, setting: Setting, switch: Switch) {
+    fn set(&mut self, to: ConnId, change: Change) {
         if let Some(connection) = self.get_mut(to) {
-            match setting {
-                Setting::Stamp => connection.style.stamp = switch,
-                Setting::Whole => connection.whole = switch,
+            match change.setting {
+                Setting::Stamp => connection.style.stamp = change.on,
+                Setting::Whole => connection.whole = change.on,
                 Setting::Echo | Setting::Presence => {}
             }
         }
-    }
-
-    fn job(&mut self, job: Job) {
-        // The spool's thread lives as long as the reactor does; without it every transfer is dead anyway.
-        if self.jobs.send(job).is_err() {
-            log::error!("the spool is gone: files cannot be shared any more");
-        }
-    }
-
-    fn keep(&mut self, record: Record) {
-        self.records.push(record);
     }
 
     fn is_crowded(&self) -> bool {
         self.queues.is_crowded()
     }
 
-    fn wants_data(&mut self, who: ConnId) {
-        if let Some(connection) = self.get_mut(who) {
-            connection.fetches = Switch::On;
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Log(record) => self.records.push(record),
+            // The spool's thread lives as long as the reactor does; without it every transfer is dead anyway.
+            Effect::Disk(job) => {
+                if self.jobs.send(job).is_err() {
+                    log::error!("the spool is gone: files cannot be shared any more");
+                }
+            }
+            Effect::Pump(conn) => {
+                if let Some(connection) = self.get_mut(conn) {
+                    connection.fetches = true;
+                }
+                self.wanting.push(conn);
+            }
+            Effect::Close { conn, bye } => {
+                if let Some(bye) = bye {
+                    self.answer(conn, &Event::Bye(bye));
+                }
+                self.closed.push(conn);
+            }
         }
-        self.wanting.push(who);
-    }
-
-    fn close(&mut self, who: ConnId, bye: Option<Bye>) {
-        if let Some(bye) = bye {
-            self.answer(who, &Event::Bye(bye));
-        }
-        self.closed.push(who);
     }
 }
 
@@ -621,10 +622,10 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let id = net.insert(TcpStream::connect(address).unwrap(), address.ip(), Standing::Client);
         let _peer = listener.accept().unwrap();
-        net.data(id, FileId(1), &[0; 4 * limits::DOWNLOAD_LINE]);
+        net.data(id, FileId(1), 0, &[0; 4 * limits::DOWNLOAD_LINE]);
         assert!(net[id].outbox.memory() >= 64 * 1024);
         assert_eq!(net.flush(id).unwrap(), Flushed::All);
-        net.data(id, FileId(1), b"short");
+        net.data(id, FileId(1), 0, b"short");
         assert!(net[id].outbox.memory() < 100, "{}", net[id].outbox.memory());
     }
 

@@ -14,16 +14,7 @@ pub struct Now {
     pub wall: SystemTime,
 }
 
-/// A thing that can be on or off.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Switch {
-    /// It is.
-    On,
-    /// It is not.
-    Off,
-}
-
-/// What `/set` sets.
+/// What people set for themselves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Setting {
     /// Whether one's own messages come back.
@@ -34,6 +25,59 @@ pub enum Setting {
     Presence,
     /// Whether only whole lines count, so that the end of input in the midst of one loses it.
     Whole,
+}
+
+/// A setting and what it is changed to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// What is changed.
+    pub setting: Setting,
+    /// What it is from now on.
+    pub on: bool,
+}
+
+/// How something is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SaidKind {
+    /// As plain words.
+    Text,
+    /// As what the speaker does, told in the third person.
+    Action,
+}
+
+/// Which request a refusal is of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[allow(missing_docs, reason = "the requests say what each one does")]
+pub enum Verb {
+    Help,
+    Limits,
+    Pass,
+    Nick,
+    Join,
+    Leave,
+    Query,
+    Rooms,
+    Who,
+    Say,
+    Msg,
+    Me,
+    Typing,
+    Topic,
+    Send,
+    Chunk,
+    Get,
+    Files,
+    Cancel,
+    History,
+    Ignore,
+    Unignore,
+    Away,
+    Back,
+    Set,
+    Ping,
+    Quit,
+    /// None of them: it was not understood.
+    Unknown,
 }
 
 /// Something that one or many are told.
@@ -71,7 +115,9 @@ pub enum Event {
         at: SystemTime,
         /// Who.
         from: Nick,
-        /// What; an action begins with `/me `.
+        /// How.
+        kind: SaidKind,
+        /// What.
         text: Text,
     },
     /// Something happened in a conversation.
@@ -215,14 +261,14 @@ pub enum Bye {
 pub enum Fault {
     /// There is no such command.
     UnknownCommand(Text),
-    /// The command wants other words; its usage.
-    Usage(&'static str),
-    /// `/help` was asked about a word that is no command.
+    /// This request is made with other words.
+    Usage(Verb),
+    /// Help was asked for about a word that is no command.
     NoHelp(Text),
-    /// A line or a part of it is too long.
+    /// Something is too long.
     TooLong {
         /// What is.
-        what: &'static str,
+        what: Long,
         /// The most bytes it may have.
         limit: usize,
     },
@@ -290,6 +336,17 @@ pub enum Fault {
     NotYours(FileId),
 }
 
+/// What can be too long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Long {
+    /// All that a request stands in.
+    Line,
+    /// What a room is about.
+    Topic,
+    /// What somebody says while away.
+    Away,
+}
+
 /// What there may be only so many of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Quota {
@@ -337,22 +394,10 @@ pub enum Gone {
 /// A line of detail before the reply that it belongs to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Detail {
-    /// A command.
-    Help {
-        /// How it is typed.
-        usage: &'static str,
-        /// What it does.
-        about: &'static str,
-    },
-    /// A limit.
-    Limit {
-        /// Its name.
-        name: &'static str,
-        /// Its value.
-        value: String,
-        /// What it limits.
-        about: &'static str,
-    },
+    /// How every request is made, or this one. The dialect knows.
+    Help(Option<Verb>),
+    /// The server's limits and their values. The dialect adds those of its own.
+    Limits(Vec<(Limit, u64)>),
     /// The topic of the room that was joined.
     Topic(Text),
     /// Some who are in it.
@@ -385,6 +430,8 @@ pub enum Detail {
         at: SystemTime,
         /// By whom.
         from: Nick,
+        /// How.
+        kind: SaidKind,
         /// What.
         text: Text,
     },
@@ -408,7 +455,66 @@ pub enum Detail {
     /// Somebody who is ignored.
     Ignored(Nick),
     /// A setting.
-    Setting(Setting, Switch),
+    Setting(Change),
+}
+
+/// A limit of the server's, as people may know it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Limit {
+    /// Lines a second; 0 is none.
+    Rate,
+    /// Lines at once.
+    Burst,
+    /// Renames a minute; 0 is none.
+    Renames,
+    /// Joins and leaves a minute; 0 is none.
+    Joins,
+    /// Rooms that one may be in.
+    RoomsOfPerson,
+    /// Rooms there may be.
+    Rooms,
+    /// Bytes of a topic or an away text.
+    Topic,
+    /// People whom one may ignore.
+    Ignored,
+    /// Messages that a room remembers.
+    History,
+    /// Messages that are given at once.
+    HistoryLines,
+    /// Bytes of messages that are given at once.
+    HistoryBytes,
+    /// Bytes of the log of a room; 0 is none.
+    Log,
+    /// Bytes of a file.
+    File,
+    /// Bytes of all files.
+    Spool,
+    /// Seconds for which a file is kept.
+    FileTtl,
+    /// Files that one may have shared at once.
+    FilesOfSender,
+    /// Files there may be.
+    Files,
+    /// Uploads under way of all people at once.
+    Uploads,
+    /// Files that one may fetch at once.
+    Downloads,
+    /// Seconds for which an upload may pause.
+    UploadSilence,
+    /// Seconds for which an upload that broke off may be taken up again.
+    Resume,
+    /// Seconds for which somebody who has said so is typing.
+    Typing,
+    /// Bytes waiting for somebody beyond which room lines are left out.
+    SlowReader,
+    /// Seconds for which one may read nothing of what waits.
+    Stall,
+    /// Seconds for which one may take to give the password.
+    Locked,
+    /// Connections in all.
+    Clients,
+    /// Connections from one address.
+    ClientsOfAddress,
 }
 
 /// What a person is doing, as far as somebody else may know.
@@ -422,15 +528,15 @@ pub enum State {
     Away(Option<Text>),
 }
 
-/// The one reply that every command gets.
+/// The one reply that every request gets.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reply {
     /// It is done.
     Done(Done),
     /// It is refused.
     Refused {
-        /// The canonical name of the command.
-        command: &'static str,
+        /// What was asked for.
+        verb: Verb,
         /// Why.
         why: Fault,
     },
@@ -451,7 +557,7 @@ pub enum Done {
     Who { version: u64, count: usize },
     Msg(Place),
     Me,
-    Typing(Place, Switch),
+    Typing { place: Place, on: bool },
     Topic { room: RoomName, topic: Option<Text> },
     Send { id: FileId, offset: u64 },
     Get { id: FileId, offset: u64, size: u64, name: FileName },
@@ -464,7 +570,7 @@ pub enum Done {
     Away,
     Back,
     Settings,
-    Set(Setting, Switch),
+    Set(Change),
     Ping(Option<Text>),
     Quit,
 }
@@ -499,6 +605,8 @@ pub struct Logged {
     pub at: SystemTime,
     /// By whom.
     pub from: Nick,
+    /// How.
+    pub kind: SaidKind,
     /// What.
     pub text: Text,
 }
@@ -612,30 +720,4 @@ pub enum Outcome {
         /// Which of the reader's downloads it is.
         download: u64,
     },
-}
-
-/// Where the core's facts go. It is the shell's part to spell them, send them and do them.
-pub trait Sink {
-    /// Tells `events` to all of `to`.
-    fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]);
-    /// Tells `event` to somebody whose own command brought it about, so it waits as replies do.
-    fn answer(&mut self, to: ConnId, event: &Event);
-    /// Hands bytes of a file that `to` downloads to them. They begin or end where a line of a download does.
-    fn data(&mut self, to: ConnId, file: FileId, data: &[u8]);
-    /// A detail of the reply that comes next.
-    fn detail(&mut self, to: ConnId, detail: &Detail);
-    /// The one reply to a command.
-    fn reply(&mut self, to: ConnId, reply: &Reply);
-    /// From now on this setting, which is a matter of the connection, is so for `to`.
-    fn set(&mut self, to: ConnId, setting: Setting, switch: Switch);
-    /// Hands a job to the disk.
-    fn job(&mut self, job: Job);
-    /// Has something written down before anybody is told of it.
-    fn keep(&mut self, record: Record);
-    /// Whether so much waits for all together that long answers must be refused.
-    fn is_crowded(&self) -> bool;
-    /// There may be something for `Hub::pump` to do for `who`.
-    fn wants_data(&mut self, who: ConnId);
-    /// The core knows `who` no more: the connection is to be closed when all that waits for it is written.
-    fn close(&mut self, who: ConnId, bye: Option<Bye>);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use crate::names::{ConnId, Digest, FileId, FileName, Nick};
+use crate::names::{ConnId, Digest, FileId, FileName, Nick, PersonId};
 use crate::rooms::RoomId;
 
 /// For whom a file is.
@@ -11,8 +11,8 @@ use crate::rooms::RoomId;
 pub enum Share {
     /// For whoever is in a room.
     Room(RoomId),
-    /// For one connection, last called so.
-    Person(ConnId, Nick),
+    /// For one person, last called so.
+    Person(PersonId, Nick),
 }
 
 /// How far a file has come.
@@ -34,7 +34,7 @@ pub struct File {
     /// For whom it is.
     pub share: Share,
     /// Who sent it, or took it up.
-    pub sender: ConnId,
+    pub sender: PersonId,
     /// What the sender is called, or was when leaving.
     pub nick: Nick,
     /// How many bytes it has when whole.
@@ -55,7 +55,7 @@ pub struct File {
     pub due: Duration,
     /// When the hub looks at it next, which may be sooner than anything is due.
     pub alarm: Duration,
-    /// Who is fetching it.
+    /// The connections over which it is being fetched.
     pub readers: BTreeSet<ConnId>,
 }
 
@@ -144,7 +144,7 @@ impl Files {
     }
 
     /// How many files `who` has sent or taken up, but for uploads that broke off: nobody could cancel those.
-    pub fn sent_by(&self, who: ConnId) -> usize {
+    pub fn sent_by(&self, who: PersonId) -> usize {
         self.files.values().filter(|file| file.sender == who && file.stage != Stage::Broken).count()
     }
 

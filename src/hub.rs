@@ -1,7 +1,7 @@
 //! The state machine that chinwag is: who is online and in which room, who may hear and fetch what, what is owed to whom.
 //!
 //! It knows no socket, no file, no thread and no clock. It is told the time with everything that comes in, and what follows
-//! goes into a [`Sink`].
+//! goes into an [`Output`].
 
 mod ask;
 mod download;
@@ -14,15 +14,18 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::commands::{Command, Input};
+use crate::effect::{Effect, Output};
 use crate::event::{
-    Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, PastRoom, Quota, Record, Reply, Sink, Switch, Trouble,
+    Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, PastRoom, Quota, Record, Reply, SaidKind, Trouble, Verb,
 };
 use crate::files::{Files, Share};
 use crate::limits::{self, Settings};
-use crate::names::{ConnId, FileId, Nick, Place, RoomName, Text};
+use crate::meters::PrefixWindow;
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person};
+use crate::policy::{Action, Actor, Doing, may};
 use crate::presence::Presence;
+use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::typing::{Typing, Where};
 
@@ -35,6 +38,22 @@ pub enum Departure {
     Lost(Lost),
 }
 
+/// One thing that comes in: when, and where goes what follows from it.
+struct Turn<'a, O> {
+    now: Now,
+    /// The connection that it comes from, and who is there; nobody where the server acts by itself.
+    conn: ConnId,
+    who: PersonId,
+    out: &'a mut O,
+}
+
+impl<'a, O: Output> Turn<'a, O> {
+    /// One in which the server acts by itself.
+    fn of_server(now: Now, out: &'a mut O) -> Self {
+        Self { now, conn: ConnId::NOBODY, who: PersonId::NOBODY, out }
+    }
+}
+
 /// The whole of the server's state.
 #[derive(Debug)]
 pub struct Hub {
@@ -45,6 +64,9 @@ pub struct Hub {
     people: People,
     rooms: Rooms,
     files: Files,
+    /// What those who come from one network have done of late, in renames and in joins and leaves.
+    renames: PrefixWindow,
+    joins: PrefixWindow,
     typing: Typing,
     presence: Presence,
     alarms: BTreeSet<(Duration, Alarm)>,
@@ -58,6 +80,7 @@ pub struct Hub {
 
 #[derive(Debug)]
 struct Locked {
+    origin: Origin,
     wrong: u8,
     intake: Intake,
 }
@@ -67,7 +90,7 @@ struct Locked {
 struct Disk {
     jobs: usize,
     bytes: usize,
-    /// Lines of downloads that it has been asked for.
+    /// Bytes of downloads that it has been asked for, in whole units.
     reads: usize,
     /// Bytes of downloads that it has been asked for, or has given, and that have not been handed on.
     held: usize,
@@ -79,7 +102,7 @@ struct Disk {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Alarm {
     Presence,
-    Typing(ConnId, Where),
+    Typing(PersonId, Where),
     File(FileId),
     Locked(ConnId),
 }
@@ -93,6 +116,8 @@ impl Hub {
             people: People::default(),
             rooms: Rooms::new(settings.history),
             files: Files::new(settings.next_file),
+            renames: PrefixWindow::new(limits::MINUTE),
+            joins: PrefixWindow::new(limits::MINUTE),
             typing: Typing::default(),
             presence: Presence::default(),
             alarms: BTreeSet::new(),
@@ -108,22 +133,22 @@ impl Hub {
     pub fn restore_room(&mut self, past: PastRoom) {
         let room = self.rooms.find(&past.name).unwrap_or_else(|| self.rooms.create(past.name));
         self.rooms.keep(room);
-        self.rooms.set_topic(room, past.topic.map(|topic| (ConnId::NOBODY, topic)));
+        self.rooms.set_topic(room, past.topic.map(|topic| (PersonId::NOBODY, topic)));
         for line in past.lines {
-            self.rooms.remember(room, ConnId::NOBODY, line);
+            self.rooms.remember(room, PersonId::NOBODY, line);
         }
         self.rooms.settle(room);
     }
 
     /// The log of the rooms cannot be kept for this reason, or is being kept again: everybody is told once.
-    pub fn set_trouble(&mut self, trouble: Option<Trouble>, sink: &mut impl Sink) {
+    pub fn set_trouble(&mut self, trouble: Option<Trouble>, out: &mut impl Output) {
         let event = match (self.trouble, trouble) {
             (None, Some(trouble)) => Event::NotKept(trouble),
             (Some(_), None) => Event::KeptAgain,
             _ => return self.trouble = trouble,
         };
         self.trouble = trouble;
-        sink.publish(&mut self.people.iter().map(|person| person.id), &[event]);
+        out.publish(&mut self.people.conns(), &[event]);
     }
 
     /// How many files there are.
@@ -131,208 +156,217 @@ impl Hub {
         self.files.len()
     }
 
-    /// A connection has come in.
-    pub fn connect(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
+    /// A connection has come in from somewhere.
+    pub fn connect(&mut self, conn: ConnId, origin: Origin, now: Now, out: &mut impl Output) {
+        let turn = &mut Turn::of_server(now, out);
         if self.password.is_none() {
-            return self.let_in(id, now, sink);
+            self.let_in(conn, origin, turn);
+            return;
         }
-        self.locked.insert(id, Locked { wrong: 0, intake: Intake::None { told: false } });
-        self.alarm(now.tick + limits::LOCKED, Alarm::Locked(id));
-        sink.answer(id, &Event::Locked);
+        self.locked.insert(conn, Locked { origin, wrong: 0, intake: Intake::None { told: false } });
+        self.alarm(turn.now.tick + limits::LOCKED, Alarm::Locked(conn));
+        turn.out.answer(conn, &Event::Locked);
     }
 
-    fn let_in(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
-        let nick = self.people.enter(id, now.tick);
-        self.open_presence(now);
-        self.presence.came(&nick);
-        let server = self.settings.name.as_deref().map(Text::new);
-        sink.answer(id, &Event::Hello { nick, online: self.people.len(), server });
+    fn let_in(&mut self, conn: ConnId, origin: Origin, turn: &mut Turn<'_, impl Output>) -> PersonId {
+        let who = self.people.enter(conn, origin, turn.now.tick);
+        if let Some(nick) = self.people.get(who).map(Person::nick) {
+            self.open_presence(turn.now);
+            self.presence.came(&nick);
+            let server = self.settings.name.as_deref().map(Text::new);
+            turn.out.answer(conn, &Event::Hello { nick, online: self.people.len(), server });
+        }
         for line in &self.settings.motd {
-            sink.answer(id, &Event::Motd(Text::new(line)));
+            turn.out.answer(conn, &Event::Motd(Text::new(line)));
         }
         if let Some(trouble) = self.trouble {
-            sink.answer(id, &Event::NotKept(trouble));
+            turn.out.answer(conn, &Event::NotKept(trouble));
         }
+        who
     }
 
     /// A connection is gone, or nothing more is to be heard of it.
-    pub fn disconnect(&mut self, id: ConnId, now: Now, how: Departure, sink: &mut impl Sink) {
-        self.locked.remove(&id);
+    pub fn disconnect(&mut self, conn: ConnId, now: Now, how: Departure, out: &mut impl Output) {
         let what = match how {
             Departure::Quit => Happening::Quit(None),
             Departure::Lost(lost) => Happening::Lost(lost),
         };
-        self.depart(id, now, what, sink);
+        self.lose(conn, what, &mut Turn::of_server(now, out));
     }
 
     /// Closes a connection for a cause of the server's own.
-    pub fn expel(&mut self, id: ConnId, now: Now, bye: Bye, sink: &mut impl Sink) {
-        self.disconnect(id, now, Departure::Lost(Lost::Closed(bye)), sink);
-        sink.close(id, Some(bye));
+    pub fn expel(&mut self, conn: ConnId, now: Now, bye: Bye, out: &mut impl Output) {
+        self.close(conn, bye, &mut Turn::of_server(now, out));
     }
 
-    fn depart(&mut self, id: ConnId, now: Now, what: Happening, sink: &mut impl Sink) {
-        if self.people.get(id).is_none() {
-            return;
+    fn close(&mut self, conn: ConnId, bye: Bye, turn: &mut Turn<'_, impl Output>) {
+        self.lose(conn, Happening::Lost(Lost::Closed(bye)), turn);
+        turn.out.effect(Effect::Close { conn, bye: Some(bye) });
+    }
+
+    /// Forgets a connection, and who was there through it alone.
+    fn lose(&mut self, conn: ConnId, what: Happening, turn: &mut Turn<'_, impl Output>) {
+        self.locked.remove(&conn);
+        if let Some(who) = self.people.at(conn).map(|person| person.id) {
+            self.depart(who, &what, turn);
         }
-        self.drop_transfers(id, now, sink);
-        self.typing.forget_person(id);
-        let Some(person) = self.people.leave(id) else { return };
-        self.open_presence(now);
+    }
+
+    fn depart(&mut self, who: PersonId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
+        self.drop_transfers(who, turn);
+        self.typing.forget_person(who);
+        let Some(person) = self.people.leave(who) else { return };
+        self.open_presence(turn.now);
         let nick = person.nick();
         self.presence.went(&nick);
         for room in person.rooms {
-            self.tell_room(room, id, nick, &what, now, sink);
-            self.rooms.leave(room, id);
+            self.tell_room(room, who, nick, what, turn);
+            self.rooms.leave(room, who);
         }
-        self.forget_unreachable(sink);
+        self.forget_unreachable(turn.out);
     }
 
-    /// A line came in from a connection. It gets its one reply, if one is due, before this returns.
-    pub fn handle(&mut self, id: ConnId, now: Now, input: Input<'_>, sink: &mut impl Sink) {
-        if self.locked.contains_key(&id) {
-            return self.handle_locked(id, now, input, sink);
+    /// A request came in from a connection. It gets its one reply, if one is due, before this returns.
+    pub fn handle(&mut self, conn: ConnId, now: Now, request: Request<'_>, out: &mut impl Output) {
+        if self.locked.contains_key(&conn) {
+            return self.handle_locked(request, &mut Turn { now, conn, who: PersonId::NOBODY, out });
         }
-        let Some(person) = self.people.get_mut(id) else { return };
+        let Some(person) = self.people.at_mut(conn) else { return };
         person.active = now.tick.into();
-        match input {
-            Input::Say(text) => {
-                if let Err(why) = self.say_here(id, now, text, sink) {
-                    refuse(id, "say", why, sink);
+        let turn = &mut Turn { now, conn, who: person.id, out };
+        let verb = request.verb();
+        if verb == Verb::Send {
+            self.before_send(turn);
+        }
+        match request {
+            // What is said in passing is answered by nothing but a refusal.
+            Request::Say { kind: SaidKind::Text, text } => {
+                if let Err(why) = self.say_here(SaidKind::Text, text, turn) {
+                    refuse(conn, verb, why, turn.out);
                 }
             }
-            Input::Chunk(base64) => self.chunk(id, now, base64, sink),
-            Input::TooLong { chunk: true } => self.overlong_chunk(id, now, sink),
-            Input::TooLong { chunk: false } => refuse(id, "?", too_long(), sink),
-            Input::Unknown(name) => refuse(id, "?", unknown(name), sink),
-            Input::Command(spec, command) => {
-                if spec.name == "send" {
-                    self.before_send(id, now, sink);
-                }
-                match command.and_then(|command| self.carry_out(id, now, command, sink)) {
-                    Ok(done) => sink.reply(id, &Reply::Done(done)),
-                    Err(why) => refuse(id, spec.name, why, sink),
-                }
-                if spec.name == "quit" && self.people.get(id).is_none() {
-                    sink.close(id, None);
-                }
-            }
+            Request::Chunk(chunk) => self.chunk(chunk, turn),
+            request => match self.carry_out(request, turn) {
+                Ok(done) => turn.out.reply(conn, &Reply::Done(done)),
+                Err(why) => refuse(conn, verb, why, turn.out),
+            },
+        }
+        if verb == Verb::Quit && self.people.at(conn).is_none() {
+            turn.out.effect(Effect::Close { conn, bye: None });
         }
     }
 
-    fn handle_locked(&mut self, id: ConnId, now: Now, input: Input<'_>, sink: &mut impl Sink) {
-        let Some(locked) = self.locked.get_mut(&id) else { return };
-        let (spec, command) = match input {
-            Input::Command(spec, command) if spec.while_locked => (spec, command),
-            Input::Command(spec, _) => {
-                if spec.name == "send" {
-                    locked.intake = Intake::Discard;
-                }
-                return refuse(id, spec.name, Fault::Locked, sink);
+    fn handle_locked(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) {
+        let conn = turn.conn;
+        let Some(locked) = self.locked.get_mut(&conn) else { return };
+        let verb = request.verb();
+        if let Err(why) = may(Actor::Locked, Action::Ask(verb)) {
+            if verb == Verb::Send {
+                locked.intake = Intake::Discard;
             }
-            Input::Say(_) => return refuse(id, "say", Fault::Locked, sink),
-            Input::Unknown(name) => return refuse(id, "?", unknown(name), sink),
-            Input::TooLong { chunk: false } => return refuse(id, "?", too_long(), sink),
-            Input::TooLong { chunk: true } => return,
-            Input::Chunk(_) => return locked.intake.refuse_chunk(id, sink),
-        };
-        match command {
-            Ok(Command::Pass(password)) if self.password == Some(fingerprint(password)) => {
-                let intake = locked.intake;
-                self.locked.remove(&id);
-                sink.reply(id, &Reply::Done(Done::Pass));
-                self.let_in(id, now, sink);
+            return refuse(conn, verb, why, turn.out);
+        }
+        match request {
+            Request::Pass(password) if self.password == Some(fingerprint(password)) => {
+                let (origin, intake) = (locked.origin, locked.intake);
+                self.locked.remove(&conn);
+                turn.out.reply(conn, &Reply::Done(Done::Pass));
+                let who = self.let_in(conn, origin, turn);
                 // The chunks of a /send that was refused may still be coming.
-                self.set_intake(id, intake);
+                self.set_intake(who, intake);
             }
-            Ok(Command::Pass(_)) => {
+            Request::Pass(_) => {
                 locked.wrong += 1;
                 let last = locked.wrong >= limits::PASSWORDS;
-                refuse(id, spec.name, Fault::WrongPassword, sink);
+                refuse(conn, verb, Fault::WrongPassword, turn.out);
                 if last {
-                    self.expel(id, now, Bye::WrongPasswords, sink);
+                    self.close(conn, Bye::WrongPasswords, turn);
                 }
             }
-            Ok(Command::Quit(_)) => {
-                self.locked.remove(&id);
-                sink.reply(id, &Reply::Done(Done::Quit));
-                sink.close(id, None);
+            Request::Quit(_) => {
+                self.locked.remove(&conn);
+                turn.out.reply(conn, &Reply::Done(Done::Quit));
+                turn.out.effect(Effect::Close { conn, bye: None });
             }
-            Ok(Command::Help(word)) => match ask::help(id, word, sink) {
-                Ok(done) => sink.reply(id, &Reply::Done(done)),
-                Err(why) => refuse(id, spec.name, why, sink),
+            Request::Chunk(Err(BadChunk::TooLong)) => {}
+            Request::Chunk(_) => locked.intake.refuse_chunk(conn, turn.out),
+            request => match self.carry_out(request, turn) {
+                Ok(done) => turn.out.reply(conn, &Reply::Done(done)),
+                Err(why) => refuse(conn, verb, why, turn.out),
             },
-            Ok(Command::Ping(token)) => sink.reply(id, &Reply::Done(Done::Ping(token.map(Text::new)))),
-            Ok(_) => refuse(id, spec.name, Fault::Locked, sink),
-            Err(why) => refuse(id, spec.name, why, sink),
         }
     }
 
-    fn carry_out(&mut self, id: ConnId, now: Now, command: Command<'_>, sink: &mut impl Sink) -> Result<Done, Fault> {
-        if command.has_long_answer() && sink.is_crowded() {
+    fn carry_out(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        if request.has_long_answer() && turn.out.is_crowded() {
             return Err(Fault::Crowded);
         }
-        match command {
-            Command::Help(word) => ask::help(id, word, sink),
-            Command::Limits => Ok(self.limits(id, sink)),
+        match request {
+            Request::Help(verb) => Ok(ask::help(verb, turn)),
+            Request::Limits => Ok(self.limits(turn)),
             // There is nothing to unlock, and a bot that always gives its password is well served so.
-            Command::Pass(_) => Ok(Done::Pass),
-            Command::Nick(name) => self.rename(id, now, name, sink),
-            Command::Join(room) => self.join(id, now, room, sink),
-            Command::Leave { room, reason } => self.leave(id, now, room, reason, sink),
-            Command::Query(target) => self.query(id, target),
-            Command::Rooms => self.list_rooms(id, sink),
-            Command::Who(whom) => self.who(id, now, whom, sink),
-            Command::Msg { target, text } => {
-                let place = self.resolve(id, target)?;
-                self.say(id, now, place, Text::new(text), sink).map(Done::Msg)
+            Request::Pass(_) => Ok(Done::Pass),
+            Request::Nick(name) => self.rename(name, turn),
+            Request::Join(room) => self.join(room, turn),
+            Request::Leave { room, reason } => self.leave(room, reason, turn),
+            Request::Query(target) => self.query(target, turn),
+            Request::Rooms => self.list_rooms(turn),
+            Request::Who(whom) => self.who(whom, turn),
+            Request::Say { kind, text } => self.say_here(kind, text, turn).map(|_| Done::Me),
+            Request::Msg { target, kind, text } => {
+                let place = self.resolve(turn.who, target)?;
+                self.say(place, kind, Text::new(text), turn).map(Done::Msg)
             }
-            Command::Me(text) => self.say_here(id, now, &format!("/me {text}"), sink).map(|_| Done::Me),
-            Command::Typing { target, switch } => self.set_typing(id, now, target, switch, sink),
-            Command::Topic { room, topic } => self.topic(id, now, room, topic, sink),
-            Command::Send(offer) => self.send(id, now, &offer, sink),
-            Command::Get { id: file, offset } => self.get(id, file, offset, sink),
-            Command::Files(target) => self.list_files(id, now, target, sink),
-            Command::Cancel(file) => self.cancel(id, now, file, sink),
-            Command::History { room, part } => self.history(id, room, part, sink),
-            Command::Ignore(nick) => self.ignore(id, nick, sink),
-            Command::Unignore(nick) => self.unignore(id, nick),
-            Command::Away(text) => self.away(id, text),
-            Command::Back => Ok(self.back(id)),
-            Command::Set(change) => Ok(self.set(id, change, sink)),
-            Command::Ping(token) => Ok(Done::Ping(token.map(Text::new))),
-            Command::Quit(reason) => {
-                self.depart(id, now, Happening::Quit(reason.map(Text::new)), sink);
+            Request::Typing { target, on } => self.set_typing(target, on, turn),
+            Request::Topic { room, topic } => self.topic(room, topic, turn),
+            Request::Send(offer) => self.send(&offer, turn),
+            Request::Get { id: file, offset } => self.get(file, offset, turn),
+            Request::Files(target) => self.list_files(target, turn),
+            Request::Cancel(file) => self.cancel(file, turn),
+            Request::History { room, part } => self.history(room, part, turn),
+            Request::Ignore(None) => Ok(self.list_ignored(turn)),
+            Request::Ignore(Some(whom)) => self.ignore(whom, turn),
+            Request::Unignore(whom) => self.unignore(whom, turn),
+            Request::Away(text) => self.away(text, turn),
+            Request::Back => Ok(self.back(turn)),
+            Request::Set(None) => Ok(self.list_settings(turn)),
+            Request::Set(Some(change)) => Ok(self.set(change, turn)),
+            Request::Ping(token) => Ok(Done::Ping(token.map(Text::new))),
+            Request::Quit(reason) => {
+                self.depart(turn.who, &Happening::Quit(reason.map(Text::new)), turn);
                 Ok(Done::Quit)
             }
+            Request::Malformed { why, .. } => Err(why),
+            Request::Chunk(_) => Err(Fault::NoUpload),
         }
     }
 
     /// Too much waits for this connection: room lines and presence are left out for it until [`Hub::caught_up`].
-    pub fn lag(&mut self, id: ConnId) {
-        self.people.set_lagging(id, Switch::On);
+    pub fn lag(&mut self, conn: ConnId) {
+        self.people.lag(conn);
     }
 
     /// All that waited for this connection is written: it is told what it missed.
-    pub fn caught_up(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
-        self.people.set_lagging(id, Switch::Off);
-        let Some(person) = self.people.get_mut(id) else { return };
-        let missed_presence = std::mem::replace(&mut person.missed_presence, Switch::Off);
-        let wants_presence = (person.presence, missed_presence) == (Switch::On, Switch::On);
+    pub fn caught_up(&mut self, conn: ConnId, now: Now, out: &mut impl Output) {
+        let missed_presence = self.people.catch_up(conn);
+        let Some(person) = self.people.at(conn) else { return };
+        let (who, wants_presence) = (person.id, person.presence && missed_presence);
+        let turn = &mut Turn { now, conn, who, out };
         for room in person.rooms.clone() {
-            self.tell_missed(id, room, now, sink);
+            self.tell_missed(room, turn);
         }
         // By the version of the last line they see that there were others.
         if let Some(last) = self.presence.last().filter(|_| wants_presence) {
-            sink.answer(id, last);
+            turn.out.answer(conn, last);
         }
     }
 
-    fn tell_missed(&mut self, id: ConnId, room: RoomId, now: Now, sink: &mut impl Sink) {
-        let Some((count, after)) = self.rooms.take_missed(room, id) else { return };
-        let Some(who) = self.people.get(id).map(Person::nick) else { return };
-        let place = Place::Room(self.rooms[room].name);
-        sink.answer(id, &Event::Happened { place, at: now.wall, who, what: Happening::Missed { count, after } });
+    /// Tells whose turn it is what was left out for them in a room.
+    fn tell_missed(&mut self, room: RoomId, turn: &mut Turn<'_, impl Output>) {
+        let Some((count, after)) = self.rooms.take_missed(room, turn.who) else { return };
+        let Some(who) = self.people.get(turn.who).map(Person::nick) else { return };
+        let (place, at) = (Place::Room(self.rooms[room].name), turn.now.wall);
+        turn.out.answer(turn.conn, &Event::Happened { place, at, who, what: Happening::Missed { count, after } });
     }
 
     /// When [`Hub::tick`] is to be called next.
@@ -341,19 +375,20 @@ impl Hub {
     }
 
     /// Lets happen what is due.
-    pub fn tick(&mut self, now: Now, sink: &mut impl Sink) {
+    pub fn tick(&mut self, now: Now, out: &mut impl Output) {
+        let turn = &mut Turn::of_server(now, out);
         while let Some((at, alarm)) = self.alarms.pop_first() {
-            if at > now.tick {
+            if at > turn.now.tick {
                 self.alarms.insert((at, alarm));
                 return;
             }
             match alarm {
-                Alarm::Presence => self.tell_presence(sink),
-                Alarm::Typing(who, place) => self.tell_typing((who, place), now, sink),
-                Alarm::File(file) => self.file_due(file, now, sink),
-                Alarm::Locked(id) => {
-                    if self.locked.contains_key(&id) {
-                        self.expel(id, now, Bye::Idle, sink);
+                Alarm::Presence => self.tell_presence(turn.out),
+                Alarm::Typing(who, place) => self.tell_typing((who, place), turn),
+                Alarm::File(file) => self.file_due(file, turn),
+                Alarm::Locked(conn) => {
+                    if self.locked.contains_key(&conn) {
+                        self.close(conn, Bye::Idle, turn);
                     }
                 }
             }
@@ -371,86 +406,95 @@ impl Hub {
         }
     }
 
-    fn tell_presence(&mut self, sink: &mut impl Sink) {
+    fn tell_presence(&mut self, out: &mut impl Output) {
         let lines = self.presence.gather(|name| self.people.is_online(name));
         if lines.is_empty() {
             return;
         }
-        let wants = |person: &&Person| person.presence == Switch::On && !person.is_lagging();
-        sink.publish(&mut self.people.iter().filter(wants).map(|person| person.id), &lines);
+        let wants = |person: &&Person| person.presence && !person.is_lagging();
+        out.publish(&mut self.people.iter().filter(wants).map(|person| self.people.conn(person.id)), &lines);
         self.people.leave_out_presence();
     }
 
     /// Tells a room something about `who`, without the words of somebody whom the hearer ignores.
-    fn tell_room(&self, room: RoomId, who: ConnId, nick: Nick, what: &Happening, now: Now, sink: &mut impl Sink) {
+    fn tell_room(&self, room: RoomId, who: PersonId, nick: Nick, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         let room = &self.rooms[room];
-        let event = |what| Event::Happened { place: Place::Room(room.name), at: now.wall, who: nick, what };
-        sink.publish(&mut self.hearers(room, who, Some(who)), &[event(what.clone())]);
+        let event = |what| Event::Happened { place: Place::Room(room.name), at: turn.now.wall, who: nick, what };
+        turn.out.publish(&mut self.hearers(room, who, Some(who)), &[event(what.clone())]);
         let bare = match what {
             Happening::Left(_) => Happening::Left(None),
             Happening::Quit(_) => Happening::Quit(None),
             Happening::Joined | Happening::Renamed(_) | Happening::Lost(_) => what.clone(),
             _ => return,
         };
-        let spared = |&id: &ConnId| id != who && self.people.get(id).is_some_and(|p| !p.is_lagging() && p.ignores(who));
-        sink.publish(&mut room.members().filter(spared), &[event(bare)]);
+        let is_spared =
+            |&id: &PersonId| id != who && self.people.get(id).is_some_and(|p| !p.is_lagging() && p.ignores(who));
+        turn.out.publish(&mut room.members().filter(is_spared).map(|id| self.people.conn(id)), &[event(bare)]);
     }
 
-    /// Those in a room who shall hear what `who` says or does there, but for `without`.
+    /// The connections of those in a room who shall hear what `who` says or does there, but for `without`.
     fn hearers<'a>(
         &'a self,
         room: &'a Room,
-        who: ConnId,
-        without: Option<ConnId>,
+        who: PersonId,
+        without: Option<PersonId>,
     ) -> impl Iterator<Item = ConnId> + 'a {
         // Nearly always nobody is to be asked whether they want to hear it.
         let all = !self.people.any_lagging() && self.people.get(who).is_some_and(|person| !person.is_ignored());
         let hears = move |id| self.people.get(id).is_some_and(|p| !p.is_lagging() && !p.ignores(who));
-        room.members().filter(move |&id| Some(id) != without && (all || hears(id)))
+        let hearers = room.members().filter(move |&id| Some(id) != without && (all || hears(id)));
+        hearers.map(|id| self.people.conn(id))
     }
 
-    /// What `target` means to `id`, who must be allowed to speak there.
-    fn resolve(&self, id: ConnId, target: &str) -> Result<Where, Fault> {
-        if target.starts_with('#') {
-            return self.room_of(id, target).map(Where::Room);
+    /// Whether somebody may do something, see [`may`].
+    fn may(&self, who: PersonId, action: Action<'_>) -> Result<(), Fault> {
+        may(Actor::Person(self.people.get(who).ok_or(Fault::NoTarget)?), action)
+    }
+
+    /// What `target` means to `who`, who must be allowed to speak there.
+    fn resolve(&self, who: PersonId, target: Target<'_>) -> Result<Where, Fault> {
+        match target {
+            Target::Room(room) => self.room_for(who, room, Doing::Speak).map(Where::Room),
+            Target::Person(whom) => self.find_person(whom).map(|person| Where::Person(person.id)),
         }
-        self.find_person(target).map(|person| Where::Person(person.id))
     }
 
-    fn find_person(&self, name: &str) -> Result<&Person, Fault> {
-        let nick = Nick::new(name.strip_prefix('@').unwrap_or(name));
-        let person = nick.and_then(|nick| self.people.find(&nick)).and_then(|id| self.people.get(id));
-        person.ok_or_else(|| Fault::NoSuchNick(Text::new(name)))
+    fn find_person(&self, whom: Named<'_, Nick>) -> Result<&Person, Fault> {
+        let person = whom.name.and_then(|nick| self.people.find(&nick)).and_then(|who| self.people.get(who));
+        person.ok_or_else(|| Fault::NoSuchNick(Text::new(whom.typed)))
     }
 
-    fn find_room(&self, name: &str) -> Result<RoomId, Fault> {
-        let room = RoomName::new(name).and_then(|name| self.rooms.find(&name));
-        room.ok_or_else(|| Fault::NoSuchRoom(Text::new(name)))
+    fn find_room(&self, room: Named<'_, RoomName>) -> Result<RoomId, Fault> {
+        room.name.and_then(|name| self.rooms.find(&name)).ok_or_else(|| Fault::NoSuchRoom(Text::new(room.typed)))
     }
 
-    /// The room of this name, in which `id` must be.
-    fn room_of(&self, id: ConnId, name: &str) -> Result<RoomId, Fault> {
-        let room = self.find_room(name)?;
-        let is_in = self.rooms[room].member(id).is_some();
-        if is_in { Ok(room) } else { Err(Fault::NotInRoom(self.rooms[room].name)) }
+    /// The room of this name, in which `who` must be allowed to do this.
+    fn room_for(&self, who: PersonId, room: Named<'_, RoomName>, doing: Doing) -> Result<RoomId, Fault> {
+        let room = self.find_room(room)?;
+        self.may(who, Action::InRoom(doing, &self.rooms[room]))?;
+        Ok(room)
     }
 
-    /// The room of this name, or the current one.
-    fn room_or_current(&self, id: ConnId, name: Option<&str>) -> Result<RoomId, Fault> {
-        match (name, self.people.get(id).and_then(|person| person.current)) {
-            (Some(name), _) => self.room_of(id, name),
-            (None, Some(Where::Room(room))) => Ok(room),
+    /// The room of this name, or the current one, in which `who` must be allowed to do this.
+    fn room_or_current(&self, who: PersonId, room: Option<Named<'_, RoomName>>, doing: Doing) -> Result<RoomId, Fault> {
+        match (room, self.people.get(who).and_then(|person| person.current)) {
+            (Some(room), _) => self.room_for(who, room, doing),
+            (None, Some(Where::Room(room))) => {
+                self.may(who, Action::InRoom(doing, &self.rooms[room]))?;
+                Ok(room)
+            }
             (None, _) => Err(Fault::NoRoom),
         }
     }
 
-    /// Where what `id` says goes.
-    fn current(&self, id: ConnId) -> Result<Where, Fault> {
-        match self.people.get(id).and_then(|person| person.current) {
-            Some(Where::Person(other)) if self.people.get(other).is_none() => Err(Fault::NoTarget),
-            Some(place) => Ok(place),
-            None => Err(Fault::NoTarget),
+    /// Where what `who` says goes, where they must be allowed to speak.
+    fn current(&self, who: PersonId) -> Result<Where, Fault> {
+        let place = self.people.get(who).and_then(|person| person.current).ok_or(Fault::NoTarget)?;
+        match place {
+            Where::Room(room) => self.may(who, Action::InRoom(Doing::Speak, &self.rooms[room]))?,
+            Where::Person(other) => drop(self.people.get(other).ok_or(Fault::NoTarget)?),
         }
+        Ok(place)
     }
 
     /// How one who is in a conversation names it.
@@ -463,12 +507,12 @@ impl Hub {
         }
     }
 
-    fn nick(&self, id: ConnId) -> Result<Nick, Fault> {
-        self.people.get(id).map(Person::nick).ok_or(Fault::NoTarget)
+    fn nick(&self, who: PersonId) -> Result<Nick, Fault> {
+        self.people.get(who).map(Person::nick).ok_or(Fault::NoTarget)
     }
 
     /// Forgets an empty room to make place for a new one.
-    fn make_place_for_room(&mut self, now: Now, sink: &mut impl Sink) -> Result<(), Fault> {
+    fn make_place_for_room(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
         if self.rooms.len() < limits::ROOMS {
             return Ok(());
         }
@@ -477,22 +521,22 @@ impl Hub {
         let files: Vec<FileId> = self.files.iter().filter(|(_, file)| held(&file.share)).map(|(id, _)| id).collect();
         let name = self.rooms[oldest].name;
         for file in files {
-            self.end_file(file, Fault::Gone(Gone::RoomForgotten), now, sink);
+            self.end_file(file, Fault::Gone(Gone::RoomForgotten), turn);
         }
         // The last of its files may have been all that kept it.
         if self.rooms.find(&name) == Some(oldest) {
             if self.rooms[oldest].is_kept() {
-                sink.keep(Record::Forgotten(name));
+                turn.out.effect(Effect::Log(Record::Forgotten(name)));
             }
             self.rooms.forget(oldest);
         }
         Ok(())
     }
 
-    fn job(&mut self, job: Job, sink: &mut impl Sink) {
+    fn job(&mut self, job: Job, out: &mut impl Output) {
         match &job {
             Job::Read { len, .. } => {
-                self.disk.reads += limits::lines_of(*len);
+                self.disk.reads += len.next_multiple_of(limits::DOWNLOAD_UNIT);
                 self.disk.held += len;
             }
             Job::Append(_, bytes) => {
@@ -501,7 +545,7 @@ impl Hub {
             }
             Job::Create(_) | Job::Describe(..) | Job::Finish(_) | Job::Remove(_) => self.disk.jobs += 1,
         }
-        sink.job(job);
+        out.effect(Effect::Disk(job));
     }
 
     fn next_moment(&mut self) -> u64 {
@@ -516,7 +560,8 @@ impl Hub {
         self.rooms.check();
         self.files.check();
         for person in self.people.iter() {
-            assert!(!self.locked.contains_key(&person.id));
+            let conn = self.people.conn(person.id);
+            assert!(!self.locked.contains_key(&conn));
             for &room in &person.rooms {
                 assert!(self.rooms[room].member(person.id).is_some(), "in a room that does not list them");
             }
@@ -525,8 +570,8 @@ impl Hub {
             }
             for download in person.downloads() {
                 let file = self.files.get(download.file).expect("a download of a file that is gone");
-                assert!(file.readers.contains(&person.id));
-                assert!(self.may_fetch(person.id, file), "fetching a file that is not for them");
+                assert!(file.readers.contains(&conn));
+                assert_eq!(self.may_fetch(person, file), Ok(()), "fetching a file that is not for them");
             }
         }
         for (id, room) in self.rooms.iter() {
@@ -537,7 +582,7 @@ impl Hub {
         }
         for (id, file) in self.files.iter() {
             for &reader in &file.readers {
-                let person = self.people.get(reader).expect("a reader who is gone");
+                let person = self.people.at(reader).expect("a reader who is gone");
                 assert!(person.downloads().iter().any(|download| download.file == id));
             }
         }
@@ -571,24 +616,16 @@ impl Hub {
 
 impl Intake {
     /// Answers a chunk that belongs to no upload, once.
-    fn refuse_chunk(&mut self, id: ConnId, sink: &mut impl Sink) {
+    fn refuse_chunk(&mut self, conn: ConnId, out: &mut impl Output) {
         if *self == (Self::None { told: false }) {
             *self = Self::None { told: true };
-            refuse(id, "?", Fault::NoUpload, sink);
+            refuse(conn, Verb::Chunk, Fault::NoUpload, out);
         }
     }
 }
 
-fn refuse(id: ConnId, command: &'static str, why: Fault, sink: &mut impl Sink) {
-    sink.reply(id, &Reply::Refused { command, why });
-}
-
-fn too_long() -> Fault {
-    Fault::TooLong { what: "a line", limit: limits::LINE }
-}
-
-fn unknown(name: &str) -> Fault {
-    Fault::UnknownCommand(Text::new(&name.chars().take(40).collect::<String>()))
+fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {
+    out.reply(conn, &Reply::Refused { verb, why });
 }
 
 /// Passwords are compared by their digests, which takes as long whatever they have in common.

@@ -1,4 +1,4 @@
-//! Every limit of the server, by name, and the two meters that hold people to them.
+//! Every limit of the server, by name.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -9,8 +9,12 @@ pub const LINE: usize = 4_096;
 pub const SERVER_LINE: usize = 16_640;
 /// The most bytes of base64 on a `=` line.
 pub const CHUNK_LINE: usize = 65_536;
+/// The most bytes of a file that one chunk brings.
+pub const CHUNK: usize = CHUNK_LINE / 4 * 3;
+/// Bytes of a file that go out together: what is handed on ends at a multiple of this, or with the file.
+pub const DOWNLOAD_UNIT: usize = 12_288;
 /// How many bytes of a file go out on one line; 16,384 characters of base64.
-pub const DOWNLOAD_LINE: usize = 12_288;
+pub const DOWNLOAD_LINE: usize = DOWNLOAD_UNIT;
 /// The most bytes a telnet sub-negotiation may have before it is taken for noise.
 pub const SUBNEGOTIATION: u16 = 256;
 
@@ -58,6 +62,15 @@ pub const BURST: Duration = Duration::from_secs(3);
 pub const ROOMS: usize = 10_000;
 /// Rooms a person may be in.
 pub const ROOMS_A_PERSON: usize = 50;
+/// The minute of what may be done so many times a minute.
+pub const MINUTE: Duration = Duration::from_secs(60);
+/// How many times what one connection may do an address prefix may.
+pub const A_PREFIX: u32 = 10;
+/// How many times what a /64 may do a /48 may.
+pub const WIDER: u32 = 8;
+/// Address prefixes of which it is counted what they do. Others are held to what a connection may do, and no more is known of
+/// them.
+pub const PREFIXES: usize = 65_536;
 /// Renames a minute.
 pub const RENAMES: u32 = 10;
 /// Joins and leaves a minute.
@@ -93,12 +106,12 @@ pub const FILES_A_SENDER: usize = 20;
 pub const UPLOADS: usize = 256;
 /// Downloads at once on a connection.
 pub const DOWNLOADS: usize = 4;
-/// Lines that the disk gives at once for a download: what it costs to ask another thread is divided by them.
-pub const READ_AHEAD: usize = 32;
+/// Bytes that the disk gives at once for a download: what it costs to ask another thread is divided by them.
+pub const READ_AHEAD: usize = 32 * DOWNLOAD_UNIT;
 /// Bytes that are read ahead for all downloads together; beyond it no more is read for each than its queue has room for.
 pub const READ_AHEAD_IN_ALL: usize = 16 * 1024 * 1024;
-/// Lines of file data that may be on their way from the disk for all downloads together.
-pub const READS_IN_FLIGHT: usize = 256;
+/// Bytes of whole units that may be on their way from the disk for all downloads together.
+pub const READS_IN_FLIGHT: usize = 256 * DOWNLOAD_UNIT;
 /// Jobs that may wait for the disk before uploads wait in their sockets.
 pub const DISK_JOBS: usize = 512;
 /// Bytes that may wait for the disk before uploads wait in their sockets.
@@ -163,11 +176,6 @@ pub const TURNED_AWAY: usize = 32;
 pub const LINGERING: usize = 64;
 /// Bytes of a message of the day.
 pub const MOTD: u64 = 64 * 1024;
-
-/// In how many lines bytes of a file go out.
-pub fn lines_of(bytes: usize) -> usize {
-    bytes.div_ceil(DOWNLOAD_LINE)
-}
 
 /// What the operator may set.
 #[derive(Clone, Debug)]
@@ -252,88 +260,5 @@ impl From<Duration> for Moment {
     /// No process lives for the 584 years that this could not hold.
     fn from(since: Duration) -> Self {
         Self(u64::try_from(since.as_nanos()).map_or(NonZeroU64::MAX, |nanos| NonZeroU64::MIN.saturating_add(nanos)))
-    }
-}
-
-/// The token bucket that slows a flood down: a line takes a token, tokens come back at the rate, and there is room for
-/// [`BURST`]'s worth of them. It holds no more than the time at which it will be full again, as the generic cell rate
-/// algorithm of ITU-T I.371 does.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Bucket {
-    full: Option<Moment>,
-}
-
-impl Bucket {
-    /// Takes a token, of which `rate` come back a second; at 0 there is always one. When there is none, says at what time
-    /// there will be one.
-    pub fn take(&mut self, rate: u32, now: Duration) -> Result<(), Duration> {
-        if rate == 0 {
-            return Ok(());
-        }
-        let full = self.full.map_or(now, |full| full.get().max(now)) + Duration::from_secs(1) / rate;
-        if full > now + BURST {
-            return Err(full - BURST);
-        }
-        self.full = Some(full.into());
-        Ok(())
-    }
-}
-
-/// Counts what may be done so many times a minute.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Quota {
-    /// In tenths of a second.
-    since: u32,
-    used: u32,
-}
-
-impl Quota {
-    /// Uses one of `limit`; `false` when the minute's are used up.
-    #[must_use]
-    pub fn take(&mut self, limit: u32, now: Duration) -> bool {
-        let now = u32::try_from(now.as_millis() / 100).unwrap_or(u32::MAX);
-        if now.saturating_sub(self.since) >= 600 {
-            *self = Self { since: now, used: 0 };
-        }
-        let left = self.used < limit;
-        self.used += u32::from(left);
-        left
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_gives_its_burst_and_then_its_rate() {
-        let (mut bucket, mut now) = (Bucket::default(), Duration::ZERO);
-        assert!((0..60).all(|_| bucket.take(20, now).is_ok()));
-        let mut taken = 0;
-        while now < Duration::from_secs(10) {
-            match bucket.take(20, now) {
-                Ok(()) => taken += 1,
-                Err(then) => {
-                    assert!(then > now);
-                    now = then;
-                }
-            }
-        }
-        assert!((190..=200).contains(&taken), "{taken}");
-    }
-
-    #[test]
-    fn a_rate_of_zero_is_no_limit() {
-        let mut bucket = Bucket::default();
-        assert!((0..100_000).all(|_| bucket.take(0, Duration::ZERO).is_ok()));
-    }
-
-    #[test]
-    fn a_quota_renews_after_a_minute() {
-        let mut quota = Quota::default();
-        let at = Duration::from_secs(100);
-        assert!((0..10).all(|_| quota.take(10, at)));
-        assert!(!quota.take(10, at + Duration::from_secs(59)));
-        assert!(quota.take(10, at + Duration::from_secs(60)));
     }
 }

@@ -4,32 +4,85 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU64;
 use std::rc::Rc;
 
 use arrayvec::ArrayString;
 
-/// One connection, for as long as the process runs.
-///
-/// A slab hands out the same slot again as soon as it is free, so the slot alone would let a stale id hit a stranger. The
-/// generation makes a stale id miss.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ConnId {
-    slot: u32,
-    generation: u32,
+macro_rules! slot_id {
+    ($(#[$doc:meta])* $name:ident, $nobody:literal) => {
+        $(#[$doc])*
+        ///
+        /// A slot is handed out again as soon as it is free, so the slot alone would let a stale ID hit a stranger. The
+        /// generation makes a stale ID miss.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name {
+            slot: u32,
+            generation: u32,
+        }
+
+        impl $name {
+            #[doc = $nobody]
+            pub const NOBODY: Self = Self { slot: u32::MAX, generation: 0 };
+
+            /// Who holds `slot` in this `generation` of it.
+            pub fn new(slot: u32, generation: u32) -> Self {
+                Self { slot, generation }
+            }
+
+            /// The slot, for indexing; two that never live at the same time may share it.
+            pub fn slot(self) -> usize {
+                self.slot as usize
+            }
+        }
+    };
 }
 
-impl ConnId {
-    /// No connection ever: who said or sent something before the process began.
-    pub const NOBODY: Self = Self { slot: u32::MAX, generation: 0 };
+slot_id! {
+    /// One connection, for as long as the process runs: a way in.
+    ConnId, "No connection ever: where the server acts by itself."
+}
 
-    /// The connection that holds `slot` in this `generation` of it.
-    pub fn new(slot: u32, generation: u32) -> Self {
-        Self { slot, generation }
+slot_id! {
+    /// Somebody who is shown under a name, for as long as the process runs. It tells nothing of how they are connected.
+    PersonId, "No person ever: who said or sent something before the process began."
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// From this machine, be it a person or a proxy that names nobody.
+    Loopback,
+    /// From this network.
+    Network(Prefix),
+}
+
+/// The network that one customer has of their provider: an IPv4 address, or an IPv6 /64 or /48.
+///
+/// It is one word: of an IPv6 /64 its eight bytes, of a /48 its six, and of an IPv4 address its four behind a 1. None of
+/// these can be another, as no network of the IPv6 internet begins with 16 zero bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Prefix(NonZeroU64);
+
+impl Prefix {
+    /// The network of an IPv4 address.
+    pub fn v4(octets: [u8; 4]) -> Self {
+        const MARK: NonZeroU64 = NonZeroU64::new(1 << 32).unwrap();
+        Self(MARK | u64::from(u32::from_be_bytes(octets)))
     }
 
-    /// The slot, for indexing; two connections that never live at the same time may share it.
-    pub fn slot(self) -> usize {
-        self.slot as usize
+    /// The /64 of an IPv6 address, or the network of the IPv4 address that is mapped into it.
+    pub fn v6(octets: [u8; 16]) -> Self {
+        if let [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] = octets {
+            return Self::v4([a, b, c, d]);
+        }
+        let [a, b, c, d, e, f, g, h, ..] = octets;
+        Self(NonZeroU64::new(u64::from_be_bytes([a, b, c, d, e, f, g, h])).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// The /48 that a /64 lies in; `None` for others.
+    pub fn wider(self) -> Option<Self> {
+        NonZeroU64::new(self.0.get() >> 16).filter(|_| self.0.get() >> 48 != 0).map(Self)
     }
 }
 
@@ -307,6 +360,27 @@ mod tests {
         assert_eq!(number("guest01"), None);
         assert_eq!(number("guest"), None);
         assert_eq!(number("guests1"), None);
+    }
+
+    #[test]
+    fn an_address_counts_as_its_network() {
+        let v6 = |start: [u8; 8], end: u8| {
+            let mut octets = [end; 16];
+            octets[..8].copy_from_slice(&start);
+            Prefix::v6(octets)
+        };
+        let home = [0x20, 0x01, 0x0d, 0xb8, 0, 1, 0, 0];
+        let neighbour = [0x20, 0x01, 0x0d, 0xb8, 0, 1, 0, 9];
+        let elsewhere = [0x20, 0x01, 0x0d, 0xb8, 0, 2, 0, 0];
+        assert_eq!(v6(home, 1), v6(home, 2));
+        assert_ne!(v6(home, 1), v6(neighbour, 1));
+        assert_eq!(v6(home, 1).wider(), v6(neighbour, 1).wider());
+        assert_ne!(v6(home, 1).wider(), v6(elsewhere, 1).wider());
+        assert_eq!(v6(home, 1).wider().unwrap().wider(), None);
+        let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 203, 0, 113, 5];
+        assert_eq!(Prefix::v6(mapped), Prefix::v4([203, 0, 113, 5]));
+        assert_ne!(Prefix::v4([203, 0, 113, 4]), Prefix::v4([203, 0, 113, 5]));
+        assert_eq!(Prefix::v4([203, 0, 113, 5]).wider(), None);
     }
 
     #[test]

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use crate::event::Switch;
-use crate::limits::{Moment, Quota};
-use crate::names::{ConnId, FileId, Nick, Text};
+use crate::limits::Moment;
+use crate::meters::FixedWindow;
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Text};
 use crate::rooms::RoomId;
 use crate::typing::Where;
 
@@ -89,42 +89,52 @@ impl Download {
 /// Somebody who is ignored.
 #[derive(Debug)]
 pub struct Ignored {
-    /// Which connection, even when it is gone, for it may stand in a history.
-    pub who: ConnId,
-    /// What it is called, or was when it left.
+    /// Who it is, even when they are gone, for they may stand in a history.
+    pub who: PersonId,
+    /// What they are called, or were when they left.
     pub nick: Rc<Cell<Nick>>,
 }
 
 /// Somebody who is online.
 #[derive(Debug)]
 pub struct Person {
-    /// Their connection.
-    pub id: ConnId,
+    /// Who they are, whatever they are called.
+    pub id: PersonId,
     nick: Nick,
     /// The rooms they are in, in the order of joining.
     pub rooms: Vec<RoomId>,
     /// Where what they say goes.
     pub current: Option<Where>,
     /// Whether their own messages come back to them.
-    pub echo: Switch,
+    pub echo: bool,
     /// Whether their lines carry stamps.
-    pub stamp: Switch,
+    pub stamp: bool,
     /// Whether they are told of presence.
-    pub presence: Switch,
+    pub presence: bool,
     /// What most people do without, so that they need no memory for it.
     rare: Option<Box<Rare>>,
     /// When they last sent a line.
     pub active: Moment,
+    /// Where they are connected from.
+    pub origin: Origin,
     /// Their renames.
-    pub renames: Quota,
+    pub renames: FixedWindow,
     /// Their joins and leaves.
-    pub joins: Quota,
-    /// Whether room lines and presence are left out for them, as they read too slowly.
-    pub lagging: Switch,
-    /// Whether presence has been left out for them.
-    pub missed_presence: Switch,
+    pub joins: FixedWindow,
+    lag: Lag,
     /// Their upload.
     pub intake: Intake,
+}
+
+/// Whether somebody reads too slowly, so that room lines and presence are left out for them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Lag {
+    /// They do not.
+    None,
+    /// They do.
+    Lagging,
+    /// They do, and presence has been left out.
+    MissingPresence,
 }
 
 /// What only some people need.
@@ -135,7 +145,7 @@ pub struct Rare {
     /// Which time of being away this is.
     pub away_count: u32,
     /// Who told this person lately that they are away, and which time of being away that was.
-    pub told_away: VecDeque<(ConnId, u32)>,
+    pub told_away: VecDeque<(PersonId, u32)>,
     /// Whom they ignore.
     pub ignored: Vec<Ignored>,
     /// Uploads of theirs that are whole and wait for their digest.
@@ -196,7 +206,7 @@ impl Person {
     }
 
     /// Whether they do not want to hear of `who`.
-    pub fn ignores(&self, who: ConnId) -> bool {
+    pub fn ignores(&self, who: PersonId) -> bool {
         self.ignored().iter().any(|ignored| ignored.who == who)
     }
 
@@ -208,16 +218,25 @@ impl Person {
 
     /// Whether room lines and presence are left out for them.
     pub fn is_lagging(&self) -> bool {
-        self.lagging == Switch::On
+        self.lag != Lag::None
     }
 }
 
-/// Everybody who is online, by connection and by name.
+/// Everybody who is online, by ID, by connection and by name.
 #[derive(Debug, Default)]
 pub struct People {
-    slots: Vec<Option<Box<Person>>>,
+    /// By the slot of the person.
+    people: Vec<Option<Box<Person>>>,
+    /// By the slot of the person, through which connection they are here. It stands apart, as a fan-out needs no more.
+    conns: Vec<ConnId>,
+    /// By the slot of the connection, the slot of the person who is here through it. It says nothing of a connection that
+    /// `conns` does not have.
+    by_conn: Vec<u32>,
+    /// Slots of people that are free.
+    free: Vec<u32>,
+    generation: u32,
     /// By the hash of the name, which stands with the person.
-    by_nick: HashTable<ConnId>,
+    by_nick: HashTable<PersonId>,
     hasher: RandomState,
     /// Guest numbers below `next_guest` that are free; some of them may have been taken by choice.
     free_guests: BTreeSet<u64>,
@@ -236,113 +255,159 @@ impl People {
         self.by_nick.is_empty()
     }
 
-    /// The person of this connection.
-    pub fn get(&self, id: ConnId) -> Option<&Person> {
-        self.slots.get(id.slot())?.as_deref().filter(|person| person.id == id)
+    /// This person, if they are online.
+    pub fn get(&self, who: PersonId) -> Option<&Person> {
+        self.people.get(who.slot())?.as_deref().filter(|person| person.id == who)
     }
 
-    /// The person of this connection, to be changed in all but name and lag.
-    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Person> {
-        self.slots.get_mut(id.slot())?.as_deref_mut().filter(|person| person.id == id)
+    /// This person, if they are online, to be changed in all but name and lag.
+    pub fn get_mut(&mut self, who: PersonId) -> Option<&mut Person> {
+        self.people.get_mut(who.slot())?.as_deref_mut().filter(|person| person.id == who)
     }
 
-    /// The connection of whoever has this name.
-    pub fn find(&self, nick: &Nick) -> Option<ConnId> {
-        let is_theirs = |&id: &ConnId| self.get(id).is_some_and(|person| person.nick == *nick);
+    /// Who is here through this connection.
+    pub fn at(&self, conn: ConnId) -> Option<&Person> {
+        self.people.get(self.slot_at(conn)?)?.as_deref()
+    }
+
+    /// Who is here through this connection, to be changed in all but name and lag.
+    pub fn at_mut(&mut self, conn: ConnId) -> Option<&mut Person> {
+        let slot = self.slot_at(conn)?;
+        self.people.get_mut(slot)?.as_deref_mut()
+    }
+
+    fn slot_at(&self, conn: ConnId) -> Option<usize> {
+        let slot = *self.by_conn.get(conn.slot())? as usize;
+        (self.conns.get(slot) == Some(&conn)).then_some(slot)
+    }
+
+    /// Through which connection somebody is here who is online; of anybody else it says nothing of use.
+    pub fn conn(&self, who: PersonId) -> ConnId {
+        self.conns.get(who.slot()).copied().unwrap_or(ConnId::NOBODY)
+    }
+
+    /// Whoever has this name.
+    pub fn find(&self, nick: &Nick) -> Option<PersonId> {
+        let is_theirs = |&who: &PersonId| self.get(who).is_some_and(|person| person.nick == *nick);
         self.by_nick.find(self.hasher.hash_one(nick), is_theirs).copied()
     }
 
     /// Everybody.
     pub fn iter(&self) -> impl Iterator<Item = &Person> {
-        self.slots.iter().flatten().map(|person| &**person)
+        self.people.iter().flatten().map(|person| &**person)
+    }
+
+    /// The connections of everybody.
+    pub fn conns(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.conns.iter().copied().filter(|&conn| conn != ConnId::NOBODY)
     }
 
     /// Whether `name` is online and shown exactly so.
     pub fn is_online(&self, name: &str) -> bool {
-        let holder = Nick::new(name).and_then(|nick| self.find(&nick)).and_then(|id| self.get(id));
+        let holder = Nick::new(name).and_then(|nick| self.find(&nick)).and_then(|who| self.get(who));
         holder.is_some_and(|person| person.nick.as_str() == name)
     }
 
-    /// Lets somebody in under the smallest guest name that is free.
-    pub fn enter(&mut self, id: ConnId, now: Duration) -> Nick {
+    /// Lets somebody in through a connection, under the smallest guest name that is free.
+    pub fn enter(&mut self, conn: ConnId, origin: Origin, now: Duration) -> PersonId {
         let nick = self.guest_name();
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.people.push(None);
+            self.conns.push(ConnId::NOBODY);
+            // People are bounded by connections, which are far fewer than 2^32.
+            u32::try_from(self.people.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.generation = self.generation.wrapping_add(1);
+        let id = PersonId::new(slot, self.generation);
         let person = Person {
             id,
             nick,
             rooms: Vec::new(),
             current: None,
-            echo: Switch::Off,
-            stamp: Switch::Off,
-            presence: Switch::On,
+            echo: false,
+            stamp: false,
+            presence: true,
             rare: None,
             active: now.into(),
-            renames: Quota::default(),
-            joins: Quota::default(),
-            lagging: Switch::Off,
-            missed_presence: Switch::Off,
+            origin,
+            renames: FixedWindow::default(),
+            joins: FixedWindow::default(),
+            lag: Lag::None,
             intake: Intake::None { told: false },
         };
-        if self.slots.len() <= id.slot() {
-            self.slots.resize_with(id.slot() + 1, || None);
+        self.people[id.slot()] = Some(Box::new(person));
+        self.conns[id.slot()] = conn;
+        if self.by_conn.len() <= conn.slot() {
+            self.by_conn.resize(conn.slot() + 1, u32::MAX);
         }
-        self.slots[id.slot()] = Some(Box::new(person));
+        self.by_conn[conn.slot()] = slot;
         self.list(id, &nick);
-        nick
+        id
     }
 
     /// Makes somebody found by the name that they have now.
-    fn list(&mut self, id: ConnId, nick: &Nick) {
-        let Self { slots, by_nick, hasher, .. } = self;
+    fn list(&mut self, who: PersonId, nick: &Nick) {
+        let Self { people, by_nick, hasher, .. } = self;
         let hash_of =
-            |id: &ConnId| slots.get(id.slot()).and_then(Option::as_ref).map_or(0, |p| hasher.hash_one(p.nick));
-        by_nick.insert_unique(hasher.hash_one(nick), id, hash_of);
+            |who: &PersonId| people.get(who.slot()).and_then(Option::as_ref).map_or(0, |p| hasher.hash_one(p.nick));
+        by_nick.insert_unique(hasher.hash_one(nick), who, hash_of);
     }
 
     /// Makes somebody found no more by this name.
-    fn unlist(&mut self, id: ConnId, nick: &Nick) {
-        if let Ok(entry) = self.by_nick.find_entry(self.hasher.hash_one(nick), |&listed| listed == id) {
+    fn unlist(&mut self, who: PersonId, nick: &Nick) {
+        if let Ok(entry) = self.by_nick.find_entry(self.hasher.hash_one(nick), |&listed| listed == who) {
             entry.remove();
         }
     }
 
     /// Takes somebody out.
-    pub fn leave(&mut self, id: ConnId) -> Option<Box<Person>> {
-        self.get(id)?;
-        let person = self.slots.get_mut(id.slot())?.take()?;
+    pub fn leave(&mut self, who: PersonId) -> Option<Box<Person>> {
+        self.get(who)?;
+        let person = self.people.get_mut(who.slot())?.take()?;
+        self.conns[who.slot()] = ConnId::NOBODY;
+        self.free.push(u32::try_from(who.slot()).unwrap_or(u32::MAX));
         self.lagging -= usize::from(person.is_lagging());
-        self.unlist(id, &person.nick());
+        self.unlist(who, &person.nick());
         self.free_guest(&person.nick());
         Some(person)
     }
 
     /// Gives somebody a name that nobody else has.
-    pub fn rename(&mut self, id: ConnId, nick: Nick) {
-        let Some(old) = self.get(id).map(Person::nick) else { return };
-        self.unlist(id, &old);
-        let Some(person) = self.get_mut(id) else { return };
+    pub fn rename(&mut self, who: PersonId, nick: Nick) {
+        let Some(old) = self.get(who).map(Person::nick) else { return };
+        self.unlist(who, &old);
+        let Some(person) = self.get_mut(who) else { return };
         person.nick = nick;
         if let Some(known_as) = person.rare.as_ref().and_then(|rare| rare.known_as.as_ref()) {
             known_as.set(nick);
         }
-        self.list(id, &nick);
+        self.list(who, &nick);
         if old != nick {
             self.free_guest(&old);
         }
     }
 
-    /// Notes whether somebody reads too slowly.
-    pub fn set_lagging(&mut self, id: ConnId, lagging: Switch) {
-        let Some(person) = self.get_mut(id) else { return };
-        let was = std::mem::replace(&mut person.lagging, lagging);
-        self.lagging += usize::from(lagging == Switch::On);
-        self.lagging -= usize::from(was == Switch::On);
+    /// Notes that somebody reads too slowly.
+    pub fn lag(&mut self, conn: ConnId) {
+        if let Some(person) = self.at_mut(conn).filter(|person| !person.is_lagging()) {
+            person.lag = Lag::Lagging;
+            self.lagging += 1;
+        }
+    }
+
+    /// Notes that somebody has read all; `true` if presence was left out for them meanwhile.
+    pub fn catch_up(&mut self, conn: ConnId) -> bool {
+        let Some(person) = self.at_mut(conn).filter(|person| person.is_lagging()) else { return false };
+        let lag = std::mem::replace(&mut person.lag, Lag::None);
+        self.lagging -= 1;
+        lag == Lag::MissingPresence
     }
 
     /// Notes that presence is left out for those who read too slowly.
     pub fn leave_out_presence(&mut self) {
         if self.any_lagging() {
-            let lagging = self.slots.iter_mut().flatten().filter(|person| person.is_lagging());
-            lagging.for_each(|person| person.missed_presence = Switch::On);
+            let lagging = self.people.iter_mut().flatten().filter(|person| person.is_lagging());
+            lagging.for_each(|person| person.lag = Lag::MissingPresence);
         }
     }
 
@@ -372,9 +437,12 @@ impl People {
 
     /// Panics unless all that is kept twice agrees; for tests.
     pub fn check(&self) {
-        assert_eq!(self.slots.iter().flatten().count(), self.by_nick.len());
+        assert_eq!(self.iter().count(), self.by_nick.len());
+        assert_eq!(self.conns().count(), self.by_nick.len());
+        assert_eq!(self.people.len(), self.by_nick.len() + self.free.len());
         for person in self.iter() {
             assert_eq!(self.find(&person.nick), Some(person.id));
+            assert_eq!(self.at(self.conn(person.id)).map(|at| at.id), Some(person.id));
         }
         assert_eq!(self.iter().filter(|person| person.is_lagging()).count(), self.lagging);
     }
@@ -387,22 +455,29 @@ mod tests {
     #[test]
     fn guests_get_the_smallest_free_number() {
         let mut people = People::default();
-        let id = |n| ConnId::new(n, 0);
-        let enter = |people: &mut People, n| people.enter(id(n), Duration::ZERO).to_string();
-        let nick = |name| Nick::new(name).unwrap();
+        let conn = |n| ConnId::new(n, 0);
+        let enter = |people: &mut People, n| {
+            let who = people.enter(conn(n), Origin::Loopback, Duration::ZERO);
+            people.get(who).unwrap().nick.to_string()
+        };
+        let rename = |people: &mut People, n, name| {
+            let who = people.at(conn(n)).unwrap().id;
+            people.rename(who, Nick::new(name).unwrap());
+        };
         assert_eq!((0..3).map(|n| enter(&mut people, n)).collect::<Vec<_>>(), ["guest1", "guest2", "guest3"]);
-        people.rename(id(1), nick("Guest5"));
+        rename(&mut people, 1, "Guest5");
         assert_eq!(enter(&mut people, 3), "guest2");
         assert_eq!(enter(&mut people, 4), "guest4");
         assert_eq!(enter(&mut people, 5), "guest6");
-        people.rename(id(1), nick("bob"));
-        people.leave(id(0));
+        rename(&mut people, 1, "bob");
+        let first = people.at(conn(0)).unwrap().id;
+        people.leave(first);
         people.check();
         assert_eq!(enter(&mut people, 6), "guest1");
         assert_eq!(enter(&mut people, 7), "guest5");
         assert_eq!(enter(&mut people, 8), "guest7");
         // A change of case alone keeps the name taken.
-        people.rename(id(8), nick("GUEST7"));
+        rename(&mut people, 8, "GUEST7");
         assert_eq!(enter(&mut people, 9), "guest8");
         people.check();
     }
@@ -410,11 +485,16 @@ mod tests {
     #[test]
     fn a_stale_id_misses() {
         let mut people = People::default();
-        people.enter(ConnId::new(3, 1), Duration::ZERO);
-        assert!(people.get(ConnId::new(3, 0)).is_none());
-        people.leave(ConnId::new(3, 0));
-        assert_eq!(people.len(), 1);
-        people.leave(ConnId::new(3, 1));
-        assert!(people.is_empty());
+        let conn = ConnId::new(3, 1);
+        let who = people.enter(conn, Origin::Loopback, Duration::ZERO);
+        assert!(people.at(ConnId::new(3, 0)).is_none());
+        assert_eq!(people.at(conn).map(|person| person.id), Some(who));
+        people.leave(who);
+        assert!(people.at(conn).is_none() && people.is_empty());
+        let next = people.enter(ConnId::new(7, 2), Origin::Loopback, Duration::ZERO);
+        assert_eq!(next.slot(), who.slot());
+        people.leave(who);
+        assert!(people.get(who).is_none() && people.get(next).is_some() && people.at(conn).is_none());
+        people.check();
     }
 }

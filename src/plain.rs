@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 
 use crate::chunks::BASE64;
-use crate::commands::{self, Input, SETTINGS};
+use crate::commands::{self, ACTION, SETTINGS};
 use crate::event::{
-    Bye, Detail, Done, Event, Fault, Gone, Happening, Lost, Quota, Reply, Setting, State, Switch, Trouble,
+    Bye, Change, Detail, Done, Event, Fault, Gone, Happening, Limit, Long, Lost, Quota, Reply, SaidKind, Setting,
+    State, Trouble, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
 use crate::names::{FileId, Nick, Place, Text, clean};
+use crate::request::{BadChunk, Request};
 
 /// What `* hello` calls the server.
 pub const VERSION: &str = concat!("chinwag/", env!("CARGO_PKG_VERSION"));
@@ -20,9 +22,9 @@ pub const VERSION: &str = concat!("chinwag/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Style {
     /// Whether they end in CR and LF, and not in LF alone.
-    pub crlf: Switch,
+    pub crlf: bool,
     /// Whether they carry stamps.
-    pub stamp: Switch,
+    pub stamp: bool,
 }
 
 impl Style {
@@ -30,24 +32,38 @@ impl Style {
     pub const COUNT: usize = 4;
 
     /// LF, and no stamps.
-    pub const FIRST: Self = Self { crlf: Switch::Off, stamp: Switch::Off };
+    pub const FIRST: Self = Self { crlf: false, stamp: false };
 
     /// Which of the styles it is, for tables of them.
     pub fn index(self) -> usize {
-        usize::from(self.crlf == Switch::On) * 2 + usize::from(self.stamp == Switch::On)
+        usize::from(self.crlf) * 2 + usize::from(self.stamp)
     }
 
     fn end(self) -> &'static str {
-        if self.crlf == Switch::On { "\r\n" } else { "\n" }
+        if self.crlf { "\r\n" } else { "\n" }
     }
 }
 
+/// Whether somebody takes the chunks of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Chunks {
+    /// An upload is open.
+    Wanted,
+    /// None is, and so a chunk is not worth decoding.
+    Unwanted,
+}
+
 /// Reads what a connection sent. Text must be [`clean`] by now; `None` is a line that means nothing.
-pub fn read<'a>(line: &Line<'a>, text: &'a str) -> Option<Input<'a>> {
+pub fn read<'a>(line: &Line<'a>, text: &'a str, chunks: Chunks) -> Option<Request<'a>> {
     match *line {
         Line::Text(_) => commands::parse(text),
-        Line::Chunk(base64) => Some(Input::Chunk(base64)),
-        Line::TooLong { chunk, .. } => Some(Input::TooLong { chunk }),
+        Line::Chunk(_) if chunks == Chunks::Unwanted => Some(Request::Chunk(Ok(Vec::new()))),
+        Line::Chunk(base64) => Some(Request::Chunk(BASE64.decode(base64).map_err(|_| BadChunk::Malformed))),
+        Line::TooLong { chunk: true, .. } => Some(Request::Chunk(Err(BadChunk::TooLong))),
+        Line::TooLong { chunk: false, .. } => {
+            let why = Fault::TooLong { what: Long::Line, limit: limits::LINE };
+            Some(Request::Malformed { verb: Verb::Unknown, why })
+        }
     }
 }
 
@@ -97,20 +113,87 @@ pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
     }
 }
 
-/// Spells a detail of a reply, behind what is in `out`.
+/// Spells a detail of a reply, behind what is in `out`, in as many lines as it needs.
 pub fn detail(out: &mut String, detail: &Detail, style: Style) {
-    out.push_str("- ");
-    write_detail(out, detail);
-    out.push_str(style.end());
+    let mut line = |write: &dyn Fn(&mut String)| {
+        out.push_str("- ");
+        write(out);
+        out.push_str(style.end());
+    };
+    match detail {
+        Detail::Help(verb) => {
+            for spec in commands::TABLE.iter().filter(|spec| verb.is_none_or(|verb| verb == spec.verb)) {
+                line(&|out| put(out, format_args!("{}  {}", spec.usage, spec.about)));
+            }
+        }
+        Detail::Limits(limits) => {
+            for (name, value, about) in OWN_LIMITS {
+                line(&|out| put(out, format_args!("{name} {value} {about}")));
+            }
+            for &(limit, value) in limits {
+                let (name, unit, about) = limit_words(limit);
+                line(&|out| put(out, format_args!("{name} {value}{unit} {about}")));
+            }
+        }
+        _ => line(&|out| write_detail(out, detail)),
+    }
+}
+
+/// The limits of the line protocol itself.
+const OWN_LIMITS: [(&str, usize, &str); 2] = [
+    ("line", limits::LINE, "bytes a line, with its ending"),
+    ("chunk", limits::CHUNK_LINE, "characters of base64 on a = line"),
+];
+
+/// What a limit is called, what stands behind its value, and what it limits.
+fn limit_words(limit: Limit) -> (&'static str, &'static str, &'static str) {
+    match limit {
+        Limit::Rate => ("rate", "", "lines a second; 0 is no limit; more are read more slowly"),
+        Limit::Burst => ("burst", "", "lines at once"),
+        Limit::Renames => ("renames", "", "renames a minute; 0 is no limit"),
+        Limit::Joins => ("joins", "", "joins and leaves a minute; 0 is no limit"),
+        Limit::RoomsOfPerson => ("rooms", "", "rooms that you may be in"),
+        Limit::Rooms => ("all-rooms", "", "rooms there may be"),
+        Limit::Topic => ("topic", "", "bytes of a topic or an away text"),
+        Limit::Ignored => ("ignored", "", "people whom you may ignore"),
+        Limit::History => ("history", "", "messages that a room remembers"),
+        Limit::HistoryLines => ("history-lines", "", "messages one /history gives"),
+        Limit::HistoryBytes => ("history-bytes", "", "bytes one /history gives"),
+        Limit::Log => ("log", "", "bytes of a room's log, which outlives a restart; 0 is none"),
+        Limit::File => ("file", "", "bytes of a file"),
+        Limit::Spool => ("spool", "", "bytes of all files"),
+        Limit::FileTtl => ("file-ttl", "s", "how long a file is kept"),
+        Limit::FilesOfSender => ("files", "", "files that you may have shared at once"),
+        Limit::Files => ("all-files", "", "files there may be"),
+        Limit::Uploads => ("uploads", "", "uploads under way of all people at once"),
+        Limit::Downloads => ("downloads", "", "files that you may fetch at once"),
+        Limit::UploadSilence => ("upload-silence", "s", "how long an upload may pause"),
+        Limit::Resume => ("resume", "s", "how long an upload that broke off may be taken up again"),
+        Limit::Typing => ("typing", "s", "how long /typing lasts"),
+        Limit::SlowReader => ("slow-reader", "", "bytes waiting for you beyond which you miss room lines"),
+        Limit::Stall => ("stall", "s", "how long you may read nothing of what waits for you"),
+        Limit::Locked => ("locked", "s", "how long you may take to give the password"),
+        Limit::Clients => ("clients", "", "connections in all"),
+        Limit::ClientsOfAddress => ("per-address", "", "connections from one address"),
+    }
 }
 
 /// Spells a reply, behind what is in `out`.
 pub fn reply(out: &mut String, reply: &Reply, style: Style) {
     match reply {
         Reply::Done(done) => write_done(out, done),
-        Reply::Refused { command, why } => put(out, format_args!("! {command} {} {}", code(why), explain(why))),
+        Reply::Refused { verb, why } => put(out, format_args!("! {} {} {}", name(*verb), code(why), explain(why))),
     }
     out.push_str(style.end());
+}
+
+/// What a refusal calls what was asked for.
+fn name(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Say => "say",
+        Verb::Chunk | Verb::Unknown => "?",
+        verb => commands::spec_of(verb).map_or("?", |spec| spec.name),
+    }
 }
 
 /// Writing to a `String` cannot fail.
@@ -137,18 +220,18 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             gone.iter().for_each(|name| put(out, format_args!(" -{name}")));
             came.iter().for_each(|name| put(out, format_args!(" +{name}")));
         }
-        Event::Said { place, seq, at, from, text } => {
+        Event::Said { place, seq, at, from, kind, text } => {
             write_place(out, place);
-            if style.stamp == Switch::On {
+            if style.stamp {
                 write_stamp(out, *seq, *at);
             }
-            for part in ["<", from.as_str(), "> ", text.as_str()] {
+            for part in ["<", from.as_str(), "> ", said_as(*kind), text.as_str()] {
                 out.push_str(part);
             }
         }
         Event::Happened { place, at, who, what } => {
             write_place(out, place);
-            if style.stamp == Switch::On {
+            if style.stamp {
                 write_stamp(out, None, *at);
             }
             for part in ["* ", who.as_str(), " "] {
@@ -177,6 +260,14 @@ fn write_place(out: &mut String, place: &Place) {
         Place::With(nick) => ["@", nick.as_str(), " "],
     };
     parts.into_iter().for_each(|part| out.push_str(part));
+}
+
+/// What stands before the text of somebody who says it so.
+fn said_as(kind: SaidKind) -> &'static str {
+    match kind {
+        SaidKind::Text => "",
+        SaidKind::Action => ACTION,
+    }
 }
 
 fn write_stamp(out: &mut String, seq: Option<u64>, at: std::time::SystemTime) {
@@ -213,8 +304,8 @@ fn write_with(out: &mut String, word: &str, text: Option<&Text>) {
 
 fn write_detail(out: &mut String, detail: &Detail) {
     match detail {
-        Detail::Help { usage, about } => put(out, format_args!("{usage}  {about}")),
-        Detail::Limit { name, value, about } => put(out, format_args!("{name} {value} {about}")),
+        // These have lines of their own.
+        Detail::Help(_) | Detail::Limits(_) => {}
         Detail::Topic(topic) => put(out, format_args!("topic {topic}")),
         Detail::Here(nicks) => {
             out.push_str("here");
@@ -237,9 +328,9 @@ fn write_detail(out: &mut String, detail: &Detail) {
             }
             write_with(out, if rooms.is_empty() { "-" } else { "" }, text);
         }
-        Detail::Line { seq, at, from, text } => {
+        Detail::Line { seq, at, from, kind, text } => {
             write_stamp(out, Some(*seq), *at);
-            put(out, format_args!("<{from}> {text}"));
+            put(out, format_args!("<{from}> {}{text}", said_as(*kind)));
         }
         Detail::File { id, size, sender, place, age, coming, name } => {
             put(out, format_args!("{id} {size} {sender} "));
@@ -247,7 +338,7 @@ fn write_detail(out: &mut String, detail: &Detail) {
             put(out, format_args!("{}s {} {name}", age.as_secs(), if *coming { "coming" } else { "ready" }));
         }
         Detail::Ignored(nick) => put(out, format_args!("{nick}")),
-        Detail::Setting(setting, switch) => put(out, format_args!("{} {}", setting_name(*setting), on_off(*switch))),
+        Detail::Setting(change) => write_change(out, *change),
     }
 }
 
@@ -269,7 +360,7 @@ fn write_done(out: &mut String, done: &Done) {
         Done::Who { version, count } => put(out, format_args!("who {version} {count}")),
         Done::Msg(place) => put(out, format_args!("msg {}", target(place))),
         Done::Me => out.push_str("me"),
-        Done::Typing(place, switch) => put(out, format_args!("typing {} {}", target(place), on_off(*switch))),
+        Done::Typing { place, on } => put(out, format_args!("typing {} {}", target(place), on_off(*on))),
         Done::Topic { room, topic } => write_with(out, &format!("topic {room}"), topic.as_ref()),
         Done::Send { id, offset } => put(out, format_args!("send {id} {offset}")),
         Done::Get { id, offset, size, name } => put(out, format_args!("get {id} {offset} {size} {name}")),
@@ -282,14 +373,21 @@ fn write_done(out: &mut String, done: &Done) {
         Done::Away => out.push_str("away"),
         Done::Back => out.push_str("back"),
         Done::Settings => out.push_str("set"),
-        Done::Set(setting, switch) => put(out, format_args!("set {} {}", setting_name(*setting), on_off(*switch))),
+        Done::Set(change) => {
+            out.push_str("set ");
+            write_change(out, *change);
+        }
         Done::Ping(token) => write_with(out, "ping", token.as_ref()),
         Done::Quit => out.push_str("quit"),
     }
 }
 
-fn on_off(switch: Switch) -> &'static str {
-    if switch == Switch::On { "on" } else { "off" }
+fn write_change(out: &mut String, change: Change) {
+    put(out, format_args!("{} {}", setting_name(change.setting), on_off(change.on)));
+}
+
+fn on_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
 }
 
 fn setting_name(setting: Setting) -> &'static str {
@@ -327,9 +425,16 @@ fn explain(why: &Fault) -> String {
     let known = |nick: &Nick| nick.to_string();
     match why {
         Fault::UnknownCommand(name) => format!("/{name}: no such command; /help lists them"),
-        Fault::Usage(usage) => format!("it is {usage}"),
+        Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
         Fault::NoHelp(word) => format!("{word} is no command; /help lists them"),
-        Fault::TooLong { what, limit } => format!("{what} has at most {limit} bytes; say it in parts"),
+        Fault::TooLong { what, limit } => {
+            let what = match what {
+                Long::Line => "a line",
+                Long::Topic => "a topic",
+                Long::Away => "an away text",
+            };
+            format!("{what} has at most {limit} bytes; say it in parts")
+        }
         Fault::TooMany(quota) => too_many(*quota),
         Fault::Locked => "the server is locked; send /pass PASSWORD first".to_owned(),
         Fault::BadNick(name) => {

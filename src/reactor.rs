@@ -14,14 +14,15 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::connection::{Connections, Hold, Phase, Standing};
-use crate::event::{Bye, Event, Now, Sink, Switch};
+use crate::effect::{Effect, Output};
+use crate::event::{Bye, Event, Now};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::journal::{self, Journal};
 use crate::limits::{self, Moment, Settings};
 use crate::linebuf::LineBuf;
 use crate::listener::{LISTENERS, Listeners, set_user_timeout};
-use crate::names::ConnId;
+use crate::names::{ConnId, Origin, Prefix};
 use crate::plain::{self, Style};
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
@@ -226,7 +227,7 @@ impl Reactor {
         if let Some(connection) = self.net.get_mut(id)
             && !std::mem::replace(&mut connection.in_work, true)
         {
-            let list = if connection.greedy == Switch::On { &mut self.later } else { &mut self.work };
+            let list = if connection.greedy { &mut self.later } else { &mut self.work };
             list.push_back(id);
         }
     }
@@ -279,7 +280,7 @@ impl Reactor {
         debug!("{id:?} from {address}, refused: {refusal:?}");
         match refusal {
             Some(bye) => {
-                self.net.close(id, Some(bye));
+                self.net.effect(Effect::Close { conn: id, bye: Some(bye) });
                 self.after_core(now);
             }
             None => {
@@ -289,7 +290,7 @@ impl Reactor {
                     self.silent.retain(|&(_, id)| net.get_mut(id).is_some_and(|c| !c.has_spoken));
                     self.silent_most = 2 * self.silent.len() + 64;
                 }
-                self.hub.connect(id, now, &mut self.net);
+                self.hub.connect(id, origin(address), now, &mut self.net);
             }
         }
         self.add_work(id);
@@ -356,7 +357,7 @@ impl Reactor {
             }
             for id in lagged {
                 // It may have caught up meanwhile.
-                if self.net.get_mut(id).is_some_and(|connection| connection.lagging == Switch::On) {
+                if self.net.get_mut(id).is_some_and(|connection| connection.lagging) {
                     self.hub.lag(id);
                 }
             }
@@ -437,5 +438,14 @@ impl Reactor {
             old.map(|at| self.timers.remove(&(at, id)));
             wake.map(|at| self.timers.insert((at, id)));
         }
+    }
+}
+
+/// What an address counts as.
+fn origin(address: IpAddr) -> Origin {
+    match address.to_canonical() {
+        address if address.is_loopback() => Origin::Loopback,
+        IpAddr::V4(address) => Origin::Network(Prefix::v4(address.octets())),
+        IpAddr::V6(address) => Origin::Network(Prefix::v6(address.octets())),
     }
 }

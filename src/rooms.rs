@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use slab::Slab;
 
-use crate::event::{Logged, Switch};
+use crate::event::{Logged, SaidKind};
 use crate::limits;
-use crate::names::{ConnId, Nick, RoomName, Text};
+use crate::names::{Nick, PersonId, RoomName, Text};
 
 /// A room, for as long as it is not forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -30,10 +30,12 @@ pub struct Message {
     pub seq: u64,
     /// When it was said.
     pub at: SystemTime,
-    /// By which connection, so that who ignores it is spared.
-    pub by: ConnId,
+    /// By whom, so that those who ignore them are spared.
+    pub by: PersonId,
     /// What they were called then.
     pub nick: Nick,
+    /// How it was said.
+    pub kind: SaidKind,
     /// What was said.
     pub text: Text,
     /// Its place among the messages of all rooms.
@@ -61,41 +63,41 @@ pub struct Room {
     /// What it is called.
     pub name: RoomName,
     /// Who set the topic, and what it is.
-    pub topic: Option<(ConnId, Text)>,
-    /// By connection. They are gone through for each line, and searched only when somebody comes or goes.
-    members: Vec<(ConnId, Member)>,
+    pub topic: Option<(PersonId, Text)>,
+    /// By person. They are gone through for each line, and searched only when somebody comes or goes.
+    members: Vec<(PersonId, Member)>,
     history: VecDeque<Message>,
     last_seq: u64,
     files: usize,
     /// Whether it is in the log, and so outlives its people and what it remembers.
-    kept: Switch,
+    kept: bool,
     /// Its key in [`Rooms::empty`].
     empty_since: Option<u64>,
 }
 
 impl Room {
     /// Who is in it.
-    pub fn members(&self) -> impl ExactSizeIterator<Item = ConnId> + '_ {
+    pub fn members(&self) -> impl ExactSizeIterator<Item = PersonId> + '_ {
         self.members.iter().map(|(who, _)| *who)
     }
 
     /// The place that `who` has in it.
-    pub fn member(&self, who: ConnId) -> Option<&Member> {
+    pub fn member(&self, who: PersonId) -> Option<&Member> {
         self.place_of(who).ok().map(|at| &self.members[at].1)
     }
 
-    fn member_mut(&mut self, who: ConnId) -> Option<&mut Member> {
+    fn member_mut(&mut self, who: PersonId) -> Option<&mut Member> {
         self.place_of(who).ok().map(|at| &mut self.members[at].1)
     }
 
     /// Where a member is, or would be.
-    fn place_of(&self, who: ConnId) -> Result<usize, usize> {
+    fn place_of(&self, who: PersonId) -> Result<usize, usize> {
         self.members.binary_search_by_key(&who, |(member, _)| *member)
     }
 
     /// Whether it is in the log.
     pub fn is_kept(&self) -> bool {
-        self.kept == Switch::On
+        self.kept
     }
 
     /// The number of its last message; 0 before the first.
@@ -179,7 +181,7 @@ impl Rooms {
             history: VecDeque::new(),
             last_seq: 0,
             files: 0,
-            kept: Switch::Off,
+            kept: false,
             empty_since: None,
         });
         // There are at most limits::ROOMS, but for what a log of an operator's own making holds.
@@ -199,7 +201,7 @@ impl Rooms {
     }
 
     /// Puts `who` into the room at the moment `since`.
-    pub fn enter(&mut self, id: RoomId, who: ConnId, since: u64) {
+    pub fn enter(&mut self, id: RoomId, who: PersonId, since: u64) {
         let room = &mut self.rooms[id.slot()];
         let member = (who, Member { since, missed_after: None });
         match room.place_of(who) {
@@ -212,7 +214,7 @@ impl Rooms {
     }
 
     /// Takes `who` out of the room, which may be the end of it.
-    pub fn leave(&mut self, id: RoomId, who: ConnId) {
+    pub fn leave(&mut self, id: RoomId, who: PersonId) {
         let room = &mut self.rooms[id.slot()];
         if let Ok(at) = room.place_of(who) {
             room.members.remove(at);
@@ -236,32 +238,25 @@ impl Rooms {
     }
 
     /// Sets what the room is about.
-    pub fn set_topic(&mut self, id: RoomId, topic: Option<(ConnId, Text)>) {
+    pub fn set_topic(&mut self, id: RoomId, topic: Option<(PersonId, Text)>) {
         self.rooms[id.slot()].topic = topic;
     }
 
     /// The room is in the log from now on.
     pub fn keep(&mut self, id: RoomId) {
-        self.rooms[id.slot()].kept = Switch::On;
+        self.rooms[id.slot()].kept = true;
     }
 
-    /// Counts a message, and remembers it as far as rooms do; returns its number.
-    pub fn say(&mut self, id: RoomId, at: SystemTime, by: ConnId, nick: Nick, text: Text) -> u64 {
-        let seq = self.rooms[id.slot()].last_seq + 1;
-        self.remember(id, by, Logged { seq, at, from: nick, text });
-        seq
-    }
-
-    /// Takes in a message that has its number already, which is greater than the last one's.
-    pub fn remember(&mut self, id: RoomId, by: ConnId, line: Logged) {
+    /// Takes in a message, whose number is greater than the last one's, and remembers it as far as rooms do.
+    pub fn remember(&mut self, id: RoomId, by: PersonId, line: Logged) {
         let serial = self.next_serial();
         let room = &mut self.rooms[id.slot()];
         room.last_seq = line.seq;
         if self.lines == 0 {
             return;
         }
-        let Logged { seq, at, from: nick, text } = line;
-        let message = Message { seq, at, by, nick, text, serial };
+        let Logged { seq, at, from: nick, kind, text } = line;
+        let message = Message { seq, at, by, nick, kind, text, serial };
         self.remembered += message.cost();
         if room.history.is_empty() {
             self.oldest.insert(serial, id);
@@ -278,14 +273,14 @@ impl Rooms {
     }
 
     /// Notes that the message after `after` was left out for `who`, unless earlier ones were already.
-    pub fn miss(&mut self, id: RoomId, who: ConnId, after: u64) {
+    pub fn miss(&mut self, id: RoomId, who: PersonId, after: u64) {
         if let Some(member) = self.rooms[id.slot()].member_mut(who) {
             member.missed_after.get_or_insert(after);
         }
     }
 
     /// Takes what `who` must be told of messages left out: how many, after which.
-    pub fn take_missed(&mut self, id: RoomId, who: ConnId) -> Option<(u64, u64)> {
+    pub fn take_missed(&mut self, id: RoomId, who: PersonId) -> Option<(u64, u64)> {
         let room = &mut self.rooms[id.slot()];
         let after = room.member_mut(who)?.missed_after.take()?;
         Some((room.last_seq - after, after))
@@ -353,12 +348,14 @@ mod tests {
 
     fn room(rooms: &mut Rooms, name: &str, who: u32) -> RoomId {
         let id = rooms.create(RoomName::new(name).unwrap());
-        rooms.enter(id, ConnId::new(who, 0), 0);
+        rooms.enter(id, PersonId::new(who, 0), 0);
         id
     }
 
     fn say(rooms: &mut Rooms, id: RoomId, text: &str) -> u64 {
-        let seq = rooms.say(id, SystemTime::UNIX_EPOCH, ConnId::new(1, 0), Nick::new("a").unwrap(), Text::new(text));
+        let seq = rooms[id].last_seq() + 1;
+        let (at, from, kind) = (SystemTime::UNIX_EPOCH, Nick::new("a").unwrap(), SaidKind::Text);
+        rooms.remember(id, PersonId::new(1, 0), Logged { seq, at, from, kind, text: Text::new(text) });
         rooms.check();
         seq
     }
@@ -369,7 +366,7 @@ mod tests {
         let id = room(&mut rooms, "#a", 1);
         assert_eq!((1..=5).map(|_| say(&mut rooms, id, "x")).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         assert_eq!(rooms[id].history().map(|m| m.seq).collect::<Vec<_>>(), [3, 4, 5]);
-        rooms.leave(id, ConnId::new(1, 0));
+        rooms.leave(id, PersonId::new(1, 0));
         assert_eq!(rooms.longest_empty(), Some(id));
         rooms.forget(id);
         rooms.check();
@@ -382,7 +379,7 @@ mod tests {
         let id = room(&mut rooms, "#a", 1);
         assert_eq!(say(&mut rooms, id, "x"), 1);
         rooms.hold(id);
-        rooms.leave(id, ConnId::new(1, 0));
+        rooms.leave(id, PersonId::new(1, 0));
         rooms.check();
         rooms.release(id);
         rooms.check();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::limits::{TYPING, TYPING_PACE};
-use crate::names::ConnId;
+use crate::names::PersonId;
 use crate::rooms::RoomId;
 
 /// A conversation, seen from one side of it.
@@ -12,12 +12,12 @@ use crate::rooms::RoomId;
 pub enum Where {
     /// In a room.
     Room(RoomId),
-    /// With a person: the connection, whatever it is called.
-    Person(ConnId),
+    /// With a person, whatever they are called.
+    Person(PersonId),
 }
 
 /// Somebody in a conversation.
-pub type Key = (ConnId, Where);
+pub type Key = (PersonId, Where);
 
 /// A line that is due.
 #[derive(PartialEq, Eq, Debug)]
@@ -34,7 +34,7 @@ pub struct Shown {
     /// The moment it went out: who came into the room later has not seen it.
     pub at: u64,
     /// Who was there and was not shown it.
-    pub except: Vec<ConnId>,
+    pub except: Vec<PersonId>,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ impl Typing {
     }
 
     /// Somebody left the server.
-    pub fn forget_person(&mut self, who: ConnId) {
+    pub fn forget_person(&mut self, who: PersonId) {
         let keys: Vec<Key> = self.of(who).map(|(&key, _)| key).collect();
         keys.iter().for_each(|&key| self.forget(key));
     }
@@ -135,7 +135,7 @@ impl Typing {
 
     /// Whether `viewer` was shown that `who` is typing somewhere. `since` tells the moment at which the viewer came into a
     /// room, if it is there.
-    pub fn seen_by(&self, who: ConnId, viewer: ConnId, since: impl Fn(RoomId) -> Option<u64>) -> bool {
+    pub fn seen_by(&self, who: PersonId, viewer: PersonId, since: impl Fn(RoomId) -> Option<u64>) -> bool {
         self.of(who).any(|(&(_, place), state)| {
             let Some(shown) = &state.shown else { return false };
             let was_there = match place {
@@ -151,7 +151,7 @@ impl Typing {
         self.states.is_empty()
     }
 
-    fn of(&self, who: ConnId) -> impl Iterator<Item = (&Key, &State)> {
+    fn of(&self, who: PersonId) -> impl Iterator<Item = (&Key, &State)> {
         self.states.range((who, Where::Room(RoomId::FIRST))..).take_while(move |((person, _), _)| *person == who)
     }
 }
@@ -162,7 +162,7 @@ mod tests {
 
     /// Carries out `script`, a list of `MILLISECONDS:WHAT`, asking at each of these times and at those that typing names.
     fn check(script: &str, want: &str) {
-        let key: Key = (ConnId::new(1, 0), Where::Person(ConnId::new(2, 0)));
+        let key: Key = (PersonId::new(1, 0), Where::Person(PersonId::new(2, 0)));
         let mut typing = Typing::default();
         let mut seen = Vec::new();
         let mut step = |typing: &mut Typing, at: Duration| {

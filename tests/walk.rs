@@ -12,19 +12,22 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use chinwag::commands::{self, Input};
+use chinwag::commands;
 use chinwag::event::{
-    Description, Detail, Done, Event, Happening, Job, Lost, Now, Outcome, PastFile, PastRoom, Record, Reply,
+    Change, Description, Detail, Done, Event, Happening, Job, Lost, Now, Outcome, PastFile, PastRoom, Record, Reply,
+    SaidKind, Setting, Verb,
 };
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{
-    CHUNK_BYTES, CHUNKS_QUEUED, DOWNLOAD_LINE, FILES, FILES_A_SENDER, Logging, READ_AHEAD, READ_AHEAD_IN_ALL,
-    ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON, Settings, UPLOADS, lines_of,
+    DOWNLOAD_UNIT, FILES, FILES_A_SENDER, Logging, READ_AHEAD, READ_AHEAD_IN_ALL, ROOMS as ROOMS_IN_ALL,
+    ROOMS_A_PERSON, Settings, UPLOADS,
 };
-use chinwag::names::{ConnId, Digest, FileId, Nick, Place, RoomName, clean};
+use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, Place, RoomName, clean};
+use chinwag::request::{BadChunk, Named, Offer, Request, Target};
 use common::memory::{Disk, Memory, Notes, Told};
+
+/// As much as a queue takes.
+const QUEUED: usize = 4 * DOWNLOAD_UNIT;
 
 /// Numbers that look random and are the same for the same seed.
 struct Dice(u64);
@@ -163,7 +166,7 @@ impl Walk {
             return;
         }
         self.clients.insert(id, Client { presence: true, ..Client::default() });
-        self.hub.connect(id, self.now(), &mut self.notes);
+        self.hub.connect(id, Origin::Loopback, self.now(), &mut self.notes);
         self.read(None);
         assert!(!self.clients[&id].nick.is_empty(), "somebody was not greeted");
     }
@@ -214,9 +217,9 @@ impl Walk {
             self.read(None);
         }
         for id in std::mem::take(&mut self.notes.wanting) {
-            let room = self.dice.roll(CHUNKS_QUEUED);
+            let room = self.dice.roll(QUEUED);
             self.hub.pump(id, room, &mut self.notes);
-            if self.clients.contains_key(&id) && self.hub.is_transferring(id) && room < CHUNKS_QUEUED / 2 {
+            if self.clients.contains_key(&id) && self.hub.is_transferring(id) && room < QUEUED / 2 {
                 self.notes.wanting.push(id);
                 break;
             }
@@ -251,17 +254,18 @@ impl Walk {
         let most = if self.dice.roll(30) == 0 { 400 } else { left.unwrap_or(400).min(400) };
         let len = if self.dice.roll(3) == 0 { most } else { self.dice.roll(most + 1) };
         let bytes: Vec<u8> = (0..len).map(|_| self.dice.roll(256) as u8).collect();
-        let mut base64 = BASE64.encode(&bytes).into_bytes();
-        if self.dice.roll(40) == 0 {
-            base64.push(b'!');
-        }
+        let is_bad = self.dice.roll(40) == 0;
         if let Some(file) = self.clients[&id].upload.and_then(|file| self.files.get_mut(&file)) {
             file.bytes.extend_from_slice(&bytes);
         }
-        let input = if self.dice.roll(60) == 0 { Input::TooLong { chunk: true } } else { Input::Chunk(&base64) };
-        self.hub.handle(id, self.now(), input, &mut self.notes);
+        let chunk = match self.dice.roll(60) {
+            0 => Err(BadChunk::TooLong),
+            _ if is_bad => Err(BadChunk::Malformed),
+            _ => Ok(bytes),
+        };
+        self.hub.handle(id, self.now(), Request::Chunk(chunk), &mut self.notes);
         let replies = self.read(Some(id));
-        assert!(replies.is_empty() || matches!(replies[..], [Reply::Refused { command: "?", .. }]), "{replies:?}");
+        assert!(replies.is_empty() || matches!(replies[..], [Reply::Refused { verb: Verb::Chunk, .. }]), "{replies:?}");
     }
 
     fn new_text(&mut self) -> String {
@@ -292,9 +296,9 @@ impl Walk {
         let Some(id) = self.somebody() else { return };
         let text = self.new_text();
         self.note_audience(id, None, &text);
-        self.hub.handle(id, self.now(), Input::Say(&text), &mut self.notes);
+        self.hub.handle(id, self.now(), Request::Say { kind: SaidKind::Text, text: &text }, &mut self.notes);
         let replies = self.read(Some(id));
-        assert!(replies.is_empty() || matches!(replies[..], [Reply::Refused { command: "say", .. }]), "{replies:?}");
+        assert!(replies.is_empty() || matches!(replies[..], [Reply::Refused { verb: Verb::Say, .. }]), "{replies:?}");
     }
 
     fn command(&mut self) {
@@ -339,43 +343,44 @@ impl Walk {
     }
 
     fn run(&mut self, id: ConnId, line: &str, text: &str) {
-        let input = commands::parse(line).unwrap();
-        if let Input::Command(spec, _) = &input {
+        let request = commands::parse(line).unwrap();
+        let verb = request.verb();
+        if let Some(spec) = commands::spec_of(verb) {
             *self.counted.entry(spec.name).or_default() += 1;
         }
-        match &input {
-            Input::Command(_, Ok(commands::Command::Msg { target, .. })) => self.note_audience(id, Some(target), text),
-            Input::Command(_, Ok(commands::Command::Me(_))) => self.note_audience(id, None, text),
+        match &request {
+            Request::Msg {
+                target: Target::Room(Named { typed, .. }) | Target::Person(Named { typed, .. }), ..
+            } => {
+                self.note_audience(id, Some(typed), text);
+            }
+            Request::Say { .. } => self.note_audience(id, None, text),
             _ => {}
         }
-        if let Input::Command(spec, _) = &input
-            && spec.name == "send"
-        {
+        if verb == Verb::Send {
             self.clients.get_mut(&id).unwrap().upload = None;
         }
-        let name = match &input {
-            Input::Command(spec, _) => spec.name,
-            _ => "?",
-        };
-        let ignored = match &input {
-            Input::Command(_, Ok(commands::Command::Ignore(Some(nick)) | commands::Command::Unignore(nick))) => {
-                let named = |(_, client): &(&ConnId, &Client)| client.nick.eq_ignore_ascii_case(nick);
+        let ignored = match &request {
+            Request::Ignore(Some(whom)) | Request::Unignore(whom) => {
+                let named = |(_, client): &(&ConnId, &Client)| client.nick.eq_ignore_ascii_case(whom.typed);
                 self.clients.iter().find(named).map(|(&id, _)| id)
             }
             _ => None,
         };
-        let share = match &input {
-            Input::Command(_, Ok(commands::Command::Send(commands::Offer { target, size, .. }))) => {
-                Some(((*target).to_owned(), usize::try_from(*size).unwrap()))
-            }
+        let share = match &request {
+            Request::Send(Offer {
+                target: Target::Room(Named { typed, .. }) | Target::Person(Named { typed, .. }),
+                size,
+                ..
+            }) => Some(((*typed).to_owned(), usize::try_from(*size).unwrap())),
             _ => None,
         };
-        self.hub.handle(id, self.now(), input, &mut self.notes);
+        self.hub.handle(id, self.now(), request, &mut self.notes);
         let replies = self.read(Some(id));
         assert_eq!(replies.len(), 1, "{line}: {replies:?}");
         let client = self.clients.get_mut(&id).unwrap();
         match &replies[0] {
-            Reply::Refused { command, .. } => assert_eq!(*command, name, "{line}"),
+            Reply::Refused { verb: refused, .. } => assert_eq!(*refused, verb, "{line}"),
             Reply::Done(done) => match done {
                 Done::Nick(nick) => client.nick = nick.to_string(),
                 Done::Join { room, count } => {
@@ -397,11 +402,9 @@ impl Walk {
                         client.ignores.remove(&ignored);
                     }
                 }
-                Done::Set(chinwag::event::Setting::Echo, switch) => {
-                    client.echo = *switch == chinwag::event::Switch::On;
-                }
-                Done::Set(chinwag::event::Setting::Presence, switch) => {
-                    client.presence = *switch == chinwag::event::Switch::On;
+                Done::Set(Change { setting: Setting::Echo, on }) => client.echo = *on,
+                Done::Set(Change { setting: Setting::Presence, on }) => {
+                    client.presence = *on;
                     client.online = None;
                 }
                 Done::Who { version, count } => {
@@ -486,8 +489,8 @@ impl Walk {
         assert_eq!(known.bytes[from..from + data.len()], *data);
         // Lines begin at multiples of their length, and only the last one of the file is shorter.
         *at += data.len() as u64;
-        assert!(from % DOWNLOAD_LINE + data.len() <= DOWNLOAD_LINE || from % DOWNLOAD_LINE == 0);
-        assert!(*at % DOWNLOAD_LINE as u64 == 0 || *at == known.size as u64);
+        assert!(from % DOWNLOAD_UNIT + data.len() <= DOWNLOAD_UNIT || from % DOWNLOAD_UNIT == 0);
+        assert!(*at % DOWNLOAD_UNIT as u64 == 0 || *at == known.size as u64);
     }
 
     fn hear(&mut self, to: ConnId, asking: Option<ConnId>, event: Event) {
@@ -506,7 +509,7 @@ impl Walk {
                 }
             }
             Event::Said { place, seq, text, .. } => {
-                let text = text.as_str().trim_start_matches("/me ").to_owned();
+                let text = text.as_str().to_owned();
                 assert!(self.audience[&text].contains(&to), "{to:?} hears {text:?} in {place:?}");
                 if let (Place::Room(room), Some(seq)) = (place, seq) {
                     let room = room.to_string().to_lowercase();
@@ -609,7 +612,7 @@ impl Walk {
         let now = self.now();
         let [before, after] = [&mut self.hub, &mut again].map(|hub| {
             let (mut notes, id) = (Notes::default(), ConnId::new(1000, 0));
-            hub.connect(id, now, &mut notes);
+            hub.connect(id, Origin::Loopback, now, &mut notes);
             for room in &asked {
                 for line in [
                     format!("/join {room}"),
@@ -800,7 +803,7 @@ fn so_many_rooms_and_files_there_are_at_most() {
 fn only_so_much_is_read_for_those_who_take_nothing() {
     let (mut hub, mut notes, mut disk) = (Hub::new(Settings::default()), Notes::default(), Disk::default());
     let now = Now { tick: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
-    let len = 2 * READ_AHEAD * DOWNLOAD_LINE;
+    let len = 2 * READ_AHEAD;
     for id in 1..=4 {
         disk.carry_out(Job::Create(FileId(id)));
         disk.carry_out(Job::Append(FileId(id), vec![0; len]));
@@ -812,7 +815,7 @@ fn only_so_much_is_read_for_those_who_take_nothing() {
     }
     let people: Vec<ConnId> = (0..300).map(|slot| ConnId::new(slot, 1)).collect();
     for &id in &people {
-        hub.connect(id, now, &mut notes);
+        hub.connect(id, Origin::Loopback, now, &mut notes);
         for command in ["/join #a", "/get 1", "/get 2", "/get 3", "/get 4"] {
             hub.handle(id, now, commands::parse(command).unwrap(), &mut notes);
         }
@@ -822,13 +825,13 @@ fn only_so_much_is_read_for_those_who_take_nothing() {
     let (mut held, mut most) = (0, 0);
     while !notes.jobs.is_empty() || !notes.wanting.is_empty() {
         for id in std::mem::take(&mut notes.wanting) {
-            let room = CHUNKS_QUEUED - queued.get(&id).copied().unwrap_or_default();
+            let room = QUEUED - queued.get(&id).copied().unwrap_or_default();
             hub.pump(id, room, &mut notes);
         }
         for (to, told) in std::mem::take(&mut notes.told) {
             if let Told::Data(_, data) = told {
                 held -= data.len();
-                *queued.entry(to).or_default() += lines_of(data.len()) * CHUNK_BYTES;
+                *queued.entry(to).or_default() += data.len();
             }
         }
         if let Some(job) = notes.jobs.pop_front() {
@@ -840,11 +843,8 @@ fn only_so_much_is_read_for_those_who_take_nothing() {
         }
         hub.check();
     }
-    assert!(most <= READ_AHEAD_IN_ALL + READ_AHEAD * DOWNLOAD_LINE, "{most} bytes are held");
-    assert!(
-        people.iter().all(|id| queued[id] + CHUNK_BYTES > CHUNKS_QUEUED),
-        "somebody has got less than there is room for"
-    );
+    assert!(most <= READ_AHEAD_IN_ALL + READ_AHEAD, "{most} bytes are held");
+    assert!(people.iter().all(|id| queued[id] == QUEUED), "somebody has got less than there is room for");
     for id in people {
         hub.disconnect(id, now, Departure::Quit, &mut notes);
     }

@@ -2,21 +2,21 @@
 //! and spelling it again gives the same command.
 #![no_main]
 
-use chinwag::commands::{self, Command, Input, Offer, Part, SETTINGS, TABLE};
-use chinwag::event::{Fault, Switch};
+use chinwag::commands::{self, ACTION, SETTINGS, spec_of};
+use chinwag::event::{Change, Fault, SaidKind, Verb};
 use chinwag::linebuf::{Line, LineBuf};
 use chinwag::names::{Digest, FileName, Nick, Place, RoomName, Text, clean};
-use chinwag::plain;
+use chinwag::plain::{self, Chunks};
+use chinwag::request::{BadChunk, Named, Offer, Part, Request, Target, Topic};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let text = clean(bytes);
     check_clean(&text);
     check_names(&text);
-    if let Some(input) = commands::parse(&text) {
-        check(&text, &input);
-    } else {
-        assert_eq!(text, "");
+    match commands::parse(&text) {
+        Some(request) => check(&text, &request),
+        None => assert_eq!(text, ""),
     }
     // And as they come from a socket.
     let mut lines = LineBuf::default();
@@ -26,12 +26,14 @@ fuzz_target!(|bytes: &[u8]| {
         let text = plain::text(&line);
         check_clean(&text);
         plain::is_http(&line);
-        match (plain::read(&line, &text), line) {
-            (Some(Input::Chunk(read)), Line::Chunk(chunk)) => assert_eq!(read, chunk),
-            (Some(Input::TooLong { chunk: read }), Line::TooLong { chunk, .. }) => assert_eq!(read, chunk),
-            (Some(input), Line::Text(_)) => check(&text, &input),
+        match (plain::read(&line, &text, Chunks::Wanted), line) {
+            (Some(Request::Chunk(Ok(bytes))), Line::Chunk(chunk)) => assert!(bytes.len() <= chunk.len() / 4 * 3),
+            (Some(Request::Chunk(Err(BadChunk::Malformed))), Line::Chunk(_)) => {}
+            (Some(Request::Chunk(Err(BadChunk::TooLong))), Line::TooLong { chunk: true, .. }) => {}
+            (Some(Request::Malformed { why: Fault::TooLong { .. }, .. }), Line::TooLong { chunk: false, .. }) => {}
+            (Some(request), Line::Text(_)) => check(&text, &request),
             (None, Line::Text(_)) => assert_eq!(text, ""),
-            (input, line) => panic!("{input:?} is read from {line:?}"),
+            (request, line) => panic!("{request:?} is read from {line:?}"),
         }
     }
 });
@@ -67,53 +69,52 @@ fn check_names(text: &str) {
     }
 }
 
-fn check(line: &str, input: &Input<'_>) {
-    match input {
-        Input::Say(said) => {
-            assert!(!said.is_empty());
-            assert_eq!(*said, line.strip_prefix('/').unwrap_or(line));
+fn check(line: &str, request: &Request<'_>) {
+    let typed = line.split(' ').next().unwrap_or_default();
+    match request {
+        Request::Say { kind: SaidKind::Text, text } => {
+            assert!(!text.is_empty());
+            assert_eq!(*text, line.strip_prefix('/').unwrap_or(line));
             assert!(!line.starts_with('/') || line.starts_with("//"));
         }
-        Input::Unknown(name) => {
-            assert!(commands::find(name).is_none() && line[1..].starts_with(name));
+        Request::Malformed { verb: Verb::Unknown, why: Fault::UnknownCommand(name) } => {
+            assert!(commands::find(typed).is_none() && line[1..].starts_with(name.as_str()));
         }
-        Input::Command(spec, command) => {
-            assert!(TABLE.iter().any(|known| known == *spec));
-            let typed = line.split(' ').next().unwrap_or_default();
-            assert_eq!(commands::find(typed), Some(*spec), "{line:?}");
-            match command {
-                Ok(command) => check_command(line, spec.name, command),
-                Err(Fault::Usage(usage)) => assert_eq!(*usage, spec.usage),
-                Err(Fault::MalformedDigest) => assert_eq!(spec.name, "send"),
-                Err(why) => panic!("{line:?} is refused before anybody looked: {why:?}"),
+        Request::Malformed { verb, why } => {
+            assert_eq!(commands::find(typed), spec_of(*verb), "{line:?}");
+            match why {
+                Fault::Usage(of) => assert_eq!(of, verb),
+                Fault::MalformedDigest => assert_eq!(*verb, Verb::Send),
+                Fault::NoHelp(_) => assert_eq!(*verb, Verb::Help),
+                why => panic!("{line:?} is refused before anybody looked: {why:?}"),
             }
         }
-        Input::Chunk(_) | Input::TooLong { .. } => panic!("{input:?} is read from text"),
+        Request::Chunk(_) => panic!("{request:?} is read from text"),
+        request => {
+            assert_eq!(commands::find(typed), spec_of(request.verb()), "{line:?}");
+            check_command(line, request);
+        }
     }
 }
 
-fn check_command(line: &str, name: &str, command: &Command<'_>) {
-    let (again, words, rest) = spell(command);
+fn check_command(line: &str, request: &Request<'_>) {
+    let (again, words, rest) = spell(request);
     for word in words.iter().chain(&rest) {
-        assert!(!word.is_empty(), "{line:?} has an empty word: {command:?}");
         let (from, to) = (word.as_ptr() as usize, word.as_ptr() as usize + word.len());
         let whole = line.as_bytes().as_ptr_range();
         assert!(whole.start as usize <= from && to <= whole.end as usize, "{word:?} does not stand in {line:?}");
     }
-    assert!(!words.iter().any(|word| word.contains(' ')), "{line:?} has a word of two: {command:?}");
-    assert_eq!(again.split(' ').next(), Some(format!("/{name}").as_str()));
-    let Some(Input::Command(spec, Ok(same))) = commands::parse(&again) else { panic!("{again:?} is no command") };
-    assert_eq!((spec.name, &same), (name, command), "{line:?} and {again:?}");
+    assert!(!words.iter().any(|word| word.is_empty() || word.contains(' ')), "{line:?} has no such word: {request:?}");
+    assert_eq!(commands::parse(&again).as_ref(), Some(request), "{line:?} and {again:?}");
 }
 
-/// A line that gives this command, its words, and what it takes as it was typed.
-fn spell<'a>(command: &Command<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
-    let bare = |name: &str| (format!("/{name}"), vec![], None);
-    let with = |name: &str, word: Option<&'a str>| match word {
-        Some(word) => (format!("/{name} {word}"), vec![word], None),
-        None => (format!("/{name}"), vec![], None),
+/// A line that gives this request, its words, and what it takes as it was typed.
+fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
+    let name = spec_of(request.verb()).expect("a request that is a command").name;
+    let target = |target: &Target<'a>| match target {
+        Target::Room(Named { typed, .. }) | Target::Person(Named { typed, .. }) => *typed,
     };
-    let with_rest = |name: &str, word: Option<&'a str>, rest: Option<&'a str>| {
+    let with = |word: Option<&'a str>, rest: Option<&'a str>| {
         let mut line = format!("/{name}");
         for part in word.iter().chain(&rest) {
             line += " ";
@@ -121,53 +122,60 @@ fn spell<'a>(command: &Command<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
         }
         (line, word.into_iter().collect(), rest)
     };
-    let on_off = |switch: Switch| if switch == Switch::On { "on" } else { "off" };
-    match *command {
-        Command::Help(word) => with("help", word),
-        Command::Limits => bare("limits"),
-        Command::Pass(password) => with_rest("pass", None, Some(password)),
-        Command::Nick(name) => with("nick", Some(name)),
-        Command::Join(room) => with("join", Some(room)),
-        Command::Leave { room, reason } => {
-            assert!(room.is_none_or(|room| room.starts_with('#')));
-            with_rest("leave", room, reason)
+    let more = |word: Option<&'a str>, more: &str| {
+        let (line, words, rest) = with(word, None);
+        (line + more, words, rest)
+    };
+    let on_off = |on: bool| if on { " on" } else { " off" };
+    match request {
+        Request::Help(verb) => {
+            more(None, &verb.and_then(spec_of).map(|spec| format!(" {}", spec.name)).unwrap_or_default())
         }
-        Command::Query(target) => with("query", Some(target)),
-        Command::Rooms => bare("rooms"),
-        Command::Who(whom) => with("who", whom),
-        Command::Msg { target, text } => with_rest("msg", Some(target), Some(text)),
-        Command::Me(text) => with_rest("me", None, Some(text)),
-        Command::Typing { target, switch } => {
-            let (line, words, _) = with("typing", target);
-            (format!("{line} {}", on_off(switch)), words, None)
+        Request::Limits | Request::Rooms | Request::Back | Request::Set(None) => with(None, None),
+        Request::Pass(text) | Request::Say { text, .. } => with(None, Some(text)),
+        Request::Nick(named) | Request::Unignore(named) => with(Some(named.typed), None),
+        Request::Join(named) => with(Some(named.typed), None),
+        Request::Leave { room, reason } => {
+            assert!(room.is_none_or(|room| room.typed.starts_with('#')));
+            with(room.map(|room| room.typed), *reason)
         }
-        Command::Topic { room, topic } => with_rest("topic", room, topic),
-        Command::Send(Offer { target, size, digest, name }) => {
+        Request::Query(to) => with(Some(target(to)), None),
+        Request::Who(to) | Request::Files(to) => with(to.as_ref().map(target), None),
+        Request::Msg { target: to, kind, text } => {
+            let action = if *kind == SaidKind::Action { ACTION } else { "" };
+            let to = target(to);
+            (format!("/{name} {to} {action}{text}"), vec![to], Some(text))
+        }
+        Request::Typing { target: to, on } => more(to.as_ref().map(target), on_off(*on)),
+        Request::Topic { room, topic } => {
+            let room = room.map(|room| room.typed);
+            match topic {
+                Topic::Read => with(room, None),
+                Topic::Set(text) => with(room, Some(text)),
+                Topic::Clear => more(room, " -"),
+            }
+        }
+        Request::Send(Offer { target: to, size, digest, name: file }) => {
             let digest = digest.map(|digest| format!("{digest} ")).unwrap_or_default();
-            (format!("/send {target} {size} {digest}{name}"), vec![target], Some(name))
+            let to = target(to);
+            (format!("/{name} {to} {size} {digest}{file}"), vec![to], Some(file))
         }
-        Command::Get { id, offset } => (format!("/get {id} {offset}"), vec![], None),
-        Command::Files(target) => with("files", target),
-        Command::Cancel(id) => (format!("/cancel {id}"), vec![], None),
-        Command::History { room, part } => {
-            let (line, words, _) = with("history", room);
+        Request::Get { id, offset } => more(None, &format!(" {id} {offset}")),
+        Request::Cancel(id) => more(None, &format!(" {id}")),
+        Request::History { room, part } => {
             let part = match part {
                 Part::Last(None) => String::new(),
                 Part::Last(Some(count)) => format!(" {count}"),
                 Part::After(seq) => format!(" after {seq}"),
             };
-            (line + &part, words, None)
+            more(room.map(|room| room.typed), &part)
         }
-        Command::Ignore(nick) => with("ignore", nick),
-        Command::Unignore(nick) => with("unignore", Some(nick)),
-        Command::Away(text) => with_rest("away", None, text),
-        Command::Back => bare("back"),
-        Command::Set(None) => bare("set"),
-        Command::Set(Some((setting, switch))) => {
-            let name = SETTINGS.iter().find(|(known, _)| *known == setting).map(|(_, name)| name);
-            (format!("/set {} {}", name.expect("a setting of the table"), on_off(switch)), vec![], None)
+        Request::Ignore(named) => with(named.map(|named| named.typed), None),
+        Request::Away(text) | Request::Ping(text) | Request::Quit(text) => with(None, *text),
+        Request::Set(Some(Change { setting, on })) => {
+            let setting = SETTINGS.iter().find(|(known, _)| known == setting).map(|(_, name)| name);
+            more(None, &format!(" {}{}", setting.expect("a setting of the table"), on_off(*on)))
         }
-        Command::Ping(token) => with_rest("ping", None, token),
-        Command::Quit(reason) => with_rest("quit", None, reason),
+        Request::Chunk(_) | Request::Malformed { .. } => unreachable!("{request:?} is no command"),
     }
 }

@@ -13,16 +13,17 @@ use std::time::{Duration, SystemTime};
 use arbitrary::{Result, Unstructured};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chinwag::commands::{Input, TABLE};
+use chinwag::commands::{TABLE, spec_of};
 use chinwag::event::{
-    Bye, Description, Done, Event, Happening, Job, Logged, Lost, Now, Outcome, PastFile, PastRoom, Record, Reply,
-    Setting, Switch, Trouble,
+    Bye, Change, Description, Done, Event, Happening, Job, Logged, Lost, Now, Outcome, PastFile, PastRoom, Record,
+    Reply, SaidKind, Setting, Trouble, Verb,
 };
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{CHUNKS_QUEUED, LINE, Logging, SERVER_LINE, Settings};
+use chinwag::limits::{DOWNLOAD_UNIT, LINE, Logging, SERVER_LINE, Settings};
 use chinwag::linebuf::LineBuf;
-use chinwag::names::{ConnId, Digest, FileId, Place, RoomName, Text};
-use chinwag::plain::{self, Style};
+use chinwag::names::{ConnId, Digest, FileId, Origin, Place, Prefix, RoomName, Text};
+use chinwag::plain::{self, Chunks, Style};
+use chinwag::request::Request;
 use libfuzzer_sys::fuzz_target;
 use memory::{Disk, Notes, Told};
 use sha2::{Digest as _, Sha256};
@@ -36,6 +37,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
+/// As much as a queue takes.
+const QUEUED: usize = 4 * DOWNLOAD_UNIT;
 const PASSWORD: &str = "open";
 /// The sizes of files, so that one may be taken up again. The largest is more than the spool takes.
 const SIZES: &[u64] = &[0, 1, 300, 12_288, 12_289, 30_000, 40_000, 70_000];
@@ -96,14 +99,9 @@ fn bytes_at(offset: u64, len: u64) -> Vec<u8> {
     (offset..offset + len).map(|at| (at * 31 % 251) as u8).collect()
 }
 
-/// How many replies an input may get.
-fn replies_due(input: &Input<'_>) -> (usize, usize, &'static str) {
-    match input {
-        Input::Command(spec, _) => (1, 1, spec.name),
-        Input::Unknown(_) | Input::TooLong { chunk: false } => (1, 1, "?"),
-        Input::Say(_) => (0, 1, "say"),
-        Input::Chunk(_) | Input::TooLong { chunk: true } => (0, 1, "?"),
-    }
+/// How many replies a request gets at least; one is the most.
+fn replies_due(verb: Verb) -> usize {
+    usize::from(spec_of(verb).is_some() || verb == Verb::Unknown)
 }
 
 impl Crowd {
@@ -192,7 +190,8 @@ impl Crowd {
         };
         self.count += 1;
         let id = ConnId::new(slot, self.count);
-        let style = Style { crlf: if plan.arbitrary()? { Switch::On } else { Switch::Off }, ..Style::FIRST };
+        let origin = if plan.arbitrary()? { Origin::Loopback } else { Origin::Network(Prefix::v4([203, 0, 113, 5])) };
+        let style = Style { crlf: plan.arbitrary()?, ..Style::FIRST };
         self.clients.push(Client {
             id,
             lines: LineBuf::default(),
@@ -205,7 +204,7 @@ impl Crowd {
             uploads: BTreeSet::new(),
             downloads: HashMap::new(),
         });
-        self.hub.connect(id, self.now(), &mut self.notes);
+        self.hub.connect(id, origin, self.now(), &mut self.notes);
         self.read(None);
         let client = self.clients.last();
         assert!(client.is_some_and(|c| c.is_locked || !c.nick.is_empty()), "somebody was not greeted");
@@ -361,11 +360,11 @@ impl Crowd {
     }
 
     fn pump(&mut self, plan: &mut Unstructured<'_>) -> Result<()> {
-        let room = *plan.choose(&[CHUNKS_QUEUED, 0, 20_000])?;
+        let room = *plan.choose(&[QUEUED, 0, 20_000])?;
         for id in std::mem::take(&mut self.notes.wanting) {
             self.hub.pump(id, room, &mut self.notes);
             // Whoever had no room asks again when there is some.
-            if self.hub.is_transferring(id) && room < CHUNKS_QUEUED && !self.notes.wanting.contains(&id) {
+            if self.hub.is_transferring(id) && room < QUEUED && !self.notes.wanting.contains(&id) {
                 self.notes.wanting.push(id);
             }
         }
@@ -377,7 +376,7 @@ impl Crowd {
     fn settle(&mut self) {
         while !self.notes.jobs.is_empty() || !self.notes.wanting.is_empty() {
             for id in std::mem::take(&mut self.notes.wanting) {
-                self.hub.pump(id, CHUNKS_QUEUED, &mut self.notes);
+                self.hub.pump(id, QUEUED, &mut self.notes);
             }
             if let Some(job) = self.notes.jobs.pop_front() {
                 let outcome = self.carry_out(job, false);
@@ -407,10 +406,10 @@ impl Crowd {
         match plan.int_in_range(0..=5u8)? {
             0 => self.hub.lag(id),
             1 => self.hub.caught_up(id, self.now(), &mut self.notes),
-            2 => self.hub.pump(id, CHUNKS_QUEUED, &mut self.notes),
+            2 => self.hub.pump(id, QUEUED, &mut self.notes),
             3 => self.hub.disconnect(id, self.now(), Departure::Quit, &mut self.notes),
-            4 => self.hub.handle(id, self.now(), Input::Chunk(b"AAAA"), &mut self.notes),
-            _ => self.hub.handle(id, self.now(), Input::Say("text"), &mut self.notes),
+            4 => self.hub.handle(id, self.now(), Request::Chunk(Ok(vec![0; 3])), &mut self.notes),
+            _ => self.hub.handle(id, self.now(), Request::Say { kind: SaidKind::Text, text: "text" }, &mut self.notes),
         }
         assert!(self.notes.told.is_empty(), "somebody who has gone is heard");
         Ok(())
@@ -522,27 +521,27 @@ impl Crowd {
         while let Some(client) = self.clients.iter_mut().find(|client| client.id == id) {
             let Some((line, _)) = client.lines.next_line() else { break };
             let text = plain::text(&line).into_owned();
-            let Some(input) = plain::read(&line, &text) else { continue };
-            let (least, most, name) = replies_due(&input);
-            if name == "send" {
+            let chunks = if self.hub.has_upload(id) { Chunks::Wanted } else { Chunks::Unwanted };
+            let Some(request) = plain::read(&line, &text, chunks) else { continue };
+            let verb = request.verb();
+            if verb == Verb::Send {
                 client.upload = None;
             }
-            if let Input::Chunk(base64) = input
+            if let Request::Chunk(Ok(bytes)) = &request
                 && let Some((file, at)) = &mut client.upload
-                && let Ok(bytes) = BASE64.decode(base64)
             {
                 let len = bytes.len() as u64;
-                if bytes != bytes_at(*at, len) {
+                if *bytes != bytes_at(*at, len) {
                     self.odd_files.push(*file);
                 }
                 *at += len;
             }
             let now = Now { tick: self.tick, wall: SystemTime::UNIX_EPOCH + self.tick };
-            self.hub.handle(id, now, input, &mut self.notes);
+            self.hub.handle(id, now, request, &mut self.notes);
             let replies = self.read(Some(id));
-            assert!((least..=most).contains(&replies.len()), "{text:?}: {replies:?}");
-            if let Some(Reply::Refused { command, .. }) = replies.first() {
-                assert_eq!(*command, name, "{text:?}");
+            assert!((replies_due(verb)..=1).contains(&replies.len()), "{text:?}: {replies:?}");
+            if let Some(Reply::Refused { verb: refused, .. }) = replies.first() {
+                assert_eq!(*refused, verb, "{text:?}");
             }
             self.hub.check();
         }
@@ -555,7 +554,7 @@ impl Crowd {
         for (to, told) in std::mem::take(&mut self.notes.told) {
             let client = self.clients.iter_mut().find(|client| client.id == to);
             let Some(client) = client else { panic!("{to:?} is gone and is told {told:?}") };
-            let stamp = self.notes.stamps.get(&to).copied().unwrap_or(Switch::Off);
+            let stamp = self.notes.stamps.get(&to).copied().unwrap_or(false);
             let style = Style { stamp, ..client.style };
             match told {
                 Told::Reply(reply) => {
@@ -575,7 +574,7 @@ impl Crowd {
                         Reply::Done(Done::Get { id, offset, .. }) => drop(client.downloads.insert(*id, *offset)),
                         Reply::Done(Done::Cancel(id)) if client.downloads.remove(id).is_some() => {}
                         Reply::Done(Done::Cancel(id)) => drop(client.uploads.take(id)),
-                        Reply::Done(Done::Set(Setting::Stamp, switch)) => assert_eq!(*switch, stamp),
+                        Reply::Done(Done::Set(Change { setting: Setting::Stamp, on })) => assert_eq!(*on, stamp),
                         _ => {}
                     }
                     replies.push(reply);
@@ -584,7 +583,7 @@ impl Crowd {
                     assert!(Some(to) == asking && replies.is_empty(), "a detail that nobody asked for: {detail:?}");
                     let mut line = String::new();
                     plain::detail(&mut line, &detail, style);
-                    check_line(&line, style);
+                    line.split_inclusive('\n').for_each(|line| check_line(line, style));
                 }
                 Told::Data(file, data) => {
                     let mut lines = Vec::new();
@@ -692,7 +691,7 @@ fn digest(size: u64) -> Digest {
 
 /// What is told is one line that drives no terminal and is no longer than is promised.
 fn check_line(line: &str, style: Style) {
-    let end = if style.crlf == Switch::On { "\r\n" } else { "\n" };
+    let end = if style.crlf { "\r\n" } else { "\n" };
     let Some(text) = line.strip_suffix(end) else { panic!("a line without an end: {line:?}") };
     assert!(!text.contains(|c: char| c != '\t' && c.is_control()), "{line:?}");
     assert!(!text.is_empty() && line.len() <= SERVER_LINE, "{} bytes: {line:?}", line.len());

@@ -11,12 +11,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use arbitrary::{Result, Unstructured};
-use chinwag::commands::{Command, Input, Part, find};
-use chinwag::event::{Detail, Event, Logged, Now, PastRoom};
+use chinwag::event::{Change, Detail, Event, Logged, Now, PastRoom, SaidKind, Setting};
 use chinwag::hub::Hub;
 use chinwag::journal::{self, Logs};
 use chinwag::limits::Settings;
-use chinwag::names::{ConnId, Nick, RoomName, Text};
+use chinwag::names::{ConnId, Nick, Origin, RoomName, Text};
+use chinwag::request::{Named, Part, Request, Target};
 use libfuzzer_sys::fuzz_target;
 use memory::{Notes, Told};
 
@@ -86,9 +86,10 @@ fn contents(plan: &mut Unstructured<'_>, words: usize) -> Result<Vec<u8>> {
 fn message(plan: &mut Unstructured<'_>, seq: u64) -> Result<Logged> {
     let len = usize::from(plan.int_in_range(0..=12u8)?).min(plan.len());
     let text = Text::new(&String::from_utf8_lossy(plan.bytes(len)?));
+    let kind = if plan.arbitrary()? { SaidKind::Action } else { SaidKind::Text };
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(plan.arbitrary::<u32>()?.into());
     let from = *plan.choose(&["alice", "B", "guest12345678901"])?;
-    Ok(Logged { seq, at, from: Nick::new(from).expect("a name"), text })
+    Ok(Logged { seq, at, from: Nick::new(from).expect("a name"), kind, text })
 }
 
 fn spelled(line: &Logged) -> Vec<u8> {
@@ -124,6 +125,7 @@ fn check_reading(log: &[u8], cut: usize) {
             seq,
             at: SystemTime::UNIX_EPOCH,
             from: Nick::new("ann").expect("a name"),
+            kind: SaidKind::Text,
             text: Text::new("next"),
         };
         let longer = journal::read(&[repaired, &spelled(&next)[..]].concat());
@@ -149,24 +151,24 @@ fn check_room(log: &[u8]) {
     hub.check();
     let (id, mut notes) = (ConnId::new(0, 1), Notes::default());
     let now = Now { tick: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
-    let mut handle = |hub: &mut Hub, name, command| {
-        let spec = find(name).expect("a command");
-        hub.handle(id, now, Input::Command(spec, Ok(command)), &mut notes);
+    let mut handle = |hub: &mut Hub, request| {
+        hub.handle(id, now, request, &mut notes);
         hub.check();
         std::mem::take(&mut notes.told)
     };
-    hub.connect(id, now, &mut Notes::default());
-    handle(&mut hub, "join", Command::Join("#room"));
-    handle(&mut hub, "set", Command::Set(Some((chinwag::event::Setting::Echo, chinwag::event::Switch::On))));
-    let told = handle(&mut hub, "history", Command::History { room: None, part: Part::Last(None) });
+    hub.connect(id, Origin::Loopback, now, &mut Notes::default());
+    let room = Named { typed: "#room", name: Some(name) };
+    handle(&mut hub, Request::Join(room));
+    handle(&mut hub, Request::Set(Some(Change { setting: Setting::Echo, on: true })));
+    let told = handle(&mut hub, Request::History { room: None, part: Part::Last(None) });
     let seen = told.iter().filter_map(|(_, told)| match told {
-        Told::Detail(Detail::Line { seq, at, from, text }) => {
-            Some(Logged { seq: *seq, at: *at, from: *from, text: text.clone() })
+        Told::Detail(Detail::Line { seq, at, from, kind, text }) => {
+            Some(Logged { seq: *seq, at: *at, from: *from, kind: *kind, text: text.clone() })
         }
         _ => None,
     });
     assert_eq!(seen.collect::<Vec<_>>(), lines[lines.len().saturating_sub(5)..]);
-    let told = handle(&mut hub, "msg", Command::Msg { target: "#room", text: "on" });
+    let told = handle(&mut hub, Request::Msg { target: Target::Room(room), kind: SaidKind::Text, text: "on" });
     let said = told.iter().find_map(|(_, told)| match told {
         Told::Event(Event::Said { seq, .. }) => *seq,
         _ => None,
@@ -206,7 +208,7 @@ fn check_files(older: Option<&[u8]>, newest: &[u8], wanted: usize) {
 
     let seq = want.last().map_or(0, |line| line.seq) + 1;
     let from = Nick::new("ann").expect("a name");
-    let next = Logged { seq, at: SystemTime::UNIX_EPOCH, from, text: Text::new("next") };
+    let next = Logged { seq, at: SystemTime::UNIX_EPOCH, from, kind: SaidKind::Text, text: Text::new("next") };
     if seq >= FAR {
         return;
     }

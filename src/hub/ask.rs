@@ -1,114 +1,97 @@
 //! Questions: what is there, and what was said.
 
-use crate::commands::{self, Part, SETTINGS};
-use crate::event::{Detail, Done, Fault, Gone, Now, Setting, Sink, State, Switch};
+use crate::effect::Output;
+use crate::event::{Change, Detail, Done, Fault, Gone, Limit, Now, Setting, State, Verb};
 use crate::files::{Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, Nick, Place, Text};
+use crate::names::{Nick, PersonId, Place, RoomName};
 use crate::people::Person;
+use crate::policy::Doing;
+use crate::request::{Named, Part, Target};
 use crate::rooms::RoomId;
 use crate::typing::Where;
 
-use super::Hub;
+use super::{Hub, Turn};
 
-/// Explains every command, or one.
-pub(super) fn help(id: ConnId, word: Option<&str>, sink: &mut impl Sink) -> Result<Done, Fault> {
-    let one = match word {
-        Some(word) => Some(commands::find(word).ok_or_else(|| Fault::NoHelp(Text::new(word)))?),
-        None => None,
-    };
-    for spec in commands::TABLE.iter().filter(|spec| one.is_none_or(|one| one == *spec)) {
-        sink.detail(id, &Detail::Help { usage: spec.usage, about: spec.about });
-    }
-    Ok(Done::Help)
+/// Has every command explained, or one.
+pub(super) fn help(verb: Option<Verb>, turn: &mut Turn<'_, impl Output>) -> Done {
+    turn.out.detail(turn.conn, &Detail::Help(verb));
+    Done::Help
 }
 
 impl Hub {
-    pub(super) fn limits(&self, id: ConnId, sink: &mut impl Sink) -> Done {
+    pub(super) fn limits(&self, turn: &mut Turn<'_, impl Output>) -> Done {
         let settings = &self.settings;
-        let log = settings.log.map_or(0, |log| log.max);
-        let seconds = |time: std::time::Duration| format!("{}s", time.as_secs());
-        for (name, value, about) in [
-            ("line", limits::LINE.to_string(), "bytes a line, with its ending"),
-            ("chunk", limits::CHUNK_LINE.to_string(), "characters of base64 on a = line"),
-            ("rate", settings.rate.to_string(), "lines a second; 0 is no limit; more are read more slowly"),
-            ("burst", settings.burst().to_string(), "lines at once"),
-            ("renames", self.per_minute(limits::RENAMES), "renames a minute; 0 is no limit"),
-            ("joins", self.per_minute(limits::JOINS), "joins and leaves a minute; 0 is no limit"),
-            ("rooms", limits::ROOMS_A_PERSON.to_string(), "rooms that you may be in"),
-            ("all-rooms", limits::ROOMS.to_string(), "rooms there may be"),
-            ("topic", limits::TOPIC.to_string(), "bytes of a topic or an away text"),
-            ("ignored", limits::IGNORED.to_string(), "people whom you may ignore"),
-            ("history", settings.history.to_string(), "messages that a room remembers"),
-            ("history-lines", limits::HISTORY_LINES.to_string(), "messages one /history gives"),
-            ("history-bytes", limits::HISTORY_BYTES.to_string(), "bytes one /history gives"),
-            ("log", log.to_string(), "bytes of a room's log, which outlives a restart; 0 is none"),
-            ("file", settings.max_file.to_string(), "bytes of a file"),
-            ("spool", settings.spool.to_string(), "bytes of all files"),
-            ("file-ttl", seconds(settings.file_ttl), "how long a file is kept"),
-            ("files", limits::FILES_A_SENDER.to_string(), "files that you may have shared at once"),
-            ("all-files", limits::FILES.to_string(), "files there may be"),
-            ("uploads", limits::UPLOADS.to_string(), "uploads under way of all people at once"),
-            ("downloads", limits::DOWNLOADS.to_string(), "files that you may fetch at once"),
-            ("upload-silence", seconds(limits::UPLOAD_SILENCE), "how long an upload may pause"),
-            ("resume", seconds(limits::RESUME), "how long an upload that broke off may be taken up again"),
-            ("typing", seconds(limits::TYPING), "how long /typing lasts"),
-            ("slow-reader", limits::SLOW_READER.to_string(), "bytes waiting for you beyond which you miss room lines"),
-            ("stall", seconds(settings.stall), "how long you may read nothing of what waits for you"),
-            ("locked", seconds(limits::LOCKED), "how long you may take to give the password"),
-            ("clients", settings.max_clients.to_string(), "connections in all"),
-            ("per-address", settings.max_per_ip.to_string(), "connections from one address"),
-        ] {
-            sink.detail(id, &Detail::Limit { name, value, about });
-        }
+        let count = |count: usize| count as u64;
+        let per_minute = |limit: u32| if settings.rate > 0 { u64::from(limit) } else { 0 };
+        let limits = vec![
+            (Limit::Rate, settings.rate.into()),
+            (Limit::Burst, settings.burst().into()),
+            (Limit::Renames, per_minute(limits::RENAMES)),
+            (Limit::Joins, per_minute(limits::JOINS)),
+            (Limit::RoomsOfPerson, count(limits::ROOMS_A_PERSON)),
+            (Limit::Rooms, count(limits::ROOMS)),
+            (Limit::Topic, count(limits::TOPIC)),
+            (Limit::Ignored, count(limits::IGNORED)),
+            (Limit::History, count(settings.history)),
+            (Limit::HistoryLines, count(limits::HISTORY_LINES)),
+            (Limit::HistoryBytes, count(limits::HISTORY_BYTES)),
+            (Limit::Log, settings.log.map_or(0, |log| log.max)),
+            (Limit::File, settings.max_file),
+            (Limit::Spool, settings.spool),
+            (Limit::FileTtl, settings.file_ttl.as_secs()),
+            (Limit::FilesOfSender, count(limits::FILES_A_SENDER)),
+            (Limit::Files, count(limits::FILES)),
+            (Limit::Uploads, count(limits::UPLOADS)),
+            (Limit::Downloads, count(limits::DOWNLOADS)),
+            (Limit::UploadSilence, limits::UPLOAD_SILENCE.as_secs()),
+            (Limit::Resume, limits::RESUME.as_secs()),
+            (Limit::Typing, limits::TYPING.as_secs()),
+            (Limit::SlowReader, count(limits::SLOW_READER)),
+            (Limit::Stall, settings.stall.as_secs()),
+            (Limit::Locked, limits::LOCKED.as_secs()),
+            (Limit::Clients, count(settings.max_clients)),
+            (Limit::ClientsOfAddress, count(settings.max_per_ip)),
+        ];
+        turn.out.detail(turn.conn, &Detail::Limits(limits));
         Done::Limits
     }
 
-    fn per_minute(&self, limit: u32) -> String {
-        if self.settings.rate > 0 { limit.to_string() } else { "0".to_owned() }
-    }
-
     /// Tells somebody who has joined what the room is about and who is there.
-    pub(super) fn show_room(&self, id: ConnId, room: RoomId, sink: &mut impl Sink) -> Done {
-        if let Some(topic) = self.topic_for(id, room) {
-            sink.detail(id, &Detail::Topic(topic));
+    pub(super) fn show_room(&self, room: RoomId, turn: &mut Turn<'_, impl Output>) -> Done {
+        if let Some(topic) = self.topic_for(turn.who, room) {
+            turn.out.detail(turn.conn, &Detail::Topic(topic));
         }
         let room = &self.rooms[room];
-        let nick = |id| self.people.get(id).map(Person::nick);
+        let nick = |member| self.people.get(member).map(Person::nick);
         let mut names: Vec<Nick> = room.members().take(limits::NAMES_ON_JOIN).filter_map(nick).collect();
         names.sort_unstable();
         for line in names.chunks(limits::NAMES_A_LINE) {
-            sink.detail(id, &Detail::Here(line.to_vec()));
+            turn.out.detail(turn.conn, &Detail::Here(line.to_vec()));
         }
         Done::Join { room: room.name, count: room.members().len() }
     }
 
-    pub(super) fn list_rooms(&self, id: ConnId, sink: &mut impl Sink) -> Result<Done, Fault> {
+    pub(super) fn list_rooms(&self, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         for (room_id, room) in self.rooms.iter() {
-            let topic = self.topic_for(id, room_id);
-            sink.detail(id, &Detail::Room { name: room.name, count: room.members().len(), topic });
+            let topic = self.topic_for(turn.who, room_id);
+            turn.out.detail(turn.conn, &Detail::Room { name: room.name, count: room.members().len(), topic });
         }
         Ok(Done::Rooms(self.rooms.len()))
     }
 
-    pub(super) fn who(
-        &mut self,
-        id: ConnId,
-        now: Now,
-        whom: Option<&str>,
-        sink: &mut impl Sink,
-    ) -> Result<Done, Fault> {
-        let Some(viewer) = self.people.get(id) else { return Err(Fault::NoTarget) };
+    pub(super) fn who(&mut self, whom: Option<Target<'_>>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let Some(viewer) = self.people.get(turn.who) else { return Err(Fault::NoTarget) };
         let mut people: Vec<&Person> = match whom {
             None => self.people.iter().collect(),
-            Some(name) if name.starts_with('#') => {
-                self.rooms[self.find_room(name)?].members().filter_map(|member| self.people.get(member)).collect()
+            Some(Target::Room(room)) => {
+                self.rooms[self.find_room(room)?].members().filter_map(|member| self.people.get(member)).collect()
             }
-            Some(name) => vec![self.find_person(name)?],
+            Some(Target::Person(whom)) => vec![self.find_person(whom)?],
         };
         people.sort_unstable_by_key(|person| person.nick());
         for person in &people {
-            sink.detail(id, &self.who_line(viewer, person, now));
+            turn.out.detail(turn.conn, &self.who_line(viewer, person, turn.now));
         }
         let count = people.len();
         self.presence.asked();
@@ -134,13 +117,11 @@ impl Hub {
 
     pub(super) fn list_files(
         &self,
-        id: ConnId,
-        now: Now,
-        target: Option<&str>,
-        sink: &mut impl Sink,
+        target: Option<Target<'_>>,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
-        let only = target.map(|target| self.resolve(id, target)).transpose()?;
-        let Some(viewer) = self.people.get(id) else { return Err(Fault::NoTarget) };
+        let only = target.map(|target| self.resolve(turn.who, target)).transpose()?;
+        let Some(viewer) = self.people.get(turn.who) else { return Err(Fault::NoTarget) };
         let mut count = 0;
         for (file_id, file) in self.files.iter() {
             let fits = match (only, file.share) {
@@ -148,10 +129,10 @@ impl Hub {
                 (Some(Where::Room(room)), share) => share == Share::Room(room),
                 (Some(Where::Person(_)), Share::Room(_)) => false,
                 (Some(Where::Person(other)), Share::Person(receiver, _)) => {
-                    (file.sender, receiver) == (other, id) || (file.sender, receiver) == (id, other)
+                    (file.sender, receiver) == (other, turn.who) || (file.sender, receiver) == (turn.who, other)
                 }
             };
-            if !fits || !self.may_fetch(id, file) || viewer.ignores(file.sender) {
+            if !fits || self.may_fetch(viewer, file).is_err() || viewer.ignores(file.sender) {
                 continue;
             }
             count += 1;
@@ -159,18 +140,18 @@ impl Hub {
                 id: file_id,
                 size: file.size,
                 sender: file.nick,
-                place: self.place_of_file(id, file),
-                age: now.wall.duration_since(file.since).unwrap_or_default(),
+                place: self.place_of_file(turn.who, file),
+                age: turn.now.wall.duration_since(file.since).unwrap_or_default(),
                 coming: !matches!(file.stage, Stage::Ready(_)),
                 name: file.name.clone(),
             };
-            sink.detail(id, &detail);
+            turn.out.detail(turn.conn, &detail);
         }
         Ok(Done::Files(count))
     }
 
     /// How `viewer` names the conversation in which a file was shared.
-    pub(super) fn place_of_file(&self, viewer: ConnId, file: &crate::files::File) -> Place {
+    pub(super) fn place_of_file(&self, viewer: PersonId, file: &crate::files::File) -> Place {
         match file.share {
             Share::Room(room) => Place::Room(self.rooms[room].name),
             Share::Person(_, receiver) => Place::With(if file.sender == viewer { receiver } else { file.nick }),
@@ -179,13 +160,12 @@ impl Hub {
 
     pub(super) fn history(
         &self,
-        id: ConnId,
-        room: Option<&str>,
+        room: Option<Named<'_, RoomName>>,
         part: Part,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
-        let room = &self.rooms[self.room_or_current(id, room)?];
-        let Some(viewer) = self.people.get(id) else { return Err(Fault::NoRoom) };
+        let room = &self.rooms[self.room_or_current(turn.who, room, Doing::Read)?];
+        let Some(viewer) = self.people.get(turn.who) else { return Err(Fault::NoRoom) };
         let mut bytes = 0;
         let mut fits = |message: &&crate::rooms::Message| {
             // What stands before the text on a line has fewer than 80 bytes.
@@ -209,31 +189,28 @@ impl Hub {
             lines.reverse();
         }
         for message in &lines {
-            let (seq, at, from, text) = (message.seq, message.at, message.nick, message.text.clone());
-            sink.detail(id, &Detail::Line { seq, at, from, text });
+            let (seq, at, from, kind, text) =
+                (message.seq, message.at, message.nick, message.kind, message.text.clone());
+            turn.out.detail(turn.conn, &Detail::Line { seq, at, from, kind, text });
         }
         Ok(Done::History { room: room.name, count: lines.len() })
     }
 
-    pub(super) fn list_ignored(&self, id: ConnId, sink: &mut impl Sink) -> Done {
-        let ignored = self.people.get(id).map(Person::ignored).unwrap_or_default();
+    pub(super) fn list_ignored(&self, turn: &mut Turn<'_, impl Output>) -> Done {
+        let ignored = self.people.get(turn.who).map(Person::ignored).unwrap_or_default();
         for other in ignored {
-            sink.detail(id, &Detail::Ignored(other.nick.get()));
+            turn.out.detail(turn.conn, &Detail::Ignored(other.nick.get()));
         }
         Done::Ignoring(ignored.len())
     }
 
-    pub(super) fn list_settings(&self, id: ConnId, sink: &mut impl Sink) -> Done {
-        let Some(person) = self.people.get(id) else { return Done::Settings };
-        for &(setting, _) in SETTINGS {
-            let value: Switch = match setting {
-                Setting::Echo => person.echo,
-                Setting::Stamp => person.stamp,
-                Setting::Presence => person.presence,
-                // It is for programs that connect anew by themselves, and nothing to a person who reads the list.
-                Setting::Whole => continue,
-            };
-            sink.detail(id, &Detail::Setting(setting, value));
+    pub(super) fn list_settings(&self, turn: &mut Turn<'_, impl Output>) -> Done {
+        let Some(person) = self.people.get(turn.who) else { return Done::Settings };
+        // The others are for programs, and nothing to a person who reads the list.
+        for (setting, on) in
+            [(Setting::Echo, person.echo), (Setting::Stamp, person.stamp), (Setting::Presence, person.presence)]
+        {
+            turn.out.detail(turn.conn, &Detail::Setting(Change { setting, on }));
         }
         Done::Settings
     }

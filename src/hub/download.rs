@@ -1,33 +1,37 @@
 //! Downloads: each goes as fast as its reader, several take turns, and the disk serves only so many at once.
 
-use crate::event::{Done, Event, Fault, Job, Quota, Sink};
+use crate::effect::{Effect, Output};
+use crate::event::{Done, Event, Fault, Job, Quota};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, FileId};
 use crate::people::{Download, Person};
+use crate::policy::Action;
 use crate::rooms::RoomId;
 
-use super::Hub;
+use super::{Hub, Turn};
+
+const UNIT: usize = limits::DOWNLOAD_UNIT;
 
 impl Hub {
-    /// Whether something is still owed to `id` without its saying another word.
-    pub fn is_transferring(&self, id: ConnId) -> bool {
-        self.people.get(id).is_some_and(Person::is_transferring)
+    /// Whether something is still owed to a connection without its saying another word.
+    pub fn is_transferring(&self, conn: ConnId) -> bool {
+        self.people.at(conn).is_some_and(Person::is_transferring)
     }
 
     pub(super) fn get(
         &mut self,
-        id: ConnId,
         file_id: FileId,
         offset: u64,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
-        let file = self.files.get(file_id).filter(|file| self.may_fetch(id, file)).ok_or(Fault::NoSuchFile)?;
+        let file = self.files.get(file_id).ok_or(Fault::NoSuchFile)?;
+        self.may(turn.who, Action::Fetch(file, self.room_of_file(file)))?;
         let (size, name) = (file.size, file.name.clone());
         if offset > size {
             return Err(Fault::BeyondEnd(size));
         }
-        let person = self.people.get_mut(id).ok_or(Fault::NoSuchFile)?;
+        let person = self.people.get_mut(turn.who).ok_or(Fault::NoSuchFile)?;
         if person.downloads().iter().any(|download| download.file == file_id) {
             return Err(Fault::BusyFile(file_id));
         }
@@ -37,55 +41,56 @@ impl Hub {
         self.downloads += 1;
         person.rare_mut().downloads.push(Download::new(self.downloads, file_id, offset));
         if let Some(file) = self.files.get_mut(file_id) {
-            file.readers.insert(id);
+            file.readers.insert(turn.conn);
         }
-        sink.wants_data(id);
+        turn.out.effect(Effect::Pump(turn.conn));
         Ok(Done::Get { id: file_id, offset, size, name })
     }
 
-    /// Hands on what `id` downloads, as far as `room` bytes of lines allow, and asks the disk for what follows.
-    pub fn pump(&mut self, id: ConnId, room: usize, sink: &mut impl Sink) {
-        let mut lines = room / limits::CHUNK_BYTES;
+    /// Hands on up to `room` bytes of what `conn` downloads, in whole units but for the ends of files, and asks the disk for
+    /// what follows.
+    pub fn pump(&mut self, conn: ConnId, room: usize, out: &mut impl Output) {
+        let mut room = room / UNIT * UNIT;
         let mut idle = 0;
-        while let Some(person) = self.people.get_mut(id).filter(|person| idle < person.downloads().len()) {
+        while let Some(person) = self.people.at_mut(conn).filter(|person| idle < person.downloads().len()) {
             let download = &mut person.downloads_mut()[0];
-            let len = download.ready().len().min(lines * limits::DOWNLOAD_LINE);
+            let len = download.ready().len().min(room);
             if len > 0 {
-                sink.data(id, download.file, &download.ready()[..len]);
+                out.data(conn, download.file, download.sent, &download.ready()[..len]);
                 self.disk.held -= download.hand_on(len);
-                lines -= limits::lines_of(len);
+                room -= len.next_multiple_of(UNIT);
                 idle = 0;
             } else {
                 idle += 1;
             }
-            self.ask(id, lines, sink);
-            if let Some(person) = self.people.get_mut(id) {
+            self.ask(conn, room, out);
+            if let Some(person) = self.people.at_mut(conn) {
                 person.downloads_mut().rotate_left(1);
             }
         }
-        self.complete_downloads(id, sink);
+        self.complete_downloads(conn, out);
         if self.disk.reads < limits::READS_IN_FLIGHT {
-            self.wake_reader(sink);
+            self.wake_reader(out);
         }
     }
 
-    /// Asks the disk for more of the first of `id`'s downloads, if all that came of it has been handed on.
-    fn ask(&mut self, id: ConnId, lines: usize, sink: &mut impl Sink) {
-        let Some(person) = self.people.get_mut(id) else { return };
+    /// Asks the disk for more of the first of `conn`'s downloads, if all that came of it has been handed on.
+    fn ask(&mut self, conn: ConnId, room: usize, out: &mut impl Output) {
+        let Some(person) = self.people.at_mut(conn) else { return };
         let holds_any = person.downloads().iter().any(Download::is_held);
         // Several of one person share what is read ahead, so that none of them goes on alone for long.
         let ahead = limits::READ_AHEAD / person.downloads().len().max(1);
         let Some(download) = person.downloads_mut().first_mut().filter(|download| !download.is_held()) else { return };
         let buffer = download.take_buffer();
         let Some(file) = self.files.get(download.file) else { return };
-        let (from, line) = (download.asked, limits::DOWNLOAD_LINE as u64);
-        let whole = if file.written == file.size { file.size } else { file.written / line * line };
+        let (from, unit) = (download.asked, UNIT as u64);
+        let whole = if file.written == file.size { file.size } else { file.written / unit * unit };
         if from >= whole {
             return;
         }
         if self.disk.reads >= limits::READS_IN_FLIGHT {
-            if !self.disk.waiting.contains(&id) {
-                self.disk.waiting.push_back(id);
+            if !self.disk.waiting.contains(&conn) {
+                self.disk.waiting.push_back(conn);
             }
             return;
         }
@@ -95,30 +100,30 @@ impl Hub {
         } else if holds_any {
             0
         } else {
-            lines
+            room
         };
-        // What begins in the midst of a line ends with it.
-        let most = most.min(if from.is_multiple_of(line) { limits::READS_IN_FLIGHT - self.disk.reads } else { 1 });
-        let to = whole.min((from / line + most as u64) * line);
+        // What begins in the midst of a unit ends with it.
+        let most = most.min(if from.is_multiple_of(unit) { limits::READS_IN_FLIGHT - self.disk.reads } else { UNIT });
+        let to = whole.min((from / unit + (most / UNIT) as u64) * unit);
         if from >= to {
             return;
         }
         download.asked = to;
         let len = usize::try_from(to - from).unwrap_or_default();
-        let job = Job::Read { file: download.file, offset: from, len, buffer, reader: id, download: download.serial };
-        self.job(job, sink);
+        let job = Job::Read { file: download.file, offset: from, len, buffer, reader: conn, download: download.serial };
+        self.job(job, out);
     }
 
     /// Lets the next of those who wait for the disk have a turn.
-    fn wake_reader(&mut self, sink: &mut impl Sink) {
+    fn wake_reader(&mut self, out: &mut impl Output) {
         if let Some(next) = self.disk.waiting.pop_front() {
-            sink.wants_data(next);
+            out.effect(Effect::Pump(next));
         }
     }
 
     /// Ends the downloads of which every byte has gone out.
-    fn complete_downloads(&mut self, id: ConnId, sink: &mut impl Sink) {
-        let downloads = self.people.get(id).map(Person::downloads).unwrap_or_default();
+    fn complete_downloads(&mut self, conn: ConnId, out: &mut impl Output) {
+        let downloads = self.people.at(conn).map(Person::downloads).unwrap_or_default();
         let whole = |download: &Download| {
             let file = self.files.get(download.file)?;
             let Stage::Ready(digest) = file.stage else { return None };
@@ -126,8 +131,8 @@ impl Hub {
         };
         let whole: Vec<_> = downloads.iter().filter_map(whole).collect();
         for (file, size, digest) in whole {
-            self.stop_download(id, file);
-            sink.answer(id, &Event::Whole { file, size, digest });
+            self.stop_download(conn, file);
+            out.answer(conn, &Event::Whole { file, size, digest });
         }
     }
 
@@ -137,13 +142,13 @@ impl Hub {
         reader: ConnId,
         download: u64,
         len: usize,
-        sink: &mut impl Sink,
+        out: &mut impl Output,
     ) -> Option<&mut Download> {
-        self.disk.reads -= limits::lines_of(len);
-        self.wake_reader(sink);
-        let person = self.people.get_mut(reader);
+        self.disk.reads -= len.next_multiple_of(UNIT);
+        self.wake_reader(out);
+        let person = self.people.at_mut(reader);
         if person.is_some() {
-            sink.wants_data(reader);
+            out.effect(Effect::Pump(reader));
         }
         let running =
             person.and_then(|person| person.downloads_mut().iter_mut().find(|running| running.serial == download));
@@ -153,34 +158,35 @@ impl Hub {
         running
     }
 
-    pub(super) fn stop_download(&mut self, id: ConnId, file_id: FileId) {
-        if let Some(person) = self.people.get_mut(id)
+    pub(super) fn stop_download(&mut self, conn: ConnId, file_id: FileId) {
+        if let Some(person) = self.people.at_mut(conn)
             && let Some(at) = person.downloads().iter().position(|download| download.file == file_id)
         {
             let download = person.rare_mut().downloads.remove(at);
             self.disk.held -= download.held();
         }
         if let Some(file) = self.files.get_mut(file_id) {
-            file.readers.remove(&id);
+            file.readers.remove(&conn);
         }
     }
 
-    pub(super) fn stop_readers(&mut self, file_id: FileId, why: &Fault, sink: &mut impl Sink) {
+    pub(super) fn stop_readers(&mut self, file_id: FileId, why: &Fault, out: &mut impl Output) {
         let readers = self.files.get_mut(file_id).map(|file| std::mem::take(&mut file.readers)).unwrap_or_default();
         for reader in readers {
             self.stop_download(reader, file_id);
-            sink.answer(reader, &Event::Broken { file: file_id, why: why.clone() });
-            sink.wants_data(reader);
+            out.answer(reader, &Event::Broken { file: file_id, why: why.clone() });
+            out.effect(Effect::Pump(reader));
         }
     }
 
-    /// Ends the downloads of somebody who leaves a room, but for their own files.
-    pub(super) fn stop_downloads_from(&mut self, id: ConnId, room: RoomId, why: Fault, sink: &mut impl Sink) {
-        let theirs = |file: &File| file.sender != id && file.share == Share::Room(room) && file.readers.contains(&id);
-        let files: Vec<FileId> = self.files.iter().filter(|(_, file)| theirs(file)).map(|(id, _)| id).collect();
+    /// Ends the downloads of whoever leaves a room, but for their own files.
+    pub(super) fn stop_downloads_from(&mut self, room: RoomId, why: &Fault, turn: &mut Turn<'_, impl Output>) {
+        let (conn, who) = (turn.conn, turn.who);
+        let ends = |file: &File| file.sender != who && file.share == Share::Room(room) && file.readers.contains(&conn);
+        let files: Vec<FileId> = self.files.iter().filter(|(_, file)| ends(file)).map(|(id, _)| id).collect();
         for file in files {
-            self.stop_download(id, file);
-            sink.answer(id, &Event::Broken { file, why: why.clone() });
+            self.stop_download(conn, file);
+            turn.out.answer(conn, &Event::Broken { file, why: why.clone() });
         }
     }
 }

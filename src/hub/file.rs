@@ -2,69 +2,73 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::{Description, Done, Event, Fault, Gone, Happening, Job, Now, Outcome, PastFile, Sink};
+use crate::effect::{Effect, Output};
+use crate::event::{Description, Done, Event, Fault, Gone, Happening, Job, Now, Outcome, PastFile};
 use crate::files::{File, Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, FileId, FileName, Nick, Place};
-use crate::people::Intake;
+use crate::names::{FileId, FileName, Nick, PersonId, Place};
+use crate::people::{Intake, Person};
+use crate::policy::{Action, Actor, may};
+use crate::rooms::Room;
 
 use super::upload::FOREVER;
-use super::{Alarm, Hub};
+use super::{Alarm, Hub, Turn};
 
 impl Hub {
     /// Takes what came of a job.
-    pub fn disk_did(&mut self, now: Now, outcome: Outcome, sink: &mut impl Sink) {
+    pub fn disk_did(&mut self, now: Now, outcome: Outcome, out: &mut impl Output) {
+        let turn = &mut Turn::of_server(now, out);
         match outcome {
             Outcome::Done => self.disk.jobs -= 1,
             Outcome::Appended(file_id, bytes) => {
                 self.disk.jobs -= 1;
                 self.disk.bytes -= bytes;
                 if let Some(file) = self.files.get_mut(file_id) {
-                    let line = limits::DOWNLOAD_LINE as u64;
-                    let lines = file.written / line;
+                    let unit = limits::DOWNLOAD_UNIT as u64;
+                    let units = file.written / unit;
                     file.written += bytes as u64;
-                    // Only a whole line is of use to anybody.
-                    if file.written / line > lines || file.written == file.size {
-                        file.readers.iter().for_each(|&reader| sink.wants_data(reader));
+                    // Only a whole unit is of use to anybody.
+                    if file.written / unit > units || file.written == file.size {
+                        file.readers.iter().for_each(|&reader| turn.out.effect(Effect::Pump(reader)));
                     }
                 }
             }
             Outcome::Finished(file_id, digest) => {
                 self.disk.jobs -= 1;
-                self.stored(file_id, digest, now, sink);
+                self.stored(file_id, digest, turn);
             }
             Outcome::WriteFailed { file, bytes, full } => {
                 self.disk.jobs -= 1;
                 self.disk.bytes -= bytes;
-                self.end_file(file, if full { Fault::NoSpace } else { Fault::NotStored }, now, sink);
+                self.end_file(file, if full { Fault::NoSpace } else { Fault::NotStored }, turn);
             }
             Outcome::Data { data, reader, download } => {
-                if let Some(download) = self.arrived(reader, download, data.len(), sink) {
+                if let Some(download) = self.arrived(reader, download, data.len(), turn.out) {
                     download.fill(data);
                 }
             }
             Outcome::ReadFailed { file, len, reader, download } => {
-                if self.arrived(reader, download, len, sink).is_some() {
+                if self.arrived(reader, download, len, turn.out).is_some() {
                     self.disk.held -= len;
                     self.stop_download(reader, file);
-                    sink.answer(reader, &Event::Broken { file, why: Fault::DiskFailed });
+                    turn.out.answer(reader, &Event::Broken { file, why: Fault::DiskFailed });
                 }
             }
         }
     }
 
     /// A file has been silent or kept for long enough, perhaps.
-    pub(super) fn file_due(&mut self, file_id: FileId, now: Now, sink: &mut impl Sink) {
+    pub(super) fn file_due(&mut self, file_id: FileId, turn: &mut Turn<'_, impl Output>) {
         let Some(file) = self.files.get(file_id) else { return };
-        if file.due > now.tick {
+        if file.due > turn.now.tick {
             return self.set_alarm(file_id);
         }
         match file.stage {
             // It waits for the disk, which is no fault of the sender's.
-            Stage::Finishing => self.wait_on(file_id, now),
-            Stage::Coming if !self.disk_keeps_up() => self.wait_on(file_id, now),
-            Stage::Coming => self.break_off(file_id, Gone::BrokenOff, now, sink),
-            Stage::Broken | Stage::Ready(_) => self.end_file(file_id, Fault::Gone(Gone::Expired), now, sink),
+            Stage::Finishing => self.wait_on(file_id, turn.now),
+            Stage::Coming if !self.disk_keeps_up() => self.wait_on(file_id, turn.now),
+            Stage::Coming => self.break_off(file_id, Gone::BrokenOff, turn),
+            Stage::Broken | Stage::Ready(_) => self.end_file(file_id, Fault::Gone(Gone::Expired), turn),
         }
     }
 
@@ -84,37 +88,26 @@ impl Hub {
         self.alarm(due, Alarm::File(file_id));
     }
 
-    pub(super) fn cancel(
-        &mut self,
-        id: ConnId,
-        now: Now,
-        file_id: FileId,
-        sink: &mut impl Sink,
-    ) -> Result<Done, Fault> {
+    pub(super) fn cancel(&mut self, file_id: FileId, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let file = self.files.get(file_id).ok_or(Fault::NoSuchFile)?;
-        if file.readers.contains(&id) {
-            self.stop_download(id, file_id);
-        } else if file.stage == Stage::Broken {
-            return Err(Fault::NoSuchFile);
-        } else if file.sender == id {
-            self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), None, now, sink);
-        } else if self.may_fetch(id, file) {
-            return Err(Fault::NotYours(file_id));
+        if file.readers.contains(&turn.conn) {
+            self.stop_download(turn.conn, file_id);
         } else {
-            return Err(Fault::NoSuchFile);
+            self.may(turn.who, Action::Withdraw(file_id, file, self.room_of_file(file)))?;
+            self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), None, turn);
         }
         Ok(Done::Cancel(file_id))
     }
 
     /// Takes a file away for a cause of the server's own, which the sender sees as well.
-    pub(super) fn end_file(&mut self, file_id: FileId, why: Fault, now: Now, sink: &mut impl Sink) {
+    pub(super) fn end_file(&mut self, file_id: FileId, why: Fault, turn: &mut Turn<'_, impl Output>) {
         let Some(file) = self.files.get(file_id) else { return };
         let sender = file.sender;
         match file.stage {
             // Of an upload that broke off everybody has been told already.
-            Stage::Broken => self.remove_file(file_id, sink),
-            Stage::Coming | Stage::Finishing => self.fail_upload(file_id, why, now, sink),
-            Stage::Ready(_) => self.withdraw(file_id, why, Some(sender), now, sink),
+            Stage::Broken => self.remove_file(file_id, turn.out),
+            Stage::Coming | Stage::Finishing => self.fail_upload(file_id, why, turn),
+            Stage::Ready(_) => self.withdraw(file_id, why, Some(sender), turn),
         }
     }
 
@@ -123,25 +116,24 @@ impl Hub {
         &mut self,
         file_id: FileId,
         why: Fault,
-        also: Option<ConnId>,
-        now: Now,
-        sink: &mut impl Sink,
+        also: Option<PersonId>,
+        turn: &mut Turn<'_, impl Output>,
     ) {
-        self.stop_readers(file_id, &why, sink);
+        self.stop_readers(file_id, &why, turn.out);
         let what = Happening::Unfile { id: file_id, why: why.clone() };
-        self.tell_about_file(file_id, &what, also, now, sink);
-        self.remove_file(file_id, sink);
+        self.tell_about_file(file_id, &what, also, turn);
+        self.remove_file(file_id, turn.out);
     }
 
     /// Forgets a file that nobody is fetching any more.
-    fn remove_file(&mut self, file_id: FileId, sink: &mut impl Sink) {
+    fn remove_file(&mut self, file_id: FileId, out: &mut impl Output) {
         let Some(file) = self.files.remove(file_id) else { return };
         self.alarms.remove(&(file.alarm, Alarm::File(file_id)));
         self.close_intake(file.sender, file_id);
         if file.stage == Stage::Finishing {
-            self.finished(file.sender, sink);
+            self.finished(file.sender, out);
         }
-        self.job(Job::Remove(file_id), sink);
+        self.job(Job::Remove(file_id), out);
         if let Share::Room(room) = file.share {
             self.rooms.release(room);
         }
@@ -152,49 +144,55 @@ impl Hub {
         &self,
         file_id: FileId,
         what: &Happening,
-        also: Option<ConnId>,
-        now: Now,
-        sink: &mut impl Sink,
+        also: Option<PersonId>,
+        turn: &mut Turn<'_, impl Output>,
     ) {
         let Some(file) = self.files.get(file_id) else { return };
         let also = also.filter(|&also| self.people.get(also).is_some());
-        let event = |place| Event::Happened { place, at: now.wall, who: file.nick, what: what.clone() };
+        let event = |place| Event::Happened { place, at: turn.now.wall, who: file.nick, what: what.clone() };
         match file.share {
             Share::Room(room) => {
                 let room = &self.rooms[room];
                 let others = self.hearers(room, file.sender, Some(file.sender));
-                sink.publish(&mut others.chain(also), &[event(Place::Room(room.name))]);
+                turn.out.publish(
+                    &mut others.chain(also.map(|also| self.people.conn(also))),
+                    &[event(Place::Room(room.name))],
+                );
             }
             Share::Person(to, nick) => {
                 if self.people.get(to).is_some_and(|person| !person.ignores(file.sender)) {
-                    sink.publish(&mut std::iter::once(to), &[event(Place::With(file.nick))]);
+                    turn.out.publish(&mut std::iter::once(self.people.conn(to)), &[event(Place::With(file.nick))]);
                 }
                 if let Some(also) = also.filter(|&also| also != to) {
-                    sink.publish(&mut std::iter::once(also), &[event(Place::With(nick))]);
+                    turn.out.publish(&mut std::iter::once(self.people.conn(also)), &[event(Place::With(nick))]);
                 }
             }
         }
     }
 
-    /// Whether a file is for `id`, or from them.
-    pub(super) fn may_fetch(&self, id: ConnId, file: &File) -> bool {
-        let is_for = match file.share {
-            Share::Room(room) => self.rooms[room].member(id).is_some(),
-            Share::Person(to, _) => to == id,
-        };
-        (is_for || file.sender == id) && file.stage != Stage::Broken
+    /// Whether somebody may fetch a file, see [`may`].
+    pub(super) fn may_fetch(&self, person: &Person, file: &File) -> Result<(), Fault> {
+        may(Actor::Person(person), Action::Fetch(file, self.room_of_file(file)))
+    }
+
+    /// The room in which a file was shared, if it was in one.
+    pub(super) fn room_of_file(&self, file: &File) -> Option<&Room> {
+        match file.share {
+            Share::Room(room) => Some(&self.rooms[room]),
+            Share::Person(..) => None,
+        }
     }
 
     /// Somebody has a new name, and their files show it.
-    pub(super) fn rename_in_files(&mut self, id: ConnId, nick: Nick, sink: &mut impl Sink) {
+    pub(super) fn rename_in_files(&mut self, who: PersonId, nick: Nick, out: &mut impl Output) {
         let mut sent = Vec::new();
         for (file_id, file) in self.files.iter_mut() {
-            if file.sender == id {
+            if file.sender == who {
                 file.nick = nick;
                 sent.push(file_id);
             }
             if let Share::Person(to, called) = &mut file.share
-                && *to == id
+                && *to == who
             {
                 *called = nick;
             }
@@ -202,13 +200,13 @@ impl Hub {
         for file in sent {
             // Jobs must never pile up, and an old name on a file after a restart does little harm.
             if self.disk.jobs < 2 * limits::DISK_JOBS {
-                self.describe(file, sink);
+                self.describe(file, out);
             }
         }
     }
 
     /// Has a room's file outlive the process, if anything does.
-    pub(super) fn describe(&mut self, file_id: FileId, sink: &mut impl Sink) {
+    pub(super) fn describe(&mut self, file_id: FileId, out: &mut impl Output) {
         let Some(file) = self.files.get(file_id).filter(|_| self.settings.log.is_some()) else { return };
         let Share::Room(room) = file.share else { return };
         let description = Description {
@@ -219,28 +217,29 @@ impl Hub {
             claimed: file.claimed,
             name: file.name.to_string(),
         };
-        self.job(Job::Describe(file_id, description), sink);
+        self.job(Job::Describe(file_id, description), out);
     }
 
     /// Takes in a room's file of an earlier process, unless its time is over or no place is left.
-    pub fn restore_file(&mut self, past: PastFile, now: Now, sink: &mut impl Sink) {
+    pub fn restore_file(&mut self, past: PastFile, now: Now, out: &mut impl Output) {
+        let turn = &mut Turn::of_server(now, out);
         let PastFile { id, description, len, digest } = past;
         let Description { room, from, size, at, claimed, name } = description;
-        let age = now.wall.duration_since(at).unwrap_or_default();
+        let age = turn.now.wall.duration_since(at).unwrap_or_default();
         let (stage, left) = match digest {
             Some(digest) => (Stage::Ready(digest), self.settings.file_ttl.saturating_sub(age)),
             None => (Stage::Broken, limits::RESUME),
         };
         let name = FileName::new(&name).filter(|_| !left.is_zero() && self.files.len() < limits::FILES);
         // A file that can never fit must not drive out others.
-        let Some(name) = name.filter(|_| size <= self.settings.spool && self.make_space(len, now, sink)) else {
-            return self.job(Job::Remove(id), sink);
+        let Some(name) = name.filter(|_| size <= self.settings.spool && self.make_space(len, turn)) else {
+            return self.job(Job::Remove(id), turn.out);
         };
         let room = self.rooms.find(&room).unwrap_or_else(|| self.rooms.create(room));
-        let due = now.tick.saturating_add(left).min(FOREVER);
+        let due = turn.now.tick.saturating_add(left).min(FOREVER);
         let file = File {
             share: Share::Room(room),
-            sender: ConnId::NOBODY,
+            sender: PersonId::NOBODY,
             nick: from,
             size,
             name,
@@ -260,30 +259,31 @@ impl Hub {
     }
 
     /// Somebody is leaving the server, and their transfers end.
-    pub(super) fn drop_transfers(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
-        let Some(person) = self.people.get_mut(id) else { return };
+    pub(super) fn drop_transfers(&mut self, who: PersonId, turn: &mut Turn<'_, impl Output>) {
+        let conn = self.people.conn(who);
+        let Some(person) = self.people.get_mut(who) else { return };
         let intake = std::mem::replace(&mut person.intake, Intake::Discard);
-        self.disk.waiting.retain(|&waiting| waiting != id);
+        self.disk.waiting.retain(|&waiting| waiting != conn);
         for download in person.take_downloads() {
             self.disk.held -= download.held();
             if let Some(file) = self.files.get_mut(download.file) {
-                file.readers.remove(&id);
+                file.readers.remove(&conn);
             }
         }
         if let Intake::Open(file) = intake {
-            self.break_off(file, Gone::BrokenOff, now, sink);
+            self.break_off(file, Gone::BrokenOff, turn);
         }
         let coming =
-            |file: &File| file.stage == Stage::Coming && matches!(file.share, Share::Person(to, _) if to == id);
+            |file: &File| file.stage == Stage::Coming && matches!(file.share, Share::Person(to, _) if to == who);
         let files: Vec<FileId> = self.files.iter().filter(|(_, file)| coming(file)).map(|(id, _)| id).collect();
         for file in files {
-            self.fail_upload(file, Fault::Gone(Gone::ReceiverLeft), now, sink);
+            self.fail_upload(file, Fault::Gone(Gone::ReceiverLeft), turn);
         }
     }
 
     /// Lets go of private files whose sender and receiver are both gone, and of those that nobody may take up again.
-    pub(super) fn forget_unreachable(&mut self, sink: &mut impl Sink) {
-        let here = |id: ConnId| self.people.get(id).is_some();
+    pub(super) fn forget_unreachable(&mut self, out: &mut impl Output) {
+        let here = |who: PersonId| self.people.get(who).is_some();
         let lost = |file: &File| match (file.share, file.stage) {
             (Share::Room(_), _) => false,
             (Share::Person(to, _), Stage::Broken) => !here(to),
@@ -291,7 +291,7 @@ impl Hub {
         };
         let files: Vec<FileId> = self.files.iter().filter(|(_, file)| lost(file)).map(|(id, _)| id).collect();
         for file in files {
-            self.remove_file(file, sink);
+            self.remove_file(file, out);
         }
     }
 }

@@ -1,60 +1,71 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
-use crate::event::{Done, Event, Fault, Gone, Happening, Logged, Now, Quota, Record, Setting, Sink, Switch};
+use std::time::Duration;
+
+use crate::effect::{Effect, Output};
+use crate::event::{Change, Done, Event, Fault, Gone, Happening, Logged, Long, Quota, Record, SaidKind, Setting};
 use crate::limits;
-use crate::names::{ConnId, Nick, Place, RoomName, Text};
+use crate::meters::PrefixWindow;
+use crate::names::{Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Ignored, Person};
+use crate::policy::{Action, Doing};
+use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::typing::{Key, Line, Shown, Where};
 
-use super::Hub;
+use super::{Hub, Turn};
 
 impl Hub {
-    pub(super) fn say_here(&mut self, id: ConnId, now: Now, text: &str, sink: &mut impl Sink) -> Result<Place, Fault> {
-        let place = self.current(id)?;
-        self.say(id, now, place, Text::new(text), sink)
+    pub(super) fn say_here(
+        &mut self,
+        kind: SaidKind,
+        text: &str,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Place, Fault> {
+        let place = self.current(turn.who)?;
+        self.say(place, kind, Text::new(text), turn)
     }
 
     pub(super) fn say(
         &mut self,
-        id: ConnId,
-        now: Now,
         place: Where,
+        kind: SaidKind,
         text: Text,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Place, Fault> {
         let named = self.place(place)?;
         match place {
-            Where::Room(room) => self.say_in_room(id, now, room, text, sink)?,
-            Where::Person(to) => self.say_to_person(id, now, to, text, sink)?,
+            Where::Room(room) => self.say_in_room(room, kind, text, turn)?,
+            Where::Person(to) => self.say_to_person(to, kind, text, turn)?,
         }
-        self.typing.said((id, place));
+        self.typing.said((turn.who, place));
         Ok(named)
     }
 
     fn say_in_room(
         &mut self,
-        id: ConnId,
-        now: Now,
         room: RoomId,
+        kind: SaidKind,
         text: Text,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
-        let from = self.nick(id)?;
-        let seq = self.rooms.say(room, now.wall, id, from, text.clone());
-        let silent = self.people.get(id).is_some_and(|person| person.echo == Switch::Off).then_some(id);
-        let place = Place::Room(self.rooms[room].name);
+        let from = self.nick(turn.who)?;
+        let (seq, at) = (self.rooms[room].last_seq() + 1, turn.now.wall);
+        let line = Logged { seq, at, from, kind, text: text.clone() };
         if self.settings.log.is_some() {
-            self.keep_line(room, Logged { seq, at: now.wall, from, text: text.clone() }, sink);
+            self.keep_line(room, line.clone(), turn.out);
         }
-        let event = Event::Said { place, seq: Some(seq), at: now.wall, from, text };
-        sink.publish(&mut self.hearers(&self.rooms[room], id, silent), &[event]);
+        self.rooms.remember(room, turn.who, line);
+        let silent = self.people.get(turn.who).is_some_and(|person| !person.echo).then_some(turn.who);
+        let place = Place::Room(self.rooms[room].name);
+        let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
+        turn.out.publish(&mut self.hearers(&self.rooms[room], turn.who, silent), &[event]);
         if self.people.any_lagging() {
-            let missing = |member: &ConnId| {
+            let missing = |member: &PersonId| {
                 Some(*member) != silent
-                    && self.people.get(*member).is_some_and(|person| person.is_lagging() && !person.ignores(id))
+                    && self.people.get(*member).is_some_and(|person| person.is_lagging() && !person.ignores(turn.who))
             };
-            let missing: Vec<ConnId> = self.rooms[room].members().filter(missing).collect();
+            let missing: Vec<PersonId> = self.rooms[room].members().filter(missing).collect();
             for member in missing {
                 self.rooms.miss(room, member, seq - 1);
             }
@@ -63,44 +74,48 @@ impl Hub {
     }
 
     /// Has a message of a room logged, and with the first one what the room is about.
-    fn keep_line(&mut self, room: RoomId, line: Logged, sink: &mut impl Sink) {
+    fn keep_line(&mut self, room: RoomId, line: Logged, out: &mut impl Output) {
         let was_kept = self.rooms[room].is_kept();
         self.rooms.keep(room);
         if !was_kept && self.rooms[room].topic.is_some() {
-            self.keep_topic(room, sink);
+            self.keep_topic(room, out);
         }
-        sink.keep(Record::Said { room: self.rooms[room].name, line });
+        out.effect(Effect::Log(Record::Said { room: self.rooms[room].name, line }));
     }
 
-    fn keep_topic(&self, room: RoomId, sink: &mut impl Sink) {
+    fn keep_topic(&self, room: RoomId, out: &mut impl Output) {
         let room = &self.rooms[room];
         if room.is_kept() {
             let topic = room.topic.as_ref().map(|(_, topic)| topic.clone());
-            sink.keep(Record::Topic { room: room.name, topic });
+            out.effect(Effect::Log(Record::Topic { room: room.name, topic }));
         }
     }
 
     fn say_to_person(
         &mut self,
-        id: ConnId,
-        now: Now,
-        to: ConnId,
+        to: PersonId,
+        kind: SaidKind,
         text: Text,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
-        let from = self.nick(id)?;
+        let from = self.nick(turn.who)?;
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
-        if other.is_lagging() {
-            return Err(Fault::Busy(other.nick()));
-        }
-        let event = |with| Event::Said { place: Place::With(with), seq: None, at: now.wall, from, text: text.clone() };
-        if !other.ignores(id) {
-            sink.publish(&mut std::iter::once(to), &[event(from)]);
+        self.may(turn.who, Action::Reach(other))?;
+        let event = |with| Event::Said {
+            place: Place::With(with),
+            seq: None,
+            at: turn.now.wall,
+            from,
+            kind,
+            text: text.clone(),
+        };
+        if !other.ignores(turn.who) {
+            turn.out.publish(&mut std::iter::once(self.people.conn(to)), &[event(from)]);
         }
         let (who, away) = (other.nick(), other.away().map(|(text, count)| (text.clone(), count)));
-        let Some(person) = self.people.get_mut(id) else { return Ok(()) };
-        if person.echo == Switch::On && to != id {
-            sink.answer(id, &event(who));
+        let Some(person) = self.people.get_mut(turn.who) else { return Ok(()) };
+        if person.echo && to != turn.who {
+            turn.out.answer(turn.conn, &event(who));
         }
         let Some((text, count)) = away else { return Ok(()) };
         let told_away = &mut person.rare_mut().told_away;
@@ -110,42 +125,38 @@ impl Hub {
             told_away.push_front((to, count));
             let text = text.filter(|_| !person.ignores(to));
             let what = Happening::Away(text);
-            sink.answer(id, &Event::Happened { place: Place::With(who), at: now.wall, who, what });
+            turn.out.answer(turn.conn, &Event::Happened { place: Place::With(who), at: turn.now.wall, who, what });
         }
         Ok(())
     }
 
-    pub(super) fn rename(&mut self, id: ConnId, now: Now, name: &str, sink: &mut impl Sink) -> Result<Done, Fault> {
-        let nick = Nick::new(name).ok_or_else(|| Fault::BadNick(Text::new(name)))?;
-        if let Some(holder) = self.people.find(&nick).filter(|&holder| holder != id) {
+    pub(super) fn rename(&mut self, name: Named<'_, Nick>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let nick = name.name.ok_or_else(|| Fault::BadNick(Text::new(name.typed)))?;
+        if let Some(holder) = self.people.find(&nick).filter(|&holder| holder != turn.who) {
             return Err(Fault::Taken(self.nick(holder)?));
         }
-        let limited = self.settings.rate > 0;
-        let Some(person) = self.people.get_mut(id) else { return Ok(Done::Nick(nick)) };
+        let Some(person) = self.people.get(turn.who) else { return Ok(Done::Nick(nick)) };
         let old = person.nick();
         if old.as_str() == nick.as_str() {
             return Ok(Done::Nick(nick));
         }
-        if limited && !person.renames.take(limits::RENAMES, now.tick) {
-            return Err(Fault::TooMany(Quota::Renames));
-        }
         let rooms = person.rooms.clone();
-        self.people.rename(id, nick);
-        self.rename_in_files(id, nick, sink);
-        self.open_presence(now);
+        self.count_rename(turn)?;
+        self.people.rename(turn.who, nick);
+        self.rename_in_files(turn.who, nick, turn.out);
+        self.open_presence(turn.now);
         self.presence.went(&old);
         self.presence.came(&nick);
         for room in rooms {
-            self.tell_room(room, id, old, &Happening::Renamed(nick), now, sink);
+            self.tell_room(room, turn.who, old, &Happening::Renamed(nick), turn);
         }
         Ok(Done::Nick(nick))
     }
 
-    pub(super) fn join(&mut self, id: ConnId, now: Now, name: &str, sink: &mut impl Sink) -> Result<Done, Fault> {
-        let name = RoomName::new(name).ok_or_else(|| Fault::BadRoom(Text::new(name)))?;
+    pub(super) fn join(&mut self, room: Named<'_, RoomName>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let name = room.name.ok_or_else(|| Fault::BadRoom(Text::new(room.typed)))?;
         let found = self.rooms.find(&name);
-        let limited = self.settings.rate > 0;
-        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoRoom) };
+        let Some(person) = self.people.get(turn.who) else { return Err(Fault::NoRoom) };
         let nick = person.nick();
         let room = match found {
             Some(room) if person.rooms.contains(&room) => room,
@@ -153,60 +164,69 @@ impl Hub {
                 if person.rooms.len() >= limits::ROOMS_A_PERSON {
                     return Err(Fault::TooMany(Quota::RoomsOfPerson));
                 }
-                if limited && !person.joins.take(limits::JOINS, now.tick) {
-                    return Err(Fault::TooMany(Quota::Joins));
-                }
+                self.count_join(turn)?;
                 let room = match found {
                     Some(room) => room,
                     None => {
-                        self.make_place_for_room(now, sink)?;
+                        self.make_place_for_room(turn)?;
                         self.rooms.create(name)
                     }
                 };
                 let since = self.next_moment();
-                self.rooms.enter(room, id, since);
-                if let Some(person) = self.people.get_mut(id) {
+                self.rooms.enter(room, turn.who, since);
+                if let Some(person) = self.people.get_mut(turn.who) {
                     person.rooms.push(room);
                 }
-                self.tell_room(room, id, nick, &Happening::Joined, now, sink);
+                self.tell_room(room, turn.who, nick, &Happening::Joined, turn);
                 room
             }
         };
-        if let Some(person) = self.people.get_mut(id) {
+        if let Some(person) = self.people.get_mut(turn.who) {
             person.current = Some(Where::Room(room));
         }
-        Ok(self.show_room(id, room, sink))
+        Ok(self.show_room(room, turn))
     }
 
     pub(super) fn leave(
         &mut self,
-        id: ConnId,
-        now: Now,
-        room: Option<&str>,
+        room: Option<Named<'_, RoomName>>,
         reason: Option<&str>,
-        sink: &mut impl Sink,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
-        let room = self.room_or_current(id, room)?;
-        let limited = self.settings.rate > 0;
-        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoRoom) };
-        if limited && !person.joins.take(limits::JOINS, now.tick) {
-            return Err(Fault::TooMany(Quota::Joins));
-        }
+        let room = self.room_or_current(turn.who, room, Doing::Leave)?;
+        self.count_join(turn)?;
+        let Some(person) = self.people.get_mut(turn.who) else { return Err(Fault::NoRoom) };
         person.rooms.retain(|&other| other != room);
         person.current = person.current.filter(|&current| current != Where::Room(room));
         let (nick, name) = (person.nick(), self.rooms[room].name);
         // Later it would be told of a room that it is not in.
-        self.tell_missed(id, room, now, sink);
-        self.typing.forget((id, Where::Room(room)));
-        self.tell_room(room, id, nick, &Happening::Left(reason.map(Text::new)), now, sink);
-        self.stop_downloads_from(id, room, Fault::Gone(Gone::NoLongerYours), sink);
-        self.rooms.leave(room, id);
+        self.tell_missed(room, turn);
+        self.typing.forget((turn.who, Where::Room(room)));
+        self.tell_room(room, turn.who, nick, &Happening::Left(reason.map(Text::new)), turn);
+        self.stop_downloads_from(room, &Fault::Gone(Gone::NoLongerYours), turn);
+        self.rooms.leave(room, turn.who);
         Ok(Done::Leave(name))
     }
 
-    pub(super) fn query(&mut self, id: ConnId, target: &str) -> Result<Done, Fault> {
-        let place = self.resolve(id, target)?;
-        if let Some(person) = self.people.get_mut(id) {
+    /// Counts a rename, of the connection and of where it comes from.
+    fn count_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let (limit, now) = (limits::RENAMES, turn.now.tick);
+        let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
+        let left = person.renames.take(limit, now) && has_left(&mut self.renames, person.origin, limit, now);
+        if left { Ok(()) } else { Err(Fault::TooMany(Quota::Renames)) }
+    }
+
+    /// Counts a join or a leave, of the connection and of where it comes from.
+    fn count_join(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let (limit, now) = (limits::JOINS, turn.now.tick);
+        let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
+        let left = person.joins.take(limit, now) && has_left(&mut self.joins, person.origin, limit, now);
+        if left { Ok(()) } else { Err(Fault::TooMany(Quota::Joins)) }
+    }
+
+    pub(super) fn query(&mut self, target: Target<'_>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let place = self.resolve(turn.who, target)?;
+        if let Some(person) = self.people.get_mut(turn.who) {
             person.current = Some(place);
         }
         self.place(place).map(Done::Query)
@@ -214,67 +234,63 @@ impl Hub {
 
     pub(super) fn topic(
         &mut self,
-        id: ConnId,
-        now: Now,
-        room: Option<&str>,
-        topic: Option<&str>,
-        sink: &mut impl Sink,
+        room: Option<Named<'_, RoomName>>,
+        topic: Topic<'_>,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
-        let room = self.room_or_current(id, room)?;
+        let doing = if topic == Topic::Read { Doing::Read } else { Doing::SetTopic };
+        let room = self.room_or_current(turn.who, room, doing)?;
         let name = self.rooms[room].name;
-        let Some(topic) = topic else { return Ok(Done::Topic { room: name, topic: self.topic_for(id, room) }) };
-        let topic = short_text("a topic", topic)?;
-        let topic = Some(topic).filter(|topic| topic.as_str() != "-");
-        self.rooms.set_topic(room, topic.clone().map(|topic| (id, topic)));
-        self.keep_topic(room, sink);
-        self.tell_room(room, id, self.nick(id)?, &Happening::Topic(topic.clone()), now, sink);
+        let topic = match topic {
+            Topic::Read => return Ok(Done::Topic { room: name, topic: self.topic_for(turn.who, room) }),
+            Topic::Set(topic) => Some(short_text(Long::Topic, topic)?),
+            Topic::Clear => None,
+        };
+        self.rooms.set_topic(room, topic.clone().map(|topic| (turn.who, topic)));
+        self.keep_topic(room, turn.out);
+        self.tell_room(room, turn.who, self.nick(turn.who)?, &Happening::Topic(topic.clone()), turn);
         Ok(Done::Topic { room: name, topic })
     }
 
     /// What a room is about, as far as `viewer` wants to hear of who said so.
-    pub(super) fn topic_for(&self, viewer: ConnId, room: RoomId) -> Option<Text> {
+    pub(super) fn topic_for(&self, viewer: PersonId, room: RoomId) -> Option<Text> {
         let (by, topic) = self.rooms[room].topic.as_ref()?;
         self.people.get(viewer).filter(|viewer| !viewer.ignores(*by)).map(|_| topic.clone())
     }
 
     pub(super) fn set_typing(
         &mut self,
-        id: ConnId,
-        now: Now,
-        target: Option<&str>,
-        switch: Switch,
-        sink: &mut impl Sink,
+        target: Option<Target<'_>>,
+        on: bool,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let place = match target {
-            Some(target) => self.resolve(id, target)?,
-            None => self.current(id)?,
+            Some(target) => self.resolve(turn.who, target)?,
+            None => self.current(turn.who)?,
         };
         let named = self.place(place)?;
-        match switch {
-            Switch::On => {
-                if let Where::Person(other) = place
-                    && let Some(other) = self.people.get(other).filter(|other| other.is_lagging())
-                {
-                    return Err(Fault::Busy(other.nick()));
-                }
-                self.typing.start((id, place), now.tick);
+        if on {
+            if let Where::Person(other) = place {
+                self.may(turn.who, Action::Reach(self.people.get(other).ok_or(Fault::NoTarget)?))?;
             }
-            Switch::Off => self.typing.stop((id, place)),
+            self.typing.start((turn.who, place), turn.now.tick);
+        } else {
+            self.typing.stop((turn.who, place));
         }
-        self.tell_typing((id, place), now, sink);
-        Ok(Done::Typing(named, switch))
+        self.tell_typing((turn.who, place), turn);
+        Ok(Done::Typing { place: named, on })
     }
 
     /// Tells what is due of somebody's typing, and sees to being called again.
-    pub(super) fn tell_typing(&mut self, key: Key, now: Now, sink: &mut impl Sink) {
-        if let Some(line) = self.typing.due(key, now.tick) {
+    pub(super) fn tell_typing(&mut self, key: Key, turn: &mut Turn<'_, impl Output>) {
+        if let Some(line) = self.typing.due(key, turn.now.tick) {
             match line {
                 Line::Typing => {
                     let shown = Shown { at: self.next_moment(), except: self.not_shown(key) };
-                    self.publish_typing(key, &shown, &Happening::Typing, now, sink);
+                    self.publish_typing(key, &shown, &Happening::Typing, turn);
                     self.typing.show(key, shown);
                 }
-                Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, now, sink),
+                Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, turn),
             }
         }
         if let Some(next) = self.typing.next(key) {
@@ -282,46 +298,43 @@ impl Hub {
         }
     }
 
-    fn publish_typing(&self, (who, place): Key, shown: &Shown, what: &Happening, now: Now, sink: &mut impl Sink) {
+    fn publish_typing(&self, (who, place): Key, shown: &Shown, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         let Ok(nick) = self.nick(who) else { return };
         let can_hear =
             |person: &Person| !person.is_lagging() && !person.ignores(who) && !shown.except.contains(&person.id);
-        let event = |place| Event::Happened { place, at: now.wall, who: nick, what: what.clone() };
+        let event = |place| Event::Happened { place, at: turn.now.wall, who: nick, what: what.clone() };
         match place {
             Where::Room(room) => {
                 let room = &self.rooms[room];
-                let was_there = |id: ConnId| room.member(id).is_some_and(|member| member.since < shown.at);
-                let mut to = room
+                let was_there = |id: PersonId| room.member(id).is_some_and(|member| member.since < shown.at);
+                let to = room
                     .members()
                     .filter(|&id| id != who && was_there(id) && self.people.get(id).is_some_and(can_hear));
-                sink.publish(&mut to, &[event(Place::Room(room.name))]);
+                turn.out.publish(&mut to.map(|id| self.people.conn(id)), &[event(Place::Room(room.name))]);
             }
             Where::Person(other) => {
                 if other != who && self.people.get(other).is_some_and(can_hear) {
-                    sink.publish(&mut std::iter::once(other), &[event(Place::With(nick))]);
+                    turn.out.publish(&mut std::iter::once(self.people.conn(other)), &[event(Place::With(nick))]);
                 }
             }
         }
     }
 
     /// Who is in a conversation and will not be shown that `who` types there.
-    fn not_shown(&self, (who, place): Key) -> Vec<ConnId> {
+    fn not_shown(&self, (who, place): Key) -> Vec<PersonId> {
         let cannot_hear =
-            |id: &ConnId| self.people.get(*id).is_none_or(|person| person.is_lagging() || person.ignores(who));
+            |id: &PersonId| self.people.get(*id).is_none_or(|person| person.is_lagging() || person.ignores(who));
         match place {
             Where::Room(room) => self.rooms[room].members().filter(cannot_hear).collect(),
             Where::Person(other) => Some(other).filter(cannot_hear).into_iter().collect(),
         }
     }
 
-    pub(super) fn ignore(&mut self, id: ConnId, name: Option<&str>, sink: &mut impl Sink) -> Result<Done, Fault> {
-        let Some(name) = name else { return Ok(self.list_ignored(id, sink)) };
-        let other = self.find_person(name)?;
+    pub(super) fn ignore(&mut self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let other = self.find_person(whom)?;
         let (who, nick) = (other.id, other.nick());
-        if who == id {
-            return Err(Fault::IgnoreSelf);
-        }
-        let Some(person) = self.people.get(id) else { return Err(Fault::NoTarget) };
+        self.may(turn.who, Action::Ignore(other))?;
+        let Some(person) = self.people.get(turn.who) else { return Err(Fault::NoTarget) };
         if person.ignores(who) {
             return Ok(Done::Ignore(nick));
         }
@@ -332,7 +345,7 @@ impl Hub {
             return Err(Fault::TooMany(Quota::Ignored));
         }
         let Some(ignored) = self.people.get_mut(who).map(Person::to_be_ignored) else { return Err(Fault::NoTarget) };
-        let Some(person) = self.people.get_mut(id) else { return Err(Fault::NoTarget) };
+        let Some(person) = self.people.get_mut(turn.who) else { return Err(Fault::NoTarget) };
         let list = &mut person.rare_mut().ignored;
         if let Some(gone) = gone.filter(|_| is_full) {
             list.remove(gone);
@@ -341,19 +354,19 @@ impl Hub {
         Ok(Done::Ignore(nick))
     }
 
-    pub(super) fn unignore(&mut self, id: ConnId, name: &str) -> Result<Done, Fault> {
-        let unknown = || Fault::NotIgnored(Text::new(name));
-        let nick = Nick::new(name.strip_prefix('@').unwrap_or(name)).ok_or_else(unknown)?;
-        let Some(person) = self.people.get_mut(id) else { return Err(unknown()) };
+    pub(super) fn unignore(&mut self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let unknown = || Fault::NotIgnored(Text::new(whom.typed));
+        let nick = whom.name.ok_or_else(unknown)?;
+        let Some(person) = self.people.get_mut(turn.who) else { return Err(unknown()) };
         let named = |ignored: &Ignored| ignored.nick.get() == nick;
         let shown = person.ignored().iter().find(|ignored| named(ignored)).ok_or_else(unknown)?.nick.get();
         person.rare_mut().ignored.retain(|ignored| !named(ignored));
         Ok(Done::Unignore(shown))
     }
 
-    pub(super) fn away(&mut self, id: ConnId, text: Option<&str>) -> Result<Done, Fault> {
-        let text = text.map(|text| short_text("an away text", text)).transpose()?;
-        if let Some(person) = self.people.get_mut(id) {
+    pub(super) fn away(&mut self, text: Option<&str>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let text = text.map(|text| short_text(Long::Away, text)).transpose()?;
+        if let Some(person) = self.people.get_mut(turn.who) {
             let rare = person.rare_mut();
             rare.away = Some(text);
             rare.away_count = rare.away_count.wrapping_add(1);
@@ -361,32 +374,41 @@ impl Hub {
         Ok(Done::Away)
     }
 
-    pub(super) fn back(&mut self, id: ConnId) -> Done {
-        if let Some(person) = self.people.get_mut(id).filter(|person| person.away().is_some()) {
+    pub(super) fn back(&mut self, turn: &Turn<'_, impl Output>) -> Done {
+        if let Some(person) = self.people.get_mut(turn.who).filter(|person| person.away().is_some()) {
             person.rare_mut().away = None;
         }
         Done::Back
     }
 
-    pub(super) fn set(&mut self, id: ConnId, change: Option<(Setting, Switch)>, sink: &mut impl Sink) -> Done {
-        let Some((setting, switch)) = change else { return self.list_settings(id, sink) };
-        if let Some(person) = self.people.get_mut(id) {
+    pub(super) fn set(&mut self, change: Change, turn: &mut Turn<'_, impl Output>) -> Done {
+        let Change { setting, on } = change;
+        if let Some(person) = self.people.get_mut(turn.who) {
             match setting {
-                Setting::Echo => person.echo = switch,
-                Setting::Presence => person.presence = switch,
-                Setting::Stamp => person.stamp = switch,
+                Setting::Echo => person.echo = on,
+                Setting::Presence => person.presence = on,
+                Setting::Stamp => person.stamp = on,
                 Setting::Whole => {}
             }
             if matches!(setting, Setting::Stamp | Setting::Whole) {
-                sink.set(id, setting, switch);
+                turn.out.set(turn.conn, change);
             }
         }
-        Done::Set(setting, switch)
+        Done::Set(change)
+    }
+}
+
+/// Uses one of what all connections from somewhere may do together, where one may do so much as `limit`.
+fn has_left(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Duration) -> bool {
+    match origin {
+        // People who share a machine, or a proxy that names nobody, are not to be counted as one.
+        Origin::Loopback => true,
+        Origin::Network(prefix) => window.take(prefix, limit * limits::A_PREFIX, now),
     }
 }
 
 /// A text that stands in long lists and so must be short.
-fn short_text(what: &'static str, text: &str) -> Result<Text, Fault> {
+fn short_text(what: Long, text: &str) -> Result<Text, Fault> {
     let text = Text::new(text);
     let fits = text.as_str().len() <= limits::TOPIC;
     if fits { Ok(text) } else { Err(Fault::TooLong { what, limit: limits::TOPIC }) }

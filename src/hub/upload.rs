@@ -3,23 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use base64::Engine as _;
-
-use crate::chunks::BASE64;
-use crate::commands::Offer;
-use crate::event::{Done, Event, Fault, Gone, Happening, Job, Now, Quota, Sink, Trouble};
+use crate::effect::{Effect, Output};
+use crate::event::{Done, Event, Fault, Gone, Happening, Job, Quota, Trouble};
 use crate::files::{File, Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, Digest, FileId, FileName};
+use crate::names::{ConnId, Digest, FileId, FileName, PersonId};
 use crate::people::Intake;
+use crate::policy::Action;
+use crate::request::{BadChunk, Offer};
 use crate::typing::Where;
 
-use super::Hub;
+use super::{Hub, Turn};
 
 impl Hub {
-    /// Whether the next chunk of `id` belongs to an open upload, and so does not count as a line.
-    pub fn has_upload(&self, id: ConnId) -> bool {
-        self.people.get(id).is_some_and(|person| matches!(person.intake, Intake::Open(_)))
+    /// Whether the next chunk of a connection belongs to an open upload, and so does not count as a line.
+    pub fn has_upload(&self, conn: ConnId) -> bool {
+        self.people.at(conn).is_some_and(|person| matches!(person.intake, Intake::Open(_)))
     }
 
     /// Whether the disk keeps up. While it does not, chunks must wait where they come from.
@@ -29,34 +28,26 @@ impl Hub {
 
     /// Whether nothing can go to make space, but can in a moment, when the disk has a digest.
     fn waits_for_space(&self) -> bool {
-        let may_be_short = self.files.used() + limits::CHUNK_LINE as u64 > self.settings.spool;
+        let may_be_short = self.files.used() + limits::CHUNK as u64 > self.settings.spool;
         may_be_short
             && self.files.victim().is_none()
             && self.files.iter().any(|(_, file)| file.stage == Stage::Finishing)
     }
 
     /// Whatever becomes of this `/send`, the chunks that follow are meant for it and not for an upload before it.
-    pub(super) fn before_send(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
-        let Some(person) = self.people.get_mut(id) else { return };
+    pub(super) fn before_send(&mut self, turn: &mut Turn<'_, impl Output>) {
+        let Some(person) = self.people.get_mut(turn.who) else { return };
         if let Intake::Open(open) = std::mem::replace(&mut person.intake, Intake::Discard) {
-            self.break_off(open, Gone::Superseded, now, sink);
+            self.break_off(open, Gone::Superseded, turn);
         }
     }
 
-    pub(super) fn send(
-        &mut self,
-        id: ConnId,
-        now: Now,
-        offer: &Offer<'_>,
-        sink: &mut impl Sink,
-    ) -> Result<Done, Fault> {
-        let share = match self.resolve(id, offer.target)? {
+    pub(super) fn send(&mut self, offer: &Offer<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let share = match self.resolve(turn.who, offer.target)? {
             Where::Room(room) => Share::Room(room),
             Where::Person(to) => {
                 let other = self.people.get(to).ok_or(Fault::NoTarget)?;
-                if other.is_lagging() {
-                    return Err(Fault::Busy(other.nick()));
-                }
+                self.may(turn.who, Action::Reach(other))?;
                 Share::Person(to, other.nick())
             }
         };
@@ -73,22 +64,22 @@ impl Hub {
         if self.files.coming() >= limits::UPLOADS {
             return Err(Fault::TooMany(Quota::Uploads));
         }
-        if self.files.sent_by(id) >= limits::FILES_A_SENDER {
+        if self.files.sent_by(turn.who) >= limits::FILES_A_SENDER {
             return Err(Fault::TooMany(Quota::Files));
         }
         let new = File {
             share,
-            sender: id,
-            nick: self.nick(id)?,
+            sender: turn.who,
+            nick: self.nick(turn.who)?,
             size: offer.size,
             name: name.clone(),
             claimed: offer.digest,
             received: 0,
             written: 0,
             stage: Stage::Coming,
-            since: now.wall,
-            due: now.tick + limits::UPLOAD_SILENCE,
-            alarm: now.tick,
+            since: turn.now.wall,
+            due: turn.now.tick + limits::UPLOAD_SILENCE,
+            alarm: turn.now.tick,
             readers: BTreeSet::new(),
         };
         let (file_id, offset) = match self.broken_off(&new) {
@@ -97,15 +88,15 @@ impl Hub {
                 (file.since, file.due) = (new.since, new.due);
                 (file_id, file.received)
             }
-            None => (self.add_file(new, now, sink)?, 0),
+            None => (self.add_file(new, turn)?, 0),
         };
         self.set_alarm(file_id);
-        self.describe(file_id, sink);
+        self.describe(file_id, turn.out);
         let what = Happening::File { id: file_id, size: offer.size, name };
-        self.tell_about_file(file_id, &what, None, now, sink);
-        self.set_intake(id, Intake::Open(file_id));
+        self.tell_about_file(file_id, &what, None, turn);
+        self.set_intake(turn.who, Intake::Open(file_id));
         if offer.size == 0 {
-            self.finish(file_id, sink);
+            self.finish(file_id, turn.out);
         }
         Ok(Done::Send { id: file_id, offset })
     }
@@ -123,63 +114,61 @@ impl Hub {
         self.files.iter_mut().find(|(_, file)| same(file))
     }
 
-    fn add_file(&mut self, new: File, now: Now, sink: &mut impl Sink) -> Result<FileId, Fault> {
+    fn add_file(&mut self, new: File, turn: &mut Turn<'_, impl Output>) -> Result<FileId, Fault> {
         if self.files.len() >= limits::FILES {
             let victim = self.files.victim().ok_or(Fault::NoSpace)?;
-            self.end_file(victim, Fault::Gone(Gone::Evicted), now, sink);
+            self.end_file(victim, Fault::Gone(Gone::Evicted), turn);
         }
         let share = new.share;
         let file = self.files.insert(new);
         if let Share::Room(room) = share {
             self.rooms.hold(room);
         }
-        self.job(Job::Create(file), sink);
+        self.job(Job::Create(file), turn.out);
         Ok(file)
     }
 
-    pub(super) fn chunk(&mut self, id: ConnId, now: Now, base64: &[u8], sink: &mut impl Sink) {
-        let Some(person) = self.people.get_mut(id) else { return };
-        let Intake::Open(file_id) = person.intake else { return person.intake.refuse_chunk(id, sink) };
-        let Ok(bytes) = BASE64.decode(base64) else {
-            return self.fail_upload(file_id, Fault::BadChunk, now, sink);
+    pub(super) fn chunk(&mut self, chunk: Result<Vec<u8>, BadChunk>, turn: &mut Turn<'_, impl Output>) {
+        let Some(person) = self.people.get_mut(turn.who) else { return };
+        let Intake::Open(file_id) = person.intake else {
+            // What was too long has been thrown away, and its sender has nothing to learn from that.
+            if chunk != Err(BadChunk::TooLong) {
+                person.intake.refuse_chunk(turn.conn, turn.out);
+            }
+            return;
         };
+        let Ok(bytes) = chunk else { return self.fail_upload(file_id, Fault::BadChunk, turn) };
         let Some(file) = self.files.get_mut(file_id) else { return };
-        file.due = now.tick + limits::UPLOAD_SILENCE;
+        file.due = turn.now.tick + limits::UPLOAD_SILENCE;
         let (size, len) = (file.size, bytes.len() as u64);
         if len > size - file.received {
-            return self.fail_upload(file_id, Fault::BeyondSize(size), now, sink);
+            return self.fail_upload(file_id, Fault::BeyondSize(size), turn);
         }
         // A file that can never fit must not drive out others before it fails.
-        if size > self.settings.spool || !self.make_space(len, now, sink) {
-            return self.fail_upload(file_id, Fault::NoSpace, now, sink);
+        if size > self.settings.spool || !self.make_space(len, turn) {
+            return self.fail_upload(file_id, Fault::NoSpace, turn);
         }
         if len == 0 {
             return;
         }
         let received = self.files.receive(file_id, len);
-        self.job(Job::Append(file_id, bytes), sink);
+        self.job(Job::Append(file_id, bytes), turn.out);
         if received == size {
-            self.finish(file_id, sink);
-        }
-    }
-
-    pub(super) fn overlong_chunk(&mut self, id: ConnId, now: Now, sink: &mut impl Sink) {
-        if let Some(Intake::Open(file)) = self.people.get(id).map(|person| person.intake) {
-            self.fail_upload(file, Fault::BadChunk, now, sink);
+            self.finish(file_id, turn.out);
         }
     }
 
     /// Lets files go until `bytes` more fit into the spool; `false` if they cannot.
-    pub(super) fn make_space(&mut self, bytes: u64, now: Now, sink: &mut impl Sink) -> bool {
+    pub(super) fn make_space(&mut self, bytes: u64, turn: &mut Turn<'_, impl Output>) -> bool {
         while self.files.used() + bytes > self.settings.spool {
             let Some(victim) = self.files.victim() else { return false };
-            self.end_file(victim, Fault::Gone(Gone::Evicted), now, sink);
+            self.end_file(victim, Fault::Gone(Gone::Evicted), turn);
         }
         true
     }
 
     /// All bytes of an upload have come.
-    fn finish(&mut self, file_id: FileId, sink: &mut impl Sink) {
+    fn finish(&mut self, file_id: FileId, out: &mut impl Output) {
         let Some(file) = self.files.get_mut(file_id) else { return };
         file.stage = Stage::Finishing;
         let sender = file.sender;
@@ -187,75 +176,75 @@ impl Hub {
             person.rare_mut().finishing += 1;
         }
         self.set_intake(sender, Intake::None { told: false });
-        self.job(Job::Finish(file_id), sink);
+        self.job(Job::Finish(file_id), out);
     }
 
     /// The disk has all of a file.
-    pub(super) fn stored(&mut self, file_id: FileId, digest: Digest, now: Now, sink: &mut impl Sink) {
+    pub(super) fn stored(&mut self, file_id: FileId, digest: Digest, turn: &mut Turn<'_, impl Output>) {
         let Some(file) = self.files.get_mut(file_id) else { return };
         if file.claimed.is_some_and(|claimed| claimed != digest) {
-            return self.fail_upload(file_id, Fault::BadDigest, now, sink);
+            return self.fail_upload(file_id, Fault::BadDigest, turn);
         }
         file.stage = Stage::Ready(digest);
-        file.due = now.tick.saturating_add(self.settings.file_ttl).min(FOREVER);
-        file.readers.iter().for_each(|&reader| sink.wants_data(reader));
+        file.due = turn.now.tick.saturating_add(self.settings.file_ttl).min(FOREVER);
+        file.readers.iter().for_each(|&reader| turn.out.effect(Effect::Pump(reader)));
         let (sender, size) = (file.sender, file.size);
         self.set_alarm(file_id);
-        self.finished(sender, sink);
-        self.tell_sender(sender, &Event::Whole { file: file_id, size, digest }, sink);
-        self.forget_unreachable(sink);
+        self.finished(sender, turn.out);
+        self.tell_sender(sender, &Event::Whole { file: file_id, size, digest }, turn.out);
+        self.forget_unreachable(turn.out);
     }
 
     /// An upload of `sender` waits for its digest no more.
-    pub(super) fn finished(&mut self, sender: ConnId, sink: &mut impl Sink) {
+    pub(super) fn finished(&mut self, sender: PersonId, out: &mut impl Output) {
         if let Some(person) = self.people.get_mut(sender) {
             let rare = person.rare_mut();
             rare.finishing = rare.finishing.saturating_sub(1);
-            sink.wants_data(sender);
+            out.effect(Effect::Pump(self.people.conn(sender)));
         }
     }
 
     /// Ends an upload that cannot be taken up again, and tells its sender.
-    pub(super) fn fail_upload(&mut self, file_id: FileId, why: Fault, now: Now, sink: &mut impl Sink) {
+    pub(super) fn fail_upload(&mut self, file_id: FileId, why: Fault, turn: &mut Turn<'_, impl Output>) {
         if let Some(file) = self.files.get(file_id) {
-            self.tell_sender(file.sender, &Event::Broken { file: file_id, why: why.clone() }, sink);
+            self.tell_sender(file.sender, &Event::Broken { file: file_id, why: why.clone() }, turn.out);
         }
-        self.withdraw(file_id, why, None, now, sink);
+        self.withdraw(file_id, why, None, turn);
     }
 
     /// Ends an upload whose sender fell silent. With a digest it can be taken up again.
-    pub(super) fn break_off(&mut self, file_id: FileId, why: Gone, now: Now, sink: &mut impl Sink) {
+    pub(super) fn break_off(&mut self, file_id: FileId, why: Gone, turn: &mut Turn<'_, impl Output>) {
         let why = Fault::Gone(why);
         let Some(file) = self.files.get_mut(file_id) else { return };
         if file.claimed.is_none() || file.received == 0 {
-            return self.fail_upload(file_id, why, now, sink);
+            return self.fail_upload(file_id, why, turn);
         }
         file.stage = Stage::Broken;
-        file.due = now.tick + limits::RESUME;
+        file.due = turn.now.tick + limits::RESUME;
         let sender = file.sender;
         self.set_alarm(file_id);
         self.close_intake(sender, file_id);
-        self.tell_sender(sender, &Event::Broken { file: file_id, why: why.clone() }, sink);
-        self.stop_readers(file_id, &why, sink);
-        self.tell_about_file(file_id, &Happening::Unfile { id: file_id, why }, None, now, sink);
+        self.tell_sender(sender, &Event::Broken { file: file_id, why: why.clone() }, turn.out);
+        self.stop_readers(file_id, &why, turn.out);
+        self.tell_about_file(file_id, &Happening::Unfile { id: file_id, why }, None, turn);
     }
 
     /// Tells the sender of a file how its upload ended, if they are still here.
-    pub(super) fn tell_sender(&self, sender: ConnId, event: &Event, sink: &mut impl Sink) {
+    pub(super) fn tell_sender(&self, sender: PersonId, event: &Event, out: &mut impl Output) {
         if self.people.get(sender).is_some() {
-            sink.answer(sender, event);
+            out.answer(self.people.conn(sender), event);
         }
     }
 
-    /// What becomes of the chunks that `id` sends from now on.
-    pub(super) fn set_intake(&mut self, id: ConnId, intake: Intake) {
-        if let Some(person) = self.people.get_mut(id) {
+    /// What becomes of the chunks that `who` sends from now on.
+    pub(super) fn set_intake(&mut self, who: PersonId, intake: Intake) {
+        if let Some(person) = self.people.get_mut(who) {
             person.intake = intake;
         }
     }
 
     /// What still comes for an upload that ended is discarded.
-    pub(super) fn close_intake(&mut self, sender: ConnId, file: FileId) {
+    pub(super) fn close_intake(&mut self, sender: PersonId, file: FileId) {
         if let Some(person) = self.people.get_mut(sender).filter(|person| person.intake == Intake::Open(file)) {
             person.intake = Intake::Discard;
         }

@@ -99,13 +99,13 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Logged;
+    use crate::event::{Logged, SaidKind};
     use crate::names::{Nick, Text};
     use std::time::SystemTime;
 
     fn said(room: &str, seq: u64) -> Record {
         let (from, text) = (Nick::new("a").unwrap(), Text::new("x"));
-        let line = Logged { seq, at: SystemTime::UNIX_EPOCH, from, text };
+        let line = Logged { seq, at: SystemTime::UNIX_EPOCH, from, kind: SaidKind::Text, text };
         Record::Said { room: RoomName::new(room).unwrap(), line }
     }
 

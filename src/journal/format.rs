@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::event::Logged;
+use crate::event::{Logged, SaidKind};
 use crate::limits;
 use crate::names::{Nick, Text};
 
 /// No room comes to this number, so a greater one is damage, and would soon leave no room to count.
 const LAST: u64 = 1 << 60;
+
+/// What stands before the text of an action.
+const ACTION: &str = "/me ";
 
 /// What stands in a log.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -24,8 +27,9 @@ pub struct Reading {
 /// Adds a message to what is to be written, as one line.
 pub fn spell(out: &mut String, line: &Logged) {
     let at = humantime::format_rfc3339_millis(line.at);
+    let action = if line.kind == SaidKind::Action { ACTION } else { "" };
     // Writing to a `String` cannot fail.
-    let _ = writeln!(out, "{} {at} <{}> {}", line.seq, line.from, line.text);
+    let _ = writeln!(out, "{} {at} <{}> {action}{}", line.seq, line.from, line.text);
 }
 
 /// Reads one line without its end; `None` unless it stands as [`spell`] would have it.
@@ -36,8 +40,12 @@ pub fn parse(line: &[u8]) -> Option<Logged> {
     let at: SystemTime = humantime::parse_rfc3339(fields.next()?).ok()?;
     let from = Nick::new(fields.next()?.strip_prefix('<')?.strip_suffix('>')?)?;
     // Of a line with nothing but invalid bytes, each becomes a character of three.
-    let text = Text::new(fields.next().filter(|text| text.len() <= 3 * limits::LINE)?);
-    let line = Logged { seq, at, from, text };
+    let text = fields.next().filter(|text| text.len() <= 3 * limits::LINE)?;
+    let (kind, text) = match text.strip_prefix(ACTION) {
+        Some(action) => (SaidKind::Action, action),
+        None => (SaidKind::Text, text),
+    };
+    let line = Logged { seq, at, from, kind, text: Text::new(text) };
     let mut again = String::new();
     spell(&mut again, &line);
     (again.strip_suffix('\n') == Some(whole)).then_some(line)
@@ -76,7 +84,7 @@ mod tests {
 
     fn message(seq: u64, millis: u64, nick: &str, text: &str) -> Logged {
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
-        Logged { seq, at, from: Nick::new(nick).unwrap(), text: Text::new(text) }
+        Logged { seq, at, from: Nick::new(nick).unwrap(), kind: SaidKind::Text, text: Text::new(text) }
     }
 
     #[test]
@@ -99,6 +107,8 @@ mod tests {
             assert_eq!(parse(bad.as_bytes()), None, "{bad:?}");
         }
         assert_eq!(parse(b"1 2026-11-22T14:30:00.123Z <alice> \xff"), None);
+        let waves = Logged { kind: SaidKind::Action, ..message(7, 1000, "alice", "waves") };
+        assert_eq!(parse(b"7 1970-01-01T00:00:01.000Z <alice> /me waves"), Some(waves));
         let long = |len| format!("1 2026-11-22T14:30:00.123Z <alice> {}", "x".repeat(len));
         assert!(parse(long(3 * limits::LINE).as_bytes()).is_some());
         assert_eq!(parse(long(3 * limits::LINE + 1).as_bytes()), None);

@@ -5,13 +5,13 @@ use std::io;
 use log::debug;
 
 use crate::connection::{Ended, Hold, Phase, lost_by};
-use crate::event::{Bye, Now, Switch};
+use crate::event::{Bye, Now};
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, LineBuf};
 use crate::names::ConnId;
 use crate::outbox::Kind;
-use crate::plain;
+use crate::plain::{self, Chunks};
 
 use super::Reactor;
 
@@ -21,17 +21,17 @@ impl Reactor {
         let read = self.read_and_run(id, now);
         let Some(connection) = self.net.get_mut(id) else { return };
         if read.max(connection.outbox.replies().saturating_sub(replies)) > limits::GREEDY {
-            connection.greedy = Switch::On;
+            connection.greedy = true;
         } else if connection.hold == Hold::None && !connection.in_work {
             // Nothing more of what it asked for is there.
-            connection.greedy = Switch::Off;
+            connection.greedy = false;
         }
     }
 
     /// Puts a connection that has had its turn behind the others.
     fn put_off(&mut self, id: ConnId) {
         if let Some(connection) = self.net.get_mut(id) {
-            connection.greedy = Switch::On;
+            connection.greedy = true;
             self.add_work(id);
         }
     }
@@ -154,22 +154,23 @@ impl Reactor {
                 }
                 connection.paid = true;
             }
-            if connection.whole == Switch::On && lines.at_unfinished() {
+            if connection.whole && lines.at_unfinished() {
                 lines = LineBuf::default();
                 break;
             }
             let is_chunk = lines.at_chunk();
             let Some((line, ending)) = lines.next_line() else { break };
             *budget -= 1;
-            if !(is_chunk && self.hub.has_upload(id)) {
+            let chunks = if is_chunk && self.hub.has_upload(id) { Chunks::Wanted } else { Chunks::Unwanted };
+            if chunks == Chunks::Unwanted {
                 connection.paid = false;
             }
             if ending == Ending::Crlf {
-                connection.style.crlf = Switch::On;
+                connection.style.crlf = true;
             }
             let text = plain::text(&line);
-            let Some(input) = plain::read(&line, &text) else { continue };
-            if input.asks_for_much() && connection.greedy == Switch::Off {
+            let Some(request) = plain::read(&line, &text, chunks) else { continue };
+            if request.has_long_answer() && !connection.greedy {
                 // It may take long, and so waits behind those who ask for less.
                 connection.paid = true;
                 lines.put_back();
@@ -179,7 +180,7 @@ impl Reactor {
             if !std::mem::replace(&mut connection.has_spoken, true) && plain::is_http(&line) {
                 self.hub.expel(id, now, Bye::NotHttp, &mut self.net);
             } else {
-                self.hub.handle(id, now, input, &mut self.net);
+                self.hub.handle(id, now, request, &mut self.net);
             }
             self.after_core(now);
         }

@@ -6,7 +6,8 @@ use std::net::Shutdown;
 use log::debug;
 
 use crate::connection::{Connection, Hold, Phase, lost_by};
-use crate::event::{Bye, Event, Lost, Now, Sink, Switch};
+use crate::effect::Output;
+use crate::event::{Bye, Event, Lost, Now};
 use crate::hub::Departure;
 use crate::limits;
 use crate::listener::set_user_timeout;
@@ -69,12 +70,12 @@ impl Reactor {
             // Its turn at the disk goes to the next.
             return self.hub.pump(id, 0, &mut self.net);
         };
-        let room = allowed.saturating_sub(connection.outbox.chunks());
+        let room = allowed.saturating_sub(connection.outbox.chunks()) / limits::CHUNK_BYTES * limits::DOWNLOAD_UNIT;
         let has_ended = connection.ended.is_some();
         self.hub.pump(id, room, &mut self.net);
         let is_transferring = self.hub.is_transferring(id);
         if let Some(connection) = self.net.get_mut(id).filter(|_| !is_transferring) {
-            connection.fetches = Switch::Off;
+            connection.fetches = false;
         }
         // It may have waited for just this to be whole.
         if has_ended && !is_transferring {
@@ -138,13 +139,13 @@ impl Reactor {
             self.add_work(id);
         }
         let connection = &mut self.net[id];
-        if connection.lagging == Switch::On && connection.outbox.lines() == 0 {
-            connection.lagging = Switch::Off;
+        if connection.lagging && connection.outbox.lines() == 0 {
+            connection.lagging = false;
             if connection.phase == Phase::Open {
                 self.hub.caught_up(id, now, &mut self.net);
             }
         }
-        if self.net[id].fetches == Switch::On {
+        if self.net[id].fetches {
             self.pump_one(id);
         }
         self.rearm(id, now);

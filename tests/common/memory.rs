@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use chinwag::event::{Bye, Detail, Event, Job, Now, Outcome, Record, Reply, Setting, Sink, Switch};
+use chinwag::effect::{Effect, Output};
+use chinwag::event::{Change, Detail, Event, Job, Now, Outcome, Record, Reply, Setting};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{CHUNKS_QUEUED, Settings};
+use chinwag::limits::{DOWNLOAD_UNIT, Settings};
 use chinwag::linebuf::{Ending, LineBuf};
-use chinwag::names::{ConnId, Digest, FileId};
-use chinwag::plain::{self, Style};
+use chinwag::names::{ConnId, Digest, FileId, Origin};
+use chinwag::plain::{self, Chunks, Style};
 use sha2::{Digest as _, Sha256};
 
 /// Something that a connection was told.
@@ -27,12 +28,12 @@ pub struct Notes {
     pub jobs: VecDeque<Job>,
     pub wanting: Vec<ConnId>,
     pub closed: Vec<ConnId>,
-    pub stamps: HashMap<ConnId, Switch>,
+    pub stamps: HashMap<ConnId, bool>,
     pub records: Vec<Record>,
     pub is_crowded: bool,
 }
 
-impl Sink for Notes {
+impl Output for Notes {
     fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]) {
         for to in to {
             self.told.extend(events.iter().map(|event| (to, Told::Event(event.clone()))));
@@ -43,7 +44,7 @@ impl Sink for Notes {
         self.told.push((to, Told::Event(event.clone())));
     }
 
-    fn data(&mut self, to: ConnId, file: FileId, data: &[u8]) {
+    fn data(&mut self, to: ConnId, file: FileId, _offset: u64, data: &[u8]) {
         self.told.push((to, Told::Data(file, data.to_vec())));
     }
 
@@ -55,33 +56,28 @@ impl Sink for Notes {
         self.told.push((to, Told::Reply(reply.clone())));
     }
 
-    fn set(&mut self, to: ConnId, setting: Setting, switch: Switch) {
-        if setting == Setting::Stamp {
-            self.stamps.insert(to, switch);
+    fn set(&mut self, to: ConnId, change: Change) {
+        if change.setting == Setting::Stamp {
+            self.stamps.insert(to, change.on);
         }
-    }
-
-    fn job(&mut self, job: Job) {
-        self.jobs.push_back(job);
-    }
-
-    fn keep(&mut self, record: Record) {
-        self.records.push(record);
     }
 
     fn is_crowded(&self) -> bool {
         self.is_crowded
     }
 
-    fn wants_data(&mut self, who: ConnId) {
-        self.wanting.push(who);
-    }
-
-    fn close(&mut self, who: ConnId, bye: Option<Bye>) {
-        if let Some(bye) = bye {
-            self.answer(who, &Event::Bye(bye));
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Log(record) => self.records.push(record),
+            Effect::Disk(job) => self.jobs.push_back(job),
+            Effect::Pump(conn) => self.wanting.push(conn),
+            Effect::Close { conn, bye } => {
+                if let Some(bye) = bye {
+                    self.answer(conn, &Event::Bye(bye));
+                }
+                self.closed.push(conn);
+            }
         }
-        self.closed.push(who);
     }
 }
 
@@ -155,7 +151,7 @@ impl Memory {
         self.count += 1;
         let id = ConnId::new(self.count, 0);
         self.clients.insert(name.to_owned(), (id, LineBuf::default(), Style::FIRST));
-        self.hub.connect(id, self.now(), &mut self.notes);
+        self.hub.connect(id, Origin::Loopback, self.now(), &mut self.notes);
         self.settle();
     }
 
@@ -178,11 +174,12 @@ impl Memory {
         let (id, lines, style) = self.clients.get_mut(name).unwrap();
         while let Some((line, ending)) = lines.next_line() {
             if ending == Ending::Crlf {
-                style.crlf = Switch::On;
+                style.crlf = true;
             }
             let text = plain::text(&line);
-            if let Some(input) = plain::read(&line, &text) {
-                self.hub.handle(*id, now, input, &mut self.notes);
+            let chunks = if self.hub.has_upload(*id) { Chunks::Wanted } else { Chunks::Unwanted };
+            if let Some(request) = plain::read(&line, &text, chunks) {
+                self.hub.handle(*id, now, request, &mut self.notes);
             }
         }
         self.settle();
@@ -203,7 +200,7 @@ impl Memory {
         while !self.notes.jobs.is_empty() || !self.notes.wanting.is_empty() {
             for id in std::mem::take(&mut self.notes.wanting) {
                 let told = self.notes.told.len();
-                self.hub.pump(id, CHUNKS_QUEUED, &mut self.notes);
+                self.hub.pump(id, 4 * DOWNLOAD_UNIT, &mut self.notes);
                 // All of it is taken at once, and so there is room for more.
                 if self.notes.told.len() > told {
                     self.notes.wanting.push(id);
@@ -217,7 +214,7 @@ impl Memory {
         self.hub.check();
         for (to, told) in std::mem::take(&mut self.notes.told) {
             let Some((_, _, style)) = self.clients.values().find(|(id, _, _)| *id == to) else { continue };
-            let stamp = self.notes.stamps.get(&to).copied().unwrap_or(Switch::Off);
+            let stamp = self.notes.stamps.get(&to).copied().unwrap_or(false);
             let style = Style { stamp, ..*style };
             let mut lines = String::new();
             match &told {

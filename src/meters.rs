@@ -1,0 +1,154 @@
+//! What holds people to their limits: the token bucket slows, the fixed windows refuse.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::limits::{self, BURST, Moment};
+use crate::names::Prefix;
+
+/// The token bucket that slows a flood down: a line takes a token, tokens come back at the rate, and there is room for
+/// [`BURST`]'s worth of them. It holds no more than the time at which it will be full again, as the generic cell rate
+/// algorithm of ITU-T I.371 does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokenBucket {
+    full: Option<Moment>,
+}
+
+impl TokenBucket {
+    /// Takes a token, of which `rate` come back a second; at 0 there is always one. When there is none, says at what time
+    /// there will be one.
+    pub fn take(&mut self, rate: u32, now: Duration) -> Result<(), Duration> {
+        if rate == 0 {
+            return Ok(());
+        }
+        let full = self.full.map_or(now, |full| full.get().max(now)) + Duration::from_secs(1) / rate;
+        if full > now + BURST {
+            return Err(full - BURST);
+        }
+        self.full = Some(full.into());
+        Ok(())
+    }
+}
+
+/// Counts what may be done so many times a minute. The minute begins with the first time.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct FixedWindow {
+    /// In tenths of a second.
+    since: u32,
+    used: u32,
+}
+
+impl FixedWindow {
+    /// Uses one of `limit`; `false` when the minute's are used up.
+    #[must_use]
+    pub fn take(&mut self, limit: u32, now: Duration) -> bool {
+        let tenths = |time: Duration| u32::try_from(time.as_millis() / 100).unwrap_or(u32::MAX);
+        let now = tenths(now);
+        if now.saturating_sub(self.since) >= tenths(limits::MINUTE) {
+            *self = Self { since: now, used: 0 };
+        }
+        let left = self.used < limit;
+        self.used += u32::from(left);
+        left
+    }
+}
+
+/// Counts for each address prefix what it may do so many times in a window, and so outlives connections. All prefixes have
+/// the same window, and are forgotten together when it ends.
+#[derive(Debug)]
+pub struct PrefixWindow {
+    length: Duration,
+    since: Duration,
+    used: HashMap<Prefix, u32>,
+}
+
+impl PrefixWindow {
+    /// Windows of this length.
+    pub fn new(length: Duration) -> Self {
+        Self { length, since: Duration::ZERO, used: HashMap::new() }
+    }
+
+    /// Uses one of `limit` of a prefix, and one of [`limits::WIDER`] times as many of the wider one; `false` when either's
+    /// are used up.
+    #[must_use]
+    pub fn take(&mut self, prefix: Prefix, limit: u32, now: Duration) -> bool {
+        if now >= self.since + self.length {
+            *self = Self { since: now, ..Self::new(self.length) };
+        }
+        let counted = [Some((prefix, limit)), prefix.wider().map(|wider| (wider, limit.saturating_mul(limits::WIDER)))];
+        let counted = counted.into_iter().flatten();
+        if counted.clone().any(|(prefix, limit)| self.used.get(&prefix).is_some_and(|&used| used >= limit)) {
+            return false;
+        }
+        for (prefix, _) in counted {
+            if self.used.len() < limits::PREFIXES || self.used.contains_key(&prefix) {
+                *self.used.entry(prefix).or_default() += 1;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate() {
+        let (mut bucket, mut now) = (TokenBucket::default(), Duration::ZERO);
+        assert!((0..60).all(|_| bucket.take(20, now).is_ok()));
+        let mut taken = 0;
+        while now < Duration::from_secs(10) {
+            match bucket.take(20, now) {
+                Ok(()) => taken += 1,
+                Err(then) => {
+                    assert!(then > now);
+                    now = then;
+                }
+            }
+        }
+        assert!((190..=200).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn a_rate_of_zero_is_no_limit() {
+        let mut bucket = TokenBucket::default();
+        assert!((0..100_000).all(|_| bucket.take(0, Duration::ZERO).is_ok()));
+    }
+
+    #[test]
+    fn a_window_renews_after_a_minute() {
+        let mut window = FixedWindow::default();
+        let at = Duration::from_secs(100);
+        assert!((0..10).all(|_| window.take(10, at)));
+        assert!(!window.take(10, at + Duration::from_secs(59)));
+        assert!(window.take(10, at + limits::MINUTE));
+    }
+
+    #[test]
+    fn a_prefix_has_its_share_and_the_wider_one_eight_times_that() {
+        let mut window = PrefixWindow::new(limits::MINUTE);
+        let at = Duration::from_secs(100);
+        let of = |net: u8| Prefix::v6([0x20, 1, 0x0d, 0xb8, 0, 0, 0, net, 0, 0, 0, 0, 0, 0, 0, 1]);
+        let v4 = Prefix::v4([203, 0, 113, 5]);
+        assert!((0..10).all(|_| window.take(v4, 10, at)));
+        assert!(!window.take(v4, 10, at + Duration::from_secs(59)));
+        assert!(window.take(Prefix::v4([203, 0, 113, 6]), 10, at));
+        for net in 1..=8 {
+            assert!((0..10).all(|_| window.take(of(net), 10, at)), "{net}");
+            assert!(!window.take(of(net), 10, at), "{net}");
+        }
+        assert!(!window.take(of(9), 10, at));
+        assert!(window.take(of(9), 10, at + limits::MINUTE));
+    }
+
+    #[test]
+    fn so_many_prefixes_are_counted_at_most() {
+        let mut window = PrefixWindow::new(limits::MINUTE);
+        for n in 0..2 * limits::PREFIXES as u32 {
+            assert!(window.take(Prefix::v4(n.to_be_bytes()), 1, Duration::ZERO));
+        }
+        assert_eq!(window.used.len(), limits::PREFIXES);
+        assert!(!window.take(Prefix::v4([0; 4]), 1, Duration::ZERO));
+    }
+}

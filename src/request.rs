@@ -1,0 +1,170 @@
+//! The requests that come in: what somebody wants, with every word read, whatever the dialect that they spelled it in.
+
+use crate::event::{Change, Fault, SaidKind, Verb};
+use crate::names::{Digest, FileId, Nick, RoomName};
+
+/// What somebody asks of the core. It names things as they were typed; the core looks them up.
+#[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs, reason = "a variant is a command, and the commands table says what each one does")]
+pub enum Request<'a> {
+    /// All commands, or this one. The dialect knows them.
+    Help(Option<Verb>),
+    Limits,
+    Pass(&'a str),
+    Nick(Named<'a, Nick>),
+    Join(Named<'a, RoomName>),
+    Leave {
+        room: Option<Named<'a, RoomName>>,
+        reason: Option<&'a str>,
+    },
+    Query(Target<'a>),
+    Rooms,
+    Who(Option<Target<'a>>),
+    /// Said to the current target.
+    Say {
+        kind: SaidKind,
+        text: &'a str,
+    },
+    Msg {
+        target: Target<'a>,
+        kind: SaidKind,
+        text: &'a str,
+    },
+    Typing {
+        target: Option<Target<'a>>,
+        on: bool,
+    },
+    Topic {
+        room: Option<Named<'a, RoomName>>,
+        topic: Topic<'a>,
+    },
+    Send(Offer<'a>),
+    /// Bytes for the open upload. What comes while there is none need not be decoded and may stand here as nothing.
+    Chunk(Result<Vec<u8>, BadChunk>),
+    Get {
+        id: FileId,
+        offset: u64,
+    },
+    Files(Option<Target<'a>>),
+    Cancel(FileId),
+    History {
+        room: Option<Named<'a, RoomName>>,
+        part: Part,
+    },
+    /// Whom one ignores, or somebody more.
+    Ignore(Option<Named<'a, Nick>>),
+    Unignore(Named<'a, Nick>),
+    Away(Option<&'a str>),
+    Back,
+    /// What one has set, or a change of it.
+    Set(Option<Change>),
+    Ping(Option<&'a str>),
+    Quit(Option<&'a str>),
+    /// The dialect made no sense of it. It is a request all the same: it is refused in its order, and a `Send` of which
+    /// nothing can be made still ends the upload before it.
+    Malformed {
+        verb: Verb,
+        why: Fault,
+    },
+}
+
+impl Request<'_> {
+    /// What a refusal of it names.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Help(_) => Verb::Help,
+            Self::Limits => Verb::Limits,
+            Self::Pass(_) => Verb::Pass,
+            Self::Nick(_) => Verb::Nick,
+            Self::Join(_) => Verb::Join,
+            Self::Leave { .. } => Verb::Leave,
+            Self::Query(_) => Verb::Query,
+            Self::Rooms => Verb::Rooms,
+            Self::Who(_) => Verb::Who,
+            Self::Say { kind: SaidKind::Text, .. } => Verb::Say,
+            Self::Say { kind: SaidKind::Action, .. } => Verb::Me,
+            Self::Msg { .. } => Verb::Msg,
+            Self::Typing { .. } => Verb::Typing,
+            Self::Topic { .. } => Verb::Topic,
+            Self::Send(_) => Verb::Send,
+            Self::Chunk(_) => Verb::Chunk,
+            Self::Get { .. } => Verb::Get,
+            Self::Files(_) => Verb::Files,
+            Self::Cancel(_) => Verb::Cancel,
+            Self::History { .. } => Verb::History,
+            Self::Ignore(_) => Verb::Ignore,
+            Self::Unignore(_) => Verb::Unignore,
+            Self::Away(_) => Verb::Away,
+            Self::Back => Verb::Back,
+            Self::Set(_) => Verb::Set,
+            Self::Ping(_) => Verb::Ping,
+            Self::Quit(_) => Verb::Quit,
+            Self::Malformed { verb, .. } => *verb,
+        }
+    }
+
+    /// Whether the answer may have as many lines as there are people, rooms, messages or files.
+    pub fn has_long_answer(&self) -> bool {
+        matches!(self, Self::Who(_) | Self::Rooms | Self::History { .. } | Self::Files(_))
+    }
+}
+
+/// A name as somebody typed it, and what it is if it is one at all. A refusal shows it as it was typed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Named<'a, N> {
+    /// As it was typed, for refusals.
+    pub typed: &'a str,
+    /// `None` if it breaks the rule for such names, so that nothing can have it.
+    pub name: Option<N>,
+}
+
+/// A conversation that somebody means: a room, or a person.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target<'a> {
+    /// What is said there is heard by all who are in it.
+    Room(Named<'a, RoomName>),
+    /// What is said to them is heard by nobody else.
+    Person(Named<'a, Nick>),
+}
+
+/// What is wanted of the topic of a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Topic<'a> {
+    /// To be told it.
+    Read,
+    /// To be this from now on.
+    Set(&'a str),
+    /// To be none.
+    Clear,
+}
+
+/// A file that somebody wants to share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Offer<'a> {
+    /// With whom.
+    pub target: Target<'a>,
+    /// In bytes.
+    pub size: u64,
+    /// The digest that it has, if its sender says so.
+    pub digest: Option<Digest>,
+    /// What it is called.
+    pub name: &'a str,
+}
+
+/// Why a chunk has no bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadChunk {
+    /// It cannot be decoded.
+    Malformed,
+    /// It was too long to be kept.
+    TooLong,
+}
+
+/// Which part of a room's history is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The last messages: this many, or as many as usual.
+    Last(Option<u64>),
+    /// The first messages after this number.
+    After(u64),
+}
