@@ -63,10 +63,15 @@ pub const LOW_PRIORITY_SHARE: u32 = 5;
 /// Connections written to in one turn besides those that hear what others say, which does not wait for all of them.
 pub const ANSWERED_A_TURN: usize = 64;
 
-/// The longest that what was said in rooms waits for the next fan-out.
+/// The longest that what was said in a room waits for the next fan-out after the end of the last one.
 pub const GATHER: Duration = Duration::from_millis(30);
+/// The longest that it may take from when something is said up to when the last listener has it: a fan-out that is under way
+/// then, the time until the next, and that one.
+pub const GATHER_WITHIN: Duration = Duration::from_millis(48);
 /// So many times as long as a fan-out took, the next one waits.
 pub const GATHER_FACTOR: u32 = 8;
+/// A wait that would be shorter than this is none: the system counts in milliseconds.
+pub const GATHER_LEAST: Duration = Duration::from_millis(1);
 /// Bytes of room lines that wait for a fan-out, each line counted once; beyond them it waits no longer.
 pub const GATHERED: usize = 256 * 1024;
 
@@ -85,7 +90,7 @@ pub const A_PREFIX: u32 = 10;
 pub const WIDER: u32 = 8;
 /// Address prefixes of which it is counted what they do. Others are held to what a connection may do, and no more is known of
 /// them.
-pub const PREFIXES: usize = 65_536;
+pub const PREFIXES: usize = 16_384;
 /// Renames a minute.
 pub const RENAMES: u32 = 10;
 /// Joins and leaves a minute.
@@ -98,6 +103,10 @@ pub const TOPIC: usize = 512;
 pub const AWAY_TOLD: usize = 100;
 /// Wrong passwords that close a connection.
 pub const PASSWORDS: u8 = 5;
+/// Wrong passwords from one address prefix in [`WRONG_PASSWORDS_WINDOW`] beyond which no more are listened to.
+pub const PASSWORDS_OF_PREFIX: u32 = 10;
+/// In which time wrong passwords are counted together.
+pub const WRONG_PASSWORDS_WINDOW: Duration = Duration::from_secs(600);
 /// Names that `/join` lists.
 pub const NAMES_ON_JOIN: usize = 100;
 /// Names on one `here` line.
