@@ -294,6 +294,7 @@ fn text_of(detail: &Detail) -> usize {
         Detail::Who { rooms, .. } => size_of_val(rooms.as_slice()),
         Detail::Room { topic, .. } => len(topic),
         Detail::Line { text, .. } => text.as_str().len(),
+        Detail::File { name, .. } => name.as_str().len(),
         _ => 0,
     }
 }
