@@ -12,6 +12,8 @@ pub enum Effect {
     Disk(Job),
     /// There may be something for `Hub::pump` to do for this connection.
     Pump(ConnId),
+    /// Note in the log of the process that a wrong password came from here.
+    NoteWrongPassword(ConnId),
     /// The core knows this connection no more: close it when all that waits for it is written.
     Close {
         /// Which.

@@ -354,6 +354,8 @@ pub enum Quota {
     Renames,
     /// Joins and leaves a minute.
     Joins,
+    /// Wrong passwords from one network.
+    WrongPasswords,
     /// Rooms a person is in.
     RoomsOfPerson,
     /// Rooms of the server.

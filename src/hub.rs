@@ -67,6 +67,8 @@ pub struct Hub {
     /// What those who come from one network have done of late, in renames and in joins and leaves.
     renames: PrefixWindow,
     joins: PrefixWindow,
+    /// Wrong passwords of late, by where they came from.
+    wrong_passwords: PrefixWindow,
     typing: Typing,
     presence: Presence,
     alarms: BTreeSet<(Duration, Alarm)>,
@@ -118,6 +120,7 @@ impl Hub {
             files: Files::new(settings.next_file),
             renames: PrefixWindow::new(limits::MINUTE),
             joins: PrefixWindow::new(limits::MINUTE),
+            wrong_passwords: PrefixWindow::new(limits::WRONG_PASSWORDS_WINDOW),
             typing: Typing::default(),
             presence: Presence::default(),
             alarms: BTreeSet::new(),
@@ -216,14 +219,15 @@ impl Hub {
     fn depart(&mut self, who: PersonId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         self.drop_transfers(who, turn);
         self.typing.forget_person(who);
-        let Some(person) = self.people.leave(who) else { return };
-        self.open_presence(turn.now);
-        let nick = person.nick();
-        self.presence.went(&nick);
-        for room in person.rooms {
+        let Some(person) = self.people.get(who) else { return };
+        let (nick, rooms) = (person.nick(), person.rooms.clone());
+        for room in rooms {
             self.tell_room(room, who, nick, what, turn);
             self.rooms.leave(room, who);
         }
+        self.people.leave(who);
+        self.open_presence(turn.now);
+        self.presence.went(&nick);
         self.forget_unreachable(turn.out);
     }
 
@@ -268,17 +272,27 @@ impl Hub {
             return refuse(conn, verb, why, turn.out);
         }
         match request {
+            // Whoever guesses on learns nothing, not even when a guess is right.
+            Request::Pass(_) if !has_left(&self.wrong_passwords, locked.origin, turn.now.tick) => {
+                turn.out.effect(Effect::NoteWrongPassword(conn));
+                refuse(conn, verb, Fault::TooMany(Quota::WrongPasswords), turn.out);
+                self.close(conn, Bye::WrongPasswords, turn);
+            }
             Request::Pass(password) if self.password == Some(fingerprint(password)) => {
                 let (origin, intake) = (locked.origin, locked.intake);
                 self.locked.remove(&conn);
                 turn.out.reply(conn, &Reply::Done(Done::Pass));
                 let who = self.let_in(conn, origin, turn);
-                // The chunks of a /send that was refused may still be coming.
+                // The chunks of an upload that was refused may still be coming.
                 self.set_intake(who, intake);
             }
             Request::Pass(_) => {
                 locked.wrong += 1;
                 let last = locked.wrong >= limits::PASSWORDS;
+                if let Origin::Network(prefix) = locked.origin {
+                    self.wrong_passwords.count(prefix, turn.now.tick);
+                }
+                turn.out.effect(Effect::NoteWrongPassword(conn));
                 refuse(conn, verb, Fault::WrongPassword, turn.out);
                 if last {
                     self.close(conn, Bye::WrongPasswords, turn);
@@ -422,6 +436,9 @@ impl Hub {
         let room = &self.rooms[room];
         let event = |what| Event::Happened { place: Place::Room(room.name), at: turn.now.wall, who: nick, what };
         turn.out.publish(&mut self.hearers(room, who, Some(who)), &[event(what.clone())]);
+        if !self.people.get(who).is_some_and(Person::is_ignored) {
+            return;
+        }
         let bare = match what {
             Happening::Left(_) => Happening::Left(None),
             Happening::Quit(_) => Happening::Quit(None),
@@ -627,6 +644,14 @@ impl Intake {
 
 fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {
     out.reply(conn, &Reply::Refused { verb, why });
+}
+
+/// Whether wrong passwords may still come from somewhere. On this machine each connection has its own tries and no more.
+fn has_left(wrong_passwords: &PrefixWindow, origin: Origin, now: Duration) -> bool {
+    match origin {
+        Origin::Loopback => true,
+        Origin::Network(prefix) => wrong_passwords.has_left(prefix, limits::PASSWORDS_OF_PREFIX, now),
+    }
 }
 
 /// Passwords are compared by their digests, which takes as long whatever they have in common.

@@ -77,7 +77,7 @@ pub const A_PREFIX: u32 = 10;
 pub const WIDER: u32 = 8;
 /// Address prefixes of which it is counted what they do. Others are held to what a connection may do, and no more is known of
 /// them.
-pub const PREFIXES: usize = 65_536;
+pub const PREFIXES: usize = 16_384;
 /// Renames a minute.
 pub const RENAMES: u32 = 10;
 /// Joins and leaves a minute.
@@ -90,6 +90,10 @@ pub const TOPIC: usize = 512;
 pub const AWAY_TOLD: usize = 100;
 /// Wrong passwords that close a connection.
 pub const PASSWORDS: u8 = 5;
+/// Wrong passwords from one address prefix in [`WRONG_PASSWORDS_WINDOW`] beyond which no more are listened to.
+pub const PASSWORDS_OF_PREFIX: u32 = 10;
+/// In which time wrong passwords are counted together.
+pub const WRONG_PASSWORDS_WINDOW: Duration = Duration::from_secs(600);
 /// Names that `/join` lists.
 pub const NAMES_ON_JOIN: usize = 100;
 /// Names on one `here` line.
@@ -100,6 +104,8 @@ pub const PRESENCE_NAMES: usize = 100;
 pub const HISTORY_DEFAULT: usize = 50;
 /// Lines that one `/history` gives at most.
 pub const HISTORY_LINES: usize = 500;
+/// Messages among which one `/history` finds those that it gives: those of people whom one ignores cost time too.
+pub const HISTORY_LOOKED_AT: usize = 10_000;
 /// Bytes that one `/history` gives at most.
 pub const HISTORY_BYTES: usize = 256 * 1024;
 /// Bytes that are counted for what stands before the text on a line of `/history`; it has fewer.

@@ -72,20 +72,35 @@ impl PrefixWindow {
     /// are used up.
     #[must_use]
     pub fn take(&mut self, prefix: Prefix, limit: u32, now: Duration) -> bool {
-        if now >= self.since + self.length {
+        let left = self.has_left(prefix, limit, now);
+        if left {
+            self.count(prefix, now);
+        }
+        left
+    }
+
+    /// Whether one of `limit` is left.
+    pub fn has_left(&self, prefix: Prefix, limit: u32, now: Duration) -> bool {
+        let used = |prefix: &Prefix| self.used.get(prefix).copied().unwrap_or_default();
+        self.is_over(now)
+            || used(&prefix) < limit
+                && prefix.wider().is_none_or(|wider| used(&wider) < limit.saturating_mul(limits::WIDER))
+    }
+
+    /// Counts one, whether it was left or not.
+    pub fn count(&mut self, prefix: Prefix, now: Duration) {
+        if self.is_over(now) {
             *self = Self { since: now, ..Self::new(self.length) };
         }
-        let counted = [Some((prefix, limit)), prefix.wider().map(|wider| (wider, limit.saturating_mul(limits::WIDER)))];
-        let counted = counted.into_iter().flatten();
-        if counted.clone().any(|(prefix, limit)| self.used.get(&prefix).is_some_and(|&used| used >= limit)) {
-            return false;
-        }
-        for (prefix, _) in counted {
+        for prefix in [Some(prefix), prefix.wider()].into_iter().flatten() {
             if self.used.len() < limits::PREFIXES || self.used.contains_key(&prefix) {
                 *self.used.entry(prefix).or_default() += 1;
             }
         }
-        true
+    }
+
+    fn is_over(&self, now: Duration) -> bool {
+        now >= self.since + self.length
     }
 }
 

@@ -479,6 +479,10 @@ fn too_many(quota: Quota) -> String {
     match quota {
         Quota::Renames => format!("at most {} renames a minute; wait a little", limits::RENAMES),
         Quota::Joins => format!("at most {} joins and leaves a minute; wait a little", limits::JOINS),
+        Quota::WrongPasswords => {
+            let minutes = limits::WRONG_PASSWORDS_WINDOW.as_secs() / 60;
+            format!("too many wrong passwords came from your address; try again in {minutes} minutes")
+        }
         Quota::RoomsOfPerson => format!("you may be in {} rooms; /leave one first", limits::ROOMS_A_PERSON),
         Quota::Rooms => format!("there are {} rooms already; join one of them", limits::ROOMS),
         Quota::Ignored => format!("you may ignore {} people; /unignore one first", limits::IGNORED),

@@ -207,6 +207,11 @@ impl<S: System> Reactor<S> {
                     }
                     self.wanting.push(id);
                 }
+                Effect::NoteWrongPassword(id) => {
+                    if let Some(connection) = self.registry.get(id) {
+                        warn!("a wrong password from {}", connection.address());
+                    }
+                }
                 Effect::Close { conn, bye } => {
                     if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
                         self.egress.tell(connection, &Event::Bye(bye));

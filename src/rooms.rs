@@ -105,6 +105,12 @@ impl Room {
         self.last_seq
     }
 
+    /// What it remembers after the message of this number, oldest first.
+    pub fn history_after(&self, seq: u64) -> impl Iterator<Item = &Message> {
+        let from = self.history.partition_point(|message| message.seq <= seq);
+        self.history.range(from..)
+    }
+
     /// What it remembers, oldest first.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &Message> {
         self.history.iter()

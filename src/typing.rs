@@ -44,6 +44,8 @@ struct State {
     shown: Option<Shown>,
     /// When the last line went out.
     last: Option<Duration>,
+    /// For when an alarm was set last.
+    alarm: Option<Duration>,
 }
 
 impl State {
@@ -120,10 +122,22 @@ impl Typing {
     }
 
     /// When [`Typing::due`] is to be asked again.
-    pub fn next(&self, key: Key) -> Option<Duration> {
+    fn next(&self, key: Key) -> Option<Duration> {
         let state = self.states.get(&key)?;
         let pace = state.last.map(|last| last + TYPING_PACE);
         if state.until.is_some() == state.shown.is_some() && state.until.is_some() { state.until } else { pace }
+    }
+
+    /// For when an alarm is to be set so that [`Typing::due`] is asked in time; `None` if one is set already that will do,
+    /// as it is for whoever types on and on.
+    pub fn next_alarm(&mut self, key: Key, now: Duration) -> Option<Duration> {
+        let next = self.next(key)?;
+        let state = self.states.get_mut(&key)?;
+        if state.alarm.is_some_and(|alarm| now < alarm && alarm <= next) {
+            return None;
+        }
+        state.alarm = Some(next);
+        state.alarm
     }
 
     /// A typing line went out.
@@ -201,6 +215,22 @@ mod tests {
         check("0:on 2000:off 20000:end", "0:Typing 2000:Idle");
         check("0:on 2000:said 20000:end", "0:Typing");
         check("0:off 0:said 2000:end", "");
+    }
+
+    #[test]
+    fn who_types_on_needs_no_alarm_each_time() {
+        let key: Key = (PersonId::new(1, 0), Where::Person(PersonId::new(2, 0)));
+        let (mut typing, second) = (Typing::default(), Duration::from_secs(1));
+        let mut alarms = Vec::new();
+        for at in (0..60).map(|n| n * second / 5) {
+            typing.start(key, at);
+            if typing.due(key, at) == Some(Line::Typing) {
+                typing.show(key, Shown { at: 1, except: Vec::new() });
+            }
+            alarms.extend(typing.next_alarm(key, at));
+        }
+        // The first one comes when they have typed on, and only then is there another.
+        assert_eq!(alarms, [6 * second, 12 * second]);
     }
 
     #[test]

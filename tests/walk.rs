@@ -17,10 +17,10 @@ use chinwag::event::{
 };
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{
-    DOWNLOAD_UNIT, FILES, FILES_A_SENDER, Logging, READ_AHEAD, READ_AHEAD_IN_ALL, ROOMS as ROOMS_IN_ALL,
+    DOWNLOAD_UNIT, FILES, FILES_A_SENDER, Logging, MINUTE, READ_AHEAD, READ_AHEAD_IN_ALL, ROOMS as ROOMS_IN_ALL,
     ROOMS_A_PERSON, Settings, UPLOADS,
 };
-use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, Place, RoomName, clean};
+use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, Place, Prefix, RoomName, clean};
 use chinwag::request::{BadChunk, Named, Offer, Request, Target};
 use testkit::memory::{Disk, Memory, Notes, Told};
 
@@ -735,6 +735,59 @@ fn long_answers_are_refused_while_much_waits_for_everybody() {
     memory.notes.is_crowded = false;
     memory.send("alice", b"/rooms\n");
     assert_eq!(memory.next("alice").as_deref(), Some("- #a 1"));
+}
+
+#[test]
+fn what_a_network_has_used_up_is_no_more_for_whoever_connects_anew() {
+    let mut memory = Memory::new(Settings::default());
+    let home = Origin::Network(Prefix::v4([203, 0, 113, 5]));
+    let last = |memory: &mut Memory, name: &str| std::iter::from_fn(|| memory.next(name)).last().unwrap();
+    // One connection has ten renames, a network a hundred, however many connections they come over.
+    for n in 0..10 {
+        let name = format!("c{n}");
+        memory.connect_from(&name, home);
+        memory.send(&name, (0..10).map(|i| format!("/nick c{n}x{i}\n")).collect::<String>().as_bytes());
+        assert_eq!(last(&mut memory, &name), format!("+ nick c{n}x9"));
+        memory.end(&name);
+    }
+    let elsewhere = Origin::Network(Prefix::v4([203, 0, 113, 6]));
+    for (name, origin, want) in
+        [("one", home, "! nick too-many "), ("two", elsewhere, "+ "), ("three", Origin::Loopback, "+ ")]
+    {
+        memory.connect_from(name, origin);
+        memory.send(name, format!("/nick {name}\n").as_bytes());
+        assert!(last(&mut memory, name).starts_with(want), "{name}");
+    }
+    memory.wait(MINUTE);
+    memory.send("one", b"/nick one\n");
+    assert_eq!(last(&mut memory, "one"), "+ nick one");
+}
+
+#[test]
+fn guessing_a_password_ends_with_the_tries_of_a_network() {
+    let mut memory = Memory::new(Settings { password: Some("open".to_owned()), ..Settings::default() });
+    let home = Origin::Network(Prefix::v4([203, 0, 113, 5]));
+    let last = |memory: &mut Memory, name: &str| std::iter::from_fn(|| memory.next(name)).last().unwrap();
+    for name in ["one", "two"] {
+        memory.connect_from(name, home);
+        memory.send(name, b"/pass a\n/pass b\n/pass c\n/pass d\n/pass e\n");
+        assert!(last(&mut memory, name).starts_with("* bye refused "), "{name}");
+    }
+    assert_eq!(memory.notes.wrong_passwords.len(), 10);
+    // Now even the right one is not heard, from there.
+    memory.connect_from("three", home);
+    memory.send("three", b"/pass open\n");
+    let told: Vec<String> = std::iter::from_fn(|| memory.next("three")).collect();
+    assert!(told[1].starts_with("! pass too-many ") && told[2].starts_with("* bye refused "), "{told:?}");
+    for (name, origin) in [("four", Origin::Loopback), ("five", Origin::Network(Prefix::v4([203, 0, 113, 6])))] {
+        memory.connect_from(name, origin);
+        memory.send(name, b"/pass open\n");
+        assert!(last(&mut memory, name).starts_with("* hello "), "{name}");
+    }
+    memory.wait(10 * MINUTE);
+    memory.connect_from("six", home);
+    memory.send("six", b"/pass open\n");
+    assert!(last(&mut memory, "six").starts_with("* hello "));
 }
 
 #[test]

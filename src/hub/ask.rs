@@ -1,5 +1,7 @@
 //! Questions: what is there, and what was said.
 
+use std::cell::Cell;
+
 use crate::effect::Output;
 use crate::event::{Change, Detail, Done, Fault, Gone, Limit, Now, Setting, State, Verb};
 use crate::files::{Share, Stage};
@@ -172,16 +174,25 @@ impl Hub {
             bytes += message.text.as_str().len() + 80;
             bytes <= limits::HISTORY_BYTES
         };
-        let wanted = |message: &&crate::rooms::Message| !viewer.ignores(message.by);
+        // Whoever is ignored may have said very much, and so is looked up once for all that they said in a row.
+        let last = Cell::new((PersonId::NOBODY, true));
+        let wanted = |message: &&crate::rooms::Message| {
+            if last.get().0 != message.by {
+                last.set((message.by, !viewer.ignores(message.by)));
+            }
+            last.get().1
+        };
         let mut lines: Vec<_> = match part {
             Part::After(seq) if seq > room.last_seq() => return Err(Fault::Gone(Gone::NotReached(room.last_seq()))),
             Part::After(seq) => {
-                let after = room.history().skip_while(|message| message.seq <= seq).filter(wanted);
+                // An answer of no messages tells that there are none, so the first is found wherever it is.
+                let after = room.history_after(seq).skip_while(|message| !wanted(message));
+                let after = after.take(limits::HISTORY_LOOKED_AT).filter(wanted);
                 after.take(limits::HISTORY_LINES).take_while(&mut fits).collect()
             }
             Part::Last(count) => {
                 let count = count.map_or(limits::HISTORY_DEFAULT, |count| usize::try_from(count).unwrap_or(usize::MAX));
-                let newest = room.history().rev().filter(wanted);
+                let newest = room.history().rev().take(limits::HISTORY_LOOKED_AT).filter(wanted);
                 newest.take(count.min(limits::HISTORY_LINES)).take_while(&mut fits).collect()
             }
         };

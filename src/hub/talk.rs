@@ -293,7 +293,7 @@ impl Hub {
                 Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, turn),
             }
         }
-        if let Some(next) = self.typing.next(key) {
+        if let Some(next) = self.typing.next_alarm(key, turn.now.tick) {
             self.alarm(next, super::Alarm::Typing(key.0, key.1));
         }
     }

@@ -34,7 +34,7 @@ impl Hub {
             && self.files.iter().any(|(_, file)| file.stage == Stage::Finishing)
     }
 
-    /// Whatever becomes of this `/send`, the chunks that follow are meant for it and not for an upload before it.
+    /// Whatever becomes of this offer, the chunks that follow are meant for it and not for an upload before it.
     pub(super) fn before_send(&mut self, turn: &mut Turn<'_, impl Output>) {
         let Some(person) = self.people.get_mut(turn.who) else { return };
         if let Intake::Open(open) = std::mem::replace(&mut person.intake, Intake::Discard) {
@@ -101,7 +101,7 @@ impl Hub {
         Ok(Done::Send { id: file_id, offset })
     }
 
-    /// The upload that broke off and that a `/send` of `new` takes up again.
+    /// The upload that broke off and that the offer of `new` takes up again.
     fn broken_off(&mut self, new: &File) -> Option<(FileId, &mut File)> {
         let same = |file: &File| {
             file.stage == Stage::Broken

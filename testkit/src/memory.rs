@@ -30,6 +30,7 @@ pub struct Notes {
     pub closed: Vec<ConnId>,
     pub stamps: HashMap<ConnId, bool>,
     pub records: Vec<Record>,
+    pub wrong_passwords: Vec<ConnId>,
     pub is_crowded: bool,
 }
 
@@ -71,6 +72,7 @@ impl Output for Notes {
             Effect::Log(record) => self.records.push(record),
             Effect::Disk(job) => self.jobs.push_back(job),
             Effect::Pump(conn) => self.wanting.push(conn),
+            Effect::NoteWrongPassword(conn) => self.wrong_passwords.push(conn),
             Effect::Close { conn, bye } => {
                 if let Some(bye) = bye {
                     self.answer(conn, &Event::Bye(bye));
@@ -148,10 +150,14 @@ impl Memory {
     }
 
     pub fn connect(&mut self, name: &str) {
+        self.connect_from(name, Origin::Loopback);
+    }
+
+    pub fn connect_from(&mut self, name: &str, origin: Origin) {
         self.count += 1;
         let id = ConnId::new(self.count, 0);
         self.clients.insert(name.to_owned(), (id, LineBuf::default(), Style::FIRST));
-        self.hub.connect(id, Origin::Loopback, self.now(), &mut self.notes);
+        self.hub.connect(id, origin, self.now(), &mut self.notes);
         self.settle();
     }
 
