@@ -358,8 +358,12 @@ pub enum Quota {
     WrongPasswords,
     /// Rooms a person is in.
     RoomsOfPerson,
-    /// Rooms of the server.
+    /// New rooms a minute from one network.
+    NewRooms,
+    /// Rooms of the server in memory.
     Rooms,
+    /// Rooms of the server in the log.
+    Logs,
     /// People whom one ignores.
     Ignored,
     /// Files of one sender.
@@ -385,8 +389,6 @@ pub enum Gone {
     Superseded,
     /// The one whom it was for has left.
     ReceiverLeft,
-    /// The room was forgotten.
-    RoomForgotten,
     /// Whoever fetches it may do so no more.
     NoLongerYours,
     /// The room has not come to this message.
@@ -517,6 +519,10 @@ pub enum Limit {
     Clients,
     /// Connections from one address.
     ClientsOfAddress,
+    /// New rooms a minute from one network; 0 is none.
+    NewRooms,
+    /// Rooms that may have a log; 0 is none.
+    Logs,
 }
 
 /// What a person is doing, as far as somebody else may know.
@@ -594,8 +600,6 @@ pub enum Record {
         /// What it is about.
         topic: Option<Text>,
     },
-    /// A room is forgotten, with all that was said there.
-    Forgotten(RoomName),
 }
 
 /// A message of a room as the log has it.

@@ -582,7 +582,7 @@ impl Walk {
     fn check_restart(&mut self, settings: Settings) {
         let mut past: BTreeMap<RoomName, PastRoom> = BTreeMap::new();
         for record in &self.notes.records {
-            let (Record::Said { room: name, .. } | Record::Topic { room: name, .. } | Record::Forgotten(name)) = record;
+            let (Record::Said { room: name, .. } | Record::Topic { room: name, .. }) = record;
             let room =
                 past.entry(*name).or_insert(PastRoom { name: *name, topic: None, last_seq: 0, lines: Vec::new() });
             match record {
@@ -592,7 +592,6 @@ impl Walk {
                     room.lines.push(line.clone());
                 }
                 Record::Topic { topic, .. } => room.topic.clone_from(topic),
-                Record::Forgotten(_) => drop(past.remove(name)),
             }
         }
         let remembered = settings.history.max(1);

@@ -54,6 +54,8 @@ impl Hub {
             (Limit::Locked, limits::LOCKED.as_secs()),
             (Limit::Clients, count(settings.max_clients)),
             (Limit::ClientsOfAddress, count(settings.max_per_ip)),
+            (Limit::NewRooms, per_minute(limits::NEW_ROOMS * limits::A_PREFIX)),
+            (Limit::Logs, settings.log.map_or(0, |_| count(limits::LOGS))),
         ];
         turn.out.detail(turn.conn, &Detail::Limits(limits));
         Done::Limits
