@@ -14,6 +14,9 @@ pub enum Effect {
     Pump(ConnId),
     /// Note in the log of the process that a wrong password came from here.
     NoteWrongPassword(ConnId),
+    /// The answer to this connection's last request can go on: call `Hub::go_on` when others have had their turn and little
+    /// enough is pending for it.
+    Resume(ConnId),
     /// The core knows this connection no more: close it when all that waits for it is written.
     Close {
         /// Which.

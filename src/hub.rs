@@ -3,6 +3,7 @@
 //! It knows no socket, no file, no thread and no clock. It is told the time with everything that comes in, and what follows
 //! goes into an [`Output`].
 
+mod answer;
 mod ask;
 mod download;
 mod file;
@@ -28,6 +29,8 @@ use crate::presence::Presence;
 use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::typing::{Typing, Where};
+
+use answer::Answer;
 
 /// How somebody went away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,6 +77,8 @@ pub struct Hub {
     presence: Presence,
     alarms: BTreeSet<(Duration, Alarm)>,
     disk: Disk,
+    /// Answers of which something is still to be told.
+    answers: HashMap<ConnId, Answer>,
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
     /// Counts joins and typing lines, so that it can be told which came first.
@@ -127,6 +132,7 @@ impl Hub {
             presence: Presence::default(),
             alarms: BTreeSet::new(),
             disk: Disk::default(),
+            answers: HashMap::new(),
             trouble: None,
             moment: 0,
             downloads: 0,
@@ -213,6 +219,7 @@ impl Hub {
 
     fn depart(&mut self, who: PersonId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         self.drop_transfers(who, turn);
+        self.answers.remove(&self.people.conn(who));
         self.typing.forget_person(who);
         let Some(person) = self.people.get(who) else { return };
         let (nick, rooms) = (person.nick(), person.rooms.clone());
@@ -226,7 +233,8 @@ impl Hub {
         self.forget_unreachable(turn.out);
     }
 
-    /// A request came in from a connection. It gets its one reply, if one is due, before this returns.
+    /// A request came in from a connection, of which no answer [is under way](Hub::is_answering). It gets its one reply, if
+    /// one is due, before this returns, or when [`Hub::go_on`] has told the rest of a long answer.
     pub fn handle(&mut self, conn: ConnId, now: Now, request: Request<'_>, out: &mut impl Output) {
         if self.locked.contains_key(&conn) {
             return self.handle_locked(request, &mut Turn { now, conn, who: PersonId::NOBODY, out });
@@ -247,7 +255,7 @@ impl Hub {
             }
             Request::Chunk(chunk) => self.chunk(chunk, turn),
             request => match self.carry_out(request, turn) {
-                Ok(done) => turn.out.reply(conn, &Reply::Done(done)),
+                Ok(done) => done.into_iter().for_each(|done| turn.out.reply(conn, &Reply::Done(done))),
                 Err(why) => refuse(conn, verb, why, turn.out),
             },
         }
@@ -301,17 +309,18 @@ impl Hub {
             Request::Chunk(Err(BadChunk::TooLong)) => {}
             Request::Chunk(_) => locked.intake.refuse_chunk(conn, turn.out),
             request => match self.carry_out(request, turn) {
-                Ok(done) => turn.out.reply(conn, &Reply::Done(done)),
+                Ok(done) => done.into_iter().for_each(|done| turn.out.reply(conn, &Reply::Done(done))),
                 Err(why) => refuse(conn, verb, why, turn.out),
             },
         }
     }
 
-    fn carry_out(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+    /// Carries out a request; `None` if the rest of its answer comes later.
+    fn carry_out(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
         if request.has_long_answer() && turn.out.is_crowded(turn.conn) {
             return Err(Fault::Crowded);
         }
-        match request {
+        let done = match request {
             Request::Help(verb) => Ok(ask::help(verb, turn)),
             Request::Limits => Ok(self.limits(turn)),
             // There is nothing to unlock, and a bot that always gives its password is well served so.
@@ -320,8 +329,8 @@ impl Hub {
             Request::Join(room) => self.join(room, turn),
             Request::Leave { room, reason } => self.leave(room, reason, turn),
             Request::Query(target) => self.query(target, turn),
-            Request::Rooms => self.list_rooms(turn),
-            Request::Who(whom) => self.who(whom, turn),
+            Request::Rooms => return Ok(self.tell(Answer::rooms(), turn)),
+            Request::Who(whom) => return self.who(whom).map(|answer| self.tell(answer, turn)),
             Request::Say { kind, text } => self.say_here(kind, text, turn).map(|_| Done::Me),
             Request::Msg { target, kind, text } => {
                 let place = self.resolve(turn.who, target)?;
@@ -331,9 +340,11 @@ impl Hub {
             Request::Topic { room, topic } => self.topic(room, topic, turn),
             Request::Send(offer) => self.send(&offer, turn),
             Request::Get { id: file, offset } => self.get(file, offset, turn),
-            Request::Files(target) => self.list_files(target, turn),
+            Request::Files(target) => return self.list_files(target, turn.who).map(|answer| self.tell(answer, turn)),
             Request::Cancel(file) => self.cancel(file, turn),
-            Request::History { room, part } => self.history(room, part, turn),
+            Request::History { room, part } => {
+                return self.history(room, part, turn.who).map(|answer| self.tell(answer, turn));
+            }
             Request::Ignore(None) => Ok(self.list_ignored(turn)),
             Request::Ignore(Some(whom)) => self.ignore(whom, turn),
             Request::Unignore(whom) => self.unignore(whom, turn),
@@ -348,7 +359,8 @@ impl Hub {
             }
             Request::Malformed { why, .. } => Err(why),
             Request::Chunk(_) => Err(Fault::NoUpload),
-        }
+        };
+        done.map(Some)
     }
 
     /// Too much waits for this connection: room lines and presence are left out for it until [`Hub::caught_up`].
@@ -417,6 +429,10 @@ impl Hub {
     }
 
     fn tell_presence(&mut self, out: &mut impl Output) {
+        // Some have been given a part of the list, and are told this after the rest.
+        if self.answers.values().any(Answer::is_of_people) {
+            self.presence.asked();
+        }
         let lines = self.presence.gather(|name| self.people.is_online(name));
         if lines.is_empty() {
             return;
@@ -588,6 +604,7 @@ impl Hub {
     pub fn is_empty(&self) -> bool {
         self.people.is_empty()
             && self.locked.is_empty()
+            && self.answers.is_empty()
             && self.rooms.is_empty()
             && self.files.is_empty()
             && self.typing.is_empty()

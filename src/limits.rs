@@ -20,6 +20,14 @@ pub const SUBNEGOTIATION: u16 = 256;
 
 /// Bytes of replies that wait for a connection beyond which its commands wait too.
 pub const REPLIES_PENDING: usize = 64 * 1024;
+/// Bytes of a long answer that are made at once; for the next of them others have had their turn, and their reader has taken
+/// what is beyond [`REPLIES_PENDING`].
+pub const SLICE: usize = 16 * 1024;
+/// Bytes that are counted for what is looked at for an answer, besides its texts, whether it is told or not.
+pub const SLICE_ROW: usize = 64;
+/// People whose order by name is found at once: each costs a few bytes as long as the answer is under way, and each time
+/// all are looked at.
+pub const PAGE: usize = 1024;
 /// Bytes waiting for a connection beyond which it is a slow reader: room lines and presence are left out for it.
 pub const SLOW_CONSUMER: usize = 1024 * 1024;
 /// Bytes waiting for all connections together beyond which [`SLOW_CONSUMER_TIGHT`] holds.
@@ -107,8 +115,6 @@ pub const PRESENCE_NAMES: usize = 100;
 pub const HISTORY_DEFAULT: usize = 50;
 /// Lines that one `/history` gives at most.
 pub const HISTORY_LINES: usize = 500;
-/// Messages among which one `/history` finds those that it gives: those of people whom one ignores cost time too.
-pub const HISTORY_LOOKED_AT: usize = 10_000;
 /// Bytes that one `/history` gives at most.
 pub const HISTORY_BYTES: usize = 256 * 1024;
 /// Bytes that are counted for what stands before the text on a line of `/history`; it has fewer.

@@ -1,7 +1,7 @@
 //! Rooms: who is in them, what they are about and what was said there.
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
-use std::ops::Index;
+use std::ops::{Bound, Index};
 use std::time::SystemTime;
 
 use slab::Slab;
@@ -187,6 +187,12 @@ impl Room {
         self.history.range(from..)
     }
 
+    /// What it remembers up to the message of this number, newest first.
+    pub fn history_up_to(&self, seq: u64) -> impl Iterator<Item = &Message> {
+        let end = self.history.partition_point(|message| message.seq <= seq);
+        self.history.range(..end).rev()
+    }
+
     /// What it remembers, oldest first.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &Message> {
         self.history.iter()
@@ -262,6 +268,12 @@ impl Rooms {
     /// All rooms, by name.
     pub fn iter(&self) -> impl Iterator<Item = (RoomId, &Room)> {
         self.by_name.values().map(|&id| (id, &self[id]))
+    }
+
+    /// The rooms whose names come after this one, by name.
+    pub fn after(&self, name: Option<RoomName>) -> impl Iterator<Item = (RoomId, &Room)> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_name.range((from, Bound::Unbounded)).map(|(_, &id)| (id, &self[id]))
     }
 
     /// The room of this name: the one in memory, the one in the log, or a new one. It is to be settled when something has
@@ -547,7 +559,9 @@ mod tests {
     /// Makes a room in which so much is said and nobody stays.
     fn left(rooms: &mut Rooms, called: &str, lines: usize) -> RoomId {
         let id = room(rooms, called, 1);
-        (0..lines).for_each(|_| drop(say(rooms, id, "x")));
+        (0..lines).for_each(|_| {
+            say(rooms, id, "x");
+        });
         rooms.leave(id, PersonId::new(1, 0));
         id
     }
@@ -657,10 +671,14 @@ mod tests {
         for from in [Origin::Loopback, network(7)] {
             let mut rooms = Rooms::new(200);
             let team = room(&mut rooms, "#team", 1);
-            (0..200).for_each(|n| drop(say(&mut rooms, team, &format!("what we said, line {n}"))));
+            (0..200).for_each(|n| {
+                say(&mut rooms, team, &format!("what we said, line {n}"));
+            });
             for n in 0..400 {
                 let flood = room(&mut rooms, &format!("#flood{n}"), 2);
-                (0..57).for_each(|_| drop(say_from(&mut rooms, flood, from, &"x".repeat(4_080))));
+                (0..57).for_each(|_| {
+                    say_from(&mut rooms, flood, from, &"x".repeat(4_080));
+                });
             }
             rooms.check();
             assert_eq!(seqs(&rooms, team), (1..=200).collect::<Vec<_>>(), "{from:?}");
@@ -671,10 +689,14 @@ mod tests {
     fn a_network_with_many_rooms_loses_before_one_with_a_large_room() {
         let mut rooms = Rooms::new(2_000);
         let team = room(&mut rooms, "#team", 1);
-        (0..2_000).for_each(|_| drop(say_from(&mut rooms, team, network(1), &"x".repeat(4_000))));
+        (0..2_000).for_each(|_| {
+            say_from(&mut rooms, team, network(1), &"x".repeat(4_000));
+        });
         for n in 0..1_000 {
             let flood = room(&mut rooms, &format!("#flood{n}"), 2);
-            (0..57).for_each(|_| drop(say_from(&mut rooms, flood, network(2), &"x".repeat(4_000))));
+            (0..57).for_each(|_| {
+                say_from(&mut rooms, flood, network(2), &"x".repeat(4_000));
+            });
         }
         rooms.check();
         assert_eq!(seqs(&rooms, team).len(), 2_000);

@@ -374,6 +374,8 @@ impl Walk {
             _ => None,
         };
         self.hub.handle(id, self.now(), request, &mut self.notes);
+        let now = self.now();
+        self.notes.go_on(&mut self.hub, now);
         let replies = self.read(Some(id));
         assert_eq!(replies.len(), 1, "{line}: {replies:?}");
         let client = self.clients.get_mut(&id).unwrap();
@@ -620,6 +622,7 @@ impl Walk {
                     format!("/history {room} after 3"),
                 ] {
                     hub.handle(id, now, commands::parse(&line).unwrap(), &mut notes);
+                    notes.go_on(hub, now);
                 }
             }
             hub.disconnect(id, now, Departure::Quit, &mut notes);

@@ -64,6 +64,8 @@ impl<S: System> Reactor<S> {
             // Its turn at the disk goes to the next.
             return self.core(now, |hub, out| hub.pump(id, 0, out));
         };
+        // While an answer is being told, file data would only be held back.
+        let allowed = if connection.outbox().is_holding() { 0 } else { allowed };
         let room = allowed.saturating_sub(connection.outbox().chunks()) / limits::CHUNK_BYTES * limits::DOWNLOAD_UNIT;
         let has_ended = connection.input_ended().is_some();
         self.core(now, |hub, out| hub.pump(id, room, out));

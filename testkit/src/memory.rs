@@ -27,11 +27,22 @@ pub struct Notes {
     pub told: Vec<(ConnId, Told)>,
     pub jobs: VecDeque<Job>,
     pub wanting: Vec<ConnId>,
+    /// Whose answers can go on.
+    pub resumed: Vec<ConnId>,
     pub closed: Vec<ConnId>,
     pub stamps: HashMap<ConnId, bool>,
     pub records: Vec<Record>,
     pub wrong_passwords: Vec<ConnId>,
     pub is_crowded: bool,
+}
+
+impl Notes {
+    /// Has the answers that are under way told to their ends.
+    pub fn go_on(&mut self, hub: &mut Hub, now: Now) {
+        while let Some(conn) = self.resumed.pop() {
+            hub.go_on(conn, now, self);
+        }
+    }
 }
 
 impl Output for Notes {
@@ -73,6 +84,7 @@ impl Output for Notes {
             Effect::Disk(job) => self.jobs.push_back(job),
             Effect::Pump(conn) => self.wanting.push(conn),
             Effect::NoteWrongPassword(conn) => self.wrong_passwords.push(conn),
+            Effect::Resume(conn) => self.resumed.push(conn),
             Effect::Close { conn, bye } => {
                 if let Some(bye) = bye {
                     self.answer(conn, &Event::Bye(bye));
@@ -186,6 +198,7 @@ impl Memory {
             let chunks = if self.hub.has_upload(*id) { Chunks::Wanted } else { Chunks::Unwanted };
             if let Some(request) = plain::read(&line, &text, chunks) {
                 self.hub.handle(*id, now, request, &mut self.notes);
+                self.notes.go_on(&mut self.hub, now);
             }
         }
         self.settle();
