@@ -1,6 +1,6 @@
 //! What the shell shall do for the core, and the way out for all that the core says.
 
-use crate::event::{Bye, Change, Detail, Event, Job, Record, Reply};
+use crate::event::{Bye, Change, Detail, Event, Job, Query, Record, Reply};
 use crate::names::{ConnId, FileId};
 
 /// Something for the shell to do.
@@ -8,6 +8,8 @@ use crate::names::{ConnId, FileId};
 pub enum Effect {
     /// Have this written down before anybody is told of it.
     Log(Record),
+    /// Look this up in the log, with all in it that was to be written down before.
+    ReadLog(Query),
     /// Hand this to the disk.
     Disk(Job),
     /// There may be something for `Hub::pump` to do for this connection.

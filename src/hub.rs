@@ -79,6 +79,8 @@ pub struct Hub {
     disk: Disk,
     /// Answers of which something is still to be told.
     answers: HashMap<ConnId, Answer>,
+    /// How much the log has been asked for and has not given.
+    queries: usize,
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
     /// Counts joins and typing lines, so that it can be told which came first.
@@ -133,6 +135,7 @@ impl Hub {
             alarms: BTreeSet::new(),
             disk: Disk::default(),
             answers: HashMap::new(),
+            queries: 0,
             trouble: None,
             moment: 0,
             downloads: 0,
@@ -605,6 +608,7 @@ impl Hub {
         self.people.is_empty()
             && self.locked.is_empty()
             && self.answers.is_empty()
+            && self.queries == 0
             && self.rooms.is_empty()
             && self.files.is_empty()
             && self.typing.is_empty()

@@ -181,6 +181,11 @@ impl Room {
         popped
     }
 
+    /// The number of the first message that it remembers, or of the next one that is said.
+    pub fn first_seq(&self) -> u64 {
+        self.history.front().map_or(self.last_seq.saturating_add(1), |message| message.seq)
+    }
+
     /// What it remembers after the message of this number, oldest first.
     pub fn history_after(&self, seq: u64) -> impl Iterator<Item = &Message> {
         let from = self.history.partition_point(|message| message.seq <= seq);

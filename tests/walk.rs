@@ -612,7 +612,8 @@ impl Walk {
         });
         let now = self.now();
         let [before, after] = [&mut self.hub, &mut again].map(|hub| {
-            let (mut notes, id) = (Notes::default(), ConnId::new(1000, 0));
+            let (mut notes, id) =
+                (Notes { records: self.notes.records.clone(), ..Notes::default() }, ConnId::new(1000, 0));
             hub.connect(id, Origin::Loopback, now, &mut notes);
             for room in &asked {
                 for line in [

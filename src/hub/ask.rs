@@ -150,6 +150,9 @@ impl Hub {
     ) -> Result<Answer, Fault> {
         let id = self.room_or_current(who, room, Doing::Read)?;
         let last = self.rooms[id].last_seq();
+        if self.rooms[id].is_kept() && self.queries >= limits::LOG_QUERIES {
+            return Err(Fault::DiskBusy);
+        }
         match part {
             Part::After(seq) if seq > last => Err(Fault::Gone(Gone::NotReached(last))),
             Part::After(seq) => Ok(Answer::history_after(id, seq, last)),
