@@ -7,6 +7,7 @@
     reason = "tests are no library, and may panic"
 )]
 
+mod answers;
 mod crowd;
 mod fairness;
 mod lines;
