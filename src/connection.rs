@@ -211,6 +211,8 @@ impl<T: Transport> Connection<T> {
         self.life = life;
         self.pause = None;
         self.framing.lines = LineBuf::default();
+        // Nothing more comes of an answer that is under way.
+        self.outbox.release();
     }
 
     /// Which lists it is in.
