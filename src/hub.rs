@@ -17,9 +17,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Output};
 use crate::event::{
-    Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, PastRoom, Quota, Record, Reply, SaidKind, Trouble, Verb,
+    Bye, Done, Event, Fault, Happening, Job, Lost, Now, PastRoom, Quota, Reply, SaidKind, Trouble, Verb,
 };
-use crate::files::{Files, Share};
+use crate::files::Files;
 use crate::limits::{self, Settings};
 use crate::meters::PrefixWindow;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
@@ -67,9 +67,10 @@ pub struct Hub {
     people: People,
     rooms: Rooms,
     files: Files,
-    /// What those who come from one network have done of late, in renames and in joins and leaves.
+    /// What those who come from one network have done of late, in renames, in joins and leaves, and in new rooms.
     renames: PrefixWindow,
     joins: PrefixWindow,
+    new_rooms: PrefixWindow,
     /// Wrong passwords of late, by where they came from.
     wrong_passwords: PrefixWindow,
     typing: Typing,
@@ -78,6 +79,8 @@ pub struct Hub {
     disk: Disk,
     /// Answers of which something is still to be told.
     answers: HashMap<ConnId, Answer>,
+    /// How much the log has been asked for and has not given.
+    queries: usize,
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
     /// Counts joins and typing lines, so that it can be told which came first.
@@ -125,12 +128,14 @@ impl Hub {
             files: Files::new(settings.next_file),
             renames: PrefixWindow::new(limits::MINUTE),
             joins: PrefixWindow::new(limits::MINUTE),
+            new_rooms: PrefixWindow::new(limits::MINUTE),
             wrong_passwords: PrefixWindow::new(limits::WRONG_PASSWORDS_WINDOW),
             typing: Typing::default(),
             presence: Presence::default(),
             alarms: BTreeSet::new(),
             disk: Disk::default(),
             answers: HashMap::new(),
+            queries: 0,
             trouble: None,
             moment: 0,
             downloads: 0,
@@ -140,14 +145,7 @@ impl Hub {
 
     /// Takes in a room of an earlier process. This is for the beginning, before anybody is there.
     pub fn restore_room(&mut self, past: PastRoom) {
-        let room = self.rooms.find(&past.name).unwrap_or_else(|| self.rooms.create(past.name));
-        self.rooms.keep(room);
-        self.rooms.set_topic(room, past.topic.map(|topic| (PersonId::NOBODY, topic)));
-        for line in past.lines {
-            self.rooms.remember(room, PersonId::NOBODY, line);
-        }
-        self.rooms.go_on_after(room, past.last_seq);
-        self.rooms.settle(room);
+        self.rooms.restore(past);
     }
 
     /// The log of the rooms cannot be kept for this reason, or is being kept again: everybody is told once.
@@ -545,28 +543,6 @@ impl Hub {
         self.people.get(who).map(Person::nick).ok_or(Fault::NoTarget)
     }
 
-    /// Forgets an empty room to make place for a new one.
-    fn make_place_for_room(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
-        if self.rooms.len() < limits::ROOMS {
-            return Ok(());
-        }
-        let oldest = self.rooms.longest_empty().ok_or(Fault::TooMany(Quota::Rooms))?;
-        let held = |share: &Share| *share == Share::Room(oldest);
-        let files: Vec<FileId> = self.files.iter().filter(|(_, file)| held(&file.share)).map(|(id, _)| id).collect();
-        let name = self.rooms[oldest].name;
-        for file in files {
-            self.end_file(file, Fault::Gone(Gone::RoomForgotten), turn);
-        }
-        // The last of its files may have been all that kept it.
-        if self.rooms.find(&name) == Some(oldest) {
-            if self.rooms[oldest].is_kept() {
-                turn.out.effect(Effect::Log(Record::Forgotten(name)));
-            }
-            self.rooms.forget(oldest);
-        }
-        Ok(())
-    }
-
     fn job(&mut self, job: Job, out: &mut impl Output) {
         match &job {
             Job::Read { len, .. } => {
@@ -632,6 +608,7 @@ impl Hub {
         self.people.is_empty()
             && self.locked.is_empty()
             && self.answers.is_empty()
+            && self.queries == 0
             && self.rooms.is_empty()
             && self.files.is_empty()
             && self.typing.is_empty()

@@ -584,7 +584,7 @@ impl Walk {
     fn check_restart(&mut self, settings: Settings) {
         let mut past: BTreeMap<RoomName, PastRoom> = BTreeMap::new();
         for record in &self.notes.records {
-            let (Record::Said { room: name, .. } | Record::Topic { room: name, .. } | Record::Forgotten(name)) = record;
+            let (Record::Said { room: name, .. } | Record::Topic { room: name, .. }) = record;
             let room =
                 past.entry(*name).or_insert(PastRoom { name: *name, topic: None, last_seq: 0, lines: Vec::new() });
             match record {
@@ -594,7 +594,6 @@ impl Walk {
                     room.lines.push(line.clone());
                 }
                 Record::Topic { topic, .. } => room.topic.clone_from(topic),
-                Record::Forgotten(_) => drop(past.remove(name)),
             }
         }
         let remembered = settings.history.max(1);
@@ -613,7 +612,8 @@ impl Walk {
         });
         let now = self.now();
         let [before, after] = [&mut self.hub, &mut again].map(|hub| {
-            let (mut notes, id) = (Notes::default(), ConnId::new(1000, 0));
+            let (mut notes, id) =
+                (Notes { records: self.notes.records.clone(), ..Notes::default() }, ConnId::new(1000, 0));
             hub.connect(id, Origin::Loopback, now, &mut notes);
             for room in &asked {
                 for line in [

@@ -4,7 +4,7 @@ use std::collections::BinaryHeap;
 use std::vec;
 
 use crate::effect::{Effect, Output};
-use crate::event::{Detail, Done, Now, Reply, State};
+use crate::event::{Detail, Done, Found, Now, Passage, PastLine, Query, Reply, Section, State};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
 use crate::people::Person;
@@ -19,6 +19,8 @@ pub(super) struct Answer {
     /// Details told.
     count: usize,
     rest: Rest,
+    /// The section of a room's log that it waits for, if it waits for one.
+    asked: Option<Section>,
 }
 
 /// What is still to be told. Whoever is told it stays in their rooms meanwhile, as their next request waits.
@@ -57,9 +59,12 @@ struct Most {
 }
 
 impl Most {
-    /// Counts a message, if it still fits.
-    fn take(&mut self, message: &Message) -> bool {
-        let bytes = message.text.as_str().len() + limits::HISTORY_HEAD;
+    /// As much as one answer ever has.
+    const EVER: Self = Self { lines: limits::HISTORY_LINES, bytes: limits::HISTORY_BYTES };
+
+    /// Counts a message with so many bytes of text, if it still fits.
+    fn take(&mut self, text: usize) -> bool {
+        let bytes = text + limits::HISTORY_HEAD;
         if self.lines == 0 || self.bytes < bytes {
             return false;
         }
@@ -99,7 +104,7 @@ impl Slice {
 
 impl Answer {
     fn new(rest: Rest) -> Self {
-        Self { count: 0, rest }
+        Self { count: 0, rest, asked: None }
     }
 
     pub(super) fn people(page: Page, version: u64) -> Self {
@@ -116,13 +121,12 @@ impl Answer {
 
     /// The first messages of a room after this number.
     pub(super) fn history_after(room: RoomId, after: u64, last: u64) -> Self {
-        let most = Most { lines: limits::HISTORY_LINES, bytes: limits::HISTORY_BYTES };
-        Self::new(Rest::History { room, after, last, most })
+        Self::new(Rest::History { room, after, last, most: Most::EVER })
     }
 
     /// The last messages of a room, at most so many.
     pub(super) fn last_of_history(room: RoomId, lines: usize, last: u64) -> Self {
-        let most = Most { lines, bytes: limits::HISTORY_BYTES };
+        let most = Most { lines, ..Most::EVER };
         Self::new(Rest::Last(Search { room, next: last, first: last + 1, last, most }))
     }
 
@@ -142,6 +146,10 @@ impl Hub {
     pub fn go_on(&mut self, conn: ConnId, now: Now, out: &mut impl Output) {
         let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
         let Some(answer) = self.answers.remove(&conn) else { return };
+        if answer.asked.is_some() {
+            self.answers.insert(conn, answer);
+            return;
+        }
         if let Some(done) = self.tell(answer, &mut Turn { now, conn, who, out }) {
             out.reply(conn, &Reply::Done(done));
         }
@@ -154,16 +162,102 @@ impl Hub {
         }
         let done = self.tell_slice(&mut answer, turn);
         if done.is_none() {
+            match answer.asked {
+                Some(section) => self.ask_log(&answer, section, turn),
+                None => turn.out.effect(Effect::Resume(turn.conn)),
+            }
             self.answers.insert(turn.conn, answer);
-            turn.out.effect(Effect::Resume(turn.conn));
         }
         done
+    }
+
+    /// Asks for a section of the log that an answer needs next.
+    fn ask_log(&mut self, answer: &Answer, section: Section, turn: &mut Turn<'_, impl Output>) {
+        let (room, most) = match &answer.rest {
+            Rest::Last(Search { room, most, .. }) => (*room, Most { ..*most }),
+            Rest::History { room, most, .. } => (*room, Most { bytes: most.bytes.min(limits::SLICE), ..*most }),
+            Rest::People { .. } | Rest::Rooms(_) | Rest::Files(..) => return,
+        };
+        // Of what people say who are ignored nothing counts, so there may be much of it.
+        let ignores = self.people.get(turn.who).is_some_and(|viewer| !viewer.ignored().is_empty());
+        let Most { lines, bytes } = if ignores { Most::EVER } else { most };
+        self.queries += 1;
+        let room = self.rooms[room].name;
+        turn.out.effect(Effect::ReadLog(Query { asker: turn.conn, room, section, lines, bytes }));
+    }
+
+    /// Takes what the log has for a query; the answer that waits for it goes on.
+    pub fn log_has(&mut self, now: Now, found: Found, out: &mut impl Output) {
+        let Found { asker: conn, passage } = found;
+        self.queries -= 1;
+        // They may have gone meanwhile.
+        let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
+        let Some(mut answer) = self.answers.remove(&conn) else { return };
+        // A log that cannot be read has nothing, and what is in memory is told.
+        let passage = passage.unwrap_or(Passage { lines: Vec::new(), is_whole: true });
+        let turn = &mut Turn { now, conn, who, out };
+        self.take_passage(&mut answer, passage, turn);
+        self.answers.insert(conn, answer);
+        turn.out.effect(Effect::Resume(conn));
+    }
+
+    fn take_passage(&self, answer: &mut Answer, passage: Passage, turn: &mut Turn<'_, impl Output>) {
+        let Some(viewer) = self.people.get(turn.who) else { return };
+        let ignores = |line: &PastLine| viewer.ignored().iter().any(|ignored| ignored.nick.get() == line.from);
+        let Passage { lines, is_whole } = passage;
+        match (&mut answer.rest, answer.asked.take()) {
+            (Rest::Last(search), Some(Section::Before(_))) => {
+                let is_whole = is_whole || lines.is_empty();
+                for line in lines.into_iter().rev() {
+                    search.next = line.seq.saturating_sub(1);
+                    if ignores(&line) {
+                        continue;
+                    }
+                    if !search.most.take(line.text.len()) {
+                        return search.next = 0;
+                    }
+                    search.first = line.seq;
+                }
+                if is_whole {
+                    search.next = 0;
+                }
+            }
+            (Rest::History { after, last, most, .. }, Some(Section::After { below, .. })) => {
+                let slice = &mut Slice(limits::SLICE);
+                let is_over = lines.is_empty() && !is_whole;
+                for line in lines {
+                    if slice.is_full() {
+                        return;
+                    }
+                    let seq = line.seq;
+                    if ignores(&line) {
+                        slice.spend(0);
+                    } else if most.take(line.text.len()) {
+                        slice.spend(line.text.len());
+                        let PastLine { at, from, kind, text, .. } = line;
+                        let text = Text::new(&text);
+                        turn.out.detail(turn.conn, &Detail::Line { seq, at, from, kind, text });
+                        answer.count += 1;
+                    } else {
+                        return *after = *last;
+                    }
+                    *after = seq;
+                }
+                if is_over {
+                    // Nothing more fits.
+                    *after = *last;
+                } else if is_whole {
+                    *after = below.saturating_sub(1);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn tell_slice(&self, answer: &mut Answer, turn: &mut Turn<'_, impl Output>) -> Option<Done> {
         let viewer = self.people.get(turn.who)?;
         let slice = &mut Slice(limits::SLICE);
-        let Answer { count, rest } = answer;
+        let Answer { count, rest, asked } = answer;
         let (now, conn) = (turn.now, turn.conn);
         let mut tell = |slice: &mut Slice, detail: &Detail| {
             slice.spend(text_of(detail));
@@ -210,18 +304,31 @@ impl Hub {
                 Some(Done::Files(*count))
             }
             Rest::Last(search) => {
-                *rest = search.run(&self.rooms[search.room], viewer, slice)?;
+                let room = &self.rooms[search.room];
+                if !search.run(room, viewer, slice) {
+                    return None;
+                }
+                if room.is_kept() && search.next > 0 && search.most.lines > 0 {
+                    *asked = Some(Section::Before(search.next + 1));
+                    return None;
+                }
+                *rest = search.found();
                 self.tell_slice(answer, turn)
             }
             Rest::History { room, after, last, most } => {
                 let room = &self.rooms[*room];
+                let below = room.first_seq().min(last.saturating_add(1));
+                if room.is_kept() && after.saturating_add(1) < below && most.lines > 0 {
+                    *asked = Some(Section::After { seq: *after, below });
+                    return None;
+                }
                 for message in room.history_after(*after).take_while(|message| message.seq <= *last) {
                     if slice.is_full() {
                         return None;
                     }
                     if viewer.ignores(message.by) {
                         slice.spend(0);
-                    } else if most.take(message) {
+                    } else if most.take(message.text.as_str().len()) {
                         tell(slice, &line(message));
                     } else {
                         break;
@@ -261,23 +368,29 @@ impl Hub {
 }
 
 impl Search {
-    /// Looks for the first message that is to be told; gives how the answer goes on once it is found.
-    fn run(&mut self, room: &Room, viewer: &Person, slice: &mut Slice) -> Option<Rest> {
+    /// Looks in memory for the first message that is to be told; `false` if it is not done with that. If there may be earlier
+    /// ones in the log, `next` is not 0 then.
+    fn run(&mut self, room: &Room, viewer: &Person, slice: &mut Slice) -> bool {
         for message in room.history_up_to(self.next) {
             if slice.is_full() {
-                return None;
+                return false;
             }
             slice.spend(0);
             if !viewer.ignores(message.by) {
-                if !self.most.take(message) {
-                    break;
+                if !self.most.take(message.text.as_str().len()) {
+                    self.next = 0;
+                    return true;
                 }
                 self.first = message.seq;
             }
             self.next = message.seq.saturating_sub(1);
         }
-        let most = Most { lines: limits::HISTORY_LINES, bytes: limits::HISTORY_BYTES };
-        Some(Rest::History { room: self.room, after: self.first.saturating_sub(1), last: self.last, most })
+        true
+    }
+
+    /// How the answer goes on now that its first message is known.
+    fn found(&self) -> Rest {
+        Rest::History { room: self.room, after: self.first.saturating_sub(1), last: self.last, most: Most::EVER }
     }
 }
 

@@ -53,6 +53,8 @@ impl Hub {
             (Limit::Locked, limits::LOCKED.as_secs()),
             (Limit::Clients, count(settings.max_clients)),
             (Limit::ClientsOfAddress, count(settings.max_per_ip)),
+            (Limit::NewRooms, per_minute(limits::NEW_ROOMS * limits::A_PREFIX)),
+            (Limit::Logs, settings.log.map_or(0, |_| count(limits::LOGS))),
         ];
         turn.out.detail(turn.conn, &Detail::Limits(limits));
         Done::Limits
@@ -148,6 +150,9 @@ impl Hub {
     ) -> Result<Answer, Fault> {
         let id = self.room_or_current(who, room, Doing::Read)?;
         let last = self.rooms[id].last_seq();
+        if self.rooms[id].is_kept() && self.queries >= limits::LOG_QUERIES {
+            return Err(Fault::DiskBusy);
+        }
         match part {
             Part::After(seq) if seq > last => Err(Fault::Gone(Gone::NotReached(last))),
             Part::After(seq) => Ok(Answer::history_after(id, seq, last)),

@@ -14,10 +14,11 @@ use crate::system::System;
 use super::Reactor;
 
 impl<S: System> Reactor<S> {
-    /// Writes down what was said in this turn, before anybody hears it.
+    /// Writes down what was said in this turn, before anybody hears it, and then has looked up what is asked for.
     pub(super) fn write_log(&mut self, now: Now) {
         let trouble = self.system.log(&self.records);
         self.records.clear();
+        self.queries.drain(..).for_each(|query| self.system.ask(query));
         self.core(now, |hub, out| hub.set_trouble(trouble, out));
     }
 

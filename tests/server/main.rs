@@ -13,5 +13,6 @@ mod fairness;
 mod lines;
 mod peers;
 mod recorded;
+mod rooms;
 mod transcripts;
 mod transfers;
