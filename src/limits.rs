@@ -123,7 +123,7 @@ pub const HISTORY_HEAD: usize = 80;
 /// room in which it holds most.
 pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;
 /// Bytes of it that are given back at once, as it takes a look at every room to find out who holds most.
-pub const HISTORY_SLACK: usize = 4 * 1024 * 1024;
+pub const HISTORY_SLACK: usize = 1024 * 1024;
 /// Lines that a room keeps whatever others say, as far as they fit into [`HISTORY_SHARE`].
 pub const HISTORY_SPARED: usize = 20;
 /// Bytes of a room's share in what is remembered, which there are for every room.
