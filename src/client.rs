@@ -8,9 +8,9 @@ use std::time::Instant;
 use mio::Token;
 
 use crate::client::model::session::{Session, Wish};
-use crate::client::model::view::{self, Told};
 use crate::client::wire::link::{Change, Link, Received};
 use crate::client::wire::transfers::Transfers;
+use crate::wire::ServerLine;
 
 pub mod chat;
 pub mod line;
@@ -73,23 +73,21 @@ impl Client {
 
     fn take_lines(&mut self, now: Instant) {
         while let Some(line) = self.link.next_line() {
-            let told = match &line {
-                Received::Text(text) => view::read(text),
-                Received::Data(data) => match view::read_data(data) {
-                    Some(told) => told,
-                    None => Told::Other("the server sent data that makes no sense"),
-                },
-                Received::TooLong => Told::Other("the server sent a line that is too long"),
+            let line = match &line {
+                Received::Text(text) => ServerLine::parse(text),
+                Received::Data(data) => ServerLine::parse_data(data)
+                    .unwrap_or(ServerLine::Other("the server sent data that makes no sense")),
+                Received::TooLong => ServerLine::Other("the server sent a line that is too long"),
             };
-            match told {
-                Told::Chunk { file, base64 } => self.transfers.data(file, base64, now),
-                Told::Whole { file, digest } => self.transfers.whole(file, digest),
-                Told::Broken { file, code, text } => self.transfers.broken(file, code, text, now),
-                told => {
-                    if let Told::Bye(text) = told {
+            match line {
+                ServerLine::Data { file, base64 } => self.transfers.data(file, base64, now),
+                ServerLine::Whole { file, digest, .. } => self.transfers.whole(file, digest),
+                ServerLine::Failed { file, code, text } => self.transfers.failed(file, code, text, now),
+                line => {
+                    if let ServerLine::Bye { text, .. } = line {
                         self.farewell = Some(text.to_owned());
                     }
-                    self.session.told(told, now);
+                    self.session.told(line, now);
                     // The next line may be of the transfer that this one has begun.
                     self.take_answers(now);
                 }

@@ -4,13 +4,16 @@
 //! **Gathering.** A write is the dearest thing there is. So after a fan-out, which writes to all who are owed what others
 //! said, the next one waits for a small multiple of the time that it took, and what is said meanwhile is added to the open
 //! segments. (Nagle's algorithm and Kafka's `linger.ms` are of the kind.) A small room takes so little that it does not
-//! wait at all. What one connection is owed alone takes its way at once, and takes along what is pending for it.
+//! wait at all, not for a large one either. What one connection is owed alone takes its way at once, and takes along what
+//! is pending for it.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
+
+use arrayvec::ArrayVec;
 
 use crate::connection::Connection;
 use crate::dialect::Dialect;
@@ -22,6 +25,9 @@ use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
 use crate::plain::Style;
 use crate::registry::Registry;
 use crate::transport::Transport;
+
+/// The most that may be [few](Egress::few).
+const FEW: usize = 64;
 
 /// How the lines of some connections are spelled: what is spelled alike is spelled once.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,6 +57,8 @@ pub struct Egress {
     gathered: usize,
     /// When the next fan-out may begin.
     gate: Duration,
+    /// What a write has taken lately in a fan-out.
+    write_cost: Duration,
     /// A line while it is spelled.
     line: String,
     /// In which segment the events that are being published stand for each encoding, and from where on.
@@ -74,6 +82,7 @@ impl Egress {
             open: BTreeMap::new(),
             gathered: 0,
             gate: Duration::ZERO,
+            write_cost: Duration::from_micros(4),
             line: String::new(),
             spelled: Vec::new(),
             spare: Vec::new(),
@@ -105,14 +114,8 @@ impl Egress {
         if self.is_crowded() { limits::SLOW_CONSUMER_TIGHT } else { limits::SLOW_CONSUMER }
     }
 
-    /// Has `push` queue something for a connection, if it still listens, and sees to its being written.
-    fn add<T: Transport>(
-        &mut self,
-        connection: &mut Connection<T>,
-        kind: Kind,
-        list: List,
-        push: impl FnOnce(&mut Outbox),
-    ) {
+    /// Has `push` queue something for a connection, if it still listens.
+    fn add<T: Transport>(&mut self, connection: &mut Connection<T>, kind: Kind, push: impl FnOnce(&mut Outbox)) {
         // Nobody would ever read it, or the last line has been said.
         if !connection.listens() {
             return;
@@ -127,7 +130,6 @@ impl Egress {
             connection.set_lagging(true);
             self.lagged.push(connection.id());
         }
-        self.enlist(connection, list);
     }
 
     /// Puts a connection into a list, unless it is there.
@@ -144,16 +146,18 @@ impl Egress {
         }
     }
 
-    /// The next connection of a list. What is written in a fan-out is not added to any more.
+    /// What has been said is not added to any more. It is called before it is written, and when nobody is left to whom it is.
+    pub fn close_segments(&mut self) {
+        self.open.clear();
+        self.gathered = 0;
+    }
+
+    /// The next connection of a list.
     pub fn next<T: Transport>(&mut self, list: List, registry: &mut Registry<T>) -> Option<ConnId> {
         let queue = match list {
             List::Prompt => &mut self.prompt,
             List::Unhurried => &mut self.unhurried,
-            List::Fanout => {
-                self.open.clear();
-                self.gathered = 0;
-                &mut self.fanout
-            }
+            List::Fanout => &mut self.fanout,
         };
         let id = queue.pop_front()?;
         if let Some(connection) = registry.get_mut(id) {
@@ -193,11 +197,20 @@ impl Egress {
         self.gathered > limits::GATHERED
     }
 
-    /// A fan-out that took so long has ended: the next waits for a multiple of that, in whole milliseconds, as the system
-    /// counts them.
-    pub fn note_fanout(&mut self, took: Duration, now: Duration) {
-        let wait = (took * limits::GATHER_FACTOR).min(limits::GATHER);
-        self.gate = now + Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or_default());
+    /// A fan-out to so many has ended that took so long: the next waits for a multiple of that.
+    pub fn note_fanout(&mut self, writes: u32, took: Duration, now: Duration) {
+        if let Some(each) = took.checked_div(writes) {
+            self.write_cost = (self.write_cost * 7 + each) / 8;
+        }
+        let most = limits::GATHER.min(limits::GATHER_WITHIN.saturating_sub(2 * took));
+        let wait = (took * limits::GATHER_FACTOR).min(most);
+        self.gate = if wait < limits::GATHER_LEAST { now } else { now + wait };
+    }
+
+    /// To so many a line is written so soon that it need not wait for a fan-out.
+    fn few(&self) -> usize {
+        let each = (self.write_cost * limits::GATHER_FACTOR).max(Duration::from_nanos(1));
+        usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).min(FEW)
     }
 
     /// Slow consumers that have come to be.
@@ -231,8 +244,8 @@ impl Egress {
 
     /// Queues bytes for a connection alone.
     pub fn push<T: Transport>(&mut self, connection: &mut Connection<T>, kind: Kind, bytes: &[u8]) {
-        let list = if kind == Kind::Event { List::Prompt } else { List::Unhurried };
-        self.add(connection, kind, list, |outbox| outbox.push(kind, bytes));
+        self.add(connection, kind, |outbox| outbox.push(kind, bytes));
+        self.enlist(connection, List::Unhurried);
     }
 
     /// Queues for a connection alone what `write` writes in its dialect and style.
@@ -271,14 +284,17 @@ impl Egress {
         events: &[Event],
     ) {
         let (kind, list, room) = match events {
-            [Event::Presence { .. }, ..] => (Kind::Presence, List::Unhurried, None),
+            [Event::Presence { .. }, ..] => (Kind::Presence, Some(List::Unhurried), None),
             [event, ..] => match event.place() {
-                Some(Place::Room(room)) => (Kind::Event, List::Fanout, Some(room)),
-                _ => (Kind::Event, List::Prompt, None),
+                Some(Place::Room(room)) => (Kind::Event, None, Some(room)),
+                _ => (Kind::Event, Some(List::Prompt), None),
             },
             [] => return,
         };
         let mut spelled = std::mem::take(&mut self.spelled);
+        // How they are written to depends on how many they are.
+        let (few, mut first) = (self.few(), ArrayVec::<ConnId, FEW>::new());
+        let mut hearers = 0;
         for id in to {
             let Some(connection) = registry.get_mut(id) else { continue };
             let encoding = Encoding { dialect: connection.dialect(), style: connection.style() };
@@ -289,7 +305,19 @@ impl Egress {
                 spelled.len() - 1
             });
             let (_, segment, start) = &spelled[at];
-            self.add(connection, kind, list, |outbox| outbox.push_shared(kind, segment, *start));
+            self.add(connection, kind, |outbox| outbox.push_shared(kind, segment, *start));
+            hearers += 1;
+            match list {
+                Some(list) => self.enlist(connection, list),
+                None if hearers <= few => first.push(id),
+                None => self.enlist(connection, List::Fanout),
+            }
+        }
+        let list = if hearers <= few { List::Prompt } else { List::Fanout };
+        for id in first {
+            if let Some(connection) = registry.get_mut(id) {
+                self.enlist(connection, list);
+            }
         }
         spelled.clear();
         self.spelled = spelled;
@@ -363,7 +391,8 @@ impl<T: Transport> Output for Outgoing<'_, T> {
             let short = lines.clone();
             egress.spare = std::mem::replace(&mut lines, short);
         }
-        egress.add(connection, Kind::Chunk, List::Unhurried, |outbox| outbox.push_own(Kind::Chunk, lines));
+        egress.add(connection, Kind::Chunk, |outbox| outbox.push_own(Kind::Chunk, lines));
+        egress.enlist(connection, List::Unhurried);
     }
 
     fn detail(&mut self, to: ConnId, detail: &Detail) {
@@ -396,5 +425,122 @@ impl<T: Transport> Output for Outgoing<'_, T> {
 
     fn effect(&mut self, effect: Effect) {
         self.effects.push_back(effect);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Write};
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::connection::Life;
+    use crate::dialect::PLAIN;
+    use crate::names::Text;
+
+    /// Takes so many bytes, and gives none.
+    struct Narrow(usize);
+
+    impl Read for Narrow {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Narrow {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_user_timeout(&mut self, _: Option<Duration>) {}
+
+        fn take_error(&mut self) -> Option<io::Error> {
+            None
+        }
+    }
+
+    struct Net {
+        registry: Registry<Narrow>,
+        egress: Egress,
+        effects: VecDeque<Effect>,
+    }
+
+    impl Net {
+        fn new() -> Self {
+            Self { registry: Registry::default(), egress: Egress::new(vec![&PLAIN]), effects: VecDeque::new() }
+        }
+
+        fn connect(&mut self, takes: usize) -> ConnId {
+            self.registry.insert(Narrow(takes), IpAddr::V4(Ipv4Addr::LOCALHOST), 0, Life::Active)
+        }
+
+        fn out(&mut self) -> Outgoing<'_, Narrow> {
+            let Self { registry, egress, effects } = self;
+            Outgoing { registry, egress, effects }
+        }
+
+        fn flush(&mut self, id: ConnId) -> Flushed {
+            self.egress.flush(self.registry.get_mut(id).unwrap()).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_short_piece_of_a_file_does_not_hold_the_memory_of_a_long_one() {
+        let mut net = Net::new();
+        let id = net.connect(usize::MAX);
+        net.out().data(id, FileId(1), 0, &[0; 4 * limits::DOWNLOAD_UNIT]);
+        assert!(net.registry.get(id).unwrap().outbox().memory() >= 64 * 1024);
+        assert_eq!(net.flush(id), Flushed::All);
+        net.out().data(id, FileId(1), 0, b"short");
+        assert!(net.registry.get(id).unwrap().outbox().memory() < 100);
+    }
+
+    #[test]
+    fn it_is_crowded_while_much_waits_for_everybody() {
+        let mut net = Net::new();
+        let ids: Vec<ConnId> = (0..100).map(|_| net.connect(0)).collect();
+        let event = Event::Motd(Text::new(&"x".repeat(4000)));
+        while net.egress.private <= limits::PENDING_IN_ALL {
+            assert!(!net.egress.is_crowded() && net.egress.replies_allowed() > 0);
+            ids.iter().for_each(|&id| net.out().answer(id, &event));
+        }
+        assert!(net.egress.is_crowded() && net.egress.replies_allowed() == 0);
+        // Who has nothing pending is answered all the same.
+        let idle = net.connect(0);
+        assert!(net.out().is_crowded(ids[0]) && !net.out().is_crowded(idle));
+        net.egress.clear(net.registry.get_mut(ids[0]).unwrap());
+        assert!(!net.egress.is_crowded());
+    }
+
+    #[test]
+    fn what_many_share_counts_once() {
+        let mut net = Net::new();
+        let ids: Vec<ConnId> = (0..1000).map(|_| net.connect(0)).collect();
+        let event = Event::Motd(Text::new(&"x".repeat(4000)));
+        for _ in 0..67 {
+            net.out().publish(&mut ids.iter().copied(), std::slice::from_ref(&event));
+        }
+        assert!(!net.egress.is_crowded() && net.egress.take_lagged().is_empty());
+        assert!(net.egress.shared.get() < 67 * 8192, "{}", net.egress.shared.get());
+        for &id in &ids {
+            assert_eq!(net.flush(id), Flushed::Blocked { taken: 0 });
+        }
+        assert!(!net.egress.is_crowded());
+        for &id in &ids {
+            net.egress.clear(net.registry.get_mut(id).unwrap());
+        }
+        assert_eq!((net.egress.private, net.egress.shared.get()), (0, 0));
     }
 }

@@ -63,10 +63,15 @@ pub const LOW_PRIORITY_SHARE: u32 = 5;
 /// Connections written to in one turn besides those that hear what others say, which does not wait for all of them.
 pub const ANSWERED_A_TURN: usize = 64;
 
-/// The longest that what was said in rooms waits for the next fan-out.
+/// The longest that what was said in a room waits for the next fan-out after the end of the last one.
 pub const GATHER: Duration = Duration::from_millis(30);
+/// The longest that it may take from when something is said up to when the last listener has it: a fan-out that is under way
+/// then, the time until the next, and that one.
+pub const GATHER_WITHIN: Duration = Duration::from_millis(48);
 /// So many times as long as a fan-out took, the next one waits.
 pub const GATHER_FACTOR: u32 = 8;
+/// A wait that would be shorter than this is none: the system counts in milliseconds.
+pub const GATHER_LEAST: Duration = Duration::from_millis(1);
 /// Bytes of room lines that wait for a fan-out, each line counted once; beyond them it waits no longer.
 pub const GATHERED: usize = 256 * 1024;
 

@@ -275,6 +275,11 @@ impl FileName {
             && !matches!(name.as_str(), "." | "..");
         is_plain.then_some(Self(name))
     }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
 }
 
 impl fmt::Display for FileName {

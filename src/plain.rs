@@ -1,19 +1,20 @@
-//! The line protocol: how what happened is spelled, and what is read from a line. Nothing outside this file writes a line.
+//! The line dialect: which line of the protocol tells what happened, and what is asked for by a line that came in.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use base64::Engine as _;
 
 use crate::chunks::BASE64;
 use crate::commands::{self, ACTION, SETTINGS};
 use crate::event::{
-    Bye, Change, Detail, Done, Event, Fault, Gone, Happening, Limit, Long, Lost, Quota, Reply, SaidKind, Setting,
-    State, Trouble, Verb,
+    Bye, Detail, Done, Event, Fault, Gone, Happening, Limit, Long, Lost, Quota, Reply, SaidKind, Setting, State,
+    Trouble, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
-use crate::names::{FileId, Nick, Place, Text, clean};
+use crate::names::{FileId, Nick, Text, clean};
 use crate::request::{BadChunk, Request};
+use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 
 /// What `* hello` calls the server.
 pub const VERSION: &str = concat!("chinwag/", env!("CARGO_PKG_VERSION"));
@@ -115,27 +116,53 @@ pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
 
 /// Spells a detail of a reply, behind what is in `out`, in as many lines as it needs.
 pub fn detail(out: &mut String, detail: &Detail, style: Style) {
-    let mut line = |write: &dyn Fn(&mut String)| {
-        out.push_str("- ");
-        write(out);
+    let mut line = |row: wire::Detail<'_>| {
+        row.write(out);
         out.push_str(style.end());
     };
     match detail {
         Detail::Help(verb) => {
             for spec in commands::TABLE.iter().filter(|spec| verb.is_none_or(|verb| verb == spec.verb)) {
-                line(&|out| put(out, format_args!("{}  {}", spec.usage, spec.about)));
+                line(wire::Detail::Help { usage: spec.usage, about: spec.about });
             }
         }
         Detail::Limits(limits) => {
             for (name, value, about) in OWN_LIMITS {
-                line(&|out| put(out, format_args!("{name} {value} {about}")));
+                line(wire::Detail::Limit { name, value: Value::Count(value as u64), about });
             }
             for &(limit, value) in limits {
                 let (name, unit, about) = limit_words(limit);
-                line(&|out| put(out, format_args!("{name} {value}{unit} {about}")));
+                line(wire::Detail::Limit { name, value: unit(value), about });
             }
         }
-        _ => line(&|out| write_detail(out, detail)),
+        Detail::Topic(topic) => line(wire::Detail::Topic(topic.as_str())),
+        Detail::Here(nicks) => line(wire::Detail::Here(nicks.into())),
+        Detail::Room { name, count, topic } => {
+            line(wire::Detail::Room { room: *name, count: *count as u64, topic: text_of(topic.as_ref()) });
+        }
+        Detail::Who { nick, state, idle, rooms } => {
+            let (state, away) = match state {
+                State::Here => (wire::State::Here, None),
+                State::Typing => (wire::State::Typing, None),
+                State::Away(text) => (wire::State::Away, text.as_ref()),
+            };
+            let (idle, away) = (idle.as_secs(), text_of(away));
+            line(wire::Detail::Who { nick: *nick, state, idle, rooms: rooms.into(), away });
+        }
+        Detail::Line { seq, at, from, kind, text } => {
+            line(wire::Detail::Line { seq: *seq, at: *at, from: *from, text: &said(*kind, text) });
+        }
+        Detail::File { id, size, sender, place, age, coming, name } => line(wire::Detail::File {
+            file: *id,
+            size: *size,
+            sender: *sender,
+            place: *place,
+            age: age.as_secs(),
+            coming: *coming,
+            name: name.as_str(),
+        }),
+        Detail::Ignored(nick) => line(wire::Detail::Ignored(*nick)),
+        Detail::Setting(change) => line(wire::Detail::Setting(setting_name(change.setting), change.on)),
     }
 }
 
@@ -145,46 +172,48 @@ const OWN_LIMITS: [(&str, usize, &str); 2] = [
     ("chunk", limits::CHUNK_LINE, "characters of base64 on a = line"),
 ];
 
-/// What a limit is called, what stands behind its value, and what it limits.
-fn limit_words(limit: Limit) -> (&'static str, &'static str, &'static str) {
+/// What a limit is called, what its value is of, and what it limits.
+fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
     match limit {
-        Limit::Rate => ("rate", "", "lines a second; 0 is no limit; more are read more slowly"),
-        Limit::Burst => ("burst", "", "lines at once"),
-        Limit::Renames => ("renames", "", "renames a minute; 0 is no limit"),
-        Limit::Joins => ("joins", "", "joins and leaves a minute; 0 is no limit"),
-        Limit::RoomsOfPerson => ("rooms", "", "rooms that you may be in"),
-        Limit::Rooms => ("all-rooms", "", "rooms there may be"),
-        Limit::Topic => ("topic", "", "bytes of a topic or an away text"),
-        Limit::Ignored => ("ignored", "", "people whom you may ignore"),
-        Limit::History => ("history", "", "messages that a room remembers"),
-        Limit::HistoryLines => ("history-lines", "", "messages one /history gives"),
-        Limit::HistoryBytes => ("history-bytes", "", "bytes one /history gives"),
-        Limit::Log => ("log", "", "bytes of a room's log, which outlives a restart; 0 is none"),
-        Limit::File => ("file", "", "bytes of a file"),
-        Limit::Spool => ("spool", "", "bytes of all files"),
-        Limit::FileTtl => ("file-ttl", "s", "how long a file is kept"),
-        Limit::FilesOfSender => ("files", "", "files that you may have shared at once"),
-        Limit::Files => ("all-files", "", "files there may be"),
-        Limit::Uploads => ("uploads", "", "uploads under way of all people at once"),
-        Limit::Downloads => ("downloads", "", "files that you may fetch at once"),
-        Limit::UploadSilence => ("upload-silence", "s", "how long an upload may pause"),
-        Limit::Resume => ("resume", "s", "how long an upload that broke off may be taken up again"),
-        Limit::Typing => ("typing", "s", "how long /typing lasts"),
-        Limit::SlowReader => ("slow-reader", "", "bytes waiting for you beyond which you miss room lines"),
-        Limit::Stall => ("stall", "s", "how long you may read nothing of what waits for you"),
-        Limit::Locked => ("locked", "s", "how long you may take to give the password"),
-        Limit::Clients => ("clients", "", "connections in all"),
-        Limit::ClientsOfAddress => ("per-address", "", "connections from one address"),
-        Limit::NewRooms => ("new-rooms", "", "new rooms a minute from one network; 0 is no limit"),
-        Limit::Logs => ("all-logs", "", "rooms that may have a log; 0 is none"),
+        Limit::Rate => ("rate", Value::Count, "lines a second; 0 is no limit; more are read more slowly"),
+        Limit::Burst => ("burst", Value::Count, "lines at once"),
+        Limit::Renames => ("renames", Value::Count, "renames a minute; 0 is no limit"),
+        Limit::Joins => ("joins", Value::Count, "joins and leaves a minute; 0 is no limit"),
+        Limit::RoomsOfPerson => ("rooms", Value::Count, "rooms that you may be in"),
+        Limit::Rooms => ("all-rooms", Value::Count, "rooms there may be"),
+        Limit::Topic => ("topic", Value::Count, "bytes of a topic or an away text"),
+        Limit::Ignored => ("ignored", Value::Count, "people whom you may ignore"),
+        Limit::History => ("history", Value::Count, "messages that a room remembers"),
+        Limit::HistoryLines => ("history-lines", Value::Count, "messages one /history gives"),
+        Limit::HistoryBytes => ("history-bytes", Value::Count, "bytes one /history gives"),
+        Limit::Log => ("log", Value::Count, "bytes of a room's log, which outlives a restart; 0 is none"),
+        Limit::File => ("file", Value::Count, "bytes of a file"),
+        Limit::Spool => ("spool", Value::Count, "bytes of all files"),
+        Limit::FileTtl => ("file-ttl", Value::Seconds, "how long a file is kept"),
+        Limit::FilesOfSender => ("files", Value::Count, "files that you may have shared at once"),
+        Limit::Files => ("all-files", Value::Count, "files there may be"),
+        Limit::Uploads => ("uploads", Value::Count, "uploads under way of all people at once"),
+        Limit::Downloads => ("downloads", Value::Count, "files that you may fetch at once"),
+        Limit::UploadSilence => ("upload-silence", Value::Seconds, "how long an upload may pause"),
+        Limit::Resume => ("resume", Value::Seconds, "how long an upload that broke off may be taken up again"),
+        Limit::Typing => ("typing", Value::Seconds, "how long /typing lasts"),
+        Limit::SlowReader => ("slow-reader", Value::Count, "bytes waiting for you beyond which you miss room lines"),
+        Limit::Stall => ("stall", Value::Seconds, "how long you may read nothing of what waits for you"),
+        Limit::Locked => ("locked", Value::Seconds, "how long you may take to give the password"),
+        Limit::Clients => ("clients", Value::Count, "connections in all"),
+        Limit::ClientsOfAddress => ("per-address", Value::Count, "connections from one address"),
+        Limit::NewRooms => ("new-rooms", Value::Count, "new rooms a minute from one network; 0 is no limit"),
+        Limit::Logs => ("all-logs", Value::Count, "rooms that may have a log; 0 is none"),
     }
 }
 
 /// Spells a reply, behind what is in `out`.
 pub fn reply(out: &mut String, reply: &Reply, style: Style) {
     match reply {
-        Reply::Done(done) => write_done(out, done),
-        Reply::Refused { verb, why } => put(out, format_args!("! {} {} {}", name(*verb), code(why), explain(why))),
+        Reply::Done(done) => ServerLine::Done(spell_done(done)).write(out),
+        Reply::Refused { verb, why } => {
+            ServerLine::Refused { command: name(*verb), code: code(why), text: &explain(why) }.write(out);
+        }
     }
     out.push_str(style.end());
 }
@@ -198,198 +227,105 @@ fn name(verb: Verb) -> &'static str {
     }
 }
 
-/// Writing to a `String` cannot fail.
-fn put(out: &mut String, args: std::fmt::Arguments<'_>) {
-    let _ = out.write_fmt(args);
-}
-
 fn write_event(out: &mut String, event: &Event, style: Style) {
+    let stamp = |seq, at| style.stamp.then_some(Stamp { seq, at });
     match event {
         Event::Hello { nick, online, server } => {
             let at = server.as_ref().map(|server| format!(" at {server}")).unwrap_or_default();
-            put(
-                out,
-                format_args!(
-                    "* hello {nick} {VERSION} {online} online{at}; \
-                     /join #lobby to talk, /nick NAME to be known, /help for the rest"
-                ),
-            );
+            let text = format!("online{at}; /join #lobby to talk, /nick NAME to be known, /help for the rest");
+            ServerLine::Hello { nick: *nick, server: VERSION, online: *online as u64, text: &text }.write(out);
         }
-        Event::Locked => put(out, format_args!("* locked {VERSION} send /pass PASSWORD")),
-        Event::Motd(line) => write_with(out, "* motd", Some(line).filter(|line| !line.as_str().is_empty())),
+        Event::Locked => ServerLine::Locked { server: VERSION, text: "send /pass PASSWORD" }.write(out),
+        Event::Motd(line) => ServerLine::Motd(line.as_str()).write(out),
         Event::Presence { version, gone, came } => {
-            put(out, format_args!("* presence {version}"));
-            gone.iter().for_each(|name| put(out, format_args!(" -{name}")));
-            came.iter().for_each(|name| put(out, format_args!(" +{name}")));
+            let gone = gone.iter().filter_map(|name| Nick::new(name)).map(wire::Change::Went);
+            let came = came.iter().filter_map(|name| Nick::new(name)).map(wire::Change::Came);
+            ServerLine::Presence { version: *version, changes: gone.chain(came).collect() }.write(out);
         }
         Event::Said { place, seq, at, from, kind, text } => {
-            write_place(out, place);
-            if style.stamp {
-                write_stamp(out, *seq, *at);
-            }
-            for part in ["<", from.as_str(), "> ", said_as(*kind), text.as_str()] {
-                out.push_str(part);
-            }
+            let (stamp, text) = (stamp(*seq, *at), said(*kind, text));
+            ServerLine::Message { place: *place, stamp, from: *from, text: &text }.write(out);
         }
         Event::Happened { place, at, who, what } => {
-            write_place(out, place);
-            if style.stamp {
-                write_stamp(out, None, *at);
-            }
-            for part in ["* ", who.as_str(), " "] {
-                out.push_str(part);
-            }
-            write_happening(out, what);
+            let stamp = stamp(None, *at);
+            ServerLine::Event { place: *place, stamp, who: *who, what: spell_happening(what) }.write(out);
         }
-        Event::Whole { file, size, digest } => put(out, format_args!("={file} . {size} {digest}")),
-        Event::Broken { file, why } => put(out, format_args!("={file} ! {} {}", code(why), explain(why))),
-        Event::NotKept(trouble) => put(
-            out,
-            format_args!(
-                "* notice history is not being kept: {}; what is said meanwhile may be lost if the server stops",
-                trouble_text(*trouble)
-            ),
-        ),
-        Event::KeptAgain => out.push_str("* notice history is being kept again"),
-        Event::Bye(bye) => put(out, format_args!("* bye {} {}", bye_code(*bye), farewell(*bye))),
+        Event::Whole { file, size, digest } => {
+            ServerLine::Whole { file: *file, size: *size, digest: *digest }.write(out);
+        }
+        Event::Broken { file, why } => {
+            ServerLine::Failed { file: *file, code: code(why), text: &explain(why) }.write(out);
+        }
+        Event::NotKept(trouble) => {
+            let why = trouble_text(*trouble);
+            let text =
+                format!("history is not being kept: {why}; what is said meanwhile may be lost if the server stops");
+            ServerLine::Notice(&text).write(out);
+        }
+        Event::KeptAgain => ServerLine::Notice("history is being kept again").write(out),
+        Event::Bye(bye) => ServerLine::Bye { code: bye_code(*bye), text: farewell(*bye) }.write(out),
     }
 }
 
-/// Lines that begin so are most of all, and formatting would cost more than what is formatted.
-fn write_place(out: &mut String, place: &Place) {
-    let parts = match place {
-        Place::Room(room) => ["", room.as_str(), " "],
-        Place::With(nick) => ["@", nick.as_str(), " "],
-    };
-    parts.into_iter().for_each(|part| out.push_str(part));
-}
-
-/// What stands before the text of somebody who says it so.
-fn said_as(kind: SaidKind) -> &'static str {
+/// A text as it is said. Only an action is not there as it stands.
+fn said(kind: SaidKind, text: &Text) -> Cow<'_, str> {
     match kind {
-        SaidKind::Text => "",
-        SaidKind::Action => ACTION,
+        SaidKind::Text => Cow::Borrowed(text.as_str()),
+        SaidKind::Action => Cow::Owned(format!("{ACTION}{text}")),
     }
 }
 
-fn write_stamp(out: &mut String, seq: Option<u64>, at: std::time::SystemTime) {
-    let at = humantime::format_rfc3339_millis(at);
-    match seq {
-        Some(seq) => put(out, format_args!("[{seq}@{at}] ")),
-        None => put(out, format_args!("[-@{at}] ")),
-    }
+fn text_of(text: Option<&Text>) -> &str {
+    text.map_or("", Text::as_str)
 }
 
-fn write_happening(out: &mut String, what: &Happening) {
+fn spell_happening(what: &Happening) -> What<'_> {
     match what {
-        Happening::Joined => out.push_str("joined"),
-        Happening::Left(reason) => write_with(out, "left", reason.as_ref()),
-        Happening::Renamed(nick) => put(out, format_args!("renamed {nick}")),
-        Happening::Quit(reason) => write_with(out, "quit", reason.as_ref()),
-        Happening::Lost(lost) => put(out, format_args!("lost {}", lost_code(*lost))),
-        Happening::Topic(topic) => write_with(out, "topic", topic.as_ref()),
-        Happening::Typing => out.push_str("typing"),
-        Happening::Idle => out.push_str("idle"),
-        Happening::File { id, size, name } => put(out, format_args!("file {id} {size} {name}")),
-        Happening::Unfile { id, why } => put(out, format_args!("unfile {id} {}", code(why))),
-        Happening::Missed { count, after } => put(out, format_args!("missed {count} after {after}")),
-        Happening::Away(text) => write_with(out, "away", text.as_ref()),
+        Happening::Joined => What::Joined,
+        Happening::Left(reason) => What::Left(text_of(reason.as_ref())),
+        Happening::Renamed(nick) => What::Renamed(*nick),
+        Happening::Quit(reason) => What::Quit(text_of(reason.as_ref())),
+        Happening::Lost(lost) => What::Lost(lost_code(*lost)),
+        Happening::Topic(topic) => What::Topic(text_of(topic.as_ref())),
+        Happening::Typing => What::Typing,
+        Happening::Idle => What::Idle,
+        Happening::File { id, size, name } => What::File { file: *id, size: *size, name: name.as_str() },
+        Happening::Unfile { id, why } => What::Unfile { file: *id, code: code(why) },
+        Happening::Missed { count, after } => What::Missed { count: *count, after: *after },
+        Happening::Away(text) => What::Away(text_of(text.as_ref())),
     }
 }
 
-fn write_with(out: &mut String, word: &str, text: Option<&Text>) {
-    out.push_str(word);
-    if let Some(text) = text {
-        put(out, format_args!(" {text}"));
+fn spell_done(done: &Done) -> wire::Done<'_> {
+    match *done {
+        Done::Help => wire::Done::Help,
+        Done::Limits => wire::Done::Limits,
+        Done::Pass => wire::Done::Pass,
+        Done::Nick(nick) => wire::Done::Nick(nick),
+        Done::Join { room, count } => wire::Done::Join { room, count: count as u64 },
+        Done::Leave(room) => wire::Done::Leave(room),
+        Done::Query(place) => wire::Done::Query(place),
+        Done::Rooms(count) => wire::Done::Rooms(count as u64),
+        Done::Who { version, count } => wire::Done::Who { version, count: count as u64 },
+        Done::Msg(place) => wire::Done::Msg(place),
+        Done::Me => wire::Done::Me,
+        Done::Typing { place, on } => wire::Done::Typing(place, on),
+        Done::Topic { room, ref topic } => wire::Done::Topic(room, text_of(topic.as_ref())),
+        Done::Send { id, offset } => wire::Done::Send { file: id, offset },
+        Done::Get { id, offset, size, ref name } => wire::Done::Get { file: id, offset, size, name: name.as_str() },
+        Done::Files(count) => wire::Done::Files(count as u64),
+        Done::Cancel(id) => wire::Done::Cancel(id),
+        Done::History { room, count } => wire::Done::History { room, count: count as u64 },
+        Done::Ignore(nick) => wire::Done::Ignore(nick),
+        Done::Ignoring(count) => wire::Done::Ignoring(count as u64),
+        Done::Unignore(nick) => wire::Done::Unignore(nick),
+        Done::Away => wire::Done::Away,
+        Done::Back => wire::Done::Back,
+        Done::Settings => wire::Done::Settings,
+        Done::Set(change) => wire::Done::Set(setting_name(change.setting), change.on),
+        Done::Ping(ref token) => wire::Done::Ping(text_of(token.as_ref())),
+        Done::Quit => wire::Done::Quit,
     }
-}
-
-fn write_detail(out: &mut String, detail: &Detail) {
-    match detail {
-        // These have lines of their own.
-        Detail::Help(_) | Detail::Limits(_) => {}
-        Detail::Topic(topic) => put(out, format_args!("topic {topic}")),
-        Detail::Here(nicks) => {
-            out.push_str("here");
-            nicks.iter().for_each(|nick| put(out, format_args!(" {nick}")));
-        }
-        Detail::Room { name, count, topic } => write_with(out, &format!("{name} {count}"), topic.as_ref()),
-        Detail::Who { nick, state, idle, rooms } => {
-            let (state, text) = match state {
-                State::Here => ("here", None),
-                State::Typing => ("typing", None),
-                State::Away(text) => ("away", text.as_ref()),
-            };
-            for field in [nick.as_str(), " ", state, " "] {
-                out.push_str(field);
-            }
-            put(out, format_args!("{}s ", idle.as_secs()));
-            for (n, room) in rooms.iter().enumerate() {
-                out.push_str(if n == 0 { "" } else { "," });
-                out.push_str(room.as_str());
-            }
-            write_with(out, if rooms.is_empty() { "-" } else { "" }, text);
-        }
-        Detail::Line { seq, at, from, kind, text } => {
-            write_stamp(out, Some(*seq), *at);
-            put(out, format_args!("<{from}> {}{text}", said_as(*kind)));
-        }
-        Detail::File { id, size, sender, place, age, coming, name } => {
-            put(out, format_args!("{id} {size} {sender} "));
-            put(out, format_args!("{place} "));
-            put(out, format_args!("{}s {} {name}", age.as_secs(), if *coming { "coming" } else { "ready" }));
-        }
-        Detail::Ignored(nick) => put(out, format_args!("{nick}")),
-        Detail::Setting(change) => write_change(out, *change),
-    }
-}
-
-fn write_done(out: &mut String, done: &Done) {
-    out.push_str("+ ");
-    let target = |place: &Place| match place {
-        Place::Room(room) => room.to_string(),
-        Place::With(nick) => nick.to_string(),
-    };
-    match done {
-        Done::Help => out.push_str("help"),
-        Done::Limits => out.push_str("limits"),
-        Done::Pass => out.push_str("pass"),
-        Done::Nick(nick) => put(out, format_args!("nick {nick}")),
-        Done::Join { room, count } => put(out, format_args!("join {room} {count}")),
-        Done::Leave(room) => put(out, format_args!("leave {room}")),
-        Done::Query(place) => put(out, format_args!("query {}", target(place))),
-        Done::Rooms(count) => put(out, format_args!("rooms {count}")),
-        Done::Who { version, count } => put(out, format_args!("who {version} {count}")),
-        Done::Msg(place) => put(out, format_args!("msg {}", target(place))),
-        Done::Me => out.push_str("me"),
-        Done::Typing { place, on } => put(out, format_args!("typing {} {}", target(place), on_off(*on))),
-        Done::Topic { room, topic } => write_with(out, &format!("topic {room}"), topic.as_ref()),
-        Done::Send { id, offset } => put(out, format_args!("send {id} {offset}")),
-        Done::Get { id, offset, size, name } => put(out, format_args!("get {id} {offset} {size} {name}")),
-        Done::Files(count) => put(out, format_args!("files {count}")),
-        Done::Cancel(id) => put(out, format_args!("cancel {id}")),
-        Done::History { room, count } => put(out, format_args!("history {room} {count}")),
-        Done::Ignore(nick) => put(out, format_args!("ignore {nick}")),
-        Done::Ignoring(count) => put(out, format_args!("ignore {count}")),
-        Done::Unignore(nick) => put(out, format_args!("unignore {nick}")),
-        Done::Away => out.push_str("away"),
-        Done::Back => out.push_str("back"),
-        Done::Settings => out.push_str("set"),
-        Done::Set(change) => {
-            out.push_str("set ");
-            write_change(out, *change);
-        }
-        Done::Ping(token) => write_with(out, "ping", token.as_ref()),
-        Done::Quit => out.push_str("quit"),
-    }
-}
-
-fn write_change(out: &mut String, change: Change) {
-    put(out, format_args!("{} {}", setting_name(change.setting), on_off(change.on)));
-}
-
-fn on_off(on: bool) -> &'static str {
-    if on { "on" } else { "off" }
 }
 
 fn setting_name(setting: Setting) -> &'static str {
@@ -397,28 +333,28 @@ fn setting_name(setting: Setting) -> &'static str {
 }
 
 /// The stable word of a refusal.
-pub fn code(why: &Fault) -> &'static str {
+fn code(why: &Fault) -> Code<'static> {
     match why {
-        Fault::UnknownCommand(_) => "unknown-command",
-        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) => "usage",
-        Fault::TooLong { .. } => "too-long",
-        Fault::TooMany(_) => "too-many",
-        Fault::Locked => "locked",
-        Fault::BadNick(_) | Fault::BadRoom(_) | Fault::BadFileName => "bad-name",
-        Fault::Taken(_) => "taken",
-        Fault::NoSuchNick(_) | Fault::NotIgnored(_) => "no-such-nick",
-        Fault::NoSuchRoom(_) => "no-such-room",
-        Fault::NotInRoom(_) => "not-in-room",
-        Fault::NoRoom | Fault::NoTarget => "no-room",
-        Fault::NoSuchFile => "no-such-file",
-        Fault::NoUpload => "no-upload",
-        Fault::BadChunk => "bad-chunk",
-        Fault::BadDigest | Fault::MalformedDigest => "bad-digest",
-        Fault::BeyondSize(_) | Fault::TooBig(_) => "too-big",
-        Fault::NoSpace | Fault::NotStored => "no-space",
-        Fault::DiskFailed | Fault::Gone(_) => "gone",
-        Fault::DiskBusy | Fault::Crowded | Fault::Busy(_) | Fault::BusyFile(_) => "busy",
-        Fault::WrongPassword | Fault::IgnoreSelf | Fault::NotYours(_) => "refused",
+        Fault::UnknownCommand(_) => Code::UnknownCommand,
+        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) => Code::Usage,
+        Fault::TooLong { .. } => Code::TooLong,
+        Fault::TooMany(_) => Code::TooMany,
+        Fault::Locked => Code::Locked,
+        Fault::BadNick(_) | Fault::BadRoom(_) | Fault::BadFileName => Code::BadName,
+        Fault::Taken(_) => Code::Taken,
+        Fault::NoSuchNick(_) | Fault::NotIgnored(_) => Code::NoSuchNick,
+        Fault::NoSuchRoom(_) => Code::NoSuchRoom,
+        Fault::NotInRoom(_) => Code::NotInRoom,
+        Fault::NoRoom | Fault::NoTarget => Code::NoRoom,
+        Fault::NoSuchFile => Code::NoSuchFile,
+        Fault::NoUpload => Code::NoUpload,
+        Fault::BadChunk => Code::BadChunk,
+        Fault::BadDigest | Fault::MalformedDigest => Code::BadDigest,
+        Fault::BeyondSize(_) | Fault::TooBig(_) => Code::TooBig,
+        Fault::NoSpace | Fault::NotStored => Code::NoSpace,
+        Fault::DiskFailed | Fault::Gone(_) => Code::Gone,
+        Fault::DiskBusy | Fault::Crowded | Fault::Busy(_) | Fault::BusyFile(_) => Code::Busy,
+        Fault::WrongPassword | Fault::IgnoreSelf | Fault::NotYours(_) => Code::Refused,
     }
 }
 
@@ -525,23 +461,23 @@ fn gone_text(gone: Gone) -> String {
 }
 
 /// The stable word for how a connection was lost.
-pub fn lost_code(lost: Lost) -> &'static str {
+fn lost_code(lost: Lost) -> Code<'static> {
     match lost {
-        Lost::Reset => "reset",
-        Lost::Timeout => "timeout",
+        Lost::Reset => Code::Reset,
+        Lost::Timeout => Code::Timeout,
         Lost::Closed(bye) => bye_code(bye),
     }
 }
 
-fn bye_code(bye: Bye) -> &'static str {
+fn bye_code(bye: Bye) -> Code<'static> {
     match bye {
-        Bye::Full | Bye::MadePlace => "full",
-        Bye::TooManyFromAddress | Bye::WrongPasswords => "refused",
-        Bye::TooSlow => "too-slow",
-        Bye::Idle => "idle",
-        Bye::Shutdown => "shutdown",
-        Bye::NotHttp => "not-http",
-        Bye::NotText => "not-text",
+        Bye::Full | Bye::MadePlace => Code::Full,
+        Bye::TooManyFromAddress | Bye::WrongPasswords => Code::Refused,
+        Bye::TooSlow => Code::TooSlow,
+        Bye::Idle => Code::Idle,
+        Bye::Shutdown => Code::Shutdown,
+        Bye::NotHttp => Code::NotHttp,
+        Bye::NotText => Code::NotText,
     }
 }
 
@@ -560,9 +496,9 @@ fn farewell(bye: Bye) -> &'static str {
 }
 
 /// The text of a line that came in, made safe.
-pub fn text<'a>(line: &Line<'a>) -> std::borrow::Cow<'a, str> {
+pub fn text<'a>(line: &Line<'a>) -> Cow<'a, str> {
     match line {
         Line::Text(text) => clean(text),
-        Line::Chunk(_) | Line::TooLong { .. } => std::borrow::Cow::Borrowed(""),
+        Line::Chunk(_) | Line::TooLong { .. } => Cow::Borrowed(""),
     }
 }

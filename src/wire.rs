@@ -1,8 +1,9 @@
-//! Every line of the protocol, as it stands on the wire: what the server sends, read and written. It borrows its texts from
+//! Every line of the protocol, as it stands on the wire: what the server sends, and what a client does. It borrows its texts from
 //! the line, and is what the server's dialect, the client and programs that test them have in common.
 //!
 //! Nothing is lost in a line that passes through: what is not exactly as it would be written is [`ServerLine::Other`].
 
+mod client;
 mod code;
 mod detail;
 mod done;
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
+pub use self::client::{ClientLine, Command};
 pub use self::code::Code;
 pub use self::detail::{Detail, State, Value};
 pub use self::done::Done;
@@ -500,6 +502,32 @@ mod tests {
         .boxed()
     }
 
+    fn command() -> Any<Command<'static>> {
+        let of_text = [Command::Pass as fn(_) -> _, Command::Away, Command::Ping];
+        prop_oneof![
+            (proptest::sample::select(of_text.to_vec()), some_text()).prop_map(|(command, text)| command(text)),
+            nick().prop_map(Command::Nick),
+            room().prop_map(Command::Join),
+            place().prop_map(Command::Query),
+            proptest::option::of(nick()).prop_map(Command::Who),
+            (place(), some_text()).prop_map(|(place, text)| Command::Msg(place, text)),
+            (place(), any::<bool>()).prop_map(|(place, on)| Command::Typing(place, on)),
+            (place(), number(), any::<[u8; 32]>(), some_text()).prop_map(|(to, size, digest, name)| Command::Send {
+                to,
+                size,
+                digest: Digest(digest),
+                name
+            }),
+            (file(), number()).prop_map(|(file, offset)| Command::Get { file, offset }),
+            Just(Command::Files),
+            file().prop_map(Command::Cancel),
+            (room(), borrowed("(after )?[0-9]{1,5}")).prop_map(|(room, part)| Command::History(room, part)),
+            nick().prop_map(Command::Ignore),
+            (option(), any::<bool>()).prop_map(|(option, on)| Command::Set(option, on)),
+        ]
+        .boxed()
+    }
+
     /// A row, and the command that it answers.
     fn detail() -> Any<(&'static str, Detail<'static>)> {
         let state = proptest::sample::select(&[State::Here, State::Typing, State::Away][..]);
@@ -560,11 +588,21 @@ mod tests {
         }
 
         #[test]
+        fn what_a_client_writes_is_a_command_that_there_is(command in command()) {
+            let line = command.to_string();
+            let ClientLine::Command { name, rest } = ClientLine::parse(&line) else { panic!("{line}") };
+            prop_assert!(crate::commands::find(name).is_some(), "{}", line);
+            let written = ClientLine::Command { name, rest }.to_string();
+            prop_assert_eq!(written, line);
+        }
+
+        #[test]
         fn nothing_is_lost_in_a_line_that_passes_through(
-            line in "[#@*+!=-]?(file|who|get|set|left|missed|bye)?[a-z0-9 <>*\\[\\]@:é-]{0,40}",
+            line in "[#@*+!=/-]?[/=]?(file|who|get|set|left|missed|bye)?[a-z0-9 <>*\\[\\]@:é-]{0,40}",
             command in "(help|limits|join|rooms|who|files|history|ignore|set)",
         ) {
             prop_assert_eq!(ServerLine::parse(&line).to_string(), &*line);
+            prop_assert_eq!(ClientLine::parse(&line).to_string(), &*line);
             prop_assert_eq!(detail_line(&Detail::parse(&command, &line)), format!("- {line}"));
         }
     }

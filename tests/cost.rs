@@ -117,7 +117,7 @@ fn a_busy_turn_writes_once_to_each_connection() {
 
 #[test]
 fn an_idle_connection_is_two_small_boxes() {
-    assert!(size_of::<Connection<mio::net::TcpStream>>() <= 216, "{}", size_of::<Connection<mio::net::TcpStream>>());
+    assert!(size_of::<Connection<mio::net::TcpStream>>() <= 200, "{}", size_of::<Connection<mio::net::TcpStream>>());
     assert!(size_of::<Person>() <= 128, "{}", size_of::<Person>());
 }
 

@@ -6,4 +6,3 @@ pub mod seen;
 pub mod session;
 pub mod talks;
 pub mod transfer;
-pub mod view;

@@ -6,12 +6,12 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::client::model::session::Wish;
-use crate::client::model::view::{self, Told};
 use crate::client::wire::link;
 use crate::limits::SERVER_LINE;
 use crate::linebuf::{Line, LineBuf};
 use crate::listener::reason;
 use crate::names::clean;
+use crate::wire::{Command, Done, ServerLine};
 
 /// Copies standard input to the server at `address`, and what it says to standard output, until the server has answered the
 /// end of input and closed the connection. What was wished for is asked for first.
@@ -67,9 +67,9 @@ fn hand_on(first: String, server: &mut TcpStream) -> Option<io::Result<()>> {
 
 /// The commands for what was wished for.
 fn opening(wish: &Wish) -> String {
-    let password = wish.password.iter().map(|password| format!("/pass {password}\n"));
-    let nick = wish.nick.iter().map(|nick| format!("/nick {nick}\n"));
-    let rooms = wish.rooms.iter().map(|room| format!("/join {room}\n"));
+    let password = wish.password.iter().map(|password| format!("{}\n", Command::Pass(password)));
+    let nick = wish.nick.iter().map(|nick| format!("{}\n", Command::Nick(*nick)));
+    let rooms = wish.rooms.iter().map(|room| format!("{}\n", Command::Join(*room)));
     password.chain(nick).chain(rooms).collect()
 }
 
@@ -95,11 +95,13 @@ fn copy(stream: &mut TcpStream, out: &mut impl Write, address: &str, mut knocks:
         lines.feed(read);
         while let Some((line, _)) = lines.next_line() {
             let Line::Text(line) = line else { continue };
-            match view::read(&clean(line)) {
-                Told::Bye(text) => end = Err(format!("{address} closed the connection: {text}")),
-                Told::Refused { text, .. } if knocks => return Err(format!("{address} does not let us in: {text}")),
-                Told::Done { command: "quit", .. } => end = Ok(End::Quit),
-                Told::Done { .. } => knocks = false,
+            match ServerLine::parse(&clean(line)) {
+                ServerLine::Bye { text, .. } => end = Err(format!("{address} closed the connection: {text}")),
+                ServerLine::Refused { text, .. } if knocks => {
+                    return Err(format!("{address} does not let us in: {text}"));
+                }
+                ServerLine::Done(Done::Quit) => end = Ok(End::Quit),
+                ServerLine::Done(_) => knocks = false,
                 _ => {}
             }
         }

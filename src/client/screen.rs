@@ -16,8 +16,8 @@ use self::pictures::Format;
 use self::width::columns;
 use crate::client::model::news::{Mark, News};
 use crate::client::model::transfer::{Progress, Way};
-use crate::client::model::view;
 use crate::names::{Nick, Place};
+use crate::wire;
 
 /// Colours of the 256 that can be read on a dark ground and on a light one.
 const COLOURS: [u8; 12] = [33, 37, 64, 71, 98, 127, 130, 133, 160, 166, 172, 205];
@@ -43,7 +43,7 @@ impl Look {
         match news {
             News::Said { place, at, from, text, mark } => {
                 let sign = if *mark == Mark::ForUs { self.sgr("1;31", "»") } else { " ".to_owned() };
-                let line = match view::action(text) {
+                let line = match wire::action(text) {
                     Some(action) => format!("* {} {action}", self.nick(*from)),
                     None => format!("<{}> {text}", self.nick(*from)),
                 };

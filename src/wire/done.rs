@@ -1,5 +1,7 @@
 //! What tells that a command is done.
 
+use std::fmt;
+
 use super::fields::{Fields, on_off, put, put_target, put_text};
 use crate::names::{FileId, Nick, Place, RoomName};
 
@@ -140,7 +142,7 @@ impl<'a> Done<'a> {
     /// Writes it without the `+`.
     pub(super) fn write(&self, out: &mut String) {
         out.push_str(self.command());
-        let mut word = |word: &dyn std::fmt::Display| put(out, format_args!(" {word}"));
+        let mut word = |word: &dyn fmt::Display| put(out, format_args!(" {word}"));
         match self {
             Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) => word(nick),
             Self::Leave(room) => word(room),
@@ -191,5 +193,14 @@ impl<'a> Done<'a> {
             | Self::Settings
             | Self::Quit => {}
         }
+    }
+}
+
+/// Without the `+`.
+impl fmt::Display for Done<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.write(&mut text);
+        f.write_str(&text)
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
+use testkit::data::listing;
 use testkit::proxy::{Cut, Plan, Proxy};
 use testkit::pty::{Emulator, Speaks, Terminal};
 use testkit::{Server, binary, eventually, noise};
@@ -42,13 +43,6 @@ fn failed(output: &Output, why: &str) {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn listing(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 /// A file that is shared in `#a` with its name, and these bytes. Returns its ID.

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use chinwag::client::model::news::{News, Taken};
 use chinwag::client::model::session::{Session, Wish};
-use chinwag::client::model::view;
 use chinwag::limits::Settings;
 use chinwag::names::{Nick, RoomName};
+use chinwag::wire::ServerLine;
 use fastrand::Rng;
 use testkit::memory::Memory;
 
@@ -98,7 +98,7 @@ impl World {
         let Some(connection) = &person.connection else { return };
         for _ in 0..count {
             let Some(line) = self.memory.next(&connection.id) else { break };
-            person.session.told(view::read(&line), now);
+            person.session.told(ServerLine::parse(&line), now);
         }
         person.gather();
         self.regained += usize::from(person.session.is_regaining(now));

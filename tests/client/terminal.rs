@@ -16,6 +16,7 @@ use chinwag::client::line::complete::Completion;
 use chinwag::client::line::editor::{Action, Editor};
 use chinwag::client::line::keys::{Decoder, Input};
 use chinwag::client::screen::Row;
+use fastrand::Rng;
 use rustix::termios::Termios;
 use sha2::{Digest as _, Sha256};
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
@@ -80,29 +81,16 @@ fn squeeze(text: &str) -> String {
     text.split_whitespace().collect()
 }
 
-/// Numbers that look random and are the same every time.
-struct Random(std::vec::IntoIter<u8>);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(noise(1_000_000, seed).into_iter())
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        let mut byte = || usize::from(self.0.next().unwrap());
-        (byte() << 8 | byte()) % end
-    }
-
-    fn of<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
-        all[self.below(all.len())]
-    }
+/// One of them.
+fn of<'a>(random: &mut Rng, all: &[&'a str]) -> &'a str {
+    all[random.usize(..all.len())]
 }
 
 /// One random walk: the terminal, who talks to it, and what must be seen.
 struct Walk {
     terminal: Terminal,
     emulator: Emulator,
-    random: Random,
+    random: Rng,
     bob: Client,
     carol: Client,
     carol_is_in: bool,
@@ -179,7 +167,7 @@ impl Walk {
         Self {
             terminal,
             emulator,
-            random: Random::new(seed),
+            random: Rng::with_seed(seed),
             bob,
             carol,
             carol_is_in: true,
@@ -218,24 +206,24 @@ impl Walk {
         self.number += 1;
         let number = self.number;
         if self.emulator == Emulator::Clipping {
-            return format!("m{number} {}", self.random.of(&["", "x", "日本", "e\u{301}", "😀"]));
+            return format!("m{number} {}", of(&mut self.random, &["", "x", "日本", "e\u{301}", "😀"]));
         }
         let words = ["hello", "日本語", "😀🎉", "e\u{301}a\u{308}", "supercalifragilistic", "a"];
-        let count = self.random.below(3) * self.random.below(30);
-        let text: Vec<&str> = (0..count).map(|_| self.random.of(&words)).collect();
+        let count = self.random.usize(..3) * self.random.usize(..30);
+        let text: Vec<&str> = (0..count).map(|_| of(&mut self.random, &words)).collect();
         format!("m{number} {}", text.join(" "))
     }
 
     /// Does something, and does not wait for it.
     fn step(&mut self) {
-        match self.random.below(100) {
+        match self.random.usize(..100) {
             0..25 => {
-                let count = 1 + self.random.below(6);
-                let keys: String = (0..count).map(|_| self.random.of(CHARACTERS)).collect();
+                let count = 1 + self.random.usize(..6);
+                let keys: String = (0..count).map(|_| of(&mut self.random, CHARACTERS)).collect();
                 self.keys(&keys);
             }
             25..50 => {
-                let key = self.random.of(EDITING);
+                let key = of(&mut self.random, EDITING);
                 self.keys(key);
             }
             50..56 => self.enter(),
@@ -243,20 +231,20 @@ impl Walk {
             56..58 if self.is_exact => self.keys("\x0c"),
             56..58 => {}
             58..60 => {
-                let key = self.random.of(&["\x1b[1;3D", "\x1b[1;3C"]);
+                let key = of(&mut self.random, &["\x1b[1;3D", "\x1b[1;3C"]);
                 self.keys(key);
             }
             60..75 => {
                 let text = self.text();
                 self.done.push(format!("bob: {text}"));
-                let target = self.random.of(&["#lobby", "#lobby", "alice"]);
+                let target = of(&mut self.random, &["#lobby", "#lobby", "alice"]);
                 self.bob.send(&format!("/msg {target} {text}"));
             }
             // The server tells of typing when it is time, and so in the midst of a resize.
             75..79 if !self.is_exact => {
-                let is_on = self.random.of(&["on", "off"]);
+                let is_on = of(&mut self.random, &["on", "off"]);
                 self.done.push(format!("typing {is_on}"));
-                self.bob.send(&format!("/typing {} {is_on}", self.random.of(&["#lobby", "alice"])));
+                self.bob.send(&format!("/typing {} {is_on}", of(&mut self.random, &["#lobby", "alice"])));
                 self.carol.send(&format!("/typing #lobby {is_on}"));
             }
             79..82 => {
@@ -287,8 +275,8 @@ impl Walk {
     fn resize(&mut self) {
         // What is cut off is gone, so where that happens no message is wider than the window.
         let narrowest = if self.emulator == Emulator::Clipping { 40 } else { 15 };
-        let columns = narrowest + self.random.below(121 - narrowest);
-        let mut rows = 4 + self.random.below(37);
+        let columns = narrowest + self.random.usize(..121 - narrowest);
+        let mut rows = 4 + self.random.usize(..37);
         // Rows of ours that are pushed out at the top when the window gets narrow cannot be taken back.
         let wrapped = |width: usize| width.div_ceil(columns);
         rows = rows.max(wrapped(usize::from(self.size.0)) * 2 + 1);
@@ -399,7 +387,7 @@ fn each_message_stands_once_with_everything_at_once() {
                 let mut walk = Walk::new(seed, Emulator::Reflowing, &server);
                 walk.is_exact = false;
                 for _ in 0..100 {
-                    for _ in 0..2 + walk.random.below(6) {
+                    for _ in 0..2 + walk.random.usize(..6) {
                         walk.step();
                     }
                     walk.settle();

@@ -5,13 +5,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use sha2::{Digest, Sha256};
+use testkit::data::digest;
 use testkit::{Client, Server, binary, eventually, noise};
-
-fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
-}
 
 /// Sends bytes as chunks of so many bytes.
 fn send_chunks(client: &mut Client, bytes: &[u8], size: usize) {

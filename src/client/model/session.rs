@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::client::model::news::{Answer, News};
 use crate::client::model::talks::Talks;
-use crate::client::model::view;
 use crate::names::{FileId, Nick, Place, RoomName};
+use crate::wire::Command;
 
 /// How long lines whose fate is unknown wait for the server to have done with the connection that they were sent on. It gives
 /// up a dead one within 90 seconds.
@@ -250,7 +250,7 @@ impl Session {
         for pending in std::mem::take(&mut self.pending) {
             match pending {
                 Pending::Typed(line) => {
-                    let name = view::cut(&line).0;
+                    let name = cut(&line).0;
                     self.refuse(format!("the connection broke before {name} was answered; see what came of it"));
                     if typed::moves(&line) {
                         self.stay();
@@ -329,36 +329,36 @@ impl Session {
 
     /// Asks for a file from `offset` on; `key` comes back with the answer.
     pub fn ask_get(&mut self, key: u64, file: FileId, offset: u64) {
-        self.ask(format!("/get {file} {offset}"), Pending::Get(key));
+        self.ask(Command::Get { file, offset }, Pending::Get(key));
     }
 
     /// Asks whether the server is still there.
     pub fn ask_alive(&mut self) {
-        self.ask("/ping alive".to_owned(), Pending::Quiet);
+        self.ask(Command::Ping("alive"), Pending::Quiet);
     }
 
     /// Asks what a file is called and how large it is; `key` comes back with the answer.
     pub fn ask_file(&mut self, key: u64, file: FileId) {
-        self.ask("/files".to_owned(), Pending::Files(key, file, None));
+        self.ask(Command::Files, Pending::Files(key, file, None));
     }
 
     /// Asks to stop a download of which no more is wanted.
     pub fn ask_stop(&mut self, file: FileId) {
-        self.ask(format!("/cancel {file}"), Pending::Quiet);
+        self.ask(Command::Cancel(file), Pending::Quiet);
     }
 
     /// Asks to stop a transfer or to withdraw a file, and shows what comes of it.
     pub fn ask_cancel(&mut self, file: FileId) {
-        let line = format!("/cancel {file}");
-        self.ask(line.clone(), Pending::Typed(line));
+        let command = Command::Cancel(file);
+        self.ask(command, Pending::Typed(command.to_string()));
     }
 
-    fn ask(&mut self, line: String, pending: Pending) {
+    fn ask(&mut self, line: impl ToString, pending: Pending) {
         // What nobody hears gets no answer.
         if self.phase == Phase::Offline {
             return;
         }
-        self.lines.push_back(line);
+        self.lines.push_back(line.to_string());
         self.pending.push_back(pending);
     }
 
@@ -377,7 +377,7 @@ impl Session {
     fn locked(&mut self) {
         self.locked = true;
         match self.password.take() {
-            Some(password) => self.ask(format!("/pass {password}"), Pending::Password(password)),
+            Some(password) => self.ask(Command::Pass(&password.clone()), Pending::Password(password)),
             None => self.refuse("the server is locked; /pass PASSWORD or --password-file unlocks it".to_owned()),
         }
     }
@@ -389,12 +389,12 @@ impl Session {
         self.nick = Some(nick);
         self.knows_all = false;
         if online <= CROWD {
-            self.ask("/who".to_owned(), Pending::Who);
+            self.ask(Command::Who(None), Pending::Who);
         }
         // A line that is cut in half must not be said as it is: it is said again.
-        self.ask("/set whole on".to_owned(), Pending::Quiet);
-        self.ask("/set echo on".to_owned(), Pending::Quiet);
-        self.ask("/set stamp on".to_owned(), Pending::Quiet);
+        self.ask(Command::Set("whole", true), Pending::Quiet);
+        self.ask(Command::Set("echo", true), Pending::Quiet);
+        self.ask(Command::Set("stamp", true), Pending::Quiet);
         if *self.wanted.get_or_insert(nick) != nick {
             self.ask_nick();
         } else if self.first {
@@ -402,16 +402,16 @@ impl Session {
         }
         // Before anything can be heard of them.
         for nick in std::mem::take(&mut self.ignored) {
-            self.ask(format!("/ignore {nick}"), Pending::Ignore(nick));
+            self.ask(Command::Ignore(nick), Pending::Ignore(nick));
         }
         for room in self.talks.rooms().collect::<Vec<_>>() {
-            self.ask(format!("/join {room}"), Pending::Join(room));
+            self.ask(Command::Join(room), Pending::Join(room));
         }
-        if let Some(text) = &self.away {
-            self.ask(format!("/away {text}"), Pending::Quiet);
+        if let Some(text) = self.away.clone() {
+            self.ask(Command::Away(&text), Pending::Quiet);
         }
         match self.talks.target() {
-            Some(place) => self.ask(format!("/query {place}"), Pending::Query(place)),
+            Some(place) => self.ask(Command::Query(place), Pending::Query(place)),
             None if self.first => self.answer("/join #lobby to talk, /help for the rest".to_owned()),
             None => {}
         }
@@ -422,20 +422,20 @@ impl Session {
             }
         }
         self.ask_ghosts();
-        self.ask("/ping restored".to_owned(), Pending::Restored);
+        self.ask(Command::Ping("restored"), Pending::Restored);
     }
 
     fn ask_nick(&mut self) {
         let is_asked = self.pending.iter().any(|pending| matches!(pending, Pending::Nick));
         if let Some(nick) = self.wanted.filter(|_| !is_asked) {
-            self.ask(format!("/nick {nick}"), Pending::Nick);
+            self.ask(Command::Nick(nick), Pending::Nick);
         }
     }
 
     /// Asks whether those whom we have been are still there.
     fn ask_ghosts(&mut self) {
         for ghost in self.ghosts.clone() {
-            self.ask(format!("/who {ghost}"), Pending::Ghost(ghost));
+            self.ask(Command::Who(Some(ghost)), Pending::Ghost(ghost));
         }
     }
 
@@ -488,9 +488,15 @@ impl Session {
     }
 }
 
+/// The first word of what somebody typed, and what follows it.
+fn cut(line: &str) -> (&str, &str) {
+    line.split_once(' ').unwrap_or((line, ""))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ServerLine;
 
     /// What is to be sent to the server.
     pub(super) fn sent(session: &mut Session) -> Vec<String> {
@@ -499,7 +505,7 @@ mod tests {
 
     /// The server says these lines.
     pub(super) fn hear(session: &mut Session, lines: &[&str]) {
-        lines.iter().for_each(|line| session.told(view::read(line), Instant::now()));
+        lines.iter().for_each(|line| session.told(ServerLine::parse(line), Instant::now()));
     }
 
     /// What is shown, forgetting the rest.
@@ -523,8 +529,8 @@ mod tests {
     /// The server does what it was asked to.
     fn answer(session: &mut Session) {
         for line in sent(session) {
-            let (command, rest) = view::cut(&line[1..]);
-            let first = view::cut(rest).0;
+            let (command, rest) = cut(&line[1..]);
+            let first = cut(rest).0;
             let reply = match command {
                 "who" => "+ who 1 1".to_owned(),
                 "join" => format!("+ join {first} 1"),

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::names::{Digest, FileId, Place};
+use crate::wire::Command;
 
 /// How many bytes of a file go on one line of an upload; 65,536 characters of base64.
 pub const CHUNK: u64 = 49_152;
@@ -56,7 +57,8 @@ impl Upload {
     pub fn ask(&mut self) -> Option<String> {
         let Up::Waiting(digest) = self.state else { return None };
         self.state = Up::Asked(digest);
-        Some(format!("/send {} {} {digest} {}", self.place, self.size, self.name))
+        let (to, size, name) = (self.place, self.size, self.name.as_str());
+        Some(Command::Send { to, size, digest, name }.to_string())
     }
 
     /// The server waits for the bytes from `offset` on. Whether that makes sense.

@@ -16,6 +16,7 @@ use crate::client::wire::store::{self, Part, Source};
 use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
 use crate::names::{Digest, FileId, Place};
+use crate::wire::Code;
 
 /// The largest picture that is shown and not saved, as it is held in memory until it is whole.
 const PICTURE: u64 = 12 * 1024 * 1024;
@@ -283,14 +284,14 @@ impl Transfers {
     }
 
     /// A transfer has failed on the server's side, for the reason of this code.
-    pub fn broken(&mut self, file: FileId, code: &str, why: &str, now: Instant) {
+    pub fn failed(&mut self, file: FileId, code: Code<'_>, why: &str, now: Instant) {
         if let Some(outgoing) = self.uploads.iter().find(|outgoing| outgoing.upload.is_sending(file)) {
             let key = outgoing.key;
             return self.fail_upload(key, why.to_owned());
         }
         let is_this = |incoming: &Incoming| incoming.download.file == file && incoming.download.is_coming();
         let Some(at) = self.downloads.iter().position(is_this) else { return };
-        if code == "gone" {
+        if code == Code::Gone {
             self.stall(at, now);
         } else {
             let key = self.downloads[at].download.key;

@@ -1,11 +1,11 @@
 //! What the server answers.
 
-use super::typed::moves;
-use super::{Pending, Session};
+use super::typed::{moves, name};
+use super::{Pending, Session, cut};
 use crate::client::model::news::{Answer, Mark, News};
 use crate::client::model::seen::Line;
-use crate::client::model::view;
-use crate::names::{FileId, Nick, Place, RoomName};
+use crate::names::{Nick, Place, RoomName};
+use crate::wire::{Code, Detail, Done};
 
 /// What this client does in its own way, with what stands for it in the server's help.
 const OWN_HELP: &[(&str, &[&str])] = &[
@@ -15,22 +15,22 @@ const OWN_HELP: &[(&str, &[&str])] = &[
 ];
 /// Commands whose details say all, so that their count need not be told.
 const LISTS: &[&str] = &["files", "help", "history", "ignore", "limits", "rooms", "set", "who"];
+/// Why a transfer does not begin that the server did not refuse.
+const NONSENSE: &str = "the server's answer makes no sense";
 /// What is told besides the commands.
 const KEYS: &str = "Tab completes; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves";
 /// What the server knows nothing of.
 pub(super) const SHOW: &str = "/show ID  show a picture";
 
-/// Whether a line that was typed is this command.
-fn is(line: &str, command: &str) -> bool {
-    view::cut(line).0.eq_ignore_ascii_case(command)
-}
-
-/// A detail of entering a room, in words.
-fn of_join(room: RoomName, detail: &str) -> String {
-    match view::cut(detail) {
-        ("here", nicks) => format!("in {room}: {nicks}"),
-        ("topic", topic) => format!("{room} is about {topic}"),
-        _ => detail.to_owned(),
+/// A row of the reply to entering a room, in words.
+fn of_join(room: RoomName, row: &str) -> String {
+    match Detail::parse("join", row) {
+        Detail::Here(nicks) => {
+            let nicks: Vec<&str> = nicks.iter().map(Nick::as_str).collect();
+            format!("in {room}: {}", nicks.join(" "))
+        }
+        Detail::Topic(topic) => format!("{room} is about {topic}"),
+        _ => row.to_owned(),
     }
 }
 
@@ -41,39 +41,45 @@ fn own_help(text: &str) -> Option<&'static [&'static str]> {
 
 impl Session {
     pub(super) fn detail(&mut self, text: &str) {
-        for name in text.strip_prefix("here ").into_iter().flat_map(|names| names.split(' ')) {
-            Nick::new(name).into_iter().for_each(|nick| self.talks.meet(nick));
+        if let Detail::Here(nicks) = Detail::parse("join", text) {
+            nicks.iter().for_each(|nick| self.talks.meet(*nick));
         }
         match self.pending.front_mut() {
             Some(Pending::Typed(line)) => {
                 self.details += 1;
-                let place = view::room(view::cut(line).1).map(Place::Room).or(self.talks.target());
-                let (is_help, is_join) = (is(line, "/help"), is(line, "/join"));
-                match (view::past(text), place) {
-                    (Some(past), Some(place)) => self.news.push_back(News::Said {
+                let command = name(line);
+                let place = RoomName::new(cut(cut(line).1).0).map(Place::Room).or(self.talks.target());
+                match (Detail::parse(command, text), place) {
+                    (Detail::Line { at, from, text, .. }, Some(place)) => self.news.push_back(News::Said {
                         place,
-                        at: Some(past.at),
-                        from: past.from,
-                        text: past.text.to_owned(),
-                        mark: if Some(past.from) == self.nick { Mark::Own } else { Mark::Plain },
+                        at: Some(at),
+                        from,
+                        text: text.to_owned(),
+                        mark: if Some(from) == self.nick { Mark::Own } else { Mark::Plain },
                     }),
-                    (_, Some(Place::Room(room))) if is_join => self.answer(of_join(room, text)),
-                    _ => match own_help(text).filter(|_| is_help) {
+                    (_, Some(Place::Room(room))) if command == "join" => self.answer(of_join(room, text)),
+                    _ => match own_help(text).filter(|_| command == "help") {
                         Some(lines) => lines.iter().for_each(|&line| self.answer(line.to_owned())),
                         None => self.answer(text.to_owned()),
                     },
                 }
             }
-            Some(Pending::Who) => Nick::new(view::cut(text).0).into_iter().for_each(|nick| self.talks.meet(nick)),
+            Some(Pending::Who) => {
+                if let Detail::Who { nick, .. } = Detail::parse("who", text) {
+                    self.talks.meet(nick);
+                }
+            }
             Some(&mut Pending::Join(room)) if self.first => self.answer(of_join(room, text)),
             Some(Pending::Files(_, wanted, found)) => {
-                if let Some((_, size, name)) = view::file(text).filter(|(file, ..)| file == wanted) {
+                if let Detail::File { file, size, name, .. } = Detail::parse("files", text)
+                    && file == *wanted
+                {
                     *found = Some((size, name.to_owned()));
                 }
             }
             Some(&mut Pending::History(room)) => {
-                let Some(past) = view::past(text) else { return };
-                let line = Line { seq: past.seq, at: past.at, from: past.from, text: past.text.to_owned() };
+                let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
+                let line = Line { seq, at, from, text: text.to_owned() };
                 if let Some(line) = self.talks.room(room).and_then(|talk| talk.seen.past(line)) {
                     self.show(Place::Room(room), Some(line.at), line.from, line.text);
                 }
@@ -82,35 +88,24 @@ impl Session {
         }
     }
 
-    pub(super) fn done(&mut self, command: &str, rest: &str) {
+    pub(super) fn done(&mut self, done: Done<'_>) {
         let Some(pending) = self.pending.pop_front() else { return };
-        let (first, more) = view::cut(rest);
-        match command {
-            "nick" => {
-                if let Some(nick) = Nick::new(first) {
-                    (self.nick, self.wanted, self.regaining) = (Some(nick), Some(nick), false);
+        match done {
+            Done::Nick(nick) => (self.nick, self.wanted, self.regaining) = (Some(nick), Some(nick), false),
+            Done::Join { room, .. } => {
+                let (place, is_new) = (Place::Room(room), self.talks.room(room).is_none());
+                if matches!(pending, Pending::Typed(_)) {
+                    self.talks.set_target(Some(place));
+                }
+                if is_new || matches!(pending, Pending::Join(_)) {
+                    self.fetch(place);
                 }
             }
-            "join" => {
-                if let Some(room) = view::room(rest) {
-                    let (place, is_new) = (Place::Room(room), self.talks.room(room).is_none());
-                    if matches!(pending, Pending::Typed(_)) {
-                        self.talks.set_target(Some(place));
-                    }
-                    if is_new || matches!(pending, Pending::Join(_)) {
-                        self.fetch(place);
-                    }
-                }
-            }
-            "leave" => view::room(rest).into_iter().for_each(|room| self.talks.close(Place::Room(room))),
-            "query" if matches!(pending, Pending::Typed(_)) => {
-                self.talks.set_target(Place::new(first).or_else(|| Nick::new(first).map(Place::With)));
-            }
-            "ignore" if more.is_empty() => {
-                self.ignored.extend(Nick::new(first).filter(|nick| !self.ignored.contains(nick)));
-            }
-            "unignore" => self.ignored.retain(|nick| Some(*nick) != Nick::new(first)),
-            "back" => self.away = None,
+            Done::Leave(room) => self.talks.close(Place::Room(room)),
+            Done::Query(place) if matches!(pending, Pending::Typed(_)) => self.talks.set_target(Some(place)),
+            Done::Ignore(nick) if !self.ignored.contains(&nick) => self.ignored.push(nick),
+            Done::Unignore(nick) => self.ignored.retain(|ignored| *ignored != nick),
+            Done::Back => self.away = None,
             _ => {}
         }
         match pending {
@@ -119,13 +114,13 @@ impl Session {
             // We may have taken the name ourselves, so nobody else had it any more.
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost || Some(ghost) != self.nick),
             Pending::Typed(line) => {
+                let command = done.command();
                 if command == "away" {
-                    self.away = Some(view::cut(&line).1.to_owned());
+                    self.away = Some(cut(&line).1.to_owned());
                 }
-                let is_list =
-                    LISTS.contains(&command) && (command != "set" && command != "ignore" || !line.contains(' '));
+                let is_list = LISTS.contains(&command) && !matches!(done, Done::Set(..) | Done::Ignore(_));
                 match std::mem::take(&mut self.details) {
-                    _ if !is_list => self.news.push_back(News::Done(format!("{command} {rest}"))),
+                    _ if !is_list => self.news.push_back(News::Done(done.to_string())),
                     0 => self.answer(format!("{command}: none")),
                     _ if command == "help" && !line.contains(' ') => self.answer(KEYS.to_owned()),
                     _ => {}
@@ -142,32 +137,25 @@ impl Session {
                 }
             }
             Pending::Restored => self.restored = true,
-            Pending::Send(key) => match (first.parse(), more.parse()) {
-                (Ok(file), Ok(offset)) => self.answers.push_back(Answer::Sending { key, file: FileId(file), offset }),
-                _ => self.answers.push_back(Answer::NotSent(key, "the server's answer makes no sense".to_owned())),
-            },
-            Pending::Get(key) => {
-                let mut words = more.splitn(3, ' ');
-                let offset = words.next().and_then(|word| word.parse().ok());
-                let size = words.next().and_then(|word| word.parse().ok());
-                self.answers.push_back(match (offset, size, words.next()) {
-                    (Some(offset), Some(size), Some(name)) => {
-                        Answer::Coming { key, offset, size, name: name.to_owned() }
-                    }
-                    _ => Answer::NotComing(key, "the server's answer makes no sense".to_owned()),
-                });
-            }
+            Pending::Send(key) => self.answers.push_back(match done {
+                Done::Send { file, offset } => Answer::Sending { key, file, offset },
+                _ => Answer::NotSent(key, NONSENSE.to_owned()),
+            }),
+            Pending::Get(key) => self.answers.push_back(match done {
+                Done::Get { offset, size, name, .. } => Answer::Coming { key, offset, size, name: name.to_owned() },
+                _ => Answer::NotComing(key, NONSENSE.to_owned()),
+            }),
             Pending::Files(key, _, found) => self.answers.push_back(Answer::Found(key, found)),
         }
     }
 
-    pub(super) fn refused(&mut self, code: &str, text: &str) {
+    pub(super) fn refused(&mut self, code: Code<'_>, text: &str) {
         let Some(pending) = self.pending.pop_front() else { return self.refuse(text.to_owned()) };
         self.details = 0;
         match pending {
             Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
             Pending::Typed(line) => {
-                let name = view::cut(&line).0;
+                let name = cut(&line).0;
                 self.refuse(if text.starts_with(name) { text.to_owned() } else { format!("{name}: {text}") });
                 if moves(&line) {
                     self.stay();
@@ -189,7 +177,7 @@ impl Session {
             Pending::Nick if self.wanted.is_some_and(|nick| nick.guest_number().is_some()) => {
                 (self.wanted, self.regaining) = (self.nick, false);
             }
-            Pending::Nick if code == "taken" => {
+            Pending::Nick if code == Code::Taken => {
                 if !std::mem::replace(&mut self.regaining, true)
                     && let (Some(wanted), Some(nick)) = (self.wanted, self.nick)
                 {
@@ -210,7 +198,7 @@ impl Session {
                 self.refuse(text.to_owned());
             }
             Pending::History(room) => {
-                let is_gone = code == "gone";
+                let is_gone = code == Code::Gone;
                 if let Some(talk) = self.talks.room(room) {
                     let next = if is_gone { talk.seen.gone() } else { talk.seen.give_up() };
                     self.fetched(room, next);
@@ -220,7 +208,7 @@ impl Session {
                 }
             }
             Pending::Send(key) => self.answers.push_back(Answer::NotSent(key, text.to_owned())),
-            Pending::Get(key) if code == "no-such-file" => self.answers.push_back(Answer::Gone(key)),
+            Pending::Get(key) if code == Code::NoSuchFile => self.answers.push_back(Answer::Gone(key)),
             Pending::Get(key) => self.answers.push_back(Answer::NotComing(key, text.to_owned())),
             Pending::Files(key, ..) => self.answers.push_back(Answer::Found(key, None)),
         }

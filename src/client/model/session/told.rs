@@ -5,29 +5,32 @@ use std::time::{Instant, SystemTime};
 use super::{Message, Pending, Phase, Session};
 use crate::client::model::news::{Answer, Mark, News};
 use crate::client::model::seen::{Line, Next};
-use crate::client::model::view::{Change, Stamp, Told, What};
 use crate::names::{Nick, Place, RoomName};
+use crate::wire::{Change, Code, Command, ServerLine, Stamp, What};
 
 impl Session {
     /// Takes a line of the server's in. File data is none of the session's business.
-    pub fn told(&mut self, told: Told<'_>, now: Instant) {
-        match told {
-            Told::Hello { nick, online } if self.phase == Phase::Knocking => self.hello(nick, online, now),
-            Told::Locked => self.locked(),
-            Told::Motd(text) => self.news.push_back(News::Answer(text.to_owned())),
-            Told::Presence(changes) => self.presence(&changes),
+    pub fn told(&mut self, line: ServerLine<'_>, now: Instant) {
+        match line {
+            ServerLine::Hello { nick, online, .. } if self.phase == Phase::Knocking => self.hello(nick, online, now),
+            ServerLine::Locked { .. } => self.locked(),
+            ServerLine::Motd(text) => self.news.push_back(News::Answer(text.to_owned())),
+            ServerLine::Presence { changes, .. } => self.presence(&changes),
             // It is told with the loss of the connection that comes next.
-            Told::Bye(_) => {}
-            Told::Said { place, stamp, from, text } => self.said(place, stamp, from, text),
-            Told::Happened { place, stamp, who, what } => self.happened(place, stamp, who, what, now),
-            Told::Detail(text) => self.detail(text),
-            Told::Done { command, rest } => self.done(command, rest),
+            ServerLine::Bye { .. } => {}
+            ServerLine::Message { place, stamp, from, text } => self.said(place, stamp, from, text),
+            ServerLine::Event { place, stamp, who, what } => self.happened(place, stamp, who, what, now),
+            ServerLine::Detail(text) => self.detail(text),
+            ServerLine::Done(done) => self.done(done),
             // Of a chunk that came too late; it answers no command.
-            Told::Refused { command: "?", code: "no-upload", .. } => {}
-            Told::Refused { code, text, .. } => self.refused(code, text),
-            Told::Other("") => {}
-            Told::Other(line) => self.note(line.to_owned()),
-            Told::Hello { .. } | Told::Chunk { .. } | Told::Whole { .. } | Told::Broken { .. } => {}
+            ServerLine::Refused { command: "?", code: Code::NoUpload, .. } => {}
+            ServerLine::Refused { code, text, .. } => self.refused(code, text),
+            ServerLine::Other("") => {}
+            ServerLine::Notice(_) | ServerLine::Other(_) => self.note(line.to_string()),
+            ServerLine::Hello { .. }
+            | ServerLine::Data { .. }
+            | ServerLine::Whole { .. }
+            | ServerLine::Failed { .. } => {}
         }
         self.settle(now);
     }
@@ -62,18 +65,18 @@ impl Session {
         }
     }
 
-    fn said(&mut self, place: Place, stamp: Stamp, from: Nick, text: &str) {
+    fn said(&mut self, place: Place, stamp: Option<Stamp>, from: Nick, text: &str) {
         self.talks.idle(place, from);
         let text = text.to_owned();
         if let Place::Room(room) = place
-            && let (Some(seq), Some(at)) = (stamp.seq, stamp.at)
+            && let Some(Stamp { seq: Some(seq), at }) = stamp
             && let Some(talk) = self.talks.room(room)
         {
             if let Some(line) = talk.seen.live(Line { seq, at, from, text }) {
                 self.show(place, Some(at), from, line.text);
             }
         } else {
-            self.show(place, stamp.at, from, text);
+            self.show(place, stamp.map(|stamp| stamp.at), from, text);
         }
     }
 
@@ -103,16 +106,17 @@ impl Session {
         self.news.push_back(News::Said { place, at, from, text, mark });
     }
 
-    fn happened(&mut self, place: Place, stamp: Stamp, who: Nick, what: What<'_>, now: Instant) {
+    fn happened(&mut self, place: Place, stamp: Option<Stamp>, who: Nick, what: What<'_>, now: Instant) {
+        let at = stamp.map(|stamp| stamp.at);
         let reason = |reason: &str| if reason.is_empty() { String::new() } else { format!(" ({reason})") };
         let text = match what {
             What::Typing => return self.talks.typing(place, who, now),
             What::Idle => return self.talks.idle(place, who),
-            What::Missed => return self.fetch(place),
+            What::Missed { .. } => return self.fetch(place),
             What::File { file, size, name } => {
                 self.answers.push_back(Answer::Shared(file));
                 let name = name.to_owned();
-                return self.news.push_back(News::File { place, at: stamp.at, from: who, file, size, name });
+                return self.news.push_back(News::File { place, at, from: who, file, size, name });
             }
             What::Joined => {
                 self.talks.meet(who);
@@ -120,7 +124,7 @@ impl Session {
             }
             What::Left(text) => format!("{who} left{}", reason(text)),
             What::Quit(text) => format!("{who} quit{}", reason(text)),
-            What::Lost(text) => format!("{who} was lost{}", reason(text)),
+            What::Lost(code) => format!("{who} was lost{}", reason(code.as_str())),
             What::Renamed(new) => {
                 self.talks.rename(who, new);
                 self.ignored.iter_mut().filter(|ignored| **ignored == who).for_each(|ignored| *ignored = new);
@@ -128,14 +132,14 @@ impl Session {
             }
             What::Topic("") => format!("{who} cleared the topic"),
             What::Topic(text) => format!("{who} set the topic: {text}"),
-            What::Unfile { file, code } => format!("file {file} of {who} is no longer there ({code})"),
+            What::Unfile { file, code } => format!("file {file} of {who} is no longer there ({})", code.as_str()),
             What::Away(text) => format!("{who} is away{}", reason(text)),
             What::Other(text) => format!("{who} {text}"),
         };
         if matches!(what, What::Left(_) | What::Quit(_) | What::Lost(_)) {
             self.talks.idle(place, who);
         }
-        self.news.push_back(News::Happened { place, at: stamp.at, text });
+        self.news.push_back(News::Happened { place, at, text });
     }
 
     /// Fetches what was missed of a room.
@@ -143,13 +147,13 @@ impl Session {
         if let Place::Room(room) = place
             && let Some(arguments) = self.talks.room(room).and_then(|talk| talk.seen.fetch())
         {
-            self.ask(format!("/history {room} {arguments}"), Pending::History(room));
+            self.ask(Command::History(room, &arguments), Pending::History(room));
         }
     }
 
     pub(super) fn fetched(&mut self, room: RoomName, next: Next) {
         match next {
-            Next::Ask(arguments) => self.ask(format!("/history {room} {arguments}"), Pending::History(room)),
+            Next::Ask(arguments) => self.ask(Command::History(room, &arguments), Pending::History(room)),
             Next::Done(held, missing) => {
                 if missing > 0 && self.ignored.is_empty() {
                     self.note(format!("{missing} messages in {room} came while you were gone, and are no longer kept"));

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::replies::SHOW;
-use super::{Message, Pending, Phase, Session, Waiting};
+use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Request, Taken};
-use crate::client::model::view;
 use crate::commands;
 use crate::limits::LINE;
 use crate::names::{FileId, Nick, Place, clean};
+use crate::wire::{ClientLine, Command};
 
 /// How often typing is told on, while keys go on.
 const TYPING_AGAIN: Duration = Duration::from_secs(3);
@@ -22,19 +22,19 @@ const UNANSWERED: usize = 100;
 impl Session {
     /// Something was typed into the input row, which now holds `text`.
     pub fn keystroke(&mut self, text: &str, now: Instant) {
-        let is_command = text.starts_with('/') && !text.starts_with("//");
+        let is_command = matches!(ClientLine::parse(text), ClientLine::Command { .. });
         let place = self.talks.target().filter(|_| !text.trim().is_empty() && !is_command && self.is_online());
         match (self.typing, place) {
             (Some((told, at)), Some(place)) if told == place && now.duration_since(at) < TYPING_AGAIN => return,
             (Some((told, at)), place) if Some(told) != place && now.duration_since(at) < TYPING_LASTS => {
-                self.ask(format!("/typing {told} off"), Pending::Quiet);
+                self.ask(Command::Typing(told, false), Pending::Quiet);
             }
             (None, None) => return,
             _ => {}
         }
         self.typing = place.map(|place| (place, now));
         if let Some(place) = place {
-            self.ask(format!("/typing {place} on"), Pending::Quiet);
+            self.ask(Command::Typing(place, true), Pending::Quiet);
         }
     }
 
@@ -47,7 +47,7 @@ impl Session {
         if let Some(place) = self.talks.beside(step) {
             self.talks.set_target(Some(place));
             if self.is_in() {
-                self.ask(format!("/query {place}"), Pending::Quiet);
+                self.ask(Command::Query(place), Pending::Quiet);
             }
         }
         true
@@ -63,10 +63,10 @@ impl Session {
     pub fn typed(&mut self, line: &str, now: Instant) -> Taken {
         let line = clean(line.as_bytes());
         let line = line.trim_end();
-        let command = line.strip_prefix('/').filter(|rest| !rest.starts_with('/'));
-        let taken = match command {
-            Some(command) => self.command(line, command),
-            None => self.say(line.strip_prefix('/').unwrap_or(line)),
+        let taken = match ClientLine::parse(line) {
+            ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start()),
+            ClientLine::Said(text) => self.say(text),
+            ClientLine::Chunk(_) => self.say(line),
         };
         self.settle(now);
         taken
@@ -85,7 +85,7 @@ impl Session {
                     break;
                 }
                 Some(Waiting::Message(message)) => {
-                    self.ask(format!("/msg {} {}", message.place, message.text), Pending::Said);
+                    self.ask(Command::Msg(message.place, &message.text), Pending::Said);
                     self.sent.push_back(Message { from: self.nick, ..message });
                 }
                 Some(Waiting::Text(text)) if self.is_pending(MOVING) => {
@@ -171,14 +171,12 @@ impl Session {
         Taken::Yes
     }
 
-    fn command(&mut self, line: &str, command: &str) -> Taken {
-        let (word, rest) = view::cut(command);
-        let rest = rest.trim_start();
+    fn command(&mut self, line: &str, word: &str, rest: &str) -> Taken {
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
         let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
         let request = match name.as_str() {
             "msg" => {
-                let (word, text) = view::cut(rest);
+                let (word, text) = cut(rest);
                 return match target(word) {
                     Some(place) => self.message(place, text),
                     None => Taken::No("it is /msg TARGET TEXT".to_owned()),
@@ -187,7 +185,7 @@ impl Session {
             "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
             "me" => return self.say(&format!("/me {rest}")),
             "send" => {
-                let (word, path) = view::cut(rest);
+                let (word, path) = cut(rest);
                 match target(word) {
                     Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
                         None => Ok(Request::Send(place, path.trim().to_owned())),
@@ -203,7 +201,7 @@ impl Session {
                 Some(why) => Err(why),
                 None => return self.wait(Waiting::Command(line.to_owned())),
             },
-            "set" if ["echo", "stamp", "whole"].contains(&view::cut(rest).0.to_lowercase().as_str()) => {
+            "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
                 Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
             }
             "help" if rest.trim().trim_start_matches('/').eq_ignore_ascii_case("show") => {
@@ -238,7 +236,7 @@ impl Session {
     fn send_command(&mut self, line: String) {
         let pending = match name(&line) {
             "quit" => Pending::Quiet,
-            "pass" => Pending::Password(view::cut(&line).1.trim().to_owned()),
+            "pass" => Pending::Password(cut(&line).1.trim().to_owned()),
             _ => Pending::Typed(line.clone()),
         };
         self.ask(line, pending);
@@ -264,8 +262,8 @@ pub(super) fn moves(line: &str) -> bool {
 }
 
 /// What the command of a line is called; empty for one that nobody knows.
-fn name(line: &str) -> &'static str {
-    commands::find(view::cut(line).0).map_or("", |spec| spec.name)
+pub(super) fn name(line: &str) -> &'static str {
+    commands::find(cut(line).0).map_or("", |spec| spec.name)
 }
 
 /// Whether a message is short enough to be said to `place`; to any place, if that is empty.
