@@ -172,6 +172,8 @@ pub const LOGS_OPEN: usize = 32;
 pub const LOGS: usize = 20_000;
 /// Bytes of a room of which only the name, the last number and the topic are known.
 pub const KNOWN_ROOM: usize = TOPIC + 256;
+/// How long somebody who asks for more of a room than memory has waits for the log, before they are told what memory has.
+pub const LOG_READ: Duration = Duration::from_secs(5);
 /// What the logs may have been asked for and have not given; beyond it nothing more is asked.
 pub const LOG_QUERIES: usize = 1_000;
 /// Answers from the logs that may wait for the loop before no more is read; each has up to [`HISTORY_BYTES`].

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use chinwag::commands;
 use chinwag::event::{Detail, Done, Found, Logged, Now, PastRoom, Reply, SaidKind};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{A_PREFIX, Logging, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON, Settings};
+use chinwag::limits::{A_PREFIX, LOG_READ, Logging, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON, Settings};
 use chinwag::names::{ConnId, Nick, Origin, Prefix, RoomName, Text};
 use testkit::data::{Folder, assert_numbered, fetch, history, kill, seq, share, stop, unstamped};
 use testkit::memory::{Memory, Notes, Told};
@@ -85,7 +85,7 @@ fn a_log_that_cannot_be_read_leaves_what_memory_has() {
         while hub.is_answering(id) {
             while let Some(query) = notes.queries.pop_front() {
                 assert!(hub.is_answering(id));
-                hub.log_has(now, Found { asker: query.asker, passage: None }, &mut notes);
+                hub.log_has(now, Found { asker: query.asker, serial: query.serial, passage: None }, &mut notes);
             }
             while let Some(conn) = notes.resumed.pop() {
                 hub.go_on(conn, now, &mut notes);
@@ -98,6 +98,34 @@ fn a_log_that_cannot_be_read_leaves_what_memory_has() {
         assert_eq!(seqs.collect::<Vec<_>>(), [7, 8, 9], "{line}");
         assert!(matches!(notes.told.last(), Some((_, Told::Reply(Reply::Done(Done::History { count: 3, .. }))))));
     }
+}
+
+#[test]
+fn a_log_that_hangs_holds_an_answer_up_for_a_while() {
+    let (mut hub, mut notes, id) = (Hub::new(logged(3)), Notes::default(), ConnId::new(1, 1));
+    let at = |tick| Now { tick, wall: SystemTime::UNIX_EPOCH };
+    hub.connect(id, Origin::Loopback, at(Duration::ZERO), &mut notes);
+    for n in 0..9 {
+        let line = if n == 0 { "/join #a".to_owned() } else { format!("line {n}") };
+        hub.handle(id, at(Duration::ZERO), commands::parse(&line).unwrap(), &mut notes);
+    }
+    hub.handle(id, at(Duration::ZERO), commands::parse("/history").unwrap(), &mut notes);
+    let late = notes.queries.pop_front().unwrap();
+    hub.tick(at(LOG_READ - Duration::from_millis(1)), &mut notes);
+    assert!(hub.is_answering(id) && notes.resumed.is_empty());
+    hub.tick(at(LOG_READ), &mut notes);
+    notes.told.clear();
+    notes.go_on(&mut hub, at(LOG_READ));
+    assert!(!hub.is_answering(id));
+    assert!(matches!(notes.told.last(), Some((_, Told::Reply(Reply::Done(Done::History { count: 3, .. }))))));
+    // What comes too late is no answer to the next question.
+    hub.handle(id, at(LOG_READ), commands::parse("/history").unwrap(), &mut notes);
+    notes.told.clear();
+    hub.log_has(at(LOG_READ), notes.look_up(&late), &mut notes);
+    assert!(hub.is_answering(id) && notes.told.is_empty() && notes.resumed.is_empty());
+    notes.go_on(&mut hub, at(LOG_READ));
+    assert!(matches!(notes.told.last(), Some((_, Told::Reply(Reply::Done(Done::History { count: 8, .. }))))));
+    hub.check();
 }
 
 #[test]
