@@ -128,7 +128,7 @@ pub const HISTORY_HEAD: usize = 80;
 /// room in which it holds most.
 pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;
 /// Bytes of it that are given back at once, as it takes a look at every room to find out who holds most.
-pub const HISTORY_SLACK: usize = 4 * 1024 * 1024;
+pub const HISTORY_SLACK: usize = 1024 * 1024;
 /// Lines that a room keeps whatever others say, as far as they fit into [`HISTORY_SHARE`].
 pub const HISTORY_SPARED: usize = 20;
 /// Bytes of a room's share in what is remembered, which there are for every room.
@@ -172,6 +172,8 @@ pub const LOGS_OPEN: usize = 32;
 pub const LOGS: usize = 20_000;
 /// Bytes of a room of which only the name, the last number and the topic are known.
 pub const KNOWN_ROOM: usize = TOPIC + 256;
+/// How long somebody who asks for more of a room than memory has waits for the log, before they are told what memory has.
+pub const LOG_READ: Duration = Duration::from_secs(5);
 /// What the logs may have been asked for and have not given; beyond it nothing more is asked.
 pub const LOG_QUERIES: usize = 1_000;
 /// Answers from the logs that may wait for the loop before no more is read; each has up to [`HISTORY_BYTES`].
