@@ -515,7 +515,7 @@ pub enum Limit {
     Locked,
     /// Connections in all.
     Clients,
-    /// Connections from one address.
+    /// Connections from one address prefix.
     ClientsOfAddress,
 }
 

@@ -212,9 +212,10 @@ pub struct Settings {
     pub motd: Vec<String>,
     /// What `/pass` asks for.
     pub password: Option<String>,
-    /// Connections in all.
+    /// Connections in all; at least one, as descriptors bound them where the operator does not.
     pub max_clients: usize,
-    /// Connections from one address, loopback not counted.
+    /// Connections from one IPv4 address or IPv6 /64, and [`WIDER`] times as many from a /48, loopback not counted; 0 is no
+    /// limit.
     pub max_per_ip: usize,
     /// Lines a second; 0 is no limit.
     pub rate: u32,
