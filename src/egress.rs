@@ -21,13 +21,15 @@ use crate::effect::{Effect, Output};
 use crate::event::{Change, Detail, Event, Reply, Setting};
 use crate::limits;
 use crate::names::{ConnId, FileId, Place, RoomName};
-use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
+use crate::outbox::{Flushed, Kind, Outbox, Segment};
 use crate::plain::Style;
 use crate::registry::Registry;
 use crate::transport::Transport;
 
 /// The most that may be [few](Egress::few).
 const FEW: usize = 64;
+/// So many are few however long a write takes: a machine that is busy must not hold up small rooms.
+const FEW_LEAST: usize = 8;
 
 /// How the lines of some connections are spelled: what is spelled alike is spelled once.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -187,12 +189,12 @@ impl Egress {
     /// Whether a fan-out is to begin now: its time has come, or so much has been gathered that a listener could be taken
     /// for a slow consumer before anything was written.
     pub fn is_fanout_due(&self, now: Duration) -> bool {
-        !self.fanout.is_empty() && (now >= self.gate || self.is_full())
+        self.is_full() || !self.fanout.is_empty() && now >= self.gate
     }
 
     /// Whether so much has been gathered that it should be written before more is said.
     pub fn is_full(&self) -> bool {
-        self.gathered > limits::GATHERED
+        self.gathered > self.high_water_mark() / limits::GATHERED_PART
     }
 
     /// A fan-out to so many has ended that took so long: the next waits for a multiple of that.
@@ -208,7 +210,7 @@ impl Egress {
     /// To so many a line is written so soon that it need not wait for a fan-out.
     fn few(&self) -> usize {
         let each = (self.write_cost * limits::GATHER_FACTOR).max(Duration::from_nanos(1));
-        usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).min(FEW)
+        usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).clamp(FEW_LEAST, FEW)
     }
 
     /// Slow consumers that have come to be.
@@ -337,7 +339,7 @@ impl Egress {
             open.len() - 1
         });
         let segment = &mut open[at].1;
-        if segment.len() + len > SEGMENT {
+        if !segment.has_room(len) {
             *segment = Segment::new(&self.shared);
         }
         segment.extend(self.line.as_bytes());

@@ -64,8 +64,8 @@ pub const GATHER_WITHIN: Duration = Duration::from_millis(48);
 pub const GATHER_FACTOR: u32 = 8;
 /// A wait that would be shorter than this is none: the system counts in milliseconds.
 pub const GATHER_LEAST: Duration = Duration::from_millis(1);
-/// Bytes of room lines that wait for a fan-out, each line counted once; beyond them it waits no longer.
-pub const GATHERED: usize = 256 * 1024;
+/// What has been gathered waits for a fan-out no longer when it is more than this part of what makes a slow consumer.
+pub const GATHERED_PART: usize = 4;
 
 /// How long somebody who has been quiet may send lines at once before the rate holds, in which they would have come.
 pub const BURST: Duration = Duration::from_secs(3);

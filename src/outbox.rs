@@ -38,6 +38,8 @@ pub struct Segment(Rc<Buffer>);
 #[derive(Debug)]
 struct Buffer {
     bytes: RefCell<Vec<u8>>,
+    /// Whether nothing more is added to it.
+    complete: Cell<bool>,
     /// Where the memory is counted. A buffer that belongs to one connection alone is counted there.
     held: Option<Rc<Cell<usize>>>,
 }
@@ -53,7 +55,7 @@ impl Drop for Buffer {
 impl Segment {
     /// An empty one, whose memory is counted in `held` while it lives.
     pub fn new(held: &Rc<Cell<usize>>) -> Self {
-        Self(Rc::new(Buffer { bytes: RefCell::default(), held: Some(Rc::clone(held)) }))
+        Self(Rc::new(Buffer { bytes: RefCell::default(), complete: Cell::default(), held: Some(Rc::clone(held)) }))
     }
 
     /// How many bytes it has.
@@ -64,6 +66,11 @@ impl Segment {
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether `len` more bytes may be added: it stays within [`SEGMENT`], and nobody keeps it for long.
+    pub fn has_room(&self, len: usize) -> bool {
+        self.len() + len <= SEGMENT && !self.0.complete.get()
     }
 
     /// Adds `bytes` at its end.
@@ -77,7 +84,7 @@ impl Segment {
     }
 
     fn own(bytes: Vec<u8>) -> Self {
-        Self(Rc::new(Buffer { bytes: RefCell::new(bytes), held: None }))
+        Self(Rc::new(Buffer { bytes: RefCell::new(bytes), complete: Cell::default(), held: None }))
     }
 
     fn is_shared(&self) -> bool {
@@ -211,15 +218,17 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Copies what is little out of shared segments, as they would be kept for it. It looks at nothing that it has seen
-    /// before, so calling it again costs nothing.
+    /// Copies what is little out of shared segments, as they would be kept for it. Those that are kept do not grow any more.
+    /// It looks at nothing that it has seen before, so calling it again costs nothing.
     pub fn settle(&mut self) {
         let mut copied = 0;
         let rest = self.rest.iter_mut().flat_map(|rest| rest.iter_mut());
         let newest_first = self.first.iter_mut().chain(rest).rev();
         for piece in newest_first.take_while(|piece| !piece.settled) {
             piece.settled = true;
-            if piece.segment.is_shared() && piece.segment.len() > 2 * piece.len() as usize {
+            if piece.segment.len() <= 2 * piece.len() as usize {
+                piece.segment.0.complete.set(true);
+            } else if piece.segment.is_shared() {
                 copied += piece.len();
                 let bytes = piece.of(&piece.segment.0.bytes.borrow()).to_vec();
                 (piece.start, piece.end) = (0, at(bytes.len()));
