@@ -438,6 +438,17 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_that_is_kept_does_not_grow() {
+        let held = Rc::default();
+        let (mut outbox, room) = (Outbox::default(), Segment::new(&held));
+        room.extend(b"for one\n");
+        outbox.push_shared(Kind::Event, &room, 0);
+        assert!(room.has_room(SEGMENT - room.len()) && !room.has_room(SEGMENT));
+        outbox.settle();
+        assert!(!room.has_room(1), "it keeps more than its own");
+    }
+
+    #[test]
     fn what_is_counted_is_what_is_held() {
         let held = Rc::default();
         for len in [1, 17, 60, 300, 5000] {

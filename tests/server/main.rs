@@ -7,8 +7,10 @@
     reason = "tests are no library, and may panic"
 )]
 
+mod bounds;
 mod crowd;
 mod fairness;
+mod gathering;
 mod lines;
 mod peers;
 mod recorded;
