@@ -1,14 +1,14 @@
 //! What one visitor can use up: memory for what waits, the server's time, places, and the ear of others after the end.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use socket2::SockRef;
 use testkit::disk::Meddler;
-use testkit::{Client, PATIENCE, Server, binary, connect, eventually, have, raise_limit, skip};
+use testkit::{Client, Server, binary, connect, eventually, have, raise_limit, skip};
 
 /// Connects so that little fits into the system's buffers, and enters a room under this name.
 fn narrow(server: &Server, n: usize, nick: &str, room: &str) -> Client {
@@ -285,7 +285,7 @@ fn what_flood_control_holds_back_is_dropped_after_a_reset() {
     let upload = format!("/send #a 100000 x\n={}\n{short}", "QUFB".repeat(1000));
     for page in [short, long, endless, upload] {
         for whole in ["", "/set whole on\n"] {
-            let (_server, mut alice, mut bob) = slow_pair();
+            let (_server, mut alice, bob) = slow_pair();
             let sending = bob.stream.try_clone().unwrap();
             sending.set_nonblocking(true).unwrap();
             let page = format!("{whole}{page}");

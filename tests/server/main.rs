@@ -7,6 +7,7 @@
     reason = "tests are no library, and may panic"
 )]
 
+mod answers;
 mod bounds;
 mod crowd;
 mod fairness;
@@ -14,5 +15,6 @@ mod gathering;
 mod lines;
 mod peers;
 mod recorded;
+mod rooms;
 mod transcripts;
 mod transfers;
