@@ -256,7 +256,7 @@ impl<T: Transport> Connection<T> {
         }
         // What had arrived can still be read behind it.
         if let Some(e) = ready.failed.then(|| self.transport.take_error()).flatten() {
-            self.output_ended.get_or_insert(Ended::Lost(lost_by(&e)));
+            self.output_ended.get_or_insert(ended_by(&e));
         }
     }
 }
@@ -282,7 +282,7 @@ impl<T: Transport> Connection<T> {
                     return Ok(n);
                 }
                 Err(e) => {
-                    self.end_input(Ended::Lost(lost_by(&e)));
+                    self.end_input(ended_by(&e));
                     return Err(e);
                 }
             }
@@ -455,9 +455,7 @@ impl<T: Transport> Connection<T> {
 
     /// Writing failed: nothing more is written. What it sent before is still carried out.
     pub fn note_broken(&mut self, e: &io::Error, now: Duration) {
-        // A pipe is broken where the peer had closed in good order before.
-        let how = if e.kind() == io::ErrorKind::BrokenPipe { Ended::Done } else { Ended::Lost(lost_by(e)) };
-        self.output_ended.get_or_insert(how);
+        self.output_ended.get_or_insert(ended_by(e));
         self.readable = true;
         let cold = self.cold_mut();
         cold.stalled = None;
@@ -564,11 +562,15 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-/// How a connection broke, for those who see it.
-pub fn lost_by(e: &io::Error) -> Lost {
+/// How an error ended a connection.
+fn ended_by(e: &io::Error) -> Ended {
     match e.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Lost::Timeout,
-        _ => Lost::Reset,
+        // The peer had closed in good order before, and does not read any more.
+        io::ErrorKind::BrokenPipe => Ended::Done,
+        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Ended::Lost(Lost::Timeout)
+        }
+        _ => Ended::Lost(Lost::Reset),
     }
 }
 

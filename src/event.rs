@@ -517,7 +517,7 @@ pub enum Limit {
     Locked,
     /// Connections in all.
     Clients,
-    /// Connections from one address.
+    /// Connections from one address prefix.
     ClientsOfAddress,
     /// New rooms a minute from one network; 0 is none.
     NewRooms,

@@ -72,8 +72,8 @@ pub const GATHER_WITHIN: Duration = Duration::from_millis(48);
 pub const GATHER_FACTOR: u32 = 8;
 /// A wait that would be shorter than this is none: the system counts in milliseconds.
 pub const GATHER_LEAST: Duration = Duration::from_millis(1);
-/// Bytes of room lines that wait for a fan-out, each line counted once; beyond them it waits no longer.
-pub const GATHERED: usize = 256 * 1024;
+/// What has been gathered waits for a fan-out no longer when it is more than this part of what makes a slow consumer.
+pub const GATHERED_PART: usize = 4;
 
 /// How long somebody who has been quiet may send lines at once before the rate holds, in which they would have come.
 pub const BURST: Duration = Duration::from_secs(3);
@@ -235,9 +235,10 @@ pub struct Settings {
     pub motd: Vec<String>,
     /// What `/pass` asks for.
     pub password: Option<String>,
-    /// Connections in all.
+    /// Connections in all; at least one, as descriptors bound them where the operator does not.
     pub max_clients: usize,
-    /// Connections from one address, loopback not counted.
+    /// Connections from one IPv4 address or IPv6 /64, and [`WIDER`] times as many from a /48, loopback not counted; 0 is no
+    /// limit.
     pub max_per_ip: usize,
     /// Lines a second; 0 is no limit.
     pub rate: u32,
