@@ -14,6 +14,8 @@ pub enum Effect {
     Pump(ConnId),
     /// Note in the log of the process that a wrong password came from here.
     NoteWrongPassword(ConnId),
+    /// An upload of this connection has ended, in whatever way: what it has sent of a chunk that is not whole is for nobody.
+    UploadEnded(ConnId),
     /// The core knows this connection no more: close it when all that waits for it is written.
     Close {
         /// Which.

@@ -38,8 +38,9 @@ pub const UNSENT_IN_KERNEL: u32 = 64 * 1024;
 
 /// Bytes read from one connection before the others have their turn.
 pub const READ_A_TURN: usize = 16 * 1024;
-/// Bytes read at once from a connection with an upload: a chunk has as many.
-pub const READ_CHUNK: usize = 64 * 1024;
+/// Bytes read at once from a connection with an upload. If that ends in the midst of them, flood control may hold back what
+/// is left of them, and with what was there before it is 16 KiB.
+pub const READ_CHUNK: usize = 3 * LINE;
 /// Bytes read at once from a connection without an upload: what flood control holds back of them stays in memory.
 pub const READ: usize = LINE;
 /// Lines of one connection carried out before the others have their turn.

@@ -129,7 +129,7 @@ impl Hub {
     fn remove_file(&mut self, file_id: FileId, out: &mut impl Output) {
         let Some(file) = self.files.remove(file_id) else { return };
         self.alarms.remove(&(file.alarm, Alarm::File(file_id)));
-        self.close_intake(file.sender, file_id);
+        self.end_intake(file.sender, file_id, Intake::Discard, out);
         if file.stage == Stage::Finishing {
             self.finished(file.sender, out);
         }

@@ -36,10 +36,10 @@ impl Hub {
 
     /// Whatever becomes of this offer, the chunks that follow are meant for it and not for an upload before it.
     pub(super) fn before_send(&mut self, turn: &mut Turn<'_, impl Output>) {
-        let Some(person) = self.people.get_mut(turn.who) else { return };
-        if let Intake::Open(open) = std::mem::replace(&mut person.intake, Intake::Discard) {
+        if let Some(Intake::Open(open)) = self.people.get(turn.who).map(|person| person.intake) {
             self.break_off(open, Gone::Superseded, turn);
         }
+        self.set_intake(turn.who, Intake::Discard);
     }
 
     pub(super) fn send(&mut self, offer: &Offer<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
@@ -175,7 +175,7 @@ impl Hub {
         if let Some(person) = self.people.get_mut(sender) {
             person.rare_mut().finishing += 1;
         }
-        self.set_intake(sender, Intake::None { told: false });
+        self.end_intake(sender, file_id, Intake::None { told: false }, out);
         self.job(Job::Finish(file_id), out);
     }
 
@@ -223,7 +223,7 @@ impl Hub {
         file.due = turn.now.tick + limits::RESUME;
         let sender = file.sender;
         self.set_alarm(file_id);
-        self.close_intake(sender, file_id);
+        self.end_intake(sender, file_id, Intake::Discard, turn.out);
         self.tell_sender(sender, &Event::Broken { file: file_id, why: why.clone() }, turn.out);
         self.stop_readers(file_id, &why, turn.out);
         self.tell_about_file(file_id, &Happening::Unfile { id: file_id, why }, None, turn);
@@ -243,10 +243,12 @@ impl Hub {
         }
     }
 
-    /// What still comes for an upload that ended is discarded.
-    pub(super) fn close_intake(&mut self, sender: PersonId, file: FileId) {
+    /// An upload of `sender` has ended. What becomes of chunks that still come is for `intake` to say; the shell lets go of
+    /// the one that has begun.
+    pub(super) fn end_intake(&mut self, sender: PersonId, file: FileId, intake: Intake, out: &mut impl Output) {
         if let Some(person) = self.people.get_mut(sender).filter(|person| person.intake == Intake::Open(file)) {
-            person.intake = Intake::Discard;
+            person.intake = intake;
+            out.effect(Effect::UploadEnded(self.people.conn(sender)));
         }
     }
 }

@@ -177,10 +177,24 @@ impl<S: System> Reactor<S> {
         }
         if let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) {
             // What is held back may wait for long.
-            lines.release_spare();
+            if self.hub.has_upload(id) {
+                lines.release_spare();
+            } else {
+                lines.forget_chunk();
+            }
             connection.framing().lines = lines;
         }
         more
+    }
+
+    /// What has come of a chunk is for nobody any more, and chunks wait for the disk no more.
+    pub(super) fn upload_ended(&mut self, id: ConnId) {
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        connection.framing().lines.forget_chunk();
+        if connection.pause() == Some(Pause::Disk) {
+            connection.set_pause(None);
+            self.run_soon(id);
+        }
     }
 
     /// Input that rate limiting holds back is not waited for any longer.

@@ -73,6 +73,8 @@ impl Output for Notes {
             Effect::Disk(job) => self.jobs.push_back(job),
             Effect::Pump(conn) => self.wanting.push(conn),
             Effect::NoteWrongPassword(conn) => self.wrong_passwords.push(conn),
+            // Nothing is held here for longer than a line takes.
+            Effect::UploadEnded(_) => {}
             Effect::Close { conn, bye } => {
                 if let Some(bye) = bye {
                     self.answer(conn, &Event::Bye(bye));

@@ -1,6 +1,8 @@
 //! Files over real sockets and a real disk.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -355,4 +357,60 @@ fn file_ids_are_never_used_again() {
     let mut bob = server.in_room("bob", "#a");
     bob.send("/files");
     assert_eq!(bob.until_starting("+ files ").last().unwrap(), "+ files 4");
+}
+
+/// Has many people begin an upload to bob and send `input`, each until `last` is seen. Then bob goes, and with him the
+/// uploads, and the next ones come. Those who were there before stay, but not what they sent.
+fn uploads_end(input: &[u8], last: &[u8]) {
+    const CROWD: usize = 200;
+    let server = Server::start(&[]);
+    let see = |stream: &mut TcpStream, what: &[u8]| {
+        let mut seen = Vec::new();
+        while !seen.windows(what.len()).any(|seen| seen == what) {
+            let mut more = [0; 4096];
+            match stream.read(&mut more).expect("what was waited for") {
+                0 => panic!("closed after {}", seen.escape_ascii()),
+                n => seen.extend_from_slice(&more[..n]),
+            }
+        }
+    };
+    let mut streams = Vec::new();
+    let mut wave = || {
+        let mut bob = server.person("bob");
+        for _ in 0..CROWD {
+            let mut stream = TcpStream::connect(server.socket_address()).unwrap();
+            stream.set_read_timeout(Some(testkit::PATIENCE)).unwrap();
+            stream.write_all(b"/set presence off\n/send bob 100000 x\n").unwrap();
+            see(&mut stream, b"+ send ");
+            stream.write_all(input).unwrap();
+            see(&mut stream, last);
+            streams.push(stream);
+        }
+        bob.send("/quit");
+        bob.until("+ quit");
+        eventually("the name is free", || {
+            let mut other = server.connect();
+            other.send("/who bob");
+            other.until_starting("! who ").len() == 1
+        });
+        server.usage().unwrap().resident
+    };
+    let first = wave();
+    for _ in 0..2 {
+        wave();
+    }
+    let most = wave() - first;
+    assert!(most < 3 * CROWD as u64 * 24, "{} KiB a connection", most / (3 * CROWD as u64));
+}
+
+#[test]
+fn an_upload_that_ends_gives_back_what_came_of_a_chunk() {
+    // A telnet option at the end is answered when all has been read.
+    let chunk = [b"=", &[b'A'; 65_000][..], b"\xff\xfd\x03"].concat();
+    uploads_end(&chunk, b"\xff\xfc\x03");
+}
+
+#[test]
+fn lines_behind_an_upload_that_ended_are_not_all_held_in_memory() {
+    uploads_end(&[b"=%\n", "x\n".repeat(32_000).as_bytes()].concat(), b" ! bad-chunk ");
 }
