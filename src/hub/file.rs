@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::effect::{Effect, Output};
 use crate::event::{Description, Done, Event, Fault, Gone, Happening, Job, Now, Outcome, PastFile};
-use crate::files::{File, Share, Stage};
+use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, FileName, Nick, PersonId, Place};
 use crate::people::{Intake, Person};
@@ -231,8 +231,11 @@ impl Hub {
             None => (Stage::Broken, limits::RESUME),
         };
         let name = FileName::new(&name).filter(|_| !left.is_zero() && self.files.len() < limits::FILES);
+        // Where its sender came from is known no more. The name has only what it had when it was sent.
+        let owner = Owner::Past(from);
         // A file that can never fit must not drive out others.
-        let Some(name) = name.filter(|_| size <= self.settings.spool && self.make_space(len, turn)) else {
+        let Some(name) = name.filter(|_| size <= self.settings.spool && self.make_space(len, (owner, len), turn))
+        else {
             return self.job(Job::Remove(id), turn.out);
         };
         let room = self.rooms.find(&room).unwrap_or_else(|| self.rooms.create(room));
@@ -240,6 +243,7 @@ impl Hub {
         let file = File {
             share: Share::Room(room),
             sender: PersonId::NOBODY,
+            owner,
             nick: from,
             size,
             name,

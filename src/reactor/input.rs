@@ -132,7 +132,7 @@ impl<S: System> Reactor<S> {
                 break;
             }
             let is_of_upload = lines.at_chunk() && self.hub.has_upload(id);
-            if is_of_upload && !self.hub.disk_keeps_up() {
+            if is_of_upload && (!self.hub.disk_keeps_up() || self.hub.waits_for_space(id)) {
                 connection.set_pause(Some(Pause::Disk));
                 if !was_held_by_disk {
                     self.held_by_disk.push(id);

@@ -12,5 +12,6 @@ mod fairness;
 mod lines;
 mod peers;
 mod recorded;
+mod shares;
 mod transcripts;
 mod transfers;

@@ -175,45 +175,49 @@ fn a_cancelled_download_sends_nothing_more() {
 }
 
 #[test]
-fn the_spool_keeps_its_size_and_the_oldest_goes_first() {
+fn the_spool_keeps_its_size_and_the_oldest_of_who_holds_most_goes_first() {
     let server = Server::start(&["--spool", "100K", "--rate", "0"]);
     let mut alice = server.in_room("alice", "#a");
     let mut bob = server.in_room("bob", "#a");
     let bytes = noise(40_000, 1);
     share(&mut alice, "#a", &bytes, "one");
     share(&mut alice, "#a", &bytes, "two");
-    // An upload that broke off goes before any whole file.
-    bob.send(&format!("/send #a 40000 {} broken", digest(&bytes)));
+    // An upload of somebody else's that broke off stays, though it may never become whole.
+    let send = format!("/send #a 40000 {} broken", digest(&bytes));
+    bob.send(&send);
     bob.until("+ send 3 0");
     send_chunks(&mut bob, &bytes[..15_000], 15_000);
     bob.send("/send nobody 1 x");
     bob.until_starting("! send no-such-nick ");
     alice.settle();
-    share(&mut alice, "#a", &bytes[..15_000], "three");
-    bob.settle();
-    // Now the oldest must go, and its sender sees it as well.
-    alice.send("/send #a 10000 four");
-    alice.until("+ send 5 0");
-    send_chunks(&mut alice, &bytes[..10_000], 10_000);
+    // Now alice's oldest must go, and she sees it as well.
+    alice.send("/send #a 15000 three");
+    alice.until("+ send 4 0");
+    send_chunks(&mut alice, &bytes[..15_000], 15_000);
     assert_eq!(alice.line().unwrap(), "#a * alice unfile 1 gone");
-    alice.until(&format!("=5 . 10000 {}", digest(&bytes[..10_000])));
+    alice.until(&format!("=4 . 15000 {}", digest(&bytes[..15_000])));
     bob.until("#a * alice unfile 1 gone");
+    bob.send(&send);
+    bob.until("+ send 3 15000");
+    send_chunks(&mut bob, &bytes[15_000..], 25_000);
+    bob.until(&format!("=3 . 40000 {}", digest(&bytes)));
     bob.send("/get 1");
     bob.until_starting("! get no-such-file ");
     // What can never fit drives out nobody.
-    alice.ask("/send #a 200000 huge", "+ send 6 0");
+    alice.settle();
+    alice.ask("/send #a 200000 huge", "+ send 5 0");
     send_chunks(&mut alice, &bytes, 40_000);
-    alice.starting("=6 ! no-space ");
+    alice.starting("=5 ! no-space ");
     // Two at once that are still coming cannot be evicted for one another.
     let mut carol = server.in_room("carol", "#a");
     alice.until("#a * carol joined");
-    alice.ask("/send #a 60000 a", "+ send 7 0");
+    alice.ask("/send #a 60000 a", "+ send 6 0");
     send_chunks(&mut alice, &noise(59_000, 2), 30_000);
     alice.settle();
     carol.send("/send #a 60000 b");
-    carol.until("+ send 8 0");
+    carol.until("+ send 7 0");
     send_chunks(&mut carol, &noise(59_000, 2), 30_000);
-    carol.until_starting("=8 ! no-space ");
+    carol.until_starting("=7 ! no-space ");
 }
 
 #[test]
