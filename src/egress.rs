@@ -21,13 +21,15 @@ use crate::effect::{Effect, Output};
 use crate::event::{Change, Detail, Event, Reply, Setting};
 use crate::limits;
 use crate::names::{ConnId, FileId, Place, RoomName};
-use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
+use crate::outbox::{Flushed, Kind, Outbox, Segment};
 use crate::plain::Style;
 use crate::registry::Registry;
 use crate::transport::Transport;
 
 /// The most that may be [few](Egress::few).
 const FEW: usize = 64;
+/// So many are few however long a write takes: a machine that is busy must not hold up small rooms.
+const FEW_LEAST: usize = 8;
 
 /// How the lines of some connections are spelled: what is spelled alike is spelled once.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -146,16 +148,18 @@ impl Egress {
         }
     }
 
-    /// The next connection of a list. What is written in a fan-out is not added to any more.
+    /// What has been said is not added to any more. It is called before it is written, and when nobody is left to whom it is.
+    pub fn close_segments(&mut self) {
+        self.open.clear();
+        self.gathered = 0;
+    }
+
+    /// The next connection of a list.
     pub fn next<T: Transport>(&mut self, list: List, registry: &mut Registry<T>) -> Option<ConnId> {
         let queue = match list {
             List::Prompt => &mut self.prompt,
             List::Unhurried => &mut self.unhurried,
-            List::Fanout => {
-                self.open.clear();
-                self.gathered = 0;
-                &mut self.fanout
-            }
+            List::Fanout => &mut self.fanout,
         };
         let id = queue.pop_front()?;
         if let Some(connection) = registry.get_mut(id) {
@@ -192,7 +196,7 @@ impl Egress {
 
     /// Whether so much has been gathered that it should be written before more is said.
     pub fn is_full(&self) -> bool {
-        self.gathered > limits::GATHERED
+        self.gathered > self.high_water_mark() / limits::GATHERED_PART
     }
 
     /// A fan-out to so many has ended that took so long: the next waits for a multiple of that.
@@ -208,7 +212,7 @@ impl Egress {
     /// To so many a line is written so soon that it need not wait for a fan-out.
     fn few(&self) -> usize {
         let each = (self.write_cost * limits::GATHER_FACTOR).max(Duration::from_nanos(1));
-        usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).min(FEW)
+        usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).clamp(FEW_LEAST, FEW)
     }
 
     /// Slow consumers that have come to be.
@@ -269,7 +273,9 @@ impl Egress {
 
     /// Queues an event that is a connection's own affair.
     pub fn tell<T: Transport>(&mut self, connection: &mut Connection<T>, event: &Event) {
-        self.spell(connection, Kind::Reply, |dialect, line, style| dialect.event(line, event, style));
+        // It belongs to no answer that is being told.
+        let kind = if connection.outbox().is_holding() { Kind::Event } else { Kind::Reply };
+        self.spell(connection, kind, |dialect, line, style| dialect.event(line, event, style));
     }
 
     /// Queues events for all of `to`, spelled once for each encoding.
@@ -337,7 +343,7 @@ impl Egress {
             open.len() - 1
         });
         let segment = &mut open[at].1;
-        if segment.len() + len > SEGMENT {
+        if !segment.has_room(len) {
             *segment = Segment::new(&self.shared);
         }
         segment.extend(self.line.as_bytes());
@@ -393,6 +399,8 @@ impl<T: Transport> Output for Outgoing<'_, T> {
 
     fn detail(&mut self, to: ConnId, detail: &Detail) {
         if let Some(connection) = self.registry.get_mut(to) {
+            // Nothing may stand between the details of a reply and the reply.
+            connection.outbox_mut().hold();
             self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.detail(line, detail, style));
         }
     }
@@ -400,6 +408,7 @@ impl<T: Transport> Output for Outgoing<'_, T> {
     fn reply(&mut self, to: ConnId, reply: &Reply) {
         if let Some(connection) = self.registry.get_mut(to) {
             self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.reply(line, reply, style));
+            connection.outbox_mut().release();
         }
     }
 
@@ -418,5 +427,169 @@ impl<T: Transport> Output for Outgoing<'_, T> {
 
     fn effect(&mut self, effect: Effect) {
         self.effects.push_back(effect);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Write};
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::connection::Life;
+    use crate::dialect::PLAIN;
+    use crate::names::Text;
+
+    /// Takes so many bytes, and gives none.
+    struct Narrow(usize);
+
+    impl Read for Narrow {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Narrow {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_user_timeout(&mut self, _: Option<Duration>) {}
+
+        fn take_error(&mut self) -> Option<io::Error> {
+            None
+        }
+    }
+
+    struct Net {
+        registry: Registry<Narrow>,
+        egress: Egress,
+        effects: VecDeque<Effect>,
+    }
+
+    impl Net {
+        fn new() -> Self {
+            Self { registry: Registry::default(), egress: Egress::new(vec![&PLAIN]), effects: VecDeque::new() }
+        }
+
+        fn connect(&mut self, takes: usize) -> ConnId {
+            self.registry.insert(Narrow(takes), IpAddr::V4(Ipv4Addr::LOCALHOST), 0, Life::Active)
+        }
+
+        fn out(&mut self) -> Outgoing<'_, Narrow> {
+            let Self { registry, egress, effects } = self;
+            Outgoing { registry, egress, effects }
+        }
+
+        fn flush(&mut self, id: ConnId) -> Flushed {
+            self.egress.flush(self.registry.get_mut(id).unwrap()).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_short_piece_of_a_file_does_not_hold_the_memory_of_a_long_one() {
+        let mut net = Net::new();
+        let id = net.connect(usize::MAX);
+        net.out().data(id, FileId(1), 0, &[0; 4 * limits::DOWNLOAD_UNIT]);
+        assert!(net.registry.get(id).unwrap().outbox().memory() >= 64 * 1024);
+        assert_eq!(net.flush(id), Flushed::All);
+        net.out().data(id, FileId(1), 0, b"short");
+        assert!(net.registry.get(id).unwrap().outbox().memory() < 100);
+    }
+
+    #[test]
+    fn it_is_crowded_while_much_waits_for_everybody() {
+        let mut net = Net::new();
+        let ids: Vec<ConnId> = (0..100).map(|_| net.connect(0)).collect();
+        let event = Event::Motd(Text::new(&"x".repeat(4000)));
+        while net.egress.private <= limits::PENDING_IN_ALL {
+            assert!(!net.egress.is_crowded() && net.egress.replies_allowed() > 0);
+            ids.iter().for_each(|&id| net.out().answer(id, &event));
+        }
+        assert!(net.egress.is_crowded() && net.egress.replies_allowed() == 0);
+        // Who has nothing pending is answered all the same.
+        let idle = net.connect(0);
+        assert!(net.out().is_crowded(ids[0]) && !net.out().is_crowded(idle));
+        net.egress.clear(net.registry.get_mut(ids[0]).unwrap());
+        assert!(!net.egress.is_crowded());
+    }
+
+    /// What somebody says in a room.
+    fn said(len: usize) -> Event {
+        Event::Said {
+            place: Place::Room(RoomName::new("#a").unwrap()),
+            seq: Some(1),
+            at: std::time::SystemTime::UNIX_EPOCH,
+            from: crate::names::Nick::new("alice").unwrap(),
+            kind: crate::event::SaidKind::Text,
+            text: Text::new(&"x".repeat(len)),
+        }
+    }
+
+    #[test]
+    fn nobody_is_slow_before_a_fan_out_was_due_however_short_memory_is() {
+        let mut net = Net::new();
+        let ids: Vec<ConnId> = (0..100).map(|_| net.connect(usize::MAX)).collect();
+        net.egress.gate = Duration::MAX;
+        for pending in [0, limits::PENDING_IN_ALL] {
+            net.egress.private = pending;
+            let mut turns = 0;
+            while !net.egress.is_fanout_due(Duration::ZERO) {
+                // What one connection may say before it is looked at again whether it is enough.
+                for _ in 0..limits::LINES_A_TURN {
+                    net.out().publish(&mut ids.iter().copied(), &[said(4000)]);
+                }
+                turns += 1;
+            }
+            assert!(turns > 0 && net.egress.take_lagged().is_empty());
+            net.egress.close_segments();
+            while let Some(id) = net.egress.next(List::Fanout, &mut net.registry) {
+                net.flush(id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_small_room_does_not_wait_however_long_a_write_takes() {
+        let mut net = Net::new();
+        (0..100).for_each(|_| net.egress.note_fanout(1, Duration::from_secs(1), Duration::from_secs(1)));
+        let mut ids: Vec<ConnId> = (0..FEW_LEAST).map(|_| net.connect(usize::MAX)).collect();
+        net.out().publish(&mut ids.iter().copied(), &[said(10)]);
+        assert_eq!(net.egress.next_fanout(), None);
+        ids.push(net.connect(usize::MAX));
+        net.out().publish(&mut ids.iter().copied(), &[said(10)]);
+        assert!(net.egress.next_fanout().is_some());
+    }
+
+    #[test]
+    fn what_many_share_counts_once() {
+        let mut net = Net::new();
+        let ids: Vec<ConnId> = (0..1000).map(|_| net.connect(0)).collect();
+        let event = Event::Motd(Text::new(&"x".repeat(4000)));
+        for _ in 0..67 {
+            net.out().publish(&mut ids.iter().copied(), std::slice::from_ref(&event));
+        }
+        assert!(!net.egress.is_crowded() && net.egress.take_lagged().is_empty());
+        assert!(net.egress.shared.get() < 67 * 8192, "{}", net.egress.shared.get());
+        for &id in &ids {
+            assert_eq!(net.flush(id), Flushed::Blocked { taken: 0 });
+        }
+        assert!(!net.egress.is_crowded());
+        for &id in &ids {
+            net.egress.clear(net.registry.get_mut(id).unwrap());
+        }
+        assert_eq!((net.egress.private, net.egress.shared.get()), (0, 0));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
 use crate::limits;
@@ -161,6 +162,11 @@ impl Files {
     /// All files, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &File)> {
         self.files.iter().map(|(&id, file)| (id, file))
+    }
+
+    /// The files whose IDs are greater than this, oldest first.
+    pub fn after(&self, id: FileId) -> impl Iterator<Item = (FileId, &File)> {
+        self.files.range((Bound::Excluded(id), Bound::Unbounded)).map(|(&id, file)| (id, file))
     }
 
     /// All files, oldest first, to be changed in all but their owners, their stages and the bytes that have come.

@@ -353,7 +353,6 @@ impl Crowd {
                     lines.push(line);
                 }
                 Record::Topic { room, topic } => self.logs.entry(room).or_default().0 = topic,
-                Record::Forgotten(room) => drop(self.logs.remove(&room)),
             }
         }
         said
@@ -538,6 +537,7 @@ impl Crowd {
             }
             let now = Now { tick: self.tick, wall: SystemTime::UNIX_EPOCH + self.tick };
             self.hub.handle(id, now, request, &mut self.notes);
+            self.notes.go_on(&mut self.hub, now);
             let replies = self.read(Some(id));
             assert!((replies_due(verb)..=1).contains(&replies.len()), "{text:?}: {replies:?}");
             if let Some(Reply::Refused { verb: refused, .. }) = replies.first() {

@@ -234,11 +234,10 @@ impl Hub {
         // Where its sender came from is known no more. The name has only what it had when it was sent.
         let owner = Owner::Past(from);
         // A file that can never fit must not drive out others.
-        let Some(name) = name.filter(|_| size <= self.settings.spool && self.make_space(len, (owner, len), turn))
-        else {
+        let name = name.filter(|_| size <= self.settings.spool && self.make_space(len, (owner, len), turn));
+        let (Some(name), Ok(room)) = (name, self.rooms.open(room)) else {
             return self.job(Job::Remove(id), turn.out);
         };
-        let room = self.rooms.find(&room).unwrap_or_else(|| self.rooms.create(room));
         let due = turn.now.tick.saturating_add(left).min(FOREVER);
         let file = File {
             share: Share::Room(room),
@@ -258,7 +257,6 @@ impl Hub {
         };
         self.files.restore(id, file);
         self.rooms.hold(room);
-        self.rooms.settle(room);
         self.set_alarm(id);
     }
 

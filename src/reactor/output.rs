@@ -14,10 +14,11 @@ use crate::system::System;
 use super::Reactor;
 
 impl<S: System> Reactor<S> {
-    /// Writes down what was said in this turn, before anybody hears it.
+    /// Writes down what was said in this turn, before anybody hears it, and then has looked up what is asked for.
     pub(super) fn write_log(&mut self, now: Now) {
         let trouble = self.system.log(&self.records);
         self.records.clear();
+        self.queries.drain(..).for_each(|query| self.system.ask(query));
         self.core(now, |hub, out| hub.set_trouble(trouble, out));
     }
 
@@ -64,6 +65,8 @@ impl<S: System> Reactor<S> {
             // Its turn at the disk goes to the next.
             return self.core(now, |hub, out| hub.pump(id, 0, out));
         };
+        // While an answer is being told, file data would only be held back.
+        let allowed = if connection.outbox().is_holding() { 0 } else { allowed };
         let room = allowed.saturating_sub(connection.outbox().chunks()) / limits::CHUNK_BYTES * limits::DOWNLOAD_UNIT;
         let has_ended = connection.input_ended().is_some();
         self.core(now, |hub, out| hub.pump(id, room, out));
@@ -82,8 +85,10 @@ impl<S: System> Reactor<S> {
         while let Some(id) = self.egress.next(List::Prompt, &mut self.registry) {
             self.flush_one(id, now);
         }
-        if self.egress.is_fanout_due(self.system.now().tick) {
-            self.fan_out(now);
+        match self.egress.next_fanout() {
+            None => self.egress.close_segments(),
+            Some(_) if self.egress.is_fanout_due(self.system.now().tick) => self.fan_out(now),
+            Some(_) => {}
         }
         // What is found for them once they are written to is for the next turn.
         for _ in 0..self.egress.unhurried().min(limits::ANSWERED_A_TURN) {
@@ -95,6 +100,7 @@ impl<S: System> Reactor<S> {
     /// Writes to all who are owed what others said.
     pub(super) fn fan_out(&mut self, now: Now) {
         let begun = self.system.now().tick;
+        self.egress.close_segments();
         let mut writes = 0;
         while let Some(id) = self.egress.next(List::Fanout, &mut self.registry) {
             self.flush_one(id, now);
