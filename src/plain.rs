@@ -454,6 +454,11 @@ fn gone_text(gone: Gone) -> String {
             "the upload broke off; the same /send with a digest takes it up again, without one it begins anew"
                 .to_owned()
         }
+        Gone::Slowest => {
+            "all places for uploads were taken, and this was the slowest of those who have most; the same /send \
+                          with a digest takes it up again, without one it begins anew"
+                .to_owned()
+        }
         Gone::Superseded => "another /send broke it off".to_owned(),
         Gone::ReceiverLeft => "the one it was for has left".to_owned(),
         Gone::NoLongerYours => "you left its room".to_owned(),

@@ -219,6 +219,7 @@ impl<S: System> Reactor<S> {
                         warn!("a wrong password from {}", connection.address());
                     }
                 }
+                Effect::UploadEnded(id) => self.upload_ended(id),
                 Effect::Resume(id) => self.put_off(id),
                 Effect::Close { conn, bye } => {
                     if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
