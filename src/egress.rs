@@ -146,16 +146,18 @@ impl Egress {
         }
     }
 
-    /// The next connection of a list. What is written in a fan-out is not added to any more.
+    /// What has been said is not added to any more. It is called before it is written, and when nobody is left to whom it is.
+    pub fn close_segments(&mut self) {
+        self.open.clear();
+        self.gathered = 0;
+    }
+
+    /// The next connection of a list.
     pub fn next<T: Transport>(&mut self, list: List, registry: &mut Registry<T>) -> Option<ConnId> {
         let queue = match list {
             List::Prompt => &mut self.prompt,
             List::Unhurried => &mut self.unhurried,
-            List::Fanout => {
-                self.open.clear();
-                self.gathered = 0;
-                &mut self.fanout
-            }
+            List::Fanout => &mut self.fanout,
         };
         let id = queue.pop_front()?;
         if let Some(connection) = registry.get_mut(id) {
@@ -418,5 +420,122 @@ impl<T: Transport> Output for Outgoing<'_, T> {
 
     fn effect(&mut self, effect: Effect) {
         self.effects.push_back(effect);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Write};
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::connection::Life;
+    use crate::dialect::PLAIN;
+    use crate::names::Text;
+
+    /// Takes so many bytes, and gives none.
+    struct Narrow(usize);
+
+    impl Read for Narrow {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Narrow {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_user_timeout(&mut self, _: Option<Duration>) {}
+
+        fn take_error(&mut self) -> Option<io::Error> {
+            None
+        }
+    }
+
+    struct Net {
+        registry: Registry<Narrow>,
+        egress: Egress,
+        effects: VecDeque<Effect>,
+    }
+
+    impl Net {
+        fn new() -> Self {
+            Self { registry: Registry::default(), egress: Egress::new(vec![&PLAIN]), effects: VecDeque::new() }
+        }
+
+        fn connect(&mut self, takes: usize) -> ConnId {
+            self.registry.insert(Narrow(takes), IpAddr::V4(Ipv4Addr::LOCALHOST), 0, Life::Active)
+        }
+
+        fn out(&mut self) -> Outgoing<'_, Narrow> {
+            let Self { registry, egress, effects } = self;
+            Outgoing { registry, egress, effects }
+        }
+
+        fn flush(&mut self, id: ConnId) -> Flushed {
+            self.egress.flush(self.registry.get_mut(id).unwrap()).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_short_piece_of_a_file_does_not_hold_the_memory_of_a_long_one() {
+        let mut net = Net::new();
+        let id = net.connect(usize::MAX);
+        net.out().data(id, FileId(1), 0, &[0; 4 * limits::DOWNLOAD_UNIT]);
+        assert!(net.registry.get(id).unwrap().outbox().memory() >= 64 * 1024);
+        assert_eq!(net.flush(id), Flushed::All);
+        net.out().data(id, FileId(1), 0, b"short");
+        assert!(net.registry.get(id).unwrap().outbox().memory() < 100);
+    }
+
+    #[test]
+    fn it_is_crowded_while_much_waits_for_everybody() {
+        let mut net = Net::new();
+        let ids: Vec<ConnId> = (0..100).map(|_| net.connect(0)).collect();
+        let event = Event::Motd(Text::new(&"x".repeat(4000)));
+        while net.egress.private <= limits::PENDING_IN_ALL {
+            assert!(!net.egress.is_crowded() && net.egress.replies_allowed() > 0);
+            ids.iter().for_each(|&id| net.out().answer(id, &event));
+        }
+        assert!(net.egress.is_crowded() && net.egress.replies_allowed() == 0);
+        // Who has nothing pending is answered all the same.
+        let idle = net.connect(0);
+        assert!(net.out().is_crowded(ids[0]) && !net.out().is_crowded(idle));
+        net.egress.clear(net.registry.get_mut(ids[0]).unwrap());
+        assert!(!net.egress.is_crowded());
+    }
+
+    #[test]
+    fn what_many_share_counts_once() {
+        let mut net = Net::new();
+        let ids: Vec<ConnId> = (0..1000).map(|_| net.connect(0)).collect();
+        let event = Event::Motd(Text::new(&"x".repeat(4000)));
+        for _ in 0..67 {
+            net.out().publish(&mut ids.iter().copied(), std::slice::from_ref(&event));
+        }
+        assert!(!net.egress.is_crowded() && net.egress.take_lagged().is_empty());
+        assert!(net.egress.shared.get() < 67 * 8192, "{}", net.egress.shared.get());
+        for &id in &ids {
+            assert_eq!(net.flush(id), Flushed::Blocked { taken: 0 });
+        }
+        assert!(!net.egress.is_crowded());
+        for &id in &ids {
+            net.egress.clear(net.registry.get_mut(id).unwrap());
+        }
+        assert_eq!((net.egress.private, net.egress.shared.get()), (0, 0));
     }
 }

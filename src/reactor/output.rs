@@ -82,8 +82,10 @@ impl<S: System> Reactor<S> {
         while let Some(id) = self.egress.next(List::Prompt, &mut self.registry) {
             self.flush_one(id, now);
         }
-        if self.egress.is_fanout_due(self.system.now().tick) {
-            self.fan_out(now);
+        match self.egress.next_fanout() {
+            None => self.egress.close_segments(),
+            Some(_) if self.egress.is_fanout_due(self.system.now().tick) => self.fan_out(now),
+            Some(_) => {}
         }
         // What is found for them once they are written to is for the next turn.
         for _ in 0..self.egress.unhurried().min(limits::ANSWERED_A_TURN) {
@@ -95,6 +97,7 @@ impl<S: System> Reactor<S> {
     /// Writes to all who are owed what others said.
     pub(super) fn fan_out(&mut self, now: Now) {
         let begun = self.system.now().tick;
+        self.egress.close_segments();
         let mut writes = 0;
         while let Some(id) = self.egress.next(List::Fanout, &mut self.registry) {
             self.flush_one(id, now);
