@@ -271,7 +271,9 @@ impl Egress {
 
     /// Queues an event that is a connection's own affair.
     pub fn tell<T: Transport>(&mut self, connection: &mut Connection<T>, event: &Event) {
-        self.spell(connection, Kind::Reply, |dialect, line, style| dialect.event(line, event, style));
+        // It belongs to no answer that is being told.
+        let kind = if connection.outbox().is_holding() { Kind::Event } else { Kind::Reply };
+        self.spell(connection, kind, |dialect, line, style| dialect.event(line, event, style));
     }
 
     /// Queues events for all of `to`, spelled once for each encoding.
@@ -395,6 +397,8 @@ impl<T: Transport> Output for Outgoing<'_, T> {
 
     fn detail(&mut self, to: ConnId, detail: &Detail) {
         if let Some(connection) = self.registry.get_mut(to) {
+            // Nothing may stand between the details of a reply and the reply.
+            connection.outbox_mut().hold();
             self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.detail(line, detail, style));
         }
     }
@@ -402,6 +406,7 @@ impl<T: Transport> Output for Outgoing<'_, T> {
     fn reply(&mut self, to: ConnId, reply: &Reply) {
         if let Some(connection) = self.registry.get_mut(to) {
             self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.reply(line, reply, style));
+            connection.outbox_mut().release();
         }
     }
 

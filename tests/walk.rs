@@ -374,6 +374,8 @@ impl Walk {
             _ => None,
         };
         self.hub.handle(id, self.now(), request, &mut self.notes);
+        let now = self.now();
+        self.notes.go_on(&mut self.hub, now);
         let replies = self.read(Some(id));
         assert_eq!(replies.len(), 1, "{line}: {replies:?}");
         let client = self.clients.get_mut(&id).unwrap();
@@ -582,7 +584,7 @@ impl Walk {
     fn check_restart(&mut self, settings: Settings) {
         let mut past: BTreeMap<RoomName, PastRoom> = BTreeMap::new();
         for record in &self.notes.records {
-            let (Record::Said { room: name, .. } | Record::Topic { room: name, .. } | Record::Forgotten(name)) = record;
+            let (Record::Said { room: name, .. } | Record::Topic { room: name, .. }) = record;
             let room =
                 past.entry(*name).or_insert(PastRoom { name: *name, topic: None, last_seq: 0, lines: Vec::new() });
             match record {
@@ -592,7 +594,6 @@ impl Walk {
                     room.lines.push(line.clone());
                 }
                 Record::Topic { topic, .. } => room.topic.clone_from(topic),
-                Record::Forgotten(_) => drop(past.remove(name)),
             }
         }
         let remembered = settings.history.max(1);
@@ -611,7 +612,8 @@ impl Walk {
         });
         let now = self.now();
         let [before, after] = [&mut self.hub, &mut again].map(|hub| {
-            let (mut notes, id) = (Notes::default(), ConnId::new(1000, 0));
+            let (mut notes, id) =
+                (Notes { records: self.notes.records.clone(), ..Notes::default() }, ConnId::new(1000, 0));
             hub.connect(id, Origin::Loopback, now, &mut notes);
             for room in &asked {
                 for line in [
@@ -621,6 +623,7 @@ impl Walk {
                     format!("/history {room} after 3"),
                 ] {
                     hub.handle(id, now, commands::parse(&line).unwrap(), &mut notes);
+                    notes.go_on(hub, now);
                 }
             }
             hub.disconnect(id, now, Departure::Quit, &mut notes);

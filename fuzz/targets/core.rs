@@ -538,6 +538,7 @@ impl Crowd {
             }
             let now = Now { tick: self.tick, wall: SystemTime::UNIX_EPOCH + self.tick };
             self.hub.handle(id, now, request, &mut self.notes);
+            self.notes.go_on(&mut self.hub, now);
             let replies = self.read(Some(id));
             assert!((replies_due(verb)..=1).contains(&replies.len()), "{text:?}: {replies:?}");
             if let Some(Reply::Refused { verb: refused, .. }) = replies.first() {

@@ -30,7 +30,7 @@ impl<S: System> Reactor<S> {
     }
 
     /// A connection that has exhausted its budget goes to the low-priority run queue.
-    fn put_off(&mut self, id: ConnId) {
+    pub(super) fn put_off(&mut self, id: ConnId) {
         if let Some(connection) = self.registry.get_mut(id) {
             connection.set_greedy(true);
             self.run_soon(id);
@@ -108,8 +108,33 @@ impl<S: System> Reactor<S> {
         read
     }
 
+    /// Has the next slice made of the answer that is under way, if its reader has taken enough of the last; `true` when it
+    /// is complete.
+    fn go_on(&mut self, id: ConnId, now: Now) -> bool {
+        let replies_allowed = self.egress.replies_allowed();
+        let Some(connection) = self.registry.get_mut(id) else { return false };
+        if connection.outbox().replies() > replies_allowed {
+            connection.set_pause(Some(Pause::Replies));
+            return false;
+        }
+        self.core(now, |hub, out| hub.go_on(id, now, out));
+        !self.waits_for_answer(id)
+    }
+
+    /// Lets the next lines of a connection wait while the answer to the last one is under way.
+    fn waits_for_answer(&mut self, id: ConnId) -> bool {
+        let is_answering = self.hub.is_answering(id);
+        if let Some(connection) = self.registry.get_mut(id).filter(|_| is_answering) {
+            connection.set_pause(Some(Pause::Answer));
+        }
+        is_answering
+    }
+
     /// Carries out what lines there are; `true` if there may be more of them than one turn allows.
     fn run_lines(&mut self, id: ConnId, now: Now, budget: &mut usize) -> bool {
+        if self.hub.is_answering(id) && !self.go_on(id, now) {
+            return false;
+        }
         // The lines are taken out, as carrying them out may reach every connection, this one too.
         let Some(connection) = self.registry.get_mut(id) else { return false };
         let mut lines = std::mem::take(&mut connection.framing().lines);
@@ -173,6 +198,9 @@ impl<S: System> Reactor<S> {
             match rejection {
                 Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
                 None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
+            }
+            if self.waits_for_answer(id) {
+                break;
             }
         }
         if let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) {

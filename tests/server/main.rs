@@ -7,10 +7,12 @@
     reason = "tests are no library, and may panic"
 )]
 
+mod answers;
 mod crowd;
 mod fairness;
 mod lines;
 mod peers;
 mod recorded;
+mod rooms;
 mod transcripts;
 mod transfers;

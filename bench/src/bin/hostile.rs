@@ -45,6 +45,8 @@ const MIB: u64 = 1024 * KIB;
 const WHOEVER_COMES: usize = 16 * MIB as usize
     + limits::HISTORY_IN_ALL
     + limits::ROOMS * 1024
+    + limits::LOGS * limits::KNOWN_ROOM
+    + limits::LOG_ANSWERS * limits::HISTORY_BYTES
     + limits::FILES * 1024
     + limits::DISK_BYTES
     + 2 * limits::LOG_WAITING
