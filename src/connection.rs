@@ -256,7 +256,7 @@ impl<T: Transport> Connection<T> {
         }
         // What had arrived can still be read behind it.
         if let Some(e) = ready.failed.then(|| self.transport.take_error()).flatten() {
-            self.output_ended.get_or_insert(Ended::Lost(lost_by(&e)));
+            self.output_ended.get_or_insert(ended_by(&e));
         }
     }
 }
@@ -282,7 +282,7 @@ impl<T: Transport> Connection<T> {
                     return Ok(n);
                 }
                 Err(e) => {
-                    self.end_input(Ended::Lost(lost_by(&e)));
+                    self.end_input(ended_by(&e));
                     return Err(e);
                 }
             }
@@ -455,9 +455,7 @@ impl<T: Transport> Connection<T> {
 
     /// Writing failed: nothing more is written. What it sent before is still carried out.
     pub fn note_broken(&mut self, e: &io::Error, now: Duration) {
-        // A pipe is broken where the peer had closed in good order before.
-        let how = if e.kind() == io::ErrorKind::BrokenPipe { Ended::Done } else { Ended::Lost(lost_by(e)) };
-        self.output_ended.get_or_insert(how);
+        self.output_ended.get_or_insert(ended_by(e));
         self.readable = true;
         let cold = self.cold_mut();
         cold.stalled = None;
@@ -564,10 +562,69 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-/// How a connection broke, for those who see it.
-pub fn lost_by(e: &io::Error) -> Lost {
+/// How an error ended a connection.
+fn ended_by(e: &io::Error) -> Ended {
     match e.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Lost::Timeout,
-        _ => Lost::Reset,
+        // The peer had closed in good order before, and does not read any more.
+        io::ErrorKind::BrokenPipe => Ended::Done,
+        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Ended::Lost(Lost::Timeout)
+        }
+        _ => Ended::Lost(Lost::Reset),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// Nobody is at its other end.
+    struct Nowhere;
+
+    impl Read for Nowhere {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl Write for Nowhere {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Nowhere {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_user_timeout(&mut self, _: Option<Duration>) {}
+
+        fn take_error(&mut self) -> Option<io::Error> {
+            None
+        }
+    }
+
+    /// Whether somebody is found to be stalled in ten minutes who takes so many bytes every second.
+    fn stalls(taken: usize) -> bool {
+        const STALL: Duration = Duration::from_secs(60);
+        let mut connection = Connection::new(ConnId::NOBODY, Nowhere, Ipv4Addr::LOCALHOST.into(), 0, Life::Active);
+        (0..600).map(Duration::from_secs).any(|now| {
+            connection.note_flushed(Flushed::Blocked { taken }, STALL, now);
+            connection.is_stalled_for(STALL, now)
+        })
+    }
+
+    #[test]
+    fn who_takes_less_than_so_many_bytes_in_the_time_of_a_stall_is_stalled() {
+        assert!(stalls(0) && stalls(1) && stalls(16));
+        assert!(!stalls(18) && !stalls(100_000));
     }
 }

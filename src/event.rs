@@ -517,7 +517,7 @@ pub enum Limit {
     Locked,
     /// Connections in all.
     Clients,
-    /// Connections from one address.
+    /// Connections from one address prefix.
     ClientsOfAddress,
     /// New rooms a minute from one network; 0 is none.
     NewRooms,
@@ -735,6 +735,8 @@ pub enum Outcome {
 pub struct Query {
     /// For whom it is; it comes back with what is found.
     pub asker: ConnId,
+    /// Tells it from others of the same asker; it comes back too.
+    pub serial: u64,
     /// The room, in the spelling of its log.
     pub room: RoomName,
     /// Which of its messages.
@@ -766,6 +768,8 @@ pub enum Section {
 pub struct Found {
     /// For whom it is.
     pub asker: ConnId,
+    /// Of which query.
+    pub serial: u64,
     /// `None` if the log cannot be read, of which the operator has been told.
     pub passage: Option<Passage>,
 }

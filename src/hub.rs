@@ -83,7 +83,7 @@ pub struct Hub {
     queries: usize,
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
-    /// Counts joins and typing lines, so that it can be told which came first.
+    /// Counts joins, typing lines and queries of the log, so that it can be told which came first.
     moment: u64,
     downloads: u64,
 }
@@ -115,6 +115,8 @@ enum Alarm {
     Typing(PersonId, Where),
     File(FileId),
     Locked(ConnId),
+    /// The log has not answered this query yet.
+    Log(ConnId, u64),
 }
 
 impl Hub {
@@ -411,6 +413,7 @@ impl Hub {
                 Alarm::Presence => self.tell_presence(turn.out),
                 Alarm::Typing(who, place) => self.tell_typing((who, place), turn),
                 Alarm::File(file) => self.file_due(file, turn),
+                Alarm::Log(conn, serial) => self.log_is_late(conn, serial, turn),
                 Alarm::Locked(conn) => {
                     if self.locked.contains_key(&conn) {
                         self.close(conn, Bye::Idle, turn);
@@ -595,6 +598,9 @@ impl Hub {
                 let person = self.people.at(reader).expect("a reader who is gone");
                 assert!(person.downloads().iter().any(|download| download.file == id));
             }
+        }
+        for conn in self.answers.keys() {
+            assert!(self.people.at(*conn).is_some(), "an answer for nobody");
         }
         let held: usize = self.people.iter().flat_map(Person::downloads).map(Download::held).sum();
         assert!(held <= self.disk.held, "{held} bytes of downloads are held");

@@ -72,8 +72,8 @@ pub const GATHER_WITHIN: Duration = Duration::from_millis(48);
 pub const GATHER_FACTOR: u32 = 8;
 /// A wait that would be shorter than this is none: the system counts in milliseconds.
 pub const GATHER_LEAST: Duration = Duration::from_millis(1);
-/// Bytes of room lines that wait for a fan-out, each line counted once; beyond them it waits no longer.
-pub const GATHERED: usize = 256 * 1024;
+/// What has been gathered waits for a fan-out no longer when it is more than this part of what makes a slow consumer.
+pub const GATHERED_PART: usize = 4;
 
 /// How long somebody who has been quiet may send lines at once before the rate holds, in which they would have come.
 pub const BURST: Duration = Duration::from_secs(3);
@@ -128,7 +128,7 @@ pub const HISTORY_HEAD: usize = 80;
 /// room in which it holds most.
 pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;
 /// Bytes of it that are given back at once, as it takes a look at every room to find out who holds most.
-pub const HISTORY_SLACK: usize = 4 * 1024 * 1024;
+pub const HISTORY_SLACK: usize = 1024 * 1024;
 /// Lines that a room keeps whatever others say, as far as they fit into [`HISTORY_SHARE`].
 pub const HISTORY_SPARED: usize = 20;
 /// Bytes of a room's share in what is remembered, which there are for every room.
@@ -172,6 +172,8 @@ pub const LOGS_OPEN: usize = 32;
 pub const LOGS: usize = 20_000;
 /// Bytes of a room of which only the name, the last number and the topic are known.
 pub const KNOWN_ROOM: usize = TOPIC + 256;
+/// How long somebody who asks for more of a room than memory has waits for the log, before they are told what memory has.
+pub const LOG_READ: Duration = Duration::from_secs(5);
 /// What the logs may have been asked for and have not given; beyond it nothing more is asked.
 pub const LOG_QUERIES: usize = 1_000;
 /// Answers from the logs that may wait for the loop before no more is read; each has up to [`HISTORY_BYTES`].
@@ -233,9 +235,10 @@ pub struct Settings {
     pub motd: Vec<String>,
     /// What `/pass` asks for.
     pub password: Option<String>,
-    /// Connections in all.
+    /// Connections in all; at least one, as descriptors bound them where the operator does not.
     pub max_clients: usize,
-    /// Connections from one address, loopback not counted.
+    /// Connections from one IPv4 address or IPv6 /64, and [`WIDER`] times as many from a /48, loopback not counted; 0 is no
+    /// limit.
     pub max_per_ip: usize,
     /// Lines a second; 0 is no limit.
     pub rate: u32,

@@ -38,6 +38,8 @@ pub struct Segment(Rc<Buffer>);
 #[derive(Debug)]
 struct Buffer {
     bytes: RefCell<Vec<u8>>,
+    /// Whether nothing more is added to it.
+    complete: Cell<bool>,
     /// Where the memory is counted. A buffer that belongs to one connection alone is counted there.
     held: Option<Rc<Cell<usize>>>,
 }
@@ -53,7 +55,7 @@ impl Drop for Buffer {
 impl Segment {
     /// An empty one, whose memory is counted in `held` while it lives.
     pub fn new(held: &Rc<Cell<usize>>) -> Self {
-        Self(Rc::new(Buffer { bytes: RefCell::default(), held: Some(Rc::clone(held)) }))
+        Self(Rc::new(Buffer { bytes: RefCell::default(), complete: Cell::default(), held: Some(Rc::clone(held)) }))
     }
 
     /// How many bytes it has.
@@ -64,6 +66,11 @@ impl Segment {
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether `len` more bytes may be added: it stays within [`SEGMENT`], and nobody keeps it for long.
+    pub fn has_room(&self, len: usize) -> bool {
+        self.len() + len <= SEGMENT && !self.0.complete.get()
     }
 
     /// Adds `bytes` at its end.
@@ -77,7 +84,7 @@ impl Segment {
     }
 
     fn own(bytes: Vec<u8>) -> Self {
-        Self(Rc::new(Buffer { bytes: RefCell::new(bytes), held: None }))
+        Self(Rc::new(Buffer { bytes: RefCell::new(bytes), complete: Cell::default(), held: None }))
     }
 
     fn is_shared(&self) -> bool {
@@ -242,8 +249,8 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Copies what is little out of shared segments, as they would be kept for it. It looks at nothing that it has seen
-    /// before, so calling it again costs nothing.
+    /// Copies what is little out of shared segments, as they would be kept for it. Those that are kept do not grow any more.
+    /// It looks at nothing that it has seen before, so calling it again costs nothing.
     pub fn settle(&mut self) {
         let mut copied = 0;
         let (pieces, held) = match self.rest.as_deref_mut() {
@@ -255,7 +262,9 @@ impl Outbox {
         let unseen = |piece: &&mut Piece| !piece.settled;
         for piece in queued.rev().take_while(unseen).chain(held.rev().take_while(unseen)) {
             piece.settled = true;
-            if piece.segment.is_shared() && piece.segment.len() > 2 * piece.len() as usize {
+            if piece.segment.len() <= 2 * piece.len() as usize {
+                piece.segment.0.complete.set(true);
+            } else if piece.segment.is_shared() {
                 copied += piece.len();
                 let bytes = piece.of(&piece.segment.0.bytes.borrow()).to_vec();
                 (piece.start, piece.end) = (0, at(bytes.len()));
@@ -474,6 +483,17 @@ mod tests {
         assert!(held.get() >= 1000);
         outbox.clear();
         assert_eq!(held.get(), 0);
+    }
+
+    #[test]
+    fn a_segment_that_is_kept_does_not_grow() {
+        let held = Rc::default();
+        let (mut outbox, room) = (Outbox::default(), Segment::new(&held));
+        room.extend(b"for one\n");
+        outbox.push_shared(Kind::Event, &room, 0);
+        assert!(room.has_room(SEGMENT - room.len()) && !room.has_room(SEGMENT));
+        outbox.settle();
+        assert!(!room.has_room(1), "it keeps more than its own");
     }
 
     #[test]

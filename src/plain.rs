@@ -193,7 +193,9 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
         Limit::Stall => ("stall", Value::Seconds, "how long you may read nothing of what waits for you"),
         Limit::Locked => ("locked", Value::Seconds, "how long you may take to give the password"),
         Limit::Clients => ("clients", Value::Count, "connections in all"),
-        Limit::ClientsOfAddress => ("per-address", Value::Count, "connections from one address"),
+        Limit::ClientsOfAddress => {
+            ("per-address", Value::Count, "connections from one IPv4 address or IPv6 /64; 0 is no limit")
+        }
         Limit::NewRooms => ("new-rooms", Value::Count, "new rooms a minute from one network; 0 is no limit"),
         Limit::Logs => ("all-logs", Value::Count, "rooms that may have a log; 0 is none"),
     }

@@ -353,7 +353,6 @@ impl Crowd {
                     lines.push(line);
                 }
                 Record::Topic { room, topic } => self.logs.entry(room).or_default().0 = topic,
-                Record::Forgotten(room) => drop(self.logs.remove(&room)),
             }
         }
         said

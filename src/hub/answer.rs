@@ -1,6 +1,7 @@
 //! Long answers, told a slice at a time: of what is still to be told no more is known than where it begins.
 
 use std::collections::BinaryHeap;
+use std::time::Duration;
 use std::vec;
 
 use crate::effect::{Effect, Output};
@@ -11,7 +12,7 @@ use crate::people::Person;
 use crate::rooms::{Message, Room, RoomId};
 use crate::typing::Where;
 
-use super::{Hub, Turn};
+use super::{Alarm, Hub, Turn};
 
 /// An answer under way.
 #[derive(Debug)]
@@ -19,8 +20,19 @@ pub(super) struct Answer {
     /// Details told.
     count: usize,
     rest: Rest,
-    /// The section of a room's log that it waits for, if it waits for one.
-    asked: Option<Section>,
+    /// The section of a room's log that comes next, if it is to come from there.
+    needs: Option<Section>,
+    /// What it waits for, if the log has been asked for that.
+    asked: Option<Asked>,
+}
+
+/// What an answer waits for.
+#[derive(Debug)]
+struct Asked {
+    section: Section,
+    serial: u64,
+    /// When it waits no longer.
+    until: Duration,
 }
 
 /// What is still to be told. Whoever is told it stays in their rooms meanwhile, as their next request waits.
@@ -104,7 +116,7 @@ impl Slice {
 
 impl Answer {
     fn new(rest: Rest) -> Self {
-        Self { count: 0, rest, asked: None }
+        Self { count: 0, rest, needs: None, asked: None }
     }
 
     pub(super) fn people(page: Page, version: u64) -> Self {
@@ -162,8 +174,8 @@ impl Hub {
         }
         let done = self.tell_slice(&mut answer, turn);
         if done.is_none() {
-            match answer.asked {
-                Some(section) => self.ask_log(&answer, section, turn),
+            match answer.needs.take() {
+                Some(section) => self.ask_log(&mut answer, section, turn),
                 None => turn.out.effect(Effect::Resume(turn.conn)),
             }
             self.answers.insert(turn.conn, answer);
@@ -172,7 +184,7 @@ impl Hub {
     }
 
     /// Asks for a section of the log that an answer needs next.
-    fn ask_log(&mut self, answer: &Answer, section: Section, turn: &mut Turn<'_, impl Output>) {
+    fn ask_log(&mut self, answer: &mut Answer, section: Section, turn: &mut Turn<'_, impl Output>) {
         let (room, most) = match &answer.rest {
             Rest::Last(Search { room, most, .. }) => (*room, Most { ..*most }),
             Rest::History { room, most, .. } => (*room, Most { bytes: most.bytes.min(limits::SLICE), ..*most }),
@@ -181,32 +193,47 @@ impl Hub {
         // Of what people say who are ignored nothing counts, so there may be much of it.
         let ignores = self.people.get(turn.who).is_some_and(|viewer| !viewer.ignored().is_empty());
         let Most { lines, bytes } = if ignores { Most::EVER } else { most };
+        let (serial, until) = (self.next_moment(), turn.now.tick + limits::LOG_READ);
+        self.alarm(until, Alarm::Log(turn.conn, serial));
+        answer.asked = Some(Asked { section, serial, until });
         self.queries += 1;
         let room = self.rooms[room].name;
-        turn.out.effect(Effect::ReadLog(Query { asker: turn.conn, room, section, lines, bytes }));
+        turn.out.effect(Effect::ReadLog(Query { asker: turn.conn, serial, room, section, lines, bytes }));
     }
 
     /// Takes what the log has for a query; the answer that waits for it goes on.
     pub fn log_has(&mut self, now: Now, found: Found, out: &mut impl Output) {
-        let Found { asker: conn, passage } = found;
+        let Found { asker, serial, passage } = found;
         self.queries -= 1;
-        // They may have gone meanwhile.
-        let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
-        let Some(mut answer) = self.answers.remove(&conn) else { return };
         // A log that cannot be read has nothing, and what is in memory is told.
         let passage = passage.unwrap_or(Passage { lines: Vec::new(), is_whole: true });
-        let turn = &mut Turn { now, conn, who, out };
-        self.take_passage(&mut answer, passage, turn);
-        self.answers.insert(conn, answer);
-        turn.out.effect(Effect::Resume(conn));
+        self.go_on_with(asker, serial, passage, &mut Turn::of_server(now, out));
     }
 
-    fn take_passage(&self, answer: &mut Answer, passage: Passage, turn: &mut Turn<'_, impl Output>) {
+    /// The log has not answered a query in time, as one that cannot be read.
+    pub(super) fn log_is_late(&mut self, asker: ConnId, serial: u64, turn: &mut Turn<'_, impl Output>) {
+        self.go_on_with(asker, serial, Passage { lines: Vec::new(), is_whole: true }, turn);
+    }
+
+    /// Lets an answer go on that waits for this query; it may wait no longer, or for nobody.
+    fn go_on_with(&mut self, asker: ConnId, serial: u64, passage: Passage, turn: &mut Turn<'_, impl Output>) {
+        let Some(who) = self.people.at(asker).map(|person| person.id) else { return };
+        let Some(mut answer) = self.answers.remove(&asker) else { return };
+        if let Some(asked) = answer.asked.take_if(|asked| asked.serial == serial) {
+            self.alarms.remove(&(asked.until, Alarm::Log(asker, serial)));
+            let turn = &mut Turn { now: turn.now, conn: asker, who, out: &mut *turn.out };
+            self.take_passage(&mut answer, asked.section, passage, turn);
+            turn.out.effect(Effect::Resume(asker));
+        }
+        self.answers.insert(asker, answer);
+    }
+
+    fn take_passage(&self, answer: &mut Answer, section: Section, passage: Passage, turn: &mut Turn<'_, impl Output>) {
         let Some(viewer) = self.people.get(turn.who) else { return };
         let ignores = |line: &PastLine| viewer.ignored().iter().any(|ignored| ignored.nick.get() == line.from);
         let Passage { lines, is_whole } = passage;
-        match (&mut answer.rest, answer.asked.take()) {
-            (Rest::Last(search), Some(Section::Before(_))) => {
+        match (&mut answer.rest, section) {
+            (Rest::Last(search), Section::Before(_)) => {
                 let is_whole = is_whole || lines.is_empty();
                 for line in lines.into_iter().rev() {
                     search.next = line.seq.saturating_sub(1);
@@ -222,7 +249,7 @@ impl Hub {
                     search.next = 0;
                 }
             }
-            (Rest::History { after, last, most, .. }, Some(Section::After { below, .. })) => {
+            (Rest::History { after, last, most, .. }, Section::After { below, .. }) => {
                 let slice = &mut Slice(limits::SLICE);
                 let is_over = lines.is_empty() && !is_whole;
                 for line in lines {
@@ -257,7 +284,7 @@ impl Hub {
     fn tell_slice(&self, answer: &mut Answer, turn: &mut Turn<'_, impl Output>) -> Option<Done> {
         let viewer = self.people.get(turn.who)?;
         let slice = &mut Slice(limits::SLICE);
-        let Answer { count, rest, asked } = answer;
+        let Answer { count, rest, needs, .. } = answer;
         let (now, conn) = (turn.now, turn.conn);
         let mut tell = |slice: &mut Slice, detail: &Detail| {
             slice.spend(text_of(detail));
@@ -309,7 +336,7 @@ impl Hub {
                     return None;
                 }
                 if room.is_kept() && search.next > 0 && search.most.lines > 0 {
-                    *asked = Some(Section::Before(search.next + 1));
+                    *needs = Some(Section::Before(search.next + 1));
                     return None;
                 }
                 *rest = search.found();
@@ -319,7 +346,7 @@ impl Hub {
                 let room = &self.rooms[*room];
                 let below = room.first_seq().min(last.saturating_add(1));
                 if room.is_kept() && after.saturating_add(1) < below && most.lines > 0 {
-                    *asked = Some(Section::After { seq: *after, below });
+                    *needs = Some(Section::After { seq: *after, below });
                     return None;
                 }
                 for message in room.history_after(*after).take_while(|message| message.seq <= *last) {
@@ -407,6 +434,7 @@ fn text_of(detail: &Detail) -> usize {
         Detail::Who { rooms, .. } => size_of_val(rooms.as_slice()),
         Detail::Room { topic, .. } => len(topic),
         Detail::Line { text, .. } => text.as_str().len(),
+        Detail::File { name, .. } => name.as_str().len(),
         _ => 0,
     }
 }

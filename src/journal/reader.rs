@@ -82,7 +82,11 @@ struct Archive {
 impl Archive {
     fn answer(&mut self, query: &Query) -> Found {
         let passage = self.open(query.room).and_then(|(newest, older)| read(newest.as_ref(), older.as_ref(), query));
-        Found { asker: query.asker, passage: passage.map_err(|e| self.complain(query.room, "log", &e)).ok() }
+        Found {
+            asker: query.asker,
+            serial: query.serial,
+            passage: passage.map_err(|e| self.complain(query.room, "log", &e)).ok(),
+        }
     }
 
     /// Opens both halves of a room's log, the newest first. An older one that cannot be read is taken for none, as it is at
@@ -208,7 +212,7 @@ mod tests {
 
     fn query(section: Section) -> Query {
         let (lines, bytes) = (limits::HISTORY_LINES, limits::HISTORY_BYTES);
-        Query { asker: ConnId::new(1, 2), room: room(), section, lines, bytes }
+        Query { asker: ConnId::new(1, 2), serial: 0, room: room(), section, lines, bytes }
     }
 
     fn archive(folder: &Path) -> Archive {

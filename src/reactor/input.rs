@@ -54,9 +54,7 @@ impl<S: System> Reactor<S> {
                 return read;
             }
             if connection.pause().is_some() {
-                if connection.is_to_give_up(now.tick) {
-                    self.give_up(id, now);
-                }
+                self.wait(id, now);
                 return read;
             }
             if connection.input_ended().is_some() {
@@ -79,6 +77,7 @@ impl<S: System> Reactor<S> {
             if connection.framing().lines.is_endless() && !has_upload {
                 // It counts as lines by its length, so that it costs no more than they do.
                 if !connection.pay_for_endless(self.settings.rate, now.tick) {
+                    self.wait(id, now);
                     return read;
                 }
                 connection.framing().lines.hollow_chunk();
@@ -211,9 +210,11 @@ impl<S: System> Reactor<S> {
         more
     }
 
-    /// Input that rate limiting holds back is not waited for any longer.
-    fn give_up(&mut self, id: ConnId, now: Now) {
-        let Some(connection) = self.registry.get_mut(id) else { return };
+    /// A connection is paused. Input that rate limiting holds back is given up when it is not waited for any longer.
+    fn wait(&mut self, id: ConnId, now: Now) {
+        let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_to_give_up(now.tick)) else {
+            return;
+        };
         connection.set_pause(None);
         connection.framing().lines = LineBuf::default();
         // What is still unread tells nothing but how it ended, and there is only so much of it.

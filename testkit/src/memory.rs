@@ -74,7 +74,7 @@ impl Notes {
         let is_whole = lines.len() == all;
         lines.sort_unstable_by_key(|line| line.seq);
         let lines = lines.into_iter().map(|line| line.clone().into()).collect();
-        Found { asker: query.asker, passage: Some(Passage { lines, is_whole }) }
+        Found { asker: query.asker, serial: query.serial, passage: Some(Passage { lines, is_whole }) }
     }
 }
 

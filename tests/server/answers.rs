@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use chinwag::commands;
 use chinwag::event::{Detail, Done, Event, Now, Reply};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{PAGE, PRESENCE_WINDOW, SLICE, SLICE_ROW, Settings};
+use chinwag::limits::{PAGE, PRESENCE_WINDOW, Settings};
 use chinwag::names::{ConnId, Origin};
 use testkit::Server;
 use testkit::memory::{Notes, Told};
@@ -30,6 +30,7 @@ impl Core {
         let hub = Hub::new(Settings { rate: 0, history: 200_000, ..Settings::default() });
         let mut core = Self { hub, notes: Notes::default(), tick: Duration::from_secs(1), people: Vec::new(), next: 0 };
         (0..people).for_each(|_| core.connect());
+        core.pass(PRESENCE_WINDOW);
         core.notes.told.clear();
         core
     }
@@ -84,7 +85,7 @@ fn others_are_served_between_the_slices_of_an_answer() {
     while done.is_none() {
         assert_eq!(core.notes.resumed, [core.asker()].repeat(usize::from(core.hub.is_answering(core.asker()))));
         let told = core.told();
-        assert!(told.len() <= SLICE / SLICE_ROW + 1, "{} lines at once", told.len());
+        assert!(told.len() <= 257, "{} lines at once", told.len());
         for told in told {
             match told {
                 Told::Detail(Detail::Who { nick, .. }) => rows.push(nick),
@@ -113,9 +114,9 @@ fn a_copy_of_the_list_is_exact_whatever_happens_during_the_answer() {
         let mut steps = 0;
         while !is_answered || steps < 40 {
             steps += usize::from(is_answered);
-            for _ in 0..random.usize(..20) {
+            for _ in 0..random.usize(..100) {
                 let somebody = random.usize(1..core.people.len());
-                match random.usize(..8) {
+                match random.usize(..9) {
                     0 => core.connect(),
                     1 => {
                         let id = core.people.swap_remove(somebody);
@@ -156,7 +157,8 @@ fn a_copy_of_the_list_is_exact_whatever_happens_during_the_answer() {
         }
         let (at, online) = core.hub.online();
         let online: BTreeSet<String> = online.iter().map(ToString::to_string).collect();
-        assert_eq!((version, copy), (at, online), "seed {seed}");
+        let wrong: Vec<_> = copy.symmetric_difference(&online).collect();
+        assert!(version == at && wrong.is_empty(), "seed {seed}: {version} and not {at}, {wrong:?}");
     }
 }
 
@@ -180,7 +182,7 @@ fn the_history_of_somebody_ignored_is_looked_through_in_slices() {
             core.go_on();
             slices += 1;
         }
-        assert!(slices >= LINES / (SLICE / SLICE_ROW), "{slices} slices");
+        assert!(slices > 300, "{slices} slices");
         let told: Vec<String> = core.told().iter().map(|told| format!("{told:?}")).collect();
         assert!(told.len() == 3 && told[0].contains("\"first\"") && told[1].contains("\"last\""), "{told:?}");
         assert!(told[2].contains("count: 2"), "{told:?}");
@@ -269,7 +271,6 @@ fn who_takes_too_little_of_an_answer_is_closed_and_who_takes_more_is_not() {
     let since = Instant::now();
     let reading = thread::spawn(move || {
         while since.elapsed() < Duration::from_secs(12) {
-            // The little is not enough to be seen as something.
             let _ = little.reader().read(&mut [0; 20]);
             more.reader().read_exact(&mut [0; 4000]).unwrap();
             thread::sleep(Duration::from_millis(400));

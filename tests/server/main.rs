@@ -8,8 +8,10 @@
 )]
 
 mod answers;
+mod bounds;
 mod crowd;
 mod fairness;
+mod gathering;
 mod lines;
 mod peers;
 mod recorded;
