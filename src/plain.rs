@@ -29,16 +29,8 @@ pub struct Style {
 }
 
 impl Style {
-    /// How many styles there are.
-    pub const COUNT: usize = 4;
-
     /// LF, and no stamps.
     pub const FIRST: Self = Self { crlf: false, stamp: false };
-
-    /// Which of the styles it is, for tables of them.
-    pub fn index(self) -> usize {
-        usize::from(self.crlf) * 2 + usize::from(self.stamp)
-    }
 
     fn end(self) -> &'static str {
         if self.crlf { "\r\n" } else { "\n" }
