@@ -161,6 +161,8 @@ pub const DISK_JOBS: usize = 512;
 /// Bytes that may wait for the disk before uploads wait in their sockets.
 pub const DISK_BYTES: usize = 8 * 1024 * 1024;
 
+/// Messages and topics of one turn beyond which they are written down before more is said.
+pub const RECORDS: usize = 1_024;
 /// How long what is said waits for the log before it goes out ahead of it, at once or within [`LOG_STEADY`] in all.
 pub const LOG_WAIT: Duration = Duration::from_millis(500);
 /// A write of the log that takes no longer is in time, and waiting for it does not count.
@@ -195,6 +197,10 @@ pub const PRESENCE_WINDOW: Duration = Duration::from_millis(250);
 pub const TYPING: Duration = Duration::from_secs(6);
 /// The least time between two typing lines of one person in one conversation.
 pub const TYPING_PACE: Duration = Duration::from_secs(1);
+/// Conversations in which one person is shown to type at once.
+pub const TYPING_AT_ONCE: usize = 16;
+/// People in a room who do not hear that somebody types there, beyond which nobody is told: it is kept who they are.
+pub const TYPING_UNHEARD: usize = 64;
 /// How long an upload may be silent before it breaks off.
 pub const UPLOAD_SILENCE: Duration = Duration::from_secs(60);
 /// Bytes that an upload must bring in the time that it may be silent, on the average; a tenth of what a modem does.
