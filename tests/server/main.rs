@@ -8,6 +8,7 @@
 )]
 
 mod crowd;
+mod dialects;
 mod fairness;
 mod lines;
 mod peers;
