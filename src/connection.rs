@@ -89,14 +89,10 @@ pub struct Connection<T> {
     life: Life,
     /// Whether there may be something to read. Only a read that would block, or one that got all there was, says no.
     readable: bool,
-    /// When the system said that its input has an end, which may be behind much that is still to be read.
-    closed: Option<Moment>,
     /// Whether and how its input ended.
     input_ended: Option<Ended>,
     /// What it waits for before its next line is carried out.
     pause: Option<Pause>,
-    /// When rate limiting lets it go on, or when it has lingered for long enough.
-    until: Option<Moment>,
     bucket: TokenBucket,
     /// Whether a token has been taken for the next line already.
     paid: bool,
@@ -109,11 +105,6 @@ pub struct Connection<T> {
     writable: bool,
     /// Whether and how writing failed; nothing more is written then.
     output_ended: Option<Ended>,
-    /// Since when its transport has taken too little of what is pending, and how much.
-    stalled: Option<Moment>,
-    taken: u16,
-    /// When it was last seen to read slowly; the kernel does not take it for dead then.
-    slow: Option<Moment>,
     /// Whether it is a slow consumer, for whom the core leaves out room lines.
     lagging: bool,
     /// Whether the core may have file data for it.
@@ -121,6 +112,23 @@ pub struct Connection<T> {
     queued: Queued,
     /// When it is to be looked at again.
     wake: Option<Moment>,
+    /// Times that only a few have, so that the others need no memory for them.
+    cold: Option<Box<Cold>>,
+}
+
+/// The cold fields of a connection.
+#[derive(Clone, Copy, Default)]
+struct Cold {
+    /// When the system said that its input has an end, which may be behind much that is still to be read.
+    closed: Option<Moment>,
+    /// When rate limiting lets it go on, or when it has lingered for long enough.
+    until: Option<Moment>,
+    /// Since when its transport has taken too little of what is pending.
+    stalled: Option<Moment>,
+    /// Bytes that it has taken since then.
+    taken: u16,
+    /// When it was last seen to read slowly; the kernel does not take it for dead then.
+    slow: Option<Moment>,
 }
 
 impl<T: Transport> Connection<T> {
@@ -136,10 +144,8 @@ impl<T: Transport> Connection<T> {
             whole: false,
             life,
             readable: true,
-            closed: None,
             input_ended: None,
             pause: None,
-            until: None,
             bucket: TokenBucket::default(),
             paid: false,
             has_spoken: false,
@@ -147,13 +153,11 @@ impl<T: Transport> Connection<T> {
             outbox: Outbox::default(),
             writable: true,
             output_ended: None,
-            stalled: None,
-            taken: 0,
-            slow: None,
             lagging: false,
             fetches: false,
             queued: Queued::default(),
             wake: None,
+            cold: None,
         }
     }
 
@@ -207,6 +211,8 @@ impl<T: Transport> Connection<T> {
         self.life = life;
         self.pause = None;
         self.framing.lines = LineBuf::default();
+        // Nothing more comes of an answer that is under way.
+        self.outbox.release();
     }
 
     /// Which lists it is in.
@@ -230,9 +236,16 @@ impl<T: Transport> Connection<T> {
             && self.pause.is_none()
             && !self.lagging
             && !self.fetches
-            && self.stalled.is_none()
-            && self.slow.is_none()
             && self.wake.is_none()
+            && self.cold.as_deref().is_none_or(|cold| cold.stalled.is_none() && cold.slow.is_none())
+    }
+
+    fn cold(&self) -> Cold {
+        self.cold.as_deref().copied().unwrap_or_default()
+    }
+
+    fn cold_mut(&mut self) -> &mut Cold {
+        self.cold.get_or_insert_default()
     }
 
     /// Takes note of what the system says.
@@ -241,14 +254,14 @@ impl<T: Transport> Connection<T> {
             self.readable = true;
         }
         if ready.closed || ready.failed {
-            self.closed.get_or_insert(now.into());
+            self.cold_mut().closed.get_or_insert(now.into());
         }
         if ready.writable || ready.failed {
             self.writable = true;
         }
         // What had arrived can still be read behind it.
         if let Some(e) = ready.failed.then(|| self.transport.take_error()).flatten() {
-            self.output_ended.get_or_insert(Ended::Lost(lost_by(&e)));
+            self.output_ended.get_or_insert(ended_by(&e));
         }
     }
 }
@@ -270,11 +283,11 @@ impl<T: Transport> Connection<T> {
                 }
                 Ok(n) => {
                     // Less than there was room for is all there was; more, or the end, comes with an event of its own.
-                    self.readable = n == buf.len() || self.closed.is_some();
+                    self.readable = n == buf.len() || self.cold().closed.is_some();
                     return Ok(n);
                 }
                 Err(e) => {
-                    self.end_input(Ended::Lost(lost_by(&e)));
+                    self.end_input(ended_by(&e));
                     return Err(e);
                 }
             }
@@ -332,7 +345,8 @@ impl<T: Transport> Connection<T> {
     pub fn pay_for_endless(&mut self, rate: u32, now: Duration) -> bool {
         let taken = self.bucket.take(rate, now);
         if let Err(until) = taken {
-            (self.pause, self.until) = (Some(Pause::Rate), Some(until.into()));
+            self.pause = Some(Pause::Rate);
+            self.cold_mut().until = Some(until.into());
         }
         taken.is_ok()
     }
@@ -385,7 +399,7 @@ impl<T: Transport> Connection<T> {
     /// Whether what rate limiting holds back is not waited for any longer: its input has ended, and the time for that too,
     /// or it was cut off.
     pub fn is_to_give_up(&self, now: Duration) -> bool {
-        let is_over = self.closed.is_some_and(|closed| now >= closed.get() + limits::AFTER_END);
+        let is_over = self.cold().closed.is_some_and(|closed| now >= closed.get() + limits::AFTER_END);
         self.pause == Some(Pause::Rate) && (is_over || self.lost().is_some())
     }
 }
@@ -430,48 +444,52 @@ impl<T: Transport> Connection<T> {
     /// that takes less than [`limits::STALL_BYTES`] in the time of a stall is as bad as one that takes nothing.
     pub fn note_flushed(&mut self, flushed: Flushed, stall: Duration, now: Duration) {
         let Flushed::Blocked { taken } = flushed else {
-            (self.stalled, self.taken) = (None, 0);
+            if let Some(cold) = &mut self.cold {
+                (cold.stalled, cold.taken) = (None, 0);
+            }
             return;
         };
-        if taken > 0 && self.stalled.is_some() || stall > limits::DEAD {
-            if self.slow.is_none() {
+        let Cold { stalled, slow, .. } = self.cold();
+        if taken > 0 && stalled.is_some() || stall > limits::DEAD {
+            if slow.is_none() {
                 self.transport.set_user_timeout(None);
             }
-            self.slow = Some(now.into());
+            self.cold_mut().slow = Some(now.into());
         }
-        self.taken = self.taken.saturating_add(u16::try_from(taken).unwrap_or(u16::MAX));
-        if self.stalled.is_none() || self.taken >= limits::STALL_BYTES {
-            (self.stalled, self.taken) = (Some(now.into()), 0);
+        let cold = self.cold_mut();
+        cold.taken = cold.taken.saturating_add(u16::try_from(taken).unwrap_or(u16::MAX));
+        if stalled.is_none() || cold.taken >= limits::STALL_BYTES {
+            (cold.stalled, cold.taken) = (Some(now.into()), 0);
         }
     }
 
     /// Writing failed: nothing more is written. What it sent before is still carried out.
     pub fn note_broken(&mut self, e: &io::Error, now: Duration) {
-        // A pipe is broken where the peer had closed in good order before.
-        let how = if e.kind() == io::ErrorKind::BrokenPipe { Ended::Done } else { Ended::Lost(lost_by(e)) };
-        self.output_ended.get_or_insert(how);
-        self.stalled = None;
+        self.output_ended.get_or_insert(ended_by(e));
         self.readable = true;
-        self.closed.get_or_insert(now.into());
+        let cold = self.cold_mut();
+        cold.stalled = None;
+        cold.closed.get_or_insert(now.into());
     }
 
     /// Whether it is time to try a stalled one again; `Some(true)` if this is its last try. The system says that there is room only
     /// when there is much, so a slow consumer deserves a try now and then.
     pub fn retry(&mut self, stall: Duration, now: Duration) -> Option<Retry> {
-        let since = self.stalled?;
+        let since = self.cold().stalled?;
         self.writable = true;
         Some(if now >= since.get() + stall { Retry::Last } else { Retry::Again })
     }
 
     /// Whether it has taken too little for so long.
     pub fn is_stalled_for(&self, stall: Duration, now: Duration) -> bool {
-        self.stalled.is_some_and(|since| now >= since.get() + stall)
+        self.cold().stalled.is_some_and(|since| now >= since.get() + stall)
     }
 
     /// Lets the kernel judge again whether the peer is dead, if it has not been seen to be slow for a while.
     pub fn calm_down(&mut self, now: Duration) {
-        if self.stalled.is_none() && self.slow.is_some_and(|at| now >= at.get() + limits::CALM) {
-            self.slow = None;
+        let Cold { stalled, slow, .. } = self.cold();
+        if stalled.is_none() && slow.is_some_and(|at| now >= at.get() + limits::CALM) {
+            self.cold_mut().slow = None;
             self.transport.set_user_timeout(Some(limits::DEAD));
         }
     }
@@ -483,13 +501,13 @@ impl<T: Transport> Connection<T> {
 
     /// Tells the peer that nothing more is written; `false` if it is known to be gone. It may linger until then.
     pub fn shut(&mut self, until: Duration) -> bool {
-        self.until = Some(until.into());
+        self.cold_mut().until = Some(until.into());
         self.input_ended.is_none() && self.transport.shut().is_ok()
     }
 
     /// Whether it has lingered for long enough.
     pub fn has_lingered(&self, now: Duration) -> bool {
-        self.until.is_none_or(|until| now >= until.get())
+        self.cold().until.is_none_or(|until| now >= until.get())
     }
 
     /// Whether it is a slow consumer, for whom the core leaves out room lines.
@@ -527,13 +545,14 @@ impl<T: Transport> Connection<T> {
     /// When it must be looked at again whatever else happens, if it must.
     fn next_wake(&self, stall: Duration, now: Duration) -> Option<Duration> {
         let is_rate_limited = self.pause == Some(Pause::Rate);
-        let until = self.until.filter(|_| is_rate_limited || self.life == Life::Lingering).map(Moment::get);
-        let ended = self.closed.filter(|_| is_rate_limited).map(|closed| closed.get() + limits::AFTER_END);
+        let cold = self.cold();
+        let until = cold.until.filter(|_| is_rate_limited || self.life == Life::Lingering).map(Moment::get);
+        let ended = cold.closed.filter(|_| is_rate_limited).map(|closed| closed.get() + limits::AFTER_END);
         let part = stall / limits::TRIES;
         let next_try =
             |since| (1..=limits::TRIES).map(|n| since + part * n).find(|&at| at > now).unwrap_or(since + stall);
-        let stalled = self.stalled.map(Moment::get).map(next_try);
-        let calm = self.slow.filter(|_| stalled.is_none()).map(|at| at.get() + limits::CALM);
+        let stalled = cold.stalled.map(Moment::get).map(next_try);
+        let calm = cold.slow.filter(|_| stalled.is_none()).map(|at| at.get() + limits::CALM);
         [until, ended, stalled, calm].into_iter().flatten().min().map(|at| at.max(now))
     }
 
@@ -558,10 +577,69 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-/// How a connection broke, for those who see it.
-pub fn lost_by(e: &io::Error) -> Lost {
+/// How an error ended a connection.
+fn ended_by(e: &io::Error) -> Ended {
     match e.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Lost::Timeout,
-        _ => Lost::Reset,
+        // The peer had closed in good order before, and does not read any more.
+        io::ErrorKind::BrokenPipe => Ended::Done,
+        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Ended::Lost(Lost::Timeout)
+        }
+        _ => Ended::Lost(Lost::Reset),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// Nobody is at its other end.
+    struct Nowhere;
+
+    impl Read for Nowhere {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl Write for Nowhere {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Nowhere {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_user_timeout(&mut self, _: Option<Duration>) {}
+
+        fn take_error(&mut self) -> Option<io::Error> {
+            None
+        }
+    }
+
+    /// Whether somebody is found to be stalled in ten minutes who takes so many bytes every second.
+    fn stalls(taken: usize) -> bool {
+        const STALL: Duration = Duration::from_secs(60);
+        let mut connection = Connection::new(ConnId::NOBODY, Nowhere, Ipv4Addr::LOCALHOST.into(), 0, Life::Active);
+        (0..600).map(Duration::from_secs).any(|now| {
+            connection.note_flushed(Flushed::Blocked { taken }, STALL, now);
+            connection.is_stalled_for(STALL, now)
+        })
+    }
+
+    #[test]
+    fn who_takes_less_than_so_many_bytes_in_the_time_of_a_stall_is_stalled() {
+        assert!(stalls(0) && stalls(1) && stalls(16));
+        assert!(!stalls(18) && !stalls(100_000));
     }
 }

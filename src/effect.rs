@@ -1,6 +1,6 @@
 //! What the shell shall do for the core, and the way out for all that the core says.
 
-use crate::event::{Bye, Change, Detail, Event, Job, Record, Reply};
+use crate::event::{Bye, Change, Detail, Event, Job, Query, Record, Reply};
 use crate::names::{ConnId, FileId};
 
 /// Something for the shell to do.
@@ -8,12 +8,17 @@ use crate::names::{ConnId, FileId};
 pub enum Effect {
     /// Have this written down before anybody is told of it.
     Log(Record),
+    /// Look this up in the log, with all in it that was to be written down before.
+    ReadLog(Query),
     /// Hand this to the disk.
     Disk(Job),
     /// There may be something for `Hub::pump` to do for this connection.
     Pump(ConnId),
     /// Note in the log of the process that a wrong password came from here.
     NoteWrongPassword(ConnId),
+    /// The answer to this connection's last request can go on: call `Hub::go_on` when others have had their turn and little
+    /// enough is pending for it.
+    Resume(ConnId),
     /// The core knows this connection no more: close it when all that waits for it is written.
     Close {
         /// Which.

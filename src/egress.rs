@@ -21,13 +21,15 @@ use crate::effect::{Effect, Output};
 use crate::event::{Change, Detail, Event, Reply, Setting};
 use crate::limits;
 use crate::names::{ConnId, FileId, Place, RoomName};
-use crate::outbox::{Flushed, Kind, Outbox, SEGMENT, Segment};
+use crate::outbox::{Flushed, Kind, Outbox, Segment};
 use crate::plain::Style;
 use crate::registry::Registry;
 use crate::transport::Transport;
 
 /// The most that may be [few](Egress::few).
 const FEW: usize = 64;
+/// So many are few however long a write takes: a machine that is busy must not hold up small rooms.
+const FEW_LEAST: usize = 8;
 
 /// How the lines of some connections are spelled: what is spelled alike is spelled once.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -194,7 +196,7 @@ impl Egress {
 
     /// Whether so much has been gathered that it should be written before more is said.
     pub fn is_full(&self) -> bool {
-        self.gathered > limits::GATHERED
+        self.gathered > self.high_water_mark() / limits::GATHERED_PART
     }
 
     /// A fan-out to so many has ended that took so long: the next waits for a multiple of that.
@@ -210,7 +212,7 @@ impl Egress {
     /// To so many a line is written so soon that it need not wait for a fan-out.
     fn few(&self) -> usize {
         let each = (self.write_cost * limits::GATHER_FACTOR).max(Duration::from_nanos(1));
-        usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).min(FEW)
+        usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).clamp(FEW_LEAST, FEW)
     }
 
     /// Slow consumers that have come to be.
@@ -293,7 +295,9 @@ impl Egress {
 
     /// Queues an event that is a connection's own affair.
     pub fn tell<T: Transport>(&mut self, connection: &mut Connection<T>, event: &Event) {
-        self.spell(connection, Kind::Reply, |dialect, line, style| dialect.event(line, event, style));
+        // It belongs to no answer that is being told.
+        let kind = if connection.outbox().is_holding() { Kind::Event } else { Kind::Reply };
+        self.spell(connection, kind, |dialect, line, style| dialect.event(line, event, style));
     }
 
     /// Queues events for all of `to`, spelled once for each encoding.
@@ -361,7 +365,7 @@ impl Egress {
             open.len() - 1
         });
         let segment = &mut open[at].1;
-        if segment.len() + len > SEGMENT {
+        if !segment.has_room(len) {
             *segment = Segment::new(&self.shared);
         }
         segment.extend(self.line.as_bytes());
@@ -417,6 +421,8 @@ impl<T: Transport> Output for Outgoing<'_, T> {
 
     fn detail(&mut self, to: ConnId, detail: &Detail) {
         if let Some(connection) = self.registry.get_mut(to) {
+            // Nothing may stand between the details of a reply and the reply.
+            connection.outbox_mut().hold();
             self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.detail(line, detail, style));
         }
     }
@@ -424,6 +430,7 @@ impl<T: Transport> Output for Outgoing<'_, T> {
     fn reply(&mut self, to: ConnId, reply: &Reply) {
         if let Some(connection) = self.registry.get_mut(to) {
             self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.reply(line, reply, style));
+            connection.outbox_mut().release();
         }
     }
 
@@ -539,6 +546,53 @@ mod tests {
         assert!(net.out().is_crowded(ids[0]) && !net.out().is_crowded(idle));
         net.egress.clear(net.registry.get_mut(ids[0]).unwrap());
         assert!(!net.egress.is_crowded());
+    }
+
+    /// What somebody says in a room.
+    fn said(len: usize) -> Event {
+        Event::Said {
+            place: Place::Room(RoomName::new("#a").unwrap()),
+            seq: Some(1),
+            at: std::time::SystemTime::UNIX_EPOCH,
+            from: crate::names::Nick::new("alice").unwrap(),
+            kind: crate::event::SaidKind::Text,
+            text: Text::new(&"x".repeat(len)),
+        }
+    }
+
+    #[test]
+    fn nobody_is_slow_before_a_fan_out_was_due_however_short_memory_is() {
+        let mut net = Net::new();
+        let ids: Vec<ConnId> = (0..100).map(|_| net.connect(usize::MAX)).collect();
+        net.egress.gate = Duration::MAX;
+        for pending in [0, limits::PENDING_IN_ALL] {
+            net.egress.private = pending;
+            let mut turns = 0;
+            while !net.egress.is_fanout_due(Duration::ZERO) {
+                // What one connection may say before it is looked at again whether it is enough.
+                for _ in 0..limits::LINES_A_TURN {
+                    net.out().publish(&mut ids.iter().copied(), &[said(4000)]);
+                }
+                turns += 1;
+            }
+            assert!(turns > 0 && net.egress.take_lagged().is_empty());
+            net.egress.close_segments();
+            while let Some(id) = net.egress.next(List::Fanout, &mut net.registry) {
+                net.flush(id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_small_room_does_not_wait_however_long_a_write_takes() {
+        let mut net = Net::new();
+        (0..100).for_each(|_| net.egress.note_fanout(1, Duration::from_secs(1), Duration::from_secs(1)));
+        let mut ids: Vec<ConnId> = (0..FEW_LEAST).map(|_| net.connect(usize::MAX)).collect();
+        net.out().publish(&mut ids.iter().copied(), &[said(10)]);
+        assert_eq!(net.egress.next_fanout(), None);
+        ids.push(net.connect(usize::MAX));
+        net.out().publish(&mut ids.iter().copied(), &[said(10)]);
+        assert!(net.egress.next_fanout().is_some());
     }
 
     #[test]

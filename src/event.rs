@@ -358,8 +358,12 @@ pub enum Quota {
     WrongPasswords,
     /// Rooms a person is in.
     RoomsOfPerson,
-    /// Rooms of the server.
+    /// New rooms a minute from one network.
+    NewRooms,
+    /// Rooms of the server in memory.
     Rooms,
+    /// Rooms of the server in the log.
+    Logs,
     /// People whom one ignores.
     Ignored,
     /// Files of one sender.
@@ -385,8 +389,6 @@ pub enum Gone {
     Superseded,
     /// The one whom it was for has left.
     ReceiverLeft,
-    /// The room was forgotten.
-    RoomForgotten,
     /// Whoever fetches it may do so no more.
     NoLongerYours,
     /// The room has not come to this message.
@@ -515,8 +517,12 @@ pub enum Limit {
     Locked,
     /// Connections in all.
     Clients,
-    /// Connections from one address.
+    /// Connections from one address prefix.
     ClientsOfAddress,
+    /// New rooms a minute from one network; 0 is none.
+    NewRooms,
+    /// Rooms that may have a log; 0 is none.
+    Logs,
 }
 
 /// What a person is doing, as far as somebody else may know.
@@ -594,8 +600,6 @@ pub enum Record {
         /// What it is about.
         topic: Option<Text>,
     },
-    /// A room is forgotten, with all that was said there.
-    Forgotten(RoomName),
 }
 
 /// A message of a room as the log has it.
@@ -724,4 +728,84 @@ pub enum Outcome {
         /// Which of the reader's downloads it is.
         download: u64,
     },
+}
+
+/// Asks for messages of a room that are in its log. Each query has exactly one [`Found`], in the order of the queries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Query {
+    /// For whom it is; it comes back with what is found.
+    pub asker: ConnId,
+    /// Tells it from others of the same asker; it comes back too.
+    pub serial: u64,
+    /// The room, in the spelling of its log.
+    pub room: RoomName,
+    /// Which of its messages.
+    pub section: Section,
+    /// How many messages may be found.
+    pub lines: usize,
+    /// How many bytes they may have. Those of a message are its text and [`limits::HISTORY_HEAD`].
+    ///
+    /// [`limits::HISTORY_HEAD`]: crate::limits::HISTORY_HEAD
+    pub bytes: usize,
+}
+
+/// A section of a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Section {
+    /// The last messages that have numbers below this.
+    Before(u64),
+    /// The first messages that have numbers above `seq` and below `below`.
+    After {
+        /// The number before the first one.
+        seq: u64,
+        /// The number at which it ends.
+        below: u64,
+    },
+}
+
+/// What came of a [`Query`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// For whom it is.
+    pub asker: ConnId,
+    /// Of which query.
+    pub serial: u64,
+    /// `None` if the log cannot be read, of which the operator has been told.
+    pub passage: Option<Passage>,
+}
+
+/// What a log has of a section.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Passage {
+    /// The messages, by ascending numbers.
+    pub lines: Vec<PastLine>,
+    /// Whether these are all of the section; otherwise the limits of the query left some out.
+    pub is_whole: bool,
+}
+
+/// A message of a log, on its way from one thread to another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PastLine {
+    /// Its number.
+    pub seq: u64,
+    /// When it was said.
+    pub at: SystemTime,
+    /// What its author was called then.
+    pub from: Nick,
+    /// How it was meant.
+    pub kind: SaidKind,
+    /// What was said.
+    pub text: String,
+}
+
+impl From<Logged> for PastLine {
+    fn from(line: Logged) -> Self {
+        Self { seq: line.seq, at: line.at, from: line.from, kind: line.kind, text: line.text.as_str().to_owned() }
+    }
+}
+
+impl From<PastLine> for Logged {
+    fn from(line: PastLine) -> Self {
+        Self { seq: line.seq, at: line.at, from: line.from, kind: line.kind, text: Text::new(&line.text) }
+    }
 }

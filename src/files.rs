@@ -1,6 +1,7 @@
 //! The files that are shared: whose they are, who may fetch them, and which must go when space runs out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
 use crate::names::{ConnId, Digest, FileId, FileName, Nick, PersonId};
@@ -101,6 +102,11 @@ impl Files {
     /// All files, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &File)> {
         self.files.iter().map(|(&id, file)| (id, file))
+    }
+
+    /// The files whose IDs are greater than this, oldest first.
+    pub fn after(&self, id: FileId) -> impl Iterator<Item = (FileId, &File)> {
+        self.files.range((Bound::Excluded(id), Bound::Unbounded)).map(|(&id, file)| (id, file))
     }
 
     /// All files, oldest first, to be changed in all but their bytes.

@@ -3,6 +3,7 @@
 //! It knows no socket, no file, no thread and no clock. It is told the time with everything that comes in, and what follows
 //! goes into an [`Output`].
 
+mod answer;
 mod ask;
 mod download;
 mod file;
@@ -16,9 +17,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Output};
 use crate::event::{
-    Bye, Done, Event, Fault, Gone, Happening, Job, Lost, Now, PastRoom, Quota, Record, Reply, SaidKind, Trouble, Verb,
+    Bye, Done, Event, Fault, Happening, Job, Lost, Now, PastRoom, Quota, Reply, SaidKind, Trouble, Verb,
 };
-use crate::files::{Files, Share};
+use crate::files::Files;
 use crate::limits::{self, Settings};
 use crate::meters::PrefixWindow;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
@@ -28,6 +29,8 @@ use crate::presence::Presence;
 use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::typing::{Typing, Where};
+
+use answer::Answer;
 
 /// How somebody went away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,18 +67,23 @@ pub struct Hub {
     people: People,
     rooms: Rooms,
     files: Files,
-    /// What those who come from one network have done of late, in renames and in joins and leaves.
+    /// What those who come from one network have done of late, in renames, in joins and leaves, and in new rooms.
     renames: PrefixWindow,
     joins: PrefixWindow,
+    new_rooms: PrefixWindow,
     /// Wrong passwords of late, by where they came from.
     wrong_passwords: PrefixWindow,
     typing: Typing,
     presence: Presence,
     alarms: BTreeSet<(Duration, Alarm)>,
     disk: Disk,
+    /// Answers of which something is still to be told.
+    answers: HashMap<ConnId, Answer>,
+    /// How much the log has been asked for and has not given.
+    queries: usize,
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
-    /// Counts joins and typing lines, so that it can be told which came first.
+    /// Counts joins, typing lines and queries of the log, so that it can be told which came first.
     moment: u64,
     downloads: u64,
 }
@@ -107,6 +115,8 @@ enum Alarm {
     Typing(PersonId, Where),
     File(FileId),
     Locked(ConnId),
+    /// The log has not answered this query yet.
+    Log(ConnId, u64),
 }
 
 impl Hub {
@@ -120,11 +130,14 @@ impl Hub {
             files: Files::new(settings.next_file),
             renames: PrefixWindow::new(limits::MINUTE),
             joins: PrefixWindow::new(limits::MINUTE),
+            new_rooms: PrefixWindow::new(limits::MINUTE),
             wrong_passwords: PrefixWindow::new(limits::WRONG_PASSWORDS_WINDOW),
             typing: Typing::default(),
             presence: Presence::default(),
             alarms: BTreeSet::new(),
             disk: Disk::default(),
+            answers: HashMap::new(),
+            queries: 0,
             trouble: None,
             moment: 0,
             downloads: 0,
@@ -134,14 +147,7 @@ impl Hub {
 
     /// Takes in a room of an earlier process. This is for the beginning, before anybody is there.
     pub fn restore_room(&mut self, past: PastRoom) {
-        let room = self.rooms.find(&past.name).unwrap_or_else(|| self.rooms.create(past.name));
-        self.rooms.keep(room);
-        self.rooms.set_topic(room, past.topic.map(|topic| (PersonId::NOBODY, topic)));
-        for line in past.lines {
-            self.rooms.remember(room, PersonId::NOBODY, line);
-        }
-        self.rooms.go_on_after(room, past.last_seq);
-        self.rooms.settle(room);
+        self.rooms.restore(past);
     }
 
     /// The log of the rooms cannot be kept for this reason, or is being kept again: everybody is told once.
@@ -218,6 +224,7 @@ impl Hub {
 
     fn depart(&mut self, who: PersonId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         self.drop_transfers(who, turn);
+        self.answers.remove(&self.people.conn(who));
         self.typing.forget_person(who);
         let Some(person) = self.people.get(who) else { return };
         let (nick, rooms) = (person.nick(), person.rooms.clone());
@@ -231,7 +238,8 @@ impl Hub {
         self.forget_unreachable(turn.out);
     }
 
-    /// A request came in from a connection. It gets its one reply, if one is due, before this returns.
+    /// A request came in from a connection, of which no answer [is under way](Hub::is_answering). It gets its one reply, if
+    /// one is due, before this returns, or when [`Hub::go_on`] has told the rest of a long answer.
     pub fn handle(&mut self, conn: ConnId, now: Now, request: Request<'_>, out: &mut impl Output) {
         if self.locked.contains_key(&conn) {
             return self.handle_locked(request, &mut Turn { now, conn, who: PersonId::NOBODY, out });
@@ -252,7 +260,7 @@ impl Hub {
             }
             Request::Chunk(chunk) => self.chunk(chunk, turn),
             request => match self.carry_out(request, turn) {
-                Ok(done) => turn.out.reply(conn, &Reply::Done(done)),
+                Ok(done) => done.into_iter().for_each(|done| turn.out.reply(conn, &Reply::Done(done))),
                 Err(why) => refuse(conn, verb, why, turn.out),
             },
         }
@@ -306,17 +314,18 @@ impl Hub {
             Request::Chunk(Err(BadChunk::TooLong)) => {}
             Request::Chunk(_) => locked.intake.refuse_chunk(conn, turn.out),
             request => match self.carry_out(request, turn) {
-                Ok(done) => turn.out.reply(conn, &Reply::Done(done)),
+                Ok(done) => done.into_iter().for_each(|done| turn.out.reply(conn, &Reply::Done(done))),
                 Err(why) => refuse(conn, verb, why, turn.out),
             },
         }
     }
 
-    fn carry_out(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+    /// Carries out a request; `None` if the rest of its answer comes later.
+    fn carry_out(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
         if request.has_long_answer() && turn.out.is_crowded(turn.conn) {
             return Err(Fault::Crowded);
         }
-        match request {
+        let done = match request {
             Request::Help(verb) => Ok(ask::help(verb, turn)),
             Request::Limits => Ok(self.limits(turn)),
             // There is nothing to unlock, and a bot that always gives its password is well served so.
@@ -325,8 +334,8 @@ impl Hub {
             Request::Join(room) => self.join(room, turn),
             Request::Leave { room, reason } => self.leave(room, reason, turn),
             Request::Query(target) => self.query(target, turn),
-            Request::Rooms => self.list_rooms(turn),
-            Request::Who(whom) => self.who(whom, turn),
+            Request::Rooms => return Ok(self.tell(Answer::rooms(), turn)),
+            Request::Who(whom) => return self.who(whom).map(|answer| self.tell(answer, turn)),
             Request::Say { kind, text } => self.say_here(kind, text, turn).map(|_| Done::Me),
             Request::Msg { target, kind, text } => {
                 let place = self.resolve(turn.who, target)?;
@@ -336,9 +345,11 @@ impl Hub {
             Request::Topic { room, topic } => self.topic(room, topic, turn),
             Request::Send(offer) => self.send(&offer, turn),
             Request::Get { id: file, offset } => self.get(file, offset, turn),
-            Request::Files(target) => self.list_files(target, turn),
+            Request::Files(target) => return self.list_files(target, turn.who).map(|answer| self.tell(answer, turn)),
             Request::Cancel(file) => self.cancel(file, turn),
-            Request::History { room, part } => self.history(room, part, turn),
+            Request::History { room, part } => {
+                return self.history(room, part, turn.who).map(|answer| self.tell(answer, turn));
+            }
             Request::Ignore(None) => Ok(self.list_ignored(turn)),
             Request::Ignore(Some(whom)) => self.ignore(whom, turn),
             Request::Unignore(whom) => self.unignore(whom, turn),
@@ -353,7 +364,8 @@ impl Hub {
             }
             Request::Malformed { why, .. } => Err(why),
             Request::Chunk(_) => Err(Fault::NoUpload),
-        }
+        };
+        done.map(Some)
     }
 
     /// Too much waits for this connection: room lines and presence are left out for it until [`Hub::caught_up`].
@@ -401,6 +413,7 @@ impl Hub {
                 Alarm::Presence => self.tell_presence(turn.out),
                 Alarm::Typing(who, place) => self.tell_typing((who, place), turn),
                 Alarm::File(file) => self.file_due(file, turn),
+                Alarm::Log(conn, serial) => self.log_is_late(conn, serial, turn),
                 Alarm::Locked(conn) => {
                     if self.locked.contains_key(&conn) {
                         self.close(conn, Bye::Idle, turn);
@@ -422,6 +435,10 @@ impl Hub {
     }
 
     fn tell_presence(&mut self, out: &mut impl Output) {
+        // Some have been given a part of the list, and are told this after the rest.
+        if self.answers.values().any(Answer::is_of_people) {
+            self.presence.asked();
+        }
         let lines = self.presence.gather(|name| self.people.is_online(name));
         if lines.is_empty() {
             return;
@@ -529,28 +546,6 @@ impl Hub {
         self.people.get(who).map(Person::nick).ok_or(Fault::NoTarget)
     }
 
-    /// Forgets an empty room to make place for a new one.
-    fn make_place_for_room(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
-        if self.rooms.len() < limits::ROOMS {
-            return Ok(());
-        }
-        let oldest = self.rooms.longest_empty().ok_or(Fault::TooMany(Quota::Rooms))?;
-        let held = |share: &Share| *share == Share::Room(oldest);
-        let files: Vec<FileId> = self.files.iter().filter(|(_, file)| held(&file.share)).map(|(id, _)| id).collect();
-        let name = self.rooms[oldest].name;
-        for file in files {
-            self.end_file(file, Fault::Gone(Gone::RoomForgotten), turn);
-        }
-        // The last of its files may have been all that kept it.
-        if self.rooms.find(&name) == Some(oldest) {
-            if self.rooms[oldest].is_kept() {
-                turn.out.effect(Effect::Log(Record::Forgotten(name)));
-            }
-            self.rooms.forget(oldest);
-        }
-        Ok(())
-    }
-
     fn job(&mut self, job: Job, out: &mut impl Output) {
         match &job {
             Job::Read { len, .. } => {
@@ -604,6 +599,9 @@ impl Hub {
                 assert!(person.downloads().iter().any(|download| download.file == id));
             }
         }
+        for conn in self.answers.keys() {
+            assert!(self.people.at(*conn).is_some(), "an answer for nobody");
+        }
         let held: usize = self.people.iter().flat_map(Person::downloads).map(Download::held).sum();
         assert!(held <= self.disk.held, "{held} bytes of downloads are held");
         let alarms = self.alarms.iter().filter(|(_, alarm)| matches!(alarm, Alarm::File(_))).count();
@@ -615,6 +613,8 @@ impl Hub {
     pub fn is_empty(&self) -> bool {
         self.people.is_empty()
             && self.locked.is_empty()
+            && self.answers.is_empty()
+            && self.queries == 0
             && self.rooms.is_empty()
             && self.files.is_empty()
             && self.typing.is_empty()

@@ -8,7 +8,6 @@
 mod batch;
 mod format;
 mod logs;
-mod query;
 mod reader;
 mod search;
 mod writer;
@@ -26,12 +25,11 @@ use mio::Waker;
 
 pub use format::{Reading, parse, read, spell};
 pub use logs::{Logs, load};
-pub use query::{Answer, Page, PastLine, Query, Section};
 
 use self::batch::Batch;
 use self::reader::Reader;
 use self::writer::{Message, Report, Writer};
-use crate::event::{Record, Trouble};
+use crate::event::{Found, Query, Record, Trouble};
 use crate::limits::{self, Logging};
 
 /// The ways to the threads that write and read. What is still to be written is written when this goes.
@@ -114,8 +112,8 @@ impl Journal {
     }
 
     /// What the log has given since this was last asked. The loop is woken for each.
-    pub fn answers(&self) -> impl Iterator<Item = Answer> + '_ {
-        self.reader.answers()
+    pub fn found(&self) -> impl Iterator<Item = Found> + '_ {
+        self.reader.found()
     }
 
     /// Why the log is not being kept, if it is not. This is to be asked again when the loop is woken, and at

@@ -20,6 +20,14 @@ pub const SUBNEGOTIATION: u16 = 256;
 
 /// Bytes of replies that wait for a connection beyond which its commands wait too.
 pub const REPLIES_PENDING: usize = 64 * 1024;
+/// Bytes of a long answer that are made at once; for the next of them others have had their turn, and their reader has taken
+/// what is beyond [`REPLIES_PENDING`].
+pub const SLICE: usize = 16 * 1024;
+/// Bytes that are counted for what is looked at for an answer, besides its texts, whether it is told or not.
+pub const SLICE_ROW: usize = 64;
+/// People whose order by name is found at once: each costs a few bytes as long as the answer is under way, and each time
+/// all are looked at.
+pub const PAGE: usize = 1024;
 /// Bytes waiting for a connection beyond which it is a slow reader: room lines and presence are left out for it.
 pub const SLOW_CONSUMER: usize = 1024 * 1024;
 /// Bytes waiting for all connections together beyond which [`SLOW_CONSUMER_TIGHT`] holds.
@@ -64,13 +72,13 @@ pub const GATHER_WITHIN: Duration = Duration::from_millis(48);
 pub const GATHER_FACTOR: u32 = 8;
 /// A wait that would be shorter than this is none: the system counts in milliseconds.
 pub const GATHER_LEAST: Duration = Duration::from_millis(1);
-/// Bytes of room lines that wait for a fan-out, each line counted once; beyond them it waits no longer.
-pub const GATHERED: usize = 256 * 1024;
+/// What has been gathered waits for a fan-out no longer when it is more than this part of what makes a slow consumer.
+pub const GATHERED_PART: usize = 4;
 
 /// How long somebody who has been quiet may send lines at once before the rate holds, in which they would have come.
 pub const BURST: Duration = Duration::from_secs(3);
 
-/// Rooms there may be.
+/// Rooms there may be in memory.
 pub const ROOMS: usize = 10_000;
 /// Rooms a person may be in.
 pub const ROOMS_A_PERSON: usize = 50;
@@ -87,6 +95,9 @@ pub const PREFIXES: usize = 16_384;
 pub const RENAMES: u32 = 10;
 /// Joins and leaves a minute.
 pub const JOINS: u32 = 60;
+/// New rooms a minute for each connection that a prefix may make as many as [`A_PREFIX`] connections; of one connection, its joins
+/// are counted.
+pub const NEW_ROOMS: u32 = 30;
 /// People a person may ignore.
 pub const IGNORED: usize = 100;
 /// Bytes of a topic or an away text, as long lists are made of them.
@@ -109,14 +120,19 @@ pub const PRESENCE_NAMES: usize = 100;
 pub const HISTORY_DEFAULT: usize = 50;
 /// Lines that one `/history` gives at most.
 pub const HISTORY_LINES: usize = 500;
-/// Messages among which one `/history` finds those that it gives: those of people whom one ignores cost time too.
-pub const HISTORY_LOOKED_AT: usize = 10_000;
 /// Bytes that one `/history` gives at most.
 pub const HISTORY_BYTES: usize = 256 * 1024;
 /// Bytes that are counted for what stands before the text on a line of `/history`; it has fewer.
 pub const HISTORY_HEAD: usize = 80;
-/// Bytes that all rooms together remember, text and what belongs to it; beyond it the oldest line of all is forgotten first.
+/// Bytes of memory for what all rooms together remember. Beyond it, what goes first is of the network that holds most, and in the
+/// room in which it holds most.
 pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;
+/// Bytes of it that are given back at once, as it takes a look at every room to find out who holds most.
+pub const HISTORY_SLACK: usize = 1024 * 1024;
+/// Lines that a room keeps whatever others say, as far as they fit into [`HISTORY_SHARE`].
+pub const HISTORY_SPARED: usize = 20;
+/// Bytes of a room's share in what is remembered, which there are for every room.
+pub const HISTORY_SHARE: usize = (HISTORY_IN_ALL - HISTORY_SLACK) / ROOMS;
 
 /// Files the server keeps.
 pub const FILES: usize = 1_000;
@@ -151,8 +167,15 @@ pub const LOG_WAITING: usize = 8 * 1024 * 1024;
 pub const FILES_OPEN: usize = 32;
 /// Room logs kept open, so that descriptors are left for people.
 pub const LOGS_OPEN: usize = 32;
-/// Rooms that may have a log. Each has a few inodes on disk and some hundred bytes in memory, in use or not.
+/// Rooms that may have a log; a new room takes the place of one before anything is said there. Each has a few inodes on disk. In
+/// memory, one that is only known takes up to [`KNOWN_ROOM`].
 pub const LOGS: usize = 20_000;
+/// Bytes of a room of which only the name, the last number and the topic are known.
+pub const KNOWN_ROOM: usize = TOPIC + 256;
+/// How long somebody who asks for more of a room than memory has waits for the log, before they are told what memory has.
+pub const LOG_READ: Duration = Duration::from_secs(5);
+/// What the logs may have been asked for and have not given; beyond it nothing more is asked.
+pub const LOG_QUERIES: usize = 1_000;
 /// Answers from the logs that may wait for the loop before no more is read; each has up to [`HISTORY_BYTES`].
 pub const LOG_ANSWERS: usize = 4;
 /// The least that a room's log may be limited to: half of it must hold some history.
@@ -212,9 +235,10 @@ pub struct Settings {
     pub motd: Vec<String>,
     /// What `/pass` asks for.
     pub password: Option<String>,
-    /// Connections in all.
+    /// Connections in all; at least one, as descriptors bound them where the operator does not.
     pub max_clients: usize,
-    /// Connections from one address, loopback not counted.
+    /// Connections from one IPv4 address or IPv6 /64, and [`WIDER`] times as many from a /48, loopback not counted; 0 is no
+    /// limit.
     pub max_per_ip: usize,
     /// Lines a second; 0 is no limit.
     pub rate: u32,

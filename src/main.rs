@@ -154,10 +154,10 @@ struct Serve {
     /// Let in only who knows the password, the first line of FILE [default: everybody]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Connections in all [default: what the file-descriptor limit leaves]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_clients: Option<u32>,
-    /// Connections from one address, loopback not counted
+    /// Connections in all; 0 is what the file-descriptor limit leaves
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    max_clients: usize,
+    /// Connections from one IPv4 address or IPv6 /64, loopback not counted; 0 is no limit
     #[arg(long, value_name = "N", default_value_t = 100)]
     max_per_ip: usize,
     /// Lines a second from one connection, with three seconds' worth at once; 0 is no limit
@@ -337,7 +337,7 @@ impl Who {
 
 fn settings(options: &Serve) -> Result<Settings, String> {
     let room = room_for_clients();
-    let max_clients = options.max_clients.map_or(room, |clients| usize::try_from(clients).unwrap_or(usize::MAX));
+    let max_clients = if options.max_clients == 0 { room } else { options.max_clients };
     if max_clients > room {
         warn!("the file-descriptor limit leaves only {room} connections, not {max_clients}; raise it with ulimit -n");
     }

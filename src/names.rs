@@ -49,12 +49,22 @@ slot_id! {
 }
 
 /// Where a connection comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Origin {
     /// From this machine, be it a person or a proxy that names nobody.
     Loopback,
     /// From this network.
     Network(Prefix),
+}
+
+impl Origin {
+    /// The largest network of it that one customer may have: of IPv6, the /48.
+    pub fn widest(self) -> Self {
+        match self {
+            Self::Loopback => Self::Loopback,
+            Self::Network(prefix) => Self::Network(prefix.wider().unwrap_or(prefix)),
+        }
+    }
 }
 
 /// The network that one customer has of their provider: an IPv4 address, or an IPv6 /64 or /48.
@@ -137,7 +147,9 @@ macro_rules! short_name {
 
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
-                self.folded().cmp(&other.folded())
+                // Most names differ early, and long lists are brought into their order.
+                let [one, two] = [self, other].map(|name| name.0.bytes().map(|b| b.to_ascii_lowercase()));
+                one.cmp(two)
             }
         }
 

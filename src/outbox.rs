@@ -38,6 +38,8 @@ pub struct Segment(Rc<Buffer>);
 #[derive(Debug)]
 struct Buffer {
     bytes: RefCell<Vec<u8>>,
+    /// Whether nothing more is added to it.
+    complete: Cell<bool>,
     /// Where the memory is counted. A buffer that belongs to one connection alone is counted there.
     held: Option<Rc<Cell<usize>>>,
 }
@@ -53,7 +55,7 @@ impl Drop for Buffer {
 impl Segment {
     /// An empty one, whose memory is counted in `held` while it lives.
     pub fn new(held: &Rc<Cell<usize>>) -> Self {
-        Self(Rc::new(Buffer { bytes: RefCell::default(), held: Some(Rc::clone(held)) }))
+        Self(Rc::new(Buffer { bytes: RefCell::default(), complete: Cell::default(), held: Some(Rc::clone(held)) }))
     }
 
     /// How many bytes it has.
@@ -64,6 +66,11 @@ impl Segment {
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether `len` more bytes may be added: it stays within [`SEGMENT`], and nobody keeps it for long.
+    pub fn has_room(&self, len: usize) -> bool {
+        self.len() + len <= SEGMENT && !self.0.complete.get()
     }
 
     /// Adds `bytes` at its end.
@@ -77,7 +84,7 @@ impl Segment {
     }
 
     fn own(bytes: Vec<u8>) -> Self {
-        Self(Rc::new(Buffer { bytes: RefCell::new(bytes), held: None }))
+        Self(Rc::new(Buffer { bytes: RefCell::new(bytes), complete: Cell::default(), held: None }))
     }
 
     fn is_shared(&self) -> bool {
@@ -115,13 +122,21 @@ impl Piece {
 pub struct Outbox {
     /// Nearly always there is no more than one piece, which so needs no memory of its own.
     first: Option<Piece>,
-    #[allow(clippy::box_collection, reason = "a connection for whom nothing is pending is so a third smaller")]
-    rest: Option<Box<VecDeque<Piece>>>,
+    /// A connection for whom nothing is pending is a third smaller for the box.
+    rest: Option<Box<Rest>>,
     replies: u32,
     events: u32,
     /// Those of the bytes of lines that stand in shared segments, which are counted there.
     shared: u32,
     chunks: u32,
+}
+
+/// What is pending behind the first piece.
+#[derive(Debug, Default)]
+struct Rest {
+    pieces: VecDeque<Piece>,
+    /// What is held back while an answer is being told: all but the answer itself.
+    held: Option<VecDeque<Piece>>,
 }
 
 /// A segment grows up to this many bytes before the next is begun.
@@ -140,7 +155,7 @@ impl Outbox {
         if start == end {
             return;
         }
-        match self.last() {
+        match self.last(kind) {
             // Lines that follow each other there are one piece here.
             Some(last) if last.end == start && last.kind == kind && Rc::ptr_eq(&last.segment.0, &segment.0) => {
                 last.end = end;
@@ -154,7 +169,7 @@ impl Outbox {
 
     /// Queues `bytes` for this connection alone.
     pub fn push(&mut self, kind: Kind, bytes: &[u8]) {
-        if let Some(last) = self.last()
+        if let Some(last) = self.last(kind)
             && last.kind == kind
             && !last.segment.is_shared()
             && let Some(own) = Rc::get_mut(&mut last.segment.0).map(|own| own.bytes.get_mut())
@@ -181,6 +196,29 @@ impl Outbox {
         }
     }
 
+    /// From now on, until [`Outbox::release`], all but replies is held back: it counts as pending and is not written.
+    pub fn hold(&mut self) {
+        self.rest.get_or_insert_default().held.get_or_insert_default();
+    }
+
+    /// Queues what was held back.
+    pub fn release(&mut self) {
+        let Some(Rest { pieces, held }) = self.rest.as_deref_mut() else { return };
+        let held = held.take();
+        if pieces.is_empty() {
+            self.rest = None;
+        }
+        for piece in held.into_iter().flatten() {
+            // `settle` goes by the newest, and may not have seen what is before this one now.
+            self.queue(Piece { settled: false, ..piece });
+        }
+    }
+
+    /// Whether anything but replies is held back.
+    pub fn is_holding(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.held.is_some())
+    }
+
     /// Bytes of replies that are pending.
     pub fn replies(&self) -> usize {
         self.replies as usize
@@ -201,7 +239,7 @@ impl Outbox {
         self.chunks as usize
     }
 
-    /// Whether nothing is pending.
+    /// Whether nothing is to be written.
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
     }
@@ -211,15 +249,22 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Copies what is little out of shared segments, as they would be kept for it. It looks at nothing that it has seen
-    /// before, so calling it again costs nothing.
+    /// Copies what is little out of shared segments, as they would be kept for it. Those that are kept do not grow any more.
+    /// It looks at nothing that it has seen before, so calling it again costs nothing.
     pub fn settle(&mut self) {
         let mut copied = 0;
-        let rest = self.rest.iter_mut().flat_map(|rest| rest.iter_mut());
-        let newest_first = self.first.iter_mut().chain(rest).rev();
-        for piece in newest_first.take_while(|piece| !piece.settled) {
+        let (pieces, held) = match self.rest.as_deref_mut() {
+            Some(Rest { pieces, held }) => (Some(pieces), held.as_mut()),
+            None => (None, None),
+        };
+        let queued = self.first.iter_mut().chain(pieces.into_iter().flatten());
+        let held = held.into_iter().flatten();
+        let unseen = |piece: &&mut Piece| !piece.settled;
+        for piece in queued.rev().take_while(unseen).chain(held.rev().take_while(unseen)) {
             piece.settled = true;
-            if piece.segment.is_shared() && piece.segment.len() > 2 * piece.len() as usize {
+            if piece.segment.len() <= 2 * piece.len() as usize {
+                piece.segment.0.complete.set(true);
+            } else if piece.segment.is_shared() {
                 copied += piece.len();
                 let bytes = piece.of(&piece.segment.0.bytes.borrow()).to_vec();
                 (piece.start, piece.end) = (0, at(bytes.len()));
@@ -232,20 +277,32 @@ impl Outbox {
     /// Bytes of memory that what is pending holds, as if nobody else held it.
     #[cfg(test)]
     pub fn memory(&self) -> usize {
-        let rest = self.rest.iter().flat_map(|rest| rest.iter());
+        let rest = self.rest.iter().flat_map(|rest| rest.pieces.iter().chain(rest.held.iter().flatten()));
         self.first.iter().chain(rest).map(|piece| piece.segment.0.bytes.borrow().capacity()).sum()
     }
 
-    fn last(&mut self) -> Option<&mut Piece> {
-        self.rest.as_mut().and_then(|rest| rest.back_mut()).or(self.first.as_mut())
+    /// The piece behind which one of this kind would stand.
+    fn last(&mut self, kind: Kind) -> Option<&mut Piece> {
+        match self.rest.as_deref_mut() {
+            Some(Rest { held: Some(held), .. }) if kind != Kind::Reply => held.back_mut(),
+            Some(Rest { pieces, .. }) => pieces.back_mut().or(self.first.as_mut()),
+            None => self.first.as_mut(),
+        }
     }
 
     fn add(&mut self, piece: Piece) {
         *self.count(piece.kind) += piece.len() + overhead(piece.kind);
+        match self.rest.as_deref_mut() {
+            Some(Rest { held: Some(held), .. }) if piece.kind != Kind::Reply => held.push_back(piece),
+            _ => self.queue(piece),
+        }
+    }
+
+    fn queue(&mut self, piece: Piece) {
         if self.first.is_none() {
             self.first = Some(piece);
         } else {
-            self.rest.get_or_insert_default().push_back(piece);
+            self.rest.get_or_insert_default().pieces.push_back(piece);
         }
     }
 
@@ -264,7 +321,7 @@ impl Outbox {
         while let Some(first) = &self.first {
             let written = match &self.rest {
                 None => writer.write(first.of(&first.segment.0.bytes.borrow())),
-                Some(rest) => write_pieces(writer, std::iter::once(first).chain(rest.iter())),
+                Some(rest) => write_pieces(writer, std::iter::once(first).chain(&rest.pieces)),
             };
             match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -277,7 +334,7 @@ impl Outbox {
                 Err(e) => return Err(e),
             }
         }
-        self.rest = None;
+        self.rest = self.rest.take().filter(|rest| rest.held.is_some());
         Ok(Flushed::All)
     }
 
@@ -294,7 +351,7 @@ impl Outbox {
                 return;
             }
             n -= taken as usize;
-            let next = self.rest.as_mut().and_then(|rest| rest.pop_front());
+            let next = self.rest.as_mut().and_then(|rest| rest.pieces.pop_front());
             let written = std::mem::replace(&mut self.first, next);
             if kind == Kind::Chunk
                 && let Some(Segment(buffer)) = written.map(|piece| piece.segment)
@@ -378,7 +435,7 @@ mod tests {
                     writer.room = space;
                     outbox.write_to(&mut writer, &mut spare).unwrap();
                 }
-                let pieces = outbox.first.iter().chain(outbox.rest.iter().flat_map(|rest| rest.iter()));
+                let pieces = outbox.first.iter().chain(outbox.rest.iter().flat_map(|rest| &rest.pieces));
                 let of_lines = pieces.filter(|piece| piece.kind != Kind::Chunk).count();
                 let counted = outbox.lines() + outbox.chunks() - of_lines * PIECE as usize;
                 assert_eq!(counted, want.len() - writer.taken.len());
@@ -426,6 +483,17 @@ mod tests {
         assert!(held.get() >= 1000);
         outbox.clear();
         assert_eq!(held.get(), 0);
+    }
+
+    #[test]
+    fn a_segment_that_is_kept_does_not_grow() {
+        let held = Rc::default();
+        let (mut outbox, room) = (Outbox::default(), Segment::new(&held));
+        room.extend(b"for one\n");
+        outbox.push_shared(Kind::Event, &room, 0);
+        assert!(room.has_room(SEGMENT - room.len()) && !room.has_room(SEGMENT));
+        outbox.settle();
+        assert!(!room.has_room(1), "it keeps more than its own");
     }
 
     #[test]

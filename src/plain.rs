@@ -201,7 +201,11 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
         Limit::Stall => ("stall", Value::Seconds, "how long you may read nothing of what waits for you"),
         Limit::Locked => ("locked", Value::Seconds, "how long you may take to give the password"),
         Limit::Clients => ("clients", Value::Count, "connections in all"),
-        Limit::ClientsOfAddress => ("per-address", Value::Count, "connections from one address"),
+        Limit::ClientsOfAddress => {
+            ("per-address", Value::Count, "connections from one IPv4 address or IPv6 /64; 0 is no limit")
+        }
+        Limit::NewRooms => ("new-rooms", Value::Count, "new rooms a minute from one network; 0 is no limit"),
+        Limit::Logs => ("all-logs", Value::Count, "rooms that may have a log; 0 is none"),
     }
 }
 
@@ -420,7 +424,12 @@ fn too_many(quota: Quota) -> String {
             format!("too many wrong passwords came from your address; try again in {minutes} minutes")
         }
         Quota::RoomsOfPerson => format!("you may be in {} rooms; /leave one first", limits::ROOMS_A_PERSON),
+        Quota::NewRooms => {
+            let limit = limits::NEW_ROOMS * limits::A_PREFIX;
+            format!("at most {limit} new rooms a minute from one network; wait a little, or join one that there is")
+        }
         Quota::Rooms => format!("there are {} rooms already; join one of them", limits::ROOMS),
+        Quota::Logs => format!("there are logs of {} rooms already; join a room that has one", limits::LOGS),
         Quota::Ignored => format!("you may ignore {} people; /unignore one first", limits::IGNORED),
         Quota::Files => format!("you may share {} files at once; /cancel one first", limits::FILES_A_SENDER),
         Quota::Uploads => format!("{} uploads are under way already; try again in a moment", limits::UPLOADS),
@@ -447,7 +456,6 @@ fn gone_text(gone: Gone) -> String {
         }
         Gone::Superseded => "another /send broke it off".to_owned(),
         Gone::ReceiverLeft => "the one it was for has left".to_owned(),
-        Gone::RoomForgotten => "its room was forgotten".to_owned(),
         Gone::NoLongerYours => "you left its room".to_owned(),
         Gone::NotReached(0) => "nothing has been said here yet; ask after 0".to_owned(),
         Gone::NotReached(last) => format!("the last message here is {last}; ask after that, or after 0"),

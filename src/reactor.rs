@@ -14,7 +14,7 @@ use crate::connection::{Life, Pause, Retry};
 use crate::dialect::Dialect;
 use crate::effect::Effect;
 use crate::egress::{Egress, Outgoing};
-use crate::event::{Bye, Event, Now, Record};
+use crate::event::{Bye, Event, Now, Query, Record};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits::{self, Moment, Settings};
@@ -41,6 +41,8 @@ pub struct Reactor<S: System> {
     effects: VecDeque<Effect>,
     /// What is to be written down before anything goes out.
     records: Vec<Record>,
+    /// What is to be looked up in the log once that is written down.
+    queries: Vec<Query>,
     /// Those for whom the core may have file data.
     wanting: Vec<ConnId>,
     /// When connections are to be looked at again.
@@ -110,6 +112,7 @@ impl<S: System> Reactor<S> {
             egress: Egress::new(dialects),
             effects: VecDeque::new(),
             records: Vec::new(),
+            queries: Vec::new(),
             wanting: Vec::new(),
             timers: BTreeSet::new(),
             run_queue: VecDeque::new(),
@@ -213,6 +216,9 @@ impl<S: System> Reactor<S> {
         }
         self.accept(now);
         self.hear_from_disk(now);
+        while let Some(found) = self.system.found() {
+            self.core(now, |hub, out| hub.log_has(now, found, out));
+        }
         self.core(now, |hub, out| hub.tick(now, out));
         self.run_timers(now);
         let others = self.run_queue.len();
@@ -246,6 +252,7 @@ impl<S: System> Reactor<S> {
         while let Some(effect) = self.effects.pop_front() {
             match effect {
                 Effect::Log(record) => self.records.push(record),
+                Effect::ReadLog(query) => self.queries.push(query),
                 Effect::Disk(job) => self.system.job(job),
                 Effect::Pump(id) => {
                     if let Some(connection) = self.registry.get_mut(id) {
@@ -258,6 +265,7 @@ impl<S: System> Reactor<S> {
                         warn!("a wrong password from {}", connection.address());
                     }
                 }
+                Effect::Resume(id) => self.put_off(id),
                 Effect::Close { conn, bye } => {
                     if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
                         self.egress.tell(connection, &Event::Bye(bye));

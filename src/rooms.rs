@@ -1,14 +1,14 @@
 //! Rooms: who is in them, what they are about and what was said there.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Index;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::ops::{Bound, Index};
 use std::time::SystemTime;
 
 use slab::Slab;
 
-use crate::event::{Logged, SaidKind};
+use crate::event::{Logged, PastRoom, Quota, SaidKind};
 use crate::limits;
-use crate::names::{Nick, PersonId, RoomName, Text};
+use crate::names::{Nick, Origin, PersonId, RoomName, Text};
 
 /// A room, for as long as it is not forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -32,20 +32,32 @@ pub struct Message {
     pub at: SystemTime,
     /// By whom, so that those who ignore them are spared.
     pub by: PersonId,
+    /// From where, so that nobody drives out what others said. What a log had counts as this machine's.
+    from: Origin,
     /// What they were called then.
     pub nick: Nick,
     /// How it was said.
     pub kind: SaidKind,
     /// What was said.
     pub text: Text,
-    /// Its place among the messages of all rooms.
-    serial: u64,
 }
 
 impl Message {
-    fn cost(&self) -> usize {
-        self.text.as_str().len() + size_of::<Self>()
+    /// Bytes of memory that go with it, but for its place in the queue: its text behind two counters.
+    fn taken(&self) -> usize {
+        taken(2 * size_of::<usize>() + self.text.as_str().len())
     }
+
+    /// Bytes of memory that it costs.
+    fn cost(&self) -> usize {
+        size_of::<Self>() + self.taken()
+    }
+}
+
+/// What an allocator takes for so many bytes: a word more, in steps of two words and four words at least.
+fn taken(bytes: usize) -> usize {
+    const WORD: usize = size_of::<usize>();
+    (bytes + WORD).next_multiple_of(2 * WORD).max(4 * WORD)
 }
 
 /// Somebody's place in a room.
@@ -67,12 +79,16 @@ pub struct Room {
     /// By person. They are gone through for each line, and searched only when somebody comes or goes.
     members: Vec<(PersonId, Member)>,
     history: VecDeque<Message>,
+    /// Bytes that go with the messages of the history, see [`Message::taken`].
+    texts: usize,
+    /// What the messages of the history cost that came from each network, by network.
+    shares: Vec<(Origin, usize)>,
     last_seq: u64,
     files: usize,
     /// Whether it is in the log, and so outlives its people and what it remembers.
     kept: bool,
-    /// Its key in [`Rooms::empty`].
-    empty_since: Option<u64>,
+    /// Its serial in [`Rooms::unused`].
+    unused_since: Option<u64>,
 }
 
 impl Room {
@@ -105,10 +121,81 @@ impl Room {
         self.last_seq
     }
 
+    /// Bytes of memory that its history takes.
+    fn remembered(&self) -> usize {
+        self.history.capacity() * size_of::<Message>()
+            + self.texts
+            + self.shares.capacity() * size_of::<(Origin, usize)>()
+    }
+
+    /// What the messages cost that came from a network.
+    fn share_of(&self, from: Origin) -> usize {
+        self.shares.binary_search_by_key(&from, |(from, _)| *from).map_or(0, |at| self.shares[at].1)
+    }
+
+    fn push(&mut self, message: Message) {
+        let len = self.history.len();
+        if len == self.history.capacity() {
+            // Doubling would take twice as much as many rooms ever need.
+            self.history.reserve_exact(len / 4 + 4);
+        }
+        self.texts += message.taken();
+        match self.shares.binary_search_by_key(&message.from, |(from, _)| *from) {
+            Ok(at) => self.shares[at].1 += message.cost(),
+            Err(at) => {
+                self.shares.reserve_exact(1);
+                self.shares.insert(at, (message.from, message.cost()));
+            }
+        }
+        self.history.push_back(message);
+    }
+
+    /// Forgets the oldest message; gives where it came from, and what it cost.
+    fn pop(&mut self) -> Option<(Origin, usize)> {
+        let message = self.history.pop_front()?;
+        self.texts -= message.taken();
+        if let Ok(at) = self.shares.binary_search_by_key(&message.from, |(from, _)| *from) {
+            self.shares[at].1 -= message.cost();
+            if self.shares[at].1 == 0 {
+                self.shares.remove(at);
+            }
+        }
+        Some((message.from, message.cost()))
+    }
+
+    /// Forgets the oldest message so that others have the memory, unless the room would keep less than what it is spared.
+    fn give_way(&mut self) -> Option<(Origin, usize)> {
+        let len = self.history.len();
+        if len <= limits::HISTORY_SPARED {
+            self.history.shrink_to_fit();
+            self.shares.shrink_to_fit();
+            if self.remembered() <= limits::HISTORY_SHARE {
+                return None;
+            }
+        }
+        let popped = self.pop();
+        if self.history.capacity() > len + len / 4 + 4 {
+            self.history.shrink_to_fit();
+            self.shares.shrink_to_fit();
+        }
+        popped
+    }
+
+    /// The number of the first message that it remembers, or of the next one that is said.
+    pub fn first_seq(&self) -> u64 {
+        self.history.front().map_or(self.last_seq.saturating_add(1), |message| message.seq)
+    }
+
     /// What it remembers after the message of this number, oldest first.
     pub fn history_after(&self, seq: u64) -> impl Iterator<Item = &Message> {
         let from = self.history.partition_point(|message| message.seq <= seq);
         self.history.range(from..)
+    }
+
+    /// What it remembers up to the message of this number, newest first.
+    pub fn history_up_to(&self, seq: u64) -> impl Iterator<Item = &Message> {
+        let end = self.history.partition_point(|message| message.seq <= seq);
+        self.history.range(..end).rev()
     }
 
     /// What it remembers, oldest first.
@@ -117,17 +204,27 @@ impl Room {
     }
 }
 
+/// A room of the log that has no place in memory. It is taken up again when somebody enters.
+#[derive(Debug)]
+struct Known {
+    topic: Option<(PersonId, Text)>,
+    last_seq: u64,
+}
+
 /// All rooms. A room is there while somebody is in it, or while something of it is remembered.
 #[derive(Debug)]
 pub struct Rooms {
     rooms: Slab<Room>,
     by_name: BTreeMap<RoomName, RoomId>,
-    /// Rooms with nobody in them, the one unused for longest first.
-    empty: BTreeMap<u64, RoomId>,
-    /// The rooms that remember anything, by the serial of their oldest message.
-    oldest: BTreeMap<u64, RoomId>,
+    /// Rooms that are in the log and not in memory, under the names that the log has for them.
+    known: BTreeMap<RoomName, Known>,
+    /// Rooms with nobody and no file in them, by the number of their last message and then by a serial: the first one is
+    /// forgotten first.
+    unused: BTreeSet<(u64, u64, RoomId)>,
+    /// Bytes of memory that the histories of all rooms take.
     remembered: usize,
     serial: u64,
+    /// Lines that a room remembers at most.
     lines: usize,
 }
 
@@ -145,15 +242,15 @@ impl Rooms {
         Self {
             rooms: Slab::new(),
             by_name: BTreeMap::new(),
-            empty: BTreeMap::new(),
-            oldest: BTreeMap::new(),
+            known: BTreeMap::new(),
+            unused: BTreeSet::new(),
             remembered: 0,
             serial: 0,
             lines,
         }
     }
 
-    /// How many rooms there are.
+    /// How many rooms there are in memory.
     pub fn len(&self) -> usize {
         self.rooms.len()
     }
@@ -163,9 +260,14 @@ impl Rooms {
         self.rooms.is_empty()
     }
 
-    /// The room of this name.
+    /// The room of this name, if it is in memory.
     pub fn find(&self, name: &RoomName) -> Option<RoomId> {
         self.by_name.get(name).copied()
+    }
+
+    /// Whether there is a room of this name, in memory or in the log.
+    pub fn exists(&self, name: &RoomName) -> bool {
+        self.by_name.contains_key(name) || self.known.contains_key(name)
     }
 
     /// All rooms, by name.
@@ -173,36 +275,75 @@ impl Rooms {
         self.by_name.values().map(|&id| (id, &self[id]))
     }
 
-    /// The empty room that has been unused for longest.
-    pub fn longest_empty(&self) -> Option<RoomId> {
-        self.empty.values().next().copied()
+    /// The rooms whose names come after this one, by name.
+    pub fn after(&self, name: Option<RoomName>) -> impl Iterator<Item = (RoomId, &Room)> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_name.range((from, Bound::Unbounded)).map(|(_, &id)| (id, &self[id]))
     }
 
-    /// Makes a room, which is to be joined at once.
-    pub fn create(&mut self, name: RoomName) -> RoomId {
+    /// The room of this name: the one in memory, the one in the log, or a new one. It is to be settled when something has
+    /// been put into it. An error says what there are too many of.
+    pub fn open(&mut self, name: RoomName) -> Result<RoomId, Quota> {
+        if let Some(id) = self.find(&name) {
+            return Ok(id);
+        }
+        if !self.known.contains_key(&name) && self.rooms.len() + self.known.len() >= limits::LOGS {
+            return Err(Quota::Logs);
+        }
+        if self.rooms.len() >= limits::ROOMS {
+            let &(_, _, unused) = self.unused.first().ok_or(Quota::Rooms)?;
+            self.forget(unused);
+        }
+        let known = self.known.remove_entry(&name);
+        let kept = known.is_some();
+        let (name, Known { topic, last_seq }) = known.unwrap_or((name, Known { topic: None, last_seq: 0 }));
         let slot = self.rooms.insert(Room {
             name,
-            topic: None,
+            topic,
             members: Vec::new(),
             history: VecDeque::new(),
-            last_seq: 0,
+            texts: 0,
+            shares: Vec::new(),
+            last_seq,
             files: 0,
-            kept: false,
-            empty_since: None,
+            kept,
+            unused_since: None,
         });
-        // There are at most limits::ROOMS, but for what a log of an operator's own making holds.
+        // There are at most limits::ROOMS.
         let id = RoomId(u32::try_from(slot).unwrap_or(u32::MAX));
         self.by_name.insert(name, id);
-        id
+        Ok(id)
     }
 
-    /// Forgets a room in which nobody is, with all that was said there.
-    pub fn forget(&mut self, id: RoomId) {
-        while self.drop_oldest_of(id) {}
+    /// Takes in a room of the log, of an earlier process. Of a room that is to remember nothing of what it could, no more is
+    /// taken than that it is known.
+    pub fn restore(&mut self, past: PastRoom) {
+        let PastRoom { name, topic, last_seq, lines } = past;
+        let topic = topic.map(|topic| (PersonId::NOBODY, topic));
+        self.known.insert(name, Known { topic, last_seq });
+        if lines.is_empty() && self.lines > 0 {
+            return;
+        }
+        // If there is no place, it stays known.
+        let Ok(id) = self.open(name) else { return };
+        for line in lines {
+            self.remember(id, PersonId::NOBODY, Origin::Loopback, line);
+        }
+        let room = &mut self.rooms[id.slot()];
+        room.last_seq = room.last_seq.max(last_seq);
+        self.settle(id);
+    }
+
+    /// Forgets an unused room, with all that it remembers. If it is in the log, it stays known.
+    fn forget(&mut self, id: RoomId) {
         let room = self.rooms.remove(id.slot());
+        self.remembered -= room.remembered();
         self.by_name.remove(&room.name);
-        if let Some(since) = room.empty_since {
-            self.empty.remove(&since);
+        if let Some(since) = room.unused_since {
+            self.unused.remove(&(room.last_seq, since, id));
+        }
+        if room.kept {
+            self.known.insert(room.name, Known { topic: room.topic, last_seq: room.last_seq });
         }
     }
 
@@ -214,9 +355,7 @@ impl Rooms {
             Ok(at) => room.members[at] = member,
             Err(at) => room.members.insert(at, member),
         }
-        if let Some(since) = room.empty_since.take() {
-            self.empty.remove(&since);
-        }
+        self.settle(id);
     }
 
     /// Takes `who` out of the room, which may be the end of it.
@@ -235,6 +374,7 @@ impl Rooms {
     /// A file was shared in the room, which stays while the file does.
     pub fn hold(&mut self, id: RoomId) {
         self.rooms[id.slot()].files += 1;
+        self.settle(id);
     }
 
     /// A file of the room is gone, which may be the end of the room.
@@ -254,34 +394,62 @@ impl Rooms {
     }
 
     /// Takes in a message, whose number is greater than the last one's, and remembers it as far as rooms do.
-    pub fn remember(&mut self, id: RoomId, by: PersonId, line: Logged) {
-        let serial = self.next_serial();
+    pub fn remember(&mut self, id: RoomId, by: PersonId, origin: Origin, line: Logged) {
         let room = &mut self.rooms[id.slot()];
         room.last_seq = line.seq;
         if self.lines == 0 {
             return;
         }
         let Logged { seq, at, from: nick, kind, text } = line;
-        let message = Message { seq, at, by, nick, kind, text, serial };
-        self.remembered += message.cost();
-        if room.history.is_empty() {
-            self.oldest.insert(serial, id);
+        let before = room.remembered();
+        if room.history.len() >= self.lines {
+            room.pop();
         }
-        room.history.push_back(message);
-        if room.history.len() > self.lines {
-            self.drop_oldest_of(id);
-        }
-        while self.remembered > limits::HISTORY_IN_ALL {
-            let Some(&oldest) = self.oldest.values().next() else { break };
-            self.drop_oldest_of(oldest);
-            self.settle(oldest);
+        room.push(Message { seq, at, by, from: origin.widest(), nick, kind, text });
+        self.remembered = self.remembered - before + room.remembered();
+        if self.remembered > limits::HISTORY_IN_ALL {
+            self.evict();
         }
     }
 
-    /// The next message has a number greater than `seq`, which may not be remembered.
-    pub fn go_on_after(&mut self, id: RoomId, seq: u64) {
-        let room = &mut self.rooms[id.slot()];
-        room.last_seq = room.last_seq.max(seq);
+    /// Gives memory back: message by message, of the network that holds most, and in the room in which it holds most the
+    /// oldest. So a room's history never has a hole, and who says more than others loses more.
+    fn evict(&mut self) {
+        let mut networks: HashMap<Origin, Network> = HashMap::new();
+        for (slot, room) in &self.rooms {
+            for &(from, cost) in &room.shares {
+                let network = networks.entry(from).or_default();
+                network.cost += cost;
+                network.rooms.push((cost, slot));
+            }
+        }
+        let mut largest: BinaryHeap<(usize, Origin)> = networks.iter().map(|(&from, of)| (of.cost, from)).collect();
+        // Costs only fall, so one that has fallen since it was put into a heap is found at the top, and put back.
+        while self.remembered > limits::HISTORY_IN_ALL - limits::HISTORY_SLACK {
+            let Some((cost, from)) = largest.pop() else { return };
+            let Some(network) = networks.get_mut(&from) else { continue };
+            if network.cost < cost {
+                largest.push((network.cost, from));
+                continue;
+            }
+            // One whose rooms keep what they are spared is left alone.
+            let Some((cost, slot)) = network.rooms.pop() else { continue };
+            let room = &mut self.rooms[slot];
+            let share = room.share_of(from);
+            if share < cost {
+                network.rooms.extend((share > 0).then_some((share, slot)));
+            } else {
+                let before = room.remembered();
+                if let Some((of, cost)) = room.give_way() {
+                    network.rooms.push((share, slot));
+                    if let Some(network) = networks.get_mut(&of) {
+                        network.cost -= cost;
+                    }
+                }
+                self.remembered = self.remembered - before + room.remembered();
+            }
+            largest.push((networks[&from].cost, from));
+        }
     }
 
     /// Notes that the message after `after` was left out for `who`, unless earlier ones were already.
@@ -298,78 +466,109 @@ impl Rooms {
         Some((room.last_seq - after, after))
     }
 
-    fn next_serial(&mut self) -> u64 {
-        self.serial += 1;
-        self.serial
-    }
-
-    fn drop_oldest_of(&mut self, id: RoomId) -> bool {
-        let room = &mut self.rooms[id.slot()];
-        let Some(dropped) = room.history.pop_front() else { return false };
-        self.remembered -= dropped.cost();
-        self.oldest.remove(&dropped.serial);
-        if let Some(next) = room.history.front() {
-            self.oldest.insert(next.serial, id);
-        }
-        true
-    }
-
-    /// Forgets a room of which nothing is left, or notes since when nobody is in it.
+    /// Forgets a room of which nothing is left, and notes since when one is unused.
     pub fn settle(&mut self, id: RoomId) {
-        let serial = self.next_serial();
         let room = &mut self.rooms[id.slot()];
-        if !room.members.is_empty() {
-            return;
+        let is_unused = room.members.is_empty() && room.files == 0;
+        if is_unused && room.history.is_empty() && !room.kept {
+            return self.forget(id);
         }
-        if room.history.is_empty() && room.files == 0 && !room.is_kept() {
-            self.forget(id);
-        } else if room.empty_since.is_none() {
-            room.empty_since = Some(serial);
-            self.empty.insert(serial, id);
+        match room.unused_since {
+            None if is_unused => {
+                self.serial += 1;
+                room.unused_since = Some(self.serial);
+                self.unused.insert((room.last_seq, self.serial, id));
+            }
+            Some(since) if !is_unused => {
+                room.unused_since = None;
+                self.unused.remove(&(room.last_seq, since, id));
+            }
+            _ => {}
         }
     }
 
     /// Panics unless all that is kept twice agrees; for tests.
     pub fn check(&self) {
         assert_eq!(self.rooms.len(), self.by_name.len());
-        let (mut empty, mut remembering, mut remembered) = (0, 0, 0);
+        assert!(self.rooms.len() <= limits::ROOMS && self.rooms.len() + self.known.len() <= limits::LOGS);
+        let (mut unused, mut remembered) = (0, 0);
         for (id, room) in self.iter() {
             assert_eq!(self.find(&room.name), Some(id));
-            assert_eq!(room.empty_since.is_some(), room.members.is_empty());
-            empty += usize::from(room.members.is_empty());
-            let is_something = !room.members.is_empty() || !room.history.is_empty() || room.files > 0 || room.is_kept();
-            assert!(is_something, "a room of nothing");
-            remembering += usize::from(!room.history.is_empty());
-            remembered += room.history.iter().map(Message::cost).sum::<usize>();
+            assert!(!self.known.contains_key(&room.name), "a room is in memory and only known");
+            let is_unused = room.members.is_empty() && room.files == 0;
+            assert_eq!(room.unused_since.is_some(), is_unused);
+            assert!(room.unused_since.is_none_or(|since| self.unused.contains(&(room.last_seq, since, id))));
+            unused += usize::from(is_unused);
+            assert!(!is_unused || !room.history.is_empty() || room.kept, "a room of nothing");
+            remembered += room.remembered();
+            assert_eq!(room.texts, room.history.iter().map(Message::taken).sum::<usize>());
+            let of =
+                |from| room.history.iter().filter(|message| message.from == from).map(Message::cost).sum::<usize>();
+            assert!(room.shares.iter().all(|&(from, share)| share == of(from)));
+            assert_eq!(
+                room.shares.iter().map(|(_, share)| share).sum::<usize>(),
+                room.history.iter().map(Message::cost).sum()
+            );
             assert!(room.history.len() <= self.lines);
             // What a failing disk left out of the log is missing after a restart, so there may be gaps.
             assert!(room.history.iter().is_sorted_by(|one, next| one.seq < next.seq));
             assert!(room.history.back().is_none_or(|last| last.seq <= room.last_seq));
-            if let Some(first) = room.history.front() {
-                assert_eq!(self.oldest.get(&first.serial), Some(&id));
-            }
         }
-        assert_eq!((empty, remembering, remembered), (self.empty.len(), self.oldest.len(), self.remembered));
+        assert_eq!((unused, remembered), (self.unused.len(), self.remembered));
         assert!(self.remembered <= limits::HISTORY_IN_ALL);
     }
+}
+
+/// What is remembered that came from one network, while some of it is to be forgotten.
+#[derive(Default)]
+struct Network {
+    cost: usize,
+    /// The cost in each room, the largest first.
+    rooms: BinaryHeap<(usize, usize)>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::Prefix;
 
-    fn room(rooms: &mut Rooms, name: &str, who: u32) -> RoomId {
-        let id = rooms.create(RoomName::new(name).unwrap());
+    fn name(name: &str) -> RoomName {
+        RoomName::new(name).unwrap()
+    }
+
+    fn room(rooms: &mut Rooms, called: &str, who: u32) -> RoomId {
+        let id = rooms.open(name(called)).unwrap();
         rooms.enter(id, PersonId::new(who, 0), 0);
         id
     }
 
-    fn say(rooms: &mut Rooms, id: RoomId, text: &str) -> u64 {
+    fn say_from(rooms: &mut Rooms, id: RoomId, origin: Origin, text: &str) -> u64 {
         let seq = rooms[id].last_seq() + 1;
         let (at, from, kind) = (SystemTime::UNIX_EPOCH, Nick::new("a").unwrap(), SaidKind::Text);
-        rooms.remember(id, PersonId::new(1, 0), Logged { seq, at, from, kind, text: Text::new(text) });
-        rooms.check();
+        rooms.remember(id, PersonId::new(1, 0), origin, Logged { seq, at, from, kind, text: Text::new(text) });
         seq
+    }
+
+    fn say(rooms: &mut Rooms, id: RoomId, text: &str) -> u64 {
+        say_from(rooms, id, Origin::Loopback, text)
+    }
+
+    fn network(n: u32) -> Origin {
+        Origin::Network(Prefix::v4(n.to_be_bytes()))
+    }
+
+    fn seqs(rooms: &Rooms, id: RoomId) -> Vec<u64> {
+        rooms[id].history().map(|message| message.seq).collect()
+    }
+
+    /// Makes a room in which so much is said and nobody stays.
+    fn left(rooms: &mut Rooms, called: &str, lines: usize) -> RoomId {
+        let id = room(rooms, called, 1);
+        (0..lines).for_each(|_| {
+            say(rooms, id, "x");
+        });
+        rooms.leave(id, PersonId::new(1, 0));
+        id
     }
 
     #[test]
@@ -377,12 +576,8 @@ mod tests {
         let mut rooms = Rooms::new(3);
         let id = room(&mut rooms, "#a", 1);
         assert_eq!((1..=5).map(|_| say(&mut rooms, id, "x")).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
-        assert_eq!(rooms[id].history().map(|m| m.seq).collect::<Vec<_>>(), [3, 4, 5]);
-        rooms.leave(id, PersonId::new(1, 0));
-        assert_eq!(rooms.longest_empty(), Some(id));
-        rooms.forget(id);
+        assert_eq!(seqs(&rooms, id), [3, 4, 5]);
         rooms.check();
-        assert!(rooms.is_empty());
     }
 
     #[test]
@@ -399,18 +594,156 @@ mod tests {
     }
 
     #[test]
-    fn all_rooms_together_remember_so_much_and_the_oldest_line_goes_first() {
-        let mut rooms = Rooms::new(usize::MAX);
-        let (a, b) = (room(&mut rooms, "#a", 1), room(&mut rooms, "#b", 1));
-        let line = "x".repeat(1 << 20);
-        say(&mut rooms, a, "first");
-        say(&mut rooms, b, "second");
-        for _ in 0..63 {
-            say(&mut rooms, b, &line);
+    fn the_empty_room_with_the_least_said_in_it_makes_place() {
+        let mut rooms = Rooms::new(200);
+        let team = left(&mut rooms, "#team", 40);
+        let shared = left(&mut rooms, "#shared", 1);
+        rooms.hold(shared);
+        let here = room(&mut rooms, "#here", 1);
+        for n in rooms.len()..limits::ROOMS {
+            left(&mut rooms, &format!("#flood{n}"), 2);
         }
-        assert_eq!(rooms[a].history().count(), 1);
-        say(&mut rooms, b, &line);
-        assert_eq!(rooms[a].history().count(), 0);
-        assert_eq!(rooms[b].history().next().unwrap().seq, 3);
+        for n in 0..20_000 {
+            left(&mut rooms, &format!("#more{n}"), 3);
+        }
+        rooms.check();
+        assert_eq!(rooms.len(), limits::ROOMS);
+        for (called, id) in [("#team", team), ("#shared", shared), ("#here", here)] {
+            assert_eq!(rooms.find(&name(called)), Some(id));
+        }
+        // Of those in which as little was said the one that was unused for longest goes first.
+        assert!(!rooms.exists(&name("#more0")) && rooms.exists(&name("#more19999")));
+        assert_eq!(seqs(&rooms, team).len(), 40);
+    }
+
+    #[test]
+    fn where_nothing_can_be_forgotten_there_is_no_new_room() {
+        let mut rooms = Rooms::new(200);
+        for n in 0..limits::ROOMS {
+            room(&mut rooms, &format!("#r{n}"), 1);
+        }
+        assert_eq!(rooms.open(name("#more")), Err(Quota::Rooms));
+        assert!(rooms.open(name("#R7")).is_ok());
+        rooms.leave(rooms.find(&name("#r7")).unwrap(), PersonId::new(1, 0));
+        room(&mut rooms, "#more", 1);
+        rooms.check();
+    }
+
+    #[test]
+    fn a_logged_room_is_taken_up_again_with_its_number_and_topic() {
+        let mut rooms = Rooms::new(200);
+        let topic = Some((PersonId::new(7, 0), Text::new("tea")));
+        let team = left(&mut rooms, "#Team", 5);
+        rooms.keep(team);
+        rooms.set_topic(team, topic.clone());
+        let mut count = 0;
+        let mut flood = |rooms: &mut Rooms| {
+            for _ in 0..limits::ROOMS - 1 {
+                count += 1;
+                left(rooms, &format!("#flood{count}"), 9);
+            }
+        };
+        flood(&mut rooms);
+        assert!(rooms.find(&name("#team")).is_some());
+        left(&mut rooms, "#last", 9);
+        assert_eq!((rooms.find(&name("#team")), rooms.exists(&name("#team"))), (None, true));
+        rooms.check();
+        // Its log has this spelling, and no other must begin beside it.
+        let again = room(&mut rooms, "#tEAM", 2);
+        assert_eq!((rooms[again].name.as_str(), rooms[again].last_seq()), ("#Team", 5));
+        assert_eq!((&rooms[again].topic, rooms[again].is_kept()), (&topic, true));
+        assert_eq!(say(&mut rooms, again, "x"), 6);
+        rooms.check();
+    }
+
+    #[test]
+    fn beyond_the_logs_that_there_may_be_there_is_no_new_room() {
+        let mut rooms = Rooms::new(200);
+        for n in 0..limits::LOGS {
+            rooms.restore(PastRoom { name: name(&format!("#r{n}")), topic: None, last_seq: 3, lines: Vec::new() });
+        }
+        rooms.check();
+        assert!(rooms.is_empty());
+        assert_eq!(rooms.open(name("#more")), Err(Quota::Logs));
+        let id = room(&mut rooms, "#r5", 1);
+        assert_eq!(say(&mut rooms, id, "x"), 4);
+        rooms.check();
+    }
+
+    #[test]
+    fn what_a_flood_says_drives_out_the_flood_and_nobody_else() {
+        // As many rooms on one machine, and as many from one network; each has as much as it may.
+        for from in [Origin::Loopback, network(7)] {
+            let mut rooms = Rooms::new(200);
+            let team = room(&mut rooms, "#team", 1);
+            (0..200).for_each(|n| {
+                say(&mut rooms, team, &format!("what we said, line {n}"));
+            });
+            for n in 0..400 {
+                let flood = room(&mut rooms, &format!("#flood{n}"), 2);
+                (0..57).for_each(|_| {
+                    say_from(&mut rooms, flood, from, &"x".repeat(4_080));
+                });
+            }
+            rooms.check();
+            assert_eq!(seqs(&rooms, team), (1..=200).collect::<Vec<_>>(), "{from:?}");
+        }
+    }
+
+    #[test]
+    fn a_network_with_many_rooms_loses_before_one_with_a_large_room() {
+        let mut rooms = Rooms::new(2_000);
+        let team = room(&mut rooms, "#team", 1);
+        (0..2_000).for_each(|_| {
+            say_from(&mut rooms, team, network(1), &"x".repeat(4_000));
+        });
+        for n in 0..1_000 {
+            let flood = room(&mut rooms, &format!("#flood{n}"), 2);
+            (0..57).for_each(|_| {
+                say_from(&mut rooms, flood, network(2), &"x".repeat(4_000));
+            });
+        }
+        rooms.check();
+        assert_eq!(seqs(&rooms, team).len(), 2_000);
+    }
+
+    #[test]
+    fn a_room_keeps_its_last_lines_within_its_share() {
+        let mut rooms = Rooms::new(usize::MAX);
+        let (quiet, wordy) = (room(&mut rooms, "#quiet", 1), room(&mut rooms, "#wordy", 1));
+        for _ in 0..100 {
+            say_from(&mut rooms, quiet, network(1), "of a hundred bytes, or nearly so many");
+            say_from(&mut rooms, wordy, network(1), &"x".repeat(2_000));
+        }
+        // Nobody holds more than this network, whoever speaks.
+        for n in 0..40_000 {
+            let flood = room(&mut rooms, &format!("#flood{}", n % 9_000), 2);
+            say_from(&mut rooms, flood, network(1), &"x".repeat(4_000));
+        }
+        rooms.check();
+        assert!(seqs(&rooms, quiet).ends_with(&(81..=100).collect::<Vec<_>>()));
+        let kept = seqs(&rooms, wordy);
+        assert!(kept.ends_with(&[99, 100]) && kept.len() <= 3, "{kept:?}");
+    }
+
+    #[test]
+    fn a_room_of_many_networks_has_no_hole_in_its_history() {
+        let mut rooms = Rooms::new(usize::MAX);
+        let id = room(&mut rooms, "#a", 1);
+        for n in 0..40_000 {
+            say_from(&mut rooms, id, network(n % 5 * (n % 3)), &"x".repeat(2_000));
+        }
+        rooms.check();
+        let kept = seqs(&rooms, id);
+        assert!(kept.len() > 20_000 && kept.iter().copied().eq(40_001 - kept.len() as u64..=40_000));
+    }
+
+    #[test]
+    fn an_ipv6_customer_counts_as_one() {
+        let address = |net: u8| [0x20, 1, 0x0d, 0xb8, 0, 0, 0, net, 0, 0, 0, 0, 0, 0, 0, 1];
+        let [one, other] = [1, 2].map(|net| Origin::Network(Prefix::v6(address(net))));
+        assert_ne!(one, other);
+        assert_eq!(one.widest(), other.widest());
+        assert_eq!(network(7).widest(), network(7));
     }
 }

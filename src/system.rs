@@ -13,7 +13,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::connection::Readiness;
-use crate::event::{Job, Now, Outcome, PastFile, PastRoom, Record, Trouble};
+use crate::event::{Found, Job, Now, Outcome, PastFile, PastRoom, Query, Record, Trouble};
 use crate::home::Home;
 use crate::journal::{self, Journal};
 use crate::limits::{self, Settings};
@@ -79,6 +79,12 @@ pub trait System {
 
     /// Writes down what was said, before anybody hears it, and says what stands in the way of the log.
     fn log(&mut self, records: &[Record]) -> Option<Trouble>;
+
+    /// Has something looked up in the log. What was given to [`System::log`] in a later turn may be missing.
+    fn ask(&mut self, query: Query);
+
+    /// What the log has for the query that is answered next.
+    fn found(&mut self) -> Option<Found>;
 
     /// In how long [`System::log`] is to be called even if nothing is said.
     fn next_log(&self) -> Option<Duration>;
@@ -224,6 +230,16 @@ impl System for Os {
             journal.write(records);
         }
         journal.trouble()
+    }
+
+    fn ask(&mut self, query: Query) {
+        if let Some(journal) = &self.journal {
+            journal.ask(query);
+        }
+    }
+
+    fn found(&mut self) -> Option<Found> {
+        self.journal.as_ref()?.found().next()
     }
 
     fn next_log(&self) -> Option<Duration> {

@@ -149,6 +149,7 @@ fn check_room(log: &[u8]) {
     let now = Now { tick: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
     let mut handle = |hub: &mut Hub, request| {
         hub.handle(id, now, request, &mut notes);
+        notes.go_on(hub, now);
         hub.check();
         std::mem::take(&mut notes.told)
     };

@@ -1,18 +1,17 @@
 //! Questions: what is there, and what was said.
 
-use std::cell::Cell;
-
 use crate::effect::Output;
 use crate::event::{Change, Detail, Done, Fault, Gone, Limit, Now, Setting, State, Verb};
-use crate::files::{Share, Stage};
+use crate::files::{File, Share, Stage};
 use crate::limits;
-use crate::names::{Nick, PersonId, Place, RoomName};
+use crate::names::{FileId, Nick, PersonId, Place, RoomName};
 use crate::people::Person;
 use crate::policy::Doing;
 use crate::request::{Named, Part, Target};
 use crate::rooms::RoomId;
 use crate::typing::Where;
 
+use super::answer::{Answer, Page};
 use super::{Hub, Turn};
 
 /// Has every command explained, or one.
@@ -54,6 +53,8 @@ impl Hub {
             (Limit::Locked, limits::LOCKED.as_secs()),
             (Limit::Clients, count(settings.max_clients)),
             (Limit::ClientsOfAddress, count(settings.max_per_ip)),
+            (Limit::NewRooms, per_minute(limits::NEW_ROOMS * limits::A_PREFIX)),
+            (Limit::Logs, settings.log.map_or(0, |_| count(limits::LOGS))),
         ];
         turn.out.detail(turn.conn, &Detail::Limits(limits));
         Done::Limits
@@ -74,33 +75,16 @@ impl Hub {
         Done::Join { room: room.name, count: room.members().len() }
     }
 
-    pub(super) fn list_rooms(&self, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
-        for (room_id, room) in self.rooms.iter() {
-            let topic = self.topic_for(turn.who, room_id);
-            turn.out.detail(turn.conn, &Detail::Room { name: room.name, count: room.members().len(), topic });
-        }
-        Ok(Done::Rooms(self.rooms.len()))
-    }
-
-    pub(super) fn who(&mut self, whom: Option<Target<'_>>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
-        let Some(viewer) = self.people.get(turn.who) else { return Err(Fault::NoTarget) };
-        let mut people: Vec<&Person> = match whom {
-            None => self.people.iter().collect(),
-            Some(Target::Room(room)) => {
-                self.rooms[self.find_room(room)?].members().filter_map(|member| self.people.get(member)).collect()
-            }
-            Some(Target::Person(whom)) => vec![self.find_person(whom)?],
+    pub(super) fn who(&mut self, whom: Option<Target<'_>>) -> Result<Answer, Fault> {
+        let page = match whom {
+            None => self.page(None, None),
+            Some(Target::Room(room)) => self.page(Some(self.rooms[self.find_room(room)?].name), None),
+            Some(Target::Person(whom)) => Page::of_one(self.find_person(whom)?.id),
         };
-        people.sort_unstable_by_key(|person| person.nick());
-        for person in &people {
-            turn.out.detail(turn.conn, &self.who_line(viewer, person, turn.now));
-        }
-        let count = people.len();
-        self.presence.asked();
-        Ok(Done::Who { version: self.presence.version(), count })
+        Ok(Answer::people(page, self.presence.version()))
     }
 
-    fn who_line(&self, viewer: &Person, person: &Person, now: Now) -> Detail {
+    pub(super) fn who_line(&self, viewer: &Person, person: &Person, now: Now) -> Detail {
         let since = |room: RoomId| self.rooms[room].member(viewer.id).map(|member| member.since);
         let ignored = viewer.ignores(person.id);
         let state = match person.away() {
@@ -117,43 +101,41 @@ impl Hub {
         Detail::Who { nick: person.nick(), state, idle: now.tick.saturating_sub(person.active.get()), rooms }
     }
 
-    pub(super) fn list_files(
+    pub(super) fn list_files(&self, target: Option<Target<'_>>, who: PersonId) -> Result<Answer, Fault> {
+        target.map(|target| self.resolve(who, target)).transpose().map(Answer::files)
+    }
+
+    /// A file as `viewer` has it listed, if it is `only` in that conversation or that does not matter, and if they want to
+    /// know of it and may.
+    pub(super) fn file_line(
         &self,
-        target: Option<Target<'_>>,
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Done, Fault> {
-        let only = target.map(|target| self.resolve(turn.who, target)).transpose()?;
-        let Some(viewer) = self.people.get(turn.who) else { return Err(Fault::NoTarget) };
-        let mut count = 0;
-        for (file_id, file) in self.files.iter() {
-            let fits = match (only, file.share) {
-                (None, _) => true,
-                (Some(Where::Room(room)), share) => share == Share::Room(room),
-                (Some(Where::Person(_)), Share::Room(_)) => false,
-                (Some(Where::Person(other)), Share::Person(receiver, _)) => {
-                    (file.sender, receiver) == (other, turn.who) || (file.sender, receiver) == (turn.who, other)
-                }
-            };
-            if !fits || self.may_fetch(viewer, file).is_err() || viewer.ignores(file.sender) {
-                continue;
+        viewer: &Person,
+        only: Option<Where>,
+        (id, file): (FileId, &File),
+        now: Now,
+    ) -> Option<Detail> {
+        let fits = match (only, file.share) {
+            (None, _) => true,
+            (Some(Where::Room(room)), share) => share == Share::Room(room),
+            (Some(Where::Person(_)), Share::Room(_)) => false,
+            (Some(Where::Person(other)), Share::Person(receiver, _)) => {
+                (file.sender, receiver) == (other, viewer.id) || (file.sender, receiver) == (viewer.id, other)
             }
-            count += 1;
-            let detail = Detail::File {
-                id: file_id,
-                size: file.size,
-                sender: file.nick,
-                place: self.place_of_file(turn.who, file),
-                age: turn.now.wall.duration_since(file.since).unwrap_or_default(),
-                coming: !matches!(file.stage, Stage::Ready(_)),
-                name: file.name.clone(),
-            };
-            turn.out.detail(turn.conn, &detail);
-        }
-        Ok(Done::Files(count))
+        };
+        let is_listed = fits && self.may_fetch(viewer, file).is_ok() && !viewer.ignores(file.sender);
+        is_listed.then(|| Detail::File {
+            id,
+            size: file.size,
+            sender: file.nick,
+            place: self.place_of_file(viewer.id, file),
+            age: now.wall.duration_since(file.since).unwrap_or_default(),
+            coming: !matches!(file.stage, Stage::Ready(_)),
+            name: file.name.clone(),
+        })
     }
 
     /// How `viewer` names the conversation in which a file was shared.
-    pub(super) fn place_of_file(&self, viewer: PersonId, file: &crate::files::File) -> Place {
+    pub(super) fn place_of_file(&self, viewer: PersonId, file: &File) -> Place {
         match file.share {
             Share::Room(room) => Place::Room(self.rooms[room].name),
             Share::Person(_, receiver) => Place::With(if file.sender == viewer { receiver } else { file.nick }),
@@ -164,47 +146,21 @@ impl Hub {
         &self,
         room: Option<Named<'_, RoomName>>,
         part: Part,
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Done, Fault> {
-        let room = &self.rooms[self.room_or_current(turn.who, room, Doing::Read)?];
-        let Some(viewer) = self.people.get(turn.who) else { return Err(Fault::NoRoom) };
-        let mut bytes = 0;
-        let mut fits = |message: &&crate::rooms::Message| {
-            // What stands before the text on a line has fewer than 80 bytes.
-            bytes += message.text.as_str().len() + 80;
-            bytes <= limits::HISTORY_BYTES
-        };
-        // Whoever is ignored may have said very much, and so is looked up once for all that they said in a row.
-        let last = Cell::new((PersonId::NOBODY, true));
-        let wanted = |message: &&crate::rooms::Message| {
-            if last.get().0 != message.by {
-                last.set((message.by, !viewer.ignores(message.by)));
-            }
-            last.get().1
-        };
-        let mut lines: Vec<_> = match part {
-            Part::After(seq) if seq > room.last_seq() => return Err(Fault::Gone(Gone::NotReached(room.last_seq()))),
-            Part::After(seq) => {
-                // An answer of no messages tells that there are none, so the first is found wherever it is.
-                let after = room.history_after(seq).skip_while(|message| !wanted(message));
-                let after = after.take(limits::HISTORY_LOOKED_AT).filter(wanted);
-                after.take(limits::HISTORY_LINES).take_while(&mut fits).collect()
-            }
+        who: PersonId,
+    ) -> Result<Answer, Fault> {
+        let id = self.room_or_current(who, room, Doing::Read)?;
+        let last = self.rooms[id].last_seq();
+        if self.rooms[id].is_kept() && self.queries >= limits::LOG_QUERIES {
+            return Err(Fault::DiskBusy);
+        }
+        match part {
+            Part::After(seq) if seq > last => Err(Fault::Gone(Gone::NotReached(last))),
+            Part::After(seq) => Ok(Answer::history_after(id, seq, last)),
             Part::Last(count) => {
                 let count = count.map_or(limits::HISTORY_DEFAULT, |count| usize::try_from(count).unwrap_or(usize::MAX));
-                let newest = room.history().rev().take(limits::HISTORY_LOOKED_AT).filter(wanted);
-                newest.take(count.min(limits::HISTORY_LINES)).take_while(&mut fits).collect()
+                Ok(Answer::last_of_history(id, count.min(limits::HISTORY_LINES), last))
             }
-        };
-        if matches!(part, Part::Last(_)) {
-            lines.reverse();
         }
-        for message in &lines {
-            let (seq, at, from, kind, text) =
-                (message.seq, message.at, message.nick, message.kind, message.text.clone());
-            turn.out.detail(turn.conn, &Detail::Line { seq, at, from, kind, text });
-        }
-        Ok(Done::History { room: room.name, count: lines.len() })
     }
 
     pub(super) fn list_ignored(&self, turn: &mut Turn<'_, impl Output>) -> Done {

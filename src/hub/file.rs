@@ -232,10 +232,10 @@ impl Hub {
         };
         let name = FileName::new(&name).filter(|_| !left.is_zero() && self.files.len() < limits::FILES);
         // A file that can never fit must not drive out others.
-        let Some(name) = name.filter(|_| size <= self.settings.spool && self.make_space(len, turn)) else {
+        let name = name.filter(|_| size <= self.settings.spool && self.make_space(len, turn));
+        let (Some(name), Ok(room)) = (name, self.rooms.open(room)) else {
             return self.job(Job::Remove(id), turn.out);
         };
-        let room = self.rooms.find(&room).unwrap_or_else(|| self.rooms.create(room));
         let due = turn.now.tick.saturating_add(left).min(FOREVER);
         let file = File {
             share: Share::Room(room),
@@ -254,7 +254,6 @@ impl Hub {
         };
         self.files.restore(id, file);
         self.rooms.hold(room);
-        self.rooms.settle(room);
         self.set_alarm(id);
     }
 

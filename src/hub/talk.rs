@@ -49,13 +49,14 @@ impl Hub {
         text: Text,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
-        let from = self.nick(turn.who)?;
+        let person = self.people.get(turn.who).ok_or(Fault::NoTarget)?;
+        let (from, origin) = (person.nick(), person.origin);
         let (seq, at) = (self.rooms[room].last_seq() + 1, turn.now.wall);
         let line = Logged { seq, at, from, kind, text: text.clone() };
         if self.settings.log.is_some() {
             self.keep_line(room, line.clone(), turn.out);
         }
-        self.rooms.remember(room, turn.who, line);
+        self.rooms.remember(room, turn.who, origin, line);
         let silent = self.people.get(turn.who).is_some_and(|person| !person.echo).then_some(turn.who);
         let place = Place::Room(self.rooms[room].name);
         let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
@@ -167,10 +168,7 @@ impl Hub {
                 self.count_join(turn)?;
                 let room = match found {
                     Some(room) => room,
-                    None => {
-                        self.make_place_for_room(turn)?;
-                        self.rooms.create(name)
-                    }
+                    None => self.open_room(name, turn)?,
                 };
                 let since = self.next_moment();
                 self.rooms.enter(room, turn.who, since);
@@ -185,6 +183,14 @@ impl Hub {
             person.current = Some(Where::Room(room));
         }
         Ok(self.show_room(room, turn))
+    }
+
+    /// The room of this name, which is not in memory: the one in the log, or a new one.
+    fn open_room(&mut self, name: RoomName, turn: &Turn<'_, impl Output>) -> Result<RoomId, Fault> {
+        if !self.rooms.exists(&name) {
+            self.count_new_room(turn)?;
+        }
+        self.rooms.open(name).map_err(Fault::TooMany)
     }
 
     pub(super) fn leave(
@@ -222,6 +228,14 @@ impl Hub {
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
         let left = person.joins.take(limit, now) && has_left(&mut self.joins, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Joins)) }
+    }
+
+    /// Counts a new room of where the connection comes from; of the connection itself, its joins are counted.
+    fn count_new_room(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let (limit, now) = (limits::NEW_ROOMS, turn.now.tick);
+        let Some(person) = self.people.get(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
+        let left = has_left(&mut self.new_rooms, person.origin, limit, now);
+        if left { Ok(()) } else { Err(Fault::TooMany(Quota::NewRooms)) }
     }
 
     pub(super) fn query(&mut self, target: Target<'_>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {

@@ -58,8 +58,6 @@ impl Batch {
                 let topic = Some(topic.as_ref().map(ToString::to_string));
                 self.append(Work { topic, ..Work::new(*room) });
             }
-            // What is forgotten in memory stays in the log.
-            Record::Forgotten(_) => {}
         }
     }
 

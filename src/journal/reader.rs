@@ -13,9 +13,8 @@ use log::{error, warn};
 use mio::Waker;
 
 use super::logs::path;
-use super::query::{Answer, Page, Query, Section};
 use super::search;
-use crate::event::Logged;
+use crate::event::{Found, Logged, Passage, Query, Section};
 use crate::home::{give_way, open_regular};
 use crate::limits;
 use crate::names::RoomName;
@@ -24,7 +23,7 @@ use crate::names::RoomName;
 #[derive(Debug)]
 pub(super) struct Reader {
     queries: Option<Sender<Query>>,
-    answers: Option<Receiver<Answer>>,
+    found: Option<Receiver<Found>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -34,7 +33,7 @@ impl Reader {
         // There is one query a connection at most, and it is small.
         let (queries, inbox) = channel();
         // Answers are large, so the thread waits until they are taken.
-        let (outbox, answers) = sync_channel(limits::LOG_ANSWERS);
+        let (outbox, found) = sync_channel(limits::LOG_ANSWERS);
         let thread = thread::Builder::new().name("log-read".into()).spawn(move || {
             give_way();
             let mut archive = Archive { folder, complaint: None };
@@ -47,7 +46,7 @@ impl Reader {
                 }
             }
         })?;
-        Ok(Self { queries: Some(queries), answers: Some(answers), thread: Some(thread) })
+        Ok(Self { queries: Some(queries), found: Some(found), thread: Some(thread) })
     }
 
     pub(super) fn ask(&self, query: Query) {
@@ -56,15 +55,15 @@ impl Reader {
         }
     }
 
-    pub(super) fn answers(&self) -> impl Iterator<Item = Answer> + '_ {
-        self.answers.iter().flat_map(Receiver::try_iter)
+    pub(super) fn found(&self) -> impl Iterator<Item = Found> + '_ {
+        self.found.iter().flat_map(Receiver::try_iter)
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
         // Nobody takes the answers any more, so what has been asked for is left.
-        self.answers = None;
+        self.found = None;
         self.queries = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             error!("the thread that reads the logs failed");
@@ -81,9 +80,13 @@ struct Archive {
 }
 
 impl Archive {
-    fn answer(&mut self, query: &Query) -> Answer {
-        let page = self.open(query.room).and_then(|(newest, older)| read(newest.as_ref(), older.as_ref(), query));
-        Answer { asker: query.asker, page: page.map_err(|e| self.complain(query.room, "log", &e)).ok() }
+    fn answer(&mut self, query: &Query) -> Found {
+        let passage = self.open(query.room).and_then(|(newest, older)| read(newest.as_ref(), older.as_ref(), query));
+        Found {
+            asker: query.asker,
+            serial: query.serial,
+            passage: passage.map_err(|e| self.complain(query.room, "log", &e)).ok(),
+        }
     }
 
     /// Opens both halves of a room's log, the newest first. An older one that cannot be read is taken for none, as it is at
@@ -120,7 +123,7 @@ fn is_same(one: Option<&File>, other: Option<&File>) -> io::Result<bool> {
 }
 
 /// Reads what is asked for from both halves of a log.
-fn read(newest: Option<&File>, older: Option<&File>, query: &Query) -> io::Result<Page> {
+fn read(newest: Option<&File>, older: Option<&File>, query: &Query) -> io::Result<Passage> {
     let mut filling = Filling::new(query);
     match query.section {
         Section::Before(mut below) => {
@@ -129,11 +132,11 @@ fn read(newest: Option<&File>, older: Option<&File>, query: &Query) -> io::Resul
                     below = line.seq;
                     filling.take(line)
                 })?;
-                if !filling.page.is_whole {
+                if !filling.passage.is_whole {
                     break;
                 }
             }
-            filling.page.lines.reverse();
+            filling.passage.lines.reverse();
         }
         Section::After { mut seq, below } => {
             // Where both have a number, it is the newest that counts.
@@ -148,36 +151,36 @@ fn read(newest: Option<&File>, older: Option<&File>, query: &Query) -> io::Resul
                     seq = line.seq;
                     filling.take(line)
                 })?;
-                if !filling.page.is_whole {
+                if !filling.passage.is_whole {
                     break;
                 }
             }
         }
     }
-    Ok(filling.page)
+    Ok(filling.passage)
 }
 
-/// A page, and what there is still room for in it.
+/// A passage, and what there is still room for in it.
 struct Filling {
-    page: Page,
+    passage: Passage,
     lines: usize,
     bytes: usize,
 }
 
 impl Filling {
     fn new(query: &Query) -> Self {
-        Self { page: Page { lines: Vec::new(), is_whole: true }, lines: query.lines, bytes: query.bytes }
+        Self { passage: Passage { lines: Vec::new(), is_whole: true }, lines: query.lines, bytes: query.bytes }
     }
 
     /// Adds a message, if there is room for it.
     fn take(&mut self, line: Logged) -> ControlFlow<()> {
         let cost = line.text.as_str().len() + limits::HISTORY_HEAD;
         let (Some(lines), Some(bytes)) = (self.lines.checked_sub(1), self.bytes.checked_sub(cost)) else {
-            self.page.is_whole = false;
+            self.passage.is_whole = false;
             return ControlFlow::Break(());
         };
         (self.lines, self.bytes) = (lines, bytes);
-        self.page.lines.push(line.into());
+        self.passage.lines.push(line.into());
         ControlFlow::Continue(())
     }
 }
@@ -185,7 +188,8 @@ impl Filling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{Logs, PastLine, format};
+    use crate::event::PastLine;
+    use crate::journal::{Logs, format};
     use crate::names::{ConnId, Nick, Text};
     use mio::{Events, Poll, Token};
     use proptest::prelude::*;
@@ -208,7 +212,7 @@ mod tests {
 
     fn query(section: Section) -> Query {
         let (lines, bytes) = (limits::HISTORY_LINES, limits::HISTORY_BYTES);
-        Query { asker: ConnId::new(1, 2), room: room(), section, lines, bytes }
+        Query { asker: ConnId::new(1, 2), serial: 0, room: room(), section, lines, bytes }
     }
 
     fn archive(folder: &Path) -> Archive {
@@ -232,12 +236,12 @@ mod tests {
         log
     }
 
-    fn seqs(page: &Page) -> Vec<u64> {
-        page.lines.iter().map(|line| line.seq).collect()
+    fn seqs(passage: &Passage) -> Vec<u64> {
+        passage.lines.iter().map(|line| line.seq).collect()
     }
 
     /// What `answer` must be, found by reading everything.
-    fn plain_scan(newest: Option<&[u8]>, older: Option<&[u8]>, query: &Query) -> Page {
+    fn plain_scan(newest: Option<&[u8]>, older: Option<&[u8]>, query: &Query) -> Passage {
         let newest = newest.map(|log| format::read(log).lines).unwrap_or_default();
         let first = newest.first().map_or(u64::MAX, |line| line.seq);
         let mut lines = older.map(|log| format::read(log).lines).unwrap_or_default();
@@ -248,13 +252,13 @@ mod tests {
         match query.section {
             Section::Before(seq) => {
                 let _ = lines.iter().rev().filter(|line| line.seq < seq).all(&mut take);
-                filling.page.lines.reverse();
+                filling.passage.lines.reverse();
             }
             Section::After { seq, below } => {
                 let _ = lines.iter().filter(|line| seq < line.seq && line.seq < below).all(&mut take);
             }
         }
-        filling.page
+        filling.passage
     }
 
     /// What a log may be made of.
@@ -335,8 +339,8 @@ mod tests {
                 let (one, other) = (one.index(count) as u64, other.index(count) as u64);
                 for query in [before(one), after(one, other), after(one, u64::MAX)] {
                     let query = at_most(lines, bytes, query);
-                    let page = archive.answer(&query).page.unwrap();
-                    prop_assert!(page == plain_scan(newest.as_deref(), older.as_deref(), &query), "{:?}: {:?}", query, seqs(&page));
+                    let passage = archive.answer(&query).passage.unwrap();
+                    prop_assert!(passage == plain_scan(newest.as_deref(), older.as_deref(), &query), "{:?}: {:?}", query, seqs(&passage));
                 }
             }
         }
@@ -348,12 +352,12 @@ mod tests {
             fs::write(path(dir.path(), room(), "log"), spelled(parts.iter().map(|&(seq, len)| line(seq, len)))).unwrap();
             let mut archive = archive(dir.path());
             for query in [before(seq), after(seq, below)] {
-                let page = archive.answer(&query).page.unwrap();
+                let passage = archive.answer(&query).passage.unwrap();
                 let within = |n: &u64| match query.section {
                     Section::Before(seq) => *n < seq,
                     Section::After { seq, below } => seq < *n && *n < below,
                 };
-                prop_assert!(seqs(&page).is_sorted_by(|one, next| one < next) && seqs(&page).iter().all(within));
+                prop_assert!(seqs(&passage).is_sorted_by(|one, next| one < next) && seqs(&passage).iter().all(within));
             }
         }
     }
@@ -363,22 +367,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (log, older) = (path(dir.path(), room(), "log"), path(dir.path(), room(), "log.1"));
         let mut archive = archive(dir.path());
-        let nothing = Page { lines: Vec::new(), is_whole: true };
-        assert_eq!(archive.answer(&before(9)).page, Some(nothing));
+        let nothing = Passage { lines: Vec::new(), is_whole: true };
+        assert_eq!(archive.answer(&before(9)).passage, Some(nothing));
         fs::create_dir(&log).unwrap();
-        assert_eq!(archive.answer(&before(9)).page, None);
+        assert_eq!(archive.answer(&before(9)).passage, None);
         fs::remove_dir(&log).unwrap();
         mkfifoat(CWD, &log, Mode::RUSR | Mode::WUSR).unwrap();
-        assert_eq!(archive.answer(&before(9)).page, None);
+        assert_eq!(archive.answer(&before(9)).passage, None);
         fs::remove_file(&log).unwrap();
         fs::write(dir.path().join("other"), spelled([line(1, 1)])).unwrap();
         std::os::unix::fs::symlink("other", &log).unwrap();
-        assert_eq!(archive.answer(&before(9)).page, None);
+        assert_eq!(archive.answer(&before(9)).passage, None);
         fs::remove_file(&log).unwrap();
         // The newest half is read all the same.
         fs::write(&log, spelled([line(5, 1)])).unwrap();
         fs::create_dir(&older).unwrap();
-        assert_eq!(seqs(&archive.answer(&before(9)).page.unwrap()), [5]);
+        assert_eq!(seqs(&archive.answer(&before(9)).passage.unwrap()), [5]);
     }
 
     #[test]
@@ -389,10 +393,10 @@ mod tests {
         // So it looks to whoever opens one before it is renamed, and the other after that.
         fs::hard_link(&log, &older).unwrap();
         let mut archive = archive(dir.path());
-        assert_eq!(seqs(&archive.answer(&before(4)).page.unwrap()), [1, 2, 3]);
-        assert_eq!(seqs(&archive.answer(&after(2, 9)).page.unwrap()), [3, 4, 5]);
+        assert_eq!(seqs(&archive.answer(&before(4)).passage.unwrap()), [1, 2, 3]);
+        assert_eq!(seqs(&archive.answer(&after(2, 9)).passage.unwrap()), [3, 4, 5]);
         fs::remove_file(&log).unwrap();
-        assert_eq!(seqs(&archive.answer(&after(2, 9)).page.unwrap()), [3, 4, 5]);
+        assert_eq!(seqs(&archive.answer(&after(2, 9)).passage.unwrap()), [3, 4, 5]);
     }
 
     #[test]
@@ -414,7 +418,7 @@ mod tests {
             let mut archive = archive(dir.path());
             while written.load(Ordering::SeqCst) < 10_000 {
                 let last = written.load(Ordering::SeqCst);
-                let seqs = seqs(&archive.answer(&at_most(50, 1 << 20, before(last + 1))).page.unwrap());
+                let seqs = seqs(&archive.answer(&at_most(50, 1 << 20, before(last + 1))).passage.unwrap());
                 // While it was asked for it may have been cut more than once.
                 if written.load(Ordering::SeqCst) < last + 200 {
                     assert!(seqs.iter().rev().copied().eq((1..=last).rev().take(50)), "{seqs:?} up to {last}");
@@ -438,7 +442,7 @@ mod tests {
         while got.len() < count as usize {
             poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
             assert!(!events.is_empty(), "nothing woke the loop after {got:?}");
-            got.extend(reader.answers().map(|answer| (answer.asker, seqs(&answer.page.unwrap()))));
+            got.extend(reader.found().map(|answer| (answer.asker, seqs(&answer.passage.unwrap()))));
         }
         assert!(got.into_iter().eq((2..2 + count).map(|n| (ConnId::new(n, 0), vec![u64::from(n) - 1]))));
         (2..2 + count).for_each(ask);
@@ -465,16 +469,16 @@ mod tests {
         for seq in [1, last / 3, last / 2, last - 1] {
             for query in [before(seq), after(seq, u64::MAX)] {
                 let begun = bytes_read();
-                let page = archive.answer(&query).page.unwrap();
+                let passage = archive.answer(&query).passage.unwrap();
                 let read = bytes_read() - begun;
                 assert!(read < 1 << 20, "{read} bytes read for {query:?}");
-                assert_eq!(page, plain_page(seq, last, &query));
+                assert_eq!(passage, plain_passage(seq, last, &query));
             }
         }
     }
 
-    /// A page of a log without gaps or damage.
-    fn plain_page(seq: u64, last: u64, query: &Query) -> Page {
+    /// A passage of a log without gaps or damage.
+    fn plain_passage(seq: u64, last: u64, query: &Query) -> Passage {
         let (lines, all): (Vec<u64>, u64) = match query.section {
             Section::Before(_) => ((1..seq).rev().take(query.lines).collect(), seq - 1),
             Section::After { .. } => ((seq + 1..=last).take(query.lines).collect(), last - seq),
@@ -482,6 +486,6 @@ mod tests {
         let is_whole = lines.len() as u64 == all;
         let mut lines: Vec<PastLine> = lines.into_iter().map(|seq| line(seq, 100).into()).collect();
         lines.sort_unstable_by_key(|line| line.seq);
-        Page { lines, is_whole }
+        Passage { lines, is_whole }
     }
 }

@@ -30,7 +30,7 @@ impl<S: System> Reactor<S> {
     }
 
     /// A connection that has exhausted its budget goes to the low-priority run queue.
-    fn put_off(&mut self, id: ConnId) {
+    pub(super) fn put_off(&mut self, id: ConnId) {
         if let Some(connection) = self.registry.get_mut(id) {
             connection.set_greedy(true);
             self.run_soon(id);
@@ -54,9 +54,7 @@ impl<S: System> Reactor<S> {
                 return read;
             }
             if connection.pause().is_some() {
-                if connection.is_to_give_up(now.tick) {
-                    self.give_up(id, now);
-                }
+                self.wait(id, now);
                 return read;
             }
             if connection.input_ended().is_some() {
@@ -79,6 +77,7 @@ impl<S: System> Reactor<S> {
             if connection.framing().lines.is_endless() && !has_upload {
                 // It counts as lines by its length, so that it costs no more than they do.
                 if !connection.pay_for_endless(self.settings.rate, now.tick) {
+                    self.wait(id, now);
                     return read;
                 }
                 connection.framing().lines.hollow_chunk();
@@ -108,8 +107,33 @@ impl<S: System> Reactor<S> {
         read
     }
 
+    /// Has the next slice made of the answer that is under way, if its reader has taken enough of the last; `true` when it
+    /// is complete.
+    fn go_on(&mut self, id: ConnId, now: Now) -> bool {
+        let replies_allowed = self.egress.replies_allowed();
+        let Some(connection) = self.registry.get_mut(id) else { return false };
+        if connection.outbox().replies() > replies_allowed {
+            connection.set_pause(Some(Pause::Replies));
+            return false;
+        }
+        self.core(now, |hub, out| hub.go_on(id, now, out));
+        !self.waits_for_answer(id)
+    }
+
+    /// Lets the next lines of a connection wait while the answer to the last one is under way.
+    fn waits_for_answer(&mut self, id: ConnId) -> bool {
+        let is_answering = self.hub.is_answering(id);
+        if let Some(connection) = self.registry.get_mut(id).filter(|_| is_answering) {
+            connection.set_pause(Some(Pause::Answer));
+        }
+        is_answering
+    }
+
     /// Carries out what lines there are; `true` if there may be more of them than one turn allows.
     fn run_lines(&mut self, id: ConnId, now: Now, budget: &mut usize) -> bool {
+        if self.hub.is_answering(id) && !self.go_on(id, now) {
+            return false;
+        }
         // The lines are taken out, as carrying them out may reach every connection, this one too.
         let Some(connection) = self.registry.get_mut(id) else { return false };
         let mut lines = std::mem::take(&mut connection.framing().lines);
@@ -174,6 +198,9 @@ impl<S: System> Reactor<S> {
                 Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
                 None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
             }
+            if self.waits_for_answer(id) {
+                break;
+            }
         }
         if let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) {
             // What is held back may wait for long.
@@ -183,9 +210,11 @@ impl<S: System> Reactor<S> {
         more
     }
 
-    /// Input that rate limiting holds back is not waited for any longer.
-    fn give_up(&mut self, id: ConnId, now: Now) {
-        let Some(connection) = self.registry.get_mut(id) else { return };
+    /// A connection is paused. Input that rate limiting holds back is given up when it is not waited for any longer.
+    fn wait(&mut self, id: ConnId, now: Now) {
+        let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_to_give_up(now.tick)) else {
+            return;
+        };
         connection.set_pause(None);
         connection.framing().lines = LineBuf::default();
         // What is still unread tells nothing but how it ended, and there is only so much of it.

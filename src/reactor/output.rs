@@ -14,10 +14,11 @@ use crate::system::System;
 use super::Reactor;
 
 impl<S: System> Reactor<S> {
-    /// Writes down what was said in this turn, before anybody hears it.
+    /// Writes down what was said in this turn, before anybody hears it, and then has looked up what is asked for.
     pub(super) fn write_log(&mut self, now: Now) {
         let trouble = self.system.log(&self.records);
         self.records.clear();
+        self.queries.drain(..).for_each(|query| self.system.ask(query));
         self.core(now, |hub, out| hub.set_trouble(trouble, out));
     }
 
@@ -64,6 +65,8 @@ impl<S: System> Reactor<S> {
             // Its turn at the disk goes to the next.
             return self.core(now, |hub, out| hub.pump(id, 0, out));
         };
+        // While an answer is being told, file data would only be held back.
+        let allowed = if connection.outbox().is_holding() { 0 } else { allowed };
         let room = allowed.saturating_sub(connection.outbox().chunks()) / limits::CHUNK_BYTES * limits::DOWNLOAD_UNIT;
         let has_ended = connection.input_ended().is_some();
         self.core(now, |hub, out| hub.pump(id, room, out));

@@ -41,9 +41,9 @@ pub struct Alone {
     tick: Duration,
     peers: Vec<Peer>,
     log: VecDeque<Entry>,
-    /// How many messages have been in that.
+    /// How many messages have been in that, and how many of the records have been looked at.
     logged: usize,
-    records: Vec<Record>,
+    read: usize,
     /// What the disk has.
     stored: BTreeMap<FileId, Stored>,
 }
@@ -68,7 +68,7 @@ impl Alone {
             peers: Vec::new(),
             log: VecDeque::new(),
             logged: 0,
-            records: Vec::new(),
+            read: 0,
             stored: BTreeMap::new(),
         }
     }
@@ -79,14 +79,16 @@ impl Alone {
 
     /// Hands on what everybody was told.
     fn deliver(&mut self) {
+        let now = self.now();
+        self.notes.go_on(&mut self.hub, now);
         self.hub.check();
-        for record in self.notes.records.drain(..) {
+        for record in &self.notes.records[self.read..] {
+            self.read += 1;
             if let Record::Said { line, .. } = &record {
                 let text = line.text.as_str().to_owned();
                 self.log.push_back(Entry { seq: line.seq, text, waited: Duration::ZERO });
                 self.logged += 1;
             }
-            self.records.push(record);
         }
         for (to, told) in std::mem::take(&mut self.notes.told) {
             let Some(peer) = self.peers.iter_mut().rev().find(|peer| peer.id == to && !peer.is_closed) else {
@@ -213,8 +215,8 @@ impl Alone {
     /// The rooms as the log has them.
     fn past(&self) -> impl Iterator<Item = PastRoom> + use<> {
         let mut past: BTreeMap<RoomName, PastRoom> = BTreeMap::new();
-        for record in &self.records {
-            let (Record::Said { room: name, .. } | Record::Topic { room: name, .. } | Record::Forgotten(name)) = record;
+        for record in &self.notes.records {
+            let (Record::Said { room: name, .. } | Record::Topic { room: name, .. }) = record;
             let room =
                 past.entry(*name).or_insert(PastRoom { name: *name, topic: None, last_seq: 0, lines: Vec::new() });
             match record {
@@ -224,7 +226,6 @@ impl Alone {
                     room.lines.push(line.clone());
                 }
                 Record::Topic { topic, .. } => room.topic.clone_from(topic),
-                Record::Forgotten(_) => drop(past.remove(name)),
             }
         }
         let remembered = self.settings.history.max(1);
@@ -238,7 +239,7 @@ impl Alone {
     pub fn restart(&mut self) {
         let before = self.history();
         self.peers.iter_mut().for_each(|peer| peer.is_closed = true);
-        self.notes = Notes::default();
+        self.notes = Notes { records: std::mem::take(&mut self.notes.records), ..Notes::default() };
         // A file that is gone has had its ID, too.
         let next = self.stored.keys().next_back().map_or(1, |id| id.0 + 1);
         self.settings.next_file = next.max(self.settings.next_file) + 10;
@@ -275,7 +276,8 @@ impl Alone {
     /// What somebody who comes now is told of all rooms of which there is a log.
     fn history(&mut self) -> Vec<String> {
         let rooms: BTreeSet<RoomName> = self.past().filter(|room| room.last_seq > 0).map(|room| room.name).collect();
-        let (mut notes, id, now) = (Notes::default(), ConnId::new(1000, 0), self.now());
+        let mut notes = Notes { records: self.notes.records.clone(), ..Notes::default() };
+        let (id, now) = (ConnId::new(1000, 0), self.now());
         self.hub.connect(id, Origin::Loopback, now, &mut notes);
         if let Some(password) = self.settings.password.as_deref() {
             self.hub.handle(id, now, chinwag::request::Request::Pass(password), &mut notes);
@@ -290,6 +292,7 @@ impl Alone {
             for line in asked {
                 let request = chinwag::commands::parse(&line).unwrap();
                 self.hub.handle(id, now, request, &mut notes);
+                notes.go_on(&mut self.hub, now);
             }
         }
         self.hub.disconnect(id, now, Departure::Quit, &mut notes);

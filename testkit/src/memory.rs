@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use chinwag::effect::{Effect, Output};
-use chinwag::event::{Change, Detail, Event, Job, Now, Outcome, Record, Reply, Setting};
+use chinwag::event::{
+    Change, Detail, Event, Found, Job, Now, Outcome, Passage, Query, Record, Reply, Section, Setting,
+};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{DOWNLOAD_UNIT, Settings};
+use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD, Settings};
 use chinwag::linebuf::{Ending, LineBuf};
 use chinwag::names::{ConnId, Digest, FileId, Origin};
 use chinwag::plain::{self, Chunks, Style};
@@ -27,11 +29,53 @@ pub struct Notes {
     pub told: Vec<(ConnId, Told)>,
     pub jobs: VecDeque<Job>,
     pub wanting: Vec<ConnId>,
+    /// Whose answers can go on.
+    pub resumed: Vec<ConnId>,
+    /// What is to be looked up in the log, which is `records`.
+    pub queries: VecDeque<Query>,
     pub closed: Vec<ConnId>,
     pub stamps: HashMap<ConnId, bool>,
     pub records: Vec<Record>,
     pub wrong_passwords: Vec<ConnId>,
     pub is_crowded: bool,
+}
+
+impl Notes {
+    /// Has the answers that are under way told to their ends.
+    pub fn go_on(&mut self, hub: &mut Hub, now: Now) {
+        while !self.resumed.is_empty() || !self.queries.is_empty() {
+            while let Some(conn) = self.resumed.pop() {
+                hub.go_on(conn, now, self);
+            }
+            if let Some(query) = self.queries.pop_front() {
+                let found = self.look_up(&query);
+                hub.log_has(now, found, self);
+            }
+        }
+    }
+
+    /// What the log has for a query.
+    pub fn look_up(&self, query: &Query) -> Found {
+        let lines = self.records.iter().filter_map(|record| match record {
+            Record::Said { room, line } if *room == query.room => Some(line),
+            _ => None,
+        });
+        let mut lines: Vec<_> = match query.section {
+            Section::Before(below) => lines.rev().filter(|line| line.seq < below).collect(),
+            Section::After { seq, below } => lines.filter(|line| seq < line.seq && line.seq < below).collect(),
+        };
+        let all = lines.len();
+        let mut bytes = 0;
+        let fits = lines.iter().take(query.lines).take_while(|line| {
+            bytes += line.text.as_str().len() + HISTORY_HEAD;
+            bytes <= query.bytes
+        });
+        lines.truncate(fits.count());
+        let is_whole = lines.len() == all;
+        lines.sort_unstable_by_key(|line| line.seq);
+        let lines = lines.into_iter().map(|line| line.clone().into()).collect();
+        Found { asker: query.asker, serial: query.serial, passage: Some(Passage { lines, is_whole }) }
+    }
 }
 
 impl Output for Notes {
@@ -73,6 +117,8 @@ impl Output for Notes {
             Effect::Disk(job) => self.jobs.push_back(job),
             Effect::Pump(conn) => self.wanting.push(conn),
             Effect::NoteWrongPassword(conn) => self.wrong_passwords.push(conn),
+            Effect::Resume(conn) => self.resumed.push(conn),
+            Effect::ReadLog(query) => self.queries.push_back(query),
             Effect::Close { conn, bye } => {
                 if let Some(bye) = bye {
                     self.answer(conn, &Event::Bye(bye));
@@ -186,6 +232,7 @@ impl Memory {
             let chunks = if self.hub.has_upload(*id) { Chunks::Wanted } else { Chunks::Unwanted };
             if let Some(request) = plain::read(&line, &text, chunks) {
                 self.hub.handle(*id, now, request, &mut self.notes);
+                self.notes.go_on(&mut self.hub, now);
             }
         }
         self.settle();

@@ -13,14 +13,14 @@ use std::time::{Duration, SystemTime};
 
 use chinwag::connection::Readiness;
 use chinwag::dialect::PLAIN;
-use chinwag::event::{Job, Now, Outcome, Record, Trouble};
+use chinwag::event::{Found, Job, Now, Outcome, Query, Record, Trouble};
 use chinwag::hub::Hub;
 use chinwag::limits::{STALL_BYTES, Settings};
 use chinwag::reactor::Reactor;
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::transport::Transport;
 
-use crate::memory::Disk;
+use crate::memory::{Disk, Notes};
 use crate::model::{Chance, Entry, Heard, Parting, World};
 
 /// Turns in a row that may be needed until the server has nothing to do; more, and it spins.
@@ -287,6 +287,9 @@ pub struct Surroundings {
     /// Jobs, and when each is done.
     jobs: VecDeque<(Duration, Job)>,
     log: VecDeque<Entry>,
+    /// What the log has, and what is being looked up in it until when.
+    notes: Notes,
+    queries: VecDeque<(Duration, Query)>,
     /// Until when the log is in trouble.
     trouble: Option<(Duration, Trouble)>,
     signals: usize,
@@ -318,20 +321,20 @@ impl System for Surroundings {
             }
         }
         self.is_idle = false;
-        let is_done = |(at, _): &(Duration, Job)| *at <= net.clock.get();
+        let job = self.jobs.front().map_or(Duration::MAX, |&(at, _)| at);
+        let query = self.queries.front().map_or(Duration::MAX, |&(at, _)| at);
+        let now = net.clock.get();
         if !ready.is_empty()
             || is_arriving
             || timeout == Some(Duration::ZERO)
             || !self.newcomers.is_empty()
             || self.signals > 0
-            || self.jobs.front().is_some_and(is_done)
+            || job.min(query) <= now
         {
             return Ok(());
         }
-        let now = net.clock.get();
         let timeout = timeout.map_or(Duration::MAX, |timeout| now.saturating_add(timeout));
-        let job = self.jobs.front().map_or(Duration::MAX, |&(at, _)| at);
-        let next = timeout.min(job);
+        let next = timeout.min(job).min(query);
         self.is_idle = next > self.horizon;
         let until = next.min(self.horizon).max(now);
         net.waited.set(net.waited.get() + (until - now));
@@ -392,6 +395,7 @@ impl System for Surroundings {
     fn log(&mut self, records: &[Record]) -> Option<Trouble> {
         let (net, now) = (&*self.net, self.net.clock.get());
         let mut said = 0;
+        self.notes.records.extend_from_slice(records);
         for record in records {
             let Record::Said { line, .. } = record else { continue };
             let waited = net.waited.get();
@@ -408,6 +412,17 @@ impl System for Surroundings {
         // What is late comes into the log after all, but it has been heard by then.
         net.logged.set(net.logged.get() + said);
         self.trouble.map(|(_, trouble)| trouble)
+    }
+
+    fn ask(&mut self, query: Query) {
+        let at = self.net.clock.get() + self.net.weather.job;
+        self.queries.push_back((at, query));
+    }
+
+    fn found(&mut self) -> Option<Found> {
+        self.queries.front().filter(|(at, _)| *at <= self.net.clock.get())?;
+        let (_, query) = self.queries.pop_front()?;
+        Some(self.notes.look_up(&query))
     }
 
     fn next_log(&self) -> Option<Duration> {
@@ -470,6 +485,8 @@ impl Sim {
             disk: Disk::default(),
             jobs: VecDeque::new(),
             log: VecDeque::new(),
+            notes: Notes::default(),
+            queries: VecDeque::new(),
             trouble: None,
             signals: 0,
         };
@@ -632,7 +649,8 @@ impl World for Sim {
     }
 
     fn pass(&mut self, time: Duration) {
-        self.run(time);
+        // Peers read now and then.
+        (0..16).for_each(|_| self.run(time / 16));
     }
 
     fn disturb(&mut self, chance: &mut dyn Chance) {

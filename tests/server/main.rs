@@ -7,11 +7,15 @@
     reason = "tests are no library, and may panic"
 )]
 
+mod answers;
+mod bounds;
 mod crowd;
 mod dialects;
 mod fairness;
+mod gathering;
 mod lines;
 mod peers;
 mod recorded;
+mod rooms;
 mod transcripts;
 mod transfers;

@@ -53,7 +53,7 @@ fn resets_in_the_middle_of_a_line_leave_no_trace_in_others() {
 }
 
 /// Connects with as small a receive buffer as there can be.
-fn narrow(server: &Server) -> Client {
+pub fn narrow(server: &Server) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(1).unwrap();
     let to: SocketAddr = server.address().parse().unwrap();

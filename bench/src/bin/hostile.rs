@@ -27,6 +27,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use chinwag::limits;
+use chinwag::names::PersonId;
 use chinwag_bench::{Outcome, failed, raise_limit, stop};
 use people::Figures;
 use testkit::Server;
@@ -45,6 +46,8 @@ const MIB: u64 = 1024 * KIB;
 const WHOEVER_COMES: usize = 16 * MIB as usize
     + limits::HISTORY_IN_ALL
     + limits::ROOMS * 1024
+    + limits::LOGS * limits::KNOWN_ROOM
+    + limits::LOG_ANSWERS * limits::HISTORY_BYTES
     + limits::FILES * 1024
     + limits::DISK_BYTES
     + 2 * limits::LOG_WAITING
@@ -54,9 +57,14 @@ const WHOEVER_COMES: usize = 16 * MIB as usize
     + limits::CHUNKS_IN_ALL
     + limits::UPLOADS * 2 * (limits::CHUNK_LINE + limits::READ_CHUNK);
 /// What each connection may add: itself, a line that has not ended and what is held back behind it, lines and file data
-/// beyond what all may have waiting, and one answer. Buffers grow by doubling.
-const A_CONNECTION: usize =
-    2048 + 2 * (limits::LINE + limits::READ) + limits::SLOW_CONSUMER_TIGHT + limits::CHUNK_BYTES + 2 * limits::LINE;
+/// beyond what all may have waiting, and an answer under way: a slice, and the people whose turn is next. Buffers grow by
+/// doubling.
+const A_CONNECTION: usize = 2048
+    + 2 * (limits::LINE + limits::READ)
+    + limits::SLOW_CONSUMER_TIGHT
+    + limits::CHUNK_BYTES
+    + 2 * limits::SLICE
+    + limits::PAGE * size_of::<PersonId>();
 
 /// The most bytes that the server may hold with so many connections; RELIABILITY.md explains the sum.
 fn bound(connections: u64) -> u64 {

@@ -1,0 +1,440 @@
+//! Long answers, told a slice at a time: of what is still to be told no more is known than where it begins.
+
+use std::collections::BinaryHeap;
+use std::time::Duration;
+use std::vec;
+
+use crate::effect::{Effect, Output};
+use crate::event::{Detail, Done, Found, Now, Passage, PastLine, Query, Reply, Section, State};
+use crate::limits;
+use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
+use crate::people::Person;
+use crate::rooms::{Message, Room, RoomId};
+use crate::typing::Where;
+
+use super::{Alarm, Hub, Turn};
+
+/// An answer under way.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Details told.
+    count: usize,
+    rest: Rest,
+    /// The section of a room's log that comes next, if it is to come from there.
+    needs: Option<Section>,
+    /// What it waits for, if the log has been asked for that.
+    asked: Option<Asked>,
+}
+
+/// What an answer waits for.
+#[derive(Debug)]
+struct Asked {
+    section: Section,
+    serial: u64,
+    /// When it waits no longer.
+    until: Duration,
+}
+
+/// What is still to be told. Whoever is told it stays in their rooms meanwhile, as their next request waits.
+#[derive(Debug)]
+enum Rest {
+    /// People, as of this version of presence.
+    People { page: Page, version: u64 },
+    /// The rooms whose names come after this one.
+    Rooms(Option<RoomName>),
+    /// The files of a conversation, or all, whose IDs come after this one.
+    Files(Option<Where>, FileId),
+    /// The last messages of a room; where they begin is still being looked for.
+    Last(Search),
+    /// The messages of a room after a number and up to another.
+    History { room: RoomId, after: u64, last: u64, most: Most },
+}
+
+/// The last messages of a room, gone through from the newest on.
+#[derive(Debug)]
+struct Search {
+    room: RoomId,
+    /// The newest that has not been looked at.
+    next: u64,
+    /// The oldest that is to be told, as far as is known.
+    first: u64,
+    /// The newest of all.
+    last: u64,
+    most: Most,
+}
+
+/// How much more of a history may be told.
+#[derive(Debug)]
+struct Most {
+    lines: usize,
+    bytes: usize,
+}
+
+impl Most {
+    /// As much as one answer ever has.
+    const EVER: Self = Self { lines: limits::HISTORY_LINES, bytes: limits::HISTORY_BYTES };
+
+    /// Counts a message with so many bytes of text, if it still fits.
+    fn take(&mut self, text: usize) -> bool {
+        let bytes = text + limits::HISTORY_HEAD;
+        if self.lines == 0 || self.bytes < bytes {
+            return false;
+        }
+        self.lines -= 1;
+        self.bytes -= bytes;
+        true
+    }
+}
+
+/// Some people in the order of their names, and where those begin who come after them.
+#[derive(Debug)]
+pub(super) struct Page {
+    people: vec::IntoIter<PersonId>,
+    /// The room that they are in, if it matters, and the name after which the next page begins, if there is one.
+    next: Option<(Option<RoomName>, Nick)>,
+}
+
+impl Page {
+    pub(super) fn of_one(who: PersonId) -> Self {
+        Self { people: vec![who].into_iter(), next: None }
+    }
+}
+
+/// What is left of a slice, in bytes.
+struct Slice(usize);
+
+impl Slice {
+    fn is_full(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Counts something that was looked at, with so many bytes of text.
+    fn spend(&mut self, text: usize) {
+        self.0 = self.0.saturating_sub(limits::SLICE_ROW + text);
+    }
+}
+
+impl Answer {
+    fn new(rest: Rest) -> Self {
+        Self { count: 0, rest, needs: None, asked: None }
+    }
+
+    pub(super) fn people(page: Page, version: u64) -> Self {
+        Self::new(Rest::People { page, version })
+    }
+
+    pub(super) fn rooms() -> Self {
+        Self::new(Rest::Rooms(None))
+    }
+
+    pub(super) fn files(only: Option<Where>) -> Self {
+        Self::new(Rest::Files(only, FileId(0)))
+    }
+
+    /// The first messages of a room after this number.
+    pub(super) fn history_after(room: RoomId, after: u64, last: u64) -> Self {
+        Self::new(Rest::History { room, after, last, most: Most::EVER })
+    }
+
+    /// The last messages of a room, at most so many.
+    pub(super) fn last_of_history(room: RoomId, lines: usize, last: u64) -> Self {
+        let most = Most { lines, ..Most::EVER };
+        Self::new(Rest::Last(Search { room, next: last, first: last + 1, last, most }))
+    }
+
+    /// Whether it lists people.
+    pub(super) fn is_of_people(&self) -> bool {
+        matches!(self.rest, Rest::People { .. })
+    }
+}
+
+impl Hub {
+    /// Whether the answer to the last request of a connection is not complete: no other may be handled before it is.
+    pub fn is_answering(&self, conn: ConnId) -> bool {
+        self.answers.contains_key(&conn)
+    }
+
+    /// Tells the next slice of the answer that is under way for a connection, and with the last one the reply.
+    pub fn go_on(&mut self, conn: ConnId, now: Now, out: &mut impl Output) {
+        let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
+        let Some(answer) = self.answers.remove(&conn) else { return };
+        if answer.asked.is_some() {
+            self.answers.insert(conn, answer);
+            return;
+        }
+        if let Some(done) = self.tell(answer, &mut Turn { now, conn, who, out }) {
+            out.reply(conn, &Reply::Done(done));
+        }
+    }
+
+    /// Tells the next slice of an answer; gives the reply if it is the last one.
+    pub(super) fn tell(&mut self, mut answer: Answer, turn: &mut Turn<'_, impl Output>) -> Option<Done> {
+        if answer.is_of_people() {
+            self.presence.asked();
+        }
+        let done = self.tell_slice(&mut answer, turn);
+        if done.is_none() {
+            match answer.needs.take() {
+                Some(section) => self.ask_log(&mut answer, section, turn),
+                None => turn.out.effect(Effect::Resume(turn.conn)),
+            }
+            self.answers.insert(turn.conn, answer);
+        }
+        done
+    }
+
+    /// Asks for a section of the log that an answer needs next.
+    fn ask_log(&mut self, answer: &mut Answer, section: Section, turn: &mut Turn<'_, impl Output>) {
+        let (room, most) = match &answer.rest {
+            Rest::Last(Search { room, most, .. }) => (*room, Most { ..*most }),
+            Rest::History { room, most, .. } => (*room, Most { bytes: most.bytes.min(limits::SLICE), ..*most }),
+            Rest::People { .. } | Rest::Rooms(_) | Rest::Files(..) => return,
+        };
+        // Of what people say who are ignored nothing counts, so there may be much of it.
+        let ignores = self.people.get(turn.who).is_some_and(|viewer| !viewer.ignored().is_empty());
+        let Most { lines, bytes } = if ignores { Most::EVER } else { most };
+        let (serial, until) = (self.next_moment(), turn.now.tick + limits::LOG_READ);
+        self.alarm(until, Alarm::Log(turn.conn, serial));
+        answer.asked = Some(Asked { section, serial, until });
+        self.queries += 1;
+        let room = self.rooms[room].name;
+        turn.out.effect(Effect::ReadLog(Query { asker: turn.conn, serial, room, section, lines, bytes }));
+    }
+
+    /// Takes what the log has for a query; the answer that waits for it goes on.
+    pub fn log_has(&mut self, now: Now, found: Found, out: &mut impl Output) {
+        let Found { asker, serial, passage } = found;
+        self.queries -= 1;
+        // A log that cannot be read has nothing, and what is in memory is told.
+        let passage = passage.unwrap_or(Passage { lines: Vec::new(), is_whole: true });
+        self.go_on_with(asker, serial, passage, &mut Turn::of_server(now, out));
+    }
+
+    /// The log has not answered a query in time, as one that cannot be read.
+    pub(super) fn log_is_late(&mut self, asker: ConnId, serial: u64, turn: &mut Turn<'_, impl Output>) {
+        self.go_on_with(asker, serial, Passage { lines: Vec::new(), is_whole: true }, turn);
+    }
+
+    /// Lets an answer go on that waits for this query; it may wait no longer, or for nobody.
+    fn go_on_with(&mut self, asker: ConnId, serial: u64, passage: Passage, turn: &mut Turn<'_, impl Output>) {
+        let Some(who) = self.people.at(asker).map(|person| person.id) else { return };
+        let Some(mut answer) = self.answers.remove(&asker) else { return };
+        if let Some(asked) = answer.asked.take_if(|asked| asked.serial == serial) {
+            self.alarms.remove(&(asked.until, Alarm::Log(asker, serial)));
+            let turn = &mut Turn { now: turn.now, conn: asker, who, out: &mut *turn.out };
+            self.take_passage(&mut answer, asked.section, passage, turn);
+            turn.out.effect(Effect::Resume(asker));
+        }
+        self.answers.insert(asker, answer);
+    }
+
+    fn take_passage(&self, answer: &mut Answer, section: Section, passage: Passage, turn: &mut Turn<'_, impl Output>) {
+        let Some(viewer) = self.people.get(turn.who) else { return };
+        let ignores = |line: &PastLine| viewer.ignored().iter().any(|ignored| ignored.nick.get() == line.from);
+        let Passage { lines, is_whole } = passage;
+        match (&mut answer.rest, section) {
+            (Rest::Last(search), Section::Before(_)) => {
+                let is_whole = is_whole || lines.is_empty();
+                for line in lines.into_iter().rev() {
+                    search.next = line.seq.saturating_sub(1);
+                    if ignores(&line) {
+                        continue;
+                    }
+                    if !search.most.take(line.text.len()) {
+                        return search.next = 0;
+                    }
+                    search.first = line.seq;
+                }
+                if is_whole {
+                    search.next = 0;
+                }
+            }
+            (Rest::History { after, last, most, .. }, Section::After { below, .. }) => {
+                let slice = &mut Slice(limits::SLICE);
+                let is_over = lines.is_empty() && !is_whole;
+                for line in lines {
+                    if slice.is_full() {
+                        return;
+                    }
+                    let seq = line.seq;
+                    if ignores(&line) {
+                        slice.spend(0);
+                    } else if most.take(line.text.len()) {
+                        slice.spend(line.text.len());
+                        let PastLine { at, from, kind, text, .. } = line;
+                        let text = Text::new(&text);
+                        turn.out.detail(turn.conn, &Detail::Line { seq, at, from, kind, text });
+                        answer.count += 1;
+                    } else {
+                        return *after = *last;
+                    }
+                    *after = seq;
+                }
+                if is_over {
+                    // Nothing more fits.
+                    *after = *last;
+                } else if is_whole {
+                    *after = below.saturating_sub(1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_slice(&self, answer: &mut Answer, turn: &mut Turn<'_, impl Output>) -> Option<Done> {
+        let viewer = self.people.get(turn.who)?;
+        let slice = &mut Slice(limits::SLICE);
+        let Answer { count, rest, needs, .. } = answer;
+        let (now, conn) = (turn.now, turn.conn);
+        let mut tell = |slice: &mut Slice, detail: &Detail| {
+            slice.spend(text_of(detail));
+            turn.out.detail(conn, detail);
+            *count += 1;
+        };
+        match rest {
+            Rest::People { page, version } => loop {
+                if slice.is_full() {
+                    return None;
+                }
+                if let Some(who) = page.people.next() {
+                    // They may have gone since the page was made, as presence tells.
+                    let person = self.people.get(who);
+                    person.into_iter().for_each(|person| tell(slice, &self.who_line(viewer, person, now)));
+                } else if let Some((room, after)) = page.next.take() {
+                    *page = self.page(room, Some(after));
+                } else {
+                    return Some(Done::Who { version: *version, count: *count });
+                }
+            },
+            Rest::Rooms(after) => {
+                for (id, room) in self.rooms.after(*after) {
+                    if slice.is_full() {
+                        return None;
+                    }
+                    let topic = self.topic_for(viewer.id, id);
+                    tell(slice, &Detail::Room { name: room.name, count: room.members().len(), topic });
+                    *after = Some(room.name);
+                }
+                Some(Done::Rooms(*count))
+            }
+            Rest::Files(only, after) => {
+                for (id, file) in self.files.after(*after) {
+                    if slice.is_full() {
+                        return None;
+                    }
+                    match self.file_line(viewer, *only, (id, file), now) {
+                        Some(detail) => tell(slice, &detail),
+                        None => slice.spend(0),
+                    }
+                    *after = id;
+                }
+                Some(Done::Files(*count))
+            }
+            Rest::Last(search) => {
+                let room = &self.rooms[search.room];
+                if !search.run(room, viewer, slice) {
+                    return None;
+                }
+                if room.is_kept() && search.next > 0 && search.most.lines > 0 {
+                    *needs = Some(Section::Before(search.next + 1));
+                    return None;
+                }
+                *rest = search.found();
+                self.tell_slice(answer, turn)
+            }
+            Rest::History { room, after, last, most } => {
+                let room = &self.rooms[*room];
+                let below = room.first_seq().min(last.saturating_add(1));
+                if room.is_kept() && after.saturating_add(1) < below && most.lines > 0 {
+                    *needs = Some(Section::After { seq: *after, below });
+                    return None;
+                }
+                for message in room.history_after(*after).take_while(|message| message.seq <= *last) {
+                    if slice.is_full() {
+                        return None;
+                    }
+                    if viewer.ignores(message.by) {
+                        slice.spend(0);
+                    } else if most.take(message.text.as_str().len()) {
+                        tell(slice, &line(message));
+                    } else {
+                        break;
+                    }
+                    *after = message.seq;
+                }
+                Some(Done::History { room: room.name, count: *count })
+            }
+        }
+    }
+
+    /// Those in a room, or all, whose names come first after this one. It looks at each of them once.
+    pub(super) fn page(&self, room: Option<RoomName>, after: Option<Nick>) -> Page {
+        let mut first = BinaryHeap::new();
+        let offer = |person: &Person| {
+            let nick = person.nick();
+            if after.is_some_and(|after| nick <= after) {
+                return;
+            }
+            if first.len() < limits::PAGE {
+                first.push((nick, person.id));
+            } else if let Some(mut last) = first.peek_mut().filter(|last| nick < last.0) {
+                *last = (nick, person.id);
+            }
+        };
+        match room.map(|room| self.rooms.find(&room)) {
+            None => self.people.iter().for_each(offer),
+            Some(None) => {}
+            Some(Some(id)) => {
+                self.rooms[id].members().filter_map(|who| self.people.get(who)).for_each(offer);
+            }
+        }
+        let next = first.peek().filter(|_| first.len() == limits::PAGE).map(|(nick, _)| (room, *nick));
+        let people: Vec<PersonId> = first.into_sorted_vec().into_iter().map(|(_, who)| who).collect();
+        Page { people: people.into_iter(), next }
+    }
+}
+
+impl Search {
+    /// Looks in memory for the first message that is to be told; `false` if it is not done with that. If there may be earlier
+    /// ones in the log, `next` is not 0 then.
+    fn run(&mut self, room: &Room, viewer: &Person, slice: &mut Slice) -> bool {
+        for message in room.history_up_to(self.next) {
+            if slice.is_full() {
+                return false;
+            }
+            slice.spend(0);
+            if !viewer.ignores(message.by) {
+                if !self.most.take(message.text.as_str().len()) {
+                    self.next = 0;
+                    return true;
+                }
+                self.first = message.seq;
+            }
+            self.next = message.seq.saturating_sub(1);
+        }
+        true
+    }
+
+    /// How the answer goes on now that its first message is known.
+    fn found(&self) -> Rest {
+        Rest::History { room: self.room, after: self.first.saturating_sub(1), last: self.last, most: Most::EVER }
+    }
+}
+
+fn line(message: &Message) -> Detail {
+    let &Message { seq, at, nick: from, kind, ref text, .. } = message;
+    Detail::Line { seq, at, from, kind, text: text.clone() }
+}
+
+/// Bytes of a detail that are longer in some rows than in others.
+fn text_of(detail: &Detail) -> usize {
+    let len = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.as_str().len());
+    match detail {
+        Detail::Who { state: State::Away(text), rooms, .. } => len(text) + size_of_val(rooms.as_slice()),
+        Detail::Who { rooms, .. } => size_of_val(rooms.as_slice()),
+        Detail::Room { topic, .. } => len(topic),
+        Detail::Line { text, .. } => text.as_str().len(),
+        Detail::File { name, .. } => name.as_str().len(),
+        _ => 0,
+    }
+}
