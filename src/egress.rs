@@ -178,6 +178,11 @@ impl Egress {
         self.enlist(connection, List::Prompt);
     }
 
+    /// Whether somebody is to be written to as soon as may be. What comes of writing may put others into a list again.
+    pub fn is_busy(&self) -> bool {
+        !self.prompt.is_empty() || !self.unhurried.is_empty()
+    }
+
     /// How many wait to be written to when nothing else is to be done.
     pub fn unhurried(&self) -> usize {
         self.unhurried.len()
@@ -249,7 +254,8 @@ impl Egress {
         let sum = |count: fn(&Outbox) -> usize| registry.iter().map(|connection| count(connection.outbox())).sum();
         assert_eq!((self.private, self.chunks), (sum(Outbox::private), sum(Outbox::chunks)), "miscounted");
         let is_pending = registry.iter().any(|connection| !connection.outbox().is_empty());
-        assert!(is_pending || !self.fanout.is_empty() || self.shared.get() == 0, "{} are shared", self.shared.get());
+        let is_open = !self.fanout.is_empty() || self.is_busy();
+        assert!(is_pending || is_open || self.shared.get() == 0, "{} are shared", self.shared.get());
         for connection in registry.iter() {
             let (id, lists, outbox) = (connection.id(), connection.lists(), connection.outbox());
             let is_in = |list: &VecDeque<ConnId>| list.iter().filter(|&&other| other == id).count();

@@ -281,7 +281,7 @@ impl<S: System> Reactor<S> {
         let is_busy = !self.run_queue.is_empty()
             || !self.low_priority.is_empty()
             || !self.wanting.is_empty()
-            || self.egress.unhurried() > 0;
+            || self.egress.is_busy();
         if is_busy {
             return Some(Duration::ZERO);
         }
