@@ -73,6 +73,8 @@ pub struct Queued {
     pub unhurried: bool,
     /// Those that are written to in the next fan-out.
     pub fanout: bool,
+    /// Those for whom the core may have file data.
+    pub pump: bool,
 }
 
 /// One connection.

@@ -93,6 +93,8 @@ struct Locked {
     origin: Origin,
     wrong: u8,
     intake: Intake,
+    /// When it is closed.
+    until: Duration,
 }
 
 /// What the disk has been asked for and has not done yet.
@@ -173,8 +175,9 @@ impl Hub {
             self.let_in(conn, origin, turn);
             return;
         }
-        self.locked.insert(conn, Locked { origin, wrong: 0, intake: Intake::None { told: false } });
-        self.alarm(turn.now.tick + limits::LOCKED, Alarm::Locked(conn));
+        let until = turn.now.tick + limits::LOCKED;
+        self.locked.insert(conn, Locked { origin, wrong: 0, intake: Intake::None { told: false }, until });
+        self.alarm(until, Alarm::Locked(conn));
         turn.out.answer(conn, &Event::Locked);
     }
 
@@ -216,9 +219,16 @@ impl Hub {
 
     /// Forgets a connection, and who was there through it alone.
     fn lose(&mut self, conn: ConnId, what: Happening, turn: &mut Turn<'_, impl Output>) {
-        self.locked.remove(&conn);
+        self.unlock(conn);
         if let Some(who) = self.people.at(conn).map(|person| person.id) {
             self.depart(who, &what, turn);
+        }
+    }
+
+    /// A connection is locked no more, whatever it is now. Its alarm goes with it, as connections may come and go.
+    fn unlock(&mut self, conn: ConnId) {
+        if let Some(locked) = self.locked.remove(&conn) {
+            self.alarms.remove(&(locked.until, Alarm::Locked(conn)));
         }
     }
 
@@ -288,7 +298,7 @@ impl Hub {
             }
             Request::Pass(password) if self.password == Some(fingerprint(password)) => {
                 let (origin, intake) = (locked.origin, locked.intake);
-                self.locked.remove(&conn);
+                self.unlock(conn);
                 turn.out.reply(conn, &Reply::Done(Done::Pass));
                 let who = self.let_in(conn, origin, turn);
                 // The chunks of an upload that was refused may still be coming.
@@ -307,7 +317,7 @@ impl Hub {
                 }
             }
             Request::Quit(_) => {
-                self.locked.remove(&conn);
+                self.unlock(conn);
                 turn.out.reply(conn, &Reply::Done(Done::Quit));
                 turn.out.effect(Effect::Close { conn, bye: None });
             }

@@ -248,7 +248,7 @@ impl Text {
         Self(Rc::from(&*clean(text.as_bytes())))
     }
 
-    /// The text.
+    /// It as a string, with nothing in it that could drive a terminal.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -278,7 +278,7 @@ impl FileName {
         is_plain.then_some(Self(name))
     }
 
-    /// The name.
+    /// It as a string, without any folder.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }

@@ -249,7 +249,8 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Copies what is little out of shared segments, as they would be kept for it. Those that are kept do not grow any more.
+    /// Copies what is little out of shared segments, as they would be kept for it. Where as many others hold one as would
+    /// take more memory with copies than it has, it is kept. Those that are kept do not grow any more.
     /// It looks at nothing that it has seen before, so calling it again costs nothing.
     pub fn settle(&mut self) {
         let mut copied = 0;
@@ -262,7 +263,8 @@ impl Outbox {
         let unseen = |piece: &&mut Piece| !piece.settled;
         for piece in queued.rev().take_while(unseen).chain(held.rev().take_while(unseen)) {
             piece.settled = true;
-            if piece.segment.len() <= 2 * piece.len() as usize {
+            let holders = Rc::strong_count(&piece.segment.0).max(2);
+            if piece.segment.len() <= holders * piece.len() as usize {
                 piece.segment.0.complete.set(true);
             } else if piece.segment.is_shared() {
                 copied += piece.len();

@@ -229,6 +229,8 @@ impl<S: System> Reactor<S> {
             if self.egress.is_full() {
                 self.write_log(now);
                 self.fan_out(now);
+            } else if self.records.len() >= limits::RECORDS {
+                self.write_log(now);
             }
         }
         self.serve_low_priority(others, now);
@@ -256,16 +258,20 @@ impl<S: System> Reactor<S> {
                 Effect::ReadLog(query) => self.queries.push(query),
                 Effect::Disk(job) => self.system.job(job),
                 Effect::Pump(id) => {
-                    if let Some(connection) = self.registry.get_mut(id) {
+                    let is_there = self.registry.get_mut(id).is_some_and(|connection| {
                         connection.set_fetches(true);
+                        std::mem::replace(&mut connection.queued().pump, true)
+                    });
+                    if !is_there {
+                        self.wanting.push(id);
                     }
-                    self.wanting.push(id);
                 }
                 Effect::NoteWrongPassword(id) => {
                     if let Some(connection) = self.registry.get(id) {
                         warn!("a wrong password from {}", connection.address());
                     }
                 }
+                Effect::UploadEnded(id) => self.upload_ended(id),
                 Effect::Resume(id) => self.put_off(id),
                 Effect::Close { conn, bye } => {
                     if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {

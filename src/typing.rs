@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::limits::{TYPING, TYPING_PACE};
+use crate::limits::{TYPING, TYPING_AT_ONCE, TYPING_PACE};
 use crate::names::PersonId;
 use crate::rooms::RoomId;
 
@@ -61,9 +61,11 @@ pub struct Typing {
 }
 
 impl Typing {
-    /// Somebody is typing from now on.
+    /// Somebody is typing from now on, unless they are in more conversations than people type in.
     pub fn start(&mut self, key: Key, now: Duration) {
-        self.states.entry(key).or_default().until = Some(now + TYPING);
+        if self.states.contains_key(&key) || self.of(key.0).count() < TYPING_AT_ONCE {
+            self.states.entry(key).or_default().until = Some(now + TYPING);
+        }
     }
 
     /// Somebody is typing no more.

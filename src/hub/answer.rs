@@ -389,7 +389,9 @@ impl Hub {
             }
         }
         let next = first.peek().filter(|_| first.len() == limits::PAGE).map(|(nick, _)| (room, *nick));
-        let people: Vec<PersonId> = first.into_sorted_vec().into_iter().map(|(_, who)| who).collect();
+        let mut people: Vec<PersonId> = first.into_sorted_vec().into_iter().map(|(_, who)| who).collect();
+        // It was collected into the memory of the names.
+        people.shrink_to_fit();
         Page { people: people.into_iter(), next }
     }
 }

@@ -301,8 +301,10 @@ impl Hub {
             match line {
                 Line::Typing => {
                     let shown = Shown { at: self.next_moment(), except: self.not_shown(key) };
-                    self.publish_typing(key, &shown, &Happening::Typing, turn);
-                    self.typing.show(key, shown);
+                    if shown.except.len() <= limits::TYPING_UNHEARD {
+                        self.publish_typing(key, &shown, &Happening::Typing, turn);
+                        self.typing.show(key, shown);
+                    }
                 }
                 Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, turn),
             }

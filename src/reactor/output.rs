@@ -55,6 +55,9 @@ impl<S: System> Reactor<S> {
     /// Asks the disk for what people download, as far as their queues have room for it.
     pub(super) fn pump(&mut self, now: Now) {
         for id in std::mem::take(&mut self.wanting) {
+            if let Some(connection) = self.registry.get_mut(id) {
+                connection.queued().pump = false;
+            }
             self.pump_one(id, now);
         }
     }

@@ -17,5 +17,6 @@ mod lines;
 mod peers;
 mod recorded;
 mod rooms;
+mod shares;
 mod transcripts;
 mod transfers;
