@@ -1,42 +1,71 @@
 //! The core: whatever people, time and disk do, in whatever order, what must hold between people, rooms and files holds
 //! after each step, every command gets its one reply, what is told is one clean line, and nothing stays when all have
 //! gone. It may be killed at any time and begins again from what was logged and stored, and no number goes back.
+//!
+//! The model is that of the tests; here the fuzzer decides.
 #![no_main]
 
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "it is there for the tests")]
-#[path = "../../testkit/src/memory.rs"]
-mod memory;
+use std::time::Duration;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Duration, SystemTime};
-
-use arbitrary::{Result, Unstructured};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use chinwag::commands::{TABLE, spec_of};
-use chinwag::event::{
-    Bye, Change, Description, Done, Event, Happening, Job, Logged, Lost, Now, Outcome, PastFile, PastRoom, Record,
-    Reply, SaidKind, Setting, Trouble, Verb,
-};
-use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{DOWNLOAD_UNIT, LINE, Logging, SERVER_LINE, Settings};
-use chinwag::linebuf::LineBuf;
-use chinwag::names::{ConnId, Digest, FileId, Origin, Place, Prefix, RoomName, Text};
-use chinwag::plain::{self, Chunks, Style};
-use chinwag::request::Request;
+use arbitrary::Unstructured;
+use chinwag::limits::{Logging, Settings};
 use libfuzzer_sys::fuzz_target;
-use memory::{Disk, Notes, Told};
-use sha2::{Digest as _, Sha256};
+use testkit::alone::Alone;
+use testkit::model::{Chance, Crowd, PASSWORD};
+
+/// As many at once at most.
+const MOST: usize = 7;
+
+/// What the fuzzer wants to happen. When it is used up, the first of all choices is made.
+struct Plan<'a>(Unstructured<'a>);
+
+impl Chance for Plan<'_> {
+    fn below(&mut self, n: usize) -> usize {
+        self.0.choose_index(n).unwrap_or_default()
+    }
+}
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut plan = Unstructured::new(bytes);
-    // A plan that is too short ends where it ends.
-    if let Ok(mut crowd) = Crowd::new(&mut plan) {
-        while !plan.is_empty() && crowd.steps < 500 && crowd.step(&mut plan).is_ok() {}
-        crowd.end();
+    let mut plan = Plan(Unstructured::new(bytes));
+    let settings = settings(&mut plan);
+    let is_logged = settings.log.is_some();
+    let mut crowd = Crowd::new(Alone::new(settings), MOST);
+    // Mostly there are some to whom something can happen.
+    for _ in 0..plan.below(4) {
+        crowd.connect(&mut plan);
     }
+    crowd.hear_all();
+    for _ in 0..500 {
+        if plan.0.is_empty() {
+            break;
+        }
+        match plan.below(64) {
+            62 if is_logged => {
+                crowd.world.restart();
+                crowd.killed();
+            }
+            63 => crowd.rest(),
+            _ => crowd.step(&mut plan),
+        }
+    }
+    crowd.part_all();
+    crowd.world.end();
 });
 
+<<<<<<< HEAD
+fn settings(plan: &mut Plan<'_>) -> Settings {
+    let mut is_so = || plan.below(2) == 1;
+    Settings {
+        name: is_so().then(|| "a \u{202e}server".to_owned()),
+        motd: if is_so() { vec!["hello\x1b".to_owned(), String::new()] } else { Vec::new() },
+        password: (is_so() && is_so()).then(|| PASSWORD.to_owned()),
+        history: if is_so() { 3 } else { 0 },
+        max_file: 80_000,
+        spool: 60_000,
+        file_ttl: Duration::from_secs(3600),
+        log: is_so().then_some(Logging { max: 1 << 20, sync: Duration::ZERO }),
+        ..Settings::default()
+=======
 /// As much as a queue takes.
 const QUEUED: usize = 4 * DOWNLOAD_UNIT;
 const PASSWORD: &str = "open";
@@ -632,67 +661,6 @@ impl Crowd {
         // Rooms are kept for what was said there.
         let keeps_rooms = self.settings.history > 0 || self.settings.log.is_some();
         assert!(keeps_rooms || self.hub.is_empty(), "something is left: {:#?}", self.hub);
+>>>>>>> shell
     }
-}
-
-impl Client {
-    fn receive(&mut self, file: FileId, data: &[u8], odd_files: &[FileId]) {
-        assert!(!self.is_locked, "who is locked out gets bytes of {file}");
-        let Some(at) = self.downloads.get_mut(&file) else { panic!("{} fetches no {file}", self.nick) };
-        let len = data.len() as u64;
-        assert!(odd_files.contains(&file) || *data == bytes_at(*at, len), "wrong bytes of {file} at {at}");
-        *at += len;
-    }
-
-    fn hear(&mut self, event: &Event, odd_files: &[FileId]) {
-        match event {
-            Event::Locked => self.is_locked = true,
-            Event::Hello { nick, .. } => {
-                self.is_locked = false;
-                self.nick = nick.to_string();
-            }
-            Event::Bye(_) => {}
-            event => assert!(!self.is_locked, "who is locked out hears {event:?}"),
-        }
-        match event {
-            Event::Presence { gone, came, .. } => {
-                assert!(!self.is_lagging && (!gone.is_empty() || !came.is_empty()));
-            }
-            Event::Said { place: Place::Room(room), seq, .. } => {
-                let Some(last) = self.rooms.get_mut(room) else { panic!("{} hears what {room} says", self.nick) };
-                assert!(!self.is_lagging && seq.is_some_and(|seq| seq > *last), "{seq:?} after {last}");
-                *last = seq.unwrap_or_default();
-            }
-            Event::Said { seq, .. } => assert_eq!(*seq, None),
-            Event::Happened { place: Place::Room(room), what, .. } => {
-                // Senders hear of the end of their file wherever they are.
-                let may_be_out = matches!(what, Happening::Unfile { .. });
-                assert!(may_be_out || self.rooms.contains_key(room), "{} hears {what:?} of {room}", self.nick);
-            }
-            Event::Whole { file, size, digest: told } => {
-                assert!(odd_files.contains(file) || *told == digest(*size), "a wrong digest of {file}");
-                // Who fetches their own file hears first of the end of the upload.
-                if !self.uploads.remove(file) {
-                    assert_eq!(self.downloads.remove(file), Some(*size), "{file} is not whole");
-                }
-            }
-            Event::Broken { file, .. } => {
-                let was_under_way = self.uploads.remove(file) || self.downloads.remove(file).is_some();
-                assert!(was_under_way, "{} hears of the end of {file}", self.nick);
-            }
-            _ => {}
-        }
-    }
-}
-
-fn digest(size: u64) -> Digest {
-    Digest(Sha256::digest(bytes_at(0, size)).into())
-}
-
-/// What is told is one line that drives no terminal and is no longer than is promised.
-fn check_line(line: &str, style: Style) {
-    let end = if style.crlf { "\r\n" } else { "\n" };
-    let Some(text) = line.strip_suffix(end) else { panic!("a line without an end: {line:?}") };
-    assert!(!text.contains(|c: char| c != '\t' && c.is_control()), "{line:?}");
-    assert!(!text.is_empty() && line.len() <= SERVER_LINE, "{} bytes: {line:?}", line.len());
 }
