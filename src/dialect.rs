@@ -1,4 +1,4 @@
-//! Which spelling a connection has: how its lines become requests, and how facts become its lines.
+//! The languages that connections speak: how lines become requests, and how facts become lines.
 
 use crate::event::{Bye, Detail, Event, Reply};
 use crate::linebuf::Line;
@@ -9,22 +9,23 @@ use crate::request::Request;
 /// A language that people and programs speak over a connection. It has no state of its own: what differs between two
 /// connections of one dialect is their [`Style`].
 pub trait Dialect {
-    /// What is wanted by a line; `None` for one that means nothing. Text has been made safe to show.
+    /// What is wanted by a line; `None` for one that means nothing. `text` is the line made safe to show, and empty for a line
+    /// that is no text.
     fn parse<'a>(&self, line: &Line<'a>, text: &'a str) -> Option<Request<'a>>;
 
     /// Why a connection that begins with this line is closed unheard, if it speaks something else.
     fn rejects(&self, first: &Line<'_>) -> Option<Bye>;
 
-    /// Spells an event, behind what is in `out`.
+    /// Encodes an event with its line end, behind what is in `out`.
     fn event(&self, out: &mut String, event: &Event, style: Style);
 
-    /// Spells a detail of the reply that comes next, behind what is in `out`.
+    /// Encodes a detail of the reply that comes next, in as many lines as it needs, behind what is in `out`.
     fn detail(&self, out: &mut String, detail: &Detail, style: Style);
 
-    /// Spells a reply, behind what is in `out`.
+    /// Encodes a reply with its line end, behind what is in `out`.
     fn reply(&self, out: &mut String, reply: &Reply, style: Style);
 
-    /// Spells the bytes of a file that begin at `offset`, in place of what is in `out`.
+    /// Encodes the bytes of a file that begin at `offset`, in whole lines and in place of what is in `out`.
     fn data(&self, out: &mut Vec<u8>, file: FileId, offset: u64, data: &[u8], style: Style);
 }
 

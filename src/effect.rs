@@ -16,6 +16,8 @@ pub enum Effect {
     Pump(ConnId),
     /// Note in the log of the process that a wrong password came from here.
     NoteWrongPassword(ConnId),
+    /// An upload of this connection has ended, in whatever way: what it has sent of a chunk that is not whole is for nobody.
+    UploadEnded(ConnId),
     /// The answer to this connection's last request can go on: call `Hub::go_on` when others have had their turn and little
     /// enough is pending for it.
     Resume(ConnId),

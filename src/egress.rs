@@ -178,6 +178,11 @@ impl Egress {
         self.enlist(connection, List::Prompt);
     }
 
+    /// Whether somebody is to be written to as soon as may be. What comes of writing may put others into a list again.
+    pub fn is_busy(&self) -> bool {
+        !self.prompt.is_empty() || !self.unhurried.is_empty()
+    }
+
     /// How many wait to be written to when nothing else is to be done.
     pub fn unhurried(&self) -> usize {
         self.unhurried.len()
@@ -242,6 +247,31 @@ impl Egress {
         self.private += connection.outbox().private();
         self.chunks += connection.outbox().chunks();
         result
+    }
+
+    /// Bytes of memory that what several are owed takes, or was taken by it and is not given back yet.
+    pub fn shared(&self) -> usize {
+        self.shared.get()
+    }
+
+    /// Panics unless what is counted is what is pending, and whoever can be written to is in a list; for tests.
+    pub fn check<T: Transport>(&self, registry: &Registry<T>) {
+        let sum = |count: fn(&Outbox) -> usize| registry.iter().map(|connection| count(connection.outbox())).sum();
+        assert_eq!((self.private, self.chunks), (sum(Outbox::private), sum(Outbox::chunks)), "miscounted");
+        for connection in registry.iter() {
+            let (id, lists, outbox) = (connection.id(), connection.lists(), connection.outbox());
+            let is_in = |list: &VecDeque<ConnId>| list.iter().filter(|&&other| other == id).count();
+            let times = [is_in(&self.prompt), is_in(&self.unhurried), is_in(&self.fanout)];
+            assert_eq!(
+                times,
+                [lists.prompt, lists.unhurried, lists.fanout].map(usize::from),
+                "{id:?} is in these lists"
+            );
+            let is_minded = times != [0; 3] || (connection.is_blocked() && connection.wake().is_some());
+            assert!(outbox.is_empty() || is_minded, "{id:?} is forgotten with {} bytes", outbox.lines());
+            assert!(outbox.lines() <= 2 * limits::SLOW_CONSUMER, "{} bytes are pending", outbox.lines());
+            assert!(outbox.chunks() <= limits::CHUNKS_QUEUED + limits::CHUNK_BYTES, "{} of files", outbox.chunks());
+        }
     }
 
     /// Queues bytes for a connection alone.

@@ -385,6 +385,8 @@ pub enum Gone {
     Expired,
     /// Its sender fell silent or left.
     BrokenOff,
+    /// All places for uploads were taken, and it was the slowest.
+    Slowest,
     /// The sender began another upload.
     Superseded,
     /// The one whom it was for has left.

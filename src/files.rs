@@ -1,11 +1,25 @@
 //! The files that are shared: whose they are, who may fetch them, and which must go when space runs out.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
-use crate::names::{ConnId, Digest, FileId, FileName, Nick, PersonId};
+use crate::limits;
+use crate::names::{ConnId, Digest, FileId, FileName, Nick, PersonId, Prefix};
 use crate::rooms::RoomId;
+
+/// Who answers for a file when places or bytes run out. It outlives the sender's stay, so that nobody begins anew by
+/// coming back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Owner {
+    /// All who come from this network.
+    Network(Prefix),
+    /// One person on this machine, here or gone. All others there may be strangers to them.
+    Local(PersonId),
+    /// Whoever had this name in an earlier process.
+    Past(Nick),
+}
 
 /// For whom a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +50,8 @@ pub struct File {
     pub share: Share,
     /// Who sent it, or took it up.
     pub sender: PersonId,
+    /// Who answers for it.
+    pub owner: Owner,
     /// What the sender is called, or was when leaving.
     pub nick: Nick,
     /// How many bytes it has when whole.
@@ -60,18 +76,62 @@ pub struct File {
     pub readers: BTreeSet<ConnId>,
 }
 
+impl File {
+    /// Which of one owner's files goes first: uploads that broke off, then those that are whole, and of these at last those
+    /// that are being fetched. `None` for those that cannot go yet.
+    fn rank(&self) -> Option<u8> {
+        match self.stage {
+            Stage::Broken => Some(0),
+            Stage::Ready(_) => Some(1 + u8::from(!self.readers.is_empty())),
+            Stage::Coming | Stage::Finishing => None,
+        }
+    }
+}
+
+/// What there may be too little of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Scarce {
+    Places,
+    Bytes,
+}
+
+impl Scarce {
+    fn used_by(self, held: &Held) -> u64 {
+        match self {
+            Self::Places => held.files.len() as u64,
+            Self::Bytes => held.bytes,
+        }
+    }
+
+    /// Whether it helps if this file goes.
+    fn is_freed_by(self, file: &File) -> bool {
+        self == Self::Places || file.received > 0
+    }
+}
+
+/// What one owner holds.
+#[derive(Debug, Default)]
+struct Held {
+    files: BTreeSet<FileId>,
+    bytes: u64,
+}
+
 /// All files that the spool holds.
 #[derive(Debug)]
 pub struct Files {
     files: BTreeMap<FileId, File>,
     next: FileId,
     used: u64,
+    /// By owner. Whoever holds nothing is not in it.
+    held: BTreeMap<Owner, Held>,
+    coming: usize,
+    finishing: usize,
 }
 
 impl Files {
     /// No files yet; the first gets the ID `next`.
     pub fn new(next: u64) -> Self {
-        Self { files: BTreeMap::new(), next: FileId(next), used: 0 }
+        Self { files: BTreeMap::new(), next: FileId(next), used: 0, held: BTreeMap::new(), coming: 0, finishing: 0 }
     }
 
     /// How many files there are.
@@ -94,7 +154,7 @@ impl Files {
         self.files.get(&id)
     }
 
-    /// The file of this ID, to be changed in all but its bytes.
+    /// The file of this ID, to be changed in all but its owner, its stage and the bytes that have come.
     pub fn get_mut(&mut self, id: FileId) -> Option<&mut File> {
         self.files.get_mut(&id)
     }
@@ -109,16 +169,21 @@ impl Files {
         self.files.range((Bound::Excluded(id), Bound::Unbounded)).map(|(&id, file)| (id, file))
     }
 
-    /// All files, oldest first, to be changed in all but their bytes.
+    /// All files, oldest first, to be changed in all but their owners, their stages and the bytes that have come.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (FileId, &mut File)> {
         self.files.iter_mut().map(|(&id, file)| (id, file))
+    }
+
+    /// The files of an owner, oldest first.
+    pub fn of(&self, owner: Owner) -> impl Iterator<Item = (FileId, &File)> {
+        let ids = self.held.get(&owner).into_iter().flat_map(|held| &held.files);
+        ids.filter_map(|&id| Some((id, self.files.get(&id)?)))
     }
 
     /// Adds a file that has no bytes yet.
     pub fn insert(&mut self, file: File) -> FileId {
         let id = self.next;
-        self.next = FileId(id.0 + 1);
-        self.files.insert(id, file);
+        self.restore(id, file);
         id
     }
 
@@ -126,19 +191,68 @@ impl Files {
     pub fn restore(&mut self, id: FileId, file: File) {
         self.next = self.next.max(FileId(id.0 + 1));
         self.used += file.received;
+        self.give(id, file.owner, file.received);
+        self.count(None, Some(file.stage));
         self.files.insert(id, file);
-    }
-
-    /// How many are being uploaded.
-    pub fn coming(&self) -> usize {
-        self.files.values().filter(|file| file.stage == Stage::Coming).count()
     }
 
     /// Takes a file out, and with it its bytes.
     pub fn remove(&mut self, id: FileId) -> Option<File> {
         let file = self.files.remove(&id)?;
         self.used -= file.received;
+        self.take(id, file.owner, file.received);
+        self.count(Some(file.stage), None);
         Some(file)
+    }
+
+    /// Has whoever announced `new` go on with an upload that broke off; returns how many bytes of it have come.
+    pub fn take_up(&mut self, id: FileId, new: &File) -> u64 {
+        let Some(file) = self.files.get_mut(&id) else { return 0 };
+        let (owner, received) = (std::mem::replace(&mut file.owner, new.owner), file.received);
+        (file.sender, file.nick, file.since, file.due) = (new.sender, new.nick, new.since, new.due);
+        self.take(id, owner, received);
+        self.give(id, new.owner, received);
+        self.set_stage(id, new.stage);
+        received
+    }
+
+    fn give(&mut self, id: FileId, owner: Owner, bytes: u64) {
+        let held = self.held.entry(owner).or_default();
+        held.files.insert(id);
+        held.bytes += bytes;
+    }
+
+    fn take(&mut self, id: FileId, owner: Owner, bytes: u64) {
+        let Some(held) = self.held.get_mut(&owner) else { return };
+        held.files.remove(&id);
+        held.bytes -= bytes;
+        if held.files.is_empty() {
+            self.held.remove(&owner);
+        }
+    }
+
+    /// Notes that a file has come so far.
+    pub fn set_stage(&mut self, id: FileId, stage: Stage) {
+        let Some(file) = self.files.get_mut(&id) else { return };
+        let old = std::mem::replace(&mut file.stage, stage);
+        self.count(Some(old), Some(stage));
+    }
+
+    fn count(&mut self, old: Option<Stage>, new: Option<Stage>) {
+        let count = |stage| (usize::from(stage == Some(Stage::Coming)), usize::from(stage == Some(Stage::Finishing)));
+        let ((coming, finishing), (more_coming, more_finishing)) = (count(old), count(new));
+        self.coming = self.coming - coming + more_coming;
+        self.finishing = self.finishing - finishing + more_finishing;
+    }
+
+    /// How many are being uploaded.
+    pub fn coming(&self) -> usize {
+        self.coming
+    }
+
+    /// How many wait for their digest.
+    pub fn finishing(&self) -> usize {
+        self.finishing
     }
 
     /// Counts bytes that came for a file; returns how many it has now.
@@ -146,29 +260,64 @@ impl Files {
         let Some(file) = self.files.get_mut(&id) else { return 0 };
         file.received += bytes;
         self.used += bytes;
+        if let Some(held) = self.held.get_mut(&file.owner) {
+            held.bytes += bytes;
+        }
         file.received
     }
 
-    /// How many files `who` has sent or taken up, but for uploads that broke off: nobody could cancel those.
-    pub fn sent_by(&self, who: PersonId) -> usize {
-        self.files.values().filter(|file| file.sender == who && file.stage != Stage::Broken).count()
+    /// The file that must go for one more of `owner`'s when no place is left: one of whoever has most, if that is more than
+    /// [`limits::FILES_TIMES`] times what `owner` will have, or else one of `owner`'s own. So people with few files never lose
+    /// any to others, however many these are.
+    pub fn first_for_place(&self, owner: Owner) -> Option<FileId> {
+        let will_have = self.held.get(&owner).map_or(0, |held| held.files.len() as u64) + 1;
+        self.first_to_go(Scarce::Places, owner, limits::FILES_TIMES * will_have)
     }
 
-    /// The file that must go next when space runs out: broken-off uploads first, then the oldest that is whole, those that
-    /// are being fetched last.
-    pub fn victim(&self) -> Option<FileId> {
-        let rank = |file: &File| match file.stage {
-            Stage::Broken => Some(0),
-            Stage::Ready(_) if file.readers.is_empty() => Some(1),
-            Stage::Ready(_) => Some(2),
-            Stage::Coming | Stage::Finishing => None,
+    /// The file that must go for `bytes` more of `owner`'s when a spool of so many bytes is full: one of whoever has most, if
+    /// that is more than what `owner` will have and than a share ([`limits::SPOOL_SHARES`]) of the spool, or else one of
+    /// `owner`'s own.
+    pub fn first_for_bytes(&self, owner: Owner, bytes: u64, spool: u64) -> Option<FileId> {
+        let will_have = self.held.get(&owner).map_or(0, |held| held.bytes) + bytes;
+        self.first_to_go(Scarce::Bytes, owner, will_have.max(spool / limits::SPOOL_SHARES))
+    }
+
+    /// The file that goes first of whoever has most of what is scarce, if that is more than `kept`, or else of `owner`.
+    fn first_to_go(&self, scarce: Scarce, owner: Owner, kept: u64) -> Option<FileId> {
+        let of = |held: &Held| {
+            let files = held.files.iter().filter_map(|&id| Some((id, self.files.get(&id)?)));
+            let files = files.filter(|(_, file)| scarce.is_freed_by(file));
+            files.filter_map(|(id, file)| Some((file.rank()?, id))).min().map(|(_, id)| id)
         };
-        self.files.iter().filter_map(|(&id, file)| Some((rank(file)?, id))).min().map(|(_, id)| id)
+        let most = self.held.values().map(|held| (scarce.used_by(held), held)).filter(|&(used, _)| used > kept);
+        let most = most.filter_map(|(used, held)| Some((used, of(held)?))).max_by_key(|&(used, _)| used);
+        most.map(|(_, id)| id).or_else(|| of(self.held.get(&owner)?))
+    }
+
+    /// The upload that breaks off for one of `owner`'s when all places are taken: of those who have most under way, if that is
+    /// more than `owner` has, the slowest, which is the one that is due first.
+    pub fn slowest(&self, owner: Owner) -> Option<FileId> {
+        let mut under_way: BTreeMap<Owner, (usize, Reverse<(Duration, FileId)>)> = BTreeMap::new();
+        for (&id, file) in self.files.iter().filter(|(_, file)| file.stage == Stage::Coming) {
+            let (count, slowest) = under_way.entry(file.owner).or_insert((0, Reverse((file.due, id))));
+            (*count, *slowest) = (*count + 1, (*slowest).max(Reverse((file.due, id))));
+        }
+        let own = under_way.get(&owner).map_or(0, |&(count, _)| count);
+        let &(count, Reverse((_, id))) = under_way.values().max()?;
+        (count > own).then_some(id)
     }
 
     /// Panics unless all that is kept twice agrees; for tests.
     pub fn check(&self) {
         assert_eq!(self.used, self.files.values().map(|file| file.received).sum::<u64>());
+        assert_eq!(self.files.len(), self.held.values().map(|held| held.files.len()).sum());
+        for (&owner, held) in &self.held {
+            assert!(!held.files.is_empty());
+            assert_eq!(held.bytes, self.of(owner).map(|(_, file)| file.received).sum::<u64>());
+            assert!(held.files.iter().all(|id| self.files.get(id).is_some_and(|file| file.owner == owner)));
+        }
+        let at = |stage| self.files.values().filter(|file| file.stage == stage).count();
+        assert_eq!((self.coming, self.finishing), (at(Stage::Coming), at(Stage::Finishing)));
         for (id, file) in self.iter() {
             assert!(id < self.next && file.written <= file.received && file.received <= file.size);
             let whole = matches!(file.stage, Stage::Finishing | Stage::Ready(_));

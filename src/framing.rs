@@ -7,7 +7,7 @@ use crate::telnet::Telnet;
 #[derive(Debug, Default)]
 pub struct Framing {
     telnet: Telnet,
-    /// The lines.
+    /// What has come, without telnet, and has not been carried out.
     pub lines: LineBuf,
 }
 

@@ -69,7 +69,7 @@ impl Home {
         self.rooms.as_deref()
     }
 
-    /// The ID of the next file.
+    /// The ID that the next file gets; 1 where nothing is kept.
     pub fn next_id(&self) -> u64 {
         self.ids.as_ref().map_or(1, |ids| ids.next)
     }

@@ -46,8 +46,9 @@ pub const UNSENT_IN_KERNEL: u32 = 64 * 1024;
 
 /// Bytes read from one connection before the others have their turn.
 pub const READ_A_TURN: usize = 16 * 1024;
-/// Bytes read at once from a connection with an upload: a chunk has as many.
-pub const READ_CHUNK: usize = 64 * 1024;
+/// Bytes read at once from a connection with an upload. If that ends in the midst of them, flood control may hold back what
+/// is left of them, and with what was there before it is 16 KiB.
+pub const READ_CHUNK: usize = 3 * LINE;
 /// Bytes read at once from a connection without an upload: what flood control holds back of them stays in memory.
 pub const READ: usize = LINE;
 /// Lines of one connection carried out before the others have their turn.
@@ -138,7 +139,14 @@ pub const HISTORY_SHARE: usize = (HISTORY_IN_ALL - HISTORY_SLACK) / ROOMS;
 pub const FILES: usize = 1_000;
 /// Files that one connection may have shared.
 pub const FILES_A_SENDER: usize = 20;
-/// Uploads under way of all people together, so that files which never become whole cannot take every place.
+/// Files that those who come from one address prefix may have shared, here or gone.
+pub const FILES_A_PREFIX: usize = A_PREFIX as usize * FILES_A_SENDER;
+/// When all [`FILES`] places are taken, only who has more than so many times as many files loses one to somebody else.
+pub const FILES_TIMES: u64 = 10;
+/// When the spool is full, only who holds more than one of so many shares of it loses a file to somebody else.
+pub const SPOOL_SHARES: u64 = 10;
+/// Uploads under way of all people together, so that files which never become whole cannot take every place. Beyond it the
+/// slowest upload of those who have most makes place.
 pub const UPLOADS: usize = 256;
 /// Downloads at once on a connection.
 pub const DOWNLOADS: usize = 4;
@@ -195,6 +203,8 @@ pub const TYPING_AT_ONCE: usize = 16;
 pub const TYPING_UNHEARD: usize = 64;
 /// How long an upload may be silent before it breaks off.
 pub const UPLOAD_SILENCE: Duration = Duration::from_secs(60);
+/// Bytes that an upload must bring in the time that it may be silent, on the average; a tenth of what a modem does.
+pub const UPLOAD_BYTES: u32 = 4_096;
 /// How long an upload that broke off may be taken up again.
 pub const RESUME: Duration = Duration::from_secs(600);
 /// How long a connection may stay locked.

@@ -94,12 +94,16 @@ impl LineBuf {
 
     /// Takes `bytes` in.
     pub fn feed(&mut self, bytes: &[u8]) {
+        self.drop_taken();
+        self.buf.extend_from_slice(bytes);
+    }
+
+    fn drop_taken(&mut self) {
         if self.start() > 0 {
             self.buf.drain(..self.start());
             self.searched -= self.start;
             self.start = 0;
         }
-        self.buf.extend_from_slice(bytes);
     }
 
     /// No more bytes will come: what is left counts as a line.
@@ -134,14 +138,35 @@ impl LineBuf {
 
     /// Throws away the chunk that is under way: only its length matters, as it belongs to no upload. It becomes an empty one.
     pub fn hollow_chunk(&mut self) {
-        if self.at_chunk() && self.searched() == self.buf.len() && self.buf.len() - self.start() > START {
-            self.throw_away();
+        if self.at_chunk() && self.buf.len() - self.start() > START {
+            let searched = self.searched;
+            if self.find_end().is_none() {
+                self.throw_away();
+            } else {
+                self.searched = searched;
+            }
+        }
+    }
+
+    /// Holds no more memory than its lines take that belong to no upload, which has ended or never was.
+    pub fn forget_chunk(&mut self) {
+        if self.is_endless() {
+            self.hollow_chunk();
+        }
+        self.drop_taken();
+        if self.buf.capacity() > self.buf.len() {
+            self.buf = self.buf.to_vec();
         }
     }
 
     /// Whether everything that was fed has been taken as lines.
     pub fn is_empty(&self) -> bool {
         self.start() == self.buf.len()
+    }
+
+    /// Whether what is left has been searched in vain for the end of a line.
+    pub fn is_searched(&self) -> bool {
+        self.is_empty() || self.searched() == self.buf.len()
     }
 
     /// Puts back the line of text that was taken just now, to be taken again.
@@ -267,10 +292,10 @@ impl LineBuf {
         self.release_spare();
     }
 
-    /// Lets go of room to spare.
+    /// Lets go of room to spare. What is left moves, as memory that shrinks where it is leaves holes too small for the next.
     pub fn release_spare(&mut self) {
         if self.buf.capacity() > 2 * self.buf.len() {
-            self.buf.shrink_to_fit();
+            self.buf = self.buf.to_vec();
         }
     }
 }
@@ -393,6 +418,35 @@ pub(crate) mod tests {
                 assert_eq!(lines.next_line().unwrap().0, Line::Text(b"after"));
             }
         }
+    }
+
+    #[test]
+    fn what_belongs_to_no_upload_takes_no_more_memory_than_its_lines() {
+        let chunk = format!("={}", "A".repeat(CHUNK_LINE));
+        // Half of a chunk goes, searched or not, and what follows is found.
+        for is_searched in [false, true] {
+            let mut lines = LineBuf::default();
+            lines.feed(&chunk.as_bytes()[..50_000]);
+            if is_searched {
+                assert!(lines.next_line().is_none());
+            }
+            lines.forget_chunk();
+            assert!(lines.buf.capacity() <= START + 1);
+            lines.feed(b"\nafter\n");
+            assert_eq!(lines.next_line().unwrap().0, Line::Chunk(&[]));
+            assert_eq!(lines.next_line().unwrap().0, Line::Text(b"after"));
+        }
+        // A whole one is a line like others. Lines behind it take no more than they are.
+        let mut lines = LineBuf::default();
+        lines.feed(format!("{chunk}\n{}", "x\n".repeat(1000)).as_bytes());
+        lines.forget_chunk();
+        assert_eq!(lines.next_line().unwrap().0, Line::Chunk(&chunk.as_bytes()[1..]));
+        lines.forget_chunk();
+        assert!(lines.buf.capacity() <= 2000);
+        for _ in 0..1000 {
+            assert_eq!(lines.next_line().unwrap().0, Line::Text(b"x"));
+        }
+        assert!(lines.next_line().is_none());
     }
 
     #[test]

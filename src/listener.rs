@@ -66,7 +66,7 @@ impl Listeners {
         self.again = self.again.map(|_| Duration::ZERO);
     }
 
-    /// Nobody else is let in.
+    /// Closes them all: whoever comes from now on is refused by the system.
     pub fn close(&mut self) {
         self.listeners.clear();
         self.again = None;

@@ -175,7 +175,7 @@ struct Serve {
     /// How long a file is kept
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time)]
     file_ttl: Duration,
-    /// Close a connection that takes nothing of what waits for it for so long
+    /// Close a connection that takes next to nothing of what waits for it for so long
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     stall: Duration,
     /// Keep what is said in rooms and the files shared there in DIR, over a restart [default: all goes with the process]

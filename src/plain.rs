@@ -29,16 +29,8 @@ pub struct Style {
 }
 
 impl Style {
-    /// How many styles there are.
-    pub const COUNT: usize = 4;
-
     /// LF, and no stamps.
     pub const FIRST: Self = Self { crlf: false, stamp: false };
-
-    /// Which of the styles it is, for tables of them.
-    pub fn index(self) -> usize {
-        usize::from(self.crlf) * 2 + usize::from(self.stamp)
-    }
 
     fn end(self) -> &'static str {
         if self.crlf { "\r\n" } else { "\n" }
@@ -452,6 +444,11 @@ fn gone_text(gone: Gone) -> String {
         Gone::Expired => "it was kept for as long as files are; ask for it again".to_owned(),
         Gone::BrokenOff => {
             "the upload broke off; the same /send with a digest takes it up again, without one it begins anew"
+                .to_owned()
+        }
+        Gone::Slowest => {
+            "all places for uploads were taken, and this was the slowest of those who have most; the same /send \
+                          with a digest takes it up again, without one it begins anew"
                 .to_owned()
         }
         Gone::Superseded => "another /send broke it off".to_owned(),

@@ -59,7 +59,7 @@ pub enum ServerLine<'a> {
 /// When something was said, and its number among the messages of its room, if it is one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamp {
-    /// The number.
+    /// Counts up from 1 in each room; none in private.
     pub seq: Option<u64>,
     /// The time, of which the line has milliseconds.
     pub at: SystemTime,

@@ -33,7 +33,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("rooms", "names limits event", ""),
     ("presence", "names limits event", ""),
     ("typing", "names limits rooms", ""),
-    ("files", "names rooms", ""),
+    ("files", "names limits rooms", ""),
     ("people", "names limits meters rooms typing", ""),
     ("policy", "names event rooms files people", ""),
     ("hub", "names limits meters event request effect rooms presence typing files people policy", ""),

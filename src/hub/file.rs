@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::effect::{Effect, Output};
 use crate::event::{Description, Done, Event, Fault, Gone, Happening, Job, Now, Outcome, PastFile};
-use crate::files::{File, Share, Stage};
+use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, FileName, Nick, PersonId, Place};
 use crate::people::{Intake, Person};
@@ -129,7 +129,7 @@ impl Hub {
     fn remove_file(&mut self, file_id: FileId, out: &mut impl Output) {
         let Some(file) = self.files.remove(file_id) else { return };
         self.alarms.remove(&(file.alarm, Alarm::File(file_id)));
-        self.close_intake(file.sender, file_id);
+        self.end_intake(file.sender, file_id, Intake::Discard, out);
         if file.stage == Stage::Finishing {
             self.finished(file.sender, out);
         }
@@ -231,8 +231,10 @@ impl Hub {
             None => (Stage::Broken, limits::RESUME),
         };
         let name = FileName::new(&name).filter(|_| !left.is_zero() && self.files.len() < limits::FILES);
+        // Where its sender came from is known no more. The name has only what it had when it was sent.
+        let owner = Owner::Past(from);
         // A file that can never fit must not drive out others.
-        let name = name.filter(|_| size <= self.settings.spool && self.make_space(len, turn));
+        let name = name.filter(|_| size <= self.settings.spool && self.make_space(len, (owner, len), turn));
         let (Some(name), Ok(room)) = (name, self.rooms.open(room)) else {
             return self.job(Job::Remove(id), turn.out);
         };
@@ -240,6 +242,7 @@ impl Hub {
         let file = File {
             share: Share::Room(room),
             sender: PersonId::NOBODY,
+            owner,
             nick: from,
             size,
             name,

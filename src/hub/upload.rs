@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::effect::{Effect, Output};
 use crate::event::{Done, Event, Fault, Gone, Happening, Job, Quota, Trouble};
-use crate::files::{File, Share, Stage};
+use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, Digest, FileId, FileName, PersonId};
+use crate::names::{ConnId, Digest, FileId, FileName, Origin, PersonId};
 use crate::people::Intake;
 use crate::policy::Action;
 use crate::request::{BadChunk, Offer};
@@ -23,23 +23,31 @@ impl Hub {
 
     /// Whether the disk keeps up. While it does not, chunks must wait where they come from.
     pub fn disk_keeps_up(&self) -> bool {
-        self.disk.jobs < limits::DISK_JOBS && self.disk.bytes < limits::DISK_BYTES && !self.waits_for_space()
+        self.disk.jobs < limits::DISK_JOBS && self.disk.bytes < limits::DISK_BYTES
     }
 
-    /// Whether nothing can go to make space, but can in a moment, when the disk has a digest.
-    fn waits_for_space(&self) -> bool {
+    /// Whether nothing can go to make space for what a connection uploads, but can in a moment, when the disk has a digest.
+    /// Its chunks must wait until then.
+    pub fn waits_for_space(&self, conn: ConnId) -> bool {
         let may_be_short = self.files.used() + limits::CHUNK as u64 > self.settings.spool;
-        may_be_short
-            && self.files.victim().is_none()
-            && self.files.iter().any(|(_, file)| file.stage == Stage::Finishing)
+        if !may_be_short || self.files.finishing() == 0 {
+            return false;
+        }
+        let Some(Intake::Open(file)) = self.people.at(conn).map(|person| person.intake) else { return false };
+        let file = self.files.get(file);
+        file.is_some_and(|file| self.first_for_bytes(file.owner, file.size - file.received).is_none())
+    }
+
+    fn first_for_bytes(&self, owner: Owner, bytes: u64) -> Option<FileId> {
+        self.files.first_for_bytes(owner, bytes, self.settings.spool)
     }
 
     /// Whatever becomes of this offer, the chunks that follow are meant for it and not for an upload before it.
     pub(super) fn before_send(&mut self, turn: &mut Turn<'_, impl Output>) {
-        let Some(person) = self.people.get_mut(turn.who) else { return };
-        if let Intake::Open(open) = std::mem::replace(&mut person.intake, Intake::Discard) {
+        if let Some(Intake::Open(open)) = self.people.get(turn.who).map(|person| person.intake) {
             self.break_off(open, Gone::Superseded, turn);
         }
+        self.set_intake(turn.who, Intake::Discard);
     }
 
     pub(super) fn send(&mut self, offer: &Offer<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
@@ -61,16 +69,26 @@ impl Hub {
         if self.disk.jobs >= 2 * limits::DISK_JOBS {
             return Err(Fault::DiskBusy);
         }
-        if self.files.coming() >= limits::UPLOADS {
-            return Err(Fault::TooMany(Quota::Uploads));
-        }
-        if self.files.sent_by(turn.who) >= limits::FILES_A_SENDER {
+        let person = self.people.get(turn.who).ok_or(Fault::NoTarget)?;
+        let owner = match person.origin {
+            Origin::Loopback => Owner::Local(turn.who),
+            Origin::Network(prefix) => Owner::Network(prefix),
+        };
+        // Nobody could cancel uploads that broke off.
+        let shared = || self.files.of(owner).filter(|(_, file)| file.stage != Stage::Broken);
+        let own = shared().filter(|(_, file)| file.sender == turn.who).count();
+        if own >= limits::FILES_A_SENDER || shared().count() >= limits::FILES_A_PREFIX {
             return Err(Fault::TooMany(Quota::Files));
         }
+        let displaced = match self.files.coming() {
+            limits::UPLOADS.. => Some(self.files.slowest(owner).ok_or(Fault::TooMany(Quota::Uploads))?),
+            _ => None,
+        };
         let new = File {
             share,
             sender: turn.who,
-            nick: self.nick(turn.who)?,
+            owner,
+            nick: person.nick(),
             size: offer.size,
             name: name.clone(),
             claimed: offer.digest,
@@ -83,13 +101,12 @@ impl Hub {
             readers: BTreeSet::new(),
         };
         let (file_id, offset) = match self.broken_off(&new) {
-            Some((file_id, file)) => {
-                (file.sender, file.nick, file.stage) = (new.sender, new.nick, new.stage);
-                (file.since, file.due) = (new.since, new.due);
-                (file_id, file.received)
-            }
+            Some(file_id) => (file_id, self.files.take_up(file_id, &new)),
             None => (self.add_file(new, turn)?, 0),
         };
+        if let Some(displaced) = displaced {
+            self.break_off(displaced, Gone::Slowest, turn);
+        }
         self.set_alarm(file_id);
         self.describe(file_id, turn.out);
         let what = Happening::File { id: file_id, size: offer.size, name };
@@ -102,7 +119,7 @@ impl Hub {
     }
 
     /// The upload that broke off and that the offer of `new` takes up again.
-    fn broken_off(&mut self, new: &File) -> Option<(FileId, &mut File)> {
+    fn broken_off(&self, new: &File) -> Option<FileId> {
         let same = |file: &File| {
             file.stage == Stage::Broken
                 && file.share == new.share
@@ -111,13 +128,13 @@ impl Hub {
                 && file.claimed == new.claimed
                 && file.name == new.name
         };
-        self.files.iter_mut().find(|(_, file)| same(file))
+        self.files.iter().find(|(_, file)| same(file)).map(|(id, _)| id)
     }
 
     fn add_file(&mut self, new: File, turn: &mut Turn<'_, impl Output>) -> Result<FileId, Fault> {
         if self.files.len() >= limits::FILES {
-            let victim = self.files.victim().ok_or(Fault::NoSpace)?;
-            self.end_file(victim, Fault::Gone(Gone::Evicted), turn);
+            let first = self.files.first_for_place(new.owner).ok_or(Fault::NoSpace)?;
+            self.end_file(first, Fault::Gone(Gone::Evicted), turn);
         }
         let share = new.share;
         let file = self.files.insert(new);
@@ -139,13 +156,16 @@ impl Hub {
         };
         let Ok(bytes) = chunk else { return self.fail_upload(file_id, Fault::BadChunk, turn) };
         let Some(file) = self.files.get_mut(file_id) else { return };
-        file.due = turn.now.tick + limits::UPLOAD_SILENCE;
-        let (size, len) = (file.size, bytes.len() as u64);
-        if len > size - file.received {
+        let (owner, size, len) = (file.owner, file.size, bytes.len() as u64);
+        // Every byte puts off the end of the upload a little, so that it must bring so many a minute.
+        let earned = limits::UPLOAD_SILENCE * u32::try_from(len).unwrap_or(u32::MAX) / limits::UPLOAD_BYTES;
+        file.due = (file.due + earned).min(turn.now.tick + limits::UPLOAD_SILENCE);
+        let left = size - file.received;
+        if len > left {
             return self.fail_upload(file_id, Fault::BeyondSize(size), turn);
         }
         // A file that can never fit must not drive out others before it fails.
-        if size > self.settings.spool || !self.make_space(len, turn) {
+        if size > self.settings.spool || !self.make_space(len, (owner, left), turn) {
             return self.fail_upload(file_id, Fault::NoSpace, turn);
         }
         if len == 0 {
@@ -158,24 +178,29 @@ impl Hub {
         }
     }
 
-    /// Lets files go until `bytes` more fit into the spool; `false` if they cannot.
-    pub(super) fn make_space(&mut self, bytes: u64, turn: &mut Turn<'_, impl Output>) -> bool {
+    /// Lets files go until `bytes` more fit into the spool, the first of `left` that an owner will bring; `false` if they
+    /// cannot.
+    pub(super) fn make_space(
+        &mut self,
+        bytes: u64,
+        (owner, left): (Owner, u64),
+        turn: &mut Turn<'_, impl Output>,
+    ) -> bool {
         while self.files.used() + bytes > self.settings.spool {
-            let Some(victim) = self.files.victim() else { return false };
-            self.end_file(victim, Fault::Gone(Gone::Evicted), turn);
+            let Some(first) = self.first_for_bytes(owner, left) else { return false };
+            self.end_file(first, Fault::Gone(Gone::Evicted), turn);
         }
         true
     }
 
     /// All bytes of an upload have come.
     fn finish(&mut self, file_id: FileId, out: &mut impl Output) {
-        let Some(file) = self.files.get_mut(file_id) else { return };
-        file.stage = Stage::Finishing;
-        let sender = file.sender;
+        let Some(sender) = self.files.get(file_id).map(|file| file.sender) else { return };
+        self.files.set_stage(file_id, Stage::Finishing);
         if let Some(person) = self.people.get_mut(sender) {
             person.rare_mut().finishing += 1;
         }
-        self.set_intake(sender, Intake::None { told: false });
+        self.end_intake(sender, file_id, Intake::None { told: false }, out);
         self.job(Job::Finish(file_id), out);
     }
 
@@ -185,10 +210,10 @@ impl Hub {
         if file.claimed.is_some_and(|claimed| claimed != digest) {
             return self.fail_upload(file_id, Fault::BadDigest, turn);
         }
-        file.stage = Stage::Ready(digest);
         file.due = turn.now.tick.saturating_add(self.settings.file_ttl).min(FOREVER);
         file.readers.iter().for_each(|&reader| turn.out.effect(Effect::Pump(reader)));
         let (sender, size) = (file.sender, file.size);
+        self.files.set_stage(file_id, Stage::Ready(digest));
         self.set_alarm(file_id);
         self.finished(sender, turn.out);
         self.tell_sender(sender, &Event::Whole { file: file_id, size, digest }, turn.out);
@@ -219,11 +244,11 @@ impl Hub {
         if file.claimed.is_none() || file.received == 0 {
             return self.fail_upload(file_id, why, turn);
         }
-        file.stage = Stage::Broken;
         file.due = turn.now.tick + limits::RESUME;
         let sender = file.sender;
+        self.files.set_stage(file_id, Stage::Broken);
         self.set_alarm(file_id);
-        self.close_intake(sender, file_id);
+        self.end_intake(sender, file_id, Intake::Discard, turn.out);
         self.tell_sender(sender, &Event::Broken { file: file_id, why: why.clone() }, turn.out);
         self.stop_readers(file_id, &why, turn.out);
         self.tell_about_file(file_id, &Happening::Unfile { id: file_id, why }, None, turn);
@@ -243,10 +268,12 @@ impl Hub {
         }
     }
 
-    /// What still comes for an upload that ended is discarded.
-    pub(super) fn close_intake(&mut self, sender: PersonId, file: FileId) {
+    /// An upload of `sender` has ended. What becomes of chunks that still come is for `intake` to say; the shell lets go of
+    /// the one that has begun.
+    pub(super) fn end_intake(&mut self, sender: PersonId, file: FileId, intake: Intake, out: &mut impl Output) {
         if let Some(person) = self.people.get_mut(sender).filter(|person| person.intake == Intake::Open(file)) {
-            person.intake = Intake::Discard;
+            person.intake = intake;
+            out.effect(Effect::UploadEnded(self.people.conn(sender)));
         }
     }
 }

@@ -156,7 +156,7 @@ impl<S: System> Reactor<S> {
                 break;
             }
             let is_of_upload = lines.at_chunk() && self.hub.has_upload(id);
-            if is_of_upload && !self.hub.disk_keeps_up() {
+            if is_of_upload && (!self.hub.disk_keeps_up() || self.hub.waits_for_space(id)) {
                 connection.set_pause(Some(Pause::Disk));
                 if !was_held_by_disk {
                     self.held_by_disk.push(id);
@@ -204,10 +204,24 @@ impl<S: System> Reactor<S> {
         }
         if let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) {
             // What is held back may wait for long.
-            lines.release_spare();
+            if self.hub.has_upload(id) {
+                lines.release_spare();
+            } else {
+                lines.forget_chunk();
+            }
             connection.framing().lines = lines;
         }
         more
+    }
+
+    /// What has come of a chunk is for nobody any more, and chunks wait for the disk no more.
+    pub(super) fn upload_ended(&mut self, id: ConnId) {
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        connection.framing().lines.forget_chunk();
+        if connection.pause() == Some(Pause::Disk) {
+            connection.set_pause(None);
+            self.run_soon(id);
+        }
     }
 
     /// A connection is paused. Input that rate limiting holds back is given up when it is not waited for any longer.

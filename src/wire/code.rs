@@ -25,7 +25,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The word.
+            /// The word, as it stands on the wire.
             pub fn as_str(self) -> &'a str {
                 match self {
                     $(Self::$name => $word,)+

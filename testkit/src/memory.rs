@@ -117,6 +117,8 @@ impl Output for Notes {
             Effect::Disk(job) => self.jobs.push_back(job),
             Effect::Pump(conn) => self.wanting.push(conn),
             Effect::NoteWrongPassword(conn) => self.wrong_passwords.push(conn),
+            // Nothing is held here for longer than a line takes.
+            Effect::UploadEnded(_) => {}
             Effect::Resume(conn) => self.resumed.push(conn),
             Effect::ReadLog(query) => self.queries.push_back(query),
             Effect::Close { conn, bye } => {

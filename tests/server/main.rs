@@ -10,11 +10,13 @@
 mod answers;
 mod bounds;
 mod crowd;
+mod dialects;
 mod fairness;
 mod gathering;
 mod lines;
 mod peers;
 mod recorded;
 mod rooms;
+mod shares;
 mod transcripts;
 mod transfers;

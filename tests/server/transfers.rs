@@ -1,6 +1,8 @@
 //! Files over real sockets and a real disk.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -173,45 +175,49 @@ fn a_cancelled_download_sends_nothing_more() {
 }
 
 #[test]
-fn the_spool_keeps_its_size_and_the_oldest_goes_first() {
+fn the_spool_keeps_its_size_and_the_oldest_of_who_holds_most_goes_first() {
     let server = Server::start(&["--spool", "100K", "--rate", "0"]);
     let mut alice = server.in_room("alice", "#a");
     let mut bob = server.in_room("bob", "#a");
     let bytes = noise(40_000, 1);
     share(&mut alice, "#a", &bytes, "one");
     share(&mut alice, "#a", &bytes, "two");
-    // An upload that broke off goes before any whole file.
-    bob.send(&format!("/send #a 40000 {} broken", digest(&bytes)));
+    // An upload of somebody else's that broke off stays, though it may never become whole.
+    let send = format!("/send #a 40000 {} broken", digest(&bytes));
+    bob.send(&send);
     bob.until("+ send 3 0");
     send_chunks(&mut bob, &bytes[..15_000], 15_000);
     bob.send("/send nobody 1 x");
     bob.until_starting("! send no-such-nick ");
     alice.settle();
-    share(&mut alice, "#a", &bytes[..15_000], "three");
-    bob.settle();
-    // Now the oldest must go, and its sender sees it as well.
-    alice.send("/send #a 10000 four");
-    alice.until("+ send 5 0");
-    send_chunks(&mut alice, &bytes[..10_000], 10_000);
+    // Now alice's oldest must go, and she sees it as well.
+    alice.send("/send #a 15000 three");
+    alice.until("+ send 4 0");
+    send_chunks(&mut alice, &bytes[..15_000], 15_000);
     assert_eq!(alice.line().unwrap(), "#a * alice unfile 1 gone");
-    alice.until(&format!("=5 . 10000 {}", digest(&bytes[..10_000])));
+    alice.until(&format!("=4 . 15000 {}", digest(&bytes[..15_000])));
     bob.until("#a * alice unfile 1 gone");
+    bob.send(&send);
+    bob.until("+ send 3 15000");
+    send_chunks(&mut bob, &bytes[15_000..], 25_000);
+    bob.until(&format!("=3 . 40000 {}", digest(&bytes)));
     bob.send("/get 1");
     bob.until_starting("! get no-such-file ");
     // What can never fit drives out nobody.
-    alice.ask("/send #a 200000 huge", "+ send 6 0");
+    alice.settle();
+    alice.ask("/send #a 200000 huge", "+ send 5 0");
     send_chunks(&mut alice, &bytes, 40_000);
-    alice.starting("=6 ! no-space ");
+    alice.starting("=5 ! no-space ");
     // Two at once that are still coming cannot be evicted for one another.
     let mut carol = server.in_room("carol", "#a");
     alice.until("#a * carol joined");
-    alice.ask("/send #a 60000 a", "+ send 7 0");
+    alice.ask("/send #a 60000 a", "+ send 6 0");
     send_chunks(&mut alice, &noise(59_000, 2), 30_000);
     alice.settle();
     carol.send("/send #a 60000 b");
-    carol.until("+ send 8 0");
+    carol.until("+ send 7 0");
     send_chunks(&mut carol, &noise(59_000, 2), 30_000);
-    carol.until_starting("=8 ! no-space ");
+    carol.until_starting("=7 ! no-space ");
 }
 
 #[test]
@@ -355,4 +361,60 @@ fn file_ids_are_never_used_again() {
     let mut bob = server.in_room("bob", "#a");
     bob.send("/files");
     assert_eq!(bob.until_starting("+ files ").last().unwrap(), "+ files 4");
+}
+
+/// Has many people begin an upload to bob and send `input`, each until `last` is seen. Then bob goes, and with him the
+/// uploads, and the next ones come. Those who were there before stay, but not what they sent.
+fn uploads_end(input: &[u8], last: &[u8]) {
+    const CROWD: usize = 200;
+    let server = Server::start(&[]);
+    let see = |stream: &mut TcpStream, what: &[u8]| {
+        let mut seen = Vec::new();
+        while !seen.windows(what.len()).any(|seen| seen == what) {
+            let mut more = [0; 4096];
+            match stream.read(&mut more).expect("what was waited for") {
+                0 => panic!("closed after {}", seen.escape_ascii()),
+                n => seen.extend_from_slice(&more[..n]),
+            }
+        }
+    };
+    let mut streams = Vec::new();
+    let mut wave = || {
+        let mut bob = server.person("bob");
+        for _ in 0..CROWD {
+            let mut stream = TcpStream::connect(server.socket_address()).unwrap();
+            stream.set_read_timeout(Some(testkit::PATIENCE)).unwrap();
+            stream.write_all(b"/set presence off\n/send bob 100000 x\n").unwrap();
+            see(&mut stream, b"+ send ");
+            stream.write_all(input).unwrap();
+            see(&mut stream, last);
+            streams.push(stream);
+        }
+        bob.send("/quit");
+        bob.until("+ quit");
+        eventually("the name is free", || {
+            let mut other = server.connect();
+            other.send("/who bob");
+            other.until_starting("! who ").len() == 1
+        });
+        server.usage().unwrap().resident
+    };
+    let first = wave();
+    for _ in 0..2 {
+        wave();
+    }
+    let most = wave() - first;
+    assert!(most < 3 * CROWD as u64 * 24, "{} KiB a connection", most / (3 * CROWD as u64));
+}
+
+#[test]
+fn an_upload_that_ends_gives_back_what_came_of_a_chunk() {
+    // A telnet option at the end is answered when all has been read.
+    let chunk = [b"=", &[b'A'; 65_000][..], b"\xff\xfd\x03"].concat();
+    uploads_end(&chunk, b"\xff\xfc\x03");
+}
+
+#[test]
+fn lines_behind_an_upload_that_ended_are_not_all_held_in_memory() {
+    uploads_end(&[b"=%\n", "x\n".repeat(32_000).as_bytes()].concat(), b" ! bad-chunk ");
 }

@@ -149,23 +149,50 @@ fn every_promise_has_a_test_that_there_is() {
     assert!(count > 30, "{count} promises");
 }
 
-#[test]
-fn the_index_of_the_tests_lists_every_file() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let index = read("tests/README.md");
-    let mut listed: Vec<&str> = index.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    let mut found = Vec::new();
-    let mut folders = vec![folder.clone()];
+/// The Rust files below `folder`, as their paths from there.
+fn files(folder: &Path) -> Vec<String> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
         for path in fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("main.rs") {
-                found.push(path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned());
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                found.push(path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
             }
         }
     }
-    listed.sort();
     found.sort();
+    found
+}
+
+#[test]
+fn the_index_of_the_tests_lists_every_file() {
+    let index = read("tests/README.md");
+    let mut listed: Vec<&str> = index.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let mut found = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
+    found.retain(|name| !name.ends_with("main.rs"));
+    listed.sort();
     assert_eq!(listed, found);
+}
+
+#[test]
+fn the_architecture_names_every_file_and_nothing_that_there_is_not() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (page, code, files) = (read("ARCHITECTURE.md"), code(&root.join("src")), files(&root.join("src")));
+    // The pictures stand between triple backticks.
+    let text = page.split("```").step_by(2);
+    let named: Vec<&str> = text.flat_map(|text| text.split('`').skip(1).step_by(2)).collect();
+    for file in &files {
+        assert!(named.contains(&file.as_str()), "the page does not tell of {file}");
+    }
+    for name in named {
+        let is_there = match name.rsplit_once("::") {
+            Some((_, item)) => code.contains(item),
+            None if name.ends_with(".rs") => {
+                root.join(name).exists() || files.iter().any(|file| Path::new(file).ends_with(name))
+            }
+            None => true,
+        };
+        assert!(is_there, "there is no {name}, of which the page tells");
+    }
 }

@@ -1,0 +1,206 @@
+//! Files and uploads of which strangers try to take the places and the bytes, against the core in memory.
+
+use std::time::Duration;
+
+use chinwag::event::{Description, PastFile};
+use chinwag::limits::{FILES, FILES_A_PREFIX, FILES_A_SENDER, Settings, UPLOAD_SILENCE, UPLOADS};
+use chinwag::names::{Digest, FileId, Nick, Origin, Prefix, RoomName};
+use testkit::memory::Memory;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn core(spool: u64) -> Memory {
+    Memory::new(Settings { rate: 0, spool, next_file: 2, ..Settings::default() })
+}
+
+fn network(last: u8) -> Origin {
+    Origin::Network(Prefix::v4([203, 0, 113, last]))
+}
+
+fn enter(memory: &mut Memory, name: &str, origin: Origin, room: &str) {
+    memory.connect_from(name, origin);
+    memory.send(name, format!("/nick {name}\n/join {room}\n").as_bytes());
+}
+
+/// What the server says to a line of input, but for what others do.
+fn answers(memory: &mut Memory, name: &str, input: &str) -> Vec<String> {
+    while memory.next(name).is_some() {}
+    memory.send(name, input.as_bytes());
+    std::iter::from_fn(|| memory.next(name)).filter(|line| line.starts_with(['+', '!', '='])).collect()
+}
+
+/// The chunk of so many bytes, in thirds.
+fn chunk(thirds: usize) -> String {
+    format!("={}\n", "AAAA".repeat(thirds))
+}
+
+fn files(memory: &mut Memory, name: &str, room: &str) -> String {
+    answers(memory, name, &format!("/files {room}\n")).pop().unwrap()
+}
+
+/// Four hundred connections do something, all at the same time or one after the other, wherever they come from; gives those
+/// who are there still.
+fn attack(memory: &mut Memory, origin: Origin, one_by_one: bool, input: &str) {
+    for n in 0..400 {
+        let name = format!("m{n}");
+        enter(memory, &name, origin, "#x");
+        memory.send(&name, input.as_bytes());
+        if one_by_one {
+            memory.end(&name);
+        }
+    }
+}
+
+#[test]
+fn strangers_with_many_files_make_nobody_elses_go() {
+    for (origin, one_by_one) in
+        [(Origin::Loopback, false), (Origin::Loopback, true), (network(1), false), (network(1), true)]
+    {
+        let mut memory = core(1 << 30);
+        enter(&mut memory, "alice", Origin::Loopback, "#a");
+        enter(&mut memory, "bob", network(2), "#a");
+        enter(&mut memory, "carol", Origin::Loopback, "#a");
+        memory.send("alice", "/send #a 1 x\n=YQ==\n".repeat(10).as_bytes());
+        memory.send("bob", "/send #a 1 x\n=YQ==\n".repeat(10).as_bytes());
+        memory.send("carol", "/send #a 0 x\n".repeat(3).as_bytes());
+        memory.end("carol");
+        // One of an earlier process.
+        let (room, from) = (RoomName::new("#a").unwrap(), Nick::new("dave").unwrap());
+        let (digest, now) = (Some(Digest([7; 32])), memory.now());
+        let description = Description { room, from, size: 9, at: now.wall, claimed: None, name: "x".to_owned() };
+        let past = PastFile { id: FileId(1), description, len: 9, digest };
+        memory.hub.restore_file(past, now, &mut memory.notes);
+        attack(&mut memory, origin, one_by_one, &"/send #x 0 e\n".repeat(FILES_A_SENDER));
+        assert_eq!(files(&mut memory, "alice", "#a"), "+ files 24", "{origin:?} {one_by_one}");
+        let most = if origin == Origin::Loopback { FILES } else { 24 + FILES_A_PREFIX };
+        assert_eq!(memory.hub.files(), most, "{origin:?} {one_by_one}");
+        // There is still a place for whoever has none.
+        enter(&mut memory, "erin", Origin::Loopback, "#a");
+        let said = answers(&mut memory, "erin", "/send #a 1 x\n=YQ==\n");
+        assert!(said[0].starts_with("+ send ") && said[1].contains(" . 1 "), "{said:?}");
+        assert_eq!(files(&mut memory, "alice", "#a"), "+ files 25");
+    }
+}
+
+#[test]
+fn strangers_with_many_bytes_make_nobody_elses_go() {
+    for one_by_one in [false, true] {
+        let mut memory = core(100_000);
+        enter(&mut memory, "alice", Origin::Loopback, "#a");
+        memory.send("alice", format!("/send #a 9000 x\n{}", chunk(3000)).as_bytes());
+        attack(&mut memory, Origin::Loopback, one_by_one, &format!("/send #x 6000 x\n{}", chunk(2000)).repeat(5));
+        assert_eq!(files(&mut memory, "alice", "#a"), "+ files 1", "{one_by_one}");
+    }
+}
+
+#[test]
+fn uploads_that_broke_off_take_no_place_from_others() {
+    let mut memory = core(1 << 30);
+    enter(&mut memory, "alice", Origin::Loopback, "#a");
+    enter(&mut memory, "bob", Origin::Loopback, "#a");
+    let digest = format!("sha256:{}", "0".repeat(64));
+    memory.send("bob", format!("/send #a 9 {digest} b\n=AAAA\n").as_bytes());
+    memory.end("bob");
+    for n in 0..FILES + 10 {
+        memory.send("alice", format!("/send #a 9 {digest} {n}\n=AAAA\n").as_bytes());
+    }
+    assert_eq!(memory.hub.files(), FILES);
+    enter(&mut memory, "bob", Origin::Loopback, "#a");
+    // This one can be taken up still.
+    assert_eq!(answers(&mut memory, "bob", &format!("/send #a 9 {digest} b\n")), ["+ send 2 3"]);
+}
+
+#[test]
+fn who_holds_most_makes_room_by_the_oldest() {
+    let mut memory = core(100_000);
+    enter(&mut memory, "bob", Origin::Loopback, "#a");
+    enter(&mut memory, "alice", network(1), "#a");
+    let share = |memory: &mut Memory, name: &str, size: usize| {
+        answers(memory, name, &format!("/send #a {size} x\n{}", chunk(1000).repeat(size / 3000))).pop().unwrap()
+    };
+    assert!(share(&mut memory, "bob", 3000).starts_with("=2 . "));
+    for _ in 0..3 {
+        share(&mut memory, "alice", 30_000);
+    }
+    // Whoever comes back from there has what was there before.
+    memory.end("alice");
+    enter(&mut memory, "alice", network(1), "#a");
+    assert!(share(&mut memory, "bob", 9000).starts_with("=6 . "));
+    assert!(answers(&mut memory, "alice", "/get 3\n")[0].starts_with("! get no-such-file "));
+    assert!(share(&mut memory, "alice", 60_000).starts_with("=7 . "));
+    assert_eq!(files(&mut memory, "bob", "#a"), "+ files 3");
+    // What does not fit in beside others' fair shares is refused, and takes only what is one's own.
+    assert!(share(&mut memory, "alice", 99_000).starts_with("=8 ! no-space "));
+    assert_eq!(files(&mut memory, "bob", "#a"), "+ files 2");
+}
+
+#[test]
+fn an_upload_must_bring_some_bytes_a_minute() {
+    let every = |seconds: u32, input: &str, end: Duration| {
+        let mut memory = core(1 << 30);
+        enter(&mut memory, "alice", Origin::Loopback, "#a");
+        memory.send("alice", b"/send #a 1000000 x\n");
+        while memory.tick + seconds * SECOND < end {
+            memory.wait(seconds * SECOND);
+            memory.send("alice", input.as_bytes());
+        }
+        memory.wait(end - memory.tick);
+        !std::iter::from_fn(|| memory.next("alice")).any(|line| line.starts_with("=2 ! gone "))
+    };
+    let minute = UPLOAD_SILENCE;
+    // Who says nothing that counts has a minute.
+    for input in ["=\n", "=QQ==\n", "/ping\n"] {
+        assert!(every(15, input, minute - SECOND), "{input}");
+        assert!(!every(15, input, minute + SECOND), "{input}");
+    }
+    // A modem has all the time that it needs, and so does one that is silent for less than a minute now and then.
+    assert!(every(1, &chunk(320), 15 * minute));
+    assert!(every(59, &chunk(1500), 15 * minute));
+    assert!(!every(61, &chunk(1500), 3 * minute));
+}
+
+#[test]
+fn a_newcomer_takes_the_place_of_the_slowest_upload() {
+    for origin in [Origin::Loopback, network(1)] {
+        let mut memory = core(1 << 30);
+        enter(&mut memory, "alice", Origin::Loopback, "#a");
+        memory.send("alice", b"/send #a 1000000 x\n");
+        let others = 1..UPLOADS;
+        for n in others.clone() {
+            let name = format!("m{n}");
+            // As many as may come from one network, and the others from elsewhere.
+            enter(
+                &mut memory,
+                &name,
+                if origin == Origin::Loopback || n <= FILES_A_PREFIX { origin } else { network(2) },
+                "#x",
+            );
+            assert_eq!(answers(&mut memory, &name, "/send #x 1000000 x\n"), [format!("+ send {} 0", n + 2)]);
+        }
+        for second in 1..=30 {
+            memory.wait(SECOND);
+            memory.send("alice", chunk(300).as_bytes());
+            if second % 15 == 0 {
+                others.clone().for_each(|n| memory.send(&format!("m{n}"), b"=\n"));
+            }
+        }
+        for n in 0..10 {
+            let name = format!("late{n}");
+            enter(&mut memory, &name, Origin::Loopback, "#a");
+            assert!(answers(&mut memory, &name, "/send #a 10 x\n")[0].starts_with("+ send "));
+            let first = format!("m{}", n + 1);
+            let told = std::iter::from_fn(|| memory.next(&first)).find(|line| line.contains(" ! gone ")).unwrap();
+            assert!(told.starts_with(&format!("={} ! gone all places", n + 3)), "{told}");
+        }
+        assert!(!std::iter::from_fn(|| memory.next("alice")).any(|line| line.contains(" ! gone ")), "{origin:?}");
+    }
+    // Who would have more than those who have most is refused.
+    let mut memory = core(1 << 30);
+    for n in 0..UPLOADS {
+        let name = format!("m{n}");
+        enter(&mut memory, &name, network(1 + (n % 2) as u8), "#x");
+        memory.send(&name, b"/send #x 10 x\n");
+    }
+    enter(&mut memory, "late", network(1), "#x");
+    assert!(answers(&mut memory, "late", "/send #x 10 x\n")[0].starts_with("! send too-many "));
+}
