@@ -24,6 +24,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("names", "", ""),
     ("wire", "names", ""),
     ("limits", "", ""),
+    ("memory", "limits", ""),
     ("meters", "names limits", ""),
     ("chunks", "", ""),
     ("event", "names", ""),
