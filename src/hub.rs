@@ -20,7 +20,7 @@ use crate::event::{
     Bye, Done, Event, Fault, Happening, Job, Lost, Now, PastRoom, Quota, Reply, SaidKind, Trouble, Verb,
 };
 use crate::files::Files;
-use crate::limits::{self, Settings};
+use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person};
@@ -28,6 +28,7 @@ use crate::policy::{Action, Actor, Doing, may};
 use crate::presence::Presence;
 use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
+use crate::settings::Settings;
 use crate::typing::{Typing, Where};
 
 use answer::Answer;

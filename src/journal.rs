@@ -30,7 +30,8 @@ use self::batch::Batch;
 use self::reader::Reader;
 use self::writer::{Message, Report, Writer};
 use crate::event::{Found, Query, Record, Trouble};
-use crate::limits::{self, Logging};
+use crate::limits;
+use crate::settings::Logging;
 
 /// The ways to the threads that write and read. What is still to be written is written when this goes.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ pub mod reactor;
 pub mod registry;
 pub mod request;
 pub mod rooms;
+pub mod settings;
 pub mod signals;
 pub mod spool;
 pub mod system;

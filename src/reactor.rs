@@ -17,10 +17,11 @@ use crate::egress::{Egress, Outgoing};
 use crate::event::{Bye, Event, Now, Query, Record};
 use crate::home::Home;
 use crate::hub::Hub;
-use crate::limits::{self, Moment, Settings};
+use crate::limits::{self, Moment};
 use crate::names::ConnId;
 use crate::plain::Style;
 use crate::registry::{Registry, origin};
+use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 
 /// Where people come in who speak one dialect.

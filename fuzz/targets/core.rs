@@ -19,7 +19,8 @@ use chinwag::event::{
     Reply, SaidKind, Setting, Trouble, Verb,
 };
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{DOWNLOAD_UNIT, LINE, Logging, SERVER_LINE, Settings};
+use chinwag::limits::{DOWNLOAD_UNIT, LINE, SERVER_LINE};
+use chinwag::settings::{Logging, Settings};
 use chinwag::linebuf::LineBuf;
 use chinwag::names::{ConnId, Digest, FileId, Origin, Place, Prefix, RoomName, Text};
 use chinwag::plain::{self, Chunks, Style};

@@ -14,7 +14,7 @@ use arbitrary::{Result, Unstructured};
 use chinwag::event::{Change, Detail, Event, Logged, Now, PastRoom, SaidKind, Setting};
 use chinwag::hub::Hub;
 use chinwag::journal::{self, Logs};
-use chinwag::limits::Settings;
+use chinwag::settings::Settings;
 use chinwag::names::{ConnId, Nick, Origin, RoomName, Text};
 use chinwag::request::{Named, Part, Request, Target};
 use libfuzzer_sys::fuzz_target;

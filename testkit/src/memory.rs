@@ -8,10 +8,11 @@ use chinwag::event::{
     Change, Detail, Event, Found, Job, Now, Outcome, Passage, Query, Record, Reply, Section, Setting,
 };
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD, Settings};
+use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD};
 use chinwag::linebuf::{Ending, LineBuf};
 use chinwag::names::{ConnId, Digest, FileId, Origin};
 use chinwag::plain::{self, Chunks, Style};
+use chinwag::settings::Settings;
 use sha2::{Digest as _, Sha256};
 
 /// Something that a connection was told.

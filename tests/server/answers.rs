@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 use chinwag::commands;
 use chinwag::event::{Detail, Done, Event, Now, Reply};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{PAGE, PRESENCE_WINDOW, Settings};
+use chinwag::limits::{PAGE, PRESENCE_WINDOW};
 use chinwag::names::{ConnId, Origin};
+use chinwag::settings::Settings;
 use testkit::Server;
 use testkit::memory::{Notes, Told};
 

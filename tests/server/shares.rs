@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chinwag::event::{Description, PastFile};
-use chinwag::limits::{FILES, FILES_A_PREFIX, FILES_A_SENDER, Settings, UPLOAD_SILENCE, UPLOADS};
+use chinwag::limits::{FILES, FILES_A_PREFIX, FILES_A_SENDER, UPLOAD_SILENCE, UPLOADS};
 use chinwag::names::{Digest, FileId, Nick, Origin, Prefix, RoomName};
+use chinwag::settings::Settings;
 use testkit::memory::Memory;
 
 const SECOND: Duration = Duration::from_secs(1);
