@@ -222,6 +222,11 @@ impl<T: Transport> Connection<T> {
         &mut self.queued
     }
 
+    /// Which lists it is in, to be looked at.
+    pub fn lists(&self) -> Queued {
+        self.queued
+    }
+
     /// Its transport, to be registered and given up.
     pub fn into_transport(self) -> T {
         self.transport
@@ -299,6 +304,11 @@ impl<T: Transport> Connection<T> {
     /// What it sent and is not carried out yet.
     pub fn framing(&mut self) -> &mut Framing {
         &mut self.framing
+    }
+
+    /// Whether a whole line may be among what it sent and is not carried out yet.
+    pub fn may_have_lines(&self) -> bool {
+        !self.framing.lines.is_searched()
     }
 
     /// Whether there may be something to read.
@@ -556,6 +566,11 @@ impl<T: Transport> Connection<T> {
         let wake = self.next_wake(stall, now).map(Moment::from);
         let old = std::mem::replace(&mut self.wake, wake);
         (old != wake).then_some((old, wake))
+    }
+
+    /// When it is to be looked at again.
+    pub fn wake(&self) -> Option<Moment> {
+        self.wake
     }
 
     /// Its wake has come, or it is removed.

@@ -244,6 +244,28 @@ impl Egress {
         result
     }
 
+    /// Panics unless what is counted is what is pending, and whoever can be written to is in a list; for tests.
+    pub fn check<T: Transport>(&self, registry: &Registry<T>) {
+        let sum = |count: fn(&Outbox) -> usize| registry.iter().map(|connection| count(connection.outbox())).sum();
+        assert_eq!((self.private, self.chunks), (sum(Outbox::private), sum(Outbox::chunks)), "miscounted");
+        let is_pending = registry.iter().any(|connection| !connection.outbox().is_empty());
+        assert!(is_pending || !self.fanout.is_empty() || self.shared.get() == 0, "{} are shared", self.shared.get());
+        for connection in registry.iter() {
+            let (id, lists, outbox) = (connection.id(), connection.lists(), connection.outbox());
+            let is_in = |list: &VecDeque<ConnId>| list.iter().filter(|&&other| other == id).count();
+            let times = [is_in(&self.prompt), is_in(&self.unhurried), is_in(&self.fanout)];
+            assert_eq!(
+                times,
+                [lists.prompt, lists.unhurried, lists.fanout].map(usize::from),
+                "{id:?} is in these lists"
+            );
+            let is_minded = times != [0; 3] || (connection.is_blocked() && connection.wake().is_some());
+            assert!(outbox.is_empty() || is_minded, "{id:?} is forgotten with {} bytes", outbox.lines());
+            assert!(outbox.lines() <= 2 * limits::SLOW_CONSUMER, "{} bytes are pending", outbox.lines());
+            assert!(outbox.chunks() <= limits::CHUNKS_QUEUED + limits::CHUNK_BYTES, "{} of files", outbox.chunks());
+        }
+    }
+
     /// Queues bytes for a connection alone.
     pub fn push<T: Transport>(&mut self, connection: &mut Connection<T>, kind: Kind, bytes: &[u8]) {
         self.add(connection, kind, |outbox| outbox.push(kind, bytes));

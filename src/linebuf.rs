@@ -164,6 +164,11 @@ impl LineBuf {
         self.start() == self.buf.len()
     }
 
+    /// Whether what is left has been searched in vain for the end of a line.
+    pub fn is_searched(&self) -> bool {
+        self.is_empty() || self.searched() == self.buf.len()
+    }
+
     /// Puts back the line of text that was taken just now, to be taken again.
     pub fn put_back(&mut self) {
         self.start -= u32::from(self.taken);

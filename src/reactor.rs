@@ -141,6 +141,52 @@ impl<S: System> Reactor<S> {
         &self.hub
     }
 
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.registry.len()
+    }
+
+    /// Panics unless all that must hold between two turns holds: what is counted is right, and nobody who has something to do
+    /// or to wait for is forgotten; for tests.
+    pub fn check(&self) {
+        self.registry.check();
+        self.egress.check(&self.registry);
+        assert!(self.records.is_empty() && self.effects.is_empty() && self.on_trial.is_empty());
+        for (at, id) in &self.timers {
+            let wake = self.registry.get(*id).and_then(crate::connection::Connection::wake);
+            assert_eq!(wake, Some(*at), "a timer of {id:?} that means nothing");
+        }
+        for connection in self.registry.iter() {
+            let id = connection.id();
+            let queues = [&self.run_queue, &self.low_priority];
+            let times: usize = queues.iter().map(|queue| queue.iter().filter(|&&other| other == id).count()).sum();
+            assert_eq!(times, usize::from(connection.lists().run), "{id:?} is in the run queues");
+            assert!(connection.wake().is_none_or(|at| self.timers.contains(&(at, id))), "{id:?} has no timer");
+            let (life, pause) = (connection.life(), connection.pause());
+            let is_minded = match (life, pause) {
+                (Life::Active, None) => {
+                    !connection.may_have_lines() && (!connection.is_readable() || connection.input_ended().is_some())
+                }
+                (Life::Active, Some(Pause::Rate)) | (Life::Lingering, _) => connection.wake().is_some(),
+                (Life::Active, Some(Pause::Replies)) => !connection.outbox().is_empty(),
+                (Life::Active, Some(Pause::Disk)) => self.held_by_disk.contains(&id),
+                (Life::Active, Some(Pause::Answer)) => true,
+                (Life::Draining | Life::Rejected, _) => !connection.outbox().is_empty() || connection.lists().prompt,
+            };
+            assert!(is_minded || times > 0, "{id:?} is forgotten: {life:?}, {pause:?}");
+        }
+    }
+
+    /// Panics if anything is left to be done; for tests, when everybody has read all there is.
+    pub fn check_at_rest(&self) {
+        self.check();
+        assert!(self.run_queue.is_empty() && self.low_priority.is_empty() && self.wanting.is_empty());
+        for connection in self.registry.iter() {
+            assert!(connection.outbox().is_empty(), "something is pending for {:?}", connection.id());
+            assert!(connection.is_active() && connection.pause().is_none(), "{:?} is not at rest", connection.id());
+        }
+    }
+
     /// Serves until a signal ends it.
     pub fn run(&mut self) -> io::Result<()> {
         while self.turn()? {}

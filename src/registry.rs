@@ -76,6 +76,16 @@ impl<T: Transport> Registry<T> {
         self.slab.is_empty()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Every connection, to be looked at.
+    pub fn iter(&self) -> impl Iterator<Item = &Connection<T>> {
+        self.slab.iter().map(|(_, connection)| connection.as_ref())
+    }
+
     /// Every connection.
     pub fn ids(&self) -> Vec<ConnId> {
         self.slab.iter().map(|(_, connection)| connection.id()).collect()
@@ -127,6 +137,19 @@ impl<T: Transport> Registry<T> {
         let (life, address) = (connection.life(), connection.address());
         self.discount(life, address);
         Some(*self.slab.remove(id.slot()))
+    }
+
+    /// Panics unless the counts are those of the connections; for tests.
+    pub fn check(&self) {
+        let count = |lives: &[Life]| self.iter().filter(|connection| lives.contains(&connection.life())).count();
+        assert_eq!(self.admitted, count(&[Life::Active, Life::Draining]));
+        assert_eq!((self.rejected, self.lingering), (count(&[Life::Rejected]), count(&[Life::Lingering])));
+        let mut by_prefix = HashMap::new();
+        let counts = |connection: &&Connection<T>| matches!(connection.life(), Life::Active | Life::Draining);
+        for connection in self.iter().filter(counts) {
+            networks(connection.address()).for_each(|prefix| *by_prefix.entry(prefix).or_default() += 1);
+        }
+        assert_eq!(self.by_prefix, by_prefix);
     }
 
     fn count(&mut self, life: Life, address: IpAddr) {

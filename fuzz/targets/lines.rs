@@ -1,10 +1,11 @@
-//! The line buffer: whatever comes in, in whatever pieces and however it is taken, the same lines come out of it, and
+//! The line buffer, behind telnet: whatever comes in, in whatever pieces and however it is taken, the same lines come out of it, and
 //! it holds no more memory than it says.
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
 use chinwag::limits::{self, CHUNK_LINE, LINE, SERVER_LINE};
 use chinwag::linebuf::{Ending, Line, LineBuf};
+use chinwag::telnet::Telnet;
 use libfuzzer_sys::fuzz_target;
 use peak_alloc::PeakAlloc;
 
@@ -100,9 +101,10 @@ type Seen = (&'static str, Vec<u8>, Ending, bool);
 /// What comes out of a connection that does this and then ends its input: lines, and answers to telnet options.
 fn run(limit: usize, steps: &[Step]) -> (Vec<Seen>, Vec<u8>) {
     let (mut lines, mut refusals, mut seen) = (LineBuf::new(limit), Vec::new(), Vec::new());
+    let mut telnet = Telnet::default();
     for step in steps {
         match step {
-            Step::Feed(bytes) => lines.feed(bytes, &mut refusals),
+            Step::Feed(bytes) => telnet.filter(bytes, &mut refusals, |data| lines.feed(data)),
             Step::Take(most) => {
                 for _ in 0..*most {
                     let Some(line) = take(&mut lines, limit, seen.is_empty()) else { break };
@@ -153,7 +155,7 @@ fn check_memory(limit: usize, steps: &[Step]) {
     let mut lines = LineBuf::new(limit);
     for step in steps {
         let Step::Feed(bytes) = step else { continue };
-        lines.feed(bytes, &mut Vec::new());
+        lines.feed(bytes);
         while lines.next_line().is_some() {}
         let held = MEMORY.current_usage() - before;
         assert!(held <= 2 * (CHUNK_LINE + 64) + 2 * bytes.len(), "{held} bytes are held");

@@ -2,10 +2,6 @@
 //! at its end costs nothing before it, it is repaired at once and for good, and the room goes on from there.
 #![no_main]
 
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "it is there for the tests")]
-#[path = "../../testkit/src/memory.rs"]
-mod memory;
-
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -18,7 +14,7 @@ use chinwag::settings::Settings;
 use chinwag::names::{ConnId, Nick, Origin, RoomName, Text};
 use chinwag::request::{Named, Part, Request, Target};
 use libfuzzer_sys::fuzz_target;
-use memory::{Notes, Told};
+use testkit::memory::{Notes, Told};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut plan = Unstructured::new(bytes);

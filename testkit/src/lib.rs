@@ -10,15 +10,18 @@
     reason = "it serves tests, which may panic"
 )]
 
+pub mod alone;
 mod client;
 pub mod company;
 pub mod data;
 pub mod disk;
 mod many;
 pub mod memory;
+pub mod model;
 pub mod proxy;
 pub mod pty;
 mod server;
+pub mod sim;
 mod skip;
 
 use std::env;
@@ -60,4 +63,15 @@ pub fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut bytes = vec![0; len];
     fastrand::Rng::with_seed(seed).fill(&mut bytes);
     bytes
+}
+
+/// The seeds of so many runs. `CHINWAG_SEED` in the environment names the one to run instead.
+pub fn seeds(count: u64) -> std::ops::Range<u64> {
+    match env::var("CHINWAG_SEED") {
+        Ok(seed) => {
+            let seed = seed.parse().expect("CHINWAG_SEED is a number");
+            seed..seed + 1
+        }
+        Err(_) => 0..count,
+    }
 }

@@ -10,6 +10,7 @@
 mod answers;
 mod bounds;
 mod crowd;
+mod dialects;
 mod fairness;
 mod gathering;
 mod lines;

@@ -1,0 +1,1131 @@
+//! What people do, and what each of them must and must not hear: one model for the core alone, for the whole server over
+//! connections in memory, and for the fuzzer.
+//!
+//! It knows nothing but what people sent and what they were told, line by line. Where answers take their time it cannot
+//! know in which order the server heard of things. So it tells what may be from what must be: a name, say, is somebody's
+//! from when they may first have had it until they have surely given it up. Over a world that answers at once the two are
+//! the same.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chinwag::commands;
+use chinwag::framing::Framing;
+use chinwag::limits::{CHUNK_BYTES, DOWNLOAD_UNIT, GATHER, PRESENCE_WINDOW, SERVER_LINE};
+use chinwag::names::Place;
+use chinwag::plain::{self, Chunks};
+use chinwag::request::{Named, Request, Target};
+use chinwag::wire::{Change, Code, Detail, Done, ServerLine, What};
+use sha2::{Digest as _, Sha256};
+
+/// Where decisions come from: random numbers, or the bytes of a fuzzer.
+pub trait Chance {
+    /// A number below `n`, which is not 0.
+    fn below(&mut self, n: usize) -> usize;
+}
+
+impl Chance for fastrand::Rng {
+    fn below(&mut self, n: usize) -> usize {
+        self.usize(..n)
+    }
+}
+
+impl dyn Chance + '_ {
+    /// One of these.
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+
+    /// Whether something happens that happens once in `n` times.
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == n - 1
+    }
+}
+
+/// How somebody goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Parting {
+    /// They say nothing more, and go on reading.
+    End,
+    /// They close in good order, and read nothing more.
+    Close,
+    /// They are cut off, and what they have not read is lost.
+    Reset,
+}
+
+/// A line that somebody reads, and what was so when the server wrote it.
+pub struct Heard {
+    /// The line without its end.
+    pub line: String,
+    /// How many messages were in the log when the line's first byte was written; `None` if it is in trouble, or none is kept.
+    pub logged: Option<usize>,
+    /// How much time the server had spent waiting. It does not count while the server is at work.
+    pub waited: Duration,
+}
+
+/// A message in the log.
+pub struct Entry {
+    /// Its number in its room.
+    pub seq: u64,
+    /// Its text.
+    pub text: String,
+    /// How much time the server had spent waiting when it was written down.
+    pub waited: Duration,
+}
+
+/// What people are connected to.
+pub trait World {
+    /// Whether all that follows from something can be heard when it has been done.
+    const AT_ONCE: bool;
+
+    /// Somebody connects.
+    fn connect(&mut self, who: usize, chance: &mut dyn Chance);
+
+    /// Somebody sends bytes.
+    fn send(&mut self, who: usize, bytes: &[u8]);
+
+    /// Somebody goes.
+    fn part(&mut self, who: usize, how: Parting);
+
+    /// The next line that somebody reads.
+    fn hear(&mut self, who: usize) -> Option<Heard>;
+
+    /// Whether the server has closed the connection, and nothing more can be read.
+    fn is_closed(&self, who: usize) -> bool;
+
+    /// Whether the server closed with something unread, so that its last lines may be lost on their way.
+    fn was_cut(&self, who: usize) -> bool;
+
+    /// Time goes by.
+    fn pass(&mut self, time: Duration);
+
+    /// Something else happens around the server.
+    fn disturb(&mut self, chance: &mut dyn Chance);
+
+    /// Whether room lines may have been left out for somebody until now, and may be still.
+    fn is_slow(&self, who: usize) -> bool;
+
+    /// Whether room lines may ever have been left out for somebody.
+    fn was_slow(&self, who: usize) -> bool;
+
+    /// The next message in the log that has not been looked at.
+    fn next_logged(&mut self) -> Option<Entry>;
+
+    /// How much time the server has spent waiting.
+    fn waited(&self) -> Duration;
+
+    /// The server's list of who is online, and its version.
+    fn online(&self) -> (u64, BTreeSet<String>);
+}
+
+/// Somebody who is, or was, connected.
+#[derive(Default)]
+struct Client {
+    /// As far as they know.
+    nick: String,
+    /// What they may have been called: from which step on, and until which.
+    names: Vec<(String, u64, Option<u64>)>,
+    is_locked: bool,
+    is_greeted: bool,
+    /// How they went, and how much the server had waited then.
+    parted: Option<(Parting, Duration)>,
+    /// The server has said goodbye.
+    is_dismissed: bool,
+    is_gone: bool,
+    /// What they sent, as the server takes it apart.
+    framing: Framing,
+    /// What they asked for and was not answered yet.
+    due: Vec<Due>,
+    /// The rows of the reply that comes.
+    rows: Vec<String>,
+    rooms: BTreeMap<String, Stay>,
+    echo: bool,
+    presence: bool,
+    /// A copy of the server's list, once `/who` gave it.
+    online: Option<(u64, BTreeSet<String>)>,
+    /// Those whom they ignore: for each, who may be meant.
+    ignores: Vec<Vec<usize>>,
+    /// Whoever they have ever ignored, as far as that is known.
+    ignored: Vec<Vec<usize>>,
+    /// The messages that they have heard.
+    heard: BTreeSet<usize>,
+    /// Which messages they were told to have missed: the room, and the numbers.
+    missed: Vec<(String, std::ops::RangeInclusive<u64>)>,
+    /// Where each download is.
+    downloads: HashMap<u64, u64>,
+    /// The upload that chunks belong to, and how far it is.
+    upload: Option<(u64, u64)>,
+    /// Uploads whose end has not been told.
+    uploads: BTreeSet<u64>,
+    /// Every file that they have offered.
+    shared: BTreeSet<u64>,
+}
+
+/// Somebody's stay in a room.
+struct Stay {
+    since: u64,
+    /// The last message that was heard there, by its number.
+    last: u64,
+}
+
+/// Something asked for, and not answered yet.
+struct Due {
+    /// What a refusal calls it.
+    verb: &'static str,
+    /// Whether there must be an answer.
+    is_certain: bool,
+    sent: u64,
+    asked: Asked,
+}
+
+/// As much of a request as its answer must be understood by.
+#[derive(Clone, PartialEq)]
+enum Asked {
+    Nick(String),
+    Leave,
+    Say(usize),
+    Send(usize),
+    Ignore(String),
+    Unignore,
+    WhoAll,
+    Set,
+    Quit,
+    /// With how much the server had waited, and whether somebody was owed nothing else: then the answer comes at once.
+    Ping(Option<Duration>),
+    Other,
+}
+
+/// Something said, whose text nobody else says.
+struct Saying {
+    speaker: usize,
+    /// The room or the name, in lower case; the current target, which the server knows, if none is given.
+    target: Option<String>,
+    text: String,
+    sent: u64,
+    /// The room in which it was heard, in lower case.
+    room: Option<String>,
+    seq: Option<u64>,
+    /// Who must hear it and has not.
+    owed: BTreeSet<usize>,
+}
+
+/// A file that was offered.
+struct Offered {
+    sender: usize,
+    target: String,
+    size: u64,
+    sent: u64,
+}
+
+const NICKS: &[&str] = &["ann", "Bob", "bob", "cyd", "guest1", "Guest2", "guest3", "dee"];
+const ROOMS: &[&str] = &["#a", "#B", "#c", "#A"];
+/// The sizes of files, so that one may be taken up again.
+const SIZES: &[u64] = &[0, 1, 300, 12_288, 12_289, 30_000, 70_000];
+const TIMES: &[u64] = &[1, 20, 249, 250, 999, 1_000, 3_000, 6_000, 59_999, 60_000];
+const WORDS: &[&str] = &[
+    "#a",
+    "#B",
+    "ann",
+    "Bob",
+    "guest1",
+    "@ann",
+    "on",
+    "off",
+    "after",
+    "echo",
+    "stamp",
+    "presence",
+    "whole",
+    "0",
+    "1",
+    "2",
+    "12288",
+    "18446744073709551615",
+    "-",
+    "#",
+    "@",
+    "x.txt",
+    "../x",
+    "sha256:00",
+    "text",
+    "help",
+    "open",
+    "\u{fffd}",
+];
+/// The password, where there is one.
+pub const PASSWORD: &str = "open";
+/// How a text begins that is said once only, and ends before its number.
+const MARK: char = '\u{a7}';
+
+/// The crowd of a run.
+pub struct Crowd<W> {
+    /// What they are connected to.
+    pub world: W,
+    /// How often each kind of line was heard, and each command was used.
+    pub counted: BTreeMap<&'static str, u64>,
+    /// Whether people say and ask for more than a slow reader can be kept.
+    pub is_flooded: bool,
+    /// Whether all is told on standard error.
+    is_traced: bool,
+    clients: Vec<Client>,
+    /// As many at once at most.
+    most: usize,
+    step: u64,
+    sayings: Vec<Saying>,
+    /// Sayings that somebody must hear still.
+    open: Vec<usize>,
+    offers: Vec<Offered>,
+    /// The size of each file, and the offer that made it.
+    files: BTreeMap<u64, usize>,
+    digests: HashMap<u64, String>,
+    /// How much of the log has been looked at.
+    read: usize,
+    /// Which message of the log a saying is, and how much the server had waited then.
+    logged: HashMap<usize, (usize, Duration)>,
+}
+
+/// The bytes of every file from here on.
+fn bytes_at(offset: u64, len: u64) -> Vec<u8> {
+    (offset..offset + len).map(|at| u8::try_from(at * 31 % 251).unwrap()).collect()
+}
+
+impl<W: World> Crowd<W> {
+    /// Nobody yet, and at most so many at once.
+    pub fn new(world: W, most: usize) -> Self {
+        Self {
+            world,
+            counted: BTreeMap::new(),
+            is_flooded: false,
+            is_traced: std::env::var_os("CHINWAG_SEED").is_some(),
+            clients: Vec::new(),
+            most,
+            step: 0,
+            sayings: Vec::new(),
+            open: Vec::new(),
+            offers: Vec::new(),
+            files: BTreeMap::new(),
+            digests: HashMap::new(),
+            read: 0,
+            logged: HashMap::new(),
+        }
+    }
+
+    /// Something happens, and everybody hears what follows.
+    pub fn step(&mut self, chance: &mut dyn Chance) {
+        self.step += 1;
+        match chance.below(100) {
+            0..5 => self.connect(chance),
+            5..7 => self.part(chance),
+            7..15 => {
+                let time = *chance.pick(TIMES);
+                self.world.pass(Duration::from_millis(if chance.one_in(4) { time } else { time.min(1_000) }));
+            }
+            15..36 => self.world.disturb(chance),
+            36..48 => self.chunk(chance),
+            48..56 => self.say(chance),
+            56 => self.raw(chance),
+            _ => self.command(chance),
+        }
+        self.hear_all();
+    }
+
+    /// Everybody hears what there is.
+    pub fn hear_all(&mut self) {
+        while let Some(entry) = self.world.next_logged() {
+            let said = number_of(&entry.text).and_then(|n| Some((n, self.sayings.get_mut(n)?)));
+            if let Some((n, said)) = said.filter(|(_, said)| said.text == entry.text) {
+                self.logged.insert(n, (self.read, entry.waited));
+                said.seq = Some(entry.seq);
+                // What was held back of somebody who was cut off is not said any more.
+                if let Some((Parting::Reset, waited)) = self.clients[said.speaker].parted {
+                    assert!(entry.waited <= waited, "{} was cut off and says {n}", said.speaker);
+                }
+            }
+            self.read += 1;
+        }
+        for who in 0..self.clients.len() {
+            while !self.clients[who].is_gone {
+                let Some(heard) = self.world.hear(who) else { break };
+                self.hear(who, &heard);
+            }
+            if self.world.is_closed(who) && !self.clients[who].is_gone {
+                let client = &self.clients[who];
+                // Nobody need be told who has not come in yet when the server ends.
+                let may_close = client.is_dismissed || client.parted.is_some() || !client.is_greeted;
+                let may_be_lost = self.world.was_cut(who) || self.world.was_slow(who);
+                assert!(may_close || may_be_lost, "{who} was closed without a word");
+                // An end in good order is carried out whole.
+                let has_ended = client.parted.is_some_and(|(how, _)| how == Parting::End) && !client.is_dismissed;
+                let late = client.due.iter().find(|due| due.is_certain && has_ended && !may_be_lost);
+                assert!(late.is_none(), "{who} got no reply to {}", late.map_or("", |due| due.verb));
+                self.forget(who);
+            }
+        }
+        if W::AT_ONCE {
+            for (who, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.is_gone) {
+                let late = client.due.iter().find(|due| due.is_certain);
+                assert!(late.is_none(), "{who} got no reply to {}", late.map_or("", |due| due.verb));
+            }
+        }
+    }
+
+    fn living(&self) -> Vec<usize> {
+        let can_send = |&who: &usize| {
+            let client = &self.clients[who];
+            !client.is_gone && !client.is_dismissed && client.parted.is_none()
+        };
+        (0..self.clients.len()).filter(can_send).collect()
+    }
+
+    fn somebody(&self, chance: &mut dyn Chance) -> Option<usize> {
+        let living = self.living();
+        if living.is_empty() { None } else { Some(*chance.pick(&living)) }
+    }
+
+    /// Somebody connects, if there is place.
+    pub fn connect(&mut self, chance: &mut dyn Chance) {
+        if self.living().len() >= self.most {
+            return;
+        }
+        let who = self.clients.len();
+        self.clients.push(Client { presence: true, ..Client::default() });
+        self.world.connect(who, chance);
+        if chance.below(4) > 0 {
+            self.send_line(who, "/set stamp on");
+        }
+        if chance.below(4) > 0 {
+            self.send_line(who, "/join #a");
+        }
+    }
+
+    fn part(&mut self, chance: &mut dyn Chance) {
+        let Some(who) = self.somebody(chance) else { return };
+        let how = *chance.pick(&[Parting::End, Parting::Close, Parting::Reset]);
+        self.clients[who].parted = Some((how, self.world.waited()));
+        self.trace(|| format!("{who} parts: {how:?}"));
+        self.world.part(who, how);
+        if how != Parting::End || W::AT_ONCE {
+            self.hear_all();
+            self.forget(who);
+        }
+    }
+
+    /// Everybody goes: those who are cut off are, and the others say nothing more.
+    pub fn part_all(&mut self) {
+        for who in self.living() {
+            self.clients[who].parted = Some((Parting::End, self.world.waited()));
+            self.world.part(who, Parting::End);
+        }
+        self.hear_all();
+    }
+
+    fn forget(&mut self, who: usize) {
+        let client = &mut self.clients[who];
+        client.is_gone = true;
+        client.rooms.clear();
+        if W::AT_ONCE {
+            client.names.iter_mut().for_each(|(_, _, to)| *to = Some(to.unwrap_or(self.step)));
+        }
+        for &n in &self.open {
+            self.sayings[n].owed.remove(&who);
+        }
+    }
+
+    /// Nobody of before is here any more, as the server was killed.
+    pub fn killed(&mut self) {
+        for who in 0..self.clients.len() {
+            self.forget(who);
+        }
+        self.open.clear();
+    }
+
+    /// Somebody sends a line, whose answer is waited for from now on.
+    pub fn send_line(&mut self, who: usize, line: &str) {
+        self.send(who, format!("{line}\n").as_bytes());
+    }
+
+    /// Somebody sends bytes, as the dialect takes them apart.
+    fn send(&mut self, who: usize, bytes: &[u8]) {
+        self.clients[who].framing.feed(bytes, &mut Vec::new());
+        let mut framing = std::mem::take(&mut self.clients[who].framing);
+        while let Some((line, _)) = framing.lines.next_line() {
+            let text = plain::text(&line);
+            if let Some(request) = plain::read(&line, &text, Chunks::Unwanted) {
+                let due = self.due(who, &request);
+                self.clients[who].due.push(due);
+            }
+        }
+        self.clients[who].framing = framing;
+        self.trace(|| format!("{who} sends {:.120}", String::from_utf8_lossy(bytes)));
+        self.world.send(who, bytes);
+    }
+
+    /// What follows for the model from a request's being on its way.
+    fn due(&mut self, who: usize, request: &Request<'_>) -> Due {
+        let (verb, sent) = (request.verb(), self.step);
+        let name = commands::spec_of(verb).map(|spec| spec.name);
+        if let Some(name) = name {
+            *self.counted.entry(name).or_default() += 1;
+        }
+        let answers_at_once = self.clients[who].due.is_empty() && !self.world.is_slow(who);
+        let waited = self.world.waited();
+        let mut is_certain = true;
+        let asked = match request {
+            Request::Nick(Named { typed, .. }) => {
+                self.clients[who].names.push((typed.to_lowercase(), sent, None));
+                Asked::Nick(typed.to_lowercase())
+            }
+            Request::Leave { .. } => Asked::Leave,
+            Request::Chunk(_) => {
+                is_certain = false;
+                Asked::Other
+            }
+            Request::Say { text, .. } => {
+                is_certain = verb == chinwag::event::Verb::Me;
+                self.say_due(who, None, text)
+            }
+            Request::Msg { target, text, .. } => self.say_due(who, Some(typed(target)), text),
+            Request::Send(offer) => {
+                self.clients[who].upload = None;
+                let target = typed(&offer.target);
+                self.offers.push(Offered { sender: who, target, size: offer.size, sent });
+                Asked::Send(self.offers.len() - 1)
+            }
+            Request::Ignore(Some(whom)) => Asked::Ignore(whom.typed.to_lowercase()),
+            Request::Unignore(_) => Asked::Unignore,
+            Request::Who(None) => Asked::WhoAll,
+            Request::Set(Some(_)) => Asked::Set,
+            Request::Quit(_) => Asked::Quit,
+            Request::Ping(_) => Asked::Ping(answers_at_once.then_some(waited)),
+            Request::Malformed { verb: chinwag::event::Verb::Send, .. } => {
+                self.clients[who].upload = None;
+                Asked::Other
+            }
+            _ => Asked::Other,
+        };
+        let verb = match (verb, name) {
+            (_, Some(name)) => name,
+            (chinwag::event::Verb::Say, None) => "say",
+            (chinwag::event::Verb::Chunk, None) => "chunk",
+            _ => "?",
+        };
+        Due { verb, is_certain, sent, asked }
+    }
+
+    fn say_due(&mut self, who: usize, target: Option<String>, text: &str) -> Asked {
+        let Some(said) = number_of(text).and_then(|n| self.sayings.get_mut(n)) else { return Asked::Other };
+        if said.text != text {
+            return Asked::Other;
+        }
+        (said.speaker, said.target) = (who, target);
+        Asked::Say(number_of(text).unwrap())
+    }
+
+    /// A text that nobody has said before.
+    fn new_text(&mut self, chance: &mut dyn Chance) -> String {
+        let length = if chance.one_in(24) { chance.below(3_900) } else { 0 };
+        self.add_text(length)
+    }
+
+    /// A text that nobody has said before, with so much behind its number.
+    fn add_text(&mut self, length: usize) -> String {
+        let n = self.sayings.len();
+        let text = format!("{MARK}{n}{MARK}{}", "x".repeat(length));
+        let sent = self.step;
+        let owed = BTreeSet::new();
+        self.sayings.push(Saying {
+            speaker: usize::MAX,
+            target: None,
+            text: text.clone(),
+            sent,
+            room: None,
+            seq: None,
+            owed,
+        });
+        text
+    }
+
+    fn say(&mut self, chance: &mut dyn Chance) {
+        let Some(who) = self.somebody(chance) else { return };
+        if self.is_flooded && chance.one_in(3) {
+            for _ in 0..300 {
+                let text = self.add_text(3_900);
+                self.send_line(who, &format!("/msg #a {text}"));
+            }
+        }
+        if self.is_flooded && chance.one_in(3) {
+            (0..60).for_each(|_| self.send_line(who, "/help"));
+        }
+        for _ in 0..if chance.one_in(12) { 1 + chance.below(40) } else { 1 } {
+            let text = self.new_text(chance);
+            self.send_line(who, &text);
+        }
+    }
+
+    /// Bytes that no person would type.
+    fn raw(&mut self, chance: &mut dyn Chance) {
+        let Some(who) = self.somebody(chance) else { return };
+        let mut line: Vec<u8> = Vec::new();
+        for _ in 0..chance.below(5) {
+            line.extend_from_slice(chance.pick(WORDS).as_bytes());
+            line.push(u8::try_from(32 + chance.below(95)).unwrap());
+        }
+        if chance.one_in(16) {
+            line.resize(chinwag::limits::LINE + 10, b'a');
+        }
+        // A first line of this kind would be for a web server.
+        if self.clients[who].is_greeted && !line.starts_with(b"=") && !line.starts_with(b"/") {
+            line.push(b'\n');
+            self.send(who, &line);
+        }
+    }
+
+    /// The next bytes of an upload that is open, or of none; perhaps too many, or no base64.
+    fn chunk(&mut self, chance: &mut dyn Chance) {
+        let is_sending = |client: &Client| client.upload.is_some_and(|(file, _)| client.uploads.contains(&file));
+        let mut sending = self.living();
+        sending.retain(|&who| is_sending(&self.clients[who]));
+        let goes_on = !sending.is_empty() && chance.below(10) > 0;
+        let Some(who) = (if goes_on { Some(*chance.pick(&sending)) } else { self.somebody(chance) }) else { return };
+        let client = &self.clients[who];
+        // Where the chunks of an offer that has no answer yet begin, nobody knows.
+        if client.due.iter().any(|due| due.verb == "send") {
+            return;
+        }
+        let (file, at) = client.upload.map_or((None, 0), |(file, at)| (Some(file), at));
+        let left = file.and_then(|file| self.files.get(&file)).map(|&n| self.offers[n].size.saturating_sub(at));
+        let most = if chance.one_in(30) { 400 } else { left.unwrap_or(400).min(30_000) };
+        let len = if chance.below(3) > 0 { most } else { chance.below(most as usize + 1) as u64 };
+        let mut line = format!("={}", BASE64.encode(bytes_at(at, len)));
+        match chance.below(64) {
+            0 => line.push('!'),
+            1 => line += &"A".repeat(CHUNK_BYTES * 4),
+            _ => {}
+        }
+        if let Some((_, at)) = &mut self.clients[who].upload {
+            *at += len;
+        }
+        self.send_line(who, &line);
+    }
+
+    fn digest(&mut self, size: u64) -> &str {
+        self.digests.entry(size).or_insert_with(|| {
+            let digest = chinwag::names::Digest(Sha256::digest(bytes_at(0, size)).into());
+            digest.to_string()
+        })
+    }
+
+    fn command(&mut self, chance: &mut dyn Chance) {
+        let Some(who) = self.somebody(chance) else { return };
+        if self.clients[who].is_locked && chance.below(3) > 0 {
+            let password = if chance.one_in(4) { "shut" } else { PASSWORD };
+            return self.send_line(who, &format!("/pass {password}"));
+        }
+        let nick = match self.somebody(chance) {
+            Some(other) if chance.below(8) > 0 => self.clients[other].nick.clone(),
+            _ => (*chance.pick(NICKS)).to_owned(),
+        };
+        let room = *chance.pick(ROOMS);
+        let target = if chance.below(3) > 0 { room.to_owned() } else { nick.clone() };
+        let newest = self.files.keys().next_back().copied().unwrap_or_default();
+        let file = newest.saturating_sub(chance.below(6) as u64);
+        let number = chance.below(20);
+        let switch = *chance.pick(&["on", "off"]);
+        let line = match chance.below(36) {
+            0 => format!("/nick {}", chance.pick(NICKS)),
+            1..5 => format!("/join {room}"),
+            5 => format!("/leave {room} {}", self.new_text(chance)),
+            6 => "/leave".to_owned(),
+            7 => format!("/query {target}"),
+            8..11 => {
+                for _ in 0..if chance.one_in(16) { chance.below(60) } else { 0 } {
+                    let line = format!("/msg {target} {}", self.new_text(chance));
+                    self.send_line(who, &line);
+                }
+                format!("/msg {target} {}", self.new_text(chance))
+            }
+            11 => format!("/me {}", self.new_text(chance)),
+            12 => format!("/typing {target} {switch}"),
+            13 => "/typing".to_owned(),
+            14 => format!("/topic {room} about {number}"),
+            15..18 => {
+                let size = *chance.pick(SIZES);
+                let digest = match chance.below(4) {
+                    // That a wrong one is found is seen here too.
+                    0 => format!("sha256:{} ", "0".repeat(64)),
+                    1 => String::new(),
+                    _ => format!("{} ", self.digest(size)),
+                };
+                match chance.below(4) {
+                    // It may be the same again, and so be taken up where it broke off.
+                    0 => format!("/send #a 30000 {} again.txt", self.digest(30_000)),
+                    _ => format!("/send {target} {size} {digest}name {number}.txt"),
+                }
+            }
+            18..22 => format!("/get {file} {}", *chance.pick(&[0, 0, 1, 12_288])),
+            22 => format!("/cancel {file}"),
+            23 => format!("/history {room} {number}"),
+            24 => format!("/history {room} after {number}"),
+            25 => format!("/ignore {nick}"),
+            26 => format!("/unignore {nick}"),
+            27 => format!("/set {} {switch}", chance.pick(&["echo", "presence", "stamp", "whole"])),
+            28 => "/who".to_owned(),
+            29 => format!("/who {target}"),
+            30 => (*chance.pick(&["/rooms", "/files", "/limits", "/help", "/ignore", "/set", "/query"])).to_owned(),
+            31 => (*chance.pick(&["/away gone", "/away", "/back", "/nope", "/nick", "/get x", "/send"])).to_owned(),
+            32 if chance.one_in(3) => format!("/quit {}", self.new_text(chance)),
+            33 | 34 => format!("/ping {number}"),
+            35 => {
+                let spec = chance.pick(commands::TABLE);
+                let words: Vec<&str> = (0..chance.below(4)).map(|_| *chance.pick(WORDS)).collect();
+                format!("/{} {}", spec.name, words.join(" "))
+            }
+            _ => format!("/typing {target}"),
+        };
+        self.send_line(who, &line);
+    }
+
+    /// Tells what happens, where a single run is watched.
+    fn trace(&self, what: impl FnOnce() -> String) {
+        if self.is_traced {
+            eprintln!("{} {:?}: {}", self.step, self.world.waited(), what());
+        }
+    }
+
+    /// Whether somebody may have been called so at some time from `from` on.
+    fn may_be_called(&self, who: usize, name: &str, from: u64) -> bool {
+        let client = &self.clients[who];
+        // Who has not read their greeting may be called anything.
+        (!client.is_greeted && !W::AT_ONCE)
+            || client.names.iter().any(|(known, _, to)| known == name && to.is_none_or(|to| to >= from))
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counted.entry(what).or_default() += 1;
+    }
+
+    /// Somebody hears a line.
+    fn hear(&mut self, who: usize, heard: &Heard) {
+        let line = &heard.line;
+        self.trace(|| format!("{who} hears {line:.120}"));
+        assert!(!line.is_empty() && line.len() + 2 <= SERVER_LINE, "{} bytes: {line:?}", line.len());
+        assert!(!line.contains(|c: char| c != '\t' && c.is_control()), "{line:?}");
+        let parsed = ServerLine::parse(line);
+        assert!(!matches!(parsed, ServerLine::Other(_)), "not of the protocol: {line:?}");
+        assert_eq!(parsed.to_string(), *line);
+        let client = &mut self.clients[who];
+        assert!(!client.is_dismissed, "{who} is told {line:?} after goodbye");
+        let is_for_locked = matches!(
+            parsed,
+            ServerLine::Bye { .. }
+                | ServerLine::Hello { .. }
+                | ServerLine::Detail(_)
+                | ServerLine::Done(_)
+                | ServerLine::Refused { .. }
+        );
+        assert!(!client.is_locked || is_for_locked, "{who} is locked and is told {line:?}");
+        match parsed {
+            ServerLine::Hello { nick, .. } => {
+                assert!(!client.is_greeted, "{who} is greeted twice");
+                (client.nick, client.is_greeted, client.is_locked) = (nick.to_string(), true, false);
+                client.names.push((nick.to_string().to_lowercase(), 0, None));
+            }
+            ServerLine::Locked { .. } => client.is_locked = true,
+            ServerLine::Bye { code, .. } => {
+                client.is_dismissed = true;
+                self.count("bye");
+                assert!(code != Code::TooSlow || self.world.was_slow(who), "{who} was never slow");
+            }
+            ServerLine::Motd(_) => {}
+            ServerLine::Notice(_) => self.count("notice"),
+            ServerLine::Presence { version, changes } => self.hear_presence(who, version, &changes),
+            ServerLine::Detail(row) => client.rows.push(row.to_owned()),
+            ServerLine::Done(done) => self.hear_done(who, &done, heard),
+            ServerLine::Refused { command, code, .. } => {
+                // A refused chunk is told as a command that is none.
+                let command = if code == Code::NoUpload { "chunk" } else { command };
+                assert!(client.rows.is_empty(), "{line} has rows");
+                let due = self.answered(who, command);
+                self.refused(who, &due);
+            }
+            ServerLine::Message { place, from, text, stamp } => {
+                let seq = stamp.and_then(|stamp| stamp.seq);
+                self.hear_message(who, place, seq, from.as_str(), text, heard);
+            }
+            ServerLine::Event { place, what, .. } => self.hear_event(who, place, &what),
+            ServerLine::Data { file, base64 } => self.hear_data(who, file.0, base64),
+            ServerLine::Whole { file, size, digest } => {
+                self.count("whole");
+                assert_eq!(digest.to_string(), self.digest(size), "a wrong digest of {file}");
+                let client = &mut self.clients[who];
+                // Who fetches their own file hears first of the end of the upload.
+                if !client.uploads.remove(&file.0) {
+                    assert_eq!(client.downloads.remove(&file.0), Some(size), "{file} is not whole");
+                }
+            }
+            ServerLine::Failed { file, .. } => {
+                let was_under_way = client.uploads.remove(&file.0) || client.downloads.remove(&file.0).is_some();
+                assert!(was_under_way, "{who} hears of the end of {file}");
+                self.count("failed");
+            }
+            ServerLine::Other(_) => unreachable!(),
+        }
+    }
+
+    /// The request that a reply to `command` answers: the first, but for those that need none.
+    fn answered(&mut self, who: usize, command: &str) -> Due {
+        let due = &mut self.clients[who].due;
+        let matching = due.iter().position(|due| due.verb == command || due.is_certain);
+        let Some(at) = matching.filter(|&at| due[at].verb == command) else {
+            let waiting: Vec<&str> = due.iter().map(|due| due.verb).collect();
+            panic!("{who} is answered {command}, which is not what comes next: {waiting:?}");
+        };
+        due.drain(..=at).next_back().unwrap()
+    }
+
+    fn refused(&mut self, who: usize, due: &Due) {
+        if let Asked::Nick(name) = &due.asked {
+            let step = self.step;
+            let given_up = |(known, from, to): &&mut (String, u64, Option<u64>)| {
+                known == name && *from == due.sent && to.is_none()
+            };
+            let client = &mut self.clients[who];
+            let is_own = client.nick.to_lowercase() == *name;
+            if let Some((_, _, to)) = client.names.iter_mut().rev().find(given_up).filter(|_| !is_own) {
+                *to = Some(step);
+            }
+        }
+    }
+
+    fn hear_done(&mut self, who: usize, done: &Done<'_>, heard: &Heard) {
+        let command = done.command();
+        assert!(!matches!(done, Done::Other(..)), "{} is not of the protocol", heard.line);
+        let rows = std::mem::take(&mut self.clients[who].rows);
+        let details: Vec<Detail<'_>> = rows.iter().map(|row| Detail::parse(command, row)).collect();
+        assert!(!details.iter().any(|row| matches!(row, Detail::Other(_))), "{rows:?} before {}", heard.line);
+        let due = self.answered(who, command);
+        let (step, at_once) = (self.step, W::AT_ONCE);
+        let client = &mut self.clients[who];
+        match done {
+            Done::Nick(nick) => {
+                client.nick = nick.to_string();
+                let name = client.nick.to_lowercase();
+                let old = client
+                    .names
+                    .iter_mut()
+                    .filter(|(known, from, to)| to.is_none() && *from <= due.sent && (*known != name));
+                // What the next request asks for may be so already.
+                old.for_each(|(_, _, to)| *to = Some(step));
+            }
+            Done::Join { room, count } => {
+                let room = room.as_str().to_lowercase();
+                client.rooms.entry(room.clone()).or_insert(Stay { since: step, last: 0 });
+                let here = self.clients.iter().filter(|client| client.rooms.contains_key(&room)).count() as u64;
+                assert!(!at_once || here == *count, "{count} are in {room}, where {here} are");
+            }
+            Done::Leave(room) => {
+                let room = room.as_str().to_lowercase();
+                assert!(client.rooms.remove(&room).is_some(), "{who} left {room} and was not there");
+                for &n in &self.open {
+                    let said = &mut self.sayings[n];
+                    if said.room.as_ref() == Some(&room) {
+                        said.owed.remove(&who);
+                    }
+                }
+            }
+            Done::Ignore(nick) => {
+                let name = nick.as_str().to_lowercase();
+                let meant = (0..self.clients.len()).filter(|&other| self.may_be_called(other, &name, due.sent));
+                let candidates: Vec<usize> = meant.collect();
+                self.clients[who].ignored.push(Vec::clone(&candidates));
+                self.clients[who].ignores.push(candidates);
+            }
+            Done::Unignore(nick) => {
+                // Somebody of this name, or somebody who had it once, as only those who are here are known by it.
+                let name = nick.as_str().to_lowercase();
+                let meant: Vec<usize> =
+                    (0..self.clients.len()).filter(|&other| self.may_be_called(other, &name, 0)).collect();
+                let ignores = &mut self.clients[who].ignores;
+                ignores.retain(|ignored| !ignored.iter().any(|other| meant.contains(other)));
+            }
+            Done::Set("echo", on) => client.echo = *on,
+            Done::Set("presence", on) => {
+                client.presence = *on;
+                client.online = None;
+            }
+            Done::Who { version, count } => {
+                assert_eq!(rows.len() as u64, *count);
+                let nicks = details.iter().filter_map(|row| match row {
+                    Detail::Who { nick, .. } => Some(nick.to_string()),
+                    _ => None,
+                });
+                if due.asked == Asked::WhoAll && client.presence && !self.world.is_slow(who) {
+                    client.online = Some((*version, nicks.collect()));
+                }
+            }
+            Done::Rooms(count) | Done::Files(count) | Done::Ignoring(count) => assert_eq!(rows.len() as u64, *count),
+            Done::History { room, count } => {
+                assert_eq!(rows.len() as u64, *count);
+                let room = room.as_str().to_lowercase();
+                assert!(client.rooms.contains_key(&room), "{who} reads what {room} says");
+                let mut last = 0;
+                for row in &details {
+                    let Detail::Line { seq, text, .. } = row else { continue };
+                    assert!(*seq > last, "{seq} after {last} in the history of {room}");
+                    last = *seq;
+                    let said = number_of(text.strip_prefix("/me ").unwrap_or(text)).map(|n| &self.sayings[n]);
+                    let is_of = said.is_none_or(|said| said.target.as_ref().is_none_or(|target| *target == room));
+                    assert!(is_of, "{text} was not said in {room}");
+                }
+            }
+            Done::Send { file, offset } => {
+                if *offset > 0 {
+                    *self.counted.entry("resumed").or_default() += 1;
+                }
+                if let Asked::Send(n) = due.asked {
+                    self.files.insert(file.0, n);
+                }
+                client.upload = Some((file.0, *offset));
+                client.uploads.insert(file.0);
+                client.shared.insert(file.0);
+            }
+            Done::Get { file, offset, .. } => drop(client.downloads.insert(file.0, *offset)),
+            Done::Cancel(file) if client.downloads.remove(&file.0).is_some() => {}
+            Done::Cancel(file) => drop(client.uploads.remove(&file.0)),
+            Done::Msg(Place::Room(room)) => {
+                if let Asked::Say(n) = due.asked {
+                    self.accepted(n, room.as_str().to_lowercase());
+                }
+            }
+            Done::Ping(_) => {
+                if let Asked::Ping(Some(waited)) = due.asked
+                    && !self.world.was_slow(who)
+                {
+                    assert_eq!(heard.waited, waited, "{who} had to wait for an answer");
+                }
+            }
+            Done::Quit => {
+                client.is_dismissed = true;
+                assert!(!at_once || self.world.is_closed(who), "{who} has quit and is not closed");
+            }
+            _ => {}
+        }
+    }
+
+    /// A message is the room's: from now on it is owed to those who were surely there.
+    fn accepted(&mut self, n: usize, room: String) {
+        let said = &self.sayings[n];
+        if said.room.is_some() {
+            return;
+        }
+        let (speaker, sent) = (said.speaker, said.sent);
+        let is_owed = |&who: &usize| {
+            let client = &self.clients[who];
+            let may_change =
+                |due: &Due| matches!(due.asked, Asked::Leave | Asked::Quit | Asked::Set | Asked::Ignore(_));
+            let ignores = client.ignores.iter().any(|ignored| ignored.contains(&speaker));
+            let is_there = client.rooms.get(&room).is_some_and(|stay| W::AT_ONCE || stay.since < sent);
+            // What was set or unset since it was sent says nothing of it.
+            let ignored = !W::AT_ONCE && client.ignored.iter().any(|whom| whom.contains(&speaker));
+            let is_spared = ignores || ignored || (who == speaker && !(W::AT_ONCE && client.echo));
+            let has_heard = client.heard.contains(&n);
+            let may_go = client.parted.is_some() || client.is_dismissed || client.due.iter().any(may_change);
+            is_there && !is_spared && !may_go && !has_heard
+        };
+        let owed = (0..self.clients.len()).filter(is_owed).collect();
+        let said = &mut self.sayings[n];
+        (said.room, said.owed) = (Some(room), owed);
+        self.open.push(n);
+    }
+
+    fn hear_presence(&mut self, who: usize, version: u64, changes: &[Change]) {
+        self.count("presence");
+        let was_slow = self.world.was_slow(who);
+        let client = &mut self.clients[who];
+        assert!(client.presence, "{who} does not want to be told");
+        assert!(!changes.is_empty());
+        let Some((known, online)) = &mut client.online else { return };
+        if version != *known + 1 {
+            assert!(was_slow, "{who} hears of version {version} after {known}");
+            // One that was left out shows only in this.
+            if version > *known {
+                client.online = None;
+            }
+            return;
+        }
+        *known = version;
+        for change in changes {
+            match change {
+                Change::Went(nick) => online.remove(nick.as_str()),
+                Change::Came(nick) => online.insert(nick.to_string()),
+            };
+        }
+    }
+
+    fn hear_message(&mut self, who: usize, place: Place, seq: Option<u64>, from: &str, text: &str, heard: &Heard) {
+        self.count("said");
+        let words = text.strip_prefix("/me ").unwrap_or(text);
+        let n = number_of(words).filter(|&n| n < self.sayings.len());
+        if let Place::Room(room) = place {
+            let room = room.as_str().to_lowercase();
+            let Some(stay) = self.clients[who].rooms.get_mut(&room) else { panic!("{who} hears what {room} says") };
+            if let Some(seq) = seq {
+                assert!(seq > stay.last, "{seq} after {} in {room}", stay.last);
+                stay.last = seq;
+            }
+        }
+        let Some(n) = n else { return };
+        let (said, client) = (&self.sayings[n], &self.clients[who]);
+        // Of a line that was cut off with its speaker, what came is said.
+        if said.text != words {
+            let is_cut_off = self.clients[said.speaker].parted.is_some() && said.text.starts_with(words);
+            return assert!(is_cut_off, "{words} for {}", said.text);
+        }
+        let (speaker, sent) = (said.speaker, said.sent);
+        assert!(!client.heard.contains(&n), "{who} hears {n} twice");
+        let name = from.to_lowercase();
+        assert!(self.may_be_called(speaker, &name, sent), "{speaker} speaks as {from}");
+        let ignores = client.ignores.iter().any(|ignored| *ignored == [speaker]);
+        assert!(!ignores, "{who} hears {speaker}, whom they ignore");
+        match place {
+            Place::Room(room) => {
+                let room = room.as_str().to_lowercase();
+                assert!(said.target.as_ref().is_none_or(|target| *target == room), "{n} is heard in {room}");
+                assert!(who != speaker || client.echo, "{who} hears themselves");
+                if let (Some(known), Some(seq)) = (said.seq, seq) {
+                    assert_eq!(known, seq, "{n} has two numbers");
+                }
+                if let Some(logged) = heard.logged {
+                    let &(at, waited) = self.logged.get(&n).unwrap_or_else(|| panic!("{n} is not in the log"));
+                    assert!(at < logged, "{n} was heard before it was in the log");
+                    let held = heard.waited - waited;
+                    assert!(held <= GATHER || self.world.was_slow(who), "{n} was held for {held:?}");
+                }
+                if W::AT_ONCE {
+                    let may_hear = !self.world.is_slow(who);
+                    assert!(may_hear, "{who} hears {n} and is slow");
+                }
+                self.accepted(n, room);
+                let said = &mut self.sayings[n];
+                said.owed.remove(&who);
+                said.seq = said.seq.or(seq);
+            }
+            Place::With(_) => {
+                let is_meant = |target: &String| self.may_be_called(who, target, sent);
+                let is_theirs = said.target.as_ref().is_none_or(is_meant);
+                assert!(
+                    is_theirs || (who == speaker && client.echo),
+                    "{who} hears {n}, which is for {:?}",
+                    said.target
+                );
+            }
+        }
+        self.clients[who].heard.insert(n);
+    }
+
+    fn hear_event(&mut self, who: usize, place: Place, what: &What<'_>) {
+        let kind = match what {
+            What::Typing => "typing",
+            What::Idle => "idle",
+            What::File { .. } => "file",
+            What::Unfile { .. } => "unfile",
+            What::Away(_) => "away",
+            What::Lost(_) => "lost",
+            What::Missed { .. } => "missed",
+            What::Other(text) => panic!("not of the protocol: {text}"),
+            _ => "other",
+        };
+        self.count(kind);
+        let Place::Room(room) = place else { return };
+        let room = room.as_str().to_lowercase();
+        // Senders hear of the end of their file wherever they are.
+        let may_be_out = matches!(what, What::Unfile { .. });
+        assert!(may_be_out || self.clients[who].rooms.contains_key(&room), "{who} hears {what:?} of {room}");
+        if let What::Missed { count, after } = *what {
+            assert!(self.world.was_slow(who), "{who} has missed {count} in {room} and was never slow");
+            self.clients[who].missed.push((room, after + 1..=after + count));
+        }
+    }
+
+    fn hear_data(&mut self, who: usize, file: u64, base64: &str) {
+        self.count("data");
+        let data = BASE64.decode(base64).expect("file data is base64");
+        let client = &self.clients[who];
+        let Some(&at) = client.downloads.get(&file) else { panic!("{who} fetches no {file}") };
+        assert!(bytes_at(at, data.len() as u64) == data, "wrong bytes of {file} at {at}");
+        if let Some(&n) = self.files.get(&file) {
+            let offer = &self.offers[n];
+            let is_for = match offer.target.strip_prefix('#') {
+                Some(_) => client.rooms.contains_key(&offer.target),
+                None => self.may_be_called(who, &offer.target, offer.sent),
+            };
+            assert!(is_for || offer.sender == who || client.shared.contains(&file), "{who} gets bytes of {file}");
+            let (unit, end) = (DOWNLOAD_UNIT as u64, at + data.len() as u64);
+            assert!(end <= offer.size && (end % unit == 0 || end == offer.size), "{file} in odd parts: {at} to {end}");
+        }
+        self.clients[who].downloads.insert(file, at + data.len() as u64);
+    }
+
+    /// A moment goes by in which nobody does anything, after which nothing is on its way any more.
+    pub fn rest(&mut self) {
+        self.world.pass(PRESENCE_WINDOW + Duration::from_millis(10));
+        self.hear_all();
+        self.check_at_rest();
+    }
+
+    /// When nothing is on its way any more, every copy of the list is the list, and nobody is owed anything.
+    pub fn check_at_rest(&mut self) {
+        let (version, online) = self.world.online();
+        let here = |client: &&Client| client.is_greeted && !client.is_gone && !client.is_dismissed;
+        let known: BTreeSet<String> = self.clients.iter().filter(here).map(|client| client.nick.clone()).collect();
+        assert_eq!(online, known, "the list is not who is there");
+        for (who, client) in self.clients.iter().enumerate() {
+            if let Some((known, copy)) = client.online.as_ref().filter(|_| here(&client) && !self.world.is_slow(who)) {
+                assert_eq!((*known, copy), (version, &online), "the copy of {who}");
+            }
+            let late = client.due.iter().find(|due| due.is_certain && here(&client));
+            assert!(late.is_none(), "{who} got no reply to {}", late.map_or("", |due| due.verb));
+        }
+        // Without a number of a message, only how many were missed is known.
+        let mut unheard: BTreeMap<usize, u64> = BTreeMap::new();
+        for said in self.open.iter().map(|&n| &self.sayings[n]) {
+            for &who in said.owed.iter().filter(|&&who| !self.world.is_slow(who) && here(&&self.clients[who])) {
+                let is_missed = |(room, seqs): &(String, std::ops::RangeInclusive<u64>)| {
+                    said.room.as_ref() == Some(room) && said.seq.is_none_or(|seq| seqs.contains(&seq))
+                };
+                assert!(self.clients[who].missed.iter().any(is_missed), "{who} never heard {}", said.text);
+                *unheard.entry(who).or_default() += 1;
+            }
+        }
+        for (who, count) in unheard {
+            let missed: u64 = self.clients[who].missed.iter().map(|(_, seqs)| seqs.end() - seqs.start() + 1).sum();
+            assert!(count <= missed, "{who} never heard {count} messages, and was told of {missed}");
+        }
+        self.open.clear();
+    }
+
+    /// Whether anybody waits for an answer.
+    pub fn is_waiting(&self) -> bool {
+        self.clients.iter().any(|client| !client.is_gone && client.due.iter().any(|due| due.is_certain))
+    }
+
+    /// Whether all have gone.
+    pub fn is_empty(&self) -> bool {
+        self.clients.iter().all(|client| client.is_gone)
+    }
+}
+
+/// The number of a text that is said once.
+fn number_of(text: &str) -> Option<usize> {
+    text.strip_prefix(MARK)?.split_once(MARK)?.0.parse().ok()
+}
+
+/// What a target is called in lower case, without the sign of a person.
+fn typed(target: &Target<'_>) -> String {
+    match target {
+        Target::Room(Named { typed, .. }) => typed.to_lowercase(),
+        Target::Person(Named { typed, .. }) => typed.strip_prefix('@').unwrap_or(typed).to_lowercase(),
+    }
+}

@@ -1,0 +1,680 @@
+//! The server's surroundings in memory: connections, time, disk and log, all of them as a seed says.
+//!
+//! Connections keep the promises that Linux keeps with sockets and edge-triggered epoll: an edge for each arrival of bytes,
+//! for the end of them, for a reset, and for room once a write found none; each edge tells all that is so. Time goes by
+//! where the server waits, and where the seed says that a write or the log takes some.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use chinwag::connection::Readiness;
+use chinwag::dialect::PLAIN;
+use chinwag::event::{Found, Job, Now, Outcome, Query, Record, Trouble};
+use chinwag::hub::Hub;
+use chinwag::limits::{STALL_BYTES, Settings};
+use chinwag::reactor::Reactor;
+use chinwag::system::{Newcomer, Ready, System};
+use chinwag::transport::Transport;
+
+use crate::memory::{Disk, Notes};
+use crate::model::{Chance, Entry, Heard, Parting, World};
+
+/// Turns in a row that may be needed until the server has nothing to do; more, and it spins.
+const TURNS: usize = 20_000;
+
+/// What a run's seed says of its surroundings.
+#[derive(Clone, Debug)]
+struct Weather {
+    /// Bytes that fit between the server and a peer, each way.
+    room: usize,
+    /// What a write costs, and so many writes each of which meets something odd.
+    write: Duration,
+    odd: usize,
+    /// What a job of the disk takes at most, and of so many one fails.
+    job: Duration,
+    job_fails: usize,
+    /// Of so many calls of the log, one meets trouble.
+    log_fails: usize,
+    /// Of so many peers, one reads slowly.
+    slow: usize,
+}
+
+/// What all connections of a run share.
+struct Net {
+    chance: RefCell<fastrand::Rng>,
+    clock: Cell<Duration>,
+    /// How much of that the server spent waiting.
+    waited: Cell<Duration>,
+    /// How many messages are in the log, and whether there is one and it keeps up.
+    logged: Cell<usize>,
+    is_log_kept: Cell<bool>,
+    keeps_log: bool,
+    /// Connections that the server has not closed.
+    open: Cell<usize>,
+    weather: Weather,
+    /// How long a peer may take nothing.
+    stall: Duration,
+}
+
+impl Net {
+    fn one_in(&self, n: usize) -> bool {
+        n > 0 && self.chance.borrow_mut().usize(..n) == 0
+    }
+
+    fn below(&self, n: usize) -> usize {
+        self.chance.borrow_mut().usize(..n.max(1))
+    }
+}
+
+/// How a direction of a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// In good order.
+    Fin,
+    /// Cut off.
+    Reset,
+}
+
+/// What was so when bytes were written.
+#[derive(Clone, Copy)]
+struct Mark {
+    /// Where the bytes end in the stream.
+    end: usize,
+    logged: Option<usize>,
+    waited: Duration,
+}
+
+/// One connection: the server's socket, and the peer's.
+#[derive(Default)]
+struct Wire {
+    slot: Option<usize>,
+    /// What the peer sent and the server's kernel has, and what is on its way there.
+    arrived: VecDeque<u8>,
+    coming: VecDeque<u8>,
+    /// The end of what the peer sends, and whether it has arrived.
+    end: Option<End>,
+    end_arrived: bool,
+    /// What broke it, for the server to take once.
+    error: Option<ErrorKind>,
+    /// What the server wrote, and the peer has not read.
+    out: VecDeque<u8>,
+    marks: VecDeque<Mark>,
+    /// Bytes written and read in all.
+    written: usize,
+    read: usize,
+    /// A write found no room.
+    wants_room: bool,
+    /// Something has changed that the server has not been told.
+    edge: bool,
+    /// The server writes nothing more, or has closed.
+    is_shut: bool,
+    is_closed: bool,
+    /// The peer reads nothing any more.
+    is_deaf: bool,
+    /// The server has closed it with something unread.
+    was_cut: bool,
+    /// Whether a write ever found no room, and when those were that found some, with the bytes that they took.
+    was_blocked: bool,
+    taken: VecDeque<(Duration, usize)>,
+}
+
+impl Wire {
+    fn readiness(&self, room: usize) -> Readiness {
+        let is_reset = self.end_arrived && self.end == Some(End::Reset);
+        Readiness {
+            readable: !self.arrived.is_empty() || self.end_arrived,
+            writable: self.out.len() <= room * 2 / 3 || is_reset,
+            closed: self.end_arrived,
+            failed: self.error.is_some(),
+        }
+    }
+
+    /// Something of what is on its way arrives, the end at last.
+    fn arrive(&mut self, most: usize) {
+        let most = most.min(self.coming.len());
+        self.arrived.extend(self.coming.drain(..most));
+        self.edge |= most > 0;
+        if self.coming.is_empty() && self.end.is_some() && !self.end_arrived {
+            self.end_arrived = true;
+            self.edge = true;
+            // What is written to a peer that reads nothing more is answered with a reset.
+            if self.is_deaf && !self.out.is_empty() {
+                self.end = Some(End::Reset);
+            }
+            if self.end == Some(End::Reset) {
+                self.error = Some(ErrorKind::ConnectionReset);
+                self.out.clear();
+            }
+        }
+    }
+
+    fn is_arriving(&self) -> bool {
+        !self.coming.is_empty() || (self.end.is_some() && !self.end_arrived)
+    }
+
+    /// The peer takes bytes out.
+    fn take(&mut self, most: usize, room: usize) -> Vec<u8> {
+        let most = most.min(self.out.len());
+        let bytes: Vec<u8> = self.out.drain(..most).collect();
+        self.read += most;
+        // The kernel tells of room when a third is free.
+        if self.wants_room && self.out.len() <= room * 2 / 3 {
+            self.wants_room = false;
+            self.edge = true;
+        }
+        bytes
+    }
+}
+
+/// The server's end of a connection.
+pub struct Stream {
+    wire: Rc<RefCell<Wire>>,
+    net: Rc<Net>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let wire = &mut *self.wire.borrow_mut();
+        wire.is_closed = true;
+        wire.slot = None;
+        // To close with something unread is to reset: what the peer has not taken is lost to it.
+        if !wire.arrived.is_empty() || !wire.coming.is_empty() {
+            wire.out.truncate(self.net.below(wire.out.len() + 1));
+            wire.was_cut = true;
+        }
+        self.net.open.set(self.net.open.get() - 1);
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let wire = &mut *self.wire.borrow_mut();
+        if self.net.one_in(16 * self.net.weather.odd) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        if wire.arrived.is_empty() {
+            if wire.end_arrived {
+                return wire.error.take().map_or(Ok(0), |kind| Err(kind.into()));
+            }
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let n = buf.len().min(wire.arrived.len());
+        for (to, byte) in buf.iter_mut().zip(wire.arrived.drain(..n)) {
+            *to = byte;
+        }
+        Ok(n)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (wire, net) = (&mut *self.wire.borrow_mut(), &*self.net);
+        assert!(!wire.is_shut, "a write after the end of what is written");
+        if net.one_in(16 * net.weather.odd) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        net.clock.set(net.clock.get() + net.weather.write);
+        if wire.end_arrived && wire.end == Some(End::Reset) {
+            return Err(wire.error.take().unwrap_or(ErrorKind::BrokenPipe).into());
+        }
+        // A peer that has closed answers with a reset, which is a broken pipe where it had closed in good order.
+        if wire.is_deaf && wire.end_arrived {
+            if wire.written > 0 && net.one_in(2) {
+                return Err(ErrorKind::BrokenPipe.into());
+            }
+            wire.error = Some(ErrorKind::BrokenPipe);
+            (wire.end, wire.edge) = (Some(End::Reset), true);
+            return Ok(bytes.len());
+        }
+        let room = net.weather.room.saturating_sub(wire.out.len());
+        if room == 0 || net.one_in(4 * net.weather.odd) {
+            (wire.wants_room, wire.was_blocked) = (true, true);
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let most = room.min(bytes.len());
+        let n = if net.one_in(net.weather.odd) { 1 + net.below(most) } else { most };
+        wire.out.extend(&bytes[..n]);
+        wire.written += n;
+        wire.taken.push_back((net.clock.get(), n));
+        if bytes.starts_with(b"* bye too-slow") {
+            // It was dropped for having taken too little, so it did; the seconds are for the turns in which a stall began.
+            let since = net.clock.get() + Duration::from_secs(2) - net.stall;
+            let taken: usize = wire.taken.iter().filter(|(at, _)| *at > since).map(|(_, n)| n).sum();
+            assert!(taken < usize::from(STALL_BYTES) + n, "who took {taken} bytes is dropped as too slow");
+        }
+        let logged = net.is_log_kept.get().then(|| net.logged.get());
+        wire.marks.push_back(Mark { end: wire.written, logged, waited: net.waited.get() });
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Stream {
+    fn shut(&mut self) -> io::Result<()> {
+        let wire = &mut *self.wire.borrow_mut();
+        if wire.end_arrived && wire.end == Some(End::Reset) {
+            return Err(ErrorKind::NotConnected.into());
+        }
+        wire.is_shut = true;
+        Ok(())
+    }
+
+    fn set_user_timeout(&mut self, _: Option<Duration>) {}
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.wire.borrow_mut().error.take().map(Into::into)
+    }
+}
+
+/// The surroundings, as the server sees them.
+pub struct Surroundings {
+    net: Rc<Net>,
+    wires: Vec<Rc<RefCell<Wire>>>,
+    newcomers: VecDeque<Newcomer<Stream>>,
+    is_listening: bool,
+    /// Until when time may go by.
+    horizon: Duration,
+    /// Whether nothing is to be done before that.
+    is_idle: bool,
+    disk: Disk,
+    /// Jobs, and when each is done.
+    jobs: VecDeque<(Duration, Job)>,
+    log: VecDeque<Entry>,
+    /// What the log has, and what is being looked up in it until when.
+    notes: Notes,
+    queries: VecDeque<(Duration, Query)>,
+    /// Until when the log is in trouble.
+    trouble: Option<(Duration, Trouble)>,
+    signals: usize,
+}
+
+impl System for Surroundings {
+    type Stream = Stream;
+
+    fn now(&self) -> Now {
+        let tick = self.net.clock.get();
+        Now { tick, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000) + tick }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let (net, room) = (&*self.net, self.net.weather.room);
+        let mut is_arriving = false;
+        for wire in &self.wires {
+            let wire = &mut *wire.borrow_mut();
+            if wire.is_arriving() && !net.one_in(3) {
+                let most = if net.one_in(3) { 1 + net.below(64) } else { usize::MAX };
+                wire.arrive(most.min(room.saturating_sub(wire.arrived.len())));
+            }
+            // Bytes that find no place wait at the peer, and bring no edge.
+            is_arriving |= wire.is_arriving() && wire.arrived.len() < room;
+            let is_told = wire.edge || net.one_in(16 * net.weather.odd);
+            if let Some(slot) = wire.slot.filter(|_| is_told) {
+                wire.edge = false;
+                ready.push(Ready { slot, readiness: wire.readiness(room) });
+            }
+        }
+        self.is_idle = false;
+        let job = self.jobs.front().map_or(Duration::MAX, |&(at, _)| at);
+        let query = self.queries.front().map_or(Duration::MAX, |&(at, _)| at);
+        let now = net.clock.get();
+        if !ready.is_empty()
+            || is_arriving
+            || timeout == Some(Duration::ZERO)
+            || !self.newcomers.is_empty()
+            || self.signals > 0
+            || job.min(query) <= now
+        {
+            return Ok(());
+        }
+        let timeout = timeout.map_or(Duration::MAX, |timeout| now.saturating_add(timeout));
+        let next = timeout.min(job).min(query);
+        self.is_idle = next > self.horizon;
+        let until = next.min(self.horizon).max(now);
+        net.waited.set(net.waited.get() + (until - now));
+        net.clock.set(until);
+        Ok(())
+    }
+
+    fn register(&mut self, stream: &mut Stream, slot: usize) -> io::Result<()> {
+        let wire = &mut *stream.wire.borrow_mut();
+        (wire.slot, wire.edge) = (Some(slot), true);
+        Ok(())
+    }
+
+    fn close(&mut self, stream: Stream) {
+        drop(stream);
+    }
+
+    fn accept(&mut self, _: Now) -> Option<Newcomer<Stream>> {
+        self.newcomers.pop_front()
+    }
+
+    fn next_accept(&self) -> Option<Duration> {
+        (!self.newcomers.is_empty()).then(|| self.net.clock.get())
+    }
+
+    fn stop_accepting(&mut self) {
+        self.is_listening = false;
+        self.newcomers.clear();
+    }
+
+    fn signals(&mut self) -> usize {
+        std::mem::take(&mut self.signals)
+    }
+
+    fn job(&mut self, job: Job) {
+        let took = self.net.weather.job * u32::try_from(self.net.below(5)).unwrap() / 4;
+        let last = self.jobs.back().map_or(Duration::ZERO, |&(at, _)| at);
+        self.jobs.push_back((last.max(self.net.clock.get()) + took, job));
+    }
+
+    fn outcome(&mut self) -> Option<Outcome> {
+        self.jobs.front().filter(|(at, _)| *at <= self.net.clock.get())?;
+        let (_, job) = self.jobs.pop_front()?;
+        if self.net.one_in(self.net.weather.job_fails) {
+            match job {
+                Job::Append(file, bytes) => {
+                    return Some(Outcome::WriteFailed { file, bytes: bytes.len(), full: bytes.len() % 2 == 0 });
+                }
+                Job::Read { file, len, reader, download, .. } => {
+                    return Some(Outcome::ReadFailed { file, len, reader, download });
+                }
+                job => return Some(self.disk.carry_out(job)),
+            }
+        }
+        Some(self.disk.carry_out(job))
+    }
+
+    fn log(&mut self, records: &[Record]) -> Option<Trouble> {
+        let (net, now) = (&*self.net, self.net.clock.get());
+        let mut said = 0;
+        self.notes.records.extend_from_slice(records);
+        for record in records {
+            let Record::Said { line, .. } = record else { continue };
+            let waited = net.waited.get();
+            self.log.push_back(Entry { seq: line.seq, text: line.text.as_str().to_owned(), waited });
+            said += 1;
+        }
+        if !records.is_empty() && net.one_in(net.weather.log_fails) {
+            let troubles = [Trouble::Full, Trouble::Failed, Trouble::Slow];
+            let until = now + Duration::from_millis(net.below(4_000) as u64);
+            self.trouble = Some((until, troubles[net.below(3)]));
+        }
+        self.trouble = self.trouble.filter(|&(until, _)| until > now);
+        net.is_log_kept.set(net.keeps_log && self.trouble.is_none());
+        // What is late comes into the log after all, but it has been heard by then.
+        net.logged.set(net.logged.get() + said);
+        self.trouble.map(|(_, trouble)| trouble)
+    }
+
+    fn ask(&mut self, query: Query) {
+        let at = self.net.clock.get() + self.net.weather.job;
+        self.queries.push_back((at, query));
+    }
+
+    fn found(&mut self) -> Option<Found> {
+        self.queries.front().filter(|(at, _)| *at <= self.net.clock.get())?;
+        let (_, query) = self.queries.pop_front()?;
+        Some(self.notes.look_up(&query))
+    }
+
+    fn next_log(&self) -> Option<Duration> {
+        self.trouble.map(|(until, _)| until.saturating_sub(self.net.clock.get()))
+    }
+}
+
+/// Somebody's end of a connection.
+struct Peer {
+    wire: Rc<RefCell<Wire>>,
+    /// What has been read and is no whole line yet.
+    line: Vec<u8>,
+    /// Where the first byte of that stands in the stream.
+    start: usize,
+    lines: VecDeque<Heard>,
+    /// Of so many times that they could read, they do so once; not at all if it is 0.
+    reads_one_in: usize,
+}
+
+/// The whole server, and the peers around it.
+pub struct Sim {
+    reactor: Reactor<Surroundings>,
+    net: Rc<Net>,
+    peers: Vec<Peer>,
+    has_ended: bool,
+}
+
+impl Sim {
+    /// A server of nobody yet, with the weather of this seed.
+    pub fn new(seed: u64, settings: Settings) -> Self {
+        let mut chance = fastrand::Rng::with_seed(!seed);
+        let pick = |chance: &mut fastrand::Rng, from: &[usize]| from[chance.usize(..from.len())];
+        let weather = Weather {
+            room: pick(&mut chance, &[600, 4_000, 60_000, 1 << 20]),
+            write: Duration::from_micros(pick(&mut chance, &[0, 3, 20, 500]) as u64),
+            odd: pick(&mut chance, &[0, 0, 8, 64]),
+            job: Duration::from_micros(pick(&mut chance, &[0, 50, 30_000]) as u64),
+            job_fails: pick(&mut chance, &[0, 0, 50]),
+            log_fails: pick(&mut chance, &[0, 0, 0, 100]),
+            slow: pick(&mut chance, &[0, 0, 2]),
+        };
+        let net = Rc::new(Net {
+            chance: RefCell::new(chance),
+            clock: Cell::new(Duration::from_secs(1_000)),
+            waited: Cell::default(),
+            logged: Cell::default(),
+            is_log_kept: Cell::new(settings.log.is_some()),
+            open: Cell::default(),
+            weather,
+            stall: settings.stall,
+            keeps_log: settings.log.is_some(),
+        });
+        let surroundings = Surroundings {
+            net: Rc::clone(&net),
+            wires: Vec::new(),
+            newcomers: VecDeque::new(),
+            is_listening: true,
+            horizon: net.clock.get(),
+            is_idle: false,
+            disk: Disk::default(),
+            jobs: VecDeque::new(),
+            log: VecDeque::new(),
+            notes: Notes::default(),
+            queries: VecDeque::new(),
+            trouble: None,
+            signals: 0,
+        };
+        let reactor = Reactor::new(surroundings, Hub::new(settings.clone()), vec![&PLAIN], settings);
+        Self { reactor, net, peers: Vec::new(), has_ended: false }
+    }
+
+    /// Has the server do all that it has to do until some time from now.
+    fn run(&mut self, time: Duration) {
+        if self.has_ended {
+            return;
+        }
+        let horizon = self.net.clock.get() + time;
+        self.reactor.system().horizon = horizon;
+        for _ in 0..TURNS {
+            if !self.reactor.turn().unwrap() {
+                self.has_ended = true;
+                return;
+            }
+            self.reactor.check();
+            self.reactor.hub().check();
+            assert_eq!(self.net.open.get(), self.reactor.connections() + self.reactor.system().newcomers.len());
+            self.read_some();
+            if self.reactor.system().is_idle && self.net.clock.get() >= horizon {
+                return;
+            }
+        }
+        panic!("the server spins");
+    }
+
+    /// Peers read, each as it likes.
+    fn read_some(&mut self) {
+        for who in 0..self.peers.len() {
+            if self.net.one_in(self.peers[who].reads_one_in) {
+                let is_slow = self.peers[who].reads_one_in > 1;
+                let most = if is_slow { 1 + self.net.below(400) } else { usize::MAX };
+                self.read(who, most);
+            }
+        }
+    }
+
+    fn read(&mut self, who: usize, most: usize) {
+        let (peer, room) = (&mut self.peers[who], self.net.weather.room);
+        let wire = &mut *peer.wire.borrow_mut();
+        let bytes = wire.take(most, room);
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            peer.line.extend_from_slice(part);
+            if !part.ends_with(b"\n") {
+                break;
+            }
+            while wire.marks.front().is_some_and(|mark| mark.end <= peer.start) {
+                wire.marks.pop_front();
+            }
+            let Some(&Mark { logged, waited, .. }) = wire.marks.front() else { panic!("bytes that nobody wrote") };
+            peer.start += peer.line.len();
+            let line = String::from_utf8(std::mem::take(&mut peer.line)).expect("the server speaks UTF-8");
+            let line = line.trim_end_matches(['\r', '\n']).to_owned();
+            peer.lines.push_back(Heard { line, logged, waited });
+        }
+    }
+
+    /// Everybody reads all there is, and time goes by until nothing is left to be done.
+    pub fn come_to_rest(&mut self) {
+        for peer in &mut self.peers {
+            peer.reads_one_in = 1;
+        }
+        for _ in 0..3 {
+            (0..self.peers.len()).for_each(|who| self.read(who, usize::MAX));
+            self.run(Duration::from_secs(1));
+        }
+    }
+
+    /// Nothing may be left to be done, and nobody to be read from.
+    pub fn check_at_rest(&mut self) {
+        for (who, peer) in self.peers.iter().enumerate() {
+            let wire = peer.wire.borrow();
+            let is_heard = wire.is_closed || (wire.arrived.is_empty() && wire.coming.is_empty());
+            assert!(is_heard, "{who} is not heard");
+        }
+        self.reactor.check_at_rest();
+    }
+
+    /// The server is told to end, and does so in time.
+    pub fn end(&mut self) {
+        self.reactor.system().signals = 1;
+        self.run(chinwag::limits::SHUTDOWN + Duration::from_secs(1));
+        assert!(self.has_ended, "the server does not end");
+    }
+
+    /// All have gone and all times have passed: nothing is left.
+    pub fn check_empty(&mut self) {
+        for _ in 0..4 {
+            self.run(Duration::from_secs(100_000));
+        }
+        self.check_at_rest();
+        assert_eq!(self.net.open.get(), 0, "connections are left");
+        assert!(self.reactor.system().disk.is_empty(), "files are left on the disk");
+    }
+}
+
+impl World for Sim {
+    const AT_ONCE: bool = false;
+
+    fn connect(&mut self, _: usize, chance: &mut dyn Chance) {
+        let last = u8::try_from(1 + chance.below(3)).unwrap();
+        let address: IpAddr = match chance.below(4) {
+            0 => Ipv4Addr::new(192, 0, 2, last).into(),
+            1 => Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(last), 0, 0, 0, 1).into(),
+            _ => Ipv4Addr::LOCALHOST.into(),
+        };
+        let wire = Rc::new(RefCell::new(Wire::default()));
+        let system = self.reactor.system();
+        if system.is_listening {
+            self.net.open.set(self.net.open.get() + 1);
+            let transport = Stream { wire: Rc::clone(&wire), net: Rc::clone(&self.net) };
+            system.newcomers.push_back(Newcomer { transport, address, dialect: 0 });
+            system.wires.push(Rc::clone(&wire));
+        }
+        let is_slow = self.net.one_in(self.net.weather.slow);
+        let reads_one_in = if is_slow { [0, 0, 4, 30][self.net.below(4)] } else { 1 };
+        self.peers.push(Peer { wire, line: Vec::new(), start: 0, lines: VecDeque::new(), reads_one_in });
+    }
+
+    fn send(&mut self, who: usize, bytes: &[u8]) {
+        self.peers[who].wire.borrow_mut().coming.extend(bytes);
+    }
+
+    fn part(&mut self, who: usize, how: Parting) {
+        let room = self.net.weather.room;
+        let peer = &mut self.peers[who];
+        let wire = &mut *peer.wire.borrow_mut();
+        wire.end = Some(End::Fin);
+        if how == Parting::Reset {
+            // What is on its way is lost, from somewhere on.
+            wire.coming.truncate(self.net.below(wire.coming.len() + 1).min(room.saturating_sub(wire.arrived.len())));
+            wire.end = Some(End::Reset);
+        }
+        if how != Parting::End {
+            wire.is_deaf = true;
+            // To close with something unread is to reset.
+            if how == Parting::Close && !wire.out.is_empty() {
+                wire.end = Some(End::Reset);
+            }
+            wire.out.clear();
+            peer.reads_one_in = 0;
+        }
+    }
+
+    fn hear(&mut self, who: usize) -> Option<Heard> {
+        self.peers[who].lines.pop_front()
+    }
+
+    fn is_closed(&self, who: usize) -> bool {
+        let wire = self.peers[who].wire.borrow();
+        wire.is_closed && wire.out.is_empty() && self.peers[who].lines.is_empty()
+    }
+
+    fn was_cut(&self, who: usize) -> bool {
+        self.peers[who].wire.borrow().was_cut
+    }
+
+    fn pass(&mut self, time: Duration) {
+        // Peers read now and then.
+        (0..16).for_each(|_| self.run(time / 16));
+    }
+
+    fn disturb(&mut self, chance: &mut dyn Chance) {
+        self.run(Duration::from_micros(chance.below(3_000) as u64));
+    }
+
+    fn is_slow(&self, who: usize) -> bool {
+        !self.peers[who].wire.borrow().out.is_empty()
+    }
+
+    fn was_slow(&self, who: usize) -> bool {
+        self.peers[who].wire.borrow().was_blocked
+    }
+
+    fn next_logged(&mut self) -> Option<Entry> {
+        self.reactor.system().log.pop_front()
+    }
+
+    fn waited(&self) -> Duration {
+        self.net.waited.get()
+    }
+
+    fn online(&self) -> (u64, BTreeSet<String>) {
+        let (version, online) = self.reactor.hub().online();
+        (version, online.iter().map(ToString::to_string).collect())
+    }
+}

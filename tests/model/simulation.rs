@@ -1,0 +1,90 @@
+//! The whole server over connections, time, disk and log in memory, one seed a run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chinwag::limits::{Logging, Settings};
+use testkit::model::{Crowd, PASSWORD};
+use testkit::seeds;
+use testkit::sim::Sim;
+
+/// What the runs must come across, or they show nothing.
+const KINDS: &[&str] = &[
+    "said", "presence", "data", "whole", "failed", "missed", "typing", "idle", "file", "unfile", "away", "lost",
+    "notice", "bye",
+];
+
+fn settings(seed: u64) -> Settings {
+    Settings {
+        password: (seed % 16 == 3).then(|| PASSWORD.to_owned()),
+        max_clients: if seed % 8 == 5 { 5 } else { 100 },
+        max_per_ip: if seed % 8 == 6 { 1 } else { 100 },
+        rate: if seed.is_multiple_of(2) { 0 } else { 20 },
+        history: 5,
+        max_file: 80_000,
+        spool: 90_000,
+        stall: Duration::from_secs(if seed.is_multiple_of(3) { 10 } else { 60 }),
+        log: (!seed.is_multiple_of(4)).then_some(Logging { max: u64::MAX, sync: Duration::ZERO }),
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn ten_thousand_runs_of_the_whole_server() {
+    let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in seeds(10_000) {
+        let ran = std::panic::catch_unwind(|| run(seed));
+        let ran = ran.unwrap_or_else(|_| panic!("again with CHINWAG_SEED={seed}"));
+        for (what, times) in ran {
+            *counted.entry(what).or_default() += times;
+        }
+    }
+    let is_all = std::env::var_os("CHINWAG_SEED").is_none();
+    for kind in KINDS.iter().filter(|_| is_all) {
+        assert!(counted.get(kind).is_some_and(|&times| times >= 10), "the runs hardly met {kind}: {counted:?}");
+    }
+}
+
+/// People come, do whatever they do, rest, and go; or the server ends.
+fn run(seed: u64) -> BTreeMap<&'static str, u64> {
+    let mut chance = fastrand::Rng::with_seed(seed);
+    // What is said is gathered only where many hear it.
+    let most = if seed % 20 == 1 { 16 } else { 6 };
+    let mut crowd = Crowd::new(Sim::new(seed, settings(seed)), most);
+    crowd.is_flooded = seed.is_multiple_of(50);
+    for _ in 0..most - 3 {
+        crowd.connect(&mut chance);
+    }
+    for _ in 0..60 {
+        crowd.step(&mut chance);
+    }
+    if seed % 10 == 9 {
+        crowd.world.end();
+        crowd.hear_all();
+        return crowd.counted;
+    }
+    // At 20 lines a second all that was said is carried out in time.
+    for _ in 0..60 {
+        crowd.world.come_to_rest();
+        crowd.hear_all();
+        if !crowd.is_waiting() {
+            break;
+        }
+    }
+    crowd.world.come_to_rest();
+    crowd.hear_all();
+    crowd.world.check_at_rest();
+    crowd.check_at_rest();
+    crowd.part_all();
+    // Whoever fetches what they have not sent to the end goes when the upload is taken for silent.
+    for _ in 0..25 {
+        crowd.world.come_to_rest();
+        crowd.hear_all();
+        if crowd.is_empty() {
+            break;
+        }
+    }
+    assert!(crowd.is_empty(), "somebody has ended and is not let go");
+    crowd.world.check_empty();
+    crowd.counted
+}
