@@ -715,15 +715,20 @@ mod tests {
             say_from(&mut rooms, quiet, network(1), "of a hundred bytes, or nearly so many");
             say_from(&mut rooms, wordy, network(1), &"x".repeat(2_000));
         }
-        // Nobody holds more than this network, whoever speaks.
-        for n in 0..40_000 {
-            let flood = room(&mut rooms, &format!("#flood{}", n % 9_000), 2);
+        for n in 0..9_000 {
+            let flood = room(&mut rooms, &format!("#flood{n}"), 2);
             say_from(&mut rooms, flood, network(1), &"x".repeat(4_000));
+        }
+        // Nobody holds more than the first network, but it holds no more than what its rooms are spared.
+        let other = room(&mut rooms, "#other", 3);
+        for _ in 0..20_000 {
+            say_from(&mut rooms, other, network(2), &"x".repeat(4_000));
         }
         rooms.check();
         assert!(seqs(&rooms, quiet).ends_with(&(81..=100).collect::<Vec<_>>()));
         let kept = seqs(&rooms, wordy);
         assert!(kept.ends_with(&[99, 100]) && kept.len() <= 3, "{kept:?}");
+        assert!(rooms.iter().all(|(_, room)| room.history().next().is_some()), "a room has lost everything");
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime};
 use chinwag::event::{Bye, Description, Event, Job, Lost, Now, Outcome, PastFile, PastRoom, Record, Trouble};
 use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{DOWNLOAD_UNIT, Settings};
+use chinwag::limits::DOWNLOAD_UNIT;
 use chinwag::linebuf::Ending;
 use chinwag::names::{ConnId, Digest, FileId, Origin, Prefix, RoomName};
 use chinwag::plain::{self, Chunks, Style};
+use chinwag::settings::Settings;
 
 use crate::memory::{Disk, Notes, Told};
 use crate::model::{Chance, Entry, Heard, Parting, World};

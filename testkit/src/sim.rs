@@ -15,8 +15,9 @@ use chinwag::connection::Readiness;
 use chinwag::dialect::PLAIN;
 use chinwag::event::{Found, Job, Now, Outcome, Query, Record, Trouble};
 use chinwag::hub::Hub;
-use chinwag::limits::{STALL_BYTES, Settings};
+use chinwag::limits::STALL_BYTES;
 use chinwag::reactor::Reactor;
+use chinwag::settings::Settings;
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::transport::Transport;
 

@@ -7,10 +7,11 @@ use chinwag::commands;
 use chinwag::event::{Description, Job, Now, PastFile};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{
-    DOWNLOAD_UNIT, FILES, FILES_A_SENDER, Logging, MINUTE, READ_AHEAD, READ_AHEAD_IN_ALL, ROOMS as ROOMS_IN_ALL,
-    ROOMS_A_PERSON, Settings, UPLOADS,
+    DOWNLOAD_UNIT, FILES, FILES_A_SENDER, MINUTE, READ_AHEAD, READ_AHEAD_IN_ALL, ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON,
+    UPLOADS,
 };
 use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, Prefix, RoomName, clean};
+use chinwag::settings::{Logging, Settings};
 use testkit::memory::{Disk, Memory, Notes, Told};
 
 /// As much as a queue takes.
