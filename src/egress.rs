@@ -24,6 +24,7 @@ use crate::names::{ConnId, FileId, Place, RoomName};
 use crate::outbox::{Flushed, Kind, Outbox, Segment};
 use crate::plain::Style;
 use crate::registry::Registry;
+use crate::time::Instant;
 use crate::transport::Transport;
 
 /// The most that may be [few](Egress::few).
@@ -58,7 +59,7 @@ pub struct Egress {
     /// Bytes that have been added to these.
     gathered: usize,
     /// When the next fan-out may begin.
-    gate: Duration,
+    gate: Instant,
     /// What a write has taken lately in a fan-out.
     write_cost: Duration,
     /// A line while it is spelled.
@@ -83,7 +84,7 @@ impl Egress {
             lagged: Vec::new(),
             open: BTreeMap::new(),
             gathered: 0,
-            gate: Duration::ZERO,
+            gate: Instant::START,
             write_cost: Duration::from_micros(4),
             line: String::new(),
             spelled: Vec::new(),
@@ -184,13 +185,13 @@ impl Egress {
     }
 
     /// When the next fan-out is to begin, if anybody waits for one.
-    pub fn next_fanout(&self) -> Option<Duration> {
+    pub fn next_fanout(&self) -> Option<Instant> {
         (!self.fanout.is_empty()).then_some(self.gate)
     }
 
     /// Whether a fan-out is to begin now: its time has come, or so much has been gathered that a listener could be taken
     /// for a slow consumer before anything was written.
-    pub fn is_fanout_due(&self, now: Duration) -> bool {
+    pub fn is_fanout_due(&self, now: Instant) -> bool {
         !self.fanout.is_empty() && (now >= self.gate || self.is_full())
     }
 
@@ -200,7 +201,7 @@ impl Egress {
     }
 
     /// A fan-out to so many has ended that took so long: the next waits for a multiple of that.
-    pub fn note_fanout(&mut self, writes: u32, took: Duration, now: Duration) {
+    pub fn note_fanout(&mut self, writes: u32, took: Duration, now: Instant) {
         if let Some(each) = took.checked_div(writes) {
             self.write_cost = (self.write_cost * 7 + each) / 8;
         }
@@ -564,11 +565,11 @@ mod tests {
     fn nobody_is_slow_before_a_fan_out_was_due_however_short_memory_is() {
         let mut net = Net::new();
         let ids: Vec<ConnId> = (0..100).map(|_| net.connect(usize::MAX)).collect();
-        net.egress.gate = Duration::MAX;
+        net.egress.gate = Instant::START + Duration::MAX;
         for pending in [0, limits::PENDING_IN_ALL] {
             net.egress.private = pending;
             let mut turns = 0;
-            while !net.egress.is_fanout_due(Duration::ZERO) {
+            while !net.egress.is_fanout_due(Instant::START) {
                 // What one connection may say before it is looked at again whether it is enough.
                 for _ in 0..limits::LINES_A_TURN {
                     net.out().publish(&mut ids.iter().copied(), &[said(4000)]);
@@ -586,7 +587,7 @@ mod tests {
     #[test]
     fn a_small_room_does_not_wait_however_long_a_write_takes() {
         let mut net = Net::new();
-        (0..100).for_each(|_| net.egress.note_fanout(1, Duration::from_secs(1), Duration::from_secs(1)));
+        (0..100).for_each(|_| net.egress.note_fanout(1, Duration::from_secs(1), Instant::START));
         let mut ids: Vec<ConnId> = (0..FEW_LEAST).map(|_| net.connect(usize::MAX)).collect();
         net.out().publish(&mut ids.iter().copied(), &[said(10)]);
         assert_eq!(net.egress.next_fanout(), None);

@@ -5,15 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use crate::names::{ConnId, Digest, FileId, FileName, Nick, Place, RoomName, Text};
 
-/// What time it is, told to the core with everything that comes in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Now {
-    /// Since the process began; never goes back.
-    pub tick: Duration,
-    /// The time of day, for stamps.
-    pub wall: SystemTime,
-}
-
 /// What people set for themselves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Setting {

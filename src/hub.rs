@@ -11,14 +11,11 @@ mod talk;
 mod upload;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Output};
-use crate::event::{
-    Bye, Done, Event, Fault, Happening, Job, Lost, Now, PastRoom, Quota, Reply, SaidKind, Trouble, Verb,
-};
+use crate::event::{Bye, Done, Event, Fault, Happening, Job, Lost, PastRoom, Quota, Reply, SaidKind, Trouble, Verb};
 use crate::files::Files;
 use crate::limits;
 use crate::meters::PrefixWindow;
@@ -29,6 +26,7 @@ use crate::presence::Presence;
 use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::settings::Settings;
+use crate::time::{Instant, Now};
 use crate::typing::{Typing, Where};
 
 use answer::Answer;
@@ -76,7 +74,7 @@ pub struct Hub {
     wrong_passwords: PrefixWindow,
     typing: Typing,
     presence: Presence,
-    alarms: BTreeSet<(Duration, Alarm)>,
+    alarms: BTreeSet<(Instant, Alarm)>,
     disk: Disk,
     /// Answers of which something is still to be told.
     answers: HashMap<ConnId, Answer>,
@@ -95,7 +93,7 @@ struct Locked {
     wrong: u8,
     intake: Intake,
     /// When it is closed.
-    until: Duration,
+    until: Instant,
 }
 
 /// What the disk has been asked for and has not done yet.
@@ -176,14 +174,14 @@ impl Hub {
             self.let_in(conn, origin, turn);
             return;
         }
-        let until = turn.now.tick + limits::LOCKED;
+        let until = turn.now.at + limits::LOCKED;
         self.locked.insert(conn, Locked { origin, wrong: 0, intake: Intake::None { told: false }, until });
         self.alarm(until, Alarm::Locked(conn));
         turn.out.answer(conn, &Event::Locked);
     }
 
     fn let_in(&mut self, conn: ConnId, origin: Origin, turn: &mut Turn<'_, impl Output>) -> PersonId {
-        let who = self.people.enter(conn, origin, turn.now.tick);
+        let who = self.people.enter(conn, origin, turn.now.at);
         if let Some(nick) = self.people.get(who).map(Person::nick) {
             self.open_presence(turn.now);
             self.presence.came(&nick);
@@ -256,7 +254,7 @@ impl Hub {
             return self.handle_locked(request, &mut Turn { now, conn, who: PersonId::NOBODY, out });
         }
         let Some(person) = self.people.at_mut(conn) else { return };
-        person.active = now.tick.into();
+        person.active = now.at;
         let turn = &mut Turn { now, conn, who: person.id, out };
         let verb = request.verb();
         if verb == Verb::Send {
@@ -292,7 +290,7 @@ impl Hub {
         }
         match request {
             // Whoever guesses on learns nothing, not even when a guess is right.
-            Request::Pass(_) if !has_left(&self.wrong_passwords, locked.origin, turn.now.tick) => {
+            Request::Pass(_) if !has_left(&self.wrong_passwords, locked.origin, turn.now.at) => {
                 turn.out.effect(Effect::NoteWrongPassword(conn));
                 refuse(conn, verb, Fault::TooMany(Quota::WrongPasswords), turn.out);
                 self.close(conn, Bye::WrongPasswords, turn);
@@ -309,7 +307,7 @@ impl Hub {
                 locked.wrong += 1;
                 let last = locked.wrong >= limits::PASSWORDS;
                 if let Origin::Network(prefix) = locked.origin {
-                    self.wrong_passwords.count(prefix, turn.now.tick);
+                    self.wrong_passwords.count(prefix, turn.now.at);
                 }
                 turn.out.effect(Effect::NoteWrongPassword(conn));
                 refuse(conn, verb, Fault::WrongPassword, turn.out);
@@ -408,7 +406,7 @@ impl Hub {
     }
 
     /// When [`Hub::tick`] is to be called next.
-    pub fn next_alarm(&self) -> Option<Duration> {
+    pub fn next_alarm(&self) -> Option<Instant> {
         self.alarms.first().map(|(at, _)| *at)
     }
 
@@ -416,7 +414,7 @@ impl Hub {
     pub fn tick(&mut self, now: Now, out: &mut impl Output) {
         let turn = &mut Turn::of_server(now, out);
         while let Some((at, alarm)) = self.alarms.pop_first() {
-            if at > turn.now.tick {
+            if at > turn.now.at {
                 self.alarms.insert((at, alarm));
                 return;
             }
@@ -434,14 +432,14 @@ impl Hub {
         }
     }
 
-    fn alarm(&mut self, at: Duration, alarm: Alarm) {
+    fn alarm(&mut self, at: Instant, alarm: Alarm) {
         self.alarms.insert((at, alarm));
     }
 
     /// Opens a window for the change of presence that comes next, unless one is open.
     fn open_presence(&mut self, now: Now) {
         if !self.presence.is_pending() {
-            self.alarm(now.tick + limits::PRESENCE_WINDOW, Alarm::Presence);
+            self.alarm(now.at + limits::PRESENCE_WINDOW, Alarm::Presence);
         }
     }
 
@@ -658,7 +656,7 @@ fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {
 }
 
 /// Whether wrong passwords may still come from somewhere. On this machine each connection has its own tries and no more.
-fn has_left(wrong_passwords: &PrefixWindow, origin: Origin, now: Duration) -> bool {
+fn has_left(wrong_passwords: &PrefixWindow, origin: Origin, now: Instant) -> bool {
     match origin {
         Origin::Loopback => true,
         Origin::Network(prefix) => wrong_passwords.has_left(prefix, limits::PASSWORDS_OF_PREFIX, now),

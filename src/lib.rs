@@ -32,6 +32,7 @@ pub mod signals;
 pub mod spool;
 pub mod system;
 pub mod telnet;
+pub mod time;
 pub mod transport;
 pub mod typing;
 pub mod wire;

@@ -1,6 +1,5 @@
 //! Every limit of the server, by name.
 
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// The most bytes a line may have, with its ending.
@@ -241,22 +240,3 @@ pub const REJECTED: usize = 32;
 pub const LINGERING: usize = 64;
 /// Bytes of a message of the day.
 pub const MOTD: u64 = 64 * 1024;
-
-/// A moment since the process began, to the nanosecond: a [`Duration`] of half the size, which an `Option` does not double.
-/// There is a handful for every connection.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Moment(NonZeroU64);
-
-impl Moment {
-    /// The time since the process began.
-    pub fn get(self) -> Duration {
-        Duration::from_nanos(self.0.get() - 1)
-    }
-}
-
-impl From<Duration> for Moment {
-    /// No process lives for the 584 years that this could not hold.
-    fn from(since: Duration) -> Self {
-        Self(u64::try_from(since.as_nanos()).map_or(NonZeroU64::MAX, |nanos| NonZeroU64::MIN.saturating_add(nanos)))
-    }
-}

@@ -1,11 +1,11 @@
 //! Who is typing where, and what the others have been shown of it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::limits::{TYPING, TYPING_AT_ONCE, TYPING_PACE};
 use crate::names::PersonId;
 use crate::rooms::RoomId;
+use crate::time::Instant;
 
 /// A conversation, seen from one side of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -40,16 +40,16 @@ pub struct Shown {
 #[derive(Debug, Default)]
 struct State {
     /// When typing ends, while it lasts.
-    until: Option<Duration>,
+    until: Option<Instant>,
     shown: Option<Shown>,
     /// When the last line went out.
-    last: Option<Duration>,
+    last: Option<Instant>,
     /// For when an alarm was set last.
-    alarm: Option<Duration>,
+    alarm: Option<Instant>,
 }
 
 impl State {
-    fn paced(&self, now: Duration) -> bool {
+    fn paced(&self, now: Instant) -> bool {
         self.last.is_none_or(|last| now >= last + TYPING_PACE)
     }
 }
@@ -62,7 +62,7 @@ pub struct Typing {
 
 impl Typing {
     /// Somebody is typing from now on, unless they are in more conversations than people type in.
-    pub fn start(&mut self, key: Key, now: Duration) {
+    pub fn start(&mut self, key: Key, now: Instant) {
         if self.states.contains_key(&key) || self.of(key.0).count() < TYPING_AT_ONCE {
             self.states.entry(key).or_default().until = Some(now + TYPING);
         }
@@ -95,7 +95,7 @@ impl Typing {
     }
 
     /// What line is due now. The one of [`Line::Typing`] is to be followed by [`Typing::show`].
-    pub fn due(&mut self, key: Key, now: Duration) -> Option<Line> {
+    pub fn due(&mut self, key: Key, now: Instant) -> Option<Line> {
         let state = self.states.get_mut(&key)?;
         if state.until.is_some_and(|until| until <= now) {
             state.until = None;
@@ -124,7 +124,7 @@ impl Typing {
     }
 
     /// When [`Typing::due`] is to be asked again.
-    fn next(&self, key: Key) -> Option<Duration> {
+    fn next(&self, key: Key) -> Option<Instant> {
         let state = self.states.get(&key)?;
         let pace = state.last.map(|last| last + TYPING_PACE);
         if state.until.is_some() == state.shown.is_some() && state.until.is_some() { state.until } else { pace }
@@ -132,7 +132,7 @@ impl Typing {
 
     /// For when an alarm is to be set so that [`Typing::due`] is asked in time; `None` if one is set already that will do,
     /// as it is for whoever types on and on.
-    pub fn next_alarm(&mut self, key: Key, now: Duration) -> Option<Duration> {
+    pub fn next_alarm(&mut self, key: Key, now: Instant) -> Option<Instant> {
         let next = self.next(key)?;
         let state = self.states.get_mut(&key)?;
         if state.alarm.is_some_and(|alarm| now < alarm && alarm <= next) {
@@ -174,6 +174,8 @@ impl Typing {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Carries out `script`, a list of `MILLISECONDS:WHAT`, asking at each of these times and at those that typing names.
@@ -181,7 +183,7 @@ mod tests {
         let key: Key = (PersonId::new(1, 0), Where::Person(PersonId::new(2, 0)));
         let mut typing = Typing::default();
         let mut seen = Vec::new();
-        let mut step = |typing: &mut Typing, at: Duration| {
+        let mut step = |typing: &mut Typing, at: Instant| {
             let line = match typing.due(key, at) {
                 Some(Line::Typing) => {
                     typing.show(key, Shown { at: 1, except: Vec::new() });
@@ -190,11 +192,11 @@ mod tests {
                 Some(Line::Idle(_)) => "Idle",
                 None => return,
             };
-            seen.push(format!("{}:{line}", at.as_millis()));
+            seen.push(format!("{}:{line}", (at - Instant::START).as_millis()));
         };
         for entry in script.split_whitespace() {
             let (at, what) = entry.split_once(':').unwrap();
-            let at = Duration::from_millis(at.parse().unwrap());
+            let at = Instant::START + Duration::from_millis(at.parse().unwrap());
             while let Some(next) = typing.next(key).filter(|&next| next < at) {
                 step(&mut typing, next);
             }
@@ -224,7 +226,7 @@ mod tests {
         let key: Key = (PersonId::new(1, 0), Where::Person(PersonId::new(2, 0)));
         let (mut typing, second) = (Typing::default(), Duration::from_secs(1));
         let mut alarms = Vec::new();
-        for at in (0..60).map(|n| n * second / 5) {
+        for at in (0..60).map(|n| Instant::START + n * second / 5) {
             typing.start(key, at);
             if typing.due(key, at) == Some(Line::Typing) {
                 typing.show(key, Shown { at: 1, except: Vec::new() });
@@ -232,7 +234,7 @@ mod tests {
             alarms.extend(typing.next_alarm(key, at));
         }
         // The first one comes when they have typed on, and only then is there another.
-        assert_eq!(alarms, [6 * second, 12 * second]);
+        assert_eq!(alarms, [6, 12].map(|n| Instant::START + n * second));
     }
 
     #[test]

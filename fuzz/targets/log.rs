@@ -7,12 +7,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use arbitrary::{Result, Unstructured};
-use chinwag::event::{Change, Detail, Event, Logged, Now, PastRoom, SaidKind, Setting};
+use chinwag::event::{Change, Detail, Event, Logged, PastRoom, SaidKind, Setting};
 use chinwag::hub::Hub;
 use chinwag::journal::{self, Logs};
 use chinwag::settings::Settings;
 use chinwag::names::{ConnId, Nick, Origin, RoomName, Text};
 use chinwag::request::{Named, Part, Request, Target};
+use chinwag::time::{Instant, Now};
 use libfuzzer_sys::fuzz_target;
 use testkit::memory::{Notes, Told};
 
@@ -146,7 +147,7 @@ fn check_room(log: &[u8]) {
     hub.restore_room(PastRoom { name, topic: None, last_seq: last.seq, lines: lines.clone() });
     hub.check();
     let (id, mut notes) = (ConnId::new(0, 1), Notes::default());
-    let now = Now { tick: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
+    let now = Now { at: Instant::START, wall: SystemTime::UNIX_EPOCH };
     let mut handle = |hub: &mut Hub, request| {
         hub.handle(id, now, request, &mut notes);
         notes.go_on(hub, now);

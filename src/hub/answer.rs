@@ -1,15 +1,15 @@
 //! Long answers, told a slice at a time: of what is still to be told no more is known than where it begins.
 
 use std::collections::BinaryHeap;
-use std::time::Duration;
 use std::vec;
 
 use crate::effect::{Effect, Output};
-use crate::event::{Detail, Done, Found, Now, Passage, PastLine, Query, Reply, Section, State};
+use crate::event::{Detail, Done, Found, Passage, PastLine, Query, Reply, Section, State};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
 use crate::people::Person;
 use crate::rooms::{Message, Room, RoomId};
+use crate::time::{Instant, Now};
 use crate::typing::Where;
 
 use super::{Alarm, Hub, Turn};
@@ -32,7 +32,7 @@ struct Asked {
     section: Section,
     serial: u64,
     /// When it waits no longer.
-    until: Duration,
+    until: Instant,
 }
 
 /// What is still to be told. Whoever is told it stays in their rooms meanwhile, as their next request waits.
@@ -193,7 +193,7 @@ impl Hub {
         // Of what people say who are ignored nothing counts, so there may be much of it.
         let ignores = self.people.get(turn.who).is_some_and(|viewer| !viewer.ignored().is_empty());
         let Most { lines, bytes } = if ignores { Most::EVER } else { most };
-        let (serial, until) = (self.next_moment(), turn.now.tick + limits::LOG_READ);
+        let (serial, until) = (self.next_moment(), turn.now.at + limits::LOG_READ);
         self.alarm(until, Alarm::Log(turn.conn, serial));
         answer.asked = Some(Asked { section, serial, until });
         self.queries += 1;

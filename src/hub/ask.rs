@@ -1,7 +1,7 @@
 //! Questions: what is there, and what was said.
 
 use crate::effect::Output;
-use crate::event::{Change, Detail, Done, Fault, Gone, Limit, Now, Setting, State, Verb};
+use crate::event::{Change, Detail, Done, Fault, Gone, Limit, Setting, State, Verb};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, Nick, PersonId, Place, RoomName};
@@ -9,6 +9,7 @@ use crate::people::Person;
 use crate::policy::Doing;
 use crate::request::{Named, Part, Target};
 use crate::rooms::RoomId;
+use crate::time::Now;
 use crate::typing::Where;
 
 use super::answer::{Answer, Page};
@@ -98,7 +99,7 @@ impl Hub {
             rooms.sort_by_key(|&room| room != current);
         }
         let rooms = rooms.into_iter().map(|room| self.rooms[room].name).collect();
-        Detail::Who { nick: person.nick(), state, idle: now.tick.saturating_sub(person.active.get()), rooms }
+        Detail::Who { nick: person.nick(), state, idle: now.at - person.active, rooms }
     }
 
     pub(super) fn list_files(&self, target: Option<Target<'_>>, who: PersonId) -> Result<Answer, Fault> {

@@ -1,7 +1,5 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
-use std::time::Duration;
-
 use crate::effect::{Effect, Output};
 use crate::event::{Change, Done, Event, Fault, Gone, Happening, Logged, Long, Quota, Record, SaidKind, Setting};
 use crate::limits;
@@ -11,6 +9,7 @@ use crate::people::{Ignored, Person};
 use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
+use crate::time::Instant;
 use crate::typing::{Key, Line, Shown, Where};
 
 use super::{Hub, Turn};
@@ -216,7 +215,7 @@ impl Hub {
 
     /// Counts a rename, of the connection and of where it comes from.
     fn count_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let (limit, now) = (limits::RENAMES, turn.now.tick);
+        let (limit, now) = (limits::RENAMES, turn.now.at);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
         let left = person.renames.take(limit, now) && has_left(&mut self.renames, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Renames)) }
@@ -224,7 +223,7 @@ impl Hub {
 
     /// Counts a join or a leave, of the connection and of where it comes from.
     fn count_join(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let (limit, now) = (limits::JOINS, turn.now.tick);
+        let (limit, now) = (limits::JOINS, turn.now.at);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
         let left = person.joins.take(limit, now) && has_left(&mut self.joins, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Joins)) }
@@ -232,7 +231,7 @@ impl Hub {
 
     /// Counts a new room of where the connection comes from; of the connection itself, its joins are counted.
     fn count_new_room(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let (limit, now) = (limits::NEW_ROOMS, turn.now.tick);
+        let (limit, now) = (limits::NEW_ROOMS, turn.now.at);
         let Some(person) = self.people.get(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
         let left = has_left(&mut self.new_rooms, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::NewRooms)) }
@@ -287,7 +286,7 @@ impl Hub {
             if let Where::Person(other) = place {
                 self.may(turn.who, Action::Reach(self.people.get(other).ok_or(Fault::NoTarget)?))?;
             }
-            self.typing.start((turn.who, place), turn.now.tick);
+            self.typing.start((turn.who, place), turn.now.at);
         } else {
             self.typing.stop((turn.who, place));
         }
@@ -297,7 +296,7 @@ impl Hub {
 
     /// Tells what is due of somebody's typing, and sees to being called again.
     pub(super) fn tell_typing(&mut self, key: Key, turn: &mut Turn<'_, impl Output>) {
-        if let Some(line) = self.typing.due(key, turn.now.tick) {
+        if let Some(line) = self.typing.due(key, turn.now.at) {
             match line {
                 Line::Typing => {
                     let shown = Shown { at: self.next_moment(), except: self.not_shown(key) };
@@ -309,7 +308,7 @@ impl Hub {
                 Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, turn),
             }
         }
-        if let Some(next) = self.typing.next_alarm(key, turn.now.tick) {
+        if let Some(next) = self.typing.next_alarm(key, turn.now.at) {
             self.alarm(next, super::Alarm::Typing(key.0, key.1));
         }
     }
@@ -415,7 +414,7 @@ impl Hub {
 }
 
 /// Uses one of what all connections from somewhere may do together, where one may do so much as `limit`.
-fn has_left(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Duration) -> bool {
+fn has_left(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
     match origin {
         // People who share a machine, or a proxy that names nobody, are not to be counted as one.
         Origin::Loopback => true,

@@ -5,13 +5,14 @@ use std::io;
 use log::debug;
 
 use crate::connection::{Connection, Pause};
-use crate::event::{Bye, Now};
+use crate::event::Bye;
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, Line, LineBuf};
 use crate::names::{ConnId, clean};
 use crate::outbox::Kind;
 use crate::system::System;
+use crate::time::Now;
 
 use super::Reactor;
 
@@ -76,7 +77,7 @@ impl<S: System> Reactor<S> {
             let has_upload = self.hub.has_upload(id);
             if connection.framing().lines.is_endless() && !has_upload {
                 // It counts as lines by its length, so that it costs no more than they do.
-                if !connection.pay_for_endless(self.settings.rate, now.tick) {
+                if !connection.pay_for_endless(self.settings.rate, now.at) {
                     self.wait(id, now);
                     return read;
                 }
@@ -163,7 +164,7 @@ impl<S: System> Reactor<S> {
                 }
                 break;
             }
-            if !is_of_upload && !connection.pay(self.settings.rate, now.tick) {
+            if !is_of_upload && !connection.pay(self.settings.rate, now.at) {
                 break;
             }
             if connection.drops_unfinished() && lines.at_unfinished() {
@@ -226,7 +227,7 @@ impl<S: System> Reactor<S> {
 
     /// A connection is paused. Input that rate limiting holds back is given up when it is not waited for any longer.
     fn wait(&mut self, id: ConnId, now: Now) {
-        let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_to_give_up(now.tick)) else {
+        let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_to_give_up(now.at)) else {
             return;
         };
         connection.set_pause(None);

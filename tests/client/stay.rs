@@ -62,7 +62,7 @@ impl World {
     }
 
     fn now(&self) -> Instant {
-        self.start + self.memory.tick
+        self.start + (self.memory.at - chinwag::time::Instant::START)
     }
 
     fn wait(&mut self, time: Duration) {
