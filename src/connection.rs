@@ -102,7 +102,7 @@ pub struct Connection<T> {
     /// Whether a line has come from it.
     has_spoken: bool,
     /// Whether it exhausted the budget of its last turn, or asked for much: it waits in the low-priority run queue.
-    greedy: bool,
+    low_priority: bool,
     outbox: Outbox,
     /// Whether the transport may take something.
     writable: bool,
@@ -152,7 +152,7 @@ impl<T: Transport> Connection<T> {
             bucket: TokenBucket::default(),
             paid: false,
             has_spoken: false,
-            greedy: false,
+            low_priority: false,
             outbox: Outbox::default(),
             writable: true,
             output_ended: None,
@@ -390,13 +390,13 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Whether it waits in the low-priority run queue.
-    pub fn is_greedy(&self) -> bool {
-        self.greedy
+    pub fn is_low_priority(&self) -> bool {
+        self.low_priority
     }
 
     /// Has it wait in the low-priority run queue, or in the other.
-    pub fn set_greedy(&mut self, greedy: bool) {
-        self.greedy = greedy;
+    pub fn set_low_priority(&mut self, low_priority: bool) {
+        self.low_priority = low_priority;
     }
 
     /// Whether what rate limiting holds back is not waited for any longer: its input has ended, and the time for that too,

@@ -54,11 +54,11 @@ pub const READ: usize = LINE;
 pub const LINES_A_TURN: usize = 8;
 /// Connections accepted before the others have their turn.
 pub const ACCEPTS_A_TURN: usize = 16;
-/// Bytes read from one connection, or of answers to it, in one turn that make it wait behind those who ask for less.
-pub const GREEDY: usize = 16 * 1024;
-/// How long a turn of the loop may serve those who wait behind the others.
+/// Bytes read from one connection, or of answers to it, in one turn beyond which it moves to the low-priority run queue.
+pub const LOW_PRIORITY_BYTES: usize = 16 * 1024;
+/// How long a turn of the loop may serve the low-priority run queue.
 pub const LOW_PRIORITY_A_TURN: Duration = Duration::from_micros(300);
-/// Of so many parts of the time, those who wait behind the others get one.
+/// Of so many parts of the time, the low-priority run queue gets one while the other is not empty.
 pub const LOW_PRIORITY_SHARE: u32 = 5;
 /// Connections written to in one turn besides those that hear what others say, which does not wait for all of them.
 pub const ANSWERED_A_TURN: usize = 64;

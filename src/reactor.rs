@@ -328,7 +328,7 @@ impl<S: System> Reactor<S> {
         if let Some(connection) = self.registry.get_mut(id)
             && !std::mem::replace(&mut connection.queued().run, true)
         {
-            let queue = if connection.is_greedy() { &mut self.low_priority } else { &mut self.run_queue };
+            let queue = if connection.is_low_priority() { &mut self.low_priority } else { &mut self.run_queue };
             queue.push_back(id);
         }
     }

@@ -22,18 +22,18 @@ impl<S: System> Reactor<S> {
         let replies = self.registry.get(id).map_or(0, pending);
         let read = self.read_and_run(id, now);
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if read.max(connection.outbox().replies().saturating_sub(replies)) > limits::GREEDY {
-            connection.set_greedy(true);
+        if read.max(connection.outbox().replies().saturating_sub(replies)) > limits::LOW_PRIORITY_BYTES {
+            connection.set_low_priority(true);
         } else if connection.pause().is_none() && !connection.queued().run {
             // Nothing more of what it asked for is there.
-            connection.set_greedy(false);
+            connection.set_low_priority(false);
         }
     }
 
     /// A connection that has exhausted its budget goes to the low-priority run queue.
     pub(super) fn put_off(&mut self, id: ConnId) {
         if let Some(connection) = self.registry.get_mut(id) {
-            connection.set_greedy(true);
+            connection.set_low_priority(true);
             self.run_soon(id);
         }
     }
@@ -187,8 +187,8 @@ impl<S: System> Reactor<S> {
             // Nobody decodes a chunk that belongs to no upload.
             let line = if matches!(line, Line::Chunk(_)) && !is_of_upload { Line::Chunk(&[]) } else { line };
             let Some(request) = dialect.parse(&line, &text) else { continue };
-            if request.has_long_answer() && !connection.is_greedy() {
-                // It may take long, and so waits behind those who ask for less.
+            if request.has_long_answer() && !connection.is_low_priority() {
+                // It may take long, and so goes to the low-priority run queue.
                 connection.keep_token();
                 lines.put_back();
                 more = true;
