@@ -234,7 +234,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Whether nothing is to be done but to read what comes and to write what is pending, as is so nearly always.
-    pub fn is_at_ease(&self) -> bool {
+    pub fn is_on_fast_path(&self) -> bool {
         self.life == Life::Active
             && self.pause.is_none()
             && !self.lagging
@@ -561,7 +561,7 @@ impl<T: Transport> Connection<T> {
 
     /// Sets the time of its wake anew; gives the old and the new one if they differ.
     pub fn rearm(&mut self, stall: Duration, now: Instant) -> Option<(Option<Instant>, Option<Instant>)> {
-        if self.is_at_ease() {
+        if self.is_on_fast_path() {
             return None;
         }
         let wake = self.next_wake(stall, now);

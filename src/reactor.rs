@@ -205,7 +205,7 @@ impl<S: System> Reactor<S> {
             let was_blocked = connection.is_blocked();
             connection.note(readiness, now.at);
             // The system says that it can be written of whoever can be read from too.
-            if readiness.writable && (was_blocked || !connection.is_at_ease()) {
+            if readiness.writable && (was_blocked || !connection.is_on_fast_path()) {
                 self.egress.hurry(connection);
             }
             if readiness.readable || readiness.closed || readiness.failed {

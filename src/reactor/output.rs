@@ -118,7 +118,7 @@ impl<S: System> Reactor<S> {
         debug_assert!(self.records.is_empty(), "what is not written down must not go out");
         let Some(connection) = self.registry.get_mut(id) else { return };
         match self.egress.flush(connection) {
-            Ok(Flushed::All) if connection.is_at_ease() => return,
+            Ok(Flushed::All) if connection.is_on_fast_path() => return,
             Ok(flushed) => connection.note_flushed(flushed, self.settings.stall, now.at),
             Err(e) => {
                 connection.note_broken(&e, now.at);
