@@ -19,9 +19,9 @@ pub enum Where {
 /// Somebody in a conversation.
 pub type Key = (PersonId, Where);
 
-/// A line that is due.
+/// What is due to be told of somebody.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Line {
+pub enum Notice {
     /// The others shall know that somebody is typing.
     Typing,
     /// Those who were shown that somebody is typing shall know that it has ended.
@@ -38,7 +38,7 @@ pub struct Shown {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Typist {
     /// When typing ends, while it lasts.
     until: Option<Instant>,
     shown: Option<Shown>,
@@ -48,7 +48,7 @@ struct State {
     alarm: Option<Instant>,
 }
 
-impl State {
+impl Typist {
     fn paced(&self, now: Instant) -> bool {
         self.last.is_none_or(|last| now >= last + TYPING_PACE)
     }
@@ -57,7 +57,7 @@ impl State {
 /// All who are typing, or were a moment ago.
 #[derive(Debug, Default)]
 pub struct Typing {
-    states: BTreeMap<Key, State>,
+    states: BTreeMap<Key, Typist>,
 }
 
 impl Typing {
@@ -94,8 +94,8 @@ impl Typing {
         keys.iter().for_each(|&key| self.forget(key));
     }
 
-    /// What line is due now. The one of [`Line::Typing`] is to be followed by [`Typing::show`].
-    pub fn due(&mut self, key: Key, now: Instant) -> Option<Line> {
+    /// What is due to be told now. The one of [`Notice::Typing`] is to be followed by [`Typing::show`].
+    pub fn due(&mut self, key: Key, now: Instant) -> Option<Notice> {
         let state = self.states.get_mut(&key)?;
         if state.until.is_some_and(|until| until <= now) {
             state.until = None;
@@ -110,11 +110,11 @@ impl Typing {
             }
             (true, None) => {
                 state.last = Some(now);
-                Some(Line::Typing)
+                Some(Notice::Typing)
             }
             (false, Some(shown)) => {
                 state.last = Some(now);
-                Some(Line::Idle(shown))
+                Some(Notice::Idle(shown))
             }
             (true, shown) => {
                 state.shown = shown;
@@ -167,7 +167,7 @@ impl Typing {
         self.states.is_empty()
     }
 
-    fn of(&self, who: PersonId) -> impl Iterator<Item = (&Key, &State)> {
+    fn of(&self, who: PersonId) -> impl Iterator<Item = (&Key, &Typist)> {
         self.states.range((who, Where::Room(RoomId::FIRST))..).take_while(move |((person, _), _)| *person == who)
     }
 }
@@ -184,15 +184,15 @@ mod tests {
         let mut typing = Typing::default();
         let mut seen = Vec::new();
         let mut step = |typing: &mut Typing, at: Instant| {
-            let line = match typing.due(key, at) {
-                Some(Line::Typing) => {
+            let notice = match typing.due(key, at) {
+                Some(Notice::Typing) => {
                     typing.show(key, Shown { at: 1, except: Vec::new() });
                     "Typing"
                 }
-                Some(Line::Idle(_)) => "Idle",
+                Some(Notice::Idle(_)) => "Idle",
                 None => return,
             };
-            seen.push(format!("{}:{line}", (at - Instant::START).as_millis()));
+            seen.push(format!("{}:{notice}", (at - Instant::START).as_millis()));
         };
         for entry in script.split_whitespace() {
             let (at, what) = entry.split_once(':').unwrap();
@@ -228,7 +228,7 @@ mod tests {
         let mut alarms = Vec::new();
         for at in (0..60).map(|n| Instant::START + n * second / 5) {
             typing.start(key, at);
-            if typing.due(key, at) == Some(Line::Typing) {
+            if typing.due(key, at) == Some(Notice::Typing) {
                 typing.show(key, Shown { at: 1, except: Vec::new() });
             }
             alarms.extend(typing.next_alarm(key, at));

@@ -10,7 +10,7 @@ use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::time::Instant;
-use crate::typing::{Key, Line, Shown, Where};
+use crate::typing::{Key, Notice, Shown, Where};
 
 use super::{Hub, Turn};
 
@@ -298,14 +298,14 @@ impl Hub {
     pub(super) fn tell_typing(&mut self, key: Key, turn: &mut Turn<'_, impl Output>) {
         if let Some(line) = self.typing.due(key, turn.now.at) {
             match line {
-                Line::Typing => {
+                Notice::Typing => {
                     let shown = Shown { at: self.next_moment(), except: self.not_shown(key) };
                     if shown.except.len() <= limits::TYPING_UNHEARD {
                         self.publish_typing(key, &shown, &Happening::Typing, turn);
                         self.typing.show(key, shown);
                     }
                 }
-                Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, turn),
+                Notice::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, turn),
             }
         }
         if let Some(next) = self.typing.next_alarm(key, turn.now.at) {
