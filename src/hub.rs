@@ -27,7 +27,7 @@ use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::settings::Settings;
 use crate::time::{Instant, Now};
-use crate::typing::{Typing, Where};
+use crate::typing::{Conversation, Typing};
 
 use answer::Answer;
 
@@ -113,7 +113,7 @@ struct Disk {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Alarm {
     Presence,
-    Typing(PersonId, Where),
+    Typing(PersonId, Conversation),
     File(FileId),
     Locked(ConnId),
     /// The log has not answered this query yet.
@@ -496,10 +496,10 @@ impl Hub {
     }
 
     /// What `target` means to `who`, who must be allowed to speak there.
-    fn resolve(&self, who: PersonId, target: Target<'_>) -> Result<Where, Fault> {
+    fn resolve(&self, who: PersonId, target: Target<'_>) -> Result<Conversation, Fault> {
         match target {
-            Target::Room(room) => self.room_for(who, room, Doing::Speak).map(Where::Room),
-            Target::Person(whom) => self.find_person(whom).map(|person| Where::Person(person.id)),
+            Target::Room(room) => self.room_for(who, room, Doing::Speak).map(Conversation::Room),
+            Target::Person(whom) => self.find_person(whom).map(|person| Conversation::Person(person.id)),
         }
     }
 
@@ -523,7 +523,7 @@ impl Hub {
     fn room_or_current(&self, who: PersonId, room: Option<Named<'_, RoomName>>, doing: Doing) -> Result<RoomId, Fault> {
         match (room, self.people.get(who).and_then(|person| person.current)) {
             (Some(room), _) => self.room_for(who, room, doing),
-            (None, Some(Where::Room(room))) => {
+            (None, Some(Conversation::Room(room))) => {
                 self.may(who, Action::InRoom(doing, &self.rooms[room]))?;
                 Ok(room)
             }
@@ -532,20 +532,20 @@ impl Hub {
     }
 
     /// Where what `who` says goes, where they must be allowed to speak.
-    fn current(&self, who: PersonId) -> Result<Where, Fault> {
+    fn current(&self, who: PersonId) -> Result<Conversation, Fault> {
         let place = self.people.get(who).and_then(|person| person.current).ok_or(Fault::NoTarget)?;
         match place {
-            Where::Room(room) => self.may(who, Action::InRoom(Doing::Speak, &self.rooms[room]))?,
-            Where::Person(other) => drop(self.people.get(other).ok_or(Fault::NoTarget)?),
+            Conversation::Room(room) => self.may(who, Action::InRoom(Doing::Speak, &self.rooms[room]))?,
+            Conversation::Person(other) => drop(self.people.get(other).ok_or(Fault::NoTarget)?),
         }
         Ok(place)
     }
 
     /// How one who is in a conversation names it.
-    fn place(&self, place: Where) -> Result<Place, Fault> {
+    fn place(&self, place: Conversation) -> Result<Place, Fault> {
         match place {
-            Where::Room(room) => Ok(Place::Room(self.rooms[room].name)),
-            Where::Person(other) => {
+            Conversation::Room(room) => Ok(Place::Room(self.rooms[room].name)),
+            Conversation::Person(other) => {
                 self.people.get(other).map(|person| Place::With(person.nick())).ok_or(Fault::NoTarget)
             }
         }
@@ -587,7 +587,7 @@ impl Hub {
             for &room in &person.rooms {
                 assert!(self.rooms[room].member(person.id).is_some(), "in a room that does not list them");
             }
-            if let Some(Where::Room(room)) = person.current {
+            if let Some(Conversation::Room(room)) = person.current {
                 assert!(person.rooms.contains(&room), "speaking to a room that they are not in");
             }
             for download in person.downloads() {

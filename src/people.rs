@@ -11,7 +11,7 @@ use crate::meters::FixedWindow;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Text};
 use crate::rooms::RoomId;
 use crate::time::Instant;
-use crate::typing::Where;
+use crate::typing::Conversation;
 
 /// What becomes of the chunks that a connection sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,7 +103,7 @@ pub struct Person {
     /// The rooms they are in, in the order of joining.
     pub rooms: Vec<RoomId>,
     /// Where what they say goes.
-    pub current: Option<Where>,
+    pub current: Option<Conversation>,
     /// Whether their own messages come back to them.
     pub echo: bool,
     /// Whether their lines carry stamps.

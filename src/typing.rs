@@ -9,7 +9,7 @@ use crate::time::Instant;
 
 /// A conversation, seen from one side of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Where {
+pub enum Conversation {
     /// In a room.
     Room(RoomId),
     /// With a person, whatever they are called.
@@ -17,7 +17,7 @@ pub enum Where {
 }
 
 /// Somebody in a conversation.
-pub type Key = (PersonId, Where);
+pub type Key = (PersonId, Conversation);
 
 /// What is due to be told of somebody.
 #[derive(PartialEq, Eq, Debug)]
@@ -155,8 +155,8 @@ impl Typing {
         self.of(who).any(|(&(_, place), state)| {
             let Some(shown) = &state.shown else { return false };
             let was_there = match place {
-                Where::Room(room) => since(room).is_some_and(|since| since < shown.at),
-                Where::Person(person) => person == viewer,
+                Conversation::Room(room) => since(room).is_some_and(|since| since < shown.at),
+                Conversation::Person(person) => person == viewer,
             };
             was_there && viewer != who && !shown.except.contains(&viewer)
         })
@@ -168,7 +168,7 @@ impl Typing {
     }
 
     fn of(&self, who: PersonId) -> impl Iterator<Item = (&Key, &Typist)> {
-        self.states.range((who, Where::Room(RoomId::FIRST))..).take_while(move |((person, _), _)| *person == who)
+        self.states.range((who, Conversation::Room(RoomId::FIRST))..).take_while(move |((person, _), _)| *person == who)
     }
 }
 
@@ -180,7 +180,7 @@ mod tests {
 
     /// Carries out `script`, a list of `MILLISECONDS:WHAT`, asking at each of these times and at those that typing names.
     fn check(script: &str, want: &str) {
-        let key: Key = (PersonId::new(1, 0), Where::Person(PersonId::new(2, 0)));
+        let key: Key = (PersonId::new(1, 0), Conversation::Person(PersonId::new(2, 0)));
         let mut typing = Typing::default();
         let mut seen = Vec::new();
         let mut step = |typing: &mut Typing, at: Instant| {
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn who_types_on_needs_no_alarm_each_time() {
-        let key: Key = (PersonId::new(1, 0), Where::Person(PersonId::new(2, 0)));
+        let key: Key = (PersonId::new(1, 0), Conversation::Person(PersonId::new(2, 0)));
         let (mut typing, second) = (Typing::default(), Duration::from_secs(1));
         let mut alarms = Vec::new();
         for at in (0..60).map(|n| Instant::START + n * second / 5) {

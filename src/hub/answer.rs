@@ -10,7 +10,7 @@ use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
 use crate::people::Person;
 use crate::rooms::{Message, Room, RoomId};
 use crate::time::{Instant, Now};
-use crate::typing::Where;
+use crate::typing::Conversation;
 
 use super::{Alarm, Hub, Turn};
 
@@ -43,7 +43,7 @@ enum Rest {
     /// The rooms whose names come after this one.
     Rooms(Option<RoomName>),
     /// The files of a conversation, or all, whose IDs come after this one.
-    Files(Option<Where>, FileId),
+    Files(Option<Conversation>, FileId),
     /// The last messages of a room; where they begin is still being looked for.
     Last(Search),
     /// The messages of a room after a number and up to another.
@@ -127,7 +127,7 @@ impl Answer {
         Self::new(Rest::Rooms(None))
     }
 
-    pub(super) fn files(only: Option<Where>) -> Self {
+    pub(super) fn files(only: Option<Conversation>) -> Self {
         Self::new(Rest::Files(only, FileId(0)))
     }
 

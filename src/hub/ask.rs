@@ -10,7 +10,7 @@ use crate::policy::Doing;
 use crate::request::{Named, Part, Target};
 use crate::rooms::RoomId;
 use crate::time::Now;
-use crate::typing::Where;
+use crate::typing::Conversation;
 
 use super::answer::{Answer, Page};
 use super::{Hub, Turn};
@@ -94,7 +94,7 @@ impl Hub {
             None => State::Here,
         };
         let mut rooms = person.rooms.clone();
-        if let (true, Some(Where::Room(current))) = (person.id == viewer.id, person.current) {
+        if let (true, Some(Conversation::Room(current))) = (person.id == viewer.id, person.current) {
             // In one's own row the current room stands first; the others keep their order.
             rooms.sort_by_key(|&room| room != current);
         }
@@ -111,15 +111,15 @@ impl Hub {
     pub(super) fn file_line(
         &self,
         viewer: &Person,
-        only: Option<Where>,
+        only: Option<Conversation>,
         (id, file): (FileId, &File),
         now: Now,
     ) -> Option<Detail> {
         let fits = match (only, file.share) {
             (None, _) => true,
-            (Some(Where::Room(room)), share) => share == Share::Room(room),
-            (Some(Where::Person(_)), Share::Room(_)) => false,
-            (Some(Where::Person(other)), Share::Person(receiver, _)) => {
+            (Some(Conversation::Room(room)), share) => share == Share::Room(room),
+            (Some(Conversation::Person(_)), Share::Room(_)) => false,
+            (Some(Conversation::Person(other)), Share::Person(receiver, _)) => {
                 (file.sender, receiver) == (other, viewer.id) || (file.sender, receiver) == (viewer.id, other)
             }
         };

@@ -10,7 +10,7 @@ use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::time::Instant;
-use crate::typing::{Key, Notice, Shown, Where};
+use crate::typing::{Conversation, Key, Notice, Shown};
 
 use super::{Hub, Turn};
 
@@ -27,15 +27,15 @@ impl Hub {
 
     pub(super) fn say(
         &mut self,
-        place: Where,
+        place: Conversation,
         kind: SaidKind,
         text: Text,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Place, Fault> {
         let named = self.place(place)?;
         match place {
-            Where::Room(room) => self.say_in_room(room, kind, text, turn)?,
-            Where::Person(to) => self.say_to_person(to, kind, text, turn)?,
+            Conversation::Room(room) => self.say_in_room(room, kind, text, turn)?,
+            Conversation::Person(to) => self.say_to_person(to, kind, text, turn)?,
         }
         self.typing.said((turn.who, place));
         Ok(named)
@@ -179,7 +179,7 @@ impl Hub {
             }
         };
         if let Some(person) = self.people.get_mut(turn.who) {
-            person.current = Some(Where::Room(room));
+            person.current = Some(Conversation::Room(room));
         }
         Ok(self.show_room(room, turn))
     }
@@ -202,11 +202,11 @@ impl Hub {
         self.count_join(turn)?;
         let Some(person) = self.people.get_mut(turn.who) else { return Err(Fault::NoRoom) };
         person.rooms.retain(|&other| other != room);
-        person.current = person.current.filter(|&current| current != Where::Room(room));
+        person.current = person.current.filter(|&current| current != Conversation::Room(room));
         let (nick, name) = (person.nick(), self.rooms[room].name);
         // Later it would be told of a room that it is not in.
         self.tell_missed(room, turn);
-        self.typing.forget((turn.who, Where::Room(room)));
+        self.typing.forget((turn.who, Conversation::Room(room)));
         self.tell_room(room, turn.who, nick, &Happening::Left(reason.map(Text::new)), turn);
         self.stop_downloads_from(room, &Fault::Gone(Gone::NoLongerYours), turn);
         self.rooms.leave(room, turn.who);
@@ -283,7 +283,7 @@ impl Hub {
         };
         let named = self.place(place)?;
         if on {
-            if let Where::Person(other) = place {
+            if let Conversation::Person(other) = place {
                 self.may(turn.who, Action::Reach(self.people.get(other).ok_or(Fault::NoTarget)?))?;
             }
             self.typing.start((turn.who, place), turn.now.at);
@@ -319,7 +319,7 @@ impl Hub {
             |person: &Person| !person.is_lagging() && !person.ignores(who) && !shown.except.contains(&person.id);
         let event = |place| Event::Happened { place, at: turn.now.wall, who: nick, what: what.clone() };
         match place {
-            Where::Room(room) => {
+            Conversation::Room(room) => {
                 let room = &self.rooms[room];
                 let was_there = |id: PersonId| room.member(id).is_some_and(|member| member.since < shown.at);
                 let to = room
@@ -327,7 +327,7 @@ impl Hub {
                     .filter(|&id| id != who && was_there(id) && self.people.get(id).is_some_and(can_hear));
                 turn.out.publish(&mut to.map(|id| self.people.conn(id)), &[event(Place::Room(room.name))]);
             }
-            Where::Person(other) => {
+            Conversation::Person(other) => {
                 if other != who && self.people.get(other).is_some_and(can_hear) {
                     turn.out.publish(&mut std::iter::once(self.people.conn(other)), &[event(Place::With(nick))]);
                 }
@@ -340,8 +340,8 @@ impl Hub {
         let cannot_hear =
             |id: &PersonId| self.people.get(*id).is_none_or(|person| person.is_lagging() || person.ignores(who));
         match place {
-            Where::Room(room) => self.rooms[room].members().filter(cannot_hear).collect(),
-            Where::Person(other) => Some(other).filter(cannot_hear).into_iter().collect(),
+            Conversation::Room(room) => self.rooms[room].members().filter(cannot_hear).collect(),
+            Conversation::Person(other) => Some(other).filter(cannot_hear).into_iter().collect(),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::names::{ConnId, Digest, FileId, FileName, Origin, PersonId};
 use crate::people::Intake;
 use crate::policy::Action;
 use crate::request::{BadChunk, Offer};
-use crate::typing::Where;
+use crate::typing::Conversation;
 
 use super::{Hub, Turn};
 
@@ -51,8 +51,8 @@ impl Hub {
 
     pub(super) fn send(&mut self, offer: &Offer<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let share = match self.resolve(turn.who, offer.target)? {
-            Where::Room(room) => Share::Room(room),
-            Where::Person(to) => {
+            Conversation::Room(room) => Share::Room(room),
+            Conversation::Person(to) => {
                 let other = self.people.get(to).ok_or(Fault::NoTarget)?;
                 self.may(turn.who, Action::Reach(other))?;
                 Share::Person(to, other.nick())
