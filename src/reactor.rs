@@ -182,6 +182,7 @@ impl<S: System> Reactor<S> {
     pub fn check_at_rest(&self) {
         self.check();
         assert!(self.run_queue.is_empty() && self.low_priority.is_empty() && self.wanting.is_empty());
+        assert_eq!(self.egress.shared(), 0, "memory is held for nobody");
         for connection in self.registry.iter() {
             assert!(connection.outbox().is_empty(), "something is pending for {:?}", connection.id());
             assert!(connection.is_active() && connection.pause().is_none(), "{:?} is not at rest", connection.id());
@@ -289,7 +290,7 @@ impl<S: System> Reactor<S> {
         let is_busy = !self.run_queue.is_empty()
             || !self.low_priority.is_empty()
             || !self.wanting.is_empty()
-            || self.egress.unhurried() > 0;
+            || self.egress.is_busy();
         if is_busy {
             return Some(Duration::ZERO);
         }

@@ -84,6 +84,8 @@ fn what_few_are_owed_goes_out_before_a_large_room_is_written_to() {
         bob.until(&format!("@talker <talker> private {n}"));
         bob.until(&format!("#small <talker> small {n}"));
     }
+    // What has been seen of the last turn is written down when another has begun.
+    bob.settle();
     let calls = watcher.calls();
     let heard = |call: &&String| call.contains("recvfrom") && call.contains("/msg #large");
     assert!(calls.iter().any(|call| heard(&call)));
