@@ -48,7 +48,7 @@ pub trait Output {
     /// From now on this is so for `to`: the setting is a matter of the connection.
     fn set(&mut self, to: ConnId, change: Change);
     /// Whether so much is pending for all together, and something for `to`, that a long answer must be refused.
-    fn is_crowded(&self, to: ConnId) -> bool;
+    fn is_memory_short_for(&self, to: ConnId) -> bool;
     /// Something is to be done, after what was before it and before what comes after it.
     fn effect(&mut self, effect: Effect);
 }

@@ -98,13 +98,13 @@ impl Egress {
     }
 
     /// Whether so much is pending for all together that memory is short.
-    pub fn is_crowded(&self) -> bool {
+    pub fn is_memory_short(&self) -> bool {
         self.private + self.shared.get() > limits::PENDING_IN_ALL
     }
 
     /// Bytes of replies that may be pending for a connection before its requests wait.
     pub fn replies_allowed(&self) -> usize {
-        if self.is_crowded() { 0 } else { limits::REPLIES_PENDING }
+        if self.is_memory_short() { 0 } else { limits::REPLIES_PENDING }
     }
 
     /// Bytes of file data that may be queued for a connection.
@@ -114,7 +114,7 @@ impl Egress {
 
     /// Bytes that may be pending for one connection before it is a slow consumer.
     fn high_water_mark(&self) -> usize {
-        if self.is_crowded() { limits::SLOW_CONSUMER_TIGHT } else { limits::SLOW_CONSUMER }
+        if self.is_memory_short() { limits::SLOW_CONSUMER_SHORT } else { limits::SLOW_CONSUMER }
     }
 
     /// Has `push` queue something for a connection, if it still listens.
@@ -452,8 +452,8 @@ impl<T: Transport> Output for Outgoing<'_, T> {
         }
     }
 
-    fn is_crowded(&self, to: ConnId) -> bool {
-        self.egress.is_crowded() && self.registry.get(to).is_some_and(|connection| !connection.outbox().is_empty())
+    fn is_memory_short_for(&self, to: ConnId) -> bool {
+        self.egress.is_memory_short() && self.registry.get(to).is_some_and(|connection| !connection.outbox().is_empty())
     }
 
     fn effect(&mut self, effect: Effect) {
@@ -541,20 +541,20 @@ mod tests {
     }
 
     #[test]
-    fn it_is_crowded_while_much_waits_for_everybody() {
+    fn memory_is_short_while_much_is_pending_for_everybody() {
         let mut net = Net::new();
         let ids: Vec<ConnId> = (0..100).map(|_| net.connect(0)).collect();
         let event = Event::Motd(Text::new(&"x".repeat(4000)));
         while net.egress.private <= limits::PENDING_IN_ALL {
-            assert!(!net.egress.is_crowded() && net.egress.replies_allowed() > 0);
+            assert!(!net.egress.is_memory_short() && net.egress.replies_allowed() > 0);
             ids.iter().for_each(|&id| net.out().answer(id, &event));
         }
-        assert!(net.egress.is_crowded() && net.egress.replies_allowed() == 0);
+        assert!(net.egress.is_memory_short() && net.egress.replies_allowed() == 0);
         // Who has nothing pending is answered all the same.
         let idle = net.connect(0);
-        assert!(net.out().is_crowded(ids[0]) && !net.out().is_crowded(idle));
+        assert!(net.out().is_memory_short_for(ids[0]) && !net.out().is_memory_short_for(idle));
         net.egress.clear(net.registry.get_mut(ids[0]).unwrap());
-        assert!(!net.egress.is_crowded());
+        assert!(!net.egress.is_memory_short());
     }
 
     /// What somebody says in a room.
@@ -612,12 +612,12 @@ mod tests {
         for _ in 0..67 {
             net.out().publish(&mut ids.iter().copied(), std::slice::from_ref(&event));
         }
-        assert!(!net.egress.is_crowded() && net.egress.take_lagged().is_empty());
+        assert!(!net.egress.is_memory_short() && net.egress.take_lagged().is_empty());
         assert!(net.egress.shared.get() < 67 * 8192, "{}", net.egress.shared.get());
         for &id in &ids {
             assert_eq!(net.flush(id), Flushed::Blocked { taken: 0 });
         }
-        assert!(!net.egress.is_crowded());
+        assert!(!net.egress.is_memory_short());
         for &id in &ids {
             net.egress.clear(net.registry.get_mut(id).unwrap());
         }

@@ -312,7 +312,7 @@ pub enum Fault {
     /// The disk has too much to do.
     DiskBusy,
     /// So much waits for all connections together that a long answer must not be added.
-    Crowded,
+    MemoryShort,
     /// It is there no more.
     Gone(Gone),
     /// This person reads too slowly for private lines now.

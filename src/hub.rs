@@ -331,8 +331,8 @@ impl Hub {
 
     /// Carries out a request; `None` if the rest of its answer comes later.
     fn carry_out(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
-        if request.has_long_answer() && turn.out.is_crowded(turn.conn) {
-            return Err(Fault::Crowded);
+        if request.has_long_answer() && turn.out.is_memory_short_for(turn.conn) {
+            return Err(Fault::MemoryShort);
         }
         let done = match request {
             Request::Help(verb) => Ok(ask::help(verb, turn)),

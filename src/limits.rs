@@ -29,10 +29,10 @@ pub const SLICE_ROW: usize = 64;
 pub const PAGE: usize = 1024;
 /// Bytes waiting for a connection beyond which it is a slow reader: room lines and presence are left out for it.
 pub const SLOW_CONSUMER: usize = 1024 * 1024;
-/// Bytes waiting for all connections together beyond which [`SLOW_CONSUMER_TIGHT`] holds.
+/// Bytes waiting for all connections together beyond which [`SLOW_CONSUMER_SHORT`] holds.
 pub const PENDING_IN_ALL: usize = 256 * 1024 * 1024;
-/// What [`SLOW_CONSUMER`] becomes while memory is tight.
-pub const SLOW_CONSUMER_TIGHT: usize = 64 * 1024;
+/// What [`SLOW_CONSUMER`] becomes while memory is short.
+pub const SLOW_CONSUMER_SHORT: usize = 64 * 1024;
 /// Bytes of file data queued for a connection, so that a chat line never waits for more of them: 64 KiB of base64, which
 /// are four lines, and what stands around it.
 pub const CHUNKS_QUEUED: usize = 4 * CHUNK_BYTES;

@@ -347,7 +347,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::BeyondSize(_) | Fault::TooBig(_) => Code::TooBig,
         Fault::NoSpace | Fault::NotStored => Code::NoSpace,
         Fault::DiskFailed | Fault::Gone(_) => Code::Gone,
-        Fault::DiskBusy | Fault::Crowded | Fault::Busy(_) | Fault::BusyFile(_) => Code::Busy,
+        Fault::DiskBusy | Fault::MemoryShort | Fault::Busy(_) | Fault::BusyFile(_) => Code::Busy,
         Fault::WrongPassword | Fault::IgnoreSelf | Fault::NotYours(_) => Code::Refused,
     }
 }
@@ -397,7 +397,7 @@ fn explain(why: &Fault) -> String {
         Fault::NotStored => "the server's disk takes nothing now; try again later".to_owned(),
         Fault::DiskFailed => "the server's disk failed; try again later".to_owned(),
         Fault::DiskBusy => "the server's disk is busy; try again in a moment".to_owned(),
-        Fault::Crowded => "too much waits to be sent to everybody; try again in a moment".to_owned(),
+        Fault::MemoryShort => "too much waits to be sent to everybody; try again in a moment".to_owned(),
         Fault::Gone(gone) => gone_text(*gone),
         Fault::Busy(nick) => format!("{} reads too slowly now; try again in a moment", known(nick)),
         Fault::BusyFile(id) => format!("file {id} is on its way to you already; /cancel {id} stops it"),

@@ -37,7 +37,7 @@ pub struct Notes {
     pub stamps: HashMap<ConnId, bool>,
     pub records: Vec<Record>,
     pub wrong_passwords: Vec<ConnId>,
-    pub is_crowded: bool,
+    pub is_memory_short: bool,
 }
 
 impl Notes {
@@ -107,8 +107,8 @@ impl Output for Notes {
         }
     }
 
-    fn is_crowded(&self, _: ConnId) -> bool {
-        self.is_crowded
+    fn is_memory_short_for(&self, _: ConnId) -> bool {
+        self.is_memory_short
     }
 
     fn effect(&mut self, effect: Effect) {

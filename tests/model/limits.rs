@@ -24,7 +24,7 @@ fn long_answers_are_refused_while_much_waits_for_everybody() {
     memory.connect("alice");
     memory.send("alice", b"/join #a\nhello\n");
     while memory.next("alice").is_some() {}
-    memory.notes.is_crowded = true;
+    memory.notes.is_memory_short = true;
     for command in ["who", "who #a", "rooms", "history", "files"] {
         memory.send("alice", format!("/{command}\n").as_bytes());
         let want = format!("! {} busy ", command.split(' ').next().unwrap());
@@ -32,7 +32,7 @@ fn long_answers_are_refused_while_much_waits_for_everybody() {
     }
     memory.send("alice", b"/msg #a talk goes on\n");
     assert_eq!(memory.next("alice").as_deref(), Some("+ msg #a"));
-    memory.notes.is_crowded = false;
+    memory.notes.is_memory_short = false;
     memory.send("alice", b"/rooms\n");
     assert_eq!(memory.next("alice").as_deref(), Some("- #a 1"));
 }

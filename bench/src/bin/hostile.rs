@@ -61,7 +61,7 @@ const WHOEVER_COMES: usize = 16 * MIB as usize
 /// doubling.
 const A_CONNECTION: usize = 2048
     + 2 * (limits::LINE + limits::READ)
-    + limits::SLOW_CONSUMER_TIGHT
+    + limits::SLOW_CONSUMER_SHORT
     + limits::CHUNK_BYTES
     + 2 * limits::SLICE
     + limits::PAGE * size_of::<PersonId>();
