@@ -1,6 +1,5 @@
 //! chinwag: a chat server for plain lines over TCP.
 
-pub mod chunks;
 pub mod client;
 pub mod commands;
 pub mod connection;

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 
-use crate::chunks::BASE64;
 use crate::commands::{self, ACTION, SETTINGS};
 use crate::event::{
     Bye, Detail, Done, Event, Fault, Gone, Happening, Limit, Long, Lost, Quota, Reply, SaidKind, Setting, State,
@@ -14,6 +13,7 @@ use crate::limits;
 use crate::linebuf::Line;
 use crate::names::{FileId, Nick, Text, clean};
 use crate::request::{BadChunk, Request};
+use crate::wire::base64::BASE64;
 use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 
 /// What `* hello` calls the server.

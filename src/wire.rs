@@ -3,6 +3,7 @@
 //!
 //! Nothing is lost in a line that passes through: what is not exactly as it would be written is [`ServerLine::Other`].
 
+pub mod base64;
 mod client;
 mod code;
 mod detail;

@@ -8,7 +8,6 @@ use std::time::Instant;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::chunks::BASE64;
 use crate::client::model::news::Answer;
 use crate::client::model::session::Session;
 use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, Progress, Upload, Way};
@@ -17,6 +16,7 @@ use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
 use crate::names::{Digest, FileId, Place};
 use crate::wire::Code;
+use crate::wire::base64::BASE64;
 
 /// The largest picture that is shown and not saved, as it is held in memory until it is whole.
 const PICTURE: u64 = 12 * 1024 * 1024;
