@@ -37,20 +37,10 @@ impl Style {
     }
 }
 
-/// Whether somebody takes the chunks of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Chunks {
-    /// An upload is open.
-    Wanted,
-    /// None is, and so a chunk is not worth decoding.
-    Unwanted,
-}
-
 /// Reads what a connection sent. Text must be [`clean`] by now; `None` is a line that means nothing.
-pub fn read<'a>(line: &Line<'a>, text: &'a str, chunks: Chunks) -> Option<Request<'a>> {
+pub fn read<'a>(line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
     match *line {
         Line::Text(_) => commands::parse(text),
-        Line::Chunk(_) if chunks == Chunks::Unwanted => Some(Request::Chunk(Ok(Vec::new()))),
         Line::Chunk(base64) => Some(Request::Chunk(BASE64.decode(base64).map_err(|_| BadChunk::Malformed))),
         Line::TooLong { chunk: true, .. } => Some(Request::Chunk(Err(BadChunk::TooLong))),
         Line::TooLong { chunk: false, .. } => {

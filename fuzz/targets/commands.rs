@@ -6,7 +6,7 @@ use chinwag::commands::{self, ACTION, SETTINGS, spec_of};
 use chinwag::event::{Change, Fault, SaidKind, Verb};
 use chinwag::linebuf::{Line, LineBuf};
 use chinwag::names::{Digest, FileName, Nick, Place, RoomName, Text, clean};
-use chinwag::plain::{self, Chunks};
+use chinwag::plain;
 use chinwag::request::{BadChunk, Named, Offer, Part, Request, Target, Topic};
 use libfuzzer_sys::fuzz_target;
 
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
         let text = plain::text(&line);
         check_clean(&text);
         plain::is_http(&line);
-        match (plain::read(&line, &text, Chunks::Wanted), line) {
+        match (plain::read(&line, &text), line) {
             (Some(Request::Chunk(Ok(bytes))), Line::Chunk(chunk)) => assert!(bytes.len() <= chunk.len() / 4 * 3),
             (Some(Request::Chunk(Err(BadChunk::Malformed))), Line::Chunk(_)) => {}
             (Some(Request::Chunk(Err(BadChunk::TooLong))), Line::TooLong { chunk: true, .. }) => {}

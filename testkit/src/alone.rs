@@ -9,7 +9,7 @@ use chinwag::hub::{Departure, Hub};
 use chinwag::limits::DOWNLOAD_UNIT;
 use chinwag::linebuf::Ending;
 use chinwag::names::{ConnId, Digest, FileId, Origin, Prefix, RoomName};
-use chinwag::plain::{self, Chunks, Style};
+use chinwag::plain::{self, Style};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
 
@@ -380,8 +380,7 @@ impl World for Alone {
             }
             peer.style.crlf |= ending == Ending::Crlf;
             let text = plain::text(&line);
-            let chunks = if self.hub.has_upload(peer.id) { Chunks::Wanted } else { Chunks::Unwanted };
-            if let Some(request) = plain::read(&line, &text, chunks) {
+            if let Some(request) = plain::read(&line, &text) {
                 self.hub.handle(peer.id, now, request, &mut self.notes);
                 self.deliver();
             }

@@ -9,7 +9,7 @@ use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD};
 use chinwag::linebuf::{Ending, LineBuf};
 use chinwag::names::{ConnId, Digest, FileId, Origin};
-use chinwag::plain::{self, Chunks, Style};
+use chinwag::plain::{self, Style};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
 use sha2::{Digest as _, Sha256};
@@ -231,8 +231,7 @@ impl Memory {
                 style.crlf = true;
             }
             let text = plain::text(&line);
-            let chunks = if self.hub.has_upload(*id) { Chunks::Wanted } else { Chunks::Unwanted };
-            if let Some(request) = plain::read(&line, &text, chunks) {
+            if let Some(request) = plain::read(&line, &text) {
                 self.hub.handle(*id, now, request, &mut self.notes);
                 self.notes.go_on(&mut self.hub, now);
             }

@@ -15,7 +15,7 @@ use chinwag::commands;
 use chinwag::framing::Framing;
 use chinwag::limits::{CHUNK_BYTES, DOWNLOAD_UNIT, GATHER, PRESENCE_WINDOW, SERVER_LINE};
 use chinwag::names::Place;
-use chinwag::plain::{self, Chunks};
+use chinwag::plain;
 use chinwag::request::{Named, Request, Target};
 use chinwag::wire::{Change, Code, Detail, Done, ServerLine, What};
 use sha2::{Digest as _, Sha256};
@@ -454,7 +454,7 @@ impl<W: World> Crowd<W> {
         let mut framing = std::mem::take(&mut self.clients[who].framing);
         while let Some((line, _)) = framing.lines.next_line() {
             let text = plain::text(&line);
-            if let Some(request) = plain::read(&line, &text, Chunks::Unwanted) {
+            if let Some(request) = plain::read(&line, &text) {
                 let due = self.due(who, &request);
                 self.clients[who].due.push(due);
             }
