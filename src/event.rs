@@ -202,7 +202,7 @@ pub enum Happening {
         /// Why.
         why: Fault,
     },
-    /// Messages were left out for a slow reader.
+    /// Messages were left out for a slow consumer.
     Missed {
         /// How many.
         count: u64,
@@ -502,8 +502,8 @@ pub enum Limit {
     Resume,
     /// Seconds for which somebody who has said so is typing.
     Typing,
-    /// Bytes waiting for somebody beyond which room lines are left out.
-    SlowReader,
+    /// Bytes pending for somebody beyond which they are a slow consumer, and room lines are left out.
+    SlowConsumer,
     /// Seconds for which one may read nothing of what waits.
     Stall,
     /// Seconds for which one may take to give the password.

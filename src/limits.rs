@@ -17,7 +17,7 @@ pub const DOWNLOAD_LINE: usize = DOWNLOAD_UNIT;
 /// The most bytes a telnet sub-negotiation may have before it is taken for noise.
 pub const SUBNEGOTIATION: u16 = 256;
 
-/// Bytes of replies that wait for a connection beyond which its commands wait too.
+/// Bytes of replies pending for a connection beyond which its requests wait.
 pub const REPLIES_PENDING: usize = 64 * 1024;
 /// Bytes of a long answer that are made at once; for the next of them others have had their turn, and their reader has taken
 /// what is beyond [`REPLIES_PENDING`].
@@ -27,9 +27,9 @@ pub const SLICE_ROW: usize = 64;
 /// People whose order by name is found at once: each costs a few bytes as long as the answer is under way, and each time
 /// all are looked at.
 pub const PAGE: usize = 1024;
-/// Bytes waiting for a connection beyond which it is a slow reader: room lines and presence are left out for it.
+/// Bytes pending for a connection beyond which it is a slow consumer: room lines and presence are left out for it.
 pub const SLOW_CONSUMER: usize = 1024 * 1024;
-/// Bytes waiting for all connections together beyond which [`SLOW_CONSUMER_SHORT`] holds.
+/// Bytes pending for all connections together beyond which [`SLOW_CONSUMER_SHORT`] holds.
 pub const PENDING_IN_ALL: usize = 256 * 1024 * 1024;
 /// What [`SLOW_CONSUMER`] becomes while memory is short.
 pub const SLOW_CONSUMER_SHORT: usize = 64 * 1024;

@@ -179,7 +179,7 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
         Limit::UploadSilence => ("upload-silence", Value::Seconds, "how long an upload may pause"),
         Limit::Resume => ("resume", Value::Seconds, "how long an upload that broke off may be taken up again"),
         Limit::Typing => ("typing", Value::Seconds, "how long /typing lasts"),
-        Limit::SlowReader => ("slow-reader", Value::Count, "bytes waiting for you beyond which you miss room lines"),
+        Limit::SlowConsumer => ("slow-reader", Value::Count, "bytes waiting for you beyond which you miss room lines"),
         Limit::Stall => ("stall", Value::Seconds, "how long you may read nothing of what waits for you"),
         Limit::Locked => ("locked", Value::Seconds, "how long you may take to give the password"),
         Limit::Clients => ("clients", Value::Count, "connections in all"),

@@ -49,7 +49,7 @@ impl Hub {
             (Limit::UploadSilence, limits::UPLOAD_SILENCE.as_secs()),
             (Limit::Resume, limits::RESUME.as_secs()),
             (Limit::Typing, limits::TYPING.as_secs()),
-            (Limit::SlowReader, count(limits::SLOW_CONSUMER)),
+            (Limit::SlowConsumer, count(limits::SLOW_CONSUMER)),
             (Limit::Stall, settings.stall.as_secs()),
             (Limit::Locked, limits::LOCKED.as_secs()),
             (Limit::Clients, count(settings.max_clients)),

@@ -267,7 +267,7 @@ pub struct Crowd<W> {
     pub world: W,
     /// How often each kind of line was heard, and each command was used.
     pub counted: BTreeMap<&'static str, u64>,
-    /// Whether people say and ask for more than a slow reader can be kept.
+    /// Whether people say and ask for more than a slow consumer can be kept.
     pub is_flooded: bool,
     /// Whether all is told on standard error.
     is_traced: bool,
