@@ -413,7 +413,7 @@ pub enum Detail {
         /// Their name.
         nick: Nick,
         /// What they are doing.
-        state: State,
+        activity: Activity,
         /// How long since they last sent a line.
         idle: Duration,
         /// Where they are.
@@ -520,7 +520,7 @@ pub enum Limit {
 
 /// What a person is doing, as far as somebody else may know.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum State {
+pub enum Activity {
     /// Here.
     Here,
     /// Typing to the one who asks.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 
 use crate::commands::{self, ACTION, SETTINGS};
 use crate::event::{
-    Bye, Detail, Done, Event, Fault, Gone, Happening, Limit, Long, Lost, Quota, Reply, SaidKind, Setting, State,
+    Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Limit, Long, Lost, Quota, Reply, SaidKind, Setting,
     Trouble, Verb,
 };
 use crate::limits;
@@ -122,14 +122,14 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         Detail::Room { name, count, topic } => {
             line(wire::Detail::Room { room: *name, count: *count as u64, topic: text_of(topic.as_ref()) });
         }
-        Detail::Who { nick, state, idle, rooms } => {
-            let (state, away) = match state {
-                State::Here => (wire::State::Here, None),
-                State::Typing => (wire::State::Typing, None),
-                State::Away(text) => (wire::State::Away, text.as_ref()),
+        Detail::Who { nick, activity, idle, rooms } => {
+            let (activity, away) = match activity {
+                Activity::Here => (wire::Activity::Here, None),
+                Activity::Typing => (wire::Activity::Typing, None),
+                Activity::Away(text) => (wire::Activity::Away, text.as_ref()),
             };
             let (idle, away) = (idle.as_secs(), text_of(away));
-            line(wire::Detail::Who { nick: *nick, state, idle, rooms: rooms.into(), away });
+            line(wire::Detail::Who { nick: *nick, activity, idle, rooms: rooms.into(), away });
         }
         Detail::Line { seq, at, from, kind, text } => {
             line(wire::Detail::Line { seq: *seq, at: *at, from: *from, text: &said(*kind, text) });

@@ -4,7 +4,7 @@ use std::collections::BinaryHeap;
 use std::vec;
 
 use crate::effect::{Effect, Output};
-use crate::event::{Detail, Done, Found, Passage, PastLine, Query, Reply, Section, State};
+use crate::event::{Activity, Detail, Done, Found, Passage, PastLine, Query, Reply, Section};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
 use crate::people::Person;
@@ -432,7 +432,7 @@ fn line(message: &Message) -> Detail {
 fn text_of(detail: &Detail) -> usize {
     let len = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.as_str().len());
     match detail {
-        Detail::Who { state: State::Away(text), rooms, .. } => len(text) + size_of_val(rooms.as_slice()),
+        Detail::Who { activity: Activity::Away(text), rooms, .. } => len(text) + size_of_val(rooms.as_slice()),
         Detail::Who { rooms, .. } => size_of_val(rooms.as_slice()),
         Detail::Room { topic, .. } => len(topic),
         Detail::Line { text, .. } => text.as_str().len(),

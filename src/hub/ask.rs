@@ -1,7 +1,7 @@
 //! Questions: what is there, and what was said.
 
 use crate::effect::Output;
-use crate::event::{Change, Detail, Done, Fault, Gone, Limit, Setting, State, Verb};
+use crate::event::{Activity, Change, Detail, Done, Fault, Gone, Limit, Setting, Verb};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, Nick, PersonId, Place, RoomName};
@@ -88,10 +88,10 @@ impl Hub {
     pub(super) fn who_line(&self, viewer: &Person, person: &Person, now: Now) -> Detail {
         let since = |room: RoomId| self.rooms[room].member(viewer.id).map(|member| member.since);
         let ignored = viewer.ignores(person.id);
-        let state = match person.away() {
-            _ if !ignored && self.typing.seen_by(person.id, viewer.id, since) => State::Typing,
-            Some((text, _)) => State::Away(text.clone().filter(|_| !ignored)),
-            None => State::Here,
+        let activity = match person.away() {
+            _ if !ignored && self.typing.seen_by(person.id, viewer.id, since) => Activity::Typing,
+            Some((text, _)) => Activity::Away(text.clone().filter(|_| !ignored)),
+            None => Activity::Here,
         };
         let mut rooms = person.rooms.clone();
         if let (true, Some(Conversation::Room(current))) = (person.id == viewer.id, person.current) {
@@ -99,7 +99,7 @@ impl Hub {
             rooms.sort_by_key(|&room| room != current);
         }
         let rooms = rooms.into_iter().map(|room| self.rooms[room].name).collect();
-        Detail::Who { nick: person.nick(), state, idle: now.at - person.active, rooms }
+        Detail::Who { nick: person.nick(), activity, idle: now.at - person.active, rooms }
     }
 
     pub(super) fn list_files(&self, target: Option<Target<'_>>, who: PersonId) -> Result<Answer, Fault> {
