@@ -32,11 +32,11 @@ use signal_hook::flag::register_conditional_shutdown;
 #[command(version, about, long_about = None)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    mode: Mode,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Mode {
     /// Run the server
     Serve(Serve),
     /// Chat: in a terminal with everything, in a pipe as with nc
@@ -191,14 +191,14 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Serve(options) => {
+    let done = match Cli::parse().mode {
+        Mode::Serve(options) => {
             start_log();
             serve(&options)
         }
-        Command::Connect(options) => connect(options),
-        Command::Send(options) => send(options),
-        Command::Get(options) => get(options),
+        Mode::Connect(options) => connect(options),
+        Mode::Send(options) => send(options),
+        Mode::Get(options) => get(options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
