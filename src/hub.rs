@@ -83,7 +83,7 @@ pub struct Hub {
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
     /// Counts joins, typing lines and queries of the log, so that it can be told which came first.
-    moment: u64,
+    serial: u64,
     downloads: u64,
 }
 
@@ -140,7 +140,7 @@ impl Hub {
             answers: HashMap::new(),
             queries: 0,
             trouble: None,
-            moment: 0,
+            serial: 0,
             downloads: 0,
             settings,
         }
@@ -570,9 +570,9 @@ impl Hub {
         out.effect(Effect::Disk(job));
     }
 
-    fn next_moment(&mut self) -> u64 {
-        self.moment += 1;
-        self.moment
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
     }
 
     /// Panics unless all that must hold between people, rooms and files holds; for tests.

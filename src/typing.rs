@@ -31,8 +31,8 @@ pub enum Notice {
 /// Who was shown the last typing line.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Shown {
-    /// The moment it went out: who came into the room later has not seen it.
-    pub at: u64,
+    /// A serial number of when it went out: who came into the room later has not seen it.
+    pub serial: u64,
     /// Who was there and was not shown it.
     pub except: Vec<PersonId>,
 }
@@ -149,13 +149,13 @@ impl Typing {
         }
     }
 
-    /// Whether `viewer` was shown that `who` is typing somewhere. `since` tells the moment at which the viewer came into a
+    /// Whether `viewer` was shown that `who` is typing somewhere. `since` tells the serial number of when the viewer came into a
     /// room, if it is there.
     pub fn seen_by(&self, who: PersonId, viewer: PersonId, since: impl Fn(RoomId) -> Option<u64>) -> bool {
         self.of(who).any(|(&(_, place), state)| {
             let Some(shown) = &state.shown else { return false };
             let was_there = match place {
-                Conversation::Room(room) => since(room).is_some_and(|since| since < shown.at),
+                Conversation::Room(room) => since(room).is_some_and(|since| since < shown.serial),
                 Conversation::Person(person) => person == viewer,
             };
             was_there && viewer != who && !shown.except.contains(&viewer)
@@ -186,7 +186,7 @@ mod tests {
         let mut step = |typing: &mut Typing, at: Instant| {
             let notice = match typing.due(key, at) {
                 Some(Notice::Typing) => {
-                    typing.show(key, Shown { at: 1, except: Vec::new() });
+                    typing.show(key, Shown { serial: 1, except: Vec::new() });
                     "Typing"
                 }
                 Some(Notice::Idle(_)) => "Idle",
@@ -229,7 +229,7 @@ mod tests {
         for at in (0..60).map(|n| Instant::START + n * second / 5) {
             typing.start(key, at);
             if typing.due(key, at) == Some(Notice::Typing) {
-                typing.show(key, Shown { at: 1, except: Vec::new() });
+                typing.show(key, Shown { serial: 1, except: Vec::new() });
             }
             alarms.extend(typing.next_alarm(key, at));
         }

@@ -193,7 +193,7 @@ impl Hub {
         // Of what people say who are ignored nothing counts, so there may be much of it.
         let ignores = self.people.get(turn.who).is_some_and(|viewer| !viewer.ignored().is_empty());
         let Most { lines, bytes } = if ignores { Most::EVER } else { most };
-        let (serial, until) = (self.next_moment(), turn.now.at + limits::LOG_READ);
+        let (serial, until) = (self.next_serial(), turn.now.at + limits::LOG_READ);
         self.alarm(until, Alarm::Log(turn.conn, serial));
         answer.asked = Some(Asked { section, serial, until });
         self.queries += 1;

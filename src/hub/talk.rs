@@ -169,7 +169,7 @@ impl Hub {
                     Some(room) => room,
                     None => self.open_room(name, turn)?,
                 };
-                let since = self.next_moment();
+                let since = self.next_serial();
                 self.rooms.enter(room, turn.who, since);
                 if let Some(person) = self.people.get_mut(turn.who) {
                     person.rooms.push(room);
@@ -299,7 +299,7 @@ impl Hub {
         if let Some(line) = self.typing.due(key, turn.now.at) {
             match line {
                 Notice::Typing => {
-                    let shown = Shown { at: self.next_moment(), except: self.not_shown(key) };
+                    let shown = Shown { serial: self.next_serial(), except: self.not_shown(key) };
                     if shown.except.len() <= limits::TYPING_UNHEARD {
                         self.publish_typing(key, &shown, &Happening::Typing, turn);
                         self.typing.show(key, shown);
@@ -321,7 +321,7 @@ impl Hub {
         match place {
             Conversation::Room(room) => {
                 let room = &self.rooms[room];
-                let was_there = |id: PersonId| room.member(id).is_some_and(|member| member.since < shown.at);
+                let was_there = |id: PersonId| room.member(id).is_some_and(|member| member.since < shown.serial);
                 let to = room
                     .members()
                     .filter(|&id| id != who && was_there(id) && self.people.get(id).is_some_and(can_hear));
