@@ -15,7 +15,7 @@ use crate::plain::Style;
 use crate::time::Instant;
 use crate::transport::Transport;
 
-/// How far a connection is, from its admission to its end.
+/// The part of its life that a connection is in, from its admission to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Life {
     /// It was admitted: it speaks and listens.
@@ -44,7 +44,7 @@ pub enum Pause {
     Rate,
     /// Write backpressure: too many replies are pending for it.
     Replies,
-    /// Disk backpressure: its chunks wait where they come from.
+    /// Disk backpressure: its chunks are left where they come from.
     Disk,
     /// Its last request has not been answered yet.
     Answer,
@@ -90,18 +90,19 @@ pub struct Connection<T> {
     /// Whether an unfinished last line of its input is dropped.
     whole: bool,
     life: Life,
-    /// Whether there may be something to read. Only a read that would block, or one that got all there was, says no.
+    /// Whether there may be something to read: readiness is told once. Only a read that would block, or one that got all there
+    /// was, clears it.
     readable: bool,
     /// Whether and how its input ended.
     input_ended: Option<Ended>,
-    /// What it waits for before its next line is carried out.
+    /// Why its next line is not carried out, if it is not.
     pause: Option<Pause>,
     bucket: TokenBucket,
     /// Whether a token has been taken for the next line already.
     paid: bool,
     /// Whether a line has come from it.
     has_spoken: bool,
-    /// Whether it exhausted the budget of its last turn, or asked for much: it waits in the low-priority run queue.
+    /// Whether it exhausted the budget of its last turn, or asked for much: it belongs into the low-priority run queue.
     low_priority: bool,
     outbox: Outbox,
     /// Whether the transport may take something.
@@ -164,7 +165,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Its name for the core.
+    /// By which the core knows it.
     pub fn id(&self) -> ConnId {
         self.id
     }
@@ -194,7 +195,7 @@ impl<T: Transport> Connection<T> {
         self.whole = whole;
     }
 
-    /// How far it is.
+    /// The part of its life that it is in.
     pub fn life(&self) -> Life {
         self.life
     }
@@ -269,7 +270,7 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-/// The way in.
+/// What comes in.
 impl<T: Transport> Connection<T> {
     /// Reads once; `Ok(0)` is the end of input.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -364,12 +365,12 @@ impl<T: Transport> Connection<T> {
         self.paid = false;
     }
 
-    /// What it waits for.
+    /// Why its next line is not carried out, if it is not.
     pub fn pause(&self) -> Option<Pause> {
         self.pause
     }
 
-    /// It waits for this.
+    /// Pauses it, or lets it go on.
     pub fn set_pause(&mut self, pause: Option<Pause>) {
         self.pause = pause;
     }
@@ -389,12 +390,12 @@ impl<T: Transport> Connection<T> {
         std::mem::replace(&mut self.has_spoken, true)
     }
 
-    /// Whether it waits in the low-priority run queue.
+    /// Whether it belongs into the low-priority run queue.
     pub fn is_low_priority(&self) -> bool {
         self.low_priority
     }
 
-    /// Has it wait in the low-priority run queue, or in the other.
+    /// From now on it belongs into the low-priority run queue, or into the other.
     pub fn set_low_priority(&mut self, low_priority: bool) {
         self.low_priority = low_priority;
     }
@@ -407,7 +408,7 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-/// The way out.
+/// What goes out.
 impl<T: Transport> Connection<T> {
     /// What is pending for it.
     pub fn outbox(&self) -> &Outbox {
@@ -545,7 +546,7 @@ pub enum Retry {
 
 /// Times.
 impl<T: Transport> Connection<T> {
-    /// When it must be looked at again whatever else happens, if it must.
+    /// When it must be looked at again whatever else happens, if it must. `stall` is the setting.
     fn next_wake(&self, stall: Duration, now: Instant) -> Option<Instant> {
         let is_rate_limited = self.pause == Some(Pause::Rate);
         let cold = self.cold();

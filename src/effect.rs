@@ -5,6 +5,7 @@ use crate::names::{ConnId, FileId};
 
 /// Something for the shell to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Effect {
     /// Have this written down before anybody is told of it.
     Log(Record),
@@ -21,9 +22,8 @@ pub enum Effect {
     /// The answer to this connection's last request can go on: call `Hub::go_on` when others have had their turn and little
     /// enough is pending for it.
     Resume(ConnId),
-    /// The core knows this connection no more: close it when all that waits for it is written.
+    /// The core knows this connection no more: close it when all that is pending for it is written.
     Close {
-        /// Which.
         conn: ConnId,
         /// Why, if it is to be told so.
         bye: Option<Bye>,

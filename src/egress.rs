@@ -1,5 +1,4 @@
-//! The way out of all connections: their write queues, what is pending in them together, and whose turn it is to be
-//! written to.
+//! All write queues: what is pending in them together, and which of them is written to when.
 //!
 //! **Gathering.** A write is the dearest thing there is. So after a fan-out, which writes to all who are owed what others
 //! said, the next one waits for a small multiple of the time that it took, and what is said meanwhile is added to the open
@@ -60,7 +59,7 @@ pub struct Egress {
     gathered: usize,
     /// When the next fan-out may begin.
     gate: Instant,
-    /// What a write has taken lately in a fan-out.
+    /// What a write has taken lately in a fan-out, as an average in which the last fan-out counts an eighth.
     write_cost: Duration,
     /// A line while it is spelled.
     line: String,
@@ -155,7 +154,7 @@ impl Egress {
         self.gathered = 0;
     }
 
-    /// The next connection of a list.
+    /// Takes the next connection out of a list.
     pub fn next<T: Transport>(&mut self, list: List, registry: &mut Registry<T>) -> Option<ConnId> {
         let queue = match list {
             List::Prompt => &mut self.prompt,
@@ -221,7 +220,7 @@ impl Egress {
         usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).clamp(FEW_LEAST, FEW)
     }
 
-    /// Slow consumers that have come to be.
+    /// Takes the connections that have become slow consumers since it was called last.
     pub fn take_lagged(&mut self) -> Vec<ConnId> {
         std::mem::take(&mut self.lagged)
     }

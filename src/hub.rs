@@ -70,7 +70,7 @@ pub struct Hub {
     renames: PrefixWindow,
     joins: PrefixWindow,
     new_rooms: PrefixWindow,
-    /// Wrong passwords of late, by where they came from.
+    /// Wrong passwords of late, by address prefix.
     wrong_passwords: PrefixWindow,
     typing: Typing,
     presence: Presence,
@@ -105,7 +105,7 @@ struct Disk {
     reads: usize,
     /// Bytes of downloads that it has been asked for, or has given, and that have not been handed on.
     held: usize,
-    /// Who waits until there are fewer reads.
+    /// Connections whose downloads wait until fewer reads are under way.
     waiting: VecDeque<ConnId>,
 }
 
@@ -377,12 +377,12 @@ impl Hub {
         done.map(Some)
     }
 
-    /// Too much waits for this connection: room lines and presence are left out for it until [`Hub::caught_up`].
+    /// This connection is a slow consumer: room lines and presence are left out for it until [`Hub::caught_up`].
     pub fn lag(&mut self, conn: ConnId) {
         self.people.lag(conn);
     }
 
-    /// All that waited for this connection is written: it is told what it missed.
+    /// All that was pending for a slow consumer is written: it is told what it missed.
     pub fn caught_up(&mut self, conn: ConnId, now: Now, out: &mut impl Output) {
         let missed_presence = self.people.catch_up(conn);
         let Some(person) = self.people.at(conn) else { return };

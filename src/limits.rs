@@ -1,4 +1,4 @@
-//! Every limit of the server, by name.
+//! Every limit of the server, with its unit.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ pub const BURST: Duration = Duration::from_secs(3);
 pub const ROOMS: usize = 10_000;
 /// Rooms a person may be in.
 pub const ROOMS_A_PERSON: usize = 50;
-/// The minute of what may be done so many times a minute.
+/// The length of the fixed windows of what may be done so many times a minute.
 pub const MINUTE: Duration = Duration::from_secs(60);
 /// How many times what one connection may do an address prefix may.
 pub const A_PREFIX: u32 = 10;
@@ -108,7 +108,7 @@ pub const AWAY_TOLD: usize = 100;
 pub const PASSWORDS: u8 = 5;
 /// Wrong passwords from one address prefix in [`WRONG_PASSWORDS_WINDOW`] beyond which no more are listened to.
 pub const PASSWORDS_OF_PREFIX: u32 = 10;
-/// In which time wrong passwords are counted together.
+/// The length of the fixed window of wrong passwords.
 pub const WRONG_PASSWORDS_WINDOW: Duration = Duration::from_secs(600);
 /// Names that `/join` lists.
 pub const NAMES_ON_JOIN: usize = 100;
@@ -219,11 +219,11 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// How long nothing is heard of a peer before it is asked whether it lives, by TCP and not by us.
 pub const KEEPALIVE: Duration = Duration::from_secs(45);
-/// How often it is asked.
+/// How long after one such question the next follows.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// How often in vain, before it is dead.
+/// How many questions without an answer show that it is dead.
 pub const KEEPALIVE_PROBES: u32 = 3;
-/// How long a peer may acknowledge nothing before it is dead. With the interval it is less than 90 s.
+/// How long a peer may acknowledge nothing of what the kernel sent before it is dead.
 pub const DEAD: Duration = Duration::from_secs(75);
 /// How long somebody who was seen to read slowly, and so to live, is not taken for dead by the kernel.
 pub const CALM: Duration = Duration::from_secs(120);

@@ -116,23 +116,23 @@ pub struct Person {
     pub active: Instant,
     /// Where they are connected from.
     pub origin: Origin,
-    /// Their renames.
+    /// Their renames of this minute.
     pub renames: FixedWindow,
-    /// Their joins and leaves.
+    /// Their joins and leaves of this minute.
     pub joins: FixedWindow,
     lag: Lag,
     /// Their upload.
     pub intake: Intake,
 }
 
-/// Whether somebody reads too slowly, so that room lines and presence are left out for them.
+/// Whether somebody is a slow consumer, for whom room lines and presence are left out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Lag {
-    /// They do not.
+    /// They are not.
     None,
-    /// They do.
+    /// They are.
     Lagging,
-    /// They do, and presence has been left out.
+    /// They are, and presence has been left out.
     MissingPresence,
 }
 
@@ -386,7 +386,7 @@ impl People {
         }
     }
 
-    /// Notes that somebody reads too slowly.
+    /// Notes that somebody is a slow consumer.
     pub fn lag(&mut self, conn: ConnId) {
         if let Some(person) = self.at_mut(conn).filter(|person| !person.is_lagging()) {
             person.lag = Lag::Lagging;
@@ -402,7 +402,7 @@ impl People {
         lag == Lag::MissingPresence
     }
 
-    /// Notes that presence is left out for those who read too slowly.
+    /// Notes that presence is left out for slow consumers.
     pub fn leave_out_presence(&mut self) {
         if self.any_lagging() {
             let lagging = self.people.iter_mut().flatten().filter(|person| person.is_lagging());
@@ -410,7 +410,7 @@ impl People {
         }
     }
 
-    /// Whether anybody reads too slowly.
+    /// Whether anybody is a slow consumer.
     pub fn any_lagging(&self) -> bool {
         self.lagging > 0
     }

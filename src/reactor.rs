@@ -47,14 +47,14 @@ pub struct Reactor<S: System> {
     queries: Vec<Query>,
     /// Those for whom the core may have file data.
     wanting: Vec<ConnId>,
-    /// When connections are to be looked at again.
+    /// The wakes of connections, the next one first.
     timers: BTreeSet<(Instant, ConnId)>,
     /// The run queue: connections that have something to do now.
     run_queue: VecDeque<ConnId>,
     /// The low-priority run queue: those whose last turn was not enough for them, or cost much. They share what time the
     /// others leave.
     low_priority: VecDeque<ConnId>,
-    /// Until when they wait, if there are others.
+    /// When these are served next, if the other queue is not empty.
     low_priority_from: Instant,
     /// Connections by the time at which they came, as long as they have not been found to have sent a line.
     silent: VecDeque<(Instant, ConnId)>,

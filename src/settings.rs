@@ -22,17 +22,17 @@ pub struct Settings {
     pub rate: u32,
     /// Lines a room remembers.
     pub history: usize,
-    /// Bytes of one file.
+    /// Bytes that one file may have.
     pub max_file: u64,
-    /// Bytes of all files together.
+    /// Bytes that all files together may have.
     pub spool: u64,
     /// How long a file is kept.
     pub file_ttl: Duration,
-    /// How long a connection may take nothing of what waits for it.
+    /// The time of a stall: how long a connection may take less than [`limits::STALL_BYTES`] of what is pending for it.
     pub stall: Duration,
     /// How the rooms are logged; `None` if nothing outlives the process.
     pub log: Option<Logging>,
-    /// The ID of the next file.
+    /// The ID of the next file; greater than any that an earlier process gave.
     pub next_file: u64,
 }
 
