@@ -17,7 +17,7 @@ pub enum Conversation {
 }
 
 /// Somebody in a conversation.
-pub type Key = (PersonId, Conversation);
+pub type TypingKey = (PersonId, Conversation);
 
 /// What is due to be told of somebody.
 #[derive(PartialEq, Eq, Debug)]
@@ -57,26 +57,26 @@ impl Typist {
 /// All who are typing, or were a moment ago.
 #[derive(Debug, Default)]
 pub struct Typing {
-    states: BTreeMap<Key, Typist>,
+    states: BTreeMap<TypingKey, Typist>,
 }
 
 impl Typing {
     /// Somebody is typing from now on, unless they are in more conversations than people type in.
-    pub fn start(&mut self, key: Key, now: Instant) {
+    pub fn start(&mut self, key: TypingKey, now: Instant) {
         if self.states.contains_key(&key) || self.of(key.0).count() < TYPING_AT_ONCE {
             self.states.entry(key).or_default().until = Some(now + TYPING);
         }
     }
 
     /// Somebody is typing no more.
-    pub fn stop(&mut self, key: Key) {
+    pub fn stop(&mut self, key: TypingKey) {
         if let Some(state) = self.states.get_mut(&key) {
             state.until = None;
         }
     }
 
     /// Somebody said what they were typing, which shows that they are done.
-    pub fn said(&mut self, key: Key) {
+    pub fn said(&mut self, key: TypingKey) {
         if let Some(state) = self.states.get_mut(&key) {
             state.until = None;
             state.shown = None;
@@ -84,18 +84,18 @@ impl Typing {
     }
 
     /// Somebody left the conversation.
-    pub fn forget(&mut self, key: Key) {
+    pub fn forget(&mut self, key: TypingKey) {
         self.states.remove(&key);
     }
 
     /// Somebody left the server.
     pub fn forget_person(&mut self, who: PersonId) {
-        let keys: Vec<Key> = self.of(who).map(|(&key, _)| key).collect();
+        let keys: Vec<TypingKey> = self.of(who).map(|(&key, _)| key).collect();
         keys.iter().for_each(|&key| self.forget(key));
     }
 
     /// What is due to be told now. The one of [`Notice::Typing`] is to be followed by [`Typing::show`].
-    pub fn due(&mut self, key: Key, now: Instant) -> Option<Notice> {
+    pub fn due(&mut self, key: TypingKey, now: Instant) -> Option<Notice> {
         let state = self.states.get_mut(&key)?;
         if state.until.is_some_and(|until| until <= now) {
             state.until = None;
@@ -124,7 +124,7 @@ impl Typing {
     }
 
     /// When [`Typing::due`] is to be asked again.
-    fn next(&self, key: Key) -> Option<Instant> {
+    fn next(&self, key: TypingKey) -> Option<Instant> {
         let state = self.states.get(&key)?;
         let pace = state.last.map(|last| last + TYPING_PACE);
         if state.until.is_some() == state.shown.is_some() && state.until.is_some() { state.until } else { pace }
@@ -132,7 +132,7 @@ impl Typing {
 
     /// For when an alarm is to be set so that [`Typing::due`] is asked in time; `None` if one is set already that will do,
     /// as it is for whoever types on and on.
-    pub fn next_alarm(&mut self, key: Key, now: Instant) -> Option<Instant> {
+    pub fn next_alarm(&mut self, key: TypingKey, now: Instant) -> Option<Instant> {
         let next = self.next(key)?;
         let state = self.states.get_mut(&key)?;
         if state.alarm.is_some_and(|alarm| now < alarm && alarm <= next) {
@@ -143,7 +143,7 @@ impl Typing {
     }
 
     /// A typing line went out.
-    pub fn show(&mut self, key: Key, shown: Shown) {
+    pub fn show(&mut self, key: TypingKey, shown: Shown) {
         if let Some(state) = self.states.get_mut(&key) {
             state.shown = Some(shown);
         }
@@ -167,7 +167,7 @@ impl Typing {
         self.states.is_empty()
     }
 
-    fn of(&self, who: PersonId) -> impl Iterator<Item = (&Key, &Typist)> {
+    fn of(&self, who: PersonId) -> impl Iterator<Item = (&TypingKey, &Typist)> {
         self.states.range((who, Conversation::Room(RoomId::FIRST))..).take_while(move |((person, _), _)| *person == who)
     }
 }
@@ -180,7 +180,7 @@ mod tests {
 
     /// Carries out `script`, a list of `MILLISECONDS:WHAT`, asking at each of these times and at those that typing names.
     fn check(script: &str, want: &str) {
-        let key: Key = (PersonId::new(1, 0), Conversation::Person(PersonId::new(2, 0)));
+        let key: TypingKey = (PersonId::new(1, 0), Conversation::Person(PersonId::new(2, 0)));
         let mut typing = Typing::default();
         let mut seen = Vec::new();
         let mut step = |typing: &mut Typing, at: Instant| {
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn who_types_on_needs_no_alarm_each_time() {
-        let key: Key = (PersonId::new(1, 0), Conversation::Person(PersonId::new(2, 0)));
+        let key: TypingKey = (PersonId::new(1, 0), Conversation::Person(PersonId::new(2, 0)));
         let (mut typing, second) = (Typing::default(), Duration::from_secs(1));
         let mut alarms = Vec::new();
         for at in (0..60).map(|n| Instant::START + n * second / 5) {

@@ -10,7 +10,7 @@ use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::time::Instant;
-use crate::typing::{Conversation, Key, Notice, Shown};
+use crate::typing::{Conversation, Notice, Shown, TypingKey};
 
 use super::{Hub, Turn};
 
@@ -295,7 +295,7 @@ impl Hub {
     }
 
     /// Tells what is due of somebody's typing, and sees to being called again.
-    pub(super) fn tell_typing(&mut self, key: Key, turn: &mut Turn<'_, impl Output>) {
+    pub(super) fn tell_typing(&mut self, key: TypingKey, turn: &mut Turn<'_, impl Output>) {
         if let Some(line) = self.typing.due(key, turn.now.at) {
             match line {
                 Notice::Typing => {
@@ -313,7 +313,13 @@ impl Hub {
         }
     }
 
-    fn publish_typing(&self, (who, place): Key, shown: &Shown, what: &Happening, turn: &mut Turn<'_, impl Output>) {
+    fn publish_typing(
+        &self,
+        (who, place): TypingKey,
+        shown: &Shown,
+        what: &Happening,
+        turn: &mut Turn<'_, impl Output>,
+    ) {
         let Ok(nick) = self.nick(who) else { return };
         let can_hear =
             |person: &Person| !person.is_lagging() && !person.ignores(who) && !shown.except.contains(&person.id);
@@ -336,7 +342,7 @@ impl Hub {
     }
 
     /// Who is in a conversation and will not be shown that `who` types there.
-    fn not_shown(&self, (who, place): Key) -> Vec<PersonId> {
+    fn not_shown(&self, (who, place): TypingKey) -> Vec<PersonId> {
         let cannot_hear =
             |id: &PersonId| self.people.get(*id).is_none_or(|person| person.is_lagging() || person.ignores(who));
         match place {
