@@ -7,7 +7,7 @@ use chinwag::event::{Change, Fault, SaidKind, Verb};
 use chinwag::linebuf::{Line, LineBuf};
 use chinwag::names::{Digest, FileName, Nick, Place, RoomName, Text, clean};
 use chinwag::plain;
-use chinwag::request::{BadChunk, Named, Offer, Part, Request, Target, Topic};
+use chinwag::request::{BadChunk, Named, Offer, HistoryPart, Request, Target, Topic};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -164,9 +164,9 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
         Request::Cancel(id) => more(None, &format!(" {id}")),
         Request::History { room, part } => {
             let part = match part {
-                Part::Last(None) => String::new(),
-                Part::Last(Some(count)) => format!(" {count}"),
-                Part::After(seq) => format!(" after {seq}"),
+                HistoryPart::Last(None) => String::new(),
+                HistoryPart::Last(Some(count)) => format!(" {count}"),
+                HistoryPart::After(seq) => format!(" after {seq}"),
             };
             more(room.map(|room| room.typed), &part)
         }

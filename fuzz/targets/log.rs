@@ -12,7 +12,7 @@ use chinwag::hub::Hub;
 use chinwag::journal::{self, Logs};
 use chinwag::settings::Settings;
 use chinwag::names::{ConnId, Nick, Origin, RoomName, Text};
-use chinwag::request::{Named, Part, Request, Target};
+use chinwag::request::{Named, HistoryPart, Request, Target};
 use chinwag::time::{Instant, Now};
 use libfuzzer_sys::fuzz_target;
 use testkit::memory::{Notes, Told};
@@ -158,7 +158,7 @@ fn check_room(log: &[u8]) {
     let room = Named { typed: "#room", name: Some(name) };
     handle(&mut hub, Request::Join(room));
     handle(&mut hub, Request::Set(Some(Change { setting: Setting::Echo, on: true })));
-    let told = handle(&mut hub, Request::History { room: None, part: Part::Last(None) });
+    let told = handle(&mut hub, Request::History { room: None, part: HistoryPart::Last(None) });
     let seen = told.iter().filter_map(|(_, told)| match told {
         Told::Detail(Detail::Line { seq, at, from, kind, text }) => {
             Some(Logged { seq: *seq, at: *at, from: *from, kind: *kind, text: text.clone() })

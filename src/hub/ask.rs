@@ -7,7 +7,7 @@ use crate::limits;
 use crate::names::{FileId, Nick, PersonId, Place, RoomName};
 use crate::people::Person;
 use crate::policy::Doing;
-use crate::request::{Named, Part, Target};
+use crate::request::{HistoryPart, Named, Target};
 use crate::rooms::RoomId;
 use crate::time::Now;
 use crate::typing::Conversation;
@@ -146,7 +146,7 @@ impl Hub {
     pub(super) fn history(
         &self,
         room: Option<Named<'_, RoomName>>,
-        part: Part,
+        part: HistoryPart,
         who: PersonId,
     ) -> Result<Answer, Fault> {
         let id = self.room_or_current(who, room, Doing::Read)?;
@@ -155,9 +155,9 @@ impl Hub {
             return Err(Fault::DiskBusy);
         }
         match part {
-            Part::After(seq) if seq > last => Err(Fault::Gone(Gone::NotReached(last))),
-            Part::After(seq) => Ok(Answer::history_after(id, seq, last)),
-            Part::Last(count) => {
+            HistoryPart::After(seq) if seq > last => Err(Fault::Gone(Gone::NotReached(last))),
+            HistoryPart::After(seq) => Ok(Answer::history_after(id, seq, last)),
+            HistoryPart::Last(count) => {
                 let count = count.map_or(limits::HISTORY_DEFAULT, |count| usize::try_from(count).unwrap_or(usize::MAX));
                 Ok(Answer::last_of_history(id, count.min(limits::HISTORY_LINES), last))
             }
