@@ -18,13 +18,13 @@ use crate::client::line::complete::{self, World};
 use crate::client::line::editor::{Action, Direction, Editor};
 use crate::client::line::history::{self, History};
 use crate::client::line::keys::{Answer, Decoder, Input, Key};
-use crate::client::model::news::{Mark, News, Request, Taken};
+use crate::client::model::news::{Mark, News, Taken, TransferRequest};
 use crate::client::model::session::Wish;
 use crate::client::screen::pictures::{self, Format, Speaks, Window};
 use crate::client::screen::terminal::Terminal;
 use crate::client::screen::{self, Look, Rows, Status};
 use crate::client::wire::link;
-use crate::client::wire::transfers::{self, End, Keep};
+use crate::client::wire::transfers::{self, Keep, TransferEnd};
 use crate::commands;
 use crate::listener::reason;
 use crate::names::{FileId, Place};
@@ -345,20 +345,21 @@ impl Chat {
         taken.is_ok()
     }
 
-    fn transfer(&mut self, request: Request) -> Result<(), String> {
-        if self.client.transfers.progress(Instant::now()).count() >= TRANSFERS && !matches!(request, Request::Cancel(_))
+    fn transfer(&mut self, request: TransferRequest) -> Result<(), String> {
+        if self.client.transfers.progress(Instant::now()).count() >= TRANSFERS
+            && !matches!(request, TransferRequest::Cancel(_))
         {
             return Err(format!("{TRANSFERS} files are on their way or wait already; wait for one"));
         }
         match request {
-            Request::Send(place, path) => {
+            TransferRequest::Send(place, path) => {
                 let (source, name) = transfers::open(&path)?;
                 self.client.transfers.send(place, source, name);
                 Ok(())
             }
-            Request::Get(file) => self.client.transfers.get(file, Keep::Folder),
-            Request::Show(file) => self.client.transfers.get(file, Keep::Show),
-            Request::Cancel(file) => {
+            TransferRequest::Get(file) => self.client.transfers.get(file, Keep::Folder),
+            TransferRequest::Show(file) => self.client.transfers.get(file, Keep::Show),
+            TransferRequest::Cancel(file) => {
                 if !self.client.transfers.cancel(file) {
                     self.print(&News::Note(format!("file {file} is fetched no more")));
                 } else if self.client.session.is_in() {
@@ -409,16 +410,16 @@ impl Chat {
         }
         while let Some(end) = self.client.transfers.poll_end() {
             match end {
-                End::Sent { file, place, name } => {
+                TransferEnd::Sent { file, place, name } => {
                     self.print(&News::Note(format!("{name} is shared with {place}, as file {file}")));
                 }
-                End::Saved { path, .. } => {
+                TransferEnd::Saved { path, .. } => {
                     let path = path.map(|path| path.display().to_string()).unwrap_or_default();
                     self.print(&News::Note(format!("saved {path}")));
                 }
-                End::Stalled { name } => self.print(&News::Note(format!("{name}: {}", transfers::STALLED))),
-                End::Picture { name, base64 } => self.pictures.push((name, base64)),
-                End::Failed { what, why } => self.print(&News::Refused(format!("{what}: {why}"))),
+                TransferEnd::Stalled { name } => self.print(&News::Note(format!("{name}: {}", transfers::STALLED))),
+                TransferEnd::Picture { name, base64 } => self.pictures.push((name, base64)),
+                TransferEnd::Failed { what, why } => self.print(&News::Refused(format!("{what}: {why}"))),
             }
         }
         if !matches!(self.question, Question::Asked(at) if at.elapsed() < QUESTION) {
