@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     // And as they come from a socket.
     let mut lines = LineBuf::default();
-    lines.feed(bytes, &mut Vec::new());
+    lines.feed(bytes);
     lines.end();
     while let Some((line, _)) = lines.next_line() {
         let text = plain::text(&line);
