@@ -7,7 +7,7 @@ use chinwag::event::{Change, Fault, SaidKind, Verb};
 use chinwag::linebuf::{Line, LineBuf};
 use chinwag::names::{Digest, FileName, Nick, Place, RoomName, Text, clean};
 use chinwag::plain;
-use chinwag::request::{BadChunk, Named, Offer, HistoryPart, Request, Target, Topic};
+use chinwag::request::{BadChunk, HistoryPart, Named, Offer, Request, Target, Topic};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
