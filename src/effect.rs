@@ -30,7 +30,7 @@ pub enum Effect {
     },
 }
 
-/// Where the core's facts and effects go. It is the shell's part to spell them, send them and do them.
+/// Where the core's facts and effects go. It is the shell's part to encode them, send them and do them.
 pub trait Output {
     /// Tells `events` to all of `to`.
     fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]);

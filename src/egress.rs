@@ -31,7 +31,7 @@ const FEW: usize = 64;
 /// So many are few however long a write takes: a machine that is busy must not hold up small rooms.
 const FEW_LEAST: usize = 8;
 
-/// How the lines of some connections are spelled: what is spelled alike is spelled once.
+/// How the lines of some connections are encoded: what has the same encoding is encoded once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Encoding {
     dialect: usize,
@@ -61,10 +61,10 @@ pub struct Egress {
     gate: Instant,
     /// What a write has taken lately in a fan-out, as an average in which the last fan-out counts an eighth.
     write_cost: Duration,
-    /// A line while it is spelled.
+    /// A line while it is encoded.
     line: String,
     /// In which segment the events that are being published stand for each encoding, and from where on.
-    spelled: Vec<(Encoding, Segment, usize)>,
+    encoded: Vec<(Encoding, Segment, usize)>,
     /// What file data was in that has been written: to use it again is to spare taking, clearing and giving back memory.
     spare: Vec<u8>,
 }
@@ -86,7 +86,7 @@ impl Egress {
             gate: Instant::START,
             write_cost: Duration::from_micros(4),
             line: String::new(),
-            spelled: Vec::new(),
+            encoded: Vec::new(),
             spare: Vec::new(),
         }
     }
@@ -281,7 +281,7 @@ impl Egress {
     }
 
     /// Queues for a connection alone what `write` writes in its dialect and style.
-    fn spell<T: Transport>(
+    fn encode_for<T: Transport>(
         &mut self,
         connection: &mut Connection<T>,
         kind: Kind,
@@ -294,7 +294,7 @@ impl Egress {
         self.line = line;
     }
 
-    /// An event as a dialect spells it, for somebody who has no queue.
+    /// An event as a dialect encodes it, for somebody who has no queue.
     pub fn alone(&self, dialect: u8, event: &Event, style: Style) -> String {
         let mut line = String::new();
         self.dialects[usize::from(dialect)].event(&mut line, event, style);
@@ -305,10 +305,10 @@ impl Egress {
     pub fn tell<T: Transport>(&mut self, connection: &mut Connection<T>, event: &Event) {
         // It belongs to no answer that is being told.
         let kind = if connection.outbox().is_holding() { Kind::Event } else { Kind::Reply };
-        self.spell(connection, kind, |dialect, line, style| dialect.event(line, event, style));
+        self.encode_for(connection, kind, |dialect, line, style| dialect.event(line, event, style));
     }
 
-    /// Queues events for all of `to`, spelled once for each encoding.
+    /// Queues events for all of `to`, encoded once for each encoding in use.
     fn publish<T: Transport>(
         &mut self,
         registry: &mut Registry<T>,
@@ -323,20 +323,20 @@ impl Egress {
             },
             [] => return,
         };
-        let mut spelled = std::mem::take(&mut self.spelled);
+        let mut encoded = std::mem::take(&mut self.encoded);
         // How they are written to depends on how many they are.
         let (few, mut first) = (self.few(), ArrayVec::<ConnId, FEW>::new());
         let mut hearers = 0;
         for id in to {
             let Some(connection) = registry.get_mut(id) else { continue };
             let encoding = Encoding { dialect: connection.dialect(), style: connection.style() };
-            let known = spelled.iter().position(|(known, ..)| *known == encoding);
+            let known = encoded.iter().position(|(known, ..)| *known == encoding);
             let at = known.unwrap_or_else(|| {
                 let (segment, start) = self.encode(room, encoding, events);
-                spelled.push((encoding, segment, start));
-                spelled.len() - 1
+                encoded.push((encoding, segment, start));
+                encoded.len() - 1
             });
-            let (_, segment, start) = &spelled[at];
+            let (_, segment, start) = &encoded[at];
             self.add(connection, kind, |outbox| outbox.push_shared(kind, segment, *start));
             hearers += 1;
             match list {
@@ -351,8 +351,8 @@ impl Egress {
                 self.enlist(connection, list);
             }
         }
-        spelled.clear();
-        self.spelled = spelled;
+        encoded.clear();
+        self.encoded = encoded;
     }
 
     /// Adds events to a segment: the room's open one, or one of their own. Gives it, and where they begin.
@@ -392,7 +392,7 @@ pub enum List {
     Fanout,
 }
 
-/// Where the core's facts and effects go: facts are spelled and queued at once, effects wait until the core has returned.
+/// Where the core's facts and effects go: facts are encoded and queued at once, effects wait until the core has returned.
 pub struct Outgoing<'a, T> {
     /// The connections.
     pub registry: &'a mut Registry<T>,
@@ -431,13 +431,13 @@ impl<T: Transport> Output for Outgoing<'_, T> {
         if let Some(connection) = self.registry.get_mut(to) {
             // Nothing may stand between the details of a reply and the reply.
             connection.outbox_mut().hold();
-            self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.detail(line, detail, style));
+            self.egress.encode_for(connection, Kind::Reply, |dialect, line, style| dialect.detail(line, detail, style));
         }
     }
 
     fn reply(&mut self, to: ConnId, reply: &Reply) {
         if let Some(connection) = self.registry.get_mut(to) {
-            self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.reply(line, reply, style));
+            self.egress.encode_for(connection, Kind::Reply, |dialect, line, style| dialect.reply(line, reply, style));
             connection.outbox_mut().release();
         }
     }

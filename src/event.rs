@@ -1,5 +1,5 @@
 //! The facts that pass between the core and what surrounds it: what happened, what is answered, what is refused, what the
-//! disk shall do. How they are spelled is told elsewhere.
+//! disk shall do. How they are encoded is a matter of the dialect.
 
 use std::time::{Duration, SystemTime};
 

@@ -73,13 +73,13 @@ pub fn is_http(first: &Line<'_>) -> bool {
     }
 }
 
-/// Spells an event, behind what is in `out`.
+/// Encodes an event, behind what is in `out`.
 pub fn event(out: &mut String, event: &Event, style: Style) {
     write_event(out, event, style);
     out.push_str(style.end());
 }
 
-/// Spells bytes of a file in place of what is in `out`, in as many lines as they need.
+/// Encodes bytes of a file in place of what is in `out`, in as many lines as they need.
 pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
     let (start, end) = (format!("={file} "), style.end());
     let encoded = |bytes: &[u8]| bytes.len().div_ceil(3) * 4;
@@ -96,7 +96,7 @@ pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
     }
 }
 
-/// Spells a detail of a reply, behind what is in `out`, in as many lines as it needs.
+/// Encodes a detail of a reply, behind what is in `out`, in as many lines as it needs.
 pub fn detail(out: &mut String, detail: &Detail, style: Style) {
     let mut line = |row: wire::Detail<'_>| {
         row.write(out);
@@ -191,10 +191,10 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
     }
 }
 
-/// Spells a reply, behind what is in `out`.
+/// Encodes a reply, behind what is in `out`.
 pub fn reply(out: &mut String, reply: &Reply, style: Style) {
     match reply {
-        Reply::Done(done) => ServerLine::Done(spell_done(done)).write(out),
+        Reply::Done(done) => ServerLine::Done(encode_done(done)).write(out),
         Reply::Refused { verb, why } => {
             ServerLine::Refused { command: name(*verb), code: code(why), text: &explain(why) }.write(out);
         }
@@ -232,7 +232,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         }
         Event::Happened { place, at, who, what } => {
             let stamp = stamp(None, *at);
-            ServerLine::Event { place: *place, stamp, who: *who, what: spell_happening(what) }.write(out);
+            ServerLine::Event { place: *place, stamp, who: *who, what: encode_happening(what) }.write(out);
         }
         Event::Whole { file, size, digest } => {
             ServerLine::Whole { file: *file, size: *size, digest: *digest }.write(out);
@@ -263,7 +263,7 @@ fn text_of(text: Option<&Text>) -> &str {
     text.map_or("", Text::as_str)
 }
 
-fn spell_happening(what: &Happening) -> What<'_> {
+fn encode_happening(what: &Happening) -> What<'_> {
     match what {
         Happening::Joined => What::Joined,
         Happening::Left(reason) => What::Left(text_of(reason.as_ref())),
@@ -280,7 +280,7 @@ fn spell_happening(what: &Happening) -> What<'_> {
     }
 }
 
-fn spell_done(done: &Done) -> wire::Done<'_> {
+fn encode_done(done: &Done) -> wire::Done<'_> {
     match *done {
         Done::Help => wire::Done::Help,
         Done::Limits => wire::Done::Limits,
