@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 use mio::Waker;
 
-pub use format::{Reading, parse, read, spell};
+pub use format::{Reading, encode, parse, read};
 pub use logs::{Logs, load};
 
 use self::batch::Batch;

@@ -37,8 +37,8 @@ impl Style {
     }
 }
 
-/// Reads what a connection sent. Text must be [`clean`] by now; `None` is a line that means nothing.
-pub fn read<'a>(line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
+/// Parses what a connection sent. Text must be [`clean`] by now; `None` is a line that means nothing.
+pub fn parse<'a>(line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
     match *line {
         Line::Text(_) => commands::parse(text),
         Line::Chunk(base64) => Some(Request::Chunk(BASE64.decode(base64).map_err(|_| BadChunk::Malformed))),

@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
         let text = plain::text(&line);
         check_clean(&text);
         plain::is_http(&line);
-        match (plain::read(&line, &text), line) {
+        match (plain::parse(&line, &text), line) {
             (Some(Request::Chunk(Ok(bytes))), Line::Chunk(chunk)) => assert!(bytes.len() <= chunk.len() / 4 * 3),
             (Some(Request::Chunk(Err(BadChunk::Malformed))), Line::Chunk(_)) => {}
             (Some(Request::Chunk(Err(BadChunk::TooLong))), Line::TooLong { chunk: true, .. }) => {}

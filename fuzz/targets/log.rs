@@ -91,7 +91,7 @@ fn message(plan: &mut Unstructured<'_>, seq: u64) -> Result<Logged> {
 
 fn spelled(line: &Logged) -> Vec<u8> {
     let mut log = String::new();
-    journal::spell(&mut log, line);
+    journal::encode(&mut log, line);
     log.into_bytes()
 }
 

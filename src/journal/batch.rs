@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::format::spell;
+use super::format::encode;
 use crate::event::Record;
 use crate::names::RoomName;
 
@@ -51,7 +51,7 @@ impl Batch {
         match record {
             Record::Said { room, line } => {
                 let mut work = Work::new(*room);
-                spell(&mut work.lines, line);
+                encode(&mut work.lines, line);
                 self.append(work);
             }
             Record::Topic { room, topic } => {

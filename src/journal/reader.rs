@@ -232,7 +232,7 @@ mod tests {
 
     fn spelled(lines: impl IntoIterator<Item = Logged>) -> String {
         let mut log = String::new();
-        lines.into_iter().for_each(|line| format::spell(&mut log, &line));
+        lines.into_iter().for_each(|line| format::encode(&mut log, &line));
         log
     }
 
@@ -463,7 +463,7 @@ mod tests {
         let mut last = 0;
         while log.len() < 64 << 20 {
             last += 1;
-            format::spell(&mut log, &line(last, 100));
+            format::encode(&mut log, &line(last, 100));
         }
         fs::write(path(dir.path(), room(), "log"), &log).unwrap();
         let mut archive = archive(dir.path());

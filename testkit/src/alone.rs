@@ -380,7 +380,7 @@ impl World for Alone {
             }
             peer.style.crlf |= ending == Ending::Crlf;
             let text = plain::text(&line);
-            if let Some(request) = plain::read(&line, &text) {
+            if let Some(request) = plain::parse(&line, &text) {
                 self.hub.handle(peer.id, now, request, &mut self.notes);
                 self.deliver();
             }

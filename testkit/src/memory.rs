@@ -231,7 +231,7 @@ impl Memory {
                 style.crlf = true;
             }
             let text = plain::text(&line);
-            if let Some(request) = plain::read(&line, &text) {
+            if let Some(request) = plain::parse(&line, &text) {
                 self.hub.handle(*id, now, request, &mut self.notes);
                 self.notes.go_on(&mut self.hub, now);
             }

@@ -454,7 +454,7 @@ impl<W: World> Crowd<W> {
         let mut framing = std::mem::take(&mut self.clients[who].framing);
         while let Some((line, _)) = framing.lines.next_line() {
             let text = plain::text(&line);
-            if let Some(request) = plain::read(&line, &text) {
+            if let Some(request) = plain::parse(&line, &text) {
                 let due = self.due(who, &request);
                 self.clients[who].due.push(due);
             }
