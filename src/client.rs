@@ -8,7 +8,7 @@ use std::time::Instant;
 use mio::Token;
 
 use crate::client::model::session::{Session, Wish};
-use crate::client::wire::link::{Change, Link, Received};
+use crate::client::wire::link::{Link, LinkChange, Received};
 use crate::client::wire::transfers::Transfers;
 use crate::wire::ServerLine;
 
@@ -105,10 +105,10 @@ impl Client {
         }
     }
 
-    fn changed(&mut self, change: Change) -> Result<(), String> {
+    fn changed(&mut self, change: LinkChange) -> Result<(), String> {
         match change {
-            Change::Up => self.session.connected(),
-            Change::Down(why) => {
+            LinkChange::Up => self.session.connected(),
+            LinkChange::Down(why) => {
                 let why = self.farewell.take().unwrap_or(why);
                 if !self.was_in && !self.session.is_quitting() {
                     return Err(why);

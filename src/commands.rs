@@ -2,7 +2,7 @@
 
 use crate::event::{Change, Fault, SaidKind, Setting, Verb};
 use crate::names::{Digest, FileId, Nick, RoomName, Text};
-use crate::request::{Named, Offer, Part, Request, Target, Topic};
+use crate::request::{HistoryPart, Named, Offer, Request, Target, Topic};
 
 /// A row of the table.
 pub struct Spec {
@@ -137,7 +137,7 @@ table! {
     History "history" "/history [#ROOM] [COUNT | after SEQ]" "a room's last messages, or the first after number SEQ"
         |w| {
             let room = w.room();
-            let part = if w.keyword("after") { Part::After(w.number()?) } else { Part::Last(w.number_or_end()?) };
+            let part = if w.keyword("after") { HistoryPart::After(w.number()?) } else { HistoryPart::Last(w.number_or_end()?) };
             Ok(Request::History { room, part })
         };
     Ignore "ignore" "/ignore [NICK]" "hear no more of NICK; alone, whom you ignore"
@@ -354,10 +354,10 @@ mod tests {
             ("/get 7", Request::Get { id: FileId(7), offset: 0 }),
             ("/get 7 12288", Request::Get { id: FileId(7), offset: 12288 }),
             ("/get 99999999999999999999999", Request::Get { id: FileId(u64::MAX), offset: 0 }),
-            ("/history", history(None, Part::Last(None))),
-            ("/history #a 20", history(in_a, Part::Last(Some(20)))),
-            ("/history #a after 5", history(in_a, Part::After(5))),
-            ("/history AFTER 5", history(None, Part::After(5))),
+            ("/history", history(None, HistoryPart::Last(None))),
+            ("/history #a 20", history(in_a, HistoryPart::Last(Some(20)))),
+            ("/history #a after 5", history(in_a, HistoryPart::After(5))),
+            ("/history AFTER 5", history(None, HistoryPart::After(5))),
             ("/set", Request::Set(None)),
             ("/set Stamp ON", Request::Set(stamp)),
             ("/ping a b", Request::Ping(Some("a b"))),

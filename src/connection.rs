@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use crate::event::Lost;
 use crate::framing::Framing;
-use crate::limits::{self, Moment};
+use crate::limits;
 use crate::linebuf::LineBuf;
 use crate::meters::TokenBucket;
 use crate::names::ConnId;
 use crate::outbox::{Flushed, Outbox};
 use crate::plain::Style;
+use crate::time::Instant;
 use crate::transport::Transport;
 
-/// How far a connection is, from its admission to its end.
+/// The part of its life that a connection is in, from its admission to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Life {
     /// It was admitted: it speaks and listens.
@@ -43,7 +44,7 @@ pub enum Pause {
     Rate,
     /// Write backpressure: too many replies are pending for it.
     Replies,
-    /// Disk backpressure: its chunks wait where they come from.
+    /// Disk backpressure: its chunks are left where they come from.
     Disk,
     /// Its last request has not been answered yet.
     Answer,
@@ -89,19 +90,20 @@ pub struct Connection<T> {
     /// Whether an unfinished last line of its input is dropped.
     whole: bool,
     life: Life,
-    /// Whether there may be something to read. Only a read that would block, or one that got all there was, says no.
+    /// Whether there may be something to read: readiness is told once. Only a read that would block, or one that got all there
+    /// was, clears it.
     readable: bool,
     /// Whether and how its input ended.
     input_ended: Option<Ended>,
-    /// What it waits for before its next line is carried out.
+    /// Why its next line is not carried out, if it is not.
     pause: Option<Pause>,
     bucket: TokenBucket,
     /// Whether a token has been taken for the next line already.
     paid: bool,
     /// Whether a line has come from it.
     has_spoken: bool,
-    /// Whether it exhausted the budget of its last turn, or asked for much: it waits in the low-priority run queue.
-    greedy: bool,
+    /// Whether it exhausted the budget of its last turn, or asked for much: it belongs into the low-priority run queue.
+    low_priority: bool,
     outbox: Outbox,
     /// Whether the transport may take something.
     writable: bool,
@@ -113,7 +115,7 @@ pub struct Connection<T> {
     fetches: bool,
     queued: Queued,
     /// When it is to be looked at again.
-    wake: Option<Moment>,
+    wake: Option<Instant>,
     /// Times that only a few have, so that the others need no memory for them.
     cold: Option<Box<Cold>>,
 }
@@ -122,15 +124,15 @@ pub struct Connection<T> {
 #[derive(Clone, Copy, Default)]
 struct Cold {
     /// When the system said that its input has an end, which may be behind much that is still to be read.
-    closed: Option<Moment>,
+    closed: Option<Instant>,
     /// When rate limiting lets it go on, or when it has lingered for long enough.
-    until: Option<Moment>,
+    until: Option<Instant>,
     /// Since when its transport has taken too little of what is pending.
-    stalled: Option<Moment>,
+    stalled: Option<Instant>,
     /// Bytes that it has taken since then.
     taken: u16,
     /// When it was last seen to read slowly; the kernel does not take it for dead then.
-    slow: Option<Moment>,
+    slow: Option<Instant>,
 }
 
 impl<T: Transport> Connection<T> {
@@ -151,7 +153,7 @@ impl<T: Transport> Connection<T> {
             bucket: TokenBucket::default(),
             paid: false,
             has_spoken: false,
-            greedy: false,
+            low_priority: false,
             outbox: Outbox::default(),
             writable: true,
             output_ended: None,
@@ -163,7 +165,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Its name for the core.
+    /// By which the core knows it.
     pub fn id(&self) -> ConnId {
         self.id
     }
@@ -193,7 +195,7 @@ impl<T: Transport> Connection<T> {
         self.whole = whole;
     }
 
-    /// How far it is.
+    /// The part of its life that it is in.
     pub fn life(&self) -> Life {
         self.life
     }
@@ -233,7 +235,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Whether nothing is to be done but to read what comes and to write what is pending, as is so nearly always.
-    pub fn is_at_ease(&self) -> bool {
+    pub fn is_on_fast_path(&self) -> bool {
         self.life == Life::Active
             && self.pause.is_none()
             && !self.lagging
@@ -251,12 +253,12 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Takes note of what the system says.
-    pub fn note(&mut self, ready: Readiness, now: Duration) {
+    pub fn note(&mut self, ready: Readiness, now: Instant) {
         if ready.readable || ready.closed || ready.failed {
             self.readable = true;
         }
         if ready.closed || ready.failed {
-            self.cold_mut().closed.get_or_insert(now.into());
+            self.cold_mut().closed.get_or_insert(now);
         }
         if ready.writable || ready.failed {
             self.writable = true;
@@ -268,7 +270,7 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-/// The way in.
+/// What comes in.
 impl<T: Transport> Connection<T> {
     /// Reads once; `Ok(0)` is the end of input.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -336,7 +338,7 @@ impl<T: Transport> Connection<T> {
 
     /// Takes a token for the next line, unless there is one for it already. If there is none it is paused, and of one that
     /// was lost what is held back is forgotten: nobody goes on speaking after being cut off.
-    pub fn pay(&mut self, rate: u32, now: Duration) -> bool {
+    pub fn pay(&mut self, rate: u32, now: Instant) -> bool {
         if !self.paid {
             self.paid = self.pay_for_endless(rate, now);
         }
@@ -344,11 +346,11 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Takes a token for input that has no end yet; see [`Connection::pay`].
-    pub fn pay_for_endless(&mut self, rate: u32, now: Duration) -> bool {
+    pub fn pay_for_endless(&mut self, rate: u32, now: Instant) -> bool {
         let taken = self.bucket.take(rate, now);
         if let Err(until) = taken {
             self.pause = Some(Pause::Rate);
-            self.cold_mut().until = Some(until.into());
+            self.cold_mut().until = Some(until);
         }
         taken.is_ok()
     }
@@ -363,12 +365,12 @@ impl<T: Transport> Connection<T> {
         self.paid = false;
     }
 
-    /// What it waits for.
+    /// Why its next line is not carried out, if it is not.
     pub fn pause(&self) -> Option<Pause> {
         self.pause
     }
 
-    /// It waits for this.
+    /// Pauses it, or lets it go on.
     pub fn set_pause(&mut self, pause: Option<Pause>) {
         self.pause = pause;
     }
@@ -388,25 +390,25 @@ impl<T: Transport> Connection<T> {
         std::mem::replace(&mut self.has_spoken, true)
     }
 
-    /// Whether it waits in the low-priority run queue.
-    pub fn is_greedy(&self) -> bool {
-        self.greedy
+    /// Whether it belongs into the low-priority run queue.
+    pub fn is_low_priority(&self) -> bool {
+        self.low_priority
     }
 
-    /// Has it wait in the low-priority run queue, or in the other.
-    pub fn set_greedy(&mut self, greedy: bool) {
-        self.greedy = greedy;
+    /// From now on it belongs into the low-priority run queue, or into the other.
+    pub fn set_low_priority(&mut self, low_priority: bool) {
+        self.low_priority = low_priority;
     }
 
     /// Whether what rate limiting holds back is not waited for any longer: its input has ended, and the time for that too,
     /// or it was cut off.
-    pub fn is_to_give_up(&self, now: Duration) -> bool {
-        let is_over = self.cold().closed.is_some_and(|closed| now >= closed.get() + limits::AFTER_END);
+    pub fn is_to_give_up(&self, now: Instant) -> bool {
+        let is_over = self.cold().closed.is_some_and(|closed| now >= closed + limits::AFTER_END);
         self.pause == Some(Pause::Rate) && (is_over || self.lost().is_some())
     }
 }
 
-/// The way out.
+/// What goes out.
 impl<T: Transport> Connection<T> {
     /// What is pending for it.
     pub fn outbox(&self) -> &Outbox {
@@ -444,7 +446,7 @@ impl<T: Transport> Connection<T> {
 
     /// Takes note of what came of writing. A consumer that takes little lives, and the kernel must not take it for dead; one
     /// that takes less than [`limits::STALL_BYTES`] in the time of a stall is as bad as one that takes nothing.
-    pub fn note_flushed(&mut self, flushed: Flushed, stall: Duration, now: Duration) {
+    pub fn note_flushed(&mut self, flushed: Flushed, stall: Duration, now: Instant) {
         let Flushed::Blocked { taken } = flushed else {
             if let Some(cold) = &mut self.cold {
                 (cold.stalled, cold.taken) = (None, 0);
@@ -456,41 +458,41 @@ impl<T: Transport> Connection<T> {
             if slow.is_none() {
                 self.transport.set_user_timeout(None);
             }
-            self.cold_mut().slow = Some(now.into());
+            self.cold_mut().slow = Some(now);
         }
         let cold = self.cold_mut();
         cold.taken = cold.taken.saturating_add(u16::try_from(taken).unwrap_or(u16::MAX));
         if stalled.is_none() || cold.taken >= limits::STALL_BYTES {
-            (cold.stalled, cold.taken) = (Some(now.into()), 0);
+            (cold.stalled, cold.taken) = (Some(now), 0);
         }
     }
 
     /// Writing failed: nothing more is written. What it sent before is still carried out.
-    pub fn note_broken(&mut self, e: &io::Error, now: Duration) {
+    pub fn note_broken(&mut self, e: &io::Error, now: Instant) {
         self.output_ended.get_or_insert(ended_by(e));
         self.readable = true;
         let cold = self.cold_mut();
         cold.stalled = None;
-        cold.closed.get_or_insert(now.into());
+        cold.closed.get_or_insert(now);
     }
 
     /// Whether it is time to try a stalled one again; `Some(true)` if this is its last try. The system says that there is room only
     /// when there is much, so a slow consumer deserves a try now and then.
-    pub fn retry(&mut self, stall: Duration, now: Duration) -> Option<Retry> {
+    pub fn retry(&mut self, stall: Duration, now: Instant) -> Option<Retry> {
         let since = self.cold().stalled?;
         self.writable = true;
-        Some(if now >= since.get() + stall { Retry::Last } else { Retry::Again })
+        Some(if now >= since + stall { Retry::Last } else { Retry::Again })
     }
 
     /// Whether it has taken too little for so long.
-    pub fn is_stalled_for(&self, stall: Duration, now: Duration) -> bool {
-        self.cold().stalled.is_some_and(|since| now >= since.get() + stall)
+    pub fn is_stalled_for(&self, stall: Duration, now: Instant) -> bool {
+        self.cold().stalled.is_some_and(|since| now >= since + stall)
     }
 
     /// Lets the kernel judge again whether the peer is dead, if it has not been seen to be slow for a while.
-    pub fn calm_down(&mut self, now: Duration) {
+    pub fn calm_down(&mut self, now: Instant) {
         let Cold { stalled, slow, .. } = self.cold();
-        if stalled.is_none() && slow.is_some_and(|at| now >= at.get() + limits::CALM) {
+        if stalled.is_none() && slow.is_some_and(|at| now >= at + limits::CALM) {
             self.cold_mut().slow = None;
             self.transport.set_user_timeout(Some(limits::DEAD));
         }
@@ -502,14 +504,14 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Tells the peer that nothing more is written; `false` if it is known to be gone. It may linger until then.
-    pub fn shut(&mut self, until: Duration) -> bool {
-        self.cold_mut().until = Some(until.into());
+    pub fn shut(&mut self, until: Instant) -> bool {
+        self.cold_mut().until = Some(until);
         self.input_ended.is_none() && self.transport.shut().is_ok()
     }
 
     /// Whether it has lingered for long enough.
-    pub fn has_lingered(&self, now: Duration) -> bool {
-        self.cold().until.is_none_or(|until| now >= until.get())
+    pub fn has_lingered(&self, now: Instant) -> bool {
+        self.cold().until.is_none_or(|until| now >= until)
     }
 
     /// Whether it is a slow consumer, for whom the core leaves out room lines.
@@ -544,37 +546,37 @@ pub enum Retry {
 
 /// Times.
 impl<T: Transport> Connection<T> {
-    /// When it must be looked at again whatever else happens, if it must.
-    fn next_wake(&self, stall: Duration, now: Duration) -> Option<Duration> {
+    /// When it must be looked at again whatever else happens, if it must. `stall` is the setting.
+    fn next_wake(&self, stall: Duration, now: Instant) -> Option<Instant> {
         let is_rate_limited = self.pause == Some(Pause::Rate);
         let cold = self.cold();
-        let until = cold.until.filter(|_| is_rate_limited || self.life == Life::Lingering).map(Moment::get);
-        let ended = cold.closed.filter(|_| is_rate_limited).map(|closed| closed.get() + limits::AFTER_END);
+        let until = cold.until.filter(|_| is_rate_limited || self.life == Life::Lingering);
+        let ended = cold.closed.filter(|_| is_rate_limited).map(|closed| closed + limits::AFTER_END);
         let part = stall / limits::TRIES;
         let next_try =
             |since| (1..=limits::TRIES).map(|n| since + part * n).find(|&at| at > now).unwrap_or(since + stall);
-        let stalled = cold.stalled.map(Moment::get).map(next_try);
-        let calm = cold.slow.filter(|_| stalled.is_none()).map(|at| at.get() + limits::CALM);
+        let stalled = cold.stalled.map(next_try);
+        let calm = cold.slow.filter(|_| stalled.is_none()).map(|at| at + limits::CALM);
         [until, ended, stalled, calm].into_iter().flatten().min().map(|at| at.max(now))
     }
 
     /// Sets the time of its wake anew; gives the old and the new one if they differ.
-    pub fn rearm(&mut self, stall: Duration, now: Duration) -> Option<(Option<Moment>, Option<Moment>)> {
-        if self.is_at_ease() {
+    pub fn rearm(&mut self, stall: Duration, now: Instant) -> Option<(Option<Instant>, Option<Instant>)> {
+        if self.is_on_fast_path() {
             return None;
         }
-        let wake = self.next_wake(stall, now).map(Moment::from);
+        let wake = self.next_wake(stall, now);
         let old = std::mem::replace(&mut self.wake, wake);
         (old != wake).then_some((old, wake))
     }
 
     /// When it is to be looked at again.
-    pub fn wake(&self) -> Option<Moment> {
+    pub fn wake(&self) -> Option<Instant> {
         self.wake
     }
 
     /// Its wake has come, or it is removed.
-    pub fn disarm(&mut self) -> Option<Moment> {
+    pub fn disarm(&mut self) -> Option<Instant> {
         self.wake.take()
     }
 }
@@ -633,7 +635,7 @@ mod tests {
     fn stalls(taken: usize) -> bool {
         const STALL: Duration = Duration::from_secs(60);
         let mut connection = Connection::new(ConnId::NOBODY, Nowhere, Ipv4Addr::LOCALHOST.into(), 0, Life::Active);
-        (0..600).map(Duration::from_secs).any(|now| {
+        (0..600).map(|n| Instant::START + Duration::from_secs(n)).any(|now| {
             connection.note_flushed(Flushed::Blocked { taken }, STALL, now);
             connection.is_stalled_for(STALL, now)
         })

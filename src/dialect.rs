@@ -38,7 +38,7 @@ pub struct Plain;
 
 impl Dialect for Plain {
     fn parse<'a>(&self, line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
-        plain::read(line, text, plain::Chunks::Wanted)
+        plain::parse(line, text)
     }
 
     fn rejects(&self, first: &Line<'_>) -> Option<Bye> {

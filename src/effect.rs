@@ -5,6 +5,7 @@ use crate::names::{ConnId, FileId};
 
 /// Something for the shell to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Effect {
     /// Have this written down before anybody is told of it.
     Log(Record),
@@ -21,16 +22,15 @@ pub enum Effect {
     /// The answer to this connection's last request can go on: call `Hub::go_on` when others have had their turn and little
     /// enough is pending for it.
     Resume(ConnId),
-    /// The core knows this connection no more: close it when all that waits for it is written.
+    /// The core knows this connection no more: close it when all that is pending for it is written.
     Close {
-        /// Which.
         conn: ConnId,
         /// Why, if it is to be told so.
         bye: Option<Bye>,
     },
 }
 
-/// Where the core's facts and effects go. It is the shell's part to spell them, send them and do them.
+/// Where the core's facts and effects go. It is the shell's part to encode them, send them and do them.
 pub trait Output {
     /// Tells `events` to all of `to`.
     fn publish(&mut self, to: &mut dyn Iterator<Item = ConnId>, events: &[Event]);
@@ -48,7 +48,7 @@ pub trait Output {
     /// From now on this is so for `to`: the setting is a matter of the connection.
     fn set(&mut self, to: ConnId, change: Change);
     /// Whether so much is pending for all together, and something for `to`, that a long answer must be refused.
-    fn is_crowded(&self, to: ConnId) -> bool;
+    fn is_memory_short_for(&self, to: ConnId) -> bool;
     /// Something is to be done, after what was before it and before what comes after it.
     fn effect(&mut self, effect: Effect);
 }

@@ -1,5 +1,4 @@
-//! The way out of all connections: their write queues, what is pending in them together, and whose turn it is to be
-//! written to.
+//! All write queues: what is pending in them together, and which of them is written to when.
 //!
 //! **Gathering.** A write is the dearest thing there is. So after a fan-out, which writes to all who are owed what others
 //! said, the next one waits for a small multiple of the time that it took, and what is said meanwhile is added to the open
@@ -24,6 +23,7 @@ use crate::names::{ConnId, FileId, Place, RoomName};
 use crate::outbox::{Flushed, Kind, Outbox, Segment};
 use crate::plain::Style;
 use crate::registry::Registry;
+use crate::time::Instant;
 use crate::transport::Transport;
 
 /// The most that may be [few](Egress::few).
@@ -31,7 +31,7 @@ const FEW: usize = 64;
 /// So many are few however long a write takes: a machine that is busy must not hold up small rooms.
 const FEW_LEAST: usize = 8;
 
-/// How the lines of some connections are spelled: what is spelled alike is spelled once.
+/// How the lines of some connections are encoded: what has the same encoding is encoded once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Encoding {
     dialect: usize,
@@ -58,13 +58,13 @@ pub struct Egress {
     /// Bytes that have been added to these.
     gathered: usize,
     /// When the next fan-out may begin.
-    gate: Duration,
-    /// What a write has taken lately in a fan-out.
+    gate: Instant,
+    /// What a write has taken lately in a fan-out, as an average in which the last fan-out counts an eighth.
     write_cost: Duration,
-    /// A line while it is spelled.
+    /// A line while it is encoded.
     line: String,
     /// In which segment the events that are being published stand for each encoding, and from where on.
-    spelled: Vec<(Encoding, Segment, usize)>,
+    encoded: Vec<(Encoding, Segment, usize)>,
     /// What file data was in that has been written: to use it again is to spare taking, clearing and giving back memory.
     spare: Vec<u8>,
 }
@@ -83,10 +83,10 @@ impl Egress {
             lagged: Vec::new(),
             open: BTreeMap::new(),
             gathered: 0,
-            gate: Duration::ZERO,
+            gate: Instant::START,
             write_cost: Duration::from_micros(4),
             line: String::new(),
-            spelled: Vec::new(),
+            encoded: Vec::new(),
             spare: Vec::new(),
         }
     }
@@ -97,13 +97,13 @@ impl Egress {
     }
 
     /// Whether so much is pending for all together that memory is short.
-    pub fn is_crowded(&self) -> bool {
+    pub fn is_memory_short(&self) -> bool {
         self.private + self.shared.get() > limits::PENDING_IN_ALL
     }
 
     /// Bytes of replies that may be pending for a connection before its requests wait.
     pub fn replies_allowed(&self) -> usize {
-        if self.is_crowded() { 0 } else { limits::REPLIES_PENDING }
+        if self.is_memory_short() { 0 } else { limits::REPLIES_PENDING }
     }
 
     /// Bytes of file data that may be queued for a connection.
@@ -113,7 +113,7 @@ impl Egress {
 
     /// Bytes that may be pending for one connection before it is a slow consumer.
     fn high_water_mark(&self) -> usize {
-        if self.is_crowded() { limits::SLOW_CONSUMER_TIGHT } else { limits::SLOW_CONSUMER }
+        if self.is_memory_short() { limits::SLOW_CONSUMER_SHORT } else { limits::SLOW_CONSUMER }
     }
 
     /// Has `push` queue something for a connection, if it still listens.
@@ -154,7 +154,7 @@ impl Egress {
         self.gathered = 0;
     }
 
-    /// The next connection of a list.
+    /// Takes the next connection out of a list.
     pub fn next<T: Transport>(&mut self, list: List, registry: &mut Registry<T>) -> Option<ConnId> {
         let queue = match list {
             List::Prompt => &mut self.prompt,
@@ -189,13 +189,13 @@ impl Egress {
     }
 
     /// When the next fan-out is to begin, if anybody waits for one.
-    pub fn next_fanout(&self) -> Option<Duration> {
+    pub fn next_fanout(&self) -> Option<Instant> {
         (!self.fanout.is_empty()).then_some(self.gate)
     }
 
     /// Whether a fan-out is to begin now: its time has come, or so much has been gathered that a listener could be taken
     /// for a slow consumer before anything was written.
-    pub fn is_fanout_due(&self, now: Duration) -> bool {
+    pub fn is_fanout_due(&self, now: Instant) -> bool {
         !self.fanout.is_empty() && (now >= self.gate || self.is_full())
     }
 
@@ -205,7 +205,7 @@ impl Egress {
     }
 
     /// A fan-out to so many has ended that took so long: the next waits for a multiple of that.
-    pub fn note_fanout(&mut self, writes: u32, took: Duration, now: Duration) {
+    pub fn note_fanout(&mut self, writes: u32, took: Duration, now: Instant) {
         if let Some(each) = took.checked_div(writes) {
             self.write_cost = (self.write_cost * 7 + each) / 8;
         }
@@ -220,7 +220,7 @@ impl Egress {
         usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).clamp(FEW_LEAST, FEW)
     }
 
-    /// Slow consumers that have come to be.
+    /// Takes the connections that have become slow consumers since it was called last.
     pub fn take_lagged(&mut self) -> Vec<ConnId> {
         std::mem::take(&mut self.lagged)
     }
@@ -281,7 +281,7 @@ impl Egress {
     }
 
     /// Queues for a connection alone what `write` writes in its dialect and style.
-    fn spell<T: Transport>(
+    fn encode_for<T: Transport>(
         &mut self,
         connection: &mut Connection<T>,
         kind: Kind,
@@ -294,7 +294,7 @@ impl Egress {
         self.line = line;
     }
 
-    /// An event as a dialect spells it, for somebody who has no queue.
+    /// An event as a dialect encodes it, for somebody who has no queue.
     pub fn alone(&self, dialect: u8, event: &Event, style: Style) -> String {
         let mut line = String::new();
         self.dialects[usize::from(dialect)].event(&mut line, event, style);
@@ -305,10 +305,10 @@ impl Egress {
     pub fn tell<T: Transport>(&mut self, connection: &mut Connection<T>, event: &Event) {
         // It belongs to no answer that is being told.
         let kind = if connection.outbox().is_holding() { Kind::Event } else { Kind::Reply };
-        self.spell(connection, kind, |dialect, line, style| dialect.event(line, event, style));
+        self.encode_for(connection, kind, |dialect, line, style| dialect.event(line, event, style));
     }
 
-    /// Queues events for all of `to`, spelled once for each encoding.
+    /// Queues events for all of `to`, encoded once for each encoding in use.
     fn publish<T: Transport>(
         &mut self,
         registry: &mut Registry<T>,
@@ -323,20 +323,20 @@ impl Egress {
             },
             [] => return,
         };
-        let mut spelled = std::mem::take(&mut self.spelled);
+        let mut encoded = std::mem::take(&mut self.encoded);
         // How they are written to depends on how many they are.
         let (few, mut first) = (self.few(), ArrayVec::<ConnId, FEW>::new());
         let mut hearers = 0;
         for id in to {
             let Some(connection) = registry.get_mut(id) else { continue };
             let encoding = Encoding { dialect: connection.dialect(), style: connection.style() };
-            let known = spelled.iter().position(|(known, ..)| *known == encoding);
+            let known = encoded.iter().position(|(known, ..)| *known == encoding);
             let at = known.unwrap_or_else(|| {
                 let (segment, start) = self.encode(room, encoding, events);
-                spelled.push((encoding, segment, start));
-                spelled.len() - 1
+                encoded.push((encoding, segment, start));
+                encoded.len() - 1
             });
-            let (_, segment, start) = &spelled[at];
+            let (_, segment, start) = &encoded[at];
             self.add(connection, kind, |outbox| outbox.push_shared(kind, segment, *start));
             hearers += 1;
             match list {
@@ -351,8 +351,8 @@ impl Egress {
                 self.enlist(connection, list);
             }
         }
-        spelled.clear();
-        self.spelled = spelled;
+        encoded.clear();
+        self.encoded = encoded;
     }
 
     /// Adds events to a segment: the room's open one, or one of their own. Gives it, and where they begin.
@@ -392,7 +392,7 @@ pub enum List {
     Fanout,
 }
 
-/// Where the core's facts and effects go: facts are spelled and queued at once, effects wait until the core has returned.
+/// Where the core's facts and effects go: facts are encoded and queued at once, effects wait until the core has returned.
 pub struct Outgoing<'a, T> {
     /// The connections.
     pub registry: &'a mut Registry<T>,
@@ -431,13 +431,13 @@ impl<T: Transport> Output for Outgoing<'_, T> {
         if let Some(connection) = self.registry.get_mut(to) {
             // Nothing may stand between the details of a reply and the reply.
             connection.outbox_mut().hold();
-            self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.detail(line, detail, style));
+            self.egress.encode_for(connection, Kind::Reply, |dialect, line, style| dialect.detail(line, detail, style));
         }
     }
 
     fn reply(&mut self, to: ConnId, reply: &Reply) {
         if let Some(connection) = self.registry.get_mut(to) {
-            self.egress.spell(connection, Kind::Reply, |dialect, line, style| dialect.reply(line, reply, style));
+            self.egress.encode_for(connection, Kind::Reply, |dialect, line, style| dialect.reply(line, reply, style));
             connection.outbox_mut().release();
         }
     }
@@ -451,8 +451,8 @@ impl<T: Transport> Output for Outgoing<'_, T> {
         }
     }
 
-    fn is_crowded(&self, to: ConnId) -> bool {
-        self.egress.is_crowded() && self.registry.get(to).is_some_and(|connection| !connection.outbox().is_empty())
+    fn is_memory_short_for(&self, to: ConnId) -> bool {
+        self.egress.is_memory_short() && self.registry.get(to).is_some_and(|connection| !connection.outbox().is_empty())
     }
 
     fn effect(&mut self, effect: Effect) {
@@ -540,20 +540,20 @@ mod tests {
     }
 
     #[test]
-    fn it_is_crowded_while_much_waits_for_everybody() {
+    fn memory_is_short_while_much_is_pending_for_everybody() {
         let mut net = Net::new();
         let ids: Vec<ConnId> = (0..100).map(|_| net.connect(0)).collect();
         let event = Event::Motd(Text::new(&"x".repeat(4000)));
         while net.egress.private <= limits::PENDING_IN_ALL {
-            assert!(!net.egress.is_crowded() && net.egress.replies_allowed() > 0);
+            assert!(!net.egress.is_memory_short() && net.egress.replies_allowed() > 0);
             ids.iter().for_each(|&id| net.out().answer(id, &event));
         }
-        assert!(net.egress.is_crowded() && net.egress.replies_allowed() == 0);
+        assert!(net.egress.is_memory_short() && net.egress.replies_allowed() == 0);
         // Who has nothing pending is answered all the same.
         let idle = net.connect(0);
-        assert!(net.out().is_crowded(ids[0]) && !net.out().is_crowded(idle));
+        assert!(net.out().is_memory_short_for(ids[0]) && !net.out().is_memory_short_for(idle));
         net.egress.clear(net.registry.get_mut(ids[0]).unwrap());
-        assert!(!net.egress.is_crowded());
+        assert!(!net.egress.is_memory_short());
     }
 
     /// What somebody says in a room.
@@ -572,11 +572,11 @@ mod tests {
     fn nobody_is_slow_before_a_fan_out_was_due_however_short_memory_is() {
         let mut net = Net::new();
         let ids: Vec<ConnId> = (0..100).map(|_| net.connect(usize::MAX)).collect();
-        net.egress.gate = Duration::MAX;
+        net.egress.gate = Instant::START + Duration::MAX;
         for pending in [0, limits::PENDING_IN_ALL] {
             net.egress.private = pending;
             let mut turns = 0;
-            while !net.egress.is_fanout_due(Duration::ZERO) {
+            while !net.egress.is_fanout_due(Instant::START) {
                 // What one connection may say before it is looked at again whether it is enough.
                 for _ in 0..limits::LINES_A_TURN {
                     net.out().publish(&mut ids.iter().copied(), &[said(4000)]);
@@ -594,7 +594,7 @@ mod tests {
     #[test]
     fn a_small_room_does_not_wait_however_long_a_write_takes() {
         let mut net = Net::new();
-        (0..100).for_each(|_| net.egress.note_fanout(1, Duration::from_secs(1), Duration::from_secs(1)));
+        (0..100).for_each(|_| net.egress.note_fanout(1, Duration::from_secs(1), Instant::START));
         let mut ids: Vec<ConnId> = (0..FEW_LEAST).map(|_| net.connect(usize::MAX)).collect();
         net.out().publish(&mut ids.iter().copied(), &[said(10)]);
         assert_eq!(net.egress.next_fanout(), None);
@@ -611,12 +611,12 @@ mod tests {
         for _ in 0..67 {
             net.out().publish(&mut ids.iter().copied(), std::slice::from_ref(&event));
         }
-        assert!(!net.egress.is_crowded() && net.egress.take_lagged().is_empty());
+        assert!(!net.egress.is_memory_short() && net.egress.take_lagged().is_empty());
         assert!(net.egress.shared.get() < 67 * 8192, "{}", net.egress.shared.get());
         for &id in &ids {
             assert_eq!(net.flush(id), Flushed::Blocked { taken: 0 });
         }
-        assert!(!net.egress.is_crowded());
+        assert!(!net.egress.is_memory_short());
         for &id in &ids {
             net.egress.clear(net.registry.get_mut(id).unwrap());
         }

@@ -1,18 +1,9 @@
 //! The facts that pass between the core and what surrounds it: what happened, what is answered, what is refused, what the
-//! disk shall do. How they are spelled is told elsewhere.
+//! disk shall do. How they are encoded is a matter of the dialect.
 
 use std::time::{Duration, SystemTime};
 
 use crate::names::{ConnId, Digest, FileId, FileName, Nick, Place, RoomName, Text};
-
-/// What time it is, told to the core with everything that comes in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Now {
-    /// Since the process began; never goes back.
-    pub tick: Duration,
-    /// The time of day, for stamps.
-    pub wall: SystemTime,
-}
 
 /// What people set for themselves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -30,9 +21,9 @@ pub enum Setting {
 /// A setting and what it is changed to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Change {
-    /// What is changed.
+    /// Which one.
     pub setting: Setting,
-    /// What it is from now on.
+    /// Whether it is on from now on.
     pub on: bool,
 }
 
@@ -82,10 +73,10 @@ pub enum Verb {
 
 /// Something that one or many are told.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Event {
     /// The connection is let in under this name.
     Hello {
-        /// The name it has been given.
         nick: Nick,
         /// People online, itself included.
         online: usize,
@@ -107,46 +98,25 @@ pub enum Event {
     },
     /// Somebody said something.
     Said {
-        /// Where.
         place: Place,
         /// Its number among the room's messages; none in private.
         seq: Option<u64>,
-        /// When.
         at: SystemTime,
-        /// Who.
         from: Nick,
-        /// How.
         kind: SaidKind,
-        /// What.
         text: Text,
     },
     /// Something happened in a conversation.
-    Happened {
-        /// Where.
-        place: Place,
-        /// When.
-        at: SystemTime,
-        /// Whom it is about.
-        who: Nick,
-        /// What.
-        what: Happening,
-    },
+    Happened { place: Place, at: SystemTime, who: Nick, what: Happening },
     /// A transfer is whole.
     Whole {
-        /// Of this file.
         file: FileId,
-        /// Its bytes.
+        /// In bytes.
         size: u64,
-        /// Its digest.
         digest: Digest,
     },
     /// A transfer failed.
-    Broken {
-        /// Of this file.
-        file: FileId,
-        /// Why.
-        why: Fault,
-    },
+    Broken { file: FileId, why: Fault },
     /// What is said from now on may be lost with the process.
     NotKept(Trouble),
     /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much.
@@ -178,6 +148,7 @@ pub enum Trouble {
 
 /// What happened in a conversation.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Happening {
     /// Came into the room.
     Joined,
@@ -197,23 +168,15 @@ pub enum Happening {
     Idle,
     /// Shares a file.
     File {
-        /// Its ID.
         id: FileId,
-        /// Its bytes.
+        /// In bytes.
         size: u64,
-        /// Its name.
         name: FileName,
     },
     /// A file is there no more.
-    Unfile {
-        /// Its ID.
-        id: FileId,
-        /// Why.
-        why: Fault,
-    },
-    /// Messages were left out for a slow reader.
+    Unfile { id: FileId, why: Fault },
+    /// Messages were left out for a slow consumer.
     Missed {
-        /// How many.
         count: u64,
         /// The last number before them.
         after: u64,
@@ -242,9 +205,11 @@ pub enum Bye {
     MadePlace,
     /// Too many connections from one address.
     TooManyFromAddress,
-    /// It took nothing of what waited for it.
+    /// It took too little of what was pending for it, for the time of a stall.
     TooSlow,
-    /// It stayed locked.
+    /// It did not give the password in [`limits::LOCKED`].
+    ///
+    /// [`limits::LOCKED`]: crate::limits::LOCKED
     Idle,
     /// The server ends.
     Shutdown,
@@ -258,6 +223,7 @@ pub enum Bye {
 
 /// A user's slip, or a thing that cannot be done: one reply, and the connection lives.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Fault {
     /// There is no such command.
     UnknownCommand(Text),
@@ -267,7 +233,6 @@ pub enum Fault {
     NoHelp(Text),
     /// Something is too long.
     TooLong {
-        /// What is.
         what: Long,
         /// The most bytes it may have.
         limit: usize,
@@ -320,11 +285,11 @@ pub enum Fault {
     DiskFailed,
     /// The disk has too much to do.
     DiskBusy,
-    /// So much waits for all connections together that a long answer must not be added.
-    Crowded,
+    /// So much is pending for all connections together that a long answer must not be added.
+    MemoryShort,
     /// It is there no more.
     Gone(Gone),
-    /// This person reads too slowly for private lines now.
+    /// This person is a slow consumer: private lines are refused until it is drained.
     Busy(Nick),
     /// The file is on its way already.
     BusyFile(FileId),
@@ -399,6 +364,7 @@ pub enum Gone {
 
 /// A line of detail before the reply that it belongs to.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Detail {
     /// How every request is made, or this one. The dialect knows.
     Help(Option<Verb>),
@@ -409,53 +375,30 @@ pub enum Detail {
     /// Some who are in it.
     Here(Vec<Nick>),
     /// A room.
-    Room {
-        /// Its name.
-        name: RoomName,
-        /// People in it.
-        count: usize,
-        /// Its topic.
-        topic: Option<Text>,
-    },
+    Room { name: RoomName, count: usize, topic: Option<Text> },
     /// A person.
     Who {
-        /// Their name.
         nick: Nick,
         /// What they are doing.
-        state: State,
+        activity: Activity,
         /// How long since they last sent a line.
         idle: Duration,
-        /// Where they are.
         rooms: Vec<RoomName>,
     },
     /// A message from a room's history.
-    Line {
-        /// Its number.
-        seq: u64,
-        /// When it was said.
-        at: SystemTime,
-        /// By whom.
-        from: Nick,
-        /// How.
-        kind: SaidKind,
-        /// What.
-        text: Text,
-    },
+    Line { seq: u64, at: SystemTime, from: Nick, kind: SaidKind, text: Text },
     /// A file.
     File {
-        /// Its ID.
         id: FileId,
-        /// Its bytes.
+        /// In bytes.
         size: u64,
         /// Who sent it.
         sender: Nick,
-        /// Where.
         place: Place,
         /// How long ago it was announced.
         age: Duration,
         /// Whether bytes are still to come.
         coming: bool,
-        /// Its name.
         name: FileName,
     },
     /// Somebody who is ignored.
@@ -511,9 +454,9 @@ pub enum Limit {
     Resume,
     /// Seconds for which somebody who has said so is typing.
     Typing,
-    /// Bytes waiting for somebody beyond which room lines are left out.
-    SlowReader,
-    /// Seconds for which one may read nothing of what waits.
+    /// Bytes pending for somebody beyond which they are a slow consumer, and room lines are left out.
+    SlowConsumer,
+    /// Seconds for which one may take too little of what is pending.
     Stall,
     /// Seconds for which one may take to give the password.
     Locked,
@@ -529,7 +472,7 @@ pub enum Limit {
 
 /// What a person is doing, as far as somebody else may know.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum State {
+pub enum Activity {
     /// Here.
     Here,
     /// Typing to the one who asks.
@@ -540,16 +483,12 @@ pub enum State {
 
 /// The one reply that every request gets.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Reply {
     /// It is done.
     Done(Done),
     /// It is refused.
-    Refused {
-        /// What was asked for.
-        verb: Verb,
-        /// Why.
-        why: Fault,
-    },
+    Refused { verb: Verb, why: Fault },
 }
 
 /// What was done, a variant a command.
@@ -587,44 +526,31 @@ pub enum Done {
 
 /// What is to be there after a restart. It goes to the log before anybody is told what it comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Record {
     /// Somebody said something in a room.
-    Said {
-        /// Where.
-        room: RoomName,
-        /// The message.
-        line: Logged,
-    },
+    Said { room: RoomName, line: Logged },
     /// A room is about this now, or about nothing.
-    Topic {
-        /// The room.
-        room: RoomName,
-        /// What it is about.
-        topic: Option<Text>,
-    },
+    Topic { room: RoomName, topic: Option<Text> },
 }
 
 /// A message of a room as the log has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub struct Logged {
-    /// Its number.
     pub seq: u64,
     /// When it was said; the log counts milliseconds.
     pub at: SystemTime,
-    /// By whom.
     pub from: Nick,
-    /// How.
     pub kind: SaidKind,
-    /// What.
     pub text: Text,
 }
 
 /// A room of an earlier process.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub struct PastRoom {
-    /// What it is called.
     pub name: RoomName,
-    /// What it is about.
     pub topic: Option<Text>,
     /// The number of its last message, with which it goes on.
     pub last_seq: u64,
@@ -634,12 +560,11 @@ pub struct PastRoom {
 
 /// A room's file of an earlier process.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub struct PastFile {
-    /// Its ID.
     pub id: FileId,
-    /// What it is.
     pub description: Description,
-    /// Bytes of it that there are.
+    /// Bytes of it that are on disk.
     pub len: u64,
     /// Its digest, if it is whole.
     pub digest: Option<Digest>,
@@ -647,23 +572,22 @@ pub struct PastFile {
 
 /// What must be known of a room's file so that it outlives the process. It crosses to the disk's thread.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub struct Description {
-    /// For whom it is.
     pub room: RoomName,
-    /// Who sent it.
     pub from: Nick,
-    /// How many bytes it has when whole.
+    /// In bytes, when it is whole.
     pub size: u64,
     /// When it was announced.
     pub at: SystemTime,
     /// The digest that its sender says it has.
     pub claimed: Option<Digest>,
-    /// What it is called.
     pub name: String,
 }
 
 /// Something for the disk to do. Each job has exactly one [`Outcome`], in the order of the jobs.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Job {
     /// Make room for a new file.
     Create(FileId),
@@ -675,7 +599,6 @@ pub enum Job {
     Finish(FileId),
     /// Read some bytes for a download.
     Read {
-        /// The file.
         file: FileId,
         /// Where to begin.
         offset: u64,
@@ -694,6 +617,7 @@ pub enum Job {
 
 /// What came of a [`Job`].
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Outcome {
     /// The file can take bytes, or is gone: nothing follows from it.
     Done,
@@ -703,7 +627,6 @@ pub enum Outcome {
     Finished(FileId, Digest),
     /// Bytes for a download.
     Data {
-        /// The bytes.
         data: Vec<u8>,
         /// Who fetches it.
         reader: ConnId,
@@ -712,7 +635,6 @@ pub enum Outcome {
     },
     /// The disk failed to take bytes.
     WriteFailed {
-        /// The file.
         file: FileId,
         /// How many bytes it was to take.
         bytes: usize,
@@ -721,7 +643,6 @@ pub enum Outcome {
     },
     /// The disk failed to give bytes.
     ReadFailed {
-        /// The file.
         file: FileId,
         /// How many bytes it was to give.
         len: usize,
@@ -787,16 +708,13 @@ pub struct Passage {
 
 /// A message of a log, on its way from one thread to another.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
 pub struct PastLine {
-    /// Its number.
     pub seq: u64,
-    /// When it was said.
     pub at: SystemTime,
     /// What its author was called then.
     pub from: Nick,
-    /// How it was meant.
     pub kind: SaidKind,
-    /// What was said.
     pub text: String,
 }
 

@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::limits;
 use crate::names::{ConnId, Digest, FileId, FileName, Nick, PersonId, Prefix};
 use crate::rooms::RoomId;
+use crate::time::Instant;
 
 /// Who answers for a file when places or bytes run out. It outlives the sender's stay, so that nobody begins anew by
 /// coming back.
@@ -69,9 +70,9 @@ pub struct File {
     /// When it was announced.
     pub since: SystemTime,
     /// When it breaks off or is forgotten.
-    pub due: Duration,
+    pub due: Instant,
     /// When the hub looks at it next, which may be sooner than anything is due.
-    pub alarm: Duration,
+    pub alarm: Instant,
     /// The connections over which it is being fetched.
     pub readers: BTreeSet<ConnId>,
 }
@@ -297,7 +298,7 @@ impl Files {
     /// The upload that breaks off for one of `owner`'s when all places are taken: of those who have most under way, if that is
     /// more than `owner` has, the slowest, which is the one that is due first.
     pub fn slowest(&self, owner: Owner) -> Option<FileId> {
-        let mut under_way: BTreeMap<Owner, (usize, Reverse<(Duration, FileId)>)> = BTreeMap::new();
+        let mut under_way: BTreeMap<Owner, (usize, Reverse<(Instant, FileId)>)> = BTreeMap::new();
         for (&id, file) in self.files.iter().filter(|(_, file)| file.stage == Stage::Coming) {
             let (count, slowest) = under_way.entry(file.owner).or_insert((0, Reverse((file.due, id))));
             (*count, *slowest) = (*count + 1, (*slowest).max(Reverse((file.due, id))));

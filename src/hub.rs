@@ -11,16 +11,13 @@ mod talk;
 mod upload;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Output};
-use crate::event::{
-    Bye, Done, Event, Fault, Happening, Job, Lost, Now, PastRoom, Quota, Reply, SaidKind, Trouble, Verb,
-};
+use crate::event::{Bye, Done, Event, Fault, Happening, Job, Lost, PastRoom, Quota, Reply, SaidKind, Trouble, Verb};
 use crate::files::Files;
-use crate::limits::{self, Settings};
+use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person};
@@ -28,7 +25,9 @@ use crate::policy::{Action, Actor, Doing, may};
 use crate::presence::Presence;
 use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
-use crate::typing::{Typing, Where};
+use crate::settings::Settings;
+use crate::time::{Instant, Now};
+use crate::typing::{Conversation, Typing};
 
 use answer::Answer;
 
@@ -71,11 +70,11 @@ pub struct Hub {
     renames: PrefixWindow,
     joins: PrefixWindow,
     new_rooms: PrefixWindow,
-    /// Wrong passwords of late, by where they came from.
+    /// Wrong passwords of late, by address prefix.
     wrong_passwords: PrefixWindow,
     typing: Typing,
     presence: Presence,
-    alarms: BTreeSet<(Duration, Alarm)>,
+    alarms: BTreeSet<(Instant, Alarm)>,
     disk: Disk,
     /// Answers of which something is still to be told.
     answers: HashMap<ConnId, Answer>,
@@ -84,7 +83,7 @@ pub struct Hub {
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
     /// Counts joins, typing lines and queries of the log, so that it can be told which came first.
-    moment: u64,
+    serial: u64,
     downloads: u64,
 }
 
@@ -94,7 +93,7 @@ struct Locked {
     wrong: u8,
     intake: Intake,
     /// When it is closed.
-    until: Duration,
+    until: Instant,
 }
 
 /// What the disk has been asked for and has not done yet.
@@ -106,7 +105,7 @@ struct Disk {
     reads: usize,
     /// Bytes of downloads that it has been asked for, or has given, and that have not been handed on.
     held: usize,
-    /// Who waits until there are fewer reads.
+    /// Connections whose downloads wait until fewer reads are under way.
     waiting: VecDeque<ConnId>,
 }
 
@@ -114,7 +113,7 @@ struct Disk {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Alarm {
     Presence,
-    Typing(PersonId, Where),
+    Typing(PersonId, Conversation),
     File(FileId),
     Locked(ConnId),
     /// The log has not answered this query yet.
@@ -141,7 +140,7 @@ impl Hub {
             answers: HashMap::new(),
             queries: 0,
             trouble: None,
-            moment: 0,
+            serial: 0,
             downloads: 0,
             settings,
         }
@@ -175,14 +174,14 @@ impl Hub {
             self.let_in(conn, origin, turn);
             return;
         }
-        let until = turn.now.tick + limits::LOCKED;
+        let until = turn.now.at + limits::LOCKED;
         self.locked.insert(conn, Locked { origin, wrong: 0, intake: Intake::None { told: false }, until });
         self.alarm(until, Alarm::Locked(conn));
         turn.out.answer(conn, &Event::Locked);
     }
 
     fn let_in(&mut self, conn: ConnId, origin: Origin, turn: &mut Turn<'_, impl Output>) -> PersonId {
-        let who = self.people.enter(conn, origin, turn.now.tick);
+        let who = self.people.enter(conn, origin, turn.now.at);
         if let Some(nick) = self.people.get(who).map(Person::nick) {
             self.open_presence(turn.now);
             self.presence.came(&nick);
@@ -255,7 +254,7 @@ impl Hub {
             return self.handle_locked(request, &mut Turn { now, conn, who: PersonId::NOBODY, out });
         }
         let Some(person) = self.people.at_mut(conn) else { return };
-        person.active = now.tick.into();
+        person.active = now.at;
         let turn = &mut Turn { now, conn, who: person.id, out };
         let verb = request.verb();
         if verb == Verb::Send {
@@ -291,7 +290,7 @@ impl Hub {
         }
         match request {
             // Whoever guesses on learns nothing, not even when a guess is right.
-            Request::Pass(_) if !has_left(&self.wrong_passwords, locked.origin, turn.now.tick) => {
+            Request::Pass(_) if !has_left(&self.wrong_passwords, locked.origin, turn.now.at) => {
                 turn.out.effect(Effect::NoteWrongPassword(conn));
                 refuse(conn, verb, Fault::TooMany(Quota::WrongPasswords), turn.out);
                 self.close(conn, Bye::WrongPasswords, turn);
@@ -308,7 +307,7 @@ impl Hub {
                 locked.wrong += 1;
                 let last = locked.wrong >= limits::PASSWORDS;
                 if let Origin::Network(prefix) = locked.origin {
-                    self.wrong_passwords.count(prefix, turn.now.tick);
+                    self.wrong_passwords.count(prefix, turn.now.at);
                 }
                 turn.out.effect(Effect::NoteWrongPassword(conn));
                 refuse(conn, verb, Fault::WrongPassword, turn.out);
@@ -332,8 +331,8 @@ impl Hub {
 
     /// Carries out a request; `None` if the rest of its answer comes later.
     fn carry_out(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
-        if request.has_long_answer() && turn.out.is_crowded(turn.conn) {
-            return Err(Fault::Crowded);
+        if request.has_long_answer() && turn.out.is_memory_short_for(turn.conn) {
+            return Err(Fault::MemoryShort);
         }
         let done = match request {
             Request::Help(verb) => Ok(ask::help(verb, turn)),
@@ -378,12 +377,12 @@ impl Hub {
         done.map(Some)
     }
 
-    /// Too much waits for this connection: room lines and presence are left out for it until [`Hub::caught_up`].
+    /// This connection is a slow consumer: room lines and presence are left out for it until [`Hub::caught_up`].
     pub fn lag(&mut self, conn: ConnId) {
         self.people.lag(conn);
     }
 
-    /// All that waited for this connection is written: it is told what it missed.
+    /// All that was pending for a slow consumer is written: it is told what it missed.
     pub fn caught_up(&mut self, conn: ConnId, now: Now, out: &mut impl Output) {
         let missed_presence = self.people.catch_up(conn);
         let Some(person) = self.people.at(conn) else { return };
@@ -407,7 +406,7 @@ impl Hub {
     }
 
     /// When [`Hub::tick`] is to be called next.
-    pub fn next_alarm(&self) -> Option<Duration> {
+    pub fn next_alarm(&self) -> Option<Instant> {
         self.alarms.first().map(|(at, _)| *at)
     }
 
@@ -415,7 +414,7 @@ impl Hub {
     pub fn tick(&mut self, now: Now, out: &mut impl Output) {
         let turn = &mut Turn::of_server(now, out);
         while let Some((at, alarm)) = self.alarms.pop_first() {
-            if at > turn.now.tick {
+            if at > turn.now.at {
                 self.alarms.insert((at, alarm));
                 return;
             }
@@ -433,14 +432,14 @@ impl Hub {
         }
     }
 
-    fn alarm(&mut self, at: Duration, alarm: Alarm) {
+    fn alarm(&mut self, at: Instant, alarm: Alarm) {
         self.alarms.insert((at, alarm));
     }
 
     /// Opens a window for the change of presence that comes next, unless one is open.
     fn open_presence(&mut self, now: Now) {
         if !self.presence.is_pending() {
-            self.alarm(now.tick + limits::PRESENCE_WINDOW, Alarm::Presence);
+            self.alarm(now.at + limits::PRESENCE_WINDOW, Alarm::Presence);
         }
     }
 
@@ -497,10 +496,10 @@ impl Hub {
     }
 
     /// What `target` means to `who`, who must be allowed to speak there.
-    fn resolve(&self, who: PersonId, target: Target<'_>) -> Result<Where, Fault> {
+    fn resolve(&self, who: PersonId, target: Target<'_>) -> Result<Conversation, Fault> {
         match target {
-            Target::Room(room) => self.room_for(who, room, Doing::Speak).map(Where::Room),
-            Target::Person(whom) => self.find_person(whom).map(|person| Where::Person(person.id)),
+            Target::Room(room) => self.room_for(who, room, Doing::Speak).map(Conversation::Room),
+            Target::Person(whom) => self.find_person(whom).map(|person| Conversation::Person(person.id)),
         }
     }
 
@@ -524,7 +523,7 @@ impl Hub {
     fn room_or_current(&self, who: PersonId, room: Option<Named<'_, RoomName>>, doing: Doing) -> Result<RoomId, Fault> {
         match (room, self.people.get(who).and_then(|person| person.current)) {
             (Some(room), _) => self.room_for(who, room, doing),
-            (None, Some(Where::Room(room))) => {
+            (None, Some(Conversation::Room(room))) => {
                 self.may(who, Action::InRoom(doing, &self.rooms[room]))?;
                 Ok(room)
             }
@@ -533,20 +532,20 @@ impl Hub {
     }
 
     /// Where what `who` says goes, where they must be allowed to speak.
-    fn current(&self, who: PersonId) -> Result<Where, Fault> {
+    fn current(&self, who: PersonId) -> Result<Conversation, Fault> {
         let place = self.people.get(who).and_then(|person| person.current).ok_or(Fault::NoTarget)?;
         match place {
-            Where::Room(room) => self.may(who, Action::InRoom(Doing::Speak, &self.rooms[room]))?,
-            Where::Person(other) => drop(self.people.get(other).ok_or(Fault::NoTarget)?),
+            Conversation::Room(room) => self.may(who, Action::InRoom(Doing::Speak, &self.rooms[room]))?,
+            Conversation::Person(other) => drop(self.people.get(other).ok_or(Fault::NoTarget)?),
         }
         Ok(place)
     }
 
     /// How one who is in a conversation names it.
-    fn place(&self, place: Where) -> Result<Place, Fault> {
+    fn place(&self, place: Conversation) -> Result<Place, Fault> {
         match place {
-            Where::Room(room) => Ok(Place::Room(self.rooms[room].name)),
-            Where::Person(other) => {
+            Conversation::Room(room) => Ok(Place::Room(self.rooms[room].name)),
+            Conversation::Person(other) => {
                 self.people.get(other).map(|person| Place::With(person.nick())).ok_or(Fault::NoTarget)
             }
         }
@@ -571,9 +570,9 @@ impl Hub {
         out.effect(Effect::Disk(job));
     }
 
-    fn next_moment(&mut self) -> u64 {
-        self.moment += 1;
-        self.moment
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
     }
 
     /// Panics unless all that must hold between people, rooms and files holds; for tests.
@@ -588,7 +587,7 @@ impl Hub {
             for &room in &person.rooms {
                 assert!(self.rooms[room].member(person.id).is_some(), "in a room that does not list them");
             }
-            if let Some(Where::Room(room)) = person.current {
+            if let Some(Conversation::Room(room)) = person.current {
                 assert!(person.rooms.contains(&room), "speaking to a room that they are not in");
             }
             for download in person.downloads() {
@@ -657,7 +656,7 @@ fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {
 }
 
 /// Whether wrong passwords may still come from somewhere. On this machine each connection has its own tries and no more.
-fn has_left(wrong_passwords: &PrefixWindow, origin: Origin, now: Duration) -> bool {
+fn has_left(wrong_passwords: &PrefixWindow, origin: Origin, now: Instant) -> bool {
     match origin {
         Origin::Loopback => true,
         Origin::Network(prefix) => wrong_passwords.has_left(prefix, limits::PASSWORDS_OF_PREFIX, now),

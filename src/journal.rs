@@ -23,19 +23,20 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 use mio::Waker;
 
-pub use format::{Reading, parse, read, spell};
+pub use format::{Reading, encode, parse, read};
 pub use logs::{Logs, load};
 
 use self::batch::Batch;
 use self::reader::Reader;
-use self::writer::{Message, Report, Writer};
+use self::writer::{Report, ToWriter, Writer};
 use crate::event::{Found, Query, Record, Trouble};
-use crate::limits::{self, Logging};
+use crate::limits;
+use crate::settings::Logging;
 
 /// The ways to the threads that write and read. What is still to be written is written when this goes.
 #[derive(Debug)]
 pub struct Journal {
-    messages: Sender<Message>,
+    to_writer: Sender<ToWriter>,
     reports: Receiver<Report>,
     thread: Option<JoinHandle<()>>,
     /// What the thread has not been given, as it has not reported on what it was given before.
@@ -59,16 +60,16 @@ pub struct Journal {
 impl Journal {
     /// Begins to log in `folder`. The loop is woken through `waker` when something becomes known that it does not wait for.
     pub fn start(folder: PathBuf, logging: Logging, waker: Arc<Waker>) -> io::Result<Self> {
-        let (messages, inbox) = channel();
+        let (to_writer, inbox) = channel();
         let (outbox, reports) = channel();
         let in_trouble = Arc::new(AtomicBool::new(false));
         let reader = Reader::start(folder.clone(), Arc::clone(&waker))?;
         let logs = Logs::new(folder, logging.max);
-        let writer = Writer::new(logs, logging.sync, messages.clone(), outbox, Arc::clone(&in_trouble), waker)?;
+        let writer = Writer::new(logs, logging.sync, to_writer.clone(), outbox, Arc::clone(&in_trouble), waker)?;
         let thread = thread::Builder::new().name("log".into()).spawn(move || writer.run(&inbox))?;
         let now = Instant::now();
         Ok(Self {
-            messages,
+            to_writer,
             reports,
             thread: Some(thread),
             gathered: Batch::default(),
@@ -141,7 +142,7 @@ impl Journal {
     fn hand_over(&mut self) {
         if !self.is_given && !self.gathered.is_empty() {
             self.is_given = true;
-            if self.messages.send(Message::Write(std::mem::take(&mut self.gathered))).is_err() {
+            if self.to_writer.send(ToWriter::Write(std::mem::take(&mut self.gathered))).is_err() {
                 self.set_bad(Trouble::Failed);
             }
         }
@@ -190,7 +191,7 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         let last = std::mem::take(&mut self.gathered);
-        let ended = self.messages.send(Message::Write(last)).and_then(|()| self.messages.send(Message::End));
+        let ended = self.to_writer.send(ToWriter::Write(last)).and_then(|()| self.to_writer.send(ToWriter::End));
         if ended.is_err() | self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             error!("the log's thread failed");
         }

@@ -1,6 +1,5 @@
 //! chinwag: a chat server for plain lines over TCP.
 
-pub mod chunks;
 pub mod client;
 pub mod commands;
 pub mod connection;
@@ -28,10 +27,12 @@ pub mod reactor;
 pub mod registry;
 pub mod request;
 pub mod rooms;
+pub mod settings;
 pub mod signals;
 pub mod spool;
 pub mod system;
 pub mod telnet;
+pub mod time;
 pub mod transport;
 pub mod typing;
 pub mod wire;

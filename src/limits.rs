@@ -1,6 +1,5 @@
-//! Every limit of the server, by name.
+//! Every limit of the server, with its unit.
 
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// The most bytes a line may have, with its ending.
@@ -18,7 +17,7 @@ pub const DOWNLOAD_LINE: usize = DOWNLOAD_UNIT;
 /// The most bytes a telnet sub-negotiation may have before it is taken for noise.
 pub const SUBNEGOTIATION: u16 = 256;
 
-/// Bytes of replies that wait for a connection beyond which its commands wait too.
+/// Bytes of replies pending for a connection beyond which its requests wait.
 pub const REPLIES_PENDING: usize = 64 * 1024;
 /// Bytes of a long answer that are made at once; for the next of them others have had their turn, and their reader has taken
 /// what is beyond [`REPLIES_PENDING`].
@@ -28,12 +27,12 @@ pub const SLICE_ROW: usize = 64;
 /// People whose order by name is found at once: each costs a few bytes as long as the answer is under way, and each time
 /// all are looked at.
 pub const PAGE: usize = 1024;
-/// Bytes waiting for a connection beyond which it is a slow reader: room lines and presence are left out for it.
+/// Bytes pending for a connection beyond which it is a slow consumer: room lines and presence are left out for it.
 pub const SLOW_CONSUMER: usize = 1024 * 1024;
-/// Bytes waiting for all connections together beyond which [`SLOW_CONSUMER_TIGHT`] holds.
+/// Bytes pending for all connections together beyond which [`SLOW_CONSUMER_SHORT`] holds.
 pub const PENDING_IN_ALL: usize = 256 * 1024 * 1024;
-/// What [`SLOW_CONSUMER`] becomes while memory is tight.
-pub const SLOW_CONSUMER_TIGHT: usize = 64 * 1024;
+/// What [`SLOW_CONSUMER`] becomes while memory is short.
+pub const SLOW_CONSUMER_SHORT: usize = 64 * 1024;
 /// Bytes of file data queued for a connection, so that a chat line never waits for more of them: 64 KiB of base64, which
 /// are four lines, and what stands around it.
 pub const CHUNKS_QUEUED: usize = 4 * CHUNK_BYTES;
@@ -55,11 +54,11 @@ pub const READ: usize = LINE;
 pub const LINES_A_TURN: usize = 8;
 /// Connections accepted before the others have their turn.
 pub const ACCEPTS_A_TURN: usize = 16;
-/// Bytes read from one connection, or of answers to it, in one turn that make it wait behind those who ask for less.
-pub const GREEDY: usize = 16 * 1024;
-/// How long a turn of the loop may serve those who wait behind the others.
+/// Bytes read from one connection, or of answers to it, in one turn beyond which it moves to the low-priority run queue.
+pub const LOW_PRIORITY_BYTES: usize = 16 * 1024;
+/// How long a turn of the loop may serve the low-priority run queue.
 pub const LOW_PRIORITY_A_TURN: Duration = Duration::from_micros(300);
-/// Of so many parts of the time, those who wait behind the others get one.
+/// Of so many parts of the time, the low-priority run queue gets one while the other is not empty.
 pub const LOW_PRIORITY_SHARE: u32 = 5;
 /// Connections written to in one turn besides those that hear what others say, which does not wait for all of them.
 pub const ANSWERED_A_TURN: usize = 64;
@@ -83,7 +82,7 @@ pub const BURST: Duration = Duration::from_secs(3);
 pub const ROOMS: usize = 10_000;
 /// Rooms a person may be in.
 pub const ROOMS_A_PERSON: usize = 50;
-/// The minute of what may be done so many times a minute.
+/// The length of the fixed windows of what may be done so many times a minute.
 pub const MINUTE: Duration = Duration::from_secs(60);
 /// How many times what one connection may do an address prefix may.
 pub const A_PREFIX: u32 = 10;
@@ -109,7 +108,7 @@ pub const AWAY_TOLD: usize = 100;
 pub const PASSWORDS: u8 = 5;
 /// Wrong passwords from one address prefix in [`WRONG_PASSWORDS_WINDOW`] beyond which no more are listened to.
 pub const PASSWORDS_OF_PREFIX: u32 = 10;
-/// In which time wrong passwords are counted together.
+/// The length of the fixed window of wrong passwords.
 pub const WRONG_PASSWORDS_WINDOW: Duration = Duration::from_secs(600);
 /// Names that `/join` lists.
 pub const NAMES_ON_JOIN: usize = 100;
@@ -220,11 +219,11 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// How long nothing is heard of a peer before it is asked whether it lives, by TCP and not by us.
 pub const KEEPALIVE: Duration = Duration::from_secs(45);
-/// How often it is asked.
+/// How long after one such question the next follows.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// How often in vain, before it is dead.
+/// How many questions without an answer show that it is dead.
 pub const KEEPALIVE_PROBES: u32 = 3;
-/// How long a peer may acknowledge nothing before it is dead. With the interval it is less than 90 s.
+/// How long a peer may acknowledge nothing of what the kernel sent before it is dead.
 pub const DEAD: Duration = Duration::from_secs(75);
 /// How long somebody who was seen to read slowly, and so to live, is not taken for dead by the kernel.
 pub const CALM: Duration = Duration::from_secs(120);
@@ -241,90 +240,3 @@ pub const REJECTED: usize = 32;
 pub const LINGERING: usize = 64;
 /// Bytes of a message of the day.
 pub const MOTD: u64 = 64 * 1024;
-
-/// What the operator may set.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What the server calls itself in its greeting.
-    pub name: Option<String>,
-    /// The message of the day, by lines.
-    pub motd: Vec<String>,
-    /// What `/pass` asks for.
-    pub password: Option<String>,
-    /// Connections in all; at least one, as descriptors bound them where the operator does not.
-    pub max_clients: usize,
-    /// Connections from one IPv4 address or IPv6 /64, and [`WIDER`] times as many from a /48, loopback not counted; 0 is no
-    /// limit.
-    pub max_per_ip: usize,
-    /// Lines a second; 0 is no limit.
-    pub rate: u32,
-    /// Lines a room remembers.
-    pub history: usize,
-    /// Bytes of one file.
-    pub max_file: u64,
-    /// Bytes of all files together.
-    pub spool: u64,
-    /// How long a file is kept.
-    pub file_ttl: Duration,
-    /// How long a connection may take nothing of what waits for it.
-    pub stall: Duration,
-    /// How the rooms are logged; `None` if nothing outlives the process.
-    pub log: Option<Logging>,
-    /// The ID of the next file.
-    pub next_file: u64,
-}
-
-/// How the rooms are logged.
-#[derive(Clone, Copy, Debug)]
-pub struct Logging {
-    /// Bytes of a room's log; of what is older, nothing is kept.
-    pub max: u64,
-    /// How much a loss of power may cost at most; nothing has been heard that it could cost if this is zero.
-    pub sync: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            name: None,
-            motd: Vec::new(),
-            password: None,
-            max_clients: 10_000,
-            max_per_ip: 100,
-            rate: 20,
-            history: 200,
-            max_file: 100 << 20,
-            spool: 1 << 30,
-            file_ttl: Duration::from_secs(24 * 3600),
-            stall: Duration::from_secs(60),
-            log: None,
-            next_file: 1,
-        }
-    }
-}
-
-impl Settings {
-    /// Lines that may come at once.
-    pub fn burst(&self) -> u32 {
-        u32::try_from(BURST.as_secs()).map_or(u32::MAX, |seconds| self.rate.saturating_mul(seconds))
-    }
-}
-
-/// A moment since the process began, to the nanosecond: a [`Duration`] of half the size, which an `Option` does not double.
-/// There is a handful for every connection.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Moment(NonZeroU64);
-
-impl Moment {
-    /// The time since the process began.
-    pub fn get(self) -> Duration {
-        Duration::from_nanos(self.0.get() - 1)
-    }
-}
-
-impl From<Duration> for Moment {
-    /// No process lives for the 584 years that this could not hold.
-    fn from(since: Duration) -> Self {
-        Self(u64::try_from(since.as_nanos()).map_or(NonZeroU64::MAX, |nanos| NonZeroU64::MIN.saturating_add(nanos)))
-    }
-}

@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::limits;
+use crate::time::Instant;
 
 /// Listeners there may be, so that the tokens of connections do not depend on how many there are.
 pub const LISTENERS: usize = 64;
@@ -19,7 +20,7 @@ pub const LISTENERS: usize = 64;
 pub struct Listeners {
     listeners: Vec<Listener>,
     /// When accepting goes on after descriptors ran out.
-    again: Option<Duration>,
+    again: Option<Instant>,
     /// Whether they have run out, and the log says so.
     starved: bool,
 }
@@ -56,14 +57,14 @@ impl Listeners {
     }
 
     /// When to try again; at once if somebody may be waiting.
-    pub fn next_try(&self) -> Option<Duration> {
+    pub fn next_try(&self) -> Option<Instant> {
         let waiting = self.listeners.iter().any(|listener| listener.ready);
-        self.again.or(waiting.then_some(Duration::ZERO))
+        self.again.or(waiting.then_some(Instant::START))
     }
 
     /// A descriptor is free again, so trying may help.
     pub fn try_soon(&mut self) {
-        self.again = self.again.map(|_| Duration::ZERO);
+        self.again = self.again.map(|_| Instant::START);
     }
 
     /// Closes them all: whoever comes from now on is refused by the system.
@@ -73,7 +74,7 @@ impl Listeners {
     }
 
     /// Accepts a connection, if somebody is waiting and descriptors are left: at which listener, and from where.
-    pub fn accept(&mut self, now: Duration) -> Option<(usize, TcpStream, IpAddr)> {
+    pub fn accept(&mut self, now: Instant) -> Option<(usize, TcpStream, IpAddr)> {
         if self.again.is_some_and(|at| now < at) {
             return None;
         }
@@ -162,7 +163,7 @@ mod tests {
         let poll = Poll::new().unwrap();
         let mut listeners = Listeners::open(&["127.0.0.1:0".parse().unwrap()], poll.registry(), 0).unwrap();
         let _client = std::net::TcpStream::connect(listeners.addresses().unwrap()[0]).unwrap();
-        let (_, stream, _) = listeners.accept(Duration::ZERO).unwrap();
+        let (_, stream, _) = listeners.accept(Instant::START).unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), limits::KEEPALIVE);

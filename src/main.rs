@@ -16,10 +16,11 @@ use chinwag::client::wire::transfers::{self, Keep};
 use chinwag::client::{oneshot, pipe};
 use chinwag::dialect::PLAIN;
 use chinwag::home::Home;
-use chinwag::limits::{self, Logging, Settings};
+use chinwag::limits;
 use chinwag::listener::{LISTENERS, reason};
 use chinwag::names::{FileId, FileName, Nick, Place, RoomName, clean};
 use chinwag::reactor::{Door, Reactor};
+use chinwag::settings::{Logging, Settings};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use log::{LevelFilter, info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -31,11 +32,11 @@ use signal_hook::flag::register_conditional_shutdown;
 #[command(version, about, long_about = None)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    mode: Mode,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Mode {
     /// Run the server
     Serve(Serve),
     /// Chat: in a terminal with everything, in a pipe as with nc
@@ -190,14 +191,14 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Serve(options) => {
+    let done = match Cli::parse().mode {
+        Mode::Serve(options) => {
             start_log();
             serve(&options)
         }
-        Command::Connect(options) => connect(options),
-        Command::Send(options) => send(options),
-        Command::Get(options) => get(options),
+        Mode::Connect(options) => connect(options),
+        Mode::Send(options) => send(options),
+        Mode::Get(options) => get(options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

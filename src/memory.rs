@@ -1,6 +1,7 @@
 //! How much memory the server may take: the sum of every thing that grows, each with its bound.
 
-use crate::limits::{self, Settings};
+use crate::limits;
+use crate::settings::Settings;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -84,7 +85,7 @@ pub fn terms(settings: &Settings) -> [Term; 14] {
         term(
             "lines pending",
             limits::PENDING_IN_ALL / 4 * 5,
-            (limits::SLOW_CONSUMER_TIGHT + 2 * limits::SLICE) / 4 * 5 + motd,
+            (limits::SLOW_CONSUMER_SHORT + 2 * limits::SLICE) / 4 * 5 + motd,
         ),
         term("file data pending", 2 * (limits::CHUNKS_IN_ALL + limits::CHUNKS_QUEUED), 2 * limits::CHUNK_BYTES),
         term("uploads", limits::UPLOADS * 2 * (limits::CHUNK_LINE + limits::READ_CHUNK), 0),

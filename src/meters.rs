@@ -3,29 +3,30 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::limits::{self, BURST, Moment};
+use crate::limits::{self, BURST};
 use crate::names::Prefix;
+use crate::time::Instant;
 
 /// The token bucket that slows a flood down: a line takes a token, tokens come back at the rate, and there is room for
 /// [`BURST`]'s worth of them. It holds no more than the time at which it will be full again, as the generic cell rate
 /// algorithm of ITU-T I.371 does.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenBucket {
-    full: Option<Moment>,
+    full: Option<Instant>,
 }
 
 impl TokenBucket {
     /// Takes a token, of which `rate` come back a second; at 0 there is always one. When there is none, says at what time
     /// there will be one.
-    pub fn take(&mut self, rate: u32, now: Duration) -> Result<(), Duration> {
+    pub fn take(&mut self, rate: u32, now: Instant) -> Result<(), Instant> {
         if rate == 0 {
             return Ok(());
         }
-        let full = self.full.map_or(now, |full| full.get().max(now)) + Duration::from_secs(1) / rate;
+        let full = self.full.map_or(now, |full| full.max(now)) + Duration::from_secs(1) / rate;
         if full > now + BURST {
             return Err(full - BURST);
         }
-        self.full = Some(full.into());
+        self.full = Some(full);
         Ok(())
     }
 }
@@ -41,9 +42,9 @@ pub struct FixedWindow {
 impl FixedWindow {
     /// Uses one of `limit`; `false` when the minute's are used up.
     #[must_use]
-    pub fn take(&mut self, limit: u32, now: Duration) -> bool {
-        let tenths = |time: Duration| u32::try_from(time.as_millis() / 100).unwrap_or(u32::MAX);
-        let now = tenths(now);
+    pub fn take(&mut self, limit: u32, now: Instant) -> bool {
+        let tenths = |span: Duration| u32::try_from(span.as_millis() / 100).unwrap_or(u32::MAX);
+        let now = tenths(now - Instant::START);
         if now.saturating_sub(self.since) >= tenths(limits::MINUTE) {
             *self = Self { since: now, used: 0 };
         }
@@ -58,20 +59,20 @@ impl FixedWindow {
 #[derive(Debug)]
 pub struct PrefixWindow {
     length: Duration,
-    since: Duration,
+    since: Instant,
     used: HashMap<Prefix, u32>,
 }
 
 impl PrefixWindow {
     /// Windows of this length.
     pub fn new(length: Duration) -> Self {
-        Self { length, since: Duration::ZERO, used: HashMap::new() }
+        Self { length, since: Instant::START, used: HashMap::new() }
     }
 
     /// Uses one of `limit` of a prefix, and one of [`limits::WIDER`] times as many of the wider one; `false` when either's
     /// are used up.
     #[must_use]
-    pub fn take(&mut self, prefix: Prefix, limit: u32, now: Duration) -> bool {
+    pub fn take(&mut self, prefix: Prefix, limit: u32, now: Instant) -> bool {
         let left = self.has_left(prefix, limit, now);
         if left {
             self.count(prefix, now);
@@ -80,7 +81,7 @@ impl PrefixWindow {
     }
 
     /// Whether one of `limit` is left.
-    pub fn has_left(&self, prefix: Prefix, limit: u32, now: Duration) -> bool {
+    pub fn has_left(&self, prefix: Prefix, limit: u32, now: Instant) -> bool {
         let used = |prefix: &Prefix| self.used.get(prefix).copied().unwrap_or_default();
         self.is_over(now)
             || used(&prefix) < limit
@@ -88,7 +89,7 @@ impl PrefixWindow {
     }
 
     /// Counts one, whether it was left or not.
-    pub fn count(&mut self, prefix: Prefix, now: Duration) {
+    pub fn count(&mut self, prefix: Prefix, now: Instant) {
         if self.is_over(now) {
             *self = Self { since: now, ..Self::new(self.length) };
         }
@@ -99,7 +100,7 @@ impl PrefixWindow {
         }
     }
 
-    fn is_over(&self, now: Duration) -> bool {
+    fn is_over(&self, now: Instant) -> bool {
         now >= self.since + self.length
     }
 }
@@ -110,10 +111,10 @@ mod tests {
 
     #[test]
     fn a_bucket_gives_its_burst_and_then_its_rate() {
-        let (mut bucket, mut now) = (TokenBucket::default(), Duration::ZERO);
+        let (mut bucket, mut now) = (TokenBucket::default(), Instant::START);
         assert!((0..60).all(|_| bucket.take(20, now).is_ok()));
         let mut taken = 0;
-        while now < Duration::from_secs(10) {
+        while now < Instant::START + Duration::from_secs(10) {
             match bucket.take(20, now) {
                 Ok(()) => taken += 1,
                 Err(then) => {
@@ -128,13 +129,13 @@ mod tests {
     #[test]
     fn a_rate_of_zero_is_no_limit() {
         let mut bucket = TokenBucket::default();
-        assert!((0..100_000).all(|_| bucket.take(0, Duration::ZERO).is_ok()));
+        assert!((0..100_000).all(|_| bucket.take(0, Instant::START).is_ok()));
     }
 
     #[test]
     fn a_window_renews_after_a_minute() {
         let mut window = FixedWindow::default();
-        let at = Duration::from_secs(100);
+        let at = Instant::START + Duration::from_secs(100);
         assert!((0..10).all(|_| window.take(10, at)));
         assert!(!window.take(10, at + Duration::from_secs(59)));
         assert!(window.take(10, at + limits::MINUTE));
@@ -143,7 +144,7 @@ mod tests {
     #[test]
     fn a_prefix_has_its_share_and_the_wider_one_eight_times_that() {
         let mut window = PrefixWindow::new(limits::MINUTE);
-        let at = Duration::from_secs(100);
+        let at = Instant::START + Duration::from_secs(100);
         let of = |net: u8| Prefix::v6([0x20, 1, 0x0d, 0xb8, 0, 0, 0, net, 0, 0, 0, 0, 0, 0, 0, 1]);
         let v4 = Prefix::v4([203, 0, 113, 5]);
         assert!((0..10).all(|_| window.take(v4, 10, at)));
@@ -161,9 +162,9 @@ mod tests {
     fn so_many_prefixes_are_counted_at_most() {
         let mut window = PrefixWindow::new(limits::MINUTE);
         for n in 0..2 * limits::PREFIXES as u32 {
-            assert!(window.take(Prefix::v4(n.to_be_bytes()), 1, Duration::ZERO));
+            assert!(window.take(Prefix::v4(n.to_be_bytes()), 1, Instant::START));
         }
         assert_eq!(window.used.len(), limits::PREFIXES);
-        assert!(!window.take(Prefix::v4([0; 4]), 1, Duration::ZERO));
+        assert!(!window.take(Prefix::v4([0; 4]), 1, Instant::START));
     }
 }

@@ -123,7 +123,7 @@ pub struct Outbox {
     /// Nearly always there is no more than one piece, which so needs no memory of its own.
     first: Option<Piece>,
     /// A connection for whom nothing is pending is a third smaller for the box.
-    rest: Option<Box<Rest>>,
+    rest: Option<Box<Tail>>,
     replies: u32,
     events: u32,
     /// Those of the bytes of lines that stand in shared segments, which are counted there.
@@ -133,7 +133,7 @@ pub struct Outbox {
 
 /// What is pending behind the first piece.
 #[derive(Debug, Default)]
-struct Rest {
+struct Tail {
     pieces: VecDeque<Piece>,
     /// What is held back while an answer is being told: all but the answer itself.
     held: Option<VecDeque<Piece>>,
@@ -203,7 +203,7 @@ impl Outbox {
 
     /// Queues what was held back.
     pub fn release(&mut self) {
-        let Some(Rest { pieces, held }) = self.rest.as_deref_mut() else { return };
+        let Some(Tail { pieces, held }) = self.rest.as_deref_mut() else { return };
         let held = held.take();
         if pieces.is_empty() {
             self.rest = None;
@@ -255,7 +255,7 @@ impl Outbox {
     pub fn settle(&mut self) {
         let mut copied = 0;
         let (pieces, held) = match self.rest.as_deref_mut() {
-            Some(Rest { pieces, held }) => (Some(pieces), held.as_mut()),
+            Some(Tail { pieces, held }) => (Some(pieces), held.as_mut()),
             None => (None, None),
         };
         let queued = self.first.iter_mut().chain(pieces.into_iter().flatten());
@@ -286,8 +286,8 @@ impl Outbox {
     /// The piece behind which one of this kind would stand.
     fn last(&mut self, kind: Kind) -> Option<&mut Piece> {
         match self.rest.as_deref_mut() {
-            Some(Rest { held: Some(held), .. }) if kind != Kind::Reply => held.back_mut(),
-            Some(Rest { pieces, .. }) => pieces.back_mut().or(self.first.as_mut()),
+            Some(Tail { held: Some(held), .. }) if kind != Kind::Reply => held.back_mut(),
+            Some(Tail { pieces, .. }) => pieces.back_mut().or(self.first.as_mut()),
             None => self.first.as_mut(),
         }
     }
@@ -295,7 +295,7 @@ impl Outbox {
     fn add(&mut self, piece: Piece) {
         *self.count(piece.kind) += piece.len() + overhead(piece.kind);
         match self.rest.as_deref_mut() {
-            Some(Rest { held: Some(held), .. }) if piece.kind != Kind::Reply => held.push_back(piece),
+            Some(Tail { held: Some(held), .. }) if piece.kind != Kind::Reply => held.push_back(piece),
             _ => self.queue(piece),
         }
     }

@@ -4,15 +4,14 @@ use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
-use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use crate::limits::Moment;
 use crate::meters::FixedWindow;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Text};
 use crate::rooms::RoomId;
-use crate::typing::Where;
+use crate::time::Instant;
+use crate::typing::Conversation;
 
 /// What becomes of the chunks that a connection sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,7 +103,7 @@ pub struct Person {
     /// The rooms they are in, in the order of joining.
     pub rooms: Vec<RoomId>,
     /// Where what they say goes.
-    pub current: Option<Where>,
+    pub current: Option<Conversation>,
     /// Whether their own messages come back to them.
     pub echo: bool,
     /// Whether their lines carry stamps.
@@ -114,26 +113,26 @@ pub struct Person {
     /// What most people do without, so that they need no memory for it.
     rare: Option<Box<Rare>>,
     /// When they last sent a line.
-    pub active: Moment,
+    pub active: Instant,
     /// Where they are connected from.
     pub origin: Origin,
-    /// Their renames.
+    /// Their renames of this minute.
     pub renames: FixedWindow,
-    /// Their joins and leaves.
+    /// Their joins and leaves of this minute.
     pub joins: FixedWindow,
     lag: Lag,
     /// Their upload.
     pub intake: Intake,
 }
 
-/// Whether somebody reads too slowly, so that room lines and presence are left out for them.
+/// Whether somebody is a slow consumer, for whom room lines and presence are left out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Lag {
-    /// They do not.
+    /// They are not.
     None,
-    /// They do.
+    /// They are.
     Lagging,
-    /// They do, and presence has been left out.
+    /// They are, and presence has been left out.
     MissingPresence,
 }
 
@@ -309,7 +308,7 @@ impl People {
     }
 
     /// Lets somebody in through a connection, under the smallest guest name that is free.
-    pub fn enter(&mut self, conn: ConnId, origin: Origin, now: Duration) -> PersonId {
+    pub fn enter(&mut self, conn: ConnId, origin: Origin, now: Instant) -> PersonId {
         let nick = self.guest_name();
         let slot = self.free.pop().unwrap_or_else(|| {
             self.people.push(None);
@@ -328,7 +327,7 @@ impl People {
             stamp: false,
             presence: true,
             rare: None,
-            active: now.into(),
+            active: now,
             origin,
             renames: FixedWindow::default(),
             joins: FixedWindow::default(),
@@ -387,7 +386,7 @@ impl People {
         }
     }
 
-    /// Notes that somebody reads too slowly.
+    /// Notes that somebody is a slow consumer.
     pub fn lag(&mut self, conn: ConnId) {
         if let Some(person) = self.at_mut(conn).filter(|person| !person.is_lagging()) {
             person.lag = Lag::Lagging;
@@ -403,7 +402,7 @@ impl People {
         lag == Lag::MissingPresence
     }
 
-    /// Notes that presence is left out for those who read too slowly.
+    /// Notes that presence is left out for slow consumers.
     pub fn leave_out_presence(&mut self) {
         if self.any_lagging() {
             let lagging = self.people.iter_mut().flatten().filter(|person| person.is_lagging());
@@ -411,7 +410,7 @@ impl People {
         }
     }
 
-    /// Whether anybody reads too slowly.
+    /// Whether anybody is a slow consumer.
     pub fn any_lagging(&self) -> bool {
         self.lagging > 0
     }
@@ -457,7 +456,7 @@ mod tests {
         let mut people = People::default();
         let conn = |n| ConnId::new(n, 0);
         let enter = |people: &mut People, n| {
-            let who = people.enter(conn(n), Origin::Loopback, Duration::ZERO);
+            let who = people.enter(conn(n), Origin::Loopback, Instant::START);
             people.get(who).unwrap().nick.to_string()
         };
         let rename = |people: &mut People, n, name| {
@@ -486,12 +485,12 @@ mod tests {
     fn a_stale_id_misses() {
         let mut people = People::default();
         let conn = ConnId::new(3, 1);
-        let who = people.enter(conn, Origin::Loopback, Duration::ZERO);
+        let who = people.enter(conn, Origin::Loopback, Instant::START);
         assert!(people.at(ConnId::new(3, 0)).is_none());
         assert_eq!(people.at(conn).map(|person| person.id), Some(who));
         people.leave(who);
         assert!(people.at(conn).is_none() && people.is_empty());
-        let next = people.enter(ConnId::new(7, 2), Origin::Loopback, Duration::ZERO);
+        let next = people.enter(ConnId::new(7, 2), Origin::Loopback, Instant::START);
         assert_eq!(next.slot(), who.slot());
         people.leave(who);
         assert!(people.get(who).is_none() && people.get(next).is_some() && people.at(conn).is_none());

@@ -4,16 +4,16 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 
-use crate::chunks::BASE64;
 use crate::commands::{self, ACTION, SETTINGS};
 use crate::event::{
-    Bye, Detail, Done, Event, Fault, Gone, Happening, Limit, Long, Lost, Quota, Reply, SaidKind, Setting, State,
+    Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Limit, Long, Lost, Quota, Reply, SaidKind, Setting,
     Trouble, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
 use crate::names::{FileId, Nick, Text, clean};
 use crate::request::{BadChunk, Request};
+use crate::wire::base64::BASE64;
 use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 
 /// What `* hello` calls the server.
@@ -37,20 +37,10 @@ impl Style {
     }
 }
 
-/// Whether somebody takes the chunks of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Chunks {
-    /// An upload is open.
-    Wanted,
-    /// None is, and so a chunk is not worth decoding.
-    Unwanted,
-}
-
-/// Reads what a connection sent. Text must be [`clean`] by now; `None` is a line that means nothing.
-pub fn read<'a>(line: &Line<'a>, text: &'a str, chunks: Chunks) -> Option<Request<'a>> {
+/// Parses what a connection sent. Text must be [`clean`] by now; `None` is a line that means nothing.
+pub fn parse<'a>(line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
     match *line {
         Line::Text(_) => commands::parse(text),
-        Line::Chunk(_) if chunks == Chunks::Unwanted => Some(Request::Chunk(Ok(Vec::new()))),
         Line::Chunk(base64) => Some(Request::Chunk(BASE64.decode(base64).map_err(|_| BadChunk::Malformed))),
         Line::TooLong { chunk: true, .. } => Some(Request::Chunk(Err(BadChunk::TooLong))),
         Line::TooLong { chunk: false, .. } => {
@@ -83,13 +73,13 @@ pub fn is_http(first: &Line<'_>) -> bool {
     }
 }
 
-/// Spells an event, behind what is in `out`.
+/// Encodes an event, behind what is in `out`.
 pub fn event(out: &mut String, event: &Event, style: Style) {
     write_event(out, event, style);
     out.push_str(style.end());
 }
 
-/// Spells bytes of a file in place of what is in `out`, in as many lines as they need.
+/// Encodes bytes of a file in place of what is in `out`, in as many lines as they need.
 pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
     let (start, end) = (format!("={file} "), style.end());
     let encoded = |bytes: &[u8]| bytes.len().div_ceil(3) * 4;
@@ -106,7 +96,7 @@ pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
     }
 }
 
-/// Spells a detail of a reply, behind what is in `out`, in as many lines as it needs.
+/// Encodes a detail of a reply, behind what is in `out`, in as many lines as it needs.
 pub fn detail(out: &mut String, detail: &Detail, style: Style) {
     let mut line = |row: wire::Detail<'_>| {
         row.write(out);
@@ -132,14 +122,14 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         Detail::Room { name, count, topic } => {
             line(wire::Detail::Room { room: *name, count: *count as u64, topic: text_of(topic.as_ref()) });
         }
-        Detail::Who { nick, state, idle, rooms } => {
-            let (state, away) = match state {
-                State::Here => (wire::State::Here, None),
-                State::Typing => (wire::State::Typing, None),
-                State::Away(text) => (wire::State::Away, text.as_ref()),
+        Detail::Who { nick, activity, idle, rooms } => {
+            let (activity, away) = match activity {
+                Activity::Here => (wire::Activity::Here, None),
+                Activity::Typing => (wire::Activity::Typing, None),
+                Activity::Away(text) => (wire::Activity::Away, text.as_ref()),
             };
             let (idle, away) = (idle.as_secs(), text_of(away));
-            line(wire::Detail::Who { nick: *nick, state, idle, rooms: rooms.into(), away });
+            line(wire::Detail::Who { nick: *nick, activity, idle, rooms: rooms.into(), away });
         }
         Detail::Line { seq, at, from, kind, text } => {
             line(wire::Detail::Line { seq: *seq, at: *at, from: *from, text: &said(*kind, text) });
@@ -189,7 +179,7 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
         Limit::UploadSilence => ("upload-silence", Value::Seconds, "how long an upload may pause"),
         Limit::Resume => ("resume", Value::Seconds, "how long an upload that broke off may be taken up again"),
         Limit::Typing => ("typing", Value::Seconds, "how long /typing lasts"),
-        Limit::SlowReader => ("slow-reader", Value::Count, "bytes waiting for you beyond which you miss room lines"),
+        Limit::SlowConsumer => ("slow-reader", Value::Count, "bytes waiting for you beyond which you miss room lines"),
         Limit::Stall => ("stall", Value::Seconds, "how long you may read nothing of what waits for you"),
         Limit::Locked => ("locked", Value::Seconds, "how long you may take to give the password"),
         Limit::Clients => ("clients", Value::Count, "connections in all"),
@@ -201,10 +191,10 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
     }
 }
 
-/// Spells a reply, behind what is in `out`.
+/// Encodes a reply, behind what is in `out`.
 pub fn reply(out: &mut String, reply: &Reply, style: Style) {
     match reply {
-        Reply::Done(done) => ServerLine::Done(spell_done(done)).write(out),
+        Reply::Done(done) => ServerLine::Done(encode_done(done)).write(out),
         Reply::Refused { verb, why } => {
             ServerLine::Refused { command: name(*verb), code: code(why), text: &explain(why) }.write(out);
         }
@@ -242,7 +232,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         }
         Event::Happened { place, at, who, what } => {
             let stamp = stamp(None, *at);
-            ServerLine::Event { place: *place, stamp, who: *who, what: spell_happening(what) }.write(out);
+            ServerLine::Event { place: *place, stamp, who: *who, what: encode_happening(what) }.write(out);
         }
         Event::Whole { file, size, digest } => {
             ServerLine::Whole { file: *file, size: *size, digest: *digest }.write(out);
@@ -273,7 +263,7 @@ fn text_of(text: Option<&Text>) -> &str {
     text.map_or("", Text::as_str)
 }
 
-fn spell_happening(what: &Happening) -> What<'_> {
+fn encode_happening(what: &Happening) -> What<'_> {
     match what {
         Happening::Joined => What::Joined,
         Happening::Left(reason) => What::Left(text_of(reason.as_ref())),
@@ -290,7 +280,7 @@ fn spell_happening(what: &Happening) -> What<'_> {
     }
 }
 
-fn spell_done(done: &Done) -> wire::Done<'_> {
+fn encode_done(done: &Done) -> wire::Done<'_> {
     match *done {
         Done::Help => wire::Done::Help,
         Done::Limits => wire::Done::Limits,
@@ -347,7 +337,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::BeyondSize(_) | Fault::TooBig(_) => Code::TooBig,
         Fault::NoSpace | Fault::NotStored => Code::NoSpace,
         Fault::DiskFailed | Fault::Gone(_) => Code::Gone,
-        Fault::DiskBusy | Fault::Crowded | Fault::Busy(_) | Fault::BusyFile(_) => Code::Busy,
+        Fault::DiskBusy | Fault::MemoryShort | Fault::Busy(_) | Fault::BusyFile(_) => Code::Busy,
         Fault::WrongPassword | Fault::IgnoreSelf | Fault::NotYours(_) => Code::Refused,
     }
 }
@@ -397,7 +387,7 @@ fn explain(why: &Fault) -> String {
         Fault::NotStored => "the server's disk takes nothing now; try again later".to_owned(),
         Fault::DiskFailed => "the server's disk failed; try again later".to_owned(),
         Fault::DiskBusy => "the server's disk is busy; try again in a moment".to_owned(),
-        Fault::Crowded => "too much waits to be sent to everybody; try again in a moment".to_owned(),
+        Fault::MemoryShort => "too much waits to be sent to everybody; try again in a moment".to_owned(),
         Fault::Gone(gone) => gone_text(*gone),
         Fault::Busy(nick) => format!("{} reads too slowly now; try again in a moment", known(nick)),
         Fault::BusyFile(id) => format!("file {id} is on its way to you already; /cancel {id} stops it"),

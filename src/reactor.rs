@@ -14,14 +14,16 @@ use crate::connection::{Life, Pause, Retry};
 use crate::dialect::Dialect;
 use crate::effect::Effect;
 use crate::egress::{Egress, Outgoing};
-use crate::event::{Bye, Event, Now, Query, Record};
+use crate::event::{Bye, Event, Query, Record};
 use crate::home::Home;
 use crate::hub::Hub;
-use crate::limits::{self, Moment, Settings};
+use crate::limits;
 use crate::names::ConnId;
 use crate::plain::Style;
 use crate::registry::{Registry, origin};
+use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
+use crate::time::{Instant, Now};
 
 /// Where people come in who speak one dialect.
 pub struct Door {
@@ -45,17 +47,17 @@ pub struct Reactor<S: System> {
     queries: Vec<Query>,
     /// Those for whom the core may have file data.
     wanting: Vec<ConnId>,
-    /// When connections are to be looked at again.
-    timers: BTreeSet<(Moment, ConnId)>,
+    /// The wakes of connections, the next one first.
+    timers: BTreeSet<(Instant, ConnId)>,
     /// The run queue: connections that have something to do now.
     run_queue: VecDeque<ConnId>,
     /// The low-priority run queue: those whose last turn was not enough for them, or cost much. They share what time the
     /// others leave.
     low_priority: VecDeque<ConnId>,
-    /// Until when they wait, if there are others.
-    low_priority_from: Duration,
+    /// When these are served next, if the other queue is not empty.
+    low_priority_from: Instant,
     /// Connections by the time at which they came, as long as they have not been found to have sent a line.
-    silent: VecDeque<(Moment, ConnId)>,
+    silent: VecDeque<(Instant, ConnId)>,
     /// How many there may be of these before those are taken out who have sent one since.
     silent_most: usize,
     /// Connections whose chunks wait for the disk.
@@ -63,7 +65,7 @@ pub struct Reactor<S: System> {
     /// Connections that are dropped if their sockets still take too little in this turn.
     on_trial: Vec<ConnId>,
     /// When the server ends, once it is asked to.
-    end: Option<Duration>,
+    end: Option<Instant>,
     scratch: Vec<u8>,
     /// What the lines of the connection were in that was served last.
     memory: Vec<u8>,
@@ -117,7 +119,7 @@ impl<S: System> Reactor<S> {
             timers: BTreeSet::new(),
             run_queue: VecDeque::new(),
             low_priority: VecDeque::new(),
-            low_priority_from: Duration::ZERO,
+            low_priority_from: Instant::START,
             silent: VecDeque::new(),
             silent_most: 0,
             held_by_disk: Vec::new(),
@@ -202,9 +204,9 @@ impl<S: System> Reactor<S> {
             let Some(id) = self.registry.in_slot(slot) else { continue };
             let Some(connection) = self.registry.get_mut(id) else { continue };
             let was_blocked = connection.is_blocked();
-            connection.note(readiness, now.tick);
+            connection.note(readiness, now.at);
             // The system says that it can be written of whoever can be read from too.
-            if readiness.writable && (was_blocked || !connection.is_at_ease()) {
+            if readiness.writable && (was_blocked || !connection.is_on_fast_path()) {
                 self.egress.hurry(connection);
             }
             if readiness.readable || readiness.closed || readiness.failed {
@@ -238,7 +240,7 @@ impl<S: System> Reactor<S> {
         self.write_log(now);
         self.flush(now);
         self.drop_stalled(now);
-        Ok(self.end.is_none_or(|end| !self.registry.is_empty() && now.tick < end))
+        Ok(self.end.is_none_or(|end| !self.registry.is_empty() && now.at < end))
     }
 
     /// Calls the core, and then does what it asks for besides the lines that it sends.
@@ -292,12 +294,12 @@ impl<S: System> Reactor<S> {
         if is_busy {
             return Some(Duration::ZERO);
         }
-        let now = self.system.now().tick;
-        let timer = self.timers.first().map(|(at, _)| at.get());
+        let now = self.system.now().at;
+        let timer = self.timers.first().map(|(at, _)| *at);
         let log = self.system.next_log().map(|left| now + left);
         let times = [self.hub.next_alarm(), timer, self.system.next_accept(), self.end, log, self.egress.next_fanout()];
         let next = times.into_iter().flatten().min()?;
-        Some(next.saturating_sub(now))
+        Some(next - now)
     }
 
     /// Hears of signals; `true` if the server is to end at once.
@@ -311,7 +313,7 @@ impl<S: System> Reactor<S> {
             return true;
         }
         info!("shutting down");
-        self.end = Some(now.tick + limits::SHUTDOWN);
+        self.end = Some(now.at + limits::SHUTDOWN);
         self.system.stop_accepting();
         for id in self.registry.ids() {
             if let Some(connection) = self.registry.get_mut(id) {
@@ -327,7 +329,7 @@ impl<S: System> Reactor<S> {
         if let Some(connection) = self.registry.get_mut(id)
             && !std::mem::replace(&mut connection.queued().run, true)
         {
-            let queue = if connection.is_greedy() { &mut self.low_priority } else { &mut self.run_queue };
+            let queue = if connection.is_low_priority() { &mut self.low_priority } else { &mut self.run_queue };
             queue.push_back(id);
         }
     }
@@ -337,7 +339,7 @@ impl<S: System> Reactor<S> {
         if self.low_priority.is_empty() {
             return;
         }
-        let begun = self.system.now().tick;
+        let begun = self.system.now().at;
         if others > 0 && begun < self.low_priority_from {
             return;
         }
@@ -345,7 +347,7 @@ impl<S: System> Reactor<S> {
         for _ in 0..self.low_priority.len() {
             let Some(id) = self.low_priority.pop_front() else { break };
             self.serve(id, now);
-            took = self.system.now().tick - begun;
+            took = self.system.now().at - begun;
             if took >= limits::LOW_PRIORITY_A_TURN || self.egress.is_full() {
                 break;
             }
@@ -386,7 +388,7 @@ impl<S: System> Reactor<S> {
         let id = self.registry.insert(transport, address, dialect, life);
         debug!("{id:?} from {address}, refused: {refusal:?}");
         let Some(bye) = refusal else {
-            self.silent.push_back((now.tick.into(), id));
+            self.silent.push_back((now.at, id));
             if self.silent.len() > self.silent_most {
                 let registry = &self.registry;
                 self.silent.retain(|&(_, id)| registry.get(id).is_some_and(|connection| !connection.has_spoken()));
@@ -406,7 +408,7 @@ impl<S: System> Reactor<S> {
         while let Some(&(since, id)) = self.silent.front() {
             let connection = self.registry.get(id);
             let is_silent = connection.is_some_and(|connection| !connection.has_spoken() && connection.is_active());
-            if is_silent && now.tick < since.get() + limits::FIRST_LINE {
+            if is_silent && now.at < since + limits::FIRST_LINE {
                 return;
             }
             self.silent.pop_front();
@@ -440,14 +442,14 @@ impl<S: System> Reactor<S> {
 
     fn run_timers(&mut self, now: Now) {
         while let Some((at, id)) = self.timers.pop_first() {
-            if at.get() > now.tick {
+            if at > now.at {
                 self.timers.insert((at, id));
                 return;
             }
             let Some(connection) = self.registry.get_mut(id) else { continue };
             connection.disarm();
-            connection.calm_down(now.tick);
-            if let Some(retry) = connection.retry(self.settings.stall, now.tick) {
+            connection.calm_down(now.at);
+            if let Some(retry) = connection.retry(self.settings.stall, now.at) {
                 self.egress.hurry(connection);
                 if retry == Retry::Last {
                     self.on_trial.push(id);
@@ -476,7 +478,7 @@ impl<S: System> Reactor<S> {
             Life::Active => self.serve_active(id, now),
             Life::Rejected | Life::Draining => {}
             Life::Lingering => {
-                if connection.has_lingered(now.tick) || self.discard_input(id) {
+                if connection.has_lingered(now.at) || self.discard_input(id) {
                     return self.remove(id);
                 }
             }
@@ -498,7 +500,7 @@ impl<S: System> Reactor<S> {
     /// Sets the time at which a connection must be looked at again, whatever else happens.
     fn rearm(&mut self, id: ConnId, now: Now) {
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if let Some((old, new)) = connection.rearm(self.settings.stall, now.tick) {
+        if let Some((old, new)) = connection.rearm(self.settings.stall, now.at) {
             old.map(|at| self.timers.remove(&(at, id)));
             new.map(|at| self.timers.insert((at, id)));
         }

@@ -96,12 +96,12 @@ impl<T: Transport> Registry<T> {
         self.slab.get(slot).map(|connection| connection.id())
     }
 
-    /// The connection of this name, if it still lives.
+    /// The connection of this ID, if it still lives.
     pub fn get(&self, id: ConnId) -> Option<&Connection<T>> {
         self.slab.get(id.slot()).filter(|connection| connection.id() == id).map(Box::as_ref)
     }
 
-    /// The connection of this name, if it still lives, to be changed.
+    /// The connection of this ID, if it still lives, to be changed.
     pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection<T>> {
         self.slab.get_mut(id.slot()).filter(|connection| connection.id() == id).map(Box::as_mut)
     }

@@ -49,7 +49,7 @@ pub enum Request<'a> {
     Cancel(FileId),
     History {
         room: Option<Named<'a, RoomName>>,
-        part: Part,
+        part: HistoryPart,
     },
     /// Whom one ignores, or somebody more.
     Ignore(Option<Named<'a, Nick>>),
@@ -162,7 +162,7 @@ pub enum BadChunk {
 
 /// Which part of a room's history is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Part {
+pub enum HistoryPart {
     /// The last messages: this many, or as many as usual.
     Last(Option<u64>),
     /// The first messages after this number.

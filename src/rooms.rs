@@ -63,7 +63,7 @@ fn taken(bytes: usize) -> usize {
 /// Somebody's place in a room.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
-    /// The moment of joining, in the order of the hub's moments.
+    /// A serial number of when they came in, by which the hub tells what was first.
     pub since: u64,
     /// The last message before those that were left out, if any were.
     pub missed_after: Option<u64>,
@@ -347,7 +347,7 @@ impl Rooms {
         }
     }
 
-    /// Puts `who` into the room at the moment `since`.
+    /// Puts `who` into the room; `since` is the serial number of when.
     pub fn enter(&mut self, id: RoomId, who: PersonId, since: u64) {
         let room = &mut self.rooms[id.slot()];
         let member = (who, Member { since, missed_after: None });

@@ -7,19 +7,21 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::connection::Readiness;
-use crate::event::{Found, Job, Now, Outcome, PastFile, PastRoom, Query, Record, Trouble};
+use crate::event::{Found, Job, Outcome, PastFile, PastRoom, Query, Record, Trouble};
 use crate::home::Home;
 use crate::journal::{self, Journal};
-use crate::limits::{self, Settings};
+use crate::limits;
 use crate::listener::{LISTENERS, Listeners};
+use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
+use crate::time::{Instant, Now};
 use crate::transport::Transport;
 
 /// What became ready.
@@ -63,7 +65,7 @@ pub trait System {
     fn accept(&mut self, now: Now) -> Option<Newcomer<Self::Stream>>;
 
     /// When accepting is to be tried again; at once if somebody may be waiting.
-    fn next_accept(&self) -> Option<Duration>;
+    fn next_accept(&self) -> Option<Instant>;
 
     /// Nobody else is let in.
     fn stop_accepting(&mut self);
@@ -99,7 +101,7 @@ const EVENTS: usize = 1024;
 
 /// The operating system: sockets by mio, the disk and the log by threads.
 pub struct Os {
-    started: Instant,
+    started: std::time::Instant,
     poll: Poll,
     events: Events,
     listeners: Listeners,
@@ -139,7 +141,7 @@ impl Os {
         }
         let spool = Spool::start(home, waker)?;
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
-        let (started, events) = (Instant::now(), Events::with_capacity(EVENTS));
+        let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
         let os = Self { started, poll, events, listeners, dialects, signals, signalled: false, jobs, journal, spool };
         Ok((os, files))
     }
@@ -154,7 +156,7 @@ impl System for Os {
     type Stream = TcpStream;
 
     fn now(&self) -> Now {
-        Now { tick: self.started.elapsed(), wall: SystemTime::now() }
+        Now { at: Instant::START + self.started.elapsed(), wall: SystemTime::now() }
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
@@ -196,12 +198,12 @@ impl System for Os {
     }
 
     fn accept(&mut self, now: Now) -> Option<Newcomer<TcpStream>> {
-        let (listener, transport, address) = self.listeners.accept(now.tick)?;
+        let (listener, transport, address) = self.listeners.accept(now.at)?;
         let dialect = self.dialects.get(listener).copied().unwrap_or_default();
         Some(Newcomer { transport, address, dialect })
     }
 
-    fn next_accept(&self) -> Option<Duration> {
+    fn next_accept(&self) -> Option<Instant> {
         self.listeners.next_try()
     }
 

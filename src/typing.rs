@@ -1,15 +1,15 @@
 //! Who is typing where, and what the others have been shown of it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::limits::{TYPING, TYPING_AT_ONCE, TYPING_PACE};
 use crate::names::PersonId;
 use crate::rooms::RoomId;
+use crate::time::Instant;
 
 /// A conversation, seen from one side of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Where {
+pub enum Conversation {
     /// In a room.
     Room(RoomId),
     /// With a person, whatever they are called.
@@ -17,11 +17,11 @@ pub enum Where {
 }
 
 /// Somebody in a conversation.
-pub type Key = (PersonId, Where);
+pub type TypingKey = (PersonId, Conversation);
 
-/// A line that is due.
+/// What is due to be told of somebody.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Line {
+pub enum Notice {
     /// The others shall know that somebody is typing.
     Typing,
     /// Those who were shown that somebody is typing shall know that it has ended.
@@ -31,25 +31,25 @@ pub enum Line {
 /// Who was shown the last typing line.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Shown {
-    /// The moment it went out: who came into the room later has not seen it.
-    pub at: u64,
+    /// A serial number of when it went out: who came into the room later has not seen it.
+    pub serial: u64,
     /// Who was there and was not shown it.
     pub except: Vec<PersonId>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Typist {
     /// When typing ends, while it lasts.
-    until: Option<Duration>,
+    until: Option<Instant>,
     shown: Option<Shown>,
     /// When the last line went out.
-    last: Option<Duration>,
+    last: Option<Instant>,
     /// For when an alarm was set last.
-    alarm: Option<Duration>,
+    alarm: Option<Instant>,
 }
 
-impl State {
-    fn paced(&self, now: Duration) -> bool {
+impl Typist {
+    fn paced(&self, now: Instant) -> bool {
         self.last.is_none_or(|last| now >= last + TYPING_PACE)
     }
 }
@@ -57,26 +57,26 @@ impl State {
 /// All who are typing, or were a moment ago.
 #[derive(Debug, Default)]
 pub struct Typing {
-    states: BTreeMap<Key, State>,
+    states: BTreeMap<TypingKey, Typist>,
 }
 
 impl Typing {
     /// Somebody is typing from now on, unless they are in more conversations than people type in.
-    pub fn start(&mut self, key: Key, now: Duration) {
+    pub fn start(&mut self, key: TypingKey, now: Instant) {
         if self.states.contains_key(&key) || self.of(key.0).count() < TYPING_AT_ONCE {
             self.states.entry(key).or_default().until = Some(now + TYPING);
         }
     }
 
     /// Somebody is typing no more.
-    pub fn stop(&mut self, key: Key) {
+    pub fn stop(&mut self, key: TypingKey) {
         if let Some(state) = self.states.get_mut(&key) {
             state.until = None;
         }
     }
 
     /// Somebody said what they were typing, which shows that they are done.
-    pub fn said(&mut self, key: Key) {
+    pub fn said(&mut self, key: TypingKey) {
         if let Some(state) = self.states.get_mut(&key) {
             state.until = None;
             state.shown = None;
@@ -84,18 +84,18 @@ impl Typing {
     }
 
     /// Somebody left the conversation.
-    pub fn forget(&mut self, key: Key) {
+    pub fn forget(&mut self, key: TypingKey) {
         self.states.remove(&key);
     }
 
     /// Somebody left the server.
     pub fn forget_person(&mut self, who: PersonId) {
-        let keys: Vec<Key> = self.of(who).map(|(&key, _)| key).collect();
+        let keys: Vec<TypingKey> = self.of(who).map(|(&key, _)| key).collect();
         keys.iter().for_each(|&key| self.forget(key));
     }
 
-    /// What line is due now. The one of [`Line::Typing`] is to be followed by [`Typing::show`].
-    pub fn due(&mut self, key: Key, now: Duration) -> Option<Line> {
+    /// What is due to be told now. The one of [`Notice::Typing`] is to be followed by [`Typing::show`].
+    pub fn due(&mut self, key: TypingKey, now: Instant) -> Option<Notice> {
         let state = self.states.get_mut(&key)?;
         if state.until.is_some_and(|until| until <= now) {
             state.until = None;
@@ -110,11 +110,11 @@ impl Typing {
             }
             (true, None) => {
                 state.last = Some(now);
-                Some(Line::Typing)
+                Some(Notice::Typing)
             }
             (false, Some(shown)) => {
                 state.last = Some(now);
-                Some(Line::Idle(shown))
+                Some(Notice::Idle(shown))
             }
             (true, shown) => {
                 state.shown = shown;
@@ -124,7 +124,7 @@ impl Typing {
     }
 
     /// When [`Typing::due`] is to be asked again.
-    fn next(&self, key: Key) -> Option<Duration> {
+    fn next(&self, key: TypingKey) -> Option<Instant> {
         let state = self.states.get(&key)?;
         let pace = state.last.map(|last| last + TYPING_PACE);
         if state.until.is_some() == state.shown.is_some() && state.until.is_some() { state.until } else { pace }
@@ -132,7 +132,7 @@ impl Typing {
 
     /// For when an alarm is to be set so that [`Typing::due`] is asked in time; `None` if one is set already that will do,
     /// as it is for whoever types on and on.
-    pub fn next_alarm(&mut self, key: Key, now: Duration) -> Option<Duration> {
+    pub fn next_alarm(&mut self, key: TypingKey, now: Instant) -> Option<Instant> {
         let next = self.next(key)?;
         let state = self.states.get_mut(&key)?;
         if state.alarm.is_some_and(|alarm| now < alarm && alarm <= next) {
@@ -143,20 +143,20 @@ impl Typing {
     }
 
     /// A typing line went out.
-    pub fn show(&mut self, key: Key, shown: Shown) {
+    pub fn show(&mut self, key: TypingKey, shown: Shown) {
         if let Some(state) = self.states.get_mut(&key) {
             state.shown = Some(shown);
         }
     }
 
-    /// Whether `viewer` was shown that `who` is typing somewhere. `since` tells the moment at which the viewer came into a
+    /// Whether `viewer` was shown that `who` is typing somewhere. `since` tells the serial number of when the viewer came into a
     /// room, if it is there.
     pub fn seen_by(&self, who: PersonId, viewer: PersonId, since: impl Fn(RoomId) -> Option<u64>) -> bool {
         self.of(who).any(|(&(_, place), state)| {
             let Some(shown) = &state.shown else { return false };
             let was_there = match place {
-                Where::Room(room) => since(room).is_some_and(|since| since < shown.at),
-                Where::Person(person) => person == viewer,
+                Conversation::Room(room) => since(room).is_some_and(|since| since < shown.serial),
+                Conversation::Person(person) => person == viewer,
             };
             was_there && viewer != who && !shown.except.contains(&viewer)
         })
@@ -167,34 +167,36 @@ impl Typing {
         self.states.is_empty()
     }
 
-    fn of(&self, who: PersonId) -> impl Iterator<Item = (&Key, &State)> {
-        self.states.range((who, Where::Room(RoomId::FIRST))..).take_while(move |((person, _), _)| *person == who)
+    fn of(&self, who: PersonId) -> impl Iterator<Item = (&TypingKey, &Typist)> {
+        self.states.range((who, Conversation::Room(RoomId::FIRST))..).take_while(move |((person, _), _)| *person == who)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Carries out `script`, a list of `MILLISECONDS:WHAT`, asking at each of these times and at those that typing names.
     fn check(script: &str, want: &str) {
-        let key: Key = (PersonId::new(1, 0), Where::Person(PersonId::new(2, 0)));
+        let key: TypingKey = (PersonId::new(1, 0), Conversation::Person(PersonId::new(2, 0)));
         let mut typing = Typing::default();
         let mut seen = Vec::new();
-        let mut step = |typing: &mut Typing, at: Duration| {
-            let line = match typing.due(key, at) {
-                Some(Line::Typing) => {
-                    typing.show(key, Shown { at: 1, except: Vec::new() });
+        let mut step = |typing: &mut Typing, at: Instant| {
+            let notice = match typing.due(key, at) {
+                Some(Notice::Typing) => {
+                    typing.show(key, Shown { serial: 1, except: Vec::new() });
                     "Typing"
                 }
-                Some(Line::Idle(_)) => "Idle",
+                Some(Notice::Idle(_)) => "Idle",
                 None => return,
             };
-            seen.push(format!("{}:{line}", at.as_millis()));
+            seen.push(format!("{}:{notice}", (at - Instant::START).as_millis()));
         };
         for entry in script.split_whitespace() {
             let (at, what) = entry.split_once(':').unwrap();
-            let at = Duration::from_millis(at.parse().unwrap());
+            let at = Instant::START + Duration::from_millis(at.parse().unwrap());
             while let Some(next) = typing.next(key).filter(|&next| next < at) {
                 step(&mut typing, next);
             }
@@ -221,18 +223,18 @@ mod tests {
 
     #[test]
     fn who_types_on_needs_no_alarm_each_time() {
-        let key: Key = (PersonId::new(1, 0), Where::Person(PersonId::new(2, 0)));
+        let key: TypingKey = (PersonId::new(1, 0), Conversation::Person(PersonId::new(2, 0)));
         let (mut typing, second) = (Typing::default(), Duration::from_secs(1));
         let mut alarms = Vec::new();
-        for at in (0..60).map(|n| n * second / 5) {
+        for at in (0..60).map(|n| Instant::START + n * second / 5) {
             typing.start(key, at);
-            if typing.due(key, at) == Some(Line::Typing) {
-                typing.show(key, Shown { at: 1, except: Vec::new() });
+            if typing.due(key, at) == Some(Notice::Typing) {
+                typing.show(key, Shown { serial: 1, except: Vec::new() });
             }
             alarms.extend(typing.next_alarm(key, at));
         }
         // The first one comes when they have typed on, and only then is there another.
-        assert_eq!(alarms, [6 * second, 12 * second]);
+        assert_eq!(alarms, [6, 12].map(|n| Instant::START + n * second));
     }
 
     #[test]

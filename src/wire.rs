@@ -3,6 +3,7 @@
 //!
 //! Nothing is lost in a line that passes through: what is not exactly as it would be written is [`ServerLine::Other`].
 
+pub mod base64;
 mod client;
 mod code;
 mod detail;
@@ -15,7 +16,7 @@ use std::time::SystemTime;
 
 pub use self::client::{ClientLine, Command};
 pub use self::code::Code;
-pub use self::detail::{Detail, State, Value};
+pub use self::detail::{Activity, Detail, Value};
 pub use self::done::Done;
 use self::fields::{Fields, put, put_text};
 use crate::names::{Digest, FileId, Nick, Place};
@@ -530,7 +531,7 @@ mod tests {
 
     /// A row, and the command that it answers.
     fn detail() -> Any<(&'static str, Detail<'static>)> {
-        let state = proptest::sample::select(&[State::Here, State::Typing, State::Away][..]);
+        let activity = proptest::sample::select(&[Activity::Here, Activity::Typing, Activity::Away][..]);
         let value = prop_oneof![number().prop_map(Value::Count), number().prop_map(Value::Seconds)];
         let nicks = proptest::collection::vec(nick(), 1..5);
         let rooms = proptest::collection::vec(room(), 0..3);
@@ -547,9 +548,9 @@ mod tests {
             (room(), number(), text())
                 .prop_map(|(room, count, topic)| Detail::Room { room, count, topic })
                 .prop_map(of("rooms")),
-            (nick(), state, number(), rooms, text())
-                .prop_map(|(nick, state, idle, rooms, away)| {
-                    Detail::Who { nick, state, idle, rooms: rooms.into(), away }
+            (nick(), activity, number(), rooms, text())
+                .prop_map(|(nick, activity, idle, rooms, away)| {
+                    Detail::Who { nick, activity, idle, rooms: rooms.into(), away }
                 })
                 .prop_map(of("who")),
             (file(), number(), nick(), place(), number(), any::<bool>(), some_text())

@@ -18,15 +18,17 @@ use std::time::{Duration, SystemTime};
 use allocation_counter::measure;
 use chinwag::connection::Readiness;
 use chinwag::dialect::PLAIN;
-use chinwag::event::{Found, Job, Logged, Now, Outcome, PastRoom, Query, Record, SaidKind, Trouble};
+use chinwag::event::{Found, Job, Logged, Outcome, PastRoom, Query, Record, SaidKind, Trouble};
 use chinwag::hub::Hub;
-use chinwag::limits::{self, Logging, Settings};
+use chinwag::limits;
 use chinwag::memory::{bound, terms};
 use chinwag::meters::PrefixWindow;
 use chinwag::names::{Digest, Nick, Origin, PersonId, Prefix, RoomName, Text};
 use chinwag::reactor::Reactor;
 use chinwag::rooms::Rooms;
+use chinwag::settings::{Logging, Settings};
 use chinwag::system::{Newcomer, Ready, System};
+use chinwag::time::{Instant, Now};
 use chinwag::transport::Transport;
 use testkit::Server;
 use testkit::memory::Memory;
@@ -95,7 +97,7 @@ impl System for Surroundings {
     type Stream = Stream;
 
     fn now(&self) -> Now {
-        Now { tick: self.tick, wall: SystemTime::UNIX_EPOCH + self.tick }
+        Now { at: Instant::START + self.tick, wall: SystemTime::UNIX_EPOCH + self.tick }
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
@@ -117,7 +119,7 @@ impl System for Surroundings {
         self.newcomers.pop_front()
     }
 
-    fn next_accept(&self) -> Option<Duration> {
+    fn next_accept(&self) -> Option<Instant> {
         None
     }
 
@@ -274,7 +276,7 @@ fn what_networks_did() {
     let info = measure(|| {
         for window in &mut windows {
             for n in 0..2 * limits::PREFIXES as u32 {
-                window.count(Prefix::v4(n.to_be_bytes()), Duration::ZERO);
+                window.count(Prefix::v4(n.to_be_bytes()), Instant::START);
             }
         }
     });

@@ -6,8 +6,8 @@ use chinwag::commands::{self, ACTION, SETTINGS, spec_of};
 use chinwag::event::{Change, Fault, SaidKind, Verb};
 use chinwag::linebuf::{Line, LineBuf};
 use chinwag::names::{Digest, FileName, Nick, Place, RoomName, Text, clean};
-use chinwag::plain::{self, Chunks};
-use chinwag::request::{BadChunk, Named, Offer, Part, Request, Target, Topic};
+use chinwag::plain;
+use chinwag::request::{BadChunk, HistoryPart, Named, Offer, Request, Target, Topic};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
         let text = plain::text(&line);
         check_clean(&text);
         plain::is_http(&line);
-        match (plain::read(&line, &text, Chunks::Wanted), line) {
+        match (plain::parse(&line, &text), line) {
             (Some(Request::Chunk(Ok(bytes))), Line::Chunk(chunk)) => assert!(bytes.len() <= chunk.len() / 4 * 3),
             (Some(Request::Chunk(Err(BadChunk::Malformed))), Line::Chunk(_)) => {}
             (Some(Request::Chunk(Err(BadChunk::TooLong))), Line::TooLong { chunk: true, .. }) => {}
@@ -164,9 +164,9 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
         Request::Cancel(id) => more(None, &format!(" {id}")),
         Request::History { room, part } => {
             let part = match part {
-                Part::Last(None) => String::new(),
-                Part::Last(Some(count)) => format!(" {count}"),
-                Part::After(seq) => format!(" after {seq}"),
+                HistoryPart::Last(None) => String::new(),
+                HistoryPart::Last(Some(count)) => format!(" {count}"),
+                HistoryPart::After(seq) => format!(" after {seq}"),
             };
             more(room.map(|room| room.typed), &part)
         }

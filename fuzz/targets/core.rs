@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use arbitrary::Unstructured;
-use chinwag::limits::{Logging, Settings};
+use chinwag::settings::{Logging, Settings};
 use libfuzzer_sys::fuzz_target;
 use testkit::alone::Alone;
 use testkit::model::{Chance, Crowd, PASSWORD};

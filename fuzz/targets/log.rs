@@ -7,12 +7,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use arbitrary::{Result, Unstructured};
-use chinwag::event::{Change, Detail, Event, Logged, Now, PastRoom, SaidKind, Setting};
+use chinwag::event::{Change, Detail, Event, Logged, PastRoom, SaidKind, Setting};
 use chinwag::hub::Hub;
 use chinwag::journal::{self, Logs};
-use chinwag::limits::Settings;
 use chinwag::names::{ConnId, Nick, Origin, RoomName, Text};
-use chinwag::request::{Named, Part, Request, Target};
+use chinwag::request::{HistoryPart, Named, Request, Target};
+use chinwag::settings::Settings;
+use chinwag::time::{Instant, Now};
 use libfuzzer_sys::fuzz_target;
 use testkit::memory::{Notes, Told};
 
@@ -90,7 +91,7 @@ fn message(plan: &mut Unstructured<'_>, seq: u64) -> Result<Logged> {
 
 fn spelled(line: &Logged) -> Vec<u8> {
     let mut log = String::new();
-    journal::spell(&mut log, line);
+    journal::encode(&mut log, line);
     log.into_bytes()
 }
 
@@ -146,7 +147,7 @@ fn check_room(log: &[u8]) {
     hub.restore_room(PastRoom { name, topic: None, last_seq: last.seq, lines: lines.clone() });
     hub.check();
     let (id, mut notes) = (ConnId::new(0, 1), Notes::default());
-    let now = Now { tick: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
+    let now = Now { at: Instant::START, wall: SystemTime::UNIX_EPOCH };
     let mut handle = |hub: &mut Hub, request| {
         hub.handle(id, now, request, &mut notes);
         notes.go_on(hub, now);
@@ -157,7 +158,7 @@ fn check_room(log: &[u8]) {
     let room = Named { typed: "#room", name: Some(name) };
     handle(&mut hub, Request::Join(room));
     handle(&mut hub, Request::Set(Some(Change { setting: Setting::Echo, on: true })));
-    let told = handle(&mut hub, Request::History { room: None, part: Part::Last(None) });
+    let told = handle(&mut hub, Request::History { room: None, part: HistoryPart::Last(None) });
     let seen = told.iter().filter_map(|(_, told)| match told {
         Told::Detail(Detail::Line { seq, at, from, kind, text }) => {
             Some(Logged { seq: *seq, at: *at, from: *from, kind: *kind, text: text.clone() })

@@ -15,16 +15,16 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 
 use crate::client::Client;
 use crate::client::line::complete::{self, World};
-use crate::client::line::editor::{Action, Direction, Editor};
+use crate::client::line::editor::{Direction, Editor, Intent};
 use crate::client::line::history::{self, History};
-use crate::client::line::keys::{Answer, Decoder, Input, Key};
-use crate::client::model::news::{Mark, News, Request, Taken};
+use crate::client::line::keys::{Decoder, Input, Key, TerminalAnswer};
+use crate::client::model::news::{Mark, News, Taken, TransferRequest};
 use crate::client::model::session::Wish;
 use crate::client::screen::pictures::{self, Format, Speaks, Window};
 use crate::client::screen::terminal::Terminal;
-use crate::client::screen::{self, Look, Rows, Status};
+use crate::client::screen::{self, Look, Rows, StatusRow};
 use crate::client::wire::link;
-use crate::client::wire::transfers::{self, End, Keep};
+use crate::client::wire::transfers::{self, Keep, TransferEnd};
 use crate::commands;
 use crate::listener::reason;
 use crate::names::{FileId, Place};
@@ -282,25 +282,25 @@ impl Chat {
         };
         let now = Instant::now();
         match action {
-            Some(Action::Submit(line)) => {
+            Some(Intent::Submit(line)) => {
                 self.carry_out(&line, now);
             }
-            Some(Action::Say(lines)) => self.say(&lines, now),
+            Some(Intent::Say(lines)) => self.say(&lines, now),
             // Who asks twice does not want to wait for anything.
-            Some(Action::Leave) if self.quitting.is_some() => self.ended.store(true, Ordering::Relaxed),
-            Some(Action::Leave) => {
+            Some(Intent::Leave) if self.quitting.is_some() => self.ended.store(true, Ordering::Relaxed),
+            Some(Intent::Leave) => {
                 self.carry_out("/quit", now);
             }
-            Some(Action::Walk(direction)) => {
+            Some(Intent::Walk(direction)) => {
                 let step = if direction == Direction::Back { -1 } else { 1 };
                 let has_gone = self.client.session.walk(step);
                 if !has_gone {
                     self.print(&News::Refused("wait for what you typed last; it may take you elsewhere".to_owned()));
                 }
             }
-            Some(Action::List(words)) => self.print(&News::Answer(words.join("  "))),
-            Some(Action::Redraw) => self.clearing = true,
-            Some(Action::Suspend) => {
+            Some(Intent::List(words)) => self.print(&News::Answer(words.join("  "))),
+            Some(Intent::Redraw) => self.clearing = true,
+            Some(Intent::Suspend) => {
                 self.terminal.show(&self.rows.clear())?;
                 self.terminal.suspend()?;
                 self.shown = None;
@@ -313,12 +313,12 @@ impl Chat {
         Ok(())
     }
 
-    fn answer(&mut self, answer: Answer) {
+    fn answer(&mut self, answer: TerminalAnswer) {
         match answer {
-            Answer::Attributes => self.question = Question::Answered,
-            Answer::Cursor { column, .. } => self.rows.answer(column.into()),
-            Answer::Graphics(text) => self.speaks.graphics(&text),
-            Answer::Report(text) => self.speaks.report(&text),
+            TerminalAnswer::Attributes => self.question = Question::Answered,
+            TerminalAnswer::Cursor { column, .. } => self.rows.answer(column.into()),
+            TerminalAnswer::Graphics(text) => self.speaks.graphics(&text),
+            TerminalAnswer::Report(text) => self.speaks.report(&text),
         }
     }
 
@@ -345,20 +345,21 @@ impl Chat {
         taken.is_ok()
     }
 
-    fn transfer(&mut self, request: Request) -> Result<(), String> {
-        if self.client.transfers.progress(Instant::now()).count() >= TRANSFERS && !matches!(request, Request::Cancel(_))
+    fn transfer(&mut self, request: TransferRequest) -> Result<(), String> {
+        if self.client.transfers.progress(Instant::now()).count() >= TRANSFERS
+            && !matches!(request, TransferRequest::Cancel(_))
         {
             return Err(format!("{TRANSFERS} files are on their way or wait already; wait for one"));
         }
         match request {
-            Request::Send(place, path) => {
+            TransferRequest::Send(place, path) => {
                 let (source, name) = transfers::open(&path)?;
                 self.client.transfers.send(place, source, name);
                 Ok(())
             }
-            Request::Get(file) => self.client.transfers.get(file, Keep::Folder),
-            Request::Show(file) => self.client.transfers.get(file, Keep::Show),
-            Request::Cancel(file) => {
+            TransferRequest::Get(file) => self.client.transfers.get(file, Keep::Folder),
+            TransferRequest::Show(file) => self.client.transfers.get(file, Keep::Show),
+            TransferRequest::Cancel(file) => {
                 if !self.client.transfers.cancel(file) {
                     self.print(&News::Note(format!("file {file} is fetched no more")));
                 } else if self.client.session.is_in() {
@@ -409,16 +410,16 @@ impl Chat {
         }
         while let Some(end) = self.client.transfers.poll_end() {
             match end {
-                End::Sent { file, place, name } => {
+                TransferEnd::Sent { file, place, name } => {
                     self.print(&News::Note(format!("{name} is shared with {place}, as file {file}")));
                 }
-                End::Saved { path, .. } => {
+                TransferEnd::Saved { path, .. } => {
                     let path = path.map(|path| path.display().to_string()).unwrap_or_default();
                     self.print(&News::Note(format!("saved {path}")));
                 }
-                End::Stalled { name } => self.print(&News::Note(format!("{name}: {}", transfers::STALLED))),
-                End::Picture { name, base64 } => self.pictures.push((name, base64)),
-                End::Failed { what, why } => self.print(&News::Refused(format!("{what}: {why}"))),
+                TransferEnd::Stalled { name } => self.print(&News::Note(format!("{name}: {}", transfers::STALLED))),
+                TransferEnd::Picture { name, base64 } => self.pictures.push((name, base64)),
+                TransferEnd::Failed { what, why } => self.print(&News::Refused(format!("{what}: {why}"))),
             }
         }
         if !matches!(self.question, Question::Asked(at) if at.elapsed() < QUESTION) {
@@ -495,7 +496,7 @@ impl Chat {
         self.client.session.talks.target().map_or_else(|| "> ".to_owned(), |place| format!("{place}> "))
     }
 
-    fn status(&self, now: Instant) -> Status<'_> {
+    fn status(&self, now: Instant) -> StatusRow<'_> {
         let Client { link, session, transfers, .. } = &self.client;
         let state = session.status();
         let link = if session.is_online() {
@@ -513,7 +514,7 @@ impl Chat {
         let mut typists: Vec<_> =
             session.talks.typists(now).map(|(place, nick)| (nick, elsewhere(place, target))).collect();
         typists.sort_by_key(|(_, place)| place.is_some());
-        Status {
+        StatusRow {
             link,
             server: &self.address,
             nick: state.nick,

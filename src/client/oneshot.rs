@@ -13,7 +13,7 @@ use crate::client::model::transfer::Progress;
 use crate::client::screen::width;
 use crate::client::screen::{self, Form};
 use crate::client::wire::store::Source;
-use crate::client::wire::transfers::{self, End, Keep};
+use crate::client::wire::transfers::{self, Keep, TransferEnd};
 use crate::listener::reason;
 use crate::names::{FileId, Place};
 
@@ -71,14 +71,14 @@ fn run(
         }
         while let Some(end) = client.transfers.poll_end() {
             let line = match end {
-                End::Sent { file, .. } => file.to_string(),
-                End::Saved { path: Some(path), .. } => path.display().to_string(),
-                End::Stalled { name } => {
+                TransferEnd::Sent { file, .. } => file.to_string(),
+                TransferEnd::Saved { path: Some(path), .. } => path.display().to_string(),
+                TransferEnd::Stalled { name } => {
                     say(&format!("{name}: {}", transfers::STALLED));
                     continue;
                 }
-                End::Saved { path: None, .. } | End::Picture { .. } => continue,
-                End::Failed { what, why } => {
+                TransferEnd::Saved { path: None, .. } | TransferEnd::Picture { .. } => continue,
+                TransferEnd::Failed { what, why } => {
                     if let Some(earlier) = failed.replace(format!("{what}: {why}")) {
                         say(&earlier);
                     }

@@ -64,7 +64,7 @@ impl Look {
     }
 
     /// The status row, for a window of this width: what matters most comes first into the room there is.
-    pub fn status(&self, status: &Status<'_>, width: usize) -> String {
+    pub fn status(&self, status: &StatusRow<'_>, width: usize) -> String {
         let mut parts = Vec::new();
         parts.extend(status.link.clone().map(|text| (1, text)));
         parts.push((6, status.server.to_owned()));
@@ -116,7 +116,7 @@ impl Look {
 
 /// What the status row tells.
 #[derive(Debug)]
-pub struct Status<'a> {
+pub struct StatusRow<'a> {
     /// What is to be said of the connection, unless it stands.
     pub link: Option<String>,
     /// Where the server is.
@@ -420,7 +420,7 @@ mod tests {
         assert_eq!(duration(Duration::from_secs(3_665)), "1:01:05");
     }
 
-    fn status(link: Option<&str>) -> Status<'static> {
+    fn status(link: Option<&str>) -> StatusRow<'static> {
         let (place, nick) = (|name| Place::new(name).unwrap(), |name| Nick::new(name).unwrap());
         let progress = Progress {
             way: Way::Down,
@@ -430,7 +430,7 @@ mod tests {
             done: 450,
             speed: Some(100.0),
         };
-        Status {
+        StatusRow {
             link: link.map(str::to_owned),
             server: "127.0.0.1:2428",
             nick: Some(nick("alice")),

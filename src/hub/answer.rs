@@ -1,16 +1,16 @@
 //! Long answers, told a slice at a time: of what is still to be told no more is known than where it begins.
 
 use std::collections::BinaryHeap;
-use std::time::Duration;
 use std::vec;
 
 use crate::effect::{Effect, Output};
-use crate::event::{Detail, Done, Found, Now, Passage, PastLine, Query, Reply, Section, State};
+use crate::event::{Activity, Detail, Done, Found, Passage, PastLine, Query, Reply, Section};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
 use crate::people::Person;
 use crate::rooms::{Message, Room, RoomId};
-use crate::typing::Where;
+use crate::time::{Instant, Now};
+use crate::typing::Conversation;
 
 use super::{Alarm, Hub, Turn};
 
@@ -32,7 +32,7 @@ struct Asked {
     section: Section,
     serial: u64,
     /// When it waits no longer.
-    until: Duration,
+    until: Instant,
 }
 
 /// What is still to be told. Whoever is told it stays in their rooms meanwhile, as their next request waits.
@@ -43,7 +43,7 @@ enum Rest {
     /// The rooms whose names come after this one.
     Rooms(Option<RoomName>),
     /// The files of a conversation, or all, whose IDs come after this one.
-    Files(Option<Where>, FileId),
+    Files(Option<Conversation>, FileId),
     /// The last messages of a room; where they begin is still being looked for.
     Last(Search),
     /// The messages of a room after a number and up to another.
@@ -127,7 +127,7 @@ impl Answer {
         Self::new(Rest::Rooms(None))
     }
 
-    pub(super) fn files(only: Option<Where>) -> Self {
+    pub(super) fn files(only: Option<Conversation>) -> Self {
         Self::new(Rest::Files(only, FileId(0)))
     }
 
@@ -193,7 +193,7 @@ impl Hub {
         // Of what people say who are ignored nothing counts, so there may be much of it.
         let ignores = self.people.get(turn.who).is_some_and(|viewer| !viewer.ignored().is_empty());
         let Most { lines, bytes } = if ignores { Most::EVER } else { most };
-        let (serial, until) = (self.next_moment(), turn.now.tick + limits::LOG_READ);
+        let (serial, until) = (self.next_serial(), turn.now.at + limits::LOG_READ);
         self.alarm(until, Alarm::Log(turn.conn, serial));
         answer.asked = Some(Asked { section, serial, until });
         self.queries += 1;
@@ -430,7 +430,7 @@ fn line(message: &Message) -> Detail {
 fn text_of(detail: &Detail) -> usize {
     let len = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.as_str().len());
     match detail {
-        Detail::Who { state: State::Away(text), rooms, .. } => len(text) + size_of_val(rooms.as_slice()),
+        Detail::Who { activity: Activity::Away(text), rooms, .. } => len(text) + size_of_val(rooms.as_slice()),
         Detail::Who { rooms, .. } => size_of_val(rooms.as_slice()),
         Detail::Room { topic, .. } => len(topic),
         Detail::Line { text, .. } => text.as_str().len(),

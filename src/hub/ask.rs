@@ -1,15 +1,16 @@
 //! Questions: what is there, and what was said.
 
 use crate::effect::Output;
-use crate::event::{Change, Detail, Done, Fault, Gone, Limit, Now, Setting, State, Verb};
+use crate::event::{Activity, Change, Detail, Done, Fault, Gone, Limit, Setting, Verb};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, Nick, PersonId, Place, RoomName};
 use crate::people::Person;
 use crate::policy::Doing;
-use crate::request::{Named, Part, Target};
+use crate::request::{HistoryPart, Named, Target};
 use crate::rooms::RoomId;
-use crate::typing::Where;
+use crate::time::Now;
+use crate::typing::Conversation;
 
 use super::answer::{Answer, Page};
 use super::{Hub, Turn};
@@ -48,7 +49,7 @@ impl Hub {
             (Limit::UploadSilence, limits::UPLOAD_SILENCE.as_secs()),
             (Limit::Resume, limits::RESUME.as_secs()),
             (Limit::Typing, limits::TYPING.as_secs()),
-            (Limit::SlowReader, count(limits::SLOW_CONSUMER)),
+            (Limit::SlowConsumer, count(limits::SLOW_CONSUMER)),
             (Limit::Stall, settings.stall.as_secs()),
             (Limit::Locked, limits::LOCKED.as_secs()),
             (Limit::Clients, count(settings.max_clients)),
@@ -87,18 +88,18 @@ impl Hub {
     pub(super) fn who_line(&self, viewer: &Person, person: &Person, now: Now) -> Detail {
         let since = |room: RoomId| self.rooms[room].member(viewer.id).map(|member| member.since);
         let ignored = viewer.ignores(person.id);
-        let state = match person.away() {
-            _ if !ignored && self.typing.seen_by(person.id, viewer.id, since) => State::Typing,
-            Some((text, _)) => State::Away(text.clone().filter(|_| !ignored)),
-            None => State::Here,
+        let activity = match person.away() {
+            _ if !ignored && self.typing.seen_by(person.id, viewer.id, since) => Activity::Typing,
+            Some((text, _)) => Activity::Away(text.clone().filter(|_| !ignored)),
+            None => Activity::Here,
         };
         let mut rooms = person.rooms.clone();
-        if let (true, Some(Where::Room(current))) = (person.id == viewer.id, person.current) {
+        if let (true, Some(Conversation::Room(current))) = (person.id == viewer.id, person.current) {
             // In one's own row the current room stands first; the others keep their order.
             rooms.sort_by_key(|&room| room != current);
         }
         let rooms = rooms.into_iter().map(|room| self.rooms[room].name).collect();
-        Detail::Who { nick: person.nick(), state, idle: now.tick.saturating_sub(person.active.get()), rooms }
+        Detail::Who { nick: person.nick(), activity, idle: now.at - person.active, rooms }
     }
 
     pub(super) fn list_files(&self, target: Option<Target<'_>>, who: PersonId) -> Result<Answer, Fault> {
@@ -110,15 +111,15 @@ impl Hub {
     pub(super) fn file_line(
         &self,
         viewer: &Person,
-        only: Option<Where>,
+        only: Option<Conversation>,
         (id, file): (FileId, &File),
         now: Now,
     ) -> Option<Detail> {
         let fits = match (only, file.share) {
             (None, _) => true,
-            (Some(Where::Room(room)), share) => share == Share::Room(room),
-            (Some(Where::Person(_)), Share::Room(_)) => false,
-            (Some(Where::Person(other)), Share::Person(receiver, _)) => {
+            (Some(Conversation::Room(room)), share) => share == Share::Room(room),
+            (Some(Conversation::Person(_)), Share::Room(_)) => false,
+            (Some(Conversation::Person(other)), Share::Person(receiver, _)) => {
                 (file.sender, receiver) == (other, viewer.id) || (file.sender, receiver) == (viewer.id, other)
             }
         };
@@ -145,7 +146,7 @@ impl Hub {
     pub(super) fn history(
         &self,
         room: Option<Named<'_, RoomName>>,
-        part: Part,
+        part: HistoryPart,
         who: PersonId,
     ) -> Result<Answer, Fault> {
         let id = self.room_or_current(who, room, Doing::Read)?;
@@ -154,9 +155,9 @@ impl Hub {
             return Err(Fault::DiskBusy);
         }
         match part {
-            Part::After(seq) if seq > last => Err(Fault::Gone(Gone::NotReached(last))),
-            Part::After(seq) => Ok(Answer::history_after(id, seq, last)),
-            Part::Last(count) => {
+            HistoryPart::After(seq) if seq > last => Err(Fault::Gone(Gone::NotReached(last))),
+            HistoryPart::After(seq) => Ok(Answer::history_after(id, seq, last)),
+            HistoryPart::Last(count) => {
                 let count = count.map_or(limits::HISTORY_DEFAULT, |count| usize::try_from(count).unwrap_or(usize::MAX));
                 Ok(Answer::last_of_history(id, count.min(limits::HISTORY_LINES), last))
             }

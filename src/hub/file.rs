@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use crate::effect::{Effect, Output};
-use crate::event::{Description, Done, Event, Fault, Gone, Happening, Job, Now, Outcome, PastFile};
+use crate::event::{Description, Done, Event, Fault, Gone, Happening, Job, Outcome, PastFile};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, FileName, Nick, PersonId, Place};
 use crate::people::{Intake, Person};
 use crate::policy::{Action, Actor, may};
 use crate::rooms::Room;
+use crate::time::Now;
 
-use super::upload::FOREVER;
 use super::{Alarm, Hub, Turn};
 
 impl Hub {
@@ -60,7 +60,7 @@ impl Hub {
     /// A file has been silent or kept for long enough, perhaps.
     pub(super) fn file_due(&mut self, file_id: FileId, turn: &mut Turn<'_, impl Output>) {
         let Some(file) = self.files.get(file_id) else { return };
-        if file.due > turn.now.tick {
+        if file.due > turn.now.at {
             return self.set_alarm(file_id);
         }
         match file.stage {
@@ -74,7 +74,7 @@ impl Hub {
 
     fn wait_on(&mut self, file_id: FileId, now: Now) {
         if let Some(file) = self.files.get_mut(file_id) {
-            file.due = now.tick + limits::UPLOAD_SILENCE;
+            file.due = now.at + limits::UPLOAD_SILENCE;
         }
         self.set_alarm(file_id);
     }
@@ -238,7 +238,7 @@ impl Hub {
         let (Some(name), Ok(room)) = (name, self.rooms.open(room)) else {
             return self.job(Job::Remove(id), turn.out);
         };
-        let due = turn.now.tick.saturating_add(left).min(FOREVER);
+        let due = turn.now.at + left;
         let file = File {
             share: Share::Room(room),
             sender: PersonId::NOBODY,

@@ -1,7 +1,5 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
-use std::time::Duration;
-
 use crate::effect::{Effect, Output};
 use crate::event::{Change, Done, Event, Fault, Gone, Happening, Logged, Long, Quota, Record, SaidKind, Setting};
 use crate::limits;
@@ -11,7 +9,8 @@ use crate::people::{Ignored, Person};
 use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
-use crate::typing::{Key, Line, Shown, Where};
+use crate::time::Instant;
+use crate::typing::{Conversation, Notice, Shown, TypingKey};
 
 use super::{Hub, Turn};
 
@@ -28,15 +27,15 @@ impl Hub {
 
     pub(super) fn say(
         &mut self,
-        place: Where,
+        place: Conversation,
         kind: SaidKind,
         text: Text,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Place, Fault> {
         let named = self.place(place)?;
         match place {
-            Where::Room(room) => self.say_in_room(room, kind, text, turn)?,
-            Where::Person(to) => self.say_to_person(to, kind, text, turn)?,
+            Conversation::Room(room) => self.say_in_room(room, kind, text, turn)?,
+            Conversation::Person(to) => self.say_to_person(to, kind, text, turn)?,
         }
         self.typing.said((turn.who, place));
         Ok(named)
@@ -170,7 +169,7 @@ impl Hub {
                     Some(room) => room,
                     None => self.open_room(name, turn)?,
                 };
-                let since = self.next_moment();
+                let since = self.next_serial();
                 self.rooms.enter(room, turn.who, since);
                 if let Some(person) = self.people.get_mut(turn.who) {
                     person.rooms.push(room);
@@ -180,7 +179,7 @@ impl Hub {
             }
         };
         if let Some(person) = self.people.get_mut(turn.who) {
-            person.current = Some(Where::Room(room));
+            person.current = Some(Conversation::Room(room));
         }
         Ok(self.show_room(room, turn))
     }
@@ -203,11 +202,11 @@ impl Hub {
         self.count_join(turn)?;
         let Some(person) = self.people.get_mut(turn.who) else { return Err(Fault::NoRoom) };
         person.rooms.retain(|&other| other != room);
-        person.current = person.current.filter(|&current| current != Where::Room(room));
+        person.current = person.current.filter(|&current| current != Conversation::Room(room));
         let (nick, name) = (person.nick(), self.rooms[room].name);
         // Later it would be told of a room that it is not in.
         self.tell_missed(room, turn);
-        self.typing.forget((turn.who, Where::Room(room)));
+        self.typing.forget((turn.who, Conversation::Room(room)));
         self.tell_room(room, turn.who, nick, &Happening::Left(reason.map(Text::new)), turn);
         self.stop_downloads_from(room, &Fault::Gone(Gone::NoLongerYours), turn);
         self.rooms.leave(room, turn.who);
@@ -216,7 +215,7 @@ impl Hub {
 
     /// Counts a rename, of the connection and of where it comes from.
     fn count_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let (limit, now) = (limits::RENAMES, turn.now.tick);
+        let (limit, now) = (limits::RENAMES, turn.now.at);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
         let left = person.renames.take(limit, now) && has_left(&mut self.renames, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Renames)) }
@@ -224,7 +223,7 @@ impl Hub {
 
     /// Counts a join or a leave, of the connection and of where it comes from.
     fn count_join(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let (limit, now) = (limits::JOINS, turn.now.tick);
+        let (limit, now) = (limits::JOINS, turn.now.at);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
         let left = person.joins.take(limit, now) && has_left(&mut self.joins, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Joins)) }
@@ -232,7 +231,7 @@ impl Hub {
 
     /// Counts a new room of where the connection comes from; of the connection itself, its joins are counted.
     fn count_new_room(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let (limit, now) = (limits::NEW_ROOMS, turn.now.tick);
+        let (limit, now) = (limits::NEW_ROOMS, turn.now.at);
         let Some(person) = self.people.get(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
         let left = has_left(&mut self.new_rooms, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::NewRooms)) }
@@ -284,10 +283,10 @@ impl Hub {
         };
         let named = self.place(place)?;
         if on {
-            if let Where::Person(other) = place {
+            if let Conversation::Person(other) = place {
                 self.may(turn.who, Action::Reach(self.people.get(other).ok_or(Fault::NoTarget)?))?;
             }
-            self.typing.start((turn.who, place), turn.now.tick);
+            self.typing.start((turn.who, place), turn.now.at);
         } else {
             self.typing.stop((turn.who, place));
         }
@@ -296,39 +295,45 @@ impl Hub {
     }
 
     /// Tells what is due of somebody's typing, and sees to being called again.
-    pub(super) fn tell_typing(&mut self, key: Key, turn: &mut Turn<'_, impl Output>) {
-        if let Some(line) = self.typing.due(key, turn.now.tick) {
+    pub(super) fn tell_typing(&mut self, key: TypingKey, turn: &mut Turn<'_, impl Output>) {
+        if let Some(line) = self.typing.due(key, turn.now.at) {
             match line {
-                Line::Typing => {
-                    let shown = Shown { at: self.next_moment(), except: self.not_shown(key) };
+                Notice::Typing => {
+                    let shown = Shown { serial: self.next_serial(), except: self.not_shown(key) };
                     if shown.except.len() <= limits::TYPING_UNHEARD {
                         self.publish_typing(key, &shown, &Happening::Typing, turn);
                         self.typing.show(key, shown);
                     }
                 }
-                Line::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, turn),
+                Notice::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, turn),
             }
         }
-        if let Some(next) = self.typing.next_alarm(key, turn.now.tick) {
+        if let Some(next) = self.typing.next_alarm(key, turn.now.at) {
             self.alarm(next, super::Alarm::Typing(key.0, key.1));
         }
     }
 
-    fn publish_typing(&self, (who, place): Key, shown: &Shown, what: &Happening, turn: &mut Turn<'_, impl Output>) {
+    fn publish_typing(
+        &self,
+        (who, place): TypingKey,
+        shown: &Shown,
+        what: &Happening,
+        turn: &mut Turn<'_, impl Output>,
+    ) {
         let Ok(nick) = self.nick(who) else { return };
         let can_hear =
             |person: &Person| !person.is_lagging() && !person.ignores(who) && !shown.except.contains(&person.id);
         let event = |place| Event::Happened { place, at: turn.now.wall, who: nick, what: what.clone() };
         match place {
-            Where::Room(room) => {
+            Conversation::Room(room) => {
                 let room = &self.rooms[room];
-                let was_there = |id: PersonId| room.member(id).is_some_and(|member| member.since < shown.at);
+                let was_there = |id: PersonId| room.member(id).is_some_and(|member| member.since < shown.serial);
                 let to = room
                     .members()
                     .filter(|&id| id != who && was_there(id) && self.people.get(id).is_some_and(can_hear));
                 turn.out.publish(&mut to.map(|id| self.people.conn(id)), &[event(Place::Room(room.name))]);
             }
-            Where::Person(other) => {
+            Conversation::Person(other) => {
                 if other != who && self.people.get(other).is_some_and(can_hear) {
                     turn.out.publish(&mut std::iter::once(self.people.conn(other)), &[event(Place::With(nick))]);
                 }
@@ -337,12 +342,12 @@ impl Hub {
     }
 
     /// Who is in a conversation and will not be shown that `who` types there.
-    fn not_shown(&self, (who, place): Key) -> Vec<PersonId> {
+    fn not_shown(&self, (who, place): TypingKey) -> Vec<PersonId> {
         let cannot_hear =
             |id: &PersonId| self.people.get(*id).is_none_or(|person| person.is_lagging() || person.ignores(who));
         match place {
-            Where::Room(room) => self.rooms[room].members().filter(cannot_hear).collect(),
-            Where::Person(other) => Some(other).filter(cannot_hear).into_iter().collect(),
+            Conversation::Room(room) => self.rooms[room].members().filter(cannot_hear).collect(),
+            Conversation::Person(other) => Some(other).filter(cannot_hear).into_iter().collect(),
         }
     }
 
@@ -415,7 +420,7 @@ impl Hub {
 }
 
 /// Uses one of what all connections from somewhere may do together, where one may do so much as `limit`.
-fn has_left(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Duration) -> bool {
+fn has_left(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
     match origin {
         // People who share a machine, or a proxy that names nobody, are not to be counted as one.
         Origin::Loopback => true,

@@ -1,7 +1,6 @@
 //! Uploads: offers, the chunks that follow, and how each one ends.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use crate::effect::{Effect, Output};
 use crate::event::{Done, Event, Fault, Gone, Happening, Job, Quota, Trouble};
@@ -11,7 +10,7 @@ use crate::names::{ConnId, Digest, FileId, FileName, Origin, PersonId};
 use crate::people::Intake;
 use crate::policy::Action;
 use crate::request::{BadChunk, Offer};
-use crate::typing::Where;
+use crate::typing::Conversation;
 
 use super::{Hub, Turn};
 
@@ -52,8 +51,8 @@ impl Hub {
 
     pub(super) fn send(&mut self, offer: &Offer<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let share = match self.resolve(turn.who, offer.target)? {
-            Where::Room(room) => Share::Room(room),
-            Where::Person(to) => {
+            Conversation::Room(room) => Share::Room(room),
+            Conversation::Person(to) => {
                 let other = self.people.get(to).ok_or(Fault::NoTarget)?;
                 self.may(turn.who, Action::Reach(other))?;
                 Share::Person(to, other.nick())
@@ -96,8 +95,8 @@ impl Hub {
             written: 0,
             stage: Stage::Coming,
             since: turn.now.wall,
-            due: turn.now.tick + limits::UPLOAD_SILENCE,
-            alarm: turn.now.tick,
+            due: turn.now.at + limits::UPLOAD_SILENCE,
+            alarm: turn.now.at,
             readers: BTreeSet::new(),
         };
         let (file_id, offset) = match self.broken_off(&new) {
@@ -159,7 +158,7 @@ impl Hub {
         let (owner, size, len) = (file.owner, file.size, bytes.len() as u64);
         // Every byte puts off the end of the upload a little, so that it must bring so many a minute.
         let earned = limits::UPLOAD_SILENCE * u32::try_from(len).unwrap_or(u32::MAX) / limits::UPLOAD_BYTES;
-        file.due = (file.due + earned).min(turn.now.tick + limits::UPLOAD_SILENCE);
+        file.due = (file.due + earned).min(turn.now.at + limits::UPLOAD_SILENCE);
         let left = size - file.received;
         if len > left {
             return self.fail_upload(file_id, Fault::BeyondSize(size), turn);
@@ -210,7 +209,7 @@ impl Hub {
         if file.claimed.is_some_and(|claimed| claimed != digest) {
             return self.fail_upload(file_id, Fault::BadDigest, turn);
         }
-        file.due = turn.now.tick.saturating_add(self.settings.file_ttl).min(FOREVER);
+        file.due = turn.now.at + self.settings.file_ttl;
         file.readers.iter().for_each(|&reader| turn.out.effect(Effect::Pump(reader)));
         let (sender, size) = (file.sender, file.size);
         self.files.set_stage(file_id, Stage::Ready(digest));
@@ -244,7 +243,7 @@ impl Hub {
         if file.claimed.is_none() || file.received == 0 {
             return self.fail_upload(file_id, why, turn);
         }
-        file.due = turn.now.tick + limits::RESUME;
+        file.due = turn.now.at + limits::RESUME;
         let sender = file.sender;
         self.files.set_stage(file_id, Stage::Broken);
         self.set_alarm(file_id);
@@ -277,6 +276,3 @@ impl Hub {
         }
     }
 }
-
-/// Later than any server lives; it keeps the arithmetic of times from overflowing.
-pub(super) const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::format::spell;
+use super::format::encode;
 use crate::event::Record;
 use crate::names::RoomName;
 
@@ -51,7 +51,7 @@ impl Batch {
         match record {
             Record::Said { room, line } => {
                 let mut work = Work::new(*room);
-                spell(&mut work.lines, line);
+                encode(&mut work.lines, line);
                 self.append(work);
             }
             Record::Topic { room, topic } => {
@@ -128,8 +128,8 @@ mod tests {
 
     #[test]
     fn what_waits_takes_no_more_memory_than_it_may() {
-        let log = Some(limits::Logging { max: u64::MAX, sync: std::time::Duration::ZERO });
-        let terms = memory::terms(&limits::Settings { log, ..limits::Settings::default() });
+        let log = Some(crate::settings::Logging { max: u64::MAX, sync: std::time::Duration::ZERO });
+        let terms = memory::terms(&crate::settings::Settings { log, ..crate::settings::Settings::default() });
         let most = terms.iter().find(|term| term.name == "for the log").unwrap().common / memory::BATCHES;
         let (text, mut batch) = (Text::new(&"x".repeat(limits::LINE)), Batch::default());
         let name = |n: usize| RoomName::new(&format!("#{n:030}")).unwrap();

@@ -25,14 +25,14 @@ pub struct Reading {
 }
 
 /// Adds a message to what is to be written, as one line.
-pub fn spell(out: &mut String, line: &Logged) {
+pub fn encode(out: &mut String, line: &Logged) {
     let at = humantime::format_rfc3339_millis(line.at);
     let action = if line.kind == SaidKind::Action { ACTION } else { "" };
     // Writing to a `String` cannot fail.
     let _ = writeln!(out, "{} {at} <{}> {action}{}", line.seq, line.from, line.text);
 }
 
-/// Reads one line without its end; `None` unless it stands as [`spell`] would have it.
+/// Reads one line without its end; `None` unless it stands as [`encode`] would have it.
 pub fn parse(line: &[u8]) -> Option<Logged> {
     let whole = std::str::from_utf8(line).ok()?;
     let mut fields = whole.splitn(4, ' ');
@@ -47,7 +47,7 @@ pub fn parse(line: &[u8]) -> Option<Logged> {
     };
     let line = Logged { seq, at, from, kind, text: Text::new(text) };
     let mut again = String::new();
-    spell(&mut again, &line);
+    encode(&mut again, &line);
     (again.strip_suffix('\n') == Some(whole)).then_some(line)
 }
 
@@ -139,7 +139,7 @@ mod tests {
             let lines: Vec<Logged> =
                 texts.iter().enumerate().map(|(n, (text, at))| message(n as u64 + 1, *at, "alice", text)).collect();
             let mut log = String::new();
-            lines.iter().for_each(|line| spell(&mut log, line));
+            lines.iter().for_each(|line| encode(&mut log, line));
             let whole = read(log.as_bytes());
             prop_assert_eq!(&whole, &Reading { lines: lines.clone(), good: log.len(), skipped: 0 });
             // A write that was cut off loses nothing but the line that it cut.

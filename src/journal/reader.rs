@@ -232,7 +232,7 @@ mod tests {
 
     fn spelled(lines: impl IntoIterator<Item = Logged>) -> String {
         let mut log = String::new();
-        lines.into_iter().for_each(|line| format::spell(&mut log, &line));
+        lines.into_iter().for_each(|line| format::encode(&mut log, &line));
         log
     }
 
@@ -263,7 +263,7 @@ mod tests {
 
     /// What a log may be made of.
     #[derive(Clone, Debug)]
-    enum Piece {
+    enum LogPart {
         /// Messages, each with so many bytes of text, and how far each number is from the one before.
         Lines { count: u8, len: u16, step: u8 },
         /// Bytes that are no messages.
@@ -276,32 +276,33 @@ mod tests {
         Doubled(u16),
     }
 
-    fn pieces() -> impl Strategy<Value = Vec<Piece>> {
-        let lines = (1_u8..60, 0_u16..4_000, 1_u8..4).prop_map(|(count, len, step)| Piece::Lines { count, len, step });
+    fn pieces() -> impl Strategy<Value = Vec<LogPart>> {
+        let lines =
+            (1_u8..60, 0_u16..4_000, 1_u8..4).prop_map(|(count, len, step)| LogPart::Lines { count, len, step });
         let other = prop_oneof![
-            prop::collection::vec(any::<u8>(), 0..200).prop_map(Piece::Noise),
-            (0_u32..200_000).prop_map(Piece::Long),
-            Just(Piece::Torn),
-            (0_u16..20_000).prop_map(Piece::Doubled),
+            prop::collection::vec(any::<u8>(), 0..200).prop_map(LogPart::Noise),
+            (0_u32..200_000).prop_map(LogPart::Long),
+            Just(LogPart::Torn),
+            (0_u16..20_000).prop_map(LogPart::Doubled),
         ];
         prop::collection::vec(prop_oneof![2 => lines, 1 => other], 0..16)
     }
 
     /// A log made of `pieces` and the number of its last message; the first one is behind `seq`.
-    fn made_of(pieces: &[Piece], mut seq: u64) -> (Vec<u8>, u64) {
+    fn made_of(pieces: &[LogPart], mut seq: u64) -> (Vec<u8>, u64) {
         let mut log = Vec::new();
         for piece in pieces {
             match piece {
-                Piece::Lines { count, len, step } => {
+                LogPart::Lines { count, len, step } => {
                     for _ in 0..*count {
                         seq += u64::from(*step);
                         log.extend(spelled([line(seq, usize::from(*len))]).into_bytes());
                     }
                 }
-                Piece::Noise(bytes) => log.extend(bytes),
-                Piece::Long(len) => log.resize(log.len() + *len as usize, 0),
-                Piece::Torn => log.extend(b"7 2026-11-22T14:30:00.123Z <alice> cut of\0\n"),
-                Piece::Doubled(len) => {
+                LogPart::Noise(bytes) => log.extend(bytes),
+                LogPart::Long(len) => log.resize(log.len() + *len as usize, 0),
+                LogPart::Torn => log.extend(b"7 2026-11-22T14:30:00.123Z <alice> cut of\0\n"),
+                LogPart::Doubled(len) => {
                     let mut begin = log.len().saturating_sub(usize::from(*len));
                     begin += log[begin..].iter().position(|&b| b == b'\n').map_or(0, |end| end + 1);
                     log.extend_from_within(begin..);
@@ -462,7 +463,7 @@ mod tests {
         let mut last = 0;
         while log.len() < 64 << 20 {
             last += 1;
-            format::spell(&mut log, &line(last, 100));
+            format::encode(&mut log, &line(last, 100));
         }
         fs::write(path(dir.path(), room(), "log"), &log).unwrap();
         let mut archive = archive(dir.path());

@@ -14,7 +14,7 @@ use crate::event::Logged;
 const BLOCK: usize = 16 * 1024;
 
 /// A message, and where its line begins and ends in the log.
-struct Found {
+struct Hit {
     line: Logged,
     at: Range<u64>,
 }
@@ -58,7 +58,7 @@ pub(super) fn forward(
     mut seq: u64,
     mut take: impl FnMut(Logged) -> ControlFlow<()>,
 ) -> io::Result<()> {
-    scan(log, from..log.metadata()?.len(), |Found { line, .. }| {
+    scan(log, from..log.metadata()?.len(), |Hit { line, .. }| {
         if line.seq <= seq {
             return ControlFlow::Continue(());
         }
@@ -94,7 +94,7 @@ pub(super) fn backward(
 }
 
 /// The first message whose line is within `range`, which begins where a line does.
-fn first(log: &File, range: Range<u64>) -> io::Result<Option<Found>> {
+fn first(log: &File, range: Range<u64>) -> io::Result<Option<Hit>> {
     let mut first = None;
     scan(log, range, |found| {
         first = Some(found);
@@ -104,7 +104,7 @@ fn first(log: &File, range: Range<u64>) -> io::Result<Option<Found>> {
 }
 
 /// Hands over the messages whose lines are within `range`, which begins where a line does, until `take` has enough.
-fn scan(log: &File, range: Range<u64>, mut take: impl FnMut(Found) -> ControlFlow<()>) -> io::Result<()> {
+fn scan(log: &File, range: Range<u64>, mut take: impl FnMut(Hit) -> ControlFlow<()>) -> io::Result<()> {
     let mut at = range.start;
     while at < range.end {
         let block = read(log, at..range.end)?;
@@ -117,7 +117,7 @@ fn scan(log: &File, range: Range<u64>, mut take: impl FnMut(Found) -> ControlFlo
             let begin = at;
             at += line.len() as u64;
             if let Some(message) = format::parse(&line[..line.len() - 1])
-                && take(Found { line: message, at: begin..at }).is_break()
+                && take(Hit { line: message, at: begin..at }).is_break()
             {
                 return Ok(());
             }

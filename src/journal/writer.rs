@@ -18,7 +18,8 @@ use super::logs::Logs;
 use crate::event::Trouble;
 use crate::limits;
 
-pub(super) enum Message {
+/// What the thread `log` is told.
+pub(super) enum ToWriter {
     Write(Batch),
     /// What came of a sync, how long it took, and what is to be synced again.
     Synced(io::Result<()>, Duration, Unsynced),
@@ -101,11 +102,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// It hears of its own syncs through `messages`.
+    /// It hears of its own syncs through `to_writer`.
     pub(super) fn new(
         logs: Logs,
         every: Duration,
-        messages: Sender<Message>,
+        to_writer: Sender<ToWriter>,
         reports: Sender<Report>,
         in_trouble: Arc<AtomicBool>,
         waker: Arc<Waker>,
@@ -117,7 +118,7 @@ impl Writer {
                 let begun = Instant::now();
                 let result = unsynced.sync(&folder);
                 let again = if result.is_ok() { Unsynced::default() } else { unsynced };
-                if messages.send(Message::Synced(result, begun.elapsed(), again)).is_err() {
+                if to_writer.send(ToWriter::Synced(result, begun.elapsed(), again)).is_err() {
                     break;
                 }
             }
@@ -143,15 +144,15 @@ impl Writer {
         })
     }
 
-    pub(super) fn run(mut self, inbox: &Receiver<Message>) {
+    pub(super) fn run(mut self, inbox: &Receiver<ToWriter>) {
         loop {
             let message = match self.rest() {
                 Some(rest) => inbox.recv_timeout(rest),
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match message {
-                Ok(Message::Write(batch)) => self.write(batch),
-                Ok(Message::Synced(result, took, again)) => {
+                Ok(ToWriter::Write(batch)) => self.write(batch),
+                Ok(ToWriter::Synced(result, took, again)) => {
                     if took > self.every + limits::LOG_STEADY {
                         warn!("syncing the logs took {took:.1?}; a loss of power could have cost as much");
                     }
@@ -159,7 +160,7 @@ impl Writer {
                     self.unsynced.append(again);
                     self.synced(result);
                 }
-                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => return self.end(),
+                Ok(ToWriter::End) | Err(RecvTimeoutError::Disconnected) => return self.end(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if self.is_to_try() && self.again <= Instant::now() {

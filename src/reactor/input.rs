@@ -5,13 +5,14 @@ use std::io;
 use log::debug;
 
 use crate::connection::{Connection, Pause};
-use crate::event::{Bye, Now};
+use crate::event::Bye;
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, Line, LineBuf};
 use crate::names::{ConnId, clean};
 use crate::outbox::Kind;
 use crate::system::System;
+use crate::time::Now;
 
 use super::Reactor;
 
@@ -21,18 +22,18 @@ impl<S: System> Reactor<S> {
         let replies = self.registry.get(id).map_or(0, pending);
         let read = self.read_and_run(id, now);
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if read.max(connection.outbox().replies().saturating_sub(replies)) > limits::GREEDY {
-            connection.set_greedy(true);
+        if read.max(connection.outbox().replies().saturating_sub(replies)) > limits::LOW_PRIORITY_BYTES {
+            connection.set_low_priority(true);
         } else if connection.pause().is_none() && !connection.queued().run {
             // Nothing more of what it asked for is there.
-            connection.set_greedy(false);
+            connection.set_low_priority(false);
         }
     }
 
     /// A connection that has exhausted its budget goes to the low-priority run queue.
     pub(super) fn put_off(&mut self, id: ConnId) {
         if let Some(connection) = self.registry.get_mut(id) {
-            connection.set_greedy(true);
+            connection.set_low_priority(true);
             self.run_soon(id);
         }
     }
@@ -76,7 +77,7 @@ impl<S: System> Reactor<S> {
             let has_upload = self.hub.has_upload(id);
             if connection.framing().lines.is_endless() && !has_upload {
                 // It counts as lines by its length, so that it costs no more than they do.
-                if !connection.pay_for_endless(self.settings.rate, now.tick) {
+                if !connection.pay_for_endless(self.settings.rate, now.at) {
                     self.wait(id, now);
                     return read;
                 }
@@ -163,7 +164,7 @@ impl<S: System> Reactor<S> {
                 }
                 break;
             }
-            if !is_of_upload && !connection.pay(self.settings.rate, now.tick) {
+            if !is_of_upload && !connection.pay(self.settings.rate, now.at) {
                 break;
             }
             if connection.drops_unfinished() && lines.at_unfinished() {
@@ -186,8 +187,8 @@ impl<S: System> Reactor<S> {
             // Nobody decodes a chunk that belongs to no upload.
             let line = if matches!(line, Line::Chunk(_)) && !is_of_upload { Line::Chunk(&[]) } else { line };
             let Some(request) = dialect.parse(&line, &text) else { continue };
-            if request.has_long_answer() && !connection.is_greedy() {
-                // It may take long, and so waits behind those who ask for less.
+            if request.has_long_answer() && !connection.is_low_priority() {
+                // It may take long, and so goes to the low-priority run queue.
                 connection.keep_token();
                 lines.put_back();
                 more = true;
@@ -226,7 +227,7 @@ impl<S: System> Reactor<S> {
 
     /// A connection is paused. Input that rate limiting holds back is given up when it is not waited for any longer.
     fn wait(&mut self, id: ConnId, now: Now) {
-        let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_to_give_up(now.tick)) else {
+        let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_to_give_up(now.at)) else {
             return;
         };
         connection.set_pause(None);

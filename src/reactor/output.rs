@@ -4,12 +4,13 @@ use log::debug;
 
 use crate::connection::{Connection, Life, Pause};
 use crate::egress::List;
-use crate::event::{Bye, Event, Lost, Now};
+use crate::event::{Bye, Event, Lost};
 use crate::hub::Departure;
 use crate::limits;
 use crate::names::ConnId;
 use crate::outbox::Flushed;
 use crate::system::System;
+use crate::time::Now;
 
 use super::Reactor;
 
@@ -29,7 +30,7 @@ impl<S: System> Reactor<S> {
         }
         for id in std::mem::take(&mut self.on_trial) {
             let stall = self.settings.stall;
-            if self.registry.get(id).is_some_and(|connection| connection.is_stalled_for(stall, now.tick)) {
+            if self.registry.get(id).is_some_and(|connection| connection.is_stalled_for(stall, now.at)) {
                 self.drop_slow(id, now);
             }
         }
@@ -90,7 +91,7 @@ impl<S: System> Reactor<S> {
         }
         match self.egress.next_fanout() {
             None => self.egress.close_segments(),
-            Some(_) if self.egress.is_fanout_due(self.system.now().tick) => self.fan_out(now),
+            Some(_) if self.egress.is_fanout_due(self.system.now().at) => self.fan_out(now),
             Some(_) => {}
         }
         // What is found for them once they are written to is for the next turn.
@@ -102,14 +103,14 @@ impl<S: System> Reactor<S> {
 
     /// Writes to all who are owed what others said.
     pub(super) fn fan_out(&mut self, now: Now) {
-        let begun = self.system.now().tick;
+        let begun = self.system.now().at;
         self.egress.close_segments();
         let mut writes = 0;
         while let Some(id) = self.egress.next(List::Fanout, &mut self.registry) {
             self.flush_one(id, now);
             writes += 1;
         }
-        let end = self.system.now().tick;
+        let end = self.system.now().at;
         self.egress.note_fanout(writes, end - begun, end);
     }
 
@@ -117,10 +118,10 @@ impl<S: System> Reactor<S> {
         debug_assert!(self.records.is_empty(), "what is not written down must not go out");
         let Some(connection) = self.registry.get_mut(id) else { return };
         match self.egress.flush(connection) {
-            Ok(Flushed::All) if connection.is_at_ease() => return,
-            Ok(flushed) => connection.note_flushed(flushed, self.settings.stall, now.tick),
+            Ok(Flushed::All) if connection.is_on_fast_path() => return,
+            Ok(flushed) => connection.note_flushed(flushed, self.settings.stall, now.at),
             Err(e) => {
-                connection.note_broken(&e, now.tick);
+                connection.note_broken(&e, now.at);
                 self.egress.clear(connection);
                 if !connection.is_active() {
                     return self.remove(id);
@@ -154,7 +155,7 @@ impl<S: System> Reactor<S> {
         // When all go at once, each gets its farewell.
         let is_crowded = self.registry.lingering() >= limits::LINGERING && self.end.is_none();
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if !connection.shut(now.tick + limits::LINGER) || is_crowded {
+        if !connection.shut(now.at + limits::LINGER) || is_crowded {
             return self.remove(id);
         }
         self.registry.set_life(id, Life::Lingering);

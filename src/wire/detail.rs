@@ -22,7 +22,7 @@ pub enum Detail<'a> {
     /// A room, of `/rooms`. Its topic is empty if it has none.
     Room { room: RoomName, count: u64, topic: &'a str },
     /// A person, of `/who`: idle for so many seconds, in these rooms. Empty if they left no word: why they are away.
-    Who { nick: Nick, state: State, idle: u64, rooms: Cow<'a, [RoomName]>, away: &'a str },
+    Who { nick: Nick, activity: Activity, idle: u64, rooms: Cow<'a, [RoomName]>, away: &'a str },
     /// A file, of `/files`, that was announced so many seconds ago.
     File { file: FileId, size: u64, sender: Nick, place: Place, age: u64, coming: bool, name: &'a str },
     /// A message, of `/history`.
@@ -47,7 +47,7 @@ pub enum Value {
 /// What a person is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "a variant is its word")]
-pub enum State {
+pub enum Activity {
     Here,
     Typing,
     Away,
@@ -80,10 +80,10 @@ impl<'a> Detail<'a> {
             "rooms" => Some(Self::Room { room: fields.room()?, count: fields.number()?, topic: fields.text()? }),
             "who" => {
                 let nick = fields.nick()?;
-                let state = match fields.word()? {
-                    "here" => State::Here,
-                    "typing" => State::Typing,
-                    "away" => State::Away,
+                let activity = match fields.word()? {
+                    "here" => Activity::Here,
+                    "typing" => Activity::Typing,
+                    "away" => Activity::Away,
                     _ => return None,
                 };
                 let idle = fields.seconds()?;
@@ -91,7 +91,7 @@ impl<'a> Detail<'a> {
                     "-" => Vec::new(),
                     rooms => rooms.split(',').map(RoomName::new).collect::<Option<_>>()?,
                 };
-                Some(Self::Who { nick, state, idle, rooms: rooms.into(), away: fields.text()? })
+                Some(Self::Who { nick, activity, idle, rooms: rooms.into(), away: fields.text()? })
             }
             "files" => Some(Self::File {
                 file: fields.file()?,
@@ -141,13 +141,13 @@ impl<'a> Detail<'a> {
                 put(out, format_args!("{room} {count}"));
                 put_text(out, topic);
             }
-            Self::Who { nick, state, idle, rooms, away } => {
-                let state = match state {
-                    State::Here => "here",
-                    State::Typing => "typing",
-                    State::Away => "away",
+            Self::Who { nick, activity, idle, rooms, away } => {
+                let activity = match activity {
+                    Activity::Here => "here",
+                    Activity::Typing => "typing",
+                    Activity::Away => "away",
                 };
-                put(out, format_args!("{nick} {state} {idle}s "));
+                put(out, format_args!("{nick} {activity} {idle}s "));
                 for (n, room) in rooms.iter().enumerate() {
                     out.push_str(if n == 0 { "" } else { "," });
                     out.push_str(room.as_str());

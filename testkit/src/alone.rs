@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use chinwag::event::{Bye, Description, Event, Job, Lost, Now, Outcome, PastFile, PastRoom, Record, Trouble};
+use chinwag::event::{Bye, Description, Event, Job, Lost, Outcome, PastFile, PastRoom, Record, Trouble};
 use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{DOWNLOAD_UNIT, Settings};
+use chinwag::limits::DOWNLOAD_UNIT;
 use chinwag::linebuf::Ending;
 use chinwag::names::{ConnId, Digest, FileId, Origin, Prefix, RoomName};
-use chinwag::plain::{self, Chunks, Style};
+use chinwag::plain::{self, Style};
+use chinwag::settings::Settings;
+use chinwag::time::{Instant, Now};
 
 use crate::memory::{Disk, Notes, Told};
 use crate::model::{Chance, Entry, Heard, Parting, World};
@@ -38,7 +40,7 @@ pub struct Alone {
     settings: Settings,
     notes: Notes,
     disk: Disk,
-    tick: Duration,
+    at: Instant,
     peers: Vec<Peer>,
     log: VecDeque<Entry>,
     /// How many messages have been in that, and how many of the records have been looked at.
@@ -64,7 +66,7 @@ impl Alone {
             settings,
             notes: Notes::default(),
             disk: Disk::default(),
-            tick: Duration::from_secs(1000),
+            at: Instant::START + Duration::from_secs(1000),
             peers: Vec::new(),
             log: VecDeque::new(),
             logged: 0,
@@ -74,7 +76,7 @@ impl Alone {
     }
 
     fn now(&self) -> Now {
-        Now { tick: self.tick, wall: SystemTime::UNIX_EPOCH + self.tick }
+        Now { at: self.at, wall: SystemTime::UNIX_EPOCH + (self.at - Instant::START) }
     }
 
     /// Hands on what everybody was told.
@@ -378,8 +380,7 @@ impl World for Alone {
             }
             peer.style.crlf |= ending == Ending::Crlf;
             let text = plain::text(&line);
-            let chunks = if self.hub.has_upload(peer.id) { Chunks::Wanted } else { Chunks::Unwanted };
-            if let Some(request) = plain::read(&line, &text, chunks) {
+            if let Some(request) = plain::parse(&line, &text) {
                 self.hub.handle(peer.id, now, request, &mut self.notes);
                 self.deliver();
             }
@@ -414,9 +415,9 @@ impl World for Alone {
     }
 
     fn pass(&mut self, time: Duration) {
-        self.tick += time;
+        self.at += time;
         self.hub.tick(self.now(), &mut self.notes);
-        assert!(self.hub.next_alarm().is_none_or(|at| at > self.tick), "an alarm is due still");
+        assert!(self.hub.next_alarm().is_none_or(|at| at > self.at), "an alarm is due still");
         self.deliver();
     }
 

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use chinwag::effect::{Effect, Output};
-use chinwag::event::{
-    Change, Detail, Event, Found, Job, Now, Outcome, Passage, Query, Record, Reply, Section, Setting,
-};
+use chinwag::event::{Change, Detail, Event, Found, Job, Outcome, Passage, Query, Record, Reply, Section, Setting};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD, Settings};
+use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD};
 use chinwag::linebuf::{Ending, LineBuf};
 use chinwag::names::{ConnId, Digest, FileId, Origin};
-use chinwag::plain::{self, Chunks, Style};
+use chinwag::plain::{self, Style};
+use chinwag::settings::Settings;
+use chinwag::time::{Instant, Now};
 use sha2::{Digest as _, Sha256};
 
 /// Something that a connection was told.
@@ -37,7 +37,7 @@ pub struct Notes {
     pub stamps: HashMap<ConnId, bool>,
     pub records: Vec<Record>,
     pub wrong_passwords: Vec<ConnId>,
-    pub is_crowded: bool,
+    pub is_memory_short: bool,
 }
 
 impl Notes {
@@ -107,8 +107,8 @@ impl Output for Notes {
         }
     }
 
-    fn is_crowded(&self, _: ConnId) -> bool {
-        self.is_crowded
+    fn is_memory_short_for(&self, _: ConnId) -> bool {
+        self.is_memory_short
     }
 
     fn effect(&mut self, effect: Effect) {
@@ -172,7 +172,7 @@ pub struct Memory {
     pub hub: Hub,
     pub notes: Notes,
     pub disk: Disk,
-    pub tick: Duration,
+    pub at: Instant,
     clients: BTreeMap<String, (ConnId, LineBuf, Style)>,
     seen: HashMap<ConnId, VecDeque<String>>,
     count: u32,
@@ -184,7 +184,7 @@ impl Memory {
             hub: Hub::new(settings),
             notes: Notes::default(),
             disk: Disk::default(),
-            tick: Duration::ZERO,
+            at: Instant::START,
             clients: BTreeMap::new(),
             seen: HashMap::new(),
             count: 0,
@@ -194,7 +194,7 @@ impl Memory {
     pub fn now(&self) -> Now {
         // A day on which to find the stamps again.
         let day = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
-        Now { tick: self.tick, wall: day + self.tick }
+        Now { at: self.at, wall: day + (self.at - Instant::START) }
     }
 
     pub fn connect(&mut self, name: &str) {
@@ -231,8 +231,7 @@ impl Memory {
                 style.crlf = true;
             }
             let text = plain::text(&line);
-            let chunks = if self.hub.has_upload(*id) { Chunks::Wanted } else { Chunks::Unwanted };
-            if let Some(request) = plain::read(&line, &text, chunks) {
+            if let Some(request) = plain::parse(&line, &text) {
                 self.hub.handle(*id, now, request, &mut self.notes);
                 self.notes.go_on(&mut self.hub, now);
             }
@@ -241,13 +240,13 @@ impl Memory {
     }
 
     pub fn wait(&mut self, time: Duration) {
-        let end = self.tick + time;
+        let end = self.at + time;
         while let Some(at) = self.hub.next_alarm().filter(|&at| at <= end) {
-            self.tick = at.max(self.tick);
+            self.at = at.max(self.at);
             self.hub.tick(self.now(), &mut self.notes);
             self.settle();
         }
-        self.tick = end;
+        self.at = end;
     }
 
     /// Lets the disk and the downloads run until nothing moves, and spells what everybody was told.

@@ -15,7 +15,7 @@ use chinwag::commands;
 use chinwag::framing::Framing;
 use chinwag::limits::{CHUNK_BYTES, DOWNLOAD_UNIT, GATHER, PRESENCE_WINDOW, SERVER_LINE};
 use chinwag::names::Place;
-use chinwag::plain::{self, Chunks};
+use chinwag::plain;
 use chinwag::request::{Named, Request, Target};
 use chinwag::wire::{Change, Code, Detail, Done, ServerLine, What};
 use sha2::{Digest as _, Sha256};
@@ -267,7 +267,7 @@ pub struct Crowd<W> {
     pub world: W,
     /// How often each kind of line was heard, and each command was used.
     pub counted: BTreeMap<&'static str, u64>,
-    /// Whether people say and ask for more than a slow reader can be kept.
+    /// Whether people say and ask for more than a slow consumer can be kept.
     pub is_flooded: bool,
     /// Whether all is told on standard error.
     is_traced: bool,
@@ -454,7 +454,7 @@ impl<W: World> Crowd<W> {
         let mut framing = std::mem::take(&mut self.clients[who].framing);
         while let Some((line, _)) = framing.lines.next_line() {
             let text = plain::text(&line);
-            if let Some(request) = plain::read(&line, &text, Chunks::Unwanted) {
+            if let Some(request) = plain::parse(&line, &text) {
                 let due = self.due(who, &request);
                 self.clients[who].due.push(due);
             }

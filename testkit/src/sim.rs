@@ -13,11 +13,13 @@ use std::time::{Duration, SystemTime};
 
 use chinwag::connection::Readiness;
 use chinwag::dialect::PLAIN;
-use chinwag::event::{Found, Job, Now, Outcome, Query, Record, Trouble};
+use chinwag::event::{Found, Job, Outcome, Query, Record, Trouble};
 use chinwag::hub::Hub;
-use chinwag::limits::{STALL_BYTES, Settings};
+use chinwag::limits::STALL_BYTES;
 use chinwag::reactor::Reactor;
+use chinwag::settings::Settings;
 use chinwag::system::{Newcomer, Ready, System};
+use chinwag::time::{Instant, Now};
 use chinwag::transport::Transport;
 
 use crate::memory::{Disk, Notes};
@@ -46,7 +48,7 @@ struct Weather {
 /// What all connections of a run share.
 struct Net {
     chance: RefCell<fastrand::Rng>,
-    clock: Cell<Duration>,
+    clock: Cell<Instant>,
     /// How much of that the server spent waiting.
     waited: Cell<Duration>,
     /// How many messages are in the log, and whether there is one and it keeps up.
@@ -119,7 +121,7 @@ struct Wire {
     was_cut: bool,
     /// Whether a write ever found no room, and when those were that found some, with the bytes that they took.
     was_blocked: bool,
-    taken: VecDeque<(Duration, usize)>,
+    taken: VecDeque<(Instant, usize)>,
 }
 
 impl Wire {
@@ -280,18 +282,18 @@ pub struct Surroundings {
     newcomers: VecDeque<Newcomer<Stream>>,
     is_listening: bool,
     /// Until when time may go by.
-    horizon: Duration,
+    horizon: Instant,
     /// Whether nothing is to be done before that.
     is_idle: bool,
     disk: Disk,
     /// Jobs, and when each is done.
-    jobs: VecDeque<(Duration, Job)>,
+    jobs: VecDeque<(Instant, Job)>,
     log: VecDeque<Entry>,
     /// What the log has, and what is being looked up in it until when.
     notes: Notes,
-    queries: VecDeque<(Duration, Query)>,
+    queries: VecDeque<(Instant, Query)>,
     /// Until when the log is in trouble.
-    trouble: Option<(Duration, Trouble)>,
+    trouble: Option<(Instant, Trouble)>,
     signals: usize,
 }
 
@@ -299,8 +301,8 @@ impl System for Surroundings {
     type Stream = Stream;
 
     fn now(&self) -> Now {
-        let tick = self.net.clock.get();
-        Now { tick, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000) + tick }
+        let (at, day) = (self.net.clock.get(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000));
+        Now { at, wall: day + (at - Instant::START) }
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
@@ -321,8 +323,9 @@ impl System for Surroundings {
             }
         }
         self.is_idle = false;
-        let job = self.jobs.front().map_or(Duration::MAX, |&(at, _)| at);
-        let query = self.queries.front().map_or(Duration::MAX, |&(at, _)| at);
+        let never = Instant::START + Duration::MAX;
+        let job = self.jobs.front().map_or(never, |&(at, _)| at);
+        let query = self.queries.front().map_or(never, |&(at, _)| at);
         let now = net.clock.get();
         if !ready.is_empty()
             || is_arriving
@@ -333,7 +336,7 @@ impl System for Surroundings {
         {
             return Ok(());
         }
-        let timeout = timeout.map_or(Duration::MAX, |timeout| now.saturating_add(timeout));
+        let timeout = now + timeout.unwrap_or(Duration::MAX);
         let next = timeout.min(job).min(query);
         self.is_idle = next > self.horizon;
         let until = next.min(self.horizon).max(now);
@@ -356,7 +359,7 @@ impl System for Surroundings {
         self.newcomers.pop_front()
     }
 
-    fn next_accept(&self) -> Option<Duration> {
+    fn next_accept(&self) -> Option<Instant> {
         (!self.newcomers.is_empty()).then(|| self.net.clock.get())
     }
 
@@ -371,7 +374,7 @@ impl System for Surroundings {
 
     fn job(&mut self, job: Job) {
         let took = self.net.weather.job * u32::try_from(self.net.below(5)).unwrap() / 4;
-        let last = self.jobs.back().map_or(Duration::ZERO, |&(at, _)| at);
+        let last = self.jobs.back().map_or(Instant::START, |&(at, _)| at);
         self.jobs.push_back((last.max(self.net.clock.get()) + took, job));
     }
 
@@ -426,7 +429,7 @@ impl System for Surroundings {
     }
 
     fn next_log(&self) -> Option<Duration> {
-        self.trouble.map(|(until, _)| until.saturating_sub(self.net.clock.get()))
+        self.trouble.map(|(until, _)| until - self.net.clock.get())
     }
 }
 
@@ -466,7 +469,7 @@ impl Sim {
         };
         let net = Rc::new(Net {
             chance: RefCell::new(chance),
-            clock: Cell::new(Duration::from_secs(1_000)),
+            clock: Cell::new(Instant::START + Duration::from_secs(1_000)),
             waited: Cell::default(),
             logged: Cell::default(),
             is_log_kept: Cell::new(settings.log.is_some()),

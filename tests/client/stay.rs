@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use chinwag::client::model::news::{News, Taken};
 use chinwag::client::model::session::{Session, Wish};
-use chinwag::limits::Settings;
 use chinwag::names::{Nick, RoomName};
+use chinwag::settings::Settings;
 use chinwag::wire::ServerLine;
 use fastrand::Rng;
 use testkit::memory::Memory;
@@ -62,7 +62,7 @@ impl World {
     }
 
     fn now(&self) -> Instant {
-        self.start + self.memory.tick
+        self.start + (self.memory.at - chinwag::time::Instant::START)
     }
 
     fn wait(&mut self, time: Duration) {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::client::line::complete::Completion;
-use chinwag::client::line::editor::{Action, Editor};
+use chinwag::client::line::editor::{Editor, Intent};
 use chinwag::client::line::keys::{Decoder, Input};
 use chinwag::client::screen::Row;
 use fastrand::Rng;
@@ -190,9 +190,9 @@ impl Walk {
         for input in self.decoder.by_ref() {
             match input {
                 Input::Key(key) => match self.editor.key(key, |_| Completion::default()) {
-                    Some(Action::Submit(line)) => self.said = Some(line),
-                    Some(Action::Walk(_)) => self.to_bob = !self.to_bob,
-                    None | Some(Action::Redraw) => {}
+                    Some(Intent::Submit(line)) => self.said = Some(line),
+                    Some(Intent::Walk(_)) => self.to_bob = !self.to_bob,
+                    None | Some(Intent::Redraw) => {}
                     Some(other) => panic!("{other:?}"),
                 },
                 Input::Paste(text) => self.editor.paste(&text),

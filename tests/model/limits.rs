@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use chinwag::commands;
-use chinwag::event::{Description, Job, Now, PastFile};
+use chinwag::event::{Description, Job, PastFile};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{
-    DOWNLOAD_UNIT, FILES, FILES_A_SENDER, Logging, MINUTE, READ_AHEAD, READ_AHEAD_IN_ALL, ROOMS as ROOMS_IN_ALL,
-    ROOMS_A_PERSON, Settings, UPLOADS,
+    DOWNLOAD_UNIT, FILES, FILES_A_SENDER, MINUTE, READ_AHEAD, READ_AHEAD_IN_ALL, ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON,
+    UPLOADS,
 };
 use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, Prefix, RoomName, clean};
+use chinwag::settings::{Logging, Settings};
+use chinwag::time::{Instant, Now};
 use testkit::memory::{Disk, Memory, Notes, Told};
 
 /// As much as a queue takes.
@@ -22,7 +24,7 @@ fn long_answers_are_refused_while_much_waits_for_everybody() {
     memory.connect("alice");
     memory.send("alice", b"/join #a\nhello\n");
     while memory.next("alice").is_some() {}
-    memory.notes.is_crowded = true;
+    memory.notes.is_memory_short = true;
     for command in ["who", "who #a", "rooms", "history", "files"] {
         memory.send("alice", format!("/{command}\n").as_bytes());
         let want = format!("! {} busy ", command.split(' ').next().unwrap());
@@ -30,7 +32,7 @@ fn long_answers_are_refused_while_much_waits_for_everybody() {
     }
     memory.send("alice", b"/msg #a talk goes on\n");
     assert_eq!(memory.next("alice").as_deref(), Some("+ msg #a"));
-    memory.notes.is_crowded = false;
+    memory.notes.is_memory_short = false;
     memory.send("alice", b"/rooms\n");
     assert_eq!(memory.next("alice").as_deref(), Some("- #a 1"));
 }
@@ -100,11 +102,11 @@ fn what_comes_back_goes_when_its_time_is_over() {
         let (room, from) = (RoomName::new("#a").unwrap(), Nick::new("alice").unwrap());
         let description = Description { room, from, size: 10, at: wall - 23 * hour, claimed, name: "x".to_owned() };
         let file = PastFile { id: FileId(id), description, len, digest };
-        hub.restore_file(file, Now { tick: Duration::ZERO, wall }, &mut notes);
+        hub.restore_file(file, Now { at: Instant::START, wall }, &mut notes);
     }
     // The upload that can be taken up waits for ten minutes, and the whole one has the hour that was left.
     let mut gone = |after: Duration| {
-        hub.tick(Now { tick: after, wall: wall + after }, &mut notes);
+        hub.tick(Now { at: Instant::START + after, wall: wall + after }, &mut notes);
         hub.check();
         notes.jobs.drain(..).collect::<Vec<_>>()
     };
@@ -153,7 +155,7 @@ fn so_many_rooms_and_files_there_are_at_most() {
 #[test]
 fn only_so_much_is_read_for_those_who_take_nothing() {
     let (mut hub, mut notes, mut disk) = (Hub::new(Settings::default()), Notes::default(), Disk::default());
-    let now = Now { tick: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
+    let now = Now { at: Instant::START, wall: SystemTime::UNIX_EPOCH };
     let len = 2 * READ_AHEAD;
     for id in 1..=4 {
         disk.carry_out(Job::Create(FileId(id)));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chinwag::limits::{Logging, Settings};
+use chinwag::settings::{Logging, Settings};
 use testkit::model::{Crowd, PASSWORD};
 use testkit::seeds;
 use testkit::sim::Sim;

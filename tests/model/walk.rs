@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chinwag::commands;
-use chinwag::limits::{Logging, Settings};
+use chinwag::settings::{Logging, Settings};
 use testkit::alone::Alone;
 use testkit::model::{Crowd, PASSWORD};
 use testkit::seeds;

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use chinwag::commands;
-use chinwag::event::{Detail, Done, Event, Now, Reply};
+use chinwag::event::{Detail, Done, Event, Reply};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{PAGE, PRESENCE_WINDOW, Settings};
+use chinwag::limits::{PAGE, PRESENCE_WINDOW};
 use chinwag::names::{ConnId, Origin};
+use chinwag::settings::Settings;
+use chinwag::time::{Instant, Now};
 use testkit::Server;
 use testkit::memory::{Notes, Told};
 
@@ -19,7 +21,7 @@ use crate::peers::narrow;
 struct Core {
     hub: Hub,
     notes: Notes,
-    tick: Duration,
+    at: Instant,
     people: Vec<ConnId>,
     next: u32,
 }
@@ -28,7 +30,13 @@ impl Core {
     /// With so many people.
     fn new(people: usize) -> Self {
         let hub = Hub::new(Settings { rate: 0, history: 200_000, ..Settings::default() });
-        let mut core = Self { hub, notes: Notes::default(), tick: Duration::from_secs(1), people: Vec::new(), next: 0 };
+        let mut core = Self {
+            hub,
+            notes: Notes::default(),
+            at: Instant::START + Duration::from_secs(1),
+            people: Vec::new(),
+            next: 0,
+        };
         (0..people).for_each(|_| core.connect());
         core.pass(PRESENCE_WINDOW);
         core.notes.told.clear();
@@ -41,11 +49,11 @@ impl Core {
     }
 
     fn now(&self) -> Now {
-        Now { tick: self.tick, wall: SystemTime::UNIX_EPOCH + self.tick }
+        Now { at: self.at, wall: SystemTime::UNIX_EPOCH + (self.at - Instant::START) }
     }
 
     fn pass(&mut self, time: Duration) {
-        self.tick += time;
+        self.at += time;
         self.hub.tick(self.now(), &mut self.notes);
     }
 
@@ -268,7 +276,7 @@ fn who_takes_too_little_of_an_answer_is_closed_and_who_takes_more_is_not() {
         talker.expect(&format!("#a * {nick} joined"));
         reader
     });
-    let since = Instant::now();
+    let since = std::time::Instant::now();
     let reading = thread::spawn(move || {
         while since.elapsed() < Duration::from_secs(12) {
             let _ = little.reader().read(&mut [0; 20]);

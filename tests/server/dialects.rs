@@ -9,12 +9,12 @@ use std::thread;
 use chinwag::dialect::{Dialect, PLAIN};
 use chinwag::event::{Bye, Detail, Done, Event, Fault, Happening, Reply, SaidKind, Verb};
 use chinwag::home::Home;
-use chinwag::limits::Settings;
 use chinwag::linebuf::Line;
 use chinwag::names::{FileId, Nick, RoomName};
 use chinwag::plain::Style;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::request::{BadChunk, Named, Offer, Request, Target};
+use chinwag::settings::Settings;
 use testkit::Client;
 
 /// Requests such as `{"do":"say","to":"#a","text":"hello"}`. Texts have no escapes on the way in.

@@ -1,4 +1,4 @@
-//! Nobody holds anybody up: floods, slow readers, limits.
+//! Nobody holds anybody up: floods, slow consumers, limits.
 
 use std::io::Write;
 use std::process::Command;

@@ -6,10 +6,12 @@ use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::time::{Duration, SystemTime};
 
 use chinwag::commands;
-use chinwag::event::{Detail, Done, Found, Logged, Now, PastRoom, Reply, SaidKind};
+use chinwag::event::{Detail, Done, Found, Logged, PastRoom, Reply, SaidKind};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{A_PREFIX, LOG_READ, Logging, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON, Settings};
+use chinwag::limits::{A_PREFIX, LOG_READ, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON};
 use chinwag::names::{ConnId, Nick, Origin, Prefix, RoomName, Text};
+use chinwag::settings::{Logging, Settings};
+use chinwag::time::{Instant, Now};
 use testkit::data::{Folder, assert_numbered, fetch, history, kill, seq, share, stop, unstamped};
 use testkit::memory::{Memory, Notes, Told};
 use testkit::{Client, Server, eventually};
@@ -70,7 +72,7 @@ fn what_is_read_from_the_log_is_as_if_memory_had_it() {
 #[test]
 fn a_log_that_cannot_be_read_leaves_what_memory_has() {
     let (mut hub, mut notes, id) = (Hub::new(logged(3)), Notes::default(), ConnId::new(1, 1));
-    let now = Now { tick: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
+    let now = Now { at: Instant::START, wall: SystemTime::UNIX_EPOCH };
     let ask = |hub: &mut Hub, notes: &mut Notes, line: &str| {
         notes.told.clear();
         hub.handle(id, now, commands::parse(line).unwrap(), notes);
@@ -103,7 +105,7 @@ fn a_log_that_cannot_be_read_leaves_what_memory_has() {
 #[test]
 fn a_log_that_hangs_holds_an_answer_up_for_a_while() {
     let (mut hub, mut notes, id) = (Hub::new(logged(3)), Notes::default(), ConnId::new(1, 1));
-    let at = |tick| Now { tick, wall: SystemTime::UNIX_EPOCH };
+    let at = |span| Now { at: Instant::START + span, wall: SystemTime::UNIX_EPOCH };
     hub.connect(id, Origin::Loopback, at(Duration::ZERO), &mut notes);
     for n in 0..9 {
         let line = if n == 0 { "/join #a".to_owned() } else { format!("line {n}") };
@@ -131,7 +133,7 @@ fn a_log_that_hangs_holds_an_answer_up_for_a_while() {
 #[test]
 fn whoever_goes_before_the_log_has_answered_is_told_nothing() {
     let (mut hub, mut notes, id) = (Hub::new(logged(0)), Notes::default(), ConnId::new(1, 1));
-    let now = Now { tick: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
+    let now = Now { at: Instant::START, wall: SystemTime::UNIX_EPOCH };
     hub.connect(id, Origin::Loopback, now, &mut notes);
     for line in ["/join #a", "hello", "/history"] {
         hub.handle(id, now, commands::parse(line).unwrap(), &mut notes);

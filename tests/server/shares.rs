@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use chinwag::event::{Description, PastFile};
-use chinwag::limits::{FILES, FILES_A_PREFIX, FILES_A_SENDER, Settings, UPLOAD_SILENCE, UPLOADS};
+use chinwag::limits::{FILES, FILES_A_PREFIX, FILES_A_SENDER, UPLOAD_SILENCE, UPLOADS};
 use chinwag::names::{Digest, FileId, Nick, Origin, Prefix, RoomName};
+use chinwag::settings::Settings;
+use chinwag::time::Instant;
 use testkit::memory::Memory;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -140,11 +142,11 @@ fn an_upload_must_bring_some_bytes_a_minute() {
         let mut memory = core(1 << 30);
         enter(&mut memory, "alice", Origin::Loopback, "#a");
         memory.send("alice", b"/send #a 1000000 x\n");
-        while memory.tick + seconds * SECOND < end {
+        while memory.at + seconds * SECOND < Instant::START + end {
             memory.wait(seconds * SECOND);
             memory.send("alice", input.as_bytes());
         }
-        memory.wait(end - memory.tick);
+        memory.wait(Instant::START + end - memory.at);
         !std::iter::from_fn(|| memory.next("alice")).any(|line| line.starts_with("=2 ! gone "))
     };
     let minute = UPLOAD_SILENCE;

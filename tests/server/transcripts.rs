@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use chinwag::limits::Settings;
+use chinwag::settings::Settings;
 use testkit::memory::Memory;
 use testkit::{Client, Server};
 

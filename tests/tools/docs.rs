@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use chinwag::commands::TABLE;
-use chinwag::limits::{Logging, Settings};
 use chinwag::memory::{bound, terms};
+use chinwag::settings::{Logging, Settings};
 use chinwag::wire::Code;
 use testkit::binary;
 

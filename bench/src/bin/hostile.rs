@@ -26,8 +26,8 @@ use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use chinwag::limits::{Logging, Settings};
 use chinwag::memory;
+use chinwag::settings::{Logging, Settings};
 use chinwag_bench::{Outcome, failed, raise_limit, stop};
 use people::Figures;
 use testkit::Server;

@@ -47,7 +47,7 @@ const TALKERS: usize = 30;
 /// The slow, and the silent: together one in a hundred.
 const SLOW: usize = PEOPLE / 200;
 const SILENT: usize = PEOPLE / 200;
-/// Lines that a room remembers. More than by default, so that what a slow reader misses is still there.
+/// Lines that a room remembers. More than by default, so that what a slow consumer misses is still there.
 const HISTORY: u64 = 500;
 /// People of each room who fill its history at the start, as it is no growth if a room comes to what it may remember.
 const FILLERS: usize = 10;

@@ -21,7 +21,7 @@ const LISTED: usize = 100;
 
 /// What a key asks for that is not a matter of the input row alone.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Action {
+pub enum Intent {
     /// Carry out this line, which was typed.
     Submit(String),
     /// Carry out these lines, which were pasted, in this order. They are text and no commands, whatever they begin with.
@@ -63,14 +63,14 @@ impl Editor {
     }
 
     /// Does what `key` does. For Tab, `complete` is asked what may stand at the end of the text before the cursor.
-    pub fn key(&mut self, key: Key, complete: impl FnOnce(&str) -> Completion) -> Option<Action> {
+    pub fn key(&mut self, key: Key, complete: impl FnOnce(&str) -> Completion) -> Option<Intent> {
         let request = match key {
-            Key::Ctrl('l') => return Some(Action::Redraw),
-            Key::Ctrl('z') => return Some(Action::Suspend),
+            Key::Ctrl('l') => return Some(Intent::Redraw),
+            Key::Ctrl('z') => return Some(Intent::Suspend),
             _ if self.asking.is_some() => return self.answer(key),
-            Key::AltLeft => return Some(Action::Walk(Direction::Back)),
-            Key::AltRight => return Some(Action::Walk(Direction::Forward)),
-            Key::Ctrl('d') if self.text().is_empty() => return Some(Action::Leave),
+            Key::AltLeft => return Some(Intent::Walk(Direction::Back)),
+            Key::AltRight => return Some(Intent::Walk(Direction::Forward)),
+            Key::Ctrl('d') if self.text().is_empty() => return Some(Intent::Leave),
             Key::Enter => return self.submit(),
             Key::Tab => return self.complete(complete),
             Key::Up | Key::Ctrl('p') => {
@@ -182,12 +182,12 @@ impl Editor {
         Row { before: prompt + &row.before, ..row }
     }
 
-    fn answer(&mut self, key: Key) -> Option<Action> {
+    fn answer(&mut self, key: Key) -> Option<Intent> {
         match key {
             Key::Char('y' | 'Y') => {
                 let lines = self.asking.take()?;
                 self.clear();
-                Some(Action::Say(lines))
+                Some(Intent::Say(lines))
             }
             Key::Char('n' | 'N') | Key::Escape | Key::Ctrl('c') => {
                 self.asking = None;
@@ -197,23 +197,23 @@ impl Editor {
         }
     }
 
-    fn submit(&mut self) -> Option<Action> {
+    fn submit(&mut self) -> Option<Intent> {
         let line = self.text().to_owned();
         self.clear();
         if is_blank(&line) {
             return None;
         }
         self.history.add(&line);
-        Some(Action::Submit(line))
+        Some(Intent::Submit(line))
     }
 
-    fn complete(&mut self, complete: impl FnOnce(&str) -> Completion) -> Option<Action> {
+    fn complete(&mut self, complete: impl FnOnce(&str) -> Completion) -> Option<Intent> {
         let (before, after) = self.split();
         let Completion { start, candidates } = complete(before);
         let (kept, word) = before.split_at_checked(start)?;
         let common = common_start(&candidates)?;
         if candidates.len() > 1 && common.chars().count() <= word.chars().count() {
-            return Some(Action::List(candidates.iter().take(LISTED).map(|word| word.trim().to_owned()).collect()));
+            return Some(Intent::List(candidates.iter().take(LISTED).map(|word| word.trim().to_owned()).collect()));
         }
         let before = [kept, &clean(common.as_bytes())].concat();
         let line = [&*before, after].concat();
@@ -311,7 +311,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn press(editor: &mut Editor, keys: &[Key]) -> Option<Action> {
+    fn press(editor: &mut Editor, keys: &[Key]) -> Option<Intent> {
         keys.iter().fold(None, |_, &key| editor.key(key, |_| Completion::default()))
     }
 
@@ -332,8 +332,8 @@ mod tests {
         format!("{before}|{after}")
     }
 
-    fn say(lines: &[&str]) -> Option<Action> {
-        Some(Action::Say(lines.iter().map(|&line| line.to_owned()).collect()))
+    fn say(lines: &[&str]) -> Option<Intent> {
+        Some(Intent::Say(lines.iter().map(|&line| line.to_owned()).collect()))
     }
 
     #[test]
@@ -363,16 +363,16 @@ mod tests {
             assert_eq!(shown(&editor), want, "{start}: {keys:?}");
         }
         for (key, want) in [
-            (Ctrl('l'), Action::Redraw),
-            (Ctrl('z'), Action::Suspend),
-            (AltLeft, Action::Walk(Direction::Back)),
-            (AltRight, Action::Walk(Direction::Forward)),
+            (Ctrl('l'), Intent::Redraw),
+            (Ctrl('z'), Intent::Suspend),
+            (AltLeft, Intent::Walk(Direction::Back)),
+            (AltRight, Intent::Walk(Direction::Forward)),
         ] {
             let mut editor = editor("a|b");
             assert_eq!(press(&mut editor, &[key]), Some(want));
             assert_eq!(shown(&editor), "a|b");
         }
-        assert_eq!(press(&mut editor(""), &[Ctrl('d')]), Some(Action::Leave));
+        assert_eq!(press(&mut editor(""), &[Ctrl('d')]), Some(Intent::Leave));
     }
 
     #[test]
@@ -381,7 +381,7 @@ mod tests {
         let mut editor = Editor::default();
         for line in ["one", " two "] {
             type_in(&mut editor, line);
-            assert_eq!(press(&mut editor, &[Enter]), Some(Action::Submit(line.to_owned())));
+            assert_eq!(press(&mut editor, &[Enter]), Some(Intent::Submit(line.to_owned())));
             assert_eq!(editor.text(), "");
         }
         type_in(&mut editor, " \t");
@@ -440,7 +440,7 @@ mod tests {
                 assert_eq!((shown(&editor), editor.question()), (line.to_owned(), None));
                 editor.paste(paste);
             }
-            assert_eq!(press(&mut editor, &[Key::Ctrl('l')]), Some(Action::Redraw));
+            assert_eq!(press(&mut editor, &[Key::Ctrl('l')]), Some(Intent::Redraw));
             editor.paste("not now");
             for yes in [Key::Char('y'), Key::Char('Y')] {
                 assert_eq!(press(&mut editor, &[yes]), say(asked));
@@ -479,7 +479,7 @@ mod tests {
         ] {
             let mut editor = editor(start);
             let candidates: Vec<String> = candidates.iter().map(|&word| word.to_owned()).collect();
-            let list = Action::List(candidates.iter().map(|word| word.trim().to_owned()).collect());
+            let list = Intent::List(candidates.iter().map(|word| word.trim().to_owned()).collect());
             let (before, _) = start.split_once('|').unwrap();
             let action = editor.key(Key::Tab, |text| {
                 assert_eq!(text, before);
@@ -489,7 +489,7 @@ mod tests {
         }
         let candidates = (0..200).map(|n| format!("{n}")).collect();
         let action = Editor::default().key(Key::Tab, |_| Completion { start: 0, candidates });
-        assert!(matches!(action, Some(Action::List(words)) if words.len() == LISTED));
+        assert!(matches!(action, Some(Intent::List(words)) if words.len() == LISTED));
     }
 
     #[test]
@@ -554,8 +554,8 @@ mod tests {
                     editor.paste(&paste);
                 }
                 match editor.key(key, |before| Completion { start: before.len(), candidates: candidates.clone() }) {
-                    Some(Action::Submit(line)) => prop_assert!(!is_blank(&line)),
-                    Some(Action::Say(lines)) => prop_assert!(lines.len() > 1 && !lines.iter().any(|line| is_blank(line))),
+                    Some(Intent::Submit(line)) => prop_assert!(!is_blank(&line)),
+                    Some(Intent::Say(lines)) => prop_assert!(lines.len() > 1 && !lines.iter().any(|line| is_blank(line))),
                     _ => {}
                 }
                 prop_assert_eq!(clean(editor.text().as_bytes()), editor.text());

@@ -23,7 +23,7 @@ pub enum Input {
     /// Text was pasted, with `\n` for every line end.
     Paste(String),
     /// The terminal answers a question.
-    Answer(Answer),
+    Answer(TerminalAnswer),
 }
 
 /// A key, with as much of Ctrl, Alt and Shift as somebody asks for. Alt stands for Meta too.
@@ -58,7 +58,7 @@ pub enum Key {
 
 /// What a terminal tells when it is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Answer {
+pub enum TerminalAnswer {
     /// Its primary device attributes. Every terminal answers that, so it ends a row of questions.
     Attributes,
     /// Where the cursor is, counted from 1.
@@ -253,8 +253,8 @@ impl Decoder {
         if body.len() <= ANSWER_MAX {
             let text = String::from_utf8_lossy(body);
             let answer = match start {
-                b'_' => text.strip_prefix('G').map(|text| Answer::Graphics(text.to_owned())),
-                b']' => text.strip_prefix("1337;").map(|text| Answer::Report(text.to_owned())),
+                b'_' => text.strip_prefix('G').map(|text| TerminalAnswer::Graphics(text.to_owned())),
+                b']' => text.strip_prefix("1337;").map(|text| TerminalAnswer::Report(text.to_owned())),
                 _ => None,
             };
             self.ready.extend(answer.map(Input::Answer));
@@ -367,7 +367,7 @@ fn ss3(body: &str, last: u8, mods: Mods) -> Option<Input> {
 
 fn csi(body: &str, last: u8, mods: Mods) -> Option<Input> {
     if body.starts_with('?') && last == b'c' {
-        return Some(Input::Answer(Answer::Attributes));
+        return Some(Input::Answer(TerminalAnswer::Attributes));
     }
     if !body.bytes().all(|b| b.is_ascii_digit() || matches!(b, b';' | b':')) {
         return None;
@@ -376,7 +376,7 @@ fn csi(body: &str, last: u8, mods: Mods) -> Option<Input> {
     let number = |field: usize, part| fields.get(field)?.split(':').nth(part)?.parse::<u32>().ok();
     let size = |field| u16::try_from(number(field, 0)?).ok();
     if last == b'R' && fields.len() == 2 {
-        return Some(Input::Answer(Answer::Cursor { row: size(0)?, column: size(1)? }));
+        return Some(Input::Answer(TerminalAnswer::Cursor { row: size(0)?, column: size(1)? }));
     }
     // Some terminals leave out the first number before a letter.
     let at = if letter(last).is_some() { fields.len() - 1 } else { 1 };
@@ -514,7 +514,7 @@ mod tests {
 
     #[test]
     fn answers() {
-        use Answer::*;
+        use TerminalAnswer::*;
         let graphics = |text: &str| Graphics(text.to_owned());
         let report = |text: &str| Report(text.to_owned());
         for (bytes, want) in [

@@ -67,7 +67,7 @@ pub enum Mark {
 
 /// What the server answered to a request for a transfer.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Answer {
+pub enum TransferAnswer {
     /// The upload that was asked for with this key goes on from `offset`.
     Sending {
         /// Which upload.
@@ -108,14 +108,14 @@ pub enum Taken {
     /// It is on its way.
     Yes,
     /// It asks for a transfer, which is not the session's business.
-    Transfer(Request),
+    Transfer(TransferRequest),
     /// It cannot be taken, for this reason.
     No(String),
 }
 
 /// What a person asks of the transfers.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Request {
+pub enum TransferRequest {
     /// Share the file at this path.
     Send(Place, String),
     /// Fetch a file.

@@ -8,7 +8,7 @@ mod typed;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::client::model::news::{Answer, News};
+use crate::client::model::news::{News, TransferAnswer};
 use crate::client::model::talks::Talks;
 use crate::names::{FileId, Nick, Place, RoomName};
 use crate::wire::Command;
@@ -142,7 +142,7 @@ pub struct Session {
     waiting: VecDeque<Waiting>,
     lines: VecDeque<String>,
     news: VecDeque<News>,
-    answers: VecDeque<Answer>,
+    answers: VecDeque<TransferAnswer>,
 }
 
 impl Session {
@@ -189,7 +189,7 @@ impl Session {
     }
 
     /// The next answer for the transfers.
-    pub fn poll_answer(&mut self) -> Option<Answer> {
+    pub fn poll_answer(&mut self) -> Option<TransferAnswer> {
         self.answers.pop_front()
     }
 
@@ -261,7 +261,7 @@ impl Session {
             }
         }
         self.give_up_guests();
-        self.answers.push_back(Answer::Offline);
+        self.answers.push_back(TransferAnswer::Offline);
     }
 
     /// A guest of some number may be somebody else by the time that we are back, so nothing is said to one any more.

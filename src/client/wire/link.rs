@@ -35,7 +35,7 @@ pub const FREE: usize = 2;
 
 /// What has become of the connection.
 #[derive(Debug)]
-pub enum Change {
+pub enum LinkChange {
     /// It stands.
     Up,
     /// It is lost, or could not be made, for this reason.
@@ -167,7 +167,7 @@ impl Link {
     }
 
     /// What has become of the connection since this was asked last. To be asked after all lines have been taken.
-    pub fn change(&mut self, now: Instant) -> Option<Change> {
+    pub fn change(&mut self, now: Instant) -> Option<LinkChange> {
         if let Some(connecting) = &self.connecting {
             let connected = match connecting.try_recv() {
                 Ok(connected) => connected,
@@ -176,7 +176,7 @@ impl Link {
             };
             self.connecting = None;
             return match connected.and_then(|stream| self.begin(stream)) {
-                Ok(()) => Some(Change::Up),
+                Ok(()) => Some(LinkChange::Up),
                 Err(e) => Some(self.lose(listener::reason(&e), now)),
             };
         }
@@ -283,7 +283,7 @@ impl Link {
         Ok(())
     }
 
-    fn lose(&mut self, why: String, now: Instant) -> Change {
+    fn lose(&mut self, why: String, now: Instant) -> LinkChange {
         self.stream = None;
         self.lines = LineBuf::new(SERVER_LINE);
         self.out = Vec::new();
@@ -292,7 +292,7 @@ impl Link {
         self.readable = false;
         self.next_try = Some(now + Duration::from_secs((1 << self.tries.min(5)).min(LONGEST)));
         self.tries += 1;
-        Change::Down(why)
+        LinkChange::Down(why)
     }
 }
 

@@ -8,8 +8,7 @@ use std::time::Instant;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::chunks::BASE64;
-use crate::client::model::news::Answer;
+use crate::client::model::news::TransferAnswer;
 use crate::client::model::session::Session;
 use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, Progress, Upload, Way};
 use crate::client::wire::store::{self, Part, Source};
@@ -17,12 +16,13 @@ use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
 use crate::names::{Digest, FileId, Place};
 use crate::wire::Code;
+use crate::wire::base64::BASE64;
 
 /// The largest picture that is shown and not saved, as it is held in memory until it is whole.
 const PICTURE: u64 = 12 * 1024 * 1024;
 /// Bytes of a file that may be under way to us, and more.
 const UNDER_WAY: u64 = 4 * 1024 * 1024;
-/// What is told of a download while it is [`End::Stalled`].
+/// What is told of a download while it is [`TransferEnd::Stalled`].
 pub const STALLED: &str = "it is gone for now; waiting two minutes whether its sender comes back";
 
 /// Where what is fetched goes.
@@ -40,7 +40,7 @@ pub enum Keep {
 
 /// How a transfer ended.
 #[derive(Debug)]
-pub enum End {
+pub enum TransferEnd {
     /// The file is with the server, whole.
     Sent {
         /// Its ID.
@@ -79,7 +79,7 @@ pub enum End {
 }
 
 #[derive(Debug)]
-struct Outgoing {
+struct OutgoingFile {
     key: u64,
     upload: Upload,
     source: Source,
@@ -87,7 +87,7 @@ struct Outgoing {
 }
 
 #[derive(Debug)]
-struct Incoming {
+struct IncomingFile {
     download: Download,
     keep: Keep,
     sink: Sink,
@@ -111,10 +111,10 @@ enum Sink {
 pub struct Transfers {
     folder: PathBuf,
     /// Only the first is sent: a connection has one open upload.
-    uploads: VecDeque<Outgoing>,
-    downloads: Vec<Incoming>,
+    uploads: VecDeque<OutgoingFile>,
+    downloads: Vec<IncomingFile>,
     keys: u64,
-    ends: VecDeque<End>,
+    ends: VecDeque<TransferEnd>,
     /// Downloads that have failed here, while the server goes on sending them.
     stops: Vec<FileId>,
     chunk: Vec<u8>,
@@ -133,7 +133,7 @@ impl Transfers {
     }
 
     /// The next that has ended.
-    pub fn poll_end(&mut self) -> Option<End> {
+    pub fn poll_end(&mut self) -> Option<TransferEnd> {
         self.ends.pop_front()
     }
 
@@ -141,7 +141,7 @@ impl Transfers {
     pub fn send(&mut self, place: Place, source: Source, name: String) {
         let upload = Upload::new(place, name, source.size());
         self.keys += 1;
-        self.uploads.push_back(Outgoing { key: self.keys, upload, source, meter: Meter::default() });
+        self.uploads.push_back(OutgoingFile { key: self.keys, upload, source, meter: Meter::default() });
     }
 
     /// Fetches a file. An error says why that cannot be.
@@ -151,7 +151,7 @@ impl Transfers {
         }
         self.keys += 1;
         let (download, meter) = (Download::new(self.keys, file), Meter::default());
-        self.downloads.push(Incoming { download, keep, sink: Sink::Nowhere, resumed: false, meter });
+        self.downloads.push(IncomingFile { download, keep, sink: Sink::Nowhere, resumed: false, meter });
         Ok(())
     }
 
@@ -168,13 +168,13 @@ impl Transfers {
 
     /// How far each is.
     pub fn progress(&self, now: Instant) -> impl Iterator<Item = Progress<'_>> {
-        let up = self.uploads.iter().map(move |Outgoing { upload, source, meter, .. }| {
+        let up = self.uploads.iter().map(move |OutgoingFile { upload, source, meter, .. }| {
             let (way, done) =
                 if upload.is_reading() { (Way::Reading, source.hashed()) } else { (Way::Up, upload.done()) };
             let speed = meter.speed(now, done);
             Progress { way, file: upload.file, name: &upload.name, size: upload.size, done, speed }
         });
-        let down = self.downloads.iter().map(move |Incoming { download, meter, .. }| {
+        let down = self.downloads.iter().map(move |IncomingFile { download, meter, .. }| {
             let (done, speed) = (download.done, meter.speed(now, download.done));
             let (file, name, size) = (Some(download.file), download.name.as_str(), download.size);
             Progress { way: Way::Down, file, name, size, done, speed }
@@ -183,25 +183,25 @@ impl Transfers {
     }
 
     /// Takes an answer of the server's.
-    pub fn answer(&mut self, answer: Answer, now: Instant) {
+    pub fn answer(&mut self, answer: TransferAnswer, now: Instant) {
         match answer {
-            Answer::Gone(key) => {
+            TransferAnswer::Gone(key) => {
                 if let Some(at) = self.downloads.iter().position(|incoming| incoming.download.key == key) {
                     self.stall(at, now);
                 }
             }
-            Answer::Shared(file) => {
+            TransferAnswer::Shared(file) => {
                 let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.file == file);
                 incoming.into_iter().for_each(|incoming| incoming.download.go_on());
             }
-            Answer::Offline => {
+            TransferAnswer::Offline => {
                 // A guest of some number may be somebody else by the time that we are back.
                 let guest = |place: Place| matches!(place, Place::With(nick) if nick.guest_number().is_some());
                 let (gone, kept) =
                     std::mem::take(&mut self.uploads).into_iter().partition(|outgoing| guest(outgoing.upload.place));
                 self.uploads = kept;
-                let gone: VecDeque<Outgoing> = gone;
-                for Outgoing { upload, .. } in gone {
+                let gone: VecDeque<OutgoingFile> = gone;
+                for OutgoingFile { upload, .. } in gone {
                     let why = format!("{} may be somebody else after this; send it again", upload.place);
                     self.fail(format!("sending {}", upload.name), why);
                 }
@@ -213,27 +213,27 @@ impl Transfers {
                     incoming.offline();
                 }
             }
-            Answer::Sending { key, file, offset } => {
+            TransferAnswer::Sending { key, file, offset } => {
                 let outgoing = self.uploads.iter_mut().find(|outgoing| outgoing.key == key);
                 if outgoing.is_some_and(|outgoing| !outgoing.upload.answered(file, offset)) {
                     self.fail_upload(key, "the server's answer makes no sense".to_owned());
                 }
             }
-            Answer::NotSent(key, why) => self.fail_upload(key, why),
-            Answer::Found(key, Some((size, name))) => self.found(key, size, name),
-            Answer::Found(key, None) => {
+            TransferAnswer::NotSent(key, why) => self.fail_upload(key, why),
+            TransferAnswer::Found(key, Some((size, name))) => self.found(key, size, name),
+            TransferAnswer::Found(key, None) => {
                 self.fail_download(
                     key,
                     "there is no such file for you; are you in the room that it was shared with?".to_owned(),
                 );
             }
-            Answer::Coming { key, offset, size, name } => {
+            TransferAnswer::Coming { key, offset, size, name } => {
                 let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.key == key);
                 if incoming.is_some_and(|incoming| !incoming.download.answered(offset, size, &name)) {
                     self.fail_download(key, "it is not the file that it was; fetch it again".to_owned());
                 }
             }
-            Answer::NotComing(key, why) => self.fail_download(key, why),
+            TransferAnswer::NotComing(key, why) => self.fail_download(key, why),
         }
     }
 
@@ -250,9 +250,9 @@ impl Transfers {
     pub fn whole(&mut self, file: FileId, digest: Digest) {
         // Who fetches their own file while it is being sent is told the end of the sending first.
         if let Some(at) = self.uploads.iter().position(|outgoing| outgoing.upload.is_sending(file)) {
-            if let Some(Outgoing { upload, .. }) = self.uploads.remove(at) {
+            if let Some(OutgoingFile { upload, .. }) = self.uploads.remove(at) {
                 if upload.is_whole(&digest) {
-                    self.ends.push_back(End::Sent { file, place: upload.place, name: upload.name });
+                    self.ends.push_back(TransferEnd::Sent { file, place: upload.place, name: upload.name });
                 } else {
                     self.fail(
                         format!("sending {}", upload.name),
@@ -262,7 +262,7 @@ impl Transfers {
             }
             return;
         }
-        let is_this = |incoming: &Incoming| incoming.download.file == file && incoming.download.is_coming();
+        let is_this = |incoming: &IncomingFile| incoming.download.file == file && incoming.download.is_coming();
         let Some(at) = self.downloads.iter().position(is_this) else { return };
         if !self.downloads[at].download.is_whole() {
             let key = self.downloads[at].download.key;
@@ -289,7 +289,7 @@ impl Transfers {
             let key = outgoing.key;
             return self.fail_upload(key, why.to_owned());
         }
-        let is_this = |incoming: &Incoming| incoming.download.file == file && incoming.download.is_coming();
+        let is_this = |incoming: &IncomingFile| incoming.download.file == file && incoming.download.is_coming();
         let Some(at) = self.downloads.iter().position(is_this) else { return };
         if code == Code::Gone {
             self.stall(at, now);
@@ -317,7 +317,7 @@ impl Transfers {
             }
         }
         let mut failed = Vec::new();
-        for Incoming { download, .. } in &self.downloads {
+        for IncomingFile { download, .. } in &self.downloads {
             if download.is_given_up(now) {
                 failed.push((download.key, "it is gone, or its sender is; ask for it again".to_owned()));
             }
@@ -377,19 +377,19 @@ impl Transfers {
 
     /// The sender of a download may come back and go on.
     fn stall(&mut self, at: usize, now: Instant) {
-        let Incoming { download, meter, .. } = &mut self.downloads[at];
+        let IncomingFile { download, meter, .. } = &mut self.downloads[at];
         download.stall(now);
         meter.restart();
-        self.ends.push_back(End::Stalled { name: download.name.clone() });
+        self.ends.push_back(TransferEnd::Stalled { name: download.name.clone() });
     }
 
     fn fail(&mut self, what: String, why: String) {
-        self.ends.push_back(End::Failed { what, why });
+        self.ends.push_back(TransferEnd::Failed { what, why });
     }
 
     fn fail_upload(&mut self, key: u64, why: String) {
         if let Some(at) = self.uploads.iter().position(|outgoing| outgoing.key == key)
-            && let Some(Outgoing { upload, .. }) = self.uploads.remove(at)
+            && let Some(OutgoingFile { upload, .. }) = self.uploads.remove(at)
         {
             self.fail(format!("sending {}", upload.name), why);
         }
@@ -407,7 +407,7 @@ impl Transfers {
     }
 }
 
-impl Outgoing {
+impl OutgoingFile {
     fn work(
         &mut self,
         session: &mut Session,
@@ -449,7 +449,7 @@ impl Outgoing {
     }
 }
 
-impl Incoming {
+impl IncomingFile {
     fn what(&self) -> String {
         let verb = if self.keep == Keep::Show { "showing" } else { "fetching" };
         format!("{verb} {}", self.download.name)
@@ -508,19 +508,19 @@ impl Incoming {
     }
 
     /// All has come. `None` if the digest does not agree.
-    fn finish(&mut self, digest: &Digest) -> io::Result<Option<End>> {
+    fn finish(&mut self, digest: &Digest) -> io::Result<Option<TransferEnd>> {
         let agrees = |sum: &Sha256| Digest(sum.clone().finalize().into()) == *digest;
         let file = self.download.file;
         Ok(match &mut self.sink {
             Sink::Nowhere => None,
-            Sink::Part(part) => part.finish(digest)?.map(|path| End::Saved { file, path: Some(path) }),
+            Sink::Part(part) => part.finish(digest)?.map(|path| TransferEnd::Saved { file, path: Some(path) }),
             Sink::Out(sum) => {
                 io::stdout().flush()?;
-                agrees(sum).then_some(End::Saved { file, path: None })
+                agrees(sum).then_some(TransferEnd::Saved { file, path: None })
             }
             Sink::Memory(picture, sum) => {
                 let (name, base64) = (self.download.name.clone(), std::mem::take(picture));
-                agrees(sum).then_some(End::Picture { name, base64 })
+                agrees(sum).then_some(TransferEnd::Picture { name, base64 })
             }
         })
     }

@@ -2,7 +2,7 @@
 
 use super::typed::{moves, name};
 use super::{Pending, Session, cut};
-use crate::client::model::news::{Answer, Mark, News};
+use crate::client::model::news::{Mark, News, TransferAnswer};
 use crate::client::model::seen::Line;
 use crate::names::{Nick, Place, RoomName};
 use crate::wire::{Code, Detail, Done};
@@ -138,14 +138,16 @@ impl Session {
             }
             Pending::Restored => self.restored = true,
             Pending::Send(key) => self.answers.push_back(match done {
-                Done::Send { file, offset } => Answer::Sending { key, file, offset },
-                _ => Answer::NotSent(key, NONSENSE.to_owned()),
+                Done::Send { file, offset } => TransferAnswer::Sending { key, file, offset },
+                _ => TransferAnswer::NotSent(key, NONSENSE.to_owned()),
             }),
             Pending::Get(key) => self.answers.push_back(match done {
-                Done::Get { offset, size, name, .. } => Answer::Coming { key, offset, size, name: name.to_owned() },
-                _ => Answer::NotComing(key, NONSENSE.to_owned()),
+                Done::Get { offset, size, name, .. } => {
+                    TransferAnswer::Coming { key, offset, size, name: name.to_owned() }
+                }
+                _ => TransferAnswer::NotComing(key, NONSENSE.to_owned()),
             }),
-            Pending::Files(key, _, found) => self.answers.push_back(Answer::Found(key, found)),
+            Pending::Files(key, _, found) => self.answers.push_back(TransferAnswer::Found(key, found)),
         }
     }
 
@@ -207,10 +209,10 @@ impl Session {
                     self.report_limbo(room);
                 }
             }
-            Pending::Send(key) => self.answers.push_back(Answer::NotSent(key, text.to_owned())),
-            Pending::Get(key) if code == Code::NoSuchFile => self.answers.push_back(Answer::Gone(key)),
-            Pending::Get(key) => self.answers.push_back(Answer::NotComing(key, text.to_owned())),
-            Pending::Files(key, ..) => self.answers.push_back(Answer::Found(key, None)),
+            Pending::Send(key) => self.answers.push_back(TransferAnswer::NotSent(key, text.to_owned())),
+            Pending::Get(key) if code == Code::NoSuchFile => self.answers.push_back(TransferAnswer::Gone(key)),
+            Pending::Get(key) => self.answers.push_back(TransferAnswer::NotComing(key, text.to_owned())),
+            Pending::Files(key, ..) => self.answers.push_back(TransferAnswer::Found(key, None)),
         }
     }
 }

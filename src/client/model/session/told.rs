@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use super::{Message, Pending, Phase, Session};
-use crate::client::model::news::{Answer, Mark, News};
+use crate::client::model::news::{Mark, News, TransferAnswer};
 use crate::client::model::seen::{Line, Next};
 use crate::names::{Nick, Place, RoomName};
 use crate::wire::{Change, Code, Command, ServerLine, Stamp, What};
@@ -114,7 +114,7 @@ impl Session {
             What::Idle => return self.talks.idle(place, who),
             What::Missed { .. } => return self.fetch(place),
             What::File { file, size, name } => {
-                self.answers.push_back(Answer::Shared(file));
+                self.answers.push_back(TransferAnswer::Shared(file));
                 let name = name.to_owned();
                 return self.news.push_back(News::File { place, at, from: who, file, size, name });
             }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::replies::SHOW;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
-use crate::client::model::news::{Request, Taken};
+use crate::client::model::news::{Taken, TransferRequest};
 use crate::commands;
 use crate::limits::LINE;
 use crate::names::{FileId, Nick, Place, clean};
@@ -188,15 +188,15 @@ impl Session {
                 let (word, path) = cut(rest);
                 match target(word) {
                     Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
-                        None => Ok(Request::Send(place, path.trim().to_owned())),
+                        None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
                         Some(why) => Err(why),
                     },
                     _ => Err("it is /send TARGET PATH, as in /send #lobby ~/cat.png".to_owned()),
                 }
             }
-            "get" => file().map(Request::Get),
-            "show" => file().map(Request::Show),
-            "cancel" => file().map(Request::Cancel),
+            "get" => file().map(TransferRequest::Get),
+            "show" => file().map(TransferRequest::Show),
+            "cancel" => file().map(TransferRequest::Cancel),
             "query" => match target(rest.trim()).and_then(|place| self.may_be_another(place)) {
                 Some(why) => Err(why),
                 None => return self.wait(Waiting::Command(line.to_owned())),
@@ -358,11 +358,11 @@ mod tests {
         let place = Place::Room(RoomName::new("#a").unwrap());
         let bob = Place::With(Nick::new("bob").unwrap());
         for (line, want) in [
-            ("/send #a ~/my cat.png ", Request::Send(place, "~/my cat.png".to_owned())),
-            ("/SEND @bob x", Request::Send(bob, "x".to_owned())),
-            ("/get 7", Request::Get(FileId(7))),
-            ("/show 7", Request::Show(FileId(7))),
-            ("/cancel 7", Request::Cancel(FileId(7))),
+            ("/send #a ~/my cat.png ", TransferRequest::Send(place, "~/my cat.png".to_owned())),
+            ("/SEND @bob x", TransferRequest::Send(bob, "x".to_owned())),
+            ("/get 7", TransferRequest::Get(FileId(7))),
+            ("/show 7", TransferRequest::Show(FileId(7))),
+            ("/cancel 7", TransferRequest::Cancel(FileId(7))),
         ] {
             assert_eq!(session.typed(line, now), Taken::Transfer(want), "{line}");
         }

@@ -1,0 +1,73 @@
+//! What the operator may set, and what holds where nothing is set.
+
+use std::time::Duration;
+
+use crate::limits;
+
+/// What the operator may set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the server calls itself in its greeting.
+    pub name: Option<String>,
+    /// The message of the day, by lines.
+    pub motd: Vec<String>,
+    /// What `/pass` asks for.
+    pub password: Option<String>,
+    /// Connections in all; at least one, as descriptors bound them where the operator does not.
+    pub max_clients: usize,
+    /// Connections from one IPv4 address or IPv6 /64, and [`limits::WIDER`] times as many from a /48, loopback not counted; 0 is no
+    /// limit.
+    pub max_per_ip: usize,
+    /// Lines a second; 0 is no limit.
+    pub rate: u32,
+    /// Lines a room remembers.
+    pub history: usize,
+    /// Bytes that one file may have.
+    pub max_file: u64,
+    /// Bytes that all files together may have.
+    pub spool: u64,
+    /// How long a file is kept.
+    pub file_ttl: Duration,
+    /// The time of a stall: how long a connection may take less than [`limits::STALL_BYTES`] of what is pending for it.
+    pub stall: Duration,
+    /// How the rooms are logged; `None` if nothing outlives the process.
+    pub log: Option<Logging>,
+    /// The ID of the next file; greater than any that an earlier process gave.
+    pub next_file: u64,
+}
+
+/// How the rooms are logged.
+#[derive(Clone, Copy, Debug)]
+pub struct Logging {
+    /// Bytes of a room's log; of what is older, nothing is kept.
+    pub max: u64,
+    /// How much a loss of power may cost at most; nothing has been heard that it could cost if this is zero.
+    pub sync: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: None,
+            motd: Vec::new(),
+            password: None,
+            max_clients: 10_000,
+            max_per_ip: 100,
+            rate: 20,
+            history: 200,
+            max_file: 100 << 20,
+            spool: 1 << 30,
+            file_ttl: Duration::from_secs(24 * 3600),
+            stall: Duration::from_secs(60),
+            log: None,
+            next_file: 1,
+        }
+    }
+}
+
+impl Settings {
+    /// Lines that may come at once.
+    pub fn burst(&self) -> u32 {
+        u32::try_from(limits::BURST.as_secs()).map_or(u32::MAX, |seconds| self.rate.saturating_mul(seconds))
+    }
+}
