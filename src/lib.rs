@@ -15,6 +15,7 @@ pub mod journal;
 pub mod limits;
 pub mod linebuf;
 pub mod listener;
+pub mod memory;
 pub mod meters;
 pub mod names;
 pub mod outbox;

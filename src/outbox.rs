@@ -488,6 +488,23 @@ mod tests {
     }
 
     #[test]
+    fn what_many_hold_a_little_of_each_is_not_copied_for_each() {
+        let room = Segment::new(&Rc::default());
+        let mut outboxes: Vec<Outbox> = (0..100).map(|_| Outbox::default()).collect();
+        for _ in 0..10 {
+            let start = room.len();
+            room.extend(&[b'x'; 1000]);
+            for outbox in &mut outboxes {
+                outbox.push_shared(Kind::Event, &room, start);
+                outbox.push(Kind::Reply, b"between\n");
+            }
+        }
+        outboxes.iter_mut().for_each(Outbox::settle);
+        let copied = |outbox: &Outbox| outbox.private() - 20 * PIECE as usize - 10 * b"between\n".len();
+        assert_eq!(outboxes.iter().map(copied).sum::<usize>(), 0);
+    }
+
+    #[test]
     fn a_segment_that_is_kept_does_not_grow() {
         let held = Rc::default();
         let (mut outbox, room) = (Outbox::default(), Segment::new(&held));

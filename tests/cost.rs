@@ -11,18 +11,13 @@ use std::collections::HashSet;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::SystemTime;
 
 use allocation_counter::{AllocationInfo, measure};
 use chinwag::connection::Connection;
 use chinwag::dialect::PLAIN;
-use chinwag::event::{Logged, SaidKind};
 use chinwag::home::Home;
-use chinwag::limits;
-use chinwag::names::{Nick, Origin, PersonId, RoomName, Text};
 use chinwag::people::Person;
 use chinwag::reactor::{Door, Reactor};
-use chinwag::rooms::Rooms;
 use chinwag::settings::Settings;
 use rustix::process::{Signal, getpid, kill_process};
 use testkit::disk::Meddler;
@@ -120,39 +115,4 @@ fn a_busy_turn_writes_once_to_each_connection() {
 fn an_idle_connection_is_two_small_boxes() {
     assert!(size_of::<Connection<mio::net::TcpStream>>() <= 200, "{}", size_of::<Connection<mio::net::TcpStream>>());
     assert!(size_of::<Person>() <= 128, "{}", size_of::<Person>());
-}
-
-/// Has so many lines of so many letters said in each of so many rooms, in which somebody stays.
-fn fill(rooms: &mut Rooms, count: usize, lines: usize, letters: usize) {
-    let (who, nick) = (PersonId::new(1, 0), Nick::new("a").unwrap());
-    for n in 0..count {
-        let room = rooms.open(RoomName::new(&format!("#r{n}")).unwrap()).unwrap();
-        rooms.enter(room, who, 0);
-        for _ in 0..lines {
-            let seq = rooms[room].last_seq() + 1;
-            let text = Text::new(&"x".repeat(letters));
-            let line = Logged { seq, at: SystemTime::UNIX_EPOCH, from: nick, kind: SaidKind::Text, text };
-            rooms.remember(room, who, Origin::Loopback, line);
-        }
-    }
-}
-
-#[test]
-fn what_rooms_remember_takes_no_more_memory_than_it_may() {
-    let most = limits::HISTORY_IN_ALL as u64;
-    for (limit, count, lines, letters) in [(200, 9_000, 200, 1), (100_000, 3, 200_000, 1), (100_000, 3, 8_000, 4_000)] {
-        let mut rooms = Rooms::new(limit);
-        // Short lines after long ones, so that what was full once has to give memory back.
-        let info = measure(|| {
-            fill(&mut rooms, 300, 200, 2_000);
-            fill(&mut rooms, count, lines, letters);
-        });
-        let held = u64::try_from(info.bytes_current).unwrap();
-        let of_rooms = (count.max(300) * 1024) as u64;
-        assert!(held <= most + of_rooms, "{count} rooms of {lines} lines of {letters} letters: {held} bytes are held");
-        // What is moved to another place is there twice for a moment.
-        assert!(info.bytes_max <= most + most / 2 + of_rooms, "{} bytes were held", info.bytes_max);
-        assert!(held >= most * 3 / 4, "{held} bytes are held, which is little");
-        rooms.check();
-    }
 }

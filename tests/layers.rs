@@ -26,6 +26,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("limits", "", ""),
     ("settings", "limits", ""),
     ("time", "", ""),
+    ("memory", "limits settings", ""),
     ("meters", "names limits time", ""),
     ("event", "names", ""),
     ("request", "names event", ""),

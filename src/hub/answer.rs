@@ -389,9 +389,7 @@ impl Hub {
             }
         }
         let next = first.peek().filter(|_| first.len() == limits::PAGE).map(|(nick, _)| (room, *nick));
-        let mut people: Vec<PersonId> = first.into_sorted_vec().into_iter().map(|(_, who)| who).collect();
-        // It was collected into the memory of the names.
-        people.shrink_to_fit();
+        let people: Vec<PersonId> = first.into_sorted_vec().into_iter().map(|(_, who)| who).collect();
         Page { people: people.into_iter(), next }
     }
 }

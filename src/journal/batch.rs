@@ -91,7 +91,10 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::event::{Logged, SaidKind};
+    use crate::limits;
+    use crate::memory;
     use crate::names::{Nick, Text};
+    use crate::settings::{Logging, Settings};
     use std::time::SystemTime;
 
     fn said(room: &str, seq: u64) -> Record {
@@ -122,6 +125,35 @@ mod tests {
         let mut both = batch(&[said("#b", 1), said("#a", 1), said("#b", 2)]);
         batch(&[said("#b", 3)]).take().for_each(|work| both.append(work));
         assert_eq!(shown(&mut both), ["#a 1", "#b 1 2 3"]);
+    }
+
+    #[test]
+    fn what_waits_takes_no_more_memory_than_it_may() {
+        let log = Some(Logging { max: u64::MAX, sync: std::time::Duration::ZERO });
+        let terms = memory::terms(&Settings { log, ..Settings::default() });
+        let most = terms.iter().find(|term| term.name == "for the log").unwrap().common / memory::BATCHES;
+        let (text, mut batch) = (Text::new(&"x".repeat(limits::LINE)), Batch::default());
+        let name = |n: usize| RoomName::new(&format!("#{n:030}")).unwrap();
+        let topic = Some(Text::new(&"x".repeat(limits::TOPIC)));
+        let info = allocation_counter::measure(|| {
+            // A long line in every room, and then as many as there may be in a turn, in one.
+            for n in 0..limits::LOGS + limits::RECORDS {
+                let line = Logged {
+                    seq: u64::MAX,
+                    at: SystemTime::UNIX_EPOCH,
+                    from: Nick::new("a2345678901234567890").unwrap(),
+                    kind: SaidKind::Text,
+                    text: text.clone(),
+                };
+                batch.add(&Record::Said { room: name(n % limits::LOGS * usize::from(n < limits::LOGS)), line });
+                batch.add(&Record::Topic { room: name(n % limits::LOGS), topic: topic.clone() });
+                if n % limits::RECORDS == 0 && batch.bytes() > limits::LOG_WAITING {
+                    batch.leave_lines_out();
+                }
+            }
+        });
+        let held = usize::try_from(info.bytes_max).unwrap();
+        assert!(held <= most && held >= most / 4 * 3, "{held} bytes, and {most} may be");
     }
 
     #[test]

@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use chinwag::commands::TABLE;
+use chinwag::memory::{bound, terms};
+use chinwag::settings::{Logging, Settings};
 use chinwag::wire::Code;
 use testkit::binary;
 
@@ -33,6 +36,30 @@ fn the_readme_lists_every_command() {
         found.iter().map(|l| shorten(l)).collect::<Vec<_>>(),
         want.iter().map(|l| shorten(l)).collect::<Vec<_>>()
     );
+}
+
+#[test]
+fn what_is_said_of_memory_is_what_is_computed() {
+    const KIB: usize = 1024;
+    let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    let settings = Settings { log, ..Settings::default() };
+    let figure = |bytes: usize, unit: usize, name: &str| match bytes.div_ceil(unit) {
+        0 => String::new(),
+        count => format!("{count} {name}"),
+    };
+    let row = |name: &str, common, each| {
+        let common = figure(common, KIB * KIB, "MiB");
+        format!("| {name} | {common} | {} |", figure(each, KIB, "KiB"))
+    };
+    let mut want = vec!["| of | whoever comes | for each connection |".to_owned(), "| --- | --- | --- |".to_owned()];
+    want.extend(terms(&settings).iter().map(|term| row(term.name, term.common, term.each)));
+    let (common, each) = (bound(0, &settings), bound(1, &settings) - bound(0, &settings));
+    want.push(row("**all**", common, each));
+    want.push(row("**all, with 5,000 connections**", bound(5_000, &settings), 0));
+    let page = read("RELIABILITY.md");
+    let found = page.split("<!-- memory -->").nth(1).and_then(|rest| rest.split("<!-- /memory -->").next());
+    let want = want.join("\n");
+    assert_eq!(found.unwrap().trim(), want, "it should be\n{want}");
 }
 
 #[test]

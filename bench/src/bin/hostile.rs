@@ -3,7 +3,7 @@
 //! `hostile [CONNECTIONS] [SECONDS]`, 5000 and 30 without arguments; `scripts/hostile` builds what it needs. It starts a
 //! server, measures how long lines are on their way between the people while nobody else is there, lets the crowd loose,
 //! and measures again. It ends with 1 if a line was lost, if the 99th percentile grew beyond [`TARGET`], or if the
-//! server's memory passed [`bound`].
+//! server's memory passed [`memory::bound`].
 //!
 //! The people and the crowd are processes of their own, this program under another first argument, so that neither
 //! measure nor server pays for the crowd's own work; the crowd has the lowest priority.
@@ -26,8 +26,8 @@ use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use chinwag::limits;
-use chinwag::names::PersonId;
+use chinwag::memory;
+use chinwag::settings::{Logging, Settings};
 use chinwag_bench::{Outcome, failed, raise_limit, stop};
 use people::Figures;
 use testkit::Server;
@@ -41,35 +41,6 @@ const ARRIVAL: Duration = Duration::from_secs(60);
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
-/// What the server holds at most whoever comes: the program, histories, the files' bookkeeping, what is on its way to
-/// and from the disk, what waits for readers and fetchers in all, and uploads under way.
-const WHOEVER_COMES: usize = 16 * MIB as usize
-    + limits::HISTORY_IN_ALL
-    + limits::ROOMS * 1024
-    + limits::LOGS * limits::KNOWN_ROOM
-    + limits::LOG_ANSWERS * limits::HISTORY_BYTES
-    + limits::FILES * 1024
-    + limits::DISK_BYTES
-    + 2 * limits::LOG_WAITING
-    + limits::READS_IN_FLIGHT
-    + limits::READ_AHEAD_IN_ALL
-    + limits::PENDING_IN_ALL
-    + limits::CHUNKS_IN_ALL
-    + limits::UPLOADS * 2 * (limits::CHUNK_LINE + limits::READ_CHUNK);
-/// What each connection may add: itself, a line that has not ended and what is held back behind it, lines and file data
-/// beyond what all may have waiting, and an answer under way: a slice, and the people whose turn is next. Buffers grow by
-/// doubling.
-const A_CONNECTION: usize = 2048
-    + 2 * (limits::LINE + limits::READ)
-    + limits::SLOW_CONSUMER_SHORT
-    + limits::CHUNK_BYTES
-    + 2 * limits::SLICE
-    + limits::PAGE * size_of::<PersonId>();
-
-/// The most bytes that the server may hold with so many connections; RELIABILITY.md explains the sum.
-fn bound(connections: u64) -> u64 {
-    WHOEVER_COMES as u64 + connections * A_CONNECTION as u64
-}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -130,7 +101,8 @@ fn hostile(connections: &str, seconds: &str) -> Outcome<()> {
     drop(people);
 
     let ratio = under.p99.as_secs_f64() / quiet.p99.as_secs_f64().max(1e-6);
-    let bound = bound(connections as u64);
+    let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    let bound = memory::bound(connections, &Settings { log, ..Settings::default() }) as u64;
     println!("ratio      {ratio:.1} of the 99th percentiles, at most {TARGET}");
     println!(
         "memory     {} MiB at most, {} MiB before the crowd; the bound is {} MiB",

@@ -1,0 +1,108 @@
+//! How much memory the server may take: the sum of every thing that grows, each with its bound.
+
+use crate::limits;
+use crate::settings::Settings;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Bytes of the program itself: its code, its threads, buffers of which there is one.
+const PROGRAM: usize = 16 * MIB;
+/// Bytes of a room besides its members and its history: its name in two tables, its topic.
+const ROOM: usize = limits::TOPIC + 768;
+/// Bytes of a member in a room. The list of a room from which many have gone has up to four times as many places as members.
+const MEMBER: usize = 4 * 40;
+/// Bytes of a file besides its data: what the core and the disk's thread know of it.
+const FILE: usize = 2 * KIB;
+/// Bytes of a network in one of the four tables that count what networks do, which grow by doubling.
+const NETWORK: usize = 2 * 24;
+/// Bytes of a connection and its person, with their places in lists, queues and tables.
+const CONNECTION: usize = 2 * KIB;
+/// Bytes of somebody who is ignored, or who has told that they are away.
+const ACQUAINTANCE: usize = 128;
+/// Bytes of a conversation in which somebody types, with its alarms, besides those who do not hear of it.
+const CONVERSATION: usize = KIB;
+/// Bytes of a message on its way to the log or back, besides its text.
+const MESSAGE: usize = 256;
+/// Batches of the log that there may be: what is gathered, what its thread has, and what could not be written.
+pub(crate) const BATCHES: usize = 3;
+
+/// One thing that grows, and how far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Term {
+    /// What it is.
+    pub name: &'static str,
+    /// Bytes whoever comes.
+    pub common: usize,
+    /// Bytes for each connection.
+    pub each: usize,
+}
+
+impl Term {
+    /// The most bytes with so many connections.
+    pub fn bytes(&self, connections: usize) -> usize {
+        self.common + connections * self.each
+    }
+}
+
+/// The most bytes that the server holds with so many connections that all do the worst they can at once.
+pub fn bound(connections: usize, settings: &Settings) -> usize {
+    terms(settings).iter().map(|term| term.bytes(connections)).sum()
+}
+
+/// Every thing that grows. Where buffers grow by doubling, twice what is in them counts.
+pub fn terms(settings: &Settings) -> [Term; 14] {
+    let logged = |bytes: usize| if settings.log.is_some() { bytes } else { 0 };
+    let motd: usize = settings.motd.iter().map(|line| line.len() + 32).sum();
+    let batch = 2 * (limits::LOG_WAITING + limits::RECORDS * (limits::LINE + MESSAGE))
+        + limits::LOGS * (limits::LINE + limits::TOPIC + MESSAGE);
+    let answer = 2 * (limits::HISTORY_BYTES + limits::HISTORY_LINES * MESSAGE);
+    let jobs = 2 * limits::DISK_JOBS + 2 * limits::FILES;
+    let block = limits::CHUNKS_QUEUED / limits::CHUNK_BYTES * limits::DOWNLOAD_UNIT;
+    let typing = 2 * limits::TYPING_UNHEARD * size_of::<u64>() + CONVERSATION;
+    [
+        term("the program", PROGRAM, 0),
+        // A queue of messages that moves to a larger place is there twice.
+        term("histories", limits::HISTORY_IN_ALL / 2 * 3, 0),
+        term("rooms", limits::ROOMS * ROOM, limits::ROOMS_A_PERSON * MEMBER),
+        term("rooms that are only known", logged(limits::LOGS * limits::KNOWN_ROOM), 0),
+        term("files", limits::FILES * FILE, 0),
+        term("what networks did", 4 * limits::PREFIXES * NETWORK, 0),
+        term("for the log", logged(BATCHES * batch), 0),
+        // Those that wait, the one that is being read, and the one that is being told.
+        term("from the log", logged((limits::LOG_ANSWERS + 2) * answer), 0),
+        term(
+            "for the disk and from it",
+            limits::DISK_BYTES
+                + limits::CHUNK
+                + jobs * KIB
+                + limits::READS_IN_FLIGHT
+                + limits::READ_AHEAD_IN_ALL
+                + limits::READ_AHEAD,
+            block,
+        ),
+        // A buffer may have a quarter more than what is counted.
+        term(
+            "lines pending",
+            limits::PENDING_IN_ALL / 4 * 5,
+            (limits::SLOW_CONSUMER_SHORT + 2 * limits::SLICE) / 4 * 5 + motd,
+        ),
+        term("file data pending", 2 * (limits::CHUNKS_IN_ALL + limits::CHUNKS_QUEUED), 2 * limits::CHUNK_BYTES),
+        term("uploads", limits::UPLOADS * 2 * (limits::CHUNK_LINE + limits::READ_CHUNK), 0),
+        term("input", 0, 2 * (limits::LINE + limits::READ_CHUNK)),
+        term(
+            "people",
+            0,
+            CONNECTION
+                + limits::IGNORED * ACQUAINTANCE
+                + limits::AWAY_TOLD * ACQUAINTANCE / 4
+                + limits::TOPIC
+                + limits::TYPING_AT_ONCE * typing
+                + limits::PAGE * size_of::<u64>(),
+        ),
+    ]
+}
+
+fn term(name: &'static str, common: usize, each: usize) -> Term {
+    Term { name, common, each }
+}

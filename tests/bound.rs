@@ -1,0 +1,550 @@
+//! How much memory the server takes at most: every term of the sum is filled as far as it goes, in a reactor whose
+//! connections are no sockets, and what that takes from memory is counted. At last all is filled at once, in a real server.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests are no library, and may panic"
+)]
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use allocation_counter::measure;
+use chinwag::connection::Readiness;
+use chinwag::dialect::PLAIN;
+use chinwag::event::{Found, Job, Logged, Outcome, PastRoom, Query, Record, SaidKind, Trouble};
+use chinwag::hub::Hub;
+use chinwag::limits;
+use chinwag::memory::{bound, terms};
+use chinwag::meters::PrefixWindow;
+use chinwag::names::{Digest, Nick, Origin, PersonId, Prefix, RoomName, Text};
+use chinwag::reactor::Reactor;
+use chinwag::rooms::Rooms;
+use chinwag::settings::{Logging, Settings};
+use chinwag::system::{Newcomer, Ready, System};
+use chinwag::time::{Instant, Now};
+use chinwag::transport::Transport;
+use testkit::Server;
+use testkit::memory::Memory;
+
+/// Somebody at the other end of a connection.
+#[derive(Default)]
+struct Peer {
+    slot: usize,
+    /// What is sent, and how far it has been read.
+    input: Vec<u8>,
+    read: usize,
+    /// Whether anything that the server writes is taken.
+    takes: bool,
+}
+
+type Shared = Rc<RefCell<Peer>>;
+
+struct Stream(Shared);
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut peer = self.0.borrow_mut();
+        let n = (&peer.input[peer.read..]).read(buf)?;
+        peer.read += n;
+        if n == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(n) }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.0.borrow().takes { Ok(buf.len()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Stream {
+    fn shut(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_user_timeout(&mut self, _: Option<Duration>) {}
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        None
+    }
+}
+
+/// What is around the reactor. Its disk keeps nothing, and may hang.
+#[derive(Default)]
+struct Surroundings {
+    passed: Duration,
+    newcomers: VecDeque<Newcomer<Stream>>,
+    ready: Vec<Ready>,
+    jobs: VecDeque<Job>,
+    hangs: bool,
+    /// Whether the reactor had nothing to do when it waited last.
+    is_idle: bool,
+    /// How much time goes by then.
+    rest: Duration,
+}
+
+impl System for Surroundings {
+    type Stream = Stream;
+
+    fn now(&self) -> Now {
+        Now { at: Instant::START + self.passed, wall: SystemTime::UNIX_EPOCH + self.passed }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let has_news = !self.ready.is_empty() || !self.newcomers.is_empty() || !self.hangs && !self.jobs.is_empty();
+        self.is_idle = !has_news && timeout != Some(Duration::ZERO);
+        self.passed += if self.is_idle { self.rest } else { Duration::from_micros(10) };
+        ready.append(&mut self.ready);
+        Ok(())
+    }
+
+    fn register(&mut self, stream: &mut Stream, slot: usize) -> io::Result<()> {
+        stream.0.borrow_mut().slot = slot;
+        Ok(())
+    }
+
+    fn close(&mut self, _: Stream) {}
+
+    fn accept(&mut self, _: Now) -> Option<Newcomer<Stream>> {
+        self.newcomers.pop_front()
+    }
+
+    fn next_accept(&self) -> Option<Instant> {
+        None
+    }
+
+    fn stop_accepting(&mut self) {}
+
+    fn signals(&mut self) -> usize {
+        0
+    }
+
+    fn job(&mut self, job: Job) {
+        self.jobs.push_back(job);
+    }
+
+    fn outcome(&mut self) -> Option<Outcome> {
+        Some(match self.jobs.pop_front().filter(|_| !self.hangs)? {
+            Job::Append(file, bytes) => Outcome::Appended(file, bytes.len()),
+            Job::Finish(file) => Outcome::Finished(file, Digest([0; 32])),
+            Job::Read { len, reader, download, .. } => Outcome::Data { data: vec![0; len], reader, download },
+            Job::Create(_) | Job::Describe(..) | Job::Remove(_) => Outcome::Done,
+        })
+    }
+
+    fn log(&mut self, _: &[Record]) -> Option<Trouble> {
+        None
+    }
+
+    fn ask(&mut self, _: Query) {}
+
+    fn found(&mut self) -> Option<Found> {
+        None
+    }
+
+    fn next_log(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// A server and those who are connected with it.
+struct World {
+    reactor: Reactor<Surroundings>,
+    settings: Settings,
+    peers: Vec<Shared>,
+    /// Bytes that it has taken from memory and not given back.
+    held: i64,
+}
+
+impl World {
+    fn new(settings: Settings) -> Self {
+        let mut reactor = None;
+        let info = measure(|| {
+            let hub = Hub::new(settings.clone());
+            let around = Surroundings { rest: limits::GATHER, ..Surroundings::default() };
+            reactor = Some(Reactor::new(around, hub, vec![&PLAIN], settings.clone()));
+        });
+        Self { reactor: reactor.unwrap(), settings, peers: Vec::new(), held: info.bytes_current }
+    }
+
+    /// One without a limit of lines.
+    fn unlimited() -> Self {
+        Self::new(Settings {
+            rate: 0,
+            max_clients: 100_000,
+            stall: Duration::from_secs(100_000),
+            ..Settings::default()
+        })
+    }
+
+    /// So many come in who take all that is written to them, or nothing.
+    fn connect(&mut self, count: usize, takes: bool) {
+        for _ in 0..count {
+            let peer = Rc::new(RefCell::new(Peer { takes, ..Peer::default() }));
+            let address = IpAddr::V4(Ipv4Addr::from(0x0A00_0000 + u32::try_from(self.peers.len()).unwrap()));
+            let newcomer = Newcomer { transport: Stream(Rc::clone(&peer)), address, dialect: 0 };
+            self.reactor.system().newcomers.push_back(newcomer);
+            self.peers.push(peer);
+        }
+        self.run();
+    }
+
+    /// Has this many bytes more sent; they are read when it is run.
+    fn put(&mut self, n: usize, text: &str) {
+        let mut peer = self.peers[n].borrow_mut();
+        let read = peer.read;
+        peer.input.drain(..read);
+        peer.read = 0;
+        peer.input.extend_from_slice(text.as_bytes());
+        let readiness = Readiness { readable: true, ..Readiness::default() };
+        self.reactor.system().ready.push(Ready { slot: peer.slot, readiness });
+    }
+
+    fn send(&mut self, n: usize, text: &str) {
+        self.put(n, text);
+        self.run();
+    }
+
+    /// Runs until it waits for what is not to come.
+    fn run(&mut self) {
+        let reactor = &mut self.reactor;
+        self.held += measure(|| {
+            let mut idle = 0;
+            // A fan-out may have to be waited for, and what follows from it.
+            while idle < 3 {
+                reactor.turn().unwrap();
+                idle = if reactor.system().is_idle { idle + 1 } else { 0 };
+            }
+        })
+        .bytes_current;
+    }
+
+    fn set_takes(&mut self, takes: bool) {
+        self.peers.iter().for_each(|peer| peer.borrow_mut().takes = takes);
+    }
+
+    /// Nothing that is held is beyond what these terms allow, and `least` percent of that is there.
+    fn check(&self, names: &[&str], least: usize) {
+        let of = terms(&self.settings).into_iter().filter(|term| names.contains(&term.name)).collect::<Vec<_>>();
+        assert_eq!(of.len(), names.len());
+        let most: usize = of.iter().map(|term| term.bytes(self.peers.len())).sum();
+        within(&names.join(", "), usize::try_from(self.held).unwrap(), most, least);
+    }
+}
+
+fn within(what: &str, held: usize, most: usize, least: usize) {
+    eprintln!("{what}: {held} of {most} bytes, {} %", held * 100 / most.max(1));
+    assert!(held <= most, "{what}: {held} bytes are held, and {most} may be");
+    assert!(held >= most / 100 * least, "{what}: {held} bytes of {most} are few");
+}
+
+fn common(name: &str) -> usize {
+    let logging = Logging { max: u64::MAX, sync: Duration::ZERO };
+    let settings = Settings { log: Some(logging), ..Settings::default() };
+    terms(&settings).into_iter().find(|term| term.name == name).unwrap().common
+}
+
+fn name(n: usize) -> RoomName {
+    RoomName::new(&format!("#{n:030}")).unwrap()
+}
+
+#[test]
+fn rooms_that_are_only_known() {
+    let mut rooms = Rooms::new(200);
+    let info = measure(|| {
+        for n in 0..limits::LOGS {
+            let topic = Some(Text::new(&"x".repeat(limits::TOPIC)));
+            rooms.restore(PastRoom { name: name(n), topic, last_seq: 3, lines: Vec::new() });
+        }
+    });
+    within("known", usize::try_from(info.bytes_current).unwrap(), common("rooms that are only known"), 60);
+}
+
+#[test]
+fn what_networks_did() {
+    let mut windows = [(); 4].map(|()| PrefixWindow::new(limits::MINUTE));
+    let info = measure(|| {
+        for window in &mut windows {
+            for n in 0..2 * limits::PREFIXES as u32 {
+                window.count(Prefix::v4(n.to_be_bytes()), Instant::START);
+            }
+        }
+    });
+    within("networks", usize::try_from(info.bytes_max).unwrap(), common("what networks did"), 50);
+}
+
+#[test]
+fn rooms_with_topics_and_members() {
+    let mut world = World::unlimited();
+    let people = limits::ROOMS / limits::ROOMS_A_PERSON;
+    world.connect(people, true);
+    for n in 0..people {
+        for room in 0..limits::ROOMS_A_PERSON {
+            let room = name(n * limits::ROOMS_A_PERSON + room);
+            world.put(n, &format!("/join {room}\n/topic {room} {}\n", "x".repeat(limits::TOPIC)));
+        }
+    }
+    world.run();
+    world.check(&["rooms", "people"], 40);
+}
+
+#[test]
+fn people_with_all_that_they_may_have() {
+    const PEOPLE: usize = 300;
+    let mut world = World::unlimited();
+    world.connect(PEOPLE, true);
+    for n in 0..PEOPLE {
+        let mut lines: String = (0..limits::ROOMS_A_PERSON).map(|room| format!("/join {}\n", name(room))).collect();
+        lines += &format!("/away {}\n", "x".repeat(limits::TOPIC));
+        world.put(n, &lines);
+    }
+    world.run();
+    // Each is ignored by fifty, who do not hear that they type.
+    for n in (0..PEOPLE).step_by(2) {
+        let mut lines = String::new();
+        (1..=limits::IGNORED).for_each(|other| lines += &format!("/ignore guest{}\n", (n + other) % PEOPLE + 1));
+        world.put(n, &lines);
+    }
+    world.run();
+    for n in 0..PEOPLE {
+        let mut lines = String::new();
+        for other in 0..2 * limits::AWAY_TOLD {
+            lines += &format!("/msg @guest{} x\n", (n + other) % PEOPLE + 1);
+        }
+        (0..limits::ROOMS_A_PERSON).for_each(|room| lines += &format!("/typing {} on\n", name(room)));
+        (1..=PEOPLE).for_each(|other| lines += &format!("/typing @guest{other} on\n"));
+        world.put(n, &lines);
+    }
+    world.run();
+    let mut of = terms(&world.settings).into_iter().filter(|term| ["rooms", "people"].contains(&term.name));
+    let most = of.next().unwrap().each + of.next().unwrap().each;
+    let rooms = limits::ROOMS_A_PERSON * 2_000;
+    within("people", usize::try_from(world.held).unwrap(), PEOPLE * most + rooms + 200_000, 10);
+}
+
+#[test]
+fn input_that_waits_for_its_turn() {
+    let mut world = World::new(Settings::default());
+    world.connect(300, true);
+    for n in 0..300 {
+        // With an upload more is read at once. It ends, and what was read waits.
+        world.put(n, &format!("/join #r{n}\n/send #r{n} 100000 f\n"));
+    }
+    world.run();
+    // No time goes by, so that no token comes back.
+    world.reactor.system().rest = Duration::ZERO;
+    for n in 0..300 {
+        world.put(n, &"/ping\n".repeat(20_000));
+    }
+    world.run();
+    world.check(&["input", "people"], 5);
+}
+
+#[test]
+fn uploads_under_way() {
+    let mut world = World::new(Settings { rate: 0, max_clients: 1000, ..Settings::default() });
+    world.connect(limits::UPLOADS, true);
+    for n in 0..limits::UPLOADS {
+        world.put(n, &format!("/join #r{n}\n/send #r{n} 100000 f\n"));
+    }
+    world.run();
+    for n in 0..limits::UPLOADS {
+        world.put(n, &format!("={}", "A".repeat(limits::CHUNK_LINE - 1)));
+    }
+    world.run();
+    world.check(&["uploads", "people", "files"], 15);
+}
+
+#[test]
+fn lines_that_are_pending_for_those_who_do_not_read() {
+    // Long lines, short ones with replies between them, and more of both than there may be.
+    for (count, len) in [(600, 4_000), (1_200, 200), (1_000, 1)] {
+        let mut world = World::unlimited();
+        world.connect(count, false);
+        world.connect(1, true);
+        let text = "x".repeat(len);
+        let rounds = (3 * limits::SLOW_CONSUMER / 2 / (len + 300)).min(1_000);
+        for _ in 0..rounds {
+            for n in 1..=count {
+                world.put(count, &format!("/msg @guest{n} {text}\n"));
+                if len < 1_000 {
+                    world.put(n - 1, "/ping x\n");
+                }
+            }
+            world.run();
+        }
+        world.check(&["lines pending", "people"], 20);
+    }
+}
+
+#[test]
+fn lines_of_a_room_with_replies_between_them() {
+    const PEOPLE: usize = 1_500;
+    let mut world = World::unlimited();
+    world.connect(PEOPLE + 1, true);
+    for n in 0..=PEOPLE {
+        world.put(n, "/set presence off\n/join #a\n");
+    }
+    world.run();
+    world.set_takes(false);
+    world.peers[PEOPLE].borrow_mut().takes = true;
+    for _ in 0..120 {
+        world.put(PEOPLE, &format!("{}\n", "x".repeat(4_000)));
+        for n in 0..PEOPLE {
+            world.put(n, "/ping\n");
+        }
+        let reactor = &mut world.reactor;
+        world.held += measure(|| assert!(reactor.turn().unwrap())).bytes_current;
+    }
+    world.run();
+    world.check(&["lines pending", "people"], 3);
+}
+
+#[test]
+fn file_data_for_those_who_do_not_read() {
+    const READERS: usize = 1_300;
+    let mut world = World::unlimited();
+    world.connect(READERS + 1, true);
+    for n in 0..=READERS {
+        world.put(n, "/join #a\n");
+    }
+    world.run();
+    world.set_takes(false);
+    world.peers[READERS].borrow_mut().takes = true;
+    let chunk = format!("={}\n", "A".repeat(limits::CHUNK_LINE));
+    for _ in 0..4 {
+        world.send(READERS, &format!("/send #a {} f\n", 40 * limits::CHUNK));
+        world.send(READERS, &chunk.repeat(40));
+    }
+    for n in 0..READERS {
+        world.put(n, "/get 1\n/get 2\n/get 3\n/get 4\n");
+    }
+    world.run();
+    world.check(&["file data pending", "for the disk and from it", "people"], 20);
+}
+
+#[test]
+fn what_waits_for_a_disk_that_hangs() {
+    let mut world = World::unlimited();
+    world.connect(40, true);
+    for n in 0..40 {
+        world.put(n, &format!("/join #r{n}\n/send #r{n} 10000000 f\n"));
+    }
+    world.run();
+    world.reactor.system().hangs = true;
+    let chunk = format!("={}\n", "A".repeat(limits::CHUNK_LINE));
+    for n in 0..40 {
+        world.put(n, &chunk.repeat(20));
+    }
+    world.run();
+    world.check(&["for the disk and from it", "uploads", "people", "files"], 5);
+}
+
+#[test]
+fn an_answer_of_which_nothing_is_taken() {
+    let mut world = World::unlimited();
+    world.connect(limits::PAGE + 100, true);
+    world.connect(10, false);
+    let before = world.held;
+    for n in 0..10 {
+        world.put(limits::PAGE + 100 + n, "/who\n");
+    }
+    world.run();
+    // A slice, and the people whose turn is next.
+    let held = usize::try_from(world.held - before).unwrap();
+    within("an answer", held, 10 * (2 * limits::SLICE + limits::PAGE * size_of::<PersonId>()), 30);
+}
+
+#[test]
+fn who_goes_before_the_password_leaves_nothing_behind() {
+    let mut memory = Memory::new(Settings { password: Some("secret".into()), ..Settings::default() });
+    memory.connect("alice");
+    memory.end("alice");
+    assert!(memory.hub.is_empty());
+}
+
+/// Has so many lines of so many letters said in each of so many rooms, in which somebody stays.
+fn fill(rooms: &mut Rooms, count: usize, lines: usize, letters: usize) {
+    let (who, nick) = (PersonId::new(1, 0), Nick::new("a").unwrap());
+    for n in 0..count {
+        let room = rooms.open(RoomName::new(&format!("#r{n}")).unwrap()).unwrap();
+        rooms.enter(room, who, 0);
+        for _ in 0..lines {
+            let seq = rooms[room].last_seq() + 1;
+            let text = Text::new(&"x".repeat(letters));
+            let line = Logged { seq, at: SystemTime::UNIX_EPOCH, from: nick, kind: SaidKind::Text, text };
+            rooms.remember(room, who, Origin::Loopback, line);
+        }
+    }
+}
+
+#[test]
+fn what_rooms_remember_takes_no_more_memory_than_it_may() {
+    for (limit, count, lines, letters) in [(200, 9_000, 200, 1), (100_000, 3, 200_000, 1), (100_000, 3, 8_000, 4_000)] {
+        let mut rooms = Rooms::new(limit);
+        // Short lines after long ones, so that what was full once has to give memory back.
+        let info = measure(|| {
+            fill(&mut rooms, 300, 200, 2_000);
+            fill(&mut rooms, count, lines, letters);
+        });
+        let of_rooms = count.max(300) * 1024;
+        within("held", usize::try_from(info.bytes_current).unwrap(), limits::HISTORY_IN_ALL + of_rooms, 65);
+        // What is moved to another place is there twice for a moment.
+        within("held at most", usize::try_from(info.bytes_max).unwrap(), common("histories") + of_rooms, 40);
+        rooms.check();
+    }
+}
+
+#[test]
+fn all_at_once_in_a_real_server() {
+    const CROWD: usize = 300;
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(&["--rate", "0", "--data", data.path().to_str().unwrap()]);
+    let connect = |n| testkit::connect(server.address().parse().unwrap(), n, Some(4096)).unwrap();
+    let mut talker = server.person("talker");
+    talker.send("/join #all");
+    talker.until_starting("+ join #all ");
+    // Nobody of the crowd reads. Each asks for what is long, for files and for what others say, and sends a chunk that
+    // does not end, or as much else as it can.
+    talker.send(&format!("/send #all {} f", 40 * limits::CHUNK));
+    talker.until_starting("+ send ");
+    let chunk = format!("={}\n", "A".repeat(limits::CHUNK_LINE));
+    (0..40).for_each(|_| talker.send_bytes(chunk.as_bytes()));
+    talker.until_starting("=1 . ");
+    let mut crowd: Vec<TcpStream> = (0..CROWD).map(connect).collect();
+    for (n, hostile) in crowd.iter_mut().enumerate() {
+        let mut lines = format!("/nick h{n}\n/join #all\n/join #own{n}\n/get 1\n");
+        if n % 2 == 0 {
+            lines += &format!("/send #own{n} 1000000 f\n={}", "A".repeat(60_000));
+        } else {
+            lines += &format!("/topic {}\n/who\n", "x".repeat(limits::TOPIC));
+            lines += &format!("{}\n", "x".repeat(4_000)).repeat(40);
+        }
+        hostile.set_nonblocking(true).unwrap();
+        // What the socket does not take is too much anyway.
+        let _ = hostile.write(lines.as_bytes());
+    }
+    let text = "x".repeat(4_000);
+    for _ in 0..200 {
+        (0..CROWD).for_each(|n| talker.send(&format!("/msg @h{n} {text}")));
+        talker.send(&text);
+        talker.settle();
+        if server.usage().unwrap().resident > 400 * 1024 {
+            break;
+        }
+    }
+    let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    let most = bound(CROWD + 1, &Settings { log, ..Settings::default() });
+    let peak = usize::try_from(server.usage().unwrap().peak).unwrap() * 1024;
+    within("a real server", peak, most, 10);
+}
