@@ -82,7 +82,7 @@ impl Transport for Stream {
 /// What is around the reactor. Its disk keeps nothing, and may hang.
 #[derive(Default)]
 struct Surroundings {
-    tick: Duration,
+    passed: Duration,
     newcomers: VecDeque<Newcomer<Stream>>,
     ready: Vec<Ready>,
     jobs: VecDeque<Job>,
@@ -97,13 +97,13 @@ impl System for Surroundings {
     type Stream = Stream;
 
     fn now(&self) -> Now {
-        Now { at: Instant::START + self.tick, wall: SystemTime::UNIX_EPOCH + self.tick }
+        Now { at: Instant::START + self.passed, wall: SystemTime::UNIX_EPOCH + self.passed }
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         let has_news = !self.ready.is_empty() || !self.newcomers.is_empty() || !self.hangs && !self.jobs.is_empty();
         self.is_idle = !has_news && timeout != Some(Duration::ZERO);
-        self.tick += if self.is_idle { self.rest } else { Duration::from_micros(10) };
+        self.passed += if self.is_idle { self.rest } else { Duration::from_micros(10) };
         ready.append(&mut self.ready);
         Ok(())
     }

@@ -27,6 +27,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("settings", "limits", ""),
     ("memory", "limits settings", ""),
     ("time", "", ""),
+    ("memory", "limits settings", ""),
     ("meters", "names limits time", ""),
     ("event", "names", ""),
     ("request", "names event", ""),

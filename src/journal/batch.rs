@@ -94,6 +94,7 @@ mod tests {
     use crate::limits;
     use crate::memory;
     use crate::names::{Nick, Text};
+    use crate::settings::{Logging, Settings};
     use std::time::SystemTime;
 
     fn said(room: &str, seq: u64) -> Record {
@@ -128,8 +129,8 @@ mod tests {
 
     #[test]
     fn what_waits_takes_no_more_memory_than_it_may() {
-        let log = Some(crate::settings::Logging { max: u64::MAX, sync: std::time::Duration::ZERO });
-        let terms = memory::terms(&crate::settings::Settings { log, ..crate::settings::Settings::default() });
+        let log = Some(Logging { max: u64::MAX, sync: std::time::Duration::ZERO });
+        let terms = memory::terms(&Settings { log, ..Settings::default() });
         let most = terms.iter().find(|term| term.name == "for the log").unwrap().common / memory::BATCHES;
         let (text, mut batch) = (Text::new(&"x".repeat(limits::LINE)), Batch::default());
         let name = |n: usize| RoomName::new(&format!("#{n:030}")).unwrap();
