@@ -131,6 +131,8 @@ struct Cold {
     stalled: Option<Instant>,
     /// Bytes that it has taken since then.
     taken: u16,
+    /// When it was last tried, though nothing was heard of room.
+    tried: Option<Instant>,
     /// When it was last seen to read slowly; the kernel does not take it for dead then.
     slow: Option<Instant>,
 }
@@ -476,12 +478,20 @@ impl<T: Transport> Connection<T> {
         cold.closed.get_or_insert(now);
     }
 
-    /// Whether it is time to try a stalled one again; `Some(true)` if this is its last try. The system says that there is room only
-    /// when there is much, so a slow consumer deserves a try now and then.
+    /// Which try it is of a stalled one, if it is time for one: once in each of [`limits::TRIES`] parts of a stall, whatever
+    /// else wakes it. The system says that there is room only when there is much, so a slow consumer deserves a try now and
+    /// then. What it holds of segments is looked at again too, as others may have let go of them.
     pub fn retry(&mut self, stall: Duration, now: Instant) -> Option<Retry> {
-        let since = self.cold().stalled?;
+        let Cold { stalled, tried, .. } = self.cold();
+        let (since, is_last) = (stalled?, stalled.is_some_and(|since| now >= since + stall));
+        // A wake may be a little late, and the next try is not put off by that.
+        if !is_last && now < tried.unwrap_or(since).max(since) + stall / limits::TRIES / 2 {
+            return None;
+        }
+        self.cold_mut().tried = Some(now);
         self.writable = true;
-        Some(if now >= since + stall { Retry::Last } else { Retry::Again })
+        self.outbox.unsettle();
+        Some(if is_last { Retry::Last } else { Retry::Again })
     }
 
     /// Whether it has taken too little for so long.

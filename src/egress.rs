@@ -361,12 +361,12 @@ impl Egress {
         self.line.clear();
         events.iter().for_each(|event| self.dialects[dialect].event(&mut self.line, event, style));
         let len = self.line.len();
+        self.gathered += len;
         let Some(room) = room else {
             let segment = Segment::new(&self.shared);
             segment.extend(self.line.as_bytes());
             return (segment, 0);
         };
-        self.gathered += len;
         let open = self.open.entry(room).or_default();
         let at = open.iter().position(|(known, _)| *known == encoding).unwrap_or_else(|| {
             open.push((encoding, Segment::new(&self.shared)));

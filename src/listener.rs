@@ -19,6 +19,8 @@ pub const LISTENERS: usize = 64;
 /// The listening sockets.
 pub struct Listeners {
     listeners: Vec<Listener>,
+    /// Which of them is asked first, so that a flood at one keeps nobody from another.
+    first: usize,
     /// When accepting goes on after descriptors ran out.
     again: Option<Instant>,
     /// Whether they have run out, and the log says so.
@@ -41,7 +43,7 @@ impl Listeners {
             registry.register(&mut socket, Token(first + n), Interest::READABLE)?;
             listeners.push(Listener { socket, ready: true });
         }
-        Ok(Self { listeners, again: None, starved: false })
+        Ok(Self { listeners, first: 0, again: None, starved: false })
     }
 
     /// Where they listen, with the ports that were picked.
@@ -79,7 +81,9 @@ impl Listeners {
             return None;
         }
         self.again = None;
-        for (n, listener) in self.listeners.iter_mut().enumerate() {
+        let count = self.listeners.len();
+        for n in (0..count).map(|n| (self.first + n) % count) {
+            let listener = &mut self.listeners[n];
             while listener.ready {
                 match listener.socket.accept() {
                     Ok((stream, peer)) => {
@@ -93,6 +97,7 @@ impl Listeners {
                         if std::mem::take(&mut self.starved) {
                             info!("accepting again");
                         }
+                        self.first = n + 1;
                         return Some((n, stream, peer.ip().to_canonical()));
                     }
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => listener.ready = false,

@@ -276,6 +276,12 @@ impl Outbox {
         self.shared -= copied;
     }
 
+    /// Has [`Outbox::settle`] look at everything again.
+    pub fn unsettle(&mut self) {
+        let rest = self.rest.iter_mut().flat_map(|rest| rest.pieces.iter_mut().chain(rest.held.iter_mut().flatten()));
+        self.first.iter_mut().chain(rest).for_each(|piece| piece.settled = false);
+    }
+
     /// Bytes of memory that what is pending holds, as if nobody else held it.
     #[cfg(test)]
     pub fn memory(&self) -> usize {

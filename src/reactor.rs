@@ -230,6 +230,7 @@ impl<S: System> Reactor<S> {
             self.serve(id, now);
             if self.egress.is_full() {
                 self.write_log(now);
+                self.flush_prompt(now);
                 self.fan_out(now);
             } else if self.records.len() >= limits::RECORDS {
                 self.write_log(now);
@@ -316,7 +317,8 @@ impl<S: System> Reactor<S> {
         self.end = Some(now.at + limits::SHUTDOWN);
         self.system.stop_accepting();
         for id in self.registry.ids() {
-            if let Some(connection) = self.registry.get_mut(id) {
+            // Who was rejected has been told goodbye already.
+            if let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) {
                 self.egress.tell(connection, &Event::Bye(Bye::Shutdown));
             }
             self.drain(id, now);

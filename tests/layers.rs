@@ -25,7 +25,6 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("wire", "names", ""),
     ("limits", "", ""),
     ("settings", "limits", ""),
-    ("memory", "limits settings", ""),
     ("time", "", ""),
     ("memory", "limits settings", ""),
     ("meters", "names limits time", ""),

@@ -154,6 +154,11 @@ impl Hub {
         self.answers.contains_key(&conn)
     }
 
+    /// Lets go of the answer that is under way for a connection, as nobody would read it.
+    pub fn drop_answer(&mut self, conn: ConnId) {
+        self.answers.remove(&conn);
+    }
+
     /// Tells the next slice of the answer that is under way for a connection, and with the last one the reply.
     pub fn go_on(&mut self, conn: ConnId, now: Now, out: &mut impl Output) {
         let Some(who) = self.people.at(conn).map(|person| person.id) else { return };

@@ -75,7 +75,8 @@ impl<S: System> Reactor<S> {
                 return read;
             }
             let has_upload = self.hub.has_upload(id);
-            if connection.framing().lines.is_endless() && !has_upload {
+            let lines = &connection.framing().lines;
+            if lines.is_endless() && !(has_upload && lines.at_chunk()) {
                 // It counts as lines by its length, so that it costs no more than they do.
                 if !connection.pay_for_endless(self.settings.rate, now.at) {
                     self.wait(id, now);
@@ -132,8 +133,12 @@ impl<S: System> Reactor<S> {
 
     /// Carries out what lines there are; `true` if there may be more of them than one turn allows.
     fn run_lines(&mut self, id: ConnId, now: Now, budget: &mut usize) -> bool {
-        if self.hub.is_answering(id) && !self.go_on(id, now) {
-            return false;
+        if self.hub.is_answering(id) {
+            if self.registry.get(id).is_some_and(Connection::is_deaf) {
+                self.hub.drop_answer(id);
+            } else if !self.go_on(id, now) {
+                return false;
+            }
         }
         // The lines are taken out, as carrying them out may reach every connection, this one too.
         let Some(connection) = self.registry.get_mut(id) else { return false };
@@ -187,6 +192,10 @@ impl<S: System> Reactor<S> {
             // Nobody decodes a chunk that belongs to no upload.
             let line = if matches!(line, Line::Chunk(_)) && !is_of_upload { Line::Chunk(&[]) } else { line };
             let Some(request) = dialect.parse(&line, &text) else { continue };
+            if request.has_long_answer() && connection.is_deaf() {
+                // What it said before it broke is carried out, but nobody would read this.
+                continue;
+            }
             if request.has_long_answer() && !connection.is_low_priority() {
                 // It may take long, and so goes to the low-priority run queue.
                 connection.keep_token();

@@ -65,7 +65,8 @@ impl<S: System> Reactor<S> {
 
     pub(super) fn pump_one(&mut self, id: ConnId, now: Now) {
         let allowed = self.egress.chunks_allowed();
-        let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) else {
+        let takes = |connection: &&mut Connection<S::Stream>| connection.is_active() && !connection.is_deaf();
+        let Some(connection) = self.registry.get_mut(id).filter(takes) else {
             // Its turn at the disk goes to the next.
             return self.core(now, |hub, out| hub.pump(id, 0, out));
         };
@@ -86,9 +87,7 @@ impl<S: System> Reactor<S> {
 
     /// Writes what is pending, once for each connection, and what others said only when it is time for a fan-out.
     pub(super) fn flush(&mut self, now: Now) {
-        while let Some(id) = self.egress.next(List::Prompt, &mut self.registry) {
-            self.flush_one(id, now);
-        }
+        self.flush_prompt(now);
         match self.egress.next_fanout() {
             None => self.egress.close_segments(),
             Some(_) if self.egress.is_fanout_due(self.system.now().at) => self.fan_out(now),
@@ -97,6 +96,13 @@ impl<S: System> Reactor<S> {
         // What is found for them once they are written to is for the next turn.
         for _ in 0..self.egress.unhurried().min(limits::ANSWERED_A_TURN) {
             let Some(id) = self.egress.next(List::Unhurried, &mut self.registry) else { break };
+            self.flush_one(id, now);
+        }
+    }
+
+    /// Writes to all for whom something is pending that does not wait.
+    pub(super) fn flush_prompt(&mut self, now: Now) {
+        while let Some(id) = self.egress.next(List::Prompt, &mut self.registry) {
             self.flush_one(id, now);
         }
     }

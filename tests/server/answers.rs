@@ -12,8 +12,8 @@ use chinwag::limits::{PAGE, PRESENCE_WINDOW};
 use chinwag::names::{ConnId, Origin};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
-use testkit::Server;
 use testkit::memory::{Notes, Told};
+use testkit::{Server, eventually};
 
 use crate::peers::narrow;
 
@@ -288,4 +288,37 @@ fn who_takes_too_little_of_an_answer_is_closed_and_who_takes_more_is_not() {
     talker.expect("#a * little lost too-slow");
     let _more = reading.join().unwrap();
     assert!(talker.settle().iter().all(|line| !line.contains("* more lost")));
+}
+
+#[test]
+fn nobody_s_long_answers_are_made_when_they_are_gone() {
+    const GONE: usize = 20;
+    let server = Server::start(&["--rate", "0"]);
+    let mut bystander = server.person("bystander");
+    let topic = "t".repeat(500);
+    let rooms: String = (0..1000).map(|n| format!("/join #r{n}\n/topic {topic}\nhello\n/leave\n")).collect();
+    bystander.send_bytes(rooms.as_bytes());
+    bystander.settle();
+    let worked = || server.usage().unwrap().processor;
+    let before = worked();
+    for _ in 0..20 {
+        bystander.send("/rooms");
+        bystander.until("+ rooms 1000");
+    }
+    // The system counts in hundredths of a second.
+    let twenty = (worked() - before).max(Duration::from_millis(10));
+    let before = worked();
+    for n in 0..GONE {
+        let gone = server.person(&format!("gone{n}"));
+        let mut stream = gone.stream.try_clone().unwrap();
+        std::io::Write::write_all(&mut stream, "/rooms\n".repeat(58).as_bytes()).unwrap();
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    eventually("the names of the gone are free", || {
+        bystander.send("/who");
+        bystander.until_starting("+ who ").len() == 2
+    });
+    // All that they asked for would be fifty times as much.
+    let spent = worked() - before;
+    assert!(spent < 10 * twenty, "{spent:?} for the gone, and {twenty:?} for twenty answers");
 }
