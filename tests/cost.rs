@@ -139,15 +139,17 @@ fn fill(rooms: &mut Rooms, count: usize, lines: usize, letters: usize) {
 #[test]
 fn what_rooms_remember_takes_no_more_memory_than_it_may() {
     let most = limits::HISTORY_IN_ALL as u64;
-    for (limit, count, lines, letters) in [(200, 9_000, 200, 1), (100_000, 3, 200_000, 1), (100_000, 3, 8_000, 4_000)] {
+    for (limit, full, count, lines, letters) in
+        [(200, 300, 9_000, 200, 1), (100_000, 0, 6, 200_000, 1), (100_000, 300, 3, 8_000, 4_000)]
+    {
         let mut rooms = Rooms::new(limit);
         // Short lines after long ones, so that what was full once has to give memory back.
         let info = measure(|| {
-            fill(&mut rooms, 300, 200, 2_000);
+            fill(&mut rooms, full, 200, 2_000);
             fill(&mut rooms, count, lines, letters);
         });
         let held = u64::try_from(info.bytes_current).unwrap();
-        let of_rooms = (count.max(300) * 1024) as u64;
+        let of_rooms = (count.max(full) * 1024) as u64;
         assert!(held <= most + of_rooms, "{count} rooms of {lines} lines of {letters} letters: {held} bytes are held");
         // What is moved to another place is there twice for a moment.
         assert!(info.bytes_max <= most + most / 2 + of_rooms, "{} bytes were held", info.bytes_max);
