@@ -667,6 +667,8 @@ mod tests {
         assert_eq!(rooms.open(name("#more")), Err(Quota::Logs));
         let id = room(&mut rooms, "#r5", 1);
         assert_eq!(say(&mut rooms, id, "x"), 4);
+        // One that is taken up again makes no place for another.
+        assert_eq!(rooms.open(name("#more")), Err(Quota::Logs));
         rooms.check();
     }
 

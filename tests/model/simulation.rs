@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chinwag::settings::{Logging, Settings};
-use testkit::model::{Crowd, PASSWORD};
+use testkit::model::{Crowd, PASSWORD, World};
 use testkit::seeds;
 use testkit::sim::Sim;
 
 /// What the runs must come across, or they show nothing.
 const KINDS: &[&str] = &[
     "said", "presence", "data", "whole", "failed", "missed", "typing", "idle", "file", "unfile", "away", "lost",
-    "notice", "bye",
+    "notice", "bye", "gathered",
 ];
 
 fn settings(seed: u64) -> Settings {
@@ -48,12 +48,24 @@ fn ten_thousand_runs_of_the_whole_server() {
 /// People come, do whatever they do, rest, and go; or the server ends.
 fn run(seed: u64) -> BTreeMap<&'static str, u64> {
     let mut chance = fastrand::Rng::with_seed(seed);
-    // What is said is gathered only where many hear it.
-    let most = if seed % 20 == 1 { 16 } else { 6 };
+    // What is said is gathered only where more hear it than are few to begin with.
+    let is_large = seed % 40 == 1;
+    let most = if is_large { 48 } else { 6 };
     let mut crowd = Crowd::new(Sim::new(seed, settings(seed)), most);
     crowd.is_flooded = seed.is_multiple_of(50);
     for _ in 0..most - 3 {
         crowd.connect(&mut chance);
+    }
+    if is_large {
+        (0..most - 3).for_each(|who| crowd.send_line(who, "/join #a"));
+    }
+    if seed % 40 == 2 {
+        // Those who read slowly take a little of long answers now and then, which is enough or is not.
+        for _ in 0..4 {
+            (0..most - 3).for_each(|who| (0..15).for_each(|_| crowd.send_line(who, "/help")));
+            crowd.world.pass(Duration::from_secs(60));
+            crowd.hear_all();
+        }
     }
     for _ in 0..60 {
         crowd.step(&mut chance);
