@@ -126,7 +126,9 @@ fn code(folder: &Path) -> String {
 fn every_promise_has_a_test_that_there_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let code = code(&root.join("src")) + &code(&root.join("tests"));
-    let rows = read("RELIABILITY.md");
+    let page = read("RELIABILITY.md");
+    // The table of memory is held by a test of its own.
+    let rows = page.split("<!-- memory -->").next().unwrap();
     let rows =
         rows.lines().filter(|line| line.starts_with("| ") && !line.contains("---") && !line.contains("| held by |"));
     let mut count = 0;
