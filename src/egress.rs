@@ -1,8 +1,8 @@
 //! All write queues: what is pending in them together, and which of them is written to when.
 //!
-//! **Gathering.** A write is the dearest thing there is. So after a fan-out, which writes to all who are owed what others
-//! said, the next one waits for a small multiple of the time that it took, and what is said meanwhile is added to the open
-//! segments. (Nagle's algorithm and Kafka's `linger.ms` are of the kind.) A small room takes so little that it does not
+//! **Gathering.** A write is the dearest thing there is. So fan-outs, which write to all who are owed what others said, take
+//! no more than a part of the time: each is paid for by a small multiple of what it took, and what is said meanwhile is
+//! added to the open segments. (Nagle's algorithm and Kafka's `linger.ms` are of the kind.) A small room takes so little that it does not
 //! wait at all, not for a large one either. What one connection is owed alone takes its way at once, and takes along what
 //! is pending for it.
 
@@ -59,6 +59,8 @@ pub struct Egress {
     gathered: usize,
     /// When the next fan-out may begin.
     gate: Instant,
+    /// When the fan-outs so far are paid for.
+    paid: Instant,
     /// What a write has taken lately in a fan-out, as an average in which the last fan-out counts an eighth.
     write_cost: Duration,
     /// A line while it is encoded.
@@ -84,6 +86,7 @@ impl Egress {
             open: BTreeMap::new(),
             gathered: 0,
             gate: Instant::START,
+            paid: Instant::START,
             write_cost: Duration::from_micros(4),
             line: String::new(),
             encoded: Vec::new(),
@@ -204,13 +207,18 @@ impl Egress {
         self.gathered > self.high_water_mark() / limits::GATHERED_PART
     }
 
-    /// A fan-out to so many has ended that took so long: the next waits for a multiple of that.
+    /// A fan-out to so many has ended that took so long. It is paid for by a multiple of that time, and the next waits while
+    /// more than [`limits::GATHER_SLACK`] of it is owed: so whoever says something now and then waits for nothing. (It is the
+    /// generic cell rate algorithm of ITU-T I.371.)
     pub fn note_fanout(&mut self, writes: u32, took: Duration, now: Instant) {
         if let Some(each) = took.checked_div(writes) {
             self.write_cost = (self.write_cost * 7 + each) / 8;
         }
         let most = limits::GATHER.min(limits::GATHER_WITHIN.saturating_sub(2 * took));
-        let wait = (took * limits::GATHER_FACTOR).min(most);
+        self.paid = self.paid.max(now) + took * limits::GATHER_FACTOR;
+        let wait = (self.paid - now).saturating_sub(limits::GATHER_SLACK).min(most);
+        // What could not be waited for is not owed for ever.
+        self.paid = self.paid.min(now + limits::GATHER_SLACK + wait);
         self.gate = if wait < limits::GATHER_LEAST { now } else { now + wait };
     }
 
@@ -602,6 +610,25 @@ mod tests {
         ids.push(net.connect(usize::MAX));
         net.out().publish(&mut ids.iter().copied(), &[said(10)]);
         assert!(net.egress.next_fanout().is_some());
+    }
+
+    #[test]
+    fn only_who_keeps_a_large_room_busy_waits() {
+        let mut net = Net::new();
+        let (took, begin) = (Duration::from_millis(2), Instant::START + Duration::from_secs(1));
+        net.egress.note_fanout(500, took, begin);
+        assert_eq!(net.egress.gate, begin);
+        // With one fan-out behind the other, each is soon paid for in full.
+        let mut now = begin;
+        for _ in 0..100 {
+            now = now.max(net.egress.gate) + took;
+            net.egress.note_fanout(500, took, now);
+        }
+        let share = (now - begin).as_secs_f64() / (100 * took).as_secs_f64();
+        assert!((7.0..9.0).contains(&share), "{share}");
+        now += Duration::from_millis(50);
+        net.egress.note_fanout(500, took, now);
+        assert_eq!(net.egress.gate, now);
     }
 
     #[test]

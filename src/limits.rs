@@ -70,6 +70,8 @@ pub const GATHER: Duration = Duration::from_millis(30);
 pub const GATHER_WITHIN: Duration = Duration::from_millis(48);
 /// So many times as long as a fan-out took, the next one waits.
 pub const GATHER_FACTOR: u32 = 8;
+/// So much may be owed for fan-outs before the next one waits.
+pub const GATHER_SLACK: Duration = Duration::from_millis(20);
 /// A wait that would be shorter than this is none: the system counts in milliseconds.
 pub const GATHER_LEAST: Duration = Duration::from_millis(1);
 /// What has been gathered waits for a fan-out no longer when it is more than this part of what makes a slow consumer.
