@@ -214,7 +214,8 @@ impl Egress {
         if let Some(each) = took.checked_div(writes) {
             self.write_cost = (self.write_cost * 7 + each) / 8;
         }
-        let most = limits::GATHER.min(limits::GATHER_WITHIN.saturating_sub(2 * took));
+        // Whatever a fan-out takes, half of the time is left for others.
+        let most = limits::GATHER_WITHIN.saturating_sub(2 * took).max(took).min(limits::GATHER);
         self.paid = self.paid.max(now) + took * limits::GATHER_FACTOR;
         let wait = (self.paid - now).saturating_sub(limits::GATHER_SLACK).min(most);
         // What could not be waited for is not owed for ever.

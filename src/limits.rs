@@ -66,7 +66,7 @@ pub const ANSWERED_A_TURN: usize = 64;
 /// The longest that what was said in a room waits for the next fan-out after the end of the last one.
 pub const GATHER: Duration = Duration::from_millis(30);
 /// The longest that it may take from when something is said up to when the last listener has it: a fan-out that is under way
-/// then, the time until the next, and that one.
+/// then, the time until the next, and that one; but half of the time is left for others.
 pub const GATHER_WITHIN: Duration = Duration::from_millis(48);
 /// So many times as long as a fan-out took, the next one waits.
 pub const GATHER_FACTOR: u32 = 8;
