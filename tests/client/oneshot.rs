@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-use testkit::data::listing;
+use testkit::data::{digest, listing};
 use testkit::proxy::{Cut, Plan, Proxy};
 use testkit::pty::{Emulator, Speaks, Terminal};
-use testkit::{Server, binary, eventually, noise};
+use testkit::{Server, binary, eventually, have, noise};
 
 /// Runs the client in this folder. If it hangs it is ended: then its exit status is 124.
 fn chinwag(folder: &Path, port: u16, arguments: &[&str]) -> Command {
@@ -322,7 +322,8 @@ fn what_was_fetched_before_a_kill_is_not_fetched_again() {
         command.args(["get", &id, "--join", "#a", "-o", output, "--server", &proxy.address()]);
         let mut child =
             command.current_dir(there.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let part = there.path().join(format!("{name}.part"));
+        let mark = mark(&proxy.address(), &id, bytes.len(), "cat.png");
+        let part = there.path().join(format!("{name}.{mark}.part"));
         // It has all that comes.
         eventually("half of it", || {
             proxy.bytes().1 == 500_000
@@ -331,9 +332,10 @@ fn what_was_fetched_before_a_kill_is_not_fetched_again() {
         child.kill().unwrap();
         assert_eq!(text(&child.wait_with_output().unwrap().stdout), "");
         assert!(part.exists() && !there.path().join(name).exists());
-        let proxy = Proxy::start(server.port);
+        let before = proxy.bytes().0;
+        proxy.limit(usize::MAX, usize::MAX);
         assert_eq!(fine(&run(there.path(), proxy.port(), &["get", &id, "--join", "#a", "-o", output])), [name]);
-        let heard = proxy.up();
+        let heard = proxy.up()[before..].to_owned();
         let asked: Vec<_> = heard.lines().filter_map(|line| line.strip_prefix(&format!("/get {id} "))).collect();
         let offset: u64 = asked[0].parse().unwrap();
         assert!(asked.len() == 1 && offset >= 290_000 && offset.is_multiple_of(12_288), "{heard:?}");
@@ -392,7 +394,8 @@ fn who_fetches_waits_for_a_sender_who_was_cut_off() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    eventually("half of it", || proxy.bytes().0 == 500_000 && there.path().join("cat.png.part").exists());
+    let is_part = |name: &String| name.starts_with("cat.png.1-") && name.ends_with(".part");
+    eventually("half of it", || proxy.bytes().0 == 500_000 && listing(there.path()).iter().any(is_part));
     send.kill().unwrap();
     send.wait().unwrap();
     proxy.cut(Cut::Reset);
@@ -406,23 +409,61 @@ fn who_fetches_waits_for_a_sender_who_was_cut_off() {
     assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
 }
 
+/// What tells the part of a file from all others.
+fn mark(address: &str, id: &str, size: usize, name: &str) -> String {
+    format!("{id}-{}", &digest(format!("{address} {id} {size} {name}").as_bytes())[7..19])
+}
+
 #[test]
-fn a_part_of_another_file_does_no_harm() {
+fn only_what_carries_the_mark_of_a_file_is_taken_for_its_part() {
     let server = Server::start(&["--rate", "0"]);
     let bytes = noise(100_000, 3);
     let id = share(&server, "cat.png", &bytes);
-    for (stale, left) in [
-        (noise(50_000, 4), vec!["cat.png"]),
-        (noise(100_000, 4), vec!["cat.png"]),
-        (bytes.clone(), vec!["cat.png"]),
-        (noise(100_001, 4), vec!["cat.png", "cat.png.part"]),
-    ] {
-        let there = tempfile::tempdir().unwrap();
-        fs::write(there.path().join("cat.png.part"), &stale).unwrap();
-        assert_eq!(fine(&run(there.path(), server.port, &["get", &id, "--join", "#a"])), ["./cat.png"]);
-        assert_eq!(listing(there.path()), left);
-        assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
+    let marked = |id: &str, size| format!("cat.png.{}.part", mark(&server.address(), id, size, "cat.png"));
+    // What somebody has called a part stays as it is, even where it is the beginning of the very file.
+    for name in ["cat.png.part".to_owned(), marked("9", 100_000), marked(&id, 99_999)] {
+        for old in [noise(50_000, 4), bytes[..50_000].to_vec(), bytes.clone(), noise(100_001, 4)] {
+            for (output, saved) in [(".", "./cat.png"), ("cat.png", "cat.png")] {
+                let there = tempfile::tempdir().unwrap();
+                fs::write(there.path().join(&name), &old).unwrap();
+                let output = run(there.path(), server.port, &["get", &id, "--join", "#a", "-o", output]);
+                assert_eq!(fine(&output), [saved]);
+                assert_eq!(listing(there.path()), ["cat.png", &name]);
+                assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
+                assert!(fs::read(there.path().join(&name)).unwrap() == old, "{name}");
+            }
+        }
     }
+    // What does carry it, and is not the beginning after all, is begun anew; what has a second name is not touched.
+    let name = marked(&id, 100_000);
+    for (old, is_linked) in [(noise(50_000, 4), false), (noise(100_000, 4), false), (noise(50_000, 4), true)] {
+        let there = tempfile::tempdir().unwrap();
+        fs::write(there.path().join(&name), &old).unwrap();
+        if is_linked {
+            fs::hard_link(there.path().join(&name), there.path().join("mine")).unwrap();
+        }
+        assert_eq!(fine(&run(there.path(), server.port, &["get", &id, "--join", "#a"])), ["./cat.png"]);
+        assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
+        assert_eq!(there.path().join(&name).exists(), is_linked);
+        assert!(!is_linked || fs::read(there.path().join("mine")).unwrap() == old);
+    }
+}
+
+#[test]
+fn a_file_is_on_the_disk_before_it_has_its_name() {
+    if !have(&["strace"]) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let id = share(&server, "cat.png", b"hello");
+    let there = tempfile::tempdir().unwrap();
+    let mut command = Command::new("timeout");
+    command.args(["20", "strace", "-f", "-y", "-o", "calls", "-e", "trace=fsync,fdatasync,/rename", binary()]);
+    command.args(["get", &id, "--join", "#a", "--server", &server.address()]).current_dir(there.path());
+    assert_eq!(fine(&command.output().unwrap()), ["./cat.png"]);
+    let calls = fs::read_to_string(there.path().join("calls")).unwrap();
+    let synced = calls.find(".part>) = 0").unwrap_or_else(|| panic!("nothing is synced: {calls}"));
+    assert!(synced < calls.find("rename").unwrap(), "{calls}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The local side of file transfers: what is read to be sent, and where what comes is kept.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -9,10 +9,12 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use crate::limits;
-use crate::names::{Digest, FileName, clean};
+use crate::listener::reason;
+use crate::names::{Digest, FileId, FileName, clean};
 
 /// A local file that is being shared. Its size is what it was at the start; what it grows by later is not sent.
 #[derive(Debug)]
@@ -87,7 +89,32 @@ pub fn expand(path: &str) -> PathBuf {
     }
 }
 
-/// A file that is coming, in `NAME.part` until it is whole. Nobody else takes that up while this lives.
+/// What a part is a part of. It stands in the name of the part, so that nothing else is ever taken for one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mark(String);
+
+impl Mark {
+    /// Hexadecimal digits of a digest, which tell files apart that have the same ID.
+    const DIGITS: usize = 12;
+
+    /// Of a file on the server at `server`, as it is listed there. `scripts/get-file` marks its parts in the same way.
+    pub fn of(server: &str, file: FileId, size: u64, name: &str) -> Self {
+        let digest = Digest(Sha256::digest(format!("{server} {file} {size} {name}")).into());
+        Self(format!("{file}-{}", Self::digits(&digest)))
+    }
+
+    /// Of what has this digest, and is here already.
+    pub fn of_digest(digest: &Digest) -> Self {
+        Self(Self::digits(digest))
+    }
+
+    fn digits(digest: &Digest) -> String {
+        digest.to_string().chars().skip("sha256:".len()).take(Self::DIGITS).collect()
+    }
+}
+
+/// A file that is coming, in `NAME.MARK.part` until it is whole. Nobody else takes that up while this lives, where the file
+/// system has locks.
 ///
 /// When this goes, the part is kept, to be taken up later, unless nothing is in it.
 #[derive(Debug)]
@@ -112,13 +139,20 @@ impl Part {
     /// bytes.
     ///
     /// What a server calls a file is made harmless: it is in the folder itself, is not hidden, looks like neither an option
-    /// nor a part, and has at most 240 bytes. A part that somebody is writing, that is no plain file, or that is longer than
-    /// `size`, is left alone, and the next name is taken: `cat.png.part`, `cat (2).png.part`, …
-    pub fn open(folder: &Path, name: &str, size: u64) -> io::Result<Self> {
+    /// nor a part, and has at most 240 bytes. Where the file system does not take that name, a plainer one is taken. A part
+    /// that somebody is writing, or that is not as we make them, is left alone, and the next name is taken:
+    /// `cat.png.MARK.part`, `cat (2).png.MARK.part`, …
+    pub fn open(folder: &Path, name: &str, size: u64, mark: &Mark) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let path = folder.join(harmless(name));
+        match Self::in_folder(folder.join(harmless(name)), size, mark) {
+            Err(e) if is_name_refused(&e) => Self::in_folder(folder.join(plain(name)), size, mark),
+            opened => opened,
+        }
+    }
+
+    fn in_folder(path: PathBuf, size: u64, mark: &Mark) -> io::Result<Self> {
         for number in 1.. {
-            let part = part_of(&numbered(&path, number));
+            let part = part_of(&numbered(&path, number), mark);
             if let Some((file, len)) = take(&part, size)? {
                 return Ok(Self { file, part, path, numbered: true, size, len, sum: Sum::default(), finished: false });
             }
@@ -128,17 +162,21 @@ impl Part {
 
     /// Takes up or makes the part of the file that is to be at `path` exactly. It is an error if anything is there already, or
     /// if its part cannot be taken up, as for [`Self::open`].
-    pub fn at(path: &Path, size: u64) -> io::Result<Self> {
+    pub fn at(path: &Path, size: u64, mark: &Mark) -> io::Result<Self> {
         if path.file_name().is_none() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it names no file"));
         }
         if fs::symlink_metadata(path).is_ok() {
             return Err(exists(path));
         }
-        let (part, path) = (part_of(path), path.to_owned());
-        let Some((file, len)) = take(&part, size)? else {
+        let (part, path) = (part_of(path, mark), path.to_owned());
+        let taken = take(&part, size).map_err(|e| match is_name_refused(&e) {
+            true => io::Error::new(e.kind(), format!("{}; give it another name", reason(&e))),
+            false => e,
+        })?;
+        let Some((file, len)) = taken else {
             let part = part.display();
-            let why = format!("{part} is in the way: it is being written, is no plain file or is too long");
+            let why = format!("{part} is in the way: it is being written, or is no part of this file");
             return Err(io::Error::new(ErrorKind::AlreadyExists, why));
         };
         Ok(Self { file, part, path, numbered: false, size, len, sum: Sum::default(), finished: false })
@@ -182,8 +220,8 @@ impl Part {
         Ok(())
     }
 
-    /// All has come: it gets its name, and its path is returned. `None` if it is not whole or has another digest; it is as it
-    /// was then.
+    /// All has come: it is synced, gets its name, and its path is returned. `None` if it is not whole or has another digest; it
+    /// is as it was then.
     ///
     /// It is never put over anything that is there: in a folder it becomes `cat (2).png`, `cat (3).png`, … then, while
     /// otherwise that is an error.
@@ -194,13 +232,25 @@ impl Part {
         if !is_at(&self.file, &self.part) {
             return Err(io::Error::new(ErrorKind::NotFound, format!("{} is gone", self.part.display())));
         }
-        let path = self.reserve()?;
+        // After a loss of power, what has the name is whole.
+        sync(&self.file)?;
+        let path = match self.reserve() {
+            Err(e) if self.numbered && is_name_refused(&e) => {
+                let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                self.path.set_file_name(plain(&name));
+                self.reserve()?
+            }
+            reserved => reserved?,
+        };
         if let Err(e) = fs::rename(&self.part, &path) {
             // It is empty, and this has made it.
             let _ = fs::remove_file(&path);
             return Err(e);
         }
         self.finished = true;
+        // That the name is there costs nobody anything should it be lost.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
         Ok(Some(path))
     }
 
@@ -235,8 +285,12 @@ impl Drop for Part {
 
 const NAMELESS: &str = "file";
 
-/// The most bytes in the name of a file that comes: ` (2)` and `.part` are still to follow.
+/// The most bytes in the name of a file that comes: ` (2)` is still to follow.
 const LONGEST_NAME: usize = 240;
+/// The most bytes in a name that all file systems take.
+const LONGEST_PLAIN: usize = 100;
+/// The most bytes in the name of a part.
+const LONGEST_PART: usize = 255;
 
 /// The digest of the first bytes of a file.
 #[derive(Default, Debug)]
@@ -301,11 +355,13 @@ fn take(part: &Path, size: u64) -> io::Result<Option<(File, u64)>> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(e)) => return Err(e),
+        // There are file systems without locks. Its mark tells that it is ours all the same.
+        Err(TryLockError::Error(_)) => {}
     }
-    let len = file.metadata()?.len();
-    // Between the opening and the lock somebody may have finished it: it has its name then, and is not to be written to.
-    if len > size || !is_at(&file, part) {
+    let metadata = file.metadata()?;
+    let len = metadata.len();
+    // What has another name too is not ours alone, and would change under that name. Between the opening and the lock somebody may have finished it: it has its name then, and is not to be written to.
+    if len > size || metadata.nlink() > 1 || !is_at(&file, part) {
         return Ok(None);
     }
     let kept = if len == size { len } else { len - len % Part::STEP };
@@ -345,10 +401,37 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn part_of(path: &Path) -> PathBuf {
-    let mut name: OsString = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    path.with_file_name(name)
+/// `cat.png.MARK.part`, in which long names are cut.
+fn part_of(path: &Path, mark: &Mark) -> PathBuf {
+    let end = format!(".{}.part", mark.0);
+    let (name, most) = (path.file_name().unwrap_or_default(), LONGEST_PART - end.len());
+    let mut part: OsString = match name.to_str() {
+        Some(name) => cut(name, most).into(),
+        None => OsStr::from_bytes(&name.as_bytes()[..name.len().min(most)]).to_owned(),
+    };
+    part.push(end);
+    path.with_file_name(part)
+}
+
+/// Whether a file system does not take such a name.
+fn is_name_refused(e: &io::Error) -> bool {
+    matches!(e.kind(), ErrorKind::InvalidFilename | ErrorKind::InvalidInput)
+        || e.raw_os_error() == Some(Errno::ILSEQ.raw_os_error())
+}
+
+/// Has the disk take all of a file, as far as the file system knows of that.
+fn sync(file: &File) -> io::Result<()> {
+    match file.sync_all() {
+        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
+/// The name in characters that all file systems take.
+fn plain(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name: String = harmless(name).chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    cut(&name, LONGEST_PLAIN)
 }
 
 /// What a file may be called whatever a server calls it, see [`Part::open`].
@@ -403,6 +486,10 @@ mod tests {
 
     fn some(len: usize) -> Vec<u8> {
         (0..len).map(|i| (i * i / 7).to_le_bytes()[0]).collect()
+    }
+
+    fn mark() -> Mark {
+        Mark("7-M".to_owned())
     }
 
     fn check(part: &mut Part) -> u64 {
@@ -560,11 +647,11 @@ mod tests {
         ] {
             let dir = tempdir().unwrap();
             let folder = dir.path().join("in/it");
-            assert_eq!(fetch(Part::open(&folder, name, 3).unwrap(), b"abc").file_name().unwrap(), wants, "{name}");
+            assert_eq!(fetch(Part::open(&folder, name, 3, &mark()).unwrap(), b"abc").file_name().unwrap(), wants, "{name}");
             assert_eq!(listing(&folder), [wants]);
             assert_eq!((listing(dir.path()), listing(&dir.path().join("in"))), (vec!["in".into()], vec!["it".into()]));
             // There is room for a number too.
-            fetch(Part::open(&folder, name, 3).unwrap(), b"abc");
+            fetch(Part::open(&folder, name, 3, &mark()).unwrap(), b"abc");
             assert_eq!(listing(&folder).len(), 2);
         }
     }
@@ -576,13 +663,13 @@ mod tests {
         fs::write(path("cat.png"), "old").unwrap();
         symlink("nowhere", path("cat (2).png")).unwrap();
         fs::create_dir(path("cat (3).png")).unwrap();
-        assert_eq!(fetch(Part::open(dir.path(), "cat.png", 3).unwrap(), b"new"), path("cat (4).png"));
+        assert_eq!(fetch(Part::open(dir.path(), "cat.png", 3, &mark()).unwrap(), b"new"), path("cat (4).png"));
         assert_eq!(fs::read(path("cat.png")).unwrap(), b"old");
         assert_eq!(fs::read(path("cat (4).png")).unwrap(), b"new");
         assert_eq!(listing(dir.path()).len(), 4);
         for (name, second) in [("a", "a (2)"), ("b.tar.gz", "b.tar (2).gz"), (".c", "_ (2).c")] {
-            fetch(Part::open(dir.path(), name, 0).unwrap(), b"");
-            assert_eq!(fetch(Part::open(dir.path(), name, 0).unwrap(), b""), path(second));
+            fetch(Part::open(dir.path(), name, 0, &mark()).unwrap(), b"");
+            assert_eq!(fetch(Part::open(dir.path(), name, 0, &mark()).unwrap(), b""), path(second));
         }
     }
 
@@ -591,17 +678,17 @@ mod tests {
         let dir = tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         fs::write(path("precious"), "old").unwrap();
-        symlink("precious", path("a.part")).unwrap();
-        symlink("nowhere", path("a (2).part")).unwrap();
-        fs::create_dir(path("a (3).part")).unwrap();
-        fifo(&path("a (4).part"));
-        fs::write(path("a (5).part"), "too long").unwrap();
-        let _listener = UnixListener::bind(path("a (6).part")).unwrap();
-        let part = Part::open(dir.path(), "a", 3).unwrap();
-        assert_eq!(part.part, path("a (7).part"));
+        symlink("precious", path("a.7-M.part")).unwrap();
+        symlink("nowhere", path("a (2).7-M.part")).unwrap();
+        fs::create_dir(path("a (3).7-M.part")).unwrap();
+        fifo(&path("a (4).7-M.part"));
+        fs::write(path("a (5).7-M.part"), "too long").unwrap();
+        let _listener = UnixListener::bind(path("a (6).7-M.part")).unwrap();
+        let part = Part::open(dir.path(), "a", 3, &mark()).unwrap();
+        assert_eq!(part.part, path("a (7).7-M.part"));
         assert_eq!(fetch(part, b"new"), path("a"));
         assert_eq!(fs::read(path("precious")).unwrap(), b"old");
-        assert_eq!(fs::read(path("a (5).part")).unwrap(), b"too long");
+        assert_eq!(fs::read(path("a (5).7-M.part")).unwrap(), b"too long");
         assert!(!path("nowhere").exists());
         assert_eq!(listing(dir.path()).len(), 8);
     }
@@ -611,12 +698,12 @@ mod tests {
         let bytes = some(100_000);
         for kept in [0, 1, 12_287, 12_288, 12_289, 50_000, 99_999, 100_000] {
             let dir = tempdir().unwrap();
-            let mut part = Part::open(dir.path(), "a", 100_000).unwrap();
+            let mut part = Part::open(dir.path(), "a", 100_000, &mark()).unwrap();
             assert_eq!(check(&mut part), 0);
             part.append(&bytes[..kept]).unwrap();
             drop(part);
-            assert_eq!(listing(dir.path()), if kept == 0 { vec![] } else { vec!["a.part"] });
-            let mut part = Part::open(dir.path(), "a", 100_000).unwrap();
+            assert_eq!(listing(dir.path()), if kept == 0 { vec![] } else { vec!["a.7-M.part"] });
+            let mut part = Part::open(dir.path(), "a", 100_000, &mark()).unwrap();
             let offset = if kept == 100_000 { kept } else { kept / 12_288 * 12_288 } as u64;
             assert_eq!((check(&mut part), part.len()), (offset, offset));
             assert_eq!(fs::metadata(&part.part).unwrap().len(), offset);
@@ -628,8 +715,8 @@ mod tests {
     fn a_long_part_is_read_a_step_at_a_time() {
         let dir = tempdir().unwrap();
         let bytes = some(12_288 * 200);
-        fs::write(dir.path().join("a.part"), &bytes).unwrap();
-        let mut part = Part::open(dir.path(), "a", bytes.len() as u64).unwrap();
+        fs::write(dir.path().join("a.7-M.part"), &bytes).unwrap();
+        let mut part = Part::open(dir.path(), "a", bytes.len() as u64, &mark()).unwrap();
         assert_eq!([part.check().unwrap(), part.check().unwrap()], [None, None]);
         assert_eq!(part.finish(&sha(&bytes)).unwrap(), None);
         assert_eq!(part.check().unwrap(), Some(bytes.len() as u64));
@@ -639,8 +726,8 @@ mod tests {
     #[test]
     fn another_digest_leaves_the_part_to_begin_anew_or_to_go() {
         let dir = tempdir().unwrap();
-        fs::write(dir.path().join("a.part"), some(12_288)).unwrap();
-        let mut part = Part::open(dir.path(), "a", 12_290).unwrap();
+        fs::write(dir.path().join("a.7-M.part"), some(12_288)).unwrap();
+        let mut part = Part::open(dir.path(), "a", 12_290, &mark()).unwrap();
         assert_eq!(check(&mut part), 12_288);
         assert_eq!(part.finish(&sha(&some(12_288))).unwrap(), None);
         part.append(b"xy").unwrap();
@@ -651,7 +738,7 @@ mod tests {
         let path = fetch(part, &some(12_290));
         assert_eq!(fs::read(path).unwrap(), some(12_290));
 
-        let mut part = Part::open(dir.path(), "b", 3).unwrap();
+        let mut part = Part::open(dir.path(), "b", 3, &mark()).unwrap();
         part.append(b"abc").unwrap();
         part.discard();
         assert_eq!(listing(dir.path()), ["a"]);
@@ -660,10 +747,10 @@ mod tests {
     #[test]
     fn two_at_once_do_not_meet() {
         let dir = tempdir().unwrap();
-        let mut first = Part::open(dir.path(), "cat.png", 3).unwrap();
+        let mut first = Part::open(dir.path(), "cat.png", 3, &mark()).unwrap();
         first.append(b"o").unwrap();
-        let second = Part::open(dir.path(), "cat.png", 3).unwrap();
-        assert_eq!(listing(dir.path()), ["cat (2).png.part", "cat.png.part"]);
+        let second = Part::open(dir.path(), "cat.png", 3, &mark()).unwrap();
+        assert_eq!(listing(dir.path()), ["cat (2).png.7-M.part", "cat.png.7-M.part"]);
         assert_eq!(fetch(second, b"two").file_name().unwrap(), "cat.png");
         first.append(b"ne").unwrap();
         assert_eq!(first.finish(&sha(b"one")).unwrap().unwrap().file_name().unwrap(), "cat (2).png");
@@ -677,7 +764,7 @@ mod tests {
                 scope.spawn(move || {
                     for j in 0..50 {
                         let bytes = some(i * 50 + j);
-                        let path = fetch(Part::open(folder, "a", bytes.len() as u64).unwrap(), &bytes);
+                        let path = fetch(Part::open(folder, "a", bytes.len() as u64, &mark()).unwrap(), &bytes);
                         assert_eq!(fs::read(path).unwrap(), bytes);
                     }
                 });
@@ -692,50 +779,50 @@ mod tests {
     #[test]
     fn a_part_that_was_moved_away_is_not_finished() {
         let dir = tempdir().unwrap();
-        let mut part = Part::open(dir.path(), "a", 3).unwrap();
+        let mut part = Part::open(dir.path(), "a", 3, &mark()).unwrap();
         part.append(b"abc").unwrap();
-        fs::rename(dir.path().join("a.part"), dir.path().join("b")).unwrap();
-        fs::write(dir.path().join("a.part"), "").unwrap();
+        fs::rename(dir.path().join("a.7-M.part"), dir.path().join("b")).unwrap();
+        fs::write(dir.path().join("a.7-M.part"), "").unwrap();
         assert_eq!(part.finish(&sha(b"abc")).unwrap_err().kind(), ErrorKind::NotFound);
         part.discard();
-        assert_eq!(listing(dir.path()), ["a.part", "b"]);
+        assert_eq!(listing(dir.path()), ["a.7-M.part", "b"]);
     }
 
     #[test]
     fn a_path_that_was_asked_for_is_taken_exactly_or_not_at_all() {
         let dir = tempdir().unwrap();
         let path = dir.path().join(".-x.part");
-        let mut part = Part::at(&path, 3).unwrap();
-        assert_eq!(listing(dir.path()), [".-x.part.part"]);
-        let error = Part::at(&path, 3).unwrap_err();
+        let mut part = Part::at(&path, 3, &mark()).unwrap();
+        assert_eq!(listing(dir.path()), [".-x.part.7-M.part"]);
+        let error = Part::at(&path, 3, &mark()).unwrap_err();
         assert!(error.to_string().contains("being written"), "{error}");
         part.append(b"a").unwrap();
         drop(part);
-        assert_eq!(fetch(Part::at(&path, 3).unwrap(), b"new"), path);
+        assert_eq!(fetch(Part::at(&path, 3, &mark()).unwrap(), b"new"), path);
         assert_eq!(fs::read(&path).unwrap(), b"new");
 
-        let error = Part::at(&path, 3).unwrap_err();
+        let error = Part::at(&path, 3, &mark()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         assert!(error.to_string().ends_with(".-x.part exists already"), "{error}");
         for none in ["", "/", ".."] {
-            assert!(Part::at(Path::new(none), 3).is_err());
+            assert!(Part::at(Path::new(none), 3, &mark()).is_err());
         }
-        assert_eq!(Part::at(&dir.path().join("no/x"), 3).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(Part::at(&dir.path().join("no/x"), 3, &mark()).unwrap_err().kind(), ErrorKind::NotFound);
 
         let late = dir.path().join("late");
-        let mut part = Part::at(&late, 3).unwrap();
+        let mut part = Part::at(&late, 3, &mark()).unwrap();
         part.append(b"new").unwrap();
         symlink("nowhere", &late).unwrap();
         assert_eq!(part.finish(&sha(b"new")).unwrap_err().kind(), ErrorKind::AlreadyExists);
         drop(part);
-        assert_eq!(listing(dir.path()), [".-x.part", "late", "late.part"]);
+        assert_eq!(listing(dir.path()), [".-x.part", "late", "late.7-M.part"]);
     }
 
     #[test]
     fn what_is_made_is_the_users_as_usual() {
         let dir = tempdir().unwrap();
         let folder = dir.path().join("new");
-        let path = fetch(Part::open(&folder, "a", 1).unwrap(), b"x");
+        let path = fetch(Part::open(&folder, "a", 1, &mark()).unwrap(), b"x");
         fs::write(dir.path().join("usual"), "").unwrap();
         fs::create_dir(dir.path().join("usual folder")).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
@@ -743,9 +830,9 @@ mod tests {
         assert_eq!(mode(&folder), mode(&dir.path().join("usual folder")));
 
         // What cannot be written to is in the way like anything else, unless this runs as root.
-        fs::write(folder.join("b.part"), "x").unwrap();
-        fs::set_permissions(folder.join("b.part"), Permissions::from_mode(0o400)).unwrap();
-        fetch(Part::open(&folder, "b", 2).unwrap(), b"xy");
+        fs::write(folder.join("b.7-M.part"), "x").unwrap();
+        fs::set_permissions(folder.join("b.7-M.part"), Permissions::from_mode(0o400)).unwrap();
+        fetch(Part::open(&folder, "b", 2, &mark()).unwrap(), b"xy");
         assert!(folder.join("b").exists());
     }
 }

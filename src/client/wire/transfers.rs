@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::client::model::news::TransferAnswer;
 use crate::client::model::session::Session;
 use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, Progress, Upload, Way};
-use crate::client::wire::store::{self, Part, Source};
+use crate::client::wire::store::{self, Mark, Part, Source};
 use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
 use crate::names::{Digest, FileId, Place};
@@ -109,6 +109,8 @@ enum Sink {
 /// The transfers.
 #[derive(Debug)]
 pub struct Transfers {
+    /// Where the server is, which tells its files from those of others.
+    server: String,
     folder: PathBuf,
     /// Only the first is sent: a connection has one open upload.
     uploads: VecDeque<OutgoingFile>,
@@ -121,10 +123,10 @@ pub struct Transfers {
 }
 
 impl Transfers {
-    /// None yet; what is fetched goes to `folder`.
-    pub fn new(folder: PathBuf) -> Self {
+    /// None yet; what is fetched from `server` goes to `folder`.
+    pub fn new(server: String, folder: PathBuf) -> Self {
         let (uploads, downloads, ends) = (VecDeque::new(), Vec::new(), VecDeque::new());
-        Self { folder, uploads, downloads, keys: 0, ends, stops: Vec::new(), chunk: Vec::new() }
+        Self { server, folder, uploads, downloads, keys: 0, ends, stops: Vec::new(), chunk: Vec::new() }
     }
 
     /// Whether there are none.
@@ -346,14 +348,15 @@ impl Transfers {
     fn found(&mut self, key: u64, size: u64, name: String) {
         let folder = &self.folder;
         let Some(incoming) = self.downloads.iter_mut().find(|incoming| incoming.download.key == key) else { return };
+        let mark = Mark::of(&self.server, incoming.download.file, size, &name);
         let opened = match &incoming.keep {
             _ if !matches!(incoming.sink, Sink::Nowhere) => Ok(None),
-            Keep::Folder => Part::open(folder, &name, size).map(|part| Some(Sink::Part(part))),
-            Keep::At(path) => Part::at(path, size).map(|part| Some(Sink::Part(part))),
+            Keep::Folder => Part::open(folder, &name, size, &mark).map(|part| Some(Sink::Part(part))),
+            Keep::At(path) => Part::at(path, size, &mark).map(|part| Some(Sink::Part(part))),
             Keep::Out => Ok(Some(Sink::Out(Sha256::new()))),
             Keep::Show if size > PICTURE => {
                 incoming.keep = Keep::Folder;
-                Part::open(folder, &name, size).map(|part| Some(Sink::Part(part)))
+                Part::open(folder, &name, size, &mark).map(|part| Some(Sink::Part(part)))
             }
             Keep::Show => Ok(Some(Sink::Memory(String::new(), Sha256::new()))),
         };
@@ -540,7 +543,7 @@ impl IncomingFile {
 pub fn save(folder: &std::path::Path, name: &str, base64: &str) -> io::Result<PathBuf> {
     let bytes = BASE64.decode(base64).map_err(io::Error::other)?;
     let digest = Digest(Sha256::digest(&bytes).into());
-    let mut part = Part::open(folder, name, bytes.len() as u64)?;
+    let mut part = Part::open(folder, name, bytes.len() as u64, &Mark::of_digest(&digest))?;
     while part.check()?.is_none() {}
     part.restart()?;
     part.append(&bytes)?;
