@@ -556,7 +556,8 @@ fn what_the_server_refuses_is_said() {
     let get = |arguments: &[&str]| bad(&run(folder.path(), GET, arguments), 1);
     assert!(get(&["-j", "#lobby", &at, "7"]).contains("get no-such-file "));
     assert!(get(&["-n", "bob", &at, "7"]).contains("nick taken "));
-    assert!(get(&["-d", "nowhere", &at, "7"]).contains("nowhere"));
+    assert!(get(&["-d", "nowhere", &at, "7"]).contains("get no-such-file "));
+    assert!(!folder.path().join("nowhere").exists());
     assert!(get(&["127.0.0.1:1", "7"]).contains("no connection"));
     for id in ["", "x", "1x", "-1", "../1", "0"] {
         assert!(bad(&run(folder.path(), GET, &[&at, id]), 2).contains("usage: "), "{id}");

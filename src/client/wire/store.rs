@@ -3,8 +3,8 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, TryLockError};
-use std::io::{self, ErrorKind};
-use std::os::unix::ffi::OsStrExt;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -26,19 +26,36 @@ pub struct Source {
 }
 
 impl Source {
+    /// How large a file may be that the system makes up as it is read, in bytes.
+    const MADE_UP: u64 = 16 * 1024 * 1024;
+
     /// Opens the file at `path` for reading. An error says so if that is a folder or anything else but a plain file; a named
     /// pipe does not hold it up.
     pub fn open(path: &Path) -> io::Result<Self> {
         // A socket is told from the rest here, as it cannot even be opened.
         must_be_plain(&fs::metadata(path)?)?;
-        Self::from_temporary(
-            File::options().read(true).custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY)).open(path)?,
-        )
+        let file = File::options().read(true).custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY)).open(path)?;
+        let metadata = file.metadata()?;
+        // What /proc and /sys hold has no size of its own, or a wrong one.
+        if metadata.blocks() == 0 && metadata.len() <= Self::MADE_UP {
+            return match Self::collect(&file, Self::MADE_UP)? {
+                Some(source) => Ok(source),
+                None => Err(io::Error::other("it does not tell how large it is, and goes on and on")),
+            };
+        }
+        Self::new(file)
     }
 
-    /// Takes a file that is open already and has no name, such as what standard input was collected in. It is an error if it
-    /// is not a plain file.
-    pub fn from_temporary(file: File) -> io::Result<Self> {
+    /// Reads `input` to its end into a file without a name, as its size and digest must be known before it is sent. `None` if
+    /// there are more than `most` bytes.
+    pub fn collect(input: impl Read, most: u64) -> io::Result<Option<Self>> {
+        let mut file = tempfile::tempfile()?;
+        let count = io::copy(&mut input.take(most.saturating_add(1)), &mut file)?;
+        if count > most { Ok(None) } else { Self::new(file).map(Some) }
+    }
+
+    /// Takes a file that is open already. It is an error if it is not a plain file.
+    fn new(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         must_be_plain(&metadata)?;
         Ok(Self { file, size: metadata.len(), sum: Sum::default(), digest: None })
@@ -78,15 +95,96 @@ pub fn name_of(path: &Path) -> String {
     if name.is_empty() { NAMELESS.into() } else { name }
 }
 
-/// The path that somebody means who wrote `path`: `~` and `~/…` are in the home folder, which is `$HOME`.
+/// The path that `path` stands for: `~` and `~/…` are in the home folder.
 pub fn expand(path: &str) -> PathBuf {
-    match (path.strip_prefix('~'), env::var_os("HOME")) {
-        (Some(rest), Some(mut home)) if rest.is_empty() || rest.starts_with('/') => {
-            home.push(rest);
-            home.into()
+    match (path.strip_prefix('~'), home()) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+            let mut path = home.into_os_string();
+            path.push(rest);
+            path.into()
         }
         _ => path.into(),
     }
+}
+
+/// The path of the file that somebody means. What is dropped into a terminal may stand in quotes, have backslashes in it or
+/// begin with `file://`, and what is no UTF-8 is shown and typed with U+FFFD. What is there as it stands is meant so.
+pub fn meant(typed: &OsStr) -> PathBuf {
+    let Some(text) = typed.to_str() else { return typed.into() };
+    let whole = expand(text);
+    let is_there = |path: &PathBuf| fs::symlink_metadata(path).is_ok();
+    if is_there(&whole) {
+        return whole;
+    }
+    let others = [Some(expand(&unquoted(text))), of_url(&unquoted(text)), shown_as(&whole)];
+    others.into_iter().flatten().find(is_there).unwrap_or(whole)
+}
+
+/// A word as a shell reads it, but for spaces, which may be a part of it.
+fn unquoted(text: &str) -> String {
+    let (mut plain, mut quote, mut chars) = (String::new(), None, text.chars());
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            (None | Some('"'), '\\') => plain.extend(chars.next()),
+            _ => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// The path in a `file://` address.
+fn of_url(text: &str) -> Option<PathBuf> {
+    let rest = text.strip_prefix("file://")?;
+    let mut left = &rest.as_bytes()[rest.find('/')?..];
+    let mut path = Vec::new();
+    while let [first, others @ ..] = left {
+        let hex = others.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        path.push(byte.unwrap_or(*first));
+        left = if byte.is_some() { &others[2..] } else { others };
+    }
+    Some(OsString::from_vec(path).into())
+}
+
+/// The only file that is shown as `path`, which stands for what is no UTF-8.
+fn shown_as(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str().filter(|name| name.contains('\u{fffd}'))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name());
+    let mut alike = names.filter(|entry| clean(entry.as_bytes()) == name);
+    let found = alike.next()?;
+    alike.next().is_none().then(|| path.with_file_name(found))
+}
+
+/// The folder for what is fetched: the one that the desktop calls so, `~/Downloads` where none does, and the current one for
+/// who has no home.
+pub fn downloads() -> PathBuf {
+    let Some(home) = home() else { return ".".into() };
+    let config = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|config| config.is_absolute());
+    let names = config.unwrap_or_else(|| home.join(".config")).join("user-dirs.dirs");
+    let names = fs::read_to_string(names).unwrap_or_default();
+    user_folder(&names, &home).unwrap_or_else(|| home.join("Downloads"))
+}
+
+/// What the lines of `user-dirs.dirs` call the download folder. The home folder itself stands there for none.
+fn user_folder(names: &str, home: &Path) -> Option<PathBuf> {
+    let value = |line: &str| {
+        let value = line.trim().strip_prefix("XDG_DOWNLOAD_DIR")?.trim_start().strip_prefix('=')?;
+        Some(unquoted(value.trim()))
+    };
+    let value = names.lines().rev().find_map(value)?;
+    let folder = match value.strip_prefix("$HOME") {
+        Some(rest) => home.join(rest.trim_start_matches('/')),
+        None => value.into(),
+    };
+    (folder.is_absolute() && folder != home).then_some(folder)
+}
+
+/// The home folder, if there is one.
+fn home() -> Option<PathBuf> {
+    env::home_dir().filter(|home| home.is_absolute())
 }
 
 /// What a part is a part of. It stands in the name of the part, so that nothing else is ever taken for one.
@@ -166,14 +264,14 @@ impl Part {
         if path.file_name().is_none() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it names no file"));
         }
-        if fs::symlink_metadata(path).is_ok() {
-            return Err(exists(path));
+        let another = |e: io::Error| io::Error::new(e.kind(), format!("{}; give it another name", reason(&e)));
+        match fs::symlink_metadata(path) {
+            Ok(_) => return Err(exists(path)),
+            Err(e) if is_name_refused(&e) => return Err(another(e)),
+            Err(_) => {}
         }
         let (part, path) = (part_of(path, mark), path.to_owned());
-        let taken = take(&part, size).map_err(|e| match is_name_refused(&e) {
-            true => io::Error::new(e.kind(), format!("{}; give it another name", reason(&e))),
-            false => e,
-        })?;
+        let taken = take(&part, size).map_err(|e| if is_name_refused(&e) { another(e) } else { e })?;
         let Some((file, len)) = taken else {
             let part = part.display();
             let why = format!("{part} is in the way: it is being written, or is no part of this file");
@@ -470,7 +568,6 @@ fn cut(name: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
-    use std::io::Write;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
     use std::process::Command;
@@ -526,9 +623,9 @@ mod tests {
         let path = dir.path().join("a");
         let bytes = some(Sum::A_CALL * 2 + 5);
         fs::write(&path, &bytes).unwrap();
-        let mut temporary = tempfile::tempfile().unwrap();
-        temporary.write_all(&bytes).unwrap();
-        for mut source in [Source::open(&path).unwrap(), Source::from_temporary(temporary).unwrap()] {
+        let collected = Source::collect(&*bytes, bytes.len() as u64).unwrap().unwrap();
+        assert!(Source::collect(&*bytes, bytes.len() as u64 - 1).unwrap().is_none());
+        for mut source in [Source::open(&path).unwrap(), collected] {
             assert_eq!(source.size(), bytes.len() as u64);
             for step in 1..=2 {
                 assert_eq!(source.digest().unwrap(), None);
@@ -578,7 +675,7 @@ mod tests {
             assert_eq!(error(path).to_string(), "it is not a plain file", "{}", path.display());
         }
         assert_eq!(error(&dir.path().join("none")).kind(), ErrorKind::NotFound);
-        assert!(Source::from_temporary(File::open(dir.path()).unwrap()).is_err());
+        assert!(Source::new(File::open(dir.path()).unwrap()).is_err());
         fs::write(dir.path().join("a"), "x").unwrap();
         fs::remove_file(&link).unwrap();
         symlink("a", &link).unwrap();
@@ -618,6 +715,56 @@ mod tests {
     }
 
     #[test]
+    fn what_is_dropped_or_shown_is_found() {
+        let dir = tempdir().unwrap();
+        let path = |name: &[u8]| dir.path().join(OsStr::from_bytes(name));
+        let names: [&[u8]; 6] = [b"a b", b"it's", b"a\\b", b"caf\xe9", b"'q'", b"100%"];
+        for name in names {
+            fs::write(path(name), "").unwrap();
+        }
+        let at = dir.path().display();
+        for (typed, name) in [
+            (format!("{at}/a b"), &b"a b"[..]),
+            (format!("'{at}/a b'"), b"a b"),
+            (format!("{at}/a\\ b"), b"a b"),
+            (format!("\"{at}/it's\""), b"it's"),
+            (format!("'{at}/it'\\''s'"), b"it's"),
+            (format!("{at}/a\\b"), b"a\\b"),
+            (format!("{at}/'q'"), b"'q'"),
+            (format!("file://{at}/a%20b"), b"a b"),
+            (format!("file://localhost{at}/caf%E9"), b"caf\xe9"),
+            (format!("'file://{at}/100%25'"), b"100%"),
+            (format!("file://{at}/100%"), b"100%"),
+            (format!("{at}/caf\u{fffd}"), b"caf\xe9"),
+        ] {
+            assert_eq!(meant(typed.as_ref()), path(name), "{typed}");
+        }
+        for none in ["no such", "'none'", "file://", "file://x", "'", "\\", "\u{fffd}"] {
+            assert_eq!(meant(none.as_ref()), Path::new(none));
+        }
+        fs::write(path(b"caf\xe8"), "").unwrap();
+        let typed = format!("{at}/caf\u{fffd}");
+        assert_eq!(meant(typed.as_ref()), Path::new(&typed), "it may be either");
+    }
+
+    #[test]
+    fn the_folder_that_the_desktop_calls_so() {
+        let home = Path::new("/home/al");
+        for (names, folder) in [
+            ("XDG_DOWNLOAD_DIR=\"$HOME/Téléchargements\"\n", Some("/home/al/Téléchargements")),
+            ("# XDG_DOWNLOAD_DIR=\"/no\"\n  XDG_DOWNLOAD_DIR = \"/data/in\\\"x\"", Some("/data/in\"x")),
+            ("XDG_DOWNLOAD_DIR=\"/one\"\nXDG_MUSIC_DIR=\"/m\"\nXDG_DOWNLOAD_DIR=\"/two\"", Some("/two")),
+            ("XDG_DOWNLOAD_DIR=\"$HOME/\"", None),
+            ("XDG_DOWNLOAD_DIR=\"$HOME\"", None),
+            ("XDG_DOWNLOAD_DIR=\"in\"", None),
+            ("XDG_DOWNLOAD_DIR=", None),
+            ("", None),
+        ] {
+            assert_eq!(user_folder(names, home).as_deref(), folder.map(Path::new), "{names}");
+        }
+    }
+
+    #[test]
     fn hostile_names_stay_in_the_folder() {
         let long = "x".repeat(300);
         for (name, wants) in [
@@ -647,7 +794,11 @@ mod tests {
         ] {
             let dir = tempdir().unwrap();
             let folder = dir.path().join("in/it");
-            assert_eq!(fetch(Part::open(&folder, name, 3, &mark()).unwrap(), b"abc").file_name().unwrap(), wants, "{name}");
+            assert_eq!(
+                fetch(Part::open(&folder, name, 3, &mark()).unwrap(), b"abc").file_name().unwrap(),
+                wants,
+                "{name}"
+            );
             assert_eq!(listing(&folder), [wants]);
             assert_eq!((listing(dir.path()), listing(&dir.path().join("in"))), (vec!["in".into()], vec!["it".into()]));
             // There is room for a number too.
