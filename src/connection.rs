@@ -607,8 +607,10 @@ fn ended_by(e: &io::Error) -> Ended {
 mod tests {
     use std::io::{Read, Write};
     use std::net::Ipv4Addr;
+    use std::rc::Rc;
 
     use super::*;
+    use crate::outbox::{Kind, Segment};
 
     /// Nobody is at its other end.
     struct Nowhere;
@@ -641,10 +643,15 @@ mod tests {
         }
     }
 
+    const STALL: Duration = Duration::from_secs(60);
+
+    fn connection() -> Connection<Nowhere> {
+        Connection::new(ConnId::NOBODY, Nowhere, Ipv4Addr::LOCALHOST.into(), 0, Life::Active)
+    }
+
     /// Whether somebody is found to be stalled in ten minutes who takes so many bytes every second.
     fn stalls(taken: usize) -> bool {
-        const STALL: Duration = Duration::from_secs(60);
-        let mut connection = Connection::new(ConnId::NOBODY, Nowhere, Ipv4Addr::LOCALHOST.into(), 0, Life::Active);
+        let mut connection = connection();
         (0..600).map(|n| Instant::START + Duration::from_secs(n)).any(|now| {
             connection.note_flushed(Flushed::Blocked { taken }, STALL, now);
             connection.is_stalled_for(STALL, now)
@@ -655,5 +662,36 @@ mod tests {
     fn who_takes_less_than_so_many_bytes_in_the_time_of_a_stall_is_stalled() {
         assert!(stalls(0) && stalls(1) && stalls(16));
         assert!(!stalls(18) && !stalls(100_000));
+    }
+
+    #[test]
+    fn a_stalled_one_is_tried_once_in_each_part_of_a_stall_whatever_wakes_it() {
+        let mut connection = connection();
+        connection.note_flushed(Flushed::Blocked { taken: 0 }, STALL, Instant::START);
+        let wakes = (0..60_000).map(|n| Instant::START + Duration::from_millis(n));
+        let tries = wakes.filter(|&now| connection.retry(STALL, now).is_some()).count();
+        assert!((3..=2 * limits::TRIES as usize).contains(&tries), "{tries}");
+        assert_eq!(connection.retry(STALL, Instant::START + STALL), Some(Retry::Last));
+    }
+
+    #[test]
+    fn what_others_have_let_go_of_is_not_kept_whole_past_the_next_try() {
+        let held = Rc::default();
+        let segment = Segment::new(&held);
+        segment.extend(&[b'x'; 10_000]);
+        // So many hold a tenth of it that copies would take more memory.
+        let mut connections: Vec<Connection<Nowhere>> = (0..20).map(|_| connection()).collect();
+        connections.iter_mut().for_each(|connection| connection.outbox_mut().push_shared(Kind::Event, &segment, 9_000));
+        for connection in &mut connections {
+            assert_eq!(connection.write(&mut Vec::new()).unwrap(), Flushed::Blocked { taken: 0 });
+            connection.note_flushed(Flushed::Blocked { taken: 0 }, STALL, Instant::START);
+        }
+        drop(segment);
+        connections.truncate(1);
+        assert!(held.get() >= 10_000);
+        let mut last = connections.remove(0);
+        assert_eq!(last.retry(STALL, Instant::START + STALL / limits::TRIES), Some(Retry::Again));
+        last.write(&mut Vec::new()).unwrap();
+        assert_eq!((held.get(), last.outbox().memory()), (0, 1_000));
     }
 }
