@@ -239,6 +239,12 @@ impl Egress {
         self.counting(connection, |connection, _| connection.outbox_mut().clear());
     }
 
+    /// Forgets all that is pending for a connection, but for the rest of a line of which a part is written: what is told
+    /// next begins a line.
+    pub fn cut<T: Transport>(&mut self, connection: &mut Connection<T>) {
+        self.counting(connection, |connection, _| connection.outbox_mut().cut());
+    }
+
     /// Writes as much of what is pending for a connection as its transport takes.
     pub fn flush<T: Transport>(&mut self, connection: &mut Connection<T>) -> io::Result<Flushed> {
         self.counting(connection, Connection::write)

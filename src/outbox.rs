@@ -102,9 +102,15 @@ struct Piece {
     kind: Kind,
     /// Whether [`Outbox::settle`] has seen it.
     settled: bool,
+    /// Whether a part of it is written that does not end with a line.
+    mid_line: bool,
 }
 
 impl Piece {
+    fn new(segment: Segment, start: u32, end: u32, kind: Kind) -> Self {
+        Self { segment, start, end, kind, settled: false, mid_line: false }
+    }
+
     fn len(&self) -> u32 {
         self.end - self.start
     }
@@ -162,7 +168,7 @@ impl Outbox {
                 last.settled = false;
                 *self.count(kind) += end - start;
             }
-            _ => self.add(Piece { segment: segment.clone(), start, end, kind, settled: false }),
+            _ => self.add(Piece::new(segment.clone(), start, end, kind)),
         }
         self.shared += end - start;
     }
@@ -192,7 +198,7 @@ impl Outbox {
     pub fn push_own(&mut self, kind: Kind, bytes: Vec<u8>) {
         let end = at(bytes.len());
         if end > 0 {
-            self.add(Piece { segment: Segment::own(bytes), start: 0, end, kind, settled: false });
+            self.add(Piece::new(Segment::own(bytes), 0, end, kind));
         }
     }
 
@@ -247,6 +253,24 @@ impl Outbox {
     /// Forgets all that is pending.
     pub fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// Forgets all that is pending, but for the rest of a line of which a part is written.
+    pub fn cut(&mut self) {
+        let first = self.first.take();
+        self.clear();
+        if let Some(mut piece) = first.filter(|piece| piece.mid_line) {
+            let rest = piece
+                .of(&piece.segment.0.bytes.borrow())
+                .split_inclusive(|&byte| byte == b'\n')
+                .next()
+                .map(<[u8]>::len);
+            piece.end = piece.start + at(rest.unwrap_or_default());
+            if piece.segment.is_shared() {
+                self.shared = piece.len();
+            }
+            self.add(piece);
+        }
     }
 
     /// Copies what is little out of shared segments, as they would be kept for it. Where as many others hold one as would
@@ -350,6 +374,9 @@ impl Outbox {
         while let Some(piece) = &mut self.first {
             let taken = piece.len().min(at(n));
             piece.start += taken;
+            if taken > 0 {
+                piece.mid_line = piece.segment.0.bytes.borrow()[piece.start as usize - 1] != b'\n';
+            }
             let (kind, is_written, is_shared) = (piece.kind, piece.len() == 0, piece.segment.is_shared());
             *self.count(kind) -= taken + if is_written { overhead(kind) } else { 0 };
             if is_shared {
@@ -455,6 +482,33 @@ mod tests {
             assert_eq!(writer.taken, want);
             assert!(outbox.is_empty() && (outbox.lines(), outbox.replies(), outbox.chunks()) == (0, 0, 0));
             assert_eq!(outbox.private(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_no_part_of_a_line() {
+        for kind in [Kind::Reply, Kind::Event, Kind::Chunk] {
+            for (room, want) in
+                [(0, ""), (3, "one\n"), (4, "one\n"), (5, "one\ntwo\n"), (8, "one\ntwo\n"), (12, "one\ntwo\nthree\n")]
+            {
+                let (mut outbox, held) = (Outbox::default(), Rc::default());
+                let segment = Segment::new(&held);
+                segment.extend(b"zero\none\ntwo\nthree\n");
+                match kind {
+                    Kind::Event => outbox.push_shared(kind, &segment, 5),
+                    _ => outbox.push_own(kind, b"one\ntwo\nthree\n".to_vec()),
+                }
+                outbox.push(Kind::Reply, b"four\n");
+                let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room }, Vec::new());
+                outbox.write_to(&mut writer, &mut spare).unwrap();
+                outbox.settle();
+                outbox.cut();
+                outbox.push(Kind::Reply, b"bye\n");
+                writer.room = usize::MAX;
+                outbox.write_to(&mut writer, &mut spare).unwrap();
+                assert_eq!(String::from_utf8(writer.taken).unwrap(), format!("{want}bye\n"), "{kind:?}, {room}");
+                assert_eq!((outbox.lines(), outbox.private(), outbox.chunks()), (0, 0, 0));
+            }
         }
     }
 

@@ -42,7 +42,7 @@ impl<S: System> Reactor<S> {
         debug!("{id:?} is too slow");
         self.core(now, |hub, out| hub.disconnect(id, now, Departure::Lost(Lost::Closed(Bye::TooSlow)), out));
         if let Some(connection) = self.registry.get_mut(id) {
-            self.egress.clear(connection);
+            self.egress.cut(connection);
             self.egress.tell(connection, &Event::Bye(Bye::TooSlow));
             connection.force_writable();
             // As far as the socket still takes it, which is hardly far.

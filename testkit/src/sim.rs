@@ -107,8 +107,9 @@ struct Wire {
     /// What the server wrote, and the peer has not read.
     out: VecDeque<u8>,
     marks: VecDeque<Mark>,
-    /// Bytes written and read in all.
+    /// Bytes written and read in all, and whether a line has been written in part.
     written: usize,
+    is_mid_line: bool,
     read: usize,
     /// A write found no room.
     wants_room: bool,
@@ -224,6 +225,7 @@ impl Write for Stream {
         assert!(!wire.is_shut, "a write after the end of what is written");
         // There is hardly room for it.
         if bytes.starts_with(b"* bye too-slow") {
+            assert!(!wire.is_mid_line, "the goodbye stands in the midst of a line");
             // It was dropped for having taken too little, so it did; the seconds are for the turns in which a stall began.
             let since = net.clock.get() + Duration::from_secs(2) - net.stall;
             let taken: usize = wire.taken.iter().filter(|(at, _)| *at > since).map(|(_, n)| n).sum();
@@ -256,6 +258,7 @@ impl Write for Stream {
         let most = room.min(bytes.len());
         let n = if net.one_in(net.weather.odd) { 1 + net.below(most) } else { most };
         wire.out.extend(&bytes[..n]);
+        wire.is_mid_line = bytes[n - 1] != b'\n';
         wire.written += n;
         wire.taken.push_back((net.clock.get(), n));
         wire.is_blocked = false;
