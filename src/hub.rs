@@ -413,11 +413,10 @@ impl Hub {
     /// Lets happen what is due.
     pub fn tick(&mut self, now: Now, out: &mut impl Output) {
         let turn = &mut Turn::of_server(now, out);
-        while let Some((at, alarm)) = self.alarms.pop_first() {
-            if at > turn.now.at {
-                self.alarms.insert((at, alarm));
-                return;
-            }
+        while let Some(&(at, alarm)) = self.alarms.first()
+            && at <= turn.now.at
+        {
+            self.alarms.pop_first();
             match alarm {
                 Alarm::Presence => self.tell_presence(turn.out),
                 Alarm::Typing(who, place) => self.tell_typing((who, place), turn),

@@ -443,11 +443,10 @@ impl<S: System> Reactor<S> {
     }
 
     fn run_timers(&mut self, now: Now) {
-        while let Some((at, id)) = self.timers.pop_first() {
-            if at > now.at {
-                self.timers.insert((at, id));
-                return;
-            }
+        while let Some(&(at, id)) = self.timers.first()
+            && at <= now.at
+        {
+            self.timers.pop_first();
             let Some(connection) = self.registry.get_mut(id) else { continue };
             connection.disarm();
             connection.calm_down(now.at);
