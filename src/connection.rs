@@ -207,8 +207,8 @@ impl<T: Transport> Connection<T> {
         self.life == Life::Active
     }
 
-    /// Whether it is written to in the end of its life.
-    pub fn is_draining(&self) -> bool {
+    /// Whether it goes as soon as all that is pending for it is written.
+    pub fn goes_when_written(&self) -> bool {
         matches!(self.life, Life::Draining | Life::Rejected)
     }
 
@@ -221,14 +221,14 @@ impl<T: Transport> Connection<T> {
         self.outbox.release();
     }
 
-    /// Which lists it is in.
-    pub fn queued(&mut self) -> &mut Queued {
-        &mut self.queued
+    /// Which queues and lists it is in.
+    pub fn queued(&self) -> Queued {
+        self.queued
     }
 
-    /// Which lists it is in, to be looked at.
-    pub fn lists(&self) -> Queued {
-        self.queued
+    /// Which queues and lists it is in, to be changed.
+    pub fn queued_mut(&mut self) -> &mut Queued {
+        &mut self.queued
     }
 
     /// Its transport, to be registered and given up.
@@ -338,8 +338,8 @@ impl<T: Transport> Connection<T> {
         self.output_ended.is_some() || self.lost().is_some()
     }
 
-    /// Takes a token for the next line, unless there is one for it already. If there is none it is paused, and of one that
-    /// was lost what is held back is forgotten: nobody goes on speaking after being cut off.
+    /// Takes a token for the next line, unless there is one for it already; `false` if there is none, and it is paused until
+    /// there is.
     pub fn pay(&mut self, rate: u32, now: Instant) -> bool {
         if !self.paid {
             self.paid = self.pay_for_endless(rate, now);
@@ -451,7 +451,7 @@ impl<T: Transport> Connection<T> {
     pub fn note_flushed(&mut self, flushed: Flushed, stall: Duration, now: Instant) {
         let Flushed::Blocked { taken } = flushed else {
             if let Some(cold) = &mut self.cold {
-                (cold.stalled, cold.taken) = (None, 0);
+                cold.stalled = None;
             }
             return;
         };

@@ -140,7 +140,7 @@ impl Egress {
     /// Puts a connection into a list, unless it is there.
     fn enlist<T: Transport>(&mut self, connection: &mut Connection<T>, list: List) {
         let id = connection.id();
-        let queued = connection.queued();
+        let queued = connection.queued_mut();
         let (is_there, queue) = match list {
             List::Prompt => (&mut queued.prompt, &mut self.prompt),
             List::Unhurried => (&mut queued.unhurried, &mut self.unhurried),
@@ -166,7 +166,7 @@ impl Egress {
         };
         let id = queue.pop_front()?;
         if let Some(connection) = registry.get_mut(id) {
-            let queued = connection.queued();
+            let queued = connection.queued_mut();
             match list {
                 List::Prompt => queued.prompt = false,
                 List::Unhurried => queued.unhurried = false,
@@ -274,7 +274,7 @@ impl Egress {
         let sum = |count: fn(&Outbox) -> usize| registry.iter().map(|connection| count(connection.outbox())).sum();
         assert_eq!((self.private, self.chunks), (sum(Outbox::private), sum(Outbox::chunks)), "miscounted");
         for connection in registry.iter() {
-            let (id, lists, outbox) = (connection.id(), connection.lists(), connection.outbox());
+            let (id, lists, outbox) = (connection.id(), connection.queued(), connection.outbox());
             let is_in = |list: &VecDeque<ConnId>| list.iter().filter(|&&other| other == id).count();
             let times = [is_in(&self.prompt), is_in(&self.unhurried), is_in(&self.fanout)];
             assert_eq!(

@@ -161,7 +161,7 @@ impl<S: System> Reactor<S> {
             let id = connection.id();
             let queues = [&self.run_queue, &self.low_priority];
             let times: usize = queues.iter().map(|queue| queue.iter().filter(|&&other| other == id).count()).sum();
-            assert_eq!(times, usize::from(connection.lists().run), "{id:?} is in the run queues");
+            assert_eq!(times, usize::from(connection.queued().run), "{id:?} is in the run queues");
             assert!(connection.wake().is_none_or(|at| self.timers.contains(&(at, id))), "{id:?} has no timer");
             let (life, pause) = (connection.life(), connection.pause());
             let is_minded = match (life, pause) {
@@ -172,7 +172,7 @@ impl<S: System> Reactor<S> {
                 (Life::Active, Some(Pause::Replies)) => !connection.outbox().is_empty(),
                 (Life::Active, Some(Pause::Disk)) => self.held_by_disk.contains(&id),
                 (Life::Active, Some(Pause::Answer)) => true,
-                (Life::Draining | Life::Rejected, _) => !connection.outbox().is_empty() || connection.lists().prompt,
+                (Life::Draining | Life::Rejected, _) => !connection.outbox().is_empty() || connection.queued().prompt,
             };
             assert!(is_minded || times > 0, "{id:?} is forgotten: {life:?}, {pause:?}");
         }
@@ -263,7 +263,7 @@ impl<S: System> Reactor<S> {
                 Effect::Pump(id) => {
                     let is_there = self.registry.get_mut(id).is_some_and(|connection| {
                         connection.set_fetches(true);
-                        std::mem::replace(&mut connection.queued().pump, true)
+                        std::mem::replace(&mut connection.queued_mut().pump, true)
                     });
                     if !is_there {
                         self.wanting.push(id);
@@ -329,7 +329,7 @@ impl<S: System> Reactor<S> {
     /// Puts a connection into the run queue that is its own, unless it is in one.
     fn run_soon(&mut self, id: ConnId) {
         if let Some(connection) = self.registry.get_mut(id)
-            && !std::mem::replace(&mut connection.queued().run, true)
+            && !std::mem::replace(&mut connection.queued_mut().run, true)
         {
             let queue = if connection.is_low_priority() { &mut self.low_priority } else { &mut self.run_queue };
             queue.push_back(id);
@@ -474,7 +474,7 @@ impl<S: System> Reactor<S> {
     /// Looks after a connection that has something to do: reads and carries out its lines, and minds its times.
     fn serve(&mut self, id: ConnId, now: Now) {
         let Some(connection) = self.registry.get_mut(id) else { return };
-        connection.queued().run = false;
+        connection.queued_mut().run = false;
         match connection.life() {
             Life::Active => self.serve_active(id, now),
             Life::Rejected | Life::Draining => {}

@@ -24,7 +24,7 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return };
         if read.max(connection.outbox().replies().saturating_sub(replies)) > limits::LOW_PRIORITY_BYTES {
             connection.set_low_priority(true);
-        } else if connection.pause().is_none() && !connection.queued().run {
+        } else if connection.pause().is_none() && !connection.queued_mut().run {
             // Nothing more of what it asked for is there.
             connection.set_low_priority(false);
         }

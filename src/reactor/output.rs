@@ -57,7 +57,7 @@ impl<S: System> Reactor<S> {
     pub(super) fn pump(&mut self, now: Now) {
         for id in std::mem::take(&mut self.wanting) {
             if let Some(connection) = self.registry.get_mut(id) {
-                connection.queued().pump = false;
+                connection.queued_mut().pump = false;
             }
             self.pump_one(id, now);
         }
@@ -137,7 +137,7 @@ impl<S: System> Reactor<S> {
         }
         let replies_allowed = self.egress.replies_allowed();
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if connection.is_draining() && connection.outbox().is_empty() {
+        if connection.goes_when_written() && connection.outbox().is_empty() {
             return self.linger(id, now);
         }
         if connection.pause() == Some(Pause::Replies) && connection.outbox().replies() <= replies_allowed {
