@@ -63,17 +63,29 @@ pub struct Readiness {
     pub failed: bool,
 }
 
+/// Who is written to when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum List {
+    /// In this turn.
+    Prompt,
+    /// When nothing else is to be written, so many a turn: answers, presence and file data.
+    Unhurried,
+    /// In the next fan-out.
+    Fanout,
+}
+
+impl List {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+}
+
 /// Which of the run queues and write lists a connection is in, so that it is in each of them once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Queued {
     /// One of the run queues: it has something to do.
     pub run: bool,
-    /// Those that are written to in this turn.
-    pub prompt: bool,
-    /// Those that are written to when nothing else is to be done: answers, presence and file data.
-    pub unhurried: bool,
-    /// Those that are written to in the next fan-out.
-    pub fanout: bool,
+    /// The write lists, by [`List`].
+    pub lists: [bool; List::COUNT],
     /// Those for whom the core may have file data.
     pub pump: bool,
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use log::{debug, info, warn};
 
-use crate::connection::{Life, Pause, Retry};
+use crate::connection::{Life, List, Pause, Retry};
 use crate::dialect::Dialect;
 use crate::effect::Effect;
 use crate::egress::{Egress, Outgoing};
@@ -172,7 +172,9 @@ impl<S: System> Reactor<S> {
                 (Life::Active, Some(Pause::Replies)) => !connection.outbox().is_empty(),
                 (Life::Active, Some(Pause::Disk)) => self.held_by_disk.contains(&id),
                 (Life::Active, Some(Pause::Answer)) => true,
-                (Life::Draining | Life::Rejected, _) => !connection.outbox().is_empty() || connection.queued().prompt,
+                (Life::Draining | Life::Rejected, _) => {
+                    !connection.outbox().is_empty() || connection.queued().lists[List::Prompt as usize]
+                }
             };
             assert!(is_minded || times > 0, "{id:?} is forgotten: {life:?}, {pause:?}");
         }

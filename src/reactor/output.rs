@@ -2,8 +2,7 @@
 
 use log::debug;
 
-use crate::connection::{Connection, Life, Pause};
-use crate::egress::List;
+use crate::connection::{Connection, Life, List, Pause};
 use crate::event::{Bye, Event, Lost};
 use crate::hub::Departure;
 use crate::limits;
