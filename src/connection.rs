@@ -204,9 +204,9 @@ impl<T: Transport> Connection<T> {
         &mut self.style
     }
 
-    /// Has an unfinished last line of its input dropped, or carried out.
-    pub fn set_whole(&mut self, whole: bool) {
-        self.whole = whole;
+    /// Whether an unfinished last line of its input is dropped, to be changed.
+    pub fn whole_mut(&mut self) -> &mut bool {
+        &mut self.whole
     }
 
     /// The part of its life that it is in.
@@ -409,9 +409,14 @@ impl<T: Transport> Connection<T> {
         self.low_priority
     }
 
-    /// From now on it belongs into the low-priority run queue, or into the other.
-    pub fn set_low_priority(&mut self, low_priority: bool) {
-        self.low_priority = low_priority;
+    /// From now on it belongs into the low-priority run queue.
+    pub fn lower_priority(&mut self) {
+        self.low_priority = true;
+    }
+
+    /// From now on it belongs into the ordinary run queue.
+    pub fn restore_priority(&mut self) {
+        self.low_priority = false;
     }
 
     /// Whether what rate limiting holds back is not waited for any longer: its input has ended, and the time for that too,
@@ -541,9 +546,14 @@ impl<T: Transport> Connection<T> {
         self.lagging
     }
 
-    /// It is a slow consumer, or no more.
-    pub fn set_lagging(&mut self, lagging: bool) {
-        self.lagging = lagging;
+    /// It is a slow consumer from now on.
+    pub fn lag(&mut self) {
+        self.lagging = true;
+    }
+
+    /// It is a slow consumer no more.
+    pub fn catch_up(&mut self) {
+        self.lagging = false;
     }
 
     /// Whether the core may have file data for it.
@@ -551,9 +561,14 @@ impl<T: Transport> Connection<T> {
         self.fetches
     }
 
-    /// The core may have file data for it, or has none.
-    pub fn set_fetches(&mut self, fetches: bool) {
-        self.fetches = fetches;
+    /// The core may have file data for it from now on.
+    pub fn begin_to_fetch(&mut self) {
+        self.fetches = true;
+    }
+
+    /// The core has no file data for it.
+    pub fn end_fetching(&mut self) {
+        self.fetches = false;
     }
 }
 

@@ -129,7 +129,7 @@ impl Egress {
         self.chunks += outbox.chunks() - before.1;
         // Said again and again, as the core forgets it of somebody who was nobody yet.
         if kind != Kind::Chunk && connection.outbox().lines() > self.high_water_mark() {
-            connection.set_lagging(true);
+            connection.lag();
             self.lagged.push(connection.id());
         }
     }
@@ -429,7 +429,7 @@ impl<T: Transport> Output for Outgoing<'_, T> {
         let Some(connection) = self.registry.get_mut(to) else { return };
         match setting {
             Setting::Stamp => connection.style_mut().stamp = on,
-            Setting::Whole => connection.set_whole(on),
+            Setting::Whole => *connection.whole_mut() = on,
             Setting::Echo | Setting::Presence => {}
         }
     }

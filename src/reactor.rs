@@ -264,7 +264,7 @@ impl<S: System> Reactor<S> {
                 Effect::Disk(job) => self.system.job(job),
                 Effect::Pump(id) => {
                     let is_there = self.registry.get_mut(id).is_some_and(|connection| {
-                        connection.set_fetches(true);
+                        connection.begin_to_fetch();
                         std::mem::replace(&mut connection.queued_mut().pump, true)
                     });
                     if !is_there {

@@ -76,7 +76,7 @@ impl<S: System> Reactor<S> {
         self.core(now, |hub, out| hub.pump(id, room, out));
         let is_transferring = self.hub.is_transferring(id);
         if let Some(connection) = self.registry.get_mut(id).filter(|_| !is_transferring) {
-            connection.set_fetches(false);
+            connection.end_fetching();
         }
         // It may have waited for just this to be whole.
         if has_ended && !is_transferring {
@@ -144,7 +144,7 @@ impl<S: System> Reactor<S> {
         }
         let Some(connection) = self.registry.get_mut(id) else { return };
         if connection.is_lagging() && connection.outbox().lines() == 0 {
-            connection.set_lagging(false);
+            connection.catch_up();
             if connection.is_active() {
                 self.core(now, |hub, out| hub.caught_up(id, now, out));
             }
