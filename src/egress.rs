@@ -46,7 +46,7 @@ pub struct Egress {
     private: usize,
     /// Bytes of memory of the segments that several share, each counted once.
     shared: Rc<Cell<usize>>,
-    /// Bytes of file data that are pending.
+    /// Bytes of memory of the file data that is pending.
     chunks: usize,
     /// Who is to be written to, by [`List`].
     lists: [VecDeque<ConnId>; List::COUNT],
@@ -401,7 +401,7 @@ impl<T: Transport> Output for Outgoing<'_, T> {
         let egress = &mut *self.egress;
         let mut lines = std::mem::take(&mut egress.spare);
         egress.dialect(connection).data(&mut lines, file, offset, data, connection.style());
-        if lines.capacity() > 2 * lines.len() {
+        if lines.capacity() - lines.len() > lines.len().min(limits::CHUNK_BYTES) {
             // What is short may be pending for long, and would keep all that memory for it.
             let short = lines.clone();
             egress.spare = std::mem::replace(&mut lines, short);

@@ -87,7 +87,11 @@ pub fn terms(settings: &Settings) -> [Term; 14] {
             limits::PENDING_IN_ALL / 4 * 5,
             (limits::SLOW_CONSUMER_SHORT + 2 * limits::SLICE) / 4 * 5 + motd,
         ),
-        term("file data pending", 2 * (limits::CHUNKS_IN_ALL + limits::CHUNKS_QUEUED), 2 * limits::CHUNK_BYTES),
+        term(
+            "file data pending",
+            limits::CHUNKS_IN_ALL + limits::CHUNKS_QUEUED + limits::CHUNK_BYTES,
+            2 * limits::CHUNK_BYTES,
+        ),
         term("uploads", limits::UPLOADS * 2 * (limits::CHUNK_LINE + limits::READ_CHUNK), 0),
         term("input", 0, 2 * (limits::LINE + limits::READ_CHUNK)),
         term(

@@ -83,7 +83,9 @@ pub fn event(out: &mut String, event: &Event, style: Style) {
 pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
     let (start, end) = (format!("={file} "), style.end());
     let encoded = |bytes: &[u8]| bytes.len().div_ceil(3) * 4;
-    let len = data.chunks(limits::DOWNLOAD_LINE).map(|bytes| start.len() + encoded(bytes) + end.len()).sum();
+    let len: usize = data.chunks(limits::DOWNLOAD_LINE).map(|bytes| start.len() + encoded(bytes) + end.len()).sum();
+    // It is counted by the memory that it is in.
+    out.reserve_exact(len.saturating_sub(out.len()));
     // What is there is not cleared, as all of it is written over.
     out.resize(len, 0);
     let mut rest = &mut out[..];
