@@ -167,6 +167,11 @@ impl Hub {
         self.files.len()
     }
 
+    /// Whether the disk has all that was sent to be kept there.
+    pub fn is_all_on_disk(&self) -> bool {
+        self.disk.jobs == 0
+    }
+
     /// A connection has come in from somewhere.
     pub fn connect(&mut self, conn: ConnId, origin: Origin, now: Now, out: &mut impl Output) {
         let turn = &mut Turn::of_server(now, out);

@@ -243,7 +243,12 @@ impl<S: System> Reactor<S> {
         self.write_log(now);
         self.flush(now);
         self.drop_stalled(now);
-        Ok(self.end.is_none_or(|end| !self.registry.is_empty() && now.at < end))
+        Ok(self.end.is_none_or(|end| now.at < end && !self.is_all_done()))
+    }
+
+    /// Whether nobody is left, and the disk has all that outlives this process.
+    fn is_all_done(&self) -> bool {
+        self.registry.is_empty() && (self.settings.log.is_none() || self.hub.is_all_on_disk())
     }
 
     /// Calls the core, and then does what it asks for besides the lines that it sends.
