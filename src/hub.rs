@@ -487,11 +487,22 @@ impl Hub {
         who: PersonId,
         without: Option<PersonId>,
     ) -> impl Iterator<Item = ConnId> + 'a {
+        let lagging = self.lagging_in(room);
         // Nearly always nobody is to be asked whether they want to hear it.
-        let all = !self.people.any_lagging() && self.people.get(who).is_some_and(|person| !person.is_ignored());
-        let hears = move |id| self.people.get(id).is_some_and(|p| !p.is_lagging() && !p.ignores(who));
-        let hearers = room.members().filter(move |&id| Some(id) != without && (all || hears(id)));
-        hearers.map(|id| self.people.conn(id))
+        let all = self.people.get(who).is_some_and(|person| !person.is_ignored());
+        let wants = move |id| all || self.people.get(id).is_some_and(|person| !person.ignores(who));
+        let hears = move |&id: &PersonId| Some(id) != without && lagging.binary_search(&id).is_err() && wants(id);
+        room.members().filter(hears).map(|id| self.people.conn(id))
+    }
+
+    /// The slow consumers in a room, in order. It takes no longer than there are slow consumers, here or elsewhere.
+    fn lagging_in(&self, room: &Room) -> Vec<PersonId> {
+        let lagging = self.people.lagging();
+        if lagging.len() < room.members().len() {
+            lagging.iter().copied().filter(|&who| room.member(who).is_some()).collect()
+        } else {
+            room.members().filter(|who| lagging.contains(who)).collect()
+        }
     }
 
     /// Whether somebody may do something, see [`may`].

@@ -240,7 +240,7 @@ pub struct People {
     /// Guest numbers below `next_guest` that are free; some of them may have been taken by choice.
     free_guests: BTreeSet<u64>,
     next_guest: u64,
-    lagging: usize,
+    lagging: BTreeSet<PersonId>,
 }
 
 impl People {
@@ -365,7 +365,7 @@ impl People {
         let person = self.people.get_mut(who.slot())?.take()?;
         self.conns[who.slot()] = ConnId::NOBODY;
         self.free.push(u32::try_from(who.slot()).unwrap_or(u32::MAX));
-        self.lagging -= usize::from(person.is_lagging());
+        self.lagging.remove(&who);
         self.unlist(who, &person.nick());
         self.free_guest(&person.nick());
         Some(person)
@@ -390,29 +390,31 @@ impl People {
     pub fn lag(&mut self, conn: ConnId) {
         if let Some(person) = self.at_mut(conn).filter(|person| !person.is_lagging()) {
             person.lag = Lag::Lagging;
-            self.lagging += 1;
+            let who = person.id;
+            self.lagging.insert(who);
         }
     }
 
     /// Notes that somebody has read all; `true` if presence was left out for them meanwhile.
     pub fn catch_up(&mut self, conn: ConnId) -> bool {
         let Some(person) = self.at_mut(conn).filter(|person| person.is_lagging()) else { return false };
-        let lag = std::mem::replace(&mut person.lag, Lag::None);
-        self.lagging -= 1;
+        let (who, lag) = (person.id, std::mem::replace(&mut person.lag, Lag::None));
+        self.lagging.remove(&who);
         lag == Lag::MissingPresence
     }
 
     /// Notes that presence is left out for slow consumers.
     pub fn leave_out_presence(&mut self) {
-        if self.any_lagging() {
-            let lagging = self.people.iter_mut().flatten().filter(|person| person.is_lagging());
-            lagging.for_each(|person| person.lag = Lag::MissingPresence);
+        for who in &self.lagging {
+            if let Some(person) = self.people.get_mut(who.slot()).and_then(Option::as_deref_mut) {
+                person.lag = Lag::MissingPresence;
+            }
         }
     }
 
-    /// Whether anybody is a slow consumer.
-    pub fn any_lagging(&self) -> bool {
-        self.lagging > 0
+    /// The slow consumers.
+    pub fn lagging(&self) -> &BTreeSet<PersonId> {
+        &self.lagging
     }
 
     fn guest_name(&mut self) -> Nick {
@@ -443,7 +445,8 @@ impl People {
             assert_eq!(self.find(&person.nick), Some(person.id));
             assert_eq!(self.at(self.conn(person.id)).map(|at| at.id), Some(person.id));
         }
-        assert_eq!(self.iter().filter(|person| person.is_lagging()).count(), self.lagging);
+        let lagging = self.iter().filter(|person| person.is_lagging()).map(|person| person.id);
+        assert_eq!(lagging.collect::<BTreeSet<_>>(), self.lagging);
     }
 }
 

@@ -60,13 +60,8 @@ impl Hub {
         let place = Place::Room(self.rooms[room].name);
         let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
         turn.out.publish(&mut self.hearers(&self.rooms[room], turn.who, silent), &[event]);
-        if self.people.any_lagging() {
-            let missing = |member: &PersonId| {
-                Some(*member) != silent
-                    && self.people.get(*member).is_some_and(|person| person.is_lagging() && !person.ignores(turn.who))
-            };
-            let missing: Vec<PersonId> = self.rooms[room].members().filter(missing).collect();
-            for member in missing {
+        for member in self.lagging_in(&self.rooms[room]) {
+            if Some(member) != silent && self.people.get(member).is_some_and(|person| !person.ignores(turn.who)) {
                 self.rooms.miss(room, member, seq - 1);
             }
         }
