@@ -151,6 +151,8 @@ pub struct Rare {
     pub finishing: usize,
     /// Their downloads; the one whose turn is next comes first.
     pub downloads: Vec<Download>,
+    /// Whether these wait for a turn at the disk.
+    pub wait_for_disk: bool,
     /// What they are called, for those who ignore them, so that a rename is followed.
     known_as: Option<Rc<Cell<Nick>>>,
 }

@@ -89,7 +89,7 @@ impl Hub {
             return;
         }
         if self.disk.reads >= limits::READS_IN_FLIGHT {
-            if !self.disk.waiting.contains(&conn) {
+            if !std::mem::replace(&mut person.rare_mut().wait_for_disk, true) {
                 self.disk.waiting.push_back(conn);
             }
             return;
@@ -117,6 +117,9 @@ impl Hub {
     /// Lets the next of those who wait for the disk have a turn.
     fn wake_reader(&mut self, out: &mut impl Output) {
         if let Some(next) = self.disk.waiting.pop_front() {
+            if let Some(person) = self.people.at_mut(next) {
+                person.rare_mut().wait_for_disk = false;
+            }
             out.effect(Effect::Pump(next));
         }
     }

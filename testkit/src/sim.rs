@@ -492,18 +492,11 @@ impl Sim {
         Self::with(weather, chance, settings)
     }
 
-    /// A server of nobody yet that nothing disturbs, with so many bytes of room between it and each peer, each way.
-    pub fn calm(room: usize, settings: Settings) -> Self {
-        let weather = Weather {
-            room,
-            write: Duration::ZERO,
-            odd: 0,
-            job: Duration::ZERO,
-            job_fails: 0,
-            log_fails: 0,
-            slow: 0,
-            is_prompt: true,
-        };
+    /// A server of nobody yet that nothing disturbs, with so many bytes of room between it and each peer, each way, and a disk
+    /// of which a job takes so long at most.
+    pub fn calm(room: usize, job: Duration, settings: Settings) -> Self {
+        let weather =
+            Weather { room, write: Duration::ZERO, odd: 0, job, job_fails: 0, log_fails: 0, slow: 0, is_prompt: true };
         Self::with(weather, fastrand::Rng::with_seed(0), settings)
     }
 
