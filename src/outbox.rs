@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::rc::Rc;
 
+use memchr::memchr;
+
 /// Why bytes are sent, as each kind has a limit of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -102,17 +104,30 @@ struct Piece {
     kind: Kind,
     /// Whether [`Outbox::settle`] has seen it.
     settled: bool,
-    /// Whether a part of it is written that does not end with a line.
-    mid_line: bool,
+    /// Whether it begins in the midst of a line, of which something is written.
+    half_written: bool,
 }
 
 impl Piece {
-    fn new(segment: Segment, start: u32, end: u32, kind: Kind) -> Self {
-        Self { segment, start, end, kind, settled: false, mid_line: false }
-    }
-
     fn len(&self) -> u32 {
         self.end - self.start
+    }
+
+    /// Takes off the rest of a line of which something is written already, if it begins with one.
+    fn split_at_line(&mut self) -> Option<Self> {
+        if !self.half_written {
+            return None;
+        }
+        let len = memchr(b'\n', self.of(&self.segment.0.bytes.borrow()))? + 1;
+        let end = self.start + at(len);
+        let half = Self { segment: self.segment.clone(), end, ..*self };
+        (self.start, self.half_written) = (end, false);
+        Some(half)
+    }
+
+    /// The bytes, out of what [`RefCell::borrow`] gives for the segment.
+    fn of<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
+        &segment[self.start as usize..self.end as usize]
     }
 
     /// What counts of it until it is written, besides the bytes of a line that are pending. File data is counted by the
@@ -124,11 +139,6 @@ impl Piece {
     /// What counts of so many of its bytes until they are written.
     fn share(&self, bytes: u32) -> u32 {
         if self.kind == Kind::Chunk { 0 } else { bytes }
-    }
-
-    /// The bytes, out of what [`RefCell::borrow`] gives for the segment.
-    fn of<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
-        &segment[self.start as usize..self.end as usize]
     }
 }
 
@@ -180,7 +190,7 @@ impl Outbox {
                 last.settled = false;
                 *self.count(kind) += end - start;
             }
-            _ => self.add(Piece::new(segment.clone(), start, end, kind)),
+            _ => self.add(Piece { segment: segment.clone(), start, end, kind, settled: false, half_written: false }),
         }
         self.shared += end - start;
     }
@@ -211,7 +221,7 @@ impl Outbox {
     pub fn push_own(&mut self, kind: Kind, bytes: Vec<u8>) {
         let end = at(bytes.len());
         if end > 0 {
-            self.add(Piece::new(Segment::own(bytes), 0, end, kind));
+            self.add(Piece { segment: Segment::own(bytes), start: 0, end, kind, settled: false, half_written: false });
         }
     }
 
@@ -268,21 +278,14 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Forgets all that is pending, but for the rest of a line of which a part is written.
+    /// Forgets all that is pending, but for the rest of a line of which something is written.
     pub fn cut(&mut self) {
-        let first = self.first.take();
+        let first = self.first.take().filter(|piece| piece.half_written);
         self.clear();
-        if let Some(mut piece) = first.filter(|piece| piece.mid_line) {
-            let rest = piece
-                .of(&piece.segment.0.bytes.borrow())
-                .split_inclusive(|&byte| byte == b'\n')
-                .next()
-                .map(<[u8]>::len);
-            piece.end = piece.start + at(rest.unwrap_or_default());
-            if piece.segment.is_shared() {
-                self.shared = piece.len();
-            }
-            self.add(piece);
+        // An answer to a telnet option has no end of line, and is short.
+        if let Some(rest) = first.map(|mut piece| piece.split_at_line().unwrap_or(piece)) {
+            self.shared = if rest.segment.is_shared() { rest.len() } else { 0 };
+            self.add(rest);
         }
     }
 
@@ -388,7 +391,7 @@ impl Outbox {
             let taken = piece.len().min(at(n));
             piece.start += taken;
             if taken > 0 {
-                piece.mid_line = piece.segment.0.bytes.borrow()[piece.start as usize - 1] != b'\n';
+                piece.half_written = piece.segment.0.bytes.borrow()[piece.start as usize - 1] != b'\n';
             }
             let (kind, is_written, is_shared) = (piece.kind, piece.len() == 0, piece.segment.is_shared());
             let freed = piece.share(taken) + if is_written { piece.overhead() } else { 0 };
