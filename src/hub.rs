@@ -14,8 +14,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::effect::{Effect, Output};
-use crate::event::{Bye, Done, Event, Fault, Happening, Job, Lost, PastRoom, Quota, Reply, SaidKind, Trouble, Verb};
+use crate::effect::{Effect, Job, Output, PastRoom};
+use crate::event::{Bye, Done, Event, Fault, Happening, Lost, Quota, Reply, SaidKind, Trouble, Verb};
 use crate::files::Files;
 use crate::limits;
 use crate::meters::PrefixWindow;

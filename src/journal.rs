@@ -29,7 +29,8 @@ pub use logs::{Logs, load};
 use self::batch::Batch;
 use self::reader::Reader;
 use self::writer::{Report, ToWriter, Writer};
-use crate::event::{Found, Query, Record, Trouble};
+use crate::effect::{Found, Query, Record};
+use crate::event::Trouble;
 use crate::limits;
 use crate::settings::Logging;
 

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use slab::Slab;
 
-use crate::event::{Logged, PastRoom, Quota, SaidKind};
+use crate::effect::{Logged, PastRoom};
+use crate::event::{Quota, SaidKind};
 use crate::limits;
 use crate::names::{Nick, Origin, PersonId, RoomName, Text};
 

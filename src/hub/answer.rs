@@ -3,8 +3,8 @@
 use std::collections::BinaryHeap;
 use std::vec;
 
-use crate::effect::{Effect, Output};
-use crate::event::{Activity, Detail, Done, Found, Passage, PastLine, Query, Reply, Section};
+use crate::effect::{Effect, Found, Output, Passage, PastLine, Query, Section};
+use crate::event::{Activity, Detail, Done, Reply};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
 use crate::people::Person;

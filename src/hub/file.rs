@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::effect::{Effect, Output};
-use crate::event::{Description, Done, Event, Fault, Gone, Happening, Job, Outcome, PastFile};
+use crate::effect::{Description, Effect, Job, Outcome, Output, PastFile};
+use crate::event::{Done, Event, Fault, Gone, Happening};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, FileName, Nick, PersonId, Place};

@@ -1,7 +1,7 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
-use crate::effect::{Effect, Output};
-use crate::event::{Change, Done, Event, Fault, Gone, Happening, Logged, Long, Quota, Record, SaidKind, Setting};
+use crate::effect::{Effect, Logged, Output, Record};
+use crate::event::{Change, Done, Event, Fault, Gone, Happening, Long, Quota, SaidKind, Setting};
 use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{Nick, Origin, PersonId, Place, RoomName, Text};

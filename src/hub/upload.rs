@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::effect::{Effect, Output};
-use crate::event::{Done, Event, Fault, Gone, Happening, Job, Quota, Trouble};
+use crate::effect::{Effect, Job, Output};
+use crate::event::{Done, Event, Fault, Gone, Happening, Quota, Trouble};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, Digest, FileId, FileName, Origin, PersonId};

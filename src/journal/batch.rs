@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::format::encode;
-use crate::event::Record;
+use crate::effect::Record;
 use crate::names::RoomName;
 
 /// What is to be written of one room, in this order.
@@ -90,7 +90,8 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Logged, SaidKind};
+    use crate::effect::Logged;
+    use crate::event::SaidKind;
     use crate::limits;
     use crate::memory;
     use crate::names::{Nick, Text};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use chinwag::effect::{Effect, Output};
-use chinwag::event::{Change, Detail, Event, Found, Job, Outcome, Passage, Query, Record, Reply, Section, Setting};
+use chinwag::effect::{Effect, Found, Job, Outcome, Output, Passage, Query, Record, Section};
+use chinwag::event::{Change, Detail, Event, Reply, Setting};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD};
 use chinwag::linebuf::{Ending, LineBuf};

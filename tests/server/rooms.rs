@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::time::{Duration, SystemTime};
 
 use chinwag::commands;
-use chinwag::event::{Detail, Done, Found, Logged, PastRoom, Reply, SaidKind};
+use chinwag::effect::{Found, Logged, PastRoom};
+use chinwag::event::{Detail, Done, Reply, SaidKind};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{A_PREFIX, LOG_READ, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON};
 use chinwag::names::{ConnId, Nick, Origin, Prefix, RoomName, Text};

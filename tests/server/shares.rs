@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chinwag::event::{Description, PastFile};
+use chinwag::effect::{Description, PastFile};
 use chinwag::limits::{FILES, FILES_A_PREFIX, FILES_A_SENDER, UPLOAD_SILENCE, UPLOADS};
 use chinwag::names::{Digest, FileId, Nick, Origin, Prefix, RoomName};
 use chinwag::settings::Settings;
