@@ -290,7 +290,7 @@ impl Hub {
         }
         match request {
             // Whoever guesses on learns nothing, not even when a guess is right.
-            Request::Pass(_) if !has_left(&self.wrong_passwords, locked.origin, turn.now.at) => {
+            Request::Pass(_) if !hears_passwords(&self.wrong_passwords, locked.origin, turn.now.at) => {
                 turn.out.effect(Effect::NoteWrongPassword(conn));
                 refuse(conn, verb, Fault::TooMany(Quota::WrongPasswords), turn.out);
                 self.close(conn, Bye::WrongPasswords, turn);
@@ -655,8 +655,8 @@ fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {
     out.reply(conn, &Reply::Refused { verb, why });
 }
 
-/// Whether wrong passwords may still come from somewhere. On this machine each connection has its own tries and no more.
-fn has_left(wrong_passwords: &PrefixWindow, origin: Origin, now: Instant) -> bool {
+/// Whether passwords from somewhere are still listened to, after the wrong ones of late. On this machine each connection has its own tries and no more.
+fn hears_passwords(wrong_passwords: &PrefixWindow, origin: Origin, now: Instant) -> bool {
     match origin {
         Origin::Loopback => true,
         Origin::Network(prefix) => wrong_passwords.has_left(prefix, limits::PASSWORDS_OF_PREFIX, now),

@@ -217,7 +217,7 @@ impl Hub {
     fn count_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::RENAMES, turn.now.at);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = person.renames.take(limit, now) && has_left(&mut self.renames, person.origin, limit, now);
+        let left = person.renames.take(limit, now) && take(&mut self.renames, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Renames)) }
     }
 
@@ -225,7 +225,7 @@ impl Hub {
     fn count_join(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::JOINS, turn.now.at);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = person.joins.take(limit, now) && has_left(&mut self.joins, person.origin, limit, now);
+        let left = person.joins.take(limit, now) && take(&mut self.joins, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Joins)) }
     }
 
@@ -233,7 +233,7 @@ impl Hub {
     fn count_new_room(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::NEW_ROOMS, turn.now.at);
         let Some(person) = self.people.get(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = has_left(&mut self.new_rooms, person.origin, limit, now);
+        let left = take(&mut self.new_rooms, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::NewRooms)) }
     }
 
@@ -419,8 +419,8 @@ impl Hub {
     }
 }
 
-/// Uses one of what all connections from somewhere may do together, where one may do so much as `limit`.
-fn has_left(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
+/// Uses one of what all connections from somewhere may do together, where one of them may do `limit`; `false` when all are used up.
+fn take(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
     match origin {
         // People who share a machine, or a proxy that names nobody, are not to be counted as one.
         Origin::Loopback => true,
