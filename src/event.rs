@@ -324,6 +324,8 @@ pub enum Quota {
     RoomsOfPerson,
     /// New rooms a minute from one network.
     NewRooms,
+    /// Rooms that one network made and that are still there.
+    RoomsOfNetwork,
     /// Rooms of the server in memory.
     Rooms,
     /// Rooms of the server in the log.
@@ -332,6 +334,8 @@ pub enum Quota {
     Ignored,
     /// Files of one sender.
     Files,
+    /// Files of all who come from one network.
+    FilesOfNetwork,
     /// Uploads of all people at once.
     Uploads,
     /// Downloads at once.

@@ -655,7 +655,8 @@ fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {
     out.reply(conn, &Reply::Refused { verb, why });
 }
 
-/// Whether passwords from somewhere are still listened to, after the wrong ones of late. On this machine each connection has its own tries and no more.
+/// Whether passwords from somewhere are still listened to, after the wrong ones of late. On this machine each connection has
+/// its own tries and no more.
 fn hears_passwords(wrong_passwords: &PrefixWindow, origin: Origin, now: Instant) -> bool {
     match origin {
         Origin::Loopback => true,

@@ -14,7 +14,7 @@ const ROOM: usize = limits::TOPIC + 768;
 const MEMBER: usize = 4 * 40;
 /// Bytes of a file besides its data: what the core and the disk's thread know of it.
 const FILE: usize = 2 * KIB;
-/// Bytes of a network in one of the four tables that count what networks do, which grow by doubling.
+/// Bytes of a network in one of the tables that count what networks do and have, which grow by doubling.
 const NETWORK: usize = 2 * 24;
 /// Bytes of a connection and its person, with their places in lists, queues and tables.
 const CONNECTION: usize = 2 * KIB;
@@ -67,7 +67,7 @@ pub fn terms(settings: &Settings) -> [Term; 14] {
         term("rooms", limits::ROOMS * ROOM, limits::ROOMS_A_PERSON * MEMBER),
         term("rooms that are only known", logged(limits::LOGS * limits::KNOWN_ROOM), 0),
         term("files", limits::FILES * FILE, 0),
-        term("what networks did", 4 * limits::PREFIXES * NETWORK, 0),
+        term("what networks did", (4 * limits::PREFIXES + 2 * limits::LOGS) * NETWORK, 0),
         term("for the log", logged(BATCHES * batch), 0),
         // Those that wait, the one that is being read, and the one that is being told.
         term("from the log", logged((limits::LOG_ANSWERS + 2) * answer), 0),

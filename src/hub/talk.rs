@@ -189,7 +189,8 @@ impl Hub {
         if !self.rooms.exists(&name) {
             self.count_new_room(turn)?;
         }
-        self.rooms.open(name).map_err(Fault::TooMany)
+        let origin = self.people.get(turn.who).map_or(Origin::Loopback, |person| person.origin);
+        self.rooms.open(name, origin).map_err(Fault::TooMany)
     }
 
     pub(super) fn leave(
@@ -419,7 +420,8 @@ impl Hub {
     }
 }
 
-/// Uses one of what all connections from somewhere may do together, where one of them may do `limit`; `false` when all are used up.
+/// Uses one of what all connections from somewhere may do together, where one of them may do `limit`; `false` when all are
+/// used up.
 fn take(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
     match origin {
         // People who share a machine, or a proxy that names nobody, are not to be counted as one.

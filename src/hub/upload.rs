@@ -76,8 +76,11 @@ impl Hub {
         // Nobody could cancel uploads that broke off.
         let shared = || self.files.of(owner).filter(|(_, file)| file.stage != Stage::Broken);
         let own = shared().filter(|(_, file)| file.sender == turn.who).count();
-        if own >= limits::FILES_A_SENDER || shared().count() >= limits::FILES_A_PREFIX {
+        if own >= limits::FILES_A_SENDER {
             return Err(Fault::TooMany(Quota::Files));
+        }
+        if shared().count() >= limits::FILES_A_PREFIX {
+            return Err(Fault::TooMany(Quota::FilesOfNetwork));
         }
         let displaced = match self.files.coming() {
             limits::UPLOADS.. => Some(self.files.slowest(owner).ok_or(Fault::TooMany(Quota::Uploads))?),

@@ -9,7 +9,7 @@ use chinwag::commands;
 use chinwag::effect::{Found, Logged, PastRoom};
 use chinwag::event::{Detail, Done, Reply, SaidKind};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{A_PREFIX, LOG_READ, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON};
+use chinwag::limits::{A_PREFIX, LOG_READ, LOGS, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON, ROOMS_PARTS};
 use chinwag::names::{ConnId, Nick, Origin, Prefix, RoomName, Text};
 use chinwag::settings::{Logging, Settings};
 use chinwag::time::{Instant, Now};
@@ -191,6 +191,45 @@ fn new_rooms_are_counted_by_network_and_on_this_machine_by_connection() {
         memory.connect_from(&format!("there{n}"), network(1));
         assert_eq!(joins(&mut memory, &format!("there{n}")), ROOMS_A_PERSON);
     }
+}
+
+/// Has somebody from a network make rooms one after the other and say something in each, until they are refused; gives how
+/// many they made.
+fn make_rooms(memory: &mut Memory, name: &str, origin: Origin) -> usize {
+    memory.connect_from(name, origin);
+    for n in 0.. {
+        let room = format!("#{name}-{n}");
+        let said = answer(memory, name, &format!("join {room}"));
+        if said != format!("+ join {room} 1") {
+            assert!(said.starts_with("! join too-many the rooms that were made from your network "), "{said}");
+            memory.end(name);
+            return n;
+        }
+        memory.send(name, b"hello\n/leave\n");
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_network_that_makes_rooms_to_use_them_up_refuses_itself() {
+    const LEFT: usize = 320;
+    let v4 = |n: u8| Origin::Network(Prefix::v4([192, 0, 2, n]));
+    let mut memory = Memory::new(logged(200));
+    for n in LEFT..LOGS {
+        let name = RoomName::new(&format!("#r{n}")).unwrap();
+        memory.hub.restore_room(PastRoom { name, topic: None, last_seq: 9, lines: Vec::new() });
+    }
+    // Connecting anew does not help, and neither does leaving what is in the log.
+    assert!((LEFT / ROOMS_PARTS - 2..=LEFT / ROOMS_PARTS).contains(&make_rooms(&mut memory, "one", v4(1))));
+    assert!(make_rooms(&mut memory, "two", v4(1)) <= 1);
+    // Nobody else is refused for that, and neither is whoever enters a room that there is.
+    assert!(make_rooms(&mut memory, "three", v4(2)) > 10);
+    for (name, origin) in [("four", v4(3)), ("five", Origin::Loopback)] {
+        memory.connect_from(name, origin);
+        assert_eq!(answer(&mut memory, name, &format!("join #{name}")), format!("+ join #{name} 1"));
+    }
+    memory.connect_from("six", v4(1));
+    assert_eq!(answer(&mut memory, "six", "join #one-7"), "+ join #one-7 1");
 }
 
 #[test]
