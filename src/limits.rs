@@ -174,8 +174,12 @@ pub const LOG_QUICK: Duration = Duration::from_millis(50);
 pub const LOG_STEADY: Duration = Duration::from_secs(3);
 /// How often a log that cannot be written, or was late, is tried again.
 pub const LOG_RETRY: Duration = Duration::from_millis(500);
-/// Bytes that may wait for a log that cannot be written; of what is beyond them only the newest line of each room is kept.
+/// Bytes that may wait for a log that cannot be written; beyond it only the newest line of each room is kept, as far as
+/// [`LOG_NEWEST`] goes.
 pub const LOG_WAITING: usize = 8 * 1024 * 1024;
+/// Bytes of the newest lines of all rooms that are kept then; the longest are left out first. That is less than [`LOG_WAITING`],
+/// so that all rooms are gone through once for many lines.
+pub const LOG_NEWEST: usize = LOG_WAITING / 2;
 /// Files of the spool kept open, so that descriptors are left for people.
 pub const FILES_OPEN: usize = 32;
 /// Room logs kept open, so that descriptors are left for people.

@@ -55,7 +55,7 @@ pub fn terms(settings: &Settings) -> [Term; 14] {
     let logged = |bytes: usize| if settings.log.is_some() { bytes } else { 0 };
     let motd: usize = settings.motd.iter().map(|line| line.len() + 32).sum();
     let batch = 2 * (limits::LOG_WAITING + limits::RECORDS * (limits::LINE + MESSAGE))
-        + limits::LOGS * (limits::LINE + limits::TOPIC + MESSAGE);
+        + limits::LOGS * (limits::TOPIC + MESSAGE);
     let answer = 2 * (limits::HISTORY_BYTES + limits::HISTORY_LINES * MESSAGE);
     let jobs = 2 * limits::DISK_JOBS + 2 * limits::FILES;
     let block = limits::CHUNKS_QUEUED / limits::CHUNK_BYTES * limits::DOWNLOAD_UNIT;

@@ -31,7 +31,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("event", "names", ""),
     ("request", "names event", ""),
     ("effect", "names event", ""),
-    ("rooms", "names limits event effect", ""),
+    ("rooms", "names limits meters event effect", ""),
     ("presence", "names limits event", ""),
     ("typing", "names limits time rooms", ""),
     ("files", "names limits time rooms", ""),
