@@ -80,6 +80,10 @@ pub struct Hub {
     answers: HashMap<ConnId, Answer>,
     /// How much the log has been asked for and has not given.
     queries: usize,
+    /// Connections whose answers search the log past what is ignored, in the order of their turns, and when the first has its
+    /// turn.
+    searches: VecDeque<ConnId>,
+    next_search: Instant,
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
     /// Counts joins, typing lines and queries of the log, so that it can be told which came first.
@@ -118,6 +122,8 @@ enum Alarm {
     Locked(ConnId),
     /// The log has not answered this query yet.
     Log(ConnId, u64),
+    /// It is the turn of a search of the log.
+    Search,
 }
 
 impl Hub {
@@ -139,6 +145,8 @@ impl Hub {
             disk: Disk::default(),
             answers: HashMap::new(),
             queries: 0,
+            searches: VecDeque::new(),
+            next_search: Instant::START,
             trouble: None,
             serial: 0,
             downloads: 0,
@@ -233,7 +241,7 @@ impl Hub {
 
     fn depart(&mut self, who: PersonId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         self.drop_transfers(who, turn);
-        self.answers.remove(&self.people.conn(who));
+        self.drop_answer(self.people.conn(who));
         self.typing.forget_person(who);
         let Some(person) = self.people.get(who) else { return };
         let (nick, rooms) = (person.nick(), person.rooms.clone());
@@ -423,6 +431,7 @@ impl Hub {
                 Alarm::Typing(who, place) => self.tell_typing((who, place), turn),
                 Alarm::File(file) => self.file_due(file, turn),
                 Alarm::Log(conn, serial) => self.log_is_late(conn, serial, turn),
+                Alarm::Search => self.search_on(turn),
                 Alarm::Locked(conn) => {
                     if self.locked.contains_key(&conn) {
                         self.close(conn, Bye::Idle, turn);
@@ -611,6 +620,9 @@ impl Hub {
         for conn in self.answers.keys() {
             assert!(self.people.at(*conn).is_some(), "an answer for nobody");
         }
+        assert!(self.searches.iter().all(|conn| self.answers.contains_key(conn)), "a search for nobody");
+        let has_alarm = self.alarms.contains(&(self.next_search, Alarm::Search));
+        assert_eq!(has_alarm, !self.searches.is_empty(), "a search without a turn, or a turn without a search");
         let held: usize = self.people.iter().flat_map(Person::downloads).map(Download::held).sum();
         assert!(held <= self.disk.held, "{held} bytes of downloads are held");
         let alarms = self.alarms.iter().filter(|(_, alarm)| matches!(alarm, Alarm::File(_))).count();

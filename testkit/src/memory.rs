@@ -41,8 +41,17 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// Has the answers that are under way told to their ends.
+    /// Has the answers that are under way told to their ends, as if searches of the log had their turns at once.
     pub fn go_on(&mut self, hub: &mut Hub, now: Now) {
+        loop {
+            self.go_on_until_a_search(hub, now);
+            let Some(at) = hub.next_search() else { return };
+            hub.tick(Now { at: at.max(now.at), ..now }, self);
+        }
+    }
+
+    /// The same, but those that wait for their turn to search the log are left to wait.
+    pub fn go_on_until_a_search(&mut self, hub: &mut Hub, now: Now) {
         while !self.resumed.is_empty() || !self.queries.is_empty() {
             while let Some(conn) = self.resumed.pop() {
                 hub.go_on(conn, now, self);

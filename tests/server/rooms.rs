@@ -9,7 +9,7 @@ use chinwag::commands;
 use chinwag::effect::{Found, Logged, PastRoom};
 use chinwag::event::{Detail, Done, Reply, SaidKind};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{A_PREFIX, LOG_READ, LOGS, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON, ROOMS_PARTS};
+use chinwag::limits::{A_PREFIX, LOG_READ, LOGS, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON, ROOMS_PARTS, SEARCH_PACE};
 use chinwag::names::{ConnId, Nick, Origin, Prefix, RoomName, Text};
 use chinwag::settings::{Logging, Settings};
 use chinwag::time::{Instant, Now};
@@ -49,6 +49,8 @@ fn what_is_read_from_the_log_is_as_if_memory_had_it() {
         if round % 2 == 0 {
             both.iter_mut().for_each(|memory| memory.send("cyd", b"/ignore ann\n"));
         }
+        // No presence is to be told any more while the log is searched.
+        both.iter_mut().for_each(|memory| memory.wait(MINUTE));
         let longest = if round % 5 == 0 { 4_000 } else { 200 };
         let count = random.u64(0..900);
         for n in 0..count {
@@ -132,6 +134,59 @@ fn a_log_that_hangs_holds_an_answer_up_for_a_while() {
     assert!(hub.is_answering(id) && notes.told.is_empty() && notes.resumed.is_empty());
     notes.go_on(&mut hub, at(LOG_READ));
     assert!(matches!(notes.told.last(), Some((_, Told::Reply(Reply::Done(Done::History { count: 8, .. }))))));
+    hub.check();
+}
+
+#[test]
+fn searches_of_the_log_past_what_is_ignored_take_turns() {
+    const ASKERS: u32 = 40;
+    let (mut hub, mut notes) = (Hub::new(logged(3)), Notes::default());
+    let mut at = Now { at: Instant::START, wall: SystemTime::UNIX_EPOCH };
+    let [bob, others] = [ConnId::new(0, 1), ConnId::new(ASKERS + 1, 1)];
+    let handle = |hub: &mut Hub, notes: &mut Notes, now, conn, line: &str| {
+        hub.handle(conn, now, commands::parse(line).unwrap(), notes);
+    };
+    for n in 0..=ASKERS + 1 {
+        let conn = ConnId::new(n, 1);
+        hub.connect(conn, Origin::Loopback, at, &mut notes);
+        handle(&mut hub, &mut notes, at, conn, "/join #a");
+    }
+    handle(&mut hub, &mut notes, at, others, "/msg #a first");
+    (0..20_000).for_each(|_| handle(&mut hub, &mut notes, at, bob, "/msg #a x"));
+    let mut asked = 0;
+    for n in 1..=ASKERS {
+        let conn = ConnId::new(n, 1);
+        handle(&mut hub, &mut notes, at, conn, "/ignore guest1");
+        handle(&mut hub, &mut notes, at, conn, "/history 500");
+        notes.go_on_until_a_search(&mut hub, at);
+        assert!(hub.is_answering(conn));
+    }
+    // Between two queries of all of them together others have their time, and get their answers at once.
+    while let Some(next) = hub.next_search() {
+        assert!(next > at.at || asked == 0);
+        at.at = next;
+        hub.tick(at, &mut notes);
+        assert!(notes.queries.len() <= 1, "two at once");
+        notes.go_on_until_a_search(&mut hub, at);
+        hub.check();
+        asked += 1;
+        if asked % 100 == 50 {
+            notes.told.clear();
+            handle(&mut hub, &mut notes, at, others, "/history 500");
+            notes.go_on_until_a_search(&mut hub, at);
+            assert!(!hub.is_answering(others), "somebody who ignores nobody waits");
+        }
+        if asked == 200 {
+            // Whoever goes waits no more.
+            (1..=10).for_each(|n| hub.disconnect(ConnId::new(n, 1), at, Departure::Quit, &mut notes));
+        }
+    }
+    assert!(at.at - Instant::START >= SEARCH_PACE * (asked - 1) && asked > 1000, "{asked}");
+    // They got what they asked for.
+    let replies = notes.told.iter().filter(|(conn, told)| {
+        *conn != others && matches!(told, Told::Reply(Reply::Done(Done::History { count: 1, .. })))
+    });
+    assert!(replies.count() > 0 && (1..=ASKERS).all(|n| !hub.is_answering(ConnId::new(n, 1))));
     hub.check();
 }
 
