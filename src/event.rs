@@ -20,7 +20,7 @@ pub enum Setting {
 /// A setting and what it is changed to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Change {
-    /// Which one.
+    /// What is changed, by `/set` or what a dialect has for it.
     pub setting: Setting,
     /// Whether it is on from now on.
     pub on: bool,
@@ -98,8 +98,9 @@ pub enum Event {
     /// Somebody said something.
     Said {
         place: Place,
-        /// Its number among the room's messages; none in private.
+        /// Its number among the room's messages, from 1; none in private.
         seq: Option<u64>,
+        /// When the server took it in.
         at: SystemTime,
         from: Nick,
         kind: SaidKind,
@@ -107,14 +108,14 @@ pub enum Event {
     },
     /// Something happened in a conversation.
     Happened { place: Place, at: SystemTime, who: Nick, what: Happening },
-    /// A transfer is whole.
+    /// A transfer is whole: to the sender when the disk has all of it, to who fetches it behind the last byte.
     Whole {
         file: FileId,
         /// In bytes.
         size: u64,
         digest: Digest,
     },
-    /// A transfer failed.
+    /// A transfer failed, for one of those who take part in it. What it had comes no further.
     Broken { file: FileId, why: Fault },
     /// What is said from now on may be lost with the process.
     NotKept(Trouble),
@@ -202,7 +203,7 @@ pub enum Bye {
     Full,
     /// No place is left, and it has never sent a line.
     MadePlace,
-    /// Too many connections from one address.
+    /// As many connections as may come from its network are there already.
     TooManyFromAddress,
     /// It took too little of what was pending for it, for the time of a stall.
     TooSlow,
@@ -224,11 +225,11 @@ pub enum Bye {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Fault {
-    /// There is no such command.
+    /// This word, as it was typed, is no command.
     UnknownCommand(Text),
     /// This request is made with other words.
     Usage(Verb),
-    /// Help was asked for about a word that is no command.
+    /// Help was asked for about this word, which is no command.
     NoHelp(Text),
     /// Something is too long.
     TooLong {
@@ -240,19 +241,19 @@ pub enum Fault {
     TooMany(Quota),
     /// The connection is locked.
     Locked,
-    /// No name for a person.
+    /// This, as it was typed, cannot be the name of a person.
     BadNick(Text),
-    /// No name for a room.
+    /// This, as it was typed, cannot be the name of a room.
     BadRoom(Text),
-    /// No name for a file.
+    /// What was typed cannot be the name of a file.
     BadFileName,
-    /// Somebody has this name.
+    /// Somebody who is online has this name, in their spelling.
     Taken(Nick),
     /// One does not ignore anybody of this name.
     NotIgnored(Text),
-    /// Nobody has this name.
+    /// Nobody who is online has this name, as it was typed.
     NoSuchNick(Text),
-    /// There is no such room.
+    /// No room in memory has this name, as it was typed.
     NoSuchRoom(Text),
     /// One must be in the room for that.
     NotInRoom(RoomName),
@@ -270,11 +271,11 @@ pub enum Fault {
     MalformedDigest,
     /// The bytes that came have another digest.
     BadDigest,
-    /// More bytes than were announced.
+    /// More came than the bytes that were announced, which were so many.
     BeyondSize(u64),
-    /// A larger file than the server takes.
+    /// A larger file than the server takes, which is of so many bytes.
     TooBig(u64),
-    /// An offset behind the end of the file.
+    /// An offset behind the end of the file, which has so many bytes.
     BeyondEnd(u64),
     /// No space is left in the spool.
     NoSpace,
@@ -314,11 +315,13 @@ pub enum Long {
 /// What there may be only so many of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Quota {
-    /// Renames a minute.
+    /// Renames in a minute, of one person or of all from their network.
     Renames,
-    /// Joins and leaves a minute.
+    /// Joins and leaves in a minute, of one person or of all from their network.
     Joins,
-    /// Wrong passwords from one network.
+    /// Wrong passwords from one network in [`limits::WRONG_PASSWORDS_WINDOW`].
+    ///
+    /// [`limits::WRONG_PASSWORDS_WINDOW`]: crate::limits::WRONG_PASSWORDS_WINDOW
     WrongPasswords,
     /// Rooms a person is in.
     RoomsOfPerson,
@@ -361,7 +364,7 @@ pub enum Gone {
     ReceiverLeft,
     /// Whoever fetches it may do so no more.
     NoLongerYours,
-    /// The room has not come to this message.
+    /// The room has not come to the message that was asked for; its last one has this number.
     NotReached(u64),
 }
 
