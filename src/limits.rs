@@ -195,8 +195,11 @@ pub const KNOWN_ROOM: usize = TOPIC + 256;
 /// How long somebody who asks for more of a room than memory has waits for the log, before they are told what memory has.
 pub const LOG_READ: Duration = Duration::from_secs(5);
 /// The least time between two queries of the log by those who have just been given more that they ignore than not: their
-/// searches take turns. Each query takes about a millisecond, so that all searches together leave most of the time to others.
-pub const SEARCH_PACE: Duration = Duration::from_millis(5);
+/// searches take turns. Each query takes less than a millisecond, so that all searches together leave most of the time to others.
+pub const SEARCH_PACE: Duration = Duration::from_millis(2);
+/// How long the last messages are searched for past what is ignored, before those are told that were found: meanwhile what others
+/// say is held back.
+pub const SEARCH: Duration = Duration::from_secs(5);
 /// What the logs may have been asked for and have not given; beyond it nothing more is asked.
 pub const LOG_QUERIES: usize = 1_000;
 /// Answers from the logs that may wait for the loop before no more is read; each has up to [`HISTORY_BYTES`].

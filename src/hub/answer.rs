@@ -24,6 +24,8 @@ pub(super) struct Answer {
     needs: Option<Section>,
     /// Whether most of what the log gave last was of people who are ignored.
     is_search: bool,
+    /// When it first waited for its turn to search the log.
+    searching_since: Option<Instant>,
     /// What it waits for, if the log has been asked for that.
     asked: Option<Asked>,
 }
@@ -118,7 +120,7 @@ impl Slice {
 
 impl Answer {
     fn new(rest: Rest) -> Self {
-        Self { count: 0, rest, needs: None, is_search: false, asked: None }
+        Self { count: 0, rest, needs: None, is_search: false, searching_since: None, asked: None }
     }
 
     pub(super) fn people(page: Page, version: u64) -> Self {
@@ -188,7 +190,7 @@ impl Hub {
         let done = self.tell_slice(&mut answer, turn);
         if done.is_none() {
             match answer.needs {
-                Some(_) if answer.is_search => self.wait_for_search(turn),
+                Some(_) if answer.is_search => self.wait_for_search(&mut answer, turn),
                 Some(_) => self.ask_log(&mut answer, turn),
                 None => turn.out.effect(Effect::Resume(turn.conn)),
             }
@@ -203,7 +205,8 @@ impl Hub {
     }
 
     /// Puts an answer behind the others that search the log.
-    fn wait_for_search(&mut self, turn: &Turn<'_, impl Output>) {
+    fn wait_for_search(&mut self, answer: &mut Answer, turn: &Turn<'_, impl Output>) {
+        answer.searching_since.get_or_insert(turn.now.at);
         if self.searches.is_empty() {
             self.next_search = self.next_search.max(turn.now.at);
             self.alarm(self.next_search, Alarm::Search);
@@ -220,7 +223,14 @@ impl Hub {
         }
         let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
         let Some(mut answer) = self.answers.remove(&conn) else { return };
-        self.ask_log(&mut answer, &mut Turn { now: turn.now, conn, who, out: &mut *turn.out });
+        let is_over = answer.searching_since.is_some_and(|since| turn.now.at - since >= limits::SEARCH);
+        if let (Rest::Last(search), true) = (&mut answer.rest, is_over) {
+            search.next = 0;
+            answer.needs = None;
+            turn.out.effect(Effect::Resume(conn));
+        } else {
+            self.ask_log(&mut answer, &mut Turn { now: turn.now, conn, who, out: &mut *turn.out });
+        }
         self.answers.insert(conn, answer);
     }
 

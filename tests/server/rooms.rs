@@ -9,7 +9,9 @@ use chinwag::commands;
 use chinwag::effect::{Found, Logged, PastRoom};
 use chinwag::event::{Detail, Done, Reply, SaidKind};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{A_PREFIX, LOG_READ, LOGS, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON, ROOMS_PARTS, SEARCH_PACE};
+use chinwag::limits::{
+    A_PREFIX, LOG_READ, LOGS, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON, ROOMS_PARTS, SEARCH, SEARCH_PACE,
+};
 use chinwag::names::{ConnId, Nick, Origin, Prefix, RoomName, Text};
 use chinwag::settings::{Logging, Settings};
 use chinwag::time::{Instant, Now};
@@ -139,7 +141,7 @@ fn a_log_that_hangs_holds_an_answer_up_for_a_while() {
 
 #[test]
 fn searches_of_the_log_past_what_is_ignored_take_turns() {
-    const ASKERS: u32 = 40;
+    const ASKERS: u32 = 100;
     let (mut hub, mut notes) = (Hub::new(logged(3)), Notes::default());
     let mut at = Now { at: Instant::START, wall: SystemTime::UNIX_EPOCH };
     let [bob, others] = [ConnId::new(0, 1), ConnId::new(ASKERS + 1, 1)];
@@ -181,12 +183,19 @@ fn searches_of_the_log_past_what_is_ignored_take_turns() {
             (1..=10).for_each(|n| hub.disconnect(ConnId::new(n, 1), at, Departure::Quit, &mut notes));
         }
     }
-    assert!(at.at - Instant::START >= SEARCH_PACE * (asked - 1) && asked > 1000, "{asked}");
-    // They got what they asked for.
-    let replies = notes.told.iter().filter(|(conn, told)| {
-        *conn != others && matches!(told, Told::Reply(Reply::Done(Done::History { count: 1, .. })))
-    });
-    assert!(replies.count() > 0 && (1..=ASKERS).all(|n| !hub.is_answering(ConnId::new(n, 1))));
+    // In the end all are told what was found in the time that there is for it.
+    let took = at.at - Instant::START;
+    assert!(
+        took >= SEARCH_PACE * (asked - 1) && took >= SEARCH && took < SEARCH + SEARCH_PACE * (ASKERS + 1),
+        "{took:?}"
+    );
+    assert!((1..=ASKERS).all(|n| !hub.is_answering(ConnId::new(n, 1))));
+    // Alone one finds all.
+    let last = ConnId::new(ASKERS, 1);
+    notes.told.clear();
+    handle(&mut hub, &mut notes, at, last, "/history 500");
+    notes.go_on(&mut hub, at);
+    assert!(matches!(notes.told.last(), Some((_, Told::Reply(Reply::Done(Done::History { count: 1, .. }))))));
     hub.check();
 }
 
