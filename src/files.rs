@@ -306,24 +306,19 @@ impl Files {
             let files = files.filter(|(_, file)| scarce.is_freed_by(file));
             files.filter_map(|(id, file)| Some((file.rank()?, id))).min().map(|(_, id)| id)
         };
-        let mut networks: BTreeMap<Owner, (u64, Vec<(u64, &Held)>)> = BTreeMap::new();
-        for (owner, held) in &self.held {
-            let (used, owners) = networks.entry(owner.network()).or_default();
-            *used += scarce.used_by(held);
-            owners.push((scarce.used_by(held), held));
+        let mut networks: BTreeMap<Owner, u64> = BTreeMap::new();
+        for (holder, held) in &self.held {
+            *networks.entry(holder.network()).or_default() += scarce.used_by(held);
         }
-        let own = networks.get(&owner.network()).map_or(0, |&(used, _)| used) + more;
-        let of_network = |(network, (used, owners)): (Owner, (u64, Vec<(u64, &Held)>))| {
-            let is_own = network == owner.network();
-            if !is_own && used <= own {
-                return None;
-            }
-            let kept = if is_own { kept } else { 0 };
-            let most = owners.into_iter().filter(|&(used, _)| used > kept);
-            let first = most.filter_map(|(used, held)| Some((used, of(held)?))).max_by_key(|&(used, _)| used)?;
-            Some((used, first.1))
-        };
-        let most = networks.into_iter().filter_map(of_network).max_by_key(|&(used, _)| used);
+        let of_network = |owner: Owner| networks.get(&owner.network()).copied().unwrap_or_default();
+        let will_have = of_network(owner) + more;
+        let losers = self.held.iter().filter_map(|(&holder, held)| {
+            let (in_all, used) = (of_network(holder), scarce.used_by(held));
+            let is_own = holder.network() == owner.network();
+            let loses = if is_own { used > kept } else { in_all > will_have };
+            if loses { Some(((in_all, used), of(held)?)) } else { None }
+        });
+        let most = losers.max_by_key(|&(holds, _)| holds);
         most.map(|(_, id)| id).or_else(|| of(self.held.get(&owner)?))
     }
 
