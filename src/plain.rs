@@ -412,10 +412,16 @@ fn too_many(quota: Quota) -> String {
             let limit = limits::NEW_ROOMS * limits::A_PREFIX;
             format!("at most {limit} new rooms a minute from one network; wait a little, or join one that there is")
         }
+        Quota::RoomsOfNetwork => {
+            "the rooms that were made from your network are as many as it may have; join one that there is".to_owned()
+        }
         Quota::Rooms => format!("there are {} rooms already; join one of them", limits::ROOMS),
         Quota::Logs => format!("there are logs of {} rooms already; join a room that has one", limits::LOGS),
         Quota::Ignored => format!("you may ignore {} people; /unignore one first", limits::IGNORED),
         Quota::Files => format!("you may share {} files at once; /cancel one first", limits::FILES_A_SENDER),
+        Quota::FilesOfNetwork => {
+            format!("{} files were shared from your network; /cancel one of yours first", limits::FILES_A_PREFIX)
+        }
         Quota::Uploads => format!("{} uploads are under way already; try again in a moment", limits::UPLOADS),
         Quota::Downloads => format!("you may fetch {} files at once; wait for one, or /cancel it", limits::DOWNLOADS),
     }
