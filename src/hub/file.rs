@@ -285,9 +285,6 @@ impl Hub {
 
     /// Lets go of private files whose sender and receiver are both gone, and of those that nobody may take up again.
     pub(super) fn forget_unreachable(&mut self, out: &mut impl Output) {
-        if self.files.is_empty() {
-            return;
-        }
         let here = |who: PersonId| self.people.get(who).is_some();
         let lost = |file: &File| match (file.share, file.stage) {
             (Share::Room(_), _) => false,
