@@ -17,6 +17,7 @@ pub mod line;
 pub mod model;
 pub mod oneshot;
 pub mod pipe;
+pub mod saved;
 pub mod screen;
 pub mod wire;
 

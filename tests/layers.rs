@@ -69,6 +69,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/screen", "names wire client/model", "instants"),
     ("client/screen/terminal", "client/screen", "system"),
     ("client/line", "names commands client/wire client/screen", "files system"),
+    ("client/saved", "listener", "files system"),
     (
         "client",
         "names wire limits linebuf commands signals listener client/model client/wire client/screen client/screen/terminal client/line",

@@ -11,5 +11,6 @@ mod infrastructure;
 mod oneshot;
 mod pipes;
 mod reconnect;
+mod saved;
 mod stay;
 mod terminal;

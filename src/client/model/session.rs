@@ -26,6 +26,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub struct Wish {
     /// The name to have.
     pub nick: Option<Nick>,
+    /// Whether to go by another name where somebody else has that one. It is told either way.
+    pub yields: bool,
     /// The rooms to be in; the last is talked to.
     pub rooms: Vec<RoomName>,
     /// What unlocks the server.
@@ -125,6 +127,7 @@ pub struct Session {
     password: Option<String>,
     nick: Option<Nick>,
     wanted: Option<Nick>,
+    yields: bool,
     /// Whether our name is somebody else's after a loss, our own dead connection's perhaps.
     regaining: bool,
     away: Option<String>,
@@ -170,6 +173,7 @@ impl Session {
             password: wish.password,
             nick: None,
             wanted: wish.nick,
+            yields: wish.yields,
             regaining: false,
             away: None,
             ignored: Vec::new(),

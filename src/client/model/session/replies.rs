@@ -253,7 +253,8 @@ impl Session {
             Pending::Nick if self.first => {
                 self.wanted = self.nick;
                 let nick = self.nick.map(|nick| format!("; you are {nick} now")).unwrap_or_default();
-                self.refuse(format!("{text}{nick}"));
+                let text = format!("{text}{nick}");
+                if self.yields && code == Code::Taken { self.note(text) } else { self.refuse(text) }
             }
             // One guest's name is as good as another's.
             Pending::Nick if self.wanted.is_some_and(|nick| nick.guest_number().is_some()) => {
