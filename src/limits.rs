@@ -216,6 +216,12 @@ pub const AFTER_END: Duration = Duration::from_secs(60);
 pub const LINGER: Duration = Duration::from_secs(1);
 /// How long the end of the server waits for people to read.
 pub const SHUTDOWN: Duration = Duration::from_secs(2);
+/// Bytes of the process's log that may wait for somebody who reads it; what comes then is left out.
+pub const STDERR_WAITING: usize = 64 * 1024;
+/// How long a start waits for another server to let go of the data folder: some times longer than a goodbye takes.
+pub const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How long a start waits for another server to let go of an address, which it does when it begins to say goodbye.
+pub const BIND_WAIT: Duration = Duration::from_secs(1);
 /// How long accepting rests when descriptors ran out.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 

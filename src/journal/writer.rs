@@ -16,6 +16,7 @@ use mio::Waker;
 use super::batch::{Batch, Work};
 use super::logs::Logs;
 use crate::event::Trouble;
+use crate::home::{is_full, make_folder};
 use crate::limits;
 
 /// What the thread `log` is told.
@@ -67,6 +68,8 @@ impl Unsynced {
 
     /// Waits until all of it, and what was created or renamed in `folder`, is on the disk.
     fn sync(&self, folder: &Path) -> io::Result<()> {
+        // Somebody may have swept it away.
+        make_folder(folder)?;
         let folder = File::open(folder)?;
         if self.others {
             return Ok(rustix::fs::syncfs(folder)?);
@@ -328,8 +331,5 @@ impl Writer {
 }
 
 fn trouble(e: &io::Error) -> Trouble {
-    match e.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Trouble::Full,
-        _ => Trouble::Failed,
-    }
+    if is_full(e) { Trouble::Full } else { Trouble::Failed }
 }
