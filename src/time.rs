@@ -13,6 +13,13 @@ pub struct Now {
     pub wall: SystemTime,
 }
 
+/// The same time, or the nearest that a stamp can tell: stamps are of the years 1970 to 9999, and a clock may be set to
+/// anything.
+pub fn as_stamped(wall: SystemTime) -> SystemTime {
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    wall.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST)
+}
+
 /// An instant of monotonic time, in nanoseconds since the process began. It takes eight bytes, with an `Option` around it
 /// too, as there is a handful for every connection. Arithmetic ends at its bounds: no process lives for the 584 years that it
 /// can hold.
