@@ -131,6 +131,9 @@ pub const HISTORY_HEAD: usize = 80;
 pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;
 /// Bytes of it that are given back at once, as it takes a look at every room to find out who holds most.
 pub const HISTORY_SLACK: usize = 1024 * 1024;
+/// Lines of all rooms together that are read when the server starts, but for [`HISTORY_SPARED`] of each: they take their time, and
+/// the rest is read when somebody asks for it.
+pub const LINES_AT_START: usize = 100_000;
 /// Lines that a room keeps whatever others say, as far as they fit into [`HISTORY_SHARE`].
 pub const HISTORY_SPARED: usize = 20;
 /// Bytes of a room's share in what is remembered, which there are for every room.

@@ -1,6 +1,6 @@
 //! The threads that write the logs, and sync them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 
 use log::{error, warn};
 use mio::Waker;
+use rustix::fs::{Access, access};
 
 use super::batch::{Batch, Work};
 use super::logs::Logs;
 use crate::event::Trouble;
 use crate::home::{is_full, make_folder};
 use crate::limits;
+use crate::names::RoomName;
 
 /// What the thread `log` is told.
 pub(super) enum ToWriter {
@@ -99,6 +101,8 @@ pub(super) struct Writer {
     cannot_sync: Option<Trouble>,
     /// What was last complained of, so that it is logged once.
     complaint: Option<io::ErrorKind>,
+    /// Rooms whose logs cannot be kept for a reason of their own, so that each is logged once.
+    spoiled: BTreeSet<RoomName>,
     reports: Sender<Report>,
     in_trouble: Arc<AtomicBool>,
     waker: Arc<Waker>,
@@ -141,6 +145,7 @@ impl Writer {
             in_sync: false,
             cannot_sync: None,
             complaint: None,
+            spoiled: BTreeSet::new(),
             reports,
             in_trouble,
             waker,
@@ -217,12 +222,11 @@ impl Writer {
     fn try_again(&mut self) {
         let begun = Instant::now();
         self.again = begun + limits::LOG_RETRY;
-        if self.failed.is_empty() {
+        self.failing = None;
+        self.failed.take().for_each(|work| self.write_room(work));
+        self.leave_out_what_is_too_much();
+        if self.failing.is_none() && self.in_trouble.load(Ordering::SeqCst) {
             self.failing = self.logs.probe().err().map(|e| trouble(&e));
-        } else {
-            self.failing = None;
-            self.failed.take().for_each(|work| self.write_room(work));
-            self.leave_out_what_is_too_much();
         }
         if self.failing.is_none() {
             self.complaint = None;
@@ -230,21 +234,37 @@ impl Writer {
         if self.every.is_zero() && !self.unsynced.is_empty() {
             self.sync_now();
         }
-        self.report(false, begun.elapsed());
+        // Rooms whose logs cannot be kept are tried for as long as it takes, and nobody hears of it.
+        if self.failing.is_some() || self.in_trouble.load(Ordering::SeqCst) {
+            self.report(false, begun.elapsed());
+        }
     }
 
     /// Writes what there is of a room. What cannot be written waits.
     fn write_room(&mut self, mut work: Work) {
-        if let Err(e) = self.try_room(&mut work) {
-            if self.complaint.replace(e.kind()) != Some(e.kind()) {
-                warn!("cannot write the log of {}: {e}; trying on", work.name);
-            }
-            if self.failed.is_empty() {
-                self.again = Instant::now() + limits::LOG_RETRY;
-            }
+        let Err(e) = self.try_room(&mut work) else {
+            self.spoiled.remove(&work.name);
+            return;
+        };
+        // What stands in the place of one log says nothing of the disk.
+        let is_of_room = match e.kind() {
+            io::ErrorKind::IsADirectory => true,
+            io::ErrorKind::PermissionDenied => access(&self.folder, Access::WRITE_OK | Access::EXEC_OK).is_ok(),
+            _ => false,
+        };
+        let is_new = if is_of_room {
+            self.spoiled.insert(work.name)
+        } else {
             self.failing = Some(trouble(&e));
-            self.failed.append(work);
+            self.complaint.replace(e.kind()) != Some(e.kind())
+        };
+        if is_new {
+            warn!("cannot write the log of {}: {e}; trying on", work.name);
         }
+        if self.failed.is_empty() {
+            self.again = Instant::now() + limits::LOG_RETRY;
+        }
+        self.failed.append(work);
     }
 
     fn try_room(&mut self, work: &mut Work) -> io::Result<()> {
