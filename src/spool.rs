@@ -118,7 +118,7 @@ impl Worker {
                     if self.complaint.replace(e.kind()) != Some(e.kind()) {
                         warn!("cannot take files in {}: {e}", self.home.spool().display());
                     }
-                    Outcome::WriteFailed { file: id, bytes: 0, full: is_full(&e) }
+                    write_failed(id, 0, &e)
                 }
             },
             Job::Describe(id, what) => {
@@ -132,14 +132,14 @@ impl Worker {
             }
             Job::Append(id, bytes) => match self.append(id, &bytes) {
                 Ok(()) => Outcome::Appended(id, bytes.len()),
-                Err(e) => write_failed(id, bytes.len(), &e),
+                Err(e) => self.note_failed(id, bytes.len(), &e),
             },
             Job::Finish(id) => {
                 let (_, hash) = self.hashes.remove(&id).unwrap_or_default();
                 let digest = Digest(hash.finalize().into());
                 match self.finish(id, digest) {
                     Ok(()) => Outcome::Finished(id, digest),
-                    Err(e) => write_failed(id, 0, &e),
+                    Err(e) => self.note_failed(id, 0, &e),
                 }
             }
             Job::Read { file, offset, len, buffer, reader, download } => match self.read(file, offset, len, buffer) {
@@ -207,6 +207,15 @@ impl Worker {
         self.described.get(&id).map_or(Ok(()), |described| described.write(self.home.spool(), id))
     }
 
+    /// What is written to a file has failed: it is logged once.
+    fn note_failed(&mut self, id: FileId, bytes: usize, e: &io::Error) -> Outcome {
+        // A file that was removed meanwhile fails every chunk that was on its way to it.
+        if e.kind() != io::ErrorKind::NotFound && self.complaint.replace(e.kind()) != Some(e.kind()) {
+            warn!("cannot write file {id}: {e}");
+        }
+        write_failed(id, bytes, e)
+    }
+
     fn read(&mut self, id: FileId, offset: u64, len: usize, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
         // One that is larger than it need be would hold memory for nothing.
         let mut data = if buffer.capacity() == len { buffer } else { Vec::with_capacity(len) };
@@ -238,9 +247,5 @@ impl Worker {
 }
 
 fn write_failed(file: FileId, bytes: usize, e: &io::Error) -> Outcome {
-    // A file that was removed meanwhile fails every chunk that was on its way to it.
-    if e.kind() != io::ErrorKind::NotFound {
-        warn!("cannot write file {file}: {e}");
-    }
     Outcome::WriteFailed { file, bytes, full: is_full(e) }
 }

@@ -63,6 +63,27 @@ fn a_full_disk_stops_no_talk_and_costs_no_line() {
 }
 
 #[test]
+fn people_know_before_they_have_what_is_not_kept() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    disk.fill();
+    // Many lines of one turn, of which the disk takes none or a part.
+    let burst: String = (0..400).map(|n| format!("number {n} {}\n", "x".repeat(200))).collect();
+    people.alice.send_bytes(burst.as_bytes());
+    let before = people.bob.until_starting(NOT_KEPT);
+    let heard: Vec<&str> = before.iter().filter_map(|line| line.strip_prefix("#a ")).collect();
+    people.bob.until_starting("#a [");
+    let log = kill(server);
+    assert!(log.contains("the disk is full"), "{log}");
+    let kept = logged(&disk.path("data"), "a");
+    for line in heard {
+        assert!(kept.iter().any(|kept| kept == line), "{line:.60} is not in the log, and was heard before the notice");
+    }
+}
+
+#[test]
 fn a_server_killed_on_a_full_disk_has_what_was_received_before() {
     let Some(disk) = SmallDisk::mount("1m") else { return };
     let server = disk.serve(MANY);
