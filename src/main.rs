@@ -199,7 +199,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().mode {
         Mode::Serve(options) => match start_log() {
             Ok(log) => {
-                let done = serve(&options);
+                let done = serve(&options, &log);
                 log.finish();
                 done
             }
@@ -243,7 +243,7 @@ fn end_at_once(code: i32) -> Result<Arc<AtomicBool>, String> {
     Ok(at_once)
 }
 
-fn serve(options: &Serve) -> Result<(), String> {
+fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     // Until it listens, there is nobody to say goodbye to.
     let starting = end_at_once(0)?;
     let settings = settings(options)?;
@@ -262,6 +262,8 @@ fn serve(options: &Serve) -> Result<(), String> {
         let (ip, port) = (first.ip(), first.port());
         info!("only this machine can come in, as {ip} is its own; --listen 0.0.0.0:{port} is for others too");
     }
+    // Who reads that it listens can read all that was said before.
+    log.finish();
     let mut out = io::stdout().lock();
     for address in addresses {
         // Whoever started the server may have stopped listening to it; that is no reason not to serve.

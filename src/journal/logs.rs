@@ -96,11 +96,24 @@ impl Logs {
         let path = self.path(room, "topic");
         match topic {
             Some(topic) => {
-                make_folder(&self.folder)?;
-                replace(&path, format!("{topic}\n").as_bytes(), Durability::Soon)
+                let text = format!("{topic}\n");
+                match replace(&path, text.as_bytes(), Durability::Soon) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                        self.make_anew()?;
+                        replace(&path, text.as_bytes(), Durability::Soon)
+                    }
+                    done => done,
+                }
             }
             None => remove(&path),
         }
+    }
+
+    /// Makes the folder anew, which somebody has swept away.
+    fn make_anew(&self) -> io::Result<()> {
+        make_folder(&self.folder)?;
+        warn!("{} was gone, and the logs in it; it is made anew", self.folder.display());
+        Ok(())
     }
 
     fn open(&self, room: RoomName) -> io::Result<Open> {
@@ -113,8 +126,7 @@ impl Logs {
                 open()
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                make_folder(&self.folder)?;
-                warn!("{} was gone, and the logs in it; it is made anew", self.folder.display());
+                self.make_anew()?;
                 open()
             }
             file => file,

@@ -8,8 +8,8 @@ use testkit::company::{Company, MANY, assert_all_is_kept};
 use testkit::data::{
     Folder, KEPT, NOT_KEPT, assert_numbered, chunks, fetch, history, kill, logged, notices, seq, share,
 };
-use testkit::disk::{Meddler, SmallDisk, WRITES};
-use testkit::{Client, Server, binary, eventually, have, noise};
+use testkit::disk::{Meddler, SmallDisk, WRITES, faketime};
+use testkit::{Client, Server, binary, eventually, noise};
 
 fn refused_for_space(client: &mut Client) {
     client.send("/send #a 10 x.txt");
@@ -75,8 +75,7 @@ fn people_know_before_they_have_what_is_not_kept() {
     let before = people.bob.until_starting(NOT_KEPT);
     let heard: Vec<&str> = before.iter().filter_map(|line| line.strip_prefix("#a ")).collect();
     people.bob.until_starting("#a [");
-    let log = kill(server);
-    assert!(log.contains("the disk is full"), "{log}");
+    kill(server);
     let kept = logged(&disk.path("data"), "a");
     for line in heard {
         assert!(kept.iter().any(|kept| kept == line), "{line:.60} is not in the log, and was heard before the notice");
@@ -273,12 +272,7 @@ fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
 
 #[test]
 fn a_clock_that_goes_back_an_hour_loses_nothing() {
-    if !have(&["faketime"]) {
-        return;
-    }
-    let preload =
-        Command::new("faketime").args(["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""]).output().unwrap();
-    let preload = String::from_utf8(preload.stdout).unwrap();
+    let Some(preload) = faketime() else { return };
     let folder = Folder::new();
     let clock = folder.path.with_file_name("clock");
     let serve = || {

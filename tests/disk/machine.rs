@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use testkit::company::Company;
 use testkit::data::{Folder, NOT_KEPT, chunks, fetch, history, kill, listing, share, stop, unstamped};
+use testkit::disk::faketime;
 use testkit::{Client, PATIENCE, Server, binary, eventually, have, noise};
 
 fn mode(path: &Path) -> u32 {
@@ -80,7 +81,9 @@ fn a_temporary_folder_that_is_swept_away_is_made_anew() {
     fs::write(parent.path().join(&name), "").unwrap();
     for _ in 0..2 {
         alice.send("/send #a 3 z");
-        alice.settle();
+        let id = alice.until_starting("+ send ").pop().unwrap().split(' ').nth(2).unwrap().to_owned();
+        alice.send("=YWJj");
+        alice.until_starting(&format!("={id} ! "));
     }
     drop(alice);
     server.signal("TERM");
@@ -312,14 +315,12 @@ fn a_link_in_the_place_of_a_file_is_not_followed() {
 
 #[test]
 fn a_clock_before_1970_ends_nothing() {
-    if !have(&["faketime"]) {
-        return;
-    }
+    let Some(preload) = faketime() else { return };
     let folder = Folder::new();
     for _ in 0..2 {
-        let mut command = Command::new("faketime");
-        command.args(["-f", "@1960-01-01 00:00:00", binary()]).args(folder.arguments(&[]));
-        // faketime becomes the server.
+        let mut command = Command::new(binary());
+        command.args(folder.arguments(&[])).env("LD_PRELOAD", &preload).env("FAKETIME", "@1960-01-01 00:00:00");
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1");
         let server = Server::start_with(&mut command);
         let mut people = Company::meet(&server);
         people.say_some(3);

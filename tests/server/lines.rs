@@ -251,7 +251,7 @@ fn who_has_said_goodbye_and_does_not_go_takes_no_place() {
         client.until("+ quit");
         gone.push(client);
     }
-    let fds = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let fds = fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
     assert!(fds < 5 + 64 + 40, "{fds} descriptors");
 }
 
@@ -263,7 +263,7 @@ fn a_long_stall_is_a_stall_too() {
 #[test]
 fn a_locked_server_lets_in_who_knows_the_password() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&file, "open sesame\nnot this\n").unwrap();
+    fs::write(&file, "open sesame\nnot this\n").unwrap();
     let server = Server::start(&["--password-file", file.path().to_str().unwrap(), "--name", "The \x07Club"]);
     let mut client = server.connect_raw();
     client.expect(&format!("* locked chinwag/{} send /pass PASSWORD", env!("CARGO_PKG_VERSION")));
@@ -282,7 +282,7 @@ fn a_locked_server_lets_in_who_knows_the_password() {
 #[test]
 fn the_message_of_the_day_follows_the_greeting() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&file, "Be kind.\r\n\nNo \x1b[31mred.\n").unwrap();
+    fs::write(&file, "Be kind.\r\n\nNo \x1b[31mred.\n").unwrap();
     let server = Server::start(&["--motd", file.path().to_str().unwrap()]);
     let mut client = server.connect();
     client.expect("* motd Be kind.");
