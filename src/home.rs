@@ -47,7 +47,7 @@ impl Home {
         loop {
             let mut builder = tempfile::Builder::new();
             let dir = builder.prefix(TEMPORARY).permissions(Permissions::from_mode(0o700)).tempdir()?;
-            let held = hold(dir.path());
+            let held = hold(dir.path()).ok();
             // Another start may have taken it for one that was left over, in the moment before it was held.
             if dir.path().exists() {
                 return Ok(Self {
@@ -66,7 +66,7 @@ impl Home {
     pub fn at(dir: &Path) -> io::Result<Self> {
         make_folder(dir).map_err(|e| if dir.is_dir() { e } else { about("it cannot be made a folder", &e) })?;
         let lock = open_lock(dir).map_err(|e| about("lock in it", &e))?;
-        take(&lock, dir)?;
+        let held = take(&lock, dir)?;
         let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e))?;
         let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
         make_folder(&spool).map_err(|e| about("spool in it", &e))?;
@@ -75,8 +75,7 @@ impl Home {
         if mode & 0o077 != 0 {
             warn!("others than its owner can enter {} (mode {mode:o}); if they shall not: chmod 700", dir.display());
         }
-        let _held = hold(dir);
-        Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(dir.to_owned(), lock), _held })
+        Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(dir.to_owned(), lock), _held: held })
     }
 
     /// Makes the folder of the files anew, which somebody has swept away, with what stands beside it.
@@ -92,7 +91,7 @@ impl Home {
             }
         }
         // One that is there still is held already.
-        self._held = hold(folder).or(self._held.take());
+        self._held = hold(folder).ok().or(self._held.take());
         self.ids.as_mut().map_or(Ok(()), |ids| ids.reserve(ids.reserved))
     }
 
@@ -133,15 +132,16 @@ fn open_lock(dir: &Path) -> io::Result<File> {
     open_regular(private().write(true).create(true).truncate(false), &dir.join("lock"))
 }
 
-/// Locks a folder by its file `lock`, and waits for a server that is about to end.
-fn take(lock: &File, dir: &Path) -> io::Result<()> {
+/// Locks a folder by its file `lock` and by itself, as that file may have been swept away, and waits for a server that is about to
+/// end. Gives the folder, if it can be locked.
+fn take(lock: &File, dir: &Path) -> io::Result<Option<File>> {
     const RETRY: Duration = Duration::from_millis(50);
     let mut waited = Duration::ZERO;
     while waited < limits::LOCK_WAIT {
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => std::thread::sleep(RETRY),
+        match lock.try_lock().map(|()| hold(dir)) {
+            Err(TryLockError::WouldBlock) | Ok(Err(TryLockError::WouldBlock)) => std::thread::sleep(RETRY),
             Err(TryLockError::Error(e)) => return Err(about("lock in it", &e)),
-            Ok(()) => return Ok(()),
+            Ok(held) => return Ok(held.ok()),
         }
         waited += RETRY;
         if waited == Duration::from_secs(1) {
@@ -152,9 +152,10 @@ fn take(lock: &File, dir: &Path) -> io::Result<()> {
 }
 
 /// Locks a folder itself, where the file system can do that.
-fn hold(dir: &Path) -> Option<File> {
-    let folder = File::options().read(true).custom_flags(OFlags::DIRECTORY.bits().cast_signed()).open(dir).ok()?;
-    folder.try_lock().is_ok().then_some(folder)
+fn hold(dir: &Path) -> Result<File, TryLockError> {
+    let folder = File::options().read(true).custom_flags(OFlags::DIRECTORY.bits().cast_signed()).open(dir);
+    let folder = folder.map_err(TryLockError::Error)?;
+    folder.try_lock().map(|()| folder)
 }
 
 /// Removes the temporary folders of servers that were killed. They are told from others by their name and their owner, and
@@ -165,7 +166,7 @@ fn remove_left_over(parent: &Path) {
         let is_ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY)
             && entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == own);
         let path = entry.path();
-        let Some(_held) = Some(&path).filter(|_| is_ours).and_then(|path| hold(path)) else { continue };
+        let Some(_held) = Some(&path).filter(|_| is_ours).and_then(|path| hold(path).ok()) else { continue };
         for file in fs::read_dir(&path).into_iter().flatten().flatten() {
             if file.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit) {
                 let _ = fs::remove_file(file.path());

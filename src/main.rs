@@ -249,7 +249,11 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     let settings = settings(options)?;
     let home = match &options.data {
         Some(dir) => Home::at(dir).map_err(|e| format!("cannot keep files in {}: {}", dir.display(), reason(&e)))?,
-        None => Home::temporary().map_err(|e| format!("cannot make a temporary folder: {}", reason(&e)))?,
+        None => Home::temporary().map_err(|e| {
+            let parent = std::env::temp_dir();
+            let why = reason(&e);
+            format!("cannot make a folder for files in {}: {why}; set TMPDIR, or give --data", parent.display())
+        })?,
     };
     let settings = Settings { next_file: home.next_id(), ..settings };
     let addresses = addresses(&options.listen)?;

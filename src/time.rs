@@ -65,3 +65,17 @@ impl Sub for Instant {
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_has_a_stamp() {
+        let day = Duration::from_secs(86_400);
+        let stamp = |wall| humantime::format_rfc3339_millis(as_stamped(wall)).to_string();
+        assert_eq!(stamp(SystemTime::UNIX_EPOCH - day), "1970-01-01T00:00:00.000Z");
+        assert_eq!(stamp(SystemTime::UNIX_EPOCH + day), "1970-01-02T00:00:00.000Z");
+        assert_eq!(stamp(SystemTime::UNIX_EPOCH + 10_000 * 366 * day), "9999-12-31T23:59:59.000Z");
+    }
+}

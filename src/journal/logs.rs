@@ -290,8 +290,8 @@ fn read_last(file: &File, wanted: Wanted) -> io::Result<(u64, Vec<u8>, Reading)>
             from += begin as u64;
         }
         // To read what nobody wants takes its time.
-        let ends = memrchr_iter(b'\n', &bytes);
-        let begin = ends.skip(wanted.lines + LAST_LINES).next().map_or(0, |end| end + 1);
+        let mut ends = memrchr_iter(b'\n', &bytes);
+        let begin = ends.nth(wanted.lines + LAST_LINES).map_or(0, |end| end + 1);
         let reading = format::read(&bytes[begin..]);
         let is_all = from == 0 && begin == 0;
         let is_enough = reading.lines.len() >= wanted.lines || 4 * span > wanted.bytes.min(SPAN_MOST);

@@ -44,6 +44,9 @@ fn a_second_server_is_refused() {
         "{told}"
     );
     assert_eq!(walk(&folder.path), before, "it has touched the folder");
+    // Somebody may have swept the lock away.
+    fs::remove_file(folder.path.join("lock")).unwrap();
+    assert_eq!(serve().status.code(), Some(1));
     alice.ask("/ping", "+ ping");
     drop(alice);
     kill(server);
