@@ -432,16 +432,23 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
 }
 
 fn motd(path: &Path) -> Result<Vec<String>, String> {
-    let text = read_file(path, limits::MOTD)?;
-    if let Some(n) = text.lines().position(|line| line.len() > limits::LINE) {
-        return Err(format!("line {} of {} has more than {} bytes", n + 1, path.display(), limits::LINE));
+    let bytes = read_file(path, limits::MOTD)?;
+    if str::from_utf8(&bytes).is_err() {
+        warn!("{} is no text in UTF-8, and what is not shows as \u{fffd}; save it as that", path.display());
     }
+    let whole = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let lines = whole.split(|&b| b == b'\n').filter(|_| !bytes.is_empty());
     // Text that is safe to show.
-    Ok(text.lines().map(|line| clean(line.as_bytes()).into_owned()).collect())
+    let lines: Vec<String> = lines.map(|line| clean(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()).collect();
+    match lines.iter().position(|line| line.len() > limits::LINE) {
+        Some(n) => Err(format!("line {} of {} has more than {} bytes", n + 1, path.display(), limits::LINE)),
+        None => Ok(lines),
+    }
 }
 
 fn password(path: &Path) -> Result<String, String> {
-    let text = read_file(path, limits::LINE as u64)?;
+    let text = String::from_utf8(read_file(path, limits::LINE as u64)?)
+        .map_err(|_| format!("cannot use {}: it is no text in UTF-8; save it as that", path.display()))?;
     let password = text.lines().next().unwrap_or_default().trim();
     if password.is_empty() {
         Err(format!("{} holds no password on its first line", path.display()))
@@ -452,17 +459,16 @@ fn password(path: &Path) -> Result<String, String> {
     }
 }
 
-/// Reads a text file of at most `limit` bytes, without the mark that some editors put before its text.
-fn read_file(path: &Path, limit: u64) -> Result<String, String> {
+/// Reads a file of at most `limit` bytes, without the mark that some editors put before its text.
+fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
     let read = read.map_err(|e| format!("cannot read {}: {}", path.display(), reason(&e)))?;
     if read as u64 > limit {
         return Err(format!("cannot use {}: it must be a file of at most {limit} bytes", path.display()));
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|_| format!("cannot use {}: it is no text in UTF-8; save it as that", path.display()))?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
+    let mark = "\u{feff}".as_bytes();
+    Ok(bytes.strip_prefix(mark).map_or_else(|| bytes.clone(), <[u8]>::to_vec))
 }
 
 fn name(text: &str) -> Result<String, String> {

@@ -14,7 +14,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::connection::Readiness;
-use crate::event::{Found, Job, Outcome, PastFile, PastRoom, Query, Record, Trouble};
+use crate::event::{Found, Job, Keeping, Outcome, PastFile, PastRoom, Query, Record, Trouble};
 use crate::home::Home;
 use crate::journal::{self, Journal};
 use crate::limits;
@@ -82,6 +82,11 @@ pub trait System {
 
     /// Writes down what was said, before anybody hears it, and says what stands in the way of the log.
     fn log(&mut self, records: &[Record]) -> Option<Trouble>;
+
+    /// How it stands with the log of a room since [`System::log`] was called, if that has changed.
+    fn keeping(&mut self) -> Option<Keeping> {
+        None
+    }
 
     /// Has something looked up in the log. What was given to [`System::log`] in a later turn may be missing.
     fn ask(&mut self, query: Query);
@@ -247,6 +252,10 @@ impl System for Os {
             journal.write(records);
         }
         journal.trouble()
+    }
+
+    fn keeping(&mut self) -> Option<Keeping> {
+        self.journal.as_mut()?.keeping()
     }
 
     fn ask(&mut self, query: Query) {

@@ -1,7 +1,9 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
 use crate::effect::{Effect, Output};
-use crate::event::{Change, Done, Event, Fault, Gone, Happening, Logged, Long, Quota, Record, SaidKind, Setting};
+use crate::event::{
+    Change, Done, Event, Fault, Gone, Happening, Keeping, Logged, Long, Quota, Record, SaidKind, Setting,
+};
 use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{Nick, Origin, PersonId, Place, RoomName, Text};
@@ -175,6 +177,10 @@ impl Hub {
                     person.rooms.push(room);
                 }
                 self.tell_room(room, turn.who, nick, &Happening::Joined, turn);
+                let name = self.rooms[room].name;
+                if self.unkept.contains(&name) {
+                    turn.out.answer(turn.conn, &Event::Keeping(Keeping { room: name, kept: false }));
+                }
                 room
             }
         };

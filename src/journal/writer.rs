@@ -16,7 +16,7 @@ use rustix::fs::{Access, access};
 
 use super::batch::{Batch, Work};
 use super::logs::Logs;
-use crate::event::Trouble;
+use crate::event::{Keeping, Trouble};
 use crate::home::{is_full, make_folder};
 use crate::limits;
 use crate::names::RoomName;
@@ -28,6 +28,13 @@ pub(super) enum ToWriter {
     Synced(io::Result<()>, Duration, Unsynced),
     /// Write what there is, once more, and end.
     End,
+}
+
+/// What the loop is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ToJournal {
+    Report(Report),
+    Keeping(Keeping),
 }
 
 /// How it stands.
@@ -103,7 +110,7 @@ pub(super) struct Writer {
     complaint: Option<io::ErrorKind>,
     /// Rooms whose logs cannot be kept for a reason of their own, so that each is logged once.
     spoiled: BTreeSet<RoomName>,
-    reports: Sender<Report>,
+    reports: Sender<ToJournal>,
     in_trouble: Arc<AtomicBool>,
     waker: Arc<Waker>,
 }
@@ -114,7 +121,7 @@ impl Writer {
         logs: Logs,
         every: Duration,
         to_writer: Sender<ToWriter>,
-        reports: Sender<Report>,
+        reports: Sender<ToJournal>,
         in_trouble: Arc<AtomicBool>,
         waker: Arc<Waker>,
     ) -> io::Result<Self> {
@@ -243,7 +250,9 @@ impl Writer {
     /// Writes what there is of a room. What cannot be written waits.
     fn write_room(&mut self, mut work: Work) {
         let Err(e) = self.try_room(&mut work) else {
-            self.spoiled.remove(&work.name);
+            if self.spoiled.remove(&work.name) {
+                self.tell(Keeping { room: work.name, kept: true });
+            }
             return;
         };
         // What stands in the place of one log says nothing of the disk.
@@ -258,6 +267,9 @@ impl Writer {
             self.failing = Some(trouble(&e));
             self.complaint.replace(e.kind()) != Some(e.kind())
         };
+        if is_new && is_of_room {
+            self.tell(Keeping { room: work.name, kept: false });
+        }
         if is_new {
             warn!("cannot write the log of {}: {e}; trying on", work.name);
         }
@@ -294,10 +306,19 @@ impl Writer {
     fn report(&self, is_of_batch: bool, took: Duration) {
         let failing = self.failing.or(self.cannot_sync);
         // Nobody is there to hear it at the very end.
-        let _ = self.reports.send(Report { is_of_batch, failing, took });
-        if (failing.is_some() || self.in_trouble.load(Ordering::SeqCst))
-            && let Err(e) = self.waker.wake()
-        {
+        let _ = self.reports.send(ToJournal::Report(Report { is_of_batch, failing, took }));
+        if failing.is_some() || self.in_trouble.load(Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    fn tell(&self, keeping: Keeping) {
+        let _ = self.reports.send(ToJournal::Keeping(keeping));
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Err(e) = self.waker.wake() {
             error!("cannot wake the reactor: {e}");
         }
     }

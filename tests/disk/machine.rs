@@ -262,17 +262,29 @@ fn a_log_that_cannot_be_kept_spoils_no_other_room_and_no_file() {
     let server = folder.serve(&[]);
     let mut people = Company::meet(&server);
     let mut dave = server.in_room("dave", "#x");
-    for round in 0..20 {
+    let notice = "* notice the history of #x is";
+    dave.send("/msg #x first");
+    dave.expect("+ msg #x");
+    dave.starting(&format!("{notice} not being kept: "));
+    // Who comes later knows too.
+    let mut erin = server.person("erin");
+    erin.send("/join #x");
+    erin.starting(&format!("{notice} not being kept: "));
+    erin.until_starting("+ join #x ");
+    dave.until("#x * erin joined");
+    for round in 1..20 {
         dave.ask(&format!("/msg #x {round}"), "+ msg #x");
         people.say("and so on");
     }
     share(&mut people.alice, "#a", b"abc", "x");
     let told = [people.alice.settle(), people.bob.settle(), std::mem::take(&mut people.told)].concat();
-    assert!(!told.iter().any(|line| line.starts_with(NOT_KEPT)), "{told:?}");
+    assert!(!told.iter().any(|line| line.starts_with("* notice ")), "{told:?}");
     assert_eq!(folder.logged("a"), people.heard);
     // When the folder is gone, all that was said is written.
     fs::remove_dir_all(folder.log("x")).unwrap();
     eventually("the log is written", || folder.logged("x").len() == 20);
+    dave.until(&format!("{notice} being kept again"));
+    erin.until(&format!("{notice} being kept again"));
     let warnings = kill(server);
     assert_eq!(warnings.matches("cannot write the log of #x").count(), 1, "{warnings}");
 }
