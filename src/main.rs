@@ -468,7 +468,7 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
         return Err(format!("cannot use {}: it must be a file of at most {limit} bytes", path.display()));
     }
     let mark = "\u{feff}".as_bytes();
-    Ok(bytes.strip_prefix(mark).map_or_else(|| bytes.clone(), <[u8]>::to_vec))
+    Ok(bytes.strip_prefix(mark).unwrap_or(&bytes).to_vec())
 }
 
 fn name(text: &str) -> Result<String, String> {
