@@ -14,7 +14,7 @@ use memchr::memrchr_iter;
 
 use super::format::{self, Reading};
 use super::search;
-use crate::event::{Logged, PastRoom};
+use crate::effect::{Logged, PastRoom};
 use crate::home::{Durability, make_folder, open_regular, private, read_text, replace};
 use crate::limits;
 use crate::names::{RoomName, Text};
