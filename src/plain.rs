@@ -357,7 +357,10 @@ fn code(why: &Fault) -> Code<'static> {
 fn explain(why: &Fault) -> String {
     let known = |nick: &Nick| nick.to_string();
     match why {
-        Fault::UnknownCommand(name) => format!("/{name}: no such command; /help lists them"),
+        Fault::UnknownCommand(name) => match &commands::meant(name.as_str())[..] {
+            [] => format!("/{name}: no such command; /help lists them"),
+            meant => format!("/{name}: no such command; did you mean /{}? /help lists them", meant.join(" or /")),
+        },
         Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
         Fault::NoHelp(word) => format!("{word} is no command; /help lists them"),
         Fault::TooLong { what, limit } => {

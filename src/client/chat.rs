@@ -347,7 +347,7 @@ impl Chat {
 
     fn transfer(&mut self, request: TransferRequest) -> Result<(), String> {
         if self.client.transfers.progress(Instant::now()).count() >= TRANSFERS
-            && !matches!(request, TransferRequest::Cancel(_))
+            && !matches!(request, TransferRequest::Cancel(_) | TransferRequest::CancelNamed(_))
         {
             return Err(format!("{TRANSFERS} files are on their way or wait already; wait for one"));
         }
@@ -359,6 +359,13 @@ impl Chat {
             }
             TransferRequest::Get(file) => self.client.transfers.get(file, Keep::Folder),
             TransferRequest::Show(file) => self.client.transfers.get(file, Keep::Show),
+            TransferRequest::CancelNamed(name) => match self.client.transfers.cancel_named(&name)? {
+                Some(file) => self.transfer(TransferRequest::Cancel(file)),
+                None => {
+                    self.print(&News::Note(format!("{name} is not sent")));
+                    Ok(())
+                }
+            },
             TransferRequest::Cancel(file) => {
                 if !self.client.transfers.cancel(file) {
                     self.print(&News::Note(format!("file {file} is fetched no more")));
