@@ -4,13 +4,12 @@ use std::mem;
 
 use tui_input::{Input as LineInput, InputRequest};
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
 
 use super::complete::Completion;
 use super::history::History;
 use super::keys::Key;
 use crate::client::screen::Row;
-use crate::client::screen::width::{self, columns};
+use crate::client::screen::width::{self, columns, widest};
 use crate::names::clean;
 
 /// The most bytes that a line may have.
@@ -281,26 +280,26 @@ fn printable(text: &str) -> String {
     clean(text.as_bytes()).replace('\t', " ")
 }
 
-/// What of `text` fits into `room` columns around the cursor, which is at byte `cursor` of it.
+/// What of `text` fits into `room` columns around the cursor, which is at byte `cursor` of it, in any terminal.
 fn window(text: &str, cursor: usize, room: usize) -> Row {
     // A cursor that is within a grapheme shows behind it.
     let cursor = text.grapheme_indices(true).map(|(at, _)| at).find(|&at| at >= cursor).unwrap_or(text.len());
     let (before, after) = text.split_at(cursor);
-    let column = columns(before);
+    let column = widest(before);
     // What is in view moves by half a row at once, and with more text after the cursor some of it is in view.
-    let last = room - (room / 4).min(columns(after));
+    let last = room - (room / 4).min(widest(after));
     let step = (room / 2).max(1);
     let start = column.saturating_sub(last).div_ceil(step) * step;
     let mut skipped = 0;
     let before = before.graphemes(true).skip_while(|grapheme| {
         let is_out = skipped < start;
-        skipped += if is_out { grapheme.width() } else { 0 };
+        skipped += if is_out { widest(grapheme) } else { 0 };
         is_out
     });
     let before: String = before.collect();
-    let mut used = columns(&before);
+    let mut used = widest(&before);
     let after = after.graphemes(true).take_while(|grapheme| {
-        used += grapheme.width();
+        used += widest(grapheme);
         used <= room
     });
     Row { after: after.collect(), before }
