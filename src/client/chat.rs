@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::client::line::complete::{self, World};
 use crate::client::line::editor::{Direction, Editor, Intent};
 use crate::client::line::history::{self, History};
-use crate::client::line::keys::{Decoder, Input, Key, TerminalAnswer};
+use crate::client::line::keys::{self, Decoder, Input, Key, TerminalAnswer};
 use crate::client::model::news::{Mark, News, Taken, TransferRequest};
 use crate::client::model::session::Wish;
 use crate::client::screen::pictures::{self, Format, Speaks, Window};
@@ -33,8 +33,8 @@ use crate::signals::Signals;
 const KEYS: Token = Token(link::FREE);
 const SIGNALS: Token = Token(link::FREE + 1);
 
-/// How long an ESC may be the beginning of something else.
-const ESCAPE: Duration = Duration::from_millis(50);
+/// Bytes of one read that are told apart from what comes later.
+const TYPED: usize = 64 * 1024;
 /// How often the status row is drawn while it moves by itself.
 const MOVING: Duration = Duration::from_millis(250);
 /// Transfers that may be under way or wait for their turn.
@@ -109,8 +109,8 @@ struct Chat {
     /// Whether we were asked to end.
     ended: Arc<AtomicBool>,
     decoder: Decoder,
-    /// Since when an ESC waits for what may follow it.
-    escape: Option<Instant>,
+    /// When what has come so far is all that comes.
+    gives_up: Option<Instant>,
     editor: Editor,
     rows: Rows,
     look: Look,
@@ -154,7 +154,7 @@ impl Chat {
             signals,
             ended,
             decoder: Decoder::default(),
-            escape: None,
+            gives_up: None,
             editor: Editor::new(History::open(history::default_path())),
             rows: Rows::default(),
             look: Look { colour, zone: TimeZone::system() },
@@ -205,13 +205,15 @@ impl Chat {
         let is_moving = !self.client.transfers.is_empty()
             || !self.client.link.is_up()
             || self.client.session.talks.typists(now).next().is_some();
-        let escape = self.escape.map(|since| since + ESCAPE);
         let question = match self.question {
             Question::Asked(at) if !self.pictures.is_empty() => Some(at + QUESTION),
             _ => None,
         };
         let moving = is_moving.then(|| now + MOVING);
-        [escape, question, self.goodbye(), moving, self.settles(now), self.rows.waits(now)].into_iter().flatten().min()
+        [self.gives_up, question, self.goodbye(), moving, self.settles(now), self.rows.waits(now)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// When the server has had time enough to say goodbye, if it was asked to.
@@ -221,39 +223,43 @@ impl Chat {
 
     /// Takes what was typed. It is an error if the terminal is gone.
     fn keys(&mut self) -> io::Result<()> {
-        let mut bytes = [0; 4096];
-        let mut is_idle = true;
         loop {
-            let typed = self.terminal.read(&mut bytes)?;
-            if typed.is_empty() {
-                break;
+            let typed = self.typed()?;
+            if !typed.is_empty() {
+                self.decoder.feed(&typed);
+            } else if self.gives_up.is_some_and(|at| at <= Instant::now()) {
+                self.decoder.give_up();
+            } else {
+                return Ok(());
             }
-            is_idle = false;
-            self.decoder.feed(typed);
+            self.gives_up = self.decoder.patience().map(|patience| Instant::now() + patience);
             while let Some(input) = self.decoder.next() {
                 self.input(input)?;
             }
         }
-        if !is_idle {
-            self.escape = self.decoder.is_waiting().then(Instant::now);
-        }
-        if self.escape.is_some_and(|since| since.elapsed() >= ESCAPE) {
-            self.escape = None;
-            self.decoder.give_up();
-            while let Some(input) = self.decoder.next() {
-                self.input(input)?;
+    }
+
+    /// All that has come at once, as far as it is told apart.
+    fn typed(&self) -> io::Result<Vec<u8>> {
+        let mut typed = Vec::new();
+        let mut bytes = [0; 4096];
+        while typed.len() < TYPED {
+            match self.terminal.read(&mut bytes)? {
+                [] => break,
+                some => typed.extend_from_slice(some),
             }
         }
-        Ok(())
+        Ok(typed)
     }
 
     fn input(&mut self, input: Input) -> io::Result<()> {
         let before = (self.editor.text().to_owned(), self.client.session.talks.target());
         let action = match input {
-            Input::Paste(text) => {
-                self.editor.paste(&text);
-                None
-            }
+            Input::Paste(text) => self.editor.paste(&text),
+            Input::TooMuch => Some(Intent::Refuse(format!(
+                "what you pasted is not taken: it has more than {} bytes; share it as a file, with /send",
+                keys::PASTE_MAX
+            ))),
             Input::Answer(answer) => {
                 self.answer(answer);
                 return Ok(());
@@ -298,6 +304,7 @@ impl Chat {
                     self.print(&News::Refused("wait for what you typed last; it may take you elsewhere".to_owned()));
                 }
             }
+            Some(Intent::Refuse(why)) => self.print(&News::Refused(why)),
             Some(Intent::List(words)) => self.print(&News::Answer(words.join("  "))),
             Some(Intent::Redraw) => self.clearing = true,
             Some(Intent::Suspend) => {

@@ -316,12 +316,9 @@ impl Before {
         };
         // Behind a full row, the cursor stands on its last column or on the first of the next one.
         let full = || rows(width).filter(|_| column == width);
-        if self.is_doubtful() { Some(self.nearest(width, column)) } else { rows(column - 1).or_else(full) }
-    }
-
-    /// The same as nearly as it can be told, if it is known to be wrapped.
-    fn nearest(&self, width: usize, column: usize) -> usize {
-        (self.columns() + width / 2).saturating_sub(column - 1) / width
+        // Where it is not known, the nearest will do.
+        let near = || (self.columns() + width / 2).saturating_sub(column - 1) / width;
+        if self.is_doubtful() { Some(near()) } else { rows(column - 1).or_else(full) }
     }
 }
 
@@ -360,15 +357,16 @@ impl Rows {
             Some(Question::Narrowed(_)) => {
                 let width = self.width.max(1);
                 let wrapped = before.wrapped(width, column);
-                // A terminal that cuts rows off leaves the cursor in the last column. Where both would have it, what the
-                // terminal did before decides, and if that is not known, what is above is not ours to erase.
+                // A terminal that cuts rows off leaves the cursor in the last column, and so does one that was narrower already
+                // when the row was drawn. Where a wrapped row has it there too, what the terminal did before decides. In doubt,
+                // what is above is not ours to erase.
                 match wrapped {
                     Some(_) if column < width => self.narrowing = Some(Narrowing::Wraps),
                     None if column == width => self.narrowing = Some(Narrowing::Cuts),
                     _ => {}
                 }
-                let wraps = self.narrowing == Some(Narrowing::Wraps);
-                self.above = if wraps { wrapped.unwrap_or_else(|| before.nearest(width, column)) } else { 0 };
+                let is_sure = column < width || self.narrowing == Some(Narrowing::Wraps) && !before.is_doubtful();
+                self.above = wrapped.filter(|_| is_sure).unwrap_or(0);
             }
         }
     }

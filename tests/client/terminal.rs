@@ -105,6 +105,8 @@ struct Walk {
     heard: Vec<String>,
     /// The text of Alice's last line, until Bob has heard it.
     said: Option<String>,
+    /// The lines that Bob has got since all was seen to be right.
+    lines: Vec<String>,
     number: usize,
     /// Whether nothing of the rows may be left behind.
     is_exact: bool,
@@ -183,6 +185,7 @@ impl Walk {
             size,
             heard,
             said: None,
+            lines: Vec::new(),
             number: 0,
             is_exact: true,
             done: vec![format!("seed {seed}, {emulator:?}")],
@@ -201,8 +204,7 @@ impl Walk {
                     None | Some(Intent::Redraw) => {}
                     Some(other) => panic!("{other:?}"),
                 },
-                Input::Paste(text) => self.editor.paste(&text),
-                Input::Answer(answer) => panic!("{answer:?}"),
+                other => panic!("{other:?}"),
             }
         }
     }
@@ -271,14 +273,33 @@ impl Walk {
         if self.emulator == Emulator::Clipping && self.editor.text().width() > 8 {
             self.keys("\x05\x15");
         }
-        if !self.editor.text().trim().is_empty() {
-            self.number += 1;
-            self.keys(&format!("\x05 n{}", self.number));
+        if self.editor.text().trim().is_empty() {
+            // Of that nobody hears, so that what is typed next may come with it, as a paste does.
+            return;
         }
+        self.number += 1;
+        self.keys(&format!("\x05 n{}", self.number));
         self.keys("\r");
+        if !self.is_exact {
+            // What is typed next must not come with it, as a paste does.
+            self.hear_said();
+        }
+    }
+
+    /// Waits until Bob hears what Alice has said.
+    fn hear_said(&mut self) {
+        if let Some(said) = self.said.take() {
+            let said = format!("<alice> {}", said.trim_end());
+            while !self.lines.last().is_some_and(|line: &String| line.ends_with(&said)) {
+                self.lines.push(self.bob.line().unwrap());
+            }
+        }
     }
 
     fn resize(&mut self) {
+        if self.is_exact {
+            eventually("the client at rest", || self.terminal.is_at_rest() && self.terminal.is_at_rest());
+        }
         // What is cut off is gone, so where that happens no message is wider than the window.
         let narrowest = if self.emulator == Emulator::Clipping { 40 } else { 15 };
         let columns = narrowest + self.random.usize(..121 - narrowest);
@@ -289,9 +310,6 @@ impl Walk {
         rows = rows.max(wrapped(usize::from(self.size.0)) * 2 + free + 1);
         self.size = (u16::try_from(columns).unwrap(), u16::try_from(rows).unwrap());
         self.done.push(format!("resize {columns} {rows}"));
-        if self.is_exact {
-            eventually("the client at rest", || self.terminal.is_at_rest() && self.terminal.is_at_rest());
-        }
         self.terminal.resize(self.size.0, self.size.1);
     }
 
@@ -315,15 +333,9 @@ impl Walk {
     /// Waits until everything that was done has come to the screen, and nothing else is there.
     #[track_caller]
     fn settle(&mut self) {
-        let mut lines = Vec::new();
-        if let Some(said) = self.said.take() {
-            let said = format!("<alice> {}", said.trim_end());
-            while !lines.last().is_some_and(|line: &String| line.ends_with(&said)) {
-                lines.push(self.bob.line().unwrap());
-            }
-        }
-        lines.extend(self.bob.settle());
-        for line in lines {
+        self.hear_said();
+        self.lines.extend(self.bob.settle());
+        for line in self.lines.drain(..) {
             let line = line.replacen("@alice", "@bob", 1);
             if line.starts_with("#lobby <") || line.starts_with("@bob <") {
                 self.heard.push(squeeze(&line));
@@ -559,8 +571,14 @@ fn what_was_typed_is_there_in_the_next_run() {
     };
     let mut first = start();
     let before = first.modes();
-    first.keys("good morning\r/topic tea\r/pass secret\r");
+    first.keys("good morning\r");
+    bob.until("#lobby <alice> good morning");
+    first.keys("/topic tea\r");
     bob.until("#lobby * alice topic tea");
+    first.keys("/pass secret");
+    typed(&first, "#lobby> /pass secret");
+    first.keys("\r");
+    typed(&first, "#lobby>");
     first.keys("\x1b[A");
     typed(&first, "#lobby> /topic tea");
     first.keys("\x03\x04");
@@ -709,6 +727,62 @@ fn many_lines_are_pasted_only_after_a_question() {
     terminal.keys("y");
     (0..100).for_each(|n| drop(bob.until(&format!("#lobby <alice> line {n}"))));
     told(&terminal, "<alice> line 99");
+}
+
+#[test]
+fn what_terminals_and_bad_lines_make_of_a_paste_is_not_said_unasked() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &[], (60, 10), Emulator::Reflowing);
+    for paste in [
+        // The terminal does not mark it.
+        "one\r/quit\rthree",
+        // Its end is lost, and the keyboard is not dead.
+        "\x1b[200~one\r/quit\rthree",
+    ] {
+        terminal.keys(paste);
+        typed(&terminal, "#lobby> send these 3 lines? y/n");
+        terminal.keys("n");
+        typed(&terminal, "#lobby>");
+    }
+    // Its start comes in two parts. Sleep: the time between them is what is tested.
+    for (first, second) in [("\x1b", "[200~"), ("\x1b[20", "0~"), ("\x1b[", "200~")] {
+        terminal.keys(first);
+        thread::sleep(Duration::from_millis(80));
+        terminal.keys(format!("{second}one\rtwo\x1b[201~"));
+        typed(&terminal, "#lobby> send these 2 lines? y/n");
+        terminal.keys("n");
+        typed(&terminal, "#lobby>");
+    }
+    terminal.keys("ab\x1b");
+    thread::sleep(Duration::from_millis(80));
+    terminal.keys("[Dc");
+    typed(&terminal, "#lobby> acb");
+    assert!(!bob.settle().iter().any(|line| line.contains("<alice>") || line.contains("quit")));
+}
+
+#[test]
+fn nothing_that_is_typed_or_pasted_is_lost_without_a_word() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &[], (60, 10), Emulator::Reflowing);
+    terminal.keys("x".repeat(4500));
+    told(&terminal, "the line is full");
+    terminal.keys("\x03");
+    typed(&terminal, "#lobby>");
+    let paste =
+        |lines: usize, len: usize| format!("\x1b[200~{}\x1b[201~", format!("{}\r", "x".repeat(len)).repeat(lines));
+    terminal.keys(paste(15_000, 10));
+    told(&terminal, "the 15000 lines that you pasted are not taken");
+    terminal.keys(paste(15_000, 100));
+    told(&terminal, "what you pasted is not taken");
+    typed(&terminal, "#lobby>");
+    terminal.keys("\x1b[200~one\rtwo\x1b[201~");
+    typed(&terminal, "#lobby> send these 2 lines? y/n");
+    terminal.keys("\x1b[200~three\x1b[201~");
+    typed(&terminal, "#lobby> send these 3 lines? y/n");
+    terminal.keys("y");
+    for line in ["one", "two", "three"] {
+        bob.until(&format!("#lobby <alice> {line}"));
+    }
 }
 
 #[test]
@@ -1001,7 +1075,9 @@ fn a_hostile_server_cannot_drive_the_terminal() {
     // Details of a command that was typed are shown as they come, and so is the name of a file.
     terminal.keys("/files\r");
     told(&terminal, " ready ");
-    terminal.keys("/get 2\r/show 2\r");
+    terminal.keys("/get 2\r");
+    told(&terminal, "evil");
+    terminal.keys("/show 2\r");
     told(&terminal, "evil");
     terminal.keys("\x03fine");
     typed(&terminal, "#lobby> fine");
