@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::tz::TimeZone;
 use mio::Token;
 use mio::unix::SourceFd;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 
 use crate::client::Client;
 use crate::client::line::complete::{self, World};
@@ -108,6 +108,10 @@ struct Chat {
     signals: Signals,
     /// Whether we were asked to end.
     ended: Arc<AtomicBool>,
+    /// Whether we go on after we were stopped, perhaps with the terminal in the modes of others.
+    continued: Arc<AtomicBool>,
+    /// Whether we are to stop, as soon as nothing of the terminal's would be left to others.
+    is_stopping: bool,
     decoder: Decoder,
     /// When what has come so far is all that comes.
     gives_up: Option<Instant>,
@@ -118,7 +122,7 @@ struct Chat {
     address: String,
     downloads: PathBuf,
     speaks: Speaks,
-    /// Whether the terminal shows pictures is asked once we are in, so that no answer is left to others if we never are.
+    /// Whether the terminal shows pictures is asked when the first one is to be shown.
     question: Question,
     /// Pictures that wait for that answer.
     pictures: Vec<(String, String)>,
@@ -144,15 +148,20 @@ impl Chat {
         for signal in ends {
             signal_hook::flag::register(signal, ended.clone()).map_err(|e| reason(&e))?;
         }
+        let continued = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGCONT, continued.clone()).map_err(|e| reason(&e))?;
         let registry = client.link.poll().registry();
-        let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain([SIGWINCH])).map_err(|e| reason(&e))?;
+        let others = [SIGWINCH, SIGCONT];
+        let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain(others)).map_err(|e| reason(&e))?;
         client.link.register(&mut SourceFd(&0), KEYS).map_err(|e| reason(&e))?;
-        let terminal = Terminal::open().map_err(|e| reason(&e))?;
+        let terminal = Terminal::open(ended.clone()).map_err(|e| reason(&e))?;
         Ok(Self {
             client,
             terminal,
             signals,
             ended,
+            continued,
+            is_stopping: false,
             decoder: Decoder::default(),
             gives_up: None,
             editor: Editor::new(History::open(history::default_path())),
@@ -175,7 +184,11 @@ impl Chat {
 
     fn run(&mut self) -> Result<(), String> {
         loop {
-            self.draw().map_err(|e| reason(&e))?;
+            match self.draw() {
+                // The terminal takes nothing, and would not take why either.
+                Err(_) if self.ended.load(Ordering::Relaxed) => return Ok(()),
+                drawn => drawn.map_err(|e| reason(&e))?,
+            }
             let until = self.next();
             let tokens = self.client.turn(until).map_err(|e| format!("cannot connect to {}: {e}", self.address))?;
             if tokens.contains(&SIGNALS) {
@@ -183,7 +196,10 @@ impl Chat {
                 // The window may have been another one for a moment, and what stands in it have moved.
                 self.shown = None;
             }
-            let is_gone = self.keys().is_err() || self.ended.load(Ordering::Relaxed);
+            let is_gone = self.go_on().is_err()
+                || self.keys().is_err()
+                || self.stop().is_err()
+                || self.ended.load(Ordering::Relaxed);
             if self.client.session.is_quitting() {
                 let left = self.client.session.unsent().count() + self.client.session.unanswered().count();
                 if self.quitting.is_none_or(|(_, before)| before != left) {
@@ -195,7 +211,6 @@ impl Chat {
             if is_gone || is_done {
                 return Ok(());
             }
-            self.ask().map_err(|e| reason(&e))?;
         }
     }
 
@@ -307,11 +322,7 @@ impl Chat {
             Some(Intent::Refuse(why)) => self.print(&News::Refused(why)),
             Some(Intent::List(words)) => self.print(&News::Answer(words.join("  "))),
             Some(Intent::Redraw) => self.clearing = true,
-            Some(Intent::Suspend) => {
-                self.terminal.show(&self.rows.clear())?;
-                self.terminal.suspend()?;
-                self.shown = None;
-            }
+            Some(Intent::Suspend) => self.is_stopping = true,
             None => {}
         }
         if (self.editor.text(), self.client.session.talks.target()) != (&before.0, before.1) {
@@ -365,7 +376,10 @@ impl Chat {
                 Ok(())
             }
             TransferRequest::Get(file) => self.client.transfers.get(file, Keep::Folder),
-            TransferRequest::Show(file) => self.client.transfers.get(file, Keep::Show),
+            TransferRequest::Show(file) => {
+                self.ask().map_err(|e| reason(&e))?;
+                self.client.transfers.get(file, Keep::Show)
+            }
             TransferRequest::Cancel(file) => {
                 if !self.client.transfers.cancel(file) {
                     self.print(&News::Note(format!("file {file} is fetched no more")));
@@ -379,21 +393,50 @@ impl Chat {
         }
     }
 
-    /// Asks the terminal whether it shows pictures.
+    /// Asks the terminal whether it shows pictures, unless it was asked before.
     fn ask(&mut self) -> io::Result<()> {
-        if self.question == Question::Unasked && self.client.session.is_online() {
-            self.question = Question::Asked(Instant::now());
-            // Should it show the question, the rows are drawn over that.
-            self.terminal.show(&format!("{}{}", self.rows.clear(), pictures::QUESTION))?;
+        if self.question != Question::Unasked {
+            return Ok(());
+        }
+        if is_multiplexed() {
+            self.question = Question::Answered;
+            return Ok(());
+        }
+        self.question = Question::Asked(Instant::now());
+        // Should it show the question, the rows are drawn over that.
+        self.shown = None;
+        self.terminal.show(&format!("{}{}", self.rows.clear(), pictures::QUESTION))
+    }
+
+    /// Takes the terminal over anew, if somebody stopped us and has us go on.
+    fn go_on(&mut self) -> io::Result<()> {
+        if self.continued.swap(false, Ordering::Relaxed) {
+            self.shown = None;
+            self.terminal.take()?;
+        }
+        Ok(())
+    }
+
+    /// Stops, if that was asked for.
+    fn stop(&mut self) -> io::Result<()> {
+        if self.is_stopping {
+            self.hear_out();
+            self.is_stopping = false;
+            self.terminal.show(&self.rows.clear())?;
+            self.terminal.suspend()?;
             self.shown = None;
         }
         Ok(())
     }
 
-    /// Waits for an answer that is still to come, so that it does not go to whoever has the terminal next.
+    /// Waits for answers that are still to come, so that they do not go to whoever has the terminal next. Who asks to end a
+    /// second time does not want to wait.
     fn hear_out(&mut self) {
-        while let Question::Asked(at) = self.question {
-            if at.elapsed() >= QUESTION || self.keys().is_err() {
+        let until = Instant::now() + QUESTION;
+        self.signals.take();
+        let is_asked = |question| matches!(question, Question::Asked(at) if at.elapsed() < QUESTION);
+        while is_asked(self.question) || self.rows.is_asking() {
+            if Instant::now() >= until || self.keys().is_err() || self.signals.take() > 0 {
                 break;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -532,6 +575,13 @@ impl Chat {
             progress: transfers.progress(now).collect(),
         }
     }
+}
+
+/// Whether a multiplexer stands between us and the terminal: tmux and screen take the question for a title, and keep it.
+fn is_multiplexed() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let term = std::env::var("TERM").unwrap_or_default();
+    is_set("TMUX") || is_set("STY") || term.starts_with("screen") || term.starts_with("tmux")
 }
 
 fn elsewhere(place: Place, target: Option<Place>) -> Option<Place> {

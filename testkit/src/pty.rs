@@ -101,6 +101,8 @@ struct State {
     raw: Vec<u8>,
     /// An answer is on its way to the program.
     answers: bool,
+    /// Nothing is read of what the program writes.
+    pauses: bool,
     /// Nobody has the terminal open any more.
     ended: bool,
 }
@@ -136,7 +138,15 @@ impl Terminal {
         }
         let child = session.spawn().expect("setsid of util-linux");
         let emulation = Emulation::new(emulator, columns, rows);
-        let state = State { emulation, speaks, sequence: Vec::new(), raw: Vec::new(), answers: false, ended: false };
+        let state = State {
+            emulation,
+            speaks,
+            sequence: Vec::new(),
+            raw: Vec::new(),
+            answers: false,
+            pauses: false,
+            ended: false,
+        };
         let shared = Shared { master: File::from(master), state: Mutex::new(state), changed: Condvar::new() };
         let shared = Arc::new(shared);
         let reader = Arc::clone(&shared);
@@ -157,6 +167,11 @@ impl Terminal {
         let mut state = self.shared.state();
         state.emulation.resize(columns, rows);
         tcsetwinsize(&self.shared.master, size(columns, rows)).unwrap();
+    }
+
+    /// Reads nothing more of what the program writes, until it has ended, so that the terminal takes no more.
+    pub fn pause(&self) {
+        self.shared.state().pauses = true;
     }
 
     /// Waits until the screen is so, and returns it.
@@ -206,6 +221,8 @@ impl Terminal {
         if ready(&process, PollFlags::IN, true).is_err() {
             self.fail("the end of the program");
         }
+        self.shared.state().pauses = false;
+        self.shared.changed.notify_all();
         self.wait("the end of what it writes", || self.shared.state().ended.then_some(()));
         self.child.wait().unwrap()
     }
@@ -260,7 +277,7 @@ impl Shared {
         loop {
             let is_ready = ready(&self.master, PollFlags::IN, false);
             // What has been read is shown before anybody looks, or changes the size.
-            let mut state = self.state();
+            let mut state = self.changed.wait_while(self.state(), |state| state.pauses).unwrap();
             match is_ready.and_then(|()| (&self.master).read(&mut buffer)) {
                 Ok(n @ 1..) => {
                     let answers = state.take(&buffer[..n]);

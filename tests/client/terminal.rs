@@ -18,10 +18,11 @@ use chinwag::client::line::keys::{Decoder, Input};
 use chinwag::client::screen::Row;
 use chinwag::client::screen::width::is_certain;
 use fastrand::Rng;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::Termios;
 use sha2::{Digest as _, Sha256};
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
-use testkit::{Client, PATIENCE, Server, binary, eventually, noise, seeds};
+use testkit::{Client, PATIENCE, Server, binary, eventually, have, noise, seeds};
 use unicode_width::UnicodeWidthStr;
 
 const EMULATORS: [Emulator; 2] = [Emulator::Reflowing, Emulator::Clipping];
@@ -664,6 +665,88 @@ fn it_can_be_stopped_and_goes_on() {
 }
 
 #[test]
+fn stopped_from_outside_it_goes_on_as_it_was() {
+    let (server, mut bob) = lobby();
+    let address = server.address();
+    // As a shell does, the script sets the terminal for itself meanwhile.
+    let script = "set -m; \"$0\" connect --nick alice --join '#lobby' $1 & fg; stty sane; echo stopped; read x; fg";
+    let mut command = Command::new("bash");
+    command.args(["-c", script, binary(), &address]);
+    let mut terminal = Terminal::start(&mut command, 60, 15, Emulator::Reflowing, Speaks::Nothing);
+    come_in(&terminal, &address);
+    let modes = local_modes(&terminal.modes());
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", terminal.pid())).unwrap();
+    let client = Pid::from_raw(children.trim().parse().unwrap()).unwrap();
+    kill_process(client, Signal::STOP).unwrap();
+    told(&terminal, "stopped");
+    assert_ne!(local_modes(&terminal.modes()), modes);
+    terminal.keys("\n");
+    eventually("the client's modes", || local_modes(&terminal.modes()) == modes);
+    terminal.keys("here");
+    typed(&terminal, "#lobby> here");
+    terminal.keys("\r");
+    bob.until("#lobby <alice> here");
+    typed(&terminal, "#lobby>");
+    terminal.keys("\x04");
+    terminal.wait_exit();
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_keeps_nobody_from_ending_it() {
+    let (server, mut bob) = lobby();
+    let mut terminal = alice(&server.address(), &[], (60, 15), Emulator::Reflowing);
+    terminal.pause();
+    for _ in 0..100 {
+        bob.send(&"x".repeat(4000));
+    }
+    bob.settle();
+    let client = Pid::from_raw(terminal.pid().try_into().unwrap()).unwrap();
+    kill_process(client, Signal::TERM).unwrap();
+    assert!(terminal.wait_exit().success());
+}
+
+#[test]
+fn files_that_others_made_not_to_wait_do_no_harm() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let (server, mut bob) = lobby();
+    let start = "import os, sys; os.set_blocking(0, False); os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = Command::new("python3");
+    command.args(["-c", start, binary(), "connect", "--nick", "alice", "--join", "#lobby", &server.address()]);
+    let terminal = Terminal::start(&mut command, 60, 15, Emulator::Reflowing, Speaks::Nothing);
+    come_in(&terminal, &server.address());
+    for n in 0..500 {
+        bob.send(&format!("{n} {}", "x".repeat(2000)));
+    }
+    bob.send("done");
+    told(&terminal, "<bob> done");
+    terminal.keys("good\r");
+    bob.until("#lobby <alice> good");
+}
+
+#[test]
+fn the_terminal_is_asked_about_pictures_only_when_one_is_to_be_shown() {
+    for (name, value) in
+        [("TMUX", "/tmp/tmux-0/default,1,0"), ("STY", "1.x"), ("TERM", "screen-256color"), ("TERM", "xterm")]
+    {
+        let (server, mut bob) = lobby();
+        let folder = tempfile::tempdir().unwrap();
+        let address = server.address();
+        let mut command = connect(&address, &["--downloads", folder.path().to_str().unwrap()]);
+        let terminal = Terminal::start(command.env(name, value), 100, 30, Emulator::Reflowing, Speaks::Nothing);
+        come_in(&terminal, &address);
+        let id = share(&mut bob, "cat.png", &png());
+        told(&terminal, "shares cat.png");
+        let asks = || contains(&terminal.raw(), "\x1b_G") || contains(&terminal.raw(), "\x1b]1337");
+        assert!(!asks());
+        terminal.keys(format!("/show {id}\r"));
+        told(&terminal, "saved ");
+        assert_eq!(asks(), value == "xterm", "{name}={value}");
+    }
+}
+
+#[test]
 fn tab_completes() {
     let (server, mut bob) = lobby();
     let home = tempfile::tempdir().unwrap();
@@ -1177,6 +1260,11 @@ fn share(person: &mut Client, name: &str, bytes: &[u8]) -> u64 {
     id.parse().unwrap()
 }
 
+/// What was written, without the question that comes before the first picture.
+fn asked(raw: &[u8]) -> String {
+    str::from_utf8(raw).unwrap().replacen(chinwag::client::screen::pictures::QUESTION, "", 1)
+}
+
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
     text.split(start).skip(1).map(|rest| rest.split(end).next().unwrap()).collect()
 }
@@ -1204,7 +1292,7 @@ fn a_picture_is_shown_as_the_terminal_takes_it() {
             }
             Speaks::Kitty => {
                 let raw = terminal.wait_until_raw("the picture", |raw| contains(&raw[before..], "m=0;"));
-                let text = str::from_utf8(&raw[before..]).unwrap();
+                let text = &asked(&raw[before..]);
                 let pieces: Vec<(&str, &str)> =
                     between(text, "\x1b_G", "\x1b\\").iter().map(|piece| piece.split_once(';').unwrap()).collect();
                 assert!(pieces.len() > 3, "{}", pieces.len());
@@ -1223,7 +1311,7 @@ fn a_picture_is_shown_as_the_terminal_takes_it() {
                     text.split_once("1337;File=").is_some_and(|(_, rest)| rest.contains('\x07'))
                 };
                 let raw = terminal.wait_until_raw("the picture", is_whole);
-                let text = str::from_utf8(&raw[before..]).unwrap();
+                let text = &asked(&raw[before..]);
                 let file = between(text, "\x1b]1337;File=", "\x07")[0];
                 let (keys, data) = file.split_once(':').unwrap();
                 let keys: Vec<&str> = keys.split(';').collect();
