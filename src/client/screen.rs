@@ -310,9 +310,10 @@ impl Before {
         let rows = |at: usize| {
             let beyond = self.columns().saturating_sub(at);
             let rows = beyond.div_ceil(width);
-            // The last column of a row stays free where a wide character has no room. Some terminals count it, some do not.
+            // The last column of a row stays free where a wide character has no room. Some terminals count it, some do not. In
+            // the last column, the cursor is more likely to be cut off than to be there for that.
             let free = rows * width - beyond;
-            (free <= if width::has_wide(&self.text) { rows } else { 0 }).then_some(rows)
+            (free <= if column < width && width::has_wide(&self.text) { rows } else { 0 }).then_some(rows)
         };
         // Behind a full row, the cursor stands on its last column or on the first of the next one.
         let full = || rows(width).filter(|_| column == width);
