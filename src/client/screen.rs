@@ -363,7 +363,8 @@ impl Rows {
                 // what is above is not ours to erase.
                 match wrapped {
                     Some(_) if column < width => self.narrowing = Some(Narrowing::Wraps),
-                    None if column == width => self.narrowing = Some(Narrowing::Cuts),
+                    // One that has wrapped has only reckoned otherwise here.
+                    None if column == width => self.narrowing = self.narrowing.or(Some(Narrowing::Cuts)),
                     _ => {}
                 }
                 let is_sure = column < width || self.narrowing == Some(Narrowing::Wraps) && !before.is_doubtful();
