@@ -315,8 +315,11 @@ impl Before {
             let free = rows * width - beyond;
             (free <= if column < width && width::has_wide(&self.text) { rows } else { 0 }).then_some(rows)
         };
-        // Behind a full row, the cursor stands on its last column or on the first of the next one.
-        let full = || rows(width).filter(|_| column == width);
+        // Behind a full row, the cursor stands on its last column or on the first of the next one. Blanks that are left over for
+        // the next one are no reason to begin it.
+        let blanks = self.text.len() - self.text.trim_end().len();
+        let is_full = column == width && self.columns() % width <= blanks;
+        let full = || (self.columns() / width).checked_sub(1).filter(|_| is_full);
         // Where it is not known, the nearest will do.
         let near = || (self.columns() + width / 2).saturating_sub(column - 1) / width;
         if self.is_doubtful() { Some(near()) } else { rows(column - 1).or_else(full) }
@@ -576,6 +579,9 @@ mod tests {
         let (mut wraps, mut cuts) = (drawn("0123456789abcdef"), drawn("0123456789abcdef"));
         assert_eq!((narrowed(&mut wraps, 10, 7), narrowed(&mut cuts, 10, 10)), (1, 0));
         assert_eq!((narrowed(&mut wraps, 8, 8), narrowed(&mut cuts, 8, 8)), (1, 0));
+        // A blank that is left over does not begin another row.
+        let mut wraps = drawn("0123456789abcdef ");
+        assert_eq!((narrowed(&mut wraps, 10, 8), narrowed(&mut wraps, 8, 8)), (1, 1));
     }
 
     #[test]
