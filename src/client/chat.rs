@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use mio::Token;
 use mio::unix::SourceFd;
@@ -18,7 +19,7 @@ use crate::client::line::complete::{self, World};
 use crate::client::line::editor::{Direction, Editor, Intent};
 use crate::client::line::history::{self, History};
 use crate::client::line::keys::{self, Decoder, Input, Key, TerminalAnswer};
-use crate::client::model::news::{Mark, News, Taken, TransferRequest};
+use crate::client::model::news::{Age, Mark, News, Taken, TransferRequest};
 use crate::client::model::session::Wish;
 use crate::client::screen::pictures::{self, Format, Speaks, Window};
 use crate::client::screen::terminal::Terminal;
@@ -37,6 +38,12 @@ const SIGNALS: Token = Token(link::FREE + 1);
 const TYPED: usize = 64 * 1024;
 /// How often the status row is drawn while it moves by itself.
 const MOVING: Duration = Duration::from_millis(250);
+/// How often the bell rings at most.
+const RINGING: Duration = Duration::from_secs(1);
+/// How often the status row is drawn at most when nothing else has changed.
+const PACE: Duration = Duration::from_millis(100);
+/// How often Ctrl-C is pressed on an empty line before the person is told how to leave.
+const INTERRUPTS: usize = 3;
 /// Transfers that may be under way or wait for their turn.
 const TRANSFERS: usize = 100;
 /// How long the window must have kept its size for anything to be drawn into it.
@@ -119,6 +126,14 @@ struct Chat {
     rows: Rows,
     look: Look,
     bell: Bell,
+    /// When the bell rang last.
+    rang: Option<Instant>,
+    /// Whether the person looks at the terminal, as far as it tells.
+    is_watched: bool,
+    /// The day of what was shown last.
+    day: Date,
+    /// How often Ctrl-C was pressed on an empty line, one after the other.
+    interrupts: usize,
     address: String,
     downloads: PathBuf,
     speaks: Speaks,
@@ -133,6 +148,8 @@ struct Chat {
     clearing: bool,
     /// The rows as they were drawn last, to be drawn only when they change.
     shown: Option<(screen::Drawn, Window)>,
+    /// When a status row that has changed may be drawn.
+    paced: Option<Instant>,
     /// The window's size, and when it was seen to be another.
     window: (Option<Window>, Option<Instant>),
     /// Since when the person wants to leave and so many lines are not said or not answered yet.
@@ -155,6 +172,7 @@ impl Chat {
         let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain(others)).map_err(|e| reason(&e))?;
         client.link.register(&mut SourceFd(&0), KEYS).map_err(|e| reason(&e))?;
         let terminal = Terminal::open(ended.clone()).map_err(|e| reason(&e))?;
+        let look = Look { colour, zone: TimeZone::system() };
         Ok(Self {
             client,
             terminal,
@@ -166,8 +184,12 @@ impl Chat {
             gives_up: None,
             editor: Editor::new(History::open(history::default_path())),
             rows: Rows::default(),
-            look: Look { colour, zone: TimeZone::system() },
+            day: look.day_of(SystemTime::now()),
+            look,
             bell,
+            rang: None,
+            is_watched: false,
+            interrupts: 0,
             address,
             downloads,
             speaks: Speaks::default(),
@@ -177,6 +199,7 @@ impl Chat {
             above: String::new(),
             clearing: false,
             shown: None,
+            paced: None,
             window: Default::default(),
             quitting: None,
         })
@@ -225,7 +248,8 @@ impl Chat {
             _ => None,
         };
         let moving = is_moving.then(|| now + MOVING);
-        [self.gives_up, question, self.goodbye(), moving, self.settles(now), self.rows.waits(now)]
+        let paced = self.paced.filter(|&at| at > now);
+        [paced, self.gives_up, question, self.goodbye(), moving, self.settles(now), self.rows.waits(now)]
             .into_iter()
             .flatten()
             .min()
@@ -268,6 +292,9 @@ impl Chat {
     }
 
     fn input(&mut self, input: Input) -> io::Result<()> {
+        let is_interrupt = input == Input::Key(Key::Ctrl('c')) && self.editor.is_idle();
+        self.interrupts = if is_interrupt { self.interrupts + 1 } else { 0 };
+        self.editor.history.is_private = matches!(self.client.session.talks.target(), Some(Place::With(_)));
         let before = (self.editor.text().to_owned(), self.client.session.talks.target());
         let action = match input {
             Input::Paste(text) => self.editor.paste(&text),
@@ -283,6 +310,8 @@ impl Chat {
                 let forgotten = self.client.session.forget_unsent();
                 if forgotten > 0 {
                     self.print(&News::Note(format!("{forgotten} lines are not sent any more")));
+                } else if self.interrupts == INTERRUPTS {
+                    self.print(&News::Note("Ctrl-D on the empty line leaves, and so does /quit".to_owned()));
                 }
                 None
             }
@@ -335,6 +364,8 @@ impl Chat {
         match answer {
             TerminalAnswer::Attributes => self.question = Question::Answered,
             TerminalAnswer::Cursor { column, .. } => self.rows.answer(column.into()),
+            TerminalAnswer::Focused => self.is_watched = true,
+            TerminalAnswer::Unfocused => self.is_watched = false,
             TerminalAnswer::Graphics(text) => self.speaks.graphics(&text),
             TerminalAnswer::Report(text) => self.speaks.report(&text),
         }
@@ -447,7 +478,7 @@ impl Chat {
     fn gather(&mut self) {
         let mut rings = false;
         while let Some(news) = self.client.session.poll_news() {
-            rings |= matches!(news, News::Said { mark: Mark::ForUs, .. });
+            rings |= matches!(news, News::Said { mark: Mark::ForUs, age: Age::New, .. });
             if let News::File { file, .. } = news {
                 self.files.retain(|known| *known != file);
                 self.files.drain(..(self.files.len() + 1).saturating_sub(FILES));
@@ -455,8 +486,8 @@ impl Chat {
             }
             self.print(&news);
         }
-        if rings && self.bell == Bell::Rings {
-            self.above.push('\x07');
+        if rings {
+            self.ring(Instant::now());
         }
         while let Some(end) = self.client.transfers.poll_end() {
             match end {
@@ -479,9 +510,22 @@ impl Chat {
         }
     }
 
+    /// Rings the bell, if that is wanted, nobody looks and it has not rung just now.
+    fn ring(&mut self, now: Instant) {
+        let is_early = self.rang.is_some_and(|at| now.duration_since(at) < RINGING);
+        if self.bell == Bell::Rings && !self.is_watched && !is_early {
+            self.rang = Some(now);
+            self.above.push('\x07');
+        }
+    }
+
+    /// Prints news, below a line that tells the day where that is another one than before.
     fn print(&mut self, news: &News) {
-        let line = self.look.news(news, SystemTime::now());
-        self.above.push_str(&screen::lines(std::iter::once(line.as_str())));
+        let now = SystemTime::now();
+        let line = self.look.news(news, now);
+        let day = self.look.day_of(news.at().unwrap_or(now));
+        let change = (std::mem::replace(&mut self.day, day) != day).then(|| self.look.day(day));
+        self.above.push_str(&screen::lines(change.iter().map(String::as_str).chain([line.as_str()])));
     }
 
     /// Shows a picture, or saves it where the terminal shows none.
@@ -530,9 +574,15 @@ impl Chat {
         let row = self.editor.row(&self.prompt(), width);
         let status = (window.rows > 1).then(|| self.look.status(&self.status(now), width));
         let drawn = screen::Drawn { row, status };
+        let is_other = |(shown, before): &(screen::Drawn, Window)| shown.row != drawn.row || *before != window;
+        let is_urgent = !self.above.is_empty() || self.shown.as_ref().is_none_or(is_other);
+        if !is_urgent && self.paced.is_some_and(|at| now < at) {
+            return Ok(());
+        }
         if !self.above.is_empty() || self.shown.as_ref() != Some(&(drawn.clone(), window)) {
             self.terminal.show(&self.rows.draw(&std::mem::take(&mut self.above), &drawn))?;
             self.shown = Some((drawn, window));
+            self.paced = Some(now + PACE);
         }
         Ok(())
     }

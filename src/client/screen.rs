@@ -7,8 +7,9 @@ pub mod width;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
-use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 use self::pictures::Format;
 use self::width::columns;
@@ -39,7 +40,7 @@ impl Look {
             format!("{}{mark}{place}", self.sgr("2", &self.time(at.unwrap_or(now))))
         };
         match news {
-            News::Said { place, at, from, text, mark } => {
+            News::Said { place, at, from, text, mark, .. } => {
                 let sign = if *mark == Mark::ForUs { self.sgr("1;31", "»") } else { " ".to_owned() };
                 let line = match wire::action(text) {
                     Some(action) => format!("* {} {action}", self.nick(*from)),
@@ -59,6 +60,16 @@ impl Look {
             News::Refused(text) => format!("{} {text}", self.sgr("1;31", "✗")),
             News::Note(text) => format!("{} {text}", self.sgr("36", "·")),
         }
+    }
+
+    /// The line that tells the day, where another one begins.
+    pub fn day(&self, day: Date) -> String {
+        self.sgr("2", &day.strftime("— %A, %-d %B %Y —").to_string())
+    }
+
+    /// The day of this time, where we are.
+    pub fn day_of(&self, at: SystemTime) -> Date {
+        self.local(at).date()
     }
 
     /// The status row, for a window of this width: what matters most comes first into the room there is.
@@ -106,8 +117,12 @@ impl Look {
         if self.colour { format!("\x1b[1m{}\x1b[0m", line.replace("\x1b[0m", "\x1b[0;1m")) } else { line.to_owned() }
     }
 
+    fn local(&self, at: SystemTime) -> Zoned {
+        Timestamp::try_from(at).unwrap_or_default().to_zoned(self.zone.clone())
+    }
+
     fn time(&self, at: SystemTime) -> String {
-        let at = Timestamp::try_from(at).unwrap_or_default().to_zoned(self.zone.clone());
+        let at = self.local(at);
         format!("{:02}:{:02}", at.hour(), at.minute())
     }
 }
@@ -289,6 +304,8 @@ pub struct Drawn {
 
 /// Asks the terminal where its cursor is.
 const WHERE: &str = "\x1b[6n";
+/// Columns that hardly a window is narrower than.
+const SHORT: usize = 12;
 /// How long a terminal may take to say where its cursor is.
 const ANSWER: Duration = Duration::from_secs(1);
 /// Answers that may be to come; a terminal that answers none is not asked for ever.
@@ -406,7 +423,9 @@ impl Rows {
             let _ = write!(out, "\x1b7{}\x1b8", row.after);
         }
         let before = Before { text: row.before.clone(), told: None };
-        let question = before.is_doubtful().then_some(Question::Width);
+        // A window may have become smaller just before that was shown, and then it was cut off.
+        let asks = before.is_doubtful() || before.columns() > SHORT;
+        let question = asks.then_some(Question::Width);
         out.push_str(self.ask(question).unwrap_or_default());
         out.push_str("\x1b[?7h\x1b[?25h\x1b[?2026l");
         self.drawn = Some(before);
@@ -439,6 +458,7 @@ pub fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::model::news::Age;
     use crate::names::FileId;
 
     fn look(colour: bool) -> Look {
@@ -457,6 +477,7 @@ mod tests {
             from: Nick::new(from).unwrap(),
             text: text.to_owned(),
             mark,
+            age: Age::New,
         }
     }
 
@@ -543,6 +564,9 @@ mod tests {
         let mut rows = Rows::default();
         rows.resize(120, Instant::now());
         rows.draw("", &Drawn { row: Row { before: before.to_owned(), after: String::new() }, status: None });
+        if width::is_certain(before) {
+            rows.answer(columns(before) + 1);
+        }
         rows
     }
 

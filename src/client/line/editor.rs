@@ -55,7 +55,8 @@ pub enum Direction {
 #[derive(Default, Debug)]
 pub struct Editor {
     line: LineInput,
-    history: History,
+    /// The lines typed before.
+    pub history: History,
     /// What was pasted, while it is asked whether that is to be sent.
     asking: Option<Pasted>,
     /// Whether it was told that the line has no room for more.

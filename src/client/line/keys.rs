@@ -78,6 +78,10 @@ pub enum TerminalAnswer {
         /// The column.
         column: u16,
     },
+    /// The person looks at the terminal now.
+    Focused,
+    /// The person looks at something else.
+    Unfocused,
     /// What the kitty graphics protocol answers, after its `G`.
     Graphics(String),
     /// What iTerm2 reports, after its `1337;`.
@@ -440,6 +444,11 @@ fn csi(body: &str, last: u8, mods: Mods) -> Option<Input> {
     if !body.bytes().all(|b| b.is_ascii_digit() || matches!(b, b';' | b':')) {
         return None;
     }
+    match (body, last) {
+        ("", b'I') => return Some(Input::Answer(TerminalAnswer::Focused)),
+        ("", b'O') => return Some(Input::Answer(TerminalAnswer::Unfocused)),
+        _ => {}
+    }
     let fields: Vec<&str> = body.split(';').collect();
     let number = |field: usize, part| fields.get(field)?.split(':').nth(part)?.parse::<u32>().ok();
     let size = |field| u16::try_from(number(field, 0)?).ok();
@@ -546,7 +555,7 @@ mod tests {
             ("\x1b[13;5u\x1b[27u\x1b[57414u\x1b[32;5u\x1b[49;5u", &[Enter, Escape, Enter, Ctrl(' '), Ctrl('1')]),
             ("\x1b[97;1:3u\x1b[57358u\x1b[u\x1b[1114112u\x1b[133u", &[]),
             ("\x1b[2~\x1b[5~\x1b[15~\x1b[24;5~\x1bOP\x1b[[A\x1b[P\x1b[E", &[]),
-            ("\x1b[I\x1b[O\x1b[<0;10;10M\x1b[<0;10;10m\x1b[M !!\x1b[32;1;1M", &[]),
+            ("\x1b[<0;10;10M\x1b[<0;10;10m\x1b[M !!\x1b[32;1;1M", &[]),
             ("\x1b[?1u\x1b[>1;95;0c\x1b[4;1$y\x1b[?2026;2$y\x1b[8;24;80t\x1b[ q\x1b[9999999999999~", &[]),
             ("\x1bP1$r0m\x1b\\\x1b]11;rgb:0/0/0\x07\x1b]52;c;é\x1b\\\x1b_x\x1b\\\x1b^x\x07\x1bXx\x1b\\", &[]),
             ("\x1b[1\x1b[D\x1b[1\ra\x1b[1é", &[Left, Enter, Char('a'), Char('é')]),
@@ -637,6 +646,8 @@ mod tests {
         for (bytes, want) in [
             ("\x1b[?62;4c", Attributes),
             ("\x1b[?1;2c", Attributes),
+            ("\x1b[I", Focused),
+            ("\x1b[O", Unfocused),
             ("\x1b[24;80R", Cursor { row: 24, column: 80 }),
             ("\x1b_Gi=31;OK\x1b\\", graphics("i=31;OK")),
             ("\x1b_Gi=31;EINVAL:é\x07", graphics("i=31;EINVAL:é")),

@@ -89,17 +89,17 @@ impl Terminal {
         self.take()
     }
 
-    /// Raw mode, with pastes marked as such.
+    /// Raw mode, with pastes marked as such, and with word of whether somebody looks at the terminal.
     pub fn take(&self) -> io::Result<()> {
         let mut raw = self.before.clone();
         raw.make_raw();
         tcsetattr(stdin(), OptionalActions::Now, &raw)?;
-        self.show("\x1b[?2004h")
+        self.show("\x1b[?2004h\x1b[?1004h")
     }
 
     fn give_back(&self) -> io::Result<()> {
         // What it does not take must not keep it in our modes.
-        let shown = self.show("\x1b[?2004l");
+        let shown = self.show("\x1b[?1004l\x1b[?2004l");
         tcsetattr(stdin(), OptionalActions::Now, &self.before)?;
         shown
     }
