@@ -173,6 +173,45 @@ pub fn find(name: &str) -> Option<&'static Spec> {
     })
 }
 
+/// What other programs call commands that somebody may look for here.
+const ELSEWHERE: &[(&str, &str)] =
+    &[("w", "msg"), ("tell", "msg"), ("whisper", "msg"), ("bye", "quit"), ("users", "who"), ("channels", "rooms")];
+/// The longest name that may be a slip of the fingers.
+const SLIP_MAX: usize = 12;
+
+/// The names of commands that somebody may mean who has typed this one, which is none: those that begin so, and those that
+/// are a slip or two away.
+pub fn meant(typed: &str) -> Vec<&'static str> {
+    let typed = typed.to_lowercase();
+    if typed.is_empty() || typed.len() > SLIP_MAX {
+        return Vec::new();
+    }
+    let slips = if typed.len() > 4 { 2 } else { usize::from(typed.len() > 2) };
+    let is_meant = |name: &&&str| name.starts_with(&*typed) || slips_between(&typed, name) <= slips;
+    let close = TABLE.iter().filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
+    let elsewhere = ELSEWHERE.iter().filter(|(other, _)| *other == typed).map(|(_, name)| *name);
+    close.chain(elsewhere).collect()
+}
+
+/// How many letters are missing, too many, wrong, or in each other's place.
+fn slips_between(one: &str, other: &str) -> usize {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut rows = vec![vec![0; other.len() + 1]; one.len() + 1];
+    for i in 0..=one.len() {
+        for j in 0..=other.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let is_wrong = usize::from(one[i - 1] != other[j - 1]);
+                let least = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + is_wrong);
+                let is_swapped = i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1];
+                if is_swapped { least.min(rows[i - 2][j - 2] + 1) } else { least }
+            };
+        }
+    }
+    rows[one.len()][other.len()]
+}
+
 /// How a request is typed, if it is a command.
 pub fn spec_of(verb: Verb) -> Option<&'static Spec> {
     TABLE.iter().find(|spec| spec.verb == verb)
@@ -401,6 +440,28 @@ mod tests {
             let refused = parse(line);
             let is_usage = matches!(&refused, Some(Request::Malformed { verb, why: Fault::Usage(of) }) if verb == of);
             assert!(is_usage, "{line}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_slip_is_told_from_a_command_that_nobody_has() {
+        for (typed, names) in [
+            ("j", &["join"][..]),
+            ("w", &["who", "msg"]),
+            ("q", &["query", "quit"]),
+            ("lsit", &["list"]),
+            ("HLEP", &["help"]),
+            ("quti", &["quit"]),
+            ("histroy", &["history"]),
+            ("unignroe", &["unignore"]),
+            ("whos", &["who"]),
+            ("tell", &["msg"]),
+            ("x", &[]),
+            ("nope", &[]),
+            ("frobnicate", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(meant(typed), names, "{typed}");
         }
     }
 

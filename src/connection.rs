@@ -63,17 +63,29 @@ pub struct Readiness {
     pub failed: bool,
 }
 
+/// Who is written to when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum List {
+    /// In this turn.
+    Prompt,
+    /// When nothing else is to be written, so many a turn: answers, presence and file data.
+    Unhurried,
+    /// In the next fan-out.
+    Fanout,
+}
+
+impl List {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+}
+
 /// Which of the run queues and write lists a connection is in, so that it is in each of them once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Queued {
     /// One of the run queues: it has something to do.
     pub run: bool,
-    /// Those that are written to in this turn.
-    pub prompt: bool,
-    /// Those that are written to when nothing else is to be done: answers, presence and file data.
-    pub unhurried: bool,
-    /// Those that are written to in the next fan-out.
-    pub fanout: bool,
+    /// The write lists, by [`List`].
+    pub lists: [bool; List::COUNT],
     /// Those for whom the core may have file data.
     pub pump: bool,
 }
@@ -192,9 +204,9 @@ impl<T: Transport> Connection<T> {
         &mut self.style
     }
 
-    /// Has an unfinished last line of its input dropped, or carried out.
-    pub fn set_whole(&mut self, whole: bool) {
-        self.whole = whole;
+    /// Whether an unfinished last line of its input is dropped, to be changed.
+    pub fn whole_mut(&mut self) -> &mut bool {
+        &mut self.whole
     }
 
     /// The part of its life that it is in.
@@ -207,8 +219,8 @@ impl<T: Transport> Connection<T> {
         self.life == Life::Active
     }
 
-    /// Whether it is written to in the end of its life.
-    pub fn is_draining(&self) -> bool {
+    /// Whether it goes as soon as all that is pending for it is written.
+    pub fn goes_when_written(&self) -> bool {
         matches!(self.life, Life::Draining | Life::Rejected)
     }
 
@@ -221,14 +233,14 @@ impl<T: Transport> Connection<T> {
         self.outbox.release();
     }
 
-    /// Which lists it is in.
-    pub fn queued(&mut self) -> &mut Queued {
-        &mut self.queued
+    /// Which queues and lists it is in.
+    pub fn queued(&self) -> Queued {
+        self.queued
     }
 
-    /// Which lists it is in, to be looked at.
-    pub fn lists(&self) -> Queued {
-        self.queued
+    /// Which queues and lists it is in, to be changed.
+    pub fn queued_mut(&mut self) -> &mut Queued {
+        &mut self.queued
     }
 
     /// Its transport, to be registered and given up.
@@ -338,8 +350,8 @@ impl<T: Transport> Connection<T> {
         self.output_ended.is_some() || self.lost().is_some()
     }
 
-    /// Takes a token for the next line, unless there is one for it already. If there is none it is paused, and of one that
-    /// was lost what is held back is forgotten: nobody goes on speaking after being cut off.
+    /// Takes a token for the next line, unless there is one for it already; `false` if there is none, and it is paused until
+    /// there is.
     pub fn pay(&mut self, rate: u32, now: Instant) -> bool {
         if !self.paid {
             self.paid = self.pay_for_endless(rate, now);
@@ -397,9 +409,14 @@ impl<T: Transport> Connection<T> {
         self.low_priority
     }
 
-    /// From now on it belongs into the low-priority run queue, or into the other.
-    pub fn set_low_priority(&mut self, low_priority: bool) {
-        self.low_priority = low_priority;
+    /// From now on it belongs into the low-priority run queue.
+    pub fn lower_priority(&mut self) {
+        self.low_priority = true;
+    }
+
+    /// From now on it belongs into the ordinary run queue.
+    pub fn restore_priority(&mut self) {
+        self.low_priority = false;
     }
 
     /// Whether what rate limiting holds back is not waited for any longer: its input has ended, and the time for that too,
@@ -451,7 +468,7 @@ impl<T: Transport> Connection<T> {
     pub fn note_flushed(&mut self, flushed: Flushed, stall: Duration, now: Instant) {
         let Flushed::Blocked { taken } = flushed else {
             if let Some(cold) = &mut self.cold {
-                (cold.stalled, cold.taken) = (None, 0);
+                cold.stalled = None;
             }
             return;
         };
@@ -529,9 +546,14 @@ impl<T: Transport> Connection<T> {
         self.lagging
     }
 
-    /// It is a slow consumer, or no more.
-    pub fn set_lagging(&mut self, lagging: bool) {
-        self.lagging = lagging;
+    /// It is a slow consumer from now on.
+    pub fn lag(&mut self) {
+        self.lagging = true;
+    }
+
+    /// It is a slow consumer no more.
+    pub fn catch_up(&mut self) {
+        self.lagging = false;
     }
 
     /// Whether the core may have file data for it.
@@ -539,9 +561,14 @@ impl<T: Transport> Connection<T> {
         self.fetches
     }
 
-    /// The core may have file data for it, or has none.
-    pub fn set_fetches(&mut self, fetches: bool) {
-        self.fetches = fetches;
+    /// The core may have file data for it from now on.
+    pub fn begin_to_fetch(&mut self) {
+        self.fetches = true;
+    }
+
+    /// The core has no file data for it.
+    pub fn end_fetching(&mut self) {
+        self.fetches = false;
     }
 }
 
@@ -607,8 +634,10 @@ fn ended_by(e: &io::Error) -> Ended {
 mod tests {
     use std::io::{Read, Write};
     use std::net::Ipv4Addr;
+    use std::rc::Rc;
 
     use super::*;
+    use crate::outbox::{Kind, Segment};
 
     /// Nobody is at its other end.
     struct Nowhere;
@@ -641,10 +670,15 @@ mod tests {
         }
     }
 
+    const STALL: Duration = Duration::from_secs(60);
+
+    fn connection() -> Connection<Nowhere> {
+        Connection::new(ConnId::NOBODY, Nowhere, Ipv4Addr::LOCALHOST.into(), 0, Life::Active)
+    }
+
     /// Whether somebody is found to be stalled in ten minutes who takes so many bytes every second.
     fn stalls(taken: usize) -> bool {
-        const STALL: Duration = Duration::from_secs(60);
-        let mut connection = Connection::new(ConnId::NOBODY, Nowhere, Ipv4Addr::LOCALHOST.into(), 0, Life::Active);
+        let mut connection = connection();
         (0..600).map(|n| Instant::START + Duration::from_secs(n)).any(|now| {
             connection.note_flushed(Flushed::Blocked { taken }, STALL, now);
             connection.is_stalled_for(STALL, now)
@@ -655,5 +689,36 @@ mod tests {
     fn who_takes_less_than_so_many_bytes_in_the_time_of_a_stall_is_stalled() {
         assert!(stalls(0) && stalls(1) && stalls(16));
         assert!(!stalls(18) && !stalls(100_000));
+    }
+
+    #[test]
+    fn a_stalled_one_is_tried_once_in_each_part_of_a_stall_whatever_wakes_it() {
+        let mut connection = connection();
+        connection.note_flushed(Flushed::Blocked { taken: 0 }, STALL, Instant::START);
+        let wakes = (0..60_000).map(|n| Instant::START + Duration::from_millis(n));
+        let tries = wakes.filter(|&now| connection.retry(STALL, now).is_some()).count();
+        assert!((3..=2 * limits::TRIES as usize).contains(&tries), "{tries}");
+        assert_eq!(connection.retry(STALL, Instant::START + STALL), Some(Retry::Last));
+    }
+
+    #[test]
+    fn what_others_have_let_go_of_is_not_kept_whole_past_the_next_try() {
+        let held = Rc::default();
+        let segment = Segment::new(&held);
+        segment.extend(&[b'x'; 10_000]);
+        // So many hold a tenth of it that copies would take more memory.
+        let mut connections: Vec<Connection<Nowhere>> = (0..20).map(|_| connection()).collect();
+        connections.iter_mut().for_each(|connection| connection.outbox_mut().push_shared(Kind::Event, &segment, 9_000));
+        for connection in &mut connections {
+            assert_eq!(connection.write(&mut Vec::new()).unwrap(), Flushed::Blocked { taken: 0 });
+            connection.note_flushed(Flushed::Blocked { taken: 0 }, STALL, Instant::START);
+        }
+        drop(segment);
+        connections.truncate(1);
+        assert!(held.get() >= 10_000);
+        let mut last = connections.remove(0);
+        assert_eq!(last.retry(STALL, Instant::START + STALL / limits::TRIES), Some(Retry::Again));
+        last.write(&mut Vec::new()).unwrap();
+        assert_eq!((held.get(), last.outbox().memory()), (0, 1_000));
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, List};
 use crate::dialect::Dialect;
 use crate::effect::{Effect, Output};
 use crate::event::{Change, Detail, Event, Reply, Setting};
@@ -46,11 +46,10 @@ pub struct Egress {
     private: usize,
     /// Bytes of memory of the segments that several share, each counted once.
     shared: Rc<Cell<usize>>,
-    /// Bytes of file data that are pending.
+    /// Bytes of memory of the file data that is pending.
     chunks: usize,
-    prompt: VecDeque<ConnId>,
-    unhurried: VecDeque<ConnId>,
-    fanout: VecDeque<ConnId>,
+    /// Who is to be written to, by [`List`].
+    lists: [VecDeque<ConnId>; List::COUNT],
     /// Slow consumers of whom the core may not know yet.
     lagged: Vec<ConnId>,
     /// What the rooms' lines of this fan-out are added to, in each encoding that somebody wants them in.
@@ -79,9 +78,7 @@ impl Egress {
             private: 0,
             shared: Rc::default(),
             chunks: 0,
-            prompt: VecDeque::new(),
-            unhurried: VecDeque::new(),
-            fanout: VecDeque::new(),
+            lists: Default::default(),
             lagged: Vec::new(),
             open: BTreeMap::new(),
             gathered: 0,
@@ -132,22 +129,19 @@ impl Egress {
         self.chunks += outbox.chunks() - before.1;
         // Said again and again, as the core forgets it of somebody who was nobody yet.
         if kind != Kind::Chunk && connection.outbox().lines() > self.high_water_mark() {
-            connection.set_lagging(true);
+            connection.lag();
             self.lagged.push(connection.id());
         }
     }
 
+    fn list(&self, list: List) -> &VecDeque<ConnId> {
+        &self.lists[list as usize]
+    }
+
     /// Puts a connection into a list, unless it is there.
     fn enlist<T: Transport>(&mut self, connection: &mut Connection<T>, list: List) {
-        let id = connection.id();
-        let queued = connection.queued();
-        let (is_there, queue) = match list {
-            List::Prompt => (&mut queued.prompt, &mut self.prompt),
-            List::Unhurried => (&mut queued.unhurried, &mut self.unhurried),
-            List::Fanout => (&mut queued.fanout, &mut self.fanout),
-        };
-        if !std::mem::replace(is_there, true) {
-            queue.push_back(id);
+        if !std::mem::replace(&mut connection.queued_mut().lists[list as usize], true) {
+            self.lists[list as usize].push_back(connection.id());
         }
     }
 
@@ -159,19 +153,9 @@ impl Egress {
 
     /// Takes the next connection out of a list.
     pub fn next<T: Transport>(&mut self, list: List, registry: &mut Registry<T>) -> Option<ConnId> {
-        let queue = match list {
-            List::Prompt => &mut self.prompt,
-            List::Unhurried => &mut self.unhurried,
-            List::Fanout => &mut self.fanout,
-        };
-        let id = queue.pop_front()?;
+        let id = self.lists[list as usize].pop_front()?;
         if let Some(connection) = registry.get_mut(id) {
-            let queued = connection.queued();
-            match list {
-                List::Prompt => queued.prompt = false,
-                List::Unhurried => queued.unhurried = false,
-                List::Fanout => queued.fanout = false,
-            }
+            connection.queued_mut().lists[list as usize] = false;
         }
         Some(id)
     }
@@ -183,23 +167,23 @@ impl Egress {
 
     /// Whether somebody is to be written to as soon as may be. What comes of writing may put others into a list again.
     pub fn is_busy(&self) -> bool {
-        !self.prompt.is_empty() || !self.unhurried.is_empty()
+        !self.list(List::Prompt).is_empty() || !self.list(List::Unhurried).is_empty()
     }
 
     /// How many wait to be written to when nothing else is to be done.
     pub fn unhurried(&self) -> usize {
-        self.unhurried.len()
+        self.list(List::Unhurried).len()
     }
 
     /// When the next fan-out is to begin, if anybody waits for one.
     pub fn next_fanout(&self) -> Option<Instant> {
-        (!self.fanout.is_empty()).then_some(self.gate)
+        (!self.list(List::Fanout).is_empty()).then_some(self.gate)
     }
 
     /// Whether a fan-out is to begin now: its time has come, or so much has been gathered that a listener could be taken
     /// for a slow consumer before anything was written.
     pub fn is_fanout_due(&self, now: Instant) -> bool {
-        !self.fanout.is_empty() && (now >= self.gate || self.is_full())
+        !self.list(List::Fanout).is_empty() && (now >= self.gate || self.is_full())
     }
 
     /// Whether so much has been gathered that it should be written before more is said.
@@ -239,6 +223,12 @@ impl Egress {
         self.counting(connection, |connection, _| connection.outbox_mut().clear());
     }
 
+    /// Forgets all that is pending for a connection, but for the rest of a line of which a part is written: what is told
+    /// next begins a line.
+    pub fn cut<T: Transport>(&mut self, connection: &mut Connection<T>) {
+        self.counting(connection, |connection, _| connection.outbox_mut().cut());
+    }
+
     /// Writes as much of what is pending for a connection as its transport takes.
     pub fn flush<T: Transport>(&mut self, connection: &mut Connection<T>) -> io::Result<Flushed> {
         self.counting(connection, Connection::write)
@@ -268,15 +258,10 @@ impl Egress {
         let sum = |count: fn(&Outbox) -> usize| registry.iter().map(|connection| count(connection.outbox())).sum();
         assert_eq!((self.private, self.chunks), (sum(Outbox::private), sum(Outbox::chunks)), "miscounted");
         for connection in registry.iter() {
-            let (id, lists, outbox) = (connection.id(), connection.lists(), connection.outbox());
-            let is_in = |list: &VecDeque<ConnId>| list.iter().filter(|&&other| other == id).count();
-            let times = [is_in(&self.prompt), is_in(&self.unhurried), is_in(&self.fanout)];
-            assert_eq!(
-                times,
-                [lists.prompt, lists.unhurried, lists.fanout].map(usize::from),
-                "{id:?} is in these lists"
-            );
-            let is_minded = times != [0; 3] || (connection.is_blocked() && connection.wake().is_some());
+            let (id, outbox) = (connection.id(), connection.outbox());
+            let times = self.lists.each_ref().map(|list| list.iter().filter(|&&other| other == id).count());
+            assert_eq!(times, connection.queued().lists.map(usize::from), "{id:?} is in these lists");
+            let is_minded = times != [0; List::COUNT] || (connection.is_blocked() && connection.wake().is_some());
             assert!(outbox.is_empty() || is_minded, "{id:?} is forgotten with {} bytes", outbox.lines());
             assert!(outbox.lines() <= 2 * limits::SLOW_CONSUMER, "{} bytes are pending", outbox.lines());
             assert!(outbox.chunks() <= limits::CHUNKS_QUEUED + limits::CHUNK_BYTES, "{} of files", outbox.chunks());
@@ -390,17 +375,6 @@ impl Egress {
     }
 }
 
-/// Who is written to when.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum List {
-    /// In this turn.
-    Prompt,
-    /// When nothing else is to be written, so many a turn: answers, presence and file data.
-    Unhurried,
-    /// In the next fan-out.
-    Fanout,
-}
-
 /// Where the core's facts and effects go: facts are encoded and queued at once, effects wait until the core has returned.
 pub struct Outgoing<'a, T> {
     /// The connections.
@@ -427,7 +401,7 @@ impl<T: Transport> Output for Outgoing<'_, T> {
         let egress = &mut *self.egress;
         let mut lines = std::mem::take(&mut egress.spare);
         egress.dialect(connection).data(&mut lines, file, offset, data, connection.style());
-        if lines.capacity() > 2 * lines.len() {
+        if lines.capacity() - lines.len() > lines.len().min(limits::CHUNK_BYTES) {
             // What is short may be pending for long, and would keep all that memory for it.
             let short = lines.clone();
             egress.spare = std::mem::replace(&mut lines, short);
@@ -455,7 +429,7 @@ impl<T: Transport> Output for Outgoing<'_, T> {
         let Some(connection) = self.registry.get_mut(to) else { return };
         match setting {
             Setting::Stamp => connection.style_mut().stamp = on,
-            Setting::Whole => connection.set_whole(on),
+            Setting::Whole => *connection.whole_mut() = on,
             Setting::Echo | Setting::Presence => {}
         }
     }

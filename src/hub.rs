@@ -14,8 +14,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::effect::{Effect, Output};
-use crate::event::{Bye, Done, Event, Fault, Happening, Job, Lost, PastRoom, Quota, Reply, SaidKind, Trouble, Verb};
+use crate::effect::{Effect, Job, Output, PastRoom};
+use crate::event::{Bye, Done, Event, Fault, Happening, Lost, Quota, Reply, SaidKind, Trouble, Verb};
 use crate::files::Files;
 use crate::limits;
 use crate::meters::PrefixWindow;
@@ -80,6 +80,10 @@ pub struct Hub {
     answers: HashMap<ConnId, Answer>,
     /// How much the log has been asked for and has not given.
     queries: usize,
+    /// Connections whose answers search the log past what is ignored, in the order of their turns, and when the first has its
+    /// turn.
+    searches: VecDeque<ConnId>,
+    next_search: Instant,
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
     /// Counts joins, typing lines and queries of the log, so that it can be told which came first.
@@ -118,6 +122,8 @@ enum Alarm {
     Locked(ConnId),
     /// The log has not answered this query yet.
     Log(ConnId, u64),
+    /// It is the turn of a search of the log.
+    Search,
 }
 
 impl Hub {
@@ -139,6 +145,8 @@ impl Hub {
             disk: Disk::default(),
             answers: HashMap::new(),
             queries: 0,
+            searches: VecDeque::new(),
+            next_search: Instant::START,
             trouble: None,
             serial: 0,
             downloads: 0,
@@ -165,6 +173,11 @@ impl Hub {
     /// How many files there are.
     pub fn files(&self) -> usize {
         self.files.len()
+    }
+
+    /// Whether the disk has all that was sent to be kept there.
+    pub fn is_all_on_disk(&self) -> bool {
+        self.disk.jobs == 0
     }
 
     /// A connection has come in from somewhere.
@@ -233,7 +246,7 @@ impl Hub {
 
     fn depart(&mut self, who: PersonId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         self.drop_transfers(who, turn);
-        self.answers.remove(&self.people.conn(who));
+        self.drop_answer(self.people.conn(who));
         self.typing.forget_person(who);
         let Some(person) = self.people.get(who) else { return };
         let (nick, rooms) = (person.nick(), person.rooms.clone());
@@ -290,7 +303,7 @@ impl Hub {
         }
         match request {
             // Whoever guesses on learns nothing, not even when a guess is right.
-            Request::Pass(_) if !has_left(&self.wrong_passwords, locked.origin, turn.now.at) => {
+            Request::Pass(_) if !hears_passwords(&self.wrong_passwords, locked.origin, turn.now.at) => {
                 turn.out.effect(Effect::NoteWrongPassword(conn));
                 refuse(conn, verb, Fault::TooMany(Quota::WrongPasswords), turn.out);
                 self.close(conn, Bye::WrongPasswords, turn);
@@ -413,16 +426,16 @@ impl Hub {
     /// Lets happen what is due.
     pub fn tick(&mut self, now: Now, out: &mut impl Output) {
         let turn = &mut Turn::of_server(now, out);
-        while let Some((at, alarm)) = self.alarms.pop_first() {
-            if at > turn.now.at {
-                self.alarms.insert((at, alarm));
-                return;
-            }
+        while let Some(&(at, alarm)) = self.alarms.first()
+            && at <= turn.now.at
+        {
+            self.alarms.pop_first();
             match alarm {
                 Alarm::Presence => self.tell_presence(turn.out),
                 Alarm::Typing(who, place) => self.tell_typing((who, place), turn),
                 Alarm::File(file) => self.file_due(file, turn),
                 Alarm::Log(conn, serial) => self.log_is_late(conn, serial, turn),
+                Alarm::Search => self.search_on(turn),
                 Alarm::Locked(conn) => {
                     if self.locked.contains_key(&conn) {
                         self.close(conn, Bye::Idle, turn);
@@ -483,11 +496,22 @@ impl Hub {
         who: PersonId,
         without: Option<PersonId>,
     ) -> impl Iterator<Item = ConnId> + 'a {
+        let lagging = self.lagging_in(room);
         // Nearly always nobody is to be asked whether they want to hear it.
-        let all = !self.people.any_lagging() && self.people.get(who).is_some_and(|person| !person.is_ignored());
-        let hears = move |id| self.people.get(id).is_some_and(|p| !p.is_lagging() && !p.ignores(who));
-        let hearers = room.members().filter(move |&id| Some(id) != without && (all || hears(id)));
-        hearers.map(|id| self.people.conn(id))
+        let all = self.people.get(who).is_some_and(|person| !person.is_ignored());
+        let wants = move |id| all || self.people.get(id).is_some_and(|person| !person.ignores(who));
+        let hears = move |&id: &PersonId| Some(id) != without && lagging.binary_search(&id).is_err() && wants(id);
+        room.members().filter(hears).map(|id| self.people.conn(id))
+    }
+
+    /// The slow consumers in a room, in order. It takes no longer than there are slow consumers, here or elsewhere.
+    fn lagging_in(&self, room: &Room) -> Vec<PersonId> {
+        let lagging = self.people.lagging();
+        if lagging.len() < room.members().len() {
+            lagging.iter().copied().filter(|&who| room.member(who).is_some()).collect()
+        } else {
+            room.members().filter(|who| lagging.contains(who)).collect()
+        }
     }
 
     /// Whether somebody may do something, see [`may`].
@@ -611,6 +635,9 @@ impl Hub {
         for conn in self.answers.keys() {
             assert!(self.people.at(*conn).is_some(), "an answer for nobody");
         }
+        assert!(self.searches.iter().all(|conn| self.answers.contains_key(conn)), "a search for nobody");
+        let has_alarm = self.alarms.contains(&(self.next_search, Alarm::Search));
+        assert_eq!(has_alarm, !self.searches.is_empty(), "a search without a turn, or a turn without a search");
         let held: usize = self.people.iter().flat_map(Person::downloads).map(Download::held).sum();
         assert!(held <= self.disk.held, "{held} bytes of downloads are held");
         let alarms = self.alarms.iter().filter(|(_, alarm)| matches!(alarm, Alarm::File(_))).count();
@@ -655,8 +682,9 @@ fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {
     out.reply(conn, &Reply::Refused { verb, why });
 }
 
-/// Whether wrong passwords may still come from somewhere. On this machine each connection has its own tries and no more.
-fn has_left(wrong_passwords: &PrefixWindow, origin: Origin, now: Instant) -> bool {
+/// Whether passwords from somewhere are still listened to, after the wrong ones of late. On this machine each connection has
+/// its own tries and no more.
+fn hears_passwords(wrong_passwords: &PrefixWindow, origin: Origin, now: Instant) -> bool {
     match origin {
         Origin::Loopback => true,
         Origin::Network(prefix) => wrong_passwords.has_left(prefix, limits::PASSWORDS_OF_PREFIX, now),

@@ -29,7 +29,8 @@ pub use logs::{Logs, load};
 use self::batch::Batch;
 use self::reader::Reader;
 use self::writer::{Report, ToWriter, Writer};
-use crate::event::{Found, Query, Record, Trouble};
+use crate::effect::{Found, Query, Record};
+use crate::event::Trouble;
 use crate::limits;
 use crate::settings::Logging;
 
@@ -86,7 +87,7 @@ impl Journal {
 
     /// Writes `records` down, in their order. It returns when that has been tried, when it takes too long, and at once
     /// while lines go out ahead of the log. Of more than [`limits::LOG_WAITING`] that waits then, only the newest line of
-    /// each room is kept, so that its number is.
+    /// each room is kept, so that its number is, and of these no more than [`limits::LOG_NEWEST`].
     pub fn write(&mut self, records: &[Record]) {
         self.hear();
         records.iter().for_each(|record| self.gathered.add(record));

@@ -177,4 +177,20 @@ mod tests {
         assert_eq!(socket.tcp_notsent_lowat().unwrap(), limits::UNSENT_IN_KERNEL);
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(limits::DEAD));
     }
+
+    #[test]
+    fn a_flood_at_one_listener_keeps_nobody_from_another() {
+        let poll = Poll::new().unwrap();
+        let anywhere = "127.0.0.1:0".parse().unwrap();
+        let mut listeners = Listeners::open(&[anywhere; 2], poll.registry(), 0).unwrap();
+        let addresses = listeners.addresses().unwrap();
+        let connect = |n: usize| std::net::TcpStream::connect(addresses[n]).unwrap();
+        let _waiting: Vec<_> = [0, 0, 0, 0, 1, 1].map(connect).into();
+        let mut accepted = Vec::new();
+        while accepted.len() < 6 {
+            (0..2).for_each(|n| listeners.set_ready(n));
+            accepted.extend(listeners.accept(Instant::START).map(|(n, ..)| n));
+        }
+        assert_eq!(accepted, [0, 1, 0, 1, 0, 0]);
+    }
 }

@@ -1,8 +1,11 @@
 //! The command line: options, and what is said and done when something fails.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Seek, Write};
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +14,8 @@ use std::time::{Duration, SystemTime};
 
 use chinwag::client::chat::{self, Bell};
 use chinwag::client::model::session::Wish;
-use chinwag::client::wire::store::{self, Source};
+use chinwag::client::oneshot::Outgoing;
+use chinwag::client::wire::store;
 use chinwag::client::wire::transfers::{self, Keep};
 use chinwag::client::{oneshot, pipe};
 use chinwag::dialect::PLAIN;
@@ -21,6 +25,7 @@ use chinwag::listener::{LISTENERS, reason};
 use chinwag::names::{FileId, FileName, Nick, Place, RoomName, clean};
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::{Logging, Settings};
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use log::{LevelFilter, info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -45,6 +50,8 @@ enum Mode {
     Send(Send),
     /// Fetch files, and print where they are
     Get(Get),
+    /// Say something, for scripts
+    Say(Say),
 }
 
 #[derive(Args)]
@@ -58,9 +65,9 @@ struct Connect {
     server: String,
     #[command(flatten)]
     who: Who,
-    /// Save what you fetch in DIR
-    #[arg(long, value_name = "DIR", default_value = "~/Downloads")]
-    downloads: String,
+    /// Save what you fetch in DIR [default: your download folder]
+    #[arg(long, value_name = "DIR")]
+    downloads: Option<PathBuf>,
     /// Colours: where there is a terminal and NO_COLOR is not set, always, or never
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: When,
@@ -76,13 +83,15 @@ struct Connect {
 struct Send {
     /// The files; - is standard input
     #[arg(value_name = "FILE", required = true)]
-    files: Vec<String>,
+    files: Vec<OsString>,
     /// Share them with TARGET, a room ('#lobby', in quotes) or a nick
     #[arg(long, value_name = "TARGET", value_parser = target)]
     to: Place,
     /// What the only file, or else standard input, is to be called [default: its own name, or stdin]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    #[command(flatten)]
+    create: Create,
     #[command(flatten)]
     server: Where,
     #[command(flatten)]
@@ -95,13 +104,41 @@ struct Get {
     /// The IDs of the files
     #[arg(value_name = "ID", required = true, value_parser = id)]
     ids: Vec<u64>,
-    /// Save to PATH, which must not exist yet, or into the folder PATH; - is standard output [default: here]
+    /// Save to PATH, which must not exist yet, or into the folder PATH, which is made if several files or a / at its end tell
+    /// that it is one; - is standard output [default: here]
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
     #[command(flatten)]
     server: Where,
     #[command(flatten)]
     who: Who,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "It goes on by itself after a broken connection, and ends with 0 if all lines have been said. What begins with - stands \
+                  behind --."
+)]
+struct Say {
+    /// A room, which it enters ('#lobby', in quotes), or a nick
+    #[arg(value_name = "TARGET", value_parser = target)]
+    to: Place,
+    /// What to say, a message a line [default: the lines of standard input, as they come]
+    #[arg(value_name = "TEXT")]
+    text: Vec<OsString>,
+    #[command(flatten)]
+    create: Create,
+    #[command(flatten)]
+    server: Where,
+    #[command(flatten)]
+    who: Who,
+}
+
+#[derive(Args)]
+struct Create {
+    /// Make rooms that are not there, without a warning
+    #[arg(long)]
+    create: bool,
 }
 
 #[derive(Args)]
@@ -191,7 +228,7 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().mode {
+    let done = match Cli::try_parse().unwrap_or_else(|e| refuse(&e)).mode {
         Mode::Serve(options) => {
             start_log();
             serve(&options)
@@ -199,14 +236,33 @@ fn main() -> ExitCode {
         Mode::Connect(options) => connect(options),
         Mode::Send(options) => send(options),
         Mode::Get(options) => get(options),
+        Mode::Say(options) => say(options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            let _ = writeln!(io::stderr(), "chinwag: {message}");
+            tell(&message);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells what is wrong with the command line, and ends. A bare `#` and what follows it never came here, so that is told too.
+fn refuse(error: &clap::Error) -> ! {
+    let _ = error.print();
+    let last = std::env::args_os().next_back();
+    let is_cut = match error.kind() {
+        ErrorKind::InvalidValue => last.is_some_and(|last| last == "--join" || last == "--to"),
+        ErrorKind::MissingRequiredArgument => last.is_some_and(|last| last == "say"),
+        _ => false,
+    };
+    if is_cut {
+        let _ = writeln!(
+            io::stderr(),
+            "\n  tip: put the room in quotes, as in '#lobby'; a shell takes a bare # for a comment"
+        );
+    }
+    std::process::exit(error.exit_code())
 }
 
 /// Logs to standard error, from `info` on unless RUST_LOG says otherwise.
@@ -261,22 +317,23 @@ fn connect(options: Connect) -> Result<(), String> {
         When::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
     let bell = if options.bell == Ring::Always { Bell::Rings } else { Bell::Silent };
-    let downloads = store::expand(&options.downloads);
+    let downloads = match options.downloads {
+        None => store::downloads(),
+        Some(folder) => folder.to_str().map_or_else(|| folder.clone(), store::expand),
+    };
+    if downloads.starts_with("~") {
+        return Err("there is no home folder, so --downloads takes a path without ~".to_owned());
+    }
     chat::run(chat::Options { address: options.server, wish, downloads, colour, bell })
 }
 
 fn send(options: Send) -> Result<(), String> {
-    let mut wish = options.who.wish()?;
-    if let Place::Room(room) = options.to
-        && !wish.rooms.contains(&room)
-    {
-        wish.rooms.push(room);
-    }
+    let wish = options.who.wish_to(options.to, &options.create)?;
     if options.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err("standard input can be sent only once".into());
     }
     // Among several files it is for standard input, which has no name of its own.
-    let is_named = |file: &str| file == "-" || options.files.len() == 1;
+    let is_named = |file: &OsStr| file == "-" || options.files.len() == 1;
     if let Some(name) = &options.name {
         if !options.files.iter().any(|file| is_named(file)) {
             return Err("--name is for one file; send the others by themselves".into());
@@ -285,27 +342,40 @@ fn send(options: Send) -> Result<(), String> {
             return Err(format!("{name} is no name for a file; give another with --name"));
         }
     }
-    let open = |file: &String| {
-        let (source, name) = match file.as_str() {
-            "-" => (standard_input()?, "stdin".to_owned()),
-            path => transfers::open(path)?,
-        };
+    let open = |file: &OsString| {
         let given = options.name.clone().filter(|_| is_named(file));
-        Ok::<_, String>((source, given.unwrap_or(name)))
+        if file == "-" {
+            return Ok(Outgoing::Input(given.unwrap_or("stdin".to_owned())));
+        }
+        let (source, name) = transfers::open(file)?;
+        Ok::<_, String>(Outgoing::File(source, given.unwrap_or(name)))
     };
-    let files = options.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    oneshot::send(&options.server.server, wish, files, options.to)
+    let (mut files, mut missing) = (VecDeque::new(), Vec::new());
+    for file in &options.files {
+        match open(file) {
+            Ok(file) => files.push_back(file),
+            Err(why) => missing.push(why),
+        }
+    }
+    let last = missing.pop();
+    missing.iter().for_each(|why| tell(why));
+    if files.is_empty() {
+        return last.map_or(Ok(()), Err);
+    }
+    // What is good is sent all the same.
+    last.iter().for_each(|why| tell(why));
+    oneshot::send(&options.server.server, wish, files, options.to)?;
+    match missing.len() + last.iter().len() {
+        0 => Ok(()),
+        count => Err(format!("{count} of {} files could not be sent", options.files.len())),
+    }
 }
 
-/// All of standard input, in a file without a name, as its size and digest must be known before it is sent.
-fn standard_input() -> Result<Source, String> {
-    let spool = || {
-        let mut file = tempfile::tempfile()?;
-        io::copy(&mut io::stdin(), &mut file)?;
-        file.rewind()?;
-        Source::from_temporary(file)
-    };
-    spool().map_err(|e| format!("cannot read standard input: {}", reason(&e)))
+fn say(options: Say) -> Result<(), String> {
+    let wish = options.who.wish_to(options.to, &options.create)?;
+    let text = options.text.join(OsStr::new(" "));
+    let text = (!options.text.is_empty()).then_some(text.as_bytes());
+    oneshot::say(&options.server.server, wish, options.to, text)
 }
 
 fn get(options: Get) -> Result<(), String> {
@@ -319,12 +389,15 @@ fn get(options: Get) -> Result<(), String> {
     let (keep, folder) = match options.output {
         None => (Keep::Folder, PathBuf::from(".")),
         Some(path) if path == Path::new("-") && ids.len() == 1 => (Keep::Out, PathBuf::new()),
-        Some(path) if path.is_dir() => (Keep::Folder, path),
-        Some(path) if path.to_string_lossy().ends_with('/') => {
-            return Err(format!("there is no folder {}", path.display()));
+        Some(path) if path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/") => (Keep::Folder, path),
+        Some(path) if ids.len() == 1 => (Keep::At(path), PathBuf::new()),
+        Some(path) if fs::symlink_metadata(&path).is_ok() || path == Path::new("-") => {
+            return Err(format!(
+                "several files need a folder, and {} is none; give another to --output",
+                path.display()
+            ));
         }
-        Some(_) if ids.len() > 1 => return Err("several files need a folder; give one that exists to --output".into()),
-        Some(path) => (Keep::At(path), PathBuf::new()),
+        Some(path) => (Keep::Folder, path),
     };
     oneshot::get(&options.server.server, wish, &ids, &keep, folder)
 }
@@ -332,8 +405,24 @@ fn get(options: Get) -> Result<(), String> {
 impl Who {
     fn wish(self) -> Result<Wish, String> {
         let password = self.password_file.as_deref().map(password).transpose()?;
-        Ok(Wish { nick: self.nick, rooms: self.join, password })
+        Ok(Wish { nick: self.nick, rooms: self.join, password, expects_rooms: false })
     }
+
+    /// The wish of who has something for `to`.
+    fn wish_to(self, to: Place, create: &Create) -> Result<Wish, String> {
+        let mut wish = Wish { expects_rooms: !create.create, ..self.wish()? };
+        if let Place::Room(room) = to
+            && !wish.rooms.contains(&room)
+        {
+            wish.rooms.push(room);
+        }
+        Ok(wish)
+    }
+}
+
+/// Tells on standard error what goes wrong, or might, while other things go on.
+fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "chinwag: {text}");
 }
 
 fn settings(options: &Serve) -> Result<Settings, String> {
@@ -443,7 +532,10 @@ fn id(text: &str) -> Result<u64, String> {
 }
 
 fn room(text: &str) -> Result<RoomName, String> {
-    RoomName::new(text).ok_or_else(|| "a room is # and a letter or digit, then up to 30 letters, digits, - or _".into())
+    RoomName::new(text).ok_or_else(|| match RoomName::new(&format!("#{text}")) {
+        Some(room) => format!("a room begins with #; did you mean '{room}', in quotes?"),
+        None => "a room is # and a letter or digit, then up to 30 letters, digits, - or _".into(),
+    })
 }
 
 fn target(text: &str) -> Result<Place, String> {
@@ -454,7 +546,12 @@ fn target(text: &str) -> Result<Place, String> {
 /// HOST:PORT, where the port may be left out.
 fn server(text: &str) -> Result<String, String> {
     let (_, port) = SERVER.rsplit_once(':').unwrap_or_default();
-    if text.parse::<Ipv6Addr>().is_ok() {
+    if text.starts_with('#') {
+        return Err(format!("a server is HOST or HOST:PORT; --join '{text}' enters a room"));
+    }
+    // It may name the interface that it is to be reached over.
+    let (ip, interface) = text.split_once('%').unwrap_or((text, "lo"));
+    if ip.parse::<Ipv6Addr>().is_ok() && !interface.is_empty() && !interface.contains([':', ']']) {
         return Ok(format!("[{text}]:{port}"));
     }
     match text.rsplit_once(':') {
@@ -527,6 +624,9 @@ mod tests {
             ("::1", "[::1]:2428"),
             ("[::1]", "[::1]:2428"),
             ("[::1]:1", "[::1]:1"),
+            ("fe80::1%lo", "[fe80::1%lo]:2428"),
+            ("[fe80::1%lo]", "[fe80::1%lo]:2428"),
+            ("[fe80::1%lo]:1", "[fe80::1%lo]:1"),
         ] {
             assert_eq!(server(text).as_deref(), Ok(want), "{text}");
         }

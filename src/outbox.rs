@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::rc::Rc;
 
+use memchr::memchr;
+
 /// Why bytes are sent, as each kind has a limit of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -102,6 +104,8 @@ struct Piece {
     kind: Kind,
     /// Whether [`Outbox::settle`] has seen it.
     settled: bool,
+    /// Whether it begins in the midst of a line, of which something is written.
+    half_written: bool,
 }
 
 impl Piece {
@@ -109,15 +113,39 @@ impl Piece {
         self.end - self.start
     }
 
+    /// Takes off the rest of a line of which something is written already, if it begins with one.
+    fn split_at_line(&mut self) -> Option<Self> {
+        if !self.half_written {
+            return None;
+        }
+        let len = memchr(b'\n', self.of(&self.segment.0.bytes.borrow()))? + 1;
+        let end = self.start + at(len);
+        let half = Self { segment: self.segment.clone(), end, ..*self };
+        (self.start, self.half_written) = (end, false);
+        Some(half)
+    }
+
     /// The bytes, out of what [`RefCell::borrow`] gives for the segment.
     fn of<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
         &segment[self.start as usize..self.end as usize]
+    }
+
+    /// What counts of it until it is written, besides the bytes of a line that are pending. File data is counted by the
+    /// memory that it is in, which is held until all of it is written.
+    fn overhead(&self) -> u32 {
+        if self.kind == Kind::Chunk { at(self.segment.0.bytes.borrow().capacity()) } else { PIECE }
+    }
+
+    /// What counts of so many of its bytes until they are written.
+    fn share(&self, bytes: u32) -> u32 {
+        if self.kind == Kind::Chunk { 0 } else { bytes }
     }
 }
 
 /// A queue of bytes. Empty, it owns no memory.
 ///
-/// Lines are counted with [`PIECE`] bytes for each piece that they are in, so that what is counted is what is held.
+/// Lines are counted with [`PIECE`] bytes for each piece that they are in, and file data by the memory that it is in, so that
+/// what is counted is what is held.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// Nearly always there is no more than one piece, which so needs no memory of its own.
@@ -162,13 +190,14 @@ impl Outbox {
                 last.settled = false;
                 *self.count(kind) += end - start;
             }
-            _ => self.add(Piece { segment: segment.clone(), start, end, kind, settled: false }),
+            _ => self.add(Piece { segment: segment.clone(), start, end, kind, settled: false, half_written: false }),
         }
         self.shared += end - start;
     }
 
-    /// Queues `bytes` for this connection alone.
+    /// Queues `bytes` of lines for this connection alone.
     pub fn push(&mut self, kind: Kind, bytes: &[u8]) {
+        debug_assert_ne!(kind, Kind::Chunk, "file data is queued in its own memory");
         if let Some(last) = self.last(kind)
             && last.kind == kind
             && !last.segment.is_shared()
@@ -192,7 +221,7 @@ impl Outbox {
     pub fn push_own(&mut self, kind: Kind, bytes: Vec<u8>) {
         let end = at(bytes.len());
         if end > 0 {
-            self.add(Piece { segment: Segment::own(bytes), start: 0, end, kind, settled: false });
+            self.add(Piece { segment: Segment::own(bytes), start: 0, end, kind, settled: false, half_written: false });
         }
     }
 
@@ -234,7 +263,7 @@ impl Outbox {
         (self.replies + self.events - self.shared) as usize
     }
 
-    /// Bytes of file data that are pending.
+    /// Bytes of memory that file data which is pending takes.
     pub fn chunks(&self) -> usize {
         self.chunks as usize
     }
@@ -247,6 +276,17 @@ impl Outbox {
     /// Forgets all that is pending.
     pub fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// Forgets all that is pending, but for the rest of a line of which something is written.
+    pub fn cut(&mut self) {
+        let first = self.first.take().filter(|piece| piece.half_written);
+        self.clear();
+        // An answer to a telnet option has no end of line, and is short.
+        if let Some(rest) = first.map(|mut piece| piece.split_at_line().unwrap_or(piece)) {
+            self.shared = if rest.segment.is_shared() { rest.len() } else { 0 };
+            self.add(rest);
+        }
     }
 
     /// Copies what is little out of shared segments, as they would be kept for it. Where as many others hold one as would
@@ -299,7 +339,7 @@ impl Outbox {
     }
 
     fn add(&mut self, piece: Piece) {
-        *self.count(piece.kind) += piece.len() + overhead(piece.kind);
+        *self.count(piece.kind) += piece.share(piece.len()) + piece.overhead();
         match self.rest.as_deref_mut() {
             Some(Tail { held: Some(held), .. }) if piece.kind != Kind::Reply => held.push_back(piece),
             _ => self.queue(piece),
@@ -350,8 +390,12 @@ impl Outbox {
         while let Some(piece) = &mut self.first {
             let taken = piece.len().min(at(n));
             piece.start += taken;
+            if taken > 0 {
+                piece.half_written = piece.segment.0.bytes.borrow()[piece.start as usize - 1] != b'\n';
+            }
             let (kind, is_written, is_shared) = (piece.kind, piece.len() == 0, piece.segment.is_shared());
-            *self.count(kind) -= taken + if is_written { overhead(kind) } else { 0 };
+            let freed = piece.share(taken) + if is_written { piece.overhead() } else { 0 };
+            *self.count(kind) -= freed;
             if is_shared {
                 self.shared -= taken;
             }
@@ -369,11 +413,6 @@ impl Outbox {
             }
         }
     }
-}
-
-/// File data comes in pieces of many kilobytes, and is counted in bytes of lines.
-fn overhead(kind: Kind) -> u32 {
-    if kind == Kind::Chunk { 0 } else { PIECE }
 }
 
 /// A place in a segment, whose length is far below 4 GiB: that of all that may ever be pending for a connection.
@@ -436,17 +475,20 @@ mod tests {
                         room.extend(line.as_bytes());
                         outbox.push_shared(Kind::Event, &room, start);
                     }
-                    1 => outbox.push(Kind::Chunk, line.as_bytes()),
+                    1 => outbox.push_own(Kind::Chunk, line.into_bytes()),
                     _ => outbox.push(Kind::Reply, line.as_bytes()),
                 }
                 if n % 7 == 0 {
                     writer.room = space;
                     outbox.write_to(&mut writer, &mut spare).unwrap();
                 }
-                let pieces = outbox.first.iter().chain(outbox.rest.iter().flat_map(|rest| &rest.pieces));
-                let of_lines = pieces.filter(|piece| piece.kind != Kind::Chunk).count();
-                let counted = outbox.lines() + outbox.chunks() - of_lines * PIECE as usize;
-                assert_eq!(counted, want.len() - writer.taken.len());
+                let pieces = || outbox.first.iter().chain(outbox.rest.iter().flat_map(|rest| &rest.pieces));
+                let of_lines = pieces().filter(|piece| piece.kind != Kind::Chunk).count();
+                let chunks = || pieces().filter(|piece| piece.kind == Kind::Chunk);
+                let counted = outbox.lines() - of_lines * PIECE as usize;
+                let of_chunks: u32 = chunks().map(Piece::len).sum();
+                assert_eq!(counted + of_chunks as usize, want.len() - writer.taken.len());
+                assert_eq!(outbox.chunks(), chunks().map(|piece| piece.segment.0.bytes.borrow().capacity()).sum());
             }
             writer.room = 0;
             assert_eq!(outbox.write_to(&mut writer, &mut spare).unwrap(), Flushed::Blocked { taken: 0 });
@@ -455,6 +497,33 @@ mod tests {
             assert_eq!(writer.taken, want);
             assert!(outbox.is_empty() && (outbox.lines(), outbox.replies(), outbox.chunks()) == (0, 0, 0));
             assert_eq!(outbox.private(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_no_part_of_a_line() {
+        for kind in [Kind::Reply, Kind::Event, Kind::Chunk] {
+            for (room, want) in
+                [(0, ""), (3, "one\n"), (4, "one\n"), (5, "one\ntwo\n"), (8, "one\ntwo\n"), (12, "one\ntwo\nthree\n")]
+            {
+                let (mut outbox, held) = (Outbox::default(), Rc::default());
+                let segment = Segment::new(&held);
+                segment.extend(b"zero\none\ntwo\nthree\n");
+                match kind {
+                    Kind::Event => outbox.push_shared(kind, &segment, 5),
+                    _ => outbox.push_own(kind, b"one\ntwo\nthree\n".to_vec()),
+                }
+                outbox.push(Kind::Reply, b"four\n");
+                let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room }, Vec::new());
+                outbox.write_to(&mut writer, &mut spare).unwrap();
+                outbox.settle();
+                outbox.cut();
+                outbox.push(Kind::Reply, b"bye\n");
+                writer.room = usize::MAX;
+                outbox.write_to(&mut writer, &mut spare).unwrap();
+                assert_eq!(String::from_utf8(writer.taken).unwrap(), format!("{want}bye\n"), "{kind:?}, {room}");
+                assert_eq!((outbox.lines(), outbox.private(), outbox.chunks()), (0, 0, 0));
+            }
         }
     }
 
@@ -543,6 +612,20 @@ mod tests {
             let used = usize::try_from(used.bytes_current).unwrap() + blocks;
             assert!(used <= outbox.private() * 5 / 4, "{used} held and {} counted, lines of {len}", outbox.private());
         }
+    }
+
+    #[test]
+    fn file_data_counts_as_what_it_is_in_until_all_of_it_is_written() {
+        let mut outbox = Outbox::default();
+        let mut lines = Vec::with_capacity(20_000);
+        lines.resize(16_000, b'x');
+        outbox.push_own(Kind::Chunk, lines);
+        for room in [0, 1, 15_998] {
+            outbox.write_to(&mut Narrow { taken: Vec::new(), room }, &mut Vec::new()).unwrap();
+            assert_eq!((outbox.chunks(), outbox.memory()), (20_000, 20_000));
+        }
+        outbox.write_to(&mut Vec::new(), &mut Vec::new()).unwrap();
+        assert_eq!((outbox.chunks(), outbox.memory()), (0, 0));
     }
 
     #[test]

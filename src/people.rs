@@ -32,15 +32,15 @@ pub enum Intake {
 pub struct Download {
     /// Tells it from an earlier one of the same file.
     pub serial: u64,
-    /// The file.
+    /// What is fetched.
     pub file: FileId,
-    /// Up to where bytes have been asked of the disk.
+    /// Bytes from the file's beginning up to where the disk has been asked for them.
     pub asked: u64,
-    /// Up to where bytes have been handed on.
+    /// Bytes from the file's beginning up to where they have been handed to the shell.
     pub sent: u64,
-    /// What the disk gave last.
+    /// What the disk gave last: at most [`READ_AHEAD`](crate::limits::READ_AHEAD) bytes, kept to be filled again.
     block: Vec<u8>,
-    /// How much of it has been handed on.
+    /// How many bytes of it have been handed on.
     taken: usize,
 }
 
@@ -102,7 +102,7 @@ pub struct Person {
     nick: Nick,
     /// The rooms they are in, in the order of joining.
     pub rooms: Vec<RoomId>,
-    /// Where what they say goes.
+    /// Where what they say goes when they name no target: the room that they entered last, or what they chose since.
     pub current: Option<Conversation>,
     /// Whether their own messages come back to them.
     pub echo: bool,
@@ -112,16 +112,16 @@ pub struct Person {
     pub presence: bool,
     /// What most people do without, so that they need no memory for it.
     rare: Option<Box<Rare>>,
-    /// When they last sent a line.
+    /// When their last request came; before the first, when they came in.
     pub active: Instant,
-    /// Where they are connected from.
+    /// The network that they come from, with whose people they share what is counted by network.
     pub origin: Origin,
-    /// Their renames of this minute.
+    /// Renames of theirs alone, in a window of a minute.
     pub renames: FixedWindow,
-    /// Their joins and leaves of this minute.
+    /// Joins and leaves of theirs alone, in a window of a minute.
     pub joins: FixedWindow,
     lag: Lag,
-    /// Their upload.
+    /// What becomes of the chunks that come from them next.
     pub intake: Intake,
 }
 
@@ -151,6 +151,8 @@ pub struct Rare {
     pub finishing: usize,
     /// Their downloads; the one whose turn is next comes first.
     pub downloads: Vec<Download>,
+    /// Whether these wait for a turn at the disk.
+    pub wait_for_disk: bool,
     /// What they are called, for those who ignore them, so that a rename is followed.
     known_as: Option<Rc<Cell<Nick>>>,
 }
@@ -240,7 +242,7 @@ pub struct People {
     /// Guest numbers below `next_guest` that are free; some of them may have been taken by choice.
     free_guests: BTreeSet<u64>,
     next_guest: u64,
-    lagging: usize,
+    lagging: BTreeSet<PersonId>,
 }
 
 impl People {
@@ -291,7 +293,7 @@ impl People {
         self.by_nick.find(self.hasher.hash_one(nick), is_theirs).copied()
     }
 
-    /// Everybody.
+    /// Everybody who is online, in the order of their slots, which means nothing.
     pub fn iter(&self) -> impl Iterator<Item = &Person> {
         self.people.iter().flatten().map(|person| &**person)
     }
@@ -365,7 +367,7 @@ impl People {
         let person = self.people.get_mut(who.slot())?.take()?;
         self.conns[who.slot()] = ConnId::NOBODY;
         self.free.push(u32::try_from(who.slot()).unwrap_or(u32::MAX));
-        self.lagging -= usize::from(person.is_lagging());
+        self.lagging.remove(&who);
         self.unlist(who, &person.nick());
         self.free_guest(&person.nick());
         Some(person)
@@ -390,29 +392,31 @@ impl People {
     pub fn lag(&mut self, conn: ConnId) {
         if let Some(person) = self.at_mut(conn).filter(|person| !person.is_lagging()) {
             person.lag = Lag::Lagging;
-            self.lagging += 1;
+            let who = person.id;
+            self.lagging.insert(who);
         }
     }
 
     /// Notes that somebody has read all; `true` if presence was left out for them meanwhile.
     pub fn catch_up(&mut self, conn: ConnId) -> bool {
         let Some(person) = self.at_mut(conn).filter(|person| person.is_lagging()) else { return false };
-        let lag = std::mem::replace(&mut person.lag, Lag::None);
-        self.lagging -= 1;
+        let (who, lag) = (person.id, std::mem::replace(&mut person.lag, Lag::None));
+        self.lagging.remove(&who);
         lag == Lag::MissingPresence
     }
 
     /// Notes that presence is left out for slow consumers.
     pub fn leave_out_presence(&mut self) {
-        if self.any_lagging() {
-            let lagging = self.people.iter_mut().flatten().filter(|person| person.is_lagging());
-            lagging.for_each(|person| person.lag = Lag::MissingPresence);
+        for who in &self.lagging {
+            if let Some(person) = self.people.get_mut(who.slot()).and_then(Option::as_deref_mut) {
+                person.lag = Lag::MissingPresence;
+            }
         }
     }
 
-    /// Whether anybody is a slow consumer.
-    pub fn any_lagging(&self) -> bool {
-        self.lagging > 0
+    /// The slow consumers.
+    pub fn lagging(&self) -> &BTreeSet<PersonId> {
+        &self.lagging
     }
 
     fn guest_name(&mut self) -> Nick {
@@ -443,7 +447,8 @@ impl People {
             assert_eq!(self.find(&person.nick), Some(person.id));
             assert_eq!(self.at(self.conn(person.id)).map(|at| at.id), Some(person.id));
         }
-        assert_eq!(self.iter().filter(|person| person.is_lagging()).count(), self.lagging);
+        let lagging = self.iter().filter(|person| person.is_lagging()).map(|person| person.id);
+        assert_eq!(lagging.collect::<BTreeSet<_>>(), self.lagging);
     }
 }
 

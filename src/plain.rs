@@ -83,7 +83,9 @@ pub fn event(out: &mut String, event: &Event, style: Style) {
 pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
     let (start, end) = (format!("={file} "), style.end());
     let encoded = |bytes: &[u8]| bytes.len().div_ceil(3) * 4;
-    let len = data.chunks(limits::DOWNLOAD_LINE).map(|bytes| start.len() + encoded(bytes) + end.len()).sum();
+    let len: usize = data.chunks(limits::DOWNLOAD_LINE).map(|bytes| start.len() + encoded(bytes) + end.len()).sum();
+    // It is counted by the memory that it is in.
+    out.reserve_exact(len.saturating_sub(out.len()));
     // What is there is not cleared, as all of it is written over.
     out.resize(len, 0);
     let mut rest = &mut out[..];
@@ -346,7 +348,10 @@ fn code(why: &Fault) -> Code<'static> {
 fn explain(why: &Fault) -> String {
     let known = |nick: &Nick| nick.to_string();
     match why {
-        Fault::UnknownCommand(name) => format!("/{name}: no such command; /help lists them"),
+        Fault::UnknownCommand(name) => match &commands::meant(name.as_str())[..] {
+            [] => format!("/{name}: no such command; /help lists them"),
+            meant => format!("/{name}: no such command; did you mean /{}? /help lists them", meant.join(" or /")),
+        },
         Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
         Fault::NoHelp(word) => format!("{word} is no command; /help lists them"),
         Fault::TooLong { what, limit } => {
@@ -410,10 +415,16 @@ fn too_many(quota: Quota) -> String {
             let limit = limits::NEW_ROOMS * limits::A_PREFIX;
             format!("at most {limit} new rooms a minute from one network; wait a little, or join one that there is")
         }
+        Quota::RoomsOfNetwork => {
+            "the rooms that were made from your network are as many as it may have; join one that there is".to_owned()
+        }
         Quota::Rooms => format!("there are {} rooms already; join one of them", limits::ROOMS),
         Quota::Logs => format!("there are logs of {} rooms already; join a room that has one", limits::LOGS),
         Quota::Ignored => format!("you may ignore {} people; /unignore one first", limits::IGNORED),
         Quota::Files => format!("you may share {} files at once; /cancel one first", limits::FILES_A_SENDER),
+        Quota::FilesOfNetwork => {
+            format!("{} files were shared from your network; /cancel one of yours first", limits::FILES_A_PREFIX)
+        }
         Quota::Uploads => format!("{} uploads are under way already; try again in a moment", limits::UPLOADS),
         Quota::Downloads => format!("you may fetch {} files at once; wait for one, or /cancel it", limits::DOWNLOADS),
     }

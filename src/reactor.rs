@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use log::{debug, info, warn};
 
-use crate::connection::{Life, Pause, Retry};
+use crate::connection::{Life, List, Pause, Retry};
 use crate::dialect::Dialect;
-use crate::effect::Effect;
+use crate::effect::{Effect, Query, Record};
 use crate::egress::{Egress, Outgoing};
-use crate::event::{Bye, Event, Query, Record};
+use crate::event::{Bye, Event};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits;
@@ -161,7 +161,7 @@ impl<S: System> Reactor<S> {
             let id = connection.id();
             let queues = [&self.run_queue, &self.low_priority];
             let times: usize = queues.iter().map(|queue| queue.iter().filter(|&&other| other == id).count()).sum();
-            assert_eq!(times, usize::from(connection.lists().run), "{id:?} is in the run queues");
+            assert_eq!(times, usize::from(connection.queued().run), "{id:?} is in the run queues");
             assert!(connection.wake().is_none_or(|at| self.timers.contains(&(at, id))), "{id:?} has no timer");
             let (life, pause) = (connection.life(), connection.pause());
             let is_minded = match (life, pause) {
@@ -172,7 +172,9 @@ impl<S: System> Reactor<S> {
                 (Life::Active, Some(Pause::Replies)) => !connection.outbox().is_empty(),
                 (Life::Active, Some(Pause::Disk)) => self.held_by_disk.contains(&id),
                 (Life::Active, Some(Pause::Answer)) => true,
-                (Life::Draining | Life::Rejected, _) => !connection.outbox().is_empty() || connection.lists().prompt,
+                (Life::Draining | Life::Rejected, _) => {
+                    !connection.outbox().is_empty() || connection.queued().lists[List::Prompt as usize]
+                }
             };
             assert!(is_minded || times > 0, "{id:?} is forgotten: {life:?}, {pause:?}");
         }
@@ -241,7 +243,12 @@ impl<S: System> Reactor<S> {
         self.write_log(now);
         self.flush(now);
         self.drop_stalled(now);
-        Ok(self.end.is_none_or(|end| !self.registry.is_empty() && now.at < end))
+        Ok(self.end.is_none_or(|end| now.at < end && !self.is_all_done()))
+    }
+
+    /// Whether nobody is left, and the disk has all that outlives this process.
+    fn is_all_done(&self) -> bool {
+        self.registry.is_empty() && (self.settings.log.is_none() || self.hub.is_all_on_disk())
     }
 
     /// Calls the core, and then does what it asks for besides the lines that it sends.
@@ -262,8 +269,8 @@ impl<S: System> Reactor<S> {
                 Effect::Disk(job) => self.system.job(job),
                 Effect::Pump(id) => {
                     let is_there = self.registry.get_mut(id).is_some_and(|connection| {
-                        connection.set_fetches(true);
-                        std::mem::replace(&mut connection.queued().pump, true)
+                        connection.begin_to_fetch();
+                        std::mem::replace(&mut connection.queued_mut().pump, true)
                     });
                     if !is_there {
                         self.wanting.push(id);
@@ -329,7 +336,7 @@ impl<S: System> Reactor<S> {
     /// Puts a connection into the run queue that is its own, unless it is in one.
     fn run_soon(&mut self, id: ConnId) {
         if let Some(connection) = self.registry.get_mut(id)
-            && !std::mem::replace(&mut connection.queued().run, true)
+            && !std::mem::replace(&mut connection.queued_mut().run, true)
         {
             let queue = if connection.is_low_priority() { &mut self.low_priority } else { &mut self.run_queue };
             queue.push_back(id);
@@ -443,11 +450,10 @@ impl<S: System> Reactor<S> {
     }
 
     fn run_timers(&mut self, now: Now) {
-        while let Some((at, id)) = self.timers.pop_first() {
-            if at > now.at {
-                self.timers.insert((at, id));
-                return;
-            }
+        while let Some(&(at, id)) = self.timers.first()
+            && at <= now.at
+        {
+            self.timers.pop_first();
             let Some(connection) = self.registry.get_mut(id) else { continue };
             connection.disarm();
             connection.calm_down(now.at);
@@ -475,7 +481,7 @@ impl<S: System> Reactor<S> {
     /// Looks after a connection that has something to do: reads and carries out its lines, and minds its times.
     fn serve(&mut self, id: ConnId, now: Now) {
         let Some(connection) = self.registry.get_mut(id) else { return };
-        connection.queued().run = false;
+        connection.queued_mut().run = false;
         match connection.life() {
             Life::Active => self.serve_active(id, now),
             Life::Rejected | Life::Draining => {}

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 pub use info::load;
 
 use self::info::Described;
-use crate::event::{Job, Outcome};
+use crate::effect::{Job, Outcome};
 use crate::home::{Home, give_way, private};
 use crate::limits;
 use crate::names::{Digest, FileId};

@@ -13,7 +13,8 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::connection::Readiness;
-use crate::event::{Found, Job, Outcome, PastFile, PastRoom, Query, Record, Trouble};
+use crate::effect::{Found, Job, Outcome, PastFile, PastRoom, Query, Record};
+use crate::event::Trouble;
 use crate::home::Home;
 use crate::journal::{self, Journal};
 use crate::limits;

@@ -31,7 +31,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("event", "names", ""),
     ("request", "names event", ""),
     ("effect", "names event", ""),
-    ("rooms", "names limits event", ""),
+    ("rooms", "names limits meters event effect", ""),
     ("presence", "names limits event", ""),
     ("typing", "names limits time rooms", ""),
     ("files", "names limits time rooms", ""),
@@ -45,8 +45,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("plain", "names wire limits event request linebuf commands", ""),
     ("dialect", "names linebuf event request plain", ""),
     ("home", "names", "files threads system log"),
-    ("journal", "names limits settings event home", "sockets files threads clock instants system log"),
-    ("spool", "names limits event home", "sockets files threads log"),
+    ("journal", "names limits settings event effect home", "sockets files threads clock instants system log"),
+    ("spool", "names limits effect home", "sockets files threads log"),
     ("signals", "", "sockets files signals"),
     ("listener", "limits time", "sockets log"),
     ("transport", "listener", "sockets"),
@@ -56,7 +56,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("egress", "names limits time event effect plain dialect transport outbox connection registry", ""),
     (
         "system",
-        "limits settings time event home journal spool signals listener transport connection",
+        "limits settings time event effect home journal spool signals listener transport connection",
         "sockets threads clock instants log",
     ),
     (

@@ -396,7 +396,7 @@ impl Chat {
 
     fn transfer(&mut self, request: TransferRequest) -> Result<(), String> {
         if self.client.transfers.progress(Instant::now()).count() >= TRANSFERS
-            && !matches!(request, TransferRequest::Cancel(_))
+            && !matches!(request, TransferRequest::Cancel(_) | TransferRequest::CancelNamed(_))
         {
             return Err(format!("{TRANSFERS} files are on their way or wait already; wait for one"));
         }
@@ -411,6 +411,13 @@ impl Chat {
                 self.ask().map_err(|e| reason(&e))?;
                 self.client.transfers.get(file, Keep::Show)
             }
+            TransferRequest::CancelNamed(name) => match self.client.transfers.cancel_named(&name)? {
+                Some(file) => self.transfer(TransferRequest::Cancel(file)),
+                None => {
+                    self.print(&News::Note(format!("{name} is not sent")));
+                    Ok(())
+                }
+            },
             TransferRequest::Cancel(file) => {
                 if !self.client.transfers.cancel(file) {
                     self.print(&News::Note(format!("file {file} is fetched no more")));

@@ -81,7 +81,7 @@ fn opening(wish: &Wish) -> String {
     password.chain(nick).chain(rooms).collect()
 }
 
-/// `knocks`: the first reply is to our password.
+/// `knocks`: we have sent a password of our own, which is not answered yet.
 fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool) -> Result<End, String> {
     let mut lines = LineBuf::new(SERVER_LINE);
     let (mut bytes, mut end) = ([0; 65_536], Ok(End::Closed));
@@ -105,11 +105,11 @@ fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool) -> Result<End, 
             let Line::Text(line) = line else { continue };
             match ServerLine::parse(&clean(line)) {
                 ServerLine::Bye { text, .. } => end = Err(format!("{address} closed the connection: {text}")),
-                ServerLine::Refused { text, .. } if knocks => {
+                ServerLine::Refused { command: "pass", text, .. } if knocks => {
                     return Err(format!("{address} does not let us in: {text}"));
                 }
                 ServerLine::Done(Done::Quit) => end = Ok(End::Quit),
-                ServerLine::Done(_) => knocks = false,
+                ServerLine::Done(Done::Pass) => knocks = false,
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
 //! Downloads: each goes as fast as its reader, several take turns, and the disk serves only so many at once.
 
-use crate::effect::{Effect, Output};
-use crate::event::{Done, Event, Fault, Job, Quota};
+use crate::effect::{Effect, Job, Output};
+use crate::event::{Done, Event, Fault, Quota};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, FileId};
@@ -89,7 +89,7 @@ impl Hub {
             return;
         }
         if self.disk.reads >= limits::READS_IN_FLIGHT {
-            if !self.disk.waiting.contains(&conn) {
+            if !std::mem::replace(&mut person.rare_mut().wait_for_disk, true) {
                 self.disk.waiting.push_back(conn);
             }
             return;
@@ -117,6 +117,9 @@ impl Hub {
     /// Lets the next of those who wait for the disk have a turn.
     fn wake_reader(&mut self, out: &mut impl Output) {
         if let Some(next) = self.disk.waiting.pop_front() {
+            if let Some(person) = self.people.at_mut(next) {
+                person.rare_mut().wait_for_disk = false;
+            }
             out.effect(Effect::Pump(next));
         }
     }

@@ -1,7 +1,7 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
-use crate::effect::{Effect, Output};
-use crate::event::{Change, Done, Event, Fault, Gone, Happening, Logged, Long, Quota, Record, SaidKind, Setting};
+use crate::effect::{Effect, Logged, Output, Record};
+use crate::event::{Change, Done, Event, Fault, Gone, Happening, Long, Quota, SaidKind, Setting};
 use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{Nick, Origin, PersonId, Place, RoomName, Text};
@@ -60,13 +60,8 @@ impl Hub {
         let place = Place::Room(self.rooms[room].name);
         let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
         turn.out.publish(&mut self.hearers(&self.rooms[room], turn.who, silent), &[event]);
-        if self.people.any_lagging() {
-            let missing = |member: &PersonId| {
-                Some(*member) != silent
-                    && self.people.get(*member).is_some_and(|person| person.is_lagging() && !person.ignores(turn.who))
-            };
-            let missing: Vec<PersonId> = self.rooms[room].members().filter(missing).collect();
-            for member in missing {
+        for member in self.lagging_in(&self.rooms[room]) {
+            if Some(member) != silent && self.people.get(member).is_some_and(|person| !person.ignores(turn.who)) {
                 self.rooms.miss(room, member, seq - 1);
             }
         }
@@ -189,7 +184,8 @@ impl Hub {
         if !self.rooms.exists(&name) {
             self.count_new_room(turn)?;
         }
-        self.rooms.open(name).map_err(Fault::TooMany)
+        let origin = self.people.get(turn.who).map_or(Origin::Loopback, |person| person.origin);
+        self.rooms.open(name, origin).map_err(Fault::TooMany)
     }
 
     pub(super) fn leave(
@@ -217,7 +213,7 @@ impl Hub {
     fn count_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::RENAMES, turn.now.at);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = person.renames.take(limit, now) && has_left(&mut self.renames, person.origin, limit, now);
+        let left = person.renames.take(limit, now) && take(&mut self.renames, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Renames)) }
     }
 
@@ -225,7 +221,7 @@ impl Hub {
     fn count_join(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::JOINS, turn.now.at);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = person.joins.take(limit, now) && has_left(&mut self.joins, person.origin, limit, now);
+        let left = person.joins.take(limit, now) && take(&mut self.joins, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Joins)) }
     }
 
@@ -233,7 +229,7 @@ impl Hub {
     fn count_new_room(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::NEW_ROOMS, turn.now.at);
         let Some(person) = self.people.get(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = has_left(&mut self.new_rooms, person.origin, limit, now);
+        let left = take(&mut self.new_rooms, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::NewRooms)) }
     }
 
@@ -419,8 +415,9 @@ impl Hub {
     }
 }
 
-/// Uses one of what all connections from somewhere may do together, where one may do so much as `limit`.
-fn has_left(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
+/// Uses one of what all connections from somewhere may do together, where one of them may do `limit`; `false` when all are
+/// used up.
+fn take(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
     match origin {
         // People who share a machine, or a proxy that names nobody, are not to be counted as one.
         Origin::Loopback => true,

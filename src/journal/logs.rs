@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use log::{info, warn};
 
 use super::format::{self, Reading};
-use crate::event::{Logged, PastRoom};
+use crate::effect::{Logged, PastRoom};
 use crate::home::{Durability, open_regular, private, read_text, replace};
 use crate::limits;
 use crate::names::{RoomName, Text};

@@ -23,17 +23,17 @@ impl<S: System> Reactor<S> {
         let read = self.read_and_run(id, now);
         let Some(connection) = self.registry.get_mut(id) else { return };
         if read.max(connection.outbox().replies().saturating_sub(replies)) > limits::LOW_PRIORITY_BYTES {
-            connection.set_low_priority(true);
-        } else if connection.pause().is_none() && !connection.queued().run {
+            connection.lower_priority();
+        } else if connection.pause().is_none() && !connection.queued_mut().run {
             // Nothing more of what it asked for is there.
-            connection.set_low_priority(false);
+            connection.restore_priority();
         }
     }
 
     /// A connection that has exhausted its budget goes to the low-priority run queue.
     pub(super) fn put_off(&mut self, id: ConnId) {
         if let Some(connection) = self.registry.get_mut(id) {
-            connection.set_low_priority(true);
+            connection.lower_priority();
             self.run_soon(id);
         }
     }

@@ -2,8 +2,7 @@
 
 use log::debug;
 
-use crate::connection::{Connection, Life, Pause};
-use crate::egress::List;
+use crate::connection::{Connection, Life, List, Pause};
 use crate::event::{Bye, Event, Lost};
 use crate::hub::Departure;
 use crate::limits;
@@ -42,7 +41,7 @@ impl<S: System> Reactor<S> {
         debug!("{id:?} is too slow");
         self.core(now, |hub, out| hub.disconnect(id, now, Departure::Lost(Lost::Closed(Bye::TooSlow)), out));
         if let Some(connection) = self.registry.get_mut(id) {
-            self.egress.clear(connection);
+            self.egress.cut(connection);
             self.egress.tell(connection, &Event::Bye(Bye::TooSlow));
             connection.force_writable();
             // As far as the socket still takes it, which is hardly far.
@@ -57,7 +56,7 @@ impl<S: System> Reactor<S> {
     pub(super) fn pump(&mut self, now: Now) {
         for id in std::mem::take(&mut self.wanting) {
             if let Some(connection) = self.registry.get_mut(id) {
-                connection.queued().pump = false;
+                connection.queued_mut().pump = false;
             }
             self.pump_one(id, now);
         }
@@ -77,7 +76,7 @@ impl<S: System> Reactor<S> {
         self.core(now, |hub, out| hub.pump(id, room, out));
         let is_transferring = self.hub.is_transferring(id);
         if let Some(connection) = self.registry.get_mut(id).filter(|_| !is_transferring) {
-            connection.set_fetches(false);
+            connection.end_fetching();
         }
         // It may have waited for just this to be whole.
         if has_ended && !is_transferring {
@@ -137,7 +136,7 @@ impl<S: System> Reactor<S> {
         }
         let replies_allowed = self.egress.replies_allowed();
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if connection.is_draining() && connection.outbox().is_empty() {
+        if connection.goes_when_written() && connection.outbox().is_empty() {
             return self.linger(id, now);
         }
         if connection.pause() == Some(Pause::Replies) && connection.outbox().replies() <= replies_allowed {
@@ -145,7 +144,7 @@ impl<S: System> Reactor<S> {
         }
         let Some(connection) = self.registry.get_mut(id) else { return };
         if connection.is_lagging() && connection.outbox().lines() == 0 {
-            connection.set_lagging(false);
+            connection.catch_up();
             if connection.is_active() {
                 self.core(now, |hub, out| hub.caught_up(id, now, out));
             }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use log::{info, warn};
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{Description, PastFile};
+use crate::effect::{Description, PastFile};
 use crate::home::{Durability, open_regular, read_text, replace};
 use crate::names::{Digest, FileId, FileName, Nick, RoomName};
 

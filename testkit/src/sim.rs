@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use chinwag::connection::Readiness;
 use chinwag::dialect::PLAIN;
-use chinwag::event::{Found, Job, Outcome, Query, Record, Trouble};
+use chinwag::effect::{Found, Job, Outcome, Query, Record};
+use chinwag::event::Trouble;
 use chinwag::hub::Hub;
 use chinwag::limits::STALL_BYTES;
 use chinwag::reactor::Reactor;
@@ -43,6 +44,8 @@ struct Weather {
     log_fails: usize,
     /// Of so many peers, one reads slowly.
     slow: usize,
+    /// Whether what is sent arrives in the next turn, as far as there is room for it.
+    is_prompt: bool,
 }
 
 /// What all connections of a run share.
@@ -105,8 +108,9 @@ struct Wire {
     /// What the server wrote, and the peer has not read.
     out: VecDeque<u8>,
     marks: VecDeque<Mark>,
-    /// Bytes written and read in all.
+    /// Bytes written and read in all, and whether a line has been written in part.
     written: usize,
+    is_mid_line: bool,
     read: usize,
     /// A write found no room.
     wants_room: bool,
@@ -222,6 +226,7 @@ impl Write for Stream {
         assert!(!wire.is_shut, "a write after the end of what is written");
         // There is hardly room for it.
         if bytes.starts_with(b"* bye too-slow") {
+            assert!(!wire.is_mid_line, "the goodbye stands in the midst of a line");
             // It was dropped for having taken too little, so it did; the seconds are for the turns in which a stall began.
             let since = net.clock.get() + Duration::from_secs(2) - net.stall;
             let taken: usize = wire.taken.iter().filter(|(at, _)| *at > since).map(|(_, n)| n).sum();
@@ -254,6 +259,7 @@ impl Write for Stream {
         let most = room.min(bytes.len());
         let n = if net.one_in(net.weather.odd) { 1 + net.below(most) } else { most };
         wire.out.extend(&bytes[..n]);
+        wire.is_mid_line = bytes[n - 1] != b'\n';
         wire.written += n;
         wire.taken.push_back((net.clock.get(), n));
         wire.is_blocked = false;
@@ -300,6 +306,8 @@ pub struct Surroundings {
     disk: Disk,
     /// Jobs, and when each is done.
     jobs: VecDeque<(Instant, Job)>,
+    /// How many of all the jobs were to read.
+    reads: usize,
     log: VecDeque<Entry>,
     /// What the log has, and what is being looked up in it until when.
     notes: Notes,
@@ -322,8 +330,9 @@ impl System for Surroundings {
         let mut is_arriving = false;
         for wire in &self.wires {
             let wire = &mut *wire.borrow_mut();
-            if wire.is_arriving() && !net.one_in(3) {
-                let most = if net.one_in(3) { 1 + net.below(64) } else { usize::MAX };
+            let is_prompt = net.weather.is_prompt;
+            if wire.is_arriving() && (is_prompt || !net.one_in(3)) {
+                let most = if !is_prompt && net.one_in(3) { 1 + net.below(64) } else { usize::MAX };
                 wire.arrive(most.min(room.saturating_sub(wire.arrived.len())));
             }
             // Bytes that find no place wait at the peer, and bring no edge.
@@ -386,6 +395,7 @@ impl System for Surroundings {
 
     fn job(&mut self, job: Job) {
         let took = self.net.weather.job * u32::try_from(self.net.below(5)).unwrap() / 4;
+        self.reads += usize::from(matches!(job, Job::Read { .. }));
         let last = self.jobs.back().map_or(Instant::START, |&(at, _)| at);
         self.jobs.push_back((last.max(self.net.clock.get()) + took, job));
     }
@@ -478,7 +488,20 @@ impl Sim {
             job_fails: pick(&mut chance, &[0, 0, 50]),
             log_fails: pick(&mut chance, &[0, 0, 0, 100]),
             slow: pick(&mut chance, &[0, 0, 2]),
+            is_prompt: false,
         };
+        Self::with(weather, chance, settings)
+    }
+
+    /// A server of nobody yet that nothing disturbs, with so many bytes of room between it and each peer, each way, and a disk
+    /// of which a job takes so long at most.
+    pub fn calm(room: usize, job: Duration, settings: Settings) -> Self {
+        let weather =
+            Weather { room, write: Duration::ZERO, odd: 0, job, job_fails: 0, log_fails: 0, slow: 0, is_prompt: true };
+        Self::with(weather, fastrand::Rng::with_seed(0), settings)
+    }
+
+    fn with(weather: Weather, chance: fastrand::Rng, settings: Settings) -> Self {
         let net = Rc::new(Net {
             chance: RefCell::new(chance),
             clock: Cell::new(Instant::START + Duration::from_secs(1_000)),
@@ -499,6 +522,7 @@ impl Sim {
             is_idle: false,
             disk: Disk::default(),
             jobs: VecDeque::new(),
+            reads: 0,
             log: VecDeque::new(),
             notes: Notes::default(),
             queries: VecDeque::new(),
@@ -599,6 +623,16 @@ impl Sim {
             assert!(is_heard, "{who} is not heard");
         }
         self.reactor.check_at_rest();
+    }
+
+    /// From now on somebody reads nothing, or once in so many times that they could.
+    pub fn read_one_in(&mut self, who: usize, times: usize) {
+        self.peers[who].reads_one_in = times;
+    }
+
+    /// How often the disk has been asked for a part of a file.
+    pub fn reads(&mut self) -> usize {
+        self.reactor.system().reads
     }
 
     /// The server is told to end, and does so in time.

@@ -21,6 +21,7 @@ use fastrand::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::Termios;
 use sha2::{Digest as _, Sha256};
+use testkit::proxy::Proxy;
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
 use testkit::{Client, PATIENCE, Server, binary, eventually, have, noise, seeds};
 use unicode_width::UnicodeWidthStr;
@@ -1440,6 +1441,7 @@ fn files_are_sent_and_fetched() {
     for (line, why) in [
         ("/get 1", "✗ fetching"),
         ("/send #lobby ~/no such", "✗"),
+        ("/cancel cat", "no cat is being sent"),
         ("/show cat", "it is /show ID; /files lists them"),
         ("/send nobody ~/my cat.png", "✗ sending my cat.png"),
     ] {
@@ -1447,6 +1449,100 @@ fn files_are_sent_and_fetched() {
         told(&terminal, why);
     }
     assert!(fs::read_dir(home.path().join("got")).unwrap().count() == 2);
+}
+
+#[test]
+fn a_path_is_found_as_it_was_dropped() {
+    let (server, mut bob) = lobby();
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("my cat's.png"), b"meow").unwrap();
+    let path = home.path().display();
+    let address = server.address();
+    let terminal = alice(&address, &[], (100, 30), Emulator::Clipping);
+    for (n, dropped) in [
+        format!("{path}/my cat's.png"),
+        format!("\"{path}/my cat's.png\""),
+        format!("'{path}/my cat'\\''s.png'"),
+        format!("{path}/my\\ cat\\'s.png"),
+        format!("file://{path}/my%20cat%27s.png"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        terminal.keys(format!("/send #lobby {dropped}\r"));
+        bob.until(&format!("#lobby * alice file {} 4 my cat's.png", n + 1));
+    }
+    terminal.keys("/send #lobby 'none'\r");
+    told(&terminal, "cannot send 'none': no such file");
+}
+
+#[test]
+fn what_waits_to_be_sent_can_be_cancelled() {
+    let (server, mut bob) = lobby();
+    let home = tempfile::tempdir().unwrap();
+    for name in ["first", "second", "third"] {
+        fs::write(home.path().join(name), noise(1_000_000, 1)).unwrap();
+    }
+    let proxy = Proxy::start(server.port);
+    proxy.limit(500_000, usize::MAX);
+    let terminal = alice(&proxy.address(), &[], (100, 30), Emulator::Clipping);
+    for name in ["first", "second", "third"] {
+        terminal.keys(format!("/send #lobby {}/{name}\r", home.path().display()));
+    }
+    bob.until("#lobby * alice file 1 1000000 first");
+    terminal.keys("/cancel second\r");
+    told(&terminal, "second is not sent");
+    terminal.keys("/cancel second\r");
+    told(&terminal, "no second is being sent");
+    proxy.limit(usize::MAX, usize::MAX);
+    bob.until("#lobby * alice file 2 1000000 third");
+    told(&terminal, "third is shared with #lobby, as file 2");
+    // What is on its way can be called by its name too.
+    let up = proxy.bytes().0;
+    proxy.limit(up + 500_000, usize::MAX);
+    terminal.keys(format!("/send #lobby {}/first\r", home.path().display()));
+    bob.until("#lobby * alice file 3 1000000 first");
+    proxy.limit(usize::MAX, usize::MAX);
+    terminal.keys("/cancel third\r");
+    told(&terminal, "no third is being sent");
+}
+
+#[test]
+fn who_leaves_is_told_of_no_loss() {
+    let (server, mut bob) = lobby();
+    for leave in ["/quit see you\r", "\x04"] {
+        let mut terminal = alice(&server.address(), &[], (100, 10), Emulator::Reflowing);
+        bob.until("#lobby * alice joined");
+        terminal.keys(leave);
+        bob.until_starting("#lobby * alice quit");
+        assert!(terminal.wait_exit().success());
+        let lines = terminal.screen().lines;
+        assert!(!lines.iter().any(|line| line.contains("lost") || line.contains("another")), "{lines:#?}");
+    }
+}
+
+#[test]
+fn what_was_meant_is_told() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &[], (120, 30), Emulator::Clipping);
+    for (line, told_so) in [
+        ("/lsit", "/lsit: no such command; did you mean /list?"),
+        ("/j", "/j: no such command; did you mean /join?"),
+        ("/q", "did you mean /query or /quit?"),
+        ("/w", "did you mean /who or /msg?"),
+        ("help", "that is said to #lobby; the command is /help"),
+    ] {
+        terminal.keys(format!("{line}\r"));
+        told(&terminal, told_so);
+    }
+    // It may have been meant as it stands.
+    bob.until("#lobby <alice> help");
+    terminal.keys("/leave\r");
+    told(&terminal, "leave #lobby");
+    terminal.keys("help\r");
+    told(&terminal, "nobody hears you here; did you mean /help [COMMAND]?");
+    terminal.keys("join #lobby\r");
+    told(&terminal, "did you mean /join #ROOM?");
 }
 
 #[test]

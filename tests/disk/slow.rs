@@ -4,7 +4,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use testkit::company::{Company, MANY};
-use testkit::data::{Folder, KEPT, NOT_KEPT, assert_numbered, history, kill, logged, notices, unstamped};
+use testkit::data::{
+    Folder, KEPT, NOT_KEPT, assert_numbered, chunks, digest, history, kill, logged, notices, stop, unstamped,
+};
 use testkit::disk::{Meddler, WRITES};
 use testkit::eventually;
 
@@ -84,6 +86,26 @@ fn a_disk_that_hangs_holds_up_no_chat_and_no_end() {
     let server = folder.serve(MANY);
     let mut dave = server.in_room("dave", "#a");
     assert!(history(&mut dave, "#a", 0).len() >= before);
+}
+
+#[test]
+fn an_end_in_good_order_waits_for_what_was_sent_of_a_file() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    let bytes = vec![7; 100_000];
+    let send = format!("/send #a {} {} big.bin", bytes.len(), digest(&bytes));
+    alice.send(&send);
+    let id = alice.starting("+ send ").split(' ').nth(2).unwrap().to_owned();
+    let file = folder.path.join("spool").join(&id);
+    let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=100ms", &[&file]) else { return };
+    chunks(&bytes[..50_000], 5_000).iter().for_each(|chunk| alice.send(chunk));
+    alice.settle();
+    stop(server);
+    drop(meddler);
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    alice.ask(&send, &format!("+ send {id} 50000"));
 }
 
 #[test]

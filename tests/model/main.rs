@@ -8,5 +8,6 @@
 )]
 
 mod limits;
+mod shell;
 mod simulation;
 mod walk;

@@ -113,6 +113,10 @@ pub enum TransferAnswer {
     },
     /// The download with this key is refused, for this reason.
     NotComing(u64, String),
+    /// The server does not send the file of the download with this key just now, as others are still under way.
+    Later(u64),
+    /// The largest file that the server takes, in bytes.
+    Largest(u64),
     /// The file of the download with this key is not there now, though it was: its sender's connection may have broken.
     Gone(u64),
     /// How large the file of the download with this key is, and what it is called; `None` if there is no such file.
@@ -145,4 +149,6 @@ pub enum TransferRequest {
     Show(FileId),
     /// Stop a transfer, or withdraw a file.
     Cancel(FileId),
+    /// Stop sending the file of this name, which may have no ID yet.
+    CancelNamed(String),
 }

@@ -24,7 +24,7 @@ impl Session {
             ServerLine::Done(done) => self.done(done),
             // Of a chunk that came too late; it answers no command.
             ServerLine::Refused { command: "?", code: Code::NoUpload, .. } => {}
-            ServerLine::Refused { code, text, .. } => self.refused(code, text),
+            ServerLine::Refused { command, code, text } => self.refused(command, code, text),
             ServerLine::Other("") => {}
             ServerLine::Notice(_) | ServerLine::Other(_) => self.note(line.to_string()),
             ServerLine::Hello { .. }
@@ -302,7 +302,7 @@ mod tests {
             );
             sent(&mut session);
             shown(&mut session);
-            most = most.max(session.pending.len() + session.talks.iter().count());
+            most = most.max(session.asked.len() + session.talks.iter().count());
         }
         assert!(most < 250, "{most}");
     }

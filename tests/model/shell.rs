@@ -1,0 +1,115 @@
+//! Single cases of the loop, over surroundings in memory: each would come together only by chance over sockets.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chinwag::limits::{CHUNK, READ_AHEAD};
+use chinwag::settings::Settings;
+use testkit::model::{Chance, Parting, World};
+use testkit::sim::Sim;
+
+/// Everybody comes from this machine.
+struct Here;
+
+impl Chance for Here {
+    fn below(&mut self, n: usize) -> usize {
+        n - 1
+    }
+}
+
+/// Connects people, who send these lines, and lets time go by in which they are heard.
+fn meet(sim: &mut Sim, people: std::ops::Range<usize>, lines: impl Fn(usize) -> String) {
+    for who in people {
+        sim.connect(who, &mut Here);
+        sim.send(who, format!("/set presence off\n/nick p{who}\n{}\n", lines(who)).as_bytes());
+    }
+    sim.pass(Duration::from_secs(10));
+}
+
+/// All that somebody has read.
+fn heard(sim: &mut Sim, who: usize) -> Vec<String> {
+    std::iter::from_fn(|| sim.hear(who)).map(|heard| heard.line).collect()
+}
+
+/// Somebody shares a file of so many bytes in their room.
+fn share(sim: &mut Sim, who: usize, size: usize) {
+    sim.send(who, format!("/send #a {size} x\n").as_bytes());
+    for chunk in vec![7; size].chunks(CHUNK) {
+        sim.send(who, format!("={}\n", BASE64.encode(chunk)).as_bytes());
+    }
+    sim.pass(Duration::from_secs(10));
+    let lines = heard(sim, who);
+    assert!(lines.iter().any(|line| line.starts_with("=1 . ")), "{lines:?}");
+}
+
+#[test]
+fn who_reads_all_is_not_slow_however_many_talk_to_them_in_one_turn() {
+    const TALKERS: usize = 100;
+    const LINES: usize = 4;
+    // In private, and in small rooms: neither waits for a fan-out.
+    for target in [|_: usize| "p0".to_owned(), |who: usize| format!("#r{}", who % 50)] {
+        let mut sim = Sim::calm(1 << 24, Duration::ZERO, Settings { rate: 0, ..Settings::default() });
+        let rooms: Vec<String> = (0..50).map(|n| format!("/join #r{n}")).collect();
+        meet(&mut sim, 0..1, |_| rooms.join("\n"));
+        meet(&mut sim, 1..1 + TALKERS, |who| format!("/join #r{}", who % 50));
+        heard(&mut sim, 0);
+        // All of it together is more than may be pending for anybody who is no slow consumer.
+        for who in 1..=TALKERS {
+            let line = format!("/msg {} {}\n", target(who), "x".repeat(4000));
+            sim.send(who, line.repeat(LINES).as_bytes());
+        }
+        sim.pass(Duration::from_secs(1));
+        let lines = heard(&mut sim, 0);
+        assert_eq!(lines.iter().filter(|line| line.ends_with("xxx")).count(), TALKERS * LINES, "to {}", target(1));
+    }
+}
+
+#[test]
+fn who_was_not_admitted_is_told_one_goodbye() {
+    // The greeting does not fit, and so is pending when the server ends.
+    let mut sim = Sim::calm(20, Duration::ZERO, Settings { max_clients: 1, ..Settings::default() });
+    for who in 0..2 {
+        sim.connect(who, &mut Here);
+        sim.read_one_in(who, 0);
+    }
+    sim.pass(Duration::from_millis(100));
+    for who in 0..2 {
+        sim.read_one_in(who, 1);
+    }
+    sim.end();
+    assert!(heard(&mut sim, 0).iter().any(|line| line.starts_with("* bye shutdown ")));
+    let lines = heard(&mut sim, 1);
+    assert!(lines.len() == 1 && lines[0].starts_with("* bye full "), "{lines:?}");
+}
+
+#[test]
+fn the_disk_reads_nothing_for_who_takes_nothing_more() {
+    const SIZE: usize = 4 * 1024 * 1024;
+    let mut sim = Sim::calm(60_000, Duration::ZERO, Settings { rate: 1, ..Settings::default() });
+    meet(&mut sim, 0..3, |who| if who < 2 { "/join #a".to_owned() } else { "/leave".to_owned() });
+    share(&mut sim, 0, SIZE);
+    // They fetch it and close, and have said so much that flood control holds them here for a minute.
+    sim.send(1, format!("/get 1\n{}", "x\n".repeat(100)).as_bytes());
+    sim.part(1, Parting::Close);
+    sim.pass(Duration::from_secs(20));
+    let reads = sim.reads() * READ_AHEAD;
+    assert!(reads < SIZE / 4, "{reads} bytes are read for nobody");
+}
+
+#[test]
+fn all_who_fetch_have_their_turns_at_a_disk_that_is_slow() {
+    const READERS: usize = 30;
+    let mut sim = Sim::calm(1 << 24, Duration::from_millis(20), Settings { rate: 0, ..Settings::default() });
+    meet(&mut sim, 0..1 + READERS, |_| "/join #a".to_owned());
+    share(&mut sim, 0, 8 * 1024 * 1024);
+    for who in 1..=READERS {
+        heard(&mut sim, who);
+        sim.send(who, b"/get 1\n");
+    }
+    sim.pass(Duration::from_secs(2));
+    let lines_of = |who| heard(&mut sim, who).iter().filter(|line| line.starts_with("=1 ")).count();
+    let came: Vec<usize> = (1..=READERS).map(lines_of).collect();
+    let (least, most) = (came.iter().min().unwrap(), came.iter().max().unwrap());
+    assert!(*least > 0 && *most <= 2 * least, "{came:?}");
+}
