@@ -121,6 +121,8 @@ pub enum Event {
     NotKept(Trouble),
     /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much.
     KeptAgain,
+    /// The log of this room alone cannot be kept, or is kept again.
+    Keeping(Keeping),
     /// The server closes the connection.
     Bye(Bye),
 }
@@ -133,6 +135,15 @@ impl Event {
             _ => None,
         }
     }
+}
+
+/// How it stands with the log of one room, where nothing is wrong with the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keeping {
+    /// Which room.
+    pub room: RoomName,
+    /// Whether what is said there is written down.
+    pub kept: bool,
 }
 
 /// Why the log of the rooms cannot be kept.

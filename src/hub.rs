@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Job, Output, PastRoom};
-use crate::event::{Bye, Done, Event, Fault, Happening, Lost, Quota, Reply, SaidKind, Trouble, Verb};
+use crate::event::{Bye, Done, Event, Fault, Happening, Keeping, Lost, Quota, Reply, SaidKind, Trouble, Verb};
 use crate::files::Files;
 use crate::limits;
 use crate::meters::PrefixWindow;
@@ -86,6 +86,8 @@ pub struct Hub {
     next_search: Instant,
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
+    /// Rooms whose own logs cannot be kept.
+    unkept: BTreeSet<RoomName>,
     /// Counts joins, typing lines and queries of the log, so that it can be told which came first.
     serial: u64,
     downloads: u64,
@@ -148,6 +150,7 @@ impl Hub {
             searches: VecDeque::new(),
             next_search: Instant::START,
             trouble: None,
+            unkept: BTreeSet::new(),
             serial: 0,
             downloads: 0,
             settings,
@@ -168,6 +171,16 @@ impl Hub {
         };
         self.trouble = trouble;
         out.publish(&mut self.people.conns(), &[event]);
+    }
+
+    /// The log of one room cannot be kept, or is kept again: those who are in it are told.
+    pub fn set_keeping(&mut self, keeping: Keeping, out: &mut impl Output) {
+        let Keeping { room, kept } = keeping;
+        let is_news = if kept { self.unkept.remove(&room) } else { self.unkept.insert(room) };
+        if let Some(id) = self.rooms.find(&room).filter(|_| is_news) {
+            let members = self.rooms[id].members();
+            out.publish(&mut members.map(|who| self.people.conn(who)), &[Event::Keeping(keeping)]);
+        }
     }
 
     /// How many files there are.

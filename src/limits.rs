@@ -131,6 +131,9 @@ pub const HISTORY_HEAD: usize = 80;
 pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;
 /// Bytes of it that are given back at once, as it takes a look at every room to find out who holds most.
 pub const HISTORY_SLACK: usize = 1024 * 1024;
+/// Lines of all rooms together that are read when the server starts, but for [`HISTORY_SPARED`] of each: they take their time, and
+/// the rest is read when somebody asks for it.
+pub const LINES_AT_START: usize = 100_000;
 /// Lines that a room keeps whatever others say, as far as they fit into [`HISTORY_SHARE`].
 pub const HISTORY_SPARED: usize = 20;
 /// Bytes of a room's share in what is remembered, which there are for every room.
@@ -231,6 +234,12 @@ pub const AFTER_END: Duration = Duration::from_secs(60);
 pub const LINGER: Duration = Duration::from_secs(1);
 /// How long the end of the server waits for people to read.
 pub const SHUTDOWN: Duration = Duration::from_secs(2);
+/// Bytes of the process's log that may wait for somebody who reads it; what comes then is left out.
+pub const STDERR_WAITING: usize = 64 * 1024;
+/// How long a start waits for another server to let go of the data folder: some times longer than a goodbye takes.
+pub const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How long a start waits for another server to let go of an address, which it does when it begins to say goodbye.
+pub const BIND_WAIT: Duration = Duration::from_secs(1);
 /// How long accepting rests when descriptors ran out.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 

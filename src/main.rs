@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use chinwag::client::chat::{self, Bell};
@@ -23,16 +23,19 @@ use chinwag::client::{oneshot, pipe};
 use chinwag::dialect::PLAIN;
 use chinwag::home::Home;
 use chinwag::limits;
-use chinwag::listener::{LISTENERS, reason};
+use chinwag::listener::{LISTENERS, cannot, reason};
 use chinwag::names::{FileId, FileName, Nick, Place, RoomName, clean};
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::{Logging, Settings};
+use chinwag::stderr::Stderr;
+use chinwag::time::as_stamped;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use env_logger::Target;
 use log::{LevelFilter, info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag::register_conditional_shutdown;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag::{register, register_conditional_shutdown};
 
 /// A chat of plain text lines, for nc, telnet and ten-line bots.
 #[derive(Parser)]
@@ -195,7 +198,7 @@ enum Ring {
 /// Where a server listens unless it is told otherwise.
 const SERVER: &str = "127.0.0.1:2428";
 
-/// Sizes take K, M and G; times take s, m and h.
+/// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
 #[derive(Args)]
 struct Serve {
     /// Listen here; may be given several times. Port 0 picks a free one
@@ -246,11 +249,17 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
+    // A file that grows beyond the limit of its user is then an error like that of a full disk, and no end.
+    let _ = register(SIGXFSZ, Arc::default());
     let done = match Cli::try_parse().unwrap_or_else(|e| refuse(&e)).mode {
-        Mode::Serve(options) => {
-            start_log();
-            serve(&options)
-        }
+        Mode::Serve(options) => match start_log() {
+            Ok(log) => {
+                let done = serve(&options, &log);
+                log.finish();
+                done
+            }
+            Err(e) => Err(e),
+        },
         Mode::Connect(options) => connect(options),
         Mode::Send(options) => send(options),
         Mode::Get(options) => get(options),
@@ -284,30 +293,57 @@ fn refuse(error: &clap::Error) -> ! {
 }
 
 /// Logs to standard error, from `info` on unless RUST_LOG says otherwise.
-fn start_log() {
+fn start_log() -> Result<Stderr, String> {
+    let stderr = Stderr::start().map_err(|e| cannot("start the thread of the log", &e).to_string())?;
     env_logger::Builder::new()
         .filter_level(LevelFilter::Info)
         .parse_default_env()
+        .target(Target::Pipe(Box::new(stderr.clone())))
         .format(|out, record| {
-            let at = humantime::format_rfc3339_seconds(SystemTime::now());
+            let at = humantime::format_rfc3339_seconds(as_stamped(SystemTime::now()));
             writeln!(out, "{at} {:5} {}", record.level(), record.args())
         })
         .init();
+    Ok(stderr)
 }
 
-fn serve(options: &Serve) -> Result<(), String> {
+/// Has SIGINT and SIGTERM end the process at once with this code, as long as what is returned is set. They do so whatever it
+/// is about, and where it is the first process of a container too.
+fn end_at_once(code: i32) -> Result<Arc<AtomicBool>, String> {
+    let at_once = Arc::new(AtomicBool::new(true));
+    for signal in [SIGINT, SIGTERM] {
+        register_conditional_shutdown(signal, code, Arc::clone(&at_once)).map_err(|e| reason(&e))?;
+    }
+    Ok(at_once)
+}
+
+fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
+    // Until it listens, there is nobody to say goodbye to.
+    let starting = end_at_once(0)?;
     let settings = settings(options)?;
     let home = match &options.data {
         Some(dir) => Home::at(dir).map_err(|e| format!("cannot keep files in {}: {}", dir.display(), reason(&e)))?,
-        None => Home::temporary().map_err(|e| format!("cannot make a temporary folder: {}", reason(&e)))?,
+        None => Home::temporary().map_err(|e| {
+            let parent = std::env::temp_dir();
+            let why = reason(&e);
+            format!("cannot make a folder for files in {}: {why}; set TMPDIR, or give --data", parent.display())
+        })?,
     };
     let settings = Settings { next_file: home.next_id(), ..settings };
     let addresses = addresses(&options.listen)?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
     let mut reactor = Reactor::open(&[door], home, settings).map_err(|e| reason(&e))?;
+    starting.store(false, Ordering::SeqCst);
+    let addresses = reactor.addresses().map_err(|e| reason(&e))?;
+    if let Some(first) = addresses.first().filter(|_| addresses.iter().all(|address| address.ip().is_loopback())) {
+        let (ip, port) = (first.ip(), first.port());
+        info!("only this machine can come in, as {ip} is its own; --listen 0.0.0.0:{port} is for others too");
+    }
+    // Who reads that it listens can read all that was said before.
+    log.finish();
     let mut out = io::stdout().lock();
-    for address in reactor.addresses().map_err(|e| reason(&e))? {
+    for address in addresses {
         // Whoever started the server may have stopped listening to it; that is no reason not to serve.
         let _ = writeln!(out, "listening {address}");
     }
@@ -315,10 +351,7 @@ fn serve(options: &Serve) -> Result<(), String> {
     drop(out);
     let end = reactor.run().map_err(|e| format!("the event loop failed: {}", reason(&e)));
     // What is left is to tidy up. Should the disk hang over it, another signal does not wait for that.
-    for signal in [SIGINT, SIGTERM] {
-        let at_once = Arc::new(AtomicBool::new(true));
-        register_conditional_shutdown(signal, 1, at_once).map_err(|e| reason(&e))?;
-    }
+    end_at_once(1)?;
     end
 }
 
@@ -544,18 +577,28 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
 }
 
 fn motd(path: &Path) -> Result<Vec<String>, String> {
-    let text = read_file(path, limits::MOTD)?;
-    if let Some(n) = text.lines().position(|line| line.len() > limits::LINE) {
-        return Err(format!("line {} of {} has more than {} bytes", n + 1, path.display(), limits::LINE));
+    let bytes = read_file(path, limits::MOTD)?;
+    if str::from_utf8(&bytes).is_err() {
+        warn!("{} is no text in UTF-8, and what is not shows as \u{fffd}; save it as that", path.display());
     }
-    Ok(text.lines().map(str::to_owned).collect())
+    let whole = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let lines = whole.split(|&b| b == b'\n').filter(|_| !bytes.is_empty());
+    // Text that is safe to show.
+    let lines: Vec<String> = lines.map(|line| clean(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()).collect();
+    match lines.iter().position(|line| line.len() > limits::LINE) {
+        Some(n) => Err(format!("line {} of {} has more than {} bytes", n + 1, path.display(), limits::LINE)),
+        None => Ok(lines),
+    }
 }
 
 fn password(path: &Path) -> Result<String, String> {
-    let text = read_file(path, limits::LINE as u64)?;
-    let password = text.lines().next().unwrap_or_default().trim_matches(' ');
+    let text = String::from_utf8(read_file(path, limits::LINE as u64)?)
+        .map_err(|_| format!("cannot use {}: it is no text in UTF-8; save it as that", path.display()))?;
+    let password = text.lines().next().unwrap_or_default().trim();
     if password.is_empty() {
         Err(format!("{} holds no password on its first line", path.display()))
+    } else if clean(password.as_bytes()) != password {
+        Err(format!("cannot use {}: nobody can type what is on its first line; is it plain text?", path.display()))
     } else {
         Ok(password.to_owned())
     }
@@ -570,17 +613,16 @@ fn our_password(path: &Path) -> Result<String, String> {
     Ok(password)
 }
 
-/// Reads a file of at most `limit` bytes, as text that is safe to show.
-fn read_file(path: &Path, limit: u64) -> Result<String, String> {
+/// Reads a file of at most `limit` bytes, without the mark that some editors put before its text.
+fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
     let read = read.map_err(|e| format!("cannot read {}: {}", path.display(), reason(&e)))?;
     if read as u64 > limit {
         return Err(format!("cannot use {}: it must be a file of at most {limit} bytes", path.display()));
     }
-    let lines: Vec<String> =
-        bytes.split(|&b| b == b'\n').map(|line| clean(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()).collect();
-    Ok(lines.join("\n"))
+    let mark = "\u{feff}".as_bytes();
+    Ok(bytes.strip_prefix(mark).unwrap_or(&bytes).to_vec())
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -640,23 +682,40 @@ fn server(text: &str) -> Result<String, String> {
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    with_unit(text, &[("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)])
-        .ok_or_else(|| "a size is a number with K, M or G, or of bytes".into())
+    const UNITS: [(&str, u64); 5] = [("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)];
+    let (number, unit) = number_and_unit(text);
+    let is = |name: &str| {
+        [name.to_owned(), format!("{name}B"), format!("{name}iB")].iter().any(|name| unit.eq_ignore_ascii_case(name))
+    };
+    let size = UNITS.iter().find(|(name, _)| is(name)).and_then(|(_, factor)| number?.checked_mul(*factor));
+    size.ok_or_else(|| "a size is a whole number with K, M, G or T, as in 10M or 10MB, or of bytes".into())
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    let seconds = with_unit(text, &[("s", 1), ("m", 60), ("h", 3600)]);
-    match seconds {
+    match seconds(text) {
         Some(seconds @ 1..=0xffff_ffff) => Ok(Duration::from_secs(seconds)),
-        _ => Err("a time is a number with s, m or h, or of seconds, and more than 0".into()),
+        _ => Err("a time is a whole number with s, m, h or d, as in 7d, or of seconds, and more than 0".into()),
     }
 }
 
 fn sync(text: &str) -> Result<Duration, String> {
-    if text.trim_end_matches(['s', 'S']) == "0" {
-        return Ok(Duration::ZERO);
+    match seconds(text) {
+        Some(seconds @ 0..=0xffff_ffff) => Ok(Duration::from_secs(seconds)),
+        _ => Err("a time is a whole number with s, m, h or d, or of seconds; 0 waits for the disk each time".into()),
     }
-    time(text).map_err(|_| "a time is a number with s, m or h, or of seconds; 0 waits for the disk each time".into())
+}
+
+fn seconds(text: &str) -> Option<u64> {
+    const UNITS: [(&[&str], u64); 5] = [
+        (&["", "s", "sec", "second", "seconds"], 1),
+        (&["m", "min", "minute", "minutes"], 60),
+        (&["h", "hour", "hours"], 3_600),
+        (&["d", "day", "days"], 86_400),
+        (&["w", "week", "weeks"], 604_800),
+    ];
+    let (number, unit) = number_and_unit(text);
+    let factor = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.eq_ignore_ascii_case(name)))?.1;
+    number?.checked_mul(factor)
 }
 
 fn log_max(text: &str) -> Result<u64, String> {
@@ -665,13 +724,10 @@ fn log_max(text: &str) -> Result<u64, String> {
     if max >= least { Ok(max) } else { Err(format!("a log needs at least {least} bytes, or 1M")) }
 }
 
-/// A number with one of these units, in either case, or with none.
-fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
-    let factor = if unit.is_empty() { Some(1) } else { factor }?;
-    number.parse::<u64>().ok()?.checked_mul(factor)
+/// A whole number, and what stands behind it.
+fn number_and_unit(text: &str) -> (Option<u64>, &str) {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    (number.parse().ok(), unit.trim_start())
 }
 
 #[cfg(test)]
@@ -683,12 +739,20 @@ mod tests {
         assert_eq!(size("100M"), Ok(100 << 20));
         assert_eq!(size("1g"), Ok(1 << 30));
         assert_eq!(size("512"), Ok(512));
+        for ten_megabytes in ["10M", "10MB", "10mb", "10MiB", "10 MB", "10240K", "10485760B"] {
+            assert_eq!(size(ten_megabytes), Ok(10 << 20), "{ten_megabytes}");
+        }
+        assert_eq!(size("1TB"), Ok(1 << 40));
         assert_eq!(time("24h"), Ok(Duration::from_secs(86_400)));
         assert_eq!(time("90"), Ok(Duration::from_secs(90)));
-        for bad in ["", "K", "1T", "-1", "1.5M", "99999999999999999999", "99999999999999999G"] {
+        for week in ["7d", "7 days", "1w", "168h", "10080min", "604800s"] {
+            assert_eq!(time(week), Ok(Duration::from_secs(604_800)), "{week}");
+        }
+        assert_eq!((sync("0"), sync("0s"), sync("1d")), (Ok(Duration::ZERO), Ok(Duration::ZERO), time("24h")));
+        for bad in ["", "K", "MB", "1X", "1MiBi", "-1", "1.5M", "99999999999999999999", "99999999999999999G"] {
             assert!(size(bad).is_err(), "{bad}");
         }
-        for bad in ["", "0", "0s", "5d", "s", "99999999999h"] {
+        for bad in ["", "0", "0s", "5y", "1h30m", "s", "99999999999h"] {
             assert!(time(bad).is_err(), "{bad}");
         }
     }

@@ -6,8 +6,8 @@ use base64::Engine as _;
 
 use crate::commands::{self, ACTION, SETTINGS};
 use crate::event::{
-    Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Limit, Long, Lost, Quota, Reply, SaidKind, Setting,
-    Trouble, Verb,
+    Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Lost, Quota, Reply, SaidKind,
+    Setting, Trouble, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -249,6 +249,15 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             ServerLine::Notice(&text).write(out);
         }
         Event::KeptAgain => ServerLine::Notice("history is being kept again").write(out),
+        Event::Keeping(Keeping { room, kept: false }) => {
+            let text = format!(
+                "the history of {room} is not being kept: its log cannot be written; what is said there may be lost if the server stops"
+            );
+            ServerLine::Notice(&text).write(out);
+        }
+        Event::Keeping(Keeping { room, kept: true }) => {
+            ServerLine::Notice(&format!("the history of {room} is being kept again")).write(out);
+        }
         Event::Bye(bye) => ServerLine::Bye { code: bye_code(*bye), text: farewell(*bye) }.write(out),
     }
 }

@@ -1,7 +1,7 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
 use crate::effect::{Effect, Logged, Output, Record};
-use crate::event::{Change, Done, Event, Fault, Gone, Happening, Long, Quota, SaidKind, Setting};
+use crate::event::{Change, Done, Event, Fault, Gone, Happening, Keeping, Long, Quota, SaidKind, Setting};
 use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{Nick, Origin, PersonId, Place, RoomName, Text};
@@ -170,6 +170,10 @@ impl Hub {
                     person.rooms.push(room);
                 }
                 self.tell_room(room, turn.who, nick, &Happening::Joined, turn);
+                let name = self.rooms[room].name;
+                if self.unkept.contains(&name) {
+                    turn.out.answer(turn.conn, &Event::Keeping(Keeping { room: name, kept: false }));
+                }
                 room
             }
         };
