@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use mio::Token;
 
@@ -13,12 +13,15 @@ use crate::client::wire::transfers::Transfers;
 use crate::wire::ServerLine;
 
 pub mod chat;
+pub mod input;
 pub mod line;
 pub mod model;
 pub mod oneshot;
 pub mod pipe;
+pub mod plain;
 pub mod saved;
 pub mod screen;
+pub mod visit;
 pub mod wire;
 
 /// A client of one server, over all the connections that it takes.
@@ -64,7 +67,7 @@ impl Client {
         if let Some(change) = self.link.change(now) {
             self.changed(change)?;
         }
-        if self.link.is_silent(now) && self.session.is_in() {
+        if self.link.is_silent(now, SystemTime::now()) && self.session.is_in() {
             self.session.ask_alive();
         }
         self.session.tick(now);

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use chinwag::client::chat::{self, Bell};
 use chinwag::client::model::session::Wish;
 use chinwag::client::oneshot::Outgoing;
 use chinwag::client::saved::{self, Saved};
+use chinwag::client::visit::{Bell, Options};
 use chinwag::client::wire::store;
 use chinwag::client::wire::transfers::{self, Keep};
-use chinwag::client::{oneshot, pipe};
+use chinwag::client::{chat, oneshot, pipe, plain};
 use chinwag::dialect::PLAIN;
 use chinwag::home::Home;
 use chinwag::limits;
@@ -76,6 +76,15 @@ struct Connect {
     /// Ring the bell for what is said to you: always, or never [default: always]
     #[arg(long, value_name = "WHEN")]
     bell: Option<Ring>,
+    /// Who is typing: tell others of you and you of others, or neither [default: on; with --plain: off]
+    #[arg(long, value_name = "SWITCH")]
+    typing: Option<Switch>,
+    /// Tell only how many come and go, as in: 4 came, 2 left [default: as /fold was set last]
+    #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    fold: Option<Switch>,
+    /// Plain text line by line, for screen readers and braille, without escape sequences [default: where TERM is dumb]
+    #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    plain: Option<Switch>,
 }
 
 const CONNECT_HELP: &str = "In a terminal, /help lists the commands. In a pipe, lines from standard input go to the server and its lines to \
@@ -193,6 +202,12 @@ enum When {
 enum Ring {
     Always,
     Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 /// Where a server listens unless it is told otherwise.
@@ -356,12 +371,23 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
 }
 
 fn connect(options: Connect) -> Result<(), String> {
-    let Settled { server, wish, saved } = options.who.settle(options.server)?;
+    let Settled { server, mut wish, saved } = options.who.settle(options.server)?;
+    let switch = |option: Option<Switch>, key| -> Result<Option<bool>, String> {
+        Ok(option.or(saved.one(key, choice)?).map(|switch| switch == Switch::On))
+    };
     let term = std::env::var("TERM").unwrap_or_default();
-    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !matches!(&*term, "" | "dumb");
-    if !is_terminal {
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    // In a pipe it is what somebody has just written, and nothing that was saved, that makes it another thing than nc.
+    let is_plain = match options.plain {
+        Some(switch) => switch == Switch::On,
+        None => is_terminal && switch(None, "plain")?.unwrap_or(matches!(&*term, "" | "dumb")),
+    };
+    let typing = switch(options.typing, "typing")?;
+    wish.without_typing = !typing.unwrap_or(!is_plain);
+    if !is_terminal && !is_plain {
         return pipe::run(&server, &wish);
     }
+    let fold = switch(options.fold, "fold")?.or_else(|| saved::remembered("fold")).unwrap_or_default();
     let color = options.color.or(saved.one("color", choice)?);
     let colour = match color.unwrap_or(When::Auto) {
         When::Always => true,
@@ -379,7 +405,8 @@ fn connect(options: Connect) -> Result<(), String> {
     if downloads.starts_with("~") {
         return Err("there is no home folder, so --downloads takes a path without ~".to_owned());
     }
-    chat::run(chat::Options { address: server, wish, downloads, colour, bell })
+    let options = Options { address: server, wish, downloads, colour, bell, fold };
+    if is_plain { plain::run(options) } else { chat::run(options) }
 }
 
 fn send(options: Send) -> Result<(), String> {

@@ -12,10 +12,12 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use crate::client::line::history;
 use crate::listener::reason;
 
 /// The most bytes that the file may have.
@@ -128,6 +130,24 @@ pub fn default_path() -> Option<PathBuf> {
     Some(config.join("chinwag/config"))
 }
 
+/// What was remembered under this name when it was last settled in a chat.
+pub fn remembered(name: &str) -> Option<bool> {
+    match read(&history::default_path()?.with_file_name(name)).ok()??.trim() {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// Remembers what was settled in a chat under this name, beside the lines that were typed.
+pub fn remember(name: &str, is_on: bool) -> io::Result<()> {
+    let Some(path) = history::default_path().map(|path| path.with_file_name(name)) else { return Ok(()) };
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    fs::write(path, if is_on { "on\n" } else { "off\n" })
+}
+
 fn read(path: &Path) -> Result<Option<String>, String> {
     let failed = |why: &str| format!("cannot read {}: {why}", path.display());
     match path.metadata() {
@@ -158,7 +178,7 @@ mod tests {
     fn work(text: &str) -> Result<Saved, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
-        std::fs::write(&path, text).unwrap();
+        fs::write(&path, text).unwrap();
         Saved::of(Some(path.clone()), Some("work")).map_err(|why| why.replace(&*path.to_string_lossy(), "FILE"))
     }
 

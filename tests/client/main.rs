@@ -10,6 +10,7 @@
 mod infrastructure;
 mod oneshot;
 mod pipes;
+mod plain;
 mod reconnect;
 mod saved;
 mod stay;
