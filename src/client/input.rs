@@ -1,23 +1,40 @@
 //! Standard input, read in a thread of its own while the client goes on.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use mio::Waker;
+use rustix::event::PollFlags;
 
+use crate::client::screen::terminal;
 use crate::limits::LINE;
 use crate::listener::reason;
 
 /// How many lines that are to be said may wait for their turn before more are read.
 pub const WAITING: usize = 100;
 
+/// Standard input, which is waited for though whoever else has its file may have it not wait.
+#[derive(Debug)]
+pub struct Patient(pub io::Stdin);
+
+impl Read for Patient {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(bytes) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => terminal::wait(io::stdin(), PollFlags::IN)?,
+                read => return read,
+            }
+        }
+    }
+}
+
 /// The lines of standard input, while the client goes on. Of one that is too long for any message its beginning comes.
 pub fn lines(waker: Arc<Waker>) -> Result<Receiver<Result<Vec<u8>, String>>, String> {
     let woken = waker.clone();
     beside(waker, move |sender| {
-        let mut input = io::stdin().lock();
+        let mut input = BufReader::new(Patient(io::stdin()));
         loop {
             let mut line = Vec::new();
             let read = input.by_ref().take(LINE as u64 + 1).read_until(b'\n', &mut line);

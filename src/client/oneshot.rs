@@ -12,7 +12,7 @@ use mio::Waker;
 use rustix::termios::tcgetwinsize;
 
 use crate::client::Client;
-use crate::client::input;
+use crate::client::input::{self, Patient};
 use crate::client::model::news::{News, Taken};
 use crate::client::model::session::Wish;
 use crate::client::model::transfer::Progress;
@@ -225,7 +225,7 @@ impl Failed {
 /// Reads all of standard input, but no more than the server takes, while the client goes on.
 fn collect(largest: u64, waker: Arc<Waker>) -> Result<Receiver<Result<Source, String>>, String> {
     input::beside(waker, move |sender| {
-        let collected = Source::collect(io::stdin().lock(), largest);
+        let collected = Source::collect(Patient(io::stdin()), largest);
         let _ = sender.send(match collected {
             Ok(Some(source)) => Ok(source),
             Ok(None) => Err(transfers::too_big_for(largest)),

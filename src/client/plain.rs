@@ -2,7 +2,7 @@
 //! whatever else shows text as it comes. The terminal stays in its own modes, and nothing is ever drawn twice.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use mio::Token;
-use rustix::stdio::stdout;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::client::input;
 use crate::client::model::news::{Age, Mark, News};
+use crate::client::screen::Look;
+use crate::client::screen::terminal::Output;
 use crate::client::screen::words::{self, Told};
-use crate::client::screen::{Look, terminal};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
 use crate::client::wire::transfers;
@@ -48,6 +48,8 @@ pub fn run(options: Options) -> Result<(), String> {
 struct Plain {
     visit: Visit,
     input: Receiver<Result<Vec<u8>, String>>,
+    /// Whether a person types it, who may not want to wait.
+    is_person: bool,
     signals: Signals,
     /// Whether we were asked to end.
     ended: Arc<AtomicBool>,
@@ -65,6 +67,7 @@ struct Plain {
     typists: Vec<(Place, Nick)>,
     /// Messages that the person was told of as not sure.
     unsure: Vec<String>,
+    output: Output,
     /// What is to be written.
     out: String,
 }
@@ -87,6 +90,7 @@ impl Plain {
             look,
             visit,
             input,
+            is_person: io::stdin().is_terminal(),
             signals,
             ended,
             interrupted,
@@ -95,6 +99,7 @@ impl Plain {
             transfers: HashMap::new(),
             typists: Vec::new(),
             unsure: Vec::new(),
+            output: Output::open(),
             out: String::new(),
         };
         plain.print(&News::Note(format!(
@@ -105,7 +110,7 @@ impl Plain {
     }
 
     fn run(&mut self) -> Result<(), String> {
-        let mut is_open = true;
+        let (mut is_open, mut is_leaving) = (true, false);
         loop {
             match self.show() {
                 // Nobody reads on, which is their affair.
@@ -118,11 +123,12 @@ impl Plain {
                 self.signals.take();
             }
             let is_interrupt = self.interrupted.swap(false, Ordering::Relaxed);
-            let is_end = is_open && !self.typed();
-            is_open &= !is_end;
+            is_open = is_open && self.typed();
             // Who asks twice does not want to wait for anything.
             let is_given_up = is_interrupt && self.visit.leave(Instant::now());
-            if is_end {
+            // What a script has to say is said before it leaves.
+            if !is_open && !is_leaving && (self.is_person || self.visit.client.session.is_online()) {
+                is_leaving = true;
                 self.visit.leave(Instant::now());
             }
             self.gather();
@@ -142,7 +148,8 @@ impl Plain {
 
     /// Carries out the lines that were typed. Whether there may be more.
     fn typed(&mut self) -> bool {
-        loop {
+        // A script may have more to say than can wait; a person may not be kept from leaving.
+        while self.is_person || self.visit.client.session.unsent().count() < input::WAITING {
             match self.input.try_recv() {
                 Ok(Ok(line)) => {
                     let line = String::from_utf8_lossy(&line);
@@ -156,6 +163,7 @@ impl Plain {
                 Err(TryRecvError::Disconnected) => return false,
             }
         }
+        true
     }
 
     /// Puts into words what there is to tell.
@@ -258,6 +266,7 @@ impl Plain {
     /// Writes what there is.
     fn show(&mut self) -> io::Result<()> {
         let out = std::mem::take(&mut self.out);
-        terminal::write(stdout(), out.as_bytes(), || self.ended.load(Ordering::Relaxed))
+        let is_given_up = || self.ended.load(Ordering::Relaxed);
+        self.output.write(out.as_bytes(), is_given_up)
     }
 }

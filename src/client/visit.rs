@@ -79,7 +79,7 @@ pub struct Visit {
     pub downloads: PathBuf,
     files: Vec<FileId>,
     fold: Fold,
-    /// Since when there are messages that are not sure, and that there were some is no news.
+    /// Since when there have been messages all the time that are not sure.
     unsure: Option<Instant>,
     /// Since when the person wants to leave and so many lines are not said or not answered yet.
     quitting: Option<(Instant, usize)>,

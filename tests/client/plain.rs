@@ -86,7 +86,7 @@ fn a_conversation_is_lines_of_plain_text() {
         assert!(fs::read(downloads.join(name)).unwrap() == noise(200_000, 1));
     }
     terminal.keys("/cancel 1\n");
-    told(&terminal, "file 1 of alice is no longer there");
+    terminal.wait_until("the answer", |screen| screen.lines.iter().any(|line| line == "cancel 1"));
     terminal.keys("/nosuch\n");
     told(&terminal, "no: /nosuch");
     terminal.keys("/query bob\n/msg bob psst\n");
@@ -243,19 +243,22 @@ fn who_comes_and_goes_is_folded_on_wish_and_that_is_remembered() {
         terminal.keys(format!("/fold on{end}"));
         told(&terminal, "who comes and goes is only counted");
         come_and_go(&server, &mut bob);
-        bob.send("so many");
-        let lines = told(&terminal, "<bob> so many").lines;
-        let at = lines.iter().position(|line| line.contains("<bob> so many")).unwrap();
+        let text = format!("<bob> so many {is_plain}");
+        bob.send(&text["<bob> ".len()..]);
+        let lines = told(&terminal, &text).lines;
+        let at = lines.iter().position(|line| line.contains(&text)).unwrap();
         assert!(lines[at - 1].ends_with("#lobby 4 came, 4 left"), "{:#?}", &lines[at - 1..]);
         terminal.keys(format!("/quit{end}"));
         terminal.wait_exit();
         bob.until("#lobby * alice quit");
         // The next run begins so, unless it is told something else.
-        for (options, is_folded) in [(&[][..], true), (&["--fold=off"], false), (&["--fold"], true)] {
+        let runs = [(&[][..], true), (&["--fold=off"], false), (&["--fold"], true)];
+        for (n, (options, is_folded)) in runs.into_iter().enumerate() {
             let mut terminal = run(&[front, options].concat());
             come_and_go(&server, &mut bob);
-            bob.send("again");
-            told(&terminal, "<bob> again");
+            // What was said earlier is told first.
+            bob.send(&format!("again {is_plain} {n}"));
+            told(&terminal, &format!("<bob> again {is_plain} {n}"));
             assert_eq!(tells(&terminal, "4 came, 4 left"), is_folded, "{options:?}");
             assert_eq!(tells(&terminal, "dave3 joined"), !is_folded, "{options:?}");
             if options.is_empty() {
