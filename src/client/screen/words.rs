@@ -10,6 +10,21 @@ use crate::client::model::transfer::{Progress, Way};
 use crate::names::FileId;
 use crate::wire;
 
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 /// How long nothing new is told of a transfer at least, and at most.
 const PACE: Duration = Duration::from_secs(2);
 const SLOWEST: Duration = Duration::from_secs(10);
@@ -34,7 +49,9 @@ pub fn news(news: &News, look: &Look, now: SystemTime) -> String {
 
 /// The line that tells the day, where another one begins.
 pub fn day(day: Date) -> String {
-    day.strftime("%A, %-d %B %Y").to_string()
+    let weekday = WEEKDAYS[usize::from(day.weekday().to_monday_zero_offset().unsigned_abs())];
+    let month = MONTHS[usize::from(day.month().unsigned_abs()) - 1];
+    format!("{weekday}, {} {month} {}", day.day(), day.year())
 }
 
 /// What was told of a transfer last.
