@@ -76,7 +76,7 @@ struct Connect {
     /// Ring the bell for what is said to you: always, or never [default: always]
     #[arg(long, value_name = "WHEN")]
     bell: Option<Ring>,
-    /// Who is typing: tell others of you and you of others, or neither [default: on; with --plain: off]
+    /// Who is typing: tell others of you and you of others, or neither [default: on, but off with --plain]
     #[arg(long, value_name = "SWITCH")]
     typing: Option<Switch>,
     /// Tell only how many come and go, as in: 4 came, 2 left [default: as /fold was set last]

@@ -281,9 +281,8 @@ impl Chat {
             Some(Intent::Say(lines)) => self.visit.say(&lines, now),
             // Who asks twice does not want to wait for anything.
             Some(Intent::Leave) => {
-                if self.visit.leave(now) {
-                    self.ended.store(true, Ordering::Relaxed);
-                }
+                let is_given_up = self.visit.leave(now);
+                self.ended.fetch_or(is_given_up, Ordering::Relaxed);
             }
             Some(Intent::Walk(direction)) => {
                 let step = if direction == Direction::Back { -1 } else { 1 };

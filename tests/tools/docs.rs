@@ -92,7 +92,11 @@ fn the_readme_tells_every_option_of_the_client() {
         let section = section.split("\n#").next().unwrap();
         let options: Vec<&str> = help.split_whitespace().filter(|word| word.starts_with("--")).collect();
         assert!(options.len() > 5, "{help}");
-        for option in options.into_iter().map(|option| option.trim_end_matches([',', '.'])).filter(|o| *o != "--help") {
+        // Of an option whose value may be left out, it stands behind it in brackets.
+        let name = |option: &'_ str| {
+            option.split(['[', '=']).next().unwrap_or_default().trim_end_matches([',', '.', ']']).to_owned()
+        };
+        for option in options.into_iter().map(name).filter(|o| *o != "--help") {
             assert!(section.contains(&format!("`{option}")), "the README does not tell of {option} of {command}");
         }
     }
