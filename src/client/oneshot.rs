@@ -250,15 +250,16 @@ fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "chinwag: {text}");
 }
 
-/// A progress bar on standard error, if that is a terminal.
+/// A progress bar on standard error, if that is a terminal on which something can be drawn anew.
 struct Bar {
-    is_terminal: bool,
+    is_drawable: bool,
     is_drawn: bool,
 }
 
 impl Bar {
     fn new() -> Self {
-        Self { is_terminal: io::stderr().is_terminal(), is_drawn: false }
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        Self { is_drawable: io::stderr().is_terminal() && !is_dumb, is_drawn: false }
     }
 
     /// Makes room for a line that stays.
@@ -269,7 +270,7 @@ impl Bar {
     }
 
     fn draw(&mut self, progress: Option<Progress<'_>>) {
-        if let Some(progress) = progress.filter(|_| self.is_terminal) {
+        if let Some(progress) = progress.filter(|_| self.is_drawable) {
             let width = tcgetwinsize(io::stderr()).map_or(80, |size| usize::from(size.ws_col));
             let form = if width < 60 { Form::Short } else { Form::Long };
             let line = width::head(&screen::transfer(&progress, form), width.saturating_sub(1));

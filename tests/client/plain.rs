@@ -142,6 +142,21 @@ fn a_terminal_that_knows_nothing_gets_plain_text_and_a_pipe_gets_lines() {
 }
 
 #[test]
+fn a_terminal_that_knows_nothing_gets_no_progress_bar() {
+    let (server, _bob) = lobby();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cat.bin"), noise(2_000_000, 1)).unwrap();
+    for (term, is_drawn) in [("dumb", false), ("xterm", true)] {
+        let mut command = Command::new(binary());
+        command.args(["send", "cat.bin", "--to", "#lobby", "--server", &server.address()]);
+        command.current_dir(folder.path()).env("TERM", term);
+        let mut terminal = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
+        assert!(terminal.wait_exit().success());
+        assert_eq!(terminal.raw().contains(&0x1b), is_drawn, "{term}");
+    }
+}
+
+#[test]
 fn in_plain_text_too_the_connection_comes_back_and_nothing_is_lost() {
     let (server, mut bob) = lobby();
     let proxy = Proxy::start(server.port);
