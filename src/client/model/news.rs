@@ -19,6 +19,8 @@ pub enum News {
         text: String,
         /// What it is to us.
         mark: Mark,
+        /// Whether it has just been said.
+        age: Age,
     },
     /// Something happened.
     Happened {
@@ -52,6 +54,25 @@ pub enum News {
     Refused(String),
     /// Something that the person should know.
     Note(String),
+}
+
+impl News {
+    /// When it was, if that is known.
+    pub fn at(&self) -> Option<SystemTime> {
+        match self {
+            Self::Said { at, .. } | Self::Happened { at, .. } | Self::File { at, .. } => *at,
+            _ => None,
+        }
+    }
+}
+
+/// When something was said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Age {
+    /// Just now, or while we were fetching what came before.
+    New,
+    /// Earlier: it comes from the history.
+    Past,
 }
 
 /// What a message is to us.

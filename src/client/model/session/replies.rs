@@ -2,7 +2,7 @@
 
 use super::typed::{moves, name};
 use super::{Asked, Message, Pending, Session, cut};
-use crate::client::model::news::{Mark, News, TransferAnswer};
+use crate::client::model::news::{Age, Mark, News, TransferAnswer};
 use crate::client::model::seen::Line;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName};
@@ -78,6 +78,7 @@ impl Session {
                         from,
                         text: text.to_owned(),
                         mark: if Some(from) == self.nick { Mark::Own } else { Mark::Plain },
+                        age: Age::Past,
                     }),
                     (_, Some(Place::Room(room))) if command == "join" => self.answer(of_join(room, text)),
                     _ => match own_help(text).filter(|_| command == "help") {
@@ -108,7 +109,7 @@ impl Session {
                 let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
                 let line = Line { seq, at, from, text: text.to_owned() };
                 if let Some(line) = self.talks.room(room).and_then(|talk| talk.seen.past(line)) {
-                    self.show(Place::Room(room), Some(line.at), line.from, line.text);
+                    self.show(Place::Room(room), Some(line.at), line.from, line.text, Age::Past);
                 }
             }
             _ => {}
