@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ use chinwag::client::model::session::Wish;
 use chinwag::client::oneshot::Outgoing;
 use chinwag::client::wire::store;
 use chinwag::client::wire::transfers::{self, Keep};
-use chinwag::client::{oneshot, pipe};
+use chinwag::client::{gallery, oneshot, pipe};
 use chinwag::dialect::PLAIN;
 use chinwag::home::Home;
 use chinwag::limits;
@@ -55,6 +56,14 @@ enum Mode {
     Get(Get),
     /// Say something, for scripts
     Say(Say),
+    /// Decode a picture, for the client
+    #[command(hide = true)]
+    Decode {
+        /// Columns of pixels
+        width: NonZero<u16>,
+        /// Rows of pixels
+        height: NonZero<u16>,
+    },
 }
 
 #[derive(Args)]
@@ -246,6 +255,7 @@ fn main() -> ExitCode {
         Mode::Send(options) => send(options),
         Mode::Get(options) => get(options),
         Mode::Say(options) => say(options),
+        Mode::Decode { width, height } => gallery::decode((width.get().into(), height.get().into())),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
