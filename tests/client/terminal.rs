@@ -73,6 +73,17 @@ fn typed(terminal: &Terminal, row: &str) -> Screen {
     terminal.wait_until(&format!("the input row {row:?}"), |screen| input(screen) == row)
 }
 
+/// Types a line and sends it. Lines that come at once would be a paste.
+#[track_caller]
+fn enter(terminal: &Terminal, line: &str) {
+    let end = &line[line.len().saturating_sub(8)..];
+    let stands = |screen: &Screen| input(screen).ends_with(end);
+    terminal.keys(line);
+    terminal.wait_until(line, stands);
+    terminal.keys("\r");
+    terminal.wait_until("the line taken", |screen| !stands(screen));
+}
+
 /// Waits until this stands in a line above the input row, or in one that has left the screen.
 #[track_caller]
 pub(crate) fn told(terminal: &Terminal, text: &str) -> Screen {
@@ -1482,12 +1493,12 @@ fn what_waits_to_be_sent_can_be_cancelled() {
     proxy.limit(500_000, usize::MAX);
     let terminal = alice(&proxy.address(), &[], (100, 30), Emulator::Clipping);
     for name in ["first", "second", "third"] {
-        terminal.keys(format!("/send #lobby {}/{name}\r", home.path().display()));
+        enter(&terminal, &format!("/send #lobby {}/{name}", home.path().display()));
     }
     bob.until("#lobby * alice file 1 1000000 first");
-    terminal.keys("/cancel second\r");
+    enter(&terminal, "/cancel second");
     told(&terminal, "second is not sent");
-    terminal.keys("/cancel second\r");
+    enter(&terminal, "/cancel second");
     told(&terminal, "no second is being sent");
     proxy.limit(usize::MAX, usize::MAX);
     bob.until("#lobby * alice file 2 1000000 third");
@@ -1495,10 +1506,10 @@ fn what_waits_to_be_sent_can_be_cancelled() {
     // What is on its way can be called by its name too.
     let up = proxy.bytes().0;
     proxy.limit(up + 500_000, usize::MAX);
-    terminal.keys(format!("/send #lobby {}/first\r", home.path().display()));
+    enter(&terminal, &format!("/send #lobby {}/first", home.path().display()));
     bob.until("#lobby * alice file 3 1000000 first");
     proxy.limit(usize::MAX, usize::MAX);
-    terminal.keys("/cancel third\r");
+    enter(&terminal, "/cancel third");
     told(&terminal, "no third is being sent");
 }
 
