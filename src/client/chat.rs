@@ -508,11 +508,10 @@ impl Chat {
         let Picture { file, name, base64, extent } = picture;
         match outcome {
             Outcome::Shown { bytes, is_scaled } => {
-                self.print(&News::Note(format!("{name}:")));
+                let has_more = is_scaled && *extent == Extent::Thumbnail;
+                let more = if has_more { format!(" (/show {file} full shows more of it)") } else { String::new() };
+                self.print(&News::Note(format!("{name}{more}:")));
                 self.above.push_str(&bytes);
-                if is_scaled && *extent == Extent::Thumbnail {
-                    self.print(&News::Note(format!("{name} is larger; /show {file} full shows more of it")));
-                }
             }
             Outcome::NotShown(why) => match transfers::save(&self.downloads, name, base64) {
                 Ok(path) => self.print(&News::Note(format!("{name}: {why}; saved {}", path.display()))),

@@ -753,7 +753,7 @@ fn the_terminal_is_asked_about_pictures_only_when_one_is_to_be_shown() {
         let asks = || contains(&terminal.raw(), "\x1b_G") || contains(&terminal.raw(), "\x1b]1337");
         assert!(!asks());
         terminal.keys(format!("/show {id}\r"));
-        told(&terminal, "cat.png is larger; /show ");
+        told(&terminal, &format!("cat.png (/show {id} full shows more of it):"));
         assert_eq!(asks(), value == "xterm", "{name}={value}");
     }
 }
