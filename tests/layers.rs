@@ -68,12 +68,12 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/model", "names wire limits commands", "instants"),
     ("client/wire", "names wire limits linebuf listener client/model", "sockets files threads clock instants system"),
     ("client/screen", "names wire client/model", "instants"),
-    ("client/screen/terminal", "client/screen", "system"),
+    ("client/screen/terminal", "client/screen", "files system"),
     ("client/line", "names commands client/wire client/screen", "files system"),
     (
         "client",
         "names wire limits linebuf commands signals listener client/model client/wire client/screen client/screen/terminal client/line",
-        "sockets threads clock instants signals system",
+        "sockets files threads clock instants signals system",
     ),
 ];
 

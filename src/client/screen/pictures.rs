@@ -387,8 +387,10 @@ mod tests {
         Pixels::new((width, height), (0..width * height).flat_map(pixel).collect()).unwrap()
     }
 
+    type Command<'a> = (Vec<(&'a str, &'a str)>, &'a str);
+
     /// The keys of each graphics command, in order, with their payloads; and what comes after them.
-    fn commands(mut out: &str) -> (Vec<(Vec<(&str, &str)>, &str)>, &str) {
+    fn commands(mut out: &str) -> (Vec<Command<'_>>, &str) {
         let mut commands = Vec::new();
         while let Some(command) = out.strip_prefix("\x1b_G") {
             let (command, rest) = command.split_once("\x1b\\").unwrap();

@@ -1,5 +1,8 @@
 //! What the first bytes of a picture tell of it, before anything is decoded: its format, its size, and which way is up.
 
+/// Width and height in pixels.
+pub type Size = (u32, u32);
+
 /// What a picture is written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
@@ -89,7 +92,7 @@ pub struct Header {
     /// What it is written in.
     pub format: Format,
     /// Width and height in pixels, as they are written; neither is 0.
-    pub size: (u32, u32),
+    pub size: Size,
     /// How it is to be turned.
     pub orientation: Orientation,
 }
@@ -111,7 +114,7 @@ impl Header {
     }
 
     /// Width and height in pixels when it is upright.
-    pub fn upright(&self) -> (u32, u32) {
+    pub fn upright(&self) -> Size {
         self.orientation.turn(self.size)
     }
 
@@ -121,7 +124,7 @@ impl Header {
     }
 }
 
-fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+fn png_size(bytes: &[u8]) -> Option<Size> {
     match bytes[8..] {
         [_, _, _, _, b'I', b'H', b'D', b'R', a, b, c, d, e, f, g, h, ..] => {
             Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])))
@@ -145,7 +148,7 @@ fn png_exif(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// The size in the first frame header of these segments, and the Exif data that came before it.
-fn jpeg(mut segments: &[u8]) -> Option<((u32, u32), Option<&[u8]>)> {
+fn jpeg(mut segments: &[u8]) -> Option<(Size, Option<&[u8]>)> {
     let mut exif = None;
     loop {
         segments = match *segments {
@@ -171,7 +174,7 @@ fn jpeg(mut segments: &[u8]) -> Option<((u32, u32), Option<&[u8]>)> {
     }
 }
 
-fn webp_size(chunk: &[u8]) -> Option<(u32, u32)> {
+fn webp_size(chunk: &[u8]) -> Option<Size> {
     let (kind, rest) = chunk.split_at_checked(8)?;
     match (&kind[..4], rest) {
         (b"VP8 ", [_, _, _, 0x9d, 0x01, 0x2a, a, b, c, d, ..]) => {
