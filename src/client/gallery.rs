@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use mio::{Registry, Token};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::client::helper::Helper;
 use crate::client::line::keys::TerminalAnswer;
@@ -94,8 +94,9 @@ impl Gallery {
             Between::Tmux => {
                 let mut command = Command::new("tmux");
                 command.args(["display-message", "-p", "#{allow-passthrough} #{client_termname} #{client_termtype}"]);
-                // Without it, there is nothing around it that we know of.
-                self.tmux = Helper::start(&mut command, &[], TOLD, registry, token).ok();
+                // Where the tmux is on another machine, one on this machine would tell of itself.
+                let is_here = !variable("TMUX").is_empty();
+                self.tmux = is_here.then(|| Helper::start(&mut command, &[], TOLD, registry, token).ok()).flatten();
                 Some(QUESTION_IN_TMUX)
             }
         }
@@ -209,6 +210,8 @@ enum Begun {
 pub fn decode(size: (usize, usize)) -> Result<(), String> {
     let failed = |e: io::Error| reason(&e);
     for (resource, most) in [(Resource::As, pixels::MEMORY), (Resource::Cpu, SECONDS), (Resource::Core, 0)] {
+        // Whoever started the client may have set less, and that cannot be raised.
+        let most = getrlimit(resource).maximum.map_or(most, |set| set.min(most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(resource, limit).map_err(|e| failed(e.into()))?;
     }

@@ -269,14 +269,20 @@ fn kitty_gets_what_it_cannot_decode_as_pixels() {
 
 #[test]
 fn in_tmux_a_picture_is_handed_on_if_tmux_says_so() {
-    for (told, is_handed_on) in [("on xterm-kitty kitty(0.36.4)", true), ("off xterm-kitty kitty(0.36.4)", false)] {
+    let here = "/tmp/tmux-0/default,1,0";
+    for (told, tmux_is, is_handed_on) in [
+        ("on xterm-kitty kitty(0.36.4)", here, true),
+        ("off xterm-kitty kitty(0.36.4)", here, false),
+        // It is on the machine that we came from, and what one on this machine says is of no use.
+        ("on xterm-kitty kitty(0.36.4)", "", false),
+    ] {
         // tmux itself would want a server, and a terminal around it.
         let folder = tempfile::tempdir().unwrap();
         let tmux = folder.path().join("tmux");
         fs::write(&tmux, format!("#!/bin/sh\necho '{told}'\n")).unwrap();
         fs::set_permissions(&tmux, fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
-        let set = [("PATH", &*path), ("TMUX", "/tmp/tmux-0/default,1,0"), ("TERM", "tmux-256color")];
+        let set = [("PATH", &*path), ("TMUX", tmux_is), ("TERM", "tmux-256color")];
         let mut viewer = Viewer::new(Speaks::Nothing, &set);
         if is_handed_on {
             let handed_on = viewer.show("cat.png", PNG, "", ("\x1bPtmux;\x1b\x1b_G", "\x1b\x1b\\\x1b\\"));
