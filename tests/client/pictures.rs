@@ -337,6 +337,18 @@ fn what_cannot_be_shown_is_told_and_saved() {
 }
 
 #[test]
+fn a_picture_of_too_many_bytes_is_saved() {
+    let mut viewer = Viewer::new(Speaks::Sixel, &[]);
+    let bytes = vec![0; (12 << 20) + 1];
+    let id = share(&mut viewer.bob, "large.jpg", &bytes);
+    viewer.terminal.keys(format!("/show {id}\r"));
+    told(&viewer.terminal, "✗ showing large.jpg: it has more than 12 MB, and is saved instead");
+    let saved = viewer.downloads.path().join("large.jpg");
+    told(&viewer.terminal, &format!("saved {}", saved.display()));
+    assert_eq!(fs::metadata(saved).unwrap().len(), (12 << 20) + 1);
+}
+
+#[test]
 fn without_colours_a_picture_is_saved() {
     let mut viewer = Viewer::new(Speaks::Nothing, &[("NO_COLOR", "1")]);
     let id = share(&mut viewer.bob, "cat.jpg", JPEG);

@@ -428,6 +428,8 @@ impl Transfers {
             Keep::At(path) => Part::at(path, size, &mark).map(|part| Some(Sink::Part(part))),
             Keep::Out => Ok(Some(Sink::Out(Sha256::new()))),
             Keep::Show(_) if size > PICTURE => {
+                let why = format!("it has more than {} MB, and is saved instead", PICTURE >> 20);
+                self.ends.push_back(TransferEnd::Failed { what: format!("showing {name}"), why });
                 incoming.keep = Keep::Folder;
                 Part::open(folder, &name, size, &mark).map(|part| Some(Sink::Part(part)))
             }
