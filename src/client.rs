@@ -13,6 +13,8 @@ use crate::client::wire::transfers::Transfers;
 use crate::wire::ServerLine;
 
 pub mod chat;
+pub mod gallery;
+pub mod helper;
 pub mod input;
 pub mod line;
 pub mod model;

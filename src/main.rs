@@ -1,10 +1,15 @@
 //! The command line: options, and what is said and done when something fails.
+#![cfg_attr(
+    not(feature = "client"),
+    allow(unused_imports, dead_code, reason = "what the options of the client stand for is left out")
+)]
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,13 +18,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "client")]
 use chinwag::client::model::session::Wish;
+#[cfg(feature = "client")]
 use chinwag::client::oneshot::Outgoing;
+#[cfg(feature = "client")]
 use chinwag::client::saved::{self, Saved};
+#[cfg(feature = "client")]
 use chinwag::client::visit::{Bell, Options};
+#[cfg(feature = "client")]
 use chinwag::client::wire::store;
+#[cfg(feature = "client")]
 use chinwag::client::wire::transfers::{self, Keep};
-use chinwag::client::{chat, oneshot, pipe, plain};
+#[cfg(feature = "client")]
+use chinwag::client::{chat, gallery, oneshot, pipe, plain};
 use chinwag::dialect::PLAIN;
 use chinwag::home::Home;
 use chinwag::limits;
@@ -49,14 +61,27 @@ struct Cli {
 enum Mode {
     /// Run the server
     Serve(Serve),
+    #[cfg(feature = "client")]
     /// Chat: in a terminal with everything, in a pipe as with nc
     Connect(Connect),
+    #[cfg(feature = "client")]
     /// Share files, and print their IDs
     Send(Send),
+    #[cfg(feature = "client")]
     /// Fetch files, and print where they are
     Get(Get),
+    #[cfg(feature = "client")]
     /// Say something, for scripts
     Say(Say),
+    #[cfg(feature = "client")]
+    /// Decode a picture, for the client
+    #[command(hide = true)]
+    Decode {
+        /// Columns of pixels
+        width: NonZero<u16>,
+        /// Rows of pixels
+        height: NonZero<u16>,
+    },
 }
 
 #[derive(Args)]
@@ -275,10 +300,16 @@ fn main() -> ExitCode {
             }
             Err(e) => Err(e),
         },
+        #[cfg(feature = "client")]
         Mode::Connect(options) => connect(options),
+        #[cfg(feature = "client")]
         Mode::Send(options) => send(options),
+        #[cfg(feature = "client")]
         Mode::Get(options) => get(options),
+        #[cfg(feature = "client")]
         Mode::Say(options) => say(options),
+        #[cfg(feature = "client")]
+        Mode::Decode { width, height } => gallery::decode((width.get().into(), height.get().into())),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -370,6 +401,7 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     end
 }
 
+#[cfg(feature = "client")]
 fn connect(options: Connect) -> Result<(), String> {
     let Settled { server, mut wish, saved } = options.who.settle(options.server)?;
     let switch = |option: Option<Switch>, key| -> Result<Option<bool>, String> {
@@ -409,6 +441,7 @@ fn connect(options: Connect) -> Result<(), String> {
     if is_plain { plain::run(options) } else { chat::run(options) }
 }
 
+#[cfg(feature = "client")]
 fn send(options: Send) -> Result<(), String> {
     let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
     if options.files.iter().filter(|file| *file == "-").count() > 1 {
@@ -453,6 +486,7 @@ fn send(options: Send) -> Result<(), String> {
     }
 }
 
+#[cfg(feature = "client")]
 fn say(options: Say) -> Result<(), String> {
     let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
     let text = options.text.join(OsStr::new(" "));
@@ -460,6 +494,7 @@ fn say(options: Say) -> Result<(), String> {
     oneshot::say(&server, wish, options.to, text)
 }
 
+#[cfg(feature = "client")]
 fn get(options: Get) -> Result<(), String> {
     let Settled { server, wish, .. } = options.who.settle(options.server.server)?;
     let mut ids: Vec<FileId> = Vec::new();
@@ -484,6 +519,7 @@ fn get(options: Get) -> Result<(), String> {
     oneshot::get(&server, wish, &ids, &keep, folder)
 }
 
+#[cfg(feature = "client")]
 /// What holds for one server.
 struct Settled {
     /// Where it is, as HOST:PORT.
@@ -492,6 +528,7 @@ struct Settled {
     saved: Saved,
 }
 
+#[cfg(feature = "client")]
 impl Who {
     /// Options go before the environment, that before what is saved for the server, and that before what is saved for all.
     fn settle(self, server: Option<String>) -> Result<Settled, String> {
@@ -531,6 +568,7 @@ impl Who {
     }
 }
 
+#[cfg(feature = "client")]
 /// A variable of the environment, unless it is empty.
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
@@ -631,6 +669,7 @@ fn password(path: &Path) -> Result<String, String> {
     }
 }
 
+#[cfg(feature = "client")]
 /// A password of ours. Who else can read it is told of.
 fn our_password(path: &Path) -> Result<String, String> {
     let password = password(path)?;
@@ -682,6 +721,7 @@ fn server_or_name(text: &str) -> Result<String, String> {
     server(text).map(|_| text.to_owned())
 }
 
+#[cfg(feature = "client")]
 /// One of the words that an option takes.
 fn choice<T: ValueEnum>(text: &str) -> Result<T, String> {
     let words = || T::value_variants().iter().filter_map(ValueEnum::to_possible_value);

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use mio::Token;
@@ -14,18 +12,19 @@ use mio::unix::SourceFd;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 
 use crate::client::Client;
+use crate::client::gallery::{Gallery, Outcome};
 use crate::client::line::complete::{self, World};
 use crate::client::line::editor::{Direction, Editor, Intent};
 use crate::client::line::history::{self, History};
 use crate::client::line::keys::{self, Decoder, Input, Key, TerminalAnswer};
-use crate::client::model::news::{Age, Mark, News};
+use crate::client::model::news::{Age, Extent, Mark, News};
 use crate::client::model::session::own_commands;
-use crate::client::screen::pictures::{self, Format, Speaks, Window};
+use crate::client::screen::pictures::Window;
 use crate::client::screen::terminal::Terminal;
 use crate::client::screen::{self, Look, Rows, StatusRow};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
-use crate::client::wire::transfers;
+use crate::client::wire::transfers::{self, Picture};
 use crate::commands;
 use crate::listener::reason;
 use crate::names::Place;
@@ -33,6 +32,7 @@ use crate::signals::Signals;
 
 const KEYS: Token = Token(link::FREE);
 const SIGNALS: Token = Token(link::FREE + 1);
+const PICTURES: Token = Token(link::FREE + 2);
 
 /// Bytes of one read that are told apart from what comes later.
 const TYPED: usize = 64 * 1024;
@@ -48,7 +48,7 @@ const UNSURE: Duration = Duration::from_millis(150);
 const UNSURE_ROWS: usize = 3;
 /// How long the window must have kept its size for anything to be drawn into it.
 const SETTLING: Duration = Duration::from_millis(40);
-/// How long the terminal may take to say whether it shows pictures.
+/// How long the terminal may take to answer before somebody else has it.
 const QUESTION: Duration = Duration::from_secs(1);
 /// Bytes that may wait to be shown while it is not known where.
 const ABOVE: usize = 1024 * 1024;
@@ -61,13 +61,6 @@ pub fn run(options: Options) -> Result<(), String> {
     let _ = chat.terminal.show(&(chat.rows.clear() + &chat.above));
     let _ = chat.terminal.show(&screen::lines(chat.visit.left().iter().map(String::as_str)));
     ended
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Question {
-    Unasked,
-    Asked(Instant),
-    Answered,
 }
 
 struct Chat {
@@ -95,11 +88,7 @@ struct Chat {
     day: Date,
     /// How often Ctrl-C was pressed on an empty line, one after the other.
     interrupts: usize,
-    speaks: Speaks,
-    /// Whether the terminal shows pictures is asked when the first one is to be shown.
-    question: Question,
-    /// Pictures that wait for that answer.
-    pictures: Vec<(String, String)>,
+    gallery: Gallery,
     /// What is to be printed above the rows.
     above: String,
     /// Whether the window is to be cleared before that.
@@ -146,9 +135,7 @@ impl Chat {
             rang: None,
             is_watched: false,
             interrupts: 0,
-            speaks: Speaks::default(),
-            question: Question::Unasked,
-            pictures: Vec::new(),
+            gallery: Gallery::new(colour),
             above: String::new(),
             clearing: false,
             shown: None,
@@ -189,14 +176,10 @@ impl Chat {
         let client = &self.visit.client;
         let is_moving =
             !client.transfers.is_empty() || !client.link.is_up() || client.session.talks.typists(now).next().is_some();
-        let question = match self.question {
-            Question::Asked(at) if !self.pictures.is_empty() => Some(at + QUESTION),
-            _ => None,
-        };
         let moving = is_moving.then(|| now + MOVING);
         let paced = self.paced.filter(|&at| at > now);
         let unsure = self.visit.unsure_at(UNSURE);
-        [paced, self.gives_up, question, unsure, moving, self.settles(now), self.rows.waits(now)]
+        [paced, self.gives_up, self.gallery.next(), unsure, moving, self.settles(now), self.rows.waits(now)]
             .into_iter()
             .flatten()
             .min()
@@ -305,28 +288,23 @@ impl Chat {
 
     fn answer(&mut self, answer: TerminalAnswer) {
         match answer {
-            TerminalAnswer::Attributes => self.question = Question::Answered,
             TerminalAnswer::Cursor { column, .. } => self.rows.answer(column.into()),
             TerminalAnswer::Focused => self.is_watched = true,
             TerminalAnswer::Unfocused => self.is_watched = false,
-            TerminalAnswer::Graphics(text) => self.speaks.graphics(&text),
-            TerminalAnswer::Report(text) => self.speaks.report(&text),
+            of_pictures => self.gallery.answer(&of_pictures),
         }
     }
 
-    /// Asks the terminal whether it shows pictures, once one is fetched.
+    /// Asks the terminal what it shows, once a picture is fetched.
     fn ask(&mut self) -> io::Result<()> {
-        if self.question != Question::Unasked || !self.visit.client.transfers.has_pictures() {
+        let client = &self.visit.client;
+        if !client.transfers.has_pictures() {
             return Ok(());
         }
-        if is_multiplexed() {
-            self.question = Question::Answered;
-            return Ok(());
-        }
-        self.question = Question::Asked(Instant::now());
-        // Should it show the question, the rows are drawn over that.
+        let Some(question) = self.gallery.ask(client.link.poll().registry(), PICTURES) else { return Ok(()) };
+        // Should the terminal show the question, the rows are drawn over that.
         self.shown = None;
-        self.terminal.show(&format!("{}{}", self.rows.clear(), pictures::QUESTION))
+        self.terminal.show(&(self.rows.clear() + question))
     }
 
     /// Takes the terminal over anew, if somebody stopped us and has us go on.
@@ -355,8 +333,7 @@ impl Chat {
     fn hear_out(&mut self) {
         let until = Instant::now() + QUESTION;
         self.signals.take();
-        let is_asked = |question| matches!(question, Question::Asked(at) if at.elapsed() < QUESTION);
-        while is_asked(self.question) || self.rows.is_asking() {
+        while self.gallery.waits().is_some() || self.rows.is_asking() {
             if Instant::now() >= until || self.keys().is_err() || self.signals.take() > 0 {
                 break;
             }
@@ -373,16 +350,17 @@ impl Chat {
                     rings |= matches!(news, News::Said { mark: Mark::ForUs, age: Age::New, .. });
                     self.print(&news);
                 }
-                Shown::Picture { name, base64 } => self.pictures.push((name, base64)),
+                Shown::Picture(picture) => self.gallery.add(picture),
             }
         }
         if rings {
             self.ring(Instant::now());
         }
-        if !matches!(self.question, Question::Asked(at) if at.elapsed() < QUESTION) {
-            for (name, base64) in std::mem::take(&mut self.pictures) {
-                self.picture(&name, &base64);
-            }
+        let window = self.terminal.window();
+        while let Some((picture, outcome)) =
+            self.gallery.poll(&window, self.visit.client.link.poll().registry(), PICTURES)
+        {
+            self.picture(&picture, outcome);
         }
     }
 
@@ -404,18 +382,20 @@ impl Chat {
         self.above.push_str(&screen::lines(change.iter().map(String::as_str).chain([line.as_str()])));
     }
 
-    /// Shows a picture, or saves it where the terminal shows none.
-    fn picture(&mut self, name: &str, base64: &str) {
-        let start = BASE64.decode(base64.get(..64).unwrap_or(base64)).unwrap_or_default();
-        let window = self.terminal.window();
-        let shown = Format::of_bytes(&start).and_then(|format| self.speaks.show(format, name, base64, &window));
-        if let Some(shown) = shown {
-            self.print(&News::Note(format!("{name}:")));
-            return self.above.push_str(&shown);
-        }
-        match transfers::save(&self.visit.downloads, name, base64) {
-            Ok(path) => self.print(&News::Note(format!("it cannot be shown here; saved {}", path.display()))),
-            Err(e) => self.print(&News::Refused(format!("saving {name}: {}", reason(&e)))),
+    /// Shows a picture, or saves one that cannot be shown.
+    fn picture(&mut self, picture: &Picture, outcome: Outcome) {
+        let Picture { file, name, base64, extent } = picture;
+        match outcome {
+            Outcome::Shown { bytes, is_scaled } => {
+                let has_more = is_scaled && *extent == Extent::Thumbnail;
+                let more = if has_more { format!(" (/show {file} full shows more of it)") } else { String::new() };
+                self.print(&News::Note(format!("{name}{more}:")));
+                self.above.push_str(&bytes);
+            }
+            Outcome::NotShown(why) => match transfers::save(&self.visit.downloads, name, base64) {
+                Ok(path) => self.print(&News::Note(format!("{name}: {why}; saved {}", path.display()))),
+                Err(e) => self.print(&News::Refused(format!("{name}: {why}; saving it: {}", reason(&e)))),
+            },
         }
     }
 
@@ -503,13 +483,6 @@ impl Chat {
             progress: transfers.progress(now).collect(),
         }
     }
-}
-
-/// Whether a multiplexer stands between us and the terminal: tmux and screen take the question for a title, and keep it.
-fn is_multiplexed() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let term = std::env::var("TERM").unwrap_or_default();
-    is_set("TMUX") || is_set("STY") || term.starts_with("screen") || term.starts_with("tmux")
 }
 
 fn elsewhere(place: Place, target: Option<Place>) -> Option<Place> {

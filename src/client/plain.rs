@@ -171,7 +171,7 @@ impl Plain {
         while let Some(shown) = self.visit.poll() {
             match shown {
                 Shown::News(news) => self.told(&news),
-                Shown::Picture { name, base64 } => self.picture(&name, &base64),
+                Shown::Picture(picture) => self.picture(&picture.name, &picture.base64),
             }
         }
         self.unsure();

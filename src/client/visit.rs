@@ -12,7 +12,7 @@ use crate::client::model::fold::Fold;
 use crate::client::model::news::{News, Taken, TransferRequest};
 use crate::client::model::session::Wish;
 use crate::client::saved;
-use crate::client::wire::transfers::{self, Keep, TransferEnd};
+use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
 use crate::listener::reason;
 use crate::names::FileId;
 
@@ -60,13 +60,8 @@ pub struct Options {
 pub enum Shown {
     /// A piece of news.
     News(News),
-    /// A picture, whole, as base64.
-    Picture {
-        /// What it is called.
-        name: String,
-        /// The picture.
-        base64: String,
-    },
+    /// A picture that was fetched to be shown.
+    Picture(Picture),
 }
 
 /// A person's visit.
@@ -220,7 +215,7 @@ impl Visit {
                 Ok(())
             }
             TransferRequest::Get(file) => self.client.transfers.get(file, Keep::Folder),
-            TransferRequest::Show(file) => self.client.transfers.get(file, Keep::Show),
+            TransferRequest::Show(file, extent) => self.client.transfers.get(file, Keep::Show(extent)),
             TransferRequest::CancelNamed(name) => match self.client.transfers.cancel_named(&name)? {
                 Some(file) => self.transfer(TransferRequest::Cancel(file)),
                 None => {
@@ -265,7 +260,7 @@ impl Visit {
                     Shown::News(News::Note(format!("saved {path}")))
                 }
                 TransferEnd::Stalled { name } => Shown::News(News::Note(format!("{name}: {}", transfers::STALLED))),
-                TransferEnd::Picture { name, base64 } => Shown::Picture { name, base64 },
+                TransferEnd::Picture(picture) => Shown::Picture(picture),
                 TransferEnd::Failed { what, why } => Shown::News(News::Refused(format!("{what}: {why}"))),
             });
         }

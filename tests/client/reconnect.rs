@@ -36,8 +36,8 @@ impl Person {
 
     fn types(&self, line: &str) {
         // Lines that come at once would be a paste.
-        // Of a long one only the end fits into the row.
-        let end = &line[line.len().saturating_sub(100)..];
+        // Of one that is wider than the row, its end is to be seen.
+        let end = &line[line.len().saturating_sub(20)..];
         let stands = |screen: &Screen| screen.rows[screen.cursor.0].ends_with(end);
         self.terminal.keys(line);
         self.terminal.wait_until(line, stands);

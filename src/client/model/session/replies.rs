@@ -26,7 +26,7 @@ pub(super) const OWN: &[(&str, &str)] = &[
     ("search", "/search WORD  look for WORD in what was shown here and in the history of this room"),
     ("fold", "/fold on|off  tell only how many come and go, as in 4 came, 2 left"),
 ];
-const SHOW: &str = "/show ID  show a picture";
+const SHOW: &str = "/show ID [full]  show a picture, small or as large as there is room";
 
 /// A row of the reply to entering a room, in words.
 fn of_join(room: RoomName, row: &str) -> String {
