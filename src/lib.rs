@@ -6,6 +6,7 @@ pub mod connection;
 pub mod dialect;
 pub mod effect;
 pub mod egress;
+pub mod erase;
 pub mod event;
 pub mod files;
 pub mod framing;
