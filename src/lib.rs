@@ -33,6 +33,7 @@ pub mod signals;
 pub mod spool;
 pub mod system;
 pub mod telnet;
+pub mod text;
 pub mod time;
 pub mod transport;
 pub mod typing;

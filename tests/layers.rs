@@ -21,7 +21,8 @@ use syn::{Attribute, ExprMethodCall, Ident, ItemMod, ItemUse, LitByteStr, LitStr
 ///
 /// A row says exactly what is so: [`a_module_imports_what_its_row_tells`] prints those that do not, as they would have to be.
 const TABLE: &[(&str, &str, &str)] = &[
-    ("names", "", ""),
+    ("text", "", ""),
+    ("names", "text", ""),
     ("wire", "names", ""),
     ("limits", "", ""),
     ("settings", "limits", ""),
@@ -35,7 +36,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("presence", "names limits event", ""),
     ("typing", "names limits time rooms", ""),
     ("files", "names limits time rooms", ""),
-    ("people", "names time meters rooms typing", ""),
+    ("people", "names limits time meters rooms typing", ""),
     ("policy", "names event rooms files people", ""),
     ("hub", "names limits settings time meters event request effect rooms presence typing files people policy", ""),
     ("erase", "", ""),
@@ -46,7 +47,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("plain", "names wire limits event request linebuf commands", ""),
     ("dialect", "names linebuf event request plain", ""),
     ("home", "names", "files threads system log"),
-    ("journal", "names limits settings event home", "sockets files threads clock instants system log"),
+    ("journal", "text names limits settings event home", "sockets files threads clock instants system log"),
     ("spool", "names limits event home", "sockets files threads log"),
     ("signals", "", "sockets files signals"),
     ("listener", "limits time", "sockets log"),
