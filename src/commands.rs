@@ -148,7 +148,7 @@ table! {
         |w| Ok(Request::Away(w.rest().ok()));
     Back "back" "/back" "be back"
         |_| Ok(Request::Back);
-    Set "set" "/set [echo|stamp|presence on|off]" "your settings, or change one"
+    Set "set" "/set [echo|stamp|presence|typing on|off]" "your settings, or change one"
         |w| {
             let Some(name) = w.word() else { return Ok(Request::Set(None)) };
             let setting = SETTINGS.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
@@ -157,13 +157,75 @@ table! {
         };
     Ping "ping" "/ping [TOKEN]" "are you there?"
         |w| Ok(Request::Ping(w.rest().ok()));
-    Quit "quit" ["exit"] "/quit [REASON]" "leave the server"
+    Quit "quit" ["exit"] "/quit [REASON]" "leave the server; in nc, then Enter or Ctrl-C"
         |w| Ok(Request::Quit(w.rest().ok()));
 }
 
 /// What `/set` sets, and how it is called.
-pub const SETTINGS: &[(Setting, &str)] =
-    &[(Setting::Echo, "echo"), (Setting::Stamp, "stamp"), (Setting::Presence, "presence"), (Setting::Whole, "whole")];
+pub const SETTINGS: &[(Setting, &str)] = &[
+    (Setting::Echo, "echo"),
+    (Setting::Stamp, "stamp"),
+    (Setting::Presence, "presence"),
+    (Setting::Typing, "typing"),
+    (Setting::Whole, "whole"),
+];
+
+/// What commands are called elsewhere.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("?", "help"),
+    ("h", "help"),
+    ("bye", "quit"),
+    ("logout", "quit"),
+    ("disconnect", "quit"),
+    ("name", "nick"),
+    ("channels", "rooms"),
+    ("users", "who"),
+    ("online", "who"),
+    ("w", "msg"),
+    ("whisper", "msg"),
+    ("tell", "msg"),
+    ("pm", "msg"),
+    ("dm", "msg"),
+    ("privmsg", "msg"),
+    ("upload", "send"),
+    ("download", "get"),
+    ("afk", "away"),
+    ("block", "ignore"),
+    ("mute", "ignore"),
+];
+/// More commands than this are not offered for one that there is not.
+const MEANT: usize = 3;
+
+/// The names of commands that may be meant by one that is none: those that it begins, what it means elsewhere, or else those
+/// that are one slip away from it.
+pub fn meant(typed: &str) -> Vec<&'static str> {
+    let typed = typed.to_lowercase();
+    let like = |is_like: &dyn Fn(&str) -> bool| {
+        let names = |spec: &'static Spec| std::iter::once(spec.name).chain(spec.aliases.iter().copied());
+        TABLE.iter().filter_map(|spec| names(spec).find(|name| is_like(name))).collect::<Vec<_>>()
+    };
+    let mut found = if typed.is_empty() { Vec::new() } else { like(&|name| name.starts_with(&typed)) };
+    let elsewhere = ELSEWHERE.iter().filter(|(theirs, ours)| *theirs == typed && !found.contains(ours));
+    found.extend(elsewhere.map(|(_, ours)| *ours).collect::<Vec<_>>());
+    if found.is_empty() {
+        found = like(&|name| is_one_slip(typed.as_bytes(), name.as_bytes()));
+    }
+    if found.len() > MEANT { Vec::new() } else { found }
+}
+
+/// Whether one letter too many, too few or wrong, or two in the wrong order, makes the one of the other.
+fn is_one_slip(typed: &[u8], name: &[u8]) -> bool {
+    let alike = |one: &[u8], other: &[u8]| one.iter().zip(other).take_while(|(one, other)| one == other).count();
+    let start = alike(typed, name);
+    let (typed, name) = (&typed[start..], &name[start..]);
+    let end = typed.iter().rev().zip(name.iter().rev()).take_while(|(one, other)| one == other).count();
+    match (&typed[..typed.len() - end], &name[..name.len() - end]) {
+        ([_], [_]) => typed.len() + start > 2,
+        ([], [_]) | ([_], []) => true,
+        ([a, b], [c, d]) => (a, b) == (d, c),
+        _ => false,
+    }
+}
 
 /// Finds a command by its name or alias, in any case and with or without the slash.
 pub fn find(name: &str) -> Option<&'static Spec> {
@@ -310,6 +372,29 @@ mod tests {
         assert_eq!(parse("/"), Some(unknown("")));
         assert_eq!(parse("/ who"), Some(unknown("")));
         assert_eq!(parse("/foo bar"), Some(unknown("foo")));
+    }
+
+    #[test]
+    fn what_is_meant_by_a_command_that_there_is_not() {
+        for (typed, want) in [
+            ("j", &["join"][..]),
+            ("w", &["who", "msg"]),
+            ("q", &["query", "quit"]),
+            ("lsit", &["list"]),
+            ("JION", &["join"]),
+            ("histry", &["history"]),
+            ("msgg", &["msg"]),
+            ("nock", &["nick"]),
+            ("tell", &["msg"]),
+            ("bye", &["quit"]),
+            ("?", &["help"]),
+            ("xyzzy", &[]),
+            ("nope", &[]),
+            ("my", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(meant(typed), want, "{typed}");
+        }
     }
 
     #[test]

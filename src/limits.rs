@@ -106,6 +106,8 @@ pub const IGNORED: usize = 100;
 pub const TOPIC: usize = 512;
 /// People who were told lately that somebody is away; beyond it the first is told again.
 pub const AWAY_TOLD: usize = 100;
+/// Names under which somebody wrote to others, or others to them; beyond it the first is forgotten.
+pub const MET: usize = 50;
 /// Wrong passwords that close a connection.
 pub const PASSWORDS: u8 = 5;
 /// Wrong passwords from one address prefix in [`WRONG_PASSWORDS_WINDOW`] beyond which no more are listened to.
