@@ -41,7 +41,7 @@ impl Client {
         Ok(Self {
             link: Link::new(address.to_owned(), Instant::now())?,
             session: Session::new(wish),
-            transfers: Transfers::new(folder),
+            transfers: Transfers::new(address.to_owned(), folder),
             was_in: false,
             farewell: None,
             out: Vec::new(),

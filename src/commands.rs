@@ -170,69 +170,51 @@ pub const SETTINGS: &[(Setting, &str)] = &[
     (Setting::Whole, "whole"),
 ];
 
-/// What commands are called elsewhere.
-const ELSEWHERE: &[(&str, &str)] = &[
-    ("?", "help"),
-    ("h", "help"),
-    ("bye", "quit"),
-    ("logout", "quit"),
-    ("disconnect", "quit"),
-    ("name", "nick"),
-    ("channels", "rooms"),
-    ("users", "who"),
-    ("online", "who"),
-    ("w", "msg"),
-    ("whisper", "msg"),
-    ("tell", "msg"),
-    ("pm", "msg"),
-    ("dm", "msg"),
-    ("privmsg", "msg"),
-    ("upload", "send"),
-    ("download", "get"),
-    ("afk", "away"),
-    ("block", "ignore"),
-    ("mute", "ignore"),
-];
-/// More commands than this are not offered for one that there is not.
-const MEANT: usize = 3;
-
-/// The names of commands that may be meant by one that is none: those that it begins, what it means elsewhere, or else those
-/// that are one slip away from it.
-pub fn meant(typed: &str) -> Vec<&'static str> {
-    let typed = typed.to_lowercase();
-    let like = |is_like: &dyn Fn(&str) -> bool| {
-        let names = |spec: &'static Spec| std::iter::once(spec.name).chain(spec.aliases.iter().copied());
-        TABLE.iter().filter_map(|spec| names(spec).find(|name| is_like(name))).collect::<Vec<_>>()
-    };
-    let mut found = if typed.is_empty() { Vec::new() } else { like(&|name| name.starts_with(&typed)) };
-    let elsewhere = ELSEWHERE.iter().filter(|(theirs, ours)| *theirs == typed && !found.contains(ours));
-    found.extend(elsewhere.map(|(_, ours)| *ours).collect::<Vec<_>>());
-    if found.is_empty() {
-        found = like(&|name| is_one_slip(typed.as_bytes(), name.as_bytes()));
-    }
-    if found.len() > MEANT { Vec::new() } else { found }
-}
-
-/// Whether one letter too many, too few or wrong, or two in the wrong order, makes the one of the other.
-fn is_one_slip(typed: &[u8], name: &[u8]) -> bool {
-    let alike = |one: &[u8], other: &[u8]| one.iter().zip(other).take_while(|(one, other)| one == other).count();
-    let start = alike(typed, name);
-    let (typed, name) = (&typed[start..], &name[start..]);
-    let end = typed.iter().rev().zip(name.iter().rev()).take_while(|(one, other)| one == other).count();
-    match (&typed[..typed.len() - end], &name[..name.len() - end]) {
-        ([_], [_]) => typed.len() + start > 2,
-        ([], [_]) | ([_], []) => true,
-        ([a, b], [c, d]) => (a, b) == (d, c),
-        _ => false,
-    }
-}
-
 /// Finds a command by its name or alias, in any case and with or without the slash.
 pub fn find(name: &str) -> Option<&'static Spec> {
     let name = name.strip_prefix('/').unwrap_or(name);
     TABLE.iter().find(|spec| {
         spec.name.eq_ignore_ascii_case(name) || spec.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
     })
+}
+
+/// What other programs call commands that somebody may look for here.
+const ELSEWHERE: &[(&str, &str)] =
+    &[("w", "msg"), ("tell", "msg"), ("whisper", "msg"), ("bye", "quit"), ("users", "who"), ("channels", "rooms")];
+/// The longest name that may be a slip of the fingers.
+const SLIP_MAX: usize = 12;
+
+/// The names of commands that somebody may mean who has typed this one, which is none: those that begin so, and those that
+/// are a slip or two away.
+pub fn meant(typed: &str) -> Vec<&'static str> {
+    let typed = typed.to_lowercase();
+    if typed.is_empty() || typed.len() > SLIP_MAX {
+        return Vec::new();
+    }
+    let slips = if typed.len() > 4 { 2 } else { usize::from(typed.len() > 2) };
+    let is_meant = |name: &&&str| name.starts_with(&*typed) || slips_between(&typed, name) <= slips;
+    let close = TABLE.iter().filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
+    let elsewhere = ELSEWHERE.iter().filter(|(other, _)| *other == typed).map(|(_, name)| *name);
+    close.chain(elsewhere).collect()
+}
+
+/// How many letters are missing, too many, wrong, or in each other's place.
+fn slips_between(one: &str, other: &str) -> usize {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut rows = vec![vec![0; other.len() + 1]; one.len() + 1];
+    for i in 0..=one.len() {
+        for j in 0..=other.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let is_wrong = usize::from(one[i - 1] != other[j - 1]);
+                let least = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + is_wrong);
+                let is_swapped = i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1];
+                if is_swapped { least.min(rows[i - 2][j - 2] + 1) } else { least }
+            };
+        }
+    }
+    rows[one.len()][other.len()]
 }
 
 /// How a request is typed, if it is a command.
@@ -375,29 +357,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_meant_by_a_command_that_there_is_not() {
-        for (typed, want) in [
-            ("j", &["join"][..]),
-            ("w", &["who", "msg"]),
-            ("q", &["query", "quit"]),
-            ("lsit", &["list"]),
-            ("JION", &["join"]),
-            ("histry", &["history"]),
-            ("msgg", &["msg"]),
-            ("nock", &["nick"]),
-            ("tell", &["msg"]),
-            ("bye", &["quit"]),
-            ("?", &["help"]),
-            ("xyzzy", &[]),
-            ("nope", &[]),
-            ("my", &[]),
-            ("", &[]),
-        ] {
-            assert_eq!(meant(typed), want, "{typed}");
-        }
-    }
-
-    #[test]
     fn arguments() {
         let hex = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
         let (a, bob) = (target("#a"), target("bob"));
@@ -486,6 +445,28 @@ mod tests {
             let refused = parse(line);
             let is_usage = matches!(&refused, Some(Request::Malformed { verb, why: Fault::Usage(of) }) if verb == of);
             assert!(is_usage, "{line}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_slip_is_told_from_a_command_that_nobody_has() {
+        for (typed, names) in [
+            ("j", &["join"][..]),
+            ("w", &["who", "msg"]),
+            ("q", &["query", "quit"]),
+            ("lsit", &["list"]),
+            ("HLEP", &["help"]),
+            ("quti", &["quit"]),
+            ("histroy", &["history"]),
+            ("unignroe", &["unignore"]),
+            ("whos", &["who"]),
+            ("tell", &["msg"]),
+            ("x", &[]),
+            ("nope", &[]),
+            ("frobnicate", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(meant(typed), names, "{typed}");
         }
     }
 

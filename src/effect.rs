@@ -1,7 +1,9 @@
-//! What the shell shall do for the core, and the way out for all that the core says.
+//! What the shell shall do for the core, what comes of it, and the way out for all that the core says.
 
-use crate::event::{Bye, Change, Detail, Event, Job, Query, Record, Reply};
-use crate::names::{ConnId, FileId};
+use std::time::SystemTime;
+
+use crate::event::{Bye, Change, Detail, Event, Reply, SaidKind};
+use crate::names::{ConnId, Digest, FileId, Nick, RoomName, Text};
 
 /// Something for the shell to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,6 +30,212 @@ pub enum Effect {
         /// Why, if it is to be told so.
         bye: Option<Bye>,
     },
+}
+
+/// What is to be there after a restart. It goes to the log before anybody is told what it comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub enum Record {
+    /// Somebody said something in a room.
+    Said { room: RoomName, line: Logged },
+    /// A room is about this now, or about nothing.
+    Topic { room: RoomName, topic: Option<Text> },
+}
+
+/// A message of a room as the log has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub struct Logged {
+    pub seq: u64,
+    /// When it was said; the log counts milliseconds.
+    pub at: SystemTime,
+    pub from: Nick,
+    pub kind: SaidKind,
+    pub text: Text,
+}
+
+/// A room of an earlier process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub struct PastRoom {
+    pub name: RoomName,
+    pub topic: Option<Text>,
+    /// The number of its last message, with which it goes on.
+    pub last_seq: u64,
+    /// Its last messages, oldest first; none of a room that is only known.
+    pub lines: Vec<Logged>,
+}
+
+/// A room's file of an earlier process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub struct PastFile {
+    pub id: FileId,
+    pub description: Description,
+    /// Bytes of it that are on disk.
+    pub len: u64,
+    /// Its digest, if it is whole.
+    pub digest: Option<Digest>,
+}
+
+/// What must be known of a room's file so that it outlives the process. It crosses to the disk's thread.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub struct Description {
+    pub room: RoomName,
+    pub from: Nick,
+    /// In bytes, when it is whole.
+    pub size: u64,
+    /// When it was announced.
+    pub at: SystemTime,
+    /// The digest that its sender says it has.
+    pub claimed: Option<Digest>,
+    pub name: String,
+}
+
+/// Something for the disk to do. Each job has exactly one [`Outcome`], in the order of the jobs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub enum Job {
+    /// Make room for a new file.
+    Create(FileId),
+    /// See to it that a file is there after a restart, if it is whole then or can be taken up again.
+    Describe(FileId, Description),
+    /// Add bytes to its end.
+    Append(FileId, Vec<u8>),
+    /// Nothing follows: work out the digest.
+    Finish(FileId),
+    /// Read some bytes for a download.
+    Read {
+        file: FileId,
+        /// Where to begin.
+        offset: u64,
+        /// How many bytes, all of which have been written.
+        len: usize,
+        /// What they may be read into; what is in it is of no use any more.
+        buffer: Vec<u8>,
+        /// Who fetches it.
+        reader: ConnId,
+        /// Which of the reader's downloads it is.
+        download: u64,
+    },
+    /// Forget the file.
+    Remove(FileId),
+}
+
+/// What came of a [`Job`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub enum Outcome {
+    /// The file can take bytes, or is gone: nothing follows from it.
+    Done,
+    /// So many bytes were added.
+    Appended(FileId, usize),
+    /// All bytes are on disk, with this digest.
+    Finished(FileId, Digest),
+    /// Bytes for a download.
+    Data {
+        data: Vec<u8>,
+        /// Who fetches it.
+        reader: ConnId,
+        /// Which of the reader's downloads it is.
+        download: u64,
+    },
+    /// The disk failed to take bytes.
+    WriteFailed {
+        file: FileId,
+        /// How many bytes it was to take.
+        bytes: usize,
+        /// Whether the disk is full.
+        full: bool,
+    },
+    /// The disk failed to give bytes.
+    ReadFailed {
+        file: FileId,
+        /// How many bytes it was to give.
+        len: usize,
+        /// Who fetches it.
+        reader: ConnId,
+        /// Which of the reader's downloads it is.
+        download: u64,
+    },
+}
+
+/// Asks for messages of a room that are in its log. Each query has exactly one [`Found`], in the order of the queries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Query {
+    /// For whom it is; it comes back with what is found.
+    pub asker: ConnId,
+    /// Tells it from others of the same asker; it comes back too.
+    pub serial: u64,
+    /// The room, in the spelling of its log.
+    pub room: RoomName,
+    /// Which of its messages.
+    pub section: Section,
+    /// How many messages may be found.
+    pub lines: usize,
+    /// How many bytes they may have. Those of a message are its text and [`limits::HISTORY_HEAD`].
+    ///
+    /// [`limits::HISTORY_HEAD`]: crate::limits::HISTORY_HEAD
+    pub bytes: usize,
+}
+
+/// A section of a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Section {
+    /// The last messages that have numbers below this.
+    Before(u64),
+    /// The first messages that have numbers above `seq` and below `below`.
+    After {
+        /// The number before the first one.
+        seq: u64,
+        /// The number at which it ends.
+        below: u64,
+    },
+}
+
+/// What came of a [`Query`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// For whom it is.
+    pub asker: ConnId,
+    /// Of which query.
+    pub serial: u64,
+    /// `None` if the log cannot be read, of which the operator has been told.
+    pub passage: Option<Passage>,
+}
+
+/// What a log has of a section.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Passage {
+    /// The messages, by ascending numbers.
+    pub lines: Vec<PastLine>,
+    /// Whether these are all of the section; otherwise the limits of the query left some out.
+    pub is_whole: bool,
+}
+
+/// A message of a log, on its way from one thread to another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub struct PastLine {
+    pub seq: u64,
+    pub at: SystemTime,
+    /// What its author was called then.
+    pub from: Nick,
+    pub kind: SaidKind,
+    pub text: String,
+}
+
+impl From<Logged> for PastLine {
+    fn from(line: Logged) -> Self {
+        Self { seq: line.seq, at: line.at, from: line.from, kind: line.kind, text: line.text.as_str().to_owned() }
+    }
+}
+
+impl From<PastLine> for Logged {
+    fn from(line: PastLine) -> Self {
+        Self { seq: line.seq, at: line.at, from: line.from, kind: line.kind, text: Text::new(&line.text) }
+    }
 }
 
 /// Where the core's facts and effects go. It is the shell's part to encode them, send them and do them.

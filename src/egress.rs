@@ -331,7 +331,11 @@ impl Egress {
                 encoded.len() - 1
             });
             let (_, segment, start) = &encoded[at];
-            self.add(connection, kind, |outbox| outbox.push_shared(kind, segment, *start));
+            self.add(connection, kind, |outbox| match events {
+                // What could not be written down is pending, and must not come before people know.
+                [Event::NotKept(_) | Event::Keeping(_)] => outbox.push_shared_first(kind, segment),
+                _ => outbox.push_shared(kind, segment, *start),
+            });
             hearers += 1;
             match list {
                 Some(list) => self.enlist(connection, list),

@@ -1,9 +1,8 @@
-//! The facts that pass between the core and what surrounds it: what happened, what is answered, what is refused, what the
-//! disk shall do. How they are encoded is a matter of the dialect.
+//! The facts that go out: what happened, what is answered, what is refused. How they are encoded is a matter of the dialect.
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{ConnId, Digest, FileId, FileName, Nick, Place, RoomName, Text};
+use crate::names::{Digest, FileId, FileName, Nick, Place, RoomName, Text};
 
 /// What people set for themselves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -23,7 +22,7 @@ pub enum Setting {
 /// A setting and what it is changed to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Change {
-    /// Which one.
+    /// What is changed, by `/set` or what a dialect has for it.
     pub setting: Setting,
     /// Whether it is on from now on.
     pub on: bool,
@@ -101,8 +100,9 @@ pub enum Event {
     /// Somebody said something.
     Said {
         place: Place,
-        /// Its number among the room's messages; none in private.
+        /// Its number among the room's messages, from 1; none in private.
         seq: Option<u64>,
+        /// When the server took it in.
         at: SystemTime,
         from: Nick,
         kind: SaidKind,
@@ -110,14 +110,14 @@ pub enum Event {
     },
     /// Something happened in a conversation.
     Happened { place: Place, at: SystemTime, who: Nick, what: Happening },
-    /// A transfer is whole.
+    /// A transfer is whole: to the sender when the disk has all of it, to who fetches it behind the last byte.
     Whole {
         file: FileId,
         /// In bytes.
         size: u64,
         digest: Digest,
     },
-    /// A transfer failed.
+    /// A transfer failed, for one of those who take part in it. What it had comes no further.
     Broken { file: FileId, why: Fault },
     /// What is said from now on may be lost with the process.
     NotKept(Trouble),
@@ -127,6 +127,8 @@ pub enum Event {
     NameChangedHands(Nick),
     /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much.
     KeptAgain,
+    /// The log of this room alone cannot be kept, or is kept again.
+    Keeping(Keeping),
     /// The server closes the connection.
     Bye(Bye),
 }
@@ -139,6 +141,15 @@ impl Event {
             _ => None,
         }
     }
+}
+
+/// How it stands with the log of one room, where nothing is wrong with the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keeping {
+    /// Which room.
+    pub room: RoomName,
+    /// Whether what is said there is written down.
+    pub kept: bool,
 }
 
 /// Why the log of the rooms cannot be kept.
@@ -210,7 +221,7 @@ pub enum Bye {
     Full,
     /// No place is left, and it has never sent a line.
     MadePlace,
-    /// Too many connections from one address.
+    /// As many connections as may come from its network are there already.
     TooManyFromAddress,
     /// It took too little of what was pending for it, for the time of a stall.
     TooSlow,
@@ -234,11 +245,11 @@ pub enum Bye {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Fault {
-    /// There is no such command.
+    /// This word, as it was typed, is no command.
     UnknownCommand(Text),
     /// This request is made with other words.
     Usage(Verb),
-    /// Help was asked for about a word that is no command.
+    /// Help was asked for about this word, which is no command.
     NoHelp(Text),
     /// Something is too long.
     TooLong {
@@ -250,19 +261,19 @@ pub enum Fault {
     TooMany(Quota),
     /// The connection is locked.
     Locked,
-    /// No name for a person.
+    /// This, as it was typed, cannot be the name of a person.
     BadNick(Text),
-    /// No name for a room.
+    /// This, as it was typed, cannot be the name of a room.
     BadRoom(Text),
-    /// No name for a file.
+    /// What was typed cannot be the name of a file.
     BadFileName,
-    /// Somebody has this name.
+    /// Somebody who is online has this name, in their spelling.
     Taken(Nick),
     /// One does not ignore anybody of this name.
     NotIgnored(Text),
-    /// Nobody has this name.
+    /// Nobody who is online has this name, as it was typed.
     NoSuchNick(Text),
-    /// There is no such room.
+    /// No room in memory has this name, as it was typed.
     NoSuchRoom(Text),
     /// One must be in the room for that.
     NotInRoom(RoomName),
@@ -282,11 +293,11 @@ pub enum Fault {
     MalformedDigest,
     /// The bytes that came have another digest.
     BadDigest,
-    /// More bytes than were announced.
+    /// More came than the bytes that were announced, which were so many.
     BeyondSize(u64),
-    /// A larger file than the server takes.
+    /// A larger file than the server takes, which is of so many bytes.
     TooBig(u64),
-    /// An offset behind the end of the file.
+    /// An offset behind the end of the file, which has so many bytes.
     BeyondEnd(u64),
     /// No space is left in the spool.
     NoSpace,
@@ -326,16 +337,20 @@ pub enum Long {
 /// What there may be only so many of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Quota {
-    /// Renames a minute.
+    /// Renames in a minute, of one person or of all from their network.
     Renames,
-    /// Joins and leaves a minute.
+    /// Joins and leaves in a minute, of one person or of all from their network.
     Joins,
-    /// Wrong passwords from one network.
+    /// Wrong passwords from one network in [`limits::WRONG_PASSWORDS_WINDOW`].
+    ///
+    /// [`limits::WRONG_PASSWORDS_WINDOW`]: crate::limits::WRONG_PASSWORDS_WINDOW
     WrongPasswords,
     /// Rooms a person is in.
     RoomsOfPerson,
     /// New rooms a minute from one network.
     NewRooms,
+    /// Rooms that one network made and that are still there.
+    RoomsOfNetwork,
     /// Rooms of the server in memory.
     Rooms,
     /// Rooms of the server in the log.
@@ -344,6 +359,8 @@ pub enum Quota {
     Ignored,
     /// Files of one sender.
     Files,
+    /// Files of all who come from one network.
+    FilesOfNetwork,
     /// Uploads of all people at once.
     Uploads,
     /// Downloads at once.
@@ -369,7 +386,7 @@ pub enum Gone {
     ReceiverLeft,
     /// Whoever fetches it may do so no more.
     NoLongerYours,
-    /// The room has not come to this message.
+    /// The room has not come to the message that was asked for; its last one has this number.
     NotReached(u64),
 }
 
@@ -533,210 +550,4 @@ pub enum Done {
     Set(Change),
     Ping(Option<Text>),
     Quit,
-}
-
-/// What is to be there after a restart. It goes to the log before anybody is told what it comes from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the fields are called what they are")]
-pub enum Record {
-    /// Somebody said something in a room.
-    Said { room: RoomName, line: Logged },
-    /// A room is about this now, or about nothing.
-    Topic { room: RoomName, topic: Option<Text> },
-}
-
-/// A message of a room as the log has it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the fields are called what they are")]
-pub struct Logged {
-    pub seq: u64,
-    /// When it was said; the log counts milliseconds.
-    pub at: SystemTime,
-    pub from: Nick,
-    pub kind: SaidKind,
-    pub text: Text,
-}
-
-/// A room of an earlier process.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the fields are called what they are")]
-pub struct PastRoom {
-    pub name: RoomName,
-    pub topic: Option<Text>,
-    /// The number of its last message, with which it goes on.
-    pub last_seq: u64,
-    /// Its last messages, oldest first; none of a room that is only known.
-    pub lines: Vec<Logged>,
-}
-
-/// A room's file of an earlier process.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the fields are called what they are")]
-pub struct PastFile {
-    pub id: FileId,
-    pub description: Description,
-    /// Bytes of it that are on disk.
-    pub len: u64,
-    /// Its digest, if it is whole.
-    pub digest: Option<Digest>,
-}
-
-/// What must be known of a room's file so that it outlives the process. It crosses to the disk's thread.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the fields are called what they are")]
-pub struct Description {
-    pub room: RoomName,
-    pub from: Nick,
-    /// In bytes, when it is whole.
-    pub size: u64,
-    /// When it was announced.
-    pub at: SystemTime,
-    /// The digest that its sender says it has.
-    pub claimed: Option<Digest>,
-    pub name: String,
-}
-
-/// Something for the disk to do. Each job has exactly one [`Outcome`], in the order of the jobs.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the fields are called what they are")]
-pub enum Job {
-    /// Make room for a new file.
-    Create(FileId),
-    /// See to it that a file is there after a restart, if it is whole then or can be taken up again.
-    Describe(FileId, Description),
-    /// Add bytes to its end.
-    Append(FileId, Vec<u8>),
-    /// Nothing follows: work out the digest.
-    Finish(FileId),
-    /// Read some bytes for a download.
-    Read {
-        file: FileId,
-        /// Where to begin.
-        offset: u64,
-        /// How many bytes, all of which have been written.
-        len: usize,
-        /// What they may be read into; what is in it is of no use any more.
-        buffer: Vec<u8>,
-        /// Who fetches it.
-        reader: ConnId,
-        /// Which of the reader's downloads it is.
-        download: u64,
-    },
-    /// Forget the file.
-    Remove(FileId),
-}
-
-/// What came of a [`Job`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the fields are called what they are")]
-pub enum Outcome {
-    /// The file can take bytes, or is gone: nothing follows from it.
-    Done,
-    /// So many bytes were added.
-    Appended(FileId, usize),
-    /// All bytes are on disk, with this digest.
-    Finished(FileId, Digest),
-    /// Bytes for a download.
-    Data {
-        data: Vec<u8>,
-        /// Who fetches it.
-        reader: ConnId,
-        /// Which of the reader's downloads it is.
-        download: u64,
-    },
-    /// The disk failed to take bytes.
-    WriteFailed {
-        file: FileId,
-        /// How many bytes it was to take.
-        bytes: usize,
-        /// Whether the disk is full.
-        full: bool,
-    },
-    /// The disk failed to give bytes.
-    ReadFailed {
-        file: FileId,
-        /// How many bytes it was to give.
-        len: usize,
-        /// Who fetches it.
-        reader: ConnId,
-        /// Which of the reader's downloads it is.
-        download: u64,
-    },
-}
-
-/// Asks for messages of a room that are in its log. Each query has exactly one [`Found`], in the order of the queries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Query {
-    /// For whom it is; it comes back with what is found.
-    pub asker: ConnId,
-    /// Tells it from others of the same asker; it comes back too.
-    pub serial: u64,
-    /// The room, in the spelling of its log.
-    pub room: RoomName,
-    /// Which of its messages.
-    pub section: Section,
-    /// How many messages may be found.
-    pub lines: usize,
-    /// How many bytes they may have. Those of a message are its text and [`limits::HISTORY_HEAD`].
-    ///
-    /// [`limits::HISTORY_HEAD`]: crate::limits::HISTORY_HEAD
-    pub bytes: usize,
-}
-
-/// A section of a log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Section {
-    /// The last messages that have numbers below this.
-    Before(u64),
-    /// The first messages that have numbers above `seq` and below `below`.
-    After {
-        /// The number before the first one.
-        seq: u64,
-        /// The number at which it ends.
-        below: u64,
-    },
-}
-
-/// What came of a [`Query`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Found {
-    /// For whom it is.
-    pub asker: ConnId,
-    /// Of which query.
-    pub serial: u64,
-    /// `None` if the log cannot be read, of which the operator has been told.
-    pub passage: Option<Passage>,
-}
-
-/// What a log has of a section.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Passage {
-    /// The messages, by ascending numbers.
-    pub lines: Vec<PastLine>,
-    /// Whether these are all of the section; otherwise the limits of the query left some out.
-    pub is_whole: bool,
-}
-
-/// A message of a log, on its way from one thread to another.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the fields are called what they are")]
-pub struct PastLine {
-    pub seq: u64,
-    pub at: SystemTime,
-    /// What its author was called then.
-    pub from: Nick,
-    pub kind: SaidKind,
-    pub text: String,
-}
-
-impl From<Logged> for PastLine {
-    fn from(line: Logged) -> Self {
-        Self { seq: line.seq, at: line.at, from: line.from, kind: line.kind, text: line.text.as_str().to_owned() }
-    }
-}
-
-impl From<PastLine> for Logged {
-    fn from(line: PastLine) -> Self {
-        Self { seq: line.seq, at: line.at, from: line.from, kind: line.kind, text: Text::new(&line.text) }
-    }
 }

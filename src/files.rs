@@ -22,6 +22,17 @@ pub enum Owner {
     Past(Nick),
 }
 
+impl Owner {
+    /// All who may be the same as this one, under the name of one of them: a /48, or this machine.
+    fn network(self) -> Self {
+        match self {
+            Self::Network(prefix) => Self::Network(prefix.wider().unwrap_or(prefix)),
+            Self::Local(_) => Self::Local(PersonId::NOBODY),
+            Self::Past(_) => self,
+        }
+    }
+}
+
 /// For whom a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Share {
@@ -267,31 +278,47 @@ impl Files {
         file.received
     }
 
-    /// The file that must go for one more of `owner`'s when no place is left: one of whoever has most, if that is more than
-    /// [`limits::FILES_TIMES`] times what `owner` will have, or else one of `owner`'s own. So people with few files never lose
-    /// any to others, however many these are.
+    /// The file that must go for one more of `owner`'s when no place is left: one of another network that has more than
+    /// `owner`'s will have, or else one of whoever has most in `owner`'s network, or else one of `owner`'s own. In the same
+    /// network somebody who has none takes the place of one of several, and others only of whoever has more than
+    /// [`limits::FILES_TIMES`] times as many as they will have: there, many strangers may be one.
     pub fn first_for_place(&self, owner: Owner) -> Option<FileId> {
-        let will_have = self.held.get(&owner).map_or(0, |held| held.files.len() as u64) + 1;
-        self.first_to_go(Scarce::Places, owner, limits::FILES_TIMES * will_have)
+        let kept = match self.held.get(&owner) {
+            None => 1,
+            Some(held) => limits::FILES_TIMES * (held.files.len() as u64 + 1),
+        };
+        self.first_to_go(Scarce::Places, owner, 1, kept)
     }
 
-    /// The file that must go for `bytes` more of `owner`'s when a spool of so many bytes is full: one of whoever has most, if
-    /// that is more than what `owner` will have and than a share ([`limits::SPOOL_SHARES`]) of the spool, or else one of
-    /// `owner`'s own.
+    /// The file that must go for `bytes` more of `owner`'s when a spool of so many bytes is full: one of another network that
+    /// has more than `owner`'s will have, or else one of whoever has most in `owner`'s network, if that is more than what
+    /// `owner` will have and than a share ([`limits::SPOOL_SHARES`]) of the spool, or else one of `owner`'s own.
     pub fn first_for_bytes(&self, owner: Owner, bytes: u64, spool: u64) -> Option<FileId> {
         let will_have = self.held.get(&owner).map_or(0, |held| held.bytes) + bytes;
-        self.first_to_go(Scarce::Bytes, owner, will_have.max(spool / limits::SPOOL_SHARES))
+        self.first_to_go(Scarce::Bytes, owner, bytes, will_have.max(spool / limits::SPOOL_SHARES))
     }
 
-    /// The file that goes first of whoever has most of what is scarce, if that is more than `kept`, or else of `owner`.
-    fn first_to_go(&self, scarce: Scarce, owner: Owner, kept: u64) -> Option<FileId> {
+    /// The file that goes first for `more` of what is scarce. Of the network that has most, it is one of whoever has most
+    /// there. Another network than `owner`'s must have more than that will have, and somebody in `owner`'s own more than `kept`.
+    fn first_to_go(&self, scarce: Scarce, owner: Owner, more: u64, kept: u64) -> Option<FileId> {
         let of = |held: &Held| {
             let files = held.files.iter().filter_map(|&id| Some((id, self.files.get(&id)?)));
             let files = files.filter(|(_, file)| scarce.is_freed_by(file));
             files.filter_map(|(id, file)| Some((file.rank()?, id))).min().map(|(_, id)| id)
         };
-        let most = self.held.values().map(|held| (scarce.used_by(held), held)).filter(|&(used, _)| used > kept);
-        let most = most.filter_map(|(used, held)| Some((used, of(held)?))).max_by_key(|&(used, _)| used);
+        let mut networks: BTreeMap<Owner, u64> = BTreeMap::new();
+        for (holder, held) in &self.held {
+            *networks.entry(holder.network()).or_default() += scarce.used_by(held);
+        }
+        let of_network = |owner: Owner| networks.get(&owner.network()).copied().unwrap_or_default();
+        let will_have = of_network(owner) + more;
+        let losers = self.held.iter().filter_map(|(&holder, held)| {
+            let (in_all, used) = (of_network(holder), scarce.used_by(held));
+            let is_own = holder.network() == owner.network();
+            let loses = if is_own { used > kept } else { in_all > will_have };
+            if loses { Some(((in_all, used), of(held)?)) } else { None }
+        });
+        let most = losers.max_by_key(|&(holds, _)| holds);
         most.map(|(_, id)| id).or_else(|| of(self.held.get(&owner)?))
     }
 

@@ -1,18 +1,24 @@
 //! The folder that holds all that is on disk: the spool of files, the logs of the rooms, and which file IDs are used.
 //!
-//! It is for this server's user alone: folders have the mode 0700 and files 0600.
+//! It is for this server's user alone: folders are made with the mode 0700 and files with 0600. What somebody else has made
+//! keeps the mode that it has.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use log::warn;
+use log::{info, warn};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use tempfile::TempDir;
 
+use crate::limits;
 use crate::names::FileId;
+
+/// What the name of a temporary folder begins with.
+const TEMPORARY: &str = "chinwag-spool-";
 
 /// Where everything is kept. A temporary folder goes with this.
 #[derive(Debug)]
@@ -20,43 +26,73 @@ pub struct Home {
     spool: PathBuf,
     rooms: Option<PathBuf>,
     ids: Option<Ids>,
-    _kept: Kept,
+    kept: Kept,
+    /// The folder itself, locked as long as this lives: who sweeps old files away leaves a locked folder alone, and the next
+    /// start knows by it which temporary folders belong to somebody. `None` where a folder cannot be locked.
+    _held: Option<File>,
 }
 
 #[derive(Debug)]
 enum Kept {
     /// The folder is removed when this goes.
     Temporary(#[allow(dead_code, reason = "it is there to be dropped")] TempDir),
-    /// The folder is locked while this lives.
-    Locked(#[allow(dead_code, reason = "it is there to be dropped")] File),
+    /// No other server uses this folder while its file `lock` is locked.
+    Locked(PathBuf, File),
 }
 
 impl Home {
-    /// A temporary folder of the system's, in which nothing outlives the process.
+    /// A temporary folder of the system's, in which nothing outlives the process. Those of servers that were killed go.
     pub fn temporary() -> io::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("chinwag-").permissions(Permissions::from_mode(0o700)).tempdir()?;
-        Ok(Self { spool: dir.path().to_owned(), rooms: None, ids: None, _kept: Kept::Temporary(dir) })
+        remove_left_over(&std::env::temp_dir());
+        loop {
+            let mut builder = tempfile::Builder::new();
+            let dir = builder.prefix(TEMPORARY).permissions(Permissions::from_mode(0o700)).tempdir()?;
+            let held = hold(dir.path()).ok();
+            // Another start may have taken it for one that was left over, in the moment before it was held.
+            if dir.path().exists() {
+                return Ok(Self {
+                    spool: dir.path().to_owned(),
+                    rooms: None,
+                    ids: None,
+                    kept: Kept::Temporary(dir),
+                    _held: held,
+                });
+            }
+        }
     }
 
     /// The folder `dir`, made if there is none, which no other server may use at the same time. The lock dies with the
-    /// process.
+    /// process; a server that is saying goodbye is waited for.
     pub fn at(dir: &Path) -> io::Result<Self> {
         make_folder(dir).map_err(|e| if dir.is_dir() { e } else { about("it cannot be made a folder", &e) })?;
-        // A folder that held something else before may be meant for others too.
-        let is_ours = dir.join("lock").exists() || fs::read_dir(dir)?.next().is_none();
-        let lock = open_regular(private().write(true).create(true).truncate(false), &dir.join("lock"));
-        let lock = lock.map_err(|e| about("lock in it", &e))?;
-        take(&lock)?;
+        let lock = open_lock(dir).map_err(|e| about("lock in it", &e))?;
+        let held = take(&lock, dir)?;
         let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e))?;
         let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
         make_folder(&spool).map_err(|e| about("spool in it", &e))?;
         make_folder(&rooms).map_err(|e| about("rooms in it", &e))?;
-        if is_ours {
-            for folder in [dir, &spool, &rooms] {
-                fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+        let mode = fs::metadata(dir)?.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            warn!("others than its owner can enter {} (mode {mode:o}); if they shall not: chmod 700", dir.display());
+        }
+        Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(dir.to_owned(), lock), _held: held })
+    }
+
+    /// Makes the folder of the files anew, which somebody has swept away, with what stands beside it.
+    pub fn make_anew(&mut self) -> io::Result<()> {
+        make_folder(&self.spool)?;
+        let mut folder = self.spool.as_path();
+        if let Kept::Locked(dir, lock) = &mut self.kept {
+            folder = dir;
+            if !dir.join("lock").exists() {
+                let anew = open_lock(dir)?;
+                anew.try_lock()?;
+                *lock = anew;
             }
         }
-        Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), _kept: Kept::Locked(lock) })
+        // One that is there still is held already.
+        self._held = hold(folder).ok().or(self._held.take());
+        self.ids.as_mut().map_or(Ok(()), |ids| ids.reserve(ids.reserved))
     }
 
     /// The folder of the files.
@@ -92,22 +128,83 @@ impl Home {
     }
 }
 
-/// Locks a folder, and waits a moment for a server that has just been killed to be gone.
-fn take(lock: &File) -> io::Result<()> {
-    for _ in 0..20 {
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
-            Err(TryLockError::Error(e)) => return Err(e),
-            Ok(()) => return Ok(()),
+fn open_lock(dir: &Path) -> io::Result<File> {
+    open_regular(private().write(true).create(true).truncate(false), &dir.join("lock"))
+}
+
+/// Locks a folder by its file `lock` and by itself, as that file may have been swept away, and waits for a server that is about to
+/// end. Gives the folder, if it can be locked.
+fn take(lock: &File, dir: &Path) -> io::Result<Option<File>> {
+    const RETRY: Duration = Duration::from_millis(50);
+    let mut waited = Duration::ZERO;
+    while waited < limits::LOCK_WAIT {
+        match lock.try_lock().map(|()| hold(dir)) {
+            Err(TryLockError::WouldBlock) | Ok(Err(TryLockError::WouldBlock)) => std::thread::sleep(RETRY),
+            Err(TryLockError::Error(e)) => return Err(about("lock in it", &e)),
+            Ok(held) => return Ok(held.ok()),
+        }
+        waited += RETRY;
+        if waited == Duration::from_secs(1) {
+            warn!("another chinwag uses {}; waiting for its end", dir.display());
         }
     }
-    Err(io::Error::other("another chinwag uses it"))
+    Err(io::Error::other("another chinwag uses it; end that one, or give each a folder of its own"))
+}
+
+/// Locks a folder itself, where the file system can do that.
+fn hold(dir: &Path) -> Result<File, TryLockError> {
+    let folder = File::options().read(true).custom_flags(OFlags::DIRECTORY.bits().cast_signed()).open(dir);
+    let folder = folder.map_err(TryLockError::Error)?;
+    folder.try_lock().map(|()| folder)
+}
+
+/// Removes the temporary folders of servers that were killed. They are told from others by their name and their owner, and
+/// from those of servers that run by the lock. What no spool has written stays, and its folder too.
+fn remove_left_over(parent: &Path) {
+    let own = rustix::process::geteuid().as_raw();
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY)
+            && entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == own);
+        let path = entry.path();
+        let Some(_held) = Some(&path).filter(|_| is_ours).and_then(|path| hold(path).ok()) else { continue };
+        for file in fs::read_dir(&path).into_iter().flatten().flatten() {
+            if file.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit) {
+                let _ = fs::remove_file(file.path());
+            }
+        }
+        match fs::remove_dir(&path) {
+            Ok(()) => info!("removed {}, which a server that was killed has left", path.display()),
+            Err(e) => warn!("cannot remove {}, which a server that was killed has left: {e}", path.display()),
+        }
+    }
+}
+
+/// Whether there is no room on the disk for what was to be written, or as much as there may be.
+pub fn is_full(e: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(e.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// The same error, with what it is about.
 fn about(what: &str, e: &io::Error) -> io::Error {
     let text = e.to_string();
-    io::Error::new(e.kind(), format!("{what}: {}", text.split(" (os error").next().unwrap_or(&text)))
+    let hint = match e.kind() {
+        io::ErrorKind::PermissionDenied => "; it must belong to the user that the server runs as",
+        _ => hint(e),
+    };
+    io::Error::new(e.kind(), format!("{what}: {}{hint}", text.split(" (os error").next().unwrap_or(&text)))
+}
+
+/// What to do where a limit of the system stands in the way; to be added to what failed.
+pub fn hint(e: &io::Error) -> &'static str {
+    match e.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE) => "; raise the limit with ulimit -n",
+        Some(Errno::NFILE) => "; too many are open on this machine; raise fs.file-max",
+        Some(Errno::AGAIN | Errno::NOMEM) => {
+            "; raise the limit of threads (ulimit -u, TasksMax) or of memory (ulimit -v)"
+        }
+        _ => "",
+    }
 }
 
 /// Options for opening a file that nobody else may read.
@@ -137,7 +234,9 @@ pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
-    let mut file = private().write(true).create(true).truncate(true).open(&new)?;
+    // What a crash has left there goes. A link that somebody has put there must not be followed.
+    let _ = fs::remove_file(&new);
+    let mut file = private().write(true).create_new(true).open(&new)?;
     let written = file.write_all(bytes).and_then(|()| match durability {
         Durability::Sync => file.sync_all(),
         Durability::Soon => Ok(()),
@@ -172,7 +271,8 @@ pub(crate) fn give_way() {
     }
 }
 
-fn make_folder(path: &Path) -> io::Result<()> {
+/// Makes a folder that nobody else may enter, unless it is there.
+pub fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

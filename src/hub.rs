@@ -14,8 +14,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::effect::{Effect, Output};
-use crate::event::{Bye, Done, Event, Fault, Happening, Job, Lost, PastRoom, Quota, Reply, SaidKind, Trouble, Verb};
+use crate::effect::{Effect, Job, Output, PastRoom};
+use crate::event::{Bye, Done, Event, Fault, Happening, Keeping, Lost, Quota, Reply, SaidKind, Trouble, Verb};
 use crate::files::Files;
 use crate::limits;
 use crate::meters::PrefixWindow;
@@ -80,8 +80,14 @@ pub struct Hub {
     answers: HashMap<ConnId, Answer>,
     /// How much the log has been asked for and has not given.
     queries: usize,
+    /// Connections whose answers search the log past what is ignored, in the order of their turns, and when the first has its
+    /// turn.
+    searches: VecDeque<ConnId>,
+    next_search: Instant,
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
+    /// Rooms whose own logs cannot be kept.
+    unkept: BTreeSet<RoomName>,
     /// Counts joins, typing lines and queries of the log, so that it can be told which came first.
     serial: u64,
     downloads: u64,
@@ -118,6 +124,8 @@ enum Alarm {
     Locked(ConnId),
     /// The log has not answered this query yet.
     Log(ConnId, u64),
+    /// It is the turn of a search of the log.
+    Search,
 }
 
 impl Hub {
@@ -139,7 +147,10 @@ impl Hub {
             disk: Disk::default(),
             answers: HashMap::new(),
             queries: 0,
+            searches: VecDeque::new(),
+            next_search: Instant::START,
             trouble: None,
+            unkept: BTreeSet::new(),
             serial: 0,
             downloads: 0,
             settings,
@@ -160,6 +171,16 @@ impl Hub {
         };
         self.trouble = trouble;
         out.publish(&mut self.people.conns(), &[event]);
+    }
+
+    /// The log of one room cannot be kept, or is kept again: those who are in it are told.
+    pub fn set_keeping(&mut self, keeping: Keeping, out: &mut impl Output) {
+        let Keeping { room, kept } = keeping;
+        let is_news = if kept { self.unkept.remove(&room) } else { self.unkept.insert(room) };
+        if let Some(id) = self.rooms.find(&room).filter(|_| is_news) {
+            let members = self.rooms[id].members();
+            out.publish(&mut members.map(|who| self.people.conn(who)), &[Event::Keeping(keeping)]);
+        }
     }
 
     /// How many files there are.
@@ -238,7 +259,7 @@ impl Hub {
 
     fn depart(&mut self, who: PersonId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         self.drop_transfers(who, turn);
-        self.answers.remove(&self.people.conn(who));
+        self.drop_answer(self.people.conn(who));
         self.typing.forget_person(who);
         let Some(person) = self.people.get(who) else { return };
         let (nick, rooms) = (person.nick(), person.rooms.clone());
@@ -298,7 +319,7 @@ impl Hub {
         }
         match request {
             // Whoever guesses on learns nothing, not even when a guess is right.
-            Request::Pass(_) if !has_left(&self.wrong_passwords, locked.origin, turn.now.at) => {
+            Request::Pass(_) if !hears_passwords(&self.wrong_passwords, locked.origin, turn.now.at) => {
                 turn.out.effect(Effect::NoteWrongPassword(conn));
                 refuse(conn, verb, Fault::TooMany(Quota::WrongPasswords), turn.out);
                 self.close(conn, Bye::WrongPasswords, turn);
@@ -430,6 +451,7 @@ impl Hub {
                 Alarm::Typing(who, place) => self.tell_typing((who, place), turn),
                 Alarm::File(file) => self.file_due(file, turn),
                 Alarm::Log(conn, serial) => self.log_is_late(conn, serial, turn),
+                Alarm::Search => self.search_on(turn),
                 Alarm::Locked(conn) => {
                     if self.locked.contains_key(&conn) {
                         self.close(conn, Bye::Idle, turn);
@@ -653,6 +675,9 @@ impl Hub {
         for conn in self.answers.keys() {
             assert!(self.people.at(*conn).is_some(), "an answer for nobody");
         }
+        assert!(self.searches.iter().all(|conn| self.answers.contains_key(conn)), "a search for nobody");
+        let has_alarm = self.alarms.contains(&(self.next_search, Alarm::Search));
+        assert_eq!(has_alarm, !self.searches.is_empty(), "a search without a turn, or a turn without a search");
         let held: usize = self.people.iter().flat_map(Person::downloads).map(Download::held).sum();
         assert!(held <= self.disk.held, "{held} bytes of downloads are held");
         let alarms = self.alarms.iter().filter(|(_, alarm)| matches!(alarm, Alarm::File(_))).count();
@@ -697,8 +722,9 @@ fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {
     out.reply(conn, &Reply::Refused { verb, why });
 }
 
-/// Whether wrong passwords may still come from somewhere. On this machine each connection has its own tries and no more.
-fn has_left(wrong_passwords: &PrefixWindow, origin: Origin, now: Instant) -> bool {
+/// Whether passwords from somewhere are still listened to, after the wrong ones of late. On this machine each connection has
+/// its own tries and no more.
+fn hears_passwords(wrong_passwords: &PrefixWindow, origin: Origin, now: Instant) -> bool {
     match origin {
         Origin::Loopback => true,
         Origin::Network(prefix) => wrong_passwords.has_left(prefix, limits::PASSWORDS_OF_PREFIX, now),

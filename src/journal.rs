@@ -12,6 +12,7 @@ mod reader;
 mod search;
 mod writer;
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,8 +29,9 @@ pub use logs::{Logs, load};
 
 use self::batch::Batch;
 use self::reader::Reader;
-use self::writer::{Report, ToWriter, Writer};
-use crate::event::{Found, Query, Record, Trouble};
+use self::writer::{ToJournal, ToWriter, Writer};
+use crate::effect::{Found, Query, Record};
+use crate::event::{Keeping, Trouble};
 use crate::limits;
 use crate::settings::Logging;
 
@@ -37,7 +39,7 @@ use crate::settings::Logging;
 #[derive(Debug)]
 pub struct Journal {
     to_writer: Sender<ToWriter>,
-    reports: Receiver<Report>,
+    reports: Receiver<ToJournal>,
     thread: Option<JoinHandle<()>>,
     /// What the thread has not been given, as it has not reported on what it was given before.
     gathered: Batch,
@@ -54,6 +56,8 @@ pub struct Journal {
     /// Whether it has written in time since then.
     in_time: bool,
     patience: Patience,
+    /// How it stands with single rooms, where that has changed and nobody has been told.
+    keeping: VecDeque<Keeping>,
     reader: Reader,
 }
 
@@ -80,13 +84,14 @@ impl Journal {
             bad: now,
             in_time: true,
             patience: Patience { left: limits::LOG_WAIT, at: now },
+            keeping: VecDeque::new(),
             reader,
         })
     }
 
     /// Writes `records` down, in their order. It returns when that has been tried, when it takes too long, and at once
     /// while lines go out ahead of the log. Of more than [`limits::LOG_WAITING`] that waits then, only the newest line of
-    /// each room is kept, so that its number is.
+    /// each room is kept, so that its number is, and of these no more than [`limits::LOG_NEWEST`].
     pub fn write(&mut self, records: &[Record]) {
         self.hear();
         records.iter().for_each(|record| self.gathered.add(record));
@@ -130,6 +135,11 @@ impl Journal {
         self.trouble
     }
 
+    /// How it stands with the log of a room, if that has changed since this was last asked.
+    pub fn keeping(&mut self) -> Option<Keeping> {
+        self.keeping.pop_front()
+    }
+
     /// In how long the trouble will be over, if nothing happens.
     pub fn next_look(&self) -> Option<Duration> {
         let is_well = self.in_time && !self.is_given && self.gathered.is_empty();
@@ -155,7 +165,11 @@ impl Journal {
         self.hand_over();
     }
 
-    fn note(&mut self, report: Report) {
+    fn note(&mut self, report: ToJournal) {
+        let report = match report {
+            ToJournal::Report(report) => report,
+            ToJournal::Keeping(keeping) => return self.keeping.push_back(keeping),
+        };
         self.is_given &= !report.is_of_batch;
         match report.failing {
             _ if report.took >= limits::LOG_WAIT => self.set_bad(report.failing.unwrap_or(Trouble::Slow)),

@@ -31,6 +31,7 @@ pub mod rooms;
 pub mod settings;
 pub mod signals;
 pub mod spool;
+pub mod stderr;
 pub mod system;
 pub mod telnet;
 pub mod text;

@@ -133,6 +133,9 @@ pub const HISTORY_HEAD: usize = 80;
 pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;
 /// Bytes of it that are given back at once, as it takes a look at every room to find out who holds most.
 pub const HISTORY_SLACK: usize = 1024 * 1024;
+/// Lines of all rooms together that are read when the server starts, but for [`HISTORY_SPARED`] of each: they take their time, and
+/// the rest is read when somebody asks for it.
+pub const LINES_AT_START: usize = 100_000;
 /// Lines that a room keeps whatever others say, as far as they fit into [`HISTORY_SHARE`].
 pub const HISTORY_SPARED: usize = 20;
 /// Bytes of a room's share in what is remembered, which there are for every room.
@@ -142,11 +145,13 @@ pub const HISTORY_SHARE: usize = (HISTORY_IN_ALL - HISTORY_SLACK) / ROOMS;
 pub const FILES: usize = 1_000;
 /// Files that one connection may have shared.
 pub const FILES_A_SENDER: usize = 20;
-/// Files that those who come from one address prefix may have shared, here or gone.
+/// Files that those who come from one address prefix may have shared, here or gone. A /48, which has eight times as many
+/// elsewhere, would have more than there may be; it makes place for others as a whole.
 pub const FILES_A_PREFIX: usize = A_PREFIX as usize * FILES_A_SENDER;
-/// When all [`FILES`] places are taken, only who has more than so many times as many files loses one to somebody else.
+/// When all [`FILES`] places are taken, only who has more than so many times as many files loses one to somebody of the same
+/// network who has some already.
 pub const FILES_TIMES: u64 = 10;
-/// When the spool is full, only who holds more than one of so many shares of it loses a file to somebody else.
+/// When the spool is full, only who holds more than one of so many shares of it loses a file to somebody of the same network.
 pub const SPOOL_SHARES: u64 = 10;
 /// Uploads under way of all people together, so that files which never become whole cannot take every place. Beyond it the
 /// slowest upload of those who have most makes place.
@@ -174,8 +179,12 @@ pub const LOG_QUICK: Duration = Duration::from_millis(50);
 pub const LOG_STEADY: Duration = Duration::from_secs(3);
 /// How often a log that cannot be written, or was late, is tried again.
 pub const LOG_RETRY: Duration = Duration::from_millis(500);
-/// Bytes that may wait for a log that cannot be written; of what is beyond them only the newest line of each room is kept.
+/// Bytes that may wait for a log that cannot be written; beyond it only the newest line of each room is kept, as far as
+/// [`LOG_NEWEST`] goes.
 pub const LOG_WAITING: usize = 8 * 1024 * 1024;
+/// Bytes of the newest lines of all rooms that are kept then; the longest are left out first. That is less than [`LOG_WAITING`],
+/// so that all rooms are gone through once for many lines.
+pub const LOG_NEWEST: usize = LOG_WAITING / 2;
 /// Files of the spool kept open, so that descriptors are left for people.
 pub const FILES_OPEN: usize = 32;
 /// Room logs kept open, so that descriptors are left for people.
@@ -183,10 +192,19 @@ pub const LOGS_OPEN: usize = 32;
 /// Rooms that may have a log; a new room takes the place of one before anything is said there. Each has a few inodes on disk. In
 /// memory, one that is only known takes up to [`KNOWN_ROOM`].
 pub const LOGS: usize = 20_000;
+/// Of so many parts of the rooms that there may still be, a network may have made as many as one, so that those who make rooms
+/// to use them up refuse themselves: what is left for others becomes less and never nothing.
+pub const ROOMS_PARTS: usize = 16;
 /// Bytes of a room of which only the name, the last number and the topic are known.
 pub const KNOWN_ROOM: usize = TOPIC + 256;
 /// How long somebody who asks for more of a room than memory has waits for the log, before they are told what memory has.
 pub const LOG_READ: Duration = Duration::from_secs(5);
+/// The least time between two queries of the log by those who have just been given more that they ignore than not: their
+/// searches take turns. Each query takes less than a millisecond, so that all searches together leave most of the time to others.
+pub const SEARCH_PACE: Duration = Duration::from_millis(2);
+/// How long the last messages are searched for past what is ignored, before those are told that were found: meanwhile what others
+/// say is held back.
+pub const SEARCH: Duration = Duration::from_secs(5);
 /// What the logs may have been asked for and have not given; beyond it nothing more is asked.
 pub const LOG_QUERIES: usize = 1_000;
 /// Answers from the logs that may wait for the loop before no more is read; each has up to [`HISTORY_BYTES`].
@@ -218,6 +236,12 @@ pub const AFTER_END: Duration = Duration::from_secs(60);
 pub const LINGER: Duration = Duration::from_secs(1);
 /// How long the end of the server waits for people to read.
 pub const SHUTDOWN: Duration = Duration::from_secs(2);
+/// Bytes of the process's log that may wait for somebody who reads it; what comes then is left out.
+pub const STDERR_WAITING: usize = 64 * 1024;
+/// How long a start waits for another server to let go of the data folder: some times longer than a goodbye takes.
+pub const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How long a start waits for another server to let go of an address, which it does when it begins to say goodbye.
+pub const BIND_WAIT: Duration = Duration::from_secs(1);
 /// How long accepting rests when descriptors ran out.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 

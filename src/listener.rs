@@ -10,6 +10,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use crate::home::hint;
 use crate::limits;
 use crate::time::Instant;
 
@@ -33,14 +34,34 @@ struct Listener {
     ready: bool,
 }
 
+/// Addresses that are taken and not listened at yet: whoever comes is refused by the system, and waits for nothing.
+pub struct Taken(Vec<(SocketAddr, Socket)>);
+
+/// Takes `addresses`. An error says which it cannot take and why.
+pub fn take(addresses: &[SocketAddr]) -> io::Result<Taken> {
+    let taken = addresses.iter().map(|&address| {
+        // Where somebody else listens at the same port for IPv4, IPv6 alone is meant.
+        let has_v4 = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
+        let families = if address.is_ipv6() && has_v4 { Families::OnlyV6 } else { Families::AsItIs };
+        let socket = bind(address, families).map_err(|e| cannot_listen(address, &e))?;
+        Ok((address, socket))
+    });
+    Ok(Taken(taken.collect::<io::Result<_>>()?))
+}
+
 impl Listeners {
-    /// Listens at `addresses`, with tokens that count from `first`. An error says where it cannot and why.
-    pub fn open(addresses: &[SocketAddr], registry: &Registry, first: usize) -> io::Result<Self> {
+    /// Listens at the addresses that were taken, with tokens that count from `first`. An error says where it cannot and why.
+    pub fn open(Taken(taken): Taken, registry: &Registry, first: usize) -> io::Result<Self> {
         let mut listeners = Vec::new();
-        for (n, &address) in addresses.iter().enumerate() {
-            let mut socket = listen(address)
-                .map_err(|e| io::Error::new(e.kind(), format!("cannot listen on {address}: {}", reason(&e))))?;
-            registry.register(&mut socket, Token(first + n), Interest::READABLE)?;
+        for (n, (address, socket)) in taken.into_iter().enumerate() {
+            let listen = || {
+                set_options(&socket, Some(limits::DEAD))?;
+                socket.listen(4096)?;
+                let mut socket = TcpListener::from_std(socket.into());
+                registry.register(&mut socket, Token(first + n), Interest::READABLE)?;
+                Ok(socket)
+            };
+            let socket = listen().map_err(|e| cannot_listen(address, &e))?;
             listeners.push(Listener { socket, ready: true });
         }
         Ok(Self { listeners, first: 0, again: None, starved: false })
@@ -117,14 +138,45 @@ impl Listeners {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Whether an IPv6 address without more stands for IPv4 too, as the system has it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Families {
+    AsItIs,
+    OnlyV6,
+}
+
+fn bind(address: SocketAddr, families: Families) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    set_options(&socket, Some(limits::DEAD))?;
-    socket.listen(4096)?;
-    Ok(TcpListener::from_std(socket.into()))
+    if families == Families::OnlyV6 {
+        socket.set_only_v6(true)?;
+    }
+    // A server that was just asked to end needs a moment to hear it.
+    let begun = std::time::Instant::now();
+    loop {
+        match socket.bind(&address.into()) {
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < limits::BIND_WAIT => {
+                std::thread::sleep(limits::BIND_WAIT / 20);
+            }
+            bound => return bound.map(|()| socket),
+        }
+    }
+}
+
+/// What could not be done at the start, why, and what to do where a limit of the system is to blame.
+pub fn cannot(what: &str, e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("cannot {what}: {}{}", reason(e), hint(e)))
+}
+
+fn cannot_listen(address: SocketAddr, e: &io::Error) -> io::Error {
+    let hint = match e.kind() {
+        io::ErrorKind::AddrInUse => "; end what listens there, or take another port",
+        io::ErrorKind::AddrNotAvailable => "; it is none of this machine's, 0.0.0.0 stands for all of those",
+        io::ErrorKind::PermissionDenied => "; take a port from 1024 on",
+        _ => hint(e),
+    };
+    io::Error::new(e.kind(), format!("cannot listen on {address}: {}{hint}", reason(e)))
 }
 
 /// Has a connection reply at once, notice when the peer is gone without a word, and keep file data from piling up in the
@@ -168,7 +220,8 @@ mod tests {
     #[test]
     fn a_connection_has_the_options_of_its_listener() {
         let poll = Poll::new().unwrap();
-        let mut listeners = Listeners::open(&["127.0.0.1:0".parse().unwrap()], poll.registry(), 0).unwrap();
+        let taken = take(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let mut listeners = Listeners::open(taken, poll.registry(), 0).unwrap();
         let _client = std::net::TcpStream::connect(listeners.addresses().unwrap()[0]).unwrap();
         let (_, stream, _) = listeners.accept(Instant::START).unwrap();
         let socket = SockRef::from(&stream);
@@ -185,7 +238,7 @@ mod tests {
     fn a_flood_at_one_listener_keeps_nobody_from_another() {
         let poll = Poll::new().unwrap();
         let anywhere = "127.0.0.1:0".parse().unwrap();
-        let mut listeners = Listeners::open(&[anywhere; 2], poll.registry(), 0).unwrap();
+        let mut listeners = Listeners::open(take(&[anywhere; 2]).unwrap(), poll.registry(), 0).unwrap();
         let addresses = listeners.addresses().unwrap();
         let connect = |n: usize| std::net::TcpStream::connect(addresses[n]).unwrap();
         let _waiting: Vec<_> = [0, 0, 0, 0, 1, 1].map(connect).into();

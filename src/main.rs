@@ -1,31 +1,39 @@
 //! The command line: options, and what is said and done when something fails.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Seek, Write};
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use chinwag::client::chat::{self, Bell};
 use chinwag::client::model::session::Wish;
-use chinwag::client::wire::store::{self, Source};
+use chinwag::client::oneshot::Outgoing;
+use chinwag::client::wire::store;
 use chinwag::client::wire::transfers::{self, Keep};
 use chinwag::client::{oneshot, pipe};
 use chinwag::dialect::PLAIN;
 use chinwag::home::Home;
 use chinwag::limits;
-use chinwag::listener::{LISTENERS, reason};
+use chinwag::listener::{LISTENERS, cannot, reason};
 use chinwag::names::{FileId, FileName, Nick, Place, RoomName, clean};
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::{Logging, Settings};
+use chinwag::stderr::Stderr;
+use chinwag::time::as_stamped;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use env_logger::Target;
 use log::{LevelFilter, info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag::register_conditional_shutdown;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag::{register, register_conditional_shutdown};
 
 /// A chat of plain text lines, for nc, telnet and ten-line bots.
 #[derive(Parser)]
@@ -45,6 +53,8 @@ enum Mode {
     Send(Send),
     /// Fetch files, and print where they are
     Get(Get),
+    /// Say something, for scripts
+    Say(Say),
 }
 
 #[derive(Args)]
@@ -58,9 +68,9 @@ struct Connect {
     server: String,
     #[command(flatten)]
     who: Who,
-    /// Save what you fetch in DIR
-    #[arg(long, value_name = "DIR", default_value = "~/Downloads")]
-    downloads: String,
+    /// Save what you fetch in DIR [default: your download folder]
+    #[arg(long, value_name = "DIR")]
+    downloads: Option<PathBuf>,
     /// Colours: where there is a terminal and NO_COLOR is not set, always, or never
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: When,
@@ -76,13 +86,15 @@ struct Connect {
 struct Send {
     /// The files; - is standard input
     #[arg(value_name = "FILE", required = true)]
-    files: Vec<String>,
+    files: Vec<OsString>,
     /// Share them with TARGET, a room ('#lobby', in quotes) or a nick
     #[arg(long, value_name = "TARGET", value_parser = target)]
     to: Place,
     /// What the only file, or else standard input, is to be called [default: its own name, or stdin]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    #[command(flatten)]
+    create: Create,
     #[command(flatten)]
     server: Where,
     #[command(flatten)]
@@ -95,13 +107,41 @@ struct Get {
     /// The IDs of the files
     #[arg(value_name = "ID", required = true, value_parser = id)]
     ids: Vec<u64>,
-    /// Save to PATH, which must not exist yet, or into the folder PATH; - is standard output [default: here]
+    /// Save to PATH, which must not exist yet, or into the folder PATH, which is made if several files or a / at its end tell
+    /// that it is one; - is standard output [default: here]
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
     #[command(flatten)]
     server: Where,
     #[command(flatten)]
     who: Who,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "It goes on by itself after a broken connection, and ends with 0 if all lines have been said. What begins with - stands \
+                  behind --."
+)]
+struct Say {
+    /// A room, which it enters ('#lobby', in quotes), or a nick
+    #[arg(value_name = "TARGET", value_parser = target)]
+    to: Place,
+    /// What to say, a message a line [default: the lines of standard input, as they come]
+    #[arg(value_name = "TEXT")]
+    text: Vec<OsString>,
+    #[command(flatten)]
+    create: Create,
+    #[command(flatten)]
+    server: Where,
+    #[command(flatten)]
+    who: Who,
+}
+
+#[derive(Args)]
+struct Create {
+    /// Make rooms that are not there, without a warning
+    #[arg(long)]
+    create: bool,
 }
 
 #[derive(Args)]
@@ -140,7 +180,7 @@ enum Ring {
 /// Where a server listens unless it is told otherwise.
 const SERVER: &str = "127.0.0.1:2428";
 
-/// Sizes take K, M and G; times take s, m and h.
+/// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
 #[derive(Args)]
 struct Serve {
     /// Listen here; may be given several times. Port 0 picks a free one
@@ -191,49 +231,101 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().mode {
-        Mode::Serve(options) => {
-            start_log();
-            serve(&options)
-        }
+    // A file that grows beyond the limit of its user is then an error like that of a full disk, and no end.
+    let _ = register(SIGXFSZ, Arc::default());
+    let done = match Cli::try_parse().unwrap_or_else(|e| refuse(&e)).mode {
+        Mode::Serve(options) => match start_log() {
+            Ok(log) => {
+                let done = serve(&options, &log);
+                log.finish();
+                done
+            }
+            Err(e) => Err(e),
+        },
         Mode::Connect(options) => connect(options),
         Mode::Send(options) => send(options),
         Mode::Get(options) => get(options),
+        Mode::Say(options) => say(options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            let _ = writeln!(io::stderr(), "chinwag: {message}");
+            tell(&message);
             ExitCode::FAILURE
         }
     }
 }
 
+/// Tells what is wrong with the command line, and ends. A bare `#` and what follows it never came here, so that is told too.
+fn refuse(error: &clap::Error) -> ! {
+    let _ = error.print();
+    let last = std::env::args_os().next_back();
+    let is_cut = match error.kind() {
+        ErrorKind::InvalidValue => last.is_some_and(|last| last == "--join" || last == "--to"),
+        ErrorKind::MissingRequiredArgument => last.is_some_and(|last| last == "say"),
+        _ => false,
+    };
+    if is_cut {
+        let _ = writeln!(
+            io::stderr(),
+            "\n  tip: put the room in quotes, as in '#lobby'; a shell takes a bare # for a comment"
+        );
+    }
+    std::process::exit(error.exit_code())
+}
+
 /// Logs to standard error, from `info` on unless RUST_LOG says otherwise.
-fn start_log() {
+fn start_log() -> Result<Stderr, String> {
+    let stderr = Stderr::start().map_err(|e| cannot("start the thread of the log", &e).to_string())?;
     env_logger::Builder::new()
         .filter_level(LevelFilter::Info)
         .parse_default_env()
+        .target(Target::Pipe(Box::new(stderr.clone())))
         .format(|out, record| {
-            let at = humantime::format_rfc3339_seconds(SystemTime::now());
+            let at = humantime::format_rfc3339_seconds(as_stamped(SystemTime::now()));
             writeln!(out, "{at} {:5} {}", record.level(), record.args())
         })
         .init();
+    Ok(stderr)
 }
 
-fn serve(options: &Serve) -> Result<(), String> {
+/// Has SIGINT and SIGTERM end the process at once with this code, as long as what is returned is set. They do so whatever it
+/// is about, and where it is the first process of a container too.
+fn end_at_once(code: i32) -> Result<Arc<AtomicBool>, String> {
+    let at_once = Arc::new(AtomicBool::new(true));
+    for signal in [SIGINT, SIGTERM] {
+        register_conditional_shutdown(signal, code, Arc::clone(&at_once)).map_err(|e| reason(&e))?;
+    }
+    Ok(at_once)
+}
+
+fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
+    // Until it listens, there is nobody to say goodbye to.
+    let starting = end_at_once(0)?;
     let settings = settings(options)?;
     let home = match &options.data {
         Some(dir) => Home::at(dir).map_err(|e| format!("cannot keep files in {}: {}", dir.display(), reason(&e)))?,
-        None => Home::temporary().map_err(|e| format!("cannot make a temporary folder: {}", reason(&e)))?,
+        None => Home::temporary().map_err(|e| {
+            let parent = std::env::temp_dir();
+            let why = reason(&e);
+            format!("cannot make a folder for files in {}: {why}; set TMPDIR, or give --data", parent.display())
+        })?,
     };
     let settings = Settings { next_file: home.next_id(), ..settings };
     let addresses = addresses(&options.listen)?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
     let mut reactor = Reactor::open(&[door], home, settings).map_err(|e| reason(&e))?;
+    starting.store(false, Ordering::SeqCst);
+    let addresses = reactor.addresses().map_err(|e| reason(&e))?;
+    if let Some(first) = addresses.first().filter(|_| addresses.iter().all(|address| address.ip().is_loopback())) {
+        let (ip, port) = (first.ip(), first.port());
+        info!("only this machine can come in, as {ip} is its own; --listen 0.0.0.0:{port} is for others too");
+    }
+    // Who reads that it listens can read all that was said before.
+    log.finish();
     let mut out = io::stdout().lock();
-    for address in reactor.addresses().map_err(|e| reason(&e))? {
+    for address in addresses {
         // Whoever started the server may have stopped listening to it; that is no reason not to serve.
         let _ = writeln!(out, "listening {address}");
     }
@@ -241,10 +333,7 @@ fn serve(options: &Serve) -> Result<(), String> {
     drop(out);
     let end = reactor.run().map_err(|e| format!("the event loop failed: {}", reason(&e)));
     // What is left is to tidy up. Should the disk hang over it, another signal does not wait for that.
-    for signal in [SIGINT, SIGTERM] {
-        let at_once = Arc::new(AtomicBool::new(true));
-        register_conditional_shutdown(signal, 1, at_once).map_err(|e| reason(&e))?;
-    }
+    end_at_once(1)?;
     end
 }
 
@@ -261,22 +350,23 @@ fn connect(options: Connect) -> Result<(), String> {
         When::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
     let bell = if options.bell == Ring::Always { Bell::Rings } else { Bell::Silent };
-    let downloads = store::expand(&options.downloads);
+    let downloads = match options.downloads {
+        None => store::downloads(),
+        Some(folder) => folder.to_str().map_or_else(|| folder.clone(), store::expand),
+    };
+    if downloads.starts_with("~") {
+        return Err("there is no home folder, so --downloads takes a path without ~".to_owned());
+    }
     chat::run(chat::Options { address: options.server, wish, downloads, colour, bell })
 }
 
 fn send(options: Send) -> Result<(), String> {
-    let mut wish = options.who.wish()?;
-    if let Place::Room(room) = options.to
-        && !wish.rooms.contains(&room)
-    {
-        wish.rooms.push(room);
-    }
+    let wish = options.who.wish_to(options.to, &options.create)?;
     if options.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err("standard input can be sent only once".into());
     }
     // Among several files it is for standard input, which has no name of its own.
-    let is_named = |file: &str| file == "-" || options.files.len() == 1;
+    let is_named = |file: &OsStr| file == "-" || options.files.len() == 1;
     if let Some(name) = &options.name {
         if !options.files.iter().any(|file| is_named(file)) {
             return Err("--name is for one file; send the others by themselves".into());
@@ -285,27 +375,40 @@ fn send(options: Send) -> Result<(), String> {
             return Err(format!("{name} is no name for a file; give another with --name"));
         }
     }
-    let open = |file: &String| {
-        let (source, name) = match file.as_str() {
-            "-" => (standard_input()?, "stdin".to_owned()),
-            path => transfers::open(path)?,
-        };
+    let open = |file: &OsString| {
         let given = options.name.clone().filter(|_| is_named(file));
-        Ok::<_, String>((source, given.unwrap_or(name)))
+        if file == "-" {
+            return Ok(Outgoing::Input(given.unwrap_or("stdin".to_owned())));
+        }
+        let (source, name) = transfers::open(file)?;
+        Ok::<_, String>(Outgoing::File(source, given.unwrap_or(name)))
     };
-    let files = options.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    oneshot::send(&options.server.server, wish, files, options.to)
+    let (mut files, mut missing) = (VecDeque::new(), Vec::new());
+    for file in &options.files {
+        match open(file) {
+            Ok(file) => files.push_back(file),
+            Err(why) => missing.push(why),
+        }
+    }
+    let last = missing.pop();
+    missing.iter().for_each(|why| tell(why));
+    if files.is_empty() {
+        return last.map_or(Ok(()), Err);
+    }
+    // What is good is sent all the same.
+    last.iter().for_each(|why| tell(why));
+    oneshot::send(&options.server.server, wish, files, options.to)?;
+    match missing.len() + last.iter().len() {
+        0 => Ok(()),
+        count => Err(format!("{count} of {} files could not be sent", options.files.len())),
+    }
 }
 
-/// All of standard input, in a file without a name, as its size and digest must be known before it is sent.
-fn standard_input() -> Result<Source, String> {
-    let spool = || {
-        let mut file = tempfile::tempfile()?;
-        io::copy(&mut io::stdin(), &mut file)?;
-        file.rewind()?;
-        Source::from_temporary(file)
-    };
-    spool().map_err(|e| format!("cannot read standard input: {}", reason(&e)))
+fn say(options: Say) -> Result<(), String> {
+    let wish = options.who.wish_to(options.to, &options.create)?;
+    let text = options.text.join(OsStr::new(" "));
+    let text = (!options.text.is_empty()).then_some(text.as_bytes());
+    oneshot::say(&options.server.server, wish, options.to, text)
 }
 
 fn get(options: Get) -> Result<(), String> {
@@ -319,12 +422,15 @@ fn get(options: Get) -> Result<(), String> {
     let (keep, folder) = match options.output {
         None => (Keep::Folder, PathBuf::from(".")),
         Some(path) if path == Path::new("-") && ids.len() == 1 => (Keep::Out, PathBuf::new()),
-        Some(path) if path.is_dir() => (Keep::Folder, path),
-        Some(path) if path.to_string_lossy().ends_with('/') => {
-            return Err(format!("there is no folder {}", path.display()));
+        Some(path) if path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/") => (Keep::Folder, path),
+        Some(path) if ids.len() == 1 => (Keep::At(path), PathBuf::new()),
+        Some(path) if fs::symlink_metadata(&path).is_ok() || path == Path::new("-") => {
+            return Err(format!(
+                "several files need a folder, and {} is none; give another to --output",
+                path.display()
+            ));
         }
-        Some(_) if ids.len() > 1 => return Err("several files need a folder; give one that exists to --output".into()),
-        Some(path) => (Keep::At(path), PathBuf::new()),
+        Some(path) => (Keep::Folder, path),
     };
     oneshot::get(&options.server.server, wish, &ids, &keep, folder)
 }
@@ -332,8 +438,24 @@ fn get(options: Get) -> Result<(), String> {
 impl Who {
     fn wish(self) -> Result<Wish, String> {
         let password = self.password_file.as_deref().map(password).transpose()?;
-        Ok(Wish { nick: self.nick, rooms: self.join, password })
+        Ok(Wish { nick: self.nick, rooms: self.join, password, expects_rooms: false })
     }
+
+    /// The wish of who has something for `to`.
+    fn wish_to(self, to: Place, create: &Create) -> Result<Wish, String> {
+        let mut wish = Wish { expects_rooms: !create.create, ..self.wish()? };
+        if let Place::Room(room) = to
+            && !wish.rooms.contains(&room)
+        {
+            wish.rooms.push(room);
+        }
+        Ok(wish)
+    }
+}
+
+/// Tells on standard error what goes wrong, or might, while other things go on.
+fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "chinwag: {text}");
 }
 
 fn settings(options: &Serve) -> Result<Settings, String> {
@@ -399,34 +521,43 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
 }
 
 fn motd(path: &Path) -> Result<Vec<String>, String> {
-    let text = read_file(path, limits::MOTD)?;
-    if let Some(n) = text.lines().position(|line| line.len() > limits::LINE) {
-        return Err(format!("line {} of {} has more than {} bytes", n + 1, path.display(), limits::LINE));
+    let bytes = read_file(path, limits::MOTD)?;
+    if str::from_utf8(&bytes).is_err() {
+        warn!("{} is no text in UTF-8, and what is not shows as \u{fffd}; save it as that", path.display());
     }
-    Ok(text.lines().map(str::to_owned).collect())
+    let whole = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let lines = whole.split(|&b| b == b'\n').filter(|_| !bytes.is_empty());
+    // Text that is safe to show.
+    let lines: Vec<String> = lines.map(|line| clean(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()).collect();
+    match lines.iter().position(|line| line.len() > limits::LINE) {
+        Some(n) => Err(format!("line {} of {} has more than {} bytes", n + 1, path.display(), limits::LINE)),
+        None => Ok(lines),
+    }
 }
 
 fn password(path: &Path) -> Result<String, String> {
-    let text = read_file(path, limits::LINE as u64)?;
-    let password = text.lines().next().unwrap_or_default().trim_matches(' ');
+    let text = String::from_utf8(read_file(path, limits::LINE as u64)?)
+        .map_err(|_| format!("cannot use {}: it is no text in UTF-8; save it as that", path.display()))?;
+    let password = text.lines().next().unwrap_or_default().trim();
     if password.is_empty() {
         Err(format!("{} holds no password on its first line", path.display()))
+    } else if clean(password.as_bytes()) != password {
+        Err(format!("cannot use {}: nobody can type what is on its first line; is it plain text?", path.display()))
     } else {
         Ok(password.to_owned())
     }
 }
 
-/// Reads a file of at most `limit` bytes, as text that is safe to show.
-fn read_file(path: &Path, limit: u64) -> Result<String, String> {
+/// Reads a file of at most `limit` bytes, without the mark that some editors put before its text.
+fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
     let read = read.map_err(|e| format!("cannot read {}: {}", path.display(), reason(&e)))?;
     if read as u64 > limit {
         return Err(format!("cannot use {}: it must be a file of at most {limit} bytes", path.display()));
     }
-    let lines: Vec<String> =
-        bytes.split(|&b| b == b'\n').map(|line| clean(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()).collect();
-    Ok(lines.join("\n"))
+    let mark = "\u{feff}".as_bytes();
+    Ok(bytes.strip_prefix(mark).unwrap_or(&bytes).to_vec())
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -443,7 +574,10 @@ fn id(text: &str) -> Result<u64, String> {
 }
 
 fn room(text: &str) -> Result<RoomName, String> {
-    RoomName::new(text).ok_or_else(|| "a room is # and a letter or digit, then up to 30 letters, digits, - or _".into())
+    RoomName::new(text).ok_or_else(|| match RoomName::new(&format!("#{text}")) {
+        Some(room) => format!("a room begins with #; did you mean '{room}', in quotes?"),
+        None => "a room is # and a letter or digit, then up to 30 letters, digits, - or _".into(),
+    })
 }
 
 fn target(text: &str) -> Result<Place, String> {
@@ -454,7 +588,12 @@ fn target(text: &str) -> Result<Place, String> {
 /// HOST:PORT, where the port may be left out.
 fn server(text: &str) -> Result<String, String> {
     let (_, port) = SERVER.rsplit_once(':').unwrap_or_default();
-    if text.parse::<Ipv6Addr>().is_ok() {
+    if text.starts_with('#') {
+        return Err(format!("a server is HOST or HOST:PORT; --join '{text}' enters a room"));
+    }
+    // It may name the interface that it is to be reached over.
+    let (ip, interface) = text.split_once('%').unwrap_or((text, "lo"));
+    if ip.parse::<Ipv6Addr>().is_ok() && !interface.is_empty() && !interface.contains([':', ']']) {
         return Ok(format!("[{text}]:{port}"));
     }
     match text.rsplit_once(':') {
@@ -466,23 +605,40 @@ fn server(text: &str) -> Result<String, String> {
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    with_unit(text, &[("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)])
-        .ok_or_else(|| "a size is a number with K, M or G, or of bytes".into())
+    const UNITS: [(&str, u64); 5] = [("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)];
+    let (number, unit) = number_and_unit(text);
+    let is = |name: &str| {
+        [name.to_owned(), format!("{name}B"), format!("{name}iB")].iter().any(|name| unit.eq_ignore_ascii_case(name))
+    };
+    let size = UNITS.iter().find(|(name, _)| is(name)).and_then(|(_, factor)| number?.checked_mul(*factor));
+    size.ok_or_else(|| "a size is a whole number with K, M, G or T, as in 10M or 10MB, or of bytes".into())
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    let seconds = with_unit(text, &[("s", 1), ("m", 60), ("h", 3600)]);
-    match seconds {
+    match seconds(text) {
         Some(seconds @ 1..=0xffff_ffff) => Ok(Duration::from_secs(seconds)),
-        _ => Err("a time is a number with s, m or h, or of seconds, and more than 0".into()),
+        _ => Err("a time is a whole number with s, m, h or d, as in 7d, or of seconds, and more than 0".into()),
     }
 }
 
 fn sync(text: &str) -> Result<Duration, String> {
-    if text.trim_end_matches(['s', 'S']) == "0" {
-        return Ok(Duration::ZERO);
+    match seconds(text) {
+        Some(seconds @ 0..=0xffff_ffff) => Ok(Duration::from_secs(seconds)),
+        _ => Err("a time is a whole number with s, m, h or d, or of seconds; 0 waits for the disk each time".into()),
     }
-    time(text).map_err(|_| "a time is a number with s, m or h, or of seconds; 0 waits for the disk each time".into())
+}
+
+fn seconds(text: &str) -> Option<u64> {
+    const UNITS: [(&[&str], u64); 5] = [
+        (&["", "s", "sec", "second", "seconds"], 1),
+        (&["m", "min", "minute", "minutes"], 60),
+        (&["h", "hour", "hours"], 3_600),
+        (&["d", "day", "days"], 86_400),
+        (&["w", "week", "weeks"], 604_800),
+    ];
+    let (number, unit) = number_and_unit(text);
+    let factor = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.eq_ignore_ascii_case(name)))?.1;
+    number?.checked_mul(factor)
 }
 
 fn log_max(text: &str) -> Result<u64, String> {
@@ -491,13 +647,10 @@ fn log_max(text: &str) -> Result<u64, String> {
     if max >= least { Ok(max) } else { Err(format!("a log needs at least {least} bytes, or 1M")) }
 }
 
-/// A number with one of these units, in either case, or with none.
-fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
-    let factor = if unit.is_empty() { Some(1) } else { factor }?;
-    number.parse::<u64>().ok()?.checked_mul(factor)
+/// A whole number, and what stands behind it.
+fn number_and_unit(text: &str) -> (Option<u64>, &str) {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    (number.parse().ok(), unit.trim_start())
 }
 
 #[cfg(test)]
@@ -509,12 +662,20 @@ mod tests {
         assert_eq!(size("100M"), Ok(100 << 20));
         assert_eq!(size("1g"), Ok(1 << 30));
         assert_eq!(size("512"), Ok(512));
+        for ten_megabytes in ["10M", "10MB", "10mb", "10MiB", "10 MB", "10240K", "10485760B"] {
+            assert_eq!(size(ten_megabytes), Ok(10 << 20), "{ten_megabytes}");
+        }
+        assert_eq!(size("1TB"), Ok(1 << 40));
         assert_eq!(time("24h"), Ok(Duration::from_secs(86_400)));
         assert_eq!(time("90"), Ok(Duration::from_secs(90)));
-        for bad in ["", "K", "1T", "-1", "1.5M", "99999999999999999999", "99999999999999999G"] {
+        for week in ["7d", "7 days", "1w", "168h", "10080min", "604800s"] {
+            assert_eq!(time(week), Ok(Duration::from_secs(604_800)), "{week}");
+        }
+        assert_eq!((sync("0"), sync("0s"), sync("1d")), (Ok(Duration::ZERO), Ok(Duration::ZERO), time("24h")));
+        for bad in ["", "K", "MB", "1X", "1MiBi", "-1", "1.5M", "99999999999999999999", "99999999999999999G"] {
             assert!(size(bad).is_err(), "{bad}");
         }
-        for bad in ["", "0", "0s", "5d", "s", "99999999999h"] {
+        for bad in ["", "0", "0s", "5y", "1h30m", "s", "99999999999h"] {
             assert!(time(bad).is_err(), "{bad}");
         }
     }
@@ -527,6 +688,9 @@ mod tests {
             ("::1", "[::1]:2428"),
             ("[::1]", "[::1]:2428"),
             ("[::1]:1", "[::1]:1"),
+            ("fe80::1%lo", "[fe80::1%lo]:2428"),
+            ("[fe80::1%lo]", "[fe80::1%lo]:2428"),
+            ("[fe80::1%lo]:1", "[fe80::1%lo]:1"),
         ] {
             assert_eq!(server(text).as_deref(), Ok(want), "{text}");
         }

@@ -14,7 +14,7 @@ const ROOM: usize = limits::TOPIC + 768;
 const MEMBER: usize = 4 * 40;
 /// Bytes of a file besides its data: what the core and the disk's thread know of it.
 const FILE: usize = 2 * KIB;
-/// Bytes of a network in one of the four tables that count what networks do, which grow by doubling.
+/// Bytes of a network in one of the tables that count what networks do and have, which grow by doubling.
 const NETWORK: usize = 2 * 24;
 /// Bytes of a connection and its person, with their places in lists, queues and tables.
 const CONNECTION: usize = 2 * KIB;
@@ -55,7 +55,7 @@ pub fn terms(settings: &Settings) -> [Term; 14] {
     let logged = |bytes: usize| if settings.log.is_some() { bytes } else { 0 };
     let motd: usize = settings.motd.iter().map(|line| line.len() + 32).sum();
     let batch = 2 * (limits::LOG_WAITING + limits::RECORDS * (limits::LINE + MESSAGE))
-        + limits::LOGS * (limits::LINE + limits::TOPIC + MESSAGE);
+        + limits::LOGS * (limits::TOPIC + MESSAGE);
     let answer = 2 * (limits::HISTORY_BYTES + limits::HISTORY_LINES * MESSAGE);
     let jobs = 2 * limits::DISK_JOBS + 2 * limits::FILES;
     let block = limits::CHUNKS_QUEUED / limits::CHUNK_BYTES * limits::DOWNLOAD_UNIT;
@@ -67,7 +67,7 @@ pub fn terms(settings: &Settings) -> [Term; 14] {
         term("rooms", limits::ROOMS * ROOM, limits::ROOMS_A_PERSON * MEMBER),
         term("rooms that are only known", logged(limits::LOGS * limits::KNOWN_ROOM), 0),
         term("files", limits::FILES * FILE, 0),
-        term("what networks did", 4 * limits::PREFIXES * NETWORK, 0),
+        term("what networks did", (4 * limits::PREFIXES + 2 * limits::LOGS) * NETWORK, 0),
         term("for the log", logged(BATCHES * batch), 0),
         // Those that wait, the one that is being read, and the one that is being told.
         term("from the log", logged((limits::LOG_ANSWERS + 2) * answer), 0),

@@ -82,10 +82,7 @@ impl PrefixWindow {
 
     /// Whether one of `limit` is left.
     pub fn has_left(&self, prefix: Prefix, limit: u32, now: Instant) -> bool {
-        let used = |prefix: &Prefix| self.used.get(prefix).copied().unwrap_or_default();
-        self.is_over(now)
-            || used(&prefix) < limit
-                && prefix.wider().is_none_or(|wider| used(&wider) < limit.saturating_mul(limits::WIDER))
+        self.is_over(now) || has_left(&self.used, prefix, limit)
     }
 
     /// Counts one, whether it was left or not.
@@ -93,7 +90,7 @@ impl PrefixWindow {
         if self.is_over(now) {
             *self = Self { since: now, ..Self::new(self.length) };
         }
-        for prefix in [Some(prefix), prefix.wider()].into_iter().flatten() {
+        for prefix in networks(prefix) {
             if self.used.len() < limits::PREFIXES || self.used.contains_key(&prefix) {
                 *self.used.entry(prefix).or_default() += 1;
             }
@@ -103,6 +100,47 @@ impl PrefixWindow {
     fn is_over(&self, now: Instant) -> bool {
         now >= self.since + self.length
     }
+}
+
+/// Counts for each address prefix what there is of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PrefixCount {
+    count: HashMap<Prefix, u32>,
+}
+
+impl PrefixCount {
+    /// Whether a prefix has fewer than `limit`, and the wider one fewer than [`limits::WIDER`] times as many.
+    pub fn has_left(&self, prefix: Prefix, limit: u32) -> bool {
+        has_left(&self.count, prefix, limit)
+    }
+
+    /// There is one more.
+    pub fn add(&mut self, prefix: Prefix) {
+        networks(prefix).for_each(|prefix| *self.count.entry(prefix).or_default() += 1);
+    }
+
+    /// One is gone.
+    pub fn remove(&mut self, prefix: Prefix) {
+        for prefix in networks(prefix) {
+            if let Some(count) = self.count.get_mut(&prefix) {
+                *count -= 1;
+                if *count == 0 {
+                    self.count.remove(&prefix);
+                }
+            }
+        }
+    }
+}
+
+/// A prefix and the wider one.
+fn networks(prefix: Prefix) -> impl Iterator<Item = Prefix> {
+    [Some(prefix), prefix.wider()].into_iter().flatten()
+}
+
+/// Whether a prefix has fewer than `limit`, and the wider one fewer than [`limits::WIDER`] times as many.
+fn has_left(counts: &HashMap<Prefix, u32>, prefix: Prefix, limit: u32) -> bool {
+    let limits = [limit, limit.saturating_mul(limits::WIDER)];
+    networks(prefix).zip(limits).all(|(prefix, limit)| counts.get(&prefix).is_none_or(|&count| count < limit))
 }
 
 #[cfg(test)]

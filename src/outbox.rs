@@ -195,6 +195,51 @@ impl Outbox {
         self.shared += end - start;
     }
 
+    /// Queues all of `segment` before the first of what others did that is pending, but behind a line that is half written.
+    pub fn push_shared_first(&mut self, kind: Kind, segment: &Segment) {
+        let end = at(segment.len());
+        let piece = Piece { segment: segment.clone(), start: 0, end, kind, settled: false, half_written: false };
+        let is_event = |piece: &Piece| piece.kind == Kind::Event;
+        let pieces = self.rest.iter().flat_map(|rest| &rest.pieces);
+        let Some(place) = self.first.iter().chain(pieces).position(is_event) else {
+            if let Some(Tail { held: Some(held), .. }) = self.rest.as_deref_mut() {
+                held.push_front(piece);
+                *self.count(kind) += end + PIECE;
+            } else {
+                self.add(piece);
+            }
+            self.shared += end;
+            return;
+        };
+        let rest = &mut self.rest.get_or_insert_default().pieces;
+        match place.checked_sub(1) {
+            Some(place) => rest.insert(place, piece),
+            None => {
+                let Some(mut first) = self.first.take() else { return };
+                // A line that is half written stays before it.
+                match first.split_at_line() {
+                    Some(half) if first.len() == 0 => {
+                        rest.push_front(piece);
+                        self.first = Some(half);
+                    }
+                    Some(half) => {
+                        let kind = first.kind;
+                        rest.push_front(first);
+                        rest.push_front(piece);
+                        self.first = Some(half);
+                        *self.count(kind) += PIECE;
+                    }
+                    None => {
+                        rest.push_front(first);
+                        self.first = Some(piece);
+                    }
+                }
+            }
+        }
+        *self.count(kind) += end + PIECE;
+        self.shared += end;
+    }
+
     /// Queues `bytes` of lines for this connection alone.
     pub fn push(&mut self, kind: Kind, bytes: &[u8]) {
         debug_assert_ne!(kind, Kind::Chunk, "file data is queued in its own memory");
@@ -498,6 +543,59 @@ mod tests {
             assert!(outbox.is_empty() && (outbox.lines(), outbox.replies(), outbox.chunks()) == (0, 0, 0));
             assert_eq!(outbox.private(), 0);
         }
+    }
+
+    #[test]
+    fn what_comes_first_stands_before_all_events_and_behind_half_a_line() {
+        let lines: &[(Kind, &str)] =
+            &[(Kind::Event, "one\n"), (Kind::Event, "two\n"), (Kind::Reply, "+\n"), (Kind::Event, "three\n")];
+        for (skipped, written, want) in [
+            (0, 0, "first one two + three "),
+            (0, 2, "one first two + three "),
+            (0, 4, "one first two + three "),
+            (0, 5, "one two first + three "),
+            (0, 8, "one two + first three "),
+            (2, 0, "+ first three "),
+            (2, 1, "+ first three "),
+            (4, 0, "first "),
+        ] {
+            for settles in [false, true] {
+                let held = Rc::default();
+                let (mut outbox, room, first) = (Outbox::default(), Segment::new(&held), Segment::new(&held));
+                let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room: written }, Vec::new());
+                room.extend(&[b'x'; 100]);
+                for (kind, line) in &lines[skipped..] {
+                    let start = room.len();
+                    room.extend(line.as_bytes());
+                    outbox.push_shared(*kind, &room, start);
+                }
+                outbox.write_to(&mut writer, &mut spare).unwrap();
+                if settles {
+                    outbox.settle();
+                }
+                first.extend(b"first\n");
+                outbox.push_shared_first(Kind::Event, &first);
+                writer.room = usize::MAX;
+                assert_eq!(outbox.write_to(&mut writer, &mut spare).unwrap(), Flushed::All);
+                assert_eq!(String::from_utf8(writer.taken).unwrap().replace('\n', " "), want);
+                assert_eq!((outbox.lines(), outbox.private()), (0, 0), "{want}");
+            }
+        }
+        // Nothing comes between the rows of an answer and the reply.
+        let (mut outbox, held) = (Outbox::default(), Rc::default());
+        let (room, first) = (Segment::new(&held), Segment::new(&held));
+        outbox.hold();
+        outbox.push(Kind::Reply, b"- row\n");
+        room.extend(b"event\n");
+        outbox.push_shared(Kind::Event, &room, 0);
+        first.extend(b"first\n");
+        outbox.push_shared_first(Kind::Event, &first);
+        outbox.push(Kind::Reply, b"+ reply\n");
+        outbox.release();
+        let mut written = Vec::new();
+        outbox.write_to(&mut written, &mut Vec::new()).unwrap();
+        assert_eq!(written, b"- row\n+ reply\nfirst\nevent\n");
+        assert_eq!((outbox.lines(), outbox.private()), (0, 0));
     }
 
     #[test]

@@ -33,15 +33,15 @@ pub enum Intake {
 pub struct Download {
     /// Tells it from an earlier one of the same file.
     pub serial: u64,
-    /// The file.
+    /// What is fetched.
     pub file: FileId,
-    /// Up to where bytes have been asked of the disk.
+    /// Bytes from the file's beginning up to where the disk has been asked for them.
     pub asked: u64,
-    /// Up to where bytes have been handed on.
+    /// Bytes from the file's beginning up to where they have been handed to the shell.
     pub sent: u64,
-    /// What the disk gave last.
+    /// What the disk gave last: at most [`READ_AHEAD`](crate::limits::READ_AHEAD) bytes, kept to be filled again.
     block: Vec<u8>,
-    /// How much of it has been handed on.
+    /// How many bytes of it have been handed on.
     taken: usize,
 }
 
@@ -103,7 +103,7 @@ pub struct Person {
     nick: Nick,
     /// The rooms they are in, in the order of joining.
     pub rooms: Vec<RoomId>,
-    /// Where what they say goes.
+    /// Where what they say goes when they name no target: the room that they entered last, or what they chose since.
     pub current: Option<Conversation>,
     /// Whether their own messages come back to them.
     pub echo: bool,
@@ -115,14 +115,14 @@ pub struct Person {
     rare: Option<Box<Rare>>,
     /// When they last said, sent or set something.
     pub active: Instant,
-    /// Where they are connected from.
+    /// The network that they come from, with whose people they share what is counted by network.
     pub origin: Origin,
-    /// Their renames of this minute.
+    /// Renames of theirs alone, in a window of a minute.
     pub renames: FixedWindow,
-    /// Their joins and leaves of this minute.
+    /// Joins and leaves of theirs alone, in a window of a minute.
     pub joins: FixedWindow,
     lag: Lag,
-    /// Their upload.
+    /// What becomes of the chunks that come from them next.
     pub intake: Intake,
 }
 
@@ -342,7 +342,7 @@ impl People {
         self.by_nick.find(self.hasher.hash_one(nick), is_theirs).copied()
     }
 
-    /// Everybody.
+    /// Everybody who is online, in the order of their slots, which means nothing.
     pub fn iter(&self) -> impl Iterator<Item = &Person> {
         self.people.iter().flatten().map(|person| &**person)
     }

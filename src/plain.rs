@@ -6,8 +6,8 @@ use base64::Engine as _;
 
 use crate::commands::{self, ACTION, SETTINGS};
 use crate::event::{
-    Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Limit, Long, Lost, Quota, Reply, SaidKind, Setting,
-    Trouble, Verb,
+    Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Lost, Quota, Reply, SaidKind,
+    Setting, Trouble, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -269,6 +269,15 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             ServerLine::Notice(&text).write(out);
         }
         Event::KeptAgain => ServerLine::Notice("history is being kept again").write(out),
+        Event::Keeping(Keeping { room, kept: false }) => {
+            let text = format!(
+                "the history of {room} is not being kept: its log cannot be written; what is said there may be lost if the server stops"
+            );
+            ServerLine::Notice(&text).write(out);
+        }
+        Event::Keeping(Keeping { room, kept: true }) => {
+            ServerLine::Notice(&format!("the history of {room} is being kept again")).write(out);
+        }
         Event::Bye(bye) => {
             // Some programs for lines stay until their user does something.
             let text = format!("{} (Enter or Ctrl-C ends nc)", farewell(*bye));
@@ -374,7 +383,7 @@ fn explain(why: &Fault) -> String {
     match why {
         Fault::UnknownCommand(name) => match &commands::meant(name.as_str())[..] {
             [] => format!("/{name}: no such command; /help lists them"),
-            meant => format!("/{name}: no such command; is /{} meant? /help lists all", meant.join(" or /")),
+            meant => format!("/{name}: no such command; did you mean /{}? /help lists them", meant.join(" or /")),
         },
         Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
         Fault::NoHelp(word) => format!("{word} is no command; /help lists them"),
@@ -451,10 +460,16 @@ fn too_many(quota: Quota) -> String {
             let limit = limits::NEW_ROOMS * limits::A_PREFIX;
             format!("at most {limit} new rooms a minute from one network; wait a little, or join one that there is")
         }
+        Quota::RoomsOfNetwork => {
+            "the rooms that were made from your network are as many as it may have; join one that there is".to_owned()
+        }
         Quota::Rooms => format!("there are {} rooms already; join one of them", limits::ROOMS),
         Quota::Logs => format!("there are logs of {} rooms already; join a room that has one", limits::LOGS),
         Quota::Ignored => format!("you may ignore {} people; /unignore one first", limits::IGNORED),
         Quota::Files => format!("you may share {} files at once; /cancel one first", limits::FILES_A_SENDER),
+        Quota::FilesOfNetwork => {
+            format!("{} files were shared from your network; /cancel one of yours first", limits::FILES_A_PREFIX)
+        }
         Quota::Uploads => format!("{} uploads are under way already; try again in a moment", limits::UPLOADS),
         Quota::Downloads => format!("you may fetch {} files at once; wait for one, or /cancel it", limits::DOWNLOADS),
     }

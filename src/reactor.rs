@@ -12,9 +12,9 @@ use log::{debug, info, warn};
 
 use crate::connection::{Life, List, Pause, Retry};
 use crate::dialect::Dialect;
-use crate::effect::Effect;
+use crate::effect::{Effect, Query, Record};
 use crate::egress::{Egress, Outgoing};
-use crate::event::{Bye, Event, Query, Record};
+use crate::event::{Bye, Event};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits;

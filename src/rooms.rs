@@ -6,8 +6,10 @@ use std::time::SystemTime;
 
 use slab::Slab;
 
-use crate::event::{Logged, PastRoom, Quota, SaidKind};
+use crate::effect::{Logged, PastRoom};
+use crate::event::{Quota, SaidKind};
 use crate::limits;
+use crate::meters::PrefixCount;
 use crate::names::{Nick, Origin, PersonId, RoomName, Text};
 
 /// A room, for as long as it is not forgotten.
@@ -85,6 +87,8 @@ pub struct Room {
     shares: Vec<(Origin, usize)>,
     last_seq: u64,
     files: usize,
+    /// Where it was made; what an earlier process left counts as this machine's.
+    made_from: Origin,
     /// Whether it is in the log, and so outlives its people and what it remembers.
     kept: bool,
     /// Its serial in [`Rooms::unused`].
@@ -209,6 +213,7 @@ impl Room {
 struct Known {
     topic: Option<(PersonId, Text)>,
     last_seq: u64,
+    made_from: Origin,
 }
 
 /// All rooms. A room is there while somebody is in it, or while something of it is remembered.
@@ -221,6 +226,8 @@ pub struct Rooms {
     /// Rooms with nobody and no file in them, by the number of their last message and then by a serial: the first one is
     /// forgotten first.
     unused: BTreeSet<(u64, u64, RoomId)>,
+    /// Rooms of each network that it made and that are in memory or in the log. Those made on this machine are not counted.
+    made: PrefixCount,
     /// Bytes of memory that the histories of all rooms take.
     remembered: usize,
     serial: u64,
@@ -244,6 +251,7 @@ impl Rooms {
             by_name: BTreeMap::new(),
             known: BTreeMap::new(),
             unused: BTreeSet::new(),
+            made: PrefixCount::default(),
             remembered: 0,
             serial: 0,
             lines,
@@ -281,14 +289,14 @@ impl Rooms {
         self.by_name.range((from, Bound::Unbounded)).map(|(_, &id)| (id, &self[id]))
     }
 
-    /// The room of this name: the one in memory, the one in the log, or a new one. It is to be settled when something has
-    /// been put into it. An error says what there are too many of.
-    pub fn open(&mut self, name: RoomName) -> Result<RoomId, Quota> {
+    /// The room of this name: the one in memory, the one in the log, or a new one that is made from somewhere. It is to be
+    /// settled when something has been put into it. An error says what there are too many of.
+    pub fn open(&mut self, name: RoomName, from: Origin) -> Result<RoomId, Quota> {
         if let Some(id) = self.find(&name) {
             return Ok(id);
         }
-        if !self.known.contains_key(&name) && self.rooms.len() + self.known.len() >= limits::LOGS {
-            return Err(Quota::Logs);
+        if !self.known.contains_key(&name) {
+            self.may_make(from)?;
         }
         if self.rooms.len() >= limits::ROOMS {
             let &(_, _, unused) = self.unused.first().ok_or(Quota::Rooms)?;
@@ -296,7 +304,12 @@ impl Rooms {
         }
         let known = self.known.remove_entry(&name);
         let kept = known.is_some();
-        let (name, Known { topic, last_seq }) = known.unwrap_or((name, Known { topic: None, last_seq: 0 }));
+        let (name, Known { topic, last_seq, made_from }) = known.unwrap_or_else(|| {
+            if let Origin::Network(prefix) = from {
+                self.made.add(prefix);
+            }
+            (name, Known { topic: None, last_seq: 0, made_from: from })
+        });
         let slot = self.rooms.insert(Room {
             name,
             topic,
@@ -306,6 +319,7 @@ impl Rooms {
             shares: Vec::new(),
             last_seq,
             files: 0,
+            made_from,
             kept,
             unused_since: None,
         });
@@ -315,17 +329,33 @@ impl Rooms {
         Ok(id)
     }
 
+    /// Whether a room may be made from somewhere, or what there are too many of.
+    fn may_make(&self, from: Origin) -> Result<(), Quota> {
+        let logs = limits::LOGS.saturating_sub(self.rooms.len() + self.known.len());
+        if logs == 0 {
+            return Err(Quota::Logs);
+        }
+        let places = limits::ROOMS - (self.rooms.len() - self.unused.len());
+        if places == 0 {
+            return Err(Quota::Rooms);
+        }
+        let Origin::Network(prefix) = from else { return Ok(()) };
+        let left = logs.min(places).div_ceil(limits::ROOMS_PARTS);
+        let is_left = self.made.has_left(prefix, u32::try_from(left).unwrap_or(u32::MAX));
+        if is_left { Ok(()) } else { Err(Quota::RoomsOfNetwork) }
+    }
+
     /// Takes in a room of the log, of an earlier process. Of a room that is to remember nothing of what it could, no more is
     /// taken than that it is known.
     pub fn restore(&mut self, past: PastRoom) {
         let PastRoom { name, topic, last_seq, lines } = past;
         let topic = topic.map(|topic| (PersonId::NOBODY, topic));
-        self.known.insert(name, Known { topic, last_seq });
+        self.known.insert(name, Known { topic, last_seq, made_from: Origin::Loopback });
         if lines.is_empty() && self.lines > 0 {
             return;
         }
         // If there is no place, it stays known.
-        let Ok(id) = self.open(name) else { return };
+        let Ok(id) = self.open(name, Origin::Loopback) else { return };
         for line in lines {
             self.remember(id, PersonId::NOBODY, Origin::Loopback, line);
         }
@@ -343,7 +373,10 @@ impl Rooms {
             self.unused.remove(&(room.last_seq, since, id));
         }
         if room.kept {
-            self.known.insert(room.name, Known { topic: room.topic, last_seq: room.last_seq });
+            let Room { name, topic, last_seq, made_from, .. } = room;
+            self.known.insert(name, Known { topic, last_seq, made_from });
+        } else if let Origin::Network(prefix) = room.made_from {
+            self.made.remove(prefix);
         }
     }
 
@@ -514,6 +547,14 @@ impl Rooms {
             assert!(room.history.iter().is_sorted_by(|one, next| one.seq < next.seq));
             assert!(room.history.back().is_none_or(|last| last.seq <= room.last_seq));
         }
+        let mut made = PrefixCount::default();
+        let from = self.rooms.iter().map(|(_, room)| room.made_from);
+        for from in from.chain(self.known.values().map(|known| known.made_from)) {
+            if let Origin::Network(prefix) = from {
+                made.add(prefix);
+            }
+        }
+        assert_eq!(made, self.made);
         assert_eq!((unused, remembered), (self.unused.len(), self.remembered));
         assert!(self.remembered <= limits::HISTORY_IN_ALL);
     }
@@ -537,7 +578,7 @@ mod tests {
     }
 
     fn room(rooms: &mut Rooms, called: &str, who: u32) -> RoomId {
-        let id = rooms.open(name(called)).unwrap();
+        let id = rooms.open(name(called), Origin::Loopback).unwrap();
         rooms.enter(id, PersonId::new(who, 0), 0);
         id
     }
@@ -622,8 +663,8 @@ mod tests {
         for n in 0..limits::ROOMS {
             room(&mut rooms, &format!("#r{n}"), 1);
         }
-        assert_eq!(rooms.open(name("#more")), Err(Quota::Rooms));
-        assert!(rooms.open(name("#R7")).is_ok());
+        assert_eq!(rooms.open(name("#more"), Origin::Loopback), Err(Quota::Rooms));
+        assert!(rooms.open(name("#R7"), Origin::Loopback).is_ok());
         rooms.leave(rooms.find(&name("#r7")).unwrap(), PersonId::new(1, 0));
         room(&mut rooms, "#more", 1);
         rooms.check();
@@ -664,12 +705,67 @@ mod tests {
         }
         rooms.check();
         assert!(rooms.is_empty());
-        assert_eq!(rooms.open(name("#more")), Err(Quota::Logs));
+        assert_eq!(rooms.open(name("#more"), Origin::Loopback), Err(Quota::Logs));
         let id = room(&mut rooms, "#r5", 1);
         assert_eq!(say(&mut rooms, id, "x"), 4);
         // One that is taken up again makes no place for another.
-        assert_eq!(rooms.open(name("#more")), Err(Quota::Logs));
+        assert_eq!(rooms.open(name("#more"), Origin::Loopback), Err(Quota::Logs));
         rooms.check();
+    }
+
+    /// Has a network make rooms that the log keeps, until it may not; gives how many.
+    fn make(rooms: &mut Rooms, from: Origin, called: &str) -> usize {
+        for n in 0.. {
+            let Ok(id) = rooms.open(name(&format!("#{called}-{n}")), from) else { return n };
+            rooms.enter(id, PersonId::new(1, 0), 0);
+            say(rooms, id, "x");
+            rooms.keep(id);
+            rooms.leave(id, PersonId::new(1, 0));
+        }
+        0
+    }
+
+    #[test]
+    fn what_networks_make_of_rooms_leaves_some_for_others() {
+        let mut rooms = Rooms::new(200);
+        let mut left = limits::LOGS;
+        // A network has a part of what is left, and all of a /48 eight times as much.
+        for n in 0..3 {
+            let made = make(&mut rooms, network(n), &format!("v4-{n}"));
+            assert!(made > 500 && made <= left / limits::ROOMS_PARTS, "{made} of {left}");
+            assert_eq!(make(&mut rooms, network(n), &format!("again-{n}")), 0);
+            left -= made;
+        }
+        for wide in 0..4 {
+            let of =
+                |net: u8| Origin::Network(Prefix::v6([0x20, 1, 0x0d, 0xb8, 0, wide, 0, net, 0, 0, 0, 0, 0, 0, 0, 1]));
+            let made: usize = (0..20).map(|net| make(&mut rooms, of(net), &format!("v6-{wide}-{net}"))).sum();
+            assert!(made >= left / 5 && made <= left / 2 + 8, "{made} of {left}");
+            left -= made;
+        }
+        assert!(make(&mut rooms, network(9), "late") > 50);
+        rooms.check();
+    }
+
+    #[test]
+    fn a_network_may_make_rooms_again_when_those_it_made_are_forgotten() {
+        let mut rooms = Rooms::new(200);
+        for n in 0..limits::LOGS {
+            let id = rooms.open(name(&format!("#r{n}")), network(1)).unwrap();
+            rooms.enter(id, PersonId::new(1, 0), 0);
+            rooms.leave(id, PersonId::new(1, 0));
+        }
+        // One that is put away is still there.
+        let id = rooms.open(name("#kept"), network(1)).unwrap();
+        rooms.keep(id);
+        rooms.settle(id);
+        rooms.forget(id);
+        rooms.check();
+        assert_eq!(rooms.made, {
+            let mut made = PrefixCount::default();
+            made.add(Prefix::v4(1_u32.to_be_bytes()));
+            made
+        });
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Signals, as bytes in a socket that an event loop can wait for.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 
@@ -35,10 +36,21 @@ impl Signals {
     }
 }
 
-/// The signals that ask a server to end: SIGINT and SIGTERM; and SIGHUP, which is a terminal that closes, unless whoever
-/// started it said that it shall go on then, as `nohup` does.
+/// The signals that ask a server to end: SIGINT and SIGTERM; and SIGHUP, which is a terminal that closes, where there is one
+/// and whoever started it did not say that it shall go on then, as `nohup` does.
 pub fn of_the_end() -> impl Iterator<Item = i32> {
-    [SIGINT, SIGTERM].into_iter().chain(Some(SIGHUP).filter(|_| !hangup_is_ignored()))
+    [SIGINT, SIGTERM].into_iter().chain(Some(SIGHUP).filter(|_| !hangup_is_ignored() && has_terminal()))
+}
+
+/// The signals that a server only takes note of: SIGHUP where there is no terminal, as it then comes from somebody who wants
+/// it to go on.
+pub fn of_no_end() -> impl Iterator<Item = i32> {
+    Some(SIGHUP).filter(|_| !hangup_is_ignored() && !has_terminal()).into_iter()
+}
+
+/// Whether this process belongs to a terminal, wherever its input and output are.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 /// Whether this process was started with SIGHUP ignored; where that cannot be told, it is taken for so.

@@ -19,8 +19,8 @@ use sha2::{Digest as _, Sha256};
 pub use info::load;
 
 use self::info::Described;
-use crate::event::{Job, Outcome};
-use crate::home::{Home, give_way, private};
+use crate::effect::{Job, Outcome};
+use crate::home::{Home, give_way, is_full, open_regular, private};
 use crate::limits;
 use crate::names::{Digest, FileId};
 
@@ -41,7 +41,8 @@ impl Spool {
         let (done, outcomes) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let worker = Worker { home, open: Vec::new(), hashes: HashMap::new(), described: HashMap::new() };
+        let worker =
+            Worker { home, open: Vec::new(), hashes: HashMap::new(), described: HashMap::new(), complaint: None };
         let thread = thread::Builder::new().name("spool".into()).spawn(move || {
             worker.run(&todo, &done, &waker, &stopped);
         })?;
@@ -77,6 +78,8 @@ struct Worker {
     hashes: HashMap<FileId, (u64, Sha256)>,
     /// Files that are to be there after a restart.
     described: HashMap<FileId, Described>,
+    /// What stood last in the way of new files, so that it is logged once.
+    complaint: Option<io::ErrorKind>,
 }
 
 impl Worker {
@@ -107,8 +110,16 @@ impl Worker {
     fn carry_out(&mut self, job: Job) -> Outcome {
         match job {
             Job::Create(id) => match self.create(id) {
-                Ok(()) => Outcome::Done,
-                Err(e) => write_failed(id, 0, &e),
+                Ok(()) => {
+                    self.complaint = None;
+                    Outcome::Done
+                }
+                Err(e) => {
+                    if self.complaint.replace(e.kind()) != Some(e.kind()) {
+                        warn!("cannot take files in {}: {e}", self.home.spool().display());
+                    }
+                    write_failed(id, 0, &e)
+                }
             },
             Job::Describe(id, what) => {
                 let digest = self.described.get(&id).and_then(|described| described.digest);
@@ -121,14 +132,14 @@ impl Worker {
             }
             Job::Append(id, bytes) => match self.append(id, &bytes) {
                 Ok(()) => Outcome::Appended(id, bytes.len()),
-                Err(e) => write_failed(id, bytes.len(), &e),
+                Err(e) => self.note_failed(id, bytes.len(), &e),
             },
             Job::Finish(id) => {
                 let (_, hash) = self.hashes.remove(&id).unwrap_or_default();
                 let digest = Digest(hash.finalize().into());
                 match self.finish(id, digest) {
                     Ok(()) => Outcome::Finished(id, digest),
-                    Err(e) => write_failed(id, 0, &e),
+                    Err(e) => self.note_failed(id, 0, &e),
                 }
             }
             Job::Read { file, offset, len, buffer, reader, download } => match self.read(file, offset, len, buffer) {
@@ -149,8 +160,19 @@ impl Worker {
     }
 
     fn create(&mut self, id: FileId) -> io::Result<()> {
-        self.home.use_id(id)?;
-        let file = private().read(true).write(true).create_new(true).open(self.path(id))?;
+        let new = |home: &mut Home| {
+            home.use_id(id)?;
+            private().read(true).write(true).create_new(true).open(home.spool().join(id.to_string()))
+        };
+        let file = match new(&mut self.home) {
+            // Somebody has swept the folder away.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.home.make_anew()?;
+                warn!("{} was gone, and the files in it; it is made anew", self.home.spool().display());
+                new(&mut self.home)?
+            }
+            file => file?,
+        };
         self.hashes.insert(id, (0, Sha256::new()));
         self.keep_open(id, file);
         Ok(())
@@ -185,6 +207,15 @@ impl Worker {
         self.described.get(&id).map_or(Ok(()), |described| described.write(self.home.spool(), id))
     }
 
+    /// What is written to a file has failed: it is logged once.
+    fn note_failed(&mut self, id: FileId, bytes: usize, e: &io::Error) -> Outcome {
+        // A file that was removed meanwhile fails every chunk that was on its way to it.
+        if e.kind() != io::ErrorKind::NotFound && self.complaint.replace(e.kind()) != Some(e.kind()) {
+            warn!("cannot write file {id}: {e}");
+        }
+        write_failed(id, bytes, e)
+    }
+
     fn read(&mut self, id: FileId, offset: u64, len: usize, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
         // One that is larger than it need be would hold memory for nothing.
         let mut data = if buffer.capacity() == len { buffer } else { Vec::with_capacity(len) };
@@ -197,7 +228,7 @@ impl Worker {
         let at = self.open.iter().position(|(open, _)| *open == id);
         let file = match at {
             Some(at) => self.open.remove(at).1,
-            None => private().read(true).write(true).open(self.path(id))?,
+            None => open_regular(private().read(true).write(true), &self.path(id))?,
         };
         self.keep_open(id, file);
         self.open.last().map(|(_, file)| file).ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -216,10 +247,5 @@ impl Worker {
 }
 
 fn write_failed(file: FileId, bytes: usize, e: &io::Error) -> Outcome {
-    // A file that was removed meanwhile fails every chunk that was on its way to it.
-    if e.kind() != io::ErrorKind::NotFound {
-        warn!("cannot write file {file}: {e}");
-    }
-    let full = matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    Outcome::WriteFailed { file, bytes, full }
+    Outcome::WriteFailed { file, bytes, full: is_full(e) }
 }

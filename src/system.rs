@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, SystemTime};
@@ -13,15 +14,16 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::connection::Readiness;
-use crate::event::{Found, Job, Outcome, PastFile, PastRoom, Query, Record, Trouble};
+use crate::effect::{Found, Job, Outcome, PastFile, PastRoom, Query, Record};
+use crate::event::{Keeping, Trouble};
 use crate::home::Home;
 use crate::journal::{self, Journal};
 use crate::limits;
-use crate::listener::{LISTENERS, Listeners};
+use crate::listener::{self, LISTENERS, Listeners, cannot};
 use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Now, as_stamped};
 use crate::transport::Transport;
 
 /// What became ready.
@@ -82,6 +84,11 @@ pub trait System {
     /// Writes down what was said, before anybody hears it, and says what stands in the way of the log.
     fn log(&mut self, records: &[Record]) -> Option<Trouble>;
 
+    /// How it stands with the log of a room since [`System::log`] was called, if that has changed.
+    fn keeping(&mut self) -> Option<Keeping> {
+        None
+    }
+
     /// Has something looked up in the log. What was given to [`System::log`] in a later turn may be missing.
     fn ask(&mut self, query: Query);
 
@@ -94,8 +101,9 @@ pub trait System {
 
 const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
+const NOTED: Token = Token(2);
 /// Listeners and then connections are counted from here.
-const FIRST: usize = 2;
+const FIRST: usize = 3;
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
 
@@ -108,6 +116,8 @@ pub struct Os {
     /// The dialect of each listener.
     dialects: Vec<u8>,
     signals: Signals,
+    /// Signals that are only noted.
+    noted: Signals,
     /// Whether a signal has come that nobody has asked about.
     signalled: bool,
     /// It holds the way to the spool, and so must go before it.
@@ -127,22 +137,30 @@ impl Os {
         settings: &Settings,
         restore: impl FnMut(PastRoom),
     ) -> io::Result<(Self, Vec<PastFile>)> {
-        let poll = Poll::new()?;
+        let starting = |e: io::Error| cannot("wait for connections", &e);
+        let poll = Poll::new().map_err(starting)?;
         let (addresses, dialects): (Vec<SocketAddr>, Vec<u8>) = addresses.iter().copied().unzip();
-        let listeners = Listeners::open(&addresses, poll.registry(), FIRST)?;
-        let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end())?;
+        let taken = listener::take(&addresses)?;
         // There may be only one, so each thread has a handle of the same.
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
         let (mut journal, mut files) = (None, Vec::new());
         if let (Some(rooms), Some(logging)) = (home.rooms(), settings.log) {
-            journal::load(rooms, settings.history, limits::ROOMS)?.for_each(restore);
-            files = spool::load(home.spool())?;
-            journal = Some(Journal::start(rooms.to_owned(), logging, Arc::clone(&waker))?);
+            let reading = |folder: &Path, e: io::Error| cannot(&format!("read {}", folder.display()), &e);
+            let past = journal::load(rooms, settings.history, limits::ROOMS).map_err(|e| reading(rooms, e))?;
+            past.for_each(restore);
+            files = spool::load(home.spool()).map_err(|e| reading(home.spool(), e))?;
+            let begun = Journal::start(rooms.to_owned(), logging, Arc::clone(&waker));
+            journal = Some(begun.map_err(|e| cannot("start the threads of the logs", &e))?);
         }
-        let spool = Spool::start(home, waker)?;
+        let spool = Spool::start(home, waker).map_err(|e| cannot("start the thread of the files", &e))?;
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
+        // From here on nobody waits for long, and signals are heard by the loop.
+        let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end()).map_err(starting)?;
+        let noted = Signals::open(poll.registry(), NOTED, signals::of_no_end()).map_err(starting)?;
+        let listeners = Listeners::open(taken, poll.registry(), FIRST)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
-        let os = Self { started, poll, events, listeners, dialects, signals, signalled: false, jobs, journal, spool };
+        let signalled = false;
+        let os = Self { started, poll, events, listeners, dialects, signals, noted, signalled, jobs, journal, spool };
         Ok((os, files))
     }
 
@@ -156,7 +174,7 @@ impl System for Os {
     type Stream = TcpStream;
 
     fn now(&self) -> Now {
-        Now { at: Instant::START + self.started.elapsed(), wall: SystemTime::now() }
+        Now { at: Instant::START + self.started.elapsed(), wall: as_stamped(SystemTime::now()) }
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
@@ -168,6 +186,9 @@ impl System for Os {
         for event in &self.events {
             let Token(n) = event.token();
             self.signalled |= event.token() == SIGNALS;
+            if event.token() == NOTED && self.noted.take() > 0 {
+                log::info!("a hangup (SIGHUP) changes nothing; SIGTERM ends the server");
+            }
             let Some(n) = n.checked_sub(FIRST) else { continue };
             let Some(slot) = n.checked_sub(LISTENERS) else {
                 self.listeners.set_ready(n);
@@ -233,6 +254,10 @@ impl System for Os {
             journal.write(records);
         }
         journal.trouble()
+    }
+
+    fn keeping(&mut self) -> Option<Keeping> {
+        self.journal.as_mut()?.keeping()
     }
 
     fn ask(&mut self, query: Query) {

@@ -13,6 +13,13 @@ pub struct Now {
     pub wall: SystemTime,
 }
 
+/// The same time, or the nearest that a stamp can tell: stamps are of the years 1970 to 9999, and a clock may be set to
+/// anything.
+pub fn as_stamped(wall: SystemTime) -> SystemTime {
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    wall.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST)
+}
+
 /// An instant of monotonic time, in nanoseconds since the process began. It takes eight bytes, with an `Option` around it
 /// too, as there is a handful for every connection. Arithmetic ends at its bounds: no process lives for the 584 years that it
 /// can hold.
@@ -57,4 +64,18 @@ impl Sub for Instant {
 
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_has_a_stamp() {
+        let day = Duration::from_secs(86_400);
+        let stamp = |wall| humantime::format_rfc3339_millis(as_stamped(wall)).to_string();
+        assert_eq!(stamp(SystemTime::UNIX_EPOCH - day), "1970-01-01T00:00:00.000Z");
+        assert_eq!(stamp(SystemTime::UNIX_EPOCH + day), "1970-01-02T00:00:00.000Z");
+        assert_eq!(stamp(SystemTime::UNIX_EPOCH + 10_000 * 366 * day), "9999-12-31T23:59:59.000Z");
+    }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use arbitrary::{Result, Unstructured};
-use chinwag::event::{Change, Detail, Event, Logged, PastRoom, SaidKind, Setting};
+use chinwag::effect::{Logged, PastRoom};
+use chinwag::event::{Change, Detail, Event, SaidKind, Setting};
 use chinwag::hub::Hub;
 use chinwag::journal::{self, Logs};
 use chinwag::names::{ConnId, Nick, Origin, RoomName, Text};

@@ -8,17 +8,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use mio::Token;
 use mio::unix::SourceFd;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 
 use crate::client::Client;
 use crate::client::line::complete::{self, World};
 use crate::client::line::editor::{Direction, Editor, Intent};
 use crate::client::line::history::{self, History};
-use crate::client::line::keys::{Decoder, Input, Key, TerminalAnswer};
-use crate::client::model::news::{Mark, News, Taken, TransferRequest};
+use crate::client::line::keys::{self, Decoder, Input, Key, TerminalAnswer};
+use crate::client::model::news::{Age, Mark, News, Taken, TransferRequest};
 use crate::client::model::session::Wish;
 use crate::client::screen::pictures::{self, Format, Speaks, Window};
 use crate::client::screen::terminal::Terminal;
@@ -33,10 +34,16 @@ use crate::signals::Signals;
 const KEYS: Token = Token(link::FREE);
 const SIGNALS: Token = Token(link::FREE + 1);
 
-/// How long an ESC may be the beginning of something else.
-const ESCAPE: Duration = Duration::from_millis(50);
+/// Bytes of one read that are told apart from what comes later.
+const TYPED: usize = 64 * 1024;
 /// How often the status row is drawn while it moves by itself.
 const MOVING: Duration = Duration::from_millis(250);
+/// How often the bell rings at most.
+const RINGING: Duration = Duration::from_secs(1);
+/// How often the status row is drawn at most when nothing else has changed.
+const PACE: Duration = Duration::from_millis(100);
+/// How often Ctrl-C is pressed on an empty line before the person is told how to leave.
+const INTERRUPTS: usize = 3;
 /// Transfers that may be under way or wait for their turn.
 const TRANSFERS: usize = 100;
 /// How long the window must have kept its size for anything to be drawn into it.
@@ -108,17 +115,29 @@ struct Chat {
     signals: Signals,
     /// Whether we were asked to end.
     ended: Arc<AtomicBool>,
+    /// Whether we go on after we were stopped, perhaps with the terminal in the modes of others.
+    continued: Arc<AtomicBool>,
+    /// Whether we are to stop, as soon as nothing of the terminal's would be left to others.
+    is_stopping: bool,
     decoder: Decoder,
-    /// Since when an ESC waits for what may follow it.
-    escape: Option<Instant>,
+    /// When what has come so far is all that comes.
+    gives_up: Option<Instant>,
     editor: Editor,
     rows: Rows,
     look: Look,
     bell: Bell,
+    /// When the bell rang last.
+    rang: Option<Instant>,
+    /// Whether the person looks at the terminal, as far as it tells.
+    is_watched: bool,
+    /// The day of what was shown last.
+    day: Date,
+    /// How often Ctrl-C was pressed on an empty line, one after the other.
+    interrupts: usize,
     address: String,
     downloads: PathBuf,
     speaks: Speaks,
-    /// Whether the terminal shows pictures is asked once we are in, so that no answer is left to others if we never are.
+    /// Whether the terminal shows pictures is asked when the first one is to be shown.
     question: Question,
     /// Pictures that wait for that answer.
     pictures: Vec<(String, String)>,
@@ -129,6 +148,8 @@ struct Chat {
     clearing: bool,
     /// The rows as they were drawn last, to be drawn only when they change.
     shown: Option<(screen::Drawn, Window)>,
+    /// When a status row that has changed may be drawn.
+    paced: Option<Instant>,
     /// The window's size, and when it was seen to be another.
     window: (Option<Window>, Option<Instant>),
     /// Since when the person wants to leave and so many lines are not said or not answered yet.
@@ -144,21 +165,31 @@ impl Chat {
         for signal in ends {
             signal_hook::flag::register(signal, ended.clone()).map_err(|e| reason(&e))?;
         }
+        let continued = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGCONT, continued.clone()).map_err(|e| reason(&e))?;
         let registry = client.link.poll().registry();
-        let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain([SIGWINCH])).map_err(|e| reason(&e))?;
+        let others = [SIGWINCH, SIGCONT];
+        let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain(others)).map_err(|e| reason(&e))?;
         client.link.register(&mut SourceFd(&0), KEYS).map_err(|e| reason(&e))?;
-        let terminal = Terminal::open().map_err(|e| reason(&e))?;
+        let terminal = Terminal::open(ended.clone()).map_err(|e| reason(&e))?;
+        let look = Look { colour, zone: TimeZone::system() };
         Ok(Self {
             client,
             terminal,
             signals,
             ended,
+            continued,
+            is_stopping: false,
             decoder: Decoder::default(),
-            escape: None,
+            gives_up: None,
             editor: Editor::new(History::open(history::default_path())),
             rows: Rows::default(),
-            look: Look { colour, zone: TimeZone::system() },
+            day: look.day_of(SystemTime::now()),
+            look,
             bell,
+            rang: None,
+            is_watched: false,
+            interrupts: 0,
             address,
             downloads,
             speaks: Speaks::default(),
@@ -168,6 +199,7 @@ impl Chat {
             above: String::new(),
             clearing: false,
             shown: None,
+            paced: None,
             window: Default::default(),
             quitting: None,
         })
@@ -175,7 +207,11 @@ impl Chat {
 
     fn run(&mut self) -> Result<(), String> {
         loop {
-            self.draw().map_err(|e| reason(&e))?;
+            match self.draw() {
+                // The terminal takes nothing, and would not take why either.
+                Err(_) if self.ended.load(Ordering::Relaxed) => return Ok(()),
+                drawn => drawn.map_err(|e| reason(&e))?,
+            }
             let until = self.next();
             let tokens = self.client.turn(until).map_err(|e| format!("cannot connect to {}: {e}", self.address))?;
             if tokens.contains(&SIGNALS) {
@@ -183,7 +219,10 @@ impl Chat {
                 // The window may have been another one for a moment, and what stands in it have moved.
                 self.shown = None;
             }
-            let is_gone = self.keys().is_err() || self.ended.load(Ordering::Relaxed);
+            let is_gone = self.go_on().is_err()
+                || self.keys().is_err()
+                || self.stop().is_err()
+                || self.ended.load(Ordering::Relaxed);
             if self.client.session.is_quitting() {
                 let left = self.client.session.unsent().count() + self.client.session.unanswered().count();
                 if self.quitting.is_none_or(|(_, before)| before != left) {
@@ -195,7 +234,6 @@ impl Chat {
             if is_gone || is_done {
                 return Ok(());
             }
-            self.ask().map_err(|e| reason(&e))?;
         }
     }
 
@@ -205,13 +243,16 @@ impl Chat {
         let is_moving = !self.client.transfers.is_empty()
             || !self.client.link.is_up()
             || self.client.session.talks.typists(now).next().is_some();
-        let escape = self.escape.map(|since| since + ESCAPE);
         let question = match self.question {
             Question::Asked(at) if !self.pictures.is_empty() => Some(at + QUESTION),
             _ => None,
         };
         let moving = is_moving.then(|| now + MOVING);
-        [escape, question, self.goodbye(), moving, self.settles(now), self.rows.waits(now)].into_iter().flatten().min()
+        let paced = self.paced.filter(|&at| at > now);
+        [paced, self.gives_up, question, self.goodbye(), moving, self.settles(now), self.rows.waits(now)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// When the server has had time enough to say goodbye, if it was asked to.
@@ -221,39 +262,46 @@ impl Chat {
 
     /// Takes what was typed. It is an error if the terminal is gone.
     fn keys(&mut self) -> io::Result<()> {
-        let mut bytes = [0; 4096];
-        let mut is_idle = true;
         loop {
-            let typed = self.terminal.read(&mut bytes)?;
-            if typed.is_empty() {
-                break;
+            let typed = self.typed()?;
+            if !typed.is_empty() {
+                self.decoder.feed(&typed);
+            } else if self.gives_up.is_some_and(|at| at <= Instant::now()) {
+                self.decoder.give_up();
+            } else {
+                return Ok(());
             }
-            is_idle = false;
-            self.decoder.feed(typed);
+            self.gives_up = self.decoder.patience().map(|patience| Instant::now() + patience);
             while let Some(input) = self.decoder.next() {
                 self.input(input)?;
             }
         }
-        if !is_idle {
-            self.escape = self.decoder.is_waiting().then(Instant::now);
-        }
-        if self.escape.is_some_and(|since| since.elapsed() >= ESCAPE) {
-            self.escape = None;
-            self.decoder.give_up();
-            while let Some(input) = self.decoder.next() {
-                self.input(input)?;
+    }
+
+    /// All that has come at once, as far as it is told apart.
+    fn typed(&self) -> io::Result<Vec<u8>> {
+        let mut typed = Vec::new();
+        let mut bytes = [0; 4096];
+        while typed.len() < TYPED {
+            match self.terminal.read(&mut bytes)? {
+                [] => break,
+                some => typed.extend_from_slice(some),
             }
         }
-        Ok(())
+        Ok(typed)
     }
 
     fn input(&mut self, input: Input) -> io::Result<()> {
+        let is_interrupt = input == Input::Key(Key::Ctrl('c')) && self.editor.is_idle();
+        self.interrupts = if is_interrupt { self.interrupts + 1 } else { 0 };
+        self.editor.history.is_private = matches!(self.client.session.talks.target(), Some(Place::With(_)));
         let before = (self.editor.text().to_owned(), self.client.session.talks.target());
         let action = match input {
-            Input::Paste(text) => {
-                self.editor.paste(&text);
-                None
-            }
+            Input::Paste(text) => self.editor.paste(&text),
+            Input::TooMuch => Some(Intent::Refuse(format!(
+                "what you pasted is not taken: it has more than {} bytes; share it as a file, with /send",
+                keys::PASTE_MAX
+            ))),
             Input::Answer(answer) => {
                 self.answer(answer);
                 return Ok(());
@@ -262,6 +310,8 @@ impl Chat {
                 let forgotten = self.client.session.forget_unsent();
                 if forgotten > 0 {
                     self.print(&News::Note(format!("{forgotten} lines are not sent any more")));
+                } else if self.interrupts == INTERRUPTS {
+                    self.print(&News::Note("Ctrl-D on the empty line leaves, and so does /quit".to_owned()));
                 }
                 None
             }
@@ -298,13 +348,10 @@ impl Chat {
                     self.print(&News::Refused("wait for what you typed last; it may take you elsewhere".to_owned()));
                 }
             }
+            Some(Intent::Refuse(why)) => self.print(&News::Refused(why)),
             Some(Intent::List(words)) => self.print(&News::Answer(words.join("  "))),
             Some(Intent::Redraw) => self.clearing = true,
-            Some(Intent::Suspend) => {
-                self.terminal.show(&self.rows.clear())?;
-                self.terminal.suspend()?;
-                self.shown = None;
-            }
+            Some(Intent::Suspend) => self.is_stopping = true,
             None => {}
         }
         if (self.editor.text(), self.client.session.talks.target()) != (&before.0, before.1) {
@@ -317,6 +364,8 @@ impl Chat {
         match answer {
             TerminalAnswer::Attributes => self.question = Question::Answered,
             TerminalAnswer::Cursor { column, .. } => self.rows.answer(column.into()),
+            TerminalAnswer::Focused => self.is_watched = true,
+            TerminalAnswer::Unfocused => self.is_watched = false,
             TerminalAnswer::Graphics(text) => self.speaks.graphics(&text),
             TerminalAnswer::Report(text) => self.speaks.report(&text),
         }
@@ -347,7 +396,7 @@ impl Chat {
 
     fn transfer(&mut self, request: TransferRequest) -> Result<(), String> {
         if self.client.transfers.progress(Instant::now()).count() >= TRANSFERS
-            && !matches!(request, TransferRequest::Cancel(_))
+            && !matches!(request, TransferRequest::Cancel(_) | TransferRequest::CancelNamed(_))
         {
             return Err(format!("{TRANSFERS} files are on their way or wait already; wait for one"));
         }
@@ -358,7 +407,17 @@ impl Chat {
                 Ok(())
             }
             TransferRequest::Get(file) => self.client.transfers.get(file, Keep::Folder),
-            TransferRequest::Show(file) => self.client.transfers.get(file, Keep::Show),
+            TransferRequest::Show(file) => {
+                self.ask().map_err(|e| reason(&e))?;
+                self.client.transfers.get(file, Keep::Show)
+            }
+            TransferRequest::CancelNamed(name) => match self.client.transfers.cancel_named(&name)? {
+                Some(file) => self.transfer(TransferRequest::Cancel(file)),
+                None => {
+                    self.print(&News::Note(format!("{name} is not sent")));
+                    Ok(())
+                }
+            },
             TransferRequest::Cancel(file) => {
                 if !self.client.transfers.cancel(file) {
                     self.print(&News::Note(format!("file {file} is fetched no more")));
@@ -372,21 +431,50 @@ impl Chat {
         }
     }
 
-    /// Asks the terminal whether it shows pictures.
+    /// Asks the terminal whether it shows pictures, unless it was asked before.
     fn ask(&mut self) -> io::Result<()> {
-        if self.question == Question::Unasked && self.client.session.is_online() {
-            self.question = Question::Asked(Instant::now());
-            // Should it show the question, the rows are drawn over that.
-            self.terminal.show(&format!("{}{}", self.rows.clear(), pictures::QUESTION))?;
+        if self.question != Question::Unasked {
+            return Ok(());
+        }
+        if is_multiplexed() {
+            self.question = Question::Answered;
+            return Ok(());
+        }
+        self.question = Question::Asked(Instant::now());
+        // Should it show the question, the rows are drawn over that.
+        self.shown = None;
+        self.terminal.show(&format!("{}{}", self.rows.clear(), pictures::QUESTION))
+    }
+
+    /// Takes the terminal over anew, if somebody stopped us and has us go on.
+    fn go_on(&mut self) -> io::Result<()> {
+        if self.continued.swap(false, Ordering::Relaxed) {
+            self.shown = None;
+            self.terminal.take()?;
+        }
+        Ok(())
+    }
+
+    /// Stops, if that was asked for.
+    fn stop(&mut self) -> io::Result<()> {
+        if self.is_stopping {
+            self.hear_out();
+            self.is_stopping = false;
+            self.terminal.show(&self.rows.clear())?;
+            self.terminal.suspend()?;
             self.shown = None;
         }
         Ok(())
     }
 
-    /// Waits for an answer that is still to come, so that it does not go to whoever has the terminal next.
+    /// Waits for answers that are still to come, so that they do not go to whoever has the terminal next. Who asks to end a
+    /// second time does not want to wait.
     fn hear_out(&mut self) {
-        while let Question::Asked(at) = self.question {
-            if at.elapsed() >= QUESTION || self.keys().is_err() {
+        let until = Instant::now() + QUESTION;
+        self.signals.take();
+        let is_asked = |question| matches!(question, Question::Asked(at) if at.elapsed() < QUESTION);
+        while is_asked(self.question) || self.rows.is_asking() {
+            if Instant::now() >= until || self.keys().is_err() || self.signals.take() > 0 {
                 break;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -397,7 +485,7 @@ impl Chat {
     fn gather(&mut self) {
         let mut rings = false;
         while let Some(news) = self.client.session.poll_news() {
-            rings |= matches!(news, News::Said { mark: Mark::ForUs, .. });
+            rings |= matches!(news, News::Said { mark: Mark::ForUs, age: Age::New, .. });
             if let News::File { file, .. } = news {
                 self.files.retain(|known| *known != file);
                 self.files.drain(..(self.files.len() + 1).saturating_sub(FILES));
@@ -405,8 +493,8 @@ impl Chat {
             }
             self.print(&news);
         }
-        if rings && self.bell == Bell::Rings {
-            self.above.push('\x07');
+        if rings {
+            self.ring(Instant::now());
         }
         while let Some(end) = self.client.transfers.poll_end() {
             match end {
@@ -429,9 +517,22 @@ impl Chat {
         }
     }
 
+    /// Rings the bell, if that is wanted, nobody looks and it has not rung just now.
+    fn ring(&mut self, now: Instant) {
+        let is_early = self.rang.is_some_and(|at| now.duration_since(at) < RINGING);
+        if self.bell == Bell::Rings && !self.is_watched && !is_early {
+            self.rang = Some(now);
+            self.above.push('\x07');
+        }
+    }
+
+    /// Prints news, below a line that tells the day where that is another one than before.
     fn print(&mut self, news: &News) {
-        let line = self.look.news(news, SystemTime::now());
-        self.above.push_str(&screen::lines(std::iter::once(line.as_str())));
+        let now = SystemTime::now();
+        let line = self.look.news(news, now);
+        let day = self.look.day_of(news.at().unwrap_or(now));
+        let change = (std::mem::replace(&mut self.day, day) != day).then(|| self.look.day(day));
+        self.above.push_str(&screen::lines(change.iter().map(String::as_str).chain([line.as_str()])));
     }
 
     /// Shows a picture, or saves it where the terminal shows none.
@@ -480,9 +581,15 @@ impl Chat {
         let row = self.editor.row(&self.prompt(), width);
         let status = (window.rows > 1).then(|| self.look.status(&self.status(now), width));
         let drawn = screen::Drawn { row, status };
+        let is_other = |(shown, before): &(screen::Drawn, Window)| shown.row != drawn.row || *before != window;
+        let is_urgent = !self.above.is_empty() || self.shown.as_ref().is_none_or(is_other);
+        if !is_urgent && self.paced.is_some_and(|at| now < at) {
+            return Ok(());
+        }
         if !self.above.is_empty() || self.shown.as_ref() != Some(&(drawn.clone(), window)) {
             self.terminal.show(&self.rows.draw(&std::mem::take(&mut self.above), &drawn))?;
             self.shown = Some((drawn, window));
+            self.paced = Some(now + PACE);
         }
         Ok(())
     }
@@ -525,6 +632,13 @@ impl Chat {
             progress: transfers.progress(now).collect(),
         }
     }
+}
+
+/// Whether a multiplexer stands between us and the terminal: tmux and screen take the question for a title, and keep it.
+fn is_multiplexed() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let term = std::env::var("TERM").unwrap_or_default();
+    is_set("TMUX") || is_set("STY") || term.starts_with("screen") || term.starts_with("tmux")
 }
 
 fn elsewhere(place: Place, target: Option<Place>) -> Option<Place> {

@@ -1,19 +1,26 @@
-//! `chinwag send` and `chinwag get`: files for scripts, and for people in a hurry.
+//! `chinwag send`, `chinwag get` and `chinwag say`: for scripts, and for people in a hurry.
 
-use std::io::{self, IsTerminal, Write};
+use std::collections::VecDeque;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use mio::Waker;
 use rustix::termios::tcgetwinsize;
 
 use crate::client::Client;
-use crate::client::model::news::News;
+use crate::client::model::news::{News, Taken};
 use crate::client::model::session::Wish;
 use crate::client::model::transfer::Progress;
 use crate::client::screen::width;
 use crate::client::screen::{self, Form};
 use crate::client::wire::store::Source;
 use crate::client::wire::transfers::{self, Keep, TransferEnd};
+use crate::limits::LINE;
 use crate::listener::reason;
 use crate::names::{FileId, Place};
 
@@ -22,75 +29,254 @@ const MOVING: Duration = Duration::from_millis(250);
 /// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// How many lines that are to be said may wait for their turn before more are read.
+const WAITING: usize = 100;
+
+/// A file to be shared, and what it is to be called.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// One that is open.
+    File(Source, String),
+    /// Standard input, up to its end.
+    Input(String),
+}
+
 /// Shares files with `place`, and prints the ID of each. It is an error if one of them has not arrived whole; those
 /// that failed before it are told on standard error.
-pub fn send(address: &str, wish: Wish, files: Vec<(Source, String)>, place: Place) -> Result<(), String> {
-    run(address, wish, PathBuf::new(), |client| {
-        files.into_iter().for_each(|(source, name)| client.transfers.send(place, source, name));
-        Ok(())
+pub fn send(address: &str, wish: Wish, mut files: VecDeque<Outgoing>, place: Place) -> Result<(), String> {
+    let mut client = enter(address, wish, PathBuf::new())?;
+    let mut input: Option<Receiver<Result<Source, String>>> = None;
+    carry_out(&mut client, address, |client| {
+        while let Some(next) = files.pop_front() {
+            let (source, name) = match next {
+                Outgoing::File(source, name) => (Ok(source), name),
+                Outgoing::Input(name) => {
+                    let largest = client.transfers.largest();
+                    if input.is_none()
+                        && let Some(largest) = largest
+                    {
+                        input = Some(collect(largest, client.link.waker())?);
+                    }
+                    let Some(source) = input.as_ref().and_then(|input| input.try_recv().ok()) else {
+                        files.push_front(Outgoing::Input(name));
+                        return Ok(More::Comes);
+                    };
+                    (source, name)
+                }
+            };
+            match source {
+                Ok(source) => client.transfers.send(place, source, name),
+                Err(why) => client.transfers.fail(format!("sending {name}"), why),
+            }
+        }
+        Ok(More::Nothing)
     })
 }
 
 /// Fetches files, and prints where each is. `folder` is where those go that are kept in one. It is an error if one of them is
 /// not here whole; those that failed before it are told on standard error.
 pub fn get(address: &str, wish: Wish, files: &[FileId], keep: &Keep, folder: PathBuf) -> Result<(), String> {
-    run(address, wish, folder, |client| files.iter().try_for_each(|&file| client.transfers.get(file, keep.clone())))
+    let mut client = enter(address, wish, folder)?;
+    files.iter().try_for_each(|&file| client.transfers.get(file, keep.clone()))?;
+    carry_out(&mut client, address, |_| Ok(More::Nothing))
 }
 
-fn run(
-    address: &str,
-    wish: Wish,
-    folder: PathBuf,
-    begin: impl FnOnce(&mut Client) -> Result<(), String>,
-) -> Result<(), String> {
-    let mut client = Client::new(address, wish, folder).map_err(|e| reason(&e))?;
-    // Who is not let in as they wished shares nothing and fetches nothing.
-    while !client.session.is_online() {
-        client.turn(None).map_err(|e| format!("cannot connect to {address}: {e}"))?;
+/// Says each line of `text`, or else of standard input as it comes, to `place`. It is an error if one of them has not been said
+/// for sure; those that failed before it are told on standard error.
+pub fn say(address: &str, wish: Wish, place: Place, text: Option<&[u8]>) -> Result<(), String> {
+    let mut client = enter(address, wish, PathBuf::new())?;
+    let lines = match text {
+        Some(text) => {
+            let (sender, lines) = mpsc::channel();
+            for line in text.split(|&byte| byte == b'\n') {
+                let _ = sender.send(Ok(line.to_owned()));
+            }
+            lines
+        }
+        None => input_lines(client.link.waker())?,
+    };
+    let (mut is_more, mut is_said) = (true, false);
+    let mut failed = Failed::default();
+    while is_more || client.session.unsent().chain(client.session.unanswered()).next().is_some() {
+        while is_more && client.session.unsent().count() < WAITING {
+            let line = match lines.try_recv() {
+                Ok(Ok(line)) => String::from_utf8_lossy(&line).trim_end().to_owned(),
+                Ok(Err(why)) => {
+                    failed.note(why);
+                    String::new()
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    is_more = false;
+                    String::new()
+                }
+            };
+            if line.trim().is_empty() {
+                continue;
+            }
+            is_said = true;
+            if let Taken::No(why) = client.session.typed(&format!("/msg {place} {line}"), Instant::now()) {
+                failed.note(why);
+            }
+        }
+        let until = Instant::now() + MOVING;
+        client.turn(Some(until)).map_err(|e| cannot_connect(address, &e))?;
         while let Some(news) = client.session.poll_news() {
             match news {
-                News::Refused(why) => return Err(why),
-                News::Note(text) => say(&text),
+                News::Refused(why) => failed.note(why),
+                News::Note(text) => tell(&text),
                 _ => {}
             }
         }
     }
-    begin(&mut client)?;
+    leave(&mut client);
+    if !is_said {
+        failed.note("there is nothing to say; write it behind the target, or to standard input".to_owned());
+    }
+    failed.end()
+}
+
+/// Whether there is more to come.
+#[derive(PartialEq, Eq)]
+enum More {
+    Comes,
+    Nothing,
+}
+
+/// Goes in as one wishes. Who is not let in so shares nothing, fetches nothing and says nothing.
+fn enter(address: &str, wish: Wish, folder: PathBuf) -> Result<Client, String> {
+    let mut client = Client::new(address, wish, folder).map_err(|e| reason(&e))?;
+    while !client.session.is_online() {
+        client.turn(None).map_err(|e| cannot_connect(address, &e))?;
+        while let Some(news) = client.session.poll_news() {
+            match news {
+                News::Refused(why) => return Err(why),
+                News::Note(text) => tell(&text),
+                _ => {}
+            }
+        }
+    }
+    Ok(client)
+}
+
+/// Waits until all transfers have ended and `feed` has no more of them, and prints what came of each.
+fn carry_out(
+    client: &mut Client,
+    address: &str,
+    mut feed: impl FnMut(&mut Client) -> Result<More, String>,
+) -> Result<(), String> {
     let mut bar = Bar::new();
-    let mut failed: Option<String> = None;
-    while !client.transfers.is_empty() {
+    let mut failed = Failed::default();
+    while feed(client)? == More::Comes || !client.transfers.is_empty() {
         let until = Some(Instant::now() + MOVING);
-        let turned = client.turn(until).map_err(|e| format!("cannot connect to {address}: {e}"));
+        let turned = client.turn(until).map_err(|e| cannot_connect(address, &e));
         bar.clear();
         turned?;
         while let Some(news) = client.session.poll_news() {
             match news {
-                News::Refused(text) | News::Note(text) => say(&text),
+                News::Refused(text) | News::Note(text) => tell(&text),
                 _ => {}
             }
         }
-        while let Some(end) = client.transfers.poll_end() {
-            let line = match end {
-                TransferEnd::Sent { file, .. } => file.to_string(),
-                TransferEnd::Saved { path: Some(path), .. } => path.display().to_string(),
-                TransferEnd::Stalled { name } => {
-                    say(&format!("{name}: {}", transfers::STALLED));
-                    continue;
-                }
-                TransferEnd::Saved { path: None, .. } | TransferEnd::Picture { .. } => continue,
-                TransferEnd::Failed { what, why } => {
-                    if let Some(earlier) = failed.replace(format!("{what}: {why}")) {
-                        say(&earlier);
-                    }
-                    continue;
-                }
-            };
-            writeln!(io::stdout(), "{line}").map_err(|e| reason(&e))?;
-        }
+        ends(client, &mut failed)?;
         bar.draw(client.transfers.progress(Instant::now()).next());
     }
-    leave(&mut client);
-    failed.map_or(Ok(()), Err)
+    ends(client, &mut failed)?;
+    bar.clear();
+    leave(client);
+    failed.end()
+}
+
+/// Prints what came of each transfer that has ended.
+fn ends(client: &mut Client, failed: &mut Failed) -> Result<(), String> {
+    while let Some(end) = client.transfers.poll_end() {
+        let mut line = match end {
+            TransferEnd::Sent { file, .. } => file.to_string().into_bytes(),
+            // The path itself, which need not be UTF-8.
+            TransferEnd::Saved { path: Some(path), .. } => path.into_os_string().into_vec(),
+            TransferEnd::Stalled { name } => {
+                tell(&format!("{name}: {}", transfers::STALLED));
+                continue;
+            }
+            TransferEnd::Saved { path: None, .. } | TransferEnd::Picture { .. } => continue,
+            TransferEnd::Failed { what, why } => {
+                failed.note(format!("{what}: {why}"));
+                continue;
+            }
+        };
+        line.push(b'\n');
+        io::stdout().write_all(&line).map_err(|e| reason(&e))?;
+    }
+    Ok(())
+}
+
+/// What failed last. What failed before is told already.
+#[derive(Default)]
+struct Failed(Option<String>);
+
+impl Failed {
+    fn note(&mut self, why: String) {
+        if let Some(earlier) = self.0.replace(why) {
+            tell(&earlier);
+        }
+    }
+
+    fn end(self) -> Result<(), String> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
+/// Reads all of standard input, but no more than the server takes, while the client goes on.
+fn collect(largest: u64, waker: Arc<Waker>) -> Result<Receiver<Result<Source, String>>, String> {
+    beside(waker, move |sender| {
+        let collected = Source::collect(io::stdin().lock(), largest);
+        let _ = sender.send(match collected {
+            Ok(Some(source)) => Ok(source),
+            Ok(None) => Err(transfers::too_big_for(largest)),
+            Err(e) => Err(format!("cannot read standard input: {}", reason(&e))),
+        });
+    })
+}
+
+/// The lines of standard input, while the client goes on. Of one that is too long for any message its beginning comes.
+fn input_lines(waker: Arc<Waker>) -> Result<Receiver<Result<Vec<u8>, String>>, String> {
+    let woken = waker.clone();
+    beside(waker, move |sender| {
+        let mut input = io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            let read = input.by_ref().take(LINE as u64 + 1).read_until(b'\n', &mut line);
+            let is_cut = line.len() > LINE && !line.ends_with(b"\n");
+            let read = if is_cut { input.skip_until(b'\n') } else { read };
+            let is_end = matches!(read, Err(_) | Ok(0));
+            let line = match read {
+                Err(e) => Err(format!("cannot read standard input: {}", reason(&e))),
+                Ok(_) => Ok(line),
+            };
+            if sender.send(line).is_err() || is_end {
+                break;
+            }
+            let _ = woken.wake();
+        }
+    })
+}
+
+/// Runs `work` in a thread of its own, and wakes the client when it is done.
+fn beside<T: Send + 'static>(
+    waker: Arc<Waker>,
+    work: impl FnOnce(&SyncSender<T>) + Send + 'static,
+) -> Result<Receiver<T>, String> {
+    let (sender, receiver) = mpsc::sync_channel(WAITING);
+    let thread = thread::Builder::new().name("input".to_owned()).spawn(move || {
+        work(&sender);
+        drop(sender);
+        let _ = waker.wake();
+    });
+    thread.map(|_| receiver).map_err(|e| reason(&e))
+}
+
+fn cannot_connect(address: &str, why: &str) -> String {
+    format!("cannot connect to {address}: {why}")
 }
 
 /// Goes without a fuss. All that counted is done.
@@ -100,7 +286,8 @@ fn leave(client: &mut Client) {
     while client.link.is_up() && now.elapsed() < GOODBYE && client.turn(Some(now + GOODBYE)).is_ok() {}
 }
 
-fn say(text: &str) {
+/// Tells on standard error.
+fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "chinwag: {text}");
 }
 

@@ -5,7 +5,10 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 
+use rustix::event::PollFlags;
+
 use crate::client::model::session::Wish;
+use crate::client::screen::terminal;
 use crate::client::wire::link;
 use crate::limits::SERVER_LINE;
 use crate::linebuf::{Line, LineBuf};
@@ -32,7 +35,7 @@ pub fn run(address: &str, wish: &Wish) -> Result<(), String> {
             let _ = input.shutdown(Shutdown::Write);
         })
         .map_err(failed)?;
-    if copy(&mut stream, &mut io::stdout(), address, wish.password.is_some())? == End::Quit {
+    if copy(&mut stream, address, wish.password.is_some())? == End::Quit {
         return Ok(());
     }
     // As with nc, it is for the server to say when all is said.
@@ -55,6 +58,11 @@ fn hand_on(first: String, server: &mut TcpStream) -> Option<io::Result<()>> {
     while server.write_all(&next).is_ok() {
         let count = match io::stdin().read(&mut bytes) {
             Err(e) if e.kind() == ErrorKind::Interrupted => 0,
+            // Whoever else has this file has it not wait.
+            Err(e) if e.kind() == ErrorKind::WouldBlock => match terminal::wait(io::stdin(), PollFlags::IN) {
+                Ok(()) => 0,
+                Err(e) => return Some(Err(e)),
+            },
             Err(e) => return Some(Err(e)),
             Ok(0) => return Some(Ok(())),
             Ok(count) => count,
@@ -73,8 +81,8 @@ fn opening(wish: &Wish) -> String {
     password.chain(nick).chain(rooms).collect()
 }
 
-/// `knocks`: the first reply is to our password.
-fn copy(stream: &mut TcpStream, out: &mut impl Write, address: &str, mut knocks: bool) -> Result<End, String> {
+/// `knocks`: we have sent a password of our own, which is not answered yet.
+fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool) -> Result<End, String> {
     let mut lines = LineBuf::new(SERVER_LINE);
     let (mut bytes, mut end) = ([0; 65_536], Ok(End::Closed));
     loop {
@@ -86,7 +94,7 @@ fn copy(stream: &mut TcpStream, out: &mut impl Write, address: &str, mut knocks:
             Err(_) if end == Ok(End::Quit) => return end,
             Err(e) => return end.and(Err(format!("the connection to {address} broke: {}", reason(&e)))),
         };
-        match out.write_all(read).and_then(|()| out.flush()) {
+        match terminal::write(io::stdout(), read, || false) {
             Ok(()) => {}
             // Nobody wants to read on, which is their affair.
             Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(End::Quit),
@@ -97,11 +105,11 @@ fn copy(stream: &mut TcpStream, out: &mut impl Write, address: &str, mut knocks:
             let Line::Text(line) = line else { continue };
             match ServerLine::parse(&clean(line)) {
                 ServerLine::Bye { text, .. } => end = Err(format!("{address} closed the connection: {text}")),
-                ServerLine::Refused { text, .. } if knocks => {
+                ServerLine::Refused { command: "pass", text, .. } if knocks => {
                     return Err(format!("{address} does not let us in: {text}"));
                 }
                 ServerLine::Done(Done::Quit) => end = Ok(End::Quit),
-                ServerLine::Done(_) => knocks = false,
+                ServerLine::Done(Done::Pass) => knocks = false,
                 _ => {}
             }
         }

@@ -7,10 +7,9 @@ pub mod width;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
-use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+use jiff::{Timestamp, Zoned};
 
 use self::pictures::Format;
 use self::width::columns;
@@ -41,7 +40,7 @@ impl Look {
             format!("{}{mark}{place}", self.sgr("2", &self.time(at.unwrap_or(now))))
         };
         match news {
-            News::Said { place, at, from, text, mark } => {
+            News::Said { place, at, from, text, mark, .. } => {
                 let sign = if *mark == Mark::ForUs { self.sgr("1;31", "»") } else { " ".to_owned() };
                 let line = match wire::action(text) {
                     Some(action) => format!("* {} {action}", self.nick(*from)),
@@ -61,6 +60,16 @@ impl Look {
             News::Refused(text) => format!("{} {text}", self.sgr("1;31", "✗")),
             News::Note(text) => format!("{} {text}", self.sgr("36", "·")),
         }
+    }
+
+    /// The line that tells the day, where another one begins.
+    pub fn day(&self, day: Date) -> String {
+        self.sgr("2", &day.strftime("— %A, %-d %B %Y —").to_string())
+    }
+
+    /// The day of this time, where we are.
+    pub fn day_of(&self, at: SystemTime) -> Date {
+        self.local(at).date()
     }
 
     /// The status row, for a window of this width: what matters most comes first into the room there is.
@@ -108,8 +117,12 @@ impl Look {
         if self.colour { format!("\x1b[1m{}\x1b[0m", line.replace("\x1b[0m", "\x1b[0;1m")) } else { line.to_owned() }
     }
 
+    fn local(&self, at: SystemTime) -> Zoned {
+        Timestamp::try_from(at).unwrap_or_default().to_zoned(self.zone.clone())
+    }
+
     fn time(&self, at: SystemTime) -> String {
-        let at = Timestamp::try_from(at).unwrap_or_default().to_zoned(self.zone.clone());
+        let at = self.local(at);
         format!("{:02}:{:02}", at.hour(), at.minute())
     }
 }
@@ -234,14 +247,41 @@ fn hash(name: &str) -> u32 {
 #[derive(Default, Debug)]
 pub struct Rows {
     /// What stands before the cursor, if the rows are drawn.
-    drawn: Option<String>,
-    /// The width that they were drawn for.
+    drawn: Option<Before>,
+    /// The width of the window, in columns.
     width: usize,
     /// How many rows above the cursor the input row begins, where the terminal has wrapped it.
     above: usize,
-    /// Since when the terminal is being asked where the cursor is, and how many answers are still to come. Only the last
-    /// is of the width that is now.
-    asked: Option<(Instant, usize)>,
+    /// What the terminal was asked last, and has not answered yet.
+    question: Option<Question>,
+    /// Answers that come before that one. What they tell of is drawn no more.
+    stale: usize,
+    /// What the terminal does when its window gets narrower, as far as that has shown.
+    narrowing: Option<Narrowing>,
+}
+
+/// What stands before the cursor.
+#[derive(Debug)]
+struct Before {
+    text: String,
+    /// How many columns the terminal has made of it, if it has told.
+    told: Option<usize>,
+}
+
+/// What the terminal is asked with [`WHERE`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Question {
+    /// How many columns what stands before the cursor takes.
+    Width,
+    /// Where the cursor is in a window that has become narrower. Nothing is drawn until this time, unless it answers.
+    Narrowed(Instant),
+}
+
+/// What a terminal does with a row that has no room in a window that gets narrower.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Narrowing {
+    Wraps,
+    Cuts,
 }
 
 /// What of the line that is typed fits into the row. Together both parts are narrower than the row, so that its last column stays free.
@@ -262,8 +302,46 @@ pub struct Drawn {
     pub status: Option<String>,
 }
 
+/// Asks the terminal where its cursor is.
+const WHERE: &str = "\x1b[6n";
+/// Columns that hardly a window is narrower than.
+const SHORT: usize = 12;
 /// How long a terminal may take to say where its cursor is.
-const ANSWER: Duration = Duration::from_millis(300);
+const ANSWER: Duration = Duration::from_secs(1);
+/// Answers that may be to come; a terminal that answers none is not asked for ever.
+const QUESTIONS: usize = 64;
+
+impl Before {
+    fn columns(&self) -> usize {
+        self.told.unwrap_or_else(|| columns(&self.text))
+    }
+
+    /// Whether it is not known how many columns the terminal makes of it.
+    fn is_doubtful(&self) -> bool {
+        self.told.is_none() && !width::is_certain(&self.text)
+    }
+
+    /// How many rows above the cursor it begins, if the terminal has wrapped it at `width`, and says that the cursor is in
+    /// this column, from 1. `None` if the cursor would not be there then.
+    fn wrapped(&self, width: usize, column: usize) -> Option<usize> {
+        let rows = |at: usize| {
+            let beyond = self.columns().saturating_sub(at);
+            let rows = beyond.div_ceil(width);
+            // The last column of a row stays free where a wide character has no room. Some terminals count it, some do not. In
+            // the last column, the cursor is more likely to be cut off than to be there for that.
+            let free = rows * width - beyond;
+            (free <= if column < width && width::has_wide(&self.text) { rows } else { 0 }).then_some(rows)
+        };
+        // Behind a full row, the cursor stands on its last column or on the first of the next one. Blanks that are left over for
+        // the next one are no reason to begin it.
+        let blanks = self.text.len() - self.text.trim_end().len();
+        let is_full = column == width && self.columns() % width <= blanks;
+        let full = || (self.columns() / width).checked_sub(1).filter(|_| is_full);
+        // Where it is not known, the nearest will do.
+        let near = || (self.columns() + width / 2).saturating_sub(column - 1) / width;
+        if self.is_doubtful() { Some(near()) } else { rows(column - 1).or_else(full) }
+    }
+}
 
 impl Rows {
     /// The window may have another width. Returns what is to be asked of the terminal: whether it has wrapped the input row
@@ -273,27 +351,59 @@ impl Rows {
             return None;
         }
         self.width = width;
-        let is_beyond = self.drawn.as_ref().is_some_and(|before| columns(before) >= width.max(1));
         self.above = 0;
-        let earlier = self.asked.map_or(0, |(_, count)| count);
-        self.asked = is_beyond.then_some((now, earlier + 1));
-        is_beyond.then_some("\x1b[6n")
+        let is_beyond = |before: &Before| before.columns() >= width.max(1) || before.is_doubtful();
+        let question = self.drawn.as_ref().filter(|before| is_beyond(before)).map(|_| Question::Narrowed(now + ANSWER));
+        self.ask(question)
+    }
+
+    /// What is asked has changed. Returns what is to be written for that.
+    fn ask(&mut self, question: Option<Question>) -> Option<&'static str> {
+        self.stale += usize::from(self.question.take().is_some());
+        self.question = question.filter(|_| self.stale < QUESTIONS);
+        self.question.map(|_| WHERE)
     }
 
     /// The terminal says in which column, from 1, its cursor is.
     pub fn answer(&mut self, column: usize) {
-        let Some((_, count)) = &mut self.asked else { return };
-        *count -= 1;
-        if *count == 0 {
-            self.asked = None;
-            self.above = self.drawn.as_ref().map_or(0, |before| wrapped(before, self.width.max(1), column));
+        if self.stale > 0 {
+            self.stale -= 1;
+            return;
+        }
+        let question = self.question.take();
+        let Some(before) = self.drawn.as_mut().filter(|_| column > 0) else { return };
+        match question {
+            None => {}
+            Some(Question::Width) => before.told = Some(column - 1),
+            Some(Question::Narrowed(_)) => {
+                let width = self.width.max(1);
+                let wrapped = before.wrapped(width, column);
+                // A terminal that cuts rows off leaves the cursor in the last column, and so does one that was narrower already
+                // when the row was drawn. Where a wrapped row has it there too, what the terminal did before decides. In doubt,
+                // what is above is not ours to erase.
+                match wrapped {
+                    Some(_) if column < width => self.narrowing = Some(Narrowing::Wraps),
+                    // One that has wrapped has only reckoned otherwise here.
+                    None if column == width => self.narrowing = self.narrowing.or(Some(Narrowing::Cuts)),
+                    _ => {}
+                }
+                let is_sure = column < width || self.narrowing == Some(Narrowing::Wraps) && !before.is_doubtful();
+                self.above = wrapped.filter(|_| is_sure).unwrap_or(0);
+            }
         }
     }
 
+    /// Whether an answer is still to come.
+    pub fn is_asking(&self) -> bool {
+        self.stale > 0 || self.question.is_some()
+    }
+
     /// Until when nothing can be drawn, as it is not known where.
-    pub fn waits(&mut self, now: Instant) -> Option<Instant> {
-        self.asked = self.asked.filter(|(asked, _)| now.saturating_duration_since(*asked) < ANSWER);
-        self.asked.map(|(asked, _)| asked + ANSWER)
+    pub fn waits(&self, now: Instant) -> Option<Instant> {
+        match self.question {
+            Some(Question::Narrowed(until)) => Some(until).filter(|&until| now < until),
+            _ => None,
+        }
     }
 
     /// Draws the rows anew, below `above`, whole lines that are printed for good.
@@ -312,8 +422,13 @@ impl Rows {
             // The terminal itself knows best how wide what it has shown is.
             let _ = write!(out, "\x1b7{}\x1b8", row.after);
         }
+        let before = Before { text: row.before.clone(), told: None };
+        // A window may have become smaller just before that was shown, and then it was cut off.
+        let asks = before.is_doubtful() || before.columns() > SHORT;
+        let question = asks.then_some(Question::Width);
+        out.push_str(self.ask(question).unwrap_or_default());
         out.push_str("\x1b[?7h\x1b[?25h\x1b[?2026l");
-        self.drawn = Some(row.before.clone());
+        self.drawn = Some(before);
         out
     }
 
@@ -335,23 +450,6 @@ impl Rows {
     }
 }
 
-/// How many rows above the cursor `before` begins, if the terminal has wrapped it at `width`, and says that the cursor is in
-/// this column, from 1. A terminal that cuts lines off leaves the cursor in its last column.
-fn wrapped(before: &str, width: usize, column: usize) -> usize {
-    let (mut rows, mut used) = (0, 0);
-    for grapheme in before.graphemes(true) {
-        if used + grapheme.width() > width {
-            (rows, used) = (rows + 1, 0);
-        }
-        used += grapheme.width();
-    }
-    match column.saturating_sub(1) {
-        at if at == used || used == width && at == width - 1 => rows,
-        0 if used == width => rows + 1,
-        _ => 0,
-    }
-}
-
 /// Text for the terminal, each line ended in the way that works whatever mode the terminal is in.
 pub fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     lines.fold(String::new(), |out, line| out + line + "\r\n")
@@ -360,6 +458,7 @@ pub fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::model::news::Age;
     use crate::names::FileId;
 
     fn look(colour: bool) -> Look {
@@ -378,6 +477,7 @@ mod tests {
             from: Nick::new(from).unwrap(),
             text: text.to_owned(),
             mark,
+            age: Age::New,
         }
     }
 
@@ -459,6 +559,25 @@ mod tests {
         }
     }
 
+    /// Rows that have drawn this before the cursor, in a window of 120 columns.
+    fn drawn(before: &str) -> Rows {
+        let mut rows = Rows::default();
+        rows.resize(120, Instant::now());
+        rows.draw("", &Drawn { row: Row { before: before.to_owned(), after: String::new() }, status: None });
+        if width::is_certain(before) {
+            rows.answer(columns(before) + 1);
+        }
+        rows
+    }
+
+    /// How many rows above the cursor they begin, in a window of this width where the terminal has the cursor in this column.
+    fn narrowed(rows: &mut Rows, width: usize, column: usize) -> usize {
+        if rows.resize(width, Instant::now()).is_some() {
+            rows.answer(column);
+        }
+        rows.above
+    }
+
     #[test]
     fn where_the_input_row_is_after_its_window_became_smaller() {
         // (what stands before the cursor, the width, the column that the terminal tells, rows above)
@@ -466,13 +585,52 @@ mod tests {
             ("0123456789", 8, 3, 1),
             ("0123456789", 4, 3, 2),
             ("0123456789", 8, 8, 0),
-            ("01234567", 4, 4, 1),
             ("01234567", 4, 1, 2),
+            // Free columns where a wide character has no room are counted by some terminals, and not by others.
             ("日本語日本", 5, 3, 2),
+            ("日本語日本", 5, 1, 2),
             ("日本語日本", 5, 5, 0),
+            // Whether it is wrapped or cut off there cannot be told.
+            ("01234567", 4, 4, 0),
             ("", 5, 1, 0),
         ] {
-            assert_eq!(wrapped(before, width, column), want, "{before} {width} {column}");
+            assert_eq!(narrowed(&mut drawn(before), width, column), want, "{before} {width} {column}");
         }
+    }
+
+    #[test]
+    fn what_the_terminal_did_before_decides_where_both_would_do() {
+        let (mut wraps, mut cuts) = (drawn("0123456789abcdef"), drawn("0123456789abcdef"));
+        assert_eq!((narrowed(&mut wraps, 10, 7), narrowed(&mut cuts, 10, 10)), (1, 0));
+        assert_eq!((narrowed(&mut wraps, 8, 8), narrowed(&mut cuts, 8, 8)), (1, 0));
+        // A blank that is left over does not begin another row.
+        let mut wraps = drawn("0123456789abcdef ");
+        assert_eq!((narrowed(&mut wraps, 10, 8), narrowed(&mut wraps, 8, 8)), (1, 1));
+    }
+
+    #[test]
+    fn the_terminal_tells_how_wide_what_it_shows_is() {
+        // Thirty columns here, and fewer or more elsewhere.
+        let text = "1️⃣2️⃣3️⃣".repeat(5);
+        for told in [15, 30, 45] {
+            let mut rows = drawn(&text);
+            assert!(rows.is_asking());
+            rows.answer(told + 1);
+            assert!(!rows.is_asking());
+            assert_eq!(narrowed(&mut rows, 12, told % 12 + 1), told / 12, "{told}");
+        }
+        // It has not told yet, and what it tells then is not taken for an answer to what was asked last.
+        let mut rows = drawn(&text);
+        rows.resize(12, Instant::now());
+        rows.answer(31);
+        assert!(rows.waits(Instant::now()).is_some());
+        rows.answer(7);
+        assert_eq!(rows.above, 2);
+        // What is drawn meanwhile is not what it tells of.
+        let mut rows = drawn(&text);
+        rows.draw("", &Drawn { row: Row { before: "> ".to_owned(), after: String::new() }, status: None });
+        rows.answer(31);
+        assert!(!rows.is_asking());
+        assert_eq!(rows.resize(12, Instant::now()), None);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BinaryHeap;
 use std::vec;
 
-use crate::effect::{Effect, Output};
-use crate::event::{Activity, Detail, Done, Found, Passage, PastLine, Query, Reply, Section};
+use crate::effect::{Effect, Found, Output, Passage, PastLine, Query, Section};
+use crate::event::{Activity, Detail, Done, Reply};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
 use crate::people::Person;
@@ -22,6 +22,10 @@ pub(super) struct Answer {
     rest: Rest,
     /// The section of a room's log that comes next, if it is to come from there.
     needs: Option<Section>,
+    /// Whether most of what the log gave last was of people who are ignored.
+    is_search: bool,
+    /// When it first waited for its turn to search the log.
+    searching_since: Option<Instant>,
     /// What it waits for, if the log has been asked for that.
     asked: Option<Asked>,
 }
@@ -116,7 +120,7 @@ impl Slice {
 
 impl Answer {
     fn new(rest: Rest) -> Self {
-        Self { count: 0, rest, needs: None, asked: None }
+        Self { count: 0, rest, needs: None, is_search: false, searching_since: None, asked: None }
     }
 
     pub(super) fn people(page: Page, version: u64) -> Self {
@@ -157,13 +161,19 @@ impl Hub {
     /// Lets go of the answer that is under way for a connection, as nobody would read it.
     pub fn drop_answer(&mut self, conn: ConnId) {
         self.answers.remove(&conn);
+        if !self.searches.is_empty() {
+            self.searches.retain(|&searching| searching != conn);
+            if self.searches.is_empty() {
+                self.alarms.remove(&(self.next_search, Alarm::Search));
+            }
+        }
     }
 
     /// Tells the next slice of the answer that is under way for a connection, and with the last one the reply.
     pub fn go_on(&mut self, conn: ConnId, now: Now, out: &mut impl Output) {
         let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
         let Some(answer) = self.answers.remove(&conn) else { return };
-        if answer.asked.is_some() {
+        if answer.asked.is_some() || answer.needs.is_some() {
             self.answers.insert(conn, answer);
             return;
         }
@@ -179,8 +189,9 @@ impl Hub {
         }
         let done = self.tell_slice(&mut answer, turn);
         if done.is_none() {
-            match answer.needs.take() {
-                Some(section) => self.ask_log(&mut answer, section, turn),
+            match answer.needs {
+                Some(_) if answer.is_search => self.wait_for_search(&mut answer, turn),
+                Some(_) => self.ask_log(&mut answer, turn),
                 None => turn.out.effect(Effect::Resume(turn.conn)),
             }
             self.answers.insert(turn.conn, answer);
@@ -188,8 +199,44 @@ impl Hub {
         done
     }
 
-    /// Asks for a section of the log that an answer needs next.
-    fn ask_log(&mut self, answer: &mut Answer, section: Section, turn: &mut Turn<'_, impl Output>) {
+    /// When the next search of the log has its turn, if one waits for it; for tests.
+    pub fn next_search(&self) -> Option<Instant> {
+        (!self.searches.is_empty()).then_some(self.next_search)
+    }
+
+    /// Puts an answer behind the others that search the log.
+    fn wait_for_search(&mut self, answer: &mut Answer, turn: &Turn<'_, impl Output>) {
+        answer.searching_since.get_or_insert(turn.now.at);
+        if self.searches.is_empty() {
+            self.next_search = self.next_search.max(turn.now.at);
+            self.alarm(self.next_search, Alarm::Search);
+        }
+        self.searches.push_back(turn.conn);
+    }
+
+    /// Has the first answer ask that searches the log.
+    pub(super) fn search_on(&mut self, turn: &mut Turn<'_, impl Output>) {
+        let Some(conn) = self.searches.pop_front() else { return };
+        self.next_search = turn.now.at + limits::SEARCH_PACE;
+        if !self.searches.is_empty() {
+            self.alarm(self.next_search, Alarm::Search);
+        }
+        let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
+        let Some(mut answer) = self.answers.remove(&conn) else { return };
+        let is_over = answer.searching_since.is_some_and(|since| turn.now.at - since >= limits::SEARCH);
+        if let (Rest::Last(search), true) = (&mut answer.rest, is_over) {
+            search.next = 0;
+            answer.needs = None;
+            turn.out.effect(Effect::Resume(conn));
+        } else {
+            self.ask_log(&mut answer, &mut Turn { now: turn.now, conn, who, out: &mut *turn.out });
+        }
+        self.answers.insert(conn, answer);
+    }
+
+    /// Asks for the section of the log that an answer needs next.
+    fn ask_log(&mut self, answer: &mut Answer, turn: &mut Turn<'_, impl Output>) {
+        let Some(section) = answer.needs.take() else { return };
         let (room, most) = match &answer.rest {
             Rest::Last(Search { room, most, .. }) => (*room, Most { ..*most }),
             Rest::History { room, most, .. } => (*room, Most { bytes: most.bytes.min(limits::SLICE), ..*most }),
@@ -197,7 +244,11 @@ impl Hub {
         };
         // Of what people say who are ignored nothing counts, so there may be much of it.
         let ignores = self.people.get(turn.who).is_some_and(|viewer| !viewer.ignored().is_empty());
-        let Most { lines, bytes } = if ignores { Most::EVER } else { most };
+        let Most { lines, bytes } = match (&answer.rest, ignores) {
+            (_, false) => most,
+            (Rest::History { .. }, true) if !answer.is_search => Most { bytes: limits::SLICE, ..Most::EVER },
+            (_, true) => Most::EVER,
+        };
         let (serial, until) = (self.next_serial(), turn.now.at + limits::LOG_READ);
         self.alarm(until, Alarm::Log(turn.conn, serial));
         answer.asked = Some(Asked { section, serial, until });
@@ -237,6 +288,7 @@ impl Hub {
         let Some(viewer) = self.people.get(turn.who) else { return };
         let ignores = |line: &PastLine| viewer.ignored().iter().any(|ignored| ignored.nick.get() == line.from);
         let Passage { lines, is_whole } = passage;
+        answer.is_search = 2 * lines.iter().filter(|line| ignores(line)).count() > lines.len();
         match (&mut answer.rest, section) {
             (Rest::Last(search), Section::Before(_)) => {
                 let is_whole = is_whole || lines.is_empty();

@@ -1,7 +1,7 @@
 //! Downloads: each goes as fast as its reader, several take turns, and the disk serves only so many at once.
 
-use crate::effect::{Effect, Output};
-use crate::event::{Done, Event, Fault, Job, Quota};
+use crate::effect::{Effect, Job, Output};
+use crate::event::{Done, Event, Fault, Quota};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, FileId};

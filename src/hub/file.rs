@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::effect::{Effect, Output};
-use crate::event::{Description, Done, Event, Fault, Gone, Happening, Job, Outcome, PastFile};
+use crate::effect::{Description, Effect, Job, Outcome, Output, PastFile};
+use crate::event::{Done, Event, Fault, Gone, Happening};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
-use crate::names::{FileId, FileName, Nick, PersonId, Place};
+use crate::names::{FileId, FileName, Nick, Origin, PersonId, Place};
 use crate::people::{Intake, Person};
 use crate::policy::{Action, Actor, may};
 use crate::rooms::Room;
@@ -238,7 +238,7 @@ impl Hub {
         let owner = Owner::Past(from);
         // A file that can never fit must not drive out others.
         let name = name.filter(|_| size <= self.settings.spool && self.make_space(len, (owner, len), turn));
-        let (Some(name), Ok(room)) = (name, self.rooms.open(room)) else {
+        let (Some(name), Ok(room)) = (name, self.rooms.open(room, Origin::Loopback)) else {
             return self.job(Job::Remove(id), turn.out);
         };
         let due = turn.now.at + left;
@@ -288,9 +288,6 @@ impl Hub {
 
     /// Lets go of private files whose sender and receiver are both gone, and of those that nobody may take up again.
     pub(super) fn forget_unreachable(&mut self, out: &mut impl Output) {
-        if self.files.is_empty() {
-            return;
-        }
         let here = |who: PersonId| self.people.get(who).is_some();
         let lost = |file: &File| match (file.share, file.stage) {
             (Share::Room(_), _) => false,

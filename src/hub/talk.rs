@@ -1,7 +1,7 @@
 //! Talking: rooms and private lines, and what people set about themselves.
 
-use crate::effect::{Effect, Output};
-use crate::event::{Change, Done, Event, Fault, Gone, Happening, Logged, Long, Quota, Record, SaidKind, Setting};
+use crate::effect::{Effect, Logged, Output, Record};
+use crate::event::{Change, Done, Event, Fault, Gone, Happening, Keeping, Long, Quota, SaidKind, Setting};
 use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{Nick, Origin, PersonId, Place, RoomName, Text};
@@ -186,6 +186,10 @@ impl Hub {
                     person.rooms.push(room);
                 }
                 self.tell_room(room, turn.who, nick, &Happening::Joined, turn);
+                let name = self.rooms[room].name;
+                if self.unkept.contains(&name) {
+                    turn.out.answer(turn.conn, &Event::Keeping(Keeping { room: name, kept: false }));
+                }
                 room
             }
         };
@@ -200,7 +204,8 @@ impl Hub {
         if !self.rooms.exists(&name) {
             self.count_new_room(turn)?;
         }
-        self.rooms.open(name).map_err(Fault::TooMany)
+        let origin = self.people.get(turn.who).map_or(Origin::Loopback, |person| person.origin);
+        self.rooms.open(name, origin).map_err(Fault::TooMany)
     }
 
     pub(super) fn leave(
@@ -228,7 +233,7 @@ impl Hub {
     fn count_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::RENAMES, turn.now.at);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = person.renames.take(limit, now) && has_left(&mut self.renames, person.origin, limit, now);
+        let left = person.renames.take(limit, now) && take(&mut self.renames, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Renames)) }
     }
 
@@ -236,7 +241,7 @@ impl Hub {
     fn count_join(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::JOINS, turn.now.at);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = person.joins.take(limit, now) && has_left(&mut self.joins, person.origin, limit, now);
+        let left = person.joins.take(limit, now) && take(&mut self.joins, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Joins)) }
     }
 
@@ -244,7 +249,7 @@ impl Hub {
     fn count_new_room(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::NEW_ROOMS, turn.now.at);
         let Some(person) = self.people.get(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = has_left(&mut self.new_rooms, person.origin, limit, now);
+        let left = take(&mut self.new_rooms, person.origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::NewRooms)) }
     }
 
@@ -444,8 +449,9 @@ fn was_shown(person: &Person, who: PersonId, shown: &Shown) -> bool {
     person.wants_typing(shown.serial) && !person.ignores(who) && !shown.except.contains(&person.id)
 }
 
-/// Uses one of what all connections from somewhere may do together, where one may do so much as `limit`.
-fn has_left(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
+/// Uses one of what all connections from somewhere may do together, where one of them may do `limit`; `false` when all are
+/// used up.
+fn take(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
     match origin {
         // People who share a machine, or a proxy that names nobody, are not to be counted as one.
         Origin::Loopback => true,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::effect::{Effect, Output};
-use crate::event::{Done, Event, Fault, Gone, Happening, Job, Quota, Trouble};
+use crate::effect::{Effect, Job, Output};
+use crate::event::{Done, Event, Fault, Gone, Happening, Quota, Trouble};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, Digest, FileId, FileName, Origin, PersonId};
@@ -78,8 +78,11 @@ impl Hub {
         // Nobody could cancel uploads that broke off.
         let shared = || self.files.of(owner).filter(|(_, file)| file.stage != Stage::Broken);
         let own = shared().filter(|(_, file)| file.sender == turn.who).count();
-        if own >= limits::FILES_A_SENDER || shared().count() >= limits::FILES_A_PREFIX {
+        if own >= limits::FILES_A_SENDER {
             return Err(Fault::TooMany(Quota::Files));
+        }
+        if shared().count() >= limits::FILES_A_PREFIX {
+            return Err(Fault::TooMany(Quota::FilesOfNetwork));
         }
         let displaced = match self.files.coming() {
             limits::UPLOADS.. => Some(self.files.slowest(owner).ok_or(Fault::TooMany(Quota::Uploads))?),

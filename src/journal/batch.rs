@@ -1,9 +1,11 @@
 //! What is to be written, gathered by rooms.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::format::encode;
-use crate::event::Record;
+use crate::effect::Record;
+use crate::limits;
 use crate::names::RoomName;
 
 /// What is to be written of one room, in this order.
@@ -75,7 +77,8 @@ impl Batch {
         }
     }
 
-    /// Lets go of all lines but the newest of each room, which has its last number.
+    /// Lets go of all lines but the newest of each room, which has its last number; and of the longest of these as well, until
+    /// the others have no more than [`limits::LOG_NEWEST`].
     pub(super) fn leave_lines_out(&mut self) {
         for work in self.rooms.values_mut() {
             let whole = work.lines.trim_end_matches('\n');
@@ -84,21 +87,38 @@ impl Batch {
             work.lines.drain(..newest);
             work.lines.shrink_to_fit();
         }
+        let mut longest: Vec<(usize, RoomName)> =
+            self.rooms.iter().map(|(name, work)| (work.lines.len(), *name)).collect();
+        longest.sort_unstable();
+        while self.bytes > limits::LOG_NEWEST
+            && let Some((len, name)) = longest.pop()
+            && let Entry::Occupied(mut work) = self.rooms.entry(name)
+        {
+            self.bytes -= len;
+            work.get_mut().lines = String::new();
+            if work.get().topic.is_none() {
+                work.remove();
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Logged, SaidKind};
-    use crate::limits;
+    use crate::effect::Logged;
+    use crate::event::SaidKind;
     use crate::memory;
     use crate::names::{Nick, Text};
     use crate::settings::{Logging, Settings};
     use std::time::SystemTime;
 
     fn said(room: &str, seq: u64) -> Record {
-        let (from, text) = (Nick::new("a").unwrap(), Text::new("x"));
+        saying(room, seq, "x")
+    }
+
+    fn saying(room: &str, seq: u64, text: &str) -> Record {
+        let (from, text) = (Nick::new("a").unwrap(), Text::new(text));
         let line = Logged { seq, at: SystemTime::UNIX_EPOCH, from, kind: SaidKind::Text, text };
         Record::Said { room: RoomName::new(room).unwrap(), line }
     }
@@ -153,7 +173,7 @@ mod tests {
             }
         });
         let held = usize::try_from(info.bytes_max).unwrap();
-        assert!(held <= most && held >= most / 4 * 3, "{held} bytes, and {most} may be");
+        assert!(held <= most && held >= most / 5 * 3, "{held} bytes, and {most} may be");
     }
 
     #[test]
@@ -161,5 +181,29 @@ mod tests {
         let mut batch = batch(&[said("#a", 1), said("#a", 2), said("#b", 5)]);
         batch.leave_lines_out();
         assert_eq!(shown(&mut batch), ["#a 2", "#b 5"]);
+    }
+
+    #[test]
+    fn of_the_newest_lines_the_longest_are_left_out_first() {
+        let long = "x".repeat(limits::LINE);
+        let rooms = 2 * limits::LOG_NEWEST / limits::LINE;
+        let mut batch = Batch::default();
+        for n in 0..rooms {
+            // One has a topic, which is not said anew and so stays.
+            let topic = Some(Text::new("tea"));
+            let room = RoomName::new(&format!("#r{n}")).unwrap();
+            if n == 0 {
+                batch.add(&Record::Topic { room, topic });
+            }
+            batch.add(&saying(&format!("#r{n}"), 7, if n % 2 == 0 { &long } else { "short" }));
+        }
+        batch.leave_lines_out();
+        assert!(batch.bytes() <= limits::LOG_NEWEST && batch.bytes() > limits::LOG_NEWEST - 2 * limits::LINE);
+        assert!((0..rooms).filter(|n| n % 2 == 1).all(|n| batch.has(&RoomName::new(&format!("#r{n}")).unwrap())));
+        assert!(batch.has(&RoomName::new("#r0").unwrap()));
+        let left = batch.rooms.len();
+        assert!(left > rooms / 2 && left < rooms);
+        // What is left out once is not looked at for each line that comes after it.
+        assert!(batch.bytes() < limits::LOG_WAITING);
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::event::{Logged, SaidKind};
+use crate::effect::Logged;
+use crate::event::SaidKind;
 use crate::limits;
 use crate::names::{Nick, Text};
 use crate::text::is_safe;

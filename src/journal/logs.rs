@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use log::{info, warn};
+use memchr::memrchr_iter;
 
 use super::format::{self, Reading};
-use crate::event::{Logged, PastRoom};
-use crate::home::{Durability, open_regular, private, read_text, replace};
+use super::search;
+use crate::effect::{Logged, PastRoom};
+use crate::home::{Durability, make_folder, open_regular, private, read_text, replace};
 use crate::limits;
 use crate::names::{RoomName, Text};
 
@@ -93,13 +95,42 @@ impl Logs {
     pub fn set_topic(&self, room: RoomName, topic: Option<&str>) -> io::Result<()> {
         let path = self.path(room, "topic");
         match topic {
-            Some(topic) => replace(&path, format!("{topic}\n").as_bytes(), Durability::Soon),
+            Some(topic) => {
+                let text = format!("{topic}\n");
+                match replace(&path, text.as_bytes(), Durability::Soon) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                        self.make_anew()?;
+                        replace(&path, text.as_bytes(), Durability::Soon)
+                    }
+                    done => done,
+                }
+            }
             None => remove(&path),
         }
     }
 
+    /// Makes the folder anew, which somebody has swept away.
+    fn make_anew(&self) -> io::Result<()> {
+        make_folder(&self.folder)?;
+        warn!("{} was gone, and the logs in it; it is made anew", self.folder.display());
+        Ok(())
+    }
+
     fn open(&self, room: RoomName) -> io::Result<Open> {
-        let file = private().read(true).write(true).create(true).truncate(false).open(self.path(room, "log"))?;
+        let path = self.path(room, "log");
+        let open = || open_regular(private().read(true).write(true).create(true).truncate(false), &path);
+        let file = match open() {
+            // What cannot be a log makes way, as at the start.
+            Err(e) if fs::symlink_metadata(&path).is_ok_and(|data| !data.is_file() && !data.is_dir()) => {
+                set_all_aside(&self.folder, room, &e);
+                open()
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.make_anew()?;
+                open()
+            }
+            file => file,
+        }?;
         let mut len = file.metadata()?.len();
         let mut last = [b'\n'];
         if len > 0 {
@@ -137,14 +168,29 @@ pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl
     let rooms = list(folder, limits::LOGS)?;
     info!("rooms in {}: {}", folder.display(), rooms.len());
     let only_known = rooms.len().saturating_sub(remembering);
+    let remembered = rooms.len().clamp(1, remembering.max(1));
+    let bytes = (limits::HISTORY_IN_ALL / remembered) as u64;
+    let lines = wanted.min((limits::LINES_AT_START / remembered).max(limits::HISTORY_SPARED));
     let folder = folder.to_owned();
     Ok(rooms.into_iter().enumerate().filter_map(move |(n, room)| {
-        let wanted = if n < only_known { 0 } else { wanted };
-        load_room(&folder, room, wanted).inspect_err(|e| set_all_aside(&folder, room, e)).ok().flatten()
+        let lines = if n < only_known { 0 } else { lines };
+        load_room(&folder, room, Wanted { lines, bytes })
+            .inspect_err(|e| set_all_aside(&folder, room, e))
+            .ok()
+            .flatten()
     }))
 }
 
-/// The rooms that have a log in `folder`, the one unused for longest first, and of more than `most` those used last.
+/// How much of a room is to be read. What memory does not get at the start is read when somebody asks for it.
+#[derive(Clone, Copy)]
+struct Wanted {
+    lines: usize,
+    /// Beyond so many bytes of the log no more is read for the sake of lines.
+    bytes: u64,
+}
+
+/// The rooms that have a log in `folder`, the one in which something was said longest ago first, and of more than `most` the
+/// last. Their files tell no time that can be trusted: whoever copies a folder changes it.
 fn list(folder: &Path, most: usize) -> io::Result<Vec<RoomName>> {
     let mut found: BTreeMap<RoomName, (RoomName, SystemTime)> = BTreeMap::new();
     // Sorted, so that of two names that differ only in case it is always the same that counts.
@@ -154,7 +200,7 @@ fn list(folder: &Path, most: usize) -> io::Result<Vec<RoomName>> {
         let name = entry.file_name();
         let name = name.to_str().and_then(|name| name.strip_suffix(".log.1").or_else(|| name.strip_suffix(".log")));
         let Some(name) = name.and_then(|name| RoomName::new(&format!("#{name}"))) else { continue };
-        let used = entry.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let used = time_of_last(&entry.path()).unwrap_or(SystemTime::UNIX_EPOCH);
         let (known, latest) = found.entry(name).or_insert((name, used));
         if known.as_str() == name.as_str() {
             *latest = used.max(*latest);
@@ -172,18 +218,28 @@ fn list(folder: &Path, most: usize) -> io::Result<Vec<RoomName>> {
     Ok(rooms.into_iter().map(|(_, room)| room).collect())
 }
 
-fn load_room(folder: &Path, name: RoomName, wanted: usize) -> io::Result<Option<PastRoom>> {
+/// The time of the last message of a log, if it stands at its end, or of its last change.
+fn time_of_last(path: &Path) -> io::Result<SystemTime> {
+    let file = open_regular(File::options().read(true), path)?;
+    let data = file.metadata()?;
+    let mut bytes = Vec::new();
+    At { file: &file, at: data.len().saturating_sub(SPAN_LEAST) }.read_to_end(&mut bytes)?;
+    let last = bytes.rsplit(|&b| b == b'\n').take(LAST_LINES).find_map(format::parse);
+    last.map_or_else(|| data.modified(), |line| Ok(line.at))
+}
+
+fn load_room(folder: &Path, name: RoomName, wanted: Wanted) -> io::Result<Option<PastRoom>> {
     // Where no message is wanted, the number of the last one is.
-    let least = wanted.max(1);
+    let least = Wanted { lines: wanted.lines.max(1), ..wanted };
     let (mut lines, is_all) = load_log(folder, name, "log", least)?;
-    if lines.len() < least && is_all {
-        let older = load_log(folder, name, "log.1", least - lines.len());
+    if lines.len() < least.lines && is_all {
+        let older = load_log(folder, name, "log.1", Wanted { lines: least.lines - lines.len(), ..least });
         let older = older.inspect_err(|e| warn!("cannot read the older log of {name}: {e}")).unwrap_or_default().0;
         let first = lines.first().map_or(u64::MAX, |line| line.seq);
         lines.splice(0..0, older.into_iter().filter(|line| line.seq < first));
     }
     let Some(last_seq) = lines.last().map(|line| line.seq) else { return Ok(None) };
-    lines.drain(..lines.len().saturating_sub(wanted));
+    lines.drain(..lines.len().saturating_sub(wanted.lines));
     let topic = read_text(&path(folder, name, "topic")).ok();
     let topic = topic.and_then(|topic| topic.lines().next().map(Text::new));
     let topic = topic.filter(|topic| topic.as_str().len() <= limits::TOPIC);
@@ -191,7 +247,7 @@ fn load_room(folder: &Path, name: RoomName, wanted: usize) -> io::Result<Option<
 }
 
 /// The last messages of a log, and whether these are all that it has. What is damaged at its end is set aside.
-fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: usize) -> io::Result<(Vec<Logged>, bool)> {
+fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: Wanted) -> io::Result<(Vec<Logged>, bool)> {
     let path = path(folder, room, kind);
     let file = match open_regular(File::options().read(true).write(true), &path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), true)),
@@ -208,15 +264,21 @@ fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: usize) -> io::Res
     Ok((reading.lines, from == 0))
 }
 
-/// How much of a log is read at first. Only what a crash of the system can damage must be read whole, and that is what was
-/// written after the last sync; what stands before has been read in its time.
-const SPAN: u64 = 1024 * 1024;
+/// How much of a log is read at first, in bytes: longer than the longest line.
+const SPAN_LEAST: u64 = 16 * 1024;
+/// How much of it is read at most for the sake of lines.
+const SPAN_MOST: u64 = 1024 * 1024;
+/// In so many lines at the end of a log a message is looked for before more is read.
+const LAST_LINES: usize = 8;
 
-/// Reads at least the last `wanted` messages of a log, as far as it has so many: where it begins to read, the bytes from
-/// there on, and what is in them.
-fn read_last(file: &File, wanted: usize) -> io::Result<(u64, Vec<u8>, Reading)> {
+/// Reads the last `wanted` messages of a log, as far as it has so many and they do not take too much, and one at least: where
+/// it begins to read, the bytes from there on, and what is in them.
+///
+/// What a crash of the system has left at the end may be old blocks of the disk, whose lines look good. Their numbers are lower
+/// than those that a log begins with, and where that is so, more is read.
+fn read_last(file: &File, wanted: Wanted) -> io::Result<(u64, Vec<u8>, Reading)> {
     let len = file.metadata()?.len();
-    let mut span = SPAN;
+    let mut span = SPAN_LEAST;
     loop {
         let mut from = len.saturating_sub(span);
         let mut bytes = Vec::new();
@@ -227,8 +289,19 @@ fn read_last(file: &File, wanted: usize) -> io::Result<(u64, Vec<u8>, Reading)> 
             bytes.drain(..begin);
             from += begin as u64;
         }
-        let reading = format::read(&bytes);
-        if reading.lines.len() >= wanted || len <= span {
+        // To read what nobody wants takes its time.
+        let mut ends = memrchr_iter(b'\n', &bytes);
+        let begin = ends.nth(wanted.lines + LAST_LINES).map_or(0, |end| end + 1);
+        let reading = format::read(&bytes[begin..]);
+        let is_all = from == 0 && begin == 0;
+        let is_enough = reading.lines.len() >= wanted.lines || 4 * span > wanted.bytes.min(SPAN_MOST);
+        let first = reading.lines.first().filter(|_| is_enough && !is_all).map(|line| line.seq);
+        if is_all || (first.is_some() && first > search::first_of(file)?.map(|oldest| oldest.seq)) {
+            bytes.drain(..begin);
+            return Ok((from + begin as u64, bytes, reading));
+        }
+        if len <= span {
+            let reading = format::read(&bytes);
             return Ok((from, bytes, reading));
         }
         span *= 4;
@@ -299,14 +372,15 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::time::Duration;
 
-    /// A folder whose logs have so many lines each, and were last used in this order.
+    /// A folder whose logs have so many lines each, the last of which were said in this order.
     fn folder(logs: impl IntoIterator<Item = (String, u64)>) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (n, (name, count)) in (0..).zip(logs) {
-            let line = |seq| format!("{seq} 2026-11-22T14:30:00.123Z <alice> hi\n");
+            let line = |seq| format!("{seq} 2026-11-22T14:{n:02}:00.123Z <alice> hi\n");
             let path = dir.path().join(format!("{name}.log"));
             fs::write(&path, (1..=count).map(line).collect::<String>()).unwrap();
-            File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(n)).unwrap();
+            // Whoever copied the folder did not keep their times.
+            File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(99 - n)).unwrap();
         }
         dir
     }

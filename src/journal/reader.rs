@@ -14,7 +14,7 @@ use mio::Waker;
 
 use super::logs::path;
 use super::search;
-use crate::event::{Found, Logged, Passage, Query, Section};
+use crate::effect::{Found, Logged, Passage, Query, Section};
 use crate::home::{give_way, open_regular};
 use crate::limits;
 use crate::names::RoomName;
@@ -188,7 +188,7 @@ impl Filling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::PastLine;
+    use crate::effect::PastLine;
     use crate::journal::{Logs, format};
     use crate::names::{ConnId, Nick, Text};
     use mio::{Events, Poll, Token};

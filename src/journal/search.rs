@@ -8,7 +8,7 @@ use memchr::{memchr, memrchr};
 
 use super::format;
 use super::logs::At;
-use crate::event::Logged;
+use crate::effect::Logged;
 
 /// How much is read at once, in bytes: longer than the longest line that [`format::parse`] takes.
 const BLOCK: usize = 16 * 1024;

@@ -1,6 +1,6 @@
 //! The threads that write the logs, and sync them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,14 @@ use std::time::{Duration, Instant};
 
 use log::{error, warn};
 use mio::Waker;
+use rustix::fs::{Access, access};
 
 use super::batch::{Batch, Work};
 use super::logs::Logs;
-use crate::event::Trouble;
+use crate::event::{Keeping, Trouble};
+use crate::home::{is_full, make_folder};
 use crate::limits;
+use crate::names::RoomName;
 
 /// What the thread `log` is told.
 pub(super) enum ToWriter {
@@ -25,6 +28,13 @@ pub(super) enum ToWriter {
     Synced(io::Result<()>, Duration, Unsynced),
     /// Write what there is, once more, and end.
     End,
+}
+
+/// What the loop is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ToJournal {
+    Report(Report),
+    Keeping(Keeping),
 }
 
 /// How it stands.
@@ -67,6 +77,8 @@ impl Unsynced {
 
     /// Waits until all of it, and what was created or renamed in `folder`, is on the disk.
     fn sync(&self, folder: &Path) -> io::Result<()> {
+        // Somebody may have swept it away.
+        make_folder(folder)?;
         let folder = File::open(folder)?;
         if self.others {
             return Ok(rustix::fs::syncfs(folder)?);
@@ -96,7 +108,9 @@ pub(super) struct Writer {
     cannot_sync: Option<Trouble>,
     /// What was last complained of, so that it is logged once.
     complaint: Option<io::ErrorKind>,
-    reports: Sender<Report>,
+    /// Rooms whose logs cannot be kept for a reason of their own, so that each is logged once.
+    spoiled: BTreeSet<RoomName>,
+    reports: Sender<ToJournal>,
     in_trouble: Arc<AtomicBool>,
     waker: Arc<Waker>,
 }
@@ -107,7 +121,7 @@ impl Writer {
         logs: Logs,
         every: Duration,
         to_writer: Sender<ToWriter>,
-        reports: Sender<Report>,
+        reports: Sender<ToJournal>,
         in_trouble: Arc<AtomicBool>,
         waker: Arc<Waker>,
     ) -> io::Result<Self> {
@@ -138,6 +152,7 @@ impl Writer {
             in_sync: false,
             cannot_sync: None,
             complaint: None,
+            spoiled: BTreeSet::new(),
             reports,
             in_trouble,
             waker,
@@ -214,12 +229,11 @@ impl Writer {
     fn try_again(&mut self) {
         let begun = Instant::now();
         self.again = begun + limits::LOG_RETRY;
-        if self.failed.is_empty() {
+        self.failing = None;
+        self.failed.take().for_each(|work| self.write_room(work));
+        self.leave_out_what_is_too_much();
+        if self.failing.is_none() && self.in_trouble.load(Ordering::SeqCst) {
             self.failing = self.logs.probe().err().map(|e| trouble(&e));
-        } else {
-            self.failing = None;
-            self.failed.take().for_each(|work| self.write_room(work));
-            self.leave_out_what_is_too_much();
         }
         if self.failing.is_none() {
             self.complaint = None;
@@ -227,21 +241,42 @@ impl Writer {
         if self.every.is_zero() && !self.unsynced.is_empty() {
             self.sync_now();
         }
-        self.report(false, begun.elapsed());
+        // Rooms whose logs cannot be kept are tried for as long as it takes, and nobody hears of it.
+        if self.failing.is_some() || self.in_trouble.load(Ordering::SeqCst) {
+            self.report(false, begun.elapsed());
+        }
     }
 
     /// Writes what there is of a room. What cannot be written waits.
     fn write_room(&mut self, mut work: Work) {
-        if let Err(e) = self.try_room(&mut work) {
-            if self.complaint.replace(e.kind()) != Some(e.kind()) {
-                warn!("cannot write the log of {}: {e}; trying on", work.name);
+        let Err(e) = self.try_room(&mut work) else {
+            if self.spoiled.remove(&work.name) {
+                self.tell(Keeping { room: work.name, kept: true });
             }
-            if self.failed.is_empty() {
-                self.again = Instant::now() + limits::LOG_RETRY;
-            }
+            return;
+        };
+        // What stands in the place of one log says nothing of the disk.
+        let is_of_room = match e.kind() {
+            io::ErrorKind::IsADirectory => true,
+            io::ErrorKind::PermissionDenied => access(&self.folder, Access::WRITE_OK | Access::EXEC_OK).is_ok(),
+            _ => false,
+        };
+        let is_new = if is_of_room {
+            self.spoiled.insert(work.name)
+        } else {
             self.failing = Some(trouble(&e));
-            self.failed.append(work);
+            self.complaint.replace(e.kind()) != Some(e.kind())
+        };
+        if is_new && is_of_room {
+            self.tell(Keeping { room: work.name, kept: false });
         }
+        if is_new {
+            warn!("cannot write the log of {}: {e}; trying on", work.name);
+        }
+        if self.failed.is_empty() {
+            self.again = Instant::now() + limits::LOG_RETRY;
+        }
+        self.failed.append(work);
     }
 
     fn try_room(&mut self, work: &mut Work) -> io::Result<()> {
@@ -271,10 +306,19 @@ impl Writer {
     fn report(&self, is_of_batch: bool, took: Duration) {
         let failing = self.failing.or(self.cannot_sync);
         // Nobody is there to hear it at the very end.
-        let _ = self.reports.send(Report { is_of_batch, failing, took });
-        if (failing.is_some() || self.in_trouble.load(Ordering::SeqCst))
-            && let Err(e) = self.waker.wake()
-        {
+        let _ = self.reports.send(ToJournal::Report(Report { is_of_batch, failing, took }));
+        if failing.is_some() || self.in_trouble.load(Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    fn tell(&self, keeping: Keeping) {
+        let _ = self.reports.send(ToJournal::Keeping(keeping));
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Err(e) = self.waker.wake() {
             error!("cannot wake the reactor: {e}");
         }
     }
@@ -328,8 +372,5 @@ impl Writer {
 }
 
 fn trouble(e: &io::Error) -> Trouble {
-    match e.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Trouble::Full,
-        _ => Trouble::Failed,
-    }
+    if is_full(e) { Trouble::Full } else { Trouble::Failed }
 }

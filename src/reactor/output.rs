@@ -19,6 +19,9 @@ impl<S: System> Reactor<S> {
         let trouble = self.system.log(&self.records);
         self.records.clear();
         self.queries.drain(..).for_each(|query| self.system.ask(query));
+        while let Some(keeping) = self.system.keeping() {
+            self.core(now, |hub, out| hub.set_keeping(keeping, out));
+        }
         self.core(now, |hub, out| hub.set_trouble(trouble, out));
     }
 

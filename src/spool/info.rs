@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use log::{info, warn};
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{Description, PastFile};
+use crate::effect::{Description, PastFile};
 use crate::home::{Durability, open_regular, read_text, replace};
 use crate::names::{Digest, FileId, FileName, Nick, RoomName};
 
@@ -78,9 +78,9 @@ fn load_one(folder: &Path, id: FileId) -> io::Result<Option<PastFile>> {
         return Err(io::Error::other("what is written down about it is damaged"));
     };
     let data = folder.join(id.to_string());
-    let len = match fs::metadata(&data) {
+    let len = match fs::symlink_metadata(&data) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        metadata => metadata?.len(),
+        metadata => Some(metadata?).filter(fs::Metadata::is_file).ok_or(io::ErrorKind::InvalidData)?.len(),
     };
     if digest.is_none() && len == description.size {
         // All of it had come, and nobody has been told.

@@ -58,6 +58,8 @@ pub enum Command<'a> {
     Nick(Nick),
     Join(RoomName),
     Query(Place),
+    /// Reads it.
+    Topic(RoomName),
     /// About this person, or everybody.
     Who(Option<Nick>),
     Msg(Place, &'a str),
@@ -73,6 +75,7 @@ pub enum Command<'a> {
         offset: u64,
     },
     Files,
+    Limits,
     Cancel(FileId),
     /// COUNT, or `after` SEQ.
     History(RoomName, &'a str),
@@ -90,6 +93,7 @@ impl fmt::Display for Command<'_> {
             Self::Nick(nick) => write!(f, "/nick {nick}"),
             Self::Join(room) => write!(f, "/join {room}"),
             Self::Query(place) => write!(f, "/query {place}"),
+            Self::Topic(room) => write!(f, "/topic {room}"),
             Self::Who(None) => f.write_str("/who"),
             Self::Who(Some(nick)) => write!(f, "/who {nick}"),
             Self::Msg(place, text) => write!(f, "/msg {place} {text}"),
@@ -97,6 +101,7 @@ impl fmt::Display for Command<'_> {
             Self::Send { to, size, digest, name } => write!(f, "/send {to} {size} {digest} {name}"),
             Self::Get { file, offset } => write!(f, "/get {file} {offset}"),
             Self::Files => f.write_str("/files"),
+            Self::Limits => f.write_str("/limits"),
             Self::Cancel(file) => write!(f, "/cancel {file}"),
             Self::History(room, part) => write!(f, "/history {room} {part}"),
             Self::Ignore(nick) => write!(f, "/ignore {nick}"),

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use chinwag::event::{Bye, Description, Event, Job, Lost, Outcome, PastFile, PastRoom, Record, Trouble};
+use chinwag::effect::{Description, Job, Outcome, PastFile, PastRoom, Record};
+use chinwag::event::{Bye, Event, Lost, Trouble};
 use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::DOWNLOAD_UNIT;

@@ -124,6 +124,17 @@ impl Meddler {
     }
 }
 
+/// What a program has to load first to be told another time, by the variables of faketime. Where there is none the test is
+/// skipped.
+#[track_caller]
+pub fn faketime() -> Option<String> {
+    if !have(&["faketime"]) {
+        return None;
+    }
+    let shown = Command::new("faketime").args(["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""]).output().unwrap();
+    Some(String::from_utf8(shown.stdout).unwrap())
+}
+
 impl Drop for Meddler {
     fn drop(&mut self) {
         // It lets go of the server, and what waited goes on. If there is no server any more it may not hear that.

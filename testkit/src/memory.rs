@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use chinwag::effect::{Effect, Output};
-use chinwag::event::{Change, Detail, Event, Found, Job, Outcome, Passage, Query, Record, Reply, Section, Setting};
+use chinwag::effect::{Effect, Found, Job, Outcome, Output, Passage, Query, Record, Section};
+use chinwag::event::{Change, Detail, Event, Reply, Setting};
 use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD};
@@ -42,8 +42,17 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// Has the answers that are under way told to their ends.
+    /// Has the answers that are under way told to their ends, as if searches of the log had their turns at once.
     pub fn go_on(&mut self, hub: &mut Hub, now: Now) {
+        loop {
+            self.go_on_until_a_search(hub, now);
+            let Some(at) = hub.next_search() else { return };
+            hub.tick(Now { at: at.max(now.at), ..now }, self);
+        }
+    }
+
+    /// The same, but those that wait for their turn to search the log are left to wait.
+    pub fn go_on_until_a_search(&mut self, hub: &mut Hub, now: Now) {
         while !self.resumed.is_empty() || !self.queries.is_empty() {
             while let Some(conn) = self.resumed.pop() {
                 hub.go_on(conn, now, self);

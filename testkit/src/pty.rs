@@ -99,6 +99,10 @@ struct State {
     /// An escape sequence of which more is to come.
     sequence: Vec<u8>,
     raw: Vec<u8>,
+    /// An answer is on its way to the program.
+    answers: bool,
+    /// Nothing is read of what the program writes.
+    pauses: bool,
     /// Nobody has the terminal open any more.
     ended: bool,
 }
@@ -134,7 +138,15 @@ impl Terminal {
         }
         let child = session.spawn().expect("setsid of util-linux");
         let emulation = Emulation::new(emulator, columns, rows);
-        let state = State { emulation, speaks, sequence: Vec::new(), raw: Vec::new(), ended: false };
+        let state = State {
+            emulation,
+            speaks,
+            sequence: Vec::new(),
+            raw: Vec::new(),
+            answers: false,
+            pauses: false,
+            ended: false,
+        };
         let shared = Shared { master: File::from(master), state: Mutex::new(state), changed: Condvar::new() };
         let shared = Arc::new(shared);
         let reader = Arc::clone(&shared);
@@ -155,6 +167,11 @@ impl Terminal {
         let mut state = self.shared.state();
         state.emulation.resize(columns, rows);
         tcsetwinsize(&self.shared.master, size(columns, rows)).unwrap();
+    }
+
+    /// Reads nothing more of what the program writes, until it has ended, so that the terminal takes no more.
+    pub fn pause(&self) {
+        self.shared.state().pauses = true;
     }
 
     /// Waits until the screen is so, and returns it.
@@ -178,12 +195,13 @@ impl Terminal {
         self.shared.state().raw.clone()
     }
 
-    /// Whether the program waits for something, and all that it has written has been read.
+    /// Whether the program waits for something, and all that it has written is shown and answered.
     pub fn is_at_rest(&self) -> bool {
+        let state = self.shared.state();
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         let is_asleep = stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
         let readable = poll(&mut [PollFd::new(&self.shared.master, PollFlags::IN)], Some(&Timespec::default()));
-        is_asleep && readable == Ok(0)
+        is_asleep && readable == Ok(0) && !state.answers
     }
 
     /// How the terminal is set: whether it echoes, say.
@@ -203,6 +221,8 @@ impl Terminal {
         if ready(&process, PollFlags::IN, true).is_err() {
             self.fail("the end of the program");
         }
+        self.shared.state().pauses = false;
+        self.shared.changed.notify_all();
         self.wait("the end of what it writes", || self.shared.state().ended.then_some(()));
         self.child.wait().unwrap()
     }
@@ -255,13 +275,18 @@ impl Shared {
     fn read(&self) {
         let mut buffer = [0; 4096];
         loop {
-            let read = ready(&self.master, PollFlags::IN, false).and_then(|()| (&self.master).read(&mut buffer));
-            match read {
+            let is_ready = ready(&self.master, PollFlags::IN, false);
+            // What has been read is shown before anybody looks, or changes the size.
+            let mut state = self.changed.wait_while(self.state(), |state| state.pauses).unwrap();
+            match is_ready.and_then(|()| (&self.master).read(&mut buffer)) {
                 Ok(n @ 1..) => {
-                    let answers = self.state().take(&buffer[..n]);
+                    let answers = state.take(&buffer[..n]);
+                    state.answers = !answers.is_empty();
+                    drop(state);
                     self.changed.notify_all();
                     // If the program is gone it needs no answer.
                     let _ = self.write(&answers);
+                    self.state().answers = false;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 _ => break,

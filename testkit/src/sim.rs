@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use chinwag::connection::Readiness;
 use chinwag::dialect::PLAIN;
-use chinwag::event::{Found, Job, Outcome, Query, Record, Trouble};
+use chinwag::effect::{Found, Job, Outcome, Query, Record};
+use chinwag::event::Trouble;
 use chinwag::hub::Hub;
 use chinwag::limits::STALL_BYTES;
 use chinwag::reactor::Reactor;

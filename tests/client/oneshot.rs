@@ -1,17 +1,19 @@
 //! `chinwag send` and `chinwag get`: whole files or none, and an exit status that says so.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-use testkit::data::listing;
+use testkit::data::{digest, listing};
 use testkit::proxy::{Cut, Plan, Proxy};
 use testkit::pty::{Emulator, Speaks, Terminal};
-use testkit::{Server, binary, eventually, noise};
+use testkit::{Server, binary, eventually, have, noise};
 
 /// Runs the client in this folder. If it hangs it is ended: then its exit status is 124.
 fn chinwag(folder: &Path, port: u16, arguments: &[&str]) -> Command {
@@ -49,7 +51,7 @@ fn text(bytes: &[u8]) -> String {
 fn share(server: &Server, name: &str, bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(name), bytes).unwrap();
-    fine(&run(folder.path(), server.port, &["send", "--to", "#a", "--", name])).concat()
+    fine(&run(folder.path(), server.port, &["send", "--create", "--to", "#a", "--", name])).concat()
 }
 
 /// Something between a client and a server that lets only so many bytes pass to each.
@@ -68,7 +70,7 @@ fn files_of_every_size_come_back() {
     for (name, &size) in names.iter().zip(&sizes) {
         fs::write(here.path().join(name), noise(size, 1)).unwrap();
     }
-    let mut arguments = vec!["send", "--to", "#a"];
+    let mut arguments = vec!["send", "--create", "--to", "#a"];
     arguments.extend(names.iter().map(String::as_str));
     let ids = fine(&run(here.path(), server.port, &arguments));
     assert_eq!(ids, ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
@@ -117,7 +119,7 @@ fn standard_input_and_output() {
     let bytes = noise(200_000, 5);
     fs::write(here.path().join("in"), &bytes).unwrap();
     // From a file and from a pipe, which tells nothing of its size.
-    let script = "$1 send --server $2 --to '#a' --name 'my cat.png' - < in && \
+    let script = "$1 send --create --server $2 --to '#a' --name 'my cat.png' - < in && \
         cat in | $1 send --server $2 --to '#a' - && : | $1 send --server $2 --to '#a' --name empty in -";
     let address = server.address();
     let mut command = Command::new("timeout");
@@ -164,16 +166,299 @@ fn nothing_that_is_there_is_written_over() {
         failed(&get(there), why);
     }
     failed(&get("no/such"), "o such file or directory");
-    // That would be a folder, and there is none; it is told before anything is fetched.
-    failed(&get("none/"), "none/");
-    let output = run(there.path(), server.port, &["get", "--join", "#a", &id, "7", "--output", "none"]);
-    failed(&output, "several files need a folder");
+    // Several files need a folder, and one that is there already is none.
+    let output = run(there.path(), server.port, &["get", "--join", "#a", &id, "7", "--output", "old"]);
+    failed(&output, "several files need a folder, and old is none");
     assert_eq!(listing(there.path()), ["folder", "link", "new", "old"]);
     assert_eq!(listing(&path("folder")), [".-other", "cat (2).png", "cat.png"]);
     assert_eq!(fs::read(path("old")).unwrap(), b"old");
     for name in ["new", "folder/cat.png", "folder/cat (2).png", "folder/.-other"] {
         assert_eq!(fs::read(path(name)).unwrap(), b"new");
     }
+}
+
+#[test]
+fn the_folder_for_what_is_fetched_is_made() {
+    let server = Server::start(&[]);
+    let ids = ["cat.png", "dog.png"].map(|name| share(&server, name, name.as_bytes()));
+    let there = tempfile::tempdir().unwrap();
+    for (ids, output, paths) in [
+        (&ids[..], "pictures", &["pictures/cat.png", "pictures/dog.png"][..]),
+        (&ids[..1], "one/", &["one/cat.png"]),
+        (&ids[..1], "one", &["one/cat (2).png"]),
+        (&ids[..], "deep/down/", &["deep/down/cat.png", "deep/down/dog.png"]),
+    ] {
+        let mut arguments = vec!["get", "--join", "#a", "--output", output];
+        arguments.extend(ids.iter().map(String::as_str));
+        let mut got = fine(&run(there.path(), server.port, &arguments));
+        got.sort();
+        assert_eq!(got, paths);
+        assert!(paths.iter().all(|path| there.path().join(path).exists()));
+    }
+    // None is made for what cannot be fetched.
+    failed(&run(there.path(), server.port, &["get", "--join", "#a", "99", "--output", "none/"]), "no such file");
+    assert_eq!(listing(there.path()), ["deep", "one", "pictures"]);
+}
+
+#[test]
+fn a_room_by_mistake_is_told() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("file"), "hello").unwrap();
+    let send = |options: &[&str]| run(here.path(), server.port, &[&["send", "file", "--to"], options].concat());
+    let say = |options: &[&str]| run(here.path(), server.port, &[&["say"], options].concat());
+    let warned = |output: &Output, room: &str| {
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{errors}");
+        assert!(errors.contains(&format!("is {room} the right room?")) && errors.contains("--create"), "{errors}");
+    };
+    warned(&send(&["#lobyb"]), "#lobyb");
+    warned(&say(&["#looby", "hello"]), "#looby");
+    warned(&say(&["#looby", "hello", "--join", "#oops"]), "#oops");
+    // It is there now.
+    fine(&send(&["#lobyb"]));
+    fine(&say(&["#looby", "hello"]));
+    fine(&send(&["#new", "--create"]));
+    fine(&say(&["#newer", "--create", "hello"]));
+    let _alice = server.in_room("alice", "#quiet");
+    fine(&send(&["#quiet"]));
+    fine(&say(&["#quiet", "hello"]));
+}
+
+#[test]
+fn what_cannot_be_sent_stops_no_other() {
+    let server = Server::start(&["--max-file", "1K"]);
+    let here = tempfile::tempdir().unwrap();
+    let path = |name: &str| here.path().join(name);
+    fs::write(path("good"), "hello").unwrap();
+    fs::write(path("better"), "hello").unwrap();
+    fs::write(path("big"), noise(1_025, 1)).unwrap();
+    fs::create_dir(path("folder")).unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    let files = ["send", "--to", "#a", "folder", "good", "none", "big", "better"];
+    let output = run(here.path(), server.port, &files);
+    let errors = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "1\n2\n".to_owned()), "{errors}");
+    for why in
+        ["cannot send folder: it is a folder", "cannot send none: ", "sending big: a file has at most 1024 bytes"]
+    {
+        assert!(errors.contains(why), "{errors}");
+    }
+    alice.until_starting("#a * guest1 file 1 5 good");
+    alice.until_starting("#a * guest1 file 2 5 better");
+    let output = run(here.path(), server.port, &["send", "--to", "#a", "folder", "good"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "3\n".to_owned()));
+    assert!(text(&output.stderr).ends_with("chinwag: 1 of 2 files could not be sent\n"));
+    failed(&run(here.path(), server.port, &["send", "--to", "#a", "folder", "none"]), "cannot send folder: ");
+}
+
+/// To read it would take hours.
+#[test]
+fn what_is_too_big_is_not_read_first() {
+    let server = Server::start(&["--max-file", "1M"]);
+    let _alice = server.in_room("alice", "#a");
+    let here = tempfile::tempdir().unwrap();
+    fs::File::create(here.path().join("big")).unwrap().set_len(1 << 42).unwrap();
+    let why = "sending big: a file has at most 1048576 bytes on this server";
+    failed(&run(here.path(), server.port, &["send", "--to", "#a", "big"]), why);
+    // An input without an end is left when it has become too much.
+    let script = "yes | $1 send --server $2 --to '#a' -";
+    let mut command = Command::new("timeout");
+    let output = command.args(["20", "bash", "-c", script, "bash", binary(), &server.address()]).output().unwrap();
+    failed(&output, "sending stdin: a file has at most 1048576 bytes on this server");
+}
+
+#[test]
+fn standard_input_is_read_once_there_is_a_connection() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    let send = |port| {
+        let mut command = chinwag(here.path(), port, &["send", "--to", "#a", "--nick", "bob", "-"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut child = send(server.port);
+    alice.until("#a * bob joined");
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"hello").unwrap();
+    drop(input);
+    alice.until("#a * bob file 1 5 stdin");
+    assert_eq!(fine(&child.wait_with_output().unwrap()), ["1"]);
+    // Nobody types in vain what cannot be sent.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut child = send(port);
+    let _input = child.stdin.take();
+    failed(&child.wait_with_output().unwrap(), "cannot connect");
+}
+
+/// The system makes them up as they are read, and tells no size or a wrong one.
+#[test]
+fn files_of_the_system_are_sent() {
+    let server = Server::start(&[]);
+    let _alice = server.in_room("alice", "#a");
+    let here = tempfile::tempdir().unwrap();
+    let files = ["/proc/version", "/sys/devices/system/cpu/online", "/dev/null"];
+    for path in files.into_iter().filter(|path| Path::new(path).is_file()) {
+        let id = fine(&run(here.path(), server.port, &["send", "--to", "#a", path])).concat();
+        let got = run(here.path(), server.port, &["get", "--join", "#a", &id, "-o-"]);
+        assert_eq!((got.status.code(), got.stdout), (Some(0), fs::read(path).unwrap()), "{path}");
+    }
+}
+
+#[test]
+fn names_that_are_no_utf8_are_names() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    let here = tempfile::tempdir().unwrap();
+    let [name, folder] = [&b"caf\xe9.txt"[..], b"g\xfft"].map(OsStr::from_bytes);
+    fs::write(here.path().join(name), "hello").unwrap();
+    let send =
+        |options: &[&OsStr]| chinwag(here.path(), server.port, &["send", "--to", "#a"]).args(options).output().unwrap();
+    assert_eq!(fine(&send(&[name])), ["1"]);
+    alice.until("#a * guest1 file 1 5 caf\u{fffd}.txt");
+    // As it is shown, and as it is dropped into a terminal.
+    assert_eq!(fine(&send(&["caf\u{fffd}.txt".as_ref()])), ["2"]);
+    let url = format!("file://{}/caf%E9.txt", here.path().display());
+    assert_eq!(fine(&send(&[url.as_ref()])), ["3"]);
+    // What is printed is there.
+    fs::create_dir(here.path().join(folder)).unwrap();
+    let output = chinwag(here.path(), server.port, &["get", "1", "--join", "#a", "-o"]).arg(folder).output().unwrap();
+    let path = output.stdout.strip_suffix(b"\n").unwrap();
+    assert_eq!(fs::read(here.path().join(OsStr::from_bytes(path))).unwrap(), b"hello");
+}
+
+/// Runs `get` with a file system that fails in this way.
+fn get_on_a_bad_disk(server: &Server, folder: &Path, how: &[&str], options: &[&str]) -> Output {
+    let mut command = Command::new("timeout");
+    command.args(["20", "strace", "-f", "-o", "/dev/null"]).args(how);
+    command.args([binary(), "get", "--join", "#a", "--server", &server.address()]).args(options);
+    command.current_dir(folder).output().unwrap()
+}
+
+#[test]
+fn a_disk_without_locks_takes_files() {
+    if !have(&["strace"]) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let id = share(&server, "cat.png", b"hello");
+    let there = tempfile::tempdir().unwrap();
+    for error in ["ENOLCK", "EOPNOTSUPP", "ENOSYS", "EINVAL"] {
+        let inject = format!("inject=flock:error={error}");
+        let output = get_on_a_bad_disk(&server, there.path(), &["-e", &inject], &[&id, "-o", error]);
+        assert_eq!(fine(&output), [error]);
+    }
+}
+
+#[test]
+fn a_disk_that_takes_only_plain_names_takes_files() {
+    if !have(&["strace"]) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let id = share(&server, "a:é.png", b"hello");
+    let there = tempfile::tempdir().unwrap();
+    let part = format!("./a:é.png.{}.part", mark(&server.address(), &id, 5, "a:é.png"));
+    for (error, saved) in [("EINVAL", "./a__.png"), ("EILSEQ", "./a__ (2).png"), ("ENAMETOOLONG", "./a__ (3).png")] {
+        let inject = format!("inject=openat:error={error}");
+        let output = get_on_a_bad_disk(&server, there.path(), &["-P", &part, "-e", &inject], &[&id]);
+        assert_eq!(fine(&output), [saved], "{error}");
+    }
+    // Who has chosen the name is asked for another.
+    let long = "x".repeat(300);
+    failed(&run(there.path(), server.port, &["get", &id, "--join", "#a", "-o", &long]), "give it another name");
+}
+
+#[test]
+fn say_says_each_line_once() {
+    let server = Server::start(&["--rate", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    let say = |options: &[&str]| run(here.path(), server.port, &[&["say", "--nick", "bob"], options].concat());
+    assert_eq!(fine(&say(&["#a", "hello", " out  there"])), [""; 0]);
+    alice.until("#a <bob> hello  out  there");
+    fine(&say(&["#a", "one\n\n  two\r\n/me waves\n//who\n=)"]));
+    for line in ["one", "  two", "/me waves", "//who", "=)"] {
+        alice.until(&format!("#a <bob> {line}"));
+    }
+    fine(&say(&["alice", "psst"]));
+    alice.until("@bob <bob> psst");
+    fine(&say(&["@alice", "--", "-5 degrees"]));
+    alice.until("@bob <bob> -5 degrees");
+    // A file, and more lines than wait at once.
+    let lines: Vec<String> = (0..500).map(|n| format!("line {n}")).collect();
+    fs::write(here.path().join("lines"), lines.join("\n")).unwrap();
+    let mut command = chinwag(here.path(), server.port, &["say", "#a", "--nick", "bob"]);
+    let output = command.stdin(fs::File::open(here.path().join("lines")).unwrap()).output().unwrap();
+    assert_eq!(fine(&output), [""; 0]);
+    let heard = alice.until("#a <bob> line 499");
+    let heard: Vec<_> = heard.iter().filter_map(|line| line.strip_prefix("#a <bob> ")).collect();
+    assert_eq!(heard, lines[..499]);
+}
+
+#[test]
+fn say_says_lines_as_they_come() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    let mut command = chinwag(here.path(), server.port, &["say", "#a", "--nick", "bob"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for line in ["one", "two"] {
+        writeln!(input, "{line}").unwrap();
+        alice.until(&format!("#a <bob> {line}"));
+    }
+    write!(input, "the end").unwrap();
+    drop(input);
+    alice.until("#a <bob> the end");
+    assert_eq!(fine(&child.wait_with_output().unwrap()), [""; 0]);
+    alice.until_starting("#a * bob quit");
+}
+
+#[test]
+fn say_fails_unless_it_was_said() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    let say = |options: &[&str]| run(here.path(), server.port, &[&["say"], options].concat());
+    failed(&say(&["carol", "hello"]), "carol");
+    failed(&say(&["#a"]), "there is nothing to say");
+    failed(&say(&["#a", "--create", " "]), "there is nothing to say");
+    failed(&say(&["#a", "--nick", "alice", "hello"]), "alice");
+    // What is too long is left out, and the rest is said.
+    let long = "x".repeat(5_000);
+    failed(&say(&["#a", &format!("first\n{long}\nlast")]), "4096 bytes");
+    for line in ["first", "last"] {
+        alice.until(&format!("#a <guest1> {line}"));
+    }
+    fs::write(here.path().join("lines"), format!("first\n{long}\nlast")).unwrap();
+    let mut command = chinwag(here.path(), server.port, &["say", "#a"]);
+    failed(&command.stdin(fs::File::open(here.path().join("lines")).unwrap()).output().unwrap(), "4096 bytes");
+    assert!(alice.until("#a <guest1> last").contains(&"#a <guest1> first".to_owned()));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    failed(&run(here.path(), port, &["say", "#a", "hello"]), "cannot connect");
+    for arguments in [&["say"][..], &["say", "a b", "hello"]] {
+        assert_eq!(run(here.path(), server.port, arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+/// What a line of a shell's says when it fails.
+fn complaint(line: &str) -> String {
+    let output = Command::new("bash").args(["-c", line, "bash", binary()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    text(&output.stderr)
+}
+
+#[test]
+fn a_room_that_the_shell_took_for_a_comment_is_told() {
+    for line in ["$1 connect --join #lobby", "$1 send x --to #lobby", "$1 get 7 --join #lobby", "$1 say #lobby hello"] {
+        let told = complaint(line);
+        assert!(told.contains("in quotes, as in '#lobby'"), "{line}: {told}");
+    }
+    for line in ["$1 connect --join lobby", "$1 get 7 --join lobby"] {
+        assert!(complaint(line).contains("did you mean '#lobby', in quotes?"), "{line}");
+    }
+    assert!(!complaint("$1 connect --nick").contains("quotes"));
 }
 
 #[test]
@@ -205,7 +490,9 @@ fn a_locked_server() {
     }
     let right = here.path().join("right");
     let server = Server::start(&["--password-file", right.to_str().unwrap()]);
-    let send = |options: &[&str]| run(here.path(), server.port, &[&["send", "file", "--to", "#a"], options].concat());
+    let send = |options: &[&str]| {
+        run(here.path(), server.port, &[&["send", "file", "--create", "--to", "#a"], options].concat())
+    };
     failed(&send(&[]), "--password-file");
     failed(&send(&["--password-file", "wrong"]), "that is not the password");
     failed(&send(&["--password-file", "none"]), "none");
@@ -225,13 +512,12 @@ fn what_cannot_be_is_told() {
     fs::set_permissions(path("shut"), fs::Permissions::from_mode(0o000)).unwrap();
     assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
     fs::create_dir(path("folder")).unwrap();
-    let send = |options: &[&str]| run(here.path(), server.port, &[&["send", "--to", "#a"], options].concat());
+    let send =
+        |options: &[&str]| run(here.path(), server.port, &[&["send", "--create", "--to", "#a"], options].concat());
     failed(&send(&["none"]), "cannot send none: ");
     failed(&send(&["folder"]), "cannot send folder: it is a folder");
     failed(&send(&["fifo"]), "cannot send fifo: it is not a plain file");
     failed(&send(&["big"]), "sending big: ");
-    // Nothing is sent unless all can be.
-    failed(&send(&["good", "none"]), "cannot send none: ");
     // For root nothing is shut.
     if fs::File::open(path("shut")).is_err() {
         failed(&send(&["shut"]), "cannot send shut: permission denied");
@@ -322,7 +608,8 @@ fn what_was_fetched_before_a_kill_is_not_fetched_again() {
         command.args(["get", &id, "--join", "#a", "-o", output, "--server", &proxy.address()]);
         let mut child =
             command.current_dir(there.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let part = there.path().join(format!("{name}.part"));
+        let mark = mark(&proxy.address(), &id, bytes.len(), "cat.png");
+        let part = there.path().join(format!("{name}.{mark}.part"));
         // It has all that comes.
         eventually("half of it", || {
             proxy.bytes().1 == 500_000
@@ -331,9 +618,10 @@ fn what_was_fetched_before_a_kill_is_not_fetched_again() {
         child.kill().unwrap();
         assert_eq!(text(&child.wait_with_output().unwrap().stdout), "");
         assert!(part.exists() && !there.path().join(name).exists());
-        let proxy = Proxy::start(server.port);
+        let before = proxy.bytes().0;
+        proxy.limit(usize::MAX, usize::MAX);
         assert_eq!(fine(&run(there.path(), proxy.port(), &["get", &id, "--join", "#a", "-o", output])), [name]);
-        let heard = proxy.up();
+        let heard = proxy.up()[before..].to_owned();
         let asked: Vec<_> = heard.lines().filter_map(|line| line.strip_prefix(&format!("/get {id} "))).collect();
         let offset: u64 = asked[0].parse().unwrap();
         assert!(asked.len() == 1 && offset >= 290_000 && offset.is_multiple_of(12_288), "{heard:?}");
@@ -392,7 +680,8 @@ fn who_fetches_waits_for_a_sender_who_was_cut_off() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    eventually("half of it", || proxy.bytes().0 == 500_000 && there.path().join("cat.png.part").exists());
+    let is_part = |name: &String| name.starts_with("cat.png.1-") && name.ends_with(".part");
+    eventually("half of it", || proxy.bytes().0 == 500_000 && listing(there.path()).iter().any(is_part));
     send.kill().unwrap();
     send.wait().unwrap();
     proxy.cut(Cut::Reset);
@@ -406,23 +695,61 @@ fn who_fetches_waits_for_a_sender_who_was_cut_off() {
     assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
 }
 
+/// What tells the part of a file from all others.
+fn mark(address: &str, id: &str, size: usize, name: &str) -> String {
+    format!("{id}-{}", &digest(format!("{address} {id} {size} {name}").as_bytes())[7..19])
+}
+
 #[test]
-fn a_part_of_another_file_does_no_harm() {
+fn only_what_carries_the_mark_of_a_file_is_taken_for_its_part() {
     let server = Server::start(&["--rate", "0"]);
     let bytes = noise(100_000, 3);
     let id = share(&server, "cat.png", &bytes);
-    for (stale, left) in [
-        (noise(50_000, 4), vec!["cat.png"]),
-        (noise(100_000, 4), vec!["cat.png"]),
-        (bytes.clone(), vec!["cat.png"]),
-        (noise(100_001, 4), vec!["cat.png", "cat.png.part"]),
-    ] {
-        let there = tempfile::tempdir().unwrap();
-        fs::write(there.path().join("cat.png.part"), &stale).unwrap();
-        assert_eq!(fine(&run(there.path(), server.port, &["get", &id, "--join", "#a"])), ["./cat.png"]);
-        assert_eq!(listing(there.path()), left);
-        assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
+    let marked = |id: &str, size| format!("cat.png.{}.part", mark(&server.address(), id, size, "cat.png"));
+    // What somebody has called a part stays as it is, even where it is the beginning of the very file.
+    for name in ["cat.png.part".to_owned(), marked("9", 100_000), marked(&id, 99_999)] {
+        for old in [noise(50_000, 4), bytes[..50_000].to_vec(), bytes.clone(), noise(100_001, 4)] {
+            for (output, saved) in [(".", "./cat.png"), ("cat.png", "cat.png")] {
+                let there = tempfile::tempdir().unwrap();
+                fs::write(there.path().join(&name), &old).unwrap();
+                let output = run(there.path(), server.port, &["get", &id, "--join", "#a", "-o", output]);
+                assert_eq!(fine(&output), [saved]);
+                assert_eq!(listing(there.path()), ["cat.png", &name]);
+                assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
+                assert!(fs::read(there.path().join(&name)).unwrap() == old, "{name}");
+            }
+        }
     }
+    // What does carry it, and is not the beginning after all, is begun anew; what has a second name is not touched.
+    let name = marked(&id, 100_000);
+    for (old, is_linked) in [(noise(50_000, 4), false), (noise(100_000, 4), false), (noise(50_000, 4), true)] {
+        let there = tempfile::tempdir().unwrap();
+        fs::write(there.path().join(&name), &old).unwrap();
+        if is_linked {
+            fs::hard_link(there.path().join(&name), there.path().join("mine")).unwrap();
+        }
+        assert_eq!(fine(&run(there.path(), server.port, &["get", &id, "--join", "#a"])), ["./cat.png"]);
+        assert!(fs::read(there.path().join("cat.png")).unwrap() == bytes);
+        assert_eq!(there.path().join(&name).exists(), is_linked);
+        assert!(!is_linked || fs::read(there.path().join("mine")).unwrap() == old);
+    }
+}
+
+#[test]
+fn a_file_is_on_the_disk_before_it_has_its_name() {
+    if !have(&["strace"]) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let id = share(&server, "cat.png", b"hello");
+    let there = tempfile::tempdir().unwrap();
+    let mut command = Command::new("timeout");
+    command.args(["20", "strace", "-f", "-y", "-o", "calls", "-e", "trace=fsync,fdatasync,/rename", binary()]);
+    command.args(["get", &id, "--join", "#a", "--server", &server.address()]).current_dir(there.path());
+    assert_eq!(fine(&command.output().unwrap()), ["./cat.png"]);
+    let calls = fs::read_to_string(there.path().join("calls")).unwrap();
+    let synced = calls.find(".part>) = 0").unwrap_or_else(|| panic!("nothing is synced: {calls}"));
+    assert!(synced < calls.find("rename").unwrap(), "{calls}");
 }
 
 #[test]

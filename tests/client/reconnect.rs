@@ -35,7 +35,12 @@ impl Person {
     }
 
     fn types(&self, line: &str) {
-        self.terminal.keys(format!("{line}\r"));
+        // Lines that come at once would be a paste.
+        let stands = |screen: &Screen| screen.rows[screen.cursor.0].ends_with(line);
+        self.terminal.keys(line);
+        self.terminal.wait_until(line, stands);
+        self.terminal.keys("\r");
+        self.terminal.wait_until("the line taken", |screen| !stands(screen));
     }
 
     /// Waits for a line in which this stands.
@@ -397,7 +402,9 @@ fn leaving_in_good_order_leaves_nothing_unsent() {
     let server = Server::start(&[]);
     let mut alice = server.in_room("alice", "#lobby");
     let mut bob = Person::enter("bob", server.port);
-    bob.terminal.keys(format!("line 0 of bob\rline 1 of bob\r{LEAVE}"));
+    bob.types("line 0 of bob");
+    bob.types("line 1 of bob");
+    bob.terminal.keys(LEAVE);
     assert_eq!(bob.terminal.wait_exit().code(), Some(0));
     alice.until("#lobby <bob> line 0 of bob");
     alice.expect("#lobby <bob> line 1 of bob");

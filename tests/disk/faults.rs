@@ -8,8 +8,8 @@ use testkit::company::{Company, MANY, assert_all_is_kept};
 use testkit::data::{
     Folder, KEPT, NOT_KEPT, assert_numbered, chunks, fetch, history, kill, logged, notices, seq, share,
 };
-use testkit::disk::{Meddler, SmallDisk, WRITES};
-use testkit::{Client, Server, binary, eventually, have, noise};
+use testkit::disk::{Meddler, SmallDisk, WRITES, faketime};
+use testkit::{Client, Server, binary, eventually, noise};
 
 fn refused_for_space(client: &mut Client) {
     client.send("/send #a 10 x.txt");
@@ -60,6 +60,26 @@ fn a_full_disk_stops_no_talk_and_costs_no_line() {
     kill(server);
     let server = disk.serve(MANY);
     assert_all_is_kept(&server, &disk.path("data"), &people.heard);
+}
+
+#[test]
+fn people_know_before_they_have_what_is_not_kept() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(MANY);
+    let mut people = Company::meet(&server);
+    people.say_some(10);
+    disk.fill();
+    // Many lines of one turn, of which the disk takes none or a part.
+    let burst: String = (0..400).map(|n| format!("number {n} {}\n", "x".repeat(200))).collect();
+    people.alice.send_bytes(burst.as_bytes());
+    let before = people.bob.until_starting(NOT_KEPT);
+    let heard: Vec<&str> = before.iter().filter_map(|line| line.strip_prefix("#a ")).collect();
+    people.bob.until_starting("#a [");
+    kill(server);
+    let kept = logged(&disk.path("data"), "a");
+    for line in heard {
+        assert!(kept.iter().any(|kept| kept == line), "{line:.60} is not in the log, and was heard before the notice");
+    }
 }
 
 #[test]
@@ -252,12 +272,7 @@ fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
 
 #[test]
 fn a_clock_that_goes_back_an_hour_loses_nothing() {
-    if !have(&["faketime"]) {
-        return;
-    }
-    let preload =
-        Command::new("faketime").args(["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""]).output().unwrap();
-    let preload = String::from_utf8(preload.stdout).unwrap();
+    let Some(preload) = faketime() else { return };
     let folder = Folder::new();
     let clock = folder.path.with_file_name("clock");
     let serve = || {

@@ -25,7 +25,7 @@ fn a_second_server_is_refused() {
     let folder = Folder::new();
     let serve = || -> Output {
         // Should it run after all, it is ended.
-        Command::new("timeout").args(["10", binary()]).args(folder.arguments(&[])).output().unwrap()
+        Command::new("timeout").args(["20", binary()]).args(folder.arguments(&[])).output().unwrap()
     };
     let server = folder.serve(&[]);
     let mut alice = server.in_room("alice", "#a");
@@ -34,9 +34,19 @@ fn a_second_server_is_refused() {
     let before = walk(&folder.path);
     let second = serve();
     assert_eq!((second.status.code(), str::from_utf8(&second.stdout).unwrap()), (Some(1), ""));
-    let want = format!("chinwag: cannot keep files in {}: another chinwag uses it\n", folder.path.display());
-    assert_eq!(String::from_utf8(second.stderr).unwrap(), want);
+    let path = folder.path.display();
+    let want = format!(
+        "chinwag: cannot keep files in {path}: another chinwag uses it; end that one, or give each a folder of its own\n"
+    );
+    let told = String::from_utf8(second.stderr).unwrap();
+    assert!(
+        told.contains(&format!("another chinwag uses {path}; waiting for its end\n")) && told.ends_with(&want),
+        "{told}"
+    );
     assert_eq!(walk(&folder.path), before, "it has touched the folder");
+    // Somebody may have swept the lock away.
+    fs::remove_file(folder.path.join("lock")).unwrap();
+    assert_eq!(serve().status.code(), Some(1));
     alice.ask("/ping", "+ ping");
     drop(alice);
     kill(server);

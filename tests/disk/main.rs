@@ -11,4 +11,5 @@ mod crash;
 mod damage;
 mod faults;
 mod folder;
+mod machine;
 mod slow;

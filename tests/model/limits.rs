@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use chinwag::commands;
-use chinwag::event::{Description, Job, PastFile};
+use chinwag::effect::{Description, Job, PastFile};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{
     DOWNLOAD_UNIT, FILES, FILES_A_SENDER, MINUTE, READ_AHEAD, READ_AHEAD_IN_ALL, ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON,

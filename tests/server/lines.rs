@@ -1,10 +1,12 @@
 //! The server from outside: lines, telnet, the end of input, bad input, options, and its end.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use testkit::pty::{Emulator, Speaks, Terminal};
 use testkit::{Client, PATIENCE, Server, binary, eventually};
 
 /// Everything that comes of sending `parts`, one after the other, and ending the input.
@@ -249,7 +251,7 @@ fn who_has_said_goodbye_and_does_not_go_takes_no_place() {
         client.until("+ quit");
         gone.push(client);
     }
-    let fds = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let fds = fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
     assert!(fds < 5 + 64 + 40, "{fds} descriptors");
 }
 
@@ -261,7 +263,7 @@ fn a_long_stall_is_a_stall_too() {
 #[test]
 fn a_locked_server_lets_in_who_knows_the_password() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&file, "open sesame\nnot this\n").unwrap();
+    fs::write(&file, "open sesame\nnot this\n").unwrap();
     let server = Server::start(&["--password-file", file.path().to_str().unwrap(), "--name", "The \x07Club"]);
     let mut client = server.connect_raw();
     client.expect(&format!("* locked chinwag/{} send /pass PASSWORD", env!("CARGO_PKG_VERSION")));
@@ -280,7 +282,7 @@ fn a_locked_server_lets_in_who_knows_the_password() {
 #[test]
 fn the_message_of_the_day_follows_the_greeting() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&file, "Be kind.\r\n\nNo \x1b[31mred.\n").unwrap();
+    fs::write(&file, "Be kind.\r\n\nNo \x1b[31mred.\n").unwrap();
     let server = Server::start(&["--motd", file.path().to_str().unwrap()]);
     let mut client = server.connect();
     client.expect("* motd Be kind.");
@@ -327,8 +329,16 @@ fn what_keeps_the_server_from_starting_is_said_in_one_line() {
     check(&["--password-file", dir.path().to_str().unwrap()], 1, "chinwag: cannot ");
     check(&["--password-file", "/dev/null"], 1, "chinwag: /dev/null holds no password on its first line");
     check(&["--data", "/dev/null/x"], 1, "chinwag: cannot keep files in /dev/null/x: ");
-    check(&["--max-file", "1X"], 2, "a size is a number with K, M or G");
-    check(&["--stall", "0"], 2, "a time is a number with s, m or h");
+    check(&["--max-file", "1X"], 2, "a size is a whole number with K, M, G or T");
+    check(&["--stall", "0"], 2, "a time is a whole number with s, m, h or d");
+    check(&["--listen", "192.0.2.1:0"], 1, "chinwag: cannot listen on 192.0.2.1:0: ");
+    let few =
+        Command::new("bash").args(["-c", "ulimit -n 9 && exec \"$0\" serve --listen 127.0.0.1:0", binary()]).output();
+    let few = String::from_utf8(few.unwrap().stderr).unwrap();
+    assert!(
+        few.contains("chinwag: cannot ") && few.contains("too many open files; raise the limit with ulimit -n"),
+        "{few}"
+    );
     check(&["--max-clients", "many"], 2, "--max-clients");
     check(&["--rate", "fast"], 2, "--rate");
     let data = dir.path().to_str().unwrap();
@@ -354,21 +364,104 @@ fn a_signal_says_goodbye_and_exits_with_0() {
 }
 
 #[test]
-fn a_terminal_that_closes_ends_it_unless_it_was_told_to_stay() {
-    let start = |hangup: &str| {
-        let mut command = Command::new("env");
-        Server::start_with(command.args([hangup, binary(), "serve", "--listen", "127.0.0.1:0"]))
-    };
-    let mut server = start("--default-signal=HUP");
-    let mut alice = server.connect();
-    server.signal("HUP");
-    assert!(alice.rest().last().unwrap().starts_with("* bye shutdown "));
+fn a_terminal_that_closes_ends_it() {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", binary(), "serve", "--listen", "127.0.0.1:0"]);
+    let mut terminal = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
+    let is_listening = |raw: &[u8]| raw.windows(9).any(|part| part == b"listening");
+    terminal.wait_until_raw("where it listens", is_listening);
+    assert!(Command::new("kill").args(["-HUP", &terminal.pid().to_string()]).status().unwrap().success());
+    assert_eq!(terminal.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn a_hangup_without_a_terminal_changes_nothing() {
+    for hangup in ["--default-signal=HUP", "--ignore-signal=HUP"] {
+        let mut command = Command::new("setsid");
+        let mut server =
+            Server::start_with(command.args(["env", hangup, binary(), "serve", "--listen", "127.0.0.1:0"]));
+        let mut alice = server.connect();
+        server.signal("HUP");
+        server.signal("HUP");
+        alice.settle();
+        alice.ask("/ping", "+ ping");
+        drop(alice);
+        server.signal("TERM");
+        let (status, log) = server.wait();
+        assert_eq!(status.code(), Some(0));
+        assert_eq!(log.contains("(SIGHUP) changes nothing"), hangup.starts_with("--default"), "{log}");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let mut command = Command::new(binary());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--rate", "0"]);
+    let mut server = Server::start_with(command.env("RUST_LOG", "trace"));
+    // A pipe takes 64 KiB, and what waits for it as much again.
+    for _ in 0..2_000 {
+        server.connect();
+    }
+    let mut alice = server.in_room("alice", "#a");
+    alice.ask("/ping", "+ ping");
     drop(alice);
-    assert_eq!(server.wait().0.code(), Some(0));
-    let server = start("--ignore-signal=HUP");
-    let mut bob = server.connect();
-    server.signal("HUP");
-    bob.settle();
+    server.signal("TERM");
+    let (status, log) = server.wait();
+    assert!(status.success() && log.contains(" lines are left out here"), "{} bytes", log.len());
+}
+
+#[test]
+fn a_password_file_may_have_what_editors_add_and_must_be_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("password");
+    let file = path.to_str().unwrap();
+    for bytes in [&b"\xef\xbb\xbfs\xc3\xa9same\r\n"[..], b"s\xc3\xa9same \t\r\nmore\n", b"\xef\xbb\xbf  s\xc3\xa9same"]
+    {
+        fs::write(&path, bytes).unwrap();
+        let server = Server::start(&["--password-file", file]);
+        let mut alice = server.connect_raw();
+        alice.until_starting("* locked ");
+        alice.ask("/pass sésame", "+ pass");
+    }
+    let latin = b"s\xe9same\n";
+    let utf16 = b"\xff\xfes\0e\0s\0a\0m\0e\0\r\0\n\0";
+    for (bytes, want) in
+        [(&latin[..], "no text in UTF-8"), (utf16, "no text in UTF-8"), (&utf16[2..], "nobody can type")]
+    {
+        fs::write(&path, bytes).unwrap();
+        let output = Command::new(binary())
+            .args(["serve", "--listen", "127.0.0.1:0", "--password-file", file])
+            .output()
+            .unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && errors.contains(want), "{errors}");
+    }
+    // Nor does the mark show in a message of the day.
+    fs::write(&path, "\u{feff}welcome\n").unwrap();
+    Server::start(&["--motd", file]).connect().until("* motd welcome");
+}
+
+#[test]
+fn all_addresses_of_both_families_have_one_port_in_either_order() {
+    let port = std::net::TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port();
+    let (v4, v6) = (format!("0.0.0.0:{port}"), format!("[::]:{port}"));
+    for order in [[&v4, &v6], [&v6, &v4]] {
+        let mut command = Command::new(binary());
+        let server = Server::start_with(command.args(["serve", "--listen", order[0], "--listen", order[1]]));
+        for host in ["127.0.0.1", "::1"] {
+            Client::new(TcpStream::connect((host, server.port)).unwrap()).starting("* hello ");
+        }
+    }
+}
+
+#[test]
+fn it_says_who_can_come_in() {
+    for (listen, is_alone) in [("127.0.0.1:0", true), ("[::1]:0", true), ("0.0.0.0:0", false)] {
+        let mut command = Command::new(binary());
+        let mut server = Server::start_with(command.args(["serve", "--listen", listen]));
+        server.signal("TERM");
+        assert_eq!(server.wait().1.contains("only this machine can come in"), is_alone, "{listen}");
+    }
 }
 
 #[test]

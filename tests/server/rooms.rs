@@ -6,9 +6,12 @@ use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::time::{Duration, SystemTime};
 
 use chinwag::commands;
-use chinwag::event::{Detail, Done, Found, Logged, PastRoom, Reply, SaidKind};
+use chinwag::effect::{Found, Logged, PastRoom};
+use chinwag::event::{Detail, Done, Reply, SaidKind};
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{A_PREFIX, LOG_READ, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON};
+use chinwag::limits::{
+    A_PREFIX, LOG_READ, LOGS, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON, ROOMS_PARTS, SEARCH, SEARCH_PACE,
+};
 use chinwag::names::{ConnId, Nick, Origin, Prefix, RoomName, Text};
 use chinwag::settings::{Logging, Settings};
 use chinwag::time::{Instant, Now};
@@ -48,6 +51,8 @@ fn what_is_read_from_the_log_is_as_if_memory_had_it() {
         if round % 2 == 0 {
             both.iter_mut().for_each(|memory| memory.send("cyd", b"/ignore ann\n"));
         }
+        // No presence is to be told any more while the log is searched.
+        both.iter_mut().for_each(|memory| memory.wait(MINUTE));
         let longest = if round % 5 == 0 { 4_000 } else { 200 };
         let count = random.u64(0..900);
         for n in 0..count {
@@ -135,6 +140,66 @@ fn a_log_that_hangs_holds_an_answer_up_for_a_while() {
 }
 
 #[test]
+fn searches_of_the_log_past_what_is_ignored_take_turns() {
+    const ASKERS: u32 = 100;
+    let (mut hub, mut notes) = (Hub::new(logged(3)), Notes::default());
+    let mut at = Now { at: Instant::START, wall: SystemTime::UNIX_EPOCH };
+    let [bob, others] = [ConnId::new(0, 1), ConnId::new(ASKERS + 1, 1)];
+    let handle = |hub: &mut Hub, notes: &mut Notes, now, conn, line: &str| {
+        hub.handle(conn, now, commands::parse(line).unwrap(), notes);
+    };
+    for n in 0..=ASKERS + 1 {
+        let conn = ConnId::new(n, 1);
+        hub.connect(conn, Origin::Loopback, at, &mut notes);
+        handle(&mut hub, &mut notes, at, conn, "/join #a");
+    }
+    handle(&mut hub, &mut notes, at, others, "/msg #a first");
+    (0..20_000).for_each(|_| handle(&mut hub, &mut notes, at, bob, "/msg #a x"));
+    let mut asked = 0;
+    for n in 1..=ASKERS {
+        let conn = ConnId::new(n, 1);
+        handle(&mut hub, &mut notes, at, conn, "/ignore guest1");
+        handle(&mut hub, &mut notes, at, conn, "/history 500");
+        notes.go_on_until_a_search(&mut hub, at);
+        assert!(hub.is_answering(conn));
+    }
+    // Between two queries of all of them together others have their time, and get their answers at once.
+    while let Some(next) = hub.next_search() {
+        assert!(next > at.at || asked == 0);
+        at.at = next;
+        hub.tick(at, &mut notes);
+        assert!(notes.queries.len() <= 1, "two at once");
+        notes.go_on_until_a_search(&mut hub, at);
+        hub.check();
+        asked += 1;
+        if asked % 100 == 50 {
+            notes.told.clear();
+            handle(&mut hub, &mut notes, at, others, "/history 500");
+            notes.go_on_until_a_search(&mut hub, at);
+            assert!(!hub.is_answering(others), "somebody who ignores nobody waits");
+        }
+        if asked == 200 {
+            // Whoever goes waits no more.
+            (1..=10).for_each(|n| hub.disconnect(ConnId::new(n, 1), at, Departure::Quit, &mut notes));
+        }
+    }
+    // In the end all are told what was found in the time that there is for it.
+    let took = at.at - Instant::START;
+    assert!(
+        took >= SEARCH_PACE * (asked - 1) && took >= SEARCH && took < SEARCH + SEARCH_PACE * (ASKERS + 1),
+        "{took:?}"
+    );
+    assert!((1..=ASKERS).all(|n| !hub.is_answering(ConnId::new(n, 1))));
+    // Alone one finds all.
+    let last = ConnId::new(ASKERS, 1);
+    notes.told.clear();
+    handle(&mut hub, &mut notes, at, last, "/history 500");
+    notes.go_on(&mut hub, at);
+    assert!(matches!(notes.told.last(), Some((_, Told::Reply(Reply::Done(Done::History { count: 1, .. }))))));
+    hub.check();
+}
+
+#[test]
 fn whoever_goes_before_the_log_has_answered_is_told_nothing() {
     let (mut hub, mut notes, id) = (Hub::new(logged(0)), Notes::default(), ConnId::new(1, 1));
     let now = Now { at: Instant::START, wall: SystemTime::UNIX_EPOCH };
@@ -190,6 +255,45 @@ fn new_rooms_are_counted_by_network_and_on_this_machine_by_connection() {
         memory.connect_from(&format!("there{n}"), network(1));
         assert_eq!(joins(&mut memory, &format!("there{n}")), ROOMS_A_PERSON);
     }
+}
+
+/// Has somebody from a network make rooms one after the other and say something in each, until they are refused; gives how
+/// many they made.
+fn make_rooms(memory: &mut Memory, name: &str, origin: Origin) -> usize {
+    memory.connect_from(name, origin);
+    for n in 0.. {
+        let room = format!("#{name}-{n}");
+        let said = answer(memory, name, &format!("join {room}"));
+        if said != format!("+ join {room} 1") {
+            assert!(said.starts_with("! join too-many the rooms that were made from your network "), "{said}");
+            memory.end(name);
+            return n;
+        }
+        memory.send(name, b"hello\n/leave\n");
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_network_that_makes_rooms_to_use_them_up_refuses_itself() {
+    const LEFT: usize = 320;
+    let v4 = |n: u8| Origin::Network(Prefix::v4([192, 0, 2, n]));
+    let mut memory = Memory::new(logged(200));
+    for n in LEFT..LOGS {
+        let name = RoomName::new(&format!("#r{n}")).unwrap();
+        memory.hub.restore_room(PastRoom { name, topic: None, last_seq: 9, lines: Vec::new() });
+    }
+    // Connecting anew does not help, and neither does leaving what is in the log.
+    assert!((LEFT / ROOMS_PARTS - 2..=LEFT / ROOMS_PARTS).contains(&make_rooms(&mut memory, "one", v4(1))));
+    assert!(make_rooms(&mut memory, "two", v4(1)) <= 1);
+    // Nobody else is refused for that, and neither is whoever enters a room that there is.
+    assert!(make_rooms(&mut memory, "three", v4(2)) > 10);
+    for (name, origin) in [("four", v4(3)), ("five", Origin::Loopback)] {
+        memory.connect_from(name, origin);
+        assert_eq!(answer(&mut memory, name, &format!("join #{name}")), format!("+ join #{name} 1"));
+    }
+    memory.connect_from("six", v4(1));
+    assert_eq!(answer(&mut memory, "six", "join #one-7"), "+ join #one-7 1");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chinwag::event::{Description, PastFile};
+use chinwag::effect::{Description, PastFile};
 use chinwag::limits::{FILES, FILES_A_PREFIX, FILES_A_SENDER, UPLOAD_SILENCE, UPLOADS};
 use chinwag::names::{Digest, FileId, Nick, Origin, Prefix, RoomName};
 use chinwag::settings::Settings;
@@ -81,6 +81,60 @@ fn strangers_with_many_files_make_nobody_elses_go() {
         let said = answers(&mut memory, "erin", "/send #a 1 x\n=YQ==\n");
         assert!(said[0].starts_with("+ send ") && said[1].contains(" . 1 "), "{said:?}");
         assert_eq!(files(&mut memory, "alice", "#a"), "+ files 25");
+    }
+}
+
+#[test]
+fn a_newcomer_finds_a_place_whoever_has_taken_all() {
+    let wide = |n: usize| {
+        let [.., c, d] = n.to_be_bytes();
+        Origin::Network(Prefix::v6([0x20, 1, 0x0d, 0xb8, 0, 0, c, d, 0, 0, 0, 0, 0, 0, 0, 1]))
+    };
+    // A hundred who have ten each, here or from anywhere, and a thousand who have one each, here or in one /48.
+    type From = fn(usize) -> Origin;
+    let here: From = |_| Origin::Loopback;
+    let anywhere: From = |n| network(u8::try_from(n).unwrap());
+    for (owners, from) in [(100, here), (100, anywhere), (FILES - 10, here), (FILES - 10, wide)] {
+        let mut memory = core(1 << 30);
+        enter(&mut memory, "alice", network(200), "#a");
+        memory.send("alice", "/send #a 1 x\n=YQ==\n".repeat(5).as_bytes());
+        let each = (FILES - 10) / owners;
+        for n in 0..owners + 2 {
+            enter(&mut memory, "m", from(n), "#x");
+            memory.send("m", "/send #x 0 e\n".repeat(each + 1).as_bytes());
+            memory.end("m");
+        }
+        assert_eq!(memory.hub.files(), FILES);
+        let mut origins = vec![network(201)];
+        if each > 1 {
+            origins.push(Origin::Loopback);
+        }
+        for origin in origins {
+            enter(&mut memory, "late", origin, "#a");
+            let said = answers(&mut memory, "late", "/send #a 1 x\n=YQ==\n");
+            assert!(said[0].starts_with("+ send "), "{owners} {origin:?} {said:?}");
+            memory.end("late");
+        }
+        // Nobody else has paid for it.
+        let want = if each > 1 { 7 } else { 6 };
+        assert_eq!(files(&mut memory, "alice", "#a"), format!("+ files {want}"), "{owners}");
+    }
+}
+
+#[test]
+fn who_shares_too_much_is_told_of_which_limit() {
+    let mut memory = core(1 << 30);
+    for n in 0..10 {
+        let name = format!("m{n}");
+        enter(&mut memory, &name, network(1), "#x");
+        memory.send(&name, "/send #x 0 e\n".repeat(FILES_A_SENDER).as_bytes());
+    }
+    enter(&mut memory, "late", network(1), "#x");
+    for (name, want) in
+        [("m1", "you may share 20 files at once; "), ("late", "200 files were shared from your network; ")]
+    {
+        let said = answers(&mut memory, name, "/send #x 0 e\n");
+        assert!(said[0].starts_with(&format!("! send too-many {want}")), "{said:?}");
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
+use testkit::data::digest;
 use testkit::proxy::{Cut, Proxy};
 use testkit::{Client, Server, eventually, have, noise, skip};
 
@@ -555,7 +556,8 @@ fn what_the_server_refuses_is_said() {
     let get = |arguments: &[&str]| bad(&run(folder.path(), GET, arguments), 1);
     assert!(get(&["-j", "#lobby", &at, "7"]).contains("get no-such-file "));
     assert!(get(&["-n", "bob", &at, "7"]).contains("nick taken "));
-    assert!(get(&["-d", "nowhere", &at, "7"]).contains("nowhere"));
+    assert!(get(&["-d", "nowhere", &at, "7"]).contains("get no-such-file "));
+    assert!(!folder.path().join("nowhere").exists());
     assert!(get(&["127.0.0.1:1", "7"]).contains("no connection"));
     for id in ["", "x", "1x", "-1", "../1", "0"] {
         assert!(bad(&run(folder.path(), GET, &[&at, id]), 2).contains("usage: "), "{id}");
@@ -614,6 +616,12 @@ fn an_upload_that_broke_off_anywhere_goes_on() {
     }
 }
 
+/// What the part of file 1 of this server is called.
+fn part_of(name: &str, address: &str, size: usize) -> String {
+    let digest = digest(format!("{address} 1 {size} {name}").as_bytes());
+    format!("{name}.1-{}.part", &digest[7..19])
+}
+
 #[test]
 fn a_broken_off_download_goes_on() {
     if !can_run() {
@@ -622,17 +630,18 @@ fn a_broken_off_download_goes_on() {
     let server = Server::start(&[]);
     let (folder, bytes) = with_file(3_000_000);
     assert_eq!(good(&run(folder.path(), SEND, &[&server.address(), "#lobby", "cat.png"])), "1");
-    let part = folder.path().join("got/cat.png.part");
+    let proxy = Proxy::start(server.port);
+    let part = folder.path().join("got").join(part_of("cat.png", &proxy.address(), 3_000_000));
     let held = || fs::metadata(&part).map_or(0, |part| part.len());
+    let (mut up, mut down) = (0, 0);
     // First it is cut, then killed, then something else has shortened the part.
-    for (turn, limit) in [1_000_000, 2_000_000, usize::MAX].into_iter().enumerate() {
-        let proxy = Proxy::start(server.port);
-        proxy.limit(usize::MAX, limit / (turn + 1));
+    for (turn, limit) in [1_000_000, 1_000_000, usize::MAX / 2].into_iter().enumerate() {
+        proxy.limit(usize::MAX, down + limit);
         let had = held();
         let get = ["-j", "#lobby", "-d", folder.path().join("got").to_str().unwrap(), &proxy.address(), "1"]
             .map(str::to_owned);
         let mut getter = Running::start(GET, &get);
-        if limit == usize::MAX {
+        if turn == 2 {
             assert!(getter.0.wait().unwrap().success());
         } else {
             eventually("some of it is there", || held() > had + 500_000);
@@ -644,10 +653,11 @@ fn a_broken_off_download_goes_on() {
             assert_eq!(getter.0.wait().unwrap().code(), Some(if turn == 0 { 1 } else { 143 }));
             assert!(held() > had + 500_000);
         }
-        let asked = proxy.up();
+        let asked = proxy.up()[up..].to_owned();
         let offset: u64 = after(&asked, "/get 1 ").unwrap().parse().unwrap();
         assert_eq!(offset, had / 12_288 * 12_288, "{asked}");
-        assert!(turn == 0 || proxy.bytes().1 < (3_000_000 - offset as usize) * 4 / 3 + 10_000);
+        assert!(turn == 0 || proxy.bytes().1 - down < (3_000_000 - offset as usize) * 4 / 3 + 10_000);
+        (up, down) = proxy.bytes();
         if turn == 1 {
             fs::OpenOptions::new().write(true).open(&part).unwrap().set_len(held() - 5).unwrap();
         }
@@ -664,20 +674,20 @@ fn a_part_that_is_whole_needs_only_its_digest() {
     let server = Server::start(&[]);
     let (folder, bytes) = with_file(100_000);
     assert_eq!(good(&run(folder.path(), SEND, &[&server.address(), "#lobby", "cat.png"])), "1");
-    fs::write(folder.path().join("got/cat.png.part"), &bytes).unwrap();
+    fs::write(folder.path().join("got").join(part_of("cat.png", &server.address(), 100_000)), &bytes).unwrap();
     good(&run(folder.path(), GET, &["-j", "#lobby", "-d", "got", &server.address(), "1"]));
     assert!(fs::read(folder.path().join("got/cat.png")).unwrap() == bytes);
 }
 
 #[test]
-fn a_part_of_something_else_is_noticed() {
+fn a_part_that_was_changed_is_noticed() {
     if !can_run() {
         return;
     }
     let server = Server::start(&[]);
     let (folder, mut bytes) = with_file(100_000);
     assert_eq!(good(&run(folder.path(), SEND, &[&server.address(), "#lobby", "cat.png"])), "1");
-    let part = folder.path().join("got/cat.png.part");
+    let part = folder.path().join("got").join(part_of("cat.png", &server.address(), 100_000));
     let get = || run(folder.path(), GET, &["-j", "#lobby", "-d", "got", &server.address(), "1"]);
     bytes[7] ^= 1;
     fs::write(&part, &bytes[..50_000]).unwrap();
@@ -697,7 +707,11 @@ fn nothing_else_is_ever_written_over() {
     let server = Server::start(&[]);
     let (folder, bytes) = with_file(100_000);
     assert_eq!(good(&run(folder.path(), SEND, &[&server.address(), "#lobby", "cat.png"])), "1");
-    let [path, part, precious] = ["got/cat.png", "got/cat.png.part", "precious"].map(|name| folder.path().join(name));
+    let part = format!("got/{}", part_of("cat.png", &server.address(), 100_000));
+    let [path, part, precious] = ["got/cat.png", &part, "precious"].map(|name| folder.path().join(name));
+    // The beginning of the very file, and of its very name, is the user's own all the same.
+    let own = folder.path().join("got/cat.png.part");
+    fs::write(&own, &bytes[..50_000]).unwrap();
     let get = || run(folder.path(), GET, &["-j", "#lobby", "-d", "got", &server.address(), "1"]);
     fs::write(&path, "mine").unwrap();
     assert!(bad(&get(), 1).contains("there already"));
@@ -718,6 +732,7 @@ fn nothing_else_is_ever_written_over() {
     assert!(!folder.path().join("nowhere").exists());
     good(&get());
     assert!(fs::read(&path).unwrap() == bytes);
+    assert!(fs::read(&own).unwrap() == bytes[..50_000]);
 }
 
 /// A server that has one file for everybody, and calls it what it likes.

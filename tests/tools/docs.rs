@@ -85,7 +85,7 @@ fn the_readme_tells_every_option_and_its_default() {
 #[test]
 fn the_readme_tells_every_option_of_the_client() {
     let readme = read("README.md");
-    for command in ["connect", "send", "get"] {
+    for command in ["connect", "send", "get", "say"] {
         let help = Command::new(binary()).args([command, "--help"]).output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
         let section = readme.split(&format!("### `chinwag {command}")).nth(1).expect("a section of its own");

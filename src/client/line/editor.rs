@@ -4,17 +4,19 @@ use std::mem;
 
 use tui_input::{Input as LineInput, InputRequest};
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
 
 use super::complete::Completion;
 use super::history::History;
 use super::keys::Key;
 use crate::client::screen::Row;
-use crate::client::screen::width::{self, columns};
+use crate::client::screen::width::{self, columns, widest};
 use crate::names::clean;
 
 /// The most bytes that a line may have.
 pub const LINE_MAX: usize = 4000;
+
+/// The most lines that are asked about: no more may wait to be sent.
+const LINES_MAX: usize = 10_000;
 
 /// The most candidates that are listed.
 const LISTED: usize = 100;
@@ -36,6 +38,8 @@ pub enum Intent {
     Walk(Direction),
     /// Show what Tab cannot decide between, at most 100 words.
     List(Vec<String>),
+    /// Tell why something is not taken.
+    Refuse(String),
 }
 
 /// Where to go.
@@ -51,9 +55,32 @@ pub enum Direction {
 #[derive(Default, Debug)]
 pub struct Editor {
     line: LineInput,
-    history: History,
-    /// The lines of a paste, while it is asked whether they are to be sent.
-    asking: Option<Vec<String>>,
+    /// The lines typed before.
+    pub history: History,
+    /// What was pasted, while it is asked whether that is to be sent.
+    asking: Option<Pasted>,
+    /// Whether it was told that the line has no room for more.
+    is_full: bool,
+}
+
+/// Lines that were pasted.
+#[derive(Debug)]
+struct Pasted {
+    lines: Vec<String>,
+    /// What each of them begins with, if they are for one person: `/msg NAME `.
+    to: String,
+}
+
+impl Pasted {
+    fn add(&mut self, text: &str) {
+        let lines = text.split('\n').map(|line| clean(line.as_bytes())).flat_map(|line| cut(&line));
+        let lines = lines.filter(|line| !is_blank(line));
+        let to = if self.to.is_empty() { "/" } else { &self.to };
+        // What is meant for one person must not go to a room from its second line on.
+        self.lines.extend(
+            lines.map(|line| if self.to.is_empty() && !line.starts_with('/') { line } else { to.to_owned() + &line }),
+        );
+    }
 }
 
 impl Editor {
@@ -117,16 +144,42 @@ impl Editor {
         self.line.handle(request);
         if let Some(before) = before.filter(|_| self.text().len() > LINE_MAX) {
             self.line = before;
+            return self.full();
         }
+        self.is_full = false;
         None
     }
 
+    /// There is no room for more in the line, which is told once.
+    fn full(&mut self) -> Option<Intent> {
+        let told = mem::replace(&mut self.is_full, true);
+        (!told).then(|| {
+            Intent::Refuse(format!(
+                "the line is full, and what you type now is not taken; it has at most {LINE_MAX} bytes: send it, then go on"
+            ))
+        })
+    }
+
     /// Puts one line in at the cursor. Several lines, or one that is too long, are not put in: it is asked whether they
-    /// are to be sent. Until that is answered, what else is pasted is dropped.
-    pub fn paste(&mut self, text: &str) {
-        if self.asking.is_some() {
-            return;
+    /// are to be sent. What else is pasted before that is answered is asked about with it.
+    pub fn paste(&mut self, text: &str) -> Option<Intent> {
+        let had = self.asking.as_ref().map(|asked| asked.lines.len());
+        match &mut self.asking {
+            Some(asked) => asked.add(text),
+            None => self.paste_first(text),
         }
+        let asked = self.asking.as_mut().filter(|asked| asked.lines.len() > LINES_MAX)?;
+        let count = asked.lines.len() - had.unwrap_or(0);
+        match had {
+            Some(had) => asked.lines.truncate(had),
+            None => self.asking = None,
+        }
+        Some(Intent::Refuse(format!(
+            "the {count} lines that you pasted are not taken: {LINES_MAX} at most are sent at once; share them as a file, with /send"
+        )))
+    }
+
+    fn paste_first(&mut self, text: &str) {
         let one = text.trim_end_matches('\n');
         let text = if one.contains('\n') { text } else { one };
         let (before, after) = self.split();
@@ -138,13 +191,13 @@ impl Editor {
         let lines = whole.split('\n').map(|line| clean(line.as_bytes())).flat_map(|line| cut(&line));
         let mut lines: Vec<_> = lines.filter(|line| !is_blank(line)).collect();
         if lines.len() > 1 {
-            // What is meant for one person must not go to a room from its second line on.
             let to = addressee(before);
-            for line in lines.iter_mut().skip(usize::from(before.starts_with('/'))) {
-                line.insert_str(0, if to.is_empty() && line.starts_with('/') { "/" } else { &to });
-            }
-            self.asking = Some(lines);
-        } else if let Some(line) = lines.pop() {
+            let rest = lines.split_off(usize::from(before.starts_with('/')));
+            let mut asked = Pasted { lines, to };
+            rest.iter().for_each(|line| asked.add(line));
+            self.asking = Some(asked);
+        } else {
+            let line = lines.pop().unwrap_or_else(|| clean(whole.replace('\n', "").as_bytes()).into_owned());
             let cursor = line.chars().count().saturating_sub(behind);
             self.set(line, cursor);
         }
@@ -152,10 +205,8 @@ impl Editor {
 
     /// What is asked, if something is.
     pub fn question(&self) -> Option<String> {
-        let lines = self.asking.as_ref()?;
-        // Only what is for one person begins so: a slash that was pasted is doubled.
-        let to = lines.last()?.strip_prefix("/msg ").and_then(|rest| rest.split(' ').next());
-        let to = to.map(|name| format!(" to {name}")).unwrap_or_default();
+        let Pasted { lines, to } = self.asking.as_ref()?;
+        let to = to.split(' ').nth(1).map(|name| format!(" to {name}")).unwrap_or_default();
         Some(format!("send these {} lines{to}? y/n", lines.len()))
     }
 
@@ -185,7 +236,7 @@ impl Editor {
     fn answer(&mut self, key: Key) -> Option<Intent> {
         match key {
             Key::Char('y' | 'Y') => {
-                let lines = self.asking.take()?;
+                let Pasted { lines, .. } = self.asking.take()?;
                 self.clear();
                 Some(Intent::Say(lines))
             }
@@ -217,9 +268,10 @@ impl Editor {
         }
         let before = [kept, &clean(common.as_bytes())].concat();
         let line = [&*before, after].concat();
-        if line.len() <= LINE_MAX {
-            self.set(line, before.chars().count());
+        if line.len() > LINE_MAX {
+            return self.full();
         }
+        self.set(line, before.chars().count());
         None
     }
 
@@ -281,26 +333,26 @@ fn printable(text: &str) -> String {
     clean(text.as_bytes()).replace('\t', " ")
 }
 
-/// What of `text` fits into `room` columns around the cursor, which is at byte `cursor` of it.
+/// What of `text` fits into `room` columns around the cursor, which is at byte `cursor` of it, in any terminal.
 fn window(text: &str, cursor: usize, room: usize) -> Row {
     // A cursor that is within a grapheme shows behind it.
     let cursor = text.grapheme_indices(true).map(|(at, _)| at).find(|&at| at >= cursor).unwrap_or(text.len());
     let (before, after) = text.split_at(cursor);
-    let column = columns(before);
+    let column = widest(before);
     // What is in view moves by half a row at once, and with more text after the cursor some of it is in view.
-    let last = room - (room / 4).min(columns(after));
+    let last = room - (room / 4).min(widest(after));
     let step = (room / 2).max(1);
     let start = column.saturating_sub(last).div_ceil(step) * step;
     let mut skipped = 0;
     let before = before.graphemes(true).skip_while(|grapheme| {
         let is_out = skipped < start;
-        skipped += if is_out { grapheme.width() } else { 0 };
+        skipped += if is_out { widest(grapheme) } else { 0 };
         is_out
     });
     let before: String = before.collect();
-    let mut used = columns(&before);
+    let mut used = widest(&before);
     let after = after.graphemes(true).take_while(|grapheme| {
-        used += grapheme.width();
+        used += widest(grapheme);
         used <= room
     });
     Row { after: after.collect(), before }
@@ -441,7 +493,6 @@ mod tests {
                 editor.paste(paste);
             }
             assert_eq!(press(&mut editor, &[Key::Ctrl('l')]), Some(Intent::Redraw));
-            editor.paste("not now");
             for yes in [Key::Char('y'), Key::Char('Y')] {
                 assert_eq!(press(&mut editor, &[yes]), say(asked));
                 assert_eq!((editor.text(), editor.question()), ("", None));
@@ -452,16 +503,40 @@ mod tests {
     }
 
     #[test]
-    fn lines_have_an_end() {
-        let mut editor = editor(&"x".repeat(LINE_MAX - 1));
-        type_in(&mut editor, "é");
-        assert_eq!(editor.text().len(), LINE_MAX - 1);
-        type_in(&mut editor, "xy");
-        assert_eq!(editor.text().len(), LINE_MAX);
-        press(&mut editor, &[Key::Ctrl('u'), Key::Ctrl('y'), Key::Ctrl('y')]);
-        assert_eq!(editor.text().len(), LINE_MAX);
-        let offer = |_: &str| Completion { start: LINE_MAX, candidates: vec!["more".to_owned()] };
-        assert_eq!(editor.key(Key::Tab, offer), None);
+    fn what_is_pasted_while_it_is_asked_is_asked_about_too() {
+        for (start, want) in [
+            ("|", say(&["1", "2", "3", "//4"])),
+            ("/msg bob |", say(&["/msg bob 1", "/msg bob 2", "/msg bob 3", "/msg bob /4"])),
+        ] {
+            let mut editor = editor(start);
+            editor.paste("1\n2");
+            editor.paste("3\n\n/4\n");
+            assert_eq!(press(&mut editor, &[Key::Char('y')]), want);
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_is_not_taken_and_told() {
+        let refused = |intent: Option<Intent>| matches!(intent, Some(Intent::Refuse(_)));
+        let mut editor = editor("");
+        assert_eq!(editor.paste(&"x\n".repeat(LINES_MAX)), None);
+        assert!(refused(editor.paste("one more")));
+        assert!(editor.question().is_some_and(|question| question.contains(" 10000 lines")));
+        press(&mut editor, &[Key::Char('n')]);
+        assert!(refused(editor.paste(&"x\n".repeat(LINES_MAX + 1))));
+        assert_eq!(editor.question(), None);
+
+        editor.set("x".repeat(LINE_MAX - 1), usize::MAX);
+        // That is told once, until there is room again.
+        assert!(refused(press(&mut editor, &[Key::Char('é')])));
+        assert!(!refused(press(&mut editor, &[Key::Char('é')])));
+        assert_eq!(press(&mut editor, &[Key::Char('x')]), None);
+        assert!(refused(press(&mut editor, &[Key::Char('y')])));
+        assert_eq!(press(&mut editor, &[Key::Ctrl('u'), Key::Ctrl('y')]), None);
+        assert!(refused(press(&mut editor, &[Key::Ctrl('y')])));
+        press(&mut editor, &[Key::Left]);
+        let offer = |_: &str| Completion { start: LINE_MAX - 1, candidates: vec!["more".to_owned()] };
+        assert!(refused(editor.key(Key::Tab, offer)));
         assert_eq!(editor.text().len(), LINE_MAX);
     }
 

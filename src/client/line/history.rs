@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use super::editor::LINE_MAX;
+use crate::commands;
 use crate::names::clean;
 
 /// The most lines that are remembered.
@@ -30,6 +31,8 @@ pub struct History {
     /// The line that is shown; at the end of them it is the unfinished one.
     at: usize,
     unfinished: String,
+    /// Whether what is said goes to one person.
+    pub is_private: bool,
 }
 
 impl History {
@@ -44,14 +47,15 @@ impl History {
             let _ = rewrite(path, &lines);
         }
         lines.retain(|line| line.len() <= LINE_MAX);
-        Self { path, at: lines.len(), lines, unfinished: String::new() }
+        Self { path, at: lines.len(), lines, unfinished: String::new(), is_private: false }
     }
 
-    /// Remembers `line` as the newest, and goes to the end. Passwords, blank lines and repetitions are not remembered.
+    /// Remembers `line` as the newest, and goes to the end. Passwords, blank lines and repetitions are not remembered, and
+    /// what is said in private is not written down.
     pub fn add(&mut self, line: &str) {
         let is_secret = line.trim_start().get(..5).is_some_and(|start| start.eq_ignore_ascii_case("/pass"));
         if !is_secret && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line) {
-            if let Some(path) = &self.path {
+            if let Some(path) = self.path.as_ref().filter(|_| !self.is_private && !is_for_one(line)) {
                 let _ = append(path, line);
             }
             self.lines.push(line.to_owned());
@@ -84,6 +88,15 @@ impl History {
         self.at = self.lines.len();
         mem::take(&mut self.unfinished);
     }
+}
+
+/// Whether this is a command that says something to one person, or to whomever it names.
+fn is_for_one(line: &str) -> bool {
+    let Some(command) = line.trim_start().strip_prefix('/') else { return false };
+    let word = command.split_whitespace().next().unwrap_or_default();
+    // People also try what other programs call it.
+    commands::find(word).is_some_and(|spec| spec.name == "msg")
+        || ["m", "w", "whisper", "tell", "pm", "dm", "notice"].iter().any(|other| word.eq_ignore_ascii_case(other))
 }
 
 /// Where the history is kept: `$XDG_STATE_HOME/chinwag/history`, or else `$HOME/.local/state/chinwag/history`.
@@ -170,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_not_remembered() {
+    fn passwords_are_not_remembered_and_private_lines_not_written_down() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history");
         let mut history = History::open(Some(path.clone()));
@@ -179,6 +192,15 @@ mod tests {
         }
         assert_eq!(history.older(""), None);
         assert!(!path.exists());
+        // It can be had again in this run, and is not written down.
+        for line in ["/msg bob psst", "/MSG #a x", "/w bob psst"] {
+            history.add(line);
+        }
+        history.is_private = true;
+        history.add("said to one person");
+        history.is_private = false;
+        assert!(!path.exists());
+        assert_eq!(history.older(""), Some("said to one person"));
         history.add("say /pass");
         history.add("/pas");
         assert_eq!(fs::read_to_string(path).unwrap(), "say /pass\n/pas\n");

@@ -2,9 +2,17 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::time::Duration;
 
-/// The most bytes of one paste that are kept; the rest of it is swallowed.
+/// The most bytes of a paste. Of a longer one nothing is taken.
 pub const PASTE_MAX: usize = 1 << 20;
+
+/// How long the rest of a sequence may take: on a bad line its bytes come apart.
+const SEQUENCE: Duration = Duration::from_millis(500);
+/// How long the rest of a paste or of an answer may take. Then its end is lost, and the keyboard must not be dead.
+const END: Duration = Duration::from_secs(2);
+/// How long the rest of a paste without marks may take, which is known by its speed alone.
+const UNMARKED: Duration = Duration::from_millis(100);
 
 /// The most bytes that an answer may have; a longer one is swallowed.
 const ANSWER_MAX: usize = 4 << 10;
@@ -22,6 +30,8 @@ pub enum Input {
     Key(Key),
     /// Text was pasted, with `\n` for every line end.
     Paste(String),
+    /// More than [`PASTE_MAX`] bytes were pasted.
+    TooMuch,
     /// The terminal answers a question.
     Answer(TerminalAnswer),
 }
@@ -68,6 +78,10 @@ pub enum TerminalAnswer {
         /// The column.
         column: u16,
     },
+    /// The person looks at the terminal now.
+    Focused,
+    /// The person looks at something else.
+    Unfocused,
     /// What the kitty graphics protocol answers, after its `G`.
     Graphics(String),
     /// What iTerm2 reports, after its `1337;`.
@@ -79,6 +93,8 @@ pub enum TerminalAnswer {
 #[derive(Default)]
 pub struct Decoder {
     state: State,
+    /// Whether the end of a paste did not come in time, so that its rest may.
+    is_cut: bool,
     ready: VecDeque<Input>,
 }
 
@@ -98,30 +114,45 @@ enum State {
     Text { start: u8, body: Vec<u8>, escape: bool },
     /// In a paste; so many bytes of its end have been seen.
     Paste { body: Vec<u8>, matched: usize },
+    /// In a paste without marks.
+    Unmarked(Vec<u8>),
 }
 
 impl Decoder {
-    /// Reads `bytes`.
+    /// Reads `bytes`, which came at once.
+    ///
+    /// Nobody types a line and its Enter within one read: it was pasted in a terminal that does not mark it, or was written by
+    /// a program. So is text that comes at once when the end of a paste is missing.
     pub fn feed(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
+        let mut begins = true;
+        for (at, &byte) in bytes.iter().enumerate() {
+            let is_ground = matches!(self.state, State::Ground);
+            if begins && is_ground {
+                let text = bytes[at..].split(|&byte| !is_text(byte)).next().unwrap_or_default();
+                if has_line(text) || self.is_cut && String::from_utf8_lossy(text).chars().nth(1).is_some() {
+                    self.state = State::Unmarked(Vec::new());
+                }
+            }
+            begins = !(is_ground && is_text(byte));
             self.state = self.step(byte);
         }
     }
 
-    /// Whether [`Decoder::give_up`] would do something: an ESC is held, or a sequence that is not finished.
-    pub fn is_waiting(&self) -> bool {
+    /// How long to wait for more bytes before [`Decoder::give_up`]; `None` if it would do nothing.
+    pub fn patience(&self) -> Option<Duration> {
         match &self.state {
-            State::Escape { .. } | State::Sequence { .. } | State::Skip(_) => true,
-            State::Text { body, escape, .. } => body.is_empty() && !escape,
-            State::Ground | State::Char { .. } | State::Paste { .. } => false,
+            State::Escape { .. } | State::Sequence { .. } | State::Skip(_) => Some(SEQUENCE),
+            State::Text { body, escape: false, .. } if body.is_empty() => Some(SEQUENCE),
+            State::Text { .. } | State::Paste { .. } => Some(END),
+            State::Unmarked(_) => Some(UNMARKED),
+            State::Ground | State::Char { .. } => None,
         }
     }
 
-    /// No more bytes came for a while, so what is held was typed by hand: an ESC is the Escape key, and what else
-    /// starts a sequence is a key with Alt. A sequence that has gone on from there is dropped. Pastes and answers are
-    /// not hurried.
+    /// No more bytes came for a while, so what is held was typed by hand: an ESC is the Escape key, and what else starts a
+    /// sequence is a key with Alt. A sequence or an answer that has gone on from there is dropped, and a paste is over.
     pub fn give_up(&mut self) {
-        if !self.is_waiting() {
+        if self.patience().is_none() {
             return;
         }
         match mem::take(&mut self.state) {
@@ -133,7 +164,12 @@ impl Decoder {
                 self.escape_if(alt);
                 self.key(Key::Alt(char::from(start)));
             }
-            State::Text { start, .. } => self.key(Key::Alt(char::from(start))),
+            State::Text { start, body, escape: false } if body.is_empty() => self.key(Key::Alt(char::from(start))),
+            State::Paste { body, .. } => {
+                self.is_cut = true;
+                self.paste(&body);
+            }
+            State::Unmarked(body) => self.state = self.unmarked(&body),
             _ => (),
         }
     }
@@ -149,6 +185,7 @@ impl Decoder {
                 (b'[', b'M') if body.is_empty() => State::Skip(3),
                 (b'[', b'~') if body == b"200" => {
                     self.escape_if(alt);
+                    self.is_cut = false;
                     State::Paste { body: Vec::new(), matched: 0 }
                 }
                 // rxvt ends its keys with Shift so; elsewhere this is no end.
@@ -179,15 +216,24 @@ impl Decoder {
                     if matched + 1 < PASTE_END.len() {
                         return State::Paste { body, matched: matched + 1 };
                     }
-                    self.ready.push_back(Input::Paste(pasted(&body)));
+                    self.paste(&body);
                     return State::Ground;
                 }
-                PASTE_END[..matched].iter().for_each(|&b| hold(&mut body, b, PASTE_MAX));
+                PASTE_END[..matched].iter().for_each(|&b| hold(&mut body, b, PASTE_MAX + 1));
                 if byte == ESC {
                     return State::Paste { body, matched: 1 };
                 }
-                hold(&mut body, byte, PASTE_MAX);
+                hold(&mut body, byte, PASTE_MAX + 1);
                 State::Paste { body, matched: 0 }
+            }
+            State::Unmarked(mut body) if is_text(byte) => {
+                hold(&mut body, byte, PASTE_MAX + 1);
+                State::Unmarked(body)
+            }
+            State::Unmarked(body) => {
+                self.state = self.unmarked(&body);
+                self.is_cut = false;
+                self.step(byte)
             }
         }
     }
@@ -262,7 +308,24 @@ impl Decoder {
         State::Ground
     }
 
+    /// Text that came at once is over. A single line is taken as if it had been typed.
+    fn unmarked(&mut self, body: &[u8]) -> State {
+        let line = body.trim_ascii_end();
+        if self.is_cut || line.iter().any(|&byte| is_enter(byte)) || body.len() > PASTE_MAX {
+            self.paste(body);
+            self.is_cut = true;
+            return State::Ground;
+        }
+        body.iter().for_each(|&byte| self.state = self.step(byte));
+        mem::take(&mut self.state)
+    }
+
+    fn paste(&mut self, body: &[u8]) {
+        self.ready.push_back(if body.len() > PASTE_MAX { Input::TooMuch } else { Input::Paste(pasted(body)) });
+    }
+
     fn key(&mut self, key: Key) {
+        self.is_cut = false;
         self.ready.push_back(Input::Key(key));
     }
 
@@ -288,12 +351,21 @@ fn hold(body: &mut Vec<u8>, byte: u8, max: usize) {
 }
 
 fn pasted(body: &[u8]) -> String {
-    let whole = match str::from_utf8(body) {
-        // The limit cut a character in two.
-        Err(error) if error.error_len().is_none() => &body[..error.valid_up_to()],
-        _ => body,
-    };
-    String::from_utf8_lossy(whole).replace("\r\n", "\n").replace('\r', "\n")
+    String::from_utf8_lossy(body).replace("\r\n", "\n").replace('\r', "\n")
+}
+
+/// Whether a byte is of text that may have been pasted.
+fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..)
+}
+
+fn is_enter(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+/// Whether there is more than Enter in this text, and an Enter.
+fn has_line(text: &[u8]) -> bool {
+    text.iter().any(|&byte| is_enter(byte)) && text.iter().any(|&byte| byte >= b' ')
 }
 
 #[derive(Clone, Copy, Default)]
@@ -371,6 +443,11 @@ fn csi(body: &str, last: u8, mods: Mods) -> Option<Input> {
     }
     if !body.bytes().all(|b| b.is_ascii_digit() || matches!(b, b';' | b':')) {
         return None;
+    }
+    match (body, last) {
+        ("", b'I') => return Some(Input::Answer(TerminalAnswer::Focused)),
+        ("", b'O') => return Some(Input::Answer(TerminalAnswer::Unfocused)),
+        _ => {}
     }
     let fields: Vec<&str> = body.split(';').collect();
     let number = |field: usize, part| fields.get(field)?.split(':').nth(part)?.parse::<u32>().ok();
@@ -478,7 +555,7 @@ mod tests {
             ("\x1b[13;5u\x1b[27u\x1b[57414u\x1b[32;5u\x1b[49;5u", &[Enter, Escape, Enter, Ctrl(' '), Ctrl('1')]),
             ("\x1b[97;1:3u\x1b[57358u\x1b[u\x1b[1114112u\x1b[133u", &[]),
             ("\x1b[2~\x1b[5~\x1b[15~\x1b[24;5~\x1bOP\x1b[[A\x1b[P\x1b[E", &[]),
-            ("\x1b[I\x1b[O\x1b[<0;10;10M\x1b[<0;10;10m\x1b[M !!\x1b[32;1;1M", &[]),
+            ("\x1b[<0;10;10M\x1b[<0;10;10m\x1b[M !!\x1b[32;1;1M", &[]),
             ("\x1b[?1u\x1b[>1;95;0c\x1b[4;1$y\x1b[?2026;2$y\x1b[8;24;80t\x1b[ q\x1b[9999999999999~", &[]),
             ("\x1bP1$r0m\x1b\\\x1b]11;rgb:0/0/0\x07\x1b]52;c;é\x1b\\\x1b_x\x1b\\\x1b^x\x07\x1bXx\x1b\\", &[]),
             ("\x1b[1\x1b[D\x1b[1\ra\x1b[1é", &[Left, Enter, Char('a'), Char('é')]),
@@ -507,9 +584,58 @@ mod tests {
             check(format!("\x1b[200~{text}\x1b[201~").as_bytes(), &[Input::Paste(want.to_owned())]);
         }
         check(b"\x1b\x1b[200~\xff\x1b[201~", &[Input::Key(Key::Escape), Input::Paste("\u{fffd}".to_owned())]);
-        let long = ["\x1b[200~", "x", &"é".repeat(PASTE_MAX), "\x1b[201~."].concat();
-        let want = Input::Paste(["x", &"é".repeat(PASTE_MAX / 2 - 1)].concat());
-        assert_eq!(read(&[long.as_bytes()]), [want, Input::Key(Key::Char('.'))]);
+        let long = |len: usize| ["\x1b[200~", &"x".repeat(len), "\x1b[201~."].concat();
+        let dot = Input::Key(Key::Char('.'));
+        let longest = Input::Paste("x".repeat(PASTE_MAX));
+        assert_eq!(read(&[long(PASTE_MAX).as_bytes()]), [longest, dot.clone()]);
+        assert_eq!(read(&[long(PASTE_MAX + 1).as_bytes()]), [Input::TooMuch, dot]);
+    }
+
+    /// What comes out when these reads follow each other at once, and then nothing comes.
+    fn heard(reads: &[&str]) -> Vec<Input> {
+        let mut decoder = Decoder::default();
+        reads.iter().for_each(|read| decoder.feed(read.as_bytes()));
+        decoder.give_up();
+        decoder.collect()
+    }
+
+    #[test]
+    fn lines_that_come_at_once_are_a_paste() {
+        let paste = |text: &str| vec![Input::Paste(text.to_owned())];
+        let keys = |keys: &[Key]| keys.iter().map(|&key| Input::Key(key)).collect::<Vec<_>>();
+        let (a, b) = (Key::Char('a'), Key::Char('b'));
+        assert_eq!(heard(&["a\rb"]), paste("a\nb"));
+        assert_eq!(heard(&["a\r\nb\r\n"]), paste("a\nb\n"));
+        assert_eq!(heard(&["\rb"]), paste("\nb"));
+        // Wherever the reads are split.
+        assert_eq!(heard(&["a\r", "b\r", "é"]), paste("a\nb\né"));
+        // What is typed comes key by key, and a program may write a line.
+        assert_eq!(heard(&["a", "\r", "b", "\r"]), keys(&[a, Key::Enter, b, Key::Enter]));
+        assert_eq!(heard(&["ab\r"]), keys(&[a, b, Key::Enter]));
+        assert_eq!(heard(&["a\r\x04"]), keys(&[a, Key::Enter, Key::Ctrl('d')]));
+        assert_eq!(heard(&["a\rb\x1b[D"]), [paste("a\nb"), keys(&[Key::Left])].concat());
+        // An answer of the terminal may come with it.
+        let answer = vec![Input::Answer(TerminalAnswer::Attributes)];
+        assert_eq!(heard(&["\x1b[?62;4ca\rb"]), [answer, paste("a\nb")].concat());
+        let huge = "a\r".repeat(PASTE_MAX);
+        assert_eq!(heard(&[&huge]), [Input::TooMuch]);
+    }
+
+    #[test]
+    fn a_paste_whose_end_is_lost_is_over_after_a_while() {
+        let mut decoder = Decoder::default();
+        decoder.feed(b"\x1b[200~one\rtwo");
+        assert_eq!(decoder.patience(), Some(END));
+        decoder.give_up();
+        assert_eq!(decoder.next(), Some(Input::Paste("one\ntwo".to_owned())));
+        // Should more of it come, that is no answer to a question.
+        decoder.feed(b"yes");
+        decoder.give_up();
+        assert_eq!(decoder.next(), Some(Input::Paste("yes".to_owned())));
+        decoder.feed(b"more\x1b[201~");
+        assert_eq!(decoder.next(), Some(Input::Paste("more".to_owned())));
+        decoder.feed(b"yn");
+        assert_eq!(decoder.count(), 2);
     }
 
     #[test]
@@ -520,6 +646,8 @@ mod tests {
         for (bytes, want) in [
             ("\x1b[?62;4c", Attributes),
             ("\x1b[?1;2c", Attributes),
+            ("\x1b[I", Focused),
+            ("\x1b[O", Unfocused),
             ("\x1b[24;80R", Cursor { row: 24, column: 80 }),
             ("\x1b_Gi=31;OK\x1b\\", graphics("i=31;OK")),
             ("\x1b_Gi=31;EINVAL:é\x07", graphics("i=31;EINVAL:é")),
@@ -554,22 +682,21 @@ mod tests {
         ] {
             let mut decoder = Decoder::default();
             decoder.feed(bytes.as_bytes());
-            assert_eq!(decoder.is_waiting(), waiting, "{bytes:?}");
+            assert_eq!(decoder.patience(), waiting.then_some(SEQUENCE), "{bytes:?}");
             decoder.give_up();
-            assert!(!decoder.is_waiting());
+            assert_eq!(decoder.patience(), None);
             decoder.feed(b".");
             let want: Vec<_> = want.iter().chain(&[Char('.')]).map(|&key| Input::Key(key)).collect();
             assert_eq!(decoder.collect::<Vec<_>>(), want, "{bytes:?}");
         }
-        for (start, end) in
-            [("\x1b[200~a", "b\x1b[201~"), ("\x1b[200~\x1b[2", "01~"), ("\x1b_Ga", "\x07"), ("\x1b_G\x1b", "\\")]
-        {
+        // What of an answer has come is no key, and what is typed after it is.
+        for start in ["\x1b_Ga", "\x1b_G\x1b", "\x1b]1337;x"] {
             let mut decoder = Decoder::default();
             decoder.feed(start.as_bytes());
-            assert!(!decoder.is_waiting(), "{start:?}");
+            assert_eq!(decoder.patience(), Some(END), "{start:?}");
             decoder.give_up();
-            decoder.feed(end.as_bytes());
-            assert_eq!(decoder.count(), 1, "{start:?}");
+            decoder.feed(b".");
+            assert_eq!(decoder.collect::<Vec<_>>(), [Input::Key(Char('.'))], "{start:?}");
         }
     }
 
@@ -577,7 +704,8 @@ mod tests {
         const KNOWN: &[&str] =
             &["\x1b", "\x1b[", "\x1b[200~", "\x1b[201~", "\x1b_G", "\x1b]1337;", "\x1bP", "\x1b\\", "\x07", "é"];
         prop_oneof![
-            proptest::collection::vec(any::<u8>(), 0..8),
+            // A line that comes at once is another matter than one that is typed.
+            proptest::collection::vec(any::<u8>().prop_filter("no Enter", |&byte| !is_enter(byte)), 0..8),
             proptest::sample::select(KNOWN).prop_map(|known| known.as_bytes().to_vec()),
             "[\\[O0-9;:?$<~ABDuRM]{0,6}".prop_map(String::into_bytes),
         ]
@@ -598,7 +726,7 @@ mod tests {
             for fragment in &fragments {
                 decoder.feed(fragment);
                 decoder.give_up();
-                prop_assert!(!decoder.is_waiting());
+                prop_assert_eq!(decoder.patience(), None);
             }
         }
     }

@@ -19,6 +19,8 @@ pub enum News {
         text: String,
         /// What it is to us.
         mark: Mark,
+        /// Whether it has just been said.
+        age: Age,
     },
     /// Something happened.
     Happened {
@@ -52,6 +54,25 @@ pub enum News {
     Refused(String),
     /// Something that the person should know.
     Note(String),
+}
+
+impl News {
+    /// When it was, if that is known.
+    pub fn at(&self) -> Option<SystemTime> {
+        match self {
+            Self::Said { at, .. } | Self::Happened { at, .. } | Self::File { at, .. } => *at,
+            _ => None,
+        }
+    }
+}
+
+/// When something was said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Age {
+    /// Just now, or while we were fetching what came before.
+    New,
+    /// Earlier: it comes from the history.
+    Past,
 }
 
 /// What a message is to us.
@@ -92,6 +113,10 @@ pub enum TransferAnswer {
     },
     /// The download with this key is refused, for this reason.
     NotComing(u64, String),
+    /// The server does not send the file of the download with this key just now, as others are still under way.
+    Later(u64),
+    /// The largest file that the server takes, in bytes.
+    Largest(u64),
     /// The file of the download with this key is not there now, though it was: its sender's connection may have broken.
     Gone(u64),
     /// How large the file of the download with this key is, and what it is called; `None` if there is no such file.
@@ -124,4 +149,6 @@ pub enum TransferRequest {
     Show(FileId),
     /// Stop a transfer, or withdraw a file.
     Cancel(FileId),
+    /// Stop sending the file of this name, which may have no ID yet.
+    CancelNamed(String),
 }

@@ -30,6 +30,8 @@ pub struct Wish {
     pub rooms: Vec<RoomName>,
     /// What unlocks the server.
     pub password: Option<String>,
+    /// Whether the rooms should be there already, so that it is told if one is not.
+    pub expects_rooms: bool,
 }
 
 /// How things stand, for a status row.
@@ -70,6 +72,8 @@ enum Pending {
     Ignore(Nick),
     /// Whether somebody of this name is there.
     Ghost(Nick),
+    /// Whether this room is there already.
+    Expected(RoomName),
     Join(RoomName),
     Query(Place),
     History(RoomName),
@@ -77,8 +81,17 @@ enum Pending {
     Restored,
     Send(u64),
     Get(u64),
+    /// The largest file that the server takes, once that has been told.
+    Limits(Option<u64>),
     /// The name and the size of this file are looked up, and have been found.
     Files(u64, FileId, Option<(u64, String)>),
+}
+
+/// What was sent and has no reply yet.
+#[derive(Debug)]
+struct Asked {
+    line: String,
+    pending: Pending,
 }
 
 /// A message that was typed.
@@ -121,6 +134,9 @@ pub struct Session {
     phase: Phase,
     /// Whether this is the first connection.
     first: bool,
+    expects_rooms: bool,
+    /// Rooms that should have been there and were not.
+    missing_rooms: Vec<RoomName>,
     quitting: bool,
     restored: bool,
     /// Whether the server has asked for a password.
@@ -130,7 +146,7 @@ pub struct Session {
     /// The conversations.
     pub talks: Talks,
     typing: Option<(Place, Instant)>,
-    pending: VecDeque<Pending>,
+    asked: VecDeque<Asked>,
     /// Messages that were sent and not answered yet.
     sent: VecDeque<Message>,
     /// Messages of which the answer was lost with a connection.
@@ -160,13 +176,15 @@ impl Session {
             knows_all: false,
             phase: Phase::Offline,
             first: true,
+            expects_rooms: wish.expects_rooms,
+            missing_rooms: Vec::new(),
             quitting: false,
             restored: false,
             locked: false,
             details: 0,
             talks,
             typing: None,
-            pending: VecDeque::new(),
+            asked: VecDeque::new(),
             sent: VecDeque::new(),
             limbo: VecDeque::new(),
             ghosts: Vec::new(),
@@ -235,7 +253,8 @@ impl Session {
 
     /// The connection is lost, for this reason.
     pub fn lost(&mut self, why: &str) {
-        if self.phase != Phase::Offline {
+        // Who wants to leave has not lost it.
+        if self.phase != Phase::Offline && !self.quitting {
             self.note(format!("the connection is lost: {why}; trying to get another"));
         }
         self.phase = Phase::Offline;
@@ -247,8 +266,8 @@ impl Session {
         self.lines.clear();
         self.talks.lost();
         self.limbo.extend(self.sent.drain(..).filter(|message| !message.arrived));
-        for pending in std::mem::take(&mut self.pending) {
-            match pending {
+        for asked in std::mem::take(&mut self.asked) {
+            match asked.pending {
                 Pending::Typed(line) => {
                     let name = cut(&line).0;
                     self.refuse(format!("the connection broke before {name} was answered; see what came of it"));
@@ -342,6 +361,11 @@ impl Session {
         self.ask(Command::Files, Pending::Files(key, file, None));
     }
 
+    /// Asks how large a file may be.
+    pub fn ask_limits(&mut self) {
+        self.ask(Command::Limits, Pending::Limits(None));
+    }
+
     /// Asks to stop a download of which no more is wanted.
     pub fn ask_stop(&mut self, file: FileId) {
         self.ask(Command::Cancel(file), Pending::Quiet);
@@ -358,8 +382,9 @@ impl Session {
         if self.phase == Phase::Offline {
             return;
         }
-        self.lines.push_back(line.to_string());
-        self.pending.push_back(pending);
+        let line = line.to_string();
+        self.lines.push_back(line.clone());
+        self.asked.push_back(Asked { line, pending });
     }
 
     fn note(&mut self, text: String) {
@@ -405,6 +430,9 @@ impl Session {
             self.ask(Command::Ignore(nick), Pending::Ignore(nick));
         }
         for room in self.talks.rooms().collect::<Vec<_>>() {
+            if self.first && self.expects_rooms {
+                self.ask(Command::Topic(room), Pending::Expected(room));
+            }
             self.ask(Command::Join(room), Pending::Join(room));
         }
         if let Some(text) = self.away.clone() {
@@ -426,7 +454,7 @@ impl Session {
     }
 
     fn ask_nick(&mut self) {
-        let is_asked = self.pending.iter().any(|pending| matches!(pending, Pending::Nick));
+        let is_asked = self.asked.iter().any(|asked| matches!(asked.pending, Pending::Nick));
         if let Some(nick) = self.wanted.filter(|_| !is_asked) {
             self.ask(Command::Nick(nick), Pending::Nick);
         }
@@ -457,7 +485,7 @@ impl Session {
 
     /// Whether it may still turn out what became of messages that were sent on an earlier connection.
     fn is_in_limbo(&self, now: Instant) -> bool {
-        let fetches = self.pending.iter().any(|pending| matches!(pending, Pending::History(_)));
+        let fetches = self.asked.iter().any(|asked| matches!(asked.pending, Pending::History(_)));
         !self.limbo.is_empty() && self.is_early(now) && (fetches || !self.ghosts.is_empty())
     }
 
@@ -516,10 +544,10 @@ mod tests {
     /// A session of alice's in these rooms, of which the last is the target.
     pub(super) fn online(rooms: &[&str]) -> Session {
         let rooms = rooms.iter().filter_map(|room| RoomName::new(room)).collect();
-        let mut session = Session::new(Wish { nick: Nick::new("alice"), rooms, password: None });
+        let mut session = Session::new(Wish { nick: Nick::new("alice"), rooms, ..Wish::default() });
         session.connected();
         hear(&mut session, &["* hello guest1 chinwag/0.1.0 1 online; welcome"]);
-        while !session.is_online() || !session.pending.is_empty() {
+        while !session.is_online() || !session.asked.is_empty() {
             answer(&mut session);
         }
         shown(&mut session);
@@ -543,7 +571,7 @@ mod tests {
 
     #[test]
     fn one_comes_in_under_a_name_and_into_rooms() {
-        let wish = Wish { nick: Nick::new("alice"), rooms: vec![RoomName::new("#a").unwrap()], password: None };
+        let wish = Wish { nick: Nick::new("alice"), rooms: vec![RoomName::new("#a").unwrap()], ..Wish::default() };
         let mut session = Session::new(wish);
         session.connected();
         assert!(sent(&mut session).is_empty(), "nothing is said before the server has greeted");
@@ -656,5 +684,113 @@ mod tests {
             "/ping restored",
         ];
         assert_eq!(sent(&mut session), want);
+    }
+
+    #[test]
+    fn a_stray_line_shifts_nothing() {
+        // (what nobody asked for, while these lines have no answer)
+        for stray in [
+            "+ who 7 1",
+            "+ msg #b",
+            "+ msg carol",
+            "+ ping alive",
+            "+ topic #a tea",
+            "! say no-room you are nowhere",
+            "! ? no-upload there is none",
+            "! topic usage it is /topic",
+            "+ join #b 1",
+        ] {
+            let mut session = online(&["#a"]);
+            let now = Instant::now();
+            for line in ["one", "/msg bob two", "/topic"] {
+                session.typed(line, now);
+            }
+            assert_eq!(sent(&mut session), ["/msg #a one", "/msg @bob two", "/topic"]);
+            let topic = match stray {
+                "+ topic #a tea" | "! topic usage it is /topic" => "+ topic #a",
+                _ => "+ topic #a tea",
+            };
+            hear(&mut session, &[stray, "+ msg #a"]);
+            assert_eq!(session.unanswered().collect::<Vec<_>>(), ["@bob two"], "{stray}");
+            hear(&mut session, &[stray, "! msg no-such-nick bob is not here"]);
+            assert_eq!(session.unanswered().count(), 0, "{stray}");
+            shown(&mut session);
+            hear(&mut session, &[topic]);
+            assert_eq!(shown(&mut session), [News::Done(topic[2..].to_owned())], "{stray}");
+            assert!(session.asked.is_empty());
+        }
+    }
+
+    #[test]
+    fn lost_answers_are_missed_and_hold_up_nothing() {
+        let mut session = online(&["#a"]);
+        let now = Instant::now();
+        for line in ["one", "/topic", "/msg bob two", "/query bob"] {
+            session.typed(line, now);
+        }
+        session.ask_get(7, FileId(1), 0);
+        session.ask_alive();
+        hear(&mut session, &["+ msg bob"]);
+        assert!(session.unanswered().next().is_none());
+        let told = shown(&mut session);
+        for want in ["there was no answer, and #a may not have got this: one", "/topic: there was no answer"] {
+            assert!(told.contains(&News::Refused(want.to_owned())), "{told:?}");
+        }
+        hear(&mut session, &["+ ping alive"]);
+        assert!(session.asked.is_empty());
+        assert_eq!(session.poll_answer(), Some(TransferAnswer::NotComing(7, "/get: there was no answer".to_owned())));
+    }
+
+    #[test]
+    fn what_a_server_calls_in_another_way_is_an_answer_all_the_same() {
+        let mut session = online(&["#a"]);
+        for (line, reply) in [
+            ("/PART #A", "+ leave #a"),
+            ("/who @bob", "+ who 1 1"),
+            ("/ignore bob", "+ ignore BOB"),
+            ("/ignore", "+ ignore 1"),
+            ("/nick alice", "+ nick alice"),
+            ("/ping a b", "+ ping a b"),
+            ("/set presence on", "+ set presence on"),
+            ("/newer thing", "+ newest of all"),
+            ("/newer thing", "! newer usage no"),
+            ("/lsit", "! ? unknown-command /lsit"),
+            ("/history", "+ history #a 0"),
+        ] {
+            session.typed(line, Instant::now());
+            sent(&mut session);
+            hear(&mut session, &[reply]);
+            assert!(session.asked.is_empty(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_room_that_was_not_there_is_told_if_it_should_have_been() {
+        for (topic, history, is_told) in [
+            ("! topic no-such-room #a", "+ history #a 0", true),
+            // The server has taken it up from its log.
+            ("! topic no-such-room #a", "+ history #a 5", false),
+            ("! topic not-in-room #a", "+ history #a 0", false),
+        ] {
+            let rooms = vec![RoomName::new("#a").unwrap()];
+            let mut session = Session::new(Wish { rooms, expects_rooms: true, ..Wish::default() });
+            session.connected();
+            hear(&mut session, &["* hello guest1 x 1 online", "+ who 1 1"]);
+            hear(&mut session, &["+ set whole on", "+ set echo on", "+ set stamp on"]);
+            assert!(sent(&mut session).contains(&"/topic #a".to_owned()));
+            hear(&mut session, &[topic, "+ join #a 1", "+ query #a", "+ ping restored", history]);
+            let is_note = |news: &News| matches!(news, News::Note(text) if text.contains("#a the right room"));
+            assert_eq!(shown(&mut session).iter().any(is_note), is_told, "{topic} {history}");
+        }
+    }
+
+    #[test]
+    fn who_leaves_has_lost_nothing() {
+        let mut session = online(&["#a"]);
+        session.typed("/quit", Instant::now());
+        assert_eq!(sent(&mut session), ["/quit"]);
+        hear(&mut session, &["+ quit"]);
+        session.lost("the server closed it");
+        assert!(shown(&mut session).iter().all(|news| !matches!(news, News::Note(_) | News::Refused(_))));
     }
 }

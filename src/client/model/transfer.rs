@@ -10,6 +10,8 @@ use crate::wire::Command;
 pub const CHUNK: u64 = 49_152;
 /// How long a sender whose connection broke may take to go on.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a download waits that the server does not send now, before it is asked for again.
+pub const LATER: Duration = Duration::from_secs(1);
 /// What the speed is measured over.
 const WINDOW: Duration = Duration::from_secs(5);
 
@@ -136,6 +138,8 @@ enum Down {
     Waiting,
     Asked,
     Coming,
+    /// The server does not send it now, but may at this time.
+    Later(Instant),
     /// Its sender's connection broke, at this time. Within some time it may be taken up again.
     Stalled(Instant),
 }
@@ -215,6 +219,19 @@ impl Download {
         self.checked(0);
     }
 
+    /// The server does not send it now.
+    pub fn wait(&mut self, now: Instant) {
+        self.state = Down::Later(now + LATER);
+    }
+
+    /// Whether it is under way or may be asked for. What waits may be again, if its time has come.
+    pub fn is_moving(&mut self, now: Instant) -> bool {
+        if matches!(self.state, Down::Later(at) if at <= now) {
+            self.state = Down::Waiting;
+        }
+        !matches!(self.state, Down::Later(_) | Down::Stalled(_))
+    }
+
     /// Its sender's connection broke before all of it had been sent.
     pub fn stall(&mut self, now: Instant) {
         self.state = Down::Stalled(now);
@@ -227,11 +244,6 @@ impl Download {
         }
     }
 
-    /// Whether it waits for its sender.
-    pub fn is_stalled(&self) -> bool {
-        matches!(self.state, Down::Stalled(_))
-    }
-
     /// Whether its sender has been gone for too long.
     pub fn is_given_up(&self, now: Instant) -> bool {
         matches!(self.state, Down::Stalled(since) if now.saturating_duration_since(since) >= PATIENCE)
@@ -242,7 +254,7 @@ impl Download {
         self.state = match self.state {
             Down::LookedUp => Down::Unknown,
             // Whether a sender has come back meanwhile is not told afterwards.
-            Down::Asked | Down::Coming | Down::Stalled(_) => Down::Waiting,
+            Down::Asked | Down::Coming | Down::Later(_) | Down::Stalled(_) => Down::Waiting,
             state => state,
         };
     }

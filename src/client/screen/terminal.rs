@@ -1,8 +1,16 @@
 //! The terminal that we were started in: its modes, its size, its keys.
 
-use std::io::{self, Write};
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::stdio::{stdin, stdout};
@@ -13,11 +21,18 @@ use crate::client::screen::pictures::Window;
 /// A terminal that gives each key as it comes and shows what it is given as it is. It is put back as it was when this goes.
 pub struct Terminal {
     before: Termios,
+    /// The terminal once more, opened so that writing does not wait: nobody else's file is made so.
+    out: Option<File>,
+    /// Whether we were asked to end, so that a terminal that takes nothing is not waited for.
+    ended: Arc<AtomicBool>,
 }
 
+/// How often it is looked whether we were asked to end, while the terminal takes nothing.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
 impl Terminal {
-    /// Takes the terminal over. It is an error if standard input is none.
-    pub fn open() -> io::Result<Self> {
+    /// Takes the terminal over, until `ended` says that we were asked to end. It is an error if standard input is none.
+    pub fn open(ended: Arc<AtomicBool>) -> io::Result<Self> {
         let before = tcgetattr(stdin())?;
         let (hook, saved) = (std::panic::take_hook(), before.clone());
         std::panic::set_hook(Box::new(move |info| {
@@ -25,7 +40,7 @@ impl Terminal {
             let _ = tcsetattr(stdin(), OptionalActions::Now, &saved);
             hook(info);
         }));
-        let terminal = Self { before };
+        let terminal = Self { before, out: again(), ended };
         terminal.take()?;
         Ok(terminal)
     }
@@ -41,11 +56,13 @@ impl Terminal {
         })
     }
 
-    /// Shows `text`, with the escape sequences in it.
+    /// Shows `text`, with the escape sequences in it. It is an error if the terminal takes it not, and we were asked to end.
     pub fn show(&self, text: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()
+        let is_given_up = || self.ended.load(Ordering::Relaxed);
+        match &self.out {
+            Some(out) => write(out, text.as_bytes(), is_given_up),
+            None => write(stdout(), text.as_bytes(), is_given_up),
+        }
     }
 
     /// What was typed and not read yet, some of it; nothing if there is nothing. It is an error if the terminal is gone.
@@ -59,7 +76,7 @@ impl Terminal {
         match rustix::io::read(stdin(), &mut *bytes) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(n) => Ok(&bytes[..n]),
-            Err(Errno::INTR) => Ok(&[]),
+            Err(Errno::INTR | Errno::AGAIN) => Ok(&[]),
             Err(e) => Err(e.into()),
         }
     }
@@ -72,17 +89,19 @@ impl Terminal {
         self.take()
     }
 
-    /// Raw mode, with pastes marked as such.
-    fn take(&self) -> io::Result<()> {
+    /// Raw mode, with pastes marked as such, and with word of whether somebody looks at the terminal.
+    pub fn take(&self) -> io::Result<()> {
         let mut raw = self.before.clone();
         raw.make_raw();
         tcsetattr(stdin(), OptionalActions::Now, &raw)?;
-        self.show("\x1b[?2004h")
+        self.show("\x1b[?2004h\x1b[?1004h")
     }
 
     fn give_back(&self) -> io::Result<()> {
-        self.show("\x1b[?2004l")?;
-        Ok(tcsetattr(stdin(), OptionalActions::Now, &self.before)?)
+        // What it does not take must not keep it in our modes.
+        let shown = self.show("\x1b[?1004l\x1b[?2004l");
+        tcsetattr(stdin(), OptionalActions::Now, &self.before)?;
+        shown
     }
 }
 
@@ -90,5 +109,36 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         // If that fails, the terminal is gone.
         let _ = self.give_back();
+    }
+}
+
+/// The terminal of standard output, opened once more.
+fn again() -> Option<File> {
+    let name = rustix::termios::ttyname(stdout(), Vec::new()).ok()?;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).ok()?;
+    OpenOptions::new().write(true).custom_flags(flags).open(OsStr::from_bytes(name.to_bytes())).ok()
+}
+
+/// Writes all of `bytes`, though whoever else has this file may have it not wait for room. It is an error once
+/// `is_given_up` while there is no room.
+pub fn write(out: impl AsFd, mut bytes: &[u8], is_given_up: impl Fn() -> bool) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(&out, bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno::AGAIN) if is_given_up() => return Err(io::ErrorKind::TimedOut.into()),
+            Err(Errno::AGAIN) => wait(&out, PollFlags::OUT)?,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Waits a little until there is something to read or room to write.
+pub fn wait(file: impl AsFd, flags: PollFlags) -> io::Result<()> {
+    match poll(&mut [PollFd::new(&file, flags)], Some(&LOOK)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(e) => Err(e.into()),
     }
 }

@@ -1,8 +1,10 @@
 //! The connection to the server, made again whenever it is lost: bytes in, lines out, and the waiting for both.
 
 use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +20,8 @@ use crate::names::clean;
 
 /// How long one address is tried.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one address is tried alone before the next is tried too.
+const HEAD_START: Duration = Duration::from_millis(250);
 /// How long the server may say nothing and take nothing before it should be asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(25);
 /// How long it may take to answer that before it is given up.
@@ -61,7 +65,7 @@ pub struct Link {
     events: Events,
     stream: Option<TcpStream>,
     connecting: Option<Receiver<io::Result<std::net::TcpStream>>>,
-    waker: std::sync::Arc<Waker>,
+    waker: Arc<Waker>,
     next_try: Option<Instant>,
     tries: u32,
     lines: LineBuf,
@@ -82,7 +86,7 @@ impl Link {
     /// A link to the server at `address`, which is tried at the first [`Link::wait`].
     pub fn new(address: String, now: Instant) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = std::sync::Arc::new(Waker::new(poll.registry(), CONNECTED)?);
+        let waker = Arc::new(Waker::new(poll.registry(), CONNECTED)?);
         Ok(Self {
             address,
             poll,
@@ -101,6 +105,11 @@ impl Link {
             heard: now,
             asked: None,
         })
+    }
+
+    /// Wakes this from another thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        self.waker.clone()
     }
 
     /// Has something else be waited for, with a token from [`FREE`] on.
@@ -128,7 +137,7 @@ impl Link {
         self.out.len() - self.written
     }
 
-    /// The connection has proved good, so the next loss is answered by a try after a second.
+    /// The connection has proved good, so the next loss is answered by a try within a second.
     pub fn is_good(&mut self) {
         self.tries = 0;
     }
@@ -290,20 +299,138 @@ impl Link {
         self.written = 0;
         self.is_full = false;
         self.readable = false;
-        self.next_try = Some(now + Duration::from_secs((1 << self.tries.min(5)).min(LONGEST)));
+        self.next_try = Some(now + pause(self.tries));
         self.tries += 1;
         LinkChange::Down(why)
     }
 }
 
-/// Connects to the first address of `host` that answers.
+/// How long to wait before the next try, after so many that have failed: longer each time, and never just as long as others
+/// wait who have lost the same server.
+fn pause(tries: u32) -> Duration {
+    let most = Duration::from_secs((1 << tries.min(5)).min(LONGEST));
+    let chance = RandomState::new().hash_one(tries) >> 32;
+    most.mul_f64(0.5 + chance as f64 / f64::from(u32::MAX) / 2.0)
+}
+
+/// Connects to the server at `address` (HOST:PORT), over whichever of its addresses answers first.
 pub fn connect(address: &str) -> io::Result<std::net::TcpStream> {
-    let mut failed = None;
-    for address in address.to_socket_addrs()? {
-        match std::net::TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(stream) => return Ok(stream),
-            Err(e) => failed = Some(e),
+    first_of(in_turn(resolve(address)?), PATIENCE)
+}
+
+/// The addresses of HOST:PORT. An IPv6 address stands in brackets, and may name its interface, as `[fe80::1%eth0]:2428` does.
+fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
+    let host = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    let Some((host, port)) = host else { return Ok(address.to_socket_addrs()?.collect()) };
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    Ok((host, port).to_socket_addrs()?.collect())
+}
+
+/// The addresses in the order given, but those of the two families in turn.
+fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let is_first_family =
+        |address: &SocketAddr| addresses.first().is_some_and(|first| first.is_ipv4() == address.is_ipv4());
+    let (one, other): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(is_first_family);
+    let longest = one.len().max(other.len());
+    (0..longest).flat_map(|n| [one.get(n), other.get(n)]).flatten().copied().collect()
+}
+
+/// Connects to the first of these addresses that answers. Each is tried soon after the one before, so that one that is dead
+/// holds up no other (RFC 8305).
+fn first_of(addresses: Vec<SocketAddr>, patience: Duration) -> io::Result<std::net::TcpStream> {
+    let (sender, answers) = mpsc::channel();
+    let mut failed = io::Error::new(ErrorKind::NotFound, "it has no address");
+    let (mut left, mut tried) = (addresses.into_iter(), 0);
+    loop {
+        if let Some(address) = left.next() {
+            let sender = sender.clone();
+            thread::Builder::new().name("connect".to_owned()).spawn(move || {
+                // Nobody takes it if another was first; then it is closed.
+                let _ = sender.send(std::net::TcpStream::connect_timeout(&address, patience));
+            })?;
+            tried += 1;
+        } else if tried == 0 {
+            return Err(failed);
+        }
+        let wait = if left.len() > 0 { HEAD_START } else { patience * 2 };
+        match answers.recv_timeout(wait) {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(e)) => (failed, tried) = (e, tried - 1),
+            Err(_) => {}
         }
     }
-    Err(failed.unwrap_or_else(|| io::Error::new(ErrorKind::NotFound, "it has no address")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    /// An address at which nobody refuses and nobody answers: its queue is full.
+    fn dead() -> (Socket, Vec<std::net::TcpStream>, SocketAddr) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let soon = Duration::from_millis(300);
+        let waiting = std::iter::from_fn(|| std::net::TcpStream::connect_timeout(&address, soon).ok()).collect();
+        (socket, waiting, address)
+    }
+
+    #[test]
+    fn a_dead_address_holds_up_no_other() {
+        let long = Duration::from_secs(3600);
+        let (_socket, _waiting, dead) = dead();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let good = listener.local_addr().unwrap();
+        for addresses in [vec![good], vec![dead, good], vec![good, dead], vec![dead, dead, good]] {
+            assert_eq!(first_of(addresses, long).unwrap().peer_addr().unwrap(), good);
+        }
+        drop(listener);
+        // One that refuses does not hide that another answers, and all that fail have an end.
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = other.local_addr().map(|address| (other, address)).unwrap();
+        assert_eq!(first_of(vec![good, dead, other.1], long).unwrap().peer_addr().unwrap(), other.1);
+        assert_eq!(first_of(vec![good, good], long).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(first_of(vec![dead], Duration::from_millis(50)).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(first_of(Vec::new(), long).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn both_families_have_their_turn() {
+        let all = |ports: &[(bool, u16)]| {
+            let address = |&(is_v6, port): &(bool, u16)| match is_v6 {
+                true => SocketAddr::from(([0; 16], port)),
+                false => SocketAddr::from(([0; 4], port)),
+            };
+            ports.iter().map(address).collect::<Vec<_>>()
+        };
+        let given = all(&[(true, 1), (true, 2), (true, 3), (false, 4)]);
+        assert_eq!(in_turn(given), all(&[(true, 1), (false, 4), (true, 2), (true, 3)]));
+        assert_eq!(in_turn(all(&[(false, 1)])), all(&[(false, 1)]));
+    }
+
+    #[test]
+    fn an_address_may_name_its_interface() {
+        let found = resolve("[fe80::1%lo]:2428").unwrap();
+        let [SocketAddr::V6(address)] = &found[..] else { panic!("{found:?}") };
+        assert!(address.scope_id() != 0 && address.port() == 2428, "{address}");
+        for address in ["127.0.0.1:1", "[::1]:1"] {
+            assert_eq!(resolve(address).unwrap(), [address.parse().unwrap()]);
+        }
+        assert!(resolve("127.0.0.1").is_err());
+    }
+
+    #[test]
+    fn pauses_get_longer_and_differ() {
+        for (tries, most) in [(0, 1), (1, 2), (4, 16), (5, 30), (1000, 30)] {
+            let most = Duration::from_secs(most);
+            let pauses: Vec<_> = (0..50).map(|_| pause(tries)).collect();
+            assert!(pauses.iter().all(|&pause| most / 2 <= pause && pause <= most), "{pauses:?}");
+            assert!(pauses.iter().any(|&pause| pause != pauses[0]), "{pauses:?}");
+        }
+    }
 }

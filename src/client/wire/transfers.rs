@@ -1,6 +1,7 @@
 //! All uploads and downloads: between the files here and the server's lines.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::client::model::news::TransferAnswer;
 use crate::client::model::session::Session;
 use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, Progress, Upload, Way};
-use crate::client::wire::store::{self, Part, Source};
+use crate::client::wire::store::{self, Mark, Part, Source};
 use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
 use crate::names::{Digest, FileId, Place};
@@ -106,13 +107,25 @@ enum Sink {
     Memory(String, Sha256),
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Largest {
+    Unknown,
+    Wanted,
+    Asked,
+    Known(u64),
+}
+
 /// The transfers.
 #[derive(Debug)]
 pub struct Transfers {
+    /// Where the server is, which tells its files from those of others.
+    server: String,
     folder: PathBuf,
     /// Only the first is sent: a connection has one open upload.
     uploads: VecDeque<OutgoingFile>,
     downloads: Vec<IncomingFile>,
+    /// The largest file that the server takes, in bytes.
+    largest: Largest,
     keys: u64,
     ends: VecDeque<TransferEnd>,
     /// Downloads that have failed here, while the server goes on sending them.
@@ -121,10 +134,11 @@ pub struct Transfers {
 }
 
 impl Transfers {
-    /// None yet; what is fetched goes to `folder`.
-    pub fn new(folder: PathBuf) -> Self {
+    /// None yet; what is fetched from `server` goes to `folder`.
+    pub fn new(server: String, folder: PathBuf) -> Self {
         let (uploads, downloads, ends) = (VecDeque::new(), Vec::new(), VecDeque::new());
-        Self { folder, uploads, downloads, keys: 0, ends, stops: Vec::new(), chunk: Vec::new() }
+        let largest = Largest::Unknown;
+        Self { server, folder, uploads, downloads, largest, keys: 0, ends, stops: Vec::new(), chunk: Vec::new() }
     }
 
     /// Whether there are none.
@@ -142,6 +156,26 @@ impl Transfers {
         let upload = Upload::new(place, name, source.size());
         self.keys += 1;
         self.uploads.push_back(OutgoingFile { key: self.keys, upload, source, meter: Meter::default() });
+        self.refuse_too_big();
+    }
+
+    /// The largest file that the server takes, in bytes. As long as that is not known, it is asked for.
+    pub fn largest(&mut self) -> Option<u64> {
+        match self.largest {
+            Largest::Known(largest) => return Some(largest),
+            Largest::Unknown => self.largest = Largest::Wanted,
+            Largest::Wanted | Largest::Asked => {}
+        }
+        None
+    }
+
+    /// What the server will not take is not read for its digest first.
+    fn refuse_too_big(&mut self) {
+        let Some(largest) = self.largest() else { return };
+        let too_big = self.uploads.iter().filter(|outgoing| outgoing.upload.size > largest);
+        for key in too_big.map(|outgoing| outgoing.key).collect::<Vec<_>>() {
+            self.fail_upload(key, too_big_for(largest));
+        }
     }
 
     /// Fetches a file. An error says why that cannot be.
@@ -164,6 +198,14 @@ impl Transfers {
         }
         self.uploads.retain(|outgoing| outgoing.upload.file != Some(file));
         true
+    }
+
+    /// Forgets the upload of this name. Returns its ID if the server is to be told. It is an error if there is none.
+    pub fn cancel_named(&mut self, name: &str) -> Result<Option<FileId>, String> {
+        let at = self.uploads.iter().position(|outgoing| outgoing.upload.name == name);
+        let outgoing = at.and_then(|at| self.uploads.remove(at));
+        let outgoing = outgoing.ok_or_else(|| format!("no {name} is being sent; /files lists what was"))?;
+        Ok(outgoing.upload.file)
     }
 
     /// How far each is.
@@ -194,7 +236,17 @@ impl Transfers {
                 let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.file == file);
                 incoming.into_iter().for_each(|incoming| incoming.download.go_on());
             }
+            TransferAnswer::Later(key) => {
+                let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.key == key);
+                incoming.into_iter().for_each(|incoming| incoming.download.wait(now));
+            }
+            TransferAnswer::Largest(largest) => {
+                self.largest = Largest::Known(largest);
+                self.refuse_too_big();
+            }
             TransferAnswer::Offline => {
+                // The next connection may be to a server with other limits.
+                self.largest = if self.uploads.is_empty() { Largest::Unknown } else { Largest::Wanted };
                 // A guest of some number may be somebody else by the time that we are back.
                 let guest = |place: Place| matches!(place, Place::With(nick) if nick.guest_number().is_some());
                 let (gone, kept) =
@@ -214,9 +266,14 @@ impl Transfers {
                 }
             }
             TransferAnswer::Sending { key, file, offset } => {
-                let outgoing = self.uploads.iter_mut().find(|outgoing| outgoing.key == key);
-                if outgoing.is_some_and(|outgoing| !outgoing.upload.answered(file, offset)) {
-                    self.fail_upload(key, "the server's answer makes no sense".to_owned());
+                match self.uploads.iter_mut().find(|outgoing| outgoing.key == key) {
+                    Some(outgoing) => {
+                        if !outgoing.upload.answered(file, offset) {
+                            self.fail_upload(key, "the server's answer makes no sense".to_owned());
+                        }
+                    }
+                    // It was cancelled meanwhile.
+                    None => self.stops.push(file),
                 }
             }
             TransferAnswer::NotSent(key, why) => self.fail_upload(key, why),
@@ -304,8 +361,15 @@ impl Transfers {
     /// Does what can be done now: asks through `session`, and puts chunks for the server into `out` as long as no more
     /// than some wait there (`unsent` bytes do already). Returns whether there is more to be done at once.
     pub fn work(&mut self, session: &mut Session, unsent: usize, out: &mut Vec<u8>, now: Instant) -> bool {
+        if self.largest == Largest::Wanted && session.is_online() {
+            self.largest = Largest::Asked;
+            session.ask_limits();
+        }
         let mut is_busy = false;
-        if let Some(outgoing) = self.uploads.front_mut() {
+        let is_limit_known = matches!(self.largest, Largest::Known(_));
+        if let Some(outgoing) =
+            self.uploads.front_mut().filter(|outgoing| is_limit_known || !outgoing.upload.is_reading())
+        {
             match outgoing.work(session, unsent, &mut self.chunk, out, now) {
                 Ok(busy) => is_busy = busy,
                 Err(e) => {
@@ -322,8 +386,11 @@ impl Transfers {
                 failed.push((download.key, "it is gone, or its sender is; ask for it again".to_owned()));
             }
         }
-        let moving = self.downloads.iter_mut().filter(|incoming| !incoming.download.is_stalled());
-        for incoming in moving.take(DOWNLOADS) {
+        let asked = self.downloads.iter().filter(|incoming| incoming.download.is_asked()).count();
+        let others = self.downloads.iter_mut().filter(|incoming| !incoming.download.is_asked());
+        // One that goes on after a stall waits until another has ended.
+        let moving = others.filter_map(|incoming| incoming.download.is_moving(now).then_some(incoming));
+        for incoming in moving.take(DOWNLOADS.saturating_sub(asked)) {
             match incoming.work(session) {
                 Ok(busy) => is_busy |= busy,
                 Err(e) => failed.push((incoming.download.key, reason(&e))),
@@ -346,14 +413,15 @@ impl Transfers {
     fn found(&mut self, key: u64, size: u64, name: String) {
         let folder = &self.folder;
         let Some(incoming) = self.downloads.iter_mut().find(|incoming| incoming.download.key == key) else { return };
+        let mark = Mark::of(&self.server, incoming.download.file, size, &name);
         let opened = match &incoming.keep {
             _ if !matches!(incoming.sink, Sink::Nowhere) => Ok(None),
-            Keep::Folder => Part::open(folder, &name, size).map(|part| Some(Sink::Part(part))),
-            Keep::At(path) => Part::at(path, size).map(|part| Some(Sink::Part(part))),
+            Keep::Folder => Part::open(folder, &name, size, &mark).map(|part| Some(Sink::Part(part))),
+            Keep::At(path) => Part::at(path, size, &mark).map(|part| Some(Sink::Part(part))),
             Keep::Out => Ok(Some(Sink::Out(Sha256::new()))),
             Keep::Show if size > PICTURE => {
                 incoming.keep = Keep::Folder;
-                Part::open(folder, &name, size).map(|part| Some(Sink::Part(part)))
+                Part::open(folder, &name, size, &mark).map(|part| Some(Sink::Part(part)))
             }
             Keep::Show => Ok(Some(Sink::Memory(String::new(), Sha256::new()))),
         };
@@ -383,7 +451,8 @@ impl Transfers {
         self.ends.push_back(TransferEnd::Stalled { name: download.name.clone() });
     }
 
-    fn fail(&mut self, what: String, why: String) {
+    /// One has failed that was not even begun, or this one has.
+    pub fn fail(&mut self, what: String, why: String) {
         self.ends.push_back(TransferEnd::Failed { what, why });
     }
 
@@ -540,16 +609,155 @@ impl IncomingFile {
 pub fn save(folder: &std::path::Path, name: &str, base64: &str) -> io::Result<PathBuf> {
     let bytes = BASE64.decode(base64).map_err(io::Error::other)?;
     let digest = Digest(Sha256::digest(&bytes).into());
-    let mut part = Part::open(folder, name, bytes.len() as u64)?;
+    let mut part = Part::open(folder, name, bytes.len() as u64, &Mark::of_digest(&digest))?;
     while part.check()?.is_none() {}
     part.restart()?;
     part.append(&bytes)?;
     part.finish(&digest)?.ok_or_else(|| io::Error::other("it could not be written"))
 }
 
-/// Opens a local file to be shared. Returns it and what it is to be called.
-pub fn open(path: &str) -> Result<(Source, String), String> {
-    let path = store::expand(path);
+/// Opens a local file to be shared, as somebody typed or dropped its path. Returns it and what it is to be called.
+pub fn open(path: impl AsRef<OsStr>) -> Result<(Source, String), String> {
+    let path = store::meant(path.as_ref());
     let source = Source::open(&path).map_err(|e| format!("cannot send {}: {}", path.display(), reason(&e)))?;
     Ok((source, store::name_of(&path)))
+}
+
+/// Why a file is not sent that is larger than the server takes.
+pub fn too_big_for(largest: u64) -> String {
+    format!("a file has at most {largest} bytes on this server; send it in parts")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::model::session::Wish;
+    use crate::client::model::transfer::LATER;
+    use crate::wire::ServerLine;
+
+    /// A client of a server that does as it is told here.
+    struct Lab {
+        session: Session,
+        transfers: Transfers,
+        now: Instant,
+    }
+
+    impl Lab {
+        /// Files 1, 2, 3 and so on are there, with five bytes each.
+        fn new(folder: &std::path::Path) -> Self {
+            let transfers = Transfers::new("server:1".to_owned(), folder.to_owned());
+            let mut lab = Self { session: Session::new(Wish::default()), transfers, now: Instant::now() };
+            lab.session.connected();
+            lab.hear("* hello guest1 x 1 online");
+            let asked = lab.asked();
+            asked.iter().for_each(|line| {
+                lab.hear(&if line == "/who" { "+ who 1 1".into() } else { format!("+ {}", &line[1..]) })
+            });
+            assert!(lab.session.is_online());
+            lab
+        }
+
+        fn hear(&mut self, line: &str) {
+            match ServerLine::parse(line) {
+                ServerLine::Data { file, base64 } => self.transfers.data(file, base64, self.now),
+                ServerLine::Whole { file, digest, .. } => self.transfers.whole(file, digest),
+                ServerLine::Failed { file, code, text } => self.transfers.failed(file, code, text, self.now),
+                line => self.session.told(line, self.now),
+            }
+            while let Some(answer) = self.session.poll_answer() {
+                self.transfers.answer(answer, self.now);
+            }
+        }
+
+        /// What the server is asked next. It tells by itself which files there are.
+        fn asked(&mut self) -> Vec<String> {
+            let mut asked = Vec::new();
+            loop {
+                while self.transfers.work(&mut self.session, 0, &mut Vec::new(), self.now) {}
+                let lines: Vec<String> = std::iter::from_fn(|| self.session.poll_line()).collect();
+                if lines.is_empty() {
+                    return asked;
+                }
+                for line in lines {
+                    if line == "/files" {
+                        (1..=9).for_each(|id| self.hear(&format!("- {id} 5 bob #a 0s ready f{id}")));
+                        self.hear("+ files 9");
+                    } else {
+                        asked.push(line);
+                    }
+                }
+            }
+        }
+
+        fn begins(&mut self, id: u64) {
+            self.hear(&format!("+ get {id} 0 5 f{id}"));
+        }
+
+        fn comes(&mut self, id: u64) {
+            self.hear(&format!("={id} aGVsbG8="));
+            self.hear(&format!("={id} . 5 sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"));
+        }
+
+        fn ends(&mut self) -> Vec<TransferEnd> {
+            std::iter::from_fn(|| self.transfers.poll_end()).collect()
+        }
+    }
+
+    #[test]
+    fn a_download_beyond_those_that_may_run_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lab = Lab::new(folder.path());
+        (1..=6).for_each(|id| lab.transfers.get(FileId(id), Keep::Folder).unwrap());
+        assert_eq!(lab.asked(), ["/get 1 0", "/get 2 0", "/get 3 0", "/get 4 0"]);
+        (1..=4).for_each(|id| lab.begins(id));
+        // While the first has stalled another takes its turn, and the first waits for the next.
+        lab.hear("=1 ! gone its sender has gone");
+        assert_eq!(lab.asked(), ["/get 5 0"]);
+        lab.begins(5);
+        lab.hear("#a * bob file 1 5 f1");
+        assert_eq!(lab.asked(), [""; 0]);
+        lab.comes(2);
+        assert_eq!(lab.asked(), ["/get 1 0"]);
+        // Whatever else the server still has under way, it is no reason to give up.
+        lab.hear("! get too-many you may fetch 4 files at once");
+        assert_eq!(lab.asked(), ["/get 6 0"]);
+        lab.hear("! get busy it is on its way already");
+        assert_eq!(lab.asked(), [""; 0]);
+        lab.now += LATER;
+        assert_eq!(lab.asked(), ["/get 1 0"]);
+        lab.begins(1);
+        for id in [1, 3, 4, 5] {
+            lab.comes(id);
+        }
+        assert_eq!(lab.asked(), ["/get 6 0"]);
+        lab.begins(6);
+        lab.comes(6);
+        let ends = lab.ends();
+        assert!(
+            ends.iter().all(|end| matches!(end, TransferEnd::Saved { .. } | TransferEnd::Stalled { .. })),
+            "{ends:?}"
+        );
+        assert!(lab.transfers.is_empty() && ends.len() == 7);
+    }
+
+    #[test]
+    fn an_upload_that_is_cancelled_before_it_is_answered_is_withdrawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lab = Lab::new(folder.path());
+        let source = || Source::collect(&b"hello"[..], 5).unwrap().unwrap();
+        let room = Place::new("#a").unwrap();
+        lab.transfers.send(room, source(), "one".to_owned());
+        lab.transfers.send(room, source(), "two".to_owned());
+        assert_eq!(lab.asked(), ["/limits"], "what is too large is not read first");
+        lab.hear("- file 5 bytes of a file");
+        lab.hear("+ limits");
+        assert_eq!(lab.asked().len(), 1);
+        assert_eq!(lab.transfers.cancel_named("one"), Ok(None));
+        lab.hear("+ send 7 0");
+        let asked = lab.asked();
+        assert!(asked[0] == "/cancel 7" && asked[1].ends_with(" two") && asked.len() == 2, "{asked:?}");
+        assert!(lab.transfers.cancel_named("three").is_err());
+        lab.transfers.send(room, Source::collect(&b"hello!"[..], 6).unwrap().unwrap(), "six".to_owned());
+        assert!(matches!(&lab.ends()[..], [TransferEnd::Failed { why, .. }] if why.contains("at most 5 bytes")));
+    }
 }

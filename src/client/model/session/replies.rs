@@ -1,17 +1,18 @@
 //! What the server answers.
 
 use super::typed::{moves, name};
-use super::{Pending, Session, cut};
-use crate::client::model::news::{Mark, News, TransferAnswer};
+use super::{Asked, Message, Pending, Session, cut};
+use crate::client::model::news::{Age, Mark, News, TransferAnswer};
 use crate::client::model::seen::Line;
+use crate::commands;
 use crate::names::{Nick, Place, RoomName};
-use crate::wire::{Code, Detail, Done};
+use crate::wire::{Code, Detail, Done, Value};
 
 /// What this client does in its own way, with what stands for it in the server's help.
 const OWN_HELP: &[(&str, &[&str])] = &[
     ("/send ", &["/send TARGET PATH  share the file at PATH"]),
     ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
-    ("/cancel ", &["/cancel ID  stop a transfer, or else withdraw your file"]),
+    ("/cancel ", &["/cancel ID or NAME  stop a transfer, or else withdraw your file"]),
 ];
 /// Commands whose details say all, so that their count need not be told.
 const LISTS: &[&str] = &["files", "help", "history", "ignore", "limits", "rooms", "set", "who"];
@@ -39,12 +40,33 @@ fn own_help(text: &str) -> Option<&'static [&'static str]> {
     OWN_HELP.iter().find(|(usage, _)| text.starts_with(usage)).map(|(_, help)| *help)
 }
 
+/// Whether a reply names just what this line of ours is about; `None` where either of them names nothing.
+fn names_the_same(line: &str, done: &Done<'_>) -> Option<bool> {
+    let (asked, told) = (cut(line).1.trim_start(), done.to_string());
+    let (asked, told) = (cut(asked).0, cut(cut(&told).1).0);
+    let is_named = match done.command() {
+        "nick" | "join" | "query" | "msg" | "get" | "cancel" | "ignore" | "unignore" | "ping" | "set" => {
+            !asked.is_empty()
+        }
+        // The place may be left out.
+        "leave" | "topic" | "history" | "typing" => asked.starts_with(['#', '@']),
+        _ => false,
+    };
+    (is_named && !told.is_empty())
+        .then(|| told.trim_start_matches('@').eq_ignore_ascii_case(asked.trim_start_matches('@')))
+}
+
+/// Whether a line has this command, or both are newer than this program.
+fn is_of(line: &str, command: &str) -> bool {
+    commands::find(command).map_or("", |spec| spec.name) == name(line)
+}
+
 impl Session {
     pub(super) fn detail(&mut self, text: &str) {
         if let Detail::Here(nicks) = Detail::parse("join", text) {
             nicks.iter().for_each(|nick| self.talks.meet(*nick));
         }
-        match self.pending.front_mut() {
+        match self.asked.front_mut().map(|asked| &mut asked.pending) {
             Some(Pending::Typed(line)) => {
                 self.details += 1;
                 let command = name(line);
@@ -56,6 +78,7 @@ impl Session {
                         from,
                         text: text.to_owned(),
                         mark: if Some(from) == self.nick { Mark::Own } else { Mark::Plain },
+                        age: Age::Past,
                     }),
                     (_, Some(Place::Room(room))) if command == "join" => self.answer(of_join(room, text)),
                     _ => match own_help(text).filter(|_| command == "help") {
@@ -77,19 +100,51 @@ impl Session {
                     *found = Some((size, name.to_owned()));
                 }
             }
+            Some(Pending::Limits(largest)) => {
+                if let Detail::Limit { name: "file", value: Value::Count(count), .. } = Detail::parse("limits", text) {
+                    *largest = Some(count);
+                }
+            }
             Some(&mut Pending::History(room)) => {
                 let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
                 let line = Line { seq, at, from, text: text.to_owned() };
                 if let Some(line) = self.talks.room(room).and_then(|talk| talk.seen.past(line)) {
-                    self.show(Place::Room(room), Some(line.at), line.from, line.text);
+                    self.show(Place::Room(room), Some(line.at), line.from, line.text, Age::Past);
                 }
             }
             _ => {}
         }
     }
 
+    /// What the line was for that this answers: the first that has no answer, if the answer fits. A stray line would else be
+    /// taken for its answer, and each answer after it for that to the line before.
+    ///
+    /// An answer to a later line that names what that line is about shows that those before it get none any more.
+    fn answered_by(&mut self, done: &Done<'_>) -> Option<Pending> {
+        let is_of = |asked: &Asked| is_of(&asked.line, done.command());
+        let first = self.asked.front()?;
+        let at = if is_of(first) && names_the_same(&first.line, done) != Some(false) {
+            0
+        } else {
+            self.asked.iter().position(|asked| is_of(asked) && names_the_same(&asked.line, done) == Some(true))?
+        };
+        for Asked { line, pending } in self.asked.drain(..at).collect::<Vec<_>>() {
+            match pending {
+                Pending::Said => {
+                    if let Some(Message { place, text, .. }) = self.sent.pop_front() {
+                        self.refuse(format!("there was no answer, and {place} may not have got this: {text}"));
+                    }
+                }
+                pending => {
+                    self.turned_down(pending, Code::Other(""), &format!("{}: there was no answer", cut(&line).0))
+                }
+            }
+        }
+        self.asked.pop_front().map(|asked| asked.pending)
+    }
+
     pub(super) fn done(&mut self, done: Done<'_>) {
-        let Some(pending) = self.pending.pop_front() else { return };
+        let Some(pending) = self.answered_by(&done) else { return };
         match done {
             Done::Nick(nick) => (self.nick, self.wanted, self.regaining) = (Some(nick), Some(nick), false),
             Done::Join { room, .. } => {
@@ -110,7 +165,12 @@ impl Session {
         }
         match pending {
             Pending::Who => self.knows_all = true,
-            Pending::Quiet | Pending::Nick | Pending::Ignore(_) | Pending::Join(_) | Pending::Query(_) => {}
+            Pending::Quiet
+            | Pending::Expected(_)
+            | Pending::Nick
+            | Pending::Ignore(_)
+            | Pending::Join(_)
+            | Pending::Query(_) => {}
             // We may have taken the name ourselves, so nobody else had it any more.
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost || Some(ghost) != self.nick),
             Pending::Typed(line) => {
@@ -132,6 +192,13 @@ impl Session {
                 self.locked = false;
             }
             Pending::History(room) => {
+                let was_missing = self.missing_rooms.contains(&room);
+                self.missing_rooms.retain(|missing| *missing != room);
+                // The server knows more rooms than those that it has in memory.
+                if was_missing && matches!(done, Done::History { count: 0, .. }) {
+                    let why = "it was not there before, and nobody else is in it; --create says that you mean it";
+                    self.note(format!("is {room} the right room? {why}"));
+                }
                 if let Some(next) = self.talks.room(room).map(|talk| talk.seen.answered()) {
                     self.fetched(room, next);
                 }
@@ -147,13 +214,25 @@ impl Session {
                 }
                 _ => TransferAnswer::NotComing(key, NONSENSE.to_owned()),
             }),
+            // Whoever does not tell it may take anything.
+            Pending::Limits(largest) => self.answers.push_back(TransferAnswer::Largest(largest.unwrap_or(u64::MAX))),
             Pending::Files(key, _, found) => self.answers.push_back(TransferAnswer::Found(key, found)),
         }
     }
 
-    pub(super) fn refused(&mut self, code: Code<'_>, text: &str) {
-        let Some(pending) = self.pending.pop_front() else { return self.refuse(text.to_owned()) };
-        self.details = 0;
+    pub(super) fn refused(&mut self, command: &str, code: Code<'_>, text: &str) {
+        // `?` stands for any line that was not understood.
+        let is_answer = self.asked.front().is_some_and(|asked| command == "?" || is_of(&asked.line, command));
+        match if is_answer { self.asked.pop_front() } else { None } {
+            Some(Asked { pending, .. }) => {
+                self.details = 0;
+                self.turned_down(pending, code, text);
+            }
+            None => self.refuse(text.to_owned()),
+        }
+    }
+
+    fn turned_down(&mut self, pending: Pending, code: Code<'_>, text: &str) {
         match pending {
             Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
             Pending::Typed(line) => {
@@ -163,6 +242,8 @@ impl Session {
                     self.stay();
                 }
             }
+            Pending::Expected(room) if code == Code::NoSuchRoom => self.missing_rooms.push(room),
+            Pending::Expected(_) => {}
             Pending::Ignore(nick) => self.note(format!("{nick} is not here, and so is no longer ignored")),
             Pending::Password(_) => self.refuse(format!("/pass: {text}")),
             Pending::Said => {
@@ -210,6 +291,10 @@ impl Session {
                 }
             }
             Pending::Send(key) => self.answers.push_back(TransferAnswer::NotSent(key, text.to_owned())),
+            Pending::Limits(_) => self.answers.push_back(TransferAnswer::Largest(u64::MAX)),
+            Pending::Get(key) if matches!(code, Code::TooMany | Code::Busy) => {
+                self.answers.push_back(TransferAnswer::Later(key));
+            }
             Pending::Get(key) if code == Code::NoSuchFile => self.answers.push_back(TransferAnswer::Gone(key)),
             Pending::Get(key) => self.answers.push_back(TransferAnswer::NotComing(key, text.to_owned())),
             Pending::Files(key, ..) => self.answers.push_back(TransferAnswer::Found(key, None)),

@@ -75,7 +75,7 @@ impl Session {
     /// Sends what waits, as far as it may go out now.
     pub(super) fn send_waiting(&mut self) {
         // It must be known as whom a message is said, to find it again.
-        while self.is_online() && !self.is_pending(&["nick"]) && self.pending.len() < UNANSWERED {
+        while self.is_online() && !self.is_pending(&["nick"]) && self.asked.len() < UNANSWERED {
             match self.waiting.pop_front() {
                 None => break,
                 Some(Waiting::Command(line)) => self.send_command(line),
@@ -119,12 +119,12 @@ impl Session {
     }
 
     fn is_fetching(&self, place: Place) -> bool {
-        self.pending.iter().any(|pending| matches!(pending, Pending::History(room) if Place::Room(*room) == place))
+        self.asked.iter().any(|asked| matches!(asked.pending, Pending::History(room) if Place::Room(room) == place))
     }
 
     /// Whether one of these commands was typed and is not answered yet.
     fn is_pending(&self, names: &[&str]) -> bool {
-        self.pending.iter().any(|pending| match pending {
+        self.asked.iter().any(|asked| match &asked.pending {
             Pending::Nick => names.contains(&"nick"),
             Pending::Typed(line) => names.contains(&name(line)),
             _ => false,
@@ -136,8 +136,17 @@ impl Session {
             return if fits(text, "") { self.wait(Waiting::Text(text.to_owned())) } else { too_long() };
         }
         match self.talks.target() {
-            Some(place) => self.message(place, text),
-            None => Taken::No("nobody hears you here; /join #lobby or /query NAME first".to_owned()),
+            Some(place) => {
+                let taken = self.message(place, text);
+                if let (Taken::Yes, Some(command)) = (&taken, slashless(text)) {
+                    self.note(format!("that is said to {place}; the command is {command}"));
+                }
+                taken
+            }
+            None => {
+                let meant = slashless(text).map(|command| format!("did you mean {command}? else ")).unwrap_or_default();
+                Taken::No(format!("nobody hears you here; {meant}/join #lobby or /query NAME first"))
+            }
         }
     }
 
@@ -174,59 +183,65 @@ impl Session {
     fn command(&mut self, line: &str, word: &str, rest: &str) -> Taken {
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
         let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
-        let request = match name.as_str() {
-            "msg" => {
-                let (word, text) = cut(rest);
-                return match target(word) {
-                    Some(place) => self.message(place, text),
-                    None => Taken::No("it is /msg TARGET TEXT".to_owned()),
-                };
-            }
-            "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
-            "me" => return self.say(&format!("/me {rest}")),
-            "send" => {
-                let (word, path) = cut(rest);
-                match target(word) {
-                    Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
-                        None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
-                        Some(why) => Err(why),
-                    },
-                    _ => Err("it is /send TARGET PATH, as in /send #lobby ~/cat.png".to_owned()),
+        let request =
+            match name.as_str() {
+                "msg" => {
+                    let (word, text) = cut(rest);
+                    return match target(word) {
+                        Some(place) => self.message(place, text),
+                        None => Taken::No("it is /msg TARGET TEXT".to_owned()),
+                    };
                 }
-            }
-            "get" => file().map(TransferRequest::Get),
-            "show" => file().map(TransferRequest::Show),
-            "cancel" => file().map(TransferRequest::Cancel),
-            "query" => match target(rest.trim()).and_then(|place| self.may_be_another(place)) {
-                Some(why) => Err(why),
-                None => return self.wait(Waiting::Command(line.to_owned())),
-            },
-            "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
-                Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
-            }
-            "help" if rest.trim().trim_start_matches('/').eq_ignore_ascii_case("show") => {
-                self.answer(SHOW.to_owned());
-                return Taken::Yes;
-            }
-            // What was typed before is said before, unless the person cannot wait.
-            "quit" if self.is_online() && !std::mem::replace(&mut self.quitting, true) => {
-                return self.wait(Waiting::Command(line.to_owned()));
-            }
-            "quit" => {
-                self.quitting = true;
-                self.ask(line.to_owned(), Pending::Quiet);
-                return Taken::Yes;
-            }
-            "pass" if self.phase == Phase::Offline => {
-                self.password = Some(rest.trim().to_owned());
-                return Taken::Yes;
-            }
-            _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "help" | "ping") => {
-                self.send_command(line.to_owned());
-                return Taken::Yes;
-            }
-            _ => return self.wait(Waiting::Command(line.to_owned())),
-        };
+                "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
+                "me" => return self.say(&format!("/me {rest}")),
+                "send" => {
+                    let (word, path) = cut(rest);
+                    match target(word) {
+                        Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
+                            None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
+                            Some(why) => Err(why),
+                        },
+                        _ => Err("it is /send TARGET PATH, as in /send #lobby ~/cat.png".to_owned()),
+                    }
+                }
+                "get" => file().map(TransferRequest::Get),
+                "show" => file().map(TransferRequest::Show),
+                "cancel" if rest.trim().is_empty() => {
+                    Err("it is /cancel ID, or /cancel NAME of what is being sent".to_owned())
+                }
+                // What still waits for its turn has no ID.
+                "cancel" => Ok(file()
+                    .map_or_else(|_| TransferRequest::CancelNamed(rest.trim().to_owned()), TransferRequest::Cancel)),
+                "query" => match target(rest.trim()).and_then(|place| self.may_be_another(place)) {
+                    Some(why) => Err(why),
+                    None => return self.wait(Waiting::Command(line.to_owned())),
+                },
+                "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
+                    Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
+                }
+                "help" if rest.trim().trim_start_matches('/').eq_ignore_ascii_case("show") => {
+                    self.answer(SHOW.to_owned());
+                    return Taken::Yes;
+                }
+                // What was typed before is said before, unless the person cannot wait.
+                "quit" if self.is_online() && !std::mem::replace(&mut self.quitting, true) => {
+                    return self.wait(Waiting::Command(line.to_owned()));
+                }
+                "quit" => {
+                    self.quitting = true;
+                    self.ask(line.to_owned(), Pending::Quiet);
+                    return Taken::Yes;
+                }
+                "pass" if self.phase == Phase::Offline => {
+                    self.password = Some(rest.trim().to_owned());
+                    return Taken::Yes;
+                }
+                _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "help" | "ping") => {
+                    self.send_command(line.to_owned());
+                    return Taken::Yes;
+                }
+                _ => return self.wait(Waiting::Command(line.to_owned())),
+            };
         match request {
             Ok(request) => Taken::Transfer(request),
             Err(why) => Taken::No(why),
@@ -246,6 +261,18 @@ impl Session {
 /// Whether this is no more than the wish to leave.
 pub(super) fn is_quit(line: &str) -> bool {
     name(line) == "quit"
+}
+
+/// The command that somebody means who has typed this without a slash, if it can hardly be anything else.
+fn slashless(text: &str) -> Option<&'static str> {
+    let (word, rest) = cut(text);
+    let spec = commands::find(word).filter(|_| !word.starts_with('/'))?;
+    let is_command = match spec.name {
+        "help" | "quit" | "who" | "rooms" | "files" | "limits" => rest.is_empty(),
+        "join" | "leave" | "query" | "msg" => rest.starts_with(['#', '@']),
+        _ => false,
+    };
+    is_command.then_some(spec.usage)
 }
 
 /// Whom or which room a word means, with or without `@`.

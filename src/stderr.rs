@@ -1,0 +1,90 @@
+//! The log of the process, on standard error. A thread of its own writes it, so that whoever reads it slowly, or not at all,
+//! holds nobody up: what there is no room for is left out and counted.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::limits;
+
+/// The way to the thread, which lives as long as the process.
+#[derive(Clone, Debug)]
+pub struct Stderr(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Tells that the queue is not what it was.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Whole lines that are to be written.
+    lines: Vec<u8>,
+    /// How many were left out after these.
+    left_out: usize,
+    /// Whether the thread has some that it has not written yet.
+    is_writing: bool,
+}
+
+impl Stderr {
+    /// Begins to write.
+    pub fn start() -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let stderr = Self(Arc::clone(&shared));
+        thread::Builder::new().name("stderr".into()).spawn(move || shared.write())?;
+        Ok(stderr)
+    }
+
+    /// Waits until all is written, but not for long: nobody may be reading.
+    pub fn finish(&self) {
+        let queue = self.0.queue();
+        let is_pending = |queue: &mut Queue| queue.is_writing || !queue.lines.is_empty();
+        let _ = self.0.changed.wait_timeout_while(queue, Duration::from_secs(1), is_pending);
+    }
+}
+
+impl Write for Stderr {
+    /// Takes a line, or leaves it out.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut queue = self.0.queue();
+        if queue.left_out > 0 || queue.lines.len() + line.len() > limits::STDERR_WAITING {
+            queue.left_out += 1;
+        } else {
+            queue.lines.extend_from_slice(line);
+        }
+        self.0.changed.notify_all();
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) {
+        let mut queue = self.queue();
+        loop {
+            queue.is_writing = false;
+            self.changed.notify_all();
+            let wait = self.changed.wait_while(queue, |queue| queue.lines.is_empty() && queue.left_out == 0);
+            queue = wait.unwrap_or_else(PoisonError::into_inner);
+            queue.is_writing = true;
+            let (lines, left_out) = (std::mem::take(&mut queue.lines), std::mem::take(&mut queue.left_out));
+            drop(queue);
+            // Where nobody listens there is nobody to tell.
+            let _ = io::stderr().write_all(&lines);
+            if left_out > 0 {
+                let _ = writeln!(io::stderr(), "{left_out} lines are left out here, as nobody read those before");
+            }
+            queue = self.queue();
+        }
+    }
+}

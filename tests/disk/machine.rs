@@ -1,0 +1,345 @@
+//! The server and its machine: folders that others made, swept or put something into, limits and clocks, and the start.
+
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use testkit::company::Company;
+use testkit::data::{Folder, NOT_KEPT, chunks, fetch, history, kill, listing, share, stop, unstamped};
+use testkit::disk::faketime;
+use testkit::{Client, PATIENCE, Server, binary, eventually, have, noise};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn a_folder_that_others_may_enter_keeps_its_mode_and_is_warned_of() {
+    let folder = Folder::new();
+    for (given, is_warned) in [(0o2770, true), (0o755, true), (0o700, false)] {
+        fs::create_dir_all(&folder.path).unwrap();
+        fs::set_permissions(&folder.path, Permissions::from_mode(given)).unwrap();
+        let log = kill(folder.serve(&[]));
+        assert_eq!(mode(&folder.path), given);
+        assert_eq!(log.contains(&format!("(mode {given:o})")), is_warned, "{log}");
+        assert_eq!(
+            (mode(&folder.path.join("rooms")) & 0o777, mode(&folder.path.join("spool")) & 0o777),
+            (0o700, 0o700)
+        );
+        fs::remove_dir_all(&folder.path).unwrap();
+    }
+}
+
+#[test]
+fn what_is_swept_away_is_made_anew() {
+    let folder = Folder::new();
+    let mut server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    let first = share(&mut alice, "#a", b"one", "x");
+    for swept in ["spool", "rooms", ""] {
+        fs::remove_dir_all(folder.path.join(swept)).unwrap();
+        alice.ask("/topic of brooms", "+ topic #a of brooms");
+        let id = share(&mut alice, "#a", b"two", "y");
+        assert!(id > first && fetch(&mut alice, id) == b"two", "{swept}");
+        alice.ask(&format!("/msg #a after {swept}"), "+ msg #a");
+        assert!(unstamped(folder.logged("a").last().unwrap()).ends_with(&format!("after {swept}")));
+        let told = alice.settle();
+        assert!(!told.iter().any(|line| line.starts_with(NOT_KEPT)), "{told:?}");
+    }
+    // IDs go on, and it is still for one server.
+    let next: u64 = fs::read_to_string(folder.path.join("next-id")).unwrap().trim().parse().unwrap();
+    assert!(next > first + 3);
+    assert!(File::open(folder.path.join("lock")).unwrap().try_lock().is_err());
+    drop(alice);
+    server.signal("TERM");
+    let (status, log) = server.wait();
+    assert!(status.success() && log.contains("spool was gone") && log.contains("rooms was gone"), "{log}");
+}
+
+#[test]
+fn a_temporary_folder_that_is_swept_away_is_made_anew() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut command = Command::new(binary());
+    command.args(["serve", "--listen", "127.0.0.1:0"]).env("TMPDIR", parent.path());
+    let mut server = Server::start_with(&mut command);
+    let mut alice = server.in_room("alice", "#a");
+    for _ in 0..2 {
+        let name = listing(parent.path()).pop().unwrap();
+        fs::remove_dir_all(parent.path().join(&name)).unwrap();
+        let id = share(&mut alice, "#a", b"two", "y");
+        assert_eq!(fetch(&mut alice, id), b"two");
+        // Who sweeps leaves it alone as long as it is locked.
+        assert!(File::open(parent.path().join(&name)).unwrap().try_lock().is_err());
+        assert_eq!(mode(&parent.path().join(&name)), 0o700);
+    }
+    // What stands in the way of all files is logged, and once.
+    let name = listing(parent.path()).pop().unwrap();
+    fs::remove_dir_all(parent.path().join(&name)).unwrap();
+    fs::write(parent.path().join(&name), "").unwrap();
+    for _ in 0..2 {
+        alice.send("/send #a 3 z");
+        let id = alice.until_starting("+ send ").pop().unwrap().split(' ').nth(2).unwrap().to_owned();
+        alice.send("=YWJj");
+        alice.until_starting(&format!("={id} ! "));
+    }
+    drop(alice);
+    server.signal("TERM");
+    let log = server.wait().1;
+    assert_eq!(log.matches("cannot take files").count(), 1, "{log}");
+}
+
+#[test]
+fn what_a_killed_server_leaves_is_removed_by_the_next_and_nothing_else() {
+    let parent = tempfile::tempdir().unwrap();
+    let serve = || {
+        let mut command = Command::new(binary());
+        Server::start_with(command.args(["serve", "--listen", "127.0.0.1:0"]).env("TMPDIR", parent.path()))
+    };
+    let server = serve();
+    let mut alice = server.in_room("alice", "#a");
+    share(&mut alice, "#a", &noise(10_000, 1), "x");
+    kill(server);
+    let left = listing(parent.path());
+    assert_eq!(left.len(), 1);
+    fs::create_dir(parent.path().join("chinwag-spool-notes")).unwrap();
+    fs::write(parent.path().join("chinwag-spool-notes/mine.txt"), "mine").unwrap();
+    fs::create_dir(parent.path().join("chinwag-src")).unwrap();
+    let running = serve();
+    let mut bob = running.in_room("bob", "#a");
+    let id = share(&mut bob, "#a", b"stays", "x");
+    let other = serve();
+    let there = listing(parent.path());
+    assert!(there.len() == 4 && !there.contains(&left[0]), "{there:?}");
+    assert_eq!(fetch(&mut bob, id), b"stays");
+    assert!(parent.path().join("chinwag-spool-notes/mine.txt").exists());
+    drop(bob);
+    assert!(stop(running).0.success() && stop(other).0.success());
+    assert_eq!(listing(parent.path()), ["chinwag-spool-notes", "chinwag-src"]);
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_as_a_full_disk() {
+    let folder = Folder::new();
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -f 100 && exec \"$0\" \"$@\"", binary()]);
+    let server = Server::start_with(command.args(folder.arguments(&[])));
+    let mut people = Company::meet(&server);
+    people.carol.send("/join #files\n/send #files 300000 x");
+    let id = people.carol.until_starting("+ send ").pop().unwrap().split(' ').nth(2).unwrap().to_owned();
+    chunks(&noise(300_000, 1), 40_000).iter().for_each(|chunk| people.carol.send(chunk));
+    people.carol.until_starting(&format!("={id} ! no-space "));
+    let told = people.say_until_not_kept(&"x".repeat(600));
+    assert!(told.contains("disk is full"), "{told}");
+    people.say_some(10);
+    let kept = kill(server).matches("cannot write file").count();
+    assert_eq!(kept, 1, "it is logged so many times");
+}
+
+#[test]
+fn a_start_waits_for_a_goodbye() {
+    // With a data folder it is the lock that is waited for, and else the address alone.
+    for has_folder in [true, false] {
+        let folder = Folder::new();
+        let mut first = if has_folder { folder.serve(&[]) } else { Server::start(&[]) };
+        // Who does not go is waited for.
+        let mut alice = first.in_room("alice", "#a");
+        let address = first.address();
+        let mut command = Command::new(binary());
+        command.args(["serve", "--listen", &address]);
+        if has_folder {
+            command.args(["--data", folder.path.to_str().unwrap()]);
+        }
+        first.signal("TERM");
+        let second = Server::start_with(&mut command);
+        assert_eq!(second.address(), address);
+        second.connect();
+        alice.until_starting("* bye shutdown ");
+        assert_eq!(first.wait().0.code(), Some(0));
+    }
+}
+
+/// A log of so many lines of so many bytes, the last of which was said in this year.
+fn log(lines: usize, len: usize, year: usize) -> String {
+    let line = |n| format!("{n} {year}-11-22T14:30:00.123Z <alice> {}\n", "x".repeat(len));
+    (1..=lines).map(line).collect()
+}
+
+/// A folder with a log for each of these, as [`log`] has them.
+fn with_logs(logs: impl Iterator<Item = (String, String)>) -> Folder {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path.join("rooms")).unwrap();
+    logs.for_each(|(name, log)| fs::write(folder.log(&name), log).unwrap());
+    folder
+}
+
+#[test]
+fn a_start_reads_little_of_each_of_many_rooms() {
+    let folder = with_logs((0..100).map(|n| (format!("r{n}"), log(6_000, 60, 2026))));
+    let server = folder.serve(&[]);
+    let io = fs::read_to_string(format!("/proc/{}/io", server.pid())).unwrap();
+    let read: u64 = io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap();
+    assert!(read < 20 << 20, "{read} bytes were read");
+    // Nobody notices: what was not read is read when it is asked for.
+    let mut alice = server.in_room("alice", "#r7");
+    alice.send("/history #r7 500");
+    let lines = alice.until_starting("+ history #r7 500");
+    assert!(lines[0].starts_with("- [5501@") && lines[499].starts_with("- [6000@"), "{} {}", lines[0], lines[499]);
+}
+
+#[test]
+fn rooms_that_fill_the_memory_leave_the_newest_line_of_a_small_one() {
+    // Of the files, that of the small room is the oldest.
+    let team = [("team".to_owned(), log(1, 5, 2026))].into_iter();
+    let folder = with_logs(team.chain((0..40).map(|n| (format!("r{n}"), log(150, 12_000, 2025)))));
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    File::options().write(true).open(folder.log("team")).unwrap().set_modified(long_ago).unwrap();
+    let mut server = folder.serve(&[]);
+    for _ in 0..2 {
+        let mut alice = server.in_room("alice", "#team");
+        assert_eq!(history(&mut alice, "#team", 0).len(), 1);
+        for n in 0..40 {
+            alice.send(&format!("/join #r{n}"));
+            alice.until_starting(&format!("+ join #r{n} "));
+            alice.send(&format!("/history #r{n} 20"));
+            alice.until_starting(&format!("+ history #r{n} 20"));
+            alice.send(&format!("/msg #r{n} one word\n/leave"));
+            alice.until_starting("+ leave ");
+        }
+        kill(server);
+        server = folder.serve(&[]);
+    }
+}
+
+#[test]
+fn while_logs_are_read_nobody_waits_unanswered_and_signals_are_heard() {
+    if !have(&["strace"]) {
+        return;
+    }
+    let folder = with_logs((0..600).map(|n| (format!("r{n}"), log(3, 60, 2026))));
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    // Each log takes so long that the start takes longer than anybody waits.
+    let mut command = Command::new("strace");
+    command.args([
+        "-D",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=pread64",
+        "-e",
+        "inject=pread64:delay_enter=50ms",
+        binary(),
+    ]);
+    command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data", folder.path.to_str().unwrap()]);
+    // The first look at a log tells when it was last used; it begins when the address is taken.
+    let mut child = command.env("RUST_LOG", "debug").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    lines.find(|line| line.as_ref().unwrap().contains("at most ")).unwrap().unwrap();
+    for _ in 0..20 {
+        // Before it is taken it is refused as well.
+        let refused = TcpStream::connect(("127.0.0.1", port)).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let since = std::time::Instant::now();
+    while child.try_wait().unwrap().is_none() && since.elapsed() < PATIENCE {
+        std::thread::yield_now();
+    }
+    let ended = child.try_wait().unwrap();
+    let _ = child.kill();
+    assert_eq!(ended.expect("it has not heard the signal").code(), Some(0));
+}
+
+#[test]
+fn a_log_that_cannot_be_kept_spoils_no_other_room_and_no_file() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.log("x")).unwrap();
+    fs::write(folder.log("x").join("inside"), "not ours").unwrap();
+    let server = folder.serve(&[]);
+    let mut people = Company::meet(&server);
+    let mut dave = server.in_room("dave", "#x");
+    let notice = "* notice the history of #x is";
+    dave.send("/msg #x first");
+    dave.expect("+ msg #x");
+    dave.starting(&format!("{notice} not being kept: "));
+    // Who comes later knows too.
+    let mut erin = server.person("erin");
+    erin.send("/join #x");
+    erin.starting(&format!("{notice} not being kept: "));
+    erin.until_starting("+ join #x ");
+    dave.until("#x * erin joined");
+    for round in 1..20 {
+        dave.ask(&format!("/msg #x {round}"), "+ msg #x");
+        people.say("and so on");
+    }
+    share(&mut people.alice, "#a", b"abc", "x");
+    let told = [people.alice.settle(), people.bob.settle(), std::mem::take(&mut people.told)].concat();
+    assert!(!told.iter().any(|line| line.starts_with("* notice ")), "{told:?}");
+    assert_eq!(folder.logged("a"), people.heard);
+    // When the folder is gone, all that was said is written.
+    fs::remove_dir_all(folder.log("x")).unwrap();
+    eventually("the log is written", || folder.logged("x").len() == 20);
+    dave.until(&format!("{notice} being kept again"));
+    erin.until(&format!("{notice} being kept again"));
+    let warnings = kill(server);
+    assert_eq!(warnings.matches("cannot write the log of #x").count(), 1, "{warnings}");
+}
+
+#[test]
+fn a_link_in_the_place_of_a_file_is_not_followed() {
+    let folder = Folder::new();
+    let victim = folder.path.with_file_name("victim");
+    fs::write(&victim, "precious").unwrap();
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    alice.ask("/msg #a one", "+ msg #a");
+    let say = |alice: &mut Client| {
+        alice.ask("/msg #a two", "+ msg #a");
+        alice.ask("/topic of links", "+ topic #a of links");
+        let id = share(alice, "#a", b"abc", "x");
+        assert_eq!(fetch(alice, id), b"abc");
+        alice.settle();
+    };
+    say(&mut alice);
+    for name in ["rooms/a.log", "rooms/a.topic.new", "rooms/a.topic", "next-id.new", "spool/2.info.new"] {
+        let link = folder.path.join(name);
+        let _ = fs::remove_file(&link);
+        symlink(&victim, &link).unwrap();
+        say(&mut alice);
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious", "{name}");
+    }
+    assert!(fs::symlink_metadata(folder.log("a")).unwrap().is_file());
+    // The bytes of a file are another case: it is read, and somebody fetches it.
+    let id = share(&mut alice, "#a", b"abc", "x");
+    kill(server);
+    fs::remove_file(folder.path.join(format!("spool/{id}"))).unwrap();
+    symlink(&victim, folder.path.join(format!("spool/{id}"))).unwrap();
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    alice.send(&format!("/get {id}"));
+    alice.starting("! get ");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+}
+
+#[test]
+fn a_clock_before_1970_ends_nothing() {
+    let Some(preload) = faketime() else { return };
+    let folder = Folder::new();
+    for _ in 0..2 {
+        let mut command = Command::new(binary());
+        command.args(folder.arguments(&[])).env("LD_PRELOAD", &preload).env("FAKETIME", "@1960-01-01 00:00:00");
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1");
+        let server = Server::start_with(&mut command);
+        let mut people = Company::meet(&server);
+        people.say_some(3);
+        assert!(people.heard[0].contains("@1970-01-01T00:00:00"), "{}", people.heard[0]);
+        share(&mut people.alice, "#a", b"abc", "x");
+        people.alice.ask("/ping", "+ ping");
+        kill(server);
+    }
+    assert_eq!(folder.logged("a").len(), 6);
+}
