@@ -126,21 +126,15 @@ impl LineBuf {
 
     /// A key erases something of the line that is under way and begins at `begin`.
     fn press(&mut self, key: Key, begin: usize) {
-        // The first of those lines may have lost its middle.
         let is_first = begin == self.start();
-        let is_too_long = self.buf.len() - begin > self.most_at(begin) || (self.overlong && is_first);
-        // Of a line that is too long, what would be left is not known, but for nothing.
-        let left = if is_too_long && key != Key::Line { return } else { key.leaves(&self.buf[begin..]) };
+        // The first may have lost its middle, and each of this length may lose it: then only what Ctrl-U leaves is known.
+        let is_long = self.buf.len() - begin >= self.limit() || (self.overlong && is_first);
+        let left = if is_long && key != Key::Line { return } else { key.leaves(&self.buf[begin..]) };
         self.buf.truncate(begin + left);
         self.searched = self.searched.min(small(self.buf.len()));
         if key == Key::Line && is_first {
             (self.overlong, self.thrown_away) = (false, 0);
         }
-    }
-
-    /// How long the line that begins there may get before its end without being too long.
-    fn most_at(&self, begin: usize) -> usize {
-        if self.buf.get(begin) == Some(&b'=') { 1 + CHUNK_LINE + 1 } else { self.limit() - 1 }
     }
 
     /// Takes `bytes` in.
@@ -326,8 +320,9 @@ impl LineBuf {
         if self.is_empty() {
             return self.release();
         }
+        let limit = if self.at_chunk() { 1 + CHUNK_LINE + 1 } else { self.limit() - 1 };
         let len = self.buf.len() - self.start();
-        if self.overlong || len > self.most_at(self.start()) {
+        if self.overlong || len > limit {
             return self.throw_away();
         }
         self.searched = small(self.buf.len());

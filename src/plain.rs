@@ -279,8 +279,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             ServerLine::Notice(&format!("the history of {room} is being kept again")).write(out);
         }
         Event::Bye(bye) => {
-            // Some programs for lines stay until their user does something.
-            let text = format!("{} (Enter or Ctrl-C ends nc)", farewell(*bye));
+            let text = [farewell(*bye), wire::ENDS_NC].concat();
             ServerLine::Bye { code: bye_code(*bye), text: &text }.write(out);
         }
     }
@@ -381,12 +380,9 @@ fn code(why: &Fault) -> Code<'static> {
 fn explain(why: &Fault) -> String {
     let known = |nick: &Nick| nick.to_string();
     match why {
-        Fault::UnknownCommand(name) => match &commands::meant(name.as_str())[..] {
-            [] => format!("/{name}: no such command; /help lists them"),
-            meant => format!("/{name}: no such command; did you mean /{}? /help lists them", meant.join(" or /")),
-        },
+        Fault::UnknownCommand(name) => format!("/{name}: no such command; {}/help lists them", guess(name)),
         Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
-        Fault::NoHelp(word) => format!("{word} is no command; /help lists them"),
+        Fault::NoHelp(word) => format!("{word} is no command; {}/help lists them", guess(word)),
         Fault::TooLong { what, limit } => {
             let what = match what {
                 Long::Line => "a line",
@@ -444,6 +440,14 @@ fn explain(why: &Fault) -> String {
         Fault::WrongPassword => "that is not the password; try again".to_owned(),
         Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),
         Fault::NotYours(id) => format!("file {id} is not yours; only who sent it can withdraw it"),
+    }
+}
+
+/// Asks which commands may be meant by one that there is not; empty if none may.
+fn guess(name: &Text) -> String {
+    match &commands::meant(name.as_str().trim_start_matches('/'))[..] {
+        [] => String::new(),
+        meant => format!("did you mean /{}? ", meant.join(" or /")),
     }
 }
 
