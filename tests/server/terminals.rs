@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use chinwag::names::ConnId;
+use chinwag::settings::Settings;
 use socket2::SockRef;
+use testkit::memory::Memory;
 use testkit::{Client, Server};
 
 /// alice and bob in one room; alice hears what bob sends.
@@ -117,7 +120,7 @@ fn nobody_hides_anything_from_others_or_writes_a_line_of_the_servers() {
     let said = |bob: &mut Client, alice: &mut Client, text: &str, want: &str| {
         bob.send(text);
         alice.expect(&format!("#a <bob> {want}"));
-        bob.send(&format!("/msg #a {text}"));
+        bob.ask(&format!("/msg #a {text}"), "+ msg #a");
         alice.expect(&format!("#a <bob> {want}"));
     };
     said(&mut bob, &mut alice, &format!("ok{}* notice", " ".repeat(60)), "ok * notice");
@@ -187,11 +190,7 @@ fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
     told(&mut bob, "/msg bab are you there?", &["@alice ", "+ msg bab"]);
     gone(bob);
     let bob = server.person("bob");
-    told(
-        &mut other,
-        "/send bob 0 plan.txt",
-        &["@bob <bob> ", "* notice bob is somebody else now ", "+ send 1 0", "=1 . 0 "],
-    );
+    told(&mut other, "/send bob 5 plan.txt", &["@bob <bob> ", "* notice bob is somebody else now ", "+ send 1 0"]);
     gone(bob);
 }
 
@@ -282,4 +281,37 @@ fn a_line_that_the_server_closes_with_says_how_nc_ends() {
     let mut alice = server.connect();
     server.signal("TERM");
     assert!(alice.rest().last().unwrap().ends_with(" (Enter or Ctrl-C ends nc)"));
+}
+
+#[test]
+fn a_slow_reader_is_told_of_events_that_were_left_out_where_no_message_was() {
+    for (before, left_out, is_told) in [
+        ("", "/leave", true),
+        ("", "/nick rob", true),
+        ("", "/topic tea", true),
+        ("", "/send #a 5 x.txt", true),
+        ("", "/quit", true),
+        ("/typing", "/typing off", true),
+        ("", "/typing", false),
+        ("", "/query alice", false),
+        ("/send #a 5 x.txt", "/cancel 1", true),
+    ] {
+        let mut memory = Memory::new(Settings::default());
+        let alice = ConnId::new(1, 0);
+        for name in ["alice", "bob"] {
+            memory.connect(name);
+            memory.send(name, format!("/nick {name}\n/set presence off\n/join #a\n").as_bytes());
+        }
+        memory.send("bob", format!("one\n{before}\n").as_bytes());
+        memory.wait(Duration::from_secs(2));
+        while memory.next("alice").is_some() {}
+        memory.hub.lag(alice);
+        memory.send("bob", format!("{left_out}\n").as_bytes());
+        memory.wait(Duration::from_secs(2));
+        memory.hub.caught_up(alice, memory.now(), &mut memory.notes);
+        memory.send("alice", b"/ping\n");
+        let told: Vec<String> = std::iter::from_fn(|| memory.next("alice")).collect();
+        let want = if is_told { &["#a * alice missed 0 after 1", "+ ping"][..] } else { &["+ ping"] };
+        assert_eq!(told, want, "{left_out}");
+    }
 }
