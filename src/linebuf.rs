@@ -162,7 +162,7 @@ impl LineBuf {
         const STUN_COOKIE: &[u8] = b"!\x12\xa4B";
         let has_cookie = |start: &[u8]| start.windows(STUN_COOKIE.len()).any(|word| word == STUN_COOKIE);
         let buf = &self.buf[self.start()..];
-        buf.starts_with(TLS) || has_cookie(&buf[..buf.len().min(8)])
+        buf.starts_with(TLS) || has_cookie(&buf[..buf.len().min(12)])
     }
 
     /// Whether the next line is a chunk of a file; `false` also when there is none yet.

@@ -97,11 +97,9 @@ impl Hub {
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
         self.may(turn.who, Action::Reach(other))?;
         self.meet(to, turn);
-        let Some(other) = self.people.get_mut(to) else { return Err(Fault::NoTarget) };
-        if to != turn.who && !other.ignores(turn.who) {
-            // An answer to it is meant for whoever said it.
-            other.rare_mut().hear_from(from, turn.who);
-        }
+        let hearer = self.people.get_mut(to).filter(|other| to != turn.who && !other.ignores(turn.who));
+        // An answer to it is meant for whoever said it.
+        hearer.into_iter().for_each(|other| other.rare_mut().hear_from(from, turn.who));
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
         let event = |with| Event::Said {
             place: Place::With(with),
