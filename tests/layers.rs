@@ -70,7 +70,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/model", "names wire limits commands", "instants"),
     ("client/wire", "names wire limits linebuf listener client/model", "sockets files threads clock instants system"),
     ("client/screen", "names wire client/model", "instants"),
-    ("client/screen/terminal", "client/screen", "system"),
+    ("client/screen/terminal", "client/screen", "files system"),
     ("client/line", "names commands client/wire client/screen", "files system"),
     (
         "client",
