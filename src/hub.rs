@@ -19,7 +19,7 @@ use crate::event::{Bye, Done, Event, Fault, Happening, Keeping, Lost, Quota, Rep
 use crate::files::Files;
 use crate::limits;
 use crate::meters::PrefixWindow;
-use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text, clean};
 use crate::people::{Download, Intake, People, Person};
 use crate::policy::{Action, Actor, Doing, may};
 use crate::presence::Presence;
@@ -132,7 +132,8 @@ impl Hub {
     /// An empty server.
     pub fn new(settings: Settings) -> Self {
         Self {
-            password: settings.password.as_deref().map(fingerprint),
+            // It is compared with what comes, which is clean.
+            password: settings.password.as_deref().map(|password| fingerprint(&clean(password.as_bytes()))),
             locked: HashMap::new(),
             people: People::default(),
             rooms: Rooms::new(settings.history),
@@ -215,7 +216,7 @@ impl Hub {
             turn.out.answer(conn, &Event::Hello { nick, online: self.people.len(), server });
         }
         for line in &self.settings.motd {
-            turn.out.answer(conn, &Event::Motd(Text::new(line)));
+            turn.out.answer(conn, &Event::Motd(Text::of_operator(line)));
         }
         if let Some(trouble) = self.trouble {
             turn.out.answer(conn, &Event::NotKept(trouble));

@@ -250,6 +250,11 @@ impl Text {
         Self(Rc::from(&*narrow(&clean(text.as_bytes()))))
     }
 
+    /// Makes text of the operator's safe, see [`clean`]. Its blanks stay as they are: nobody else can write lines of the server's.
+    pub fn of_operator(text: &str) -> Self {
+        Self(Rc::from(&*clean(text.as_bytes())))
+    }
+
     /// It as a string, with nothing in it that could drive a terminal.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -264,7 +264,7 @@ fn a_long_stall_is_a_stall_too() {
 #[test]
 fn a_locked_server_lets_in_who_knows_the_password() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&file, "open sesame\nnot this\n").unwrap();
+    fs::write(&file, "open\u{ad} sesame\nnot this\n").unwrap();
     let server = Server::start(&["--password-file", file.path().to_str().unwrap(), "--name", "The \x07Club"]);
     let mut client = server.connect_raw();
     client.expect(&format!("* locked chinwag/{} send /pass PASSWORD", env!("CARGO_PKG_VERSION")));
@@ -283,12 +283,14 @@ fn a_locked_server_lets_in_who_knows_the_password() {
 #[test]
 fn the_message_of_the_day_follows_the_greeting() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&file, "Be kind.\r\n\nNo \x1b[31mred.\n").unwrap();
+    fs::write(&file, format!("Be kind.\r\n\nNo \x1b[31mred.\n|{}|\n", " ".repeat(60))).unwrap();
     let server = Server::start(&["--motd", file.path().to_str().unwrap()]);
     let mut client = server.connect();
     client.expect("* motd Be kind.");
     client.expect("* motd");
     client.expect("* motd No \u{fffd}[31mred.");
+    // What the operator draws stays as it is.
+    client.expect(&format!("* motd |{}|", " ".repeat(60)));
 }
 
 #[test]
