@@ -66,7 +66,10 @@ mod tests {
             let input = [b"say\xff\xfa", &vec![b'x'; swallowed][..], b"\xff\xf0 end\n"].concat();
             assert_eq!(run(&[&input]).0, ["\"say end\" Lf"], "{swallowed}");
         }
-        // One that is longer than any, and has no end of its own, ends with a line.
+        // One that has no end of its own ends with a line, if it is no number that looks like one: here a window of 10 rows.
+        check(b"a\xff\xfa\x1f\0\x50\0\x0a\xff\xf0b\n", &["\"ab\" Lf"]);
+        check(b"a\xff\xfa\x18\0xterm\r\nb\n", &["\"a\" Lf", "\"b\" Lf"]);
+        check(b"a\xff\xfa\x18\0xterm\r\0b\n", &["\"a\" Lf", "\"b\" Lf"]);
         for end in ["\n", "\r\n", "\r\0"] {
             let input = [b"a\xff\xfaUSER\n", &[b'x'; 300][..], b"SECRET", end.as_bytes(), b"b\n"].concat();
             check(&input, &["\"a\" Lf", "\"b\" Lf"]);

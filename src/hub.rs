@@ -19,7 +19,7 @@ use crate::event::{Bye, Done, Event, Fault, Happening, Keeping, Lost, Quota, Rep
 use crate::files::Files;
 use crate::limits;
 use crate::meters::PrefixWindow;
-use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text, clean};
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person};
 use crate::policy::{Action, Actor, Doing, may};
 use crate::presence::Presence;
@@ -132,8 +132,7 @@ impl Hub {
     /// An empty server.
     pub fn new(settings: Settings) -> Self {
         Self {
-            // It is compared with what comes, which is clean.
-            password: settings.password.as_deref().map(|password| fingerprint(&clean(password.as_bytes()))),
+            password: settings.password.as_deref().map(fingerprint),
             locked: HashMap::new(),
             people: People::default(),
             rooms: Rooms::new(settings.history),

@@ -14,7 +14,7 @@ pub const CHUNK: usize = CHUNK_LINE / 4 * 3;
 pub const DOWNLOAD_UNIT: usize = 12_288;
 /// How many bytes of a file go out on one line; 16,384 characters of base64.
 pub const DOWNLOAD_LINE: usize = DOWNLOAD_UNIT;
-/// The most bytes a telnet sub-negotiation may have before it is taken for noise.
+/// Bytes of a telnet sub-negotiation beyond which a LF alone ends it, too.
 pub const SUBNEGOTIATION: u16 = 256;
 
 /// Bytes of replies pending for a connection beyond which its requests wait.

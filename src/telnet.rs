@@ -88,9 +88,10 @@ impl Telnet {
                 (State::Data, None)
             }
             (State::Sub { last: IAC, .. }, SE) => (State::Data, None),
-            // One that is so long may never end. A line does, and the next one is to be heard.
-            (State::Sub { swallowed: SUBNEGOTIATION.., .. }, b'\n')
-            | (State::Sub { swallowed: SUBNEGOTIATION.., last: b'\r' }, b'\0') => (State::Data, Some(b'\n')),
+            // One that was cut off has no end. A line has, and the next one is to be heard. In a short one a LF alone may be a
+            // number: the height of a window, say.
+            (State::Sub { last: b'\r', .. }, b'\n' | b'\0')
+            | (State::Sub { swallowed: SUBNEGOTIATION.., .. }, b'\n') => (State::Data, Some(b'\n')),
             (State::Sub { swallowed, last }, _) => {
                 // Of two in a row, the second begins nothing.
                 let last = if *last == IAC { 0 } else { byte };

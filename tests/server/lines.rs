@@ -264,7 +264,7 @@ fn a_long_stall_is_a_stall_too() {
 #[test]
 fn a_locked_server_lets_in_who_knows_the_password() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&file, "open\u{ad} sesame\nnot this\n").unwrap();
+    fs::write(&file, "open sesame\nnot this\n").unwrap();
     let server = Server::start(&["--password-file", file.path().to_str().unwrap(), "--name", "The \x07Club"]);
     let mut client = server.connect_raw();
     client.expect(&format!("* locked chinwag/{} send /pass PASSWORD", env!("CARGO_PKG_VERSION")));
