@@ -13,6 +13,8 @@ use crate::client::wire::transfers::Transfers;
 use crate::wire::{ServerLine, farewell};
 
 pub mod chat;
+pub mod gallery;
+pub mod helper;
 pub mod line;
 pub mod model;
 pub mod oneshot;

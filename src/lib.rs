@@ -1,5 +1,6 @@
 //! chinwag: a chat server for plain lines over TCP.
 
+#[cfg(feature = "client")]
 pub mod client;
 pub mod commands;
 pub mod connection;

@@ -75,7 +75,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "client",
         "names wire limits linebuf commands signals listener client/model client/wire client/screen client/screen/terminal client/line",
-        "sockets threads clock instants signals system",
+        "sockets files threads clock instants signals system",
     ),
 ];
 
