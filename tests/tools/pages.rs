@@ -21,6 +21,15 @@ use testkit::{PATIENCE, binary, eventually, have, noise, skip};
 /// come of them. It is longer than presence takes.
 const PAUSE: Duration = Duration::from_millis(400);
 
+/// Does `line` in a terminal, and leaves it once the room's prompt is there.
+const IN_TERMINAL: &str = "leave() { until grep -q '#lobby>' screen; do sleep 0.05; done; printf '/quit\\r'; }; \
+    : >screen; leave | TERM=xterm script -qefc \"$line\" screen >/dev/null";
+
+/// A line as one word of a shell.
+fn quoted(line: &str) -> String {
+    format!("'{}'", line.replace('\'', "'\\''"))
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -157,7 +166,11 @@ impl Stage {
                 if line.contains("--to alice") {
                     self.others.push(self.person("alice"));
                 }
-                self.shell(&format!("{settings}{line}"))
+                if line.starts_with("chinwag connect ") {
+                    self.shell(&format!("line={}; {IN_TERMINAL}", quoted(line)))
+                } else {
+                    self.shell(&format!("{settings}{line}"))
+                }
             };
             if line.split(['=', ' ']).next().is_some_and(|word| line == format!("{word}={}", &line[word.len() + 1..])) {
                 settings += &format!("{line}; ");
@@ -278,7 +291,7 @@ fn converse(stage: &mut Stage, blocks: &[&Block]) {
     let mut people: Vec<Person> = Vec::new();
     let since = Instant::now();
     loop {
-        let is_on = people.iter_mut().fold(false, |is_on, person| person.go_on() || is_on);
+        let is_on = people.iter_mut().filter_map(|person| person.go_on().then_some(())).count() > 0;
         if people.len() < blocks.len() && !is_on {
             people.push(Person::new(stage, blocks[people.len()]));
         } else if people.len() == blocks.len() && people.iter().all(|person| person.script.is_empty()) {
@@ -339,7 +352,7 @@ fn try_section(blocks: &[Block]) -> Option<()> {
 
 #[test]
 fn every_example_of_the_pages_is_true() {
-    if !have(&["unshare", "nsenter", "ip", "nc", "bash", "timeout", "base64", "sha256sum", "tar"]) {
+    if !have(&["unshare", "nsenter", "ip", "nc", "bash", "timeout", "base64", "sha256sum", "tar", "script"]) {
         return;
     }
     let mut tried = 0;
