@@ -399,11 +399,11 @@ fn wrong_options_are_told() {
     }
 }
 
-/// The bot of README.md, with this client in place of `nc`.
+/// The bot of docs/bots.md, with this client in place of `nc`.
 #[test]
 fn a_bot_can_be_made_of_it() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (_, bot) = readme.split_once("```bash\n#!/bin/bash\ncoproc nc").unwrap();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bots.md")).unwrap();
+    let (_, bot) = page.split_once("```bash\n#!/bin/bash\ncoproc nc").unwrap();
     let bot = format!("coproc nc{}", bot.split_once("```").unwrap().0);
     let server = Server::start(&[]);
     let with_us = bot.replace("nc 127.0.0.1 2428", "\"$chinwag\" connect 127.0.0.1:$1");
