@@ -75,7 +75,8 @@ struct Plain {
 impl Plain {
     fn open(options: Options) -> Result<Self, String> {
         let bell = options.bell;
-        let visit = Visit::new(options)?;
+        let mut visit = Visit::new(options)?;
+        visit.client.session.keys = "Ctrl-D leaves";
         let (ended, interrupted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let ends = [SIGTERM, SIGHUP, SIGQUIT];
         for (signal, flag) in ends.map(|signal| (signal, &ended)).into_iter().chain([(SIGINT, &interrupted)]) {
@@ -242,7 +243,7 @@ impl Plain {
     fn picture(&mut self, name: &str, base64: &str) {
         let saved = transfers::save(&self.visit.downloads, name, base64);
         self.print(&match saved {
-            Ok(path) => News::Note(format!("saved {}", path.display())),
+            Ok(path) => News::Note(format!("saved {}, as plain text shows no pictures", path.display())),
             Err(e) => News::Refused(format!("saving {name}: {}", reason(&e))),
         });
     }

@@ -80,9 +80,11 @@ fn a_conversation_is_lines_of_plain_text() {
     terminal.keys(format!("/send #lobby {}\n", file.display()));
     told(&terminal, "note: cat.bin is shared with #lobby, as file 1");
     told(&terminal, "note: sending cat.bin, 195 KB");
-    for (command, name) in [("/get 1", "cat.bin"), ("/show 1", "cat (2).bin")] {
+    for (command, name, why) in
+        [("/get 1", "cat.bin", ""), ("/show 1", "cat (2).bin", ", as plain text shows no pictures")]
+    {
         terminal.keys(format!("{command}\n"));
-        told(&terminal, &format!("note: saved {}", downloads.join(name).display()));
+        told(&terminal, &format!("note: saved {}{why}", downloads.join(name).display()));
         assert!(fs::read(downloads.join(name)).unwrap() == noise(200_000, 1));
     }
     terminal.keys("/cancel 1\n");
@@ -95,6 +97,9 @@ fn a_conversation_is_lines_of_plain_text() {
     told(&terminal, " @bob <bob> yes?");
     terminal.keys("/help\n");
     told(&terminal, "/fold on|off");
+    // There are no keys but the terminal's own, and no `nc`.
+    told(&terminal, "Ctrl-D leaves");
+    assert!(!["Tab ", "Alt-", "in nc"].iter().any(|other| tells(&terminal, other)));
     terminal.keys("/quit\n");
     assert!(terminal.wait_exit().success());
     bob.until("#lobby * alice quit");

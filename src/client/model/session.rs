@@ -155,6 +155,8 @@ pub struct Session {
     restored: bool,
     /// Whether the server has asked for a password.
     locked: bool,
+    /// What `/help` tells of the keys.
+    pub keys: &'static str,
     /// How many details the reply that is coming has so far.
     details: usize,
     /// The conversations.
@@ -199,6 +201,7 @@ impl Session {
             quitting: false,
             restored: false,
             locked: false,
+            keys: replies::KEYS,
             details: 0,
             talks,
             typing: None,

@@ -13,13 +13,14 @@ const OWN_HELP: &[(&str, &[&str])] = &[
     ("/send ", &["/send TARGET PATH  share the file at PATH"]),
     ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
     ("/cancel ", &["/cancel ID or NAME  stop a transfer, or else withdraw your file"]),
+    ("/quit ", &["/quit [REASON]  leave the server"]),
 ];
 /// Commands whose details say all, so that their count need not be told.
 const LISTS: &[&str] = &["files", "help", "history", "ignore", "limits", "rooms", "set", "who"];
 /// Why a transfer does not begin that the server did not refuse.
 const NONSENSE: &str = "the server's answer makes no sense";
-/// What is told besides the commands.
-const KEYS: &str = "Tab completes; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves";
+/// The keys of the screen, told besides the commands.
+pub(super) const KEYS: &str = "Tab completes; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves";
 /// What the server knows nothing of: commands, and their help.
 pub(super) const OWN: &[(&str, &str)] = &[
     ("show", SHOW),
@@ -195,7 +196,7 @@ impl Session {
                     0 => self.answer(format!("{command}: none")),
                     _ if command == "help" && !line.contains(' ') => {
                         OWN[1..].iter().for_each(|(_, help)| self.answer((*help).to_owned()));
-                        self.answer(KEYS.to_owned());
+                        self.answer(self.keys.to_owned());
                     }
                     _ => {}
                 }
