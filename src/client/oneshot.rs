@@ -201,7 +201,7 @@ fn ends(client: &mut Client, failed: &mut Failed) -> Result<(), String> {
             }
         };
         line.push(b'\n');
-        io::stdout().write_all(&line).map_err(|e| reason(&e))?;
+        io::stdout().write_all(&line).map_err(|e| transfers::unwritten(&e))?;
     }
     Ok(())
 }

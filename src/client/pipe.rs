@@ -9,7 +9,7 @@ use rustix::event::PollFlags;
 
 use crate::client::model::session::Wish;
 use crate::client::screen::terminal;
-use crate::client::wire::link;
+use crate::client::wire::{link, transfers};
 use crate::limits::SERVER_LINE;
 use crate::linebuf::{Line, LineBuf};
 use crate::listener::reason;
@@ -99,7 +99,7 @@ fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool) -> Result<End, 
             Ok(()) => {}
             // Nobody wants to read on, which is their affair.
             Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(End::Quit),
-            Err(e) => return Err(reason(&e)),
+            Err(e) => return Err(transfers::unwritten(&e)),
         }
         lines.feed(read);
         while let Some((line, _)) = lines.next_line() {

@@ -117,7 +117,7 @@ impl Plain {
                 // Nobody reads on, which is their affair.
                 Err(_) if self.ended.load(Ordering::Relaxed) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-                shown => shown.map_err(|e| reason(&e))?,
+                shown => shown.map_err(|e| transfers::unwritten(&e))?,
             }
             let tokens = self.visit.turn(self.next())?;
             if tokens.contains(&SIGNALS) {

@@ -280,7 +280,7 @@ fn an_output_that_fails_is_told() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let mut child = connect(server.port, &[]);
     let child = child.stdin(Stdio::piped()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
-    failed(&child.wait_with_output().unwrap(), "o space left");
+    failed(&child.wait_with_output().unwrap(), "cannot write to standard output: no space left");
 }
 
 #[test]

@@ -581,7 +581,7 @@ impl IncomingFile {
             Sink::Part(part) => part.append(&bytes).map_err(|e| reason(&e))?,
             Sink::Out(digest) => {
                 digest.update(&bytes);
-                io::stdout().lock().write_all(&bytes).map_err(|e| reason(&e))?;
+                io::stdout().lock().write_all(&bytes).map_err(|e| unwritten(&e))?;
             }
             Sink::Memory(picture, digest, _) => {
                 digest.update(&bytes);
@@ -599,7 +599,7 @@ impl IncomingFile {
             Sink::Nowhere => None,
             Sink::Part(part) => part.finish(digest)?.map(|path| TransferEnd::Saved { file, path: Some(path) }),
             Sink::Out(sum) => {
-                io::stdout().flush()?;
+                io::stdout().flush().map_err(|e| io::Error::other(unwritten(&e)))?;
                 agrees(sum).then_some(TransferEnd::Saved { file, path: None })
             }
             Sink::Memory(picture, sum, extent) => {
@@ -629,6 +629,11 @@ pub fn save(folder: &std::path::Path, name: &str, base64: &str) -> io::Result<Pa
     part.restart()?;
     part.append(&bytes)?;
     part.finish(&digest)?.ok_or_else(|| io::Error::other("it could not be written"))
+}
+
+/// What is told when standard output takes nothing more.
+pub fn unwritten(e: &io::Error) -> String {
+    format!("cannot write to standard output: {}", reason(e))
 }
 
 /// Opens a local file to be shared, as somebody typed or dropped its path. Returns it and what it is to be called.
