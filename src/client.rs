@@ -26,6 +26,9 @@ pub mod screen;
 pub mod visit;
 pub mod wire;
 
+/// What is told of a server that has said nothing that a chinwag server says first.
+const STRANGER: &str = "it never greeted us as chinwag does: is the port right?";
+
 /// A client of one server, over all the connections that it takes.
 pub struct Client {
     /// The connection.
@@ -115,9 +118,11 @@ impl Client {
         match change {
             LinkChange::Up => self.session.connected(),
             LinkChange::Down(why) => {
-                let why = self.farewell.take().unwrap_or(why);
+                let farewell = self.farewell.take();
+                let is_stranger = farewell.is_none() && self.session.is_ungreeted();
+                let why = farewell.unwrap_or(why);
                 if !self.was_in && !self.session.is_quitting() {
-                    return Err(why);
+                    return Err(if is_stranger { format!("{why}; {STRANGER}") } else { why });
                 }
                 self.session.lost(&why);
             }

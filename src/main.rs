@@ -320,20 +320,23 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells what is wrong with the command line, and ends. A bare `#` and what follows it never came here, so that is told too.
+/// Tells what is wrong with the command line, and ends. A bare `#` and what follows it never came here, so that is told too,
+/// and how the port is written that stood alone, as `nc` takes it.
 fn refuse(error: &clap::Error) -> ! {
+    const QUOTES: &str = "put the room in quotes, as in '#lobby'; a shell takes a bare # for a comment";
+    const COLON: &str = "the port goes behind the host and a colon, as in 127.0.0.1:2428";
     let _ = error.print();
-    let last = std::env::args_os().next_back();
-    let is_cut = match error.kind() {
-        ErrorKind::InvalidValue => last.is_some_and(|last| last == "--join" || last == "--to"),
-        ErrorKind::MissingRequiredArgument => last.is_some_and(|last| last == "say"),
-        _ => false,
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let is_last = |known: &[&str]| words.last().is_some_and(|last| known.contains(&last.as_str()));
+    let is_port = |word: &String| word.parse::<u16>().is_ok();
+    let tip = match error.kind() {
+        ErrorKind::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
+        ErrorKind::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
+        ErrorKind::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
+        _ => None,
     };
-    if is_cut {
-        let _ = writeln!(
-            io::stderr(),
-            "\n  tip: put the room in quotes, as in '#lobby'; a shell takes a bare # for a comment"
-        );
+    if let Some(tip) = tip {
+        let _ = writeln!(io::stderr(), "\n  tip: {tip}");
     }
     std::process::exit(error.exit_code())
 }
@@ -734,6 +737,9 @@ fn server(text: &str) -> Result<String, String> {
     let (_, port) = SERVER.rsplit_once(':').unwrap_or_default();
     if text.starts_with('#') {
         return Err(format!("a server is HOST or HOST:PORT; --join '{text}' enters a room"));
+    }
+    if text.contains(|c: char| c == '/' || c.is_whitespace()) {
+        return Err(format!("a server is HOST or HOST:PORT, as in {SERVER}, without blanks or slashes"));
     }
     // It may name the interface that it is to be reached over.
     let (ip, interface) = text.split_once('%').unwrap_or((text, "lo"));

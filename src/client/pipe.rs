@@ -21,7 +21,8 @@ use crate::wire::{Command, Done, ServerLine, farewell};
 ///
 /// It is an error if the server cannot be reached, turns us away or breaks the connection off.
 pub fn run(address: &str, wish: &Wish) -> Result<(), String> {
-    let mut stream = link::connect(address).map_err(|e| format!("cannot connect to {address}: {}", reason(&e)))?;
+    let mut stream =
+        link::connect(address).map_err(|e| format!("cannot connect to {address}: {}", link::advice(&e)))?;
     let failed = |e: io::Error| format!("the connection to {address} failed: {}", reason(&e));
     let mut input = stream.try_clone().map_err(failed)?;
     let first = opening(wish);

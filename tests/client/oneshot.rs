@@ -542,11 +542,32 @@ fn what_cannot_be_is_told() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for arguments in [&["get", "1"][..], &["send", "good", "--to", "#a"]] {
         let output = run(here.path(), port, arguments);
-        failed(&output, &format!("cannot connect to 127.0.0.1:{port}: connection refused"));
+        failed(&output, &format!("cannot connect to 127.0.0.1:{port}: connection refused; does the server run"));
+    }
+    // What is done is of no use to a script that is not told its ID, or not given its bytes.
+    for arguments in [&["send", "good", "--to", "#a"][..], &["get", "1", "--join", "#a", "-o", "-"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = chinwag(here.path(), server.port, arguments).stdout(full).output().unwrap();
+        failed(&output, "cannot write to standard output: no space left");
     }
     let full = Server::start(&["--max-clients", "1"]);
     let _bob = full.connect();
     failed(&run(here.path(), full.port, &["get", "1"]), "full");
+}
+
+#[test]
+fn a_server_of_another_kind_is_told() {
+    let here = tempfile::tempdir().unwrap();
+    for greeting in ["SSH-2.0-OpenSSH_9.2p1\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", ":irc NOTICE * :hello\r\n", ""] {
+        for arguments in [&["say", "#a", "hello"][..], &["get", "1"]] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let other = thread::spawn(move || listener.accept().unwrap().0.write_all(greeting.as_bytes()));
+            let output = run(here.path(), port, arguments);
+            failed(&output, "it never greeted us as chinwag does: is the port right?");
+            other.join().unwrap().unwrap();
+        }
+    }
 }
 
 /// A server that has one file, `hello`, and sends it wrongly.

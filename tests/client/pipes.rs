@@ -295,11 +295,11 @@ fn who_cannot_connect_is_told() {
     // Nobody listens on a port of which the listener is gone.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let output = run(&mut connect(port, &[]), b"/who\n");
-    failed(&output, &format!("cannot connect to 127.0.0.1:{port}: connection refused"));
+    failed(&output, &format!("cannot connect to 127.0.0.1:{port}: connection refused; does the server run"));
     assert_eq!(text(&output.stdout), "");
     let mut command = Command::new("timeout");
     command.args(["20", binary(), "connect", "no-such-host.invalid"]);
-    failed(&run(&mut command, b""), "cannot connect to no-such-host.invalid:2428: ");
+    failed(&run(&mut command, b""), "cannot connect to no-such-host.invalid:2428: this host is not known here");
 }
 
 #[test]
@@ -396,6 +396,16 @@ fn wrong_options_are_told() {
         let output = run(&mut connect(1, &options), b"");
         assert_eq!(output.status.code(), Some(2), "{options:?}");
         assert_eq!(text(&output.stdout), "");
+    }
+    // As they are typed by those who come from `nc` or from a browser.
+    for (server, want) in [
+        (&["127.0.0.1", "2428"][..], "the port goes behind the host and a colon, as in 127.0.0.1:2428"),
+        (&["127.0.0.1 2428"], "without blanks or slashes"),
+        (&["http://127.0.0.1:2428"], "without blanks or slashes"),
+    ] {
+        let output = Command::new(binary()).arg("connect").args(server).output().unwrap();
+        let errors = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && errors.contains(want), "{errors}");
     }
 }
 

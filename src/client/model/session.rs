@@ -250,6 +250,11 @@ impl Session {
         self.quitting
     }
 
+    /// Whether there is a connection on which no chinwag server has shown itself.
+    pub fn is_ungreeted(&self) -> bool {
+        self.phase == Phase::Knocking && !self.locked
+    }
+
     /// When [`Session::tick`] is due.
     pub fn next_tick(&self) -> Option<Instant> {
         let waits = self.regaining || self.phase == Phase::Restoring;

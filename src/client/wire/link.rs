@@ -197,7 +197,7 @@ impl Link {
             self.connecting = None;
             return match connected.and_then(|stream| self.begin(stream)) {
                 Ok(()) => Some(LinkChange::Up),
-                Err(e) => Some(self.lose(listener::reason(&e), now)),
+                Err(e) => Some(self.lose(advice(&e), now)),
             };
         }
         let silent = self.stream.is_some() && self.asked.is_some_and(|(asked, patience)| now >= asked + patience);
@@ -330,6 +330,18 @@ fn pause(tries: u32) -> Duration {
     let most = Duration::from_secs((1 << tries.min(5)).min(LONGEST));
     let chance = RandomState::new().hash_one(tries) >> 32;
     most.mul_f64(0.5 + chance as f64 / f64::from(u32::MAX) / 2.0)
+}
+
+/// Why no connection could be made, and what to look at.
+pub fn advice(e: &io::Error) -> String {
+    let why = listener::reason(e);
+    match why.strip_prefix("failed to lookup address information: ") {
+        Some(why) => format!("this host is not known here ({why}); is its name right?"),
+        None if e.kind() == ErrorKind::ConnectionRefused => {
+            format!("{why}; does the server run, and is the port right?")
+        }
+        None => why,
+    }
 }
 
 /// Connects to the server at `address` (HOST:PORT), over whichever of its addresses answers first.
