@@ -190,6 +190,7 @@ fn about(what: &str, e: &io::Error) -> io::Error {
     let text = e.to_string();
     let hint = match e.kind() {
         io::ErrorKind::PermissionDenied => "; it must belong to the user that the server runs as",
+        io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => "; move away what stands there",
         _ => hint(e),
     };
     io::Error::new(e.kind(), format!("{what}: {}{hint}", text.split(" (os error").next().unwrap_or(&text)))
@@ -217,8 +218,12 @@ pub fn private() -> OpenOptions {
 /// Opens a file. What is no regular file is an error: a pipe is not waited for, and a link is not followed.
 pub fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
-    let file = options.custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+    match options.custom_flags(flags).open(path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        // What the system says of a link, and of a pipe that nobody reads, tells nobody what is wrong.
+        Err(e) if !matches!(Errno::from_io_error(&e), Some(Errno::LOOP | Errno::NXIO)) => Err(e),
+        _ => Err(io::Error::other("it is no regular file")),
+    }
 }
 
 /// Reads a whole file of text, with the care of [`open_regular`].
