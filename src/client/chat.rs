@@ -213,12 +213,7 @@ impl Chat {
                 drawn => drawn.map_err(|e| reason(&e))?,
             }
             let until = self.next();
-            let tokens = self.client.turn(until).map_err(|e| format!("cannot connect to {}: {e}", self.address))?;
-            if tokens.contains(&SIGNALS) {
-                self.signals.take();
-                // The window may have been another one for a moment, and what stands in it have moved.
-                self.shown = None;
-            }
+            self.client.turn(until).map_err(|e| format!("cannot connect to {}: {e}", self.address))?;
             let is_gone = self.go_on().is_err()
                 || self.keys().is_err()
                 || self.stop().is_err()
@@ -313,6 +308,8 @@ impl Chat {
                 } else if self.interrupts == INTERRUPTS {
                     self.print(&News::Note("Ctrl-D on the empty line leaves, and so does /quit".to_owned()));
                 }
+                // Who went back through the lines and emptied the row begins anew, too.
+                self.editor.history.leave();
                 None
             }
             Input::Key(key) => {
@@ -560,6 +557,11 @@ impl Chat {
     /// Draws what has changed, if it is known where.
     fn draw(&mut self) -> io::Result<()> {
         let now = Instant::now();
+        if self.signals.take() > 0 {
+            // The window may have been another one for a moment, and what stands in it have moved.
+            self.shown = None;
+            self.rows.disturb();
+        }
         let window = self.terminal.window();
         let width = usize::from(window.columns);
         if self.window.0 != Some(window) {

@@ -22,7 +22,7 @@ use crate::PATIENCE;
 const SCROLLBACK: usize = 10_000;
 
 /// What the terminal of whoever runs the tests has set, and a program in another terminal should not see.
-const OF_OTHERS: [&str; 15] = [
+const OF_OTHERS: [&str; 16] = [
     "COLORTERM",
     "COLUMNS",
     "INPUTRC",
@@ -33,6 +33,7 @@ const OF_OTHERS: [&str; 15] = [
     "STY",
     "TERM_PROGRAM",
     "TMUX",
+    "VTE_VERSION",
     "WT_SESSION",
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
@@ -101,6 +102,10 @@ struct State {
     raw: Vec<u8>,
     /// An answer is on its way to the program.
     answers: bool,
+    /// The program was told where the cursor is, and has drawn nothing since.
+    is_relied_on: bool,
+    /// No question is answered any more.
+    is_mute: bool,
     /// Nothing is read of what the program writes.
     pauses: bool,
     /// Nobody has the terminal open any more.
@@ -144,6 +149,8 @@ impl Terminal {
             sequence: Vec::new(),
             raw: Vec::new(),
             answers: false,
+            is_relied_on: false,
+            is_mute: false,
             pauses: false,
             ended: false,
         };
@@ -163,8 +170,13 @@ impl Terminal {
     }
 
     /// Changes the size of the terminal, of which the system tells the program.
+    ///
+    /// Between the answer where the cursor is and what is drawn upon that, no program can know of another size, and what it erases
+    /// may be a row too many. So that does not happen here: what is drawn is waited for.
     pub fn resize(&self, columns: u16, rows: u16) {
-        let mut state = self.shared.state();
+        let is_relied_on = |state: &mut State| state.is_relied_on && !state.ended;
+        let (mut state, _) =
+            self.shared.changed.wait_timeout_while(self.shared.state(), PATIENCE, is_relied_on).unwrap();
         state.emulation.resize(columns, rows);
         tcsetwinsize(&self.shared.master, size(columns, rows)).unwrap();
     }
@@ -172,6 +184,11 @@ impl Terminal {
     /// Reads nothing more of what the program writes, until it has ended, so that the terminal takes no more.
     pub fn pause(&self) {
         self.shared.state().pauses = true;
+    }
+
+    /// Answers no question any more.
+    pub fn mute(&self) {
+        self.shared.state().is_mute = true;
     }
 
     /// Waits until the screen is so, and returns it.
@@ -320,7 +337,13 @@ impl State {
             // The answer may depend on what has been shown up to there, and on nothing after it.
             self.emulation.feed(&bytes[shown..=at]);
             shown = at + 1;
-            answers.extend(self.answer(&sequence).into_bytes());
+            let answer = self.answer(&sequence);
+            match &*sequence {
+                b"\x1b[6n" => self.is_relied_on = !answer.is_empty(),
+                b"\x1b[?2026l" => self.is_relied_on = false,
+                _ => {}
+            }
+            answers.extend(answer.into_bytes());
         }
         self.emulation.feed(&bytes[shown..]);
         answers
@@ -353,6 +376,7 @@ impl State {
     fn answer(&self, sequence: &[u8]) -> String {
         let text = String::from_utf8_lossy(sequence);
         match &*text {
+            _ if self.is_mute => String::new(),
             "\x1b[6n" => {
                 let (row, column) = self.emulation.cursor();
                 format!("\x1b[{};{}R", row + 1, column + 1)

@@ -457,7 +457,7 @@ fn walk(seed: u64, emulator: Emulator, characters: &'static [&'static str]) {
 #[test]
 fn each_message_stands_once_with_everything_at_once() {
     thread::scope(|scope| {
-        for seed in 1..=2 {
+        for seed in seeds(2) {
             scope.spawn(move || {
                 let server = Server::start(&["--rate", "0"]);
                 let mut walk = Walk::new(seed, Emulator::Reflowing, &server);
