@@ -21,6 +21,21 @@ use crate::wire;
 
 /// Colours of the 256 that can be read on a dark ground and on a light one.
 const COLOURS: [u8; 12] = [33, 37, 64, 71, 98, 127, 130, 133, 160, 166, 172, 205];
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 /// Cells of a bar.
 const BAR: u64 = 8;
 
@@ -65,7 +80,9 @@ impl Look {
 
     /// The line that tells the day, where another one begins.
     pub fn day(&self, day: Date) -> String {
-        self.sgr("2", &day.strftime("— %A, %-d %B %Y —").to_string())
+        let weekday = WEEKDAYS[usize::from(day.weekday().to_monday_zero_offset().unsigned_abs())];
+        let month = MONTHS[usize::from(day.month().unsigned_abs()) - 1];
+        self.sgr("2", &format!("— {weekday}, {} {month} {} —", day.day(), day.year()))
     }
 
     /// The day of this time, where we are.
