@@ -16,6 +16,7 @@ pub mod chat;
 pub mod line;
 pub mod model;
 pub mod oneshot;
+pub mod patient;
 pub mod pipe;
 pub mod screen;
 pub mod wire;
