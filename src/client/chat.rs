@@ -21,15 +21,17 @@ use crate::client::line::history::{self, History};
 use crate::client::line::keys::{self, Decoder, Input, Key, TerminalAnswer};
 use crate::client::model::news::{Age, Mark, News, Taken, TransferRequest};
 use crate::client::model::session::Wish;
+use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::{self, Format, Speaks, Window};
 use crate::client::screen::terminal::Terminal;
-use crate::client::screen::{self, Look, Rows, StatusRow};
+use crate::client::screen::{self, Look, Rows, StatusRow, width};
 use crate::client::wire::link;
 use crate::client::wire::transfers::{self, Keep, TransferEnd};
 use crate::commands;
 use crate::listener::reason;
 use crate::names::{FileId, Place};
 use crate::signals::Signals;
+use crate::wire;
 
 const KEYS: Token = Token(link::FREE);
 const SIGNALS: Token = Token(link::FREE + 1);
@@ -81,7 +83,7 @@ pub struct Options {
     pub downloads: PathBuf,
     /// Whether there are colours.
     pub colour: bool,
-    /// Whether there is a bell.
+    /// Whether there is a bell, and with it notifications.
     pub bell: Bell,
 }
 
@@ -90,7 +92,8 @@ pub fn run(options: Options) -> Result<(), String> {
     let mut chat = Chat::open(options)?;
     let ended = chat.run();
     chat.hear_out();
-    let _ = chat.terminal.show(&(chat.rows.clear() + &chat.above));
+    let last = chat.rows.clear() + &chat.above + chat.title_of_others();
+    let _ = chat.terminal.show(&last);
     let session = &chat.client.session;
     let unanswered = session.unanswered().map(|line| format!("may not have arrived: {line}"));
     let unsent = session.unsent().map(|line| format!("not sent: {line}"));
@@ -107,6 +110,15 @@ enum Question {
     Unasked,
     Asked(Instant),
     Answered,
+}
+
+/// Whether the person looks at the terminal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Gaze {
+    /// The terminal has not told.
+    Unknown,
+    Here,
+    Elsewhere,
 }
 
 struct Chat {
@@ -128,8 +140,12 @@ struct Chat {
     bell: Bell,
     /// When the bell rang last.
     rang: Option<Instant>,
-    /// Whether the person looks at the terminal, as far as it tells.
-    is_watched: bool,
+    /// Whether the person looks at the terminal.
+    gaze: Gaze,
+    /// How the person can be told where they look elsewhere.
+    notifier: Notifier,
+    /// How much was said to the person that they have not looked at.
+    missed: usize,
     /// The day of what was shown last.
     day: Date,
     /// How often Ctrl-C was pressed on an empty line, one after the other.
@@ -188,7 +204,9 @@ impl Chat {
             look,
             bell,
             rang: None,
-            is_watched: false,
+            gaze: Gaze::Unknown,
+            notifier: Notifier::of(|name| std::env::var(name).ok()),
+            missed: 0,
             interrupts: 0,
             address,
             downloads,
@@ -361,8 +379,12 @@ impl Chat {
         match answer {
             TerminalAnswer::Attributes => self.question = Question::Answered,
             TerminalAnswer::Cursor { column, .. } => self.rows.answer(column.into()),
-            TerminalAnswer::Focused => self.is_watched = true,
-            TerminalAnswer::Unfocused => self.is_watched = false,
+            TerminalAnswer::Focused => {
+                self.gaze = Gaze::Here;
+                let title = self.title_of_others();
+                self.above.push_str(title);
+            }
+            TerminalAnswer::Unfocused => self.gaze = Gaze::Elsewhere,
             TerminalAnswer::Graphics(text) => self.speaks.graphics(&text),
             TerminalAnswer::Report(text) => self.speaks.report(&text),
         }
@@ -457,7 +479,8 @@ impl Chat {
         if self.is_stopping {
             self.hear_out();
             self.is_stopping = false;
-            self.terminal.show(&self.rows.clear())?;
+            let title = self.title_of_others();
+            self.terminal.show(&(self.rows.clear() + title))?;
             self.terminal.suspend()?;
             self.shown = None;
         }
@@ -480,9 +503,12 @@ impl Chat {
 
     /// Prints what there is to tell.
     fn gather(&mut self) {
-        let mut rings = false;
+        let mut calls = None;
         while let Some(news) = self.client.session.poll_news() {
-            rings |= matches!(news, News::Said { mark: Mark::ForUs, age: Age::New, .. });
+            if let News::Said { place, from, text, mark: Mark::ForUs, age: Age::New, .. } = &news {
+                self.missed += usize::from(self.gaze == Gaze::Elsewhere);
+                calls = Some((notify::call(*from, *place), wire::action(text).unwrap_or(text).to_owned()));
+            }
             if let News::File { file, .. } = news {
                 self.files.retain(|known| *known != file);
                 self.files.drain(..(self.files.len() + 1).saturating_sub(FILES));
@@ -490,8 +516,8 @@ impl Chat {
             }
             self.print(&news);
         }
-        if rings {
-            self.ring(Instant::now());
+        if let Some((call, text)) = calls {
+            self.call(&call, &text, Instant::now());
         }
         while let Some(end) = self.client.transfers.poll_end() {
             match end {
@@ -514,13 +540,26 @@ impl Chat {
         }
     }
 
-    /// Rings the bell, if that is wanted, nobody looks and it has not rung just now.
-    fn ring(&mut self, now: Instant) {
+    /// Tells the person that something was said to them: by the bell, if that is wanted and they do not look, and where they are
+    /// known to look elsewhere by a notification and the title, too.
+    fn call(&mut self, call: &str, text: &str, now: Instant) {
+        if self.gaze == Gaze::Elsewhere {
+            self.above.push_str(&self.notifier.title(self.missed, call));
+        }
         let is_early = self.rang.is_some_and(|at| now.duration_since(at) < RINGING);
-        if self.bell == Bell::Rings && !self.is_watched && !is_early {
+        if self.bell == Bell::Rings && self.gaze != Gaze::Here && !is_early {
             self.rang = Some(now);
             self.above.push('\x07');
+            if self.gaze == Gaze::Elsewhere {
+                self.above.push_str(&self.notifier.notification(call, text));
+            }
         }
+    }
+
+    /// What gives the window the title back that it had before, if it has one of ours.
+    fn title_of_others(&mut self) -> &'static str {
+        self.missed = 0;
+        self.notifier.restore()
     }
 
     /// Prints news, below a line that tells the day where that is another one than before.
@@ -529,6 +568,7 @@ impl Chat {
         let line = self.look.news(news, now);
         let day = self.look.day_of(news.at().unwrap_or(now));
         let change = (std::mem::replace(&mut self.day, day) != day).then(|| self.look.day(day));
+        let line = width::broken(&line, self.terminal.window().columns.into());
         self.above.push_str(&screen::lines(change.iter().map(String::as_str).chain([line.as_str()])));
     }
 

@@ -1,5 +1,6 @@
 //! How everything looks: news as lines of text, the status row, and the bytes that put both on a terminal.
 
+pub mod notify;
 pub mod pictures;
 pub mod terminal;
 pub mod width;
@@ -49,7 +50,7 @@ pub struct Look {
 }
 
 impl Look {
-    /// News as one line, without its end. The terminal wraps it, so that what is copied from it has no breaks of ours.
+    /// News as one line, without its end.
     pub fn news(&self, news: &News, now: SystemTime) -> String {
         let head = |at: &Option<SystemTime>, place: &Place, mark: &str| {
             let place = self.colour(hash(&place.to_string()), &place.to_string());

@@ -70,6 +70,19 @@ pub struct Screen {
     pub cursor: (usize, usize),
 }
 
+impl Screen {
+    /// The lines as they were before the client broke them: further rows, which it indents, are put behind the first.
+    pub fn unbroken(&self) -> Vec<String> {
+        self.lines.iter().fold(Vec::new(), |mut whole: Vec<String>, line| {
+            match (line.strip_prefix("    "), whole.last_mut()) {
+                (Some(more), Some(last)) => *last = format!("{last} {more}"),
+                _ => whole.push(line.clone()),
+            }
+            whole
+        })
+    }
+}
+
 impl Display for Screen {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         for row in &self.rows {
