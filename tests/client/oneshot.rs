@@ -827,7 +827,7 @@ fn pipes_that_others_made_not_to_wait_do_no_harm() {
     // A line from a full pipe, a file from one, and a file to one that has room only now and then.
     for (arguments, want) in [
         (&["get", &*id, "--join", "#a"][..], b"./cat.png\n".to_vec()),
-        (&["get", &id, "--join", "#a", "-o", "-"], bytes.clone()),
+        (&["get", &id, "--join", "#a", "-o", "-"], bytes),
         (&["send", "--to", "#a", "-", "--name", "x"], b"2\n".to_vec()),
         (&["say", "#a"], Vec::new()),
     ] {

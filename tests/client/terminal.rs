@@ -512,6 +512,23 @@ fn a_window_of_another_height_has_both_rows() {
 }
 
 #[test]
+fn a_terminal_that_tells_no_size_has_both_rows() {
+    for none in ["cols 0", "rows 0", "cols 0 rows 0"] {
+        let (server, mut bob) = lobby();
+        let address = server.address();
+        let script = format!("stty {none}; exec \"$0\" connect --nick alice --join '#lobby' $1");
+        let mut command = Command::new("bash");
+        command.args(["-c", &script, binary(), &address]);
+        let terminal = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
+        come_in(&terminal, &address);
+        terminal.keys("good");
+        typed(&terminal, "#lobby> good");
+        terminal.keys("\r");
+        bob.until("#lobby <alice> good");
+    }
+}
+
+#[test]
 fn a_tiny_window_does_no_harm() {
     for emulator in EMULATORS {
         let (server, mut bob) = lobby();

@@ -112,7 +112,7 @@ mod tests {
             assert_eq!(notifier.restore(), "");
             assert_eq!(notifier.title(2, "bob"), if has_title { title } else { "" }, "{variables:?}");
             // The second title is not kept for later, and the first is brought back once.
-            assert_eq!(notifier.title(3, "bob").contains("[22;2t"), false);
+            assert!(!notifier.title(3, "bob").contains("[22;2t"));
             assert_eq!(notifier.restore(), if has_title { "\x1b[23;2t" } else { "" });
             assert_eq!(notifier.restore(), "");
         }
