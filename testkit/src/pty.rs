@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
@@ -225,9 +226,15 @@ impl Terminal {
         self.shared.state().raw.clone()
     }
 
-    /// Whether the program waits for something, and all that it has written is shown and answered.
+    /// Whether the program has read all that was typed and answered and waits for something, and all that it has written is
+    /// shown and answered.
     pub fn is_at_rest(&self) -> bool {
         let state = self.shared.state();
+        let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let input = open(format!("/proc/{}/fd/0", self.pid()), flags, Mode::empty()).unwrap();
+        if poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&Timespec::default())) != Ok(0) {
+            return false;
+        }
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         let is_asleep = stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
         let readable = poll(&mut [PollFd::new(&self.shared.master, PollFlags::IN)], Some(&Timespec::default()));
