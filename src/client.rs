@@ -10,9 +10,11 @@ use mio::Token;
 use crate::client::model::session::{Session, Wish};
 use crate::client::wire::link::{Link, LinkChange, Received};
 use crate::client::wire::transfers::Transfers;
-use crate::wire::ServerLine;
+use crate::wire::{ServerLine, farewell};
 
 pub mod chat;
+pub mod gallery;
+pub mod helper;
 pub mod line;
 pub mod model;
 pub mod oneshot;
@@ -86,7 +88,7 @@ impl Client {
                 ServerLine::Failed { file, code, text } => self.transfers.failed(file, code, text, now),
                 line => {
                     if let ServerLine::Bye { text, .. } = line {
-                        self.farewell = Some(text.to_owned());
+                        self.farewell = Some(farewell(text).to_owned());
                     }
                     self.session.told(line, now);
                     // The next line may be of the transfer that this one has begun.

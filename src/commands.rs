@@ -148,7 +148,7 @@ table! {
         |w| Ok(Request::Away(w.rest().ok()));
     Back "back" "/back" "be back"
         |_| Ok(Request::Back);
-    Set "set" "/set [echo|stamp|presence on|off]" "your settings, or change one"
+    Set "set" "/set [echo|stamp|presence|typing on|off]" "your settings, or change one"
         |w| {
             let Some(name) = w.word() else { return Ok(Request::Set(None)) };
             let setting = SETTINGS.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
@@ -157,13 +157,18 @@ table! {
         };
     Ping "ping" "/ping [TOKEN]" "are you there?"
         |w| Ok(Request::Ping(w.rest().ok()));
-    Quit "quit" ["exit"] "/quit [REASON]" "leave the server"
+    Quit "quit" ["exit"] "/quit [REASON]" "leave the server; in nc, then Enter or Ctrl-C"
         |w| Ok(Request::Quit(w.rest().ok()));
 }
 
 /// What `/set` sets, and how it is called.
-pub const SETTINGS: &[(Setting, &str)] =
-    &[(Setting::Echo, "echo"), (Setting::Stamp, "stamp"), (Setting::Presence, "presence"), (Setting::Whole, "whole")];
+pub const SETTINGS: &[(Setting, &str)] = &[
+    (Setting::Echo, "echo"),
+    (Setting::Stamp, "stamp"),
+    (Setting::Presence, "presence"),
+    (Setting::Typing, "typing"),
+    (Setting::Whole, "whole"),
+];
 
 /// Finds a command by its name or alias, in any case and with or without the slash.
 pub fn find(name: &str) -> Option<&'static Spec> {

@@ -61,6 +61,8 @@ pub struct Readiness {
     pub closed: bool,
     /// It is broken.
     pub failed: bool,
+    /// Something urgent has come, as telnet has it.
+    pub urgent: bool,
 }
 
 /// Who is written to when.
@@ -147,6 +149,10 @@ struct Cold {
     tried: Option<Instant>,
     /// When it was last seen to read slowly; the kernel does not take it for dead then.
     slow: Option<Instant>,
+    /// Whether it ever sent something urgent. A read ends at an urgent mark, and more may be there behind it.
+    urgent: bool,
+    /// Whether it was told that what it sends is no UTF-8.
+    hinted: bool,
 }
 
 impl<T: Transport> Connection<T> {
@@ -271,6 +277,9 @@ impl<T: Transport> Connection<T> {
         if ready.readable || ready.closed || ready.failed {
             self.readable = true;
         }
+        if ready.urgent {
+            self.cold_mut().urgent = true;
+        }
         if ready.closed || ready.failed {
             self.cold_mut().closed.get_or_insert(now);
         }
@@ -301,7 +310,8 @@ impl<T: Transport> Connection<T> {
                 }
                 Ok(n) => {
                     // Less than there was room for is all there was; more, or the end, comes with an event of its own.
-                    self.readable = n == buf.len() || self.cold().closed.is_some();
+                    let goes_on = |cold: &Cold| cold.closed.is_some() || cold.urgent;
+                    self.readable = n == buf.len() || self.cold.as_deref().is_some_and(goes_on);
                     return Ok(n);
                 }
                 Err(e) => {
@@ -397,6 +407,11 @@ impl<T: Transport> Connection<T> {
     /// Whether a line has come from it.
     pub fn has_spoken(&self) -> bool {
         self.has_spoken
+    }
+
+    /// It is to be told that what it sends is no UTF-8; says whether it was before.
+    pub fn hint(&mut self) -> bool {
+        std::mem::replace(&mut self.cold_mut().hinted, true)
     }
 
     /// A line has come from it; says whether one had before.

@@ -42,7 +42,8 @@ impl Dialect for Plain {
     }
 
     fn rejects(&self, first: &Line<'_>) -> Option<Bye> {
-        plain::is_http(first).then_some(Bye::NotHttp)
+        let is_http = plain::is_http(first).then_some(Bye::NotHttp);
+        is_http.or_else(|| plain::is_irc(first).then_some(Bye::NotIrc))
     }
 
     fn event(&self, out: &mut String, event: &Event, style: Style) {

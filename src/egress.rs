@@ -434,7 +434,7 @@ impl<T: Transport> Output for Outgoing<'_, T> {
         match setting {
             Setting::Stamp => connection.style_mut().stamp = on,
             Setting::Whole => *connection.whole_mut() = on,
-            Setting::Echo | Setting::Presence => {}
+            Setting::Echo | Setting::Presence | Setting::Typing => {}
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Setting {
     Stamp,
     /// Whether presence is told.
     Presence,
+    /// Whether it is told who is typing.
+    Typing,
     /// Whether only whole lines count, so that the end of input in the midst of one loses it.
     Whole,
 }
@@ -119,6 +121,10 @@ pub enum Event {
     Broken { file: FileId, why: Fault },
     /// What is said from now on may be lost with the process.
     NotKept(Trouble),
+    /// What the connection sent was no text as the dialect has it, and others see something else instead.
+    Garbled,
+    /// Somebody else than before is written to under this name.
+    NameChangedHands(Nick),
     /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much.
     KeptAgain,
     /// The log of this room alone cannot be kept, or is kept again.
@@ -186,8 +192,9 @@ pub enum Happening {
     },
     /// A file is there no more.
     Unfile { id: FileId, why: Fault },
-    /// Messages were left out for a slow consumer.
+    /// Messages or events were left out for a slow consumer.
     Missed {
+        /// How many messages.
         count: u64,
         /// The last number before them.
         after: u64,
@@ -228,6 +235,8 @@ pub enum Bye {
     WrongPasswords,
     /// It speaks HTTP.
     NotHttp,
+    /// It speaks IRC.
+    NotIrc,
     /// It speaks no text at all.
     NotText,
 }
@@ -272,6 +281,8 @@ pub enum Fault {
     NoRoom,
     /// There is no current target at all.
     NoTarget,
+    /// This was said while there was none.
+    Unheard(Text),
     /// There is no such file, or it is not for this person.
     NoSuchFile,
     /// A chunk, and no upload open.
@@ -398,7 +409,7 @@ pub enum Detail {
         nick: Nick,
         /// What they are doing.
         activity: Activity,
-        /// How long since they last sent a line.
+        /// How long since they last said, sent or set something.
         idle: Duration,
         rooms: Vec<RoomName>,
     },

@@ -1,4 +1,5 @@
-//! How the bytes of a connection become lines: telnet is taken out first, then the line ends are found.
+//! How the bytes of a connection become lines: telnet is taken out first, then keys erase what they erase, then the line
+//! ends are found.
 
 use crate::linebuf::LineBuf;
 use crate::telnet::Telnet;
@@ -14,14 +15,19 @@ pub struct Framing {
 impl Framing {
     /// Takes `bytes` in. What telnet options among them must be answered is appended to `refusals`.
     pub fn feed(&mut self, bytes: &[u8], refusals: &mut Vec<u8>) {
-        let lines = &mut self.lines;
-        self.telnet.filter(bytes, refusals, |data| lines.feed(data));
+        if self.telnet.is_data(bytes) {
+            return self.lines.type_in(bytes);
+        }
+        let mut data = Vec::with_capacity(bytes.len());
+        self.telnet.filter(bytes, refusals, |run| data.extend_from_slice(run));
+        self.lines.type_in(&data);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::LINE;
     use crate::linebuf::tests::take;
     use proptest::prelude::*;
 
@@ -56,13 +62,59 @@ mod tests {
         check(b"a\xff\xffb\xffc\n", &["\"abc\" Lf"]);
         check(b"a\xff\xfa\x18x\nx\xff\xffx\xff\xf0b\n", &["\"ab\" Lf"]);
         check(b"=QQ\xff\xf1==\n", &["=QQ== Lf"]);
-        // A sub-negotiation that never ends is given up after 256 bytes.
-        check(&[b"\xff\xfa", &[b'x'; 256][..], b"end\n"].concat(), &["\"end\" Lf"]);
-        for swallowed in 0..300 {
-            let input = [b"\xff\xfa", &vec![b'x'; swallowed][..], b"\xff\xf0end\n"].concat();
-            let want = format!("\"{}end\" Lf", "x".repeat(swallowed.saturating_sub(256)));
-            check(&input, &[&want]);
+        for swallowed in 0..600 {
+            let input = [b"say\xff\xfa", &vec![b'x'; swallowed][..], b"\xff\xf0 end\n"].concat();
+            assert_eq!(run(&[&input]).0, ["\"say end\" Lf"], "{swallowed}");
         }
+        // One that has no end of its own ends with a line, if it is no number that looks like one: here a window of 10 rows.
+        check(b"a\xff\xfa\x1f\0\x50\0\x0a\xff\xf0b\n", &["\"ab\" Lf"]);
+        check(b"a\xff\xfa\x18\0xterm\r\nb\n", &["\"a\" Lf", "\"b\" Lf"]);
+        check(b"a\xff\xfa\x18\0xterm\r\0b\n", &["\"a\" Lf", "\"b\" Lf"]);
+        for end in ["\n", "\r\n", "\r\0"] {
+            let input = [b"a\xff\xfaUSER\n", &[b'x'; 300][..], b"SECRET", end.as_bytes(), b"b\n"].concat();
+            check(&input, &["\"a\" Lf", "\"b\" Lf"]);
+        }
+        check(&[b"\xff\xfa", &[b'x'; 300][..], b"\xff\xff\xf0x\xff\xf0b\n"].concat(), &["\"b\" Lf"]);
+    }
+
+    #[test]
+    fn a_line_is_what_its_writer_sees() {
+        // NUL is nothing, wherever it stands but behind a CR.
+        check(b"\0\r\n\0\0\n", &["\"\" Crlf", "\"\" Lf"]);
+        check(b"\0/me wa\0ves\n", &["\"/me waves\" Lf"]);
+        check(b"\0=QQ\0==\n", &["=QQ== Lf"]);
+        check(b"one\r\0two\r\0\0", &["\"one\" Lf", "\"two\" Lf"]);
+        // Every way to erase a character, the line, a word; and never more than there is.
+        check(b"hx\x08i\n", &["\"hi\" Lf"]);
+        check(b"hx\x7fi\r\n", &["\"hi\" Crlf"]);
+        check(b"hx\xff\xf7i\r\0", &["\"hi\" Lf"]);
+        check(b"wrong\xff\xf8right\nwrong\x15right\n", &["\"right\" Lf", "\"right\" Lf"]);
+        check(b"say hullo\x17hello\n", &["\"say hello\" Lf"]);
+        check(b"first\nx\x08\x08\x08\x7f\x17\x15second\n", &["\"first\" Lf", "\"second\" Lf"]);
+        check(b"first\r\0\x08\x08second\n", &["\"first\" Lf", "\"second\" Lf"]);
+        check("n\u{e9}\x08e \u{1f469}\u{200d}\u{1f467}\x08!\n".as_bytes(), &["\"ne !\" Lf"]);
+        // What is erased is nothing: neither does a chunk come of it, nor does one go.
+        check(b"=\x08hi\nx\x08=QQ==\n", &["\"hi\" Lf", "=QQ== Lf"]);
+        check(b"a\x08\n", &["\"\" Lf"]);
+        // A CR that was erased ends nothing.
+        check(b"a\r\x08\0b\n", &["\"ab\" Lf"]);
+    }
+
+    #[test]
+    fn a_line_that_was_too_long_stays_so_unless_it_is_erased_as_a_whole() {
+        let long = |keys: &[u8]| [&[b'a'; LINE + 10][..], keys, b"b\nnext\n"].concat();
+        let too_long = "too long false aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa Lf";
+        for (keys, want) in [(&[8; 50][..], too_long), (b"\x17", too_long), (b"\x15", "\"b\" Lf")] {
+            let whole = run(&[&long(keys)]).0;
+            assert_eq!(whole, [want, "\"next\" Lf"], "{}", keys.escape_ascii());
+            for part in [1, 7, 1000, LINE] {
+                let input = long(keys);
+                let parts: Vec<&[u8]> = input.chunks(part).collect();
+                assert_eq!(run(&parts).0, whole, "in parts of {part}");
+            }
+        }
+        let input = [&[b'a'; LINE - 1][..], b"\x08b\n"].concat();
+        assert!(run(&[&input]).0[0].starts_with("\"aaa"));
     }
 
     proptest! {
@@ -70,6 +122,7 @@ mod tests {
         fn any_split_gives_the_same_lines(
             input in proptest::collection::vec(prop_oneof![
                 Just(b'a'), Just(b'='), Just(b'\r'), Just(b'\n'), Just(0), Just(255), Just(250), Just(240), Just(251),
+                Just(247), Just(248), Just(8), Just(127), Just(0x15), Just(0x17), Just(b' '), Just(0xc3), Just(0xa9),
                 any::<u8>(),
             ], 0..200),
             cuts in proptest::collection::vec(0usize..200, 0..6),

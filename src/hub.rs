@@ -215,7 +215,7 @@ impl Hub {
             turn.out.answer(conn, &Event::Hello { nick, online: self.people.len(), server });
         }
         for line in &self.settings.motd {
-            turn.out.answer(conn, &Event::Motd(Text::new(line)));
+            turn.out.answer(conn, &Event::Motd(Text::of_operator(line)));
         }
         if let Some(trouble) = self.trouble {
             turn.out.answer(conn, &Event::NotKept(trouble));
@@ -280,7 +280,9 @@ impl Hub {
             return self.handle_locked(request, &mut Turn { now, conn, who: PersonId::NOBODY, out });
         }
         let Some(person) = self.people.at_mut(conn) else { return };
-        person.active = now.at;
+        if request.is_of_person() {
+            person.active = now.at;
+        }
         let turn = &mut Turn { now, conn, who: person.id, out };
         let verb = request.verb();
         if verb == Verb::Send {
@@ -290,6 +292,7 @@ impl Hub {
             // What is said in passing is answered by nothing but a refusal.
             Request::Say { kind: SaidKind::Text, text } => {
                 if let Err(why) = self.say_here(SaidKind::Text, text, turn) {
+                    let why = if why == Fault::NoTarget { Fault::Unheard(Text::new(text)) } else { why };
                     refuse(conn, verb, why, turn.out);
                 }
             }
@@ -484,7 +487,17 @@ impl Hub {
     }
 
     /// Tells a room something about `who`, without the words of somebody whom the hearer ignores.
-    fn tell_room(&self, room: RoomId, who: PersonId, nick: Nick, what: &Happening, turn: &mut Turn<'_, impl Output>) {
+    fn tell_room(
+        &mut self,
+        room: RoomId,
+        who: PersonId,
+        nick: Nick,
+        what: &Happening,
+        turn: &mut Turn<'_, impl Output>,
+    ) {
+        // It is told without words to those who ignore them, but for a topic, which is nothing without.
+        let is_topic = matches!(what, Happening::Topic(_));
+        self.leave_out(room, |person| person.id != who && !(is_topic && person.ignores(who)));
         let room = &self.rooms[room];
         let event = |what| Event::Happened { place: Place::Room(room.name), at: turn.now.wall, who: nick, what };
         turn.out.publish(&mut self.hearers(room, who, Some(who)), &[event(what.clone())]);
@@ -500,6 +513,20 @@ impl Hub {
         let is_spared =
             |&id: &PersonId| id != who && self.people.get(id).is_some_and(|p| !p.is_lagging() && p.ignores(who));
         turn.out.publish(&mut room.members().filter(is_spared).map(|id| self.people.conn(id)), &[event(bare)]);
+    }
+
+    /// Something besides messages is left out for the slow consumers in a room who would hear it: they are told of that when they
+    /// have caught up.
+    fn leave_out(&mut self, room: RoomId, hears: impl Fn(&Person) -> bool) {
+        if self.people.lagging().is_empty() {
+            return;
+        }
+        let after = self.rooms[room].last_seq();
+        for member in self.lagging_in(&self.rooms[room]) {
+            if self.people.get(member).is_some_and(&hears) {
+                self.rooms.miss(room, member, after);
+            }
+        }
     }
 
     /// The connections of those in a room who shall hear what `who` says or does there, but for `without`.

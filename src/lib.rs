@@ -1,11 +1,13 @@
 //! chinwag: a chat server for plain lines over TCP.
 
+#[cfg(feature = "client")]
 pub mod client;
 pub mod commands;
 pub mod connection;
 pub mod dialect;
 pub mod effect;
 pub mod egress;
+pub mod erase;
 pub mod event;
 pub mod files;
 pub mod framing;
@@ -33,6 +35,7 @@ pub mod spool;
 pub mod stderr;
 pub mod system;
 pub mod telnet;
+pub mod text;
 pub mod time;
 pub mod transport;
 pub mod typing;

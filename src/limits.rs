@@ -14,7 +14,7 @@ pub const CHUNK: usize = CHUNK_LINE / 4 * 3;
 pub const DOWNLOAD_UNIT: usize = 12_288;
 /// How many bytes of a file go out on one line; 16,384 characters of base64.
 pub const DOWNLOAD_LINE: usize = DOWNLOAD_UNIT;
-/// The most bytes a telnet sub-negotiation may have before it is taken for noise.
+/// Bytes of a telnet sub-negotiation beyond which a LF alone ends it, too.
 pub const SUBNEGOTIATION: u16 = 256;
 
 /// Bytes of replies pending for a connection beyond which its requests wait.
@@ -106,6 +106,8 @@ pub const IGNORED: usize = 100;
 pub const TOPIC: usize = 512;
 /// People who were told lately that somebody is away; beyond it the first is told again.
 pub const AWAY_TOLD: usize = 100;
+/// Names under which somebody wrote to others, or others to them; beyond it the first is forgotten.
+pub const MET: usize = 50;
 /// Wrong passwords that close a connection.
 pub const PASSWORDS: u8 = 5;
 /// Wrong passwords from one address prefix in [`WRONG_PASSWORDS_WINDOW`] beyond which no more are listened to.

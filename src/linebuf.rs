@@ -1,7 +1,8 @@
 //! From bytes to lines: line ends and the length limits.
 
-use memchr::memchr2;
+use memchr::{memchr2, memrchr, memrchr2};
 
+use crate::erase::{Key, has_keys};
 use crate::limits::{CHUNK_LINE, LINE};
 
 /// What a connection sent, without its line end.
@@ -92,6 +93,50 @@ impl LineBuf {
         usize::from(self.limit)
     }
 
+    /// Takes in what somebody typed: keys among `bytes` erase what they erase of the line under way.
+    pub fn type_in(&mut self, bytes: &[u8]) {
+        if !has_keys(bytes) {
+            return self.feed(bytes);
+        }
+        self.drop_taken();
+        let mut begin = self.newest();
+        let mut rest = bytes;
+        while let Some((at, key)) = rest.iter().enumerate().find_map(|(at, &byte)| Some((at, Key::new(byte)?))) {
+            let run = &rest[..at];
+            rest = &rest[at + 1..];
+            self.buf.extend_from_slice(run);
+            if let Some(end) = memrchr(b'\n', run) {
+                begin = self.buf.len() - run.len() + end + 1;
+            }
+            if key == Key::Nothing && self.buf[begin..].last() == Some(&b'\r') {
+                self.buf.push(0);
+                begin = self.buf.len();
+            } else {
+                self.press(key, begin);
+            }
+        }
+        self.buf.extend_from_slice(rest);
+    }
+
+    /// Where the line begins that is under way, or will be.
+    fn newest(&self) -> usize {
+        // No NUL is taken in but one that ends a line.
+        memrchr2(b'\n', 0, &self.buf[self.start()..]).map_or(self.start(), |at| self.start() + at + 1)
+    }
+
+    /// A key erases something of the line that is under way and begins at `begin`.
+    fn press(&mut self, key: Key, begin: usize) {
+        let is_first = begin == self.start();
+        // The first may have lost its middle, and each of this length may lose it: then only what Ctrl-U leaves is known.
+        let is_long = self.buf.len() - begin >= self.limit() || (self.overlong && is_first);
+        let left = if is_long && key != Key::Line { return } else { key.leaves(&self.buf[begin..]) };
+        self.buf.truncate(begin + left);
+        self.searched = self.searched.min(small(self.buf.len()));
+        if key == Key::Line && is_first {
+            (self.overlong, self.thrown_away) = (false, 0);
+        }
+    }
+
     /// Takes `bytes` in.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.drop_taken();
@@ -111,10 +156,13 @@ impl LineBuf {
         self.ended = true;
     }
 
-    /// Whether the connection begins with a byte that no text begins with, as TLS and STUN do.
+    /// Whether what has come begins as TLS does, or STUN, which browsers can be made to send with chosen text inside.
     pub fn is_not_text(&self) -> bool {
-        let buf = self.buf.strip_prefix(BOM).unwrap_or(&self.buf);
-        !self.under_way && buf.first().is_some_and(|&b| b < b' ' && !matches!(b, b'\t' | b'\r' | b'\n'))
+        const TLS: &[u8] = b"\x16\x03";
+        const STUN_COOKIE: &[u8] = b"!\x12\xa4B";
+        let has_cookie = |start: &[u8]| start.windows(STUN_COOKIE.len()).any(|word| word == STUN_COOKIE);
+        let buf = &self.buf[self.start()..];
+        buf.starts_with(TLS) || has_cookie(&buf[..buf.len().min(12)])
     }
 
     /// Whether the next line is a chunk of a file; `false` also when there is none yet.
@@ -504,16 +552,17 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn other_protocols_are_known_by_their_first_byte() {
+    fn other_protocols_are_known_by_more_than_a_byte_that_people_may_send() {
         let is_not_text = |bytes: &[u8]| {
             let mut lines = LineBuf::default();
-            lines.feed(bytes);
+            lines.type_in(bytes);
             lines.is_not_text()
         };
-        for bytes in [&b"\x16\x03\x01"[..], b"\x00\x01", b"\x1b[A", b"\xef\xbb\xbf\x01"] {
+        for bytes in [&b"\x16\x03\x01"[..], b"\x00\x01\x00\x08!\x12\xa4B", b"\x00\x03\x0a\x00!\x12\xa4B"] {
             assert!(is_not_text(bytes), "{}", bytes.escape_ascii());
         }
-        for bytes in [&b"a\x16"[..], b"\t", b"\r\n", b"\n", b"", b"\xef\xbb\xbfa"] {
+        for bytes in [&b"a\x16\x03"[..], b"\x16", b"\x16\n", b"\0", b"\0\x01", b"\x1b[A", b"\x03", b"\x08", b"\n", b""]
+        {
             assert!(!is_not_text(bytes), "{}", bytes.escape_ascii());
         }
     }

@@ -185,6 +185,8 @@ pub fn set_options(socket: &impl AsFd, user_timeout: Option<Duration>) -> io::Re
     set_user_timeout(socket, user_timeout);
     let socket = SockRef::from(socket);
     socket.set_tcp_nodelay(true)?;
+    // Telnet's urgent byte is one like the others.
+    socket.set_out_of_band_inline(true)?;
     let keepalive = TcpKeepalive::new().with_time(limits::KEEPALIVE).with_interval(limits::KEEPALIVE_INTERVAL);
     // This many count where there is no user timeout.
     let keepalive = keepalive.with_retries(limits::KEEPALIVE_PROBES);
@@ -224,6 +226,7 @@ mod tests {
         let (_, stream, _) = listeners.accept(Instant::START).unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert!(socket.out_of_band_inline().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), limits::KEEPALIVE);
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), limits::KEEPALIVE_INTERVAL);
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), limits::KEEPALIVE_PROBES);

@@ -1,10 +1,15 @@
 //! The command line: options, and what is said and done when something fails.
+#![cfg_attr(
+    not(feature = "client"),
+    allow(unused_imports, dead_code, reason = "what the options of the client stand for is left out")
+)]
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,12 +17,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "client")]
 use chinwag::client::chat::{self, Bell};
+#[cfg(feature = "client")]
 use chinwag::client::model::session::Wish;
+#[cfg(feature = "client")]
 use chinwag::client::oneshot::Outgoing;
+#[cfg(feature = "client")]
 use chinwag::client::wire::store;
+#[cfg(feature = "client")]
 use chinwag::client::wire::transfers::{self, Keep};
-use chinwag::client::{oneshot, pipe};
+#[cfg(feature = "client")]
+use chinwag::client::{gallery, oneshot, pipe};
 use chinwag::dialect::PLAIN;
 use chinwag::home::Home;
 use chinwag::limits;
@@ -47,14 +58,27 @@ struct Cli {
 enum Mode {
     /// Run the server
     Serve(Serve),
+    #[cfg(feature = "client")]
     /// Chat: in a terminal with everything, in a pipe as with nc
     Connect(Connect),
+    #[cfg(feature = "client")]
     /// Share files, and print their IDs
     Send(Send),
+    #[cfg(feature = "client")]
     /// Fetch files, and print where they are
     Get(Get),
+    #[cfg(feature = "client")]
     /// Say something, for scripts
     Say(Say),
+    #[cfg(feature = "client")]
+    /// Decode a picture, for the client
+    #[command(hide = true)]
+    Decode {
+        /// Columns of pixels
+        width: NonZero<u16>,
+        /// Rows of pixels
+        height: NonZero<u16>,
+    },
 }
 
 #[derive(Args)]
@@ -242,10 +266,16 @@ fn main() -> ExitCode {
             }
             Err(e) => Err(e),
         },
+        #[cfg(feature = "client")]
         Mode::Connect(options) => connect(options),
+        #[cfg(feature = "client")]
         Mode::Send(options) => send(options),
+        #[cfg(feature = "client")]
         Mode::Get(options) => get(options),
+        #[cfg(feature = "client")]
         Mode::Say(options) => say(options),
+        #[cfg(feature = "client")]
+        Mode::Decode { width, height } => gallery::decode((width.get().into(), height.get().into())),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -337,6 +367,7 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     end
 }
 
+#[cfg(feature = "client")]
 fn connect(options: Connect) -> Result<(), String> {
     let wish = options.who.wish()?;
     let term = std::env::var("TERM").unwrap_or_default();
@@ -360,6 +391,7 @@ fn connect(options: Connect) -> Result<(), String> {
     chat::run(chat::Options { address: options.server, wish, downloads, colour, bell })
 }
 
+#[cfg(feature = "client")]
 fn send(options: Send) -> Result<(), String> {
     let wish = options.who.wish_to(options.to, &options.create)?;
     if options.files.iter().filter(|file| *file == "-").count() > 1 {
@@ -404,6 +436,7 @@ fn send(options: Send) -> Result<(), String> {
     }
 }
 
+#[cfg(feature = "client")]
 fn say(options: Say) -> Result<(), String> {
     let wish = options.who.wish_to(options.to, &options.create)?;
     let text = options.text.join(OsStr::new(" "));
@@ -411,6 +444,7 @@ fn say(options: Say) -> Result<(), String> {
     oneshot::say(&options.server.server, wish, options.to, text)
 }
 
+#[cfg(feature = "client")]
 fn get(options: Get) -> Result<(), String> {
     let wish = options.who.wish()?;
     let mut ids: Vec<FileId> = Vec::new();
@@ -435,6 +469,7 @@ fn get(options: Get) -> Result<(), String> {
     oneshot::get(&options.server.server, wish, &ids, &keep, folder)
 }
 
+#[cfg(feature = "client")]
 impl Who {
     fn wish(self) -> Result<Wish, String> {
         let password = self.password_file.as_deref().map(password).transpose()?;

@@ -100,6 +100,7 @@ pub fn terms(settings: &Settings) -> [Term; 14] {
             CONNECTION
                 + limits::IGNORED * ACQUAINTANCE
                 + limits::AWAY_TOLD * ACQUAINTANCE / 4
+                + limits::MET * ACQUAINTANCE / 2
                 + limits::TOPIC
                 + limits::TYPING_AT_ONCE * typing
                 + limits::PAGE * size_of::<u64>(),

@@ -1,6 +1,5 @@
 //! Who and what things are called: identifiers, and names and texts that are checked when they are made.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -8,6 +7,9 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 
 use arrayvec::ArrayString;
+
+pub use crate::text::clean;
+use crate::text::narrow;
 
 macro_rules! slot_id {
     ($(#[$doc:meta])* $name:ident, $nobody:literal) => {
@@ -238,13 +240,18 @@ impl fmt::Display for Place {
 }
 
 /// Text that people wrote to each other, safe to show on any terminal: no line ends, no control characters but TAB, no
-/// bidirectional overrides. It is shared, not copied.
+/// bidirectional overrides, nothing hidden, no long rows of blanks. It is shared, not copied.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Text(Rc<str>);
 
 impl Text {
-    /// Makes `text` safe, see [`clean`].
+    /// Makes `text` safe, see [`clean`] and [`narrow`].
     pub fn new(text: &str) -> Self {
+        Self(Rc::from(&*narrow(&clean(text.as_bytes()))))
+    }
+
+    /// Makes text of the operator's safe, see [`clean`]. Its blanks stay as they are: nobody else can write lines of the server's.
+    pub fn of_operator(text: &str) -> Self {
         Self(Rc::from(&*clean(text.as_bytes())))
     }
 
@@ -317,31 +324,6 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Bytes from outside as text that cannot drive a terminal.
-///
-/// Invalid UTF-8, C0 controls but TAB, DEL, C1 controls, U+2028, U+2029 and the bidirectional overrides (U+202A–202E,
-/// U+2066–2069) become U+FFFD. Clean input is borrowed.
-pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
-    // All bytes are looked at, even behind one that is not plain: so the processor can look at many at once.
-    let is_plain = bytes.iter().fold(true, |plain, &b| plain & (matches!(b, b' '..=b'~') | (b == b'\t')));
-    if let (true, Ok(text)) = (is_plain, std::str::from_utf8(bytes)) {
-        return Cow::Borrowed(text);
-    }
-    let text = String::from_utf8_lossy(bytes);
-    if !text.contains(is_unsafe) {
-        return text;
-    }
-    Cow::Owned(text.chars().map(|c| if is_unsafe(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
-}
-
-fn is_unsafe(c: char) -> bool {
-    match c {
-        '\t' => false,
-        '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => true,
-        _ => c.is_control(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -398,18 +380,6 @@ mod tests {
         assert_eq!(Prefix::v6(mapped), Prefix::v4([203, 0, 113, 5]));
         assert_ne!(Prefix::v4([203, 0, 113, 4]), Prefix::v4([203, 0, 113, 5]));
         assert_eq!(Prefix::v4([203, 0, 113, 5]).wider(), None);
-    }
-
-    #[test]
-    fn texts_cannot_drive_a_terminal() {
-        let check = |bytes: &[u8], want: &str| assert_eq!(clean(bytes), want, "{bytes:?}");
-        check(b"plain \xc3\xa9\t!", "plain é\t!");
-        check(b"\x1b[2J", "\u{fffd}[2J");
-        check(b"a\x00b\x7fc\rd", "a\u{fffd}b\u{fffd}c\u{fffd}d");
-        check("\u{9b}2J \u{85}".as_bytes(), "\u{fffd}2J \u{fffd}");
-        check("\u{202e}abc\u{2066}\u{2028}".as_bytes(), "\u{fffd}abc\u{fffd}\u{fffd}");
-        check(b"\xffok\xc3", "\u{fffd}ok\u{fffd}");
-        check("👩‍👩‍👧 e\u{301}".as_bytes(), "👩‍👩‍👧 e\u{301}");
     }
 
     #[test]

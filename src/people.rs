@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use hashbrown::HashTable;
 
+use crate::limits;
 use crate::meters::FixedWindow;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Text};
 use crate::rooms::RoomId;
@@ -112,7 +113,7 @@ pub struct Person {
     pub presence: bool,
     /// What most people do without, so that they need no memory for it.
     rare: Option<Box<Rare>>,
-    /// When their last request came; before the first, when they came in.
+    /// When they last said, sent or set something.
     pub active: Instant,
     /// The network that they come from, with whose people they share what is counted by network.
     pub origin: Origin,
@@ -155,6 +156,35 @@ pub struct Rare {
     pub wait_for_disk: bool,
     /// What they are called, for those who ignore them, so that a rename is followed.
     known_as: Option<Rc<Cell<Nick>>>,
+    /// Under which names they wrote to whom, or were written to, the latest first.
+    met: VecDeque<(Nick, PersonId)>,
+    /// Which typing lines they want, if not all.
+    typing: Option<WantedTyping>,
+}
+
+/// Which typing lines somebody wants who wants not all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum WantedTyping {
+    None,
+    /// Those that began after this serial number.
+    After(u64),
+}
+
+impl Rare {
+    /// They write to somebody under this name; `true` if the last time it was somebody else's.
+    pub fn write_to(&mut self, nick: Nick, who: PersonId) -> bool {
+        let known = self.met.iter().position(|(known, _)| *known == nick).and_then(|at| self.met.remove(at));
+        self.met.truncate(limits::MET - 1);
+        self.met.push_front((nick, who));
+        known.is_some_and(|(_, before)| before != who)
+    }
+
+    /// Somebody of this name wrote to them. Whoever had the name before is still the one whom they know by it.
+    pub fn hear_from(&mut self, nick: Nick, who: PersonId) {
+        if !self.met.iter().any(|(known, _)| *known == nick) {
+            self.write_to(nick, who);
+        }
+    }
 }
 
 impl Person {
@@ -215,6 +245,25 @@ impl Person {
     pub fn is_ignored(&self) -> bool {
         let known_as = self.rare.as_ref().and_then(|rare| rare.known_as.as_ref());
         known_as.is_some_and(|known_as| Rc::strong_count(known_as) > 1)
+    }
+
+    /// Whether they want the typing lines of which the first had this serial number.
+    pub fn wants_typing(&self, serial: u64) -> bool {
+        match self.rare.as_ref().and_then(|rare| rare.typing) {
+            None => true,
+            Some(WantedTyping::None) => false,
+            Some(WantedTyping::After(wanted)) => wanted < serial,
+        }
+    }
+
+    /// From now on they want typing lines, with which serial number they begin; or none.
+    pub fn set_typing(&mut self, after: Option<u64>) {
+        match after {
+            // They may have been shown one that is under way.
+            Some(_) if self.wants_typing(u64::MAX) => {}
+            Some(after) => self.rare_mut().typing = Some(WantedTyping::After(after)),
+            None => self.rare_mut().typing = Some(WantedTyping::None),
+        }
     }
 
     /// Whether room lines and presence are left out for them.

@@ -11,7 +11,7 @@ use crate::event::{
 };
 use crate::limits;
 use crate::linebuf::Line;
-use crate::names::{FileId, Nick, Text, clean};
+use crate::names::{FileId, Nick, RoomName, Text, clean};
 use crate::request::{BadChunk, Request};
 use crate::wire::base64::BASE64;
 use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
@@ -70,6 +70,17 @@ pub fn is_http(first: &Line<'_>) -> bool {
             words.next().is_some_and(is_shouted) && words.next().is_some_and(is_path)
         }
         Line::Chunk(_) => false,
+    }
+}
+
+/// Whether a connection that begins with this line speaks IRC.
+pub fn is_irc(first: &Line<'_>) -> bool {
+    let Line::Text(line) = first else { return false };
+    let mut words = line.split(|&b| b == b' ');
+    match (words.next().unwrap_or_default(), words.next(), words.count()) {
+        (b"CAP", Some(b"LS" | b"LIST" | b"REQ"), _) | (b"NICK" | b"PASS", Some([_, ..]), 0) => true,
+        (b"USER", Some([_, ..]), more) => more >= 3,
+        _ => false,
     }
 }
 
@@ -248,6 +259,15 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("history is not being kept: {why}; what is said meanwhile may be lost if the server stops");
             ServerLine::Notice(&text).write(out);
         }
+        Event::Garbled => ServerLine::Notice(
+            "some of what you sent is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8",
+        )
+        .write(out),
+        Event::NameChangedHands(nick) => {
+            let text =
+                format!("{nick} is somebody else now than the {nick} you talked with before; what you say goes to the new one");
+            ServerLine::Notice(&text).write(out);
+        }
         Event::KeptAgain => ServerLine::Notice("history is being kept again").write(out),
         Event::Keeping(Keeping { room, kept: false }) => {
             let text = format!(
@@ -258,7 +278,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         Event::Keeping(Keeping { room, kept: true }) => {
             ServerLine::Notice(&format!("the history of {room} is being kept again")).write(out);
         }
-        Event::Bye(bye) => ServerLine::Bye { code: bye_code(*bye), text: farewell(*bye) }.write(out),
+        Event::Bye(bye) => {
+            let text = [farewell(*bye), wire::ENDS_NC].concat();
+            ServerLine::Bye { code: bye_code(*bye), text: &text }.write(out);
+        }
     }
 }
 
@@ -340,7 +363,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::NoSuchNick(_) | Fault::NotIgnored(_) => Code::NoSuchNick,
         Fault::NoSuchRoom(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
-        Fault::NoRoom | Fault::NoTarget => Code::NoRoom,
+        Fault::NoRoom | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
         Fault::NoSuchFile => Code::NoSuchFile,
         Fault::NoUpload => Code::NoUpload,
         Fault::BadChunk => Code::BadChunk,
@@ -357,12 +380,9 @@ fn code(why: &Fault) -> Code<'static> {
 fn explain(why: &Fault) -> String {
     let known = |nick: &Nick| nick.to_string();
     match why {
-        Fault::UnknownCommand(name) => match &commands::meant(name.as_str())[..] {
-            [] => format!("/{name}: no such command; /help lists them"),
-            meant => format!("/{name}: no such command; did you mean /{}? /help lists them", meant.join(" or /")),
-        },
+        Fault::UnknownCommand(name) => format!("/{name}: no such command; {}/help lists them", guess(name)),
         Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
-        Fault::NoHelp(word) => format!("{word} is no command; /help lists them"),
+        Fault::NoHelp(word) => format!("{word} is no command; {}/help lists them", guess(word)),
         Fault::TooLong { what, limit } => {
             let what = match what {
                 Long::Line => "a line",
@@ -375,6 +395,9 @@ fn explain(why: &Fault) -> String {
         Fault::Locked => "the server is locked; send /pass PASSWORD first".to_owned(),
         Fault::BadNick(name) => {
             format!("{name} is no name: a letter, then up to 19 letters, digits, - or _, and not on or off")
+        }
+        Fault::BadRoom(name) if RoomName::new(&format!("#{name}")).is_some() => {
+            format!("a room's name begins with #; is /join #{name} meant?")
         }
         Fault::BadRoom(name) => {
             format!("{name} is no room: # and a letter or digit, then up to 30 letters, digits, - or _, as in #lobby")
@@ -389,6 +412,15 @@ fn explain(why: &Fault) -> String {
         Fault::NotInRoom(room) => format!("you are not in {room}; /join {room} first"),
         Fault::NoRoom => "no room is current; name one, or /join #lobby first".to_owned(),
         Fault::NoTarget => "nobody hears you here; /join #lobby or /query NAME first".to_owned(),
+        Fault::Unheard(text) => {
+            match text.as_str().split(' ').next().filter(|word| !word.starts_with('/')).and_then(commands::find) {
+                Some(spec) => {
+                    let name = spec.name;
+                    format!("nobody hears you here; is /{name} meant? If not, /join #lobby or /query NAME first")
+                }
+                None => explain(&Fault::NoTarget),
+            }
+        }
         Fault::NoSuchFile => "there is no such file for you; /files lists those there are".to_owned(),
         Fault::NoUpload => "no upload is open; /send TARGET SIZE NAME opens one, /msg TARGET = says it".to_owned(),
         Fault::BadChunk => format!("a chunk is = and at most {} characters of padded base64", limits::CHUNK_LINE),
@@ -408,6 +440,14 @@ fn explain(why: &Fault) -> String {
         Fault::WrongPassword => "that is not the password; try again".to_owned(),
         Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),
         Fault::NotYours(id) => format!("file {id} is not yours; only who sent it can withdraw it"),
+    }
+}
+
+/// Asks which commands may be meant by one that there is not; empty if none may.
+fn guess(name: &Text) -> String {
+    match &commands::meant(name.as_str().trim_start_matches('/'))[..] {
+        [] => String::new(),
+        meant => format!("did you mean /{}? ", meant.join(" or /")),
     }
 }
 
@@ -486,6 +526,7 @@ fn bye_code(bye: Bye) -> Code<'static> {
         Bye::Idle => Code::Idle,
         Bye::Shutdown => Code::Shutdown,
         Bye::NotHttp => Code::NotHttp,
+        Bye::NotIrc => Code::NotIrc,
         Bye::NotText => Code::NotText,
     }
 }
@@ -500,6 +541,9 @@ fn farewell(bye: Bye) -> &'static str {
         Bye::Idle => "no password came in time; connect again",
         Bye::Shutdown => "the server is shutting down",
         Bye::NotHttp => "this is no web server but a chat; connect with nc or telnet",
+        Bye::NotIrc => {
+            "this port is not IRC but chinwag; connect with nc or telnet, where it is /nick NAME and /join #lobby"
+        }
         Bye::NotText => "this is a chat of plain text lines, without TLS; connect with nc or telnet",
     }
 }

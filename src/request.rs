@@ -103,6 +103,44 @@ impl Request<'_> {
         }
     }
 
+    /// Whether it shows that somebody is there: what people say, send or set does, and what programs ask of their own accord
+    /// does not.
+    pub fn is_of_person(&self) -> bool {
+        match self {
+            Self::Nick(_)
+            | Self::Join(_)
+            | Self::Leave { .. }
+            | Self::Query(_)
+            | Self::Say { .. }
+            | Self::Msg { .. }
+            | Self::Typing { on: true, .. }
+            | Self::Topic { topic: Topic::Set(_) | Topic::Clear, .. }
+            | Self::Send(_)
+            | Self::Cancel(_)
+            | Self::Ignore(Some(_))
+            | Self::Unignore(_)
+            | Self::Away(_)
+            | Self::Back
+            | Self::Set(Some(_)) => true,
+            Self::Help(_)
+            | Self::Limits
+            | Self::Pass(_)
+            | Self::Rooms
+            | Self::Who(_)
+            | Self::Typing { on: false, .. }
+            | Self::Topic { topic: Topic::Read, .. }
+            | Self::Chunk(_)
+            | Self::Get { .. }
+            | Self::Files(_)
+            | Self::History { .. }
+            | Self::Ignore(None)
+            | Self::Set(None)
+            | Self::Ping(_)
+            | Self::Quit(_)
+            | Self::Malformed { .. } => false,
+        }
+    }
+
     /// Whether the answer may have as many lines as there are people, rooms, messages or files.
     pub fn has_long_answer(&self) -> bool {
         matches!(self, Self::Who(_) | Self::Rooms | Self::History { .. } | Self::Files(_))

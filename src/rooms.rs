@@ -485,14 +485,14 @@ impl Rooms {
         }
     }
 
-    /// Notes that the message after `after` was left out for `who`, unless earlier ones were already.
+    /// Notes that what came after the message `after` was left out for `who`, unless something earlier was already.
     pub fn miss(&mut self, id: RoomId, who: PersonId, after: u64) {
         if let Some(member) = self.rooms[id.slot()].member_mut(who) {
             member.missed_after.get_or_insert(after);
         }
     }
 
-    /// Takes what `who` must be told of messages left out: how many, after which.
+    /// Takes what `who` must be told of what was left out: how many messages, after which. There may have been nothing but events.
     pub fn take_missed(&mut self, id: RoomId, who: PersonId) -> Option<(u64, u64)> {
         let room = &mut self.rooms[id.slot()];
         let after = room.member_mut(who)?.missed_after.take()?;

@@ -199,6 +199,7 @@ impl System for Os {
                 writable: event.is_writable(),
                 closed: event.is_read_closed(),
                 failed: event.is_error(),
+                urgent: event.is_priority(),
             };
             ready.push(Ready { slot, readiness });
         }
@@ -207,7 +208,7 @@ impl System for Os {
 
     fn register(&mut self, stream: &mut TcpStream, slot: usize) -> io::Result<()> {
         let token = Token(FIRST + LISTENERS + slot);
-        self.poll.registry().register(stream, token, Interest::READABLE | Interest::WRITABLE)
+        self.poll.registry().register(stream, token, Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY)
     }
 
     fn close(&mut self, mut stream: TcpStream) {

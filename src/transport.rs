@@ -11,7 +11,8 @@ use crate::listener;
 /// A stream of bytes in both directions, neither of which ever waits: what cannot be done now is `WouldBlock`.
 ///
 /// Readiness is told once each time that it begins (edge-triggered). So a reader goes on until it would block, or until it
-/// gets less than it had room for: what comes later brings an event of its own.
+/// gets less than it had room for: what comes later brings an event of its own. Where something urgent was told of, only the
+/// former will do.
 pub trait Transport: Read + Write {
     /// Tells the peer that nothing more will be written. An error if it is known to be gone.
     fn shut(&mut self) -> std::io::Result<()>;

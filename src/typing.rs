@@ -150,15 +150,21 @@ impl Typing {
     }
 
     /// Whether `viewer` was shown that `who` is typing somewhere. `since` tells the serial number of when the viewer came into a
-    /// room, if it is there.
-    pub fn seen_by(&self, who: PersonId, viewer: PersonId, since: impl Fn(RoomId) -> Option<u64>) -> bool {
+    /// room, if it is there, and `wants` whether they want lines of this serial number.
+    pub fn seen_by(
+        &self,
+        who: PersonId,
+        viewer: PersonId,
+        since: impl Fn(RoomId) -> Option<u64>,
+        wants: impl Fn(u64) -> bool,
+    ) -> bool {
         self.of(who).any(|(&(_, place), state)| {
             let Some(shown) = &state.shown else { return false };
             let was_there = match place {
                 Conversation::Room(room) => since(room).is_some_and(|since| since < shown.serial),
                 Conversation::Person(person) => person == viewer,
             };
-            was_there && viewer != who && !shown.except.contains(&viewer)
+            was_there && viewer != who && wants(shown.serial) && !shown.except.contains(&viewer)
         })
     }
 

@@ -341,6 +341,14 @@ fn put_why(out: &mut String, code: Code<'_>, text: &str) {
     put_text(out, text);
 }
 
+/// What ends the last line of the server's for people in `nc`, which stays until they do something.
+pub const ENDS_NC: &str = " (Enter or Ctrl-C ends nc)";
+
+/// What that line says to people who are not in `nc`.
+pub fn farewell(text: &str) -> &str {
+    text.strip_suffix(ENDS_NC).unwrap_or(text)
+}
+
 /// What somebody does, if the text of a message says so, as `/me` sends it.
 pub fn action(text: &str) -> Option<&str> {
     text.strip_prefix("/me ")

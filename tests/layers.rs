@@ -21,7 +21,8 @@ use syn::{Attribute, ExprMethodCall, Ident, ItemMod, ItemUse, LitByteStr, LitStr
 ///
 /// A row says exactly what is so: [`a_module_imports_what_its_row_tells`] prints those that do not, as they would have to be.
 const TABLE: &[(&str, &str, &str)] = &[
-    ("names", "", ""),
+    ("text", "", ""),
+    ("names", "text", ""),
     ("wire", "names", ""),
     ("limits", "", ""),
     ("settings", "limits", ""),
@@ -35,18 +36,19 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("presence", "names limits event", ""),
     ("typing", "names limits time rooms", ""),
     ("files", "names limits time rooms", ""),
-    ("people", "names time meters rooms typing", ""),
+    ("people", "names limits time meters rooms typing", ""),
     ("policy", "names event rooms files people", ""),
     ("hub", "names limits settings time meters event request effect rooms presence typing files people policy", ""),
-    ("telnet", "limits", ""),
-    ("linebuf", "limits", ""),
+    ("erase", "", ""),
+    ("telnet", "limits erase", ""),
+    ("linebuf", "limits erase", ""),
     ("framing", "linebuf telnet", ""),
     ("commands", "names event request", ""),
     ("plain", "names wire limits event request linebuf commands", ""),
     ("dialect", "names linebuf event request plain", ""),
     ("home", "names limits", "files threads system log"),
     ("stderr", "limits", "threads"),
-    ("journal", "names limits settings event effect home", "sockets files threads clock instants system log"),
+    ("journal", "text names limits settings event effect home", "sockets files threads clock instants system log"),
     ("spool", "names limits effect home", "sockets files threads log"),
     ("signals", "", "sockets files signals"),
     ("listener", "limits time home", "sockets threads clock instants log"),
@@ -78,7 +80,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "client",
         "names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line",
-        "sockets threads clock instants signals system",
+        "sockets files threads clock instants signals system",
     ),
 ];
 

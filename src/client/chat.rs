@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use mio::Token;
@@ -15,18 +13,19 @@ use mio::unix::SourceFd;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 
 use crate::client::Client;
+use crate::client::gallery::{Gallery, Outcome};
 use crate::client::line::complete::{self, World};
 use crate::client::line::editor::{Direction, Editor, Intent};
 use crate::client::line::history::{self, History};
 use crate::client::line::keys::{self, Decoder, Input, Key, TerminalAnswer};
-use crate::client::model::news::{Age, Mark, News, Taken, TransferRequest};
+use crate::client::model::news::{Age, Extent, Mark, News, Taken, TransferRequest};
 use crate::client::model::session::Wish;
 use crate::client::screen::notify::{self, Notifier};
-use crate::client::screen::pictures::{self, Format, Speaks, Window};
+use crate::client::screen::pictures::Window;
 use crate::client::screen::terminal::Terminal;
 use crate::client::screen::{self, Look, Rows, StatusRow, width};
 use crate::client::wire::link;
-use crate::client::wire::transfers::{self, Keep, TransferEnd};
+use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
 use crate::commands;
 use crate::listener::reason;
 use crate::names::{FileId, Place};
@@ -35,6 +34,7 @@ use crate::wire;
 
 const KEYS: Token = Token(link::FREE);
 const SIGNALS: Token = Token(link::FREE + 1);
+const PICTURES: Token = Token(link::FREE + 2);
 
 /// Bytes of one read that are told apart from what comes later.
 const TYPED: usize = 64 * 1024;
@@ -50,7 +50,7 @@ const INTERRUPTS: usize = 3;
 const TRANSFERS: usize = 100;
 /// How long the window must have kept its size for anything to be drawn into it.
 const SETTLING: Duration = Duration::from_millis(40);
-/// How long the terminal may take to say whether it shows pictures.
+/// How long the terminal may take to answer before somebody else has it.
 const QUESTION: Duration = Duration::from_secs(1);
 /// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -105,13 +105,6 @@ pub fn run(options: Options) -> Result<(), String> {
     ended
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Question {
-    Unasked,
-    Asked(Instant),
-    Answered,
-}
-
 /// Whether the person looks at the terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Gaze {
@@ -152,11 +145,7 @@ struct Chat {
     interrupts: usize,
     address: String,
     downloads: PathBuf,
-    speaks: Speaks,
-    /// Whether the terminal shows pictures is asked when the first one is to be shown.
-    question: Question,
-    /// Pictures that wait for that answer.
-    pictures: Vec<(String, String)>,
+    gallery: Gallery,
     files: Vec<FileId>,
     /// What is to be printed above the rows.
     above: String,
@@ -210,9 +199,7 @@ impl Chat {
             interrupts: 0,
             address,
             downloads,
-            speaks: Speaks::default(),
-            question: Question::Unasked,
-            pictures: Vec::new(),
+            gallery: Gallery::new(colour),
             files: Vec::new(),
             above: String::new(),
             clearing: false,
@@ -256,13 +243,9 @@ impl Chat {
         let is_moving = !self.client.transfers.is_empty()
             || !self.client.link.is_up()
             || self.client.session.talks.typists(now).next().is_some();
-        let question = match self.question {
-            Question::Asked(at) if !self.pictures.is_empty() => Some(at + QUESTION),
-            _ => None,
-        };
         let moving = is_moving.then(|| now + MOVING);
         let paced = self.paced.filter(|&at| at > now);
-        [paced, self.gives_up, question, self.goodbye(), moving, self.settles(now), self.rows.waits(now)]
+        [paced, self.gives_up, self.gallery.next(), self.goodbye(), moving, self.settles(now), self.rows.waits(now)]
             .into_iter()
             .flatten()
             .min()
@@ -377,7 +360,6 @@ impl Chat {
 
     fn answer(&mut self, answer: TerminalAnswer) {
         match answer {
-            TerminalAnswer::Attributes => self.question = Question::Answered,
             TerminalAnswer::Cursor { column, .. } => self.rows.answer(column.into()),
             TerminalAnswer::Focused => {
                 self.gaze = Gaze::Here;
@@ -385,8 +367,7 @@ impl Chat {
                 self.above.push_str(title);
             }
             TerminalAnswer::Unfocused => self.gaze = Gaze::Elsewhere,
-            TerminalAnswer::Graphics(text) => self.speaks.graphics(&text),
-            TerminalAnswer::Report(text) => self.speaks.report(&text),
+            of_pictures => self.gallery.answer(&of_pictures),
         }
     }
 
@@ -426,9 +407,13 @@ impl Chat {
                 Ok(())
             }
             TransferRequest::Get(file) => self.client.transfers.get(file, Keep::Folder),
-            TransferRequest::Show(file) => {
-                self.ask().map_err(|e| reason(&e))?;
-                self.client.transfers.get(file, Keep::Show)
+            TransferRequest::Show(file, extent) => {
+                if let Some(question) = self.gallery.ask(self.client.link.poll().registry(), PICTURES) {
+                    // Should the terminal show the question, the rows are drawn over that.
+                    self.shown = None;
+                    self.terminal.show(&(self.rows.clear() + question)).map_err(|e| reason(&e))?;
+                }
+                self.client.transfers.get(file, Keep::Show(extent))
             }
             TransferRequest::CancelNamed(name) => match self.client.transfers.cancel_named(&name)? {
                 Some(file) => self.transfer(TransferRequest::Cancel(file)),
@@ -448,21 +433,6 @@ impl Chat {
                 Ok(())
             }
         }
-    }
-
-    /// Asks the terminal whether it shows pictures, unless it was asked before.
-    fn ask(&mut self) -> io::Result<()> {
-        if self.question != Question::Unasked {
-            return Ok(());
-        }
-        if is_multiplexed() {
-            self.question = Question::Answered;
-            return Ok(());
-        }
-        self.question = Question::Asked(Instant::now());
-        // Should it show the question, the rows are drawn over that.
-        self.shown = None;
-        self.terminal.show(&format!("{}{}", self.rows.clear(), pictures::QUESTION))
     }
 
     /// Takes the terminal over anew, if somebody stopped us and has us go on.
@@ -492,8 +462,7 @@ impl Chat {
     fn hear_out(&mut self) {
         let until = Instant::now() + QUESTION;
         self.signals.take();
-        let is_asked = |question| matches!(question, Question::Asked(at) if at.elapsed() < QUESTION);
-        while is_asked(self.question) || self.rows.is_asking() {
+        while self.gallery.waits().is_some() || self.rows.is_asking() {
             if Instant::now() >= until || self.keys().is_err() || self.signals.take() > 0 {
                 break;
             }
@@ -529,14 +498,13 @@ impl Chat {
                     self.print(&News::Note(format!("saved {path}")));
                 }
                 TransferEnd::Stalled { name } => self.print(&News::Note(format!("{name}: {}", transfers::STALLED))),
-                TransferEnd::Picture { name, base64 } => self.pictures.push((name, base64)),
+                TransferEnd::Picture(picture) => self.gallery.add(picture),
                 TransferEnd::Failed { what, why } => self.print(&News::Refused(format!("{what}: {why}"))),
             }
         }
-        if !matches!(self.question, Question::Asked(at) if at.elapsed() < QUESTION) {
-            for (name, base64) in std::mem::take(&mut self.pictures) {
-                self.picture(&name, &base64);
-            }
+        let window = self.terminal.window();
+        while let Some((picture, outcome)) = self.gallery.poll(&window, self.client.link.poll().registry(), PICTURES) {
+            self.picture(&picture, outcome);
         }
     }
 
@@ -572,18 +540,20 @@ impl Chat {
         self.above.push_str(&screen::lines(change.iter().map(String::as_str).chain([line.as_str()])));
     }
 
-    /// Shows a picture, or saves it where the terminal shows none.
-    fn picture(&mut self, name: &str, base64: &str) {
-        let start = BASE64.decode(base64.get(..64).unwrap_or(base64)).unwrap_or_default();
-        let window = self.terminal.window();
-        let shown = Format::of_bytes(&start).and_then(|format| self.speaks.show(format, name, base64, &window));
-        if let Some(shown) = shown {
-            self.print(&News::Note(format!("{name}:")));
-            return self.above.push_str(&shown);
-        }
-        match transfers::save(&self.downloads, name, base64) {
-            Ok(path) => self.print(&News::Note(format!("it cannot be shown here; saved {}", path.display()))),
-            Err(e) => self.print(&News::Refused(format!("saving {name}: {}", reason(&e)))),
+    /// Shows a picture, or saves one that cannot be shown.
+    fn picture(&mut self, picture: &Picture, outcome: Outcome) {
+        let Picture { file, name, base64, extent } = picture;
+        match outcome {
+            Outcome::Shown { bytes, is_scaled } => {
+                let has_more = is_scaled && *extent == Extent::Thumbnail;
+                let more = if has_more { format!(" (/show {file} full shows more of it)") } else { String::new() };
+                self.print(&News::Note(format!("{name}{more}:")));
+                self.above.push_str(&bytes);
+            }
+            Outcome::NotShown(why) => match transfers::save(&self.downloads, name, base64) {
+                Ok(path) => self.print(&News::Note(format!("{name}: {why}; saved {}", path.display()))),
+                Err(e) => self.print(&News::Refused(format!("{name}: {why}; saving it: {}", reason(&e)))),
+            },
         }
     }
 
@@ -674,13 +644,6 @@ impl Chat {
             progress: transfers.progress(now).collect(),
         }
     }
-}
-
-/// Whether a multiplexer stands between us and the terminal: tmux and screen take the question for a title, and keep it.
-fn is_multiplexed() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let term = std::env::var("TERM").unwrap_or_default();
-    is_set("TMUX") || is_set("STY") || term.starts_with("screen") || term.starts_with("tmux")
 }
 
 fn elsewhere(place: Place, target: Option<Place>) -> Option<Place> {

@@ -198,7 +198,7 @@ fn ends(client: &mut Client, failed: &mut Failed) -> Result<(), String> {
                 tell(&format!("{name}: {}", transfers::STALLED));
                 continue;
             }
-            TransferEnd::Saved { path: None, .. } | TransferEnd::Picture { .. } => continue,
+            TransferEnd::Saved { path: None, .. } | TransferEnd::Picture(_) => continue,
             TransferEnd::Failed { what, why } => {
                 failed.note(format!("{what}: {why}"));
                 continue;

@@ -14,7 +14,7 @@ use crate::limits::SERVER_LINE;
 use crate::linebuf::{Line, LineBuf};
 use crate::listener::reason;
 use crate::names::clean;
-use crate::wire::{Command, Done, ServerLine};
+use crate::wire::{Command, Done, ServerLine, farewell};
 
 /// Copies standard input to the server at `address`, and what it says to standard output, until the server has answered the
 /// end of input and closed the connection. What was wished for is asked for first.
@@ -104,7 +104,9 @@ fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool) -> Result<End, 
         while let Some((line, _)) = lines.next_line() {
             let Line::Text(line) = line else { continue };
             match ServerLine::parse(&clean(line)) {
-                ServerLine::Bye { text, .. } => end = Err(format!("{address} closed the connection: {text}")),
+                ServerLine::Bye { text, .. } => {
+                    end = Err(format!("{address} closed the connection: {}", farewell(text)));
+                }
                 ServerLine::Refused { command: "pass", text, .. } if knocks => {
                     return Err(format!("{address} does not let us in: {text}"));
                 }

@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use self::pictures::Format;
+use self::pictures::header::Format;
 use self::width::{columns, widest};
 use crate::client::model::news::{Mark, News};
 use crate::client::model::transfer::{Progress, Way};

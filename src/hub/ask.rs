@@ -87,9 +87,10 @@ impl Hub {
 
     pub(super) fn who_line(&self, viewer: &Person, person: &Person, now: Now) -> Detail {
         let since = |room: RoomId| self.rooms[room].member(viewer.id).map(|member| member.since);
+        let wants = |serial| viewer.wants_typing(serial);
         let ignored = viewer.ignores(person.id);
         let activity = match person.away() {
-            _ if !ignored && self.typing.seen_by(person.id, viewer.id, since) => Activity::Typing,
+            _ if !ignored && self.typing.seen_by(person.id, viewer.id, since, wants) => Activity::Typing,
             Some((text, _)) => Activity::Away(text.clone().filter(|_| !ignored)),
             None => Activity::Here,
         };
@@ -175,9 +176,12 @@ impl Hub {
     pub(super) fn list_settings(&self, turn: &mut Turn<'_, impl Output>) -> Done {
         let Some(person) = self.people.get(turn.who) else { return Done::Settings };
         // The others are for programs, and nothing to a person who reads the list.
-        for (setting, on) in
-            [(Setting::Echo, person.echo), (Setting::Stamp, person.stamp), (Setting::Presence, person.presence)]
-        {
+        for (setting, on) in [
+            (Setting::Echo, person.echo),
+            (Setting::Stamp, person.stamp),
+            (Setting::Presence, person.presence),
+            (Setting::Typing, person.wants_typing(u64::MAX)),
+        ] {
             turn.out.detail(turn.conn, &Detail::Setting(Change { setting, on }));
         }
         Done::Settings

@@ -141,12 +141,15 @@ impl Hub {
 
     /// Tells those for whom a file is, and `also`, what became of it.
     pub(super) fn tell_about_file(
-        &self,
+        &mut self,
         file_id: FileId,
         what: &Happening,
         also: Option<PersonId>,
         turn: &mut Turn<'_, impl Output>,
     ) {
+        if let Some((Share::Room(room), sender)) = self.files.get(file_id).map(|file| (file.share, file.sender)) {
+            self.leave_out(room, |person| person.id != sender && !person.ignores(sender));
+        }
         let Some(file) = self.files.get(file_id) else { return };
         let also = also.filter(|&also| self.people.get(also).is_some());
         let event = |place| Event::Happened { place, at: turn.now.wall, who: file.nick, what: what.clone() };

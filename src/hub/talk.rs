@@ -96,6 +96,11 @@ impl Hub {
         let from = self.nick(turn.who)?;
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
         self.may(turn.who, Action::Reach(other))?;
+        self.meet(to, turn);
+        let hearer = self.people.get_mut(to).filter(|other| to != turn.who && !other.ignores(turn.who));
+        // An answer to it is meant for whoever said it.
+        hearer.into_iter().for_each(|other| other.rare_mut().hear_from(from, turn.who));
+        let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
         let event = |with| Event::Said {
             place: Place::With(with),
             seq: None,
@@ -123,6 +128,15 @@ impl Hub {
             turn.out.answer(turn.conn, &Event::Happened { place: Place::With(who), at: turn.now.wall, who, what });
         }
         Ok(())
+    }
+
+    /// Somebody writes to a person: they are told if another one had that name when they last did, or were last written to.
+    pub(super) fn meet(&mut self, to: PersonId, turn: &mut Turn<'_, impl Output>) {
+        let Some(nick) = self.people.get(to).map(Person::nick).filter(|_| to != turn.who) else { return };
+        let Some(person) = self.people.get_mut(turn.who) else { return };
+        if person.rare_mut().write_to(nick, to) {
+            turn.out.answer(turn.conn, &Event::NameChangedHands(nick));
+        }
     }
 
     pub(super) fn rename(&mut self, name: Named<'_, Nick>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
@@ -237,8 +251,11 @@ impl Hub {
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::NewRooms)) }
     }
 
-    pub(super) fn query(&mut self, target: Target<'_>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
+    pub(super) fn query(&mut self, target: Target<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let place = self.resolve(turn.who, target)?;
+        if let Conversation::Person(to) = place {
+            self.meet(to, turn);
+        }
         if let Some(person) = self.people.get_mut(turn.who) {
             person.current = Some(place);
         }
@@ -305,7 +322,12 @@ impl Hub {
                         self.typing.show(key, shown);
                     }
                 }
-                Notice::Idle(shown) => self.publish_typing(key, &shown, &Happening::Idle, turn),
+                Notice::Idle(shown) => {
+                    if let (who, Conversation::Room(room)) = key {
+                        self.leave_out(room, |person| person.id != who && was_shown(person, who, &shown));
+                    }
+                    self.publish_typing(key, &shown, &Happening::Idle, turn);
+                }
             }
         }
         if let Some(next) = self.typing.next_alarm(key, turn.now.at) {
@@ -321,8 +343,7 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) {
         let Ok(nick) = self.nick(who) else { return };
-        let can_hear =
-            |person: &Person| !person.is_lagging() && !person.ignores(who) && !shown.except.contains(&person.id);
+        let can_hear = |person: &Person| !person.is_lagging() && was_shown(person, who, shown);
         let event = |place| Event::Happened { place, at: turn.now.wall, who: nick, what: what.clone() };
         match place {
             Conversation::Room(room) => {
@@ -404,11 +425,13 @@ impl Hub {
 
     pub(super) fn set(&mut self, change: Change, turn: &mut Turn<'_, impl Output>) -> Done {
         let Change { setting, on } = change;
+        let serial = self.next_serial();
         if let Some(person) = self.people.get_mut(turn.who) {
             match setting {
                 Setting::Echo => person.echo = on,
                 Setting::Presence => person.presence = on,
                 Setting::Stamp => person.stamp = on,
+                Setting::Typing => person.set_typing(on.then_some(serial)),
                 Setting::Whole => {}
             }
             if matches!(setting, Setting::Stamp | Setting::Whole) {
@@ -417,6 +440,11 @@ impl Hub {
         }
         Done::Set(change)
     }
+}
+
+/// Whether somebody wants the line of which `shown` tells, and was not passed over, as far as this can be known without the room.
+fn was_shown(person: &Person, who: PersonId, shown: &Shown) -> bool {
+    person.wants_typing(shown.serial) && !person.ignores(who) && !shown.except.contains(&person.id)
 }
 
 /// Uses one of what all connections from somewhere may do together, where one of them may do `limit`; `false` when all are

@@ -55,7 +55,9 @@ impl Hub {
             Conversation::Person(to) => {
                 let other = self.people.get(to).ok_or(Fault::NoTarget)?;
                 self.may(turn.who, Action::Reach(other))?;
-                Share::Person(to, other.nick())
+                let nick = other.nick();
+                self.meet(to, turn);
+                Share::Person(to, nick)
             }
         };
         let name = FileName::new(offer.name).ok_or(Fault::BadFileName)?;

@@ -7,6 +7,7 @@ use crate::effect::Logged;
 use crate::event::SaidKind;
 use crate::limits;
 use crate::names::{Nick, Text};
+use crate::text::is_safe;
 
 /// No room comes to this number, so a greater one is damage, and would soon leave no room to count.
 const LAST: u64 = 1 << 60;
@@ -33,7 +34,8 @@ pub fn encode(out: &mut String, line: &Logged) {
     let _ = writeln!(out, "{} {at} <{}> {action}{}", line.seq, line.from, line.text);
 }
 
-/// Reads one line without its end; `None` unless it stands as [`encode`] would have it.
+/// Reads one line without its end; `None` unless it stands as [`encode`] would have it, but for what texts of earlier versions
+/// may hide.
 pub fn parse(line: &[u8]) -> Option<Logged> {
     let whole = std::str::from_utf8(line).ok()?;
     let mut fields = whole.splitn(4, ' ');
@@ -46,10 +48,11 @@ pub fn parse(line: &[u8]) -> Option<Logged> {
         Some(action) => (SaidKind::Action, action),
         None => (SaidKind::Text, text),
     };
-    let line = Logged { seq, at, from, kind, text: Text::new(text) };
-    let mut again = String::new();
-    encode(&mut again, &line);
-    (again.strip_suffix('\n') == Some(whole)).then_some(line)
+    let line = |text| Logged { seq, at, from, kind, text: Text::new(text) };
+    let mut head = String::new();
+    encode(&mut head, &line(""));
+    let is_ours = head.strip_suffix('\n').and_then(|head| whole.strip_prefix(head)) == Some(text) && is_safe(text);
+    is_ours.then(|| line(text))
 }
 
 /// Reads a log. A line counts if it is whole and its number is greater than those before: what a crash leaves behind is
@@ -110,6 +113,8 @@ mod tests {
         assert_eq!(parse(b"1 2026-11-22T14:30:00.123Z <alice> \xff"), None);
         let waves = Logged { kind: SaidKind::Action, ..message(7, 1000, "alice", "waves") };
         assert_eq!(parse(b"7 1970-01-01T00:00:01.000Z <alice> /me waves"), Some(waves));
+        let old = "7 1970-01-01T00:00:01.000Z <alice> hid\u{ad}den";
+        assert_eq!(parse(old.as_bytes()), Some(message(7, 1000, "alice", "hidden")));
         let long = |len| format!("1 2026-11-22T14:30:00.123Z <alice> {}", "x".repeat(len));
         assert!(parse(long(3 * limits::LINE).as_bytes()).is_some());
         assert_eq!(parse(long(3 * limits::LINE + 1).as_bytes()), None);

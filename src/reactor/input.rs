@@ -5,7 +5,7 @@ use std::io;
 use log::debug;
 
 use crate::connection::{Connection, Pause};
-use crate::event::Bye;
+use crate::event::{Bye, Event};
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, Line, LineBuf};
@@ -203,7 +203,11 @@ impl<S: System> Reactor<S> {
                 more = true;
                 break;
             }
+            let is_garbled = matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
             let rejection = if connection.speak() { None } else { dialect.rejects(&line) };
+            if is_garbled && rejection.is_none() && !connection.hint() {
+                self.egress.tell(connection, &Event::Garbled);
+            }
             match rejection {
                 Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
                 None => self.core(now, |hub, out| hub.handle(id, now, request, out)),

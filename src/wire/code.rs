@@ -62,6 +62,7 @@ codes! {
     TooSlow "too-slow"
     Shutdown "shutdown"
     NotHttp "not-http"
+    NotIrc "not-irc"
     NotText "not-text"
     Reset "reset"
     Timeout "timeout"

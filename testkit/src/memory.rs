@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use chinwag::effect::{Effect, Found, Job, Outcome, Output, Passage, Query, Record, Section};
 use chinwag::event::{Change, Detail, Event, Reply, Setting};
+use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD};
-use chinwag::linebuf::{Ending, LineBuf};
+use chinwag::linebuf::Ending;
 use chinwag::names::{ConnId, Digest, FileId, Origin};
 use chinwag::plain::{self, Style};
 use chinwag::settings::Settings;
@@ -182,7 +183,7 @@ pub struct Memory {
     pub notes: Notes,
     pub disk: Disk,
     pub at: Instant,
-    clients: BTreeMap<String, (ConnId, LineBuf, Style)>,
+    clients: BTreeMap<String, (ConnId, Framing, Style)>,
     seen: HashMap<ConnId, VecDeque<String>>,
     count: u32,
 }
@@ -213,20 +214,20 @@ impl Memory {
     pub fn connect_from(&mut self, name: &str, origin: Origin) {
         self.count += 1;
         let id = ConnId::new(self.count, 0);
-        self.clients.insert(name.to_owned(), (id, LineBuf::default(), Style::FIRST));
+        self.clients.insert(name.to_owned(), (id, Framing::default(), Style::FIRST));
         self.hub.connect(id, origin, self.now(), &mut self.notes);
         self.settle();
     }
 
     pub fn send(&mut self, name: &str, bytes: &[u8]) {
-        self.clients.get_mut(name).unwrap().1.feed(bytes);
+        self.clients.get_mut(name).unwrap().1.feed(bytes, &mut Vec::new());
         self.run(name);
     }
 
     pub fn end(&mut self, name: &str) {
-        let (id, lines, _) = self.clients.get_mut(name).unwrap();
+        let (id, framing, _) = self.clients.get_mut(name).unwrap();
         let id = *id;
-        lines.end();
+        framing.lines.end();
         self.run(name);
         self.hub.disconnect(id, self.now(), Departure::Quit, &mut self.notes);
         self.settle();
@@ -234,8 +235,8 @@ impl Memory {
 
     fn run(&mut self, name: &str) {
         let now = self.now();
-        let (id, lines, style) = self.clients.get_mut(name).unwrap();
-        while let Some((line, ending)) = lines.next_line() {
+        let (id, framing, style) = self.clients.get_mut(name).unwrap();
+        while let Some((line, ending)) = framing.lines.next_line() {
             if ending == Ending::Crlf {
                 style.crlf = true;
             }

@@ -143,6 +143,7 @@ struct Client {
     rooms: BTreeMap<String, Stay>,
     echo: bool,
     presence: bool,
+    typing: bool,
     /// A copy of the server's list, once `/who` gave it.
     online: Option<(u64, BTreeSet<String>)>,
     /// Those whom they ignore: for each, who may be meant.
@@ -152,7 +153,7 @@ struct Client {
     /// The messages that they have heard.
     heard: BTreeSet<usize>,
     /// Which messages they were told to have missed: the room, and the numbers.
-    missed: Vec<(String, std::ops::RangeInclusive<u64>)>,
+    missed: Vec<(String, std::ops::Range<u64>)>,
     /// Where each download is.
     downloads: HashMap<u64, u64>,
     /// The upload that chunks belong to, and how far it is.
@@ -237,6 +238,7 @@ const WORDS: &[&str] = &[
     "echo",
     "stamp",
     "presence",
+    "typing",
     "whole",
     "0",
     "1",
@@ -392,7 +394,7 @@ impl<W: World> Crowd<W> {
             return;
         }
         let who = self.clients.len();
-        self.clients.push(Client { presence: true, ..Client::default() });
+        self.clients.push(Client { presence: true, typing: true, ..Client::default() });
         self.world.connect(who, chance);
         if chance.below(4) > 0 {
             self.send_line(who, "/set stamp on");
@@ -672,7 +674,7 @@ impl<W: World> Crowd<W> {
             24 => format!("/history {room} after {number}"),
             25 => format!("/ignore {nick}"),
             26 => format!("/unignore {nick}"),
-            27 => format!("/set {} {switch}", chance.pick(&["echo", "presence", "stamp", "whole"])),
+            27 => format!("/set {} {switch}", chance.pick(&["echo", "presence", "stamp", "typing", "whole"])),
             28 => "/who".to_owned(),
             29 => format!("/who {target}"),
             30 => (*chance.pick(&["/rooms", "/files", "/limits", "/help", "/ignore", "/set", "/query"])).to_owned(),
@@ -857,6 +859,7 @@ impl<W: World> Crowd<W> {
                 client.presence = *on;
                 client.online = None;
             }
+            Done::Set("typing", on) => client.typing = *on,
             Done::Who { version, count } => {
                 assert_eq!(rows.len() as u64, *count);
                 let nicks = details.iter().filter_map(|row| match row {
@@ -1045,6 +1048,8 @@ impl<W: World> Crowd<W> {
             _ => "other",
         };
         self.count(kind);
+        let is_of_typing = matches!(what, What::Typing | What::Idle);
+        assert!(!is_of_typing || self.clients[who].typing, "{who} does not want to be told of typing");
         let Place::Room(room) = place else { return };
         let room = room.as_str().to_lowercase();
         // Senders hear of the end of their file wherever they are.
@@ -1052,7 +1057,7 @@ impl<W: World> Crowd<W> {
         assert!(may_be_out || self.clients[who].rooms.contains_key(&room), "{who} hears {what:?} of {room}");
         if let What::Missed { count, after } = *what {
             assert!(self.world.was_slow(who), "{who} has missed {count} in {room} and was never slow");
-            self.clients[who].missed.push((room, after + 1..=after + count));
+            self.clients[who].missed.push((room, after + 1..after + 1 + count));
         }
     }
 
@@ -1099,7 +1104,7 @@ impl<W: World> Crowd<W> {
         let mut unheard: BTreeMap<usize, u64> = BTreeMap::new();
         for said in self.open.iter().map(|&n| &self.sayings[n]) {
             for &who in said.owed.iter().filter(|&&who| !self.world.is_slow(who) && here(&&self.clients[who])) {
-                let is_missed = |(room, seqs): &(String, std::ops::RangeInclusive<u64>)| {
+                let is_missed = |(room, seqs): &(String, std::ops::Range<u64>)| {
                     said.room.as_ref() == Some(room) && said.seq.is_none_or(|seq| seqs.contains(&seq))
                 };
                 assert!(self.clients[who].missed.iter().any(is_missed), "{who} never heard {}", said.text);
@@ -1107,7 +1112,7 @@ impl<W: World> Crowd<W> {
             }
         }
         for (who, count) in unheard {
-            let missed: u64 = self.clients[who].missed.iter().map(|(_, seqs)| seqs.end() - seqs.start() + 1).sum();
+            let missed: u64 = self.clients[who].missed.iter().map(|(_, seqs)| seqs.end - seqs.start).sum();
             assert!(count <= missed, "{who} never heard {count} messages, and was told of {missed}");
         }
         self.open.clear();

@@ -57,6 +57,8 @@ pub enum Speaks {
     Nothing,
     Kitty,
     Iterm,
+    /// Sixels of 256 colours, in cells of 10 by 20 pixels.
+    Sixel,
 }
 
 /// What a terminal shows at one moment. Blanks at the ends of rows and lines are left out.
@@ -401,7 +403,10 @@ impl State {
                 let (row, column) = self.emulation.cursor();
                 format!("\x1b[{};{}R", row + 1, column + 1)
             }
+            "\x1b[c" | "\x1b[0c" if self.speaks == Speaks::Sixel => "\x1b[?62;4;22c".to_owned(),
             "\x1b[c" | "\x1b[0c" => "\x1b[?62;22c".to_owned(),
+            "\x1b[16t" if self.speaks == Speaks::Sixel => "\x1b[6;20;10t".to_owned(),
+            "\x1b[?1;1;0S" if self.speaks == Speaks::Sixel => "\x1b[?1;0;256S".to_owned(),
             "\x1b]1337;Capabilities\x1b\\" | "\x1b]1337;Capabilities\x07" if self.speaks == Speaks::Iterm => {
                 "\x1b]1337;Capabilities=T3Cw7LrMSc7UUw9Ts3BFGsSyHNoSxF\x1b\\".to_owned()
             }

@@ -140,6 +140,7 @@ impl Wire {
             writable: self.out.len() <= room * 2 / 3 || is_reset,
             closed: self.end_arrived,
             failed: self.error.is_some(),
+            urgent: false,
         }
     }
 

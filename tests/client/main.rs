@@ -9,6 +9,7 @@
 
 mod infrastructure;
 mod oneshot;
+mod pictures;
 mod pipes;
 mod reconnect;
 mod stay;

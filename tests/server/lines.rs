@@ -48,20 +48,20 @@ fn who_wants_it_has_only_whole_lines_carried_out() {
     }
     // It is no matter for a person who asks for their settings.
     bob.send("/set");
-    assert_eq!(bob.until("+ set"), ["- echo off", "- stamp off", "- presence off"]);
+    assert_eq!(bob.until("+ set"), ["- echo off", "- stamp off", "- presence off", "- typing on"]);
 }
 
 #[test]
 fn however_lines_are_split_or_glued_the_replies_are_the_same() {
     let server = Server::start(&["--rate", "0"]);
     let input =
-        "/ping a\n\n/nope\r\n\u{feff}\n/ping b\r\0/set\n/ping caf\u{e9} \u{1f600}\n/help ping\n/ping unfinished"
+        "/ping a\n\n/nope\r\n?\u{feff}\n\0\r\n/ping \0bx\x08\r\0/who\x15/set\n/ping caf\u{e9} \u{1f600}\n/help ping\n/ping unfinished"
             .as_bytes();
     let want = answers(&server, &[input]);
     assert_eq!(
         want,
         "+ ping a\n! ? unknown-command /nope: no such command; /help lists them\r\n! say no-room nobody hears you here; \
-         /join #lobby or /query NAME first\r\n+ ping b\r\n- echo off\r\n- stamp off\r\n- presence on\r\n+ set\r\n\
+         /join #lobby or /query NAME first\r\n+ ping b\r\n- echo off\r\n- stamp off\r\n- presence on\r\n- typing on\r\n+ set\r\n\
          + ping café 😀\r\n- /ping [TOKEN]  are you there?\r\n+ help\r\n+ ping unfinished\r\n"
     );
     for at in 0..=input.len() {
@@ -162,9 +162,10 @@ fn nobody_drives_another_persons_terminal() {
     let mut bob = server.in_room("bob", "#a");
     alice.expect("#a * bob joined");
     bob.send_bytes(b"\x1b]0;title\x07\x1b[2J red \xe2\x80\xaeback\xe2\x80\xa8 half \xc3 \xf0\x9f \xed\xa0\x80 tab\there\x7f\xc2\x9b\n");
+    assert!(bob.starting("* notice ").contains("UTF-8"));
     alice.expect(
         "#a <bob> \u{fffd}]0;title\u{fffd}\u{fffd}[2J red \u{fffd}back\u{fffd} half \u{fffd} \u{fffd} \
-         \u{fffd}\u{fffd}\u{fffd} tab\there\u{fffd}\u{fffd}",
+         \u{fffd}\u{fffd}\u{fffd} tab\ther\u{fffd}",
     );
     bob.send_bytes(b"/topic #a \x1b[31m\n/leave #a \x07\n");
     alice.expect("#a * bob topic \u{fffd}[31m");
@@ -282,12 +283,14 @@ fn a_locked_server_lets_in_who_knows_the_password() {
 #[test]
 fn the_message_of_the_day_follows_the_greeting() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&file, "Be kind.\r\n\nNo \x1b[31mred.\n").unwrap();
+    fs::write(&file, format!("Be kind.\r\n\nNo \x1b[31mred.\n|{}|\n", " ".repeat(60))).unwrap();
     let server = Server::start(&["--motd", file.path().to_str().unwrap()]);
     let mut client = server.connect();
     client.expect("* motd Be kind.");
     client.expect("* motd");
     client.expect("* motd No \u{fffd}[31mred.");
+    // What the operator draws stays as it is.
+    client.expect(&format!("* motd |{}|", " ".repeat(60)));
 }
 
 #[test]
@@ -354,7 +357,7 @@ fn a_signal_says_goodbye_and_exits_with_0() {
         let mut bob = server.connect();
         let since = Instant::now();
         server.signal(signal);
-        assert_eq!(alice.rest(), ["* bye shutdown the server is shutting down"]);
+        assert_eq!(alice.rest(), ["* bye shutdown the server is shutting down (Enter or Ctrl-C ends nc)"]);
         assert!(bob.rest().last().unwrap().starts_with("* bye shutdown "));
         drop((alice, bob));
         let (status, log) = server.wait();

@@ -18,5 +18,6 @@ mod peers;
 mod recorded;
 mod rooms;
 mod shares;
+mod terminals;
 mod transcripts;
 mod transfers;

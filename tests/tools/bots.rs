@@ -789,3 +789,25 @@ fn no_name_leads_out_of_the_folder() {
     let at = format!("127.0.0.1:{}", impostor(&long));
     assert_eq!(good(&run(folder.path(), GET, &["-d", "got", &at, "1"])), format!("got/{}", &long[..250]));
 }
+
+#[test]
+fn the_readmes_own_bot_answers_and_ends_with_the_server() {
+    if !can_run() {
+        return;
+    }
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let section = readme.split_once("\n## A bot\n").unwrap().1;
+    let block = section.split_once("```bash\n").unwrap().1.split_once("```").unwrap().0;
+    let mut server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#lobby");
+    let bot = block.replace("2428", &server.port.to_string());
+    let mut bash = Command::new("bash").arg("-c").arg(bot).stdin(Stdio::null()).spawn().unwrap();
+    alice.until("#lobby * clock joined");
+    alice.send("!time");
+    alice.starting("#lobby <clock> it is ");
+    server.signal("TERM");
+    assert!(alice.rest().last().unwrap().starts_with("* bye "));
+    drop(alice);
+    eventually("the bot ends", || bash.try_wait().unwrap().is_some());
+    assert_eq!(server.wait().0.code(), Some(0));
+}

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
+use testkit::pty::{Emulator, Speaks, Terminal};
 use testkit::{Server, have};
 
 /// What a shell command prints that is given the server's port as `$1`.
@@ -82,6 +83,29 @@ fn telnet_shows_lines_as_they_should_be() {
     keys.write_all(b"/quit\n").unwrap();
     until("+ quit");
     telnet.wait().unwrap();
+}
+
+#[test]
+fn what_a_telnet_synch_goes_before_is_heard_as_it_was_typed() {
+    if !have(&["telnet", "setsid"]) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    let mut command = Command::new("telnet");
+    command.args(["127.0.0.1", &server.port.to_string()]);
+    let telnet = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
+    let shows = |what: &str| drop(telnet.wait_until_raw(what, |raw| String::from_utf8_lossy(raw).contains(what)));
+    shows("* hello guest");
+    telnet.keys("/join #a\n");
+    shows("+ join #a 2");
+    alice.until_starting("#a * guest");
+    for n in 0..3 {
+        telnet.keys("\x1d");
+        telnet.keys("send synch\n");
+        telnet.keys(format!("hello {n}\n"));
+        assert!(alice.starting("#a <guest").ends_with(&format!("> hello {n}")));
+    }
 }
 
 #[test]

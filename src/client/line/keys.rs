@@ -70,7 +70,7 @@ pub enum Key {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TerminalAnswer {
     /// Its primary device attributes. Every terminal answers that, so it ends a row of questions.
-    Attributes,
+    Attributes(Vec<u16>),
     /// Where the cursor is, counted from 1.
     Cursor {
         /// The row.
@@ -86,6 +86,15 @@ pub enum TerminalAnswer {
     Graphics(String),
     /// What iTerm2 reports, after its `1337;`.
     Report(String),
+    /// How large a cell is, in pixels.
+    Cell {
+        /// From left to right.
+        width: u16,
+        /// From top to bottom.
+        height: u16,
+    },
+    /// How many colours sixels may have.
+    Registers(u16),
 }
 
 /// Reads what a terminal sends, however its bytes are split. What has been read comes out of the iterator, which has an
@@ -438,8 +447,13 @@ fn ss3(body: &str, last: u8, mods: Mods) -> Option<Input> {
 }
 
 fn csi(body: &str, last: u8, mods: Mods) -> Option<Input> {
-    if body.starts_with('?') && last == b'c' {
-        return Some(Input::Answer(TerminalAnswer::Attributes));
+    if let Some(body) = body.strip_prefix('?') {
+        let fields: Vec<u16> = body.split(';').map_while(|field| field.parse().ok()).collect();
+        return match (last, &*fields) {
+            (b'c', _) => Some(Input::Answer(TerminalAnswer::Attributes(fields))),
+            (b'S', [1, 0, count]) => Some(Input::Answer(TerminalAnswer::Registers(*count))),
+            _ => None,
+        };
     }
     if !body.bytes().all(|b| b.is_ascii_digit() || matches!(b, b';' | b':')) {
         return None;
@@ -454,6 +468,9 @@ fn csi(body: &str, last: u8, mods: Mods) -> Option<Input> {
     let size = |field| u16::try_from(number(field, 0)?).ok();
     if last == b'R' && fields.len() == 2 {
         return Some(Input::Answer(TerminalAnswer::Cursor { row: size(0)?, column: size(1)? }));
+    }
+    if last == b't' && fields.len() == 3 && fields[0] == "6" {
+        return Some(Input::Answer(TerminalAnswer::Cell { width: size(2)?, height: size(1)? }));
     }
     // Some terminals leave out the first number before a letter.
     let at = if letter(last).is_some() { fields.len() - 1 } else { 1 };
@@ -615,7 +632,7 @@ mod tests {
         assert_eq!(heard(&["a\r\x04"]), keys(&[a, Key::Enter, Key::Ctrl('d')]));
         assert_eq!(heard(&["a\rb\x1b[D"]), [paste("a\nb"), keys(&[Key::Left])].concat());
         // An answer of the terminal may come with it.
-        let answer = vec![Input::Answer(TerminalAnswer::Attributes)];
+        let answer = vec![Input::Answer(TerminalAnswer::Attributes(vec![62, 4]))];
         assert_eq!(heard(&["\x1b[?62;4ca\rb"]), [answer, paste("a\nb")].concat());
         let huge = "a\r".repeat(PASTE_MAX);
         assert_eq!(heard(&[&huge]), [Input::TooMuch]);
@@ -644,8 +661,11 @@ mod tests {
         let graphics = |text: &str| Graphics(text.to_owned());
         let report = |text: &str| Report(text.to_owned());
         for (bytes, want) in [
-            ("\x1b[?62;4c", Attributes),
-            ("\x1b[?1;2c", Attributes),
+            ("\x1b[?62;4c", Attributes(vec![62, 4])),
+            ("\x1b[?1;2c", Attributes(vec![1, 2])),
+            ("\x1b[?c", Attributes(Vec::new())),
+            ("\x1b[6;20;10t", Cell { width: 10, height: 20 }),
+            ("\x1b[?1;0;256S", Registers(256)),
             ("\x1b[I", Focused),
             ("\x1b[O", Unfocused),
             ("\x1b[24;80R", Cursor { row: 24, column: 80 }),

@@ -138,6 +138,15 @@ pub enum Taken {
     No(String),
 }
 
+/// How large a picture is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// So small that what was said stays in sight.
+    Thumbnail,
+    /// As large as the window, or as the picture.
+    Full,
+}
+
 /// What a person asks of the transfers.
 #[derive(PartialEq, Eq, Debug)]
 pub enum TransferRequest {
@@ -145,8 +154,8 @@ pub enum TransferRequest {
     Send(Place, String),
     /// Fetch a file.
     Get(FileId),
-    /// Fetch a picture, to show it.
-    Show(FileId),
+    /// Fetch a picture, to show so much of it.
+    Show(FileId, Extent),
     /// Stop a transfer, or withdraw a file.
     Cancel(FileId),
     /// Stop sending the file of this name, which may have no ID yet.

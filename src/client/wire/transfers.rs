@@ -9,7 +9,7 @@ use std::time::Instant;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::client::model::news::TransferAnswer;
+use crate::client::model::news::{Extent, TransferAnswer};
 use crate::client::model::session::Session;
 use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, Progress, Upload, Way};
 use crate::client::patient;
@@ -36,8 +36,8 @@ pub enum Keep {
     At(PathBuf),
     /// To standard output.
     Out,
-    /// Into memory, to be shown.
-    Show,
+    /// Into memory, to show so much of it.
+    Show(Extent),
 }
 
 /// How a transfer ended.
@@ -59,13 +59,8 @@ pub enum TransferEnd {
         /// Where it is; `None` if it went to standard output.
         path: Option<PathBuf>,
     },
-    /// A picture is here, whole, as base64.
-    Picture {
-        /// What it is called.
-        name: String,
-        /// The picture.
-        base64: String,
-    },
+    /// A picture is here, whole, to be shown.
+    Picture(Picture),
     /// It has not ended yet, but its sender's connection has broken, and perhaps for good.
     Stalled {
         /// What it is called.
@@ -78,6 +73,19 @@ pub enum TransferEnd {
         /// Why it could not be done, and what to do instead.
         why: String,
     },
+}
+
+/// A picture that has been fetched.
+#[derive(Debug)]
+pub struct Picture {
+    /// Its ID.
+    pub file: FileId,
+    /// What it is called.
+    pub name: String,
+    /// The picture.
+    pub base64: String,
+    /// How much of it is to be shown.
+    pub extent: Extent,
 }
 
 #[derive(Debug)]
@@ -105,7 +113,7 @@ enum Sink {
     Nowhere,
     Part(Part),
     Out(Sha256),
-    Memory(String, Sha256),
+    Memory(String, Sha256, Extent),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -420,11 +428,13 @@ impl Transfers {
             Keep::Folder => Part::open(folder, &name, size, &mark).map(|part| Some(Sink::Part(part))),
             Keep::At(path) => Part::at(path, size, &mark).map(|part| Some(Sink::Part(part))),
             Keep::Out => Ok(Some(Sink::Out(Sha256::new()))),
-            Keep::Show if size > PICTURE => {
+            Keep::Show(_) if size > PICTURE => {
+                let why = format!("it has more than {} MB, and is saved instead", PICTURE >> 20);
+                self.ends.push_back(TransferEnd::Failed { what: format!("showing {name}"), why });
                 incoming.keep = Keep::Folder;
                 Part::open(folder, &name, size, &mark).map(|part| Some(Sink::Part(part)))
             }
-            Keep::Show => Ok(Some(Sink::Memory(String::new(), Sha256::new()))),
+            Keep::Show(extent) => Ok(Some(Sink::Memory(String::new(), Sha256::new(), *extent))),
         };
         match opened {
             Ok(sink) => {
@@ -521,7 +531,7 @@ impl OutgoingFile {
 
 impl IncomingFile {
     fn what(&self) -> String {
-        let verb = if self.keep == Keep::Show { "showing" } else { "fetching" };
+        let verb = if matches!(self.keep, Keep::Show(_)) { "showing" } else { "fetching" };
         format!("{verb} {}", self.download.name)
     }
 
@@ -569,7 +579,7 @@ impl IncomingFile {
                 digest.update(&bytes);
                 patient::write(io::stdout(), &bytes, || false).map_err(|e| reason(&e))?;
             }
-            Sink::Memory(picture, digest) => {
+            Sink::Memory(picture, digest, _) => {
                 digest.update(&bytes);
                 picture.push_str(base64);
             }
@@ -585,9 +595,9 @@ impl IncomingFile {
             Sink::Nowhere => None,
             Sink::Part(part) => part.finish(digest)?.map(|path| TransferEnd::Saved { file, path: Some(path) }),
             Sink::Out(sum) => agrees(sum).then_some(TransferEnd::Saved { file, path: None }),
-            Sink::Memory(picture, sum) => {
+            Sink::Memory(picture, sum, extent) => {
                 let (name, base64) = (self.download.name.clone(), std::mem::take(picture));
-                agrees(sum).then_some(TransferEnd::Picture { name, base64 })
+                agrees(sum).then_some(TransferEnd::Picture(Picture { file, name, base64, extent: *extent }))
             }
         })
     }

@@ -21,7 +21,7 @@ const NONSENSE: &str = "the server's answer makes no sense";
 /// What is told besides the commands.
 const KEYS: &str = "Tab completes; Ctrl-R looks for a line that you typed; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves";
 /// What the server knows nothing of.
-pub(super) const SHOW: &str = "/show ID  show a picture";
+pub(super) const SHOW: &str = "/show ID [full]  show a picture, small or as large as there is room";
 
 /// A row of the reply to entering a room, in words.
 fn of_join(room: RoomName, row: &str) -> String {

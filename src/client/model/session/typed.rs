@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::replies::SHOW;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
-use crate::client::model::news::{Taken, TransferRequest};
+use crate::client::model::news::{Extent, Taken, TransferRequest};
 use crate::commands;
 use crate::limits::LINE;
 use crate::names::{FileId, Nick, Place, clean};
@@ -205,7 +205,7 @@ impl Session {
                     }
                 }
                 "get" => file().map(TransferRequest::Get),
-                "show" => file().map(TransferRequest::Show),
+                "show" => shown(rest).ok_or_else(|| "it is /show ID, or /show ID full; /files lists them".to_owned()),
                 "cancel" if rest.trim().is_empty() => {
                     Err("it is /cancel ID, or /cancel NAME of what is being sent".to_owned())
                 }
@@ -306,6 +306,17 @@ fn too_long() -> Taken {
     Taken::No(format!("a line has at most {LINE} bytes; say it in parts"))
 }
 
+/// The picture that `/show` is to show with these words, and how much of it.
+fn shown(rest: &str) -> Option<TransferRequest> {
+    let (file, extent) = cut(rest.trim());
+    let extent = match extent.trim() {
+        "" => Extent::Thumbnail,
+        word if word.eq_ignore_ascii_case("full") => Extent::Full,
+        _ => return None,
+    };
+    Some(TransferRequest::Show(FileId(file.parse().ok()?), extent))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -369,9 +380,19 @@ mod tests {
             assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
             assert_eq!(sent(&mut session), [want], "{line}");
         }
-        for line in
-            ["/me", "/me ", "/msg", "/msg bob", "/msg b+b x", "/send #a", "/get", "/get x", "/show -1", "/set echo off"]
-        {
+        for line in [
+            "/me",
+            "/me ",
+            "/msg",
+            "/msg bob",
+            "/msg b+b x",
+            "/send #a",
+            "/get",
+            "/get x",
+            "/show -1",
+            "/show 1 big",
+            "/set echo off",
+        ] {
             assert!(matches!(session.typed(line, now), Taken::No(_)), "{line}");
         }
         let long = "x".repeat(LINE);
@@ -388,7 +409,8 @@ mod tests {
             ("/send #a ~/my cat.png ", TransferRequest::Send(place, "~/my cat.png".to_owned())),
             ("/SEND @bob x", TransferRequest::Send(bob, "x".to_owned())),
             ("/get 7", TransferRequest::Get(FileId(7))),
-            ("/show 7", TransferRequest::Show(FileId(7))),
+            ("/show 7", TransferRequest::Show(FileId(7), Extent::Thumbnail)),
+            ("/show 7 Full", TransferRequest::Show(FileId(7), Extent::Full)),
             ("/cancel 7", TransferRequest::Cancel(FileId(7))),
         ] {
             assert_eq!(session.typed(line, now), Taken::Transfer(want), "{line}");

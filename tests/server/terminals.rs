@@ -1,0 +1,317 @@
+//! Odd terminals and programs: what keys erase, telnet, other protocols, text that hides something, and what people cannot
+//! know by themselves and so are told.
+
+use std::time::Duration;
+
+use chinwag::names::ConnId;
+use chinwag::settings::Settings;
+use socket2::SockRef;
+use testkit::memory::Memory;
+use testkit::{Client, Server};
+
+/// alice and bob in one room; alice hears what bob sends.
+fn two(server: &Server) -> (Client, Client) {
+    let (mut alice, bob) = (server.in_room("alice", "#a"), server.in_room("bob", "#a"));
+    alice.expect("#a * bob joined");
+    (alice, bob)
+}
+
+#[test]
+fn others_hear_the_line_that_its_writer_sees() {
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, mut bob) = two(&server);
+    for (typed, heard) in [
+        (&b"hx\x08i\r\n"[..], "hi"),
+        (b"hx\x7fi\n", "hi"),
+        (b"hx\xff\xf7i\r\0", "hi"),
+        (b"hullo\x15hello\n", "hello"),
+        (b"hullo\xff\xf8hello\n", "hello"),
+        (b"see yuo\x17you\n", "see you"),
+        (b"\x08\x08\x7f\x17\x15hi\n", "hi"),
+        ("caf\u{e9}\x08e\u{301}\x08e \u{1f469}\u{200d}\u{1f467}\x7f!\n".as_bytes(), "cafe !"),
+        (b"\0\0hi\0\n", "hi"),
+        (b"/nope\x15hi\n", "hi"),
+        (b"=\x08hi\n", "hi"),
+    ] {
+        bob.send_bytes(typed);
+        alice.expect(&format!("#a <bob> {heard}"));
+        for part in typed.chunks(1) {
+            bob.send_bytes(part);
+        }
+        alice.expect(&format!("#a <bob> {heard}"));
+    }
+    // NUL alone, which some clients send so that the connection stays alive, says nothing, and neither does what was erased.
+    bob.send_bytes(b"\0\r\n\0\n\0\r\0x\x08\n\0/me waves\n");
+    alice.expect("#a <bob> /me waves");
+    assert_eq!(bob.settle(), ["+ me"]);
+}
+
+#[test]
+fn no_single_byte_that_a_person_may_send_first_ends_the_connection() {
+    let server = Server::start(&[]);
+    for byte in (0..b' ').chain([0x7f, 0x80, 0xfe]).filter(|byte| !matches!(byte, b'\n' | b'\r')) {
+        let mut client = server.connect();
+        client.send_bytes(&[byte, b'\n']);
+        client.send("/ping");
+        let told = client.until("+ ping");
+        assert!(!told.iter().any(|line| line.starts_with("* bye ")), "{byte:#x}: {told:?}");
+    }
+    // TLS is known by its second byte, whenever that comes.
+    let mut client = server.connect();
+    client.send_bytes(b"\x16");
+    std::thread::sleep(Duration::from_millis(50));
+    client.send_bytes(b"\x03\x01\x02");
+    client.until_starting("* bye not-text ");
+}
+
+#[test]
+fn an_irc_client_is_told_once_that_this_is_not_irc() {
+    let server = Server::start(&[]);
+    let mut witness = server.in_room("witness", "#x");
+    for first in ["CAP LS 302", "CAP LS", "NICK x", "PASS secret", "USER x 0 * :X Y"] {
+        let mut client = server.connect();
+        client.send_bytes(format!("{first}\r\nNICK x\r\nUSER x 0 * :x\r\n/join #x\r\n").as_bytes());
+        let lines: Vec<String> = client.rest().into_iter().filter(|line| !line.starts_with("* presence ")).collect();
+        assert_eq!(lines.len(), 1, "{first}: {lines:?}");
+        assert!(lines[0].starts_with("* bye not-irc ") && lines[0].contains("not IRC"), "{lines:?}");
+    }
+    // People say such words too.
+    for line in ["NICK OF TIME", "USER", "nick x", "CAP", "PASS THE SALT"] {
+        let mut client = server.connect();
+        client.send(line);
+        client.until_starting("! say no-room ");
+    }
+    assert!(witness.settle().iter().all(|line| line.starts_with("* presence ")));
+}
+
+#[test]
+fn a_long_sub_negotiation_is_never_said() {
+    let server = Server::start(&[]);
+    let (mut alice, mut bob) = two(&server);
+    let variables = b"\0USER\x01me\0".repeat(100);
+    bob.send_bytes(&[b"one\xff\xfa\x27\0", &variables[..], b"\xff\xf0 and two\n"].concat());
+    alice.expect("#a <bob> one and two");
+    // One that is cut off ends with the line.
+    bob.send_bytes(&[b"\xff\xfa\x27\0", &variables[..], b"\r\nthree\r\n"].concat());
+    alice.expect("#a <bob> three");
+}
+
+#[test]
+fn what_stands_behind_an_urgent_mark_is_heard_at_once() {
+    let server = Server::start(&[]);
+    let (mut alice, mut bob) = two(&server);
+    // Telnet's synch, as the programs have it: either of its bytes may be the urgent one.
+    for (n, (before, urgent, behind)) in [(&b"\xff"[..], b"\xf2", &b""[..]), (b"", b"\xff", b"\xf2")].iter().enumerate()
+    {
+        server.signal("STOP");
+        bob.send_bytes(&[format!("before {n}\n").as_bytes(), before].concat());
+        SockRef::from(&bob.stream).send_out_of_band(*urgent).unwrap();
+        bob.send_bytes(&[behind, format!("behind {n}\n").as_bytes()].concat());
+        server.signal("CONT");
+        alice.expect(&format!("#a <bob> before {n}"));
+        alice.expect(&format!("#a <bob> behind {n}"));
+    }
+}
+
+#[test]
+fn nobody_hides_anything_from_others_or_writes_a_line_of_the_servers() {
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, mut bob) = two(&server);
+    let said = |bob: &mut Client, alice: &mut Client, text: &str, want: &str| {
+        bob.send(text);
+        alice.expect(&format!("#a <bob> {want}"));
+        bob.ask(&format!("/msg #a {text}"), "+ msg #a");
+        alice.expect(&format!("#a <bob> {want}"));
+    };
+    said(&mut bob, &mut alice, &format!("ok{}* notice", " ".repeat(60)), "ok * notice");
+    said(&mut bob, &mut alice, &format!("ok{}* notice", "\u{a0}".repeat(60)), "ok * notice");
+    let table = format!("{}one{}two", " ".repeat(32), " ".repeat(32));
+    said(&mut bob, &mut alice, &table, &table);
+    said(&mut bob, &mut alice, "soft\u{ad}en \u{e0041}\u{3164}", "soften ");
+    said(&mut bob, &mut alice, &format!("z{}", "\u{35a}".repeat(50)), &format!("z{}", "\u{35a}".repeat(8)));
+    let family = "👨‍👩‍👧‍👦 🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f} می\u{200c}خواهم น้ำ क्\u{200d}ष";
+    said(&mut bob, &mut alice, family, family);
+    // What stays of nothing but that is nothing.
+    bob.send("\u{200b}\u{ad}");
+    bob.send("/msg #a \u{200b}");
+    bob.starting("! msg usage ");
+    // Nobody has a name that looks like another's.
+    bob.send("/nick ali\u{200b}ce");
+    bob.starting("! nick taken ");
+    bob.send(&format!("/topic #a tea\u{ad}{}* bye", " ".repeat(80)));
+    alice.expect("#a * bob topic tea * bye");
+    bob.send("/send #a 0 in\u{2060}voice\u{200d}.pdf");
+    alice.expect("#a * bob file 1 0 invoice.pdf");
+}
+
+#[test]
+fn who_sends_no_utf_8_is_told_once() {
+    let server = Server::start(&[]);
+    let (mut alice, mut bob) = two(&server);
+    bob.send_bytes(b"Gr\xfc\xdfe\n");
+    alice.expect("#a <bob> Gr\u{fffd}\u{fffd}e");
+    let hint = bob.starting("* notice ");
+    assert!(hint.contains("UTF-8"), "{hint}");
+    bob.send_bytes(b"\xa4\n/msg alice \xfc\n");
+    assert_eq!(bob.settle(), ["+ msg alice"]);
+    // Who sends what they mean is told nothing, nor are others.
+    alice.send("Grüße \u{fffd}");
+    bob.expect("#a <alice> Grüße \u{fffd}");
+    assert_eq!(alice.settle(), ["#a <bob> \u{fffd}", "@bob <bob> \u{fffd}"]);
+}
+
+#[test]
+fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
+    let server = Server::start(&[]);
+    let mut alice = server.person("alice");
+    let told = |client: &mut Client, line: &str, want: &[&str]| {
+        client.send(line);
+        let lines: Vec<String> = client.settle().into_iter().filter(|line| !line.starts_with("* presence ")).collect();
+        let fits = lines.len() == want.len() && lines.iter().zip(want).all(|(line, want)| line.starts_with(want));
+        assert!(fits, "{line}: {lines:?}");
+    };
+    let gone = |mut client: Client| {
+        client.send("/quit");
+        client.rest();
+    };
+    let mut bob = server.person("bob");
+    told(&mut alice, "/msg bob the key is under the mat", &["+ msg bob"]);
+    // A rename is followed, and is no change of hands.
+    told(&mut bob, "/nick rob", &["@alice <alice> ", "+ nick rob"]);
+    told(&mut alice, "/msg rob still you", &["+ msg rob"]);
+    let mut other = server.person("BOB");
+    told(&mut alice, "/msg bob and under the pot", &["* notice BOB is somebody else now ", "+ msg BOB"]);
+    told(&mut alice, "/msg bob hello", &["+ msg BOB"]);
+    told(&mut other, "/nick bab", &["@alice ", "@alice ", "+ nick bab"]);
+    told(&mut bob, "/nick bob", &["@alice ", "+ nick bob"]);
+    told(&mut alice, "/query bob", &["* notice bob is somebody else now ", "+ query bob"]);
+    told(&mut alice, "hello", &[]);
+    // Whoever answers means the one who wrote, and files are private too.
+    told(&mut bob, "/msg bab are you there?", &["@alice ", "+ msg bab"]);
+    gone(bob);
+    let bob = server.person("bob");
+    told(&mut other, "/send bob 5 plan.txt", &["@bob <bob> ", "* notice bob is somebody else now ", "+ send 1 0"]);
+    gone(bob);
+}
+
+#[test]
+fn a_refusal_says_what_was_meant() {
+    let server = Server::start(&["--rate", "0"]);
+    let mut client = server.connect();
+    for (typed, meant) in [
+        ("/j #a", "/join"),
+        ("/w bob hi", "/msg"),
+        ("/q", "/quit"),
+        ("/lsit", "/list"),
+        ("/histroy", "/history"),
+        ("/help histroy", "/history"),
+        ("help", "/help"),
+        ("HELP", "/help"),
+        ("who is here", "/who"),
+        ("nick bob", "/nick"),
+        ("quit", "/quit"),
+        ("/join lobby", "/join #lobby"),
+        ("/history lobby", "/history"),
+    ] {
+        client.send(typed);
+        let refusal = client.until_starting("! ").pop().unwrap();
+        assert!(refusal.contains(meant), "{typed}: {refusal}");
+    }
+    client.send("/xyzzy");
+    client.expect("! ? unknown-command /xyzzy: no such command; /help lists them");
+    client.send("hello all");
+    client.expect("! say no-room nobody hears you here; /join #lobby or /query NAME first");
+}
+
+#[test]
+fn who_wants_no_typing_notices_gets_none() {
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, mut bob) = two(&server);
+    alice.ask("/set typing off", "+ set typing off");
+    alice.send("/set");
+    assert_eq!(alice.until("+ set"), ["- echo off", "- stamp off", "- presence off", "- typing off"]);
+    for target in ["#a", "alice"] {
+        bob.ask(&format!("/typing {target}"), &format!("+ typing {target} on"));
+        bob.ask(&format!("/typing {target} off"), &format!("+ typing {target} off"));
+    }
+    assert_eq!(alice.settle(), Vec::<String>::new());
+    // One that began meanwhile was not shown, and so does not end either; and nobody is listed as typing who was not shown.
+    let mut carol = server.in_room("carol", "#a");
+    alice.expect("#a * carol joined");
+    carol.ask("/typing", "+ typing #a on");
+    alice.ask("/set typing on", "+ set typing on");
+    alice.send("/who carol");
+    assert!(alice.starting("- carol here ").ends_with("#a"));
+    alice.starting("+ who ");
+    carol.ask("/typing off", "+ typing #a off");
+    assert_eq!(alice.settle(), Vec::<String>::new());
+    std::thread::sleep(Duration::from_millis(1100)); // one notice a second goes out
+    carol.send("/typing");
+    alice.until("#a * carol typing");
+}
+
+#[test]
+fn what_programs_ask_makes_nobody_busy() {
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, mut bob) = two(&server);
+    std::thread::sleep(Duration::from_millis(1100)); // idle is told in whole seconds
+    for question in
+        ["/ping", "/who", "/rooms", "/files", "/history", "/set", "/topic", "/ignore", "/limits", "/typing off"]
+    {
+        bob.send(question);
+        bob.settle();
+    }
+    let idle = |alice: &mut Client| {
+        alice.send("/who bob");
+        let row = alice.until_starting("- bob ").pop().unwrap();
+        alice.until_starting("+ who ");
+        row.split(' ').nth(3).unwrap().to_owned()
+    };
+    assert_ne!(idle(&mut alice), "0s");
+    for deed in ["hello", "/msg alice hello", "/me waves", "/topic #a tea", "/away", "/set echo off", "/typing"] {
+        bob.send(deed);
+        bob.settle();
+        assert!(matches!(&*idle(&mut alice), "0s" | "1s"), "{deed}");
+    }
+}
+
+#[test]
+fn a_line_that_the_server_closes_with_says_how_nc_ends() {
+    let server = Server::start(&[]);
+    let mut alice = server.connect();
+    server.signal("TERM");
+    assert!(alice.rest().last().unwrap().ends_with(" (Enter or Ctrl-C ends nc)"));
+}
+
+#[test]
+fn a_slow_reader_is_told_of_events_that_were_left_out_where_no_message_was() {
+    for (before, left_out, is_told) in [
+        ("", "/leave", true),
+        ("", "/nick rob", true),
+        ("", "/topic tea", true),
+        ("", "/send #a 5 x.txt", true),
+        ("", "/quit", true),
+        ("/typing", "/typing off", true),
+        ("", "/typing", false),
+        ("", "/query alice", false),
+        ("/send #a 5 x.txt", "/cancel 1", true),
+    ] {
+        let mut memory = Memory::new(Settings::default());
+        let alice = ConnId::new(1, 0);
+        for name in ["alice", "bob"] {
+            memory.connect(name);
+            memory.send(name, format!("/nick {name}\n/set presence off\n/join #a\n").as_bytes());
+        }
+        memory.send("bob", format!("one\n{before}\n").as_bytes());
+        memory.wait(Duration::from_secs(2));
+        while memory.next("alice").is_some() {}
+        memory.hub.lag(alice);
+        memory.send("bob", format!("{left_out}\n").as_bytes());
+        memory.wait(Duration::from_secs(2));
+        memory.hub.caught_up(alice, memory.now(), &mut memory.notes);
+        memory.send("alice", b"/ping\n");
+        let told: Vec<String> = std::iter::from_fn(|| memory.next("alice")).collect();
+        let want = if is_told { &["#a * alice missed 0 after 1", "+ ping"][..] } else { &["+ ping"] };
+        assert_eq!(told, want, "{left_out}");
+    }
+}
