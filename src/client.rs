@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use mio::Token;
 
@@ -15,12 +15,16 @@ use crate::wire::{ServerLine, farewell};
 pub mod chat;
 pub mod gallery;
 pub mod helper;
+pub mod input;
 pub mod line;
 pub mod model;
 pub mod oneshot;
 pub mod patient;
 pub mod pipe;
+pub mod plain;
+pub mod saved;
 pub mod screen;
+pub mod visit;
 pub mod wire;
 
 /// A client of one server, over all the connections that it takes.
@@ -66,7 +70,7 @@ impl Client {
         if let Some(change) = self.link.change(now) {
             self.changed(change)?;
         }
-        if self.link.is_silent(now) && self.session.is_in() {
+        if self.link.is_silent(now, SystemTime::now()) && self.session.is_in() {
             self.session.ask_alive();
         }
         self.session.tick(now);

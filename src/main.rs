@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,17 +19,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "client")]
-use chinwag::client::chat::{self, Bell};
-#[cfg(feature = "client")]
 use chinwag::client::model::session::Wish;
 #[cfg(feature = "client")]
 use chinwag::client::oneshot::Outgoing;
+#[cfg(feature = "client")]
+use chinwag::client::saved::{self, Saved};
+#[cfg(feature = "client")]
+use chinwag::client::visit::{Bell, Options};
 #[cfg(feature = "client")]
 use chinwag::client::wire::store;
 #[cfg(feature = "client")]
 use chinwag::client::wire::transfers::{self, Keep};
 #[cfg(feature = "client")]
-use chinwag::client::{gallery, oneshot, pipe};
+use chinwag::client::{chat, gallery, oneshot, pipe, plain};
 use chinwag::dialect::PLAIN;
 use chinwag::home::Home;
 use chinwag::limits;
@@ -82,30 +85,51 @@ enum Mode {
 }
 
 #[derive(Args)]
-#[command(
-    after_help = "In a terminal, /help lists the commands. In a pipe, lines from standard input go to the server and its \
-                        lines to standard output, as they are."
-)]
+#[command(after_help = CONNECT_HELP)]
 struct Connect {
-    /// The server, as HOST or HOST:PORT
-    #[arg(value_name = "SERVER", default_value = SERVER, value_parser = server)]
-    server: String,
+    /// The server, as HOST or HOST:PORT, or the name of a saved one [default: 127.0.0.1:2428]
+    #[arg(value_name = "SERVER", value_parser = server_or_name)]
+    server: Option<String>,
     #[command(flatten)]
     who: Who,
     /// Save what you fetch in DIR [default: your download folder]
     #[arg(long, value_name = "DIR")]
     downloads: Option<PathBuf>,
-    /// Colours: where there is a terminal and NO_COLOR is not set, always, or never
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    color: When,
-    /// Ring the bell for what is said to you: always, or never
-    #[arg(long, value_name = "WHEN", default_value = "always")]
-    bell: Ring,
+    /// Colours: where there is a terminal and NO_COLOR is not set, always, or never [default: auto]
+    #[arg(long, value_name = "WHEN")]
+    color: Option<When>,
+    /// Ring the bell for what is said to you: always, or never [default: always]
+    #[arg(long, value_name = "WHEN")]
+    bell: Option<Ring>,
+    /// Who is typing: tell others of you and you of others, or neither [default: on, but off with --plain]
+    #[arg(long, value_name = "SWITCH")]
+    typing: Option<Switch>,
+    /// Tell only how many come and go, as in: 4 came, 2 left [default: as /fold was set last]
+    #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    fold: Option<Switch>,
+    /// Plain text line by line, for screen readers and braille, without escape sequences [default: where TERM is dumb]
+    #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    plain: Option<Switch>,
 }
+
+const CONNECT_HELP: &str = "In a terminal, /help lists the commands. In a pipe, lines from standard input go to the server and its lines to \
+                            standard output, as they are.
+
+Servers can be saved in ~/.config/chinwag/config (or $XDG_CONFIG_HOME/chinwag/config), in the words of the options:
+
+  [work]
+  server = chat.example.org
+  nick = alice
+  join = #team #lobby
+
+Then `chinwag connect work` is enough. What stands above the first section holds for every server. An option goes before the \
+                            environment (CHINWAG_SERVER, CHINWAG_NICK), that before the section, and that before what holds for \
+                            every server.";
 
 #[derive(Args)]
 #[command(
-    after_help = "It goes on by itself after a broken connection, and ends with 0 if all files have arrived whole."
+    after_help = "It goes on by itself after a broken connection, and ends with 0 if all files have arrived whole. SERVER and NICK may \
+                  also come from CHINWAG_SERVER and CHINWAG_NICK, or be saved: see chinwag connect --help."
 )]
 struct Send {
     /// The files; - is standard input
@@ -126,7 +150,10 @@ struct Send {
 }
 
 #[derive(Args)]
-#[command(after_help = "It goes on by itself after a broken connection, and ends with 0 if all files are here whole.")]
+#[command(
+    after_help = "It goes on by itself after a broken connection, and ends with 0 if all files are here whole. SERVER and NICK may \
+                  also come from CHINWAG_SERVER and CHINWAG_NICK, or be saved: see chinwag connect --help."
+)]
 struct Get {
     /// The IDs of the files
     #[arg(value_name = "ID", required = true, value_parser = id)]
@@ -144,7 +171,8 @@ struct Get {
 #[derive(Args)]
 #[command(
     after_help = "It goes on by itself after a broken connection, and ends with 0 if all lines have been said. What begins with - stands \
-                  behind --."
+                  behind --. SERVER and NICK may also come from CHINWAG_SERVER and CHINWAG_NICK, or be saved: see chinwag connect \
+                  --help."
 )]
 struct Say {
     /// A room, which it enters ('#lobby', in quotes), or a nick
@@ -170,9 +198,9 @@ struct Create {
 
 #[derive(Args)]
 struct Where {
-    /// The server, as HOST or HOST:PORT
-    #[arg(long, value_name = "SERVER", default_value = SERVER, value_parser = server)]
-    server: String,
+    /// The server, as HOST or HOST:PORT, or the name of a saved one [default: 127.0.0.1:2428]
+    #[arg(long, value_name = "SERVER", value_parser = server_or_name)]
+    server: Option<String>,
 }
 
 #[derive(Args)]
@@ -199,6 +227,12 @@ enum When {
 enum Ring {
     Always,
     Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 /// Where a server listens unless it is told otherwise.
@@ -369,31 +403,47 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
 
 #[cfg(feature = "client")]
 fn connect(options: Connect) -> Result<(), String> {
-    let wish = options.who.wish()?;
+    let Settled { server, mut wish, saved } = options.who.settle(options.server)?;
+    let switch = |option: Option<Switch>, key| -> Result<Option<bool>, String> {
+        Ok(option.or(saved.one(key, choice)?).map(|switch| switch == Switch::On))
+    };
     let term = std::env::var("TERM").unwrap_or_default();
-    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !matches!(&*term, "" | "dumb");
-    if !is_terminal {
-        return pipe::run(&options.server, &wish);
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    // In a pipe it is what somebody has just written, and nothing that was saved, that makes it another thing than nc.
+    let is_plain = match options.plain {
+        Some(switch) => switch == Switch::On,
+        None => is_terminal && switch(None, "plain")?.unwrap_or(matches!(&*term, "" | "dumb")),
+    };
+    let typing = switch(options.typing, "typing")?;
+    wish.without_typing = !typing.unwrap_or(!is_plain);
+    if !is_terminal && !is_plain {
+        return pipe::run(&server, &wish);
     }
-    let colour = match options.color {
+    let fold = switch(options.fold, "fold")?.or_else(|| saved::remembered("fold")).unwrap_or_default();
+    let color = options.color.or(saved.one("color", choice)?);
+    let colour = match color.unwrap_or(When::Auto) {
         When::Always => true,
         When::Never => false,
         When::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
-    let bell = if options.bell == Ring::Always { Bell::Rings } else { Bell::Silent };
+    let bell = match options.bell.or(saved.one("bell", choice)?).unwrap_or(Ring::Always) {
+        Ring::Always => Bell::Rings,
+        Ring::Never => Bell::Silent,
+    };
     let downloads = match options.downloads {
-        None => store::downloads(),
+        None => saved.path("downloads", store::expand).unwrap_or_else(store::downloads),
         Some(folder) => folder.to_str().map_or_else(|| folder.clone(), store::expand),
     };
     if downloads.starts_with("~") {
         return Err("there is no home folder, so --downloads takes a path without ~".to_owned());
     }
-    chat::run(chat::Options { address: options.server, wish, downloads, colour, bell })
+    let options = Options { address: server, wish, downloads, colour, bell, fold };
+    if is_plain { plain::run(options) } else { chat::run(options) }
 }
 
 #[cfg(feature = "client")]
 fn send(options: Send) -> Result<(), String> {
-    let wish = options.who.wish_to(options.to, &options.create)?;
+    let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
     if options.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err("standard input can be sent only once".into());
     }
@@ -429,7 +479,7 @@ fn send(options: Send) -> Result<(), String> {
     }
     // What is good is sent all the same.
     last.iter().for_each(|why| tell(why));
-    oneshot::send(&options.server.server, wish, files, options.to)?;
+    oneshot::send(&server, wish, files, options.to)?;
     match missing.len() + last.iter().len() {
         0 => Ok(()),
         count => Err(format!("{count} of {} files could not be sent", options.files.len())),
@@ -438,15 +488,15 @@ fn send(options: Send) -> Result<(), String> {
 
 #[cfg(feature = "client")]
 fn say(options: Say) -> Result<(), String> {
-    let wish = options.who.wish_to(options.to, &options.create)?;
+    let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
     let text = options.text.join(OsStr::new(" "));
     let text = (!options.text.is_empty()).then_some(text.as_bytes());
-    oneshot::say(&options.server.server, wish, options.to, text)
+    oneshot::say(&server, wish, options.to, text)
 }
 
 #[cfg(feature = "client")]
 fn get(options: Get) -> Result<(), String> {
-    let wish = options.who.wish()?;
+    let Settled { server, wish, .. } = options.who.settle(options.server.server)?;
     let mut ids: Vec<FileId> = Vec::new();
     for id in options.ids.into_iter().map(FileId) {
         if !ids.contains(&id) {
@@ -466,26 +516,62 @@ fn get(options: Get) -> Result<(), String> {
         }
         Some(path) => (Keep::Folder, path),
     };
-    oneshot::get(&options.server.server, wish, &ids, &keep, folder)
+    oneshot::get(&server, wish, &ids, &keep, folder)
+}
+
+#[cfg(feature = "client")]
+/// What holds for one server.
+struct Settled {
+    /// Where it is, as HOST:PORT.
+    server: String,
+    wish: Wish,
+    saved: Saved,
 }
 
 #[cfg(feature = "client")]
 impl Who {
-    fn wish(self) -> Result<Wish, String> {
-        let password = self.password_file.as_deref().map(password).transpose()?;
-        Ok(Wish { nick: self.nick, rooms: self.join, password, expects_rooms: false })
+    /// Options go before the environment, that before what is saved for the server, and that before what is saved for all.
+    fn settle(self, server: Option<String>) -> Result<Settled, String> {
+        let path = saved::default_path();
+        let given = match server.or(variable("CHINWAG_SERVER")) {
+            None => Saved::of(path.clone(), None)?.one("server", |name| Ok(name.to_owned()))?,
+            given => given,
+        };
+        let saved = Saved::of(path, given.as_deref())?;
+        let server = match (saved.one("server", self::server)?, given) {
+            (Some(server), _) => server,
+            (None, Some(given)) => self::server(&given).map_err(|why| format!("{given}: {why}"))?,
+            (None, None) => SERVER.to_owned(),
+        };
+        let yields = self.nick.is_none();
+        let nick = match (self.nick, variable("CHINWAG_NICK")) {
+            (Some(nick), _) => Some(nick),
+            (None, Some(text)) => Some(nick(&text).map_err(|why| format!("CHINWAG_NICK={text}: {why}"))?),
+            (None, None) => saved.one("nick", nick)?,
+        };
+        let rooms = if self.join.is_empty() { saved.all("join", room)? } else { self.join };
+        let password_file = self.password_file.or(saved.path("password-file", store::expand));
+        let password = password_file.as_deref().map(our_password).transpose()?;
+        Ok(Settled { server, wish: Wish { nick, yields, rooms, password, ..Wish::default() }, saved })
     }
 
-    /// The wish of who has something for `to`.
-    fn wish_to(self, to: Place, create: &Create) -> Result<Wish, String> {
-        let mut wish = Wish { expects_rooms: !create.create, ..self.wish()? };
+    /// The server and the wish of who has something for `to`. They enter no other room than they say now.
+    fn settle_for(mut self, to: Place, server: Where, create: &Create) -> Result<(String, Wish), String> {
+        let mut rooms = std::mem::take(&mut self.join);
+        let Settled { server, wish, .. } = self.settle(server.server)?;
         if let Place::Room(room) = to
-            && !wish.rooms.contains(&room)
+            && !rooms.contains(&room)
         {
-            wish.rooms.push(room);
+            rooms.push(room);
         }
-        Ok(wish)
+        Ok((server, Wish { rooms, expects_rooms: !create.create, ..wish }))
     }
+}
+
+#[cfg(feature = "client")]
+/// A variable of the environment, unless it is empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// Tells on standard error what goes wrong, or might, while other things go on.
@@ -583,6 +669,16 @@ fn password(path: &Path) -> Result<String, String> {
     }
 }
 
+#[cfg(feature = "client")]
+/// A password of ours. Who else can read it is told of.
+fn our_password(path: &Path) -> Result<String, String> {
+    let password = password(path)?;
+    if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o044 != 0) {
+        tell(&format!("others can read the password in {0}; chmod 600 {0} keeps it to you", path.display()));
+    }
+    Ok(password)
+}
+
 /// Reads a file of at most `limit` bytes, without the mark that some editors put before its text.
 fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
@@ -618,6 +714,19 @@ fn room(text: &str) -> Result<RoomName, String> {
 fn target(text: &str) -> Result<Place, String> {
     let place = Place::new(text).or_else(|| Nick::new(text).map(Place::With));
     place.ok_or_else(|| "a target is a room, as in '#lobby', or a nick".into())
+}
+
+/// What may be a server or the name of a saved one. Which of them it is is known later.
+fn server_or_name(text: &str) -> Result<String, String> {
+    server(text).map(|_| text.to_owned())
+}
+
+#[cfg(feature = "client")]
+/// One of the words that an option takes.
+fn choice<T: ValueEnum>(text: &str) -> Result<T, String> {
+    let words = || T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    let known = || words().map(|word| word.get_name().to_owned()).collect::<Vec<_>>().join(" or ");
+    T::from_str(text, true).map_err(|_| format!("it is {}", known()))
 }
 
 /// HOST:PORT, where the port may be left out.

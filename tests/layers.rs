@@ -77,9 +77,10 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/screen", "names wire client/model", "instants"),
     ("client/screen/terminal", "client/patient client/screen", "files system"),
     ("client/line", "names commands client/wire client/screen", "files system"),
+    ("client/saved", "listener client/line", "files system"),
     (
         "client",
-        "names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line",
+        "names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line client/saved",
         "sockets files threads clock instants signals system",
     ),
 ];

@@ -1,7 +1,6 @@
 //! `chinwag connect` in a terminal: what is typed, what is shown, and when.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -18,17 +17,18 @@ use crate::client::line::complete::{self, World};
 use crate::client::line::editor::{Direction, Editor, Intent};
 use crate::client::line::history::{self, History};
 use crate::client::line::keys::{self, Decoder, Input, Key, TerminalAnswer};
-use crate::client::model::news::{Age, Extent, Mark, News, Taken, TransferRequest};
-use crate::client::model::session::Wish;
+use crate::client::model::news::{Age, Extent, Mark, News};
+use crate::client::model::session::own_commands;
 use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::Window;
 use crate::client::screen::terminal::Terminal;
 use crate::client::screen::{self, Look, Rows, StatusRow, width};
+use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
-use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
+use crate::client::wire::transfers::{self, Picture};
 use crate::commands;
 use crate::listener::reason;
-use crate::names::{FileId, Place};
+use crate::names::Place;
 use crate::signals::Signals;
 use crate::wire;
 
@@ -40,52 +40,20 @@ const PICTURES: Token = Token(link::FREE + 2);
 const TYPED: usize = 64 * 1024;
 /// How often the status row is drawn while it moves by itself.
 const MOVING: Duration = Duration::from_millis(250);
-/// How often the bell rings at most.
-const RINGING: Duration = Duration::from_secs(1);
 /// How often the status row is drawn at most when nothing else has changed.
 const PACE: Duration = Duration::from_millis(100);
 /// How often Ctrl-C is pressed on an empty line before the person is told how to leave.
 const INTERRUPTS: usize = 3;
-/// Transfers that may be under way or wait for their turn.
-const TRANSFERS: usize = 100;
+/// How long a message may have no answer before it is shown as one that is not sure. Most have theirs by then.
+const UNSURE: Duration = Duration::from_millis(150);
+/// How many of them are shown at once.
+const UNSURE_ROWS: usize = 3;
 /// How long the window must have kept its size for anything to be drawn into it.
 const SETTLING: Duration = Duration::from_millis(40);
 /// How long the terminal may take to answer before somebody else has it.
 const QUESTION: Duration = Duration::from_secs(1);
-/// How long the server may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(2);
 /// Bytes that may wait to be shown while it is not known where.
 const ABOVE: usize = 1024 * 1024;
-/// How many lines that have not been said are told at the end.
-const LEFT: usize = 20;
-/// How long the server may answer none of what was said before that.
-const ANSWERS: Duration = Duration::from_secs(8);
-/// File IDs that Tab knows.
-const FILES: usize = 100;
-
-/// Whether there is a bell.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Bell {
-    /// It rings for what is said to us.
-    Rings,
-    /// Never.
-    Silent,
-}
-
-/// What `chinwag connect` was told.
-#[derive(Debug)]
-pub struct Options {
-    /// Where the server is, as HOST:PORT.
-    pub address: String,
-    /// What to begin with.
-    pub wish: Wish,
-    /// Where to save what is fetched.
-    pub downloads: PathBuf,
-    /// Whether there are colours.
-    pub colour: bool,
-    /// Whether there is a bell, and with it notifications.
-    pub bell: Bell,
-}
 
 /// Chats until the person leaves. It is an error if the server cannot be reached, or turns us away, or the terminal fails.
 pub fn run(options: Options) -> Result<(), String> {
@@ -94,14 +62,7 @@ pub fn run(options: Options) -> Result<(), String> {
     chat.hear_out();
     let last = chat.rows.clear() + &chat.above + chat.title_of_others();
     let _ = chat.terminal.show(&last);
-    let session = &chat.client.session;
-    let unanswered = session.unanswered().map(|line| format!("may not have arrived: {line}"));
-    let unsent = session.unsent().map(|line| format!("not sent: {line}"));
-    let left: Vec<String> = unanswered.chain(unsent).collect();
-    let more = Some(left.len().saturating_sub(LEFT)).filter(|&more| more > 0);
-    let more = more.map(|more| format!("and {more} more, up to: {}", left.last().map_or("", String::as_str)));
-    let told = left.iter().take(LEFT).chain(&more).map(String::as_str);
-    let _ = chat.terminal.show(&screen::lines(told));
+    let _ = chat.terminal.show(&screen::lines(chat.visit.left().iter().map(String::as_str)));
     ended
 }
 
@@ -115,7 +76,7 @@ enum Gaze {
 }
 
 struct Chat {
-    client: Client,
+    visit: Visit,
     terminal: Terminal,
     signals: Signals,
     /// Whether we were asked to end.
@@ -143,10 +104,7 @@ struct Chat {
     day: Date,
     /// How often Ctrl-C was pressed on an empty line, one after the other.
     interrupts: usize,
-    address: String,
-    downloads: PathBuf,
     gallery: Gallery,
-    files: Vec<FileId>,
     /// What is to be printed above the rows.
     above: String,
     /// Whether the window is to be cleared before that.
@@ -157,14 +115,12 @@ struct Chat {
     paced: Option<Instant>,
     /// The window's size, and when it was seen to be another.
     window: (Option<Window>, Option<Instant>),
-    /// Since when the person wants to leave and so many lines are not said or not answered yet.
-    quitting: Option<(Instant, usize)>,
 }
 
 impl Chat {
     fn open(options: Options) -> Result<Self, String> {
-        let Options { address, wish, downloads, colour, bell } = options;
-        let client = Client::new(&address, wish, downloads.clone()).map_err(|e| reason(&e))?;
+        let Options { colour, bell, .. } = options;
+        let visit = Visit::new(options)?;
         let ended = Arc::new(AtomicBool::new(false));
         let ends = [SIGTERM, SIGHUP, SIGINT, SIGQUIT];
         for signal in ends {
@@ -172,14 +128,14 @@ impl Chat {
         }
         let continued = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(SIGCONT, continued.clone()).map_err(|e| reason(&e))?;
-        let registry = client.link.poll().registry();
+        let registry = visit.client.link.poll().registry();
         let others = [SIGWINCH, SIGCONT];
         let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain(others)).map_err(|e| reason(&e))?;
-        client.link.register(&mut SourceFd(&0), KEYS).map_err(|e| reason(&e))?;
+        visit.client.link.register(&mut SourceFd(&0), KEYS).map_err(|e| reason(&e))?;
         let terminal = Terminal::open(ended.clone()).map_err(|e| reason(&e))?;
         let look = Look { colour, zone: TimeZone::system() };
         Ok(Self {
-            client,
+            visit,
             terminal,
             signals,
             ended,
@@ -197,16 +153,12 @@ impl Chat {
             notifier: Notifier::of(|name| std::env::var(name).ok()),
             missed: 0,
             interrupts: 0,
-            address,
-            downloads,
             gallery: Gallery::new(colour),
-            files: Vec::new(),
             above: String::new(),
             clearing: false,
             shown: None,
             paced: None,
             window: Default::default(),
-            quitting: None,
         })
     }
 
@@ -218,20 +170,14 @@ impl Chat {
                 drawn => drawn.map_err(|e| reason(&e))?,
             }
             let until = self.next();
-            self.client.turn(until).map_err(|e| format!("cannot connect to {}: {e}", self.address))?;
-            let is_gone = self.go_on().is_err()
+            self.visit.turn(until)?;
+            let is_gone = self.ask().is_err()
+                || self.go_on().is_err()
                 || self.keys().is_err()
                 || self.stop().is_err()
                 || self.ended.load(Ordering::Relaxed);
-            if self.client.session.is_quitting() {
-                let left = self.client.session.unsent().count() + self.client.session.unanswered().count();
-                if self.quitting.is_none_or(|(_, before)| before != left) {
-                    self.quitting = Some((Instant::now(), left));
-                }
-            }
             self.gather();
-            let is_done = self.goodbye().is_some_and(|end| !self.client.link.is_up() || Instant::now() >= end);
-            if is_gone || is_done {
+            if is_gone || self.visit.is_over() {
                 return Ok(());
             }
         }
@@ -240,20 +186,16 @@ impl Chat {
     /// When there is something to be done even if nothing comes.
     fn next(&mut self) -> Option<Instant> {
         let now = Instant::now();
-        let is_moving = !self.client.transfers.is_empty()
-            || !self.client.link.is_up()
-            || self.client.session.talks.typists(now).next().is_some();
+        let client = &self.visit.client;
+        let is_moving =
+            !client.transfers.is_empty() || !client.link.is_up() || client.session.talks.typists(now).next().is_some();
         let moving = is_moving.then(|| now + MOVING);
         let paced = self.paced.filter(|&at| at > now);
-        [paced, self.gives_up, self.gallery.next(), self.goodbye(), moving, self.settles(now), self.rows.waits(now)]
+        let unsure = self.visit.unsure_at(UNSURE);
+        [paced, self.gives_up, self.gallery.next(), unsure, moving, self.settles(now), self.rows.waits(now)]
             .into_iter()
             .flatten()
             .min()
-    }
-
-    /// When the server has had time enough to say goodbye, if it was asked to.
-    fn goodbye(&self) -> Option<Instant> {
-        self.quitting.map(|(since, left)| since + if left > 0 { ANSWERS } else { GOODBYE })
     }
 
     /// Takes what was typed. It is an error if the terminal is gone.
@@ -290,8 +232,8 @@ impl Chat {
     fn input(&mut self, input: Input) -> io::Result<()> {
         let is_interrupt = input == Input::Key(Key::Ctrl('c')) && self.editor.is_idle();
         self.interrupts = if is_interrupt { self.interrupts + 1 } else { 0 };
-        self.editor.history.is_private = matches!(self.client.session.talks.target(), Some(Place::With(_)));
-        let before = (self.editor.text().to_owned(), self.client.session.talks.target());
+        self.editor.history.is_private = matches!(self.visit.client.session.talks.target(), Some(Place::With(_)));
+        let before = (self.editor.text().to_owned(), self.visit.client.session.talks.target());
         let action = match input {
             Input::Paste(text) => self.editor.paste(&text),
             Input::TooMuch => Some(Intent::Refuse(format!(
@@ -303,7 +245,7 @@ impl Chat {
                 return Ok(());
             }
             Input::Key(Key::Ctrl('c')) if self.editor.is_idle() => {
-                let forgotten = self.client.session.forget_unsent();
+                let forgotten = self.visit.client.session.forget_unsent();
                 if forgotten > 0 {
                     self.print(&News::Note(format!("{forgotten} lines are not sent any more")));
                 } else if self.interrupts == INTERRUPTS {
@@ -314,9 +256,10 @@ impl Chat {
                 None
             }
             Input::Key(key) => {
-                let (talks, files) = (&self.client.session.talks, &self.files);
+                let (talks, files) = (&self.visit.client.session.talks, self.visit.files());
                 self.editor.key(key, |before| {
-                    let commands: Vec<&str> = commands::TABLE.iter().map(|spec| spec.name).chain(["show"]).collect();
+                    let commands: Vec<&str> =
+                        commands::TABLE.iter().map(|spec| spec.name).chain(own_commands()).collect();
                     let rooms: Vec<String> = talks.rooms().map(|room| room.to_string()).collect();
                     let world = World {
                         commands: &commands,
@@ -331,17 +274,17 @@ impl Chat {
         let now = Instant::now();
         match action {
             Some(Intent::Submit(line)) => {
-                self.carry_out(&line, now);
+                self.visit.carry_out(&line, now);
             }
-            Some(Intent::Say(lines)) => self.say(&lines, now),
+            Some(Intent::Say(lines)) => self.visit.say(&lines, now),
             // Who asks twice does not want to wait for anything.
-            Some(Intent::Leave) if self.quitting.is_some() => self.ended.store(true, Ordering::Relaxed),
             Some(Intent::Leave) => {
-                self.carry_out("/quit", now);
+                let is_given_up = self.visit.leave(now);
+                self.ended.fetch_or(is_given_up, Ordering::Relaxed);
             }
             Some(Intent::Walk(direction)) => {
                 let step = if direction == Direction::Back { -1 } else { 1 };
-                let has_gone = self.client.session.walk(step);
+                let has_gone = self.visit.client.session.walk(step);
                 if !has_gone {
                     self.print(&News::Refused("wait for what you typed last; it may take you elsewhere".to_owned()));
                 }
@@ -352,8 +295,8 @@ impl Chat {
             Some(Intent::Suspend) => self.is_stopping = true,
             None => {}
         }
-        if (self.editor.text(), self.client.session.talks.target()) != (&before.0, before.1) {
-            self.client.session.keystroke(self.editor.text(), now);
+        if (self.editor.text(), self.visit.client.session.talks.target()) != (&before.0, before.1) {
+            self.visit.client.session.keystroke(self.editor.text(), now);
         }
         Ok(())
     }
@@ -371,68 +314,16 @@ impl Chat {
         }
     }
 
-    /// Says lines that were pasted, as far as they can be taken.
-    fn say(&mut self, lines: &[String], now: Instant) {
-        for (n, line) in lines.iter().enumerate() {
-            if !self.carry_out(line, now) {
-                let left = lines.len() - n;
-                return self.print(&News::Refused(format!("{left} of {} lines are not said", lines.len())));
-            }
+    /// Asks the terminal what it shows, once a picture is fetched.
+    fn ask(&mut self) -> io::Result<()> {
+        let client = &self.visit.client;
+        if !client.transfers.has_pictures() {
+            return Ok(());
         }
-    }
-
-    /// Carries out a line. Whether it could be taken.
-    fn carry_out(&mut self, line: &str, now: Instant) -> bool {
-        let taken = match self.client.session.typed(line, now) {
-            Taken::Yes => Ok(()),
-            Taken::Transfer(request) => self.transfer(request),
-            Taken::No(why) => Err(why),
-        };
-        if let Err(why) = &taken {
-            self.print(&News::Refused(why.clone()));
-        }
-        taken.is_ok()
-    }
-
-    fn transfer(&mut self, request: TransferRequest) -> Result<(), String> {
-        if self.client.transfers.progress(Instant::now()).count() >= TRANSFERS
-            && !matches!(request, TransferRequest::Cancel(_) | TransferRequest::CancelNamed(_))
-        {
-            return Err(format!("{TRANSFERS} files are on their way or wait already; wait for one"));
-        }
-        match request {
-            TransferRequest::Send(place, path) => {
-                let (source, name) = transfers::open(&path)?;
-                self.client.transfers.send(place, source, name);
-                Ok(())
-            }
-            TransferRequest::Get(file) => self.client.transfers.get(file, Keep::Folder),
-            TransferRequest::Show(file, extent) => {
-                if let Some(question) = self.gallery.ask(self.client.link.poll().registry(), PICTURES) {
-                    // Should the terminal show the question, the rows are drawn over that.
-                    self.shown = None;
-                    self.terminal.show(&(self.rows.clear() + question)).map_err(|e| reason(&e))?;
-                }
-                self.client.transfers.get(file, Keep::Show(extent))
-            }
-            TransferRequest::CancelNamed(name) => match self.client.transfers.cancel_named(&name)? {
-                Some(file) => self.transfer(TransferRequest::Cancel(file)),
-                None => {
-                    self.print(&News::Note(format!("{name} is not sent")));
-                    Ok(())
-                }
-            },
-            TransferRequest::Cancel(file) => {
-                if !self.client.transfers.cancel(file) {
-                    self.print(&News::Note(format!("file {file} is fetched no more")));
-                } else if self.client.session.is_in() {
-                    self.client.session.ask_cancel(file);
-                } else {
-                    return Err("there is no connection; try again when there is".into());
-                }
-                Ok(())
-            }
-        }
+        let Some(question) = self.gallery.ask(client.link.poll().registry(), PICTURES) else { return Ok(()) };
+        // Should the terminal show the question, the rows are drawn over that.
+        self.shown = None;
+        self.terminal.show(&(self.rows.clear() + question))
     }
 
     /// Takes the terminal over anew, if somebody stopped us and has us go on.
@@ -473,37 +364,25 @@ impl Chat {
     /// Prints what there is to tell.
     fn gather(&mut self) {
         let mut calls = None;
-        while let Some(news) = self.client.session.poll_news() {
-            if let News::Said { place, from, text, mark: Mark::ForUs, age: Age::New, .. } = &news {
-                self.missed += usize::from(self.gaze == Gaze::Elsewhere);
-                calls = Some((notify::call(*from, *place), wire::action(text).unwrap_or(text).to_owned()));
+        while let Some(shown) = self.visit.poll() {
+            match shown {
+                Shown::News(news) => {
+                    if let News::Said { place, from, text, mark: Mark::ForUs, age: Age::New, .. } = &news {
+                        self.missed += usize::from(self.gaze == Gaze::Elsewhere);
+                        calls = Some((notify::call(*from, *place), wire::action(text).unwrap_or(text).to_owned()));
+                    }
+                    self.print(&news);
+                }
+                Shown::Picture(picture) => self.gallery.add(picture),
             }
-            if let News::File { file, .. } = news {
-                self.files.retain(|known| *known != file);
-                self.files.drain(..(self.files.len() + 1).saturating_sub(FILES));
-                self.files.push(file);
-            }
-            self.print(&news);
         }
         if let Some((call, text)) = calls {
             self.call(&call, &text, Instant::now());
         }
-        while let Some(end) = self.client.transfers.poll_end() {
-            match end {
-                TransferEnd::Sent { file, place, name } => {
-                    self.print(&News::Note(format!("{name} is shared with {place}, as file {file}")));
-                }
-                TransferEnd::Saved { path, .. } => {
-                    let path = path.map(|path| path.display().to_string()).unwrap_or_default();
-                    self.print(&News::Note(format!("saved {path}")));
-                }
-                TransferEnd::Stalled { name } => self.print(&News::Note(format!("{name}: {}", transfers::STALLED))),
-                TransferEnd::Picture(picture) => self.gallery.add(picture),
-                TransferEnd::Failed { what, why } => self.print(&News::Refused(format!("{what}: {why}"))),
-            }
-        }
         let window = self.terminal.window();
-        while let Some((picture, outcome)) = self.gallery.poll(&window, self.client.link.poll().registry(), PICTURES) {
+        while let Some((picture, outcome)) =
+            self.gallery.poll(&window, self.visit.client.link.poll().registry(), PICTURES)
+        {
             self.picture(&picture, outcome);
         }
     }
@@ -550,7 +429,7 @@ impl Chat {
                 self.print(&News::Note(format!("{name}{more}:")));
                 self.above.push_str(&bytes);
             }
-            Outcome::NotShown(why) => match transfers::save(&self.downloads, name, base64) {
+            Outcome::NotShown(why) => match transfers::save(&self.visit.downloads, name, base64) {
                 Ok(path) => self.print(&News::Note(format!("{name}: {why}; saved {}", path.display()))),
                 Err(e) => self.print(&News::Refused(format!("{name}: {why}; saving it: {}", reason(&e)))),
             },
@@ -592,7 +471,9 @@ impl Chat {
         }
         let row = self.editor.row(&self.prompt(), width);
         let status = (window.rows > 1).then(|| self.look.status(&self.status(now), width));
-        let drawn = screen::Drawn { row, status };
+        let most = usize::from(window.rows).saturating_sub(2).min(UNSURE_ROWS);
+        let unsure = self.visit.unsure(UNSURE).take(most).map(|line| self.look.unsure(&line, width)).collect();
+        let drawn = screen::Drawn { row, status, unsure };
         let is_other = |(shown, before): &(screen::Drawn, Window)| shown.row != drawn.row || *before != window;
         let is_urgent = !self.above.is_empty() || self.shown.as_ref().is_none_or(is_other);
         if !is_urgent && self.paced.is_some_and(|at| now < at) {
@@ -612,11 +493,11 @@ impl Chat {
     }
 
     fn prompt(&self) -> String {
-        self.client.session.talks.target().map_or_else(|| "> ".to_owned(), |place| format!("{place}> "))
+        self.visit.client.session.talks.target().map_or_else(|| "> ".to_owned(), |place| format!("{place}> "))
     }
 
     fn status(&self, now: Instant) -> StatusRow<'_> {
-        let Client { link, session, transfers, .. } = &self.client;
+        let Client { link, session, transfers, .. } = &self.visit.client;
         let state = session.status();
         let link = if session.is_online() {
             None
@@ -635,7 +516,7 @@ impl Chat {
         typists.sort_by_key(|(_, place)| place.is_some());
         StatusRow {
             link,
-            server: &self.address,
+            server: &self.visit.address,
             nick: state.nick,
             online: state.online,
             unread: unread.collect(),

@@ -1,18 +1,18 @@
 //! `chinwag send`, `chinwag get` and `chinwag say`: for scripts, and for people in a hurry.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
-use std::thread;
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use mio::Waker;
 use rustix::termios::tcgetwinsize;
 
 use crate::client::Client;
+use crate::client::input::{self, Patient};
 use crate::client::model::news::{News, Taken};
 use crate::client::model::session::Wish;
 use crate::client::model::transfer::Progress;
@@ -20,7 +20,6 @@ use crate::client::patient;
 use crate::client::screen::{self, Form, width};
 use crate::client::wire::store::Source;
 use crate::client::wire::transfers::{self, Keep, TransferEnd};
-use crate::limits::LINE;
 use crate::listener::reason;
 use crate::names::{FileId, Place};
 
@@ -28,9 +27,6 @@ use crate::names::{FileId, Place};
 const MOVING: Duration = Duration::from_millis(250);
 /// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
-
-/// How many lines that are to be said may wait for their turn before more are read.
-const WAITING: usize = 100;
 
 /// A file to be shared, and what it is to be called.
 #[derive(Debug)]
@@ -93,12 +89,12 @@ pub fn say(address: &str, wish: Wish, place: Place, text: Option<&[u8]>) -> Resu
             }
             lines
         }
-        None => input_lines(client.link.waker())?,
+        None => input::lines(client.link.waker())?,
     };
     let (mut is_more, mut is_said) = (true, false);
     let mut failed = Failed::default();
     while is_more || client.session.unsent().chain(client.session.unanswered()).next().is_some() {
-        while is_more && client.session.unsent().count() < WAITING {
+        while is_more && client.session.unsent().count() < input::WAITING {
             let line = match lines.try_recv() {
                 Ok(Ok(line)) => String::from_utf8_lossy(&line).trim_end().to_owned(),
                 Ok(Err(why)) => {
@@ -228,51 +224,14 @@ impl Failed {
 
 /// Reads all of standard input, but no more than the server takes, while the client goes on.
 fn collect(largest: u64, waker: Arc<Waker>) -> Result<Receiver<Result<Source, String>>, String> {
-    beside(waker, move |sender| {
-        let collected = Source::collect(patient::Input, largest);
+    input::beside(waker, move |sender| {
+        let collected = Source::collect(Patient(io::stdin()), largest);
         let _ = sender.send(match collected {
             Ok(Some(source)) => Ok(source),
             Ok(None) => Err(transfers::too_big_for(largest)),
             Err(e) => Err(format!("cannot read standard input: {}", reason(&e))),
         });
     })
-}
-
-/// The lines of standard input, while the client goes on. Of one that is too long for any message its beginning comes.
-fn input_lines(waker: Arc<Waker>) -> Result<Receiver<Result<Vec<u8>, String>>, String> {
-    let woken = waker.clone();
-    beside(waker, move |sender| {
-        let mut input = BufReader::new(patient::Input);
-        loop {
-            let mut line = Vec::new();
-            let read = input.by_ref().take(LINE as u64 + 1).read_until(b'\n', &mut line);
-            let is_cut = line.len() > LINE && !line.ends_with(b"\n");
-            let read = if is_cut { input.skip_until(b'\n') } else { read };
-            let is_end = matches!(read, Err(_) | Ok(0));
-            let line = match read {
-                Err(e) => Err(format!("cannot read standard input: {}", reason(&e))),
-                Ok(_) => Ok(line),
-            };
-            if sender.send(line).is_err() || is_end {
-                break;
-            }
-            let _ = woken.wake();
-        }
-    })
-}
-
-/// Runs `work` in a thread of its own, and wakes the client when it is done.
-fn beside<T: Send + 'static>(
-    waker: Arc<Waker>,
-    work: impl FnOnce(&SyncSender<T>) + Send + 'static,
-) -> Result<Receiver<T>, String> {
-    let (sender, receiver) = mpsc::sync_channel(WAITING);
-    let thread = thread::Builder::new().name("input".to_owned()).spawn(move || {
-        work(&sender);
-        drop(sender);
-        let _ = waker.wake();
-    });
-    thread.map(|_| receiver).map_err(|e| reason(&e))
 }
 
 fn cannot_connect(address: &str, why: &str) -> String {
@@ -296,15 +255,16 @@ fn show(text: &str) {
     let _ = patient::write(io::stderr(), text.as_bytes(), || false);
 }
 
-/// A progress bar on standard error, if that is a terminal.
+/// A progress bar on standard error, if that is a terminal on which something can be drawn anew.
 struct Bar {
-    is_terminal: bool,
+    is_drawable: bool,
     is_drawn: bool,
 }
 
 impl Bar {
     fn new() -> Self {
-        Self { is_terminal: io::stderr().is_terminal(), is_drawn: false }
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        Self { is_drawable: io::stderr().is_terminal() && !is_dumb, is_drawn: false }
     }
 
     /// Makes room for a line that stays.
@@ -315,7 +275,7 @@ impl Bar {
     }
 
     fn draw(&mut self, progress: Option<Progress<'_>>) {
-        if let Some(progress) = progress.filter(|_| self.is_terminal) {
+        if let Some(progress) = progress.filter(|_| self.is_drawable) {
             // Some terminals say that they have none at all.
             let columns = tcgetwinsize(io::stderr()).ok().map(|size| size.ws_col).filter(|&columns| columns > 0);
             let width = usize::from(columns.unwrap_or(80));

@@ -5,7 +5,6 @@ use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::stdio::stdin;
 
 /// How long is waited before it is looked whether to go on.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -23,21 +22,6 @@ pub fn write(out: impl AsFd, mut bytes: &[u8], is_given_up: impl Fn() -> bool) -
         }
     }
     Ok(())
-}
-
-/// Standard input, waited for though whoever else has it may have it not wait.
-pub struct Input;
-
-impl io::Read for Input {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match rustix::io::read(stdin(), &mut *bytes) {
-                Err(Errno::AGAIN) => wait(stdin(), PollFlags::IN)?,
-                Err(Errno::INTR) => {}
-                read => return Ok(read?),
-            }
-        }
-    }
 }
 
 /// Waits a little until there is something to read or room to write.

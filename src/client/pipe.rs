@@ -78,7 +78,8 @@ fn opening(wish: &Wish) -> String {
     let password = wish.password.iter().map(|password| format!("{}\n", Command::Pass(password)));
     let nick = wish.nick.iter().map(|nick| format!("{}\n", Command::Nick(*nick)));
     let rooms = wish.rooms.iter().map(|room| format!("{}\n", Command::Join(*room)));
-    password.chain(nick).chain(rooms).collect()
+    let typing = wish.without_typing.then(|| format!("{}\n", Command::Set("typing", false)));
+    password.chain(nick).chain(typing).chain(rooms).collect()
 }
 
 /// `knocks`: we have sent a password of our own, which is not answered yet.

@@ -4,6 +4,7 @@ pub mod notify;
 pub mod pictures;
 pub mod terminal;
 pub mod width;
+pub mod words;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -22,21 +23,6 @@ use crate::wire;
 
 /// Colours of the 256 that can be read on a dark ground and on a light one.
 const COLOURS: [u8; 12] = [33, 37, 64, 71, 98, 127, 130, 133, 160, 166, 172, 205];
-const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 /// Cells of a bar.
 const BAR: u64 = 8;
 
@@ -66,7 +52,7 @@ impl Look {
                 let line = if *mark == Mark::ForUs { self.bold(&line) } else { line };
                 format!("{} {line}", head(at, place, &sign))
             }
-            News::Happened { place, at, text } => format!("{} {}", head(at, place, " "), self.sgr("2", text)),
+            News::Happened { place, at, text, .. } => format!("{} {}", head(at, place, " "), self.sgr("2", text)),
             News::File { place, at, from, file, size, name } => {
                 let show = if Format::of_name(name).is_some() { format!(" · /show {file}") } else { String::new() };
                 let shares = format!("{} shares {name} ({}){show} · /get {file}", self.nick(*from), bytes(*size));
@@ -81,9 +67,7 @@ impl Look {
 
     /// The line that tells the day, where another one begins.
     pub fn day(&self, day: Date) -> String {
-        let weekday = WEEKDAYS[usize::from(day.weekday().to_monday_zero_offset().unsigned_abs())];
-        let month = MONTHS[usize::from(day.month().unsigned_abs()) - 1];
-        self.sgr("2", &format!("— {weekday}, {} {month} {} —", day.day(), day.year()))
+        self.sgr("2", &format!("— {} —", words::day(day)))
     }
 
     /// The day of this time, where we are.
@@ -119,6 +103,11 @@ impl Look {
         if self.colour { format!("\x1b[7m{text}{}\x1b[0m", " ".repeat(room - columns(&text))) } else { text }
     }
 
+    /// A message that is not sure to have been said, for a window of this width.
+    pub fn unsure(&self, line: &str, width: usize) -> String {
+        self.sgr("2", &width::head(&format!("… {line}"), width.saturating_sub(1)))
+    }
+
     fn sgr(&self, codes: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{codes}m{text}\x1b[0m") } else { text.to_owned() }
     }
@@ -140,7 +129,8 @@ impl Look {
         Timestamp::try_from(at).unwrap_or_default().to_zoned(self.zone.clone())
     }
 
-    fn time(&self, at: SystemTime) -> String {
+    /// The time of day, where we are.
+    pub fn time(&self, at: SystemTime) -> String {
         let at = self.local(at);
         format!("{:02}:{:02}", at.hour(), at.minute())
     }
@@ -306,13 +296,15 @@ pub struct Row {
     pub after: String,
 }
 
-/// What the two rows hold; a window of one row has no status row.
+/// What the rows hold; a window of one row has no status row.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Drawn {
     /// The input row.
     pub row: Row,
     /// The status row.
     pub status: Option<String>,
+    /// What stands between both: messages that are not sure yet.
+    pub unsure: Vec<String>,
 }
 
 /// Asks the terminal where its cursor is.
@@ -408,15 +400,19 @@ impl Rows {
     }
 
     /// Draws the rows anew, below `above`, whole lines that are printed for good.
-    pub fn draw(&mut self, above: &str, Drawn { row, status }: &Drawn) -> String {
+    pub fn draw(&mut self, above: &str, Drawn { row, status, unsure }: &Drawn) -> String {
         // Nobody is to see the rows half drawn. Wrapping is off so that a window that has just become smaller does not take
         // one row for two.
         let mut out = String::from("\x1b[?2026h\x1b[?25l");
         self.erase(&mut out);
         out.push_str(above);
         out.push_str("\x1b[?7l");
-        if let Some(status) = status {
-            let _ = write!(out, "\n{status}\x1b[A\r");
+        let below = unsure.iter().chain(status).inspect(|line| {
+            let _ = write!(out, "\r\n{line}");
+        });
+        let count = below.count();
+        if count > 0 {
+            let _ = write!(out, "\x1b[{count}A\r");
         }
         out.push_str(&row.before);
         // The terminal itself knows best how wide that is, and whether its window had room for it. It is asked right there, so
@@ -573,7 +569,10 @@ mod tests {
     fn asking(before: &str) -> Rows {
         let mut rows = Rows::default();
         rows.resize(120, Instant::now());
-        rows.draw("", &Drawn { row: Row { before: before.to_owned(), after: String::new() }, status: None });
+        rows.draw(
+            "",
+            &Drawn { row: Row { before: before.to_owned(), after: String::new() }, status: None, unsure: Vec::new() },
+        );
         rows
     }
 
@@ -638,7 +637,10 @@ mod tests {
         assert_eq!(rows.above, 2);
         // What is drawn meanwhile is not what it tells of.
         let mut rows = asking(&text);
-        rows.draw("", &Drawn { row: Row { before: "> ".to_owned(), after: String::new() }, status: None });
+        rows.draw(
+            "",
+            &Drawn { row: Row { before: "> ".to_owned(), after: String::new() }, status: None, unsure: Vec::new() },
+        );
         rows.answer(31);
         assert!(!rows.is_asking());
         assert_eq!(rows.resize(12, Instant::now()), None);
@@ -651,7 +653,10 @@ mod tests {
         let mut rows = drawn(text, 29);
         assert_eq!(narrowed(&mut rows, 20, 10), 1);
         rows.resize(120, Instant::now());
-        rows.draw("", &Drawn { row: Row { before: text.to_owned(), after: String::new() }, status: None });
+        rows.draw(
+            "",
+            &Drawn { row: Row { before: text.to_owned(), after: String::new() }, status: None, unsure: Vec::new() },
+        );
         assert!(rows.resize(15, Instant::now()).is_some());
         rows.answer(15);
         rows.answer(15);

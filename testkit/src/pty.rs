@@ -23,7 +23,9 @@ use crate::PATIENCE;
 const SCROLLBACK: usize = 10_000;
 
 /// What the terminal of whoever runs the tests has set, and a program in another terminal should not see.
-const OF_OTHERS: [&str; 16] = [
+const OF_OTHERS: [&str; 18] = [
+    "CHINWAG_NICK",
+    "CHINWAG_SERVER",
     "COLORTERM",
     "COLUMNS",
     "INPUTRC",

@@ -11,6 +11,8 @@ mod infrastructure;
 mod oneshot;
 mod pictures;
 mod pipes;
+mod plain;
 mod reconnect;
+mod saved;
 mod stay;
 mod terminal;

@@ -487,6 +487,7 @@ fn a_locked_server() {
     let here = tempfile::tempdir().unwrap();
     for (name, text) in [("right", "hush\n"), ("wrong", "hash\n"), ("file", "hello")] {
         fs::write(here.path().join(name), text).unwrap();
+        fs::set_permissions(here.path().join(name), fs::Permissions::from_mode(0o600)).unwrap();
     }
     let right = here.path().join("right");
     let server = Server::start(&["--password-file", right.to_str().unwrap()]);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
@@ -316,6 +317,7 @@ fn a_locked_server() {
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
         fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path.to_str().unwrap().to_owned()
     };
     let (right, wrong, none) = (file("right", "hush\n"), file("wrong", "hash\n"), file("none", "\n"));
@@ -397,11 +399,11 @@ fn wrong_options_are_told() {
     }
 }
 
-/// The bot of README.md, with this client in place of `nc`.
+/// The bot of docs/bots.md, with this client in place of `nc`.
 #[test]
 fn a_bot_can_be_made_of_it() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (_, bot) = readme.split_once("```bash\n#!/bin/bash\ncoproc nc").unwrap();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bots.md")).unwrap();
+    let (_, bot) = page.split_once("```bash\n#!/bin/bash\ncoproc nc").unwrap();
     let bot = format!("coproc nc{}", bot.split_once("```").unwrap().0);
     let server = Server::start(&[]);
     let with_us = bot.replace("nc 127.0.0.1 2428", "\"$chinwag\" connect 127.0.0.1:$1");

@@ -1189,16 +1189,16 @@ fn sequences(raw: &[u8]) -> Result<Vec<String>, String> {
 }
 
 /// A server that answers as it should, notes what it is sent, and says besides what a test has it say.
-struct Fake {
-    address: String,
+pub(crate) struct Fake {
+    pub(crate) address: String,
     /// The lines that it has got, and when.
     heard: Receiver<(String, Instant)>,
-    stream: Receiver<TcpStream>,
+    pub(crate) stream: Receiver<TcpStream>,
 }
 
 impl Fake {
     /// Starts one that has these files, by their IDs.
-    fn start(files: BTreeMap<u64, (String, Vec<u8>)>) -> Self {
+    pub(crate) fn start(files: BTreeMap<u64, (String, Vec<u8>)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (hear, heard) = mpsc::channel();

@@ -791,12 +791,12 @@ fn no_name_leads_out_of_the_folder() {
 }
 
 #[test]
-fn the_readmes_own_bot_answers_and_ends_with_the_server() {
+fn the_bot_of_the_page_answers_and_ends_with_the_server() {
     if !can_run() {
         return;
     }
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let section = readme.split_once("\n## A bot\n").unwrap().1;
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bots.md")).unwrap();
+    let section = page.split_once("\n## A bot\n").unwrap().1;
     let block = section.split_once("```bash\n").unwrap().1.split_once("```").unwrap().0;
     let mut server = Server::start(&[]);
     let mut alice = server.in_room("alice", "#lobby");

@@ -63,37 +63,41 @@ fn what_is_said_of_memory_is_what_is_computed() {
 }
 
 #[test]
-fn the_readme_tells_every_option_and_its_default() {
+fn the_page_for_operators_tells_every_option_and_its_default() {
     let help = Command::new(binary()).args(["serve", "--help"]).output().unwrap();
     assert!(help.status.success());
     let help = String::from_utf8(help.stdout).unwrap();
-    let readme = read("README.md");
+    let page = read("docs/server.md");
     for option in help.split_whitespace().filter(|word| word.starts_with("--")) {
         let option = option.trim_end_matches([',', '.']);
-        assert!(readme.contains(option), "the README does not tell of {option}");
+        assert!(page.contains(option), "the page does not tell of {option}");
     }
     // Each option stands with its default, or with what happens without it.
     let options = help.matches("\n      --").count();
     assert_eq!(help.matches("[default: ").count(), options, "{help}");
     for default in help.split("[default: ").skip(1).map(|rest| rest.split(']').next().unwrap()) {
         if default.chars().next().is_some_and(|c| c.is_ascii_digit()) {
-            assert!(readme.contains(default), "the README does not tell of the default {default}");
+            assert!(page.contains(default), "the page does not tell of the default {default}");
         }
     }
 }
 
 #[test]
-fn the_readme_tells_every_option_of_the_client() {
-    let readme = read("README.md");
+fn the_page_of_the_client_tells_every_option() {
+    let page = read("docs/client.md");
     for command in ["connect", "send", "get", "say"] {
         let help = Command::new(binary()).args([command, "--help"]).output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
-        let section = readme.split(&format!("### `chinwag {command}")).nth(1).expect("a section of its own");
+        let section = page.split(&format!("### `chinwag {command}")).nth(1).expect("a section of its own");
         let section = section.split("\n#").next().unwrap();
         let options: Vec<&str> = help.split_whitespace().filter(|word| word.starts_with("--")).collect();
         assert!(options.len() > 5, "{help}");
-        for option in options.into_iter().map(|option| option.trim_end_matches([',', '.'])).filter(|o| *o != "--help") {
-            assert!(section.contains(&format!("`{option}")), "the README does not tell of {option} of {command}");
+        // Of an option whose value may be left out, it stands behind it in brackets.
+        let name = |option: &'_ str| {
+            option.split(['[', '=']).next().unwrap_or_default().trim_end_matches([',', '.', ']']).to_owned()
+        };
+        for option in options.into_iter().map(name).filter(|o| *o != "--help") {
+            assert!(section.contains(&format!("`{option}")), "the page does not tell of {option} of {command}");
         }
     }
 }

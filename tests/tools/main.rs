@@ -9,4 +9,5 @@
 
 mod bots;
 mod docs;
+mod pages;
 mod programs;

@@ -30,6 +30,8 @@ pub enum News {
         at: Option<SystemTime>,
         /// What, in words.
         text: String,
+        /// Whether somebody came into the room by it, or went.
+        moves: Option<Moves>,
     },
     /// A file is shared.
     File {
@@ -64,6 +66,15 @@ impl News {
             _ => None,
         }
     }
+}
+
+/// Which way somebody moves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Moves {
+    /// Into a room.
+    In,
+    /// Out of it, or off the server.
+    Out,
 }
 
 /// When something was said.
@@ -134,6 +145,8 @@ pub enum Taken {
     Yes,
     /// It asks for a transfer, which is not the session's business.
     Transfer(TransferRequest),
+    /// Who comes and goes is to be folded from now on, or not.
+    Fold(bool),
     /// It cannot be taken, for this reason.
     No(String),
 }

@@ -2,8 +2,11 @@
 //! for us, and what is shown of them. It knows no socket, no terminal and no clock.
 
 mod replies;
+mod search;
 mod told;
 mod typed;
+
+pub use typed::own_commands;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -26,10 +29,14 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub struct Wish {
     /// The name to have.
     pub nick: Option<Nick>,
+    /// Whether to go by another name where somebody else has that one. It is told either way.
+    pub yields: bool,
     /// The rooms to be in; the last is talked to.
     pub rooms: Vec<RoomName>,
     /// What unlocks the server.
     pub password: Option<String>,
+    /// Whether to tell nobody that we are typing, and to be told of nobody.
+    pub without_typing: bool,
     /// Whether the rooms should be there already, so that it is told if one is not.
     pub expects_rooms: bool,
 }
@@ -77,6 +84,12 @@ enum Pending {
     Join(RoomName),
     Query(Place),
     History(RoomName),
+    /// What was said in this room, of which some may hold this word.
+    Search {
+        room: RoomName,
+        word: String,
+        past: Vec<News>,
+    },
     /// All that was restored has been answered.
     Restored,
     Send(u64),
@@ -125,6 +138,7 @@ pub struct Session {
     password: Option<String>,
     nick: Option<Nick>,
     wanted: Option<Nick>,
+    yields: bool,
     /// Whether our name is somebody else's after a loss, our own dead connection's perhaps.
     regaining: bool,
     away: Option<String>,
@@ -146,6 +160,9 @@ pub struct Session {
     /// The conversations.
     pub talks: Talks,
     typing: Option<(Place, Instant)>,
+    without_typing: bool,
+    /// What may be searched.
+    heard: search::Heard,
     asked: VecDeque<Asked>,
     /// Messages that were sent and not answered yet.
     sent: VecDeque<Message>,
@@ -170,6 +187,7 @@ impl Session {
             password: wish.password,
             nick: None,
             wanted: wish.nick,
+            yields: wish.yields,
             regaining: false,
             away: None,
             ignored: Vec::new(),
@@ -184,6 +202,8 @@ impl Session {
             details: 0,
             talks,
             typing: None,
+            without_typing: wish.without_typing,
+            heard: search::Heard::default(),
             asked: VecDeque::new(),
             sent: VecDeque::new(),
             limbo: VecDeque::new(),
@@ -276,6 +296,7 @@ impl Session {
                     }
                 }
                 Pending::Password(password) => self.password = Some(password),
+                Pending::Search { word, .. } => self.found(&word, None, Vec::new()),
                 _ => {}
             }
         }
@@ -420,6 +441,9 @@ impl Session {
         self.ask(Command::Set("whole", true), Pending::Quiet);
         self.ask(Command::Set("echo", true), Pending::Quiet);
         self.ask(Command::Set("stamp", true), Pending::Quiet);
+        if self.without_typing {
+            self.ask(Command::Set("typing", false), Pending::Quiet);
+        }
         if *self.wanted.get_or_insert(nick) != nick {
             self.ask_nick();
         } else if self.first {

@@ -21,8 +21,7 @@ use crate::client::screen::pictures::Window;
 /// A terminal that gives each key as it comes and shows what it is given as it is. It is put back as it was when this goes.
 pub struct Terminal {
     before: Termios,
-    /// The terminal once more, opened so that writing does not wait: nobody else's file is made so.
-    out: Option<File>,
+    output: Output,
     /// Whether we were asked to end, so that a terminal that takes nothing is not waited for.
     ended: Arc<AtomicBool>,
 }
@@ -37,7 +36,7 @@ impl Terminal {
             let _ = tcsetattr(stdin(), OptionalActions::Now, &saved);
             hook(info);
         }));
-        let terminal = Self { before, out: again(), ended };
+        let terminal = Self { before, output: Output::open(), ended };
         terminal.take()?;
         Ok(terminal)
     }
@@ -56,10 +55,7 @@ impl Terminal {
     /// Shows `text`, with the escape sequences in it. It is an error if the terminal takes it not, and we were asked to end.
     pub fn show(&self, text: &str) -> io::Result<()> {
         let is_given_up = || self.ended.load(Ordering::Relaxed);
-        match &self.out {
-            Some(out) => write(out, text.as_bytes(), is_given_up),
-            None => write(stdout(), text.as_bytes(), is_given_up),
-        }
+        self.output.write(text.as_bytes(), is_given_up)
     }
 
     /// What was typed and not read yet, some of it; nothing if there is nothing. It is an error if the terminal is gone.
@@ -106,6 +102,27 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         // If that fails, the terminal is gone.
         let _ = self.give_back();
+    }
+}
+
+/// Standard output, so that a terminal that takes nothing keeps nobody who is asked to end.
+pub struct Output {
+    /// The terminal once more, opened so that writing does not wait: nobody else's file is made so. `None` if it is none.
+    again: Option<File>,
+}
+
+impl Output {
+    /// The one that we were started with.
+    pub fn open() -> Self {
+        Self { again: again() }
+    }
+
+    /// Writes all of `bytes`. It is an error once `is_given_up` while there is no room.
+    pub fn write(&self, bytes: &[u8], is_given_up: impl Fn() -> bool) -> io::Result<()> {
+        match &self.again {
+            Some(out) => write(out, bytes, is_given_up),
+            None => write(stdout(), bytes, is_given_up),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -26,6 +26,12 @@ const HEAD_START: Duration = Duration::from_millis(250);
 const SILENCE: Duration = Duration::from_secs(25);
 /// How long it may take to answer that before it is given up.
 const LOST: Duration = Duration::from_secs(35);
+/// How long it may take if this machine has slept meanwhile: then most connections are dead.
+const LOST_ASLEEP: Duration = Duration::from_secs(6);
+/// How often it is looked whether this machine has slept.
+const LOOK: Duration = Duration::from_secs(3);
+/// How much further the time of day must have gone than the monotonic clock, which stands still while a machine sleeps.
+const SLEPT: Duration = Duration::from_secs(10);
 /// The longest wait between two tries, in seconds.
 const LONGEST: u64 = 30;
 /// Bytes that may wait to be sent. While there are more, nothing is read, so that no server can have us answer more than
@@ -78,8 +84,10 @@ pub struct Link {
     is_full: bool,
     /// When the server last said something, or took something.
     heard: Instant,
-    /// When it was asked since then whether it is there.
-    asked: Option<Instant>,
+    /// When it was asked since then whether it is there, and how long it may take to answer.
+    asked: Option<(Instant, Duration)>,
+    /// Both clocks, as they were when they were looked at last.
+    clocks: (Instant, SystemTime),
 }
 
 impl Link {
@@ -104,6 +112,7 @@ impl Link {
             is_full: false,
             heard: now,
             asked: None,
+            clocks: (now, SystemTime::now()),
         })
     }
 
@@ -156,8 +165,10 @@ impl Link {
             self.next_try = None;
             self.connecting = Some(self.connect()?);
         }
-        let silent = self.stream.is_some().then(|| self.asked.map_or(self.heard + SILENCE, |asked| asked + LOST));
-        let until = [until, self.next_try, silent].into_iter().flatten().min();
+        let silent = self.asked.map_or(self.heard + SILENCE, |(asked, patience)| asked + patience);
+        let silent = self.stream.is_some().then_some(silent);
+        let look = (silent.is_some() || self.next_try.is_some()).then(|| now + LOOK);
+        let until = [until, self.next_try, silent, look].into_iter().flatten().min();
         let is_busy = self.ended.is_some() || self.readable && self.unsent() < UNSENT;
         let timeout = if is_busy { Some(Duration::ZERO) } else { until.map(|at| at.saturating_duration_since(now)) };
         match self.poll.poll(&mut self.events, timeout) {
@@ -189,17 +200,25 @@ impl Link {
                 Err(e) => Some(self.lose(listener::reason(&e), now)),
             };
         }
-        let silent = self.stream.is_some() && self.asked.is_some_and(|asked| now >= asked + LOST);
+        let silent = self.stream.is_some() && self.asked.is_some_and(|(asked, patience)| now >= asked + patience);
         let silent = silent.then(|| "the server says nothing any more".to_owned());
         self.ended.take().or(silent).map(|why| self.lose(why, now))
     }
 
-    /// Whether the server has been silent for so long that it should be asked whether it is there. It says so once.
-    pub fn is_silent(&mut self, now: Instant) -> bool {
+    /// Whether the server has been silent for so long that it should be asked whether it is there, or this machine has slept. It
+    /// says so once. `today` is the time of day.
+    pub fn is_silent(&mut self, now: Instant, today: SystemTime) -> bool {
+        let (before, wall) = std::mem::replace(&mut self.clocks, (now, today));
+        let passed = today.duration_since(wall).unwrap_or_default();
+        let has_slept = passed > now.saturating_duration_since(before) + SLEPT;
         let is_silent = now.saturating_duration_since(self.heard) >= SILENCE;
-        let is_due = self.stream.is_some() && self.asked.is_none() && is_silent;
+        let is_due = self.stream.is_some() && (has_slept || self.asked.is_none() && is_silent);
         if is_due {
-            self.asked = Some(now);
+            self.asked = Some((now, if has_slept { LOST_ASLEEP } else { LOST }));
+        }
+        // A pause between two tries was for what was before.
+        if has_slept {
+            self.next_try = self.next_try.map(|at| at.min(now));
         }
         is_due
     }
@@ -422,6 +441,27 @@ mod tests {
             assert_eq!(resolve(address).unwrap(), [address.parse().unwrap()]);
         }
         assert!(resolve("127.0.0.1").is_err());
+    }
+
+    #[test]
+    fn a_line_is_tried_at_once_after_a_sleep() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (start, today) = (Instant::now(), SystemTime::now());
+        let mut link = Link::new(listener.local_addr().unwrap().to_string(), start).unwrap();
+        link.clocks = (start, today);
+        while link.change(Instant::now()).is_none() {
+            link.wait(None).unwrap();
+        }
+        let at = |seconds: u64, slept: u64| {
+            (start + Duration::from_secs(seconds), today + Duration::from_secs(seconds + slept))
+        };
+        link.heard = start;
+        let mut is_asked = |(now, today)| link.is_silent(now, today);
+        assert!(!is_asked(at(5, 0)) && !is_asked(at(10, 1)), "a clock that is set a little is no sleep");
+        assert!(is_asked(at(11, 3_600)) && !is_asked(at(12, 3_600)), "it is asked once");
+        assert!(!is_asked(at(13, 0)), "a clock that is set back is no sleep");
+        let is_lost = |link: &mut Link, seconds| matches!(link.change(at(seconds, 0).0), Some(LinkChange::Down(_)));
+        assert!(!is_lost(&mut link, 16) && is_lost(&mut link, 17), "it is lost within seconds");
     }
 
     #[test]

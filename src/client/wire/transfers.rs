@@ -155,6 +155,11 @@ impl Transfers {
         self.uploads.is_empty() && self.downloads.is_empty()
     }
 
+    /// Whether pictures are fetched to be shown.
+    pub fn has_pictures(&self) -> bool {
+        self.downloads.iter().any(|incoming| matches!(incoming.keep, Keep::Show(_)))
+    }
+
     /// The next that has ended.
     pub fn poll_end(&mut self) -> Option<TransferEnd> {
         self.ends.pop_front()

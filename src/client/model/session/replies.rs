@@ -20,8 +20,13 @@ const LISTS: &[&str] = &["files", "help", "history", "ignore", "limits", "rooms"
 const NONSENSE: &str = "the server's answer makes no sense";
 /// What is told besides the commands.
 const KEYS: &str = "Tab completes; Ctrl-R looks for a line that you typed; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves";
-/// What the server knows nothing of.
-pub(super) const SHOW: &str = "/show ID [full]  show a picture, small or as large as there is room";
+/// What the server knows nothing of: commands, and their help.
+pub(super) const OWN: &[(&str, &str)] = &[
+    ("show", SHOW),
+    ("search", "/search WORD  look for WORD in what was shown here and in the history of this room"),
+    ("fold", "/fold on|off  tell only how many come and go, as in 4 came, 2 left"),
+];
+const SHOW: &str = "/show ID [full]  show a picture, small or as large as there is room";
 
 /// A row of the reply to entering a room, in words.
 fn of_join(room: RoomName, row: &str) -> String {
@@ -105,6 +110,12 @@ impl Session {
                     *largest = Some(count);
                 }
             }
+            Some(&mut Pending::Search { room, ref mut past, .. }) => {
+                let Detail::Line { at, from, text, .. } = Detail::parse("history", text) else { return };
+                let mark = if Some(from) == self.nick { Mark::Own } else { Mark::Plain };
+                let (place, at, text) = (Place::Room(room), Some(at), text.to_owned());
+                past.push(News::Said { place, at, from, text, mark, age: Age::Past });
+            }
             Some(&mut Pending::History(room)) => {
                 let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
                 let line = Line { seq, at, from, text: text.to_owned() };
@@ -182,7 +193,10 @@ impl Session {
                 match std::mem::take(&mut self.details) {
                     _ if !is_list => self.news.push_back(News::Done(done.to_string())),
                     0 => self.answer(format!("{command}: none")),
-                    _ if command == "help" && !line.contains(' ') => self.answer(KEYS.to_owned()),
+                    _ if command == "help" && !line.contains(' ') => {
+                        OWN[1..].iter().for_each(|(_, help)| self.answer((*help).to_owned()));
+                        self.answer(KEYS.to_owned());
+                    }
                     _ => {}
                 }
             }
@@ -203,6 +217,7 @@ impl Session {
                     self.fetched(room, next);
                 }
             }
+            Pending::Search { room, word, past } => self.found(&word, Some(room), past),
             Pending::Restored => self.restored = true,
             Pending::Send(key) => self.answers.push_back(match done {
                 Done::Send { file, offset } => TransferAnswer::Sending { key, file, offset },
@@ -254,7 +269,8 @@ impl Session {
             Pending::Nick if self.first => {
                 self.wanted = self.nick;
                 let nick = self.nick.map(|nick| format!("; you are {nick} now")).unwrap_or_default();
-                self.refuse(format!("{text}{nick}"));
+                let text = format!("{text}{nick}");
+                if self.yields && code == Code::Taken { self.note(text) } else { self.refuse(text) }
             }
             // One guest's name is as good as another's.
             Pending::Nick if self.wanted.is_some_and(|nick| nick.guest_number().is_some()) => {
@@ -290,6 +306,7 @@ impl Session {
                     self.report_limbo(room);
                 }
             }
+            Pending::Search { word, .. } => self.found(&word, None, Vec::new()),
             Pending::Send(key) => self.answers.push_back(TransferAnswer::NotSent(key, text.to_owned())),
             Pending::Limits(_) => self.answers.push_back(TransferAnswer::Largest(u64::MAX)),
             Pending::Get(key) if matches!(code, Code::TooMany | Code::Busy) => {

@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use super::{Message, Pending, Phase, Session};
-use crate::client::model::news::{Age, Mark, News, TransferAnswer};
+use crate::client::model::news::{Age, Mark, Moves, News, TransferAnswer};
 use crate::client::model::seen::{Line, Next};
 use crate::names::{Nick, Place, RoomName};
 use crate::wire::{Change, Code, Command, ServerLine, Stamp, What};
@@ -103,13 +103,16 @@ impl Session {
         if !is_own && self.talks.target() != Some(place) {
             self.talks.unread(place);
         }
-        self.news.push_back(News::Said { place, at, from, text, mark, age });
+        let news = News::Said { place, at, from, text, mark, age };
+        self.heard.keep(&news);
+        self.news.push_back(news);
     }
 
     fn happened(&mut self, place: Place, stamp: Option<Stamp>, who: Nick, what: What<'_>, now: Instant) {
         let at = stamp.map(|stamp| stamp.at);
         let reason = |reason: &str| if reason.is_empty() { String::new() } else { format!(" ({reason})") };
         let text = match what {
+            What::Typing if self.without_typing => return,
             What::Typing => return self.talks.typing(place, who, now),
             What::Idle => return self.talks.idle(place, who),
             What::Missed { .. } => return self.fetch(place),
@@ -136,10 +139,15 @@ impl Session {
             What::Away(text) => format!("{who} is away{}", reason(text)),
             What::Other(text) => format!("{who} {text}"),
         };
-        if matches!(what, What::Left(_) | What::Quit(_) | What::Lost(_)) {
+        let moves = match what {
+            What::Joined => Some(Moves::In),
+            What::Left(_) | What::Quit(_) | What::Lost(_) => Some(Moves::Out),
+            _ => None,
+        };
+        if moves == Some(Moves::Out) {
             self.talks.idle(place, who);
         }
-        self.news.push_back(News::Happened { place, at, text });
+        self.news.push_back(News::Happened { place, at, text, moves });
     }
 
     /// Fetches what was missed of a room.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::replies::SHOW;
+use super::replies::OWN;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Extent, Taken, TransferRequest};
 use crate::commands;
@@ -22,6 +22,9 @@ const UNANSWERED: usize = 100;
 impl Session {
     /// Something was typed into the input row, which now holds `text`.
     pub fn keystroke(&mut self, text: &str, now: Instant) {
+        if self.without_typing {
+            return;
+        }
         let is_command = matches!(ClientLine::parse(text), ClientLine::Command { .. });
         let place = self.talks.target().filter(|_| !text.trim().is_empty() && !is_command && self.is_online());
         match (self.typing, place) {
@@ -183,65 +186,74 @@ impl Session {
     fn command(&mut self, line: &str, word: &str, rest: &str) -> Taken {
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
         let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
-        let request =
-            match name.as_str() {
-                "msg" => {
-                    let (word, text) = cut(rest);
-                    return match target(word) {
-                        Some(place) => self.message(place, text),
-                        None => Taken::No("it is /msg TARGET TEXT".to_owned()),
-                    };
+        let request = match name.as_str() {
+            "msg" => {
+                let (word, text) = cut(rest);
+                return match target(word) {
+                    Some(place) => self.message(place, text),
+                    None => Taken::No("it is /msg TARGET TEXT".to_owned()),
+                };
+            }
+            "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
+            "me" => return self.say(&format!("/me {rest}")),
+            "send" => {
+                let (word, path) = cut(rest);
+                match target(word) {
+                    Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
+                        None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
+                        Some(why) => Err(why),
+                    },
+                    _ => Err("it is /send TARGET PATH, as in /send #lobby ~/cat.png".to_owned()),
                 }
-                "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
-                "me" => return self.say(&format!("/me {rest}")),
-                "send" => {
-                    let (word, path) = cut(rest);
-                    match target(word) {
-                        Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
-                            None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
-                            Some(why) => Err(why),
-                        },
-                        _ => Err("it is /send TARGET PATH, as in /send #lobby ~/cat.png".to_owned()),
-                    }
-                }
-                "get" => file().map(TransferRequest::Get),
-                "show" => shown(rest).ok_or_else(|| "it is /show ID, or /show ID full; /files lists them".to_owned()),
-                "cancel" if rest.trim().is_empty() => {
-                    Err("it is /cancel ID, or /cancel NAME of what is being sent".to_owned())
-                }
-                // What still waits for its turn has no ID.
-                "cancel" => Ok(file()
-                    .map_or_else(|_| TransferRequest::CancelNamed(rest.trim().to_owned()), TransferRequest::Cancel)),
-                "query" => match target(rest.trim()).and_then(|place| self.may_be_another(place)) {
-                    Some(why) => Err(why),
-                    None => return self.wait(Waiting::Command(line.to_owned())),
-                },
-                "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
-                    Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
-                }
-                "help" if rest.trim().trim_start_matches('/').eq_ignore_ascii_case("show") => {
-                    self.answer(SHOW.to_owned());
-                    return Taken::Yes;
-                }
-                // What was typed before is said before, unless the person cannot wait.
-                "quit" if self.is_online() && !std::mem::replace(&mut self.quitting, true) => {
-                    return self.wait(Waiting::Command(line.to_owned()));
-                }
-                "quit" => {
-                    self.quitting = true;
-                    self.ask(line.to_owned(), Pending::Quiet);
-                    return Taken::Yes;
-                }
-                "pass" if self.phase == Phase::Offline => {
-                    self.password = Some(rest.trim().to_owned());
-                    return Taken::Yes;
-                }
-                _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "help" | "ping") => {
-                    self.send_command(line.to_owned());
-                    return Taken::Yes;
-                }
-                _ => return self.wait(Waiting::Command(line.to_owned())),
-            };
+            }
+            "get" => file().map(TransferRequest::Get),
+            "show" => shown(rest).ok_or_else(|| "it is /show ID, or /show ID full; /files lists them".to_owned()),
+            "cancel" if rest.trim().is_empty() => {
+                Err("it is /cancel ID, or /cancel NAME of what is being sent".to_owned())
+            }
+            // What still waits for its turn has no ID.
+            "cancel" => {
+                Ok(file()
+                    .map_or_else(|_| TransferRequest::CancelNamed(rest.trim().to_owned()), TransferRequest::Cancel))
+            }
+            "query" => match target(rest.trim()).and_then(|place| self.may_be_another(place)) {
+                Some(why) => Err(why),
+                None => return self.wait(Waiting::Command(line.to_owned())),
+            },
+            "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
+                Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
+            }
+            "set" if cut(rest).0.eq_ignore_ascii_case("typing") && switch(cut(rest).1).is_some() => {
+                self.without_typing = switch(cut(rest).1) == Some(false);
+                return self.wait(Waiting::Command(line.to_owned()));
+            }
+            "search" => return self.search(rest.trim()),
+            "fold" => {
+                return switch(rest).map_or_else(|| Taken::No("it is /fold on or /fold off".to_owned()), Taken::Fold);
+            }
+            "help" if own(rest).is_some() => {
+                own(rest).into_iter().for_each(|help| self.answer(help.to_owned()));
+                return Taken::Yes;
+            }
+            // What was typed before is said before, unless the person cannot wait.
+            "quit" if self.is_online() && !std::mem::replace(&mut self.quitting, true) => {
+                return self.wait(Waiting::Command(line.to_owned()));
+            }
+            "quit" => {
+                self.quitting = true;
+                self.ask(line.to_owned(), Pending::Quiet);
+                return Taken::Yes;
+            }
+            "pass" if self.phase == Phase::Offline => {
+                self.password = Some(rest.trim().to_owned());
+                return Taken::Yes;
+            }
+            _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "help" | "ping") => {
+                self.send_command(line.to_owned());
+                return Taken::Yes;
+            }
+            _ => return self.wait(Waiting::Command(line.to_owned())),
+        };
         match request {
             Ok(request) => Taken::Transfer(request),
             Err(why) => Taken::No(why),
@@ -256,6 +268,26 @@ impl Session {
         };
         self.ask(line, pending);
     }
+}
+
+/// The help of one of this client's own commands.
+fn own(typed: &str) -> Option<&'static str> {
+    let typed = typed.trim().trim_start_matches('/');
+    OWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(typed)).map(|(_, help)| *help)
+}
+
+/// Whether a word means on or off.
+fn switch(word: &str) -> Option<bool> {
+    match word.trim() {
+        word if word.eq_ignore_ascii_case("on") => Some(true),
+        word if word.eq_ignore_ascii_case("off") => Some(false),
+        _ => None,
+    }
+}
+
+/// Commands of this client that the server does not know.
+pub fn own_commands() -> impl Iterator<Item = &'static str> {
+    OWN.iter().map(|(name, _)| *name)
 }
 
 /// Whether this is no more than the wish to leave.

@@ -1,0 +1,68 @@
+//! Standard input, read in a thread of its own while the client goes on.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+
+use mio::Waker;
+use rustix::event::PollFlags;
+
+use crate::client::patient;
+use crate::limits::LINE;
+use crate::listener::reason;
+
+/// How many lines that are to be said may wait for their turn before more are read.
+pub const WAITING: usize = 100;
+
+/// Standard input, which is waited for though whoever else has its file may have it not wait.
+#[derive(Debug)]
+pub struct Patient(pub io::Stdin);
+
+impl Read for Patient {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(bytes) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => patient::wait(io::stdin(), PollFlags::IN)?,
+                read => return read,
+            }
+        }
+    }
+}
+
+/// The lines of standard input, while the client goes on. Of one that is too long for any message its beginning comes.
+pub fn lines(waker: Arc<Waker>) -> Result<Receiver<Result<Vec<u8>, String>>, String> {
+    let woken = waker.clone();
+    beside(waker, move |sender| {
+        let mut input = BufReader::new(Patient(io::stdin()));
+        loop {
+            let mut line = Vec::new();
+            let read = input.by_ref().take(LINE as u64 + 1).read_until(b'\n', &mut line);
+            let is_cut = line.len() > LINE && !line.ends_with(b"\n");
+            let read = if is_cut { input.skip_until(b'\n') } else { read };
+            let is_end = matches!(read, Err(_) | Ok(0));
+            let line = match read {
+                Err(e) => Err(format!("cannot read standard input: {}", reason(&e))),
+                Ok(_) => Ok(line),
+            };
+            if sender.send(line).is_err() || is_end {
+                break;
+            }
+            let _ = woken.wake();
+        }
+    })
+}
+
+/// Runs `work` in a thread of its own, and wakes the client when it is done.
+pub fn beside<T: Send + 'static>(
+    waker: Arc<Waker>,
+    work: impl FnOnce(&SyncSender<T>) + Send + 'static,
+) -> Result<Receiver<T>, String> {
+    let (sender, receiver) = mpsc::sync_channel(WAITING);
+    let thread = thread::Builder::new().name("input".to_owned()).spawn(move || {
+        work(&sender);
+        drop(sender);
+        let _ = waker.wake();
+    });
+    thread.map(|_| receiver).map_err(|e| reason(&e))
+}

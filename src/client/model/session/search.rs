@@ -1,0 +1,180 @@
+//! `/search`: in what this terminal has seen, and in the server's history of the room that is talked to.
+
+use std::collections::VecDeque;
+
+use super::{Pending, Session};
+use crate::client::model::news::{Age, News, Taken};
+use crate::names::{Place, RoomName};
+use crate::wire::Command;
+
+/// Bytes of messages that are kept to be searched.
+const KEPT: usize = 4 * 1024 * 1024;
+/// What a message costs besides its text, roughly.
+const HEAD: usize = 128;
+/// Messages of the server's history that are searched: as many as it tells at once.
+const ASKED: usize = 500;
+/// How many of the messages that were found are shown.
+const SHOWN: usize = 100;
+
+/// The messages that were shown, as far as they are kept.
+#[derive(Default, Debug)]
+pub(super) struct Heard {
+    messages: VecDeque<News>,
+    bytes: usize,
+}
+
+impl Heard {
+    /// Keeps a message; the oldest go for it.
+    pub(super) fn keep(&mut self, news: &News) {
+        self.bytes += cost(news);
+        self.messages.push_back(news.clone());
+        while self.bytes > KEPT {
+            self.bytes -= self.messages.pop_front().map_or(0, |news| cost(&news));
+        }
+    }
+}
+
+fn cost(news: &News) -> usize {
+    HEAD + text(news).len()
+}
+
+fn text(news: &News) -> &str {
+    if let News::Said { text, .. } = news { text } else { "" }
+}
+
+/// Whether both are one message, of which the server tells the time alone in the same way whenever it tells it.
+fn is_same(one: &News, other: &News) -> bool {
+    match (one, other) {
+        (
+            News::Said { place, at, from, text, .. },
+            News::Said { place: other, at: other_at, from: other_from, text: other_text, .. },
+        ) => (place, at, from, text) == (other, other_at, other_from, other_text),
+        _ => false,
+    }
+}
+
+impl Session {
+    /// Searches for a word, in any case.
+    pub(super) fn search(&mut self, word: &str) -> Taken {
+        if word.is_empty() {
+            return Taken::No("it is /search WORD".to_owned());
+        }
+        match self.talks.target() {
+            Some(Place::Room(room)) if self.is_online() => {
+                let pending = Pending::Search { room, word: word.to_owned(), past: Vec::new() };
+                self.ask(Command::History(room, &ASKED.to_string()), pending);
+            }
+            _ => self.found(word, None, Vec::new()),
+        }
+        Taken::Yes
+    }
+
+    /// Shows the messages with this word, the newest last: those of this terminal, and those in `past`, which the server has told
+    /// of `room`.
+    pub(super) fn found(&mut self, word: &str, room: Option<RoomName>, past: Vec<News>) {
+        let sought = word.to_lowercase();
+        let mut found = past;
+        for news in &self.heard.messages {
+            if !found.iter().any(|known| is_same(known, news)) {
+                found.push(news.clone());
+            }
+        }
+        found.retain(|news| text(news).to_lowercase().contains(&sought));
+        found.sort_by_key(News::at);
+        let more = found.len().saturating_sub(SHOWN);
+        let count = found.len();
+        for mut news in found.into_iter().skip(more) {
+            if let News::Said { age, .. } = &mut news {
+                *age = Age::Past;
+            }
+            self.news.push_back(news);
+        }
+        let older = room.map(|room| format!(" and the last {ASKED} messages of {room}")).unwrap_or_default();
+        let found = if count == 0 { "no message".to_owned() } else { count.to_string() };
+        let shown = if more > 0 { format!("; the newest {SHOWN} are shown") } else { String::new() };
+        self.answer(format!("{found} with “{word}” in what was shown here{older}{shown}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::client::model::session::tests::{hear, online, sent, shown};
+
+    /// The texts that are shown, and the last answer.
+    fn told(session: &mut Session) -> (Vec<String>, String) {
+        let (mut texts, mut last) = (Vec::new(), String::new());
+        for news in shown(session) {
+            match news {
+                News::Said { text, age: Age::Past, .. } => texts.push(text),
+                News::Answer(text) => last = text,
+                _ => {}
+            }
+        }
+        (texts, last)
+    }
+
+    #[test]
+    fn what_was_shown_and_what_the_server_has_is_searched_each_once() {
+        let (mut session, now) = (online(&["#b", "#a"]), Instant::now());
+        hear(
+            &mut session,
+            &[
+                "#a [3@2026-11-22T14:33:00.123Z] <bob> more Tea",
+                "#b [1@2026-11-22T14:20:00.123Z] <bob> tea elsewhere",
+                "@carol [-@2026-11-22T14:40:00.123Z] <carol> TEA in private",
+                "#a [4@2026-11-22T14:34:00.123Z] <bob> coffee",
+            ],
+        );
+        shown(&mut session);
+        assert_eq!(session.typed("/search tea", now), Taken::Yes);
+        assert_eq!(sent(&mut session), ["/history #a 500"]);
+        hear(
+            &mut session,
+            &[
+                "- [1@2026-11-22T14:30:00.123Z] <alice> old tea",
+                "- [2@2026-11-22T14:31:00.123Z] <bob> nothing",
+                "- [3@2026-11-22T14:33:00.123Z] <bob> more Tea",
+                "+ history #a 3",
+            ],
+        );
+        let want = ["tea elsewhere", "old tea", "more Tea", "TEA in private"].map(str::to_owned);
+        let summary = "4 with “tea” in what was shown here and the last 500 messages of #a";
+        assert_eq!(told(&mut session), (want.to_vec(), summary.to_owned()));
+        let unread = session.talks.iter().map(|talk| talk.unread).sum::<usize>();
+        assert_eq!(unread, 2, "what is found is not unread");
+        // Without the server, what there is here.
+        session.typed("/search tea", now);
+        hear(&mut session, &["! history not-in-room you are not in #a"]);
+        assert_eq!(told(&mut session).0.len(), 3);
+        session.lost("gone");
+        shown(&mut session);
+        session.typed("/search COFFEE", now);
+        assert_eq!(
+            told(&mut session),
+            (vec!["coffee".to_owned()], "1 with “COFFEE” in what was shown here".to_owned())
+        );
+        session.typed("/search milk", now);
+        assert_eq!(told(&mut session).1, "no message with “milk” in what was shown here");
+        assert!(matches!(session.typed("/search", now), Taken::No(_)));
+    }
+
+    #[test]
+    fn what_is_kept_to_be_searched_has_a_bound() {
+        let (mut session, long) = (online(&["#a"]), "x".repeat(4_000));
+        for n in 0..3_000 {
+            hear(&mut session, &[&format!("#a [{n}@2026-11-22T14:33:00.123Z] <bob> {n} {long}")]);
+            shown(&mut session);
+        }
+        assert!(session.heard.bytes <= KEPT && session.heard.messages.len() > 900);
+        session.lost("gone");
+        shown(&mut session);
+        session.typed("/search x", Instant::now());
+        let (texts, summary) = told(&mut session);
+        assert!(
+            texts.len() == SHOWN && texts[99].starts_with("2999 ") && summary.ends_with("the newest 100 are shown")
+        );
+    }
+}

@@ -1,0 +1,272 @@
+//! `chinwag connect --plain`: a conversation as plain text, one line after the other, for screen readers, braille lines and
+//! whatever else shows text as it comes. The terminal stays in its own modes, and nothing is ever drawn twice.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant, SystemTime};
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use mio::Token;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use crate::client::input;
+use crate::client::model::news::{Age, Mark, News};
+use crate::client::screen::Look;
+use crate::client::screen::terminal::Output;
+use crate::client::screen::words::{self, Told};
+use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
+use crate::client::wire::link;
+use crate::client::wire::transfers;
+use crate::listener::reason;
+use crate::names::{FileId, Nick, Place};
+use crate::signals::Signals;
+
+const SIGNALS: Token = Token(link::FREE);
+
+/// How often it is looked how far transfers are, and who is typing.
+const MOVING: Duration = Duration::from_millis(250);
+/// How long a message may be unanswered before the person is told.
+const UNSURE: Duration = Duration::from_secs(4);
+/// How many of them are told at once.
+const UNSURE_TOLD: usize = 5;
+
+/// Chats until the person leaves. It is an error if the server cannot be reached, or turns us away, or the output fails.
+pub fn run(options: Options) -> Result<(), String> {
+    let mut plain = Plain::open(options)?;
+    let ended = plain.run();
+    let left = plain.visit.left();
+    // If nobody takes it, nobody is told.
+    left.iter().for_each(|line| plain.line(line));
+    let _ = plain.show();
+    ended
+}
+
+struct Plain {
+    visit: Visit,
+    input: Receiver<Result<Vec<u8>, String>>,
+    /// Whether a person types it, who may not want to wait.
+    is_person: bool,
+    signals: Signals,
+    /// Whether we were asked to end.
+    ended: Arc<AtomicBool>,
+    /// Whether Ctrl-C was pressed.
+    interrupted: Arc<AtomicBool>,
+    look: Look,
+    /// The day of what was told last.
+    day: Date,
+    bell: Bell,
+    /// When the bell rang last.
+    rang: Option<Instant>,
+    /// What has been told of each transfer, by its ID or else its name.
+    transfers: HashMap<(Option<FileId>, String), Told>,
+    /// Who was typing when that was looked at last.
+    typists: Vec<(Place, Nick)>,
+    /// Messages that the person was told of as not sure.
+    unsure: Vec<String>,
+    output: Output,
+    /// What is to be written.
+    out: String,
+}
+
+impl Plain {
+    fn open(options: Options) -> Result<Self, String> {
+        let bell = options.bell;
+        let visit = Visit::new(options)?;
+        let (ended, interrupted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let ends = [SIGTERM, SIGHUP, SIGQUIT];
+        for (signal, flag) in ends.map(|signal| (signal, &ended)).into_iter().chain([(SIGINT, &interrupted)]) {
+            signal_hook::flag::register(signal, flag.clone()).map_err(|e| reason(&e))?;
+        }
+        let registry = visit.client.link.poll().registry();
+        let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain([SIGINT])).map_err(|e| reason(&e))?;
+        let input = input::lines(visit.client.link.waker())?;
+        let look = Look { colour: false, zone: TimeZone::system() };
+        let mut plain = Self {
+            day: look.day_of(SystemTime::now()),
+            look,
+            visit,
+            input,
+            is_person: io::stdin().is_terminal(),
+            signals,
+            ended,
+            interrupted,
+            bell,
+            rang: None,
+            transfers: HashMap::new(),
+            typists: Vec::new(),
+            unsure: Vec::new(),
+            output: Output::open(),
+            out: String::new(),
+        };
+        plain.print(&News::Note(format!(
+            "connecting to {}; /help lists the commands, /quit leaves",
+            plain.visit.address
+        )));
+        Ok(plain)
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        let (mut is_open, mut is_leaving) = (true, false);
+        loop {
+            match self.show() {
+                // Nobody reads on, which is their affair.
+                Err(_) if self.ended.load(Ordering::Relaxed) => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                shown => shown.map_err(|e| reason(&e))?,
+            }
+            let tokens = self.visit.turn(self.next())?;
+            if tokens.contains(&SIGNALS) {
+                self.signals.take();
+            }
+            let is_interrupt = self.interrupted.swap(false, Ordering::Relaxed);
+            is_open = is_open && self.typed();
+            // Who asks twice does not want to wait for anything.
+            let is_given_up = is_interrupt && self.visit.leave(Instant::now());
+            // What a script has to say is said before it leaves.
+            if !is_open && !is_leaving && (self.is_person || self.visit.client.session.is_online()) {
+                is_leaving = true;
+                self.visit.leave(Instant::now());
+            }
+            self.gather();
+            if is_given_up || self.visit.is_over() || self.ended.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// When there is something to be done even if nothing comes.
+    fn next(&self) -> Option<Instant> {
+        let is_moving = !self.visit.client.transfers.is_empty()
+            || self.visit.client.session.talks.typists(Instant::now()).next().is_some();
+        let moving = is_moving.then(|| Instant::now() + MOVING);
+        [moving, self.visit.unsure_at(UNSURE)].into_iter().flatten().min()
+    }
+
+    /// Carries out the lines that were typed. Whether there may be more.
+    fn typed(&mut self) -> bool {
+        // A script may have more to say than can wait; a person may not be kept from leaving.
+        while self.is_person || self.visit.client.session.unsent().count() < input::WAITING {
+            match self.input.try_recv() {
+                Ok(Ok(line)) => {
+                    let line = String::from_utf8_lossy(&line);
+                    let line = line.trim_end_matches(['\n', '\r']);
+                    if !line.is_empty() {
+                        self.visit.carry_out(line, Instant::now());
+                    }
+                }
+                Ok(Err(why)) => self.visit.tell(News::Refused(why)),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    /// Puts into words what there is to tell.
+    fn gather(&mut self) {
+        while let Some(shown) = self.visit.poll() {
+            match shown {
+                Shown::News(news) => self.told(&news),
+                Shown::Picture(picture) => self.picture(&picture.name, &picture.base64),
+            }
+        }
+        self.unsure();
+        self.typists();
+        self.progress();
+    }
+
+    /// Tells news, unless the person has typed that, and sees it there.
+    fn told(&mut self, news: &News) {
+        if let News::Said { place, from, text, mark, age: Age::New, .. } = news {
+            if *mark == Mark::Own {
+                let said = format!("{place} {text}");
+                let told = self.unsure.iter().position(|unsure| *unsure == said);
+                match told {
+                    Some(at) => drop(self.unsure.remove(at)),
+                    None if self.visit.client.session.status().nick == Some(*from) => return,
+                    None => {}
+                }
+            }
+            let is_early = self.rang.is_some_and(|at| at.elapsed() < RINGING);
+            if *mark == Mark::ForUs && self.bell == Bell::Rings && !is_early {
+                self.rang = Some(Instant::now());
+                self.out.push('\x07');
+            }
+        }
+        self.print(news);
+    }
+
+    /// Tells once of each message that has no answer for too long.
+    fn unsure(&mut self) {
+        let unsure: Vec<String> = self.visit.unsure(UNSURE).take(UNSURE_TOLD).collect();
+        self.unsure.retain(|line| unsure.contains(line));
+        for line in &unsure {
+            if !self.unsure.contains(line) {
+                self.print(&News::Note(format!("not sent yet: {line}")));
+                self.unsure.push(line.clone());
+            }
+        }
+    }
+
+    /// Tells who has begun to type.
+    fn typists(&mut self) {
+        let typists: Vec<_> = self.visit.client.session.talks.typists(Instant::now()).collect();
+        let before = std::mem::replace(&mut self.typists, typists.clone());
+        for (place, nick) in typists.into_iter().filter(|typist| !before.contains(typist)) {
+            let text = format!("{nick} is typing");
+            self.print(&News::Happened { place, at: None, text, moves: None });
+        }
+    }
+
+    /// Tells how far transfers are, when there is something to be told.
+    fn progress(&mut self) {
+        let now = Instant::now();
+        let mut lines = Vec::new();
+        let mut told = HashMap::new();
+        for progress in self.visit.client.transfers.progress(now) {
+            let key = words::key(&progress);
+            let before = self.transfers.remove(&key);
+            let (now_told, line) = words::progress(&progress, before, now);
+            told.extend(now_told.map(|now_told| (key, now_told)));
+            lines.extend(line);
+        }
+        self.transfers = told;
+        lines.iter().for_each(|line| self.print(&News::Note(line.clone())));
+    }
+
+    /// Saves a picture, as there is nothing to show it on.
+    fn picture(&mut self, name: &str, base64: &str) {
+        let saved = transfers::save(&self.visit.downloads, name, base64);
+        self.print(&match saved {
+            Ok(path) => News::Note(format!("saved {}", path.display())),
+            Err(e) => News::Refused(format!("saving {name}: {}", reason(&e))),
+        });
+    }
+
+    /// Prints news, below a line that tells the day where that is another one than before.
+    fn print(&mut self, news: &News) {
+        let now = SystemTime::now();
+        let day = self.look.day_of(news.at().unwrap_or(now));
+        if std::mem::replace(&mut self.day, day) != day {
+            self.line(&words::day(day));
+        }
+        self.line(&words::news(news, &self.look, now));
+    }
+
+    /// One line, and nothing in it that is no text.
+    fn line(&mut self, text: &str) {
+        self.out.extend(text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }));
+        self.out.push('\n');
+    }
+
+    /// Writes what there is.
+    fn show(&mut self) -> io::Result<()> {
+        let out = std::mem::take(&mut self.out);
+        let is_given_up = || self.ended.load(Ordering::Relaxed);
+        self.output.write(out.as_bytes(), is_given_up)
+    }
+}

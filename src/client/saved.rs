@@ -1,0 +1,227 @@
+//! Saved servers: what a person has written down for them in `~/.config/chinwag/config`, in the words of the options.
+//!
+//! ```text
+//! nick = alice
+//!
+//! [work]
+//! server = chat.example.org
+//! join = #team #lobby
+//! ```
+//!
+//! What stands above the first section holds for every server.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::client::line::history;
+use crate::listener::reason;
+
+/// The most bytes that the file may have.
+const MOST: u64 = 64 * 1024;
+
+/// What may be settled: each is what the option of that name is.
+pub const KEYS: &[&str] =
+    &["server", "nick", "join", "password-file", "downloads", "color", "bell", "typing", "fold", "plain"];
+
+/// What is written down for one server.
+#[derive(Default, Debug)]
+pub struct Saved {
+    path: PathBuf,
+    /// Whether there is a section for this server.
+    pub is_named: bool,
+    /// What holds for every server.
+    general: Vec<Setting>,
+    /// What the section says.
+    own: Vec<Setting>,
+}
+
+#[derive(Debug)]
+struct Setting {
+    line: usize,
+    key: &'static str,
+    value: String,
+}
+
+impl Saved {
+    /// What the file at `path` says of the server `name`; without a name, of every server. Nothing if there is no such file. It
+    /// is an error if it cannot be read or understood.
+    pub fn of(path: Option<PathBuf>, name: Option<&str>) -> Result<Self, String> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let Some(text) = read(&path)? else { return Ok(Self::default()) };
+        let mut saved = Self { path, ..Self::default() };
+        // The name of the section that is read.
+        let mut section = None;
+        for (n, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+            let (n, line) = (n + 1, line.trim());
+            let wrong = |why: &str| format!("{}:{n}: {why}", saved.path.display());
+            if line.is_empty() || line.starts_with(['#', ';']) {
+                continue;
+            }
+            if let Some(rest) = line.strip_prefix('[') {
+                let title = rest.strip_suffix(']').map(str::trim).filter(|title| !title.is_empty());
+                section = Some(title.ok_or_else(|| wrong("a section is a name in brackets, as in [work]"))?);
+                saved.is_named |= section == name;
+                continue;
+            }
+            let (key, value) =
+                line.split_once('=').ok_or_else(|| wrong("a line is KEY = VALUE, as in nick = alice"))?;
+            let key = key.trim().to_ascii_lowercase();
+            let key = KEYS
+                .iter()
+                .find(|known| **known == key)
+                .ok_or_else(|| wrong(&format!("nothing is called “{key}” here; there are {}", KEYS.join(", "))))?;
+            let value = unquoted(value.trim()).to_owned();
+            if value.is_empty() {
+                return Err(wrong(&format!("{key} has no value; write {key} = VALUE, or take the line out")));
+            }
+            let setting = Setting { line: n, key, value };
+            match section {
+                None => saved.general.push(setting),
+                Some(title) if Some(title) == name => saved.own.push(setting),
+                Some(_) => {}
+            }
+        }
+        // Who names a server means no other.
+        saved.general.retain(|setting| name.is_none() || setting.key != "server");
+        Ok(saved)
+    }
+
+    /// What is settled under this key, read by `read`. The last line counts. An error names file and line.
+    pub fn one<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+        self.settings(key).last().map(|setting| self.value(setting, &setting.value, &read)).transpose()
+    }
+
+    /// All the words that are settled under this key, on one line or on several.
+    pub fn all<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+        let words = self.settings(key).flat_map(|setting| {
+            let words = setting.value.split([' ', '\t', ',']).filter(|word| !word.is_empty());
+            words.map(move |word| (setting, unquoted(word)))
+        });
+        words.map(|(setting, word)| self.value(setting, word, &read)).collect()
+    }
+
+    /// The path that is settled under this key, which may begin with `~`, or else in the folder of the file.
+    pub fn path(&self, key: &str, expand: impl Fn(&str) -> PathBuf) -> Option<PathBuf> {
+        let setting = self.settings(key).last()?;
+        Some(self.path.parent().unwrap_or(Path::new("")).join(expand(&setting.value)))
+    }
+
+    /// What the section says under this key, or else what holds for every server.
+    fn settings(&self, key: &str) -> impl Iterator<Item = &Setting> {
+        let of_key = move |setting: &&Setting| setting.key == key;
+        let of = if self.own.iter().any(|setting| setting.key == key) { &self.own } else { &self.general };
+        of.iter().filter(of_key)
+    }
+
+    fn value<T>(&self, setting: &Setting, text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
+        read(text).map_err(|why| format!("{}:{}: {} = {text}: {why}", self.path.display(), setting.line, setting.key))
+    }
+}
+
+/// Where servers are saved: `$XDG_CONFIG_HOME/chinwag/config`, or else `$HOME/.config/chinwag/config`.
+pub fn default_path() -> Option<PathBuf> {
+    let absolute = |folder: OsString| Some(PathBuf::from(folder)).filter(|folder| folder.is_absolute());
+    let config = env::var_os("XDG_CONFIG_HOME").and_then(absolute);
+    let config = config.or_else(|| Some(env::var_os("HOME").and_then(absolute)?.join(".config")))?;
+    Some(config.join("chinwag/config"))
+}
+
+/// What was remembered under this name when it was last settled in a chat.
+pub fn remembered(name: &str) -> Option<bool> {
+    match read(&history::default_path()?.with_file_name(name)).ok()??.trim() {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// Remembers what was settled in a chat under this name, beside the lines that were typed.
+pub fn remember(name: &str, is_on: bool) -> io::Result<()> {
+    let Some(path) = history::default_path().map(|path| path.with_file_name(name)) else { return Ok(()) };
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    fs::write(path, if is_on { "on\n" } else { "off\n" })
+}
+
+fn read(path: &Path) -> Result<Option<String>, String> {
+    let failed = |why: &str| format!("cannot read {}: {why}", path.display());
+    match path.metadata() {
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(failed(&reason(&e))),
+        // To open a pipe would wait for its writer.
+        Ok(metadata) if !metadata.is_file() => return Err(failed("it is no file")),
+        Ok(metadata) if metadata.len() > MOST => return Err(failed(&format!("it has more than {MOST} bytes"))),
+        Ok(_) => {}
+    }
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
+    read.map_err(|e| failed(&reason(&e)))?;
+    String::from_utf8(bytes).map(Some).map_err(|_| failed("it is not UTF-8; save it as that"))
+}
+
+/// Who quotes a room as in a shell means the room.
+fn unquoted(value: &str) -> &str {
+    let within = |quote| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
+    within('\'').or_else(|| within('"')).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a file with this text says of `work`.
+    fn work(text: &str) -> Result<Saved, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        fs::write(&path, text).unwrap();
+        Saved::of(Some(path.clone()), Some("work")).map_err(|why| why.replace(&*path.to_string_lossy(), "FILE"))
+    }
+
+    fn word(text: &str) -> Result<String, String> {
+        if text == "bad" { Err("it is bad".to_owned()) } else { Ok(text.to_owned()) }
+    }
+
+    #[test]
+    fn a_section_goes_before_what_holds_for_all() {
+        let text = "\u{feff}nick = alice\r\njoin = #a\n; no more\n[home]\nnick=eve\n[ work ]\n# mine\n Server = \
+                    there \njoin='#b' #c\njoin = \"#d\"\n[other]\nnick = eve\n";
+        let saved = work(text).unwrap();
+        assert!(saved.is_named);
+        assert_eq!(saved.one("nick", word), Ok(Some("alice".to_owned())));
+        assert_eq!(saved.one("server", word), Ok(Some("there".to_owned())));
+        assert_eq!(saved.all("join", word), Ok(["#b", "#c", "#d"].map(str::to_owned).to_vec()));
+        assert_eq!(saved.one("fold", word), Ok(None));
+        let none = work("[home]\nnick = eve").unwrap();
+        assert!(!none.is_named && none.one("nick", word) == Ok(None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        for (text, want) in [
+            ("[work\n", "FILE:1: a section is"),
+            ("\n[]", "FILE:2: a section is"),
+            ("[work]\nnick alice", "FILE:2: a line is KEY = VALUE"),
+            ("nik = alice", "FILE:1: nothing is called “nik” here; there are server, nick,"),
+            ("# x\n[home]\npassword = x", "FILE:3: nothing is called “password” here"),
+            ("nick =", "FILE:1: nick has no value"),
+        ] {
+            let why = work(text).unwrap_err();
+            assert!(why.starts_with(want), "{why}");
+        }
+        let why = work("[work]\nnick = bad").unwrap().one("nick", word).unwrap_err();
+        assert!(why.ends_with("config:2: nick = bad: it is bad"), "{why}");
+    }
+
+    #[test]
+    fn without_a_file_nothing_is_settled() {
+        for path in [None, Some(PathBuf::from("/dev/null/config")), Some(PathBuf::from("/none/config"))] {
+            assert!(Saved::of(path, Some("work")).is_ok_and(|saved| !saved.is_named));
+        }
+        assert!(Saved::of(Some(PathBuf::from("/dev")), None).is_err());
+    }
+}

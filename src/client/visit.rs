@@ -1,0 +1,277 @@
+//! What a person does on a server, however it is shown to them: what they type is carried out, and what there is to be shown
+//! comes out. [`chat`](super::chat) shows it on a screen, [`plain`](super::plain) line by line.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mio::Token;
+
+use crate::client::Client;
+use crate::client::model::fold::Fold;
+use crate::client::model::news::{News, Taken, TransferRequest};
+use crate::client::model::session::Wish;
+use crate::client::saved;
+use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
+use crate::listener::reason;
+use crate::names::FileId;
+
+/// Transfers that may be under way or wait for their turn.
+const TRANSFERS: usize = 100;
+/// How long the server may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// How long the server may answer none of what was said before that.
+const ANSWERS: Duration = Duration::from_secs(8);
+/// How many lines that have not been said are told at the end.
+const LEFT: usize = 20;
+/// File IDs that Tab knows.
+const FILES: usize = 100;
+/// How often the bell rings at most.
+pub const RINGING: Duration = Duration::from_secs(1);
+
+/// Whether there is a bell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bell {
+    /// It rings for what is said to us.
+    Rings,
+    /// Never.
+    Silent,
+}
+
+/// What `chinwag connect` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the server is, as HOST:PORT.
+    pub address: String,
+    /// What to begin with.
+    pub wish: Wish,
+    /// Where to save what is fetched.
+    pub downloads: PathBuf,
+    /// Whether there are colours.
+    pub colour: bool,
+    /// Whether there is a bell.
+    pub bell: Bell,
+    /// Whether to fold who comes and goes.
+    pub fold: bool,
+}
+
+/// What is to be shown next.
+#[derive(Debug)]
+pub enum Shown {
+    /// A piece of news.
+    News(News),
+    /// A picture that was fetched to be shown.
+    Picture(Picture),
+}
+
+/// A person's visit.
+pub struct Visit {
+    /// The client that it goes through.
+    pub client: Client,
+    /// Where the server is, as HOST:PORT.
+    pub address: String,
+    /// Where what is fetched is saved.
+    pub downloads: PathBuf,
+    files: Vec<FileId>,
+    fold: Fold,
+    /// Since when there have been messages all the time that are not sure.
+    unsure: Option<Instant>,
+    /// Since when the person wants to leave and so many lines are not said or not answered yet.
+    quitting: Option<(Instant, usize)>,
+    shown: VecDeque<Shown>,
+}
+
+impl Visit {
+    /// The visit that was asked for.
+    pub fn new(options: Options) -> Result<Self, String> {
+        let Options { address, wish, downloads, fold: is_on, .. } = options;
+        let mut fold = Fold::default();
+        fold.set(is_on, &mut VecDeque::new());
+        let client = Client::new(&address, wish, downloads.clone()).map_err(|e| reason(&e))?;
+        let (files, shown) = (Vec::new(), VecDeque::new());
+        Ok(Self { client, address, downloads, files, fold, unsure: None, quitting: None, shown })
+    }
+
+    /// One turn of the client, and what came of it. It is an error if the server cannot be reached, or turns us away, before it
+    /// has ever let us in.
+    pub fn turn(&mut self, until: Option<Instant>) -> Result<Vec<Token>, String> {
+        let until = [until, self.goodbye(), self.fold.due()].into_iter().flatten().min();
+        let turned = self.client.turn(until);
+        let tokens = turned.map_err(|e| format!("cannot connect to {}: {e}", self.address))?;
+        self.gather();
+        Ok(tokens)
+    }
+
+    /// The next thing to be shown.
+    pub fn poll(&mut self) -> Option<Shown> {
+        if self.shown.is_empty() {
+            self.gather();
+        }
+        self.shown.pop_front()
+    }
+
+    /// Files that were shared lately.
+    pub fn files(&self) -> &[FileId] {
+        &self.files
+    }
+
+    /// Messages that are not sure to have been said, since `age` or longer; the oldest first.
+    pub fn unsure(&self, age: Duration) -> impl Iterator<Item = String> {
+        let is_old = self.unsure.is_some_and(|since| since.elapsed() >= age);
+        let session = &self.client.session;
+        is_old.then(|| session.unanswered().chain(session.unsent())).into_iter().flatten()
+    }
+
+    /// When [`Visit::unsure`] may first tell of messages that are not sure since `age`.
+    pub fn unsure_at(&self, age: Duration) -> Option<Instant> {
+        self.unsure.map(|since| since + age).filter(|&at| at > Instant::now())
+    }
+
+    /// Says lines, as far as they can be taken.
+    pub fn say(&mut self, lines: &[String], now: Instant) {
+        for (n, line) in lines.iter().enumerate() {
+            if !self.carry_out(line, now) {
+                let left = lines.len() - n;
+                return self.tell(News::Refused(format!("{left} of {} lines are not said", lines.len())));
+            }
+        }
+    }
+
+    /// Carries out a line that was typed. Whether it could be taken.
+    pub fn carry_out(&mut self, line: &str, now: Instant) -> bool {
+        let taken = match self.client.session.typed(line, now) {
+            Taken::Yes => Ok(()),
+            Taken::Transfer(request) => self.transfer(request),
+            Taken::Fold(is_on) => {
+                self.fold(is_on);
+                Ok(())
+            }
+            Taken::No(why) => Err(why),
+        };
+        let is_taken = taken.is_ok();
+        taken.unwrap_or_else(|why| self.tell(News::Refused(why)));
+        is_taken
+    }
+
+    /// Leaves, once all that was typed has been said. Whether that was asked for already: then the person does not want to wait.
+    pub fn leave(&mut self, now: Instant) -> bool {
+        let is_second = self.quitting.is_some();
+        if !is_second {
+            self.carry_out("/quit", now);
+        }
+        is_second
+    }
+
+    /// Whether the person has left, or has waited long enough for that.
+    pub fn is_over(&self) -> bool {
+        self.goodbye().is_some_and(|end| !self.client.link.is_up() || Instant::now() >= end)
+    }
+
+    /// What is to be told at the end: lines of which it is not known whether they were said, or that were not.
+    pub fn left(&self) -> Vec<String> {
+        let session = &self.client.session;
+        let unanswered = session.unanswered().map(|line| format!("may not have arrived: {line}"));
+        let mut left: Vec<String> =
+            unanswered.chain(session.unsent().map(|line| format!("not sent: {line}"))).collect();
+        let last = left.last().cloned().unwrap_or_default();
+        let more = left.len().saturating_sub(LEFT);
+        left.truncate(LEFT);
+        left.extend((more > 0).then(|| format!("and {more} more, up to: {last}")));
+        left
+    }
+
+    /// Shows something, after all that is to be shown already.
+    pub fn tell(&mut self, news: News) {
+        self.gather();
+        self.shown.push_back(Shown::News(news));
+    }
+
+    /// When the server has had time enough to say goodbye, if it was asked to.
+    fn goodbye(&self) -> Option<Instant> {
+        self.quitting.map(|(since, left)| since + if left > 0 { ANSWERS } else { GOODBYE })
+    }
+
+    fn fold(&mut self, is_on: bool) {
+        let mut out = VecDeque::new();
+        self.fold.set(is_on, &mut out);
+        self.shown.extend(out.into_iter().map(Shown::News));
+        let told = if is_on { "who comes and goes is only counted" } else { "who comes and goes is told by name" };
+        // The next run begins so too.
+        let kept = saved::remember("fold", is_on);
+        let kept = kept.map_or_else(|e| format!(", but that cannot be remembered: {}", reason(&e)), |()| String::new());
+        self.tell(News::Note(format!("{told}{kept}")));
+    }
+
+    fn transfer(&mut self, request: TransferRequest) -> Result<(), String> {
+        if self.client.transfers.progress(Instant::now()).count() >= TRANSFERS
+            && !matches!(request, TransferRequest::Cancel(_) | TransferRequest::CancelNamed(_))
+        {
+            return Err(format!("{TRANSFERS} files are on their way or wait already; wait for one"));
+        }
+        match request {
+            TransferRequest::Send(place, path) => {
+                let (source, name) = transfers::open(&path)?;
+                self.client.transfers.send(place, source, name);
+                Ok(())
+            }
+            TransferRequest::Get(file) => self.client.transfers.get(file, Keep::Folder),
+            TransferRequest::Show(file, extent) => self.client.transfers.get(file, Keep::Show(extent)),
+            TransferRequest::CancelNamed(name) => match self.client.transfers.cancel_named(&name)? {
+                Some(file) => self.transfer(TransferRequest::Cancel(file)),
+                None => {
+                    self.tell(News::Note(format!("{name} is not sent")));
+                    Ok(())
+                }
+            },
+            TransferRequest::Cancel(file) => {
+                if !self.client.transfers.cancel(file) {
+                    self.tell(News::Note(format!("file {file} is fetched no more")));
+                } else if self.client.session.is_in() {
+                    self.client.session.ask_cancel(file);
+                } else {
+                    return Err("there is no connection; try again when there is".into());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes what there is to be shown, and notes since when what is so.
+    fn gather(&mut self) {
+        let now = Instant::now();
+        let mut out = VecDeque::new();
+        while let Some(news) = self.client.session.poll_news() {
+            if let News::File { file, .. } = news {
+                self.files.retain(|known| *known != file);
+                self.files.drain(..(self.files.len() + 1).saturating_sub(FILES));
+                self.files.push(file);
+            }
+            self.fold.take(news, now, &mut out);
+        }
+        self.fold.release(now, &mut out);
+        self.shown.extend(out.into_iter().map(Shown::News));
+        while let Some(end) = self.client.transfers.poll_end() {
+            self.shown.push_back(match end {
+                TransferEnd::Sent { file, place, name } => {
+                    Shown::News(News::Note(format!("{name} is shared with {place}, as file {file}")))
+                }
+                TransferEnd::Saved { path, .. } => {
+                    let path = path.map(|path| path.display().to_string()).unwrap_or_default();
+                    Shown::News(News::Note(format!("saved {path}")))
+                }
+                TransferEnd::Stalled { name } => Shown::News(News::Note(format!("{name}: {}", transfers::STALLED))),
+                TransferEnd::Picture(picture) => Shown::Picture(picture),
+                TransferEnd::Failed { what, why } => Shown::News(News::Refused(format!("{what}: {why}"))),
+            });
+        }
+        let session = &self.client.session;
+        let is_unsure = session.unanswered().chain(session.unsent()).next().is_some();
+        self.unsure = if is_unsure { self.unsure.or(Some(now)) } else { None };
+        if session.is_quitting() {
+            let left = session.unsent().count() + session.unanswered().count();
+            if self.quitting.is_none_or(|(_, before)| before != left) {
+                self.quitting = Some((now, left));
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The client as plain text for screen readers, and what it does on wish there and on the screen alike: folding who comes and
+//! goes, hiding who types, searching, and telling of messages that have no answer.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use testkit::disk::faketime;
+use testkit::proxy::{Cut, Proxy};
+use testkit::pty::{Emulator, Screen, Speaks, Terminal};
+use testkit::{Client, Server, binary, noise};
+
+use crate::terminal::Fake;
+
+/// A server without flood control, and Bob in its lobby.
+fn lobby() -> (Server, Client) {
+    let server = Server::start(&["--rate", "0"]);
+    let bob = server.in_room("bob", "#lobby");
+    (server, bob)
+}
+
+/// The binary, about to go to `server` as alice in the lobby.
+fn connect(server: &str, options: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(["connect", "--nick", "alice", "--join", "#lobby"]).args(options).arg(server);
+    command
+}
+
+/// Alice before her terminal, once she is in.
+fn alice(server: &str, options: &[&str]) -> Terminal {
+    start(&mut connect(server, options))
+}
+
+fn start(command: &mut Command) -> Terminal {
+    let terminal = Terminal::start(command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
+    told(&terminal, "in #lobby: ");
+    terminal
+}
+
+/// Waits until this stands somewhere.
+#[track_caller]
+fn told(terminal: &Terminal, text: &str) -> Screen {
+    terminal.wait_until(&format!("a line with {text:?}"), |screen| screen.lines.iter().any(|line| line.contains(text)))
+}
+
+/// Whether there is a line with this.
+fn tells(terminal: &Terminal, text: &str) -> bool {
+    terminal.screen().lines.iter().any(|line| line.contains(text))
+}
+
+/// What was written is lines of text alone, none of it twice, and none of it data.
+#[track_caller]
+fn is_plain(terminal: &Terminal) {
+    let raw = String::from_utf8(terminal.raw()).unwrap();
+    let is_line_end = |at: usize| raw[at..].starts_with("\r\n");
+    for (at, c) in raw.char_indices() {
+        let is_fine = !c.is_control() || c == '\n' || c == '\r' && is_line_end(at) || c == '\x07';
+        // What is typed the terminal itself shows.
+        assert!(is_fine || c == '\r' && raw[at + 1..].starts_with('\r'), "{:?}", &raw[at..raw.len().min(at + 20)]);
+    }
+    assert!(!raw.lines().any(|line| line.trim_start().starts_with('=')), "{raw}");
+}
+
+#[test]
+fn a_conversation_is_lines_of_plain_text() {
+    let (server, mut bob) = lobby();
+    let folder = tempfile::tempdir().unwrap();
+    let (file, downloads) = (folder.path().join("cat.bin"), folder.path().join("got"));
+    fs::write(&file, noise(200_000, 1)).unwrap();
+    let mut terminal = alice(&server.address(), &["--plain", "--downloads", downloads.to_str().unwrap()]);
+    bob.send("hi \x1b[31mred");
+    told(&terminal, " #lobby <bob> hi \u{fffd}[31mred");
+    bob.send("/me waves at alice");
+    told(&terminal, " #lobby * bob waves at alice");
+    terminal.keys("good day\n");
+    bob.until("#lobby <alice> good day");
+    // All the commands of the client.
+    terminal.keys(format!("/send #lobby {}\n", file.display()));
+    told(&terminal, "note: cat.bin is shared with #lobby, as file 1");
+    told(&terminal, "note: sending cat.bin, 195 KB");
+    for (command, name) in [("/get 1", "cat.bin"), ("/show 1", "cat (2).bin")] {
+        terminal.keys(format!("{command}\n"));
+        told(&terminal, &format!("note: saved {}", downloads.join(name).display()));
+        assert!(fs::read(downloads.join(name)).unwrap() == noise(200_000, 1));
+    }
+    terminal.keys("/cancel 1\n");
+    terminal.wait_until("the answer", |screen| screen.lines.iter().any(|line| line == "cancel 1"));
+    terminal.keys("/nosuch\n");
+    told(&terminal, "no: /nosuch");
+    terminal.keys("/query bob\n/msg bob psst\n");
+    bob.until("@alice <alice> psst");
+    bob.send("/msg alice yes?");
+    told(&terminal, " @bob <bob> yes?");
+    terminal.keys("/help\n");
+    told(&terminal, "/fold on|off");
+    terminal.keys("/quit\n");
+    assert!(terminal.wait_exit().success());
+    bob.until("#lobby * alice quit");
+    is_plain(&terminal);
+    // What was typed stands there once: where it was typed.
+    let lines = terminal.screen().lines;
+    assert_eq!(lines.iter().filter(|line| line.contains("good day")).count(), 1, "{lines:#?}");
+}
+
+#[test]
+fn a_terminal_that_knows_nothing_gets_plain_text_and_a_pipe_gets_lines() {
+    let (server, mut bob) = lobby();
+    let terminal = start(connect(&server.address(), &[]).env("TERM", "dumb"));
+    bob.send("hi");
+    told(&terminal, "#lobby <bob> hi");
+    // The end of the input, as Ctrl-D has it, leaves in good order.
+    terminal.keys("\x04");
+    bob.until("#lobby * alice quit");
+    is_plain(&terminal);
+    // A file says that plain text is wanted wherever there is a terminal.
+    let config = tempfile::tempdir().unwrap();
+    fs::create_dir(config.path().join("chinwag")).unwrap();
+    fs::write(config.path().join("chinwag/config"), "plain = on\nbell = never\n").unwrap();
+    let terminal = start(connect(&server.address(), &[]).env("XDG_CONFIG_HOME", config.path()));
+    bob.send("alice?");
+    told(&terminal, "#lobby <bob> alice?");
+    assert!(!terminal.raw().contains(&7));
+    terminal.keys("\x03");
+    bob.until("#lobby * alice quit");
+    is_plain(&terminal);
+    // In a pipe nothing of that holds, but what was just written.
+    let run = |options: &[&str], input: &str| {
+        let mut command = connect(&server.address(), options);
+        command.env("XDG_CONFIG_HOME", config.path()).env("TERM", "dumb");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let out = run(&[], "/ping 1\n");
+    assert!(out.starts_with("* hello ") && out.ends_with("+ ping 1\n") && out.contains("\n+ join #lobby "), "{out}");
+    let out = run(&["--plain"], "/ping 1\n");
+    assert!(out.starts_with("note: connecting to ") && out.contains("\nping 1\n"), "{out}");
+}
+
+#[test]
+fn a_terminal_that_knows_nothing_gets_no_progress_bar() {
+    let (server, _bob) = lobby();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cat.bin"), noise(2_000_000, 1)).unwrap();
+    for (term, is_drawn) in [("dumb", false), ("xterm", true)] {
+        let mut command = Command::new(binary());
+        command.args(["send", "cat.bin", "--to", "#lobby", "--server", &server.address()]);
+        command.current_dir(folder.path()).env("TERM", term);
+        let mut terminal = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
+        assert!(terminal.wait_exit().success());
+        assert_eq!(terminal.raw().contains(&0x1b), is_drawn, "{term}");
+    }
+}
+
+#[test]
+fn in_plain_text_too_the_connection_comes_back_and_nothing_is_lost() {
+    let (server, mut bob) = lobby();
+    let proxy = Proxy::start(server.port);
+    let terminal = alice(&proxy.address(), &["--plain"]);
+    proxy.refuse(true);
+    proxy.cut(Cut::Reset);
+    told(&terminal, "note: the connection is lost: connection reset");
+    bob.until_starting("#lobby * alice lost");
+    terminal.keys("typed meanwhile\n");
+    told(&terminal, "note: not sent yet: #lobby typed meanwhile");
+    bob.send("said meanwhile");
+    bob.settle();
+    proxy.refuse(false);
+    bob.until("#lobby <alice> typed meanwhile");
+    told(&terminal, "note: connected again");
+    told(&terminal, "#lobby <bob> said meanwhile");
+    // It was told as not sent, so that it is sent is told too.
+    told(&terminal, "#lobby <alice> typed meanwhile");
+    is_plain(&terminal);
+}
+
+#[test]
+fn days_are_told_in_words() {
+    let fake = Fake::start(BTreeMap::new());
+    let terminal = start(connect(&fake.address, &["--plain"]).env("TZ", "UTC"));
+    let mut stream = fake.stream.recv().unwrap();
+    for (n, time) in ["22T18:26", "23T00:00"].iter().enumerate() {
+        writeln!(stream, "#lobby [{}@2026-11-{time}:00.000Z] <bob> number {n}", n + 5).unwrap();
+    }
+    let lines = told(&terminal, "number 1").lines;
+    let from = lines.iter().position(|line| line.ends_with("number 0")).expect("the first");
+    let want = ["Sunday, 22 November 2026", "18:26 #lobby <bob> number 0", "Monday, 23 November 2026"];
+    assert_eq!(lines[from - 1..from + 2], want);
+    assert_eq!(lines[from + 2], "00:00 #lobby <bob> number 1");
+}
+
+#[test]
+fn how_far_a_file_is_is_told_in_words() {
+    let (server, _bob) = lobby();
+    let proxy = Proxy::start(server.port);
+    let terminal = alice(&proxy.address(), &["--plain"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("big.bin");
+    fs::write(&file, noise(40_000_000, 1)).unwrap();
+    // So much of it passes, and then no more.
+    proxy.limit(25_000_000, usize::MAX);
+    terminal.keys(format!("/send #lobby {}\n", file.display()));
+    told(&terminal, "note: sending big.bin, 38 MB");
+    terminal.wait_until("how far it is", |screen| {
+        screen.lines.iter().any(|line| line.starts_with("note: big.bin: ") && line.contains(" percent"))
+    });
+    terminal.keys("/cancel big.bin\n");
+    is_plain(&terminal);
+}
+
+#[test]
+fn who_types_is_told_only_to_those_who_want_it() {
+    let (server, mut bob) = lobby();
+    for (options, is_shown) in
+        [(&["--plain"][..], false), (&["--plain", "--typing", "on"], true), (&["--typing", "off"], false), (&[], true)]
+    {
+        let mut terminal = alice(&server.address(), options);
+        bob.send("/typing #lobby on");
+        bob.until("+ typing #lobby on");
+        if is_shown {
+            told(&terminal, "bob is typing");
+        } else {
+            // The server tells of typing within a second; what is said later is shown later.
+            std::thread::sleep(Duration::from_millis(1_500));
+        }
+        bob.send("done");
+        told(&terminal, "<bob> done");
+        assert!(is_shown || !tells(&terminal, "is typing"), "{options:?}");
+        if !options.contains(&"--plain") {
+            terminal.keys("x");
+            if is_shown {
+                bob.until("#lobby * alice typing");
+            }
+            terminal.keys("\x7f");
+        }
+        terminal.keys(if options.contains(&"--plain") { "/quit\n" } else { "/quit\r" });
+        terminal.wait_exit();
+        let heard = bob.until("#lobby * alice quit");
+        assert!(is_shown || !heard.iter().any(|line| line.contains("alice typing")), "{options:?}");
+    }
+}
+
+#[test]
+fn who_comes_and_goes_is_folded_on_wish_and_that_is_remembered() {
+    let (server, mut bob) = lobby();
+    let state = tempfile::tempdir().unwrap();
+    let run = |options: &[&str]| start(connect(&server.address(), options).env("XDG_STATE_HOME", state.path()));
+    for (is_plain, end) in [(true, "\n"), (false, "\r")] {
+        let front: &[&str] = if is_plain { &["--plain"] } else { &[] };
+        let mut terminal = run(front);
+        come_and_go(&server, &mut bob);
+        told(&terminal, "dave3 joined");
+        told(&terminal, "dave1 left");
+        terminal.keys(format!("/fold on{end}"));
+        told(&terminal, "who comes and goes is only counted");
+        come_and_go(&server, &mut bob);
+        let text = format!("<bob> so many {is_plain}");
+        bob.send(&text["<bob> ".len()..]);
+        let lines = told(&terminal, &text).lines;
+        let at = lines.iter().position(|line| line.contains(&text)).unwrap();
+        assert!(lines[at - 1].ends_with("#lobby 4 came, 4 left"), "{:#?}", &lines[at - 1..]);
+        terminal.keys(format!("/quit{end}"));
+        terminal.wait_exit();
+        bob.until("#lobby * alice quit");
+        // The next run begins so, unless it is told something else.
+        let runs = [(&[][..], true), (&["--fold=off"], false), (&["--fold"], true)];
+        for (n, (options, is_folded)) in runs.into_iter().enumerate() {
+            let mut terminal = run(&[front, options].concat());
+            come_and_go(&server, &mut bob);
+            // What was said earlier is told first.
+            bob.send(&format!("again {is_plain} {n}"));
+            told(&terminal, &format!("<bob> again {is_plain} {n}"));
+            assert_eq!(tells(&terminal, "4 came, 4 left"), is_folded, "{options:?}");
+            assert_eq!(tells(&terminal, "dave3 joined"), !is_folded, "{options:?}");
+            if options.is_empty() {
+                terminal.keys(format!("/fold x{end}"));
+                told(&terminal, "it is /fold on or /fold off");
+            }
+            terminal.keys(format!("/quit{end}"));
+            terminal.wait_exit();
+            bob.until("#lobby * alice quit");
+        }
+        fs::remove_file(state.path().join("chinwag/fold")).unwrap();
+    }
+}
+
+/// Four people come into the lobby, and go again.
+fn come_and_go(server: &Server, bob: &mut Client) {
+    let many: Vec<Client> = (0..4).map(|n| server.in_room(&format!("dave{n}"), "#lobby")).collect();
+    bob.until("#lobby * dave3 joined");
+    for mut person in many {
+        person.send("/leave #lobby");
+        person.until("+ leave #lobby");
+    }
+    bob.until("#lobby * dave3 left");
+}
+
+#[test]
+fn words_are_searched_here_and_on_the_server() {
+    let (server, mut bob) = lobby();
+    for n in 0..60 {
+        bob.send(&format!("before {n}: {}", if n % 20 == 0 { "Tea" } else { "coffee" }));
+    }
+    bob.settle();
+    for (option, end) in [("--plain=on", "\n"), ("--plain=off", "\r")] {
+        let mut terminal = alice(&server.address(), &[option]);
+        bob.send("/msg alice tea for two");
+        told(&terminal, "tea for two");
+        terminal.keys(format!("/search tea{end}"));
+        let lines = told(&terminal, "4 with “tea” in what was shown here and the last 500 messages of #lobby").lines;
+        let last = lines.iter().rposition(|line| line.contains("4 with “tea”")).unwrap();
+        for (line, want) in
+            lines[last - 4..last].iter().zip(["before 0: Tea", "before 20: Tea", "before 40: Tea", "tea for two"])
+        {
+            assert!(line.ends_with(want) && line.as_bytes()[2] == b':', "{line:?} in the place of {want:?}");
+        }
+        terminal.keys(format!("/search beer{end}"));
+        told(&terminal, "no message with “beer”");
+        terminal.keys(format!("/quit{end}"));
+        terminal.wait_exit();
+        bob.until("#lobby * alice quit");
+    }
+}
+
+#[test]
+fn a_message_without_an_answer_is_shown_at_once_and_sure_when_it_is_answered() {
+    let (server, mut bob) = lobby();
+    let proxy = Proxy::start(server.port);
+    let terminal = alice(&proxy.address(), &["--plain=off", "--color", "always"]);
+    proxy.stall(true);
+    terminal.keys("are you there?\r");
+    let screen = told(&terminal, "… #lobby are you there?");
+    let input = screen.cursor.0;
+    assert_eq!(screen.rows[input], "#lobby>", "the line is free for the next");
+    assert!(screen.rows[input + 1].starts_with("… #lobby are you there?"), "{screen}");
+    assert!(screen.rows[input + 2].contains("· alice ·"), "{screen}");
+    assert!(String::from_utf8_lossy(&terminal.raw()).contains("\x1b[2m… #lobby are you there?"), "it is dim");
+    proxy.stall(false);
+    bob.until("#lobby <alice> are you there?");
+    told(&terminal, "#lobby <alice> are you there?");
+    terminal.wait_until("it gone from below", |screen| !screen.lines.iter().any(|line| line.contains('…')));
+}
+
+#[test]
+fn a_line_is_tried_at_once_after_a_sleep() {
+    let Some(preload) = faketime() else { return };
+    let (server, _bob) = lobby();
+    let proxy = Proxy::start(server.port);
+    let folder = tempfile::tempdir().unwrap();
+    let set = |offset: &str| fs::write(folder.path().join("offset"), offset).unwrap();
+    set("+0");
+    let mut command = connect(&proxy.address(), &["--plain"]);
+    command.env("LD_PRELOAD", preload).env("FAKETIME_TIMESTAMP_FILE", folder.path().join("offset"));
+    command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1");
+    let terminal = start(&mut command);
+    proxy.stall(true);
+    set("+1h");
+    // It would be found dead after a minute else, which is longer than is waited for here.
+    told(&terminal, "note: the connection is lost: the server says nothing any more");
+    proxy.stall(false);
+    told(&terminal, "note: connected again");
+}
