@@ -19,7 +19,7 @@ const LISTS: &[&str] = &["files", "help", "history", "ignore", "limits", "rooms"
 /// Why a transfer does not begin that the server did not refuse.
 const NONSENSE: &str = "the server's answer makes no sense";
 /// What is told besides the commands.
-const KEYS: &str = "Tab completes; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves";
+const KEYS: &str = "Tab completes; Ctrl-R looks for a line that you typed; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves";
 /// What the server knows nothing of: commands, and their help.
 pub(super) const OWN: &[(&str, &str)] = &[
     ("show", SHOW),
