@@ -69,8 +69,8 @@ impl Home {
         let held = take(&lock, dir)?;
         let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e))?;
         let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
-        make_folder(&spool).map_err(|e| about("spool in it", &e))?;
-        make_folder(&rooms).map_err(|e| about("rooms in it", &e))?;
+        make_own_folder(&spool).map_err(|e| about("spool in it", &e))?;
+        make_own_folder(&rooms).map_err(|e| about("rooms in it", &e))?;
         let mode = fs::metadata(dir)?.mode() & 0o7777;
         if mode & 0o077 != 0 {
             warn!("others than its owner can enter {} (mode {mode:o}); if they shall not: chmod 700", dir.display());
@@ -279,6 +279,17 @@ pub(crate) fn give_way() {
 /// Makes a folder that nobody else may enter, unless it is there.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// The same, but in no other place: what lies where a link leads may be somebody else's, and would be taken for our own.
+fn make_own_folder(path: &Path) -> io::Result<()> {
+    make_folder(path)?;
+    if fs::symlink_metadata(path)?.is_symlink() {
+        return Err(io::Error::other(
+            "it is a link; mount the folder there, or let the data folder itself be the link",
+        ));
+    }
+    Ok(())
 }
 
 /// Remembers which file IDs have been used. They are reserved many at a time.

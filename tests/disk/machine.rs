@@ -354,6 +354,15 @@ fn what_stands_in_the_place_of_a_file_or_a_folder_is_named_at_the_start() {
         fs::write(at(name), "").unwrap();
         refused(name, "File exists; move away what stands there");
         fs::remove_file(at(name)).unwrap();
+        // What lies there is not ours, and stays as it is.
+        let others = tempfile::tempdir().unwrap();
+        let log = others.path().join("others.log");
+        fs::write(&log, "no line of a room\n").unwrap();
+        let _ = fs::remove_dir(at(name));
+        symlink(others.path(), at(name)).unwrap();
+        refused(name, "it is a link; ");
+        assert_eq!(fs::read_to_string(&log).unwrap(), "no line of a room\n");
+        fs::remove_file(at(name)).unwrap();
     }
     kill(folder.serve(&[]));
 }
