@@ -19,6 +19,7 @@ pub mod input;
 pub mod line;
 pub mod model;
 pub mod oneshot;
+pub mod patient;
 pub mod pipe;
 pub mod plain;
 pub mod saved;

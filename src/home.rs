@@ -69,8 +69,8 @@ impl Home {
         let held = take(&lock, dir)?;
         let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e))?;
         let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
-        make_folder(&spool).map_err(|e| about("spool in it", &e))?;
-        make_folder(&rooms).map_err(|e| about("rooms in it", &e))?;
+        make_own_folder(&spool).map_err(|e| about("spool in it", &e))?;
+        make_own_folder(&rooms).map_err(|e| about("rooms in it", &e))?;
         let mode = fs::metadata(dir)?.mode() & 0o7777;
         if mode & 0o077 != 0 {
             warn!("others than its owner can enter {} (mode {mode:o}); if they shall not: chmod 700", dir.display());
@@ -190,6 +190,7 @@ fn about(what: &str, e: &io::Error) -> io::Error {
     let text = e.to_string();
     let hint = match e.kind() {
         io::ErrorKind::PermissionDenied => "; it must belong to the user that the server runs as",
+        io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => "; move away what stands there",
         _ => hint(e),
     };
     io::Error::new(e.kind(), format!("{what}: {}{hint}", text.split(" (os error").next().unwrap_or(&text)))
@@ -217,8 +218,12 @@ pub fn private() -> OpenOptions {
 /// Opens a file. What is no regular file is an error: a pipe is not waited for, and a link is not followed.
 pub fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
-    let file = options.custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+    match options.custom_flags(flags).open(path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        // What the system says of a link, and of a pipe that nobody reads, tells nobody what is wrong.
+        Err(e) if !matches!(Errno::from_io_error(&e), Some(Errno::LOOP | Errno::NXIO)) => Err(e),
+        _ => Err(io::Error::other("it is no regular file")),
+    }
 }
 
 /// Reads a whole file of text, with the care of [`open_regular`].
@@ -274,6 +279,17 @@ pub(crate) fn give_way() {
 /// Makes a folder that nobody else may enter, unless it is there.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// The same, but in no other place: what lies where a link leads may be somebody else's, and would be taken for our own.
+fn make_own_folder(path: &Path) -> io::Result<()> {
+    make_folder(path)?;
+    if fs::symlink_metadata(path)?.is_symlink() {
+        return Err(io::Error::other(
+            "it is a link; mount the folder there, or let the data folder itself be the link",
+        ));
+    }
+    Ok(())
 }
 
 /// Remembers which file IDs have been used. They are reserved many at a time.

@@ -67,15 +67,20 @@ const TABLE: &[(&str, &str, &str)] = &[
         "names limits settings time event effect hub linebuf plain dialect home outbox connection registry egress system",
         "sockets log",
     ),
+    ("client/patient", "", "system"),
     ("client/model", "names wire limits commands", "instants"),
-    ("client/wire", "names wire limits linebuf listener client/model", "sockets files threads clock instants system"),
+    (
+        "client/wire",
+        "names wire limits linebuf listener client/patient client/model",
+        "sockets files threads clock instants system",
+    ),
     ("client/screen", "names wire client/model", "instants"),
-    ("client/screen/terminal", "client/screen", "files system"),
+    ("client/screen/terminal", "client/patient client/screen", "files system"),
     ("client/line", "names commands client/wire client/screen", "files system"),
     ("client/saved", "listener client/line", "files system"),
     (
         "client",
-        "names wire limits linebuf commands signals listener client/model client/wire client/screen client/screen/terminal client/line client/saved",
+        "names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line client/saved",
         "sockets files threads clock instants signals system",
     ),
 ];

@@ -19,9 +19,10 @@ use crate::client::line::history::{self, History};
 use crate::client::line::keys::{self, Decoder, Input, Key, TerminalAnswer};
 use crate::client::model::news::{Age, Extent, Mark, News};
 use crate::client::model::session::own_commands;
+use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::Window;
 use crate::client::screen::terminal::Terminal;
-use crate::client::screen::{self, Look, Rows, StatusRow};
+use crate::client::screen::{self, Look, Rows, StatusRow, width};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
 use crate::client::wire::transfers::{self, Picture};
@@ -29,6 +30,7 @@ use crate::commands;
 use crate::listener::reason;
 use crate::names::Place;
 use crate::signals::Signals;
+use crate::wire;
 
 const KEYS: Token = Token(link::FREE);
 const SIGNALS: Token = Token(link::FREE + 1);
@@ -58,9 +60,19 @@ pub fn run(options: Options) -> Result<(), String> {
     let mut chat = Chat::open(options)?;
     let ended = chat.run();
     chat.hear_out();
-    let _ = chat.terminal.show(&(chat.rows.clear() + &chat.above));
+    let last = chat.rows.clear() + &chat.above + chat.title_of_others();
+    let _ = chat.terminal.show(&last);
     let _ = chat.terminal.show(&screen::lines(chat.visit.left().iter().map(String::as_str)));
     ended
+}
+
+/// Whether the person looks at the terminal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Gaze {
+    /// The terminal has not told.
+    Unknown,
+    Here,
+    Elsewhere,
 }
 
 struct Chat {
@@ -82,8 +94,12 @@ struct Chat {
     bell: Bell,
     /// When the bell rang last.
     rang: Option<Instant>,
-    /// Whether the person looks at the terminal, as far as it tells.
-    is_watched: bool,
+    /// Whether the person looks at the terminal.
+    gaze: Gaze,
+    /// How the person can be told where they look elsewhere.
+    notifier: Notifier,
+    /// How much was said to the person that they have not looked at.
+    missed: usize,
     /// The day of what was shown last.
     day: Date,
     /// How often Ctrl-C was pressed on an empty line, one after the other.
@@ -133,7 +149,9 @@ impl Chat {
             look,
             bell,
             rang: None,
-            is_watched: false,
+            gaze: Gaze::Unknown,
+            notifier: Notifier::of(|name| std::env::var(name).ok()),
+            missed: 0,
             interrupts: 0,
             gallery: Gallery::new(colour),
             above: String::new(),
@@ -152,12 +170,7 @@ impl Chat {
                 drawn => drawn.map_err(|e| reason(&e))?,
             }
             let until = self.next();
-            let tokens = self.visit.turn(until)?;
-            if tokens.contains(&SIGNALS) {
-                self.signals.take();
-                // The window may have been another one for a moment, and what stands in it have moved.
-                self.shown = None;
-            }
+            self.visit.turn(until)?;
             let is_gone = self.ask().is_err()
                 || self.go_on().is_err()
                 || self.keys().is_err()
@@ -238,6 +251,8 @@ impl Chat {
                 } else if self.interrupts == INTERRUPTS {
                     self.print(&News::Note("Ctrl-D on the empty line leaves, and so does /quit".to_owned()));
                 }
+                // Who went back through the lines and emptied the row begins anew, too.
+                self.editor.history.leave();
                 None
             }
             Input::Key(key) => {
@@ -289,8 +304,12 @@ impl Chat {
     fn answer(&mut self, answer: TerminalAnswer) {
         match answer {
             TerminalAnswer::Cursor { column, .. } => self.rows.answer(column.into()),
-            TerminalAnswer::Focused => self.is_watched = true,
-            TerminalAnswer::Unfocused => self.is_watched = false,
+            TerminalAnswer::Focused => {
+                self.gaze = Gaze::Here;
+                let title = self.title_of_others();
+                self.above.push_str(title);
+            }
+            TerminalAnswer::Unfocused => self.gaze = Gaze::Elsewhere,
             of_pictures => self.gallery.answer(&of_pictures),
         }
     }
@@ -321,7 +340,8 @@ impl Chat {
         if self.is_stopping {
             self.hear_out();
             self.is_stopping = false;
-            self.terminal.show(&self.rows.clear())?;
+            let title = self.title_of_others();
+            self.terminal.show(&(self.rows.clear() + title))?;
             self.terminal.suspend()?;
             self.shown = None;
         }
@@ -343,18 +363,21 @@ impl Chat {
 
     /// Prints what there is to tell.
     fn gather(&mut self) {
-        let mut rings = false;
+        let mut calls = None;
         while let Some(shown) = self.visit.poll() {
             match shown {
                 Shown::News(news) => {
-                    rings |= matches!(news, News::Said { mark: Mark::ForUs, age: Age::New, .. });
+                    if let News::Said { place, from, text, mark: Mark::ForUs, age: Age::New, .. } = &news {
+                        self.missed += usize::from(self.gaze == Gaze::Elsewhere);
+                        calls = Some((notify::call(*from, *place), wire::action(text).unwrap_or(text).to_owned()));
+                    }
                     self.print(&news);
                 }
                 Shown::Picture(picture) => self.gallery.add(picture),
             }
         }
-        if rings {
-            self.ring(Instant::now());
+        if let Some((call, text)) = calls {
+            self.call(&call, &text, Instant::now());
         }
         let window = self.terminal.window();
         while let Some((picture, outcome)) =
@@ -364,13 +387,26 @@ impl Chat {
         }
     }
 
-    /// Rings the bell, if that is wanted, nobody looks and it has not rung just now.
-    fn ring(&mut self, now: Instant) {
+    /// Tells the person that something was said to them: by the bell, if that is wanted and they do not look, and where they are
+    /// known to look elsewhere by a notification and the title, too.
+    fn call(&mut self, call: &str, text: &str, now: Instant) {
+        if self.gaze == Gaze::Elsewhere {
+            self.above.push_str(&self.notifier.title(self.missed, call));
+        }
         let is_early = self.rang.is_some_and(|at| now.duration_since(at) < RINGING);
-        if self.bell == Bell::Rings && !self.is_watched && !is_early {
+        if self.bell == Bell::Rings && self.gaze != Gaze::Here && !is_early {
             self.rang = Some(now);
             self.above.push('\x07');
+            if self.gaze == Gaze::Elsewhere {
+                self.above.push_str(&self.notifier.notification(call, text));
+            }
         }
+    }
+
+    /// What gives the window the title back that it had before, if it has one of ours.
+    fn title_of_others(&mut self) -> &'static str {
+        self.missed = 0;
+        self.notifier.restore()
     }
 
     /// Prints news, below a line that tells the day where that is another one than before.
@@ -379,6 +415,7 @@ impl Chat {
         let line = self.look.news(news, now);
         let day = self.look.day_of(news.at().unwrap_or(now));
         let change = (std::mem::replace(&mut self.day, day) != day).then(|| self.look.day(day));
+        let line = width::broken(&line, self.terminal.window().columns.into());
         self.above.push_str(&screen::lines(change.iter().map(String::as_str).chain([line.as_str()])));
     }
 
@@ -409,6 +446,11 @@ impl Chat {
     /// Draws what has changed, if it is known where.
     fn draw(&mut self) -> io::Result<()> {
         let now = Instant::now();
+        if self.signals.take() > 0 {
+            // The window may have been another one for a moment, and what stands in it have moved.
+            self.shown = None;
+            self.rows.disturb();
+        }
         let window = self.terminal.window();
         let width = usize::from(window.columns);
         if self.window.0 != Some(window) {

@@ -8,7 +8,7 @@ use std::thread;
 use mio::Waker;
 use rustix::event::PollFlags;
 
-use crate::client::screen::terminal;
+use crate::client::patient;
 use crate::limits::LINE;
 use crate::listener::reason;
 
@@ -23,7 +23,7 @@ impl Read for Patient {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.0.read(bytes) {
-                Err(e) if e.kind() == ErrorKind::WouldBlock => terminal::wait(io::stdin(), PollFlags::IN)?,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => patient::wait(io::stdin(), PollFlags::IN)?,
                 read => return read,
             }
         }

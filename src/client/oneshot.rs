@@ -1,7 +1,7 @@
 //! `chinwag send`, `chinwag get` and `chinwag say`: for scripts, and for people in a hurry.
 
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::client::input::{self, Patient};
 use crate::client::model::news::{News, Taken};
 use crate::client::model::session::Wish;
 use crate::client::model::transfer::Progress;
-use crate::client::screen::width;
-use crate::client::screen::{self, Form};
+use crate::client::patient;
+use crate::client::screen::{self, Form, width};
 use crate::client::wire::store::Source;
 use crate::client::wire::transfers::{self, Keep, TransferEnd};
 use crate::listener::reason;
@@ -201,7 +201,7 @@ fn ends(client: &mut Client, failed: &mut Failed) -> Result<(), String> {
             }
         };
         line.push(b'\n');
-        io::stdout().write_all(&line).map_err(|e| transfers::unwritten(&e))?;
+        patient::write(io::stdout(), &line, || false).map_err(|e| transfers::unwritten(&e))?;
     }
     Ok(())
 }
@@ -247,7 +247,12 @@ fn leave(client: &mut Client) {
 
 /// Tells on standard error.
 fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "chinwag: {text}");
+    show(&format!("chinwag: {text}\n"));
+}
+
+/// Writes to standard error, as far as that goes.
+fn show(text: &str) {
+    let _ = patient::write(io::stderr(), text.as_bytes(), || false);
 }
 
 /// A progress bar on standard error, if that is a terminal on which something can be drawn anew.
@@ -265,16 +270,18 @@ impl Bar {
     /// Makes room for a line that stays.
     fn clear(&mut self) {
         if std::mem::take(&mut self.is_drawn) {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+            show("\r\x1b[K");
         }
     }
 
     fn draw(&mut self, progress: Option<Progress<'_>>) {
         if let Some(progress) = progress.filter(|_| self.is_drawable) {
-            let width = tcgetwinsize(io::stderr()).map_or(80, |size| usize::from(size.ws_col));
+            // Some terminals say that they have none at all.
+            let columns = tcgetwinsize(io::stderr()).ok().map(|size| size.ws_col).filter(|&columns| columns > 0);
+            let width = usize::from(columns.unwrap_or(80));
             let form = if width < 60 { Form::Short } else { Form::Long };
             let line = width::head(&screen::transfer(&progress, form), width.saturating_sub(1));
-            let _ = write!(io::stderr(), "\r{line}\x1b[K");
+            show(&format!("\r{line}\x1b[K"));
             self.is_drawn = true;
         }
     }

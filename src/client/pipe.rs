@@ -8,7 +8,7 @@ use std::thread;
 use rustix::event::PollFlags;
 
 use crate::client::model::session::Wish;
-use crate::client::screen::terminal;
+use crate::client::patient;
 use crate::client::wire::{link, transfers};
 use crate::limits::SERVER_LINE;
 use crate::linebuf::{Line, LineBuf};
@@ -60,7 +60,7 @@ fn hand_on(first: String, server: &mut TcpStream) -> Option<io::Result<()>> {
         let count = match io::stdin().read(&mut bytes) {
             Err(e) if e.kind() == ErrorKind::Interrupted => 0,
             // Whoever else has this file has it not wait.
-            Err(e) if e.kind() == ErrorKind::WouldBlock => match terminal::wait(io::stdin(), PollFlags::IN) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => match patient::wait(io::stdin(), PollFlags::IN) {
                 Ok(()) => 0,
                 Err(e) => return Some(Err(e)),
             },
@@ -96,7 +96,7 @@ fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool) -> Result<End, 
             Err(_) if end == Ok(End::Quit) => return end,
             Err(e) => return end.and(Err(format!("the connection to {address} broke: {}", reason(&e)))),
         };
-        match terminal::write(io::stdout(), read, || false) {
+        match patient::write(io::stdout(), read, || false) {
             Ok(()) => {}
             // Nobody wants to read on, which is their affair.
             Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(End::Quit),

@@ -1,10 +1,12 @@
 //! How everything looks: news as lines of text, the status row, and the bytes that put both on a terminal.
 
+pub mod notify;
 pub mod pictures;
 pub mod terminal;
 pub mod width;
 pub mod words;
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,7 +15,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use self::pictures::header::Format;
-use self::width::columns;
+use self::width::{columns, widest};
 use crate::client::model::news::{Mark, News};
 use crate::client::model::transfer::{Progress, Way};
 use crate::names::{Nick, Place};
@@ -34,7 +36,7 @@ pub struct Look {
 }
 
 impl Look {
-    /// News as one line, without its end. The terminal wraps it, so that what is copied from it has no breaks of ours.
+    /// News as one line, without its end.
     pub fn news(&self, news: &News, now: SystemTime) -> String {
         let head = |at: &Option<SystemTime>, place: &Place, mark: &str| {
             let place = self.colour(hash(&place.to_string()), &place.to_string());
@@ -250,21 +252,20 @@ fn hash(name: &str) -> u32 {
 /// The two rows at the end of what is on the terminal: where the input row is, with the status row below it.
 ///
 /// The cursor stays in the input row. So the rows are found again whatever the window's width has become: what is above is
-/// known from what stands before the cursor, and all that is below is ours.
+/// known from what stands before the cursor, and all that is below is ours. What is above is erased only where the terminal
+/// itself has told both how wide that is and that it has wrapped it: a piece of an old input row may stay, a message may not go.
 #[derive(Default, Debug)]
 pub struct Rows {
     /// What stands before the cursor, if the rows are drawn.
     drawn: Option<Before>,
-    /// The width of the window, in columns.
+    /// The width of the window, in columns; 0 if it may have been another one meanwhile.
     width: usize,
     /// How many rows above the cursor the input row begins, where the terminal has wrapped it.
     above: usize,
-    /// What the terminal was asked last, and has not answered yet.
-    question: Option<Question>,
-    /// Answers that come before that one. What they tell of is drawn no more.
-    stale: usize,
-    /// What the terminal does when its window gets narrower, as far as that has shown.
-    narrowing: Option<Narrowing>,
+    /// What the terminal was asked and has not answered yet, in the order of its answers.
+    questions: VecDeque<Question>,
+    /// Whether the terminal has been seen to wrap its rows when its window gets narrower.
+    wraps: bool,
 }
 
 /// What stands before the cursor.
@@ -280,15 +281,10 @@ struct Before {
 enum Question {
     /// How many columns what stands before the cursor takes.
     Width,
-    /// Where the cursor is in a window that has become narrower. Nothing is drawn until this time, unless it answers.
+    /// Where the cursor is in a window of another width. Nothing is drawn until this time, unless it answers.
     Narrowed(Instant),
-}
-
-/// What a terminal does with a row that has no room in a window that gets narrower.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Narrowing {
-    Wraps,
-    Cuts,
+    /// What has changed since it was asked.
+    Stale,
 }
 
 /// What of the line that is typed fits into the row. Together both parts are narrower than the row, so that its last column stays free.
@@ -313,7 +309,7 @@ pub struct Drawn {
 
 /// Asks the terminal where its cursor is.
 const WHERE: &str = "\x1b[6n";
-/// Columns that hardly a window is narrower than.
+/// Columns that hardly a window is narrower than. The width of what takes no more is not asked for.
 const SHORT: usize = 12;
 /// How long a terminal may take to say where its cursor is.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -321,34 +317,21 @@ const ANSWER: Duration = Duration::from_secs(1);
 const QUESTIONS: usize = 64;
 
 impl Before {
-    fn columns(&self) -> usize {
-        self.told.unwrap_or_else(|| columns(&self.text))
-    }
-
-    /// Whether it is not known how many columns the terminal makes of it.
-    fn is_doubtful(&self) -> bool {
-        self.told.is_none() && !width::is_certain(&self.text)
-    }
-
     /// How many rows above the cursor it begins, if the terminal has wrapped it at `width`, and says that the cursor is in
-    /// this column, from 1. `None` if the cursor would not be there then.
+    /// this column, from 1. `None` if the cursor would not be there then, or if it is not known how wide this is.
     fn wrapped(&self, width: usize, column: usize) -> Option<usize> {
-        let rows = |at: usize| {
-            let beyond = self.columns().saturating_sub(at);
-            let rows = beyond.div_ceil(width);
-            // The last column of a row stays free where a wide character has no room. Some terminals count it, some do not. In
-            // the last column, the cursor is more likely to be cut off than to be there for that.
-            let free = rows * width - beyond;
-            (free <= if column < width && width::has_wide(&self.text) { rows } else { 0 }).then_some(rows)
-        };
+        let told = self.told?;
+        let beyond = told.saturating_sub(column - 1);
+        let rows = beyond.div_ceil(width);
+        // The last column of a row stays free where a wide character has no room. Some terminals count it, some do not.
+        let free = rows * width - beyond;
+        if free <= if width::has_wide(&self.text) { rows } else { 0 } {
+            return Some(rows);
+        }
         // Behind a full row, the cursor stands on its last column or on the first of the next one. Blanks that are left over for
         // the next one are no reason to begin it.
         let blanks = self.text.len() - self.text.trim_end().len();
-        let is_full = column == width && self.columns() % width <= blanks;
-        let full = || (self.columns() / width).checked_sub(1).filter(|_| is_full);
-        // Where it is not known, the nearest will do.
-        let near = || (self.columns() + width / 2).saturating_sub(column - 1) / width;
-        if self.is_doubtful() { Some(near()) } else { rows(column - 1).or_else(full) }
+        (told / width).checked_sub(1).filter(|_| column == width && told % width <= blanks)
     }
 }
 
@@ -361,58 +344,59 @@ impl Rows {
         }
         self.width = width;
         self.above = 0;
-        let is_beyond = |before: &Before| before.columns() >= width.max(1) || before.is_doubtful();
-        let question = self.drawn.as_ref().filter(|before| is_beyond(before)).map(|_| Question::Narrowed(now + ANSWER));
-        self.ask(question)
+        for question in &mut self.questions {
+            if matches!(question, Question::Narrowed(_)) {
+                *question = Question::Stale;
+            }
+        }
+        let is_beyond = |before: &Before| before.told.unwrap_or_else(|| widest(&before.text)) >= width;
+        self.drawn.as_ref().filter(|before| is_beyond(before))?;
+        self.ask(Question::Narrowed(now + ANSWER))
     }
 
-    /// What is asked has changed. Returns what is to be written for that.
-    fn ask(&mut self, question: Option<Question>) -> Option<&'static str> {
-        self.stale += usize::from(self.question.take().is_some());
-        self.question = question.filter(|_| self.stale < QUESTIONS);
-        self.question.map(|_| WHERE)
+    /// The window may have had another width meanwhile, though it has the same now.
+    pub fn disturb(&mut self) {
+        self.width = 0;
+    }
+
+    /// Returns what is to be written to ask that, unless the terminal does not seem to answer.
+    fn ask(&mut self, question: Question) -> Option<&'static str> {
+        if self.questions.len() >= QUESTIONS {
+            return None;
+        }
+        self.questions.push_back(question);
+        Some(WHERE)
     }
 
     /// The terminal says in which column, from 1, its cursor is.
     pub fn answer(&mut self, column: usize) {
-        if self.stale > 0 {
-            self.stale -= 1;
-            return;
-        }
-        let question = self.question.take();
+        let question = self.questions.pop_front();
         let Some(before) = self.drawn.as_mut().filter(|_| column > 0) else { return };
         match question {
-            None => {}
             Some(Question::Width) => before.told = Some(column - 1),
-            Some(Question::Narrowed(_)) => {
-                let width = self.width.max(1);
-                let wrapped = before.wrapped(width, column);
-                // A terminal that cuts rows off leaves the cursor in the last column, and so does one that was narrower already
-                // when the row was drawn. Where a wrapped row has it there too, what the terminal did before decides. In doubt,
-                // what is above is not ours to erase.
-                match wrapped {
-                    Some(_) if column < width => self.narrowing = Some(Narrowing::Wraps),
-                    // One that has wrapped has only reckoned otherwise here.
-                    None if column == width => self.narrowing = self.narrowing.or(Some(Narrowing::Cuts)),
-                    _ => {}
-                }
-                let is_sure = column < width || self.narrowing == Some(Narrowing::Wraps) && !before.is_doubtful();
-                self.above = wrapped.filter(|_| is_sure).unwrap_or(0);
+            Some(Question::Narrowed(_)) if self.width > 0 => {
+                let rows = before.wrapped(self.width, column).filter(|&rows| rows > 0);
+                // A terminal that cuts rows off leaves the cursor in the last column. Where a wrapped row has it there too, what
+                // the terminal did before decides.
+                self.wraps |= rows.is_some() && column < self.width;
+                self.above = rows.filter(|_| self.wraps).unwrap_or(0);
             }
+            Some(Question::Narrowed(_) | Question::Stale) | None => {}
         }
     }
 
     /// Whether an answer is still to come.
     pub fn is_asking(&self) -> bool {
-        self.stale > 0 || self.question.is_some()
+        !self.questions.is_empty()
     }
 
     /// Until when nothing can be drawn, as it is not known where.
     pub fn waits(&self, now: Instant) -> Option<Instant> {
-        match self.question {
-            Some(Question::Narrowed(until)) => Some(until).filter(|&until| now < until),
-            _ => None,
-        }
+        let waits = |question: &Question| match question {
+            Question::Narrowed(until) => Some(*until).filter(|&until| now < until),
+            Question::Width | Question::Stale => None,
+        };
+        self.questions.iter().find_map(waits)
     }
 
     /// Draws the rows anew, below `above`, whole lines that are printed for good.
@@ -431,17 +415,16 @@ impl Rows {
             let _ = write!(out, "\x1b[{count}A\r");
         }
         out.push_str(&row.before);
+        // The terminal itself knows best how wide that is, and whether its window had room for it. It is asked right there, so
+        // that no other size can come between.
+        if widest(&row.before) > SHORT || !width::is_certain(&row.before) {
+            out.push_str(self.ask(Question::Width).unwrap_or_default());
+        }
         if !row.after.is_empty() {
-            // The terminal itself knows best how wide what it has shown is.
             let _ = write!(out, "\x1b7{}\x1b8", row.after);
         }
-        let before = Before { text: row.before.clone(), told: None };
-        // A window may have become smaller just before that was shown, and then it was cut off.
-        let asks = before.is_doubtful() || before.columns() > SHORT;
-        let question = asks.then_some(Question::Width);
-        out.push_str(self.ask(question).unwrap_or_default());
         out.push_str("\x1b[?7h\x1b[?25h\x1b[?2026l");
-        self.drawn = Some(before);
+        self.drawn = Some(Before { text: row.before.clone(), told: None });
         out
     }
 
@@ -458,6 +441,7 @@ impl Rows {
             let _ = write!(out, "\x1b[{}A", self.above);
         }
         self.above = 0;
+        self.questions.iter_mut().for_each(|question| *question = Question::Stale);
         // tmux keeps what is erased from the first cell of the window on, so this begins one further.
         out.push_str("\r\x1b[K\x1b[C\x1b[J\r");
     }
@@ -572,17 +556,23 @@ mod tests {
         }
     }
 
-    /// Rows that have drawn this before the cursor, in a window of 120 columns.
-    fn drawn(before: &str) -> Rows {
+    /// Rows that have drawn this before the cursor, in a window of 120 columns where the terminal makes so many of it.
+    fn drawn(before: &str, told: usize) -> Rows {
+        let mut rows = asking(before);
+        rows.answer(told + 1);
+        // What is short is not asked for.
+        rows.drawn.as_mut().unwrap().told = Some(told);
+        rows
+    }
+
+    /// Rows that have drawn this before the cursor, and wait for how wide that is.
+    fn asking(before: &str) -> Rows {
         let mut rows = Rows::default();
         rows.resize(120, Instant::now());
         rows.draw(
             "",
             &Drawn { row: Row { before: before.to_owned(), after: String::new() }, status: None, unsure: Vec::new() },
         );
-        if width::is_certain(before) {
-            rows.answer(columns(before) + 1);
-        }
         rows
     }
 
@@ -609,18 +599,21 @@ mod tests {
             // Whether it is wrapped or cut off there cannot be told.
             ("01234567", 4, 4, 0),
             ("", 5, 1, 0),
+            // Nothing that is known explains that.
+            ("0123456789", 8, 5, 0),
         ] {
-            assert_eq!(narrowed(&mut drawn(before), width, column), want, "{before} {width} {column}");
+            let mut rows = drawn(before, columns(before));
+            assert_eq!(narrowed(&mut rows, width, column), want, "{before} {width} {column}");
         }
     }
 
     #[test]
     fn what_the_terminal_did_before_decides_where_both_would_do() {
-        let (mut wraps, mut cuts) = (drawn("0123456789abcdef"), drawn("0123456789abcdef"));
+        let (mut wraps, mut cuts) = (drawn("0123456789abcdef", 16), drawn("0123456789abcdef", 16));
         assert_eq!((narrowed(&mut wraps, 10, 7), narrowed(&mut cuts, 10, 10)), (1, 0));
         assert_eq!((narrowed(&mut wraps, 8, 8), narrowed(&mut cuts, 8, 8)), (1, 0));
         // A blank that is left over does not begin another row.
-        let mut wraps = drawn("0123456789abcdef ");
+        let mut wraps = drawn("0123456789abcdef ", 17);
         assert_eq!((narrowed(&mut wraps, 10, 8), narrowed(&mut wraps, 8, 8)), (1, 1));
     }
 
@@ -629,21 +622,21 @@ mod tests {
         // Thirty columns here, and fewer or more elsewhere.
         let text = "1️⃣2️⃣3️⃣".repeat(5);
         for told in [15, 30, 45] {
-            let mut rows = drawn(&text);
+            let mut rows = asking(&text);
             assert!(rows.is_asking());
             rows.answer(told + 1);
             assert!(!rows.is_asking());
             assert_eq!(narrowed(&mut rows, 12, told % 12 + 1), told / 12, "{told}");
         }
-        // It has not told yet, and what it tells then is not taken for an answer to what was asked last.
-        let mut rows = drawn(&text);
+        // It tells so only after it was asked something else, and the answers are not mistaken for each other.
+        let mut rows = asking(&text);
         rows.resize(12, Instant::now());
         rows.answer(31);
         assert!(rows.waits(Instant::now()).is_some());
         rows.answer(7);
         assert_eq!(rows.above, 2);
         // What is drawn meanwhile is not what it tells of.
-        let mut rows = drawn(&text);
+        let mut rows = asking(&text);
         rows.draw(
             "",
             &Drawn { row: Row { before: "> ".to_owned(), after: String::new() }, status: None, unsure: Vec::new() },
@@ -651,5 +644,35 @@ mod tests {
         rows.answer(31);
         assert!(!rows.is_asking());
         assert_eq!(rows.resize(12, Instant::now()), None);
+    }
+
+    #[test]
+    fn in_doubt_what_is_above_is_not_erased() {
+        let text = "0123456789abcdef0123456789abc";
+        // It wraps, but had become narrower just before this was drawn, and cut it off.
+        let mut rows = drawn(text, 29);
+        assert_eq!(narrowed(&mut rows, 20, 10), 1);
+        rows.resize(120, Instant::now());
+        rows.draw(
+            "",
+            &Drawn { row: Row { before: text.to_owned(), after: String::new() }, status: None, unsure: Vec::new() },
+        );
+        assert!(rows.resize(15, Instant::now()).is_some());
+        rows.answer(15);
+        rows.answer(15);
+        assert_eq!(rows.above, 0);
+        // It has not told how wide that is.
+        let mut rows = asking(text);
+        rows.wraps = true;
+        rows.questions.clear();
+        assert_eq!(narrowed(&mut rows, 15, 15), 0);
+        assert_eq!(narrowed(&mut rows, 14, 2), 0);
+        // The window has been another one since it was asked.
+        let mut rows = drawn(text, 29);
+        rows.resize(20, Instant::now());
+        rows.disturb();
+        rows.answer(10);
+        assert_eq!(rows.above, 0);
+        assert!(rows.resize(20, Instant::now()).is_some());
     }
 }

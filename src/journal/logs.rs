@@ -192,23 +192,28 @@ struct Wanted {
 /// The rooms that have a log in `folder`, the one in which something was said longest ago first, and of more than `most` the
 /// last. Their files tell no time that can be trusted: whoever copies a folder changes it.
 fn list(folder: &Path, most: usize) -> io::Result<Vec<RoomName>> {
-    let mut found: BTreeMap<RoomName, (RoomName, SystemTime)> = BTreeMap::new();
-    // Sorted, so that of two names that differ only in case it is always the same that counts.
-    let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_unstable_by_key(fs::DirEntry::file_name);
-    for entry in entries {
+    // By their spelling, so that of two rooms that differ only in case it is always the same that counts.
+    let mut logs: BTreeMap<String, (SystemTime, RoomName)> = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
         let name = entry.file_name();
         let name = name.to_str().and_then(|name| name.strip_suffix(".log.1").or_else(|| name.strip_suffix(".log")));
         let Some(name) = name.and_then(|name| RoomName::new(&format!("#{name}"))) else { continue };
         let used = time_of_last(&entry.path()).unwrap_or(SystemTime::UNIX_EPOCH);
-        let (known, latest) = found.entry(name).or_insert((name, used));
-        if known.as_str() == name.as_str() {
-            *latest = used.max(*latest);
-        } else {
-            warn!("the log of {name} is left alone, as there is one whose name differs only in case");
-        }
+        let (latest, _) = logs.entry(name.as_str().to_owned()).or_insert((used, name));
+        *latest = used.max(*latest);
     }
-    let mut rooms: Vec<(SystemTime, RoomName)> = found.into_values().map(|(name, used)| (used, name)).collect();
+    let mut found: BTreeMap<RoomName, (SystemTime, RoomName)> = BTreeMap::new();
+    for (used, name) in logs.into_values() {
+        let best = found.entry(name).or_insert((used, name));
+        if best.1.as_str() == name.as_str() {
+            continue;
+        }
+        // A disk that was full leaves empty logs, and whoever came later may have spelled the name otherwise.
+        let other = if used > best.0 { std::mem::replace(best, (used, name)).1 } else { name };
+        warn!("the log of {other} is left alone, as the last word in that of {} is younger", best.1);
+    }
+    let mut rooms: Vec<(SystemTime, RoomName)> = found.into_values().collect();
     rooms.sort_unstable();
     let beyond = rooms.len().saturating_sub(most);
     if beyond > 0 {
@@ -218,10 +223,13 @@ fn list(folder: &Path, most: usize) -> io::Result<Vec<RoomName>> {
     Ok(rooms.into_iter().map(|(_, room)| room).collect())
 }
 
-/// The time of the last message of a log, if it stands at its end, or of its last change.
+/// The time of the last message of a log, if it stands at its end, or of its last change. An empty one has none.
 fn time_of_last(path: &Path) -> io::Result<SystemTime> {
     let file = open_regular(File::options().read(true), path)?;
     let data = file.metadata()?;
+    if data.len() == 0 {
+        return Ok(SystemTime::UNIX_EPOCH);
+    }
     let mut bytes = Vec::new();
     At { file: &file, at: data.len().saturating_sub(SPAN_LEAST) }.read_to_end(&mut bytes)?;
     let last = bytes.rsplit(|&b| b == b'\n').take(LAST_LINES).find_map(format::parse);

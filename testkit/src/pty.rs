@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
@@ -22,7 +23,7 @@ use crate::PATIENCE;
 const SCROLLBACK: usize = 10_000;
 
 /// What the terminal of whoever runs the tests has set, and a program in another terminal should not see.
-const OF_OTHERS: [&str; 17] = [
+const OF_OTHERS: [&str; 18] = [
     "CHINWAG_NICK",
     "CHINWAG_SERVER",
     "COLORTERM",
@@ -35,6 +36,7 @@ const OF_OTHERS: [&str; 17] = [
     "STY",
     "TERM_PROGRAM",
     "TMUX",
+    "VTE_VERSION",
     "WT_SESSION",
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
@@ -73,6 +75,19 @@ pub struct Screen {
     pub cursor: (usize, usize),
 }
 
+impl Screen {
+    /// The lines as they were before the client broke them: further rows, which it indents, are put behind the first.
+    pub fn unbroken(&self) -> Vec<String> {
+        self.lines.iter().fold(Vec::new(), |mut whole: Vec<String>, line| {
+            match (line.strip_prefix("    "), whole.last_mut()) {
+                (Some(more), Some(last)) => *last = format!("{last} {more}"),
+                _ => whole.push(line.clone()),
+            }
+            whole
+        })
+    }
+}
+
 impl Display for Screen {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         for row in &self.rows {
@@ -105,6 +120,10 @@ struct State {
     raw: Vec<u8>,
     /// An answer is on its way to the program.
     answers: bool,
+    /// The program was told where the cursor is, and has drawn nothing since.
+    is_relied_on: bool,
+    /// No question is answered any more.
+    is_mute: bool,
     /// Nothing is read of what the program writes.
     pauses: bool,
     /// Nobody has the terminal open any more.
@@ -148,6 +167,8 @@ impl Terminal {
             sequence: Vec::new(),
             raw: Vec::new(),
             answers: false,
+            is_relied_on: false,
+            is_mute: false,
             pauses: false,
             ended: false,
         };
@@ -167,8 +188,13 @@ impl Terminal {
     }
 
     /// Changes the size of the terminal, of which the system tells the program.
+    ///
+    /// Between the answer where the cursor is and what is drawn upon that, no program can know of another size, and what it erases
+    /// may be a row too many. So that does not happen here: what is drawn is waited for.
     pub fn resize(&self, columns: u16, rows: u16) {
-        let mut state = self.shared.state();
+        let is_relied_on = |state: &mut State| state.is_relied_on && !state.ended;
+        let (mut state, _) =
+            self.shared.changed.wait_timeout_while(self.shared.state(), PATIENCE, is_relied_on).unwrap();
         state.emulation.resize(columns, rows);
         tcsetwinsize(&self.shared.master, size(columns, rows)).unwrap();
     }
@@ -176,6 +202,11 @@ impl Terminal {
     /// Reads nothing more of what the program writes, until it has ended, so that the terminal takes no more.
     pub fn pause(&self) {
         self.shared.state().pauses = true;
+    }
+
+    /// Answers no question any more.
+    pub fn mute(&self) {
+        self.shared.state().is_mute = true;
     }
 
     /// Waits until the screen is so, and returns it.
@@ -199,9 +230,15 @@ impl Terminal {
         self.shared.state().raw.clone()
     }
 
-    /// Whether the program waits for something, and all that it has written is shown and answered.
+    /// Whether the program has read all that was typed and answered and waits for something, and all that it has written is
+    /// shown and answered.
     pub fn is_at_rest(&self) -> bool {
         let state = self.shared.state();
+        let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let input = open(format!("/proc/{}/fd/0", self.pid()), flags, Mode::empty()).unwrap();
+        if poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&Timespec::default())) != Ok(0) {
+            return false;
+        }
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         let is_asleep = stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
         let readable = poll(&mut [PollFd::new(&self.shared.master, PollFlags::IN)], Some(&Timespec::default()));
@@ -324,7 +361,13 @@ impl State {
             // The answer may depend on what has been shown up to there, and on nothing after it.
             self.emulation.feed(&bytes[shown..=at]);
             shown = at + 1;
-            answers.extend(self.answer(&sequence).into_bytes());
+            let answer = self.answer(&sequence);
+            match &*sequence {
+                b"\x1b[6n" => self.is_relied_on = !answer.is_empty(),
+                b"\x1b[?2026l" => self.is_relied_on = false,
+                _ => {}
+            }
+            answers.extend(answer.into_bytes());
         }
         self.emulation.feed(&bytes[shown..]);
         answers
@@ -357,6 +400,7 @@ impl State {
     fn answer(&self, sequence: &[u8]) -> String {
         let text = String::from_utf8_lossy(sequence);
         match &*text {
+            _ if self.is_mute => String::new(),
             "\x1b[6n" => {
                 let (row, column) = self.emulation.cursor();
                 format!("\x1b[{};{}R", row + 1, column + 1)

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -824,4 +824,57 @@ fn a_terminal_shows_how_far_it_is() {
         assert_eq!(terminal.screen().lines, ["0"], "nothing is left of it");
     }
     assert_eq!(fs::read_to_string(here.path().join("out")).unwrap(), "./cat (2).png\n");
+}
+
+#[test]
+fn a_terminal_without_columns_shows_how_far_it_is() {
+    let server = Server::start(&["--rate", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("cat.png"), noise(1_000_000, 3)).unwrap();
+    let proxy = narrow(&server, 700_000, 700_000);
+    let script =
+        format!("stty cols 0; exec {} send cat.png --create --to '#a' --server {} > out", binary(), proxy.address());
+    let mut command = Command::new("bash");
+    command.args(["-c", &script]).current_dir(here.path());
+    let terminal = Terminal::start(&mut command, 80, 5, Emulator::Clipping, Speaks::Nothing);
+    terminal.wait_until("a bar", |screen| screen.rows[0].starts_with("↑ cat.png ") && screen.rows[0].contains('█'));
+}
+
+#[test]
+fn pipes_that_others_made_not_to_wait_do_no_harm() {
+    let server = Server::start(&["--rate", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    let bytes = noise(300_000, 5);
+    let id = share(&server, "cat.png", &bytes);
+    // A line from a full pipe, a file from one, and a file to one that has room only now and then.
+    for (arguments, want) in [
+        (&["get", &*id, "--join", "#a"][..], b"./cat.png\n".to_vec()),
+        (&["get", &id, "--join", "#a", "-o", "-"], bytes),
+        (&["send", "--to", "#a", "-", "--name", "x"], b"2\n".to_vec()),
+        (&["say", "#a"], Vec::new()),
+    ] {
+        let (input, mut feed) = io::pipe().unwrap();
+        let (mut output, out) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&input, true).unwrap();
+        rustix::io::ioctl_fionbio(&out, true).unwrap();
+        let mut full = 0;
+        while let Ok(n) = (&out).write(&[b'.'; 4096]) {
+            full += n;
+        }
+        // The command holds its ends open, and goes with this.
+        let mut child = {
+            let mut command = chinwag(here.path(), server.port, arguments);
+            command.stdin(input).stdout(out).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        // Sleep: nobody reads and writes for so long is what is tested.
+        thread::sleep(std::time::Duration::from_millis(500));
+        feed.write_all(b"some\n").unwrap();
+        drop(feed);
+        let mut got = Vec::new();
+        output.read_to_end(&mut got).unwrap();
+        let mut errors = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert_eq!((child.wait().unwrap().code(), errors), (Some(0), String::new()), "{arguments:?}");
+        assert!(got[full..] == want, "{arguments:?}: {} bytes", got.len() - full);
+    }
 }

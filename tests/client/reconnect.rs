@@ -48,7 +48,7 @@ impl Person {
     /// Waits for a line in which this stands.
     #[track_caller]
     fn sees(&self, text: &str) -> Screen {
-        self.terminal.wait_until(text, |screen| screen.lines.iter().any(|line| line.contains(text)))
+        self.terminal.wait_until(text, |screen| screen.unbroken().iter().any(|line| line.contains(text)))
     }
 
     /// Waits until this stands in the status row, which is the last.
@@ -70,19 +70,20 @@ impl Person {
 
     /// What the screen tells besides what was said.
     fn besides(&self) -> Vec<String> {
-        self.terminal.screen().lines.into_iter().filter(|line| !line.contains(" #lobby <")).collect()
+        self.terminal.screen().unbroken().into_iter().filter(|line| !line.contains(" #lobby <")).collect()
     }
 
     /// What stands after `before` in the first line that has it.
     fn word_after(&self, before: &str) -> Option<String> {
-        let lines = self.terminal.screen().lines;
+        let lines = self.terminal.screen().unbroken();
         let rest = lines.iter().find_map(|line| line.split_once(before)).map(|(_, rest)| rest.to_owned());
         rest.and_then(|rest| rest.split(' ').next().map(str::to_owned))
     }
 }
 
 fn said(screen: &Screen) -> Vec<String> {
-    let said = screen.lines.iter().filter_map(|line| line.split_once(" #lobby <"));
+    let lines = screen.unbroken();
+    let said = lines.iter().filter_map(|line| line.split_once(" #lobby <"));
     said.map(|(_, line)| format!("<{line}")).collect()
 }
 

@@ -87,7 +87,8 @@ fn enter(terminal: &Terminal, line: &str) {
 /// Waits until this stands in a line above the input row, or in one that has left the screen.
 #[track_caller]
 pub(crate) fn told(terminal: &Terminal, text: &str) -> Screen {
-    terminal.wait_until(&format!("a line with {text:?}"), |screen| screen.lines.iter().any(|line| line.contains(text)))
+    let stands = |screen: &Screen| screen.unbroken().iter().any(|line| line.contains(text));
+    terminal.wait_until(&format!("a line with {text:?}"), stands)
 }
 
 /// Where emulators get the blanks wrong, they are left out.
@@ -311,7 +312,8 @@ impl Walk {
 
     fn resize(&mut self) {
         if self.is_exact {
-            eventually("the client at rest", || self.terminal.is_at_rest() && self.terminal.is_at_rest());
+            // Whatever is drawn while a window gets narrower may leave a piece of the rows behind.
+            eventually("the client at rest", || self.terminal.is_at_rest());
         }
         // What is cut off is gone, so where that happens no message is wider than the window.
         let narrowest = if self.emulator == Emulator::Clipping { 40 } else { 15 };
@@ -392,11 +394,12 @@ impl Walk {
 
     /// What is wrong with the lines, if something is: each message must stand there once, and in order.
     ///
-    /// Below them stand the two rows, and nothing else is there. A window that gets narrow just when something is drawn
-    /// may leave a piece of the rows behind, though, and no program can tell.
+    /// Below them stand the two rows, and nothing else is there. Where everything happens at once, a piece of an old input row may
+    /// stay: a window that gets narrow just when something is drawn cuts that off or wraps it, and what it did cannot always be
+    /// known. Then nothing above the cursor is erased, as a message may never go.
     fn fault(&self, screen: &Screen) -> Option<String> {
         let lines: Vec<String> =
-            screen.lines.iter().map(|line| squeeze(line)).filter(|line| !line.is_empty()).collect();
+            screen.unbroken().iter().map(|line| squeeze(line)).filter(|line| !line.is_empty()).collect();
         let first = lines.iter().position(|line| line.ends_with("#lobby<bob>start")).unwrap_or(lines.len());
         let mut lines = lines[first..].iter();
         for want in &self.heard {
@@ -457,7 +460,7 @@ fn walk(seed: u64, emulator: Emulator, characters: &'static [&'static str]) {
 #[test]
 fn each_message_stands_once_with_everything_at_once() {
     thread::scope(|scope| {
-        for seed in 1..=2 {
+        for seed in seeds(2) {
             scope.spawn(move || {
                 let server = Server::start(&["--rate", "0"]);
                 let mut walk = Walk::new(seed, Emulator::Reflowing, &server);
@@ -506,6 +509,23 @@ fn a_window_of_another_height_has_both_rows() {
             let both = |screen: &Screen| input(screen) == "#lobby>" && below(screen).contains("· alice ·");
             terminal.wait_until(&what, both);
         }
+    }
+}
+
+#[test]
+fn a_terminal_that_tells_no_size_has_both_rows() {
+    for none in ["cols 0", "rows 0", "cols 0 rows 0"] {
+        let (server, mut bob) = lobby();
+        let address = server.address();
+        let script = format!("stty {none}; exec \"$0\" connect --nick alice --join '#lobby' $1");
+        let mut command = Command::new("bash");
+        command.args(["-c", &script, binary(), &address]);
+        let terminal = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
+        come_in(&terminal, &address);
+        terminal.keys("good");
+        typed(&terminal, "#lobby> good");
+        terminal.keys("\r");
+        bob.until("#lobby <alice> good");
     }
 }
 
@@ -607,10 +627,27 @@ fn what_was_typed_is_there_in_the_next_run() {
         ("\x1b[B", "/topic tea"),
         ("\x0e", "unfinished"),
         ("\x1b[B", "unfinished"),
+        // Who empties the row and begins anew comes to the newest first.
+        ("\x1b[A", "/topic tea"),
+        ("\x1b[A", "good morning"),
+        ("\x15\x03\x1b[A", "/topic tea"),
     ] {
         second.keys(key);
         typed(&second, &format!("#lobby> {row}"));
     }
+    second.keys("\x12");
+    typed(&second, "(search)");
+    second.keys("Morn");
+    let screen = typed(&second, "(search) Morn: good morning");
+    assert_eq!(screen.cursor.1, "(search) Morn".len());
+    second.keys("\x12");
+    typed(&second, "(search, no more) Morn: good morning");
+    second.keys("\r");
+    typed(&second, "#lobby> good morning");
+    second.keys("!");
+    typed(&second, "#lobby> good morning!");
+    second.keys("\r");
+    bob.until("#lobby <alice> good morning!");
 }
 
 /// What of the modes a program may change.
@@ -715,6 +752,27 @@ fn a_terminal_that_takes_nothing_keeps_nobody_from_ending_it() {
     let client = Pid::from_raw(terminal.pid().try_into().unwrap()).unwrap();
     kill_process(client, Signal::TERM).unwrap();
     assert!(terminal.wait_exit().success());
+}
+
+#[test]
+fn who_asks_twice_does_not_wait() {
+    let (server, _bob) = lobby();
+    // The terminal answers nothing any more, so that once is waited for a second. Of some tries, one is not held up by others.
+    let is_quick = (0..5).any(|_| {
+        let mut terminal = alice(&server.address(), &[], (60, 15), Emulator::Reflowing);
+        terminal.mute();
+        terminal.keys("what has no answer");
+        typed(&terminal, "#lobby> what has no answer");
+        let client = Pid::from_raw(terminal.pid().try_into().unwrap()).unwrap();
+        let since = Instant::now();
+        kill_process(client, Signal::TERM).unwrap();
+        // Sleep: the signals are to come one after the other.
+        thread::sleep(Duration::from_millis(100));
+        kill_process(client, Signal::TERM).unwrap();
+        assert!(terminal.wait_exit().success());
+        since.elapsed() < Duration::from_millis(900)
+    });
+    assert!(is_quick);
 }
 
 #[test]
@@ -955,6 +1013,89 @@ fn the_bell_rings_for_what_is_new_and_not_seen() {
     told(&terminal, "alice, 49");
     let most = 1 + usize::try_from(since.elapsed().as_secs()).unwrap();
     assert!((1..=most).contains(&bells()), "{}", bells());
+}
+
+#[test]
+fn who_looks_elsewhere_is_told_where_the_terminal_can() {
+    const TITLE: &str = "\x1b]2;";
+    for (variable, value, start) in [
+        ("TERM_PROGRAM", "WezTerm", Some("\x1b]9;bob in #lobby: ")),
+        ("VTE_VERSION", "7600", Some("\x1b]777;notify;bob in #lobby;")),
+        ("TERM_PROGRAM", "unheard of", None),
+    ] {
+        let fake = Fake::start(BTreeMap::new());
+        let mut command = connect(&fake.address, &[]);
+        let mut terminal = Terminal::start(command.env(variable, value), 120, 20, Emulator::Reflowing, Speaks::Nothing);
+        come_in(&terminal, &fake.address);
+        let mut stream = fake.stream.recv().unwrap();
+        let mut say = |text: &str| {
+            writeln!(stream, "#lobby <bob> {text}").unwrap();
+            told(&terminal, text);
+        };
+        // It is not known whether somebody looks, and then somebody does.
+        say("alice, one");
+        terminal.keys("\x1b[I");
+        say("alice, two");
+        let calls = |terminal: &Terminal, what| contains(&terminal.raw(), what);
+        assert!(!["\x1b]9;", "\x1b]777;", TITLE].iter().any(|what| calls(&terminal, what)));
+        terminal.keys("\x1b[Ox");
+        typed(&terminal, "#lobby> x");
+        // At most once a second. Sleep: that time is what is tested.
+        thread::sleep(Duration::from_millis(1100));
+        writeln!(stream, "#lobby <bob> alice, {HARMFUL};end").unwrap();
+        told(&terminal, ";end");
+        let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
+        assert!(raw.contains("\x1b[22;2t\x1b]2;(1) bob in #lobby - chinwag\x1b\\"), "{raw:?}");
+        if let Some(start) = start {
+            let found = between(&raw, start, "\x1b\\");
+            assert!(found.len() == 1 && found[0].ends_with(" end") && found[0].starts_with("alice, "), "{found:?}");
+            assert!(!found[0].contains(char::is_control), "{found:?}");
+        } else {
+            assert!(!raw.contains("\x1b]9;") && !raw.contains("\x1b]777;"));
+        }
+        // Whoever comes back, or goes, finds the title as it was.
+        let restored = || terminal.raw().windows(7).filter(|window| window == b"\x1b[23;2t").count();
+        terminal.keys("\x1b[Iy");
+        typed(&terminal, "#lobby> xy");
+        assert_eq!(restored(), 1);
+        terminal.keys("\x1b[Oz");
+        typed(&terminal, "#lobby> xyz");
+        writeln!(stream, "#lobby <bob> alice, bye").unwrap();
+        told(&terminal, "alice, bye");
+        let client = Pid::from_raw(terminal.pid().try_into().unwrap()).unwrap();
+        kill_process(client, Signal::TERM).unwrap();
+        terminal.wait_exit();
+        assert_eq!(terminal.raw().windows(7).filter(|window| window == b"\x1b[23;2t").count(), 2);
+    }
+}
+
+#[test]
+fn no_text_looks_like_a_line_of_its_own() {
+    for (columns, color) in [(80, "never"), (80, "always"), (44, "never")] {
+        let fake = Fake::start(BTreeMap::new());
+        // All of it is in view, row by row.
+        let terminal = alice(&fake.address, &["--color", color], (columns, 3000), Emulator::Reflowing);
+        let mut stream = fake.stream.recv().unwrap();
+        let head = "18:26 #lobby <bob> ".len();
+        let width = usize::from(columns);
+        for blank in [" ", "\t", "\u{3000}", "\u{2800}", "\u{3164}"] {
+            for start in 0..width {
+                writeln!(stream, "#lobby <bob> ok{}* notice it moves", blank.repeat(start)).unwrap();
+            }
+        }
+        // A word that fills the row up to its end leaves its last letter for the next one.
+        for long in width - head - 2..width - head + 2 {
+            writeln!(stream, "#lobby <bob> {}* notice it moves", "x".repeat(long)).unwrap();
+        }
+        let link = format!("https://example.org/{}", "x".repeat(100));
+        writeln!(stream, "#lobby <bob> {link} done").unwrap();
+        let screen = told(&terminal, "x done");
+        // The link is not broken by us, so that the terminal knows it for one.
+        assert!(screen.lines.iter().any(|line| line.ends_with(&link)), "{screen}");
+        let looks = |row: &&String| row.starts_with("* ") || row.starts_with("notice");
+        let bad: Vec<&String> = screen.rows.iter().filter(looks).collect();
+        assert!(bad.is_empty(), "{bad:?}");
+    }
 }
 
 #[test]

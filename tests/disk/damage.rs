@@ -176,6 +176,22 @@ fn an_empty_log_is_no_damage() {
 }
 
 #[test]
+fn of_two_spellings_the_log_with_the_last_word_counts() {
+    let folder = Folder::new();
+    talk(&folder, &["team", "crew"]);
+    // A full disk has left an empty log, and a backup an old one. Both spellings come first in the alphabet.
+    fs::write(folder.log("Team"), "").unwrap();
+    fs::write(folder.log("Crew"), "1 2001-01-01T00:00:00.000Z <alice> long ago\n").unwrap();
+    let (lines, warnings) = found(&folder, &["team", "crew"], "hi");
+    assert!(lines.iter().all(|lines| lines.len() == LINES), "{warnings}");
+    for other in ["Team", "Crew"] {
+        assert!(warnings.contains(&format!("the log of #{other} is left alone")), "{warnings}");
+    }
+    assert_eq!(folder.logged("Crew").len(), 1);
+    assert_eq!(folder.logged("team").len(), LINES + 1);
+}
+
+#[test]
 fn the_last_number_there_is_ends_nothing() {
     let folder = Folder::new();
     talk(&folder, &["a"]);

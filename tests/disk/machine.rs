@@ -326,6 +326,48 @@ fn a_link_in_the_place_of_a_file_is_not_followed() {
 }
 
 #[test]
+fn what_stands_in_the_place_of_a_file_or_a_folder_is_named_at_the_start() {
+    let folder = Folder::new();
+    fs::create_dir_all(&folder.path).unwrap();
+    let at = |name: &str| folder.path.join(name);
+    let refused = |name: &str, why: &str| {
+        let mut serve = Command::new(binary());
+        let output = serve.args(folder.arguments(&[])).stdin(Stdio::null()).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && told.contains(&format!("{name} in it: {why}")), "{told}");
+    };
+    let no_file = "it is no regular file";
+    for (name, of_a_folder) in [("lock", "Is a directory; move away what stands there"), ("next-id", no_file)] {
+        symlink("nowhere", at(name)).unwrap();
+        refused(name, no_file);
+        fs::remove_file(at(name)).unwrap();
+        // Nobody reads from it.
+        assert!(Command::new("mkfifo").arg(at(name)).status().unwrap().success());
+        refused(name, no_file);
+        fs::remove_file(at(name)).unwrap();
+        fs::create_dir(at(name)).unwrap();
+        refused(name, of_a_folder);
+        fs::remove_dir(at(name)).unwrap();
+    }
+    // In the order in which they are made.
+    for name in ["spool", "rooms"] {
+        fs::write(at(name), "").unwrap();
+        refused(name, "File exists; move away what stands there");
+        fs::remove_file(at(name)).unwrap();
+        // What lies there is not ours, and stays as it is.
+        let others = tempfile::tempdir().unwrap();
+        let log = others.path().join("others.log");
+        fs::write(&log, "no line of a room\n").unwrap();
+        let _ = fs::remove_dir(at(name));
+        symlink(others.path(), at(name)).unwrap();
+        refused(name, "it is a link; ");
+        assert_eq!(fs::read_to_string(&log).unwrap(), "no line of a room\n");
+        fs::remove_file(at(name)).unwrap();
+    }
+    kill(folder.serve(&[]));
+}
+
+#[test]
 fn a_clock_before_1970_ends_nothing() {
     let Some(preload) = faketime() else { return };
     let folder = Folder::new();

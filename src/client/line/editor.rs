@@ -18,6 +18,9 @@ pub const LINE_MAX: usize = 4000;
 /// The most lines that are asked about: no more may wait to be sent.
 const LINES_MAX: usize = 10_000;
 
+/// The most bytes of what is looked for in the lines typed before.
+const SEARCHED: usize = 200;
+
 /// The most candidates that are listed.
 const LISTED: usize = 100;
 
@@ -59,8 +62,54 @@ pub struct Editor {
     pub history: History,
     /// What was pasted, while it is asked whether that is to be sent.
     asking: Option<Pasted>,
+    /// What is looked for in the lines typed before, since Ctrl-R.
+    search: Option<Search>,
     /// Whether it was told that the line has no room for more.
     is_full: bool,
+}
+
+/// A search through the lines typed before.
+#[derive(Default, Debug)]
+struct Search {
+    word: String,
+    /// The line in which that stands: where it is, and what it is.
+    found: Option<(usize, String)>,
+    /// Whether it stands in no older one.
+    is_over: bool,
+}
+
+impl Search {
+    /// Looks in the lines before the `end`-th.
+    fn look(&mut self, history: &History, end: usize) {
+        let found = Some(history).filter(|_| !self.word.is_empty()).and_then(|history| history.find(&self.word, end));
+        self.is_over = found.is_none() && !self.word.is_empty();
+        if let Some((at, line)) = found {
+            self.found = Some((at, line.to_owned()));
+        }
+    }
+
+    /// Looks on, for another line than the one that was found.
+    fn look_on(&mut self, history: &History) {
+        let before = self.found.clone();
+        let mut end = usize::MAX;
+        loop {
+            if let Some((at, _)) = &self.found {
+                end = *at;
+            }
+            self.look(history, end);
+            let is_same = |(_, line): &(usize, String)| before.as_ref().is_some_and(|(_, before)| before == line);
+            if self.is_over || self.word.is_empty() || !self.found.as_ref().is_some_and(is_same) {
+                return;
+            }
+        }
+    }
+
+    /// What the row shows: up to the cursor, and behind it.
+    fn row(&self) -> (String, String) {
+        let head = if self.is_over { "(search, no more) " } else { "(search) " };
+        let found = self.found.as_ref().map(|(_, line)| format!(": {}", printable(line))).unwrap_or_default();
+        (head.to_owned() + &printable(&self.word), found)
+    }
 }
 
 /// Lines that were pasted.
@@ -95,6 +144,11 @@ impl Editor {
             Key::Ctrl('l') => return Some(Intent::Redraw),
             Key::Ctrl('z') => return Some(Intent::Suspend),
             _ if self.asking.is_some() => return self.answer(key),
+            _ if self.searches(key) => return None,
+            Key::Ctrl('r') => {
+                self.search = Some(Search::default());
+                return None;
+            }
             Key::AltLeft => return Some(Intent::Walk(Direction::Back)),
             Key::AltRight => return Some(Intent::Walk(Direction::Forward)),
             Key::Ctrl('d') if self.text().is_empty() => return Some(Intent::Leave),
@@ -150,6 +204,42 @@ impl Editor {
         None
     }
 
+    /// Takes a key as part of the search, if there is one. Any other key takes the line that was found, and then does what it does.
+    fn searches(&mut self, key: Key) -> bool {
+        let Some(search) = &mut self.search else { return false };
+        match key {
+            Key::Ctrl('r') => search.look_on(&self.history),
+            Key::Char(c) if search.word.len() < SEARCHED => {
+                search.word.push_str(&clean(c.encode_utf8(&mut [0; 4]).as_bytes()));
+                let end = search.found.as_ref().map_or(usize::MAX, |(at, _)| at + 1);
+                search.look(&self.history, end);
+            }
+            Key::Char(_) => {}
+            Key::Backspace => {
+                search.word.pop();
+                search.found = None;
+                search.look(&self.history, usize::MAX);
+            }
+            Key::Escape | Key::Ctrl('c' | 'g') => self.search = None,
+            Key::Enter => self.take_found(),
+            _ => {
+                self.take_found();
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Puts the line that was found in the place of what is typed, if there is a search.
+    fn take_found(&mut self) {
+        let found = self.search.take().and_then(|search| search.found);
+        if let Some((at, _)) = found
+            && let Some(line) = self.history.go_to(at, self.line.value()).map(str::to_owned)
+        {
+            self.set(line, usize::MAX);
+        }
+    }
+
     /// There is no room for more in the line, which is told once.
     fn full(&mut self) -> Option<Intent> {
         let told = mem::replace(&mut self.is_full, true);
@@ -163,6 +253,7 @@ impl Editor {
     /// Puts one line in at the cursor. Several lines, or one that is too long, are not put in: it is asked whether they
     /// are to be sent. What else is pasted before that is answered is asked about with it.
     pub fn paste(&mut self, text: &str) -> Option<Intent> {
+        self.take_found();
         let had = self.asking.as_ref().map(|asked| asked.lines.len());
         match &mut self.asking {
             Some(asked) => asked.add(text),
@@ -215,19 +306,25 @@ impl Editor {
         self.line.value()
     }
 
-    /// Whether nothing is typed, and nothing asked.
+    /// Whether nothing is typed, nothing asked and nothing looked for.
     pub fn is_idle(&self) -> bool {
-        self.text().is_empty() && self.asking.is_none()
+        self.text().is_empty() && self.asking.is_none() && self.search.is_none()
     }
 
-    /// What fits into `width` columns, with the cursor always in view: `prompt` and the text, or what is asked instead.
+    /// What fits into `width` columns, with the cursor always in view: `prompt` and the text, or what is asked or looked for
+    /// instead.
     /// At least half of it is for the text. TAB shows as a space.
     pub fn row(&self, prompt: &str, width: usize) -> Row {
         let room = width.saturating_sub(1);
-        let (cursor, text) = match self.question() {
-            Some(question) => (question.len(), question),
-            None => (self.split().0.len(), printable(self.text())),
+        let (cursor, text) = match (self.question(), &self.search) {
+            (Some(question), _) => (question.len(), question),
+            (None, Some(search)) => {
+                let (before, after) = search.row();
+                (before.len(), before + &after)
+            }
+            (None, None) => (self.split().0.len(), printable(self.text())),
         };
+        let prompt = if self.search.is_some() { "" } else { prompt };
         let prompt = width::tail(&printable(prompt), room / 2);
         let row = window(&text, cursor, room - columns(&prompt));
         Row { before: prompt + &row.before, ..row }
@@ -565,6 +662,48 @@ mod tests {
         let candidates = (0..200).map(|n| format!("{n}")).collect();
         let action = Editor::default().key(Key::Tab, |_| Completion { start: 0, candidates });
         assert!(matches!(action, Some(Intent::List(words)) if words.len() == LISTED));
+    }
+
+    #[test]
+    fn a_search_goes_back_through_the_lines() {
+        let mut editor = Editor::default();
+        for line in ["good morning", "tea?", "Good evening", "tea?", "good night", "tea?"] {
+            type_in(&mut editor, line);
+            press(&mut editor, &[Key::Enter]);
+        }
+        type_in(&mut editor, "unfinished");
+        let row = |editor: &Editor| {
+            let row = editor.row("#a> ", 80);
+            format!("{}|{}", row.before, row.after)
+        };
+        press(&mut editor, &[Key::Ctrl('r')]);
+        assert_eq!(row(&editor), "(search) |");
+        type_in(&mut editor, "go");
+        assert_eq!(row(&editor), "(search) go|: good night");
+        press(&mut editor, &[Key::Ctrl('r')]);
+        assert_eq!(row(&editor), "(search) go|: Good evening");
+        type_in(&mut editor, "od m");
+        assert_eq!(row(&editor), "(search) good m|: good morning");
+        type_in(&mut editor, "x");
+        assert_eq!(row(&editor), "(search, no more) good mx|: good morning");
+        press(&mut editor, &[Key::Backspace, Key::Backspace]);
+        assert_eq!(row(&editor), "(search) good |: good night");
+        assert_eq!(editor.text(), "unfinished");
+        // What is found can be changed before it is sent, and the lines around it are there.
+        assert_eq!(press(&mut editor, &[Key::Enter]), None);
+        assert_eq!((editor.text(), row(&editor).as_str()), ("good night", "#a> good night|"));
+        press(&mut editor, &[Key::Up, Key::Up]);
+        assert_eq!(editor.text(), "Good evening");
+        // A line that was typed several times is shown once.
+        press(&mut editor, &[Key::Ctrl('r'), Key::Char('t'), Key::Char('e'), Key::Ctrl('r')]);
+        assert_eq!(row(&editor), "(search, no more) te|: tea?");
+        // Any other key takes it too.
+        press(&mut editor, &[Key::Home, Key::Char('x')]);
+        assert_eq!(editor.text(), "xtea?");
+        for end in [Key::Escape, Key::Ctrl('g'), Key::Ctrl('c')] {
+            press(&mut editor, &[Key::Ctrl('r'), Key::Char('g'), end]);
+            assert_eq!(row(&editor), "#a> x|tea?", "{end:?}");
+        }
     }
 
     #[test]

@@ -83,6 +83,23 @@ impl History {
         Some(self.lines.get(self.at).unwrap_or(&self.unfinished))
     }
 
+    /// The newest line before the `end`-th in which `word` stands, in any case, and where it is.
+    pub fn find(&self, word: &str, end: usize) -> Option<(usize, &str)> {
+        let word = word.to_lowercase();
+        let before = self.lines[..end.min(self.lines.len())].iter().enumerate();
+        let found = before.rev().find(|(_, line)| line.to_lowercase().contains(&word));
+        found.map(|(at, line)| (at, line.as_str()))
+    }
+
+    /// Goes to the line that was found there. `line` is what is typed now, as for [`History::older`].
+    pub fn go_to(&mut self, at: usize, line: &str) -> Option<&str> {
+        if self.at == self.lines.len() {
+            line.clone_into(&mut self.unfinished);
+        }
+        self.at = at;
+        self.lines.get(at).map(String::as_str)
+    }
+
     /// Goes to the end, and forgets the unfinished line.
     pub fn leave(&mut self) {
         self.at = self.lines.len();

@@ -817,6 +817,18 @@ mod tests {
     }
 
     #[test]
+    fn who_was_left_out_of_something_asks_who_is_there() {
+        let mut session = online(&["#a"]);
+        hear(&mut session, &["* presence 2 +bob +carol"]);
+        assert_eq!(session.status().online, Some(2));
+        hear(&mut session, &["#a * alice missed 0 after 0"]);
+        assert_eq!(sent(&mut session), ["/who", "/history #a after 0"]);
+        assert_eq!(session.status().online, None, "nobody knows");
+        hear(&mut session, &["- carol here 0s #a", "+ who 3 1", "+ history #a 0"]);
+        assert_eq!(session.status().online, Some(1), "bob has gone");
+    }
+
+    #[test]
     fn who_leaves_has_lost_nothing() {
         let mut session = online(&["#a"]);
         session.typed("/quit", Instant::now());

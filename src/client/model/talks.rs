@@ -117,6 +117,11 @@ impl Talks {
         }
     }
 
+    /// Who is there is asked anew, as somebody may have gone whose going was left out for us.
+    pub fn forget_present(&mut self) {
+        self.present.clear();
+    }
+
     /// `who` has said something, and may have gone since.
     pub fn hear(&mut self, who: Nick) {
         if self.heard.len() < KNOWN {

@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use rustix::process::{Signal, kill_current_process_group};
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
+use crate::client::patient::write;
 use crate::client::screen::pictures::Window;
 
 /// A terminal that gives each key as it comes and shows what it is given as it is. It is put back as it was when this goes.
@@ -25,9 +25,6 @@ pub struct Terminal {
     /// Whether we were asked to end, so that a terminal that takes nothing is not waited for.
     ended: Arc<AtomicBool>,
 }
-
-/// How often it is looked whether we were asked to end, while the terminal takes nothing.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 impl Terminal {
     /// Takes the terminal over, until `ended` says that we were asked to end. It is an error if standard input is none.
@@ -135,27 +132,4 @@ fn again() -> Option<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).ok()?;
     OpenOptions::new().write(true).custom_flags(flags).open(OsStr::from_bytes(name.to_bytes())).ok()
-}
-
-/// Writes all of `bytes`, though whoever else has this file may have it not wait for room. It is an error once
-/// `is_given_up` while there is no room.
-pub fn write(out: impl AsFd, mut bytes: &[u8], is_given_up: impl Fn() -> bool) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(&out, bytes) {
-            Ok(n) => bytes = &bytes[n..],
-            Err(Errno::AGAIN) if is_given_up() => return Err(io::ErrorKind::TimedOut.into()),
-            Err(Errno::AGAIN) => wait(&out, PollFlags::OUT)?,
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Waits a little until there is something to read or room to write.
-pub fn wait(file: impl AsFd, flags: PollFlags) -> io::Result<()> {
-    match poll(&mut [PollFd::new(&file, flags)], Some(&LOOK)) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::client::model::news::{Extent, TransferAnswer};
 use crate::client::model::session::Session;
 use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, Progress, Upload, Way};
+use crate::client::patient;
 use crate::client::wire::store::{self, Mark, Part, Source};
 use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
@@ -581,7 +582,7 @@ impl IncomingFile {
             Sink::Part(part) => part.append(&bytes).map_err(|e| reason(&e))?,
             Sink::Out(digest) => {
                 digest.update(&bytes);
-                io::stdout().lock().write_all(&bytes).map_err(|e| unwritten(&e))?;
+                patient::write(io::stdout(), &bytes, || false).map_err(|e| unwritten(&e))?;
             }
             Sink::Memory(picture, digest, _) => {
                 digest.update(&bytes);
@@ -598,10 +599,7 @@ impl IncomingFile {
         Ok(match &mut self.sink {
             Sink::Nowhere => None,
             Sink::Part(part) => part.finish(digest)?.map(|path| TransferEnd::Saved { file, path: Some(path) }),
-            Sink::Out(sum) => {
-                io::stdout().flush().map_err(|e| io::Error::other(unwritten(&e)))?;
-                agrees(sum).then_some(TransferEnd::Saved { file, path: None })
-            }
+            Sink::Out(sum) => agrees(sum).then_some(TransferEnd::Saved { file, path: None }),
             Sink::Memory(picture, sum, extent) => {
                 let (name, base64) = (self.download.name.clone(), std::mem::take(picture));
                 agrees(sum).then_some(TransferEnd::Picture(Picture { file, name, base64, extent: *extent }))

@@ -115,7 +115,14 @@ impl Session {
             What::Typing if self.without_typing => return,
             What::Typing => return self.talks.typing(place, who, now),
             What::Idle => return self.talks.idle(place, who),
-            What::Missed { .. } => return self.fetch(place),
+            What::Missed { .. } => {
+                // Who came and went meanwhile was left out too.
+                if std::mem::take(&mut self.knows_all) {
+                    self.talks.forget_present();
+                    self.ask(Command::Who(None), Pending::Who);
+                }
+                return self.fetch(place);
+            }
             What::File { file, size, name } => {
                 self.answers.push_back(TransferAnswer::Shared(file));
                 let name = name.to_owned();
@@ -271,10 +278,11 @@ mod tests {
     fn what_was_missed_is_fetched() {
         let mut session = online(&["#a"]);
         hear(&mut session, &["#a [1@2026-11-22T14:30:00.123Z] <bob> one", "#a * alice missed 2 after 1"]);
-        assert_eq!(sent(&mut session), ["/history #a after 0"]);
+        assert_eq!(sent(&mut session), ["/who", "/history #a after 0"]);
         hear(
             &mut session,
             &[
+                "+ who 1 2",
                 "#a [4@2026-11-22T14:33:00.123Z] <bob> four",
                 "- [1@2026-11-22T14:30:00.123Z] <bob> one",
                 "- [2@2026-11-22T14:31:00.123Z] <bob> two",
