@@ -279,15 +279,12 @@ impl Files {
     }
 
     /// The file that must go for one more of `owner`'s when no place is left: one of another network that has more than
-    /// `owner`'s will have, or else one of whoever has most in `owner`'s network, or else one of `owner`'s own. In the same
-    /// network somebody who has none takes the place of one of several, and others only of whoever has more than
-    /// [`limits::FILES_TIMES`] times as many as they will have: there, many strangers may be one.
+    /// `owner`'s will have, or else one of whoever has most in `owner`'s network, if that is more than
+    /// [`limits::FILES_TIMES`] times as many as `owner` will have, or else one of `owner`'s own. In one network many strangers
+    /// may be one, so being many must not help: not even a first file takes the place of one of a few.
     pub fn first_for_place(&self, owner: Owner) -> Option<FileId> {
-        let kept = match self.held.get(&owner) {
-            None => 1,
-            Some(held) => limits::FILES_TIMES * (held.files.len() as u64 + 1),
-        };
-        self.first_to_go(Scarce::Places, owner, 1, kept)
+        let will_have = self.held.get(&owner).map_or(0, |held| held.files.len() as u64) + 1;
+        self.first_to_go(Scarce::Places, owner, 1, limits::FILES_TIMES * will_have)
     }
 
     /// The file that must go for `bytes` more of `owner`'s when a spool of so many bytes is full: one of another network that

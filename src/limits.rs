@@ -149,7 +149,7 @@ pub const FILES_A_SENDER: usize = 20;
 /// elsewhere, would have more than there may be; it makes place for others as a whole.
 pub const FILES_A_PREFIX: usize = A_PREFIX as usize * FILES_A_SENDER;
 /// When all [`FILES`] places are taken, only who has more than so many times as many files loses one to somebody of the same
-/// network who has some already.
+/// network.
 pub const FILES_TIMES: u64 = 10;
 /// When the spool is full, only who holds more than one of so many shares of it loses a file to somebody of the same network.
 pub const SPOOL_SHARES: u64 = 10;

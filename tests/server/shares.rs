@@ -84,17 +84,33 @@ fn strangers_with_many_files_make_nobody_elses_go() {
     }
 }
 
+/// A connection costs nothing, so ten thousand who share a little each may be one who wants what others have to go.
+#[test]
+fn any_number_of_newcomers_make_nobody_elses_go() {
+    for origin in [Origin::Loopback, network(1)] {
+        let mut memory = core(1 << 30);
+        enter(&mut memory, "alice", origin, "#a");
+        memory.send("alice", "/send #a 1 x\n=YQ==\n".repeat(2).as_bytes());
+        for _ in 0..3_000 {
+            enter(&mut memory, "m", origin, "#x");
+            memory.send("m", "/send #x 0 e\n".repeat(6).as_bytes());
+            memory.end("m");
+        }
+        assert_eq!(files(&mut memory, "alice", "#a"), "+ files 2", "{origin:?}");
+    }
+}
+
 #[test]
 fn a_newcomer_finds_a_place_whoever_has_taken_all() {
     let wide = |n: usize| {
         let [.., c, d] = n.to_be_bytes();
         Origin::Network(Prefix::v6([0x20, 1, 0x0d, 0xb8, 0, 0, c, d, 0, 0, 0, 0, 0, 0, 0, 1]))
     };
-    // A hundred who have ten each, here or from anywhere, and a thousand who have one each, here or in one /48.
+    // Some who have many each, here or from anywhere, and a thousand who have one each, here or in one /48.
     type From = fn(usize) -> Origin;
     let here: From = |_| Origin::Loopback;
     let anywhere: From = |n| network(u8::try_from(n).unwrap());
-    for (owners, from) in [(100, here), (100, anywhere), (FILES - 10, here), (FILES - 10, wide)] {
+    for (owners, from) in [(50, here), (100, anywhere), (FILES - 10, here), (FILES - 10, wide)] {
         let mut memory = core(1 << 30);
         enter(&mut memory, "alice", network(200), "#a");
         memory.send("alice", "/send #a 1 x\n=YQ==\n".repeat(5).as_bytes());
