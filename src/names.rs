@@ -79,6 +79,7 @@ pub struct Prefix(NonZeroU64);
 impl Prefix {
     /// The network of an IPv4 address.
     pub fn v4(octets: [u8; 4]) -> Self {
+        // It is worked out while the program is built, and cannot fail later.
         const MARK: NonZeroU64 = NonZeroU64::new(1 << 32).unwrap();
         Self(MARK | u64::from(u32::from_be_bytes(octets)))
     }
