@@ -1,8 +1,8 @@
 //! All write queues: what is pending in them together, and which of them is written to when.
 //!
 //! **Gathering.** A write is the dearest thing there is. So fan-outs, which write to all who are owed what others said, take
-//! no more than a part of the time: each is paid for by a small multiple of what it took, and what is said meanwhile is
-//! added to the open segments. (Nagle's algorithm and Kafka's `linger.ms` are of the kind.) A small room takes so little that it does not
+//! no more than a part of the time: each is paid for by a small multiple of the processor time that it took, and what
+//! is said meanwhile is added to the open segments. (Nagle's algorithm and Kafka's `linger.ms` are of the kind.) A small room takes so little that it does not
 //! wait at all, not for a large one either. What one connection is owed alone takes its way at once, and takes along what
 //! is pending for it.
 
@@ -191,8 +191,9 @@ impl Egress {
         self.gathered > self.high_water_mark() / limits::GATHERED_PART
     }
 
-    /// A fan-out to so many has ended that took so long. It is paid for by a multiple of that time, and the next waits while
-    /// more than [`limits::GATHER_SLACK`] of it is owed: so whoever says something now and then waits for nothing. (It is the
+    /// A fan-out to so many has ended that took so much processor time: if other threads had the processor meanwhile, that
+    /// says nothing of what writing costs. It is paid for by a multiple of that time, and the next waits while more than
+    /// [`limits::GATHER_SLACK`] of it is owed: so whoever says something now and then waits for nothing. (It is the
     /// generic cell rate algorithm of ITU-T I.371.)
     pub fn note_fanout(&mut self, writes: u32, took: Duration, now: Instant) {
         if let Some(each) = took.checked_div(writes) {

@@ -68,7 +68,7 @@ pub const GATHER: Duration = Duration::from_millis(30);
 /// The longest that it may take from when something is said up to when the last listener has it: a fan-out that is under way
 /// then, the time until the next, and that one; but half of the time is left for others.
 pub const GATHER_WITHIN: Duration = Duration::from_millis(48);
-/// So many times as long as a fan-out took, the next one waits.
+/// So many times as long as a fan-out took of the processor, the next one waits.
 pub const GATHER_FACTOR: u32 = 8;
 /// So much may be owed for fan-outs before the next one waits.
 pub const GATHER_SLACK: Duration = Duration::from_millis(20);

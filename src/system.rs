@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::connection::Readiness;
 use crate::effect::{Found, Job, Outcome, PastFile, PastRoom, Query, Record};
@@ -52,6 +53,9 @@ pub trait System {
 
     /// What time it is.
     fn now(&self) -> Now;
+
+    /// How much processor time the loop's thread has had.
+    fn worked(&self) -> Duration;
 
     /// Waits until something is to be done, at most for `timeout`, and says which connections are ready. The log, the disk,
     /// the listeners and signals are to be asked then.
@@ -175,6 +179,11 @@ impl System for Os {
 
     fn now(&self) -> Now {
         Now { at: Instant::START + self.started.elapsed(), wall: as_stamped(SystemTime::now()) }
+    }
+
+    fn worked(&self) -> Duration {
+        // It is never negative.
+        clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {

@@ -101,6 +101,10 @@ impl System for Surroundings {
         Now { at: Instant::START + self.passed, wall: SystemTime::UNIX_EPOCH + self.passed }
     }
 
+    fn worked(&self) -> Duration {
+        self.passed
+    }
+
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         let has_news = !self.ready.is_empty() || !self.newcomers.is_empty() || !self.hangs && !self.jobs.is_empty();
         self.is_idle = !has_news && timeout != Some(Duration::ZERO);

@@ -111,15 +111,14 @@ impl<S: System> Reactor<S> {
 
     /// Writes to all who are owed what others said.
     pub(super) fn fan_out(&mut self, now: Now) {
-        let begun = self.system.now().at;
+        let before = self.system.worked();
         self.egress.close_segments();
         let mut writes = 0;
         while let Some(id) = self.egress.next(List::Fanout, &mut self.registry) {
             self.flush_one(id, now);
             writes += 1;
         }
-        let end = self.system.now().at;
-        self.egress.note_fanout(writes, end - begun, end);
+        self.egress.note_fanout(writes, self.system.worked() - before, self.system.now().at);
     }
 
     pub(super) fn flush_one(&mut self, id: ConnId, now: Now) {

@@ -326,6 +326,10 @@ impl System for Surroundings {
         Now { at, wall: day + (at - Instant::START) }
     }
 
+    fn worked(&self) -> Duration {
+        self.net.clock.get() - Instant::START
+    }
+
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         let (net, room) = (&*self.net, self.net.weather.room);
         let mut is_arriving = false;
