@@ -273,6 +273,8 @@ pub enum Fault {
     NotIgnored(Text),
     /// Nobody who is online has this name, as it was typed.
     NoSuchNick(Text),
+    /// Nobody who is online has this name, as it was typed, but this room may be meant.
+    MeantRoom(Text, RoomName),
     /// No room in memory has this name, as it was typed.
     NoSuchRoom(Text),
     /// One must be in the room for that.
