@@ -263,6 +263,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             "some of what you sent is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8",
         )
         .write(out),
+        Event::Unended => ServerLine::Notice(
+            "CR alone ends no line here: Ctrl-U drops what you typed, and Ctrl-J ends a line; set your terminal or program to LF or CR LF",
+        )
+        .write(out),
         Event::NameChangedHands(nick) => {
             let text =
                 format!("{nick} is somebody else now than the {nick} you talked with before; what you say goes to the new one");
