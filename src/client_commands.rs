@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -299,13 +299,17 @@ impl Who {
     fn settle(self, server: Option<String>) -> Result<Settled, String> {
         let path = saved::default_path();
         let given = match server.or(variable("CHINWAG_SERVER")) {
-            None => Saved::of(path.clone(), None)?.one("server", |name| Ok(name.to_owned()))?,
+            None => Saved::of(path.clone(), None, check)?.one("server", |name| Ok(name.to_owned()))?,
             given => given,
         };
-        let saved = Saved::of(path, given.as_deref())?;
+        let saved = Saved::of(path, given.as_deref(), check)?;
         let server = match (saved.one("server", self::server)?, given) {
             (Some(server), _) => server,
-            (None, Some(given)) => self::server(&given).map_err(|why| format!("{given}: {why}"))?,
+            (None, Some(given)) => {
+                let server = self::server(&given).map_err(|why| format!("{given}: {why}"))?;
+                may_be_host(&given, &server, &saved)?;
+                server
+            }
             (None, None) => SERVER.to_owned(),
         };
         let yields = self.nick.is_none();
@@ -356,7 +360,7 @@ fn id(text: &str) -> Result<u64, String> {
 }
 
 fn room(text: &str) -> Result<RoomName, String> {
-    RoomName::new(text).ok_or_else(|| match RoomName::new(&format!("#{text}")) {
+    RoomName::new(text).ok_or_else(|| match RoomName::meant(text) {
         Some(room) => format!("a room begins with #; did you mean '{room}', in quotes?"),
         None => "a room is # and a letter or digit, then up to 30 letters, digits, - or _".into(),
     })
@@ -370,6 +374,28 @@ fn target(text: &str) -> Result<Place, String> {
 /// What may be a server or the name of a saved one. Which of them it is is known later.
 fn server_or_name(text: &str) -> Result<String, String> {
     server(text).map(|_| text.to_owned())
+}
+
+/// Whether a word of what is saved may stand under its key.
+fn check(key: &str, word: &str) -> Result<(), String> {
+    match key {
+        "server" => server(word).map(drop),
+        "nick" => nick(word).map(drop),
+        "join" => room(word).map(drop),
+        "color" => choice::<When>(word).map(drop),
+        "bell" => choice::<Ring>(word).map(drop),
+        "typing" | "fold" | "plain" => choice::<Switch>(word).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// A word that is no address may be the name of a saved server with a slip in it: if no host is called so, those are named.
+fn may_be_host(given: &str, server: &str, saved: &Saved) -> Result<(), String> {
+    let is_word = !given.contains(['.', ':', '[']);
+    if saved.is_named || saved.names.is_empty() || !is_word || server.to_socket_addrs().is_ok() {
+        return Ok(());
+    }
+    Err(format!("{given} is no host that is known here, and no saved server; saved are {}", saved.names.join(", ")))
 }
 
 /// One of the words that an option takes.
