@@ -4,10 +4,11 @@
 mod client_commands;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 #[cfg(feature = "client")]
 use std::num::NonZero;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,10 +26,12 @@ use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::{Logging, Settings};
 use chinwag::stderr::Stderr;
 use chinwag::time::as_stamped;
-use clap::error::ErrorKind;
+use clap::error::ErrorKind as Wrong;
 use clap::{Args, Parser, Subcommand};
 use env_logger::Target;
 use log::{LevelFilter, info, warn};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag::{register, register_conditional_shutdown};
@@ -70,6 +73,10 @@ enum Mode {
 
 /// Where a server listens unless it is told otherwise.
 const SERVER: &str = "127.0.0.1:2428";
+/// The largest file that a server takes unless it is told otherwise, in bytes.
+const MAX_FILE: u64 = 100 << 20;
+/// How long what is read at the start may send nothing, if it is a pipe.
+const PIPE: Timespec = Timespec { tv_sec: 3, tv_nsec: 0 };
 
 /// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
 #[derive(Args)]
@@ -98,9 +105,9 @@ struct Serve {
     /// Lines that a room remembers
     #[arg(long, value_name = "N", default_value_t = 200)]
     history: usize,
-    /// The largest file
-    #[arg(long, value_name = "SIZE", default_value = "100M", value_parser = size)]
-    max_file: u64,
+    /// The largest file [default: 100M, or --spool if that is less]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_file: Option<u64>,
     /// The space for all files together
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
     spool: u64,
@@ -163,9 +170,9 @@ fn refuse(error: &clap::Error) -> ! {
     let is_last = |known: &[&str]| words.last().is_some_and(|last| known.contains(&last.as_str()));
     let is_port = |word: &String| word.parse::<u16>().is_ok();
     let tip = match error.kind() {
-        ErrorKind::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
-        ErrorKind::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
-        ErrorKind::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
+        Wrong::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
+        Wrong::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
+        Wrong::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
         _ => None,
     };
     if let Some(tip) = tip {
@@ -237,7 +244,6 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     end
 }
 
-
 /// Tells on standard error what goes wrong, or might, while other things go on.
 fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "chinwag: {text}");
@@ -245,12 +251,15 @@ fn tell(text: &str) {
 
 fn settings(options: &Serve) -> Result<Settings, String> {
     let room = room_for_clients();
-    let max_clients = if options.max_clients == 0 { room } else { options.max_clients };
-    if max_clients > room {
-        warn!("the file-descriptor limit leaves only {room} connections, not {max_clients}; raise it with ulimit -n");
+    let max_clients = if options.max_clients == 0 { room } else { options.max_clients.min(room) };
+    if options.max_clients > room {
+        let wanted = options.max_clients;
+        warn!("the file-descriptor limit leaves no more than {room} connections of {wanted}; raise it with ulimit -n");
     }
-    if options.max_file > options.spool {
-        warn!("a file may be larger than the space for all of them; set --max-file to at most --spool");
+    if options.max_file.is_some_and(|max_file| max_file > options.spool) {
+        return Err(
+            "--max-file is larger than --spool, the space for all files together; set it to at most that".into()
+        );
     }
     let log_may_be_short = options.history as u64 > options.log_max / 2 / limits::LINE as u64;
     if options.data.is_some() && log_may_be_short {
@@ -264,7 +273,7 @@ fn settings(options: &Serve) -> Result<Settings, String> {
         max_per_ip: options.max_per_ip,
         rate: options.rate,
         history: options.history,
-        max_file: options.max_file,
+        max_file: options.max_file.unwrap_or(MAX_FILE.min(options.spool)),
         spool: options.spool,
         file_ttl: options.file_ttl,
         stall: options.stall,
@@ -302,6 +311,14 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
     if found.len() > LISTENERS {
         return Err(format!("cannot listen on {} addresses, only on {LISTENERS}", found.len()));
     }
+    for all in found.iter().filter(|all| all.ip().is_unspecified() && all.port() != 0) {
+        let is_within = |one: &&SocketAddr| *one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4();
+        if let Some(one) = found.iter().find(is_within) {
+            return Err(format!(
+                "cannot listen on {one} besides {all}, which takes in all addresses; leave one of them out"
+            ));
+        }
+    }
     Ok(found)
 }
 
@@ -333,11 +350,14 @@ fn password(path: &Path) -> Result<String, String> {
     }
 }
 
-
-/// Reads a file of at most `limit` bytes, without the mark that some editors put before its text.
+/// Reads a file of at most `limit` bytes, without the mark that some editors put before its text. A pipe will do, as long as
+/// something comes through it.
 fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+    // To open a pipe would else wait for its writer.
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let opened = File::options().read(true).custom_flags(flags).open(path);
+    let read = opened.and_then(|file| Piped(file).take(limit + 1).read_to_end(&mut bytes));
     let read = read.map_err(|e| format!("cannot read {}: {}", path.display(), reason(&e)))?;
     if read as u64 > limit {
         return Err(format!("cannot use {}: it must be a file of at most {limit} bytes", path.display()));
@@ -346,12 +366,23 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     Ok(bytes.strip_prefix(mark).unwrap_or(&bytes).to_vec())
 }
 
+/// A file that is waited for only so long if it is a pipe.
+struct Piped(File);
+
+impl Read for Piped {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&PIPE))? == 0 {
+            let why = format!("it is a pipe, and nothing came through it in {} seconds; give a file", PIPE.tv_sec);
+            return Err(io::Error::new(ErrorKind::TimedOut, why));
+        }
+        self.0.read(bytes)
+    }
+}
+
 fn name(text: &str) -> Result<String, String> {
     let name = clean(text.trim().as_bytes()).into_owned();
     if (1..=80).contains(&name.len()) { Ok(name) } else { Err("a name has 1 to 80 bytes".into()) }
 }
-
-
 
 fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 5] = [("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)];
@@ -359,24 +390,40 @@ fn size(text: &str) -> Result<u64, String> {
     let is = |name: &str| {
         [name.to_owned(), format!("{name}B"), format!("{name}iB")].iter().any(|name| unit.eq_ignore_ascii_case(name))
     };
-    let size = UNITS.iter().find(|(name, _)| is(name)).and_then(|(_, factor)| number?.checked_mul(*factor));
-    size.ok_or_else(|| "a size is a whole number with K, M, G or T, as in 10M or 10MB, or of bytes".into())
+    match UNITS.iter().find(|(name, _)| is(name)).and_then(|(_, factor)| Some(number?.saturating_mul(*factor))) {
+        None => Err("a size is a whole number with K, M, G or T, as in 10M or 10MB, or of bytes".into()),
+        Some(u64::MAX) => Err(format!("a size is at most {}T", u64::MAX >> 40)),
+        Some(size) => Ok(size),
+    }
 }
 
 fn time(text: &str) -> Result<Duration, String> {
     match seconds(text) {
-        Some(seconds @ 1..=0xffff_ffff) => Ok(Duration::from_secs(seconds)),
-        _ => Err("a time is a whole number with s, m, h or d, as in 7d, or of seconds, and more than 0".into()),
+        None | Some(0) => {
+            Err("a time is a whole number with s, m, h or d, as in 7d, or of seconds, and more than 0".into())
+        }
+        Some(seconds) => at_most(seconds),
     }
 }
 
 fn sync(text: &str) -> Result<Duration, String> {
-    match seconds(text) {
-        Some(seconds @ 0..=0xffff_ffff) => Ok(Duration::from_secs(seconds)),
-        _ => Err("a time is a whole number with s, m, h or d, or of seconds; 0 waits for the disk each time".into()),
+    seconds(text).map_or_else(
+        || Err("a time is a whole number with s, m, h or d, or of seconds; 0 waits for the disk each time".into()),
+        at_most,
+    )
+}
+
+/// A time of so many seconds, if it is not too long.
+fn at_most(seconds: u64) -> Result<Duration, String> {
+    let longest = u64::from(u32::MAX);
+    if seconds <= longest {
+        Ok(Duration::from_secs(seconds))
+    } else {
+        Err(format!("a time is at most {}d", longest / 86_400))
     }
 }
 
+/// The seconds that a time has; the most there are for one that has more.
 fn seconds(text: &str) -> Option<u64> {
     const UNITS: [(&[&str], u64); 5] = [
         (&["", "s", "sec", "second", "seconds"], 1),
@@ -387,7 +434,7 @@ fn seconds(text: &str) -> Option<u64> {
     ];
     let (number, unit) = number_and_unit(text);
     let factor = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.eq_ignore_ascii_case(name)))?.1;
-    number?.checked_mul(factor)
+    Some(number?.saturating_mul(factor))
 }
 
 fn log_max(text: &str) -> Result<u64, String> {
@@ -396,10 +443,10 @@ fn log_max(text: &str) -> Result<u64, String> {
     if max >= least { Ok(max) } else { Err(format!("a log needs at least {least} bytes, or 1M")) }
 }
 
-/// A whole number, and what stands behind it.
+/// A whole number, which is the largest there is if it is larger, and what stands behind it.
 fn number_and_unit(text: &str) -> (Option<u64>, &str) {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    (number.parse().ok(), unit.trim_start())
+    ((!number.is_empty()).then(|| number.parse().unwrap_or(u64::MAX)), unit.trim_start())
 }
 
 #[cfg(test)]
@@ -427,6 +474,19 @@ mod tests {
         for bad in ["", "0", "0s", "5y", "1h30m", "s", "99999999999h"] {
             assert!(time(bad).is_err(), "{bad}");
         }
+        // What is only too large is told how large it may be, and that is so.
+        for large in ["16777216T", "99999999999999999999", "99999999999999999G"] {
+            assert_eq!(size(large), Err("a size is at most 16777215T".to_owned()), "{large}");
+        }
+        assert_eq!(size("16777215T"), Ok(16_777_215 << 40));
+        for large in ["49711d", "99999999999h", "99999999999999999999", "4294967296"] {
+            assert_eq!(
+                (time(large), sync(large)),
+                (Err("a time is at most 49710d".to_owned()), time(large)),
+                "{large}"
+            );
+        }
+        assert_eq!(time("49710d"), Ok(Duration::from_secs(49_710 * 86_400)));
     }
 
     #[test]
