@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use crate::client::input;
 use crate::client::model::news::{Age, Mark, News};
 use crate::client::screen::Look;
-use crate::client::screen::terminal::Output;
+use crate::client::screen::terminal::{Output, Unseen};
 use crate::client::screen::words::{self, Told};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
@@ -50,6 +50,8 @@ struct Plain {
     input: Receiver<Result<Vec<u8>, String>>,
     /// Whether a person types it, who may not want to wait.
     is_person: bool,
+    /// There while a password is asked for.
+    unseen: Option<Unseen>,
     signals: Signals,
     /// Whether we were asked to end.
     ended: Arc<AtomicBool>,
@@ -92,6 +94,7 @@ impl Plain {
             visit,
             input,
             is_person: io::stdin().is_terminal(),
+            unseen: None,
             signals,
             ended,
             interrupted,
@@ -167,8 +170,22 @@ impl Plain {
         true
     }
 
+    /// Has nobody see a password that is typed, as long as one is asked for.
+    fn hide(&mut self) {
+        let is_asked = self.is_person && self.visit.client.session.is_locked();
+        if !is_asked {
+            self.unseen = None;
+        } else if self.unseen.is_none()
+            && let Ok(unseen) = Unseen::open()
+        {
+            self.unseen = Some(unseen);
+            self.print(&News::Note("what you type is not shown until the server lets you in".to_owned()));
+        }
+    }
+
     /// Puts into words what there is to tell.
     fn gather(&mut self) {
+        self.hide();
         while let Some(shown) = self.visit.poll() {
             match shown {
                 Shown::News(news) => self.told(&news),
