@@ -215,6 +215,7 @@ fn the_server_answers_in_crlf_who_uses_it() {
 #[test]
 fn what_was_wished_for_goes_first() {
     let (port, thread) = fake(|mut stream| {
+        stream.write_all(b"* hello guest1\n").unwrap();
         let mut got = String::new();
         stream.read_to_string(&mut got).unwrap();
         got
