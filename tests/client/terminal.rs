@@ -1718,8 +1718,8 @@ fn what_was_meant_is_told() {
     }
     // What has not the shape of a command is said at once.
     terminal.keys("join us for tea\r");
-    let told = bob.until("@alice <alice> join us for tea");
-    assert!(!told.iter().any(|line| line.contains("<alice>")), "{told:?}");
+    let heard = bob.until("@alice <alice> join us for tea");
+    assert!(!heard.iter().any(|line| line.contains("<alice>")), "{heard:?}");
     terminal.keys("/query #lobby\r");
     typed(&terminal, "#lobby>");
     terminal.keys("/leave\r");
