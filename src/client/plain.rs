@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use mio::Token;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::client::input;
 use crate::client::model::news::{Age, Mark, News};
@@ -57,6 +57,8 @@ struct Plain {
     ended: Arc<AtomicBool>,
     /// Whether Ctrl-C was pressed.
     interrupted: Arc<AtomicBool>,
+    /// Whether somebody stopped us and has us go on.
+    continued: Arc<AtomicBool>,
     look: Look,
     /// The day of what was told last.
     day: Date,
@@ -79,13 +81,14 @@ impl Plain {
         let bell = options.bell;
         let mut visit = Visit::new(options)?;
         visit.client.session.keys = "Ctrl-D leaves";
-        let (ended, interrupted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let ends = [SIGTERM, SIGHUP, SIGQUIT];
-        for (signal, flag) in ends.map(|signal| (signal, &ended)).into_iter().chain([(SIGINT, &interrupted)]) {
+        let [ended, interrupted, continued] = <[Arc<AtomicBool>; 3]>::default();
+        let ends = [SIGTERM, SIGHUP, SIGQUIT].map(|signal| (signal, &ended));
+        let heard = ends.into_iter().chain([(SIGINT, &interrupted), (SIGCONT, &continued)]);
+        for (signal, flag) in heard.clone() {
             signal_hook::flag::register(signal, flag.clone()).map_err(|e| reason(&e))?;
         }
         let registry = visit.client.link.poll().registry();
-        let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain([SIGINT])).map_err(|e| reason(&e))?;
+        let signals = Signals::open(registry, SIGNALS, heard.map(|(signal, _)| signal)).map_err(|e| reason(&e))?;
         let input = input::lines(visit.client.link.waker())?;
         let look = Look { colour: false, zone: TimeZone::system() };
         let mut plain = Self {
@@ -98,6 +101,7 @@ impl Plain {
             signals,
             ended,
             interrupted,
+            continued,
             bell,
             rang: None,
             transfers: HashMap::new(),
@@ -173,6 +177,10 @@ impl Plain {
     /// Has nobody see a password that is typed, as long as one is asked for.
     fn hide(&mut self) {
         let is_asked = self.is_person && self.visit.client.session.is_locked();
+        // Whoever had the terminal meanwhile has set it for itself.
+        if self.continued.swap(false, Ordering::Relaxed) {
+            self.unseen = None;
+        }
         if !is_asked {
             self.unseen = None;
         } else if self.unseen.is_none()
@@ -185,13 +193,13 @@ impl Plain {
 
     /// Puts into words what there is to tell.
     fn gather(&mut self) {
-        self.hide();
         while let Some(shown) = self.visit.poll() {
             match shown {
                 Shown::News(news) => self.told(&news),
                 Shown::Picture(picture) => self.picture(&picture.name, &picture.base64),
             }
         }
+        self.hide();
         self.unsure();
         self.typists();
         self.progress();

@@ -165,6 +165,21 @@ fn a_password_is_not_shown_while_it_is_asked_for() {
     told(&terminal, "good day");
     terminal.keys("/quit\n");
     assert!(terminal.wait_exit().success());
+    // Nor is it after a stop, in which the shell sets the terminal for itself.
+    let script = "set -m; \"$0\" connect --plain $1; stty sane; echo stopped; read x; fg";
+    let mut shell = Command::new("bash");
+    shell.args(["-c", script, binary(), &server.address()]);
+    let terminal = Terminal::start(&mut shell, 100, 24, Emulator::Reflowing, Speaks::Nothing);
+    told(&terminal, "what you type is not shown");
+    terminal.keys("\x1a");
+    told(&terminal, "stopped");
+    terminal.keys("go on\n");
+    let is_hidden = |screen: &Screen| screen.lines.iter().filter(|line| line.contains("is not shown")).count() == 2;
+    terminal.wait_until("that it is not shown", is_hidden);
+    terminal.keys("/pass hush\n");
+    told(&terminal, "you are guest");
+    assert!(!tells(&terminal, "/pass h"), "{}", terminal.screen());
+    drop(terminal);
     // Whoever gives up is left with a terminal that shows what is typed.
     let mut terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
     told(&terminal, "what you type is not shown");
