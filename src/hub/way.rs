@@ -35,6 +35,7 @@ impl Hub {
 
     /// Makes the connection whose turn it is a way in of somebody who is online, beside their others. Whoever was here through it
     /// alone leaves their rooms, and nobody sees it but by presence.
+    #[expect(dead_code, reason = "it is for those who log in")]
     pub(super) fn come_in_beside(&mut self, into: PersonId, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
         if self.people.conns_of(into).count() >= limits::WAYS {
             return Err(Fault::TooMany(Quota::Ways));
