@@ -161,6 +161,15 @@ pub enum Outcome {
     },
 }
 
+/// What came of entries for the ledger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entered {
+    /// They are written down, and what is of names is on the disk.
+    Written,
+    /// None of them is.
+    Failed,
+}
+
 /// Asks for messages of a room that are in its log. Each query has exactly one [`Found`], in the order of the queries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Query {

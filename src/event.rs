@@ -515,6 +515,17 @@ pub enum Activity {
     Away(Option<Text>),
 }
 
+/// How it stands with a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It is nobody's.
+    Free,
+    /// It is somebody's.
+    Owned,
+    /// It was somebody's not long ago, and can be nobody's yet.
+    Held,
+}
+
 /// The one reply that every request gets.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
