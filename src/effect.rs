@@ -1,9 +1,11 @@
 //! What the shell shall do for the core, what comes of it, and the way out for all that the core says.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use crate::event::{Bye, Change, Detail, Event, Reply, SaidKind};
 use crate::names::{ConnId, Digest, FileId, Nick, RoomName, Text};
+use crate::register::PasswordHash;
 
 /// Something for the shell to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -161,6 +163,27 @@ pub enum Outcome {
     },
 }
 
+/// A password that is to be looked at. Each has exactly one [`PasswordResult`], in the order of the tasks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub enum PasswordTask {
+    /// To be kept, as what this salt makes of it.
+    Hash { password: Secret, salt: [u8; 16] },
+    /// To be compared with what is kept of one.
+    Verify { password: Secret, hash: PasswordHash },
+}
+
+/// What came of a [`PasswordTask`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PasswordResult {
+    /// This is to be kept of it.
+    Hash(PasswordHash),
+    /// It is the one.
+    Right,
+    /// It is another one.
+    Wrong,
+}
+
 /// What came of entries for the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Entered {
@@ -168,6 +191,16 @@ pub enum Entered {
     Written,
     /// None of them is.
     Failed,
+}
+
+/// A word that stands in no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// Asks for messages of a room that are in its log. Each query has exactly one [`Found`], in the order of the queries.

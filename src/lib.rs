@@ -22,6 +22,7 @@ pub mod memory;
 pub mod meters;
 pub mod names;
 pub mod outbox;
+pub mod passwords;
 pub mod people;
 pub mod plain;
 pub mod policy;
