@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::event::{Bye, Change, Detail, Event, Reply, SaidKind};
 use crate::names::{ConnId, Digest, FileId, Nick, RoomName, Text};
-use crate::register::PasswordHash;
+use crate::register::{Entry, PasswordHash};
 
 /// Something for the shell to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,6 +21,14 @@ pub enum Effect {
     Pump(ConnId),
     /// Note in the log of the process that a wrong password came from here.
     NoteWrongPassword(ConnId),
+    /// Note in the log of the process that somebody who comes through this connection has not proved to own this name.
+    NoteFailedLogin(ConnId, Nick),
+    /// Have a password looked at, which takes some time.
+    Password(PasswordTask),
+    /// Have these entries written down, all or none of them.
+    Ledger(Vec<Entry>),
+    /// The last request of this connection has been answered: its next lines can be carried out.
+    Answered(ConnId),
     /// An upload of this connection has ended, in whatever way: what it has sent of a chunk that is not whole is for nobody.
     UploadEnded(ConnId),
     /// The answer to this connection's last request can go on: call `Hub::go_on` when others have had their turn and little
@@ -184,7 +192,7 @@ pub enum PasswordResult {
     Wrong,
 }
 
-/// What came of entries for the ledger.
+/// What came of entries for the ledger. Each [`Effect::Ledger`] has exactly one, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Entered {
     /// They are written down, and what is of names is on the disk.

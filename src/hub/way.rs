@@ -12,6 +12,7 @@ use super::{Hub, Turn};
 impl Hub {
     /// A way in is no more. With the last one the person goes, and is told of; of another nobody sees anything.
     pub(super) fn part(&mut self, conn: ConnId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
+        self.accounts.forget(conn);
         let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
         self.drop_transfers(conn, turn);
         self.drop_answer(conn);
@@ -35,7 +36,6 @@ impl Hub {
 
     /// Makes the connection whose turn it is a way in of somebody who is online, beside their others. Whoever was here through it
     /// alone leaves their rooms, and nobody sees it but by presence.
-    #[expect(dead_code, reason = "it is for those who log in")]
     pub(super) fn come_in_beside(&mut self, into: PersonId, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
         if self.people.conns_of(into).count() >= limits::WAYS {
             return Err(Fault::TooMany(Quota::Ways));

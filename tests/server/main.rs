@@ -7,6 +7,7 @@
     reason = "tests are no library, and may panic"
 )]
 
+mod accounts;
 mod answers;
 mod bounds;
 mod crowd;
