@@ -1,8 +1,12 @@
 //! The commands of the line protocol: one table that parses them to requests, explains them and lists them.
 
+use std::time::Duration;
+
 use crate::event::{Change, Fault, SaidKind, Setting, Verb};
+use crate::limits;
 use crate::names::{Digest, FileId, Nick, RoomName, Text};
-use crate::request::{Credential, HistoryPart, Named, Offer, Request, Target, Topic, Wanted};
+use crate::register::entry::{BanKind, Guests, Role, Rule, RuleKind};
+use crate::request::{Credential, HistoryPart, Named, Offer, Request, RulesPart, Target, Topic, Wanted, Whom};
 use crate::wire;
 
 /// A row of the table.
@@ -97,13 +101,8 @@ table! {
         |w| Ok(Request::Drop(w.need()?));
     Account "account" "/account [NICK]" "whose a name is, and what you have"
         |w| Ok(Request::Account(w.word().map(person)));
-    Join "join" "/join #ROOM" "enter a room, made if new, and talk there"
-        |w| {
-            let room = room(w.need()?);
-            // A second word is what other servers take for the room's key.
-            w.word();
-            Ok(Request::Join(room))
-        };
+    Join "join" "/join #ROOM [KEY]" "enter a room, made if new, and talk there"
+        |w| Ok(Request::Join { room: room(w.need()?), key: w.word() });
     Leave "leave" ["part"] "/leave [#ROOM] [REASON]" "leave a room"
         |w| Ok(Request::Leave { room: w.room(), reason: w.rest().ok() });
     Query "query" "/query TARGET" "talk to TARGET, a room or a person, from now on"
@@ -138,6 +137,54 @@ table! {
                 Err(_) => Topic::Read,
             };
             Ok(Request::Topic { room, topic })
+        };
+    Op "op" "/op [#ROOM] [NICK]" "make NICK an op of a room; alone, who has a rank there"
+        |w| {
+            let room = w.room();
+            Ok(match w.word().map(person) {
+                Some(nick) => Request::Role { room, nick, role: Role::Op, on: true },
+                None => Request::Ranks(room),
+            })
+        };
+    Deop "deop" "/deop [#ROOM] NICK" "make NICK an op no more"
+        |w| Ok(Request::Role { room: w.room(), nick: person(w.need()?), role: Role::Op, on: false });
+    Voice "voice" "/voice [#ROOM] NICK" "let NICK speak in a room that is moderated"
+        |w| Ok(Request::Role { room: w.room(), nick: person(w.need()?), role: Role::Voice, on: true });
+    Devoice "devoice" "/devoice [#ROOM] NICK" "take that back"
+        |w| Ok(Request::Role { room: w.room(), nick: person(w.need()?), role: Role::Voice, on: false });
+    Founder "founder" "/founder [#ROOM] NICK" "make NICK the founder of your room"
+        |w| Ok(Request::Founder { room: w.room(), nick: person(w.need()?) });
+    Kick "kick" "/kick [#ROOM] NICK [REASON]" "put NICK out of a room"
+        |w| Ok(Request::Kick { room: w.room(), nick: person(w.need()?), reason: w.rest().ok() });
+    Ban "ban" "/ban [#ROOM] WHO [TIME] [REASON]" "keep WHO, a nick or spam*, out of a room; TIME as in 30m, 12h, 7d"
+        |w| ban(BanKind::Ban, w);
+    Mute "mute" "/mute [#ROOM] WHO [TIME] [REASON]" "have WHO heard no more in a room"
+        |w| ban(BanKind::Mute, w);
+    Unban "unban" "/unban [#ROOM] ID" "end a ban or a mute"
+        |w| Ok(Request::Unban { room: w.room(), id: w.number()? });
+    Bans "bans" "/bans [#ROOM]" "the bans and mutes of a room"
+        |w| Ok(Request::Bans(w.room()));
+    Invite "invite" "/invite [#ROOM] NICK" "invite NICK to a room"
+        |w| Ok(Request::Invite { room: w.room(), nick: person(w.need()?), on: true });
+    Uninvite "uninvite" "/uninvite [#ROOM] NICK" "take that back"
+        |w| Ok(Request::Invite { room: w.room(), nick: person(w.need()?), on: false });
+    Room "room" "/room [#ROOM] [RULE [VALUE]]" "the rules of a room, or set one"
+        |w| {
+            let room = w.room();
+            let Some(name) = w.word() else { return Ok(Request::Room { room, part: RulesPart::All }) };
+            let known = RULES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
+            let kind = known.map(|(kind, _)| *kind).ok_or(Slip::Usage)?;
+            let part = match w.word() {
+                None => RulesPart::One(kind),
+                Some(value) => RulesPart::Set(rule(kind, value).ok_or(Slip::Usage)?),
+            };
+            Ok(Request::Room { room, part })
+        };
+    Erase "erase" "/erase [#ROOM] SEQ [LAST]" "take messages back, one or all up to LAST"
+        |w| {
+            let (room, first) = (w.room(), w.number()?);
+            let last = w.number_or_end()?.unwrap_or(first);
+            if last < first { Err(Slip::Usage) } else { Ok(Request::Erase { room, first, last }) }
         };
     Send "send" "/send TARGET SIZE [sha256:HEX] NAME" "share a file: SIZE bytes follow, as lines of = and base64"
         |w| {
@@ -197,6 +244,89 @@ pub const SETTINGS: &[(Setting, &str)] = &[
     (Setting::Typing, "typing"),
     (Setting::Whole, "whole"),
 ];
+
+/// What `/room` sets, and how it is called.
+pub const RULES: &[(RuleKind, &str)] = &[
+    (RuleKind::Hidden, "hidden"),
+    (RuleKind::InviteOnly, "invite-only"),
+    (RuleKind::Key, "key"),
+    (RuleKind::Limit, "limit"),
+    (RuleKind::Guests, "guests"),
+    (RuleKind::Moderated, "moderated"),
+    (RuleKind::Outside, "outside"),
+    (RuleKind::TopicLocked, "topic-locked"),
+    (RuleKind::Slow, "slow"),
+    (RuleKind::Past, "past"),
+];
+
+/// What guests may do, and how it is called.
+pub const GUESTS: &[(Guests, &str)] = &[(Guests::Speak, "speak"), (Guests::Listen, "listen"), (Guests::Out, "out")];
+
+/// A rule with the value that somebody typed; `None` if it cannot have that.
+fn rule(kind: RuleKind, value: &str) -> Option<Rule> {
+    let is_off = value.eq_ignore_ascii_case("off");
+    let number = |value: &str| value.parse().ok().filter(|&number: &u64| number > 0);
+    Some(match kind {
+        RuleKind::Hidden => Rule::Hidden(switch(value)?),
+        RuleKind::InviteOnly => Rule::InviteOnly(switch(value)?),
+        RuleKind::Moderated => Rule::Moderated(switch(value)?),
+        RuleKind::Outside => Rule::Outside(switch(value)?),
+        RuleKind::TopicLocked => Rule::TopicLocked(switch(value)?),
+        RuleKind::Past => Rule::Past(switch(value)?),
+        RuleKind::Key if is_off => Rule::Key(None),
+        // That is what others are shown of a key.
+        RuleKind::Key if value.eq_ignore_ascii_case("on") => return None,
+        RuleKind::Key if value.len() > limits::KEY => return None,
+        RuleKind::Key => Rule::Key(Some(Text::new(value))),
+        RuleKind::Limit if is_off => Rule::Limit(None),
+        RuleKind::Limit => Rule::Limit(Some(number(value)?)),
+        RuleKind::Slow if is_off => Rule::Slow(None),
+        RuleKind::Slow => {
+            let every = span(value).filter(|every| !every.is_zero())?;
+            Rule::Slow(Some(every.min(limits::SLOW_MOST).as_secs()))
+        }
+        RuleKind::Guests => {
+            let known = GUESTS.iter().find(|(_, word)| word.eq_ignore_ascii_case(value));
+            Rule::Guests(known.map(|(guests, _)| *guests)?)
+        }
+    })
+}
+
+/// For whom a ban or a mute is to be, for how long, and why.
+fn ban<'a>(kind: BanKind, w: &mut Words<'a>) -> Result<Request<'a>, Slip> {
+    let (room, who) = (w.room(), w.need()?);
+    let whom = match who.contains('*') {
+        true => Whom::Pattern(pattern(who).ok_or(Slip::Usage)?),
+        false => Whom::Nick(person(who)),
+    };
+    let mut ahead = Words(w.0);
+    let time = ahead.word().and_then(span);
+    if time.is_some() {
+        *w = ahead;
+    }
+    Ok(Request::Ban { room, kind, whom, time, reason: w.rest().ok() })
+}
+
+/// A pattern of names, with as many characters besides its `*` as it takes not to fit nearly everybody.
+fn pattern(typed: &str) -> Option<Text> {
+    let others = typed.chars().filter(|&c| c != '*').count();
+    let fits = others >= limits::PATTERN_LEAST && typed.len() <= limits::PATTERN;
+    fits.then(|| Text::new(typed)).filter(|safe| safe.as_str() == typed)
+}
+
+/// A span of time: a number of seconds, or of what the letter behind it stands for.
+fn span(word: &str) -> Option<Duration> {
+    let (number, unit) = match word.char_indices().next_back()? {
+        (_, '0'..='9') => (word, 1),
+        (at, 's' | 'S') => (&word[..at], 1),
+        (at, 'm' | 'M') => (&word[..at], 60),
+        (at, 'h' | 'H') => (&word[..at], 3_600),
+        (at, 'd' | 'D') => (&word[..at], 86_400),
+        _ => return None,
+    };
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(number.parse().unwrap_or(u64::MAX).saturating_mul(unit)))
+}
 
 /// Finds a command by its name or alias, in any case and with or without the slash.
 pub fn find(name: &str) -> Option<&'static Spec> {
@@ -398,6 +528,17 @@ mod tests {
         let history = |room, part| Request::History { room, part };
         let msg = |kind, text| Request::Msg { target: bob, kind, text };
         let me = |text| Request::Say { kind: SaidKind::Action, text };
+        let nick = person("bob");
+        let role = |room, role, on| Request::Role { room, nick, role, on };
+        let kick = |room, reason| Request::Kick { room, nick, reason };
+        let ban = |room, whom, seconds: Option<u64>, reason| Request::Ban {
+            room,
+            kind: BanKind::Ban,
+            whom,
+            time: seconds.map(Duration::from_secs),
+            reason,
+        };
+        let rule = |rule| Request::Room { room: None, part: RulesPart::Set(rule) };
         let (in_a, stamp) = (Some(room("#a")), Some(Change { setting: Setting::Stamp, on: true }));
         for (line, want) in [
             ("/NICK  alice ", Request::Nick(person("alice"))),
@@ -417,8 +558,8 @@ mod tests {
             ("/token OFF", Request::Token(Wanted::Off)),
             ("/account", Request::Account(None)),
             ("/account bob", Request::Account(Some(person("bob")))),
-            ("/join #a key", Request::Join(room("#a"))),
-            ("/join a", Request::Join(Named { typed: "a", name: None })),
+            ("/join #a key", Request::Join { room: room("#a"), key: Some("key") }),
+            ("/join a", Request::Join { room: Named { typed: "a", name: None }, key: None }),
             ("/part #a so long ", Request::Leave { room: in_a, reason: Some("so long") }),
             ("/leave so long", Request::Leave { room: None, reason: Some("so long") }),
             ("/leave", Request::Leave { room: None, reason: None }),
@@ -447,6 +588,31 @@ mod tests {
             ("/history #a 20", history(in_a, HistoryPart::Last(Some(20)))),
             ("/history #a after 5", history(in_a, HistoryPart::After(5))),
             ("/history AFTER 5", history(None, HistoryPart::After(5))),
+            ("/op", Request::Ranks(None)),
+            ("/op #a", Request::Ranks(in_a)),
+            ("/OP bob", role(None, Role::Op, true)),
+            ("/deop #a bob", role(in_a, Role::Op, false)),
+            ("/voice #a bob", role(in_a, Role::Voice, true)),
+            ("/kick bob you know  why", kick(None, Some("you know  why"))),
+            ("/kick #a @bob", Request::Kick { room: in_a, nick: person("@bob"), reason: None }),
+            ("/ban bob", ban(None, Whom::Nick(person("bob")), None, None)),
+            ("/ban #a spam* 30m ads", ban(in_a, Whom::Pattern(Text::new("spam*")), Some(1_800), Some("ads"))),
+            ("/ban bob 0 for good", ban(None, Whom::Nick(person("bob")), Some(0), Some("for good"))),
+            ("/ban bob 7D", ban(None, Whom::Nick(person("bob")), Some(7 * 86_400), None)),
+            ("/ban bob 3rd time", ban(None, Whom::Nick(person("bob")), None, Some("3rd time"))),
+            ("/unban #a 3", Request::Unban { room: in_a, id: 3 }),
+            ("/uninvite bob", Request::Invite { room: None, nick: person("bob"), on: false }),
+            ("/room", Request::Room { room: None, part: RulesPart::All }),
+            ("/room #a Guests", Request::Room { room: in_a, part: RulesPart::One(RuleKind::Guests) }),
+            ("/room guests LISTEN", rule(Rule::Guests(Guests::Listen))),
+            ("/room key open", rule(Rule::Key(Some(Text::new("open"))))),
+            ("/room key off", rule(Rule::Key(None))),
+            ("/room limit 20", rule(Rule::Limit(Some(20)))),
+            ("/room slow 2m", rule(Rule::Slow(Some(120)))),
+            ("/room slow 30", rule(Rule::Slow(Some(30)))),
+            ("/room past off", rule(Rule::Past(false))),
+            ("/erase 41", Request::Erase { room: None, first: 41, last: 41 }),
+            ("/erase #a 41 43", Request::Erase { room: in_a, first: 41, last: 43 }),
             ("/set", Request::Set(None)),
             ("/set Stamp ON", Request::Set(stamp)),
             ("/ping a b", Request::Ping(Some("a b"))),
@@ -494,6 +660,25 @@ mod tests {
             "/pass",
             "/rooms x",
             "/back soon",
+            "/join #a key more",
+            "/op bob carol",
+            "/kick",
+            "/ban #a",
+            "/ban a*",
+            "/ban **ab**",
+            "/unban x",
+            "/bans 7",
+            "/room colour",
+            "/room hidden maybe",
+            "/room limit 0",
+            "/room slow soon",
+            "/room slow 0",
+            "/room key on",
+            "/room key two words",
+            "/room guests in",
+            &format!("/room key {}", "k".repeat(65)),
+            "/erase",
+            "/erase 5 4",
             &format!("/send #a 5 sha256:{hex}"),
         ] {
             let refused = parse(line);

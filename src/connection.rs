@@ -157,6 +157,17 @@ struct Cold {
     hinted: bool,
     /// Whether it was told that what it ends its lines in is no line end.
     hinted_at_ends: bool,
+    /// What of its input came before the person was put out of a room, and after.
+    put_out: Option<PutOut>,
+}
+
+/// How input that came before somebody was put out of a room is told from what came later.
+#[derive(Clone, Copy)]
+struct PutOut {
+    /// Bytes that had come and have not been read yet.
+    unread: u32,
+    /// Bytes of the lines under way that came later.
+    later: u32,
 }
 
 impl<T: Transport> Connection<T> {
@@ -324,6 +335,51 @@ impl<T: Transport> Connection<T> {
                 }
             }
         }
+    }
+
+    /// The person was put out of a room: what has come until now is told from what comes later.
+    pub fn put_out(&mut self) {
+        let unread = u32::try_from(self.transport.unread()).unwrap_or(u32::MAX);
+        self.cold_mut().put_out = Some(PutOut { unread, later: 0 });
+    }
+
+    /// How much may be read at once of what may: what came before the person was put out of a room is read by itself.
+    pub fn readable_at_once(&self, most: usize) -> usize {
+        match self.cold.as_ref().and_then(|cold| cold.put_out) {
+            Some(PutOut { unread: 1.., .. }) => most.min(self.unread_before()),
+            _ => most,
+        }
+    }
+
+    fn unread_before(&self) -> usize {
+        self.cold().put_out.map_or(0, |put_out| put_out.unread as usize)
+    }
+
+    /// So many bytes were read, and the lines under way had `before` bytes before that.
+    pub fn note_read(&mut self, read: usize, before: usize) {
+        let added = self.framing.lines.len().saturating_sub(before);
+        let Some(put_out) = self.cold.as_mut().and_then(|cold| cold.put_out.as_mut()) else { return };
+        if put_out.unread > 0 {
+            put_out.unread = put_out.unread.saturating_sub(u32::try_from(read).unwrap_or(u32::MAX));
+            // What does not come at once had not come.
+            if !self.readable {
+                put_out.unread = 0;
+            }
+        } else {
+            put_out.later = put_out.later.saturating_add(u32::try_from(added).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Whether the next of its lines came before the person was put out of a room, if so many bytes of lines are left.
+    pub fn at_line_before(&self, left: usize) -> bool {
+        self.cold.as_ref().and_then(|cold| cold.put_out).is_some_and(|put_out| left > put_out.later as usize)
+    }
+
+    /// Whether the last of what came before the person was put out of a room is gone, if so many bytes of lines are left; it says
+    /// so once.
+    pub fn is_past_put_out(&mut self, left: usize) -> bool {
+        let Some(cold) = self.cold.as_mut() else { return false };
+        cold.put_out.take_if(|put_out| put_out.unread == 0 && left <= put_out.later as usize).is_some()
     }
 
     fn end_input(&mut self, how: Ended) {
@@ -688,6 +744,10 @@ mod tests {
         }
 
         fn set_user_timeout(&mut self, _: Option<Duration>) {}
+
+        fn unread(&self) -> usize {
+            0
+        }
 
         fn take_error(&mut self) -> Option<io::Error> {
             None

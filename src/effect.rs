@@ -25,10 +25,13 @@ pub enum Effect {
     NoteFailedLogin(ConnId, Nick),
     /// Have a password looked at, which takes some time.
     Password(PasswordTask),
-    /// Have these entries written down, all or none of them.
-    Ledger(Vec<Entry>),
     /// The last request of this connection has been answered: its next lines can be carried out.
     Answered(ConnId),
+    /// Have these entries written down, all or none of them.
+    Ledger(Vec<Entry>),
+    /// Whoever is here through this connection was put out of a room: of what it has sent until now and was not carried out, ask
+    /// `Hub::is_void` before it is carried out.
+    PutOut(ConnId),
     /// An upload of this connection has ended, in whatever way: what it has sent of a chunk that is not whole is for nobody.
     UploadEnded(ConnId),
     /// The answer to this connection's last request can go on: call `Hub::go_on` when others have had their turn and little

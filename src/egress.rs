@@ -486,6 +486,10 @@ mod tests {
 
         fn set_user_timeout(&mut self, _: Option<Duration>) {}
 
+        fn unread(&self) -> usize {
+            0
+        }
+
         fn take_error(&mut self) -> Option<io::Error> {
             None
         }

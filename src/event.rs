@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::names::{Digest, FileId, FileName, Nick, Place, RoomName, Text, Token};
+use crate::register::entry::{Author, BanKind, Rule, RuleKind, Who};
 use crate::time::Day;
 
 /// What people set for themselves.
@@ -58,6 +59,20 @@ pub enum Verb {
     Query,
     Rooms,
     Who,
+    Op,
+    Deop,
+    Voice,
+    Devoice,
+    Founder,
+    Kick,
+    Ban,
+    Mute,
+    Unban,
+    Bans,
+    Invite,
+    Uninvite,
+    Room,
+    Erase,
     Say,
     Msg,
     Me,
@@ -213,6 +228,63 @@ pub enum Happening {
     },
     /// Is away and may not answer.
     Away(Option<Text>),
+    /// Gave somebody a rank in the room, or took theirs.
+    Made { nick: Nick, rank: Option<Rank> },
+    /// Put somebody out of the room, for this reason.
+    Kicked { nick: Nick, reason: Option<Text> },
+    /// Saw to it that somebody may not come in, or not be heard.
+    Banned {
+        kind: BanKind,
+        who: Who,
+        /// For so long; `None` is for good.
+        time: Option<Duration>,
+        reason: Option<Text>,
+    },
+    /// Ended a ban or a mute.
+    Unbanned { kind: BanKind, who: Who },
+    /// Set a rule of the room.
+    Set(Shown),
+    /// Invites the hearer to a room.
+    Invite(RoomName),
+    /// Took messages of the room back: those of these numbers, and all between them, are to be shown no more.
+    Erased { first: u64, last: u64 },
+}
+
+/// A rule as somebody may be shown it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// As it is.
+    Rule(Rule),
+    /// The room has a key, which is not for everybody.
+    SomeKey,
+}
+
+/// What somebody is in a room. Each may do what those before it may.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[allow(missing_docs, reason = "a variant is its word")]
+pub enum Rank {
+    Voice,
+    Op,
+    Founder,
+}
+
+/// Why somebody is not heard in a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub enum Silence {
+    /// They are muted, until then if it ends.
+    Muted(Option<SystemTime>),
+    /// Only voices and ops are.
+    Moderated,
+    /// Only people are who own their names.
+    Guests,
+    /// They were not long ago.
+    Slow {
+        /// How often one may be.
+        every: Duration,
+        /// How long it is until they may be again.
+        left: Duration,
+    },
 }
 
 /// Why somebody is gone who did not say goodbye.
@@ -363,6 +435,38 @@ pub enum Fault {
     IgnoreSelf,
     /// The file is somebody else's.
     NotYours(FileId),
+    /// Only an op of the room may do that.
+    NotOp(RoomName),
+    /// Only the founder of the room may do that.
+    NotFounder(RoomName),
+    /// Somebody is the founder of the room, to whom nobody can do that.
+    IsFounder(Nick),
+    /// Somebody is an op of the room by their name: that must be taken first.
+    IsOp { nick: Nick, room: RoomName },
+    /// Nobody can put themselves out.
+    PutOutSelf(RoomName),
+    /// Somebody owns no name, and so cannot found a room.
+    OwnsNoName(Nick),
+    /// Somebody is not in the room.
+    NotThere { nick: Nick, room: RoomName },
+    /// They are banned from the room, until then if it ends.
+    Banned { room: RoomName, until: Option<SystemTime> },
+    /// Guests of this name are banned from a room that they are in.
+    NameBanned { nick: Nick, room: RoomName },
+    /// They are not heard in the room.
+    Silent { room: RoomName, why: Silence },
+    /// Only who is invited may come in.
+    InviteOnly(RoomName),
+    /// They did not give the room's key.
+    BadKey(RoomName),
+    /// As many people are in the room as it takes.
+    RoomFull { room: RoomName, limit: u64 },
+    /// Guests may not come into the room.
+    NoGuests(RoomName),
+    /// Guests may not make rooms.
+    GuestsMakeNoRooms,
+    /// There is no ban of this number.
+    NoSuchBan { id: u64, room: RoomName },
 }
 
 /// What can be too long.
@@ -374,6 +478,8 @@ pub enum Long {
     Topic,
     /// What somebody says while away.
     Away,
+    /// Why somebody is put out, banned or muted.
+    Reason,
 }
 
 /// What there may be only so many of.
@@ -417,6 +523,24 @@ pub enum Quota {
     Uploads,
     /// Downloads at once.
     Downloads,
+    /// Ops of a room.
+    Ops,
+    /// Voices of a room.
+    Voices,
+    /// People who are invited to a room.
+    Invited,
+    /// Bans and mutes of a room.
+    Bans,
+    /// Rooms of which somebody is the founder.
+    Founded,
+    /// Invitations in a minute, of one person or of all from their network.
+    Invitations,
+    /// Wrong keys in a minute, of one person or of all from their network.
+    WrongKeys,
+    /// Stretches of messages that were taken out of a room.
+    Erased,
+    /// Rules, roles, bans and invitations of all rooms.
+    Rules,
 }
 
 /// Why something is there no more.
@@ -438,6 +562,10 @@ pub enum Gone {
     ReceiverLeft,
     /// Whoever fetches it may do so no more.
     NoLongerYours,
+    /// An op of its room took it away.
+    Removed,
+    /// They were put out of its room.
+    PutOut,
     /// The room has not come to the message that was asked for; its last one has this number.
     NotReached(u64),
 }
@@ -495,6 +623,22 @@ pub enum Detail {
     Founder(Vec<RoomName>),
     /// How many connections one has.
     Ways(usize),
+    /// Somebody who has a rank in a room.
+    Ranked { rank: Rank, nick: Nick },
+    /// A ban or a mute.
+    Ban {
+        id: u64,
+        kind: BanKind,
+        who: Who,
+        by: Author,
+        /// When it ends, if it does.
+        until: Option<SystemTime>,
+        reason: Text,
+    },
+    /// A rule of a room.
+    Rule(Shown),
+    /// The rules of the room that was joined.
+    Rules(Vec<RuleKind>),
 }
 
 /// A limit of the server's, as people may know it.
@@ -576,6 +720,20 @@ pub enum Limit {
     Tokens,
     /// Seconds after its last use for which a token is good.
     TokenGood,
+    /// Ops of a room.
+    Ops,
+    /// Voices of a room.
+    Voices,
+    /// People who are invited to a room.
+    Invited,
+    /// Bans and mutes of a room.
+    Bans,
+    /// Rooms of which one may be the founder.
+    Founded,
+    /// Invitations a minute; 0 is none.
+    Invitations,
+    /// Wrong keys a minute; 0 is none.
+    WrongKeys,
 }
 
 /// What a person is doing, as far as somebody else may know.
@@ -675,4 +833,55 @@ pub enum Done {
     Set(Change),
     Ping(Option<Text>),
     Quit,
+    /// Somebody has another rank, or none: the request says which.
+    Ranked {
+        verb: Verb,
+        room: RoomName,
+        nick: Nick,
+    },
+    Ranks {
+        room: RoomName,
+        count: usize,
+    },
+    Founder {
+        room: RoomName,
+        nick: Nick,
+    },
+    Kick {
+        room: RoomName,
+        nick: Nick,
+    },
+    Ban {
+        kind: BanKind,
+        room: RoomName,
+        id: u64,
+        who: Who,
+        /// Whether it is for this one connection, as nothing is known of where it comes from.
+        by_connection: bool,
+    },
+    Unban {
+        room: RoomName,
+        id: u64,
+    },
+    Bans {
+        room: RoomName,
+        count: usize,
+    },
+    Invite {
+        room: RoomName,
+        nick: Nick,
+    },
+    Uninvite {
+        room: RoomName,
+        nick: Nick,
+    },
+    /// The rules, or one of them.
+    Room {
+        room: RoomName,
+        rule: Option<Shown>,
+    },
+    Erase {
+        room: RoomName,
+        count: u64,
+    },
 }

@@ -8,6 +8,7 @@ mod answer;
 mod ask;
 mod download;
 mod file;
+mod rules;
 mod talk;
 mod upload;
 mod way;
@@ -23,10 +24,12 @@ use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person, Way};
-use crate::policy::{Action, Actor, Doing, may};
+use crate::policy::{Action, Actor, Doing, Ruled, may, sees};
 use crate::presence::Presence;
+use crate::register::Rules;
 use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
+use crate::rules::{InForce, Someone};
 use crate::settings::Settings;
 use crate::time::{Instant, Now};
 use crate::typing::{Conversation, Typing};
@@ -101,9 +104,14 @@ pub struct Hub {
     renames: PrefixWindow,
     joins: PrefixWindow,
     new_rooms: PrefixWindow,
+    /// The same of invitations, and of wrong keys of rooms.
+    invitations: PrefixWindow,
+    wrong_keys: PrefixWindow,
     /// Wrong passwords of late, by address prefix.
     wrong_passwords: PrefixWindow,
     accounts: Accounts,
+    /// A room that was taken up for a request of somebody who is not in it; it goes again behind that, if nothing keeps it.
+    taken_up: Option<RoomId>,
     typing: Typing,
     presence: Presence,
     alarms: BTreeSet<(Instant, Alarm)>,
@@ -172,8 +180,11 @@ impl Hub {
             renames: PrefixWindow::new(limits::MINUTE),
             joins: PrefixWindow::new(limits::MINUTE),
             new_rooms: PrefixWindow::new(limits::MINUTE),
+            invitations: PrefixWindow::new(limits::MINUTE),
+            wrong_keys: PrefixWindow::new(limits::MINUTE),
             wrong_passwords: PrefixWindow::new(limits::WRONG_PASSWORDS_WINDOW),
             accounts: Accounts::new(settings.seed),
+            taken_up: None,
             typing: Typing::default(),
             presence: Presence::default(),
             alarms: BTreeSet::new(),
@@ -302,8 +313,8 @@ impl Hub {
         let Some(person) = self.people.get(who) else { return };
         let (nick, rooms) = (person.nick(), person.rooms.clone());
         for room in rooms {
-            self.tell_room(room, who, nick, what, turn);
-            self.rooms.leave(room, who);
+            self.tell_room(room, who, nick, &self.as_heard(room, who, what, turn), turn);
+            self.leave_room(room, who, turn);
         }
         self.people.leave(who);
         self.note_seen(&nick, turn);
@@ -342,6 +353,9 @@ impl Hub {
                 Ok(done) => done.into_iter().for_each(|done| turn.out.reply(conn, &Reply::Done(done))),
                 Err(why) => refuse(conn, verb, why, turn.out),
             },
+        }
+        if let Some(room) = self.taken_up.take() {
+            self.rooms.settle(room);
         }
         if verb == Verb::Quit && self.people.at(conn).is_none() {
             turn.out.effect(Effect::Close { conn, bye: None });
@@ -418,21 +432,31 @@ impl Hub {
             Request::Token(wanted) => return self.token(wanted, turn),
             Request::Drop(password) => return self.drop_name(password, turn),
             Request::Account(whom) => self.account(whom, turn),
-            Request::Join(room) => self.join(room, turn),
+            Request::Join { room, key } => self.join(room, key, turn),
             Request::Leave { room, reason } => self.leave(room, reason, turn),
             Request::Query(target) => self.query(target, turn),
             Request::Rooms => return Ok(self.tell(Answer::rooms(), turn)),
-            Request::Who(whom) => return self.who(whom).map(|answer| self.tell(answer, turn)),
+            Request::Who(whom) => return self.who(whom, turn).map(|answer| self.tell(answer, turn)),
             Request::Say { kind, text } => self.say_here(kind, text, turn).map(|_| Done::Me),
             Request::Msg { target, kind, text } => {
-                let place = self.resolve(turn.who, target)?;
+                let place = self.resolve(target, Doing::Speak, turn)?;
                 self.say(place, kind, Text::new(text), turn).map(Done::Msg)
             }
             Request::Typing { target, on } => self.set_typing(target, on, turn),
             Request::Topic { room, topic } => self.topic(room, topic, turn),
+            Request::Ranks(room) => self.list_ranks(room, turn),
+            Request::Role { room, nick, role, on } => self.set_role(room, nick, (role, on), turn),
+            Request::Founder { room, nick } => self.hand_over(room, nick, turn),
+            Request::Kick { room, nick, reason } => self.kick(room, nick, reason, turn),
+            Request::Ban { room, kind, whom, time, reason } => self.ban(room, (kind, whom, time, reason), turn),
+            Request::Unban { room, id } => self.unban(room, id, turn),
+            Request::Bans(room) => return self.list_bans(room, turn).map(|answer| self.tell(answer, turn)),
+            Request::Invite { room, nick, on } => self.invite(room, nick, on, turn),
+            Request::Room { room, part } => self.room_rules(room, part, turn),
+            Request::Erase { room, first, last } => self.erase(room, (first, last), turn),
             Request::Send(offer) => self.send(&offer, turn),
             Request::Get { id: file, offset } => self.get(file, offset, turn),
-            Request::Files(target) => return self.list_files(target, turn.who).map(|answer| self.tell(answer, turn)),
+            Request::Files(target) => return self.list_files(target, turn).map(|answer| self.tell(answer, turn)),
             Request::Cancel(file) => self.cancel(file, turn),
             Request::History { room, part } => {
                 return self.history(room, part, turn).map(|answer| self.tell(answer, turn));
@@ -558,7 +582,17 @@ impl Hub {
         let bare = match what {
             Happening::Left(_) => Happening::Left(None),
             Happening::Quit(_) => Happening::Quit(None),
-            Happening::Joined | Happening::Renamed(_) | Happening::Lost(_) => what.clone(),
+            Happening::Kicked { nick, .. } => Happening::Kicked { nick: *nick, reason: None },
+            Happening::Banned { kind, who, time, .. } => {
+                Happening::Banned { kind: *kind, who: who.clone(), time: *time, reason: None }
+            }
+            Happening::Joined
+            | Happening::Renamed(_)
+            | Happening::Lost(_)
+            | Happening::Made { .. }
+            | Happening::Unbanned { .. }
+            | Happening::Set(_)
+            | Happening::Erased { .. } => what.clone(),
             _ => return,
         };
         let is_spared = |&id: &PersonId| id != who && self.people.get(id).is_some_and(|person| person.ignores(who));
@@ -609,7 +643,7 @@ impl Hub {
 
     /// Whether somebody may do something, see [`may`].
     fn may(&self, who: PersonId, action: Action<'_>) -> Result<(), Fault> {
-        may(Actor::Person(self.people.get(who).ok_or(Fault::NoTarget)?), action)
+        may(Actor::Person(self.someone(self.people.get(who).ok_or(Fault::NoTarget)?)), action)
     }
 
     /// Whether `who` may tell or send something to somebody alone, see [`may`].
@@ -618,10 +652,35 @@ impl Hub {
         self.may(who, Action::Reach { person, is_reading: self.people.is_reading(to) })
     }
 
-    /// What `target` means to `who`, who must be allowed to speak there.
-    fn resolve(&self, who: PersonId, target: Target<'_>) -> Result<Conversation, Fault> {
+    /// Whether whose turn it is may do this in a room, see [`may`].
+    fn may_in(&self, room: RoomId, doing: Doing, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        self.may(turn.who, Action::InRoom(doing, self.ruled(room, turn.now)))
+    }
+
+    /// Somebody as the rules of rooms know them.
+    fn someone(&self, person: &Person) -> Someone {
+        Someone { id: person.id, nick: person.nick(), owned: self.owned_by(person), origin: person.origin() }
+    }
+
+    /// The name that somebody owns, if they own the one that they have: nobody else can have it.
+    fn owned_by(&self, person: &Person) -> Option<Nick> {
+        self.register().owned(&person.nick()).map(|owned| owned.nick())
+    }
+
+    /// The rules of a room.
+    fn rules<'a>(&'a self, room: &'a Room) -> InForce<'a> {
+        InForce { rules: self.register().room(&room.name).unwrap_or(Rules::NONE), book: room.book() }
+    }
+
+    fn ruled(&self, room: RoomId, now: Now) -> Ruled<'_> {
+        let room = &self.rooms[room];
+        Ruled { room, rules: self.rules(room), now }
+    }
+
+    /// What `target` means to whose turn it is, who must be allowed to do this there if it is a room.
+    fn resolve(&self, target: Target<'_>, doing: Doing, turn: &Turn<'_, impl Output>) -> Result<Conversation, Fault> {
         match target {
-            Target::Room(room) => self.room_for(who, room, Doing::Speak).map(Conversation::Room),
+            Target::Room(room) => self.room_for(room, doing, turn).map(Conversation::Room),
             Target::Person(whom) => self.find_person(whom).map(|person| Conversation::Person(person.id)),
         }
     }
@@ -637,14 +696,22 @@ impl Hub {
         })
     }
 
-    fn find_room(&self, room: Named<'_, RoomName>) -> Result<RoomId, Fault> {
-        room.name.and_then(|name| self.rooms.find(&name)).ok_or_else(|| Fault::NoSuchRoom(Text::new(room.typed)))
+    /// The room of this name, as far as whose turn it is may know of it.
+    fn find_room(&self, room: Named<'_, RoomName>, turn: &Turn<'_, impl Output>) -> Result<RoomId, Fault> {
+        let found = room.name.and_then(|name| self.rooms.find(&name)).filter(|&id| self.sees(turn.who, id));
+        found.ok_or_else(|| Fault::NoSuchRoom(Text::new(room.typed)))
     }
 
-    /// The room of this name, in which `who` must be allowed to do this.
-    fn room_for(&self, who: PersonId, room: Named<'_, RoomName>, doing: Doing) -> Result<RoomId, Fault> {
-        let room = self.find_room(room)?;
-        self.may(who, Action::InRoom(doing, &self.rooms[room]))?;
+    /// Whether somebody may know that a room is there, see [`sees`].
+    fn sees(&self, who: PersonId, room: RoomId) -> bool {
+        let room = &self.rooms[room];
+        self.people.get(who).is_some_and(|person| sees(&self.someone(person), room, self.rules(room)))
+    }
+
+    /// The room of this name, in which whose turn it is must be allowed to do this.
+    fn room_for(&self, room: Named<'_, RoomName>, doing: Doing, turn: &Turn<'_, impl Output>) -> Result<RoomId, Fault> {
+        let room = self.find_room(room, turn)?;
+        self.may_in(room, doing, turn)?;
         Ok(room)
     }
 
@@ -656,20 +723,20 @@ impl Hub {
         turn: &Turn<'_, impl Output>,
     ) -> Result<RoomId, Fault> {
         match (room, self.people.way(turn.conn).and_then(|way| way.current)) {
-            (Some(room), _) => self.room_for(turn.who, room, doing),
+            (Some(room), _) => self.room_for(room, doing, turn),
             (None, Some(Conversation::Room(room))) => {
-                self.may(turn.who, Action::InRoom(doing, &self.rooms[room]))?;
+                self.may_in(room, doing, turn)?;
                 Ok(room)
             }
             (None, _) => Err(Fault::NoRoom),
         }
     }
 
-    /// Where goes what is said by whose turn it is, where they must be allowed to speak.
-    fn current(&self, turn: &Turn<'_, impl Output>) -> Result<Conversation, Fault> {
+    /// Where goes what whose turn it is says or does, who must be allowed to do this there if it is a room.
+    fn current(&self, doing: Doing, turn: &Turn<'_, impl Output>) -> Result<Conversation, Fault> {
         let place = self.people.way(turn.conn).and_then(|way| way.current).ok_or(Fault::NoTarget)?;
         match place {
-            Conversation::Room(room) => self.may(turn.who, Action::InRoom(Doing::Speak, &self.rooms[room]))?,
+            Conversation::Room(room) => self.may_in(room, doing, turn)?,
             Conversation::Person(other) => drop(self.people.get(other).ok_or(Fault::NoTarget)?),
         }
         Ok(place)

@@ -158,6 +158,34 @@ pub const REASON: usize = 512;
 pub const PATTERN: usize = 64;
 /// Bytes of the key of a room.
 pub const KEY: usize = 64;
+/// Ops of a room, its founder among them.
+pub const OPS: usize = 50;
+/// Voices of a room.
+pub const VOICES: usize = 200;
+/// People who are invited to a room.
+pub const INVITED: usize = 500;
+/// Bans and mutes of a room.
+pub const BANS: usize = 200;
+/// Rooms of which one may be the founder.
+pub const FOUNDED: usize = 20;
+/// People of whom a room remembers when they spoke, besides two for each member, where one may do so only now and then.
+pub const SPOKE: usize = 16;
+/// Stretches of messages that may be taken out of a room.
+pub const ERASED: usize = 500;
+/// Lines that the ledger may need beyond which no rule, role, ban or invitation is added to a room, so that some are left for names.
+pub const RULES_LINES: usize = LEDGER_LINES / 4 * 3;
+/// Invitations a minute.
+pub const INVITATIONS: u32 = 10;
+/// Wrong keys of rooms a minute.
+pub const WRONG_KEYS: u32 = 5;
+/// How long the ban of a guest holds if nothing is said of that.
+pub const GUEST_BAN: Duration = Duration::from_secs(86_400);
+/// The longest that the ban of a guest holds.
+pub const GUEST_BAN_MOST: Duration = Duration::from_secs(30 * 86_400);
+/// The least characters of a pattern besides its `*`.
+pub const PATTERN_LEAST: usize = 3;
+/// The most that people may be made to wait between two things that they say.
+pub const SLOW_MOST: Duration = Duration::from_secs(86_400);
 /// Names that `/join` lists.
 pub const NAMES_ON_JOIN: usize = 100;
 /// Names on one `here` line.

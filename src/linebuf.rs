@@ -217,6 +217,11 @@ impl LineBuf {
         self.start() == self.buf.len()
     }
 
+    /// How many bytes are there that have not been taken as lines.
+    pub fn len(&self) -> usize {
+        self.buf.len() - self.start()
+    }
+
     /// Whether what is left has been searched in vain for the end of a line.
     pub fn is_searched(&self) -> bool {
         self.is_empty() || self.searched() == self.buf.len()

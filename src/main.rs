@@ -23,7 +23,7 @@ use chinwag::limits;
 use chinwag::listener::{LISTENERS, cannot, reason};
 use chinwag::names::clean;
 use chinwag::reactor::{Door, Reactor};
-use chinwag::settings::{self, Logging, Settings};
+use chinwag::settings::{self, Logging, RoomMakers, Settings};
 use chinwag::stderr::Stderr;
 use chinwag::time::as_stamped;
 use clap::error::ErrorKind as Wrong;
@@ -135,6 +135,9 @@ struct Serve {
     /// How long a name is kept for an owner who does not come; 0 is for ever
     #[arg(long, value_name = "TIME", default_value = "365d", value_parser = name_ttl)]
     name_ttl: Duration,
+    /// Who may make rooms: whoever comes, or only people who own their names
+    #[arg(long, value_name = "WHO", default_value = "open")]
+    rooms: Rooms,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -148,6 +151,12 @@ enum Accounts {
 enum Clear {
     Allow,
     Refuse,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Rooms {
+    Open,
+    Named,
 }
 
 fn main() -> ExitCode {
@@ -311,6 +320,10 @@ fn settings(options: &Serve) -> Result<Settings, String> {
         clear_passwords: options.clear_passwords == Clear::Allow,
         name_ttl: Some(options.name_ttl).filter(|ttl| !ttl.is_zero()),
         seed,
+        room_makers: match options.rooms {
+            Rooms::Open => RoomMakers::Anybody,
+            Rooms::Named => RoomMakers::Named,
+        },
     })
 }
 

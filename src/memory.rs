@@ -12,6 +12,12 @@ const PROGRAM: usize = 16 * MIB;
 const ROOM: usize = limits::TOPIC + 768;
 /// Bytes of a member in a room. The list of a room from which many have gone has up to four times as many places as members.
 const MEMBER: usize = 4 * 40;
+/// Bytes of a rule, a role, a ban or an invitation, besides a reason.
+const RULE: usize = 256;
+/// Bytes of what a room knows of those who are here, besides what grows with them.
+const BOOK: usize = 192;
+/// Bytes of what a room knows of one guest in one of its lists.
+const GUEST: usize = 24;
 /// Bytes of a file besides its data: what the core and the disk's thread know of it.
 const FILE: usize = 2 * KIB;
 /// Bytes of a network in one of the tables that count what networks do and have, which grow by doubling.
@@ -55,7 +61,7 @@ pub fn bound(connections: usize, settings: &Settings) -> usize {
 }
 
 /// Every thing that grows. Where buffers grow by doubling, twice what is in them counts.
-pub fn terms(settings: &Settings) -> [Term; 16] {
+pub fn terms(settings: &Settings) -> [Term; 17] {
     let logged = |bytes: usize| if settings.log.is_some() { bytes } else { 0 };
     let motd: usize = settings.motd.iter().map(|line| line.len() + 32).sum();
     let batch = 2 * (limits::LOG_WAITING + limits::RECORDS * (limits::LINE + MESSAGE))
@@ -72,6 +78,13 @@ pub fn terms(settings: &Settings) -> [Term; 16] {
         term("histories", limits::HISTORY_IN_ALL / 2 * 3, 0),
         term("rooms", limits::ROOMS * ROOM, limits::ROOMS_A_PERSON * MEMBER),
         term("rooms that are only known", logged(limits::LOGS * limits::KNOWN_ROOM), 0),
+        // Whoever is in a room may have a role there, and is known by when they came and when they spoke.
+        term(
+            "rules of rooms",
+            limits::RULES_LINES * (limits::REASON + RULE)
+                + limits::ROOMS * (BOOK + 2 * (limits::INVITED * size_of::<u64>() + limits::SPOKE * GUEST)),
+            limits::ROOMS_A_PERSON * 2 * 4 * GUEST,
+        ),
         term("files", limits::FILES * FILE, 0),
         term("what networks did", (4 * limits::PREFIXES + 2 * limits::LOGS) * NETWORK, 0),
         term("for the log", logged(BATCHES * batch), 0),

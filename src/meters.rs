@@ -43,15 +43,26 @@ impl FixedWindow {
     /// Uses one of `limit`; `false` when the minute's are used up.
     #[must_use]
     pub fn take(&mut self, limit: u32, now: Instant) -> bool {
-        let tenths = |span: Duration| u32::try_from(span.as_millis() / 100).unwrap_or(u32::MAX);
-        let now = tenths(now - Instant::START);
-        if now.saturating_sub(self.since) >= tenths(limits::MINUTE) {
-            *self = Self { since: now, used: 0 };
+        if self.is_over(now) {
+            *self = Self { since: tenths(now - Instant::START), used: 0 };
         }
         let left = self.used < limit;
         self.used += u32::from(left);
         left
     }
+
+    /// Whether one of `limit` is left.
+    pub fn has_left(&self, limit: u32, now: Instant) -> bool {
+        self.is_over(now) || self.used < limit
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        tenths(now - Instant::START).saturating_sub(self.since) >= tenths(limits::MINUTE)
+    }
+}
+
+fn tenths(span: Duration) -> u32 {
+    u32::try_from(span.as_millis() / 100).unwrap_or(u32::MAX)
 }
 
 /// Counts for each address prefix what it may do so many times in a window, and so outlives connections. All prefixes have

@@ -96,6 +96,16 @@ impl Prefix {
         Self(NonZeroU64::new(u64::from_be_bytes([a, b, c, d, e, f, g, h])).unwrap_or(NonZeroU64::MIN))
     }
 
+    /// The IPv4 address that it is, or else what an IPv6 address in it begins with.
+    pub fn octets(self) -> Result<[u8; 4], [u8; 8]> {
+        match self.0.get().to_be_bytes() {
+            [0, 0, 0, 1, a, b, c, d] => Ok([a, b, c, d]),
+            // A /48 does not fill its word.
+            [0, 0, a, b, c, d, e, f] => Err([a, b, c, d, e, f, 0, 0]),
+            octets => Err(octets),
+        }
+    }
+
     /// The /48 that a /64 lies in; `None` for others.
     pub fn wider(self) -> Option<Self> {
         NonZeroU64::new(self.0.get() >> 16).filter(|_| self.0.get() >> 48 != 0).map(Self)

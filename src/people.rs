@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 
 use crate::limits;
 use crate::meters::FixedWindow;
-use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Text};
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, RoomName, Text};
 use crate::rooms::RoomId;
 use crate::time::Instant;
 use crate::typing::Conversation;
@@ -130,6 +130,8 @@ pub struct RareWay {
     typing: Option<WantedTyping>,
     /// Rooms of which something was left out, and the last message before that.
     missed: Vec<(RoomId, u64)>,
+    /// Rooms that they were put out of, as long as something may be there that was sent before.
+    put_out: Vec<RoomName>,
 }
 
 impl Way {
@@ -170,6 +172,24 @@ impl Way {
     /// Whether something is downloaded through it, or was sent through it and waits for its digest.
     pub fn is_transferring(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| !rare.downloads.is_empty() || rare.finishing > 0)
+    }
+
+    /// They were put out of a room: what came through it before is not to be carried out.
+    pub fn put_out(&mut self, room: RoomName) {
+        let rooms = &mut self.rare_mut().put_out;
+        if !rooms.contains(&room) {
+            rooms.push(room);
+        }
+    }
+
+    /// The rooms that they were put out of, as long as something may be there that was sent before.
+    pub fn put_out_of(&self) -> &[RoomName] {
+        self.rare.as_ref().map(|rare| rare.put_out.as_slice()).unwrap_or_default()
+    }
+
+    /// All that was sent before they were put out of rooms has been carried out, or was not to be.
+    pub fn forget_put_out(&mut self) {
+        self.rare.as_mut().into_iter().for_each(|rare| rare.put_out = Vec::new());
     }
 
     /// Whether the typing lines are wanted of which the first had this serial number.
@@ -263,6 +283,10 @@ pub struct Rare {
     known_as: Option<Rc<Cell<Nick>>>,
     /// Under which names they wrote to whom, or were written to, the latest first.
     met: VecDeque<(Nick, PersonId)>,
+    /// Invitations of theirs, and wrong keys of rooms, in windows of a minute.
+    pub invitations: FixedWindow,
+    /// See [`Rare::invitations`].
+    pub wrong_keys: FixedWindow,
 }
 
 /// Which typing lines are wanted where not all of them are.
@@ -296,9 +320,19 @@ impl Person {
         self.nick
     }
 
+    /// The network that their eldest way in comes from.
+    pub fn origin(&self) -> Origin {
+        self.way.origin
+    }
+
     /// What only some people need; from now on this person does.
     pub fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    /// Whether they have used up less than `limit` wrong keys of rooms in this minute.
+    pub fn has_keys_left(&self, limit: u32, now: Instant) -> bool {
+        self.rare.as_ref().is_none_or(|rare| rare.wrong_keys.has_left(limit, now))
     }
 
     /// What they say while away and which time of being away this is, if they are.

@@ -1,17 +1,19 @@
 //! The line dialect: which line of the protocol tells what happened, and what is asked for by a line that came in.
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 
-use crate::commands::{self, ACTION, SETTINGS};
+use crate::commands::{self, ACTION, GUESTS, RULES, SETTINGS};
 use crate::event::{
-    Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Lost, Quota, Reply, SaidKind,
-    Setting, Standing, Trouble, Verb,
+    Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Lost, Quota, Rank, Reply,
+    SaidKind, Setting, Shown, Silence, Standing, Trouble, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
 use crate::names::{FileId, Nick, RoomName, Text, clean};
+use crate::register::entry::{Author, BanKind, Rule, RuleKind, Who};
 use crate::request::{BadChunk, Request};
 use crate::wire::base64::BASE64;
 use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
@@ -163,6 +165,23 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         Detail::Ways(count) => line(wire::Detail::Ways(*count as u64)),
         Detail::Ignored(nick) => line(wire::Detail::Ignored(*nick)),
         Detail::Setting(change) => line(wire::Detail::Setting(setting_name(change.setting), change.on)),
+        Detail::Ranked { rank, nick } => line(wire::Detail::Ranked { rank: wire_rank(Some(*rank)), nick: *nick }),
+        Detail::Ban { id, kind, who, by, until, reason } => {
+            let by = match by {
+                Author::Person(nick) => Some(*nick),
+                Author::Server => None,
+            };
+            let (mute, who, reason) = (*kind == BanKind::Mute, wire_whom(who), reason.as_str());
+            line(wire::Detail::Ban { id: *id, mute, who, by, until: *until, reason });
+        }
+        Detail::Rule(rule) => {
+            let (name, value) = rule_words(rule);
+            line(wire::Detail::Rule(name, &value));
+        }
+        Detail::Rules(kinds) => {
+            let names: Vec<&str> = kinds.iter().map(|kind| rule_name(*kind)).collect();
+            line(wire::Detail::Rules(&names.join(" ")));
+        }
     }
 }
 
@@ -219,12 +238,23 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
         }
         Limit::Tokens => ("tokens", Value::Count, "tokens that a name may have"),
         Limit::TokenGood => ("token-ttl", Value::Seconds, "how long after its last use a token is good"),
+        Limit::Ops => ("ops", Value::Count, "ops of a room, its founder among them"),
+        Limit::Voices => ("voices", Value::Count, "voices of a room"),
+        Limit::Invited => ("invited", Value::Count, "people who are invited to a room"),
+        Limit::Bans => ("bans", Value::Count, "bans and mutes of a room"),
+        Limit::Founded => ("founded", Value::Count, "rooms of which you may be the founder"),
+        Limit::Invitations => ("invitations", Value::Count, "invitations a minute; 0 is no limit"),
+        Limit::WrongKeys => ("wrong-keys", Value::Count, "wrong keys of rooms a minute; 0 is no limit"),
     }
 }
 
 /// Encodes a reply, behind what is in `out`.
 pub fn reply(out: &mut String, reply: &Reply, style: Style) {
     match reply {
+        Reply::Done(Done::Room { room, rule: Some(rule) }) => {
+            let (name, value) = rule_words(rule);
+            ServerLine::Done(wire::Done::Room { room: *room, rule: Some((name, &value)) }).write(out);
+        }
         Reply::Done(done) => ServerLine::Done(encode_done(done)).write(out),
         Reply::Refused { verb, why } => {
             ServerLine::Refused { command: name(*verb), code: code(why), text: &explain(why) }.write(out);
@@ -263,7 +293,16 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         }
         Event::Happened { place, at, who, what } => {
             let stamp = stamp(None, *at);
-            ServerLine::Event { place: *place, stamp, who: *who, what: encode_happening(what) }.write(out);
+            let value;
+            let what = match what {
+                Happening::Set(rule) => {
+                    let (name, words) = rule_words(rule);
+                    value = words;
+                    What::Set(name, &value)
+                }
+                what => encode_happening(what),
+            };
+            ServerLine::Event { place: *place, stamp, who: *who, what }.write(out);
         }
         Event::Whole { file, size, digest } => {
             ServerLine::Whole { file: *file, size: *size, digest: *digest }.write(out);
@@ -337,7 +376,63 @@ fn encode_happening(what: &Happening) -> What<'_> {
         Happening::Unfile { id, why } => What::Unfile { file: *id, code: code(why) },
         Happening::Missed { count, after } => What::Missed { count: *count, after: *after },
         Happening::Away(text) => What::Away(text_of(text.as_ref())),
+        Happening::Made { nick, rank } => What::Made { nick: *nick, rank: wire_rank(*rank) },
+        Happening::Kicked { nick, reason } => What::Kicked { nick: *nick, reason: text_of(reason.as_ref()) },
+        Happening::Banned { kind, who, time, reason } => What::Banned {
+            mute: *kind == BanKind::Mute,
+            who: wire_whom(who),
+            seconds: time.map_or(0, |time| time.as_secs()),
+            reason: text_of(reason.as_ref()),
+        },
+        Happening::Unbanned { kind, who } => What::Unbanned { mute: *kind == BanKind::Mute, who: wire_whom(who) },
+        // Its value is words that are made for it.
+        Happening::Set(rule) => What::Set(rule_words(rule).0, ""),
+        Happening::Invite(room) => What::Invite(*room),
+        Happening::Erased { first, last } => What::Erased { first: *first, last: *last },
     }
+}
+
+fn wire_rank(rank: Option<Rank>) -> wire::Rank {
+    match rank {
+        Some(Rank::Founder) => wire::Rank::Founder,
+        Some(Rank::Op) => wire::Rank::Op,
+        Some(Rank::Voice) => wire::Rank::Voice,
+        None => wire::Rank::Nobody,
+    }
+}
+
+fn wire_whom(who: &Who) -> wire::Whom<'_> {
+    match who {
+        Who::Name(nick) => wire::Whom::Name(*nick),
+        Who::Guest(nick) => wire::Whom::Guest(*nick),
+        Who::Pattern(pattern) => wire::Whom::Pattern(pattern.as_str()),
+    }
+}
+
+/// What a rule is called, and its value.
+fn rule_words(shown: &Shown) -> (&'static str, Cow<'_, str>) {
+    let Shown::Rule(rule) = shown else { return (rule_name(RuleKind::Key), Cow::Borrowed("on")) };
+    let switch = |on: bool| Cow::Borrowed(if on { "on" } else { "off" });
+    let off = || Cow::Borrowed("off");
+    let value = match rule {
+        Rule::Hidden(on)
+        | Rule::InviteOnly(on)
+        | Rule::Moderated(on)
+        | Rule::Outside(on)
+        | Rule::TopicLocked(on)
+        | Rule::Past(on) => switch(*on),
+        Rule::Key(key) => key.as_ref().map_or_else(off, |key| Cow::Borrowed(key.as_str())),
+        Rule::Limit(limit) => limit.map_or_else(off, |limit| Cow::Owned(limit.to_string())),
+        Rule::Slow(seconds) => seconds.map_or_else(off, |seconds| Cow::Owned(format!("{seconds}s"))),
+        Rule::Guests(guests) => {
+            Cow::Borrowed(GUESTS.iter().find(|(known, _)| known == guests).map_or("?", |(_, word)| word))
+        }
+    };
+    (rule_name(rule.kind()), value)
+}
+
+fn rule_name(kind: RuleKind) -> &'static str {
+    RULES.iter().find(|(known, _)| *known == kind).map_or("?", |(_, name)| name)
 }
 
 fn encode_done(done: &Done) -> wire::Done<'_> {
@@ -383,6 +478,20 @@ fn encode_done(done: &Done) -> wire::Done<'_> {
         Done::Set(change) => wire::Done::Set(setting_name(change.setting), change.on),
         Done::Ping(ref token) => wire::Done::Ping(text_of(token.as_ref())),
         Done::Quit => wire::Done::Quit,
+        Done::Ranked { verb, room, nick } => wire::Done::OfMember { command: name(verb), room, nick },
+        Done::Founder { room, nick } => wire::Done::OfMember { command: name(Verb::Founder), room, nick },
+        Done::Kick { room, nick } => wire::Done::OfMember { command: name(Verb::Kick), room, nick },
+        Done::Invite { room, nick } => wire::Done::OfMember { command: name(Verb::Invite), room, nick },
+        Done::Uninvite { room, nick } => wire::Done::OfMember { command: name(Verb::Uninvite), room, nick },
+        Done::Ranks { room, count } => wire::Done::Count { command: name(Verb::Op), room, count: count as u64 },
+        Done::Bans { room, count } => wire::Done::Count { command: name(Verb::Bans), room, count: count as u64 },
+        Done::Erase { room, count } => wire::Done::Count { command: name(Verb::Erase), room, count },
+        Done::Ban { kind, room, id, ref who, by_connection } => {
+            wire::Done::Ban { mute: kind == BanKind::Mute, room, id, who: wire_whom(who), by_connection }
+        }
+        Done::Unban { room, id } => wire::Done::Unban { room, id },
+        // One rule has words that are made for it.
+        Done::Room { room, .. } => wire::Done::Room { room, rule: None },
     }
 }
 
@@ -421,11 +530,24 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::AccountsOff
         | Fault::AccountsClosed
         | Fault::IgnoreSelf
-        | Fault::NotYours(_) => Code::Refused,
+        | Fault::NotYours(_)
+        | Fault::NotFounder(_)
+        | Fault::IsFounder(_)
+        | Fault::IsOp { .. }
+        | Fault::PutOutSelf(_)
+        | Fault::OwnsNoName(_) => Code::Refused,
         Fault::Owned(_) => Code::Owned,
         Fault::Held(_) => Code::Held,
-        Fault::NoAccount(_) => Code::NoAccount,
+        Fault::NoAccount(_) | Fault::NoGuests(_) | Fault::GuestsMakeNoRooms => Code::NoAccount,
         Fault::Insecure => Code::Insecure,
+        Fault::NotOp(_) => Code::NotOp,
+        Fault::NotThere { .. } => Code::NoSuchNick,
+        Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
+        Fault::Silent { .. } => Code::Muted,
+        Fault::InviteOnly(_) => Code::InviteOnly,
+        Fault::BadKey(_) => Code::BadKey,
+        Fault::RoomFull { .. } => Code::TooMany,
+        Fault::NoSuchBan { .. } => Code::Gone,
     }
 }
 
@@ -441,6 +563,7 @@ fn explain(why: &Fault) -> String {
                 Long::Line => "a line",
                 Long::Topic => "a topic",
                 Long::Away => "an away text",
+                Long::Reason => "a reason",
             };
             format!("{what} has at most {limit} bytes; say it in parts")
         }
@@ -528,7 +651,50 @@ fn explain(why: &Fault) -> String {
         Fault::PasswordsBusy => "many passwords are being looked at; try again in a moment".to_owned(),
         Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),
         Fault::NotYours(id) => format!("file {id} is not yours; only who sent it can withdraw it"),
+        Fault::NotOp(room) => format!("only ops of {room} may do that; /op {room} lists them"),
+        Fault::NotFounder(room) => format!("only the founder of {room} may do that; /op {room} tells who it is"),
+        Fault::IsFounder(nick) => {
+            format!("{nick} is the founder, and nobody can do that to them; only they can hand the room over")
+        }
+        Fault::IsOp { nick, room } => format!("{nick} is an op of {room}; /deop {room} {nick} first"),
+        Fault::PutOutSelf(room) => format!("that is you; /leave {room} goes"),
+        Fault::OwnsNoName(nick) => {
+            format!("{nick} is a guest; only who owns a name can be a founder, and /register PASSWORD makes one theirs")
+        }
+        Fault::NotThere { nick, room } => format!("{nick} is not in {room}; /who {room} lists who is"),
+        Fault::Banned { room, until } => format!("you are banned from {room}{}; ask an op of it", until_text(*until)),
+        Fault::NameBanned { nick, room } => {
+            format!("guests called {nick} are banned from {room}; choose another name, or /leave {room} first")
+        }
+        Fault::Silent { room, why } => match why {
+            Silence::Muted(until) => format!("you are muted in {room}{}; ask an op of it", until_text(*until)),
+            Silence::Moderated => format!("only ops and voices speak in {room}; ask an op of it for /voice"),
+            Silence::Guests => {
+                format!("only people who own their names speak in {room}; /register PASSWORD makes yours your own")
+            }
+            Silence::Slow { every, left } => {
+                let left = left.as_millis().div_ceil(1_000);
+                format!("in {room} one may say something every {} seconds; wait {left} more", every.as_secs())
+            }
+        },
+        Fault::InviteOnly(room) => format!("only who is invited comes into {room}; ask an op of it for /invite"),
+        Fault::BadKey(room) => format!("{room} has a key, and that is not it; type /join {room} KEY"),
+        Fault::RoomFull { room, limit } => {
+            format!("{room} takes {limit} people, and as many are in it; try again later")
+        }
+        Fault::NoGuests(room) => {
+            format!("only people who own their names come into {room}; /register PASSWORD makes yours your own")
+        }
+        Fault::GuestsMakeNoRooms => {
+            "only people who own their names make rooms here; /register PASSWORD makes yours your own".to_owned()
+        }
+        Fault::NoSuchBan { id, room } => format!("there is no ban {id} of {room}; /bans {room} lists them"),
     }
+}
+
+/// Until when something holds, for a person.
+fn until_text(until: Option<SystemTime>) -> String {
+    until.map(|until| format!(" until {}", humantime::format_rfc3339_seconds(until))).unwrap_or_default()
 }
 
 /// Asks which commands may be meant by one that there is not; empty if none may.
@@ -569,6 +735,24 @@ fn too_many(quota: Quota) -> String {
             format!("{} files were shared from your network; /cancel one of yours first", limits::FILES_A_PREFIX)
         }
         Quota::Uploads => format!("{} uploads are under way already; try again in a moment", limits::UPLOADS),
+        Quota::Ops => format!("a room may have {} ops; /deop one first", limits::OPS),
+        Quota::Voices => format!("a room may have {} voices; /devoice one first", limits::VOICES),
+        Quota::Invited => format!("{} people may be invited to a room; /uninvite one first", limits::INVITED),
+        Quota::Bans => format!("a room may have {} bans; /unban one first", limits::BANS),
+        Quota::Founded => {
+            format!("one may be the founder of {} rooms; hand one over with /founder first", limits::FOUNDED)
+        }
+        Quota::Invitations => format!("at most {} invitations a minute; wait a little", limits::INVITATIONS),
+        Quota::WrongKeys => {
+            format!("at most {} wrong keys a minute; wait a little, and ask for the right one", limits::WRONG_KEYS)
+        }
+        Quota::Erased => {
+            format!(
+                "messages are taken out of a room in {} stretches already; erase those between two as well",
+                limits::ERASED
+            )
+        }
+        Quota::Rules => "the server remembers as much of its rooms as it may; ask who runs it".to_owned(),
         Quota::Downloads => format!("you may fetch {} files at once; wait for one, or /cancel it", limits::DOWNLOADS),
     }
 }
@@ -598,6 +782,8 @@ fn gone_text(gone: Gone) -> String {
         Gone::Superseded => "another /send broke it off".to_owned(),
         Gone::ReceiverLeft => "the one it was for has left".to_owned(),
         Gone::NoLongerYours => "you left its room".to_owned(),
+        Gone::Removed => "an op of its room took it away, or the room is no more".to_owned(),
+        Gone::PutOut => "you were put out of its room".to_owned(),
         Gone::NotReached(0) => "nothing has been said here yet; ask after 0".to_owned(),
         Gone::NotReached(last) => format!("the last message here is {last}; ask after that, or after 0"),
     }

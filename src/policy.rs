@@ -1,19 +1,23 @@
 //! Who may do what. Every request that somebody may be refused for who they are asks here, and nowhere else.
 
-use crate::event::{Fault, Verb};
+use crate::event::{Fault, Silence, Verb};
 use crate::files::{File, Share, Stage};
-use crate::names::FileId;
+use crate::names::{FileId, Nick, RoomName, Text};
 use crate::people::Person;
 use crate::register::Owned;
+use crate::register::entry::{BanKind, Guests, Rule, RuleKind};
 use crate::rooms::Room;
+use crate::rules::{InForce, Someone};
+use crate::settings::RoomMakers;
+use crate::time::Now;
 
 /// Who wants to do something.
 #[derive(Clone, Copy, Debug)]
-pub enum Actor<'a> {
+pub enum Actor {
     /// A connection that has not given the password.
     Locked,
     /// Somebody who is online.
-    Person(&'a Person),
+    Person(Someone),
 }
 
 /// What somebody wants to do.
@@ -22,7 +26,13 @@ pub enum Action<'a> {
     /// Ask for anything at all.
     Ask(Verb),
     /// Do something in a room.
-    InRoom(Doing, &'a Room),
+    InRoom(Doing, Ruled<'a>),
+    /// Come into a room, with this key, if they gave one.
+    Enter(Entrance<'a>, Option<&'a str>),
+    /// Make a room, where these may.
+    MakeRoom(RoomMakers),
+    /// Be called otherwise, who is in this room.
+    Rename(Nick, Ruled<'a>),
     /// Tell or send something to one person alone.
     Reach {
         /// To whom.
@@ -33,52 +43,180 @@ pub enum Action<'a> {
     /// Fetch a file, or be told of it. A file that was shared in a room comes with the room.
     Fetch(&'a File, Option<&'a Room>),
     /// Take a file away from those for whom it is.
-    Withdraw(FileId, &'a File, Option<&'a Room>),
-    /// Hear no more of somebody.
-    Ignore(&'a Person),
+    Withdraw(FileId, &'a File, Option<Ruled<'a>>),
     /// Do what is for the owner of their name; `None` if nobody owns it.
     AsOwner(Option<&'a Owned>),
+    /// Hear no more of somebody.
+    Ignore(&'a Person),
+}
+
+/// A room with the rules that are in force there now.
+#[derive(Clone, Copy, Debug)]
+pub struct Ruled<'a> {
+    /// The room.
+    pub room: &'a Room,
+    /// Its rules.
+    pub rules: InForce<'a>,
+    /// What time it is.
+    pub now: Now,
+}
+
+/// What is in force at the entrance of a room, which need not be in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrance<'a> {
+    /// What it is called.
+    pub name: RoomName,
+    /// Its rules.
+    pub rules: InForce<'a>,
+    /// How many are in it.
+    pub count: usize,
+    /// What time it is.
+    pub now: Now,
 }
 
 /// What is done in a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Doing {
-    /// Speak there: say something, type, share a file.
+    /// Say something.
     Speak,
+    /// Say something in other ways than by words of one's own: type, share a file.
+    Show,
+    /// Have a text of one's own shown where one is not asked whether one may: a reason, say.
+    Tell,
     /// Read what was said, and what it is about.
     Read,
     /// Set what it is about.
     SetTopic,
     /// Go.
     Leave,
+    /// See who has which rank, and what the rules are.
+    SeeRules,
+    /// See to order, by what ops have for it.
+    Moderate,
+    /// Invite somebody.
+    Invite,
+    /// Make somebody else the founder.
+    HandOver,
 }
 
 /// Whether somebody may do something, or why not.
-pub fn may(actor: Actor<'_>, action: Action<'_>) -> Result<(), Fault> {
-    let Actor::Person(person) = actor else {
+pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
+    let Actor::Person(someone) = actor else {
         let is_allowed = matches!(action, Action::Ask(verb) if is_for_anybody(verb));
         return allow(is_allowed, || Fault::Locked);
     };
     match action {
         Action::Ask(_) => Ok(()),
-        Action::InRoom(Doing::Speak | Doing::Read | Doing::SetTopic | Doing::Leave, room) => {
-            allow(room.member(person.id).is_some(), || Fault::NotInRoom(room.name))
+        Action::InRoom(doing, place) => may_in_room(&someone, doing, place),
+        Action::Enter(entrance, key) => may_enter(&someone, entrance, key),
+        Action::MakeRoom(makers) => {
+            allow(makers == RoomMakers::Anybody || someone.owned.is_some(), || Fault::GuestsMakeNoRooms)
+        }
+        Action::Rename(nick, Ruled { room, rules, now }) => {
+            let renamed = Someone { nick, ..someone };
+            let is_banned = |someone| rules.ban_of(BanKind::Ban, someone, None, now.wall).is_some();
+            allow(is_banned(&someone) || !is_banned(&renamed), || Fault::NameBanned { nick, room: room.name })
         }
         Action::Reach { person, is_reading } => allow(is_reading, || Fault::Busy(person.nick())),
         Action::Fetch(file, room) => {
             let is_for = match file.share {
-                Share::Room(_) => room.is_some_and(|room| room.member(person.id).is_some()),
-                Share::Person(to, _) => to == person.id,
+                Share::Room(_) => room.is_some_and(|room| room.member(someone.id).is_some()),
+                Share::Person(to, _) => to == someone.id,
             };
             let is_there = file.stage != Stage::Broken;
-            allow((is_for || file.sender == person.id) && is_there, || Fault::NoSuchFile)
+            allow((is_for || file.sender == someone.id) && is_there, || Fault::NoSuchFile)
         }
-        Action::Withdraw(id, file, room) => {
-            may(actor, Action::Fetch(file, room))?;
-            allow(file.sender == person.id, || Fault::NotYours(id))
+        Action::Withdraw(id, file, place) => {
+            if place.is_some_and(|place| place.rules.is_op(&someone)) {
+                return allow(file.stage != Stage::Broken, || Fault::NoSuchFile);
+            }
+            may(actor, Action::Fetch(file, place.map(|place| place.room)))?;
+            allow(file.sender == someone.id, || Fault::NotYours(id))
         }
-        Action::AsOwner(owned) => allow(owned.is_some(), || Fault::NoAccount(person.nick())),
-        Action::Ignore(other) => allow(other.id != person.id, || Fault::IgnoreSelf),
+        Action::AsOwner(owned) => allow(owned.is_some(), || Fault::NoAccount(someone.nick)),
+        Action::Ignore(other) => allow(other.id != someone.id, || Fault::IgnoreSelf),
+    }
+}
+
+/// Whether somebody may know that a room is there. Whatever tells of rooms asks this.
+pub fn sees(someone: &Someone, room: &Room, rules: InForce<'_>) -> bool {
+    !rules.holds(&Rule::Hidden(true)) || room.member(someone.id).is_some() || rules.is_op_by_name(someone)
+}
+
+fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), Fault> {
+    let Ruled { room, rules, now } = place;
+    let name = room.name;
+    let member = room.member(someone.id);
+    let is_in = || allow(member.is_some(), || Fault::NotInRoom(name));
+    let is_op = || {
+        let may = rules.is_op(someone);
+        // Who is not in the room is told that first, unless their name is enough.
+        if may || member.is_some() { allow(may, || Fault::NotOp(name)) } else { Err(Fault::NotInRoom(name)) }
+    };
+    let silent = |why: Option<Silence>| why.map_or(Ok(()), |why| Err(Fault::Silent { room: name, why }));
+    let is_heard = || silent(rules.silence(someone, member.map(|member| member.since), now.wall));
+    match doing {
+        Doing::Read | Doing::Leave => is_in(),
+        Doing::Speak if member.is_none() => {
+            allow(rules.holds(&Rule::Outside(true)), || Fault::NotInRoom(name))?;
+            is_not_banned(someone, name, rules, now)?;
+            let is_let_in = someone.owned.is_some() || rules.guests_may() != Guests::Out || rules.is_invited(someone);
+            allow(is_let_in, || Fault::NoGuests(name))?;
+            is_heard()?;
+            silent(rules.slowed(someone, now))
+        }
+        Doing::Speak => {
+            is_heard()?;
+            silent(rules.slowed(someone, now))
+        }
+        Doing::Show => {
+            is_in()?;
+            is_heard()
+        }
+        Doing::Tell => is_heard(),
+        Doing::SetTopic => {
+            is_in()?;
+            is_heard()?;
+            allow(!rules.holds(&Rule::TopicLocked(true)) || rules.is_op(someone), || Fault::NotOp(name))
+        }
+        Doing::SeeRules if rules.is_op_by_name(someone) => Ok(()),
+        Doing::SeeRules => is_in(),
+        Doing::Moderate => is_op(),
+        Doing::Invite if rules.is_op(someone) => Ok(()),
+        Doing::Invite => {
+            is_in()?;
+            allow(!rules.holds(&Rule::InviteOnly(true)), || Fault::NotOp(name))
+        }
+        Doing::HandOver => {
+            is_op()?;
+            allow(rules.is_founder(someone), || Fault::NotFounder(name))
+        }
+    }
+}
+
+fn is_not_banned(someone: &Someone, room: RoomName, rules: InForce<'_>, now: Now) -> Result<(), Fault> {
+    match rules.ban_of(BanKind::Ban, someone, None, now.wall) {
+        Some(ban) => Err(Fault::Banned { room, until: ban.until }),
+        None => Ok(()),
+    }
+}
+
+/// Bans come before invitations, and these before keys.
+fn may_enter(someone: &Someone, entrance: Entrance<'_>, key: Option<&str>) -> Result<(), Fault> {
+    let Entrance { name, rules, count, now } = entrance;
+    if rules.is_op_by_name(someone) {
+        return Ok(());
+    }
+    is_not_banned(someone, name, rules, now)?;
+    if !rules.is_invited(someone) {
+        allow(someone.owned.is_some() || rules.guests_may() != Guests::Out, || Fault::NoGuests(name))?;
+        allow(!rules.holds(&Rule::InviteOnly(true)), || Fault::InviteOnly(name))?;
+        let is_key = |word: Text| key == Some(word.as_str());
+        allow(rules.key().is_none_or(is_key), || Fault::BadKey(name))?;
+    }
+    match rules.rule(RuleKind::Limit) {
+        Rule::Limit(Some(limit)) => allow((count as u64) < limit, || Fault::RoomFull { room: name, limit }),
+        _ => Ok(()),
     }
 }
 

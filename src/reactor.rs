@@ -88,10 +88,11 @@ impl Reactor<Os> {
         let (os, register, files) = Os::open(&addresses, home, &settings, |room| hub.restore_room(room))?;
         let mut reactor = Self::new(os, hub, dialects, settings);
         let (found, now) = (files.len(), reactor.system.now());
-        reactor.core(now, |hub, out| hub.restore_register(register, now, out));
         for file in files {
             reactor.core(now, |hub, out| hub.restore_file(file, now, out));
         }
+        // With a room that is forgotten go its files.
+        reactor.core(now, |hub, out| hub.restore_register(register, now, out));
         let kept = reactor.hub.files();
         if kept < found {
             warn!("{} of the files go, as they do not fit or their time is over", found - kept);
@@ -297,6 +298,7 @@ impl<S: System> Reactor<S> {
                 Effect::Password(task) => self.system.password(task),
                 Effect::Ledger(entries) => self.system.enter(entries),
                 Effect::Answered(id) => self.answered(id),
+                Effect::PutOut(id) => self.put_out(id),
                 Effect::UploadEnded(id) => self.upload_ended(id),
                 Effect::Resume(id) => self.put_off(id),
                 Effect::Close { conn, bye } => {

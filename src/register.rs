@@ -3,7 +3,7 @@
 //! It is what the entries of the ledger make of it. Whoever is shown under an owned name has proved to be its owner, so the
 //! register need not know who is online.
 
-mod entry;
+pub mod entry;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
@@ -168,14 +168,29 @@ pub struct Rules {
     founder: Option<Founder>,
     /// Who has been one for longest stands first.
     roles: Vec<(Nick, Role)>,
-    /// Each kind of rule once.
+    /// Each kind of rule once, and none that is as at first.
     rules: Vec<Rule>,
+    /// In the order of their numbers.
     bans: Vec<Ban>,
+    /// The greatest number that a ban ever had.
+    last_ban: u64,
     invited: Vec<Nick>,
+    /// In the order of their numbers; no two touch each other.
     erased: Vec<(u64, u64)>,
 }
 
 impl Rules {
+    /// Of a room of which nothing is so.
+    pub const NONE: &'static Self = &Self {
+        founder: None,
+        roles: Vec::new(),
+        rules: Vec::new(),
+        bans: Vec::new(),
+        last_ban: 0,
+        invited: Vec::new(),
+        erased: Vec::new(),
+    };
+
     /// Whose it is, if that is known.
     pub fn founder(&self) -> Option<Founder> {
         self.founder
@@ -186,7 +201,7 @@ impl Rules {
         &self.roles
     }
 
-    /// The rules that were ever set, at their last values.
+    /// The rules that are not as they are in a room that nobody owns.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
@@ -194,6 +209,11 @@ impl Rules {
     /// Who may not come in or be heard, in the order of their numbers.
     pub fn bans(&self) -> &[Ban] {
         &self.bans
+    }
+
+    /// The number of the next ban.
+    pub fn next_ban(&self) -> u64 {
+        self.last_ban + 1
     }
 
     /// Which names are invited.
@@ -204,6 +224,41 @@ impl Rules {
     /// Which messages are shown to nobody.
     pub fn erased(&self) -> &[(u64, u64)] {
         &self.erased
+    }
+
+    /// Whether a message is shown to nobody, by its number.
+    pub fn is_erased(&self, seq: u64) -> bool {
+        let after = self.erased.partition_point(|(first, _)| *first <= seq);
+        self.erased[..after].last().is_some_and(|(_, last)| seq <= *last)
+    }
+
+    /// How many of the messages from one number to another are shown.
+    pub fn shown(&self, first: u64, last: u64) -> u64 {
+        let gone = self.erased.iter().map(|&(from, to)| {
+            let (from, to) = (from.max(first), to.min(last));
+            if from <= to { to - from + 1 } else { 0 }
+        });
+        (last + 1).saturating_sub(first) - gone.sum::<u64>()
+    }
+
+    /// Whether a guest made it and it keeps something from others: then it goes with the last who is in it.
+    pub fn goes_when_empty(&self) -> bool {
+        self.founder == Some(Founder::Guest) && self.rules.iter().any(Rule::is_restriction)
+    }
+
+    /// Whether nothing is so of it. That a guest made it is nothing by itself.
+    fn is_nothing(&self) -> bool {
+        self.lines() == usize::from(self.founder == Some(Founder::Guest))
+    }
+
+    /// The messages from one number to another are shown to nobody. No two stretches of them touch each other.
+    fn erase(&mut self, (mut first, mut last): (u64, u64)) {
+        let from = self.erased.partition_point(|(_, end)| end.saturating_add(1) < first);
+        let to = self.erased.partition_point(|(start, _)| *start <= last.saturating_add(1));
+        for (start, end) in self.erased.drain(from..to.max(from)) {
+            (first, last) = (first.min(start), last.max(end));
+        }
+        self.erased.insert(from, (first, last));
     }
 
     fn set_role(&mut self, nick: Nick, role: Option<Role>) {
@@ -298,26 +353,23 @@ impl Register {
                 if self.owned(&nick).is_none() => {}
             Entry::Role { room, nick, role } => self.change_room(room, |rules| rules.set_role(nick, role)),
             Entry::Rule { room, rule } => self.change_room(room, |rules| {
-                let is_same = |other: &Rule| std::mem::discriminant(other) == std::mem::discriminant(&rule);
-                match rules.rules.iter_mut().find(|other| is_same(other)) {
-                    Some(other) => *other = rule,
-                    None => rules.rules.push(rule),
+                rules.rules.retain(|other| other.kind() != rule.kind());
+                if rule != rule.kind().at_first() {
+                    rules.rules.push(rule);
                 }
             }),
             Entry::Ban { room, ban } => self.change_room(room, |rules| {
+                rules.last_ban = rules.last_ban.max(ban.id);
                 rules.bans.retain(|other| other.id != ban.id);
-                rules.bans.push(ban);
+                let at = rules.bans.partition_point(|other| other.id < ban.id);
+                rules.bans.insert(at, ban);
             }),
             Entry::Unban { room, id } => self.change_room(room, |rules| rules.bans.retain(|ban| ban.id != id)),
             Entry::Invite { room, nick, on } => self.change_room(room, |rules| {
                 rules.invited.retain(|other| *other != nick);
                 rules.invited.extend(on.then_some(nick));
             }),
-            Entry::Erase { room, first, last } => self.change_room(room, |rules| {
-                if !rules.erased.contains(&(first, last)) {
-                    rules.erased.push((first, last));
-                }
-            }),
+            Entry::Erase { room, first, last } => self.change_room(room, |rules| rules.erase((first, last))),
             Entry::Block(block) => {
                 self.lines += usize::from(self.blocks.insert(block.id, block).is_none());
             }
@@ -344,7 +396,7 @@ impl Register {
         let rules = self.rooms.entry(room).or_default();
         let old = rules.lines();
         change(rules);
-        let new = rules.lines();
+        let new = if rules.is_nothing() { 0 } else { rules.lines() };
         self.lines = self.lines - old + new;
         if new == 0 {
             self.rooms.remove(&room);
@@ -422,6 +474,21 @@ impl Register {
         let before = self.names.0.len();
         self.names.0.retain(|_, name| !matches!(**name, Name::Held(_, day) if day.is_over(limits::NAME_HELD, today)));
         self.lines -= before - self.names.0.len();
+    }
+
+    /// Entries that take back all that is so of a room but for what is shown to nobody, as if it were new.
+    pub fn clearing(&self, room: RoomName) -> Vec<Entry> {
+        let Some(rules) = self.rooms.get(&room) else { return Vec::new() };
+        let roles = rules.roles.iter().map(|&(nick, _)| Entry::Role { room, nick, role: None });
+        let set = rules.rules.iter().map(|rule| Entry::Rule { room, rule: rule.kind().at_first() });
+        let bans = rules.bans.iter().map(|ban| Entry::Unban { room, id: ban.id });
+        let invited = rules.invited.iter().map(|&nick| Entry::Invite { room, nick, on: false });
+        roles.chain(set).chain(bans).chain(invited).collect()
+    }
+
+    /// The messages of a room count from 1 again, and nothing is known of the new ones.
+    pub fn count_anew(&mut self, room: RoomName) {
+        self.change_room(room, |rules| rules.erased = Vec::new());
     }
 
     /// What is so of a room, if anything is.

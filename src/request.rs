@@ -1,7 +1,10 @@
 //! The requests that come in: what somebody wants, with every word read, whatever the dialect that they spelled it in.
 
+use std::time::Duration;
+
 use crate::event::{Change, Fault, SaidKind, Verb};
-use crate::names::{Digest, FileId, Nick, RoomName, Token};
+use crate::names::{Digest, FileId, Nick, RoomName, Text, Token};
+use crate::register::entry::{BanKind, Role, Rule, RuleKind};
 
 /// What somebody asks of the core. It names things as they were typed; the core looks them up.
 #[derive(Clone, PartialEq, Debug)]
@@ -27,7 +30,10 @@ pub enum Request<'a> {
     Drop(&'a str),
     /// How it stands with this name, or one's own.
     Account(Option<Named<'a, Nick>>),
-    Join(Named<'a, RoomName>),
+    Join {
+        room: Named<'a, RoomName>,
+        key: Option<&'a str>,
+    },
     Leave {
         room: Option<Named<'a, RoomName>>,
         reason: Option<&'a str>,
@@ -52,6 +58,51 @@ pub enum Request<'a> {
     Topic {
         room: Option<Named<'a, RoomName>>,
         topic: Topic<'a>,
+    },
+    /// Who has a rank in a room.
+    Ranks(Option<Named<'a, RoomName>>),
+    /// To give somebody this role, or to take it.
+    Role {
+        room: Option<Named<'a, RoomName>>,
+        nick: Named<'a, Nick>,
+        role: Role,
+        on: bool,
+    },
+    Founder {
+        room: Option<Named<'a, RoomName>>,
+        nick: Named<'a, Nick>,
+    },
+    Kick {
+        room: Option<Named<'a, RoomName>>,
+        nick: Named<'a, Nick>,
+        reason: Option<&'a str>,
+    },
+    Ban {
+        room: Option<Named<'a, RoomName>>,
+        kind: BanKind,
+        whom: Whom<'a>,
+        /// For how long; nothing is for good, and `None` for as long as is usual.
+        time: Option<Duration>,
+        reason: Option<&'a str>,
+    },
+    Unban {
+        room: Option<Named<'a, RoomName>>,
+        id: u64,
+    },
+    Bans(Option<Named<'a, RoomName>>),
+    Invite {
+        room: Option<Named<'a, RoomName>>,
+        nick: Named<'a, Nick>,
+        on: bool,
+    },
+    Room {
+        room: Option<Named<'a, RoomName>>,
+        part: RulesPart,
+    },
+    Erase {
+        room: Option<Named<'a, RoomName>>,
+        first: u64,
+        last: u64,
     },
     Send(Offer<'a>),
     /// Bytes for the open upload. What comes while there is none need not be decoded and may stand here as nothing.
@@ -98,7 +149,7 @@ impl Request<'_> {
             Self::Token(_) => Verb::Token,
             Self::Drop(_) => Verb::Drop,
             Self::Account(_) => Verb::Account,
-            Self::Join(_) => Verb::Join,
+            Self::Join { .. } => Verb::Join,
             Self::Leave { .. } => Verb::Leave,
             Self::Query(_) => Verb::Query,
             Self::Rooms => Verb::Rooms,
@@ -108,6 +159,20 @@ impl Request<'_> {
             Self::Msg { .. } => Verb::Msg,
             Self::Typing { .. } => Verb::Typing,
             Self::Topic { .. } => Verb::Topic,
+            Self::Ranks(_) | Self::Role { role: Role::Op, on: true, .. } => Verb::Op,
+            Self::Role { role: Role::Op, on: false, .. } => Verb::Deop,
+            Self::Role { role: Role::Voice, on: true, .. } => Verb::Voice,
+            Self::Role { role: Role::Voice, on: false, .. } => Verb::Devoice,
+            Self::Founder { .. } => Verb::Founder,
+            Self::Kick { .. } => Verb::Kick,
+            Self::Ban { kind: BanKind::Ban, .. } => Verb::Ban,
+            Self::Ban { kind: BanKind::Mute, .. } => Verb::Mute,
+            Self::Unban { .. } => Verb::Unban,
+            Self::Bans(_) => Verb::Bans,
+            Self::Invite { on: true, .. } => Verb::Invite,
+            Self::Invite { on: false, .. } => Verb::Uninvite,
+            Self::Room { .. } => Verb::Room,
+            Self::Erase { .. } => Verb::Erase,
             Self::Send(_) => Verb::Send,
             Self::Chunk(_) => Verb::Chunk,
             Self::Get { .. } => Verb::Get,
@@ -135,13 +200,21 @@ impl Request<'_> {
             | Self::Logout
             | Self::Passwd { .. }
             | Self::Drop(_)
-            | Self::Join(_)
+            | Self::Join { .. }
             | Self::Leave { .. }
             | Self::Query(_)
             | Self::Say { .. }
             | Self::Msg { .. }
             | Self::Typing { on: true, .. }
             | Self::Topic { topic: Topic::Set(_) | Topic::Clear, .. }
+            | Self::Role { .. }
+            | Self::Founder { .. }
+            | Self::Kick { .. }
+            | Self::Ban { .. }
+            | Self::Unban { .. }
+            | Self::Invite { .. }
+            | Self::Room { part: RulesPart::Set(_), .. }
+            | Self::Erase { .. }
             | Self::Send(_)
             | Self::Cancel(_)
             | Self::Ignore(Some(_))
@@ -158,6 +231,9 @@ impl Request<'_> {
             | Self::Who(_)
             | Self::Typing { on: false, .. }
             | Self::Topic { topic: Topic::Read, .. }
+            | Self::Ranks(_)
+            | Self::Bans(_)
+            | Self::Room { part: RulesPart::All | RulesPart::One(_), .. }
             | Self::Chunk(_)
             | Self::Get { .. }
             | Self::Files(_)
@@ -170,10 +246,77 @@ impl Request<'_> {
         }
     }
 
-    /// Whether the answer may have as many lines as there are people, rooms, messages or files.
+    /// Whether the answer may have as many lines as there are people, rooms, messages, files or bans.
     pub fn has_long_answer(&self) -> bool {
-        matches!(self, Self::Who(_) | Self::Rooms | Self::History { .. } | Self::Files(_))
+        matches!(self, Self::Who(_) | Self::Rooms | Self::History { .. } | Self::Files(_) | Self::Bans(_))
     }
+
+    /// Where something is to be said, done or seen, as far as that takes somebody who is in a room.
+    pub fn addressed(&self) -> Addressed {
+        let of_name = |room: &Named<'_, RoomName>| room.name.map_or(Addressed::Elsewhere, Addressed::Room);
+        let of_target = |target: &Target<'_>| match target {
+            Target::Room(room) => of_name(room),
+            Target::Person(_) => Addressed::Elsewhere,
+        };
+        match self {
+            Self::Join { room, .. } => of_name(room),
+            Self::Query(target)
+            | Self::Msg { target, .. }
+            | Self::Files(Some(target))
+            | Self::Send(Offer { target, .. }) => of_target(target),
+            Self::Typing { target, .. } => target.as_ref().map_or(Addressed::Current, of_target),
+            Self::Say { .. } => Addressed::Current,
+            Self::Leave { room, .. }
+            | Self::Topic { room, .. }
+            | Self::History { room, .. }
+            | Self::Ranks(room)
+            | Self::Role { room, .. }
+            | Self::Founder { room, .. }
+            | Self::Kick { room, .. }
+            | Self::Ban { room, .. }
+            | Self::Unban { room, .. }
+            | Self::Bans(room)
+            | Self::Invite { room, .. }
+            | Self::Room { room, .. }
+            | Self::Erase { room, .. } => room.as_ref().map_or(Addressed::Current, of_name),
+            Self::Help(_)
+            | Self::Limits
+            | Self::Pass(_)
+            | Self::Nick(_)
+            | Self::Register(_)
+            | Self::Login { .. }
+            | Self::Logout
+            | Self::Passwd { .. }
+            | Self::Token(_)
+            | Self::Drop(_)
+            | Self::Account(_)
+            | Self::Rooms
+            | Self::Who(_)
+            | Self::Chunk(_)
+            | Self::Get { .. }
+            | Self::Files(None)
+            | Self::Cancel(_)
+            | Self::Ignore(_)
+            | Self::Unignore(_)
+            | Self::Away(_)
+            | Self::Back
+            | Self::Set(_)
+            | Self::Ping(_)
+            | Self::Quit(_)
+            | Self::Malformed { .. } => Addressed::Elsewhere,
+        }
+    }
+}
+
+/// Where something is to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Addressed {
+    /// In this room.
+    Room(RoomName),
+    /// Wherever the current target is.
+    Current,
+    /// In no room.
+    Elsewhere,
 }
 
 /// A name as somebody typed it, and what it is if it is one at all. A refusal shows it as it was typed.
@@ -210,6 +353,26 @@ pub enum Target<'a> {
     Room(Named<'a, RoomName>),
     /// What is said to them is heard by nobody else.
     Person(Named<'a, Nick>),
+}
+
+/// For whom a ban is to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Whom<'a> {
+    /// Whoever is called so: the owner of the name, or a guest.
+    Nick(Named<'a, Nick>),
+    /// Guests whose names fit.
+    Pattern(Text),
+}
+
+/// What is wanted of the rules of a room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RulesPart {
+    /// To be told all.
+    All,
+    /// To be told one.
+    One(RuleKind),
+    /// That one is this from now on.
+    Set(Rule),
 }
 
 /// What is wanted of the topic of a room.

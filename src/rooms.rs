@@ -8,6 +8,7 @@ use slab::Slab;
 
 use crate::effect::{Logged, PastRoom};
 use crate::event::{Quota, SaidKind};
+use crate::guestbook::Guestbook;
 use crate::limits;
 use crate::meters::PrefixCount;
 use crate::names::{Nick, Origin, PersonId, RoomName, Text};
@@ -78,6 +79,8 @@ pub struct Room {
     pub topic: Option<(PersonId, Text)>,
     /// By person. They are gone through for each line, and searched only when somebody comes or goes.
     members: Vec<(PersonId, Member)>,
+    /// What it knows of those who are here, if anything.
+    book: Option<Box<Guestbook>>,
     history: VecDeque<Message>,
     /// Bytes that go with the messages of the history, see [`Message::taken`].
     texts: usize,
@@ -107,6 +110,11 @@ impl Room {
     /// Where a member is, or would be.
     fn place_of(&self, who: PersonId) -> Result<usize, usize> {
         self.members.binary_search_by_key(&who, |(member, _)| *member)
+    }
+
+    /// What it knows of those who are here.
+    pub fn book(&self) -> &Guestbook {
+        self.book.as_deref().unwrap_or(Guestbook::NONE)
     }
 
     /// Whether it is in the log.
@@ -272,6 +280,19 @@ impl Rooms {
         self.by_name.contains_key(name) || self.known.contains_key(name)
     }
 
+    /// The number of the last message of a room of which no more is there than its messages; 0 of one that is not there at all.
+    pub fn only_messages(&self, name: &RoomName) -> Option<u64> {
+        if let Some(id) = self.find(name) {
+            let room = &self[id];
+            let is_left = room.members.is_empty() && room.files == 0 && room.topic.is_none();
+            return is_left.then_some(room.last_seq);
+        }
+        match self.known.get(name) {
+            Some(known) => known.topic.is_none().then_some(known.last_seq),
+            None => Some(0),
+        }
+    }
+
     /// All rooms, by name.
     pub fn iter(&self) -> impl Iterator<Item = (RoomId, &Room)> {
         self.by_name.values().map(|&id| (id, &self[id]))
@@ -308,6 +329,7 @@ impl Rooms {
             name,
             topic,
             members: Vec::new(),
+            book: None,
             history: VecDeque::new(),
             texts: 0,
             shares: Vec::new(),
@@ -388,6 +410,12 @@ impl Rooms {
     /// Takes `who` out of the room, which may be the end of it.
     pub fn leave(&mut self, id: RoomId, who: PersonId) {
         let room = &mut self.rooms[id.slot()];
+        if let Some(book) = &mut room.book {
+            book.leave(who);
+            if book.is_empty() {
+                room.book = None;
+            }
+        }
         if let Ok(at) = room.place_of(who) {
             room.members.remove(at);
             // A crowd that has gone leaves no memory behind.
@@ -408,6 +436,21 @@ impl Rooms {
     pub fn release(&mut self, id: RoomId) {
         self.rooms[id.slot()].files -= 1;
         self.settle(id);
+    }
+
+    /// What a room knows of those who are here, to be changed.
+    pub fn book_mut(&mut self, id: RoomId) -> &mut Guestbook {
+        self.rooms[id.slot()].book.get_or_insert_default()
+    }
+
+    /// Forgets all that was said in a room and what it was about, in which nobody and no file is. If it is in the log, its numbers go
+    /// on, and it is told what the last one is and whether it was about anything.
+    pub fn wipe(&mut self, name: &RoomName) -> Option<(u64, bool)> {
+        if let Some(id) = self.find(name) {
+            self.forget(id);
+        }
+        let known = self.known.get_mut(name)?;
+        Some((known.last_seq, known.topic.take().is_some()))
     }
 
     /// Sets what the room is about.

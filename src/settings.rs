@@ -34,6 +34,8 @@ pub struct Settings {
     pub log: Option<Logging>,
     /// The ID of the next file; greater than any that an earlier process gave.
     pub next_file: u64,
+    /// Who may make rooms.
+    pub room_makers: RoomMakers,
     /// Whether people may own names, where anything outlives the process.
     pub accounts: Accounts,
     /// Whether passwords of names may come over connections on which others can read along.
@@ -53,6 +55,15 @@ pub enum Accounts {
     Closed,
     /// Nobody proves to own one. Names that have owners stay theirs.
     Off,
+}
+
+/// Who may make rooms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RoomMakers {
+    /// Whoever comes.
+    Anybody,
+    /// Only people who own their names.
+    Named,
 }
 
 /// How the rooms are logged.
@@ -84,6 +95,7 @@ impl Default for Settings {
             clear_passwords: false,
             name_ttl: Some(Duration::from_secs(365 * 86_400)),
             seed: [0; 32],
+            room_makers: RoomMakers::Anybody,
         }
     }
 }

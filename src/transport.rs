@@ -20,6 +20,9 @@ pub trait Transport: Read + Write {
     /// Takes the peer for dead when it has acknowledged nothing for so long; `None` is never.
     fn set_user_timeout(&mut self, timeout: Option<Duration>);
 
+    /// How many bytes have come and were not read yet, as far as the system knows.
+    fn unread(&self) -> usize;
+
     /// What broke it, once readiness said that something has.
     fn take_error(&mut self) -> Option<std::io::Error>;
 }
@@ -31,6 +34,10 @@ impl Transport for TcpStream {
 
     fn set_user_timeout(&mut self, timeout: Option<Duration>) {
         listener::set_user_timeout(self, timeout);
+    }
+
+    fn unread(&self) -> usize {
+        rustix::io::ioctl_fionread(self).map_or(0, |unread| usize::try_from(unread).unwrap_or(usize::MAX))
     }
 
     fn take_error(&mut self) -> Option<std::io::Error> {

@@ -19,7 +19,7 @@ pub use self::code::Code;
 pub use self::detail::{Activity, Detail, Value};
 pub use self::done::{Done, Standing, token};
 use self::fields::{Fields, put, put_text};
-use crate::names::{Digest, FileId, Nick, Place};
+use crate::names::{Digest, FileId, Nick, Place, RoomName};
 
 /// A line of the server's, without its line end. Where a text may be left out, it is empty then.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -114,8 +114,84 @@ pub enum What<'a> {
     },
     /// They are away, and left this word.
     Away(&'a str),
+    /// They gave somebody a rank in the room, or took theirs.
+    Made {
+        nick: Nick,
+        rank: Rank,
+    },
+    /// They put somebody out of the room, with this reason.
+    Kicked {
+        nick: Nick,
+        reason: &'a str,
+    },
+    /// They banned or muted somebody for so many seconds, or for good if that is 0.
+    Banned {
+        mute: bool,
+        who: Whom<'a>,
+        seconds: u64,
+        reason: &'a str,
+    },
+    /// They ended a ban, or a mute.
+    Unbanned {
+        mute: bool,
+        who: Whom<'a>,
+    },
+    /// They set a rule of the room.
+    Set(&'a str, &'a str),
+    /// They invite us to a room.
+    Invite(RoomName),
+    /// They took these messages of the room back, and all between them.
+    Erased {
+        first: u64,
+        last: u64,
+    },
     /// Something newer than this program.
     Other(&'a str),
+}
+
+/// What somebody is in a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant is its word")]
+pub enum Rank {
+    Founder,
+    Op,
+    Voice,
+    Nobody,
+}
+
+impl Rank {
+    const ALL: [Self; 4] = [Self::Founder, Self::Op, Self::Voice, Self::Nobody];
+
+    /// The word, as it stands on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Founder => "founder",
+            Self::Op => "op",
+            Self::Voice => "voice",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+/// For whom a ban is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Whom<'a> {
+    /// The owner of this name.
+    Name(Nick),
+    /// A guest who was called so.
+    Guest(Nick),
+    /// Guests whose names fit.
+    Pattern(&'a str),
+}
+
+impl fmt::Display for Whom<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(nick) => write!(f, "name:{nick}"),
+            Self::Guest(nick) => write!(f, "guest:{nick}"),
+            Self::Pattern(pattern) => write!(f, "pattern:{pattern}"),
+        }
+    }
 }
 
 impl<'a> ServerLine<'a> {
@@ -292,6 +368,22 @@ impl<'a> What<'a> {
                 Self::Missed { count, after: fields.number()? }
             }
             "away" => return fields.text().map(Self::Away),
+            "made" => Self::Made { nick: fields.nick()?, rank: fields.rank()? },
+            "kicked" => {
+                let nick = fields.nick()?;
+                return fields.text().map(|reason| Self::Kicked { nick, reason });
+            }
+            word @ ("banned" | "muted") => {
+                let (mute, who, seconds) = (word == "muted", fields.whom()?, fields.number()?);
+                return fields.text().map(|reason| Self::Banned { mute, who, seconds, reason });
+            }
+            word @ ("unbanned" | "unmuted") => Self::Unbanned { mute: word == "unmuted", who: fields.whom()? },
+            "set" => {
+                let (rule, value) = (fields.word()?, fields.word()?);
+                Self::Set(rule, value)
+            }
+            "invite" => Self::Invite(fields.room()?),
+            "erased" => Self::Erased { first: fields.number()?, last: fields.number()? },
             _ => return None,
         };
         fields.end(what)
@@ -315,6 +407,21 @@ impl<'a> What<'a> {
             Self::Unfile { file, code } => put(out, format_args!("unfile {file} {}", code.as_str())),
             Self::Missed { count, after } => put(out, format_args!("missed {count} after {after}")),
             Self::Away(text) => with("away", text),
+            Self::Made { nick, rank } => put(out, format_args!("made {nick} {}", rank.as_str())),
+            Self::Kicked { nick, reason } => {
+                put(out, format_args!("kicked {nick}"));
+                put_text(out, reason);
+            }
+            Self::Banned { mute, who, seconds, reason } => {
+                put(out, format_args!("{} {who} {seconds}", if *mute { "muted" } else { "banned" }));
+                put_text(out, reason);
+            }
+            Self::Unbanned { mute, who } => {
+                put(out, format_args!("{} {who}", if *mute { "unmuted" } else { "unbanned" }));
+            }
+            Self::Set(rule, value) => put(out, format_args!("set {rule} {value}")),
+            Self::Invite(room) => put(out, format_args!("invite {room}")),
+            Self::Erased { first, last } => put(out, format_args!("erased {first} {last}")),
             Self::Other(text) => out.push_str(text),
         }
     }
@@ -371,7 +478,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::names::{RoomName, Token};
+    use crate::names::Token;
     use crate::time::Day;
 
     type Any<T> = BoxedStrategy<T>;
@@ -414,6 +521,11 @@ mod tests {
         (0..253_402_300_800_000_u64).prop_map(|ms| UNIX_EPOCH + Duration::from_millis(ms)).boxed()
     }
 
+    /// A time in whole seconds.
+    fn second() -> Any<SystemTime> {
+        (0..253_402_300_800_u64).prop_map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)).boxed()
+    }
+
     fn stamp() -> Any<Option<Stamp>> {
         let stamp = (proptest::option::of(number()), at()).prop_map(|(seq, at)| Stamp { seq, at });
         proptest::option::of(stamp).boxed()
@@ -426,6 +538,15 @@ mod tests {
 
     fn option() -> Any<&'static str> {
         borrowed("[a-z]{1,8}")
+    }
+
+    fn whom() -> Any<Whom<'static>> {
+        prop_oneof![
+            nick().prop_map(Whom::Name),
+            nick().prop_map(Whom::Guest),
+            borrowed("[a-z*]{1,9}").prop_map(Whom::Pattern)
+        ]
+        .boxed()
     }
 
     fn what() -> Any<What<'static>> {
@@ -442,6 +563,18 @@ mod tests {
             (file(), code()).prop_map(|(file, code)| What::Unfile { file, code }),
             (number(), number()).prop_map(|(count, after)| What::Missed { count, after }),
             text().prop_map(What::Away),
+            (nick(), proptest::sample::select(&Rank::ALL[..])).prop_map(|(nick, rank)| What::Made { nick, rank }),
+            (nick(), text()).prop_map(|(nick, reason)| What::Kicked { nick, reason }),
+            (any::<bool>(), whom(), number(), text()).prop_map(|(mute, who, seconds, reason)| What::Banned {
+                mute,
+                who,
+                seconds,
+                reason
+            }),
+            (any::<bool>(), whom()).prop_map(|(mute, who)| What::Unbanned { mute, who }),
+            (option(), option()).prop_map(|(rule, value)| What::Set(rule, value)),
+            room().prop_map(What::Invite),
+            (number(), number()).prop_map(|(first, last)| What::Erased { first, last }),
             borrowed("danced( [a-z ]{0,5})?").prop_map(What::Other),
         ]
         .boxed()
@@ -482,6 +615,20 @@ mod tests {
             nick().prop_map(Done::Unignore),
             (option(), any::<bool>()).prop_map(|(option, on)| Done::Set(option, on)),
             text().prop_map(Done::Ping),
+            (
+                proptest::sample::select(
+                    &["op", "deop", "voice", "devoice", "founder", "kick", "invite", "uninvite"][..]
+                ),
+                room(),
+                nick()
+            )
+                .prop_map(|(command, room, nick)| Done::OfMember { command, room, nick }),
+            (proptest::sample::select(&["op", "bans", "erase"][..]), room(), number())
+                .prop_map(|(command, room, count)| Done::Count { command, room, count }),
+            (any::<bool>(), room(), number(), whom(), any::<bool>())
+                .prop_map(|(mute, room, id, who, by_connection)| Done::Ban { mute, room, id, who, by_connection }),
+            (room(), number()).prop_map(|(room, id)| Done::Unban { room, id }),
+            (room(), proptest::option::of((option(), option()))).prop_map(|(room, rule)| Done::Room { room, rule }),
             text().prop_map(|rest| Done::Other("dance", rest)),
         ]
         .boxed()
@@ -598,6 +745,14 @@ mod tests {
             proptest::collection::vec(room(), 1..4)
                 .prop_map(|rooms| Detail::Founder(rooms.into()))
                 .prop_map(of("account")),
+            (proptest::sample::select(&Rank::ALL[..3]), nick())
+                .prop_map(|(rank, nick)| Detail::Ranked { rank, nick })
+                .prop_map(of("op")),
+            (number(), any::<bool>(), whom(), proptest::option::of(nick()), proptest::option::of(second()), text())
+                .prop_map(|(id, mute, who, by, until, reason)| Detail::Ban { id, mute, who, by, until, reason })
+                .prop_map(of("bans")),
+            (option(), option()).prop_map(|(rule, value)| Detail::Rule(rule, value)).prop_map(of("room")),
+            borrowed("[a-z]{1,5}( [a-z-]{1,5}){0,2}").prop_map(Detail::Rules).prop_map(of("join")),
             borrowed("[a-z]{1,5}").prop_map(Detail::Other).prop_map(of("dance")),
         ]
         .boxed()
@@ -634,8 +789,8 @@ mod tests {
 
         #[test]
         fn nothing_is_lost_in_a_line_that_passes_through(
-            line in "[#@*+!=/-]?[/=]?(file|who|get|set|left|missed|bye)?[a-z0-9 <>*\\[\\]@:é-]{0,40}",
-            command in "(help|limits|login|account|join|rooms|who|files|history|ignore|set)",
+            line in "[#@*+!=/-]?[/=]?(file|who|get|set|left|missed|bye|ban|kick|room|op)?[a-z0-9 <>*\\[\\]@:é-]{0,40}",
+            command in "(help|limits|login|account|join|rooms|who|files|history|ignore|set|op|bans|room)",
         ) {
             prop_assert_eq!(ServerLine::parse(&line).to_string(), &*line);
             prop_assert_eq!(ClientLine::parse(&line).to_string(), &*line);

@@ -76,6 +76,10 @@ impl Transport for Stream {
 
     fn set_user_timeout(&mut self, _: Option<Duration>) {}
 
+    fn unread(&self) -> usize {
+        0
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         None
     }

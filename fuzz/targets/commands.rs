@@ -2,12 +2,15 @@
 //! and spelling it again gives the same command.
 #![no_main]
 
-use chinwag::commands::{self, ACTION, SETTINGS, spec_of};
+use chinwag::commands::{self, ACTION, GUESTS, RULES, SETTINGS, spec_of};
 use chinwag::event::{Change, Fault, SaidKind, Verb};
 use chinwag::linebuf::{Line, LineBuf};
 use chinwag::names::{Digest, FileName, Nick, Place, RoomName, Text, clean};
 use chinwag::plain;
-use chinwag::request::{BadChunk, Credential, HistoryPart, Named, Offer, Request, Target, Topic, Wanted};
+use chinwag::register::entry::Rule;
+use chinwag::request::{
+    BadChunk, Credential, HistoryPart, Named, Offer, Request, RulesPart, Target, Topic, Wanted, Whom,
+};
 use chinwag::text::narrow;
 use chinwag::wire::Done;
 use libfuzzer_sys::fuzz_target;
@@ -130,6 +133,11 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
         (line + more, words, rest)
     };
     let on_off = |on: bool| if on { " on" } else { " off" };
+    let in_room = |room: &Option<Named<'a, RoomName>>, word: &'a str, more: &str, rest: Option<&'a str>| {
+        let (line, mut words, _) = with(room.map(|room| room.typed), None);
+        words.push(word);
+        (format!("{line} {word}{more} {}", rest.unwrap_or_default()), words, rest)
+    };
     match request {
         Request::Help(verb) => {
             more(None, &verb.and_then(spec_of).map(|spec| format!(" {}", spec.name)).unwrap_or_default())
@@ -150,7 +158,34 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
         Request::Passwd { old: Some(old), new } => (format!("/{name} {old} {new}"), vec![old, new], None),
         Request::Passwd { old: None, new } => with(Some(new), None),
         Request::Account(named) => with(named.as_ref().map(|named| named.typed), None),
-        Request::Join(named) => with(Some(named.typed), None),
+        Request::Join { room, key } => with(Some(room.typed), *key),
+        Request::Ranks(room) | Request::Bans(room) => with(room.map(|room| room.typed), None),
+        Request::Role { room, nick, .. } | Request::Founder { room, nick } | Request::Invite { room, nick, .. } => {
+            in_room(room, nick.typed, "", None)
+        }
+        Request::Kick { room, nick, reason } => in_room(room, nick.typed, "", *reason),
+        Request::Ban { room, whom, time, reason, .. } => {
+            let time = time.map(|time| format!(" {}s", time.as_secs())).unwrap_or_default();
+            match whom {
+                Whom::Nick(nick) => in_room(room, nick.typed, &time, *reason),
+                Whom::Pattern(pattern) => {
+                    let (line, words, _) = with(room.map(|room| room.typed), None);
+                    let reason = reason.unwrap_or_default();
+                    (format!("{line} {pattern}{time} {reason}"), words, None)
+                }
+            }
+        }
+        Request::Unban { room, id } => more(room.map(|room| room.typed), &format!(" {id}")),
+        Request::Erase { room, first, last } => more(room.map(|room| room.typed), &format!(" {first} {last}")),
+        Request::Room { room, part } => {
+            let name = |kind| RULES.iter().find(|(known, _)| *known == kind).expect("a rule of the table").1;
+            let part = match part {
+                RulesPart::All => String::new(),
+                RulesPart::One(kind) => format!(" {}", name(*kind)),
+                RulesPart::Set(rule) => format!(" {} {}", name(rule.kind()), value(rule)),
+            };
+            more(room.map(|room| room.typed), &part)
+        }
         Request::Leave { room, reason } => {
             assert!(room.is_none_or(|room| room.typed.starts_with('#')));
             with(room.map(|room| room.typed), *reason)
@@ -193,5 +228,22 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
             more(None, &format!(" {}{}", setting.expect("a setting of the table"), on_off(*on)))
         }
         Request::Chunk(_) | Request::Malformed { .. } => unreachable!("{request:?} is no command"),
+    }
+}
+
+/// A rule's value, as somebody types it.
+fn value(rule: &Rule) -> String {
+    let switch = |on: bool| if on { "on" } else { "off" }.to_owned();
+    let number = |value: Option<u64>| value.map_or("off".to_owned(), |value| value.to_string());
+    match rule {
+        Rule::Hidden(on)
+        | Rule::InviteOnly(on)
+        | Rule::Moderated(on)
+        | Rule::Outside(on)
+        | Rule::TopicLocked(on)
+        | Rule::Past(on) => switch(*on),
+        Rule::Key(key) => key.as_ref().map_or("off".to_owned(), |key| key.to_string()),
+        Rule::Limit(value) | Rule::Slow(value) => number(*value),
+        Rule::Guests(guests) => GUESTS.iter().find(|(known, _)| known == guests).expect("of the table").1.to_owned(),
     }
 }

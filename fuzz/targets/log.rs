@@ -157,7 +157,7 @@ fn check_room(log: &[u8]) {
     };
     hub.connect(id, Origin::Loopback, now, &mut Notes::default());
     let room = Named { typed: "#room", name: Some(name) };
-    handle(&mut hub, Request::Join(room));
+    handle(&mut hub, Request::Join { room, key: None });
     handle(&mut hub, Request::Set(Some(Change { setting: Setting::Echo, on: true })));
     let told = handle(&mut hub, Request::History { room: None, part: HistoryPart::Last(None) });
     let seen = told.iter().filter_map(|(_, told)| match told {

@@ -11,10 +11,10 @@ use crate::effect::{Effect, Entered, Output, PasswordResult, PasswordTask, Secre
 use crate::event::{Bye, Detail, Done, Event, Fault, Quota, Reply, Standing, Verb};
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
-use crate::names::{ConnId, Digest, Nick, Origin, PersonId, Text, Token};
+use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token};
 use crate::people::Person;
 use crate::policy::Action;
-use crate::register::{Entry, PasswordHash, Proof, Register};
+use crate::register::{Entry, PasswordHash, Proof, Register, Rules};
 use crate::request::{Credential, Named, Wanted};
 use crate::settings;
 use crate::time::{Day, Now};
@@ -152,13 +152,21 @@ impl Accounts {
 impl Hub {
     /// Takes in what an earlier process has left of names and rules. This is for the beginning, before anybody is there.
     pub fn restore_register(&mut self, register: Register, now: Now, out: &mut impl Output) {
+        let goes = |(name, rules): (&RoomName, &Rules)| rules.goes_when_empty().then_some(*name);
+        let going: Vec<RoomName> = register.rooms().filter_map(goes).collect();
         self.accounts.register = register;
+        // Nobody is left in a room that a guest made for few.
+        going.into_iter().for_each(|room| self.forget_room(room, &mut Turn::of_server(now, out)));
         self.expire_names(&mut Turn::of_server(now, out));
     }
 
     /// Names, and what rooms have for rules.
     pub fn register(&self) -> &Register {
         &self.accounts.register
+    }
+
+    pub(super) fn register_mut(&mut self) -> &mut Register {
+        &mut self.accounts.register
     }
 
     /// Whether the last request of a connection waits for a password to be looked at, or for the ledger. Its next line must
@@ -350,7 +358,7 @@ impl Hub {
                 match digest.and_then(|digest| Some((digest, owned.prove(digest, turn.now.wall)?))) {
                     Some((digest, Proof::Token { is_news })) => {
                         if is_news {
-                            self.note(Entry::Token { nick, used: Day::of(turn.now.wall), digest }, turn);
+                            self.note(vec![Entry::Token { nick, used: Day::of(turn.now.wall), digest }], turn.out);
                         }
                         self.come_in(nick, turn)
                     }
@@ -588,11 +596,13 @@ impl Hub {
         None
     }
 
-    /// Something is so from now on, and is written down when the disk has time for it.
-    fn note(&mut self, entry: Entry, turn: &mut Turn<'_, impl Output>) {
-        self.accounts.register.apply(entry.clone());
-        self.accounts.writes.push_back(Write { entries: Vec::new(), then: None });
-        turn.out.effect(Effect::Ledger(vec![entry]));
+    /// Something is so from now on, and is written down when the disk has time for it, if anything is.
+    pub(super) fn note(&mut self, entries: Vec<Entry>, out: &mut impl Output) {
+        entries.iter().for_each(|entry| self.accounts.register.apply(entry.clone()));
+        if self.settings.log.is_some() && !entries.is_empty() {
+            self.accounts.writes.push_back(Write { entries: Vec::new(), then: None });
+            out.effect(Effect::Ledger(entries));
+        }
     }
 
     /// Notes that the owner of a name is here today, if anybody owns it.
@@ -600,7 +610,7 @@ impl Hub {
         let day = Day::of(turn.now.wall);
         if let Some(owned) = self.accounts.register.owned(nick).filter(|owned| owned.seen() < day) {
             let nick = owned.nick();
-            self.note(Entry::Seen { nick, day }, turn);
+            self.note(vec![Entry::Seen { nick, day }], turn.out);
         }
     }
 
@@ -619,7 +629,7 @@ impl Hub {
         for nick in self.accounts.register.expired(ttl, today) {
             // Whoever is here has not gone.
             if self.people.find(&nick).is_none() && !self.accounts.is_claimed(&nick) {
-                self.note(Entry::Drop { nick, day: today }, turn);
+                self.note(vec![Entry::Drop { nick, day: today }], turn.out);
             }
         }
     }

@@ -8,6 +8,8 @@ use crate::event::{Activity, Detail, Done, Reply};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
 use crate::people::Person;
+use crate::register::Rules;
+use crate::register::entry::Ban;
 use crate::rooms::{Message, Room, RoomId};
 use crate::time::{Instant, Now};
 use crate::typing::Conversation;
@@ -42,8 +44,10 @@ struct Asked {
 /// What is still to be told. Whoever is told it stays in their rooms meanwhile, as their next request waits.
 #[derive(Debug)]
 enum Rest {
-    /// People, as of this version of presence.
-    People { page: Page, version: u64 },
+    /// People, of a room if one was asked for, as of this version of presence.
+    People { room: Option<RoomName>, page: Page, version: u64 },
+    /// The bans of a room whose numbers come after this one.
+    Bans { room: RoomName, after: u64 },
     /// The rooms whose names come after this one.
     Rooms(Option<RoomName>),
     /// The files of a conversation, or all, whose IDs come after this one.
@@ -123,8 +127,12 @@ impl Answer {
         Self { count: 0, rest, needs: None, is_search: false, searching_since: None, asked: None }
     }
 
-    pub(super) fn people(page: Page, version: u64) -> Self {
-        Self::new(Rest::People { page, version })
+    pub(super) fn people(room: Option<RoomName>, page: Page, version: u64) -> Self {
+        Self::new(Rest::People { room, page, version })
+    }
+
+    pub(super) fn bans(room: RoomName) -> Self {
+        Self::new(Rest::Bans { room, after: 0 })
     }
 
     pub(super) fn rooms() -> Self {
@@ -144,6 +152,28 @@ impl Answer {
     pub(super) fn last_of_history(room: RoomId, lines: usize, last: u64) -> Self {
         let most = Most { lines, ..Most::EVER };
         Self::new(Rest::Last(Search { room, next: last, first: last + 1, last, most }))
+    }
+
+    /// How it ends if no more of a room may be told; `None` if it is not about that.
+    fn cut_short(&self, room: RoomId, name: RoomName) -> Option<Done> {
+        let count = self.count;
+        match &self.rest {
+            Rest::People { room: Some(of), version, .. } if *of == name => Some(Done::Who { version: *version, count }),
+            Rest::Bans { room: of, .. } if *of == name => Some(Done::Bans { room: name, count }),
+            Rest::Files(Some(Conversation::Room(of)), _) if *of == room => Some(Done::Files(count)),
+            Rest::Last(Search { room: of, .. }) | Rest::History { room: of, .. } if *of == room => {
+                Some(Done::History { room: name, count })
+            }
+            _ => None,
+        }
+    }
+
+    /// The room whose messages it tells.
+    fn room(&self) -> Option<RoomId> {
+        match &self.rest {
+            Rest::Last(Search { room, .. }) | Rest::History { room, .. } => Some(*room),
+            Rest::People { .. } | Rest::Rooms(_) | Rest::Files(..) | Rest::Bans { .. } => None,
+        }
     }
 
     /// Whether it lists people.
@@ -167,6 +197,15 @@ impl Hub {
                 self.alarms.remove(&(self.next_search, Alarm::Search));
             }
         }
+    }
+
+    /// Ends the answer that is under way for a connection, if it is about a room of which it may tell no more.
+    pub(super) fn cut_short(&mut self, conn: ConnId, room: RoomId, out: &mut impl Output) {
+        let answer = self.answers.get(&conn);
+        let Some(done) = answer.and_then(|answer| answer.cut_short(room, self.rooms[room].name)) else { return };
+        self.drop_answer(conn);
+        out.reply(conn, &Reply::Done(done));
+        out.effect(Effect::Resume(conn));
     }
 
     /// Tells the next slice of the answer that is under way for a connection, and with the last one the reply.
@@ -240,7 +279,7 @@ impl Hub {
         let (room, most) = match &answer.rest {
             Rest::Last(Search { room, most, .. }) => (*room, Most { ..*most }),
             Rest::History { room, most, .. } => (*room, Most { bytes: most.bytes.min(limits::SLICE), ..*most }),
-            Rest::People { .. } | Rest::Rooms(_) | Rest::Files(..) => return,
+            Rest::People { .. } | Rest::Rooms(_) | Rest::Files(..) | Rest::Bans { .. } => return,
         };
         // Of what people say who are ignored nothing counts, so there may be much of it.
         let ignores = self.people.get(turn.who).is_some_and(|viewer| !viewer.ignored().is_empty());
@@ -286,7 +325,10 @@ impl Hub {
 
     fn take_passage(&self, answer: &mut Answer, section: Section, passage: Passage, turn: &mut Turn<'_, impl Output>) {
         let Some(viewer) = self.people.get(turn.who) else { return };
-        let ignores = |line: &PastLine| viewer.ignored().iter().any(|ignored| ignored.nick.get() == line.from);
+        let rules = answer.room().map_or(Rules::NONE, |room| self.rules(&self.rooms[room]).rules);
+        let ignores = |line: &PastLine| {
+            rules.is_erased(line.seq) || viewer.ignored().iter().any(|ignored| ignored.nick.get() == line.from)
+        };
         let Passage { lines, is_whole } = passage;
         answer.is_search = 2 * lines.iter().filter(|line| ignores(line)).count() > lines.len();
         match (&mut answer.rest, section) {
@@ -349,16 +391,30 @@ impl Hub {
             *count += 1;
         };
         match rest {
-            Rest::People { page, version } => loop {
+            Rest::Bans { room, after } => {
+                let bans = self.register().room(room).map(Rules::bans).unwrap_or_default();
+                let rest = &bans[bans.partition_point(|ban| ban.id <= *after)..];
+                for ban in rest.iter().filter(|ban| ban.until.is_none_or(|until| now.wall < until)) {
+                    if slice.is_full() {
+                        return None;
+                    }
+                    let Ban { id, kind, who, until, by, reason, .. } = ban.clone();
+                    tell(slice, &Detail::Ban { id, kind, who, by, until, reason });
+                    *after = id;
+                }
+                Some(Done::Bans { room: *room, count: *count })
+            }
+            Rest::People { room, page, version } => loop {
                 if slice.is_full() {
                     return None;
                 }
                 if let Some(who) = page.people.next() {
                     // They may have gone since the page was made, as presence tells.
                     let person = self.people.get(who);
-                    person.into_iter().for_each(|person| tell(slice, &self.who_line((viewer, way), person, now)));
-                } else if let Some((room, after)) = page.next.take() {
-                    *page = self.page(room, Some(after));
+                    let list = |person| tell(slice, &self.who_line((viewer, way), (*room, person), now));
+                    person.into_iter().for_each(list);
+                } else if let Some((of, after)) = page.next.take() {
+                    *page = self.page(of, Some(after));
                 } else {
                     return Some(Done::Who { version: *version, count: *count });
                 }
@@ -368,9 +424,13 @@ impl Hub {
                     if slice.is_full() {
                         return None;
                     }
+                    *after = Some(room.name);
+                    if !self.sees(viewer.id, id) {
+                        slice.spend(0);
+                        continue;
+                    }
                     let topic = self.topic_for(viewer.id, id);
                     tell(slice, &Detail::Room { name: room.name, count: room.members().len(), topic });
-                    *after = Some(room.name);
                 }
                 Some(Done::Rooms(*count))
             }
@@ -389,18 +449,22 @@ impl Hub {
             }
             Rest::Last(search) => {
                 let room = &self.rooms[search.room];
-                if !search.run(room, viewer, slice) {
+                let came_after = self.rules(room).sees_after(viewer.id);
+                let skips =
+                    |message: &Message| viewer.ignores(message.by) || self.rules(room).rules.is_erased(message.seq);
+                if !search.run((room, came_after), skips, slice) {
                     return None;
                 }
-                if room.is_kept() && search.next > 0 && search.most.lines > 0 {
+                if room.is_kept() && search.next > came_after && search.most.lines > 0 {
                     *needs = Some(Section::Before(search.next + 1));
                     return None;
                 }
-                *rest = search.found();
+                *rest = search.found(came_after);
                 self.tell_slice(answer, turn)
             }
             Rest::History { room, after, last, most } => {
                 let room = &self.rooms[*room];
+                let rules = self.rules(room).rules;
                 let below = room.first_seq().min(last.saturating_add(1));
                 if room.is_kept() && after.saturating_add(1) < below && most.lines > 0 {
                     *needs = Some(Section::After { seq: *after, below });
@@ -410,7 +474,7 @@ impl Hub {
                     if slice.is_full() {
                         return None;
                     }
-                    if viewer.ignores(message.by) {
+                    if viewer.ignores(message.by) || rules.is_erased(message.seq) {
                         slice.spend(0);
                     } else if most.take(message.text.as_str().len()) {
                         tell(slice, &line(message));
@@ -454,13 +518,13 @@ impl Hub {
 impl Search {
     /// Looks in memory for the first message that is to be told; `false` if it is not done with that. If there may be earlier
     /// ones in the log, `next` is not 0 then.
-    fn run(&mut self, room: &Room, viewer: &Person, slice: &mut Slice) -> bool {
-        for message in room.history_up_to(self.next) {
+    fn run(&mut self, (room, after): (&Room, u64), skips: impl Fn(&Message) -> bool, slice: &mut Slice) -> bool {
+        for message in room.history_up_to(self.next).take_while(|message| message.seq > after) {
             if slice.is_full() {
                 return false;
             }
             slice.spend(0);
-            if !viewer.ignores(message.by) {
+            if !skips(message) {
                 if !self.most.take(message.text.as_str().len()) {
                     self.next = 0;
                     return true;
@@ -473,8 +537,9 @@ impl Search {
     }
 
     /// How the answer goes on now that its first message is known.
-    fn found(&self) -> Rest {
-        Rest::History { room: self.room, after: self.first.saturating_sub(1), last: self.last, most: Most::EVER }
+    fn found(&self, came_after: u64) -> Rest {
+        let after = self.first.saturating_sub(1).max(came_after);
+        Rest::History { room: self.room, after, last: self.last, most: Most::EVER }
     }
 }
 
@@ -491,6 +556,7 @@ fn text_of(detail: &Detail) -> usize {
         Detail::Who { rooms, .. } => size_of_val(rooms.as_slice()),
         Detail::Room { topic, .. } => len(topic),
         Detail::Line { text, .. } => text.as_str().len(),
+        Detail::Ban { reason, .. } => reason.as_str().len(),
         Detail::File { name, .. } => name.as_str().len(),
         _ => 0,
     }

@@ -6,7 +6,8 @@ use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, Nick, PersonId, Place, RoomName};
 use crate::people::{Person, Way};
-use crate::policy::Doing;
+use crate::policy::{Action, Doing};
+use crate::register::entry::RuleKind;
 use crate::request::{HistoryPart, Named, Target};
 use crate::rooms::RoomId;
 use crate::settings::Accounts;
@@ -66,6 +67,13 @@ impl Hub {
             (Limit::NameTtl, settings.name_ttl.map_or(0, |ttl| ttl.as_secs())),
             (Limit::Tokens, count(limits::TOKENS)),
             (Limit::TokenGood, limits::TOKEN_GOOD.as_secs()),
+            (Limit::Ops, count(limits::OPS)),
+            (Limit::Voices, count(limits::VOICES)),
+            (Limit::Invited, count(limits::INVITED)),
+            (Limit::Bans, count(limits::BANS)),
+            (Limit::Founded, count(limits::FOUNDED)),
+            (Limit::Invitations, per_minute(limits::INVITATIONS)),
+            (Limit::WrongKeys, per_minute(limits::WRONG_KEYS)),
         ];
         turn.out.detail(turn.conn, &Detail::Limits(limits));
         Done::Limits
@@ -76,32 +84,53 @@ impl Hub {
         if let Some(topic) = self.topic_for(turn.who, room) {
             turn.out.detail(turn.conn, &Detail::Topic(topic));
         }
-        let room = &self.rooms[room];
+        let (room, special) = (&self.rooms[room], self.rules(&self.rooms[room]).special());
         let nick = |member| self.people.get(member).map(Person::nick);
         let mut names: Vec<Nick> = room.members().take(limits::NAMES_ON_JOIN).filter_map(nick).collect();
         names.sort_unstable();
         for line in names.chunks(limits::NAMES_A_LINE) {
             turn.out.detail(turn.conn, &Detail::Here(line.to_vec()));
         }
+        // That the topic is locked shows when somebody sets it.
+        let special: Vec<RuleKind> = special.into_iter().filter(|kind| *kind != RuleKind::TopicLocked).collect();
+        if !special.is_empty() {
+            turn.out.detail(turn.conn, &Detail::Rules(special));
+        }
         Done::Join { room: room.name, count: room.members().len() }
     }
 
-    pub(super) fn who(&mut self, whom: Option<Target<'_>>) -> Result<Answer, Fault> {
-        let page = match whom {
-            None => self.page(None, None),
-            Some(Target::Room(room)) => self.page(Some(self.rooms[self.find_room(room)?].name), None),
-            Some(Target::Person(whom)) => Page::of_one(self.find_person(whom)?.id),
+    pub(super) fn who(&mut self, whom: Option<Target<'_>>, turn: &Turn<'_, impl Output>) -> Result<Answer, Fault> {
+        let (room, page) = match whom {
+            None => (None, self.page(None, None)),
+            Some(Target::Room(room)) => {
+                let name = self.rooms[self.find_room(room, turn)?].name;
+                (Some(name), self.page(Some(name), None))
+            }
+            Some(Target::Person(whom)) => (None, Page::of_one(self.find_person(whom)?.id)),
         };
-        Ok(Answer::people(page, self.presence.version()))
+        Ok(Answer::people(room, page, self.presence.version()))
     }
 
-    pub(super) fn who_line(&self, (viewer, way): (&Person, &Way), person: &Person, now: Now) -> Detail {
+    /// A person as `viewer` has them listed, among those in a room if one was asked for.
+    pub(super) fn who_line(
+        &self,
+        (viewer, way): (&Person, &Way),
+        (room, person): (Option<RoomName>, &Person),
+        now: Now,
+    ) -> Detail {
         let since = |room: RoomId| self.rooms[room].member(viewer.id).map(|member| member.since);
         let wants = |serial| way.wants_typing(serial);
         let ignored = viewer.ignores(person.id);
         let activity = match person.away() {
             _ if !ignored && self.typing.seen_by(person.id, (viewer.id, way.conn), since, wants) => Activity::Typing,
-            Some((text, _)) => Activity::Away(text.clone().filter(|_| !ignored)),
+            Some((text, _)) => {
+                // Among those in a room, who is not heard there says nothing in this way either.
+                let is_heard = || match room.and_then(|room| self.rooms.find(&room)) {
+                    Some(room) => self.may(person.id, Action::InRoom(Doing::Tell, self.ruled(room, now))).is_ok(),
+                    None => true,
+                };
+                Activity::Away(text.clone().filter(|_| !ignored && is_heard()))
+            }
             None => Activity::Here,
         };
         let mut rooms = person.rooms.clone();
@@ -109,12 +138,13 @@ impl Hub {
             // In one's own row the current room stands first; the others keep their order.
             rooms.sort_by_key(|&room| room != current);
         }
+        rooms.retain(|&room| self.sees(viewer.id, room));
         let rooms = rooms.into_iter().map(|room| self.rooms[room].name).collect();
         Detail::Who { nick: person.nick(), activity, idle: now.at - person.active, rooms }
     }
 
-    pub(super) fn list_files(&self, target: Option<Target<'_>>, who: PersonId) -> Result<Answer, Fault> {
-        target.map(|target| self.resolve(who, target)).transpose().map(Answer::files)
+    pub(super) fn list_files(&self, target: Option<Target<'_>>, turn: &Turn<'_, impl Output>) -> Result<Answer, Fault> {
+        target.map(|target| self.resolve(target, Doing::Read, turn)).transpose().map(Answer::files)
     }
 
     /// A file as `viewer` has it listed, if it is `only` in that conversation or that does not matter, and if they want to
@@ -167,7 +197,10 @@ impl Hub {
         }
         match part {
             HistoryPart::After(seq) if seq > last => Err(Fault::Gone(Gone::NotReached(last))),
-            HistoryPart::After(seq) => Ok(Answer::history_after(id, seq, last)),
+            HistoryPart::After(seq) => {
+                let came_after = self.rules(&self.rooms[id]).sees_after(turn.who);
+                Ok(Answer::history_after(id, seq.max(came_after), last))
+            }
             HistoryPart::Last(count) => {
                 let count = count.map_or(limits::HISTORY_DEFAULT, |count| usize::try_from(count).unwrap_or(usize::MAX));
                 Ok(Answer::last_of_history(id, count.min(limits::HISTORY_LINES), last))

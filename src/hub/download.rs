@@ -4,7 +4,7 @@ use crate::effect::{Effect, Job, Output};
 use crate::event::{Done, Event, Fault, Quota};
 use crate::files::{File, Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, FileId};
+use crate::names::{ConnId, FileId, PersonId};
 use crate::people::{Download, Way};
 use crate::policy::Action;
 use crate::rooms::RoomId;
@@ -181,10 +181,16 @@ impl Hub {
         }
     }
 
-    /// Ends the downloads of whoever leaves a room, but for their own files.
-    pub(super) fn stop_downloads_from(&mut self, room: RoomId, why: &Fault, turn: &mut Turn<'_, impl Output>) {
-        let ends = |file: &File| file.sender != turn.who && file.share == Share::Room(room);
-        let conns: Vec<ConnId> = self.people.conns_of(turn.who).collect();
+    /// Ends downloads of somebody from a room that they leave.
+    pub(super) fn stop_downloads_from(
+        &mut self,
+        (room, who): (RoomId, PersonId),
+        ends: impl Fn(&File) -> bool,
+        why: &Fault,
+        turn: &mut Turn<'_, impl Output>,
+    ) {
+        let ends = |file: &File| file.share == Share::Room(room) && ends(file);
+        let conns: Vec<ConnId> = self.people.conns_of(who).collect();
         let of = |(id, file): (FileId, &File)| {
             let readers = conns.iter().copied().filter(|conn| file.readers.contains(conn));
             readers.map(|conn| (conn, id)).collect::<Vec<_>>()

@@ -93,8 +93,16 @@ impl Hub {
         if file.readers.contains(&turn.conn) {
             self.stop_download(turn.conn, file_id);
         } else {
-            self.may(turn.who, Action::Withdraw(file_id, file, self.room_of_file(file)))?;
-            self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), None, turn);
+            let place = match file.share {
+                Share::Room(room) => Some(self.ruled(room, turn.now)),
+                Share::Person(..) => None,
+            };
+            self.may(turn.who, Action::Withdraw(file_id, file, place))?;
+            if file.sender == turn.who {
+                self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), None, turn);
+            } else {
+                self.end_file(file_id, Fault::Gone(Gone::Removed), turn);
+            }
         }
         Ok(Done::Cancel(file_id))
     }
@@ -135,7 +143,9 @@ impl Hub {
         }
         self.job(Job::Remove(file_id), out);
         if let Share::Room(room) = file.share {
+            let name = self.rooms[room].name;
             self.rooms.release(room);
+            self.forget_rules(&name, out);
         }
     }
 
@@ -159,12 +169,17 @@ impl Hub {
             self.leave_out(room, except, |person| !person.ignores(sender));
         }
         let Some(file) = self.files.get(file_id) else { return };
+        // Whoever takes away what is somebody else's has a reply.
+        let taker = match what {
+            Happening::Unfile { why: Fault::Gone(Gone::Removed), .. } => turn.conn,
+            _ => ConnId::NOBODY,
+        };
         let also = also.into_iter().flat_map(|also| self.people.conns_of(also));
         let event = |place| Event::Happened { place, at: turn.now.wall, who: file.nick, what: what.clone() };
         match file.share {
             Share::Room(room) => {
                 let room = &self.rooms[room];
-                let others = self.hearers(room, sender, except);
+                let others = self.hearers(room, sender, except).filter(|&conn| conn != taker);
                 turn.out.publish(&mut others.chain(also), &[event(Place::Room(room.name))]);
             }
             Share::Person(to, nick) => {
@@ -181,7 +196,7 @@ impl Hub {
 
     /// Whether somebody may fetch a file, see [`may`].
     pub(super) fn may_fetch(&self, person: &Person, file: &File) -> Result<(), Fault> {
-        may(Actor::Person(person), Action::Fetch(file, self.room_of_file(file)))
+        may(Actor::Person(self.someone(person)), Action::Fetch(file, self.room_of_file(file)))
     }
 
     /// The room in which a file was shared, if it was in one.

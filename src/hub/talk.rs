@@ -21,7 +21,7 @@ impl Hub {
         text: &str,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Place, Fault> {
-        let place = self.current(turn)?;
+        let place = self.current(Doing::Speak, turn)?;
         self.say(place, kind, Text::new(text), turn)
     }
 
@@ -57,6 +57,7 @@ impl Hub {
             self.keep_line(room, line.clone(), turn.out);
         }
         self.rooms.remember(room, turn.who, origin, line);
+        self.note_spoken(room, turn);
         let place = Place::Room(self.rooms[room].name);
         let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
         turn.out.publish(&mut self.hearers(&self.rooms[room], turn.who, silent), &[event]);
@@ -147,6 +148,9 @@ impl Hub {
         let Some(person) = self.people.get(turn.who) else { return Ok(Done::Nick(nick)) };
         let old = person.nick();
         if old.as_str() != nick.as_str() {
+            for &room in &person.rooms {
+                self.may(turn.who, Action::Rename(nick, self.ruled(room, turn.now)))?;
+            }
             self.count_rename(turn)?;
             if old != nick && self.people.has_several(turn.who) {
                 self.step_out(turn);
@@ -171,7 +175,12 @@ impl Hub {
         }
     }
 
-    pub(super) fn join(&mut self, room: Named<'_, RoomName>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+    pub(super) fn join(
+        &mut self,
+        room: Named<'_, RoomName>,
+        key: Option<&str>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
         let name = room.name.ok_or_else(|| Fault::BadRoom(Text::new(room.typed)))?;
         let found = self.rooms.find(&name);
         let Some(person) = self.people.get(turn.who) else { return Err(Fault::NoRoom) };
@@ -183,6 +192,8 @@ impl Hub {
                     return Err(Fault::TooMany(Quota::RoomsOfPerson));
                 }
                 self.count_join(turn)?;
+                self.may_enter(name, key, turn)?;
+                let makes = self.may_make(name, turn)?;
                 let room = match found {
                     Some(room) => room,
                     None => self.open_room(name, turn)?,
@@ -192,6 +203,7 @@ impl Hub {
                 if let Some(person) = self.people.get_mut(turn.who) {
                     person.rooms.push(room);
                 }
+                self.settle_in(room, makes, turn);
                 self.tell_room(room, turn.who, nick, &Happening::Joined, turn);
                 let name = self.rooms[room].name;
                 if self.unkept.contains(&name) {
@@ -222,21 +234,13 @@ impl Hub {
     ) -> Result<Done, Fault> {
         let room = self.room_or_current(room, Doing::Leave, turn)?;
         self.count_join(turn)?;
-        let Some(person) = self.people.get_mut(turn.who) else { return Err(Fault::NoRoom) };
-        person.rooms.retain(|&other| other != room);
-        let (nick, name) = (person.nick(), self.rooms[room].name);
-        let conns: Vec<ConnId> = self.people.conns_of(turn.who).collect();
-        for conn in conns {
-            if let Some(way) = self.people.way_mut(conn) {
-                way.current = way.current.filter(|&current| current != Conversation::Room(room));
-            }
-            // Later it would be told of a room that it is not in.
-            self.tell_missed(room, conn, turn);
-        }
-        self.typing.forget((turn.who, Conversation::Room(room)));
-        self.tell_room(room, turn.who, nick, &Happening::Left(reason.map(Text::new)), turn);
-        self.stop_downloads_from(room, &Fault::Gone(Gone::NoLongerYours), turn);
-        self.rooms.leave(room, turn.who);
+        let (nick, name) = (self.nick(turn.who)?, self.rooms[room].name);
+        let what = self.as_heard(room, turn.who, &Happening::Left(reason.map(Text::new)), turn);
+        self.end_in_room(room, turn.who, turn);
+        let who = turn.who;
+        self.stop_downloads_from((room, who), |file| file.sender != who, &Fault::Gone(Gone::NoLongerYours), turn);
+        self.tell_room(room, turn.who, nick, &what, turn);
+        self.leave_room(room, turn.who, turn);
         Ok(Done::Leave(name))
     }
 
@@ -272,7 +276,7 @@ impl Hub {
     }
 
     pub(super) fn query(&mut self, target: Target<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
-        let place = self.resolve(turn.who, target)?;
+        let place = self.resolve(target, Doing::Read, turn)?;
         if let Conversation::Person(to) = place {
             self.meet(to, turn);
         }
@@ -314,9 +318,10 @@ impl Hub {
         on: bool,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
+        let doing = if on { Doing::Show } else { Doing::Read };
         let place = match target {
-            Some(target) => self.resolve(turn.who, target)?,
-            None => self.current(turn)?,
+            Some(target) => self.resolve(target, doing, turn)?,
+            None => self.current(doing, turn)?,
         };
         let named = self.place(place)?;
         if on {
@@ -486,7 +491,7 @@ impl Hub {
 
 /// Uses one of what all connections from somewhere may do together, where one of them may do `limit`; `false` when all are
 /// used up.
-fn take(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
+pub(super) fn take(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
     match origin {
         // People who share a machine, or a proxy that names nobody, are not to be counted as one.
         Origin::Loopback => true,

@@ -8,6 +8,7 @@ use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, Digest, FileId, FileName, Origin};
 use crate::people::Intake;
+use crate::policy::Doing;
 use crate::request::{BadChunk, Offer};
 use crate::typing::Conversation;
 
@@ -49,7 +50,7 @@ impl Hub {
     }
 
     pub(super) fn send(&mut self, offer: &Offer<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
-        let share = match self.resolve(turn.who, offer.target)? {
+        let share = match self.resolve(offer.target, Doing::Show, turn)? {
             Conversation::Room(room) => Share::Room(room),
             Conversation::Person(to) => {
                 self.may_reach(to, turn.who)?;

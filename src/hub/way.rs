@@ -47,8 +47,8 @@ impl Hub {
         self.fail_uploads_to(turn.who, turn);
         self.typing.forget_person(turn.who);
         let Some(guest) = self.people.merge(turn.conn, into) else { return Ok(()) };
-        guest.rooms.iter().for_each(|&room| self.rooms.leave(room, guest.id));
         turn.who = into;
+        guest.rooms.iter().for_each(|&room| self.leave_room(room, guest.id, turn));
         self.after_change(turn);
         self.open_presence(turn.now);
         self.presence.went(&guest.nick());

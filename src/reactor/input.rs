@@ -93,13 +93,19 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return 0 };
         let mut refusals = Vec::new();
         // Errors and the end are noted by the connection itself.
+        let most = connection.readable_at_once(most);
         let read = connection.read(&mut self.scratch[..most]).unwrap_or_default();
         if read > 0 {
             let framing = connection.framing();
+            let before = framing.lines.len();
             framing.lines.lend(&mut self.memory);
             framing.feed(&self.scratch[..read], &mut refusals);
+            connection.note_read(read, before);
             // Negotiation makes no line, and so leaves nothing in it.
-            framing.lines.give_back(&mut self.memory);
+            connection.framing().lines.give_back(&mut self.memory);
+        } else {
+            let lines = connection.framing().lines.len();
+            connection.note_read(0, lines);
         }
         if !connection.has_spoken() && connection.framing().lines.is_not_text() {
             self.core(now, |hub, out| hub.expel(id, now, Bye::NotText, out));
@@ -161,6 +167,9 @@ impl<S: System> Reactor<S> {
             let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) else { break };
             let was_held_by_disk = connection.pause() == Some(Pause::Disk);
             connection.set_pause(None);
+            if connection.is_past_put_out(lines.len()) {
+                self.hub.forget_void(id);
+            }
             if lines.is_empty() {
                 lines.give_back(&mut self.memory);
                 break;
@@ -181,7 +190,10 @@ impl<S: System> Reactor<S> {
                 }
                 break;
             }
-            if !is_of_upload && !connection.pay(self.settings.rate, now.at) {
+            let is_paid = is_of_upload || connection.pay(self.settings.rate, now.at);
+            // What will be refused in any case does not wait for that.
+            let may_be_void = connection.at_line_before(lines.len()) && !lines.at_chunk();
+            if !is_paid && !may_be_void {
                 break;
             }
             if connection.drops_unfinished() && lines.at_unfinished() {
@@ -209,6 +221,17 @@ impl<S: System> Reactor<S> {
             // Nobody decodes a chunk that belongs to no upload.
             let line = if matches!(line, Line::Chunk(_)) && !is_of_upload { Line::Chunk(&[]) } else { line };
             let Some(request) = dialect.parse(&line, &text) else { continue };
+            if may_be_void && self.hub.is_void(id, &request) {
+                if is_paid {
+                    connection.keep_token();
+                }
+                self.core(now, |hub, out| hub.refuse_void(id, now, &request, out));
+                continue;
+            }
+            if !is_paid && matches!(line, Line::Text(_)) {
+                lines.put_back();
+                break;
+            }
             if request.has_long_answer() && connection.is_deaf() {
                 // What it said before it broke is carried out, but nobody would read this.
                 continue;
@@ -255,6 +278,13 @@ impl<S: System> Reactor<S> {
         if connection.pause() == Some(Pause::Account) {
             connection.set_pause(None);
         }
+        self.run_soon(id);
+    }
+
+    /// Whoever is here through a connection was put out of a room: what they have sent for it does not wait to be refused.
+    pub(super) fn put_out(&mut self, id: ConnId) {
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        connection.put_out();
         self.run_soon(id);
     }
 

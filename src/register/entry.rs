@@ -101,6 +101,77 @@ pub enum Rule {
     Past(bool),
 }
 
+/// Which rule of a room, in the order in which they are listed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[allow(missing_docs, reason = "the rules say what each one is about")]
+pub enum RuleKind {
+    Hidden,
+    InviteOnly,
+    Key,
+    Limit,
+    Guests,
+    Moderated,
+    Outside,
+    TopicLocked,
+    Slow,
+    Past,
+}
+
+impl Rule {
+    /// Which rule it is.
+    pub fn kind(&self) -> RuleKind {
+        match self {
+            Self::Hidden(_) => RuleKind::Hidden,
+            Self::InviteOnly(_) => RuleKind::InviteOnly,
+            Self::Key(_) => RuleKind::Key,
+            Self::Limit(_) => RuleKind::Limit,
+            Self::Guests(_) => RuleKind::Guests,
+            Self::Moderated(_) => RuleKind::Moderated,
+            Self::Outside(_) => RuleKind::Outside,
+            Self::TopicLocked(_) => RuleKind::TopicLocked,
+            Self::Slow(_) => RuleKind::Slow,
+            Self::Past(_) => RuleKind::Past,
+        }
+    }
+
+    /// Whether it keeps something from those who are not in the room, or were not.
+    pub fn is_restriction(&self) -> bool {
+        matches!(self, Self::Hidden(true) | Self::InviteOnly(true) | Self::Key(Some(_)) | Self::Past(false))
+    }
+}
+
+impl RuleKind {
+    /// Every one.
+    pub const ALL: [Self; 10] = [
+        Self::Hidden,
+        Self::InviteOnly,
+        Self::Key,
+        Self::Limit,
+        Self::Guests,
+        Self::Moderated,
+        Self::Outside,
+        Self::TopicLocked,
+        Self::Slow,
+        Self::Past,
+    ];
+
+    /// The rule as it is in a room that nobody owns, as long as nobody sets it.
+    pub fn at_first(self) -> Rule {
+        match self {
+            Self::Hidden => Rule::Hidden(false),
+            Self::InviteOnly => Rule::InviteOnly(false),
+            Self::Key => Rule::Key(None),
+            Self::Limit => Rule::Limit(None),
+            Self::Guests => Rule::Guests(Guests::Speak),
+            Self::Moderated => Rule::Moderated(false),
+            Self::Outside => Rule::Outside(false),
+            Self::TopicLocked => Rule::TopicLocked(false),
+            Self::Slow => Rule::Slow(None),
+            Self::Past => Rule::Past(true),
+        }
+    }
+}
+
 /// What people may do in a room who own no name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "a variant is its word")]
@@ -200,4 +271,17 @@ pub enum Network {
         octets: [u8; 16],
         len: u8,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_of_its_kind() {
+        for kind in RuleKind::ALL {
+            assert_eq!(kind.at_first().kind(), kind);
+            assert!(!kind.at_first().is_restriction());
+        }
+    }
 }

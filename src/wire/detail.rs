@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use super::fields::{Fields, on_off, put, put_text};
-use super::{Stamp, put_said};
+use super::{Rank, Stamp, Whom, put_said};
 use crate::names::{FileId, Nick, Place, RoomName};
 use crate::time::Day;
+
+/// Stands for whoever runs the server, as nobody can be called so.
+const SERVER: &str = "server";
 
 /// A row of a reply: `- …`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +45,15 @@ pub enum Detail<'a> {
     Founder(Cow<'a, [RoomName]>),
     /// How many connections we have, of `/account`.
     Ways(u64),
+    /// Somebody who has a rank, of `/op`.
+    Ranked { rank: Rank, nick: Nick },
+    /// A ban or a mute, of `/bans`: who set it (nobody in the chat if that is `None`), when it ends, if it does, and why, if that is
+    /// not empty.
+    Ban { id: u64, mute: bool, who: Whom<'a>, by: Option<Nick>, until: Option<SystemTime>, reason: &'a str },
+    /// A rule and its value, of `/room`.
+    Rule(&'a str, &'a str),
+    /// The names of the rules of the room that is entered, each behind a space but the first.
+    Rules(&'a str),
     /// A row that is newer than this program.
     Other(&'a str),
 }
@@ -86,6 +98,7 @@ impl<'a> Detail<'a> {
             "join" => match fields.word()? {
                 "topic" => fields.some_text().map(Self::Topic),
                 "here" => fields.all(Nick::new).map(|nicks| Self::Here(nicks.into())),
+                "rules" => fields.some_text().map(Self::Rules),
                 _ => None,
             },
             "rooms" => Some(Self::Room { room: fields.room()?, count: fields.number()?, topic: fields.text()? }),
@@ -140,6 +153,26 @@ impl<'a> Detail<'a> {
                     _ => return None,
                 };
                 fields.end(row)
+            }
+            "op" => {
+                let ranked = Self::Ranked { rank: fields.rank()?, nick: fields.nick()? };
+                fields.end(ranked)
+            }
+            "bans" => {
+                let id = fields.number()?;
+                let mute = match fields.word()? {
+                    "ban" => false,
+                    "mute" => true,
+                    _ => return None,
+                };
+                let who = fields.whom()?;
+                let by = fields.maybe(|fields| fields.keyword(SERVER).map(|()| None));
+                let by = by.or_else(|| fields.nick().map(Some))?;
+                Some(Self::Ban { id, mute, who, by, until: fields.until()?, reason: fields.text()? })
+            }
+            "room" => {
+                let rule = Self::Rule(fields.word()?, fields.word()?);
+                fields.end(rule)
             }
             "set" => {
                 let setting = Self::Setting(fields.word()?, fields.switch()?);
@@ -199,6 +232,18 @@ impl<'a> Detail<'a> {
                 put_rooms(out, rooms);
             }
             Self::Ways(count) => put(out, format_args!("ways {count}")),
+            Self::Ranked { rank, nick } => put(out, format_args!("{} {nick}", rank.as_str())),
+            Self::Ban { id, mute, who, by, until, reason } => {
+                let kind = if *mute { "mute" } else { "ban" };
+                put(out, format_args!("{id} {kind} {who} {} ", by.as_ref().map_or(SERVER, Nick::as_str)));
+                match until {
+                    Some(until) => put(out, humantime::format_rfc3339_seconds(*until)),
+                    None => out.push('-'),
+                }
+                put_text(out, reason);
+            }
+            Self::Rule(rule, value) => put(out, format_args!("{rule} {value}")),
+            Self::Rules(rules) => put(out, format_args!("rules {rules}")),
             Self::Other(text) => out.push_str(text),
         }
     }

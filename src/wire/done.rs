@@ -5,8 +5,12 @@ use std::fmt;
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::Whom;
 use super::fields::{Fields, on_off, put, put_target, put_text};
 use crate::names::{FileId, Nick, Place, RoomName, Token};
+
+/// Tells that a ban is for one connection alone.
+const CONNECTION: &str = "connection";
 
 /// That a command is done, and how: `+ command …`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +75,35 @@ pub enum Done<'a> {
     /// The token; empty if there was none.
     Ping(&'a str),
     Quit,
+    /// Something is done to somebody in a room: `op`, `kick` and the like.
+    OfMember {
+        command: &'a str,
+        room: RoomName,
+        nick: Nick,
+    },
+    /// So many rows or messages of a room: `op`, `bans`, `erase`.
+    Count {
+        command: &'a str,
+        room: RoomName,
+        count: u64,
+    },
+    Ban {
+        mute: bool,
+        room: RoomName,
+        id: u64,
+        who: Whom<'a>,
+        /// Whether it is for one connection alone.
+        by_connection: bool,
+    },
+    Unban {
+        room: RoomName,
+        id: u64,
+    },
+    /// The rules, or one of them and its value.
+    Room {
+        room: RoomName,
+        rule: Option<(&'a str, &'a str)>,
+    },
     /// A command that is newer than this program, or a reply that is, and what follows it.
     Other(&'a str, &'a str),
 }
@@ -99,7 +132,7 @@ impl<'a> Done<'a> {
         Self::known(command, fields).or_else(|| fields.text().map(|rest| Self::Other(command, rest)))
     }
 
-    fn known(command: &str, mut fields: Fields<'a>) -> Option<Self> {
+    fn known(command: &'a str, mut fields: Fields<'a>) -> Option<Self> {
         let done = match command {
             "help" => Self::Help,
             "limits" => Self::Limits,
@@ -146,6 +179,28 @@ impl<'a> Done<'a> {
             "set" => Self::Set(fields.word()?, fields.switch()?),
             "ping" => return Some(Self::Ping(fields.text()?)),
             "quit" => Self::Quit,
+            "op" | "bans" | "erase" | "deop" | "voice" | "devoice" | "founder" | "kick" | "invite" | "uninvite" => {
+                let room = fields.room()?;
+                let counts = matches!(command, "op" | "bans" | "erase");
+                match fields.maybe(Fields::number).filter(|_| counts) {
+                    Some(count) => Self::Count { command, room, count },
+                    None if matches!(command, "bans" | "erase") => return None,
+                    None => Self::OfMember { command, room, nick: fields.nick()? },
+                }
+            }
+            "ban" | "mute" => {
+                let (room, id, who) = (fields.room()?, fields.number()?, fields.whom()?);
+                let by_connection = fields.maybe(|fields| fields.keyword(CONNECTION)).is_some();
+                Self::Ban { mute: command == "mute", room, id, who, by_connection }
+            }
+            "unban" => Self::Unban { room: fields.room()?, id: fields.number()? },
+            "room" => {
+                let room = fields.room()?;
+                match fields.end(()) {
+                    Some(()) => Self::Room { room, rule: None },
+                    None => Self::Room { room, rule: Some((fields.word()?, fields.word()?)) },
+                }
+            }
             _ => return None,
         };
         fields.end(done)
@@ -186,6 +241,11 @@ impl<'a> Done<'a> {
             Self::Settings | Self::Set(..) => "set",
             Self::Ping(_) => "ping",
             Self::Quit => "quit",
+            Self::OfMember { command, .. } | Self::Count { command, .. } => command,
+            Self::Ban { mute: false, .. } => "ban",
+            Self::Ban { mute: true, .. } => "mute",
+            Self::Unban { .. } => "unban",
+            Self::Room { .. } => "room",
             Self::Other(command, _) => command,
         }
     }
@@ -240,6 +300,27 @@ impl<'a> Done<'a> {
             Self::Set(option, on) => {
                 word(option);
                 put_text(out, on_off(*on));
+            }
+            Self::OfMember { room, nick, .. } => {
+                word(room);
+                word(nick);
+            }
+            Self::Count { room, count, .. } | Self::Unban { room, id: count } => {
+                word(room);
+                word(count);
+            }
+            Self::Ban { room, id, who, by_connection, .. } => {
+                word(room);
+                word(id);
+                word(who);
+                put_text(out, if *by_connection { CONNECTION } else { "" });
+            }
+            Self::Room { room, rule } => {
+                word(room);
+                if let Some((rule, value)) = rule {
+                    word(rule);
+                    word(value);
+                }
             }
             Self::Ping(text) | Self::Other(_, text) => put_text(out, text),
             Self::Help

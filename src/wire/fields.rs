@@ -1,10 +1,11 @@
 //! The fields of a line: separated by exactly one space, of which only the last may hold more.
 
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use arrayvec::ArrayString;
 
-use super::Stamp;
+use super::{Rank, Stamp, Whom};
 use crate::names::{Digest, FileId, Nick, Place, RoomName};
 use crate::time::Day;
 
@@ -83,6 +84,31 @@ impl<'a> Fields<'a> {
     pub(super) fn digest(&mut self) -> Option<Digest> {
         let hex = self.word()?.strip_prefix("sha256:")?;
         Digest::from_hex(hex).filter(|_| !hex.bytes().any(|b| b.is_ascii_uppercase()))
+    }
+
+    pub(super) fn rank(&mut self) -> Option<Rank> {
+        let word = self.word()?;
+        Rank::ALL.into_iter().find(|rank| rank.as_str() == word)
+    }
+
+    /// `name:NICK`, `guest:NICK` or `pattern:PATTERN`.
+    pub(super) fn whom(&mut self) -> Option<Whom<'a>> {
+        match self.word()?.split_once(':')? {
+            ("name", nick) => Nick::new(nick).map(Whom::Name),
+            ("guest", nick) => Nick::new(nick).map(Whom::Guest),
+            ("pattern", pattern) if !pattern.is_empty() => Some(Whom::Pattern(pattern)),
+            _ => None,
+        }
+    }
+
+    /// A time in whole seconds, or `-` for none.
+    pub(super) fn until(&mut self) -> Option<Option<SystemTime>> {
+        let word = self.word()?;
+        if word == "-" {
+            return Some(None);
+        }
+        let at = humantime::parse_rfc3339(word).ok()?;
+        (humantime::format_rfc3339_seconds(at).to_string() == word).then_some(Some(at))
     }
 
     pub(super) fn switch(&mut self) -> Option<bool> {

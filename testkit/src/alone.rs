@@ -11,7 +11,8 @@ use chinwag::limits::DOWNLOAD_UNIT;
 use chinwag::linebuf::Ending;
 use chinwag::names::{ConnId, Digest, FileId, Origin, Prefix, RoomName};
 use chinwag::plain::{self, Style};
-use chinwag::register::Register;
+use chinwag::register::entry::Rule;
+use chinwag::register::{Register, Rules};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
 
@@ -241,7 +242,8 @@ impl Alone {
 
     /// The process is killed, and another begins with what was logged and stored: its rooms tell the same.
     pub fn restart(&mut self) {
-        let before = self.history();
+        let rooms = self.rooms_to_compare();
+        let before = self.history(&rooms);
         self.peers.iter_mut().for_each(|peer| peer.is_closed = true);
         let (records, ledger) = (std::mem::take(&mut self.notes.records), std::mem::take(&mut self.notes.ledger));
         self.notes = Notes { records, ledger, ..Notes::default() };
@@ -253,7 +255,6 @@ impl Alone {
         let now = self.now();
         let mut register = Register::default();
         self.notes.ledger.iter().cloned().for_each(|entry| register.apply(entry));
-        self.hub.restore_register(register, now, &mut self.notes);
         for (id, file) in std::mem::take(&mut self.stored) {
             let past = file.what.and_then(|description| {
                 let is_all = file.len == description.size;
@@ -277,13 +278,23 @@ impl Alone {
                 None => drop(self.disk.carry_out(Job::Remove(id))),
             }
         }
+        self.hub.restore_register(register, now, &mut self.notes);
         self.deliver();
-        assert_eq!(before, self.history());
+        assert_eq!(before, self.history(&rooms));
     }
 
-    /// What somebody who comes now is told of all rooms of which there is a log.
-    fn history(&mut self) -> Vec<String> {
-        let rooms: BTreeSet<RoomName> = self.past().filter(|room| room.last_seq > 0).map(|room| room.name).collect();
+    /// The rooms of which there is a log, and into which anybody comes before a restart and after it: those of guests that keep
+    /// something to themselves do not outlive it.
+    fn rooms_to_compare(&self) -> BTreeSet<RoomName> {
+        let is_open = |room: &RoomName| {
+            let rules = self.hub.register().room(room).map(Rules::rules).unwrap_or_default();
+            !rules.iter().any(|rule| rule.is_restriction() || matches!(rule, Rule::Limit(Some(_))))
+        };
+        self.past().filter(|room| room.last_seq > 0).map(|room| room.name).filter(is_open).collect()
+    }
+
+    /// What somebody who comes now is told of these rooms.
+    fn history(&mut self, rooms: &BTreeSet<RoomName>) -> Vec<String> {
         let mut notes = Notes { records: self.notes.records.clone(), ..Notes::default() };
         let (id, now) = (ConnId::new(1000, 0), self.now());
         self.hub.connect(id, Origin::Loopback, now, &mut notes);

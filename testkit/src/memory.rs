@@ -150,7 +150,7 @@ impl Output for Notes {
             // Nobody's lines are held back here.
             Effect::Answered(_) => {}
             // Nothing is held here for longer than a line takes.
-            Effect::UploadEnded(_) => {}
+            Effect::UploadEnded(_) | Effect::PutOut(_) => {}
             Effect::Resume(conn) => self.resumed.push(conn),
             Effect::ReadLog(query) => self.queries.push_back(query),
             Effect::Close { conn, bye } => {

@@ -14,10 +14,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::commands;
 use chinwag::framing::Framing;
 use chinwag::limits::{CHUNK_BYTES, DOWNLOAD_UNIT, GATHER, PRESENCE_WINDOW, SERVER_LINE};
-use chinwag::names::Place;
+use chinwag::names::{Nick, Place, RoomName};
 use chinwag::plain;
 use chinwag::request::{Credential, Named, Request, Target};
-use chinwag::wire::{Change, Code, Detail, Done, ServerLine, What};
+use chinwag::wire::{Change, Code, Detail, Done, ServerLine, What, Whom};
 use sha2::{Digest as _, Sha256};
 
 /// Where decisions come from: random numbers, or the bytes of a fuzzer.
@@ -143,6 +143,8 @@ struct Client {
     /// The rows of the reply that comes.
     rows: Vec<String>,
     rooms: BTreeMap<String, Stay>,
+    /// The rooms in which they are muted, as far as they know.
+    muted: BTreeSet<String>,
     echo: bool,
     presence: bool,
     typing: bool,
@@ -303,6 +305,8 @@ pub struct Crowd<W> {
     owned: BTreeMap<String, u64>,
     /// By what each name, in lower case, may ever have been proved.
     proofs: BTreeMap<String, BTreeSet<String>>,
+    /// Rooms that are not to be known to those who are not in them, by the words of who saw to that.
+    hidden: BTreeSet<String>,
     /// How much of the log has been looked at.
     read: usize,
     /// Which message of the log a saying is, and how much the server had waited then.
@@ -332,6 +336,7 @@ impl<W: World> Crowd<W> {
             digests: HashMap::new(),
             owned: BTreeMap::new(),
             proofs: BTreeMap::new(),
+            hidden: BTreeSet::new(),
             read: 0,
             logged: HashMap::new(),
         }
@@ -450,6 +455,7 @@ impl<W: World> Crowd<W> {
         let client = &mut self.clients[who];
         client.is_gone = true;
         client.rooms.clear();
+        client.muted.clear();
         if W::AT_ONCE {
             client.names.iter_mut().for_each(|(_, _, to)| *to = Some(to.unwrap_or(self.step)));
         }
@@ -464,6 +470,7 @@ impl<W: World> Crowd<W> {
             self.forget(who);
         }
         self.open.clear();
+        self.hidden.clear();
     }
 
     /// Somebody sends a line, whose answer is waited for from now on.
@@ -688,13 +695,16 @@ impl<W: World> Crowd<W> {
             _ => (*chance.pick(NICKS)).to_owned(),
         };
         let room = *chance.pick(ROOMS);
+        // Those who are in a room are more likely to rule it.
+        let own: Vec<&String> = self.clients[who].rooms.keys().collect();
+        let own = if own.is_empty() || chance.one_in(4) { room.to_owned() } else { (*chance.pick(&own)).clone() };
         let target = if chance.below(3) > 0 { room.to_owned() } else { nick.clone() };
         let newest = self.files.keys().next_back().copied().unwrap_or_default();
         let file = newest.saturating_sub(chance.below(6) as u64);
         let number = chance.below(20);
         let switch = *chance.pick(&["on", "off"]);
         let password = *chance.pick(PASSWORDS);
-        let line = match chance.below(40) {
+        let line = match chance.below(44) {
             0 => format!("/nick {}", chance.pick(NICKS)),
             1..5 => format!("/join {room}"),
             5 => format!("/leave {room} {}", self.new_text(chance)),
@@ -719,7 +729,7 @@ impl<W: World> Crowd<W> {
                     1 => String::new(),
                     _ => format!("{} ", self.digest(size)),
                 };
-                match chance.below(4) {
+                match chance.below(3) {
                     // It may be the same again, and so be taken up where it broke off.
                     0 => format!("/send #a 30000 {} again.txt", self.digest(30_000)),
                     _ => format!("/send {target} {size} {digest}name {number}.txt"),
@@ -770,6 +780,37 @@ impl<W: World> Crowd<W> {
                     }
                     _ => "/logout".to_owned(),
                 },
+            },
+            40..44 => match chance.below(12) {
+                0..4 => format!("/kick {own} {nick} {}", self.new_text(chance)),
+                4..6 => format!("/{} {own} {nick} 30d", chance.pick(&["ban", "mute"])),
+                6 => format!("/unban {own} {}", 1 + number / 4),
+                7 => format!("/{} {own} {nick}", chance.pick(&["op", "op", "deop", "voice", "devoice", "founder"])),
+                8 => format!("/{} {room} {nick}", chance.pick(&["invite", "uninvite"])),
+                9 | 10 => {
+                    let rule = chance.pick(&[
+                        "hidden on",
+                        "hidden off",
+                        "invite-only on",
+                        "invite-only off",
+                        "key open",
+                        "key off",
+                        "limit 3",
+                        "limit off",
+                        "guests listen",
+                        "guests speak",
+                        "moderated on",
+                        "moderated off",
+                        "topic-locked on",
+                        "slow 1s",
+                        "slow off",
+                        "past off",
+                        "past on",
+                        "",
+                    ]);
+                    format!("/room {own} {rule}")
+                }
+                _ => format!("/erase {own} {number} {}", number + chance.below(3)),
             },
             _ => format!("/typing {target}"),
         };
@@ -914,10 +955,14 @@ impl<W: World> Crowd<W> {
         assert!(!details.iter().any(|row| matches!(row, Detail::Other(_))), "{rows:?} before {}", heard.line);
         let due = self.answered(who, command);
         let (step, at_once) = (self.step, W::AT_ONCE);
+        let is_told_of_hidden = at_once && matches!(command, "rooms" | "who") && self.tells_hidden(who, &details);
+        assert!(!is_told_of_hidden, "{who} hears of a hidden room: {rows:?}");
         let client = &mut self.clients[who];
         match done {
             Done::Nick(nick) | Done::Login(nick) | Done::Logout(nick) | Done::Drop(nick) => {
                 if let Done::Login(_) = done {
+                    // An op by name is not muted.
+                    client.muted.clear();
                     client.may_ignore |= !at_once;
                     let mut rooms = std::mem::take(&mut client.rooms);
                     for row in &details {
@@ -969,6 +1014,21 @@ impl<W: World> Crowd<W> {
                 client.rooms.entry(room.clone()).or_insert(Stay { since: step, last: 0 });
                 let here = self.clients.iter().filter(|client| client.rooms.contains_key(&room)).count() as u64;
                 assert!(!at_once || here == *count, "{count} are in {room}, where {here} are");
+                if *count == 1 {
+                    // It may have been forgotten, and be another one.
+                    self.hidden.remove(&room);
+                    for client in &mut self.clients {
+                        client.muted.remove(&room);
+                    }
+                }
+            }
+            Done::Room { room, rule: Some(("hidden", value)) } => {
+                let room = room.as_str().to_lowercase();
+                if *value == "on" {
+                    self.hidden.insert(room)
+                } else {
+                    self.hidden.remove(&room)
+                };
             }
             Done::Leave(room) => {
                 let room = room.as_str().to_lowercase();
@@ -1061,6 +1121,19 @@ impl<W: World> Crowd<W> {
         }
     }
 
+    /// Whether rows tell somebody of a hidden room that they are not in.
+    fn tells_hidden(&self, who: usize, rows: &[Detail<'_>]) -> bool {
+        let is_secret = |room: &RoomName| {
+            let room = room.as_str().to_lowercase();
+            self.hidden.contains(&room) && !self.clients[who].rooms.contains_key(&room)
+        };
+        rows.iter().any(|row| match row {
+            Detail::Room { room, .. } => is_secret(room),
+            Detail::Who { rooms, .. } => rooms.iter().any(is_secret),
+            _ => false,
+        })
+    }
+
     /// A message is the room's: from now on it is owed to those who were surely there.
     fn accepted(&mut self, n: usize, room: String) {
         let said = &self.sayings[n];
@@ -1139,6 +1212,10 @@ impl<W: World> Crowd<W> {
         match place {
             Place::Room(room) => {
                 let room = room.as_str().to_lowercase();
+                let is_silent = W::AT_ONCE
+                    && (!self.clients[speaker].rooms.contains_key(&room)
+                        || self.clients[speaker].muted.contains(&room));
+                assert!(!is_silent || self.clients[speaker].is_gone, "{speaker} is not to be heard in {room}");
                 assert!(said.target.as_ref().is_none_or(|target| *target == room), "{n} is heard in {room}");
                 assert!(who != speaker || client.echo, "{who} hears themselves");
                 if let (Some(known), Some(seq)) = (said.seq, seq) {
@@ -1188,6 +1265,9 @@ impl<W: World> Crowd<W> {
             What::Away(_) => "away",
             What::Lost(_) => "lost",
             What::Missed { .. } => "missed",
+            What::Kicked { .. } => "kicked",
+            What::Banned { .. } => "banned",
+            What::Erased { .. } => "erased",
             What::Other(text) => panic!("not of the protocol: {text}"),
             _ => "other",
         };
@@ -1201,7 +1281,31 @@ impl<W: World> Crowd<W> {
         assert!(may_be_out || self.clients[who].rooms.contains_key(&room), "{who} hears {what:?} of {room}");
         if let What::Missed { count, after } = *what {
             assert!(self.world.was_slow(who), "{who} has missed {count} in {room} and was never slow");
-            self.clients[who].missed.push((room, after + 1..after + 1 + count));
+            self.clients[who].missed.push((room.clone(), after + 1..after + 1 + count));
+        }
+        let client = &mut self.clients[who];
+        // An owner may spell their name otherwise.
+        let is_me = |nick: &Nick| Nick::new(&client.nick) == Some(*nick);
+        match what {
+            What::Kicked { nick, .. } | What::Banned { mute: false, who: Whom::Guest(nick) | Whom::Name(nick), .. }
+                if is_me(nick) =>
+            {
+                client.rooms.remove(&room);
+                for &n in &self.open {
+                    let said = &mut self.sayings[n];
+                    if said.room.as_ref() == Some(&room) {
+                        said.owed.remove(&who);
+                    }
+                }
+            }
+            What::Banned { mute: true, who: Whom::Guest(nick), .. } if is_me(nick) => {
+                client.muted.insert(room);
+            }
+            // Somebody else may have been called so.
+            What::Unbanned { mute: true, .. } => {
+                client.muted.remove(&room);
+            }
+            _ => {}
         }
     }
 

@@ -290,6 +290,10 @@ impl Transport for Stream {
 
     fn set_user_timeout(&mut self, _: Option<Duration>) {}
 
+    fn unread(&self) -> usize {
+        self.wire.borrow().arrived.len()
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         self.wire.borrow_mut().error.take().map(Into::into)
     }

@@ -27,6 +27,8 @@ const KINDS: &[&str] = &[
     "bye",
     "registered",
     "logged-in",
+    "kicked",
+    "banned",
 ];
 
 fn settings(seed: u64) -> Settings {

@@ -66,7 +66,7 @@ fn request(line: &str) -> Option<Request<'_>> {
         }
         "join" => {
             let typed = text(line, "room")?;
-            Request::Join(Named { typed, name: RoomName::new(typed) })
+            Request::Join { room: Named { typed, name: RoomName::new(typed) }, key: None }
         }
         "say" => Request::Msg { target: target(text(line, "to")?), kind: SaidKind::Text, text: text(line, "text")? },
         "send" => Request::Send(Offer {

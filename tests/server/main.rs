@@ -18,6 +18,7 @@ mod lines;
 mod peers;
 mod recorded;
 mod rooms;
+mod rules;
 mod shares;
 mod terminals;
 mod transcripts;

@@ -60,7 +60,7 @@ macro_rules! recordings {
 }
 
 recordings! {
-    accounts crowd ends expired files full greeting help history ignore lines locked missed people presence quotas refusals restart rooms settings stalled strangers typing typing_lasts uploads
+    accounts crowd ends expired files full greeting help history ignore lines locked missed people presence quotas refusals restart rooms rules settings stalled strangers typing typing_lasts uploads
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn every_word_of_the_protocol_is_recorded() {
         words("**When the server closes**", "\nThe line comes"),
         words("**`/set [OPTION on|off]`**", "\n```"),
         words("\n## Events", "\nIn private"),
-        words("\n## Codes", "\n## Private talk"),
+        words("\n## Codes", "\n## Rooms with rules"),
     ];
     assert!(all.iter().all(|words| words.len() >= 4), "{all:?}");
     let missing: Vec<&str> = all.into_iter().flatten().filter(|word| !heard(word)).collect();

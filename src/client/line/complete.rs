@@ -12,6 +12,8 @@ const FOLDER_MAX: usize = 10_000;
 
 /// What `/set` may change here. The client needs the rest as it is.
 const SETTINGS: [&str; 2] = ["presence", "typing"];
+/// Commands that are for somebody in a room.
+const OF_MEMBERS: &[&str] = &["op", "deop", "voice", "devoice", "founder", "kick", "ban", "mute", "invite", "uninvite"];
 
 /// What may stand for the word before the cursor.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -73,6 +75,12 @@ pub fn complete(before: &str, world: &World, list: impl Fn(&Path) -> Vec<(String
         }
         ("send" | "msg" | "query" | "typing" | "files" | "who", None) => offer(start, rest, rooms().chain(nicks())),
         ("ignore" | "unignore", None) => offer(start, rest, nicks()),
+        ("bans" | "unban" | "erase" | "room", None) => offer(start, rest, rooms()),
+        (command, None) if OF_MEMBERS.contains(&command) => offer(start, rest, rooms().chain(nicks())),
+        (command, Some((room, nick))) if OF_MEMBERS.contains(&command) && room.starts_with('#') => {
+            let nick = nick.trim_start_matches(' ');
+            offer(before.len() - nick.len(), nick, nicks())
+        }
         ("send", Some((_, path))) => {
             let path = path.trim_start_matches(' ');
             complete_path(before.len() - path.len(), path, list)
@@ -186,7 +194,13 @@ mod tests {
             ("/help m", 6, &["me", "msg"]),
             ("/unignore b", 10, &["Bob "]),
             ("/send al", 6, &["alfred ", "alice "]),
+            ("/kick b", 6, &["Bob "]),
+            ("/op #d", 4, &["#dev "]),
+            ("/room #d", 6, &["#dev "]),
             // What follows.
+            ("/ban #dev AL", 10, &["alfred ", "alice "]),
+            ("/ban bob al", 0, &[]),
+            ("/kick #dev alice al", 0, &[]),
             ("/join #dev b", 0, &[]),
             ("/get 9 1", 0, &[]),
             ("/nick al", 0, &[]),

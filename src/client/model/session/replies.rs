@@ -16,7 +16,7 @@ const OWN_HELP: &[(&str, &[&str])] = &[
     ("/quit ", &["/quit [REASON]  leave the server"]),
 ];
 /// Commands whose details say all, so that their count need not be told.
-const LISTS: &[&str] = &["files", "help", "history", "ignore", "limits", "rooms", "set", "who"];
+const LISTS: &[&str] = &["bans", "files", "help", "history", "ignore", "limits", "op", "room", "rooms", "set", "who"];
 /// Why a transfer does not begin that the server did not refuse.
 const NONSENSE: &str = "the server's answer makes no sense";
 /// The keys of the screen, told besides the commands.
@@ -37,6 +37,7 @@ fn of_join(room: RoomName, row: &str) -> String {
             format!("in {room}: {}", nicks.join(" "))
         }
         Detail::Topic(topic) => format!("{room} is about {topic}"),
+        Detail::Rules(rules) => format!("what holds in {room}: {rules}; /room tells more"),
         _ => row.to_owned(),
     }
 }
@@ -191,7 +192,11 @@ impl Session {
                 if command == "away" {
                     self.away = Some(cut(&line).1.to_owned());
                 }
-                let is_list = LISTS.contains(&command) && !matches!(done, Done::Set(..) | Done::Ignore(_));
+                let is_one = matches!(
+                    done,
+                    Done::Set(..) | Done::Ignore(_) | Done::OfMember { .. } | Done::Room { rule: Some(_), .. }
+                );
+                let is_list = LISTS.contains(&command) && !is_one;
                 match std::mem::take(&mut self.details) {
                     _ if !is_list => self.news.push_back(News::Done(done.to_string())),
                     0 => self.answer(format!("{command}: none")),

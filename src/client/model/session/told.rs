@@ -6,7 +6,7 @@ use super::{Message, Pending, Phase, Session};
 use crate::client::model::news::{Age, Mark, Moves, News, TransferAnswer};
 use crate::client::model::seen::{Line, Next};
 use crate::names::{Nick, Place, RoomName};
-use crate::wire::{Change, Code, Command, ServerLine, Stamp, What};
+use crate::wire::{Change, Code, Command, Rank, ServerLine, Stamp, What, Whom};
 
 impl Session {
     /// Takes a line of the server's in. File data is none of the session's business.
@@ -150,6 +150,20 @@ impl Session {
             What::Topic(text) => format!("{who} set the topic: {text}"),
             What::Unfile { file, code } => format!("file {file} of {who} is no longer there ({})", code.as_str()),
             What::Away(text) => format!("{who} is away{}", reason(text)),
+            What::Made { nick, rank: Rank::Nobody } => format!("{who} took the rank of {nick}"),
+            What::Made { nick, rank } => format!("{who} made {nick} {}", rank.as_str()),
+            What::Kicked { nick, reason: why } => format!("{who} put {nick} out{}", reason(why)),
+            What::Banned { mute, who: whom, seconds, reason: why } => {
+                let what = if mute { "muted" } else { "banned" };
+                format!("{who} {what} {}{}{}", whom_text(whom), span_text(seconds), reason(why))
+            }
+            What::Unbanned { mute, who: whom } => {
+                format!("{who} {} {}", if mute { "unmuted" } else { "unbanned" }, whom_text(whom))
+            }
+            What::Set(rule, value) => format!("{who} set {rule} to {value}"),
+            What::Invite(room) => format!("{who} invites you to {room}; /join {room}"),
+            What::Erased { first, last } if first == last => format!("{who} took message {first} back"),
+            What::Erased { first, last } => format!("{who} took messages {first} to {last} back"),
             What::Other(text) => format!("{who} {text}"),
         };
         let moves = match what {
@@ -159,6 +173,17 @@ impl Session {
         };
         if moves == Some(Moves::Out) {
             self.talks.idle(place, who);
+        }
+        let out = match what {
+            What::Kicked { nick, .. } => Some(nick),
+            What::Banned { mute: false, who: Whom::Name(nick) | Whom::Guest(nick), .. } => Some(nick),
+            _ => None,
+        };
+        if let Some(out) = out {
+            self.talks.idle(place, out);
+            if self.nick == Some(out) {
+                self.talks.close(place);
+            }
         }
         self.news.push_back(News::Happened { place, at, text, moves });
     }
@@ -216,6 +241,26 @@ fn is_latin(c: char) -> bool {
         | '\u{2c60}'..='\u{2c7f}' | '\u{a720}'..='\u{a7ff}' | '\u{ab30}'..='\u{ab6f}' | 'Ａ'..='Ｚ' | 'ａ'..='ｚ'
         | '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}'
         | '\u{fe20}'..='\u{fe2f}')
+}
+
+/// For whom a ban is, for a person.
+fn whom_text(whom: Whom<'_>) -> String {
+    match whom {
+        Whom::Name(nick) => nick.to_string(),
+        Whom::Guest(nick) => format!("{nick}, a guest"),
+        Whom::Pattern(pattern) => format!("guests called {pattern}"),
+    }
+}
+
+/// For how long something holds; for good if it is 0.
+fn span_text(seconds: u64) -> String {
+    match (seconds, seconds % 86_400, seconds % 3_600, seconds % 60) {
+        (0, ..) => String::new(),
+        (_, 0, ..) => format!(" for {} days", seconds / 86_400),
+        (_, _, 0, _) => format!(" for {} hours", seconds / 3_600),
+        (_, _, _, 0) => format!(" for {} minutes", seconds / 60),
+        _ => format!(" for {seconds} seconds"),
+    }
 }
 
 #[cfg(test)]

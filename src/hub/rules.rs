@@ -1,0 +1,764 @@
+//! Order in rooms: who has which rank there, who is put out or not heard, what the rules are.
+
+use std::time::Duration;
+
+use crate::effect::{Effect, Output, Record};
+use crate::event::{Detail, Done, Event, Fault, Gone, Happening, Long, Quota, Rank, Shown, Verb};
+use crate::files::{File, Share, Stage};
+use crate::guestbook::{GuestBan, Guestbook};
+use crate::limits;
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
+use crate::people::Person;
+use crate::policy::{Action, Doing, Entrance};
+use crate::register::Rules;
+use crate::register::entry::{Author, Ban, BanKind, Entry, Founder, Network, Role, Rule, RuleKind, Who};
+use crate::request::{Addressed, Named, Request, RulesPart, Whom};
+use crate::rooms::RoomId;
+use crate::rules::InForce;
+use crate::time::Now;
+use crate::typing::Conversation;
+
+use super::answer::Answer;
+use super::talk::take;
+use super::{Hub, Turn, refuse};
+
+/// Whom something is done to: somebody who is online, or the owner of a name.
+#[derive(Clone, Copy)]
+struct Subject {
+    nick: Nick,
+    owned: Option<Nick>,
+    who: Option<PersonId>,
+}
+
+/// Coming in and going.
+impl Hub {
+    /// Whether whose turn it is may come into a room, with this key if they gave one.
+    pub(super) fn may_enter(
+        &mut self,
+        name: RoomName,
+        key: Option<&str>,
+        turn: &Turn<'_, impl Output>,
+    ) -> Result<(), Fault> {
+        let room = self.rooms.find(&name).map(|id| &self.rooms[id]);
+        let rules = InForce {
+            rules: self.register().room(&name).unwrap_or(Rules::NONE),
+            book: room.map_or(Guestbook::NONE, |room| room.book()),
+        };
+        let name = room.map_or(name, |room| room.name);
+        let entrance = Entrance { name, rules, count: room.map_or(0, |room| room.members().len()), now: turn.now };
+        let tries = if key.is_some() && rules.key().is_some() { Some(self.has_tries(turn)) } else { None };
+        let may = self.may(turn.who, Action::Enter(entrance, key));
+        match (may, tries) {
+            // Whoever guesses on learns nothing, not even when a guess is right.
+            (Ok(()) | Err(Fault::BadKey(_)), Some(false)) => Err(Fault::TooMany(Quota::WrongKeys)),
+            (Err(Fault::BadKey(room)), Some(true)) => {
+                self.count_wrong_key(turn);
+                Err(Fault::BadKey(room))
+            }
+            (may, _) => may,
+        }
+    }
+
+    /// Whether whose turn it is may try another key.
+    fn has_tries(&self, turn: &Turn<'_, impl Output>) -> bool {
+        let (limit, now) = (limits::WRONG_KEYS, turn.now.at);
+        let left = self.people.get(turn.who).is_some_and(|person| person.has_keys_left(limit, now));
+        let of_network = match self.origin(turn) {
+            Origin::Loopback => true,
+            Origin::Network(prefix) => self.wrong_keys.has_left(prefix, limit * limits::A_PREFIX, now),
+        };
+        self.settings.rate == 0 || left && of_network
+    }
+
+    fn count_wrong_key(&mut self, turn: &Turn<'_, impl Output>) {
+        let (limit, now, origin) = (limits::WRONG_KEYS, turn.now.at, self.origin(turn));
+        let Some(person) = self.people.get_mut(turn.who) else { return };
+        let _ = person.rare_mut().wrong_keys.take(limit, now);
+        let _ = take(&mut self.wrong_keys, origin, limit, now);
+    }
+
+    /// Whether whose turn it is makes a room by coming into it, which they must be allowed to do then.
+    pub(super) fn may_make(&self, name: RoomName, turn: &Turn<'_, impl Output>) -> Result<bool, Fault> {
+        if !self.is_new(&name) {
+            return Ok(false);
+        }
+        self.may(turn.who, Action::MakeRoom(self.settings.room_makers))?;
+        let owned = self.people.get(turn.who).and_then(|person| self.owned_by(person));
+        match owned.is_some_and(|owned| self.register().founded(&owned).len() >= limits::FOUNDED) {
+            true => Err(Fault::TooMany(Quota::Founded)),
+            false => Ok(true),
+        }
+    }
+
+    /// Whether a room is new to whoever comes in: nobody is in it, and nothing of it is left that anybody may be shown.
+    fn is_new(&self, name: &RoomName) -> bool {
+        let Some(last) = self.rooms.only_messages(name) else { return false };
+        let rules = self.register().room(name).unwrap_or(Rules::NONE);
+        let is_ruled = !matches!(rules.founder(), None | Some(Founder::Guest))
+            || !rules.rules().is_empty()
+            || !rules.roles().is_empty()
+            || !rules.bans().is_empty();
+        !is_ruled && rules.shown(1, last) == 0
+    }
+
+    /// Whose turn it is has come into a room, and has made it or has not.
+    pub(super) fn settle_in(&mut self, room: RoomId, makes: bool, turn: &mut Turn<'_, impl Output>) {
+        let (name, last) = (self.rooms[room].name, self.rooms[room].last_seq());
+        if makes {
+            if last == 0 {
+                self.register_mut().count_anew(name);
+            }
+            match self.people.get(turn.who).and_then(|person| self.owned_by(person)) {
+                Some(owner) => {
+                    let founder = Founder::Owner(owner);
+                    let rule = Rule::TopicLocked(true);
+                    self.note(vec![Entry::Room { room: name, founder }, Entry::Rule { room: name, rule }], turn.out);
+                }
+                None => self.rooms.book_mut(room).set_role(turn.who, Some(Role::Op)),
+            }
+        }
+        if self.rules(&self.rooms[room]).holds(&Rule::Past(false)) {
+            self.rooms.book_mut(room).come(turn.who, last);
+        }
+    }
+
+    /// Somebody is to leave a room, and what they do there in ways of their own ends.
+    pub(super) fn end_in_room(&mut self, room: RoomId, who: PersonId, turn: &mut Turn<'_, impl Output>) {
+        let conns: Vec<ConnId> = self.people.conns_of(who).collect();
+        for conn in conns {
+            if let Some(way) = self.people.way_mut(conn) {
+                way.current = way.current.filter(|&current| current != Conversation::Room(room));
+            }
+            // Later it would be told of a room that it is not in.
+            self.tell_missed(room, conn, turn);
+        }
+        self.typing.forget((who, Conversation::Room(room)));
+    }
+
+    /// Somebody is not in a room any more. With the last one goes a room that a guest made for few.
+    pub(super) fn leave_room(&mut self, room: RoomId, who: PersonId, turn: &mut Turn<'_, impl Output>) {
+        if let Some(person) = self.people.get_mut(who) {
+            person.rooms.retain(|&other| other != room);
+        }
+        let name = self.rooms[room].name;
+        let is_last = self.rooms[room].members().all(|member| member == who);
+        let goes = is_last && self.register().room(&name).is_some_and(Rules::goes_when_empty);
+        self.rooms.leave(room, who);
+        if goes {
+            self.forget_room(name, turn);
+        }
+        self.forget_rules(&name, turn.out);
+    }
+
+    /// With a guest's room of which nothing is left goes what was so of it.
+    pub(super) fn forget_rules(&mut self, name: &RoomName, out: &mut impl Output) {
+        let is_of_guest = self.register().room(name).is_some_and(|rules| rules.founder() == Some(Founder::Guest));
+        if is_of_guest && !self.rooms.exists(name) {
+            let entries = self.register().clearing(*name);
+            self.note(entries, out);
+            self.register_mut().count_anew(*name);
+        }
+    }
+
+    /// Nothing that was said or shared in a room is there any more for anybody, and whoever comes in next makes it. Nobody is in it.
+    pub(super) fn forget_room(&mut self, name: RoomName, turn: &mut Turn<'_, impl Output>) {
+        if let Some(room) = self.rooms.find(&name) {
+            let is_of_room = |(_, file): &(FileId, &File)| file.share == Share::Room(room);
+            let files: Vec<FileId> = self.files.iter().filter(is_of_room).map(|(id, _)| id).collect();
+            files.into_iter().for_each(|file| self.end_file(file, Fault::Gone(Gone::Removed), turn));
+        }
+        let mut entries = self.register().clearing(name);
+        if let Some((last, had_topic)) = self.rooms.wipe(&name) {
+            if had_topic {
+                turn.out.effect(Effect::Log(Record::Topic { room: name, topic: None }));
+            }
+            entries.extend((last > 0).then_some(Entry::Erase { room: name, first: 1, last }));
+        }
+        self.note(entries, turn.out);
+    }
+
+    /// What others hear of what somebody does in a room: without their reason, if they are not heard there.
+    pub(super) fn as_heard(
+        &self,
+        room: RoomId,
+        who: PersonId,
+        what: &Happening,
+        turn: &Turn<'_, impl Output>,
+    ) -> Happening {
+        let is_heard = || self.may(who, Action::InRoom(Doing::Tell, self.ruled(room, turn.now))).is_ok();
+        match what {
+            Happening::Left(Some(_)) if !is_heard() => Happening::Left(None),
+            Happening::Quit(Some(_)) if !is_heard() => Happening::Quit(None),
+            Happening::Kicked { nick, reason: Some(_) } if !is_heard() => {
+                Happening::Kicked { nick: *nick, reason: None }
+            }
+            Happening::Banned { kind, who, time, reason: Some(_) } if !is_heard() => {
+                Happening::Banned { kind: *kind, who: who.clone(), time: *time, reason: None }
+            }
+            what => what.clone(),
+        }
+    }
+
+    /// Whose turn it is said something in a room, where people may do so only now and then.
+    pub(super) fn note_spoken(&mut self, room: RoomId, turn: &Turn<'_, impl Output>) {
+        let rules = self.rules(&self.rooms[room]);
+        let Some(every) = rules.slow() else { return };
+        let Some(person) = self.people.get(turn.who) else { return };
+        if rules.rank(&self.someone(person)).is_none() {
+            let most = limits::SPOKE + 2 * self.rooms[room].members().len();
+            self.rooms.book_mut(room).speak(turn.who, (turn.now.at - every, turn.now.at), most);
+        }
+    }
+}
+
+/// Ranks.
+impl Hub {
+    /// The room of this name, or the current one, in which whose turn it is must be allowed to do this. One that is not in memory
+    /// is taken up for who rules it by name.
+    fn ruled_room(
+        &mut self,
+        room: Option<Named<'_, RoomName>>,
+        doing: Doing,
+        turn: &Turn<'_, impl Output>,
+    ) -> Result<RoomId, Fault> {
+        if let Some(name) = room.and_then(|room| room.name).filter(|name| self.rooms.find(name).is_none()) {
+            let rules = InForce { rules: self.register().room(&name).unwrap_or(Rules::NONE), book: Guestbook::NONE };
+            let person = self.people.get(turn.who);
+            if person.is_some_and(|person| rules.is_op_by_name(&self.someone(person))) {
+                self.taken_up = self.rooms.open(name, self.origin(turn)).ok();
+            }
+        }
+        self.room_or_current(room, doing, turn)
+    }
+
+    fn subject(&self, whom: Named<'_, Nick>) -> Result<Subject, Fault> {
+        match self.find_person(whom) {
+            Ok(person) => Ok(Subject { nick: person.nick(), owned: self.owned_by(person), who: Some(person.id) }),
+            Err(why) => {
+                let owned = whom.name.and_then(|nick| self.register().owned(&nick)).ok_or(why)?;
+                Ok(Subject { nick: owned.nick(), owned: Some(owned.nick()), who: None })
+            }
+        }
+    }
+
+    /// Somebody who must be in the room.
+    fn member(&self, room: RoomId, subject: Subject) -> Result<PersonId, Fault> {
+        let room = &self.rooms[room];
+        let member = subject.who.filter(|&who| room.member(who).is_some());
+        member.ok_or(Fault::NotThere { nick: subject.nick, room: room.name })
+    }
+
+    /// What somebody is in a room.
+    fn rank(&self, room: RoomId, subject: Subject) -> Option<Rank> {
+        let rules = self.rules(&self.rooms[room]);
+        let person = subject.who.and_then(|who| self.people.get(who));
+        match person {
+            Some(person) => rules.rank(&self.someone(person)),
+            None => rules.rank_of_name(subject.owned.as_ref()),
+        }
+    }
+
+    pub(super) fn list_ranks(
+        &mut self,
+        room: Option<Named<'_, RoomName>>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let id = self.ruled_room(room, Doing::SeeRules, turn)?;
+        let (room, rules) = (self.rooms[id].name, self.rules(&self.rooms[id]));
+        let mut ranked = Vec::new();
+        if let Some(Founder::Owner(nick)) = rules.rules.founder() {
+            ranked.push((Rank::Founder, nick));
+        }
+        for role in [Role::Op, Role::Voice] {
+            let guests = rules.guests(role).filter_map(|who| self.people.get(who)).map(Person::nick);
+            ranked.extend(rules.names(role).chain(guests).map(|nick| (role.into(), nick)));
+        }
+        ranked.iter().for_each(|&(rank, nick)| turn.out.detail(turn.conn, &Detail::Ranked { rank, nick }));
+        Ok(Done::Ranks { room, count: ranked.len() })
+    }
+
+    pub(super) fn set_role(
+        &mut self,
+        room: Option<Named<'_, RoomName>>,
+        nick: Named<'_, Nick>,
+        (role, on): (Role, bool),
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let id = self.ruled_room(room, Doing::Moderate, turn)?;
+        let room = self.rooms[id].name;
+        let subject = self.subject(nick)?;
+        if subject.owned.is_none() {
+            self.member(id, subject)?;
+        }
+        let was = match self.rank(id, subject) {
+            Some(Rank::Founder) => return Err(Fault::IsFounder(subject.nick)),
+            Some(Rank::Op) => Some(Role::Op),
+            Some(Rank::Voice) => Some(Role::Voice),
+            None => None,
+        };
+        let is = match on {
+            true => Some(role),
+            false => was.filter(|was| *was != role),
+        };
+        if was != is {
+            self.has_place(id, is)?;
+            match subject.owned {
+                Some(nick) => self.note_of_room(room, Entry::Role { room, nick, role: is }, turn)?,
+                None => {}
+            }
+            let of_guest = is.filter(|_| subject.owned.is_none());
+            if let Some(who) = subject.who {
+                self.rooms.book_mut(id).set_role(who, of_guest);
+            }
+            self.tell_act(id, &Happening::Made { nick: subject.nick, rank: is.map(Rank::from) }, turn)?;
+        }
+        let verb = Request::Role { room: None, nick, role, on }.verb();
+        Ok(Done::Ranked { verb, room, nick: subject.nick })
+    }
+
+    /// Whether there is a place for one more who has this role.
+    fn has_place(&self, room: RoomId, role: Option<Role>) -> Result<(), Fault> {
+        let rules = self.rules(&self.rooms[room]);
+        let count = |role| rules.names(role).count() + rules.guests(role).count();
+        let founder = usize::from(matches!(rules.rules.founder(), Some(Founder::Owner(_))));
+        match role {
+            Some(Role::Op) if founder + count(Role::Op) >= limits::OPS => Err(Fault::TooMany(Quota::Ops)),
+            Some(Role::Voice) if count(Role::Voice) >= limits::VOICES => Err(Fault::TooMany(Quota::Voices)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn hand_over(
+        &mut self,
+        room: Option<Named<'_, RoomName>>,
+        nick: Named<'_, Nick>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let id = self.ruled_room(room, Doing::HandOver, turn)?;
+        let room = self.rooms[id].name;
+        let subject = self.subject(nick)?;
+        let who = self.member(id, subject)?;
+        let next = subject.owned.ok_or(Fault::OwnsNoName(subject.nick))?;
+        if who != turn.who {
+            if self.register().founded(&next).len() >= limits::FOUNDED {
+                return Err(Fault::TooMany(Quota::Founded));
+            }
+            let before = self.nick(turn.who)?;
+            let role = Entry::Role { room, nick: before, role: Some(Role::Op) };
+            self.rooms.book_mut(id).set_role(who, None);
+            self.note(vec![Entry::Room { room, founder: Founder::Owner(next) }, role], turn.out);
+            self.tell_act(id, &Happening::Made { nick: subject.nick, rank: Some(Rank::Founder) }, turn)?;
+        }
+        Ok(Done::Founder { room, nick: subject.nick })
+    }
+
+    pub(super) fn invite(
+        &mut self,
+        room: Option<Named<'_, RoomName>>,
+        nick: Named<'_, Nick>,
+        on: bool,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let id = self.ruled_room(room, Doing::Invite, turn)?;
+        let room = self.rooms[id].name;
+        let subject = self.subject(nick)?;
+        let Subject { nick, owned, who } = subject;
+        let rules = self.rules(&self.rooms[id]);
+        let is_invited = match owned {
+            Some(owned) => rules.rules.invited().contains(&owned),
+            None => who.is_some_and(|who| rules.book.is_invited(who)),
+        };
+        if !on {
+            match (owned, who) {
+                (Some(nick), _) if is_invited => self.note(vec![Entry::Invite { room, nick, on }], turn.out),
+                (None, Some(who)) if is_invited => self.rooms.book_mut(id).uninvite(who),
+                _ => {}
+            }
+            return Ok(Done::Uninvite { room, nick });
+        }
+        let other = who.filter(|&who| who != turn.who);
+        other.map_or(Ok(()), |who| self.may_reach(who, turn.who))?;
+        self.count_invitation(turn)?;
+        if !is_invited {
+            if !self.may_invite_more(id) {
+                return Err(Fault::TooMany(Quota::Invited));
+            }
+            match (owned, who) {
+                (Some(nick), _) => self.note_of_room(room, Entry::Invite { room, nick, on }, turn)?,
+                (None, Some(who)) => self.rooms.book_mut(id).invite(who),
+                (None, None) => {}
+            }
+        }
+        let from = self.nick(turn.who)?;
+        let person = other.and_then(|who| self.people.get(who)).filter(|person| !person.ignores(turn.who));
+        if let Some(person) = person {
+            let what = Happening::Invite(room);
+            let event = Event::Happened { place: Place::With(from), at: turn.now.wall, who: from, what };
+            turn.out.publish(&mut self.people.conns_reading(person.id), &[event]);
+        }
+        Ok(Done::Invite { room, nick })
+    }
+
+    fn may_invite_more(&mut self, room: RoomId) -> bool {
+        let named = self.rules(&self.rooms[room]).rules.invited().len();
+        if named + self.rooms[room].book().invited() >= limits::INVITED {
+            let people = &self.people;
+            self.rooms.book_mut(room).retain_invited(|who| people.get(who).is_some());
+        }
+        named + self.rooms[room].book().invited() < limits::INVITED
+    }
+
+    fn count_invitation(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let (limit, now, origin) = (limits::INVITATIONS, turn.now.at, self.origin(turn));
+        let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
+        let left = person.rare_mut().invitations.take(limit, now) && take(&mut self.invitations, origin, limit, now);
+        if left { Ok(()) } else { Err(Fault::TooMany(Quota::Invitations)) }
+    }
+}
+
+/// Who is put out, and who is not heard.
+impl Hub {
+    pub(super) fn kick(
+        &mut self,
+        room: Option<Named<'_, RoomName>>,
+        nick: Named<'_, Nick>,
+        reason: Option<&str>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let id = self.ruled_room(room, Doing::Moderate, turn)?;
+        let room = self.rooms[id].name;
+        let reason = short_reason(reason)?;
+        let subject = self.subject(nick)?;
+        let who = self.member(id, subject)?;
+        self.may_put_out(id, subject, turn)?;
+        self.put_out(id, who, &Happening::Kicked { nick: subject.nick, reason }, turn)?;
+        Ok(Done::Kick { room, nick: subject.nick })
+    }
+
+    /// Whether somebody can be put out of a room at all.
+    fn may_put_out(&self, room: RoomId, subject: Subject, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        match self.rank(room, subject) {
+            Some(Rank::Founder) => Err(Fault::IsFounder(subject.nick)),
+            _ if subject.who == Some(turn.who) => Err(Fault::PutOutSelf(self.rooms[room].name)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a member out of a room, and ends all that they do there. They are told last, and after that nothing of the room.
+    fn put_out(
+        &mut self,
+        room: RoomId,
+        who: PersonId,
+        what: &Happening,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<(), Fault> {
+        let conns: Vec<ConnId> = self.people.conns_of(who).collect();
+        conns.iter().for_each(|&conn| self.cut_short(conn, room, turn.out));
+        let why = Fault::Gone(Gone::PutOut);
+        let is_theirs = |file: &File| {
+            file.share == Share::Room(room) && file.sender == who && !matches!(file.stage, Stage::Ready(_))
+        };
+        let files: Vec<FileId> = self.files.iter().filter(|(_, file)| is_theirs(file)).map(|(id, _)| id).collect();
+        files.into_iter().for_each(|file| self.end_file(file, why.clone(), turn));
+        self.stop_downloads_from((room, who), |_| true, &why, turn);
+        self.end_in_room(room, who, turn);
+        self.tell_act(room, what, turn)?;
+        let name = self.rooms[room].name;
+        for conn in conns {
+            let Some(way) = self.people.way_mut(conn) else { continue };
+            way.put_out(name);
+            // It must not be left out for somebody because they are slow.
+            if way.take_missed(room).is_some() {
+                let (at, nick) = (turn.now.wall, self.nick(turn.who)?);
+                let what = self.as_heard(room, turn.who, what, turn);
+                turn.out.answer(conn, &Event::Happened { place: Place::Room(name), at, who: nick, what });
+            }
+            turn.out.effect(Effect::PutOut(conn));
+        }
+        self.leave_room(room, who, turn);
+        Ok(())
+    }
+
+    pub(super) fn ban(
+        &mut self,
+        room: Option<Named<'_, RoomName>>,
+        (kind, whom, time, reason): (BanKind, Whom<'_>, Option<Duration>, Option<&str>),
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let id = self.ruled_room(room, Doing::Moderate, turn)?;
+        let room = self.rooms[id].name;
+        let reason = short_reason(reason)?;
+        let (who, guest, network) = match whom {
+            Whom::Pattern(pattern) => (Who::Pattern(pattern), None, None),
+            Whom::Nick(nick) => {
+                let subject = self.subject(nick)?;
+                self.may_put_out(id, subject, turn)?;
+                let by_name = self.rules(&self.rooms[id]).rank_of_name(subject.owned.as_ref());
+                if by_name >= Some(Rank::Op) {
+                    return Err(Fault::IsOp { nick: subject.nick, room });
+                }
+                match (subject.owned, subject.who.and_then(|who| self.people.get(who))) {
+                    (Some(owned), _) => (Who::Name(owned), None, None),
+                    (None, Some(guest)) => {
+                        let network = match guest.origin() {
+                            Origin::Loopback => None,
+                            Origin::Network(prefix) => Some(Network::from(prefix)),
+                        };
+                        (Who::Guest(subject.nick), Some(guest.id), network)
+                    }
+                    (None, None) => return Err(Fault::NoSuchNick(Text::new(nick.typed))),
+                }
+            }
+        };
+        let time = match (&who, time) {
+            (Who::Guest(_), None) => Some(limits::GUEST_BAN),
+            (Who::Guest(_), Some(time)) if time.is_zero() => Some(limits::GUEST_BAN_MOST),
+            (Who::Guest(_), Some(time)) => Some(time.min(limits::GUEST_BAN_MOST)),
+            (Who::Name(_) | Who::Pattern(_), time) => time.filter(|time| !time.is_zero()),
+        };
+        let number = self.ban_number(id, kind, (&who, guest), turn)?;
+        let until = time.and_then(|time| turn.now.wall.checked_add(time));
+        let by = Author::Person(self.nick(turn.who)?);
+        let text = reason.clone().unwrap_or_else(|| Text::new(""));
+        let ban = Ban { id: number, kind, who: who.clone(), network, until, by, reason: text };
+        self.note_of_room(room, Entry::Ban { room, ban }, turn)?;
+        self.rooms.book_mut(id).number_ban(number);
+        if let Some(who) = guest {
+            let since = self.next_serial();
+            self.rooms.book_mut(id).add_ban(GuestBan { id: number, kind, who, since });
+        }
+        let what = Happening::Banned { kind, who: who.clone(), time, reason };
+        let whom = match &who {
+            Who::Name(nick) => self.people.find(nick),
+            Who::Guest(_) => guest,
+            Who::Pattern(_) => None,
+        };
+        match whom.filter(|&whom| self.rooms[id].member(whom).is_some()) {
+            Some(whom) if kind == BanKind::Ban => self.put_out(id, whom, &what, turn)?,
+            whom => {
+                self.tell_act(id, &what, turn)?;
+                if let Some(whom) = whom {
+                    let key = (whom, Conversation::Room(id));
+                    self.typing.stop(key);
+                    self.tell_typing(key, turn);
+                }
+            }
+        }
+        Ok(Done::Ban { kind, room, id: number, who, by_connection: guest.is_some() && network.is_none() })
+    }
+
+    /// The number of a ban: that of the one for the same, or the next one. Those that are over make place.
+    fn ban_number(
+        &mut self,
+        room: RoomId,
+        kind: BanKind,
+        (who, guest): (&Who, Option<PersonId>),
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<u64, Fault> {
+        let InForce { rules, book } = self.rules(&self.rooms[room]);
+        let same = match guest {
+            Some(guest) => book.ban_of(kind, guest),
+            None => rules.bans().iter().find(|ban| ban.kind == kind && ban.who == *who).map(|ban| ban.id),
+        };
+        let is_there = |id: &u64| rules.bans().iter().any(|ban| ban.id == *id);
+        if let Some(id) = same.filter(is_there) {
+            return Ok(id);
+        }
+        let next = rules.next_ban().max(book.last_ban() + 1);
+        let is_over = |ban: &&Ban| ban.until.is_some_and(|until| until <= turn.now.wall);
+        let over: Vec<u64> = rules.bans().iter().filter(is_over).map(|ban| ban.id).collect();
+        if rules.bans().len() - over.len() >= limits::BANS {
+            return Err(Fault::TooMany(Quota::Bans));
+        }
+        over.into_iter().for_each(|id| self.end_ban(room, id, turn));
+        Ok(next)
+    }
+
+    fn end_ban(&mut self, room: RoomId, id: u64, turn: &mut Turn<'_, impl Output>) {
+        self.note(vec![Entry::Unban { room: self.rooms[room].name, id }], turn.out);
+        self.rooms.book_mut(room).remove_ban(id);
+    }
+
+    pub(super) fn unban(
+        &mut self,
+        room: Option<Named<'_, RoomName>>,
+        number: u64,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let id = self.ruled_room(room, Doing::Moderate, turn)?;
+        let room = self.rooms[id].name;
+        let bans = self.rules(&self.rooms[id]).rules.bans();
+        let is_it = |ban: &&Ban| ban.id == number && ban.until.is_none_or(|until| turn.now.wall < until);
+        let ban = bans.iter().find(is_it).ok_or(Fault::NoSuchBan { id: number, room })?;
+        let what = Happening::Unbanned { kind: ban.kind, who: ban.who.clone() };
+        self.end_ban(id, number, turn);
+        self.tell_act(id, &what, turn)?;
+        Ok(Done::Unban { room, id: number })
+    }
+
+    pub(super) fn list_bans(
+        &mut self,
+        room: Option<Named<'_, RoomName>>,
+        turn: &Turn<'_, impl Output>,
+    ) -> Result<Answer, Fault> {
+        let id = self.ruled_room(room, Doing::Moderate, turn)?;
+        Ok(Answer::bans(self.rooms[id].name))
+    }
+}
+
+/// What the rules are, and what is taken back.
+impl Hub {
+    pub(super) fn room_rules(
+        &mut self,
+        room: Option<Named<'_, RoomName>>,
+        part: RulesPart,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let doing = if matches!(part, RulesPart::Set(_)) { Doing::Moderate } else { Doing::SeeRules };
+        let id = self.ruled_room(room, doing, turn)?;
+        let (room, rules) = (self.rooms[id].name, self.rules(&self.rooms[id]));
+        let is_op = self.people.get(turn.who).is_some_and(|person| rules.is_op(&self.someone(person)));
+        let shown = |rule| if is_op { Shown::Rule(rule) } else { hide_key(rule) };
+        let rule = match part {
+            RulesPart::All => {
+                for kind in RuleKind::ALL {
+                    turn.out.detail(turn.conn, &Detail::Rule(shown(rules.rule(kind))));
+                }
+                return Ok(Done::Room { room, rule: None });
+            }
+            RulesPart::One(kind) => shown(rules.rule(kind)),
+            RulesPart::Set(rule) => {
+                if rules.rule(rule.kind()) != rule {
+                    self.note_of_room(room, Entry::Rule { room, rule: rule.clone() }, turn)?;
+                    self.tell_rule(id, &rule, turn)?;
+                }
+                Shown::Rule(rule)
+            }
+        };
+        Ok(Done::Room { room, rule: Some(rule) })
+    }
+
+    /// Tells a room that a rule was set. Its key is for ops alone.
+    fn tell_rule(&mut self, id: RoomId, rule: &Rule, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
+        if !matches!(rule, Rule::Key(Some(_))) {
+            return self.tell_act(id, &Happening::Set(Shown::Rule(rule.clone())), turn);
+        }
+        let (who, except) = (self.nick(turn.who)?, turn.author(turn.who));
+        self.leave_out(id, except, |_| true);
+        let (room, rules) = (&self.rooms[id], self.rules(&self.rooms[id]));
+        let is_op = |conn: &ConnId| self.people.at(*conn).is_some_and(|person| rules.is_op(&self.someone(person)));
+        let lagging = self.lagging_in(room);
+        let conns = room.members().flat_map(|id| self.people.conns_of(id).map(move |conn| (id, conn)));
+        let hears = |way: &(PersonId, ConnId)| !except.holds(way.0, way.1) && lagging.binary_search(way).is_err();
+        let (ops, others): (Vec<ConnId>, Vec<ConnId>) = conns.filter(hears).map(|(_, conn)| conn).partition(is_op);
+        for (to, shown) in [(ops, Shown::Rule(rule.clone())), (others, Shown::SomeKey)] {
+            let what = Happening::Set(shown);
+            let event = Event::Happened { place: Place::Room(room.name), at: turn.now.wall, who, what };
+            turn.out.publish(&mut to.into_iter(), &[event]);
+        }
+        Ok(())
+    }
+
+    pub(super) fn erase(
+        &mut self,
+        room: Option<Named<'_, RoomName>>,
+        (first, last): (u64, u64),
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let id = self.ruled_room(room, Doing::SeeRules, turn)?;
+        let room = &self.rooms[id];
+        let (name, rules) = (room.name, self.rules(room).rules);
+        let (first, last) = (first.max(1), last.min(room.last_seq()));
+        let from = if room.is_kept() { first } else { first.max(room.first_seq()) };
+        let count = if from <= last { rules.shown(from, last) } else { 0 };
+        if count == 0 {
+            return Ok(Done::Erase { room: name, count });
+        }
+        let owned = self.people.get(turn.who).and_then(|person| self.owned_by(person));
+        let own = room
+            .history_after(from - 1)
+            .take_while(|message| message.seq <= last)
+            .filter(|message| !rules.is_erased(message.seq) && (message.by == turn.who || owned == Some(message.nick)));
+        if own.count() as u64 != count {
+            self.may_in(id, Doing::Moderate, turn)?;
+        }
+        if rules.erased().len() >= limits::ERASED {
+            return Err(Fault::TooMany(Quota::Erased));
+        }
+        self.note_of_room(name, Entry::Erase { room: name, first, last }, turn)?;
+        self.tell_act(id, &Happening::Erased { first, last }, turn)?;
+        Ok(Done::Erase { room: name, count })
+    }
+
+    /// Tells a room what whose turn it is has done there.
+    fn tell_act(&mut self, room: RoomId, what: &Happening, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
+        let what = self.as_heard(room, turn.who, what, turn);
+        self.tell_room(room, turn.who, self.nick(turn.who)?, &what, turn);
+        Ok(())
+    }
+
+    /// Something is so of a room from now on. With the first thing it is known who made it: a guest, if nobody else did.
+    fn note_of_room(&mut self, room: RoomName, entry: Entry, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
+        let takes_back = match &entry {
+            Entry::Role { role, .. } => role.is_none(),
+            Entry::Rule { rule, .. } => *rule == rule.kind().at_first(),
+            _ => false,
+        };
+        if !takes_back && self.register().lines() >= limits::RULES_LINES {
+            return Err(Fault::TooMany(Quota::Rules));
+        }
+        let is_of_nobody = self.register().room(&room).is_none_or(|rules| rules.founder().is_none());
+        let maker = is_of_nobody.then_some(Entry::Room { room, founder: Founder::Guest });
+        self.note(std::iter::once(entry).chain(maker).collect(), turn.out);
+        Ok(())
+    }
+}
+
+/// What was sent by those who were put out, before they were.
+impl Hub {
+    /// Whether a request is not to be carried out, which a connection sent before it was put out of a room: it is for that room.
+    pub fn is_void(&self, conn: ConnId, request: &Request<'_>) -> bool {
+        let Some(way) = self.people.way(conn).filter(|way| !way.put_out_of().is_empty()) else { return false };
+        match request.addressed() {
+            Addressed::Room(room) => way.put_out_of().contains(&room),
+            Addressed::Current => way.current.is_none(),
+            Addressed::Elsewhere => false,
+        }
+    }
+
+    /// Refuses such a request.
+    pub fn refuse_void(&mut self, conn: ConnId, now: Now, request: &Request<'_>, out: &mut impl Output) {
+        let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
+        let verb = request.verb();
+        if verb == Verb::Send {
+            self.before_send(&mut Turn { now, conn, who, out });
+        }
+        let why = match request.addressed() {
+            Addressed::Room(room) => Fault::NotInRoom(room),
+            Addressed::Current | Addressed::Elsewhere => Fault::NoTarget,
+        };
+        // What follows is meant for the target that they would have now, and for no other.
+        if let (Verb::Join | Verb::Query, Some(way)) = (verb, self.people.way_mut(conn)) {
+            way.current = None;
+        }
+        refuse(conn, verb, why, out);
+    }
+
+    /// Nothing is left of what a connection sent before it was put out.
+    pub fn forget_void(&mut self, conn: ConnId) {
+        if let Some(way) = self.people.way_mut(conn) {
+            way.forget_put_out();
+        }
+    }
+}
+
+/// A rule as it is shown to those who may not know the key.
+fn hide_key(rule: Rule) -> Shown {
+    if matches!(rule, Rule::Key(Some(_))) { Shown::SomeKey } else { Shown::Rule(rule) }
+}
+
+fn short_reason(reason: Option<&str>) -> Result<Option<Text>, Fault> {
+    let reason = reason.map(Text::new);
+    let fits = reason.as_ref().is_none_or(|reason| reason.as_str().len() <= limits::REASON);
+    if fits { Ok(reason) } else { Err(Fault::TooLong { what: Long::Reason, limit: limits::REASON }) }
+}

@@ -1,0 +1,267 @@
+//! What holds in a room: who may come in, who is heard, and who sees to that.
+
+use std::time::{Duration, SystemTime};
+
+use crate::event::{Rank, Silence};
+use crate::guestbook::Guestbook;
+use crate::names::{Nick, Origin, PersonId, Prefix, Text};
+use crate::register::Rules;
+use crate::register::entry::{Ban, BanKind, Founder, Guests, Network, Role, Rule, RuleKind, Who};
+use crate::time::Now;
+
+/// Somebody who is online, as the rules know people.
+#[derive(Clone, Copy, Debug)]
+pub struct Someone {
+    /// Who it is.
+    pub id: PersonId,
+    /// What they are called.
+    pub nick: Nick,
+    /// The name that they have proved to own, if they have; nobody else is a guest.
+    pub owned: Option<Nick>,
+    /// The network that they come from.
+    pub origin: Origin,
+}
+
+/// The rules of a room that are in force: those that last, and what the room knows of its guests.
+#[derive(Clone, Copy, Debug)]
+pub struct InForce<'a> {
+    /// What lasts.
+    pub rules: &'a Rules,
+    /// What goes with those who are here.
+    pub book: &'a Guestbook,
+}
+
+impl<'a> InForce<'a> {
+    /// What somebody is in the room.
+    pub fn rank(self, someone: &Someone) -> Option<Rank> {
+        let by_stay = self.book.role(someone.id).map(Rank::from);
+        self.rank_of_name(someone.owned.as_ref()).max(by_stay)
+    }
+
+    /// What the owner of a name is in the room, wherever they are.
+    pub fn rank_of_name(self, owned: Option<&Nick>) -> Option<Rank> {
+        let owned = owned?;
+        if self.rules.founder() == Some(Founder::Owner(*owned)) {
+            return Some(Rank::Founder);
+        }
+        self.rules.roles().iter().find(|(nick, _)| nick == owned).map(|(_, role)| Rank::from(*role))
+    }
+
+    /// Whether somebody may do what ops may.
+    pub fn is_op(self, someone: &Someone) -> bool {
+        self.rank(someone) >= Some(Rank::Op)
+    }
+
+    /// Whether somebody may do so whether they are in the room or not: by the name that they own.
+    pub fn is_op_by_name(self, someone: &Someone) -> bool {
+        self.rank_of_name(someone.owned.as_ref()) >= Some(Rank::Op)
+    }
+
+    /// Whether somebody is the founder.
+    pub fn is_founder(self, someone: &Someone) -> bool {
+        self.rank(someone) == Some(Rank::Founder)
+    }
+
+    /// Whether somebody is invited.
+    pub fn is_invited(self, someone: &Someone) -> bool {
+        self.book.is_invited(someone.id) || someone.owned.is_some_and(|owned| self.rules.invited().contains(&owned))
+    }
+
+    /// Everybody who has this role, by name.
+    pub fn names(self, role: Role) -> impl Iterator<Item = Nick> + 'a {
+        self.rules.roles().iter().filter(move |(_, other)| *other == role).map(|(nick, _)| *nick)
+    }
+
+    /// Every guest who has this role.
+    pub fn guests(self, role: Role) -> impl Iterator<Item = PersonId> + 'a {
+        self.book.roles().iter().filter(move |(_, other)| *other == role).map(|(who, _)| *who)
+    }
+
+    /// Whether a rule is at this value, which is not the one that it has in a new room.
+    pub fn holds(self, rule: &Rule) -> bool {
+        self.rules.rules().contains(rule)
+    }
+
+    /// What a rule is.
+    pub fn rule(self, kind: RuleKind) -> Rule {
+        let set = self.rules.rules().iter().find(|rule| rule.kind() == kind);
+        set.cloned().unwrap_or_else(|| kind.at_first())
+    }
+
+    /// The rules that are not at the value that they have in a new room, in the order in which they are listed.
+    pub fn special(self) -> Vec<RuleKind> {
+        let mut kinds: Vec<RuleKind> = self.rules.rules().iter().map(Rule::kind).collect();
+        kinds.sort_unstable();
+        kinds
+    }
+
+    /// The word without which nobody comes in who is not invited, if there is one.
+    pub fn key(self) -> Option<Text> {
+        match self.rule(RuleKind::Key) {
+            Rule::Key(key) => key,
+            _ => None,
+        }
+    }
+
+    /// What guests may do.
+    pub fn guests_may(self) -> Guests {
+        match self.rule(RuleKind::Guests) {
+            Rule::Guests(guests) => guests,
+            _ => Guests::Speak,
+        }
+    }
+
+    /// Whether somebody sees what was said before the room had this message, which is the last before they came.
+    pub fn sees_after(self, who: PersonId) -> u64 {
+        self.book.came_after(who).unwrap_or(0)
+    }
+
+    /// The ban or mute that is for somebody, if one is. `since` is the serial number of when they came into the room, if they have.
+    pub fn ban_of(self, kind: BanKind, someone: &Someone, since: Option<u64>, wall: SystemTime) -> Option<&'a Ban> {
+        let is_for = |ban: &&Ban| {
+            ban.kind == kind && ban.until.is_none_or(|until| wall < until) && self.is_for(ban, someone, since)
+        };
+        // An op by name is put in their place by taking the rank.
+        if self.is_op_by_name(someone) { None } else { self.rules.bans().iter().find(is_for) }
+    }
+
+    fn is_for(self, ban: &Ban, someone: &Someone, since: Option<u64>) -> bool {
+        match &ban.who {
+            Who::Name(nick) => someone.owned == Some(*nick),
+            Who::Pattern(pattern) => someone.owned.is_none() && fits(pattern.as_str(), someone.nick.as_str()),
+            Who::Guest(_) => {
+                let guest = self.book.ban(ban.id);
+                let came_later = since.is_none_or(|since| guest.is_none_or(|guest| guest.since < since));
+                let is_from_there = || match (ban.network, someone.origin) {
+                    (Some(network), Origin::Network(prefix)) => network.covers(prefix),
+                    _ => false,
+                };
+                guest.is_some_and(|guest| guest.who == someone.id)
+                    || (someone.owned.is_none() && came_later && is_from_there())
+            }
+        }
+    }
+
+    /// Why somebody is not heard in the room, whatever they would say, if they are not.
+    pub fn silence(self, someone: &Someone, since: Option<u64>, wall: SystemTime) -> Option<Silence> {
+        if let Some(mute) = self.ban_of(BanKind::Mute, someone, since, wall) {
+            return Some(Silence::Muted(mute.until));
+        }
+        let rank = self.rank(someone);
+        let is_shut_out = || someone.owned.is_none() && self.guests_may() != Guests::Speak && !self.is_invited(someone);
+        match rank {
+            Some(_) => None,
+            None if self.holds(&Rule::Moderated(true)) => Some(Silence::Moderated),
+            None => is_shut_out().then_some(Silence::Guests),
+        }
+    }
+
+    /// How often one may say something, if that is limited.
+    pub fn slow(self) -> Option<Duration> {
+        match self.rule(RuleKind::Slow) {
+            Rule::Slow(every) => every.map(Duration::from_secs),
+            _ => None,
+        }
+    }
+
+    /// Why somebody may not say something just now, if they have not long ago.
+    pub fn slowed(self, someone: &Someone, now: Now) -> Option<Silence> {
+        let every = self.slow().filter(|_| self.rank(someone).is_none())?;
+        let until = self.book.spoke(someone.id)? + every;
+        (now.at < until).then(|| Silence::Slow { every, left: until - now.at })
+    }
+}
+
+impl From<Role> for Rank {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Voice => Self::Voice,
+            Role::Op => Self::Op,
+        }
+    }
+}
+
+impl From<Prefix> for Network {
+    fn from(prefix: Prefix) -> Self {
+        match prefix.octets() {
+            Ok(octets) => Self::V4 { octets, len: 32 },
+            Err(start) => {
+                let mut octets = [0; 16];
+                octets[..start.len()].copy_from_slice(&start);
+                Self::V6 { octets, len: 64 }
+            }
+        }
+    }
+}
+
+impl Network {
+    /// Whether a prefix lies in it, as far as it is known.
+    pub fn covers(self, prefix: Prefix) -> bool {
+        match (self, Self::from(prefix)) {
+            (Self::V4 { octets: one, len }, Self::V4 { octets: other, .. }) => {
+                (u32::from_be_bytes(one) ^ u32::from_be_bytes(other)).leading_zeros() >= u32::from(len)
+            }
+            (Self::V6 { octets: one, len }, Self::V6 { octets: other, len: known }) => {
+                let is_same = u128::from_be_bytes(one) ^ u128::from_be_bytes(other);
+                is_same.leading_zeros() >= u32::from(len.min(known))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether a name fits a pattern, in which `*` stands for anything, without regard to case.
+fn fits(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.to_lowercase(), name.to_lowercase());
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, name, want) in [
+            ("spam*", "spam", true),
+            ("SPAM*", "Spammer", true),
+            ("spam*", "aspam", false),
+            ("*spam", "aspam", true),
+            ("*spam", "spam1", false),
+            ("s*a*m", "spaam", true),
+            ("s*a*m", "sam", true),
+            ("s*a*m", "sm", false),
+            ("ab*ba", "aba", false),
+            ("ab*ba", "abba", true),
+            ("*a*b*c*", "xaybzc", true),
+            ("abc", "abc", true),
+            ("abc", "abcd", false),
+        ] {
+            assert_eq!(fits(pattern, name), want, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_network_covers_what_begins_like_it() {
+        let v4 = |octets: [u8; 4]| Prefix::v4(octets);
+        let v6 = |net: u8| Prefix::v6([0x20, 1, 0x0d, 0xb8, 0, 0, 0, net, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert!(Network::from(v4([203, 0, 113, 5])).covers(v4([203, 0, 113, 5])));
+        assert!(!Network::from(v4([203, 0, 113, 5])).covers(v4([203, 0, 113, 4])));
+        assert!(Network::V4 { octets: [203, 0, 113, 0], len: 24 }.covers(v4([203, 0, 113, 200])));
+        assert!(Network::V4 { octets: [0; 4], len: 0 }.covers(v4([1, 2, 3, 4])));
+        assert!(Network::from(v6(1)).covers(v6(1)) && !Network::from(v6(1)).covers(v6(2)));
+        assert!(!Network::from(v6(1)).covers(v4([203, 0, 113, 5])));
+        let Network::V6 { octets, .. } = Network::from(v6(1)) else { panic!() };
+        assert!(Network::V6 { octets, len: 48 }.covers(v6(9)) && Network::V6 { octets, len: 128 }.covers(v6(1)));
+    }
+}

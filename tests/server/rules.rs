@@ -1,0 +1,637 @@
+//! Rooms with rules: who is put out, who is heard, what nobody else learns, and what stays so.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
+use chinwag::limits::{BANS, FOUNDED, INVITATIONS, OPS, WRONG_KEYS};
+use chinwag::names::{Digest, Nick, Origin, Prefix, RoomName};
+use chinwag::register::Register;
+use chinwag::register::entry::{Entry, Founder, Role, Rule};
+use chinwag::settings::{Logging, RoomMakers, Settings};
+use chinwag::time::{Day, Now};
+use sha2::{Digest as _, Sha256};
+use testkit::memory::Memory;
+use testkit::{Client, Server, noise};
+
+const DATA: Option<Logging> = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+
+/// What the owners of names prove themselves by.
+const SECRET: [u8; 32] = [7; 32];
+
+/// People in the core alone, of whom these own their names.
+struct Company(Memory, Vec<String>);
+
+/// A register in which these names have owners.
+fn owners(names: &[&str], now: Now) -> Register {
+    let (mut register, day) = (Register::default(), Day::of(now.wall));
+    for name in names {
+        let (nick, digest) = (Nick::new(name).unwrap(), Digest(Sha256::digest(SECRET).into()));
+        register.apply(Entry::Name { nick, since: day, password: None });
+        register.apply(Entry::Token { nick, used: day, digest });
+    }
+    register
+}
+
+impl Company {
+    /// A server on which these names have owners, and something is kept.
+    fn new(settings: Settings, owned: &[&str]) -> Self {
+        let memory = Memory::new(Settings { rate: 0, log: DATA, clear_passwords: true, ..settings });
+        let mut company = Self(memory, owned.iter().map(|name| (*name).to_owned()).collect());
+        company.restore(owners(owned, company.0.now()));
+        company
+    }
+
+    fn restore(&mut self, register: Register) {
+        let now = self.0.now();
+        self.0.hub.restore_register(register, now, &mut self.0.notes);
+    }
+
+    fn enter(&mut self, names: &[&str]) {
+        names.iter().for_each(|name| self.enter_from(name, Origin::Loopback));
+    }
+
+    fn enter_from(&mut self, name: &str, origin: Origin) {
+        self.0.connect_from(name, origin);
+        let token = URL_SAFE_NO_PAD.encode(SECRET);
+        let called = match self.1.iter().any(|owned| owned == name) {
+            true => format!("/login {name} token:{token}"),
+            false => format!("/nick {name}"),
+        };
+        self.0.send(name, format!("/set presence off\n{called}\n").as_bytes());
+        self.heard(name);
+    }
+
+    /// What somebody has heard since they were asked last.
+    fn heard(&mut self, name: &str) -> Vec<String> {
+        std::iter::from_fn(|| self.0.next(name)).collect()
+    }
+
+    /// What somebody is told from now on until a line of theirs has been carried out.
+    fn told(&mut self, name: &str, line: &str) -> Vec<String> {
+        self.heard(name);
+        self.0.send(name, format!("{line}\n").as_bytes());
+        self.heard(name)
+    }
+
+    /// The reply to a line.
+    fn ask(&mut self, name: &str, line: &str) -> String {
+        self.told(name, line).pop().unwrap_or_default()
+    }
+
+    fn refused(&mut self, name: &str, line: &str, code: &str) {
+        let reply = self.ask(name, line);
+        assert_eq!(reply.split(' ').nth(2), Some(code), "{name}: {line}: {reply}");
+        assert!(reply.starts_with("! "), "{name}: {line}: {reply}");
+    }
+
+    fn done(&mut self, name: &str, line: &str) {
+        let reply = self.ask(name, line);
+        assert!(reply.is_empty() || reply.starts_with("+ "), "{name}: {line}: {reply}");
+    }
+}
+
+fn network(n: u8) -> Origin {
+    Origin::Network(Prefix::v4([203, 0, 113, n]))
+}
+
+#[test]
+fn who_makes_a_room_by_a_name_of_their_own_is_its_founder_for_good() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob"]);
+    company.enter(&["ann", "bob", "mallory"]);
+    for name in ["ann", "bob", "mallory"] {
+        company.done(name, "/join #club");
+    }
+    assert_eq!(company.told("bob", "/op"), ["- founder ann", "+ op #club 1"]);
+    assert_eq!(company.ask("ann", "/room topic-locked"), "+ room #club topic-locked on");
+    company.refused("bob", "/topic ours", "not-op");
+    company.done("ann", "/op bob");
+    // One founder, whom nobody touches.
+    for line in ["/deop ann", "/voice ann", "/kick ann", "/ban ann", "/mute ann", "/founder bob"] {
+        company.refused("bob", line, "refused");
+    }
+    company.refused("ann", "/ban bob", "refused");
+    company.refused("ann", "/founder mallory", "refused");
+    // All go, and nothing of it goes with them.
+    for name in ["ann", "bob", "mallory"] {
+        company.done(name, "/leave");
+    }
+    company.done("mallory", "/join #club");
+    assert_eq!(company.told("mallory", "/op"), ["- founder ann", "- op bob", "+ op #club 2"]);
+    company.refused("mallory", "/room hidden on", "not-op");
+    // They rule it from outside, too.
+    company.done("bob", "/room #club moderated on");
+    company.refused("mallory", "hi", "muted");
+    company.done("ann", "/join #club");
+    company.done("bob", "/join #club");
+    assert_eq!(company.ask("ann", "/founder bob"), "+ founder #club bob");
+    assert_eq!(company.told("mallory", "/op").len(), 3);
+    assert_eq!(company.told("ann", "/op"), ["- founder bob", "- op ann", "+ op #club 2"]);
+    company.refused("ann", "/kick bob", "refused");
+}
+
+#[test]
+fn a_rank_by_name_is_of_its_owner_and_one_of_a_guest_goes_with_them() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob"]);
+    company.enter(&["ann", "bob", "eve"]);
+    for name in ["ann", "bob", "eve"] {
+        company.done(name, "/join #club");
+    }
+    company.done("ann", "/voice bob");
+    company.done("ann", "/op eve");
+    company.done("eve", "/leave");
+    company.done("eve", "/join #club");
+    assert_eq!(company.told("eve", "/op"), ["- founder ann", "- voice bob", "+ op #club 2"]);
+    // A role may be given to the owner of a name who is not here.
+    company.done("bob", "/quit");
+    assert_eq!(company.ask("ann", "/op #club bob"), "+ op #club bob");
+    // The name is known to have an owner; whoever has it is that owner.
+    company.enter(&["bob"]);
+    company.done("bob", "/join #club");
+    company.done("bob", "/kick eve");
+}
+
+#[test]
+fn rules_and_bans_hold_after_everybody_has_left() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob"]);
+    company.enter(&["ann", "bob", "eve"]);
+    company.done("ann", "/join #club");
+    for line in ["/room key open", "/room hidden on", "/ban bob", "hello", "/leave"] {
+        company.done("ann", line);
+    }
+    company.refused("eve", "/join #club", "bad-key");
+    company.refused("bob", "/join #club open", "banned");
+    assert_eq!(company.ask("eve", "/rooms"), "+ rooms 0");
+    company.done("eve", "/join #club open");
+    assert_eq!(company.told("eve", "/op"), ["- founder ann", "+ op #club 1"]);
+    assert!(company.ask("eve", "/history").ends_with(" 1"));
+}
+
+#[test]
+fn what_is_so_of_rooms_is_so_after_a_restart() {
+    let settings = Settings::default();
+    let mut company = Company::new(settings.clone(), &["ann", "bob", "cyd"]);
+    company.enter(&["ann", "bob", "eve"]);
+    company.done("ann", "/join #club");
+    for line in
+        ["/op bob", "/room moderated on", "/ban cyd 0 no", "/mute spam*", "/unban 2", "/invite cyd", "one", "/erase 1"]
+    {
+        company.done("ann", line);
+    }
+    // A room that a guest made, and one in which nothing is so.
+    company.done("eve", "/join #secret");
+    company.done("eve", "/room past off");
+    company.done("eve", "/join #plain");
+    let mut register = owners(&["ann", "bob", "cyd"], company.0.now());
+    company.0.notes.ledger.iter().for_each(|entry| register.apply(entry.clone()));
+    let rooms: Vec<RoomName> = register.rooms().map(|(name, _)| *name).collect();
+    assert_eq!(rooms, ["#club", "#secret"].map(|name| RoomName::new(name).unwrap()));
+    let mut company = Company::new(settings, &["ann", "bob", "cyd"]);
+    company.restore(register);
+    company.enter(&["ann", "bob", "cyd", "eve"]);
+    company.refused("cyd", "/join #club", "banned");
+    company.done("eve", "/join #club");
+    company.refused("eve", "hi", "muted");
+    assert_eq!(company.told("eve", "/op"), ["- founder ann", "- op bob", "+ op #club 2"]);
+    company.done("ann", "/join #club");
+    assert_eq!(company.told("ann", "/bans"), ["- 1 ban name:cyd ann - no", "+ bans #club 1"]);
+    // The number of one that has ended is not given again at once.
+    assert_eq!(company.ask("ann", "/ban spam*"), "+ ban #club 3 pattern:spam*");
+    // The guest's room is forgotten, as it kept something to itself.
+    company.done("eve", "/join #secret");
+    assert_eq!(company.told("eve", "/op"), ["- op eve", "+ op #secret 1"]);
+    assert_eq!(company.ask("eve", "/room past"), "+ room #secret past on");
+}
+
+#[test]
+fn a_guests_ban_holds_for_guests_from_there_who_come_later_and_for_nobody_else() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob"]);
+    company.enter_from("ann", network(1));
+    company.done("ann", "/join #club");
+    for (name, from) in [("mallory", 7), ("inside", 7), ("other", 8)] {
+        company.enter_from(name, network(from));
+        company.done(name, "/join #club");
+    }
+    assert_eq!(company.ask("ann", "/mute mallory"), "+ mute #club 1 guest:mallory");
+    company.refused("mallory", "hi", "muted");
+    // Who is inside already is not looked for.
+    company.done("inside", "hi");
+    company.done("other", "hi");
+    assert_eq!(company.ask("ann", "/ban mallory 90d"), "+ ban #club 2 guest:mallory");
+    assert_eq!(company.heard("other").last().unwrap(), "#club * ann banned guest:mallory 2592000");
+    company.done("inside", "hi");
+    company.refused("mallory", "/join #club", "banned");
+    company.enter_from("again", network(7));
+    company.refused("again", "/join #club", "banned");
+    company.enter_from("bob", network(7));
+    company.done("bob", "/join #club");
+    company.enter_from("near", network(6));
+    company.done("near", "/join #club");
+    // The ban ends by itself, and the mute had ended before.
+    company.0.wait(Duration::from_secs(31 * 86_400));
+    company.done("again", "/join #club");
+    company.done("again", "hi");
+    assert_eq!(company.ask("ann", "/bans"), "+ bans #club 0");
+}
+
+#[test]
+fn whoever_guesses_keys_learns_nothing_more_after_a_few() {
+    let mut company = Company(Memory::new(Settings::default()), Vec::new());
+    company.enter_from("eve", network(1));
+    company.enter_from("op", network(2));
+    company.done("op", "/join #club");
+    company.done("op", "/room key open");
+    for _ in 0..WRONG_KEYS {
+        company.refused("eve", "/join #club guess", "bad-key");
+    }
+    company.refused("eve", "/join #club open", "too-many");
+    company.0.wait(Duration::from_secs(61));
+    company.done("eve", "/join #club open");
+}
+
+#[test]
+fn so_many_there_may_be_and_no_more() {
+    let mut company = Company::new(Settings { room_makers: RoomMakers::Named, ..Settings::default() }, &["ann"]);
+    company.enter(&["ann", "eve"]);
+    company.refused("eve", "/join #mine", "no-account");
+    for n in 0..FOUNDED {
+        company.done("ann", &format!("/join #r{n}"));
+    }
+    company.refused("ann", "/join #more", "too-many");
+    company.done("eve", "/join #r0");
+    for n in 0..BANS {
+        company.done("ann", &format!("/ban #r0 spam{n}*"));
+    }
+    company.refused("ann", "/ban #r0 more*", "too-many");
+    // The same again is the same.
+    assert_eq!(company.ask("ann", "/ban #r0 spam7* again"), "+ ban #r0 8 pattern:spam7*");
+    for n in 1..OPS {
+        company.enter(&[&format!("op{n}")]);
+        company.done(&format!("op{n}"), "/join #r0");
+        company.done("ann", &format!("/op #r0 op{n}"));
+    }
+    company.refused("ann", "/op #r0 eve", "too-many");
+    let mut company = Company(Memory::new(Settings::default()), Vec::new());
+    company.enter_from("ann", network(1));
+    company.enter_from("eve", network(2));
+    company.done("ann", "/join #club");
+    for _ in 0..INVITATIONS {
+        company.done("ann", "/invite eve");
+    }
+    company.refused("ann", "/invite eve", "too-many");
+}
+
+/// What somebody sends who is not in the room, for each command that names one.
+const FROM_OUTSIDE: &[&str] = &[
+    "/who #s",
+    "/topic #s",
+    "/topic #s mine",
+    "/history #s",
+    "/files #s",
+    "/query #s",
+    "/msg #s hi",
+    "/typing #s",
+    "/typing #s off",
+    "/send #s 1 x",
+    "/leave #s",
+    "/op #s",
+    "/op #s ann",
+    "/deop #s ann",
+    "/voice #s ann",
+    "/devoice #s ann",
+    "/founder #s ann",
+    "/kick #s ann",
+    "/ban #s ann",
+    "/mute #s ann",
+    "/unban #s 1",
+    "/bans #s",
+    "/invite #s eve",
+    "/uninvite #s eve",
+    "/room #s",
+    "/room #s hidden off",
+    "/erase #s 1",
+];
+
+#[test]
+fn a_hidden_room_is_not_there_for_those_who_are_not_in_it() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob"]);
+    company.enter(&["ann", "bob", "cyd", "eve"]);
+    company.done("ann", "/join #open");
+    company.done("cyd", "/join #s");
+    company.done("cyd", "/op bob");
+    company.refused("cyd", "/founder bob", "refused");
+    for line in ["/topic secret", "hello", "/room hidden on", "/room outside on"] {
+        company.done("cyd", line);
+    }
+    company.done("cyd", "/send #s 5 x.txt");
+    company.0.send("cyd", b"=aGVsbG8=\n");
+    let file = company.heard("cyd").pop().unwrap().trim_start_matches('=').split(' ').next().unwrap().to_owned();
+    for line in FROM_OUTSIDE {
+        let reply = company.ask("eve", line);
+        let nowhere = company.ask("eve", &line.replace("#s", "#nowhere"));
+        assert_eq!(reply.replace("#s", "#nowhere"), nowhere, "{line} tells of the room");
+        assert!(reply.contains(" no-such-room "), "{line}: {reply}");
+    }
+    for line in [format!("/get {file}"), format!("/cancel {file}")] {
+        company.refused("eve", &line, "no-such-file");
+    }
+    assert_eq!(company.told("eve", "/rooms"), ["- #open 1", "+ rooms 1"]);
+    assert!(!company.told("eve", "/who").iter().any(|row| row.contains("#s")));
+    assert!(!company.told("eve", "/who cyd").iter().any(|row| row.contains("#s")));
+    assert_eq!(company.ask("eve", "/files"), "+ files 0");
+    // What happens there goes to those who are in it.
+    company.heard("eve");
+    for line in ["/typing #s", "hi all", "/me waves", "/topic other", "/nick cy"] {
+        company.done("cyd", line);
+    }
+    assert_eq!(company.heard("eve"), [""; 0]);
+    // Ops by name see it, wherever they are.
+    assert_eq!(company.told("bob", "/rooms").len(), 3);
+    company.done("bob", "/room #s hidden off");
+    assert_eq!(company.told("eve", "/rooms").len(), 3);
+}
+
+#[test]
+fn every_command_of_a_room_is_refused_to_those_who_may_not_use_it() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob", "cyd"]);
+    company.enter(&["ann", "bob", "cyd", "eve", "out"]);
+    for name in ["ann", "bob", "cyd", "eve"] {
+        company.done(name, "/join #club");
+    }
+    company.done("ann", "/op bob");
+    company.done("ann", "hello");
+    let of_ops = [
+        "/op eve",
+        "/deop eve",
+        "/voice eve",
+        "/devoice eve",
+        "/mute spam*",
+        "/unban 1",
+        "/ban spam*",
+        "/unban 1",
+        "/bans",
+        "/room moderated off",
+        "/room key open",
+        "/room key off",
+        "/erase 1",
+    ];
+    for line in of_ops {
+        let at =
+            line.split_once(' ').map_or(format!("{line} #club"), |(command, rest)| format!("{command} #club {rest}"));
+        for who in ["cyd", "eve"] {
+            company.refused(who, line, "not-op");
+            company.refused(who, &at, "not-op");
+        }
+        company.refused("out", &at, "not-in-room");
+        company.refused("out", line, "no-room");
+    }
+    for line in of_ops {
+        // A ban that there is no more is gone, and everything else is done.
+        let reply = company.ask("bob", line);
+        assert!(reply.starts_with("+ ") || reply.starts_with("! unban gone"), "{line}: {reply}");
+    }
+    for (who, code) in [("bob", "refused"), ("cyd", "not-op"), ("eve", "not-op")] {
+        company.refused(who, "/founder cyd", code);
+    }
+    company.done("ann", "/founder cyd");
+}
+
+#[test]
+fn the_first_line_of_somebody_who_goes_in_anger_is_not_heard_from_the_muted() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "eve", "kay"]);
+    for name in ["ann", "eve", "kay"] {
+        company.done(name, "/join #club");
+    }
+    company.done("ann", "/op kay");
+    company.done("ann", "/mute eve");
+    company.done("ann", "/mute kay");
+    company.heard("ann");
+    company.done("kay", "/kick eve buy things");
+    assert_eq!(company.heard("ann"), ["#club * kay kicked eve"]);
+    company.done("eve", "/join #club");
+    company.done("eve", "/quit buy things");
+    assert_eq!(company.heard("ann"), ["#club * eve joined", "#club * eve quit"]);
+}
+
+#[test]
+fn an_entry_tells_who_made_a_room_only_when_something_is_so_of_it() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "eve"]);
+    company.done("eve", "/join #plain");
+    company.done("eve", "hi");
+    assert!(company.0.notes.ledger.is_empty());
+    let room = RoomName::new("#plain").unwrap();
+    company.done("eve", "/room moderated on");
+    let rule = Entry::Rule { room, rule: Rule::Moderated(true) };
+    assert_eq!(company.0.notes.ledger, [rule, Entry::Room { room, founder: Founder::Guest }]);
+    let (room, nick) = (RoomName::new("#owned").unwrap(), Nick::new("ann").unwrap());
+    company.0.notes.ledger.clear();
+    company.done("ann", "/join #owned");
+    let locked = Entry::Rule { room, rule: Rule::TopicLocked(true) };
+    assert_eq!(company.0.notes.ledger, [Entry::Room { room, founder: Founder::Owner(nick) }, locked]);
+    company.done("eve", "/join #owned");
+    company.done("ann", "/op eve");
+    assert!(!company.0.notes.ledger.iter().any(|entry| matches!(entry, Entry::Role { role: Some(Role::Op), .. })));
+}
+
+/// Takes lines up to one that begins so, and gives the last.
+fn last(client: &mut Client, want: &str) -> String {
+    client.until_starting(want).pop().unwrap()
+}
+
+#[test]
+fn what_flood_control_holds_of_the_kicked_is_refused_at_once_and_in_order() {
+    // At one line a second the rest would take minutes.
+    let server = Server::start(&["--rate", "1"]);
+    let mut alice = server.connect();
+    let mut bob = server.connect();
+    for client in [&mut alice, &mut bob] {
+        client.send("/set presence off");
+        client.until("+ set presence off");
+        client.send("/join #club");
+        client.until_starting("+ join ");
+    }
+    let mut lines = String::new();
+    for n in 0..100 {
+        lines += &format!("/msg #club spam {n}\nspam {n}\n/join #club\n/me spams {n}\n/send #club 5 x{n}\n");
+    }
+    bob.send_bytes(lines.as_bytes());
+    alice.until_starting("#club <guest2> ");
+    alice.send("/kick guest2 enough");
+    let heard = alice.until("+ kick #club guest2");
+    bob.until("#club * guest1 kicked guest2 enough");
+    // What is left of it has one reply each, of its own.
+    let mut expected = Vec::new();
+    let first = bob.line().unwrap();
+    let words = ["! msg not-in-room ", "! say no-room ", "! join not-in-room ", "! me no-room ", "! send not-in-room "];
+    let at = words.iter().position(|words| first.starts_with(words)).unwrap_or_else(|| panic!("{first}"));
+    (1..5 * 90).for_each(|n| expected.push(words[(at + n) % 5]));
+    for want in expected {
+        let line = bob.line().unwrap();
+        assert!(line.starts_with(want), "{line} is not {want}");
+    }
+    // Nobody heard any of it.
+    alice.send("/ping");
+    let later = alice.until("+ ping");
+    assert!(!later.iter().any(|line| line.contains("spam")), "{later:?} after {heard:?}");
+    assert!(!later.iter().any(|line| line.contains("joined")), "{later:?}");
+}
+
+#[test]
+fn what_the_kicked_type_later_is_carried_out_and_what_is_for_others_too() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#club");
+    let mut bob = server.in_room("bob", "#club");
+    bob.send("/join #other");
+    bob.until_starting("+ join ");
+    let mut carol = server.person("carol");
+    // Behind the burst, what follows waits for half a minute.
+    bob.send_bytes("/ping\n".repeat(400).as_bytes());
+    bob.send_bytes(b"/join #club\nsaid behind it\n/msg carol hello\n/query #other\nsaid there\n");
+    bob.until("+ ping");
+    alice.send("/kick bob");
+    alice.until("+ kick #club bob");
+    bob.send("/join #club");
+    let replies = bob.until_starting("+ join #club ");
+    let replies: Vec<&String> = replies.iter().filter(|line| *line != "+ ping").collect();
+    let starts = [
+        "#club * alice kicked bob",
+        "! join not-in-room ",
+        "! say no-room ",
+        "+ msg carol",
+        "+ query #other",
+        "- here ",
+        "+ join #club 2",
+    ];
+    assert_eq!(replies.len(), starts.len(), "{replies:?}");
+    for (reply, start) in replies.iter().zip(starts) {
+        assert!(reply.starts_with(start), "{reply} is not {start}");
+    }
+    carol.until("@bob <bob> hello");
+    alice.until("#club * bob joined");
+    bob.send("/history #other");
+    assert!(bob.line().unwrap().ends_with(" <bob> said there"));
+}
+
+#[test]
+fn no_byte_of_a_file_follows_the_line_that_puts_its_reader_out() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#club");
+    let mut bob = server.in_room("bob", "#club");
+    let bytes = noise(30_000_000, 1);
+    alice.send(&format!("/send #club {} big", bytes.len()));
+    let id = last(&mut alice, "+ send ").split(' ').nth(2).unwrap().to_owned();
+    let chunks: String = bytes.chunks(40_000).map(|chunk| format!("={}\n", BASE64.encode(chunk))).collect();
+    alice.send_bytes(chunks.as_bytes());
+    last(&mut alice, &format!("={id} . "));
+    bob.send(&format!("/get {id}"));
+    last(&mut bob, &format!("={id} "));
+    // One of bob's own is on its way too.
+    bob.send("/send #club 1000 mine");
+    let own = last(&mut bob, "+ send ").split(' ').nth(2).unwrap().to_owned();
+    alice.send("/kick bob");
+    alice.until("+ kick #club bob");
+    let before = bob.until("#club * alice kicked bob");
+    let of = |id: &str| before.iter().filter(|line| line.starts_with(&format!("={id} !"))).cloned().collect::<Vec<_>>();
+    assert_eq!(of(&id), [format!("={id} ! gone you were put out of its room")]);
+    assert_eq!(of(&own), [format!("={own} ! gone you were put out of its room")]);
+    bob.send("/ping");
+    assert_eq!(bob.until("+ ping"), [""; 0]);
+    // It cannot be taken up again.
+    bob.send("/join #club");
+    last(&mut bob, "+ join ");
+    bob.ask(&format!("/get {own}"), "! get no-such-file there is no such file for you; /files lists those there are");
+    bob.send("/files #club");
+    assert_eq!(last(&mut bob, "+ files "), "+ files 1");
+}
+
+#[test]
+fn what_a_founder_has_set_up_is_there_when_the_server_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["--data", dir.path().to_str().unwrap(), "--rate", "0"];
+    let mut server = Server::start(&options);
+    let mut alice = server.person("alice");
+    alice.ask("/register correct-horse", "+ register alice");
+    alice.send("/join #club");
+    alice.until("+ join #club 1");
+    alice.ask("/room key sesame", "+ room #club key sesame");
+    alice.ask("/room moderated on", "+ room #club moderated on");
+    alice.ask("/ban spam* 0 no ads", "+ ban #club 1 pattern:spam*");
+    for line in ["one", "two"] {
+        alice.send(line);
+    }
+    alice.ask("/erase 1", "+ erase #club 1");
+    let mut bob = server.person("bob");
+    bob.send("/join #secret");
+    bob.until("+ join #secret 1");
+    bob.send("between us");
+    bob.ask("/room hidden on", "+ room #secret hidden on");
+    server.signal("TERM");
+    assert!(server.wait().0.success());
+    let server = Server::start(&options);
+    let mut carol = server.person("carol");
+    assert!(first_after(&mut carol, "/join #club").starts_with("! join bad-key "));
+    carol.send("/join #club sesame");
+    assert_eq!(carol.until("+ join #club 1"), ["- here carol", "- rules key moderated"]);
+    assert!(first_after(&mut carol, "hello").starts_with("! say muted "));
+    carol.send("/op");
+    assert_eq!(carol.until("+ op #club 1"), ["- founder alice"]);
+    carol.send("/history");
+    let history = carol.until("+ history #club 1");
+    assert!(history[0].starts_with("- [2@") && history[0].ends_with("> two"), "{history:?}");
+    carol.send("/leave");
+    carol.until("+ leave #club");
+    assert!(first_after(&mut carol, "/nick spammer").starts_with("+ nick "));
+    assert!(first_after(&mut carol, "/join #club sesame").starts_with("! join banned "));
+    // The guest's room kept something to itself, and is another one now.
+    carol.send("/join #secret");
+    assert_eq!(carol.until("+ join #secret 1"), ["- here spammer"]);
+    carol.send("/history");
+    assert_eq!(carol.until("+ history #secret 0"), [""; 0]);
+    carol.send("/op");
+    assert_eq!(carol.until("+ op #secret 1"), ["- op spammer"]);
+    let mut alice = server.person("ally");
+    alice.ask("/login alice correct-horse", "+ login alice");
+    alice.ask("/room #club key off", "+ room #club key off");
+    alice.send("/bans #club");
+    assert_eq!(alice.until("+ bans #club 1"), ["- 1 ban pattern:spam* alice - no ads"]);
+    // A name that is given up has no rank any more.
+    alice.ask("/drop correct-horse", "+ drop guest1");
+    assert!(first_after(&mut alice, "/room #club moderated off").starts_with("! room not-in-room "));
+}
+
+/// The first line that follows from what somebody sends.
+fn first_after(client: &mut Client, line: &str) -> String {
+    client.send(line);
+    client.line().unwrap()
+}
+
+#[test]
+fn several_connections_of_one_person_are_put_out_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&["--data", dir.path().to_str().unwrap(), "--rate", "0"]);
+    let mut bob = server.person("bob");
+    bob.ask("/register correct-horse", "+ register bob");
+    let mut again = server.person("again");
+    again.ask("/login bob correct-horse", "+ login bob");
+    let mut alice = server.in_room("alice", "#club");
+    bob.send("/join #club");
+    bob.until("+ join #club 2");
+    again.until("#club * bob joined");
+    again.ask("/query #club", "+ query #club");
+    alice.until("#club * bob joined");
+    alice.ask("/kick bob", "+ kick #club bob");
+    for client in [&mut bob, &mut again] {
+        client.expect("#club * alice kicked bob");
+        assert!(first_after(client, "hello").starts_with("! say no-room "));
+    }
+    // A ban by name is for both, and for no guest from the same machine.
+    alice.ask("/ban bob", "+ ban #club 1 name:bob");
+    for client in [&mut bob, &mut again] {
+        assert!(first_after(client, "/join #club").starts_with("! join banned "));
+    }
+    again.ask("/logout", "+ logout guest1");
+    again.send("/join #club");
+    again.until("+ join #club 2");
+}
