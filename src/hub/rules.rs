@@ -302,9 +302,8 @@ impl Hub {
         };
         if was != is {
             self.has_place(id, is)?;
-            match subject.owned {
-                Some(nick) => self.note_of_room(room, Entry::Role { room, nick, role: is }, turn)?,
-                None => {}
+            if let Some(nick) = subject.owned {
+                self.note_of_room(room, Entry::Role { room, nick, role: is }, turn)?;
             }
             let of_guest = is.filter(|_| subject.owned.is_none());
             if let Some(who) = subject.who {

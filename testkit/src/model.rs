@@ -156,6 +156,8 @@ struct Client {
     released: Option<Duration>,
     /// Whether they may ignore anybody, as they came in beside a connection of theirs that was gone.
     may_ignore: bool,
+    /// Whom they may ignore still.
+    unsure: Vec<usize>,
     /// Whoever they have ever ignored, as far as that is known.
     ignored: Vec<Vec<usize>>,
     /// The messages that they have heard.
@@ -1052,8 +1054,13 @@ impl<W: World> Crowd<W> {
                 let name = nick.as_str().to_lowercase();
                 let meant: Vec<usize> =
                     (0..self.clients.len()).filter(|&other| self.may_be_called(other, &name, 0)).collect();
-                let ignores = &mut self.clients[who].ignores;
-                ignores.retain(|ignored| !ignored.iter().any(|other| meant.contains(other)));
+                let Client { ignores, unsure, .. } = &mut self.clients[who];
+                let is_meant = |ignored: &mut Vec<usize>| ignored.iter().any(|other| meant.contains(other));
+                let lifted: Vec<Vec<usize>> = ignores.extract_if(.., is_meant).collect();
+                // Several may have been called so, and one of them was meant.
+                if lifted.len() > 1 {
+                    unsure.extend(lifted.into_iter().flatten());
+                }
             }
             Done::Set("echo", on) => client.echo = *on,
             Done::Set("presence", on) => {
@@ -1145,7 +1152,8 @@ impl<W: World> Crowd<W> {
             let client = &self.clients[who];
             let may_change =
                 |due: &Due| matches!(due.asked, Asked::Leave | Asked::Quit | Asked::Set | Asked::Ignore(_));
-            let ignores = client.ignores.iter().any(|ignored| ignored.contains(&speaker));
+            let ignores =
+                client.ignores.iter().any(|ignored| ignored.contains(&speaker)) || client.unsure.contains(&speaker);
             let is_there = client.rooms.get(&room).is_some_and(|stay| W::AT_ONCE || stay.since < sent);
             // What was set or unset since it was sent says nothing of it.
             let ignored = !W::AT_ONCE && client.ignored.iter().any(|whom| whom.contains(&speaker));
