@@ -336,6 +336,7 @@ fn switch(word: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::BadName;
 
     fn say(text: &str) -> Request<'_> {
         Request::Say { kind: SaidKind::Text, text }
@@ -369,11 +370,11 @@ mod tests {
         let (in_a, stamp) = (Some(room("#a")), Some(Change { setting: Setting::Stamp, on: true }));
         for (line, want) in [
             ("/NICK  alice ", Request::Nick(person("alice"))),
-            ("/nick @bob", Request::Nick(Named { typed: "@bob", name: None })),
+            ("/nick @bob", Request::Nick(Named { typed: "@bob", name: Err(BadName::Begins('@')) })),
             ("/ignore @bob", Request::Ignore(Some(Named { typed: "@bob", name: Nick::new("bob") }))),
             ("/help WHO", Request::Help(Some(Verb::Who))),
             ("/join #a key", Request::Join(room("#a"))),
-            ("/join a", Request::Join(Named { typed: "a", name: None })),
+            ("/join a", Request::Join(Named { typed: "a", name: Err(BadName::Empty) })),
             ("/part #a so long ", Request::Leave { room: in_a, reason: Some("so long") }),
             ("/leave so long", Request::Leave { room: None, reason: Some("so long") }),
             ("/leave", Request::Leave { room: None, reason: None }),

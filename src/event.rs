@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{Digest, FileId, FileName, Nick, Place, RoomName, Text};
+use crate::names::{BadName, Digest, FileId, FileName, Nick, Place, RoomName, Text};
 
 /// What people set for themselves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -262,13 +262,13 @@ pub enum Fault {
     /// The connection is locked.
     Locked,
     /// This, as it was typed, cannot be the name of a person.
-    BadNick(Text),
+    BadNick(Text, BadName),
     /// This, as it was typed, cannot be the name of a room.
-    BadRoom(Text),
+    BadRoom(Text, BadName),
     /// What was typed cannot be the name of a file.
     BadFileName,
-    /// Somebody who is online has this name, in their spelling.
-    Taken(Nick),
+    /// Somebody who is online has this name, or one that looks like it.
+    Taken { nick: Nick, holder: Nick },
     /// One does not ignore anybody of this name.
     NotIgnored(Text),
     /// Nobody who is online has this name, as it was typed.

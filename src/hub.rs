@@ -568,12 +568,12 @@ impl Hub {
     }
 
     fn find_person(&self, whom: Named<'_, Nick>) -> Result<&Person, Fault> {
-        let person = whom.name.and_then(|nick| self.people.find(&nick)).and_then(|who| self.people.get(who));
+        let person = whom.name.ok().and_then(|nick| self.people.find(&nick)).and_then(|who| self.people.get(who));
         person.ok_or_else(|| Fault::NoSuchNick(Text::new(whom.typed)))
     }
 
     fn find_room(&self, room: Named<'_, RoomName>) -> Result<RoomId, Fault> {
-        room.name.and_then(|name| self.rooms.find(&name)).ok_or_else(|| Fault::NoSuchRoom(Text::new(room.typed)))
+        room.name.ok().and_then(|name| self.rooms.find(&name)).ok_or_else(|| Fault::NoSuchRoom(Text::new(room.typed)))
     }
 
     /// The room of this name, in which `who` must be allowed to do this.

@@ -127,7 +127,7 @@ pub const HISTORY_LINES: usize = 500;
 /// Bytes that one `/history` gives at most.
 pub const HISTORY_BYTES: usize = 256 * 1024;
 /// Bytes that are counted for what stands before the text on a line of `/history`; it has fewer.
-pub const HISTORY_HEAD: usize = 80;
+pub const HISTORY_HEAD: usize = 120;
 /// Bytes of memory for what all rooms together remember. Beyond it, what goes first is of the network that holds most, and in the
 /// room in which it holds most.
 pub const HISTORY_IN_ALL: usize = 64 * 1024 * 1024;

@@ -37,6 +37,7 @@ use chinwag::home::Home;
 use chinwag::limits;
 use chinwag::listener::{LISTENERS, cannot, reason};
 use chinwag::names::{FileId, FileName, Nick, Place, RoomName, clean};
+use chinwag::plain::{bad_nick, bad_room};
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::{Logging, Settings};
 use chinwag::stderr::Stderr;
@@ -700,7 +701,7 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 fn nick(text: &str) -> Result<Nick, String> {
-    Nick::new(text).ok_or_else(|| "a nick is a letter, then up to 19 letters, digits, - or _".into())
+    Nick::new(text).and_then(Nick::allowed).map_err(|why| format!("that is no name: {}", bad_nick(why)))
 }
 
 fn id(text: &str) -> Result<u64, String> {
@@ -708,14 +709,14 @@ fn id(text: &str) -> Result<u64, String> {
 }
 
 fn room(text: &str) -> Result<RoomName, String> {
-    RoomName::new(text).ok_or_else(|| match RoomName::new(&format!("#{text}")) {
-        Some(room) => format!("a room begins with #; did you mean '{room}', in quotes?"),
-        None => "a room is # and a letter or digit, then up to 30 letters, digits, - or _".into(),
+    RoomName::new(text).map_err(|why| match RoomName::new(&format!("#{text}")) {
+        Ok(room) => format!("a room begins with #; did you mean '{room}', in quotes?"),
+        Err(_) => format!("that is no room: {}", bad_room(why)),
     })
 }
 
 fn target(text: &str) -> Result<Place, String> {
-    let place = Place::new(text).or_else(|| Nick::new(text).map(Place::With));
+    let place = Place::new(text).or_else(|| Nick::new(text).ok().map(Place::With));
     place.ok_or_else(|| "a target is a room, as in '#lobby', or a nick".into())
 }
 

@@ -1,7 +1,7 @@
 //! The requests that come in: what somebody wants, with every word read, whatever the dialect that they spelled it in.
 
 use crate::event::{Change, Fault, SaidKind, Verb};
-use crate::names::{Digest, FileId, Nick, RoomName};
+use crate::names::{BadName, Digest, FileId, Nick, RoomName};
 
 /// What somebody asks of the core. It names things as they were typed; the core looks them up.
 #[derive(Clone, PartialEq, Debug)]
@@ -147,13 +147,14 @@ impl Request<'_> {
     }
 }
 
-/// A name as somebody typed it, and what it is if it is one at all. A refusal shows it as it was typed.
+/// A name as somebody typed it, and what it is if it is one at all. A refusal shows it as it was typed. Who takes a name
+/// that nobody has is held to more, see [`Nick::allowed`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Named<'a, N> {
     /// As it was typed, for refusals.
     pub typed: &'a str,
-    /// `None` if it breaks the rule for such names, so that nothing can have it.
-    pub name: Option<N>,
+    /// Or why nothing can have this name.
+    pub name: Result<N, BadName>,
 }
 
 /// A conversation that somebody means: a room, or a person.

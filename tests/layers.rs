@@ -22,7 +22,9 @@ use syn::{Attribute, ExprMethodCall, Ident, ItemMod, ItemUse, LitByteStr, LitStr
 /// A row says exactly what is so: [`a_module_imports_what_its_row_tells`] prints those that do not, as they would have to be.
 const TABLE: &[(&str, &str, &str)] = &[
     ("text", "", ""),
-    ("names", "text", ""),
+    ("unicode", "text", ""),
+    ("names", "text unicode", ""),
+    ("nametable", "names", ""),
     ("wire", "names", ""),
     ("limits", "", ""),
     ("settings", "limits", ""),
@@ -36,7 +38,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("presence", "names limits event", ""),
     ("typing", "names limits time rooms", ""),
     ("files", "names limits time rooms", ""),
-    ("people", "names limits time meters rooms typing", ""),
+    ("people", "names nametable limits time meters rooms typing", ""),
     ("policy", "names event rooms files people", ""),
     ("hub", "names limits settings time meters event request effect rooms presence typing files people policy", ""),
     ("erase", "", ""),
@@ -68,15 +70,15 @@ const TABLE: &[(&str, &str, &str)] = &[
         "sockets log",
     ),
     ("client/patient", "", "system"),
-    ("client/model", "names wire limits commands", "instants"),
+    ("client/model", "unicode names wire limits commands", "instants"),
     (
         "client/wire",
         "names wire limits linebuf listener client/patient client/model",
         "sockets files threads clock instants system",
     ),
-    ("client/screen", "names wire client/model", "instants"),
+    ("client/screen", "unicode names wire client/model", "instants"),
     ("client/screen/terminal", "client/patient client/screen", "files system"),
-    ("client/line", "names commands client/wire client/screen", "files system"),
+    ("client/line", "unicode names commands client/wire client/screen", "files system"),
     ("client/saved", "listener client/line", "files system"),
     (
         "client",

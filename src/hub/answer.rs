@@ -286,7 +286,13 @@ impl Hub {
 
     fn take_passage(&self, answer: &mut Answer, section: Section, passage: Passage, turn: &mut Turn<'_, impl Output>) {
         let Some(viewer) = self.people.get(turn.who) else { return };
-        let ignores = |line: &PastLine| viewer.ignored().iter().any(|ignored| ignored.nick.get() == line.from);
+        // Of those whom the log tells of, nothing is known but their names.
+        let ignored: Vec<Nick> = viewer.ignored().iter().map(|ignored| ignored.nick.get()).collect();
+        let ignored: Vec<_> = ignored.iter().map(Nick::looks).collect();
+        let ignores = |line: &PastLine| {
+            let looks = (!ignored.is_empty()).then(|| line.from.looks());
+            looks.is_some_and(|looks| ignored.iter().any(|ignored| ignored.meet(&looks)))
+        };
         let Passage { lines, is_whole } = passage;
         answer.is_search = 2 * lines.iter().filter(|line| ignores(line)).count() > lines.len();
         match (&mut answer.rest, section) {
@@ -479,7 +485,8 @@ impl Search {
 }
 
 fn line(message: &Message) -> Detail {
-    let &Message { seq, at, nick: from, kind, ref text, .. } = message;
+    let &Message { seq, at, ref nick, kind, ref text, .. } = message;
+    let from = nick.get();
     Detail::Line { seq, at, from, kind, text: text.clone() }
 }
 

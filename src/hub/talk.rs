@@ -5,7 +5,7 @@ use crate::event::{Change, Done, Event, Fault, Gone, Happening, Keeping, Long, Q
 use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{Nick, Origin, PersonId, Place, RoomName, Text};
-use crate::people::{Ignored, Person};
+use crate::people::Person;
 use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
@@ -140,9 +140,10 @@ impl Hub {
     }
 
     pub(super) fn rename(&mut self, name: Named<'_, Nick>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
-        let nick = name.name.ok_or_else(|| Fault::BadNick(Text::new(name.typed)))?;
-        if let Some(holder) = self.people.find(&nick).filter(|&holder| holder != turn.who) {
-            return Err(Fault::Taken(self.nick(holder)?));
+        let bad = |why| Fault::BadNick(Text::new(name.typed), why);
+        let nick = name.name.and_then(Nick::allowed).map_err(bad)?;
+        if let Some(holder) = self.people.rival(turn.who, &nick) {
+            return Err(Fault::Taken { nick, holder: self.nick(holder)? });
         }
         let Some(person) = self.people.get(turn.who) else { return Ok(Done::Nick(nick)) };
         let old = person.nick();
@@ -163,7 +164,11 @@ impl Hub {
     }
 
     pub(super) fn join(&mut self, room: Named<'_, RoomName>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
-        let name = room.name.ok_or_else(|| Fault::BadRoom(Text::new(room.typed)))?;
+        let bad = |why| Fault::BadRoom(Text::new(room.typed), why);
+        let name = room.name.map_err(bad)?;
+        if !self.rooms.exists(&name) {
+            name.allowed().map_err(bad)?;
+        }
         let found = self.rooms.find(&name);
         let Some(person) = self.people.get(turn.who) else { return Err(Fault::NoRoom) };
         let nick = person.nick();
@@ -398,11 +403,14 @@ impl Hub {
 
     pub(super) fn unignore(&mut self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
         let unknown = || Fault::NotIgnored(Text::new(whom.typed));
-        let nick = whom.name.ok_or_else(unknown)?;
+        let nick = whom.name.map_err(|_| unknown())?;
         let Some(person) = self.people.get_mut(turn.who) else { return Err(unknown()) };
-        let named = |ignored: &Ignored| ignored.nick.get() == nick;
-        let shown = person.ignored().iter().find(|ignored| named(ignored)).ok_or_else(unknown)?.nick.get();
-        person.rare_mut().ignored.retain(|ignored| !named(ignored));
+        // As everywhere, the same name goes before one that looks like it.
+        let find = |is_meant: fn(&Nick, &Nick) -> bool| {
+            person.ignored().iter().map(|ignored| ignored.nick.get()).find(|known| is_meant(known, &nick))
+        };
+        let shown = find(Nick::eq).or_else(|| find(Nick::is_like)).ok_or_else(unknown)?;
+        person.rare_mut().ignored.retain(|ignored| ignored.nick.get() != shown);
         Ok(Done::Unignore(shown))
     }
 

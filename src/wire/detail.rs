@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use super::fields::{Fields, on_off, put, put_text};
+use super::fields::{Fields, nick, on_off, put, put_text, room};
 use super::{Stamp, put_said};
 use crate::names::{FileId, Nick, Place, RoomName};
 
@@ -74,7 +74,7 @@ impl<'a> Detail<'a> {
             }
             "join" => match fields.word()? {
                 "topic" => fields.some_text().map(Self::Topic),
-                "here" => fields.all(Nick::new).map(|nicks| Self::Here(nicks.into())),
+                "here" => fields.all(nick).map(|nicks| Self::Here(nicks.into())),
                 _ => None,
             },
             "rooms" => Some(Self::Room { room: fields.room()?, count: fields.number()?, topic: fields.text()? }),
@@ -89,7 +89,7 @@ impl<'a> Detail<'a> {
                 let idle = fields.seconds()?;
                 let rooms = match fields.word()? {
                     "-" => Vec::new(),
-                    rooms => rooms.split(',').map(RoomName::new).collect::<Option<_>>()?,
+                    rooms => rooms.split(',').map(room).collect::<Option<_>>()?,
                 };
                 Some(Self::Who { nick, activity, idle, rooms: rooms.into(), away: fields.text()? })
             }

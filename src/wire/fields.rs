@@ -53,22 +53,22 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn nick(&mut self) -> Option<Nick> {
-        Nick::new(self.word()?)
+        nick(self.word()?)
     }
 
     pub(super) fn room(&mut self) -> Option<RoomName> {
-        RoomName::new(self.word()?)
+        room(self.word()?)
     }
 
     /// `#room` or `@nick`.
     pub(super) fn place(&mut self) -> Option<Place> {
-        Place::new(self.word()?)
+        place(self.word()?)
     }
 
     /// `#room` or `nick`.
     pub(super) fn target(&mut self) -> Option<Place> {
         let word = self.word()?;
-        RoomName::new(word).map(Place::Room).or_else(|| Nick::new(word).map(Place::With))
+        room(word).map(Place::Room).or_else(|| nick(word).map(Place::With))
     }
 
     pub(super) fn file(&mut self) -> Option<FileId> {
@@ -100,7 +100,7 @@ impl<'a> Fields<'a> {
 
     /// `<nick> text`.
     pub(super) fn said(mut self) -> Option<(Nick, &'a str)> {
-        let nick = Nick::new(self.word()?.strip_prefix('<')?.strip_suffix('>')?)?;
+        let nick = nick(self.word()?.strip_prefix('<')?.strip_suffix('>')?)?;
         Some((nick, self.0?))
     }
 
@@ -130,6 +130,24 @@ impl<'a> Fields<'a> {
     /// `read`, if the line ends here.
     pub(super) fn end<T>(self, read: T) -> Option<T> {
         self.0.is_none().then_some(read)
+    }
+}
+
+/// A nick in the one way in which it is written.
+pub(super) fn nick(word: &str) -> Option<Nick> {
+    Nick::new(word).ok().filter(|nick| nick.as_str() == word)
+}
+
+/// The name of a room in the one way in which it is written.
+pub(super) fn room(word: &str) -> Option<RoomName> {
+    RoomName::new(word).ok().filter(|room| room.as_str() == word)
+}
+
+/// `#room` or `@nick` in the one way in which it is written.
+pub(super) fn place(word: &str) -> Option<Place> {
+    match word.strip_prefix('@') {
+        Some(name) => nick(name).map(Place::With),
+        None => room(word).map(Place::Room),
     }
 }
 

@@ -14,9 +14,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::commands;
 use chinwag::framing::Framing;
 use chinwag::limits::{CHUNK_BYTES, DOWNLOAD_UNIT, GATHER, PRESENCE_WINDOW, SERVER_LINE};
-use chinwag::names::Place;
+use chinwag::names::{Nick, Place};
 use chinwag::plain;
 use chinwag::request::{Named, Request, Target};
+use chinwag::unicode::fold;
 use chinwag::wire::{Change, Code, Detail, Done, ServerLine, What};
 use sha2::{Digest as _, Sha256};
 
@@ -125,7 +126,7 @@ pub trait World {
 struct Client {
     /// As far as they know.
     nick: String,
-    /// What they may have been called: from which step on, and until which.
+    /// What they may have been called, as it was typed: from which step on, and until which.
     names: Vec<(String, u64, Option<u64>)>,
     is_locked: bool,
     is_greeted: bool,
@@ -201,11 +202,11 @@ enum Asked {
 /// Something said, whose text nobody else says.
 struct Saying {
     speaker: usize,
-    /// The room or the name, in lower case; the current target, which the server knows, if none is given.
+    /// The room without case, or the name as it was typed; the current target, which the server knows, if none is given.
     target: Option<String>,
     text: String,
     sent: u64,
-    /// The room in which it was heard, in lower case.
+    /// The room in which it was heard, without case.
     room: Option<String>,
     seq: Option<u64>,
     /// Who must hear it and has not.
@@ -220,8 +221,33 @@ struct Offered {
     sent: u64,
 }
 
-const NICKS: &[&str] = &["ann", "Bob", "bob", "cyd", "guest1", "Guest2", "guest3", "dee"];
-const ROOMS: &[&str] = &["#a", "#B", "#c", "#A"];
+/// Names, of which some are the same in another case or spelling, some look alike, and some are refused.
+const NICKS: &[&str] = &[
+    "ann",
+    "Bob",
+    "bob",
+    "b0b",
+    "cyd",
+    "guest1",
+    "guestl",
+    "Guest2",
+    "guest3",
+    "Ian",
+    "ian",
+    "lan",
+    "tom",
+    "torn",
+    "Алиса",
+    "АЛИСА",
+    "Zoë",
+    "ZOE\u{308}",
+    "小明",
+    "tanaka田中",
+    "аnn",
+    "Бob",
+    "Server",
+];
+const ROOMS: &[&str] = &["#a", "#B", "#c", "#A", "#ß", "#SS"];
 /// The sizes of files, so that one may be taken up again.
 const SIZES: &[u64] = &[0, 1, 300, 12_288, 12_289, 30_000, 70_000];
 const TIMES: &[u64] = &[1, 20, 249, 250, 999, 1_000, 3_000, 6_000, 59_999, 60_000];
@@ -478,8 +504,8 @@ impl<W: World> Crowd<W> {
         let mut is_certain = true;
         let asked = match request {
             Request::Nick(Named { typed, .. }) => {
-                self.clients[who].names.push((typed.to_lowercase(), sent, None));
-                Asked::Nick(typed.to_lowercase())
+                self.clients[who].names.push(((*typed).to_owned(), sent, None));
+                Asked::Nick((*typed).to_owned())
             }
             Request::Leave { .. } => Asked::Leave,
             Request::Chunk(_) => {
@@ -497,7 +523,7 @@ impl<W: World> Crowd<W> {
                 self.offers.push(Offered { sender: who, target, size: offer.size, sent });
                 Asked::Send(self.offers.len() - 1)
             }
-            Request::Ignore(Some(whom)) => Asked::Ignore(whom.typed.to_lowercase()),
+            Request::Ignore(Some(whom)) => Asked::Ignore(whom.typed.to_owned()),
             Request::Unignore(_) => Asked::Unignore,
             Request::Who(None) => Asked::WhoAll,
             Request::Set(Some(_)) => Asked::Set,
@@ -698,12 +724,25 @@ impl<W: World> Crowd<W> {
         }
     }
 
-    /// Whether somebody may have been called so at some time from `from` on.
+    /// Whether somebody may be meant by this name, who had it at some time from `from` on, or one that looks like it.
     fn may_be_called(&self, who: usize, name: &str, from: u64) -> bool {
+        let is_like = |known: &str| match (Nick::new(known), Nick::new(name)) {
+            (Ok(known), Ok(name)) => known.is_like(&name),
+            _ => false,
+        };
+        self.may_have_had(who, from, is_like)
+    }
+
+    /// Whether somebody may have had exactly this name, in whatever case, at some time from `from` on.
+    fn may_be_known_as(&self, who: usize, name: Nick, from: u64) -> bool {
+        self.may_have_had(who, from, |known| Nick::new(known) == Ok(name))
+    }
+
+    fn may_have_had(&self, who: usize, from: u64, is_meant: impl Fn(&str) -> bool) -> bool {
         let client = &self.clients[who];
         // Who has not read their greeting may be called anything.
         (!client.is_greeted && !W::AT_ONCE)
-            || client.names.iter().any(|(known, _, to)| known == name && to.is_none_or(|to| to >= from))
+            || client.names.iter().any(|(known, _, to)| to.is_none_or(|to| to >= from) && is_meant(known))
     }
 
     fn count(&mut self, what: &'static str) {
@@ -734,7 +773,7 @@ impl<W: World> Crowd<W> {
             ServerLine::Hello { nick, .. } => {
                 assert!(!client.is_greeted, "{who} is greeted twice");
                 (client.nick, client.is_greeted, client.is_locked) = (nick.to_string(), true, false);
-                client.names.push((nick.to_string().to_lowercase(), 0, None));
+                client.names.push((nick.to_string(), 0, None));
             }
             ServerLine::Locked { .. } => client.is_locked = true,
             ServerLine::Bye { code, .. } => {
@@ -796,7 +835,7 @@ impl<W: World> Crowd<W> {
                 known == name && *from == due.sent && to.is_none()
             };
             let client = &mut self.clients[who];
-            let is_own = client.nick.to_lowercase() == *name;
+            let is_own = fold(&client.nick) == fold(name);
             if let Some((_, _, to)) = client.names.iter_mut().rev().find(given_up).filter(|_| !is_own) {
                 *to = Some(step);
             }
@@ -815,22 +854,22 @@ impl<W: World> Crowd<W> {
         match done {
             Done::Nick(nick) => {
                 client.nick = nick.to_string();
-                let name = client.nick.to_lowercase();
+                let is_it = |known: &str| Nick::new(known).is_ok_and(|known| known.as_str() == nick.as_str());
                 let old = client
                     .names
                     .iter_mut()
-                    .filter(|(known, from, to)| to.is_none() && *from <= due.sent && (*known != name));
+                    .filter(|(known, from, to)| to.is_none() && *from <= due.sent && !is_it(known));
                 // What the next request asks for may be so already.
                 old.for_each(|(_, _, to)| *to = Some(step));
             }
             Done::Join { room, count } => {
-                let room = room.as_str().to_lowercase();
+                let room = fold(room.as_str()).into_owned();
                 client.rooms.entry(room.clone()).or_insert(Stay { since: step, last: 0 });
                 let here = self.clients.iter().filter(|client| client.rooms.contains_key(&room)).count() as u64;
                 assert!(!at_once || here == *count, "{count} are in {room}, where {here} are");
             }
             Done::Leave(room) => {
-                let room = room.as_str().to_lowercase();
+                let room = fold(room.as_str()).into_owned();
                 assert!(client.rooms.remove(&room).is_some(), "{who} left {room} and was not there");
                 for &n in &self.open {
                     let said = &mut self.sayings[n];
@@ -840,17 +879,15 @@ impl<W: World> Crowd<W> {
                 }
             }
             Done::Ignore(nick) => {
-                let name = nick.as_str().to_lowercase();
-                let meant = (0..self.clients.len()).filter(|&other| self.may_be_called(other, &name, due.sent));
+                let meant = (0..self.clients.len()).filter(|&other| self.may_be_known_as(other, *nick, due.sent));
                 let candidates: Vec<usize> = meant.collect();
                 self.clients[who].ignored.push(Vec::clone(&candidates));
                 self.clients[who].ignores.push(candidates);
             }
             Done::Unignore(nick) => {
                 // Somebody of this name, or somebody who had it once, as only those who are here are known by it.
-                let name = nick.as_str().to_lowercase();
                 let meant: Vec<usize> =
-                    (0..self.clients.len()).filter(|&other| self.may_be_called(other, &name, 0)).collect();
+                    (0..self.clients.len()).filter(|&other| self.may_be_known_as(other, *nick, 0)).collect();
                 let ignores = &mut self.clients[who].ignores;
                 ignores.retain(|ignored| !ignored.iter().any(|other| meant.contains(other)));
             }
@@ -873,7 +910,7 @@ impl<W: World> Crowd<W> {
             Done::Rooms(count) | Done::Files(count) | Done::Ignoring(count) => assert_eq!(rows.len() as u64, *count),
             Done::History { room, count } => {
                 assert_eq!(rows.len() as u64, *count);
-                let room = room.as_str().to_lowercase();
+                let room = fold(room.as_str()).into_owned();
                 assert!(client.rooms.contains_key(&room), "{who} reads what {room} says");
                 let mut last = 0;
                 for row in &details {
@@ -901,7 +938,7 @@ impl<W: World> Crowd<W> {
             Done::Cancel(file) => drop(client.uploads.remove(&file.0)),
             Done::Msg(Place::Room(room)) => {
                 if let Asked::Say(n) = due.asked {
-                    self.accepted(n, room.as_str().to_lowercase());
+                    self.accepted(n, fold(room.as_str()).into_owned());
                 }
             }
             Done::Ping(_) => {
@@ -974,7 +1011,7 @@ impl<W: World> Crowd<W> {
         let words = text.strip_prefix("/me ").unwrap_or(text);
         let n = number_of(words).filter(|&n| n < self.sayings.len());
         if let Place::Room(room) = place {
-            let room = room.as_str().to_lowercase();
+            let room = fold(room.as_str()).into_owned();
             let Some(stay) = self.clients[who].rooms.get_mut(&room) else { panic!("{who} hears what {room} says") };
             if let Some(seq) = seq {
                 assert!(seq > stay.last, "{seq} after {} in {room}", stay.last);
@@ -990,13 +1027,12 @@ impl<W: World> Crowd<W> {
         }
         let (speaker, sent) = (said.speaker, said.sent);
         assert!(!client.heard.contains(&n), "{who} hears {n} twice");
-        let name = from.to_lowercase();
-        assert!(self.may_be_called(speaker, &name, sent), "{speaker} speaks as {from}");
+        assert!(self.may_be_called(speaker, from, sent), "{speaker} speaks as {from}");
         let ignores = client.ignores.iter().any(|ignored| *ignored == [speaker]);
         assert!(!ignores, "{who} hears {speaker}, whom they ignore");
         match place {
             Place::Room(room) => {
-                let room = room.as_str().to_lowercase();
+                let room = fold(room.as_str()).into_owned();
                 assert!(said.target.as_ref().is_none_or(|target| *target == room), "{n} is heard in {room}");
                 assert!(who != speaker || client.echo, "{who} hears themselves");
                 if let (Some(known), Some(seq)) = (said.seq, seq) {
@@ -1051,7 +1087,7 @@ impl<W: World> Crowd<W> {
         let is_of_typing = matches!(what, What::Typing | What::Idle);
         assert!(!is_of_typing || self.clients[who].typing, "{who} does not want to be told of typing");
         let Place::Room(room) = place else { return };
-        let room = room.as_str().to_lowercase();
+        let room = fold(room.as_str()).into_owned();
         // Senders hear of the end of their file wherever they are.
         let may_be_out = matches!(what, What::Unfile { .. });
         assert!(may_be_out || self.clients[who].rooms.contains_key(&room), "{who} hears {what:?} of {room}");
@@ -1093,6 +1129,11 @@ impl<W: World> Crowd<W> {
         let here = |client: &&Client| client.is_greeted && !client.is_gone && !client.is_dismissed;
         let known: BTreeSet<String> = self.clients.iter().filter(here).map(|client| client.nick.clone()).collect();
         assert_eq!(online, known, "the list is not who is there");
+        let names: Vec<Nick> = online.iter().map(|name| Nick::new(name).unwrap()).collect();
+        for (at, name) in names.iter().enumerate() {
+            let like = names[..at].iter().find(|other| other.is_like(name));
+            assert!(like.is_none(), "{name} looks like {like:?}, and both are here");
+        }
         for (who, client) in self.clients.iter().enumerate() {
             if let Some((known, copy)) = client.online.as_ref().filter(|_| here(&client) && !self.world.is_slow(who)) {
                 assert_eq!((*known, copy), (version, &online), "the copy of {who}");
@@ -1134,10 +1175,10 @@ fn number_of(text: &str) -> Option<usize> {
     text.strip_prefix(MARK)?.split_once(MARK)?.0.parse().ok()
 }
 
-/// What a target is called in lower case, without the sign of a person.
+/// What a target is called: a room without case, a person without their sign.
 fn typed(target: &Target<'_>) -> String {
     match target {
-        Target::Room(Named { typed, .. }) => typed.to_lowercase(),
-        Target::Person(Named { typed, .. }) => typed.strip_prefix('@').unwrap_or(typed).to_lowercase(),
+        Target::Room(Named { typed, .. }) => fold(typed).into_owned(),
+        Target::Person(Named { typed, .. }) => typed.strip_prefix('@').unwrap_or(typed).to_owned(),
     }
 }
