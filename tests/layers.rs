@@ -62,7 +62,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "system",
         "limits settings time event effect home journal spool signals listener transport connection",
-        "sockets threads clock instants log",
+        "sockets threads clock instants system log",
     ),
     (
         "reactor",

@@ -78,9 +78,9 @@ impl Most {
     /// As much as one answer ever has.
     const EVER: Self = Self { lines: limits::HISTORY_LINES, bytes: limits::HISTORY_BYTES };
 
-    /// Counts a message with so many bytes of text, if it still fits.
-    fn take(&mut self, text: usize) -> bool {
-        let bytes = text + limits::HISTORY_HEAD;
+    /// Counts a message of somebody with so many bytes of text, if it still fits.
+    fn take(&mut self, from: Nick, text: usize) -> bool {
+        let bytes = text + limits::HISTORY_HEAD + from.as_str().len().saturating_sub(20);
         if self.lines == 0 || self.bytes < bytes {
             return false;
         }
@@ -303,7 +303,7 @@ impl Hub {
                     if ignores(&line) {
                         continue;
                     }
-                    if !search.most.take(line.text.len()) {
+                    if !search.most.take(line.from, line.text.len()) {
                         return search.next = 0;
                     }
                     search.first = line.seq;
@@ -322,7 +322,7 @@ impl Hub {
                     let seq = line.seq;
                     if ignores(&line) {
                         slice.spend(0);
-                    } else if most.take(line.text.len()) {
+                    } else if most.take(line.from, line.text.len()) {
                         slice.spend(line.text.len());
                         let PastLine { at, from, kind, text, .. } = line;
                         let text = Text::new(&text);
@@ -418,7 +418,7 @@ impl Hub {
                     }
                     if viewer.ignores(message.by) {
                         slice.spend(0);
-                    } else if most.take(message.text.as_str().len()) {
+                    } else if most.take(message.nick.get(), message.text.as_str().len()) {
                         tell(slice, &line(message));
                     } else {
                         break;
@@ -467,7 +467,7 @@ impl Search {
             }
             slice.spend(0);
             if !viewer.ignores(message.by) {
-                if !self.most.take(message.text.as_str().len()) {
+                if !self.most.take(message.nick.get(), message.text.as_str().len()) {
                     self.next = 0;
                     return true;
                 }

@@ -91,7 +91,7 @@ fn offer(start: usize, word: &str, names: impl Iterator<Item = String>) -> Compl
     // Without case, letters stand apart from their marks, so that one may be typed without the other.
     let word = fold(word);
     let mut candidates: Vec<_> = names.filter(|name| fold(name).starts_with(&*word)).collect();
-    candidates.sort_by_cached_key(|name| (fold(name).into_owned(), name.clone()));
+    candidates.sort_by_cached_key(|name| (name.to_lowercase(), name.clone()));
     candidates.dedup();
     Completion { start, candidates }
 }
