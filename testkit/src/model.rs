@@ -6,14 +6,14 @@
 //! from when they may first have had it until they have surely given it up. Over a world that answers at once the two are
 //! the same.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::commands;
 use chinwag::framing::Framing;
-use chinwag::limits::{CHUNK_BYTES, DOWNLOAD_UNIT, GATHER, PRESENCE_WINDOW, SERVER_LINE};
+use chinwag::limits::{BURST, CHUNK_BYTES, DOWNLOAD_UNIT, GATHER, PRESENCE_WINDOW, SERVER_LINE};
 use chinwag::names::{Nick, Place};
 use chinwag::plain;
 use chinwag::request::{Named, Request, Target};
@@ -139,6 +139,8 @@ struct Client {
     framing: Framing,
     /// What they asked for and was not answered yet.
     due: Vec<Due>,
+    /// How much the server had waited when they sent each of their last lines, of which so many may come at once.
+    lately: VecDeque<Duration>,
     /// The rows of the reply that comes.
     rows: Vec<String>,
     rooms: BTreeMap<String, Stay>,
@@ -250,6 +252,8 @@ const NICKS: &[&str] = &[
 const ROOMS: &[&str] = &["#a", "#B", "#c", "#A", "#ß", "#SS"];
 /// The sizes of files, so that one may be taken up again.
 const SIZES: &[u64] = &[0, 1, 300, 12_288, 12_289, 30_000, 70_000];
+/// So many lines flood control lets pass at once, at the least rate of a run.
+const AT_ONCE: usize = 60;
 const TIMES: &[u64] = &[1, 20, 249, 250, 999, 1_000, 3_000, 6_000, 59_999, 60_000];
 const WORDS: &[&str] = &[
     "#a",
@@ -499,8 +503,14 @@ impl<W: World> Crowd<W> {
         if let Some(name) = name {
             *self.counted.entry(name).or_default() += 1;
         }
-        let answers_at_once = self.clients[who].due.is_empty() && !self.world.is_slow(who);
         let waited = self.world.waited();
+        let client = &mut self.clients[who];
+        client.lately.push_back(waited);
+        if client.lately.len() > AT_ONCE {
+            client.lately.pop_front();
+        }
+        let is_in_rate = client.lately.len() < AT_ONCE || waited - client.lately[0] >= BURST;
+        let answers_at_once = client.due.is_empty() && is_in_rate && !self.world.is_slow(who);
         let mut is_certain = true;
         let asked = match request {
             Request::Nick(Named { typed, .. }) => {

@@ -859,9 +859,13 @@ fn names_of_any_script_are_shown_completed_and_heard() {
     let terminal = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
     terminal
         .wait_until("Алиса online", |screen| below(screen).contains("· Алиса ·") && input(screen) == "#кухня>");
-    enter(&terminal, "小\tпривет");
+    terminal.keys("小\tпривет");
+    typed(&terminal, "#кухня> 小明: привет");
+    terminal.keys("\r");
     other.until("#кухня <Алиса> 小明: привет");
-    enter(&terminal, "/msg 小\tты здесь?");
+    terminal.keys("/msg 小\tты здесь?");
+    typed(&terminal, "#кухня> /msg 小明 ты здесь?");
+    terminal.keys("\r");
     other.until("@Алиса <Алиса> ты здесь?");
     other.send("алиса, да");
     other.send("Алисам");
