@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{BadName, Digest, FileId, FileName, Nick, Place, RoomName, Text};
+use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, RoomName, Text};
 
 /// What people set for themselves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -268,7 +268,7 @@ pub enum Fault {
     /// What was typed cannot be the name of a file.
     BadFileName,
     /// Somebody who is online has this name, or one that looks like it.
-    Taken { nick: Nick, holder: Nick },
+    Taken { nick: KeptNick, holder: KeptNick },
     /// One does not ignore anybody of this name.
     NotIgnored(Text),
     /// Nobody who is online has this name, as it was typed.

@@ -305,11 +305,11 @@ impl RoomName {
     }
 }
 
-/// A nick as it is kept where there are many: in 24 bytes, unless it has more than 22.
-#[derive(Clone, Debug)]
+/// A nick as it is kept where there are many, or in something that must be small: in 24 bytes, unless it has more than 22.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeptNick(Kept);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum Kept {
     Short { len: u8, bytes: [u8; 22] },
     Long(Box<str>),

@@ -401,8 +401,10 @@ fn explain(why: &Fault) -> String {
         Fault::BadFileName => {
             format!("a file name has 1 to {} bytes, no / or \\, and is not . or ..", crate::names::FileName::MAX)
         }
-        Fault::Taken { nick, holder } if nick == holder => format!("{holder} is somebody else; choose another name"),
-        Fault::Taken { nick, holder } => format!("{nick} looks like {holder}, who is here; choose another name"),
+        Fault::Taken { nick, holder } => match (nick.get(), holder.get()) {
+            (nick, holder) if nick == holder => format!("{holder} is somebody else; choose another name"),
+            (nick, holder) => format!("{nick} looks like {holder}, who is here; choose another name"),
+        },
         Fault::NoSuchNick(name) => format!("{name} is not here; /who lists who is"),
         Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
         Fault::NoSuchRoom(name) => format!("there is no room {name}; /rooms lists them, /join makes one"),

@@ -143,7 +143,7 @@ impl Hub {
         let bad = |why| Fault::BadNick(Text::new(name.typed), why);
         let nick = name.name.and_then(Nick::allowed).map_err(bad)?;
         if let Some(holder) = self.people.rival(turn.who, &nick) {
-            return Err(Fault::Taken { nick, holder: self.nick(holder)? });
+            return Err(Fault::Taken { nick: nick.into(), holder: self.nick(holder)?.into() });
         }
         let Some(person) = self.people.get(turn.who) else { return Ok(Done::Nick(nick)) };
         let old = person.nick();
