@@ -592,6 +592,8 @@ mod tests {
         let mut rare = Rare::default();
         assert!(!rare.write_to(nick("bob"), one) && !rare.write_to(nick("BOB"), one));
         assert!(rare.write_to(nick("b0b"), other) && !rare.write_to(nick("bob"), other));
+        rare.write_to(nick("ian"), one);
+        assert!(rare.write_to(nick("Ian"), other));
         rare.hear_from(nick("Вов"), one);
         assert!(!rare.write_to(nick("вов"), one));
     }

@@ -666,6 +666,18 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_read_in_the_one_spelling_that_it_has() {
+        for line in ["#ü <Zoë> hi", "@Zoë * Zoë typing", "* presence 1 -Zoë +小明", "+ nick Zoë", "- hello"] {
+            let is_read = |line: &str| {
+                !matches!(ServerLine::parse(line), ServerLine::Other(_) | ServerLine::Done(Done::Other(..)))
+            };
+            assert!(is_read(line), "{line}");
+            let apart = line.replace('ë', "e\u{308}").replace('ü', "u\u{308}");
+            assert_eq!(is_read(&apart), apart == line, "{apart}");
+        }
+    }
+
+    #[test]
     fn the_transcripts_are_read() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
         let mut count = 0;
