@@ -95,10 +95,12 @@ pub fn compare(one: &str, other: &str) -> Ordering {
     if one.is_ascii() && other.is_ascii() {
         let [one, other] = [one, other].map(|text| text.bytes().map(|b| b.to_ascii_lowercase()));
         one.cmp(other)
-    } else if one == other {
-        Ordering::Equal
     } else {
-        folded(one).cmp(folded(other))
+        // What is the same before a letter says nothing of what comes from there on.
+        let same = one.char_indices().zip(other.chars()).take_while(|((_, one), other)| one == other);
+        let letters = same.filter(|((_, c), _)| !is_combining_mark(*c));
+        let from = letters.last().map_or(0, |((at, _), _)| at);
+        folded(&one[from..]).cmp(folded(&other[from..]))
     }
 }
 
@@ -285,6 +287,15 @@ mod tests {
             prop_assert!(same(&text, &nfc(&text)));
             prop_assert!(same(&text, &text.nfd().collect::<String>()));
             prop_assert!(same(&text, &text.to_uppercase()) || text.contains('ı'));
+        }
+
+        #[test]
+        fn texts_are_ordered_as_they_are_folded(
+            start in "[аАбßsSσςéeιΐ가\u{301}\u{308}\u{345}]{0,6}",
+            ends in prop::array::uniform2("[аАбßsSσςéeιΐ가\u{301}\u{308}\u{345}]{0,4}"),
+        ) {
+            let [one, other] = ends.map(|end| format!("{start}{end}"));
+            same(&one, &other);
         }
 
         #[test]
