@@ -25,7 +25,8 @@ impl<T> Default for NameTable<T> {
 }
 
 impl<T: Copy + PartialEq> NameTable<T> {
-    /// All whose names look like this one. There may be two, who do not look like each other.
+    /// All whose names look like this one; first who is called so, in whatever case. There may be two, who do not look like each
+    /// other.
     pub fn like(&self, nick: &Nick, nick_of: impl Fn(T) -> Option<Nick>) -> ArrayVec<T, 2> {
         let mut found = ArrayVec::new();
         for look in nick.looks().each() {
@@ -34,14 +35,13 @@ impl<T: Copy + PartialEq> NameTable<T> {
             let value = self.shown.find(hash, has_look).or_else(|| self.folded.find(hash, has_look));
             found.extend(value.copied().filter(|value| !found.contains(value)));
         }
+        found.sort_by_key(|&value| nick_of(value) != Some(*nick));
         found
     }
 
     /// What this name means: what is called so, in whatever case, or else what looks like it.
     pub fn find(&self, nick: &Nick, nick_of: impl Fn(T) -> Option<Nick>) -> Option<T> {
-        let like = self.like(nick, &nick_of);
-        let is_called_so = |&value: &T| nick_of(value).is_some_and(|known| known == *nick);
-        like.iter().copied().find(is_called_so).or(like.first().copied())
+        self.like(nick, nick_of).first().copied()
     }
 
     /// Puts in what has this name, which must look like none that is here.
