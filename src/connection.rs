@@ -153,6 +153,8 @@ struct Cold {
     urgent: bool,
     /// Whether it was told that what it sends is no UTF-8.
     hinted: bool,
+    /// Whether it was told that what it ends its lines in is no line end.
+    hinted_at_ends: bool,
 }
 
 impl<T: Transport> Connection<T> {
@@ -412,6 +414,11 @@ impl<T: Transport> Connection<T> {
     /// It is to be told that what it sends is no UTF-8; says whether it was before.
     pub fn hint(&mut self) -> bool {
         std::mem::replace(&mut self.cold_mut().hinted, true)
+    }
+
+    /// It is to be told that what it ends its lines in is no line end; says whether it was before.
+    pub fn hint_at_ends(&mut self) -> bool {
+        std::mem::replace(&mut self.cold_mut().hinted_at_ends, true)
     }
 
     /// A line has come from it; says whether one had before.

@@ -242,6 +242,13 @@ const RESERVED: [&str; 11] = [
     "services", "global",
 ];
 
+impl RoomName {
+    /// The room that somebody may mean who left out what tells rooms from people.
+    pub fn meant(word: &str) -> Option<Self> {
+        Self::new(&format!("#{word}")).ok()
+    }
+}
+
 impl Nick {
     /// Reads a name that somebody has, or had.
     pub fn new(name: &str) -> Result<Self, BadName> {

@@ -263,6 +263,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             "some of what you sent is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8",
         )
         .write(out),
+        Event::Unended => ServerLine::Notice(
+            "CR alone ends no line here: Ctrl-U drops what you typed, and Ctrl-J ends a line; set your terminal or program to LF or CR LF",
+        )
+        .write(out),
         Event::NameChangedHands(nick) => {
             let text =
                 format!("{nick} is somebody else now than the {nick} you talked with before; what you say goes to the new one");
@@ -360,7 +364,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::Locked => Code::Locked,
         Fault::BadNick(..) | Fault::BadRoom(..) | Fault::BadFileName => Code::BadName,
         Fault::Taken { .. } => Code::Taken,
-        Fault::NoSuchNick(_) | Fault::NotIgnored(_) => Code::NoSuchNick,
+        Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
         Fault::NoSuchRoom(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
         Fault::NoRoom | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
@@ -394,7 +398,7 @@ fn explain(why: &Fault) -> String {
         Fault::TooMany(quota) => too_many(*quota),
         Fault::Locked => "the server is locked; send /pass PASSWORD first".to_owned(),
         Fault::BadNick(name, why) => format!("{name} is no name: {}", bad_nick(*why)),
-        Fault::BadRoom(name, _) if RoomName::new(&format!("#{name}")).is_ok() => {
+        Fault::BadRoom(name, _) if RoomName::meant(name.as_str()).is_some() => {
             format!("a room's name begins with #; is /join #{name} meant?")
         }
         Fault::BadRoom(name, why) => format!("{name} is no room: {}", bad_room(*why)),
@@ -406,6 +410,7 @@ fn explain(why: &Fault) -> String {
             (nick, holder) => format!("{nick} looks like {holder}, who is here; choose another name"),
         },
         Fault::NoSuchNick(name) => format!("{name} is not here; /who lists who is"),
+        Fault::MeantRoom(name, room) => format!("{name} is not here; is the room {room} meant?"),
         Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
         Fault::NoSuchRoom(name) => format!("there is no room {name}; /rooms lists them, /join makes one"),
         Fault::NotInRoom(room) => format!("you are not in {room}; /join {room} first"),

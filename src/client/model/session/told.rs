@@ -27,7 +27,8 @@ impl Session {
             ServerLine::Refused { command: "?", code: Code::NoUpload, .. } => {}
             ServerLine::Refused { command, code, text } => self.refused(command, code, text),
             ServerLine::Other("") => {}
-            ServerLine::Notice(_) | ServerLine::Other(_) => self.note(line.to_string()),
+            ServerLine::Notice(text) => self.note(text.to_owned()),
+            ServerLine::Other(_) => self.note(line.to_string()),
             ServerLine::Hello { .. }
             | ServerLine::Data { .. }
             | ServerLine::Whole { .. }
@@ -264,6 +265,13 @@ mod tests {
         ] {
             assert!(!is_found(name, text), "{name} in {text}");
         }
+    }
+
+    #[test]
+    fn a_notice_is_told_in_its_own_words() {
+        let mut session = online(&["#a"]);
+        hear(&mut session, &["* notice history is being kept again"]);
+        assert_eq!(shown(&mut session), [News::Note("history is being kept again".to_owned())]);
     }
 
     #[test]
