@@ -2,7 +2,8 @@
 
 use crate::event::{Change, Fault, SaidKind, Setting, Verb};
 use crate::names::{Digest, FileId, Nick, RoomName, Text};
-use crate::request::{HistoryPart, Named, Offer, Request, Target, Topic};
+use crate::request::{Credential, HistoryPart, Named, Offer, Request, Target, Topic, Wanted};
+use crate::wire;
 
 /// A row of the table.
 pub struct Spec {
@@ -69,6 +70,33 @@ table! {
             let typed = w.need()?;
             Ok(Request::Nick(Named { typed, name: Nick::new(typed) }))
         };
+    Register "register" "/register PASSWORD" "make the name that you have yours"
+        |w| Ok(Request::Register(w.need()?));
+    Login "login" "/login NICK PASSWORD" "be NICK, whose password you know"
+        |w| {
+            let (nick, secret) = (person(w.need()?), w.need()?);
+            let credential = match secret.strip_prefix(TOKEN) {
+                Some(token) => Credential::Token(wire::token(token)),
+                None => Credential::Password(secret),
+            };
+            Ok(Request::Login { nick, credential })
+        };
+    Logout "logout" "/logout" "be a guest again"
+        |_| Ok(Request::Logout);
+    Passwd "passwd" "/passwd [OLD] NEW" "change the password of your name"
+        |w| {
+            let first = w.need()?;
+            Ok(match w.word() {
+                Some(new) => Request::Passwd { old: Some(first), new },
+                None => Request::Passwd { old: None, new: first },
+            })
+        };
+    Token "token" "/token [off]" "a secret for a program that is you; off ends all of them"
+        |w| Ok(Request::Token(if w.keyword("off") { Wanted::Off } else { Wanted::New }));
+    Drop "drop" "/drop PASSWORD" "give your name up"
+        |w| Ok(Request::Drop(w.need()?));
+    Account "account" "/account [NICK]" "whose a name is, and what you have"
+        |w| Ok(Request::Account(w.word().map(person)));
     Join "join" "/join #ROOM" "enter a room, made if new, and talk there"
         |w| {
             let room = room(w.need()?);
@@ -257,6 +285,9 @@ pub fn said(text: &str) -> (SaidKind, &str) {
     }
 }
 
+/// What tells a token from a password.
+const TOKEN: &str = "token:";
+
 /// What an action begins with.
 pub const ACTION: &str = "/me ";
 
@@ -336,7 +367,7 @@ fn switch(word: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::BadName;
+    use crate::names::{BadName, Token};
 
     fn say(text: &str) -> Request<'_> {
         Request::Say { kind: SaidKind::Text, text }
@@ -373,6 +404,19 @@ mod tests {
             ("/nick @bob", Request::Nick(Named { typed: "@bob", name: Err(BadName::Begins('@')) })),
             ("/ignore @bob", Request::Ignore(Some(Named { typed: "@bob", name: Nick::new("bob") }))),
             ("/help WHO", Request::Help(Some(Verb::Who))),
+            ("/register secret-word", Request::Register("secret-word")),
+            ("/login bob x", Request::Login { nick: person("bob"), credential: Credential::Password("x") }),
+            ("/login @bob token:x", Request::Login { nick: person("@bob"), credential: Credential::Token(None) }),
+            (
+                "/login bob token:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                Request::Login { nick: person("bob"), credential: Credential::Token(Some(Token([0; 32]))) },
+            ),
+            ("/passwd new", Request::Passwd { old: None, new: "new" }),
+            ("/passwd old new", Request::Passwd { old: Some("old"), new: "new" }),
+            ("/token", Request::Token(Wanted::New)),
+            ("/token OFF", Request::Token(Wanted::Off)),
+            ("/account", Request::Account(None)),
+            ("/account bob", Request::Account(Some(person("bob")))),
             ("/join #a key", Request::Join(room("#a"))),
             ("/join a", Request::Join(Named { typed: "a", name: Err(BadName::Empty) })),
             ("/part #a so long ", Request::Leave { room: in_a, reason: Some("so long") }),
@@ -438,6 +482,15 @@ mod tests {
             "/set echo maybe",
             "/typing bob maybe",
             "/unignore",
+            "/register",
+            "/register two words",
+            "/login bob",
+            "/login bob x y",
+            "/passwd",
+            "/passwd a b c",
+            "/token on",
+            "/drop",
+            "/logout now",
             "/pass",
             "/rooms x",
             "/back soon",

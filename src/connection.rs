@@ -48,6 +48,8 @@ pub enum Pause {
     Disk,
     /// Its last request has not been answered yet.
     Answer,
+    /// Its last request waits for a password to be looked at, or for the ledger.
+    Account,
 }
 
 /// What the system says of a connection.

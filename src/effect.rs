@@ -1,9 +1,11 @@
 //! What the shell shall do for the core, what comes of it, and the way out for all that the core says.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use crate::event::{Bye, Change, Detail, Event, Reply, SaidKind};
 use crate::names::{ConnId, Digest, FileId, Nick, RoomName, Text};
+use crate::register::{Entry, PasswordHash};
 
 /// Something for the shell to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +21,14 @@ pub enum Effect {
     Pump(ConnId),
     /// Note in the log of the process that a wrong password came from here.
     NoteWrongPassword(ConnId),
+    /// Note in the log of the process that somebody who comes through this connection has not proved to own this name.
+    NoteFailedLogin(ConnId, Nick),
+    /// Have a password looked at, which takes some time.
+    Password(PasswordTask),
+    /// Have these entries written down, all or none of them.
+    Ledger(Vec<Entry>),
+    /// The last request of this connection has been answered: its next lines can be carried out.
+    Answered(ConnId),
     /// An upload of this connection has ended, in whatever way: what it has sent of a chunk that is not whole is for nobody.
     UploadEnded(ConnId),
     /// The answer to this connection's last request can go on: call `Hub::go_on` when others have had their turn and little
@@ -159,6 +169,46 @@ pub enum Outcome {
         /// Which of the reader's downloads it is.
         download: u64,
     },
+}
+
+/// A password that is to be looked at. Each has exactly one [`PasswordResult`], in the order of the tasks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub enum PasswordTask {
+    /// To be kept, as what this salt makes of it.
+    Hash { password: Secret, salt: [u8; 16] },
+    /// To be compared with what is kept of one.
+    Verify { password: Secret, hash: PasswordHash },
+}
+
+/// What came of a [`PasswordTask`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PasswordResult {
+    /// This is to be kept of it.
+    Hash(PasswordHash),
+    /// It is the one.
+    Right,
+    /// It is another one.
+    Wrong,
+}
+
+/// What came of entries for the ledger. Each [`Effect::Ledger`] has exactly one, in their order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entered {
+    /// They are written down, and what is of names is on the disk.
+    Written,
+    /// None of them is.
+    Failed,
+}
+
+/// A word that stands in no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// Asks for messages of a room that are in its log. Each query has exactly one [`Found`], in the order of the queries.

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, RoomName, Text};
+use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, RoomName, Text, Token};
+use crate::time::Day;
 
 /// What people set for themselves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -45,6 +46,13 @@ pub enum Verb {
     Limits,
     Pass,
     Nick,
+    Register,
+    Login,
+    Logout,
+    Passwd,
+    Token,
+    Drop,
+    Account,
     Join,
     Leave,
     Query,
@@ -123,6 +131,8 @@ pub enum Event {
     NotKept(Trouble),
     /// What the connection sent was no text as the dialect has it, and others see something else instead.
     Garbled,
+    /// One is called so now, as the old name is nobody's any more.
+    NameLost { nick: Nick, old: Nick },
     /// What the connection sent has an end of lines in it that is none in the dialect.
     Unended,
     /// Somebody else than before is written to under this name.
@@ -321,6 +331,34 @@ pub enum Fault {
     BusyFile(FileId),
     /// The password is wrong.
     WrongPassword,
+    /// It is neither the password nor a token of this name.
+    WrongLogin(Nick),
+    /// Nobody owns this name.
+    NoOwner(Nick),
+    /// Somebody else owns this name, in their spelling.
+    Owned(Nick),
+    /// This name was somebody's not long ago.
+    Held(Nick),
+    /// One must own a name for that, and not this one, which one has without owning it.
+    NoAccount(Nick),
+    /// One owns this name already.
+    OwnedAlready(Nick),
+    /// What is given to those who have not chosen a name can be nobody's.
+    GuestName(Nick),
+    /// It is no password: too short, too long, or the name itself.
+    BadPassword,
+    /// The old password must be given with the new one.
+    OldPassword,
+    /// Others can read along on this connection.
+    Insecure,
+    /// Nobody owns names here, as nothing outlives the process.
+    KeepsNothing,
+    /// Nobody owns names here, as the operator does not want it.
+    AccountsOff,
+    /// Only the operator makes names.
+    AccountsClosed,
+    /// Too many passwords are being looked at.
+    PasswordsBusy,
     /// Nobody can ignore themselves.
     IgnoreSelf,
     /// The file is somebody else's.
@@ -345,10 +383,18 @@ pub enum Quota {
     Renames,
     /// Joins and leaves in a minute, of one person or of all from their network.
     Joins,
-    /// Wrong passwords from one network in [`limits::WRONG_PASSWORDS_WINDOW`].
+    /// Wrong passwords and tokens from one network in [`limits::WRONG_PASSWORDS_WINDOW`].
     ///
     /// [`limits::WRONG_PASSWORDS_WINDOW`]: crate::limits::WRONG_PASSWORDS_WINDOW
     WrongPasswords,
+    /// Names registered from one network in a day.
+    Registrations,
+    /// Names registered in [`limits::REGISTRATIONS_WINDOW`].
+    ///
+    /// [`limits::REGISTRATIONS_WINDOW`]: crate::limits::REGISTRATIONS_WINDOW
+    RegistrationsInAll,
+    /// Names that have owners.
+    Names,
     /// Rooms a person is in.
     RoomsOfPerson,
     /// Connections through which a person is here.
@@ -439,6 +485,16 @@ pub enum Detail {
     Ignored(Nick),
     /// A setting.
     Setting(Change),
+    /// A room in which one is now, and the number of its last message.
+    In { room: RoomName, last: u64 },
+    /// Since when a name has been its owner's, and when they were last here.
+    Name { since: Day, seen: Day },
+    /// How many tokens one has.
+    Tokens(usize),
+    /// The rooms of which one is the founder.
+    Founder(Vec<RoomName>),
+    /// How many connections one has.
+    Ways(usize),
 }
 
 /// A limit of the server's, as people may know it.
@@ -502,6 +558,24 @@ pub enum Limit {
     NewRooms,
     /// Rooms that may have a log; 0 is none.
     Logs,
+    /// Wrong passwords and tokens from one network in [`limits::WRONG_PASSWORDS_WINDOW`].
+    ///
+    /// [`limits::WRONG_PASSWORDS_WINDOW`]: crate::limits::WRONG_PASSWORDS_WINDOW
+    Tries,
+    /// Names registered from one network in a day; 0 is none.
+    Registrations,
+    /// Names registered in [`limits::REGISTRATIONS_WINDOW`]; 0 is none.
+    ///
+    /// [`limits::REGISTRATIONS_WINDOW`]: crate::limits::REGISTRATIONS_WINDOW
+    RegistrationsInAll,
+    /// Names that may have owners; 0 is none.
+    Names,
+    /// Seconds after which a name is its owner's no more who does not come; 0 is never.
+    NameTtl,
+    /// Tokens that a name may have.
+    Tokens,
+    /// Seconds after its last use for which a token is good.
+    TokenGood,
 }
 
 /// What a person is doing, as far as somebody else may know.
@@ -513,6 +587,17 @@ pub enum Activity {
     Typing,
     /// Away, saying this.
     Away(Option<Text>),
+}
+
+/// How it stands with a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It is nobody's.
+    Free,
+    /// It is somebody's.
+    Owned,
+    /// It was somebody's not long ago, and can be nobody's yet.
+    Held,
 }
 
 /// The one reply that every request gets.
@@ -533,20 +618,54 @@ pub enum Done {
     Limits,
     Pass,
     Nick(Nick),
-    Join { room: RoomName, count: usize },
+    Register(Nick),
+    Login(Nick),
+    Logout(Nick),
+    Passwd,
+    /// A new token, or all of them have ended.
+    Token(Option<Token>),
+    Drop(Nick),
+    Account {
+        nick: Nick,
+        standing: Standing,
+    },
+    Join {
+        room: RoomName,
+        count: usize,
+    },
     Leave(RoomName),
     Query(Place),
     Rooms(usize),
-    Who { version: u64, count: usize },
+    Who {
+        version: u64,
+        count: usize,
+    },
     Msg(Place),
     Me,
-    Typing { place: Place, on: bool },
-    Topic { room: RoomName, topic: Option<Text> },
-    Send { id: FileId, offset: u64 },
-    Get { id: FileId, offset: u64, size: u64, name: FileName },
+    Typing {
+        place: Place,
+        on: bool,
+    },
+    Topic {
+        room: RoomName,
+        topic: Option<Text>,
+    },
+    Send {
+        id: FileId,
+        offset: u64,
+    },
+    Get {
+        id: FileId,
+        offset: u64,
+        size: u64,
+        name: FileName,
+    },
     Files(usize),
     Cancel(FileId),
-    History { room: RoomName, count: usize },
+    History {
+        room: RoomName,
+        count: usize,
+    },
     Ignore(Nick),
     Ignoring(usize),
     Unignore(Nick),

@@ -105,6 +105,14 @@ impl Home {
         self.rooms.as_deref()
     }
 
+    /// The file of what is owned and of rules, if anything is to outlive the process.
+    pub fn ledger(&self) -> Option<PathBuf> {
+        match &self.kept {
+            Kept::Temporary(_) => None,
+            Kept::Locked(dir, _) => Some(dir.join("ledger")),
+        }
+    }
+
     /// The ID that the next file gets; 1 where nothing is kept.
     pub fn next_id(&self) -> u64 {
         self.ids.as_ref().map_or(1, |ids| ids.next)

@@ -3,6 +3,7 @@
 //! It knows no socket, no file, no thread and no clock. It is told the time with everything that comes in, and what follows
 //! goes into an [`Output`].
 
+mod account;
 mod answer;
 mod ask;
 mod download;
@@ -30,6 +31,7 @@ use crate::settings::Settings;
 use crate::time::{Instant, Now};
 use crate::typing::{Conversation, Typing};
 
+use account::Accounts;
 use answer::Answer;
 
 /// How somebody went away.
@@ -101,6 +103,7 @@ pub struct Hub {
     new_rooms: PrefixWindow,
     /// Wrong passwords of late, by address prefix.
     wrong_passwords: PrefixWindow,
+    accounts: Accounts,
     typing: Typing,
     presence: Presence,
     alarms: BTreeSet<(Instant, Alarm)>,
@@ -170,6 +173,7 @@ impl Hub {
             joins: PrefixWindow::new(limits::MINUTE),
             new_rooms: PrefixWindow::new(limits::MINUTE),
             wrong_passwords: PrefixWindow::new(limits::WRONG_PASSWORDS_WINDOW),
+            accounts: Accounts::new(settings.seed),
             typing: Typing::default(),
             presence: Presence::default(),
             alarms: BTreeSet::new(),
@@ -226,7 +230,7 @@ impl Hub {
     pub fn connect(&mut self, conn: ConnId, origin: Origin, now: Now, out: &mut impl Output) {
         let turn = &mut Turn::of_server(now, out);
         if self.password.is_none() {
-            self.let_in(conn, origin, turn);
+            self.let_in(conn, origin, None, turn);
             return;
         }
         let until = turn.now.at + limits::LOCKED;
@@ -235,11 +239,20 @@ impl Hub {
         turn.out.answer(conn, &Event::Locked);
     }
 
-    fn let_in(&mut self, conn: ConnId, origin: Origin, turn: &mut Turn<'_, impl Output>) {
+    /// Lets somebody in, as a guest or under the name that they have proved to own.
+    fn let_in(&mut self, conn: ConnId, origin: Origin, own: Option<Nick>, turn: &mut Turn<'_, impl Output>) {
         let who = self.people.enter(conn, origin, turn.now.at);
+        own.into_iter().for_each(|nick| self.people.rename(who, nick));
         if let Some(nick) = self.people.get(who).map(Person::nick) {
             self.open_presence(turn.now);
             self.presence.came(&nick);
+        }
+        self.greet(conn, turn);
+    }
+
+    /// Tells a connection that it is let in.
+    fn greet(&mut self, conn: ConnId, turn: &mut Turn<'_, impl Output>) {
+        if let Some(nick) = self.people.at(conn).map(Person::nick) {
             let server = self.settings.name.as_deref().map(Text::new);
             turn.out.answer(conn, &Event::Hello { nick, online: self.people.len(), server });
         }
@@ -293,17 +306,20 @@ impl Hub {
             self.rooms.leave(room, who);
         }
         self.people.leave(who);
+        self.note_seen(&nick, turn);
         self.open_presence(turn.now);
         self.presence.went(&nick);
         self.forget_unreachable(turn.out);
     }
 
-    /// A request came in from a connection, of which no answer [is under way](Hub::is_answering). It gets its one reply, if
-    /// one is due, before this returns, or when [`Hub::go_on`] has told the rest of a long answer.
+    /// A request came in from a connection, of which no answer [is under way](Hub::is_answering) and which
+    /// [waits](Hub::is_waiting) for nothing. It gets its one reply, if one is due, before this returns, when [`Hub::go_on`] has told
+    /// the rest of a long answer, or when the connection waits no more.
     pub fn handle(&mut self, conn: ConnId, now: Now, request: Request<'_>, out: &mut impl Output) {
         if self.locked.contains_key(&conn) {
             return self.handle_locked(request, &mut Turn { now, conn, who: PersonId::NOBODY, out });
         }
+        debug_assert!(!self.is_waiting(conn), "its lines wait");
         let Some(person) = self.people.at_mut(conn) else { return };
         if request.is_of_person() {
             person.active = now.at;
@@ -334,14 +350,14 @@ impl Hub {
 
     fn handle_locked(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) {
         let conn = turn.conn;
-        let Some(locked) = self.locked.get_mut(&conn) else { return };
         let verb = request.verb();
-        if let Err(why) = may(Actor::Locked, Action::Ask(verb)) {
-            if verb == Verb::Send {
+        if let Err(why) = self.may_ask_of_names(verb).and_then(|()| may(Actor::Locked, Action::Ask(verb))) {
+            if let Some(locked) = self.locked.get_mut(&conn).filter(|_| verb == Verb::Send) {
                 locked.intake = Intake::Discard;
             }
             return refuse(conn, verb, why, turn.out);
         }
+        let Some(locked) = self.locked.get_mut(&conn) else { return };
         match request {
             // Whoever guesses on learns nothing, not even when a guess is right.
             Request::Pass(_) if !hears_passwords(&self.wrong_passwords, locked.origin, turn.now.at) => {
@@ -353,7 +369,7 @@ impl Hub {
                 let (origin, intake) = (locked.origin, locked.intake);
                 self.unlock(conn);
                 turn.out.reply(conn, &Reply::Done(Done::Pass));
-                self.let_in(conn, origin, turn);
+                self.let_in(conn, origin, None, turn);
                 // The chunks of an upload that was refused may still be coming.
                 self.set_intake(conn, intake);
             }
@@ -388,12 +404,20 @@ impl Hub {
         if request.has_long_answer() && turn.out.is_memory_short_for(turn.conn) {
             return Err(Fault::MemoryShort);
         }
+        self.may_ask_of_names(request.verb())?;
         let done = match request {
             Request::Help(verb) => Ok(ask::help(verb, turn)),
             Request::Limits => Ok(self.limits(turn)),
             // There is nothing to unlock, and a bot that always gives its password is well served so.
             Request::Pass(_) => Ok(Done::Pass),
             Request::Nick(name) => self.rename(name, turn),
+            Request::Register(password) => return self.register_name(password, turn),
+            Request::Login { nick, credential } => return self.login(nick, credential, turn),
+            Request::Logout => self.logout(turn),
+            Request::Passwd { old, new } => return self.passwd(old, new, turn),
+            Request::Token(wanted) => return self.token(wanted, turn),
+            Request::Drop(password) => return self.drop_name(password, turn),
+            Request::Account(whom) => self.account(whom, turn),
             Request::Join(room) => self.join(room, turn),
             Request::Leave { room, reason } => self.leave(room, reason, turn),
             Request::Query(target) => self.query(target, turn),
@@ -721,6 +745,7 @@ impl Hub {
                 assert!(way.downloads().iter().any(|download| download.file == id));
             }
         }
+        self.check_accounts();
         for conn in self.answers.keys() {
             assert!(self.people.at(*conn).is_some(), "an answer for nobody");
         }
@@ -743,6 +768,7 @@ impl Hub {
             && self.rooms.is_empty()
             && self.files.is_empty()
             && self.typing.is_empty()
+            && self.accounts.is_empty()
             && !self.presence.is_pending()
             && self.alarms.is_empty()
             && (self.disk.jobs, self.disk.bytes, self.disk.reads, self.disk.held) == (0, 0, 0, 0)

@@ -1,5 +1,6 @@
 //! Every limit of the server, with its unit.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The most bytes a line may have, with its ending.
@@ -116,6 +117,47 @@ pub const PASSWORDS: u8 = 5;
 pub const PASSWORDS_OF_PREFIX: u32 = 10;
 /// The length of the fixed window of wrong passwords.
 pub const WRONG_PASSWORDS_WINDOW: Duration = Duration::from_secs(600);
+/// Bytes of a password of a name.
+pub const PASSWORD: RangeInclusive<usize> = 8..=128;
+/// KiB of memory that a password is looked at with, and how often they are gone over: what OWASP has for argon2id with little
+/// memory.
+pub const PASSWORD_MEMORY: u32 = 7 * 1024;
+/// See [`PASSWORD_MEMORY`].
+pub const PASSWORD_PASSES: u32 = 5;
+/// The most KiB that a password in the ledger may have been hashed with.
+pub const PASSWORD_MEMORY_MOST: u32 = 16 * 1024;
+/// The most passes of such a password.
+pub const PASSWORD_PASSES_MOST: u32 = 16;
+/// Passwords that may wait to be looked at; beyond it people are asked to try again.
+pub const PASSWORDS_WAITING: usize = 256;
+/// Of these, how many may come from one address prefix.
+pub const PASSWORDS_WAITING_OF_PREFIX: u32 = 2;
+/// Names that may have owners, or be held.
+pub const NAMES: usize = 50_000;
+/// Lines that the ledger may need.
+pub const LEDGER_LINES: usize = 100_000;
+/// Bytes of the ledger below which it is not written anew while the server runs.
+pub const LEDGER_LEAST: u64 = 1024 * 1024;
+/// How long a name that was given up, or has expired, is nobody's.
+pub const NAME_HELD: Duration = Duration::from_secs(30 * 86_400);
+/// Names that may be registered from one address prefix in a [`DAY`].
+pub const REGISTRATIONS: u32 = 3;
+/// Names that may be registered in all in [`REGISTRATIONS_WINDOW`].
+pub const REGISTRATIONS_IN_ALL: u32 = 30;
+/// The length of the fixed window of all registrations.
+pub const REGISTRATIONS_WINDOW: Duration = Duration::from_secs(600);
+/// The length of the fixed window of the registrations of a prefix.
+pub const DAY: Duration = Duration::from_secs(86_400);
+/// Tokens that a name may have; beyond it the one that was unused for longest goes.
+pub const TOKENS: usize = 5;
+/// How long after its last use a token is good.
+pub const TOKEN_GOOD: Duration = Duration::from_secs(90 * 86_400);
+/// Bytes of a reason that somebody gives for a ban or a block.
+pub const REASON: usize = 512;
+/// Bytes of a pattern of names that somebody bans.
+pub const PATTERN: usize = 64;
+/// Bytes of the key of a room.
+pub const KEY: usize = 64;
 /// Names that `/join` lists.
 pub const NAMES_ON_JOIN: usize = 100;
 /// Names on one `here` line.

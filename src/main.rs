@@ -23,11 +23,11 @@ use chinwag::limits;
 use chinwag::listener::{LISTENERS, cannot, reason};
 use chinwag::names::clean;
 use chinwag::reactor::{Door, Reactor};
-use chinwag::settings::{Logging, Settings};
+use chinwag::settings::{self, Logging, Settings};
 use chinwag::stderr::Stderr;
 use chinwag::time::as_stamped;
 use clap::error::ErrorKind as Wrong;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use env_logger::Target;
 use log::{LevelFilter, info, warn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -126,6 +126,28 @@ struct Serve {
     /// The space for the log of one room; the older half goes when it is full
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = log_max, requires = "data")]
     log_max: u64,
+    /// Whether people may own names: whoever registers one, only whom you give one, or nobody [default: open with --data, else off]
+    #[arg(long, value_name = "WHO")]
+    accounts: Option<Accounts>,
+    /// Whether passwords of names may come over connections on which others can read along
+    #[arg(long, value_name = "SWITCH", default_value = "refuse")]
+    clear_passwords: Clear,
+    /// How long a name is kept for an owner who does not come; 0 is for ever
+    #[arg(long, value_name = "TIME", default_value = "365d", value_parser = name_ttl)]
+    name_ttl: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Accounts {
+    Open,
+    Closed,
+    Off,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Clear {
+    Allow,
+    Refuse,
 }
 
 fn main() -> ExitCode {
@@ -265,6 +287,8 @@ fn settings(options: &Serve) -> Result<Settings, String> {
     if options.data.is_some() && log_may_be_short {
         warn!("if messages are long, fewer than --history may be there after a restart; raise --log-max");
     }
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|e| format!("cannot draw what secrets are made of: {e}"))?;
     Ok(Settings {
         name: options.name.clone(),
         motd: options.motd.as_deref().map(motd).transpose()?.unwrap_or_default(),
@@ -279,6 +303,14 @@ fn settings(options: &Serve) -> Result<Settings, String> {
         stall: options.stall,
         log: options.data.is_some().then_some(Logging { max: options.log_max, sync: options.sync }),
         next_file: 1,
+        accounts: match options.accounts.unwrap_or(Accounts::Open) {
+            Accounts::Open => settings::Accounts::Open,
+            Accounts::Closed => settings::Accounts::Closed,
+            Accounts::Off => settings::Accounts::Off,
+        },
+        clear_passwords: options.clear_passwords == Clear::Allow,
+        name_ttl: Some(options.name_ttl).filter(|ttl| !ttl.is_zero()),
+        seed,
     })
 }
 
@@ -421,6 +453,10 @@ fn at_most(seconds: u64) -> Result<Duration, String> {
     } else {
         Err(format!("a time is at most {}d", longest / 86_400))
     }
+}
+
+fn name_ttl(text: &str) -> Result<Duration, String> {
+    sync(text).map_err(|_| "a time is a whole number with s, m, h or d, or of seconds; 0 is for ever".into())
 }
 
 /// The seconds that a time has; the most there are for one that has more.

@@ -24,6 +24,10 @@ const ACQUAINTANCE: usize = 128;
 const CONVERSATION: usize = KIB;
 /// Bytes of a message on its way to the log or back, besides its text.
 const MESSAGE: usize = 256;
+/// Bytes of a name that has an owner, with a password and a token.
+const NAME: usize = 300;
+/// Bytes of a line of the ledger on its way, besides those of names.
+const LEDGER_LINE: usize = 256;
 /// Batches of the log that there may be: what is gathered, what its thread has, and what could not be written.
 pub(crate) const BATCHES: usize = 3;
 
@@ -51,7 +55,7 @@ pub fn bound(connections: usize, settings: &Settings) -> usize {
 }
 
 /// Every thing that grows. Where buffers grow by doubling, twice what is in them counts.
-pub fn terms(settings: &Settings) -> [Term; 14] {
+pub fn terms(settings: &Settings) -> [Term; 16] {
     let logged = |bytes: usize| if settings.log.is_some() { bytes } else { 0 };
     let motd: usize = settings.motd.iter().map(|line| line.len() + 32).sum();
     let batch = 2 * (limits::LOG_WAITING + limits::RECORDS * (limits::LINE + MESSAGE))
@@ -59,6 +63,8 @@ pub fn terms(settings: &Settings) -> [Term; 14] {
     let answer = 2 * (limits::HISTORY_BYTES + limits::HISTORY_LINES * MESSAGE);
     let jobs = 2 * limits::DISK_JOBS + 2 * limits::FILES;
     let block = limits::CHUNKS_QUEUED / limits::CHUNK_BYTES * limits::DOWNLOAD_UNIT;
+    let names = 2 * limits::NAMES * NAME + 2 * limits::LEDGER_LINES * LEDGER_LINE;
+    let hashing = (limits::PASSWORD_MEMORY_MOST as usize * KIB) + limits::PASSWORDS_WAITING * KIB;
     let typing = 2 * limits::TYPING_UNHEARD * size_of::<u64>() + CONVERSATION;
     [
         term("the program", PROGRAM, 0),
@@ -69,6 +75,9 @@ pub fn terms(settings: &Settings) -> [Term; 14] {
         term("files", limits::FILES * FILE, 0),
         term("what networks did", (4 * limits::PREFIXES + 2 * limits::LOGS) * NETWORK, 0),
         term("for the log", logged(BATCHES * batch), 0),
+        // Those that the core has, and those that are read when the ledger is written anew.
+        term("names", logged(names), 0),
+        term("passwords", logged(hashing), 0),
         // Those that wait, the one that is being read, and the one that is being told.
         term("from the log", logged((limits::LOG_ANSWERS + 2) * answer), 0),
         term(

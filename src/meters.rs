@@ -102,6 +102,34 @@ impl PrefixWindow {
     }
 }
 
+/// Counts what all together may do so many times in a window.
+#[derive(Debug)]
+pub struct Window {
+    length: Duration,
+    since: Instant,
+    used: u32,
+}
+
+impl Window {
+    /// Windows of this length.
+    pub fn new(length: Duration) -> Self {
+        Self { length, since: Instant::START, used: 0 }
+    }
+
+    /// Whether one of `limit` is left.
+    pub fn has_left(&self, limit: u32, now: Instant) -> bool {
+        now >= self.since + self.length || self.used < limit
+    }
+
+    /// Counts one, whether it was left or not.
+    pub fn count(&mut self, now: Instant) {
+        if now >= self.since + self.length {
+            *self = Self { since: now, ..Self::new(self.length) };
+        }
+        self.used += 1;
+    }
+}
+
 /// Counts for each address prefix what there is of it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PrefixCount {

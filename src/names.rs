@@ -443,6 +443,17 @@ impl fmt::Display for FileName {
     }
 }
 
+/// A secret by which a program proves whose it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Token(pub [u8; 32]);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It must not stand in any log.
+        f.write_str("Token")
+    }
+}
+
 /// A SHA-256 digest, shown as `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Digest(pub [u8; 32]);

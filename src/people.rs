@@ -27,6 +27,12 @@ pub enum Intake {
     Discard,
 }
 
+impl Default for Intake {
+    fn default() -> Self {
+        Self::None { told: false }
+    }
+}
+
 /// A download under way.
 #[derive(Debug)]
 pub struct Download {
@@ -110,8 +116,6 @@ pub struct Way {
     /// Whether it is told of presence.
     pub presence: bool,
     lag: Lag,
-    /// What becomes of the chunks that come through it next.
-    pub intake: Intake,
     /// What most do without, so that they need no memory for it.
     rare: Option<Box<RareWay>>,
 }
@@ -119,6 +123,8 @@ pub struct Way {
 /// What only some ways in need.
 #[derive(Debug, Default)]
 pub struct RareWay {
+    /// What becomes of the chunks that come next.
+    intake: Intake,
     /// Uploads that are whole and wait for their digest.
     pub finishing: usize,
     /// Downloads; the one whose turn is next comes first.
@@ -133,22 +139,24 @@ pub struct RareWay {
 
 impl Way {
     fn new(conn: ConnId, origin: Origin) -> Self {
-        Self {
-            conn,
-            origin,
-            current: None,
-            echo: false,
-            stamp: false,
-            presence: true,
-            lag: Lag::None,
-            intake: Intake::None { told: false },
-            rare: None,
-        }
+        Self { conn, origin, current: None, echo: false, stamp: false, presence: true, lag: Lag::None, rare: None }
     }
 
     /// What only some need; from now on this one does.
     pub fn rare_mut(&mut self) -> &mut RareWay {
         self.rare.get_or_insert_default()
+    }
+
+    /// What becomes of the chunks that come through it next.
+    pub fn intake(&self) -> Intake {
+        self.rare.as_ref().map(|rare| rare.intake).unwrap_or_default()
+    }
+
+    /// From now on the chunks that come through it become of this.
+    pub fn set_intake(&mut self, intake: Intake) {
+        if intake != self.intake() {
+            self.rare_mut().intake = intake;
+        }
     }
 
     /// Its downloads; the one whose turn is next comes first.
@@ -644,7 +652,8 @@ impl People {
         &self.lagging
     }
 
-    fn guest_name(&mut self) -> Nick {
+    /// The smallest guest name that is free, for somebody who takes it at once.
+    pub fn guest_name(&mut self) -> Nick {
         loop {
             let number = self.free_guests.pop_first().unwrap_or_else(|| {
                 self.next_guest += 1;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use crate::commands::{self, ACTION, SETTINGS};
 use crate::event::{
     Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Lost, Quota, Reply, SaidKind,
-    Setting, Trouble, Verb,
+    Setting, Standing, Trouble, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -156,6 +156,11 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
             coming: *coming,
             name: name.as_str(),
         }),
+        Detail::In { room, last } => line(wire::Detail::In { room: *room, last: *last }),
+        Detail::Name { since, seen } => line(wire::Detail::Name { since: *since, seen: *seen }),
+        Detail::Tokens(count) => line(wire::Detail::Tokens(*count as u64)),
+        Detail::Founder(rooms) => line(wire::Detail::Founder(rooms.into())),
+        Detail::Ways(count) => line(wire::Detail::Ways(*count as u64)),
         Detail::Ignored(nick) => line(wire::Detail::Ignored(*nick)),
         Detail::Setting(change) => line(wire::Detail::Setting(setting_name(change.setting), change.on)),
     }
@@ -201,6 +206,19 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
         }
         Limit::NewRooms => ("new-rooms", Value::Count, "new rooms a minute from one network; 0 is no limit"),
         Limit::Logs => ("all-logs", Value::Count, "rooms that may have a log; 0 is none"),
+        Limit::Tries => ("tries", Value::Count, "wrong passwords and tokens from one network in ten minutes"),
+        Limit::Names => ("all-names", Value::Count, "names that may have owners; 0 is none"),
+        Limit::Registrations => {
+            ("registrations", Value::Count, "names a day that may be registered from one network; 0 is none")
+        }
+        Limit::RegistrationsInAll => {
+            ("all-registrations", Value::Count, "names that may be registered in ten minutes; 0 is none")
+        }
+        Limit::NameTtl => {
+            ("name-ttl", Value::Seconds, "how long a name is kept for an owner who stays away; 0 is for ever")
+        }
+        Limit::Tokens => ("tokens", Value::Count, "tokens that a name may have"),
+        Limit::TokenGood => ("token-ttl", Value::Seconds, "how long after its last use a token is good"),
     }
 }
 
@@ -258,6 +276,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             let text =
                 format!("history is not being kept: {why}; what is said meanwhile may be lost if the server stops");
             ServerLine::Notice(&text).write(out);
+        }
+        Event::NameLost { nick, old } => {
+            let text = format!("was given up; you are {nick} now");
+            ServerLine::Nick { nick: *nick, old: *old, text: &text }.write(out);
         }
         Event::Garbled => ServerLine::Notice(
             "some of what you sent is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8",
@@ -324,6 +346,20 @@ fn encode_done(done: &Done) -> wire::Done<'_> {
         Done::Limits => wire::Done::Limits,
         Done::Pass => wire::Done::Pass,
         Done::Nick(nick) => wire::Done::Nick(nick),
+        Done::Register(nick) => wire::Done::Register(nick),
+        Done::Login(nick) => wire::Done::Login(nick),
+        Done::Logout(nick) => wire::Done::Logout(nick),
+        Done::Passwd => wire::Done::Passwd,
+        Done::Token(token) => token.map_or(wire::Done::TokenOff, wire::Done::Token),
+        Done::Drop(nick) => wire::Done::Drop(nick),
+        Done::Account { nick, standing } => {
+            let standing = match standing {
+                Standing::Free => wire::Standing::Free,
+                Standing::Owned => wire::Standing::Owned,
+                Standing::Held => wire::Standing::Held,
+            };
+            wire::Done::Account(nick, standing)
+        }
         Done::Join { room, count } => wire::Done::Join { room, count: count as u64 },
         Done::Leave(room) => wire::Done::Leave(room),
         Done::Query(place) => wire::Done::Query(place),
@@ -358,11 +394,11 @@ fn setting_name(setting: Setting) -> &'static str {
 fn code(why: &Fault) -> Code<'static> {
     match why {
         Fault::UnknownCommand(_) => Code::UnknownCommand,
-        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) => Code::Usage,
+        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) | Fault::BadPassword => Code::Usage,
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
         Fault::Locked => Code::Locked,
-        Fault::BadNick(..) | Fault::BadRoom(..) | Fault::BadFileName => Code::BadName,
+        Fault::BadNick(..) | Fault::BadRoom(..) | Fault::BadFileName | Fault::GuestName(_) => Code::BadName,
         Fault::Taken { .. } => Code::Taken,
         Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
         Fault::NoSuchRoom(_) => Code::NoSuchRoom,
@@ -375,8 +411,21 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::BeyondSize(_) | Fault::TooBig(_) => Code::TooBig,
         Fault::NoSpace | Fault::NotStored => Code::NoSpace,
         Fault::DiskFailed | Fault::Gone(_) => Code::Gone,
-        Fault::DiskBusy | Fault::MemoryShort | Fault::Busy(_) | Fault::BusyFile(_) => Code::Busy,
-        Fault::WrongPassword | Fault::IgnoreSelf | Fault::NotYours(_) => Code::Refused,
+        Fault::DiskBusy | Fault::MemoryShort | Fault::Busy(_) | Fault::BusyFile(_) | Fault::PasswordsBusy => Code::Busy,
+        Fault::WrongPassword
+        | Fault::WrongLogin(_)
+        | Fault::NoOwner(_)
+        | Fault::OwnedAlready(_)
+        | Fault::OldPassword
+        | Fault::KeepsNothing
+        | Fault::AccountsOff
+        | Fault::AccountsClosed
+        | Fault::IgnoreSelf
+        | Fault::NotYours(_) => Code::Refused,
+        Fault::Owned(_) => Code::Owned,
+        Fault::Held(_) => Code::Held,
+        Fault::NoAccount(_) => Code::NoAccount,
+        Fault::Insecure => Code::Insecure,
     }
 }
 
@@ -442,6 +491,40 @@ fn explain(why: &Fault) -> String {
         Fault::Busy(nick) => format!("{} reads too slowly now; try again in a moment", known(nick)),
         Fault::BusyFile(id) => format!("file {id} is on its way to you already; /cancel {id} stops it"),
         Fault::WrongPassword => "that is not the password; try again".to_owned(),
+        Fault::WrongLogin(nick) => format!("that is neither the password nor a token of {nick}; try again"),
+        Fault::NoOwner(nick) => {
+            format!("nobody owns {nick}; /nick {nick} takes it, and /register PASSWORD makes it yours")
+        }
+        Fault::Owned(nick) => {
+            format!("{nick} belongs to somebody; if that is you: /login {nick} PASSWORD, else choose another name")
+        }
+        Fault::Held(nick) => {
+            let days = limits::NAME_HELD.as_secs() / 86_400;
+            format!("{nick} was given up, and is kept from everybody for {days} days; choose another name")
+        }
+        Fault::NoAccount(nick) if nick.is_guest() => {
+            "guests have no name of their own; choose one with /nick NAME and /register PASSWORD, or /login NICK PASSWORD"
+                .to_owned()
+        }
+        Fault::NoAccount(nick) => {
+            format!("{nick} is not yours; /register PASSWORD makes it so, or /login NICK PASSWORD takes your own name")
+        }
+        Fault::OwnedAlready(nick) => format!("{nick} is yours already; /passwd OLD NEW changes its password"),
+        Fault::GuestName(nick) => format!("{nick} is for guests; choose a name with /nick NAME first"),
+        Fault::BadPassword => {
+            let (least, most) = (limits::PASSWORD.start(), limits::PASSWORD.end());
+            format!("a password is one word of {least} to {most} bytes, and not the name itself; choose another")
+        }
+        Fault::OldPassword => "the old password comes first: /passwd OLD NEW".to_owned(),
+        Fault::Insecure => {
+            "this connection is not encrypted; come from the server's own machine, over ssh say, or ask its operator \
+             for --clear-passwords allow"
+                .to_owned()
+        }
+        Fault::KeepsNothing => "this server keeps nothing; its operator can change that with --data".to_owned(),
+        Fault::AccountsOff => "nobody owns a name here; choose any with /nick NAME".to_owned(),
+        Fault::AccountsClosed => "only the operator gives names away here; ask them for yours".to_owned(),
+        Fault::PasswordsBusy => "many passwords are being looked at; try again in a moment".to_owned(),
         Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),
         Fault::NotYours(id) => format!("file {id} is not yours; only who sent it can withdraw it"),
     }
@@ -498,6 +581,11 @@ fn too_many(quota: Quota) -> String {
             let minutes = limits::WRONG_PASSWORDS_WINDOW.as_secs() / 60;
             format!("too many wrong passwords came from your address; try again in {minutes} minutes")
         }
+        Quota::Registrations => {
+            format!("at most {} names a day are registered from one network; try again tomorrow", limits::REGISTRATIONS)
+        }
+        Quota::RegistrationsInAll => "many names are being registered; try again in ten minutes".to_owned(),
+        Quota::Names => format!("{} names have owners already; ask the operator", limits::NAMES),
         Quota::RoomsOfPerson => format!("you may be in {} rooms; /leave one first", limits::ROOMS_A_PERSON),
         Quota::Ways => format!("you are here through {} connections; /quit on one of them first", limits::WAYS),
         Quota::NewRooms => {

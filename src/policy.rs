@@ -4,6 +4,7 @@ use crate::event::{Fault, Verb};
 use crate::files::{File, Share, Stage};
 use crate::names::FileId;
 use crate::people::Person;
+use crate::register::Owned;
 use crate::rooms::Room;
 
 /// Who wants to do something.
@@ -35,6 +36,8 @@ pub enum Action<'a> {
     Withdraw(FileId, &'a File, Option<&'a Room>),
     /// Hear no more of somebody.
     Ignore(&'a Person),
+    /// Do what is for the owner of their name; `None` if nobody owns it.
+    AsOwner(Option<&'a Owned>),
 }
 
 /// What is done in a room.
@@ -74,13 +77,14 @@ pub fn may(actor: Actor<'_>, action: Action<'_>) -> Result<(), Fault> {
             may(actor, Action::Fetch(file, room))?;
             allow(file.sender == person.id, || Fault::NotYours(id))
         }
+        Action::AsOwner(owned) => allow(owned.is_some(), || Fault::NoAccount(person.nick())),
         Action::Ignore(other) => allow(other.id != person.id, || Fault::IgnoreSelf),
     }
 }
 
 /// Whether it is heard before the password is given. Chunks are, as they may still come for what was refused.
 fn is_for_anybody(verb: Verb) -> bool {
-    matches!(verb, Verb::Pass | Verb::Help | Verb::Ping | Verb::Quit | Verb::Chunk | Verb::Unknown)
+    matches!(verb, Verb::Pass | Verb::Login | Verb::Help | Verb::Ping | Verb::Quit | Verb::Chunk | Verb::Unknown)
 }
 
 fn allow(is_allowed: bool, why: impl FnOnce() -> Fault) -> Result<(), Fault> {

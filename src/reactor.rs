@@ -85,9 +85,10 @@ impl Reactor<Os> {
         };
         let addresses: Vec<_> = doors.iter().enumerate().flat_map(addresses_of).collect();
         let mut hub = Hub::new(settings.clone());
-        let (os, files) = Os::open(&addresses, home, &settings, |room| hub.restore_room(room))?;
+        let (os, register, files) = Os::open(&addresses, home, &settings, |room| hub.restore_room(room))?;
         let mut reactor = Self::new(os, hub, dialects, settings);
         let (found, now) = (files.len(), reactor.system.now());
+        reactor.core(now, |hub, out| hub.restore_register(register, now, out));
         for file in files {
             reactor.core(now, |hub, out| hub.restore_file(file, now, out));
         }
@@ -172,6 +173,7 @@ impl<S: System> Reactor<S> {
                 (Life::Active, Some(Pause::Replies)) => !connection.outbox().is_empty(),
                 (Life::Active, Some(Pause::Disk)) => self.held_by_disk.contains(&id),
                 (Life::Active, Some(Pause::Answer)) => true,
+                (Life::Active, Some(Pause::Account)) => self.hub.is_waiting(id),
                 (Life::Draining | Life::Rejected, _) => {
                     !connection.outbox().is_empty() || connection.queued().lists[List::Prompt as usize]
                 }
@@ -221,6 +223,12 @@ impl<S: System> Reactor<S> {
         }
         self.accept(now);
         self.hear_from_disk(now);
+        while let Some(result) = self.system.password_result() {
+            self.core(now, |hub, out| hub.password_did(now, result, out));
+        }
+        while let Some(entered) = self.system.entered() {
+            self.core(now, |hub, out| hub.ledger_did(now, entered, out));
+        }
         while let Some(found) = self.system.found() {
             self.core(now, |hub, out| hub.log_has(now, found, out));
         }
@@ -281,6 +289,14 @@ impl<S: System> Reactor<S> {
                         warn!("a wrong password from {}", connection.address());
                     }
                 }
+                Effect::NoteFailedLogin(id, nick) => {
+                    if let Some(connection) = self.registry.get(id) {
+                        warn!("login failed for {nick} from {}", connection.address());
+                    }
+                }
+                Effect::Password(task) => self.system.password(task),
+                Effect::Ledger(entries) => self.system.enter(entries),
+                Effect::Answered(id) => self.answered(id),
                 Effect::UploadEnded(id) => self.upload_ended(id),
                 Effect::Resume(id) => self.put_off(id),
                 Effect::Close { conn, bye } => {

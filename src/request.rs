@@ -1,7 +1,7 @@
 //! The requests that come in: what somebody wants, with every word read, whatever the dialect that they spelled it in.
 
 use crate::event::{Change, Fault, SaidKind, Verb};
-use crate::names::{BadName, Digest, FileId, Nick, RoomName};
+use crate::names::{BadName, Digest, FileId, Nick, RoomName, Token};
 
 /// What somebody asks of the core. It names things as they were typed; the core looks them up.
 #[derive(Clone, PartialEq, Debug)]
@@ -12,6 +12,21 @@ pub enum Request<'a> {
     Limits,
     Pass(&'a str),
     Nick(Named<'a, Nick>),
+    Register(&'a str),
+    Login {
+        nick: Named<'a, Nick>,
+        credential: Credential<'a>,
+    },
+    Logout,
+    Passwd {
+        old: Option<&'a str>,
+        new: &'a str,
+    },
+    /// To be given a new token, or to have none any more.
+    Token(Wanted),
+    Drop(&'a str),
+    /// How it stands with this name, or one's own.
+    Account(Option<Named<'a, Nick>>),
     Join(Named<'a, RoomName>),
     Leave {
         room: Option<Named<'a, RoomName>>,
@@ -76,6 +91,13 @@ impl Request<'_> {
             Self::Limits => Verb::Limits,
             Self::Pass(_) => Verb::Pass,
             Self::Nick(_) => Verb::Nick,
+            Self::Register(_) => Verb::Register,
+            Self::Login { .. } => Verb::Login,
+            Self::Logout => Verb::Logout,
+            Self::Passwd { .. } => Verb::Passwd,
+            Self::Token(_) => Verb::Token,
+            Self::Drop(_) => Verb::Drop,
+            Self::Account(_) => Verb::Account,
             Self::Join(_) => Verb::Join,
             Self::Leave { .. } => Verb::Leave,
             Self::Query(_) => Verb::Query,
@@ -108,6 +130,11 @@ impl Request<'_> {
     pub fn is_of_person(&self) -> bool {
         match self {
             Self::Nick(_)
+            | Self::Register(_)
+            | Self::Login { .. }
+            | Self::Logout
+            | Self::Passwd { .. }
+            | Self::Drop(_)
             | Self::Join(_)
             | Self::Leave { .. }
             | Self::Query(_)
@@ -125,6 +152,8 @@ impl Request<'_> {
             Self::Help(_)
             | Self::Limits
             | Self::Pass(_)
+            | Self::Token(_)
+            | Self::Account(_)
             | Self::Rooms
             | Self::Who(_)
             | Self::Typing { on: false, .. }
@@ -155,6 +184,24 @@ pub struct Named<'a, N> {
     pub typed: &'a str,
     /// Or why nothing can have this name.
     pub name: Result<N, BadName>,
+}
+
+/// By what somebody proves to own a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Credential<'a> {
+    /// By its password.
+    Password(&'a str),
+    /// By a token of it; `None` if it cannot be one.
+    Token(Option<Token>),
+}
+
+/// What is wanted of the tokens of a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// One more.
+    New,
+    /// None of them any more.
+    Off,
 }
 
 /// A conversation that somebody means: a room, or a person.

@@ -34,6 +34,25 @@ pub struct Settings {
     pub log: Option<Logging>,
     /// The ID of the next file; greater than any that an earlier process gave.
     pub next_file: u64,
+    /// Whether people may own names, where anything outlives the process.
+    pub accounts: Accounts,
+    /// Whether passwords of names may come over connections on which others can read along.
+    pub clear_passwords: bool,
+    /// How long a name is its owner's who does not come; `None` is for ever.
+    pub name_ttl: Option<Duration>,
+    /// What secrets are made of: the chance of the system, but in tests.
+    pub seed: [u8; 32],
+}
+
+/// Whether people may own names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Accounts {
+    /// Whoever comes may make a name theirs.
+    Open,
+    /// Only the operator makes names.
+    Closed,
+    /// Nobody proves to own one. Names that have owners stay theirs.
+    Off,
 }
 
 /// How the rooms are logged.
@@ -61,6 +80,10 @@ impl Default for Settings {
             stall: Duration::from_secs(60),
             log: None,
             next_file: 1,
+            accounts: Accounts::Open,
+            clear_passwords: false,
+            name_ttl: Some(Duration::from_secs(365 * 86_400)),
+            seed: [0; 32],
         }
     }
 }

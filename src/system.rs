@@ -15,12 +15,15 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::connection::Readiness;
-use crate::effect::{Found, Job, Outcome, PastFile, PastRoom, Query, Record};
+use crate::effect::{Entered, Found, Job, Outcome, PasswordResult, PasswordTask, PastFile, PastRoom, Query, Record};
 use crate::event::{Keeping, Trouble};
 use crate::home::Home;
 use crate::journal::{self, Journal};
+use crate::ledger::{self, Ledger};
 use crate::limits;
 use crate::listener::{self, LISTENERS, Listeners, cannot};
+use crate::passwords::Passwords;
+use crate::register::{Entry, Register};
 use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
@@ -99,6 +102,18 @@ pub trait System {
     /// What the log has for the query that is answered next.
     fn found(&mut self) -> Option<Found>;
 
+    /// Has a password looked at.
+    fn password(&mut self, task: PasswordTask);
+
+    /// What came of the password that was looked at next.
+    fn password_result(&mut self) -> Option<PasswordResult>;
+
+    /// Has entries written down in the ledger.
+    fn enter(&mut self, entries: Vec<Entry>);
+
+    /// What came of the entries that were written next.
+    fn entered(&mut self) -> Option<Entered>;
+
     /// In how long [`System::log`] is to be called even if nothing is said.
     fn next_log(&self) -> Option<Duration>;
 }
@@ -128,28 +143,35 @@ pub struct Os {
     jobs: Sender<Job>,
     /// The rooms' logs, if they are kept. It must go before the spool, which holds the lock of the folder.
     journal: Option<Journal>,
+    /// Names and rules, if they are kept. They must go before the spool too.
+    names: Option<(Ledger, Passwords)>,
     spool: Spool,
 }
 
 impl Os {
     /// Listens at `addresses`, each for a dialect by its number, keeping files in `home`. Rooms of an earlier process go to
-    /// `restore`, the one unused for longest first, and its files are given back. An error is one of the system's, with what
+    /// `restore`, the one unused for longest first, and its names and files are given back. An error is one of the system's, with what
     /// could not be done before it.
     pub fn open(
         addresses: &[(SocketAddr, u8)],
         home: Home,
         settings: &Settings,
         restore: impl FnMut(PastRoom),
-    ) -> io::Result<(Self, Vec<PastFile>)> {
+    ) -> io::Result<(Self, Register, Vec<PastFile>)> {
         let starting = |e: io::Error| cannot("wait for connections", &e);
         let poll = Poll::new().map_err(starting)?;
         let (addresses, dialects): (Vec<SocketAddr>, Vec<u8>) = addresses.iter().copied().unzip();
         let taken = listener::take(&addresses)?;
         // There may be only one, so each thread has a handle of the same.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
-        let (mut journal, mut files) = (None, Vec::new());
-        if let (Some(rooms), Some(logging)) = (home.rooms(), settings.log) {
+        let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
+        if let (Some(rooms), Some(ledger), Some(logging)) = (home.rooms(), home.ledger(), settings.log) {
             let reading = |folder: &Path, e: io::Error| cannot(&format!("read {}", folder.display()), &e);
+            let (past, file) = ledger::load(&ledger, SystemTime::now()).map_err(|e| reading(&ledger, e))?;
+            register = past;
+            let begun = Ledger::start(file, logging.sync, Arc::clone(&waker))
+                .and_then(|ledger| Ok((ledger, Passwords::start(Arc::clone(&waker))?)));
+            names = Some(begun.map_err(|e| cannot("start the threads of the names", &e))?);
             let past = journal::load(rooms, settings.history, limits::ROOMS).map_err(|e| reading(rooms, e))?;
             past.for_each(restore);
             files = spool::load(home.spool()).map_err(|e| reading(home.spool(), e))?;
@@ -164,8 +186,9 @@ impl Os {
         let listeners = Listeners::open(taken, poll.registry(), FIRST)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
         let signalled = false;
-        let os = Self { started, poll, events, listeners, dialects, signals, noted, signalled, jobs, journal, spool };
-        Ok((os, files))
+        let os =
+            Self { started, poll, events, listeners, dialects, signals, noted, signalled, jobs, journal, names, spool };
+        Ok((os, register, files))
     }
 
     /// Where it listens, with the ports that were picked.
@@ -277,6 +300,26 @@ impl System for Os {
 
     fn found(&mut self) -> Option<Found> {
         self.journal.as_ref()?.found().next()
+    }
+
+    fn password(&mut self, task: PasswordTask) {
+        if let Some((_, passwords)) = &self.names {
+            passwords.look_at(task);
+        }
+    }
+
+    fn password_result(&mut self) -> Option<PasswordResult> {
+        self.names.as_ref()?.1.results().next()
+    }
+
+    fn enter(&mut self, entries: Vec<Entry>) {
+        if let Some((ledger, _)) = &self.names {
+            ledger.write(&entries);
+        }
+    }
+
+    fn entered(&mut self) -> Option<Entered> {
+        self.names.as_ref()?.0.outcomes().next()
     }
 
     fn next_log(&self) -> Option<Duration> {

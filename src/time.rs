@@ -1,5 +1,6 @@
 //! Time as the server counts it. An instant and a span are two types: [`Instant`] and [`Duration`].
 
+use std::fmt;
 use std::num::NonZeroU64;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::{Duration, SystemTime};
@@ -18,6 +19,40 @@ pub struct Now {
 pub fn as_stamped(wall: SystemTime) -> SystemTime {
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     wall.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST)
+}
+
+/// A day by UTC, of the years 1970 to 9999, shown as `2026-11-28`. What lasts for months is counted in days.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Day(u32);
+
+impl Day {
+    const LENGTH: u64 = 86_400;
+
+    /// The day on which it is this time.
+    pub fn of(wall: SystemTime) -> Self {
+        let since = as_stamped(wall).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(u32::try_from(since.as_secs() / Self::LENGTH).unwrap_or(u32::MAX))
+    }
+
+    /// Reads a day in the one way in which it is shown; `None` for anything else.
+    pub fn new(text: &str) -> Option<Self> {
+        let begin = humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).ok()?;
+        Some(Self::of(begin)).filter(|day| day.to_string() == text)
+    }
+
+    /// Whether a span that began on this day is over on `today`. What is of the future has just begun: a clock may have been
+    /// wrong.
+    pub fn is_over(self, span: Duration, today: Self) -> bool {
+        u64::from(today.0.saturating_sub(self.0)) >= span.as_secs().div_ceil(Self::LENGTH)
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(self.0) * Self::LENGTH);
+        let text = humantime::format_rfc3339_seconds(as_stamped(begin)).to_string();
+        f.write_str(&text[..10])
+    }
 }
 
 /// An instant of monotonic time, in nanoseconds since the process began. It takes eight bytes, with an `Option` around it
@@ -77,5 +112,21 @@ mod tests {
         assert_eq!(stamp(SystemTime::UNIX_EPOCH - day), "1970-01-01T00:00:00.000Z");
         assert_eq!(stamp(SystemTime::UNIX_EPOCH + day), "1970-01-02T00:00:00.000Z");
         assert_eq!(stamp(SystemTime::UNIX_EPOCH + 10_000 * 366 * day), "9999-12-31T23:59:59.000Z");
+    }
+
+    #[test]
+    fn days() {
+        let day = |text| Day::new(text).unwrap();
+        for text in ["1970-01-01", "2026-11-28", "9999-12-31"] {
+            assert_eq!(day(text).to_string(), text);
+        }
+        for bad in ["", "2026-11-8", "2026-02-30", "26-11-28", "2026-11-28T", "2026-11-28T00:00:00Z", "1969-12-31"] {
+            assert_eq!(Day::new(bad), None, "{bad}");
+        }
+        let month = Duration::from_secs(30 * 86_400);
+        assert!(!day("2026-11-01").is_over(month, day("2026-11-30")));
+        assert!(day("2026-11-01").is_over(month, day("2026-12-01")));
+        assert!(!day("2026-11-01").is_over(month, day("2026-10-01")));
+        assert!(day("2026-11-01").is_over(Duration::from_secs(1), day("2026-11-02")));
     }
 }

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 pub use self::client::{ClientLine, Command};
 pub use self::code::Code;
 pub use self::detail::{Activity, Detail, Value};
-pub use self::done::Done;
+pub use self::done::{Done, Standing, token};
 use self::fields::{Fields, put, put_text};
 use crate::names::{Digest, FileId, Nick, Place};
 
@@ -39,6 +39,8 @@ pub enum ServerLine<'a> {
     Presence { version: u64, changes: Cow<'a, [Change]> },
     /// News about the server as a whole.
     Notice(&'a str),
+    /// We are called so now, and no longer by our old name.
+    Nick { nick: Nick, old: Nick, text: &'a str },
     /// The server closes the connection.
     Bye { code: Code<'a>, text: &'a str },
     /// A row of the reply that comes, for [`Detail::parse`].
@@ -181,6 +183,10 @@ impl<'a> ServerLine<'a> {
                 Self::Presence { version: fields.number()?, changes: fields.all(change)?.into() }
             }
             "notice" => Self::Notice(fields.text()?),
+            "nick" => {
+                let (nick, old) = (fields.nick()?, fields.nick()?);
+                Self::Nick { nick, old, text: fields.text()? }
+            }
             "bye" => Self::Bye { code: Code::new(fields.word()?), text: fields.text()? },
             _ => return None,
         })
@@ -223,6 +229,10 @@ impl<'a> ServerLine<'a> {
             }
             Self::Notice(text) => {
                 out.push_str("* notice");
+                put_text(out, text);
+            }
+            Self::Nick { nick, old, text } => {
+                put(out, format_args!("* nick {nick} {old}"));
                 put_text(out, text);
             }
             Self::Bye { code, text } => {
@@ -361,7 +371,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::names::RoomName;
+    use crate::names::{RoomName, Token};
+    use crate::time::Day;
 
     type Any<T> = BoxedStrategy<T>;
 
@@ -443,9 +454,15 @@ mod tests {
     fn done() -> Any<Done<'static>> {
         let bare =
             vec![Done::Help, Done::Limits, Done::Pass, Done::Me, Done::Away, Done::Back, Done::Settings, Done::Quit];
+        let of_name = [Done::Register as fn(_) -> _, Done::Login, Done::Logout, Done::Drop];
         prop_oneof![
             proptest::sample::select(bare),
             nick().prop_map(Done::Nick),
+            proptest::sample::select(vec![Done::Passwd, Done::TokenOff]),
+            (proptest::sample::select(of_name.to_vec()), nick()).prop_map(|(done, nick)| done(nick)),
+            any::<[u8; 32]>().prop_map(|bytes| Done::Token(Token(bytes))),
+            (nick(), proptest::sample::select(&[Standing::Free, Standing::Owned, Standing::Held][..]))
+                .prop_map(|(nick, standing)| Done::Account(nick, standing)),
             (room(), number()).prop_map(|(room, count)| Done::Join { room, count }),
             room().prop_map(Done::Leave),
             place().prop_map(Done::Query),
@@ -500,6 +517,7 @@ mod tests {
             (number(), many).prop_map(|(version, changes)| ServerLine::Presence { version, changes: changes.into() }),
             text().prop_map(ServerLine::Notice),
             (code(), text()).prop_map(|(code, text)| ServerLine::Bye { code, text }),
+            (nick(), nick(), text()).prop_map(|(nick, old, text)| ServerLine::Nick { nick, old, text }),
             text().prop_map(ServerLine::Detail),
             done().prop_map(ServerLine::Done),
             (option(), code(), text()).prop_map(|(command, code, text)| ServerLine::Refused { command, code, text }),
@@ -575,6 +593,15 @@ mod tests {
                 .prop_map(of("history")),
             nick().prop_map(Detail::Ignored).prop_map(of("ignore")),
             (option(), any::<bool>()).prop_map(|(option, on)| Detail::Setting(option, on)).prop_map(of("set")),
+            (room(), number()).prop_map(|(room, last)| Detail::In { room, last }).prop_map(of("login")),
+            (at(), at())
+                .prop_map(|(since, seen)| Detail::Name { since: Day::of(since), seen: Day::of(seen) })
+                .prop_map(of("account")),
+            number().prop_map(Detail::Tokens).prop_map(of("account")),
+            number().prop_map(Detail::Ways).prop_map(of("account")),
+            proptest::collection::vec(room(), 1..4)
+                .prop_map(|rooms| Detail::Founder(rooms.into()))
+                .prop_map(of("account")),
             borrowed("[a-z]{1,5}").prop_map(Detail::Other).prop_map(of("dance")),
         ]
         .boxed()
@@ -612,7 +639,7 @@ mod tests {
         #[test]
         fn nothing_is_lost_in_a_line_that_passes_through(
             line in "[#@*+!=/-]?[/=]?(file|who|get|set|left|missed|bye)?[a-z0-9 <>*\\[\\]@:é-]{0,40}",
-            command in "(help|limits|join|rooms|who|files|history|ignore|set)",
+            command in "(help|limits|login|account|join|rooms|who|files|history|ignore|set)",
         ) {
             prop_assert_eq!(ServerLine::parse(&line).to_string(), &*line);
             prop_assert_eq!(ClientLine::parse(&line).to_string(), &*line);

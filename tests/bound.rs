@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use allocation_counter::measure;
 use chinwag::connection::Readiness;
 use chinwag::dialect::PLAIN;
-use chinwag::effect::{Found, Job, Logged, Outcome, PastRoom, Query, Record};
+use chinwag::effect::{Entered, Found, Job, Logged, Outcome, PasswordResult, PasswordTask, PastRoom, Query, Record};
 use chinwag::event::{SaidKind, Trouble};
 use chinwag::hub::Hub;
 use chinwag::limits;
@@ -26,6 +26,7 @@ use chinwag::memory::{bound, terms};
 use chinwag::meters::{PrefixCount, PrefixWindow};
 use chinwag::names::{Digest, Nick, Origin, PersonId, Prefix, RoomName, Text};
 use chinwag::reactor::Reactor;
+use chinwag::register::Entry;
 use chinwag::rooms::Rooms;
 use chinwag::settings::{Logging, Settings};
 use chinwag::system::{Newcomer, Ready, System};
@@ -154,6 +155,18 @@ impl System for Surroundings {
     fn ask(&mut self, _: Query) {}
 
     fn found(&mut self) -> Option<Found> {
+        None
+    }
+
+    fn password(&mut self, _: PasswordTask) {}
+
+    fn password_result(&mut self) -> Option<PasswordResult> {
+        None
+    }
+
+    fn enter(&mut self, _: Vec<Entry>) {}
+
+    fn entered(&mut self) -> Option<Entered> {
         None
     }
 

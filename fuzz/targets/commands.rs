@@ -7,9 +7,10 @@ use chinwag::event::{Change, Fault, SaidKind, Verb};
 use chinwag::linebuf::{Line, LineBuf};
 use chinwag::names::{Digest, FileName, Nick, Place, RoomName, Text, clean};
 use chinwag::plain;
-use chinwag::request::{BadChunk, HistoryPart, Named, Offer, Request, Target, Topic};
+use chinwag::request::{BadChunk, Credential, HistoryPart, Named, Offer, Request, Target, Topic, Wanted};
 use chinwag::text::narrow;
 use chinwag::unicode::nfc;
+use chinwag::wire::Done;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -139,6 +140,19 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
         Request::Limits | Request::Rooms | Request::Back | Request::Set(None) => with(None, None),
         Request::Pass(text) | Request::Say { text, .. } => with(None, Some(text)),
         Request::Nick(named) | Request::Unignore(named) => with(Some(named.typed), None),
+        Request::Logout | Request::Token(Wanted::New) => with(None, None),
+        Request::Token(Wanted::Off) => more(None, " off"),
+        Request::Register(word) | Request::Drop(word) => with(Some(word), None),
+        Request::Login { nick, credential: Credential::Password(password) } => {
+            (format!("/{name} {} {password}", nick.typed), vec![nick.typed, password], None)
+        }
+        Request::Login { nick, credential: Credential::Token(token) } => {
+            let token = token.map(|token| Done::Token(token).to_string().split_off("token ".len()));
+            more(Some(nick.typed), &format!(" token:{}", token.unwrap_or_default()))
+        }
+        Request::Passwd { old: Some(old), new } => (format!("/{name} {old} {new}"), vec![old, new], None),
+        Request::Passwd { old: None, new } => with(Some(new), None),
+        Request::Account(named) => with(named.as_ref().map(|named| named.typed), None),
         Request::Join(named) => with(Some(named.typed), None),
         Request::Leave { room, reason } => {
             assert!(room.is_none_or(|room| room.typed.starts_with('#')));

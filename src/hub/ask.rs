@@ -9,6 +9,7 @@ use crate::people::{Person, Way};
 use crate::policy::Doing;
 use crate::request::{HistoryPart, Named, Target};
 use crate::rooms::RoomId;
+use crate::settings::Accounts;
 use crate::time::Now;
 use crate::typing::Conversation;
 
@@ -26,6 +27,8 @@ impl Hub {
         let settings = &self.settings;
         let count = |count: usize| count as u64;
         let per_minute = |limit: u32| if settings.rate > 0 { u64::from(limit) } else { 0 };
+        let has_accounts = settings.log.is_some() && settings.accounts != Accounts::Off;
+        let is_open = has_accounts && settings.accounts == Accounts::Open;
         let limits = vec![
             (Limit::Rate, settings.rate.into()),
             (Limit::Burst, settings.burst().into()),
@@ -56,6 +59,13 @@ impl Hub {
             (Limit::ClientsOfAddress, count(settings.max_per_ip)),
             (Limit::NewRooms, per_minute(limits::NEW_ROOMS * limits::A_PREFIX)),
             (Limit::Logs, settings.log.map_or(0, |_| count(limits::LOGS))),
+            (Limit::Tries, limits::PASSWORDS_OF_PREFIX.into()),
+            (Limit::Names, if has_accounts { count(limits::NAMES) } else { 0 }),
+            (Limit::Registrations, if is_open { limits::REGISTRATIONS.into() } else { 0 }),
+            (Limit::RegistrationsInAll, if is_open { limits::REGISTRATIONS_IN_ALL.into() } else { 0 }),
+            (Limit::NameTtl, settings.name_ttl.map_or(0, |ttl| ttl.as_secs())),
+            (Limit::Tokens, count(limits::TOKENS)),
+            (Limit::TokenGood, limits::TOKEN_GOOD.as_secs()),
         ];
         turn.out.detail(turn.conn, &Detail::Limits(limits));
         Done::Limits

@@ -141,29 +141,34 @@ impl Hub {
     pub(super) fn rename(&mut self, name: Named<'_, Nick>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let bad = |why| Fault::BadNick(Text::new(name.typed), why);
         let nick = name.name.and_then(Nick::allowed).map_err(bad)?;
+        self.may_be_called(&nick, turn)?;
         if let Some(holder) = self.people.rival(turn.who, &nick) {
             return Err(Fault::Taken { nick: nick.into(), holder: self.nick(holder)?.into() });
         }
-        let Some(person) = self.people.get(turn.who) else { return Ok(Done::Nick(nick)) };
-        let old = person.nick();
-        if old.as_str() == nick.as_str() {
-            return Ok(Done::Nick(nick));
+        let own = self.nick(turn.who)?;
+        if own.as_str() != nick.as_str() {
+            self.count_rename(turn)?;
+            if !own.is_like(&nick) && self.people.has_several(turn.who) {
+                self.step_out(turn);
+            }
+            self.call(turn.who, nick, turn);
         }
-        self.count_rename(turn)?;
-        if old != nick && self.people.has_several(turn.who) {
-            self.step_out(turn);
-        }
-        let Some(person) = self.people.get(turn.who) else { return Ok(Done::Nick(nick)) };
+        Ok(Done::Nick(nick))
+    }
+
+    /// Somebody is called so from now on, which nobody else is.
+    pub(super) fn call(&mut self, who: PersonId, nick: Nick, turn: &mut Turn<'_, impl Output>) {
+        let Some(person) = self.people.get(who) else { return };
         let (old, rooms) = (person.nick(), person.rooms.clone());
-        self.people.rename(turn.who, nick);
-        self.rename_in_files(turn.who, nick, turn.out);
+        self.note_seen(&old, turn);
+        self.people.rename(who, nick);
+        self.rename_in_files(who, nick, turn.out);
         self.open_presence(turn.now);
         self.presence.went(&old);
         self.presence.came(&nick);
         for room in rooms {
-            self.tell_room(room, turn.who, old, &Happening::Renamed(nick), turn);
+            self.tell_room(room, who, old, &Happening::Renamed(nick), turn);
         }
-        Ok(Done::Nick(nick))
     }
 
     pub(super) fn join(&mut self, room: Named<'_, RoomName>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {

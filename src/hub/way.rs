@@ -4,7 +4,7 @@ use crate::effect::{Effect, Output};
 use crate::event::{Event, Fault, Gone, Happening, Quota};
 use crate::limits;
 use crate::names::{ConnId, FileId, PersonId};
-use crate::people::{Intake, Person};
+use crate::people::{Intake, Person, Way};
 use crate::typing::Conversation;
 
 use super::{Hub, Turn};
@@ -12,6 +12,7 @@ use super::{Hub, Turn};
 impl Hub {
     /// A way in is no more. With the last one the person goes, and is told of; of another nobody sees anything.
     pub(super) fn part(&mut self, conn: ConnId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
+        self.accounts.forget(conn);
         let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
         self.drop_transfers(conn, turn);
         self.drop_answer(conn);
@@ -35,7 +36,6 @@ impl Hub {
 
     /// Makes the connection whose turn it is a way in of somebody who is online, beside their others. Whoever was here through it
     /// alone leaves their rooms, and nobody sees it but by presence.
-    #[expect(dead_code, reason = "it is for those who log in")]
     pub(super) fn come_in_beside(&mut self, into: PersonId, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
         if self.people.conns_of(into).count() >= limits::WAYS {
             return Err(Fault::TooMany(Quota::Ways));
@@ -58,7 +58,7 @@ impl Hub {
 
     /// Before the connection whose turn it is becomes somebody else's, what it does in the rooms of whose it is ends.
     fn before_change(&mut self, turn: &mut Turn<'_, impl Output>) {
-        if let Some(Intake::Open(file)) = self.people.way(turn.conn).map(|way| way.intake) {
+        if let Some(Intake::Open(file)) = self.people.way(turn.conn).map(Way::intake) {
             self.break_off(file, Gone::BrokenOff, turn);
         }
         for room in self.people.get(turn.who).map(|person| person.rooms.clone()).unwrap_or_default() {

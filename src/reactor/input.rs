@@ -131,8 +131,20 @@ impl<S: System> Reactor<S> {
         is_answering
     }
 
+    /// Lets the next lines of a connection wait while a password is looked at for the last one, or the ledger written.
+    fn waits_for_account(&mut self, id: ConnId) -> bool {
+        let is_waiting = self.hub.is_waiting(id);
+        if let Some(connection) = self.registry.get_mut(id).filter(|_| is_waiting) {
+            connection.set_pause(Some(Pause::Account));
+        }
+        is_waiting
+    }
+
     /// Carries out what lines there are; `true` if there may be more of them than one turn allows.
     fn run_lines(&mut self, id: ConnId, now: Now, budget: &mut usize) -> bool {
+        if self.waits_for_account(id) {
+            return false;
+        }
         if self.hub.is_answering(id) {
             if self.registry.get(id).is_some_and(Connection::is_deaf) {
                 self.hub.drop_answer(id);
@@ -221,7 +233,7 @@ impl<S: System> Reactor<S> {
                 Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
                 None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
             }
-            if self.waits_for_answer(id) {
+            if self.waits_for_answer(id) || self.waits_for_account(id) {
                 break;
             }
         }
@@ -235,6 +247,15 @@ impl<S: System> Reactor<S> {
             connection.framing().lines = lines;
         }
         more
+    }
+
+    /// The last request of a connection has been answered, for which its lines waited.
+    pub(super) fn answered(&mut self, id: ConnId) {
+        let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) else { return };
+        if connection.pause() == Some(Pause::Account) {
+            connection.set_pause(None);
+        }
+        self.run_soon(id);
     }
 
     /// What has come of a chunk is for nobody any more, and chunks wait for the disk no more.

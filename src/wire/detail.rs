@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::fields::{Fields, nick, on_off, put, put_text, room};
 use super::{Stamp, put_said};
 use crate::names::{FileId, Nick, Place, RoomName};
+use crate::time::Day;
 
 /// A row of a reply: `- …`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +32,16 @@ pub enum Detail<'a> {
     Ignored(Nick),
     /// What is set, of `/set`.
     Setting(&'a str, bool),
+    /// A room in which we are now, of `/login`, and the number of its last message.
+    In { room: RoomName, last: u64 },
+    /// Since when a name has been somebody's, of `/account`, and when they were last here.
+    Name { since: Day, seen: Day },
+    /// How many tokens we have, of `/account`.
+    Tokens(u64),
+    /// The rooms of which we are the founder, of `/account`.
+    Founder(Cow<'a, [RoomName]>),
+    /// How many connections we have, of `/account`.
+    Ways(u64),
     /// A row that is newer than this program.
     Other(&'a str),
 }
@@ -89,7 +100,7 @@ impl<'a> Detail<'a> {
                 let idle = fields.seconds()?;
                 let rooms = match fields.word()? {
                     "-" => Vec::new(),
-                    rooms => rooms.split(',').map(room).collect::<Option<_>>()?,
+                    text => rooms(text)?,
                 };
                 Some(Self::Who { nick, activity, idle, rooms: rooms.into(), away: fields.text()? })
             }
@@ -114,6 +125,21 @@ impl<'a> Detail<'a> {
             "ignore" => {
                 let nick = fields.nick()?;
                 fields.end(Self::Ignored(nick))
+            }
+            "login" => {
+                fields.keyword("in")?;
+                let row = Self::In { room: fields.room()?, last: fields.number()? };
+                fields.end(row)
+            }
+            "account" => {
+                let row = match fields.word()? {
+                    "name" => Self::Name { since: fields.day()?, seen: fields.day()? },
+                    "tokens" => Self::Tokens(fields.number()?),
+                    "founder" => Self::Founder(rooms(fields.word()?)?.into()),
+                    "ways" => Self::Ways(fields.number()?),
+                    _ => return None,
+                };
+                fields.end(row)
             }
             "set" => {
                 let setting = Self::Setting(fields.word()?, fields.switch()?);
@@ -148,10 +174,7 @@ impl<'a> Detail<'a> {
                     Activity::Away => "away",
                 };
                 put(out, format_args!("{nick} {activity} {idle}s "));
-                for (n, room) in rooms.iter().enumerate() {
-                    out.push_str(if n == 0 { "" } else { "," });
-                    out.push_str(room.as_str());
-                }
+                put_rooms(out, rooms);
                 out.push_str(if rooms.is_empty() { "-" } else { "" });
                 put_text(out, away);
             }
@@ -168,7 +191,27 @@ impl<'a> Detail<'a> {
                 out.push_str(option);
                 put_text(out, on_off(*on));
             }
+            Self::In { room, last } => put(out, format_args!("in {room} {last}")),
+            Self::Name { since, seen } => put(out, format_args!("name {since} {seen}")),
+            Self::Tokens(count) => put(out, format_args!("tokens {count}")),
+            Self::Founder(rooms) => {
+                out.push_str("founder ");
+                put_rooms(out, rooms);
+            }
+            Self::Ways(count) => put(out, format_args!("ways {count}")),
             Self::Other(text) => out.push_str(text),
         }
+    }
+}
+
+/// Reads `#a,#b`.
+fn rooms(text: &str) -> Option<Vec<RoomName>> {
+    text.split(',').map(room).collect()
+}
+
+fn put_rooms(out: &mut String, rooms: &[RoomName]) {
+    for (n, room) in rooms.iter().enumerate() {
+        out.push_str(if n == 0 { "" } else { "," });
+        out.push_str(room.as_str());
     }
 }

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use ::base64::Engine as _;
+use ::base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::fields::{Fields, on_off, put, put_target, put_text};
-use crate::names::{FileId, Nick, Place, RoomName};
+use crate::names::{FileId, Nick, Place, RoomName, Token};
 
 /// That a command is done, and how: `+ command …`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +16,17 @@ pub enum Done<'a> {
     Limits,
     Pass,
     Nick(Nick),
+    Register(Nick),
+    Login(Nick),
+    /// What we are called now.
+    Logout(Nick),
+    Passwd,
+    Token(Token),
+    /// No token is good any more.
+    TokenOff,
+    /// What we are called now.
+    Drop(Nick),
+    Account(Nick, Standing),
     Join {
         room: RoomName,
         count: u64,
@@ -61,6 +75,23 @@ pub enum Done<'a> {
     Other(&'a str, &'a str),
 }
 
+/// How it stands with a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant is its word")]
+pub enum Standing {
+    Free,
+    Owned,
+    Held,
+}
+
+const STANDINGS: [(&str, Standing); 3] =
+    [("free", Standing::Free), ("owned", Standing::Owned), ("held", Standing::Held)];
+
+/// Reads a token; `None` if it is none.
+pub fn token(text: &str) -> Option<Token> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Token)
+}
+
 impl<'a> Done<'a> {
     /// Reads what follows the `+`.
     pub(super) fn parse(mut fields: Fields<'a>) -> Option<Self> {
@@ -74,6 +105,19 @@ impl<'a> Done<'a> {
             "limits" => Self::Limits,
             "pass" => Self::Pass,
             "nick" => Self::Nick(fields.nick()?),
+            "register" => Self::Register(fields.nick()?),
+            "login" => Self::Login(fields.nick()?),
+            "logout" => Self::Logout(fields.nick()?),
+            "passwd" => Self::Passwd,
+            "token" => match fields.word()? {
+                "off" => Self::TokenOff,
+                text => Self::Token(token(text)?),
+            },
+            "drop" => Self::Drop(fields.nick()?),
+            "account" => {
+                let (nick, word) = (fields.nick()?, fields.word()?);
+                Self::Account(nick, STANDINGS.iter().find(|(known, _)| *known == word)?.1)
+            }
             "join" => Self::Join { room: fields.room()?, count: fields.number()? },
             "leave" => Self::Leave(fields.room()?),
             "query" => Self::Query(fields.target()?),
@@ -114,6 +158,13 @@ impl<'a> Done<'a> {
             Self::Limits => "limits",
             Self::Pass => "pass",
             Self::Nick(_) => "nick",
+            Self::Register(_) => "register",
+            Self::Login(_) => "login",
+            Self::Logout(_) => "logout",
+            Self::Passwd => "passwd",
+            Self::Token(_) | Self::TokenOff => "token",
+            Self::Drop(_) => "drop",
+            Self::Account(..) => "account",
             Self::Join { .. } => "join",
             Self::Leave(_) => "leave",
             Self::Query(_) => "query",
@@ -145,6 +196,13 @@ impl<'a> Done<'a> {
         let mut word = |word: &dyn fmt::Display| put(out, format_args!(" {word}"));
         match self {
             Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) => word(nick),
+            Self::Register(nick) | Self::Login(nick) | Self::Logout(nick) | Self::Drop(nick) => word(nick),
+            Self::Token(token) => word(&URL_SAFE_NO_PAD.encode(token.0)),
+            Self::TokenOff => word(&"off"),
+            Self::Account(nick, standing) => {
+                word(nick);
+                word(&STANDINGS.iter().find(|(_, known)| known == standing).map_or("", |(word, _)| word));
+            }
             Self::Leave(room) => word(room),
             Self::Rooms(count) | Self::Files(count) | Self::Ignoring(count) => word(count),
             Self::Cancel(file) => word(file),
@@ -187,6 +245,7 @@ impl<'a> Done<'a> {
             Self::Help
             | Self::Limits
             | Self::Pass
+            | Self::Passwd
             | Self::Me
             | Self::Away
             | Self::Back

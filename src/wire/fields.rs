@@ -6,6 +6,7 @@ use arrayvec::ArrayString;
 
 use super::Stamp;
 use crate::names::{Digest, FileId, Nick, Place, RoomName};
+use crate::time::Day;
 
 /// What is unread of a line; `None` once it has ended, without a space.
 ///
@@ -69,6 +70,10 @@ impl<'a> Fields<'a> {
     pub(super) fn target(&mut self) -> Option<Place> {
         let word = self.word()?;
         room(word).map(Place::Room).or_else(|| nick(word).map(Place::With))
+    }
+
+    pub(super) fn day(&mut self) -> Option<Day> {
+        Day::new(self.word()?)
     }
 
     pub(super) fn file(&mut self) -> Option<FileId> {

@@ -11,6 +11,7 @@ use chinwag::limits::DOWNLOAD_UNIT;
 use chinwag::linebuf::Ending;
 use chinwag::names::{ConnId, Digest, FileId, Origin, Prefix, RoomName};
 use chinwag::plain::{self, Style};
+use chinwag::register::Register;
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
 
@@ -242,13 +243,17 @@ impl Alone {
     pub fn restart(&mut self) {
         let before = self.history();
         self.peers.iter_mut().for_each(|peer| peer.is_closed = true);
-        self.notes = Notes { records: std::mem::take(&mut self.notes.records), ..Notes::default() };
+        let (records, ledger) = (std::mem::take(&mut self.notes.records), std::mem::take(&mut self.notes.ledger));
+        self.notes = Notes { records, ledger, ..Notes::default() };
         // A file that is gone has had its ID, too.
         let next = self.stored.keys().next_back().map_or(1, |id| id.0 + 1);
         self.settings.next_file = next.max(self.settings.next_file) + 10;
         self.hub = Hub::new(self.settings.clone());
         self.past().for_each(|room| self.hub.restore_room(room));
         let now = self.now();
+        let mut register = Register::default();
+        self.notes.ledger.iter().cloned().for_each(|entry| register.apply(entry));
+        self.hub.restore_register(register, now, &mut self.notes);
         for (id, file) in std::mem::take(&mut self.stored) {
             let past = file.what.and_then(|description| {
                 let is_all = file.len == description.size;

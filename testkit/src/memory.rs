@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use chinwag::effect::{Effect, Found, Job, Outcome, Output, Passage, Query, Record, Section};
+use chinwag::effect::{
+    Effect, Entered, Found, Job, Outcome, Output, Passage, PasswordResult, PasswordTask, Query, Record, Section,
+};
 use chinwag::event::{Change, Detail, Event, Reply, Setting};
 use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD};
 use chinwag::linebuf::Ending;
-use chinwag::names::{ConnId, Digest, FileId, Origin};
+use chinwag::names::{ConnId, Digest, FileId, Nick, Origin};
 use chinwag::plain::{self, Style};
+use chinwag::register::{Entry, PasswordHash};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
 use sha2::{Digest as _, Sha256};
@@ -38,6 +41,12 @@ pub struct Notes {
     pub stamps: HashMap<ConnId, bool>,
     pub records: Vec<Record>,
     pub wrong_passwords: Vec<ConnId>,
+    pub failed_logins: Vec<(ConnId, Nick)>,
+    /// Passwords that are to be looked at.
+    pub tasks: VecDeque<PasswordTask>,
+    /// What is to be written into the ledger, and what is there.
+    pub entering: VecDeque<Vec<Entry>>,
+    pub ledger: Vec<Entry>,
     pub is_memory_short: bool,
 }
 
@@ -53,7 +62,15 @@ impl Notes {
 
     /// The same, but those that wait for their turn to search the log are left to wait.
     pub fn go_on_until_a_search(&mut self, hub: &mut Hub, now: Now) {
-        while !self.resumed.is_empty() || !self.queries.is_empty() {
+        while !(self.resumed.is_empty() && self.queries.is_empty() && self.tasks.is_empty() && self.entering.is_empty())
+        {
+            while let Some(task) = self.tasks.pop_front() {
+                hub.password_did(now, look_at(&task), self);
+            }
+            while let Some(entries) = self.entering.pop_front() {
+                self.ledger.extend(entries);
+                hub.ledger_did(now, Entered::Written, self);
+            }
             while let Some(conn) = self.resumed.pop() {
                 hub.go_on(conn, now, self);
             }
@@ -127,6 +144,11 @@ impl Output for Notes {
             Effect::Disk(job) => self.jobs.push_back(job),
             Effect::Pump(conn) => self.wanting.push(conn),
             Effect::NoteWrongPassword(conn) => self.wrong_passwords.push(conn),
+            Effect::NoteFailedLogin(conn, nick) => self.failed_logins.push((conn, nick)),
+            Effect::Password(task) => self.tasks.push_back(task),
+            Effect::Ledger(entries) => self.entering.push_back(entries),
+            // Nobody's lines are held back here.
+            Effect::Answered(_) => {}
             // Nothing is held here for longer than a line takes.
             Effect::UploadEnded(_) => {}
             Effect::Resume(conn) => self.resumed.push(conn),
@@ -138,6 +160,18 @@ impl Output for Notes {
                 self.closed.push(conn);
             }
         }
+    }
+}
+
+/// Looks at a password, quickly.
+pub fn look_at(task: &PasswordTask) -> PasswordResult {
+    let of = |password: &str, salt: [u8; 16]| Sha256::new().chain_update(salt).chain_update(password).finalize().into();
+    match task {
+        PasswordTask::Hash { password, salt } => {
+            PasswordResult::Hash(PasswordHash { memory: 8, passes: 1, salt: *salt, hash: of(&password.0, *salt) })
+        }
+        PasswordTask::Verify { password, hash } if of(&password.0, hash.salt) == hash.hash => PasswordResult::Right,
+        PasswordTask::Verify { .. } => PasswordResult::Wrong,
     }
 }
 

@@ -13,17 +13,18 @@ use std::time::{Duration, SystemTime};
 
 use chinwag::connection::Readiness;
 use chinwag::dialect::PLAIN;
-use chinwag::effect::{Found, Job, Outcome, Query, Record};
+use chinwag::effect::{Entered, Found, Job, Outcome, PasswordResult, PasswordTask, Query, Record};
 use chinwag::event::Trouble;
 use chinwag::hub::Hub;
 use chinwag::limits::STALL_BYTES;
 use chinwag::reactor::Reactor;
+use chinwag::register;
 use chinwag::settings::Settings;
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
 use chinwag::transport::Transport;
 
-use crate::memory::{Disk, Notes};
+use crate::memory::{Disk, Notes, look_at};
 use crate::model::{Chance, Entry, Heard, Parting, World};
 
 /// Turns in a row that may be needed until the server has nothing to do; more, and it spins.
@@ -313,6 +314,9 @@ pub struct Surroundings {
     /// What the log has, and what is being looked up in it until when.
     notes: Notes,
     queries: VecDeque<(Instant, Query)>,
+    /// Passwords that are being looked at and entries that are being written, and when each is done.
+    tasks: VecDeque<(Instant, PasswordTask)>,
+    entering: VecDeque<(Instant, Vec<register::Entry>)>,
     /// Until when the log is in trouble.
     trouble: Option<(Instant, Trouble)>,
     signals: usize,
@@ -352,18 +356,21 @@ impl System for Surroundings {
         let never = Instant::START + Duration::MAX;
         let job = self.jobs.front().map_or(never, |&(at, _)| at);
         let query = self.queries.front().map_or(never, |&(at, _)| at);
+        let task = self.tasks.front().map_or(never, |&(at, _)| at);
+        let entry = self.entering.front().map_or(never, |&(at, _)| at);
+        let done = job.min(query).min(task).min(entry);
         let now = net.clock.get();
         if !ready.is_empty()
             || is_arriving
             || timeout == Some(Duration::ZERO)
             || !self.newcomers.is_empty()
             || self.signals > 0
-            || job.min(query) <= now
+            || done <= now
         {
             return Ok(());
         }
         let timeout = now + timeout.unwrap_or(Duration::MAX);
-        let next = timeout.min(job).min(query);
+        let next = timeout.min(done);
         self.is_idle = next > self.horizon;
         let until = next.min(self.horizon).max(now);
         net.waited.set(net.waited.get() + (until - now));
@@ -455,6 +462,27 @@ impl System for Surroundings {
         Some(self.notes.look_up(&query))
     }
 
+    fn password(&mut self, task: PasswordTask) {
+        let at = self.net.clock.get() + self.net.weather.job;
+        self.tasks.push_back((at, task));
+    }
+
+    fn password_result(&mut self) -> Option<PasswordResult> {
+        self.tasks.front().filter(|(at, _)| *at <= self.net.clock.get())?;
+        self.tasks.pop_front().map(|(_, task)| look_at(&task))
+    }
+
+    fn enter(&mut self, entries: Vec<register::Entry>) {
+        let at = self.net.clock.get() + self.net.weather.job;
+        self.entering.push_back((at, entries));
+    }
+
+    fn entered(&mut self) -> Option<Entered> {
+        self.entering.front().filter(|(at, _)| *at <= self.net.clock.get())?;
+        self.entering.pop_front()?;
+        Some(if self.net.one_in(self.net.weather.job_fails) { Entered::Failed } else { Entered::Written })
+    }
+
     fn next_log(&self) -> Option<Duration> {
         self.trouble.map(|(until, _)| until - self.net.clock.get())
     }
@@ -531,6 +559,8 @@ impl Sim {
             log: VecDeque::new(),
             notes: Notes::default(),
             queries: VecDeque::new(),
+            tasks: VecDeque::new(),
+            entering: VecDeque::new(),
             trouble: None,
             signals: 0,
         };

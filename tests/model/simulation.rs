@@ -10,8 +10,23 @@ use testkit::sim::Sim;
 
 /// What the runs must come across, or they show nothing.
 const KINDS: &[&str] = &[
-    "said", "presence", "data", "whole", "failed", "missed", "typing", "idle", "file", "unfile", "away", "lost",
-    "notice", "bye", "gathered",
+    "said",
+    "presence",
+    "data",
+    "whole",
+    "failed",
+    "missed",
+    "typing",
+    "idle",
+    "file",
+    "unfile",
+    "away",
+    "lost",
+    "notice",
+    "bye",
+    "gathered",
+    "registered",
+    "logged-in",
 ];
 
 fn settings(seed: u64) -> Settings {
@@ -24,6 +39,7 @@ fn settings(seed: u64) -> Settings {
         max_file: 80_000,
         spool: 90_000,
         stall: Duration::from_secs(if seed.is_multiple_of(3) { 10 } else { 60 }),
+        clear_passwords: !seed.is_multiple_of(3),
         log: (!seed.is_multiple_of(4)).then_some(Logging { max: u64::MAX, sync: Duration::ZERO }),
         ..Settings::default()
     }

@@ -11,8 +11,22 @@ use testkit::seeds;
 
 /// What the walk must come across, or it shows nothing.
 const KINDS: &[&str] = &[
-    "said", "presence", "data", "whole", "failed", "missed", "typing", "idle", "file", "unfile", "away", "lost",
-    "notice", "bye",
+    "said",
+    "presence",
+    "data",
+    "whole",
+    "failed",
+    "missed",
+    "typing",
+    "idle",
+    "file",
+    "unfile",
+    "away",
+    "lost",
+    "notice",
+    "bye",
+    "registered",
+    "logged-in",
 ];
 
 fn settings(seed: u64) -> Settings {
@@ -27,6 +41,7 @@ fn settings(seed: u64) -> Settings {
         max_file: 80_000,
         spool: 90_000,
         file_ttl: Duration::from_secs(3600),
+        clear_passwords: !seed.is_multiple_of(3),
         ..Settings::default()
     }
 }

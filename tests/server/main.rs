@@ -7,6 +7,7 @@
     reason = "tests are no library, and may panic"
 )]
 
+mod accounts;
 mod answers;
 mod bounds;
 mod crowd;
@@ -21,3 +22,4 @@ mod shares;
 mod terminals;
 mod transcripts;
 mod transfers;
+mod ways;

@@ -60,7 +60,7 @@ macro_rules! recordings {
 }
 
 recordings! {
-    crowd ends expired files full greeting help history ignore lines locked missed people presence quotas refusals restart rooms settings stalled strangers typing typing_lasts uploads
+    accounts crowd ends expired files full greeting help history ignore lines locked missed people presence quotas refusals restart rooms settings stalled strangers typing typing_lasts uploads
 }
 
 #[test]

@@ -35,6 +35,9 @@ pub struct History {
     pub is_private: bool,
 }
 
+/// The commands whose arguments are secret: `/passwd` is among them as `/pass` is.
+const SECRET: [&str; 5] = ["/pass", "/login", "/register", "/token", "/drop"];
+
 impl History {
     /// Reads the lines of earlier runs from `path`, where those of this one will go too. Without it, no file is
     /// touched.
@@ -54,9 +57,10 @@ impl History {
     /// what is said in private is not written down.
     pub fn add(&mut self, line: &str) {
         let word = line.split_whitespace().next().unwrap_or_default();
+        let begins = |start: &str| word.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
         // Who forgot the slash did not mean to say it either.
-        let is_secret =
-            word.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("/pass")) || word.eq_ignore_ascii_case("pass");
+        let is_secret = SECRET.iter().any(|start| begins(start))
+            || SECRET.iter().any(|start| word.eq_ignore_ascii_case(&start[1..]));
         if !is_secret && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line) {
             if let Some(path) = self.path.as_ref().filter(|_| !self.is_private && !is_for_one(line)) {
                 let _ = append(path, line);
@@ -207,7 +211,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history");
         let mut history = History::open(Some(path.clone()));
-        for line in ["/pass x", "  /PaSs x", "/password", "/pass", "pass x"] {
+        for line in [
+            "/pass x",
+            "  /PaSs x",
+            "/password",
+            "/pass",
+            "/passwd a b",
+            "/Login bob x",
+            "/register x",
+            "/drop x",
+            "/token",
+            "pass x",
+            "login bob x",
+        ] {
             history.add(line);
         }
         assert_eq!(history.older(""), None);

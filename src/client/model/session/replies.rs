@@ -159,6 +159,7 @@ impl Session {
         let Some(pending) = self.answered_by(&done) else { return };
         match done {
             Done::Nick(nick) => (self.nick, self.wanted, self.regaining) = (Some(nick), Some(nick), false),
+            Done::Login(nick) | Done::Logout(nick) | Done::Drop(nick) => self.nick = Some(nick),
             Done::Join { room, .. } => {
                 let (place, is_new) = (Place::Room(room), self.talks.room(room).is_none());
                 if matches!(pending, Pending::Typed(_)) {

@@ -27,6 +27,11 @@ impl Session {
             ServerLine::Refused { command: "?", code: Code::NoUpload, .. } => {}
             ServerLine::Refused { command, code, text } => self.refused(command, code, text),
             ServerLine::Other("") => {}
+            ServerLine::Nick { nick, old, text } => {
+                self.nick = Some(nick);
+                // It goes on behind the name.
+                self.note(format!("{old} {text}"));
+            }
             ServerLine::Notice(text) => self.note(text.to_owned()),
             ServerLine::Other(_) => self.note(line.to_string()),
             ServerLine::Hello { .. }

@@ -1,0 +1,740 @@
+//! Names that have owners: registering, logging in and out, passwords, tokens, giving up.
+//!
+//! Whoever is shown under an owned name has proved to be its owner, so who owns the name that they have is who they are. A
+//! password takes its time, and so does the disk: the connection's next lines wait until its request has been answered.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::effect::{Effect, Entered, Output, PasswordResult, PasswordTask, Secret};
+use crate::event::{Bye, Detail, Done, Event, Fault, Quota, Reply, Standing, Verb};
+use crate::limits;
+use crate::meters::{PrefixCount, PrefixWindow, Window};
+use crate::names::{ConnId, Digest, Nick, Origin, PersonId, Text, Token};
+use crate::people::Person;
+use crate::policy::Action;
+use crate::register::{Entry, PasswordHash, Proof, Register};
+use crate::request::{Credential, Named, Wanted};
+use crate::settings;
+use crate::time::{Day, Now};
+
+use super::{Hub, Turn, hears_passwords, refuse};
+
+/// What is known of names that have owners, and what is under way about them.
+#[derive(Debug)]
+pub(super) struct Accounts {
+    register: Register,
+    secrets: Secrets,
+    /// The connections whose last request has not been answered, as it waits for one of what follows.
+    waiting: HashSet<ConnId>,
+    /// The passwords that are being looked at, in the order of the tasks, and how many of these come from where.
+    tasks: VecDeque<Task>,
+    tasks_of: PrefixCount,
+    /// What the ledger has been given and has not written, in its order.
+    writes: VecDeque<Write>,
+    registrations: PrefixWindow,
+    all_registrations: Window,
+    /// What single connections have used up.
+    used: HashMap<ConnId, Used>,
+    /// On which day it was last looked for names that have expired.
+    expired_on: Option<Day>,
+}
+
+/// A password that is being looked at, for whom, and why.
+#[derive(Debug)]
+struct Task {
+    conn: ConnId,
+    origin: Origin,
+    step: Step,
+}
+
+/// Why a password is looked at.
+#[derive(Debug)]
+enum Step {
+    /// This name shall have it.
+    Hash { verb: Verb, nick: Nick },
+    /// It may be the one of this name, which was known as this when that was asked.
+    Verify { nick: Nick, hash: PasswordHash, then: Proved },
+}
+
+/// What follows when somebody has given the right password.
+#[derive(Debug)]
+enum Proved {
+    Login,
+    /// They get this one.
+    Passwd(Secret),
+    Drop,
+}
+
+/// Entries on their way to the disk, and what is done when they are there.
+#[derive(Debug)]
+struct Write {
+    entries: Vec<Entry>,
+    then: Option<(ConnId, Written)>,
+}
+
+/// What a connection waits for that has had something written down.
+#[derive(Debug)]
+enum Written {
+    Register(Nick),
+    Login(Nick),
+    Passwd,
+    Token(Token),
+    TokenOff,
+    Drop,
+}
+
+/// What a connection has used up, where networks are not counted.
+#[derive(Debug, Default)]
+struct Used {
+    wrong: u8,
+    registered: u32,
+}
+
+/// Random bytes that nobody can guess. Who learns the state learns nothing of what was drawn before.
+struct Secrets([u8; 32]);
+
+impl Secrets {
+    fn draw(&mut self) -> [u8; 32] {
+        let of = |what: &[u8]| Sha256::new().chain_update(what).chain_update(self.0).finalize().into();
+        let (drawn, next) = (of(b"drawn"), of(b"next"));
+        self.0 = next;
+        drawn
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+impl Accounts {
+    pub(super) fn new(seed: [u8; 32]) -> Self {
+        Self {
+            register: Register::default(),
+            secrets: Secrets(seed),
+            waiting: HashSet::new(),
+            tasks: VecDeque::new(),
+            tasks_of: PrefixCount::default(),
+            writes: VecDeque::new(),
+            registrations: PrefixWindow::new(limits::DAY),
+            all_registrations: Window::new(limits::REGISTRATIONS_WINDOW),
+            used: HashMap::new(),
+            expired_on: None,
+        }
+    }
+
+    /// A connection is gone. What it had written down holds all the same.
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        self.waiting.remove(&conn);
+        self.used.remove(&conn);
+    }
+
+    /// Whether nothing is owned and nothing under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.register.is_empty()
+            && self.waiting.is_empty()
+            && self.tasks.is_empty()
+            && self.writes.is_empty()
+            && self.used.is_empty()
+    }
+
+    /// Whether somebody is about to own this name: it is on its way to the disk.
+    fn is_claimed(&self, nick: &Nick) -> bool {
+        let claims = |entry: &Entry| matches!(entry, Entry::Name { nick: other, .. } if other == nick);
+        self.writes.iter().any(|write| write.entries.iter().any(claims))
+    }
+}
+
+/// What comes from outside.
+impl Hub {
+    /// Takes in what an earlier process has left of names and rules. This is for the beginning, before anybody is there.
+    pub fn restore_register(&mut self, register: Register, now: Now, out: &mut impl Output) {
+        self.accounts.register = register;
+        self.expire_names(&mut Turn::of_server(now, out));
+    }
+
+    /// Names, and what rooms have for rules.
+    pub fn register(&self) -> &Register {
+        &self.accounts.register
+    }
+
+    /// Whether the last request of a connection waits for a password to be looked at, or for the ledger. Its next line must
+    /// wait until there is an [`Effect::Answered`].
+    pub fn is_waiting(&self, conn: ConnId) -> bool {
+        self.accounts.waiting.contains(&conn)
+    }
+
+    /// A password has been looked at.
+    pub fn password_did(&mut self, now: Now, result: PasswordResult, out: &mut impl Output) {
+        let Some(Task { conn, origin, step }) = self.accounts.tasks.pop_front() else { return };
+        if let Origin::Network(prefix) = origin {
+            self.accounts.tasks_of.remove(prefix);
+        }
+        // They may have gone meanwhile.
+        if !self.accounts.waiting.remove(&conn) {
+            return;
+        }
+        let who = self.people.at(conn).map_or(PersonId::NOBODY, |person| person.id);
+        let turn = &mut Turn { now, conn, who, out };
+        match (step, result) {
+            (Step::Hash { verb: Verb::Register, nick }, PasswordResult::Hash(hash)) => {
+                let done = self.enter_name(nick, hash, turn);
+                self.answer_late(Verb::Register, done, turn);
+            }
+            (Step::Hash { verb, nick }, PasswordResult::Hash(hash)) => {
+                let done = self.enter_password(nick, hash, turn);
+                self.answer_late(verb, done, turn);
+            }
+            (Step::Verify { nick, hash, then }, result) => {
+                let verb = then.verb();
+                let is_right = result == PasswordResult::Right && self.has_password(&nick, &hash);
+                let done = if is_right { self.proved(nick, then, turn) } else { self.fail_login(verb, nick, turn) };
+                self.answer_late(verb, done, turn);
+            }
+            // No hash could be made of it.
+            (Step::Hash { verb, .. }, _) => self.answer_late(verb, Err(Fault::PasswordsBusy), turn),
+        }
+    }
+
+    /// Entries have been written down, or cannot be.
+    pub fn ledger_did(&mut self, now: Now, entered: Entered, out: &mut impl Output) {
+        let Some(Write { entries, then }) = self.accounts.writes.pop_front() else { return };
+        if entered == Entered::Written {
+            for entry in entries {
+                if let Entry::Drop { nick, .. } = entry {
+                    // Whoever asked for it may have gone meanwhile, and be here through other connections.
+                    let conn = then.as_ref().map_or(ConnId::NOBODY, |(conn, _)| *conn);
+                    self.let_go(nick, &mut Turn { now, conn, who: PersonId::NOBODY, out });
+                }
+                self.accounts.register.apply(entry);
+            }
+        }
+        let Some((conn, written)) = then.filter(|(conn, _)| self.accounts.waiting.remove(conn)) else {
+            return;
+        };
+        let who = self.people.at(conn).map_or(PersonId::NOBODY, |person| person.id);
+        let turn = &mut Turn { now, conn, who, out };
+        let verb = written.verb();
+        let done = match (entered, written) {
+            (Entered::Failed, _) => Err(Fault::NotStored),
+            (Entered::Written, Written::Register(nick)) => Ok(Some(Done::Register(nick))),
+            (Entered::Written, Written::Login(nick)) => self.come_in(nick, turn),
+            (Entered::Written, Written::Passwd) => Ok(Some(Done::Passwd)),
+            (Entered::Written, Written::Token(token)) => Ok(Some(Done::Token(Some(token)))),
+            (Entered::Written, Written::TokenOff) => Ok(Some(Done::Token(None))),
+            (Entered::Written, Written::Drop) => self.nick(turn.who).map(|guest| Some(Done::Drop(guest))),
+        };
+        self.answer_late(verb, done, turn);
+    }
+
+    /// Answers a request that had to wait, unless it waits for something else now, and lets the next ones be carried out.
+    fn answer_late(&mut self, verb: Verb, done: Result<Option<Done>, Fault>, turn: &mut Turn<'_, impl Output>) {
+        match done {
+            Ok(done) => done.into_iter().for_each(|done| turn.out.reply(turn.conn, &Reply::Done(done))),
+            Err(why) => refuse(turn.conn, verb, why, turn.out),
+        }
+        if !self.is_waiting(turn.conn) {
+            turn.out.effect(Effect::Answered(turn.conn));
+        }
+    }
+
+    /// The name and what is under way about names, checked; for tests.
+    pub(super) fn check_accounts(&self) {
+        let Accounts { register, waiting, tasks, writes, .. } = &self.accounts;
+        register.check();
+        let written = writes.iter().filter_map(|write| write.then.as_ref()).map(|(conn, _)| conn);
+        let due: Vec<&ConnId> = tasks.iter().map(|task| &task.conn).chain(written).collect();
+        for conn in waiting {
+            assert!(self.people.at(*conn).is_some() || self.locked.contains_key(conn), "nobody waits");
+            assert_eq!(due.iter().filter(|&&other| other == conn).count(), 1, "what {conn:?} waits for");
+        }
+        assert!(tasks.len() <= limits::PASSWORDS_WAITING);
+    }
+}
+
+impl Proved {
+    fn verb(&self) -> Verb {
+        match self {
+            Self::Login => Verb::Login,
+            Self::Passwd(_) => Verb::Passwd,
+            Self::Drop => Verb::Drop,
+        }
+    }
+}
+
+impl Written {
+    fn verb(&self) -> Verb {
+        match self {
+            Self::Register(_) => Verb::Register,
+            Self::Login(_) => Verb::Login,
+            Self::Passwd => Verb::Passwd,
+            Self::Token(_) | Self::TokenOff => Verb::Token,
+            Self::Drop => Verb::Drop,
+        }
+    }
+}
+
+/// The requests.
+impl Hub {
+    /// Why nothing that has to do with owned names can be asked for, if that is so.
+    pub(super) fn may_ask_of_names(&self, verb: Verb) -> Result<(), Fault> {
+        use Verb::{Account, Drop, Login, Logout, Passwd, Register, Token};
+        if !matches!(verb, Register | Login | Logout | Passwd | Token | Drop | Account) {
+            return Ok(());
+        }
+        match (&self.settings.log, self.settings.accounts) {
+            (None, _) => Err(Fault::KeepsNothing),
+            (_, settings::Accounts::Off) => Err(Fault::AccountsOff),
+            (_, settings::Accounts::Open | settings::Accounts::Closed) => Ok(()),
+        }
+    }
+
+    /// Whether somebody may be called so from now on, as far as it is a matter of owners. One's own name may be spelled anew.
+    pub(super) fn may_be_called(&mut self, nick: &Nick, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
+        self.expire_names(turn);
+        let Accounts { register, .. } = &self.accounts;
+        match register.standing(nick, Day::of(turn.now.wall)) {
+            _ if self.accounts.is_claimed(nick) => Err(Fault::Owned(*nick)),
+            Standing::Free => Ok(()),
+            Standing::Held => Err(Fault::Held(*nick)),
+            Standing::Owned => {
+                let owner = |nick: &Nick| register.owned(nick).map(|owned| owned.nick());
+                let own = self.people.get(turn.who).and_then(|person| owner(&person.nick()));
+                let Some(other) = owner(nick).filter(|other| own != Some(*other)) else { return Ok(()) };
+                Err(Fault::Owned(other))
+            }
+        }
+    }
+
+    pub(super) fn register_name(
+        &mut self,
+        password: &str,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        self.may_send_secrets(turn)?;
+        if self.settings.accounts == settings::Accounts::Closed {
+            return Err(Fault::AccountsClosed);
+        }
+        let nick = self.nick(turn.who)?;
+        if self.accounts.register.owned(&nick).is_some() {
+            return Err(Fault::OwnedAlready(nick));
+        }
+        if nick.is_guest() {
+            return Err(Fault::GuestName(nick));
+        }
+        let password = new_password(password, &nick)?;
+        self.may_register(turn)?;
+        let salt = self.draw_salt();
+        let task = PasswordTask::Hash { password, salt };
+        self.look_at(task, Step::Hash { verb: Verb::Register, nick }, turn)
+    }
+
+    pub(super) fn login(
+        &mut self,
+        nick: Named<'_, Nick>,
+        credential: Credential<'_>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        self.may_send_secrets(turn)?;
+        self.expire_names(turn);
+        let nick = nick.name.map_err(|why| Fault::BadNick(Text::new(nick.typed), why))?;
+        self.may_try(nick, turn)?;
+        let Some(owned) = self.accounts.register.owned(&nick) else {
+            turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
+            return Err(Fault::NoOwner(nick));
+        };
+        let nick = owned.nick();
+        match credential {
+            Credential::Password(password) => match owned.password().copied() {
+                Some(hash) => self.verify(nick, hash, password, Proved::Login, turn),
+                None => self.fail_login(Verb::Login, nick, turn),
+            },
+            Credential::Token(token) => {
+                let digest = token.map(digest_of);
+                match digest.and_then(|digest| Some((digest, owned.prove(digest, turn.now.wall)?))) {
+                    Some((digest, Proof::Token { is_news })) => {
+                        if is_news {
+                            self.note(Entry::Token { nick, used: Day::of(turn.now.wall), digest }, turn);
+                        }
+                        self.come_in(nick, turn)
+                    }
+                    // It is used up for good before it opens anything.
+                    Some((_, Proof::Once)) => Ok(self.write(vec![Entry::Untoken(nick)], Written::Login(nick), turn)),
+                    None => self.fail_login(Verb::Login, nick, turn),
+                }
+            }
+        }
+    }
+
+    pub(super) fn logout(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        self.own_name(turn)?;
+        self.become_guest(turn).map(Done::Logout)
+    }
+
+    pub(super) fn passwd(
+        &mut self,
+        old: Option<&str>,
+        new: &str,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        self.may_send_secrets(turn)?;
+        let nick = self.own_name(turn)?;
+        let new = new_password(new, &nick)?;
+        let has = self.accounts.register.owned(&nick).and_then(|owned| owned.password()).copied();
+        match (has, old) {
+            (None, _) => self.hash_anew(nick, new, turn),
+            (Some(_), None) => Err(Fault::OldPassword),
+            (Some(hash), Some(old)) => {
+                self.may_try(nick, turn)?;
+                self.verify(nick, hash, old, Proved::Passwd(new), turn)
+            }
+        }
+    }
+
+    pub(super) fn token(&mut self, wanted: Wanted, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
+        self.may_send_secrets(turn)?;
+        let nick = self.own_name(turn)?;
+        if wanted == Wanted::Off {
+            return Ok(self.write(vec![Entry::Untoken(nick)], Written::TokenOff, turn));
+        }
+        let token = Token(self.accounts.secrets.draw());
+        let entry = Entry::Token { nick, used: Day::of(turn.now.wall), digest: digest_of(token) };
+        Ok(self.write(vec![entry], Written::Token(token), turn))
+    }
+
+    pub(super) fn drop_name(
+        &mut self,
+        password: &str,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        self.may_send_secrets(turn)?;
+        let nick = self.own_name(turn)?;
+        self.may_try(nick, turn)?;
+        match self.accounts.register.owned(&nick).and_then(|owned| owned.password()).copied() {
+            Some(hash) => self.verify(nick, hash, password, Proved::Drop, turn),
+            None => self.fail_login(Verb::Drop, nick, turn),
+        }
+    }
+
+    pub(super) fn account(
+        &mut self,
+        whom: Option<Named<'_, Nick>>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        self.expire_names(turn);
+        let own = self.nick(turn.who)?;
+        let asked = match whom {
+            Some(whom) => whom.name.map_err(|why| Fault::BadNick(Text::new(whom.typed), why))?,
+            None => own,
+        };
+        let shown = self.people.find(&asked).and_then(|who| self.people.get(who)).map(Person::nick);
+        let (register, today) = (&self.accounts.register, Day::of(turn.now.wall));
+        let owned = register.owned(&asked);
+        if let Some(owned) = owned {
+            let seen = if shown.is_some() { today } else { owned.seen() };
+            turn.out.detail(turn.conn, &Detail::Name { since: owned.since(), seen });
+            if shown == Some(own) {
+                turn.out.detail(turn.conn, &Detail::Tokens(owned.tokens(today)));
+                let founded = register.founded(&own);
+                if !founded.is_empty() {
+                    turn.out.detail(turn.conn, &Detail::Founder(founded));
+                }
+                turn.out.detail(turn.conn, &Detail::Ways(self.people.conns_of(turn.who).count()));
+            }
+        }
+        let nick = shown.or(owned.map(|owned| owned.nick())).unwrap_or(asked);
+        Ok(Done::Account { nick, standing: register.standing(&asked, today) })
+    }
+
+    /// Whether others can read along what comes from this connection.
+    fn may_send_secrets(&self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let is_secure = self.origin_of(turn.conn) == Origin::Loopback || self.settings.clear_passwords;
+        if is_secure { Ok(()) } else { Err(Fault::Insecure) }
+    }
+
+    /// The name of whose turn it is, if it is theirs.
+    fn own_name(&self, turn: &Turn<'_, impl Output>) -> Result<Nick, Fault> {
+        let nick = self.nick(turn.who)?;
+        self.may(turn.who, Action::AsOwner(self.accounts.register.owned(&nick)))?;
+        Ok(nick)
+    }
+
+    /// Whether one more name may be registered from where somebody comes.
+    fn may_register(&self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let (accounts, now) = (&self.accounts, turn.now.at);
+        let is_left = match self.origin_of(turn.conn) {
+            Origin::Loopback => {
+                accounts.used.get(&turn.conn).is_none_or(|used| used.registered < limits::REGISTRATIONS)
+            }
+            Origin::Network(prefix) => accounts.registrations.has_left(prefix, limits::REGISTRATIONS, now),
+        };
+        if !is_left {
+            Err(Fault::TooMany(Quota::Registrations))
+        } else if !accounts.all_registrations.has_left(limits::REGISTRATIONS_IN_ALL, now) {
+            Err(Fault::TooMany(Quota::RegistrationsInAll))
+        } else if !accounts.register.has_room() {
+            Err(Fault::TooMany(Quota::Names))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether a password or a token is still listened to from where somebody comes.
+    fn may_try(&self, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
+        if hears_passwords(&self.wrong_passwords, self.origin_of(turn.conn), turn.now.at) {
+            return Ok(());
+        }
+        turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
+        Err(Fault::TooMany(Quota::WrongPasswords))
+    }
+}
+
+/// What follows, step by step.
+impl Hub {
+    /// Has a password looked at, and then goes on with this step.
+    fn look_at(
+        &mut self,
+        task: PasswordTask,
+        step: Step,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        let origin = self.origin_of(turn.conn);
+        let Accounts { tasks, tasks_of, waiting, .. } = &mut self.accounts;
+        let is_left = match origin {
+            Origin::Loopback => true,
+            Origin::Network(prefix) => tasks_of.has_left(prefix, limits::PASSWORDS_WAITING_OF_PREFIX),
+        };
+        if tasks.len() >= limits::PASSWORDS_WAITING || !is_left {
+            return Err(Fault::PasswordsBusy);
+        }
+        if let Origin::Network(prefix) = origin {
+            tasks_of.add(prefix);
+        }
+        tasks.push_back(Task { conn: turn.conn, origin, step });
+        waiting.insert(turn.conn);
+        turn.out.effect(Effect::Password(task));
+        Ok(None)
+    }
+
+    fn verify(
+        &mut self,
+        nick: Nick,
+        hash: PasswordHash,
+        password: &str,
+        then: Proved,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        let task = PasswordTask::Verify { password: Secret(password.to_owned()), hash };
+        self.look_at(task, Step::Verify { nick, hash, then }, turn)
+    }
+
+    fn hash_anew(
+        &mut self,
+        nick: Nick,
+        password: Secret,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        let salt = self.draw_salt();
+        self.look_at(PasswordTask::Hash { password, salt }, Step::Hash { verb: Verb::Passwd, nick }, turn)
+    }
+
+    /// Whether this is still the password of a name: it may have changed while another one was looked at.
+    fn has_password(&self, nick: &Nick, hash: &PasswordHash) -> bool {
+        self.accounts.register.owned(nick).is_some_and(|owned| owned.password() == Some(hash))
+    }
+
+    fn proved(&mut self, nick: Nick, then: Proved, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
+        match then {
+            Proved::Login => self.come_in(nick, turn),
+            Proved::Passwd(new) => self.hash_anew(nick, new, turn),
+            Proved::Drop => {
+                let entry = Entry::Drop { nick, day: Day::of(turn.now.wall) };
+                Ok(self.write(vec![entry], Written::Drop, turn))
+            }
+        }
+    }
+
+    /// A name gets an owner, with this password.
+    fn enter_name(
+        &mut self,
+        nick: Nick,
+        hash: PasswordHash,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        // Others may have registered meanwhile.
+        self.may_register(turn)?;
+        match self.origin_of(turn.conn) {
+            Origin::Loopback => self.accounts.used.entry(turn.conn).or_default().registered += 1,
+            Origin::Network(prefix) => self.accounts.registrations.count(prefix, turn.now.at),
+        }
+        self.accounts.all_registrations.count(turn.now.at);
+        let entry = Entry::Name { nick, since: Day::of(turn.now.wall), password: Some(hash) };
+        Ok(self.write(vec![entry], Written::Register(nick), turn))
+    }
+
+    /// An owner gets another password, and no token of theirs is good any more.
+    fn enter_password(
+        &mut self,
+        nick: Nick,
+        hash: PasswordHash,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        let owned = self.accounts.register.owned(&nick).ok_or(Fault::NoAccount(nick))?;
+        let name = Entry::Name { nick: owned.nick(), since: owned.since(), password: Some(hash) };
+        Ok(self.write(vec![Entry::Untoken(nick), name], Written::Passwd, turn))
+    }
+
+    /// Has entries written down, for which the connection waits.
+    fn write(&mut self, entries: Vec<Entry>, then: Written, turn: &mut Turn<'_, impl Output>) -> Option<Done> {
+        self.accounts.waiting.insert(turn.conn);
+        self.accounts.writes.push_back(Write { entries: entries.clone(), then: Some((turn.conn, then)) });
+        turn.out.effect(Effect::Ledger(entries));
+        None
+    }
+
+    /// Something is so from now on, and is written down when the disk has time for it.
+    fn note(&mut self, entry: Entry, turn: &mut Turn<'_, impl Output>) {
+        self.accounts.register.apply(entry.clone());
+        self.accounts.writes.push_back(Write { entries: Vec::new(), then: None });
+        turn.out.effect(Effect::Ledger(vec![entry]));
+    }
+
+    /// Notes that the owner of a name is here today, if anybody owns it.
+    pub(super) fn note_seen(&mut self, nick: &Nick, turn: &mut Turn<'_, impl Output>) {
+        let day = Day::of(turn.now.wall);
+        if let Some(owned) = self.accounts.register.owned(nick).filter(|owned| owned.seen() < day) {
+            let nick = owned.nick();
+            self.note(Entry::Seen { nick, day }, turn);
+        }
+    }
+
+    /// Notes which owners are here, and that names are nobody's whose owners have not come for too long. It is done once a day, when
+    /// somebody has to do with names.
+    fn expire_names(&mut self, turn: &mut Turn<'_, impl Output>) {
+        let today = Day::of(turn.now.wall);
+        if self.accounts.expired_on.replace(today) == Some(today) {
+            return;
+        }
+        self.accounts.register.forget_held(today);
+        // Whoever stays for a year has not stayed away.
+        let here: Vec<Nick> = self.people.iter().map(Person::nick).collect();
+        here.iter().for_each(|nick| self.note_seen(nick, turn));
+        let Some(ttl) = self.settings.name_ttl else { return };
+        for nick in self.accounts.register.expired(ttl, today) {
+            // Whoever is here has not gone.
+            if self.people.find(&nick).is_none() && !self.accounts.is_claimed(&nick) {
+                self.note(Entry::Drop { nick, day: today }, turn);
+            }
+        }
+    }
+
+    /// Somebody has proved to own a name, as its owner spells it: they have it from now on, beside whoever has it already.
+    fn come_in(&mut self, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
+        let holder = self.people.find(&nick).filter(|&holder| holder != turn.who);
+        if holder.is_some_and(|holder| self.people.conns_of(holder).count() >= limits::WAYS) {
+            return Err(Fault::TooMany(Quota::Ways));
+        }
+        self.note_seen(&nick, turn);
+        let was_locked = self.locked.get(&turn.conn).map(|locked| (locked.origin, locked.intake));
+        if let Some((origin, intake)) = was_locked {
+            self.unlock(turn.conn);
+            turn.who = self.people.enter(turn.conn, origin, turn.now.at);
+            // The chunks of an upload that was refused may still be coming.
+            self.set_intake(turn.conn, intake);
+            if let Ok(guest) = self.nick(turn.who) {
+                self.presence.came(&guest);
+            }
+        }
+        match holder {
+            Some(holder) => self.come_in_beside(holder, turn)?,
+            // It is theirs already.
+            None if self.people.find(&nick).is_some() => {}
+            None => {
+                if self.people.has_several(turn.who) {
+                    self.step_out(turn);
+                }
+                self.call(turn.who, nick, turn);
+            }
+        }
+        let Some(person) = self.people.get(turn.who) else { return Ok(None) };
+        for &room in &person.rooms {
+            let room = &self.rooms[room];
+            turn.out.detail(turn.conn, &Detail::In { room: room.name, last: room.last_seq() });
+        }
+        turn.out.reply(turn.conn, &Reply::Done(Done::Login(person.nick())));
+        if was_locked.is_some() {
+            self.greet(turn.conn, turn);
+        }
+        Ok(None)
+    }
+
+    /// The connection whose turn it is becomes nobody in particular. It stays in the rooms, unless it leaves others behind there.
+    fn become_guest(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<Nick, Fault> {
+        if self.people.has_several(turn.who) {
+            self.step_out(turn);
+            return self.nick(turn.who);
+        }
+        let guest = self.people.guest_name();
+        self.call(turn.who, guest, turn);
+        self.nick(turn.who)
+    }
+
+    /// A name is nobody's any more: whoever is here by it becomes a guest on each of their connections. The one whose turn it is
+    /// keeps the rooms, or else the eldest.
+    fn let_go(&mut self, old: Nick, turn: &mut Turn<'_, impl Output>) {
+        let Some(who) = self.people.find(&old) else { return };
+        let conns: Vec<ConnId> = self.people.conns_of(who).collect();
+        let keeper = conns.iter().copied().find(|&conn| conn == turn.conn).or(conns.first().copied());
+        let others = conns.iter().copied().filter(|&conn| Some(conn) != keeper);
+        for conn in others.chain(keeper) {
+            let own = &mut Turn { now: turn.now, conn, who, out: &mut *turn.out };
+            let Ok(nick) = self.become_guest(own) else { continue };
+            if conn != turn.conn {
+                own.out.answer(conn, &Event::NameLost { nick, old });
+            }
+        }
+    }
+
+    /// What somebody gave proves nothing. The last of their tries closes their connection.
+    fn fail_login(&mut self, verb: Verb, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
+        if let Origin::Network(prefix) = self.origin_of(turn.conn) {
+            self.wrong_passwords.count(prefix, turn.now.at);
+        }
+        let wrong = match self.locked.get_mut(&turn.conn) {
+            Some(locked) => &mut locked.wrong,
+            None => &mut self.accounts.used.entry(turn.conn).or_default().wrong,
+        };
+        *wrong = wrong.saturating_add(1);
+        let is_last = *wrong >= limits::PASSWORDS;
+        turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
+        refuse(turn.conn, verb, Fault::WrongLogin(nick), turn.out);
+        if is_last {
+            self.close(turn.conn, Bye::WrongPasswords, turn);
+        }
+        Ok(None)
+    }
+
+    fn origin_of(&self, conn: ConnId) -> Origin {
+        let locked = self.locked.get(&conn).map(|locked| locked.origin);
+        locked.or_else(|| self.people.way(conn).map(|way| way.origin)).unwrap_or(Origin::Loopback)
+    }
+
+    fn draw_salt(&mut self) -> [u8; 16] {
+        let [salt @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.accounts.secrets.draw();
+        salt
+    }
+}
+
+/// A password that may be the one of a name.
+fn new_password(password: &str, nick: &Nick) -> Result<Secret, Fault> {
+    let is_good = limits::PASSWORD.contains(&password.len()) && !password.eq_ignore_ascii_case(nick.as_str());
+    if is_good { Ok(Secret(password.to_owned())) } else { Err(Fault::BadPassword) }
+}
+
+/// By what a token is known.
+fn digest_of(token: Token) -> Digest {
+    Digest(Sha256::digest(token.0).into())
+}

@@ -1,0 +1,642 @@
+//! The register: which names are owned, by what their owners prove themselves, what rooms have for rules, and who is blocked.
+//!
+//! It is what the entries of the ledger make of it. Whoever is shown under an owned name has proved to be its owner, so the
+//! register need not know who is online.
+
+mod entry;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use slab::Slab;
+
+pub use entry::{
+    Author, Ban, BanKind, Block, BlockScope, Blocked, Entry, Founder, Guests, Network, PasswordHash, Role, Rule, Who,
+};
+
+use crate::event::Standing;
+use crate::limits;
+use crate::names::{Digest, KeptNick, Nick, RoomName};
+use crate::nametable::NameTable;
+use crate::time::Day;
+
+/// All that outlives the process besides what was said and shared.
+#[derive(Debug, Default)]
+pub struct Register {
+    names: Names,
+    rooms: BTreeMap<RoomName, Rules>,
+    blocks: BTreeMap<u64, Block>,
+    /// Lines of a ledger that says no more than this.
+    lines: usize,
+}
+
+/// The names that are owned or held. No two of them look alike.
+#[derive(Debug, Default)]
+struct Names {
+    names: Slab<Box<Name>>,
+    by_nick: NameTable<usize>,
+}
+
+impl Names {
+    fn find(&self, nick: &Nick) -> Option<usize> {
+        self.by_nick.find(nick, |at| self.names.get(at).map(|name| name.nick()))
+    }
+
+    fn get(&self, nick: &Nick) -> Option<&Name> {
+        self.names.get(self.find(nick)?).map(|name| &**name)
+    }
+
+    fn get_mut(&mut self, nick: &Nick) -> Option<&mut Name> {
+        let at = self.find(nick)?;
+        self.names.get_mut(at).map(|name| &mut **name)
+    }
+
+    /// Those that look like this one. There may be two, which do not look like each other.
+    fn like(&self, nick: &Nick) -> impl Iterator<Item = &Name> {
+        let like = self.by_nick.like(nick, |at| self.names.get(at).map(|name| name.nick()));
+        like.into_iter().filter_map(|at| self.names.get(at)).map(|name| &**name)
+    }
+
+    /// Puts in a name that looks like none that is here.
+    fn insert(&mut self, name: Name) {
+        let nick = name.nick();
+        let at = self.names.insert(Box::new(name));
+        let Self { names, by_nick } = self;
+        by_nick.insert(at, &nick, |at| names.get(at).map(|name| name.nick()));
+    }
+
+    fn remove(&mut self, nick: &Nick) -> Option<Box<Name>> {
+        let at = self.find(nick)?;
+        let name = self.names.try_remove(at)?;
+        self.by_nick.remove(at, &name.nick());
+        Some(name)
+    }
+
+    fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Name> {
+        self.names.iter().map(|(_, name)| &**name)
+    }
+}
+
+/// A name that is somebody's, or was.
+#[derive(Debug)]
+enum Name {
+    Owned(Owned),
+    /// Given up or expired on this day.
+    Held(KeptNick, Day),
+}
+
+impl Name {
+    fn nick(&self) -> Nick {
+        match self {
+            Self::Owned(owned) => owned.nick.get(),
+            Self::Held(nick, _) => nick.get(),
+        }
+    }
+
+    fn lines(&self) -> usize {
+        match self {
+            Self::Owned(owned) => owned.entries().count(),
+            Self::Held(..) => 1,
+        }
+    }
+}
+
+/// A name that somebody owns.
+#[derive(Debug)]
+pub struct Owned {
+    nick: KeptNick,
+    since: Day,
+    seen: Day,
+    is_operator: bool,
+    password: Option<PasswordHash>,
+    /// The one that was made first stands first.
+    tokens: Vec<Token>,
+    once: Option<Box<(SystemTime, Digest)>>,
+}
+
+/// A secret for programs, of which only the digest is known.
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    digest: Digest,
+    used: Day,
+}
+
+/// By what somebody has proved to own a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Proof {
+    /// By a token; `is_news` if it was not used yet on this day.
+    Token {
+        /// Whether this is to be written down.
+        is_news: bool,
+    },
+    /// By one that is good once.
+    Once,
+}
+
+impl Owned {
+    /// The name, as its owner spelled it first.
+    pub fn nick(&self) -> Nick {
+        self.nick.get()
+    }
+
+    /// Since when it is theirs.
+    pub fn since(&self) -> Day {
+        self.since
+    }
+
+    /// On which day they were here last, as far as that is written down.
+    pub fn seen(&self) -> Day {
+        self.seen
+    }
+
+    /// Whether they are an operator.
+    pub fn is_operator(&self) -> bool {
+        self.is_operator
+    }
+
+    /// What is known of their password, if they have one.
+    pub fn password(&self) -> Option<&PasswordHash> {
+        self.password.as_ref()
+    }
+
+    /// How many tokens are good.
+    pub fn tokens(&self, today: Day) -> usize {
+        self.tokens.iter().filter(|token| token.is_good(today)).count()
+    }
+
+    /// What a token of this digest proves, if anything.
+    pub fn prove(&self, digest: Digest, wall: SystemTime) -> Option<Proof> {
+        let today = Day::of(wall);
+        let token = self.tokens.iter().find(|token| token.digest == digest && token.is_good(today));
+        let token = token.map(|token| Proof::Token { is_news: token.used < today });
+        let is_good = |once: &&(SystemTime, Digest)| once.1 == digest && wall < once.0;
+        token.or_else(|| self.once.as_deref().filter(is_good).map(|_| Proof::Once))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        let nick = self.nick.get();
+        let name = Entry::Name { nick, since: self.since, password: self.password };
+        let seen = (self.seen != self.since).then_some(Entry::Seen { nick, day: self.seen });
+        let operator = self.is_operator.then_some(Entry::Operator { nick, on: true });
+        let once = self.once.as_deref().map(|&(until, digest)| Entry::Once { nick, until, digest });
+        let tokens = self.tokens.iter().map(move |&Token { digest, used }| Entry::Token { nick, used, digest });
+        std::iter::once(name).chain(seen).chain(operator).chain(once).chain(tokens)
+    }
+}
+
+impl Token {
+    fn is_good(&self, today: Day) -> bool {
+        !self.used.is_over(limits::TOKEN_GOOD, today)
+    }
+}
+
+/// What is so of a room besides what is said in it.
+#[derive(Debug, Default)]
+pub struct Rules {
+    founder: Option<Founder>,
+    /// Who has been one for longest stands first.
+    roles: Vec<(Nick, Role)>,
+    /// Each kind of rule once.
+    rules: Vec<Rule>,
+    bans: Vec<Ban>,
+    invited: Vec<Nick>,
+    erased: Vec<(u64, u64)>,
+}
+
+impl Rules {
+    /// Whose it is, if that is known.
+    pub fn founder(&self) -> Option<Founder> {
+        self.founder
+    }
+
+    /// What owned names are there besides; who has been one for longest comes first.
+    pub fn roles(&self) -> &[(Nick, Role)] {
+        &self.roles
+    }
+
+    /// The rules that were ever set, at their last values.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Who may not come in or be heard, in the order of their numbers.
+    pub fn bans(&self) -> &[Ban] {
+        &self.bans
+    }
+
+    /// Which names are invited.
+    pub fn invited(&self) -> &[Nick] {
+        &self.invited
+    }
+
+    /// Which messages are shown to nobody.
+    pub fn erased(&self) -> &[(u64, u64)] {
+        &self.erased
+    }
+
+    fn set_role(&mut self, nick: Nick, role: Option<Role>) {
+        let known = self.roles.iter().position(|(other, _)| *other == nick);
+        match (known, role) {
+            (Some(at), Some(role)) if self.roles[at].1 == role => {}
+            (known, role) => {
+                known.map(|at| self.roles.remove(at));
+                self.roles.extend(role.map(|role| (nick, role)));
+            }
+        }
+    }
+
+    /// Nothing of this name is left; the eldest op follows its founder.
+    fn drop_name(&mut self, nick: &Nick) {
+        self.roles.retain(|(other, _)| other != nick);
+        self.invited.retain(|other| other != nick);
+        self.bans.retain(|ban| ban.who != Who::Name(*nick));
+        if self.founder == Some(Founder::Owner(*nick)) {
+            let eldest = self.roles.iter().position(|(_, role)| *role == Role::Op);
+            let next = eldest.map(|at| self.roles.remove(at).0);
+            self.founder = Some(next.map_or(Founder::Gone, Founder::Owner));
+        }
+    }
+
+    fn entries(&self, room: RoomName) -> impl Iterator<Item = Entry> + '_ {
+        let founder = self.founder.map(|founder| Entry::Room { room, founder });
+        let roles = self.roles.iter().map(move |&(nick, role)| Entry::Role { room, nick, role: Some(role) });
+        let rules = self.rules.iter().map(move |rule| Entry::Rule { room, rule: rule.clone() });
+        let bans = self.bans.iter().map(move |ban| Entry::Ban { room, ban: ban.clone() });
+        let invited = self.invited.iter().map(move |&nick| Entry::Invite { room, nick, on: true });
+        let erased = self.erased.iter().map(move |&(first, last)| Entry::Erase { room, first, last });
+        founder.into_iter().chain(roles).chain(rules).chain(bans).chain(invited).chain(erased)
+    }
+
+    fn lines(&self) -> usize {
+        let lists = [self.roles.len(), self.rules.len(), self.bans.len(), self.invited.len(), self.erased.len()];
+        usize::from(self.founder.is_some()) + lists.iter().sum::<usize>()
+    }
+}
+
+impl Register {
+    /// What is so when this has been so too.
+    pub fn apply(&mut self, entry: Entry) {
+        match entry {
+            Entry::Name { nick, since, password } if self.owned(&nick).is_some() => self.change(&nick, |owned| {
+                (owned.nick, owned.since, owned.password) = (nick.into(), since, password);
+            }),
+            Entry::Name { nick, since, password } => self.set_name(Name::Owned(Owned {
+                nick: nick.into(),
+                since,
+                seen: since,
+                is_operator: false,
+                password,
+                tokens: Vec::new(),
+                once: None,
+            })),
+            Entry::Token { nick, used, digest } => {
+                self.change(&nick, |owned| match owned.tokens.iter_mut().find(|token| token.digest == digest) {
+                    Some(token) => token.used = used,
+                    None => {
+                        if owned.tokens.len() >= limits::TOKENS {
+                            let eldest = (0..owned.tokens.len()).min_by_key(|&at| owned.tokens[at].used);
+                            eldest.map(|at| owned.tokens.remove(at));
+                        }
+                        owned.tokens.reserve_exact(1);
+                        owned.tokens.push(Token { digest, used });
+                    }
+                })
+            }
+            Entry::Untoken(nick) => self.change(&nick, |owned| {
+                owned.tokens = Vec::new();
+                owned.once = None;
+            }),
+            Entry::Once { nick, until, digest } => {
+                self.change(&nick, |owned| owned.once = Some(Box::new((until, digest))));
+            }
+            Entry::Seen { nick, day } => self.change(&nick, |owned| owned.seen = day),
+            Entry::Operator { nick, on } => self.change(&nick, |owned| owned.is_operator = on),
+            Entry::Drop { nick, day } => self.drop_name(nick, day),
+            // A role is of an owner; without one it would wait for the next.
+            Entry::Room { room, founder: Founder::Owner(nick) } if self.owned(&nick).is_none() => {
+                self.change_room(room, |rules| rules.founder = Some(Founder::Gone));
+            }
+            Entry::Room { room, founder } => self.change_room(room, |rules| {
+                if let Founder::Owner(nick) = founder {
+                    rules.set_role(nick, None);
+                }
+                rules.founder = Some(founder);
+            }),
+            Entry::Role { nick, role: Some(_), .. } | Entry::Invite { nick, on: true, .. }
+                if self.owned(&nick).is_none() => {}
+            Entry::Role { room, nick, role } => self.change_room(room, |rules| rules.set_role(nick, role)),
+            Entry::Rule { room, rule } => self.change_room(room, |rules| {
+                let is_same = |other: &Rule| std::mem::discriminant(other) == std::mem::discriminant(&rule);
+                match rules.rules.iter_mut().find(|other| is_same(other)) {
+                    Some(other) => *other = rule,
+                    None => rules.rules.push(rule),
+                }
+            }),
+            Entry::Ban { room, ban } => self.change_room(room, |rules| {
+                rules.bans.retain(|other| other.id != ban.id);
+                rules.bans.push(ban);
+            }),
+            Entry::Unban { room, id } => self.change_room(room, |rules| rules.bans.retain(|ban| ban.id != id)),
+            Entry::Invite { room, nick, on } => self.change_room(room, |rules| {
+                rules.invited.retain(|other| *other != nick);
+                rules.invited.extend(on.then_some(nick));
+            }),
+            Entry::Erase { room, first, last } => self.change_room(room, |rules| {
+                if !rules.erased.contains(&(first, last)) {
+                    rules.erased.push((first, last));
+                }
+            }),
+            Entry::Block(block) => {
+                self.lines += usize::from(self.blocks.insert(block.id, block).is_none());
+            }
+            Entry::Unblock(id) => self.lines -= usize::from(self.blocks.remove(&id).is_some()),
+        }
+    }
+
+    fn set_name(&mut self, name: Name) {
+        // What looks like it is the same name, and of two there the last word counts.
+        while let Some(old) = self.names.remove(&name.nick()) {
+            self.lines -= old.lines();
+        }
+        self.lines += name.lines();
+        self.names.insert(name);
+    }
+
+    /// Changes an owned name. An entry about a name without an owner means nothing.
+    fn change(&mut self, nick: &Nick, change: impl FnOnce(&mut Owned)) {
+        if let Some(Name::Owned(owned)) = self.names.get_mut(nick) {
+            let old = owned.entries().count();
+            change(owned);
+            self.lines = self.lines - old + owned.entries().count();
+        }
+    }
+
+    fn change_room(&mut self, room: RoomName, change: impl FnOnce(&mut Rules)) {
+        let rules = self.rooms.entry(room).or_default();
+        let old = rules.lines();
+        change(rules);
+        let new = rules.lines();
+        self.lines = self.lines - old + new;
+        if new == 0 {
+            self.rooms.remove(&room);
+        }
+    }
+
+    fn drop_name(&mut self, nick: Nick, day: Day) {
+        self.set_name(Name::Held(nick.into(), day));
+        for rules in self.rooms.values_mut() {
+            let old = rules.lines();
+            rules.drop_name(&nick);
+            self.lines = self.lines - old + rules.lines();
+        }
+        self.rooms.retain(|_, rules| rules.lines() > 0);
+        let blocks = self.blocks.len();
+        self.blocks.retain(|_, block| block.who != Blocked::Name(nick));
+        self.lines -= blocks - self.blocks.len();
+    }
+
+    /// Entries that say all of this again, but for what means nothing any more on this day.
+    pub fn entries(&self, today: Day) -> impl Iterator<Item = Entry> + '_ {
+        // A name that was dropped takes with it what is said of it before, so it comes first.
+        let held = self.names.iter().filter_map(move |name| match name {
+            Name::Held(nick, day) if !day.is_over(limits::NAME_HELD, today) => {
+                Some(Entry::Drop { nick: nick.get(), day: *day })
+            }
+            _ => None,
+        });
+        let owned = self.names.iter().filter_map(|name| match name {
+            Name::Owned(owned) => Some(owned),
+            Name::Held(..) => None,
+        });
+        let owned = owned.flat_map(Owned::entries);
+        let owned = owned.filter(move |entry| match entry {
+            Entry::Token { used, .. } => !used.is_over(limits::TOKEN_GOOD, today),
+            Entry::Once { until, .. } => Day::of(*until) >= today,
+            _ => true,
+        });
+        let rooms = self.rooms.iter().flat_map(|(room, rules)| rules.entries(*room));
+        let blocks = self.blocks.values().cloned().map(Entry::Block);
+        held.chain(owned).chain(rooms).chain(blocks)
+    }
+
+    /// The owner of a name, if it has one.
+    pub fn owned(&self, nick: &Nick) -> Option<&Owned> {
+        match self.names.get(nick)? {
+            Name::Owned(owned) => Some(owned),
+            Name::Held(..) => None,
+        }
+    }
+
+    /// How it stands with a name.
+    pub fn standing(&self, nick: &Nick, today: Day) -> Standing {
+        let is_held = |name: &Name| matches!(name, Name::Held(_, day) if !day.is_over(limits::NAME_HELD, today));
+        if self.names.like(nick).any(|name| matches!(name, Name::Owned(_))) {
+            Standing::Owned
+        } else if self.names.like(nick).any(is_held) {
+            Standing::Held
+        } else {
+            Standing::Free
+        }
+    }
+
+    /// The names whose owners have not been here for so long.
+    pub fn expired(&self, ttl: Duration, today: Day) -> Vec<Nick> {
+        let is_over = |name: &Name| match name {
+            Name::Owned(owned) => owned.seen.max(owned.since).is_over(ttl, today),
+            Name::Held(..) => false,
+        };
+        self.names.iter().filter(|name| is_over(name)).map(Name::nick).collect()
+    }
+
+    /// Whether one name more fits, with what belongs to it.
+    pub fn has_room(&self) -> bool {
+        self.names.len() < limits::NAMES && self.lines + limits::TOKENS < limits::LEDGER_LINES
+    }
+
+    /// Forgets the names that were held for long enough.
+    pub fn forget_held(&mut self, today: Day) {
+        let is_over = |name: &Name| matches!(name, Name::Held(_, day) if day.is_over(limits::NAME_HELD, today));
+        let over: Vec<Nick> = self.names.iter().filter(|name| is_over(name)).map(Name::nick).collect();
+        for nick in over {
+            self.lines -= self.names.remove(&nick).map_or(0, |name| name.lines());
+        }
+    }
+
+    /// What is so of a room, if anything is.
+    pub fn room(&self, room: &RoomName) -> Option<&Rules> {
+        self.rooms.get(room)
+    }
+
+    /// The rooms of which a name is the founder.
+    pub fn founded(&self, nick: &Nick) -> Vec<RoomName> {
+        let is_theirs = |rules: &Rules| rules.founder == Some(Founder::Owner(*nick));
+        self.rooms.iter().filter(|(_, rules)| is_theirs(rules)).map(|(room, _)| *room).collect()
+    }
+
+    /// The rooms of which anything is so, by name.
+    pub fn rooms(&self) -> impl Iterator<Item = (&RoomName, &Rules)> {
+        self.rooms.iter()
+    }
+
+    /// Who may not come to the server, in the order of their numbers.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.values()
+    }
+
+    /// Lines of a ledger that says no more than this.
+    pub fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// How many names are owned or held.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether nothing is known at all.
+    pub fn is_empty(&self) -> bool {
+        self.lines == 0
+    }
+
+    /// Panics unless what is counted is right; for tests.
+    pub fn check(&self) {
+        let names: usize = self.names.iter().map(Name::lines).sum();
+        let rooms: usize = self.rooms.values().map(Rules::lines).sum();
+        assert_eq!(self.lines, names + rooms + self.blocks.len(), "lines of the register");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Text;
+
+    fn nick(name: &str) -> Nick {
+        Nick::new(name).unwrap()
+    }
+
+    fn room() -> RoomName {
+        RoomName::new("#lobby").unwrap()
+    }
+
+    fn day(text: &str) -> Day {
+        Day::new(text).unwrap()
+    }
+
+    fn name(name: &str) -> Entry {
+        let password = PasswordHash { memory: 7168, passes: 5, salt: [0; 16], hash: [0; 32] };
+        Entry::Name { nick: nick(name), since: day("2026-11-28"), password: Some(password) }
+    }
+
+    fn role(name: &str, role: Role) -> Entry {
+        Entry::Role { room: room(), nick: nick(name), role: Some(role) }
+    }
+
+    fn ban(id: u64, who: Who) -> Entry {
+        let (kind, by, reason) = (BanKind::Ban, Author::Server, Text::new(""));
+        Entry::Ban { room: room(), ban: Ban { id, kind, who, network: None, until: None, by, reason } }
+    }
+
+    fn register(entries: Vec<Entry>) -> Register {
+        let mut register = Register::default();
+        for entry in entries {
+            register.apply(entry);
+            register.check();
+        }
+        register
+    }
+
+    #[test]
+    fn nothing_of_a_dropped_name_is_left_to_the_next_owner() {
+        let token = |used| Entry::Token { nick: nick("alice"), used: day(used), digest: Digest([1; 32]) };
+        let mut register = register(vec![
+            name("alice"),
+            name("bob"),
+            name("carol"),
+            token("2026-11-28"),
+            Entry::Operator { nick: nick("alice"), on: true },
+            Entry::Room { room: room(), founder: Founder::Owner(nick("alice")) },
+            role("bob", Role::Voice),
+            role("carol", Role::Op),
+            role("bob", Role::Op),
+            Entry::Invite { room: room(), nick: nick("alice"), on: true },
+            ban(1, Who::Name(nick("alice"))),
+            ban(2, Who::Guest(nick("alice"))),
+            Entry::Drop { nick: nick("alice"), day: day("2026-12-01") },
+        ]);
+        let standing = |register: &Register, today| register.standing(&nick("ALICE"), day(today));
+        assert_eq!(standing(&register, "2026-12-30"), Standing::Held);
+        assert_eq!(standing(&register, "2026-12-31"), Standing::Free);
+        let rules = register.room(&room()).unwrap();
+        assert_eq!(rules.founder(), Some(Founder::Owner(nick("carol"))));
+        assert_eq!(rules.roles(), [(nick("bob"), Role::Op)]);
+        assert_eq!(rules.bans().iter().map(|ban| ban.id).collect::<Vec<_>>(), [2]);
+        assert!(rules.invited().is_empty());
+        // What is told of a name without an owner waits for nobody.
+        for entry in [token("2026-12-02"), role("alice", Role::Op), Entry::Operator { nick: nick("alice"), on: true }] {
+            register.apply(entry);
+        }
+        register.apply(name("alice"));
+        register.check();
+        let alice = register.owned(&nick("alice")).unwrap();
+        assert!(!alice.is_operator() && alice.tokens(day("2026-12-02")) == 0);
+        assert_eq!(register.room(&room()).unwrap().roles(), [(nick("bob"), Role::Op)]);
+    }
+
+    #[test]
+    fn what_it_says_of_itself_says_the_same_again() {
+        let block = Block {
+            id: 7,
+            scope: BlockScope::All,
+            who: Blocked::Network(Network::V4 { octets: [192, 0, 2, 0], len: 24 }),
+            until: None,
+            by: Author::Server,
+            reason: Text::new("spam"),
+        };
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_797_000_000);
+        let one = register(vec![
+            name("alice"),
+            Entry::Seen { nick: nick("alice"), day: day("2026-12-02") },
+            Entry::Token { nick: nick("alice"), used: day("2026-11-28"), digest: Digest([1; 32]) },
+            Entry::Token { nick: nick("alice"), used: day("2026-12-01"), digest: Digest([2; 32]) },
+            Entry::Once { nick: nick("alice"), until, digest: Digest([3; 32]) },
+            Entry::Operator { nick: nick("alice"), on: true },
+            Entry::Room { room: room(), founder: Founder::Guest },
+            role("alice", Role::Op),
+            Entry::Rule { room: room(), rule: Rule::Limit(Some(3)) },
+            Entry::Rule { room: room(), rule: Rule::Limit(None) },
+            ban(1, Who::Guest(nick("eve"))),
+            ban(2, Who::Guest(nick("eve"))),
+            Entry::Unban { room: room(), id: 1 },
+            Entry::Invite { room: room(), nick: nick("alice"), on: true },
+            Entry::Erase { room: room(), first: 41, last: 43 },
+            Entry::Block(block),
+            Entry::Drop { nick: nick("bob"), day: day("2026-11-28") },
+        ]);
+        let today = day("2026-11-28");
+        let entries: Vec<Entry> = one.entries(today).collect();
+        let two = register(entries.clone());
+        assert_eq!(two.entries(today).collect::<Vec<_>>(), entries);
+        assert_eq!((one.lines(), two.lines()), (entries.len(), entries.len()));
+    }
+
+    #[test]
+    fn an_owned_name_takes_three_hundred_bytes() {
+        let names = 20_000;
+        let info = allocation_counter::measure(|| {
+            let mut register = Register::default();
+            for n in 0..names {
+                let who = format!("name{n}");
+                register.apply(name(&who));
+                register.apply(Entry::Token { nick: nick(&who), used: day("2026-11-28"), digest: Digest([1; 32]) });
+            }
+            std::mem::forget(register);
+        });
+        let each = info.bytes_current / names;
+        assert!(each <= 300, "{each} bytes a name");
+    }
+}

@@ -1,0 +1,535 @@
+//! Names that have owners: each command over TCP, and what outlives the server.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use chinwag::settings::{Logging, Settings};
+use testkit::disk::SmallDisk;
+use testkit::memory::Memory;
+use testkit::{Client, Server, binary, eventually};
+
+const PASSWORD: &str = "correct-horse";
+
+fn start(dir: &Path, options: &[&str]) -> Server {
+    let dir = dir.to_str().unwrap();
+    Server::start(&[&["--data", dir, "--rate", "0"], options].concat())
+}
+
+/// Somebody whose name is theirs from now on.
+fn owner(server: &Server, nick: &str) -> Client {
+    let mut client = server.person(nick);
+    client.ask(&format!("/register {PASSWORD}"), &format!("+ register {nick}"));
+    client
+}
+
+/// Asks for a token, and gives it.
+fn token(client: &mut Client) -> String {
+    client.send("/token");
+    client.starting("+ token ").split_off("+ token ".len())
+}
+
+fn ledger(dir: &Path) -> String {
+    fs::read_to_string(dir.join("ledger")).unwrap()
+}
+
+fn today() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()[..10].to_owned()
+}
+
+#[test]
+fn a_name_is_shown_to_nobody_but_its_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut alice = owner(&server, "alice");
+    alice.send("/quit");
+    alice.until("+ quit");
+    let mut other = server.person("bob");
+    let owned =
+        "! nick owned alice belongs to somebody; if that is you: /login alice PASSWORD, else choose another name";
+    other.ask("/nick ALICE", owned);
+    other.ask("/nick alice", owned);
+    other.starting_after("/login alice wrong", "! login refused ");
+    other.starting_after("/login alice token:wrong", "! login refused ");
+    other.starting_after("/login carol correct-horse", "! login refused nobody owns carol;");
+    other.ask(&format!("/login Alice {PASSWORD}"), "+ login alice");
+    other.send("/who alice");
+    other.starting("- alice here ");
+    other.starting("+ who ");
+    // Another spelling is still theirs.
+    other.ask("/nick ALICE", "+ nick ALICE");
+    other.send("/account");
+    let day = today();
+    other.expect(&format!("- name {day} {day}"));
+    other.expect("- tokens 0");
+    other.expect("- ways 1");
+    other.expect("+ account ALICE owned");
+    other.ask("/nick carol", "+ nick carol");
+    other.starting_after("/nick alice", "! nick owned ");
+    other.ask("/account carol", "+ account carol free");
+    other.starting_after("/token", "! token no-account ");
+}
+
+trait Asks {
+    /// Sends a line whose answer begins so.
+    fn starting_after(&mut self, line: &str, want: &str) -> String;
+}
+
+impl Asks for Client {
+    fn starting_after(&mut self, line: &str, want: &str) -> String {
+        self.send(line);
+        self.starting(want)
+    }
+}
+
+#[test]
+fn a_login_takes_the_rooms_of_a_guest_along_and_a_logout_keeps_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut alice = owner(&server, "alice");
+    alice.send("/quit");
+    alice.until("+ quit");
+    let mut bob = server.in_room("bob", "#lobby");
+    bob.send("hi");
+    let mut guest = server.in_room("visitor", "#lobby");
+    bob.until("#lobby * visitor joined");
+    guest.ask(&format!("/login alice {PASSWORD}"), "- in #lobby 1");
+    guest.expect("+ login alice");
+    bob.expect("#lobby * visitor renamed alice");
+    guest.send("I am back");
+    bob.expect("#lobby <alice> I am back");
+    let guest_name = guest.starting_after("/logout", "+ logout guest").split_off("+ logout ".len());
+    bob.expect(&format!("#lobby * alice renamed {guest_name}"));
+    guest.send("still here");
+    bob.expect(&format!("#lobby <{guest_name}> still here"));
+    guest.starting_after("/logout", "! logout no-account ");
+}
+
+#[test]
+fn who_logs_in_beside_themselves_is_one_person() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut bob = server.in_room("bob", "#lobby");
+    let mut one = owner(&server, "alice");
+    one.send("/join #lobby");
+    one.until_starting("+ join #lobby ");
+    bob.until("#lobby * alice joined");
+    let mut two = server.in_room("visitor", "#other");
+    two.ask(&format!("/login alice {PASSWORD}"), "- in #lobby 0");
+    two.expect("+ login alice");
+    // No target is current, and the guest's rooms are left.
+    two.starting_after("hi", "! say no-room ");
+    two.ask("/msg #lobby hello", "+ msg #lobby");
+    one.expect("#lobby <alice> hello");
+    bob.expect("#lobby <alice> hello");
+    two.starting_after("/msg #other hello", "! msg no-such-room ");
+    two.send("/account");
+    two.until("- ways 2");
+    two.expect("+ account alice owned");
+    two.send("/quit");
+    two.until("+ quit");
+    one.send("still here");
+    bob.expect("#lobby <alice> still here");
+    // A logout takes one way out alone.
+    let mut three = server.person("visitor");
+    three.starting_after(&format!("/login alice {PASSWORD}"), "- in #lobby 2");
+    three.expect("+ login alice");
+    three.starting_after("/logout", "+ logout guest");
+    // To give the name up takes it from all, and this one keeps the rooms.
+    three.starting_after(&format!("/login alice {PASSWORD}"), "- in #lobby 2");
+    three.expect("+ login alice");
+    let guest = three.starting_after(&format!("/drop {PASSWORD}"), "+ drop guest").split_off("+ drop ".len());
+    bob.expect(&format!("#lobby * alice renamed {guest}"));
+    let lost = one.starting("* nick guest");
+    assert!(lost.contains(" alice was given up; you are guest"), "{lost}");
+    one.starting_after("hi", "! say no-room ");
+    three.ask("/msg #lobby bye", "+ msg #lobby");
+    bob.expect(&format!("#lobby <{guest}> bye"));
+}
+
+#[test]
+fn only_so_many_come_in_beside_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut alice = owner(&server, "alice");
+    let token = token(&mut alice);
+    let mut ways: Vec<Client> = (0..8).map(|n| server.person(&format!("visitor{n}"))).collect();
+    for way in &mut ways[..7] {
+        way.ask(&format!("/login alice token:{token}"), "+ login alice");
+    }
+    ways[7].starting_after(&format!("/login alice token:{token}"), "! login too-many ");
+    ways.remove(0);
+    eventually("a way in is free", || {
+        ways[6].send(&format!("/login alice token:{token}"));
+        ways[6].line().unwrap() == "+ login alice"
+    });
+}
+
+#[test]
+fn what_is_no_password_and_what_is_no_name_of_ones_own_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut client = server.connect();
+    client.send("/set presence off");
+    client.until("+ set presence off");
+    client.starting_after(&format!("/register {PASSWORD}"), "! register bad-name guest1 ");
+    for line in [format!("/passwd {PASSWORD}"), "/token".into(), "/token off".into(), format!("/drop {PASSWORD}")] {
+        let command = line[1..].split(' ').next().unwrap();
+        client.starting_after(&line, &format!("! {command} no-account "));
+    }
+    client.ask("/account", "+ account guest1 free");
+    client.ask("/nick longname", "+ nick longname");
+    for bad in ["", "short", "seven77", "longname", "LongName", "two words here", &"x".repeat(129)] {
+        client.starting_after(&format!("/register {bad}"), "! register usage ");
+    }
+    client.ask(&format!("/register {}", "x".repeat(128)), "+ register longname");
+    client.starting_after(&format!("/register {PASSWORD}"), "! register refused longname is yours already");
+    client.starting_after("/passwd new-password", "! passwd refused ");
+    client.starting_after(&format!("/passwd {} short", "x".repeat(128)), "! passwd usage ");
+    client.starting_after("/account 1x", "! account bad-name ");
+    client.starting_after("/login 1x password", "! login bad-name ");
+}
+
+#[test]
+fn a_password_can_be_changed_and_ends_all_tokens() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut alice = owner(&server, "alice");
+    let first = token(&mut alice);
+    assert_eq!(first.len(), 43);
+    let mut other = server.person("bob");
+    alice.starting_after("/passwd wrong-password new-password", "! passwd refused ");
+    alice.ask(&format!("/passwd {PASSWORD} new-password"), "+ passwd");
+    alice.send("/quit");
+    alice.rest();
+    other.starting_after(&format!("/login alice {PASSWORD}"), "! login refused ");
+    other.starting_after(&format!("/login alice token:{first}"), "! login refused ");
+    other.ask("/login alice new-password", "+ login alice");
+}
+
+#[test]
+fn a_token_is_as_good_as_a_password_until_it_is_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut alice = owner(&server, "alice");
+    let tokens: Vec<String> = (0..6).map(|_| token(&mut alice)).collect();
+    alice.send("/account");
+    alice.until("- tokens 5");
+    alice.until("+ account alice owned");
+    alice.ask("/nick visitor", "+ nick visitor");
+    // The oldest has gone.
+    alice.starting_after(&format!("/login alice token:{}", tokens[0]), "! login refused ");
+    for token in &tokens[1..] {
+        alice.ask(&format!("/login alice token:{token}"), "+ login alice");
+        alice.ask("/nick visitor", "+ nick visitor");
+    }
+    alice.ask(&format!("/login alice token:{}", tokens[5]), "+ login alice");
+    alice.ask("/token off", "+ token off");
+    alice.ask("/nick visitor", "+ nick visitor");
+    alice.starting_after(&format!("/login alice token:{}", tokens[5]), "! login refused ");
+    let text = ledger(dir.path());
+    assert!(tokens.iter().all(|token| !text.contains(&**token)), "{text}");
+}
+
+#[test]
+fn what_is_registered_outlives_a_server_that_is_killed_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let alice = owner(&server, "alice");
+    drop(server);
+    drop(alice);
+    let mode = fs::metadata(dir.path().join("ledger")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let text = ledger(dir.path());
+    assert!(text.starts_with(&format!("name alice {} $argon2id$v=19$m=7168,t=5,p=1$", today())), "{text}");
+    assert!(!text.contains(PASSWORD));
+    let server = start(dir.path(), &[]);
+    let mut other = server.person("bob");
+    other.starting_after("/nick alice", "! nick owned ");
+    other.ask(&format!("/login alice {PASSWORD}"), "+ login alice");
+    let token = token(&mut other);
+    drop(server);
+    let server = start(dir.path(), &[]);
+    server.person("bob").ask(&format!("/login alice token:{token}"), "+ login alice");
+}
+
+#[test]
+fn a_name_that_is_given_up_leaves_nothing_and_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut bob = server.in_room("bob", "#lobby");
+    let mut alice = owner(&server, "alice");
+    token(&mut alice);
+    alice.send("/join #lobby");
+    alice.until_starting("+ join #lobby ");
+    bob.until("#lobby * alice joined");
+    alice.starting_after("/drop wrong-password", "! drop refused ");
+    let guest = alice.starting_after(&format!("/drop {PASSWORD}"), "+ drop guest").split_off("+ drop ".len());
+    bob.expect(&format!("#lobby * alice renamed {guest}"));
+    let held = "! nick held alice was given up, and is kept from everybody for 30 days; choose another name";
+    alice.ask("/nick alice", held);
+    bob.ask("/account alice", "+ account alice held");
+    bob.starting_after(&format!("/login alice {PASSWORD}"), "! login refused ");
+    drop(server);
+    let server = start(dir.path(), &[]);
+    server.person("bob").ask("/nick alice", held);
+    // All that was there of it has gone when the ledger is written anew.
+    assert_eq!(ledger(dir.path()), format!("drop alice {}\n", today()));
+    drop(server);
+    fs::write(dir.path().join("ledger"), "drop alice 2020-01-01\n").unwrap();
+    let server = start(dir.path(), &[]);
+    server.person("bob").ask("/nick alice", "+ nick alice");
+    assert_eq!(ledger(dir.path()), "");
+}
+
+#[test]
+fn a_name_whose_owner_stays_away_is_nobody_s() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(owner(&start(dir.path(), &[]), "alice"));
+    let old = ledger(dir.path()).replace(&today(), "2020-01-01");
+    fs::write(dir.path().join("ledger"), &old).unwrap();
+    {
+        let server = start(dir.path(), &["--name-ttl", "0"]);
+        server.person("bob").starting_after("/nick alice", "! nick owned ");
+    }
+    let server = start(dir.path(), &[]);
+    server.person("bob").starting_after("/nick alice", "! nick held ");
+    let gone = format!("drop alice {}\n", today());
+    eventually("the ledger says so", || ledger(dir.path()).ends_with(&gone));
+}
+
+#[test]
+fn a_torn_tail_is_set_aside_and_damage_before_it_stops_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(owner(&start(dir.path(), &[]), "alice"));
+    let good = ledger(dir.path());
+    fs::write(dir.path().join("ledger"), format!("{good}drop ali")).unwrap();
+    {
+        let server = start(dir.path(), &[]);
+        server.person("bob").ask(&format!("/login alice {PASSWORD}"), "+ login alice");
+    }
+    assert_eq!(fs::read_to_string(dir.path().join("ledger.damaged-1")).unwrap(), "drop ali");
+    assert_eq!(ledger(dir.path()), good);
+    fs::write(dir.path().join("ledger"), format!("{good}ban #r three\n{good}")).unwrap();
+    let mut serve = Command::new("timeout");
+    let output =
+        serve.args(["20", binary(), "serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path()).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && errors.contains("line 2 of it is damaged"), "{errors}");
+}
+
+#[test]
+fn lines_behind_a_password_wait_for_it_and_so_does_the_end_of_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut client = server.connect_raw();
+    client.send_bytes(
+        format!(
+            "/set presence off\n/nick alice\n/register {PASSWORD}\n/token off\n/nick bob\n/login alice {PASSWORD}\n\
+             /drop {PASSWORD}\n/ping last"
+        )
+        .as_bytes(),
+    );
+    client.end();
+    client.until("+ nick alice");
+    for want in ["+ register alice", "+ token off", "+ nick bob", "+ login alice"] {
+        client.expect(want);
+    }
+    client.starting("+ drop guest");
+    client.expect("+ ping last");
+    assert_eq!(client.line(), None);
+}
+
+#[test]
+fn the_fifth_wrong_password_closes_and_each_is_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = start(dir.path(), &[]);
+    drop(owner(&server, "alice"));
+    let mut other = server.person("bob");
+    for n in 0..5 {
+        let wrong = if n % 2 == 0 { "/login alice wrong-password" } else { "/login alice token:wrong" };
+        other.starting_after(wrong, "! login refused ");
+    }
+    other.starting("* bye refused ");
+    assert_eq!(other.line(), None);
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert_eq!(log.matches("login failed for alice from 127.0.0.1").count(), 5, "{log}");
+}
+
+#[test]
+fn a_login_lets_in_where_the_server_is_locked() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(owner(&start(dir.path(), &[]), "alice"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "topsecret").unwrap();
+    let server = start(dir.path(), &["--password-file", file.path().to_str().unwrap()]);
+    let mut client = server.connect_raw();
+    client.starting("* locked ");
+    client.starting_after("/account", "! account locked ");
+    client.starting_after(&format!("/register {PASSWORD}"), "! register locked ");
+    client.starting_after("/login alice wrong-password", "! login refused ");
+    client.ask(&format!("/login alice {PASSWORD}"), "+ login alice");
+    client.starting("* hello alice ");
+    // Beside themselves, too.
+    let mut other = server.connect_raw();
+    other.starting("* locked ");
+    other.ask(&format!("/login alice {PASSWORD}"), "+ login alice");
+    let hello = other.starting("* hello alice ");
+    assert!(hello.contains(" 1 online"), "{hello}");
+}
+
+#[test]
+fn without_a_data_folder_or_where_accounts_are_off_all_is_refused_before_anything_else() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(owner(&start(dir.path(), &[]), "alice"));
+    let commands = [
+        "/register x",
+        "/register",
+        "/login alice correct-horse",
+        "/logout",
+        "/passwd x",
+        "/token",
+        "/drop x",
+        "/account",
+        "/account alice",
+    ];
+    let off = start(dir.path(), &["--accounts", "off"]);
+    let nothing = Server::start(&[]);
+    for server in [&off, &nothing] {
+        let mut client = server.person("bob");
+        for line in commands {
+            let command = line[1..].split(' ').next().unwrap();
+            client.starting_after(line, &format!("! {command} refused "));
+        }
+    }
+    off.person("carol").starting_after("/nick alice", "! nick owned ");
+    drop(off);
+    let closed = start(dir.path(), &["--accounts", "closed"]);
+    let mut client = closed.person("bob");
+    client.starting_after(&format!("/register {PASSWORD}"), "! register refused ");
+    client.ask(&format!("/login alice {PASSWORD}"), "+ login alice");
+}
+
+#[test]
+fn a_full_disk_refuses_a_name_and_leaves_nothing_of_it() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(&[]);
+    let mut alice = owner(&server, "alice");
+    let before = fs::read_to_string(disk.path("data/ledger")).unwrap();
+    disk.fill();
+    // What is left of the last block of the ledger may take a line or two.
+    let mut refused = 0;
+    for n in 0..80 {
+        alice.send("/token");
+        let line = alice.line().unwrap();
+        match line.starts_with("! token no-space ") {
+            true => refused += 1,
+            false => assert!(line.starts_with("+ token ") && n < 79, "{line}"),
+        }
+    }
+    assert!(refused > 0);
+    let mut bob = server.person("bob");
+    bob.starting_after(&format!("/register {PASSWORD}"), "! register no-space ");
+    bob.ask("/account", "+ account bob free");
+    let full = fs::read_to_string(disk.path("data/ledger")).unwrap();
+    assert!(full.starts_with(&before) && full.ends_with('\n') && !full.contains("bob"), "{full}");
+    disk.free();
+    bob.ask(&format!("/register {PASSWORD}"), "+ register bob");
+    assert!(fs::read_to_string(disk.path("data/ledger")).unwrap().starts_with(&full));
+}
+
+/// A server in memory that keeps names, with somebody on another machine.
+fn keeping(settings: Settings) -> Memory {
+    let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    Memory::new(Settings { log, rate: 0, ..settings })
+}
+
+/// The last line that somebody has seen.
+fn last(memory: &mut Memory, name: &str) -> String {
+    std::iter::from_fn(|| memory.next(name)).last().unwrap_or_default()
+}
+
+fn ask(memory: &mut Memory, name: &str, line: &str) -> String {
+    memory.send(name, format!("{line}\n").as_bytes());
+    last(memory, name)
+}
+
+fn network(last: u8) -> chinwag::names::Origin {
+    chinwag::names::Origin::Network(chinwag::names::Prefix::v4([192, 0, 2, last]))
+}
+
+#[test]
+fn no_secret_is_asked_for_where_others_can_read_along() {
+    let commands =
+        ["/register correct-horse", "/login bob correct-horse", "/passwd correct-horse", "/token", "/drop x"];
+    let mut memory = keeping(Settings::default());
+    memory.connect_from("a", network(1));
+    ask(&mut memory, "a", "/nick alice");
+    for line in commands {
+        let command = line[1..].split(' ').next().unwrap();
+        let said = ask(&mut memory, "a", line);
+        assert!(said.starts_with(&format!("! {command} insecure this connection is not encrypted; ")), "{said}");
+    }
+    assert_eq!(ask(&mut memory, "a", "/account"), "+ account alice free");
+    let said = ask(&mut memory, "a", "/logout");
+    assert!(said.starts_with("! logout no-account "), "{said}");
+    let mut memory = keeping(Settings { clear_passwords: true, ..Settings::default() });
+    memory.connect_from("a", network(1));
+    ask(&mut memory, "a", "/nick alice");
+    assert_eq!(ask(&mut memory, "a", "/register correct-horse"), "+ register alice");
+}
+
+#[test]
+fn registrations_and_tries_are_counted_by_network_and_on_this_machine_by_connection() {
+    let mut memory = keeping(Settings { clear_passwords: true, ..Settings::default() });
+    let register = |memory: &mut Memory, n: usize, origin| {
+        let name = format!("c{n}");
+        memory.connect_from(&name, origin);
+        ask(memory, &name, &format!("/nick owner{n}"));
+        ask(memory, &name, "/register correct-horse")
+    };
+    for n in 0..3 {
+        assert_eq!(register(&mut memory, n, network(1)), format!("+ register owner{n}"));
+    }
+    let said = register(&mut memory, 3, network(1));
+    assert!(said.starts_with("! register too-many at most 3 names a day "), "{said}");
+    memory.wait(Duration::from_secs(86_400));
+    assert_eq!(ask(&mut memory, "c3", "/register correct-horse"), "+ register owner3");
+    for n in 4..33 {
+        let loopback = chinwag::names::Origin::Loopback;
+        assert_eq!(register(&mut memory, n, loopback), format!("+ register owner{n}"));
+    }
+    let said = register(&mut memory, 33, network(2));
+    assert!(said.starts_with("! register too-many many names "), "{said}");
+    // Ten wrong ones end the tries of a network, and its right ones too; a name without an owner is no try.
+    memory.connect_from("right", network(3));
+    for n in 0..10 {
+        let name = format!("wrong{n}");
+        memory.connect_from(&name, network(3));
+        assert!(ask(&mut memory, &name, "/login nobody wrong-password").starts_with("! login refused "));
+        assert!(ask(&mut memory, &name, "/login owner1 wrong-password").starts_with("! login refused "));
+    }
+    let said = ask(&mut memory, "right", "/login owner1 correct-horse");
+    assert!(said.starts_with("! login too-many too many wrong passwords "), "{said}");
+    memory.connect_from("elsewhere", network(4));
+    memory.end("c1");
+    assert_eq!(ask(&mut memory, "elsewhere", "/login owner1 correct-horse"), "+ login owner1");
+    assert_eq!(memory.notes.failed_logins.len(), 21);
+}
+
+#[test]
+fn a_seed_makes_other_tokens_than_another() {
+    let tokens = |seed| {
+        let mut memory = keeping(Settings { seed, ..Settings::default() });
+        memory.connect("a");
+        ask(&mut memory, "a", "/nick alice");
+        ask(&mut memory, "a", "/register correct-horse");
+        [ask(&mut memory, "a", "/token"), ask(&mut memory, "a", "/token")]
+    };
+    let all = [tokens([0; 32]), tokens([1; 32])].concat();
+    let different: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(different.len(), 4, "{all:?}");
+}
