@@ -17,6 +17,7 @@ use chinwag::client::wire::store;
 use chinwag::client::wire::transfers::{self, Keep};
 use chinwag::client::{chat, oneshot, pipe, plain};
 use chinwag::names::{FileId, FileName, Nick, Place, RoomName};
+use chinwag::plain::{bad_nick, bad_room};
 use clap::{Args, ValueEnum};
 
 use super::{SERVER, password, tell};
@@ -352,7 +353,7 @@ fn our_password(path: &Path) -> Result<String, String> {
 }
 
 fn nick(text: &str) -> Result<Nick, String> {
-    Nick::new(text).ok_or_else(|| "a nick is a letter, then up to 19 letters, digits, - or _".into())
+    Nick::new(text).and_then(Nick::allowed).map_err(|why| format!("that is no name: {}", bad_nick(why)))
 }
 
 fn id(text: &str) -> Result<u64, String> {
@@ -360,14 +361,14 @@ fn id(text: &str) -> Result<u64, String> {
 }
 
 fn room(text: &str) -> Result<RoomName, String> {
-    RoomName::new(text).ok_or_else(|| match RoomName::meant(text) {
+    RoomName::new(text).map_err(|why| match RoomName::meant(text) {
         Some(room) => format!("a room begins with #; did you mean '{room}', in quotes?"),
-        None => "a room is # and a letter or digit, then up to 30 letters, digits, - or _".into(),
+        None => format!("that is no room: {}", bad_room(why)),
     })
 }
 
 fn target(text: &str) -> Result<Place, String> {
-    let place = Place::new(text).or_else(|| Nick::new(text).map(Place::With));
+    let place = Place::new(text).or_else(|| Nick::new(text).ok().map(Place::With));
     place.ok_or_else(|| "a target is a room, as in '#lobby', or a nick".into())
 }
 

@@ -497,7 +497,7 @@ fn switch(word: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::Token;
+    use crate::names::{BadName, Token};
 
     fn say(text: &str) -> Request<'_> {
         Request::Say { kind: SaidKind::Text, text }
@@ -542,7 +542,7 @@ mod tests {
         let (in_a, stamp) = (Some(room("#a")), Some(Change { setting: Setting::Stamp, on: true }));
         for (line, want) in [
             ("/NICK  alice ", Request::Nick(person("alice"))),
-            ("/nick @bob", Request::Nick(Named { typed: "@bob", name: None })),
+            ("/nick @bob", Request::Nick(Named { typed: "@bob", name: Err(BadName::Begins('@')) })),
             ("/ignore @bob", Request::Ignore(Some(Named { typed: "@bob", name: Nick::new("bob") }))),
             ("/help WHO", Request::Help(Some(Verb::Who))),
             ("/register secret-word", Request::Register("secret-word")),
@@ -559,7 +559,7 @@ mod tests {
             ("/account", Request::Account(None)),
             ("/account bob", Request::Account(Some(person("bob")))),
             ("/join #a key", Request::Join { room: room("#a"), key: Some("key") }),
-            ("/join a", Request::Join { room: Named { typed: "a", name: None }, key: None }),
+            ("/join a", Request::Join { room: Named { typed: "a", name: Err(BadName::Empty) }, key: None }),
             ("/part #a so long ", Request::Leave { room: in_a, reason: Some("so long") }),
             ("/leave so long", Request::Leave { room: None, reason: Some("so long") }),
             ("/leave", Request::Leave { room: None, reason: None }),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{Digest, FileId, FileName, Nick, Place, RoomName, Text, Token};
+use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, RoomName, Text, Token};
 use crate::register::entry::{Author, BanKind, Rule, RuleKind, Who};
 use crate::time::Day;
 
@@ -346,13 +346,13 @@ pub enum Fault {
     /// The connection is locked.
     Locked,
     /// This, as it was typed, cannot be the name of a person.
-    BadNick(Text),
+    BadNick(Text, BadName),
     /// This, as it was typed, cannot be the name of a room.
-    BadRoom(Text),
+    BadRoom(Text, BadName),
     /// What was typed cannot be the name of a file.
     BadFileName,
-    /// Somebody who is online has this name, in their spelling.
-    Taken(Nick),
+    /// Somebody who is online has this name, or one that looks like it.
+    Taken { nick: KeptNick, holder: KeptNick },
     /// One does not ignore anybody of this name.
     NotIgnored(Text),
     /// Nobody who is online has this name, as it was typed.

@@ -686,10 +686,11 @@ impl Hub {
     }
 
     fn find_person(&self, whom: Named<'_, Nick>) -> Result<&Person, Fault> {
-        let person = whom.name.and_then(|nick| self.people.find(&nick)).and_then(|who| self.people.get(who));
+        let person = whom.name.ok().and_then(|nick| self.people.find(&nick)).and_then(|who| self.people.get(who));
         person.ok_or_else(|| {
             let typed = Text::new(whom.typed);
-            match whom.name.and_then(|nick| RoomName::meant(nick.as_str())).and_then(|name| self.rooms.find(&name)) {
+            match whom.name.ok().and_then(|nick| RoomName::meant(nick.as_str())).and_then(|name| self.rooms.find(&name))
+            {
                 Some(room) => Fault::MeantRoom(typed, self.rooms[room].name),
                 None => Fault::NoSuchNick(typed),
             }
@@ -698,7 +699,7 @@ impl Hub {
 
     /// The room of this name, as far as whose turn it is may know of it.
     fn find_room(&self, room: Named<'_, RoomName>, turn: &Turn<'_, impl Output>) -> Result<RoomId, Fault> {
-        let found = room.name.and_then(|name| self.rooms.find(&name)).filter(|&id| self.sees(turn.who, id));
+        let found = room.name.ok().and_then(|name| self.rooms.find(&name)).filter(|&id| self.sees(turn.who, id));
         found.ok_or_else(|| Fault::NoSuchRoom(Text::new(room.typed)))
     }
 

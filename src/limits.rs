@@ -198,7 +198,8 @@ pub const HISTORY_DEFAULT: usize = 50;
 pub const HISTORY_LINES: usize = 500;
 /// Bytes that one `/history` gives at most.
 pub const HISTORY_BYTES: usize = 256 * 1024;
-/// Bytes that are counted for what stands before the text on a line of `/history`; it has fewer.
+/// Bytes that are counted for what stands before the text on a line of `/history`; it has fewer, but for what a name has beyond
+/// 20 bytes.
 pub const HISTORY_HEAD: usize = 80;
 /// Bytes of memory for what all rooms together remember. Beyond it, what goes first is of the network that holds most, and in the
 /// room in which it holds most.
@@ -268,7 +269,7 @@ pub const LOGS: usize = 20_000;
 /// to use them up refuse themselves: what is left for others becomes less and never nothing.
 pub const ROOMS_PARTS: usize = 16;
 /// Bytes of a room of which only the name, the last number and the topic are known.
-pub const KNOWN_ROOM: usize = TOPIC + 256;
+pub const KNOWN_ROOM: usize = TOPIC + 320;
 /// How long somebody who asks for more of a room than memory has waits for the log, before they are told what memory has.
 pub const LOG_READ: Duration = Duration::from_secs(5);
 /// The least time between two queries of the log by those who have just been given more that they ignore than not: their

@@ -6,10 +6,11 @@ use std::hash::{Hash, Hasher};
 use std::num::NonZeroU64;
 use std::rc::Rc;
 
-use arrayvec::ArrayString;
+use arrayvec::{ArrayString, ArrayVec};
 
 pub use crate::text::clean;
 use crate::text::narrow;
+use crate::unicode::{Looks, compare, fold, is_in_profile, is_letter, is_part, mixture, nfc};
 
 macro_rules! slot_id {
     ($(#[$doc:meta])* $name:ident, $nobody:literal) => {
@@ -122,34 +123,79 @@ impl fmt::Display for FileId {
     }
 }
 
+/// Why something that was typed can be no name of its kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadName {
+    /// There is nothing of it besides what names of its kind begin with, or not even that.
+    Empty,
+    /// It has too many characters, or bytes.
+    TooLong,
+    /// It begins with this character.
+    Begins(char),
+    /// This character stands in it, which is none that names have.
+    Has(char),
+    /// This one too, against which Unicode advises.
+    Unusual(char),
+    /// Letters of these two scripts stand in it, which nobody writes together.
+    Mixes([&'static str; 2]),
+    /// What commands, the server and its services are called, and what looks like that: people give passwords to these.
+    Reserved,
+}
+
 macro_rules! short_name {
-    ($(#[$doc:meta])* $name:ident, $max:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, $sign:literal, $bytes:literal, $characters:literal, $may_begin:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
-        pub struct $name(ArrayString<$max>);
+        pub struct $name(ArrayString<$bytes>);
 
         impl $name {
-            /// Checks `name`; `None` if it breaks the rule above.
-            pub fn new(name: &str) -> Option<Self> {
-                let valid: fn(&str) -> bool = $valid;
-                if valid(name) { ArrayString::from(name).ok().map(Self) } else { None }
+            /// The most characters that it has, besides its sign.
+            pub const CHARACTERS: usize = $characters;
+            /// The most bytes that it has.
+            pub const BYTES: usize = $bytes;
+
+            fn check(name: &str) -> Result<Self, BadName> {
+                let name = nfc(name);
+                let letters = name.strip_prefix($sign).ok_or(BadName::Empty)?;
+                let may_begin: fn(char) -> bool = $may_begin;
+                match letters.chars().next() {
+                    None => return Err(BadName::Empty),
+                    Some(first) if !may_begin(first) => return Err(BadName::Begins(first)),
+                    Some(_) => {}
+                }
+                // What would be left out of a line would be left out of this name, too.
+                let is_part = |c: char| is_part(c) || c == '_' || c == '-';
+                if let Some(c) = letters.chars().find(|&c| !is_part(c)) {
+                    return Err(BadName::Has(c));
+                }
+                if letters.chars().count() > Self::CHARACTERS {
+                    return Err(BadName::TooLong);
+                }
+                ArrayString::from(&name).map(Self).map_err(|_| BadName::TooLong)
             }
 
-            /// The name as it was given.
+            /// Whether it is written as it should be by whoever takes a name now: with characters that are in use, and without
+            /// scripts that nobody writes together. What there is already may be called otherwise.
+            fn check_script(&self) -> Result<(), BadName> {
+                if self.0.is_ascii() {
+                    return Ok(());
+                }
+                let letters = self.0.trim_start_matches($sign);
+                if let Some(c) = letters.chars().find(|&c| !is_in_profile(c)) {
+                    return Err(BadName::Unusual(c));
+                }
+                mixture(letters).map_or(Ok(()), |scripts| Err(BadName::Mixes(scripts)))
+            }
+
+            /// The name as it is shown.
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
-            }
-
-            fn folded(&self) -> ArrayString<$max> {
-                let mut name = self.0;
-                name.make_ascii_lowercase();
-                name
             }
         }
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
-                self.0.eq_ignore_ascii_case(&other.0)
+                self.cmp(other).is_eq()
             }
         }
 
@@ -163,15 +209,13 @@ macro_rules! short_name {
 
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
-                // Most names differ early, and long lists are brought into their order.
-                let [one, two] = [self, other].map(|name| name.0.bytes().map(|b| b.to_ascii_lowercase()));
-                one.cmp(two)
+                compare(&self.0, &other.0)
             }
         }
 
         impl Hash for $name {
             fn hash<H: Hasher>(&self, state: &mut H) {
-                state.write(self.folded().as_bytes());
+                state.write(fold(&self.0).as_bytes());
             }
         }
 
@@ -189,46 +233,137 @@ macro_rules! short_name {
     };
 }
 
-fn is_word(name: &[u8]) -> bool {
-    name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+short_name! {
+    /// What a person is called, in NFC: a letter, and up to 19 letters, marks, digits, `-` and `_` of any script, but not `on`
+    /// or `off`, which commands take for switches. Two are equal if they are without case; whether they are the same for
+    /// people, [`Nick::is_like`] tells.
+    Nick, "", 60, 20, is_letter
 }
 
 short_name! {
-    /// What a person is called: `[A-Za-z][A-Za-z0-9_-]{0,19}`, but not `on` or `off`, which commands take for switches.
-    Nick, 20, |name| {
-        let bytes = name.as_bytes();
-        matches!(bytes, [b'A'..=b'Z' | b'a'..=b'z', rest @ ..] if rest.len() <= 19 && is_word(rest))
-            && !name.eq_ignore_ascii_case("on")
-            && !name.eq_ignore_ascii_case("off")
-    }
+    /// What a room is called, in NFC: `#`, a letter or digit, and up to 30 of what nicks have. Two are equal if they are
+    /// without case.
+    RoomName, "#", 94, 31, |c| is_letter(c) || c.is_numeric()
 }
 
-short_name! {
-    /// What a room is called: `#[A-Za-z0-9][A-Za-z0-9_-]{0,30}`.
-    RoomName, 32, |name| {
-        matches!(name.as_bytes(), [b'#', first, rest @ ..]
-            if first.is_ascii_alphanumeric() && rest.len() <= 30 && is_word(rest))
-    }
-}
+/// What nobody is called, nor like it.
+const RESERVED: [&str; 11] = [
+    "server", "nickserv", "chanserv", "operserv", "memoserv", "hostserv", "botserv", "saslserv", "helpserv",
+    "services", "global",
+];
 
 impl RoomName {
     /// The room that somebody may mean who left out what tells rooms from people.
     pub fn meant(word: &str) -> Option<Self> {
-        Self::new(&format!("#{word}"))
+        Self::new(&format!("#{word}")).ok()
     }
 }
 
 impl Nick {
-    /// The name that is given to who has not chosen one: `guest1`, `guest2`, …
-    pub fn guest(number: u64) -> Option<Self> {
-        Self::new(&format!("guest{number}"))
+    /// Reads a name that somebody has, or had.
+    pub fn new(name: &str) -> Result<Self, BadName> {
+        match Self::check(name) {
+            Ok(nick) if ["on", "off"].iter().any(|word| nick.0.eq_ignore_ascii_case(word)) => Err(BadName::Reserved),
+            checked => checked,
+        }
     }
 
-    /// The number in a guest's name; `None` for any other name.
-    pub fn guest_number(&self) -> Option<u64> {
-        let number = self.as_str().to_ascii_lowercase().strip_prefix("guest")?.parse().ok()?;
-        // `guest007` is a name that somebody chose: it stands in nobody's way.
-        (Self::guest(number)? == *self).then_some(number)
+    /// The name, if somebody may take it.
+    pub fn allowed(self) -> Result<Self, BadName> {
+        self.check_script()?;
+        let looks = self.looks();
+        let is_reserved = RESERVED.iter().any(|word| Looks::of(word).meet(&looks));
+        if is_reserved { Err(BadName::Reserved) } else { Ok(self) }
+    }
+
+    /// How it looks. Whoever has a name keeps others from those that look like it.
+    pub fn looks(&self) -> Looks<'_> {
+        Looks::of(&self.0)
+    }
+
+    /// Whether people take it for this other name.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self == other || self.looks().meet(&other.looks())
+    }
+
+    /// The name that is given to who has not chosen one: `guest1`, `guest2`, …
+    pub fn guest(number: u64) -> Option<Self> {
+        Self::new(&format!("guest{number}")).ok()
+    }
+
+    /// Whether it is a name as guests are given it.
+    pub fn is_guest(&self) -> bool {
+        self.guest_numbers().into_iter().any(|number| Self::guest(number) == Some(*self))
+    }
+
+    /// The numbers of guests whose names look like this one.
+    pub fn guest_numbers(&self) -> ArrayVec<u64, 2> {
+        // A look has letters for the digits that look so.
+        let digit = |c| match c {
+            'o' => '0',
+            'l' => '1',
+            c => c,
+        };
+        let number = |look: &str| {
+            let digits: String = look.strip_prefix("guest")?.chars().map(digit).collect();
+            // `guest007` is a name that somebody chose: it stands in nobody's way.
+            digits.parse().ok().filter(|number: &u64| number.to_string() == digits)
+        };
+        self.looks().each().filter_map(number).collect()
+    }
+}
+
+impl RoomName {
+    /// Reads the name of a room that there is, or was.
+    pub fn new(name: &str) -> Result<Self, BadName> {
+        Self::check(name)
+    }
+
+    /// The name, if somebody may make a room that is called so.
+    pub fn allowed(self) -> Result<Self, BadName> {
+        self.check_script().map(|()| self)
+    }
+}
+
+/// A nick as it is kept where there are many, or in something that must be small: in 24 bytes, unless it has more than 22.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptNick(Kept);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Kept {
+    Short { len: u8, bytes: [u8; 22] },
+    Long(Box<str>),
+}
+
+impl KeptNick {
+    /// The nick.
+    pub fn get(&self) -> Nick {
+        let name = match &self.0 {
+            Kept::Short { len, bytes } => str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default(),
+            Kept::Long(name) => name,
+        };
+        Nick(ArrayString::from(name).unwrap_or_default())
+    }
+
+    /// Bytes that stand elsewhere.
+    pub fn behind(&self) -> usize {
+        match &self.0 {
+            Kept::Short { .. } => 0,
+            Kept::Long(name) => name.len(),
+        }
+    }
+}
+
+impl From<Nick> for KeptNick {
+    fn from(nick: Nick) -> Self {
+        let mut bytes = [0; 22];
+        Self(match (bytes.get_mut(..nick.0.len()), u8::try_from(nick.0.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(nick.0.as_bytes());
+                Kept::Short { len, bytes }
+            }
+            _ => Kept::Long(Box::from(nick.as_str())),
+        })
     }
 }
 
@@ -245,8 +380,8 @@ impl Place {
     /// Reads `#room` or `@nick`; `None` for anything else.
     pub fn new(text: &str) -> Option<Self> {
         match text.strip_prefix('@') {
-            Some(nick) => Nick::new(nick).map(Self::With),
-            None => RoomName::new(text).map(Self::Room),
+            Some(nick) => Nick::new(nick).ok().map(Self::With),
+            None => RoomName::new(text).ok().map(Self::Room),
         }
     }
 }
@@ -359,38 +494,160 @@ impl fmt::Display for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn nicks() {
-        for good in ["a", "Alice", "a-b_c", "a2345678901234567890", "guest1", "offer"] {
-            assert!(Nick::new(good).is_some(), "{good}");
+        let longest = "小".repeat(20);
+        for good in [
+            "a",
+            "Alice",
+            "a-b_c",
+            "a2345678901234567890",
+            "guest1",
+            "offer",
+            "Алиса",
+            "Zoë",
+            "小明",
+            "tanaka田中",
+            "नमस्ते",
+            "שלום",
+            "김철수",
+            "สมชาย",
+            "Jørgen",
+            "Ελένη",
+            "محمد",
+            "Straße",
+            "Дмитрий2",
+            &longest,
+        ] {
+            assert_eq!(Nick::new(good).and_then(Nick::allowed).map(|nick| nick.to_string()), Ok(good.to_owned()));
         }
-        for bad in ["", "1a", "-a", "a b", "é", "a23456789012345678901", "on", "OFF", "#a", "a\u{fffd}"] {
-            assert!(Nick::new(bad).is_none(), "{bad}");
+        let (too_many, too_large) = ("é".repeat(21), "𠀀".repeat(16));
+        for (bad, why) in [
+            ("", BadName::Empty),
+            ("1a", BadName::Begins('1')),
+            ("-a", BadName::Begins('-')),
+            ("\u{301}a", BadName::Begins('\u{301}')),
+            ("\u{93e}a", BadName::Begins('\u{93e}')),
+            ("#a", BadName::Begins('#')),
+            ("a b", BadName::Has(' ')),
+            ("a.b", BadName::Has('.')),
+            ("a\u{fffd}", BadName::Has('\u{fffd}')),
+            ("a👍", BadName::Has('👍')),
+            ("a\u{200d}b", BadName::Has('\u{200d}')),
+            ("a\u{3164}", BadName::Has('\u{3164}')),
+            ("a\u{34f}", BadName::Has('\u{34f}')),
+            ("小\u{fe00}", BadName::Has('\u{fe00}')),
+            ("a23456789012345678901", BadName::TooLong),
+            (&too_many, BadName::TooLong),
+            (&too_large, BadName::TooLong),
+            ("on", BadName::Reserved),
+            ("OFF", BadName::Reserved),
+            ("аlice", BadName::Mixes(["Cyrillic", "Latin"])),
+            ("ａｌｉｃｅ", BadName::Unusual('ａ')),
+            ("ﬁn", BadName::Unusual('ﬁ')),
+            ("ſam", BadName::Unusual('ſ')),
+            ("Ꭺlice", BadName::Unusual('Ꭺ')),
+            ("NickServ", BadName::Reserved),
+            ("SERVER", BadName::Reserved),
+            ("G1obal", BadName::Reserved),
+            ("rnernoserv", BadName::Reserved),
+        ] {
+            assert_eq!(Nick::new(bad).and_then(Nick::allowed).err(), Some(why), "{bad}");
         }
         assert_eq!(Nick::new("Bob"), Nick::new("bOB"));
         assert_ne!(Nick::new("bob"), Nick::new("bobb"));
         assert_eq!(Nick::new("Bob").unwrap().as_str(), "Bob");
+        assert_eq!(Nick::new("Straße"), Nick::new("STRASSE"));
+        let apart = Nick::new("Zoe\u{308}").unwrap();
+        assert_eq!((apart.as_str(), Some(apart)), ("Zoë", Nick::new("Zoë").ok()));
+        // What was marked apart has twenty characters when it is not.
+        assert!(Nick::new(&"e\u{301}".repeat(20)).is_ok());
+        // Whoever has such a name already keeps it, in lines and in logs.
+        for there in ["server", "Global", "аlice", "ſam"] {
+            assert!(Nick::new(there).is_ok(), "{there}");
+        }
     }
 
     #[test]
     fn rooms() {
-        for good in ["#a", "#1", "#a-b_c", "#a123456789012345678901234567890"] {
-            assert!(RoomName::new(good).is_some(), "{good}");
+        let longest = format!("#{}", "小".repeat(31));
+        for good in [
+            "#a",
+            "#1",
+            "#a-b_c",
+            "#a123456789012345678901234567890",
+            "#kaffeeküche",
+            "#Россия",
+            "#日本語",
+            "#٣",
+            "#server",
+            &longest,
+        ] {
+            let room = RoomName::new(good).and_then(RoomName::allowed);
+            assert_eq!(room.map(|room| room.to_string()), Ok(good.to_owned()));
         }
-        for bad in ["", "#", "a", "#-a", "##a", "#a b", "#é", "#a1234567890123456789012345678901"] {
-            assert!(RoomName::new(bad).is_none(), "{bad}");
+        let (too_many, too_large) = (format!("#{}", "é".repeat(32)), format!("#{}", "𠀀".repeat(24)));
+        for (bad, why) in [
+            ("", BadName::Empty),
+            ("#", BadName::Empty),
+            ("a", BadName::Empty),
+            ("#-a", BadName::Begins('-')),
+            ("##a", BadName::Begins('#')),
+            ("#a b", BadName::Has(' ')),
+            ("#a/b", BadName::Has('/')),
+            ("#a.b", BadName::Has('.')),
+            ("#a1234567890123456789012345678901", BadName::TooLong),
+            (&too_many, BadName::TooLong),
+            (&too_large, BadName::TooLong),
+            ("#lоbby", BadName::Mixes(["Latin", "Cyrillic"])),
+            ("#ſ", BadName::Unusual('ſ')),
+        ] {
+            assert_eq!(RoomName::new(bad).and_then(RoomName::allowed).err(), Some(why), "{bad}");
         }
+        assert_eq!(RoomName::new("#Kaffeeku\u{308}che"), RoomName::new("#KAFFEEKÜCHE"));
+        // Looks do not matter here.
+        assert_ne!(RoomName::new("#tom"), RoomName::new("#torn"));
     }
 
     #[test]
     fn guests() {
-        let number = |name: &str| Nick::new(name).unwrap().guest_number();
-        assert_eq!(number("guest1"), Some(1));
-        assert_eq!(number("GUEST20"), Some(20));
-        assert_eq!(number("guest01"), None);
-        assert_eq!(number("guest"), None);
-        assert_eq!(number("guests1"), None);
+        let numbers = |name: &str| Nick::new(name).unwrap().guest_numbers().to_vec();
+        assert_eq!(numbers("guest1"), [1]);
+        assert_eq!(numbers("GUEST20"), [20]);
+        assert_eq!(numbers("guestl"), [1]);
+        assert_eq!(numbers("guestIO"), [10]);
+        for nobodys in ["guest01", "guest", "guests1", "guestlx", "guest1-"] {
+            assert_eq!(numbers(nobodys), [0; 0], "{nobodys}");
+        }
+        assert!(Nick::new("Guest11").unwrap().is_guest() && !Nick::new("guestll").unwrap().is_guest());
+    }
+
+    #[test]
+    fn a_nick_is_kept_in_the_place_of_an_ascii_one() {
+        assert_eq!(size_of::<KeptNick>(), 24);
+        for (name, behind) in
+            [("a", 0), ("a2345678901234567890", 0), ("Дмитриевна", 0), ("Дмитриевнаа2", 23), ("小明さん小明さん", 24)]
+        {
+            let (nick, kept) = (Nick::new(name).unwrap(), KeptNick::from(Nick::new(name).unwrap()));
+            assert_eq!((kept.get().as_str(), kept.behind()), (nick.as_str(), behind));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_spelled_in_one_way(name in any::<String>()) {
+            if let Ok(nick) = Nick::new(&name) {
+                prop_assert_eq!(nick.as_str(), &*nfc(&name));
+                let again = Nick::new(nick.as_str()).unwrap();
+                prop_assert_eq!(again.as_str(), nick.as_str());
+                prop_assert!(nick.as_str().len() <= Nick::BYTES && nick.as_str().chars().count() <= Nick::CHARACTERS);
+                prop_assert_eq!(&*clean(nick.as_str().as_bytes()), nick.as_str());
+                let kept = KeptNick::from(nick).get();
+                prop_assert_eq!(kept.as_str(), nick.as_str());
+            }
+        }
     }
 
     #[test]

@@ -2,14 +2,13 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
-
-use hashbrown::HashTable;
 
 use crate::limits;
 use crate::meters::FixedWindow;
-use crate::names::{ConnId, FileId, Nick, Origin, PersonId, RoomName, Text};
+use crate::names::{ConnId, FileId, KeptNick, Nick, Origin, PersonId, RoomName, Text};
+use crate::nametable::NameTable;
 use crate::rooms::RoomId;
 use crate::time::Instant;
 use crate::typing::Conversation;
@@ -26,6 +25,12 @@ pub enum Intake {
     Open(FileId),
     /// They belong to an upload that was refused or failed.
     Discard,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self::None { told: false }
+    }
 }
 
 /// A download under way.
@@ -111,8 +116,6 @@ pub struct Way {
     /// Whether it is told of presence.
     pub presence: bool,
     lag: Lag,
-    /// What becomes of the chunks that come through it next.
-    pub intake: Intake,
     /// What most do without, so that they need no memory for it.
     rare: Option<Box<RareWay>>,
 }
@@ -120,6 +123,8 @@ pub struct Way {
 /// What only some ways in need.
 #[derive(Debug, Default)]
 pub struct RareWay {
+    /// What becomes of the chunks that come next.
+    intake: Intake,
     /// Uploads that are whole and wait for their digest.
     pub finishing: usize,
     /// Downloads; the one whose turn is next comes first.
@@ -136,22 +141,24 @@ pub struct RareWay {
 
 impl Way {
     fn new(conn: ConnId, origin: Origin) -> Self {
-        Self {
-            conn,
-            origin,
-            current: None,
-            echo: false,
-            stamp: false,
-            presence: true,
-            lag: Lag::None,
-            intake: Intake::None { told: false },
-            rare: None,
-        }
+        Self { conn, origin, current: None, echo: false, stamp: false, presence: true, lag: Lag::None, rare: None }
     }
 
     /// What only some need; from now on this one does.
     pub fn rare_mut(&mut self) -> &mut RareWay {
         self.rare.get_or_insert_default()
+    }
+
+    /// What becomes of the chunks that come through it next.
+    pub fn intake(&self) -> Intake {
+        self.rare.as_ref().map(|rare| rare.intake).unwrap_or_default()
+    }
+
+    /// From now on the chunks that come through it become of this.
+    pub fn set_intake(&mut self, intake: Intake) {
+        if intake != self.intake() {
+            self.rare_mut().intake = intake;
+        }
     }
 
     /// Its downloads; the one whose turn is next comes first.
@@ -242,7 +249,7 @@ impl Way {
 pub struct Person {
     /// Who they are, whatever they are called.
     pub id: PersonId,
-    nick: Nick,
+    nick: KeptNick,
     /// The rooms they are in, in the order of joining.
     pub rooms: Vec<RoomId>,
     /// What most people do without, so that they need no memory for it.
@@ -281,8 +288,9 @@ pub struct Rare {
     pub ignored: Vec<Ignored>,
     /// What they are called, for those who ignore them, so that a rename is followed.
     known_as: Option<Rc<Cell<Nick>>>,
-    /// Under which names they wrote to whom, or were written to, the latest first.
-    met: VecDeque<(Nick, PersonId)>,
+    /// Under which names they wrote to whom, or were written to, the latest first. Of the names no more is kept than a hash of
+    /// each look: a notice that tells too much harms nobody.
+    met: VecDeque<([u64; 2], PersonId)>,
     /// Invitations of theirs, and wrong keys of rooms, in windows of a minute.
     pub invitations: FixedWindow,
     /// See [`Rare::invitations`].
@@ -300,24 +308,42 @@ enum WantedTyping {
 impl Rare {
     /// They write to somebody under this name; `true` if the last time it was somebody else's.
     pub fn write_to(&mut self, nick: Nick, who: PersonId) -> bool {
-        let known = self.met.iter().position(|(known, _)| *known == nick).and_then(|at| self.met.remove(at));
+        let name = hashes(&nick);
+        let known = self.place_of(name).and_then(|at| self.met.remove(at));
         self.met.truncate(limits::MET - 1);
-        self.met.push_front((nick, who));
+        self.met.push_front((name, who));
         known.is_some_and(|(_, before)| before != who)
     }
 
     /// Somebody of this name wrote to them. Whoever had the name before is still the one whom they know by it.
     pub fn hear_from(&mut self, nick: Nick, who: PersonId) {
-        if !self.met.iter().any(|(known, _)| *known == nick) {
+        if self.place_of(hashes(&nick)).is_none() {
             self.write_to(nick, who);
         }
     }
+
+    /// Where the name is that looks like this one.
+    fn place_of(&self, name: [u64; 2]) -> Option<usize> {
+        self.met.iter().position(|(known, _)| name.iter().any(|look| known.contains(look)))
+    }
+}
+
+/// A hash of each look of a name; of the only one twice.
+fn hashes(nick: &Nick) -> [u64; 2] {
+    let hash = |look: &str| {
+        let mut hasher = DefaultHasher::new();
+        look.hash(&mut hasher);
+        hasher.finish()
+    };
+    let looks = nick.looks();
+    let shown = hash(&looks.shown);
+    [shown, looks.folded.map_or(shown, |look| hash(&look))]
 }
 
 impl Person {
     /// What they are called.
     pub fn nick(&self) -> Nick {
-        self.nick
+        self.nick.get()
     }
 
     /// The network that their eldest way in comes from.
@@ -348,7 +374,7 @@ impl Person {
 
     /// An entry for the list of those whom somebody ignores.
     pub fn to_be_ignored(&mut self) -> Ignored {
-        let (who, nick) = (self.id, self.nick);
+        let (who, nick) = (self.id, self.nick());
         let known_as = self.rare_mut().known_as.get_or_insert_with(|| Rc::new(Cell::new(nick)));
         Ignored { who, nick: Rc::clone(known_as) }
     }
@@ -380,9 +406,7 @@ pub struct People {
     /// Slots of people that are free.
     free: Vec<u32>,
     generation: u32,
-    /// By the hash of the name, which stands with the person.
-    by_nick: HashTable<PersonId>,
-    hasher: RandomState,
+    by_nick: NameTable<PersonId>,
     /// Guest numbers below `next_guest` that are free; some of them may have been taken by choice.
     free_guests: BTreeSet<u64>,
     next_guest: u64,
@@ -475,10 +499,15 @@ impl People {
         !self.others_of(who).is_empty()
     }
 
-    /// Whoever has this name.
+    /// Whoever has this name, or else one that looks like it.
     pub fn find(&self, nick: &Nick) -> Option<PersonId> {
-        let is_theirs = |&who: &PersonId| self.get(who).is_some_and(|person| person.nick == *nick);
-        self.by_nick.find(self.hasher.hash_one(nick), is_theirs).copied()
+        self.by_nick.find(nick, |who| self.get(who).map(Person::nick))
+    }
+
+    /// Whoever keeps `who` from this name: they have it, or one that looks like it.
+    pub fn rival(&self, who: PersonId, nick: &Nick) -> Option<PersonId> {
+        let like = self.by_nick.like(nick, |who| self.get(who).map(Person::nick));
+        like.into_iter().find(|&other| other != who)
     }
 
     /// Everybody who is online, in the order of their slots, which means nothing.
@@ -499,8 +528,8 @@ impl People {
 
     /// Whether `name` is online and shown exactly so.
     pub fn is_online(&self, name: &str) -> bool {
-        let holder = Nick::new(name).and_then(|nick| self.find(&nick)).and_then(|who| self.get(who));
-        holder.is_some_and(|person| person.nick.as_str() == name)
+        let holder = Nick::new(name).ok().and_then(|nick| self.find(&nick)).and_then(|who| self.get(who));
+        holder.is_some_and(|person| person.nick().as_str() == name)
     }
 
     /// Lets somebody in through a connection, under the smallest guest name that is free.
@@ -522,7 +551,7 @@ impl People {
         let conn = way.conn;
         let person = Person {
             id,
-            nick,
+            nick: nick.into(),
             rooms: Vec::new(),
             rare: None,
             active: now,
@@ -590,17 +619,9 @@ impl People {
 
     /// Makes somebody found by the name that they have now.
     fn list(&mut self, who: PersonId, nick: &Nick) {
-        let Self { people, by_nick, hasher, .. } = self;
-        let hash_of =
-            |who: &PersonId| people.get(who.slot()).and_then(Option::as_ref).map_or(0, |p| hasher.hash_one(p.nick));
-        by_nick.insert_unique(hasher.hash_one(nick), who, hash_of);
-    }
-
-    /// Makes somebody found no more by this name.
-    fn unlist(&mut self, who: PersonId, nick: &Nick) {
-        if let Ok(entry) = self.by_nick.find_entry(self.hasher.hash_one(nick), |&listed| listed == who) {
-            entry.remove();
-        }
+        let Self { people, by_nick, .. } = self;
+        let nick_of = |who: PersonId| people.get(who.slot())?.as_deref().map(Person::nick);
+        by_nick.insert(who, nick, nick_of);
     }
 
     /// Takes somebody out, with all of their ways in.
@@ -613,23 +634,24 @@ impl People {
         }
         self.conns[who.slot()] = ConnId::NOBODY;
         self.free.push(u32::try_from(who.slot()).unwrap_or(u32::MAX));
-        self.unlist(who, &person.nick());
-        self.free_guest(&person.nick());
+        self.by_nick.remove(who, &person.nick());
+        self.free_guests(&person.nick());
         Some(person)
     }
 
-    /// Gives somebody a name that nobody else has.
+    /// Gives somebody a name of which they have no [rival](Self::rival).
     pub fn rename(&mut self, who: PersonId, nick: Nick) {
         let Some(old) = self.get(who).map(Person::nick) else { return };
-        self.unlist(who, &old);
+        self.by_nick.remove(who, &old);
         let Some(person) = self.get_mut(who) else { return };
-        person.nick = nick;
+        person.nick = nick.into();
         if let Some(known_as) = person.rare.as_ref().and_then(|rare| rare.known_as.as_ref()) {
             known_as.set(nick);
         }
         self.list(who, &nick);
-        if old != nick {
-            self.free_guest(&old);
+        self.free_guests(&old);
+        for number in nick.guest_numbers() {
+            self.free_guests.remove(&number);
         }
     }
 
@@ -664,23 +686,23 @@ impl People {
         &self.lagging
     }
 
-    fn guest_name(&mut self) -> Nick {
+    /// The smallest guest name that is free, for somebody who takes it at once.
+    pub fn guest_name(&mut self) -> Nick {
         loop {
             let number = self.free_guests.pop_first().unwrap_or_else(|| {
                 self.next_guest += 1;
                 self.next_guest
             });
-            // Somebody may have chosen this name; it comes back when they let go of it.
+            // Somebody may have chosen a name that looks so; it comes back when they let go of it, and is passed over once.
             if let Some(nick) = Nick::guest(number).filter(|nick| self.find(nick).is_none()) {
                 return nick;
             }
         }
     }
 
-    fn free_guest(&mut self, nick: &Nick) {
-        if let Some(number) = nick.guest_number().filter(|&n| 0 < n && n <= self.next_guest) {
-            self.free_guests.insert(number);
-        }
+    /// Nobody has this name any more, and guests may be called so again.
+    fn free_guests(&mut self, nick: &Nick) {
+        self.free_guests.extend(nick.guest_numbers().into_iter().filter(|&n| 0 < n && n <= self.next_guest));
     }
 
     /// Panics unless all that is kept twice agrees; for tests.
@@ -689,7 +711,13 @@ impl People {
         assert_eq!(self.conns().count(), self.all_ways().count());
         assert_eq!(self.people.len(), self.by_nick.len() + self.free.len());
         for person in self.iter() {
-            assert_eq!(self.find(&person.nick), Some(person.id));
+            assert_eq!(self.find(&person.nick()), Some(person.id));
+            assert_eq!(
+                self.rival(person.id, &person.nick()),
+                None,
+                "{:?} is not the only one who looks so",
+                person.nick()
+            );
             assert!(self.ways(person).count() <= limits::WAYS, "too many ways in");
             for (way, conn) in self.ways(person).zip(self.conns_of(person.id)) {
                 assert_eq!(way.conn, conn);
@@ -714,7 +742,7 @@ mod tests {
         let conn = |n| ConnId::new(n, 0);
         let enter = |people: &mut People, n| {
             let who = people.enter(conn(n), Origin::Loopback, Instant::START);
-            people.get(who).unwrap().nick.to_string()
+            people.get(who).unwrap().nick().to_string()
         };
         let rename = |people: &mut People, n, name| {
             let who = people.at(conn(n)).unwrap().id;
@@ -736,6 +764,50 @@ mod tests {
         rename(&mut people, 8, "GUEST7");
         assert_eq!(enter(&mut people, 9), "guest8");
         people.check();
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_guest_s_is_passed_over_once() {
+        let mut people = People::default();
+        let enter = |people: &mut People, n| {
+            let who = people.enter(ConnId::new(n, 0), Origin::Loopback, Instant::START);
+            people.check();
+            people.get(who).unwrap().nick().to_string()
+        };
+        let rename = |people: &mut People, n, name| {
+            let who = people.at(ConnId::new(n, 0)).unwrap().id;
+            let nick = Nick::new(name).unwrap();
+            assert_eq!(people.rival(who, &nick), None);
+            people.rename(who, nick);
+            people.check();
+        };
+        assert_eq!(enter(&mut people, 0), "guest1");
+        rename(&mut people, 0, "guestl");
+        assert_eq!(enter(&mut people, 1), "guest2");
+        // Another spelling of one's own name gives nothing up.
+        rename(&mut people, 0, "Guest1");
+        assert_eq!(enter(&mut people, 2), "guest3");
+        rename(&mut people, 0, "guestIO");
+        assert_eq!(enter(&mut people, 3), "guest1");
+        for n in 4..10 {
+            assert_eq!(enter(&mut people, n), format!("guest{n}"));
+        }
+        assert_eq!(enter(&mut people, 10), "guest11");
+        rename(&mut people, 0, "guest007");
+        assert_eq!(enter(&mut people, 11), "guest10");
+    }
+
+    #[test]
+    fn a_notice_is_due_where_a_look_alike_has_taken_a_name() {
+        let (one, other) = (PersonId::new(1, 1), PersonId::new(2, 2));
+        let nick = |name: &str| Nick::new(name).unwrap();
+        let mut rare = Rare::default();
+        assert!(!rare.write_to(nick("bob"), one) && !rare.write_to(nick("BOB"), one));
+        assert!(rare.write_to(nick("b0b"), other) && !rare.write_to(nick("bob"), other));
+        rare.write_to(nick("ian"), one);
+        assert!(rare.write_to(nick("Ian"), other));
+        rare.hear_from(nick("Вов"), one);
+        assert!(!rare.write_to(nick("вов"), one));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::event::{
 };
 use crate::limits;
 use crate::linebuf::Line;
-use crate::names::{FileId, Nick, RoomName, Text, clean};
+use crate::names::{BadName, FileId, Nick, RoomName, Text, clean};
 use crate::register::entry::{Author, BanKind, Rule, RuleKind, Who};
 use crate::request::{BadChunk, Request};
 use crate::wire::base64::BASE64;
@@ -283,8 +283,8 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         Event::Locked => ServerLine::Locked { server: VERSION, text: "send /pass PASSWORD" }.write(out),
         Event::Motd(line) => ServerLine::Motd(line.as_str()).write(out),
         Event::Presence { version, gone, came } => {
-            let gone = gone.iter().filter_map(|name| Nick::new(name)).map(wire::Change::Went);
-            let came = came.iter().filter_map(|name| Nick::new(name)).map(wire::Change::Came);
+            let gone = gone.iter().filter_map(|name| Nick::new(name).ok()).map(wire::Change::Went);
+            let came = came.iter().filter_map(|name| Nick::new(name).ok()).map(wire::Change::Came);
             ServerLine::Presence { version: *version, changes: gone.chain(came).collect() }.write(out);
         }
         Event::Said { place, seq, at, from, kind, text } => {
@@ -507,8 +507,8 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
         Fault::Locked => Code::Locked,
-        Fault::BadNick(_) | Fault::BadRoom(_) | Fault::BadFileName | Fault::GuestName(_) => Code::BadName,
-        Fault::Taken(_) => Code::Taken,
+        Fault::BadNick(..) | Fault::BadRoom(..) | Fault::BadFileName | Fault::GuestName(_) => Code::BadName,
+        Fault::Taken { .. } => Code::Taken,
         Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
         Fault::NoSuchRoom(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
@@ -569,19 +569,18 @@ fn explain(why: &Fault) -> String {
         }
         Fault::TooMany(quota) => too_many(*quota),
         Fault::Locked => "the server is locked; send /pass PASSWORD first".to_owned(),
-        Fault::BadNick(name) => {
-            format!("{name} is no name: a letter, then up to 19 letters, digits, - or _, and not on or off")
-        }
-        Fault::BadRoom(name) if RoomName::meant(name.as_str()).is_some() => {
+        Fault::BadNick(name, why) => format!("{name} is no name: {}", bad_nick(*why)),
+        Fault::BadRoom(name, _) if RoomName::meant(name.as_str()).is_some() => {
             format!("a room's name begins with #; is /join #{name} meant?")
         }
-        Fault::BadRoom(name) => {
-            format!("{name} is no room: # and a letter or digit, then up to 30 letters, digits, - or _, as in #lobby")
-        }
+        Fault::BadRoom(name, why) => format!("{name} is no room: {}", bad_room(*why)),
         Fault::BadFileName => {
             format!("a file name has 1 to {} bytes, no / or \\, and is not . or ..", crate::names::FileName::MAX)
         }
-        Fault::Taken(nick) => format!("{nick} is somebody else; choose another name"),
+        Fault::Taken { nick, holder } => match (nick.get(), holder.get()) {
+            (nick, holder) if nick == holder => format!("{holder} is somebody else; choose another name"),
+            (nick, holder) => format!("{nick} looks like {holder}, who is here; choose another name"),
+        },
         Fault::NoSuchNick(name) => format!("{name} is not here; /who lists who is"),
         Fault::MeantRoom(name, room) => format!("{name} is not here; is the room {room} meant?"),
         Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
@@ -626,7 +625,7 @@ fn explain(why: &Fault) -> String {
             let days = limits::NAME_HELD.as_secs() / 86_400;
             format!("{nick} was given up, and is kept from everybody for {days} days; choose another name")
         }
-        Fault::NoAccount(nick) if nick.guest_number().is_some() => {
+        Fault::NoAccount(nick) if nick.is_guest() => {
             "guests have no name of their own; choose one with /nick NAME and /register PASSWORD, or /login NICK PASSWORD"
                 .to_owned()
         }
@@ -695,6 +694,41 @@ fn explain(why: &Fault) -> String {
 /// Until when something holds, for a person.
 fn until_text(until: Option<SystemTime>) -> String {
     until.map(|until| format!(" until {}", humantime::format_rfc3339_seconds(until))).unwrap_or_default()
+}
+
+/// Why this can be no nick, and what can.
+pub fn bad_nick(why: BadName) -> String {
+    bad_name(why, "a name is a letter, then up to 19 letters, digits, - or _", Nick::CHARACTERS, Nick::BYTES)
+}
+
+/// Why this can be no room, and what can.
+pub fn bad_room(why: BadName) -> String {
+    let rule = "a room is # and a letter or digit, then up to 30 letters, digits, - or _, as in #lobby";
+    bad_name(why, rule, RoomName::CHARACTERS + 1, RoomName::BYTES)
+}
+
+fn bad_name(why: BadName, rule: &str, characters: usize, bytes: usize) -> String {
+    match why {
+        BadName::Empty => rule.to_owned(),
+        BadName::Begins(c) => format!("it begins with {}; {rule}", shown(c)),
+        BadName::Has(c) => format!("{} is in it; {rule}", shown(c)),
+        BadName::TooLong => format!("it is too long; at most {characters} characters and {bytes} bytes"),
+        BadName::Unusual(c) => format!("{} is no character for names; write it with usual letters", shown(c)),
+        BadName::Mixes([one, other]) => {
+            format!("it mixes {one} and {other}, and so may look like another; write it in one script")
+        }
+        BadName::Reserved => "commands and services are called so, and nobody else; choose another name".to_owned(),
+    }
+}
+
+/// A character as a refusal tells of it, whether it can be seen alone or not.
+fn shown(c: char) -> String {
+    let code = u32::from(c);
+    match c {
+        '!'..='~' => c.to_string(),
+        _ if c.is_alphanumeric() => format!("{c} (U+{code:04X})"),
+        _ => format!("U+{code:04X}"),
+    }
 }
 
 /// Asks which commands may be meant by one that there is not; empty if none may.

@@ -5,8 +5,10 @@
 
 pub mod entry;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
+
+use slab::Slab;
 
 pub use entry::{
     Author, Ban, BanKind, Block, BlockScope, Blocked, Entry, Founder, Guests, Network, PasswordHash, Role, Rule, Who,
@@ -14,7 +16,8 @@ pub use entry::{
 
 use crate::event::Standing;
 use crate::limits;
-use crate::names::{Digest, Nick, RoomName};
+use crate::names::{Digest, KeptNick, Nick, RoomName};
+use crate::nametable::NameTable;
 use crate::time::Day;
 
 /// All that outlives the process besides what was said and shared.
@@ -27,25 +30,54 @@ pub struct Register {
     lines: usize,
 }
 
-/// The names that are owned or held. No two of them are the same to people.
+/// The names that are owned or held. No two of them look alike.
 #[derive(Debug, Default)]
-struct Names(HashMap<Nick, Box<Name>>);
+struct Names {
+    names: Slab<Box<Name>>,
+    by_nick: NameTable<usize>,
+}
 
 impl Names {
+    fn find(&self, nick: &Nick) -> Option<usize> {
+        self.by_nick.find(nick, |at| self.names.get(at).map(|name| name.nick()))
+    }
+
     fn get(&self, nick: &Nick) -> Option<&Name> {
-        self.0.get(nick).map(|name| &**name)
+        self.names.get(self.find(nick)?).map(|name| &**name)
     }
 
     fn get_mut(&mut self, nick: &Nick) -> Option<&mut Name> {
-        self.0.get_mut(nick).map(|name| &mut **name)
+        let at = self.find(nick)?;
+        self.names.get_mut(at).map(|name| &mut **name)
     }
 
+    /// Those that look like this one. There may be two, which do not look like each other.
+    fn like(&self, nick: &Nick) -> impl Iterator<Item = &Name> {
+        let like = self.by_nick.like(nick, |at| self.names.get(at).map(|name| name.nick()));
+        like.into_iter().filter_map(|at| self.names.get(at)).map(|name| &**name)
+    }
+
+    /// Puts in a name that looks like none that is here.
     fn insert(&mut self, name: Name) {
-        self.0.insert(name.nick(), Box::new(name));
+        let nick = name.nick();
+        let at = self.names.insert(Box::new(name));
+        let Self { names, by_nick } = self;
+        by_nick.insert(at, &nick, |at| names.get(at).map(|name| name.nick()));
+    }
+
+    fn remove(&mut self, nick: &Nick) -> Option<Box<Name>> {
+        let at = self.find(nick)?;
+        let name = self.names.try_remove(at)?;
+        self.by_nick.remove(at, &name.nick());
+        Some(name)
+    }
+
+    fn len(&self) -> usize {
+        self.names.len()
     }
 
     fn iter(&self) -> impl Iterator<Item = &Name> {
-        self.0.values().map(|name| &**name)
+        self.names.iter().map(|(_, name)| &**name)
     }
 }
 
@@ -54,14 +86,14 @@ impl Names {
 enum Name {
     Owned(Owned),
     /// Given up or expired on this day.
-    Held(Nick, Day),
+    Held(KeptNick, Day),
 }
 
 impl Name {
     fn nick(&self) -> Nick {
         match self {
-            Self::Owned(owned) => owned.nick,
-            Self::Held(nick, _) => *nick,
+            Self::Owned(owned) => owned.nick.get(),
+            Self::Held(nick, _) => nick.get(),
         }
     }
 
@@ -76,7 +108,7 @@ impl Name {
 /// A name that somebody owns.
 #[derive(Debug)]
 pub struct Owned {
-    nick: Nick,
+    nick: KeptNick,
     since: Day,
     seen: Day,
     is_operator: bool,
@@ -108,7 +140,7 @@ pub enum Proof {
 impl Owned {
     /// The name, as its owner spelled it first.
     pub fn nick(&self) -> Nick {
-        self.nick
+        self.nick.get()
     }
 
     /// Since when it is theirs.
@@ -146,7 +178,7 @@ impl Owned {
     }
 
     fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        let nick = self.nick;
+        let nick = self.nick.get();
         let name = Entry::Name { nick, since: self.since, password: self.password };
         let seen = (self.seen != self.since).then_some(Entry::Seen { nick, day: self.seen });
         let operator = self.is_operator.then_some(Entry::Operator { nick, on: true });
@@ -305,10 +337,10 @@ impl Register {
     pub fn apply(&mut self, entry: Entry) {
         match entry {
             Entry::Name { nick, since, password } if self.owned(&nick).is_some() => self.change(&nick, |owned| {
-                (owned.nick, owned.since, owned.password) = (nick, since, password);
+                (owned.nick, owned.since, owned.password) = (nick.into(), since, password);
             }),
             Entry::Name { nick, since, password } => self.set_name(Name::Owned(Owned {
-                nick,
+                nick: nick.into(),
                 since,
                 seen: since,
                 is_operator: false,
@@ -378,8 +410,11 @@ impl Register {
     }
 
     fn set_name(&mut self, name: Name) {
-        let old = self.names.get(&name.nick()).map_or(0, Name::lines);
-        self.lines = self.lines - old + name.lines();
+        // What looks like it is the same name, and of two there the last word counts.
+        while let Some(old) = self.names.remove(&name.nick()) {
+            self.lines -= old.lines();
+        }
+        self.lines += name.lines();
         self.names.insert(name);
     }
 
@@ -404,7 +439,7 @@ impl Register {
     }
 
     fn drop_name(&mut self, nick: Nick, day: Day) {
-        self.set_name(Name::Held(nick, day));
+        self.set_name(Name::Held(nick.into(), day));
         for rules in self.rooms.values_mut() {
             let old = rules.lines();
             rules.drop_name(&nick);
@@ -419,8 +454,10 @@ impl Register {
     /// Entries that say all of this again, but for what means nothing any more on this day.
     pub fn entries(&self, today: Day) -> impl Iterator<Item = Entry> + '_ {
         // A name that was dropped takes with it what is said of it before, so it comes first.
-        let held = self.names.iter().filter_map(move |name| match *name {
-            Name::Held(nick, day) if !day.is_over(limits::NAME_HELD, today) => Some(Entry::Drop { nick, day }),
+        let held = self.names.iter().filter_map(move |name| match name {
+            Name::Held(nick, day) if !day.is_over(limits::NAME_HELD, today) => {
+                Some(Entry::Drop { nick: nick.get(), day: *day })
+            }
             _ => None,
         });
         let owned = self.names.iter().filter_map(|name| match name {
@@ -448,10 +485,13 @@ impl Register {
 
     /// How it stands with a name.
     pub fn standing(&self, nick: &Nick, today: Day) -> Standing {
-        match self.names.get(nick) {
-            Some(Name::Owned(_)) => Standing::Owned,
-            Some(Name::Held(_, day)) if !day.is_over(limits::NAME_HELD, today) => Standing::Held,
-            _ => Standing::Free,
+        let is_held = |name: &Name| matches!(name, Name::Held(_, day) if !day.is_over(limits::NAME_HELD, today));
+        if self.names.like(nick).any(|name| matches!(name, Name::Owned(_))) {
+            Standing::Owned
+        } else if self.names.like(nick).any(is_held) {
+            Standing::Held
+        } else {
+            Standing::Free
         }
     }
 
@@ -466,14 +506,16 @@ impl Register {
 
     /// Whether one name more fits, with what belongs to it.
     pub fn has_room(&self) -> bool {
-        self.names.0.len() < limits::NAMES && self.lines + limits::TOKENS < limits::LEDGER_LINES
+        self.names.len() < limits::NAMES && self.lines + limits::TOKENS < limits::LEDGER_LINES
     }
 
     /// Forgets the names that were held for long enough.
     pub fn forget_held(&mut self, today: Day) {
-        let before = self.names.0.len();
-        self.names.0.retain(|_, name| !matches!(**name, Name::Held(_, day) if day.is_over(limits::NAME_HELD, today)));
-        self.lines -= before - self.names.0.len();
+        let is_over = |name: &Name| matches!(name, Name::Held(_, day) if day.is_over(limits::NAME_HELD, today));
+        let over: Vec<Nick> = self.names.iter().filter(|name| is_over(name)).map(Name::nick).collect();
+        for nick in over {
+            self.lines -= self.names.remove(&nick).map_or(0, |name| name.lines());
+        }
     }
 
     /// Entries that take back all that is so of a room but for what is shown to nobody, as if it were new.
@@ -519,7 +561,7 @@ impl Register {
 
     /// How many names are owned or held.
     pub fn len(&self) -> usize {
-        self.names.0.len()
+        self.names.len()
     }
 
     /// Whether nothing is known at all.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Change, Fault, SaidKind, Verb};
-use crate::names::{Digest, FileId, Nick, RoomName, Text, Token};
+use crate::names::{BadName, Digest, FileId, Nick, RoomName, Text, Token};
 use crate::register::entry::{BanKind, Role, Rule, RuleKind};
 
 /// What somebody asks of the core. It names things as they were typed; the core looks them up.
@@ -319,13 +319,14 @@ pub enum Addressed {
     Elsewhere,
 }
 
-/// A name as somebody typed it, and what it is if it is one at all. A refusal shows it as it was typed.
+/// A name as somebody typed it, and what it is if it is one at all. A refusal shows it as it was typed. Who takes a name
+/// that nobody has is held to more, see [`Nick::allowed`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Named<'a, N> {
     /// As it was typed, for refusals.
     pub typed: &'a str,
-    /// `None` if it breaks the rule for such names, so that nothing can have it.
-    pub name: Option<N>,
+    /// Or why nothing can have this name.
+    pub name: Result<N, BadName>,
 }
 
 /// By what somebody proves to own a name.

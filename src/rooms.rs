@@ -11,7 +11,7 @@ use crate::event::{Quota, SaidKind};
 use crate::guestbook::Guestbook;
 use crate::limits;
 use crate::meters::PrefixCount;
-use crate::names::{Nick, Origin, PersonId, RoomName, Text};
+use crate::names::{KeptNick, Origin, PersonId, RoomName, Text};
 
 /// A room, for as long as it is not forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -38,7 +38,7 @@ pub struct Message {
     /// From where, so that nobody drives out what others said. What a log had counts as this machine's.
     from: Origin,
     /// What they were called then.
-    pub nick: Nick,
+    pub nick: KeptNick,
     /// How it was said.
     pub kind: SaidKind,
     /// What was said.
@@ -46,9 +46,11 @@ pub struct Message {
 }
 
 impl Message {
-    /// Bytes of memory that go with it, but for its place in the queue: its text behind two counters.
+    /// Bytes of memory that go with it, but for its place in the queue: its text behind two counters, and what of a name stands
+    /// elsewhere.
     fn taken(&self) -> usize {
-        taken(2 * size_of::<usize>() + self.text.as_str().len())
+        let behind = self.nick.behind();
+        taken(2 * size_of::<usize>() + self.text.as_str().len()) + if behind == 0 { 0 } else { taken(behind) }
     }
 
     /// Bytes of memory that it costs.
@@ -470,12 +472,12 @@ impl Rooms {
         if self.lines == 0 {
             return;
         }
-        let Logged { seq, at, from: nick, kind, text } = line;
+        let Logged { seq, at, from, kind, text } = line;
         let before = room.remembered();
         if room.history.len() >= self.lines {
             room.pop();
         }
-        room.push(Message { seq, at, by, from: origin.widest(), nick, kind, text });
+        room.push(Message { seq, at, by, from: origin.widest(), nick: from.into(), kind, text });
         self.remembered = self.remembered - before + room.remembered();
         if self.remembered > limits::HISTORY_IN_ALL {
             self.evict();
@@ -608,7 +610,7 @@ mod tests {
 
     fn say_from(rooms: &mut Rooms, id: RoomId, origin: Origin, text: &str) -> u64 {
         let seq = rooms[id].last_seq() + 1;
-        let (at, from, kind) = (SystemTime::UNIX_EPOCH, Nick::new("a").unwrap(), SaidKind::Text);
+        let (at, from, kind) = (SystemTime::UNIX_EPOCH, crate::names::Nick::new("a").unwrap(), SaidKind::Text);
         rooms.remember(id, PersonId::new(1, 0), origin, Logged { seq, at, from, kind, text: Text::new(text) });
         seq
     }

@@ -8,6 +8,7 @@ use crate::names::{Nick, Origin, PersonId, Prefix, Text};
 use crate::register::Rules;
 use crate::register::entry::{Ban, BanKind, Founder, Guests, Network, Role, Rule, RuleKind, Who};
 use crate::time::Now;
+use crate::unicode::fold;
 
 /// Somebody who is online, as the rules know people.
 #[derive(Clone, Copy, Debug)]
@@ -212,7 +213,7 @@ impl Network {
 
 /// Whether a name fits a pattern, in which `*` stands for anything, without regard to case.
 fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.to_lowercase(), name.to_lowercase());
+    let (pattern, name) = (fold(pattern), fold(name));
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
     let mut parts = parts.peekable();

@@ -114,7 +114,7 @@ fn is_unsafe(c: char) -> bool {
 }
 
 /// What is not seen itself, though what stands around it may look different.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c,
         // The soft hyphen, the joiner of marks, the mark of Arabic letters.
         '\u{ad}' | '\u{34f}' | '\u{61c}'

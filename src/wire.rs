@@ -227,7 +227,7 @@ impl<'a> ServerLine<'a> {
                 let (command, code) = (fields.word()?, Code::new(fields.word()?));
                 Some(Self::Refused { command, code, text: fields.text()? })
             }
-            place => Self::parse_talk(Place::new(place)?, fields),
+            word => Self::parse_talk(fields::place(word)?, fields),
         }
     }
 
@@ -252,8 +252,8 @@ impl<'a> ServerLine<'a> {
             "motd" => Self::Motd(fields.text()?),
             "presence" => {
                 let change = |word: &str| match word.split_at_checked(1)? {
-                    ("-", name) => Nick::new(name).map(Change::Went),
-                    ("+", name) => Nick::new(name).map(Change::Came),
+                    ("-", name) => fields::nick(name).map(Change::Went),
+                    ("+", name) => fields::nick(name).map(Change::Came),
                     _ => None,
                 };
                 Self::Presence { version: fields.number()?, changes: fields.all(change)?.into() }
@@ -498,11 +498,15 @@ mod tests {
     }
 
     fn nick() -> Any<Nick> {
-        "(here|topic|away|[A-Za-z][A-Za-z0-9_-]{2,19})".prop_filter_map("on and off", |name| Nick::new(&name)).boxed()
+        "(here|topic|away|[A-Za-z][A-Za-z0-9_-]{2,19}|[а-яé][а-яé\u{301}]{0,19}|[小明さカ김]{1,20})"
+            .prop_filter_map("on and off", |name| Nick::new(&name).ok())
+            .boxed()
     }
 
     fn room() -> Any<RoomName> {
-        "#[A-Za-z0-9][A-Za-z0-9_-]{0,30}".prop_filter_map("a room", |name| RoomName::new(&name)).boxed()
+        "#([A-Za-z0-9][A-Za-z0-9_-]{0,30}|[а-я小明][а-я小明]{0,30})"
+            .prop_filter_map("a room", |name| RoomName::new(&name).ok())
+            .boxed()
     }
 
     fn place() -> Any<Place> {
@@ -841,6 +845,18 @@ mod tests {
             hold(&lines);
         }
         assert!(count > 50, "{count}");
+    }
+
+    #[test]
+    fn a_name_is_read_in_the_one_spelling_that_it_has() {
+        for line in ["#ü <Zoë> hi", "@Zoë * Zoë typing", "* presence 1 -Zoë +小明", "+ nick Zoë", "- hello"] {
+            let is_read = |line: &str| {
+                !matches!(ServerLine::parse(line), ServerLine::Other(_) | ServerLine::Done(Done::Other(..)))
+            };
+            assert!(is_read(line), "{line}");
+            let apart = line.replace('ë', "e\u{308}").replace('ü', "u\u{308}");
+            assert_eq!(is_read(&apart), apart == line, "{apart}");
+        }
     }
 
     #[test]

@@ -156,7 +156,7 @@ fn check_room(log: &[u8]) {
         std::mem::take(&mut notes.told)
     };
     hub.connect(id, Origin::Loopback, now, &mut Notes::default());
-    let room = Named { typed: "#room", name: Some(name) };
+    let room = Named { typed: "#room", name: Ok(name) };
     handle(&mut hub, Request::Join { room, key: None });
     handle(&mut hub, Request::Set(Some(Change { setting: Setting::Echo, on: true })));
     let told = handle(&mut hub, Request::History { room: None, part: HistoryPart::Last(None) });

@@ -19,6 +19,7 @@ use self::width::{columns, widest};
 use crate::client::model::news::{Mark, News};
 use crate::client::model::transfer::{Progress, Way};
 use crate::names::{Nick, Place};
+use crate::unicode::fold;
 use crate::wire;
 
 /// Colours of the 256 that can be read on a dark ground and on a light one.
@@ -245,8 +246,8 @@ fn join(parts: &[(u8, String)]) -> String {
 
 /// FNV-1a, so that a name has the same colour everywhere and always.
 fn hash(name: &str) -> u32 {
-    let bytes = name.bytes().map(|byte| u32::from(byte.to_ascii_lowercase()));
-    bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ byte).wrapping_mul(0x0100_0193))
+    let name = fold(name);
+    name.bytes().map(u32::from).fold(0x811c_9dc5, |hash, byte| (hash ^ byte).wrapping_mul(0x0100_0193))
 }
 
 /// The two rows at the end of what is on the terminal: where the input row is, with the status row below it.

@@ -211,7 +211,14 @@ impl Hub {
     pub fn ledger_did(&mut self, now: Now, entered: Entered, out: &mut impl Output) {
         let Some(Write { entries, then }) = self.accounts.writes.pop_front() else { return };
         if entered == Entered::Written {
-            entries.into_iter().for_each(|entry| self.accounts.register.apply(entry));
+            for entry in entries {
+                if let Entry::Drop { nick, .. } = entry {
+                    // Whoever asked for it may have gone meanwhile, and be here through other connections.
+                    let conn = then.as_ref().map_or(ConnId::NOBODY, |(conn, _)| *conn);
+                    self.let_go(nick, &mut Turn { now, conn, who: PersonId::NOBODY, out });
+                }
+                self.accounts.register.apply(entry);
+            }
         }
         let Some((conn, written)) = then.filter(|(conn, _)| self.accounts.waiting.remove(conn)) else {
             return;
@@ -226,7 +233,7 @@ impl Hub {
             (Entered::Written, Written::Passwd) => Ok(Some(Done::Passwd)),
             (Entered::Written, Written::Token(token)) => Ok(Some(Done::Token(Some(token)))),
             (Entered::Written, Written::TokenOff) => Ok(Some(Done::Token(None))),
-            (Entered::Written, Written::Drop) => self.let_go(turn).map(|guest| Some(Done::Drop(guest))),
+            (Entered::Written, Written::Drop) => self.nick(turn.who).map(|guest| Some(Done::Drop(guest))),
         };
         self.answer_late(verb, done, turn);
     }
@@ -323,7 +330,7 @@ impl Hub {
         if self.accounts.register.owned(&nick).is_some() {
             return Err(Fault::OwnedAlready(nick));
         }
-        if nick.guest_number().is_some() {
+        if nick.is_guest() {
             return Err(Fault::GuestName(nick));
         }
         let password = new_password(password, &nick)?;
@@ -341,7 +348,7 @@ impl Hub {
     ) -> Result<Option<Done>, Fault> {
         self.may_send_secrets(turn)?;
         self.expire_names(turn);
-        let nick = nick.name.ok_or_else(|| Fault::BadNick(Text::new(nick.typed)))?;
+        let nick = nick.name.map_err(|why| Fault::BadNick(Text::new(nick.typed), why))?;
         self.may_try(nick, turn)?;
         let Some(owned) = self.accounts.register.owned(&nick) else {
             turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
@@ -428,7 +435,7 @@ impl Hub {
         self.expire_names(turn);
         let own = self.nick(turn.who)?;
         let asked = match whom {
-            Some(whom) => whom.name.ok_or_else(|| Fault::BadNick(Text::new(whom.typed)))?,
+            Some(whom) => whom.name.map_err(|why| Fault::BadNick(Text::new(whom.typed), why))?,
             None => own,
         };
         let shown = self.people.find(&asked).and_then(|who| self.people.get(who)).map(Person::nick);
@@ -680,25 +687,25 @@ impl Hub {
             self.step_out(turn);
             return self.nick(turn.who);
         }
-        let guest = (1..).filter_map(Nick::guest).find(|nick| self.people.find(nick).is_none());
-        if let Some(guest) = guest {
-            self.call(turn.who, guest, turn);
-        }
+        let guest = self.people.guest_name();
+        self.call(turn.who, guest, turn);
         self.nick(turn.who)
     }
 
-    /// A name that was given up is nobody's: each connection of who was called so becomes a guest of its own, and the one whose turn
-    /// it is keeps the rooms.
-    fn let_go(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<Nick, Fault> {
-        let old = self.nick(turn.who)?;
-        let others: Vec<ConnId> = self.people.conns_of(turn.who).filter(|&conn| conn != turn.conn).collect();
-        for conn in others {
-            let other = &mut Turn { now: turn.now, conn, who: turn.who, out: &mut *turn.out };
-            self.step_out(other);
-            let nick = self.nick(other.who)?;
-            other.out.answer(conn, &Event::NameLost { nick, old });
+    /// A name is nobody's any more: whoever is here by it becomes a guest on each of their connections. The one whose turn it is
+    /// keeps the rooms, or else the eldest.
+    fn let_go(&mut self, old: Nick, turn: &mut Turn<'_, impl Output>) {
+        let Some(who) = self.people.find(&old) else { return };
+        let conns: Vec<ConnId> = self.people.conns_of(who).collect();
+        let keeper = conns.iter().copied().find(|&conn| conn == turn.conn).or(conns.first().copied());
+        let others = conns.iter().copied().filter(|&conn| Some(conn) != keeper);
+        for conn in others.chain(keeper) {
+            let own = &mut Turn { now: turn.now, conn, who, out: &mut *turn.out };
+            let Ok(nick) = self.become_guest(own) else { continue };
+            if conn != turn.conn {
+                own.out.answer(conn, &Event::NameLost { nick, old });
+            }
         }
-        self.become_guest(turn)
     }
 
     /// What somebody gave proves nothing. The last of their tries closes their connection.

@@ -82,9 +82,9 @@ impl Most {
     /// As much as one answer ever has.
     const EVER: Self = Self { lines: limits::HISTORY_LINES, bytes: limits::HISTORY_BYTES };
 
-    /// Counts a message with so many bytes of text, if it still fits.
-    fn take(&mut self, text: usize) -> bool {
-        let bytes = text + limits::HISTORY_HEAD;
+    /// Counts a message of somebody with so many bytes of text, if it still fits.
+    fn take(&mut self, from: Nick, text: usize) -> bool {
+        let bytes = text + limits::HISTORY_HEAD + from.as_str().len().saturating_sub(20);
         if self.lines == 0 || self.bytes < bytes {
             return false;
         }
@@ -326,8 +326,12 @@ impl Hub {
     fn take_passage(&self, answer: &mut Answer, section: Section, passage: Passage, turn: &mut Turn<'_, impl Output>) {
         let Some(viewer) = self.people.get(turn.who) else { return };
         let rules = answer.room().map_or(Rules::NONE, |room| self.rules(&self.rooms[room]).rules);
+        // Of those whom the log tells of, nothing is known but their names.
+        let ignored: Vec<Nick> = viewer.ignored().iter().map(|ignored| ignored.nick.get()).collect();
+        let ignored: Vec<_> = ignored.iter().map(Nick::looks).collect();
         let ignores = |line: &PastLine| {
-            rules.is_erased(line.seq) || viewer.ignored().iter().any(|ignored| ignored.nick.get() == line.from)
+            let looks = (!ignored.is_empty()).then(|| line.from.looks());
+            rules.is_erased(line.seq) || looks.is_some_and(|looks| ignored.iter().any(|ignored| ignored.meet(&looks)))
         };
         let Passage { lines, is_whole } = passage;
         answer.is_search = 2 * lines.iter().filter(|line| ignores(line)).count() > lines.len();
@@ -339,7 +343,7 @@ impl Hub {
                     if ignores(&line) {
                         continue;
                     }
-                    if !search.most.take(line.text.len()) {
+                    if !search.most.take(line.from, line.text.len()) {
                         return search.next = 0;
                     }
                     search.first = line.seq;
@@ -358,7 +362,7 @@ impl Hub {
                     let seq = line.seq;
                     if ignores(&line) {
                         slice.spend(0);
-                    } else if most.take(line.text.len()) {
+                    } else if most.take(line.from, line.text.len()) {
                         slice.spend(line.text.len());
                         let PastLine { at, from, kind, text, .. } = line;
                         let text = Text::new(&text);
@@ -476,7 +480,7 @@ impl Hub {
                     }
                     if viewer.ignores(message.by) || rules.is_erased(message.seq) {
                         slice.spend(0);
-                    } else if most.take(message.text.as_str().len()) {
+                    } else if most.take(message.nick.get(), message.text.as_str().len()) {
                         tell(slice, &line(message));
                     } else {
                         break;
@@ -525,7 +529,7 @@ impl Search {
             }
             slice.spend(0);
             if !skips(message) {
-                if !self.most.take(message.text.as_str().len()) {
+                if !self.most.take(message.nick.get(), message.text.as_str().len()) {
                     self.next = 0;
                     return true;
                 }
@@ -544,7 +548,8 @@ impl Search {
 }
 
 fn line(message: &Message) -> Detail {
-    let &Message { seq, at, nick: from, kind, ref text, .. } = message;
+    let &Message { seq, at, ref nick, kind, ref text, .. } = message;
+    let from = nick.get();
     Detail::Line { seq, at, from, kind, text: text.clone() }
 }
 

@@ -288,7 +288,8 @@ impl Hub {
     /// A connection is no way in any more, and its transfers end.
     pub(super) fn drop_transfers(&mut self, conn: ConnId, turn: &mut Turn<'_, impl Output>) {
         let Some(way) = self.people.way_mut(conn) else { return };
-        let intake = std::mem::replace(&mut way.intake, Intake::Discard);
+        let intake = way.intake();
+        way.set_intake(Intake::Discard);
         self.disk.waiting.retain(|&waiting| waiting != conn);
         for download in way.take_downloads() {
             self.disk.held -= download.held();

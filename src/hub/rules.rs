@@ -221,7 +221,7 @@ impl Hub {
         doing: Doing,
         turn: &Turn<'_, impl Output>,
     ) -> Result<RoomId, Fault> {
-        if let Some(name) = room.and_then(|room| room.name).filter(|name| self.rooms.find(name).is_none()) {
+        if let Some(name) = room.and_then(|room| room.name.ok()).filter(|name| self.rooms.find(name).is_none()) {
             let rules = InForce { rules: self.register().room(&name).unwrap_or(Rules::NONE), book: Guestbook::NONE };
             let person = self.people.get(turn.who);
             if person.is_some_and(|person| rules.is_op_by_name(&self.someone(person))) {
@@ -235,7 +235,7 @@ impl Hub {
         match self.find_person(whom) {
             Ok(person) => Ok(Subject { nick: person.nick(), owned: self.owned_by(person), who: Some(person.id) }),
             Err(why) => {
-                let owned = whom.name.and_then(|nick| self.register().owned(&nick)).ok_or(why)?;
+                let owned = whom.name.ok().and_then(|nick| self.register().owned(&nick)).ok_or(why)?;
                 Ok(Subject { nick: owned.nick(), owned: Some(owned.nick()), who: None })
             }
         }
@@ -674,10 +674,9 @@ impl Hub {
             return Ok(Done::Erase { room: name, count });
         }
         let owned = self.people.get(turn.who).and_then(|person| self.owned_by(person));
-        let own = room
-            .history_after(from - 1)
-            .take_while(|message| message.seq <= last)
-            .filter(|message| !rules.is_erased(message.seq) && (message.by == turn.who || owned == Some(message.nick)));
+        let own = room.history_after(from - 1).take_while(|message| message.seq <= last).filter(|message| {
+            !rules.is_erased(message.seq) && (message.by == turn.who || owned == Some(message.nick.get()))
+        });
         if own.count() as u64 != count {
             self.may_in(id, Doing::Moderate, turn)?;
         }

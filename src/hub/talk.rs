@@ -5,7 +5,7 @@ use crate::event::{Change, Done, Event, Fault, Gone, Happening, Keeping, Long, Q
 use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{ConnId, Nick, Origin, PersonId, Place, RoomName, Text};
-use crate::people::{Ignored, Person, Way};
+use crate::people::{Person, Way};
 use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
@@ -140,19 +140,19 @@ impl Hub {
     }
 
     pub(super) fn rename(&mut self, name: Named<'_, Nick>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
-        let nick = name.name.ok_or_else(|| Fault::BadNick(Text::new(name.typed)))?;
+        let bad = |why| Fault::BadNick(Text::new(name.typed), why);
+        let nick = name.name.and_then(Nick::allowed).map_err(bad)?;
         self.may_be_called(&nick, turn)?;
-        if let Some(holder) = self.people.find(&nick).filter(|&holder| holder != turn.who) {
-            return Err(Fault::Taken(self.nick(holder)?));
+        if let Some(holder) = self.people.rival(turn.who, &nick) {
+            return Err(Fault::Taken { nick: nick.into(), holder: self.nick(holder)?.into() });
         }
-        let Some(person) = self.people.get(turn.who) else { return Ok(Done::Nick(nick)) };
-        let old = person.nick();
-        if old.as_str() != nick.as_str() {
-            for &room in &person.rooms {
+        let own = self.nick(turn.who)?;
+        if own.as_str() != nick.as_str() {
+            for &room in self.people.get(turn.who).map(|person| person.rooms.as_slice()).unwrap_or_default() {
                 self.may(turn.who, Action::Rename(nick, self.ruled(room, turn.now)))?;
             }
             self.count_rename(turn)?;
-            if old != nick && self.people.has_several(turn.who) {
+            if !own.is_like(&nick) && self.people.has_several(turn.who) {
                 self.step_out(turn);
             }
             self.call(turn.who, nick, turn);
@@ -181,7 +181,11 @@ impl Hub {
         key: Option<&str>,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
-        let name = room.name.ok_or_else(|| Fault::BadRoom(Text::new(room.typed)))?;
+        let bad = |why| Fault::BadRoom(Text::new(room.typed), why);
+        let name = room.name.map_err(bad)?;
+        if !self.rooms.exists(&name) {
+            name.allowed().map_err(bad)?;
+        }
         let found = self.rooms.find(&name);
         let Some(person) = self.people.get(turn.who) else { return Err(Fault::NoRoom) };
         let nick = person.nick();
@@ -445,11 +449,14 @@ impl Hub {
 
     pub(super) fn unignore(&mut self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
         let unknown = || Fault::NotIgnored(Text::new(whom.typed));
-        let nick = whom.name.ok_or_else(unknown)?;
+        let nick = whom.name.map_err(|_| unknown())?;
         let Some(person) = self.people.get_mut(turn.who) else { return Err(unknown()) };
-        let named = |ignored: &Ignored| ignored.nick.get() == nick;
-        let shown = person.ignored().iter().find(|ignored| named(ignored)).ok_or_else(unknown)?.nick.get();
-        person.rare_mut().ignored.retain(|ignored| !named(ignored));
+        // As everywhere, the same name goes before one that looks like it.
+        let find = |is_meant: fn(&Nick, &Nick) -> bool| {
+            person.ignored().iter().map(|ignored| ignored.nick.get()).find(|known| is_meant(known, &nick))
+        };
+        let shown = find(Nick::eq).or_else(|| find(Nick::is_like)).ok_or_else(unknown)?;
+        person.rare_mut().ignored.retain(|ignored| ignored.nick.get() != shown);
         Ok(Done::Unignore(shown))
     }
 

@@ -7,7 +7,7 @@ use crate::event::{Done, Event, Fault, Gone, Happening, Quota, Trouble};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, Digest, FileId, FileName, Origin};
-use crate::people::Intake;
+use crate::people::{Intake, Way};
 use crate::policy::Doing;
 use crate::request::{BadChunk, Offer};
 use crate::typing::Conversation;
@@ -17,7 +17,7 @@ use super::{Hub, Turn};
 impl Hub {
     /// Whether the next chunk of a connection belongs to an open upload, and so does not count as a line.
     pub fn has_upload(&self, conn: ConnId) -> bool {
-        self.people.way(conn).is_some_and(|way| matches!(way.intake, Intake::Open(_)))
+        self.people.way(conn).is_some_and(|way| matches!(way.intake(), Intake::Open(_)))
     }
 
     /// Whether the disk keeps up. While it does not, chunks must wait where they come from.
@@ -32,7 +32,7 @@ impl Hub {
         if !may_be_short || self.files.finishing() == 0 {
             return false;
         }
-        let Some(Intake::Open(file)) = self.people.way(conn).map(|way| way.intake) else { return false };
+        let Some(Intake::Open(file)) = self.people.way(conn).map(Way::intake) else { return false };
         let file = self.files.get(file);
         file.is_some_and(|file| self.first_for_bytes(file.owner, file.size - file.received).is_none())
     }
@@ -43,7 +43,7 @@ impl Hub {
 
     /// Whatever becomes of this offer, the chunks that follow are meant for it and not for an upload before it.
     pub(super) fn before_send(&mut self, turn: &mut Turn<'_, impl Output>) {
-        if let Some(Intake::Open(open)) = self.people.way(turn.conn).map(|way| way.intake) {
+        if let Some(Intake::Open(open)) = self.people.way(turn.conn).map(Way::intake) {
             self.break_off(open, Gone::Superseded, turn);
         }
         self.set_intake(turn.conn, Intake::Discard);
@@ -151,10 +151,12 @@ impl Hub {
 
     pub(super) fn chunk(&mut self, chunk: Result<Vec<u8>, BadChunk>, turn: &mut Turn<'_, impl Output>) {
         let Some(way) = self.people.way_mut(turn.conn) else { return };
-        let Intake::Open(file_id) = way.intake else {
+        let Intake::Open(file_id) = way.intake() else {
             // What was too long has been thrown away, and its sender has nothing to learn from that.
             if chunk != Err(BadChunk::TooLong) {
-                way.intake.refuse_chunk(turn.conn, turn.out);
+                let mut intake = way.intake();
+                intake.refuse_chunk(turn.conn, turn.out);
+                way.set_intake(intake);
             }
             return;
         };
@@ -268,15 +270,15 @@ impl Hub {
     /// What becomes of the chunks that a connection sends from now on.
     pub(super) fn set_intake(&mut self, conn: ConnId, intake: Intake) {
         if let Some(way) = self.people.way_mut(conn) {
-            way.intake = intake;
+            way.set_intake(intake);
         }
     }
 
     /// An upload that came through `via` has ended. What becomes of chunks that still come is for `intake` to say; the shell lets go of
     /// the one that has begun.
     pub(super) fn end_intake(&mut self, via: ConnId, file: FileId, intake: Intake, out: &mut impl Output) {
-        if let Some(way) = self.people.way_mut(via).filter(|way| way.intake == Intake::Open(file)) {
-            way.intake = intake;
+        if let Some(way) = self.people.way_mut(via).filter(|way| way.intake() == Intake::Open(file)) {
+            way.set_intake(intake);
             out.effect(Effect::UploadEnded(via));
         }
     }

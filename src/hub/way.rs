@@ -4,7 +4,7 @@ use crate::effect::{Effect, Output};
 use crate::event::{Event, Fault, Gone, Happening, Quota};
 use crate::limits;
 use crate::names::{ConnId, FileId, PersonId};
-use crate::people::{Intake, Person};
+use crate::people::{Intake, Person, Way};
 use crate::typing::Conversation;
 
 use super::{Hub, Turn};
@@ -58,7 +58,7 @@ impl Hub {
 
     /// Before the connection whose turn it is becomes somebody else's, what it does in the rooms of whose it is ends.
     fn before_change(&mut self, turn: &mut Turn<'_, impl Output>) {
-        if let Some(Intake::Open(file)) = self.people.way(turn.conn).map(|way| way.intake) {
+        if let Some(Intake::Open(file)) = self.people.way(turn.conn).map(Way::intake) {
             self.break_off(file, Gone::BrokenOff, turn);
         }
         for room in self.people.get(turn.who).map(|person| person.rooms.clone()).unwrap_or_default() {

@@ -41,7 +41,7 @@ pub fn parse(line: &[u8]) -> Option<Logged> {
     let mut fields = whole.splitn(4, ' ');
     let seq = fields.next()?.parse().ok().filter(|&seq| seq < LAST)?;
     let at: SystemTime = humantime::parse_rfc3339(fields.next()?).ok()?;
-    let from = Nick::new(fields.next()?.strip_prefix('<')?.strip_suffix('>')?)?;
+    let from = Nick::new(fields.next()?.strip_prefix('<')?.strip_suffix('>')?).ok()?;
     // Of a line with nothing but invalid bytes, each becomes a character of three.
     let text = fields.next().filter(|text| text.len() <= 3 * limits::LINE)?;
     let (kind, text) = match text.strip_prefix(ACTION) {

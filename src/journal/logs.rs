@@ -165,6 +165,7 @@ fn remove(path: &Path) -> io::Result<()> {
 /// their last `wanted` messages each; those before are only known. Damaged tails are set aside. What cannot be read, and
 /// what is too much, is told in the log and left alone.
 pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl Iterator<Item = PastRoom>> {
+    respell(folder)?;
     let rooms = list(folder, limits::LOGS)?;
     info!("rooms in {}: {}", folder.display(), rooms.len());
     let only_known = rooms.len().saturating_sub(remembering);
@@ -179,6 +180,33 @@ pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl
             .ok()
             .flatten()
     }))
+}
+
+/// Gives the files of rooms the names that we give them. Some systems take marks apart from their letters, and a folder may have
+/// been copied by way of one.
+fn respell(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let file = entry.file_name();
+        let kinds = ["log", "log.1", "topic"].into_iter();
+        let mut found = kinds.filter_map(|kind| Some((room_of(file.to_str()?, kind)?, kind)));
+        let Some(path) = found.next().map(|(room, kind)| path(folder, room, kind)) else { continue };
+        if path == entry.path() {
+            continue;
+        }
+        if fs::symlink_metadata(&path).is_ok() {
+            warn!("{} is left alone, as there is one of this name, spelled otherwise", entry.path().display());
+        } else if let Err(e) = fs::rename(entry.path(), &path) {
+            warn!("{} is left alone, as it cannot be spelled as its room is: {e}", entry.path().display());
+        }
+    }
+    Ok(())
+}
+
+/// The room whose file of this kind is called so.
+fn room_of(file: &str, kind: &str) -> Option<RoomName> {
+    let name = file.strip_suffix(kind)?.strip_suffix('.')?;
+    RoomName::new(&format!("#{name}")).ok()
 }
 
 /// How much of a room is to be read. What memory does not get at the start is read when somebody asks for it.
@@ -197,8 +225,8 @@ fn list(folder: &Path, most: usize) -> io::Result<Vec<RoomName>> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        let name = name.to_str().and_then(|name| name.strip_suffix(".log.1").or_else(|| name.strip_suffix(".log")));
-        let Some(name) = name.and_then(|name| RoomName::new(&format!("#{name}"))) else { continue };
+        let name = name.to_str().and_then(|name| room_of(name, "log.1").or_else(|| room_of(name, "log")));
+        let Some(name) = name else { continue };
         let used = time_of_last(&entry.path()).unwrap_or(SystemTime::UNIX_EPOCH);
         let (latest, _) = logs.entry(name.as_str().to_owned()).or_insert((used, name));
         *latest = used.max(*latest);
@@ -400,6 +428,23 @@ mod tests {
     fn found(folder: &Path, wanted: usize, remembering: usize) -> Vec<(String, u64, usize)> {
         let rooms = load(folder, wanted, remembering).unwrap();
         rooms.map(|room| (room.name.to_string(), room.last_seq, room.lines.len())).collect()
+    }
+
+    #[test]
+    fn a_room_is_found_however_its_file_is_spelled() {
+        let dir = folder([("Zoe\u{308}".into(), 5), ("кухня".into(), 9), ("ü".into(), 2), ("u\u{308}".into(), 3)]);
+        fs::write(dir.path().join("Zoe\u{308}.topic"), "tea\n").unwrap();
+        fs::write(dir.path().join("ſ.log"), "1 2026-11-22T15:00:00.123Z <alice> hi\n").unwrap();
+        let of = |name: &str, last_seq| (name.to_owned(), last_seq, 1);
+        // A room is there though nobody could make one that is called so.
+        assert_eq!(found(dir.path(), 1, 9), [of("#Zoë", 5), of("#кухня", 9), of("#ü", 2), of("#ſ", 1)]);
+        let rooms = load(dir.path(), 1, 9).unwrap();
+        assert_eq!(rooms.into_iter().next().unwrap().topic, Some(Text::new("tea")));
+        // Nothing is lost of a room that is there twice.
+        assert!(dir.path().join("u\u{308}.log").exists());
+        let mut logs = Logs::new(dir.path().to_owned(), 1024 * 1024);
+        logs.append(RoomName::new("#Zoë").unwrap(), "6 2026-11-22T15:00:00.123Z <alice> hi\n").unwrap();
+        assert_eq!(found(dir.path(), 9, 9).iter().find(|(name, ..)| name == "#Zoë").unwrap().1, 6);
     }
 
     #[test]

@@ -153,7 +153,7 @@ fn parse_entry(line: &str) -> Option<Entry> {
                 "guests" => Founder::Guest,
                 "founder" => match fields.word()? {
                     "-" => Founder::Gone,
-                    nick => Founder::Owner(Nick::new(nick)?),
+                    nick => Founder::Owner(Nick::new(nick).ok()?),
                 },
                 _ => return None,
             };
@@ -164,8 +164,8 @@ fn parse_entry(line: &str) -> Option<Entry> {
         "ban" => {
             let (room, id, kind) = (fields.room()?, fields.number()?, fields.one_of(BAN_KINDS)?);
             let who = match fields.word()?.split_once(':')? {
-                ("name", nick) => Who::Name(Nick::new(nick)?),
-                ("guest", nick) => Who::Guest(Nick::new(nick)?),
+                ("name", nick) => Who::Name(Nick::new(nick).ok()?),
+                ("guest", nick) => Who::Guest(Nick::new(nick).ok()?),
                 ("pattern", pattern) => Who::Pattern(short(pattern, limits::PATTERN)?),
                 _ => return None,
             };
@@ -183,7 +183,7 @@ fn parse_entry(line: &str) -> Option<Entry> {
         "block" => {
             let (id, scope) = (fields.number()?, fields.one_of(SCOPES)?);
             let who = match fields.word()? {
-                name if name.starts_with("name:") => Blocked::Name(Nick::new(&name[5..])?),
+                name if name.starts_with("name:") => Blocked::Name(Nick::new(&name[5..]).ok()?),
                 network => Blocked::Network(parse_network(network)?),
             };
             let until = fields.until()?;
@@ -352,11 +352,11 @@ impl<'a> Fields<'a> {
     }
 
     fn nick(&mut self) -> Option<Nick> {
-        Nick::new(self.word()?)
+        Nick::new(self.word()?).ok()
     }
 
     fn room(&mut self) -> Option<RoomName> {
-        RoomName::new(self.word()?)
+        RoomName::new(self.word()?).ok()
     }
 
     fn number(&mut self) -> Option<u64> {
@@ -391,7 +391,7 @@ impl<'a> Fields<'a> {
     fn author(&mut self) -> Option<Author> {
         match self.word()? {
             SERVER => Some(Author::Server),
-            nick => Nick::new(nick).map(Author::Person),
+            nick => Nick::new(nick).ok().map(Author::Person),
         }
     }
 
@@ -415,12 +415,12 @@ mod tests {
 
     fn nick() -> Any<Nick> {
         "[A-Za-z][A-Za-z0-9_-]{2,9}"
-            .prop_filter_map("a nick", |name| Nick::new(&name).filter(|_| name != SERVER))
+            .prop_filter_map("a nick", |name| Nick::new(&name).ok().filter(|_| name != SERVER))
             .boxed()
     }
 
     fn room() -> Any<RoomName> {
-        "#[A-Za-z0-9][A-Za-z0-9_-]{0,30}".prop_filter_map("a room", |name| RoomName::new(&name)).boxed()
+        "#[A-Za-z0-9][A-Za-z0-9_-]{0,30}".prop_filter_map("a room", |name| RoomName::new(&name).ok()).boxed()
     }
 
     fn at() -> Any<SystemTime> {

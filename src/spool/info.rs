@@ -38,8 +38,8 @@ fn parse(text: &str) -> Option<(Description, Option<Digest>)> {
         _ => Digest::from_hex(text.strip_prefix("sha256:")?).map(Some),
     };
     let description = Description {
-        room: RoomName::new(field("room")?)?,
-        from: Nick::new(field("from")?)?,
+        room: RoomName::new(field("room")?).ok()?,
+        from: Nick::new(field("from")?).ok()?,
         size: field("size")?.parse().ok()?,
         at: humantime::parse_rfc3339(field("at")?).ok()?,
         claimed: digest(field("claimed")?)?,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use super::fields::{Fields, on_off, put, put_text};
+use super::fields::{Fields, nick, on_off, put, put_text, room};
 use super::{Rank, Stamp, Whom, put_said};
 use crate::names::{FileId, Nick, Place, RoomName};
 use crate::time::Day;
@@ -97,7 +97,7 @@ impl<'a> Detail<'a> {
             }
             "join" => match fields.word()? {
                 "topic" => fields.some_text().map(Self::Topic),
-                "here" => fields.all(Nick::new).map(|nicks| Self::Here(nicks.into())),
+                "here" => fields.all(nick).map(|nicks| Self::Here(nicks.into())),
                 "rules" => fields.some_text().map(Self::Rules),
                 _ => None,
             },
@@ -251,7 +251,7 @@ impl<'a> Detail<'a> {
 
 /// Reads `#a,#b`.
 fn rooms(text: &str) -> Option<Vec<RoomName>> {
-    text.split(',').map(RoomName::new).collect()
+    text.split(',').map(room).collect()
 }
 
 fn put_rooms(out: &mut String, rooms: &[RoomName]) {

@@ -55,22 +55,22 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn nick(&mut self) -> Option<Nick> {
-        Nick::new(self.word()?)
+        nick(self.word()?)
     }
 
     pub(super) fn room(&mut self) -> Option<RoomName> {
-        RoomName::new(self.word()?)
+        room(self.word()?)
     }
 
     /// `#room` or `@nick`.
     pub(super) fn place(&mut self) -> Option<Place> {
-        Place::new(self.word()?)
+        place(self.word()?)
     }
 
     /// `#room` or `nick`.
     pub(super) fn target(&mut self) -> Option<Place> {
         let word = self.word()?;
-        RoomName::new(word).map(Place::Room).or_else(|| Nick::new(word).map(Place::With))
+        room(word).map(Place::Room).or_else(|| nick(word).map(Place::With))
     }
 
     pub(super) fn day(&mut self) -> Option<Day> {
@@ -94,8 +94,8 @@ impl<'a> Fields<'a> {
     /// `name:NICK`, `guest:NICK` or `pattern:PATTERN`.
     pub(super) fn whom(&mut self) -> Option<Whom<'a>> {
         match self.word()?.split_once(':')? {
-            ("name", nick) => Nick::new(nick).map(Whom::Name),
-            ("guest", nick) => Nick::new(nick).map(Whom::Guest),
+            ("name", name) => nick(name).map(Whom::Name),
+            ("guest", name) => nick(name).map(Whom::Guest),
             ("pattern", pattern) if !pattern.is_empty() => Some(Whom::Pattern(pattern)),
             _ => None,
         }
@@ -131,7 +131,7 @@ impl<'a> Fields<'a> {
 
     /// `<nick> text`.
     pub(super) fn said(mut self) -> Option<(Nick, &'a str)> {
-        let nick = Nick::new(self.word()?.strip_prefix('<')?.strip_suffix('>')?)?;
+        let nick = nick(self.word()?.strip_prefix('<')?.strip_suffix('>')?)?;
         Some((nick, self.0?))
     }
 
@@ -161,6 +161,24 @@ impl<'a> Fields<'a> {
     /// `read`, if the line ends here.
     pub(super) fn end<T>(self, read: T) -> Option<T> {
         self.0.is_none().then_some(read)
+    }
+}
+
+/// A nick in the one way in which it is written.
+pub(super) fn nick(word: &str) -> Option<Nick> {
+    Nick::new(word).ok().filter(|nick| nick.as_str() == word)
+}
+
+/// The name of a room in the one way in which it is written.
+pub(super) fn room(word: &str) -> Option<RoomName> {
+    RoomName::new(word).ok().filter(|room| room.as_str() == word)
+}
+
+/// `#room` or `@nick` in the one way in which it is written.
+pub(super) fn place(word: &str) -> Option<Place> {
+    match word.strip_prefix('@') {
+        Some(name) => nick(name).map(Place::With),
+        None => room(word).map(Place::Room),
     }
 }
 

@@ -6,17 +6,18 @@
 //! from when they may first have had it until they have surely given it up. Over a world that answers at once the two are
 //! the same.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::commands;
 use chinwag::framing::Framing;
-use chinwag::limits::{CHUNK_BYTES, DOWNLOAD_UNIT, GATHER, PRESENCE_WINDOW, SERVER_LINE};
+use chinwag::limits::{BURST, CHUNK_BYTES, DOWNLOAD_UNIT, GATHER, PRESENCE_WINDOW, SERVER_LINE};
 use chinwag::names::{Nick, Place, RoomName};
 use chinwag::plain;
 use chinwag::request::{Credential, Named, Request, Target};
+use chinwag::unicode::fold;
 use chinwag::wire::{Change, Code, Detail, Done, ServerLine, What, Whom};
 use sha2::{Digest as _, Sha256};
 
@@ -125,7 +126,7 @@ pub trait World {
 struct Client {
     /// As far as they know.
     nick: String,
-    /// What they may have been called: from which step on, and until which.
+    /// What they may have been called, as it was typed: from which step on, and until which.
     names: Vec<(String, u64, Option<u64>)>,
     is_locked: bool,
     is_greeted: bool,
@@ -136,10 +137,10 @@ struct Client {
     is_gone: bool,
     /// What they sent, as the server takes it apart.
     framing: Framing,
-    /// How many lines they have sent.
-    lines: usize,
     /// What they asked for and was not answered yet.
     due: Vec<Due>,
+    /// How much the server had waited when they sent each of their last lines, of which so many may come at once.
+    lately: VecDeque<Duration>,
     /// The rows of the reply that comes.
     rows: Vec<String>,
     rooms: BTreeMap<String, Stay>,
@@ -216,11 +217,11 @@ enum Asked {
 /// Something said, whose text nobody else says.
 struct Saying {
     speaker: usize,
-    /// The room or the name, in lower case; the current target, which the server knows, if none is given.
+    /// The room without case, or the name as it was typed; the current target, which the server knows, if none is given.
     target: Option<String>,
     text: String,
     sent: u64,
-    /// The room in which it was heard, in lower case.
+    /// The room in which it was heard, without case.
     room: Option<String>,
     seq: Option<u64>,
     /// Who must hear it and has not.
@@ -235,12 +236,45 @@ struct Offered {
     sent: u64,
 }
 
-const NICKS: &[&str] = &["ann", "Bob", "bob", "cyd", "guest1", "Guest2", "guest3", "dee"];
+/// A name as it is compared.
+fn key(name: &str) -> String {
+    Nick::new(name).map_or_else(|_| name.to_owned(), |nick| fold(nick.as_str()).into_owned())
+}
+
+/// Names, of which some are the same in another case or spelling, some look alike, and some are refused.
+const NICKS: &[&str] = &[
+    "ann",
+    "Bob",
+    "bob",
+    "b0b",
+    "cyd",
+    "guest1",
+    "guestl",
+    "Guest2",
+    "guest3",
+    "dee",
+    "Ian",
+    "ian",
+    "lan",
+    "tom",
+    "torn",
+    "Алиса",
+    "АЛИСА",
+    "Zoë",
+    "ZOE\u{308}",
+    "小明",
+    "tanaka田中",
+    "аnn",
+    "Бob",
+    "Server",
+];
 /// What people make their passwords; some are none.
 const PASSWORDS: &[&str] = &["correct-horse", "battery-staple", "short"];
-const ROOMS: &[&str] = &["#a", "#B", "#c", "#A"];
+const ROOMS: &[&str] = &["#a", "#B", "#c", "#A", "#ß", "#SS"];
 /// The sizes of files, so that one may be taken up again.
 const SIZES: &[u64] = &[0, 1, 300, 12_288, 12_289, 30_000, 70_000];
+/// So many lines flood control lets pass at once, at the least rate of a run.
+const AT_ONCE: usize = 60;
 const TIMES: &[u64] = &[1, 20, 249, 250, 999, 1_000, 3_000, 6_000, 59_999, 60_000];
 const WORDS: &[&str] = &[
     "#a",
@@ -275,8 +309,6 @@ const WORDS: &[&str] = &[
 ];
 /// The password, where there is one.
 pub const PASSWORD: &str = "open";
-/// So many lines anybody may send at once.
-const BURST_OF_LINES: usize = 60;
 /// So long what somebody said may have stood behind an answer that the log had to be asked for.
 const ANSWERED: Duration = Duration::from_millis(100);
 /// How a text begins that is said once only, and ends before its number.
@@ -503,16 +535,19 @@ impl<W: World> Crowd<W> {
         if let Some(name) = name {
             *self.counted.entry(name).or_default() += 1;
         }
-        self.clients[who].lines += 1;
-        // Of more lines than these, flood control may hold some back.
-        let is_paid = W::AT_ONCE || self.clients[who].lines < BURST_OF_LINES;
-        let answers_at_once = self.clients[who].due.is_empty() && !self.world.is_slow(who) && is_paid;
         let waited = self.world.waited();
+        let client = &mut self.clients[who];
+        client.lately.push_back(waited);
+        if client.lately.len() > AT_ONCE {
+            client.lately.pop_front();
+        }
+        let is_in_rate = client.lately.len() < AT_ONCE || waited - client.lately[0] >= BURST;
+        let answers_at_once = client.due.is_empty() && is_in_rate && !self.world.is_slow(who);
         let mut is_certain = true;
         let asked = match request {
             Request::Nick(Named { typed, .. }) => {
-                self.clients[who].names.push((typed.to_lowercase(), sent, None));
-                Asked::Nick(typed.to_lowercase())
+                self.clients[who].names.push(((*typed).to_owned(), sent, None));
+                Asked::Nick((*typed).to_owned())
             }
             Request::Register(password) => {
                 self.may_prove(who, password);
@@ -523,7 +558,7 @@ impl<W: World> Crowd<W> {
                 Asked::Other
             }
             Request::Login { nick, credential } => {
-                let name = nick.typed.trim_start_matches('@').to_lowercase();
+                let name = nick.typed.trim_start_matches('@').to_owned();
                 self.clients[who].names.push((name.clone(), sent, None));
                 let proof = match credential {
                     Credential::Password(password) => (*password).to_owned(),
@@ -535,7 +570,7 @@ impl<W: World> Crowd<W> {
             Request::Drop(_) => {
                 // From now on it may be nobody's.
                 for (name, _, _) in self.clients[who].names.iter().filter(|(_, _, to)| to.is_none()) {
-                    self.owned.remove(name);
+                    self.owned.remove(&key(name));
                 }
                 Asked::Guest
             }
@@ -555,7 +590,7 @@ impl<W: World> Crowd<W> {
                 self.offers.push(Offered { sender: who, target, size: offer.size, sent });
                 Asked::Send(self.offers.len() - 1)
             }
-            Request::Ignore(Some(whom)) => Asked::Ignore(whom.typed.to_lowercase()),
+            Request::Ignore(Some(whom)) => Asked::Ignore(whom.typed.to_owned()),
             Request::Unignore(_) => Asked::Unignore,
             Request::Who(None) => Asked::WhoAll,
             Request::Set(Some(_)) => Asked::Set,
@@ -579,7 +614,7 @@ impl<W: World> Crowd<W> {
     /// Somebody may be about to make this what proves their name.
     fn may_prove(&mut self, who: usize, proof: &str) {
         for (name, _, _) in self.clients[who].names.iter().filter(|(_, _, to)| to.is_none()) {
-            self.proofs.entry(name.clone()).or_default().insert(proof.to_owned());
+            self.proofs.entry(key(name)).or_default().insert(proof.to_owned());
         }
     }
 
@@ -765,7 +800,10 @@ impl<W: World> Crowd<W> {
                 }
                 format!("/register {password}")
             }
-            37 => format!("/login {} {password}", chance.pick(NICKS)),
+            37 => {
+                let owned = self.owned.keys().nth(chance.below(self.owned.len().max(1)));
+                format!("/login {} {password}", owned.map_or(*chance.pick(NICKS), String::as_str))
+            }
             38 => format!("/login {nick} {password}"),
             39 => match chance.below(8) {
                 0 => "/logout".to_owned(),
@@ -825,8 +863,8 @@ impl<W: World> Crowd<W> {
     /// no people with several connections.
     fn may_meet_themselves(&self, who: usize, line: &str) -> bool {
         let Some((command, rest)) = line.split_once(' ') else { return false };
-        let name = rest.split(' ').next().unwrap_or_default().trim_start_matches('@').to_lowercase();
-        let is_to_be = |due: &Due| matches!(&due.asked, Asked::Login(other, _) if *other == name);
+        let name = rest.split(' ').next().unwrap_or_default().trim_start_matches('@').to_owned();
+        let is_to_be = |due: &Due| matches!(&due.asked, Asked::Login(other, _) if key(other) == key(&name));
         let mut others = (0..self.clients.len()).filter(|&other| other != who && !self.clients[other].is_gone);
         match command {
             "/login" => others.any(|other| self.may_be_called(other, &name, self.step)),
@@ -842,13 +880,27 @@ impl<W: World> Crowd<W> {
         }
     }
 
-    /// Whether somebody may have been called so at some time from `from` on.
+    /// Whether somebody may be meant by this name, who had it at some time from `from` on, or one that looks like it.
     fn may_be_called(&self, who: usize, name: &str, from: u64) -> bool {
+        let is_like = |known: &str| match (Nick::new(known), Nick::new(name)) {
+            (Ok(known), Ok(name)) => known.is_like(&name),
+            _ => false,
+        };
+        self.may_have_had(who, from, is_like)
+    }
+
+    /// Whether somebody may have had exactly this name, in whatever case, at some time from `from` on.
+    fn may_be_known_as(&self, who: usize, name: Nick, from: u64) -> bool {
+        self.may_have_had(who, from, |known| Nick::new(known) == Ok(name))
+    }
+
+    fn may_have_had(&self, who: usize, from: u64, is_meant: impl Fn(&str) -> bool) -> bool {
         let client = &self.clients[who];
         // Who has not read their greeting may be called anything.
         (!client.is_greeted && !W::AT_ONCE)
-            || (name.starts_with("guest") && client.due.iter().any(|due| due.asked == Asked::Guest))
-            || client.names.iter().any(|(known, _, to)| known == name && to.is_none_or(|to| to >= from))
+            || (client.due.iter().any(|due| due.asked == Asked::Guest)
+                && (1..100).any(|n| is_meant(&format!("guest{n}"))))
+            || client.names.iter().any(|(known, _, to)| to.is_none_or(|to| to >= from) && is_meant(known))
     }
 
     fn count(&mut self, what: &'static str) {
@@ -879,7 +931,7 @@ impl<W: World> Crowd<W> {
             ServerLine::Hello { nick, .. } => {
                 assert!(!client.is_greeted, "{who} is greeted twice");
                 (client.nick, client.is_greeted, client.is_locked) = (nick.to_string(), true, false);
-                client.names.push((nick.to_string().to_lowercase(), 0, None));
+                client.names.push((nick.to_string(), 0, None));
             }
             ServerLine::Locked { .. } => client.is_locked = true,
             ServerLine::Bye { code, .. } => {
@@ -942,7 +994,7 @@ impl<W: World> Crowd<W> {
                 known == name && *from == due.sent && to.is_none()
             };
             let client = &mut self.clients[who];
-            let is_own = client.nick.to_lowercase() == *name;
+            let is_own = fold(&client.nick) == fold(name);
             if let Some((_, _, to)) = client.names.iter_mut().rev().find(given_up).filter(|_| !is_own) {
                 *to = Some(step);
             }
@@ -969,37 +1021,40 @@ impl<W: World> Crowd<W> {
                     let mut rooms = std::mem::take(&mut client.rooms);
                     for row in &details {
                         let Detail::In { room, last } = row else { continue };
-                        let room = room.as_str().to_lowercase();
+                        let room = fold(room.as_str()).into_owned();
                         let stay = rooms.remove(&room).unwrap_or(Stay { since: step, last: *last });
                         client.rooms.insert(room, stay);
                     }
                 }
-                let old_name = std::mem::replace(&mut client.nick, nick.to_string()).to_lowercase();
-                let name = client.nick.to_lowercase();
+                let old = std::mem::replace(&mut client.nick, nick.to_string());
                 if due.asked == Asked::Guest {
-                    client.names.push((name.clone(), due.sent, None));
+                    client.names.push((nick.to_string(), due.sent, None));
                 }
                 match &due.asked {
                     Asked::Login(asked, proof) => {
-                        assert_eq!(*asked, name);
+                        assert!(Nick::new(asked).is_ok_and(|asked| asked.is_like(nick)), "{who} asked for {asked}");
+                        client.names.push((nick.to_string(), due.sent, None));
+                        let name = key(nick.as_str());
                         let is_proved = self.proofs.get(&name).is_some_and(|proofs| proofs.contains(proof));
                         assert!(is_proved, "{who} is {name} by {proof}");
                         *self.counted.entry("logged-in").or_default() += 1;
                     }
                     _ => {
-                        let since = self.owned.get(&name).filter(|_| old_name != name);
-                        assert!(since.is_none_or(|since| *since >= due.sent), "{who} is {name} without proof");
+                        let looks_so = |name: &str| Nick::new(name).is_ok_and(|name| name.is_like(nick));
+                        let mut owned = self.owned.iter().filter(|(name, _)| looks_so(name) && !looks_so(&old));
+                        assert!(owned.all(|(_, since)| *since >= due.sent), "{who} is {nick} without proof");
                     }
                 }
+                let is_it = |known: &str| Nick::new(known).is_ok_and(|known| known.as_str() == nick.as_str());
                 let old = client
                     .names
                     .iter_mut()
-                    .filter(|(known, from, to)| to.is_none() && *from <= due.sent && (*known != name));
+                    .filter(|(known, from, to)| to.is_none() && *from <= due.sent && !is_it(known));
                 // What the next request asks for may be so already.
                 old.for_each(|(_, _, to)| *to = Some(step));
             }
             Done::Register(nick) => {
-                let name = nick.as_str().to_lowercase();
+                let name = key(nick.as_str());
                 assert!(
                     matches!(&due.asked, Asked::Register(password) if password.len() >= 8),
                     "{name} has no password"
@@ -1008,11 +1063,11 @@ impl<W: World> Crowd<W> {
                 *self.counted.entry("registered").or_default() += 1;
             }
             Done::Token(_) => {
-                let name = client.nick.to_lowercase();
+                let name = key(&client.nick);
                 self.proofs.entry(name).or_default().insert(done.to_string());
             }
             Done::Join { room, count } => {
-                let room = room.as_str().to_lowercase();
+                let room = fold(room.as_str()).into_owned();
                 client.rooms.entry(room.clone()).or_insert(Stay { since: step, last: 0 });
                 let here = self.clients.iter().filter(|client| client.rooms.contains_key(&room)).count() as u64;
                 assert!(!at_once || here == *count, "{count} are in {room}, where {here} are");
@@ -1025,7 +1080,7 @@ impl<W: World> Crowd<W> {
                 }
             }
             Done::Room { room, rule: Some(("hidden", value)) } => {
-                let room = room.as_str().to_lowercase();
+                let room = fold(room.as_str()).into_owned();
                 if *value == "on" {
                     self.hidden.insert(room)
                 } else {
@@ -1033,7 +1088,7 @@ impl<W: World> Crowd<W> {
                 };
             }
             Done::Leave(room) => {
-                let room = room.as_str().to_lowercase();
+                let room = fold(room.as_str()).into_owned();
                 assert!(client.rooms.remove(&room).is_some(), "{who} left {room} and was not there");
                 for &n in &self.open {
                     let said = &mut self.sayings[n];
@@ -1043,17 +1098,15 @@ impl<W: World> Crowd<W> {
                 }
             }
             Done::Ignore(nick) => {
-                let name = nick.as_str().to_lowercase();
-                let meant = (0..self.clients.len()).filter(|&other| self.may_be_called(other, &name, due.sent));
+                let meant = (0..self.clients.len()).filter(|&other| self.may_be_known_as(other, *nick, due.sent));
                 let candidates: Vec<usize> = meant.collect();
                 self.clients[who].ignored.push(Vec::clone(&candidates));
                 self.clients[who].ignores.push(candidates);
             }
             Done::Unignore(nick) => {
                 // Somebody of this name, or somebody who had it once, as only those who are here are known by it.
-                let name = nick.as_str().to_lowercase();
                 let meant: Vec<usize> =
-                    (0..self.clients.len()).filter(|&other| self.may_be_called(other, &name, 0)).collect();
+                    (0..self.clients.len()).filter(|&other| self.may_be_known_as(other, *nick, 0)).collect();
                 let Client { ignores, unsure, .. } = &mut self.clients[who];
                 let is_meant = |ignored: &mut Vec<usize>| ignored.iter().any(|other| meant.contains(other));
                 let lifted: Vec<Vec<usize>> = ignores.extract_if(.., is_meant).collect();
@@ -1082,7 +1135,7 @@ impl<W: World> Crowd<W> {
             Done::History { room, count } => {
                 assert_eq!(rows.len() as u64, *count);
                 client.released = Some(heard.waited);
-                let room = room.as_str().to_lowercase();
+                let room = fold(room.as_str()).into_owned();
                 assert!(client.rooms.contains_key(&room), "{who} reads what {room} says");
                 let mut last = 0;
                 for row in &details {
@@ -1110,7 +1163,7 @@ impl<W: World> Crowd<W> {
             Done::Cancel(file) => drop(client.uploads.remove(&file.0)),
             Done::Msg(Place::Room(room)) => {
                 if let Asked::Say(n) = due.asked {
-                    self.accepted(n, room.as_str().to_lowercase());
+                    self.accepted(n, fold(room.as_str()).into_owned());
                 }
             }
             Done::Ping(_) => {
@@ -1131,7 +1184,7 @@ impl<W: World> Crowd<W> {
     /// Whether rows tell somebody of a hidden room that they are not in.
     fn tells_hidden(&self, who: usize, rows: &[Detail<'_>]) -> bool {
         let is_secret = |room: &RoomName| {
-            let room = room.as_str().to_lowercase();
+            let room = fold(room.as_str()).into_owned();
             self.hidden.contains(&room) && !self.clients[who].rooms.contains_key(&room)
         };
         rows.iter().any(|row| match row {
@@ -1197,7 +1250,7 @@ impl<W: World> Crowd<W> {
         let words = text.strip_prefix("/me ").unwrap_or(text);
         let n = number_of(words).filter(|&n| n < self.sayings.len());
         if let Place::Room(room) = place {
-            let room = room.as_str().to_lowercase();
+            let room = fold(room.as_str()).into_owned();
             let Some(stay) = self.clients[who].rooms.get_mut(&room) else { panic!("{who} hears what {room} says") };
             if let Some(seq) = seq {
                 assert!(seq > stay.last, "{seq} after {} in {room}", stay.last);
@@ -1213,13 +1266,12 @@ impl<W: World> Crowd<W> {
         }
         let (speaker, sent) = (said.speaker, said.sent);
         assert!(!client.heard.contains(&n), "{who} hears {n} twice");
-        let name = from.to_lowercase();
-        assert!(self.may_be_called(speaker, &name, sent), "{speaker} speaks as {from}");
+        assert!(self.may_be_called(speaker, from, sent), "{speaker} speaks as {from}");
         let ignores = client.ignores.iter().any(|ignored| *ignored == [speaker]);
         assert!(!ignores, "{who} hears {speaker}, whom they ignore");
         match place {
             Place::Room(room) => {
-                let room = room.as_str().to_lowercase();
+                let room = fold(room.as_str()).into_owned();
                 let is_silent = W::AT_ONCE
                     && (!self.clients[speaker].rooms.contains_key(&room)
                         || self.clients[speaker].muted.contains(&room));
@@ -1283,7 +1335,7 @@ impl<W: World> Crowd<W> {
         let is_of_typing = matches!(what, What::Typing | What::Idle);
         assert!(!is_of_typing || self.clients[who].typing, "{who} does not want to be told of typing");
         let Place::Room(room) = place else { return };
-        let room = room.as_str().to_lowercase();
+        let room = fold(room.as_str()).into_owned();
         // Senders hear of the end of their file wherever they are.
         let may_be_out = matches!(what, What::Unfile { .. });
         assert!(may_be_out || self.clients[who].rooms.contains_key(&room), "{who} hears {what:?} of {room}");
@@ -1293,7 +1345,7 @@ impl<W: World> Crowd<W> {
         }
         let client = &mut self.clients[who];
         // An owner may spell their name otherwise.
-        let is_me = |nick: &Nick| Nick::new(&client.nick) == Some(*nick);
+        let is_me = |nick: &Nick| Nick::new(&client.nick) == Ok(*nick);
         match what {
             What::Kicked { nick, .. } | What::Banned { mute: false, who: Whom::Guest(nick) | Whom::Name(nick), .. }
                 if is_me(nick) =>
@@ -1349,6 +1401,11 @@ impl<W: World> Crowd<W> {
         let here = |client: &&Client| client.is_greeted && !client.is_gone && !client.is_dismissed;
         let known: BTreeSet<String> = self.clients.iter().filter(here).map(|client| client.nick.clone()).collect();
         assert_eq!(online, known, "the list is not who is there");
+        let names: Vec<Nick> = online.iter().map(|name| Nick::new(name).unwrap()).collect();
+        for (at, name) in names.iter().enumerate() {
+            let like = names[..at].iter().find(|other| other.is_like(name));
+            assert!(like.is_none(), "{name} looks like {like:?}, and both are here");
+        }
         for (who, client) in self.clients.iter().enumerate() {
             if let Some((known, copy)) = client.online.as_ref().filter(|_| here(&client) && !self.world.is_slow(who)) {
                 assert_eq!((*known, copy), (version, &online), "the copy of {who}");
@@ -1390,10 +1447,10 @@ fn number_of(text: &str) -> Option<usize> {
     text.strip_prefix(MARK)?.split_once(MARK)?.0.parse().ok()
 }
 
-/// What a target is called in lower case, without the sign of a person.
+/// What a target is called: a room without case, a person without their sign.
 fn typed(target: &Target<'_>) -> String {
     match target {
-        Target::Room(Named { typed, .. }) => typed.to_lowercase(),
-        Target::Person(Named { typed, .. }) => typed.strip_prefix('@').unwrap_or(typed).to_lowercase(),
+        Target::Room(Named { typed, .. }) => fold(typed).into_owned(),
+        Target::Person(Named { typed, .. }) => typed.strip_prefix('@').unwrap_or(typed).to_owned(),
     }
 }

@@ -46,7 +46,7 @@ impl World {
     fn new(names: &[&'static str], history: usize) -> Self {
         let person = |&name: &&'static str| {
             let rooms = vec![RoomName::new("#room").unwrap()];
-            let session = Session::new(Wish { nick: Nick::new(name), rooms, ..Wish::default() });
+            let session = Session::new(Wish { nick: Nick::new(name).ok(), rooms, ..Wish::default() });
             let (shown, private, refused) = (Vec::new(), Vec::new(), Vec::new());
             Person { name, session, connection: None, shown, private, refused, typed: 0 }
         };

@@ -868,6 +868,31 @@ fn tab_completes() {
 }
 
 #[test]
+fn names_of_any_script_are_shown_completed_and_heard() {
+    let server = Server::start(&["--rate", "0"]);
+    let mut other = server.in_room("小明", "#кухня");
+    let mut command = Command::new(binary());
+    command.args(["connect", "--nick", "Алиса", "--join", "#кухня", &server.address()]);
+    let terminal = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
+    terminal
+        .wait_until("Алиса online", |screen| below(screen).contains("· Алиса ·") && input(screen) == "#кухня>");
+    terminal.keys("小\tпривет");
+    typed(&terminal, "#кухня> 小明: привет");
+    terminal.keys("\r");
+    other.until("#кухня <Алиса> 小明: привет");
+    terminal.keys("/msg 小\tты здесь?");
+    typed(&terminal, "#кухня> /msg 小明 ты здесь?");
+    terminal.keys("\r");
+    other.until("@Алиса <Алиса> ты здесь?");
+    other.send("алиса, да");
+    other.send("Алисам");
+    told(&terminal, "<小明> алиса, да");
+    told(&terminal, "<小明> Алисам");
+    let raw = String::from_utf8(terminal.raw()).unwrap();
+    assert_eq!(raw.matches('\x07').count(), 1, "the bell rings for a name and not for another word");
+}
+
+#[test]
 fn many_lines_are_pasted_only_after_a_question() {
     let (server, mut bob) = lobby();
     let terminal = alice(&server.address(), &[], (60, 10), Emulator::Reflowing);

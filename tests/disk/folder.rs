@@ -104,6 +104,52 @@ fn numbers_and_lines_go_on_over_restarts() {
 }
 
 #[test]
+fn rooms_and_people_of_any_script_are_kept_under_their_names() {
+    let folder = Folder::new();
+    let longest = format!("#{}", "小".repeat(31));
+    for how in ["TERM", "KILL", "TERM"] {
+        let server = folder.serve(&[]);
+        let mut alice = server.in_room("Алиса", "#кухня");
+        let lines = history(&mut alice, "#кухня", 0);
+        assert!(lines.iter().all(|line| line.contains(" <Алиса> ")), "{lines:?}");
+        alice.send("/join #КУХНЯ");
+        alice.until("+ join #кухня 1");
+        alice.ask("/msg #кухня чай", "+ msg #кухня");
+        alice.ask("/topic #кухня чай", "+ topic #кухня чай");
+        alice.send(&format!("/join {longest}"));
+        alice.until(&format!("+ join {longest} 1"));
+        alice.ask(&format!("/msg {longest} 你好"), &format!("+ msg {longest}"));
+        drop(alice);
+        end(server, how);
+    }
+    let name = &longest[1..];
+    assert_eq!(listing(&folder.path.join("rooms")), ["кухня.log", "кухня.topic", &format!("{name}.log")]);
+    assert_numbered(&folder.logged("кухня"), 1);
+    assert_eq!((folder.logged("кухня").len(), folder.logged(name).len()), (3, 3));
+}
+
+#[test]
+fn a_room_whose_name_nobody_could_take_is_not_lost() {
+    let folder = Folder::new();
+    let rooms = folder.path.join("rooms");
+    let server = folder.serve(&[]);
+    let mut alice = server.person("alice");
+    alice.ask(
+        "/join #ſ",
+        "! join bad-name #ſ is no room: ſ (U+017F) is no character for names; write it with usual letters",
+    );
+    drop(alice);
+    end(server, "TERM");
+    // Another version of Unicode had another opinion of it, and of somebody's name.
+    fs::write(rooms.join("ſ.log"), "1 2026-11-22T15:00:00.123Z <Global> hi\n").unwrap();
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#ſ");
+    assert_eq!(history(&mut alice, "#ſ", 0).len(), 1);
+    drop(alice);
+    end(server, "TERM");
+}
+
+#[test]
 fn a_log_is_cut_by_its_size() {
     let folder = Folder::new();
     let server = folder.serve(&["--log-max", "1M", "--history", "10000"]);

@@ -23,3 +23,4 @@ mod shares;
 mod terminals;
 mod transcripts;
 mod transfers;
+mod ways;

@@ -199,7 +199,7 @@ macro_rules! transcripts {
     };
 }
 
-transcripts! { away echo files first_conversation history ignore locked names presence private refusals rooms rules settings typing uploads }
+transcripts! { away echo files first_conversation history ignore locked names presence private refusals rooms rules scripts settings typing uploads }
 
 #[test]
 fn patterns() {

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::client::wire::store;
 use crate::commands;
 use crate::names::clean;
+use crate::unicode::fold;
 
 /// The most names that are read of a folder.
 const FOLDER_MAX: usize = 10_000;
@@ -105,8 +106,9 @@ pub fn list_folder(path: &Path) -> Vec<(String, bool)> {
 }
 
 fn offer(start: usize, word: &str, names: impl Iterator<Item = String>) -> Completion {
-    let word = word.to_lowercase();
-    let mut candidates: Vec<_> = names.filter(|name| name.to_lowercase().starts_with(&word)).collect();
+    // Without case, letters stand apart from their marks, so that one may be typed without the other.
+    let word = fold(word);
+    let mut candidates: Vec<_> = names.filter(|name| fold(name).starts_with(&*word)).collect();
     candidates.sort_by_cached_key(|name| (name.to_lowercase(), name.clone()));
     candidates.dedup();
     Completion { start, candidates }

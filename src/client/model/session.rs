@@ -317,7 +317,7 @@ impl Session {
 
     /// A guest of some number may be somebody else by the time that we are back, so nothing is said to one any more.
     fn give_up_guests(&mut self) {
-        let guest = |place: Place| matches!(place, Place::With(nick) if nick.guest_number().is_some());
+        let guest = |place: Place| matches!(place, Place::With(nick) if nick.is_guest());
         for place in self.talks.iter().map(|talk| talk.place).filter(|&place| guest(place)).collect::<Vec<_>>() {
             self.talks.close(place);
             self.note(format!("{place} may be somebody else after this; /query NAME to talk on"));
@@ -578,8 +578,8 @@ mod tests {
 
     /// A session of alice's in these rooms, of which the last is the target.
     pub(super) fn online(rooms: &[&str]) -> Session {
-        let rooms = rooms.iter().filter_map(|room| RoomName::new(room)).collect();
-        let mut session = Session::new(Wish { nick: Nick::new("alice"), rooms, ..Wish::default() });
+        let rooms = rooms.iter().filter_map(|room| RoomName::new(room).ok()).collect();
+        let mut session = Session::new(Wish { nick: Nick::new("alice").ok(), rooms, ..Wish::default() });
         session.connected();
         hear(&mut session, &["* hello guest1 chinwag/0.1.0 1 online; welcome"]);
         while !session.is_online() || !session.asked.is_empty() {
@@ -606,7 +606,7 @@ mod tests {
 
     #[test]
     fn one_comes_in_under_a_name_and_into_rooms() {
-        let wish = Wish { nick: Nick::new("alice"), rooms: vec![RoomName::new("#a").unwrap()], ..Wish::default() };
+        let wish = Wish { nick: Nick::new("alice").ok(), rooms: vec![RoomName::new("#a").unwrap()], ..Wish::default() };
         let mut session = Session::new(wish);
         session.connected();
         assert!(sent(&mut session).is_empty(), "nothing is said before the server has greeted");
@@ -640,12 +640,12 @@ mod tests {
         assert_eq!(sent(&mut session), ["/history #a 20"]);
         hear(&mut session, &["+ query #a", "+ ping restored"]);
         assert!(session.is_online());
-        assert_eq!(session.status().nick, Nick::new("alice"));
+        assert_eq!(session.status().nick, Nick::new("alice").ok());
     }
 
     #[test]
     fn a_name_that_somebody_has_is_not_insisted_on_at_first() {
-        let mut session = Session::new(Wish { nick: Nick::new("alice"), ..Wish::default() });
+        let mut session = Session::new(Wish { nick: Nick::new("alice").ok(), ..Wish::default() });
         session.connected();
         hear(
             &mut session,

@@ -262,7 +262,7 @@ impl Transfers {
                 // The next connection may be to a server with other limits.
                 self.largest = if self.uploads.is_empty() { Largest::Unknown } else { Largest::Wanted };
                 // A guest of some number may be somebody else by the time that we are back.
-                let guest = |place: Place| matches!(place, Place::With(nick) if nick.guest_number().is_some());
+                let guest = |place: Place| matches!(place, Place::With(nick) if nick.is_guest());
                 let (gone, kept) =
                     std::mem::take(&mut self.uploads).into_iter().partition(|outgoing| guest(outgoing.upload.place));
                 self.uploads = kept;

@@ -77,7 +77,7 @@ impl Session {
             Some(Pending::Typed(line)) => {
                 self.details += 1;
                 let command = name(line);
-                let place = RoomName::new(cut(cut(line).1).0).map(Place::Room).or(self.talks.target());
+                let place = RoomName::new(cut(cut(line).1).0).ok().map(Place::Room).or(self.talks.target());
                 match (Detail::parse(command, text), place) {
                     (Detail::Line { at, from, text, .. }, Some(place)) => self.news.push_back(News::Said {
                         place,
@@ -280,7 +280,7 @@ impl Session {
                 if self.yields && code == Code::Taken { self.note(text) } else { self.refuse(text) }
             }
             // One guest's name is as good as another's.
-            Pending::Nick if self.wanted.is_some_and(|nick| nick.guest_number().is_some()) => {
+            Pending::Nick if self.wanted.is_some_and(|nick| nick.is_guest()) => {
                 (self.wanted, self.regaining) = (self.nick, false);
             }
             Pending::Nick if code == Code::Taken => {

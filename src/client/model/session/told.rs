@@ -6,6 +6,7 @@ use super::{Message, Pending, Phase, Session};
 use crate::client::model::news::{Age, Mark, Moves, News, TransferAnswer};
 use crate::client::model::seen::{Line, Next};
 use crate::names::{Nick, Place, RoomName};
+use crate::unicode::{fold, is_joined};
 use crate::wire::{Change, Code, Command, Rank, ServerLine, Stamp, What, Whom};
 
 impl Session {
@@ -64,9 +65,10 @@ impl Session {
         if self.talks.depart(who) {
             self.note(format!("{who} has gone; /query NAME or /join #ROOM to talk on"));
         }
-        self.ghosts.retain(|ghost| *ghost != who);
+        // Whoever looked like somebody else kept that name from others.
+        self.ghosts.retain(|ghost| !ghost.is_like(&who));
         self.ignored.retain(|ignored| *ignored != who);
-        if Some(who) == self.wanted && self.regaining {
+        if self.wanted.is_some_and(|wanted| wanted.is_like(&who)) && self.regaining {
             self.ask_nick();
         }
     }
@@ -215,32 +217,16 @@ impl Session {
     }
 }
 
-/// Whether `text` has the name in it as a word: a run of letters and marks of one script, which `_` and `-` may surround.
+/// Whether `text` has the name in it as a word, in whatever case, which `_` and `-` may surround.
 fn mentions(text: &str, nick: Nick) -> bool {
-    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let mut before = None;
-    let mut rest = text;
-    while let Some(start) = rest.find(is_of_name) {
-        before = rest[..start].chars().next_back().or(before);
-        let word = &rest[start..];
-        let end = word.find(|c: char| !is_of_name(c)).unwrap_or(word.len());
-        let (word, after) = word.split_at(end);
-        let is_whole = !before.is_some_and(is_latin) && !after.starts_with(is_latin);
-        let is_ours = |word: &str| Nick::new(word) == Some(nick);
-        if is_whole && (is_ours(word) || is_ours(word.trim_matches(['_', '-']))) {
-            return true;
-        }
-        (before, rest) = (word.chars().next_back(), after);
-    }
-    false
-}
-
-/// Whether a letter beyond ASCII, or a mark, continues a word of the letters that names have.
-fn is_latin(c: char) -> bool {
-    matches!(c, 'ª' | 'º' | 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ʯ' | '\u{1d00}'..='\u{1dbf}' | '\u{1e00}'..='\u{1eff}'
-        | '\u{2c60}'..='\u{2c7f}' | '\u{a720}'..='\u{a7ff}' | '\u{ab30}'..='\u{ab6f}' | 'Ａ'..='Ｚ' | 'ａ'..='ｚ'
-        | '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}'
-        | '\u{fe20}'..='\u{fe2f}')
+    let (text, name) = (fold(text), fold(nick.as_str()));
+    let ends =
+        |edge: Option<char>, next: Option<char>| !edge.zip(next).is_some_and(|(edge, next)| is_joined(edge, next));
+    text.match_indices(&*name).any(|(start, _)| {
+        let before = text[..start].trim_end_matches(['_', '-']).chars().next_back();
+        let after = text[start + name.len()..].trim_start_matches(['_', '-']).chars().next();
+        ends(name.chars().next(), before) && ends(name.chars().next_back(), after)
+    })
 }
 
 /// For whom a ban is, for a person.
@@ -293,11 +279,41 @@ mod tests {
             ("#a <bob> привет,alice", Mark::ForUs),
             ("#a <bob> alicé Àlice alice\u{301} \u{1e00}alice", Mark::Plain),
             ("#a <bob> é alice", Mark::ForUs),
+            ("#a <bob> alice2 2alice alice alike", Mark::ForUs),
+            ("#a <bob> alice2 2alice ALICEbob", Mark::Plain),
             ("@bob <bob> hi", Mark::ForUs),
             ("@bob <alice> hi", Mark::Own),
             ("#a <alice> I, alice", Mark::Own),
         ] {
             assert_eq!(marks(&[line]), [want], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_any_script_is_found_in_what_is_written() {
+        let is_found = |name: &str, text: &str| mentions(text, Nick::new(name).unwrap());
+        for (name, text) in [
+            ("Алиса", "привет, АЛИСА!"),
+            ("Zoë", "zoe\u{308}?"),
+            ("Straße", "an STRASSE: hi"),
+            ("小明", "小明你好"),
+            ("田中", "昨日田中さんが"),
+            ("สมชาย", "คุณสมชายครับ"),
+            ("김철수", "@김철수, 안녕"),
+            ("bob1", "bob1さん"),
+        ] {
+            assert!(is_found(name, text), "{name} in {text}");
+        }
+        for (name, text) in [
+            ("Алиса", "Алисам"),
+            ("Алиса", "Алис а"),
+            ("Zoë", "Zoe"),
+            ("Zoe", "Zoë"),
+            ("Straße", "Straßen"),
+            ("김철수", "김철수는"),
+            ("नम", "नमस्ते"),
+        ] {
+            assert!(!is_found(name, text), "{name} in {text}");
         }
     }
 

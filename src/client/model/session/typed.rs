@@ -7,7 +7,7 @@ use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Extent, Taken, TransferRequest};
 use crate::commands;
 use crate::limits::LINE;
-use crate::names::{FileId, Nick, Place, clean};
+use crate::names::{FileId, Nick, Place, RoomName, clean};
 use crate::wire::{ClientLine, Command};
 
 /// How often typing is told on, while keys go on.
@@ -172,7 +172,7 @@ impl Session {
 
     /// Why nothing is kept for this place until there is a connection: a guest of some number may be another by then.
     fn may_be_another(&self, place: Place) -> Option<String> {
-        let is_guest = matches!(place, Place::With(nick) if nick.guest_number().is_some());
+        let is_guest = matches!(place, Place::With(nick) if nick.is_guest());
         (is_guest && !self.is_in())
             .then(|| format!("{place} may be somebody else when the connection is back; wait for it"))
     }
@@ -315,7 +315,7 @@ fn slashless(text: &str) -> Option<&'static str> {
 
 /// Whom or which room a word means, with or without `@`.
 fn target(word: &str) -> Option<Place> {
-    Place::new(word).or_else(|| Nick::new(word).map(Place::With))
+    Place::new(word).or_else(|| Nick::new(word).ok().map(Place::With))
 }
 
 /// Commands after which the target may be another.
@@ -338,7 +338,7 @@ fn fits(text: &str, place: &str) -> bool {
 }
 
 /// The most bytes that the name of a room has.
-const PLACE_MAX: usize = 32;
+const PLACE_MAX: usize = RoomName::BYTES;
 
 fn too_long() -> Taken {
     Taken::No(format!("a line has at most {LINE} bytes; say it in parts"))
@@ -361,7 +361,6 @@ mod tests {
     use crate::client::model::news::News;
     use crate::client::model::session::Wish;
     use crate::client::model::session::tests::{hear, online, sent};
-    use crate::names::RoomName;
 
     #[test]
     fn typing_is_told_while_it_is_true_and_not_too_often() {

@@ -1,0 +1,134 @@
+//! One person through several connections: what each of them sees, and what others see of them.
+
+use testkit::data::Folder;
+use testkit::{Client, Server};
+
+const PASSWORD: &str = "correct-horse";
+
+/// A server with somebody who owns the name alice and is in #lobby with bob.
+fn lobby() -> (Folder, Server, Client, Client) {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#lobby");
+    alice.ask(&format!("/register {PASSWORD}"), "+ register alice");
+    let mut bob = server.in_room("bob", "#lobby");
+    alice.expect("#lobby * bob joined");
+    bob.settle();
+    (folder, server, alice, bob)
+}
+
+/// One more connection of alice's.
+fn beside(server: &Server, rooms: &[&str]) -> Client {
+    let mut client = server.connect();
+    client.send("/set presence off");
+    client.until("+ set presence off");
+    client.send(&format!("/login alice {PASSWORD}"));
+    for room in rooms {
+        client.expect(&format!("- in {room}"));
+    }
+    client.expect("+ login alice");
+    client
+}
+
+#[test]
+fn several_connections_are_one_person() {
+    let (_folder, server, mut one, mut bob) = lobby();
+    one.send("hello");
+    one.settle();
+    let mut two = beside(&server, &["#lobby 1"]);
+    // Nobody saw it come.
+    assert_eq!(bob.settle(), ["#lobby <alice> hello"]);
+    bob.send("hi alice");
+    bob.settle();
+    one.expect("#lobby <bob> hi alice");
+    two.expect("#lobby <bob> hi alice");
+    // What one says, the other sees as everybody does.
+    two.ask("/msg #lobby from two", "+ msg #lobby");
+    one.expect("#lobby <alice> from two");
+    bob.expect("#lobby <alice> from two");
+    // They have no target after a login beside themselves.
+    two.send("to whom?");
+    two.starting("! say no-room ");
+    // In private too, both ways.
+    bob.ask("/msg alice psst", "+ msg alice");
+    one.expect("@bob <bob> psst");
+    two.expect("@bob <bob> psst");
+    one.ask("/msg bob yes", "+ msg bob");
+    two.expect("@bob <alice> yes");
+    bob.expect("@alice <alice> yes");
+    bob.send("/who #lobby");
+    let rows = bob.until_starting("+ who ");
+    assert_eq!(rows.iter().filter(|row| row.starts_with("- alice ")).count(), 1, "{rows:?}");
+}
+
+#[test]
+fn rooms_are_the_persons_and_targets_the_connections() {
+    let (_folder, server, mut one, mut bob) = lobby();
+    let mut two = beside(&server, &["#lobby 0"]);
+    two.send("/join #den");
+    two.until("+ join #den 1");
+    one.expect("#den * alice joined");
+    one.send("here");
+    one.settle();
+    bob.expect("#lobby <alice> here");
+    two.expect("#lobby <alice> here");
+    two.send("there");
+    two.settle();
+    one.expect("#den <alice> there");
+    one.ask("/leave #den", "+ leave #den");
+    two.expect("#den * alice left");
+    two.send("nowhere");
+    two.starting("! say no-room ");
+    one.send("/topic tea");
+    one.until("+ topic #lobby tea");
+    two.expect("#lobby * alice topic tea");
+    bob.expect("#lobby * alice topic tea");
+}
+
+#[test]
+fn only_the_last_connection_takes_the_person_along() {
+    let (_folder, server, mut one, mut bob) = lobby();
+    let mut two = beside(&server, &["#lobby 0"]);
+    one.send("/quit");
+    one.until("+ quit");
+    assert_eq!(one.rest(), [""; 0]);
+    assert_eq!(bob.settle(), [""; 0]);
+    two.ask("/msg #lobby still here", "+ msg #lobby");
+    bob.expect("#lobby <alice> still here");
+    drop(two);
+    bob.expect("#lobby * alice quit");
+}
+
+#[test]
+fn another_name_takes_one_connection_out() {
+    let (_folder, server, mut one, mut bob) = lobby();
+    let mut two = beside(&server, &["#lobby 0"]);
+    two.ask("/nick carol", "+ nick carol");
+    assert_eq!(bob.settle(), [""; 0]);
+    two.send("/leave #lobby");
+    two.starting("! leave not-in-room ");
+    one.send("hello");
+    one.settle();
+    bob.expect("#lobby <alice> hello");
+    assert_eq!(two.settle(), [""; 0]);
+    // Another spelling is the same person's, wherever they are.
+    let mut three = beside(&server, &["#lobby 1"]);
+    three.ask("/nick Alice", "+ nick Alice");
+    one.expect("#lobby * alice renamed Alice");
+    bob.expect("#lobby * alice renamed Alice");
+    three.ask("/logout", "+ logout guest1");
+    assert_eq!(bob.settle(), [""; 0]);
+    one.ask("/logout", "+ logout guest2");
+    bob.expect("#lobby * Alice renamed guest2");
+}
+
+#[test]
+fn a_ninth_connection_is_one_too_many() {
+    let (_folder, server, _one, _bob) = lobby();
+    let others: Vec<Client> = (0..7).map(|_| beside(&server, &["#lobby 0"])).collect();
+    let mut ninth = server.connect();
+    ninth.send(&format!("/login alice {PASSWORD}"));
+    let refused = ninth.until_starting("! login ").pop().unwrap();
+    assert!(refused.starts_with("! login too-many "), "{refused}");
+    drop(others);
+}
