@@ -42,7 +42,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("typing", "names limits time rooms", ""),
     ("files", "names limits time rooms", ""),
     ("people", "names nametable limits time meters rooms typing", ""),
-    ("rules", "names time event guestbook register register/entry", ""),
+    ("rules", "unicode names time register/entry event register guestbook", ""),
     ("policy", "names time settings register/entry event register rooms files people rules", ""),
     (
         "hub",
