@@ -280,10 +280,10 @@ pub enum Silence {
     Guests,
     /// They were not long ago.
     Slow {
-        /// How often one may be.
-        every: Duration,
-        /// How long it is until they may be again.
-        left: Duration,
+        /// How often one may be, in seconds.
+        every: u32,
+        /// How many seconds it is until they may be again, the last one begun.
+        left: u32,
     },
 }
 
@@ -442,17 +442,17 @@ pub enum Fault {
     /// Somebody is the founder of the room, to whom nobody can do that.
     IsFounder(Nick),
     /// Somebody is an op of the room by their name: that must be taken first.
-    IsOp { nick: Nick, room: RoomName },
+    IsOp { nick: Text, room: RoomName },
     /// Nobody can put themselves out.
     PutOutSelf(RoomName),
     /// Somebody owns no name, and so cannot found a room.
     OwnsNoName(Nick),
     /// Somebody is not in the room.
-    NotThere { nick: Nick, room: RoomName },
+    NotThere { nick: Text, room: RoomName },
     /// They are banned from the room, until then if it ends.
     Banned { room: RoomName, until: Option<SystemTime> },
     /// Guests of this name are banned from a room that they are in.
-    NameBanned { nick: Nick, room: RoomName },
+    NameBanned { nick: Text, room: RoomName },
     /// They are not heard in the room.
     Silent { room: RoomName, why: Silence },
     /// Only who is invited may come in.

@@ -655,12 +655,14 @@ fn explain(why: &Fault) -> String {
         Fault::IsFounder(nick) => {
             format!("{nick} is the founder, and nobody can do that to them; only they can hand the room over")
         }
-        Fault::IsOp { nick, room } => format!("{nick} is an op of {room}; /deop {room} {nick} first"),
+        Fault::IsOp { nick, room } => {
+            format!("{nick} is an op of {room}; /deop {room} {nick} first")
+        }
         Fault::PutOutSelf(room) => format!("that is you; /leave {room} goes"),
         Fault::OwnsNoName(nick) => {
             format!("{nick} is a guest; only who owns a name can be a founder, and /register PASSWORD makes one theirs")
         }
-        Fault::NotThere { nick, room } => format!("{nick} is not in {room}; /who {room} lists who is"),
+        Fault::NotThere { nick, room } => format!("{} is not in {room}; /who {room} lists who is", nick),
         Fault::Banned { room, until } => format!("you are banned from {room}{}; ask an op of it", until_text(*until)),
         Fault::NameBanned { nick, room } => {
             format!("guests called {nick} are banned from {room}; choose another name, or /leave {room} first")
@@ -672,8 +674,7 @@ fn explain(why: &Fault) -> String {
                 format!("only people who own their names speak in {room}; /register PASSWORD makes yours your own")
             }
             Silence::Slow { every, left } => {
-                let left = left.as_millis().div_ceil(1_000);
-                format!("in {room} one may say something every {} seconds; wait {left} more", every.as_secs())
+                format!("in {room} one may say something every {every} seconds; wait {left} more")
             }
         },
         Fault::InviteOnly(room) => format!("only who is invited comes into {room}; ask an op of it for /invite"),

@@ -115,7 +115,10 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
         Action::Rename(nick, Ruled { room, rules, now }) => {
             let renamed = Someone { nick, ..someone };
             let is_banned = |someone| rules.ban_of(BanKind::Ban, someone, None, now.wall).is_some();
-            allow(is_banned(&someone) || !is_banned(&renamed), || Fault::NameBanned { nick, room: room.name })
+            allow(is_banned(&someone) || !is_banned(&renamed), || Fault::NameBanned {
+                nick: Text::new(nick.as_str()),
+                room: room.name,
+            })
         }
         Action::Reach { person, is_reading } => allow(is_reading, || Fault::Busy(person.nick())),
         Action::Fetch(file, room) => {

@@ -169,7 +169,8 @@ impl<'a> InForce<'a> {
     pub fn slowed(self, someone: &Someone, now: Now) -> Option<Silence> {
         let every = self.slow().filter(|_| self.rank(someone).is_none())?;
         let until = self.book.spoke(someone.id)? + every;
-        (now.at < until).then(|| Silence::Slow { every, left: until - now.at })
+        let seconds = |span: Duration| u32::try_from(span.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
+        (now.at < until).then(|| Silence::Slow { every: seconds(every), left: seconds(until - now.at) })
     }
 }
 

@@ -45,7 +45,7 @@ struct Asked {
 #[derive(Debug)]
 enum Rest {
     /// People, of a room if one was asked for, as of this version of presence.
-    People { room: Option<RoomName>, page: Page, version: u64 },
+    People { room: Option<Box<RoomName>>, page: Page, version: u64 },
     /// The bans of a room whose numbers come after this one.
     Bans { room: RoomName, after: u64 },
     /// The rooms whose names come after this one.
@@ -128,7 +128,7 @@ impl Answer {
     }
 
     pub(super) fn people(room: Option<RoomName>, page: Page, version: u64) -> Self {
-        Self::new(Rest::People { room, page, version })
+        Self::new(Rest::People { room: room.map(Box::new), page, version })
     }
 
     pub(super) fn bans(room: RoomName) -> Self {
@@ -158,7 +158,9 @@ impl Answer {
     fn cut_short(&self, room: RoomId, name: RoomName) -> Option<Done> {
         let count = self.count;
         match &self.rest {
-            Rest::People { room: Some(of), version, .. } if *of == name => Some(Done::Who { version: *version, count }),
+            Rest::People { room: Some(of), version, .. } if **of == name => {
+                Some(Done::Who { version: *version, count })
+            }
             Rest::Bans { room: of, .. } if *of == name => Some(Done::Bans { room: name, count }),
             Rest::Files(Some(Conversation::Room(of)), _) if *of == room => Some(Done::Files(count)),
             Rest::Last(Search { room: of, .. }) | Rest::History { room: of, .. } if *of == room => {
@@ -415,7 +417,8 @@ impl Hub {
                 if let Some(who) = page.people.next() {
                     // They may have gone since the page was made, as presence tells.
                     let person = self.people.get(who);
-                    let list = |person| tell(slice, &self.who_line((viewer, way), (*room, person), now));
+                    let list =
+                        |person| tell(slice, &self.who_line((viewer, way), (room.as_deref().copied(), person), now));
                     person.into_iter().for_each(list);
                 } else if let Some((of, after)) = page.next.take() {
                     *page = self.page(of, Some(after));

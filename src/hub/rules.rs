@@ -245,7 +245,7 @@ impl Hub {
     fn member(&self, room: RoomId, subject: Subject) -> Result<PersonId, Fault> {
         let room = &self.rooms[room];
         let member = subject.who.filter(|&who| room.member(who).is_some());
-        member.ok_or(Fault::NotThere { nick: subject.nick, room: room.name })
+        member.ok_or(Fault::NotThere { nick: Text::new(subject.nick.as_str()), room: room.name })
     }
 
     /// What somebody is in a room.
@@ -494,7 +494,7 @@ impl Hub {
                 self.may_put_out(id, subject, turn)?;
                 let by_name = self.rules(&self.rooms[id]).rank_of_name(subject.owned.as_ref());
                 if by_name >= Some(Rank::Op) {
-                    return Err(Fault::IsOp { nick: subject.nick, room });
+                    return Err(Fault::IsOp { nick: Text::new(subject.nick.as_str()), room });
                 }
                 match (subject.owned, subject.who.and_then(|who| self.people.get(who))) {
                     (Some(owned), _) => (Who::Name(owned), None, None),
