@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{Digest, FileId, FileName, Nick, Place, RoomName, Text};
+use crate::names::{Digest, FileId, FileName, Nick, Place, RoomName, Text, Token};
 
 /// What people set for themselves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -67,6 +67,8 @@ pub enum Verb {
     Back,
     Set,
     Ping,
+    Keep,
+    Resume,
     Quit,
     /// None of them: it was not understood.
     Unknown,
@@ -123,6 +125,8 @@ pub enum Event {
     NotKept(Trouble),
     /// What the connection sent was no text as the dialect has it, and others see something else instead.
     Garbled,
+    /// Of what was written to the connection before it was lost, some is held no more that belongs to no room.
+    LeftOut,
     /// Somebody else than before is written to under this name.
     NameChangedHands(Nick),
     /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much.
@@ -201,6 +205,8 @@ pub enum Happening {
     },
     /// Is away and may not answer.
     Away(Option<Text>),
+    /// Went without having had what was said to them in private since their connection was lost.
+    Unreached,
 }
 
 /// Why somebody is gone who did not say goodbye.
@@ -321,6 +327,14 @@ pub enum Fault {
     IgnoreSelf,
     /// The file is somebody else's.
     NotYours(FileId),
+    /// The system gives no random bits for a token.
+    NoToken,
+    /// No place is kept for this token.
+    NoPlace,
+    /// Whose own place is kept takes up no other.
+    KeptItself,
+    /// So many lines are said to have come, but fewer were written: this many.
+    NotWritten(u64),
 }
 
 /// What can be too long.
@@ -386,6 +400,8 @@ pub enum Gone {
     ReceiverLeft,
     /// Whoever fetches it may do so no more.
     NoLongerYours,
+    /// It is there no more, or what came of it is held no more, so that its rest would be of no use.
+    NotHeld,
     /// The room has not come to the message that was asked for; its last one has this number.
     NotReached(u64),
 }
@@ -433,6 +449,10 @@ pub enum Detail {
     Ignored(Nick),
     /// A setting.
     Setting(Change),
+    /// So many lines were carried out or refused since the place is kept.
+    Had(u64),
+    /// An upload that goes on, of which so many bytes have come.
+    Upload { id: FileId, offset: u64 },
 }
 
 /// A limit of the server's, as people may know it.
@@ -496,6 +516,8 @@ pub enum Limit {
     NewRooms,
     /// Rooms that may have a log; 0 is none.
     Logs,
+    /// Seconds for which a place is kept whose connection was lost.
+    Keep,
 }
 
 /// What a person is doing, as far as somebody else may know.
@@ -549,5 +571,7 @@ pub enum Done {
     Settings,
     Set(Change),
     Ping(Option<Text>),
+    Keep { token: Token, time: Duration },
+    Resume(Nick),
     Quit,
 }

@@ -86,6 +86,17 @@ impl Download {
     }
 }
 
+/// A part of a file that is read once more, as it was lost on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reread {
+    /// Tells it from downloads.
+    pub serial: u64,
+    /// Of which file.
+    pub file: FileId,
+    /// Where it begins.
+    pub offset: u64,
+}
+
 /// Somebody who is ignored.
 #[derive(Debug)]
 pub struct Ignored {
@@ -158,6 +169,10 @@ pub struct Rare {
     known_as: Option<Rc<Cell<Nick>>>,
     /// Under which names they wrote to whom, or were written to, the latest first.
     met: VecDeque<(Nick, PersonId)>,
+    /// While their connection is lost: who has said something to them in private that they may never have.
+    pub unreached: Option<Vec<PersonId>>,
+    /// What the disk has been asked for that was handed on to them before.
+    pub reread: Option<Reread>,
     /// Which typing lines they want, if not all.
     typing: Option<WantedTyping>,
 }
@@ -202,6 +217,29 @@ impl Person {
     pub fn away(&self) -> Option<(&Option<Text>, u32)> {
         let rare = self.rare.as_ref()?;
         rare.away.as_ref().map(|text| (text, rare.away_count))
+    }
+
+    /// Whether something that was handed on to them is being read once more.
+    pub fn is_rereading(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.reread.is_some())
+    }
+
+    /// Takes what is read for them once more, if it is this.
+    pub fn take_reread(&mut self, serial: u64) -> Option<Reread> {
+        self.rare.as_mut()?.reread.take_if(|reread| reread.serial == serial)
+    }
+
+    /// Takes those who have said something to them since their connection was lost.
+    pub fn take_unreached(&mut self) -> Vec<PersonId> {
+        self.rare.as_mut().and_then(|rare| rare.unreached.take()).unwrap_or_default()
+    }
+
+    /// Somebody says something to them in private.
+    pub fn hear_in_private(&mut self, from: PersonId) {
+        let unreached = self.rare.as_mut().and_then(|rare| rare.unreached.as_mut());
+        if let Some(senders) = unreached.filter(|senders| !senders.contains(&from)) {
+            senders.push(from);
+        }
     }
 
     /// Their downloads; the one whose turn is next comes first.

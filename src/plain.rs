@@ -32,7 +32,8 @@ impl Style {
     /// LF, and no stamps.
     pub const FIRST: Self = Self { crlf: false, stamp: false };
 
-    fn end(self) -> &'static str {
+    /// What they end in.
+    pub fn end(self) -> &'static str {
         if self.crlf { "\r\n" } else { "\n" }
     }
 }
@@ -109,6 +110,11 @@ pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
     }
 }
 
+/// Whether a line that was encoded is about this file alone.
+pub fn is_of_file(line: &[u8], file: FileId) -> bool {
+    line.starts_with(format!("={file} ").as_bytes())
+}
+
 /// Encodes a detail of a reply, behind what is in `out`, in as many lines as it needs.
 pub fn detail(out: &mut String, detail: &Detail, style: Style) {
     let mut line = |row: wire::Detail<'_>| {
@@ -158,6 +164,8 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         }),
         Detail::Ignored(nick) => line(wire::Detail::Ignored(*nick)),
         Detail::Setting(change) => line(wire::Detail::Setting(setting_name(change.setting), change.on)),
+        Detail::Had(count) => line(wire::Detail::Had(*count)),
+        Detail::Upload { id, offset } => line(wire::Detail::Upload { file: *id, offset: *offset }),
     }
 }
 
@@ -200,6 +208,7 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
             ("per-address", Value::Count, "connections from one IPv4 address or IPv6 /64; 0 is no limit")
         }
         Limit::NewRooms => ("new-rooms", Value::Count, "new rooms a minute from one network; 0 is no limit"),
+        Limit::Keep => ("keep", Value::Seconds, "how long your place is kept after a loss, if you say /keep"),
         Limit::Logs => ("all-logs", Value::Count, "rooms that may have a log; 0 is none"),
     }
 }
@@ -268,6 +277,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("{nick} is somebody else now than the {nick} you talked with before; what you say goes to the new one");
             ServerLine::Notice(&text).write(out);
         }
+        Event::LeftOut => ServerLine::Notice("private messages were left out").write(out),
         Event::KeptAgain => ServerLine::Notice("history is being kept again").write(out),
         Event::Keeping(Keeping { room, kept: false }) => {
             let text = format!(
@@ -311,6 +321,7 @@ fn encode_happening(what: &Happening) -> What<'_> {
         Happening::Unfile { id, why } => What::Unfile { file: *id, code: code(why) },
         Happening::Missed { count, after } => What::Missed { count: *count, after: *after },
         Happening::Away(text) => What::Away(text_of(text.as_ref())),
+        Happening::Unreached => What::Unreached,
     }
 }
 
@@ -342,6 +353,8 @@ fn encode_done(done: &Done) -> wire::Done<'_> {
         Done::Settings => wire::Done::Settings,
         Done::Set(change) => wire::Done::Set(setting_name(change.setting), change.on),
         Done::Ping(ref token) => wire::Done::Ping(text_of(token.as_ref())),
+        Done::Keep { token, time } => wire::Done::Keep { token, seconds: time.as_secs() },
+        Done::Resume(nick) => wire::Done::Resume(nick),
         Done::Quit => wire::Done::Quit,
     }
 }
@@ -354,7 +367,7 @@ fn setting_name(setting: Setting) -> &'static str {
 fn code(why: &Fault) -> Code<'static> {
     match why {
         Fault::UnknownCommand(_) => Code::UnknownCommand,
-        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) => Code::Usage,
+        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) | Fault::NotWritten(_) => Code::Usage,
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
         Fault::Locked => Code::Locked,
@@ -370,9 +383,9 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::BadDigest | Fault::MalformedDigest => Code::BadDigest,
         Fault::BeyondSize(_) | Fault::TooBig(_) => Code::TooBig,
         Fault::NoSpace | Fault::NotStored => Code::NoSpace,
-        Fault::DiskFailed | Fault::Gone(_) => Code::Gone,
-        Fault::DiskBusy | Fault::MemoryShort | Fault::Busy(_) | Fault::BusyFile(_) => Code::Busy,
-        Fault::WrongPassword | Fault::IgnoreSelf | Fault::NotYours(_) => Code::Refused,
+        Fault::DiskFailed | Fault::Gone(_) | Fault::NoPlace => Code::Gone,
+        Fault::NoToken | Fault::DiskBusy | Fault::MemoryShort | Fault::Busy(_) | Fault::BusyFile(_) => Code::Busy,
+        Fault::WrongPassword | Fault::IgnoreSelf | Fault::NotYours(_) | Fault::KeptItself => Code::Refused,
     }
 }
 
@@ -439,6 +452,10 @@ fn explain(why: &Fault) -> String {
         Fault::BusyFile(id) => format!("file {id} is on its way to you already; /cancel {id} stops it"),
         Fault::WrongPassword => "that is not the password; try again".to_owned(),
         Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),
+        Fault::NoToken => "the system gives no random numbers now; try again in a moment".to_owned(),
+        Fault::NoPlace => "no place is kept for this token any more; /nick and /join as if you were new".to_owned(),
+        Fault::KeptItself => "your own place is kept here; connect anew, and say it there".to_owned(),
+        Fault::NotWritten(lines) => format!("only {lines} lines were sent to you since the first + keep; count again"),
         Fault::NotYours(id) => format!("file {id} is not yours; only who sent it can withdraw it"),
     }
 }
@@ -504,6 +521,7 @@ fn gone_text(gone: Gone) -> String {
         Gone::Superseded => "another /send broke it off".to_owned(),
         Gone::ReceiverLeft => "the one it was for has left".to_owned(),
         Gone::NoLongerYours => "you left its room".to_owned(),
+        Gone::NotHeld => "what came of it before the loss is held no more; fetch it again".to_owned(),
         Gone::NotReached(0) => "nothing has been said here yet; ask after 0".to_owned(),
         Gone::NotReached(last) => format!("the last message here is {last}; ask after that, or after 0"),
     }

@@ -112,6 +112,8 @@ pub enum What<'a> {
     },
     /// They are away, and left this word.
     Away(&'a str),
+    /// They went, and have not had what we said to them since their connection was lost.
+    Unreached,
     /// Something newer than this program.
     Other(&'a str),
 }
@@ -267,7 +269,7 @@ impl<'a> What<'a> {
             "left" => return fields.text().map(Self::Left),
             "renamed" => Self::Renamed(fields.nick()?),
             "quit" => return fields.text().map(Self::Quit),
-            "lost" => Self::Lost(Code::new(fields.word()?)),
+            "lost" => fields.maybe(Fields::word).map_or(Self::Unreached, |code| Self::Lost(Code::new(code))),
             "topic" => return fields.text().map(Self::Topic),
             "typing" => Self::Typing,
             "idle" => Self::Idle,
@@ -305,6 +307,7 @@ impl<'a> What<'a> {
             Self::Unfile { file, code } => put(out, format_args!("unfile {file} {}", code.as_str())),
             Self::Missed { count, after } => put(out, format_args!("missed {count} after {after}")),
             Self::Away(text) => with("away", text),
+            Self::Unreached => out.push_str("lost"),
             Self::Other(text) => out.push_str(text),
         }
     }
@@ -361,7 +364,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::names::RoomName;
+    use crate::names::{RoomName, Token};
 
     type Any<T> = BoxedStrategy<T>;
 
@@ -431,6 +434,7 @@ mod tests {
             (file(), code()).prop_map(|(file, code)| What::Unfile { file, code }),
             (number(), number()).prop_map(|(count, after)| What::Missed { count, after }),
             text().prop_map(What::Away),
+            Just(What::Unreached),
             borrowed("danced( [a-z ]{0,5})?").prop_map(What::Other),
         ]
         .boxed()
@@ -465,6 +469,8 @@ mod tests {
             nick().prop_map(Done::Unignore),
             (option(), any::<bool>()).prop_map(|(option, on)| Done::Set(option, on)),
             text().prop_map(Done::Ping),
+            (any::<u128>(), number()).prop_map(|(token, seconds)| Done::Keep { token: Token(token), seconds }),
+            nick().prop_map(Done::Resume),
             text().prop_map(|rest| Done::Other("dance", rest)),
         ]
         .boxed()
@@ -533,6 +539,8 @@ mod tests {
             (room(), borrowed("(after )?[0-9]{1,5}")).prop_map(|(room, part)| Command::History(room, part)),
             nick().prop_map(Command::Ignore),
             (option(), any::<bool>()).prop_map(|(option, on)| Command::Set(option, on)),
+            number().prop_map(Command::Keep),
+            (any::<u128>(), number()).prop_map(|(token, lines)| Command::Resume { token: Token(token), lines }),
         ]
         .boxed()
     }
@@ -571,6 +579,8 @@ mod tests {
                 .prop_map(of("history")),
             nick().prop_map(Detail::Ignored).prop_map(of("ignore")),
             (option(), any::<bool>()).prop_map(|(option, on)| Detail::Setting(option, on)).prop_map(of("set")),
+            number().prop_map(Detail::Had).prop_map(of("resume")),
+            (file(), number()).prop_map(|(file, offset)| Detail::Upload { file, offset }).prop_map(of("resume")),
             borrowed("[a-z]{1,5}").prop_map(Detail::Other).prop_map(of("dance")),
         ]
         .boxed()

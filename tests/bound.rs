@@ -24,7 +24,7 @@ use chinwag::hub::Hub;
 use chinwag::limits;
 use chinwag::memory::{bound, terms};
 use chinwag::meters::{PrefixCount, PrefixWindow};
-use chinwag::names::{Digest, Nick, Origin, PersonId, Prefix, RoomName, Text};
+use chinwag::names::{Digest, Nick, Origin, PersonId, Prefix, RoomName, Text, Token};
 use chinwag::reactor::Reactor;
 use chinwag::rooms::Rooms;
 use chinwag::settings::{Logging, Settings};
@@ -116,6 +116,14 @@ impl System for Surroundings {
     fn register(&mut self, stream: &mut Stream, slot: usize) -> io::Result<()> {
         stream.0.borrow_mut().slot = slot;
         Ok(())
+    }
+
+    fn reregister(&mut self, stream: &mut Stream, slot: usize) -> io::Result<()> {
+        self.register(stream, slot)
+    }
+
+    fn token(&mut self) -> io::Result<Token> {
+        Ok(Token(self.passed.as_nanos()))
     }
 
     fn close(&mut self, _: Stream) {}

@@ -99,7 +99,10 @@ impl Hub {
         self.meet(to, turn);
         let hearer = self.people.get_mut(to).filter(|other| to != turn.who && !other.ignores(turn.who));
         // An answer to it is meant for whoever said it.
-        hearer.into_iter().for_each(|other| other.rare_mut().hear_from(from, turn.who));
+        hearer.into_iter().for_each(|other| {
+            other.rare_mut().hear_from(from, turn.who);
+            other.hear_in_private(turn.who);
+        });
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
         let event = |with| Event::Said {
             place: Place::With(with),

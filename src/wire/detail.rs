@@ -31,6 +31,10 @@ pub enum Detail<'a> {
     Ignored(Nick),
     /// What is set, of `/set`.
     Setting(&'a str, bool),
+    /// So many of our lines were carried out or refused, of `/resume`.
+    Had(u64),
+    /// An upload that goes on from here, of `/resume`.
+    Upload { file: FileId, offset: u64 },
     /// A row that is newer than this program.
     Other(&'a str),
 }
@@ -119,6 +123,17 @@ impl<'a> Detail<'a> {
                 let setting = Self::Setting(fields.word()?, fields.switch()?);
                 fields.end(setting)
             }
+            "resume" => match fields.word()? {
+                "had" => {
+                    let had = Self::Had(fields.number()?);
+                    fields.end(had)
+                }
+                "upload" => {
+                    let upload = Self::Upload { file: fields.file()?, offset: fields.number()? };
+                    fields.end(upload)
+                }
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -168,6 +183,8 @@ impl<'a> Detail<'a> {
                 out.push_str(option);
                 put_text(out, on_off(*on));
             }
+            Self::Had(count) => put(out, format_args!("had {count}")),
+            Self::Upload { file, offset } => put(out, format_args!("upload {file} {offset}")),
             Self::Other(text) => out.push_str(text),
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::fields::{Fields, on_off, put, put_target, put_text};
-use crate::names::{FileId, Nick, Place, RoomName};
+use crate::names::{FileId, Nick, Place, RoomName, Token};
 
 /// That a command is done, and how: `+ command …`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +56,13 @@ pub enum Done<'a> {
     Set(&'a str, bool),
     /// The token; empty if there was none.
     Ping(&'a str),
+    /// The place is kept for so many seconds after a loss, for whoever has the token.
+    Keep {
+        token: Token,
+        seconds: u64,
+    },
+    /// The place is taken up, of whoever is called so.
+    Resume(Nick),
     Quit,
     /// A command that is newer than this program, or a reply that is, and what follows it.
     Other(&'a str, &'a str),
@@ -101,6 +108,8 @@ impl<'a> Done<'a> {
             "set" if fields.end(()).is_some() => Self::Settings,
             "set" => Self::Set(fields.word()?, fields.switch()?),
             "ping" => return Some(Self::Ping(fields.text()?)),
+            "keep" => Self::Keep { token: fields.token()?, seconds: fields.number()? },
+            "resume" => Self::Resume(fields.nick()?),
             "quit" => Self::Quit,
             _ => return None,
         };
@@ -134,6 +143,8 @@ impl<'a> Done<'a> {
             Self::Back => "back",
             Self::Settings | Self::Set(..) => "set",
             Self::Ping(_) => "ping",
+            Self::Keep { .. } => "keep",
+            Self::Resume(_) => "resume",
             Self::Quit => "quit",
             Self::Other(command, _) => command,
         }
@@ -144,7 +155,7 @@ impl<'a> Done<'a> {
         out.push_str(self.command());
         let mut word = |word: &dyn fmt::Display| put(out, format_args!(" {word}"));
         match self {
-            Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) => word(nick),
+            Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) | Self::Resume(nick) => word(nick),
             Self::Leave(room) => word(room),
             Self::Rooms(count) | Self::Files(count) | Self::Ignoring(count) => word(count),
             Self::Cancel(file) => word(file),
@@ -165,6 +176,10 @@ impl<'a> Done<'a> {
                 word(offset);
                 word(size);
                 word(name);
+            }
+            Self::Keep { token, seconds } => {
+                word(token);
+                word(seconds);
             }
             Self::Query(place) | Self::Msg(place) => {
                 out.push(' ');

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use chinwag::effect::{Effect, Found, Job, Outcome, Output, Passage, Query, Record, Section};
-use chinwag::event::{Change, Detail, Event, Reply, Setting};
+use chinwag::event::{Change, Detail, Done, Event, Fault, Reply, Setting, Verb};
 use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD};
+use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD, KEEP};
 use chinwag::linebuf::Ending;
-use chinwag::names::{ConnId, Digest, FileId, Origin};
+use chinwag::names::{ConnId, Digest, FileId, Origin, Token};
 use chinwag::plain::{self, Style};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
@@ -103,6 +103,10 @@ impl Output for Notes {
         self.told.push((to, Told::Data(file, data.to_vec())));
     }
 
+    fn reread(&mut self, _: ConnId, _: FileId, _: u64, _: Option<&[u8]>) {
+        unreachable!("nothing is lost on its way here");
+    }
+
     fn detail(&mut self, to: ConnId, detail: &Detail) {
         self.told.push((to, Told::Detail(detail.clone())));
     }
@@ -130,6 +134,13 @@ impl Output for Notes {
             // Nothing is held here for longer than a line takes.
             Effect::UploadEnded(_) => {}
             Effect::Resume(conn) => self.resumed.push(conn),
+            // Nobody loses a connection here, so no place need be kept.
+            Effect::Keep { conn, .. } => {
+                self.reply(conn, &Reply::Done(Done::Keep { token: Token(0), time: KEEP }));
+            }
+            Effect::TakeUp { conn, .. } => {
+                self.reply(conn, &Reply::Refused { verb: Verb::Resume, why: Fault::NoPlace });
+            }
             Effect::ReadLog(query) => self.queries.push_back(query),
             Effect::Close { conn, bye } => {
                 if let Some(bye) = bye {

@@ -11,7 +11,7 @@ use testkit::sim::Sim;
 /// What the runs must come across, or they show nothing.
 const KINDS: &[&str] = &[
     "said", "presence", "data", "whole", "failed", "missed", "typing", "idle", "file", "unfile", "away", "lost",
-    "notice", "bye", "gathered",
+    "notice", "bye", "gathered", "cut off", "taken up",
 ];
 
 fn settings(seed: u64) -> Settings {
