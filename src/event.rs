@@ -361,6 +361,8 @@ pub enum Quota {
     WrongPasswords,
     /// Rooms a person is in.
     RoomsOfPerson,
+    /// Connections through which a person is here.
+    Ways,
     /// New rooms a minute from one network.
     NewRooms,
     /// Rooms that one network made and that are still there.

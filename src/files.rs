@@ -62,6 +62,8 @@ pub struct File {
     pub share: Share,
     /// Who sent it, or took it up.
     pub sender: PersonId,
+    /// Through which connection it comes, or came.
+    pub via: ConnId,
     /// Who answers for it.
     pub owner: Owner,
     /// What the sender is called, or was when leaving.
@@ -221,7 +223,8 @@ impl Files {
     pub fn take_up(&mut self, id: FileId, new: &File) -> u64 {
         let Some(file) = self.files.get_mut(&id) else { return 0 };
         let (owner, received) = (std::mem::replace(&mut file.owner, new.owner), file.received);
-        (file.sender, file.nick, file.since, file.due) = (new.sender, new.nick, new.since, new.due);
+        (file.sender, file.via, file.nick) = (new.sender, new.via, new.nick);
+        (file.since, file.due) = (new.since, new.due);
         self.take(id, owner, received);
         self.give(id, new.owner, received);
         self.set_stage(id, new.stage);

@@ -10,6 +10,7 @@ mod file;
 mod kept;
 mod talk;
 mod upload;
+mod way;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -21,7 +22,7 @@ use crate::files::Files;
 use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
-use crate::people::{Download, Intake, People, Person};
+use crate::people::{Download, Intake, People, Person, Way};
 use crate::policy::{Action, Actor, Doing, may};
 use crate::presence::Presence;
 use crate::request::{BadChunk, Named, Request, Target};
@@ -54,6 +55,34 @@ impl<'a, O: Output> Turn<'a, O> {
     /// One in which the server acts by itself.
     fn of_server(now: Now, out: &'a mut O) -> Self {
         Self { now, conn: ConnId::NOBODY, who: PersonId::NOBODY, out }
+    }
+
+    /// Who is not told of what `who` does: the connection that it comes from has a reply, and the others of the same person see
+    /// it as everybody does. Of what the server does to them they are told otherwise, or not at all.
+    fn author(&self, who: PersonId) -> Except {
+        if self.who == who { Except::Conn(self.conn) } else { Except::Person(who) }
+    }
+}
+
+/// Who does not hear something that others hear.
+#[derive(Clone, Copy)]
+enum Except {
+    /// Everybody hears it.
+    Nobody,
+    /// This connection alone.
+    Conn(ConnId),
+    /// All connections of this person.
+    Person(PersonId),
+}
+
+impl Except {
+    /// Whether it holds for this connection of this person.
+    fn holds(self, who: PersonId, conn: ConnId) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Conn(except) => conn == except,
+            Self::Person(except) => who == except,
+        }
     }
 }
 
@@ -180,7 +209,7 @@ impl Hub {
         let is_news = if kept { self.unkept.remove(&room) } else { self.unkept.insert(room) };
         if let Some(id) = self.rooms.find(&room).filter(|_| is_news) {
             let members = self.rooms[id].members();
-            out.publish(&mut members.map(|who| self.people.conn(who)), &[Event::Keeping(keeping)]);
+            out.publish(&mut members.flat_map(|who| self.people.conns_of(who)), &[Event::Keeping(keeping)]);
         }
     }
 
@@ -207,7 +236,7 @@ impl Hub {
         turn.out.answer(conn, &Event::Locked);
     }
 
-    fn let_in(&mut self, conn: ConnId, origin: Origin, turn: &mut Turn<'_, impl Output>) -> PersonId {
+    fn let_in(&mut self, conn: ConnId, origin: Origin, turn: &mut Turn<'_, impl Output>) {
         let who = self.people.enter(conn, origin, turn.now.at);
         if let Some(nick) = self.people.get(who).map(Person::nick) {
             self.open_presence(turn.now);
@@ -221,7 +250,6 @@ impl Hub {
         if let Some(trouble) = self.trouble {
             turn.out.answer(conn, &Event::NotKept(trouble));
         }
-        who
     }
 
     /// A connection is gone, or nothing more is to be heard of it.
@@ -246,9 +274,7 @@ impl Hub {
     /// Forgets a connection, and who was there through it alone.
     fn lose(&mut self, conn: ConnId, what: Happening, turn: &mut Turn<'_, impl Output>) {
         self.unlock(conn);
-        if let Some(who) = self.people.at(conn).map(|person| person.id) {
-            self.depart(who, &what, turn);
-        }
+        self.part(conn, &what, turn);
     }
 
     /// A connection is locked no more, whatever it is now. Its alarm goes with it, as connections may come and go.
@@ -259,8 +285,7 @@ impl Hub {
     }
 
     fn depart(&mut self, who: PersonId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
-        self.drop_transfers(who, turn);
-        self.drop_answer(self.people.conn(who));
+        self.fail_uploads_to(who, turn);
         self.typing.forget_person(who);
         let Some(person) = self.people.get_mut(who) else { return };
         let (nick, rooms, unreached) = (person.nick(), person.rooms.clone(), person.take_unreached());
@@ -330,9 +355,9 @@ impl Hub {
                 let (origin, intake) = (locked.origin, locked.intake);
                 self.unlock(conn);
                 turn.out.reply(conn, &Reply::Done(Done::Pass));
-                let who = self.let_in(conn, origin, turn);
+                self.let_in(conn, origin, turn);
                 // The chunks of an upload that was refused may still be coming.
-                self.set_intake(who, intake);
+                self.set_intake(conn, intake);
             }
             Request::Pass(_) => {
                 locked.wrong += 1;
@@ -388,7 +413,7 @@ impl Hub {
             Request::Files(target) => return self.list_files(target, turn.who).map(|answer| self.tell(answer, turn)),
             Request::Cancel(file) => self.cancel(file, turn),
             Request::History { room, part } => {
-                return self.history(room, part, turn.who).map(|answer| self.tell(answer, turn));
+                return self.history(room, part, turn).map(|answer| self.tell(answer, turn));
             }
             Request::Ignore(None) => Ok(self.list_ignored(turn)),
             Request::Ignore(Some(whom)) => self.ignore(whom, turn),
@@ -408,7 +433,7 @@ impl Hub {
                 return Ok(None);
             }
             Request::Quit(reason) => {
-                self.depart(turn.who, &Happening::Quit(reason.map(Text::new)), turn);
+                self.part(turn.conn, &Happening::Quit(reason.map(Text::new)), turn);
                 Ok(Done::Quit)
             }
             Request::Malformed { why, .. } => Err(why),
@@ -425,11 +450,11 @@ impl Hub {
     /// All that was pending for a slow consumer is written: it is told what it missed.
     pub fn caught_up(&mut self, conn: ConnId, now: Now, out: &mut impl Output) {
         let missed_presence = self.people.catch_up(conn);
-        let Some(person) = self.people.at(conn) else { return };
-        let (who, wants_presence) = (person.id, person.presence && missed_presence);
+        let (Some(person), Some(way)) = (self.people.at(conn), self.people.way(conn)) else { return };
+        let (who, wants_presence) = (person.id, way.presence && missed_presence);
         let turn = &mut Turn { now, conn, who, out };
         for room in person.rooms.clone() {
-            self.tell_missed(room, turn);
+            self.tell_missed(room, conn, turn);
         }
         // By the version of the last line they see that there were others.
         if let Some(last) = self.presence.last().filter(|_| wants_presence) {
@@ -437,12 +462,13 @@ impl Hub {
         }
     }
 
-    /// Tells whose turn it is what was left out for them in a room.
-    fn tell_missed(&mut self, room: RoomId, turn: &mut Turn<'_, impl Output>) {
-        let Some((count, after)) = self.rooms.take_missed(room, turn.who) else { return };
-        let Some(who) = self.people.get(turn.who).map(Person::nick) else { return };
-        let (place, at) = (Place::Room(self.rooms[room].name), turn.now.wall);
-        turn.out.answer(turn.conn, &Event::Happened { place, at, who, what: Happening::Missed { count, after } });
+    /// Tells a connection what was left out for it in a room. There may have been nothing but events.
+    fn tell_missed(&mut self, room: RoomId, conn: ConnId, turn: &mut Turn<'_, impl Output>) {
+        let Some(after) = self.people.way_mut(conn).and_then(|way| way.take_missed(room)) else { return };
+        let Some(who) = self.people.at(conn).map(Person::nick) else { return };
+        let (room, at) = (&self.rooms[room], turn.now.wall);
+        let what = Happening::Missed { count: room.last_seq() - after, after };
+        turn.out.answer(conn, &Event::Happened { place: Place::Room(room.name), at, who, what });
     }
 
     /// When [`Hub::tick`] is to be called next.
@@ -492,8 +518,8 @@ impl Hub {
         if lines.is_empty() {
             return;
         }
-        let wants = |person: &&Person| person.presence && !person.is_lagging();
-        out.publish(&mut self.people.iter().filter(wants).map(|person| self.people.conn(person.id)), &lines);
+        let wants = |way: &&Way| way.presence && !way.is_lagging();
+        out.publish(&mut self.people.all_ways().filter(wants).map(|way| way.conn), &lines);
         self.people.leave_out_presence();
     }
 
@@ -508,10 +534,11 @@ impl Hub {
     ) {
         // It is told without words to those who ignore them, but for a topic, which is nothing without.
         let is_topic = matches!(what, Happening::Topic(_));
-        self.leave_out(room, |person| person.id != who && !(is_topic && person.ignores(who)));
+        let except = turn.author(who);
+        self.leave_out(room, except, |person| !(is_topic && person.ignores(who)));
         let room = &self.rooms[room];
         let event = |what| Event::Happened { place: Place::Room(room.name), at: turn.now.wall, who: nick, what };
-        turn.out.publish(&mut self.hearers(room, who, Some(who)), &[event(what.clone())]);
+        turn.out.publish(&mut self.hearers(room, who, except), &[event(what.clone())]);
         if !self.people.get(who).is_some_and(Person::is_ignored) {
             return;
         }
@@ -521,53 +548,61 @@ impl Hub {
             Happening::Joined | Happening::Renamed(_) | Happening::Lost(_) => what.clone(),
             _ => return,
         };
-        let is_spared =
-            |&id: &PersonId| id != who && self.people.get(id).is_some_and(|p| !p.is_lagging() && p.ignores(who));
-        turn.out.publish(&mut room.members().filter(is_spared).map(|id| self.people.conn(id)), &[event(bare)]);
+        let is_spared = |&id: &PersonId| id != who && self.people.get(id).is_some_and(|person| person.ignores(who));
+        let spared = room.members().filter(is_spared).flat_map(|id| self.people.conns_reading(id));
+        turn.out.publish(&mut { spared }, &[event(bare)]);
     }
 
     /// Something besides messages is left out for the slow consumers in a room who would hear it: they are told of that when they
     /// have caught up.
-    fn leave_out(&mut self, room: RoomId, hears: impl Fn(&Person) -> bool) {
+    fn leave_out(&mut self, room: RoomId, except: Except, hears: impl Fn(&Person) -> bool) {
         if self.people.lagging().is_empty() {
             return;
         }
         let after = self.rooms[room].last_seq();
-        for member in self.lagging_in(&self.rooms[room]) {
-            if self.people.get(member).is_some_and(&hears) {
-                self.rooms.miss(room, member, after);
+        self.miss(room, after, except, hears);
+    }
+
+    /// What comes in a room after this message is left out for the slow consumers who would hear it.
+    fn miss(&mut self, room: RoomId, after: u64, except: Except, hears: impl Fn(&Person) -> bool) {
+        for (member, conn) in self.lagging_in(&self.rooms[room]) {
+            if !except.holds(member, conn) && self.people.get(member).is_some_and(&hears) {
+                self.people.way_mut(conn).into_iter().for_each(|way| way.miss(room, after));
             }
         }
     }
 
-    /// The connections of those in a room who shall hear what `who` says or does there, but for `without`.
-    fn hearers<'a>(
-        &'a self,
-        room: &'a Room,
-        who: PersonId,
-        without: Option<PersonId>,
-    ) -> impl Iterator<Item = ConnId> + 'a {
+    /// The connections of those in a room who shall hear what `who` says or does there.
+    fn hearers<'a>(&'a self, room: &'a Room, who: PersonId, except: Except) -> impl Iterator<Item = ConnId> + 'a {
         let lagging = self.lagging_in(room);
         // Nearly always nobody is to be asked whether they want to hear it.
         let all = self.people.get(who).is_some_and(|person| !person.is_ignored());
         let wants = move |id| all || self.people.get(id).is_some_and(|person| !person.ignores(who));
-        let hears = move |&id: &PersonId| Some(id) != without && lagging.binary_search(&id).is_err() && wants(id);
-        room.members().filter(hears).map(|id| self.people.conn(id))
+        let ways = move |id| self.people.conns_of(id).map(move |conn| (id, conn));
+        let hears = move |way: &(PersonId, ConnId)| !except.holds(way.0, way.1) && lagging.binary_search(way).is_err();
+        room.members().filter(move |&id| wants(id)).flat_map(ways).filter(hears).map(|(_, conn)| conn)
     }
 
     /// The slow consumers in a room, in order. It takes no longer than there are slow consumers, here or elsewhere.
-    fn lagging_in(&self, room: &Room) -> Vec<PersonId> {
+    fn lagging_in(&self, room: &Room) -> Vec<(PersonId, ConnId)> {
         let lagging = self.people.lagging();
         if lagging.len() < room.members().len() {
-            lagging.iter().copied().filter(|&who| room.member(who).is_some()).collect()
+            lagging.iter().copied().filter(|&(who, _)| room.member(who).is_some()).collect()
         } else {
-            room.members().filter(|who| lagging.contains(who)).collect()
+            let of = |id| lagging.range((id, ConnId::FIRST)..).take_while(move |(who, _)| *who == id);
+            room.members().flat_map(of).copied().collect()
         }
     }
 
     /// Whether somebody may do something, see [`may`].
     fn may(&self, who: PersonId, action: Action<'_>) -> Result<(), Fault> {
         may(Actor::Person(self.people.get(who).ok_or(Fault::NoTarget)?), action)
+    }
+
+    /// Whether `who` may tell or send something to somebody alone, see [`may`].
+    fn may_reach(&self, to: PersonId, who: PersonId) -> Result<(), Fault> {
+        let person = self.people.get(to).ok_or(Fault::NoTarget)?;
+        self.may(who, Action::Reach { person, is_reading: self.people.is_reading(to) })
     }
 
     /// What `target` means to `who`, who must be allowed to speak there.
@@ -594,23 +629,28 @@ impl Hub {
         Ok(room)
     }
 
-    /// The room of this name, or the current one, in which `who` must be allowed to do this.
-    fn room_or_current(&self, who: PersonId, room: Option<Named<'_, RoomName>>, doing: Doing) -> Result<RoomId, Fault> {
-        match (room, self.people.get(who).and_then(|person| person.current)) {
-            (Some(room), _) => self.room_for(who, room, doing),
+    /// The room of this name, or the current one, in which whose turn it is must be allowed to do this.
+    fn room_or_current(
+        &self,
+        room: Option<Named<'_, RoomName>>,
+        doing: Doing,
+        turn: &Turn<'_, impl Output>,
+    ) -> Result<RoomId, Fault> {
+        match (room, self.people.way(turn.conn).and_then(|way| way.current)) {
+            (Some(room), _) => self.room_for(turn.who, room, doing),
             (None, Some(Conversation::Room(room))) => {
-                self.may(who, Action::InRoom(doing, &self.rooms[room]))?;
+                self.may(turn.who, Action::InRoom(doing, &self.rooms[room]))?;
                 Ok(room)
             }
             (None, _) => Err(Fault::NoRoom),
         }
     }
 
-    /// Where what `who` says goes, where they must be allowed to speak.
-    fn current(&self, who: PersonId) -> Result<Conversation, Fault> {
-        let place = self.people.get(who).and_then(|person| person.current).ok_or(Fault::NoTarget)?;
+    /// Where goes what is said by whose turn it is, where they must be allowed to speak.
+    fn current(&self, turn: &Turn<'_, impl Output>) -> Result<Conversation, Fault> {
+        let place = self.people.way(turn.conn).and_then(|way| way.current).ok_or(Fault::NoTarget)?;
         match place {
-            Conversation::Room(room) => self.may(who, Action::InRoom(Doing::Speak, &self.rooms[room]))?,
+            Conversation::Room(room) => self.may(turn.who, Action::InRoom(Doing::Speak, &self.rooms[room]))?,
             Conversation::Person(other) => drop(self.people.get(other).ok_or(Fault::NoTarget)?),
         }
         Ok(place)
@@ -657,18 +697,20 @@ impl Hub {
         self.rooms.check();
         self.files.check();
         for person in self.people.iter() {
-            let conn = self.people.conn(person.id);
-            assert!(!self.locked.contains_key(&conn));
             for &room in &person.rooms {
                 assert!(self.rooms[room].member(person.id).is_some(), "in a room that does not list them");
             }
-            if let Some(Conversation::Room(room)) = person.current {
-                assert!(person.rooms.contains(&room), "speaking to a room that they are not in");
-            }
-            for download in person.downloads() {
-                let file = self.files.get(download.file).expect("a download of a file that is gone");
-                assert!(file.readers.contains(&conn));
-                assert_eq!(self.may_fetch(person, file), Ok(()), "fetching a file that is not for them");
+            for way in self.people.ways(person) {
+                assert!(!self.locked.contains_key(&way.conn));
+                if let Some(Conversation::Room(room)) = way.current {
+                    assert!(person.rooms.contains(&room), "speaking to a room that they are not in");
+                }
+                assert!(way.missed().all(|room| person.rooms.contains(&room)), "missed a room that they are not in");
+                for download in way.downloads() {
+                    let file = self.files.get(download.file).expect("a download of a file that is gone");
+                    assert!(file.readers.contains(&way.conn));
+                    assert_eq!(self.may_fetch(person, file), Ok(()), "fetching a file that is not for them");
+                }
             }
         }
         for (id, room) in self.rooms.iter() {
@@ -679,8 +721,8 @@ impl Hub {
         }
         for (id, file) in self.files.iter() {
             for &reader in &file.readers {
-                let person = self.people.at(reader).expect("a reader who is gone");
-                assert!(person.downloads().iter().any(|download| download.file == id));
+                let way = self.people.way(reader).expect("a reader who is gone");
+                assert!(way.downloads().iter().any(|download| download.file == id));
             }
         }
         for conn in self.answers.keys() {
@@ -689,7 +731,7 @@ impl Hub {
         assert!(self.searches.iter().all(|conn| self.answers.contains_key(conn)), "a search for nobody");
         let has_alarm = self.alarms.contains(&(self.next_search, Alarm::Search));
         assert_eq!(has_alarm, !self.searches.is_empty(), "a search without a turn, or a turn without a search");
-        let held: usize = self.people.iter().flat_map(Person::downloads).map(Download::held).sum();
+        let held: usize = self.people.all_ways().flat_map(Way::downloads).map(Download::held).sum();
         assert!(held <= self.disk.held, "{held} bytes of downloads are held");
         let alarms = self.alarms.iter().filter(|(_, alarm)| matches!(alarm, Alarm::File(_))).count();
         assert_eq!(alarms, self.files.len(), "an alarm a file");

@@ -84,6 +84,8 @@ pub const BURST: Duration = Duration::from_secs(3);
 pub const ROOMS: usize = 10_000;
 /// Rooms a person may be in.
 pub const ROOMS_A_PERSON: usize = 50;
+/// Connections through which a person may be here at once.
+pub const WAYS: usize = 8;
 /// The length of the fixed windows of what may be done so many times a minute.
 pub const MINUTE: Duration = Duration::from_secs(60);
 /// How many times what one connection may do an address prefix may.

@@ -27,6 +27,9 @@ macro_rules! slot_id {
             #[doc = $nobody]
             pub const NOBODY: Self = Self { slot: u32::MAX, generation: 0 };
 
+            /// No other is before it.
+            pub const FIRST: Self = Self { slot: 0, generation: 0 };
+
             /// Who holds `slot` in this `generation` of it.
             pub fn new(slot: u32, generation: u32) -> Self {
                 Self { slot, generation }

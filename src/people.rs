@@ -1,7 +1,7 @@
-//! The people who are online: what they are called and what they have set.
+//! The people who are online: what they are called, what they have set, and through which connections they are here.
 
 use std::cell::Cell;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 
@@ -106,6 +106,161 @@ pub struct Ignored {
     pub nick: Rc<Cell<Nick>>,
 }
 
+/// One way in: a connection of somebody who is online, and what belongs to it alone.
+#[derive(Debug)]
+pub struct Way {
+    /// Which connection.
+    pub conn: ConnId,
+    /// The network that it comes from, with whose people it shares what is counted by network.
+    pub origin: Origin,
+    /// Where what is said goes that names no target: the room that was entered last, or what was chosen since.
+    pub current: Option<Conversation>,
+    /// Whether what is said through it comes back to it.
+    pub echo: bool,
+    /// Whether its lines carry stamps.
+    pub stamp: bool,
+    /// Whether it is told of presence.
+    pub presence: bool,
+    lag: Lag,
+    /// What becomes of the chunks that come through it next.
+    pub intake: Intake,
+    /// What most do without, so that they need no memory for it.
+    rare: Option<Box<RareWay>>,
+}
+
+/// What only some ways in need.
+#[derive(Debug, Default)]
+pub struct RareWay {
+    /// Uploads that are whole and wait for their digest.
+    pub finishing: usize,
+    /// Downloads; the one whose turn is next comes first.
+    pub downloads: Vec<Download>,
+    /// Whether these wait for a turn at the disk.
+    pub wait_for_disk: bool,
+    /// While the connection is lost and its place kept: who has said something in private that may never be had.
+    unreached: Option<Vec<PersonId>>,
+    /// What the disk has been asked for that was handed on before.
+    pub reread: Option<Reread>,
+    /// Which typing lines are wanted, if not all.
+    typing: Option<WantedTyping>,
+    /// Rooms of which something was left out, and the last message before that.
+    missed: Vec<(RoomId, u64)>,
+}
+
+impl Way {
+    fn new(conn: ConnId, origin: Origin) -> Self {
+        Self {
+            conn,
+            origin,
+            current: None,
+            echo: false,
+            stamp: false,
+            presence: true,
+            lag: Lag::None,
+            intake: Intake::None { told: false },
+            rare: None,
+        }
+    }
+
+    /// What only some need; from now on this one does.
+    pub fn rare_mut(&mut self) -> &mut RareWay {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Its downloads; the one whose turn is next comes first.
+    pub fn downloads(&self) -> &[Download] {
+        self.rare.as_ref().map(|rare| rare.downloads.as_slice()).unwrap_or_default()
+    }
+
+    /// Its downloads, to be changed.
+    pub fn downloads_mut(&mut self) -> &mut [Download] {
+        self.rare.as_mut().map(|rare| rare.downloads.as_mut_slice()).unwrap_or_default()
+    }
+
+    /// Takes all of its downloads from it.
+    pub fn take_downloads(&mut self) -> Vec<Download> {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.downloads)).unwrap_or_default()
+    }
+
+    /// Whether something is downloaded through it, or was sent through it and waits for its digest.
+    pub fn is_transferring(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.downloads.is_empty() || rare.finishing > 0)
+    }
+
+    /// Whether something that was handed on is being read once more.
+    pub fn is_rereading(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.reread.is_some())
+    }
+
+    /// Takes what is read once more, if it is this.
+    pub fn take_reread(&mut self, serial: u64) -> Option<Reread> {
+        self.rare.as_mut()?.reread.take_if(|reread| reread.serial == serial)
+    }
+
+    /// Whether its connection is lost, and its place kept.
+    pub fn is_lost(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.unreached.is_some())
+    }
+
+    /// Its connection is lost, and its place kept: what is said in private from now on may reach nobody.
+    pub fn lose(&mut self) {
+        self.rare_mut().unreached.get_or_insert_default();
+    }
+
+    /// It has a connection again.
+    pub fn take_up(&mut self) {
+        self.take_unreached();
+    }
+
+    fn take_unreached(&mut self) -> Option<Vec<PersonId>> {
+        self.rare.as_mut().and_then(|rare| rare.unreached.take())
+    }
+
+    /// Whether the typing lines are wanted of which the first had this serial number.
+    pub fn wants_typing(&self, serial: u64) -> bool {
+        match self.rare.as_ref().and_then(|rare| rare.typing) {
+            None => true,
+            Some(WantedTyping::None) => false,
+            Some(WantedTyping::After(wanted)) => wanted < serial,
+        }
+    }
+
+    /// From now on typing lines are wanted, with which serial number they begin; or none.
+    pub fn set_typing(&mut self, after: Option<u64>) {
+        match after {
+            // It may have been shown one that is under way.
+            Some(_) if self.wants_typing(u64::MAX) => {}
+            Some(after) => self.rare_mut().typing = Some(WantedTyping::After(after)),
+            None => self.rare_mut().typing = Some(WantedTyping::None),
+        }
+    }
+
+    /// Whether room lines and presence are left out for it.
+    pub fn is_lagging(&self) -> bool {
+        self.lag != Lag::None
+    }
+
+    /// Notes that what is said or happens in a room is left out after this message, unless that has been noted before.
+    pub fn miss(&mut self, room: RoomId, after: u64) {
+        let missed = &mut self.rare_mut().missed;
+        if missed.iter().all(|(other, _)| *other != room) {
+            missed.push((room, after));
+        }
+    }
+
+    /// The rooms of which something was left out.
+    pub fn missed(&self) -> impl Iterator<Item = RoomId> + '_ {
+        self.rare.iter().flat_map(|rare| &rare.missed).map(|(room, _)| *room)
+    }
+
+    /// Takes what is to be told of a room of which something was left out: the last message before that.
+    pub fn take_missed(&mut self, room: RoomId) -> Option<u64> {
+        let missed = &mut self.rare.as_mut()?.missed;
+        let at = missed.iter().position(|(other, _)| *other == room)?;
+        Some(missed.swap_remove(at).1)
+    }
+}
+
 /// Somebody who is online.
 #[derive(Debug)]
 pub struct Person {
@@ -114,37 +269,26 @@ pub struct Person {
     nick: Nick,
     /// The rooms they are in, in the order of joining.
     pub rooms: Vec<RoomId>,
-    /// Where what they say goes when they name no target: the room that they entered last, or what they chose since.
-    pub current: Option<Conversation>,
-    /// Whether their own messages come back to them.
-    pub echo: bool,
-    /// Whether their lines carry stamps.
-    pub stamp: bool,
-    /// Whether they are told of presence.
-    pub presence: bool,
     /// What most people do without, so that they need no memory for it.
     rare: Option<Box<Rare>>,
     /// When they last said, sent or set something.
     pub active: Instant,
-    /// The network that they come from, with whose people they share what is counted by network.
-    pub origin: Origin,
     /// Renames of theirs alone, in a window of a minute.
     pub renames: FixedWindow,
     /// Joins and leaves of theirs alone, in a window of a minute.
     pub joins: FixedWindow,
-    lag: Lag,
-    /// What becomes of the chunks that come from them next.
-    pub intake: Intake,
+    /// Their eldest way in.
+    way: Way,
 }
 
-/// Whether somebody is a slow consumer, for whom room lines and presence are left out.
+/// Whether a way in is a slow consumer, for which room lines and presence are left out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Lag {
-    /// They are not.
+    /// It is not.
     None,
-    /// They are.
+    /// It is.
     Lagging,
-    /// They are, and presence has been left out.
+    /// It is, and presence has been left out.
     MissingPresence,
 }
 
@@ -159,25 +303,13 @@ pub struct Rare {
     pub told_away: VecDeque<(PersonId, u32)>,
     /// Whom they ignore.
     pub ignored: Vec<Ignored>,
-    /// Uploads of theirs that are whole and wait for their digest.
-    pub finishing: usize,
-    /// Their downloads; the one whose turn is next comes first.
-    pub downloads: Vec<Download>,
-    /// Whether these wait for a turn at the disk.
-    pub wait_for_disk: bool,
     /// What they are called, for those who ignore them, so that a rename is followed.
     known_as: Option<Rc<Cell<Nick>>>,
     /// Under which names they wrote to whom, or were written to, the latest first.
     met: VecDeque<(Nick, PersonId)>,
-    /// While their connection is lost: who has said something to them in private that they may never have.
-    pub unreached: Option<Vec<PersonId>>,
-    /// What the disk has been asked for that was handed on to them before.
-    pub reread: Option<Reread>,
-    /// Which typing lines they want, if not all.
-    typing: Option<WantedTyping>,
 }
 
-/// Which typing lines somebody wants who wants not all of them.
+/// Which typing lines are wanted where not all of them are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum WantedTyping {
     None,
@@ -219,47 +351,9 @@ impl Person {
         rare.away.as_ref().map(|text| (text, rare.away_count))
     }
 
-    /// Whether something that was handed on to them is being read once more.
-    pub fn is_rereading(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.reread.is_some())
-    }
-
-    /// Takes what is read for them once more, if it is this.
-    pub fn take_reread(&mut self, serial: u64) -> Option<Reread> {
-        self.rare.as_mut()?.reread.take_if(|reread| reread.serial == serial)
-    }
-
-    /// Takes those who have said something to them since their connection was lost.
+    /// Takes those who have said something to them in private that has reached nobody since their only connection was lost.
     pub fn take_unreached(&mut self) -> Vec<PersonId> {
-        self.rare.as_mut().and_then(|rare| rare.unreached.take()).unwrap_or_default()
-    }
-
-    /// Somebody says something to them in private.
-    pub fn hear_in_private(&mut self, from: PersonId) {
-        let unreached = self.rare.as_mut().and_then(|rare| rare.unreached.as_mut());
-        if let Some(senders) = unreached.filter(|senders| !senders.contains(&from)) {
-            senders.push(from);
-        }
-    }
-
-    /// Their downloads; the one whose turn is next comes first.
-    pub fn downloads(&self) -> &[Download] {
-        self.rare.as_ref().map(|rare| rare.downloads.as_slice()).unwrap_or_default()
-    }
-
-    /// Their downloads, to be changed.
-    pub fn downloads_mut(&mut self) -> &mut [Download] {
-        self.rare.as_mut().map(|rare| rare.downloads.as_mut_slice()).unwrap_or_default()
-    }
-
-    /// Takes all of their downloads from them.
-    pub fn take_downloads(&mut self) -> Vec<Download> {
-        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.downloads)).unwrap_or_default()
-    }
-
-    /// Whether they download something, or have sent something that waits for its digest.
-    pub fn is_transferring(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| !rare.downloads.is_empty() || rare.finishing > 0)
+        self.way.take_unreached().unwrap_or_default()
     }
 
     /// Whom they ignore.
@@ -284,30 +378,6 @@ impl Person {
         let known_as = self.rare.as_ref().and_then(|rare| rare.known_as.as_ref());
         known_as.is_some_and(|known_as| Rc::strong_count(known_as) > 1)
     }
-
-    /// Whether they want the typing lines of which the first had this serial number.
-    pub fn wants_typing(&self, serial: u64) -> bool {
-        match self.rare.as_ref().and_then(|rare| rare.typing) {
-            None => true,
-            Some(WantedTyping::None) => false,
-            Some(WantedTyping::After(wanted)) => wanted < serial,
-        }
-    }
-
-    /// From now on they want typing lines, with which serial number they begin; or none.
-    pub fn set_typing(&mut self, after: Option<u64>) {
-        match after {
-            // They may have been shown one that is under way.
-            Some(_) if self.wants_typing(u64::MAX) => {}
-            Some(after) => self.rare_mut().typing = Some(WantedTyping::After(after)),
-            None => self.rare_mut().typing = Some(WantedTyping::None),
-        }
-    }
-
-    /// Whether room lines and presence are left out for them.
-    pub fn is_lagging(&self) -> bool {
-        self.lag != Lag::None
-    }
 }
 
 /// Everybody who is online, by ID, by connection and by name.
@@ -315,10 +385,12 @@ impl Person {
 pub struct People {
     /// By the slot of the person.
     people: Vec<Option<Box<Person>>>,
-    /// By the slot of the person, through which connection they are here. It stands apart, as a fan-out needs no more.
+    /// By the slot of the person, the connection of their eldest way in. It stands apart, as a fan-out needs no more.
     conns: Vec<ConnId>,
-    /// By the slot of the connection, the slot of the person who is here through it. It says nothing of a connection that
-    /// `conns` does not have.
+    /// The other ways in of those who have several, in the order in which they came.
+    others: HashMap<PersonId, Vec<Way>>,
+    /// By the slot of the connection, the slot of the person who is here through it. It says nothing of a connection that is no
+    /// way in of that person.
     by_conn: Vec<u32>,
     /// Slots of people that are free.
     free: Vec<u32>,
@@ -329,7 +401,7 @@ pub struct People {
     /// Guest numbers below `next_guest` that are free; some of them may have been taken by choice.
     free_guests: BTreeSet<u64>,
     next_guest: u64,
-    lagging: BTreeSet<PersonId>,
+    lagging: BTreeSet<(PersonId, ConnId)>,
 }
 
 impl People {
@@ -366,12 +438,80 @@ impl People {
 
     fn slot_at(&self, conn: ConnId) -> Option<usize> {
         let slot = *self.by_conn.get(conn.slot())? as usize;
-        (self.conns.get(slot) == Some(&conn)).then_some(slot)
+        let is_way =
+            || self.people.get(slot)?.as_deref().filter(|person| self.ways(person).any(|way| way.conn == conn));
+        (self.conns.get(slot) == Some(&conn) || is_way().is_some()).then_some(slot)
     }
 
-    /// Through which connection somebody is here who is online; of anybody else it says nothing of use.
-    pub fn conn(&self, who: PersonId) -> ConnId {
-        self.conns.get(who.slot()).copied().unwrap_or(ConnId::NOBODY)
+    /// The way in through this connection.
+    pub fn way(&self, conn: ConnId) -> Option<&Way> {
+        self.ways(self.at(conn)?).find(|way| way.conn == conn)
+    }
+
+    /// The way in through this connection, to be changed in all but lag.
+    pub fn way_mut(&mut self, conn: ConnId) -> Option<&mut Way> {
+        let slot = self.slot_at(conn)?;
+        let person = self.people.get_mut(slot)?.as_deref_mut()?;
+        if person.way.conn == conn {
+            return Some(&mut person.way);
+        }
+        self.others.get_mut(&person.id)?.iter_mut().find(|way| way.conn == conn)
+    }
+
+    /// The ways in of somebody, the eldest first.
+    pub fn ways<'a>(&'a self, person: &'a Person) -> impl Iterator<Item = &'a Way> {
+        std::iter::once(&person.way).chain(self.others_of(person.id))
+    }
+
+    fn others_of(&self, who: PersonId) -> &[Way] {
+        // Nearly always nobody has several.
+        if self.others.is_empty() { &[] } else { self.others.get(&who).map(Vec::as_slice).unwrap_or_default() }
+    }
+
+    /// The connections of somebody who is online, the eldest first; of anybody else they are none.
+    pub fn conns_of(&self, who: PersonId) -> impl Iterator<Item = ConnId> + '_ {
+        let first = self.conns.get(who.slot()).copied().filter(|&conn| conn != ConnId::NOBODY);
+        first.into_iter().chain(self.others_of(who).iter().map(|way| way.conn))
+    }
+
+    /// The connections of somebody that are no slow consumers.
+    pub fn conns_reading(&self, who: PersonId) -> impl Iterator<Item = ConnId> + '_ {
+        let ways = self.get(who).into_iter().flat_map(|person| self.ways(person));
+        ways.filter(|way| !way.is_lagging()).map(|way| way.conn)
+    }
+
+    /// Whether something that is for somebody alone can be told them.
+    pub fn is_reading(&self, who: PersonId) -> bool {
+        self.conns_reading(who).next().is_some()
+    }
+
+    /// Somebody says something to somebody in private. It is noted who, if all connections that could take it are lost.
+    pub fn note_unreached(&mut self, to: PersonId, from: PersonId) {
+        let is_reached = |way: &Way| !way.is_lagging() && !way.is_lost();
+        if self.get(to).is_none_or(|person| self.ways(person).any(is_reached)) {
+            return;
+        }
+        for conn in self.conns_of(to).collect::<Vec<_>>() {
+            let rare = self.way_mut(conn).and_then(|way| way.rare.as_mut());
+            let senders = rare.and_then(|rare| rare.unreached.as_mut());
+            if let Some(senders) = senders.filter(|senders| !senders.contains(&from)) {
+                senders.push(from);
+            }
+        }
+    }
+
+    /// One of the connections of somebody that were lost has been taken up, and so all that was said to them in private has reached
+    /// them.
+    pub fn forget_unreached(&mut self, who: PersonId) {
+        for conn in self.conns_of(who).collect::<Vec<_>>() {
+            let rare = self.way_mut(conn).and_then(|way| way.rare.as_mut());
+            rare.and_then(|rare| rare.unreached.as_mut()).into_iter().for_each(Vec::clear);
+        }
+    }
+
+    /// Whether somebody is here through several connections.
+    pub fn has_several(&self, who: PersonId) -> bool {
+        !self.others_of(who).is_empty()
     }
 
     /// Whoever has this name.
@@ -385,9 +525,15 @@ impl People {
         self.people.iter().flatten().map(|person| &**person)
     }
 
+    /// The ways in of everybody.
+    pub fn all_ways(&self) -> impl Iterator<Item = &Way> {
+        self.iter().flat_map(|person| self.ways(person))
+    }
+
     /// The connections of everybody.
     pub fn conns(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.conns.iter().copied().filter(|&conn| conn != ConnId::NOBODY)
+        let others = self.others.values().flatten().map(|way| way.conn);
+        self.conns.iter().copied().filter(|&conn| conn != ConnId::NOBODY).chain(others)
     }
 
     /// Whether `name` is online and shown exactly so.
@@ -398,6 +544,11 @@ impl People {
 
     /// Lets somebody in through a connection, under the smallest guest name that is free.
     pub fn enter(&mut self, conn: ConnId, origin: Origin, now: Instant) -> PersonId {
+        self.admit(Way::new(conn, origin), now)
+    }
+
+    /// Makes somebody of a way in, under the smallest guest name that is free.
+    fn admit(&mut self, way: Way, now: Instant) -> PersonId {
         let nick = self.guest_name();
         let slot = self.free.pop().unwrap_or_else(|| {
             self.people.push(None);
@@ -407,30 +558,73 @@ impl People {
         });
         self.generation = self.generation.wrapping_add(1);
         let id = PersonId::new(slot, self.generation);
+        let conn = way.conn;
         let person = Person {
             id,
             nick,
             rooms: Vec::new(),
-            current: None,
-            echo: false,
-            stamp: false,
-            presence: true,
             rare: None,
             active: now,
-            origin,
             renames: FixedWindow::default(),
             joins: FixedWindow::default(),
-            lag: Lag::None,
-            intake: Intake::None { told: false },
+            way,
         };
         self.people[id.slot()] = Some(Box::new(person));
         self.conns[id.slot()] = conn;
+        self.note_conn(conn, id);
+        self.list(id, &nick);
+        id
+    }
+
+    fn note_conn(&mut self, conn: ConnId, who: PersonId) {
         if self.by_conn.len() <= conn.slot() {
             self.by_conn.resize(conn.slot() + 1, u32::MAX);
         }
-        self.by_conn[conn.slot()] = slot;
-        self.list(id, &nick);
-        id
+        self.by_conn[conn.slot()] = u32::try_from(who.slot()).unwrap_or(u32::MAX);
+    }
+
+    /// Takes a way in from somebody who has others.
+    pub fn take_way(&mut self, conn: ConnId) -> Option<Way> {
+        let slot = self.slot_at(conn)?;
+        let person = self.people.get_mut(slot)?.as_deref_mut()?;
+        let others = self.others.get_mut(&person.id)?;
+        let at = others.iter().position(|way| way.conn == conn);
+        let way = others.remove(at.unwrap_or(0));
+        if others.is_empty() {
+            self.others.remove(&person.id);
+        }
+        self.lagging.remove(&(person.id, conn));
+        if at.is_some() {
+            return Some(way);
+        }
+        self.conns[slot] = way.conn;
+        Some(std::mem::replace(&mut person.way, way))
+    }
+
+    /// Makes somebody of their own of a way in of somebody who has others, under a guest name. They are in no room, and slow if
+    /// the way in was.
+    pub fn split(&mut self, conn: ConnId, now: Instant) -> Option<PersonId> {
+        let way = self.take_way(conn)?;
+        let is_lagging = way.is_lagging();
+        let who = self.admit(way, now);
+        if is_lagging {
+            self.lagging.insert((who, conn));
+        }
+        Some(who)
+    }
+
+    /// Makes the only way in of somebody one of somebody else, and gives who is here no more.
+    pub fn merge(&mut self, conn: ConnId, into: PersonId) -> Option<Box<Person>> {
+        let gone = self.at(conn).map(|person| person.id).filter(|&who| who != into && !self.has_several(who))?;
+        self.get(into)?;
+        let mut gone = self.leave(gone)?;
+        let way = std::mem::replace(&mut gone.way, Way::new(ConnId::NOBODY, Origin::Loopback));
+        if way.is_lagging() {
+            self.lagging.insert((into, conn));
+        }
+        self.others.entry(into).or_default().push(way);
+        self.note_conn(conn, into);
+        Some(gone)
     }
 
     /// Makes somebody found by the name that they have now.
@@ -448,13 +642,16 @@ impl People {
         }
     }
 
-    /// Takes somebody out.
+    /// Takes somebody out, with all of their ways in.
     pub fn leave(&mut self, who: PersonId) -> Option<Box<Person>> {
         self.get(who)?;
         let person = self.people.get_mut(who.slot())?.take()?;
+        let others = self.others.remove(&who).unwrap_or_default();
+        for way in std::iter::once(&person.way).chain(&others) {
+            self.lagging.remove(&(who, way.conn));
+        }
         self.conns[who.slot()] = ConnId::NOBODY;
         self.free.push(u32::try_from(who.slot()).unwrap_or(u32::MAX));
-        self.lagging.remove(&who);
         self.unlist(who, &person.nick());
         self.free_guest(&person.nick());
         Some(person)
@@ -475,34 +672,34 @@ impl People {
         }
     }
 
-    /// Notes that somebody is a slow consumer.
+    /// Notes that a connection is a slow consumer.
     pub fn lag(&mut self, conn: ConnId) {
-        if let Some(person) = self.at_mut(conn).filter(|person| !person.is_lagging()) {
-            person.lag = Lag::Lagging;
-            let who = person.id;
-            self.lagging.insert(who);
+        let Some(who) = self.at(conn).map(|person| person.id) else { return };
+        if let Some(way) = self.way_mut(conn).filter(|way| !way.is_lagging()) {
+            way.lag = Lag::Lagging;
+            self.lagging.insert((who, conn));
         }
     }
 
-    /// Notes that somebody has read all; `true` if presence was left out for them meanwhile.
+    /// Notes that a connection has read all; `true` if presence was left out for it meanwhile.
     pub fn catch_up(&mut self, conn: ConnId) -> bool {
-        let Some(person) = self.at_mut(conn).filter(|person| person.is_lagging()) else { return false };
-        let (who, lag) = (person.id, std::mem::replace(&mut person.lag, Lag::None));
-        self.lagging.remove(&who);
+        let Some(who) = self.at(conn).map(|person| person.id) else { return false };
+        let Some(way) = self.way_mut(conn).filter(|way| way.is_lagging()) else { return false };
+        let lag = std::mem::replace(&mut way.lag, Lag::None);
+        self.lagging.remove(&(who, conn));
         lag == Lag::MissingPresence
     }
 
     /// Notes that presence is left out for slow consumers.
     pub fn leave_out_presence(&mut self) {
-        for who in &self.lagging {
-            if let Some(person) = self.people.get_mut(who.slot()).and_then(Option::as_deref_mut) {
-                person.lag = Lag::MissingPresence;
-            }
+        let lagging: Vec<ConnId> = self.lagging.iter().map(|(_, conn)| *conn).collect();
+        for conn in lagging {
+            self.way_mut(conn).into_iter().for_each(|way| way.lag = Lag::MissingPresence);
         }
     }
 
     /// The slow consumers.
-    pub fn lagging(&self) -> &BTreeSet<PersonId> {
+    pub fn lagging(&self) -> &BTreeSet<(PersonId, ConnId)> {
         &self.lagging
     }
 
@@ -528,13 +725,20 @@ impl People {
     /// Panics unless all that is kept twice agrees; for tests.
     pub fn check(&self) {
         assert_eq!(self.iter().count(), self.by_nick.len());
-        assert_eq!(self.conns().count(), self.by_nick.len());
+        assert_eq!(self.conns().count(), self.all_ways().count());
         assert_eq!(self.people.len(), self.by_nick.len() + self.free.len());
         for person in self.iter() {
             assert_eq!(self.find(&person.nick), Some(person.id));
-            assert_eq!(self.at(self.conn(person.id)).map(|at| at.id), Some(person.id));
+            assert!(self.ways(person).count() <= limits::WAYS, "too many ways in");
+            for (way, conn) in self.ways(person).zip(self.conns_of(person.id)) {
+                assert_eq!(way.conn, conn);
+                assert_eq!(self.at(conn).map(|at| at.id), Some(person.id));
+            }
         }
-        let lagging = self.iter().filter(|person| person.is_lagging()).map(|person| person.id);
+        let is_theirs = |(who, ways): (&PersonId, &Vec<Way>)| self.get(*who).is_some() && !ways.is_empty();
+        assert!(self.others.iter().all(is_theirs), "a way in of nobody");
+        let ways = self.iter().flat_map(|person| self.ways(person).map(|way| (person.id, way)));
+        let lagging = ways.filter(|(_, way)| way.is_lagging()).map(|(who, way)| (who, way.conn));
         assert_eq!(lagging.collect::<BTreeSet<_>>(), self.lagging);
     }
 }

@@ -477,6 +477,7 @@ fn too_many(quota: Quota) -> String {
             format!("too many wrong passwords came from your address; try again in {minutes} minutes")
         }
         Quota::RoomsOfPerson => format!("you may be in {} rooms; /leave one first", limits::ROOMS_A_PERSON),
+        Quota::Ways => format!("you are here through {} connections; /quit on one of them first", limits::WAYS),
         Quota::NewRooms => {
             let limit = limits::NEW_ROOMS * limits::A_PREFIX;
             format!("at most {limit} new rooms a minute from one network; wait a little, or join one that there is")

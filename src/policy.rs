@@ -23,7 +23,12 @@ pub enum Action<'a> {
     /// Do something in a room.
     InRoom(Doing, &'a Room),
     /// Tell or send something to one person alone.
-    Reach(&'a Person),
+    Reach {
+        /// To whom.
+        person: &'a Person,
+        /// Whether one of their connections at least is no slow consumer.
+        is_reading: bool,
+    },
     /// Fetch a file, or be told of it. A file that was shared in a room comes with the room.
     Fetch(&'a File, Option<&'a Room>),
     /// Take a file away from those for whom it is.
@@ -56,7 +61,7 @@ pub fn may(actor: Actor<'_>, action: Action<'_>) -> Result<(), Fault> {
         Action::InRoom(Doing::Speak | Doing::Read | Doing::SetTopic | Doing::Leave, room) => {
             allow(room.member(person.id).is_some(), || Fault::NotInRoom(room.name))
         }
-        Action::Reach(other) => allow(!other.is_lagging(), || Fault::Busy(other.nick())),
+        Action::Reach { person, is_reading } => allow(is_reading, || Fault::Busy(person.nick())),
         Action::Fetch(file, room) => {
             let is_for = match file.share {
                 Share::Room(_) => room.is_some_and(|room| room.member(person.id).is_some()),

@@ -67,8 +67,6 @@ fn taken(bytes: usize) -> usize {
 pub struct Member {
     /// A serial number of when they came in, by which the hub tells what was first.
     pub since: u64,
-    /// The last message before those that were left out, if any were.
-    pub missed_after: Option<u64>,
 }
 
 /// A room.
@@ -104,10 +102,6 @@ impl Room {
     /// The place that `who` has in it.
     pub fn member(&self, who: PersonId) -> Option<&Member> {
         self.place_of(who).ok().map(|at| &self.members[at].1)
-    }
-
-    fn member_mut(&mut self, who: PersonId) -> Option<&mut Member> {
-        self.place_of(who).ok().map(|at| &mut self.members[at].1)
     }
 
     /// Where a member is, or would be.
@@ -383,7 +377,7 @@ impl Rooms {
     /// Puts `who` into the room; `since` is the serial number of when.
     pub fn enter(&mut self, id: RoomId, who: PersonId, since: u64) {
         let room = &mut self.rooms[id.slot()];
-        let member = (who, Member { since, missed_after: None });
+        let member = (who, Member { since });
         match room.place_of(who) {
             Ok(at) => room.members[at] = member,
             Err(at) => room.members.insert(at, member),
@@ -483,20 +477,6 @@ impl Rooms {
             }
             largest.push((networks[&from].cost, from));
         }
-    }
-
-    /// Notes that what came after the message `after` was left out for `who`, unless something earlier was already.
-    pub fn miss(&mut self, id: RoomId, who: PersonId, after: u64) {
-        if let Some(member) = self.rooms[id.slot()].member_mut(who) {
-            member.missed_after.get_or_insert(after);
-        }
-    }
-
-    /// Takes what `who` must be told of what was left out: how many messages, after which. There may have been nothing but events.
-    pub fn take_missed(&mut self, id: RoomId, who: PersonId) -> Option<(u64, u64)> {
-        let room = &mut self.rooms[id.slot()];
-        let after = room.member_mut(who)?.missed_after.take()?;
-        Some((room.last_seq - after, after))
     }
 
     /// Forgets a room of which nothing is left, and notes since when one is unused.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::limits::{TYPING, TYPING_AT_ONCE, TYPING_PACE};
-use crate::names::PersonId;
+use crate::names::{ConnId, PersonId};
 use crate::rooms::RoomId;
 use crate::time::Instant;
 
@@ -33,8 +33,8 @@ pub enum Notice {
 pub struct Shown {
     /// A serial number of when it went out: who came into the room later has not seen it.
     pub serial: u64,
-    /// Who was there and was not shown it.
-    pub except: Vec<PersonId>,
+    /// The connections of those who were there and were not shown it.
+    pub except: Vec<ConnId>,
 }
 
 #[derive(Debug, Default)]
@@ -149,12 +149,12 @@ impl Typing {
         }
     }
 
-    /// Whether `viewer` was shown that `who` is typing somewhere. `since` tells the serial number of when the viewer came into a
+    /// Whether `viewer` was shown on this connection that `who` is typing somewhere. `since` tells the serial number of when the viewer came into a
     /// room, if it is there, and `wants` whether they want lines of this serial number.
     pub fn seen_by(
         &self,
         who: PersonId,
-        viewer: PersonId,
+        (viewer, conn): (PersonId, ConnId),
         since: impl Fn(RoomId) -> Option<u64>,
         wants: impl Fn(u64) -> bool,
     ) -> bool {
@@ -164,7 +164,7 @@ impl Typing {
                 Conversation::Room(room) => since(room).is_some_and(|since| since < shown.serial),
                 Conversation::Person(person) => person == viewer,
             };
-            was_there && viewer != who && wants(shown.serial) && !shown.except.contains(&viewer)
+            was_there && viewer != who && wants(shown.serial) && !shown.except.contains(&conn)
         })
     }
 

@@ -339,7 +339,7 @@ impl Hub {
     }
 
     fn tell_slice(&self, answer: &mut Answer, turn: &mut Turn<'_, impl Output>) -> Option<Done> {
-        let viewer = self.people.get(turn.who)?;
+        let (viewer, way) = (self.people.get(turn.who)?, self.people.way(turn.conn)?);
         let slice = &mut Slice(limits::SLICE);
         let Answer { count, rest, needs, .. } = answer;
         let (now, conn) = (turn.now, turn.conn);
@@ -356,7 +356,7 @@ impl Hub {
                 if let Some(who) = page.people.next() {
                     // They may have gone since the page was made, as presence tells.
                     let person = self.people.get(who);
-                    person.into_iter().for_each(|person| tell(slice, &self.who_line(viewer, person, now)));
+                    person.into_iter().for_each(|person| tell(slice, &self.who_line((viewer, way), person, now)));
                 } else if let Some((room, after)) = page.next.take() {
                     *page = self.page(room, Some(after));
                 } else {

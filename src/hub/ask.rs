@@ -5,7 +5,7 @@ use crate::event::{Activity, Change, Detail, Done, Fault, Gone, Limit, Setting, 
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, Nick, PersonId, Place, RoomName};
-use crate::people::Person;
+use crate::people::{Person, Way};
 use crate::policy::Doing;
 use crate::request::{HistoryPart, Named, Target};
 use crate::rooms::RoomId;
@@ -86,17 +86,17 @@ impl Hub {
         Ok(Answer::people(page, self.presence.version()))
     }
 
-    pub(super) fn who_line(&self, viewer: &Person, person: &Person, now: Now) -> Detail {
+    pub(super) fn who_line(&self, (viewer, way): (&Person, &Way), person: &Person, now: Now) -> Detail {
         let since = |room: RoomId| self.rooms[room].member(viewer.id).map(|member| member.since);
-        let wants = |serial| viewer.wants_typing(serial);
+        let wants = |serial| way.wants_typing(serial);
         let ignored = viewer.ignores(person.id);
         let activity = match person.away() {
-            _ if !ignored && self.typing.seen_by(person.id, viewer.id, since, wants) => Activity::Typing,
+            _ if !ignored && self.typing.seen_by(person.id, (viewer.id, way.conn), since, wants) => Activity::Typing,
             Some((text, _)) => Activity::Away(text.clone().filter(|_| !ignored)),
             None => Activity::Here,
         };
         let mut rooms = person.rooms.clone();
-        if let (true, Some(Conversation::Room(current))) = (person.id == viewer.id, person.current) {
+        if let (true, Some(Conversation::Room(current))) = (person.id == viewer.id, way.current) {
             // In one's own row the current room stands first; the others keep their order.
             rooms.sort_by_key(|&room| room != current);
         }
@@ -149,9 +149,9 @@ impl Hub {
         &self,
         room: Option<Named<'_, RoomName>>,
         part: HistoryPart,
-        who: PersonId,
+        turn: &Turn<'_, impl Output>,
     ) -> Result<Answer, Fault> {
-        let id = self.room_or_current(who, room, Doing::Read)?;
+        let id = self.room_or_current(room, Doing::Read, turn)?;
         let last = self.rooms[id].last_seq();
         if self.rooms[id].is_kept() && self.queries >= limits::LOG_QUERIES {
             return Err(Fault::DiskBusy);
@@ -175,13 +175,13 @@ impl Hub {
     }
 
     pub(super) fn list_settings(&self, turn: &mut Turn<'_, impl Output>) -> Done {
-        let Some(person) = self.people.get(turn.who) else { return Done::Settings };
+        let Some(way) = self.people.way(turn.conn) else { return Done::Settings };
         // The others are for programs, and nothing to a person who reads the list.
         for (setting, on) in [
-            (Setting::Echo, person.echo),
-            (Setting::Stamp, person.stamp),
-            (Setting::Presence, person.presence),
-            (Setting::Typing, person.wants_typing(u64::MAX)),
+            (Setting::Echo, way.echo),
+            (Setting::Stamp, way.stamp),
+            (Setting::Presence, way.presence),
+            (Setting::Typing, way.wants_typing(u64::MAX)),
         ] {
             turn.out.detail(turn.conn, &Detail::Setting(Change { setting, on }));
         }

@@ -5,7 +5,7 @@ use crate::event::{Done, Event, Fault, Quota};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, FileId};
-use crate::people::{Download, Person};
+use crate::people::{Download, Way};
 use crate::policy::Action;
 use crate::rooms::RoomId;
 
@@ -16,7 +16,7 @@ const UNIT: usize = limits::DOWNLOAD_UNIT;
 impl Hub {
     /// Whether something is still owed to a connection without its saying another word.
     pub fn is_transferring(&self, conn: ConnId) -> bool {
-        self.people.at(conn).is_some_and(Person::is_transferring)
+        self.people.way(conn).is_some_and(Way::is_transferring)
     }
 
     pub(super) fn get(
@@ -31,15 +31,15 @@ impl Hub {
         if offset > size {
             return Err(Fault::BeyondEnd(size));
         }
-        let person = self.people.get_mut(turn.who).ok_or(Fault::NoSuchFile)?;
-        if person.downloads().iter().any(|download| download.file == file_id) {
+        let way = self.people.way_mut(turn.conn).ok_or(Fault::NoSuchFile)?;
+        if way.downloads().iter().any(|download| download.file == file_id) {
             return Err(Fault::BusyFile(file_id));
         }
-        if person.downloads().len() >= limits::DOWNLOADS {
+        if way.downloads().len() >= limits::DOWNLOADS {
             return Err(Fault::TooMany(Quota::Downloads));
         }
         self.downloads += 1;
-        person.rare_mut().downloads.push(Download::new(self.downloads, file_id, offset));
+        way.rare_mut().downloads.push(Download::new(self.downloads, file_id, offset));
         if let Some(file) = self.files.get_mut(file_id) {
             file.readers.insert(turn.conn);
         }
@@ -52,8 +52,8 @@ impl Hub {
     pub fn pump(&mut self, conn: ConnId, room: usize, out: &mut impl Output) {
         let mut room = room / UNIT * UNIT;
         let mut idle = 0;
-        while let Some(person) = self.people.at_mut(conn).filter(|person| idle < person.downloads().len()) {
-            let download = &mut person.downloads_mut()[0];
+        while let Some(way) = self.people.way_mut(conn).filter(|way| idle < way.downloads().len()) {
+            let download = &mut way.downloads_mut()[0];
             let len = download.ready().len().min(room);
             if len > 0 {
                 out.data(conn, download.file, download.sent, &download.ready()[..len]);
@@ -64,8 +64,8 @@ impl Hub {
                 idle += 1;
             }
             self.ask(conn, room, out);
-            if let Some(person) = self.people.at_mut(conn) {
-                person.downloads_mut().rotate_left(1);
+            if let Some(way) = self.people.way_mut(conn) {
+                way.downloads_mut().rotate_left(1);
             }
         }
         self.complete_downloads(conn, out);
@@ -76,11 +76,11 @@ impl Hub {
 
     /// Asks the disk for more of the first of `conn`'s downloads, if all that came of it has been handed on.
     fn ask(&mut self, conn: ConnId, room: usize, out: &mut impl Output) {
-        let Some(person) = self.people.at_mut(conn) else { return };
-        let holds_any = person.downloads().iter().any(Download::is_held);
-        // Several of one person share what is read ahead, so that none of them goes on alone for long.
-        let ahead = limits::READ_AHEAD / person.downloads().len().max(1);
-        let Some(download) = person.downloads_mut().first_mut().filter(|download| !download.is_held()) else { return };
+        let Some(way) = self.people.way_mut(conn) else { return };
+        let holds_any = way.downloads().iter().any(Download::is_held);
+        // Several of one connection share what is read ahead, so that none of them goes on alone for long.
+        let ahead = limits::READ_AHEAD / way.downloads().len().max(1);
+        let Some(download) = way.downloads_mut().first_mut().filter(|download| !download.is_held()) else { return };
         let buffer = download.take_buffer();
         let Some(file) = self.files.get(download.file) else { return };
         let (from, unit) = (download.asked, UNIT as u64);
@@ -89,7 +89,7 @@ impl Hub {
             return;
         }
         if self.disk.reads >= limits::READS_IN_FLIGHT {
-            if !std::mem::replace(&mut person.rare_mut().wait_for_disk, true) {
+            if !std::mem::replace(&mut way.rare_mut().wait_for_disk, true) {
                 self.disk.waiting.push_back(conn);
             }
             return;
@@ -117,8 +117,8 @@ impl Hub {
     /// Lets the next of those who wait for the disk have a turn.
     pub(super) fn wake_reader(&mut self, out: &mut impl Output) {
         if let Some(next) = self.disk.waiting.pop_front() {
-            if let Some(person) = self.people.at_mut(next) {
-                person.rare_mut().wait_for_disk = false;
+            if let Some(way) = self.people.way_mut(next) {
+                way.rare_mut().wait_for_disk = false;
             }
             out.effect(Effect::Pump(next));
         }
@@ -126,7 +126,7 @@ impl Hub {
 
     /// Ends the downloads of which every byte has gone out.
     fn complete_downloads(&mut self, conn: ConnId, out: &mut impl Output) {
-        let downloads = self.people.at(conn).map(Person::downloads).unwrap_or_default();
+        let downloads = self.people.way(conn).map(Way::downloads).unwrap_or_default();
         let whole = |download: &Download| {
             let file = self.files.get(download.file)?;
             let Stage::Ready(digest) = file.stage else { return None };
@@ -149,12 +149,11 @@ impl Hub {
     ) -> Option<&mut Download> {
         self.disk.reads -= len.next_multiple_of(UNIT);
         self.wake_reader(out);
-        let person = self.people.at_mut(reader);
-        if person.is_some() {
+        let way = self.people.way_mut(reader);
+        if way.is_some() {
             out.effect(Effect::Pump(reader));
         }
-        let running =
-            person.and_then(|person| person.downloads_mut().iter_mut().find(|running| running.serial == download));
+        let running = way.and_then(|way| way.downloads_mut().iter_mut().find(|running| running.serial == download));
         if running.is_none() {
             self.disk.held -= len;
         }
@@ -162,10 +161,10 @@ impl Hub {
     }
 
     pub(super) fn stop_download(&mut self, conn: ConnId, file_id: FileId) {
-        if let Some(person) = self.people.at_mut(conn)
-            && let Some(at) = person.downloads().iter().position(|download| download.file == file_id)
+        if let Some(way) = self.people.way_mut(conn)
+            && let Some(at) = way.downloads().iter().position(|download| download.file == file_id)
         {
-            let download = person.rare_mut().downloads.remove(at);
+            let download = way.rare_mut().downloads.remove(at);
             self.disk.held -= download.held();
         }
         if let Some(file) = self.files.get_mut(file_id) {
@@ -184,12 +183,17 @@ impl Hub {
 
     /// Ends the downloads of whoever leaves a room, but for their own files.
     pub(super) fn stop_downloads_from(&mut self, room: RoomId, why: &Fault, turn: &mut Turn<'_, impl Output>) {
-        let (conn, who) = (turn.conn, turn.who);
-        let ends = |file: &File| file.sender != who && file.share == Share::Room(room) && file.readers.contains(&conn);
-        let files: Vec<FileId> = self.files.iter().filter(|(_, file)| ends(file)).map(|(id, _)| id).collect();
-        for file in files {
+        let ends = |file: &File| file.sender != turn.who && file.share == Share::Room(room);
+        let conns: Vec<ConnId> = self.people.conns_of(turn.who).collect();
+        let of = |(id, file): (FileId, &File)| {
+            let readers = conns.iter().copied().filter(|conn| file.readers.contains(conn));
+            readers.map(|conn| (conn, id)).collect::<Vec<_>>()
+        };
+        let stopped: Vec<_> = self.files.iter().filter(|(_, file)| ends(file)).flat_map(of).collect();
+        for (conn, file) in stopped {
             self.stop_download(conn, file);
             turn.out.answer(conn, &Event::Broken { file, why: why.clone() });
+            turn.out.effect(Effect::Pump(conn));
         }
     }
 }

@@ -6,13 +6,13 @@ use crate::effect::{Description, Effect, Job, Outcome, Output, PastFile};
 use crate::event::{Done, Event, Fault, Gone, Happening};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
-use crate::names::{FileId, FileName, Nick, Origin, PersonId, Place};
+use crate::names::{ConnId, FileId, FileName, Nick, Origin, PersonId, Place};
 use crate::people::{Intake, Person, Reread};
 use crate::policy::{Action, Actor, may};
 use crate::rooms::Room;
 use crate::time::Now;
 
-use super::{Alarm, Hub, Turn};
+use super::{Alarm, Except, Hub, Turn};
 
 impl Hub {
     /// Takes what came of a job.
@@ -136,9 +136,9 @@ impl Hub {
     fn remove_file(&mut self, file_id: FileId, out: &mut impl Output) {
         let Some(file) = self.files.remove(file_id) else { return };
         self.alarms.remove(&(file.alarm, Alarm::File(file_id)));
-        self.end_intake(file.sender, file_id, Intake::Discard, out);
+        self.end_intake(file.via, file_id, Intake::Discard, out);
         if file.stage == Stage::Finishing {
-            self.finished(file.sender, out);
+            self.finished(file.via, out);
         }
         self.job(Job::Remove(file_id), out);
         if let Share::Room(room) = file.share {
@@ -154,27 +154,33 @@ impl Hub {
         also: Option<PersonId>,
         turn: &mut Turn<'_, impl Output>,
     ) {
-        if let Some((Share::Room(room), sender)) = self.files.get(file_id).map(|file| (file.share, file.sender)) {
-            self.leave_out(room, |person| person.id != sender && !person.ignores(sender));
+        let Some(file) = self.files.get(file_id) else { return };
+        let (share, sender) = (file.share, file.sender);
+        let except = match also {
+            // They are told wherever they are, and even if they are slow.
+            Some(also) => Except::Person(also),
+            None if turn.who == sender => Except::Conn(turn.conn),
+            None => Except::Conn(file.via),
+        };
+        if let Share::Room(room) = share {
+            self.leave_out(room, except, |person| !person.ignores(sender));
         }
         let Some(file) = self.files.get(file_id) else { return };
-        let also = also.filter(|&also| self.people.get(also).is_some());
+        let also = also.into_iter().flat_map(|also| self.people.conns_of(also));
         let event = |place| Event::Happened { place, at: turn.now.wall, who: file.nick, what: what.clone() };
         match file.share {
             Share::Room(room) => {
                 let room = &self.rooms[room];
-                let others = self.hearers(room, file.sender, Some(file.sender));
-                turn.out.publish(
-                    &mut others.chain(also.map(|also| self.people.conn(also))),
-                    &[event(Place::Room(room.name))],
-                );
+                let others = self.hearers(room, sender, except);
+                turn.out.publish(&mut others.chain(also), &[event(Place::Room(room.name))]);
             }
             Share::Person(to, nick) => {
-                if self.people.get(to).is_some_and(|person| !person.ignores(file.sender)) {
-                    turn.out.publish(&mut std::iter::once(self.people.conn(to)), &[event(Place::With(file.nick))]);
+                if self.people.get(to).is_some_and(|person| !person.ignores(sender)) {
+                    turn.out.publish(&mut self.people.conns_of(to), &[event(Place::With(file.nick))]);
                 }
-                if let Some(also) = also.filter(|&also| also != to) {
-                    turn.out.publish(&mut std::iter::once(self.people.conn(also)), &[event(Place::With(nick))]);
+                if to != sender {
+                    let own = self.people.conns_of(sender).filter(|&conn| !except.holds(sender, conn));
+                    turn.out.publish(&mut own.chain(also), &[event(Place::With(nick))]);
                 }
             }
         }
@@ -252,6 +258,7 @@ impl Hub {
         let file = File {
             share: Share::Room(room),
             sender: PersonId::NOBODY,
+            via: ConnId::NOBODY,
             owner,
             nick: from,
             size,
@@ -270,13 +277,12 @@ impl Hub {
         self.set_alarm(id);
     }
 
-    /// Somebody is leaving the server, and their transfers end.
-    pub(super) fn drop_transfers(&mut self, who: PersonId, turn: &mut Turn<'_, impl Output>) {
-        let conn = self.people.conn(who);
-        let Some(person) = self.people.get_mut(who) else { return };
-        let intake = std::mem::replace(&mut person.intake, Intake::Discard);
+    /// A connection is no way in any more, and its transfers end.
+    pub(super) fn drop_transfers(&mut self, conn: ConnId, turn: &mut Turn<'_, impl Output>) {
+        let Some(way) = self.people.way_mut(conn) else { return };
+        let intake = std::mem::replace(&mut way.intake, Intake::Discard);
         self.disk.waiting.retain(|&waiting| waiting != conn);
-        for download in person.take_downloads() {
+        for download in way.take_downloads() {
             self.disk.held -= download.held();
             if let Some(file) = self.files.get_mut(download.file) {
                 file.readers.remove(&conn);
@@ -285,6 +291,10 @@ impl Hub {
         if let Intake::Open(file) = intake {
             self.break_off(file, Gone::BrokenOff, turn);
         }
+    }
+
+    /// Somebody is leaving the server, and what is being sent to them alone ends.
+    pub(super) fn fail_uploads_to(&mut self, who: PersonId, turn: &mut Turn<'_, impl Output>) {
         let coming =
             |file: &File| file.stage == Stage::Coming && matches!(file.share, Share::Person(to, _) if to == who);
         let files: Vec<FileId> = self.files.iter().filter(|(_, file)| coming(file)).map(|(id, _)| id).collect();

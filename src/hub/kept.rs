@@ -4,7 +4,7 @@ use crate::effect::{Job, LeftOut, Output};
 use crate::event::{Event, Happening};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, PersonId, Place};
-use crate::people::{Intake, Person, Reread};
+use crate::people::{Intake, Reread, Way};
 use crate::time::Now;
 
 use super::{Hub, Turn};
@@ -13,7 +13,7 @@ impl Hub {
     /// Who is here through a connection, and their open upload with how many bytes of it have come.
     pub fn place_of(&self, conn: ConnId) -> Option<(Nick, Option<(FileId, u64)>)> {
         let person = self.people.at(conn)?;
-        let upload = match person.intake {
+        let upload = match self.people.way(conn)?.intake {
             Intake::Open(id) => self.files.get(id).map(|file| (id, file.received)),
             Intake::None { .. } | Intake::Discard => None,
         };
@@ -22,8 +22,8 @@ impl Hub {
 
     /// The transport of a connection is lost, and its place kept: it is noted who says something to its person in private.
     pub fn lose_sight(&mut self, conn: ConnId) {
-        if let Some(person) = self.people.at_mut(conn) {
-            person.rare_mut().unreached.get_or_insert_default();
+        if let Some(way) = self.people.way_mut(conn) {
+            way.lose();
         }
     }
 
@@ -32,9 +32,11 @@ impl Hub {
         for &file in &left_out.files {
             self.stop_download(conn, file);
         }
-        let Some(person) = self.people.at_mut(conn) else { return };
-        person.take_unreached();
-        let (who, wants_presence) = (person.nick(), person.presence && left_out.presence);
+        let Some(way) = self.people.way_mut(conn) else { return };
+        way.take_up();
+        let wants_presence = way.presence && left_out.presence;
+        let Some((person, who)) = self.people.at(conn).map(|person| (person.id, person.nick())) else { return };
+        self.people.forget_unreached(person);
         for &(name, seqs) in &left_out.rooms {
             let is_theirs =
                 |&room: &crate::rooms::RoomId| self.people.at(conn).is_some_and(|p| p.rooms.contains(&room));
@@ -57,12 +59,12 @@ impl Hub {
         let event =
             Event::Happened { place: Place::With(nick), at: turn.now.wall, who: nick, what: Happening::Unreached };
         let here = senders.into_iter().filter(|&who| self.people.get(who).is_some());
-        turn.out.publish(&mut here.map(|who| self.people.conn(who)), &[event]);
+        turn.out.publish(&mut here.flat_map(|who| self.people.conns_reading(who)), &[event]);
     }
 
     /// Has the disk read once more what was handed on to a connection and was lost on its way.
     pub fn reread(&mut self, conn: ConnId, file: FileId, offset: u64, len: usize, out: &mut impl Output) {
-        if self.people.at(conn).is_none_or(Person::is_rereading) {
+        if self.people.way(conn).is_none_or(Way::is_rereading) {
             return;
         }
         if self.files.get(file).is_none_or(|known| known.written < offset + len as u64) {
@@ -71,8 +73,8 @@ impl Hub {
         }
         self.downloads += 1;
         let serial = self.downloads;
-        if let Some(person) = self.people.at_mut(conn) {
-            person.rare_mut().reread = Some(Reread { serial, file, offset });
+        if let Some(way) = self.people.way_mut(conn) {
+            way.rare_mut().reread = Some(Reread { serial, file, offset });
         }
         self.job(Job::Read { file, offset, len, buffer: Vec::new(), reader: conn, download: serial }, out);
     }
@@ -85,7 +87,7 @@ impl Hub {
         len: usize,
         out: &mut impl Output,
     ) -> Option<Reread> {
-        let reread = self.people.at_mut(reader)?.take_reread(serial)?;
+        let reread = self.people.way_mut(reader)?.take_reread(serial)?;
         self.disk.reads -= len.next_multiple_of(limits::DOWNLOAD_UNIT);
         self.disk.held -= len;
         self.wake_reader(out);

@@ -4,15 +4,15 @@ use crate::effect::{Effect, Logged, Output, Record};
 use crate::event::{Change, Done, Event, Fault, Gone, Happening, Keeping, Long, Quota, SaidKind, Setting};
 use crate::limits;
 use crate::meters::PrefixWindow;
-use crate::names::{Nick, Origin, PersonId, Place, RoomName, Text};
-use crate::people::{Ignored, Person};
+use crate::names::{ConnId, Nick, Origin, PersonId, Place, RoomName, Text};
+use crate::people::{Ignored, Person, Way};
 use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::time::Instant;
 use crate::typing::{Conversation, Notice, Shown, TypingKey};
 
-use super::{Hub, Turn};
+use super::{Except, Hub, Turn};
 
 impl Hub {
     pub(super) fn say_here(
@@ -21,7 +21,7 @@ impl Hub {
         text: &str,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Place, Fault> {
-        let place = self.current(turn.who)?;
+        let place = self.current(turn)?;
         self.say(place, kind, Text::new(text), turn)
     }
 
@@ -48,23 +48,19 @@ impl Hub {
         text: Text,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
-        let person = self.people.get(turn.who).ok_or(Fault::NoTarget)?;
-        let (from, origin) = (person.nick(), person.origin);
+        let from = self.nick(turn.who)?;
+        let way = self.people.way(turn.conn).ok_or(Fault::NoTarget)?;
+        let (origin, silent) = (way.origin, if way.echo { Except::Nobody } else { Except::Conn(turn.conn) });
         let (seq, at) = (self.rooms[room].last_seq() + 1, turn.now.wall);
         let line = Logged { seq, at, from, kind, text: text.clone() };
         if self.settings.log.is_some() {
             self.keep_line(room, line.clone(), turn.out);
         }
         self.rooms.remember(room, turn.who, origin, line);
-        let silent = self.people.get(turn.who).is_some_and(|person| !person.echo).then_some(turn.who);
         let place = Place::Room(self.rooms[room].name);
         let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
         turn.out.publish(&mut self.hearers(&self.rooms[room], turn.who, silent), &[event]);
-        for member in self.lagging_in(&self.rooms[room]) {
-            if Some(member) != silent && self.people.get(member).is_some_and(|person| !person.ignores(turn.who)) {
-                self.rooms.miss(room, member, seq - 1);
-            }
-        }
+        self.miss(room, seq - 1, silent, |person| !person.ignores(turn.who));
         Ok(())
     }
 
@@ -94,15 +90,11 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
         let from = self.nick(turn.who)?;
-        let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
-        self.may(turn.who, Action::Reach(other))?;
+        self.may_reach(to, turn.who)?;
         self.meet(to, turn);
         let hearer = self.people.get_mut(to).filter(|other| to != turn.who && !other.ignores(turn.who));
         // An answer to it is meant for whoever said it.
-        hearer.into_iter().for_each(|other| {
-            other.rare_mut().hear_from(from, turn.who);
-            other.hear_in_private(turn.who);
-        });
+        hearer.into_iter().for_each(|other| other.rare_mut().hear_from(from, turn.who));
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
         let event = |with| Event::Said {
             place: Place::With(with),
@@ -113,13 +105,21 @@ impl Hub {
             text: text.clone(),
         };
         if !other.ignores(turn.who) {
-            turn.out.publish(&mut std::iter::once(self.people.conn(to)), &[event(from)]);
+            turn.out.publish(&mut self.people.conns_reading(to), &[event(from)]);
         }
+        let is_ignored = other.ignores(turn.who);
         let (who, away) = (other.nick(), other.away().map(|(text, count)| (text.clone(), count)));
-        let Some(person) = self.people.get_mut(turn.who) else { return Ok(()) };
-        if person.echo && to != turn.who {
-            turn.out.answer(turn.conn, &event(who));
+        if !is_ignored {
+            self.people.note_unreached(to, turn.who);
         }
+        if to != turn.who {
+            if self.people.way(turn.conn).is_some_and(|way| way.echo) {
+                turn.out.answer(turn.conn, &event(who));
+            }
+            let own = self.people.conns_reading(turn.who).filter(|&conn| conn != turn.conn);
+            turn.out.publish(&mut { own }, &[event(who)]);
+        }
+        let Some(person) = self.people.get_mut(turn.who) else { return Ok(()) };
         let Some((text, count)) = away else { return Ok(()) };
         let told_away = &mut person.rare_mut().told_away;
         if !told_away.contains(&(to, count)) {
@@ -152,8 +152,12 @@ impl Hub {
         if old.as_str() == nick.as_str() {
             return Ok(Done::Nick(nick));
         }
-        let rooms = person.rooms.clone();
         self.count_rename(turn)?;
+        if old != nick && self.people.has_several(turn.who) {
+            self.step_out(turn);
+        }
+        let Some(person) = self.people.get(turn.who) else { return Ok(Done::Nick(nick)) };
+        let (old, rooms) = (person.nick(), person.rooms.clone());
         self.people.rename(turn.who, nick);
         self.rename_in_files(turn.who, nick, turn.out);
         self.open_presence(turn.now);
@@ -194,8 +198,8 @@ impl Hub {
                 room
             }
         };
-        if let Some(person) = self.people.get_mut(turn.who) {
-            person.current = Some(Conversation::Room(room));
+        if let Some(way) = self.people.way_mut(turn.conn) {
+            way.current = Some(Conversation::Room(room));
         }
         Ok(self.show_room(room, turn))
     }
@@ -205,8 +209,7 @@ impl Hub {
         if !self.rooms.exists(&name) {
             self.count_new_room(turn)?;
         }
-        let origin = self.people.get(turn.who).map_or(Origin::Loopback, |person| person.origin);
-        self.rooms.open(name, origin).map_err(Fault::TooMany)
+        self.rooms.open(name, self.origin(turn)).map_err(Fault::TooMany)
     }
 
     pub(super) fn leave(
@@ -215,14 +218,19 @@ impl Hub {
         reason: Option<&str>,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
-        let room = self.room_or_current(turn.who, room, Doing::Leave)?;
+        let room = self.room_or_current(room, Doing::Leave, turn)?;
         self.count_join(turn)?;
         let Some(person) = self.people.get_mut(turn.who) else { return Err(Fault::NoRoom) };
         person.rooms.retain(|&other| other != room);
-        person.current = person.current.filter(|&current| current != Conversation::Room(room));
         let (nick, name) = (person.nick(), self.rooms[room].name);
-        // Later it would be told of a room that it is not in.
-        self.tell_missed(room, turn);
+        let conns: Vec<ConnId> = self.people.conns_of(turn.who).collect();
+        for conn in conns {
+            if let Some(way) = self.people.way_mut(conn) {
+                way.current = way.current.filter(|&current| current != Conversation::Room(room));
+            }
+            // Later it would be told of a room that it is not in.
+            self.tell_missed(room, conn, turn);
+        }
         self.typing.forget((turn.who, Conversation::Room(room)));
         self.tell_room(room, turn.who, nick, &Happening::Left(reason.map(Text::new)), turn);
         self.stop_downloads_from(room, &Fault::Gone(Gone::NoLongerYours), turn);
@@ -233,25 +241,32 @@ impl Hub {
     /// Counts a rename, of the connection and of where it comes from.
     fn count_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::RENAMES, turn.now.at);
+        let origin = self.origin(turn);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = person.renames.take(limit, now) && take(&mut self.renames, person.origin, limit, now);
+        let left = person.renames.take(limit, now) && take(&mut self.renames, origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Renames)) }
     }
 
     /// Counts a join or a leave, of the connection and of where it comes from.
     fn count_join(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::JOINS, turn.now.at);
+        let origin = self.origin(turn);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = person.joins.take(limit, now) && take(&mut self.joins, person.origin, limit, now);
+        let left = person.joins.take(limit, now) && take(&mut self.joins, origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Joins)) }
     }
 
     /// Counts a new room of where the connection comes from; of the connection itself, its joins are counted.
     fn count_new_room(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let (limit, now) = (limits::NEW_ROOMS, turn.now.at);
-        let Some(person) = self.people.get(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = take(&mut self.new_rooms, person.origin, limit, now);
+        let origin = self.origin(turn);
+        let left = self.settings.rate == 0 || take(&mut self.new_rooms, origin, limit, now);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::NewRooms)) }
+    }
+
+    /// The network that it comes from whose turn it is.
+    pub(super) fn origin(&self, turn: &Turn<'_, impl Output>) -> Origin {
+        self.people.way(turn.conn).map_or(Origin::Loopback, |way| way.origin)
     }
 
     pub(super) fn query(&mut self, target: Target<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
@@ -259,8 +274,8 @@ impl Hub {
         if let Conversation::Person(to) = place {
             self.meet(to, turn);
         }
-        if let Some(person) = self.people.get_mut(turn.who) {
-            person.current = Some(place);
+        if let Some(way) = self.people.way_mut(turn.conn) {
+            way.current = Some(place);
         }
         self.place(place).map(Done::Query)
     }
@@ -272,7 +287,7 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let doing = if topic == Topic::Read { Doing::Read } else { Doing::SetTopic };
-        let room = self.room_or_current(turn.who, room, doing)?;
+        let room = self.room_or_current(room, doing, turn)?;
         let name = self.rooms[room].name;
         let topic = match topic {
             Topic::Read => return Ok(Done::Topic { room: name, topic: self.topic_for(turn.who, room) }),
@@ -299,12 +314,12 @@ impl Hub {
     ) -> Result<Done, Fault> {
         let place = match target {
             Some(target) => self.resolve(turn.who, target)?,
-            None => self.current(turn.who)?,
+            None => self.current(turn)?,
         };
         let named = self.place(place)?;
         if on {
             if let Conversation::Person(other) = place {
-                self.may(turn.who, Action::Reach(self.people.get(other).ok_or(Fault::NoTarget)?))?;
+                self.may_reach(other, turn.who)?;
             }
             self.typing.start((turn.who, place), turn.now.at);
         } else {
@@ -327,7 +342,7 @@ impl Hub {
                 }
                 Notice::Idle(shown) => {
                     if let (who, Conversation::Room(room)) = key {
-                        self.leave_out(room, |person| person.id != who && was_shown(person, who, &shown));
+                        self.leave_out_idle(room, who, &shown);
                     }
                     self.publish_typing(key, &shown, &Happening::Idle, turn);
                 }
@@ -346,32 +361,54 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) {
         let Ok(nick) = self.nick(who) else { return };
-        let can_hear = |person: &Person| !person.is_lagging() && was_shown(person, who, shown);
+        let ways = |id: PersonId| self.people.get(id).into_iter().flat_map(|person| self.shown_to(person, who, shown));
+        let reading = |id: PersonId| ways(id).filter(|way| !way.is_lagging()).map(|way| way.conn);
         let event = |place| Event::Happened { place, at: turn.now.wall, who: nick, what: what.clone() };
         match place {
             Conversation::Room(room) => {
                 let room = &self.rooms[room];
                 let was_there = |id: PersonId| room.member(id).is_some_and(|member| member.since < shown.serial);
-                let to = room
-                    .members()
-                    .filter(|&id| id != who && was_there(id) && self.people.get(id).is_some_and(can_hear));
-                turn.out.publish(&mut to.map(|id| self.people.conn(id)), &[event(Place::Room(room.name))]);
+                let to = room.members().filter(|&id| id != who && was_there(id)).flat_map(reading);
+                turn.out.publish(&mut { to }, &[event(Place::Room(room.name))]);
             }
             Conversation::Person(other) => {
-                if other != who && self.people.get(other).is_some_and(can_hear) {
-                    turn.out.publish(&mut std::iter::once(self.people.conn(other)), &[event(Place::With(nick))]);
+                if other != who {
+                    turn.out.publish(&mut reading(other), &[event(Place::With(nick))]);
                 }
             }
         }
     }
 
-    /// Who is in a conversation and will not be shown that `who` types there.
-    fn not_shown(&self, (who, place): TypingKey) -> Vec<PersonId> {
-        let cannot_hear =
-            |id: &PersonId| self.people.get(*id).is_none_or(|person| person.is_lagging() || person.ignores(who));
+    /// The ways in of somebody that want the lines of which `shown` tells, and were not passed over, as far as this can be known
+    /// without the room.
+    fn shown_to<'a>(&'a self, person: &'a Person, who: PersonId, shown: &Shown) -> impl Iterator<Item = &'a Way> {
+        let ways = self.people.ways(person).filter(move |_| !person.ignores(who));
+        ways.filter(|way| way.wants_typing(shown.serial) && !shown.except.contains(&way.conn))
+    }
+
+    /// The connections of those in a conversation that will not be shown that `who` types there.
+    fn not_shown(&self, (who, place): TypingKey) -> Vec<ConnId> {
+        let cannot_hear = |id: PersonId| {
+            let person = self.people.get(id);
+            let ways =
+                person.into_iter().flat_map(move |person| self.people.ways(person).map(move |way| (person, way)));
+            ways.filter(move |(person, way)| way.is_lagging() || person.ignores(who)).map(|(_, way)| way.conn)
+        };
         match place {
-            Conversation::Room(room) => self.rooms[room].members().filter(cannot_hear).collect(),
-            Conversation::Person(other) => Some(other).filter(cannot_hear).into_iter().collect(),
+            Conversation::Room(room) => self.rooms[room].members().flat_map(cannot_hear).collect(),
+            Conversation::Person(other) => cannot_hear(other).collect(),
+        }
+    }
+
+    /// The slow consumers who were shown that `who` types in a room are not told that it has ended.
+    fn leave_out_idle(&mut self, room: RoomId, who: PersonId, shown: &Shown) {
+        let after = self.rooms[room].last_seq();
+        for (member, conn) in self.lagging_in(&self.rooms[room]) {
+            let person = self.people.get(member).filter(|_| member != who);
+            let was_shown = person.is_some_and(|person| self.shown_to(person, who, shown).any(|way| way.conn == conn));
+            if let Some(way) = self.people.way_mut(conn).filter(|_| was_shown) {
+                way.miss(room, after);
+            }
         }
     }
 
@@ -429,12 +466,12 @@ impl Hub {
     pub(super) fn set(&mut self, change: Change, turn: &mut Turn<'_, impl Output>) -> Done {
         let Change { setting, on } = change;
         let serial = self.next_serial();
-        if let Some(person) = self.people.get_mut(turn.who) {
+        if let Some(way) = self.people.way_mut(turn.conn) {
             match setting {
-                Setting::Echo => person.echo = on,
-                Setting::Presence => person.presence = on,
-                Setting::Stamp => person.stamp = on,
-                Setting::Typing => person.set_typing(on.then_some(serial)),
+                Setting::Echo => way.echo = on,
+                Setting::Presence => way.presence = on,
+                Setting::Stamp => way.stamp = on,
+                Setting::Typing => way.set_typing(on.then_some(serial)),
                 Setting::Whole => {}
             }
             if matches!(setting, Setting::Stamp | Setting::Whole) {
@@ -443,11 +480,6 @@ impl Hub {
         }
         Done::Set(change)
     }
-}
-
-/// Whether somebody wants the line of which `shown` tells, and was not passed over, as far as this can be known without the room.
-fn was_shown(person: &Person, who: PersonId, shown: &Shown) -> bool {
-    person.wants_typing(shown.serial) && !person.ignores(who) && !shown.except.contains(&person.id)
 }
 
 /// Uses one of what all connections from somewhere may do together, where one of them may do `limit`; `false` when all are

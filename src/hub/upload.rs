@@ -6,9 +6,8 @@ use crate::effect::{Effect, Job, Output};
 use crate::event::{Done, Event, Fault, Gone, Happening, Quota, Trouble};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, Digest, FileId, FileName, Origin, PersonId};
+use crate::names::{ConnId, Digest, FileId, FileName, Origin};
 use crate::people::Intake;
-use crate::policy::Action;
 use crate::request::{BadChunk, Offer};
 use crate::typing::Conversation;
 
@@ -17,7 +16,7 @@ use super::{Hub, Turn};
 impl Hub {
     /// Whether the next chunk of a connection belongs to an open upload, and so does not count as a line.
     pub fn has_upload(&self, conn: ConnId) -> bool {
-        self.people.at(conn).is_some_and(|person| matches!(person.intake, Intake::Open(_)))
+        self.people.way(conn).is_some_and(|way| matches!(way.intake, Intake::Open(_)))
     }
 
     /// Whether the disk keeps up. While it does not, chunks must wait where they come from.
@@ -32,7 +31,7 @@ impl Hub {
         if !may_be_short || self.files.finishing() == 0 {
             return false;
         }
-        let Some(Intake::Open(file)) = self.people.at(conn).map(|person| person.intake) else { return false };
+        let Some(Intake::Open(file)) = self.people.way(conn).map(|way| way.intake) else { return false };
         let file = self.files.get(file);
         file.is_some_and(|file| self.first_for_bytes(file.owner, file.size - file.received).is_none())
     }
@@ -43,19 +42,18 @@ impl Hub {
 
     /// Whatever becomes of this offer, the chunks that follow are meant for it and not for an upload before it.
     pub(super) fn before_send(&mut self, turn: &mut Turn<'_, impl Output>) {
-        if let Some(Intake::Open(open)) = self.people.get(turn.who).map(|person| person.intake) {
+        if let Some(Intake::Open(open)) = self.people.way(turn.conn).map(|way| way.intake) {
             self.break_off(open, Gone::Superseded, turn);
         }
-        self.set_intake(turn.who, Intake::Discard);
+        self.set_intake(turn.conn, Intake::Discard);
     }
 
     pub(super) fn send(&mut self, offer: &Offer<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let share = match self.resolve(turn.who, offer.target)? {
             Conversation::Room(room) => Share::Room(room),
             Conversation::Person(to) => {
-                let other = self.people.get(to).ok_or(Fault::NoTarget)?;
-                self.may(turn.who, Action::Reach(other))?;
-                let nick = other.nick();
+                self.may_reach(to, turn.who)?;
+                let nick = self.nick(to)?;
                 self.meet(to, turn);
                 Share::Person(to, nick)
             }
@@ -70,8 +68,8 @@ impl Hub {
         if self.disk.jobs >= 2 * limits::DISK_JOBS {
             return Err(Fault::DiskBusy);
         }
-        let person = self.people.get(turn.who).ok_or(Fault::NoTarget)?;
-        let owner = match person.origin {
+        let nick = self.nick(turn.who)?;
+        let owner = match self.origin(turn) {
             Origin::Loopback => Owner::Local(turn.who),
             Origin::Network(prefix) => Owner::Network(prefix),
         };
@@ -91,8 +89,9 @@ impl Hub {
         let new = File {
             share,
             sender: turn.who,
+            via: turn.conn,
             owner,
-            nick: person.nick(),
+            nick,
             size: offer.size,
             name: name.clone(),
             claimed: offer.digest,
@@ -115,7 +114,7 @@ impl Hub {
         self.describe(file_id, turn.out);
         let what = Happening::File { id: file_id, size: offer.size, name };
         self.tell_about_file(file_id, &what, None, turn);
-        self.set_intake(turn.who, Intake::Open(file_id));
+        self.set_intake(turn.conn, Intake::Open(file_id));
         if offer.size == 0 {
             self.finish(file_id, turn.out);
         }
@@ -150,11 +149,11 @@ impl Hub {
     }
 
     pub(super) fn chunk(&mut self, chunk: Result<Vec<u8>, BadChunk>, turn: &mut Turn<'_, impl Output>) {
-        let Some(person) = self.people.get_mut(turn.who) else { return };
-        let Intake::Open(file_id) = person.intake else {
+        let Some(way) = self.people.way_mut(turn.conn) else { return };
+        let Intake::Open(file_id) = way.intake else {
             // What was too long has been thrown away, and its sender has nothing to learn from that.
             if chunk != Err(BadChunk::TooLong) {
-                person.intake.refuse_chunk(turn.conn, turn.out);
+                way.intake.refuse_chunk(turn.conn, turn.out);
             }
             return;
         };
@@ -199,12 +198,12 @@ impl Hub {
 
     /// All bytes of an upload have come.
     fn finish(&mut self, file_id: FileId, out: &mut impl Output) {
-        let Some(sender) = self.files.get(file_id).map(|file| file.sender) else { return };
+        let Some(via) = self.files.get(file_id).map(|file| file.via) else { return };
         self.files.set_stage(file_id, Stage::Finishing);
-        if let Some(person) = self.people.get_mut(sender) {
-            person.rare_mut().finishing += 1;
+        if let Some(way) = self.people.way_mut(via) {
+            way.rare_mut().finishing += 1;
         }
-        self.end_intake(sender, file_id, Intake::None { told: false }, out);
+        self.end_intake(via, file_id, Intake::None { told: false }, out);
         self.job(Job::Finish(file_id), out);
     }
 
@@ -216,27 +215,27 @@ impl Hub {
         }
         file.due = turn.now.at + self.settings.file_ttl;
         file.readers.iter().for_each(|&reader| turn.out.effect(Effect::Pump(reader)));
-        let (sender, size) = (file.sender, file.size);
+        let (via, size) = (file.via, file.size);
         self.files.set_stage(file_id, Stage::Ready(digest));
         self.set_alarm(file_id);
-        self.finished(sender, turn.out);
-        self.tell_sender(sender, &Event::Whole { file: file_id, size, digest }, turn.out);
+        self.finished(via, turn.out);
+        self.tell_sender(via, &Event::Whole { file: file_id, size, digest }, turn.out);
         self.forget_unreachable(turn.out);
     }
 
-    /// An upload of `sender` waits for its digest no more.
-    pub(super) fn finished(&mut self, sender: PersonId, out: &mut impl Output) {
-        if let Some(person) = self.people.get_mut(sender) {
-            let rare = person.rare_mut();
+    /// An upload that came through `via` waits for its digest no more.
+    pub(super) fn finished(&mut self, via: ConnId, out: &mut impl Output) {
+        if let Some(way) = self.people.way_mut(via) {
+            let rare = way.rare_mut();
             rare.finishing = rare.finishing.saturating_sub(1);
-            out.effect(Effect::Pump(self.people.conn(sender)));
+            out.effect(Effect::Pump(via));
         }
     }
 
     /// Ends an upload that cannot be taken up again, and tells its sender.
     pub(super) fn fail_upload(&mut self, file_id: FileId, why: Fault, turn: &mut Turn<'_, impl Output>) {
         if let Some(file) = self.files.get(file_id) {
-            self.tell_sender(file.sender, &Event::Broken { file: file_id, why: why.clone() }, turn.out);
+            self.tell_sender(file.via, &Event::Broken { file: file_id, why: why.clone() }, turn.out);
         }
         self.withdraw(file_id, why, None, turn);
     }
@@ -249,35 +248,35 @@ impl Hub {
             return self.fail_upload(file_id, why, turn);
         }
         file.due = turn.now.at + limits::RESUME;
-        let sender = file.sender;
+        let via = file.via;
         self.files.set_stage(file_id, Stage::Broken);
         self.set_alarm(file_id);
-        self.end_intake(sender, file_id, Intake::Discard, turn.out);
-        self.tell_sender(sender, &Event::Broken { file: file_id, why: why.clone() }, turn.out);
+        self.end_intake(via, file_id, Intake::Discard, turn.out);
+        self.tell_sender(via, &Event::Broken { file: file_id, why: why.clone() }, turn.out);
         self.stop_readers(file_id, &why, turn.out);
         self.tell_about_file(file_id, &Happening::Unfile { id: file_id, why }, None, turn);
     }
 
-    /// Tells the sender of a file how its upload ended, if they are still here.
-    pub(super) fn tell_sender(&self, sender: PersonId, event: &Event, out: &mut impl Output) {
-        if self.people.get(sender).is_some() {
-            out.answer(self.people.conn(sender), event);
+    /// Tells how an upload ended where it came from, if that is still here.
+    pub(super) fn tell_sender(&self, via: ConnId, event: &Event, out: &mut impl Output) {
+        if self.people.at(via).is_some() {
+            out.answer(via, event);
         }
     }
 
-    /// What becomes of the chunks that `who` sends from now on.
-    pub(super) fn set_intake(&mut self, who: PersonId, intake: Intake) {
-        if let Some(person) = self.people.get_mut(who) {
-            person.intake = intake;
+    /// What becomes of the chunks that a connection sends from now on.
+    pub(super) fn set_intake(&mut self, conn: ConnId, intake: Intake) {
+        if let Some(way) = self.people.way_mut(conn) {
+            way.intake = intake;
         }
     }
 
-    /// An upload of `sender` has ended. What becomes of chunks that still come is for `intake` to say; the shell lets go of
+    /// An upload that came through `via` has ended. What becomes of chunks that still come is for `intake` to say; the shell lets go of
     /// the one that has begun.
-    pub(super) fn end_intake(&mut self, sender: PersonId, file: FileId, intake: Intake, out: &mut impl Output) {
-        if let Some(person) = self.people.get_mut(sender).filter(|person| person.intake == Intake::Open(file)) {
-            person.intake = intake;
-            out.effect(Effect::UploadEnded(self.people.conn(sender)));
+    pub(super) fn end_intake(&mut self, via: ConnId, file: FileId, intake: Intake, out: &mut impl Output) {
+        if let Some(way) = self.people.way_mut(via).filter(|way| way.intake == Intake::Open(file)) {
+            way.intake = intake;
+            out.effect(Effect::UploadEnded(via));
         }
     }
 }
