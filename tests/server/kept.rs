@@ -1,6 +1,6 @@
 //! Places that are kept: connections that are lost, and what nobody notices of that.
 
-use std::io::BufRead;
+use std::io::{BufRead, ErrorKind, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -338,7 +338,6 @@ impl Faithful {
     }
 
     fn send(&mut self, line: &str) {
-        use std::io::Write as _;
         self.sent.push(line.to_owned());
         // What is lost is sent again.
         let _ = self.client.stream.write_all(format!("{line}\n").as_bytes());
@@ -347,7 +346,10 @@ impl Faithful {
     /// The next whole line of the connection that there is, if it has not been lost.
     fn try_line(&mut self) -> Option<String> {
         let mut line = Vec::new();
-        self.client.reader().read_until(b'\n', &mut line).ok()?;
+        if let Err(e) = self.client.reader().read_until(b'\n', &mut line) {
+            assert_ne!(e.kind(), ErrorKind::WouldBlock, "nothing comes, after {} lines", self.lines);
+            return None;
+        }
         String::from_utf8(line).unwrap().strip_suffix('\n').map(str::to_owned)
     }
 
@@ -362,7 +364,6 @@ impl Faithful {
     }
 
     fn try_resume(&mut self) -> bool {
-        use std::io::Write as _;
         self.client = Client::new(TcpStream::connect(&self.address).unwrap());
         let line = format!("/resume {} {}\n", self.token, self.lines);
         if self.client.stream.write_all(line.as_bytes()).is_err() {
