@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use mio::Token;
 
@@ -29,6 +29,13 @@ pub mod wire;
 
 /// What is told of a server that has said nothing that a chinwag server says first.
 const STRANGER: &str = "it never greeted us as chinwag does: is the port right?";
+/// How long a server may take to say that.
+const GREETING: Duration = Duration::from_secs(15);
+
+/// What is told of a server that has taken longer than that.
+fn too_slow(greeting: Duration) -> String {
+    format!("the server took longer than {} seconds", greeting.as_secs())
+}
 
 /// A client of one server, over all the connections that it takes.
 pub struct Client {
@@ -38,6 +45,9 @@ pub struct Client {
     pub session: Session,
     /// The files.
     pub transfers: Transfers,
+    /// When the connection stood that was made last, and how long the server may take from then on to greet us.
+    connected: Instant,
+    greeting: Duration,
     /// Whether a server has ever let us in.
     was_in: bool,
     /// What the server said before it closed the connection.
@@ -52,6 +62,8 @@ impl Client {
             link: Link::new(address.to_owned(), Instant::now())?,
             session: Session::new(wish),
             transfers: Transfers::new(address.to_owned(), folder),
+            connected: Instant::now(),
+            greeting: GREETING,
             was_in: false,
             farewell: None,
             out: Vec::new(),
@@ -64,14 +76,17 @@ impl Client {
     /// It is an error if the server cannot be reached, or turns us away, before it has ever let us in. Later the connection is
     /// made again, as often as need be.
     pub fn turn(&mut self, until: Option<Instant>) -> Result<Vec<Token>, String> {
-        let until = [until, self.session.next_tick()].into_iter().flatten().min();
+        let until = [until, self.session.next_tick(), self.greeting_due()].into_iter().flatten().min();
         let until = if self.work() { Some(Instant::now()) } else { until };
         let others = self.link.wait(until).map_err(|e| crate::listener::reason(&e))?;
         let now = Instant::now();
         self.link.read();
         self.take_lines(now);
+        if self.greeting_due().is_some_and(|at| at <= now) {
+            self.link.give_up(too_slow(self.greeting));
+        }
         if let Some(change) = self.link.change(now) {
-            self.changed(change)?;
+            self.changed(change, now)?;
         }
         if self.link.is_silent(now, SystemTime::now()) && self.session.is_in() {
             self.session.ask_alive();
@@ -79,6 +94,11 @@ impl Client {
         self.session.tick(now);
         self.work();
         Ok(others)
+    }
+
+    /// When the server must have greeted us, as long as it has not.
+    fn greeting_due(&self) -> Option<Instant> {
+        self.session.is_ungreeted().then(|| self.connected + self.greeting)
     }
 
     fn take_lines(&mut self, now: Instant) {
@@ -115,9 +135,12 @@ impl Client {
         }
     }
 
-    fn changed(&mut self, change: LinkChange) -> Result<(), String> {
+    fn changed(&mut self, change: LinkChange, now: Instant) -> Result<(), String> {
         match change {
-            LinkChange::Up => self.session.connected(),
+            LinkChange::Up => {
+                self.connected = now;
+                self.session.connected();
+            }
             LinkChange::Down(why) => {
                 let farewell = self.farewell.take();
                 let is_stranger = farewell.is_none() && self.session.is_ungreeted();
@@ -145,5 +168,22 @@ impl Client {
         }
         self.link.flush();
         is_busy || self.transfers.wants_more(self.link.unsent())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_never_greets_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let mut client = Client::new(&address, Wish::default(), PathBuf::new()).unwrap();
+        client.greeting = Duration::from_millis(20);
+        let why = std::iter::repeat_with(|| client.turn(None)).find_map(Result::err).unwrap();
+        assert_eq!(why, format!("the server took longer than 0 seconds; {STRANGER}"));
     }
 }

@@ -178,6 +178,8 @@ struct Cold {
     urgent: bool,
     /// Whether it was told that what it sends is no UTF-8.
     hinted: bool,
+    /// Whether it was told that what it ends its lines in is no line end.
+    hinted_at_ends: bool,
 }
 
 impl<T: Transport> Connection<T> {
@@ -440,6 +442,11 @@ impl<T: Transport> Connection<T> {
         std::mem::replace(&mut self.cold_mut().hinted, true)
     }
 
+    /// It is to be told that what it ends its lines in is no line end; says whether it was before.
+    pub fn hint_at_ends(&mut self) -> bool {
+        std::mem::replace(&mut self.cold_mut().hinted_at_ends, true)
+    }
+
     /// A line has come from it; says whether one had before.
     pub fn speak(&mut self) -> bool {
         std::mem::replace(&mut self.has_spoken, true)
@@ -672,7 +679,8 @@ impl<T: Transport> Connection<T> {
             keep.lost = Some(how);
         }
         self.life = Life::Kept;
-        *self.cold_mut() = Cold { until: Some(until), hinted: self.cold().hinted, ..Cold::default() };
+        let Cold { hinted, hinted_at_ends, .. } = self.cold();
+        *self.cold_mut() = Cold { until: Some(until), hinted, hinted_at_ends, ..Cold::default() };
         self.outbox.unwrite();
         self.reset_input();
         self.writable = false;
@@ -697,7 +705,8 @@ impl<T: Transport> Connection<T> {
         self.life = Life::Active;
         self.reset_input();
         let Cold { closed, urgent, .. } = other.cold();
-        *self.cold_mut() = Cold { closed, urgent, hinted: self.cold().hinted, ..Cold::default() };
+        let Cold { hinted, hinted_at_ends, .. } = self.cold();
+        *self.cold_mut() = Cold { closed, urgent, hinted, hinted_at_ends, ..Cold::default() };
         self.framing = other.framing;
         self.style.crlf = other.style.crlf;
         self.address = other.address;

@@ -127,6 +127,8 @@ pub enum Event {
     Garbled,
     /// Of what was written to the connection before it was lost, some is held no more that belongs to no room.
     LeftOut,
+    /// What the connection sent has an end of lines in it that is none in the dialect.
+    Unended,
     /// Somebody else than before is written to under this name.
     NameChangedHands(Nick),
     /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much.
@@ -279,6 +281,8 @@ pub enum Fault {
     NotIgnored(Text),
     /// Nobody who is online has this name, as it was typed.
     NoSuchNick(Text),
+    /// Nobody who is online has this name, as it was typed, but this room may be meant.
+    MeantRoom(Text, RoomName),
     /// No room in memory has this name, as it was typed.
     NoSuchRoom(Text),
     /// One must be in the room for that.

@@ -615,7 +615,13 @@ impl Hub {
 
     fn find_person(&self, whom: Named<'_, Nick>) -> Result<&Person, Fault> {
         let person = whom.name.and_then(|nick| self.people.find(&nick)).and_then(|who| self.people.get(who));
-        person.ok_or_else(|| Fault::NoSuchNick(Text::new(whom.typed)))
+        person.ok_or_else(|| {
+            let typed = Text::new(whom.typed);
+            match whom.name.and_then(|nick| RoomName::meant(nick.as_str())).and_then(|name| self.rooms.find(&name)) {
+                Some(room) => Fault::MeantRoom(typed, self.rooms[room].name),
+                None => Fault::NoSuchNick(typed),
+            }
+        })
     }
 
     fn find_room(&self, room: Named<'_, RoomName>) -> Result<RoomId, Fault> {

@@ -1,6 +1,6 @@
 //! From bytes to lines: line ends and the length limits.
 
-use memchr::{memchr2, memrchr, memrchr2};
+use memchr::{memchr_iter, memchr2, memrchr, memrchr2};
 
 use crate::erase::{Key, has_keys};
 use crate::limits::{CHUNK_LINE, LINE};
@@ -184,6 +184,11 @@ impl LineBuf {
         self.ended && rest.first().is_some_and(|&b| b != b'\n') && !unsearched.windows(2).any(ends)
     }
 
+    /// Whether the line of text that is left is [`cut_by_cr`].
+    pub fn is_cut_by_cr(&self) -> bool {
+        !self.at_chunk() && cut_by_cr(&self.buf[self.start()..])
+    }
+
     /// Whether more bytes than a line may have are there, or have been thrown away, and no end of it.
     pub fn is_endless(&self) -> bool {
         self.overlong || self.buf.len() - self.start() >= self.limit()
@@ -351,6 +356,12 @@ impl LineBuf {
             self.buf = self.buf.to_vec();
         }
     }
+}
+
+/// Whether this line looks like several that end in CR alone: two of them stand before something else.
+pub fn cut_by_cr(line: &[u8]) -> bool {
+    // What follows the last byte has not come.
+    memchr_iter(b'\r', &line[..line.len().saturating_sub(1)]).nth(1).is_some()
 }
 
 /// A place in the buffer, which is a few lines long at most.

@@ -1,17 +1,14 @@
 //! The command line: options, and what is said and done when something fails.
-#![cfg_attr(
-    not(feature = "client"),
-    allow(unused_imports, dead_code, reason = "what the options of the client stand for is left out")
-)]
 
-use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::{self, IsTerminal, Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+#[cfg(feature = "client")]
+mod client_commands;
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+#[cfg(feature = "client")]
 use std::num::NonZero;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,32 +16,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "client")]
-use chinwag::client::model::session::Wish;
-#[cfg(feature = "client")]
-use chinwag::client::oneshot::Outgoing;
-#[cfg(feature = "client")]
-use chinwag::client::saved::{self, Saved};
-#[cfg(feature = "client")]
-use chinwag::client::visit::{Bell, Options};
-#[cfg(feature = "client")]
-use chinwag::client::wire::store;
-#[cfg(feature = "client")]
-use chinwag::client::wire::transfers::{self, Keep};
-#[cfg(feature = "client")]
-use chinwag::client::{chat, gallery, oneshot, pipe, plain};
+use chinwag::client::gallery;
 use chinwag::dialect::PLAIN;
 use chinwag::home::Home;
 use chinwag::limits;
 use chinwag::listener::{LISTENERS, cannot, reason};
-use chinwag::names::{FileId, FileName, Nick, Place, RoomName, clean};
+use chinwag::names::clean;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::{Logging, Settings};
 use chinwag::stderr::Stderr;
 use chinwag::time::as_stamped;
-use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind as Wrong;
+use clap::{Args, Parser, Subcommand};
 use env_logger::Target;
 use log::{LevelFilter, info, warn};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag::{register, register_conditional_shutdown};
@@ -63,16 +50,16 @@ enum Mode {
     Serve(Serve),
     #[cfg(feature = "client")]
     /// Chat: in a terminal with everything, in a pipe as with nc
-    Connect(Connect),
+    Connect(client_commands::Connect),
     #[cfg(feature = "client")]
     /// Share files, and print their IDs
-    Send(Send),
+    Send(client_commands::Send),
     #[cfg(feature = "client")]
     /// Fetch files, and print where they are
-    Get(Get),
+    Get(client_commands::Get),
     #[cfg(feature = "client")]
     /// Say something, for scripts
-    Say(Say),
+    Say(client_commands::Say),
     #[cfg(feature = "client")]
     /// Decode a picture, for the client
     #[command(hide = true)]
@@ -84,159 +71,12 @@ enum Mode {
     },
 }
 
-#[derive(Args)]
-#[command(after_help = CONNECT_HELP)]
-struct Connect {
-    /// The server, as HOST or HOST:PORT, or the name of a saved one [default: 127.0.0.1:2428]
-    #[arg(value_name = "SERVER", value_parser = server_or_name)]
-    server: Option<String>,
-    #[command(flatten)]
-    who: Who,
-    /// Save what you fetch in DIR [default: your download folder]
-    #[arg(long, value_name = "DIR")]
-    downloads: Option<PathBuf>,
-    /// Colours: where there is a terminal and NO_COLOR is not set, always, or never [default: auto]
-    #[arg(long, value_name = "WHEN")]
-    color: Option<When>,
-    /// Ring the bell for what is said to you: always, or never [default: always]
-    #[arg(long, value_name = "WHEN")]
-    bell: Option<Ring>,
-    /// Who is typing: tell others of you and you of others, or neither [default: on, but off with --plain]
-    #[arg(long, value_name = "SWITCH")]
-    typing: Option<Switch>,
-    /// Tell only how many come and go, as in: 4 came, 2 left [default: as /fold was set last]
-    #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
-    fold: Option<Switch>,
-    /// Plain text line by line, for screen readers and braille, without escape sequences [default: where TERM is dumb]
-    #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
-    plain: Option<Switch>,
-}
-
-const CONNECT_HELP: &str = "In a terminal, /help lists the commands. In a pipe, lines from standard input go to the server and its lines to \
-                            standard output, as they are.
-
-Servers can be saved in ~/.config/chinwag/config (or $XDG_CONFIG_HOME/chinwag/config), in the words of the options:
-
-  [work]
-  server = chat.example.org
-  nick = alice
-  join = #team #lobby
-
-Then `chinwag connect work` is enough. What stands above the first section holds for every server. An option goes before the \
-                            environment (CHINWAG_SERVER, CHINWAG_NICK), that before the section, and that before what holds for \
-                            every server.";
-
-#[derive(Args)]
-#[command(
-    after_help = "It goes on by itself after a broken connection, and ends with 0 if all files have arrived whole. SERVER and NICK may \
-                  also come from CHINWAG_SERVER and CHINWAG_NICK, or be saved: see chinwag connect --help."
-)]
-struct Send {
-    /// The files; - is standard input
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<OsString>,
-    /// Share them with TARGET, a room ('#lobby', in quotes) or a nick
-    #[arg(long, value_name = "TARGET", value_parser = target)]
-    to: Place,
-    /// What the only file, or else standard input, is to be called [default: its own name, or stdin]
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    #[command(flatten)]
-    create: Create,
-    #[command(flatten)]
-    server: Where,
-    #[command(flatten)]
-    who: Who,
-}
-
-#[derive(Args)]
-#[command(
-    after_help = "It goes on by itself after a broken connection, and ends with 0 if all files are here whole. SERVER and NICK may \
-                  also come from CHINWAG_SERVER and CHINWAG_NICK, or be saved: see chinwag connect --help."
-)]
-struct Get {
-    /// The IDs of the files
-    #[arg(value_name = "ID", required = true, value_parser = id)]
-    ids: Vec<u64>,
-    /// Save to PATH, which must not exist yet, or into the folder PATH, which is made if several files or a / at its end tell
-    /// that it is one; - is standard output [default: here]
-    #[arg(long, short, value_name = "PATH")]
-    output: Option<PathBuf>,
-    #[command(flatten)]
-    server: Where,
-    #[command(flatten)]
-    who: Who,
-}
-
-#[derive(Args)]
-#[command(
-    after_help = "It goes on by itself after a broken connection, and ends with 0 if all lines have been said. What begins with - stands \
-                  behind --. SERVER and NICK may also come from CHINWAG_SERVER and CHINWAG_NICK, or be saved: see chinwag connect \
-                  --help."
-)]
-struct Say {
-    /// A room, which it enters ('#lobby', in quotes), or a nick
-    #[arg(value_name = "TARGET", value_parser = target)]
-    to: Place,
-    /// What to say, a message a line [default: the lines of standard input, as they come]
-    #[arg(value_name = "TEXT")]
-    text: Vec<OsString>,
-    #[command(flatten)]
-    create: Create,
-    #[command(flatten)]
-    server: Where,
-    #[command(flatten)]
-    who: Who,
-}
-
-#[derive(Args)]
-struct Create {
-    /// Make rooms that are not there, without a warning
-    #[arg(long)]
-    create: bool,
-}
-
-#[derive(Args)]
-struct Where {
-    /// The server, as HOST or HOST:PORT, or the name of a saved one [default: 127.0.0.1:2428]
-    #[arg(long, value_name = "SERVER", value_parser = server_or_name)]
-    server: Option<String>,
-}
-
-#[derive(Args)]
-struct Who {
-    /// Be known as NICK
-    #[arg(long, value_parser = nick)]
-    nick: Option<Nick>,
-    /// Enter ROOM ('#lobby', in quotes) first; may be given several times
-    #[arg(long, value_name = "ROOM", value_parser = room)]
-    join: Vec<RoomName>,
-    /// Unlock the server with the first line of FILE
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum When {
-    Auto,
-    Always,
-    Never,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Ring {
-    Always,
-    Never,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Switch {
-    On,
-    Off,
-}
-
 /// Where a server listens unless it is told otherwise.
 const SERVER: &str = "127.0.0.1:2428";
+/// The largest file that a server takes unless it is told otherwise, in bytes.
+const MAX_FILE: u64 = 100 << 20;
+/// How long what is read at the start may send nothing, if it is a pipe.
+const PIPE: Timespec = Timespec { tv_sec: 3, tv_nsec: 0 };
 
 /// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
 #[derive(Args)]
@@ -265,9 +105,9 @@ struct Serve {
     /// Lines that a room remembers
     #[arg(long, value_name = "N", default_value_t = 200)]
     history: usize,
-    /// The largest file
-    #[arg(long, value_name = "SIZE", default_value = "100M", value_parser = size)]
-    max_file: u64,
+    /// The largest file [default: 100M, or --spool if that is less]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_file: Option<u64>,
     /// The space for all files together
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
     spool: u64,
@@ -301,13 +141,13 @@ fn main() -> ExitCode {
             Err(e) => Err(e),
         },
         #[cfg(feature = "client")]
-        Mode::Connect(options) => connect(options),
+        Mode::Connect(options) => client_commands::connect(options),
         #[cfg(feature = "client")]
-        Mode::Send(options) => send(options),
+        Mode::Send(options) => client_commands::send(options),
         #[cfg(feature = "client")]
-        Mode::Get(options) => get(options),
+        Mode::Get(options) => client_commands::get(options),
         #[cfg(feature = "client")]
-        Mode::Say(options) => say(options),
+        Mode::Say(options) => client_commands::say(options),
         #[cfg(feature = "client")]
         Mode::Decode { width, height } => gallery::decode((width.get().into(), height.get().into())),
     };
@@ -330,9 +170,9 @@ fn refuse(error: &clap::Error) -> ! {
     let is_last = |known: &[&str]| words.last().is_some_and(|last| known.contains(&last.as_str()));
     let is_port = |word: &String| word.parse::<u16>().is_ok();
     let tip = match error.kind() {
-        ErrorKind::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
-        ErrorKind::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
-        ErrorKind::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
+        Wrong::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
+        Wrong::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
+        Wrong::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
         _ => None,
     };
     if let Some(tip) = tip {
@@ -404,179 +244,6 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     end
 }
 
-#[cfg(feature = "client")]
-fn connect(options: Connect) -> Result<(), String> {
-    let Settled { server, mut wish, saved } = options.who.settle(options.server)?;
-    let switch = |option: Option<Switch>, key| -> Result<Option<bool>, String> {
-        Ok(option.or(saved.one(key, choice)?).map(|switch| switch == Switch::On))
-    };
-    let term = std::env::var("TERM").unwrap_or_default();
-    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    // In a pipe it is what somebody has just written, and nothing that was saved, that makes it another thing than nc.
-    let is_plain = match options.plain {
-        Some(switch) => switch == Switch::On,
-        None => is_terminal && switch(None, "plain")?.unwrap_or(matches!(&*term, "" | "dumb")),
-    };
-    let typing = switch(options.typing, "typing")?;
-    wish.without_typing = !typing.unwrap_or(!is_plain);
-    if !is_terminal && !is_plain {
-        return pipe::run(&server, &wish);
-    }
-    let fold = switch(options.fold, "fold")?.or_else(|| saved::remembered("fold")).unwrap_or_default();
-    let color = options.color.or(saved.one("color", choice)?);
-    let colour = match color.unwrap_or(When::Auto) {
-        When::Always => true,
-        When::Never => false,
-        When::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-    };
-    let bell = match options.bell.or(saved.one("bell", choice)?).unwrap_or(Ring::Always) {
-        Ring::Always => Bell::Rings,
-        Ring::Never => Bell::Silent,
-    };
-    let downloads = match options.downloads {
-        None => saved.path("downloads", store::expand).unwrap_or_else(store::downloads),
-        Some(folder) => folder.to_str().map_or_else(|| folder.clone(), store::expand),
-    };
-    if downloads.starts_with("~") {
-        return Err("there is no home folder, so --downloads takes a path without ~".to_owned());
-    }
-    let options = Options { address: server, wish, downloads, colour, bell, fold };
-    if is_plain { plain::run(options) } else { chat::run(options) }
-}
-
-#[cfg(feature = "client")]
-fn send(options: Send) -> Result<(), String> {
-    let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
-    if options.files.iter().filter(|file| *file == "-").count() > 1 {
-        return Err("standard input can be sent only once".into());
-    }
-    // Among several files it is for standard input, which has no name of its own.
-    let is_named = |file: &OsStr| file == "-" || options.files.len() == 1;
-    if let Some(name) = &options.name {
-        if !options.files.iter().any(|file| is_named(file)) {
-            return Err("--name is for one file; send the others by themselves".into());
-        }
-        if FileName::new(name).is_none() {
-            return Err(format!("{name} is no name for a file; give another with --name"));
-        }
-    }
-    let open = |file: &OsString| {
-        let given = options.name.clone().filter(|_| is_named(file));
-        if file == "-" {
-            return Ok(Outgoing::Input(given.unwrap_or("stdin".to_owned())));
-        }
-        let (source, name) = transfers::open(file)?;
-        Ok::<_, String>(Outgoing::File(source, given.unwrap_or(name)))
-    };
-    let (mut files, mut missing) = (VecDeque::new(), Vec::new());
-    for file in &options.files {
-        match open(file) {
-            Ok(file) => files.push_back(file),
-            Err(why) => missing.push(why),
-        }
-    }
-    let last = missing.pop();
-    missing.iter().for_each(|why| tell(why));
-    if files.is_empty() {
-        return last.map_or(Ok(()), Err);
-    }
-    // What is good is sent all the same.
-    last.iter().for_each(|why| tell(why));
-    oneshot::send(&server, wish, files, options.to)?;
-    match missing.len() + last.iter().len() {
-        0 => Ok(()),
-        count => Err(format!("{count} of {} files could not be sent", options.files.len())),
-    }
-}
-
-#[cfg(feature = "client")]
-fn say(options: Say) -> Result<(), String> {
-    let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
-    let text = options.text.join(OsStr::new(" "));
-    let text = (!options.text.is_empty()).then_some(text.as_bytes());
-    oneshot::say(&server, wish, options.to, text)
-}
-
-#[cfg(feature = "client")]
-fn get(options: Get) -> Result<(), String> {
-    let Settled { server, wish, .. } = options.who.settle(options.server.server)?;
-    let mut ids: Vec<FileId> = Vec::new();
-    for id in options.ids.into_iter().map(FileId) {
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
-    let (keep, folder) = match options.output {
-        None => (Keep::Folder, PathBuf::from(".")),
-        Some(path) if path == Path::new("-") && ids.len() == 1 => (Keep::Out, PathBuf::new()),
-        Some(path) if path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/") => (Keep::Folder, path),
-        Some(path) if ids.len() == 1 => (Keep::At(path), PathBuf::new()),
-        Some(path) if fs::symlink_metadata(&path).is_ok() || path == Path::new("-") => {
-            return Err(format!(
-                "several files need a folder, and {} is none; give another to --output",
-                path.display()
-            ));
-        }
-        Some(path) => (Keep::Folder, path),
-    };
-    oneshot::get(&server, wish, &ids, &keep, folder)
-}
-
-#[cfg(feature = "client")]
-/// What holds for one server.
-struct Settled {
-    /// Where it is, as HOST:PORT.
-    server: String,
-    wish: Wish,
-    saved: Saved,
-}
-
-#[cfg(feature = "client")]
-impl Who {
-    /// Options go before the environment, that before what is saved for the server, and that before what is saved for all.
-    fn settle(self, server: Option<String>) -> Result<Settled, String> {
-        let path = saved::default_path();
-        let given = match server.or(variable("CHINWAG_SERVER")) {
-            None => Saved::of(path.clone(), None)?.one("server", |name| Ok(name.to_owned()))?,
-            given => given,
-        };
-        let saved = Saved::of(path, given.as_deref())?;
-        let server = match (saved.one("server", self::server)?, given) {
-            (Some(server), _) => server,
-            (None, Some(given)) => self::server(&given).map_err(|why| format!("{given}: {why}"))?,
-            (None, None) => SERVER.to_owned(),
-        };
-        let yields = self.nick.is_none();
-        let nick = match (self.nick, variable("CHINWAG_NICK")) {
-            (Some(nick), _) => Some(nick),
-            (None, Some(text)) => Some(nick(&text).map_err(|why| format!("CHINWAG_NICK={text}: {why}"))?),
-            (None, None) => saved.one("nick", nick)?,
-        };
-        let rooms = if self.join.is_empty() { saved.all("join", room)? } else { self.join };
-        let password_file = self.password_file.or(saved.path("password-file", store::expand));
-        let password = password_file.as_deref().map(our_password).transpose()?;
-        Ok(Settled { server, wish: Wish { nick, yields, rooms, password, ..Wish::default() }, saved })
-    }
-
-    /// The server and the wish of who has something for `to`. They enter no other room than they say now.
-    fn settle_for(mut self, to: Place, server: Where, create: &Create) -> Result<(String, Wish), String> {
-        let mut rooms = std::mem::take(&mut self.join);
-        let Settled { server, wish, .. } = self.settle(server.server)?;
-        if let Place::Room(room) = to
-            && !rooms.contains(&room)
-        {
-            rooms.push(room);
-        }
-        Ok((server, Wish { rooms, expects_rooms: !create.create, ..wish }))
-    }
-}
-
-#[cfg(feature = "client")]
-/// A variable of the environment, unless it is empty.
-fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
-}
-
 /// Tells on standard error what goes wrong, or might, while other things go on.
 fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "chinwag: {text}");
@@ -584,12 +251,15 @@ fn tell(text: &str) {
 
 fn settings(options: &Serve) -> Result<Settings, String> {
     let room = room_for_clients();
-    let max_clients = if options.max_clients == 0 { room } else { options.max_clients };
-    if max_clients > room {
-        warn!("the file-descriptor limit leaves only {room} connections, not {max_clients}; raise it with ulimit -n");
+    let max_clients = if options.max_clients == 0 { room } else { options.max_clients.min(room) };
+    if options.max_clients > room {
+        let wanted = options.max_clients;
+        warn!("the file-descriptor limit leaves no more than {room} connections of {wanted}; raise it with ulimit -n");
     }
-    if options.max_file > options.spool {
-        warn!("a file may be larger than the space for all of them; set --max-file to at most --spool");
+    if options.max_file.is_some_and(|max_file| max_file > options.spool) {
+        return Err(
+            "--max-file is larger than --spool, the space for all files together; set it to at most that".into()
+        );
     }
     let log_may_be_short = options.history as u64 > options.log_max / 2 / limits::LINE as u64;
     if options.data.is_some() && log_may_be_short {
@@ -603,7 +273,7 @@ fn settings(options: &Serve) -> Result<Settings, String> {
         max_per_ip: options.max_per_ip,
         rate: options.rate,
         history: options.history,
-        max_file: options.max_file,
+        max_file: options.max_file.unwrap_or(MAX_FILE.min(options.spool)),
         spool: options.spool,
         file_ttl: options.file_ttl,
         stall: options.stall,
@@ -641,6 +311,14 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
     if found.len() > LISTENERS {
         return Err(format!("cannot listen on {} addresses, only on {LISTENERS}", found.len()));
     }
+    for all in found.iter().filter(|all| all.ip().is_unspecified() && all.port() != 0) {
+        let is_within = |one: &&SocketAddr| *one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4();
+        if let Some(one) = found.iter().find(is_within) {
+            return Err(format!(
+                "cannot listen on {one} besides {all}, which takes in all addresses; leave one of them out"
+            ));
+        }
+    }
     Ok(found)
 }
 
@@ -672,20 +350,14 @@ fn password(path: &Path) -> Result<String, String> {
     }
 }
 
-#[cfg(feature = "client")]
-/// A password of ours. Who else can read it is told of.
-fn our_password(path: &Path) -> Result<String, String> {
-    let password = password(path)?;
-    if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o044 != 0) {
-        tell(&format!("others can read the password in {0}; chmod 600 {0} keeps it to you", path.display()));
-    }
-    Ok(password)
-}
-
-/// Reads a file of at most `limit` bytes, without the mark that some editors put before its text.
+/// Reads a file of at most `limit` bytes, without the mark that some editors put before its text. A pipe will do, as long as
+/// something comes through it.
 fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+    // To open a pipe would else wait for its writer.
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let opened = File::options().read(true).custom_flags(flags).open(path);
+    let read = opened.and_then(|file| Piped(file).take(limit + 1).read_to_end(&mut bytes));
     let read = read.map_err(|e| format!("cannot read {}: {}", path.display(), reason(&e)))?;
     if read as u64 > limit {
         return Err(format!("cannot use {}: it must be a file of at most {limit} bytes", path.display()));
@@ -694,64 +366,22 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     Ok(bytes.strip_prefix(mark).unwrap_or(&bytes).to_vec())
 }
 
+/// A file that is waited for only so long if it is a pipe.
+struct Piped(File);
+
+impl Read for Piped {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&PIPE))? == 0 {
+            let why = format!("it is a pipe, and nothing came through it in {} seconds; give a file", PIPE.tv_sec);
+            return Err(io::Error::new(ErrorKind::TimedOut, why));
+        }
+        self.0.read(bytes)
+    }
+}
+
 fn name(text: &str) -> Result<String, String> {
     let name = clean(text.trim().as_bytes()).into_owned();
     if (1..=80).contains(&name.len()) { Ok(name) } else { Err("a name has 1 to 80 bytes".into()) }
-}
-
-fn nick(text: &str) -> Result<Nick, String> {
-    Nick::new(text).ok_or_else(|| "a nick is a letter, then up to 19 letters, digits, - or _".into())
-}
-
-fn id(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| "an ID is a number, as in 7; /files lists them".into())
-}
-
-fn room(text: &str) -> Result<RoomName, String> {
-    RoomName::new(text).ok_or_else(|| match RoomName::new(&format!("#{text}")) {
-        Some(room) => format!("a room begins with #; did you mean '{room}', in quotes?"),
-        None => "a room is # and a letter or digit, then up to 30 letters, digits, - or _".into(),
-    })
-}
-
-fn target(text: &str) -> Result<Place, String> {
-    let place = Place::new(text).or_else(|| Nick::new(text).map(Place::With));
-    place.ok_or_else(|| "a target is a room, as in '#lobby', or a nick".into())
-}
-
-/// What may be a server or the name of a saved one. Which of them it is is known later.
-fn server_or_name(text: &str) -> Result<String, String> {
-    server(text).map(|_| text.to_owned())
-}
-
-#[cfg(feature = "client")]
-/// One of the words that an option takes.
-fn choice<T: ValueEnum>(text: &str) -> Result<T, String> {
-    let words = || T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-    let known = || words().map(|word| word.get_name().to_owned()).collect::<Vec<_>>().join(" or ");
-    T::from_str(text, true).map_err(|_| format!("it is {}", known()))
-}
-
-/// HOST:PORT, where the port may be left out.
-fn server(text: &str) -> Result<String, String> {
-    let (_, port) = SERVER.rsplit_once(':').unwrap_or_default();
-    if text.starts_with('#') {
-        return Err(format!("a server is HOST or HOST:PORT; --join '{text}' enters a room"));
-    }
-    if text.contains(|c: char| c == '/' || c.is_whitespace()) {
-        return Err(format!("a server is HOST or HOST:PORT, as in {SERVER}, without blanks or slashes"));
-    }
-    // It may name the interface that it is to be reached over.
-    let (ip, interface) = text.split_once('%').unwrap_or((text, "lo"));
-    if ip.parse::<Ipv6Addr>().is_ok() && !interface.is_empty() && !interface.contains([':', ']']) {
-        return Ok(format!("[{text}]:{port}"));
-    }
-    match text.rsplit_once(':') {
-        _ if text.starts_with('[') && text.ends_with(']') => Ok(format!("{text}:{port}")),
-        None if !text.is_empty() => Ok(format!("{text}:{port}")),
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
-        _ => Err("a server is HOST or HOST:PORT, with a PORT of at most 65535".into()),
-    }
 }
 
 fn size(text: &str) -> Result<u64, String> {
@@ -760,24 +390,40 @@ fn size(text: &str) -> Result<u64, String> {
     let is = |name: &str| {
         [name.to_owned(), format!("{name}B"), format!("{name}iB")].iter().any(|name| unit.eq_ignore_ascii_case(name))
     };
-    let size = UNITS.iter().find(|(name, _)| is(name)).and_then(|(_, factor)| number?.checked_mul(*factor));
-    size.ok_or_else(|| "a size is a whole number with K, M, G or T, as in 10M or 10MB, or of bytes".into())
+    match UNITS.iter().find(|(name, _)| is(name)).and_then(|(_, factor)| Some(number?.saturating_mul(*factor))) {
+        None => Err("a size is a whole number with K, M, G or T, as in 10M or 10MB, or of bytes".into()),
+        Some(u64::MAX) => Err(format!("a size is at most {}T", u64::MAX >> 40)),
+        Some(size) => Ok(size),
+    }
 }
 
 fn time(text: &str) -> Result<Duration, String> {
     match seconds(text) {
-        Some(seconds @ 1..=0xffff_ffff) => Ok(Duration::from_secs(seconds)),
-        _ => Err("a time is a whole number with s, m, h or d, as in 7d, or of seconds, and more than 0".into()),
+        None | Some(0) => {
+            Err("a time is a whole number with s, m, h or d, as in 7d, or of seconds, and more than 0".into())
+        }
+        Some(seconds) => at_most(seconds),
     }
 }
 
 fn sync(text: &str) -> Result<Duration, String> {
-    match seconds(text) {
-        Some(seconds @ 0..=0xffff_ffff) => Ok(Duration::from_secs(seconds)),
-        _ => Err("a time is a whole number with s, m, h or d, or of seconds; 0 waits for the disk each time".into()),
+    seconds(text).map_or_else(
+        || Err("a time is a whole number with s, m, h or d, or of seconds; 0 waits for the disk each time".into()),
+        at_most,
+    )
+}
+
+/// A time of so many seconds, if it is not too long.
+fn at_most(seconds: u64) -> Result<Duration, String> {
+    let longest = u64::from(u32::MAX);
+    if seconds <= longest {
+        Ok(Duration::from_secs(seconds))
+    } else {
+        Err(format!("a time is at most {}d", longest / 86_400))
     }
 }
 
+/// The seconds that a time has; the most there are for one that has more.
 fn seconds(text: &str) -> Option<u64> {
     const UNITS: [(&[&str], u64); 5] = [
         (&["", "s", "sec", "second", "seconds"], 1),
@@ -788,7 +434,7 @@ fn seconds(text: &str) -> Option<u64> {
     ];
     let (number, unit) = number_and_unit(text);
     let factor = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.eq_ignore_ascii_case(name)))?.1;
-    number?.checked_mul(factor)
+    Some(number?.saturating_mul(factor))
 }
 
 fn log_max(text: &str) -> Result<u64, String> {
@@ -797,10 +443,10 @@ fn log_max(text: &str) -> Result<u64, String> {
     if max >= least { Ok(max) } else { Err(format!("a log needs at least {least} bytes, or 1M")) }
 }
 
-/// A whole number, and what stands behind it.
+/// A whole number, which is the largest there is if it is larger, and what stands behind it.
 fn number_and_unit(text: &str) -> (Option<u64>, &str) {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    (number.parse().ok(), unit.trim_start())
+    ((!number.is_empty()).then(|| number.parse().unwrap_or(u64::MAX)), unit.trim_start())
 }
 
 #[cfg(test)]
@@ -828,25 +474,19 @@ mod tests {
         for bad in ["", "0", "0s", "5y", "1h30m", "s", "99999999999h"] {
             assert!(time(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn servers() {
-        for (text, want) in [
-            ("example.org", "example.org:2428"),
-            ("example.org:1", "example.org:1"),
-            ("::1", "[::1]:2428"),
-            ("[::1]", "[::1]:2428"),
-            ("[::1]:1", "[::1]:1"),
-            ("fe80::1%lo", "[fe80::1%lo]:2428"),
-            ("[fe80::1%lo]", "[fe80::1%lo]:2428"),
-            ("[fe80::1%lo]:1", "[fe80::1%lo]:1"),
-        ] {
-            assert_eq!(server(text).as_deref(), Ok(want), "{text}");
+        // What is only too large is told how large it may be, and that is so.
+        for large in ["16777216T", "99999999999999999999", "99999999999999999G"] {
+            assert_eq!(size(large), Err("a size is at most 16777215T".to_owned()), "{large}");
         }
-        for bad in ["", ":", ":2428", "host:", "host:x", "host:99999"] {
-            assert!(server(bad).is_err(), "{bad}");
+        assert_eq!(size("16777215T"), Ok(16_777_215 << 40));
+        for large in ["49711d", "99999999999h", "99999999999999999999", "4294967296"] {
+            assert_eq!(
+                (time(large), sync(large)),
+                (Err("a time is at most 49710d".to_owned()), time(large)),
+                "{large}"
+            );
         }
+        assert_eq!(time("49710d"), Ok(Duration::from_secs(49_710 * 86_400)));
     }
 
     #[test]

@@ -226,6 +226,13 @@ short_name! {
     }
 }
 
+impl RoomName {
+    /// The room that somebody may mean who left out what tells rooms from people.
+    pub fn meant(word: &str) -> Option<Self> {
+        Self::new(&format!("#{word}"))
+    }
+}
+
 impl Nick {
     /// The name that is given to who has not chosen one: `guest1`, `guest2`, …
     pub fn guest(number: u64) -> Option<Self> {

@@ -272,6 +272,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             "some of what you sent is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8",
         )
         .write(out),
+        Event::Unended => ServerLine::Notice(
+            "CR alone ends no line here: Ctrl-U drops what you typed, and Ctrl-J ends a line; set your terminal or program to LF or CR LF",
+        )
+        .write(out),
         Event::NameChangedHands(nick) => {
             let text =
                 format!("{nick} is somebody else now than the {nick} you talked with before; what you say goes to the new one");
@@ -373,7 +377,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::Locked => Code::Locked,
         Fault::BadNick(_) | Fault::BadRoom(_) | Fault::BadFileName => Code::BadName,
         Fault::Taken(_) => Code::Taken,
-        Fault::NoSuchNick(_) | Fault::NotIgnored(_) => Code::NoSuchNick,
+        Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
         Fault::NoSuchRoom(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
         Fault::NoRoom | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
@@ -409,7 +413,7 @@ fn explain(why: &Fault) -> String {
         Fault::BadNick(name) => {
             format!("{name} is no name: a letter, then up to 19 letters, digits, - or _, and not on or off")
         }
-        Fault::BadRoom(name) if RoomName::new(&format!("#{name}")).is_some() => {
+        Fault::BadRoom(name) if RoomName::meant(name.as_str()).is_some() => {
             format!("a room's name begins with #; is /join #{name} meant?")
         }
         Fault::BadRoom(name) => {
@@ -420,6 +424,7 @@ fn explain(why: &Fault) -> String {
         }
         Fault::Taken(nick) => format!("{nick} is somebody else; choose another name"),
         Fault::NoSuchNick(name) => format!("{name} is not here; /who lists who is"),
+        Fault::MeantRoom(name, room) => format!("{name} is not here; is the room {room} meant?"),
         Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
         Fault::NoSuchRoom(name) => format!("there is no room {name}; /rooms lists them, /join makes one"),
         Fault::NotInRoom(room) => format!("you are not in {room}; /join {room} first"),

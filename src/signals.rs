@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 /// Some signals, as something that can be waited for.
 pub struct Signals {
@@ -42,10 +42,11 @@ pub fn of_the_end() -> impl Iterator<Item = i32> {
     [SIGINT, SIGTERM].into_iter().chain(Some(SIGHUP).filter(|_| !hangup_is_ignored() && has_terminal()))
 }
 
-/// The signals that a server only takes note of: SIGHUP where there is no terminal, as it then comes from somebody who wants
-/// it to go on.
+/// The signals that a server only takes note of: SIGUSR1 and SIGUSR2, which mean something to other servers; and SIGHUP where
+/// there is no terminal, as it then comes from somebody who wants it to go on.
 pub fn of_no_end() -> impl Iterator<Item = i32> {
-    Some(SIGHUP).filter(|_| !hangup_is_ignored() && !has_terminal()).into_iter()
+    let hangup = Some(SIGHUP).filter(|_| !hangup_is_ignored() && !has_terminal());
+    [SIGUSR1, SIGUSR2].into_iter().chain(hangup)
 }
 
 /// Whether this process belongs to a terminal, wherever its input and output are.

@@ -205,7 +205,7 @@ impl System for Os {
             let mio::Token(n) = event.token();
             self.signalled |= event.token() == SIGNALS;
             if event.token() == NOTED && self.noted.take() > 0 {
-                log::info!("a hangup (SIGHUP) changes nothing; SIGTERM ends the server");
+                log::info!("a signal of these (SIGHUP, SIGUSR1 or SIGUSR2) changes nothing; SIGTERM ends the server");
             }
             let Some(n) = n.checked_sub(FIRST) else { continue };
             let Some(slot) = n.checked_sub(LISTENERS) else {

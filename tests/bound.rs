@@ -407,6 +407,26 @@ fn lines_that_are_pending_for_those_who_do_not_read() {
 }
 
 #[test]
+fn what_was_written_to_those_whose_places_are_kept() {
+    // Nobody confirms anything, of long lines and of short ones, and more is written than may be held for all.
+    for (count, len) in [(1_500, 1_000), (1_500, 10)] {
+        let mut world = World::unlimited();
+        world.connect(count, true);
+        (0..count).for_each(|n| world.put(n, "/set presence off\n/keep\n"));
+        world.run();
+        world.connect(1, true);
+        let text = "x".repeat(len);
+        for _ in 0..70_000 / (len + 200) {
+            for n in 1..=count {
+                world.put(count, &format!("/msg @guest{n} {text}\n"));
+            }
+            world.run();
+        }
+        world.check(&["what was written", "people"], if len < 100 { 1 } else { 15 });
+    }
+}
+
+#[test]
 fn lines_of_a_room_with_replies_between_them() {
     const PEOPLE: usize = 1_500;
     let mut world = World::unlimited();

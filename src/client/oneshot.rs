@@ -42,7 +42,7 @@ pub enum Outgoing {
 pub fn send(address: &str, wish: Wish, mut files: VecDeque<Outgoing>, place: Place) -> Result<(), String> {
     let mut client = enter(address, wish, PathBuf::new())?;
     let mut input: Option<Receiver<Result<Source, String>>> = None;
-    carry_out(&mut client, address, |client| {
+    carry_out(&mut client, address, Some(place), |client| {
         while let Some(next) = files.pop_front() {
             let (source, name) = match next {
                 Outgoing::File(source, name) => (Ok(source), name),
@@ -74,7 +74,7 @@ pub fn send(address: &str, wish: Wish, mut files: VecDeque<Outgoing>, place: Pla
 pub fn get(address: &str, wish: Wish, files: &[FileId], keep: &Keep, folder: PathBuf) -> Result<(), String> {
     let mut client = enter(address, wish, folder)?;
     files.iter().try_for_each(|&file| client.transfers.get(file, keep.clone()))?;
-    carry_out(&mut client, address, |_| Ok(More::Nothing))
+    carry_out(&mut client, address, None, |_| Ok(More::Nothing))
 }
 
 /// Says each line of `text`, or else of standard input as it comes, to `place`. It is an error if one of them has not been said
@@ -119,7 +119,7 @@ pub fn say(address: &str, wish: Wish, place: Place, text: Option<&[u8]>) -> Resu
         client.turn(Some(until)).map_err(|e| cannot_connect(address, &e))?;
         while let Some(news) = client.session.poll_news() {
             match news {
-                News::Refused(why) => failed.note(why),
+                News::Refused(why) => failed.note(quoted(why, Some(place))),
                 News::Note(text) => tell(&text),
                 _ => {}
             }
@@ -130,6 +130,17 @@ pub fn say(address: &str, wish: Wish, place: Place, text: Option<&[u8]>) -> Resu
         failed.note("there is nothing to say; write it behind the target, or to standard input".to_owned());
     }
     failed.end()
+}
+
+/// Why something did not get to `place`. Where the server asks whether a room is meant, it is told how a shell leaves that its
+/// sign.
+fn quoted(why: String, place: Option<Place>) -> String {
+    match place {
+        Some(Place::With(nick)) if why.contains(&format!("#{nick}")) => {
+            format!("{why} Then put it in quotes, as '#{nick}': a shell takes a bare # for a comment")
+        }
+        _ => why,
+    }
 }
 
 /// Whether there is more to come.
@@ -155,10 +166,11 @@ fn enter(address: &str, wish: Wish, folder: PathBuf) -> Result<Client, String> {
     Ok(client)
 }
 
-/// Waits until all transfers have ended and `feed` has no more of them, and prints what came of each.
+/// Waits until all transfers have ended and `feed` has no more of them, and prints what came of each. `to` is where they go.
 fn carry_out(
     client: &mut Client,
     address: &str,
+    to: Option<Place>,
     mut feed: impl FnMut(&mut Client) -> Result<More, String>,
 ) -> Result<(), String> {
     let mut bar = Bar::new();
@@ -174,17 +186,17 @@ fn carry_out(
                 _ => {}
             }
         }
-        ends(client, &mut failed)?;
+        ends(client, to, &mut failed)?;
         bar.draw(client.transfers.progress(Instant::now()).next());
     }
-    ends(client, &mut failed)?;
+    ends(client, to, &mut failed)?;
     bar.clear();
     leave(client);
     failed.end()
 }
 
 /// Prints what came of each transfer that has ended.
-fn ends(client: &mut Client, failed: &mut Failed) -> Result<(), String> {
+fn ends(client: &mut Client, to: Option<Place>, failed: &mut Failed) -> Result<(), String> {
     while let Some(end) = client.transfers.poll_end() {
         let mut line = match end {
             TransferEnd::Sent { file, .. } => file.to_string().into_bytes(),
@@ -196,7 +208,7 @@ fn ends(client: &mut Client, failed: &mut Failed) -> Result<(), String> {
             }
             TransferEnd::Saved { path: None, .. } | TransferEnd::Picture(_) => continue,
             TransferEnd::Failed { what, why } => {
-                failed.note(format!("{what}: {why}"));
+                failed.note(format!("{what}: {}", quoted(why, to)));
                 continue;
             }
         };

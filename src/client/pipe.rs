@@ -4,12 +4,14 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use rustix::event::PollFlags;
 
 use crate::client::model::session::Wish;
 use crate::client::patient;
 use crate::client::wire::{link, transfers};
+use crate::client::{GREETING, STRANGER, too_slow};
 use crate::limits::SERVER_LINE;
 use crate::linebuf::{Line, LineBuf};
 use crate::listener::reason;
@@ -19,7 +21,7 @@ use crate::wire::{Command, Done, ServerLine, farewell};
 /// Copies standard input to the server at `address`, and what it says to standard output, until the server has answered the
 /// end of input and closed the connection. What was wished for is asked for first.
 ///
-/// It is an error if the server cannot be reached, turns us away or breaks the connection off.
+/// It is an error if the server cannot be reached, never greets us, turns us away or breaks the connection off.
 pub fn run(address: &str, wish: &Wish) -> Result<(), String> {
     let mut stream =
         link::connect(address).map_err(|e| format!("cannot connect to {address}: {}", link::advice(&e)))?;
@@ -36,7 +38,7 @@ pub fn run(address: &str, wish: &Wish) -> Result<(), String> {
             let _ = input.shutdown(Shutdown::Write);
         })
         .map_err(failed)?;
-    if copy(&mut stream, address, wish.password.is_some())? == End::Quit {
+    if copy(&mut stream, address, wish.password.is_some(), GREETING)? == End::Quit {
         return Ok(());
     }
     // As with nc, it is for the server to say when all is said.
@@ -83,15 +85,25 @@ fn opening(wish: &Wish) -> String {
     password.chain(nick).chain(typing).chain(rooms).collect()
 }
 
-/// `knocks`: we have sent a password of our own, which is not answered yet.
-fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool) -> Result<End, String> {
+/// `knocks`: we have sent a password of our own, which is not answered yet. `greeting`: how long the server may say nothing before
+/// it has greeted us.
+fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool, greeting: Duration) -> Result<End, String> {
     let mut lines = LineBuf::new(SERVER_LINE);
     let (mut bytes, mut end) = ([0; 65_536], Ok(End::Closed));
+    let mut is_greeted = false;
+    // Where that cannot be set, it is waited for as nc does.
+    let _ = stream.set_read_timeout(Some(greeting));
     loop {
         let read = match stream.read(&mut bytes) {
+            Ok(0) if !is_greeted && end == Ok(End::Closed) => {
+                return Err(format!("{address} closed the connection: {STRANGER}"));
+            }
             Ok(0) => return end,
             Ok(n) => &bytes[..n],
             Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(e) if e.kind() == ErrorKind::WouldBlock && !is_greeted => {
+                return Err(format!("cannot connect to {address}: {}; {STRANGER}", too_slow(greeting)));
+            }
             // Who has quit does not mind how the server closes.
             Err(_) if end == Ok(End::Quit) => return end,
             Err(e) => return end.and(Err(format!("the connection to {address} broke: {}", reason(&e)))),
@@ -105,6 +117,11 @@ fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool) -> Result<End, 
         lines.feed(read);
         while let Some((line, _)) = lines.next_line() {
             let Line::Text(line) = line else { continue };
+            if !is_greeted && line.starts_with(b"*") {
+                is_greeted = true;
+                // From here on a server may say nothing for as long as nobody else does.
+                let _ = stream.set_read_timeout(None);
+            }
             match ServerLine::parse(&clean(line)) {
                 ServerLine::Bye { text, .. } => {
                     end = Err(format!("{address} closed the connection: {}", farewell(text)));
@@ -117,5 +134,20 @@ fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool) -> Result<End, 
                 _ => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_never_greets_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let why = copy(&mut stream, "HOST:1", false, Duration::from_millis(20)).err();
+        assert_eq!(why, Some(format!("cannot connect to HOST:1: the server took longer than 0 seconds; {STRANGER}")));
     }
 }

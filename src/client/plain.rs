@@ -11,12 +11,12 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use mio::Token;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::client::input;
 use crate::client::model::news::{Age, Mark, News};
 use crate::client::screen::Look;
-use crate::client::screen::terminal::Output;
+use crate::client::screen::terminal::{Output, Unseen};
 use crate::client::screen::words::{self, Told};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
@@ -50,11 +50,15 @@ struct Plain {
     input: Receiver<Result<Vec<u8>, String>>,
     /// Whether a person types it, who may not want to wait.
     is_person: bool,
+    /// There while a password is asked for.
+    unseen: Option<Unseen>,
     signals: Signals,
     /// Whether we were asked to end.
     ended: Arc<AtomicBool>,
     /// Whether Ctrl-C was pressed.
     interrupted: Arc<AtomicBool>,
+    /// Whether somebody stopped us and has us go on.
+    continued: Arc<AtomicBool>,
     look: Look,
     /// The day of what was told last.
     day: Date,
@@ -77,13 +81,14 @@ impl Plain {
         let bell = options.bell;
         let mut visit = Visit::new(options)?;
         visit.client.session.keys = "Ctrl-D leaves";
-        let (ended, interrupted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let ends = [SIGTERM, SIGHUP, SIGQUIT];
-        for (signal, flag) in ends.map(|signal| (signal, &ended)).into_iter().chain([(SIGINT, &interrupted)]) {
+        let [ended, interrupted, continued] = <[Arc<AtomicBool>; 3]>::default();
+        let ends = [SIGTERM, SIGHUP, SIGQUIT].map(|signal| (signal, &ended));
+        let heard = ends.into_iter().chain([(SIGINT, &interrupted), (SIGCONT, &continued)]);
+        for (signal, flag) in heard.clone() {
             signal_hook::flag::register(signal, flag.clone()).map_err(|e| reason(&e))?;
         }
         let registry = visit.client.link.poll().registry();
-        let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain([SIGINT])).map_err(|e| reason(&e))?;
+        let signals = Signals::open(registry, SIGNALS, heard.map(|(signal, _)| signal)).map_err(|e| reason(&e))?;
         let input = input::lines(visit.client.link.waker())?;
         let look = Look { colour: false, zone: TimeZone::system() };
         let mut plain = Self {
@@ -92,9 +97,11 @@ impl Plain {
             visit,
             input,
             is_person: io::stdin().is_terminal(),
+            unseen: None,
             signals,
             ended,
             interrupted,
+            continued,
             bell,
             rang: None,
             transfers: HashMap::new(),
@@ -167,6 +174,23 @@ impl Plain {
         true
     }
 
+    /// Has nobody see a password that is typed, as long as one is asked for.
+    fn hide(&mut self) {
+        let is_asked = self.is_person && self.visit.client.session.is_locked();
+        // Whoever had the terminal meanwhile has set it for itself.
+        if self.continued.swap(false, Ordering::Relaxed) {
+            self.unseen = None;
+        }
+        if !is_asked {
+            self.unseen = None;
+        } else if self.unseen.is_none()
+            && let Ok(unseen) = Unseen::open()
+        {
+            self.unseen = Some(unseen);
+            self.print(&News::Note("what you type is not shown until the server lets you in".to_owned()));
+        }
+    }
+
     /// Puts into words what there is to tell.
     fn gather(&mut self) {
         while let Some(shown) = self.visit.poll() {
@@ -175,6 +199,7 @@ impl Plain {
                 Shown::Picture(picture) => self.picture(&picture.name, &picture.base64),
             }
         }
+        self.hide();
         self.unsure();
         self.typists();
         self.progress();

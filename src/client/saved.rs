@@ -27,12 +27,17 @@ const MOST: u64 = 64 * 1024;
 pub const KEYS: &[&str] =
     &["server", "nick", "join", "password-file", "downloads", "color", "bell", "typing", "fold", "plain"];
 
+/// The key of which the value may be several words.
+const LIST: &str = "join";
+
 /// What is written down for one server.
 #[derive(Default, Debug)]
 pub struct Saved {
     path: PathBuf,
     /// Whether there is a section for this server.
     pub is_named: bool,
+    /// The names of all sections.
+    pub names: Vec<String>,
     /// What holds for every server.
     general: Vec<Setting>,
     /// What the section says.
@@ -48,8 +53,12 @@ struct Setting {
 
 impl Saved {
     /// What the file at `path` says of the server `name`; without a name, of every server. Nothing if there is no such file. It
-    /// is an error if it cannot be read or understood.
-    pub fn of(path: Option<PathBuf>, name: Option<&str>) -> Result<Self, String> {
+    /// is an error if it cannot be read or understood, or if `check` refuses a word of it, whichever server that is for.
+    pub fn of(
+        path: Option<PathBuf>,
+        name: Option<&str>,
+        check: impl Fn(&str, &str) -> Result<(), String>,
+    ) -> Result<Self, String> {
         let Some(path) = path else { return Ok(Self::default()) };
         let Some(text) = read(&path)? else { return Ok(Self::default()) };
         let mut saved = Self { path, ..Self::default() };
@@ -63,8 +72,12 @@ impl Saved {
             }
             if let Some(rest) = line.strip_prefix('[') {
                 let title = rest.strip_suffix(']').map(str::trim).filter(|title| !title.is_empty());
-                section = Some(title.ok_or_else(|| wrong("a section is a name in brackets, as in [work]"))?);
+                let title = title.ok_or_else(|| wrong("a section is a name in brackets, as in [work]"))?;
+                section = Some(title);
                 saved.is_named |= section == name;
+                if !saved.names.iter().any(|known| known == title) {
+                    saved.names.push(title.to_owned());
+                }
                 continue;
             }
             let (key, value) =
@@ -79,6 +92,7 @@ impl Saved {
                 return Err(wrong(&format!("{key} has no value; write {key} = VALUE, or take the line out")));
             }
             let setting = Setting { line: n, key, value };
+            setting.words().try_for_each(|word| saved.value(&setting, word, |word| check(key, word)))?;
             match section {
                 None => saved.general.push(setting),
                 Some(title) if Some(title) == name => saved.own.push(setting),
@@ -97,10 +111,7 @@ impl Saved {
 
     /// All the words that are settled under this key, on one line or on several.
     pub fn all<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
-        let words = self.settings(key).flat_map(|setting| {
-            let words = setting.value.split([' ', '\t', ',']).filter(|word| !word.is_empty());
-            words.map(move |word| (setting, unquoted(word)))
-        });
+        let words = self.settings(key).flat_map(|setting| setting.words().map(move |word| (setting, word)));
         words.map(|(setting, word)| self.value(setting, word, &read)).collect()
     }
 
@@ -118,7 +129,22 @@ impl Saved {
     }
 
     fn value<T>(&self, setting: &Setting, text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
-        read(text).map_err(|why| format!("{}:{}: {} = {text}: {why}", self.path.display(), setting.line, setting.key))
+        read(text).map_err(|why| {
+            let Setting { line, key, value } = setting;
+            // A room begins so too.
+            let is_comment = if *key == LIST { value.contains(" # ") } else { value.contains([' ', '\t']) };
+            let comment =
+                if is_comment && value.contains([';', '#']) { "; a comment stands on a line of its own" } else { "" };
+            format!("{}:{line}: {key} = {text}: {why}{comment}", self.path.display())
+        })
+    }
+}
+
+impl Setting {
+    /// The words that it is made of.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let separators: &[char] = if self.key == LIST { &[' ', '\t', ','] } else { &[] };
+        self.value.split(separators).filter(|word| !word.is_empty()).map(unquoted)
     }
 }
 
@@ -179,7 +205,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         fs::write(&path, text).unwrap();
-        Saved::of(Some(path.clone()), Some("work")).map_err(|why| why.replace(&*path.to_string_lossy(), "FILE"))
+        let check = |_: &str, text: &str| word(text).map(drop);
+        Saved::of(Some(path.clone()), Some("work"), check).map_err(|why| why.replace(&*path.to_string_lossy(), "FILE"))
     }
 
     fn word(text: &str) -> Result<String, String> {
@@ -191,7 +218,7 @@ mod tests {
         let text = "\u{feff}nick = alice\r\njoin = #a\n; no more\n[home]\nnick=eve\n[ work ]\n# mine\n Server = \
                     there \njoin='#b' #c\njoin = \"#d\"\n[other]\nnick = eve\n";
         let saved = work(text).unwrap();
-        assert!(saved.is_named);
+        assert!(saved.is_named && saved.names == ["home", "work", "other"]);
         assert_eq!(saved.one("nick", word), Ok(Some("alice".to_owned())));
         assert_eq!(saved.one("server", word), Ok(Some("there".to_owned())));
         assert_eq!(saved.all("join", word), Ok(["#b", "#c", "#d"].map(str::to_owned).to_vec()));
@@ -209,19 +236,41 @@ mod tests {
             ("nik = alice", "FILE:1: nothing is called “nik” here; there are server, nick,"),
             ("# x\n[home]\npassword = x", "FILE:3: nothing is called “password” here"),
             ("nick =", "FILE:1: nick has no value"),
+            ("[work]\nnick = bad", "FILE:2: nick = bad: it is bad"),
+            ("[home]\njoin = #a bad #c", "FILE:2: join = bad: it is bad"),
         ] {
             let why = work(text).unwrap_err();
             assert!(why.starts_with(want), "{why}");
         }
-        let why = work("[work]\nnick = bad").unwrap().one("nick", word).unwrap_err();
-        assert!(why.ends_with("config:2: nick = bad: it is bad"), "{why}");
+        let why = work("[work]\nnick = worse").unwrap().one("nick", |_| Err::<(), _>("it is worse".to_owned()));
+        assert!(why.unwrap_err().ends_with("config:2: nick = worse: it is worse"));
+    }
+
+    #[test]
+    fn a_comment_behind_a_value_is_told_from_a_room() {
+        let why = |line: &str| {
+            let settled = work("").unwrap();
+            let (key, value) = line.split_once(" = ").unwrap();
+            let key = KEYS.iter().find(|known| **known == key).unwrap();
+            let setting = Setting { line: 1, key, value: value.to_owned() };
+            settled.value(&setting, value, |_| Err::<(), _>("no".to_owned())).unwrap_err()
+        };
+        for (line, is_told) in [
+            ("server = host # mine", true),
+            ("nick = alice ;me", true),
+            ("nick = al#ice", false),
+            ("join = #a # mine", true),
+            ("join = #a #b c", false),
+        ] {
+            assert_eq!(why(line).ends_with("; a comment stands on a line of its own"), is_told, "{line}");
+        }
     }
 
     #[test]
     fn without_a_file_nothing_is_settled() {
         for path in [None, Some(PathBuf::from("/dev/null/config")), Some(PathBuf::from("/none/config"))] {
-            assert!(Saved::of(path, Some("work")).is_ok_and(|saved| !saved.is_named));
+            assert!(Saved::of(path, Some("work"), |_, _| Ok(())).is_ok_and(|saved| !saved.is_named));
         }
-        assert!(Saved::of(Some(PathBuf::from("/dev")), None).is_err());
+        assert!(Saved::of(Some(PathBuf::from("/dev")), None, |_, _| Ok(())).is_err());
     }
 }

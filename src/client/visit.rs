@@ -142,8 +142,8 @@ impl Visit {
         let taken = match self.client.session.typed(line, now) {
             Taken::Yes => Ok(()),
             Taken::Transfer(request) => self.transfer(request),
-            Taken::Fold(is_on) => {
-                self.fold(is_on);
+            Taken::Fold(change) => {
+                self.fold(change);
                 Ok(())
             }
             Taken::No(why) => Err(why),
@@ -191,13 +191,18 @@ impl Visit {
         self.quitting.map(|(since, left)| since + if left > 0 { ANSWERS } else { GOODBYE })
     }
 
-    fn fold(&mut self, is_on: bool) {
-        let mut out = VecDeque::new();
-        self.fold.set(is_on, &mut out);
-        self.shown.extend(out.into_iter().map(Shown::News));
-        let told = if is_on { "who comes and goes is only counted" } else { "who comes and goes is told by name" };
-        // The next run begins so too.
-        let kept = saved::remember("fold", is_on);
+    /// Sets whether who comes and goes is folded, if that is to change, and tells how it is.
+    fn fold(&mut self, change: Option<bool>) {
+        let mut kept = Ok(());
+        if let Some(is_on) = change {
+            let mut out = VecDeque::new();
+            self.fold.set(is_on, &mut out);
+            self.shown.extend(out.into_iter().map(Shown::News));
+            // The next run begins so too.
+            kept = saved::remember("fold", is_on);
+        }
+        let told =
+            if self.fold.is_on() { "who comes and goes is only counted" } else { "who comes and goes is told by name" };
         let kept = kept.map_or_else(|e| format!(", but that cannot be remembered: {}", reason(&e)), |()| String::new());
         self.tell(News::Note(format!("{told}{kept}")));
     }

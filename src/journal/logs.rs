@@ -122,7 +122,7 @@ impl Logs {
         let file = match open() {
             // What cannot be a log makes way, as at the start.
             Err(e) if fs::symlink_metadata(&path).is_ok_and(|data| !data.is_file() && !data.is_dir()) => {
-                set_all_aside(&self.folder, room, &e);
+                set_all_aside(&self.folder, room, &path, &e);
                 open()
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -175,7 +175,7 @@ pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl
     Ok(rooms.into_iter().enumerate().filter_map(move |(n, room)| {
         let lines = if n < only_known { 0 } else { lines };
         load_room(&folder, room, Wanted { lines, bytes })
-            .inspect_err(|e| set_all_aside(&folder, room, e))
+            .inspect_err(|e| set_all_aside(&folder, room, &path(&folder, room, "log"), e))
             .ok()
             .flatten()
     }))
@@ -263,8 +263,12 @@ fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: Wanted) -> io::Re
     };
     let (from, bytes, reading) = read_last(&file, wanted)?;
     let damaged = &bytes[reading.good..];
-    if !damaged.is_empty() {
-        set_aside(folder, room, &file, from + reading.good as u64, damaged);
+    let good = from + reading.good as u64;
+    if good == 0 && !damaged.is_empty() {
+        // Whoever has put it there finds it as it was.
+        set_all_aside(folder, room, &path, &io::Error::other("no line of it is a message"));
+    } else if !damaged.is_empty() {
+        set_aside(folder, room, &file, good, damaged);
     }
     if reading.skipped > 0 {
         warn!("{} lines of {} are no messages, and are left out", reading.skipped, path.display());
@@ -332,8 +336,7 @@ impl Read for At<'_> {
 
 /// Moves a log that cannot be read out of the way, so that what is said next does not end up behind it. A folder of this
 /// name is none of ours.
-fn set_all_aside(folder: &Path, room: RoomName, why: &io::Error) {
-    let log = path(folder, room, "log");
+fn set_all_aside(folder: &Path, room: RoomName, log: &Path, why: &io::Error) {
     if log.is_dir() {
         return warn!("the log of {room} cannot be kept: {why}");
     }
@@ -430,6 +433,18 @@ mod tests {
         // What is said next has a place.
         assert!(!path("b.log").exists() && !path("d.log").exists());
         assert_eq!(fs::read(path("other.log")).unwrap(), other);
+    }
+
+    #[test]
+    fn what_holds_no_message_is_moved_aside_as_it_is() {
+        let dir = folder([("a".into(), 5)]);
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("access.log"), "GET / 200\nGET /x 404\n".repeat(10_000)).unwrap();
+        let before = fs::metadata(path("access.log")).unwrap();
+        assert_eq!(found(dir.path(), 9, 9).len(), 1);
+        let after = fs::metadata(path("access.damaged-1")).unwrap();
+        assert_eq!((after.ino(), after.len()), (before.ino(), before.len()));
+        assert!(!path("access.log").exists());
     }
 
     #[test]

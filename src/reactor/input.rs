@@ -8,7 +8,7 @@ use crate::connection::{Connection, Pause};
 use crate::event::{Bye, Event, Lost, Verb};
 use crate::hub::Departure;
 use crate::limits;
-use crate::linebuf::{Ending, Line, LineBuf};
+use crate::linebuf::{Ending, Line, LineBuf, cut_by_cr};
 use crate::names::{ConnId, clean};
 use crate::outbox::Kind;
 use crate::system::System;
@@ -188,7 +188,12 @@ impl<S: System> Reactor<S> {
                 lines = LineBuf::default();
                 break;
             }
-            let Some((line, ending)) = lines.next_line() else { break };
+            let Some((line, ending)) = lines.next_line() else {
+                if lines.is_cut_by_cr() && !connection.hint_at_ends() {
+                    self.egress.tell(connection, &Event::Unended);
+                }
+                break;
+            };
             *budget -= 1;
             if !is_of_upload {
                 connection.use_token();
@@ -221,9 +226,13 @@ impl<S: System> Reactor<S> {
                 break;
             }
             let is_garbled = matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
+            let is_cut_by_cr = matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
             let rejection = if connection.speak() { None } else { dialect.rejects(&line) };
             if is_garbled && rejection.is_none() && !connection.hint() {
                 self.egress.tell(connection, &Event::Garbled);
+            }
+            if is_cut_by_cr && rejection.is_none() && !connection.hint_at_ends() {
+                self.egress.tell(connection, &Event::Unended);
             }
             if !matches!(request.verb(), Verb::Keep | Verb::Resume) {
                 connection.count_line();

@@ -151,12 +151,13 @@ pub(super) fn forget(folder: &Path, id: FileId) {
     }
 }
 
-/// Removes a file and what is written down about it. The description goes first, as without it the rest goes anyway.
+/// Removes a file and what is written down about it. The description goes first, as without it the rest goes anyway. A folder of
+/// such a name is none of ours.
 fn remove(folder: &Path, id: FileId) -> io::Result<()> {
     let description = path(folder, id);
     for path in [description.with_extension("info.new"), description, folder.join(id.to_string())] {
         match fs::remove_file(path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => return Err(e),
             _ => {}
         }
     }
@@ -244,5 +245,15 @@ mod tests {
             let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             assert_eq!(left, ["notes.txt"]);
         }
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_a_description_keeps_no_file() {
+        let whole = description();
+        let folder = spool(&whole, whole.claimed, "abc");
+        fs::remove_file(path(folder.path(), FileId(7))).unwrap();
+        fs::create_dir(path(folder.path(), FileId(7))).unwrap();
+        assert_eq!(found(&folder), []);
+        assert!(path(folder.path(), FileId(7)).is_dir() && !folder.path().join("7").exists());
     }
 }

@@ -455,6 +455,15 @@ fn a_room_that_the_shell_took_for_a_comment_is_told() {
         let told = complaint(line);
         assert!(told.contains("in quotes, as in '#lobby'"), "{line}: {told}");
     }
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("file"), "hello").unwrap();
+    let _alice = server.in_room("alice", "#ops");
+    for arguments in [&["say", "ops", "hi"][..], &["send", "file", "--to", "ops"]] {
+        let output = run(here.path(), server.port, arguments);
+        failed(&output, "ops is not here; is the room #ops meant? Then put it in quotes, as '#ops'");
+    }
+    failed(&run(here.path(), server.port, &["say", "bob", "hi"]), "bob is not here; /who lists who is");
     for line in ["$1 connect --join lobby", "$1 get 7 --join lobby"] {
         assert!(complaint(line).contains("did you mean '#lobby', in quotes?"), "{line}");
     }

@@ -215,6 +215,7 @@ fn the_server_answers_in_crlf_who_uses_it() {
 #[test]
 fn what_was_wished_for_goes_first() {
     let (port, thread) = fake(|mut stream| {
+        stream.write_all(b"* hello guest1\n").unwrap();
         let mut got = String::new();
         stream.read_to_string(&mut got).unwrap();
         got
@@ -382,12 +383,24 @@ fn a_server_that_closes_ends_it() {
 #[test]
 fn a_server_may_go_on_after_the_end_of_input() {
     let (port, thread) = fake(|mut stream| {
+        stream.write_all(b"* hello guest1\n").unwrap();
         stream.read_to_end(&mut Vec::new()).unwrap();
         stream.write_all(b"late\n").unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
     });
-    assert_eq!(fine(&run(&mut connect(port, &[]), b"hello\n")), "late\n");
+    assert_eq!(fine(&run(&mut connect(port, &[]), b"hello\n")), "* hello guest1\nlate\n");
     thread.join().unwrap();
+}
+
+#[test]
+fn a_server_of_another_kind_is_told() {
+    for greeting in ["HTTP/1.1 400 Bad Request\r\n\r\n", "220 mail\r\n", "no line", ""] {
+        let (port, thread) = fake(move |mut stream| stream.write_all(greeting.as_bytes()).unwrap());
+        let output = run(&mut connect(port, &[]), b"");
+        failed(&output, "it never greeted us as chinwag does: is the port right?");
+        assert_eq!(text(&output.stdout), greeting);
+        thread.join().unwrap();
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn a_conversation_is_lines_of_plain_text() {
         assert!(fs::read(downloads.join(name)).unwrap() == noise(200_000, 1));
     }
     terminal.keys("/cancel 1\n");
-    terminal.wait_until("the answer", |screen| screen.lines.iter().any(|line| line == "cancel 1"));
+    terminal.wait_until("the answer", |screen| screen.lines.iter().any(|line| line == "done: cancel 1"));
     terminal.keys("/nosuch\n");
     told(&terminal, "no: /nosuch");
     terminal.keys("/query bob\n/msg bob psst\n");
@@ -143,7 +143,49 @@ fn a_terminal_that_knows_nothing_gets_plain_text_and_a_pipe_gets_lines() {
     let out = run(&[], "/ping 1\n");
     assert!(out.starts_with("* hello ") && out.ends_with("+ ping 1\n") && out.contains("\n+ join #lobby "), "{out}");
     let out = run(&["--plain"], "/ping 1\n");
-    assert!(out.starts_with("note: connecting to ") && out.contains("\nping 1\n"), "{out}");
+    assert!(out.starts_with("note: connecting to ") && out.contains("\ndone: ping 1\n"), "{out}");
+}
+
+#[test]
+fn a_password_is_not_shown_while_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    fs::write(&path, "hush\n").unwrap();
+    let server = Server::start(&["--password-file", path.to_str().unwrap()]);
+    let mut command = connect(&server.address(), &["--plain"]);
+    let mut terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
+    told(&terminal, "what you type is not shown until the server lets you in");
+    for word in ["hash", "hush"] {
+        terminal.keys(format!("/pass {word}\n"));
+        told(&terminal, if word == "hush" { "in #lobby: " } else { "that is not the password" });
+    }
+    assert!(!tells(&terminal, "/pass h"), "{}", terminal.screen());
+    // From then on it is.
+    terminal.keys("good day\n");
+    told(&terminal, "good day");
+    terminal.keys("/quit\n");
+    assert!(terminal.wait_exit().success());
+    // Nor is it after a stop, in which the shell sets the terminal for itself.
+    let script = "set -m; \"$0\" connect --plain $1; stty sane; echo stopped; read x; fg";
+    let mut shell = Command::new("bash");
+    shell.args(["-c", script, binary(), &server.address()]);
+    let terminal = Terminal::start(&mut shell, 100, 24, Emulator::Reflowing, Speaks::Nothing);
+    told(&terminal, "what you type is not shown");
+    terminal.keys("\x1a");
+    told(&terminal, "stopped");
+    terminal.keys("go on\n");
+    let is_hidden = |screen: &Screen| screen.lines.iter().filter(|line| line.contains("is not shown")).count() == 2;
+    terminal.wait_until("that it is not shown", is_hidden);
+    terminal.keys("/pass hush\n");
+    told(&terminal, "you are guest");
+    assert!(!tells(&terminal, "/pass h"), "{}", terminal.screen());
+    drop(terminal);
+    // Whoever gives up is left with a terminal that shows what is typed.
+    let mut terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
+    told(&terminal, "what you type is not shown");
+    terminal.keys("\x04");
+    terminal.wait_exit();
+    assert!(terminal.modes().local_modes.contains(rustix::termios::LocalModes::ECHO));
 }
 
 #[test]
@@ -282,6 +324,8 @@ fn who_comes_and_goes_is_folded_on_wish_and_that_is_remembered() {
             assert_eq!(tells(&terminal, "4 came, 4 left"), is_folded, "{options:?}");
             assert_eq!(tells(&terminal, "dave3 joined"), !is_folded, "{options:?}");
             if options.is_empty() {
+                terminal.keys(format!("/fold{end}"));
+                told(&terminal, "who comes and goes is only counted");
                 terminal.keys(format!("/fold x{end}"));
                 told(&terminal, "it is /fold on or /fold off");
             }

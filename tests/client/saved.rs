@@ -121,10 +121,29 @@ fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_to_write() {
         ("[work]\nnik = alice\n", ":2: nothing is called “nik” here; there are server, nick, join"),
         ("[work]\nnick alice\n", ":2: a line is KEY = VALUE, as in nick = alice"),
         ("[work\n", ":1: a section is a name in brackets, as in [work]"),
+        ("[work]\nserver = host # mine\n", "without blanks or slashes; a comment stands on a line of its own"),
+        // What is not used here is as wrong.
+        ("[work]\nbell = loud\n", ":2: bell = loud: it is always or never"),
+        ("[home]\njoin = #a lobby\n", ":2: join = lobby: a room begins with #"),
     ] {
         let (out, errors, status) = outcome(&Home::with(config).run(&["connect", "work"]));
         assert_eq!((&*out, status), ("", 1), "{config}");
-        assert!(errors.contains(&format!(".config/chinwag/config{want}")), "{errors}");
+        assert!(errors.contains(".config/chinwag/config:") && errors.contains(want), "{errors}");
+    }
+}
+
+#[test]
+fn a_slip_in_the_name_of_a_saved_server_is_told() {
+    let home = Home::with("[work]\nserver = 127.0.0.1:1\n[home]\nserver = 127.0.0.1:1\n");
+    for arguments in [&["connect", "wrok"][..], &["say", "--server", "wrok", "#a", "hello"]] {
+        let (_, errors, status) = outcome(&home.run(arguments));
+        let want = "wrok is no host that is known here, and no saved server; saved are work, home";
+        assert!(status == 1 && errors.contains(want), "{errors}");
+    }
+    // A host may be called by a word, and what has a port or a dot is no name of a saved one.
+    for server in ["localhost", "wrok:1", "wrok.invalid"] {
+        let (_, errors, status) = outcome(&home.run(&["connect", server]));
+        assert!(status == 1 && !errors.contains("saved are"), "{errors}");
     }
 }
 

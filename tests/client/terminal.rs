@@ -714,6 +714,23 @@ fn it_can_be_stopped_and_goes_on() {
 }
 
 #[test]
+fn stopped_at_once_it_leaves_nothing_for_the_shell_to_read() {
+    for emulator in EMULATORS {
+        let (server, _bob) = lobby();
+        let script = "set -m; \"$0\" connect --nick alice --join '#lobby' $1; echo stopped; IFS= read -r x; \
+            printf 'read <%q>\\n' \"$x\"";
+        let mut command = Command::new("bash");
+        command.args(["-c", script, binary(), &server.address()]);
+        let terminal = Terminal::start(&mut command, 60, 15, emulator, Speaks::Nothing);
+        terminal.wait_until_raw("the client", |raw| contains(raw, "\x1b[?2004h"));
+        terminal.keys("\x1a");
+        terminal.wait_until("the shell", |screen| screen.rows.iter().any(|row| row == "stopped"));
+        terminal.keys("mine\n");
+        told(&terminal, "read <mine>");
+    }
+}
+
+#[test]
 fn stopped_from_outside_it_goes_on_as_it_was() {
     let (server, mut bob) = lobby();
     let address = server.address();
@@ -1677,13 +1694,34 @@ fn what_was_meant_is_told() {
         ("/j", "/j: no such command; did you mean /join?"),
         ("/q", "did you mean /query or /quit?"),
         ("/w", "did you mean /who or /msg?"),
-        ("help", "that is said to #lobby; the command is /help"),
+        ("help", "is /help [COMMAND] meant? Begin it with /, or type it once more"),
     ] {
         terminal.keys(format!("{line}\r"));
         told(&terminal, told_so);
     }
     // It may have been meant as it stands.
-    bob.until("#lobby <alice> help");
+    bob.settle();
+    terminal.keys("help\r");
+    bob.expect("#lobby <alice> help");
+    // In private nobody is told by mistake what was for the server, or for somebody else.
+    terminal.keys("/query bob\r");
+    typed(&terminal, "@bob>");
+    for (line, command) in [
+        ("join club", "/join #ROOM"),
+        ("leave #lobby", "/leave [#ROOM] [REASON]"),
+        ("msg carol psst", "/msg TARGET TEXT"),
+        ("pass secret", "/pass PASSWORD"),
+        ("nick mallory", "/nick NAME"),
+    ] {
+        terminal.keys(format!("{line}\r"));
+        told(&terminal, &format!("is {command} meant?"));
+    }
+    // What has not the shape of a command is said at once.
+    terminal.keys("join us for tea\r");
+    let heard = bob.until("@alice <alice> join us for tea");
+    assert!(!heard.iter().any(|line| line.contains("<alice>")), "{heard:?}");
+    terminal.keys("/query #lobby\r");
+    typed(&terminal, "#lobby>");
     terminal.keys("/leave\r");
     told(&terminal, "leave #lobby");
     terminal.keys("help\r");

@@ -333,7 +333,25 @@ fn what_keeps_the_server_from_starting_is_said_in_one_line() {
     check(&["--password-file", "/dev/null"], 1, "chinwag: /dev/null holds no password on its first line");
     check(&["--data", "/dev/null/x"], 1, "chinwag: cannot keep files in /dev/null/x: ");
     check(&["--max-file", "1X"], 2, "a size is a whole number with K, M, G or T");
+    check(&["--max-file", "99999999T"], 2, "a size is at most 16777215T");
+    check(&["--max-file", "2M", "--spool", "1M"], 1, "chinwag: --max-file is larger than --spool");
     check(&["--stall", "0"], 2, "a time is a whole number with s, m, h or d");
+    check(&["--stall", "99999d"], 2, "a time is at most 49710d");
+    for [all, one] in [["0.0.0.0:9", "127.0.0.1:9"], ["[::]:9", "[::1]:9"]] {
+        for [first, second] in [[all, one], [one, all]] {
+            let want = format!("chinwag: cannot listen on {one} besides {all}, which takes in all addresses");
+            check(&["--listen", first, "--listen", second], 1, &want);
+        }
+    }
+    let pipe = dir.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for option in ["--motd", "--password-file"] {
+        check(
+            &[option, pipe.to_str().unwrap()],
+            1,
+            "it is a pipe, and nothing came through it in 3 seconds; give a file",
+        );
+    }
     check(&["--listen", "192.0.2.1:0"], 1, "chinwag: cannot listen on 192.0.2.1:0: ");
     let few =
         Command::new("bash").args(["-c", "ulimit -n 9 && exec \"$0\" serve --listen 127.0.0.1:0", binary()]).output();
@@ -347,6 +365,26 @@ fn what_keeps_the_server_from_starting_is_said_in_one_line() {
     let data = dir.path().to_str().unwrap();
     let _first = Server::start(&["--data", data]);
     check(&["--listen", "127.0.0.1:0", "--data", data], 1, "another chinwag uses it");
+}
+
+#[test]
+fn a_pipe_through_which_something_comes_will_do_for_a_file() {
+    let mut command = Command::new("bash");
+    let script = "exec \"$0\" serve --listen 127.0.0.1:0 --password-file <(sleep 0.3; echo hush)";
+    let server = Server::start_with(command.args(["-c", script, binary()]));
+    let mut alice = Client::new(TcpStream::connect(server.address()).unwrap());
+    alice.starting("* locked ");
+    alice.ask("/pass hush", "+ pass");
+}
+
+#[test]
+fn more_connections_than_the_system_allows_are_as_many_as_it_allows() {
+    let mut server = Server::start(&["--max-clients", "99999999"]);
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let count = |before: &str| log.split_once(before).and_then(|(_, rest)| rest.split(' ').next()).map(str::to_owned);
+    assert_eq!(count("leaves no more than "), count("at most "), "{log}");
+    assert!(count("at most ").is_some_and(|count| count != "99999999"), "{log}");
 }
 
 #[test]
@@ -392,8 +430,23 @@ fn a_hangup_without_a_terminal_changes_nothing() {
         server.signal("TERM");
         let (status, log) = server.wait();
         assert_eq!(status.code(), Some(0));
-        assert_eq!(log.contains("(SIGHUP) changes nothing"), hangup.starts_with("--default"), "{log}");
+        assert_eq!(log.contains("changes nothing"), hangup.starts_with("--default"), "{log}");
     }
+}
+
+#[test]
+fn signals_that_mean_something_to_other_servers_change_nothing() {
+    let mut server = Server::start(&[]);
+    let mut alice = server.connect();
+    for signal in ["USR1", "USR2"] {
+        server.signal(signal);
+        alice.settle();
+    }
+    drop(alice);
+    server.signal("TERM");
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0));
+    assert!(log.contains("(SIGHUP, SIGUSR1 or SIGUSR2) changes nothing"), "{log}");
 }
 
 #[test]

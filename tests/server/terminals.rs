@@ -47,6 +47,44 @@ fn others_hear_the_line_that_its_writer_sees() {
 }
 
 #[test]
+fn who_ends_lines_in_cr_alone_is_told_once_what_to_do() {
+    const TOLD: &str = "* notice CR alone ends no line here: Ctrl-U drops what you typed, and Ctrl-J ends a line; ";
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, mut bob) = two(&server);
+    // A terminal in raw mode sends each key as it is pressed. One CR may be a part of the text, and the second become CR LF.
+    for part in [&b"/nick bobby\r"[..], b"hel", b"lo\r"] {
+        bob.send_bytes(part);
+    }
+    bob.send_bytes(b"?");
+    bob.starting(TOLD);
+    bob.send_bytes(b"i\rthere\r");
+    // What it says to do does.
+    bob.send_bytes(b"\x15hi\n");
+    alice.expect("#a <bob> hi");
+    assert_eq!(bob.settle(), [""; 0], "once");
+    // It is the same however the bytes come, and before what the line is.
+    for parts in [&[&b"a\rb\rc\n"[..]][..], &[b"a\r", b"b\rc", b"\n"], &[b"a\rb", b"\r", b"c\n"]] {
+        let mut carol = server.in_room("carol", "#a");
+        alice.expect("#a * carol joined");
+        for part in parts {
+            carol.send_bytes(part);
+        }
+        carol.starting(TOLD);
+        alice.expect("#a <carol> a\u{fffd}b\u{fffd}c");
+        carol.send_bytes(b"/quit\r\n");
+        alice.until_starting("#a * carol quit");
+    }
+    // Neither CR LF nor CR NUL is one, nor is one CR in a text.
+    let mut dave = server.connect();
+    dave.send_bytes(b"/ping 1\r");
+    dave.send_bytes(b"\n/ping 2\r\0/ping a\rb\r");
+    dave.send_bytes(b"\0/ping 3\r");
+    dave.send_bytes(b"\0");
+    let told = dave.until("+ ping 3");
+    assert!(!told.iter().any(|line| line.starts_with("* notice ")), "{told:?}");
+}
+
+#[test]
 fn no_single_byte_that_a_person_may_send_first_ends_the_connection() {
     let server = Server::start(&[]);
     for byte in (0..b' ').chain([0x7f, 0x80, 0xfe]).filter(|byte| !matches!(byte, b'\n' | b'\r')) {

@@ -536,6 +536,48 @@ fn a_password_is_sent_where_one_is_wanted() {
     assert!(!run(folder.path(), GET, &get).status.success());
 }
 
+/// A server that has one file, 7, of five bytes, and takes one. Before each of its answers come others, which nobody has asked for.
+fn garrulous() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let whole = format!("=8 . 9 {0}\n=7 . 5 {0}\n", digest(b"hello"));
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        stream.write_all(b"+ ping 1\n* hello guest1 chinwag/0.1.0 1 online; hello\n").unwrap();
+        for line in lines.map_while(Result::ok) {
+            let answer = match line.split(' ').next().unwrap() {
+                "/files" => {
+                    "- 8 9 bob #a 0s ready bye\n- 7 5 bob #a 0s ready hello\n- 9 5 bob #a 0s ready x\n+ files 3\n"
+                        .into()
+                }
+                "/get" => format!("+ get 7 0 5 hello\n=8 eA==\n=7 aGVsbG8=\n{whole}"),
+                "/send" => "+ send 7 0\n".to_owned(),
+                "=aGVsbG8=" => whole.clone(),
+                _ => format!("+ {}\n", &line[1..]),
+            };
+            let stray = "+ ping 2\n+ who 1 1\n! topic usage it is /topic\n#a <bob> + send 9 0\n";
+            if stream.write_all(format!("{stray}{answer}").as_bytes()).is_err() {
+                break;
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn what_answers_nothing_that_was_asked_is_taken_for_no_answer() {
+    if !can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("hello"), "hello").unwrap();
+    let at = || format!("127.0.0.1:{}", garrulous());
+    assert_eq!(good(&run(folder.path(), SEND, &["-n", "alice", &at(), "#a", "hello"])), "7");
+    assert_eq!(good(&run(folder.path(), GET, &["-n", "alice", "-j", "#a", "-d", "got", &at(), "7"])), "got/hello");
+    assert_eq!(fs::read(folder.path().join("got/hello")).unwrap(), b"hello");
+}
+
 #[test]
 fn what_the_server_refuses_is_said() {
     if !can_run() {

@@ -10,6 +10,9 @@ use crate::names::clean;
 /// The most names that are read of a folder.
 const FOLDER_MAX: usize = 10_000;
 
+/// What `/set` may change here. The client needs the rest as it is.
+const SETTINGS: [&str; 2] = ["presence", "typing"];
+
 /// What may stand for the word before the cursor.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Completion {
@@ -53,7 +56,14 @@ pub fn complete(before: &str, world: &World, list: impl Fn(&Path) -> Vec<(String
     let command = commands::find(&command).map_or(&*command, |spec| spec.name);
     let rest = rest.trim_start_matches(' ');
     let start = before.len() - rest.len();
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>().into_iter();
+    let switches = |word: &str| offer(before.len() - word.len(), word, words(&["on", "off"]));
     match (command, rest.split_once(' ')) {
+        ("fold", None) => switches(rest),
+        ("set", None) => offer(start, rest, SETTINGS.iter().map(|setting| format!("{setting} "))),
+        ("set" | "typing", Some((_, word))) if !word.contains(' ') => switches(word),
+        ("show", Some((_, word))) => offer(before.len() - word.len(), word, words(&["full"])),
+        ("help", None) => offer(start, rest, words(world.commands)),
         ("join" | "leave" | "topic" | "history", None) => offer(start, rest, rooms()),
         ("get" | "show" | "cancel", None) => {
             let mut ids = offer(start, rest, world.files.iter().map(|id| format!("{id} ")));
@@ -166,6 +176,14 @@ mod tests {
             ("/files ", 7, both),
             ("/who AL", 5, &["alfred ", "alice "]),
             ("/ignore ", 8, people),
+            ("/fold ", 6, &["off", "on"]),
+            ("/fold of", 6, &["off"]),
+            ("/set ", 5, &["presence ", "typing "]),
+            ("/set typing ", 12, &["off", "on"]),
+            ("/set typing on ", 0, &[]),
+            ("/typing #dev of", 13, &["off"]),
+            ("/show 9 f", 8, &["full"]),
+            ("/help m", 6, &["me", "msg"]),
             ("/unignore b", 10, &["Bob "]),
             ("/send al", 6, &["alfred ", "alice "]),
             // What follows.

@@ -53,7 +53,10 @@ impl History {
     /// Remembers `line` as the newest, and goes to the end. Passwords, blank lines and repetitions are not remembered, and
     /// what is said in private is not written down.
     pub fn add(&mut self, line: &str) {
-        let is_secret = line.trim_start().get(..5).is_some_and(|start| start.eq_ignore_ascii_case("/pass"));
+        let word = line.split_whitespace().next().unwrap_or_default();
+        // Who forgot the slash did not mean to say it either.
+        let is_secret =
+            word.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("/pass")) || word.eq_ignore_ascii_case("pass");
         if !is_secret && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line) {
             if let Some(path) = self.path.as_ref().filter(|_| !self.is_private && !is_for_one(line)) {
                 let _ = append(path, line);
@@ -204,7 +207,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history");
         let mut history = History::open(Some(path.clone()));
-        for line in ["/pass x", "  /PaSs x", "/password", "/pass"] {
+        for line in ["/pass x", "  /PaSs x", "/password", "/pass", "pass x"] {
             history.add(line);
         }
         assert_eq!(history.older(""), None);

@@ -145,8 +145,8 @@ pub enum Taken {
     Yes,
     /// It asks for a transfer, which is not the session's business.
     Transfer(TransferRequest),
-    /// Who comes and goes is to be folded from now on, or not.
-    Fold(bool),
+    /// Who comes and goes is to be folded from now on, or not; without either, it is asked whether it is.
+    Fold(Option<bool>),
     /// It cannot be taken, for this reason.
     No(String),
 }

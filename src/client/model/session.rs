@@ -152,6 +152,8 @@ pub struct Session {
     /// Rooms that should have been there and were not.
     missing_rooms: Vec<RoomName>,
     quitting: bool,
+    /// What was typed last and not said, as it looks like a command.
+    doubted: Option<String>,
     restored: bool,
     /// Whether the server has asked for a password.
     locked: bool,
@@ -199,6 +201,7 @@ impl Session {
             expects_rooms: wish.expects_rooms,
             missing_rooms: Vec::new(),
             quitting: false,
+            doubted: None,
             restored: false,
             locked: false,
             keys: replies::KEYS,

@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::stdio::{stdin, stdout};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 use crate::client::patient::write;
 use crate::client::screen::pictures::Window;
@@ -102,6 +102,30 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         // If that fails, the terminal is gone.
         let _ = self.give_back();
+    }
+}
+
+/// Keeps a terminal in its own modes from showing what is typed, but for the ends of lines. It shows it again when this goes.
+pub struct Unseen {
+    before: Termios,
+}
+
+impl Unseen {
+    /// From now on. It is an error if standard input is no terminal.
+    pub fn open() -> io::Result<Self> {
+        let before = tcgetattr(stdin())?;
+        let mut unseen = before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO);
+        unseen.local_modes.insert(LocalModes::ECHONL);
+        tcsetattr(stdin(), OptionalActions::Now, &unseen)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        // If that fails, the terminal is gone.
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &self.before);
     }
 }
 

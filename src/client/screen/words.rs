@@ -41,7 +41,9 @@ pub fn news(news: &News, look: &Look, now: SystemTime) -> String {
         News::File { place, from, file, size, name, .. } => {
             format!("{time} {place} {from} shares {name}, {}; /get {file} saves it", bytes(*size))
         }
-        News::Answer(text) | News::Done(text) => text.clone(),
+        News::Answer(text) => text.clone(),
+        // Without that word it would read as something to be done.
+        News::Done(text) => format!("done: {text}"),
         News::Refused(text) => format!("no: {text}"),
         News::Note(text) => format!("note: {text}"),
     }
@@ -124,6 +126,7 @@ mod tests {
             (said("/me waves"), "14:30 #lobby * bob waves"),
             (file, "14:30 #lobby bob shares cat.png, 2.0 KB; /get 7 saves it"),
             (News::Refused("not so".to_owned()), "no: not so"),
+            (News::Done("leave #club".to_owned()), "done: leave #club"),
         ] {
             assert_eq!(news(&told, &look, SystemTime::UNIX_EPOCH), want);
         }

@@ -228,6 +228,11 @@ impl Link {
         self.asked = None;
     }
 
+    /// Gives the connection up, for this reason.
+    pub fn give_up(&mut self, why: String) {
+        self.ended.get_or_insert(why);
+    }
+
     /// Reads what has come, some of it.
     pub fn read(&mut self) {
         let Some(stream) = self.stream.as_mut().filter(|_| self.readable && self.ended.is_none()) else { return };

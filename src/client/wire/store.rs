@@ -238,8 +238,8 @@ impl Part {
     ///
     /// What a server calls a file is made harmless: it is in the folder itself, is not hidden, looks like neither an option
     /// nor a part, and has at most 240 bytes. Where the file system does not take that name, a plainer one is taken. A part
-    /// that somebody is writing, or that is not as we make them, is left alone, and the next name is taken:
-    /// `cat.png.MARK.part`, `cat (2).png.MARK.part`, …
+    /// that is not as we make them is left alone, and the next name is taken: `cat.png.MARK.part`, `cat (2).png.MARK.part`, … It
+    /// is an error if somebody is writing the part.
     pub fn open(folder: &Path, name: &str, size: u64, mark: &Mark) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         match Self::in_folder(folder.join(harmless(name)), size, mark) {
@@ -452,7 +452,11 @@ fn take(part: &Path, size: u64) -> io::Result<Option<(File, u64)>> {
     }
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
+        // Its mark tells that it is of the same file.
+        Err(TryLockError::WouldBlock) => {
+            let why = format!("{} is being written, so the file is on its way here already", part.display());
+            return Err(io::Error::new(ErrorKind::ResourceBusy, why));
+        }
         // There are file systems without locks. Its mark tells that it is ours all the same.
         Err(TryLockError::Error(_)) => {}
     }
@@ -900,8 +904,11 @@ mod tests {
         let dir = tempdir().unwrap();
         let mut first = Part::open(dir.path(), "cat.png", 3, &mark()).unwrap();
         first.append(b"o").unwrap();
-        let second = Part::open(dir.path(), "cat.png", 3, &mark()).unwrap();
-        assert_eq!(listing(dir.path()), ["cat (2).png.7-M.part", "cat.png.7-M.part"]);
+        // The same file is not fetched twice at once, but another of that name is.
+        let twice = Part::open(dir.path(), "cat.png", 3, &mark()).unwrap_err();
+        assert_eq!(twice.kind(), ErrorKind::ResourceBusy);
+        let second = Part::open(dir.path(), "cat.png", 3, &Mark("8-M".to_owned())).unwrap();
+        assert_eq!(listing(dir.path()), ["cat.png.7-M.part", "cat.png.8-M.part"]);
         assert_eq!(fetch(second, b"two").file_name().unwrap(), "cat.png");
         first.append(b"ne").unwrap();
         assert_eq!(first.finish(&sha(b"one")).unwrap().unwrap().file_name().unwrap(), "cat (2).png");
@@ -915,7 +922,8 @@ mod tests {
                 scope.spawn(move || {
                     for j in 0..50 {
                         let bytes = some(i * 50 + j);
-                        let path = fetch(Part::open(folder, "a", bytes.len() as u64, &mark()).unwrap(), &bytes);
+                        let mark = Mark(format!("{i}-M"));
+                        let path = fetch(Part::open(folder, "a", bytes.len() as u64, &mark).unwrap(), &bytes);
                         assert_eq!(fs::read(path).unwrap(), bytes);
                     }
                 });

@@ -26,7 +26,8 @@ impl Session {
             ServerLine::Refused { command: "?", code: Code::NoUpload, .. } => {}
             ServerLine::Refused { command, code, text } => self.refused(command, code, text),
             ServerLine::Other("") => {}
-            ServerLine::Notice(_) | ServerLine::Other(_) => self.note(line.to_string()),
+            ServerLine::Notice(text) => self.note(text.to_owned()),
+            ServerLine::Other(_) => self.note(line.to_string()),
             ServerLine::Hello { .. }
             | ServerLine::Data { .. }
             | ServerLine::Whole { .. }
@@ -249,6 +250,13 @@ mod tests {
         ] {
             assert_eq!(marks(&[line]), [want], "{line}");
         }
+    }
+
+    #[test]
+    fn a_notice_is_told_in_its_own_words() {
+        let mut session = online(&["#a"]);
+        hear(&mut session, &["* notice history is being kept again"]);
+        assert_eq!(shown(&mut session), [News::Note("history is being kept again".to_owned())]);
     }
 
     #[test]

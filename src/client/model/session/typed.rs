@@ -66,9 +66,17 @@ impl Session {
     pub fn typed(&mut self, line: &str, now: Instant) -> Taken {
         let line = clean(line.as_bytes());
         let line = line.trim_end();
+        let doubted = self.doubted.take();
         let taken = match ClientLine::parse(line) {
             ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start()),
-            ClientLine::Said(text) => self.say(text),
+            ClientLine::Said(text) => match slashless(text) {
+                // To tell it afterwards is too late: what was meant for the server alone would be said to somebody.
+                Some(command) if self.talks.target().is_some() && doubted.as_deref() != Some(text) => {
+                    self.doubted = Some(text.to_owned());
+                    Taken::No(format!("is {command} meant? Begin it with /, or type it once more to say it as it is"))
+                }
+                _ => self.say(text),
+            },
             ClientLine::Chunk(_) => self.say(line),
         };
         self.settle(now);
@@ -139,13 +147,7 @@ impl Session {
             return if fits(text, "") { self.wait(Waiting::Text(text.to_owned())) } else { too_long() };
         }
         match self.talks.target() {
-            Some(place) => {
-                let taken = self.message(place, text);
-                if let (Taken::Yes, Some(command)) = (&taken, slashless(text)) {
-                    self.note(format!("that is said to {place}; the command is {command}"));
-                }
-                taken
-            }
+            Some(place) => self.message(place, text),
             None => {
                 let meant = slashless(text).map(|command| format!("did you mean {command}? else ")).unwrap_or_default();
                 Taken::No(format!("nobody hears you here; {meant}/join #lobby or /query NAME first"))
@@ -186,74 +188,75 @@ impl Session {
     fn command(&mut self, line: &str, word: &str, rest: &str) -> Taken {
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
         let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
-        let request = match name.as_str() {
-            "msg" => {
-                let (word, text) = cut(rest);
-                return match target(word) {
-                    Some(place) => self.message(place, text),
-                    None => Taken::No("it is /msg TARGET TEXT".to_owned()),
-                };
-            }
-            "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
-            "me" => return self.say(&format!("/me {rest}")),
-            "send" => {
-                let (word, path) = cut(rest);
-                match target(word) {
-                    Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
-                        None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
-                        Some(why) => Err(why),
-                    },
-                    _ => Err("it is /send TARGET PATH, as in /send #lobby ~/cat.png".to_owned()),
+        let request =
+            match name.as_str() {
+                "msg" => {
+                    let (word, text) = cut(rest);
+                    return match target(word) {
+                        Some(place) => self.message(place, text),
+                        None => Taken::No("it is /msg TARGET TEXT".to_owned()),
+                    };
                 }
-            }
-            "get" => file().map(TransferRequest::Get),
-            "show" => shown(rest).ok_or_else(|| "it is /show ID, or /show ID full; /files lists them".to_owned()),
-            "cancel" if rest.trim().is_empty() => {
-                Err("it is /cancel ID, or /cancel NAME of what is being sent".to_owned())
-            }
-            // What still waits for its turn has no ID.
-            "cancel" => {
-                Ok(file()
-                    .map_or_else(|_| TransferRequest::CancelNamed(rest.trim().to_owned()), TransferRequest::Cancel))
-            }
-            "query" => match target(rest.trim()).and_then(|place| self.may_be_another(place)) {
-                Some(why) => Err(why),
-                None => return self.wait(Waiting::Command(line.to_owned())),
-            },
-            "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
-                Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
-            }
-            "set" if cut(rest).0.eq_ignore_ascii_case("typing") && switch(cut(rest).1).is_some() => {
-                self.without_typing = switch(cut(rest).1) == Some(false);
-                return self.wait(Waiting::Command(line.to_owned()));
-            }
-            "search" => return self.search(rest.trim()),
-            "fold" => {
-                return switch(rest).map_or_else(|| Taken::No("it is /fold on or /fold off".to_owned()), Taken::Fold);
-            }
-            "help" if own(rest).is_some() => {
-                own(rest).into_iter().for_each(|help| self.answer(help.to_owned()));
-                return Taken::Yes;
-            }
-            // What was typed before is said before, unless the person cannot wait.
-            "quit" if self.is_online() && !std::mem::replace(&mut self.quitting, true) => {
-                return self.wait(Waiting::Command(line.to_owned()));
-            }
-            "quit" => {
-                self.quitting = true;
-                self.ask(line.to_owned(), Pending::Quiet);
-                return Taken::Yes;
-            }
-            "pass" if self.phase == Phase::Offline => {
-                self.password = Some(rest.trim().to_owned());
-                return Taken::Yes;
-            }
-            _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "help" | "ping") => {
-                self.send_command(line.to_owned());
-                return Taken::Yes;
-            }
-            _ => return self.wait(Waiting::Command(line.to_owned())),
-        };
+                "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
+                "me" => return self.say(&format!("/me {rest}")),
+                "send" => {
+                    let (word, path) = cut(rest);
+                    match target(word) {
+                        Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
+                            None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
+                            Some(why) => Err(why),
+                        },
+                        _ => Err("it is /send TARGET PATH, as in /send #lobby ~/cat.png".to_owned()),
+                    }
+                }
+                "get" => file().map(TransferRequest::Get),
+                "show" => shown(rest).ok_or_else(|| "it is /show ID, or /show ID full; /files lists them".to_owned()),
+                "cancel" if rest.trim().is_empty() => {
+                    Err("it is /cancel ID, or /cancel NAME of what is being sent".to_owned())
+                }
+                // What still waits for its turn has no ID.
+                "cancel" => Ok(file()
+                    .map_or_else(|_| TransferRequest::CancelNamed(rest.trim().to_owned()), TransferRequest::Cancel)),
+                "query" => match target(rest.trim()).and_then(|place| self.may_be_another(place)) {
+                    Some(why) => Err(why),
+                    None => return self.wait(Waiting::Command(line.to_owned())),
+                },
+                "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
+                    Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
+                }
+                "set" if cut(rest).0.eq_ignore_ascii_case("typing") && switch(cut(rest).1).is_some() => {
+                    self.without_typing = switch(cut(rest).1) == Some(false);
+                    return self.wait(Waiting::Command(line.to_owned()));
+                }
+                "search" => return self.search(rest.trim()),
+                "fold" if rest.trim().is_empty() => return Taken::Fold(None),
+                "fold" => match switch(rest) {
+                    Some(is_on) => return Taken::Fold(Some(is_on)),
+                    None => Err("it is /fold on or /fold off".to_owned()),
+                },
+                "help" if own(rest).is_some() => {
+                    own(rest).into_iter().for_each(|help| self.answer(help.to_owned()));
+                    return Taken::Yes;
+                }
+                // What was typed before is said before, unless the person cannot wait.
+                "quit" if self.is_online() && !std::mem::replace(&mut self.quitting, true) => {
+                    return self.wait(Waiting::Command(line.to_owned()));
+                }
+                "quit" => {
+                    self.quitting = true;
+                    self.ask(line.to_owned(), Pending::Quiet);
+                    return Taken::Yes;
+                }
+                "pass" if self.phase == Phase::Offline => {
+                    self.password = Some(rest.trim().to_owned());
+                    return Taken::Yes;
+                }
+                _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "help" | "ping") => {
+                    self.send_command(line.to_owned());
+                    return Taken::Yes;
+                }
+                _ => return self.wait(Waiting::Command(line.to_owned())),
+            };
         match request {
             Ok(request) => Taken::Transfer(request),
             Err(why) => Taken::No(why),
@@ -295,13 +298,16 @@ pub(super) fn is_quit(line: &str) -> bool {
     name(line) == "quit"
 }
 
-/// The command that somebody means who has typed this without a slash, if it can hardly be anything else.
+/// The command that somebody may mean who has typed this without a slash: it has just its shape.
 fn slashless(text: &str) -> Option<&'static str> {
     let (word, rest) = cut(text);
     let spec = commands::find(word).filter(|_| !word.starts_with('/'))?;
+    let is_one_word = !rest.is_empty() && !rest.contains(' ');
     let is_command = match spec.name {
         "help" | "quit" | "who" | "rooms" | "files" | "limits" => rest.is_empty(),
-        "join" | "leave" | "query" | "msg" => rest.starts_with(['#', '@']),
+        "join" | "query" | "nick" | "pass" => is_one_word,
+        "leave" => rest.starts_with('#'),
+        "msg" => rest.starts_with(['#', '@']) || cut(rest).1.contains(|c: char| !c.is_whitespace()),
         _ => false,
     };
     is_command.then_some(spec.usage)

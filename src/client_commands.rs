@@ -1,0 +1,452 @@
+//! The client's commands: their options, and what is made of them, of the environment and of what is saved.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::net::{Ipv6Addr, ToSocketAddrs};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use chinwag::client::model::session::Wish;
+use chinwag::client::oneshot::Outgoing;
+use chinwag::client::saved::{self, Saved};
+use chinwag::client::visit::{Bell, Options};
+use chinwag::client::wire::store;
+use chinwag::client::wire::transfers::{self, Keep};
+use chinwag::client::{chat, oneshot, pipe, plain};
+use chinwag::names::{FileId, FileName, Nick, Place, RoomName};
+use clap::{Args, ValueEnum};
+
+use super::{SERVER, password, tell};
+
+#[derive(Args)]
+#[command(after_help = CONNECT_HELP)]
+pub(crate) struct Connect {
+    /// The server, as HOST or HOST:PORT, or the name of a saved one [default: 127.0.0.1:2428]
+    #[arg(value_name = "SERVER", value_parser = server_or_name)]
+    server: Option<String>,
+    #[command(flatten)]
+    who: Who,
+    /// Save what you fetch in DIR [default: your download folder]
+    #[arg(long, value_name = "DIR")]
+    downloads: Option<PathBuf>,
+    /// Colours: where there is a terminal and NO_COLOR is not set, always, or never [default: auto]
+    #[arg(long, value_name = "WHEN")]
+    color: Option<When>,
+    /// Ring the bell for what is said to you: always, or never [default: always]
+    #[arg(long, value_name = "WHEN")]
+    bell: Option<Ring>,
+    /// Who is typing: tell others of you and you of others, or neither [default: on, but off with --plain]
+    #[arg(long, value_name = "SWITCH")]
+    typing: Option<Switch>,
+    /// Tell only how many come and go, as in: 4 came, 2 left [default: as /fold was set last]
+    #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    fold: Option<Switch>,
+    /// Plain text line by line, for screen readers and braille, without escape sequences [default: where TERM is dumb]
+    #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    plain: Option<Switch>,
+}
+
+const CONNECT_HELP: &str = "In a terminal, /help lists the commands. In a pipe, lines from standard input go to the server and its lines to \
+                            standard output, as they are.
+
+Servers can be saved in ~/.config/chinwag/config (or $XDG_CONFIG_HOME/chinwag/config), in the words of the options:
+
+  [work]
+  server = chat.example.org
+  nick = alice
+  join = #team #lobby
+
+Then `chinwag connect work` is enough. What stands above the first section holds for every server. An option goes before the \
+                            environment (CHINWAG_SERVER, CHINWAG_NICK), that before the section, and that before what holds for \
+                            every server.";
+
+#[derive(Args)]
+#[command(
+    after_help = "It goes on by itself after a broken connection, and ends with 0 if all files have arrived whole. SERVER and NICK may \
+                  also come from CHINWAG_SERVER and CHINWAG_NICK, or be saved: see chinwag connect --help."
+)]
+pub(crate) struct Send {
+    /// The files; - is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<OsString>,
+    /// Share them with TARGET, a room ('#lobby', in quotes) or a nick
+    #[arg(long, value_name = "TARGET", value_parser = target)]
+    to: Place,
+    /// What the only file, or else standard input, is to be called [default: its own name, or stdin]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    create: Create,
+    #[command(flatten)]
+    server: Where,
+    #[command(flatten)]
+    who: Who,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "It goes on by itself after a broken connection, and ends with 0 if all files are here whole. SERVER and NICK may \
+                  also come from CHINWAG_SERVER and CHINWAG_NICK, or be saved: see chinwag connect --help."
+)]
+pub(crate) struct Get {
+    /// The IDs of the files
+    #[arg(value_name = "ID", required = true, value_parser = id)]
+    ids: Vec<u64>,
+    /// Save to PATH, which must not exist yet, or into the folder PATH, which is made if several files or a / at its end tell
+    /// that it is one; - is standard output [default: here]
+    #[arg(long, short, value_name = "PATH")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    server: Where,
+    #[command(flatten)]
+    who: Who,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "It goes on by itself after a broken connection, and ends with 0 if all lines have been said. What begins with - stands \
+                  behind --. SERVER and NICK may also come from CHINWAG_SERVER and CHINWAG_NICK, or be saved: see chinwag connect \
+                  --help."
+)]
+pub(crate) struct Say {
+    /// A room, which it enters ('#lobby', in quotes), or a nick
+    #[arg(value_name = "TARGET", value_parser = target)]
+    to: Place,
+    /// What to say, a message a line [default: the lines of standard input, as they come]
+    #[arg(value_name = "TEXT")]
+    text: Vec<OsString>,
+    #[command(flatten)]
+    create: Create,
+    #[command(flatten)]
+    server: Where,
+    #[command(flatten)]
+    who: Who,
+}
+
+#[derive(Args)]
+struct Create {
+    /// Make rooms that are not there, without a warning
+    #[arg(long)]
+    create: bool,
+}
+
+#[derive(Args)]
+struct Where {
+    /// The server, as HOST or HOST:PORT, or the name of a saved one [default: 127.0.0.1:2428]
+    #[arg(long, value_name = "SERVER", value_parser = server_or_name)]
+    server: Option<String>,
+}
+
+#[derive(Args)]
+struct Who {
+    /// Be known as NICK
+    #[arg(long, value_parser = nick)]
+    nick: Option<Nick>,
+    /// Enter ROOM ('#lobby', in quotes) first; may be given several times
+    #[arg(long, value_name = "ROOM", value_parser = room)]
+    join: Vec<RoomName>,
+    /// Unlock the server with the first line of FILE
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Ring {
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+pub(crate) fn connect(options: Connect) -> Result<(), String> {
+    let Settled { server, mut wish, saved } = options.who.settle(options.server)?;
+    let switch = |option: Option<Switch>, key| -> Result<Option<bool>, String> {
+        Ok(option.or(saved.one(key, choice)?).map(|switch| switch == Switch::On))
+    };
+    let term = std::env::var("TERM").unwrap_or_default();
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    // In a pipe it is what somebody has just written, and nothing that was saved, that makes it another thing than nc.
+    let is_plain = match options.plain {
+        Some(switch) => switch == Switch::On,
+        None => is_terminal && switch(None, "plain")?.unwrap_or(matches!(&*term, "" | "dumb")),
+    };
+    let typing = switch(options.typing, "typing")?;
+    wish.without_typing = !typing.unwrap_or(!is_plain);
+    if !is_terminal && !is_plain {
+        return pipe::run(&server, &wish);
+    }
+    let fold = switch(options.fold, "fold")?.or_else(|| saved::remembered("fold")).unwrap_or_default();
+    let color = options.color.or(saved.one("color", choice)?);
+    let colour = match color.unwrap_or(When::Auto) {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    let bell = match options.bell.or(saved.one("bell", choice)?).unwrap_or(Ring::Always) {
+        Ring::Always => Bell::Rings,
+        Ring::Never => Bell::Silent,
+    };
+    let downloads = match options.downloads {
+        None => saved.path("downloads", store::expand).unwrap_or_else(store::downloads),
+        Some(folder) => folder.to_str().map_or_else(|| folder.clone(), store::expand),
+    };
+    if downloads.starts_with("~") {
+        return Err("there is no home folder, so --downloads takes a path without ~".to_owned());
+    }
+    let options = Options { address: server, wish, downloads, colour, bell, fold };
+    if is_plain { plain::run(options) } else { chat::run(options) }
+}
+
+pub(crate) fn send(options: Send) -> Result<(), String> {
+    let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
+    if options.files.iter().filter(|file| *file == "-").count() > 1 {
+        return Err("standard input can be sent only once".into());
+    }
+    // Among several files it is for standard input, which has no name of its own.
+    let is_named = |file: &OsStr| file == "-" || options.files.len() == 1;
+    if let Some(name) = &options.name {
+        if !options.files.iter().any(|file| is_named(file)) {
+            return Err("--name is for one file; send the others by themselves".into());
+        }
+        if FileName::new(name).is_none() {
+            return Err(format!("{name} is no name for a file; give another with --name"));
+        }
+    }
+    let open = |file: &OsString| {
+        let given = options.name.clone().filter(|_| is_named(file));
+        if file == "-" {
+            return Ok(Outgoing::Input(given.unwrap_or("stdin".to_owned())));
+        }
+        let (source, name) = transfers::open(file)?;
+        Ok::<_, String>(Outgoing::File(source, given.unwrap_or(name)))
+    };
+    let (mut files, mut missing) = (VecDeque::new(), Vec::new());
+    for file in &options.files {
+        match open(file) {
+            Ok(file) => files.push_back(file),
+            Err(why) => missing.push(why),
+        }
+    }
+    let last = missing.pop();
+    missing.iter().for_each(|why| tell(why));
+    if files.is_empty() {
+        return last.map_or(Ok(()), Err);
+    }
+    // What is good is sent all the same.
+    last.iter().for_each(|why| tell(why));
+    oneshot::send(&server, wish, files, options.to)?;
+    match missing.len() + last.iter().len() {
+        0 => Ok(()),
+        count => Err(format!("{count} of {} files could not be sent", options.files.len())),
+    }
+}
+
+pub(crate) fn say(options: Say) -> Result<(), String> {
+    let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
+    let text = options.text.join(OsStr::new(" "));
+    let text = (!options.text.is_empty()).then_some(text.as_bytes());
+    oneshot::say(&server, wish, options.to, text)
+}
+
+pub(crate) fn get(options: Get) -> Result<(), String> {
+    let Settled { server, wish, .. } = options.who.settle(options.server.server)?;
+    let mut ids: Vec<FileId> = Vec::new();
+    for id in options.ids.into_iter().map(FileId) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let (keep, folder) = match options.output {
+        None => (Keep::Folder, PathBuf::from(".")),
+        Some(path) if path == Path::new("-") && ids.len() == 1 => (Keep::Out, PathBuf::new()),
+        Some(path) if path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/") => (Keep::Folder, path),
+        Some(path) if ids.len() == 1 => (Keep::At(path), PathBuf::new()),
+        Some(path) if fs::symlink_metadata(&path).is_ok() || path == Path::new("-") => {
+            return Err(format!(
+                "several files need a folder, and {} is none; give another to --output",
+                path.display()
+            ));
+        }
+        Some(path) => (Keep::Folder, path),
+    };
+    oneshot::get(&server, wish, &ids, &keep, folder)
+}
+
+/// What holds for one server.
+struct Settled {
+    /// Where it is, as HOST:PORT.
+    server: String,
+    wish: Wish,
+    saved: Saved,
+}
+
+impl Who {
+    /// Options go before the environment, that before what is saved for the server, and that before what is saved for all.
+    fn settle(self, server: Option<String>) -> Result<Settled, String> {
+        let path = saved::default_path();
+        let given = match server.or(variable("CHINWAG_SERVER")) {
+            None => Saved::of(path.clone(), None, check)?.one("server", |name| Ok(name.to_owned()))?,
+            given => given,
+        };
+        let saved = Saved::of(path, given.as_deref(), check)?;
+        let server = match (saved.one("server", self::server)?, given) {
+            (Some(server), _) => server,
+            (None, Some(given)) => {
+                let server = self::server(&given).map_err(|why| format!("{given}: {why}"))?;
+                may_be_host(&given, &server, &saved)?;
+                server
+            }
+            (None, None) => SERVER.to_owned(),
+        };
+        let yields = self.nick.is_none();
+        let nick = match (self.nick, variable("CHINWAG_NICK")) {
+            (Some(nick), _) => Some(nick),
+            (None, Some(text)) => Some(nick(&text).map_err(|why| format!("CHINWAG_NICK={text}: {why}"))?),
+            (None, None) => saved.one("nick", nick)?,
+        };
+        let rooms = if self.join.is_empty() { saved.all("join", room)? } else { self.join };
+        let password_file = self.password_file.or(saved.path("password-file", store::expand));
+        let password = password_file.as_deref().map(our_password).transpose()?;
+        Ok(Settled { server, wish: Wish { nick, yields, rooms, password, ..Wish::default() }, saved })
+    }
+
+    /// The server and the wish of who has something for `to`. They enter no other room than they say now.
+    fn settle_for(mut self, to: Place, server: Where, create: &Create) -> Result<(String, Wish), String> {
+        let mut rooms = std::mem::take(&mut self.join);
+        let Settled { server, wish, .. } = self.settle(server.server)?;
+        if let Place::Room(room) = to
+            && !rooms.contains(&room)
+        {
+            rooms.push(room);
+        }
+        Ok((server, Wish { rooms, expects_rooms: !create.create, ..wish }))
+    }
+}
+
+/// A variable of the environment, unless it is empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// A password of ours. Who else can read it is told of.
+fn our_password(path: &Path) -> Result<String, String> {
+    let password = password(path)?;
+    if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o044 != 0) {
+        tell(&format!("others can read the password in {0}; chmod 600 {0} keeps it to you", path.display()));
+    }
+    Ok(password)
+}
+
+fn nick(text: &str) -> Result<Nick, String> {
+    Nick::new(text).ok_or_else(|| "a nick is a letter, then up to 19 letters, digits, - or _".into())
+}
+
+fn id(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "an ID is a number, as in 7; /files lists them".into())
+}
+
+fn room(text: &str) -> Result<RoomName, String> {
+    RoomName::new(text).ok_or_else(|| match RoomName::meant(text) {
+        Some(room) => format!("a room begins with #; did you mean '{room}', in quotes?"),
+        None => "a room is # and a letter or digit, then up to 30 letters, digits, - or _".into(),
+    })
+}
+
+fn target(text: &str) -> Result<Place, String> {
+    let place = Place::new(text).or_else(|| Nick::new(text).map(Place::With));
+    place.ok_or_else(|| "a target is a room, as in '#lobby', or a nick".into())
+}
+
+/// What may be a server or the name of a saved one. Which of them it is is known later.
+fn server_or_name(text: &str) -> Result<String, String> {
+    server(text).map(|_| text.to_owned())
+}
+
+/// Whether a word of what is saved may stand under its key.
+fn check(key: &str, word: &str) -> Result<(), String> {
+    match key {
+        "server" => server(word).map(drop),
+        "nick" => nick(word).map(drop),
+        "join" => room(word).map(drop),
+        "color" => choice::<When>(word).map(drop),
+        "bell" => choice::<Ring>(word).map(drop),
+        "typing" | "fold" | "plain" => choice::<Switch>(word).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// A word that is no address may be the name of a saved server with a slip in it: if no host is called so, those are named.
+fn may_be_host(given: &str, server: &str, saved: &Saved) -> Result<(), String> {
+    let is_word = !given.contains(['.', ':', '[']);
+    if saved.is_named || saved.names.is_empty() || !is_word || server.to_socket_addrs().is_ok() {
+        return Ok(());
+    }
+    Err(format!("{given} is no host that is known here, and no saved server; saved are {}", saved.names.join(", ")))
+}
+
+/// One of the words that an option takes.
+fn choice<T: ValueEnum>(text: &str) -> Result<T, String> {
+    let words = || T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    let known = || words().map(|word| word.get_name().to_owned()).collect::<Vec<_>>().join(" or ");
+    T::from_str(text, true).map_err(|_| format!("it is {}", known()))
+}
+
+/// HOST:PORT, where the port may be left out.
+fn server(text: &str) -> Result<String, String> {
+    let (_, port) = SERVER.rsplit_once(':').unwrap_or_default();
+    if text.starts_with('#') {
+        return Err(format!("a server is HOST or HOST:PORT; --join '{text}' enters a room"));
+    }
+    if text.contains(|c: char| c == '/' || c.is_whitespace()) {
+        return Err(format!("a server is HOST or HOST:PORT, as in {SERVER}, without blanks or slashes"));
+    }
+    // It may name the interface that it is to be reached over.
+    let (ip, interface) = text.split_once('%').unwrap_or((text, "lo"));
+    if ip.parse::<Ipv6Addr>().is_ok() && !interface.is_empty() && !interface.contains([':', ']']) {
+        return Ok(format!("[{text}]:{port}"));
+    }
+    match text.rsplit_once(':') {
+        _ if text.starts_with('[') && text.ends_with(']') => Ok(format!("{text}:{port}")),
+        None if !text.is_empty() => Ok(format!("{text}:{port}")),
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("a server is HOST or HOST:PORT, with a PORT of at most 65535".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers() {
+        for (text, want) in [
+            ("example.org", "example.org:2428"),
+            ("example.org:1", "example.org:1"),
+            ("::1", "[::1]:2428"),
+            ("[::1]", "[::1]:2428"),
+            ("[::1]:1", "[::1]:1"),
+            ("fe80::1%lo", "[fe80::1%lo]:2428"),
+            ("[fe80::1%lo]", "[fe80::1%lo]:2428"),
+            ("[fe80::1%lo]:1", "[fe80::1%lo]:1"),
+        ] {
+            assert_eq!(server(text).as_deref(), Ok(want), "{text}");
+        }
+        for bad in ["", ":", ":2428", "host:", "host:x", "host:99999"] {
+            assert!(server(bad).is_err(), "{bad}");
+        }
+    }
+}
