@@ -1,7 +1,7 @@
 //! The commands of the line protocol: one table that parses them to requests, explains them and lists them.
 
 use crate::event::{Change, Fault, SaidKind, Setting, Verb};
-use crate::names::{Digest, FileId, Nick, RoomName, Text, Token};
+use crate::names::{Digest, FileId, Nick, PlaceToken, RoomName, Text};
 use crate::request::{HistoryPart, Named, Offer, Request, Target, Topic};
 
 /// A row of the table.
@@ -162,7 +162,7 @@ table! {
     Resume "resume" "/resume TOKEN LINES" "take up the place that /keep keeps, from line LINES on"
         |w| {
             let token = w.need()?;
-            Ok(Request::Resume { token: Token::new(token), lines: w.number()? })
+            Ok(Request::Resume { token: PlaceToken::new(token), lines: w.number()? })
         };
     Quit "quit" ["exit"] "/quit [REASON]" "leave the server; in nc, then Enter or Ctrl-C"
         |w| Ok(Request::Quit(w.rest().ok()));
@@ -415,7 +415,7 @@ mod tests {
             ("/EXIT", Request::Quit(None)),
             ("/keep", Request::Keep(None)),
             ("/keep 7", Request::Keep(Some(7))),
-            ("/resume 0000000000000000000000000000000f 7", Request::Resume { token: Some(Token(15)), lines: 7 }),
+            ("/resume 0000000000000000000000000000000f 7", Request::Resume { token: Some(PlaceToken(15)), lines: 7 }),
             ("/resume short 7", Request::Resume { token: None, lines: 7 }),
         ] {
             assert_eq!(parse(line), Some(want), "{line}");

@@ -10,7 +10,7 @@ use crate::framing::Framing;
 use crate::limits;
 use crate::linebuf::LineBuf;
 use crate::meters::TokenBucket;
-use crate::names::{ConnId, Token};
+use crate::names::{ConnId, PlaceToken};
 use crate::outbox::{Flushed, Outbox, Rest, Sent};
 use crate::plain::Style;
 use crate::time::Instant;
@@ -150,7 +150,7 @@ struct Rare {
 /// What a connection has whose place is kept when its transport is lost.
 pub struct Keep {
     /// Who has this may take it up.
-    pub token: Token,
+    pub token: PlaceToken,
     /// What was written to it.
     pub sent: Sent,
     /// How many lines of its own were carried out or refused.
@@ -646,7 +646,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Its place is kept from now on when its transport is lost.
-    pub fn begin_to_keep(&mut self, token: Token) {
+    pub fn begin_to_keep(&mut self, token: PlaceToken) {
         let keep = Keep { token, sent: Sent::default(), had: 0, lost: None };
         self.rare.get_or_insert_default().keep = Some(Box::new(keep));
     }
@@ -657,7 +657,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Its place is kept no more: what was written to it is forgotten.
-    pub fn end_keeping(&mut self) -> Option<Token> {
+    pub fn end_keeping(&mut self) -> Option<PlaceToken> {
         self.rare.as_deref_mut()?.keep.take().map(|keep| keep.token)
     }
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::event::{Bye, Change, Detail, Event, Reply, SaidKind};
 use crate::limits::{DOWNLOADS, ROOMS_A_PERSON};
-use crate::names::{ConnId, Digest, FileId, Nick, RoomName, Text, Token};
+use crate::names::{ConnId, Digest, FileId, Nick, PlaceToken, RoomName, Text};
 
 /// Something for the shell to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,7 +28,7 @@ pub enum Effect {
     /// Keep the place of this connection when it is lost, and reply to it. So many lines of what was written to it have come.
     Keep { conn: ConnId, lines: Option<u64> },
     /// Give this connection's transport to the place that is kept for this token, and reply.
-    TakeUp { conn: ConnId, token: Option<Token>, lines: u64 },
+    TakeUp { conn: ConnId, token: Option<PlaceToken>, lines: u64 },
     /// The core knows this connection no more: close it when all that is pending for it is written.
     Close {
         conn: ConnId,

@@ -19,7 +19,7 @@ use crate::dialect::Dialect;
 use crate::effect::{Effect, Output};
 use crate::event::{Change, Detail, Event, Fault, Gone, Reply, Setting};
 use crate::limits;
-use crate::names::{ConnId, FileId, Place, RoomName, Token};
+use crate::names::{ConnId, FileId, Place, PlaceToken, RoomName};
 use crate::outbox::{Flushed, Kind, Outbox, Rest, Segment};
 use crate::plain::Style;
 use crate::registry::Registry;
@@ -279,7 +279,7 @@ impl Egress {
     }
 
     /// From now on the place of a connection is kept.
-    pub fn keep<T: Transport>(&mut self, connection: &mut Connection<T>, token: Token) {
+    pub fn keep<T: Transport>(&mut self, connection: &mut Connection<T>, token: PlaceToken) {
         if self.kept == 0 {
             // From now on segments know what they are of.
             self.close_segments();
@@ -289,7 +289,7 @@ impl Egress {
     }
 
     /// The place of a connection is kept no more. Gives the token.
-    pub fn end_keeping<T: Transport>(&mut self, connection: &mut Connection<T>) -> Option<Token> {
+    pub fn end_keeping<T: Transport>(&mut self, connection: &mut Connection<T>) -> Option<PlaceToken> {
         let token = self.counting(connection, |connection, _| connection.end_keeping())?;
         self.kept -= 1;
         Some(token)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{Digest, FileId, FileName, Nick, Place, RoomName, Text, Token};
+use crate::names::{Digest, FileId, FileName, Nick, Place, PlaceToken, RoomName, Text};
 
 /// What people set for themselves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -577,7 +577,7 @@ pub enum Done {
     Settings,
     Set(Change),
     Ping(Option<Text>),
-    Keep { token: Token, time: Duration },
+    Keep { token: PlaceToken, time: Duration },
     Resume(Nick),
     Quit,
 }

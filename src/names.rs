@@ -104,9 +104,9 @@ impl Prefix {
 
 /// What takes up a place that is kept: random bits, as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Token(pub u128);
+pub struct PlaceToken(pub u128);
 
-impl Token {
+impl PlaceToken {
     /// Reads 32 hexadecimal digits in small letters; `None` for anything else.
     pub fn new(word: &str) -> Option<Self> {
         let token = u128::from_str_radix(word, 16).ok().map(Self)?;
@@ -114,16 +114,16 @@ impl Token {
     }
 }
 
-impl fmt::Display for Token {
+impl fmt::Display for PlaceToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
     }
 }
 
 /// It is a secret, and stands in no log.
-impl fmt::Debug for Token {
+impl fmt::Debug for PlaceToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token")
+        f.write_str("PlaceToken")
     }
 }
 

@@ -19,7 +19,7 @@ use crate::event::{Bye, Event};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits;
-use crate::names::{ConnId, Token};
+use crate::names::{ConnId, PlaceToken};
 use crate::plain::Style;
 use crate::registry::{Registry, origin};
 use crate::settings::Settings;
@@ -68,7 +68,7 @@ pub struct Reactor<S: System> {
     /// Connections that are dropped if their sockets still take too little in this turn.
     on_trial: Vec<ConnId>,
     /// Places that are kept when their connections are lost, by what takes them up.
-    places: HashMap<Token, ConnId>,
+    places: HashMap<PlaceToken, ConnId>,
     /// A connection has just asked to go on in one of them.
     taking_up: Option<TakeUp>,
     /// When the server ends, once it is asked to.

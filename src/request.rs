@@ -1,7 +1,7 @@
 //! The requests that come in: what somebody wants, with every word read, whatever the dialect that they spelled it in.
 
 use crate::event::{Change, Fault, SaidKind, Verb};
-use crate::names::{Digest, FileId, Nick, RoomName, Token};
+use crate::names::{Digest, FileId, Nick, PlaceToken, RoomName};
 
 /// What somebody asks of the core. It names things as they were typed; the core looks them up.
 #[derive(Clone, PartialEq, Debug)]
@@ -63,7 +63,7 @@ pub enum Request<'a> {
     Keep(Option<u64>),
     /// Take up a place that is kept, of which so many lines have come; there is no token if it is none.
     Resume {
-        token: Option<Token>,
+        token: Option<PlaceToken>,
         lines: u64,
     },
     Quit(Option<&'a str>),

@@ -21,7 +21,7 @@ use crate::home::Home;
 use crate::journal::{self, Journal};
 use crate::limits;
 use crate::listener::{self, LISTENERS, Listeners, cannot};
-use crate::names::Token;
+use crate::names::PlaceToken;
 use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
@@ -69,7 +69,7 @@ pub trait System {
     fn reregister(&mut self, stream: &mut Self::Stream, slot: usize) -> io::Result<()>;
 
     /// What nobody can guess.
-    fn token(&mut self) -> io::Result<Token>;
+    fn token(&mut self) -> io::Result<PlaceToken>;
 
     /// Closes a connection.
     fn close(&mut self, stream: Self::Stream);
@@ -232,10 +232,10 @@ impl System for Os {
         self.poll.registry().reregister(stream, mio::Token(FIRST + LISTENERS + slot), INTEREST)
     }
 
-    fn token(&mut self) -> io::Result<Token> {
+    fn token(&mut self) -> io::Result<PlaceToken> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
-        Ok(Token(u128::from_ne_bytes(bytes)))
+        Ok(PlaceToken(u128::from_ne_bytes(bytes)))
     }
 
     fn close(&mut self, mut stream: TcpStream) {

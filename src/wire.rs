@@ -364,7 +364,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::names::{RoomName, Token};
+    use crate::names::{PlaceToken, RoomName};
 
     type Any<T> = BoxedStrategy<T>;
 
@@ -469,7 +469,7 @@ mod tests {
             nick().prop_map(Done::Unignore),
             (option(), any::<bool>()).prop_map(|(option, on)| Done::Set(option, on)),
             text().prop_map(Done::Ping),
-            (any::<u128>(), number()).prop_map(|(token, seconds)| Done::Keep { token: Token(token), seconds }),
+            (any::<u128>(), number()).prop_map(|(token, seconds)| Done::Keep { token: PlaceToken(token), seconds }),
             nick().prop_map(Done::Resume),
             text().prop_map(|rest| Done::Other("dance", rest)),
         ]
@@ -540,7 +540,7 @@ mod tests {
             nick().prop_map(Command::Ignore),
             (option(), any::<bool>()).prop_map(|(option, on)| Command::Set(option, on)),
             number().prop_map(Command::Keep),
-            (any::<u128>(), number()).prop_map(|(token, lines)| Command::Resume { token: Token(token), lines }),
+            (any::<u128>(), number()).prop_map(|(token, lines)| Command::Resume { token: PlaceToken(token), lines }),
         ]
         .boxed()
     }

@@ -24,7 +24,7 @@ use chinwag::hub::Hub;
 use chinwag::limits;
 use chinwag::memory::{bound, terms};
 use chinwag::meters::{PrefixCount, PrefixWindow};
-use chinwag::names::{Digest, Nick, Origin, PersonId, Prefix, RoomName, Text, Token};
+use chinwag::names::{Digest, Nick, Origin, PersonId, PlaceToken, Prefix, RoomName, Text};
 use chinwag::reactor::Reactor;
 use chinwag::rooms::Rooms;
 use chinwag::settings::{Logging, Settings};
@@ -122,8 +122,8 @@ impl System for Surroundings {
         self.register(stream, slot)
     }
 
-    fn token(&mut self) -> io::Result<Token> {
-        Ok(Token(self.passed.as_nanos()))
+    fn token(&mut self) -> io::Result<PlaceToken> {
+        Ok(PlaceToken(self.passed.as_nanos()))
     }
 
     fn close(&mut self, _: Stream) {}

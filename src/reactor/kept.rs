@@ -7,7 +7,7 @@ use crate::event::{Bye, Detail, Done, Event, Fault, Lost, Reply, Verb};
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, LineBuf};
-use crate::names::{ConnId, Token};
+use crate::names::{ConnId, PlaceToken};
 use crate::outbox::Kind;
 use crate::request::Request;
 use crate::system::System;
@@ -18,13 +18,13 @@ use super::Reactor;
 /// What a connection asks for that wants to go on in a place that is kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TakeUp {
-    token: Option<Token>,
+    token: Option<PlaceToken>,
     /// How many lines of what was written there have come.
     lines: u64,
 }
 
 impl TakeUp {
-    pub(super) fn new(token: Option<Token>, lines: u64) -> Self {
+    pub(super) fn new(token: Option<PlaceToken>, lines: u64) -> Self {
         Self { token, lines }
     }
 }
@@ -43,7 +43,7 @@ impl<S: System> Reactor<S> {
         }
     }
 
-    fn begin_to_keep(&mut self, id: ConnId, lines: u64) -> Result<Token, Fault> {
+    fn begin_to_keep(&mut self, id: ConnId, lines: u64) -> Result<PlaceToken, Fault> {
         let connection = self.registry.get_mut(id).ok_or(Fault::NoPlace)?;
         if let Some(keep) = connection.keep() {
             let (token, written) = (keep.token, keep.sent.written());

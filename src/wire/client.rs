@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::fields::on_off;
-use crate::names::{Digest, FileId, Nick, Place, RoomName, Token};
+use crate::names::{Digest, FileId, Nick, Place, PlaceToken, RoomName};
 
 /// A line of a client's, without its line end, as far as it can be read without knowing the commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,7 +87,7 @@ pub enum Command<'a> {
     /// So many lines have come since the place is kept.
     Keep(u64),
     Resume {
-        token: Token,
+        token: PlaceToken,
         lines: u64,
     },
 }

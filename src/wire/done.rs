@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::fields::{Fields, on_off, put, put_target, put_text};
-use crate::names::{FileId, Nick, Place, RoomName, Token};
+use crate::names::{FileId, Nick, Place, PlaceToken, RoomName};
 
 /// That a command is done, and how: `+ command …`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +58,7 @@ pub enum Done<'a> {
     Ping(&'a str),
     /// The place is kept for so many seconds after a loss, for whoever has the token.
     Keep {
-        token: Token,
+        token: PlaceToken,
         seconds: u64,
     },
     /// The place is taken up, of whoever is called so.

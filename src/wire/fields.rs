@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use arrayvec::ArrayString;
 
 use super::Stamp;
-use crate::names::{Digest, FileId, Nick, Place, RoomName, Token};
+use crate::names::{Digest, FileId, Nick, Place, PlaceToken, RoomName};
 
 /// What is unread of a line; `None` once it has ended, without a space.
 ///
@@ -80,8 +80,8 @@ impl<'a> Fields<'a> {
         Digest::from_hex(hex).filter(|_| !hex.bytes().any(|b| b.is_ascii_uppercase()))
     }
 
-    pub(super) fn token(&mut self) -> Option<Token> {
-        Token::new(self.word()?)
+    pub(super) fn token(&mut self) -> Option<PlaceToken> {
+        PlaceToken::new(self.word()?)
     }
 
     pub(super) fn switch(&mut self) -> Option<bool> {

@@ -9,7 +9,7 @@ use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD, KEEP};
 use chinwag::linebuf::Ending;
-use chinwag::names::{ConnId, Digest, FileId, Origin, Token};
+use chinwag::names::{ConnId, Digest, FileId, Origin, PlaceToken};
 use chinwag::plain::{self, Style};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
@@ -136,7 +136,7 @@ impl Output for Notes {
             Effect::Resume(conn) => self.resumed.push(conn),
             // Nobody loses a connection here, so no place need be kept.
             Effect::Keep { conn, .. } => {
-                self.reply(conn, &Reply::Done(Done::Keep { token: Token(0), time: KEEP }));
+                self.reply(conn, &Reply::Done(Done::Keep { token: PlaceToken(0), time: KEEP }));
             }
             Effect::TakeUp { conn, .. } => {
                 self.reply(conn, &Reply::Refused { verb: Verb::Resume, why: Fault::NoPlace });

@@ -15,7 +15,7 @@ use chinwag::commands;
 use chinwag::event::Verb;
 use chinwag::framing::Framing;
 use chinwag::limits::{CHUNK_BYTES, DOWNLOAD_UNIT, GATHER, PRESENCE_WINDOW, SERVER_LINE};
-use chinwag::names::{Place, Token};
+use chinwag::names::{Place, PlaceToken};
 use chinwag::plain;
 use chinwag::request::{Named, Request, Target};
 use chinwag::wire::{Change, Code, Detail, Done, ServerLine, What};
@@ -174,7 +174,7 @@ struct Client {
 #[derive(Default)]
 struct Kept {
     /// What takes it up, once that has been told.
-    token: Option<Token>,
+    token: Option<PlaceToken>,
     /// Lines that have come since.
     lines: u64,
     /// Lines that were sent since, and how many of them the server had when it was last asked.

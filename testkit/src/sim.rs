@@ -17,7 +17,7 @@ use chinwag::effect::{Found, Job, Outcome, Query, Record};
 use chinwag::event::Trouble;
 use chinwag::hub::Hub;
 use chinwag::limits::STALL_BYTES;
-use chinwag::names::Token;
+use chinwag::names::PlaceToken;
 use chinwag::reactor::Reactor;
 use chinwag::settings::Settings;
 use chinwag::system::{Newcomer, Ready, System};
@@ -382,8 +382,8 @@ impl System for Surroundings {
         self.register(stream, slot)
     }
 
-    fn token(&mut self) -> io::Result<Token> {
-        Ok(Token(self.net.chance.borrow_mut().u128(..)))
+    fn token(&mut self) -> io::Result<PlaceToken> {
+        Ok(PlaceToken(self.net.chance.borrow_mut().u128(..)))
     }
 
     fn close(&mut self, stream: Stream) {
