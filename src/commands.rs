@@ -1,7 +1,7 @@
 //! The commands of the line protocol: one table that parses them to requests, explains them and lists them.
 
 use crate::event::{Change, Fault, SaidKind, Setting, Verb};
-use crate::names::{Digest, FileId, Nick, RoomName, Text};
+use crate::names::{Digest, FileId, Nick, PlaceToken, RoomName, Text};
 use crate::request::{Credential, HistoryPart, Named, Offer, Request, Target, Topic, Wanted};
 use crate::wire;
 
@@ -185,6 +185,13 @@ table! {
         };
     Ping "ping" "/ping [TOKEN]" "are you there?"
         |w| Ok(Request::Ping(w.rest().ok()));
+    Keep "keep" "/keep [LINES]" "keep your place if the connection is lost; LINES have come since"
+        |w| Ok(Request::Keep(w.number_or_end()?));
+    Resume "resume" "/resume TOKEN LINES" "take up the place that /keep keeps, from line LINES on"
+        |w| {
+            let token = w.need()?;
+            Ok(Request::Resume { token: PlaceToken::new(token), lines: w.number()? })
+        };
     Quit "quit" ["exit"] "/quit [REASON]" "leave the server; in nc, then Enter or Ctrl-C"
         |w| Ok(Request::Quit(w.rest().ok()));
 }
@@ -451,6 +458,10 @@ mod tests {
             ("/set Stamp ON", Request::Set(stamp)),
             ("/ping a b", Request::Ping(Some("a b"))),
             ("/EXIT", Request::Quit(None)),
+            ("/keep", Request::Keep(None)),
+            ("/keep 7", Request::Keep(Some(7))),
+            ("/resume 0000000000000000000000000000000f 7", Request::Resume { token: Some(PlaceToken(15)), lines: 7 }),
+            ("/resume short 7", Request::Resume { token: None, lines: 7 }),
         ] {
             assert_eq!(parse(line), Some(want), "{line}");
         }
@@ -493,6 +504,10 @@ mod tests {
             "/logout now",
             "/pass",
             "/rooms x",
+            "/keep x",
+            "/keep 1 2",
+            "/resume",
+            "/resume 0000000000000000000000000000000f",
             "/back soon",
             &format!("/send #a 5 sha256:{hex}"),
         ] {

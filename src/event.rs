@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, RoomName, Text, Token};
+use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, PlaceToken, RoomName, Text, Token};
 use crate::time::Day;
 
 /// What people set for themselves.
@@ -75,6 +75,8 @@ pub enum Verb {
     Back,
     Set,
     Ping,
+    Keep,
+    Resume,
     Quit,
     /// None of them: it was not understood.
     Unknown,
@@ -133,6 +135,8 @@ pub enum Event {
     Garbled,
     /// One is called so now, as the old name is nobody's any more.
     NameLost { nick: Nick, old: Nick },
+    /// Of what was written to the connection before it was lost, some is held no more that belongs to no room.
+    LeftOut,
     /// What the connection sent has an end of lines in it that is none in the dialect.
     Unended,
     /// Somebody else than before is written to under this name.
@@ -213,6 +217,8 @@ pub enum Happening {
     },
     /// Is away and may not answer.
     Away(Option<Text>),
+    /// Went without having had what was said to them in private since their connection was lost.
+    Unreached,
 }
 
 /// Why somebody is gone who did not say goodbye.
@@ -363,6 +369,14 @@ pub enum Fault {
     IgnoreSelf,
     /// The file is somebody else's.
     NotYours(FileId),
+    /// The system gives no random bits for a token.
+    NoToken,
+    /// No place is kept for this token.
+    NoPlace,
+    /// Whose own place is kept takes up no other.
+    KeptItself,
+    /// So many lines are said to have come, but fewer were written: this many.
+    NotWritten(u64),
 }
 
 /// What can be too long.
@@ -438,6 +452,8 @@ pub enum Gone {
     ReceiverLeft,
     /// Whoever fetches it may do so no more.
     NoLongerYours,
+    /// It is there no more, or what came of it is held no more, so that its rest would be of no use.
+    NotHeld,
     /// The room has not come to the message that was asked for; its last one has this number.
     NotReached(u64),
 }
@@ -495,6 +511,10 @@ pub enum Detail {
     Founder(Vec<RoomName>),
     /// How many connections one has.
     Ways(usize),
+    /// So many lines were carried out or refused since the place is kept.
+    Had(u64),
+    /// An upload that goes on, of which so many bytes have come.
+    Upload { id: FileId, offset: u64 },
 }
 
 /// A limit of the server's, as people may know it.
@@ -576,6 +596,8 @@ pub enum Limit {
     Tokens,
     /// Seconds after its last use for which a token is good.
     TokenGood,
+    /// Seconds for which a place is kept whose connection was lost.
+    Keep,
 }
 
 /// What a person is doing, as far as somebody else may know.
@@ -674,5 +696,10 @@ pub enum Done {
     Settings,
     Set(Change),
     Ping(Option<Text>),
+    Keep {
+        token: PlaceToken,
+        time: Duration,
+    },
+    Resume(Nick),
     Quit,
 }

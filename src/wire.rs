@@ -114,6 +114,8 @@ pub enum What<'a> {
     },
     /// They are away, and left this word.
     Away(&'a str),
+    /// They went, and have not had what we said to them since their connection was lost.
+    Unreached,
     /// Something newer than this program.
     Other(&'a str),
 }
@@ -277,7 +279,7 @@ impl<'a> What<'a> {
             "left" => return fields.text().map(Self::Left),
             "renamed" => Self::Renamed(fields.nick()?),
             "quit" => return fields.text().map(Self::Quit),
-            "lost" => Self::Lost(Code::new(fields.word()?)),
+            "lost" => fields.maybe(Fields::word).map_or(Self::Unreached, |code| Self::Lost(Code::new(code))),
             "topic" => return fields.text().map(Self::Topic),
             "typing" => Self::Typing,
             "idle" => Self::Idle,
@@ -315,6 +317,7 @@ impl<'a> What<'a> {
             Self::Unfile { file, code } => put(out, format_args!("unfile {file} {}", code.as_str())),
             Self::Missed { count, after } => put(out, format_args!("missed {count} after {after}")),
             Self::Away(text) => with("away", text),
+            Self::Unreached => out.push_str("lost"),
             Self::Other(text) => out.push_str(text),
         }
     }
@@ -371,7 +374,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::names::{RoomName, Token};
+    use crate::names::{PlaceToken, RoomName, Token};
     use crate::time::Day;
 
     type Any<T> = BoxedStrategy<T>;
@@ -446,6 +449,7 @@ mod tests {
             (file(), code()).prop_map(|(file, code)| What::Unfile { file, code }),
             (number(), number()).prop_map(|(count, after)| What::Missed { count, after }),
             text().prop_map(What::Away),
+            Just(What::Unreached),
             borrowed("danced( [a-z ]{0,5})?").prop_map(What::Other),
         ]
         .boxed()
@@ -486,6 +490,8 @@ mod tests {
             nick().prop_map(Done::Unignore),
             (option(), any::<bool>()).prop_map(|(option, on)| Done::Set(option, on)),
             text().prop_map(Done::Ping),
+            (any::<u128>(), number()).prop_map(|(token, seconds)| Done::Keep { token: PlaceToken(token), seconds }),
+            nick().prop_map(Done::Resume),
             text().prop_map(|rest| Done::Other("dance", rest)),
         ]
         .boxed()
@@ -555,6 +561,8 @@ mod tests {
             (room(), borrowed("(after )?[0-9]{1,5}")).prop_map(|(room, part)| Command::History(room, part)),
             nick().prop_map(Command::Ignore),
             (option(), any::<bool>()).prop_map(|(option, on)| Command::Set(option, on)),
+            number().prop_map(Command::Keep),
+            (any::<u128>(), number()).prop_map(|(token, lines)| Command::Resume { token: PlaceToken(token), lines }),
         ]
         .boxed()
     }
@@ -602,6 +610,8 @@ mod tests {
             proptest::collection::vec(room(), 1..4)
                 .prop_map(|rooms| Detail::Founder(rooms.into()))
                 .prop_map(of("account")),
+            number().prop_map(Detail::Had).prop_map(of("resume")),
+            (file(), number()).prop_map(|(file, offset)| Detail::Upload { file, offset }).prop_map(of("resume")),
             borrowed("[a-z]{1,5}").prop_map(Detail::Other).prop_map(of("dance")),
         ]
         .boxed()

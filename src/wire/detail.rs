@@ -42,6 +42,10 @@ pub enum Detail<'a> {
     Founder(Cow<'a, [RoomName]>),
     /// How many connections we have, of `/account`.
     Ways(u64),
+    /// So many of our lines were carried out or refused, of `/resume`.
+    Had(u64),
+    /// An upload that goes on from here, of `/resume`.
+    Upload { file: FileId, offset: u64 },
     /// A row that is newer than this program.
     Other(&'a str),
 }
@@ -145,6 +149,17 @@ impl<'a> Detail<'a> {
                 let setting = Self::Setting(fields.word()?, fields.switch()?);
                 fields.end(setting)
             }
+            "resume" => match fields.word()? {
+                "had" => {
+                    let had = Self::Had(fields.number()?);
+                    fields.end(had)
+                }
+                "upload" => {
+                    let upload = Self::Upload { file: fields.file()?, offset: fields.number()? };
+                    fields.end(upload)
+                }
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -199,6 +214,8 @@ impl<'a> Detail<'a> {
                 put_rooms(out, rooms);
             }
             Self::Ways(count) => put(out, format_args!("ways {count}")),
+            Self::Had(count) => put(out, format_args!("had {count}")),
+            Self::Upload { file, offset } => put(out, format_args!("upload {file} {offset}")),
             Self::Other(text) => out.push_str(text),
         }
     }

@@ -6,7 +6,7 @@ use ::base64::Engine as _;
 use ::base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::fields::{Fields, on_off, put, put_target, put_text};
-use crate::names::{FileId, Nick, Place, RoomName, Token};
+use crate::names::{FileId, Nick, Place, PlaceToken, RoomName, Token};
 
 /// That a command is done, and how: `+ command …`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +70,13 @@ pub enum Done<'a> {
     Set(&'a str, bool),
     /// The token; empty if there was none.
     Ping(&'a str),
+    /// The place is kept for so many seconds after a loss, for whoever has the token.
+    Keep {
+        token: PlaceToken,
+        seconds: u64,
+    },
+    /// The place is taken up, of whoever is called so.
+    Resume(Nick),
     Quit,
     /// A command that is newer than this program, or a reply that is, and what follows it.
     Other(&'a str, &'a str),
@@ -145,6 +152,8 @@ impl<'a> Done<'a> {
             "set" if fields.end(()).is_some() => Self::Settings,
             "set" => Self::Set(fields.word()?, fields.switch()?),
             "ping" => return Some(Self::Ping(fields.text()?)),
+            "keep" => Self::Keep { token: fields.token()?, seconds: fields.number()? },
+            "resume" => Self::Resume(fields.nick()?),
             "quit" => Self::Quit,
             _ => return None,
         };
@@ -185,6 +194,8 @@ impl<'a> Done<'a> {
             Self::Back => "back",
             Self::Settings | Self::Set(..) => "set",
             Self::Ping(_) => "ping",
+            Self::Keep { .. } => "keep",
+            Self::Resume(_) => "resume",
             Self::Quit => "quit",
             Self::Other(command, _) => command,
         }
@@ -195,7 +206,7 @@ impl<'a> Done<'a> {
         out.push_str(self.command());
         let mut word = |word: &dyn fmt::Display| put(out, format_args!(" {word}"));
         match self {
-            Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) => word(nick),
+            Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) | Self::Resume(nick) => word(nick),
             Self::Register(nick) | Self::Login(nick) | Self::Logout(nick) | Self::Drop(nick) => word(nick),
             Self::Token(token) => word(&URL_SAFE_NO_PAD.encode(token.0)),
             Self::TokenOff => word(&"off"),
@@ -223,6 +234,10 @@ impl<'a> Done<'a> {
                 word(offset);
                 word(size);
                 word(name);
+            }
+            Self::Keep { token, seconds } => {
+                word(token);
+                word(seconds);
             }
             Self::Query(place) | Self::Msg(place) => {
                 out.push(' ');

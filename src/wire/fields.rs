@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use arrayvec::ArrayString;
 
 use super::Stamp;
-use crate::names::{Digest, FileId, Nick, Place, RoomName};
+use crate::names::{Digest, FileId, Nick, Place, PlaceToken, RoomName};
 use crate::time::Day;
 
 /// What is unread of a line; `None` once it has ended, without a space.
@@ -83,6 +83,10 @@ impl<'a> Fields<'a> {
     pub(super) fn digest(&mut self) -> Option<Digest> {
         let hex = self.word()?.strip_prefix("sha256:")?;
         Digest::from_hex(hex).filter(|_| !hex.bytes().any(|b| b.is_ascii_uppercase()))
+    }
+
+    pub(super) fn token(&mut self) -> Option<PlaceToken> {
+        PlaceToken::new(self.word()?)
     }
 
     pub(super) fn switch(&mut self) -> Option<bool> {

@@ -152,6 +152,7 @@ impl Session {
             What::Topic(text) => format!("{who} set the topic: {text}"),
             What::Unfile { file, code } => format!("file {file} of {who} is no longer there ({})", code.as_str()),
             What::Away(text) => format!("{who} is away{}", reason(text)),
+            What::Unreached => format!("{who} has gone without what was said since their connection was lost"),
             What::Other(text) => format!("{who} {text}"),
         };
         let moves = match what {
