@@ -584,6 +584,7 @@ fn bad_name(why: BadName, rule: &str, characters: usize, bytes: usize) -> String
 fn shown(c: char) -> String {
     let code = u32::from(c);
     match c {
+        ' ' => "a blank".to_owned(),
         '!'..='~' => c.to_string(),
         _ if c.is_alphanumeric() => format!("{c} (U+{code:04X})"),
         _ => format!("U+{code:04X}"),

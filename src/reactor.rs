@@ -204,7 +204,12 @@ impl<S: System> Reactor<S> {
         assert!(self.egress.shared() == 0 || !self.places.is_empty(), "memory is held for nobody");
         for connection in self.registry.iter().filter(|connection| connection.life() != Life::Kept) {
             assert!(connection.outbox().is_empty(), "something is pending for {:?}", connection.id());
-            assert!(connection.is_active() && connection.pause().is_none(), "{:?} is not at rest", connection.id());
+            assert!(
+                connection.is_active() && connection.pause().is_none(),
+                "{:?} is not at rest: {:?}",
+                connection.id(),
+                connection.pause()
+            );
         }
     }
 

@@ -697,11 +697,14 @@ mod tests {
         }
         session.connected();
         // Meanwhile what is typed waits, as the right one may be on its way.
+        session.talks.set_target(Some(Place::With(Nick::new("bob").unwrap())));
         hear(&mut session, &["* locked x"]);
         assert_eq!(session.typed("hello", Instant::now()), Taken::Yes);
         hear(&mut session, &["! pass refused that is not the password", "* locked x"]);
         assert_eq!(sent(&mut session), ["/pass tea"], "a wrong one is not tried again");
-        assert!(matches!(session.typed("coffee", Instant::now()), Taken::No(_)), "it may be the password");
+        for line in ["coffee", "/pas coffee"] {
+            assert!(matches!(session.typed(line, Instant::now()), Taken::No(_)), "{line} may be the password");
+        }
         session.typed("/pass coffee", Instant::now());
         assert_eq!(sent(&mut session), ["/pass coffee"]);
     }

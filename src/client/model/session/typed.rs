@@ -68,6 +68,7 @@ impl Session {
         let line = line.trim_end();
         let doubted = self.doubted.take();
         let is_command = matches!(ClientLine::parse(line), ClientLine::Command { .. });
+        let is_command = is_command && !name(line).is_empty();
         if self.asks_password() && !is_command && !line.is_empty() {
             // It may well be the password, which nobody else is to read.
             return Taken::No("the server is locked, and this goes nowhere; it is /pass PASSWORD".to_owned());
