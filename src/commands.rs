@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::event::{Change, Fault, SaidKind, Setting, Verb};
 use crate::limits;
-use crate::names::{Digest, FileId, Nick, RoomName, Text};
+use crate::names::{Digest, FileId, Nick, PlaceToken, RoomName, Text};
 use crate::register::entry::{BanKind, Guests, Role, Rule, RuleKind};
 use crate::request::{Credential, HistoryPart, Named, Offer, Request, RulesPart, Target, Topic, Wanted, Whom};
 use crate::wire;
@@ -232,6 +232,13 @@ table! {
         };
     Ping "ping" "/ping [TOKEN]" "are you there?"
         |w| Ok(Request::Ping(w.rest().ok()));
+    Keep "keep" "/keep [LINES]" "keep your place if the connection is lost; LINES have come since"
+        |w| Ok(Request::Keep(w.number_or_end()?));
+    Resume "resume" "/resume TOKEN LINES" "take up the place that /keep keeps, from line LINES on"
+        |w| {
+            let token = w.need()?;
+            Ok(Request::Resume { token: PlaceToken::new(token), lines: w.number()? })
+        };
     Quit "quit" ["exit"] "/quit [REASON]" "leave the server; in nc, then Enter or Ctrl-C"
         |w| Ok(Request::Quit(w.rest().ok()));
 }
@@ -617,6 +624,10 @@ mod tests {
             ("/set Stamp ON", Request::Set(stamp)),
             ("/ping a b", Request::Ping(Some("a b"))),
             ("/EXIT", Request::Quit(None)),
+            ("/keep", Request::Keep(None)),
+            ("/keep 7", Request::Keep(Some(7))),
+            ("/resume 0000000000000000000000000000000f 7", Request::Resume { token: Some(PlaceToken(15)), lines: 7 }),
+            ("/resume short 7", Request::Resume { token: None, lines: 7 }),
         ] {
             assert_eq!(parse(line), Some(want), "{line}");
         }
@@ -659,6 +670,10 @@ mod tests {
             "/logout now",
             "/pass",
             "/rooms x",
+            "/keep x",
+            "/keep 1 2",
+            "/resume",
+            "/resume 0000000000000000000000000000000f",
             "/back soon",
             "/join #a key more",
             "/op bob carol",

@@ -4,13 +4,14 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::effect::LeftOut;
 use crate::event::Lost;
 use crate::framing::Framing;
 use crate::limits;
 use crate::linebuf::LineBuf;
 use crate::meters::TokenBucket;
-use crate::names::ConnId;
-use crate::outbox::{Flushed, Outbox};
+use crate::names::{ConnId, PlaceToken};
+use crate::outbox::{Flushed, Outbox, Rest, Sent};
 use crate::plain::Style;
 use crate::time::Instant;
 use crate::transport::Transport;
@@ -24,6 +25,10 @@ pub enum Life {
     Rejected,
     /// It was admitted and goes: nothing more is read of it, and what is pending for it is written.
     Draining,
+    /// No place was free. It is heard for one line, which may be for a place that is kept.
+    Applying,
+    /// It was admitted, and its transport is lost. Its place is kept: it speaks no more, and what is for it waits.
+    Kept,
     /// All is written. Its input is discarded for a while, so that a reset does not swallow the last line.
     Lingering,
 }
@@ -98,7 +103,8 @@ pub struct Queued {
 pub struct Connection<T> {
     id: ConnId,
     address: IpAddr,
-    transport: T,
+    /// None of a place that is kept.
+    transport: Option<T>,
     framing: Framing,
     /// Which of the dialects it has.
     dialect: u8,
@@ -132,8 +138,27 @@ pub struct Connection<T> {
     queued: Queued,
     /// When it is to be looked at again.
     wake: Option<Instant>,
-    /// Times that only a few have, so that the others need no memory for them.
-    cold: Option<Box<Cold>>,
+    /// What only a few have, so that the others need no memory for it.
+    rare: Option<Box<Rare>>,
+}
+
+/// What only some connections have.
+#[derive(Default)]
+struct Rare {
+    cold: Cold,
+    keep: Option<Box<Keep>>,
+}
+
+/// What a connection has whose place is kept when its transport is lost.
+pub struct Keep {
+    /// Who has this may take it up.
+    pub token: PlaceToken,
+    /// What was written to it.
+    pub sent: Sent,
+    /// How many lines of its own were carried out or refused.
+    pub had: u64,
+    /// How its transport was lost, once it is.
+    pub lost: Option<Lost>,
 }
 
 /// The cold fields of a connection.
@@ -141,7 +166,7 @@ pub struct Connection<T> {
 struct Cold {
     /// When the system said that its input has an end, which may be behind much that is still to be read.
     closed: Option<Instant>,
-    /// When rate limiting lets it go on, or when it has lingered for long enough.
+    /// When rate limiting lets it go on, or until when it lingers, is kept or may apply.
     until: Option<Instant>,
     /// Since when its transport has taken too little of what is pending.
     stalled: Option<Instant>,
@@ -176,7 +201,7 @@ impl<T: Transport> Connection<T> {
         Self {
             id,
             address,
-            transport,
+            transport: Some(transport),
             framing: Framing::default(),
             dialect,
             style: Style::FIRST,
@@ -196,7 +221,7 @@ impl<T: Transport> Connection<T> {
             fetches: false,
             queued: Queued::default(),
             wake: None,
-            cold: None,
+            rare: None,
         }
     }
 
@@ -265,7 +290,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Its transport, to be registered and given up.
-    pub fn into_transport(self) -> T {
+    pub fn into_transport(self) -> Option<T> {
         self.transport
     }
 
@@ -276,15 +301,15 @@ impl<T: Transport> Connection<T> {
             && !self.lagging
             && !self.fetches
             && self.wake.is_none()
-            && self.cold.as_deref().is_none_or(|cold| cold.stalled.is_none() && cold.slow.is_none())
+            && self.rare.as_deref().is_none_or(Rare::is_on_fast_path)
     }
 
     fn cold(&self) -> Cold {
-        self.cold.as_deref().copied().unwrap_or_default()
+        self.rare.as_deref().map(|rare| rare.cold).unwrap_or_default()
     }
 
     fn cold_mut(&mut self) -> &mut Cold {
-        self.cold.get_or_insert_default()
+        &mut self.rare.get_or_insert_default().cold
     }
 
     /// Takes note of what the system says.
@@ -302,7 +327,7 @@ impl<T: Transport> Connection<T> {
             self.writable = true;
         }
         // What had arrived can still be read behind it.
-        if let Some(e) = ready.failed.then(|| self.transport.take_error()).flatten() {
+        if let Some(e) = ready.failed.then(|| self.transport.as_mut()?.take_error()).flatten() {
             self.output_ended.get_or_insert(ended_by(&e));
         }
     }
@@ -312,8 +337,9 @@ impl<T: Transport> Connection<T> {
 impl<T: Transport> Connection<T> {
     /// Reads once; `Ok(0)` is the end of input.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let Some(transport) = &mut self.transport else { return Err(io::ErrorKind::WouldBlock.into()) };
         loop {
-            match self.transport.read(buf) {
+            match transport.read(buf) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.readable = false;
@@ -326,7 +352,7 @@ impl<T: Transport> Connection<T> {
                 Ok(n) => {
                     // Less than there was room for is all there was; more, or the end, comes with an event of its own.
                     let goes_on = |cold: &Cold| cold.closed.is_some() || cold.urgent;
-                    self.readable = n == buf.len() || self.cold.as_deref().is_some_and(goes_on);
+                    self.readable = n == buf.len() || self.rare.as_deref().is_some_and(|rare| goes_on(&rare.cold));
                     return Ok(n);
                 }
                 Err(e) => {
@@ -339,13 +365,14 @@ impl<T: Transport> Connection<T> {
 
     /// The person was put out of a room: what has come until now is told from what comes later.
     pub fn put_out(&mut self) {
-        let unread = u32::try_from(self.transport.unread()).unwrap_or(u32::MAX);
+        let unread = self.transport.as_ref().map_or(0, Transport::unread);
+        let unread = u32::try_from(unread).unwrap_or(u32::MAX);
         self.cold_mut().put_out = Some(PutOut { unread, later: 0 });
     }
 
     /// How much may be read at once of what may: what came before the person was put out of a room is read by itself.
     pub fn readable_at_once(&self, most: usize) -> usize {
-        match self.cold.as_ref().and_then(|cold| cold.put_out) {
+        match self.cold().put_out {
             Some(PutOut { unread: 1.., .. }) => most.min(self.unread_before()),
             _ => most,
         }
@@ -358,7 +385,7 @@ impl<T: Transport> Connection<T> {
     /// So many bytes were read, and the lines under way had `before` bytes before that.
     pub fn note_read(&mut self, read: usize, before: usize) {
         let added = self.framing.lines.len().saturating_sub(before);
-        let Some(put_out) = self.cold.as_mut().and_then(|cold| cold.put_out.as_mut()) else { return };
+        let Some(put_out) = self.rare.as_mut().and_then(|rare| rare.cold.put_out.as_mut()) else { return };
         if put_out.unread > 0 {
             put_out.unread = put_out.unread.saturating_sub(u32::try_from(read).unwrap_or(u32::MAX));
             // What does not come at once had not come.
@@ -372,14 +399,14 @@ impl<T: Transport> Connection<T> {
 
     /// Whether the next of its lines came before the person was put out of a room, if so many bytes of lines are left.
     pub fn at_line_before(&self, left: usize) -> bool {
-        self.cold.as_ref().and_then(|cold| cold.put_out).is_some_and(|put_out| left > put_out.later as usize)
+        self.cold().put_out.is_some_and(|put_out| left > put_out.later as usize)
     }
 
     /// Whether the last of what came before the person was put out of a room is gone, if so many bytes of lines are left; it says
     /// so once.
     pub fn is_past_put_out(&mut self, left: usize) -> bool {
-        let Some(cold) = self.cold.as_mut() else { return false };
-        cold.put_out.take_if(|put_out| put_out.unread == 0 && left <= put_out.later as usize).is_some()
+        let Some(rare) = self.rare.as_mut() else { return false };
+        rare.cold.put_out.take_if(|put_out| put_out.unread == 0 && left <= put_out.later as usize).is_some()
     }
 
     fn end_input(&mut self, how: Ended) {
@@ -521,7 +548,9 @@ impl<T: Transport> Connection<T> {
 
     /// Whether anything more may be queued for it: somebody reads it, and the last line has not been said.
     pub fn listens(&self) -> bool {
-        matches!(self.life, Life::Active | Life::Rejected) && self.output_ended.is_none()
+        // What comes after a loss waits where a place is kept.
+        matches!(self.life, Life::Active | Life::Kept | Life::Rejected)
+            && (self.output_ended.is_none() || self.keep().is_some())
     }
 
     /// Whether the last write did not take all, and nothing has been heard of room since.
@@ -531,11 +560,15 @@ impl<T: Transport> Connection<T> {
 
     /// Writes as much of what is pending as its transport takes. What file data was in is left in `spare`.
     pub(crate) fn write(&mut self, spare: &mut Vec<u8>) -> io::Result<Flushed> {
+        // What is for a place that is kept is written when somebody has taken it up.
+        self.writable &= self.output_ended.is_none() || self.keep().is_none();
         if !self.writable && !self.outbox.is_empty() {
             self.outbox.settle();
             return Ok(Flushed::Blocked { taken: 0 });
         }
-        let flushed = self.outbox.write_to(&mut self.transport, spare);
+        let Some(transport) = &mut self.transport else { return Ok(Flushed::Blocked { taken: 0 }) };
+        let sent = self.rare.as_deref_mut().and_then(|rare| Some(&mut rare.keep.as_deref_mut()?.sent));
+        let flushed = self.outbox.write_to(transport, spare, sent);
         self.writable = !matches!(flushed, Ok(Flushed::Blocked { .. }));
         if !self.writable {
             self.outbox.settle();
@@ -547,15 +580,15 @@ impl<T: Transport> Connection<T> {
     /// that takes less than [`limits::STALL_BYTES`] in the time of a stall is as bad as one that takes nothing.
     pub fn note_flushed(&mut self, flushed: Flushed, stall: Duration, now: Instant) {
         let Flushed::Blocked { taken } = flushed else {
-            if let Some(cold) = &mut self.cold {
-                cold.stalled = None;
+            if let Some(rare) = &mut self.rare {
+                rare.cold.stalled = None;
             }
             return;
         };
         let Cold { stalled, slow, .. } = self.cold();
         if taken > 0 && stalled.is_some() || stall > limits::DEAD {
             if slow.is_none() {
-                self.transport.set_user_timeout(None);
+                self.set_user_timeout(None);
             }
             self.cold_mut().slow = Some(now);
         }
@@ -601,7 +634,13 @@ impl<T: Transport> Connection<T> {
         let Cold { stalled, slow, .. } = self.cold();
         if stalled.is_none() && slow.is_some_and(|at| now >= at + limits::CALM) {
             self.cold_mut().slow = None;
-            self.transport.set_user_timeout(Some(limits::DEAD));
+            self.set_user_timeout(Some(limits::DEAD));
+        }
+    }
+
+    fn set_user_timeout(&mut self, timeout: Option<Duration>) {
+        if let Some(transport) = &mut self.transport {
+            transport.set_user_timeout(timeout);
         }
     }
 
@@ -613,12 +652,7 @@ impl<T: Transport> Connection<T> {
     /// Tells the peer that nothing more is written; `false` if it is known to be gone. It may linger until then.
     pub fn shut(&mut self, until: Instant) -> bool {
         self.cold_mut().until = Some(until);
-        self.input_ended.is_none() && self.transport.shut().is_ok()
-    }
-
-    /// Whether it has lingered for long enough.
-    pub fn has_lingered(&self, now: Instant) -> bool {
-        self.cold().until.is_none_or(|until| now >= until)
+        self.input_ended.is_none() && self.transport.as_mut().is_some_and(|transport| transport.shut().is_ok())
     }
 
     /// Whether it is a slow consumer, for whom the core leaves out room lines.
@@ -652,6 +686,118 @@ impl<T: Transport> Connection<T> {
     }
 }
 
+impl Rare {
+    fn is_on_fast_path(&self) -> bool {
+        self.cold.stalled.is_none() && self.cold.slow.is_none() && self.keep.is_none()
+    }
+}
+
+/// A place that outlives its transport.
+impl<T: Transport> Connection<T> {
+    /// What it has if its place is kept when its transport is lost.
+    pub fn keep(&self) -> Option<&Keep> {
+        self.rare.as_deref()?.keep.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub fn keep_mut(&mut self) -> Option<&mut Keep> {
+        self.rare.as_deref_mut()?.keep.as_deref_mut()
+    }
+
+    /// Its place is kept from now on when its transport is lost.
+    pub fn begin_to_keep(&mut self, token: PlaceToken) {
+        let keep = Keep { token, sent: Sent::default(), had: 0, lost: None };
+        self.rare.get_or_insert_default().keep = Some(Box::new(keep));
+    }
+
+    /// Bytes of memory that are held of what was written to it.
+    pub fn held(&self) -> usize {
+        self.keep().map_or(0, |keep| keep.sent.memory())
+    }
+
+    /// Its place is kept no more: what was written to it is forgotten.
+    pub fn end_keeping(&mut self) -> Option<PlaceToken> {
+        self.rare.as_deref_mut()?.keep.take().map(|keep| keep.token)
+    }
+
+    /// Whether its input has ended, and all was written that its place is to be kept after.
+    pub fn ends_with_its_queue(&self) -> bool {
+        self.keep().is_some() && self.input_ended.is_some() && self.outbox.is_empty() && self.life == Life::Active
+    }
+
+    /// A line of its own was carried out or refused.
+    pub fn count_line(&mut self) {
+        if let Some(keep) = self.keep_mut() {
+            keep.had += 1;
+        }
+    }
+
+    /// Its transport is lost, and its place kept until then. What it sent and is not carried out is forgotten.
+    pub(crate) fn lose(&mut self, how: Lost, until: Instant) -> Option<T> {
+        if let Some(keep) = self.keep_mut() {
+            keep.lost = Some(how);
+        }
+        self.life = Life::Kept;
+        let Cold { hinted, hinted_at_ends, .. } = self.cold();
+        *self.cold_mut() = Cold { until: Some(until), hinted, hinted_at_ends, ..Cold::default() };
+        self.outbox.unwrite();
+        self.reset_input();
+        self.writable = false;
+        self.readable = false;
+        (self.input_ended, self.output_ended) = (None, None);
+        self.transport.take()
+    }
+
+    /// What comes from its transport begins anew, with a line.
+    fn reset_input(&mut self) {
+        self.framing = Framing::default();
+        self.paid = false;
+        self.pause = None;
+    }
+
+    /// Goes on with the transport of another connection, with what has come over it, and where it comes from. Gives its own, if it
+    /// still has one, and what was pending for the other.
+    pub(crate) fn take_up(&mut self, other: Self) -> (Option<T>, Outbox) {
+        if let Some(keep) = self.keep_mut() {
+            keep.lost = None;
+        }
+        self.life = Life::Active;
+        self.reset_input();
+        let Cold { closed, urgent, .. } = other.cold();
+        let Cold { hinted, hinted_at_ends, .. } = self.cold();
+        *self.cold_mut() = Cold { closed, urgent, hinted, hinted_at_ends, ..Cold::default() };
+        self.framing = other.framing;
+        self.style.crlf = other.style.crlf;
+        self.address = other.address;
+        (self.readable, self.writable) = (other.readable, other.writable);
+        (self.input_ended, self.output_ended) = (other.input_ended, other.output_ended);
+        (std::mem::replace(&mut self.transport, other.transport), other.outbox)
+    }
+
+    /// Its transport, if it has one.
+    pub(crate) fn transport_mut(&mut self) -> Option<&mut T> {
+        self.transport.as_mut()
+    }
+
+    /// Takes out what was written to it behind so many lines and what is pending behind that, and tells what is held no more of it.
+    /// Its egress must be told.
+    pub(crate) fn rewind(&mut self, lines: u64) -> Option<(Rest, LeftOut)> {
+        let Self { rare, outbox, .. } = self;
+        let keep = rare.as_deref_mut()?.keep.as_deref_mut()?;
+        Some(outbox.rewind(&mut keep.sent, lines))
+    }
+
+    /// It may apply for a place until then.
+    pub fn apply(&mut self, until: Instant) {
+        self.cold_mut().until = Some(until);
+    }
+
+    /// Whether the time is over for which it lingers, its place is kept, or it may apply.
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.cold().until.is_none_or(|until| now >= until)
+    }
+}
+
 /// What a try is of a connection that is stalled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Retry {
@@ -667,7 +813,8 @@ impl<T: Transport> Connection<T> {
     fn next_wake(&self, stall: Duration, now: Instant) -> Option<Instant> {
         let is_rate_limited = self.pause == Some(Pause::Rate);
         let cold = self.cold();
-        let until = cold.until.filter(|_| is_rate_limited || self.life == Life::Lingering);
+        let is_for_a_time = matches!(self.life, Life::Applying | Life::Kept | Life::Lingering);
+        let until = cold.until.filter(|_| is_rate_limited || is_for_a_time);
         let ended = cold.closed.filter(|_| is_rate_limited).map(|closed| closed + limits::AFTER_END);
         let part = stall / limits::TRIES;
         let next_try =

@@ -27,6 +27,9 @@ pub trait Dialect {
 
     /// Encodes the bytes of a file that begin at `offset`, in whole lines and in place of what is in `out`.
     fn data(&self, out: &mut Vec<u8>, file: FileId, offset: u64, data: &[u8], style: Style);
+
+    /// Whether a line that it encoded brings data of this file, or its end.
+    fn is_of_file(&self, line: &[u8], file: FileId) -> bool;
 }
 
 /// The line protocol.
@@ -60,5 +63,9 @@ impl Dialect for Plain {
 
     fn data(&self, out: &mut Vec<u8>, file: FileId, _offset: u64, data: &[u8], style: Style) {
         plain::data(out, file, data, style);
+    }
+
+    fn is_of_file(&self, line: &[u8], file: FileId) -> bool {
+        plain::is_of_file(line, file)
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::SystemTime;
 
 use crate::event::{Bye, Change, Detail, Event, Reply, SaidKind};
-use crate::names::{ConnId, Digest, FileId, Nick, RoomName, Text};
+use crate::limits::{DOWNLOADS, ROOMS_A_PERSON};
+use crate::names::{ConnId, Digest, FileId, Nick, PlaceToken, RoomName, Text};
 use crate::register::{Entry, PasswordHash};
 
 /// Something for the shell to do.
@@ -37,12 +38,60 @@ pub enum Effect {
     /// The answer to this connection's last request can go on: call `Hub::go_on` when others have had their turn and little
     /// enough is pending for it.
     Resume(ConnId),
+    /// Keep the place of this connection when it is lost, and reply to it. So many lines of what was written to it have come.
+    Keep { conn: ConnId, lines: Option<u64> },
+    /// Give this connection's transport to the place that is kept for this token, and reply.
+    TakeUp { conn: ConnId, token: Option<PlaceToken>, lines: u64 },
     /// The core knows this connection no more: close it when all that is pending for it is written.
     Close {
         conn: ConnId,
         /// Why, if it is to be told so.
         bye: Option<Bye>,
     },
+}
+
+/// What was written to a connection, was not confirmed, and is held no more.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LeftOut {
+    /// Rooms, and the numbers of the first and the last message of each, if there was one.
+    pub rooms: Vec<(RoomName, Option<(u64, u64)>)>,
+    /// Files of which data was left out.
+    pub files: Vec<FileId>,
+    /// Whether there were presence lines.
+    pub presence: bool,
+    /// Whether there was anything else.
+    pub private: bool,
+}
+
+impl LeftOut {
+    /// Lines of a room were left out, with messages of these numbers.
+    pub fn add_room(&mut self, name: RoomName, seqs: Option<(u64, u64)>) {
+        let Some((_, known)) = self.rooms.iter_mut().find(|(known, _)| *known == name) else {
+            // Nobody is in more rooms at once. Of one that is left out here it is told as of the rest.
+            if self.rooms.len() >= 2 * ROOMS_A_PERSON {
+                self.rooms.remove(0);
+                self.private = true;
+            }
+            return self.rooms.push((name, seqs));
+        };
+        *known = match (*known, seqs) {
+            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (known, seqs) => known.or(seqs),
+        };
+    }
+
+    /// Data of a file was left out.
+    pub fn add_file(&mut self, file: FileId) {
+        if self.files.contains(&file) {
+            return;
+        }
+        // It is of no use to anybody that one is told of so much later.
+        if self.files.len() >= 4 * DOWNLOADS {
+            self.files.remove(0);
+            self.private = true;
+        }
+        self.files.push(file);
+    }
 }
 
 /// What is to be there after a restart. It goes to the log before anybody is told what it comes from.
@@ -302,6 +351,9 @@ pub trait Output {
     ///
     /// [`limits::DOWNLOAD_UNIT`]: crate::limits::DOWNLOAD_UNIT
     fn data(&mut self, to: ConnId, file: FileId, offset: u64, data: &[u8]);
+    /// Hands bytes of a file to `to` once more that were handed on before, and were lost on their way; nothing if they are there no
+    /// more.
+    fn reread(&mut self, to: ConnId, file: FileId, offset: u64, data: Option<&[u8]>);
     /// A detail of the reply that comes next.
     fn detail(&mut self, to: ConnId, detail: &Detail);
     /// The one reply to a request.

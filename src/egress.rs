@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 
-use crate::connection::{Connection, List};
+use crate::connection::{Connection, Life, List};
 use crate::dialect::Dialect;
 use crate::effect::{Effect, Output};
-use crate::event::{Change, Detail, Event, Reply, Setting};
+use crate::event::{Change, Detail, Event, Fault, Gone, Reply, Setting};
 use crate::limits;
-use crate::names::{ConnId, FileId, Place, RoomName};
-use crate::outbox::{Flushed, Kind, Outbox, Segment};
+use crate::names::{ConnId, FileId, Place, PlaceToken, RoomName};
+use crate::outbox::{Flushed, Kind, Outbox, Rest, Segment};
 use crate::plain::Style;
 use crate::registry::Registry;
 use crate::time::Instant;
@@ -48,6 +48,10 @@ pub struct Egress {
     shared: Rc<Cell<usize>>,
     /// Bytes of memory of the file data that is pending.
     chunks: usize,
+    /// Bytes of memory of what was written to connections whose places are kept, as if each held it alone.
+    held: usize,
+    /// How many connections these are.
+    kept: usize,
     /// Who is to be written to, by [`List`].
     lists: [VecDeque<ConnId>; List::COUNT],
     /// Slow consumers of whom the core may not know yet.
@@ -78,6 +82,8 @@ impl Egress {
             private: 0,
             shared: Rc::default(),
             chunks: 0,
+            held: 0,
+            kept: 0,
             lists: Default::default(),
             lagged: Vec::new(),
             open: BTreeMap::new(),
@@ -128,7 +134,11 @@ impl Egress {
         self.private += outbox.private() - before.0;
         self.chunks += outbox.chunks() - before.1;
         // Said again and again, as the core forgets it of somebody who was nobody yet.
-        if kind != Kind::Chunk && connection.outbox().lines() > self.high_water_mark() {
+        let most = match connection.life() {
+            Life::Kept => limits::KEPT_PENDING,
+            _ => usize::MAX,
+        };
+        if kind != Kind::Chunk && connection.outbox().lines() > self.high_water_mark().min(most) {
             connection.lag();
             self.lagged.push(connection.id());
         }
@@ -232,7 +242,14 @@ impl Egress {
 
     /// Writes as much of what is pending for a connection as its transport takes.
     pub fn flush<T: Transport>(&mut self, connection: &mut Connection<T>) -> io::Result<Flushed> {
-        self.counting(connection, Connection::write)
+        let most = if self.held > limits::HELD_IN_ALL { limits::HELD_SHORT } else { limits::HELD };
+        self.counting(connection, |connection, spare| {
+            let flushed = connection.write(spare);
+            if let Some(keep) = connection.keep_mut() {
+                keep.sent.trim(most);
+            }
+            flushed
+        })
     }
 
     /// Counts what is pending less, or moves from shared to private, while `change` is made.
@@ -241,12 +258,81 @@ impl Egress {
         connection: &mut Connection<T>,
         change: impl FnOnce(&mut Connection<T>, &mut Vec<u8>) -> R,
     ) -> R {
-        self.private -= connection.outbox().private();
-        self.chunks -= connection.outbox().chunks();
+        self.discount(connection);
         let result = change(connection, &mut self.spare);
+        self.count(connection);
+        result
+    }
+
+    /// Counts what is pending for a connection, or held of what was written to it.
+    pub(crate) fn count<T: Transport>(&mut self, connection: &Connection<T>) {
         self.private += connection.outbox().private();
         self.chunks += connection.outbox().chunks();
-        result
+        self.held += connection.held();
+    }
+
+    /// Counts it no more.
+    pub(crate) fn discount<T: Transport>(&mut self, connection: &Connection<T>) {
+        self.private -= connection.outbox().private();
+        self.chunks -= connection.outbox().chunks();
+        self.held -= connection.held();
+    }
+
+    /// From now on the place of a connection is kept.
+    pub fn keep<T: Transport>(&mut self, connection: &mut Connection<T>, token: PlaceToken) {
+        if self.kept == 0 {
+            // From now on segments know what they are of.
+            self.close_segments();
+        }
+        self.kept += 1;
+        connection.begin_to_keep(token);
+    }
+
+    /// The place of a connection is kept no more. Gives the token.
+    pub fn end_keeping<T: Transport>(&mut self, connection: &mut Connection<T>) -> Option<PlaceToken> {
+        let token = self.counting(connection, |connection, _| connection.end_keeping())?;
+        self.kept -= 1;
+        Some(token)
+    }
+
+    /// So many lines of what was written to a connection have come; `false` if that is more than were.
+    pub fn confirm<T: Transport>(&mut self, connection: &mut Connection<T>, lines: u64) -> bool {
+        self.counting(connection, |connection, _| connection.keep_mut().is_some_and(|keep| keep.sent.confirm(lines)))
+    }
+
+    /// Queues a reply that is not the core's.
+    pub fn reply<T: Transport>(&mut self, connection: &mut Connection<T>, kind: Kind, reply: &Reply) {
+        self.encode_for(connection, kind, |dialect, line, style| dialect.reply(line, reply, style));
+    }
+
+    /// Queues a detail of the reply that comes next, which belongs to the connection and not to the place.
+    pub fn aside<T: Transport>(&mut self, connection: &mut Connection<T>, detail: &Detail) {
+        self.encode_for(connection, Kind::Aside, |dialect, line, style| dialect.detail(line, detail, style));
+    }
+
+    /// Queues again what was written to a connection and has not come, and what was pending behind it. Of files of which
+    /// something is held no more, it is told that they are gone.
+    pub fn put_back<T: Transport>(
+        &mut self,
+        connection: &mut Connection<T>,
+        mut rest: Rest,
+        gone: &[FileId],
+        ends: Option<&'static str>,
+    ) {
+        let dialect = self.dialect(connection);
+        for &file in gone {
+            let line = self.alone_gone(connection, file);
+            rest.give_up(file, line.as_bytes(), |line| dialect.is_of_file(line, file));
+        }
+        self.counting(connection, |connection, _| connection.outbox_mut().put_back(rest, ends));
+        self.enlist(connection, List::Prompt);
+    }
+
+    fn alone_gone<T: Transport>(&self, connection: &Connection<T>, file: FileId) -> String {
+        let event = Event::Broken { file, why: Fault::Gone(Gone::NotHeld) };
+        let mut line = String::new();
+        self.dialect(connection).event(&mut line, &event, connection.style());
+        line
     }
 
     /// Bytes of memory that what several are owed takes, or was taken by it and is not given back yet.
@@ -258,11 +344,16 @@ impl Egress {
     pub fn check<T: Transport>(&self, registry: &Registry<T>) {
         let sum = |count: fn(&Outbox) -> usize| registry.iter().map(|connection| count(connection.outbox())).sum();
         assert_eq!((self.private, self.chunks), (sum(Outbox::private), sum(Outbox::chunks)), "miscounted");
+        assert_eq!(self.held, registry.iter().map(Connection::held).sum(), "miscounted");
+        assert_eq!(self.kept, registry.iter().filter(|connection| connection.keep().is_some()).count());
         for connection in registry.iter() {
             let (id, outbox) = (connection.id(), connection.outbox());
             let times = self.lists.each_ref().map(|list| list.iter().filter(|&&other| other == id).count());
             assert_eq!(times, connection.queued().lists.map(usize::from), "{id:?} is in these lists");
             let is_minded = times != [0; List::COUNT] || (connection.is_blocked() && connection.wake().is_some());
+            // Its loss is near, or something is being read for it.
+            let is_kept = connection.is_deaf() || outbox.unread().is_some();
+            let is_minded = is_minded || connection.keep().is_some() && is_kept;
             assert!(outbox.is_empty() || is_minded, "{id:?} is forgotten with {} bytes", outbox.lines());
             assert!(outbox.lines() <= 2 * limits::SLOW_CONSUMER, "{} bytes are pending", outbox.lines());
             assert!(outbox.chunks() <= limits::CHUNKS_QUEUED + limits::CHUNK_BYTES, "{} of files", outbox.chunks());
@@ -366,14 +457,18 @@ impl Egress {
             segment.extend(self.line.as_bytes());
             return (segment, 0);
         };
+        let begin = || if self.kept > 0 { Segment::of_room(&self.shared, room) } else { Segment::new(&self.shared) };
         let open = self.open.entry(room).or_default();
         let at = open.iter().position(|(known, _)| *known == encoding).unwrap_or_else(|| {
-            open.push((encoding, Segment::new(&self.shared)));
+            open.push((encoding, begin()));
             open.len() - 1
         });
         let segment = &mut open[at].1;
         if !segment.has_room(len) {
-            *segment = Segment::new(&self.shared);
+            *segment = begin();
+        }
+        if let [Event::Said { seq: Some(seq), .. }] = events {
+            segment.note_said(*seq);
         }
         segment.extend(self.line.as_bytes());
         (segment.clone(), segment.len() - len)
@@ -411,7 +506,34 @@ impl<T: Transport> Output for Outgoing<'_, T> {
             let short = lines.clone();
             egress.spare = std::mem::replace(&mut lines, short);
         }
-        egress.add(connection, Kind::Chunk, |outbox| outbox.push_own(Kind::Chunk, lines));
+        let is_kept = connection.keep().is_some();
+        egress.add(connection, Kind::Chunk, |outbox| match is_kept {
+            true => outbox.push_file(lines, file, offset, data.len()),
+            false => outbox.push_own(Kind::Chunk, lines),
+        });
+        egress.enlist(connection, List::Unhurried);
+    }
+
+    fn reread(&mut self, to: ConnId, file: FileId, offset: u64, data: Option<&[u8]>) {
+        let Some(connection) = self.registry.get_mut(to) else { return };
+        let egress = &mut *self.egress;
+        let dialect = egress.dialect(connection);
+        let mut lines = Vec::new();
+        match data {
+            Some(data) => {
+                dialect.data(&mut lines, file, offset, data, connection.style());
+                egress.counting(connection, |connection, _| {
+                    connection.outbox_mut().fill(lines, file, offset, data.len());
+                });
+            }
+            None => {
+                let line = egress.alone_gone(connection, file);
+                egress.counting(connection, |connection, _| {
+                    let is_of_file = |line: &[u8]| dialect.is_of_file(line, file);
+                    connection.outbox_mut().give_up(file, line.as_bytes(), is_of_file);
+                });
+            }
+        }
         egress.enlist(connection, List::Unhurried);
     }
 

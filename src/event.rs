@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, RoomName, Text, Token};
+use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, PlaceToken, RoomName, Text, Token};
 use crate::register::entry::{Author, BanKind, Rule, RuleKind, Who};
 use crate::time::Day;
 
@@ -90,6 +90,8 @@ pub enum Verb {
     Back,
     Set,
     Ping,
+    Keep,
+    Resume,
     Quit,
     /// None of them: it was not understood.
     Unknown,
@@ -148,6 +150,8 @@ pub enum Event {
     Garbled,
     /// One is called so now, as the old name is nobody's any more.
     NameLost { nick: Nick, old: Nick },
+    /// Of what was written to the connection before it was lost, some is held no more that belongs to no room.
+    LeftOut,
     /// What the connection sent has an end of lines in it that is none in the dialect.
     Unended,
     /// Somebody else than before is written to under this name.
@@ -248,6 +252,8 @@ pub enum Happening {
     Invite(RoomName),
     /// Took messages of the room back: those of these numbers, and all between them, are to be shown no more.
     Erased { first: u64, last: u64 },
+    /// Went without having had what was said to them in private since their connection was lost.
+    Unreached,
 }
 
 /// A rule as somebody may be shown it.
@@ -467,6 +473,14 @@ pub enum Fault {
     GuestsMakeNoRooms,
     /// There is no ban of this number.
     NoSuchBan { id: u64, room: RoomName },
+    /// The system gives no random bits for a token.
+    NoToken,
+    /// No place is kept for this token.
+    NoPlace,
+    /// Whose own place is kept takes up no other.
+    KeptItself,
+    /// So many lines are said to have come, but fewer were written: this many.
+    NotWritten(u64),
 }
 
 /// What can be too long.
@@ -566,6 +580,8 @@ pub enum Gone {
     Removed,
     /// They were put out of its room.
     PutOut,
+    /// It is there no more, or what came of it is held no more, so that its rest would be of no use.
+    NotHeld,
     /// The room has not come to the message that was asked for; its last one has this number.
     NotReached(u64),
 }
@@ -639,6 +655,10 @@ pub enum Detail {
     Rule(Shown),
     /// The rules of the room that was joined.
     Rules(Vec<RuleKind>),
+    /// So many lines were carried out or refused since the place is kept.
+    Had(u64),
+    /// An upload that goes on, of which so many bytes have come.
+    Upload { id: FileId, offset: u64 },
 }
 
 /// A limit of the server's, as people may know it.
@@ -734,6 +754,8 @@ pub enum Limit {
     Invitations,
     /// Wrong keys a minute; 0 is none.
     WrongKeys,
+    /// Seconds for which a place is kept whose connection was lost.
+    Keep,
 }
 
 /// What a person is doing, as far as somebody else may know.
@@ -832,6 +854,11 @@ pub enum Done {
     Settings,
     Set(Change),
     Ping(Option<Text>),
+    Keep {
+        token: PlaceToken,
+        time: Duration,
+    },
+    Resume(Nick),
     Quit,
     /// Somebody has another rank, or none: the request says which.
     Ranked {

@@ -187,6 +187,12 @@ fn remove_left_over(parent: &Path) {
     }
 }
 
+/// That a file of the data folder is another user's, as it may be after it was copied there, and what to do.
+pub fn not_ours(path: &Path, e: &io::Error) -> io::Error {
+    let what = "permission denied; it must belong to the user that the server runs as";
+    io::Error::new(e.kind(), format!("{}: {what}", path.display()))
+}
+
 /// Whether there is no room on the disk for what was to be written, or as much as there may be.
 pub fn is_full(e: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};

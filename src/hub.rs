@@ -8,6 +8,7 @@ mod answer;
 mod ask;
 mod download;
 mod file;
+mod kept;
 mod rules;
 mod talk;
 mod upload;
@@ -310,13 +311,14 @@ impl Hub {
     fn depart(&mut self, who: PersonId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         self.fail_uploads_to(who, turn);
         self.typing.forget_person(who);
-        let Some(person) = self.people.get(who) else { return };
-        let (nick, rooms) = (person.nick(), person.rooms.clone());
+        let Some(person) = self.people.get_mut(who) else { return };
+        let (nick, rooms, unreached) = (person.nick(), person.rooms.clone(), person.take_unreached());
         for room in rooms {
             self.tell_room(room, who, nick, &self.as_heard(room, who, what, turn), turn);
             self.leave_room(room, who, turn);
         }
         self.people.leave(who);
+        self.tell_unreached(nick, unreached, turn);
         self.note_seen(&nick, turn);
         self.open_presence(turn.now);
         self.presence.went(&nick);
@@ -413,7 +415,7 @@ impl Hub {
         }
     }
 
-    /// Carries out a request; `None` if the rest of its answer comes later.
+    /// Carries out a request; `None` if the rest of its answer comes later, or the shell replies.
     fn carry_out(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
         if request.has_long_answer() && turn.out.is_memory_short_for(turn.conn) {
             return Err(Fault::MemoryShort);
@@ -469,6 +471,15 @@ impl Hub {
             Request::Set(None) => Ok(self.list_settings(turn)),
             Request::Set(Some(change)) => Ok(self.set(change, turn)),
             Request::Ping(token) => Ok(Done::Ping(token.map(Text::new))),
+            // The connection is the shell's, which replies.
+            Request::Keep(lines) => {
+                turn.out.effect(Effect::Keep { conn: turn.conn, lines });
+                return Ok(None);
+            }
+            Request::Resume { token, lines } => {
+                turn.out.effect(Effect::TakeUp { conn: turn.conn, token, lines });
+                return Ok(None);
+            }
             Request::Quit(reason) => {
                 self.part(turn.conn, &Happening::Quit(reason.map(Text::new)), turn);
                 Ok(Done::Quit)

@@ -307,6 +307,20 @@ pub const LOCKED: Duration = Duration::from_secs(60);
 pub const AFTER_END: Duration = Duration::from_secs(60);
 /// How long input is discarded after the server closed, so that a reset does not swallow the last line.
 pub const LINGER: Duration = Duration::from_secs(1);
+/// How long a place is kept whose connection was lost.
+pub const KEEP: Duration = Duration::from_secs(60);
+/// Bytes of lines that are held of what was written to a connection whose place is kept, until it confirms them.
+pub const HELD: usize = 64 * 1024;
+/// Bytes of memory that are held for all of these connections together; beyond it each has only [`HELD_SHORT`].
+pub const HELD_IN_ALL: usize = 64 * 1024 * 1024;
+/// What [`HELD`] becomes while more than [`HELD_IN_ALL`] is held.
+pub const HELD_SHORT: usize = 1024;
+/// Bytes pending for a place whose connection is lost beyond which room lines are left out, and private ones refused.
+pub const KEPT_PENDING: usize = 64 * 1024;
+/// Places without a connection that are kept for one address prefix; a /48 has [`WIDER`] times as many.
+pub const KEPT_OF_PREFIX: usize = 8;
+/// How long somebody for whom there is no place is heard, as their first line may be for a place that is kept.
+pub const APPLY: Duration = Duration::from_secs(2);
 /// How long the end of the server waits for people to read.
 pub const SHUTDOWN: Duration = Duration::from_secs(2);
 /// Bytes of the process's log that may wait for somebody who reads it; what comes then is left out.

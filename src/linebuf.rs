@@ -172,11 +172,16 @@ impl LineBuf {
 
     /// Whether what is left is a line of text that ended with the input and not by itself.
     pub fn at_unfinished(&self) -> bool {
+        !self.at_chunk() && self.at_half_line()
+    }
+
+    /// Whether what is left is a line of any kind that ended with the input and not by itself.
+    pub fn at_half_line(&self) -> bool {
         let rest = &self.buf[self.start()..];
         let ends = |pair: &[u8]| pair[1] == b'\n' || pair == b"\r\0";
         // What has been searched holds no end, even where its middle is gone; but its last byte may be the first of one.
         let unsearched = &self.buf[self.start().max(self.searched().saturating_sub(1))..];
-        self.ended && !self.at_chunk() && rest.first().is_some_and(|&b| b != b'\n') && !unsearched.windows(2).any(ends)
+        self.ended && rest.first().is_some_and(|&b| b != b'\n') && !unsearched.windows(2).any(ends)
     }
 
     /// Whether the line of text that is left is [`cut_by_cr`].

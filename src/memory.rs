@@ -24,6 +24,8 @@ const FILE: usize = 2 * KIB;
 const NETWORK: usize = 2 * 24;
 /// Bytes of a connection and its person, with their places in lists, queues and tables.
 const CONNECTION: usize = 2 * KIB;
+/// Bytes of a place that is kept, besides what was written to it: its token in a table, whom it must be told of.
+const KEPT: usize = 2 * KIB;
 /// Bytes of somebody who is ignored, or who has told that they are away.
 const ACQUAINTANCE: usize = 128;
 /// Bytes of a conversation in which somebody types, with its alarms, besides those who do not hear of it.
@@ -61,7 +63,7 @@ pub fn bound(connections: usize, settings: &Settings) -> usize {
 }
 
 /// Every thing that grows. Where buffers grow by doubling, twice what is in them counts.
-pub fn terms(settings: &Settings) -> [Term; 17] {
+pub fn terms(settings: &Settings) -> [Term; 18] {
     let logged = |bytes: usize| if settings.log.is_some() { bytes } else { 0 };
     let motd: usize = settings.motd.iter().map(|line| line.len() + 32).sum();
     let batch = 2 * (limits::LOG_WAITING + limits::RECORDS * (limits::LINE + MESSAGE))
@@ -109,6 +111,8 @@ pub fn terms(settings: &Settings) -> [Term; 17] {
             limits::PENDING_IN_ALL / 4 * 5,
             (limits::SLOW_CONSUMER_SHORT + 2 * limits::SLICE) / 4 * 5 + motd,
         ),
+        // A segment may be twice as long as what is held of it. What is written in many short lines takes more than its bytes.
+        term("what was written", 2 * limits::HELD_IN_ALL + 8 * limits::HELD, 8 * limits::HELD_SHORT + KEPT),
         term(
             "file data pending",
             limits::CHUNKS_IN_ALL + limits::CHUNKS_QUEUED + limits::CHUNK_BYTES,

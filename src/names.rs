@@ -113,6 +113,31 @@ impl Prefix {
     }
 }
 
+/// What takes up a place that is kept: random bits, as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PlaceToken(pub u128);
+
+impl PlaceToken {
+    /// Reads 32 hexadecimal digits in small letters; `None` for anything else.
+    pub fn new(word: &str) -> Option<Self> {
+        let token = u128::from_str_radix(word, 16).ok().map(Self)?;
+        (token.to_string() == word).then_some(token)
+    }
+}
+
+impl fmt::Display for PlaceToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// It is a secret, and stands in no log.
+impl fmt::Debug for PlaceToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlaceToken")
+    }
+}
+
 /// A file that was shared. IDs count up and are never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FileId(pub u64);

@@ -1,11 +1,18 @@
 //! One connection's write queue: what is pending for it, some of it in buffers that it shares with others.
 
+mod sent;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::rc::Rc;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter, memrchr};
+
+pub use self::sent::Sent;
+use crate::effect::LeftOut;
+use crate::limits;
+use crate::names::{FileId, RoomName};
 
 /// Why bytes are sent, as each kind has a limit of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +25,17 @@ pub enum Kind {
     Presence,
     /// A line of file data.
     Chunk,
+    /// What belongs to the connection and not to the place: it is neither counted as a line nor held once it is written.
+    Aside,
+    /// The same, and behind it what is written is counted and held.
+    Keep,
+}
+
+impl Kind {
+    /// Whether it waits while an answer is being told.
+    fn is_held_back(self) -> bool {
+        matches!(self, Self::Event | Self::Presence | Self::Chunk)
+    }
 }
 
 /// What [`Outbox::write_to`] came to.
@@ -44,6 +62,28 @@ struct Buffer {
     complete: Cell<bool>,
     /// Where the memory is counted. A buffer that belongs to one connection alone is counted there.
     held: Option<Rc<Cell<usize>>>,
+    /// What it is of, if that may be asked when it is written.
+    of: Option<Box<Of>>,
+}
+
+/// What a segment is of. It is known where a place may have to be told that it was left out.
+#[derive(Debug)]
+enum Of {
+    /// Where its messages begin, and their numbers.
+    Room { name: RoomName, said: RefCell<Vec<(u32, u64)>> },
+    /// So many bytes of a file, from `offset` on. While there is no text they are to be read.
+    File { file: FileId, offset: u64, len: u64 },
+}
+
+impl Of {
+    /// The same of a part of a room's segment, which stands `before` bytes behind the beginning of another.
+    fn part(&self, start: u32, end: u32, before: u32) -> Option<Self> {
+        let Self::Room { name, said } = self else { return None };
+        let said = said.borrow();
+        let within = said.iter().filter(|(place, _)| (start..end).contains(place));
+        let said = RefCell::new(within.map(|&(place, seq)| (place - start + before, seq)).collect());
+        Some(Self::Room { name: *name, said })
+    }
 }
 
 impl Drop for Buffer {
@@ -57,7 +97,28 @@ impl Drop for Buffer {
 impl Segment {
     /// An empty one, whose memory is counted in `held` while it lives.
     pub fn new(held: &Rc<Cell<usize>>) -> Self {
-        Self(Rc::new(Buffer { bytes: RefCell::default(), complete: Cell::default(), held: Some(Rc::clone(held)) }))
+        Self::with(Vec::new(), Some(Rc::clone(held)), None)
+    }
+
+    /// The same for lines of a room, of which it is kept which messages they are.
+    pub fn of_room(held: &Rc<Cell<usize>>, name: RoomName) -> Self {
+        Self::with(Vec::new(), Some(Rc::clone(held)), Some(Of::Room { name, said: RefCell::default() }))
+    }
+
+    fn with(bytes: Vec<u8>, held: Option<Rc<Cell<usize>>>, of: Option<Of>) -> Self {
+        let of = of.map(Box::new);
+        Self(Rc::new(Buffer { bytes: RefCell::new(bytes), complete: Cell::default(), held, of }))
+    }
+
+    /// What is added next begins with the message of this number.
+    pub fn note_said(&self, seq: u64) {
+        if let Some(Of::Room { said, .. }) = self.of() {
+            said.borrow_mut().push((at(self.len()), seq));
+        }
+    }
+
+    fn of(&self) -> Option<&Of> {
+        self.0.of.as_deref()
     }
 
     /// How many bytes it has.
@@ -86,7 +147,16 @@ impl Segment {
     }
 
     fn own(bytes: Vec<u8>) -> Self {
-        Self(Rc::new(Buffer { bytes: RefCell::new(bytes), complete: Cell::default(), held: None }))
+        Self::with(bytes, None, None)
+    }
+
+    fn own_of(bytes: Vec<u8>, of: Option<Of>) -> Self {
+        Self::with(bytes, None, of)
+    }
+
+    /// File data that is still to be read.
+    fn to_be_read(file: FileId, offset: u64, len: u64) -> Self {
+        Self::with(Vec::new(), None, Some(Of::File { file, offset, len }))
     }
 
     fn is_shared(&self) -> bool {
@@ -125,9 +195,52 @@ impl Piece {
         Some(half)
     }
 
+    /// Where the line begins that is written next, or half written.
+    fn line_start(&self) -> u32 {
+        if !self.half_written {
+            return self.start;
+        }
+        memrchr(b'\n', &self.segment.0.bytes.borrow()[..self.start as usize]).map_or(0, |end| at(end) + 1)
+    }
+
+    /// Whether it is data of this file.
+    fn is_of(&self, file: FileId) -> bool {
+        matches!(self.segment.of(), Some(&Of::File { file: other, .. }) if other == file)
+    }
+
+    /// What is to be read of which file before it can be written.
+    fn unread(&self) -> Option<(FileId, u64, u64)> {
+        match self.segment.of() {
+            Some(&Of::File { file, offset, len }) if self.segment.is_empty() => Some((file, offset, len)),
+            _ => None,
+        }
+    }
+
     /// The bytes, out of what [`RefCell::borrow`] gives for the segment.
     fn of<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
         &segment[self.start as usize..self.end as usize]
+    }
+
+    /// Ends its lines in `end`, however they ended.
+    fn end_lines_in(&mut self, end: &str) {
+        if self.len() == 0 {
+            return;
+        }
+        let (mut text, mut places) = (Vec::new(), Vec::new());
+        for line in self.of(&self.segment.0.bytes.borrow()).split_inclusive(|&b| b == b'\n') {
+            places.push(at(text.len()));
+            text.extend_from_slice(
+                line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line)),
+            );
+            text.extend_from_slice(end.as_bytes());
+        }
+        let of = self.segment.of().and_then(|of| of.part(self.start, self.end, 0));
+        if let Some(Of::Room { said, .. }) = &of {
+            let before = self.of(&self.segment.0.bytes.borrow()).to_vec();
+            let nth = |place: u32| memchr_iter(b'\n', &before[..place as usize]).count();
+            said.borrow_mut().iter_mut().for_each(|(place, _)| *place = places[nth(*place)]);
+        }
+        (self.start, self.end, self.segment) = (0, at(text.len()), Segment::own_of(text, of));
     }
 
     /// What counts of it until it is written, besides the bytes of a line that are pending. File data is counted by the
@@ -159,6 +272,28 @@ pub struct Outbox {
     chunks: u32,
 }
 
+/// What was taken out of a queue, to be put back.
+#[derive(Debug)]
+pub struct Rest(VecDeque<Piece>);
+
+impl Rest {
+    /// Nothing comes of a file, which `is_of_file` tells of a line, but `line` before all else.
+    pub fn give_up(&mut self, file: FileId, line: &[u8], is_of_file: impl Fn(&[u8]) -> bool) {
+        self.0.retain(|piece| !piece.is_of(file));
+        for piece in self.0.iter_mut().filter(|piece| piece.kind == Kind::Reply && piece.segment.of().is_none()) {
+            let text = piece.of(&piece.segment.0.bytes.borrow()).to_vec();
+            let is_other = |line: &&[u8]| !is_of_file(line);
+            let others: Vec<u8> = text.split_inclusive(|&b| b == b'\n').filter(is_other).flatten().copied().collect();
+            if others.len() < text.len() {
+                (piece.start, piece.end, piece.segment) = (0, at(others.len()), Segment::own(others));
+            }
+        }
+        self.0.retain(|piece| piece.len() > 0 || piece.unread().is_some());
+        let (end, segment) = (at(line.len()), Segment::own(line.to_vec()));
+        self.0.push_front(Piece { segment, start: 0, end, kind: Kind::Reply, settled: false, half_written: false });
+    }
+}
+
 /// What is pending behind the first piece.
 #[derive(Debug, Default)]
 struct Tail {
@@ -172,6 +307,8 @@ pub const SEGMENT: usize = 16 * 1024;
 /// Bytes of memory that a piece takes besides its text: its place in the queue, its buffer's head, and what the allocator
 /// adds to each.
 pub const PIECE: u32 = 160;
+/// Units of a file that are read at once to be written again.
+const REREAD: u64 = 4;
 /// Pieces handed to the writer at once.
 const PIECES: usize = 16;
 
@@ -193,6 +330,13 @@ impl Outbox {
             _ => self.add(Piece { segment: segment.clone(), start, end, kind, settled: false, half_written: false }),
         }
         self.shared += end - start;
+    }
+
+    /// Queues lines of so many bytes of a file, from `offset` on, of which it is kept what they are.
+    pub fn push_file(&mut self, lines: Vec<u8>, file: FileId, offset: u64, len: usize) {
+        let end = at(lines.len());
+        let segment = Segment::own_of(lines, Some(Of::File { file, offset, len: len as u64 }));
+        self.add(Piece { segment, start: 0, end, kind: Kind::Chunk, settled: false, half_written: false });
     }
 
     /// Queues all of `segment` before the first of what others did that is pending, but behind a line that is half written.
@@ -313,6 +457,111 @@ impl Outbox {
         self.chunks as usize
     }
 
+    /// Which part of which file must be read before anything more can be written, if there is one.
+    pub fn unread(&self) -> Option<(FileId, u64, usize)> {
+        let (file, offset, len) = self.first.as_ref()?.unread()?;
+        let unit = limits::DOWNLOAD_UNIT as u64;
+        let most = (offset / unit + REREAD) * unit - offset;
+        Some((file, offset, usize::try_from(len.min(most)).unwrap_or_default()))
+    }
+
+    /// Puts lines of so many bytes of a file, from `offset` on, in the place of what was to be read.
+    pub fn fill(&mut self, lines: Vec<u8>, file: FileId, offset: u64, len: usize) {
+        let mut pieces = self.take_pieces();
+        if let Some(place) =
+            pieces.iter().position(|piece| piece.unread().is_some_and(|it| (it.0, it.1) == (file, offset)))
+        {
+            let left = pieces[place].unread().map_or(0, |(_, _, all)| all.saturating_sub(len as u64));
+            let of = Of::File { file, offset, len: len as u64 };
+            let (end, segment) = (at(lines.len()), Segment::own_of(lines, Some(of)));
+            let piece = Piece { segment, start: 0, end, kind: Kind::Chunk, settled: false, half_written: false };
+            let rest = std::mem::replace(&mut pieces[place], piece);
+            if left > 0 {
+                let segment = Segment::to_be_read(file, offset + len as u64, left);
+                pieces.insert(place + 1, Piece { segment, ..rest });
+            }
+        }
+        self.append(pieces);
+    }
+
+    /// What was to be read of a file is there no more: `line` tells so in its place, and nothing else comes of that file, which
+    /// `is_of_file` tells of a line.
+    pub fn give_up(&mut self, file: FileId, line: &[u8], is_of_file: impl Fn(&[u8]) -> bool) {
+        let mut pieces = self.take_pieces();
+        if let Some(place) = pieces.iter().position(|piece| piece.is_of(file) && piece.unread().is_some()) {
+            let mut rest = Rest(pieces.split_off(place));
+            rest.give_up(file, line, is_of_file);
+            pieces.append(&mut rest.0);
+        }
+        self.append(pieces);
+    }
+
+    /// The transport is lost: a line of which a part is written is to be written again, and file data is to be read again.
+    pub fn unwrite(&mut self) {
+        let mut pieces = self.take_pieces();
+        for piece in &mut pieces {
+            piece.start = piece.line_start();
+            piece.half_written = false;
+            let text = piece.segment.0.bytes.borrow();
+            let lines = |text: &[u8]| memchr_iter(b'\n', text).count() as u64;
+            let unread = match piece.unread() {
+                None => piece.to_be_read(lines(&text[..piece.start as usize]), lines(piece.of(&text))),
+                Some(_) => None,
+            };
+            drop(text);
+            if let Some(unread) = unread {
+                *piece = unread;
+            }
+        }
+        self.append(pieces);
+    }
+
+    /// Takes out all that is pending and not held back, and before it what was written behind so many lines; and what was left
+    /// out of that. What belonged to the old transport alone is forgotten.
+    pub fn rewind(&mut self, sent: &mut Sent, lines: u64) -> (Rest, LeftOut) {
+        self.unwrite();
+        let (mut pieces, left_out) = sent.take(lines);
+        pieces.extend(self.take_pieces().into_iter().filter(|piece| !matches!(piece.kind, Kind::Aside | Kind::Keep)));
+        (Rest(pieces), left_out)
+    }
+
+    /// Queues what was pending for another connection on the transport that is this one's now.
+    pub fn adopt(&mut self, mut other: Self) {
+        other.release();
+        let pieces = other.take_pieces().into_iter();
+        self.append(pieces.map(|piece| Piece { kind: Kind::Aside, ..piece }).collect());
+    }
+
+    /// Queues what was taken out, with other line ends if these are other than they were.
+    pub fn put_back(&mut self, Rest(mut pieces): Rest, ends: Option<&'static str>) {
+        ends.into_iter().for_each(|end| pieces.iter_mut().for_each(|piece| piece.end_lines_in(end)));
+        self.append(pieces);
+    }
+
+    /// Takes out all that is pending and not held back.
+    fn take_pieces(&mut self) -> VecDeque<Piece> {
+        let Self { first, rest, .. } = std::mem::take(self);
+        let Tail { mut pieces, held } = rest.map(|rest| *rest).unwrap_or_default();
+        first.into_iter().for_each(|first| pieces.push_front(first));
+        if let Some(held) = held {
+            self.hold();
+            for piece in held {
+                self.shared += if piece.segment.is_shared() { piece.len() } else { 0 };
+                self.add(piece);
+            }
+        }
+        pieces
+    }
+
+    /// Queues pieces behind all that is pending and not held back.
+    fn append(&mut self, pieces: VecDeque<Piece>) {
+        for piece in pieces {
+            self.shared += if piece.segment.is_shared() { piece.len() } else { 0 };
+            *self.count(piece.kind) += piece.share(piece.len()) + piece.overhead();
+            self.queue(Piece { settled: false, ..piece });
+        }
+    }
+
     /// Whether nothing is to be written.
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
@@ -353,9 +602,12 @@ impl Outbox {
                 piece.segment.0.complete.set(true);
             } else if piece.segment.is_shared() {
                 copied += piece.len();
-                let bytes = piece.of(&piece.segment.0.bytes.borrow()).to_vec();
-                (piece.start, piece.end) = (0, at(bytes.len()));
-                piece.segment = Segment::own(bytes);
+                // A line that is half written may have to be written again.
+                let from = piece.line_start();
+                let bytes = piece.segment.0.bytes.borrow()[from as usize..piece.end as usize].to_vec();
+                let of = piece.segment.of().and_then(|of| of.part(from, piece.end, 0));
+                (piece.start, piece.end) = (piece.start - from, piece.end - from);
+                piece.segment = Segment::own_of(bytes, of);
             }
         }
         self.shared -= copied;
@@ -377,7 +629,7 @@ impl Outbox {
     /// The piece behind which one of this kind would stand.
     fn last(&mut self, kind: Kind) -> Option<&mut Piece> {
         match self.rest.as_deref_mut() {
-            Some(Tail { held: Some(held), .. }) if kind != Kind::Reply => held.back_mut(),
+            Some(Tail { held: Some(held), .. }) if kind.is_held_back() => held.back_mut(),
             Some(Tail { pieces, .. }) => pieces.back_mut().or(self.first.as_mut()),
             None => self.first.as_mut(),
         }
@@ -386,7 +638,7 @@ impl Outbox {
     fn add(&mut self, piece: Piece) {
         *self.count(piece.kind) += piece.share(piece.len()) + piece.overhead();
         match self.rest.as_deref_mut() {
-            Some(Tail { held: Some(held), .. }) if piece.kind != Kind::Reply => held.push_back(piece),
+            Some(Tail { held: Some(held), .. }) if piece.kind.is_held_back() => held.push_back(piece),
             _ => self.queue(piece),
         }
     }
@@ -401,17 +653,23 @@ impl Outbox {
 
     fn count(&mut self, kind: Kind) -> &mut u32 {
         match kind {
-            Kind::Reply => &mut self.replies,
+            Kind::Reply | Kind::Aside | Kind::Keep => &mut self.replies,
             Kind::Event | Kind::Presence => &mut self.events,
             Kind::Chunk => &mut self.chunks,
         }
     }
 
     /// Writes until the queue is drained or the writer would block; any other error is the writer's end. What file data
-    /// was in is left in `spare`, to be used again.
-    pub fn write_to(&mut self, writer: &mut impl Write, spare: &mut Vec<u8>) -> io::Result<Flushed> {
+    /// was in is left in `spare`, to be used again. Where a place is kept, `sent` takes note of what is written. What is to be read
+    /// first is not waited for.
+    pub fn write_to(
+        &mut self,
+        writer: &mut impl Write,
+        spare: &mut Vec<u8>,
+        mut sent: Option<&mut Sent>,
+    ) -> io::Result<Flushed> {
         let mut taken = 0;
-        while let Some(first) = &self.first {
+        while let Some(first) = self.first.as_ref().filter(|first| first.unread().is_none()) {
             let written = match &self.rest {
                 None => writer.write(first.of(&first.segment.0.bytes.borrow())),
                 Some(rest) => write_pieces(writer, std::iter::once(first).chain(&rest.pieces)),
@@ -420,23 +678,29 @@ impl Outbox {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => {
                     taken += n;
-                    self.advance(n, spare);
+                    self.advance(n, spare, sent.as_deref_mut());
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Blocked { taken }),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
         }
-        self.rest = self.rest.take().filter(|rest| rest.held.is_some());
+        if self.first.is_none() {
+            self.rest = self.rest.take().filter(|rest| rest.held.is_some());
+        }
         Ok(Flushed::All)
     }
 
-    fn advance(&mut self, mut n: usize, spare: &mut Vec<u8>) {
-        while let Some(piece) = &mut self.first {
+    fn advance(&mut self, mut n: usize, spare: &mut Vec<u8>, mut sent: Option<&mut Sent>) {
+        while let Some(piece) = self.first.as_mut().filter(|first| first.unread().is_none()) {
             let taken = piece.len().min(at(n));
+            let line = sent.as_ref().map(|_| piece.line_start());
             piece.start += taken;
             if taken > 0 {
                 piece.half_written = piece.segment.0.bytes.borrow()[piece.start as usize - 1] != b'\n';
+            }
+            if let Some((sent, line)) = sent.as_deref_mut().zip(line) {
+                sent.note(piece, line);
             }
             let (kind, is_written, is_shared) = (piece.kind, piece.len() == 0, piece.segment.is_shared());
             let freed = piece.share(taken) + if is_written { piece.overhead() } else { 0 };
@@ -466,7 +730,7 @@ fn at(place: usize) -> u32 {
 }
 
 fn write_pieces<'a>(writer: &mut impl Write, pieces: impl Iterator<Item = &'a Piece>) -> io::Result<usize> {
-    let mut pieces = pieces.take(PIECES);
+    let mut pieces = pieces.take_while(|piece| piece.unread().is_none()).take(PIECES);
     let borrowed: [_; PIECES] =
         std::array::from_fn(|_| pieces.next().map(|piece| (piece, piece.segment.0.bytes.borrow())));
     let mut slices = [IoSlice::new(&[]); PIECES];
@@ -525,7 +789,7 @@ mod tests {
                 }
                 if n % 7 == 0 {
                     writer.room = space;
-                    outbox.write_to(&mut writer, &mut spare).unwrap();
+                    outbox.write_to(&mut writer, &mut spare, None).unwrap();
                 }
                 let pieces = || outbox.first.iter().chain(outbox.rest.iter().flat_map(|rest| &rest.pieces));
                 let of_lines = pieces().filter(|piece| piece.kind != Kind::Chunk).count();
@@ -536,9 +800,9 @@ mod tests {
                 assert_eq!(outbox.chunks(), chunks().map(|piece| piece.segment.0.bytes.borrow().capacity()).sum());
             }
             writer.room = 0;
-            assert_eq!(outbox.write_to(&mut writer, &mut spare).unwrap(), Flushed::Blocked { taken: 0 });
+            assert_eq!(outbox.write_to(&mut writer, &mut spare, None).unwrap(), Flushed::Blocked { taken: 0 });
             writer.room = usize::MAX;
-            assert_eq!(outbox.write_to(&mut writer, &mut spare).unwrap(), Flushed::All);
+            assert_eq!(outbox.write_to(&mut writer, &mut spare, None).unwrap(), Flushed::All);
             assert_eq!(writer.taken, want);
             assert!(outbox.is_empty() && (outbox.lines(), outbox.replies(), outbox.chunks()) == (0, 0, 0));
             assert_eq!(outbox.private(), 0);
@@ -569,14 +833,14 @@ mod tests {
                     room.extend(line.as_bytes());
                     outbox.push_shared(*kind, &room, start);
                 }
-                outbox.write_to(&mut writer, &mut spare).unwrap();
+                outbox.write_to(&mut writer, &mut spare, None).unwrap();
                 if settles {
                     outbox.settle();
                 }
                 first.extend(b"first\n");
                 outbox.push_shared_first(Kind::Event, &first);
                 writer.room = usize::MAX;
-                assert_eq!(outbox.write_to(&mut writer, &mut spare).unwrap(), Flushed::All);
+                assert_eq!(outbox.write_to(&mut writer, &mut spare, None).unwrap(), Flushed::All);
                 assert_eq!(String::from_utf8(writer.taken).unwrap().replace('\n', " "), want);
                 assert_eq!((outbox.lines(), outbox.private()), (0, 0), "{want}");
             }
@@ -593,7 +857,7 @@ mod tests {
         outbox.push(Kind::Reply, b"+ reply\n");
         outbox.release();
         let mut written = Vec::new();
-        outbox.write_to(&mut written, &mut Vec::new()).unwrap();
+        outbox.write_to(&mut written, &mut Vec::new(), None).unwrap();
         assert_eq!(written, b"- row\n+ reply\nfirst\nevent\n");
         assert_eq!((outbox.lines(), outbox.private()), (0, 0));
     }
@@ -613,12 +877,12 @@ mod tests {
                 }
                 outbox.push(Kind::Reply, b"four\n");
                 let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room }, Vec::new());
-                outbox.write_to(&mut writer, &mut spare).unwrap();
+                outbox.write_to(&mut writer, &mut spare, None).unwrap();
                 outbox.settle();
                 outbox.cut();
                 outbox.push(Kind::Reply, b"bye\n");
                 writer.room = usize::MAX;
-                outbox.write_to(&mut writer, &mut spare).unwrap();
+                outbox.write_to(&mut writer, &mut spare, None).unwrap();
                 assert_eq!(String::from_utf8(writer.taken).unwrap(), format!("{want}bye\n"), "{kind:?}, {room}");
                 assert_eq!((outbox.lines(), outbox.private(), outbox.chunks()), (0, 0, 0));
             }
@@ -641,7 +905,7 @@ mod tests {
         drop(room);
         assert_eq!(held.get(), 0);
         let mut written = Vec::new();
-        outbox.write_to(&mut written, &mut Vec::new()).unwrap();
+        outbox.write_to(&mut written, &mut Vec::new(), None).unwrap();
         assert_eq!(written, [b'x'; 1000]);
         assert_eq!((outbox.lines(), outbox.private()), (0, 0));
     }
@@ -719,10 +983,10 @@ mod tests {
         lines.resize(16_000, b'x');
         outbox.push_own(Kind::Chunk, lines);
         for room in [0, 1, 15_998] {
-            outbox.write_to(&mut Narrow { taken: Vec::new(), room }, &mut Vec::new()).unwrap();
+            outbox.write_to(&mut Narrow { taken: Vec::new(), room }, &mut Vec::new(), None).unwrap();
             assert_eq!((outbox.chunks(), outbox.memory()), (20_000, 20_000));
         }
-        outbox.write_to(&mut Vec::new(), &mut Vec::new()).unwrap();
+        outbox.write_to(&mut Vec::new(), &mut Vec::new(), None).unwrap();
         assert_eq!((outbox.chunks(), outbox.memory()), (0, 0));
     }
 
@@ -730,7 +994,7 @@ mod tests {
     fn an_empty_outbox_owns_no_memory() {
         let mut outbox = Outbox::default();
         outbox.push(Kind::Reply, b"x\n");
-        outbox.write_to(&mut Vec::new(), &mut Vec::new()).unwrap();
+        outbox.write_to(&mut Vec::new(), &mut Vec::new(), None).unwrap();
         assert!(outbox.first.is_none());
         assert!(outbox.rest.is_none());
     }
@@ -740,7 +1004,7 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.push(Kind::Reply, b"x\n");
         assert_eq!(
-            outbox.write_to(&mut [0u8; 0].as_mut_slice(), &mut Vec::new()).unwrap_err().kind(),
+            outbox.write_to(&mut [0u8; 0].as_mut_slice(), &mut Vec::new(), None).unwrap_err().kind(),
             io::ErrorKind::WriteZero
         );
     }

@@ -91,6 +91,17 @@ impl Download {
     }
 }
 
+/// A part of a file that is read once more, as it was lost on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reread {
+    /// Tells it from downloads.
+    pub serial: u64,
+    /// Of which file.
+    pub file: FileId,
+    /// Where it begins.
+    pub offset: u64,
+}
+
 /// Somebody who is ignored.
 #[derive(Debug)]
 pub struct Ignored {
@@ -131,6 +142,10 @@ pub struct RareWay {
     pub downloads: Vec<Download>,
     /// Whether these wait for a turn at the disk.
     pub wait_for_disk: bool,
+    /// While the connection is lost and its place kept: who has said something in private that may never be had.
+    unreached: Option<Vec<PersonId>>,
+    /// What the disk has been asked for that was handed on before.
+    pub reread: Option<Reread>,
     /// Which typing lines are wanted, if not all.
     typing: Option<WantedTyping>,
     /// Rooms of which something was left out, and the last message before that.
@@ -197,6 +212,38 @@ impl Way {
     /// All that was sent before they were put out of rooms has been carried out, or was not to be.
     pub fn forget_put_out(&mut self) {
         self.rare.as_mut().into_iter().for_each(|rare| rare.put_out = Vec::new());
+    }
+
+    /// Whether something that was handed on is being read once more.
+    pub fn is_rereading(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.reread.is_some())
+    }
+
+    /// Takes what is read once more, if it is this.
+    pub fn take_reread(&mut self, serial: u64) -> Option<Reread> {
+        self.rare.as_mut()?.reread.take_if(|reread| reread.serial == serial)
+    }
+
+    /// Whether its connection is lost, and its place kept.
+    pub fn is_lost(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.unreached.is_some())
+    }
+
+    /// Its connection is lost, and its place kept: what is said in private from now on may reach nobody.
+    pub fn lose(&mut self) {
+        // What was sent and is not carried out is dropped.
+        self.forget_put_out();
+        self.rare_mut().unreached.get_or_insert_default();
+    }
+
+    /// It has a connection again.
+    pub fn take_up(&mut self) {
+        self.forget_put_out();
+        self.take_unreached();
+    }
+
+    fn take_unreached(&mut self) -> Option<Vec<PersonId>> {
+        self.rare.as_mut().and_then(|rare| rare.unreached.take())
     }
 
     /// Whether the typing lines are wanted of which the first had this serial number.
@@ -367,6 +414,11 @@ impl Person {
         rare.away.as_ref().map(|text| (text, rare.away_count))
     }
 
+    /// Takes those who have said something to them in private that has reached nobody since their only connection was lost.
+    pub fn take_unreached(&mut self) -> Vec<PersonId> {
+        self.way.take_unreached().unwrap_or_default()
+    }
+
     /// Whom they ignore.
     pub fn ignored(&self) -> &[Ignored] {
         self.rare.as_ref().map(|rare| rare.ignored.as_slice()).unwrap_or_default()
@@ -492,6 +544,30 @@ impl People {
     /// Whether something that is for somebody alone can be told them.
     pub fn is_reading(&self, who: PersonId) -> bool {
         self.conns_reading(who).next().is_some()
+    }
+
+    /// Somebody says something to somebody in private. It is noted who, if all connections that could take it are lost.
+    pub fn note_unreached(&mut self, to: PersonId, from: PersonId) {
+        let is_reached = |way: &Way| !way.is_lagging() && !way.is_lost();
+        if self.get(to).is_none_or(|person| self.ways(person).any(is_reached)) {
+            return;
+        }
+        for conn in self.conns_of(to).collect::<Vec<_>>() {
+            let rare = self.way_mut(conn).and_then(|way| way.rare.as_mut());
+            let senders = rare.and_then(|rare| rare.unreached.as_mut());
+            if let Some(senders) = senders.filter(|senders| !senders.contains(&from)) {
+                senders.push(from);
+            }
+        }
+    }
+
+    /// One of the connections of somebody that were lost has been taken up, and so all that was said to them in private has reached
+    /// them.
+    pub fn forget_unreached(&mut self, who: PersonId) {
+        for conn in self.conns_of(who).collect::<Vec<_>>() {
+            let rare = self.way_mut(conn).and_then(|way| way.rare.as_mut());
+            rare.and_then(|rare| rare.unreached.as_mut()).into_iter().for_each(Vec::clear);
+        }
     }
 
     /// Whether somebody is here through several connections.

@@ -34,7 +34,8 @@ impl Style {
     /// LF, and no stamps.
     pub const FIRST: Self = Self { crlf: false, stamp: false };
 
-    fn end(self) -> &'static str {
+    /// What they end in.
+    pub fn end(self) -> &'static str {
         if self.crlf { "\r\n" } else { "\n" }
     }
 }
@@ -111,6 +112,11 @@ pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
     }
 }
 
+/// Whether a line that was encoded is about this file alone.
+pub fn is_of_file(line: &[u8], file: FileId) -> bool {
+    line.starts_with(format!("={file} ").as_bytes())
+}
+
 /// Encodes a detail of a reply, behind what is in `out`, in as many lines as it needs.
 pub fn detail(out: &mut String, detail: &Detail, style: Style) {
     let mut line = |row: wire::Detail<'_>| {
@@ -182,6 +188,8 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
             let names: Vec<&str> = kinds.iter().map(|kind| rule_name(*kind)).collect();
             line(wire::Detail::Rules(&names.join(" ")));
         }
+        Detail::Had(count) => line(wire::Detail::Had(*count)),
+        Detail::Upload { id, offset } => line(wire::Detail::Upload { file: *id, offset: *offset }),
     }
 }
 
@@ -224,6 +232,7 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
             ("per-address", Value::Count, "connections from one IPv4 address or IPv6 /64; 0 is no limit")
         }
         Limit::NewRooms => ("new-rooms", Value::Count, "new rooms a minute from one network; 0 is no limit"),
+        Limit::Keep => ("keep", Value::Seconds, "how long your place is kept after a loss, if you say /keep"),
         Limit::Logs => ("all-logs", Value::Count, "rooms that may have a log; 0 is none"),
         Limit::Tries => ("tries", Value::Count, "wrong passwords and tokens from one network in ten minutes"),
         Limit::Names => ("all-names", Value::Count, "names that may have owners; 0 is none"),
@@ -333,6 +342,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("{nick} is somebody else now than the {nick} you talked with before; what you say goes to the new one");
             ServerLine::Notice(&text).write(out);
         }
+        Event::LeftOut => ServerLine::Notice("private messages were left out").write(out),
         Event::KeptAgain => ServerLine::Notice("history is being kept again").write(out),
         Event::Keeping(Keeping { room, kept: false }) => {
             let text = format!(
@@ -389,6 +399,7 @@ fn encode_happening(what: &Happening) -> What<'_> {
         Happening::Set(rule) => What::Set(rule_words(rule).0, ""),
         Happening::Invite(room) => What::Invite(*room),
         Happening::Erased { first, last } => What::Erased { first: *first, last: *last },
+        Happening::Unreached => What::Unreached,
     }
 }
 
@@ -477,6 +488,8 @@ fn encode_done(done: &Done) -> wire::Done<'_> {
         Done::Settings => wire::Done::Settings,
         Done::Set(change) => wire::Done::Set(setting_name(change.setting), change.on),
         Done::Ping(ref token) => wire::Done::Ping(text_of(token.as_ref())),
+        Done::Keep { token, time } => wire::Done::Keep { token, seconds: time.as_secs() },
+        Done::Resume(nick) => wire::Done::Resume(nick),
         Done::Quit => wire::Done::Quit,
         Done::Ranked { verb, room, nick } => wire::Done::OfMember { command: name(verb), room, nick },
         Done::Founder { room, nick } => wire::Done::OfMember { command: name(Verb::Founder), room, nick },
@@ -503,7 +516,9 @@ fn setting_name(setting: Setting) -> &'static str {
 fn code(why: &Fault) -> Code<'static> {
     match why {
         Fault::UnknownCommand(_) => Code::UnknownCommand,
-        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) | Fault::BadPassword => Code::Usage,
+        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) | Fault::BadPassword | Fault::NotWritten(_) => {
+            Code::Usage
+        }
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
         Fault::Locked => Code::Locked,
@@ -519,8 +534,13 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::BadDigest | Fault::MalformedDigest => Code::BadDigest,
         Fault::BeyondSize(_) | Fault::TooBig(_) => Code::TooBig,
         Fault::NoSpace | Fault::NotStored => Code::NoSpace,
-        Fault::DiskFailed | Fault::Gone(_) => Code::Gone,
-        Fault::DiskBusy | Fault::MemoryShort | Fault::Busy(_) | Fault::BusyFile(_) | Fault::PasswordsBusy => Code::Busy,
+        Fault::DiskFailed | Fault::Gone(_) | Fault::NoPlace => Code::Gone,
+        Fault::NoToken
+        | Fault::DiskBusy
+        | Fault::MemoryShort
+        | Fault::Busy(_)
+        | Fault::BusyFile(_)
+        | Fault::PasswordsBusy => Code::Busy,
         Fault::WrongPassword
         | Fault::WrongLogin(_)
         | Fault::NoOwner(_)
@@ -531,6 +551,7 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::AccountsClosed
         | Fault::IgnoreSelf
         | Fault::NotYours(_)
+        | Fault::KeptItself
         | Fault::NotFounder(_)
         | Fault::IsFounder(_)
         | Fault::IsOp { .. }
@@ -649,6 +670,10 @@ fn explain(why: &Fault) -> String {
         Fault::AccountsClosed => "only the operator gives names away here; ask them for yours".to_owned(),
         Fault::PasswordsBusy => "many passwords are being looked at; try again in a moment".to_owned(),
         Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),
+        Fault::NoToken => "the system gives no random numbers now; try again in a moment".to_owned(),
+        Fault::NoPlace => "no place is kept for this token any more; /nick and /join as if you were new".to_owned(),
+        Fault::KeptItself => "your own place is kept here; connect anew, and say it there".to_owned(),
+        Fault::NotWritten(lines) => format!("only {lines} lines were sent to you since the first + keep; count again"),
         Fault::NotYours(id) => format!("file {id} is not yours; only who sent it can withdraw it"),
         Fault::NotOp(room) => format!("only ops of {room} may do that; /op {room} lists them"),
         Fault::NotFounder(room) => format!("only the founder of {room} may do that; /op {room} tells who it is"),
@@ -726,6 +751,7 @@ fn bad_name(why: BadName, rule: &str, characters: usize, bytes: usize) -> String
 fn shown(c: char) -> String {
     let code = u32::from(c);
     match c {
+        ' ' => "a blank".to_owned(),
         '!'..='~' => c.to_string(),
         _ if c.is_alphanumeric() => format!("{c} (U+{code:04X})"),
         _ => format!("U+{code:04X}"),
@@ -819,6 +845,7 @@ fn gone_text(gone: Gone) -> String {
         Gone::NoLongerYours => "you left its room".to_owned(),
         Gone::Removed => "an op of its room took it away, or the room is no more".to_owned(),
         Gone::PutOut => "you were put out of its room".to_owned(),
+        Gone::NotHeld => "what came of it before the loss is held no more; fetch it again".to_owned(),
         Gone::NotReached(0) => "nothing has been said here yet; ask after 0".to_owned(),
         Gone::NotReached(last) => format!("the last message here is {last}; ask after that, or after 0"),
     }

@@ -225,7 +225,8 @@ fn may_enter(someone: &Someone, entrance: Entrance<'_>, key: Option<&str>) -> Re
 
 /// Whether it is heard before the password is given. Chunks are, as they may still come for what was refused.
 fn is_for_anybody(verb: Verb) -> bool {
-    matches!(verb, Verb::Pass | Verb::Login | Verb::Help | Verb::Ping | Verb::Quit | Verb::Chunk | Verb::Unknown)
+    let is_for_all = matches!(verb, Verb::Pass | Verb::Login | Verb::Help | Verb::Ping | Verb::Resume | Verb::Quit);
+    is_for_all || matches!(verb, Verb::Chunk | Verb::Unknown)
 }
 
 fn allow(is_allowed: bool, why: impl FnOnce() -> Fault) -> Result<(), Fault> {

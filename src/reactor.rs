@@ -1,16 +1,17 @@
 //! The event loop: it waits for sockets, time, signals and the disk, and carries what comes from each to the core.
 
 mod input;
+mod kept;
 mod output;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use log::{debug, info, warn};
 
-use crate::connection::{Life, List, Pause, Retry};
+use crate::connection::{Connection, Life, List, Pause, Retry};
 use crate::dialect::Dialect;
 use crate::effect::{Effect, Query, Record};
 use crate::egress::{Egress, Outgoing};
@@ -18,12 +19,14 @@ use crate::event::{Bye, Event};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits;
-use crate::names::ConnId;
+use crate::names::{ConnId, PlaceToken};
 use crate::plain::Style;
 use crate::registry::{Registry, origin};
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
+
+use self::kept::TakeUp;
 
 /// Where people come in who speak one dialect.
 pub struct Door {
@@ -64,6 +67,10 @@ pub struct Reactor<S: System> {
     held_by_disk: Vec<ConnId>,
     /// Connections that are dropped if their sockets still take too little in this turn.
     on_trial: Vec<ConnId>,
+    /// Places that are kept when their connections are lost, by what takes them up.
+    places: HashMap<PlaceToken, ConnId>,
+    /// A connection has just asked to go on in one of them.
+    taking_up: Option<TakeUp>,
     /// When the server ends, once it is asked to.
     end: Option<Instant>,
     scratch: Vec<u8>,
@@ -126,6 +133,8 @@ impl<S: System> Reactor<S> {
             silent_most: 0,
             held_by_disk: Vec::new(),
             on_trial: Vec::new(),
+            places: HashMap::new(),
+            taking_up: None,
             end: None,
             scratch: vec![0; limits::READ_CHUNK],
             memory: Vec::new(),
@@ -144,9 +153,9 @@ impl<S: System> Reactor<S> {
         &self.hub
     }
 
-    /// How many connections there are.
+    /// How many connections there are, without places that are kept for who has none.
     pub fn connections(&self) -> usize {
-        self.registry.len()
+        self.registry.iter().filter(|connection| connection.life() != Life::Kept).count()
     }
 
     /// Panics unless all that must hold between two turns holds: what is counted is right, and nobody who has something to do
@@ -156,7 +165,7 @@ impl<S: System> Reactor<S> {
         self.egress.check(&self.registry);
         assert!(self.records.is_empty() && self.effects.is_empty() && self.on_trial.is_empty());
         for (at, id) in &self.timers {
-            let wake = self.registry.get(*id).and_then(crate::connection::Connection::wake);
+            let wake = self.registry.get(*id).and_then(Connection::wake);
             assert_eq!(wake, Some(*at), "a timer of {id:?} that means nothing");
         }
         for connection in self.registry.iter() {
@@ -170,7 +179,9 @@ impl<S: System> Reactor<S> {
                 (Life::Active, None) => {
                     !connection.may_have_lines() && (!connection.is_readable() || connection.input_ended().is_some())
                 }
-                (Life::Active, Some(Pause::Rate)) | (Life::Lingering, _) => connection.wake().is_some(),
+                (Life::Active, Some(Pause::Rate)) | (Life::Lingering | Life::Kept | Life::Applying, _) => {
+                    connection.wake().is_some()
+                }
                 (Life::Active, Some(Pause::Replies)) => !connection.outbox().is_empty(),
                 (Life::Active, Some(Pause::Disk)) => self.held_by_disk.contains(&id),
                 (Life::Active, Some(Pause::Answer)) => true,
@@ -180,17 +191,26 @@ impl<S: System> Reactor<S> {
                 }
             };
             assert!(is_minded || times > 0, "{id:?} is forgotten: {life:?}, {pause:?}");
+            let place = connection.keep().map(|keep| self.places.get(&keep.token));
+            assert!(place.is_none_or(|place| place == Some(&id)), "nobody can take up the place of {id:?}");
         }
+        let kept = self.registry.iter().filter(|connection| connection.keep().is_some()).count();
+        assert_eq!(self.places.len(), kept, "places of nobody");
     }
 
     /// Panics if anything is left to be done; for tests, when everybody has read all there is.
     pub fn check_at_rest(&self) {
         self.check();
         assert!(self.run_queue.is_empty() && self.low_priority.is_empty() && self.wanting.is_empty());
-        assert_eq!(self.egress.shared(), 0, "memory is held for nobody");
-        for connection in self.registry.iter() {
+        assert!(self.egress.shared() == 0 || !self.places.is_empty(), "memory is held for nobody");
+        for connection in self.registry.iter().filter(|connection| connection.life() != Life::Kept) {
             assert!(connection.outbox().is_empty(), "something is pending for {:?}", connection.id());
-            assert!(connection.is_active() && connection.pause().is_none(), "{:?} is not at rest", connection.id());
+            assert!(
+                connection.is_active() && connection.pause().is_none(),
+                "{:?} is not at rest: {:?}",
+                connection.id(),
+                connection.pause()
+            );
         }
     }
 
@@ -267,7 +287,7 @@ impl<S: System> Reactor<S> {
         // The core must know of slow consumers before it does anything else, so that a burst cannot outrun the limit.
         for id in self.egress.take_lagged() {
             // It may have caught up meanwhile.
-            if self.registry.get(id).is_some_and(crate::connection::Connection::is_lagging) {
+            if self.registry.get(id).is_some_and(Connection::is_lagging) {
                 self.hub.lag(id);
             }
         }
@@ -301,6 +321,9 @@ impl<S: System> Reactor<S> {
                 Effect::PutOut(id) => self.put_out(id),
                 Effect::UploadEnded(id) => self.upload_ended(id),
                 Effect::Resume(id) => self.put_off(id),
+                Effect::Keep { conn, lines } => self.keep(conn, lines),
+                // Its lines are being carried out, and are to go with it.
+                Effect::TakeUp { token, lines, .. } => self.taking_up = Some(TakeUp::new(token, lines)),
                 Effect::Close { conn, bye } => {
                     if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
                         self.egress.tell(connection, &Event::Bye(bye));
@@ -345,6 +368,9 @@ impl<S: System> Reactor<S> {
             // Who was rejected has been told goodbye already.
             if let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) {
                 self.egress.tell(connection, &Event::Bye(Bye::Shutdown));
+            }
+            if self.registry.get(id).is_some_and(|connection| connection.life() == Life::Applying) {
+                self.reject(id);
             }
             self.drain(id, now);
         }
@@ -392,16 +418,12 @@ impl<S: System> Reactor<S> {
     /// Admits a newcomer, or tells them why not.
     fn admit(&mut self, newcomer: Newcomer<S::Stream>, now: Now) {
         let Newcomer { mut transport, address, dialect } = newcomer;
-        let too_many = self.registry.is_crowded_from(address, self.settings.max_per_ip);
         let most = self.settings.max_clients;
+        let too_many = self.registry.is_crowded_from(address, self.settings.max_per_ip);
         if !too_many && self.registry.admitted() >= most - most / 16 {
             self.make_place(now);
         }
-        let refusal = if self.registry.admitted() >= most {
-            Some(Bye::Full)
-        } else {
-            too_many.then_some(Bye::TooManyFromAddress)
-        };
+        let refusal = self.refusal(address);
         if let Some(bye) = refusal.filter(|_| self.registry.rejected() >= limits::REJECTED) {
             // It is told so if it can be at once, and that is all that a storm of connections gets.
             let line = self.egress.alone(dialect, &Event::Bye(bye), Style::FIRST);
@@ -411,7 +433,12 @@ impl<S: System> Reactor<S> {
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
             return warn!("cannot set up a connection: {e}");
         }
-        let life = if refusal.is_none() { Life::Active } else { Life::Rejected };
+        let life = match refusal {
+            None => Life::Active,
+            Some(_) if self.places.is_empty() => Life::Rejected,
+            // It may be who has a place here that is kept.
+            Some(_) => Life::Applying,
+        };
         let id = self.registry.insert(transport, address, dialect, life);
         debug!("{id:?} from {address}, refused: {refusal:?}");
         let Some(bye) = refusal else {
@@ -424,10 +451,23 @@ impl<S: System> Reactor<S> {
             self.core(now, |hub, out| hub.connect(id, origin(address), now, out));
             return self.run_soon(id);
         };
-        if let Some(connection) = self.registry.get_mut(id) {
-            self.egress.tell(connection, &Event::Bye(bye));
-            self.egress.hurry(connection);
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        if life == Life::Applying {
+            connection.apply(now.at + limits::APPLY);
+            self.rearm(id, now);
+            return self.run_soon(id);
         }
+        self.egress.tell(connection, &Event::Bye(bye));
+        self.egress.hurry(connection);
+    }
+
+    /// Why nobody is admitted from an address, if that is so.
+    fn refusal(&self, address: IpAddr) -> Option<Bye> {
+        if self.registry.admitted() >= self.settings.max_clients {
+            return Some(Bye::Full);
+        }
+        let too_many = self.registry.is_crowded_from(address, self.settings.max_per_ip);
+        too_many.then_some(Bye::TooManyFromAddress)
     }
 
     /// Closes whoever came first of those who have never sent a line, and who have had the time for one.
@@ -487,7 +527,11 @@ impl<S: System> Reactor<S> {
 
     /// Nothing more is read of a connection: it goes when all that is pending for it is written.
     fn drain(&mut self, id: ConnId, now: Now) {
-        if self.registry.get(id).is_some_and(crate::connection::Connection::is_active) {
+        if self.registry.get(id).is_some_and(|connection| connection.life() == Life::Kept) {
+            return self.remove(id);
+        }
+        if self.registry.get(id).is_some_and(Connection::is_active) {
+            self.end_keeping(id);
             self.registry.set_life(id, Life::Draining);
             if let Some(connection) = self.registry.get_mut(id) {
                 self.egress.hurry(connection);
@@ -502,9 +546,11 @@ impl<S: System> Reactor<S> {
         connection.queued_mut().run = false;
         match connection.life() {
             Life::Active => self.serve_active(id, now),
+            Life::Applying => self.hear_applicant(id, now),
+            Life::Kept => self.mind_place(id, now),
             Life::Rejected | Life::Draining => {}
             Life::Lingering => {
-                if connection.has_lingered(now.at) || self.discard_input(id) {
+                if connection.is_over(now.at) || self.discard_input(id) {
                     return self.remove(id);
                 }
             }
@@ -513,13 +559,14 @@ impl<S: System> Reactor<S> {
     }
 
     fn remove(&mut self, id: ConnId) {
+        self.end_keeping(id);
         let Some(connection) = self.registry.get_mut(id) else { return };
         if let Some(wake) = connection.disarm() {
             self.timers.remove(&(wake, id));
         }
         self.egress.clear(connection);
-        if let Some(connection) = self.registry.remove(id) {
-            self.system.close(connection.into_transport());
+        if let Some(transport) = self.registry.remove(id).and_then(Connection::into_transport) {
+            self.system.close(transport);
         }
     }
 

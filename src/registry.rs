@@ -6,8 +6,11 @@ use std::net::IpAddr;
 use slab::Slab;
 
 use crate::connection::{Connection, Life};
+use crate::event::Lost;
 use crate::limits;
 use crate::names::{ConnId, Origin, Prefix};
+use crate::outbox::Outbox;
+use crate::time::Instant;
 use crate::transport::Transport;
 
 /// The connections, by slot.
@@ -21,6 +24,8 @@ pub struct Registry<T> {
     lingering: usize,
     /// The admitted ones by where they come from; those of IPv6 count in two networks.
     by_prefix: HashMap<Prefix, usize>,
+    /// The same of places that are kept without a connection.
+    kept: HashMap<Prefix, usize>,
 }
 
 /// Where somebody comes from who has this address.
@@ -43,7 +48,15 @@ fn networks(address: IpAddr) -> impl Iterator<Item = Prefix> {
 
 impl<T> Default for Registry<T> {
     fn default() -> Self {
-        Self { slab: Slab::new(), generation: 0, admitted: 0, rejected: 0, lingering: 0, by_prefix: HashMap::new() }
+        Self {
+            slab: Slab::new(),
+            generation: 0,
+            admitted: 0,
+            rejected: 0,
+            lingering: 0,
+            by_prefix: HashMap::new(),
+            kept: HashMap::new(),
+        }
     }
 }
 
@@ -53,7 +66,7 @@ impl<T: Transport> Registry<T> {
         self.admitted
     }
 
-    /// Connections that are being told why they cannot stay.
+    /// Connections that are being told why they cannot stay, or are heard for a line before that.
     pub fn rejected(&self) -> usize {
         self.rejected
     }
@@ -66,9 +79,12 @@ impl<T: Transport> Registry<T> {
     /// Whether as many come from the network of an address as may, or from the larger one around it, which may have
     /// [`limits::WIDER`] times as many. 0 is no limit, and loopback is not counted.
     pub fn is_crowded_from(&self, address: IpAddr, most: usize) -> bool {
-        let limits = [most, most.saturating_mul(limits::WIDER as usize)];
-        let has = |prefix: &Prefix, most: usize| self.by_prefix.get(prefix).is_some_and(|&count| count >= most);
-        most > 0 && networks(address).zip(limits).any(|(prefix, most)| has(&prefix, most))
+        most > 0 && has(&self.by_prefix, address, most)
+    }
+
+    /// Whether as many places are kept for the network of an address as may be.
+    pub fn keeps_many_from(&self, address: IpAddr) -> bool {
+        has(&self.kept, address, limits::KEPT_OF_PREFIX)
     }
 
     /// Whether there is none.
@@ -131,6 +147,29 @@ impl<T: Transport> Registry<T> {
         self.count(life, address);
     }
 
+    /// The transport of a connection is lost, and its place is kept until then. Gives the transport.
+    pub fn lose(&mut self, id: ConnId, how: Lost, until: Instant) -> Option<T> {
+        let connection = self.get_mut(id)?;
+        let (before, address) = (connection.life(), connection.address());
+        let transport = connection.lose(how, until);
+        self.discount(before, address);
+        self.count(Life::Kept, address);
+        transport
+    }
+
+    /// A connection goes on in the place of another, which may still have a transport: gives that, and what was pending for the
+    /// one that is no more.
+    pub fn take_up(&mut self, place: ConnId, id: ConnId) -> Option<(Option<T>, Outbox)> {
+        self.get(place)?;
+        let other = self.remove(id)?;
+        let connection = self.get_mut(place)?;
+        let (before, from, to) = (connection.life(), connection.address(), other.address());
+        let taken = connection.take_up(other);
+        self.discount(before, from);
+        self.count(Life::Active, to);
+        Some(taken)
+    }
+
     /// Takes a connection out.
     pub fn remove(&mut self, id: ConnId) -> Option<Connection<T>> {
         let connection = self.get_mut(id)?;
@@ -142,44 +181,66 @@ impl<T: Transport> Registry<T> {
     /// Panics unless the counts are those of the connections; for tests.
     pub fn check(&self) {
         let count = |lives: &[Life]| self.iter().filter(|connection| lives.contains(&connection.life())).count();
-        assert_eq!(self.admitted, count(&[Life::Active, Life::Draining]));
-        assert_eq!((self.rejected, self.lingering), (count(&[Life::Rejected]), count(&[Life::Lingering])));
-        let mut by_prefix = HashMap::new();
-        let counts = |connection: &&Connection<T>| matches!(connection.life(), Life::Active | Life::Draining);
-        for connection in self.iter().filter(counts) {
-            networks(connection.address()).for_each(|prefix| *by_prefix.entry(prefix).or_default() += 1);
-        }
-        assert_eq!(self.by_prefix, by_prefix);
+        assert_eq!(self.admitted, count(&[Life::Active, Life::Draining, Life::Kept]));
+        let rejected = count(&[Life::Rejected, Life::Applying]);
+        assert_eq!((self.rejected, self.lingering), (rejected, count(&[Life::Lingering])));
+        let by_prefix = |lives: &[Life]| {
+            let mut counts = HashMap::new();
+            for connection in self.iter().filter(|connection| lives.contains(&connection.life())) {
+                networks(connection.address()).for_each(|prefix| *counts.entry(prefix).or_default() += 1);
+            }
+            counts
+        };
+        assert_eq!(self.by_prefix, by_prefix(&[Life::Active, Life::Draining, Life::Kept]));
+        assert_eq!(self.kept, by_prefix(&[Life::Kept]));
     }
 
     fn count(&mut self, life: Life, address: IpAddr) {
         match life {
-            Life::Active | Life::Draining => {
+            Life::Active | Life::Draining | Life::Kept => {
                 self.admitted += 1;
-                for prefix in networks(address) {
-                    *self.by_prefix.entry(prefix).or_default() += 1;
-                }
+                add(&mut self.by_prefix, address);
             }
-            Life::Rejected => self.rejected += 1,
+            Life::Rejected | Life::Applying => self.rejected += 1,
             Life::Lingering => self.lingering += 1,
+        }
+        if life == Life::Kept {
+            add(&mut self.kept, address);
         }
     }
 
     fn discount(&mut self, life: Life, address: IpAddr) {
         match life {
-            Life::Active | Life::Draining => {
+            Life::Active | Life::Draining | Life::Kept => {
                 self.admitted -= 1;
-                for prefix in networks(address) {
-                    if let Some(count) = self.by_prefix.get_mut(&prefix) {
-                        *count -= 1;
-                        if *count == 0 {
-                            self.by_prefix.remove(&prefix);
-                        }
-                    }
-                }
+                take(&mut self.by_prefix, address);
             }
-            Life::Rejected => self.rejected -= 1,
+            Life::Rejected | Life::Applying => self.rejected -= 1,
             Life::Lingering => self.lingering -= 1,
+        }
+        if life == Life::Kept {
+            take(&mut self.kept, address);
+        }
+    }
+}
+
+/// Whether `most` are counted in the network of an address, or [`limits::WIDER`] times as many in the larger one around it.
+fn has(counts: &HashMap<Prefix, usize>, address: IpAddr, most: usize) -> bool {
+    let limits = [most, most.saturating_mul(limits::WIDER as usize)];
+    networks(address).zip(limits).any(|(prefix, most)| counts.get(&prefix).is_some_and(|&count| count >= most))
+}
+
+fn add(counts: &mut HashMap<Prefix, usize>, address: IpAddr) {
+    networks(address).for_each(|prefix| *counts.entry(prefix).or_default() += 1);
+}
+
+fn take(counts: &mut HashMap<Prefix, usize>, address: IpAddr) {
+    for prefix in networks(address) {
+        if let Some(count) = counts.get_mut(&prefix) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&prefix);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Change, Fault, SaidKind, Verb};
-use crate::names::{BadName, Digest, FileId, Nick, RoomName, Text, Token};
+use crate::names::{BadName, Digest, FileId, Nick, PlaceToken, RoomName, Text, Token};
 use crate::register::entry::{BanKind, Role, Rule, RuleKind};
 
 /// What somebody asks of the core. It names things as they were typed; the core looks them up.
@@ -125,6 +125,13 @@ pub enum Request<'a> {
     /// What one has set, or a change of it.
     Set(Option<Change>),
     Ping(Option<&'a str>),
+    /// Keep the place of this connection when it is lost; so many lines of what was written to it have come.
+    Keep(Option<u64>),
+    /// Take up a place that is kept, of which so many lines have come; there is no token if it is none.
+    Resume {
+        token: Option<PlaceToken>,
+        lines: u64,
+    },
     Quit(Option<&'a str>),
     /// The dialect made no sense of it. It is a request all the same: it is refused in its order, and a `Send` of which
     /// nothing can be made still ends the upload before it.
@@ -185,6 +192,8 @@ impl Request<'_> {
             Self::Back => Verb::Back,
             Self::Set(_) => Verb::Set,
             Self::Ping(_) => Verb::Ping,
+            Self::Keep(_) => Verb::Keep,
+            Self::Resume { .. } => Verb::Resume,
             Self::Quit(_) => Verb::Quit,
             Self::Malformed { verb, .. } => *verb,
         }
@@ -241,6 +250,8 @@ impl Request<'_> {
             | Self::Ignore(None)
             | Self::Set(None)
             | Self::Ping(_)
+            | Self::Keep(_)
+            | Self::Resume { .. }
             | Self::Quit(_)
             | Self::Malformed { .. } => false,
         }
@@ -302,6 +313,8 @@ impl Request<'_> {
             | Self::Back
             | Self::Set(_)
             | Self::Ping(_)
+            | Self::Keep(_)
+            | Self::Resume { .. }
             | Self::Quit(_)
             | Self::Malformed { .. } => Addressed::Elsewhere,
         }

@@ -11,7 +11,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, SystemTime};
 
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Waker};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::connection::Readiness;
@@ -22,6 +22,7 @@ use crate::journal::{self, Journal};
 use crate::ledger::{self, Ledger};
 use crate::limits;
 use crate::listener::{self, LISTENERS, Listeners, cannot};
+use crate::names::PlaceToken;
 use crate::passwords::Passwords;
 use crate::register::{Entry, Register};
 use crate::settings::Settings;
@@ -66,6 +67,12 @@ pub trait System {
 
     /// Has [`System::wait`] tell of a connection by its slot.
     fn register(&mut self, stream: &mut Self::Stream, slot: usize) -> io::Result<()>;
+
+    /// Has [`System::wait`] tell of a connection that is registered by another slot from now on, and once more of what is so.
+    fn reregister(&mut self, stream: &mut Self::Stream, slot: usize) -> io::Result<()>;
+
+    /// What nobody can guess.
+    fn token(&mut self) -> io::Result<PlaceToken>;
 
     /// Closes a connection.
     fn close(&mut self, stream: Self::Stream);
@@ -118,11 +125,13 @@ pub trait System {
     fn next_log(&self) -> Option<Duration>;
 }
 
-const WAKER: Token = Token(0);
-const SIGNALS: Token = Token(1);
-const NOTED: Token = Token(2);
+const WAKER: mio::Token = mio::Token(0);
+const SIGNALS: mio::Token = mio::Token(1);
+const NOTED: mio::Token = mio::Token(2);
 /// Listeners and then connections are counted from here.
 const FIRST: usize = 3;
+/// What is to be told of a connection.
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
 
@@ -216,7 +225,7 @@ impl System for Os {
             done => done?,
         }
         for event in &self.events {
-            let Token(n) = event.token();
+            let mio::Token(n) = event.token();
             self.signalled |= event.token() == SIGNALS;
             if event.token() == NOTED && self.noted.take() > 0 {
                 log::info!("a signal of these (SIGHUP, SIGUSR1 or SIGUSR2) changes nothing; SIGTERM ends the server");
@@ -239,8 +248,17 @@ impl System for Os {
     }
 
     fn register(&mut self, stream: &mut TcpStream, slot: usize) -> io::Result<()> {
-        let token = Token(FIRST + LISTENERS + slot);
-        self.poll.registry().register(stream, token, Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY)
+        self.poll.registry().register(stream, mio::Token(FIRST + LISTENERS + slot), INTEREST)
+    }
+
+    fn reregister(&mut self, stream: &mut TcpStream, slot: usize) -> io::Result<()> {
+        self.poll.registry().reregister(stream, mio::Token(FIRST + LISTENERS + slot), INTEREST)
+    }
+
+    fn token(&mut self) -> io::Result<PlaceToken> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(PlaceToken(u128::from_ne_bytes(bytes)))
     }
 
     fn close(&mut self, mut stream: TcpStream) {

@@ -145,6 +145,8 @@ pub enum What<'a> {
         first: u64,
         last: u64,
     },
+    /// They went, and have not had what we said to them since their connection was lost.
+    Unreached,
     /// Something newer than this program.
     Other(&'a str),
 }
@@ -353,7 +355,7 @@ impl<'a> What<'a> {
             "left" => return fields.text().map(Self::Left),
             "renamed" => Self::Renamed(fields.nick()?),
             "quit" => return fields.text().map(Self::Quit),
-            "lost" => Self::Lost(Code::new(fields.word()?)),
+            "lost" => fields.maybe(Fields::word).map_or(Self::Unreached, |code| Self::Lost(Code::new(code))),
             "topic" => return fields.text().map(Self::Topic),
             "typing" => Self::Typing,
             "idle" => Self::Idle,
@@ -422,6 +424,7 @@ impl<'a> What<'a> {
             Self::Set(rule, value) => put(out, format_args!("set {rule} {value}")),
             Self::Invite(room) => put(out, format_args!("invite {room}")),
             Self::Erased { first, last } => put(out, format_args!("erased {first} {last}")),
+            Self::Unreached => out.push_str("lost"),
             Self::Other(text) => out.push_str(text),
         }
     }
@@ -478,7 +481,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::names::Token;
+    use crate::names::{PlaceToken, Token};
     use crate::time::Day;
 
     type Any<T> = BoxedStrategy<T>;
@@ -579,6 +582,7 @@ mod tests {
             (option(), option()).prop_map(|(rule, value)| What::Set(rule, value)),
             room().prop_map(What::Invite),
             (number(), number()).prop_map(|(first, last)| What::Erased { first, last }),
+            Just(What::Unreached),
             borrowed("danced( [a-z ]{0,5})?").prop_map(What::Other),
         ]
         .boxed()
@@ -633,6 +637,8 @@ mod tests {
                 .prop_map(|(mute, room, id, who, by_connection)| Done::Ban { mute, room, id, who, by_connection }),
             (room(), number()).prop_map(|(room, id)| Done::Unban { room, id }),
             (room(), proptest::option::of((option(), option()))).prop_map(|(room, rule)| Done::Room { room, rule }),
+            (any::<u128>(), number()).prop_map(|(token, seconds)| Done::Keep { token: PlaceToken(token), seconds }),
+            nick().prop_map(Done::Resume),
             text().prop_map(|rest| Done::Other("dance", rest)),
         ]
         .boxed()
@@ -702,6 +708,8 @@ mod tests {
             (room(), borrowed("(after )?[0-9]{1,5}")).prop_map(|(room, part)| Command::History(room, part)),
             nick().prop_map(Command::Ignore),
             (option(), any::<bool>()).prop_map(|(option, on)| Command::Set(option, on)),
+            number().prop_map(Command::Keep),
+            (any::<u128>(), number()).prop_map(|(token, lines)| Command::Resume { token: PlaceToken(token), lines }),
         ]
         .boxed()
     }
@@ -757,6 +765,8 @@ mod tests {
                 .prop_map(of("bans")),
             (option(), option()).prop_map(|(rule, value)| Detail::Rule(rule, value)).prop_map(of("room")),
             borrowed("[a-z]{1,5}( [a-z-]{1,5}){0,2}").prop_map(Detail::Rules).prop_map(of("join")),
+            number().prop_map(Detail::Had).prop_map(of("resume")),
+            (file(), number()).prop_map(|(file, offset)| Detail::Upload { file, offset }).prop_map(of("resume")),
             borrowed("[a-z]{1,5}").prop_map(Detail::Other).prop_map(of("dance")),
         ]
         .boxed()

@@ -24,7 +24,7 @@ use chinwag::hub::Hub;
 use chinwag::limits;
 use chinwag::memory::{bound, terms};
 use chinwag::meters::{PrefixCount, PrefixWindow};
-use chinwag::names::{Digest, Nick, Origin, PersonId, Prefix, RoomName, Text};
+use chinwag::names::{Digest, Nick, Origin, PersonId, PlaceToken, Prefix, RoomName, Text};
 use chinwag::reactor::Reactor;
 use chinwag::register::Entry;
 use chinwag::rooms::Rooms;
@@ -121,6 +121,14 @@ impl System for Surroundings {
     fn register(&mut self, stream: &mut Stream, slot: usize) -> io::Result<()> {
         stream.0.borrow_mut().slot = slot;
         Ok(())
+    }
+
+    fn reregister(&mut self, stream: &mut Stream, slot: usize) -> io::Result<()> {
+        self.register(stream, slot)
+    }
+
+    fn token(&mut self) -> io::Result<PlaceToken> {
+        Ok(PlaceToken(self.passed.as_nanos()))
     }
 
     fn close(&mut self, _: Stream) {}
@@ -412,6 +420,26 @@ fn lines_that_are_pending_for_those_who_do_not_read() {
             world.run();
         }
         world.check(&["lines pending", "people"], 20);
+    }
+}
+
+#[test]
+fn what_was_written_to_those_whose_places_are_kept() {
+    // Nobody confirms anything, of long lines and of short ones, and more is written than may be held for all.
+    for (count, len) in [(1_500, 1_000), (1_500, 10)] {
+        let mut world = World::unlimited();
+        world.connect(count, true);
+        (0..count).for_each(|n| world.put(n, "/set presence off\n/keep\n"));
+        world.run();
+        world.connect(1, true);
+        let text = "x".repeat(len);
+        for _ in 0..70_000 / (len + 200) {
+            for n in 1..=count {
+                world.put(count, &format!("/msg @guest{n} {text}\n"));
+            }
+            world.run();
+        }
+        world.check(&["what was written", "people"], if len < 100 { 1 } else { 15 });
     }
 }
 

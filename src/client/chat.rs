@@ -232,7 +232,9 @@ impl Chat {
     fn input(&mut self, input: Input) -> io::Result<()> {
         let is_interrupt = input == Input::Key(Key::Ctrl('c')) && self.editor.is_idle();
         self.interrupts = if is_interrupt { self.interrupts + 1 } else { 0 };
-        self.editor.history.is_private = matches!(self.visit.client.session.talks.target(), Some(Place::With(_)));
+        let session = &self.visit.client.session;
+        self.editor.history.is_private =
+            session.asks_password() || matches!(session.talks.target(), Some(Place::With(_)));
         let before = (self.editor.text().to_owned(), self.visit.client.session.talks.target());
         let action = match input {
             Input::Paste(text) => self.editor.paste(&text),

@@ -21,7 +21,8 @@ use crate::wire::{Command, Done, ServerLine, farewell};
 /// Copies standard input to the server at `address`, and what it says to standard output, until the server has answered the
 /// end of input and closed the connection. What was wished for is asked for first.
 ///
-/// It is an error if the server cannot be reached, never greets us, turns us away or breaks the connection off.
+/// It is an error if the server cannot be reached, never greets us, turns us away, breaks the connection off or closes it before
+/// the input has ended.
 pub fn run(address: &str, wish: &Wish) -> Result<(), String> {
     let mut stream =
         link::connect(address).map_err(|e| format!("cannot connect to {address}: {}", link::advice(&e)))?;
@@ -41,8 +42,8 @@ pub fn run(address: &str, wish: &Wish) -> Result<(), String> {
     if copy(&mut stream, address, wish.password.is_some(), GREETING)? == End::Quit {
         return Ok(());
     }
-    // As with nc, it is for the server to say when all is said.
-    ended.try_recv().unwrap_or(Ok(()))
+    // As with nc, it is for the server to say when all is said; but not before the input has ended.
+    ended.try_recv().unwrap_or_else(|_| Err(format!("{address} closed the connection without a word")))
 }
 
 /// How it ended, if in good order.

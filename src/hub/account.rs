@@ -330,7 +330,7 @@ impl Hub {
         if self.accounts.register.owned(&nick).is_some() {
             return Err(Fault::OwnedAlready(nick));
         }
-        if nick.is_guest() {
+        if !nick.guest_numbers().is_empty() {
             return Err(Fault::GuestName(nick));
         }
         let password = new_password(password, &nick)?;

@@ -115,7 +115,7 @@ impl Hub {
     }
 
     /// Lets the next of those who wait for the disk have a turn.
-    fn wake_reader(&mut self, out: &mut impl Output) {
+    pub(super) fn wake_reader(&mut self, out: &mut impl Output) {
         if let Some(next) = self.disk.waiting.pop_front() {
             if let Some(way) = self.people.way_mut(next) {
                 way.rare_mut().wait_for_disk = false;

@@ -7,7 +7,7 @@ use crate::event::{Done, Event, Fault, Gone, Happening};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, FileId, FileName, Nick, Origin, PersonId, Place};
-use crate::people::{Intake, Person};
+use crate::people::{Intake, Person, Reread};
 use crate::policy::{Action, Actor, may};
 use crate::rooms::Room;
 use crate::time::Now;
@@ -43,11 +43,18 @@ impl Hub {
                 self.end_file(file, if full { Fault::NoSpace } else { Fault::NotStored }, turn);
             }
             Outcome::Data { data, reader, download } => {
+                if let Some(Reread { file, offset, .. }) = self.reread_came(reader, download, data.len(), turn.out) {
+                    return turn.out.reread(reader, file, offset, Some(&data));
+                }
                 if let Some(download) = self.arrived(reader, download, data.len(), turn.out) {
                     download.fill(data);
                 }
             }
             Outcome::ReadFailed { file, len, reader, download } => {
+                if let Some(Reread { offset, .. }) = self.reread_came(reader, download, len, turn.out) {
+                    self.stop_download(reader, file);
+                    return turn.out.reread(reader, file, offset, None);
+                }
                 if self.arrived(reader, download, len, turn.out).is_some() {
                     self.disk.held -= len;
                     self.stop_download(reader, file);

@@ -108,7 +108,11 @@ impl Hub {
         if !other.ignores(turn.who) {
             turn.out.publish(&mut self.people.conns_reading(to), &[event(from)]);
         }
+        let is_ignored = other.ignores(turn.who);
         let (who, away) = (other.nick(), other.away().map(|(text, count)| (text.clone(), count)));
+        if !is_ignored {
+            self.people.note_unreached(to, turn.who);
+        }
         if to != turn.who {
             if self.people.way(turn.conn).is_some_and(|way| way.echo) {
                 turn.out.answer(turn.conn, &event(who));

@@ -15,7 +15,7 @@ use memchr::memrchr_iter;
 use super::format::{self, Reading};
 use super::search;
 use crate::effect::{Logged, PastRoom};
-use crate::home::{Durability, make_folder, open_regular, private, read_text, replace};
+use crate::home::{Durability, make_folder, not_ours, open_regular, private, read_text, replace};
 use crate::limits;
 use crate::names::{RoomName, Text};
 
@@ -168,6 +168,15 @@ pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl
     respell(folder)?;
     let rooms = list(folder, limits::LOGS)?;
     info!("rooms in {}: {}", folder.display(), rooms.len());
+    for &room in &rooms {
+        // Nothing is wrong with such a log, and it can be put right.
+        for path in ["log", "log.1"].map(|kind| path(folder, room, kind)) {
+            match open_regular(File::options().read(true).write(true), &path) {
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(not_ours(&path, &e)),
+                _ => {}
+            }
+        }
+    }
     let only_known = rooms.len().saturating_sub(remembering);
     let remembered = rooms.len().clamp(1, remembering.max(1));
     let bytes = (limits::HISTORY_IN_ALL / remembered) as u64;

@@ -5,7 +5,7 @@ use std::io;
 use log::debug;
 
 use crate::connection::{Connection, Pause};
-use crate::event::{Bye, Event};
+use crate::event::{Bye, Event, Lost, Verb};
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, Line, LineBuf, cut_by_cr};
@@ -52,6 +52,11 @@ impl<S: System> Reactor<S> {
             };
             if more {
                 self.put_off(id);
+                return read;
+            }
+            if connection.pause() == Some(Pause::Replies) && connection.is_deaf() && connection.keep().is_some() {
+                // Nothing more is carried out before these are taken, which is on another connection.
+                self.input_done(id, now);
                 return read;
             }
             if connection.pause().is_some() {
@@ -153,6 +158,11 @@ impl<S: System> Reactor<S> {
         }
         if self.hub.is_answering(id) {
             if self.registry.get(id).is_some_and(Connection::is_deaf) {
+                // Where the place is kept, it is told in full when that is taken up.
+                if self.registry.get(id).is_some_and(|connection| connection.keep().is_some()) {
+                    self.input_done(id, now);
+                    return false;
+                }
                 self.hub.drop_answer(id);
             } else if !self.go_on(id, now) {
                 return false;
@@ -161,7 +171,7 @@ impl<S: System> Reactor<S> {
         // The lines are taken out, as carrying them out may reach every connection, this one too.
         let Some(connection) = self.registry.get_mut(id) else { return false };
         let mut lines = std::mem::take(&mut connection.framing().lines);
-        let mut more = false;
+        let (mut more, mut is_lost) = (false, false);
         loop {
             let replies_allowed = self.egress.replies_allowed();
             let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) else { break };
@@ -196,7 +206,9 @@ impl<S: System> Reactor<S> {
             if !is_paid && !may_be_void {
                 break;
             }
-            if connection.drops_unfinished() && lines.at_unfinished() {
+            // Of a place that is kept, lines are counted, and half a line of file data would count as one.
+            let is_kept = connection.keep().is_some();
+            if connection.drops_unfinished() && lines.at_unfinished() || is_kept && lines.at_half_line() {
                 lines = LineBuf::default();
                 break;
             }
@@ -233,7 +245,12 @@ impl<S: System> Reactor<S> {
                 break;
             }
             if request.has_long_answer() && connection.is_deaf() {
-                // What it said before it broke is carried out, but nobody would read this.
+                // What it said before it broke is carried out, but nobody would read this. Where the place is kept, it is asked for
+                // anew, with all that is behind it.
+                if connection.keep().is_some() {
+                    is_lost = true;
+                    break;
+                }
                 continue;
             }
             if request.has_long_answer() && !connection.is_low_priority() {
@@ -252,11 +269,14 @@ impl<S: System> Reactor<S> {
             if is_cut_by_cr && rejection.is_none() && !connection.hint_at_ends() {
                 self.egress.tell(connection, &Event::Unended);
             }
+            if !matches!(request.verb(), Verb::Keep | Verb::Resume) {
+                connection.count_line();
+            }
             match rejection {
                 Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
                 None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
             }
-            if self.waits_for_answer(id) || self.waits_for_account(id) {
+            if self.waits_for_answer(id) || self.waits_for_account(id) || self.taking_up.is_some() {
                 break;
             }
         }
@@ -268,6 +288,14 @@ impl<S: System> Reactor<S> {
                 lines.forget_chunk();
             }
             connection.framing().lines = lines;
+        }
+        if let Some(what) = self.taking_up.take() {
+            // What follows is carried out in its new place.
+            more = true;
+            self.take_up(id, what, now);
+        }
+        if is_lost {
+            self.input_done(id, now);
         }
         more
     }
@@ -318,6 +346,14 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get(id) else { return };
         let (lost, is_deaf) = (connection.lost(), connection.is_deaf());
         if !is_deaf && self.hub.is_transferring(id) {
+            return;
+        }
+        let is_kept = connection.keep().is_some();
+        if is_kept && !is_deaf && !connection.outbox().is_empty() {
+            // What it was told is written first.
+            return;
+        }
+        if is_kept && self.lose(id, lost.unwrap_or(Lost::Timeout), now) {
             return;
         }
         let how = lost.map_or(Departure::Quit, Departure::Lost);

@@ -41,6 +41,9 @@ impl<S: System> Reactor<S> {
 
     /// Closes a connection that has taken too little for too long.
     fn drop_slow(&mut self, id: ConnId, now: Now) {
+        if self.lose(id, Lost::Closed(Bye::TooSlow), now) {
+            return;
+        }
         debug!("{id:?} is too slow");
         self.core(now, |hub, out| hub.disconnect(id, now, Departure::Lost(Lost::Closed(Bye::TooSlow)), out));
         if let Some(connection) = self.registry.get_mut(id) {
@@ -124,12 +127,17 @@ impl<S: System> Reactor<S> {
     pub(super) fn flush_one(&mut self, id: ConnId, now: Now) {
         debug_assert!(self.records.is_empty(), "what is not written down must not go out");
         let Some(connection) = self.registry.get_mut(id) else { return };
+        if connection.life() == Life::Kept {
+            return;
+        }
         match self.egress.flush(connection) {
             Ok(Flushed::All) if connection.is_on_fast_path() => return,
             Ok(flushed) => connection.note_flushed(flushed, self.settings.stall, now.at),
             Err(e) => {
                 connection.note_broken(&e, now.at);
-                self.egress.clear(connection);
+                if connection.keep().is_none() {
+                    self.egress.clear(connection);
+                }
                 if !connection.is_active() {
                     return self.remove(id);
                 }
@@ -150,6 +158,12 @@ impl<S: System> Reactor<S> {
             if connection.is_active() {
                 self.core(now, |hub, out| hub.caught_up(id, now, out));
             }
+        }
+        if let Some((file, offset, len)) = self.registry.get(id).and_then(|connection| connection.outbox().unread()) {
+            self.core(now, |hub, out| hub.reread(id, file, offset, len, out));
+        }
+        if self.registry.get(id).is_some_and(Connection::ends_with_its_queue) {
+            self.run_soon(id);
         }
         if self.registry.get(id).is_some_and(Connection::fetches) {
             self.pump_one(id, now);

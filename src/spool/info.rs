@@ -9,7 +9,7 @@ use log::{info, warn};
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Description, PastFile};
-use crate::home::{Durability, open_regular, read_text, replace};
+use crate::home::{Durability, not_ours, open_regular, read_text, replace};
 use crate::names::{Digest, FileId, FileName, Nick, RoomName};
 
 /// Writes down what a file is, and its digest once it is whole.
@@ -59,6 +59,10 @@ pub fn load(folder: &Path) -> io::Result<Vec<PastFile>> {
         match load_one(folder, id) {
             Ok(Some(file)) => past.push(file),
             Ok(None) => forget(folder, id),
+            // It is no fault of the file's, and can be put right.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(not_ours(&folder.join(id.to_string()), &e));
+            }
             Err(e) => {
                 warn!("cannot read file {id}, which goes: {e}");
                 forget(folder, id);
@@ -91,6 +95,7 @@ fn load_one(folder: &Path, id: FileId) -> io::Result<Option<PastFile>> {
         }
         write(folder, id, &description, digest)?;
     }
+    File::open(&data)?;
     let goes_on = match digest {
         Some(_) => len == description.size,
         None => description.claimed.is_some() && 0 < len && len < description.size,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::fields::on_off;
-use crate::names::{Digest, FileId, Nick, Place, RoomName};
+use crate::names::{Digest, FileId, Nick, Place, PlaceToken, RoomName};
 
 /// A line of a client's, without its line end, as far as it can be read without knowing the commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,6 +84,12 @@ pub enum Command<'a> {
     Away(&'a str),
     Set(&'a str, bool),
     Ping(&'a str),
+    /// So many lines have come since the place is kept.
+    Keep(u64),
+    Resume {
+        token: PlaceToken,
+        lines: u64,
+    },
 }
 
 impl fmt::Display for Command<'_> {
@@ -109,6 +115,8 @@ impl fmt::Display for Command<'_> {
             Self::Away(text) => write!(f, "/away {text}"),
             Self::Set(option, on) => write!(f, "/set {option} {}", on_off(*on)),
             Self::Ping(token) => write!(f, "/ping {token}"),
+            Self::Keep(lines) => write!(f, "/keep {lines}"),
+            Self::Resume { token, lines } => write!(f, "/resume {token} {lines}"),
         }
     }
 }

@@ -54,6 +54,10 @@ pub enum Detail<'a> {
     Rule(&'a str, &'a str),
     /// The names of the rules of the room that is entered, each behind a space but the first.
     Rules(&'a str),
+    /// So many of our lines were carried out or refused, of `/resume`.
+    Had(u64),
+    /// An upload that goes on from here, of `/resume`.
+    Upload { file: FileId, offset: u64 },
     /// A row that is newer than this program.
     Other(&'a str),
 }
@@ -178,6 +182,17 @@ impl<'a> Detail<'a> {
                 let setting = Self::Setting(fields.word()?, fields.switch()?);
                 fields.end(setting)
             }
+            "resume" => match fields.word()? {
+                "had" => {
+                    let had = Self::Had(fields.number()?);
+                    fields.end(had)
+                }
+                "upload" => {
+                    let upload = Self::Upload { file: fields.file()?, offset: fields.number()? };
+                    fields.end(upload)
+                }
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -244,6 +259,8 @@ impl<'a> Detail<'a> {
             }
             Self::Rule(rule, value) => put(out, format_args!("{rule} {value}")),
             Self::Rules(rules) => put(out, format_args!("rules {rules}")),
+            Self::Had(count) => put(out, format_args!("had {count}")),
+            Self::Upload { file, offset } => put(out, format_args!("upload {file} {offset}")),
             Self::Other(text) => out.push_str(text),
         }
     }

@@ -7,7 +7,7 @@ use ::base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Whom;
 use super::fields::{Fields, on_off, put, put_target, put_text};
-use crate::names::{FileId, Nick, Place, RoomName, Token};
+use crate::names::{FileId, Nick, Place, PlaceToken, RoomName, Token};
 
 /// Tells that a ban is for one connection alone.
 const CONNECTION: &str = "connection";
@@ -74,6 +74,13 @@ pub enum Done<'a> {
     Set(&'a str, bool),
     /// The token; empty if there was none.
     Ping(&'a str),
+    /// The place is kept for so many seconds after a loss, for whoever has the token.
+    Keep {
+        token: PlaceToken,
+        seconds: u64,
+    },
+    /// The place is taken up, of whoever is called so.
+    Resume(Nick),
     Quit,
     /// Something is done to somebody in a room: `op`, `kick` and the like.
     OfMember {
@@ -178,6 +185,8 @@ impl<'a> Done<'a> {
             "set" if fields.end(()).is_some() => Self::Settings,
             "set" => Self::Set(fields.word()?, fields.switch()?),
             "ping" => return Some(Self::Ping(fields.text()?)),
+            "keep" => Self::Keep { token: fields.token()?, seconds: fields.number()? },
+            "resume" => Self::Resume(fields.nick()?),
             "quit" => Self::Quit,
             "op" | "bans" | "erase" | "deop" | "voice" | "devoice" | "founder" | "kick" | "invite" | "uninvite" => {
                 let room = fields.room()?;
@@ -240,6 +249,8 @@ impl<'a> Done<'a> {
             Self::Back => "back",
             Self::Settings | Self::Set(..) => "set",
             Self::Ping(_) => "ping",
+            Self::Keep { .. } => "keep",
+            Self::Resume(_) => "resume",
             Self::Quit => "quit",
             Self::OfMember { command, .. } | Self::Count { command, .. } => command,
             Self::Ban { mute: false, .. } => "ban",
@@ -255,7 +266,7 @@ impl<'a> Done<'a> {
         out.push_str(self.command());
         let mut word = |word: &dyn fmt::Display| put(out, format_args!(" {word}"));
         match self {
-            Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) => word(nick),
+            Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) | Self::Resume(nick) => word(nick),
             Self::Register(nick) | Self::Login(nick) | Self::Logout(nick) | Self::Drop(nick) => word(nick),
             Self::Token(token) => word(&URL_SAFE_NO_PAD.encode(token.0)),
             Self::TokenOff => word(&"off"),
@@ -283,6 +294,10 @@ impl<'a> Done<'a> {
                 word(offset);
                 word(size);
                 word(name);
+            }
+            Self::Keep { token, seconds } => {
+                word(token);
+                word(seconds);
             }
             Self::Query(place) | Self::Msg(place) => {
                 out.push(' ');

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use arrayvec::ArrayString;
 
 use super::{Rank, Stamp, Whom};
-use crate::names::{Digest, FileId, Nick, Place, RoomName};
+use crate::names::{Digest, FileId, Nick, Place, PlaceToken, RoomName};
 use crate::time::Day;
 
 /// What is unread of a line; `None` once it has ended, without a space.
@@ -109,6 +109,10 @@ impl<'a> Fields<'a> {
         }
         let at = humantime::parse_rfc3339(word).ok()?;
         (humantime::format_rfc3339_seconds(at).to_string() == word).then_some(Some(at))
+    }
+
+    pub(super) fn token(&mut self) -> Option<PlaceToken> {
+        PlaceToken::new(self.word()?)
     }
 
     pub(super) fn switch(&mut self) -> Option<bool> {

@@ -405,6 +405,10 @@ impl World for Alone {
         self.peers[who].framing = framing;
     }
 
+    fn reconnect(&mut self, _: usize, _: &mut dyn Chance) {
+        unreachable!("the core knows of no transports");
+    }
+
     fn part(&mut self, who: usize, how: Parting) {
         let (id, now) = (self.peers[who].id, self.now());
         match how {

@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 use chinwag::effect::{
     Effect, Entered, Found, Job, Outcome, Output, Passage, PasswordResult, PasswordTask, Query, Record, Section,
 };
-use chinwag::event::{Change, Detail, Event, Reply, Setting};
+use chinwag::event::{Change, Detail, Done, Event, Fault, Reply, Setting, Verb};
 use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD};
+use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD, KEEP};
 use chinwag::linebuf::Ending;
-use chinwag::names::{ConnId, Digest, FileId, Nick, Origin};
+use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, PlaceToken};
 use chinwag::plain::{self, Style};
 use chinwag::register::{Entry, PasswordHash};
 use chinwag::settings::Settings;
@@ -120,6 +120,10 @@ impl Output for Notes {
         self.told.push((to, Told::Data(file, data.to_vec())));
     }
 
+    fn reread(&mut self, _: ConnId, _: FileId, _: u64, _: Option<&[u8]>) {
+        unreachable!("nothing is lost on its way here");
+    }
+
     fn detail(&mut self, to: ConnId, detail: &Detail) {
         self.told.push((to, Told::Detail(detail.clone())));
     }
@@ -152,6 +156,13 @@ impl Output for Notes {
             // Nothing is held here for longer than a line takes.
             Effect::UploadEnded(_) | Effect::PutOut(_) => {}
             Effect::Resume(conn) => self.resumed.push(conn),
+            // Nobody loses a connection here, so no place need be kept.
+            Effect::Keep { conn, .. } => {
+                self.reply(conn, &Reply::Done(Done::Keep { token: PlaceToken(0), time: KEEP }));
+            }
+            Effect::TakeUp { conn, .. } => {
+                self.reply(conn, &Reply::Refused { verb: Verb::Resume, why: Fault::NoPlace });
+            }
             Effect::ReadLog(query) => self.queries.push_back(query),
             Effect::Close { conn, bye } => {
                 if let Some(bye) = bye {

@@ -12,9 +12,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::commands;
+use chinwag::event::Verb;
 use chinwag::framing::Framing;
 use chinwag::limits::{BURST, CHUNK_BYTES, DOWNLOAD_UNIT, GATHER, PRESENCE_WINDOW, SERVER_LINE};
-use chinwag::names::{Nick, Place, RoomName};
+use chinwag::names::{Nick, Place, PlaceToken, RoomName};
 use chinwag::plain;
 use chinwag::request::{Credential, Named, Request, Target};
 use chinwag::unicode::fold;
@@ -86,6 +87,9 @@ pub trait World {
 
     /// Somebody sends bytes.
     fn send(&mut self, who: usize, bytes: &[u8]);
+
+    /// Somebody's connection is lost, with what is on its way, and they connect anew.
+    fn reconnect(&mut self, who: usize, chance: &mut dyn Chance);
 
     /// Somebody goes.
     fn part(&mut self, who: usize, how: Parting);
@@ -173,6 +177,22 @@ struct Client {
     uploads: BTreeSet<u64>,
     /// Every file that they have offered.
     shared: BTreeSet<u64>,
+    /// What they know of their place, if it is kept when a connection is lost.
+    place: Option<Kept>,
+}
+
+/// A place that is kept, as its client knows it.
+#[derive(Default)]
+struct Kept {
+    /// What takes it up, once that has been told.
+    token: Option<PlaceToken>,
+    /// Lines that have come since.
+    lines: u64,
+    /// Lines that were sent since, and how many of them the server had when it was last asked.
+    sent: Vec<Vec<u8>>,
+    had: usize,
+    /// Since when it is being taken up, as how long the server had waited.
+    lost: Option<Duration>,
 }
 
 /// Somebody's stay in a room.
@@ -386,7 +406,9 @@ impl<W: World> Crowd<W> {
                 let time = *chance.pick(TIMES);
                 self.world.pass(Duration::from_millis(if chance.one_in(4) { time } else { time.min(1_000) }));
             }
-            15..36 => self.world.disturb(chance),
+            15..34 => self.world.disturb(chance),
+            34 => self.keep(chance),
+            35 => self.cut_off(chance),
             36..48 => self.chunk(chance),
             48..56 => self.say(chance),
             56 => self.raw(chance),
@@ -417,6 +439,12 @@ impl<W: World> Crowd<W> {
             if self.world.is_closed(who) && !self.clients[who].is_gone {
                 let client = &self.clients[who];
                 // Nobody need be told who has not come in yet when the server ends.
+                if client.place.as_ref().is_some_and(|place| place.token.is_some()) && !client.is_dismissed {
+                    let mut chance = fastrand::Rng::with_seed(self.step);
+                    self.take_up(who, &mut chance);
+                    continue;
+                }
+                let client = &self.clients[who];
                 let may_close = client.is_dismissed || client.parted.is_some() || !client.is_greeted;
                 let may_be_lost = self.world.was_cut(who) || self.world.was_slow(who);
                 assert!(may_close || may_be_lost, "{who} was closed without a word");
@@ -438,7 +466,8 @@ impl<W: World> Crowd<W> {
     fn living(&self) -> Vec<usize> {
         let can_send = |&who: &usize| {
             let client = &self.clients[who];
-            !client.is_gone && !client.is_dismissed && client.parted.is_none()
+            let is_there = client.place.as_ref().is_none_or(|place| place.lost.is_none());
+            !client.is_gone && !client.is_dismissed && client.parted.is_none() && is_there
         };
         (0..self.clients.len()).filter(can_send).collect()
     }
@@ -466,6 +495,9 @@ impl<W: World> Crowd<W> {
 
     fn part(&mut self, chance: &mut dyn Chance) {
         let Some(who) = self.somebody(chance) else { return };
+        if self.clients[who].place.is_some() {
+            return self.send_line(who, "/quit");
+        }
         let how = *chance.pick(&[Parting::End, Parting::Close, Parting::Reset]);
         self.clients[who].parted = Some((how, self.world.waited()));
         self.trace(|| format!("{who} parts: {how:?}"));
@@ -479,10 +511,91 @@ impl<W: World> Crowd<W> {
     /// Everybody goes: those who are cut off are, and the others say nothing more.
     pub fn part_all(&mut self) {
         for who in self.living() {
+            if self.clients[who].place.is_some() {
+                self.send_line(who, "/quit");
+            }
             self.clients[who].parted = Some((Parting::End, self.world.waited()));
             self.world.part(who, Parting::End);
         }
         self.hear_all();
+    }
+
+    /// Somebody has their place kept, or says how much has come.
+    fn keep(&mut self, chance: &mut dyn Chance) {
+        let Some(who) = self.somebody(chance).filter(|_| !W::AT_ONCE) else { return };
+        match &self.clients[who].place {
+            None if self.clients[who].is_greeted => {
+                self.send_line(who, "/keep");
+                self.clients[who].place = Some(Kept::default());
+            }
+            Some(Kept { token: Some(_), lines, .. }) => {
+                let line = format!("/keep {lines}");
+                self.send_line(who, &line);
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody's connection is lost whose place is kept.
+    fn cut_off(&mut self, chance: &mut dyn Chance) {
+        if W::AT_ONCE {
+            return;
+        }
+        let mut kept = self.living();
+        kept.retain(|&who| self.clients[who].place.as_ref().is_some_and(|place| place.token.is_some()));
+        if !kept.is_empty() {
+            let who = *chance.pick(&kept);
+            self.take_up(who, chance);
+        }
+    }
+
+    /// Somebody connects anew and takes up their place.
+    fn take_up(&mut self, who: usize, chance: &mut dyn Chance) {
+        self.count("cut off");
+        let waited = self.world.waited();
+        let client = &mut self.clients[who];
+        // Neither that it was heard nor its answer is told.
+        client.due.retain(|due| due.verb != "keep");
+        let Some(place) = &mut client.place else { return };
+        let Some(token) = place.token else { return };
+        place.lost = Some(waited);
+        let line = format!("/resume {token} {}\n", place.lines);
+        client.rows.clear();
+        self.trace(|| format!("{who} is cut off, and sends {line}"));
+        self.world.reconnect(who, chance);
+        self.world.send(who, line.as_bytes());
+    }
+
+    /// What somebody hears who takes up their place.
+    fn hear_anew(&mut self, who: usize, line: &ServerLine<'_>) {
+        let client = &mut self.clients[who];
+        let Some(place) = &mut client.place else { return };
+        match line {
+            ServerLine::Detail(row) => match Detail::parse("resume", row) {
+                Detail::Had(count) => place.had = usize::try_from(count).unwrap(),
+                Detail::Upload { file, .. } => assert!(client.uploads.contains(&file.0) || !client.due.is_empty()),
+                row => panic!("{who} is told {row:?} of their place"),
+            },
+            ServerLine::Done(Done::Resume(nick)) => {
+                place.lost = None;
+                let again = place.sent.split_off(place.had);
+                let nick = nick.to_string();
+                assert!(self.may_be_called(who, &nick.to_lowercase(), 0), "{who} is {nick}");
+                self.count("taken up");
+                for line in again {
+                    self.world.send(who, &line);
+                    self.clients[who].place.iter_mut().for_each(|place| place.sent.push(line.clone()));
+                }
+            }
+            // Nobody kept it for so long.
+            ServerLine::Refused { code: Code::Gone, .. } | ServerLine::Bye { .. } => {
+                client.parted = place.lost.map(|waited| (Parting::Reset, waited));
+                self.world.part(who, Parting::Reset);
+                self.forget(who);
+            }
+            ServerLine::Refused { .. } => panic!("{who} is told {line:?}"),
+            _ => {}
+        }
     }
 
     fn forget(&mut self, who: usize) {
@@ -520,7 +633,10 @@ impl<W: World> Crowd<W> {
             let text = plain::text(&line);
             if let Some(request) = plain::parse(&line, &text) {
                 let due = self.due(who, &request);
-                self.clients[who].due.push(due);
+                let counts = !matches!(request.verb(), Verb::Keep | Verb::Resume);
+                let client = &mut self.clients[who];
+                client.due.push(due);
+                client.place.iter_mut().filter(|_| counts).for_each(|place| place.sent.push(bytes.to_vec()));
             }
         }
         self.clients[who].framing = framing;
@@ -580,7 +696,7 @@ impl<W: World> Crowd<W> {
                 Asked::Other
             }
             Request::Say { text, .. } => {
-                is_certain = verb == chinwag::event::Verb::Me;
+                is_certain = verb == Verb::Me;
                 self.say_due(who, None, text)
             }
             Request::Msg { target, text, .. } => self.say_due(who, Some(typed(target)), text),
@@ -596,7 +712,7 @@ impl<W: World> Crowd<W> {
             Request::Set(Some(_)) => Asked::Set,
             Request::Quit(_) => Asked::Quit,
             Request::Ping(_) => Asked::Ping(answers_at_once.then_some(waited)),
-            Request::Malformed { verb: chinwag::event::Verb::Send, .. } => {
+            Request::Malformed { verb: Verb::Send, .. } => {
                 self.clients[who].upload = None;
                 Asked::Other
             }
@@ -604,8 +720,8 @@ impl<W: World> Crowd<W> {
         };
         let verb = match (verb, name) {
             (_, Some(name)) => name,
-            (chinwag::event::Verb::Say, None) => "say",
-            (chinwag::event::Verb::Chunk, None) => "chunk",
+            (Verb::Say, None) => "say",
+            (Verb::Chunk, None) => "chunk",
             _ => "?",
         };
         Due { verb, is_certain, sent, asked }
@@ -787,6 +903,10 @@ impl<W: World> Crowd<W> {
             33 | 34 => format!("/ping {number}"),
             35 => {
                 let spec = chance.pick(commands::TABLE);
+                // What has come is told as it is.
+                if !W::AT_ONCE && matches!(spec.verb, Verb::Keep | Verb::Resume) {
+                    return;
+                }
                 let words: Vec<&str> = (0..chance.below(4)).map(|_| *chance.pick(WORDS)).collect();
                 format!("/{} {}", spec.name, words.join(" "))
             }
@@ -917,6 +1037,12 @@ impl<W: World> Crowd<W> {
         assert!(!matches!(parsed, ServerLine::Other(_)), "not of the protocol: {line:?}");
         assert_eq!(parsed.to_string(), *line);
         let client = &mut self.clients[who];
+        if client.place.as_ref().is_some_and(|place| place.lost.is_some()) {
+            return self.hear_anew(who, &parsed);
+        }
+        if !matches!(parsed, ServerLine::Done(Done::Keep { .. })) {
+            client.place.iter_mut().filter(|place| place.token.is_some()).for_each(|place| place.lines += 1);
+        }
         assert!(!client.is_dismissed, "{who} is told {line:?} after goodbye");
         let is_for_locked = matches!(
             parsed,
@@ -1013,6 +1139,11 @@ impl<W: World> Crowd<W> {
         assert!(!is_told_of_hidden, "{who} hears of a hidden room: {rows:?}");
         let client = &mut self.clients[who];
         match done {
+            Done::Keep { token, .. } => {
+                let place = client.place.get_or_insert_default();
+                assert!(place.token.is_none_or(|known| known == *token), "{who} has two tokens");
+                place.token = Some(*token);
+            }
             Done::Nick(nick) | Done::Login(nick) | Done::Logout(nick) | Done::Drop(nick) => {
                 if let Done::Login(_) = done {
                     // An op by name is not muted.
@@ -1324,6 +1455,7 @@ impl<W: World> Crowd<W> {
             What::Unfile { .. } => "unfile",
             What::Away(_) => "away",
             What::Lost(_) => "lost",
+            What::Unreached => "unreached",
             What::Missed { .. } => "missed",
             What::Kicked { .. } => "kicked",
             What::Banned { .. } => "banned",

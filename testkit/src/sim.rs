@@ -17,6 +17,7 @@ use chinwag::effect::{Entered, Found, Job, Outcome, PasswordResult, PasswordTask
 use chinwag::event::Trouble;
 use chinwag::hub::Hub;
 use chinwag::limits::STALL_BYTES;
+use chinwag::names::PlaceToken;
 use chinwag::reactor::Reactor;
 use chinwag::register;
 use chinwag::settings::Settings;
@@ -134,6 +135,11 @@ struct Wire {
 }
 
 impl Wire {
+    /// Whether the server has read all that was sent, or will read no more.
+    fn is_heard(&self) -> bool {
+        self.is_closed || (self.arrived.is_empty() && self.coming.is_empty())
+    }
+
     fn readiness(&self, room: usize) -> Readiness {
         let is_reset = self.end_arrived && self.end == Some(End::Reset);
         Readiness {
@@ -388,6 +394,14 @@ impl System for Surroundings {
         Ok(())
     }
 
+    fn reregister(&mut self, stream: &mut Stream, slot: usize) -> io::Result<()> {
+        self.register(stream, slot)
+    }
+
+    fn token(&mut self) -> io::Result<PlaceToken> {
+        Ok(PlaceToken(self.net.chance.borrow_mut().u128(..)))
+    }
+
     fn close(&mut self, stream: Stream) {
         drop(stream);
     }
@@ -572,6 +586,27 @@ impl Sim {
         Self { reactor, net, peers: Vec::new(), has_ended: false }
     }
 
+    /// Somebody who connects.
+    fn newcomer(&mut self, chance: &mut dyn Chance) -> Peer {
+        let last = u8::try_from(1 + chance.below(3)).unwrap();
+        let address: IpAddr = match chance.below(4) {
+            0 => Ipv4Addr::new(192, 0, 2, last).into(),
+            1 => Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(last), 0, 0, 0, 1).into(),
+            _ => Ipv4Addr::LOCALHOST.into(),
+        };
+        let wire = Rc::new(RefCell::new(Wire::default()));
+        let system = self.reactor.system();
+        if system.is_listening {
+            self.net.open.set(self.net.open.get() + 1);
+            let transport = Stream { wire: Rc::clone(&wire), net: Rc::clone(&self.net) };
+            system.newcomers.push_back(Newcomer { transport, address, dialect: 0 });
+            system.wires.push(Rc::clone(&wire));
+        }
+        let is_slow = self.net.one_in(self.net.weather.slow);
+        let reads_one_in = if is_slow { [0, 2, 4, 30][self.net.below(4)] } else { 1 };
+        Peer { wire, line: Vec::new(), start: 0, lines: VecDeque::new(), reads_one_in }
+    }
+
     /// Has the server do all that it has to do until some time from now.
     fn run(&mut self, time: Duration) {
         if self.has_ended {
@@ -647,7 +682,11 @@ impl Sim {
         for peer in &mut self.peers {
             peer.reads_one_in = 1;
         }
-        for _ in 0..3 {
+        // Flood control may make a long line wait for longer than the rest takes.
+        for round in 0..30 {
+            if round >= 3 && self.peers.iter().all(|peer| peer.wire.borrow().is_heard()) {
+                break;
+            }
             (0..self.peers.len()).for_each(|who| self.read(who, usize::MAX));
             // Out of step with what ends after whole seconds, as that may be gathered once more.
             self.run(Duration::from_millis(1_100));
@@ -657,9 +696,7 @@ impl Sim {
     /// Nothing may be left to be done, and nobody to be read from.
     pub fn check_at_rest(&mut self) {
         for (who, peer) in self.peers.iter().enumerate() {
-            let wire = peer.wire.borrow();
-            let is_heard = wire.is_closed || (wire.arrived.is_empty() && wire.coming.is_empty());
-            assert!(is_heard, "{who} is not heard");
+            assert!(peer.wire.borrow().is_heard(), "{who} is not heard");
         }
         self.reactor.check_at_rest();
     }
@@ -696,23 +733,26 @@ impl World for Sim {
     const AT_ONCE: bool = false;
 
     fn connect(&mut self, _: usize, chance: &mut dyn Chance) {
-        let last = u8::try_from(1 + chance.below(3)).unwrap();
-        let address: IpAddr = match chance.below(4) {
-            0 => Ipv4Addr::new(192, 0, 2, last).into(),
-            1 => Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(last), 0, 0, 0, 1).into(),
-            _ => Ipv4Addr::LOCALHOST.into(),
-        };
-        let wire = Rc::new(RefCell::new(Wire::default()));
-        let system = self.reactor.system();
-        if system.is_listening {
-            self.net.open.set(self.net.open.get() + 1);
-            let transport = Stream { wire: Rc::clone(&wire), net: Rc::clone(&self.net) };
-            system.newcomers.push_back(Newcomer { transport, address, dialect: 0 });
-            system.wires.push(Rc::clone(&wire));
+        let peer = self.newcomer(chance);
+        self.peers.push(peer);
+    }
+
+    fn reconnect(&mut self, who: usize, chance: &mut dyn Chance) {
+        // The server may hear of the loss now, later or never.
+        match chance.below(3) {
+            0 => self.part(who, Parting::Reset),
+            1 => self.part(who, Parting::Close),
+            _ => {
+                let wire = &mut *self.peers[who].wire.borrow_mut();
+                wire.coming.clear();
+                wire.out.clear();
+            }
         }
-        let is_slow = self.net.one_in(self.net.weather.slow);
-        let reads_one_in = if is_slow { [0, 2, 4, 30][self.net.below(4)] } else { 1 };
-        self.peers.push(Peer { wire, line: Vec::new(), start: 0, lines: VecDeque::new(), reads_one_in });
+        self.pass(Duration::from_millis(*chance.pick(&[0, 1, 300, 2_000])));
+        let peer = self.newcomer(chance);
+        // Whatever waited meanwhile may have been too much.
+        peer.wire.borrow_mut().was_blocked = true;
+        self.peers[who] = peer;
     }
 
     fn send(&mut self, who: usize, bytes: &[u8]) {

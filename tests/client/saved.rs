@@ -83,7 +83,7 @@ fn options_go_before_the_environment_and_that_before_the_file() {
     let (out, ..) = outcome(&set(&["connect", "other"], "work", ""));
     assert!(out.contains("Other") && !out.contains("+ nick"), "{out}");
     let (_, errors, status) = outcome(&set(&["connect"], "work", "no nick"));
-    assert!(status == 1 && errors.contains("CHINWAG_NICK=no nick: a nick is"), "{errors}");
+    assert!(status == 1 && errors.contains("CHINWAG_NICK=no nick: that is no name: a blank is in it"), "{errors}");
 }
 
 #[test]
@@ -116,7 +116,10 @@ fn scripts_find_saved_servers_too() {
 fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_to_write() {
     for (config, want) in [
         ("[work]\nserver = host:x\n", ":2: server = host:x: a server is HOST or HOST:PORT"),
-        ("[work]\nserver = 127.0.0.1:1\nnick = 1st\n", ":3: nick = 1st: a nick is a letter"),
+        (
+            "[work]\nserver = 127.0.0.1:1\nnick = 1st\n",
+            ":3: nick = 1st: that is no name: it begins with 1; a name is a letter",
+        ),
         ("[work]\njoin = #a lobby\n", ":2: join = lobby: a room begins with #; did you mean '#lobby'"),
         ("[work]\nnik = alice\n", ":2: nothing is called “nik” here; there are server, nick, join"),
         ("[work]\nnick alice\n", ":2: a line is KEY = VALUE, as in nick = alice"),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use testkit::data::{
@@ -179,6 +180,44 @@ fn a_log_is_cut_by_its_size() {
     assert_eq!(alice.starting("- ")[2..], logged[0]);
 }
 
+/// Copied by root, say.
+#[test]
+fn files_of_another_user_keep_the_server_from_starting_and_stay() {
+    if !rustix::process::getuid().is_root() || !testkit::have(&["setpriv"]) {
+        return testkit::skip("only root can start a server as another user");
+    }
+    const OTHER: u32 = 65_534;
+    let dir = tempfile::tempdir().unwrap();
+    let give = |path: &Path, user: u32| std::os::unix::fs::chown(path, Some(user), Some(user)).unwrap();
+    let command = || {
+        let mut command = Command::new("setpriv");
+        let user = [format!("--reuid={OTHER}"), format!("--regid={OTHER}")];
+        command.args(user).arg("--clear-groups").arg(binary()).args(["serve", "--listen", "127.0.0.1:0", "--data"]);
+        command.arg(dir.path()).env("TMPDIR", dir.path());
+        command
+    };
+    give(dir.path(), OTHER);
+    let server = Server::start_with(&mut command());
+    let mut ann = server.in_room("ann", "#a");
+    ann.send("kept");
+    assert_eq!(share(&mut ann, "#a", b"bytes", "x.txt"), 1);
+    stop(server);
+    for (file, told) in [("rooms/a.log", "rooms/a.log"), ("spool/1.info", "spool/1"), ("spool/1", "spool/1")] {
+        let file = dir.path().join(file);
+        give(&file, 0);
+        let output = command().output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let told = format!("{told}: permission denied; it must belong to the user that the server runs as");
+        assert!(output.status.code() == Some(1) && errors.contains(&told), "{errors}");
+        assert!(file.is_file());
+        give(&file, OTHER);
+    }
+    let server = Server::start_with(&mut command());
+    let mut bob = server.in_room("bob", "#a");
+    assert_eq!(history(&mut bob, "#a", 0).len(), 1);
+    assert_eq!(fetch(&mut bob, 1), b"bytes");
+}
+
 #[test]
 fn nobody_else_may_look_into_it() {
     for umask in ["000", "022"] {
@@ -202,7 +241,7 @@ fn nobody_else_may_look_into_it() {
         alice.send("hi");
         alice.settle();
         let all = walk(&folder.path);
-        let relative = |path: &std::path::Path| path.strip_prefix(&folder.path).unwrap().display().to_string();
+        let relative = |path: &Path| path.strip_prefix(&folder.path).unwrap().display().to_string();
         for (path, mode) in &all {
             let want = if path.is_dir() { 0o700 } else { 0o600 };
             assert_eq!(mode & 0o7777, want, "{:?} with umask {umask}: {:o}", relative(path), mode & 0o7777);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chinwag::limits::{CHUNK, READ_AHEAD};
+use chinwag::limits::{CHUNK, KEEP, KEPT_OF_PREFIX, READ_AHEAD};
 use chinwag::settings::Settings;
 use testkit::model::{Chance, Parting, World};
 use testkit::sim::Sim;
@@ -112,4 +112,82 @@ fn all_who_fetch_have_their_turns_at_a_disk_that_is_slow() {
     let came: Vec<usize> = (1..=READERS).map(lines_of).collect();
     let (least, most) = (came.iter().min().unwrap(), came.iter().max().unwrap());
     assert!(*least > 0 && *most <= 2 * least, "{came:?}");
+}
+
+/// Everybody comes from one address of a network.
+struct There;
+
+impl Chance for There {
+    fn below(&mut self, _: usize) -> usize {
+        0
+    }
+}
+
+/// Has somebody's place kept, and gives what takes it up.
+fn keep(sim: &mut Sim, who: usize) -> String {
+    heard(sim, who);
+    sim.send(who, b"/keep\n");
+    sim.pass(Duration::from_secs(1));
+    let line = heard(sim, who).pop().unwrap();
+    line.split(' ').nth(2).unwrap().to_owned()
+}
+
+#[test]
+fn a_place_that_nobody_takes_up_is_lost_after_its_time_and_senders_are_told() {
+    let mut sim = Sim::calm(60_000, Duration::ZERO, Settings::default());
+    meet(&mut sim, 0..3, |_| "/join #a".to_owned());
+    keep(&mut sim, 0);
+    sim.part(0, Parting::Reset);
+    sim.pass(KEEP - Duration::from_secs(11));
+    (1..3).for_each(|who| drop(heard(&mut sim, who)));
+    sim.send(1, b"/msg p0 are you there?\n");
+    sim.pass(Duration::from_secs(10));
+    for who in 1..3 {
+        let lines = heard(&mut sim, who);
+        assert!(lines.iter().all(|line| line == "+ msg p0"), "too early, {who} hears {lines:?}");
+    }
+    sim.pass(Duration::from_secs(2));
+    assert_eq!(heard(&mut sim, 1), ["#a * p0 lost reset", "@p0 * p0 lost"]);
+    assert_eq!(heard(&mut sim, 2), ["#a * p0 lost reset"]);
+    sim.check_at_rest();
+}
+
+#[test]
+fn only_so_many_places_of_a_network_are_kept_at_once() {
+    const ALL: usize = 12;
+    for (chance, lost) in [(&mut There as &mut dyn Chance, ALL - KEPT_OF_PREFIX), (&mut Here, 0)] {
+        let mut sim = Sim::calm(60_000, Duration::ZERO, Settings::default());
+        meet(&mut sim, 0..1, |_| "/join #a".to_owned());
+        for who in 1..=ALL {
+            sim.connect(who, chance);
+            sim.send(who, b"/join #a\n");
+            sim.pass(Duration::from_secs(1));
+            keep(&mut sim, who);
+        }
+        heard(&mut sim, 0);
+        (1..=ALL).for_each(|who| sim.part(who, Parting::Reset));
+        sim.pass(Duration::from_secs(10));
+        let lines = heard(&mut sim, 0);
+        assert_eq!(lines.iter().filter(|line| line.ends_with(" lost reset")).count(), lost, "{lines:?}");
+        // A place that is taken up, or over, is one for another.
+        sim.pass(KEEP);
+        assert_eq!(heard(&mut sim, 0).len(), ALL - lost);
+    }
+}
+
+#[test]
+fn who_reads_too_slowly_keeps_their_place_too() {
+    let mut sim = Sim::calm(600, Duration::ZERO, Settings { rate: 0, ..Settings::default() });
+    meet(&mut sim, 0..2, |_| "/join #a".to_owned());
+    let token = keep(&mut sim, 0);
+    sim.read_one_in(0, 0);
+    sim.send(1, format!("{}\n", "x".repeat(3_000)).repeat(3).as_bytes());
+    sim.pass(Settings::default().stall + Duration::from_secs(10));
+    assert!(!heard(&mut sim, 1).iter().any(|line| line.contains("lost")));
+    sim.connect(2, &mut Here);
+    sim.send(2, format!("/resume {token} 0\n").as_bytes());
+    sim.pass(Duration::from_secs(1));
+    let lines = heard(&mut sim, 2);
+    let from = lines.iter().position(|line| line == "+ resume p0").unwrap();
+    assert_eq!(lines[from + 1..], vec![format!("#a <p1> {}", "x".repeat(3_000)); 3]);
 }

@@ -27,6 +27,8 @@ const KINDS: &[&str] = &[
     "gathered",
     "registered",
     "logged-in",
+    "cut off",
+    "taken up",
 ];
 
 fn settings(seed: u64) -> Settings {

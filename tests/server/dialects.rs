@@ -137,6 +137,10 @@ impl Dialect for Json {
     fn data(&self, out: &mut Vec<u8>, file: FileId, offset: u64, data: &[u8], _: Style) {
         *out = format!("{{\"data\":{file},\"offset\":{offset},\"hex\":\"{}\"}}\n", hex(data)).into_bytes();
     }
+
+    fn is_of_file(&self, line: &[u8], file: FileId) -> bool {
+        ["data", "whole"].iter().any(|name| line.starts_with(format!("{{\"{name}\":{file},").as_bytes()))
+    }
 }
 
 #[test]

@@ -359,6 +359,11 @@ impl Session {
         self.locked && self.phase == Phase::Knocking
     }
 
+    /// Whether the server waits for a password that somebody is to type.
+    pub fn asks_password(&self) -> bool {
+        self.is_locked() && !self.asked.iter().any(|asked| matches!(asked.pending, Pending::Password(_)))
+    }
+
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
         if let Some((since, _)) = self.since
@@ -559,6 +564,7 @@ fn cut(line: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::model::news::Taken;
     use crate::wire::ServerLine;
 
     /// What is to be sent to the server.
@@ -690,8 +696,15 @@ mod tests {
             session.lost("gone");
         }
         session.connected();
-        hear(&mut session, &["* locked x", "! pass refused that is not the password", "* locked x"]);
+        // Meanwhile what is typed waits, as the right one may be on its way.
+        session.talks.set_target(Some(Place::With(Nick::new("bob").unwrap())));
+        hear(&mut session, &["* locked x"]);
+        assert_eq!(session.typed("hello", Instant::now()), Taken::Yes);
+        hear(&mut session, &["! pass refused that is not the password", "* locked x"]);
         assert_eq!(sent(&mut session), ["/pass tea"], "a wrong one is not tried again");
+        for line in ["coffee", "/pas coffee"] {
+            assert!(matches!(session.typed(line, Instant::now()), Taken::No(_)), "{line} may be the password");
+        }
         session.typed("/pass coffee", Instant::now());
         assert_eq!(sent(&mut session), ["/pass coffee"]);
     }

@@ -166,6 +166,7 @@ impl Session {
             What::Invite(room) => format!("{who} invites you to {room}; /join {room}"),
             What::Erased { first, last } if first == last => format!("{who} took message {first} back"),
             What::Erased { first, last } => format!("{who} took messages {first} to {last} back"),
+            What::Unreached => format!("{who} has gone without what was said since their connection was lost"),
             What::Other(text) => format!("{who} {text}"),
         };
         let moves = match what {

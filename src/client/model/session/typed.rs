@@ -67,6 +67,12 @@ impl Session {
         let line = clean(line.as_bytes());
         let line = line.trim_end();
         let doubted = self.doubted.take();
+        let is_command = matches!(ClientLine::parse(line), ClientLine::Command { .. });
+        let is_command = is_command && !name(line).is_empty();
+        if self.asks_password() && !is_command && !line.is_empty() {
+            // It may well be the password, which nobody else is to read.
+            return Taken::No("the server is locked, and this goes nowhere; it is /pass PASSWORD".to_owned());
+        }
         let taken = match ClientLine::parse(line) {
             ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start()),
             ClientLine::Said(text) => match slashless(text) {
@@ -305,7 +311,8 @@ fn slashless(text: &str) -> Option<&'static str> {
     let is_one_word = !rest.is_empty() && !rest.contains(' ');
     let is_command = match spec.name {
         "help" | "quit" | "who" | "rooms" | "files" | "limits" => rest.is_empty(),
-        "join" | "query" | "nick" | "pass" => is_one_word,
+        "join" | "query" | "nick" | "pass" | "register" | "drop" => is_one_word,
+        "login" | "passwd" => cut(rest).1.trim().split(' ').count() == 1 && rest.contains(' '),
         "leave" => rest.starts_with('#'),
         "msg" => rest.starts_with(['#', '@']) || cut(rest).1.contains(|c: char| !c.is_whitespace()),
         _ => false,

@@ -1,0 +1,96 @@
+//! Places that outlive their connections: what the core has to do with them.
+
+use crate::effect::{Job, LeftOut, Output};
+use crate::event::{Event, Happening};
+use crate::limits;
+use crate::names::{ConnId, FileId, Nick, PersonId, Place};
+use crate::people::{Intake, Reread, Way};
+use crate::time::Now;
+
+use super::{Hub, Turn};
+
+impl Hub {
+    /// Who is here through a connection, and their open upload with how many bytes of it have come.
+    pub fn place_of(&self, conn: ConnId) -> Option<(Nick, Option<(FileId, u64)>)> {
+        let person = self.people.at(conn)?;
+        let upload = match self.people.way(conn)?.intake() {
+            Intake::Open(id) => self.files.get(id).map(|file| (id, file.received)),
+            Intake::None { .. } | Intake::Discard => None,
+        };
+        Some((person.nick(), upload))
+    }
+
+    /// The transport of a connection is lost, and its place kept: it is noted who says something to its person in private.
+    pub fn lose_sight(&mut self, conn: ConnId) {
+        if let Some(way) = self.people.way_mut(conn) {
+            way.lose();
+        }
+    }
+
+    /// The place of a connection is taken up: its person is told what was left out of what was written to them.
+    pub fn taken_up(&mut self, conn: ConnId, left_out: &LeftOut, now: Now, out: &mut impl Output) {
+        for &file in &left_out.files {
+            self.stop_download(conn, file);
+        }
+        let Some(way) = self.people.way_mut(conn) else { return };
+        way.take_up();
+        let wants_presence = way.presence && left_out.presence;
+        let Some((person, who)) = self.people.at(conn).map(|person| (person.id, person.nick())) else { return };
+        self.people.forget_unreached(person);
+        for &(name, seqs) in &left_out.rooms {
+            let is_theirs =
+                |&room: &crate::rooms::RoomId| self.people.at(conn).is_some_and(|p| p.rooms.contains(&room));
+            let Some(room) = self.rooms.find(&name).filter(is_theirs) else { continue };
+            let (first, last) = seqs.unwrap_or((self.rooms[room].last_seq() + 1, self.rooms[room].last_seq()));
+            let what = Happening::Missed { count: last + 1 - first, after: first - 1 };
+            let place = Place::Room(self.rooms[room].name);
+            out.answer(conn, &Event::Happened { place, at: now.wall, who, what });
+        }
+        if left_out.private {
+            out.answer(conn, &Event::LeftOut);
+        }
+        if let Some(last) = self.presence.last().filter(|_| wants_presence) {
+            out.answer(conn, last);
+        }
+    }
+
+    /// Somebody of this name has gone: those are told whose private lines they have not had.
+    pub(super) fn tell_unreached(&self, nick: Nick, senders: Vec<PersonId>, turn: &mut Turn<'_, impl Output>) {
+        let event =
+            Event::Happened { place: Place::With(nick), at: turn.now.wall, who: nick, what: Happening::Unreached };
+        let here = senders.into_iter().filter(|&who| self.people.get(who).is_some());
+        turn.out.publish(&mut here.flat_map(|who| self.people.conns_reading(who)), &[event]);
+    }
+
+    /// Has the disk read once more what was handed on to a connection and was lost on its way.
+    pub fn reread(&mut self, conn: ConnId, file: FileId, offset: u64, len: usize, out: &mut impl Output) {
+        if self.people.way(conn).is_none_or(Way::is_rereading) {
+            return;
+        }
+        if self.files.get(file).is_none_or(|known| known.written < offset + len as u64) {
+            self.stop_download(conn, file);
+            return out.reread(conn, file, offset, None);
+        }
+        self.downloads += 1;
+        let serial = self.downloads;
+        if let Some(way) = self.people.way_mut(conn) {
+            way.rare_mut().reread = Some(Reread { serial, file, offset });
+        }
+        self.job(Job::Read { file, offset, len, buffer: Vec::new(), reader: conn, download: serial }, out);
+    }
+
+    /// A read of `len` bytes came back: what was to be read once more, if it is that.
+    pub(super) fn reread_came(
+        &mut self,
+        reader: ConnId,
+        serial: u64,
+        len: usize,
+        out: &mut impl Output,
+    ) -> Option<Reread> {
+        let reread = self.people.way_mut(reader)?.take_reread(serial)?;
+        self.disk.reads -= len.next_multiple_of(limits::DOWNLOAD_UNIT);
+        self.disk.held -= len;
+        self.wake_reader(out);
+        Some(reread)
+    }
+}

@@ -1,0 +1,260 @@
+//! What was written to a connection whose place is kept: it may never have been read, and so is held until it is confirmed.
+
+use std::collections::VecDeque;
+
+use memchr::memchr_iter;
+
+use super::{Kind, Of, PIECE, Piece, SEGMENT, Segment, at};
+use crate::effect::LeftOut;
+use crate::limits;
+
+/// The lines that were written since the first `+ keep`, and as many of the last of them as may be held. Only whole lines are
+/// here; one that is half written is still pending.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// Whether that `+ keep` is written.
+    begun: bool,
+    /// How many lines were written since.
+    written: u64,
+    /// Those of them that are in `lines` no more.
+    past: u64,
+    lines: VecDeque<Held>,
+    /// Bytes of text in `lines`.
+    bytes: usize,
+    /// What of these `past` lines was never confirmed.
+    left_out: LeftOut,
+}
+
+/// Some whole lines that follow each other.
+#[derive(Debug)]
+struct Held {
+    piece: Piece,
+    count: u64,
+}
+
+impl Sent {
+    /// Whether whoever is written to can know that their place is kept.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// How many lines were written.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Bytes of memory that what is held takes, as if nobody else held it.
+    pub fn memory(&self) -> usize {
+        self.bytes + PIECE as usize * self.lines.len()
+    }
+
+    /// Takes note of what was written of a piece that was to be written from `from` on, where a line begins.
+    pub(super) fn note(&mut self, piece: &Piece, from: u32) {
+        let to = piece.line_start();
+        match piece.kind {
+            Kind::Keep => self.begun |= piece.len() == 0,
+            Kind::Aside => {}
+            _ if self.begun && from < to => self.hold(piece, from, to),
+            _ => {}
+        }
+    }
+
+    fn hold(&mut self, piece: &Piece, from: u32, to: u32) {
+        let text = piece.segment.0.bytes.borrow();
+        let lines_in = |from: u32, to: u32| memchr_iter(b'\n', &text[from as usize..to as usize]).count() as u64;
+        let count = lines_in(from, to);
+        self.written += count;
+        if let Some(Of::File { .. }) = piece.segment.of() {
+            // It is read again if it must be.
+            let Some(piece) = piece.to_be_read(lines_in(0, from), count) else { return };
+            let goes_on = self.lines.back_mut().is_some_and(|last| last.go_on_with(&piece, count));
+            if !goes_on {
+                self.lines.push_back(Held { piece, count });
+            }
+            return;
+        }
+        let len = (to - from) as usize;
+        self.bytes += len;
+        // To hold it where it is would take more memory than a copy does.
+        let is_copied = len <= PIECE as usize || 2 * len < text.len();
+        let is_added = match self.lines.back_mut() {
+            Some(last) if last.piece.end == from && last.piece.is_of_same(piece) => {
+                (last.piece.end, last.count) = (to, last.count + count);
+                true
+            }
+            Some(last) => is_copied && last.add(piece, from, to, count),
+            None => false,
+        };
+        if !is_added {
+            let piece = if is_copied { piece.copy(from, to) } else { piece.part(from, to) };
+            self.lines.push_back(Held { piece, count });
+        }
+    }
+
+    /// Lets go of what is beyond `limit` bytes, the first of it first.
+    pub fn trim(&mut self, limit: usize) {
+        while self.bytes > limit || self.memory() > 4 * limit {
+            let Some(Held { piece, count }) = self.lines.pop_front() else { return };
+            self.past += count;
+            self.bytes -= piece.len() as usize;
+            match piece.segment.of() {
+                Some(Of::Room { name, .. }) => self.left_out.add_room(*name, piece.said()),
+                Some(Of::File { file, .. }) => self.left_out.add_file(*file),
+                None if piece.kind == Kind::Presence => self.left_out.presence = true,
+                None => self.left_out.private = true,
+            }
+        }
+    }
+
+    /// So many lines have come; `false` if that is more than were written.
+    pub fn confirm(&mut self, lines: u64) -> bool {
+        if lines > self.written {
+            return false;
+        }
+        if lines >= self.past {
+            self.left_out = LeftOut::default();
+        }
+        while self.past < lines
+            && let Some(first) = self.lines.front_mut()
+        {
+            let count = first.count.min(lines - self.past);
+            let before = first.piece.len() as usize;
+            self.past += count;
+            if first.count == count {
+                self.lines.pop_front();
+                self.bytes -= before;
+            } else {
+                first.count -= count;
+                first.piece.split_lines(count);
+                self.bytes -= before - first.piece.len() as usize;
+            }
+        }
+        true
+    }
+
+    /// Takes all that was written behind so many lines, to be written and counted once more; and what of it is held no more. What was
+    /// written before that is held on, as it is not confirmed.
+    pub(super) fn take(&mut self, lines: u64) -> (VecDeque<Piece>, LeftOut) {
+        let left_out = if lines < self.past { std::mem::take(&mut self.left_out) } else { LeftOut::default() };
+        let (mut at, mut held) = (self.past, 0);
+        while at < lines
+            && let Some(Held { piece, count }) = self.lines.get_mut(held)
+        {
+            if at + *count > lines {
+                let head = piece.split_lines(lines - at);
+                let before = Held { piece: head, count: lines - at };
+                *count -= before.count;
+                self.lines.insert(held, before);
+            }
+            at += self.lines[held].count;
+            held += 1;
+        }
+        let pieces = self.lines.split_off(held).into_iter().map(|held| held.piece).collect();
+        (self.past, self.written) = (self.past.min(lines), lines);
+        self.bytes = self.lines.iter().map(|held| held.piece.len() as usize).sum();
+        (pieces, left_out)
+    }
+}
+
+impl Held {
+    /// Adds a copy of lines, if those that are held are a copy of the same kind and there is room.
+    fn add(&mut self, piece: &Piece, from: u32, to: u32, count: u64) -> bool {
+        let is_added = self.piece.kind == piece.kind && self.piece.add_copy(piece, from, to);
+        self.count += if is_added { count } else { 0 };
+        is_added
+    }
+
+    /// Adds lines of file data that are read again as these are, if they follow these in the same file.
+    fn go_on_with(&mut self, piece: &Piece, count: u64) -> bool {
+        let (Some(&Of::File { file, offset, len }), Some(&Of::File { file: other, offset: from, len: more })) =
+            (self.piece.segment.of(), piece.segment.of())
+        else {
+            return false;
+        };
+        let goes_on = file == other && offset + len == from;
+        if goes_on {
+            self.piece.segment = Segment::to_be_read(file, offset, len + more);
+            self.count += count;
+        }
+        goes_on
+    }
+}
+
+impl Piece {
+    /// Whether both are of one segment.
+    fn is_of_same(&self, other: &Self) -> bool {
+        self.kind == other.kind && std::rc::Rc::ptr_eq(&self.segment.0, &other.segment.0)
+    }
+
+    /// A part of the same segment.
+    fn part(&self, start: u32, end: u32) -> Self {
+        Self { segment: self.segment.clone(), start, end, kind: self.kind, settled: false, half_written: false }
+    }
+
+    /// A copy of a part of the segment.
+    fn copy(&self, start: u32, end: u32) -> Self {
+        let text = self.segment.0.bytes.borrow();
+        let of = self.segment.of().and_then(|of| of.part(start, end, 0));
+        let segment = Segment::own_of(text[start as usize..end as usize].to_vec(), of);
+        Self { segment, start: 0, end: end - start, kind: self.kind, settled: true, half_written: false }
+    }
+
+    /// Adds a copy of a part of another's segment to its own, if that is a copy too, and is of the same.
+    fn add_copy(&mut self, other: &Self, start: u32, end: u32) -> bool {
+        let is_of_same = match (self.segment.of(), other.segment.of()) {
+            (None, None) => true,
+            (Some(Of::Room { name, .. }), Some(Of::Room { name: other, .. })) => name.as_str() == other.as_str(),
+            _ => false,
+        };
+        let Some(own) = std::rc::Rc::get_mut(&mut self.segment.0).filter(|own| is_of_same && own.held.is_none()) else {
+            return false;
+        };
+        let bytes = own.bytes.get_mut();
+        if bytes.len() + (end - start) as usize > SEGMENT {
+            return false;
+        }
+        if let (Some(Of::Room { said, .. }), Some(of)) = (own.of.as_deref_mut(), other.segment.of())
+            && let Some(Of::Room { said: more, .. }) = of.part(start, end, at(bytes.len()))
+        {
+            said.get_mut().extend(more.into_inner());
+        }
+        bytes.extend_from_slice(&other.segment.0.bytes.borrow()[start as usize..end as usize]);
+        self.end = at(bytes.len());
+        true
+    }
+
+    /// The numbers of the first and the last message in it, if there is one.
+    fn said(&self) -> Option<(u64, u64)> {
+        let Some(Of::Room { said, .. }) = self.segment.of() else { return None };
+        let said = said.borrow();
+        let mut seqs = said.iter().filter(|(place, _)| (self.start..self.end).contains(place)).map(|&(_, seq)| seq);
+        let first = seqs.next()?;
+        Some((first, seqs.next_back().unwrap_or(first)))
+    }
+
+    /// Takes off so many lines, which it has, from its beginning.
+    fn split_lines(&mut self, count: u64) -> Self {
+        if let Some(&Of::File { file, offset, len }) = self.segment.of() {
+            let to = (offset / LINE + count) * LINE;
+            self.segment = Segment::to_be_read(file, to, len - (to - offset));
+            return Self { segment: Segment::to_be_read(file, offset, to - offset), ..self.part(0, 0) };
+        }
+        let nth = usize::try_from(count.saturating_sub(1)).unwrap_or(usize::MAX);
+        let end = memchr_iter(b'\n', self.of(&self.segment.0.bytes.borrow())).nth(nth);
+        let end = end.map_or(self.end, |end| self.start + at(end) + 1);
+        let head = self.part(self.start, end);
+        self.start = end;
+        head
+    }
+
+    /// What must be read to make so many of its lines of file data again, behind so many of the first.
+    pub(super) fn to_be_read(&self, before: u64, count: u64) -> Option<Self> {
+        let Some(Of::File { file, offset, len }) = self.segment.of() else { return None };
+        let line = |n: u64| if n == 0 { *offset } else { (offset / LINE + n) * LINE };
+        let (from, to) = (line(before), line(before + count).min(offset + len));
+        Some(Self { segment: Segment::to_be_read(*file, from, to - from), start: 0, end: 0, ..self.part(0, 0) })
+    }
+}
+
+/// Bytes of a file on a line.
+const LINE: u64 = limits::DOWNLOAD_LINE as u64;

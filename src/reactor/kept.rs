@@ -1,0 +1,212 @@
+//! Places that outlive their connections: they are kept when a transport is lost, and taken up by another connection.
+
+use log::{debug, warn};
+
+use crate::connection::{Life, Pause};
+use crate::event::{Bye, Detail, Done, Event, Fault, Lost, Reply, Verb};
+use crate::hub::Departure;
+use crate::limits;
+use crate::linebuf::{Ending, LineBuf};
+use crate::names::{ConnId, PlaceToken};
+use crate::outbox::Kind;
+use crate::request::Request;
+use crate::system::System;
+use crate::time::Now;
+
+use super::Reactor;
+
+/// What a connection asks for that wants to go on in a place that is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TakeUp {
+    token: Option<PlaceToken>,
+    /// How many lines of what was written there have come.
+    lines: u64,
+}
+
+impl TakeUp {
+    pub(super) fn new(token: Option<PlaceToken>, lines: u64) -> Self {
+        Self { token, lines }
+    }
+}
+
+impl<S: System> Reactor<S> {
+    /// Keeps the place of a connection when its transport is lost, and takes note of how much has come of what was written to it.
+    pub(super) fn keep(&mut self, id: ConnId, lines: Option<u64>) {
+        let done = self.begin_to_keep(id, lines.unwrap_or(0));
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        match done {
+            Ok(token) => {
+                let done = Done::Keep { token, time: limits::KEEP };
+                self.egress.reply(connection, Kind::Keep, &Reply::Done(done));
+            }
+            Err(why) => self.egress.reply(connection, Kind::Reply, &Reply::Refused { verb: Verb::Keep, why }),
+        }
+    }
+
+    fn begin_to_keep(&mut self, id: ConnId, lines: u64) -> Result<PlaceToken, Fault> {
+        let connection = self.registry.get_mut(id).ok_or(Fault::NoPlace)?;
+        if let Some(keep) = connection.keep() {
+            let (token, written) = (keep.token, keep.sent.written());
+            return if self.egress.confirm(connection, lines) { Ok(token) } else { Err(Fault::NotWritten(written)) };
+        }
+        if lines > 0 {
+            return Err(Fault::NotWritten(0));
+        }
+        let token = self.system.token().map_err(|e| {
+            warn!("there are no random bits for a token: {e}");
+            Fault::NoToken
+        })?;
+        self.egress.keep(connection, token);
+        self.places.insert(token, id);
+        Ok(token)
+    }
+
+    /// The place of a connection is kept no more.
+    pub(super) fn end_keeping(&mut self, id: ConnId) {
+        if let Some(token) = self.registry.get_mut(id).and_then(|connection| self.egress.end_keeping(connection)) {
+            self.places.remove(&token);
+        }
+    }
+
+    /// The transport of a connection is lost: nobody is told if its place is kept. `false` if it is not.
+    pub(super) fn lose(&mut self, id: ConnId, how: Lost, now: Now) -> bool {
+        let Some(connection) = self.registry.get(id).filter(|connection| connection.is_active()) else { return false };
+        let is_known = connection.keep().is_some_and(|keep| keep.sent.has_begun());
+        if !is_known || self.registry.keeps_many_from(connection.address()) {
+            return false;
+        }
+        debug!("{id:?} is lost and kept: {how:?}");
+        self.egress.discount(connection);
+        let transport = self.registry.lose(id, how, now.at + limits::KEEP);
+        self.registry.get(id).into_iter().for_each(|connection| self.egress.count(connection));
+        transport.into_iter().for_each(|transport| self.system.close(transport));
+        self.hub.lose_sight(id);
+        self.rearm(id, now);
+        true
+    }
+
+    /// Looks after a place that is kept: nobody has taken it up when its time is over.
+    pub(super) fn mind_place(&mut self, id: ConnId, now: Now) {
+        let Some(connection) = self.registry.get(id).filter(|connection| connection.is_over(now.at)) else { return };
+        let how = connection.keep().and_then(|keep| keep.lost).unwrap_or(Lost::Timeout);
+        debug!("nobody has taken up the place of {id:?}");
+        self.core(now, |hub, out| hub.disconnect(id, now, Departure::Lost(how), out));
+        self.remove(id);
+    }
+
+    /// Has a connection go on in a place that is kept, or tells it why not.
+    pub(super) fn take_up(&mut self, id: ConnId, what: TakeUp, now: Now) {
+        match self.place_for(id, what) {
+            Ok(place) => self.hand_over(id, place, what.lines, now),
+            Err(why) => {
+                if let Some(connection) = self.registry.get_mut(id) {
+                    self.egress.reply(connection, Kind::Reply, &Reply::Refused { verb: Verb::Resume, why });
+                }
+            }
+        }
+    }
+
+    /// The place that a connection may take up.
+    fn place_for(&self, id: ConnId, TakeUp { token, lines }: TakeUp) -> Result<ConnId, Fault> {
+        let connection = self.registry.get(id).ok_or(Fault::NoPlace)?;
+        if connection.keep().is_some() {
+            return Err(Fault::KeptItself);
+        }
+        // Once some transports are secure and others are not, it is asked here whether this one may take it up.
+        let place = token.and_then(|token| self.registry.get(*self.places.get(&token)?));
+        let place = place.filter(|place| place.dialect() == connection.dialect()).ok_or(Fault::NoPlace)?;
+        let written = place.keep().map_or(0, |keep| keep.sent.written());
+        if lines > written { Err(Fault::NotWritten(written)) } else { Ok(place.id()) }
+    }
+
+    /// A connection goes on in a place of which so many lines have come. What the place has not carried out of what it sent is
+    /// dropped. Nobody sees whoever the connection was.
+    fn hand_over(&mut self, id: ConnId, place: ConnId, lines: u64, now: Now) {
+        self.core(now, |hub, out| hub.disconnect(id, now, Departure::Quit, out));
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        if let Some(wake) = connection.disarm() {
+            self.timers.remove(&(wake, id));
+        }
+        self.egress.discount(connection);
+        let Some(connection) = self.registry.get_mut(place) else { return };
+        self.egress.discount(connection);
+        let ends = connection.style().crlf;
+        let had = connection.keep().map_or(0, |keep| keep.had);
+        let taken = connection.rewind(lines);
+        let Some((old, pending)) = self.registry.take_up(place, id) else { return };
+        old.into_iter().for_each(|transport| self.system.close(transport));
+        let Some(connection) = self.registry.get_mut(place) else { return };
+        connection.outbox_mut().adopt(pending);
+        self.egress.count(connection);
+        let registered = connection.transport_mut().map(|transport| self.system.reregister(transport, place.slot()));
+        if let Some(Err(e)) = registered {
+            warn!("cannot set up a connection: {e}");
+        }
+        let ends = (connection.style().crlf != ends).then_some(connection.style().end());
+        self.egress.aside(connection, &Detail::Had(had));
+        let known = self.hub.place_of(place);
+        if let Some((id, offset)) = known.and_then(|(_, upload)| upload) {
+            self.egress.aside(connection, &Detail::Upload { id, offset });
+        }
+        if let Some((nick, _)) = known {
+            self.egress.reply(connection, Kind::Aside, &Reply::Done(Done::Resume(nick)));
+        }
+        let Some((rest, left_out)) = taken else { return };
+        self.core(now, |hub, out| hub.taken_up(place, &left_out, now, out));
+        let is_answering = self.hub.is_answering(place);
+        let is_transferring = self.hub.is_transferring(place);
+        let Some(connection) = self.registry.get_mut(place) else { return };
+        self.egress.put_back(connection, rest, &left_out.files, ends);
+        if is_answering {
+            connection.set_pause(Some(Pause::Answer));
+        }
+        if is_transferring {
+            connection.begin_to_fetch();
+            if !std::mem::replace(&mut connection.queued_mut().pump, true) {
+                self.wanting.push(place);
+            }
+        }
+        debug!("{id:?} goes on as {place:?}");
+        self.run_soon(place);
+        self.rearm(place, now);
+    }
+
+    /// Hears a connection for which there was no place, as its first line may be for one that is kept.
+    pub(super) fn hear_applicant(&mut self, id: ConnId, now: Now) {
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        if connection.is_readable()
+            && let Ok(read) = connection.read(&mut self.scratch[..limits::READ])
+        {
+            connection.framing().feed(&self.scratch[..read], &mut Vec::new());
+        }
+        let dialect = self.egress.dialect(connection);
+        let mut lines = std::mem::take(&mut connection.framing().lines);
+        let mut asked = None;
+        let mut is_heard = lines.is_endless() || connection.input_ended().is_some() || connection.is_over(now.at);
+        if let Some((line, ending)) = lines.next_line() {
+            connection.style_mut().crlf |= ending == Ending::Crlf;
+            if let Some(Request::Resume { token, lines }) = dialect.parse(&line, &crate::plain::text(&line)) {
+                asked = Some(TakeUp::new(token, lines));
+            }
+            is_heard = true;
+        }
+        connection.framing().lines = lines;
+        match asked.map(|what| (what, self.place_for(id, what))) {
+            Some((what, Ok(place))) => self.hand_over(id, place, what.lines, now),
+            _ if is_heard => self.reject(id),
+            _ => {}
+        }
+    }
+
+    /// Tells a connection that there is no place for it.
+    pub(super) fn reject(&mut self, id: ConnId) {
+        let Some(address) = self.registry.get(id).map(|connection| connection.address()) else { return };
+        let bye = if self.end.is_some() { Bye::Shutdown } else { self.refusal(address).unwrap_or(Bye::Full) };
+        self.registry.set_life(id, Life::Rejected);
+        if let Some(connection) = self.registry.get_mut(id) {
+            connection.framing().lines = LineBuf::default();
+            self.egress.tell(connection, &Event::Bye(bye));
+            self.egress.hurry(connection);
+        }
+    }
+}
