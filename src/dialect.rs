@@ -61,8 +61,8 @@ impl Dialect for Plain {
         plain::reply(out, reply, style);
     }
 
-    fn data(&self, out: &mut Vec<u8>, file: FileId, _offset: u64, data: &[u8], style: Style) {
-        plain::data(out, file, data, style);
+    fn data(&self, out: &mut Vec<u8>, file: FileId, offset: u64, data: &[u8], style: Style) {
+        plain::data(out, file, offset, data, style);
     }
 
     fn is_of_file(&self, line: &[u8], file: FileId) -> bool {

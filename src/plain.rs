@@ -94,16 +94,20 @@ pub fn event(out: &mut String, event: &Event, style: Style) {
 }
 
 /// Encodes bytes of a file in place of what is in `out`, in as many lines as they need.
-pub fn data(out: &mut Vec<u8>, file: FileId, data: &[u8], style: Style) {
+pub fn data(out: &mut Vec<u8>, file: FileId, offset: u64, data: &[u8], style: Style) {
     let (start, end) = (format!("={file} "), style.end());
     let encoded = |bytes: &[u8]| bytes.len().div_ceil(3) * 4;
-    let len: usize = data.chunks(limits::DOWNLOAD_LINE).map(|bytes| start.len() + encoded(bytes) + end.len()).sum();
+    // Whatever comes together, each line ends where it always does, as lines are counted.
+    let begun = usize::try_from(offset % limits::DOWNLOAD_LINE as u64).unwrap_or_default();
+    let (first, others) = data.split_at(data.len().min(limits::DOWNLOAD_LINE - begun));
+    let lines = || std::iter::once(first).chain(others.chunks(limits::DOWNLOAD_LINE)).filter(|bytes| !bytes.is_empty());
+    let len: usize = lines().map(|bytes| start.len() + encoded(bytes) + end.len()).sum();
     // It is counted by the memory that it is in.
     out.reserve_exact(len.saturating_sub(out.len()));
     // What is there is not cleared, as all of it is written over.
     out.resize(len, 0);
     let mut rest = &mut out[..];
-    for bytes in data.chunks(limits::DOWNLOAD_LINE) {
+    for bytes in lines() {
         let mut part = |len| rest.split_off_mut(..len).unwrap_or_default();
         part(start.len()).copy_from_slice(start.as_bytes());
         // It cannot fail, as this is the room that it takes.
@@ -895,5 +899,22 @@ pub fn text<'a>(line: &Line<'a>) -> Cow<'a, str> {
     match line {
         Line::Text(text) => clean(text),
         Line::Chunk(_) | Line::TooLong { .. } => Cow::Borrowed(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_file_end_where_they_always_do() {
+        let (bytes, unit) = (vec![7; 2 * limits::DOWNLOAD_LINE + 5], limits::DOWNLOAD_LINE);
+        let encoded = |from: usize, to: usize| {
+            let mut out = Vec::new();
+            data(&mut out, FileId(1), from as u64, &bytes[from..to], Style::FIRST);
+            out
+        };
+        let parts = [encoded(1, unit), encoded(unit, 2 * unit), encoded(2 * unit, bytes.len())].concat();
+        assert!(encoded(1, bytes.len()) == parts);
     }
 }

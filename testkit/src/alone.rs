@@ -113,9 +113,9 @@ impl Alone {
                 }
                 Told::Detail(detail) => plain::detail(&mut lines, detail, style),
                 Told::Reply(reply) => plain::reply(&mut lines, reply, style),
-                Told::Data(file, data) => {
+                Told::Data(file, offset, data) => {
                     let mut spelled = Vec::new();
-                    plain::data(&mut spelled, *file, data, style);
+                    plain::data(&mut spelled, *file, *offset, data, style);
                     lines = String::from_utf8(spelled).unwrap();
                 }
             }

@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Debug)]
 pub enum Told {
     Event(Event),
-    Data(FileId, Vec<u8>),
+    Data(FileId, u64, Vec<u8>),
     Detail(Detail),
     Reply(Reply),
 }
@@ -116,8 +116,8 @@ impl Output for Notes {
         self.told.push((to, Told::Event(event.clone())));
     }
 
-    fn data(&mut self, to: ConnId, file: FileId, _offset: u64, data: &[u8]) {
-        self.told.push((to, Told::Data(file, data.to_vec())));
+    fn data(&mut self, to: ConnId, file: FileId, offset: u64, data: &[u8]) {
+        self.told.push((to, Told::Data(file, offset, data.to_vec())));
     }
 
     fn reread(&mut self, _: ConnId, _: FileId, _: u64, _: Option<&[u8]>) {
@@ -328,9 +328,9 @@ impl Memory {
             let mut lines = String::new();
             match &told {
                 Told::Event(event) => plain::event(&mut lines, event, style),
-                Told::Data(file, data) => {
+                Told::Data(file, offset, data) => {
                     let mut spelled = Vec::new();
-                    plain::data(&mut spelled, *file, data, style);
+                    plain::data(&mut spelled, *file, *offset, data, style);
                     lines = String::from_utf8(spelled).unwrap();
                 }
                 Told::Detail(detail) => plain::detail(&mut lines, detail, style),

@@ -356,9 +356,9 @@ fn a_connection_that_breaks_is_told() {
 
 #[test]
 fn a_server_that_closes_ends_it() {
-    // In good order, with its reasons, and after /quit in whatever way.
+    // With its reasons, after /quit in whatever way, and without a word, as when it is killed.
     let (port, _thread) = fake(|mut stream| stream.write_all(b"* hello guest1\n").unwrap());
-    assert_eq!(fine(&Typist::start(port, &[]).end()), "* hello guest1\n");
+    failed(&Typist::start(port, &[]).end(), "closed the connection without a word");
     let (port, _thread) = fake(|mut stream| {
         stream.write_all(b"* hello guest1\n+ quit\n").unwrap();
         stream.read_exact(&mut [0; 6]).unwrap();
@@ -377,6 +377,14 @@ fn a_server_that_closes_ends_it() {
     let output = bob.end();
     failed(&output, "shutting down");
     assert!(text(&output.stdout).starts_with("* bye shutdown "));
+    server.wait();
+
+    let mut server = Server::start(&[]);
+    let mut bob = Typist::start(server.port, &[]);
+    bob.types("/ping 1");
+    bob.until("+ ping 1");
+    server.signal("KILL");
+    failed(&bob.end(), "closed the connection without a word");
     server.wait();
 }
 

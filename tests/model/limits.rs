@@ -182,7 +182,7 @@ fn only_so_much_is_read_for_those_who_take_nothing() {
             hub.pump(id, room, &mut notes);
         }
         for (to, told) in std::mem::take(&mut notes.told) {
-            if let Told::Data(_, data) = told {
+            if let Told::Data(_, _, data) = told {
                 held -= data.len();
                 *queued.entry(to).or_default() += data.len();
             }
