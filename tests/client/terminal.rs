@@ -863,7 +863,7 @@ fn tab_completes() {
     terminal.keys("\x03/un\t\t");
     told(&terminal, "/unignore");
     terminal.keys("\x03/\t\t");
-    told(&terminal, "/away  /back  /cancel");
+    told(&terminal, "/away  /back  /ban");
     typed(&terminal, "#lobby> /");
 }
 
@@ -1732,7 +1732,7 @@ fn what_was_meant_is_told() {
     terminal.keys("/query bob\r");
     typed(&terminal, "@bob>");
     for (line, command) in [
-        ("join club", "/join #ROOM"),
+        ("join club", "/join #ROOM [KEY]"),
         ("leave #lobby", "/leave [#ROOM] [REASON]"),
         ("msg carol psst", "/msg TARGET TEXT"),
         ("pass secret", "/pass PASSWORD"),
@@ -1752,7 +1752,7 @@ fn what_was_meant_is_told() {
     terminal.keys("help\r");
     told(&terminal, "nobody hears you here; did you mean /help [COMMAND]?");
     terminal.keys("join #lobby\r");
-    told(&terminal, "did you mean /join #ROOM?");
+    told(&terminal, "did you mean /join #ROOM [KEY]?");
 }
 
 #[test]
