@@ -273,6 +273,12 @@ mod tests {
         }
     }
 
+    /// What names may consist of.
+    fn of_names() -> impl Strategy<Value = String> {
+        let c = proptest::char::range('-', '\u{33ff}').prop_filter("of names", |&c| is_part(c) && is_in_profile(c));
+        prop::collection::vec(c, 0..8).prop_map(String::from_iter)
+    }
+
     proptest! {
         #[test]
         fn ascii_has_the_looks_that_the_tables_give_it(name in "[A-Za-z0-9_-]{1,31}") {
@@ -281,12 +287,14 @@ mod tests {
         }
 
         #[test]
-        fn folding_is_done_once(text in any::<String>()) {
+        fn folding_is_done_once(text in of_names()) {
             let once = fold(&text).into_owned();
             prop_assert_eq!(&*fold(&once), &*once);
             prop_assert!(same(&text, &nfc(&text)));
             prop_assert!(same(&text, &text.nfd().collect::<String>()));
-            prop_assert!(same(&text, &text.to_uppercase()) || text.contains('ı'));
+            for c in text.chars().filter(|&c| c != 'ı') {
+                prop_assert!(same(&c.to_string(), &c.to_uppercase().to_string()), "{c}");
+            }
         }
 
         #[test]
@@ -299,7 +307,7 @@ mod tests {
         }
 
         #[test]
-        fn the_same_without_case_looks_alike(text in any::<String>()) {
+        fn the_same_without_case_looks_alike(text in of_names()) {
             prop_assert!(alike(&text, &fold(&text)));
             prop_assert!(alike(&text, &nfc(&text)));
         }
