@@ -79,14 +79,13 @@ impl Session {
                 let command = name(line);
                 let place = RoomName::new(cut(cut(line).1).0).ok().map(Place::Room).or(self.talks.target());
                 match (Detail::parse(command, text), place) {
-                    (Detail::Line { at, from, text, .. }, Some(place)) => self.news.push_back(News::Said {
-                        place,
-                        at: Some(at),
-                        from,
-                        text: text.to_owned(),
-                        mark: if Some(from) == self.nick { Mark::Own } else { Mark::Plain },
-                        age: Age::Past,
-                    }),
+                    (Detail::Line { at, from, text, .. }, Some(place)) => {
+                        let mark = if Some(from) == self.nick { Mark::Own } else { Mark::Plain };
+                        let (at, text) = (Some(at), text.to_owned());
+                        let news = News::Said { place, at, from, text, mark, age: Age::Past };
+                        self.heard.keep_once(&news);
+                        self.news.push_back(news);
+                    }
                     (_, Some(Place::Room(room))) if command == "join" => self.answer(of_join(room, text)),
                     _ => match own_help(text).filter(|_| command == "help") {
                         Some(lines) => lines.iter().for_each(|&line| self.answer(line.to_owned())),
