@@ -238,6 +238,7 @@ impl Chat {
         let before = (self.editor.text().to_owned(), self.visit.client.session.talks.target());
         let action = match input {
             Input::Paste(text) => self.editor.paste(&text),
+            Input::Rest(text) => self.editor.rest(&text),
             Input::TooMuch => Some(Intent::Refuse(format!(
                 "what you pasted is not taken: it has more than {} bytes; share it as a file, with /send",
                 keys::PASTE_MAX

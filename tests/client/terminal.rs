@@ -899,7 +899,7 @@ fn many_lines_are_pasted_only_after_a_question() {
     let paste = "\x1b[200~one\r\n  two\r\n\r\n/quit\r\nfour\x1b[201~";
     terminal.keys(format!("begun {paste}"));
     typed(&terminal, "#lobby> send these 4 lines? y/n");
-    terminal.keys("xn");
+    terminal.keys("x\x7fn");
     typed(&terminal, "#lobby> begun");
     terminal.keys(paste);
     typed(&terminal, "#lobby> send these 4 lines? y/n");
@@ -936,7 +936,12 @@ fn what_terminals_and_bad_lines_make_of_a_paste_is_not_said_unasked() {
     ] {
         terminal.keys(paste);
         typed(&terminal, "#lobby> send these 3 lines? y/n");
+        // A command that comes at once is no part of it, nor is it carried out unasked.
+        terminal.keys("/query bob\r");
+        typed(&terminal, "#lobby> send these 3 lines? y/n; then: /query bob");
         terminal.keys("n");
+        typed(&terminal, "#lobby> /query bob");
+        terminal.keys("\x03");
         typed(&terminal, "#lobby>");
     }
     // Its start comes in two parts. Sleep: the time between them is what is tested.
