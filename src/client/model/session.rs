@@ -152,8 +152,10 @@ pub struct Session {
     /// Rooms that should have been there and were not.
     missing_rooms: Vec<RoomName>,
     quitting: bool,
-    /// What was typed last and not said, as it looks like a command.
+    /// What was typed last and not said, as it looks like a command, or may be meant for elsewhere.
     doubted: Option<String>,
+    /// The line that was to lead to where the person talks next, and was refused.
+    astray: Option<String>,
     restored: bool,
     /// Whether the server has asked for a password.
     locked: bool,
@@ -202,6 +204,7 @@ impl Session {
             missing_rooms: Vec::new(),
             quitting: false,
             doubted: None,
+            astray: None,
             restored: false,
             locked: false,
             keys: replies::KEYS,
@@ -304,6 +307,7 @@ impl Session {
                     self.refuse(format!("the connection broke before {name} was answered; see what came of it"));
                     if typed::moves(&line) {
                         self.stay();
+                        self.astray = Some(line);
                     }
                 }
                 Pending::Password(password) => self.password = Some(password),

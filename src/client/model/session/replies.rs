@@ -163,14 +163,14 @@ impl Session {
             Done::Join { room, .. } => {
                 let (place, is_new) = (Place::Room(room), self.talks.room(room).is_none());
                 if matches!(pending, Pending::Typed(_)) {
-                    self.talks.set_target(Some(place));
+                    self.go_to(place);
                 }
                 if is_new || matches!(pending, Pending::Join(_)) {
                     self.fetch(place);
                 }
             }
             Done::Leave(room) => self.talks.close(Place::Room(room)),
-            Done::Query(place) if matches!(pending, Pending::Typed(_)) => self.talks.set_target(Some(place)),
+            Done::Query(place) if matches!(pending, Pending::Typed(_)) => self.go_to(place),
             Done::Ignore(nick) if !self.ignored.contains(&nick) => self.ignored.push(nick),
             Done::Unignore(nick) => self.ignored.retain(|ignored| *ignored != nick),
             Done::Back => self.away = None,
@@ -261,6 +261,7 @@ impl Session {
                 self.refuse(if text.starts_with(name) { text.to_owned() } else { format!("{name}: {text}") });
                 if moves(&line) {
                     self.stay();
+                    self.astray = Some(line);
                 }
             }
             Pending::Expected(room) if code == Code::NoSuchRoom => self.missing_rooms.push(room),

@@ -26,7 +26,8 @@ impl Session {
             return;
         }
         let is_command = matches!(ClientLine::parse(text), ClientLine::Command { .. });
-        let place = self.talks.target().filter(|_| !text.trim().is_empty() && !is_command && self.is_online());
+        let is_said = !text.trim().is_empty() && !is_command && self.is_online() && self.astray.is_none();
+        let place = self.talks.target().filter(|_| is_said);
         match (self.typing, place) {
             (Some((told, at)), Some(place)) if told == place && now.duration_since(at) < TYPING_AGAIN => return,
             (Some((told, at)), place) if Some(told) != place && now.duration_since(at) < TYPING_LASTS => {
@@ -48,12 +49,18 @@ impl Session {
             return false;
         }
         if let Some(place) = self.talks.beside(step) {
-            self.talks.set_target(Some(place));
+            self.go_to(place);
             if self.is_in() {
                 self.ask(Command::Query(place), Pending::Quiet);
             }
         }
         true
+    }
+
+    /// Talks to `place` from now on.
+    pub(super) fn go_to(&mut self, place: Place) {
+        self.talks.set_target(Some(place));
+        self.astray = None;
     }
 
     /// Whether the target may be moved by what was typed already.
@@ -74,16 +81,16 @@ impl Session {
             return Taken::No("the server is locked, and this goes nowhere; it is /pass PASSWORD".to_owned());
         }
         let taken = match ClientLine::parse(line) {
-            ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start()),
+            ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start(), doubted.as_deref()),
             ClientLine::Said(text) => match slashless(text) {
                 // To tell it afterwards is too late: what was meant for the server alone would be said to somebody.
-                Some(command) if self.talks.target().is_some() && doubted.as_deref() != Some(text) => {
-                    self.doubted = Some(text.to_owned());
+                Some(command) if self.talks.target().is_some() && doubted.as_deref() != Some(line) => {
+                    self.doubted = Some(line.to_owned());
                     Taken::No(format!("is {command} meant? Begin it with /, or type it once more to say it as it is"))
                 }
-                _ => self.say(text),
+                _ => self.say_here(line, text, doubted.as_deref()),
             },
-            ClientLine::Chunk(_) => self.say(line),
+            ClientLine::Chunk(_) => self.say_here(line, line, doubted.as_deref()),
         };
         self.settle(now);
         taken
@@ -161,6 +168,24 @@ impl Session {
         }
     }
 
+    /// Says what was typed without a target. If what was typed to choose that was refused, it may be meant for elsewhere: then it
+    /// is only said once it is typed again.
+    fn say_here(&mut self, line: &str, text: &str, doubted: Option<&str>) -> Taken {
+        match (&self.astray, self.talks.target()) {
+            (Some(refused), Some(place)) if !self.is_moving() && doubted != Some(line) => {
+                let why = format!("{refused} was refused, so this would go to {place}");
+                self.doubted = Some(line.to_owned());
+                Taken::No(format!("{why}; type it once more to say it there, or /query TARGET first"))
+            }
+            _ => {
+                if !self.is_moving() {
+                    self.astray = None;
+                }
+                self.say(text)
+            }
+        }
+    }
+
     fn message(&mut self, place: Place, text: &str) -> Taken {
         if text.trim().is_empty() {
             return Taken::No("there is nothing to say; type it after the name".to_owned());
@@ -191,7 +216,7 @@ impl Session {
         Taken::Yes
     }
 
-    fn command(&mut self, line: &str, word: &str, rest: &str) -> Taken {
+    fn command(&mut self, line: &str, word: &str, rest: &str, doubted: Option<&str>) -> Taken {
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
         let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
         let request =
@@ -204,7 +229,12 @@ impl Session {
                     };
                 }
                 "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
-                "me" => return self.say(&format!("/me {rest}")),
+                "me" => return self.say_here(line, &format!("/me {rest}"), doubted),
+                "query" if rest.is_empty() => {
+                    let whom = self.talks.target().map_or("nobody".to_owned(), |place| place.to_string());
+                    self.answer(format!("you talk to {whom}; /query TARGET for another"));
+                    return Taken::Yes;
+                }
                 "send" => {
                     let (word, path) = cut(rest);
                     match target(word) {
@@ -367,7 +397,7 @@ mod tests {
     use super::*;
     use crate::client::model::news::News;
     use crate::client::model::session::Wish;
-    use crate::client::model::session::tests::{hear, online, sent};
+    use crate::client::model::session::tests::{hear, online, sent, shown};
 
     #[test]
     fn typing_is_told_while_it_is_true_and_not_too_often() {
@@ -506,6 +536,42 @@ mod tests {
             assert_eq!(session.typed(line, now), Taken::Yes);
         }
         assert_eq!(session.unsent().collect::<Vec<_>>(), ["/query carol", "four"]);
+    }
+
+    #[test]
+    fn after_a_refused_move_nothing_goes_to_the_old_place_unseen() {
+        let now = Instant::now();
+        for (line, refused) in [
+            ("/query bob", "! query no-such-nick bob is not here"),
+            ("/join #b", "! join banned you may not come into #b"),
+        ] {
+            let mut session = online(&["#a"]);
+            session.typed(line, now);
+            hear(&mut session, &[refused]);
+            sent(&mut session);
+            session.keystroke("ps", now);
+            for text in ["psst", "/me winks", "psst"] {
+                assert!(matches!(session.typed(text, now), Taken::No(why) if why.contains("#a")), "{text}");
+            }
+            assert!(sent(&mut session).is_empty());
+            // Once it is typed twice, it is meant so.
+            for text in ["psst", "and on"] {
+                assert_eq!(session.typed(text, now), Taken::Yes);
+            }
+            assert_eq!(sent(&mut session), ["/msg #a psst", "/msg #a and on"]);
+        }
+        let mut session = online(&["#a"]);
+        for (line, reply) in [("/query bob", "! query no-such-nick bob is not here"), ("/query carol", "+ query carol")]
+        {
+            session.typed(line, now);
+            hear(&mut session, &[reply]);
+        }
+        sent(&mut session);
+        session.typed("hi", now);
+        assert_eq!(sent(&mut session), ["/msg @carol hi"]);
+        shown(&mut session);
+        session.typed("/query", now);
+        assert_eq!(shown(&mut session), [News::Answer("you talk to @carol; /query TARGET for another".to_owned())]);
     }
 
     #[test]
