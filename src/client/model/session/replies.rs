@@ -183,7 +183,7 @@ impl Session {
             | Pending::Nick
             | Pending::Ignore(_)
             | Pending::Join(_)
-            | Pending::Query(_) => {}
+            | Pending::Query => {}
             // We may have taken the name ourselves, so nobody else had it any more.
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost || Some(ghost) != self.nick),
             Pending::Typed(line) => {
@@ -266,7 +266,10 @@ impl Session {
             }
             Pending::Expected(room) if code == Code::NoSuchRoom => self.missing_rooms.push(room),
             Pending::Expected(_) => {}
-            Pending::Ignore(nick) => self.note(format!("{nick} is not here, and so is no longer ignored")),
+            Pending::Ignore(nick) => {
+                self.note(format!("{nick} is not here, and is only ignored again if they come back soon"));
+                self.missing.push(nick);
+            }
             Pending::Password(_) => self.refuse(format!("/pass: {text}")),
             Pending::Said => {
                 let what =
@@ -297,12 +300,7 @@ impl Session {
                 self.refuse(format!("{room}: {text}"));
                 self.report_limbo(room);
             }
-            Pending::Query(place) => {
-                if self.talks.target() == Some(place) && matches!(place, Place::With(_)) {
-                    self.talks.close(place);
-                }
-                self.refuse(text.to_owned());
-            }
+            Pending::Query => self.refuse(text.to_owned()),
             Pending::History(room) => {
                 let is_gone = code == Code::Gone;
                 if let Some(talk) = self.talks.room(room) {

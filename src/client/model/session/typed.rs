@@ -193,18 +193,14 @@ impl Session {
         if !fits(text, &place.to_string()) {
             return too_long();
         }
-        if let Some(why) = self.may_be_another(place) {
-            return Taken::No(why);
-        }
         // A message ends the typing by itself.
         self.typing = self.typing.filter(|(told, _)| *told != place);
         self.wait(Waiting::Message(Message::new(place, text.to_owned())))
     }
 
-    /// Why nothing is kept for this place until there is a connection: a guest of some number may be another by then.
+    /// Why nothing is kept for this place until there is a connection again: whoever has that name then may be another.
     fn may_be_another(&self, place: Place) -> Option<String> {
-        let is_guest = matches!(place, Place::With(nick) if nick.is_guest());
-        (is_guest && !self.is_in())
+        (matches!(place, Place::With(_)) && !self.is_in() && !self.first)
             .then(|| format!("{place} may be somebody else when the connection is back; wait for it"))
     }
 
@@ -253,10 +249,6 @@ impl Session {
                 // What still waits for its turn has no ID.
                 "cancel" => Ok(file()
                     .map_or_else(|_| TransferRequest::CancelNamed(rest.trim().to_owned()), TransferRequest::Cancel)),
-                "query" => match target(rest.trim()).and_then(|place| self.may_be_another(place)) {
-                    Some(why) => Err(why),
-                    None => return self.wait(Waiting::Command(line.to_owned())),
-                },
                 "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
                     Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
                 }
@@ -361,6 +353,15 @@ const MOVING: &[&str] = &["join", "leave", "query"];
 /// Whether the target may be another after this line.
 pub(super) fn moves(line: &str) -> bool {
     MOVING.contains(&name(line))
+}
+
+/// Commands that do something to somebody of whom only the name is given.
+const TO_SOMEBODY: &[&str] =
+    &["query", "ignore", "op", "deop", "voice", "devoice", "founder", "kick", "ban", "mute", "invite", "uninvite"];
+
+/// Whether what this line does depends on who has a name then.
+pub(super) fn names_somebody(line: &str) -> bool {
+    TO_SOMEBODY.contains(&name(line)) && cut(line).1.split(' ').any(|word| !word.is_empty() && !word.starts_with('#'))
 }
 
 /// What the command of a line is called; empty for one that nobody knows.
@@ -606,17 +607,32 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_may_be_another_later() {
+    fn whoever_has_a_name_after_a_loss_gets_nothing_that_was_meant_for_another() {
         let (mut session, now) = (online(&["#a"]), Instant::now());
-        session.typed("/msg guest7 psst", now);
-        assert_eq!(sent(&mut session), ["/msg @guest7 psst"]);
-        hear(&mut session, &["@guest7 <guest7> hi", "+ msg guest7"]);
-        session.talks.set_target(Place::new("@guest7"));
+        session.talks.set_target(Place::new("@bob"));
         session.lost("gone");
-        assert_eq!(session.talks.target(), None);
-        for line in ["/msg guest7 x", "/query guest7", "/send guest7 x"] {
-            assert!(matches!(session.typed(line, now), Taken::No(_)), "{line}");
+        let typed = [
+            "hi",
+            "/msg guest7 psst",
+            "/query #a",
+            "1",
+            "/query bob",
+            "2",
+            "/join #b",
+            "3",
+            "/kick #a bob",
+            "/ignore bob",
+        ];
+        for line in typed {
+            assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
         }
-        assert_eq!(session.typed("/msg bob x", now), Taken::Yes);
+        assert!(matches!(session.typed("/send bob x", now), Taken::No(_)));
+        shown(&mut session);
+        session.connected();
+        hear(&mut session, &["* hello alice x 2 online"]);
+        let refused = shown(&mut session).into_iter().filter(|news| matches!(news, News::Refused(_))).count();
+        assert_eq!((refused, session.talks.target()), (6, None));
+        assert_eq!(session.unsent().collect::<Vec<_>>(), ["/query #a", "1", "/join #b", "3"]);
+        assert!(!sent(&mut session).iter().any(|line| line.contains("bob") || line.contains("guest7")));
     }
 }
