@@ -276,9 +276,7 @@ impl Chat {
         };
         let now = Instant::now();
         match action {
-            Some(Intent::Submit(line)) => {
-                self.visit.carry_out(&line, now);
-            }
+            Some(Intent::Submit(line)) => self.visit.typed(&line, now),
             Some(Intent::Say(lines)) => self.visit.say(&lines, now),
             // Who asks twice does not want to wait for anything.
             Some(Intent::Leave) => {

@@ -10,7 +10,7 @@ use crate::wire::{Code, Detail, Done, Value};
 
 /// What this client does in its own way, with what stands for it in the server's help.
 const OWN_HELP: &[(&str, &[&str])] = &[
-    ("/send ", &["/send TARGET PATH  share the file at PATH"]),
+    ("/send ", &["/send [TARGET] PATH  share the file at PATH"]),
     ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
     ("/cancel ", &["/cancel ID or NAME  stop a transfer, or else withdraw your file"]),
     ("/quit ", &["/quit [REASON]  leave the server"]),

@@ -233,8 +233,14 @@ impl Session {
                 }
                 "send" => {
                     let (word, path) = cut(rest);
-                    match target(word) {
-                        Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
+                    let (place, path) = match target(word) {
+                        Some(place) if !path.trim().is_empty() => (Some(place), path),
+                        // Where only a path is given, the file is for those whom one talks to.
+                        _ if rest.starts_with(['#', '@']) => (None, ""),
+                        _ => (self.talks.target(), rest),
+                    };
+                    match place {
+                        Some(place) if !path.is_empty() => match self.may_be_another(place) {
                             None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
                             Some(why) => Err(why),
                         },
@@ -483,6 +489,11 @@ mod tests {
         for (line, want) in [
             ("/send #a ~/my cat.png ", TransferRequest::Send(place, "~/my cat.png".to_owned())),
             ("/SEND @bob x", TransferRequest::Send(bob, "x".to_owned())),
+            ("/send bob x", TransferRequest::Send(bob, "x".to_owned())),
+            ("/send ~/my cat.png", TransferRequest::Send(place, "~/my cat.png".to_owned())),
+            ("/send 'my cat.png' ", TransferRequest::Send(place, "'my cat.png'".to_owned())),
+            ("/send file:///tmp/cat.png", TransferRequest::Send(place, "file:///tmp/cat.png".to_owned())),
+            ("/send notes", TransferRequest::Send(place, "notes".to_owned())),
             ("/get 7", TransferRequest::Get(FileId(7))),
             ("/show 7", TransferRequest::Show(FileId(7), Extent::Thumbnail)),
             ("/show 7 Full", TransferRequest::Show(FileId(7), Extent::Full)),
