@@ -391,6 +391,10 @@ pub enum Fault {
     TooBig(u64),
     /// An offset behind the end of the file, which has so many bytes.
     BeyondEnd(u64),
+    /// A text that is nothing but the keys that move the cursor.
+    OnlyKeys,
+    /// A text that is a command with a secret, behind a blank.
+    Indented,
     /// No space is left in the spool.
     NoSpace,
     /// The disk failed to take bytes.

@@ -520,9 +520,13 @@ fn setting_name(setting: Setting) -> &'static str {
 fn code(why: &Fault) -> Code<'static> {
     match why {
         Fault::UnknownCommand(_) => Code::UnknownCommand,
-        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) | Fault::BadPassword | Fault::NotWritten(_) => {
-            Code::Usage
-        }
+        Fault::Usage(_)
+        | Fault::NoHelp(_)
+        | Fault::BeyondEnd(_)
+        | Fault::BadPassword
+        | Fault::NotWritten(_)
+        | Fault::OnlyKeys
+        | Fault::Indented => Code::Usage,
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
         Fault::Locked => Code::Locked,
@@ -582,6 +586,8 @@ fn explain(why: &Fault) -> String {
     match why {
         Fault::UnknownCommand(name) => format!("/{name}: no such command; {}/help lists them", guess(name)),
         Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
+        Fault::OnlyKeys => "the keys that move the cursor do nothing here; Ctrl-U drops what you typed".to_owned(),
+        Fault::Indented => "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
         Fault::NoHelp(word) => format!("{word} is no command; {}/help lists them", guess(word)),
         Fault::TooLong { what, limit } => {
             let what = match what {

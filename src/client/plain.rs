@@ -21,8 +21,9 @@ use crate::client::screen::words::{self, Told};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
 use crate::client::wire::transfers;
+use crate::commands;
 use crate::listener::reason;
-use crate::names::{FileId, Nick, Place};
+use crate::names::{FileId, Nick, Place, clean};
 use crate::signals::Signals;
 
 const SIGNALS: Token = Token(link::FREE);
@@ -162,7 +163,15 @@ impl Plain {
                 Ok(Ok(line)) => {
                     let line = String::from_utf8_lossy(&line);
                     let line = line.trim_end_matches(['\n', '\r']);
-                    if !line.is_empty() {
+                    if line.is_empty() {
+                        continue;
+                    }
+                    if self.is_person && commands::is_keys(&clean(line.as_bytes())) {
+                        let why = "the keys that move the cursor do nothing here; Ctrl-U drops what you typed";
+                        self.visit.tell(News::Refused(why.to_owned()));
+                    } else if self.is_person {
+                        self.visit.typed(line, Instant::now());
+                    } else {
                         self.visit.carry_out(line, Instant::now());
                     }
                 }

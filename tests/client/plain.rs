@@ -91,6 +91,20 @@ fn a_conversation_is_lines_of_plain_text() {
     terminal.wait_until("the answer", |screen| screen.lines.iter().any(|line| line == "done: cancel 1"));
     terminal.keys("/nosuch\n");
     told(&terminal, "no: /nosuch");
+    // The terminal shows keys that it knows nothing of, and hands them on.
+    terminal.keys("\x1b[A\n");
+    told(&terminal, "no: the keys that move the cursor do nothing here");
+    // What is dropped is a path.
+    terminal.keys(format!("'{}' \n", file.display()));
+    told(&terminal, "no: that is a file; /send '");
+    terminal.keys(format!("/send '{}' \n", file.display()));
+    told(&terminal, "note: cat.bin is shared with #lobby, as file 2");
+    terminal.keys("/query nobody\n");
+    told(&terminal, "no: /query: nobody");
+    terminal.keys("psst\n");
+    told(&terminal, "no: /query nobody was refused, so this would go to #lobby; type it once more");
+    let said = bob.settle();
+    assert!(said.iter().all(|line| !line.contains("<alice>")), "{said:?}");
     terminal.keys("/query bob\n/msg bob psst\n");
     bob.until("@alice <alice> psst");
     bob.send("/msg alice yes?");

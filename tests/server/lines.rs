@@ -543,6 +543,7 @@ fn the_log_holds_nothing_of_what_people_wrote() {
     bob.send("/msg alice xyzzy to one");
     bob.send("/topic #a xyzzy");
     bob.send("/xyzzy");
+    bob.send("/pas xyzzy\n /pass xyzzy\n/lgoin alice xyzzy\n\x1b[A");
     bob.send("/send #a 3 xyzzy.txt");
     bob.send("/quit xyzzy");
     bob.rest();

@@ -199,6 +199,24 @@ fn who_sends_no_utf_8_is_told_once() {
 }
 
 #[test]
+fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
+    let server = Server::start(&[]);
+    let (mut alice, mut bob) = two(&server);
+    for (typed, why) in [
+        ("\x1b[A\r\n", "! say usage the keys that move the cursor "),
+        ("\x1bOA\x1b[1;5D\n", "! say usage the keys that move the cursor "),
+        (" /pass hunter2\n", "! say usage a blank stands before that"),
+        ("  /logn bob hunter2\n", "! say usage a blank stands before that"),
+        ("/pas hunter2\n", "! ? unknown-command /pas: "),
+    ] {
+        bob.send_bytes(typed.as_bytes());
+        bob.starting(why);
+    }
+    bob.send("\x1b[A is what Up sends");
+    alice.expect("#a <bob> \u{fffd}[A is what Up sends");
+}
+
+#[test]
 fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
     let server = Server::start(&[]);
     let mut alice = server.person("alice");

@@ -76,6 +76,11 @@ impl Session {
         let doubted = self.doubted.take();
         let is_command = matches!(ClientLine::parse(line), ClientLine::Command { .. });
         let is_command = is_command && !name(line).is_empty();
+        if line.starts_with(char::is_whitespace) && line.trim_start().starts_with('/') && commands::holds_secret(line) {
+            return Taken::No(
+                "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
+            );
+        }
         if self.asks_password() && !is_command && !line.is_empty() {
             // It may well be the password, which nobody else is to read.
             return Taken::No("the server is locked, and this goes nowhere; it is /pass PASSWORD".to_owned());
@@ -473,6 +478,8 @@ mod tests {
             "/show -1",
             "/show 1 big",
             "/set echo off",
+            " /pass secret",
+            "\t/lgoin alice secret",
         ] {
             assert!(matches!(session.typed(line, now), Taken::No(_)), "{line}");
         }
