@@ -43,7 +43,9 @@ pub fn run(options: Options) -> Result<(), String> {
     // If nobody takes it, nobody is told.
     left.iter().for_each(|line| plain.line(line));
     let _ = plain.show();
-    ended
+    // A script is to know.
+    let lost = if left.is_empty() { Ok(()) } else { Err("not all that was typed has been said; see above".to_owned()) };
+    ended.and(lost)
 }
 
 struct Plain {
@@ -216,21 +218,19 @@ impl Plain {
 
     /// Tells news, unless the person has typed that, and sees it there.
     fn told(&mut self, news: &News) {
-        if let News::Said { place, from, text, mark, age: Age::New, .. } = news {
-            if *mark == Mark::Own {
-                let said = format!("{place} {text}");
-                let told = self.unsure.iter().position(|unsure| *unsure == said);
-                match told {
-                    Some(at) => drop(self.unsure.remove(at)),
-                    None if self.visit.client.session.status().nick == Some(*from) => return,
-                    None => {}
-                }
+        if let News::Said { place, from, text, mark: Mark::Own, age: Age::New, .. } = news {
+            let said = format!("{place} {text}");
+            let told = self.unsure.iter().position(|unsure| *unsure == said);
+            match told {
+                Some(at) => drop(self.unsure.remove(at)),
+                None if self.visit.client.session.status().nick == Some(*from) => return,
+                None => {}
             }
-            let is_early = self.rang.is_some_and(|at| at.elapsed() < RINGING);
-            if *mark == Mark::ForUs && self.bell == Bell::Rings && !is_early {
-                self.rang = Some(Instant::now());
-                self.out.push('\x07');
-            }
+        }
+        let is_early = self.rang.is_some_and(|at| at.elapsed() < RINGING);
+        if news.call().is_some() && self.bell == Bell::Rings && !is_early {
+            self.rang = Some(Instant::now());
+            self.out.push('\x07');
         }
         self.print(news);
     }
