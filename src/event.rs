@@ -194,6 +194,19 @@ pub enum Trouble {
     Slow,
 }
 
+/// Why the bytes of a file could not be stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unstored {
+    /// The disk is full.
+    Full,
+    /// There are no descriptors left, of this process or of the machine.
+    Descriptors,
+    /// The server may not write there.
+    Denied,
+    /// The disk fails.
+    Failed,
+}
+
 /// What happened in a conversation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
@@ -398,7 +411,7 @@ pub enum Fault {
     /// No space is left in the spool.
     NoSpace,
     /// The disk failed to take bytes.
-    NotStored,
+    NotStored(Unstored),
     /// The disk failed to give bytes.
     DiskFailed,
     /// The disk has too much to do.

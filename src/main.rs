@@ -331,8 +331,7 @@ fn settings(options: &Serve) -> Result<Settings, String> {
 fn room_for_clients() -> usize {
     /// For listeners, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
     /// synced or being synced, and the rest.
-    const OTHERS: usize =
-        LISTENERS + limits::REJECTED + limits::LINGERING + limits::FILES_OPEN + 3 * limits::LOGS_OPEN + 16;
+    const OTHERS: usize = LISTENERS + limits::REJECTED + limits::LINGERING + 4 * limits::FILES_OPEN + 16;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     let limit = if raised { maximum } else { current };

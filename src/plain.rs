@@ -8,7 +8,7 @@ use base64::Engine as _;
 use crate::commands::{self, ACTION, GUESTS, RULES, SETTINGS};
 use crate::event::{
     Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Lost, Quota, Rank, Reply,
-    SaidKind, Setting, Shown, Silence, Standing, Trouble, Verb,
+    SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -541,7 +541,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::BadChunk => Code::BadChunk,
         Fault::BadDigest | Fault::MalformedDigest => Code::BadDigest,
         Fault::BeyondSize(_) | Fault::TooBig(_) => Code::TooBig,
-        Fault::NoSpace | Fault::NotStored => Code::NoSpace,
+        Fault::NoSpace | Fault::NotStored(_) => Code::NoSpace,
         Fault::DiskFailed | Fault::Gone(_) | Fault::NoPlace => Code::Gone,
         Fault::NoToken
         | Fault::DiskBusy
@@ -637,7 +637,15 @@ fn explain(why: &Fault) -> String {
         Fault::TooBig(limit) => format!("a file has at most {limit} bytes here"),
         Fault::BeyondEnd(size) => format!("the file ends at {size}; give an OFFSET up to that"),
         Fault::NoSpace => "no space is left for files; try again later".to_owned(),
-        Fault::NotStored => "the server's disk takes nothing now; try again later".to_owned(),
+        Fault::NotStored(why) => {
+            let (what, then) = match why {
+                Unstored::Full => ("the server's disk is full", "try again later"),
+                Unstored::Descriptors => ("the server has too many files open", "try again in a moment"),
+                Unstored::Denied => ("the server may not write where it keeps files", "tell whoever runs it"),
+                Unstored::Failed => ("the server cannot write to its disk now", "try again later"),
+            };
+            format!("{what}; {then}")
+        }
         Fault::DiskFailed => "the server's disk failed; try again later".to_owned(),
         Fault::DiskBusy => "the server's disk is busy; try again in a moment".to_owned(),
         Fault::MemoryShort => "too much waits to be sent to everybody; try again in a moment".to_owned(),
