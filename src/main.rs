@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 #[cfg(feature = "client")]
 use std::num::NonZero;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use chinwag::listener::{LISTENERS, cannot, reason};
 use chinwag::names::clean;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::{self, Logging, RoomMakers, Settings};
+use chinwag::signals;
 use chinwag::stderr::Stderr;
 use chinwag::time::as_stamped;
 use clap::error::ErrorKind as Wrong;
@@ -238,6 +239,10 @@ fn end_at_once(code: i32) -> Result<Arc<AtomicBool>, String> {
 }
 
 fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
+    // Who sends such a signal does not know how far the start has come.
+    for signal in signals::of_no_end() {
+        register(signal, Arc::default()).map_err(|e| reason(&e))?;
+    }
     // Until it listens, there is nobody to say goodbye to.
     let starting = end_at_once(0)?;
     let settings = settings(options)?;
@@ -301,7 +306,7 @@ fn settings(options: &Serve) -> Result<Settings, String> {
     Ok(Settings {
         name: options.name.clone(),
         motd: options.motd.as_deref().map(motd).transpose()?.unwrap_or_default(),
-        password: options.password_file.as_deref().map(password).transpose()?,
+        password: options.password_file.as_deref().map(our_password).transpose()?,
         max_clients,
         max_per_ip: options.max_per_ip,
         rate: options.rate,
@@ -392,6 +397,20 @@ fn password(path: &Path) -> Result<String, String> {
     } else {
         Ok(password.to_owned())
     }
+}
+
+/// The password of a file that is ours, and of others only if they are told of.
+fn our_password(path: &Path) -> Result<String, String> {
+    let password = password(path)?;
+    if others_can_read(path) {
+        warn!("others on this machine can read the password in {0}; chmod 600 {0} keeps it to you", path.display());
+    }
+    Ok(password)
+}
+
+/// Whether users besides the owner of a file may read it.
+fn others_can_read(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o044 != 0)
 }
 
 /// Reads a file of at most `limit` bytes, without the mark that some editors put before its text. A pipe will do, as long as

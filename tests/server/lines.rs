@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -491,6 +492,15 @@ fn a_password_file_may_have_what_editors_add_and_must_be_text() {
             .unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && errors.contains(want), "{errors}");
+    }
+    // Whoever lets others read it is told.
+    for (mode, is_told) in [(0o600, false), (0o640, true), (0o604, true)] {
+        fs::write(&path, "secret\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let mut server = Server::start(&["--password-file", file]);
+        server.signal("TERM");
+        let (_, log) = server.wait();
+        assert_eq!(log.contains("can read the password in "), is_told, "{mode:o}: {log}");
     }
     // Nor does the mark show in a message of the day.
     fs::write(&path, "\u{feff}welcome\n").unwrap();
