@@ -7,7 +7,7 @@ use chinwag::names::ConnId;
 use chinwag::settings::Settings;
 use socket2::SockRef;
 use testkit::memory::Memory;
-use testkit::{Client, Server};
+use testkit::{Client, Server, eventually};
 
 /// alice and bob in one room; alice hears what bob sends.
 fn two(server: &Server) -> (Client, Client) {
@@ -97,7 +97,7 @@ fn no_single_byte_that_a_person_may_send_first_ends_the_connection() {
     // TLS is known by its second byte, whenever that comes.
     let mut client = server.connect();
     client.send_bytes(b"\x16");
-    std::thread::sleep(Duration::from_millis(50));
+    server.connect().settle();
     client.send_bytes(b"\x03\x01\x02");
     client.until_starting("* bye not-text ");
 }
@@ -310,19 +310,19 @@ fn who_wants_no_typing_notices_gets_none() {
 fn what_programs_ask_makes_nobody_busy() {
     let server = Server::start(&["--rate", "0"]);
     let (mut alice, mut bob) = two(&server);
-    std::thread::sleep(Duration::from_millis(1100)); // idle is told in whole seconds
-    for question in
-        ["/ping", "/who", "/rooms", "/files", "/history", "/set", "/topic", "/ignore", "/limits", "/typing off"]
-    {
-        bob.send(question);
-        bob.settle();
-    }
     let idle = |alice: &mut Client| {
         alice.send("/who bob");
         let row = alice.until_starting("- bob ").pop().unwrap();
         alice.until_starting("+ who ");
         row.split(' ').nth(3).unwrap().to_owned()
     };
+    eventually("bob is idle", || idle(&mut alice) != "0s");
+    for question in
+        ["/ping", "/who", "/rooms", "/files", "/history", "/set", "/topic", "/ignore", "/limits", "/typing off"]
+    {
+        bob.send(question);
+        bob.settle();
+    }
     assert_ne!(idle(&mut alice), "0s");
     for deed in ["hello", "/msg alice hello", "/me waves", "/topic #a tea", "/away", "/set echo off", "/typing"] {
         bob.send(deed);
