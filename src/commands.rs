@@ -24,6 +24,20 @@ pub struct Spec {
     parse: for<'a> fn(&mut Words<'a>) -> Result<Request<'a>, Slip>,
 }
 
+impl Spec {
+    /// Reads what stands behind its name.
+    fn read<'a>(&self, rest: &'a str) -> Request<'a> {
+        let mut words = Words(rest);
+        let why = match (self.parse)(&mut words) {
+            _ if words.word().is_some() => Fault::Usage(self.verb),
+            Ok(request) => return request,
+            Err(Slip::Usage) => Fault::Usage(self.verb),
+            Err(Slip::Fault(fault)) => fault,
+        };
+        Request::Malformed { verb: self.verb, why }
+    }
+}
+
 impl PartialEq for Spec {
     fn eq(&self, other: &Self) -> bool {
         self.verb == other.verb
@@ -62,7 +76,8 @@ table! {
     Help "help" "/help [COMMAND]" "every command, or one"
         |w| {
             let word = w.word();
-            let verb = word.map(|word| find(word).map(|spec| spec.verb).ok_or_else(|| Fault::NoHelp(Text::new(word))));
+            let verb =
+                word.map(|word| find(word).map(|spec| (spec.verb, word)).ok_or_else(|| Fault::NoHelp(Text::new(word))));
             verb.transpose().map(Request::Help).map_err(Slip::Fault)
         };
     Limits "limits" "/limits" "the limits of this server"
@@ -241,6 +256,10 @@ table! {
         };
     Quit "quit" ["exit"] "/quit [REASON]" "leave the server; in nc, then Enter or Ctrl-C"
         |w| Ok(Request::Quit(w.rest().ok()));
+    Kill "kill" "/kill NICK [REASON]" "put NICK out, on all of their connections; for operators, as all below"
+        |w| Ok(Request::Kill { nick: person(w.need()?), reason: w.rest().ok() });
+    Where "where" "/where NICK" "through which connections NICK is here, and from where"
+        |w| Ok(Request::Where(person(w.need()?)));
 }
 
 /// What `/set` sets, and how it is called.
@@ -358,7 +377,9 @@ pub fn meant(typed: &str) -> Vec<&'static str> {
     }
     let slips = if typed.len() > 4 { 2 } else { usize::from(typed.len() > 2) };
     let is_meant = |name: &&&str| name.starts_with(&*typed) || slips_between(&typed, name) <= slips;
-    let close = TABLE.iter().filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
+    // What is for operators is unknown to others.
+    let common = TABLE.iter().filter(|spec| !spec.verb.is_of_operators());
+    let close = common.filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
     let elsewhere = ELSEWHERE.iter().filter(|(other, _)| *other == typed).map(|(_, name)| *name);
     close.chain(elsewhere).collect()
 }
@@ -401,14 +422,9 @@ pub fn parse(line: &str) -> Option<Request<'_>> {
         let shown: String = name.chars().take(NAME_SHOWN).collect();
         return Some(Request::Malformed { verb: Verb::Unknown, why: Fault::UnknownCommand(Text::new(&shown)) });
     };
-    let mut words = Words(rest);
-    let why = match (spec.parse)(&mut words) {
-        _ if words.word().is_some() => Fault::Usage(spec.verb),
-        Ok(request) => return Some(request),
-        Err(Slip::Usage) => Fault::Usage(spec.verb),
-        Err(Slip::Fault(fault)) => fault,
-    };
-    Some(Request::Malformed { verb: spec.verb, why })
+    let request = spec.read(rest);
+    let is_of_operators = spec.verb.is_of_operators();
+    Some(if is_of_operators { Request::OfOperators { typed: name, request: Box::new(request) } } else { request })
 }
 
 /// Characters of the name of an unknown command that its refusal shows.
@@ -551,7 +567,7 @@ mod tests {
             ("/NICK  alice ", Request::Nick(person("alice"))),
             ("/nick @bob", Request::Nick(Named { typed: "@bob", name: Err(BadName::Begins('@')) })),
             ("/ignore @bob", Request::Ignore(Some(Named { typed: "@bob", name: Nick::new("bob") }))),
-            ("/help WHO", Request::Help(Some(Verb::Who))),
+            ("/help WHO", Request::Help(Some((Verb::Who, "WHO")))),
             ("/register secret-word", Request::Register("secret-word")),
             ("/login bob x", Request::Login { nick: person("bob"), credential: Credential::Password("x") }),
             ("/login @bob token:x", Request::Login { nick: person("@bob"), credential: Credential::Token(None) }),

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::event::{Bye, Change, Detail, Event, Reply, SaidKind};
 use crate::limits::{DOWNLOADS, ROOMS_A_PERSON};
-use crate::names::{ConnId, Digest, FileId, Nick, PlaceToken, RoomName, Text};
+use crate::names::{ConnId, Digest, FileId, Nick, PlaceToken, RoomName, Text, Wire};
 use crate::register::{Entry, PasswordHash};
 
 /// Something for the shell to do.
@@ -42,12 +42,25 @@ pub enum Effect {
     Keep { conn: ConnId, lines: Option<u64> },
     /// Give this connection's transport to the place that is kept for this token, and reply.
     TakeUp { conn: ConnId, token: Option<PlaceToken>, lines: u64 },
+    /// Tell this connection about these ones, which are somebody's, and reply.
+    Where { conn: ConnId, whom: Whereabouts },
     /// The core knows this connection no more: close it when all that is pending for it is written.
     Close {
         conn: ConnId,
         /// Why, if it is to be told so.
         bye: Option<Bye>,
     },
+}
+
+/// Through which connections somebody is here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub struct Whereabouts {
+    pub nick: Nick,
+    /// Whether they own their name.
+    pub named: bool,
+    /// The connections, and whether others can read along on them.
+    pub ways: Vec<(ConnId, Wire)>,
 }
 
 /// What was written to a connection, was not confirmed, and is held no more.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, PlaceToken, RoomName, Text, Token};
+use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, PlaceToken, RoomName, Text, Token, Wire};
 use crate::register::entry::{Author, BanKind, Rule, RuleKind, Who};
 use crate::time::Day;
 
@@ -39,62 +39,84 @@ pub enum SaidKind {
     Action,
 }
 
-/// Which request a refusal is of.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[allow(missing_docs, reason = "the requests say what each one does")]
-pub enum Verb {
-    Help,
-    Limits,
-    Pass,
-    Nick,
-    Register,
-    Login,
-    Logout,
-    Passwd,
-    Token,
-    Drop,
-    Account,
-    Join,
-    Leave,
-    Query,
-    Rooms,
-    Who,
-    Op,
-    Deop,
-    Voice,
-    Devoice,
-    Founder,
-    Kick,
-    Ban,
-    Mute,
-    Unban,
-    Bans,
-    Invite,
-    Uninvite,
-    Room,
-    Erase,
-    Say,
-    Msg,
-    Me,
-    Typing,
-    Topic,
-    Send,
-    Chunk,
-    Get,
-    Files,
-    Cancel,
-    History,
-    Ignore,
-    Unignore,
-    Away,
-    Back,
-    Set,
-    Ping,
-    Keep,
-    Resume,
-    Quit,
-    /// None of them: it was not understood.
-    Unknown,
+macro_rules! verbs {
+    ($($verb:ident)+) => {
+        /// Which request a refusal is of.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        #[allow(missing_docs, reason = "the requests say what each one does")]
+        pub enum Verb {
+            $($verb,)+
+            /// None of them: it was not understood.
+            Unknown,
+        }
+
+        impl Verb {
+            /// Every request that is understood.
+            pub const ALL: &'static [Self] = &[$(Self::$verb),+];
+        }
+    };
+}
+
+verbs! {
+    Help
+    Limits
+    Pass
+    Nick
+    Register
+    Login
+    Logout
+    Passwd
+    Token
+    Drop
+    Account
+    Join
+    Leave
+    Query
+    Rooms
+    Who
+    Op
+    Deop
+    Voice
+    Devoice
+    Founder
+    Kick
+    Ban
+    Mute
+    Unban
+    Bans
+    Invite
+    Uninvite
+    Room
+    Erase
+    Say
+    Msg
+    Me
+    Typing
+    Topic
+    Send
+    Chunk
+    Get
+    Files
+    Cancel
+    History
+    Ignore
+    Unignore
+    Away
+    Back
+    Set
+    Ping
+    Kill
+    Where
+    Keep
+    Resume
+    Quit
+}
+
+impl Verb {
+    /// Whether it is for operators alone. To others it is unknown.
+    pub fn is_of_operators(self) -> bool {
+        matches!(self, Self::Kill | Self::Where)
+    }
 }
 
 /// Something that one or many are told.
@@ -162,6 +184,8 @@ pub enum Event {
     Keeping(Keeping),
     /// The server closes the connection.
     Bye(Bye),
+    /// An operator has it closed, and says why.
+    Expelled { bye: Bye, reason: Text },
 }
 
 impl Event {
@@ -329,6 +353,14 @@ pub enum Bye {
     NotIrc,
     /// It speaks no text at all.
     NotText,
+    /// An operator put out whoever was there.
+    Killed,
+    /// It came by the operator's door, where as many are as there may be.
+    ControlsTaken,
+    /// It came by the operator's door, and said nothing for [`limits::CONTROL_SILENCE`].
+    ///
+    /// [`limits::CONTROL_SILENCE`]: crate::limits::CONTROL_SILENCE
+    Silent,
 }
 
 /// A user's slip, or a thing that cannot be done: one reply, and the connection lives.
@@ -451,6 +483,10 @@ pub enum Fault {
     IsOp { nick: Text, room: RoomName },
     /// Nobody can put themselves out.
     PutOutSelf(RoomName),
+    /// An operator cannot do that to themselves.
+    OperatorSelf,
+    /// It takes somebody who is online, and nobody is where this came from.
+    NobodyHere,
     /// Somebody owns no name, and so cannot found a room.
     OwnsNoName(Nick),
     /// Somebody is not in the room.
@@ -590,8 +626,8 @@ pub enum Gone {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Detail {
-    /// How every request is made, or this one. The dialect knows.
-    Help(Option<Verb>),
+    /// How these requests are made. The dialect knows.
+    Help(Vec<Verb>),
     /// The server's limits and their values. The dialect adds those of its own.
     Limits(Vec<(Limit, u64)>),
     /// The topic of the room that was joined.
@@ -659,6 +695,16 @@ pub enum Detail {
     Had(u64),
     /// An upload that goes on, of which so many bytes have come.
     Upload { id: FileId, offset: u64 },
+    /// One of somebody's connections.
+    Way {
+        nick: Nick,
+        /// Where it comes from.
+        address: Text,
+        wire: Wire,
+        since: SystemTime,
+        /// Whether they own their name.
+        named: bool,
+    },
 }
 
 /// A limit of the server's, as people may know it.
@@ -860,6 +906,8 @@ pub enum Done {
     },
     Resume(Nick),
     Quit,
+    Kill(Nick),
+    Where(Nick),
     /// Somebody has another rank, or none: the request says which.
     Ranked {
         verb: Verb,

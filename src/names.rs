@@ -63,7 +63,24 @@ pub enum Origin {
     Network(Prefix),
 }
 
+/// Whether others can read along on a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wire {
+    /// Nobody can.
+    Secure,
+    /// Whoever is on the way.
+    Clear,
+}
+
 impl Origin {
+    /// Whether others can read along what comes from there.
+    pub fn wire(self) -> Wire {
+        match self {
+            Self::Loopback => Wire::Secure,
+            Self::Network(_) => Wire::Clear,
+        }
+    }
+
     /// The largest network of it that one customer may have: of IPv6, the /48.
     pub fn widest(self) -> Self {
         match self {

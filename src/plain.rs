@@ -12,7 +12,7 @@ use crate::event::{
 };
 use crate::limits;
 use crate::linebuf::Line;
-use crate::names::{BadName, FileId, Nick, RoomName, Text, clean};
+use crate::names::{BadName, FileId, Nick, RoomName, Text, Wire, clean};
 use crate::register::entry::{Author, BanKind, Rule, RuleKind, Who};
 use crate::request::{BadChunk, Request};
 use crate::wire::base64::BASE64;
@@ -128,8 +128,8 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         out.push_str(style.end());
     };
     match detail {
-        Detail::Help(verb) => {
-            for spec in commands::TABLE.iter().filter(|spec| verb.is_none_or(|verb| verb == spec.verb)) {
+        Detail::Help(verbs) => {
+            for spec in commands::TABLE.iter().filter(|spec| verbs.contains(&spec.verb)) {
                 line(wire::Detail::Help { usage: spec.usage, about: spec.about });
             }
         }
@@ -193,6 +193,13 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
             line(wire::Detail::Rules(&names.join(" ")));
         }
         Detail::Had(count) => line(wire::Detail::Had(*count)),
+        Detail::Way { nick, address, wire, since, named } => line(wire::Detail::Way {
+            nick: *nick,
+            address: address.as_str(),
+            secure: *wire == Wire::Secure,
+            since: *since,
+            named: *named,
+        }),
         Detail::Upload { id, offset } => line(wire::Detail::Upload { file: *id, offset: *offset }),
     }
 }
@@ -357,6 +364,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         Event::Keeping(Keeping { room, kept: true }) => {
             ServerLine::Notice(&format!("the history of {room} is being kept again")).write(out);
         }
+        Event::Expelled { bye, reason } => {
+            let text = [reason.as_str(), wire::ENDS_NC].concat();
+            ServerLine::Bye { code: bye_code(*bye), text: &text }.write(out);
+        }
         Event::Bye(bye) => {
             let text = [farewell(*bye), wire::ENDS_NC].concat();
             ServerLine::Bye { code: bye_code(*bye), text: &text }.write(out);
@@ -495,6 +506,8 @@ fn encode_done(done: &Done) -> wire::Done<'_> {
         Done::Keep { token, time } => wire::Done::Keep { token, seconds: time.as_secs() },
         Done::Resume(nick) => wire::Done::Resume(nick),
         Done::Quit => wire::Done::Quit,
+        Done::Kill(nick) => wire::Done::Kill(nick),
+        Done::Where(nick) => wire::Done::Where(nick),
         Done::Ranked { verb, room, nick } => wire::Done::OfMember { command: name(verb), room, nick },
         Done::Founder { room, nick } => wire::Done::OfMember { command: name(Verb::Founder), room, nick },
         Done::Kick { room, nick } => wire::Done::OfMember { command: name(Verb::Kick), room, nick },
@@ -560,6 +573,8 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::IsFounder(_)
         | Fault::IsOp { .. }
         | Fault::PutOutSelf(_)
+        | Fault::OperatorSelf
+        | Fault::NobodyHere
         | Fault::OwnsNoName(_) => Code::Refused,
         Fault::Owned(_) => Code::Owned,
         Fault::Held(_) => Code::Held,
@@ -614,7 +629,8 @@ fn explain(why: &Fault) -> String {
         Fault::NoRoom => "no room is current; name one, or /join #lobby first".to_owned(),
         Fault::NoTarget => "nobody hears you here; /join #lobby or /query NAME first".to_owned(),
         Fault::Unheard(text) => {
-            match text.as_str().split(' ').next().filter(|word| !word.starts_with('/')).and_then(commands::find) {
+            let word = text.as_str().split(' ').next().filter(|word| !word.starts_with('/'));
+            match word.and_then(commands::find).filter(|spec| !spec.verb.is_of_operators()) {
                 Some(spec) => {
                     let name = spec.name;
                     format!("nobody hears you here; is /{name} meant? If not, /join #lobby or /query NAME first")
@@ -686,6 +702,12 @@ fn explain(why: &Fault) -> String {
         }
         Fault::IsOp { nick, room } => {
             format!("{nick} is an op of {room}; /deop {room} {nick} first")
+        }
+        Fault::OperatorSelf => "that is you; ask another operator, or do it on the server with chinwag ctl".to_owned(),
+        Fault::NobodyHere => {
+            "nobody is online here, as this is the operator's door; connect to the chat for that, or see /help for what \
+             goes here"
+                .to_owned()
         }
         Fault::PutOutSelf(room) => format!("that is you; /leave {room} goes"),
         Fault::OwnsNoName(nick) => {
@@ -866,10 +888,11 @@ fn lost_code(lost: Lost) -> Code<'static> {
 
 fn bye_code(bye: Bye) -> Code<'static> {
     match bye {
-        Bye::Full | Bye::MadePlace => Code::Full,
+        Bye::Full | Bye::MadePlace | Bye::ControlsTaken => Code::Full,
         Bye::TooManyFromAddress | Bye::WrongPasswords => Code::Refused,
         Bye::TooSlow => Code::TooSlow,
-        Bye::Idle => Code::Idle,
+        Bye::Idle | Bye::Silent => Code::Idle,
+        Bye::Killed => Code::Killed,
         Bye::Shutdown => Code::Shutdown,
         Bye::NotHttp => Code::NotHttp,
         Bye::NotIrc => Code::NotIrc,
@@ -886,6 +909,9 @@ fn farewell(bye: Bye) -> &'static str {
         Bye::TooSlow => "you read nothing for too long; connect again",
         Bye::Idle => "no password came in time; connect again",
         Bye::Shutdown => "the server is shutting down",
+        Bye::Killed => "an operator put you out; ask them why",
+        Bye::ControlsTaken => "as many are at the operator's door as there may be; close one first",
+        Bye::Silent => "nothing was said here for a minute; connect again",
         Bye::NotHttp => "this is no web server but a chat; connect with nc or telnet",
         Bye::NotIrc => {
             "this port is not IRC but chinwag; connect with nc or telnet, where it is /nick NAME and /join #lobby"

@@ -2,7 +2,7 @@
 
 use crate::event::{Fault, Silence, Verb};
 use crate::files::{File, Share, Stage};
-use crate::names::{FileId, Nick, RoomName, Text};
+use crate::names::{FileId, Nick, RoomName, Text, Wire};
 use crate::people::Person;
 use crate::register::Owned;
 use crate::register::entry::{BanKind, Guests, Rule, RuleKind};
@@ -16,8 +16,21 @@ use crate::time::Now;
 pub enum Actor {
     /// A connection that has not given the password.
     Locked,
+    /// A connection that came by the operator's door, where nobody is online.
+    Control,
     /// Somebody who is online.
     Person(Someone),
+    /// Somebody who is online, and an operator.
+    Operator(Someone),
+}
+
+impl Actor {
+    /// Somebody who is online, as the owner of their name if they are that, through a connection like this. An operator is one only
+    /// where nobody can read along.
+    pub fn online(someone: Someone, owned: Option<&Owned>, wire: Wire) -> Self {
+        let is_operator = wire == Wire::Secure && owned.is_some_and(Owned::is_operator);
+        if is_operator { Self::Operator(someone) } else { Self::Person(someone) }
+    }
 }
 
 /// What somebody wants to do.
@@ -25,6 +38,8 @@ pub enum Actor {
 pub enum Action<'a> {
     /// Ask for anything at all.
     Ask(Verb),
+    /// Ask for what is for operators, by its name as it was typed.
+    Operate(&'a str),
     /// Do something in a room.
     InRoom(Doing, Ruled<'a>),
     /// Come into a room, with this key, if they gave one.
@@ -101,12 +116,24 @@ pub enum Doing {
 
 /// Whether somebody may do something, or why not.
 pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
-    let Actor::Person(someone) = actor else {
-        let is_allowed = matches!(action, Action::Ask(verb) if is_for_anybody(verb));
-        return allow(is_allowed, || Fault::Locked);
+    if let Action::Operate(typed) = action {
+        // What somebody may not use is unknown to them.
+        let is_operator = matches!(actor, Actor::Control | Actor::Operator(_));
+        return allow(is_operator, || Fault::UnknownCommand(Text::new(typed)));
+    }
+    let someone = match actor {
+        Actor::Person(someone) | Actor::Operator(someone) => someone,
+        Actor::Locked => {
+            let is_allowed = matches!(action, Action::Ask(verb) if is_for_anybody(verb));
+            return allow(is_allowed, || Fault::Locked);
+        }
+        Actor::Control => {
+            let is_allowed = matches!(action, Action::Ask(verb) if is_for_nobody(verb));
+            return allow(is_allowed, || Fault::NobodyHere);
+        }
     };
     match action {
-        Action::Ask(_) => Ok(()),
+        Action::Ask(_) | Action::Operate(_) => Ok(()),
         Action::InRoom(doing, place) => may_in_room(&someone, doing, place),
         Action::Enter(entrance, key) => may_enter(&someone, entrance, key),
         Action::MakeRoom(makers) => {
@@ -138,6 +165,15 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
         }
         Action::AsOwner(owned) => allow(owned.is_some(), || Fault::NoAccount(someone.nick)),
         Action::Ignore(other) => allow(other.id != someone.id, || Fault::IgnoreSelf),
+    }
+}
+
+/// Whether somebody is told that there is a request of this kind.
+pub fn knows(actor: Actor, verb: Verb) -> bool {
+    match actor {
+        Actor::Control => may(actor, Action::Ask(verb)).is_ok(),
+        Actor::Operator(_) => true,
+        Actor::Locked | Actor::Person(_) => !verb.is_of_operators(),
     }
 }
 
@@ -227,6 +263,11 @@ fn may_enter(someone: &Someone, entrance: Entrance<'_>, key: Option<&str>) -> Re
 fn is_for_anybody(verb: Verb) -> bool {
     let is_for_all = matches!(verb, Verb::Pass | Verb::Login | Verb::Help | Verb::Ping | Verb::Resume | Verb::Quit);
     is_for_all || matches!(verb, Verb::Chunk | Verb::Unknown)
+}
+
+/// Whether it takes nobody who is online.
+fn is_for_nobody(verb: Verb) -> bool {
+    verb.is_of_operators() || matches!(verb, Verb::Help | Verb::Limits | Verb::Ping | Verb::Quit | Verb::Unknown)
 }
 
 fn allow(is_allowed: bool, why: impl FnOnce() -> Fault) -> Result<(), Fault> {

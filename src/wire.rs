@@ -639,6 +639,8 @@ mod tests {
             (room(), proptest::option::of((option(), option()))).prop_map(|(room, rule)| Done::Room { room, rule }),
             (any::<u128>(), number()).prop_map(|(token, seconds)| Done::Keep { token: PlaceToken(token), seconds }),
             nick().prop_map(Done::Resume),
+            nick().prop_map(Done::Kill),
+            nick().prop_map(Done::Where),
             text().prop_map(|rest| Done::Other("dance", rest)),
         ]
         .boxed()
@@ -767,6 +769,9 @@ mod tests {
             borrowed("[a-z]{1,5}( [a-z-]{1,5}){0,2}").prop_map(Detail::Rules).prop_map(of("join")),
             number().prop_map(Detail::Had).prop_map(of("resume")),
             (file(), number()).prop_map(|(file, offset)| Detail::Upload { file, offset }).prop_map(of("resume")),
+            (nick(), borrowed("[0-9a-f:.]{2,9}|ctl"), any::<bool>(), second(), any::<bool>())
+                .prop_map(|(nick, address, secure, since, named)| Detail::Way { nick, address, secure, since, named })
+                .prop_map(of("where")),
             borrowed("[a-z]{1,5}").prop_map(Detail::Other).prop_map(of("dance")),
         ]
         .boxed()

@@ -11,7 +11,7 @@ use crate::effect::{Effect, Entered, Output, PasswordResult, PasswordTask, Secre
 use crate::event::{Bye, Detail, Done, Event, Fault, Quota, Reply, Standing, Verb};
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
-use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token};
+use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
 use crate::people::Person;
 use crate::policy::Action;
 use crate::register::{Entry, PasswordHash, Proof, Register, Rules};
@@ -459,7 +459,7 @@ impl Hub {
 
     /// Whether others can read along what comes from this connection.
     fn may_send_secrets(&self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let is_secure = self.origin_of(turn.conn) == Origin::Loopback || self.settings.clear_passwords;
+        let is_secure = self.wire_of(turn.conn) == Wire::Secure || self.settings.clear_passwords;
         if is_secure { Ok(()) } else { Err(Fault::Insecure) }
     }
 
@@ -730,6 +730,11 @@ impl Hub {
     fn origin_of(&self, conn: ConnId) -> Origin {
         let locked = self.locked.get(&conn).map(|locked| locked.origin);
         locked.or_else(|| self.people.way(conn).map(|way| way.origin)).unwrap_or(Origin::Loopback)
+    }
+
+    /// Whether others can read along on a connection.
+    pub(super) fn wire_of(&self, conn: ConnId) -> Wire {
+        self.origin_of(conn).wire()
     }
 
     fn draw_salt(&mut self) -> [u8; 16] {

@@ -4,9 +4,9 @@ use crate::effect::Output;
 use crate::event::{Activity, Change, Detail, Done, Fault, Gone, Limit, Setting, Verb};
 use crate::files::{File, Share, Stage};
 use crate::limits;
-use crate::names::{FileId, Nick, PersonId, Place, RoomName};
+use crate::names::{FileId, Nick, PersonId, Place, RoomName, Text};
 use crate::people::{Person, Way};
-use crate::policy::{Action, Doing};
+use crate::policy::{Action, Doing, knows};
 use crate::register::entry::RuleKind;
 use crate::request::{HistoryPart, Named, Target};
 use crate::rooms::RoomId;
@@ -17,13 +17,19 @@ use crate::typing::Conversation;
 use super::answer::{Answer, Page};
 use super::{Hub, Turn};
 
-/// Has every command explained, or one.
-pub(super) fn help(verb: Option<Verb>, turn: &mut Turn<'_, impl Output>) -> Done {
-    turn.out.detail(turn.conn, &Detail::Help(verb));
-    Done::Help
-}
-
 impl Hub {
+    /// Has every command explained that they know who ask, or one.
+    pub(super) fn help(&self, what: Option<(Verb, &str)>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let actor = self.actor(turn);
+        let verbs = match what {
+            None => Verb::ALL.iter().copied().filter(|&verb| knows(actor, verb)).collect(),
+            Some((verb, typed)) if !knows(actor, verb) => return Err(Fault::NoHelp(Text::new(typed))),
+            Some((verb, _)) => vec![verb],
+        };
+        turn.out.detail(turn.conn, &Detail::Help(verbs));
+        Ok(Done::Help)
+    }
+
     pub(super) fn limits(&self, turn: &mut Turn<'_, impl Output>) -> Done {
         let settings = &self.settings;
         let count = |count: usize| count as u64;

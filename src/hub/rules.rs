@@ -755,7 +755,7 @@ fn hide_key(rule: Rule) -> Shown {
     if matches!(rule, Rule::Key(Some(_))) { Shown::SomeKey } else { Shown::Rule(rule) }
 }
 
-fn short_reason(reason: Option<&str>) -> Result<Option<Text>, Fault> {
+pub(super) fn short_reason(reason: Option<&str>) -> Result<Option<Text>, Fault> {
     let reason = reason.map(Text::new);
     let fits = reason.as_ref().is_none_or(|reason| reason.as_str().len() <= limits::REASON);
     if fits { Ok(reason) } else { Err(Fault::TooLong { what: Long::Reason, limit: limits::REASON }) }

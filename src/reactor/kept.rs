@@ -200,8 +200,9 @@ impl<S: System> Reactor<S> {
 
     /// Tells a connection that there is no place for it.
     pub(super) fn reject(&mut self, id: ConnId) {
-        let Some(address) = self.registry.get(id).map(|connection| connection.address()) else { return };
-        let bye = if self.end.is_some() { Bye::Shutdown } else { self.refusal(address).unwrap_or(Bye::Full) };
+        let Some(connection) = self.registry.get(id) else { return };
+        let refusal = connection.address().and_then(|address| self.refusal(address));
+        let bye = if self.end.is_some() { Bye::Shutdown } else { refusal.unwrap_or(Bye::Full) };
         self.registry.set_life(id, Life::Rejected);
         if let Some(connection) = self.registry.get_mut(id) {
             connection.framing().lines = LineBuf::default();

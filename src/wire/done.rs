@@ -82,6 +82,8 @@ pub enum Done<'a> {
     /// The place is taken up, of whoever is called so.
     Resume(Nick),
     Quit,
+    Kill(Nick),
+    Where(Nick),
     /// Something is done to somebody in a room: `op`, `kick` and the like.
     OfMember {
         command: &'a str,
@@ -188,6 +190,8 @@ impl<'a> Done<'a> {
             "keep" => Self::Keep { token: fields.token()?, seconds: fields.number()? },
             "resume" => Self::Resume(fields.nick()?),
             "quit" => Self::Quit,
+            "kill" => Self::Kill(fields.nick()?),
+            "where" => Self::Where(fields.nick()?),
             "op" | "bans" | "erase" | "deop" | "voice" | "devoice" | "founder" | "kick" | "invite" | "uninvite" => {
                 let room = fields.room()?;
                 let counts = matches!(command, "op" | "bans" | "erase");
@@ -252,6 +256,8 @@ impl<'a> Done<'a> {
             Self::Keep { .. } => "keep",
             Self::Resume(_) => "resume",
             Self::Quit => "quit",
+            Self::Kill(_) => "kill",
+            Self::Where(_) => "where",
             Self::OfMember { command, .. } | Self::Count { command, .. } => command,
             Self::Ban { mute: false, .. } => "ban",
             Self::Ban { mute: true, .. } => "mute",
@@ -268,6 +274,7 @@ impl<'a> Done<'a> {
         match self {
             Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) | Self::Resume(nick) => word(nick),
             Self::Register(nick) | Self::Login(nick) | Self::Logout(nick) | Self::Drop(nick) => word(nick),
+            Self::Kill(nick) | Self::Where(nick) => word(nick),
             Self::Token(token) => word(&URL_SAFE_NO_PAD.encode(token.0)),
             Self::TokenOff => word(&"off"),
             Self::Account(nick, standing) => {

@@ -163,6 +163,8 @@ impl Output for Notes {
             Effect::TakeUp { conn, .. } => {
                 self.reply(conn, &Reply::Refused { verb: Verb::Resume, why: Fault::NoPlace });
             }
+            // Nobody has an address here.
+            Effect::Where { conn, whom } => self.reply(conn, &Reply::Done(Done::Where(whom.nick))),
             Effect::ReadLog(query) => self.queries.push_back(query),
             Effect::Close { conn, bye } => {
                 if let Some(bye) = bye {

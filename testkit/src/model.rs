@@ -719,6 +719,8 @@ impl<W: World> Crowd<W> {
             _ => Asked::Other,
         };
         let verb = match (verb, name) {
+            // Nobody here is an operator, and to others these are unknown.
+            (verb, _) if verb.is_of_operators() => "?",
             (_, Some(name)) => name,
             (Verb::Say, None) => "say",
             (Verb::Chunk, None) => "chunk",

@@ -599,7 +599,7 @@ impl Sim {
         if system.is_listening {
             self.net.open.set(self.net.open.get() + 1);
             let transport = Stream { wire: Rc::clone(&wire), net: Rc::clone(&self.net) };
-            system.newcomers.push_back(Newcomer { transport, address, dialect: 0 });
+            system.newcomers.push_back(Newcomer { transport, address: Some(address), dialect: 0 });
             system.wires.push(Rc::clone(&wire));
         }
         let is_slow = self.net.one_in(self.net.weather.slow);
