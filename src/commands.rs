@@ -7,7 +7,7 @@ use crate::limits;
 use crate::names::{Digest, FileId, Nick, PlaceToken, RoomName, Text};
 use crate::register::entry::{BanKind, Guests, Role, Rule, RuleKind};
 use crate::request::{Credential, HistoryPart, Named, Offer, Request, RulesPart, Target, Topic, Wanted, Whom};
-use crate::wire;
+use crate::wire::{self, TOKEN};
 
 /// A row of the table.
 pub struct Spec {
@@ -260,6 +260,18 @@ table! {
         |w| Ok(Request::Kill { nick: person(w.need()?), reason: w.rest().ok() });
     Where "where" "/where NICK" "through which connections NICK is here, and from where"
         |w| Ok(Request::Where(person(w.need()?)));
+    Wall "wall" "/wall TEXT" "tell everybody something"
+        |w| Ok(Request::Wall(w.rest()?));
+    Grant "grant" "/grant NICK" "a token for NICK, good once: it makes the name theirs, or gives its owner a new beginning"
+        |w| Ok(Request::Grant(person(w.need()?)));
+    Revoke "revoke" "/revoke NICK" "take the name NICK from its owner"
+        |w| Ok(Request::Revoke(person(w.need()?)));
+    Operator "operator" "/operator [NICK on|off]" "who is an operator, or make the owner of NICK one"
+        |w| {
+            let Some(nick) = w.word().map(person) else { return Ok(Request::Operator(None)) };
+            let on = switch(w.need()?).ok_or(Slip::Usage)?;
+            Ok(Request::Operator(Some((nick, on))))
+        };
 }
 
 /// What `/set` sets, and how it is called.
@@ -437,9 +449,6 @@ pub fn said(text: &str) -> (SaidKind, &str) {
         None => (SaidKind::Text, text),
     }
 }
-
-/// What tells a token from a password.
-const TOKEN: &str = "token:";
 
 /// What an action begins with.
 pub const ACTION: &str = "/me ";

@@ -28,9 +28,12 @@ pub fn ask(path: &Path, words: &[String], out: &mut impl Write) -> Result<Answer
     let stream = connect(path).map_err(|e| cannot_reach(path, &e))?;
     let lost = |e: io::Error| format!("the server has not answered: {}; look whether it runs", reason(&e));
     stream.set_read_timeout(Some(limits::CONTROL_SILENCE)).map_err(lost)?;
-    let mut writer = &stream;
-    writer.write_all(format!("/{}\n", line.trim_start_matches('/')).as_bytes()).map_err(lost)?;
-    stream.shutdown(Shutdown::Write).map_err(lost)?;
+    let line = format!("/{}\n", line.trim_start_matches('/'));
+    match (&stream).write_all(line.as_bytes()).and_then(|()| stream.shutdown(Shutdown::Write)) {
+        // It may have said why before it closed.
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => return Err(lost(e)),
+        _ => {}
+    }
     for line in BufReader::new(&stream).lines() {
         let line = line.map_err(lost)?;
         let answer = match ServerLine::parse(&line) {

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::event::{Bye, Change, Detail, Event, Reply, SaidKind};
+use crate::event::{Bye, Change, Deed, Detail, Event, Reply, SaidKind};
 use crate::limits::{DOWNLOADS, ROOMS_A_PERSON};
 use crate::names::{ConnId, Digest, FileId, Nick, PlaceToken, RoomName, Text, Wire};
-use crate::register::{Entry, PasswordHash};
+use crate::register::{Author, Entry, PasswordHash};
 
 /// Something for the shell to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +42,8 @@ pub enum Effect {
     Keep { conn: ConnId, lines: Option<u64> },
     /// Give this connection's transport to the place that is kept for this token, and reply.
     TakeUp { conn: ConnId, token: Option<PlaceToken>, lines: u64 },
+    /// Write down what an operator has done by this connection.
+    Audit { conn: ConnId, by: Author, deed: Deed },
     /// Tell this connection about these ones, which are somebody's, and reply.
     Where { conn: ConnId, whom: Whereabouts },
     /// The core knows this connection no more: close it when all that is pending for it is written.

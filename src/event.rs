@@ -107,6 +107,10 @@ verbs! {
     Ping
     Kill
     Where
+    Wall
+    Grant
+    Revoke
+    Operator
     Keep
     Resume
     Quit
@@ -115,7 +119,7 @@ verbs! {
 impl Verb {
     /// Whether it is for operators alone. To others it is unknown.
     pub fn is_of_operators(self) -> bool {
-        matches!(self, Self::Kill | Self::Where)
+        matches!(self, Self::Kill | Self::Where | Self::Wall | Self::Grant | Self::Revoke | Self::Operator)
     }
 }
 
@@ -170,8 +174,10 @@ pub enum Event {
     NotKept(Trouble),
     /// What the connection sent was no text as the dialect has it, and others see something else instead.
     Garbled,
-    /// One is called so now, as the old name is nobody's any more.
-    NameLost { nick: Nick, old: Nick },
+    /// One is called so now, as one can have the old name no longer.
+    NameLost { nick: Nick, old: Nick, why: Loss },
+    /// An operator tells everybody something.
+    Wall { from: Nick, text: Text },
     /// Of what was written to the connection before it was lost, some is held no more that belongs to no room.
     LeftOut,
     /// What the connection sent has an end of lines in it that is none in the dialect.
@@ -196,6 +202,15 @@ impl Event {
             _ => None,
         }
     }
+}
+
+/// Why somebody cannot have a name any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loss {
+    /// It is nobody's any more.
+    GivenUp,
+    /// It was given to somebody else.
+    Granted,
 }
 
 /// How it stands with the log of one room, where nothing is wrong with the disk.
@@ -355,6 +370,8 @@ pub enum Bye {
     NotText,
     /// An operator put out whoever was there.
     Killed,
+    /// An operator had a new token made for the name, and whoever has that is its owner.
+    Granted,
     /// It came by the operator's door, where as many are as there may be.
     ControlsTaken,
     /// It came by the operator's door, and said nothing for [`limits::CONTROL_SILENCE`].
@@ -445,6 +462,8 @@ pub enum Fault {
     WrongLogin(Nick),
     /// Nobody owns this name.
     NoOwner(Nick),
+    /// The same, where an operator speaks of the name.
+    NameOfNobody(Nick),
     /// Somebody else owns this name, in their spelling.
     Owned(Nick),
     /// This name was somebody's not long ago.
@@ -591,6 +610,8 @@ pub enum Quota {
     Erased,
     /// Rules, roles, bans and invitations of all rooms.
     Rules,
+    /// Owners of names who are operators.
+    Operators,
 }
 
 /// Why something is there no more.
@@ -695,6 +716,8 @@ pub enum Detail {
     Had(u64),
     /// An upload that goes on, of which so many bytes have come.
     Upload { id: FileId, offset: u64 },
+    /// Somebody who is an operator.
+    Operator(Nick),
     /// One of somebody's connections.
     Way {
         nick: Nick,
@@ -908,6 +931,20 @@ pub enum Done {
     Quit,
     Kill(Nick),
     Where(Nick),
+    /// So many people were told.
+    Wall(usize),
+    Grant {
+        nick: Nick,
+        /// What is good once.
+        token: Token,
+    },
+    Revoke(Nick),
+    Operator {
+        nick: Nick,
+        on: bool,
+    },
+    /// So many are operators.
+    Operators(usize),
     /// Somebody has another rank, or none: the request says which.
     Ranked {
         verb: Verb,
@@ -959,4 +996,24 @@ pub enum Done {
         room: RoomName,
         count: u64,
     },
+}
+
+/// What an operator has done that changes something, as the audit log has it. No secret is in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the commands table says what each one does")]
+pub enum Deed {
+    Kill {
+        nick: Nick,
+        reason: Option<Text>,
+    },
+    Wall(Text),
+    Grant(Nick),
+    Revoke(Nick),
+    Operator {
+        nick: Nick,
+        on: bool,
+    },
+    Cancel(FileId),
+    /// What people see in a room.
+    InRoom(RoomName, Happening),
 }

@@ -355,7 +355,8 @@ impl Hub {
             return self.handle_locked(request, turn);
         }
         if self.controls.contains_key(&conn) {
-            return self.handle_control(request, turn);
+            self.handle_control(request, turn);
+            return self.settle_taken_up();
         }
         let Some(person) = self.people.get_mut(who) else { return };
         if request.is_of_person() {
@@ -379,11 +380,15 @@ impl Hub {
                 Err(why) => refuse(conn, verb, why, turn.out),
             },
         }
-        if let Some(room) = self.taken_up.take() {
-            self.rooms.settle(room);
-        }
+        self.settle_taken_up();
         if verb == Verb::Quit && self.people.at(conn).is_none() {
             turn.out.effect(Effect::Close { conn, bye: None });
+        }
+    }
+
+    fn settle_taken_up(&mut self) {
+        if let Some(room) = self.taken_up.take() {
+            self.rooms.settle(room);
         }
     }
 
@@ -509,6 +514,11 @@ impl Hub {
             }
             Request::Kill { nick, reason } => self.kill(nick, reason, turn),
             Request::Where(nick) => return self.tell_where(nick, turn).map(|()| None),
+            Request::Wall(text) => self.wall(text, turn),
+            Request::Grant(nick) => return self.grant(nick, turn),
+            Request::Revoke(nick) => return self.revoke(nick, turn),
+            Request::Operator(None) => Ok(self.list_operators(turn)),
+            Request::Operator(Some((nick, on))) => return self.set_operator(nick, on, turn),
             Request::OfOperators { request, .. } => return self.carry_out(*request, turn),
             Request::Malformed { why, .. } => Err(why),
             Request::Chunk(_) => Err(Fault::NoUpload),
@@ -683,9 +693,16 @@ impl Hub {
         }
     }
 
-    /// Whether somebody may do something, see [`may`].
+    /// Whether somebody may do something, see [`may`]. What is done by nobody who is online, whoever runs the server does.
     fn may(&self, who: PersonId, action: Action<'_>) -> Result<(), Fault> {
-        may(Actor::Person(self.someone(self.people.get(who).ok_or(Fault::NoTarget)?)), action)
+        may(self.actor_of(who).ok_or(Fault::NoTarget)?, action)
+    }
+
+    fn actor_of(&self, who: PersonId) -> Option<Actor> {
+        match self.people.get(who) {
+            Some(person) => Some(Actor::Person(self.someone(person))),
+            None => (who == PersonId::NOBODY).then_some(Actor::Control),
+        }
     }
 
     /// Whether `who` may tell or send something to somebody alone, see [`may`].
@@ -696,7 +713,7 @@ impl Hub {
 
     /// Whether whose turn it is may do this in a room, see [`may`].
     fn may_in(&self, room: RoomId, doing: Doing, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        self.may(turn.who, Action::InRoom(doing, self.ruled(room, turn.now)))
+        may(self.actor(turn), Action::InRoom(doing, self.ruled(room, turn.now)))
     }
 
     /// Somebody as the rules of rooms know them.
@@ -748,7 +765,7 @@ impl Hub {
     /// Whether somebody may know that a room is there, see [`sees`].
     fn sees(&self, who: PersonId, room: RoomId) -> bool {
         let room = &self.rooms[room];
-        self.people.get(who).is_some_and(|person| sees(&self.someone(person), room, self.rules(room)))
+        self.actor_of(who).is_some_and(|actor| sees(actor, room, self.rules(room)))
     }
 
     /// The room of this name, in which whose turn it is must be allowed to do this.
@@ -856,7 +873,7 @@ impl Hub {
         }
         self.check_accounts();
         for conn in self.answers.keys() {
-            assert!(self.people.at(*conn).is_some(), "an answer for nobody");
+            assert!(self.people.at(*conn).is_some() || self.controls.contains_key(conn), "an answer for nobody");
         }
         assert!(self.searches.iter().all(|conn| self.answers.contains_key(conn)), "a search for nobody");
         let has_alarm = self.alarms.contains(&(self.next_search, Alarm::Search));

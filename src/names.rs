@@ -333,6 +333,12 @@ impl Nick {
         Self::new(&format!("guest{number}")).ok()
     }
 
+    /// What whoever runs the server is called where they do something from outside the chat. Nobody else can be called so.
+    pub fn server() -> Self {
+        // It is far shorter than names may be.
+        Self(ArrayString::from(RESERVED[0]).unwrap_or_default())
+    }
+
     /// Whether it is a name as guests are given it.
     pub fn is_guest(&self) -> bool {
         self.guest_numbers().into_iter().any(|number| Self::guest(number) == Some(*self))

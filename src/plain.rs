@@ -7,8 +7,8 @@ use base64::Engine as _;
 
 use crate::commands::{self, ACTION, GUESTS, RULES, SETTINGS};
 use crate::event::{
-    Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Lost, Quota, Rank, Reply,
-    SaidKind, Setting, Shown, Silence, Standing, Trouble, Verb,
+    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Loss, Lost, Quota, Rank,
+    Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -193,6 +193,7 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
             line(wire::Detail::Rules(&names.join(" ")));
         }
         Detail::Had(count) => line(wire::Detail::Had(*count)),
+        Detail::Operator(nick) => line(wire::Detail::Operator(*nick)),
         Detail::Way { nick, address, wire, since, named } => line(wire::Detail::Way {
             nick: *nick,
             address: address.as_str(),
@@ -336,8 +337,12 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("history is not being kept: {why}; what is said meanwhile may be lost if the server stops");
             ServerLine::Notice(&text).write(out);
         }
-        Event::NameLost { nick, old } => {
-            let text = format!("was given up; you are {nick} now");
+        Event::Wall { from, text } => ServerLine::Wall { from: *from, text: text.as_str() }.write(out),
+        Event::NameLost { nick, old, why } => {
+            let text = match why {
+                Loss::GivenUp => format!("was given up; you are {nick} now"),
+                Loss::Granted => format!("belongs to somebody now; you are {nick}, and /nick NAME takes another name"),
+            };
             ServerLine::Nick { nick: *nick, old: *old, text: &text }.write(out);
         }
         Event::Garbled => ServerLine::Notice(
@@ -508,6 +513,11 @@ fn encode_done(done: &Done) -> wire::Done<'_> {
         Done::Quit => wire::Done::Quit,
         Done::Kill(nick) => wire::Done::Kill(nick),
         Done::Where(nick) => wire::Done::Where(nick),
+        Done::Wall(count) => wire::Done::Wall(count as u64),
+        Done::Grant { nick, token } => wire::Done::Grant(nick, token),
+        Done::Revoke(nick) => wire::Done::Revoke(nick),
+        Done::Operator { nick, on } => wire::Done::Operator(nick, on),
+        Done::Operators(count) => wire::Done::Operators(count as u64),
         Done::Ranked { verb, room, nick } => wire::Done::OfMember { command: name(verb), room, nick },
         Done::Founder { room, nick } => wire::Done::OfMember { command: name(Verb::Founder), room, nick },
         Done::Kick { room, nick } => wire::Done::OfMember { command: name(Verb::Kick), room, nick },
@@ -561,6 +571,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::WrongPassword
         | Fault::WrongLogin(_)
         | Fault::NoOwner(_)
+        | Fault::NameOfNobody(_)
         | Fault::OwnedAlready(_)
         | Fault::OldPassword
         | Fault::KeepsNothing
@@ -659,6 +670,7 @@ fn explain(why: &Fault) -> String {
         Fault::NoOwner(nick) => {
             format!("nobody owns {nick}; /nick {nick} takes it, and /register PASSWORD makes it yours")
         }
+        Fault::NameOfNobody(nick) => format!("nobody owns {nick}; /grant {nick} gives the name to somebody"),
         Fault::Owned(nick) => {
             format!("{nick} belongs to somebody; if that is you: /login {nick} PASSWORD, else choose another name")
         }
@@ -840,6 +852,9 @@ fn too_many(quota: Quota) -> String {
             )
         }
         Quota::Rules => "the server remembers as much of its rooms as it may; ask who runs it".to_owned(),
+        Quota::Operators => {
+            format!("{} people may be operators; take that from one first, with /operator NICK off", limits::OPERATORS)
+        }
         Quota::Downloads => format!("you may fetch {} files at once; wait for one, or /cancel it", limits::DOWNLOADS),
     }
 }
@@ -892,7 +907,7 @@ fn bye_code(bye: Bye) -> Code<'static> {
         Bye::TooManyFromAddress | Bye::WrongPasswords => Code::Refused,
         Bye::TooSlow => Code::TooSlow,
         Bye::Idle | Bye::Silent => Code::Idle,
-        Bye::Killed => Code::Killed,
+        Bye::Killed | Bye::Granted => Code::Killed,
         Bye::Shutdown => Code::Shutdown,
         Bye::NotHttp => Code::NotHttp,
         Bye::NotIrc => Code::NotIrc,
@@ -910,6 +925,7 @@ fn farewell(bye: Bye) -> &'static str {
         Bye::Idle => "no password came in time; connect again",
         Bye::Shutdown => "the server is shutting down",
         Bye::Killed => "an operator put you out; ask them why",
+        Bye::Granted => "an operator had a new token made for this name; ask them for it, if the name is yours",
         Bye::ControlsTaken => "as many are at the operator's door as there may be; close one first",
         Bye::Silent => "nothing was said here for a minute; connect again",
         Bye::NotHttp => "this is no web server but a chat; connect with nc or telnet",
@@ -917,6 +933,47 @@ fn farewell(bye: Bye) -> &'static str {
             "this port is not IRC but chinwag; connect with nc or telnet, where it is /nick NAME and /join #lobby"
         }
         Bye::NotText => "this is a chat of plain text lines, without TLS; connect with nc or telnet",
+    }
+}
+
+/// What an operator has done, as they would ask for it.
+pub fn deed(deed: &Deed) -> String {
+    let with = |words: String, text: Option<&Text>| match text.filter(|text| !text.as_str().is_empty()) {
+        Some(text) => format!("{words} {text}"),
+        None => words,
+    };
+    match deed {
+        Deed::Kill { nick, reason } => with(format!("kill {nick}"), reason.as_ref()),
+        Deed::Wall(text) => format!("wall {text}"),
+        Deed::Grant(nick) => format!("grant {nick}"),
+        Deed::Revoke(nick) => format!("revoke {nick}"),
+        Deed::Operator { nick, on } => format!("operator {nick} {}", if *on { "on" } else { "off" }),
+        Deed::Cancel(file) => format!("cancel {file}"),
+        Deed::InRoom(room, what) => match what {
+            Happening::Made { nick, rank } => {
+                let command = match rank {
+                    Some(Rank::Founder) => "founder",
+                    Some(Rank::Op) => "op",
+                    Some(Rank::Voice) => "voice",
+                    None => "deop",
+                };
+                format!("{command} {room} {nick}")
+            }
+            Happening::Kicked { nick, reason } => with(format!("kick {room} {nick}"), reason.as_ref()),
+            Happening::Banned { kind, who, time, reason } => {
+                let command = if *kind == BanKind::Mute { "mute" } else { "ban" };
+                let seconds = time.map_or(0, |time| time.as_secs());
+                with(format!("{command} {room} {} {seconds}", wire_whom(who)), reason.as_ref())
+            }
+            Happening::Unbanned { who, .. } => format!("unban {room} {}", wire_whom(who)),
+            Happening::Set(shown) => {
+                let (rule, value) = rule_words(shown);
+                format!("room {room} {rule} {value}")
+            }
+            Happening::Erased { first, last } => format!("erase {room} {first} {last}"),
+            // Operators do nothing else in rooms.
+            _ => room.to_string(),
+        },
     }
 }
 

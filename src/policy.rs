@@ -127,13 +127,12 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
             let is_allowed = matches!(action, Action::Ask(verb) if is_for_anybody(verb));
             return allow(is_allowed, || Fault::Locked);
         }
-        Actor::Control => {
-            let is_allowed = matches!(action, Action::Ask(verb) if is_for_nobody(verb));
-            return allow(is_allowed, || Fault::NobodyHere);
-        }
+        Actor::Control => return may_from_outside(action),
     };
     match action {
         Action::Ask(_) | Action::Operate(_) => Ok(()),
+        // A room may be left without anybody who could hand it over.
+        Action::InRoom(Doing::HandOver, _) if matches!(actor, Actor::Operator(_)) => Ok(()),
         Action::InRoom(doing, place) => may_in_room(&someone, doing, place),
         Action::Enter(entrance, key) => may_enter(&someone, entrance, key),
         Action::MakeRoom(makers) => {
@@ -178,8 +177,15 @@ pub fn knows(actor: Actor, verb: Verb) -> bool {
 }
 
 /// Whether somebody may know that a room is there. Whatever tells of rooms asks this.
-pub fn sees(someone: &Someone, room: &Room, rules: InForce<'_>) -> bool {
-    !rules.holds(&Rule::Hidden(true)) || room.member(someone.id).is_some() || rules.is_op_by_name(someone)
+pub fn sees(actor: Actor, room: &Room, rules: InForce<'_>) -> bool {
+    let is_theirs = match actor {
+        Actor::Person(someone) | Actor::Operator(someone) => {
+            room.member(someone.id).is_some() || rules.is_op_by_name(&someone)
+        }
+        Actor::Control => true,
+        Actor::Locked => false,
+    };
+    is_theirs || !rules.holds(&Rule::Hidden(true))
 }
 
 fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), Fault> {
@@ -265,9 +271,33 @@ fn is_for_anybody(verb: Verb) -> bool {
     is_for_all || matches!(verb, Verb::Chunk | Verb::Unknown)
 }
 
-/// Whether it takes nobody who is online.
+/// What may be done by the operator's door: all that takes nobody who is online.
+fn may_from_outside(action: Action<'_>) -> Result<(), Fault> {
+    let is_allowed = match action {
+        Action::Operate(_) => true,
+        Action::Ask(verb) => verb.is_of_operators() || is_for_nobody(verb),
+        Action::InRoom(doing, _) => {
+            matches!(doing, Doing::SeeRules | Doing::Moderate | Doing::HandOver | Doing::Tell)
+        }
+        Action::Withdraw(_, file, _) => return allow(file.stage != Stage::Broken, || Fault::NoSuchFile),
+        Action::Enter(..)
+        | Action::MakeRoom(_)
+        | Action::Rename(..)
+        | Action::Reach { .. }
+        | Action::Fetch(..)
+        | Action::AsOwner(_)
+        | Action::Ignore(_) => false,
+    };
+    allow(is_allowed, || Fault::NobodyHere)
+}
+
+/// Whether it takes nobody who is online, though it is for others too.
 fn is_for_nobody(verb: Verb) -> bool {
-    verb.is_of_operators() || matches!(verb, Verb::Help | Verb::Limits | Verb::Ping | Verb::Quit | Verb::Unknown)
+    use Verb::{Account, Ban, Bans, Cancel, Deop, Devoice, Erase, Founder, Kick, Mute, Op, Room, Unban, Voice};
+    let is_question = matches!(verb, Verb::Help | Verb::Limits | Verb::Ping | Verb::Quit | Verb::Unknown);
+    let is_list = matches!(verb, Verb::Who | Verb::Rooms | Account | Bans | Room | Op);
+    let is_order = matches!(verb, Deop | Voice | Devoice | Founder | Kick | Ban | Mute | Unban | Erase | Cancel);
+    is_question || is_list || is_order
 }
 
 fn allow(is_allowed: bool, why: impl FnOnce() -> Fault) -> Result<(), Fault> {

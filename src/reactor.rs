@@ -20,9 +20,10 @@ use crate::event::{Bye, Detail, Done, Event, Reply};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits;
-use crate::names::{ConnId, PlaceToken, Text, Wire};
+use crate::names::{ConnId, Nick, PlaceToken, Text, Wire};
 use crate::outbox::Kind;
-use crate::plain::Style;
+use crate::plain::{self, Style};
+use crate::register::Author;
 use crate::registry::{Registry, origin};
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
@@ -326,6 +327,15 @@ impl<S: System> Reactor<S> {
                 Effect::Keep { conn, lines } => self.keep(conn, lines),
                 // Its lines are being carried out, and are to go with it.
                 Effect::TakeUp { token, lines, .. } => self.taking_up = Some(TakeUp::new(token, lines)),
+                Effect::Audit { conn, by, deed } => {
+                    let by = match by {
+                        Author::Person(nick) => nick,
+                        Author::Server => Nick::server(),
+                    };
+                    // They may have gone meanwhile.
+                    let place = self.registry.get(conn).map_or("-".to_owned(), Connection::place);
+                    self.system.audit(&format!("{by} {place} {}", plain::deed(&deed)));
+                }
                 Effect::Where { conn, whom } => self.tell_where(conn, &whom, now),
                 Effect::Close { conn, bye } => {
                     if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {

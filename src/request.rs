@@ -140,6 +140,14 @@ pub enum Request<'a> {
     },
     /// Where somebody comes from.
     Where(Named<'a, Nick>),
+    /// To tell everybody something.
+    Wall(&'a str),
+    /// To give somebody a name, or the owner of one a new beginning.
+    Grant(Named<'a, Nick>),
+    /// To take a name from its owner.
+    Revoke(Named<'a, Nick>),
+    /// Who is an operator, or whether somebody shall be one.
+    Operator(Option<(Named<'a, Nick>, bool)>),
     /// One of those that are for operators, and its name as it was typed: to others it is unknown.
     OfOperators {
         typed: &'a str,
@@ -209,6 +217,10 @@ impl Request<'_> {
             Self::Quit(_) => Verb::Quit,
             Self::Kill { .. } => Verb::Kill,
             Self::Where(_) => Verb::Where,
+            Self::Wall(_) => Verb::Wall,
+            Self::Grant(_) => Verb::Grant,
+            Self::Revoke(_) => Verb::Revoke,
+            Self::Operator(_) => Verb::Operator,
             Self::OfOperators { request, .. } => request.verb(),
             Self::Malformed { verb, .. } => *verb,
         }
@@ -246,6 +258,10 @@ impl Request<'_> {
             | Self::Away(_)
             | Self::Back
             | Self::Kill { .. }
+            | Self::Wall(_)
+            | Self::Grant(_)
+            | Self::Revoke(_)
+            | Self::Operator(Some(_))
             | Self::Set(Some(_)) => true,
             Self::OfOperators { request, .. } => request.is_of_person(),
             Self::Help(_)
@@ -271,6 +287,7 @@ impl Request<'_> {
             | Self::Resume { .. }
             | Self::Quit(_)
             | Self::Where(_)
+            | Self::Operator(None)
             | Self::Malformed { .. } => false,
         }
     }
@@ -339,6 +356,10 @@ impl Request<'_> {
             | Self::Quit(_)
             | Self::Kill { .. }
             | Self::Where(_)
+            | Self::Wall(_)
+            | Self::Grant(_)
+            | Self::Revoke(_)
+            | Self::Operator(_)
             | Self::OfOperators { .. }
             | Self::Malformed { .. } => Addressed::Elsewhere,
         }

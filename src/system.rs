@@ -19,7 +19,7 @@ use crate::effect::{Entered, Found, Job, Outcome, PasswordResult, PasswordTask, 
 use crate::event::{Keeping, Trouble};
 use crate::home::Home;
 use crate::journal::{self, Journal};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, AuditLog, Ledger};
 use crate::limits;
 use crate::listener::{self, Listeners, TOKENS, cannot, reason};
 use crate::names::PlaceToken;
@@ -121,6 +121,12 @@ pub trait System {
     /// What came of the entries that were written next.
     fn entered(&mut self) -> Option<Entered>;
 
+    /// Has it written down what an operator has done: who, from where, and what. Where nothing outlives the process, it stands in the
+    /// log of that.
+    fn audit(&mut self, deed: &str) {
+        log::info!("an operator's deed: {deed}");
+    }
+
     /// In how long [`System::log`] is to be called even if nothing is said.
     fn next_log(&self) -> Option<Duration>;
 }
@@ -180,7 +186,8 @@ impl Os {
             let reading = |folder: &Path, e: io::Error| cannot(&format!("read {}", folder.display()), &e);
             let (past, file) = ledger::load(&ledger, SystemTime::now()).map_err(|e| reading(&ledger, e))?;
             register = past;
-            let begun = Ledger::start(file, logging.sync, Arc::clone(&waker))
+            let audit = AuditLog::new(ledger.with_file_name("audit.log"), logging.max);
+            let begun = Ledger::start(file, audit, logging.sync, Arc::clone(&waker))
                 .and_then(|ledger| Ok((ledger, Passwords::start(Arc::clone(&waker))?)));
             names = Some(begun.map_err(|e| cannot("start the threads of the names", &e))?);
             let past = journal::load(rooms, settings.history, limits::ROOMS).map_err(|e| reading(rooms, e))?;
@@ -358,6 +365,13 @@ impl System for Os {
 
     fn entered(&mut self) -> Option<Entered> {
         self.names.as_ref()?.0.outcomes().next()
+    }
+
+    fn audit(&mut self, deed: &str) {
+        match &self.names {
+            Some((ledger, _)) => ledger.audit(SystemTime::now(), deed),
+            None => log::info!("an operator's deed: {deed}"),
+        }
     }
 
     fn next_log(&self) -> Option<Duration> {

@@ -152,7 +152,10 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
     match request {
         Request::Help(what) => with(what.map(|(_, typed)| typed), None),
         Request::Kill { nick, reason } => with(Some(nick.typed), *reason),
-        Request::Where(nick) => with(Some(nick.typed), None),
+        Request::Where(nick) | Request::Grant(nick) | Request::Revoke(nick) => with(Some(nick.typed), None),
+        Request::Wall(text) => with(None, Some(text)),
+        Request::Operator(None) => with(None, None),
+        Request::Operator(Some((nick, on))) => more(Some(nick.typed), on_off(*on)),
         Request::OfOperators { request, .. } => spell(request),
         Request::Limits | Request::Rooms | Request::Back | Request::Set(None) => with(None, None),
         Request::Pass(text) | Request::Say { text, .. } => with(None, Some(text)),

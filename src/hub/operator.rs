@@ -1,11 +1,12 @@
 //! Operators: the door by which whoever runs the server comes in, and what operators alone may do.
 
 use crate::effect::{Effect, Output, Whereabouts};
-use crate::event::{Bye, Done, Fault, Reply, Verb};
+use crate::event::{Bye, Deed, Done, Event, Fault, Reply, Verb};
 use crate::limits;
-use crate::names::{ConnId, Nick};
+use crate::names::{ConnId, Nick, PersonId, Text};
 use crate::people::Intake;
 use crate::policy::{Action, Actor, may};
+use crate::register::Author;
 use crate::request::{BadChunk, Named, Request};
 use crate::time::{Instant, Now};
 
@@ -32,6 +33,8 @@ impl Hub {
 
     pub(super) fn forget_control(&mut self, conn: ConnId) {
         if let Some(control) = self.controls.remove(&conn) {
+            self.accounts.forget(conn);
+            self.drop_answer(conn);
             self.alarms.remove(&(control.until, Alarm::Control(conn)));
         }
     }
@@ -80,6 +83,23 @@ impl Hub {
         Actor::online(self.someone(person), owned, self.wire_of(turn.conn))
     }
 
+    /// By whom something is done.
+    pub(super) fn by(&self, turn: &Turn<'_, impl Output>) -> Result<Author, Fault> {
+        if turn.who == PersonId::NOBODY { Ok(Author::Server) } else { self.nick(turn.who).map(Author::Person) }
+    }
+
+    /// How people are shown by whom something is done.
+    pub(super) fn by_nick(&self, turn: &Turn<'_, impl Output>) -> Result<Nick, Fault> {
+        if turn.who == PersonId::NOBODY { Ok(Nick::server()) } else { self.nick(turn.who) }
+    }
+
+    /// Has it written down what an operator has done.
+    pub(super) fn audit(&self, deed: Deed, turn: &mut Turn<'_, impl Output>) {
+        if let Ok(by) = self.by(turn) {
+            turn.out.effect(Effect::Audit { conn: turn.conn, by, deed });
+        }
+    }
+
     /// What is asked for, if whoever asks may know that there is such a request.
     pub(super) fn for_who_may<'a>(
         &self,
@@ -107,7 +127,15 @@ impl Hub {
         }
         let conns: Vec<ConnId> = self.people.conns_of(who).collect();
         conns.into_iter().for_each(|conn| self.close_for(conn, Bye::Killed, reason.as_ref(), turn));
+        self.audit(Deed::Kill { nick, reason }, turn);
         Ok(Done::Kill(nick))
+    }
+
+    pub(super) fn wall(&mut self, text: &str, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let (from, text) = (self.by_nick(turn)?, Text::new(text));
+        turn.out.publish(&mut self.people.conns(), &[Event::Wall { from, text: text.clone() }]);
+        self.audit(Deed::Wall(text), turn);
+        Ok(Done::Wall(self.people.len()))
     }
 
     /// Has the shell tell from where somebody is here, as it knows the addresses.

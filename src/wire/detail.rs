@@ -63,6 +63,8 @@ pub enum Detail<'a> {
     Had(u64),
     /// An upload that goes on from here, of `/resume`.
     Upload { file: FileId, offset: u64 },
+    /// Somebody, of `/operator`.
+    Operator(Nick),
     /// A connection of somebody, of `/where`: from where, whether nobody can read along, since when, and whether they own their name.
     Way { nick: Nick, address: &'a str, secure: bool, since: SystemTime, named: bool },
     /// A row that is newer than this program.
@@ -185,6 +187,10 @@ impl<'a> Detail<'a> {
                 let rule = Self::Rule(fields.word()?, fields.word()?);
                 fields.end(rule)
             }
+            "operator" => {
+                let nick = fields.nick()?;
+                fields.end(Self::Operator(nick))
+            }
             "where" => {
                 let (nick, address) = (fields.nick()?, fields.word()?);
                 let secure = fields.either(SECURE)?;
@@ -274,6 +280,7 @@ impl<'a> Detail<'a> {
             Self::Rules(rules) => put(out, format_args!("rules {rules}")),
             Self::Had(count) => put(out, format_args!("had {count}")),
             Self::Upload { file, offset } => put(out, format_args!("upload {file} {offset}")),
+            Self::Operator(nick) => out.push_str(nick.as_str()),
             Self::Way { nick, address, secure, since, named } => {
                 let since = humantime::format_rfc3339_seconds(*since);
                 let word = |is: bool, words: [&'static str; 2]| words[usize::from(!is)];

@@ -9,6 +9,8 @@ use super::Whom;
 use super::fields::{Fields, on_off, put, put_target, put_text};
 use crate::names::{FileId, Nick, Place, PlaceToken, RoomName, Token};
 
+/// Tells a token from a password.
+pub const TOKEN: &str = "token:";
 /// Tells that a ban is for one connection alone.
 const CONNECTION: &str = "connection";
 
@@ -84,6 +86,14 @@ pub enum Done<'a> {
     Quit,
     Kill(Nick),
     Where(Nick),
+    /// So many people were told.
+    Wall(u64),
+    /// The token is good once.
+    Grant(Nick, Token),
+    Revoke(Nick),
+    Operator(Nick, bool),
+    /// So many are operators.
+    Operators(u64),
     /// Something is done to somebody in a room: `op`, `kick` and the like.
     OfMember {
         command: &'a str,
@@ -192,6 +202,13 @@ impl<'a> Done<'a> {
             "quit" => Self::Quit,
             "kill" => Self::Kill(fields.nick()?),
             "where" => Self::Where(fields.nick()?),
+            "wall" => Self::Wall(fields.number()?),
+            "grant" => Self::Grant(fields.nick()?, token(fields.word()?.strip_prefix(TOKEN)?)?),
+            "revoke" => Self::Revoke(fields.nick()?),
+            "operator" => match fields.maybe(Fields::number) {
+                Some(count) => Self::Operators(count),
+                None => Self::Operator(fields.nick()?, fields.switch()?),
+            },
             "op" | "bans" | "erase" | "deop" | "voice" | "devoice" | "founder" | "kick" | "invite" | "uninvite" => {
                 let room = fields.room()?;
                 let counts = matches!(command, "op" | "bans" | "erase");
@@ -258,6 +275,10 @@ impl<'a> Done<'a> {
             Self::Quit => "quit",
             Self::Kill(_) => "kill",
             Self::Where(_) => "where",
+            Self::Wall(_) => "wall",
+            Self::Grant(..) => "grant",
+            Self::Revoke(_) => "revoke",
+            Self::Operator(..) | Self::Operators(_) => "operator",
             Self::OfMember { command, .. } | Self::Count { command, .. } => command,
             Self::Ban { mute: false, .. } => "ban",
             Self::Ban { mute: true, .. } => "mute",
@@ -274,7 +295,15 @@ impl<'a> Done<'a> {
         match self {
             Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) | Self::Resume(nick) => word(nick),
             Self::Register(nick) | Self::Login(nick) | Self::Logout(nick) | Self::Drop(nick) => word(nick),
-            Self::Kill(nick) | Self::Where(nick) => word(nick),
+            Self::Kill(nick) | Self::Where(nick) | Self::Revoke(nick) => word(nick),
+            Self::Grant(nick, token) => {
+                word(nick);
+                word(&format_args!("{TOKEN}{}", URL_SAFE_NO_PAD.encode(token.0)));
+            }
+            Self::Operator(nick, on) => {
+                word(nick);
+                word(&on_off(*on));
+            }
             Self::Token(token) => word(&URL_SAFE_NO_PAD.encode(token.0)),
             Self::TokenOff => word(&"off"),
             Self::Account(nick, standing) => {
@@ -283,6 +312,7 @@ impl<'a> Done<'a> {
             }
             Self::Leave(room) => word(room),
             Self::Rooms(count) | Self::Files(count) | Self::Ignoring(count) => word(count),
+            Self::Wall(count) | Self::Operators(count) => word(count),
             Self::Cancel(file) => word(file),
             Self::Join { room, count } | Self::History { room, count } => {
                 word(room);

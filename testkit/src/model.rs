@@ -1069,6 +1069,7 @@ impl<W: World> Crowd<W> {
             }
             ServerLine::Motd(_) => {}
             ServerLine::Notice(_) => self.count("notice"),
+            ServerLine::Wall { .. } => panic!("{who} hears of an operator where there is none: {line}"),
             ServerLine::Nick { .. } => panic!("{who} has one connection"),
             ServerLine::Presence { version, changes } => self.hear_presence(who, version, &changes),
             ServerLine::Detail(row) => client.rows.push(row.to_owned()),
