@@ -256,7 +256,7 @@ table! {
         };
     Quit "quit" ["exit"] "/quit [REASON]" "leave the server; in nc, then Enter or Ctrl-C"
         |w| Ok(Request::Quit(w.rest().ok()));
-    Kill "kill" "/kill NICK [REASON]" "put NICK out, on all of their connections; for operators, as all below"
+    Kill "kill" "/kill NICK [REASON]" "put NICK out, on all of their connections"
         |w| Ok(Request::Kill { nick: person(w.need()?), reason: w.rest().ok() });
     Where "where" "/where NICK" "through which connections NICK is here, and from where"
         |w| Ok(Request::Where(person(w.need()?)));

@@ -534,6 +534,8 @@ pub enum Fault {
     NoPlace,
     /// Whose own place is kept takes up no other.
     KeptItself,
+    /// The place was an owner's where nobody could read along, and others can here.
+    InsecurePlace,
     /// So many lines are said to have come, but fewer were written: this many.
     NotWritten(u64),
 }

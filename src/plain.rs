@@ -590,7 +590,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::Owned(_) => Code::Owned,
         Fault::Held(_) => Code::Held,
         Fault::NoAccount(_) | Fault::NoGuests(_) | Fault::GuestsMakeNoRooms => Code::NoAccount,
-        Fault::Insecure => Code::Insecure,
+        Fault::Insecure | Fault::InsecurePlace => Code::Insecure,
         Fault::NotOp(_) => Code::NotOp,
         Fault::NotThere { .. } => Code::NoSuchNick,
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
@@ -704,6 +704,10 @@ fn explain(why: &Fault) -> String {
         Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),
         Fault::NoToken => "the system gives no random numbers now; try again in a moment".to_owned(),
         Fault::NoPlace => "no place is kept for this token any more; /nick and /join as if you were new".to_owned(),
+        Fault::InsecurePlace => {
+            "your place was kept where nobody can read along, and others can here; come as you came before, or /login anew"
+                .to_owned()
+        }
         Fault::KeptItself => "your own place is kept here; connect anew, and say it there".to_owned(),
         Fault::NotWritten(lines) => format!("only {lines} lines were sent to you since the first + keep; count again"),
         Fault::NotYours(id) => format!("file {id} is not yours; only who sent it can withdraw it"),
