@@ -15,7 +15,7 @@ use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
 use crate::people::Person;
 use crate::policy::Action;
-use crate::register::{Author, Entry, PasswordHash, Proof, Register, Rules};
+use crate::register::{Entry, PasswordHash, Proof, Register, Rules};
 use crate::request::{Credential, Named, Wanted};
 use crate::settings;
 use crate::time::{Day, Now};
@@ -73,8 +73,6 @@ enum Proved {
 struct Write {
     entries: Vec<Entry>,
     then: Option<(ConnId, Written)>,
-    /// Whose deed it is, if it is an operator's.
-    deed: Option<(Author, Deed)>,
 }
 
 /// What a connection waits for that has had something written down.
@@ -216,7 +214,7 @@ impl Hub {
 
     /// Entries have been written down, or cannot be.
     pub fn ledger_did(&mut self, now: Now, entered: Entered, out: &mut impl Output) {
-        let Some(Write { entries, then, deed }) = self.accounts.writes.pop_front() else { return };
+        let Some(Write { entries, then }) = self.accounts.writes.pop_front() else { return };
         if entered == Entered::Written {
             // Whoever asked for it may have gone meanwhile, and be here through other connections.
             let conn = then.as_ref().map_or(ConnId::NOBODY, |(conn, _)| *conn);
@@ -229,7 +227,6 @@ impl Hub {
                 }
                 self.accounts.register.apply(entry);
             }
-            deed.into_iter().for_each(|(by, deed)| turn.out.effect(Effect::Audit { conn, by, deed }));
         }
         let Some((conn, written)) = then.filter(|(conn, _)| self.accounts.waiting.remove(conn)) else {
             return;
@@ -508,7 +505,7 @@ impl Hub {
             }
         };
         self.is_of_another(&nick, turn)?;
-        self.order((entries, Deed::Grant(nick)), Written::Grant(nick, token), turn)
+        Ok(self.order((entries, Deed::Grant(nick)), Written::Grant(nick, token), turn))
     }
 
     /// Takes a name from its owner.
@@ -520,7 +517,7 @@ impl Hub {
         let nick = self.owner_named(nick)?;
         self.is_of_another(&nick, turn)?;
         let entry = Entry::Drop { nick, day: Day::of(turn.now.wall) };
-        self.order((vec![entry], Deed::Revoke(nick)), Written::Revoke(nick), turn)
+        Ok(self.order((vec![entry], Deed::Revoke(nick)), Written::Revoke(nick), turn))
     }
 
     /// Makes the owner of a name an operator, or one no more.
@@ -537,7 +534,7 @@ impl Hub {
         }
         drop(others);
         let entry = Entry::Operator { nick, on };
-        self.order((vec![entry], Deed::Operator { nick, on }), Written::Operator(nick, on), turn)
+        Ok(self.order((vec![entry], Deed::Operator { nick, on }), Written::Operator(nick, on), turn))
     }
 
     pub(super) fn list_operators(&self, turn: &mut Turn<'_, impl Output>) -> Done {
@@ -703,31 +700,27 @@ impl Hub {
     /// Has entries written down, for which the connection waits.
     fn write(&mut self, entries: Vec<Entry>, then: Written, turn: &mut Turn<'_, impl Output>) -> Option<Done> {
         self.accounts.waiting.insert(turn.conn);
-        self.accounts.writes.push_back(Write { entries: entries.clone(), then: Some((turn.conn, then)), deed: None });
+        self.accounts.writes.push_back(Write { entries: entries.clone(), then: Some((turn.conn, then)) });
         turn.out.effect(Effect::Ledger(entries));
         None
     }
 
-    /// The same of what an operator does.
+    /// The same of what an operator does, which is in the audit log first: nothing of it is done without that.
     fn order(
         &mut self,
         (entries, deed): (Vec<Entry>, Deed),
         then: Written,
         turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Option<Done>, Fault> {
-        let by = self.by(turn)?;
-        let done = self.write(entries, then, turn);
-        if let Some(write) = self.accounts.writes.back_mut() {
-            write.deed = Some((by, deed));
-        }
-        Ok(done)
+    ) -> Option<Done> {
+        self.audit(deed, turn);
+        self.write(entries, then, turn)
     }
 
     /// Something is so from now on, and is written down when the disk has time for it, if anything is.
     pub(super) fn note(&mut self, entries: Vec<Entry>, out: &mut impl Output) {
         entries.iter().for_each(|entry| self.accounts.register.apply(entry.clone()));
         if self.settings.log.is_some() && !entries.is_empty() {
-            self.accounts.writes.push_back(Write { entries: Vec::new(), then: None, deed: None });
+            self.accounts.writes.push_back(Write { entries: Vec::new(), then: None });
             out.effect(Effect::Ledger(entries));
         }
     }
