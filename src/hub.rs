@@ -26,9 +26,9 @@ use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person, Way};
-use crate::policy::{Action, Actor, Doing, Ruled, may, sees};
+use crate::policy::{self, Action, Actor, Doing, Ruled, may, sees};
 use crate::presence::Presence;
-use crate::register::Rules;
+use crate::register::{Owned, Rules};
 use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::rules::{InForce, Someone};
@@ -705,10 +705,9 @@ impl Hub {
         }
     }
 
-    /// Whether `who` may tell or send something to somebody alone, see [`may`].
-    fn may_reach(&self, to: PersonId, who: PersonId) -> Result<(), Fault> {
-        let person = self.people.get(to).ok_or(Fault::NoTarget)?;
-        self.may(who, Action::Reach { person, is_reading: self.people.is_reading(to) })
+    /// Whether something may be told or sent to somebody alone, see [`policy::may_reach`].
+    fn may_reach(&self, to: PersonId) -> Result<(), Fault> {
+        policy::may_reach(self.people.get(to).ok_or(Fault::NoTarget)?, self.people.is_reading(to))
     }
 
     /// Whether whose turn it is may do this in a room, see [`may`].
@@ -718,7 +717,7 @@ impl Hub {
 
     /// Somebody as the rules of rooms know them.
     fn someone(&self, person: &Person) -> Someone {
-        Someone { id: person.id, nick: person.nick(), owned: self.owned_by(person), origin: person.origin() }
+        someone(person, self.register().owned(&person.nick()))
     }
 
     /// The name that somebody owns, if they own the one that they have: nobody else can have it.
@@ -918,6 +917,11 @@ impl Intake {
             refuse(conn, Verb::Chunk, Fault::NoUpload, out);
         }
     }
+}
+
+/// Somebody as the rules of rooms know them, whose name has this owner.
+fn someone(person: &Person, owned: Option<&Owned>) -> Someone {
+    Someone { id: person.id, nick: person.nick(), owned: owned.map(Owned::nick), origin: person.origin() }
 }
 
 fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {

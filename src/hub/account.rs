@@ -528,11 +528,10 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Option<Done>, Fault> {
         let nick = self.owner_named(nick)?;
-        let mut others = self.accounts.register.operators().filter(|&other| other != nick);
-        if on && others.nth(limits::OPERATORS - 1).is_some() {
+        let others = self.accounts.register.operators().filter(|&other| other != nick).count();
+        if on && others >= limits::OPERATORS {
             return Err(Fault::TooMany(Quota::Operators));
         }
-        drop(others);
         let entry = Entry::Operator { nick, on };
         Ok(self.order((vec![entry], Deed::Operator { nick, on }), Written::Operator(nick, on), turn))
     }

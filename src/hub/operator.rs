@@ -11,7 +11,7 @@ use crate::request::{BadChunk, Named, Request};
 use crate::time::{Instant, Now};
 
 use super::rules::short_reason;
-use super::{Alarm, Hub, Turn, refuse};
+use super::{Alarm, Hub, Turn, refuse, someone};
 
 /// A connection that came by the operator's door.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Hub {
         }
         let Some(person) = self.people.get(turn.who) else { return Actor::Locked };
         let owned = self.register().owned(&person.nick());
-        Actor::online(self.someone(person), owned, self.wire_of(turn.conn))
+        Actor::online(someone(person, owned), owned, self.wire_of(turn.conn))
     }
 
     /// By whom something is done.

@@ -347,10 +347,8 @@ impl Hub {
         let room = self.rooms[id].name;
         let subject = self.subject(nick)?;
         let rules = self.rules(&self.rooms[id]);
-        let (before, is_theirs) = (
-            rules.rules.founder(),
-            matches!(self.actor(turn), Actor::Person(someone) | Actor::Operator(someone) if rules.is_founder(&someone)),
-        );
+        let before = rules.rules.founder();
+        let is_theirs = self.people.get(turn.who).is_some_and(|person| rules.is_founder(&self.someone(person)));
         if is_theirs {
             self.member(id, subject)?;
         }
@@ -399,7 +397,7 @@ impl Hub {
             return Ok(Done::Uninvite { room, nick });
         }
         let other = who.filter(|&who| who != turn.who);
-        other.map_or(Ok(()), |who| self.may_reach(who, turn.who))?;
+        other.map_or(Ok(()), |who| self.may_reach(who))?;
         self.count_invitation(turn)?;
         if !is_invited {
             if !self.may_invite_more(id) {
