@@ -7,7 +7,7 @@ use crate::limits;
 use crate::names::{Digest, FileId, Nick, PlaceToken, RoomName, Text};
 use crate::register::entry::{BanKind, Guests, Role, Rule, RuleKind};
 use crate::request::{Credential, HistoryPart, Named, Offer, Request, RulesPart, Target, Topic, Wanted, Whom};
-use crate::wire;
+use crate::wire::{self, TOKEN};
 
 /// A row of the table.
 pub struct Spec {
@@ -22,6 +22,20 @@ pub struct Spec {
     /// What it does, in one line.
     pub about: &'static str,
     parse: for<'a> fn(&mut Words<'a>) -> Result<Request<'a>, Slip>,
+}
+
+impl Spec {
+    /// Reads what stands behind its name.
+    fn read<'a>(&self, rest: &'a str) -> Request<'a> {
+        let mut words = Words(rest);
+        let why = match (self.parse)(&mut words) {
+            _ if words.word().is_some() => Fault::Usage(self.verb),
+            Ok(request) => return request,
+            Err(Slip::Usage) => Fault::Usage(self.verb),
+            Err(Slip::Fault(fault)) => fault,
+        };
+        Request::Malformed { verb: self.verb, why }
+    }
 }
 
 impl PartialEq for Spec {
@@ -62,7 +76,8 @@ table! {
     Help "help" "/help [COMMAND]" "every command, or one"
         |w| {
             let word = w.word();
-            let verb = word.map(|word| find(word).map(|spec| spec.verb).ok_or_else(|| Fault::NoHelp(Text::new(word))));
+            let verb =
+                word.map(|word| find(word).map(|spec| (spec.verb, word)).ok_or_else(|| Fault::NoHelp(Text::new(word))));
             verb.transpose().map(Request::Help).map_err(Slip::Fault)
         };
     Limits "limits" "/limits" "the limits of this server"
@@ -241,6 +256,22 @@ table! {
         };
     Quit "quit" ["exit"] "/quit [REASON]" "leave the server; in nc, then Enter or Ctrl-C"
         |w| Ok(Request::Quit(w.rest().ok()));
+    Kill "kill" "/kill NICK [REASON]" "put NICK out, on all of their connections"
+        |w| Ok(Request::Kill { nick: person(w.need()?), reason: w.rest().ok() });
+    Where "where" "/where NICK" "through which connections NICK is here, and from where"
+        |w| Ok(Request::Where(person(w.need()?)));
+    Wall "wall" "/wall TEXT" "tell everybody something"
+        |w| Ok(Request::Wall(w.rest()?));
+    Grant "grant" "/grant NICK" "a token for NICK, good once: it makes the name theirs, or gives its owner a new beginning"
+        |w| Ok(Request::Grant(person(w.need()?)));
+    Revoke "revoke" "/revoke NICK" "take the name NICK from its owner"
+        |w| Ok(Request::Revoke(person(w.need()?)));
+    Operator "operator" "/operator [NICK on|off]" "who is an operator, or make the owner of NICK one"
+        |w| {
+            let Some(nick) = w.word().map(person) else { return Ok(Request::Operator(None)) };
+            let on = switch(w.need()?).ok_or(Slip::Usage)?;
+            Ok(Request::Operator(Some((nick, on))))
+        };
 }
 
 /// What `/set` sets, and how it is called.
@@ -358,7 +389,9 @@ pub fn meant(typed: &str) -> Vec<&'static str> {
     }
     let slips = if typed.len() > 4 { 2 } else { usize::from(typed.len() > 2) };
     let is_meant = |name: &&&str| name.starts_with(&*typed) || slips_between(&typed, name) <= slips;
-    let close = TABLE.iter().filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
+    // What is for operators is unknown to others.
+    let common = TABLE.iter().filter(|spec| !spec.verb.is_of_operators());
+    let close = common.filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
     let elsewhere = ELSEWHERE.iter().filter(|(other, _)| *other == typed).map(|(_, name)| *name);
     close.chain(elsewhere).collect()
 }
@@ -406,14 +439,9 @@ pub fn parse(line: &str) -> Option<Request<'_>> {
         let shown: String = name.chars().take(NAME_SHOWN).collect();
         return Some(Request::Malformed { verb: Verb::Unknown, why: Fault::UnknownCommand(Text::new(&shown)) });
     };
-    let mut words = Words(rest);
-    let why = match (spec.parse)(&mut words) {
-        _ if words.word().is_some() => Fault::Usage(spec.verb),
-        Ok(request) => return Some(request),
-        Err(Slip::Usage) => Fault::Usage(spec.verb),
-        Err(Slip::Fault(fault)) => fault,
-    };
-    Some(Request::Malformed { verb: spec.verb, why })
+    let request = spec.read(rest);
+    let is_of_operators = spec.verb.is_of_operators();
+    Some(if is_of_operators { Request::OfOperators { typed: name, request: Box::new(request) } } else { request })
 }
 
 /// Why nobody means to say this text: it is nothing but keys, or a secret behind a blank too many.
@@ -471,9 +499,6 @@ pub fn said(text: &str) -> (SaidKind, &str) {
         None => (SaidKind::Text, text),
     }
 }
-
-/// What tells a token from a password.
-const TOKEN: &str = "token:";
 
 /// What an action begins with.
 pub const ACTION: &str = "/me ";
@@ -617,7 +642,7 @@ mod tests {
             ("/NICK  alice ", Request::Nick(person("alice"))),
             ("/nick @bob", Request::Nick(Named { typed: "@bob", name: Err(BadName::Begins('@')) })),
             ("/ignore @bob", Request::Ignore(Some(Named { typed: "@bob", name: Nick::new("bob") }))),
-            ("/help WHO", Request::Help(Some(Verb::Who))),
+            ("/help WHO", Request::Help(Some((Verb::Who, "WHO")))),
             ("/register secret-word", Request::Register("secret-word")),
             ("/login bob x", Request::Login { nick: person("bob"), credential: Credential::Password("x") }),
             ("/login @bob token:x", Request::Login { nick: person("@bob"), credential: Credential::Token(None) }),

@@ -16,6 +16,9 @@ use crate::plain::Style;
 use crate::time::Instant;
 use crate::transport::Transport;
 
+/// What the operator's door is called where addresses are told.
+const CONTROL: &str = "ctl";
+
 /// The part of its life that a connection is in, from its admission to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Life {
@@ -102,7 +105,10 @@ pub struct Queued {
 /// One connection.
 pub struct Connection<T> {
     id: ConnId,
-    address: IpAddr,
+    /// None where it came by the operator's door.
+    address: Option<IpAddr>,
+    /// When it came, in whole seconds since the process began.
+    came: u32,
     /// None of a place that is kept.
     transport: Option<T>,
     framing: Framing,
@@ -196,11 +202,13 @@ struct PutOut {
 }
 
 impl<T: Transport> Connection<T> {
-    /// A connection that has just come in.
-    pub fn new(id: ConnId, transport: T, address: IpAddr, dialect: u8, life: Life) -> Self {
+    /// A connection that has just come in; by the operator's door, if it has no address.
+    pub fn new(id: ConnId, transport: T, origin: (Option<IpAddr>, Instant), dialect: u8, life: Life) -> Self {
+        let (address, now) = origin;
         Self {
             id,
             address,
+            came: u32::try_from((now - Instant::START).as_secs()).unwrap_or(u32::MAX),
             transport: Some(transport),
             framing: Framing::default(),
             dialect,
@@ -230,9 +238,24 @@ impl<T: Transport> Connection<T> {
         self.id
     }
 
-    /// Where it comes from.
-    pub fn address(&self) -> IpAddr {
+    /// Where it comes from; `None` if it came by the operator's door.
+    pub fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// Where it comes from, in words.
+    pub fn place(&self) -> String {
+        self.address.map_or_else(|| CONTROL.to_owned(), |address| address.to_string())
+    }
+
+    /// Whether it came by the operator's door.
+    pub fn is_control(&self) -> bool {
+        self.address.is_none()
+    }
+
+    /// When it came, to the second.
+    pub fn came(&self) -> Instant {
+        Instant::START + Duration::from_secs(self.came.into())
     }
 
     /// Which of the dialects it has.
@@ -904,7 +927,7 @@ mod tests {
     const STALL: Duration = Duration::from_secs(60);
 
     fn connection() -> Connection<Nowhere> {
-        Connection::new(ConnId::NOBODY, Nowhere, Ipv4Addr::LOCALHOST.into(), 0, Life::Active)
+        Connection::new(ConnId::NOBODY, Nowhere, (Some(Ipv4Addr::LOCALHOST.into()), Instant::START), 0, Life::Active)
     }
 
     /// Whether somebody is found to be stalled in ten minutes who takes so many bytes every second.

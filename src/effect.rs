@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::event::{Bye, Change, Detail, Event, Reply, SaidKind, Unstored};
+use crate::event::{Bye, Change, Deed, Detail, Event, Reply, SaidKind, Unstored};
 use crate::limits::{DOWNLOADS, ROOMS_A_PERSON};
-use crate::names::{ConnId, Digest, FileId, Nick, PlaceToken, RoomName, Text};
-use crate::register::{Entry, PasswordHash};
+use crate::names::{ConnId, Digest, FileId, Nick, PlaceToken, RoomName, Text, Wire};
+use crate::register::{Author, Entry, PasswordHash};
 
 /// Something for the shell to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,12 +42,27 @@ pub enum Effect {
     Keep { conn: ConnId, lines: Option<u64> },
     /// Give this connection's transport to the place that is kept for this token, and reply.
     TakeUp { conn: ConnId, token: Option<PlaceToken>, lines: u64 },
+    /// Write down what an operator has done by this connection.
+    Audit { conn: ConnId, by: Author, deed: Deed },
+    /// Tell this connection about these ones, which are somebody's, and reply.
+    Where { conn: ConnId, whom: Whereabouts },
     /// The core knows this connection no more: close it when all that is pending for it is written.
     Close {
         conn: ConnId,
         /// Why, if it is to be told so.
         bye: Option<Bye>,
     },
+}
+
+/// Through which connections somebody is here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the fields are called what they are")]
+pub struct Whereabouts {
+    pub nick: Nick,
+    /// Whether they own their name.
+    pub named: bool,
+    /// The connections, and whether others can read along on them.
+    pub ways: Vec<(ConnId, Wire)>,
 }
 
 /// What was written to a connection, was not confirmed, and is held no more.

@@ -305,6 +305,11 @@ impl Egress {
         self.encode_for(connection, kind, |dialect, line, style| dialect.reply(line, reply, style));
     }
 
+    /// Queues a detail of a reply that is not the core's.
+    pub fn detail<T: Transport>(&mut self, connection: &mut Connection<T>, detail: &Detail) {
+        self.encode_for(connection, Kind::Reply, |dialect, line, style| dialect.detail(line, detail, style));
+    }
+
     /// Queues a detail of the reply that comes next, which belongs to the connection and not to the place.
     pub fn aside<T: Transport>(&mut self, connection: &mut Connection<T>, detail: &Detail) {
         self.encode_for(connection, Kind::Aside, |dialect, line, style| dialect.detail(line, detail, style));
@@ -629,7 +634,12 @@ mod tests {
         }
 
         fn connect(&mut self, takes: usize) -> ConnId {
-            self.registry.insert(Narrow(takes), IpAddr::V4(Ipv4Addr::LOCALHOST), 0, Life::Active)
+            self.registry.insert(
+                Narrow(takes),
+                (Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), Instant::START),
+                0,
+                Life::Active,
+            )
         }
 
         fn out(&mut self) -> Outgoing<'_, Narrow> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, PlaceToken, RoomName, Text, Token};
+use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, PlaceToken, RoomName, Text, Token, Wire};
 use crate::register::entry::{Author, BanKind, Rule, RuleKind, Who};
 use crate::time::Day;
 
@@ -39,62 +39,88 @@ pub enum SaidKind {
     Action,
 }
 
-/// Which request a refusal is of.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[allow(missing_docs, reason = "the requests say what each one does")]
-pub enum Verb {
-    Help,
-    Limits,
-    Pass,
-    Nick,
-    Register,
-    Login,
-    Logout,
-    Passwd,
-    Token,
-    Drop,
-    Account,
-    Join,
-    Leave,
-    Query,
-    Rooms,
-    Who,
-    Op,
-    Deop,
-    Voice,
-    Devoice,
-    Founder,
-    Kick,
-    Ban,
-    Mute,
-    Unban,
-    Bans,
-    Invite,
-    Uninvite,
-    Room,
-    Erase,
-    Say,
-    Msg,
-    Me,
-    Typing,
-    Topic,
-    Send,
-    Chunk,
-    Get,
-    Files,
-    Cancel,
-    History,
-    Ignore,
-    Unignore,
-    Away,
-    Back,
-    Set,
-    Ping,
-    Keep,
-    Resume,
-    Quit,
-    /// None of them: it was not understood.
-    Unknown,
+macro_rules! verbs {
+    ($($verb:ident)+) => {
+        /// Which request a refusal is of.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        #[allow(missing_docs, reason = "the requests say what each one does")]
+        pub enum Verb {
+            $($verb,)+
+            /// None of them: it was not understood.
+            Unknown,
+        }
+
+        impl Verb {
+            /// Every request that is understood.
+            pub const ALL: &'static [Self] = &[$(Self::$verb),+];
+        }
+    };
+}
+
+verbs! {
+    Help
+    Limits
+    Pass
+    Nick
+    Register
+    Login
+    Logout
+    Passwd
+    Token
+    Drop
+    Account
+    Join
+    Leave
+    Query
+    Rooms
+    Who
+    Op
+    Deop
+    Voice
+    Devoice
+    Founder
+    Kick
+    Ban
+    Mute
+    Unban
+    Bans
+    Invite
+    Uninvite
+    Room
+    Erase
+    Say
+    Msg
+    Me
+    Typing
+    Topic
+    Send
+    Chunk
+    Get
+    Files
+    Cancel
+    History
+    Ignore
+    Unignore
+    Away
+    Back
+    Set
+    Ping
+    Kill
+    Where
+    Wall
+    Grant
+    Revoke
+    Operator
+    Keep
+    Resume
+    Quit
+}
+
+impl Verb {
+    /// Whether it is for operators alone. To others it is unknown.
+    pub fn is_of_operators(self) -> bool {
+        matches!(self, Self::Kill | Self::Where | Self::Wall | Self::Grant | Self::Revoke | Self::Operator)
+    }
 }
 
 /// Something that one or many are told.
@@ -148,8 +174,10 @@ pub enum Event {
     NotKept(Trouble),
     /// What the connection sent was no text as the dialect has it, and others see something else instead.
     Garbled,
-    /// One is called so now, as the old name is nobody's any more.
-    NameLost { nick: Nick, old: Nick },
+    /// One is called so now, as one can have the old name no longer.
+    NameLost { nick: Nick, old: Nick, why: Loss },
+    /// An operator tells everybody something.
+    Wall { from: Nick, text: Text },
     /// Of what was written to the connection before it was lost, some is held no more that belongs to no room.
     LeftOut,
     /// What the connection sent has an end of lines in it that is none in the dialect.
@@ -162,6 +190,8 @@ pub enum Event {
     Keeping(Keeping),
     /// The server closes the connection.
     Bye(Bye),
+    /// An operator has it closed, and says why.
+    Expelled { bye: Bye, reason: Text },
 }
 
 impl Event {
@@ -172,6 +202,15 @@ impl Event {
             _ => None,
         }
     }
+}
+
+/// Why somebody cannot have a name any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loss {
+    /// It is nobody's any more.
+    GivenUp,
+    /// It was given to somebody else.
+    Granted,
 }
 
 /// How it stands with the log of one room, where nothing is wrong with the disk.
@@ -342,6 +381,16 @@ pub enum Bye {
     NotIrc,
     /// It speaks no text at all.
     NotText,
+    /// An operator put out whoever was there.
+    Killed,
+    /// An operator had a new token made for the name, and whoever has that is its owner.
+    Granted,
+    /// It came by the operator's door, where as many are as there may be.
+    ControlsTaken,
+    /// It came by the operator's door, and said nothing for [`limits::CONTROL_SILENCE`].
+    ///
+    /// [`limits::CONTROL_SILENCE`]: crate::limits::CONTROL_SILENCE
+    Silent,
 }
 
 /// A user's slip, or a thing that cannot be done: one reply, and the connection lives.
@@ -430,6 +479,8 @@ pub enum Fault {
     WrongLogin(Nick),
     /// Nobody owns this name.
     NoOwner(Nick),
+    /// The same, where an operator speaks of the name.
+    NameOfNobody(Nick),
     /// Somebody else owns this name, in their spelling.
     Owned(Nick),
     /// This name was somebody's not long ago.
@@ -468,6 +519,10 @@ pub enum Fault {
     IsOp { nick: Text, room: RoomName },
     /// Nobody can put themselves out.
     PutOutSelf(RoomName),
+    /// An operator cannot do that to themselves.
+    OperatorSelf,
+    /// It takes somebody who is online, and nobody is where this came from.
+    NobodyHere,
     /// Somebody owns no name, and so cannot found a room.
     OwnsNoName(Nick),
     /// Somebody is not in the room.
@@ -496,6 +551,8 @@ pub enum Fault {
     NoPlace,
     /// Whose own place is kept takes up no other.
     KeptItself,
+    /// The place was an owner's where nobody could read along, and others can here.
+    InsecurePlace,
     /// So many lines are said to have come, but fewer were written: this many.
     NotWritten(u64),
 }
@@ -572,6 +629,8 @@ pub enum Quota {
     Erased,
     /// Rules, roles, bans and invitations of all rooms.
     Rules,
+    /// Owners of names who are operators.
+    Operators,
 }
 
 /// Why something is there no more.
@@ -607,8 +666,8 @@ pub enum Gone {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Detail {
-    /// How every request is made, or this one. The dialect knows.
-    Help(Option<Verb>),
+    /// How these requests are made. The dialect knows.
+    Help(Vec<Verb>),
     /// The server's limits and their values. The dialect adds those of its own.
     Limits(Vec<(Limit, u64)>),
     /// The topic of the room that was joined.
@@ -676,6 +735,18 @@ pub enum Detail {
     Had(u64),
     /// An upload that goes on, of which so many bytes have come.
     Upload { id: FileId, offset: u64 },
+    /// Somebody who is an operator.
+    Operator(Nick),
+    /// One of somebody's connections.
+    Way {
+        nick: Nick,
+        /// Where it comes from.
+        address: Text,
+        wire: Wire,
+        since: SystemTime,
+        /// Whether they own their name.
+        named: bool,
+    },
 }
 
 /// A limit of the server's, as people may know it.
@@ -877,6 +948,22 @@ pub enum Done {
     },
     Resume(Nick),
     Quit,
+    Kill(Nick),
+    Where(Nick),
+    /// So many people were told.
+    Wall(usize),
+    Grant {
+        nick: Nick,
+        /// What is good once.
+        token: Token,
+    },
+    Revoke(Nick),
+    Operator {
+        nick: Nick,
+        on: bool,
+    },
+    /// So many are operators.
+    Operators(usize),
     /// Somebody has another rank, or none: the request says which.
     Ranked {
         verb: Verb,
@@ -928,4 +1015,24 @@ pub enum Done {
         room: RoomName,
         count: u64,
     },
+}
+
+/// What an operator has done that changes something, as the audit log has it. No secret is in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the commands table says what each one does")]
+pub enum Deed {
+    Kill {
+        nick: Nick,
+        reason: Option<Text>,
+    },
+    Wall(Text),
+    Grant(Nick),
+    Revoke(Nick),
+    Operator {
+        nick: Nick,
+        on: bool,
+    },
+    Cancel(FileId),
+    /// What people see in a room.
+    InRoom(RoomName, Happening),
 }

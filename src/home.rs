@@ -21,6 +21,9 @@ use crate::names::FileId;
 /// What the name of a temporary folder begins with.
 const TEMPORARY: &str = "chinwag-spool-";
 
+/// What the operator's door is called in a data folder.
+pub const CONTROL: &str = "ctl";
+
 /// Where everything is kept. A temporary folder goes with this.
 #[derive(Debug)]
 pub struct Home {
@@ -111,6 +114,14 @@ impl Home {
         match &self.kept {
             Kept::Temporary(_) => None,
             Kept::Locked(dir, _) => Some(dir.join("ledger")),
+        }
+    }
+
+    /// Where the operator's door is, if anything is to outlive the process.
+    pub fn control(&self) -> Option<PathBuf> {
+        match &self.kept {
+            Kept::Temporary(_) => None,
+            Kept::Locked(dir, _) => Some(dir.join(CONTROL)),
         }
     }
 

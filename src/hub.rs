@@ -9,6 +9,7 @@ mod ask;
 mod download;
 mod file;
 mod kept;
+mod operator;
 mod rules;
 mod talk;
 mod upload;
@@ -27,7 +28,7 @@ use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text
 use crate::people::{Download, Intake, People, Person, Way};
 use crate::policy::{self, Action, Actor, Doing, Ruled, may, sees};
 use crate::presence::Presence;
-use crate::register::Rules;
+use crate::register::{Owned, Rules};
 use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::rules::{InForce, Someone};
@@ -37,6 +38,7 @@ use crate::typing::{Conversation, Typing};
 
 use account::Accounts;
 use answer::Answer;
+use operator::Control;
 
 /// How somebody went away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,6 +100,8 @@ pub struct Hub {
     password: Option<[u8; 32]>,
     /// Connections that have not given the password: they are nobody yet.
     locked: HashMap<ConnId, Locked>,
+    /// Connections that came by the operator's door: they are nobody.
+    controls: HashMap<ConnId, Control>,
     people: People,
     rooms: Rooms,
     files: Files,
@@ -163,6 +167,7 @@ enum Alarm {
     Typing(PersonId, Conversation),
     File(FileId),
     Locked(ConnId),
+    Control(ConnId),
     /// The log has not answered this query yet.
     Log(ConnId, u64),
     /// It is the turn of a search of the log.
@@ -175,6 +180,7 @@ impl Hub {
         Self {
             password: settings.password.as_deref().map(fingerprint),
             locked: HashMap::new(),
+            controls: HashMap::new(),
             people: People::default(),
             rooms: Rooms::new(settings.history),
             files: Files::new(settings.next_file),
@@ -282,7 +288,7 @@ impl Hub {
             Departure::Quit => Happening::Quit(None),
             Departure::Lost(lost) => Happening::Lost(lost),
         };
-        self.lose(conn, what, &mut Turn::of_server(now, out));
+        self.lose(conn, &what, &mut Turn::of_server(now, out));
     }
 
     /// Closes a connection for a cause of the server's own.
@@ -291,14 +297,23 @@ impl Hub {
     }
 
     fn close(&mut self, conn: ConnId, bye: Bye, turn: &mut Turn<'_, impl Output>) {
-        self.lose(conn, Happening::Lost(Lost::Closed(bye)), turn);
+        self.lose(conn, &Happening::Lost(Lost::Closed(bye)), turn);
         turn.out.effect(Effect::Close { conn, bye: Some(bye) });
     }
 
+    /// Closes a connection because an operator wants it, with what they say to that.
+    fn close_for(&mut self, conn: ConnId, bye: Bye, reason: Option<&Text>, turn: &mut Turn<'_, impl Output>) {
+        let Some(reason) = reason else { return self.close(conn, bye, turn) };
+        self.lose(conn, &Happening::Lost(Lost::Closed(bye)), turn);
+        turn.out.answer(conn, &Event::Expelled { bye, reason: reason.clone() });
+        turn.out.effect(Effect::Close { conn, bye: None });
+    }
+
     /// Forgets a connection, and who was there through it alone.
-    fn lose(&mut self, conn: ConnId, what: Happening, turn: &mut Turn<'_, impl Output>) {
+    fn lose(&mut self, conn: ConnId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         self.unlock(conn);
-        self.part(conn, &what, turn);
+        self.forget_control(conn);
+        self.part(conn, what, turn);
     }
 
     /// A connection is locked no more, whatever it is now. Its alarm goes with it, as connections may come and go.
@@ -329,15 +344,24 @@ impl Hub {
     /// [waits](Hub::is_waiting) for nothing. It gets its one reply, if one is due, before this returns, when [`Hub::go_on`] has told
     /// the rest of a long answer, or when the connection waits no more.
     pub fn handle(&mut self, conn: ConnId, now: Now, request: Request<'_>, out: &mut impl Output) {
-        if self.locked.contains_key(&conn) {
-            return self.handle_locked(request, &mut Turn { now, conn, who: PersonId::NOBODY, out });
-        }
         debug_assert!(!self.is_waiting(conn), "its lines wait");
-        let Some(person) = self.people.at_mut(conn) else { return };
+        let who = self.people.at(conn).map_or(PersonId::NOBODY, |person| person.id);
+        let turn = &mut Turn { now, conn, who, out };
+        let request = match self.for_who_may(request, turn) {
+            Ok(request) => request,
+            Err(why) => return refuse(conn, Verb::Unknown, why, turn.out),
+        };
+        if self.locked.contains_key(&conn) {
+            return self.handle_locked(request, turn);
+        }
+        if self.controls.contains_key(&conn) {
+            self.handle_control(request, turn);
+            return self.settle_taken_up();
+        }
+        let Some(person) = self.people.get_mut(who) else { return };
         if request.is_of_person() {
             person.active = now.at;
         }
-        let turn = &mut Turn { now, conn, who: person.id, out };
         let verb = request.verb();
         if verb == Verb::Send {
             self.before_send(turn);
@@ -356,11 +380,15 @@ impl Hub {
                 Err(why) => refuse(conn, verb, why, turn.out),
             },
         }
-        if let Some(room) = self.taken_up.take() {
-            self.rooms.settle(room);
-        }
+        self.settle_taken_up();
         if verb == Verb::Quit && self.people.at(conn).is_none() {
             turn.out.effect(Effect::Close { conn, bye: None });
+        }
+    }
+
+    fn settle_taken_up(&mut self) {
+        if let Some(room) = self.taken_up.take() {
+            self.rooms.settle(room);
         }
     }
 
@@ -422,7 +450,7 @@ impl Hub {
         }
         self.may_ask_of_names(request.verb())?;
         let done = match request {
-            Request::Help(verb) => Ok(ask::help(verb, turn)),
+            Request::Help(what) => self.help(what, turn),
             Request::Limits => Ok(self.limits(turn)),
             // There is nothing to unlock, and a bot that always gives its password is well served so.
             Request::Pass(_) => Ok(Done::Pass),
@@ -484,6 +512,14 @@ impl Hub {
                 self.part(turn.conn, &Happening::Quit(reason.map(Text::new)), turn);
                 Ok(Done::Quit)
             }
+            Request::Kill { nick, reason } => self.kill(nick, reason, turn),
+            Request::Where(nick) => return self.tell_where(nick, turn).map(|()| None),
+            Request::Wall(text) => self.wall(text, turn),
+            Request::Grant(nick) => return self.grant(nick, turn),
+            Request::Revoke(nick) => return self.revoke(nick, turn),
+            Request::Operator(None) => Ok(self.list_operators(turn)),
+            Request::Operator(Some((nick, on))) => return self.set_operator(nick, on, turn),
+            Request::OfOperators { request, .. } => return self.carry_out(*request, turn),
             Request::Malformed { why, .. } => Err(why),
             Request::Chunk(_) => Err(Fault::NoUpload),
         };
@@ -537,6 +573,11 @@ impl Hub {
                 Alarm::File(file) => self.file_due(file, turn),
                 Alarm::Log(conn, serial) => self.log_is_late(conn, serial, turn),
                 Alarm::Search => self.search_on(turn),
+                Alarm::Control(conn) => {
+                    if self.controls.contains_key(&conn) {
+                        self.close(conn, Bye::Silent, turn);
+                    }
+                }
                 Alarm::Locked(conn) => {
                     if self.locked.contains_key(&conn) {
                         self.close(conn, Bye::Idle, turn);
@@ -652,9 +693,16 @@ impl Hub {
         }
     }
 
-    /// Whether somebody may do something, see [`may`].
+    /// Whether somebody may do something, see [`may`]. What is done by nobody who is online, whoever runs the server does.
     fn may(&self, who: PersonId, action: Action<'_>) -> Result<(), Fault> {
-        may(Actor::Person(self.someone(self.people.get(who).ok_or(Fault::NoTarget)?)), action)
+        may(self.actor_of(who).ok_or(Fault::NoTarget)?, action)
+    }
+
+    fn actor_of(&self, who: PersonId) -> Option<Actor> {
+        match self.people.get(who) {
+            Some(person) => Some(Actor::Person(self.someone(person))),
+            None => (who == PersonId::NOBODY).then_some(Actor::Control),
+        }
     }
 
     /// Whether something may be told or sent to somebody alone, see [`policy::may_reach`].
@@ -664,12 +712,12 @@ impl Hub {
 
     /// Whether whose turn it is may do this in a room, see [`may`].
     fn may_in(&self, room: RoomId, doing: Doing, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        self.may(turn.who, Action::InRoom(doing, self.ruled(room, turn.now)))
+        may(self.actor(turn), Action::InRoom(doing, self.ruled(room, turn.now)))
     }
 
     /// Somebody as the rules of rooms know them.
     fn someone(&self, person: &Person) -> Someone {
-        Someone { id: person.id, nick: person.nick(), owned: self.owned_by(person), origin: person.origin() }
+        someone(person, self.register().owned(&person.nick()))
     }
 
     /// The name that somebody owns, if they own the one that they have: nobody else can have it.
@@ -716,7 +764,7 @@ impl Hub {
     /// Whether somebody may know that a room is there, see [`sees`].
     fn sees(&self, who: PersonId, room: RoomId) -> bool {
         let room = &self.rooms[room];
-        self.people.get(who).is_some_and(|person| sees(&self.someone(person), room, self.rules(room)))
+        self.actor_of(who).is_some_and(|actor| sees(actor, room, self.rules(room)))
     }
 
     /// The room of this name, in which whose turn it is must be allowed to do this.
@@ -824,7 +872,7 @@ impl Hub {
         }
         self.check_accounts();
         for conn in self.answers.keys() {
-            assert!(self.people.at(*conn).is_some(), "an answer for nobody");
+            assert!(self.people.at(*conn).is_some() || self.controls.contains_key(conn), "an answer for nobody");
         }
         assert!(self.searches.iter().all(|conn| self.answers.contains_key(conn)), "a search for nobody");
         let has_alarm = self.alarms.contains(&(self.next_search, Alarm::Search));
@@ -840,6 +888,7 @@ impl Hub {
     pub fn is_empty(&self) -> bool {
         self.people.is_empty()
             && self.locked.is_empty()
+            && self.controls.is_empty()
             && self.answers.is_empty()
             && self.queries == 0
             && self.rooms.is_empty()
@@ -868,6 +917,11 @@ impl Intake {
             refuse(conn, Verb::Chunk, Fault::NoUpload, out);
         }
     }
+}
+
+/// Somebody as the rules of rooms know them, whose name has this owner.
+fn someone(person: &Person, owned: Option<&Owned>) -> Someone {
+    Someone { id: person.id, nick: person.nick(), owned: owned.map(Owned::nick), origin: person.origin() }
 }
 
 fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {

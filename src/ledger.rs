@@ -3,6 +3,7 @@
 //! A thread of its own writes and syncs, so that a slow disk holds nobody up but those who wait for it. The file is written
 //! anew when most of it means nothing any more.
 
+mod audit;
 mod format;
 
 use std::fs::{self, File};
@@ -10,6 +11,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 use log::{error, info, warn};
 use mio::Waker;
 
+pub use audit::AuditLog;
 pub use format::{Damage, Reading, encode, parse, read};
 
 use crate::effect::Entered;
@@ -28,26 +31,41 @@ use crate::time::Day;
 /// The ways to the thread. What is still to be written is written when this goes.
 #[derive(Debug)]
 pub struct Ledger {
-    lines: Option<Sender<Lines>>,
+    lines: Option<Sender<Task>>,
+    /// Lines of the audit log that wait for the disk.
+    deeds: Arc<AtomicUsize>,
     outcomes: Receiver<Entered>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Ledger {
-    /// Begins to write at the end of a ledger that was loaded. What need not be there at once is synced within `sync`. Each
+    /// Begins to write at the end of a ledger that was loaded, and at the end of the audit log. What need not be there at once is synced within `sync`. Each
     /// outcome wakes `waker`.
-    pub fn start(file: LedgerFile, sync: Duration, waker: Arc<Waker>) -> io::Result<Self> {
+    pub fn start(file: LedgerFile, audit: AuditLog, sync: Duration, waker: Arc<Waker>) -> io::Result<Self> {
         let (lines, inbox) = channel();
         let (done, outcomes) = channel();
-        let writer = Writer { file, sync, unsynced: None };
+        let deeds = Arc::<AtomicUsize>::default();
+        let writer = Writer { file, audit, deeds: Arc::clone(&deeds), sync, unsynced: None };
         let thread = thread::Builder::new().name("ledger".into()).spawn(move || writer.run(&inbox, &done, &waker))?;
-        Ok(Self { lines: Some(lines), outcomes, thread: Some(thread) })
+        Ok(Self { lines: Some(lines), deeds, outcomes, thread: Some(thread) })
     }
 
     /// Has entries written down, all of them or none. There is one outcome of each call.
     pub fn write(&self, entries: &[Entry]) {
-        let lines = Lines::of(entries);
-        if self.lines.as_ref().is_none_or(|thread| thread.send(lines).is_err()) {
+        self.give(Task::Enter(Lines::of(entries)));
+    }
+
+    /// Has it written down what an operator has done at this time. What the disk does not take stands in the log of the process.
+    pub fn audit(&self, at: SystemTime, deed: &str) {
+        if self.deeds.fetch_add(1, Ordering::Relaxed) < limits::DEEDS {
+            return self.give(Task::Audit(audit::line(at, deed)));
+        }
+        self.deeds.fetch_sub(1, Ordering::Relaxed);
+        warn!("the audit log is behind; an operator did this: {deed}");
+    }
+
+    fn give(&self, task: Task) {
+        if self.lines.as_ref().is_none_or(|thread| thread.send(task).is_err()) {
             error!("the ledger's thread is gone: nothing is written down any more");
         }
     }
@@ -65,6 +83,14 @@ impl Drop for Ledger {
             error!("the ledger's thread failed");
         }
     }
+}
+
+/// Something for the thread.
+#[derive(Debug)]
+enum Task {
+    Enter(Lines),
+    /// A line for the audit log.
+    Audit(String),
 }
 
 /// What is to be added to the ledger, with one write.
@@ -211,6 +237,8 @@ impl LedgerFile {
 /// The thread that writes.
 struct Writer {
     file: LedgerFile,
+    audit: AuditLog,
+    deeds: Arc<AtomicUsize>,
     /// How much of what need not be there at once a loss of power may cost.
     sync: Duration,
     /// Since when something is written that is not synced.
@@ -218,7 +246,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, inbox: &Receiver<Lines>, outcomes: &Sender<Entered>, waker: &Waker) {
+    fn run(mut self, inbox: &Receiver<Task>, outcomes: &Sender<Entered>, waker: &Waker) {
         give_way();
         loop {
             let lines = match self.unsynced.map(|since| self.sync.saturating_sub(since.elapsed())) {
@@ -226,7 +254,11 @@ impl Writer {
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match lines {
-                Ok(lines) => {
+                Ok(Task::Audit(line)) => {
+                    self.audit.append(&line);
+                    self.deeds.fetch_sub(1, Ordering::Relaxed);
+                }
+                Ok(Task::Enter(lines)) => {
                     if outcomes.send(self.write(&lines)).is_err() {
                         break;
                     }

@@ -4,6 +4,8 @@
 pub mod client;
 pub mod commands;
 pub mod connection;
+pub mod control;
+pub mod ctl;
 pub mod dialect;
 pub mod effect;
 pub mod egress;

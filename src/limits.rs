@@ -302,6 +302,16 @@ pub const UPLOAD_BYTES: u32 = 4_096;
 pub const RESUME: Duration = Duration::from_secs(600);
 /// How long a connection may stay locked.
 pub const LOCKED: Duration = Duration::from_secs(60);
+/// How long a token is good that an operator has made.
+pub const ONCE_GOOD: Duration = Duration::from_secs(72 * 3600);
+/// Lines of the audit log that may wait for the disk.
+pub const DEEDS: usize = 256;
+/// Owners of names who may be operators.
+pub const OPERATORS: usize = 50;
+/// Connections at the operator's door at once.
+pub const CONTROLS: usize = 4;
+/// How long one of them may say nothing.
+pub const CONTROL_SILENCE: Duration = Duration::from_secs(60);
 /// How long input that flood control held back is carried out after its end.
 pub const AFTER_END: Duration = Duration::from_secs(60);
 /// How long input is discarded after the server closed, so that a reset does not swallow the last line.

@@ -5,17 +5,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use log::{debug, info, warn};
-use mio::net::{TcpListener, TcpStream};
+use log::{info, warn};
+use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use crate::control::ControlListener;
 use crate::home::hint;
 use crate::limits;
 use crate::time::Instant;
+use crate::transport::{Stream, set_user_timeout};
 
-/// Listeners there may be, so that the tokens of connections do not depend on how many there are.
+/// Addresses there may be to listen at, so that the tokens of connections do not depend on how many there are.
 pub const LISTENERS: usize = 64;
+/// Tokens that listeners may have: those of the addresses, and of the operator's door.
+pub const TOKENS: usize = LISTENERS + 1;
 
 /// The listening sockets.
 pub struct Listeners {
@@ -29,9 +33,31 @@ pub struct Listeners {
 }
 
 struct Listener {
-    socket: TcpListener,
+    socket: ListenerSocket,
     /// Whether somebody may be waiting at it. Only an accept that would block says no.
     ready: bool,
+}
+
+enum ListenerSocket {
+    Tcp(TcpListener),
+    Control(ControlListener),
+}
+
+impl ListenerSocket {
+    /// A connection, and where it comes from if that has an address.
+    fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(socket) => {
+                let (stream, peer) = socket.accept()?;
+                // Linux has a connection take over what is set for its listener, which saves seven calls each.
+                if !cfg!(target_os = "linux") {
+                    set_options(&stream, Some(limits::DEAD))?;
+                }
+                Ok((Stream::Tcp(stream), Some(peer.ip().to_canonical())))
+            }
+            Self::Control(socket) => Ok((Stream::Control(socket.accept()?), None)),
+        }
+    }
 }
 
 /// Addresses that are taken and not listened at yet: whoever comes is refused by the system, and waits for nothing.
@@ -50,8 +76,14 @@ pub fn take(addresses: &[SocketAddr]) -> io::Result<Taken> {
 }
 
 impl Listeners {
-    /// Listens at the addresses that were taken, with tokens that count from `first`. An error says where it cannot and why.
-    pub fn open(Taken(taken): Taken, registry: &Registry, first: usize) -> io::Result<Self> {
+    /// Listens at the addresses that were taken, and at the operator's door if there is one, with tokens that count from `first`. An
+    /// error says where it cannot and why.
+    pub fn open(
+        Taken(taken): Taken,
+        control: Option<ControlListener>,
+        registry: &Registry,
+        first: usize,
+    ) -> io::Result<Self> {
         let mut listeners = Vec::new();
         for (n, (address, socket)) in taken.into_iter().enumerate() {
             let listen = || {
@@ -62,14 +94,22 @@ impl Listeners {
                 Ok(socket)
             };
             let socket = listen().map_err(|e| cannot_listen(address, &e))?;
-            listeners.push(Listener { socket, ready: true });
+            listeners.push(Listener { socket: ListenerSocket::Tcp(socket), ready: true });
+        }
+        if let Some(mut control) = control {
+            control.register(registry, Token(first + listeners.len()))?;
+            listeners.push(Listener { socket: ListenerSocket::Control(control), ready: true });
         }
         Ok(Self { listeners, first: 0, again: None, starved: false })
     }
 
     /// Where they listen, with the ports that were picked.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(|listener| listener.socket.local_addr()).collect()
+        let address = |listener: &Listener| match &listener.socket {
+            ListenerSocket::Tcp(socket) => Some(socket.local_addr()),
+            ListenerSocket::Control(_) => None,
+        };
+        self.listeners.iter().filter_map(address).collect()
     }
 
     /// Somebody may be waiting at the listener of this number.
@@ -96,8 +136,9 @@ impl Listeners {
         self.again = None;
     }
 
-    /// Accepts a connection, if somebody is waiting and descriptors are left: at which listener, and from where.
-    pub fn accept(&mut self, now: Instant) -> Option<(usize, TcpStream, IpAddr)> {
+    /// Accepts a connection, if somebody is waiting and descriptors are left: at which listener, and from where; from no address if
+    /// by the operator's door.
+    pub fn accept(&mut self, now: Instant) -> Option<(usize, Stream, Option<IpAddr>)> {
         if self.again.is_some_and(|at| now < at) {
             return None;
         }
@@ -107,19 +148,12 @@ impl Listeners {
             let listener = &mut self.listeners[n];
             while listener.ready {
                 match listener.socket.accept() {
-                    Ok((stream, peer)) => {
-                        // Linux has a connection take over what is set for its listener, which saves seven calls each.
-                        if !cfg!(target_os = "linux")
-                            && let Err(e) = set_options(&stream, Some(limits::DEAD))
-                        {
-                            warn!("cannot set up a connection: {e}");
-                            continue;
-                        }
+                    Ok((stream, address)) => {
                         if std::mem::take(&mut self.starved) {
                             info!("accepting again");
                         }
                         self.first = n + 1;
-                        return Some((n, stream, peer.ip().to_canonical()));
+                        return Some((n, stream, address));
                     }
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
                     // The one who knocked is gone already.
@@ -194,16 +228,6 @@ pub fn set_options(socket: &impl AsFd, user_timeout: Option<Duration>) -> io::Re
     socket.set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL)
 }
 
-/// Has the kernel give up a peer that acknowledges nothing for so long; `None` is never.
-///
-/// Linux counts a window that stays small as silence, however alive the peer is. So once it is seen here that a slow peer
-/// takes something now and then, the kernel must not judge.
-pub fn set_user_timeout(socket: &impl AsFd, timeout: Option<Duration>) {
-    if let Err(e) = SockRef::from(socket).set_tcp_user_timeout(Some(timeout.unwrap_or_default())) {
-        debug!("cannot set the user timeout: {e}");
-    }
-}
-
 /// What the system says of an error, in lower case and without its number.
 pub fn reason(e: &io::Error) -> String {
     let text = e.to_string();
@@ -217,13 +241,16 @@ mod tests {
     use super::*;
     use mio::Poll;
 
+    fn listen(addresses: &[SocketAddr], poll: &Poll) -> Listeners {
+        Listeners::open(take(addresses).unwrap(), None, poll.registry(), 0).unwrap()
+    }
+
     #[test]
     fn a_connection_has_the_options_of_its_listener() {
         let poll = Poll::new().unwrap();
-        let taken = take(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-        let mut listeners = Listeners::open(taken, poll.registry(), 0).unwrap();
+        let mut listeners = listen(&["127.0.0.1:0".parse().unwrap()], &poll);
         let _client = std::net::TcpStream::connect(listeners.addresses().unwrap()[0]).unwrap();
-        let (_, stream, _) = listeners.accept(Instant::START).unwrap();
+        let Some((_, Stream::Tcp(stream), _)) = listeners.accept(Instant::START) else { panic!("nobody comes") };
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
         assert!(socket.out_of_band_inline().unwrap());
@@ -238,7 +265,7 @@ mod tests {
     fn a_flood_at_one_listener_keeps_nobody_from_another() {
         let poll = Poll::new().unwrap();
         let anywhere = "127.0.0.1:0".parse().unwrap();
-        let mut listeners = Listeners::open(take(&[anywhere; 2]).unwrap(), poll.registry(), 0).unwrap();
+        let mut listeners = listen(&[anywhere; 2], &poll);
         let addresses = listeners.addresses().unwrap();
         let connect = |n: usize| std::net::TcpStream::connect(addresses[n]).unwrap();
         let _waiting: Vec<_> = [0, 0, 0, 0, 1, 1].map(connect).into();

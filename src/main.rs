@@ -17,10 +17,11 @@ use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "client")]
 use chinwag::client::gallery;
+use chinwag::ctl;
 use chinwag::dialect::PLAIN;
-use chinwag::home::Home;
+use chinwag::home::{CONTROL, Home};
 use chinwag::limits;
-use chinwag::listener::{LISTENERS, cannot, reason};
+use chinwag::listener::{LISTENERS, TOKENS, cannot, reason};
 use chinwag::names::clean;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::{self, Logging, RoomMakers, Settings};
@@ -49,6 +50,8 @@ struct Cli {
 enum Mode {
     /// Run the server
     Serve(Serve),
+    /// Do what operators do, on the machine of the server
+    Ctl(Ctl),
     #[cfg(feature = "client")]
     /// Chat: in a terminal with everything, in a pipe as with nc
     Connect(client_commands::Connect),
@@ -121,6 +124,9 @@ struct Serve {
     /// Keep what is said in rooms and the files shared there in DIR, over a restart [default: all goes with the process]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The socket by which operators come in [default: ctl in --data, else none]
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
     /// How much of what was said a loss of power may cost; 0 is nothing, and slow
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = sync, requires = "data")]
     sync: Duration,
@@ -139,6 +145,19 @@ struct Serve {
     /// Who may make rooms: whoever comes, or only people who own their names
     #[arg(long, value_name = "WHO", default_value = "open")]
     rooms: Rooms,
+}
+
+#[derive(Args)]
+struct Ctl {
+    /// The data folder of the server
+    #[arg(long, value_name = "DIR", default_value = ".", conflicts_with = "control")]
+    data: PathBuf,
+    /// The socket of the server, if it was given one with --control
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// A command and its words, as in kill mallory; help lists them
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -172,6 +191,15 @@ fn main() -> ExitCode {
             }
             Err(e) => Err(e),
         },
+        Mode::Ctl(Ctl { data, control, words }) => {
+            let path = control.unwrap_or_else(|| data.join(CONTROL));
+            match ctl::ask(&path, &words, &mut io::stdout().lock()) {
+                Ok(ctl::Answer::Done) => Ok(()),
+                // It is told already.
+                Ok(ctl::Answer::Refused) => return ExitCode::FAILURE,
+                Err(e) => Err(e),
+            }
+        }
         #[cfg(feature = "client")]
         Mode::Connect(options) => client_commands::connect(options),
         #[cfg(feature = "client")]
@@ -258,7 +286,7 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     let addresses = addresses(&options.listen)?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
-    let mut reactor = Reactor::open(&[door], home, settings).map_err(|e| reason(&e))?;
+    let mut reactor = Reactor::open(&[door], options.control.clone(), home, settings).map_err(|e| reason(&e))?;
     starting.store(false, Ordering::SeqCst);
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     if let Some(first) = addresses.first().filter(|_| addresses.iter().all(|address| address.ip().is_loopback())) {
@@ -334,9 +362,10 @@ fn settings(options: &Serve) -> Result<Settings, String> {
 
 /// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves.
 fn room_for_clients() -> usize {
-    /// For listeners, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
+    /// For listeners, operators, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
     /// synced or being synced, and the rest.
-    const OTHERS: usize = LISTENERS + limits::REJECTED + limits::LINGERING + 4 * limits::FILES_OPEN + 16;
+    const OTHERS: usize =
+        TOKENS + limits::CONTROLS + limits::REJECTED + limits::LINGERING + 4 * limits::FILES_OPEN + 16;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     let limit = if raised { maximum } else { current };

@@ -71,7 +71,8 @@ pub fn terms(settings: &Settings) -> [Term; 18] {
     let answer = 2 * (limits::HISTORY_BYTES + limits::HISTORY_LINES * MESSAGE);
     let jobs = 2 * limits::DISK_JOBS + 2 * limits::FILES;
     let block = limits::CHUNKS_QUEUED / limits::CHUNK_BYTES * limits::DOWNLOAD_UNIT;
-    let names = 2 * limits::NAMES * NAME + 2 * limits::LEDGER_LINES * LEDGER_LINE;
+    let deeds = limits::DEEDS * (limits::LINE + MESSAGE);
+    let names = 2 * limits::NAMES * NAME + 2 * limits::LEDGER_LINES * LEDGER_LINE + deeds;
     let hashing = (limits::PASSWORD_MEMORY_MOST as usize * KIB) + limits::PASSWORDS_WAITING * KIB;
     let typing = 2 * limits::TYPING_UNHEARD * size_of::<u64>() + CONVERSATION;
     [

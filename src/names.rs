@@ -63,7 +63,24 @@ pub enum Origin {
     Network(Prefix),
 }
 
+/// Whether others can read along on a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wire {
+    /// Nobody can.
+    Secure,
+    /// Whoever is on the way.
+    Clear,
+}
+
 impl Origin {
+    /// Whether others can read along what comes from there.
+    pub fn wire(self) -> Wire {
+        match self {
+            Self::Loopback => Wire::Secure,
+            Self::Network(_) => Wire::Clear,
+        }
+    }
+
     /// The largest network of it that one customer may have: of IPv6, the /48.
     pub fn widest(self) -> Self {
         match self {
@@ -314,6 +331,12 @@ impl Nick {
     /// The name that is given to who has not chosen one: `guest1`, `guest2`, …
     pub fn guest(number: u64) -> Option<Self> {
         Self::new(&format!("guest{number}")).ok()
+    }
+
+    /// What whoever runs the server is called where they do something from outside the chat. Nobody else can be called so.
+    pub fn server() -> Self {
+        // It is far shorter than names may be.
+        Self(ArrayString::from(RESERVED[0]).unwrap_or_default())
     }
 
     /// Whether it is a name as guests are given it.

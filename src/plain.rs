@@ -7,12 +7,12 @@ use base64::Engine as _;
 
 use crate::commands::{self, ACTION, GUESTS, RULES, SETTINGS};
 use crate::event::{
-    Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Lost, Quota, Rank, Reply,
-    SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Verb,
+    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Loss, Lost, Quota, Rank,
+    Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
-use crate::names::{BadName, FileId, Nick, RoomName, Text, clean};
+use crate::names::{BadName, FileId, Nick, RoomName, Text, Wire, clean};
 use crate::register::entry::{Author, BanKind, Rule, RuleKind, Who};
 use crate::request::{BadChunk, Request};
 use crate::wire::base64::BASE64;
@@ -128,8 +128,8 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         out.push_str(style.end());
     };
     match detail {
-        Detail::Help(verb) => {
-            for spec in commands::TABLE.iter().filter(|spec| verb.is_none_or(|verb| verb == spec.verb)) {
+        Detail::Help(verbs) => {
+            for spec in commands::TABLE.iter().filter(|spec| verbs.contains(&spec.verb)) {
                 line(wire::Detail::Help { usage: spec.usage, about: spec.about });
             }
         }
@@ -193,6 +193,14 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
             line(wire::Detail::Rules(&names.join(" ")));
         }
         Detail::Had(count) => line(wire::Detail::Had(*count)),
+        Detail::Operator(nick) => line(wire::Detail::Operator(*nick)),
+        Detail::Way { nick, address, wire, since, named } => line(wire::Detail::Way {
+            nick: *nick,
+            address: address.as_str(),
+            secure: *wire == Wire::Secure,
+            since: *since,
+            named: *named,
+        }),
         Detail::Upload { id, offset } => line(wire::Detail::Upload { file: *id, offset: *offset }),
     }
 }
@@ -329,8 +337,12 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("history is not being kept: {why}; what is said meanwhile may be lost if the server stops");
             ServerLine::Notice(&text).write(out);
         }
-        Event::NameLost { nick, old } => {
-            let text = format!("was given up; you are {nick} now");
+        Event::Wall { from, text } => ServerLine::Wall { from: *from, text: text.as_str() }.write(out),
+        Event::NameLost { nick, old, why } => {
+            let text = match why {
+                Loss::GivenUp => format!("was given up; you are {nick} now"),
+                Loss::Granted => format!("belongs to somebody now; you are {nick}, and /nick NAME takes another name"),
+            };
             ServerLine::Nick { nick: *nick, old: *old, text: &text }.write(out);
         }
         Event::Garbled => ServerLine::Notice(
@@ -356,6 +368,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         }
         Event::Keeping(Keeping { room, kept: true }) => {
             ServerLine::Notice(&format!("the history of {room} is being kept again")).write(out);
+        }
+        Event::Expelled { bye, reason } => {
+            let text = [reason.as_str(), wire::ENDS_NC].concat();
+            ServerLine::Bye { code: bye_code(*bye), text: &text }.write(out);
         }
         Event::Bye(bye) => {
             let text = [farewell(*bye), wire::ENDS_NC].concat();
@@ -495,6 +511,13 @@ fn encode_done(done: &Done) -> wire::Done<'_> {
         Done::Keep { token, time } => wire::Done::Keep { token, seconds: time.as_secs() },
         Done::Resume(nick) => wire::Done::Resume(nick),
         Done::Quit => wire::Done::Quit,
+        Done::Kill(nick) => wire::Done::Kill(nick),
+        Done::Where(nick) => wire::Done::Where(nick),
+        Done::Wall(count) => wire::Done::Wall(count as u64),
+        Done::Grant { nick, token } => wire::Done::Grant(nick, token),
+        Done::Revoke(nick) => wire::Done::Revoke(nick),
+        Done::Operator { nick, on } => wire::Done::Operator(nick, on),
+        Done::Operators(count) => wire::Done::Operators(count as u64),
         Done::Ranked { verb, room, nick } => wire::Done::OfMember { command: name(verb), room, nick },
         Done::Founder { room, nick } => wire::Done::OfMember { command: name(Verb::Founder), room, nick },
         Done::Kick { room, nick } => wire::Done::OfMember { command: name(Verb::Kick), room, nick },
@@ -552,6 +575,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::WrongPassword
         | Fault::WrongLogin(_)
         | Fault::NoOwner(_)
+        | Fault::NameOfNobody(_)
         | Fault::OwnedAlready(_)
         | Fault::OldPassword
         | Fault::KeepsNothing
@@ -564,11 +588,13 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::IsFounder(_)
         | Fault::IsOp { .. }
         | Fault::PutOutSelf(_)
+        | Fault::OperatorSelf
+        | Fault::NobodyHere
         | Fault::OwnsNoName(_) => Code::Refused,
         Fault::Owned(_) => Code::Owned,
         Fault::Held(_) => Code::Held,
         Fault::NoAccount(_) | Fault::NoGuests(_) | Fault::GuestsMakeNoRooms => Code::NoAccount,
-        Fault::Insecure => Code::Insecure,
+        Fault::Insecure | Fault::InsecurePlace => Code::Insecure,
         Fault::NotOp(_) => Code::NotOp,
         Fault::NotThere { .. } => Code::NoSuchNick,
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
@@ -620,7 +646,8 @@ fn explain(why: &Fault) -> String {
         Fault::NoRoom => "no room is current; name one, or /join #lobby first".to_owned(),
         Fault::NoTarget => "nobody hears you here; /join #lobby or /query NAME first".to_owned(),
         Fault::Unheard(text) => {
-            match text.as_str().split(' ').next().filter(|word| !word.starts_with('/')).and_then(commands::find) {
+            let word = text.as_str().split(' ').next().filter(|word| !word.starts_with('/'));
+            match word.and_then(commands::find).filter(|spec| !spec.verb.is_of_operators()) {
                 Some(spec) => {
                     let name = spec.name;
                     format!("nobody hears you here; is /{name} meant? If not, /join #lobby or /query NAME first")
@@ -657,6 +684,7 @@ fn explain(why: &Fault) -> String {
         Fault::NoOwner(nick) => {
             format!("nobody owns {nick}; /nick {nick} takes it, and /register PASSWORD makes it yours")
         }
+        Fault::NameOfNobody(nick) => format!("nobody owns {nick}; /grant {nick} gives the name to somebody"),
         Fault::Owned(nick) => {
             format!("{nick} belongs to somebody; if that is you: /login {nick} PASSWORD, else choose another name")
         }
@@ -690,6 +718,10 @@ fn explain(why: &Fault) -> String {
         Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),
         Fault::NoToken => "the system gives no random numbers now; try again in a moment".to_owned(),
         Fault::NoPlace => "no place is kept for this token any more; /nick and /join as if you were new".to_owned(),
+        Fault::InsecurePlace => {
+            "your place was kept where nobody can read along, and others can here; come as you came before, or /login anew"
+                .to_owned()
+        }
         Fault::KeptItself => "your own place is kept here; connect anew, and say it there".to_owned(),
         Fault::NotWritten(lines) => format!("only {lines} lines were sent to you since the first + keep; count again"),
         Fault::NotYours(id) => format!("file {id} is not yours; only who sent it can withdraw it"),
@@ -700,6 +732,12 @@ fn explain(why: &Fault) -> String {
         }
         Fault::IsOp { nick, room } => {
             format!("{nick} is an op of {room}; /deop {room} {nick} first")
+        }
+        Fault::OperatorSelf => "that is you; ask another operator, or do it on the server with chinwag ctl".to_owned(),
+        Fault::NobodyHere => {
+            "nobody is online here, as this is the operator's door; connect to the chat for that, or see /help for what \
+             goes here"
+                .to_owned()
         }
         Fault::PutOutSelf(room) => format!("that is you; /leave {room} goes"),
         Fault::OwnsNoName(nick) => {
@@ -832,6 +870,9 @@ fn too_many(quota: Quota) -> String {
             )
         }
         Quota::Rules => "the server remembers as much of its rooms as it may; ask who runs it".to_owned(),
+        Quota::Operators => {
+            format!("{} people may be operators; take that from one first, with /operator NICK off", limits::OPERATORS)
+        }
         Quota::Downloads => format!("you may fetch {} files at once; wait for one, or /cancel it", limits::DOWNLOADS),
     }
 }
@@ -880,10 +921,11 @@ fn lost_code(lost: Lost) -> Code<'static> {
 
 fn bye_code(bye: Bye) -> Code<'static> {
     match bye {
-        Bye::Full | Bye::MadePlace => Code::Full,
+        Bye::Full | Bye::MadePlace | Bye::ControlsTaken => Code::Full,
         Bye::TooManyFromAddress | Bye::WrongPasswords => Code::Refused,
         Bye::TooSlow => Code::TooSlow,
-        Bye::Idle => Code::Idle,
+        Bye::Idle | Bye::Silent => Code::Idle,
+        Bye::Killed | Bye::Granted => Code::Killed,
         Bye::Shutdown => Code::Shutdown,
         Bye::NotHttp => Code::NotHttp,
         Bye::NotIrc => Code::NotIrc,
@@ -900,11 +942,56 @@ fn farewell(bye: Bye) -> &'static str {
         Bye::TooSlow => "you read nothing for too long; connect again",
         Bye::Idle => "no password came in time; connect again",
         Bye::Shutdown => "the server is shutting down",
+        Bye::Killed => "an operator put you out; ask them why",
+        Bye::Granted => "an operator had a new token made for this name; ask them for it, if the name is yours",
+        Bye::ControlsTaken => "as many are at the operator's door as there may be; close one first",
+        Bye::Silent => "nothing was said here for a minute; connect again",
         Bye::NotHttp => "this is no web server but a chat; connect with nc or telnet",
         Bye::NotIrc => {
             "this port is not IRC but chinwag; connect with nc or telnet, where it is /nick NAME and /join #lobby"
         }
         Bye::NotText => "this is a chat of plain text lines, without TLS; connect with nc or telnet",
+    }
+}
+
+/// What an operator has done, as they would ask for it.
+pub fn deed(deed: &Deed) -> String {
+    let with = |words: String, text: Option<&Text>| match text.filter(|text| !text.as_str().is_empty()) {
+        Some(text) => format!("{words} {text}"),
+        None => words,
+    };
+    match deed {
+        Deed::Kill { nick, reason } => with(format!("kill {nick}"), reason.as_ref()),
+        Deed::Wall(text) => format!("wall {text}"),
+        Deed::Grant(nick) => format!("grant {nick}"),
+        Deed::Revoke(nick) => format!("revoke {nick}"),
+        Deed::Operator { nick, on } => format!("operator {nick} {}", if *on { "on" } else { "off" }),
+        Deed::Cancel(file) => format!("cancel {file}"),
+        Deed::InRoom(room, what) => match what {
+            Happening::Made { nick, rank } => {
+                let command = match rank {
+                    Some(Rank::Founder) => "founder",
+                    Some(Rank::Op) => "op",
+                    Some(Rank::Voice) => "voice",
+                    None => "deop",
+                };
+                format!("{command} {room} {nick}")
+            }
+            Happening::Kicked { nick, reason } => with(format!("kick {room} {nick}"), reason.as_ref()),
+            Happening::Banned { kind, who, time, reason } => {
+                let command = if *kind == BanKind::Mute { "mute" } else { "ban" };
+                let seconds = time.map_or(0, |time| time.as_secs());
+                with(format!("{command} {room} {} {seconds}", wire_whom(who)), reason.as_ref())
+            }
+            Happening::Unbanned { who, .. } => format!("unban {room} {}", wire_whom(who)),
+            Happening::Set(shown) => {
+                let (rule, value) = rule_words(shown);
+                format!("room {room} {rule} {value}")
+            }
+            Happening::Erased { first, last } => format!("erase {room} {first} {last}"),
+            // Operators do nothing else in rooms.
+            _ => room.to_string(),
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::event::{Fault, Silence, Verb};
 use crate::files::{File, Share, Stage};
-use crate::names::{FileId, Nick, RoomName, Text};
+use crate::names::{FileId, Nick, RoomName, Text, Wire};
 use crate::people::Person;
 use crate::register::Owned;
 use crate::register::entry::{BanKind, Guests, Rule, RuleKind};
@@ -16,8 +16,21 @@ use crate::time::Now;
 pub enum Actor {
     /// A connection that has not given the password.
     Locked,
+    /// A connection that came by the operator's door, where nobody is online.
+    Control,
     /// Somebody who is online.
     Person(Someone),
+    /// Somebody who is online, and an operator.
+    Operator(Someone),
+}
+
+impl Actor {
+    /// Somebody who is online, as the owner of their name if they are that, through a connection like this. An operator is one only
+    /// where nobody can read along.
+    pub fn online(someone: Someone, owned: Option<&Owned>, wire: Wire) -> Self {
+        let is_operator = wire == Wire::Secure && owned.is_some_and(Owned::is_operator);
+        if is_operator { Self::Operator(someone) } else { Self::Person(someone) }
+    }
 }
 
 /// What somebody wants to do.
@@ -25,6 +38,8 @@ pub enum Actor {
 pub enum Action<'a> {
     /// Ask for anything at all.
     Ask(Verb),
+    /// Ask for what is for operators, by its name as it was typed.
+    Operate(&'a str),
     /// Do something in a room.
     InRoom(Doing, Ruled<'a>),
     /// Come into a room, with this key, if they gave one.
@@ -94,12 +109,23 @@ pub enum Doing {
 
 /// Whether somebody may do something, or why not.
 pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
-    let Actor::Person(someone) = actor else {
-        let is_allowed = matches!(action, Action::Ask(verb) if is_for_anybody(verb));
-        return allow(is_allowed, || Fault::Locked);
+    if let Action::Operate(typed) = action {
+        // What somebody may not use is unknown to them.
+        let is_operator = matches!(actor, Actor::Control | Actor::Operator(_));
+        return allow(is_operator, || Fault::UnknownCommand(Text::new(typed)));
+    }
+    let someone = match actor {
+        Actor::Person(someone) | Actor::Operator(someone) => someone,
+        Actor::Locked => {
+            let is_allowed = matches!(action, Action::Ask(verb) if is_for_anybody(verb));
+            return allow(is_allowed, || Fault::Locked);
+        }
+        Actor::Control => return may_from_outside(action),
     };
     match action {
-        Action::Ask(_) => Ok(()),
+        Action::Ask(_) | Action::Operate(_) => Ok(()),
+        // A room may be left without anybody who could hand it over.
+        Action::InRoom(Doing::HandOver, _) if matches!(actor, Actor::Operator(_)) => Ok(()),
         Action::InRoom(doing, place) => may_in_room(&someone, doing, place),
         Action::Enter(entrance, key) => may_enter(&someone, entrance, key),
         Action::MakeRoom(makers) => {
@@ -133,6 +159,15 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
     }
 }
 
+/// Whether somebody is told that there is a request of this kind.
+pub fn knows(actor: Actor, verb: Verb) -> bool {
+    match actor {
+        Actor::Control => may(actor, Action::Ask(verb)).is_ok(),
+        Actor::Operator(_) => true,
+        Actor::Locked | Actor::Person(_) => !verb.is_of_operators(),
+    }
+}
+
 /// Whether anybody may tell or send something to this person alone: not if all of their connections are slow consumers. It is
 /// asked for each private line, and so without what only rules of rooms need to know.
 pub fn may_reach(person: &Person, is_reading: bool) -> Result<(), Fault> {
@@ -140,8 +175,15 @@ pub fn may_reach(person: &Person, is_reading: bool) -> Result<(), Fault> {
 }
 
 /// Whether somebody may know that a room is there. Whatever tells of rooms asks this.
-pub fn sees(someone: &Someone, room: &Room, rules: InForce<'_>) -> bool {
-    !rules.holds(&Rule::Hidden(true)) || room.member(someone.id).is_some() || rules.is_op_by_name(someone)
+pub fn sees(actor: Actor, room: &Room, rules: InForce<'_>) -> bool {
+    let is_theirs = || match actor {
+        Actor::Person(someone) | Actor::Operator(someone) => {
+            room.member(someone.id).is_some() || rules.is_op_by_name(&someone)
+        }
+        Actor::Control => true,
+        Actor::Locked => false,
+    };
+    !rules.holds(&Rule::Hidden(true)) || is_theirs()
 }
 
 fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), Fault> {
@@ -225,6 +267,34 @@ fn may_enter(someone: &Someone, entrance: Entrance<'_>, key: Option<&str>) -> Re
 fn is_for_anybody(verb: Verb) -> bool {
     let is_for_all = matches!(verb, Verb::Pass | Verb::Login | Verb::Help | Verb::Ping | Verb::Resume | Verb::Quit);
     is_for_all || matches!(verb, Verb::Chunk | Verb::Unknown)
+}
+
+/// What may be done by the operator's door: all that takes nobody who is online.
+fn may_from_outside(action: Action<'_>) -> Result<(), Fault> {
+    let is_allowed = match action {
+        Action::Operate(_) => true,
+        Action::Ask(verb) => verb.is_of_operators() || is_for_nobody(verb),
+        Action::InRoom(doing, _) => {
+            matches!(doing, Doing::SeeRules | Doing::Moderate | Doing::HandOver | Doing::Tell)
+        }
+        Action::Withdraw(_, file, _) => return allow(file.stage != Stage::Broken, || Fault::NoSuchFile),
+        Action::Enter(..)
+        | Action::MakeRoom(_)
+        | Action::Rename(..)
+        | Action::Fetch(..)
+        | Action::AsOwner(_)
+        | Action::Ignore(_) => false,
+    };
+    allow(is_allowed, || Fault::NobodyHere)
+}
+
+/// Whether it takes nobody who is online, though it is for others too.
+fn is_for_nobody(verb: Verb) -> bool {
+    use Verb::{Account, Ban, Bans, Cancel, Deop, Devoice, Erase, Founder, Kick, Mute, Op, Room, Unban, Voice};
+    let is_question = matches!(verb, Verb::Help | Verb::Limits | Verb::Ping | Verb::Quit | Verb::Unknown);
+    let is_list = matches!(verb, Verb::Who | Verb::Rooms | Account | Bans | Room | Op);
+    let is_order = matches!(verb, Deop | Voice | Devoice | Founder | Kick | Ban | Mute | Unban | Erase | Cancel);
+    is_question || is_list || is_order
 }
 
 fn allow(is_allowed: bool, why: impl FnOnce() -> Fault) -> Result<(), Fault> {

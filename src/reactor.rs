@@ -7,20 +7,23 @@ mod output;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use log::{debug, info, warn};
 
 use crate::connection::{Connection, Life, List, Pause, Retry};
 use crate::dialect::Dialect;
-use crate::effect::{Effect, Query, Record};
+use crate::effect::{Effect, Query, Record, Whereabouts};
 use crate::egress::{Egress, Outgoing};
-use crate::event::{Bye, Event};
+use crate::event::{Bye, Detail, Done, Event, Reply};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits;
-use crate::names::{ConnId, PlaceToken};
-use crate::plain::Style;
+use crate::names::{ConnId, Nick, PlaceToken, Text, Wire};
+use crate::outbox::Kind;
+use crate::plain::{self, Style};
+use crate::register::Author;
 use crate::registry::{Registry, origin};
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
@@ -82,9 +85,9 @@ pub struct Reactor<S: System> {
 }
 
 impl Reactor<Os> {
-    /// Listens at all doors, keeping files in `home`, with what an earlier process has left there. An error is one of the
-    /// system's, with what could not be done before it.
-    pub fn open(doors: &[Door], home: Home, settings: Settings) -> io::Result<Self> {
+    /// Listens at all doors, and at `control` for operators, or in the data folder if that is not given. It keeps files in `home`, with
+    /// what an earlier process has left there. An error is one of the system's, with what could not be done before it.
+    pub fn open(doors: &[Door], control: Option<PathBuf>, home: Home, settings: Settings) -> io::Result<Self> {
         let dialects = doors.iter().map(|door| door.dialect).collect();
         let addresses_of = |(n, door): (usize, &Door)| {
             let dialect = u8::try_from(n).unwrap_or(u8::MAX);
@@ -92,7 +95,7 @@ impl Reactor<Os> {
         };
         let addresses: Vec<_> = doors.iter().enumerate().flat_map(addresses_of).collect();
         let mut hub = Hub::new(settings.clone());
-        let (os, register, files) = Os::open(&addresses, home, &settings, |room| hub.restore_room(room))?;
+        let (os, register, files) = Os::open(&addresses, control, home, &settings, |room| hub.restore_room(room))?;
         let mut reactor = Self::new(os, hub, dialects, settings);
         let (found, now) = (files.len(), reactor.system.now());
         for file in files {
@@ -307,12 +310,12 @@ impl<S: System> Reactor<S> {
                 }
                 Effect::NoteWrongPassword(id) => {
                     if let Some(connection) = self.registry.get(id) {
-                        warn!("a wrong password from {}", connection.address());
+                        warn!("a wrong password from {}", connection.place());
                     }
                 }
                 Effect::NoteFailedLogin(id, nick) => {
                     if let Some(connection) = self.registry.get(id) {
-                        warn!("login failed for {nick} from {}", connection.address());
+                        warn!("login failed for {nick} from {}", connection.place());
                     }
                 }
                 Effect::Password(task) => self.system.password(task),
@@ -324,6 +327,16 @@ impl<S: System> Reactor<S> {
                 Effect::Keep { conn, lines } => self.keep(conn, lines),
                 // Its lines are being carried out, and are to go with it.
                 Effect::TakeUp { token, lines, .. } => self.taking_up = Some(TakeUp::new(token, lines)),
+                Effect::Audit { conn, by, deed } => {
+                    let by = match by {
+                        Author::Person(nick) => nick,
+                        Author::Server => Nick::server(),
+                    };
+                    // They may have gone meanwhile.
+                    let place = self.registry.get(conn).map_or("-".to_owned(), Connection::place);
+                    self.system.audit(&format!("{by} {place} {}", plain::deed(&deed)));
+                }
+                Effect::Where { conn, whom } => self.tell_where(conn, &whom, now),
                 Effect::Close { conn, bye } => {
                     if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
                         self.egress.tell(connection, &Event::Bye(bye));
@@ -418,6 +431,7 @@ impl<S: System> Reactor<S> {
     /// Admits a newcomer, or tells them why not.
     fn admit(&mut self, newcomer: Newcomer<S::Stream>, now: Now) {
         let Newcomer { mut transport, address, dialect } = newcomer;
+        let Some(address) = address else { return self.admit_control(transport, dialect, now) };
         let most = self.settings.max_clients;
         let too_many = self.registry.is_crowded_from(address, self.settings.max_per_ip);
         if !too_many && self.registry.admitted() >= most - most / 16 {
@@ -425,10 +439,8 @@ impl<S: System> Reactor<S> {
         }
         let refusal = self.refusal(address);
         if let Some(bye) = refusal.filter(|_| self.registry.rejected() >= limits::REJECTED) {
-            // It is told so if it can be at once, and that is all that a storm of connections gets.
-            let line = self.egress.alone(dialect, &Event::Bye(bye), Style::FIRST);
-            let told = transport.write(line.as_bytes());
-            return debug!("{address} turned away: {told:?}");
+            // That is all that a storm of connections gets.
+            return self.turn_away(transport, dialect, bye);
         }
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
             return warn!("cannot set up a connection: {e}");
@@ -439,7 +451,7 @@ impl<S: System> Reactor<S> {
             // It may be who has a place here that is kept.
             Some(_) => Life::Applying,
         };
-        let id = self.registry.insert(transport, address, dialect, life);
+        let id = self.registry.insert(transport, (Some(address), now.at), dialect, life);
         debug!("{id:?} from {address}, refused: {refusal:?}");
         let Some(bye) = refusal else {
             self.silent.push_back((now.at, id));
@@ -459,6 +471,41 @@ impl<S: System> Reactor<S> {
         }
         self.egress.tell(connection, &Event::Bye(bye));
         self.egress.hurry(connection);
+    }
+
+    /// Admits somebody who came by the operator's door, which has places of its own.
+    fn admit_control(&mut self, mut transport: S::Stream, dialect: u8, now: Now) {
+        if self.registry.controls() >= limits::CONTROLS {
+            return self.turn_away(transport, dialect, Bye::ControlsTaken);
+        }
+        if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
+            return warn!("cannot set up a connection: {e}");
+        }
+        let id = self.registry.insert(transport, (None, now.at), dialect, Life::Active);
+        debug!("{id:?} by the operator's door");
+        self.hub.connect_control(id, now);
+        self.run_soon(id);
+    }
+
+    /// Tells a newcomer why there is no place for them, if they can be told at once.
+    fn turn_away(&mut self, mut transport: S::Stream, dialect: u8, bye: Bye) {
+        let line = self.egress.alone(dialect, &Event::Bye(bye), Style::FIRST);
+        let told = transport.write(line.as_bytes());
+        debug!("somebody is turned away: {bye:?}, {told:?}");
+    }
+
+    /// Tells through which connections somebody is here.
+    fn tell_where(&mut self, id: ConnId, whom: &Whereabouts, now: Now) {
+        let Whereabouts { nick, named, ref ways } = *whom;
+        let way = |&(conn, wire): &(ConnId, Wire)| {
+            let connection = self.registry.get(conn)?;
+            let since = now.wall.checked_sub(now.at - connection.came()).unwrap_or(now.wall);
+            Some(Detail::Way { nick, address: Text::new(&connection.place()), wire, since, named })
+        };
+        let rows: Vec<Detail> = ways.iter().filter_map(way).collect();
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        rows.iter().for_each(|row| self.egress.detail(connection, row));
+        self.egress.reply(connection, Kind::Reply, &Reply::Done(Done::Where(nick)));
     }
 
     /// Why nobody is admitted from an address, if that is so.

@@ -483,6 +483,12 @@ impl Register {
         }
     }
 
+    /// The owners who are operators, in an order that means nothing.
+    pub fn operators(&self) -> impl Iterator<Item = Nick> {
+        let is_one = |name: &&Name| matches!(name, Name::Owned(owned) if owned.is_operator);
+        self.names.iter().filter(is_one).map(Name::nick)
+    }
+
     /// How it stands with a name.
     pub fn standing(&self, nick: &Nick, today: Day) -> Standing {
         let is_held = |name: &Name| matches!(name, Name::Held(_, day) if !day.is_over(limits::NAME_HELD, today));

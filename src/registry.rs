@@ -20,6 +20,8 @@ pub struct Registry<T> {
     generation: u32,
     /// Connections that were admitted, and are active or draining.
     admitted: usize,
+    /// The same of those that came by the operator's door, which count nowhere else.
+    controls: usize,
     rejected: usize,
     lingering: usize,
     /// The admitted ones by where they come from; those of IPv6 count in two networks.
@@ -37,11 +39,11 @@ pub fn origin(address: IpAddr) -> Origin {
     }
 }
 
-/// The networks in which an address counts.
-fn networks(address: IpAddr) -> impl Iterator<Item = Prefix> {
-    let prefix = match origin(address) {
-        Origin::Loopback => None,
-        Origin::Network(prefix) => Some(prefix),
+/// The networks in which an address counts. Who came by the operator's door has none.
+fn networks(address: Option<IpAddr>) -> impl Iterator<Item = Prefix> {
+    let prefix = match address.map(origin) {
+        None | Some(Origin::Loopback) => None,
+        Some(Origin::Network(prefix)) => Some(prefix),
     };
     prefix.into_iter().chain(prefix.and_then(Prefix::wider))
 }
@@ -52,6 +54,7 @@ impl<T> Default for Registry<T> {
             slab: Slab::new(),
             generation: 0,
             admitted: 0,
+            controls: 0,
             rejected: 0,
             lingering: 0,
             by_prefix: HashMap::new(),
@@ -64,6 +67,11 @@ impl<T: Transport> Registry<T> {
     /// Connections that were admitted and have not had all that is pending for them.
     pub fn admitted(&self) -> usize {
         self.admitted
+    }
+
+    /// Connections that came by the operator's door and have not had all that is pending for them.
+    pub fn controls(&self) -> usize {
+        self.controls
     }
 
     /// Connections that are being told why they cannot stay, or are heard for a line before that.
@@ -79,11 +87,11 @@ impl<T: Transport> Registry<T> {
     /// Whether as many come from the network of an address as may, or from the larger one around it, which may have
     /// [`limits::WIDER`] times as many. 0 is no limit, and loopback is not counted.
     pub fn is_crowded_from(&self, address: IpAddr, most: usize) -> bool {
-        most > 0 && has(&self.by_prefix, address, most)
+        most > 0 && has(&self.by_prefix, Some(address), most)
     }
 
     /// Whether as many places are kept for the network of an address as may be.
-    pub fn keeps_many_from(&self, address: IpAddr) -> bool {
+    pub fn keeps_many_from(&self, address: Option<IpAddr>) -> bool {
         has(&self.kept, address, limits::KEPT_OF_PREFIX)
     }
 
@@ -127,14 +135,14 @@ impl<T: Transport> Registry<T> {
         self.slab.vacant_key()
     }
 
-    /// Takes a connection in.
-    pub fn insert(&mut self, transport: T, address: IpAddr, dialect: u8, life: Life) -> ConnId {
+    /// Takes a connection in: from where, if not by the operator's door, and when.
+    pub fn insert(&mut self, transport: T, origin: (Option<IpAddr>, Instant), dialect: u8, life: Life) -> ConnId {
         let entry = self.slab.vacant_entry();
         self.generation = self.generation.wrapping_add(1);
         // A slab of sockets is bounded by the descriptors, which are far fewer than 2^32.
         let id = ConnId::new(u32::try_from(entry.key()).unwrap_or(u32::MAX), self.generation);
-        entry.insert(Box::new(Connection::new(id, transport, address, dialect, life)));
-        self.count(life, address);
+        entry.insert(Box::new(Connection::new(id, transport, origin, dialect, life)));
+        self.count(life, origin.0);
         id
     }
 
@@ -181,7 +189,9 @@ impl<T: Transport> Registry<T> {
     /// Panics unless the counts are those of the connections; for tests.
     pub fn check(&self) {
         let count = |lives: &[Life]| self.iter().filter(|connection| lives.contains(&connection.life())).count();
-        assert_eq!(self.admitted, count(&[Life::Active, Life::Draining, Life::Kept]));
+        let is_control = |connection: &&Connection<T>| connection.is_control() && connection.life() != Life::Lingering;
+        assert_eq!(self.controls, self.iter().filter(is_control).count());
+        assert_eq!(self.admitted + self.controls, count(&[Life::Active, Life::Draining, Life::Kept]));
         let rejected = count(&[Life::Rejected, Life::Applying]);
         assert_eq!((self.rejected, self.lingering), (rejected, count(&[Life::Lingering])));
         let by_prefix = |lives: &[Life]| {
@@ -195,8 +205,9 @@ impl<T: Transport> Registry<T> {
         assert_eq!(self.kept, by_prefix(&[Life::Kept]));
     }
 
-    fn count(&mut self, life: Life, address: IpAddr) {
+    fn count(&mut self, life: Life, address: Option<IpAddr>) {
         match life {
+            Life::Active | Life::Draining if address.is_none() => self.controls += 1,
             Life::Active | Life::Draining | Life::Kept => {
                 self.admitted += 1;
                 add(&mut self.by_prefix, address);
@@ -209,8 +220,9 @@ impl<T: Transport> Registry<T> {
         }
     }
 
-    fn discount(&mut self, life: Life, address: IpAddr) {
+    fn discount(&mut self, life: Life, address: Option<IpAddr>) {
         match life {
+            Life::Active | Life::Draining if address.is_none() => self.controls -= 1,
             Life::Active | Life::Draining | Life::Kept => {
                 self.admitted -= 1;
                 take(&mut self.by_prefix, address);
@@ -225,16 +237,16 @@ impl<T: Transport> Registry<T> {
 }
 
 /// Whether `most` are counted in the network of an address, or [`limits::WIDER`] times as many in the larger one around it.
-fn has(counts: &HashMap<Prefix, usize>, address: IpAddr, most: usize) -> bool {
+fn has(counts: &HashMap<Prefix, usize>, address: Option<IpAddr>, most: usize) -> bool {
     let limits = [most, most.saturating_mul(limits::WIDER as usize)];
     networks(address).zip(limits).any(|(prefix, most)| counts.get(&prefix).is_some_and(|&count| count >= most))
 }
 
-fn add(counts: &mut HashMap<Prefix, usize>, address: IpAddr) {
+fn add(counts: &mut HashMap<Prefix, usize>, address: Option<IpAddr>) {
     networks(address).for_each(|prefix| *counts.entry(prefix).or_default() += 1);
 }
 
-fn take(counts: &mut HashMap<Prefix, usize>, address: IpAddr) {
+fn take(counts: &mut HashMap<Prefix, usize>, address: Option<IpAddr>) {
     for prefix in networks(address) {
         if let Some(count) = counts.get_mut(&prefix) {
             *count -= 1;

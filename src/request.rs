@@ -10,8 +10,8 @@ use crate::register::entry::{BanKind, Role, Rule, RuleKind};
 #[derive(Clone, PartialEq, Debug)]
 #[allow(missing_docs, reason = "a variant is a command, and the commands table says what each one does")]
 pub enum Request<'a> {
-    /// All commands, or this one. The dialect knows them.
-    Help(Option<Verb>),
+    /// All commands, or this one, which was typed so. The dialect knows them.
+    Help(Option<(Verb, &'a str)>),
     Limits,
     Pass(&'a str),
     Nick(Named<'a, Nick>),
@@ -133,6 +133,26 @@ pub enum Request<'a> {
         lines: u64,
     },
     Quit(Option<&'a str>),
+    /// To put somebody out.
+    Kill {
+        nick: Named<'a, Nick>,
+        reason: Option<&'a str>,
+    },
+    /// Where somebody comes from.
+    Where(Named<'a, Nick>),
+    /// To tell everybody something.
+    Wall(&'a str),
+    /// To give somebody a name, or the owner of one a new beginning.
+    Grant(Named<'a, Nick>),
+    /// To take a name from its owner.
+    Revoke(Named<'a, Nick>),
+    /// Who is an operator, or whether somebody shall be one.
+    Operator(Option<(Named<'a, Nick>, bool)>),
+    /// One of those that are for operators, and its name as it was typed: to others it is unknown.
+    OfOperators {
+        typed: &'a str,
+        request: Box<Self>,
+    },
     /// The dialect made no sense of it. It is a request all the same: it is refused in its order, and a `Send` of which
     /// nothing can be made still ends the upload before it.
     Malformed {
@@ -195,6 +215,13 @@ impl Request<'_> {
             Self::Keep(_) => Verb::Keep,
             Self::Resume { .. } => Verb::Resume,
             Self::Quit(_) => Verb::Quit,
+            Self::Kill { .. } => Verb::Kill,
+            Self::Where(_) => Verb::Where,
+            Self::Wall(_) => Verb::Wall,
+            Self::Grant(_) => Verb::Grant,
+            Self::Revoke(_) => Verb::Revoke,
+            Self::Operator(_) => Verb::Operator,
+            Self::OfOperators { request, .. } => request.verb(),
             Self::Malformed { verb, .. } => *verb,
         }
     }
@@ -230,7 +257,13 @@ impl Request<'_> {
             | Self::Unignore(_)
             | Self::Away(_)
             | Self::Back
+            | Self::Kill { .. }
+            | Self::Wall(_)
+            | Self::Grant(_)
+            | Self::Revoke(_)
+            | Self::Operator(Some(_))
             | Self::Set(Some(_)) => true,
+            Self::OfOperators { request, .. } => request.is_of_person(),
             Self::Help(_)
             | Self::Limits
             | Self::Pass(_)
@@ -253,13 +286,18 @@ impl Request<'_> {
             | Self::Keep(_)
             | Self::Resume { .. }
             | Self::Quit(_)
+            | Self::Where(_)
+            | Self::Operator(None)
             | Self::Malformed { .. } => false,
         }
     }
 
     /// Whether the answer may have as many lines as there are people, rooms, messages, files or bans.
     pub fn has_long_answer(&self) -> bool {
-        matches!(self, Self::Who(_) | Self::Rooms | Self::History { .. } | Self::Files(_) | Self::Bans(_))
+        match self {
+            Self::OfOperators { request, .. } => request.has_long_answer(),
+            _ => matches!(self, Self::Who(_) | Self::Rooms | Self::History { .. } | Self::Files(_) | Self::Bans(_)),
+        }
     }
 
     /// Where something is to be said, done or seen, as far as that takes somebody who is in a room.
@@ -316,6 +354,13 @@ impl Request<'_> {
             | Self::Keep(_)
             | Self::Resume { .. }
             | Self::Quit(_)
+            | Self::Kill { .. }
+            | Self::Where(_)
+            | Self::Wall(_)
+            | Self::Grant(_)
+            | Self::Revoke(_)
+            | Self::Operator(_)
+            | Self::OfOperators { .. }
             | Self::Malformed { .. } => Addressed::Elsewhere,
         }
     }

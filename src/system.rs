@@ -5,23 +5,23 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, SystemTime};
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Waker};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::connection::Readiness;
+use crate::control::ControlListener;
 use crate::effect::{Entered, Found, Job, Outcome, PasswordResult, PasswordTask, PastFile, PastRoom, Query, Record};
 use crate::event::{Keeping, Trouble};
 use crate::home::Home;
 use crate::journal::{self, Journal};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, AuditLog, Ledger};
 use crate::limits;
-use crate::listener::{self, LISTENERS, Listeners, cannot};
+use crate::listener::{self, Listeners, TOKENS, cannot, reason};
 use crate::names::PlaceToken;
 use crate::passwords::Passwords;
 use crate::register::{Entry, Register};
@@ -29,7 +29,7 @@ use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
 use crate::time::{Instant, Now, as_stamped};
-use crate::transport::Transport;
+use crate::transport::{Stream, Transport};
 
 /// What became ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,8 +44,8 @@ pub struct Ready {
 pub struct Newcomer<T> {
     /// The connection, not registered yet.
     pub transport: T,
-    /// Where it comes from.
-    pub address: IpAddr,
+    /// Where it comes from; `None` if it came by the operator's door.
+    pub address: Option<IpAddr>,
     /// Which of the dialects is spoken where it came in.
     pub dialect: u8,
 }
@@ -121,6 +121,12 @@ pub trait System {
     /// What came of the entries that were written next.
     fn entered(&mut self) -> Option<Entered>;
 
+    /// Has it written down what an operator has done: who, from where, and what. Where nothing outlives the process, it stands in the
+    /// log of that.
+    fn audit(&mut self, deed: &str) {
+        log::info!("an operator's deed: {deed}");
+    }
+
     /// In how long [`System::log`] is to be called even if nothing is said.
     fn next_log(&self) -> Option<Duration>;
 }
@@ -158,11 +164,13 @@ pub struct Os {
 }
 
 impl Os {
-    /// Listens at `addresses`, each for a dialect by its number, keeping files in `home`. Rooms of an earlier process go to
+    /// Listens at `addresses`, each for a dialect by its number, and at `control` for operators, or in the data folder if that is not
+    /// given. It keeps files in `home`. Rooms of an earlier process go to
     /// `restore`, the one unused for longest first, and its names and files are given back. An error is one of the system's, with what
     /// could not be done before it.
     pub fn open(
         addresses: &[(SocketAddr, u8)],
+        control: Option<PathBuf>,
         home: Home,
         settings: &Settings,
         restore: impl FnMut(PastRoom),
@@ -178,7 +186,8 @@ impl Os {
             let reading = |folder: &Path, e: io::Error| cannot(&format!("read {}", folder.display()), &e);
             let (past, file) = ledger::load(&ledger, SystemTime::now()).map_err(|e| reading(&ledger, e))?;
             register = past;
-            let begun = Ledger::start(file, logging.sync, Arc::clone(&waker))
+            let audit = AuditLog::new(ledger.with_file_name("audit.log"), logging.max);
+            let begun = Ledger::start(file, audit, logging.sync, Arc::clone(&waker))
                 .and_then(|ledger| Ok((ledger, Passwords::start(Arc::clone(&waker))?)));
             names = Some(begun.map_err(|e| cannot("start the threads of the names", &e))?);
             let past = journal::load(rooms, settings.history, limits::ROOMS).map_err(|e| reading(rooms, e))?;
@@ -187,12 +196,14 @@ impl Os {
             let begun = Journal::start(rooms.to_owned(), logging, Arc::clone(&waker));
             journal = Some(begun.map_err(|e| cannot("start the threads of the logs", &e))?);
         }
+        let in_data = home.control();
         let spool = Spool::start(home, waker).map_err(|e| cannot("start the thread of the files", &e))?;
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
         // From here on nobody waits for long, and signals are heard by the loop.
         let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end()).map_err(starting)?;
         let noted = Signals::open(poll.registry(), NOTED, signals::of_no_end()).map_err(starting)?;
-        let listeners = Listeners::open(taken, poll.registry(), FIRST)?;
+        let door = open_control(control, in_data)?;
+        let listeners = Listeners::open(taken, door, poll.registry(), FIRST)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
         let signalled = false;
         let os =
@@ -206,8 +217,24 @@ impl Os {
     }
 }
 
+/// Opens the operator's door where they want it, or else in the data folder. People can talk without the latter.
+fn open_control(wanted: Option<PathBuf>, in_data: Option<PathBuf>) -> io::Result<Option<ControlListener>> {
+    let cannot = |path: &Path, e: &io::Error| cannot(&format!("open the operator's door {}", path.display()), e);
+    if let Some(path) = wanted {
+        return ControlListener::open(&path).map(Some).map_err(|e| cannot(&path, &e));
+    }
+    let Some(path) = in_data else { return Ok(None) };
+    match ControlListener::open(&path) {
+        Ok(door) => Ok(Some(door)),
+        Err(e) => {
+            log::warn!("{}; until the next start chinwag ctl does not reach this server", reason(&cannot(&path, &e)));
+            Ok(None)
+        }
+    }
+}
+
 impl System for Os {
-    type Stream = TcpStream;
+    type Stream = Stream;
 
     fn now(&self) -> Now {
         Now { at: Instant::START + self.started.elapsed(), wall: as_stamped(SystemTime::now()) }
@@ -231,7 +258,7 @@ impl System for Os {
                 log::info!("a signal of these (SIGHUP, SIGUSR1 or SIGUSR2) changes nothing; SIGTERM ends the server");
             }
             let Some(n) = n.checked_sub(FIRST) else { continue };
-            let Some(slot) = n.checked_sub(LISTENERS) else {
+            let Some(slot) = n.checked_sub(TOKENS) else {
                 self.listeners.set_ready(n);
                 continue;
             };
@@ -247,12 +274,12 @@ impl System for Os {
         Ok(())
     }
 
-    fn register(&mut self, stream: &mut TcpStream, slot: usize) -> io::Result<()> {
-        self.poll.registry().register(stream, mio::Token(FIRST + LISTENERS + slot), INTEREST)
+    fn register(&mut self, stream: &mut Stream, slot: usize) -> io::Result<()> {
+        self.poll.registry().register(stream, mio::Token(FIRST + TOKENS + slot), INTEREST)
     }
 
-    fn reregister(&mut self, stream: &mut TcpStream, slot: usize) -> io::Result<()> {
-        self.poll.registry().reregister(stream, mio::Token(FIRST + LISTENERS + slot), INTEREST)
+    fn reregister(&mut self, stream: &mut Stream, slot: usize) -> io::Result<()> {
+        self.poll.registry().reregister(stream, mio::Token(FIRST + TOKENS + slot), INTEREST)
     }
 
     fn token(&mut self) -> io::Result<PlaceToken> {
@@ -261,7 +288,7 @@ impl System for Os {
         Ok(PlaceToken(u128::from_ne_bytes(bytes)))
     }
 
-    fn close(&mut self, mut stream: TcpStream) {
+    fn close(&mut self, mut stream: Stream) {
         if let Err(e) = self.poll.registry().deregister(&mut stream) {
             log::debug!("a connection cannot be deregistered: {e}");
         }
@@ -269,7 +296,7 @@ impl System for Os {
         self.listeners.try_soon();
     }
 
-    fn accept(&mut self, now: Now) -> Option<Newcomer<TcpStream>> {
+    fn accept(&mut self, now: Now) -> Option<Newcomer<Stream>> {
         let (listener, transport, address) = self.listeners.accept(now.at)?;
         let dialect = self.dialects.get(listener).copied().unwrap_or_default();
         Some(Newcomer { transport, address, dialect })
@@ -338,6 +365,13 @@ impl System for Os {
 
     fn entered(&mut self) -> Option<Entered> {
         self.names.as_ref()?.0.outcomes().next()
+    }
+
+    fn audit(&mut self, deed: &str) {
+        match &self.names {
+            Some((ledger, _)) => ledger.audit(SystemTime::now(), deed),
+            None => log::info!("an operator's deed: {deed}"),
+        }
     }
 
     fn next_log(&self) -> Option<Duration> {

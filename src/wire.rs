@@ -17,7 +17,7 @@ use std::time::SystemTime;
 pub use self::client::{ClientLine, Command};
 pub use self::code::Code;
 pub use self::detail::{Activity, Detail, Value};
-pub use self::done::{Done, Standing, token};
+pub use self::done::{Done, Standing, TOKEN, token};
 use self::fields::{Fields, put, put_text};
 use crate::names::{Digest, FileId, Nick, Place, RoomName};
 
@@ -39,6 +39,8 @@ pub enum ServerLine<'a> {
     Presence { version: u64, changes: Cow<'a, [Change]> },
     /// News about the server as a whole.
     Notice(&'a str),
+    /// An operator tells everybody something.
+    Wall { from: Nick, text: &'a str },
     /// We are called so now, and no longer by our old name.
     Nick { nick: Nick, old: Nick, text: &'a str },
     /// The server closes the connection.
@@ -261,6 +263,7 @@ impl<'a> ServerLine<'a> {
                 Self::Presence { version: fields.number()?, changes: fields.all(change)?.into() }
             }
             "notice" => Self::Notice(fields.text()?),
+            "wall" => Self::Wall { from: fields.nick()?, text: fields.some_text()? },
             "nick" => {
                 let (nick, old) = (fields.nick()?, fields.nick()?);
                 Self::Nick { nick, old, text: fields.text()? }
@@ -309,6 +312,7 @@ impl<'a> ServerLine<'a> {
                 out.push_str("* notice");
                 put_text(out, text);
             }
+            Self::Wall { from, text } => put(out, format_args!("* wall {from} {text}")),
             Self::Nick { nick, old, text } => {
                 put(out, format_args!("* nick {nick} {old}"));
                 put_text(out, text);
@@ -639,6 +643,13 @@ mod tests {
             (room(), proptest::option::of((option(), option()))).prop_map(|(room, rule)| Done::Room { room, rule }),
             (any::<u128>(), number()).prop_map(|(token, seconds)| Done::Keep { token: PlaceToken(token), seconds }),
             nick().prop_map(Done::Resume),
+            nick().prop_map(Done::Kill),
+            nick().prop_map(Done::Where),
+            number().prop_map(Done::Wall),
+            (nick(), any::<[u8; 32]>()).prop_map(|(nick, token)| Done::Grant(nick, Token(token))),
+            nick().prop_map(Done::Revoke),
+            (nick(), any::<bool>()).prop_map(|(nick, on)| Done::Operator(nick, on)),
+            number().prop_map(Done::Operators),
             text().prop_map(|rest| Done::Other("dance", rest)),
         ]
         .boxed()
@@ -669,6 +680,7 @@ mod tests {
             text().prop_map(ServerLine::Motd),
             (number(), many).prop_map(|(version, changes)| ServerLine::Presence { version, changes: changes.into() }),
             text().prop_map(ServerLine::Notice),
+            (nick(), some_text()).prop_map(|(from, text)| ServerLine::Wall { from, text }),
             (code(), text()).prop_map(|(code, text)| ServerLine::Bye { code, text }),
             (nick(), nick(), text()).prop_map(|(nick, old, text)| ServerLine::Nick { nick, old, text }),
             text().prop_map(ServerLine::Detail),
@@ -767,6 +779,10 @@ mod tests {
             borrowed("[a-z]{1,5}( [a-z-]{1,5}){0,2}").prop_map(Detail::Rules).prop_map(of("join")),
             number().prop_map(Detail::Had).prop_map(of("resume")),
             (file(), number()).prop_map(|(file, offset)| Detail::Upload { file, offset }).prop_map(of("resume")),
+            (nick(), borrowed("[0-9a-f:.]{2,9}|ctl"), any::<bool>(), second(), any::<bool>())
+                .prop_map(|(nick, address, secure, since, named)| Detail::Way { nick, address, secure, since, named })
+                .prop_map(of("where")),
+            nick().prop_map(Detail::Operator).prop_map(of("operator")),
             borrowed("[a-z]{1,5}").prop_map(Detail::Other).prop_map(of("dance")),
         ]
         .boxed()

@@ -222,7 +222,7 @@ impl World {
         for _ in 0..count {
             let peer = Rc::new(RefCell::new(Peer { takes, ..Peer::default() }));
             let address = IpAddr::V4(Ipv4Addr::from(0x0A00_0000 + u32::try_from(self.peers.len()).unwrap()));
-            let newcomer = Newcomer { transport: Stream(Rc::clone(&peer)), address, dialect: 0 };
+            let newcomer = Newcomer { transport: Stream(Rc::clone(&peer)), address: Some(address), dialect: 0 };
             self.reactor.system().newcomers.push_back(newcomer);
             self.peers.push(peer);
         }

@@ -81,6 +81,10 @@ fn check_names(text: &str) {
 fn check(line: &str, request: &Request<'_>) {
     let typed = line.split(' ').next().unwrap_or_default();
     match request {
+        Request::OfOperators { typed: name, request } => {
+            assert!(line[1..].starts_with(name) && request.verb().is_of_operators());
+            check(line, request);
+        }
         Request::Say { kind: SaidKind::Text, text } => {
             assert!(!text.is_empty());
             assert_eq!(*text, line.strip_prefix('/').unwrap_or(line));
@@ -114,7 +118,11 @@ fn check_command(line: &str, request: &Request<'_>) {
         assert!(whole.start as usize <= from && to <= whole.end as usize, "{word:?} does not stand in {line:?}");
     }
     assert!(!words.iter().any(|word| word.is_empty() || word.contains(' ')), "{line:?} has no such word: {request:?}");
-    assert_eq!(commands::parse(&again).as_ref(), Some(request), "{line:?} and {again:?}");
+    let read = match commands::parse(&again) {
+        Some(Request::OfOperators { request, .. }) => Some(*request),
+        read => read,
+    };
+    assert_eq!(read.as_ref(), Some(request), "{line:?} and {again:?}");
 }
 
 /// A line that gives this request, its words, and what it takes as it was typed.
@@ -142,9 +150,13 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
         (format!("{line} {word}{more} {}", rest.unwrap_or_default()), words, rest)
     };
     match request {
-        Request::Help(verb) => {
-            more(None, &verb.and_then(spec_of).map(|spec| format!(" {}", spec.name)).unwrap_or_default())
-        }
+        Request::Help(what) => with(what.map(|(_, typed)| typed), None),
+        Request::Kill { nick, reason } => with(Some(nick.typed), *reason),
+        Request::Where(nick) | Request::Grant(nick) | Request::Revoke(nick) => with(Some(nick.typed), None),
+        Request::Wall(text) => with(None, Some(text)),
+        Request::Operator(None) => with(None, None),
+        Request::Operator(Some((nick, on))) => more(Some(nick.typed), on_off(*on)),
+        Request::OfOperators { request, .. } => spell(request),
         Request::Limits | Request::Rooms | Request::Back | Request::Set(None) => with(None, None),
         Request::Pass(text) | Request::Say { text, .. } => with(None, Some(text)),
         Request::Nick(named) | Request::Unignore(named) => with(Some(named.typed), None),

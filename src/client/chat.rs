@@ -261,8 +261,8 @@ impl Chat {
             Input::Key(key) => {
                 let (talks, files) = (&self.visit.client.session.talks, self.visit.files());
                 self.editor.key(key, |before| {
-                    let commands: Vec<&str> =
-                        commands::TABLE.iter().map(|spec| spec.name).chain(own_commands()).collect();
+                    let common = commands::TABLE.iter().filter(|spec| !spec.verb.is_of_operators());
+                    let commands: Vec<&str> = common.map(|spec| spec.name).chain(own_commands()).collect();
                     let rooms: Vec<String> = talks.rooms().map(|room| room.to_string()).collect();
                     let world = World {
                         commands: &commands,

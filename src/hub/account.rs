@@ -4,14 +4,15 @@
 //! password takes its time, and so does the disk: the connection's next lines wait until its request has been answered.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Entered, Output, PasswordResult, PasswordTask, Secret};
-use crate::event::{Bye, Detail, Done, Event, Fault, Quota, Reply, Standing, Unstored, Verb};
+use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Loss, Quota, Reply, Standing, Unstored, Verb};
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
-use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token};
+use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
 use crate::people::Person;
 use crate::policy::Action;
 use crate::register::{Entry, PasswordHash, Proof, Register, Rules};
@@ -83,6 +84,10 @@ enum Written {
     Token(Token),
     TokenOff,
     Drop,
+    /// The token is good once.
+    Grant(Nick, Token),
+    Revoke(Nick),
+    Operator(Nick, bool),
 }
 
 /// What a connection has used up, where networks are not counted.
@@ -211,11 +216,14 @@ impl Hub {
     pub fn ledger_did(&mut self, now: Now, entered: Entered, out: &mut impl Output) {
         let Some(Write { entries, then }) = self.accounts.writes.pop_front() else { return };
         if entered == Entered::Written {
+            // Whoever asked for it may have gone meanwhile, and be here through other connections.
+            let conn = then.as_ref().map_or(ConnId::NOBODY, |(conn, _)| *conn);
+            let turn = &mut Turn { now, conn, who: PersonId::NOBODY, out: &mut *out };
             for entry in entries {
-                if let Entry::Drop { nick, .. } = entry {
-                    // Whoever asked for it may have gone meanwhile, and be here through other connections.
-                    let conn = then.as_ref().map_or(ConnId::NOBODY, |(conn, _)| *conn);
-                    self.let_go(nick, &mut Turn { now, conn, who: PersonId::NOBODY, out });
+                match entry {
+                    Entry::Drop { nick, .. } => self.let_go(nick, Loss::GivenUp, turn),
+                    Entry::Name { nick, password: None, .. } => self.make_way(nick, turn),
+                    _ => {}
                 }
                 self.accounts.register.apply(entry);
             }
@@ -234,6 +242,9 @@ impl Hub {
             (Entered::Written, Written::Token(token)) => Ok(Some(Done::Token(Some(token)))),
             (Entered::Written, Written::TokenOff) => Ok(Some(Done::Token(None))),
             (Entered::Written, Written::Drop) => self.nick(turn.who).map(|guest| Some(Done::Drop(guest))),
+            (Entered::Written, Written::Grant(nick, token)) => Ok(Some(Done::Grant { nick, token })),
+            (Entered::Written, Written::Revoke(nick)) => Ok(Some(Done::Revoke(nick))),
+            (Entered::Written, Written::Operator(nick, on)) => Ok(Some(Done::Operator { nick, on })),
         };
         self.answer_late(verb, done, turn);
     }
@@ -281,6 +292,9 @@ impl Written {
             Self::Passwd => Verb::Passwd,
             Self::Token(_) | Self::TokenOff => Verb::Token,
             Self::Drop => Verb::Drop,
+            Self::Grant(..) => Verb::Grant,
+            Self::Revoke(_) => Verb::Revoke,
+            Self::Operator(..) => Verb::Operator,
         }
     }
 }
@@ -289,8 +303,9 @@ impl Written {
 impl Hub {
     /// Why nothing that has to do with owned names can be asked for, if that is so.
     pub(super) fn may_ask_of_names(&self, verb: Verb) -> Result<(), Fault> {
-        use Verb::{Account, Drop, Login, Logout, Passwd, Register, Token};
-        if !matches!(verb, Register | Login | Logout | Passwd | Token | Drop | Account) {
+        use Verb::{Account, Drop, Grant, Login, Logout, Operator, Passwd, Register, Revoke, Token};
+        let is_of_names = matches!(verb, Register | Login | Logout | Passwd | Token | Drop | Account);
+        if !is_of_names && !matches!(verb, Grant | Revoke | Operator) {
             return Ok(());
         }
         match (&self.settings.log, self.settings.accounts) {
@@ -433,10 +448,10 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         self.expire_names(turn);
-        let own = self.nick(turn.who)?;
+        let own = self.nick(turn.who).ok();
         let asked = match whom {
             Some(whom) => whom.name.map_err(|why| Fault::BadNick(Text::new(whom.typed), why))?,
-            None => own,
+            None => own.ok_or(Fault::NobodyHere)?,
         };
         let shown = self.people.find(&asked).and_then(|who| self.people.get(who)).map(Person::nick);
         let (register, today) = (&self.accounts.register, Day::of(turn.now.wall));
@@ -444,9 +459,9 @@ impl Hub {
         if let Some(owned) = owned {
             let seen = if shown.is_some() { today } else { owned.seen() };
             turn.out.detail(turn.conn, &Detail::Name { since: owned.since(), seen });
-            if shown == Some(own) {
+            if own.is_some() && shown == own {
                 turn.out.detail(turn.conn, &Detail::Tokens(owned.tokens(today)));
-                let founded = register.founded(&own);
+                let founded = register.founded(&asked);
                 if !founded.is_empty() {
                     turn.out.detail(turn.conn, &Detail::Founder(founded));
                 }
@@ -457,9 +472,92 @@ impl Hub {
         Ok(Done::Account { nick, standing: register.standing(&asked, today) })
     }
 
+    /// Gives somebody a name, or the owner of one a new beginning: what they are proved by from now on is told to whoever asked.
+    pub(super) fn grant(
+        &mut self,
+        nick: Named<'_, Nick>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        let bad = |why| Fault::BadNick(Text::new(nick.typed), why);
+        let asked = nick.name.map_err(bad)?;
+        let token = Token(self.accounts.secrets.draw());
+        let until = turn.now.wall.checked_add(limits::ONCE_GOOD).unwrap_or(turn.now.wall);
+        let of = |nick, since| {
+            let name = Entry::Name { nick, since, password: None };
+            [name, Entry::Once { nick, until: to_the_second(until), digest: digest_of(token) }]
+        };
+        let (nick, entries) = match self.accounts.register.owned(&asked) {
+            Some(owned) if owned.nick() != asked => {
+                return Err(Fault::Taken { nick: asked.into(), holder: owned.nick().into() });
+            }
+            Some(owned) => {
+                (owned.nick(), [vec![Entry::Untoken(owned.nick())], of(owned.nick(), owned.since()).into()].concat())
+            }
+            None => {
+                let nick = asked.allowed().map_err(bad)?;
+                if !nick.guest_numbers().is_empty() {
+                    return Err(Fault::GuestName(nick));
+                }
+                if !self.accounts.register.has_room() {
+                    return Err(Fault::TooMany(Quota::Names));
+                }
+                (nick, of(nick, Day::of(turn.now.wall)).into())
+            }
+        };
+        self.is_of_another(&nick, turn)?;
+        Ok(self.order((entries, Deed::Grant(nick)), Written::Grant(nick, token), turn))
+    }
+
+    /// Takes a name from its owner.
+    pub(super) fn revoke(
+        &mut self,
+        nick: Named<'_, Nick>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        let nick = self.owner_named(nick)?;
+        self.is_of_another(&nick, turn)?;
+        let entry = Entry::Drop { nick, day: Day::of(turn.now.wall) };
+        Ok(self.order((vec![entry], Deed::Revoke(nick)), Written::Revoke(nick), turn))
+    }
+
+    /// Makes the owner of a name an operator, or one no more.
+    pub(super) fn set_operator(
+        &mut self,
+        nick: Named<'_, Nick>,
+        on: bool,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
+        let nick = self.owner_named(nick)?;
+        let others = self.accounts.register.operators().filter(|&other| other != nick).count();
+        if on && others >= limits::OPERATORS {
+            return Err(Fault::TooMany(Quota::Operators));
+        }
+        let entry = Entry::Operator { nick, on };
+        Ok(self.order((vec![entry], Deed::Operator { nick, on }), Written::Operator(nick, on), turn))
+    }
+
+    pub(super) fn list_operators(&self, turn: &mut Turn<'_, impl Output>) -> Done {
+        let operators: Vec<Nick> = self.accounts.register.operators().collect();
+        operators.iter().for_each(|&nick| turn.out.detail(turn.conn, &Detail::Operator(nick)));
+        Done::Operators(operators.len())
+    }
+
+    /// The name of an owner, as they spell it.
+    fn owner_named(&self, nick: Named<'_, Nick>) -> Result<Nick, Fault> {
+        let asked = nick.name.map_err(|why| Fault::BadNick(Text::new(nick.typed), why))?;
+        let owned = self.accounts.register.owned(&asked).map(|owned| owned.nick());
+        owned.filter(|nick| *nick == asked).ok_or(Fault::NameOfNobody(asked))
+    }
+
+    /// Whether this is not the name of whose turn it is, who would not hear what comes of it.
+    fn is_of_another(&self, nick: &Nick, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let is_own = self.nick(turn.who).is_ok_and(|own| own == *nick);
+        if is_own { Err(Fault::OperatorSelf) } else { Ok(()) }
+    }
+
     /// Whether others can read along what comes from this connection.
     fn may_send_secrets(&self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let is_secure = self.origin_of(turn.conn) == Origin::Loopback || self.settings.clear_passwords;
+        let is_secure = self.wire_of(turn.conn) == Wire::Secure || self.settings.clear_passwords;
         if is_secure { Ok(()) } else { Err(Fault::Insecure) }
     }
 
@@ -572,8 +670,11 @@ impl Hub {
         hash: PasswordHash,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Option<Done>, Fault> {
-        // Others may have registered meanwhile.
+        // Others may have registered meanwhile, and an operator may have given the name away.
         self.may_register(turn)?;
+        if self.accounts.register.owned(&nick).is_some() || self.accounts.is_claimed(&nick) {
+            return Err(Fault::Owned(nick));
+        }
         match self.origin_of(turn.conn) {
             Origin::Loopback => self.accounts.used.entry(turn.conn).or_default().registered += 1,
             Origin::Network(prefix) => self.accounts.registrations.count(prefix, turn.now.at),
@@ -601,6 +702,17 @@ impl Hub {
         self.accounts.writes.push_back(Write { entries: entries.clone(), then: Some((turn.conn, then)) });
         turn.out.effect(Effect::Ledger(entries));
         None
+    }
+
+    /// The same of what an operator does, which is in the audit log first: nothing of it is done without that.
+    fn order(
+        &mut self,
+        (entries, deed): (Vec<Entry>, Deed),
+        then: Written,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Option<Done> {
+        self.audit(deed, turn);
+        self.write(entries, then, turn)
     }
 
     /// Something is so from now on, and is written down when the disk has time for it, if anything is.
@@ -694,7 +806,7 @@ impl Hub {
 
     /// A name is nobody's any more: whoever is here by it becomes a guest on each of their connections. The one whose turn it is
     /// keeps the rooms, or else the eldest.
-    fn let_go(&mut self, old: Nick, turn: &mut Turn<'_, impl Output>) {
+    fn let_go(&mut self, old: Nick, why: Loss, turn: &mut Turn<'_, impl Output>) {
         let Some(who) = self.people.find(&old) else { return };
         let conns: Vec<ConnId> = self.people.conns_of(who).collect();
         let keeper = conns.iter().copied().find(|&conn| conn == turn.conn).or(conns.first().copied());
@@ -703,8 +815,23 @@ impl Hub {
             let own = &mut Turn { now: turn.now, conn, who, out: &mut *turn.out };
             let Ok(nick) = self.become_guest(own) else { continue };
             if conn != turn.conn {
-                own.out.answer(conn, &Event::NameLost { nick, old });
+                own.out.answer(conn, &Event::NameLost { nick, old, why });
             }
+        }
+    }
+
+    /// A name is given to somebody. Whoever is here as its owner was that without the new token; and who is called so without owning
+    /// it becomes a guest.
+    fn make_way(&mut self, nick: Nick, turn: &mut Turn<'_, impl Output>) {
+        let is_owned = self.accounts.register.owned(&nick).is_some();
+        while let Some(person) = self.people.find(&nick).and_then(|who| self.people.get(who)) {
+            let (who, old) = (person.id, person.nick());
+            if !is_owned {
+                self.let_go(old, Loss::Granted, turn);
+                continue;
+            }
+            let conns: Vec<ConnId> = self.people.conns_of(who).collect();
+            conns.into_iter().for_each(|conn| self.close(conn, Bye::Granted, turn));
         }
     }
 
@@ -732,6 +859,11 @@ impl Hub {
         locked.or_else(|| self.people.way(conn).map(|way| way.origin)).unwrap_or(Origin::Loopback)
     }
 
+    /// Whether others can read along on a connection.
+    pub(super) fn wire_of(&self, conn: ConnId) -> Wire {
+        self.origin_of(conn).wire()
+    }
+
     fn draw_salt(&mut self) -> [u8; 16] {
         let [salt @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.accounts.secrets.draw();
         salt
@@ -742,6 +874,12 @@ impl Hub {
 fn new_password(password: &str, nick: &Nick) -> Result<Secret, Fault> {
     let is_good = limits::PASSWORD.contains(&password.len()) && !password.eq_ignore_ascii_case(nick.as_str());
     if is_good { Ok(Secret(password.to_owned())) } else { Err(Fault::BadPassword) }
+}
+
+/// The time without what is less than a second, as the ledger has it.
+fn to_the_second(wall: SystemTime) -> SystemTime {
+    let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 /// By what a token is known.

@@ -212,7 +212,8 @@ impl Hub {
 
     /// Tells the next slice of the answer that is under way for a connection, and with the last one the reply.
     pub fn go_on(&mut self, conn: ConnId, now: Now, out: &mut impl Output) {
-        let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
+        // Of a connection that came by the operator's door nobody is there.
+        let who = self.people.at(conn).map_or(PersonId::NOBODY, |person| person.id);
         let Some(answer) = self.answers.remove(&conn) else { return };
         if answer.asked.is_some() || answer.needs.is_some() {
             self.answers.insert(conn, answer);
@@ -387,10 +388,10 @@ impl Hub {
     }
 
     fn tell_slice(&self, answer: &mut Answer, turn: &mut Turn<'_, impl Output>) -> Option<Done> {
-        let (viewer, way) = (self.people.get(turn.who)?, self.people.way(turn.conn)?);
+        let viewer = self.people.get(turn.who).zip(self.people.way(turn.conn));
         let slice = &mut Slice(limits::SLICE);
         let Answer { count, rest, needs, .. } = answer;
-        let (now, conn) = (turn.now, turn.conn);
+        let (now, conn, who) = (turn.now, turn.conn, turn.who);
         let mut tell = |slice: &mut Slice, detail: &Detail| {
             slice.spend(text_of(detail));
             turn.out.detail(conn, detail);
@@ -417,8 +418,7 @@ impl Hub {
                 if let Some(who) = page.people.next() {
                     // They may have gone since the page was made, as presence tells.
                     let person = self.people.get(who);
-                    let list =
-                        |person| tell(slice, &self.who_line((viewer, way), (room.as_deref().copied(), person), now));
+                    let list = |person| tell(slice, &self.who_line(viewer, (room.as_deref().copied(), person), now));
                     person.into_iter().for_each(list);
                 } else if let Some((of, after)) = page.next.take() {
                     *page = self.page(of, Some(after));
@@ -432,16 +432,17 @@ impl Hub {
                         return None;
                     }
                     *after = Some(room.name);
-                    if !self.sees(viewer.id, id) {
+                    if !self.sees(who, id) {
                         slice.spend(0);
                         continue;
                     }
-                    let topic = self.topic_for(viewer.id, id);
+                    let topic = self.topic_for(who, id);
                     tell(slice, &Detail::Room { name: room.name, count: room.members().len(), topic });
                 }
                 Some(Done::Rooms(*count))
             }
             Rest::Files(only, after) => {
+                let (viewer, _) = viewer?;
                 for (id, file) in self.files.after(*after) {
                     if slice.is_full() {
                         return None;
@@ -455,6 +456,7 @@ impl Hub {
                 Some(Done::Files(*count))
             }
             Rest::Last(search) => {
+                let (viewer, _) = viewer?;
                 let room = &self.rooms[search.room];
                 let came_after = self.rules(room).sees_after(viewer.id);
                 let skips =
@@ -470,6 +472,7 @@ impl Hub {
                 self.tell_slice(answer, turn)
             }
             Rest::History { room, after, last, most } => {
+                let (viewer, _) = viewer?;
                 let room = &self.rooms[*room];
                 let rules = self.rules(room).rules;
                 let below = room.first_seq().min(last.saturating_add(1));

@@ -4,9 +4,9 @@ use crate::effect::Output;
 use crate::event::{Activity, Change, Detail, Done, Fault, Gone, Limit, Setting, Verb};
 use crate::files::{File, Share, Stage};
 use crate::limits;
-use crate::names::{FileId, Nick, PersonId, Place, RoomName};
+use crate::names::{FileId, Nick, PersonId, Place, RoomName, Text};
 use crate::people::{Person, Way};
-use crate::policy::{Action, Doing};
+use crate::policy::{Action, Doing, knows};
 use crate::register::entry::RuleKind;
 use crate::request::{HistoryPart, Named, Target};
 use crate::rooms::RoomId;
@@ -17,13 +17,19 @@ use crate::typing::Conversation;
 use super::answer::{Answer, Page};
 use super::{Hub, Turn};
 
-/// Has every command explained, or one.
-pub(super) fn help(verb: Option<Verb>, turn: &mut Turn<'_, impl Output>) -> Done {
-    turn.out.detail(turn.conn, &Detail::Help(verb));
-    Done::Help
-}
-
 impl Hub {
+    /// Has every command explained that they know who ask, or one.
+    pub(super) fn help(&self, what: Option<(Verb, &str)>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let actor = self.actor(turn);
+        let verbs = match what {
+            None => Verb::ALL.iter().copied().filter(|&verb| knows(actor, verb)).collect(),
+            Some((verb, typed)) if !knows(actor, verb) => return Err(Fault::NoHelp(Text::new(typed))),
+            Some((verb, _)) => vec![verb],
+        };
+        turn.out.detail(turn.conn, &Detail::Help(verbs));
+        Ok(Done::Help)
+    }
+
     pub(super) fn limits(&self, turn: &mut Turn<'_, impl Output>) -> Done {
         let settings = &self.settings;
         let count = |count: usize| count as u64;
@@ -112,18 +118,22 @@ impl Hub {
         Ok(Answer::people(room, page, self.presence.version()))
     }
 
-    /// A person as `viewer` has them listed, among those in a room if one was asked for.
+    /// A person as `viewer` has them listed, among those in a room if one was asked for. Whoever runs the server has no name among
+    /// people, and nobody types to them.
     pub(super) fn who_line(
         &self,
-        (viewer, way): (&Person, &Way),
+        viewer: Option<(&Person, &Way)>,
         (room, person): (Option<RoomName>, &Person),
         now: Now,
     ) -> Detail {
-        let since = |room: RoomId| self.rooms[room].member(viewer.id).map(|member| member.since);
-        let wants = |serial| way.wants_typing(serial);
-        let ignored = viewer.ignores(person.id);
+        let is_typing = |(viewer, way): (&Person, &Way)| {
+            let since = |room: RoomId| self.rooms[room].member(viewer.id).map(|member| member.since);
+            self.typing.seen_by(person.id, (viewer.id, way.conn), since, |serial| way.wants_typing(serial))
+        };
+        let viewer_id = viewer.map_or(PersonId::NOBODY, |(viewer, _)| viewer.id);
+        let ignored = viewer.is_some_and(|(viewer, _)| viewer.ignores(person.id));
         let activity = match person.away() {
-            _ if !ignored && self.typing.seen_by(person.id, (viewer.id, way.conn), since, wants) => Activity::Typing,
+            _ if !ignored && viewer.is_some_and(is_typing) => Activity::Typing,
             Some((text, _)) => {
                 // Among those in a room, who is not heard there says nothing in this way either.
                 let is_heard = || match room.and_then(|room| self.rooms.find(&room)) {
@@ -135,11 +145,12 @@ impl Hub {
             None => Activity::Here,
         };
         let mut rooms = person.rooms.clone();
-        if let (true, Some(Conversation::Room(current))) = (person.id == viewer.id, way.current) {
+        let own = viewer.filter(|(viewer, _)| viewer.id == person.id);
+        if let Some(Conversation::Room(current)) = own.and_then(|(_, way)| way.current) {
             // In one's own row the current room stands first; the others keep their order.
             rooms.sort_by_key(|&room| room != current);
         }
-        rooms.retain(|&room| self.sees(viewer.id, room));
+        rooms.retain(|&room| self.sees(viewer_id, room));
         let rooms = rooms.into_iter().map(|room| self.rooms[room].name).collect();
         Detail::Who { nick: person.nick(), activity, idle: now.at - person.active, rooms }
     }

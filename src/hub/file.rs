@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::effect::{Description, Effect, Job, Outcome, Output, PastFile};
-use crate::event::{Done, Event, Fault, Gone, Happening};
+use crate::event::{Deed, Done, Event, Fault, Gone, Happening};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, FileId, FileName, Nick, Origin, PersonId, Place};
@@ -105,6 +105,9 @@ impl Hub {
                 Share::Person(..) => None,
             };
             self.may(turn.who, Action::Withdraw(file_id, file, place))?;
+            if turn.who == PersonId::NOBODY {
+                self.audit(Deed::Cancel(file_id), turn);
+            }
             if file.sender == turn.who {
                 self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), None, turn);
             } else {

@@ -3,7 +3,7 @@
 use crate::effect::{Job, LeftOut, Output};
 use crate::event::{Event, Happening};
 use crate::limits;
-use crate::names::{ConnId, FileId, Nick, PersonId, Place};
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, Wire};
 use crate::people::{Intake, Reread, Way};
 use crate::time::Now;
 
@@ -20,6 +20,13 @@ impl Hub {
         Some((person.nick(), upload))
     }
 
+    /// Whether a place is the owner's of a name, on a connection on which nobody can read along: what they may do there is for no other
+    /// one.
+    pub fn is_private(&self, conn: ConnId) -> bool {
+        let is_owner = self.people.at(conn).is_some_and(|person| self.owned_by(person).is_some());
+        is_owner && self.wire_of(conn) == Wire::Secure
+    }
+
     /// The transport of a connection is lost, and its place kept: it is noted who says something to its person in private.
     pub fn lose_sight(&mut self, conn: ConnId) {
         if let Some(way) = self.people.way_mut(conn) {
@@ -27,13 +34,14 @@ impl Hub {
         }
     }
 
-    /// The place of a connection is taken up: its person is told what was left out of what was written to them.
-    pub fn taken_up(&mut self, conn: ConnId, left_out: &LeftOut, now: Now, out: &mut impl Output) {
+    /// The place of a connection is taken up from somewhere: its person is told what was left out of what was written to them.
+    pub fn taken_up(&mut self, conn: ConnId, from: Origin, left_out: &LeftOut, now: Now, out: &mut impl Output) {
         for &file in &left_out.files {
             self.stop_download(conn, file);
         }
         let Some(way) = self.people.way_mut(conn) else { return };
         way.take_up();
+        way.origin = from;
         let wants_presence = way.presence && left_out.presence;
         let Some((person, who)) = self.people.at(conn).map(|person| (person.id, person.nick())) else { return };
         self.people.forget_unreached(person);

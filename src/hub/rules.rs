@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::effect::{Effect, Output, Record};
-use crate::event::{Detail, Done, Event, Fault, Gone, Happening, Long, Quota, Rank, Shown, Verb};
+use crate::event::{Deed, Detail, Done, Event, Fault, Gone, Happening, Long, Quota, Rank, Shown, Verb};
 use crate::files::{File, Share, Stage};
 use crate::guestbook::{GuestBan, Guestbook};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::Person;
-use crate::policy::{Action, Doing, Entrance};
+use crate::policy::{Action, Actor, Doing, Entrance};
 use crate::register::Rules;
-use crate::register::entry::{Author, Ban, BanKind, Entry, Founder, Network, Role, Rule, RuleKind, Who};
+use crate::register::entry::{Ban, BanKind, Entry, Founder, Network, Role, Rule, RuleKind, Who};
 use crate::request::{Addressed, Named, Request, RulesPart, Whom};
 use crate::rooms::RoomId;
 use crate::rules::InForce;
@@ -223,12 +223,22 @@ impl Hub {
     ) -> Result<RoomId, Fault> {
         if let Some(name) = room.and_then(|room| room.name.ok()).filter(|name| self.rooms.find(name).is_none()) {
             let rules = InForce { rules: self.register().room(&name).unwrap_or(Rules::NONE), book: Guestbook::NONE };
-            let person = self.people.get(turn.who);
-            if person.is_some_and(|person| rules.is_op_by_name(&self.someone(person))) {
+            let is_theirs = match self.actor(turn) {
+                Actor::Operator(_) if doing == Doing::HandOver => self.is_known(&name),
+                Actor::Person(someone) | Actor::Operator(someone) => rules.is_op_by_name(&someone),
+                Actor::Control => self.is_known(&name),
+                Actor::Locked => false,
+            };
+            if is_theirs {
                 self.taken_up = self.rooms.open(name, self.origin(turn)).ok();
             }
         }
         self.room_or_current(room, doing, turn)
+    }
+
+    /// Whether anything is there of a room, or is so of it.
+    fn is_known(&self, name: &RoomName) -> bool {
+        self.rooms.exists(name) || self.register().room(name).is_some()
     }
 
     fn subject(&self, whom: Named<'_, Nick>) -> Result<Subject, Fault> {
@@ -336,17 +346,28 @@ impl Hub {
         let id = self.ruled_room(room, Doing::HandOver, turn)?;
         let room = self.rooms[id].name;
         let subject = self.subject(nick)?;
-        let who = self.member(id, subject)?;
+        let rules = self.rules(&self.rooms[id]);
+        let before = rules.rules.founder();
+        let is_theirs = self.people.get(turn.who).is_some_and(|person| rules.is_founder(&self.someone(person)));
+        if is_theirs {
+            self.member(id, subject)?;
+        }
         let next = subject.owned.ok_or(Fault::OwnsNoName(subject.nick))?;
-        if who != turn.who {
+        if before != Some(Founder::Owner(next)) {
             if self.register().founded(&next).len() >= limits::FOUNDED {
                 return Err(Fault::TooMany(Quota::Founded));
             }
-            let before = self.nick(turn.who)?;
-            let role = Entry::Role { room, nick: before, role: Some(Role::Op) };
-            self.rooms.book_mut(id).set_role(who, None);
-            self.note(vec![Entry::Room { room, founder: Founder::Owner(next) }, role], turn.out);
-            self.tell_act(id, &Happening::Made { nick: subject.nick, rank: Some(Rank::Founder) }, turn)?;
+            let mut entries = vec![Entry::Room { room, founder: Founder::Owner(next) }];
+            if let Some(Founder::Owner(nick)) = before {
+                entries.push(Entry::Role { room, nick, role: Some(Role::Op) });
+            }
+            subject.who.into_iter().for_each(|who| self.rooms.book_mut(id).set_role(who, None));
+            self.note(entries, turn.out);
+            let what = Happening::Made { nick: subject.nick, rank: Some(Rank::Founder) };
+            if !is_theirs && turn.who != PersonId::NOBODY {
+                self.audit(Deed::InRoom(room, what.clone()), turn);
+            }
+            self.tell_act(id, &what, turn)?;
         }
         Ok(Done::Founder { room, nick: subject.nick })
     }
@@ -468,7 +489,7 @@ impl Hub {
             way.put_out(name);
             // It must not be left out for somebody because they are slow.
             if way.take_missed(room).is_some() {
-                let (at, nick) = (turn.now.wall, self.nick(turn.who)?);
+                let (at, nick) = (turn.now.wall, self.by_nick(turn)?);
                 let what = self.as_heard(room, turn.who, what, turn);
                 turn.out.answer(conn, &Event::Happened { place: Place::Room(name), at, who: nick, what });
             }
@@ -517,7 +538,7 @@ impl Hub {
         };
         let number = self.ban_number(id, kind, (&who, guest), turn)?;
         let until = time.and_then(|time| turn.now.wall.checked_add(time));
-        let by = Author::Person(self.nick(turn.who)?);
+        let by = self.by(turn)?;
         let text = reason.clone().unwrap_or_else(|| Text::new(""));
         let ban = Ban { id: number, kind, who: who.clone(), network, until, by, reason: text };
         self.note_of_room(room, Entry::Ban { room, ban }, turn)?;
@@ -616,7 +637,7 @@ impl Hub {
         let doing = if matches!(part, RulesPart::Set(_)) { Doing::Moderate } else { Doing::SeeRules };
         let id = self.ruled_room(room, doing, turn)?;
         let (room, rules) = (self.rooms[id].name, self.rules(&self.rooms[id]));
-        let is_op = self.people.get(turn.who).is_some_and(|person| rules.is_op(&self.someone(person)));
+        let is_op = self.may_in(id, Doing::Moderate, turn).is_ok();
         let shown = |rule| if is_op { Shown::Rule(rule) } else { hide_key(rule) };
         let rule = match part {
             RulesPart::All => {
@@ -642,7 +663,8 @@ impl Hub {
         if !matches!(rule, Rule::Key(Some(_))) {
             return self.tell_act(id, &Happening::Set(Shown::Rule(rule.clone())), turn);
         }
-        let (who, except) = (self.nick(turn.who)?, turn.author(turn.who));
+        self.audit_act(id, &Happening::Set(Shown::SomeKey), turn);
+        let (who, except) = (self.by_nick(turn)?, turn.author(turn.who));
         self.leave_out(id, except, |_| true);
         let (room, rules) = (&self.rooms[id], self.rules(&self.rooms[id]));
         let is_op = |conn: &ConnId| self.people.at(*conn).is_some_and(|person| rules.is_op(&self.someone(person)));
@@ -690,9 +712,17 @@ impl Hub {
 
     /// Tells a room what whose turn it is has done there.
     fn tell_act(&mut self, room: RoomId, what: &Happening, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
+        self.audit_act(room, what, turn);
         let what = self.as_heard(room, turn.who, what, turn);
-        self.tell_room(room, turn.who, self.nick(turn.who)?, &what, turn);
+        self.tell_room(room, turn.who, self.by_nick(turn)?, &what, turn);
         Ok(())
+    }
+
+    /// Has it written down what whoever runs the server has done in a room.
+    fn audit_act(&self, room: RoomId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
+        if turn.who == PersonId::NOBODY {
+            self.audit(Deed::InRoom(self.rooms[room].name, what.clone()), turn);
+        }
     }
 
     /// Something is so of a room from now on. With the first thing it is known who made it: a guest, if nobody else did.
@@ -755,7 +785,7 @@ fn hide_key(rule: Rule) -> Shown {
     if matches!(rule, Rule::Key(Some(_))) { Shown::SomeKey } else { Shown::Rule(rule) }
 }
 
-fn short_reason(reason: Option<&str>) -> Result<Option<Text>, Fault> {
+pub(super) fn short_reason(reason: Option<&str>) -> Result<Option<Text>, Fault> {
     let reason = reason.map(Text::new);
     let fits = reason.as_ref().is_none_or(|reason| reason.as_str().len() <= limits::REASON);
     if fits { Ok(reason) } else { Err(Fault::TooLong { what: Long::Reason, limit: limits::REASON }) }

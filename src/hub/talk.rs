@@ -321,7 +321,8 @@ impl Hub {
     /// What a room is about, as far as `viewer` wants to hear of who said so.
     pub(super) fn topic_for(&self, viewer: PersonId, room: RoomId) -> Option<Text> {
         let (by, topic) = self.rooms[room].topic.as_ref()?;
-        self.people.get(viewer).filter(|viewer| !viewer.ignores(*by)).map(|_| topic.clone())
+        let is_ignored = self.people.get(viewer).is_some_and(|viewer| viewer.ignores(*by));
+        (!is_ignored).then(|| topic.clone())
     }
 
     pub(super) fn set_typing(

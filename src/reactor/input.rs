@@ -14,6 +14,7 @@ use crate::names::{ConnId, clean};
 use crate::outbox::Kind;
 use crate::system::System;
 use crate::time::Now;
+use crate::transport::Transport;
 
 use super::Reactor;
 
@@ -84,7 +85,7 @@ impl<S: System> Reactor<S> {
             let lines = &connection.framing().lines;
             if lines.is_endless() && !(has_upload && lines.at_chunk()) {
                 // It counts as lines by its length, so that it costs no more than they do.
-                if !connection.pay_for_endless(self.settings.rate, now.at) {
+                if !connection.pay_for_endless(rate_for(connection, self.settings.rate), now.at) {
                     self.wait(id, now);
                     return read;
                 }
@@ -201,7 +202,8 @@ impl<S: System> Reactor<S> {
                 }
                 break;
             }
-            let is_paid = is_of_upload || connection.pay(self.settings.rate, now.at);
+            let rate = rate_for(connection, self.settings.rate);
+            let is_paid = is_of_upload || connection.pay(rate, now.at);
             // What will be refused in any case does not wait for that.
             let may_be_void = connection.at_line_before(lines.len()) && !lines.at_chunk();
             if !is_paid && !may_be_void {
@@ -382,4 +384,9 @@ impl<S: System> Reactor<S> {
         }
         false
     }
+}
+
+/// Lines a second that a connection may send. The operator's own are not held back.
+fn rate_for<T: Transport>(connection: &Connection<T>, rate: u32) -> u32 {
+    if connection.is_control() { 0 } else { rate }
 }

@@ -2,13 +2,14 @@
 
 use log::{debug, warn};
 
-use crate::connection::{Life, Pause};
+use crate::connection::{Connection, Life, Pause};
 use crate::event::{Bye, Detail, Done, Event, Fault, Lost, Reply, Verb};
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, LineBuf};
-use crate::names::{ConnId, PlaceToken};
+use crate::names::{ConnId, Origin, PlaceToken, Wire};
 use crate::outbox::Kind;
+use crate::registry::origin;
 use crate::request::Request;
 use crate::system::System;
 use crate::time::Now;
@@ -112,9 +113,12 @@ impl<S: System> Reactor<S> {
         if connection.keep().is_some() {
             return Err(Fault::KeptItself);
         }
-        // Once some transports are secure and others are not, it is asked here whether this one may take it up.
         let place = token.and_then(|token| self.registry.get(*self.places.get(&token)?));
         let place = place.filter(|place| place.dialect() == connection.dialect()).ok_or(Fault::NoPlace)?;
+        let is_clear = connection.address().is_some_and(|address| origin(address).wire() == Wire::Clear);
+        if is_clear && self.hub.is_private(place.id()) {
+            return Err(Fault::InsecurePlace);
+        }
         let written = place.keep().map_or(0, |keep| keep.sent.written());
         if lines > written { Err(Fault::NotWritten(written)) } else { Ok(place.id()) }
     }
@@ -152,7 +156,8 @@ impl<S: System> Reactor<S> {
             self.egress.reply(connection, Kind::Aside, &Reply::Done(Done::Resume(nick)));
         }
         let Some((rest, left_out)) = taken else { return };
-        self.core(now, |hub, out| hub.taken_up(place, &left_out, now, out));
+        let from = self.registry.get(place).and_then(Connection::address).map_or(Origin::Loopback, origin);
+        self.core(now, |hub, out| hub.taken_up(place, from, &left_out, now, out));
         let is_answering = self.hub.is_answering(place);
         let is_transferring = self.hub.is_transferring(place);
         let Some(connection) = self.registry.get_mut(place) else { return };
@@ -200,8 +205,9 @@ impl<S: System> Reactor<S> {
 
     /// Tells a connection that there is no place for it.
     pub(super) fn reject(&mut self, id: ConnId) {
-        let Some(address) = self.registry.get(id).map(|connection| connection.address()) else { return };
-        let bye = if self.end.is_some() { Bye::Shutdown } else { self.refusal(address).unwrap_or(Bye::Full) };
+        let Some(connection) = self.registry.get(id) else { return };
+        let refusal = connection.address().and_then(|address| self.refusal(address));
+        let bye = if self.end.is_some() { Bye::Shutdown } else { refusal.unwrap_or(Bye::Full) };
         self.registry.set_life(id, Life::Rejected);
         if let Some(connection) = self.registry.get_mut(id) {
             connection.framing().lines = LineBuf::default();

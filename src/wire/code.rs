@@ -75,4 +75,5 @@ codes! {
     NotText "not-text"
     Reset "reset"
     Timeout "timeout"
+    Killed "killed"
 }

@@ -11,6 +11,11 @@ use crate::time::Day;
 /// Stands for whoever runs the server, as nobody can be called so.
 const SERVER: &str = "server";
 
+/// What a connection is on which nobody can read along, and what another.
+const SECURE: [&str; 2] = ["secure", "clear"];
+/// What somebody is who owns their name, and what another.
+const NAMED: [&str; 2] = ["named", "guest"];
+
 /// A row of a reply: `- …`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are, and PROTOCOL.md tells them")]
@@ -58,6 +63,10 @@ pub enum Detail<'a> {
     Had(u64),
     /// An upload that goes on from here, of `/resume`.
     Upload { file: FileId, offset: u64 },
+    /// Somebody, of `/operator`.
+    Operator(Nick),
+    /// A connection of somebody, of `/where`: from where, whether nobody can read along, since when, and whether they own their name.
+    Way { nick: Nick, address: &'a str, secure: bool, since: SystemTime, named: bool },
     /// A row that is newer than this program.
     Other(&'a str),
 }
@@ -178,6 +187,16 @@ impl<'a> Detail<'a> {
                 let rule = Self::Rule(fields.word()?, fields.word()?);
                 fields.end(rule)
             }
+            "operator" => {
+                let nick = fields.nick()?;
+                fields.end(Self::Operator(nick))
+            }
+            "where" => {
+                let (nick, address) = (fields.nick()?, fields.word()?);
+                let secure = fields.either(SECURE)?;
+                let row = Self::Way { nick, address, secure, since: fields.until()??, named: fields.either(NAMED)? };
+                fields.end(row)
+            }
             "set" => {
                 let setting = Self::Setting(fields.word()?, fields.switch()?);
                 fields.end(setting)
@@ -261,6 +280,12 @@ impl<'a> Detail<'a> {
             Self::Rules(rules) => put(out, format_args!("rules {rules}")),
             Self::Had(count) => put(out, format_args!("had {count}")),
             Self::Upload { file, offset } => put(out, format_args!("upload {file} {offset}")),
+            Self::Operator(nick) => out.push_str(nick.as_str()),
+            Self::Way { nick, address, secure, since, named } => {
+                let since = humantime::format_rfc3339_seconds(*since);
+                let word = |is: bool, words: [&'static str; 2]| words[usize::from(!is)];
+                put(out, format_args!("{nick} {address} {} {since} {}", word(*secure, SECURE), word(*named, NAMED)));
+            }
             Self::Other(text) => out.push_str(text),
         }
     }

@@ -9,6 +9,8 @@ use super::Whom;
 use super::fields::{Fields, on_off, put, put_target, put_text};
 use crate::names::{FileId, Nick, Place, PlaceToken, RoomName, Token};
 
+/// Tells a token from a password.
+pub const TOKEN: &str = "token:";
 /// Tells that a ban is for one connection alone.
 const CONNECTION: &str = "connection";
 
@@ -82,6 +84,16 @@ pub enum Done<'a> {
     /// The place is taken up, of whoever is called so.
     Resume(Nick),
     Quit,
+    Kill(Nick),
+    Where(Nick),
+    /// So many people were told.
+    Wall(u64),
+    /// The token is good once.
+    Grant(Nick, Token),
+    Revoke(Nick),
+    Operator(Nick, bool),
+    /// So many are operators.
+    Operators(u64),
     /// Something is done to somebody in a room: `op`, `kick` and the like.
     OfMember {
         command: &'a str,
@@ -188,6 +200,15 @@ impl<'a> Done<'a> {
             "keep" => Self::Keep { token: fields.token()?, seconds: fields.number()? },
             "resume" => Self::Resume(fields.nick()?),
             "quit" => Self::Quit,
+            "kill" => Self::Kill(fields.nick()?),
+            "where" => Self::Where(fields.nick()?),
+            "wall" => Self::Wall(fields.number()?),
+            "grant" => Self::Grant(fields.nick()?, token(fields.word()?.strip_prefix(TOKEN)?)?),
+            "revoke" => Self::Revoke(fields.nick()?),
+            "operator" => match fields.maybe(Fields::number) {
+                Some(count) => Self::Operators(count),
+                None => Self::Operator(fields.nick()?, fields.switch()?),
+            },
             "op" | "bans" | "erase" | "deop" | "voice" | "devoice" | "founder" | "kick" | "invite" | "uninvite" => {
                 let room = fields.room()?;
                 let counts = matches!(command, "op" | "bans" | "erase");
@@ -252,6 +273,12 @@ impl<'a> Done<'a> {
             Self::Keep { .. } => "keep",
             Self::Resume(_) => "resume",
             Self::Quit => "quit",
+            Self::Kill(_) => "kill",
+            Self::Where(_) => "where",
+            Self::Wall(_) => "wall",
+            Self::Grant(..) => "grant",
+            Self::Revoke(_) => "revoke",
+            Self::Operator(..) | Self::Operators(_) => "operator",
             Self::OfMember { command, .. } | Self::Count { command, .. } => command,
             Self::Ban { mute: false, .. } => "ban",
             Self::Ban { mute: true, .. } => "mute",
@@ -268,6 +295,15 @@ impl<'a> Done<'a> {
         match self {
             Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) | Self::Resume(nick) => word(nick),
             Self::Register(nick) | Self::Login(nick) | Self::Logout(nick) | Self::Drop(nick) => word(nick),
+            Self::Kill(nick) | Self::Where(nick) | Self::Revoke(nick) => word(nick),
+            Self::Grant(nick, token) => {
+                word(nick);
+                word(&format_args!("{TOKEN}{}", URL_SAFE_NO_PAD.encode(token.0)));
+            }
+            Self::Operator(nick, on) => {
+                word(nick);
+                word(&on_off(*on));
+            }
             Self::Token(token) => word(&URL_SAFE_NO_PAD.encode(token.0)),
             Self::TokenOff => word(&"off"),
             Self::Account(nick, standing) => {
@@ -276,6 +312,7 @@ impl<'a> Done<'a> {
             }
             Self::Leave(room) => word(room),
             Self::Rooms(count) | Self::Files(count) | Self::Ignoring(count) => word(count),
+            Self::Wall(count) | Self::Operators(count) => word(count),
             Self::Cancel(file) => word(file),
             Self::Join { room, count } | Self::History { room, count } => {
                 word(room);

@@ -115,6 +115,12 @@ impl<'a> Fields<'a> {
         PlaceToken::new(self.word()?)
     }
 
+    /// Whether it is the first of two words; one of them must stand here.
+    pub(super) fn either(&mut self, [yes, no]: [&str; 2]) -> Option<bool> {
+        let word = self.word()?;
+        (word == yes || word == no).then_some(word == yes)
+    }
+
     pub(super) fn switch(&mut self) -> Option<bool> {
         match self.word()? {
             "on" => Some(true),

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use crate::PATIENCE;
 
@@ -100,4 +102,13 @@ impl Client {
         self.send(&format!("/ping settle-{token}"));
         self.until(&format!("+ ping settle-{token}"))
     }
+}
+
+/// Says these lines by the operator's door at `path`, as `nc -NU` does, and gives what is answered until the server closes it.
+pub fn control(path: &Path, lines: &str) -> Vec<String> {
+    let mut stream = UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(lines.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    BufReader::new(stream).lines().map(Result::unwrap).collect()
 }

@@ -28,7 +28,7 @@ use std::env;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-pub use client::Client;
+pub use client::{Client, control};
 pub use many::{connect, raise_limit};
 pub use server::{Server, Usage};
 pub use skip::{have, skip};

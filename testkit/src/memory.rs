@@ -6,14 +6,14 @@ use std::time::{Duration, SystemTime};
 use chinwag::effect::{
     Effect, Entered, Found, Job, Outcome, Output, Passage, PasswordResult, PasswordTask, Query, Record, Section,
 };
-use chinwag::event::{Change, Detail, Done, Event, Fault, Reply, Setting, Unstored, Verb};
+use chinwag::event::{Change, Deed, Detail, Done, Event, Fault, Reply, Setting, Unstored, Verb};
 use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD, KEEP};
 use chinwag::linebuf::Ending;
 use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, PlaceToken};
 use chinwag::plain::{self, Style};
-use chinwag::register::{Entry, PasswordHash};
+use chinwag::register::{Author, Entry, PasswordHash};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
 use sha2::{Digest as _, Sha256};
@@ -42,6 +42,8 @@ pub struct Notes {
     pub records: Vec<Record>,
     pub wrong_passwords: Vec<ConnId>,
     pub failed_logins: Vec<(ConnId, Nick)>,
+    /// What operators have done.
+    pub deeds: Vec<(Author, Deed)>,
     /// Passwords that are to be looked at.
     pub tasks: VecDeque<PasswordTask>,
     /// What is to be written into the ledger, and what is there.
@@ -163,6 +165,9 @@ impl Output for Notes {
             Effect::TakeUp { conn, .. } => {
                 self.reply(conn, &Reply::Refused { verb: Verb::Resume, why: Fault::NoPlace });
             }
+            Effect::Audit { by, deed, .. } => self.deeds.push((by, deed)),
+            // Nobody has an address here.
+            Effect::Where { conn, whom } => self.reply(conn, &Reply::Done(Done::Where(whom.nick))),
             Effect::ReadLog(query) => self.queries.push_back(query),
             Effect::Close { conn, bye } => {
                 if let Some(bye) = bye {
@@ -267,6 +272,14 @@ impl Memory {
         self.clients.insert(name.to_owned(), (id, Framing::default(), Style::FIRST));
         self.hub.connect(id, origin, self.now(), &mut self.notes);
         self.settle();
+    }
+
+    /// Somebody comes in by the operator's door.
+    pub fn connect_control(&mut self, name: &str) {
+        self.count += 1;
+        let id = ConnId::new(self.count, 0);
+        self.clients.insert(name.to_owned(), (id, Framing::default(), Style::FIRST));
+        self.hub.connect_control(id, self.now());
     }
 
     pub fn send(&mut self, name: &str, bytes: &[u8]) {

@@ -719,6 +719,8 @@ impl<W: World> Crowd<W> {
             _ => Asked::Other,
         };
         let verb = match (verb, name) {
+            // Nobody here is an operator, and to others these are unknown.
+            (verb, _) if verb.is_of_operators() => "?",
             (_, Some(name)) => name,
             (Verb::Say, None) => "say",
             (Verb::Chunk, None) => "chunk",
@@ -1067,6 +1069,7 @@ impl<W: World> Crowd<W> {
             }
             ServerLine::Motd(_) => {}
             ServerLine::Notice(_) => self.count("notice"),
+            ServerLine::Wall { .. } => panic!("{who} hears of an operator where there is none: {line}"),
             ServerLine::Nick { .. } => panic!("{who} has one connection"),
             ServerLine::Presence { version, changes } => self.hear_presence(who, version, &changes),
             ServerLine::Detail(row) => client.rows.push(row.to_owned()),

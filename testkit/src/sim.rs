@@ -509,6 +509,8 @@ impl System for Surroundings {
 /// Somebody's end of a connection.
 struct Peer {
     wire: Rc<RefCell<Wire>>,
+    /// Whether they come from the server's own machine.
+    is_here: bool,
     /// What has been read and is no whole line yet.
     line: Vec<u8>,
     /// Where the first byte of that stands in the stream.
@@ -586,10 +588,11 @@ impl Sim {
         Self { reactor, net, peers: Vec::new(), has_ended: false }
     }
 
-    /// Somebody who connects.
-    fn newcomer(&mut self, chance: &mut dyn Chance) -> Peer {
+    /// Somebody who connects; from the server's own machine, if they did so before: what is kept there is for no other wire.
+    fn newcomer(&mut self, was_here: bool, chance: &mut dyn Chance) -> Peer {
         let last = u8::try_from(1 + chance.below(3)).unwrap();
         let address: IpAddr = match chance.below(4) {
+            _ if was_here => Ipv4Addr::LOCALHOST.into(),
             0 => Ipv4Addr::new(192, 0, 2, last).into(),
             1 => Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(last), 0, 0, 0, 1).into(),
             _ => Ipv4Addr::LOCALHOST.into(),
@@ -599,12 +602,12 @@ impl Sim {
         if system.is_listening {
             self.net.open.set(self.net.open.get() + 1);
             let transport = Stream { wire: Rc::clone(&wire), net: Rc::clone(&self.net) };
-            system.newcomers.push_back(Newcomer { transport, address, dialect: 0 });
+            system.newcomers.push_back(Newcomer { transport, address: Some(address), dialect: 0 });
             system.wires.push(Rc::clone(&wire));
         }
         let is_slow = self.net.one_in(self.net.weather.slow);
         let reads_one_in = if is_slow { [0, 2, 4, 30][self.net.below(4)] } else { 1 };
-        Peer { wire, line: Vec::new(), start: 0, lines: VecDeque::new(), reads_one_in }
+        Peer { wire, is_here: address.is_loopback(), line: Vec::new(), start: 0, lines: VecDeque::new(), reads_one_in }
     }
 
     /// Has the server do all that it has to do until some time from now.
@@ -733,7 +736,7 @@ impl World for Sim {
     const AT_ONCE: bool = false;
 
     fn connect(&mut self, _: usize, chance: &mut dyn Chance) {
-        let peer = self.newcomer(chance);
+        let peer = self.newcomer(false, chance);
         self.peers.push(peer);
     }
 
@@ -749,7 +752,7 @@ impl World for Sim {
             }
         }
         self.pass(Duration::from_millis(*chance.pick(&[0, 1, 300, 2_000])));
-        let peer = self.newcomer(chance);
+        let peer = self.newcomer(self.peers[who].is_here, chance);
         // Whatever waited meanwhile may have been too much.
         peer.wire.borrow_mut().was_blocked = true;
         self.peers[who] = peer;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::limits::{CHUNK, KEEP, KEPT_OF_PREFIX, READ_AHEAD};
-use chinwag::settings::Settings;
+use chinwag::settings::{Logging, Settings};
 use testkit::model::{Chance, Parting, World};
 use testkit::sim::Sim;
 
@@ -150,6 +150,43 @@ fn a_place_that_nobody_takes_up_is_lost_after_its_time_and_senders_are_told() {
     assert_eq!(heard(&mut sim, 1), ["#a * p0 lost reset", "@p0 * p0 lost"]);
     assert_eq!(heard(&mut sim, 2), ["#a * p0 lost reset"]);
     sim.check_at_rest();
+}
+
+#[test]
+fn a_place_of_an_owner_is_taken_up_only_where_nobody_can_read_along() {
+    let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    let settings = Settings { log, clear_passwords: true, ..Settings::default() };
+    for (first, from, want) in [
+        ("/register correct-horse", &mut There as &mut dyn Chance, "! resume insecure "),
+        ("/register correct-horse", &mut Here, "+ resume p0"),
+        ("/ping", &mut There, "+ resume p0"),
+    ] {
+        let mut sim = Sim::calm(1 << 24, Duration::ZERO, settings.clone());
+        meet(&mut sim, 0..1, |_| first.to_owned());
+        let token = keep(&mut sim, 0);
+        sim.part(0, Parting::Reset);
+        sim.pass(Duration::from_secs(1));
+        sim.connect(1, from);
+        sim.send(1, format!("/resume {token} 0\n").as_bytes());
+        sim.pass(Duration::from_secs(1));
+        let lines = heard(&mut sim, 1);
+        assert!(lines.iter().any(|line| line.starts_with(want)), "{first}, {want}: {lines:?}");
+    }
+}
+
+#[test]
+fn a_guest_s_place_that_is_taken_up_where_others_can_read_along_is_no_secure_one() {
+    let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    let mut sim = Sim::calm(1 << 24, Duration::ZERO, Settings { log, ..Settings::default() });
+    meet(&mut sim, 0..1, |_| "/ping".to_owned());
+    let token = keep(&mut sim, 0);
+    sim.part(0, Parting::Reset);
+    sim.pass(Duration::from_secs(1));
+    sim.connect(1, &mut There);
+    sim.send(1, format!("/resume {token} 0\n/register correct-horse\n").as_bytes());
+    sim.pass(Duration::from_secs(1));
+    let lines = heard(&mut sim, 1);
+    assert!(lines.iter().any(|line| line.starts_with("! register insecure ")), "{lines:?}");
 }
 
 #[test]

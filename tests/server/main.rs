@@ -16,6 +16,7 @@ mod fairness;
 mod gathering;
 mod kept;
 mod lines;
+mod operators;
 mod peers;
 mod recorded;
 mod rooms;

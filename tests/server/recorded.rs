@@ -11,6 +11,7 @@
 //! $ without #ROOM          leaves out what is received from this room, as how much of it comes is not certain
 //! $ pause, $ resume        stops the process of the server, and lets it go on
 //! $ stop                   ends the server with SIGTERM
+//! $ ctl WORDS              asks the server by the operator's door of its folder `data`
 //! $ wait MILLISECONDS
 //! a+                       connects a, and reads its greeting
 //! a+ NICK                  the same, and takes a name without presence
@@ -60,7 +61,7 @@ macro_rules! recordings {
 }
 
 recordings! {
-    accounts crowd ends expired files full greeting help history ignore lines locked missed people presence quotas refusals restart rooms rules settings stalled strangers typing typing_lasts uploads
+    accounts crowd ends expired files full greeting help history ignore lines locked missed operators people presence quotas refusals restart rooms rules settings stalled strangers typing typing_lasts uploads
 }
 
 #[test]
@@ -271,6 +272,12 @@ impl Session {
                 self.crowd.clear();
                 assert!(server.wait().0.success());
             }
+            "ctl" => {
+                let mut command = Command::new(binary());
+                command.args(["ctl", "--data", "data"]).args(rest.split_whitespace());
+                let output = command.current_dir(self.folder.path()).output().unwrap();
+                assert!(output.status.success(), "{words}: {output:?}");
+            }
             "wait" => std::thread::sleep(Duration::from_millis(rest.parse().unwrap())),
             _ => panic!("no such direction: {words}"),
         }
@@ -382,6 +389,7 @@ fn normal(line: &str, keeps_presence: bool) -> String {
         }
         ["-", _, "here" | "typing" | "away", age, _, ..] if is_age(age) => fields[3] = "AGE".to_owned(),
         ["-", _, _, _, _, age, "ready" | "coming", _, ..] if is_age(age) => fields[5] = "AGE".to_owned(),
+        ["-", _, _, "secure" | "clear", _, "named" | "guest"] => fields[4] = "TIME".to_owned(),
         ["*", "hello", _, version, ..] if version.starts_with("chinwag/") => fields[3] = "chinwag/VERSION".to_owned(),
         ["*", "locked", version, ..] if version.starts_with("chinwag/") => fields[2] = "chinwag/VERSION".to_owned(),
         ["+", "who", _, _] if !keeps_presence => fields[2] = "VERSION".to_owned(),

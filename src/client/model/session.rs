@@ -638,6 +638,13 @@ mod tests {
     }
 
     #[test]
+    fn what_an_operator_tells_everybody_is_shown() {
+        let mut session = online(&["#a"]);
+        hear(&mut session, &["* wall server tea at noon"]);
+        assert_eq!(shown(&mut session), [News::Note("server tells everybody: tea at noon".to_owned())]);
+    }
+
+    #[test]
     fn one_comes_in_under_a_name_and_into_rooms() {
         let wish = Wish { nick: Nick::new("alice").ok(), rooms: vec![RoomName::new("#a").unwrap()], ..Wish::default() };
         let mut session = Session::new(wish);

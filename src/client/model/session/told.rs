@@ -33,6 +33,7 @@ impl Session {
                 self.note(format!("{old} {text}"));
             }
             ServerLine::Notice(text) => self.note(text.to_owned()),
+            ServerLine::Wall { from, text } => self.note(format!("{from} tells everybody: {text}")),
             ServerLine::Other(_) => self.note(line.to_string()),
             ServerLine::Hello { .. }
             | ServerLine::Data { .. }

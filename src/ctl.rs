@@ -1,0 +1,62 @@
+//! `chinwag ctl`: asks a server something by its operator's door.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::Shutdown;
+use std::path::Path;
+
+use crate::control::connect;
+use crate::limits;
+use crate::listener::reason;
+use crate::wire::{ServerLine, farewell};
+
+/// How the server answered. It is written out by then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// It is refused.
+    Refused,
+}
+
+/// Asks the server behind the door at `path` for what these words say, and writes the rows of the answer and the reply to `out`. An
+/// error says why there is no answer, and what to do.
+pub fn ask(path: &Path, words: &[String], out: &mut impl Write) -> Result<Answer, String> {
+    let line = words.join(" ");
+    if line.contains(['\n', '\r']) {
+        return Err("a command is one line; give its words without line ends".to_owned());
+    }
+    let stream = connect(path).map_err(|e| cannot_reach(path, &e))?;
+    let lost = |e: io::Error| format!("the server has not answered: {}; look whether it runs", reason(&e));
+    stream.set_read_timeout(Some(limits::CONTROL_SILENCE)).map_err(lost)?;
+    let line = format!("/{}\n", line.trim_start_matches('/'));
+    match (&stream).write_all(line.as_bytes()).and_then(|()| stream.shutdown(Shutdown::Write)) {
+        // It may have said why before it closed.
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => return Err(lost(e)),
+        _ => {}
+    }
+    for line in BufReader::new(&stream).lines() {
+        let line = line.map_err(lost)?;
+        let answer = match ServerLine::parse(&line) {
+            ServerLine::Detail(_) => None,
+            ServerLine::Done(_) => Some(Answer::Done),
+            ServerLine::Refused { .. } => Some(Answer::Refused),
+            ServerLine::Bye { text, .. } => return Err(farewell(text).to_owned()),
+            _ => continue,
+        };
+        writeln!(out, "{line}").map_err(|e| format!("cannot write the answer: {}", reason(&e)))?;
+        if let Some(answer) = answer {
+            return Ok(answer);
+        }
+    }
+    Err("the server has gone without an answer; look whether it runs".to_owned())
+}
+
+fn cannot_reach(path: &Path, e: &io::Error) -> String {
+    let hint = match e.kind() {
+        io::ErrorKind::NotFound => "; give the folder of the server with --data, or its socket with --control",
+        io::ErrorKind::ConnectionRefused => "; no server runs there, start it first",
+        io::ErrorKind::PermissionDenied => "; only the user that the server runs as may, try sudo -u",
+        _ => "",
+    };
+    format!("cannot reach a server at {}: {}{hint}", path.display(), reason(e))
+}

@@ -1,0 +1,149 @@
+//! Operators: the door by which whoever runs the server comes in, and what operators alone may do.
+
+use crate::effect::{Effect, Output, Whereabouts};
+use crate::event::{Bye, Deed, Done, Event, Fault, Reply, Verb};
+use crate::limits;
+use crate::names::{ConnId, Nick, PersonId, Text};
+use crate::people::Intake;
+use crate::policy::{Action, Actor, may};
+use crate::register::Author;
+use crate::request::{BadChunk, Named, Request};
+use crate::time::{Instant, Now};
+
+use super::rules::short_reason;
+use super::{Alarm, Hub, Turn, refuse, someone};
+
+/// A connection that came by the operator's door.
+#[derive(Debug)]
+pub(super) struct Control {
+    intake: Intake,
+    /// When it is closed, unless something is said there.
+    until: Instant,
+}
+
+/// The door.
+impl Hub {
+    /// A connection has come in by the operator's door: nobody is online through it, and it may do what operators may. It is told
+    /// nothing but what it asks for.
+    pub fn connect_control(&mut self, conn: ConnId, now: Now) {
+        let until = now.at + limits::CONTROL_SILENCE;
+        self.controls.insert(conn, Control { intake: Intake::None { told: false }, until });
+        self.alarm(until, Alarm::Control(conn));
+    }
+
+    pub(super) fn forget_control(&mut self, conn: ConnId) {
+        if let Some(control) = self.controls.remove(&conn) {
+            self.accounts.forget(conn);
+            self.drop_answer(conn);
+            self.alarms.remove(&(control.until, Alarm::Control(conn)));
+        }
+    }
+
+    /// A request came in by the operator's door.
+    pub(super) fn handle_control(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) {
+        let (conn, verb) = (turn.conn, request.verb());
+        let Some(control) = self.controls.get_mut(&conn) else { return };
+        let until = turn.now.at + limits::CONTROL_SILENCE;
+        let was_until = std::mem::replace(&mut control.until, until);
+        match (request, may(Actor::Control, Action::Ask(verb))) {
+            (Request::Chunk(Err(BadChunk::TooLong)), _) => {}
+            (Request::Chunk(_), _) => control.intake.refuse_chunk(conn, turn.out),
+            (_, Err(why)) => {
+                if verb == Verb::Send {
+                    control.intake = Intake::Discard;
+                }
+                refuse(conn, verb, why, turn.out);
+            }
+            (Request::Quit(_), Ok(())) => {
+                self.forget_control(conn);
+                turn.out.reply(conn, &Reply::Done(Done::Quit));
+                turn.out.effect(Effect::Close { conn, bye: None });
+            }
+            (request, Ok(())) => match self.carry_out(request, turn) {
+                Ok(done) => done.into_iter().for_each(|done| turn.out.reply(conn, &Reply::Done(done))),
+                Err(why) => refuse(conn, verb, why, turn.out),
+            },
+        }
+        self.alarms.remove(&(was_until, Alarm::Control(conn)));
+        if self.controls.contains_key(&conn) {
+            self.alarm(until, Alarm::Control(conn));
+        }
+    }
+}
+
+/// Who may do it.
+impl Hub {
+    /// Who asks, as far as it matters for what they may do.
+    pub(super) fn actor(&self, turn: &Turn<'_, impl Output>) -> Actor {
+        if self.controls.contains_key(&turn.conn) {
+            return Actor::Control;
+        }
+        let Some(person) = self.people.get(turn.who) else { return Actor::Locked };
+        let owned = self.register().owned(&person.nick());
+        Actor::online(someone(person, owned), owned, self.wire_of(turn.conn))
+    }
+
+    /// By whom something is done.
+    pub(super) fn by(&self, turn: &Turn<'_, impl Output>) -> Result<Author, Fault> {
+        if turn.who == PersonId::NOBODY { Ok(Author::Server) } else { self.nick(turn.who).map(Author::Person) }
+    }
+
+    /// How people are shown by whom something is done.
+    pub(super) fn by_nick(&self, turn: &Turn<'_, impl Output>) -> Result<Nick, Fault> {
+        if turn.who == PersonId::NOBODY { Ok(Nick::server()) } else { self.nick(turn.who) }
+    }
+
+    /// Has it written down what an operator has done.
+    pub(super) fn audit(&self, deed: Deed, turn: &mut Turn<'_, impl Output>) {
+        if let Ok(by) = self.by(turn) {
+            turn.out.effect(Effect::Audit { conn: turn.conn, by, deed });
+        }
+    }
+
+    /// What is asked for, if whoever asks may know that there is such a request.
+    pub(super) fn for_who_may<'a>(
+        &self,
+        request: Request<'a>,
+        turn: &Turn<'_, impl Output>,
+    ) -> Result<Request<'a>, Fault> {
+        let Request::OfOperators { typed, request } = request else { return Ok(request) };
+        may(self.actor(turn), Action::Operate(typed)).map(|()| *request)
+    }
+}
+
+/// What operators may do.
+impl Hub {
+    pub(super) fn kill(
+        &mut self,
+        nick: Named<'_, Nick>,
+        reason: Option<&str>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Done, Fault> {
+        let reason = short_reason(reason)?;
+        let person = self.find_person(nick)?;
+        let (who, nick) = (person.id, person.nick());
+        if who == turn.who {
+            return Err(Fault::OperatorSelf);
+        }
+        let conns: Vec<ConnId> = self.people.conns_of(who).collect();
+        conns.into_iter().for_each(|conn| self.close_for(conn, Bye::Killed, reason.as_ref(), turn));
+        self.audit(Deed::Kill { nick, reason }, turn);
+        Ok(Done::Kill(nick))
+    }
+
+    pub(super) fn wall(&mut self, text: &str, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
+        let (from, text) = (self.by_nick(turn)?, Text::new(text));
+        turn.out.publish(&mut self.people.conns(), &[Event::Wall { from, text: text.clone() }]);
+        self.audit(Deed::Wall(text), turn);
+        Ok(Done::Wall(self.people.len()))
+    }
+
+    /// Has the shell tell from where somebody is here, as it knows the addresses.
+    pub(super) fn tell_where(&self, nick: Named<'_, Nick>, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
+        let person = self.find_person(nick)?;
+        let ways = self.people.conns_of(person.id).map(|conn| (conn, self.wire_of(conn))).collect();
+        let whom = Whereabouts { nick: person.nick(), named: self.owned_by(person).is_some(), ways };
+        turn.out.effect(Effect::Where { conn: turn.conn, whom });
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! The audit log: a line for each thing that an operator did and that changed something. When it has half of what a log may have, it
+//! becomes `audit.log.1` in place of the one before, and a new one begins.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use log::warn;
+
+use crate::home::{open_regular, private};
+use crate::time::as_stamped;
+
+/// The file, of which nothing is kept open: somebody may move it away.
+#[derive(Debug)]
+pub struct AuditLog {
+    path: PathBuf,
+    /// Bytes at which it becomes the older one.
+    half: u64,
+}
+
+/// The line that tells of a deed.
+pub(super) fn line(at: SystemTime, deed: &str) -> String {
+    format!("{} {deed}\n", humantime::format_rfc3339_seconds(as_stamped(at)))
+}
+
+impl AuditLog {
+    /// The one at `path`, which with the older one has at most `max` bytes.
+    pub fn new(path: PathBuf, max: u64) -> Self {
+        Self { path, half: max / 2 }
+    }
+
+    /// Adds a whole line. If that fails, the line stands in the log of the process.
+    pub(super) fn append(&self, line: &str) {
+        if let Err(e) = self.try_append(line) {
+            warn!("cannot write to {}: {e}; an operator did this: {}", self.path.display(), line.trim_end());
+        }
+    }
+
+    fn try_append(&self, line: &str) -> io::Result<()> {
+        let file = open_regular(private().read(true).write(true).create(true).truncate(false), &self.path)?;
+        let begun = file.metadata()?.len();
+        if let Err(e) = file.write_all_at(line.as_bytes(), begun) {
+            // Half a line must not stand before what is written next.
+            file.set_len(begun)?;
+            return Err(e);
+        }
+        if begun + line.len() as u64 >= self.half {
+            fs::rename(&self.path, self.path.with_extension("log.1"))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_has_no_more_than_a_log_may_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, older) = (dir.path().join("audit.log"), dir.path().join("audit.log.1"));
+        let audit = AuditLog::new(path.clone(), 2_000);
+        let len = |path: &PathBuf| fs::metadata(path).map_or(0, |data| data.len());
+        for n in 0..500 {
+            audit.append(&line(SystemTime::UNIX_EPOCH, &format!("server ctl kill guest{n}")));
+            assert!(len(&path) + len(&older) <= 2_000 + 50, "after {n}");
+        }
+        let text = [older, path].map(|path| fs::read_to_string(path).unwrap_or_default()).concat();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.last(), Some(&"1970-01-01T00:00:00Z server ctl kill guest499"));
+        // The last of them are all there.
+        let first = 500 - lines.len();
+        let want = |n| format!("1970-01-01T00:00:00Z server ctl kill guest{n}");
+        assert!(lines.len() > 20 && lines.iter().enumerate().all(|(n, line)| **line == want(first + n)));
+    }
+}
