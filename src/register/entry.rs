@@ -1,8 +1,11 @@
 //! What the ledger has: each entry is a change of what is owned, of what rooms have for rules, or of who is blocked.
 
+// These are addresses, and no sockets.
+use core::net::{Ipv4Addr, Ipv6Addr};
+use std::fmt;
 use std::time::SystemTime;
 
-use crate::names::{Digest, Nick, RoomName, Text};
+use crate::names::{Digest, Nick, Prefix, RoomName, Text};
 use crate::time::Day;
 
 /// One change. The last word on a thing wins.
@@ -273,6 +276,56 @@ pub enum Network {
     },
 }
 
+impl From<Prefix> for Network {
+    fn from(prefix: Prefix) -> Self {
+        match prefix.octets() {
+            Ok(octets) => Self::V4 { octets, len: 32 },
+            Err(start) => {
+                let mut octets = [0; 16];
+                octets[..start.len()].copy_from_slice(&start);
+                Self::V6 { octets, len: 64 }
+            }
+        }
+    }
+}
+
+impl Network {
+    /// Reads `ADDRESS/LEN`.
+    pub fn new(text: &str) -> Option<Self> {
+        let (address, len) = text.split_once('/')?;
+        let len: u8 = len.parse().ok()?;
+        if let Ok(address) = address.parse::<Ipv4Addr>() {
+            return (len <= 32).then_some(Self::V4 { octets: address.octets(), len });
+        }
+        let address: Ipv6Addr = address.parse().ok().filter(|_| len <= 128)?;
+        Some(Self::V6 { octets: address.octets(), len })
+    }
+
+    /// Whether a prefix lies in it, as far as it is known.
+    pub fn covers(self, prefix: Prefix) -> bool {
+        match (self, Self::from(prefix)) {
+            (Self::V4 { octets: one, len }, Self::V4 { octets: other, .. }) => {
+                (u32::from_be_bytes(one) ^ u32::from_be_bytes(other)).leading_zeros() >= u32::from(len)
+            }
+            (Self::V6 { octets: one, len }, Self::V6 { octets: other, len: known }) => {
+                let is_same = u128::from_be_bytes(one) ^ u128::from_be_bytes(other);
+                is_same.leading_zeros() >= u32::from(len.min(known))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// `ADDRESS/LEN`.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::V4 { octets, len } => write!(f, "{}/{len}", Ipv4Addr::from(octets)),
+            Self::V6 { octets, len } => write!(f, "{}/{len}", Ipv6Addr::from(octets)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,5 +336,19 @@ mod tests {
             assert_eq!(kind.at_first().kind(), kind);
             assert!(!kind.at_first().is_restriction());
         }
+    }
+
+    #[test]
+    fn a_network_covers_what_begins_like_it() {
+        let v4 = |octets: [u8; 4]| Prefix::v4(octets);
+        let v6 = |net: u8| Prefix::v6([0x20, 1, 0x0d, 0xb8, 0, 0, 0, net, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert!(Network::from(v4([203, 0, 113, 5])).covers(v4([203, 0, 113, 5])));
+        assert!(!Network::from(v4([203, 0, 113, 5])).covers(v4([203, 0, 113, 4])));
+        assert!(Network::V4 { octets: [203, 0, 113, 0], len: 24 }.covers(v4([203, 0, 113, 200])));
+        assert!(Network::V4 { octets: [0; 4], len: 0 }.covers(v4([1, 2, 3, 4])));
+        assert!(Network::from(v6(1)).covers(v6(1)) && !Network::from(v6(1)).covers(v6(2)));
+        assert!(!Network::from(v6(1)).covers(v4([203, 0, 113, 5])));
+        let Network::V6 { octets, .. } = Network::from(v6(1)) else { panic!() };
+        assert!(Network::V6 { octets, len: 48 }.covers(v6(9)) && Network::V6 { octets, len: 128 }.covers(v6(1)));
     }
 }
