@@ -23,7 +23,7 @@ use crate::effect::{Effect, Job, Output, PastRoom};
 use crate::event::{Bye, Done, Event, Fault, Happening, Keeping, Lost, Quota, Reply, SaidKind, Trouble, Verb};
 use crate::files::Files;
 use crate::limits;
-use crate::meters::PrefixWindow;
+use crate::meters::{Counted, Doings, PrefixWindow};
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person, Way};
 use crate::policy::{self, Action, Actor, Doing, Ruled, may, sees};
@@ -105,13 +105,13 @@ pub struct Hub {
     people: People,
     rooms: Rooms,
     files: Files,
-    /// What those who come from one network have done of late, in renames, in joins and leaves, and in new rooms.
-    renames: PrefixWindow,
-    joins: PrefixWindow,
-    new_rooms: PrefixWindow,
+    /// What has been done of late, in renames, in joins and leaves, and in new rooms.
+    renames: Doings,
+    joins: Doings,
+    new_rooms: Doings,
     /// The same of invitations, and of wrong keys of rooms.
-    invitations: PrefixWindow,
-    wrong_keys: PrefixWindow,
+    invitations: Doings,
+    wrong_keys: Doings,
     /// Wrong passwords of late, by address prefix.
     wrong_passwords: PrefixWindow,
     accounts: Accounts,
@@ -184,11 +184,11 @@ impl Hub {
             people: People::default(),
             rooms: Rooms::new(settings.history),
             files: Files::new(settings.next_file),
-            renames: PrefixWindow::new(limits::MINUTE),
-            joins: PrefixWindow::new(limits::MINUTE),
-            new_rooms: PrefixWindow::new(limits::MINUTE),
-            invitations: PrefixWindow::new(limits::MINUTE),
-            wrong_keys: PrefixWindow::new(limits::MINUTE),
+            renames: Doings::default(),
+            joins: Doings::default(),
+            new_rooms: Doings::default(),
+            invitations: Doings::default(),
+            wrong_keys: Doings::default(),
             wrong_passwords: PrefixWindow::new(limits::WRONG_PASSWORDS_WINDOW),
             accounts: Accounts::new(settings.seed),
             taken_up: None,
@@ -723,6 +723,18 @@ impl Hub {
     /// The name that somebody owns, if they own the one that they have: nobody else can have it.
     fn owned_by(&self, person: &Person) -> Option<Nick> {
         self.register().owned(&person.nick()).map(|owned| owned.nick())
+    }
+
+    /// With whom whose turn it is is counted.
+    fn counted(&self, turn: &Turn<'_, impl Output>) -> Counted {
+        let owned = self.people.get(turn.who).and_then(|person| self.owned_by(person));
+        owned.map_or_else(
+            || match self.origin(turn) {
+                Origin::Loopback => Counted::Alone,
+                Origin::Network(prefix) => Counted::Network(prefix),
+            },
+            Counted::Account,
+        )
     }
 
     /// The rules of a room.

@@ -100,8 +100,7 @@ pub const PREFIXES: usize = 16_384;
 pub const RENAMES: u32 = 10;
 /// Joins and leaves a minute.
 pub const JOINS: u32 = 60;
-/// New rooms a minute for each connection that a prefix may make as many as [`A_PREFIX`] connections; of one connection, its joins
-/// are counted.
+/// New rooms a minute.
 pub const NEW_ROOMS: u32 = 30;
 /// People a person may ignore.
 pub const IGNORED: usize = 100;

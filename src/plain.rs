@@ -243,7 +243,11 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
         Limit::ClientsOfAddress => {
             ("per-address", Value::Count, "connections from one IPv4 address or IPv6 /64; 0 is no limit")
         }
-        Limit::NewRooms => ("new-rooms", Value::Count, "new rooms a minute from one network; 0 is no limit"),
+        Limit::NewRooms => (
+            "new-rooms",
+            Value::Count,
+            "new rooms a minute from one network, a tenth of them by one connection; 0 is no limit",
+        ),
         Limit::Keep => ("keep", Value::Seconds, "how long your place is kept after a loss, if you say /keep"),
         Limit::Logs => ("all-logs", Value::Count, "rooms that may have a log; 0 is none"),
         Limit::Tries => ("tries", Value::Count, "wrong passwords and tokens from one network in ten minutes"),
@@ -824,8 +828,10 @@ fn too_many(quota: Quota) -> String {
         Quota::RoomsOfPerson => format!("you may be in {} rooms; /leave one first", limits::ROOMS_A_PERSON),
         Quota::Ways => format!("you are here through {} connections; /quit on one of them first", limits::WAYS),
         Quota::NewRooms => {
-            let limit = limits::NEW_ROOMS * limits::A_PREFIX;
-            format!("at most {limit} new rooms a minute from one network; wait a little, or join one that there is")
+            let (own, all) = (limits::NEW_ROOMS, limits::NEW_ROOMS * limits::A_PREFIX);
+            format!(
+                "at most {own} new rooms a minute, and {all} from one network; wait a little, or join one that there is"
+            )
         }
         Quota::RoomsOfNetwork => {
             "the rooms that were made from your network are as many as it may have; join one that there is".to_owned()

@@ -19,7 +19,6 @@ use crate::time::Now;
 use crate::typing::Conversation;
 
 use super::answer::Answer;
-use super::talk::take;
 use super::{Hub, Turn, refuse};
 
 /// Whom something is done to: somebody who is online, or the owner of a name.
@@ -61,20 +60,15 @@ impl Hub {
 
     /// Whether whose turn it is may try another key.
     fn has_tries(&self, turn: &Turn<'_, impl Output>) -> bool {
-        let (limit, now) = (limits::WRONG_KEYS, turn.now.at);
-        let left = self.people.get(turn.who).is_some_and(|person| person.has_keys_left(limit, now));
-        let of_network = match self.origin(turn) {
-            Origin::Loopback => true,
-            Origin::Network(prefix) => self.wrong_keys.has_left(prefix, limit * limits::A_PREFIX, now),
-        };
-        self.settings.rate == 0 || left && of_network
+        let own = self.people.get(turn.who).map(Person::wrong_keys).unwrap_or_default();
+        let left = || self.wrong_keys.has_left(self.counted(turn), &own, limits::WRONG_KEYS, turn.now.at);
+        self.settings.rate == 0 || left()
     }
 
     fn count_wrong_key(&mut self, turn: &Turn<'_, impl Output>) {
-        let (limit, now, origin) = (limits::WRONG_KEYS, turn.now.at, self.origin(turn));
+        let who = self.counted(turn);
         let Some(person) = self.people.get_mut(turn.who) else { return };
-        let _ = person.rare_mut().wrong_keys.take(limit, now);
-        let _ = take(&mut self.wrong_keys, origin, limit, now);
+        self.wrong_keys.count(who, &mut person.rare_mut().wrong_keys, turn.now.at);
     }
 
     /// Whether whose turn it is makes a room by coming into it, which they must be allowed to do then.
@@ -429,9 +423,10 @@ impl Hub {
     }
 
     fn count_invitation(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let (limit, now, origin) = (limits::INVITATIONS, turn.now.at, self.origin(turn));
+        let who = self.counted(turn);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = person.rare_mut().invitations.take(limit, now) && take(&mut self.invitations, origin, limit, now);
+        let own = &mut person.rare_mut().invitations;
+        let left = self.invitations.take(who, own, limits::INVITATIONS, turn.now.at);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Invitations)) }
     }
 }
