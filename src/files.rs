@@ -14,9 +14,11 @@ use crate::time::Instant;
 /// coming back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Owner {
-    /// All who come from this network.
+    /// The owner of this name.
+    Account(Nick),
+    /// All guests who come from this network.
     Network(Prefix),
-    /// One person on this machine, here or gone. All others there may be strangers to them.
+    /// One guest on this machine, here or gone. All others there may be strangers to them.
     Local(PersonId),
     /// Whoever had this name in an earlier process.
     Past(Nick),
@@ -28,7 +30,7 @@ impl Owner {
         match self {
             Self::Network(prefix) => Self::Network(prefix.wider().unwrap_or(prefix)),
             Self::Local(_) => Self::Local(PersonId::NOBODY),
-            Self::Past(_) => self,
+            Self::Account(_) | Self::Past(_) => self,
         }
     }
 }

@@ -100,8 +100,7 @@ pub const PREFIXES: usize = 16_384;
 pub const RENAMES: u32 = 10;
 /// Joins and leaves a minute.
 pub const JOINS: u32 = 60;
-/// New rooms a minute for each connection that a prefix may make as many as [`A_PREFIX`] connections; of one connection, its joins
-/// are counted.
+/// New rooms a minute.
 pub const NEW_ROOMS: u32 = 30;
 /// People a person may ignore.
 pub const IGNORED: usize = 100;
@@ -166,6 +165,14 @@ pub const VOICES: usize = 200;
 pub const INVITED: usize = 500;
 /// Bans and mutes of a room.
 pub const BANS: usize = 200;
+/// Blocks of the server.
+pub const BLOCKS: usize = 10_000;
+/// The fewest bits of a network that is blocked.
+pub const BLOCK_BITS_V4: u8 = 16;
+/// See [`BLOCK_BITS_V4`].
+pub const BLOCK_BITS_V6: u8 = 32;
+/// Connections a minute from one address prefix, without those that have logged in.
+pub const CONNECTS: u32 = 30;
 /// Rooms of which one may be the founder.
 pub const FOUNDED: usize = 20;
 /// People of whom a room remembers when they spoke, besides two for each member, where one may do so only now and then.

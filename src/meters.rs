@@ -1,10 +1,11 @@
 //! What holds people to their limits: the token bucket slows, the fixed windows refuse.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 use crate::limits::{self, BURST};
-use crate::names::Prefix;
+use crate::names::{ConnId, KeptNick, Nick, Origin, Prefix};
 use crate::time::Instant;
 
 /// The token bucket that slows a flood down: a line takes a token, tokens come back at the rate, and there is room for
@@ -65,19 +66,48 @@ fn tenths(span: Duration) -> u32 {
     u32::try_from(span.as_millis() / 100).unwrap_or(u32::MAX)
 }
 
-/// Counts for each address prefix what it may do so many times in a window, and so outlives connections. All prefixes have
-/// the same window, and are forgotten together when it ends.
+/// Counts by keys what each may do so many times in a window, and so outlives connections. All keys have the same window, and are
+/// forgotten together when it ends.
 #[derive(Debug)]
-pub struct PrefixWindow {
+struct KeyedWindow<K> {
     length: Duration,
     since: Instant,
-    used: HashMap<Prefix, u32>,
+    used: HashMap<K, u32>,
 }
+
+impl<K: Hash + Eq> KeyedWindow<K> {
+    fn new(length: Duration) -> Self {
+        Self { length, since: Instant::START, used: HashMap::new() }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        now >= self.since + self.length
+    }
+
+    fn has_left(&self, key: &K, limit: u32, now: Instant) -> bool {
+        self.is_over(now) || self.used.get(key).is_none_or(|&used| used < limit)
+    }
+
+    fn count(&mut self, keys: impl Iterator<Item = K>, now: Instant) {
+        if self.is_over(now) {
+            *self = Self { since: now, ..Self::new(self.length) };
+        }
+        for key in keys {
+            if self.used.len() < limits::PREFIXES || self.used.contains_key(&key) {
+                *self.used.entry(key).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// Counts for each address prefix what it may do so many times in a window, and so outlives connections.
+#[derive(Debug)]
+pub struct PrefixWindow(KeyedWindow<Prefix>);
 
 impl PrefixWindow {
     /// Windows of this length.
     pub fn new(length: Duration) -> Self {
-        Self { length, since: Instant::START, used: HashMap::new() }
+        Self(KeyedWindow::new(length))
     }
 
     /// Uses one of `limit` of a prefix, and one of [`limits::WIDER`] times as many of the wider one; `false` when either's
@@ -93,23 +123,125 @@ impl PrefixWindow {
 
     /// Whether one of `limit` is left.
     pub fn has_left(&self, prefix: Prefix, limit: u32, now: Instant) -> bool {
-        self.is_over(now) || has_left(&self.used, prefix, limit)
+        self.0.is_over(now) || has_left(&self.0.used, prefix, limit)
     }
 
     /// Counts one, whether it was left or not.
     pub fn count(&mut self, prefix: Prefix, now: Instant) {
-        if self.is_over(now) {
-            *self = Self { since: now, ..Self::new(self.length) };
-        }
+        self.0.count(networks(prefix), now);
+    }
+
+    /// Gives one back that was counted in this window.
+    fn give_back(&mut self, prefix: Prefix) {
         for prefix in networks(prefix) {
-            if self.used.len() < limits::PREFIXES || self.used.contains_key(&prefix) {
-                *self.used.entry(prefix).or_default() += 1;
+            if let Some(used) = self.0.used.get_mut(&prefix) {
+                *used = used.saturating_sub(1);
             }
         }
     }
+}
 
-    fn is_over(&self, now: Instant) -> bool {
-        now >= self.since + self.length
+/// With whom somebody is counted: whoever owns a name for themselves, wherever they come from and however often.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counted {
+    /// The owner of this name.
+    Account(Nick),
+    /// A guest, with those who come from the same network.
+    Network(Prefix),
+    /// A guest on this machine: people who share a machine, or a proxy that names nobody, are not to be counted as one.
+    Alone,
+}
+
+/// Counts what somebody may do so many times a minute. Of a guest it is counted by connection, in a window of their own, and by
+/// network, which may do [`limits::A_PREFIX`] times as much.
+#[derive(Debug)]
+pub struct Doings {
+    of_networks: PrefixWindow,
+    of_accounts: KeyedWindow<KeptNick>,
+}
+
+impl Default for Doings {
+    fn default() -> Self {
+        Self { of_networks: PrefixWindow::new(limits::MINUTE), of_accounts: KeyedWindow::new(limits::MINUTE) }
+    }
+}
+
+impl Doings {
+    /// Uses one of `limit`; `false` when they are used up.
+    #[must_use]
+    pub fn take(&mut self, who: Counted, own: &mut FixedWindow, limit: u32, now: Instant) -> bool {
+        let left = self.has_left(who, own, limit, now);
+        if left {
+            self.count(who, own, now);
+        }
+        left
+    }
+
+    /// Whether one of `limit` is left.
+    pub fn has_left(&self, who: Counted, own: &FixedWindow, limit: u32, now: Instant) -> bool {
+        match who {
+            Counted::Account(nick) => self.of_accounts.has_left(&nick.into(), limit, now),
+            Counted::Network(prefix) => {
+                own.has_left(limit, now) && self.of_networks.has_left(prefix, limit * limits::A_PREFIX, now)
+            }
+            Counted::Alone => own.has_left(limit, now),
+        }
+    }
+
+    /// Counts one, whether it was left or not.
+    pub fn count(&mut self, who: Counted, own: &mut FixedWindow, now: Instant) {
+        match who {
+            Counted::Account(nick) => return self.of_accounts.count(std::iter::once(nick.into()), now),
+            Counted::Network(prefix) => self.of_networks.count(prefix, now),
+            Counted::Alone => {}
+        }
+        let _ = own.take(u32::MAX, now);
+    }
+}
+
+/// Counts for each address prefix who came in this minute and has not logged in since.
+#[derive(Debug)]
+pub struct Connects {
+    window: PrefixWindow,
+    /// Those who are counted in this window and have not gone.
+    counted: HashMap<ConnId, Prefix>,
+}
+
+impl Default for Connects {
+    fn default() -> Self {
+        Self { window: PrefixWindow::new(limits::MINUTE), counted: HashMap::new() }
+    }
+}
+
+impl Connects {
+    /// Whether somebody more may come from somewhere, where so many may.
+    pub fn has_left(&self, origin: Origin, limit: u32, now: Instant) -> bool {
+        match origin {
+            Origin::Loopback => true,
+            Origin::Network(prefix) => self.window.has_left(prefix, limit, now),
+        }
+    }
+
+    /// Somebody came.
+    pub fn count(&mut self, conn: ConnId, origin: Origin, now: Instant) {
+        let Origin::Network(prefix) = origin else { return };
+        if self.window.0.is_over(now) {
+            self.counted = HashMap::new();
+        }
+        self.window.count(prefix, now);
+        self.counted.insert(conn, prefix);
+    }
+
+    /// They have logged in, or are known otherwise, and so they are counted no more.
+    pub fn free(&mut self, conn: ConnId, now: Instant) {
+        if let Some(prefix) = self.counted.remove(&conn).filter(|_| !self.window.0.is_over(now)) {
+            self.window.give_back(prefix);
+        }
+    }
+
+    /// They have gone, and are counted all the same.
+    pub fn forget(&mut self, conn: ConnId) {
+        self.counted.remove(&conn);
     }
 }
 
@@ -236,12 +368,52 @@ mod tests {
     }
 
     #[test]
+    fn an_account_is_counted_for_itself_and_a_guest_with_their_network() {
+        let (mut doings, at) = (Doings::default(), Instant::START + Duration::from_secs(100));
+        let (alice, here) =
+            (Counted::Account(Nick::new("alice").unwrap()), Counted::Network(Prefix::v4([203, 0, 113, 5])));
+        // However often somebody comes back, they have one account.
+        assert_eq!((0..20).filter(|_| doings.take(alice, &mut FixedWindow::default(), 10, at)).count(), 10);
+        let mut guest = || {
+            let mut own = FixedWindow::default();
+            (0..20).filter(|_| doings.take(here, &mut own, 10, at)).count()
+        };
+        assert!((0..10).all(|_| guest() == 10));
+        assert_eq!(guest(), 0);
+        assert!(doings.take(Counted::Alone, &mut FixedWindow::default(), 10, at));
+        assert!(doings.take(alice, &mut FixedWindow::default(), 10, at + limits::MINUTE));
+    }
+
+    #[test]
+    fn who_logs_in_is_not_counted_among_those_who_come() {
+        let (mut connects, at) = (Connects::default(), Instant::START + Duration::from_secs(100));
+        let here = Origin::Network(Prefix::v4([203, 0, 113, 5]));
+        let conn = |n| ConnId::new(n, 0);
+        (0..30).for_each(|n| connects.count(conn(n), here, at));
+        let has_left = |connects: &Connects, at| connects.has_left(here, 30, at);
+        assert!(!has_left(&connects, at) && connects.has_left(Origin::Loopback, 30, at));
+        connects.forget(conn(0));
+        connects.free(conn(0), at);
+        assert!(!has_left(&connects, at), "who has gone is counted all the same");
+        (0..2).for_each(|_| connects.free(conn(1), at));
+        assert!(has_left(&connects, at));
+        connects.count(conn(30), here, at);
+        assert!(!has_left(&connects, at), "one login counts once");
+        // Of an earlier minute nobody is given back.
+        let later = at + limits::MINUTE;
+        assert!(has_left(&connects, later));
+        (31..61).for_each(|n| connects.count(conn(n), here, later));
+        connects.free(conn(2), later);
+        assert!(!has_left(&connects, later));
+    }
+
+    #[test]
     fn so_many_prefixes_are_counted_at_most() {
         let mut window = PrefixWindow::new(limits::MINUTE);
         for n in 0..2 * limits::PREFIXES as u32 {
             assert!(window.take(Prefix::v4(n.to_be_bytes()), 1, Instant::START));
         }
-        assert_eq!(window.used.len(), limits::PREFIXES);
+        assert_eq!(window.0.used.len(), limits::PREFIXES);
         assert!(!window.take(Prefix::v4([0; 4]), 1, Instant::START));
     }
 }

@@ -374,10 +374,10 @@ impl RoomName {
 }
 
 /// A nick as it is kept where there are many, or in something that must be small: in 24 bytes, unless it has more than 22.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct KeptNick(Kept);
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Kept {
     Short { len: u8, bytes: [u8; 22] },
     Long(Box<str>),

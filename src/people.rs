@@ -341,9 +341,11 @@ pub struct Rare {
     /// How often [anybody had been renamed](People::renames) when the first of these was put there. As long as nobody has since,
     /// whoever is first is still called so, and no look needs to be known.
     met_after: u64,
-    /// Invitations of theirs, and wrong keys of rooms, in windows of a minute.
+    /// Rooms that they made, invitations of theirs, and wrong keys of rooms, in windows of a minute.
+    pub new_rooms: FixedWindow,
+    /// See [`Rare::new_rooms`].
     pub invitations: FixedWindow,
-    /// See [`Rare::invitations`].
+    /// See [`Rare::new_rooms`].
     pub wrong_keys: FixedWindow,
 }
 
@@ -424,9 +426,9 @@ impl Person {
         self.rare.get_or_insert_default()
     }
 
-    /// Whether they have used up less than `limit` wrong keys of rooms in this minute.
-    pub fn has_keys_left(&self, limit: u32, now: Instant) -> bool {
-        self.rare.as_ref().is_none_or(|rare| rare.wrong_keys.has_left(limit, now))
+    /// Wrong keys of rooms of theirs, in a window of a minute.
+    pub fn wrong_keys(&self) -> FixedWindow {
+        self.rare.as_ref().map(|rare| rare.wrong_keys).unwrap_or_default()
     }
 
     /// What they say while away and which time of being away this is, if they are.

@@ -4,9 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use crate::event::{Rank, Silence};
 use crate::guestbook::Guestbook;
-use crate::names::{Nick, Origin, PersonId, Prefix, Text};
+use crate::names::{Nick, Origin, PersonId, Text};
 use crate::register::Rules;
-use crate::register::entry::{Ban, BanKind, Founder, Guests, Network, Role, Rule, RuleKind, Who};
+use crate::register::entry::{Ban, BanKind, Founder, Guests, Role, Rule, RuleKind, Who};
+use crate::settings;
 use crate::time::Now;
 use crate::unicode::fold;
 
@@ -30,6 +31,8 @@ pub struct InForce<'a> {
     pub rules: &'a Rules,
     /// What goes with those who are here.
     pub book: &'a Guestbook,
+    /// What guests may do on the whole server.
+    pub guests: settings::Guests,
 }
 
 impl<'a> InForce<'a> {
@@ -104,11 +107,15 @@ impl<'a> InForce<'a> {
         }
     }
 
-    /// What guests may do.
+    /// What guests may do: what the room lets them, or no more than to listen where the server wants it so.
     pub fn guests_may(self) -> Guests {
-        match self.rule(RuleKind::Guests) {
+        let here = match self.rule(RuleKind::Guests) {
             Rule::Guests(guests) => guests,
             _ => Guests::Speak,
+        };
+        match self.guests {
+            settings::Guests::On => here,
+            settings::Guests::Listen | settings::Guests::Off => here.max(Guests::Listen),
         }
     }
 
@@ -183,35 +190,6 @@ impl From<Role> for Rank {
     }
 }
 
-impl From<Prefix> for Network {
-    fn from(prefix: Prefix) -> Self {
-        match prefix.octets() {
-            Ok(octets) => Self::V4 { octets, len: 32 },
-            Err(start) => {
-                let mut octets = [0; 16];
-                octets[..start.len()].copy_from_slice(&start);
-                Self::V6 { octets, len: 64 }
-            }
-        }
-    }
-}
-
-impl Network {
-    /// Whether a prefix lies in it, as far as it is known.
-    pub fn covers(self, prefix: Prefix) -> bool {
-        match (self, Self::from(prefix)) {
-            (Self::V4 { octets: one, len }, Self::V4 { octets: other, .. }) => {
-                (u32::from_be_bytes(one) ^ u32::from_be_bytes(other)).leading_zeros() >= u32::from(len)
-            }
-            (Self::V6 { octets: one, len }, Self::V6 { octets: other, len: known }) => {
-                let is_same = u128::from_be_bytes(one) ^ u128::from_be_bytes(other);
-                is_same.leading_zeros() >= u32::from(len.min(known))
-            }
-            _ => false,
-        }
-    }
-}
-
 /// Whether a name fits a pattern, in which `*` stands for anything, without regard to case.
 fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (fold(pattern), fold(name));
@@ -251,19 +229,5 @@ mod tests {
         ] {
             assert_eq!(fits(pattern, name), want, "{pattern} {name}");
         }
-    }
-
-    #[test]
-    fn a_network_covers_what_begins_like_it() {
-        let v4 = |octets: [u8; 4]| Prefix::v4(octets);
-        let v6 = |net: u8| Prefix::v6([0x20, 1, 0x0d, 0xb8, 0, 0, 0, net, 0, 0, 0, 0, 0, 0, 0, 1]);
-        assert!(Network::from(v4([203, 0, 113, 5])).covers(v4([203, 0, 113, 5])));
-        assert!(!Network::from(v4([203, 0, 113, 5])).covers(v4([203, 0, 113, 4])));
-        assert!(Network::V4 { octets: [203, 0, 113, 0], len: 24 }.covers(v4([203, 0, 113, 200])));
-        assert!(Network::V4 { octets: [0; 4], len: 0 }.covers(v4([1, 2, 3, 4])));
-        assert!(Network::from(v6(1)).covers(v6(1)) && !Network::from(v6(1)).covers(v6(2)));
-        assert!(!Network::from(v6(1)).covers(v4([203, 0, 113, 5])));
-        let Network::V6 { octets, .. } = Network::from(v6(1)) else { panic!() };
-        assert!(Network::V6 { octets, len: 48 }.covers(v6(9)) && Network::V6 { octets, len: 128 }.covers(v6(1)));
     }
 }

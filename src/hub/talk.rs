@@ -3,13 +3,11 @@
 use crate::effect::{Effect, Logged, Output, Record};
 use crate::event::{Change, Done, Event, Fault, Gone, Happening, Keeping, Long, Quota, SaidKind, Setting};
 use crate::limits;
-use crate::meters::PrefixWindow;
 use crate::names::{ConnId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Person, Way};
 use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
-use crate::time::Instant;
 use crate::typing::{Conversation, Notice, Shown, TypingKey};
 
 use super::{Except, Hub, Turn};
@@ -159,6 +157,9 @@ impl Hub {
             for &room in self.people.get(turn.who).map(|person| person.rooms.as_slice()).unwrap_or_default() {
                 self.may(turn.who, Action::Rename(nick, self.ruled(room, turn.now)))?;
             }
+            if !own.is_like(&nick) && self.people.get(turn.who).is_some_and(|person| self.owned_by(person).is_some()) {
+                self.may_be_guest(turn)?;
+            }
             self.count_rename(turn)?;
             if !own.is_like(&nick) && self.people.has_several(turn.who) {
                 self.step_out(turn);
@@ -256,29 +257,27 @@ impl Hub {
         Ok(Done::Leave(name))
     }
 
-    /// Counts a rename, of the connection and of where it comes from.
+    /// Counts a rename.
     fn count_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let (limit, now) = (limits::RENAMES, turn.now.at);
-        let origin = self.origin(turn);
+        let who = self.counted(turn);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = person.renames.take(limit, now) && take(&mut self.renames, origin, limit, now);
+        let left = self.renames.take(who, &mut person.renames, limits::RENAMES, turn.now.at);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Renames)) }
     }
 
-    /// Counts a join or a leave, of the connection and of where it comes from.
+    /// Counts a join or a leave.
     fn count_join(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let (limit, now) = (limits::JOINS, turn.now.at);
-        let origin = self.origin(turn);
+        let who = self.counted(turn);
         let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
-        let left = person.joins.take(limit, now) && take(&mut self.joins, origin, limit, now);
+        let left = self.joins.take(who, &mut person.joins, limits::JOINS, turn.now.at);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Joins)) }
     }
 
-    /// Counts a new room of where the connection comes from; of the connection itself, its joins are counted.
+    /// Counts a new room.
     fn count_new_room(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let (limit, now) = (limits::NEW_ROOMS, turn.now.at);
-        let origin = self.origin(turn);
-        let left = self.settings.rate == 0 || take(&mut self.new_rooms, origin, limit, now);
+        let who = self.counted(turn);
+        let Some(person) = self.people.get_mut(turn.who).filter(|_| self.settings.rate > 0) else { return Ok(()) };
+        let left = self.new_rooms.take(who, &mut person.rare_mut().new_rooms, limits::NEW_ROOMS, turn.now.at);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::NewRooms)) }
     }
 
@@ -502,16 +501,6 @@ impl Hub {
             }
         }
         Done::Set(change)
-    }
-}
-
-/// Uses one of what all connections from somewhere may do together, where one of them may do `limit`; `false` when all are
-/// used up.
-pub(super) fn take(window: &mut PrefixWindow, origin: Origin, limit: u32, now: Instant) -> bool {
-    match origin {
-        // People who share a machine, or a proxy that names nobody, are not to be counted as one.
-        Origin::Loopback => true,
-        Origin::Network(prefix) => window.take(prefix, limit * limits::A_PREFIX, now),
     }
 }
 

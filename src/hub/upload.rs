@@ -6,7 +6,8 @@ use crate::effect::{Effect, Job, Output};
 use crate::event::{Done, Event, Fault, Gone, Happening, Quota, Trouble, Unstored};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
-use crate::names::{ConnId, Digest, FileId, FileName, Origin};
+use crate::meters::Counted;
+use crate::names::{ConnId, Digest, FileId, FileName};
 use crate::people::{Intake, Way};
 use crate::policy::Doing;
 use crate::request::{BadChunk, Offer};
@@ -72,13 +73,16 @@ impl Hub {
             return Err(Fault::DiskBusy);
         }
         let nick = self.nick(turn.who)?;
-        let owner = match self.origin(turn) {
-            Origin::Loopback => Owner::Local(turn.who),
-            Origin::Network(prefix) => Owner::Network(prefix),
+        let owner = match self.counted(turn) {
+            Counted::Account(nick) => Owner::Account(nick),
+            Counted::Network(prefix) => Owner::Network(prefix),
+            Counted::Alone => Owner::Local(turn.who),
         };
         // Nobody could cancel uploads that broke off.
         let shared = || self.files.of(owner).filter(|(_, file)| file.stage != Stage::Broken);
-        let own = shared().filter(|(_, file)| file.sender == turn.who).count();
+        // Whoever owns a name is the same when they come back.
+        let is_own = |file: &File| file.sender == turn.who || matches!(owner, Owner::Account(_));
+        let own = shared().filter(|(_, file)| is_own(file)).count();
         if own >= limits::FILES_A_SENDER {
             return Err(Fault::TooMany(Quota::Files));
         }

@@ -4,8 +4,6 @@
 //! same way is no line of ours.
 
 use std::fmt::{self, Write as _};
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 use std::time::SystemTime;
 
 use base64::Engine as _;
@@ -107,7 +105,7 @@ fn write_entry(out: &mut String, entry: &Entry) -> fmt::Result {
                 Who::Pattern(pattern) => write!(out, "pattern:{pattern}")?,
             }
             match network {
-                Some(network) => write!(out, " {}", Spelled(network))?,
+                Some(network) => write!(out, " {}", network)?,
                 None => out.push_str(" -"),
             }
             write!(out, " {} ", At(*until))?;
@@ -120,7 +118,7 @@ fn write_entry(out: &mut String, entry: &Entry) -> fmt::Result {
             write!(out, "block {id} {} ", word_of(SCOPES, scope))?;
             match who {
                 Blocked::Name(nick) => write!(out, "name:{nick}")?,
-                Blocked::Network(network) => write!(out, "{}", Spelled(network))?,
+                Blocked::Network(network) => write!(out, "{}", network)?,
             }
             write!(out, " {} ", At(*until))?;
             write_author(out, *by, reason)
@@ -171,7 +169,7 @@ fn parse_entry(line: &str) -> Option<Entry> {
             };
             let network = match fields.word()? {
                 "-" => None,
-                network => Some(parse_network(network)?),
+                network => Some(Network::new(network)?),
             };
             let until = fields.until()?;
             let (by, reason) = (fields.author()?, fields.reason()?);
@@ -184,7 +182,7 @@ fn parse_entry(line: &str) -> Option<Entry> {
             let (id, scope) = (fields.number()?, fields.one_of(SCOPES)?);
             let who = match fields.word()? {
                 name if name.starts_with("name:") => Blocked::Name(Nick::new(&name[5..]).ok()?),
-                network => Blocked::Network(parse_network(network)?),
+                network => Blocked::Network(Network::new(network)?),
             };
             let until = fields.until()?;
             let (by, reason) = (fields.author()?, fields.reason()?);
@@ -293,28 +291,6 @@ const SERVER: &str = "server";
 /// A text that is as safe as it stands, and not too long.
 fn short(text: &str, most: usize) -> Option<Text> {
     Some(Text::new(text)).filter(|safe| safe.as_str() == text && !text.is_empty() && text.len() <= most)
-}
-
-fn parse_network(text: &str) -> Option<Network> {
-    let (address, len) = text.split_once('/')?;
-    let len: u8 = len.parse().ok()?;
-    if let Ok(address) = Ipv4Addr::from_str(address) {
-        return (len <= 32).then_some(Network::V4 { octets: address.octets(), len });
-    }
-    let address = Ipv6Addr::from_str(address).ok().filter(|_| len <= 128)?;
-    Some(Network::V6 { octets: address.octets(), len })
-}
-
-/// Shown as `ADDRESS/LEN`.
-struct Spelled<'a>(&'a Network);
-
-impl fmt::Display for Spelled<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self.0 {
-            Network::V4 { octets, len } => write!(f, "{}/{len}", Ipv4Addr::from(octets)),
-            Network::V6 { octets, len } => write!(f, "{}/{len}", Ipv6Addr::from(octets)),
-        }
-    }
 }
 
 /// Shown as 64 hexadecimal digits.

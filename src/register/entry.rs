@@ -1,8 +1,11 @@
 //! What the ledger has: each entry is a change of what is owned, of what rooms have for rules, or of who is blocked.
 
+// These are addresses, and no sockets.
+use core::net::{Ipv4Addr, Ipv6Addr};
+use std::fmt;
 use std::time::SystemTime;
 
-use crate::names::{Digest, Nick, RoomName, Text};
+use crate::names::{Digest, Nick, Prefix, RoomName, Text};
 use crate::time::Day;
 
 /// One change. The last word on a thing wins.
@@ -172,8 +175,8 @@ impl RuleKind {
     }
 }
 
-/// What people may do in a room who own no name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What people may do in a room who own no name; each lets them do less than the one before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[allow(missing_docs, reason = "a variant is its word")]
 pub enum Guests {
     Speak,
@@ -241,8 +244,8 @@ pub struct Block {
     pub reason: Text,
 }
 
-/// Which of those whom a block is for may not come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Which of those whom a block is for may not come; who blocks all blocks guests too.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[allow(missing_docs, reason = "a variant is its word")]
 pub enum BlockScope {
     Guests,
@@ -250,7 +253,7 @@ pub enum BlockScope {
 }
 
 /// Whom a block is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Blocked {
     /// The owner of this name.
     Name(Nick),
@@ -259,7 +262,7 @@ pub enum Blocked {
 }
 
 /// All addresses that begin with the same bits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Network {
     V4 {
@@ -273,6 +276,101 @@ pub enum Network {
     },
 }
 
+impl From<Prefix> for Network {
+    fn from(prefix: Prefix) -> Self {
+        match prefix.octets() {
+            Ok(octets) => Self::V4 { octets, len: 32 },
+            Err(start) => {
+                let mut octets = [0; 16];
+                octets[..start.len()].copy_from_slice(&start);
+                Self::V6 { octets, len: 64 }
+            }
+        }
+    }
+}
+
+impl Network {
+    /// Reads `ADDRESS/LEN`.
+    pub fn new(text: &str) -> Option<Self> {
+        let (address, len) = text.split_once('/')?;
+        let len: u8 = len.parse().ok()?;
+        if let Ok(address) = address.parse::<Ipv4Addr>() {
+            return (len <= 32).then_some(Self::V4 { octets: address.octets(), len });
+        }
+        let address: Ipv6Addr = address.parse().ok().filter(|_| len <= 128)?;
+        Some(Self::V6 { octets: address.octets(), len })
+    }
+
+    /// How many bits its addresses have in common.
+    pub fn bits(self) -> u8 {
+        match self {
+            Self::V4 { len, .. } | Self::V6 { len, .. } => len,
+        }
+    }
+
+    /// The network around it whose addresses have only so many bits in common, of which no others are set. It is as long as this
+    /// one at most.
+    pub fn shortened(self, len: u8) -> Self {
+        let len = len.min(self.bits());
+        match self {
+            Self::V4 { octets, .. } => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
+                Self::V4 { octets: (u32::from_be_bytes(octets) & mask).to_be_bytes(), len }
+            }
+            Self::V6 { octets, .. } => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
+                Self::V6 { octets: (u128::from_be_bytes(octets) & mask).to_be_bytes(), len }
+            }
+        }
+    }
+
+    /// The network as people can be told to come from it: IPv4 as such, if it was written as IPv6, and of IPv6 no less than a /64,
+    /// as that is what one customer has.
+    pub fn known(self) -> Self {
+        match self {
+            Self::V4 { len, .. } => self.shortened(len),
+            Self::V6 { octets: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d], len: len @ 96.. } => {
+                Self::V4 { octets: [a, b, c, d], len: len - 96 }.shortened(len - 96)
+            }
+            Self::V6 { len, .. } => self.shortened(len.min(64)),
+        }
+    }
+
+    /// Whether addresses of the machine itself are in it, as far as it is known.
+    pub fn meets_loopback(self) -> bool {
+        let own = match self {
+            Self::V4 { .. } => Self::V4 { octets: Ipv4Addr::LOCALHOST.octets(), len: 8 },
+            Self::V6 { .. } => Self::V6 { octets: Ipv6Addr::LOCALHOST.octets(), len: 64 },
+        };
+        let len = own.bits().min(self.bits());
+        own.shortened(len) == self.shortened(len)
+    }
+
+    /// Whether a prefix lies in it, as far as it is known.
+    pub fn covers(self, prefix: Prefix) -> bool {
+        match (self, Self::from(prefix)) {
+            (Self::V4 { octets: one, len }, Self::V4 { octets: other, .. }) => {
+                (u32::from_be_bytes(one) ^ u32::from_be_bytes(other)).leading_zeros() >= u32::from(len)
+            }
+            (Self::V6 { octets: one, len }, Self::V6 { octets: other, len: known }) => {
+                let is_same = u128::from_be_bytes(one) ^ u128::from_be_bytes(other);
+                is_same.leading_zeros() >= u32::from(len.min(known))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// `ADDRESS/LEN`.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::V4 { octets, len } => write!(f, "{}/{len}", Ipv4Addr::from(octets)),
+            Self::V6 { octets, len } => write!(f, "{}/{len}", Ipv6Addr::from(octets)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,5 +381,34 @@ mod tests {
             assert_eq!(kind.at_first().kind(), kind);
             assert!(!kind.at_first().is_restriction());
         }
+    }
+
+    #[test]
+    fn a_network_is_known_by_what_its_addresses_have_in_common() {
+        for (typed, known) in [
+            ("203.0.113.77/24", "203.0.113.0/24"),
+            ("203.0.113.77/32", "203.0.113.77/32"),
+            ("203.0.113.77/0", "0.0.0.0/0"),
+            ("2001:db8:1:2:3::4/128", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:3::4/33", "2001:db8::/33"),
+            ("::ffff:203.0.113.77/120", "203.0.113.0/24"),
+            ("::ffff:203.0.113.77/90", "::/64"),
+        ] {
+            assert_eq!(Network::new(typed).unwrap().known().to_string(), known, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_network_covers_what_begins_like_it() {
+        let v4 = |octets: [u8; 4]| Prefix::v4(octets);
+        let v6 = |net: u8| Prefix::v6([0x20, 1, 0x0d, 0xb8, 0, 0, 0, net, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert!(Network::from(v4([203, 0, 113, 5])).covers(v4([203, 0, 113, 5])));
+        assert!(!Network::from(v4([203, 0, 113, 5])).covers(v4([203, 0, 113, 4])));
+        assert!(Network::V4 { octets: [203, 0, 113, 0], len: 24 }.covers(v4([203, 0, 113, 200])));
+        assert!(Network::V4 { octets: [0; 4], len: 0 }.covers(v4([1, 2, 3, 4])));
+        assert!(Network::from(v6(1)).covers(v6(1)) && !Network::from(v6(1)).covers(v6(2)));
+        assert!(!Network::from(v6(1)).covers(v4([203, 0, 113, 5])));
+        let Network::V6 { octets, .. } = Network::from(v6(1)) else { panic!() };
+        assert!(Network::V6 { octets, len: 48 }.covers(v6(9)) && Network::V6 { octets, len: 128 }.covers(v6(1)));
     }
 }

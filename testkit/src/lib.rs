@@ -15,6 +15,7 @@ mod client;
 pub mod company;
 pub mod data;
 pub mod disk;
+pub mod distant;
 mod many;
 pub mod memory;
 pub mod model;

@@ -1,13 +1,13 @@
 //! What one visitor can use up: memory for what waits, the server's time, places, and the ear of others after the end.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::Shutdown;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use socket2::SockRef;
 use testkit::disk::Meddler;
-use testkit::{Client, Server, binary, connect, eventually, have, raise_limit, skip};
+use testkit::distant::{Distant, address, on_own_network};
+use testkit::{Client, Server, connect, eventually, raise_limit};
 
 /// Connects so that little fits into the system's buffers, and enters a room under this name.
 fn narrow(server: &Server, n: usize, nick: &str, room: &str) -> Client {
@@ -157,64 +157,6 @@ fn a_stalled_reader_is_not_tried_for_each_byte_that_it_sends() {
     assert!(heard > STALLED * TIMES / 4, "{heard} reads");
     let tries = calls.iter().filter(|call| call.contains("EAGAIN") && !call.contains("recvfrom")).count();
     assert!(tries < heard / 20, "{tries} writes tried for {heard} reads");
-}
-
-/// A person in a network that only this server is in.
-struct Distant(Child, BufReader<std::process::ChildStdout>);
-
-impl Distant {
-    /// Connects from an address to another.
-    fn come(server: &Server, from: &str, to: &str) -> Self {
-        let mut command = Command::new("nsenter");
-        command.args(["-t", &server.pid().to_string(), "-U", "-n", "--preserve-credentials"]);
-        command.args(["nc", "-6", "-s", from, to, &server.port.to_string()]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        Self(child, out)
-    }
-
-    /// The second word of what it is greeted with.
-    fn greeting(&mut self) -> String {
-        let mut line = String::new();
-        self.1.read_line(&mut line).unwrap();
-        line.split(' ').nth(1).unwrap_or_default().to_owned()
-    }
-}
-
-impl Drop for Distant {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The address of a host in one of the networks of a site.
-fn address(site: u16, network: u16, host: u16) -> String {
-    format!("2001:db8:{site:x}:{network:x}::{host:x}")
-}
-
-/// A server in a network of its own, which has two addresses of each of ten networks of two sites. Where there can be none
-/// the test is skipped.
-#[track_caller]
-fn on_own_network(options: &[&str]) -> Option<Server> {
-    if !have(&["unshare", "nsenter", "ip", "nc", "sh"]) {
-        return None;
-    }
-    let mut script = String::from("ip link set lo up && ");
-    for (site, network) in (1..=2).flat_map(|site| (1..=10).map(move |network| (site, network))) {
-        for host in 1..=2 {
-            script += &format!("ip -6 addr add {}/128 dev lo && ", address(site, network, host));
-        }
-    }
-    let can = Command::new("unshare").args(["-rn", "sh", "-c", &(script.clone() + "true")]).output().unwrap();
-    if !can.status.success() {
-        skip(&format!("a network cannot be made: {}", String::from_utf8_lossy(&can.stderr)));
-        return None;
-    }
-    script += "exec \"$@\"";
-    let mut command = Command::new("unshare");
-    command.args(["-rn", "sh", "-c", &script, "sh", binary(), "serve", "--listen", "[::]:0"]);
-    Some(Server::start_with(command.args(options)))
 }
 
 #[test]
