@@ -39,10 +39,23 @@ pub enum SaidKind {
     Action,
 }
 
-/// Which request a refusal is of.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[allow(missing_docs, reason = "the requests say what each one does")]
-pub enum Verb {
+macro_rules! verbs {
+    ($($(#[$about:meta])* $verb:ident,)+) => {
+        /// Which request a refusal is of.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        #[allow(missing_docs, reason = "the requests say what each one does")]
+        pub enum Verb {
+            $($(#[$about])* $verb,)+
+        }
+
+        impl Verb {
+            /// Every one.
+            pub const ALL: &[Self] = &[$(Self::$verb),+];
+        }
+    };
+}
+
+verbs! {
     Help,
     Limits,
     Pass,
@@ -590,8 +603,10 @@ pub enum Gone {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Detail {
-    /// How every request is made, or this one. The dialect knows.
-    Help(Option<Verb>),
+    /// How this request is made. The dialect knows.
+    Help(Verb),
+    /// How these requests are made, which are all that somebody may use now.
+    Commands(Vec<Verb>),
     /// The server's limits and their values. The dialect adds those of its own.
     Limits(Vec<(Limit, u64)>),
     /// The topic of the room that was joined.

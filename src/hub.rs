@@ -422,7 +422,7 @@ impl Hub {
         }
         self.may_ask_of_names(request.verb())?;
         let done = match request {
-            Request::Help(verb) => Ok(ask::help(verb, turn)),
+            Request::Help(verb) => Ok(self.help(verb, turn)),
             Request::Limits => Ok(self.limits(turn)),
             // There is nothing to unlock, and a bot that always gives its password is well served so.
             Request::Pass(_) => Ok(Done::Pass),

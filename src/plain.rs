@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 
-use crate::commands::{self, ACTION, GUESTS, RULES, SETTINGS};
+use crate::commands::{self, ACTION, GROUPS, GUESTS, RULES, SETTINGS};
 use crate::event::{
     Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Lost, Quota, Rank, Reply,
     SaidKind, Setting, Shown, Silence, Standing, Trouble, Verb,
@@ -128,9 +128,15 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         out.push_str(style.end());
     };
     match detail {
-        Detail::Help(verb) => {
-            for spec in commands::TABLE.iter().filter(|spec| verb.is_none_or(|verb| verb == spec.verb)) {
-                line(wire::Detail::Help { usage: spec.usage, about: spec.about });
+        Detail::Help(verb) => commands::spec_of(*verb).into_iter().map(help_row).for_each(line),
+        Detail::Commands(verbs) => {
+            for &(group, name) in GROUPS {
+                let is_listed = |spec: &&commands::Spec| spec.group == group && verbs.contains(&spec.verb);
+                let mut rows = commands::TABLE.iter().filter(is_listed).map(help_row).peekable();
+                if rows.peek().is_some() {
+                    line(wire::Detail::Group(name));
+                }
+                rows.for_each(&mut line);
             }
         }
         Detail::Limits(limits) => {
@@ -195,6 +201,10 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         Detail::Had(count) => line(wire::Detail::Had(*count)),
         Detail::Upload { id, offset } => line(wire::Detail::Upload { file: *id, offset: *offset }),
     }
+}
+
+fn help_row(spec: &commands::Spec) -> wire::Detail<'static> {
+    wire::Detail::Help { usage: spec.usage, about: spec.about }
 }
 
 /// The limits of the line protocol itself.

@@ -8,7 +8,7 @@ use crate::register::Owned;
 use crate::register::entry::{BanKind, Guests, Rule, RuleKind};
 use crate::rooms::Room;
 use crate::rules::{InForce, Someone};
-use crate::settings::RoomMakers;
+use crate::settings::{Accounts, RoomMakers};
 use crate::time::Now;
 
 /// Who wants to do something.
@@ -138,6 +138,41 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
         }
         Action::AsOwner(owned) => allow(owned.is_some(), || Fault::NoAccount(someone.nick)),
         Action::Ignore(other) => allow(other.id != someone.id, || Fault::IgnoreSelf),
+    }
+}
+
+/// What decides which requests are of use to somebody besides who they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// Whether people may own names on this server.
+    pub accounts: Accounts,
+    /// The room that is current for them.
+    pub room: Option<Ruled<'a>>,
+    /// Whether they are in any.
+    pub is_in_rooms: bool,
+}
+
+/// Whether a request is of any use to somebody as things are. This is for listing requests, and refuses nothing: what they may
+/// do in another room than the current one does not count, and neither does whether they are heard just now.
+pub fn may_use(actor: Actor, verb: Verb, around: Around<'_>) -> bool {
+    use Verb::{Account, Ban, Bans, Deop, Devoice, Drop, Erase, Founder, History, Invite, Kick, Leave, Login, Logout};
+    use Verb::{Mute, Op, Pass, Passwd, Register, Room, Token, Topic, Unban, Uninvite, Voice};
+    let has_accounts = around.accounts != Accounts::Off;
+    let Actor::Person(someone) = actor else {
+        return may(actor, Action::Ask(verb)).is_ok() && (verb != Login || has_accounts);
+    };
+    let here = |doing| around.room.is_some_and(|room| may(actor, Action::InRoom(doing, room)).is_ok());
+    match verb {
+        // They are let in already.
+        Pass => false,
+        Register => around.accounts == Accounts::Open && someone.owned.is_none(),
+        Login | Account => has_accounts,
+        Logout | Passwd | Token | Drop => has_accounts && someone.owned.is_some(),
+        Leave | Topic | History | Op | Room | Erase => around.is_in_rooms,
+        Deop | Voice | Devoice | Kick | Ban | Mute | Unban | Bans => here(Doing::Moderate),
+        Invite | Uninvite => here(Doing::Invite),
+        Founder => here(Doing::HandOver),
+        verb => may(actor, Action::Ask(verb)).is_ok(),
     }
 }
 

@@ -287,6 +287,11 @@ impl Written {
 
 /// The requests.
 impl Hub {
+    /// Whether people may own names here.
+    pub(super) fn accounts_here(&self) -> settings::Accounts {
+        if self.settings.log.is_some() { self.settings.accounts } else { settings::Accounts::Off }
+    }
+
     /// Why nothing that has to do with owned names can be asked for, if that is so.
     pub(super) fn may_ask_of_names(&self, verb: Verb) -> Result<(), Fault> {
         use Verb::{Account, Drop, Login, Logout, Passwd, Register, Token};

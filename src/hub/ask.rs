@@ -6,7 +6,7 @@ use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, Nick, PersonId, Place, RoomName};
 use crate::people::{Person, Way};
-use crate::policy::{Action, Doing};
+use crate::policy::{Action, Actor, Around, Doing, may_use};
 use crate::register::entry::RuleKind;
 use crate::request::{HistoryPart, Named, Target};
 use crate::rooms::RoomId;
@@ -17,19 +17,35 @@ use crate::typing::Conversation;
 use super::answer::{Answer, Page};
 use super::{Hub, Turn};
 
-/// Has every command explained, or one.
-pub(super) fn help(verb: Option<Verb>, turn: &mut Turn<'_, impl Output>) -> Done {
-    turn.out.detail(turn.conn, &Detail::Help(verb));
-    Done::Help
-}
-
 impl Hub {
+    /// Has one command explained, or all that whose turn it is may use now.
+    pub(super) fn help(&self, verb: Option<Verb>, turn: &mut Turn<'_, impl Output>) -> Done {
+        let detail = match verb {
+            Some(verb) => Detail::Help(verb),
+            None => Detail::Commands(self.usable(turn)),
+        };
+        turn.out.detail(turn.conn, &detail);
+        Done::Help
+    }
+
+    fn usable(&self, turn: &Turn<'_, impl Output>) -> Vec<Verb> {
+        let person = self.people.get(turn.who);
+        let actor = person.map_or(Actor::Locked, |person| Actor::Person(self.someone(person)));
+        let current = self.people.way(turn.conn).and_then(|way| way.current);
+        let room = match current {
+            Some(Conversation::Room(room)) => Some(self.ruled(room, turn.now)),
+            Some(Conversation::Person(_)) | None => None,
+        };
+        let is_in_rooms = person.is_some_and(|person| !person.rooms.is_empty());
+        let around = Around { accounts: self.accounts_here(), room, is_in_rooms };
+        Verb::ALL.iter().copied().filter(|&verb| may_use(actor, verb, around)).collect()
+    }
+
     pub(super) fn limits(&self, turn: &mut Turn<'_, impl Output>) -> Done {
         let settings = &self.settings;
         let count = |count: usize| count as u64;
         let per_minute = |limit: u32| if settings.rate > 0 { u64::from(limit) } else { 0 };
-        let has_accounts = settings.log.is_some() && settings.accounts != Accounts::Off;
-        let is_open = has_accounts && settings.accounts == Accounts::Open;
+        let (has_accounts, is_open) = (self.accounts_here() != Accounts::Off, self.accounts_here() == Accounts::Open);
         let limits = vec![
             (Limit::Rate, settings.rate.into()),
             (Limit::Burst, settings.burst().into()),

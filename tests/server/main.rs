@@ -14,6 +14,7 @@ mod crowd;
 mod dialects;
 mod fairness;
 mod gathering;
+mod help;
 mod kept;
 mod lines;
 mod peers;
