@@ -9,6 +9,7 @@ mod ask;
 mod download;
 mod file;
 mod kept;
+mod queue;
 mod rules;
 mod talk;
 mod upload;
