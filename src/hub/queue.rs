@@ -8,11 +8,14 @@ use crate::names::Nick;
 /// The passwords that wait, the one that came last at the end.
 ///
 /// Looking at one takes tens of milliseconds, so whoever guesses from many addresses would keep everybody else from logging in.
-/// So those come first who have given the fewest wrong ones; among them, names take turns; and the last to come goes before
-/// those who wait, as most of a sudden crowd are no owners. Where there is no place left, who would be last makes it.
+/// So those come first who have given the fewest wrong ones. Among them names take turns, and of one name the last to come goes
+/// first, as most of a sudden crowd do not own it. Where there is no place left, that name makes it for which most wait.
 #[derive(Debug)]
 pub(super) struct PasswordQueue<T> {
     waiting: Vec<Waiting<T>>,
+    /// When the names had their last turns that are still waited for, and the one that had the very last.
+    turns: HashMap<Nick, u64>,
+    turn: u64,
 }
 
 #[derive(Debug)]
@@ -22,9 +25,17 @@ struct Waiting<T> {
     what: T,
 }
 
+/// Those who wait for one name and have given as many wrong ones.
+#[derive(Clone, Copy)]
+struct Group {
+    oldest: usize,
+    newest: usize,
+    count: usize,
+}
+
 impl<T> PasswordQueue<T> {
     pub(super) fn new() -> Self {
-        Self { waiting: Vec::new() }
+        Self { waiting: Vec::new(), turns: HashMap::new(), turn: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -41,24 +52,33 @@ impl<T> PasswordQueue<T> {
         if self.waiting.len() <= limits::PASSWORDS_WAITING {
             return None;
         }
-        let last = self.places().max()?.1;
+        let groups = self.groups();
+        let last = groups.iter().max_by_key(|((tries, _), group)| (*tries, group.count, group.oldest))?.1.oldest;
         Some(self.waiting.remove(last).what)
     }
 
     /// Takes the next one out.
     pub(super) fn next(&mut self) -> Option<T> {
-        let first = self.places().min()?.1;
-        Some(self.waiting.remove(first).what)
+        let groups = self.groups();
+        let turn = |nick| self.turns.get(nick).copied().unwrap_or_default();
+        let first = groups.iter().min_by_key(|((tries, nick), group)| (*tries, turn(nick), group.oldest))?.1.newest;
+        let Waiting { nick, what, .. } = self.waiting.remove(first);
+        let waiting = &self.waiting;
+        self.turns.retain(|nick, _| waiting.iter().any(|waiting| waiting.nick == *nick));
+        self.turn += 1;
+        self.turns.insert(nick, self.turn);
+        Some(what)
     }
 
-    /// For each the place that it has in the order, which is less the sooner it comes, and where it stands.
-    fn places(&self) -> impl Iterator<Item = ((u32, u32, usize), usize)> {
-        let mut later: HashMap<(u32, Nick), u32> = HashMap::new();
-        self.waiting.iter().enumerate().rev().map(move |(at, waiting)| {
-            let later = later.entry((waiting.tries, waiting.nick)).or_default();
-            *later += 1;
-            ((waiting.tries, *later, self.waiting.len() - at), at)
-        })
+    fn groups(&self) -> HashMap<(u32, Nick), Group> {
+        let mut groups: HashMap<(u32, Nick), Group> = HashMap::new();
+        for (at, waiting) in self.waiting.iter().enumerate() {
+            let group =
+                groups.entry((waiting.tries, waiting.nick)).or_insert(Group { oldest: at, newest: at, count: 0 });
+            group.newest = at;
+            group.count += 1;
+        }
+        groups
     }
 }
 
@@ -85,7 +105,7 @@ mod tests {
             assert_eq!(queue.add(tries, nick(name), n), None);
         }
         let order: Vec<i32> = std::iter::from_fn(|| queue.next()).collect();
-        assert_eq!(order, [7, 6, 5, 4, 3, 1, 2]);
+        assert_eq!(order, [7, 5, 6, 4, 3, 1, 2]);
     }
 
     #[test]
@@ -95,7 +115,8 @@ mod tests {
         for n in 0..most {
             assert_eq!(queue.add(u32::from(n == 7), nick("alice"), n), None);
         }
-        // Who has given a wrong one before goes before anybody else does, and then whoever waits longest for this name.
+        // Who has given a wrong one before goes before anybody else does, and then who has waited longest for the name for
+        // which most wait.
         assert_eq!(queue.add(0, nick("bob"), most), Some(7));
         assert_eq!(queue.add(0, nick("alice"), most + 1), Some(0));
         assert_eq!(queue.add(2, nick("carol"), most + 2), Some(most + 2));
