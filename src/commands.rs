@@ -198,10 +198,10 @@ table! {
             let room = w.room();
             let Some(name) = w.word() else { return Ok(Request::Room { room, part: RulesPart::All }) };
             let known = RULES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
-            let kind = known.map(|(kind, _)| *kind).ok_or(Slip::Usage)?;
+            let kind = known.map(|(kind, _)| *kind).ok_or_else(|| Slip::Fault(Fault::NoSuchRule(Text::new(name))))?;
             let part = match w.word() {
                 None => RulesPart::One(kind),
-                Some(value) => RulesPart::Set(rule(kind, value).ok_or(Slip::Usage)?),
+                Some(value) => RulesPart::Set(rule(kind, value).ok_or(Slip::Fault(Fault::BadValue(kind)))?),
             };
             Ok(Request::Room { room, part })
         };
@@ -328,7 +328,7 @@ fn rule(kind: RuleKind, value: &str) -> Option<Rule> {
 fn ban<'a>(kind: BanKind, w: &mut Words<'a>) -> Result<Request<'a>, Slip> {
     let (room, who) = (w.room(), w.need()?);
     let whom = match who.contains('*') {
-        true => Whom::Pattern(pattern(who).ok_or(Slip::Usage)?),
+        true => Whom::Pattern(pattern(who).ok_or(Slip::Fault(Fault::BadPattern))?),
         false => Whom::Nick(person(who)),
     };
     let mut ahead = Words(w.0);
@@ -704,19 +704,9 @@ mod tests {
             "/op bob carol",
             "/kick",
             "/ban #a",
-            "/ban a*",
-            "/ban **ab**",
             "/unban x",
             "/bans 7",
-            "/room colour",
-            "/room hidden maybe",
-            "/room limit 0",
-            "/room slow soon",
-            "/room slow 0",
-            "/room key on",
             "/room key two words",
-            "/room guests in",
-            &format!("/room key {}", "k".repeat(65)),
             "/erase",
             "/erase 5 4",
             &format!("/send #a 5 sha256:{hex}"),
@@ -724,6 +714,20 @@ mod tests {
             let refused = parse(line);
             let is_usage = matches!(&refused, Some(Request::Malformed { verb, why: Fault::Usage(of) }) if verb == of);
             assert!(is_usage, "{line}: {refused:?}");
+        }
+        for (line, verb, why) in [
+            ("/ban a*", Verb::Ban, Fault::BadPattern),
+            ("/mute #a **ab**", Verb::Mute, Fault::BadPattern),
+            ("/room colour", Verb::Room, Fault::NoSuchRule(Text::new("colour"))),
+            ("/room hidden maybe", Verb::Room, Fault::BadValue(RuleKind::Hidden)),
+            ("/room limit 0", Verb::Room, Fault::BadValue(RuleKind::Limit)),
+            ("/room slow soon", Verb::Room, Fault::BadValue(RuleKind::Slow)),
+            ("/room #a slow 0", Verb::Room, Fault::BadValue(RuleKind::Slow)),
+            ("/room key on", Verb::Room, Fault::BadValue(RuleKind::Key)),
+            (&format!("/room key {}", "k".repeat(65)), Verb::Room, Fault::BadValue(RuleKind::Key)),
+            ("/room guests in", Verb::Room, Fault::BadValue(RuleKind::Guests)),
+        ] {
+            assert_eq!(parse(line), Some(Request::Malformed { verb, why }), "{line}");
         }
     }
 

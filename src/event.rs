@@ -352,6 +352,12 @@ pub enum Fault {
     UnknownCommand(Text),
     /// This request is made with other words.
     Usage(Verb),
+    /// No rule of a room is called so.
+    NoSuchRule(Text),
+    /// A rule cannot have the value that was given.
+    BadValue(RuleKind),
+    /// A pattern of names that would fit nearly everybody, or is too long.
+    BadPattern,
     /// Help was asked for about this word, which is no command.
     NoHelp(Text),
     /// Something is too long.
@@ -457,7 +463,11 @@ pub enum Fault {
     /// Only an op of the room may do that.
     NotOp(RoomName),
     /// Only the founder of the room may do that.
-    NotFounder(RoomName),
+    NotFounder {
+        room: RoomName,
+        /// Whether they are an op at least.
+        is_op: bool,
+    },
     /// Somebody is the founder of the room, to whom nobody can do that.
     IsFounder(Nick),
     /// Somebody is an op of the room by their name: that must be taken first.

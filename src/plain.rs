@@ -530,9 +530,14 @@ fn setting_name(setting: Setting) -> &'static str {
 fn code(why: &Fault) -> Code<'static> {
     match why {
         Fault::UnknownCommand(_) => Code::UnknownCommand,
-        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) | Fault::BadPassword | Fault::NotWritten(_) => {
-            Code::Usage
-        }
+        Fault::Usage(_)
+        | Fault::NoHelp(_)
+        | Fault::BeyondEnd(_)
+        | Fault::BadPassword
+        | Fault::NotWritten(_)
+        | Fault::NoSuchRule(_)
+        | Fault::BadValue(_)
+        | Fault::BadPattern => Code::Usage,
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
         Fault::Locked => Code::Locked,
@@ -566,7 +571,7 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::IgnoreSelf
         | Fault::NotYours(_)
         | Fault::KeptItself
-        | Fault::NotFounder(_)
+        | Fault::NotFounder { is_op: true, .. }
         | Fault::IsFounder(_)
         | Fault::IsOp { .. }
         | Fault::PutOutSelf(_)
@@ -575,7 +580,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::Held(_) => Code::Held,
         Fault::NoAccount(_) | Fault::NoGuests(_) | Fault::GuestsMakeNoRooms => Code::NoAccount,
         Fault::Insecure => Code::Insecure,
-        Fault::NotOp(_) => Code::NotOp,
+        Fault::NotOp(_) | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
         Fault::NotThere { .. } => Code::NoSuchNick,
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
         Fault::Silent { .. } => Code::Muted,
@@ -592,15 +597,21 @@ fn explain(why: &Fault) -> String {
     match why {
         Fault::UnknownCommand(name) => format!("/{name}: no such command; {}/help lists them", guess(name)),
         Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
+        Fault::NoSuchRule(word) => format!("{word} is no rule; /room lists them"),
+        Fault::BadValue(kind) => bad_value(*kind),
+        Fault::BadPattern => {
+            let (least, most) = (limits::PATTERN_LEAST, limits::PATTERN);
+            format!("a pattern has at least {least} characters besides its *, and at most {most} bytes, as in spam*")
+        }
         Fault::NoHelp(word) => format!("{word} is no command; {}/help lists them", guess(word)),
         Fault::TooLong { what, limit } => {
-            let what = match what {
-                Long::Line => "a line",
-                Long::Topic => "a topic",
-                Long::Away => "an away text",
-                Long::Reason => "a reason",
+            let (what, next) = match what {
+                Long::Line => ("a line", "say it in parts"),
+                Long::Topic => ("a topic", "make it shorter"),
+                Long::Away => ("an away text", "make it shorter"),
+                Long::Reason => ("a reason", "make it shorter"),
             };
-            format!("{what} has at most {limit} bytes; say it in parts")
+            format!("{what} has at most {limit} bytes; {next}")
         }
         Fault::TooMany(quota) => too_many(*quota),
         Fault::Locked => "the server is locked; send /pass PASSWORD first".to_owned(),
@@ -649,7 +660,9 @@ fn explain(why: &Fault) -> String {
         Fault::Busy(nick) => format!("{} reads too slowly now; try again in a moment", known(nick)),
         Fault::BusyFile(id) => format!("file {id} is on its way to you already; /cancel {id} stops it"),
         Fault::WrongPassword => "that is not the password; try again".to_owned(),
-        Fault::WrongLogin(nick) => format!("that is neither the password nor a token of {nick}; try again"),
+        Fault::WrongLogin(nick) => {
+            format!("that is neither the password nor a token of {nick}; try again, or ask the operator if yours is lost")
+        },
         Fault::NoOwner(nick) => {
             format!("nobody owns {nick}; /nick {nick} takes it, and /register PASSWORD makes it yours")
         }
@@ -679,7 +692,9 @@ fn explain(why: &Fault) -> String {
              for --clear-passwords allow"
                 .to_owned()
         }
-        Fault::KeepsNothing => "this server keeps nothing; its operator can change that with --data".to_owned(),
+        Fault::KeepsNothing => {
+            "this server keeps nothing; choose any name with /nick NAME, or ask its operator for --data".to_owned()
+        },
         Fault::AccountsOff => "nobody owns a name here; choose any with /nick NAME".to_owned(),
         Fault::AccountsClosed => "only the operator gives names away here; ask them for yours".to_owned(),
         Fault::PasswordsBusy => "many passwords are being looked at; try again in a moment".to_owned(),
@@ -688,18 +703,18 @@ fn explain(why: &Fault) -> String {
         Fault::NoPlace => "no place is kept for this token any more; /nick and /join as if you were new".to_owned(),
         Fault::KeptItself => "your own place is kept here; connect anew, and say it there".to_owned(),
         Fault::NotWritten(lines) => format!("only {lines} lines were sent to you since the first + keep; count again"),
-        Fault::NotYours(id) => format!("file {id} is not yours; only who sent it can withdraw it"),
+        Fault::NotYours(id) => format!("file {id} is not yours; ask who sent it, or an op of its room"),
         Fault::NotOp(room) => format!("only ops of {room} may do that; /op {room} lists them"),
-        Fault::NotFounder(room) => format!("only the founder of {room} may do that; /op {room} tells who it is"),
+        Fault::NotFounder { room, .. } => format!("only the founder of {room} may do that; /op {room} tells who it is"),
         Fault::IsFounder(nick) => {
-            format!("{nick} is the founder, and nobody can do that to them; only they can hand the room over")
+            format!("{nick} is the founder, and nobody can do that to them; they hand the room over with /founder NICK")
         }
         Fault::IsOp { nick, room } => {
             format!("{nick} is an op of {room}; /deop {room} {nick} first")
         }
         Fault::PutOutSelf(room) => format!("that is you; /leave {room} goes"),
         Fault::OwnsNoName(nick) => {
-            format!("{nick} is a guest; only who owns a name can be a founder, and /register PASSWORD makes one theirs")
+            format!("{nick} is a guest, and only who owns a name can be a founder; ask them to /register PASSWORD first")
         }
         Fault::NotThere { nick, room } => format!("{} is not in {room}; /who {room} lists who is", nick),
         Fault::Banned { room, until } => format!("you are banned from {room}{}; ask an op of it", until_text(*until)),
@@ -707,17 +722,21 @@ fn explain(why: &Fault) -> String {
             format!("guests called {nick} are banned from {room}; choose another name, or /leave {room} first")
         }
         Fault::Silent { room, why } => match why {
-            Silence::Muted(until) => format!("you are muted in {room}{}; ask an op of it", until_text(*until)),
-            Silence::Moderated => format!("only ops and voices speak in {room}; ask an op of it for /voice"),
+            Silence::Muted(until) => {
+                format!("you are muted in {room}{}; ask an op of it, whom /op {room} lists", until_text(*until))
+            }
+            Silence::Moderated => {
+                format!("only ops and voices speak in {room}; ask an op of it for /voice, whom /op {room} lists")
+            }
             Silence::Guests => {
                 format!("only people who own their names speak in {room}; /register PASSWORD makes yours your own")
             }
             Silence::Slow { every, left } => {
-                format!("in {room} one may say something every {every} seconds; wait {left} more")
+                format!("in {room} one may say something every {every} seconds; wait {left} more seconds")
             }
         },
         Fault::InviteOnly(room) => format!("only who is invited comes into {room}; ask an op of it for /invite"),
-        Fault::BadKey(room) => format!("{room} has a key, and that is not it; type /join {room} KEY"),
+        Fault::BadKey(room) => format!("{room} has a key; ask an op of it, and type /join {room} KEY"),
         Fault::RoomFull { room, limit } => {
             format!("{room} takes {limit} people, and as many are in it; try again later")
         }
@@ -725,9 +744,31 @@ fn explain(why: &Fault) -> String {
             format!("only people who own their names come into {room}; /register PASSWORD makes yours your own")
         }
         Fault::GuestsMakeNoRooms => {
-            "only people who own their names make rooms here; /register PASSWORD makes yours your own".to_owned()
+            "only people who own their names make rooms here; /register PASSWORD makes yours your own, and /rooms lists \
+             those there are"
+                .to_owned()
         }
         Fault::NoSuchBan { id, room } => format!("there is no ban {id} of {room}; /bans {room} lists them"),
+    }
+}
+
+/// What values a rule takes.
+fn bad_value(kind: RuleKind) -> String {
+    let name = rule_name(kind);
+    match kind {
+        RuleKind::Hidden
+        | RuleKind::InviteOnly
+        | RuleKind::Moderated
+        | RuleKind::Outside
+        | RuleKind::TopicLocked
+        | RuleKind::Past => format!("{name} is on or off"),
+        RuleKind::Key => format!("{name} is one word of up to {} bytes but on, or off", limits::KEY),
+        RuleKind::Limit => format!("{name} is a number of people, or off"),
+        RuleKind::Slow => format!("{name} is a time, as in 30s or 5m, or off"),
+        RuleKind::Guests => {
+            let words: Vec<&str> = GUESTS.iter().map(|(_, word)| *word).collect();
+            format!("{name} is one of {}", words.join(", "))
+        }
     }
 }
 

@@ -226,8 +226,10 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
             allow(!rules.holds(&Rule::InviteOnly(true)), || Fault::NotOp(name))
         }
         Doing::HandOver => {
-            is_op()?;
-            allow(rules.is_founder(someone), || Fault::NotFounder(name))
+            let is_op = is_op();
+            let is_outside = matches!(is_op, Err(Fault::NotInRoom(_)));
+            allow(!is_outside, || Fault::NotInRoom(name))?;
+            allow(rules.is_founder(someone), || Fault::NotFounder { room: name, is_op: is_op.is_ok() })
         }
     }
 }

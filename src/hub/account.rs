@@ -794,7 +794,8 @@ impl Hub {
         *wrong = wrong.saturating_add(1);
         let is_last = *wrong >= limits::PASSWORDS;
         turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
-        refuse(turn.conn, verb, Fault::WrongLogin(nick), turn.out);
+        let why = if verb == Verb::Login { Fault::WrongLogin(nick) } else { Fault::WrongPassword };
+        refuse(turn.conn, verb, why, turn.out);
         if is_last {
             self.close(turn.conn, Bye::WrongPasswords, turn);
         }
