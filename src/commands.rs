@@ -16,6 +16,8 @@ use crate::wire::{self, TOKEN};
 pub struct Spec {
     /// What it asks for.
     pub verb: Verb,
+    /// Among which it is listed.
+    pub group: Group,
     /// The canonical name, without the slash.
     pub name: &'static str,
     /// What other programs call it.
@@ -41,6 +43,28 @@ impl Spec {
     }
 }
 
+/// What commands are about that are listed together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant is its word")]
+pub enum Group {
+    Talk,
+    People,
+    Rooms,
+    Files,
+    Yours,
+    Operator,
+}
+
+/// The groups in the order in which they are listed, and how each is called.
+pub const GROUPS: &[(Group, &str)] = &[
+    (Group::Talk, "talk"),
+    (Group::People, "people"),
+    (Group::Rooms, "rooms"),
+    (Group::Files, "files"),
+    (Group::Yours, "yours"),
+    (Group::Operator, "operator"),
+];
+
 impl PartialEq for Spec {
     fn eq(&self, other: &Self) -> bool {
         self.verb == other.verb
@@ -62,10 +86,11 @@ enum Slip {
 }
 
 macro_rules! table {
-    ($($verb:ident $name:literal $([$($alias:literal),+])? $usage:literal $about:literal $parse:expr;)+) => {
+    ($($verb:ident $group:ident $name:literal $([$($alias:literal),+])? $usage:literal $about:literal $parse:expr;)+) => {
         /// Every command there is.
         pub const TABLE: &[Spec] = &[$(Spec {
             verb: Verb::$verb,
+            group: Group::$group,
             name: $name,
             aliases: &[$($($alias),+)?],
             usage: $usage,
@@ -76,25 +101,25 @@ macro_rules! table {
 }
 
 table! {
-    Help "help" "/help [COMMAND]" "every command, or one"
+    Help Yours "help" "/help [COMMAND]" "the commands that you may use, or one"
         |w| {
             let word = w.word();
             let verb =
                 word.map(|word| find(word).map(|spec| (spec.verb, word)).ok_or_else(|| Fault::NoHelp(Text::new(word))));
             verb.transpose().map(Request::Help).map_err(Slip::Fault)
         };
-    Limits "limits" "/limits" "the limits of this server"
+    Limits Yours "limits" "/limits" "the limits of this server"
         |_| Ok(Request::Limits);
-    Pass "pass" "/pass PASSWORD" "unlock the server"
+    Pass Yours "pass" "/pass PASSWORD" "unlock the server"
         |w| Ok(Request::Pass(w.rest()?));
-    Nick "nick" "/nick NAME" "be known as NAME"
+    Nick Yours "nick" "/nick NAME" "be known as NAME"
         |w| {
             let typed = w.need()?;
             Ok(Request::Nick(Named { typed, name: Nick::new(typed) }))
         };
-    Register "register" "/register PASSWORD" "make the name that you have yours"
+    Register Yours "register" "/register PASSWORD" "make the name that you have yours"
         |w| Ok(Request::Register(w.need()?));
-    Login "login" "/login NICK PASSWORD" "be NICK, whose password you know"
+    Login Yours "login" "/login NICK PASSWORD" "be NICK, whose password you know"
         |w| {
             let (nick, secret) = (person(w.need()?), w.need()?);
             let credential = match secret.strip_prefix(TOKEN) {
@@ -103,9 +128,9 @@ table! {
             };
             Ok(Request::Login { nick, credential })
         };
-    Logout "logout" "/logout" "be a guest again"
+    Logout Yours "logout" "/logout" "be a guest again"
         |_| Ok(Request::Logout);
-    Passwd "passwd" "/passwd [OLD] NEW" "change the password of your name"
+    Passwd Yours "passwd" "/passwd [OLD] NEW" "change the password of your name"
         |w| {
             let first = w.need()?;
             Ok(match w.word() {
@@ -113,31 +138,31 @@ table! {
                 None => Request::Passwd { old: None, new: first },
             })
         };
-    Token "token" "/token [off]" "a secret for a program that is you; off ends all of them"
+    Token Yours "token" "/token [off]" "a secret for a program that is you; off ends all of them"
         |w| Ok(Request::Token(if w.keyword("off") { Wanted::Off } else { Wanted::New }));
-    Drop "drop" "/drop PASSWORD" "give your name up"
+    Drop Yours "drop" "/drop PASSWORD" "give your name up"
         |w| Ok(Request::Drop(w.need()?));
-    Account "account" "/account [NICK]" "whose a name is, and what you have"
+    Account Yours "account" "/account [NICK]" "whose a name is, and what you have"
         |w| Ok(Request::Account(w.word().map(person)));
-    Join "join" "/join #ROOM [KEY]" "enter a room, made if new, and talk there"
+    Join Rooms "join" "/join #ROOM [KEY]" "enter a room, made if new, and talk there"
         |w| Ok(Request::Join { room: room(w.need()?), key: w.word() });
-    Leave "leave" ["part"] "/leave [#ROOM] [REASON]" "leave a room"
+    Leave Rooms "leave" ["part"] "/leave [#ROOM] [REASON]" "leave a room"
         |w| Ok(Request::Leave { room: w.room(), reason: w.rest().ok() });
-    Query "query" "/query TARGET" "talk to TARGET, a room or a person, from now on"
+    Query Talk "query" "/query TARGET" "talk to TARGET, a room or a person, from now on"
         |w| Ok(Request::Query(target(w.need()?)));
-    Rooms "rooms" ["list"] "/rooms" "the rooms there are"
+    Rooms Rooms "rooms" ["list"] "/rooms" "the rooms there are"
         |_| Ok(Request::Rooms);
-    Who "who" ["names", "whois"] "/who [#ROOM or NICK]" "who is there"
+    Who People "who" ["names", "whois"] "/who [#ROOM or NICK]" "who is there"
         |w| Ok(Request::Who(w.word().map(target)));
-    Msg "msg" "/msg TARGET TEXT" "say TEXT to a room or to one person"
+    Msg Talk "msg" "/msg TARGET TEXT" "say TEXT to a room or to one person"
         |w| {
             let (target, text) = (target(w.need()?), w.text()?);
             let (kind, text) = said(text);
             Ok(Request::Msg { target, kind, text })
         };
-    Me "me" "/me TEXT" "tell what you do"
+    Me Talk "me" "/me TEXT" "tell what you do"
         |w| Ok(Request::Say { kind: SaidKind::Action, text: w.text()? });
-    Typing "typing" "/typing [TARGET] [on|off]" "tell that you are typing; it lasts six seconds"
+    Typing Talk "typing" "/typing [TARGET] [on|off]" "tell that you are typing; it lasts six seconds"
         |w| {
             let first = w.word();
             let (whom, on) = match first.map(switch) {
@@ -146,7 +171,7 @@ table! {
             };
             Ok(Request::Typing { target: whom.map(target), on: on.unwrap_or(true) })
         };
-    Topic "topic" "/topic [#ROOM] [TEXT]" "read or set what a room is about; - clears it"
+    Topic Rooms "topic" "/topic [#ROOM] [TEXT]" "read or set what a room is about; - clears it"
         |w| {
             let room = w.room();
             let topic = match w.rest() {
@@ -156,7 +181,7 @@ table! {
             };
             Ok(Request::Topic { room, topic })
         };
-    Op "op" "/op [#ROOM] [NICK]" "make NICK an op of a room; alone, who has a rank there"
+    Op Rooms "op" "/op [#ROOM] [NICK]" "make NICK an op of a room; alone, who has a rank there"
         |w| {
             let room = w.room();
             Ok(match w.word().map(person) {
@@ -164,47 +189,47 @@ table! {
                 None => Request::Ranks(room),
             })
         };
-    Deop "deop" "/deop [#ROOM] NICK" "make NICK an op no more"
+    Deop Rooms "deop" "/deop [#ROOM] NICK" "make NICK an op no more"
         |w| Ok(Request::Role { room: w.room(), nick: person(w.need()?), role: Role::Op, on: false });
-    Voice "voice" "/voice [#ROOM] NICK" "let NICK speak in a room that is moderated"
+    Voice Rooms "voice" "/voice [#ROOM] NICK" "let NICK speak in a room that is moderated"
         |w| Ok(Request::Role { room: w.room(), nick: person(w.need()?), role: Role::Voice, on: true });
-    Devoice "devoice" "/devoice [#ROOM] NICK" "take that back"
+    Devoice Rooms "devoice" "/devoice [#ROOM] NICK" "take that back"
         |w| Ok(Request::Role { room: w.room(), nick: person(w.need()?), role: Role::Voice, on: false });
-    Founder "founder" "/founder [#ROOM] NICK" "make NICK the founder of your room"
+    Founder Rooms "founder" "/founder [#ROOM] NICK" "make NICK the founder of your room"
         |w| Ok(Request::Founder { room: w.room(), nick: person(w.need()?) });
-    Kick "kick" "/kick [#ROOM] NICK [REASON]" "put NICK out of a room"
+    Kick Rooms "kick" "/kick [#ROOM] NICK [REASON]" "put NICK out of a room"
         |w| Ok(Request::Kick { room: w.room(), nick: person(w.need()?), reason: w.rest().ok() });
-    Ban "ban" "/ban [#ROOM] WHO [TIME] [REASON]" "keep WHO, a nick or spam*, out of a room; TIME as in 30m, 12h, 7d"
+    Ban Rooms "ban" "/ban [#ROOM] WHO [TIME] [REASON]" "keep WHO, a nick or spam*, out of a room; TIME as in 30m, 12h, 7d"
         |w| ban(BanKind::Ban, w);
-    Mute "mute" "/mute [#ROOM] WHO [TIME] [REASON]" "have WHO heard no more in a room"
+    Mute Rooms "mute" "/mute [#ROOM] WHO [TIME] [REASON]" "have WHO heard no more in a room"
         |w| ban(BanKind::Mute, w);
-    Unban "unban" "/unban [#ROOM] ID" "end a ban or a mute"
+    Unban Rooms "unban" "/unban [#ROOM] ID" "end a ban or a mute"
         |w| Ok(Request::Unban { room: w.room(), id: w.number()? });
-    Bans "bans" "/bans [#ROOM]" "the bans and mutes of a room"
+    Bans Rooms "bans" "/bans [#ROOM]" "the bans and mutes of a room"
         |w| Ok(Request::Bans(w.room()));
-    Invite "invite" "/invite [#ROOM] NICK" "invite NICK to a room"
+    Invite Rooms "invite" "/invite [#ROOM] NICK" "invite NICK to a room"
         |w| Ok(Request::Invite { room: w.room(), nick: person(w.need()?), on: true });
-    Uninvite "uninvite" "/uninvite [#ROOM] NICK" "take that back"
+    Uninvite Rooms "uninvite" "/uninvite [#ROOM] NICK" "take that back"
         |w| Ok(Request::Invite { room: w.room(), nick: person(w.need()?), on: false });
-    Room "room" "/room [#ROOM] [RULE [VALUE]]" "the rules of a room, or set one"
+    Room Rooms "room" "/room [#ROOM] [RULE [VALUE]]" "the rules of a room, or set one"
         |w| {
             let room = w.room();
             let Some(name) = w.word() else { return Ok(Request::Room { room, part: RulesPart::All }) };
             let known = RULES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
-            let kind = known.map(|(kind, _)| *kind).ok_or(Slip::Usage)?;
+            let kind = known.map(|(kind, _)| *kind).ok_or_else(|| Slip::Fault(Fault::NoSuchRule(Text::new(name))))?;
             let part = match w.word() {
                 None => RulesPart::One(kind),
-                Some(value) => RulesPart::Set(rule(kind, value).ok_or(Slip::Usage)?),
+                Some(value) => RulesPart::Set(rule(kind, value).ok_or(Slip::Fault(Fault::BadValue(kind)))?),
             };
             Ok(Request::Room { room, part })
         };
-    Erase "erase" "/erase [#ROOM] SEQ [LAST]" "take messages back, one or all up to LAST"
+    Erase Rooms "erase" "/erase [#ROOM] SEQ [LAST]" "take messages back, one or all up to LAST"
         |w| {
             let (room, first) = (w.room(), w.number()?);
             let last = w.number_or_end()?.unwrap_or(first);
             if last < first { Err(Slip::Usage) } else { Ok(Request::Erase { room, first, last }) }
         };
-    Send "send" "/send TARGET SIZE [sha256:HEX] NAME" "share a file: SIZE bytes follow, as lines of = and base64"
+    Send Files "send" "/send TARGET SIZE [sha256:HEX] NAME" "share a file: SIZE bytes follow, as lines of = and base64"
         |w| {
             let (target, size) = (target(w.need()?), w.number()?);
             let name = w.rest()?;
@@ -221,61 +246,61 @@ table! {
                 (None, Err(_)) => Ok(Request::Send(Offer { target, size, digest: None, name })),
             }
         };
-    Get "get" "/get ID [OFFSET]" "fetch a file, from OFFSET on"
+    Get Files "get" "/get ID [OFFSET]" "fetch a file, from OFFSET on"
         |w| Ok(Request::Get { id: FileId(w.number()?), offset: w.number_or_end()?.unwrap_or(0) });
-    Files "files" "/files [TARGET]" "the files that you may fetch"
+    Files Files "files" "/files [TARGET]" "the files that you may fetch"
         |w| Ok(Request::Files(w.word().map(target)));
-    Cancel "cancel" "/cancel ID" "stop your download, or else withdraw your file"
+    Cancel Files "cancel" "/cancel ID" "stop your download, or else withdraw your file"
         |w| Ok(Request::Cancel(FileId(w.number()?)));
-    History "history" "/history [#ROOM] [COUNT | after SEQ]" "a room's last messages, or the first after number SEQ"
+    History Talk "history" "/history [#ROOM] [COUNT | after SEQ]" "a room's last messages, or the first after number SEQ"
         |w| {
             let room = w.room();
             let part = if w.keyword("after") { HistoryPart::After(w.number()?) } else { HistoryPart::Last(w.number_or_end()?) };
             Ok(Request::History { room, part })
         };
-    Ignore "ignore" "/ignore [NICK]" "hear no more of NICK; alone, whom you ignore"
+    Ignore People "ignore" "/ignore [NICK]" "hear no more of NICK; alone, whom you ignore"
         |w| Ok(Request::Ignore(w.word().map(person)));
-    Unignore "unignore" "/unignore NICK" "hear of NICK again"
+    Unignore People "unignore" "/unignore NICK" "hear of NICK again"
         |w| Ok(Request::Unignore(person(w.need()?)));
-    Away "away" "/away [TEXT]" "tell those who write to you that you are away"
+    Away People "away" "/away [TEXT]" "tell those who write to you that you are away"
         |w| Ok(Request::Away(w.rest().ok()));
-    Back "back" "/back" "be back"
+    Back People "back" "/back" "be back"
         |_| Ok(Request::Back);
-    Set "set" "/set [echo|stamp|presence|typing on|off]" "your settings, or change one"
+    Set Yours "set" "/set [echo|stamp|presence|typing on|off]" "your settings, or change one"
         |w| {
             let Some(name) = w.word() else { return Ok(Request::Set(None)) };
             let setting = SETTINGS.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
             let on = switch(w.need()?);
             setting.zip(on).map(|(&(setting, _), on)| Request::Set(Some(Change { setting, on }))).ok_or(Slip::Usage)
         };
-    Ping "ping" "/ping [TOKEN]" "are you there?"
+    Ping Yours "ping" "/ping [TOKEN]" "are you there?"
         |w| Ok(Request::Ping(w.rest().ok()));
-    Keep "keep" "/keep [LINES]" "keep your place if the connection is lost; LINES have come since"
+    Keep Yours "keep" "/keep [LINES]" "keep your place if the connection is lost; LINES have come since"
         |w| Ok(Request::Keep(w.number_or_end()?));
-    Resume "resume" "/resume TOKEN LINES" "take up the place that /keep keeps, from line LINES on"
+    Resume Yours "resume" "/resume TOKEN LINES" "take up the place that /keep keeps, from line LINES on"
         |w| {
             let token = w.need()?;
             Ok(Request::Resume { token: PlaceToken::new(token), lines: w.number()? })
         };
-    Quit "quit" ["exit"] "/quit [REASON]" "leave the server; in nc, then Enter or Ctrl-C"
+    Quit Yours "quit" ["exit"] "/quit [REASON]" "leave the server; in nc, then Enter or Ctrl-C"
         |w| Ok(Request::Quit(w.rest().ok()));
-    Kill "kill" "/kill NICK [REASON]" "put NICK out, on all of their connections"
+    Kill Operator "kill" "/kill NICK [REASON]" "put NICK out, on all of their connections"
         |w| Ok(Request::Kill { nick: person(w.need()?), reason: w.rest().ok() });
-    Where "where" "/where NICK" "through which connections NICK is here, and from where"
+    Where Operator "where" "/where NICK" "through which connections NICK is here, and from where"
         |w| Ok(Request::Where(person(w.need()?)));
-    Wall "wall" "/wall TEXT" "tell everybody something"
+    Wall Operator "wall" "/wall TEXT" "tell everybody something"
         |w| Ok(Request::Wall(w.rest()?));
-    Grant "grant" "/grant NICK" "a token for NICK, good once: it makes the name theirs, or gives its owner a new beginning"
+    Grant Operator "grant" "/grant NICK" "a token for NICK, good once: it makes the name theirs, or gives its owner a new beginning"
         |w| Ok(Request::Grant(person(w.need()?)));
-    Revoke "revoke" "/revoke NICK" "take the name NICK from its owner"
+    Revoke Operator "revoke" "/revoke NICK" "take the name NICK from its owner"
         |w| Ok(Request::Revoke(person(w.need()?)));
-    Operator "operator" "/operator [NICK on|off]" "who is an operator, or make the owner of NICK one"
+    Operator Operator "operator" "/operator [NICK on|off]" "who is an operator, or make the owner of NICK one"
         |w| {
             let Some(nick) = w.word().map(person) else { return Ok(Request::Operator(None)) };
             let on = switch(w.need()?).ok_or(Slip::Usage)?;
             Ok(Request::Operator(Some((nick, on))))
         };
-    Block "block" "/block WHO [guests|all] [TIME] [REASON]" "let nobody come who is WHO: a nick, or ADDRESS[/LEN]"
+    Block Operator "block" "/block WHO [guests|all] [TIME] [REASON]" "let nobody come who is WHO: a nick, or ADDRESS[/LEN]"
         |w| {
             let who = w.need()?;
             let is_address = who.contains(['.', ':', '/']);
@@ -288,11 +313,11 @@ table! {
             let _ = !is_of_guests && w.keyword("all");
             Ok(Request::Block { whom, scope, time: w.time(), reason: w.rest().ok() })
         };
-    Unblock "unblock" "/unblock ID" "end a block"
+    Unblock Operator "unblock" "/unblock ID" "end a block"
         |w| Ok(Request::Unblock(w.number()?));
-    Blocks "blocks" "/blocks" "who may not come"
+    Blocks Operator "blocks" "/blocks" "who may not come"
         |_| Ok(Request::Blocks);
-    Server "server" "/server [guests|accounts|rooms VALUE]" "who may do what on this server, or change it until it starts anew"
+    Server Operator "server" "/server [guests|accounts|rooms VALUE]" "who may do what on this server, or change it until it starts anew"
         |w| {
             let Some(name) = w.word() else { return Ok(Request::Server(None)) };
             let value = w.need()?;
@@ -376,7 +401,7 @@ fn rule(kind: RuleKind, value: &str) -> Option<Rule> {
 fn ban<'a>(kind: BanKind, w: &mut Words<'a>) -> Result<Request<'a>, Slip> {
     let (room, who) = (w.room(), w.need()?);
     let whom = match who.contains('*') {
-        true => Whom::Pattern(pattern(who).ok_or(Slip::Usage)?),
+        true => Whom::Pattern(pattern(who).ok_or(Slip::Fault(Fault::BadPattern))?),
         false => Whom::Nick(person(who)),
     };
     Ok(Request::Ban { room, kind, whom, time: w.time(), reason: w.rest().ok() })
@@ -827,19 +852,9 @@ mod tests {
             "/op bob carol",
             "/kick",
             "/ban #a",
-            "/ban a*",
-            "/ban **ab**",
             "/unban x",
             "/bans 7",
-            "/room colour",
-            "/room hidden maybe",
-            "/room limit 0",
-            "/room slow soon",
-            "/room slow 0",
-            "/room key on",
             "/room key two words",
-            "/room guests in",
-            &format!("/room key {}", "k".repeat(65)),
             "/erase",
             "/erase 5 4",
             &format!("/send #a 5 sha256:{hex}"),
@@ -847,6 +862,20 @@ mod tests {
             let refused = parse(line);
             let is_usage = matches!(&refused, Some(Request::Malformed { verb, why: Fault::Usage(of) }) if verb == of);
             assert!(is_usage, "{line}: {refused:?}");
+        }
+        for (line, verb, why) in [
+            ("/ban a*", Verb::Ban, Fault::BadPattern),
+            ("/mute #a **ab**", Verb::Mute, Fault::BadPattern),
+            ("/room colour", Verb::Room, Fault::NoSuchRule(Text::new("colour"))),
+            ("/room hidden maybe", Verb::Room, Fault::BadValue(RuleKind::Hidden)),
+            ("/room limit 0", Verb::Room, Fault::BadValue(RuleKind::Limit)),
+            ("/room slow soon", Verb::Room, Fault::BadValue(RuleKind::Slow)),
+            ("/room #a slow 0", Verb::Room, Fault::BadValue(RuleKind::Slow)),
+            ("/room key on", Verb::Room, Fault::BadValue(RuleKind::Key)),
+            (&format!("/room key {}", "k".repeat(65)), Verb::Room, Fault::BadValue(RuleKind::Key)),
+            ("/room guests in", Verb::Room, Fault::BadValue(RuleKind::Guests)),
+        ] {
+            assert_eq!(parse(line), Some(Request::Malformed { verb, why }), "{line}");
         }
     }
 

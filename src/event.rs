@@ -41,84 +41,84 @@ pub enum SaidKind {
 }
 
 macro_rules! verbs {
-    ($($verb:ident)+) => {
+    ($($(#[$about:meta])* $verb:ident,)+) => {
         /// Which request a refusal is of.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         #[allow(missing_docs, reason = "the requests say what each one does")]
         pub enum Verb {
-            $($verb,)+
-            /// None of them: it was not understood.
-            Unknown,
+            $($(#[$about])* $verb,)+
         }
 
         impl Verb {
-            /// Every request that is understood.
-            pub const ALL: &'static [Self] = &[$(Self::$verb),+];
+            /// Every one.
+            pub const ALL: &[Self] = &[$(Self::$verb),+];
         }
     };
 }
 
 verbs! {
-    Help
-    Limits
-    Pass
-    Nick
-    Register
-    Login
-    Logout
-    Passwd
-    Token
-    Drop
-    Account
-    Join
-    Leave
-    Query
-    Rooms
-    Who
-    Op
-    Deop
-    Voice
-    Devoice
-    Founder
-    Kick
-    Ban
-    Mute
-    Unban
-    Bans
-    Invite
-    Uninvite
-    Room
-    Erase
-    Say
-    Msg
-    Me
-    Typing
-    Topic
-    Send
-    Chunk
-    Get
-    Files
-    Cancel
-    History
-    Ignore
-    Unignore
-    Away
-    Back
-    Set
-    Ping
-    Kill
-    Where
-    Wall
-    Grant
-    Revoke
-    Operator
-    Block
-    Unblock
-    Blocks
-    Server
-    Keep
-    Resume
-    Quit
+    Help,
+    Limits,
+    Pass,
+    Nick,
+    Register,
+    Login,
+    Logout,
+    Passwd,
+    Token,
+    Drop,
+    Account,
+    Join,
+    Leave,
+    Query,
+    Rooms,
+    Who,
+    Op,
+    Deop,
+    Voice,
+    Devoice,
+    Founder,
+    Kick,
+    Ban,
+    Mute,
+    Unban,
+    Bans,
+    Invite,
+    Uninvite,
+    Room,
+    Erase,
+    Say,
+    Msg,
+    Me,
+    Typing,
+    Topic,
+    Send,
+    Chunk,
+    Get,
+    Files,
+    Cancel,
+    History,
+    Ignore,
+    Unignore,
+    Away,
+    Back,
+    Set,
+    Ping,
+    Kill,
+    Where,
+    Wall,
+    Grant,
+    Revoke,
+    Operator,
+    Block,
+    Unblock,
+    Blocks,
+    Server,
+    Keep,
+    Resume,
+    Quit,
+    /// None of them: it was not understood.
+    Unknown,
 }
 
 impl Verb {
@@ -420,6 +420,12 @@ pub enum Fault {
     UnknownCommand(Text),
     /// This request is made with other words.
     Usage(Verb),
+    /// No rule of a room is called so.
+    NoSuchRule(Text),
+    /// A rule cannot have the value that was given.
+    BadValue(RuleKind),
+    /// A pattern of names that would fit nearly everybody, or is too long.
+    BadPattern,
     /// Help was asked for about this word, which is no command.
     NoHelp(Text),
     /// Something is too long.
@@ -531,7 +537,11 @@ pub enum Fault {
     /// Only an op of the room may do that.
     NotOp(RoomName),
     /// Only the founder of the room may do that.
-    NotFounder(RoomName),
+    NotFounder {
+        room: RoomName,
+        /// Whether they are an op at least.
+        is_op: bool,
+    },
     /// Somebody is the founder of the room, to whom nobody can do that.
     IsFounder(Nick),
     /// Somebody is an op of the room by their name: that must be taken first.
@@ -713,8 +723,10 @@ pub enum Gone {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Detail {
-    /// How these requests are made. The dialect knows.
-    Help(Vec<Verb>),
+    /// How this request is made. The dialect knows.
+    Help(Verb),
+    /// How these requests are made, which are all that somebody may use now.
+    Commands(Vec<Verb>),
     /// The server's limits and their values. The dialect adds those of its own.
     Limits(Vec<(Limit, u64)>),
     /// The topic of the room that was joined.

@@ -10,7 +10,7 @@ pub struct Guestbook {
     /// Who has been one for longest stands first.
     roles: Vec<(PersonId, Role)>,
     invited: Vec<PersonId>,
-    /// Guests for whom a ban or a mute is, whatever they are called by now.
+    /// Guests for whom a ban or a mute is, whatever they are called by now, in the order of the bans' numbers.
     bans: Vec<GuestBan>,
     /// The number of the last ban, so that none is given again as long as somebody may mean the one that had it.
     last_ban: u64,
@@ -91,7 +91,7 @@ impl Guestbook {
 
     /// A ban or a mute of a guest, by its number.
     pub fn ban(&self, id: u64) -> Option<&GuestBan> {
-        self.bans.iter().find(|ban| ban.id == id)
+        self.bans.binary_search_by_key(&id, |ban| ban.id).ok().and_then(|at| self.bans.get(at))
     }
 
     /// The number of the ban or mute that is for this guest already.
@@ -111,8 +111,10 @@ impl Guestbook {
 
     /// A ban or a mute is for this guest.
     pub fn add_ban(&mut self, ban: GuestBan) {
-        self.remove_ban(ban.id);
-        self.bans.push(ban);
+        match self.bans.binary_search_by_key(&ban.id, |other| other.id) {
+            Ok(at) => self.bans[at] = ban,
+            Err(at) => self.bans.insert(at, ban),
+        }
     }
 
     /// A ban holds no more.

@@ -11,6 +11,7 @@ mod download;
 mod file;
 mod kept;
 mod operator;
+mod queue;
 mod rules;
 mod talk;
 mod upload;

@@ -12,8 +12,8 @@ const PROGRAM: usize = 16 * MIB;
 const ROOM: usize = limits::TOPIC + 768;
 /// Bytes of a member in a room. The list of a room from which many have gone has up to four times as many places as members.
 const MEMBER: usize = 4 * 40;
-/// Bytes of a rule, a role, a ban or an invitation, besides a reason.
-const RULE: usize = 256;
+/// Bytes of a rule, a role, a ban or an invitation, besides a reason. A name that is banned is there twice.
+const RULE: usize = 320;
 /// Bytes of what a room knows of those who are here, besides what grows with them.
 const BOOK: usize = 192;
 /// Bytes of what a room knows of one guest in one of its lists.

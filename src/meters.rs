@@ -126,6 +126,11 @@ impl PrefixWindow {
         self.0.is_over(now) || has_left(&self.0.used, prefix, limit)
     }
 
+    /// How many a prefix has used, or of the wider one so many as each of [`limits::WIDER`] may have of that, if these are more.
+    pub fn used(&self, prefix: Prefix, now: Instant) -> u32 {
+        if self.0.is_over(now) { 0 } else { used(&self.0.used, prefix) }
+    }
+
     /// Counts one, whether it was left or not.
     pub fn count(&mut self, prefix: Prefix, now: Instant) {
         self.0.count(networks(prefix), now);
@@ -285,6 +290,11 @@ impl PrefixCount {
         has_left(&self.count, prefix, limit)
     }
 
+    /// How many a prefix has, see [`PrefixWindow::used`].
+    pub fn used(&self, prefix: Prefix) -> u32 {
+        used(&self.count, prefix)
+    }
+
     /// There is one more.
     pub fn add(&mut self, prefix: Prefix) {
         networks(prefix).for_each(|prefix| *self.count.entry(prefix).or_default() += 1);
@@ -312,6 +322,12 @@ fn networks(prefix: Prefix) -> impl Iterator<Item = Prefix> {
 fn has_left(counts: &HashMap<Prefix, u32>, prefix: Prefix, limit: u32) -> bool {
     let limits = [limit, limit.saturating_mul(limits::WIDER)];
     networks(prefix).zip(limits).all(|(prefix, limit)| counts.get(&prefix).is_none_or(|&count| count < limit))
+}
+
+/// How many a prefix has, or its part of what the wider one has, if that is more.
+fn used(counts: &HashMap<Prefix, u32>, prefix: Prefix) -> u32 {
+    let of = |prefix| counts.get(&prefix).copied().unwrap_or_default();
+    of(prefix).max(prefix.wider().map_or(0, of) / limits::WIDER)
 }
 
 #[cfg(test)]

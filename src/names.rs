@@ -10,7 +10,7 @@ use arrayvec::{ArrayString, ArrayVec};
 
 pub use crate::text::clean;
 use crate::text::narrow;
-use crate::unicode::{Looks, compare, fold, is_in_profile, is_letter, is_part, mixture, nfc};
+use crate::unicode::{Looks, compare, fold, is_in_profile, is_letter, is_part, is_same, mixture, nfc};
 
 macro_rules! slot_id {
     ($(#[$doc:meta])* $name:ident, $nobody:literal) => {
@@ -237,7 +237,7 @@ macro_rules! short_name {
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
-                self.cmp(other).is_eq()
+                is_same(&self.0, &other.0)
             }
         }
 

@@ -27,7 +27,7 @@ pub struct Passwords {
 impl Passwords {
     /// Begins to wait for passwords; each result wakes `waker`.
     pub fn start(waker: Arc<Waker>) -> io::Result<Self> {
-        // It has no limit of its own, as the hub hands out only so many.
+        // It has no limit of its own, as the hub hands out one after the other.
         let (tasks, todo) = channel::<PasswordTask>();
         let (done, results) = channel();
         let stop = Arc::new(AtomicBool::new(false));

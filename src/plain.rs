@@ -5,9 +5,10 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 
-use crate::commands::{self, ACTION, GUESTS, RULES, SERVER_SETTINGS, SETTINGS};
+use crate::commands::{self, ACTION, GROUPS, GUESTS, RULES, SERVER_SETTINGS, SETTINGS};
 use crate::event::{
-    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Lock, Long, Loss, Lost, NoBlock, Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Verb,
+    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Lock, Long, Loss, Lost, NoBlock,
+    Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -128,9 +129,15 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         out.push_str(style.end());
     };
     match detail {
-        Detail::Help(verbs) => {
-            for spec in commands::TABLE.iter().filter(|spec| verbs.contains(&spec.verb)) {
-                line(wire::Detail::Help { usage: spec.usage, about: spec.about });
+        Detail::Help(verb) => commands::spec_of(*verb).into_iter().map(help_row).for_each(line),
+        Detail::Commands(verbs) => {
+            for &(group, name) in GROUPS {
+                let is_listed = |spec: &&commands::Spec| spec.group == group && verbs.contains(&spec.verb);
+                let mut rows = commands::TABLE.iter().filter(is_listed).map(help_row).peekable();
+                if rows.peek().is_some() {
+                    line(wire::Detail::Group(name));
+                }
+                rows.for_each(&mut line);
             }
         }
         Detail::Limits(limits) => {
@@ -211,6 +218,10 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         }),
         Detail::Upload { id, offset } => line(wire::Detail::Upload { file: *id, offset: *offset }),
     }
+}
+
+fn help_row(spec: &commands::Spec) -> wire::Detail<'static> {
+    wire::Detail::Help { usage: spec.usage, about: spec.about }
 }
 
 /// The limits of the line protocol itself.
@@ -596,7 +607,10 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::BadPassword
         | Fault::NotWritten(_)
         | Fault::OnlyKeys
-        | Fault::Indented => Code::Usage,
+        | Fault::Indented
+        | Fault::NoSuchRule(_)
+        | Fault::BadValue(_)
+        | Fault::BadPattern => Code::Usage,
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
         Fault::Locked(_) => Code::Locked,
@@ -631,7 +645,7 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::IgnoreSelf
         | Fault::NotYours(_)
         | Fault::KeptItself
-        | Fault::NotFounder(_)
+        | Fault::NotFounder { is_op: true, .. }
         | Fault::IsFounder(_)
         | Fault::IsOp { .. }
         | Fault::PutOutSelf(_)
@@ -645,7 +659,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::Held(_) => Code::Held,
         Fault::NoAccount(_) | Fault::NoGuests(_) | Fault::GuestsMakeNoRooms => Code::NoAccount,
         Fault::Insecure | Fault::InsecurePlace => Code::Insecure,
-        Fault::NotOp(_) => Code::NotOp,
+        Fault::NotOp(_) | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
         Fault::NotThere { .. } => Code::NoSuchNick,
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
         Fault::Silent { .. } => Code::Muted,
@@ -664,15 +678,21 @@ fn explain(why: &Fault) -> String {
         Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
         Fault::OnlyKeys => "the keys that move the cursor do nothing here; Ctrl-U drops what you typed".to_owned(),
         Fault::Indented => "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
+        Fault::NoSuchRule(word) => format!("{word} is no rule; /room lists them"),
+        Fault::BadValue(kind) => bad_value(*kind),
+        Fault::BadPattern => {
+            let (least, most) = (limits::PATTERN_LEAST, limits::PATTERN);
+            format!("a pattern has at least {least} characters besides its *, and at most {most} bytes, as in spam*")
+        }
         Fault::NoHelp(word) => format!("{word} is no command; {}/help lists them", guess(word)),
         Fault::TooLong { what, limit } => {
-            let what = match what {
-                Long::Line => "a line",
-                Long::Topic => "a topic",
-                Long::Away => "an away text",
-                Long::Reason => "a reason",
+            let (what, next) = match what {
+                Long::Line => ("a line", "say it in parts"),
+                Long::Topic => ("a topic", "make it shorter"),
+                Long::Away => ("an away text", "make it shorter"),
+                Long::Reason => ("a reason", "make it shorter"),
             };
-            format!("{what} has at most {limit} bytes; say it in parts")
+            format!("{what} has at most {limit} bytes; {next}")
         }
         Fault::TooMany(quota) => too_many(*quota),
         Fault::Locked(Lock::Password) => "the server is locked; send /pass PASSWORD first".to_owned(),
@@ -733,7 +753,9 @@ fn explain(why: &Fault) -> String {
         Fault::Busy(nick) => format!("{} reads too slowly now; try again in a moment", known(nick)),
         Fault::BusyFile(id) => format!("file {id} is on its way to you already; /cancel {id} stops it"),
         Fault::WrongPassword => "that is not the password; try again".to_owned(),
-        Fault::WrongLogin(nick) => format!("that is neither the password nor a token of {nick}; try again"),
+        Fault::WrongLogin(nick) => {
+            format!("that is neither the password nor a token of {nick}; try again, or ask the operator if yours is lost")
+        },
         Fault::NoOwner(nick) => {
             format!("nobody owns {nick}; /nick {nick} takes it, and /register PASSWORD makes it yours")
         }
@@ -764,7 +786,9 @@ fn explain(why: &Fault) -> String {
              for --clear-passwords allow"
                 .to_owned()
         }
-        Fault::KeepsNothing => "this server keeps nothing; its operator can change that with --data".to_owned(),
+        Fault::KeepsNothing => {
+            "this server keeps nothing; choose any name with /nick NAME, or ask its operator for --data".to_owned()
+        },
         Fault::AccountsOff => "nobody owns a name here; choose any with /nick NAME".to_owned(),
         Fault::AccountsClosed => "only the operator gives names away here; ask them for yours".to_owned(),
         Fault::PasswordsBusy => "many passwords are being looked at; try again in a moment".to_owned(),
@@ -777,11 +801,11 @@ fn explain(why: &Fault) -> String {
         }
         Fault::KeptItself => "your own place is kept here; connect anew, and say it there".to_owned(),
         Fault::NotWritten(lines) => format!("only {lines} lines were sent to you since the first + keep; count again"),
-        Fault::NotYours(id) => format!("file {id} is not yours; only who sent it can withdraw it"),
+        Fault::NotYours(id) => format!("file {id} is not yours; ask who sent it, or an op of its room"),
         Fault::NotOp(room) => format!("only ops of {room} may do that; /op {room} lists them"),
-        Fault::NotFounder(room) => format!("only the founder of {room} may do that; /op {room} tells who it is"),
+        Fault::NotFounder { room, .. } => format!("only the founder of {room} may do that; /op {room} tells who it is"),
         Fault::IsFounder(nick) => {
-            format!("{nick} is the founder, and nobody can do that to them; only they can hand the room over")
+            format!("{nick} is the founder, and nobody can do that to them; they hand the room over with /founder NICK")
         }
         Fault::IsOp { nick, room } => {
             format!("{nick} is an op of {room}; /deop {room} {nick} first")
@@ -794,7 +818,7 @@ fn explain(why: &Fault) -> String {
         }
         Fault::PutOutSelf(room) => format!("that is you; /leave {room} goes"),
         Fault::OwnsNoName(nick) => {
-            format!("{nick} is a guest; only who owns a name can be a founder, and /register PASSWORD makes one theirs")
+            format!("{nick} is a guest, and only who owns a name can be a founder; ask them to /register PASSWORD first")
         }
         Fault::NotThere { nick, room } => format!("{} is not in {room}; /who {room} lists who is", nick),
         Fault::Banned { room, until } => format!("you are banned from {room}{}; ask an op of it", until_text(*until)),
@@ -802,17 +826,21 @@ fn explain(why: &Fault) -> String {
             format!("guests called {nick} are banned from {room}; choose another name, or /leave {room} first")
         }
         Fault::Silent { room, why } => match why {
-            Silence::Muted(until) => format!("you are muted in {room}{}; ask an op of it", until_text(*until)),
-            Silence::Moderated => format!("only ops and voices speak in {room}; ask an op of it for /voice"),
+            Silence::Muted(until) => {
+                format!("you are muted in {room}{}; ask an op of it, whom /op {room} lists", until_text(*until))
+            }
+            Silence::Moderated => {
+                format!("only ops and voices speak in {room}; ask an op of it for /voice, whom /op {room} lists")
+            }
             Silence::Guests => {
                 format!("only people who own their names speak in {room}; /register PASSWORD makes yours your own")
             }
             Silence::Slow { every, left } => {
-                format!("in {room} one may say something every {every} seconds; wait {left} more")
+                format!("in {room} one may say something every {every} seconds; wait {left} more seconds")
             }
         },
         Fault::InviteOnly(room) => format!("only who is invited comes into {room}; ask an op of it for /invite"),
-        Fault::BadKey(room) => format!("{room} has a key, and that is not it; type /join {room} KEY"),
+        Fault::BadKey(room) => format!("{room} has a key; ask an op of it, and type /join {room} KEY"),
         Fault::RoomFull { room, limit } => {
             format!("{room} takes {limit} people, and as many are in it; try again later")
         }
@@ -820,7 +848,9 @@ fn explain(why: &Fault) -> String {
             format!("only people who own their names come into {room}; /register PASSWORD makes yours your own")
         }
         Fault::GuestsMakeNoRooms => {
-            "only people who own their names make rooms here; /register PASSWORD makes yours your own".to_owned()
+            "only people who own their names make rooms here; /register PASSWORD makes yours your own, and /rooms lists \
+             those there are"
+                .to_owned()
         }
         Fault::GuestsBlocked => {
             "guests may not come from your network, so keep your name; /login NICK PASSWORD takes another of yours".to_owned()
@@ -848,6 +878,26 @@ fn no_block(why: NoBlock) -> String {
         NoBlock::Own => "you would shut yourself out; block less, or come from elsewhere".to_owned(),
         NoBlock::TooWide { least } => format!("too many strangers are in that; give a LEN of {least} or more"),
         NoBlock::Owner(nick) => format!("{nick} owns the name, and so is no guest; /block {nick} all shuts them out"),
+    }
+}
+
+/// What values a rule takes.
+fn bad_value(kind: RuleKind) -> String {
+    let name = rule_name(kind);
+    match kind {
+        RuleKind::Hidden
+        | RuleKind::InviteOnly
+        | RuleKind::Moderated
+        | RuleKind::Outside
+        | RuleKind::TopicLocked
+        | RuleKind::Past => format!("{name} is on or off"),
+        RuleKind::Key => format!("{name} is one word of up to {} bytes but on, or off", limits::KEY),
+        RuleKind::Limit => format!("{name} is a number of people, or off"),
+        RuleKind::Slow => format!("{name} is a time, as in 30s or 5m, or off"),
+        RuleKind::Guests => {
+            let words: Vec<&str> = GUESTS.iter().map(|(_, word)| *word).collect();
+            format!("{name} is one of {}", words.join(", "))
+        }
     }
 }
 

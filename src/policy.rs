@@ -8,7 +8,7 @@ use crate::register::entry::{BanKind, BlockScope, Guests, Rule, RuleKind};
 use crate::register::{Blocks, Owned};
 use crate::rooms::Room;
 use crate::rules::{InForce, Someone};
-use crate::settings::{self, RoomMakers};
+use crate::settings::{self, Accounts, RoomMakers};
 use crate::time::Now;
 
 /// Who wants to do something.
@@ -185,6 +185,43 @@ pub fn knows(actor: Actor, verb: Verb) -> bool {
     }
 }
 
+/// What decides which requests are of use to somebody besides who they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// Whether people may own names on this server.
+    pub accounts: Accounts,
+    /// The room that is current for them.
+    pub room: Option<Ruled<'a>>,
+    /// Whether they are in any.
+    pub is_in_rooms: bool,
+}
+
+/// Whether a request is of any use to somebody as things are. This is for listing requests, and refuses nothing: what they may
+/// do in another room than the current one does not count, and neither does whether they are heard just now.
+pub fn may_use(actor: Actor, verb: Verb, around: Around<'_>) -> bool {
+    use Verb::{Account, Ban, Bans, Deop, Devoice, Drop, Erase, Founder, History, Invite, Kick, Leave, Login, Logout};
+    use Verb::{Mute, Op, Pass, Passwd, Register, Room, Token, Topic, Unban, Uninvite, Voice};
+    let has_accounts = around.accounts != Accounts::Off;
+    let someone = match actor {
+        Actor::Control => return knows(actor, verb),
+        Actor::Locked(_) => return may(actor, Action::Ask(verb)).is_ok() && (verb != Login || has_accounts),
+        Actor::Person(someone) | Actor::Operator(someone) => someone,
+    };
+    let here = |doing| around.room.is_some_and(|room| may(actor, Action::InRoom(doing, room)).is_ok());
+    match verb {
+        // They are let in already.
+        Pass => false,
+        Register => around.accounts == Accounts::Open && someone.owned.is_none(),
+        Login | Account => has_accounts,
+        Logout | Passwd | Token | Drop => has_accounts && someone.owned.is_some(),
+        Leave | Topic | History | Op | Room | Erase => around.is_in_rooms,
+        Deop | Voice | Devoice | Kick | Ban | Mute | Unban | Bans => here(Doing::Moderate),
+        Invite | Uninvite => here(Doing::Invite),
+        Founder => here(Doing::HandOver),
+        verb => knows(actor, verb),
+    }
+}
+
 /// Whether anybody may tell or send something to this person alone: not if all of their connections are slow consumers. It is
 /// asked for each private line, and so without what only rules of rooms need to know.
 pub fn may_reach(person: &Person, is_reading: bool) -> Result<(), Fault> {
@@ -248,8 +285,10 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
             allow(!rules.holds(&Rule::InviteOnly(true)), || Fault::NotOp(name))
         }
         Doing::HandOver => {
-            is_op()?;
-            allow(rules.is_founder(someone), || Fault::NotFounder(name))
+            let is_op = is_op();
+            let is_outside = matches!(is_op, Err(Fault::NotInRoom(_)));
+            allow(!is_outside, || Fault::NotInRoom(name))?;
+            allow(rules.is_founder(someone), || Fault::NotFounder { room: name, is_op: is_op.is_ok() })
         }
     }
 }

@@ -208,6 +208,9 @@ pub struct Rules {
     bans: Vec<Ban>,
     /// The greatest number that a ban ever had.
     last_ban: u64,
+    /// The names among those who are banned or muted, in their order, so that nobody else need be looked for among the bans.
+    banned: Vec<Nick>,
+    /// In their order.
     invited: Vec<Nick>,
     /// In the order of their numbers; no two touch each other.
     erased: Vec<(u64, u64)>,
@@ -221,6 +224,7 @@ impl Rules {
         rules: Vec::new(),
         bans: Vec::new(),
         last_ban: 0,
+        banned: Vec::new(),
         invited: Vec::new(),
         erased: Vec::new(),
     };
@@ -250,9 +254,19 @@ impl Rules {
         self.last_ban + 1
     }
 
-    /// Which names are invited.
-    pub fn invited(&self) -> &[Nick] {
-        &self.invited
+    /// Whether a ban or a mute is for this name.
+    pub fn has_ban_of(&self, nick: &Nick) -> bool {
+        self.banned.binary_search(nick).is_ok()
+    }
+
+    /// How many names are invited.
+    pub fn invited(&self) -> usize {
+        self.invited.len()
+    }
+
+    /// Whether a name is invited.
+    pub fn is_invited(&self, nick: &Nick) -> bool {
+        self.invited.binary_search(nick).is_ok()
     }
 
     /// Which messages are shown to nobody.
@@ -306,11 +320,22 @@ impl Rules {
         }
     }
 
+    fn change_bans(&mut self, change: impl FnOnce(&mut Vec<Ban>)) {
+        change(&mut self.bans);
+        self.banned.clear();
+        self.banned.extend(self.bans.iter().filter_map(|ban| match ban.who {
+            Who::Name(nick) => Some(nick),
+            Who::Guest(_) | Who::Pattern(_) => None,
+        }));
+        self.banned.sort_unstable();
+        self.banned.dedup();
+    }
+
     /// Nothing of this name is left; the eldest op follows its founder.
     fn drop_name(&mut self, nick: &Nick) {
         self.roles.retain(|(other, _)| other != nick);
         self.invited.retain(|other| other != nick);
-        self.bans.retain(|ban| ban.who != Who::Name(*nick));
+        self.change_bans(|bans| bans.retain(|ban| ban.who != Who::Name(*nick)));
         if self.founder == Some(Founder::Owner(*nick)) {
             let eldest = self.roles.iter().position(|(_, role)| *role == Role::Op);
             let next = eldest.map(|at| self.roles.remove(at).0);
@@ -394,15 +419,21 @@ impl Register {
             }),
             Entry::Ban { room, ban } => self.change_room(room, |rules| {
                 rules.last_ban = rules.last_ban.max(ban.id);
-                rules.bans.retain(|other| other.id != ban.id);
-                let at = rules.bans.partition_point(|other| other.id < ban.id);
-                rules.bans.insert(at, ban);
+                rules.change_bans(|bans| match bans.binary_search_by_key(&ban.id, |other| other.id) {
+                    Ok(at) => bans[at] = ban,
+                    Err(at) => bans.insert(at, ban),
+                });
             }),
-            Entry::Unban { room, id } => self.change_room(room, |rules| rules.bans.retain(|ban| ban.id != id)),
-            Entry::Invite { room, nick, on } => self.change_room(room, |rules| {
-                rules.invited.retain(|other| *other != nick);
-                rules.invited.extend(on.then_some(nick));
-            }),
+            Entry::Unban { room, id } => {
+                self.change_room(room, |rules| rules.change_bans(|bans| bans.retain(|ban| ban.id != id)));
+            }
+            Entry::Invite { room, nick, on } => {
+                self.change_room(room, |rules| match rules.invited.binary_search(&nick) {
+                    Ok(at) if !on => drop(rules.invited.remove(at)),
+                    Err(at) if on => rules.invited.insert(at, nick),
+                    Ok(_) | Err(_) => {}
+                })
+            }
             Entry::Erase { room, first, last } => self.change_room(room, |rules| rules.erase((first, last))),
             Entry::Block(block) => self.change_blocks(|blocks| blocks.insert(block)),
             Entry::Unblock(id) => self.change_blocks(|blocks| blocks.remove(id)),
@@ -654,7 +685,8 @@ mod tests {
         assert_eq!(rules.founder(), Some(Founder::Owner(nick("carol"))));
         assert_eq!(rules.roles(), [(nick("bob"), Role::Op)]);
         assert_eq!(rules.bans().iter().map(|ban| ban.id).collect::<Vec<_>>(), [2]);
-        assert!(rules.invited().is_empty());
+        assert_eq!(rules.invited(), 0);
+        assert!(!rules.has_ban_of(&nick("alice")) && !rules.is_invited(&nick("alice")));
         // What is told of a name without an owner waits for nobody.
         for entry in [token("2026-12-02"), role("alice", Role::Op), Entry::Operator { nick: nick("alice"), on: true }] {
             register.apply(entry);

@@ -91,6 +91,16 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether two texts are equal without case.
+pub fn is_same(one: &str, other: &str) -> bool {
+    one == other
+        || if one.is_ascii() && other.is_ascii() {
+            one.eq_ignore_ascii_case(other)
+        } else {
+            compare(one, other).is_eq()
+        }
+}
+
 /// Which of two texts comes first without case. They are looked at no further than to where they differ, as long lists are
 /// brought into their order.
 pub fn compare(one: &str, other: &str) -> Ordering {
@@ -216,7 +226,8 @@ mod tests {
 
     fn same(one: &str, other: &str) -> bool {
         assert_eq!(fold(one).cmp(&fold(other)), compare(one, other), "{one} and {other}");
-        fold(one) == fold(other)
+        assert_eq!(fold(one) == fold(other), is_same(one, other), "{one} and {other}");
+        is_same(one, other)
     }
 
     fn alike(one: &str, other: &str) -> bool {

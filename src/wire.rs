@@ -745,6 +745,7 @@ mod tests {
             (borrowed("/[a-z]{1,5}( [A-Z]{1,5})?"), some_text())
                 .prop_map(|(usage, about)| Detail::Help { usage, about })
                 .prop_map(of("help")),
+            option().prop_map(Detail::Group).prop_map(of("help")),
             (option(), value, some_text())
                 .prop_map(|(name, value, about)| Detail::Limit { name, value, about })
                 .prop_map(of("limits")),

@@ -35,3 +35,20 @@ fn the_benchmark_s_works_find_every_line() {
         assert!(output.status.success(), "{run:?}: {}", String::from_utf8_lossy(&output.stdout));
     }
 }
+
+#[test]
+fn what_people_cost_is_measured() {
+    if !testkit::have(&["unshare", "ip", "nice"]) {
+        return;
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    let output = command.args(["people", "--tiny"]).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
+    let of = |what: &str| printed.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(
+        (of("a rename"), of("a login by"), of("bans of"), of("while 200 addresses guess")),
+        (1, 3, 3, 2),
+        "{printed}"
+    );
+}

@@ -20,6 +20,7 @@ use crate::request::{Credential, Named, Wanted};
 use crate::settings;
 use crate::time::{Day, Now};
 
+use super::queue::PasswordQueue;
 use super::{Hub, Turn, hears_passwords, refuse};
 
 /// What is known of names that have owners, and what is under way about them.
@@ -29,8 +30,9 @@ pub(super) struct Accounts {
     secrets: Secrets,
     /// The connections whose last request has not been answered, as it waits for one of what follows.
     waiting: HashSet<ConnId>,
-    /// The passwords that are being looked at, in the order of the tasks, and how many of these come from where.
-    tasks: VecDeque<Task>,
+    /// The password that is being looked at, those that wait for that, and how many of all these come from where.
+    looked_at: Option<Task>,
+    queue: PasswordQueue<(Task, PasswordTask)>,
     tasks_of: PrefixCount,
     /// What the ledger has been given and has not written, in its order.
     writes: VecDeque<Write>,
@@ -42,7 +44,7 @@ pub(super) struct Accounts {
     expired_on: Option<Day>,
 }
 
-/// A password that is being looked at, for whom, and why.
+/// A password that is looked at, for whom, and why.
 #[derive(Debug)]
 struct Task {
     conn: ConnId,
@@ -121,7 +123,8 @@ impl Accounts {
             register: Register::default(),
             secrets: Secrets(seed),
             waiting: HashSet::new(),
-            tasks: VecDeque::new(),
+            looked_at: None,
+            queue: PasswordQueue::new(),
             tasks_of: PrefixCount::default(),
             writes: VecDeque::new(),
             registrations: PrefixWindow::new(limits::DAY),
@@ -141,9 +144,21 @@ impl Accounts {
     pub(super) fn is_empty(&self) -> bool {
         self.register.is_empty()
             && self.waiting.is_empty()
-            && self.tasks.is_empty()
+            && self.tasks().next().is_none()
             && self.writes.is_empty()
             && self.used.is_empty()
+    }
+
+    /// The passwords that are looked at or wait for that.
+    fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.looked_at.iter().chain(self.queue.iter().map(|(task, _)| task))
+    }
+
+    /// Somebody's password need not be looked at any more.
+    fn let_go(&mut self, task: &Task) {
+        if let Origin::Network(prefix) = task.origin {
+            self.tasks_of.remove(prefix);
+        }
     }
 
     /// Whether somebody is about to own this name: it is on its way to the disk.
@@ -182,10 +197,10 @@ impl Hub {
 
     /// A password has been looked at.
     pub fn password_did(&mut self, now: Now, result: PasswordResult, out: &mut impl Output) {
-        let Some(Task { conn, origin, step }) = self.accounts.tasks.pop_front() else { return };
-        if let Origin::Network(prefix) = origin {
-            self.accounts.tasks_of.remove(prefix);
-        }
+        let Some(task) = self.accounts.looked_at.take() else { return };
+        self.accounts.let_go(&task);
+        self.look_at_next(out);
+        let Task { conn, step, .. } = task;
         // They may have gone meanwhile.
         if !self.accounts.waiting.remove(&conn) {
             return;
@@ -265,15 +280,31 @@ impl Hub {
 
     /// The name and what is under way about names, checked; for tests.
     pub(super) fn check_accounts(&self) {
-        let Accounts { register, waiting, tasks, writes, .. } = &self.accounts;
+        let Accounts { register, waiting, writes, looked_at, queue, .. } = &self.accounts;
         register.check();
         let written = writes.iter().filter_map(|write| write.then.as_ref()).map(|(conn, _)| conn);
-        let due: Vec<&ConnId> = tasks.iter().map(|task| &task.conn).chain(written).collect();
+        let due: Vec<&ConnId> = self.accounts.tasks().map(|task| &task.conn).chain(written).collect();
         for conn in waiting {
             assert!(self.people.at(*conn).is_some() || self.locked.contains_key(conn), "nobody waits");
             assert_eq!(due.iter().filter(|&&other| other == conn).count(), 1, "what {conn:?} waits for");
         }
-        assert!(tasks.len() <= limits::PASSWORDS_WAITING);
+        assert!(queue.len() <= limits::PASSWORDS_WAITING);
+        assert!(looked_at.is_some() || queue.len() == 0, "no password is looked at, and some wait for that");
+    }
+}
+
+impl Step {
+    fn verb(&self) -> Verb {
+        match self {
+            Self::Hash { verb, .. } => *verb,
+            Self::Verify { then, .. } => then.verb(),
+        }
+    }
+
+    fn nick(&self) -> Nick {
+        match self {
+            Self::Hash { nick, .. } | Self::Verify { nick, .. } => *nick,
+        }
     }
 }
 
@@ -304,6 +335,11 @@ impl Written {
 
 /// The requests.
 impl Hub {
+    /// Whether people may own names here.
+    pub(super) fn accounts_here(&self) -> settings::Accounts {
+        if self.settings.log.is_some() { self.settings.accounts } else { settings::Accounts::Off }
+    }
+
     /// Why nothing that has to do with owned names can be asked for, if that is so.
     pub(super) fn may_ask_of_names(&self, verb: Verb) -> Result<(), Fault> {
         use Verb::{Account, Drop, Grant, Login, Logout, Operator, Passwd, Register, Revoke, Token};
@@ -612,21 +648,59 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Option<Done>, Fault> {
         let origin = self.origin_of(turn.conn);
-        let Accounts { tasks, tasks_of, waiting, .. } = &mut self.accounts;
-        let is_left = match origin {
-            Origin::Loopback => true,
-            Origin::Network(prefix) => tasks_of.has_left(prefix, limits::PASSWORDS_WAITING_OF_PREFIX),
-        };
-        if tasks.len() >= limits::PASSWORDS_WAITING || !is_left {
-            return Err(Fault::PasswordsBusy);
-        }
+        let tries = self.tries_of(turn);
+        let Accounts { queue, tasks_of, waiting, .. } = &mut self.accounts;
         if let Origin::Network(prefix) = origin {
+            if !tasks_of.has_left(prefix, limits::PASSWORDS_WAITING_OF_PREFIX) {
+                return Err(Fault::PasswordsBusy);
+            }
             tasks_of.add(prefix);
         }
-        tasks.push_back(Task { conn: turn.conn, origin, step });
         waiting.insert(turn.conn);
-        turn.out.effect(Effect::Password(task));
+        let (nick, own) = (step.nick(), turn.conn);
+        let out_of_place = queue.add(tries, nick, (Task { conn: own, origin, step }, task));
+        self.look_at_next(turn.out);
+        if let Some((task, _)) = out_of_place {
+            self.accounts.let_go(&task);
+            let Task { conn, step, .. } = task;
+            if self.accounts.waiting.remove(&conn) {
+                if conn == own {
+                    return Err(Fault::PasswordsBusy);
+                }
+                let who = self.people.at(conn).map_or(PersonId::NOBODY, |person| person.id);
+                let other = &mut Turn { now: turn.now, conn, who, out: &mut *turn.out };
+                self.answer_late(step.verb(), Err(Fault::PasswordsBusy), other);
+            }
+        }
         Ok(None)
+    }
+
+    /// Has the next password looked at, if none is. Of those who have gone meanwhile none need be.
+    fn look_at_next(&mut self, out: &mut impl Output) {
+        while self.accounts.looked_at.is_none() {
+            let Some((task, password)) = self.accounts.queue.next() else { return };
+            if self.accounts.waiting.contains(&task.conn) {
+                self.accounts.looked_at = Some(task);
+                out.effect(Effect::Password(password));
+            } else {
+                self.accounts.let_go(&task);
+            }
+        }
+    }
+
+    /// How many wrong passwords and tokens came lately from where whose turn it is comes from, and how many passwords from there
+    /// wait already.
+    fn tries_of(&self, turn: &Turn<'_, impl Output>) -> u32 {
+        match self.origin_of(turn.conn) {
+            Origin::Loopback => {
+                let locked = self.locked.get(&turn.conn).map(|locked| locked.wrong);
+                let used = || self.accounts.used.get(&turn.conn).map(|used| used.wrong);
+                locked.or_else(used).unwrap_or_default().into()
+            }
+            Origin::Network(prefix) => {
+                self.wrong_passwords.used(prefix, turn.now.at) + self.accounts.tasks_of.used(prefix)
+            }
+        }
     }
 
     fn verify(
@@ -858,7 +932,8 @@ impl Hub {
         *wrong = wrong.saturating_add(1);
         let is_last = *wrong >= limits::PASSWORDS;
         turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
-        refuse(turn.conn, verb, Fault::WrongLogin(nick), turn.out);
+        let why = if verb == Verb::Login { Fault::WrongLogin(nick) } else { Fault::WrongPassword };
+        refuse(turn.conn, verb, why, turn.out);
         if is_last {
             self.close(turn.conn, Bye::WrongPasswords, turn);
         }

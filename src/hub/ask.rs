@@ -6,7 +6,7 @@ use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, Nick, PersonId, Place, RoomName, Text};
 use crate::people::{Person, Way};
-use crate::policy::{Action, Doing, knows};
+use crate::policy::{Action, Around, Doing, knows, may_use};
 use crate::register::entry::RuleKind;
 use crate::request::{HistoryPart, Named, Target};
 use crate::rooms::RoomId;
@@ -18,24 +18,34 @@ use super::answer::{Answer, Page};
 use super::{Hub, Turn};
 
 impl Hub {
-    /// Has every command explained that they know who ask, or one.
+    /// Has one command explained, or all that whose turn it is may use now.
     pub(super) fn help(&self, what: Option<(Verb, &str)>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
-        let actor = self.actor(turn);
-        let verbs = match what {
-            None => Verb::ALL.iter().copied().filter(|&verb| knows(actor, verb)).collect(),
-            Some((verb, typed)) if !knows(actor, verb) => return Err(Fault::NoHelp(Text::new(typed))),
-            Some((verb, _)) => vec![verb],
+        let detail = match what {
+            Some((verb, typed)) if !knows(self.actor(turn), verb) => return Err(Fault::NoHelp(Text::new(typed))),
+            Some((verb, _)) => Detail::Help(verb),
+            None => Detail::Commands(self.usable(turn)),
         };
-        turn.out.detail(turn.conn, &Detail::Help(verbs));
+        turn.out.detail(turn.conn, &detail);
         Ok(Done::Help)
+    }
+
+    fn usable(&self, turn: &Turn<'_, impl Output>) -> Vec<Verb> {
+        let actor = self.actor(turn);
+        let current = self.people.way(turn.conn).and_then(|way| way.current);
+        let room = match current {
+            Some(Conversation::Room(room)) => Some(self.ruled(room, turn.now)),
+            Some(Conversation::Person(_)) | None => None,
+        };
+        let is_in_rooms = self.people.get(turn.who).is_some_and(|person| !person.rooms.is_empty());
+        let around = Around { accounts: self.accounts_here(), room, is_in_rooms };
+        Verb::ALL.iter().copied().filter(|&verb| may_use(actor, verb, around)).collect()
     }
 
     pub(super) fn limits(&self, turn: &mut Turn<'_, impl Output>) -> Done {
         let settings = &self.settings;
         let count = |count: usize| count as u64;
         let per_minute = |limit: u32| if settings.rate > 0 { u64::from(limit) } else { 0 };
-        let has_accounts = settings.log.is_some() && settings.accounts != Accounts::Off;
-        let is_open = has_accounts && settings.accounts == Accounts::Open;
+        let (has_accounts, is_open) = (self.accounts_here() != Accounts::Off, self.accounts_here() == Accounts::Open);
         let limits = vec![
             (Limit::Rate, settings.rate.into()),
             (Limit::Burst, settings.burst().into()),

@@ -376,7 +376,7 @@ impl Hub {
         let Subject { nick, owned, who } = subject;
         let rules = self.rules(&self.rooms[id]);
         let is_invited = match owned {
-            Some(owned) => rules.rules.invited().contains(&owned),
+            Some(owned) => rules.rules.is_invited(&owned),
             None => who.is_some_and(|who| rules.book.is_invited(who)),
         };
         if !on {
@@ -411,7 +411,7 @@ impl Hub {
     }
 
     fn may_invite_more(&mut self, room: RoomId) -> bool {
-        let named = self.rules(&self.rooms[room]).rules.invited().len();
+        let named = self.rules(&self.rooms[room]).rules.invited();
         if named + self.rooms[room].book().invited() >= limits::INVITED {
             let people = &self.people;
             self.rooms.book_mut(room).retain_invited(|who| people.get(who).is_some());

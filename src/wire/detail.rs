@@ -22,6 +22,8 @@ const NAMED: [&str; 2] = ["named", "guest"];
 pub enum Detail<'a> {
     /// A command, of `/help`.
     Help { usage: &'a str, about: &'a str },
+    /// What the commands that follow are about, of `/help`.
+    Group(&'a str),
     /// A limit, of `/limits`.
     Limit { name: &'a str, value: Value, about: &'a str },
     /// The topic of the room that is entered.
@@ -104,7 +106,13 @@ impl<'a> Detail<'a> {
     fn known(command: &str, mut fields: Fields<'a>) -> Option<Self> {
         match command {
             "help" => {
-                let (usage, about) = fields.text()?.split_once("  ")?;
+                let text = fields.text()?;
+                if let Some(group) =
+                    text.strip_suffix(':').filter(|group| !group.is_empty() && !group.contains([' ', '/']))
+                {
+                    return Some(Self::Group(group));
+                }
+                let (usage, about) = text.split_once("  ")?;
                 usage.starts_with('/').then_some(Self::Help { usage, about })
             }
             "limits" => {
@@ -240,6 +248,7 @@ impl<'a> Detail<'a> {
         out.push_str("- ");
         match self {
             Self::Help { usage, about } => put(out, format_args!("{usage}  {about}")),
+            Self::Group(group) => put(out, format_args!("{group}:")),
             Self::Limit { name, value: Value::Count(count), about } => put(out, format_args!("{name} {count} {about}")),
             Self::Limit { name, value: Value::Seconds(time), about } => {
                 put(out, format_args!("{name} {time}s {about}"))

@@ -111,6 +111,7 @@ fn a_conversation_is_lines_of_plain_text() {
     bob.send("/msg alice yes?");
     told(&terminal, " @bob <bob> yes?");
     terminal.keys("/help\n");
+    told(&terminal, "this client:");
     told(&terminal, "/fold on|off");
     // There are no keys but the terminal's own, and no `nc`.
     told(&terminal, "Ctrl-D leaves");

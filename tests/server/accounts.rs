@@ -6,9 +6,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use chinwag::commands;
+use chinwag::event::{Done, Fault, Reply, Verb};
+use chinwag::hub::{Departure, Hub};
+use chinwag::limits::PASSWORDS_WAITING;
+use chinwag::names::{ConnId, Nick, Origin, Prefix};
 use chinwag::settings::{Logging, Settings};
 use testkit::disk::SmallDisk;
-use testkit::memory::Memory;
+use testkit::memory::{Memory, Notes, Told, look_at};
 use testkit::{Client, Server, binary, eventually};
 
 const PASSWORD: &str = "correct-horse";
@@ -457,8 +462,8 @@ fn ask(memory: &mut Memory, name: &str, line: &str) -> String {
     last(memory, name)
 }
 
-fn network(last: u8) -> chinwag::names::Origin {
-    chinwag::names::Origin::Network(chinwag::names::Prefix::v4([192, 0, 2, last]))
+fn network(last: u8) -> Origin {
+    Origin::Network(Prefix::v4([192, 0, 2, last]))
 }
 
 #[test]
@@ -499,7 +504,7 @@ fn registrations_and_tries_are_counted_by_network_and_on_this_machine_by_connect
     memory.wait(Duration::from_secs(86_400));
     assert_eq!(ask(&mut memory, "c3", "/register correct-horse"), "+ register owner3");
     for n in 4..33 {
-        let loopback = chinwag::names::Origin::Loopback;
+        let loopback = Origin::Loopback;
         assert_eq!(register(&mut memory, n, loopback), format!("+ register owner{n}"));
     }
     let said = register(&mut memory, 33, network(2));
@@ -518,6 +523,69 @@ fn registrations_and_tries_are_counted_by_network_and_on_this_machine_by_connect
     memory.end("c1");
     assert_eq!(ask(&mut memory, "elsewhere", "/login owner1 correct-horse"), "+ login owner1");
     assert_eq!(memory.notes.failed_logins.len(), 21);
+}
+
+#[test]
+fn who_guesses_passwords_keeps_nobody_from_logging_in() {
+    let mut memory = keeping(Settings { clear_passwords: true, ..Settings::default() });
+    for name in ["alice", "bob"] {
+        memory.connect(name);
+        ask(&mut memory, name, &format!("/nick {name}"));
+        assert_eq!(ask(&mut memory, name, "/register correct-horse"), format!("+ register {name}"));
+        memory.end(name);
+    }
+    let now = memory.now();
+    let Memory { hub, notes, .. } = &mut memory;
+    let mut count = 1_000;
+    let mut login = |hub: &mut Hub, notes: &mut Notes, from: u16, line: &str| {
+        count += 1;
+        let (conn, [high, low]) = (ConnId::new(count, 0), from.to_be_bytes());
+        hub.connect(conn, Origin::Network(Prefix::v4([203, 0, high, low])), now, notes);
+        hub.handle(conn, now, commands::parse(line).unwrap(), notes);
+        conn
+    };
+    let look = |hub: &mut Hub, notes: &mut Notes| {
+        let task = notes.tasks.pop_front()?;
+        assert!(notes.tasks.is_empty(), "one password is looked at after the other");
+        hub.password_did(now, look_at(&task), notes);
+        hub.check();
+        Some(())
+    };
+    let replies = |notes: &Notes, conn| -> Vec<Reply> {
+        let of = |(to, told): &(ConnId, Told)| match told {
+            Told::Reply(reply) if *to == conn => Some(reply.clone()),
+            _ => None,
+        };
+        notes.told.iter().filter_map(of).collect()
+    };
+    let done = |name| [Reply::Done(Done::Login(Nick::new(name).unwrap()))];
+    // From each of two hundred addresses as many as may wait, which is more than there are places for.
+    let guesses: Vec<ConnId> = (0..400).map(|n| login(hub, notes, n / 2, "/login alice wrong-password")).collect();
+    let bob = login(hub, notes, 1_000, "/login bob correct-horse");
+    look(hub, notes).unwrap();
+    look(hub, notes).unwrap();
+    assert_eq!(replies(notes, bob), done("bob"));
+    while look(hub, notes).is_some() {}
+    let mut busy = 0;
+    for conn in guesses {
+        let [Reply::Refused { verb: Verb::Login, why }] = &replies(notes, conn)[..] else {
+            panic!("not one refusal: {:?}", replies(notes, conn))
+        };
+        busy += u32::from(*why == Fault::PasswordsBusy);
+    }
+    // One was looked at, and one of those that waited made place for bob.
+    assert_eq!(busy as usize, 400 + 1 - 1 - PASSWORDS_WAITING);
+    // They come again, and who owns the name that they guess comes before them.
+    for n in 0..400 {
+        login(hub, notes, n / 2, "/login alice wrong-password");
+    }
+    let alice = login(hub, notes, 1_001, "/login alice correct-horse");
+    // Whoever goes need not be waited for.
+    let gone = login(hub, notes, 1_002, "/login alice wrong-password");
+    hub.disconnect(gone, now, Departure::Quit, notes);
+    look(hub, notes).unwrap();
+    look(hub, notes).unwrap();
+    assert_eq!(replies(notes, alice), done("alice"));
 }
 
 #[test]

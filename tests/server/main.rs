@@ -15,6 +15,7 @@ mod crowd;
 mod dialects;
 mod fairness;
 mod gathering;
+mod help;
 mod kept;
 mod lines;
 mod operators;

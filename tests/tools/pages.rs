@@ -258,7 +258,9 @@ impl Person {
             } else if let Some(at) = self.early.iter().position(|line| general(line) == general(next)) {
                 self.early.remove(at);
             } else {
-                match self.heard.recv_timeout(PAUSE) {
+                // What the server answers needs nobody else, and may take its time.
+                let is_answer = next.starts_with(['-', '+', '!']);
+                match self.heard.recv_timeout(if is_answer { PATIENCE } else { PAUSE }) {
                     Ok(line) => self.early.push(line),
                     Err(RecvTimeoutError::Timeout) => return is_on,
                     Err(RecvTimeoutError::Disconnected) => {

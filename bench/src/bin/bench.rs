@@ -23,6 +23,7 @@ mod bench {
     pub mod network;
     pub mod pairs;
     pub mod peers;
+    pub mod people;
     pub mod picture;
     pub mod results;
     pub mod roll;
@@ -41,7 +42,7 @@ use bench::network::Writes;
 use bench::peers::{PEERS, Peer};
 use bench::rounds::Plan;
 use bench::works::{Size, WORKS, Work};
-use bench::{bare, growth, latency, network, rounds};
+use bench::{bare, growth, latency, network, people, rounds};
 use chinwag_bench::{Outcome, failed, raise_limit};
 
 const HELP: &str = "\
@@ -49,6 +50,7 @@ bench [--quick] [--rounds N] [--only WORK,WORK…] [--plain | --dear]
                                             everything, the tables and the picture: as the machine is, and where a
                                             write is dear, or one of both
 bench growth [--quick] [--rounds N]         what chinwag costs as its work grows
+bench people [--quick] [--rounds N]         what logins, owned names, bans and guessed passwords cost
 bench one WORK PEER [--quick | --tiny] [--dear]
                                             one run of one work
 bench draw FOLDER                           tables and pictures of the last runs, again
@@ -71,6 +73,9 @@ fn main() -> ExitCode {
         }
         ["draw", folder] => rounds::draw(Path::new(folder)).and_then(|()| growth::draw(Path::new(folder))),
         ["one", work, peer, ref options @ ..] => plan(options).and_then(|plan| one(work, peer, &plan)),
+        ["people", ref options @ ..] => plan(options).and_then(|plan| people::run(&plan, options)),
+        [people::GUESSED_HERE, ref options @ ..] => plan(options).and_then(|plan| people::guessed(&plan)),
+        [people::GUESS, count] => count.parse().map_err(failed("how many guess")).and_then(people::guess),
         ["growth", ref options @ ..] => plan(options).and_then(|plan| growth::run(&plan)),
         _ => all(&words),
     };

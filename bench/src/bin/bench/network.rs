@@ -39,15 +39,32 @@ const MOST: usize = 10_000;
 
 /// Runs this program with these arguments again, in a namespace of its own, and waits for its end.
 pub fn within(arguments: &[&str]) -> Outcome<()> {
+    let arguments = arguments.iter().map(|word| if *word == "--dear" { HERE } else { word });
+    wait(namespace()?.args(arguments))
+}
+
+/// This program as it is started in a namespace of its own.
+pub fn namespace() -> Outcome<Command> {
     let own = std::env::current_exe().map_err(failed("this program's path"))?;
     let mut command = Command::new("unshare");
     if !geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);
     }
-    let arguments = arguments.iter().map(|word| if *word == "--dear" { HERE } else { word });
-    command.arg("--net").arg(own).args(arguments);
+    command.arg("--net").arg(own);
+    Ok(command)
+}
+
+/// Waits until it has ended there.
+pub fn wait(command: &mut Command) -> Outcome<()> {
     let status = command.status().map_err(failed("unshare"))?;
-    if status.success() { Ok(()) } else { Err("no figures where a write is dear; if unshare failed, root may".into()) }
+    let why = "no figures from a network of its own; if unshare failed, root may";
+    if status.success() { Ok(()) } else { Err(why.into()) }
+}
+
+/// Gives this process's namespace, which must be its own, addresses: those of the loopback, and all of 10.77.0.0/16.
+pub fn up() -> Outcome<()> {
+    run(Command::new("ip").args(["link", "set", "lo", "up"]), "")?;
+    run(Command::new("ip").args(["address", "add", "10.77.0.1/16", "dev", "lo"]), "")
 }
 
 /// Makes writes dear in this process's namespace, which must be its own, and tells what they cost.

@@ -27,6 +27,8 @@ pub(super) const OWN: &[(&str, &str)] = &[
     ("search", "/search WORD  look for WORD in what was shown here and in the history of this room"),
     ("fold", "/fold on|off  tell only how many come and go, as in 4 came, 2 left"),
 ];
+/// What they are called in the list of all commands.
+const OWN_GROUP: &str = "this client:";
 const SHOW: &str = "/show ID [full]  show a picture, small or as large as there is room";
 
 /// A row of the reply to entering a room, in words.
@@ -200,6 +202,7 @@ impl Session {
                     _ if !is_list => self.news.push_back(News::Done(done.to_string())),
                     0 => self.answer(format!("{command}: none")),
                     _ if command == "help" && !line.contains(' ') => {
+                        self.answer(OWN_GROUP.to_owned());
                         OWN[1..].iter().for_each(|(_, help)| self.answer((*help).to_owned()));
                         self.answer(self.keys.to_owned());
                     }
