@@ -132,6 +132,11 @@ pub fn token(text: &str) -> Option<Token> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Token)
 }
 
+/// A token as it is written.
+pub fn token_text(token: Token) -> String {
+    URL_SAFE_NO_PAD.encode(token.0)
+}
+
 impl<'a> Done<'a> {
     /// Reads what follows the `+`.
     pub(super) fn parse(mut fields: Fields<'a>) -> Option<Self> {
@@ -268,7 +273,7 @@ impl<'a> Done<'a> {
         match self {
             Self::Nick(nick) | Self::Ignore(nick) | Self::Unignore(nick) | Self::Resume(nick) => word(nick),
             Self::Register(nick) | Self::Login(nick) | Self::Logout(nick) | Self::Drop(nick) => word(nick),
-            Self::Token(token) => word(&URL_SAFE_NO_PAD.encode(token.0)),
+            Self::Token(token) => word(&token_text(*token)),
             Self::TokenOff => word(&"off"),
             Self::Account(nick, standing) => {
                 word(nick);
