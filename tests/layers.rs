@@ -88,7 +88,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     ("client/screen", "unicode names wire client/model", "instants"),
     ("client/screen/terminal", "client/patient client/screen", "files system"),
-    ("client/line", "unicode names commands client/wire client/screen", "files system"),
+    ("client/line", "unicode names register/entry commands client/wire client/screen", "files system"),
     ("client/saved", "listener client/line", "files system"),
     (
         "client",
