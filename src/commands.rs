@@ -252,6 +252,20 @@ pub const SETTINGS: &[(Setting, &str)] = &[
     (Setting::Whole, "whole"),
 ];
 
+/// The commands whose arguments are secret: `/passwd` is among them as `/pass` is.
+const SECRET: [&str; 5] = ["pass", "login", "register", "token", "drop"];
+
+/// Whether a line that was typed may hold a secret, and so is written down and shown nowhere.
+pub fn holds_secret(line: &str) -> bool {
+    let word = line.split_whitespace().next().unwrap_or_default();
+    let begins = |word: &str, start: &str| word.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
+    match word.strip_prefix('/') {
+        Some(word) => SECRET.iter().any(|start| begins(word, start)),
+        // Who forgot the slash did not mean to say it either.
+        None => SECRET.iter().chain(&["passwd"]).any(|start| word.eq_ignore_ascii_case(start)),
+    }
+}
+
 /// What `/room` sets, and how it is called.
 pub const RULES: &[(RuleKind, &str)] = &[
     (RuleKind::Hidden, "hidden"),
