@@ -249,7 +249,7 @@ impl Session {
             self.ask(Command::Join(room), Pending::Join(room));
         }
         if let Some(place) = self.talks.target() {
-            self.ask(Command::Query(place), Pending::Query(place));
+            self.ask(Command::Query(place), Pending::Query);
         }
     }
 
