@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::Token;
 
-use crate::client::model::session::{Session, Wish};
+use crate::client::model::session::{Session, TokenChange, Wish};
 use crate::client::wire::link::{Link, LinkChange, Received};
 use crate::client::wire::transfers::Transfers;
 use crate::wire::{ServerLine, farewell};
@@ -24,6 +24,7 @@ pub mod pipe;
 pub mod plain;
 pub mod saved;
 pub mod screen;
+pub mod tokens;
 pub mod visit;
 pub mod wire;
 
@@ -45,6 +46,8 @@ pub struct Client {
     pub session: Session,
     /// The files.
     pub transfers: Transfers,
+    /// Where the server is, as HOST:PORT.
+    address: String,
     /// When the connection stood that was made last, and how long the server may take from then on to greet us.
     connected: Instant,
     greeting: Duration,
@@ -62,6 +65,7 @@ impl Client {
             link: Link::new(address.to_owned(), Instant::now())?,
             session: Session::new(wish),
             transfers: Transfers::new(address.to_owned(), folder),
+            address: address.to_owned(),
             connected: Instant::now(),
             greeting: GREETING,
             was_in: false,
@@ -158,6 +162,15 @@ impl Client {
     fn work(&mut self) -> bool {
         let now = Instant::now();
         self.take_answers(now);
+        while let Some(change) = self.session.poll_token() {
+            let done = match change {
+                TokenChange::Keep(nick, token) => tokens::keep(&self.address, nick, token),
+                TokenChange::Forget(nick, token) => tokens::forget(&self.address, nick, token),
+            };
+            if let Err(e) = done {
+                self.session.untold(&crate::listener::reason(&e));
+            }
+        }
         // Chunks belong to the upload that was opened last, so they go out before whatever is asked for next.
         let is_busy = self.transfers.work(&mut self.session, self.link.unsent(), &mut self.out, now);
         self.link.send(&self.out);

@@ -14,12 +14,13 @@ use chinwag::client::saved::{self, Saved};
 use chinwag::client::visit::{Bell, Options};
 use chinwag::client::wire::store;
 use chinwag::client::wire::transfers::{self, Keep};
-use chinwag::client::{chat, oneshot, pipe, plain};
-use chinwag::names::{FileId, FileName, Nick, Place, RoomName};
+use chinwag::client::{chat, oneshot, pipe, plain, tokens};
+use chinwag::limits::LINE;
+use chinwag::names::{FileId, FileName, Nick, Place, RoomName, Token};
 use chinwag::plain::{bad_nick, bad_room};
 use clap::{Args, ValueEnum};
 
-use super::{SERVER, others_can_read, password, tell};
+use super::{SERVER, others_can_read, password, read_file, tell};
 
 #[derive(Args)]
 #[command(after_help = CONNECT_HELP)]
@@ -151,6 +152,9 @@ struct Who {
     /// Unlock the server with the first line of FILE
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Be whose token is in FILE: its first line is NICK TOKEN, and only you can read it [default: the token kept for NICK]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -186,6 +190,7 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     };
     let typing = switch(options.typing, "typing")?;
     wish.without_typing = !typing.unwrap_or(!is_plain);
+    wish.person = io::stdin().is_terminal();
     if !is_terminal && !is_plain {
         return pipe::run(&server, &wish);
     }
@@ -312,16 +317,26 @@ impl Who {
             }
             (None, None) => SERVER.to_owned(),
         };
-        let yields = self.nick.is_none();
-        let nick = match (self.nick, variable("CHINWAG_NICK")) {
-            (Some(nick), _) => Some(nick),
-            (None, Some(text)) => Some(nick(&text).map_err(|why| format!("CHINWAG_NICK={text}: {why}"))?),
-            (None, None) => saved.one("nick", nick)?,
+        let yields = self.nick.is_none() && self.token_file.is_none();
+        let given = self.token_file.as_deref().map(our_token).transpose()?;
+        let nick = match (self.nick, &given, variable("CHINWAG_NICK")) {
+            (Some(nick), Some((owner, _)), _) if nick != *owner => {
+                return Err(format!("the token is {owner}'s, and --nick says {nick}; leave one of them out"));
+            }
+            (_, Some((owner, _)), _) => Some(*owner),
+            (Some(nick), None, _) => Some(nick),
+            (None, None, Some(text)) => Some(nick(&text).map_err(|why| format!("CHINWAG_NICK={text}: {why}"))?),
+            (None, None, None) => saved.one("nick", nick)?,
         };
+        let saved_token = saved.path("token-file", store::expand).filter(|_| given.is_none());
+        let given = given.or(saved_token.as_deref().map(our_token).transpose()?);
+        // Whoever saves a token and no name means that name.
+        let nick = nick.or(given.map(|(owner, _)| owner));
+        let tokens = given.into_iter().chain(tokens::kept(&server)).collect();
         let rooms = if self.join.is_empty() { saved.all("join", room)? } else { self.join };
         let password_file = self.password_file.or(saved.path("password-file", store::expand));
         let password = password_file.as_deref().map(our_password).transpose()?;
-        Ok(Settled { server, wish: Wish { nick, yields, rooms, password, ..Wish::default() }, saved })
+        Ok(Settled { server, wish: Wish { nick, yields, rooms, password, tokens, ..Wish::default() }, saved })
     }
 
     /// The server and the wish of who has something for `to`. They enter no other room than they say now.
@@ -349,6 +364,18 @@ fn our_password(path: &Path) -> Result<String, String> {
         tell(&format!("others can read the password in {0}; chmod 600 {0} keeps it to you", path.display()));
     }
     Ok(password)
+}
+
+/// A token of ours, and whose it is. Nobody else may be able to read it.
+fn our_token(path: &Path) -> Result<(Nick, Token), String> {
+    let shown = path.display();
+    if others_can_read(path) {
+        return Err(format!("others can read the token in {shown}; chmod 600 {shown} keeps it to you"));
+    }
+    let text = read_file(path, LINE as u64)?;
+    tokens::parse(&String::from_utf8_lossy(&text)).ok_or_else(|| {
+        format!("{shown} holds no token: its first line is NICK TOKEN, and /token gives one of a name that is yours")
+    })
 }
 
 fn nick(text: &str) -> Result<Nick, String> {

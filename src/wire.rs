@@ -14,10 +14,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
-pub use self::client::{ClientLine, Command};
+pub use self::client::{ClientLine, Command, Proof};
 pub use self::code::Code;
 pub use self::detail::{Activity, Detail, Value};
-pub use self::done::{Done, Standing, TOKEN, token};
+pub use self::done::{Done, Standing, TOKEN, token, token_text};
 use self::fields::{Fields, put, put_text};
 use crate::names::{Digest, FileId, Nick, Place, RoomName};
 
@@ -711,6 +711,11 @@ mod tests {
         prop_oneof![
             (proptest::sample::select(of_text.to_vec()), some_text()).prop_map(|(command, text)| command(text)),
             nick().prop_map(Command::Nick),
+            (nick(), any::<[u8; 32]>()).prop_map(|(nick, token)| Command::Login(nick, Proof::Token(Token(token)))),
+            (nick(), borrowed("[!-~]{8,12}"))
+                .prop_map(|(nick, password)| Command::Login(nick, Proof::Password(password))),
+            Just(Command::Token),
+            room().prop_map(Command::Ranks),
             room().prop_map(Command::Join),
             place().prop_map(Command::Query),
             proptest::option::of(nick()).prop_map(Command::Who),

@@ -90,11 +90,12 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     ("client/screen", "unicode names wire client/model", "instants"),
     ("client/screen/terminal", "client/patient client/screen", "files system"),
-    ("client/line", "unicode names commands client/wire client/screen", "files system"),
+    ("client/line", "unicode names register/entry commands client/wire client/screen", "files system"),
     ("client/saved", "listener client/line", "files system"),
+    ("client/tokens", "unicode names wire client/line", "files system"),
     (
         "client",
-        "names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line client/saved",
+        "names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line client/saved client/tokens",
         "sockets files threads clock instants signals system",
     ),
 ];

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Rolls dice for a room: whoever says "!roll 2d6+1" there, or to the bot in private, is answered in the same place.
-# It needs nothing but nc, and connects again when it is cut off.
-# Run it as:  dice.bash HOST PORT ROOM [NICK]    (a server password is taken from CHINWAG_PASSWORD)
+# It needs nothing but bash, and connects again when it is cut off. Run it as:  dice.bash HOST PORT ROOM [NICK]
+# (CHINWAG_PASSWORD has the server's password, if it wants one; CHINWAG_TOKEN a token of NICK, if somebody owns that)
 (($# >= 3)) || { echo "usage: ${0##*/} HOST PORT ROOM [NICK]" >&2; exit 2; }
 host=$1 port=$2 room=$3 nick=${4:-dice}
 
@@ -14,8 +14,8 @@ replied() {
     asked=("${asked[@]:1}")
     case $1$2 in
         '!nick taken'*) ((++tries > 9)) || ask "/nick $nick$tries" ;; # and after nine it stays a guest
-        '!join'* | '!pass'*) echo "$2" >&2 && exit 1 ;;
-        '!'*) echo "$command: $2" >&2 ;;
+        '!join'* | '!pass'* | '!login refused'* | '!login insecure'*) echo "$2" >&2 && exit 1 ;;
+        '!'*) echo "${command%% *}: $2" >&2 ;;
     esac
 }
 
@@ -34,16 +34,13 @@ roll() {
 
 # Talks to the server from the greeting to the end: its lines come from standard input, ours go to standard output.
 talk() {
-    local asked=() tries=1 first second rest status
-    while :; do
-        IFS=' ' read -r -t 20 first second rest
-        status=$?
-        # After some silence it asks whether anybody is there: nc ends when it writes to a connection that has gone.
-        if ((status > 128 && ${#asked[@]} == 0)); then ask /ping && continue; fi
-        ((status == 0)) || return
+    local asked=() tries=1 first second rest name="/nick $nick"
+    [[ ! $CHINWAG_TOKEN ]] || name="/login $nick token:$CHINWAG_TOKEN"
+    while IFS=' ' read -r -t 20 first second rest || (($? > 128 && ${#asked[@]} == 0)); do
         case "$first $second" in
+            ' ') ask /ping ;; # after a silence: is anybody there?
             '* locked') ask "/pass $CHINWAG_PASSWORD" ;;
-            '* hello') ask "/nick $nick" && ask '/set presence off' && ask "/join $room" ;;
+            '* hello') ask "$name" && ask '/set presence off' && ask "/join $room" ;;
             '* bye') echo "$rest" >&2 && return ;;
             '+ '* | '! '*) replied "$first" "$second $rest" ;;
             [#@]*' <'*) # The first field, #room or @nick, is also where the answer goes.
@@ -53,8 +50,8 @@ talk() {
 }
 
 trap '' PIPE # a connection that has gone shows as the end of input
-while coproc nc -N "$host" "$port"; pid=$!; do
-    talk <&"${COPROC[0]}" >&"${COPROC[1]}" # "exit" in it ends the bot, for it is no subshell
+while :; do
+    { talk <&3 >&3; } 3<>"/dev/tcp/$host/$port" # "exit" in it ends the bot, for it is no subshell
     echo "no connection to $host $port any more; trying again" >&2
-    { kill "$pid"; wait "$pid"; sleep 2; } 2>/dev/null
+    sleep 2
 done

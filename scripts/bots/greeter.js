@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Greets whoever enters a room, in private, and hands out a file: the greeting tells the ID to fetch it by. "!file",
 // said in the room or to the bot alone, tells it again. The bot connects again when it is cut off.
-// Run it as:  greeter.js HOST PORT ROOM FILE [NICK]    (a server password is taken from CHINWAG_PASSWORD)
+// Run it as:  greeter.js HOST PORT ROOM FILE [NICK]  (CHINWAG_PASSWORD: the server's; CHINWAG_TOKEN: one of NICK)
 const { createHash } = require("crypto"), { readFileSync } = require("fs"), { basename } = require("path");
 const [host, port, room, path, nick = "greeter"] = process.argv.slice(2);
 if (!path) { console.error("usage: greeter.js HOST PORT ROOM FILE [NICK]"); process.exit(2); }
@@ -15,6 +15,7 @@ function connect() {
 
   const ask = (command, then = () => {}) => { socket.write(command + "\n"); asked.push(then); };
   const must = reply => { if (reply.startsWith("!")) { console.error(reply); process.exit(1); } };
+  const logIn = token => ask(`/login ${nick} token:${token}`, must);
   const beCalled = me => ask(`/nick ${me}`, reply =>
     reply.startsWith("! nick taken") && beCalled(nick + Math.ceil(Math.random() * 99)));
 
@@ -39,7 +40,8 @@ function connect() {
     else if (first === "*" && second === "locked") ask(`/pass ${process.env.CHINWAG_PASSWORD}`, must);
     else if (first === "*" && second === "bye") console.error(line);
     else if (first === "*" && second === "hello") {
-      beCalled(nick), ask("/set presence off"), ask(`/join ${room}`, must);
+      process.env.CHINWAG_TOKEN ? logIn(process.env.CHINWAG_TOKEN) : beCalled(nick);
+      ask("/set presence off"), ask(`/join ${room}`, must);
       ask(`/files ${room}`, (reply, rows) => // it may still be there from before the connection was cut
         rows.some(row => row.startsWith(id + " ") && row.endsWith(" ready " + name)) || share());
     } else if (first[0] === "=" && second === ".") id = first.slice(1), sharing = false, greet();

@@ -1,32 +1,32 @@
 #!/usr/bin/env python3
 # Writes what is said in a room to a file, one message a line: [SEQ@TIME] <nick> text. Stop it and start it again as
-# you like: the last line tells how far it came, and /history brings what was said since, if the server remembers it.
-# Run it as:  logger.py HOST PORT ROOM FILE [NICK]    (a server password is taken from CHINWAG_PASSWORD)
+# you like: the last lines tell how far it came, and /history brings what was said since, if the server remembers it.
+# Run it as:  logger.py HOST PORT ROOM FILE [NICK]  (CHINWAG_PASSWORD: the server's; CHINWAG_TOKEN: one of NICK)
 import collections, os, random, re, socket, sys, time
-
 def seq(line):
     return int(line[1:].partition("@")[0]) if re.match(r"\[\d+@", line) else 0
 
 def talk(sock, log):
-    log.seek(max(0, log.tell() - 20000))
-    _, last, half = (b"\n\n" + log.read()).rsplit(b"\n", 2)
+    start = log.seek(max(0, log.tell() - 50000))
+    *lines, half = log.read().split(b"\n")
     log.truncate(log.tell() - len(half))  # a disk that was full leaves half a line
-    asked, details, last = collections.deque(), [], last.decode()
+    known = collections.deque((line.decode() for line in lines[start > 0:]), 200)
+    asked, details, last = collections.deque(), [], known[-1] if known else ""
     def ask(*commands):  # each gets exactly one + or !, in order: such a line answers the oldest in "asked"
         asked.extend(commands)
         sock.sendall("".join(command + "\n" for command in commands).encode())
     def write(lines):
         nonlocal last
         for last in [line for line in lines if seq(line) > seq(last)]:
-            log.write(last.encode() + b"\n")
-            log.flush()
+            if last not in known:
+                known.append(last), log.write(last.encode() + b"\n"), log.flush()
     for line in filter(lambda line: line[-1] == "\n", sock.makefile(encoding="utf-8", errors="replace", newline="\n")):
         kind, _, text = line.rstrip("\n").partition(" ")  # of whole lines; the last may be cut off in the middle
         if line.startswith("* locked "):
             ask("/pass " + os.environ.get("CHINWAG_PASSWORD", ""))
         elif line.startswith("* hello "):
-            ask(f"/nick {nick}", "/set presence off", "/set stamp on", f"/join {room}")
-            ask(f"/history {room} after {max(0, seq(last) - 1)}")  # from the last line on: is it still the same?
+            ask(f"/login {nick} token:{token}" if token else f"/nick {nick}", "/set presence off", "/set stamp on")
+            ask(f"/join {room}", f"/history {room} after {max(0, seq(last) - 1)}")  # is the last line still the same?
         elif line.startswith("* bye "):
             print(text, file=sys.stderr)
         elif kind == "-":
@@ -35,21 +35,21 @@ def talk(sock, log):
             command, found, details = asked.popleft(), details, []
             if text.startswith("nick taken "):
                 ask(f"/nick {nick}{random.randint(2, 99)}")
-            elif kind == "!" and text.startswith(("join ", "pass ")):
+            elif kind == "!" and text.startswith(("join ", "login ", "pass ")):
                 sys.exit(text)
             elif command.startswith("/history "):
                 if command.endswith(f" {seq(last) - 1}") and last not in found and seq((found + [""])[0]) <= seq(last):
-                    last, found = "", [""]  # it is not: the server counts from 1 again
+                    last, found = "" if last == known[0] else known[0], [""]  # it lost its end, or else counts from 1
                 write(found)
                 if found:  # ask on until there is nothing more
-                    ask(f"/history {room} after {seq(last)}")
+                    ask(f"/history {room} after {max(0, seq(last) - (found == ['']))}")
         elif kind.startswith("#") and not any(command.startswith("/history ") for command in asked):
             write([text])  # nothing while a /history is open: that brings it too
             if re.match(r"\S+ \* \S+ missed ", text):
                 ask(f"/history {room} after {seq(last)}")
 
 len(sys.argv) > 4 or sys.exit("usage: logger.py HOST PORT ROOM FILE [NICK]")
-host, port, room, path, nick = (sys.argv[1:] + ["logger"])[:5]
+(host, port, room, path, nick), token = (sys.argv[1:] + ["logger"])[:5], os.environ.get("CHINWAG_TOKEN")
 while True:
     try:
         with open(path, "a+b") as log, socket.create_connection((host, port)) as sock:

@@ -235,6 +235,7 @@ impl Chat {
         let session = &self.visit.client.session;
         self.editor.history.is_private =
             session.asks_password() || matches!(session.talks.target(), Some(Place::With(_)));
+        self.editor.hide(session.asks_login().is_some());
         let before = (self.editor.text().to_owned(), self.visit.client.session.talks.target());
         let action = match input {
             Input::Paste(text) => self.editor.paste(&text),
@@ -247,7 +248,7 @@ impl Chat {
                 self.answer(answer);
                 return Ok(());
             }
-            Input::Key(Key::Ctrl('c')) if self.editor.is_idle() => {
+            Input::Key(Key::Ctrl('c')) if self.editor.is_idle() && !self.editor.is_hidden() => {
                 let forgotten = self.visit.client.session.forget_unsent();
                 if forgotten > 0 {
                     self.print(&News::Note(format!("{forgotten} lines are not sent any more")));
@@ -296,7 +297,8 @@ impl Chat {
             Some(Intent::Suspend) => self.is_stopping = true,
             None => {}
         }
-        if (self.editor.text(), self.visit.client.session.talks.target()) != (&before.0, before.1) {
+        let is_other = (self.editor.text(), self.visit.client.session.talks.target()) != (&before.0, before.1);
+        if is_other && !self.editor.is_hidden() {
             self.visit.client.session.keystroke(self.editor.text(), now);
         }
         Ok(())
@@ -470,6 +472,7 @@ impl Chat {
         if std::mem::take(&mut self.clearing) {
             self.clear(window);
         }
+        self.editor.hide(self.visit.client.session.asks_login().is_some());
         let row = self.editor.row(&self.prompt(), width);
         let status = (window.rows > 1).then(|| self.look.status(&self.status(now), width));
         let most = usize::from(window.rows).saturating_sub(2).min(UNSURE_ROWS);
@@ -494,6 +497,9 @@ impl Chat {
     }
 
     fn prompt(&self) -> String {
+        if let Some(nick) = self.visit.client.session.asks_login() {
+            return format!("password of {nick}> ");
+        }
         self.visit.client.session.talks.target().map_or_else(|| "> ".to_owned(), |place| format!("{place}> "))
     }
 
@@ -505,6 +511,8 @@ impl Chat {
         } else if let Some(at) = link.next_try().filter(|&at| at > now) {
             let seconds = at.saturating_duration_since(now).as_secs_f64().ceil();
             Some(format!("reconnecting in {seconds} s"))
+        } else if session.asks_login().is_some() {
+            Some("a password is asked for".to_owned())
         } else if session.is_locked() {
             Some("locked: /pass PASSWORD".to_owned())
         } else {

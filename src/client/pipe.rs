@@ -2,21 +2,21 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
 
 use crate::client::model::session::Wish;
-use crate::client::patient;
 use crate::client::wire::{link, transfers};
 use crate::client::{GREETING, STRANGER, too_slow};
+use crate::client::{patient, tokens};
 use crate::limits::SERVER_LINE;
 use crate::linebuf::{Line, LineBuf};
 use crate::listener::reason;
-use crate::names::clean;
-use crate::wire::{Command, Done, ServerLine, farewell};
+use crate::names::{Nick, Token, clean};
+use crate::wire::{Code, Command, Done, Proof, ServerLine, farewell};
 
 /// Copies standard input to the server at `address`, and what it says to standard output, until the server has answered the
 /// end of input and closed the connection. What was wished for is asked for first.
@@ -28,18 +28,24 @@ pub fn run(address: &str, wish: &Wish) -> Result<(), String> {
         link::connect(address).map_err(|e| format!("cannot connect to {address}: {}", link::advice(&e)))?;
     let failed = |e: io::Error| format!("the connection to {address} failed: {}", reason(&e));
     let mut input = stream.try_clone().map_err(failed)?;
-    let first = opening(wish);
+    let token = wish.nick.zip(token_of(wish));
+    let (known, is_known) = mpsc::channel();
+    if token.is_none() {
+        let _ = known.send(());
+    }
+    let (first, rest) = (proofs(wish), wishes(wish));
     let (sender, ended) = mpsc::channel();
     thread::Builder::new()
         .name("input".to_owned())
         .spawn(move || {
-            if let Some(end) = hand_on(first, &mut input) {
+            if let Some(end) = hand_on(first, &is_known, rest, &mut input) {
                 let _ = sender.send(end.map_err(|e| format!("cannot read standard input: {}", reason(&e))));
             }
             let _ = input.shutdown(Shutdown::Write);
         })
         .map_err(failed)?;
-    if copy(&mut stream, address, wish.password.is_some(), GREETING)? == End::Quit {
+    let own = Own { password: wish.password.is_some(), token, known };
+    if copy(&mut stream, address, own, GREETING)? == End::Quit {
         return Ok(());
     }
     // As with nc, it is for the server to say when all is said; but not before the input has ended.
@@ -55,9 +61,12 @@ enum End {
     Closed,
 }
 
-/// Sends `first` and then standard input. Returns how that ended; `None` if the server takes no more of it.
-fn hand_on(first: String, server: &mut TcpStream) -> Option<io::Result<()>> {
-    let (mut bytes, mut next) = (vec![0; 65_536], first.into_bytes());
+/// Sends `first`, and once it is known that we are who we say `rest` and then standard input. Returns how that ended; `None` if the
+/// server takes no more of it, or it never becomes known.
+fn hand_on(first: String, is_known: &Receiver<()>, rest: String, server: &mut TcpStream) -> Option<io::Result<()>> {
+    server.write_all(first.as_bytes()).ok()?;
+    is_known.recv().ok()?;
+    let (mut bytes, mut next) = (vec![0; 65_536], rest.into_bytes());
     // Should the server be gone, its last words are still read, and tell why.
     while server.write_all(&next).is_ok() {
         let count = match io::stdin().read(&mut bytes) {
@@ -77,18 +86,39 @@ fn hand_on(first: String, server: &mut TcpStream) -> Option<io::Result<()>> {
     None
 }
 
-/// The commands for what was wished for.
-fn opening(wish: &Wish) -> String {
+/// The commands by which we are let in as ourselves.
+fn proofs(wish: &Wish) -> String {
     let password = wish.password.iter().map(|password| format!("{}\n", Command::Pass(password)));
-    let nick = wish.nick.iter().map(|nick| format!("{}\n", Command::Nick(*nick)));
-    let rooms = wish.rooms.iter().map(|room| format!("{}\n", Command::Join(*room)));
-    let typing = wish.without_typing.then(|| format!("{}\n", Command::Set("typing", false)));
-    password.chain(nick).chain(typing).chain(rooms).collect()
+    let nick = wish.nick.iter().map(|&nick| match token_of(wish) {
+        Some(token) => format!("{}\n", Command::Login(nick, Proof::Token(token))),
+        None => format!("{}\n", Command::Nick(nick)),
+    });
+    password.chain(nick).collect()
 }
 
-/// `knocks`: we have sent a password of our own, which is not answered yet. `greeting`: how long the server may say nothing before
+/// The commands for what else was wished for.
+fn wishes(wish: &Wish) -> String {
+    let rooms = wish.rooms.iter().map(|room| format!("{}\n", Command::Join(*room)));
+    let typing = wish.without_typing.then(|| format!("{}\n", Command::Set("typing", false)));
+    typing.into_iter().chain(rooms).collect()
+}
+
+/// What proves that the name that is wished for is ours.
+fn token_of(wish: &Wish) -> Option<Token> {
+    wish.tokens.iter().find(|(nick, _)| Some(*nick) == wish.nick).map(|(_, token)| *token)
+}
+
+/// What we have sent of our own to be let in, and is not answered yet.
+struct Own {
+    password: bool,
+    token: Option<(Nick, Token)>,
+    /// Is told when the token has been taken. What is said before that might be said by somebody else.
+    known: Sender<()>,
+}
+
+/// `own`: what we have sent of our own. `greeting`: how long the server may say nothing before
 /// it has greeted us.
-fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool, greeting: Duration) -> Result<End, String> {
+fn copy(stream: &mut TcpStream, address: &str, mut own: Own, greeting: Duration) -> Result<End, String> {
     let mut lines = LineBuf::new(SERVER_LINE);
     let (mut bytes, mut end) = ([0; 65_536], Ok(End::Closed));
     let mut is_greeted = false;
@@ -127,11 +157,23 @@ fn copy(stream: &mut TcpStream, address: &str, mut knocks: bool, greeting: Durat
                 ServerLine::Bye { text, .. } => {
                     end = Err(format!("{address} closed the connection: {}", farewell(text)));
                 }
-                ServerLine::Refused { command: "pass", text, .. } if knocks => {
+                ServerLine::Refused { command: "pass", text, .. } if own.password => {
                     return Err(format!("{address} does not let us in: {text}"));
                 }
                 ServerLine::Done(Done::Quit) => end = Ok(End::Quit),
-                ServerLine::Done(Done::Pass) => knocks = false,
+                ServerLine::Done(Done::Pass) => own.password = false,
+                ServerLine::Done(Done::Login(_)) if own.token.is_some() => {
+                    own.token = None;
+                    let _ = own.known.send(());
+                }
+                ServerLine::Refused { command: "login", code, text } => {
+                    if let Some((nick, token)) = own.token {
+                        if code == Code::Refused {
+                            let _ = tokens::forget(address, nick, token);
+                        }
+                        return Err(format!("{address} does not let us be {nick}: {text}"));
+                    }
+                }
                 _ => {}
             }
         }
@@ -148,7 +190,13 @@ mod tests {
     fn a_server_that_never_greets_is_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let why = copy(&mut stream, "HOST:1", false, Duration::from_millis(20)).err();
+        let why = copy(
+            &mut stream,
+            "HOST:1",
+            Own { password: false, token: None, known: mpsc::channel().0 },
+            Duration::from_millis(20),
+        )
+        .err();
         assert_eq!(why, Some(format!("cannot connect to HOST:1: the server took longer than 0 seconds; {STRANGER}")));
     }
 }

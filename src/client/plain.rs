@@ -165,7 +165,8 @@ impl Plain {
                 Ok(Ok(line)) => {
                     let line = String::from_utf8_lossy(&line);
                     let line = line.trim_end_matches(['\n', '\r']);
-                    if line.is_empty() {
+                    // Alone, the end of a line says that no password comes.
+                    if line.is_empty() && self.visit.client.session.asks_login().is_none() {
                         continue;
                     }
                     if self.is_person && commands::is_keys(&clean(line.as_bytes())) {
@@ -187,7 +188,9 @@ impl Plain {
 
     /// Has nobody see a password that is typed, as long as one is asked for.
     fn hide(&mut self) {
-        let is_asked = self.is_person && self.visit.client.session.is_locked();
+        let session = &self.visit.client.session;
+        let is_login = session.asks_login().is_some();
+        let is_asked = self.is_person && (session.is_locked() || is_login);
         // Whoever had the terminal meanwhile has set it for itself.
         if self.continued.swap(false, Ordering::Relaxed) {
             self.unseen = None;
@@ -198,6 +201,10 @@ impl Plain {
             && let Ok(unseen) = Unseen::open()
         {
             self.unseen = Some(unseen);
+            // Whose password it is has been told with that.
+            if is_login {
+                return;
+            }
             self.print(&News::Note("what you type is not shown until the server lets you in".to_owned()));
         }
     }

@@ -16,11 +16,11 @@ use jiff::{Timestamp, Zoned};
 
 use self::pictures::header::Format;
 use self::width::{columns, widest};
-use crate::client::model::news::{Mark, News};
+use crate::client::model::news::{Mark, News, mark_of};
 use crate::client::model::transfer::{Progress, Way};
 use crate::names::{Nick, Place};
 use crate::unicode::fold;
-use crate::wire;
+use crate::wire::{self, Rank};
 
 /// Colours of the 256 that can be read on a dark ground and on a light one.
 const COLOURS: [u8; 12] = [33, 37, 64, 71, 98, 127, 130, 133, 160, 166, 172, 205];
@@ -44,16 +44,21 @@ impl Look {
             format!("{}{mark}{place}", self.sgr("2", &self.time(at.unwrap_or(now))))
         };
         match news {
-            News::Said { place, at, from, text, mark, .. } => {
+            News::Said { place, at, from, text, mark, rank, number, .. } => {
                 let sign = if *mark == Mark::ForUs { self.sgr("1;31", "»") } else { " ".to_owned() };
                 let line = match wire::action(text) {
-                    Some(action) => format!("* {} {action}", self.nick(*from)),
-                    None => format!("<{}> {text}", self.nick(*from)),
+                    Some(action) => format!("* {}{} {action}", self.mark(*rank), self.nick(*from)),
+                    None => format!("<{}{}> {text}", self.mark(*rank), self.nick(*from)),
                 };
+                let line = words::numbered(*number) + &line;
                 let line = if *mark == Mark::ForUs { self.bold(&line) } else { line };
                 format!("{} {line}", head(at, place, &sign))
             }
             News::Happened { place, at, text, .. } => format!("{} {}", head(at, place, " "), self.sgr("2", text)),
+            News::Erased { place, at, by, numbers, shown } => {
+                let text = words::erased(*by, *numbers, shown, self);
+                format!("{} {}", head(at, place, " "), self.sgr("2", &text))
+            }
             News::File { place, at, from, file, size, name } => {
                 let show = if Format::of_name(name).is_some() { format!(" · /show {file}") } else { String::new() };
                 let shares = format!("{} shares {name} ({}){show} · /get {file}", self.nick(*from), bytes(*size));
@@ -115,6 +120,14 @@ impl Look {
 
     fn colour(&self, hash: u32, text: &str) -> String {
         self.sgr(&format!("38;5;{}", COLOURS[hash as usize % COLOURS.len()]), text)
+    }
+
+    /// The room's own mark of whoever has a rank, which does not look like a part of their name.
+    fn mark(&self, rank: Option<Rank>) -> String {
+        match rank.map_or("", mark_of) {
+            "" => String::new(),
+            mark => self.sgr("1", mark),
+        }
     }
 
     fn nick(&self, nick: Nick) -> String {
@@ -476,6 +489,8 @@ mod tests {
             text: text.to_owned(),
             mark,
             age: Age::New,
+            rank: None,
+            number: None,
         }
     }
 

@@ -146,6 +146,7 @@ impl Visit {
         let dropped = self.dropped.take();
         let target = self.client.session.talks.target();
         if let Some(place) = target
+            && self.client.session.asks_login().is_none()
             && dropped.as_deref() != Some(line)
             && store::is_dropped(line.trim())
         {

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::done::token_text;
 use super::fields::on_off;
-use crate::names::{Digest, FileId, Nick, Place, PlaceToken, RoomName};
+use crate::names::{Digest, FileId, Nick, Place, PlaceToken, RoomName, Token};
 
 /// A line of a client's, without its line end, as far as it can be read without knowing the commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,16 +51,29 @@ impl fmt::Display for ClientLine<'_> {
     }
 }
 
+/// By what somebody proves that a name is theirs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "a variant is what it is")]
+pub enum Proof<'a> {
+    Password(&'a str),
+    Token(Token),
+}
+
 /// A command as programs send it. People type them in other ways too, which the server's table of commands reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the variants are the commands, and PROTOCOL.md tells their arguments")]
 pub enum Command<'a> {
     Pass(&'a str),
     Nick(Nick),
+    Login(Nick, Proof<'a>),
+    /// Asks for one.
+    Token,
     Join(RoomName),
     Query(Place),
     /// Reads it.
     Topic(RoomName),
+    /// Who has a rank there.
+    Ranks(RoomName),
     /// About this person, or everybody.
     Who(Option<Nick>),
     Msg(Place, &'a str),
@@ -97,9 +111,13 @@ impl fmt::Display for Command<'_> {
         match self {
             Self::Pass(password) => write!(f, "/pass {password}"),
             Self::Nick(nick) => write!(f, "/nick {nick}"),
+            Self::Login(nick, Proof::Password(password)) => write!(f, "/login {nick} {password}"),
+            Self::Login(nick, Proof::Token(token)) => write!(f, "/login {nick} token:{}", token_text(*token)),
+            Self::Token => f.write_str("/token"),
             Self::Join(room) => write!(f, "/join {room}"),
             Self::Query(place) => write!(f, "/query {place}"),
             Self::Topic(room) => write!(f, "/topic {room}"),
+            Self::Ranks(room) => write!(f, "/op {room}"),
             Self::Who(None) => f.write_str("/who"),
             Self::Who(Some(nick)) => write!(f, "/who {nick}"),
             Self::Msg(place, text) => write!(f, "/msg {place} {text}"),

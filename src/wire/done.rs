@@ -153,6 +153,11 @@ pub fn token(text: &str) -> Option<Token> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Token)
 }
 
+/// A token as it is written.
+pub fn token_text(token: Token) -> String {
+    URL_SAFE_NO_PAD.encode(token.0)
+}
+
 impl<'a> Done<'a> {
     /// Reads what follows the `+`.
     pub(super) fn parse(mut fields: Fields<'a>) -> Option<Self> {
@@ -315,13 +320,13 @@ impl<'a> Done<'a> {
             Self::Kill(nick) | Self::Where(nick) | Self::Revoke(nick) => word(nick),
             Self::Grant(nick, token) => {
                 word(nick);
-                word(&format_args!("{TOKEN}{}", URL_SAFE_NO_PAD.encode(token.0)));
+                word(&format_args!("{TOKEN}{}", token_text(*token)));
             }
             Self::Operator(nick, on) => {
                 word(nick);
                 word(&on_off(*on));
             }
-            Self::Token(token) => word(&URL_SAFE_NO_PAD.encode(token.0)),
+            Self::Token(token) => word(&token_text(*token)),
             Self::TokenOff => word(&"off"),
             Self::Account(nick, standing) => {
                 word(nick);

@@ -8,6 +8,7 @@
 )]
 
 mod infrastructure;
+mod login;
 mod oneshot;
 mod pictures;
 mod pipes;

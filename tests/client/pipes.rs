@@ -430,14 +430,15 @@ fn wrong_options_are_told() {
     }
 }
 
-/// The bot of docs/bots.md, with this client in place of `nc`.
+/// The bot of docs/bots.md, over this client.
 #[test]
 fn a_bot_can_be_made_of_it() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bots.md")).unwrap();
-    let (_, bot) = page.split_once("```bash\n#!/bin/bash\ncoproc nc").unwrap();
-    let bot = format!("coproc nc{}", bot.split_once("```").unwrap().0);
+    let (_, bot) = page.split_once("```bash\n#!/bin/bash\n").unwrap();
+    let bot = bot.split_once("```").unwrap().0;
     let server = Server::start(&[]);
-    let with_us = bot.replace("nc 127.0.0.1 2428", "\"$chinwag\" connect 127.0.0.1:$1");
+    let with_us = bot.replace("exec 3<>/dev/tcp/127.0.0.1/2428", "coproc \"$chinwag\" connect 127.0.0.1:$1");
+    let with_us = with_us.replace("<&3", "<&\"${COPROC[0]}\"").replace(">&3", ">&\"${COPROC[1]}\"");
     assert_ne!(with_us, bot);
     let mut command = Command::new("timeout");
     command.args(["20", "bash", "-c", &with_us, "bash", &server.port.to_string()]).env("chinwag", binary());

@@ -18,7 +18,9 @@ use crate::terminal::Fake;
 /// A server without flood control, and Bob in its lobby.
 fn lobby() -> (Server, Client) {
     let server = Server::start(&["--rate", "0"]);
-    let bob = server.in_room("bob", "#lobby");
+    let mut bob = server.in_room("bob", "#lobby");
+    // So that he has no mark.
+    bob.ask("/deop bob", "+ deop #lobby bob");
     (server, bob)
 }
 

@@ -84,7 +84,8 @@ impl Person {
 fn said(screen: &Screen) -> Vec<String> {
     let lines = screen.unbroken();
     let said = lines.iter().filter_map(|line| line.split_once(" #lobby <"));
-    said.map(|(_, line)| format!("<{line}")).collect()
+    // Whoever made the room is its op, which is no part of the name.
+    said.map(|(_, line)| format!("<{}", line.trim_start_matches('@'))).collect()
 }
 
 fn lines(nick: &str, numbers: std::ops::Range<usize>) -> Vec<String> {

@@ -54,7 +54,9 @@ pub(crate) fn come_in(terminal: &Terminal, server: &str) {
 /// A server without flood control, and Bob in its lobby.
 pub(crate) fn lobby() -> (Server, Client) {
     let server = Server::start(&["--rate", "0"]);
-    let bob = server.in_room("bob", "#lobby");
+    let mut bob = server.in_room("bob", "#lobby");
+    // So that he has no mark.
+    bob.ask("/deop bob", "+ deop #lobby bob");
     (server, bob)
 }
 
@@ -177,6 +179,7 @@ impl Walk {
         let size = (80, 24);
         let mut bob = server.in_room("bob", "#lobby");
         bob.ask("/set echo on", "+ set echo on");
+        bob.ask("/deop bob", "+ deop #lobby bob");
         let carol = server.in_room("carol", "#lobby");
         let terminal = alice(&server.address(), &[], size, emulator);
         bob.send("start");
@@ -891,8 +894,8 @@ fn names_of_any_script_are_shown_completed_and_heard() {
     other.until("@Алиса <Алиса> ты здесь?");
     other.send("алиса, да");
     other.send("Алисам");
-    told(&terminal, "<小明> алиса, да");
-    told(&terminal, "<小明> Алисам");
+    told(&terminal, "<@小明> алиса, да");
+    told(&terminal, "<@小明> Алисам");
     let raw = String::from_utf8(terminal.raw()).unwrap();
     assert_eq!(raw.matches('\x07').count(), 1, "the bell rings for a name and not for another word");
 }
@@ -1273,7 +1276,7 @@ impl Fake {
         Self { address, heard, stream }
     }
 
-    fn answer(line: &str, files: &BTreeMap<u64, (String, Vec<u8>)>, count: &mut usize) -> String {
+    pub(crate) fn answer(line: &str, files: &BTreeMap<u64, (String, Vec<u8>)>, count: &mut usize) -> String {
         let words: Vec<&str> = line.splitn(3, ' ').collect();
         let file = || words.get(1).and_then(|id| Some((id.parse().ok()?, files.get(&id.parse().ok()?)?)));
         match words[0] {

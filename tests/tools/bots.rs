@@ -9,6 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use testkit::data::digest;
 use testkit::proxy::{Cut, Proxy};
@@ -17,6 +18,7 @@ use testkit::{Client, Server, eventually, have, noise, skip};
 const DICE: &str = "bots/dice.bash";
 const LOGGER: &str = "bots/logger.py";
 const GREETER: &str = "bots/greeter.js";
+const GUARD: &str = "bots/guard.py";
 const SEND: &str = "send-file";
 const GET: &str = "get-file";
 
@@ -43,15 +45,29 @@ struct Running(Child);
 
 impl Running {
     fn start<S: AsRef<OsStr>>(name: &str, arguments: &[S]) -> Self {
+        Self::start_with(name, arguments, "")
+    }
+
+    fn start_with<S: AsRef<OsStr>>(name: &str, arguments: &[S], token: &str) -> Self {
         let mut command = Command::new(script(name));
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        command
+            .env("CHINWAG_TOKEN", token)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit());
         Self(command.spawn().unwrap())
     }
 
     /// Starts a bot: HOST PORT ROOM, and what it needs besides.
     fn bot(name: &str, port: u16, rest: &[&str]) -> Self {
+        Self::named(name, port, rest, "")
+    }
+
+    /// The same for one that has a name of its own, and logs in with this token.
+    fn named(name: &str, port: u16, rest: &[&str], token: &str) -> Self {
         let port = port.to_string();
-        Self::start(name, &[&["127.0.0.1", &port, "#lobby"], rest].concat())
+        Self::start_with(name, &[&["127.0.0.1", &port, "#lobby"], rest].concat(), token)
     }
 
     fn signal(&self, name: &str) {
@@ -110,7 +126,7 @@ fn each_bot_is_small() {
         assert!(lines <= 60, "{} has {lines} lines", path.display());
         count += 1;
     }
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
 }
 
 #[test]
@@ -119,7 +135,7 @@ fn every_script_says_how_it_is_called() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    for name in [DICE, LOGGER, GREETER, SEND, GET] {
+    for name in [DICE, LOGGER, GREETER, GUARD, SEND, GET] {
         let output = run(folder.path(), name, &[]);
         assert!(!output.status.success());
         let words = String::from_utf8(output.stderr).unwrap();
@@ -201,7 +217,7 @@ fn dice_take_another_name_and_come_back() {
     add_up(&rolled(&mut bob, "#lobby", "dice", "bob"), "d6", 1, 6, 0);
     // Nothing of it stays behind.
     bot.kill();
-    bob.until("#lobby * dice quit");
+    bob.until_starting("#lobby * dice ");
 }
 
 /// What the log holds: for each line its number, who said it, and what.
@@ -366,6 +382,178 @@ fn the_logger_sees_that_its_number_means_another_message() {
         return;
     }
     counted_anew(50);
+}
+
+/// A server that keeps what it is told in `dir`.
+fn keeping(dir: &Path) -> Server {
+    Server::start(&["--data", dir.to_str().unwrap(), "--rate", "0"])
+}
+
+/// Has these be the owners of their names, and gives the token of each.
+fn owned<const N: usize>(server: &Server, nicks: [&str; N]) -> [String; N] {
+    nicks.map(|nick| {
+        let mut client = server.person(nick);
+        client.ask("/register correct-horse", &format!("+ register {nick}"));
+        client.send("/token");
+        let token = client.starting("+ token ").split_off("+ token ".len());
+        client.send("/quit");
+        client.until("+ quit");
+        token
+    })
+}
+
+#[test]
+fn bots_have_names_of_their_own_and_come_back_to_a_server_that_was_killed() {
+    if !can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [data, log, file] = ["data", "lobby.log", "guide.pdf"].map(|name| folder.path().join(name));
+    fs::write(&file, "hi").unwrap();
+    let server = keeping(&data);
+    let [dice, logger, greeter] = owned(&server, ["dice", "logger", "greeter"]);
+    let proxy = Proxy::start(server.port);
+    let mut bob = server.in_room("bob", "#lobby");
+    let mut want = Vec::new();
+    let _bots = [
+        Running::named(DICE, proxy.port(), &[], &dice),
+        Running::named(LOGGER, proxy.port(), &[log.to_str().unwrap()], &logger),
+        Running::named(GREETER, proxy.port(), &[file.to_str().unwrap()], &greeter),
+    ];
+    let all_are_in = |bob: &mut Client| {
+        let mut missing = HashSet::from(["dice", "logger", "greeter"]);
+        while !missing.is_empty() {
+            let line = bob.line().unwrap();
+            missing.retain(|nick| line != format!("#lobby * {nick} joined"));
+        }
+    };
+    all_are_in(&mut bob);
+    chatter(&mut bob, 1, 3, "before the restart", &mut want);
+    log_is(&log, &want);
+    // `kill -9`, of which nobody is told but by the end of the connections.
+    drop(server);
+    let server = keeping(&data);
+    let mut bob = server.in_room("bob", "#lobby");
+    proxy.lead_to(server.port);
+    let start = Instant::now();
+    all_are_in(&mut bob);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    chatter(&mut bob, 4, 3, "after it", &mut want);
+    log_is(&log, &want);
+    bob.send("/account dice");
+    bob.until("+ account dice owned");
+    bob.send("!roll d6");
+    add_up(&rolled(&mut bob, "#lobby", "dice", "bob"), "d6", 1, 6, 0);
+}
+
+#[test]
+fn a_bot_whose_token_is_no_good_says_so_and_ends() {
+    if !can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let server = keeping(&folder.path().join("data"));
+    owned(&server, ["dice", "logger", "greeter", "guard"]);
+    let path = folder.path().join("file");
+    fs::write(&path, "").unwrap();
+    let port = server.port.to_string();
+    for (name, rest) in [(DICE, None), (LOGGER, Some(&path)), (GREETER, Some(&path)), (GUARD, Some(&path))] {
+        let rest = rest.map(|path| path.to_str().unwrap());
+        let arguments = ["127.0.0.1", &port, "#lobby"].into_iter().chain(rest).collect::<Vec<_>>();
+        let output = run_with(folder.path(), name, &arguments, &[("CHINWAG_TOKEN", "wrong")]);
+        assert!(bad(&output, 1).contains("login refused "), "{name}");
+    }
+}
+
+#[test]
+fn the_logger_writes_nothing_twice_when_the_server_has_lost_what_was_said_last() {
+    if !can_run() {
+        return;
+    }
+    for lost in [5, 12] {
+        let folder = tempfile::tempdir().unwrap();
+        let [data, log] = ["data", "lobby.log"].map(|name| folder.path().join(name));
+        let server = keeping(&data);
+        let mut bob = server.in_room("bob", "#lobby");
+        let mut want = Vec::new();
+        chatter(&mut bob, 1, 300, "said and kept", &mut want);
+        let proxy = Proxy::start(server.port);
+        let _logger = Running::bot(LOGGER, proxy.port(), &[log.to_str().unwrap()]);
+        log_is(&log, &want);
+        drop(server);
+        // As after a loss of power: the last lines are not on the disk, and others get their numbers.
+        let room = data.join("rooms/lobby.log");
+        let text = fs::read_to_string(&room).unwrap();
+        let kept = text.lines().count() - lost;
+        fs::write(&room, text.split_inclusive('\n').take(kept).collect::<String>()).unwrap();
+        let server = keeping(&data);
+        let mut bob = server.in_room("bob", "#lobby");
+        // Fewer than were lost, so that the number of the last is not reached, and then more.
+        chatter(&mut bob, 301 - lost as u64, 8, "said anew", &mut want);
+        proxy.lead_to(server.port);
+        bob.until("#lobby * logger joined");
+        chatter(&mut bob, 309 - lost as u64, 3, "while it is back", &mut want);
+        log_is(&log, &want);
+    }
+}
+
+#[test]
+fn the_guard_warns_then_mutes_then_bans() {
+    if !can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [data, words] = ["data", "words"].map(|name| folder.path().join(name));
+    fs::write(&words, "darn\nheck\n").unwrap();
+    let server = keeping(&data);
+    let [guard, _alice] = owned(&server, ["guard", "alice"]);
+    let proxy = Proxy::start(server.port);
+    let mut alice = server.connect();
+    alice.send("/set presence off\n/login alice correct-horse\n/join #lobby");
+    alice.until("+ join #lobby 1");
+    let _bot = Running::named(GUARD, proxy.port(), &[words.to_str().unwrap()], &guard);
+    alice.until("#lobby * guard joined");
+    alice.ask("/op guard", "+ op #lobby guard");
+    let mut mallory = server.in_room("mallory", "#lobby");
+    alice.until("#lobby * mallory joined");
+    // A word within others is none of them, and neither is one of an op.
+    mallory.send("checks\nwhat the Heck");
+    mallory.until("@guard <guard> mind your words, or you will be muted");
+    alice.until("#lobby <mallory> what the Heck");
+    alice.until("#lobby * guard erased 2 2");
+    alice.send("heck");
+    mallory.send("\n".repeat(6).replace('\n', "again\n").trim_end());
+    alice.until("#lobby * guard muted guest:mallory 600 slow down");
+    alice.ask("/unban 1", "+ unban #lobby 1");
+    mallory.until("#lobby * alice unmuted guest:mallory");
+    mallory.send("darn");
+    alice.until("#lobby * guard banned guest:mallory 86400 mind your words");
+    mallory.until("#lobby * guard banned guest:mallory 86400 mind your words");
+    // A pardon has it begin anew, and a rename does not.
+    let mut eve = server.in_room("eve", "#lobby");
+    eve.send("darn");
+    eve.until("@guard <guard> mind your words, or you will be muted");
+    alice.send("!pardon eve");
+    alice.settle();
+    eve.send("darn");
+    eve.until("@guard <guard> mind your words, or you will be muted");
+    eve.ask("/nick eva", "+ nick eva");
+    alice.until("#lobby * eve renamed eva");
+    eve.send("darn");
+    alice.until_starting("#lobby * guard muted guest:eva 600");
+    // It is an op after a restart too, by its name, once that has been written down.
+    let ledger = || fs::read_to_string(data.join("ledger")).unwrap();
+    eventually("the rank is written down", || ledger().contains("role #lobby guard op"));
+    drop(server);
+    let server = keeping(&data);
+    let mut carol = server.in_room("carol", "#lobby");
+    proxy.lead_to(server.port);
+    carol.until("#lobby * guard joined");
+    carol.settle();
+    carol.send("darn");
+    carol.until_starting("@guard <guard> mind your words");
+    carol.send("darn");
+    carol.until_starting("#lobby * guard muted guest:carol 600 ");
 }
 
 #[test]

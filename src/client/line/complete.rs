@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::client::wire::store;
 use crate::commands;
 use crate::names::clean;
+use crate::register::entry::RuleKind;
 use crate::unicode::fold;
 
 /// The most names that are read of a folder.
@@ -60,6 +61,7 @@ pub fn complete(before: &str, world: &World, list: impl Fn(&Path) -> Vec<(String
     let rest = rest.trim_start_matches(' ');
     let start = before.len() - rest.len();
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>().into_iter();
+    let rules = || commands::RULES.iter().map(|(_, rule)| format!("{rule} "));
     let switches = |word: &str| offer(before.len() - word.len(), word, words(&["on", "off"]));
     match (command, rest.split_once(' ')) {
         ("fold", None) => switches(rest),
@@ -76,7 +78,19 @@ pub fn complete(before: &str, world: &World, list: impl Fn(&Path) -> Vec<(String
         }
         ("send" | "msg" | "query" | "typing" | "files" | "who", None) => offer(start, rest, rooms().chain(nicks())),
         ("ignore" | "unignore", None) => offer(start, rest, nicks()),
-        ("bans" | "unban" | "erase" | "room", None) => offer(start, rest, rooms()),
+        ("bans" | "unban" | "erase", None) => offer(start, rest, rooms()),
+        ("account" | "login", None) => offer(start, rest, nicks()),
+        ("room", None) => offer(start, rest, rooms().chain(rules())),
+        ("room", Some((first, more))) => {
+            let more = more.trim_start_matches(' ');
+            let at = |word: &str| before.len() - word.len();
+            match (first.starts_with('#'), more.split_once(' ')) {
+                (true, None) => offer(at(more), more, rules()),
+                (true, Some((rule, value))) if !value.contains(' ') => offer(at(value), value, words(values(rule))),
+                (false, None) => offer(at(more), more, words(values(first))),
+                _ => Completion::default(),
+            }
+        }
         (command, None) if OF_MEMBERS.contains(&command) => offer(start, rest, rooms().chain(nicks())),
         (command, Some((room, nick))) if OF_MEMBERS.contains(&command) && room.starts_with('#') => {
             let nick = nick.trim_start_matches(' ');
@@ -88,6 +102,17 @@ pub fn complete(before: &str, world: &World, list: impl Fn(&Path) -> Vec<(String
         }
         ("msg", Some(_)) | ("me", _) => talk(),
         _ => Completion::default(),
+    }
+}
+
+/// What a rule of a room may be, as far as that can be listed.
+fn values(rule: &str) -> &'static [&'static str] {
+    let kind = commands::RULES.iter().find(|(_, name)| name.eq_ignore_ascii_case(rule)).map(|(kind, _)| *kind);
+    match kind {
+        Some(RuleKind::Guests) => &["speak", "listen", "out"],
+        Some(RuleKind::Key | RuleKind::Limit | RuleKind::Slow) => &["off"],
+        Some(_) => &["on", "off"],
+        None => &[],
     }
 }
 
@@ -199,6 +224,15 @@ mod tests {
             ("/kick b", 6, &["Bob "]),
             ("/op #d", 4, &["#dev "]),
             ("/room #d", 6, &["#dev "]),
+            ("/room mo", 6, &["moderated "]),
+            ("/room moderated ", 16, &["off", "on"]),
+            ("/room guests l", 13, &["listen"]),
+            ("/room #dev  past o", 17, &["off", "on"]),
+            ("/room #dev in", 11, &["invite-only "]),
+            ("/room #dev key ", 15, &["off"]),
+            ("/room nonsense ", 0, &[]),
+            ("/room #dev past on ", 0, &[]),
+            ("/account AL", 9, &["alfred ", "alice "]),
             // What follows.
             ("/ban #dev AL", 10, &["alfred ", "alice "]),
             ("/ban bob al", 0, &[]),

@@ -66,6 +66,8 @@ pub struct Editor {
     search: Option<Search>,
     /// Whether it was told that the line has no room for more.
     is_full: bool,
+    /// What stands aside while a secret is typed, of which nothing is shown and nothing remembered.
+    aside: Option<LineInput>,
 }
 
 /// A search through the lines typed before.
@@ -142,11 +144,35 @@ impl Editor {
         Self { history, ..Self::default() }
     }
 
+    /// Has a secret be typed from now on, or no more. What is typed otherwise waits meanwhile; what was typed of a secret that is
+    /// no longer wanted goes.
+    pub fn hide(&mut self, is_hidden: bool) {
+        if is_hidden && self.aside.is_none() {
+            self.search = None;
+            self.asking = None;
+            self.aside = Some(mem::take(&mut self.line));
+        } else if !is_hidden && let Some(line) = self.aside.take() {
+            // With the line goes what was cut from it.
+            self.line = line;
+        }
+    }
+
+    /// Whether a secret is being typed.
+    pub fn is_hidden(&self) -> bool {
+        self.aside.is_some()
+    }
+
     /// Does what `key` does. For Tab, `complete` is asked what may stand at the end of the text before the cursor.
     pub fn key(&mut self, key: Key, complete: impl FnOnce(&str) -> Completion) -> Option<Intent> {
         let request = match key {
             Key::Ctrl('l') => return Some(Intent::Redraw),
             Key::Ctrl('z') => return Some(Intent::Suspend),
+            Key::Enter if self.is_hidden() => {
+                return Some(Intent::Submit(mem::take(&mut self.line).value().to_owned()));
+            }
+            // The way to leave it untold.
+            Key::Ctrl('c') if self.is_hidden() && self.text().is_empty() => return Some(Intent::Submit(String::new())),
+            Key::Tab | Key::Up | Key::Down | Key::Ctrl('r' | 'p' | 'n') if self.is_hidden() => return None,
             _ if self.asking.is_some() => return self.answer(key),
             _ if self.searches(key) => return None,
             Key::Ctrl('r') => {
@@ -257,6 +283,14 @@ impl Editor {
     /// Puts one line in at the cursor. Several lines, or one that is too long, are not put in: it is asked whether they
     /// are to be sent. What else is pasted before that is answered is asked about with it.
     pub fn paste(&mut self, text: &str) -> Option<Intent> {
+        if self.is_hidden() {
+            let line = [self.text(), text.split('\n').next().unwrap_or_default()].concat();
+            if line.len() > LINE_MAX {
+                return self.full();
+            }
+            self.set(clean(line.as_bytes()).into_owned(), usize::MAX);
+            return None;
+        }
         self.take_found();
         let had = self.asking.as_ref().map(|asked| asked.lines.len());
         match &mut self.asking {
@@ -340,6 +374,9 @@ impl Editor {
     /// At least half of it is for the text. TAB shows as a space.
     pub fn row(&self, prompt: &str, width: usize) -> Row {
         let room = width.saturating_sub(1);
+        if self.is_hidden() {
+            return Row { before: width::tail(&printable(prompt), room), after: String::new() };
+        }
         let (cursor, text) = match (self.question(), &self.search) {
             (Some(question), _) => (question.len(), question),
             (None, Some(search)) => {

@@ -52,7 +52,11 @@ impl Fold {
             }
             return;
         }
-        if let News::Said { place, .. } | News::Happened { place, .. } | News::File { place, .. } = &news {
+        if let News::Said { place, .. }
+        | News::Happened { place, .. }
+        | News::Erased { place, .. }
+        | News::File { place, .. } = &news
+        {
             let here = self.held.iter().position(|held| held.place == *place);
             out.extend(here.map(|at| self.held.remove(at).told()));
         }

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::names::{FileId, Nick, Place};
+use crate::wire::Rank;
 
 /// Something to be shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,6 +22,10 @@ pub enum News {
         mark: Mark,
         /// Whether it has just been said.
         age: Age,
+        /// What they are in the room.
+        rank: Option<Rank>,
+        /// Its number, where that is asked for.
+        number: Option<u64>,
     },
     /// Something happened.
     Happened {
@@ -32,6 +37,19 @@ pub enum News {
         text: String,
         /// Whether somebody came into the room by it, or went.
         moves: Option<Moves>,
+    },
+    /// Messages were taken back.
+    Erased {
+        /// Where.
+        place: Place,
+        /// When, if that is known.
+        at: Option<SystemTime>,
+        /// Who took them back.
+        by: Nick,
+        /// The numbers of the first and the last.
+        numbers: (u64, u64),
+        /// Of those that were shown lately: who said them, and when.
+        shown: Vec<(Nick, SystemTime)>,
     },
     /// A file is shared.
     File {
@@ -62,7 +80,7 @@ impl News {
     /// When it was, if that is known.
     pub fn at(&self) -> Option<SystemTime> {
         match self {
-            Self::Said { at, .. } | Self::Happened { at, .. } | Self::File { at, .. } => *at,
+            Self::Said { at, .. } | Self::Happened { at, .. } | Self::Erased { at, .. } | Self::File { at, .. } => *at,
             _ => None,
         }
     }
@@ -76,6 +94,15 @@ impl News {
             }
             _ => None,
         }
+    }
+}
+
+/// The sign of a rank, which stands before the name of whoever has it and is no part of that; the room's own mark.
+pub fn mark_of(rank: Rank) -> &'static str {
+    match rank {
+        Rank::Founder | Rank::Op => "@",
+        Rank::Voice => "+",
+        Rank::Nobody => "",
     }
 }
 

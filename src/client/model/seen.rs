@@ -45,6 +45,8 @@ struct Fetch {
     unsure: bool,
     /// Whether it showed that the room counts from 1 again.
     anew: bool,
+    /// Whether it brought a message. What is missing behind one is not forgotten, as older ones go first: it was taken back.
+    reached: bool,
 }
 
 /// What follows when a `/history` has been answered.
@@ -90,12 +92,22 @@ impl Seen {
         if let Some((seq, at)) = self.last {
             fetch.anew |= line.seq == seq && line.at != at;
             if line.seq <= seq || fetch.anew {
+                fetch.reached = true;
                 return None;
             }
-            self.missing = self.missing.saturating_add(line.seq - seq - 1);
+            if !fetch.reached {
+                self.missing = self.missing.saturating_add(line.seq - seq - 1);
+            }
         }
-        fetch.fresh = true;
+        (fetch.fresh, fetch.reached) = (true, true);
         self.take(line)
+    }
+
+    /// These messages were taken back, and all between them: what is held back of them is not shown.
+    pub fn erase(&mut self, first: u64, last: u64) {
+        if let Some(fetch) = &mut self.fetch {
+            fetch.held.retain(|seq, _| !(first..=last).contains(seq));
+        }
     }
 
     /// The history has been answered.
@@ -138,7 +150,7 @@ impl Seen {
 
     fn anew(&mut self, fetch: Fetch) -> Next {
         self.last = Some((0, SystemTime::UNIX_EPOCH));
-        self.fetch = Some(Fetch { fresh: false, anew: false, unsure: false, ..fetch });
+        self.fetch = Some(Fetch { fresh: false, anew: false, unsure: false, reached: false, ..fetch });
         Next::Ask("after 0".to_owned())
     }
 
@@ -237,6 +249,18 @@ mod tests {
         (1..10).for_each(|text| drop(room.say(text)));
         room.forgotten = 6;
         assert_eq!(catch_up(&mut seen, &mut room, &[], 500), (texts(6..10), 5));
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_missed() {
+        let line = |seq| Line { seq, at: SystemTime::UNIX_EPOCH, from: Nick::new("bob").unwrap(), text: String::new() };
+        let mut seen = Seen::default();
+        for (rows, missing) in [(&[1, 2, 5][..], 0), (&[5, 9], 0), (&[12, 15], 2)] {
+            seen.fetch();
+            rows.iter().for_each(|&seq| drop(seen.past(line(seq))));
+            seen.answered();
+            assert!(matches!(seen.answered(), Next::Done(_, told) if told == missing), "{rows:?}");
+        }
     }
 
     #[test]

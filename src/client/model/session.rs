@@ -1,11 +1,13 @@
 //! One person's stay on a server, over all the connections that it takes: what is said to the server, what its lines mean
 //! for us, and what is shown of them. It knows no socket, no terminal and no clock.
 
+mod login;
 mod replies;
 mod search;
 mod told;
 mod typed;
 
+pub use login::TokenChange;
 pub use typed::own_commands;
 
 use std::collections::VecDeque;
@@ -13,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use crate::client::model::news::{News, TransferAnswer};
 use crate::client::model::talks::Talks;
-use crate::names::{FileId, Nick, Place, RoomName};
-use crate::wire::Command;
+use crate::commands;
+use crate::names::{FileId, Nick, Place, RoomName, Token};
+use crate::wire::{Command, Rank};
 
 /// How long lines whose fate is unknown wait for the server to have done with the connection that they were sent on. It gives
 /// up a dead one within 90 seconds.
@@ -35,6 +38,10 @@ pub struct Wish {
     pub rooms: Vec<RoomName>,
     /// What unlocks the server.
     pub password: Option<String>,
+    /// What proves that names are ours.
+    pub tokens: Vec<(Nick, Token)>,
+    /// Whether somebody is there who can be asked for a password, and for whom tokens are kept.
+    pub person: bool,
     /// Whether to tell nobody that we are typing, and to be told of nobody.
     pub without_typing: bool,
     /// Whether the rooms should be there already, so that it is told if one is not.
@@ -73,6 +80,18 @@ enum Pending {
     Said,
     Password(String),
     Nick,
+    /// To be called so, proved by this token, or else by a password.
+    Login(Nick, Option<Token>),
+    /// Whether a password may be sent, for this name.
+    Probe(Nick),
+    /// A token for the next start, of this name.
+    Token(Nick),
+    /// Who has a rank in this room, in which those are.
+    Ranks {
+        room: RoomName,
+        here: Vec<Nick>,
+        told: Vec<(Nick, Rank)>,
+    },
     /// Everybody, to know their names.
     Who,
     /// To be heard no more, as before.
@@ -136,6 +155,7 @@ enum Waiting {
 #[derive(Debug)]
 pub struct Session {
     password: Option<String>,
+    logins: login::Logins,
     nick: Option<Nick>,
     wanted: Option<Nick>,
     yields: bool,
@@ -165,6 +185,8 @@ pub struct Session {
     pub keys: &'static str,
     /// How many details the reply that is coming has so far.
     details: usize,
+    /// Who is in the room that is being entered, as far as that was told.
+    here: Vec<Nick>,
     /// The conversations.
     pub talks: Talks,
     typing: Option<(Place, Instant)>,
@@ -193,6 +215,7 @@ impl Session {
         wish.rooms.iter().for_each(|&room| talks.set_target(Some(Place::Room(room))));
         Self {
             password: wish.password,
+            logins: login::Logins::new(wish.tokens, wish.person),
             nick: None,
             wanted: wish.nick,
             yields: wish.yields,
@@ -212,6 +235,7 @@ impl Session {
             locked: false,
             keys: replies::KEYS,
             details: 0,
+            here: Vec::new(),
             talks,
             typing: None,
             without_typing: wish.without_typing,
@@ -286,6 +310,7 @@ impl Session {
         self.phase = Phase::Knocking;
         self.locked = false;
         self.details = 0;
+        self.logins.reset();
     }
 
     /// The connection is lost, for this reason.
@@ -359,6 +384,7 @@ impl Session {
         self.waiting.iter().filter_map(|waiting| match waiting {
             Waiting::Message(message) => Some(format!("{} {}", message.place, message.text)),
             Waiting::Command(line) if typed::is_quit(line) => None,
+            Waiting::Command(line) if commands::holds_secret(line) => Some(format!("{} …", cut(line).0)),
             Waiting::Text(line) | Waiting::Command(line) => Some(line.clone()),
         })
     }
@@ -391,7 +417,7 @@ impl Session {
         {
             self.since = Some((since, now));
             if self.regaining {
-                self.ask_nick();
+                self.ask_name();
             }
             self.ask_ghosts();
         }
@@ -458,9 +484,14 @@ impl Session {
 
     fn locked(&mut self) {
         self.locked = true;
+        let token = self.wanted.and_then(|nick| self.logins.token(nick));
         match self.password.take() {
             Some(password) => self.ask(Command::Pass(&password.clone()), Pending::Password(password)),
-            None => self.refuse("the server is locked; /pass PASSWORD or --password-file unlocks it".to_owned()),
+            // Who owns a name is let in by that.
+            None if token.is_some() => self.ask_name(),
+            None => self.refuse(
+                "the server is locked; /pass PASSWORD, /login NICK PASSWORD or --password-file unlocks it".to_owned(),
+            ),
         }
     }
 
@@ -481,10 +512,17 @@ impl Session {
             self.ask(Command::Set("typing", false), Pending::Quiet);
         }
         if *self.wanted.get_or_insert(nick) != nick {
-            self.ask_nick();
+            self.ask_name();
         } else if self.first {
             self.answer(format!("you are {nick}; /nick NAME changes that"));
         }
+        if !self.holds_back() {
+            self.restore();
+        }
+    }
+
+    /// Asks for what was before the last connection was lost, but for the name.
+    fn restore(&mut self) {
         if !self.first {
             self.give_up_people();
         }
@@ -517,13 +555,6 @@ impl Session {
         self.ask(Command::Ping("restored"), Pending::Restored);
     }
 
-    fn ask_nick(&mut self) {
-        let is_asked = self.asked.iter().any(|asked| matches!(asked.pending, Pending::Nick));
-        if let Some(nick) = self.wanted.filter(|_| !is_asked) {
-            self.ask(Command::Nick(nick), Pending::Nick);
-        }
-    }
-
     /// Asks whether those whom we have been are still there.
     fn ask_ghosts(&mut self) {
         for ghost in self.ghosts.clone() {
@@ -533,7 +564,9 @@ impl Session {
 
     /// Goes on as soon as nothing more has to be waited for.
     fn settle(&mut self, now: Instant) {
-        if self.phase == Phase::Restoring && self.restored && !self.is_in_limbo(now) {
+        // The first time nothing is said or shared before it is settled as whom.
+        let is_named = !(self.first && self.is_naming());
+        if self.phase == Phase::Restoring && self.restored && is_named && !self.is_in_limbo(now) {
             self.leave_limbo();
             self.phase = Phase::Online;
             if !std::mem::take(&mut self.first) {
@@ -677,7 +710,7 @@ mod tests {
                 "+ join #a 1",
             ],
         );
-        assert_eq!(sent(&mut session), ["/history #a 20"]);
+        assert_eq!(sent(&mut session), ["/op #a", "/history #a 20"]);
         hear(&mut session, &["+ query #a", "+ ping restored"]);
         assert!(session.is_online());
         assert_eq!(session.status().nick, Nick::new("alice").ok());

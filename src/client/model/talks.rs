@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::client::model::seen::Seen;
 use crate::names::{Nick, Place, RoomName};
+use crate::wire::Rank;
 
 /// Names that are remembered, to complete them.
 const KNOWN: usize = 10_000;
 /// People who are typing, as far as they are told apart.
 const TYPISTS: usize = 500;
+/// How many people may have a rank in a room.
+const RANKED: usize = 500;
 /// Private conversations that are kept open.
 const PEOPLE: usize = 100;
 /// The server ends typing after six seconds. Should it not say so, it is over a little later.
@@ -36,6 +39,47 @@ pub struct Talk {
     pub unread: usize,
     /// For a room: which of its messages have been seen.
     pub seen: Seen,
+    /// For a room: who has a rank there.
+    pub ranks: Ranks,
+}
+
+/// Who has which rank in a room.
+#[derive(Default, Debug)]
+pub struct Ranks {
+    /// Those of whom we know, and whether they are there under that name, as far as we were told.
+    known: Vec<(Nick, Rank, bool)>,
+}
+
+impl Ranks {
+    /// What somebody is there, who has not gone since that was told.
+    pub fn of(&self, nick: Nick) -> Option<Rank> {
+        self.known.iter().find(|(known, _, is_here)| *known == nick && *is_here).map(|(_, rank, _)| *rank)
+    }
+
+    /// Somebody has this rank now, and no other.
+    pub fn set(&mut self, nick: Nick, rank: Rank) {
+        self.known.retain(|(known, ..)| *known != nick);
+        if rank != Rank::Nobody && self.known.len() < RANKED {
+            self.known.push((nick, rank, true));
+        }
+    }
+
+    /// Just these have a rank.
+    pub fn replace(&mut self, ranks: &[(Nick, Rank)]) {
+        self.known.clear();
+        ranks.iter().for_each(|&(nick, rank)| self.set(nick, rank));
+    }
+
+    /// Somebody has gone, or is called otherwise, and the next of that name may be another.
+    pub fn leave(&mut self, nick: Nick) {
+        self.leave_if_known(nick);
+    }
+
+    /// The same. Whether they had a rank.
+    pub fn leave_if_known(&mut self, nick: Nick) -> bool {
+        let known = self.known.iter_mut().find(|(known, ..)| *known == nick);
+        known.map(|(_, _, is_here)| *is_here = false).is_some()
+    }
 }
 
 impl Talks {
@@ -61,7 +105,7 @@ impl Talks {
                 let oldest = self.talks.iter().position(|talk| people(talk) && Some(talk.place) != target);
                 oldest.map(|at| self.talks.remove(at));
             }
-            self.talks.push(Talk { place, unread: 0, seen: Seen::default() });
+            self.talks.push(Talk { place, unread: 0, seen: Seen::default(), ranks: Ranks::default() });
             self.talks.len() - 1
         });
         &mut self.talks[at]
@@ -78,6 +122,11 @@ impl Talks {
     /// The room of this name, if we are in it.
     pub fn room(&mut self, room: RoomName) -> Option<&mut Talk> {
         self.talks.iter_mut().find(|talk| talk.place == Place::Room(room))
+    }
+
+    /// Who has which rank there, if it is a room in which we are.
+    pub fn ranks(&self, place: Place) -> Option<&Ranks> {
+        self.talks.iter().find(|talk| talk.place == place).map(|talk| &talk.ranks)
     }
 
     /// Closes a conversation. If it was the target, there is none.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::civil::Date;
 
 use super::{Look, bytes};
-use crate::client::model::news::News;
+use crate::client::model::news::{News, mark_of};
 use crate::client::model::transfer::{Progress, Way};
-use crate::names::FileId;
+use crate::names::{FileId, Nick};
 use crate::wire;
 
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -25,6 +25,8 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
+/// How many messages that were taken back are named.
+const NAMED: usize = 5;
 /// How long nothing new is told of a transfer at least, and at most.
 const PACE: Duration = Duration::from_secs(2);
 const SLOWEST: Duration = Duration::from_secs(10);
@@ -33,10 +35,16 @@ const SLOWEST: Duration = Duration::from_secs(10);
 pub fn news(news: &News, look: &Look, now: SystemTime) -> String {
     let time = look.time(news.at().unwrap_or(now));
     match news {
-        News::Said { place, from, text, .. } => match wire::action(text) {
-            Some(action) => format!("{time} {place} * {from} {action}"),
-            None => format!("{time} {place} <{from}> {text}"),
-        },
+        News::Said { place, from, text, rank, number, .. } => {
+            let (mark, number) = (rank.map_or("", mark_of), numbered(*number));
+            match wire::action(text) {
+                Some(action) => format!("{time} {place} {number}* {mark}{from} {action}"),
+                None => format!("{time} {place} {number}<{mark}{from}> {text}"),
+            }
+        }
+        News::Erased { place, by, numbers, shown, .. } => {
+            format!("{time} {place} {}", erased(*by, *numbers, shown, look))
+        }
         News::Happened { place, text, .. } => format!("{time} {place} {text}"),
         News::File { place, from, file, size, name, .. } => {
             format!("{time} {place} {from} shares {name}, {}; /get {file} saves it", bytes(*size))
@@ -47,6 +55,22 @@ pub fn news(news: &News, look: &Look, now: SystemTime) -> String {
         News::Refused(text) => format!("no: {text}"),
         News::Note(text) => format!("note: {text}"),
     }
+}
+
+/// The number of a message, before who said it.
+pub fn numbered(number: Option<u64>) -> String {
+    number.map(|number| format!("({number}) ")).unwrap_or_default()
+}
+
+/// That messages were taken back, and which: what was shown of them is named and not told once more.
+pub fn erased(by: Nick, (first, last): (u64, u64), shown: &[(Nick, SystemTime)], look: &Look) -> String {
+    let what = if first == last { format!("message {first}") } else { format!("messages {first} to {last}") };
+    let named = |(nick, at): &(Nick, SystemTime)| format!("{nick}'s of {}", look.time(*at));
+    let names: Vec<String> = shown.iter().take(NAMED).map(named).collect();
+    let more = shown.len() - names.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let sign = if names.is_empty() { "" } else { ": " };
+    format!("{by} took {what} back{sign}{}{more}", names.join(", "))
 }
 
 /// The line that tells the day, where another one begins.
@@ -112,18 +136,38 @@ mod tests {
 
     use super::*;
     use crate::client::model::news::{Age, Mark};
-    use crate::names::{Nick, Place};
+    use crate::names::Place;
+    use crate::wire::Rank;
 
     #[test]
     fn news_are_words() {
         let look = Look { colour: false, zone: TimeZone::fixed(jiff::tz::offset(1)) };
-        let at = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(48_600));
+        let when = SystemTime::UNIX_EPOCH + Duration::from_secs(48_600);
+        let at = Some(when);
         let (place, from) = (Place::new("#lobby").unwrap(), Nick::new("bob").unwrap());
-        let said = |text: &str| News::Said { place, at, from, text: text.to_owned(), mark: Mark::ForUs, age: Age::New };
+        let said = |text: &str| News::Said {
+            place,
+            at,
+            from,
+            text: text.to_owned(),
+            mark: Mark::ForUs,
+            age: Age::New,
+            rank: Some(Rank::Op),
+            number: None,
+        };
+        let erased = |numbers, count| News::Erased {
+            place,
+            at,
+            by: Nick::new("alice").unwrap(),
+            numbers,
+            shown: vec![(from, when); count],
+        };
         let file = News::File { place, at, from, file: FileId(7), size: 2_048, name: "cat.png".to_owned() };
         for (told, want) in [
-            (said("hi"), "14:30 #lobby <bob> hi"),
-            (said("/me waves"), "14:30 #lobby * bob waves"),
+            (said("hi"), "14:30 #lobby <@bob> hi"),
+            (said("/me waves"), "14:30 #lobby * @bob waves"),
+            (erased((41, 41), 0), "14:30 #lobby alice took message 41 back"),
+            (erased((41, 42), 1), "14:30 #lobby alice took messages 41 to 42 back: bob's of 14:30"),
             (file, "14:30 #lobby bob shares cat.png, 2.0 KB; /get 7 saves it"),
             (News::Refused("not so".to_owned()), "no: not so"),
             (News::Done("leave #club".to_owned()), "done: leave #club"),

@@ -2,7 +2,7 @@
 
 use super::typed::{moves, name};
 use super::{Asked, Message, Pending, Session, cut};
-use crate::client::model::news::{Age, Mark, News, TransferAnswer};
+use crate::client::model::news::{Age, Mark, News, TransferAnswer, mark_of};
 use crate::client::model::seen::Line;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName};
@@ -13,6 +13,7 @@ const OWN_HELP: &[(&str, &[&str])] = &[
     ("/send ", &["/send [TARGET] PATH  share the file at PATH"]),
     ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
     ("/cancel ", &["/cancel ID or NAME  stop a transfer, or else withdraw your file"]),
+    ("/login ", &["/login NICK  be NICK, whose password you know; it is asked for, and not shown"]),
     ("/quit ", &["/quit [REASON]  leave the server"]),
 ];
 /// Commands whose details say all, so that their count need not be told.
@@ -29,15 +30,16 @@ pub(super) const OWN: &[(&str, &str)] = &[
 ];
 /// What they are called in the list of all commands.
 const OWN_GROUP: &str = "this client:";
+/// How many of those are told who are in a room that is entered, and how many on a line.
+const HERE: usize = 100;
+const HERE_ON_A_LINE: usize = 20;
+/// How many people may have a rank in a room, as far as they are told apart.
+const RANKED: usize = 500;
 const SHOW: &str = "/show ID [full]  show a picture, small or as large as there is room";
 
 /// A row of the reply to entering a room, in words.
 fn of_join(room: RoomName, row: &str) -> String {
     match Detail::parse("join", row) {
-        Detail::Here(nicks) => {
-            let nicks: Vec<&str> = nicks.iter().map(Nick::as_str).collect();
-            format!("in {room}: {}", nicks.join(" "))
-        }
         Detail::Topic(topic) => format!("{room} is about {topic}"),
         Detail::Rules(rules) => format!("what holds in {room}: {rules}; /room tells more"),
         _ => row.to_owned(),
@@ -58,7 +60,7 @@ fn names_the_same(line: &str, done: &Done<'_>) -> Option<bool> {
             !asked.is_empty()
         }
         // The place may be left out.
-        "leave" | "topic" | "history" | "typing" => asked.starts_with(['#', '@']),
+        "leave" | "topic" | "history" | "typing" | "op" => asked.starts_with(['#', '@']),
         _ => false,
     };
     (is_named && !told.is_empty())
@@ -70,10 +72,36 @@ fn is_of(line: &str, command: &str) -> bool {
     commands::find(command).map_or("", |spec| spec.name) == name(line)
 }
 
+/// Which messages a line takes back that begins with `/erase`: from this one to that.
+fn erased(line: &str) -> (u64, u64) {
+    let mut numbers = line.split_whitespace().filter_map(|word| word.parse().ok());
+    let first = numbers.next().unwrap_or(u64::MAX);
+    (first, numbers.next().unwrap_or(first))
+}
+
 impl Session {
     pub(super) fn detail(&mut self, text: &str) {
         if let Detail::Here(nicks) = Detail::parse("join", text) {
             nicks.iter().for_each(|nick| self.talks.meet(*nick));
+        }
+        let command = self.asked.front().map_or("", |asked| name(&asked.line));
+        if let Detail::In { room, .. } = Detail::parse("login", text)
+            && command == "login"
+        {
+            self.logged_into(room);
+        }
+        // Who they are is told with their ranks, which come next.
+        let is_shown = self.asked.front().is_some_and(|asked| match asked.pending {
+            Pending::Typed(_) => true,
+            Pending::Join(_) => self.first,
+            _ => false,
+        });
+        if let Detail::Here(nicks) = Detail::parse("join", text)
+            && command == "join"
+            && is_shown
+        {
+            self.here.extend(nicks.iter().take(HERE.saturating_sub(self.here.len())));
+            return;
         }
         match self.asked.front_mut().map(|asked| &mut asked.pending) {
             Some(Pending::Typed(line)) => {
@@ -81,14 +109,19 @@ impl Session {
                 let command = name(line);
                 let place = RoomName::new(cut(cut(line).1).0).ok().map(Place::Room).or(self.talks.target());
                 match (Detail::parse(command, text), place) {
-                    (Detail::Line { at, from, text, .. }, Some(place)) => {
+                    (Detail::Line { seq, at, from, text }, Some(place)) => {
                         let mark = if Some(from) == self.nick { Mark::Own } else { Mark::Plain };
-                        let (at, text) = (Some(at), text.to_owned());
-                        let news = News::Said { place, at, from, text, mark, age: Age::Past };
-                        self.heard.keep_once(&news);
+                        let rank = self.talks.ranks(place).and_then(|ranks| ranks.of(from));
+                        let (at, text, number) = (Some(at), text.to_owned(), Some(seq));
+                        let news = News::Said { place, at, from, text, mark, age: Age::Past, rank, number };
+                        self.heard.keep_once(&news, seq);
                         self.news.push_back(news);
                     }
                     (_, Some(Place::Room(room))) if command == "join" => self.answer(of_join(room, text)),
+                    (Detail::Who { nick, .. }, Some(Place::Room(room))) if line.contains('#') => {
+                        let rank = self.talks.room(room).and_then(|talk| talk.ranks.of(nick));
+                        self.answer(format!("{}{text}", rank.map_or("", mark_of)));
+                    }
                     _ => match own_help(text).filter(|_| command == "help") {
                         Some(lines) => lines.iter().for_each(|&line| self.answer(line.to_owned())),
                         None => self.answer(text.to_owned()),
@@ -98,6 +131,13 @@ impl Session {
             Some(Pending::Who) => {
                 if let Detail::Who { nick, .. } = Detail::parse("who", text) {
                     self.talks.meet(nick);
+                }
+            }
+            Some(Pending::Ranks { told, .. }) => {
+                if let Detail::Ranked { rank, nick } = Detail::parse("op", text)
+                    && told.len() < RANKED
+                {
+                    told.push((nick, rank));
                 }
             }
             Some(&mut Pending::Join(room)) if self.first => self.answer(of_join(room, text)),
@@ -114,16 +154,16 @@ impl Session {
                 }
             }
             Some(&mut Pending::Search { room, ref mut past, .. }) => {
-                let Detail::Line { at, from, text, .. } = Detail::parse("history", text) else { return };
+                let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
                 let mark = if Some(from) == self.nick { Mark::Own } else { Mark::Plain };
                 let (place, at, text) = (Place::Room(room), Some(at), text.to_owned());
-                past.push(News::Said { place, at, from, text, mark, age: Age::Past });
+                past.push(News::Said { place, at, from, text, mark, age: Age::Past, rank: None, number: Some(seq) });
             }
             Some(&mut Pending::History(room)) => {
                 let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
                 let line = Line { seq, at, from, text: text.to_owned() };
                 if let Some(line) = self.talks.room(room).and_then(|talk| talk.seen.past(line)) {
-                    self.show(Place::Room(room), Some(line.at), line.from, line.text, Age::Past);
+                    self.show(Place::Room(room), Some(line.seq), Some(line.at), line.from, line.text, Age::Past);
                 }
             }
             _ => {}
@@ -160,15 +200,38 @@ impl Session {
     pub(super) fn done(&mut self, done: Done<'_>) {
         let Some(pending) = self.answered_by(&done) else { return };
         match done {
-            Done::Nick(nick) => (self.nick, self.wanted, self.regaining) = (Some(nick), Some(nick), false),
-            Done::Login(nick) | Done::Logout(nick) | Done::Drop(nick) => self.nick = Some(nick),
+            Done::Nick(nick) => self.called(nick),
+            Done::Login(nick) => self.logged_in(nick, matches!(pending, Pending::Login(_, Some(_)))),
+            Done::Register(nick) => self.ask_token(nick),
+            Done::Passwd | Done::TokenOff | Done::Drop(_) => {
+                // With these all tokens end.
+                if let Some(nick) = self.nick {
+                    self.logins.forget(nick);
+                    match done {
+                        Done::Passwd => self.ask_token(nick),
+                        Done::Drop(nick) => self.became_guest(nick),
+                        _ => {}
+                    }
+                }
+            }
+            Done::Logout(nick) => self.became_guest(nick),
+            Done::OfMember { command, room, nick } => self.ranked_by_us(command, room, nick),
+            Done::Count { command: "erase", room, .. } => {
+                if let Pending::Typed(line) = &pending {
+                    let (first, last) = erased(line);
+                    self.heard.forget(room, first, last);
+                }
+            }
             Done::Join { room, .. } => {
                 let (place, is_new) = (Place::Room(room), self.talks.room(room).is_none());
                 if matches!(pending, Pending::Typed(_)) {
                     self.go_to(place);
                 }
+                let here = std::mem::take(&mut self.here);
                 if is_new || matches!(pending, Pending::Join(_)) {
-                    self.fetch(place);
+                    self.entered(room, here);
+                } else {
+                    self.ask_ranks(room, here);
                 }
             }
             Done::Leave(room) => self.talks.close(Place::Room(room)),
@@ -180,8 +243,20 @@ impl Session {
         }
         match pending {
             Pending::Who => self.knows_all = true,
+            Pending::Token(nick) => {
+                if let Done::Token(token) = done {
+                    self.got_token(nick, token);
+                }
+            }
+            // It was one of an owner after all.
+            Pending::Probe(nick) => self.ask_password(nick),
+            Pending::Ranks { room, here, told } => {
+                self.talks.room(room).into_iter().for_each(|talk| talk.ranks.replace(&told));
+                self.tell_here(room, &here);
+            }
             Pending::Quiet
             | Pending::Expected(_)
+            | Pending::Login(..)
             | Pending::Nick
             | Pending::Ignore(_)
             | Pending::Join(_)
@@ -244,6 +319,16 @@ impl Session {
         }
     }
 
+    /// Tells who is in a room that was entered.
+    fn tell_here(&mut self, room: RoomName, here: &[Nick]) {
+        let ranks = self.talks.ranks(Place::Room(room));
+        let name = |nick: &Nick| format!("{}{nick}", ranks.and_then(|ranks| ranks.of(*nick)).map_or("", mark_of));
+        let names: Vec<String> = here.iter().map(name).collect();
+        for names in names.chunks(HERE_ON_A_LINE) {
+            self.answer(format!("in {room}: {}", names.join(" ")));
+        }
+    }
+
     pub(super) fn refused(&mut self, command: &str, code: Code<'_>, text: &str) {
         // `?` stands for any line that was not understood.
         let is_answer = self.asked.front().is_some_and(|asked| command == "?" || is_of(&asked.line, command));
@@ -259,6 +344,10 @@ impl Session {
     fn turned_down(&mut self, pending: Pending, code: Code<'_>, text: &str) {
         match pending {
             Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
+            Pending::Typed(line)
+                if code == Code::Owned
+                    && name(&line) == "nick"
+                    && Nick::new(cut(&line).1.trim()).is_ok_and(|nick| self.owned(nick)) => {}
             Pending::Typed(line) => {
                 let name = cut(&line).0;
                 self.refuse(if text.starts_with(name) { text.to_owned() } else { format!("{name}: {text}") });
@@ -279,16 +368,26 @@ impl Session {
                     self.sent.pop_front().map(|message| format!("{} has not got “{}”: ", message.place, message.text));
                 self.refuse(format!("{}{text}", what.unwrap_or_default()));
             }
+            Pending::Nick if code == Code::Owned && self.wanted.is_some_and(|nick| self.owned(nick)) => {}
+            Pending::Login(nick, token) => self.not_logged_in(nick, token, code, text),
+            Pending::Probe(nick) if code == Code::Insecure => self.insecure(nick, text),
+            Pending::Probe(nick) => self.ask_password(nick),
+            Pending::Token(nick) => self.note(format!("the next start needs the password of {nick} again: {text}")),
+            Pending::Ranks { room, here, .. } => self.tell_here(room, &here),
             Pending::Nick if self.first => {
                 self.wanted = self.nick;
                 let nick = self.nick.map(|nick| format!("; you are {nick} now")).unwrap_or_default();
                 let text = format!("{text}{nick}");
-                if self.yields && code == Code::Taken { self.note(text) } else { self.refuse(text) }
+                let yields = self.yields && matches!(code, Code::Taken | Code::Owned | Code::Held);
+                if yields {
+                    self.note(text)
+                } else {
+                    self.refuse(text)
+                }
+                self.settled();
             }
             // One guest's name is as good as another's.
-            Pending::Nick if self.wanted.is_some_and(|nick| nick.is_guest()) => {
-                (self.wanted, self.regaining) = (self.nick, false);
-            }
+            Pending::Nick if self.wanted.is_some_and(|nick| nick.is_guest()) => self.give_name_up(),
             Pending::Nick if code == Code::Taken => {
                 if !std::mem::replace(&mut self.regaining, true)
                     && let (Some(wanted), Some(nick)) = (self.wanted, self.nick)

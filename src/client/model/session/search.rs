@@ -1,10 +1,11 @@
 //! `/search`: in what this terminal has seen, and in the server's history of the room that is talked to.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::SystemTime;
 
 use super::{Pending, Session};
 use crate::client::model::news::{Age, News, Taken};
-use crate::names::{Place, RoomName};
+use crate::names::{Nick, Place, RoomName};
 use crate::wire::Command;
 
 /// Bytes of messages that are kept to be searched.
@@ -19,25 +20,43 @@ const SHOWN: usize = 100;
 /// The messages that were shown, as far as they are kept.
 #[derive(Default, Debug)]
 pub(super) struct Heard {
-    messages: VecDeque<News>,
+    /// With their numbers, as far as they have one.
+    messages: VecDeque<(Option<u64>, News)>,
     bytes: usize,
 }
 
 impl Heard {
     /// Keeps a message that may be kept already, as it was asked for.
-    pub(super) fn keep_once(&mut self, news: &News) {
-        if !self.messages.iter().any(|known| is_same(known, news)) {
-            self.keep(news);
+    pub(super) fn keep_once(&mut self, news: &News, number: u64) {
+        if !self.messages.iter().any(|(_, known)| is_same(known, news)) {
+            self.keep(news, Some(number));
         }
     }
 
     /// Keeps a message; the oldest go for it.
-    pub(super) fn keep(&mut self, news: &News) {
+    pub(super) fn keep(&mut self, news: &News, number: Option<u64>) {
         self.bytes += cost(news);
-        self.messages.push_back(news.clone());
+        self.messages.push_back((number, news.clone()));
         while self.bytes > KEPT {
-            self.bytes -= self.messages.pop_front().map_or(0, |news| cost(&news));
+            self.bytes -= self.messages.pop_front().map_or(0, |(_, news)| cost(&news));
         }
+    }
+
+    /// Keeps the messages of these numbers no longer. Returns who said them, and when, the newest of each number.
+    pub(super) fn forget(&mut self, room: RoomName, first: u64, last: u64) -> Vec<(Nick, SystemTime)> {
+        let mut forgotten = BTreeMap::new();
+        let bytes = &mut self.bytes;
+        self.messages.retain(|(number, news)| match (number, news) {
+            (Some(number), News::Said { place, at, from, .. })
+                if *place == Place::Room(room) && (first..=last).contains(number) =>
+            {
+                *bytes -= cost(news);
+                forgotten.extend(at.map(|at| (*number, (*from, at))));
+                false
+            }
+            _ => true,
+        });
+        forgotten.into_values().collect()
     }
 }
 
@@ -83,9 +102,13 @@ impl Session {
         let is_found = |news: &News| text(news).to_lowercase().contains(&sought);
         let mut found = past;
         found.retain(is_found);
-        for news in self.heard.messages.iter().filter(|news| is_found(news)) {
+        for (number, news) in self.heard.messages.iter().filter(|(_, news)| is_found(news)) {
             if !found.iter().any(|known| is_same(known, news)) {
-                found.push(news.clone());
+                let mut news = news.clone();
+                if let News::Said { number: shown, .. } = &mut news {
+                    *shown = *number;
+                }
+                found.push(news);
             }
         }
         found.sort_by_key(News::at);

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::{Message, Pending, Phase, Session};
+use super::{Asked, Message, Pending, Phase, Session};
 use crate::client::model::news::{Age, Mark, Moves, News, TransferAnswer};
 use crate::client::model::seen::{Line, Next};
 use crate::names::{Nick, Place, RoomName};
@@ -28,9 +28,9 @@ impl Session {
             ServerLine::Refused { command, code, text } => self.refused(command, code, text),
             ServerLine::Other("") => {}
             ServerLine::Nick { nick, old, text } => {
-                self.nick = Some(nick);
                 // It goes on behind the name.
                 self.note(format!("{old} {text}"));
+                self.became_guest(nick);
             }
             ServerLine::Notice(text) => self.note(text.to_owned()),
             ServerLine::Wall { from, text } => self.note(format!("{from} tells everybody: {text}")),
@@ -78,7 +78,7 @@ impl Session {
         self.ghosts.retain(|ghost| !ghost.is_like(&who));
         self.ignored.retain(|ignored| *ignored != who);
         if self.wanted.is_some_and(|wanted| wanted.is_like(&who)) && self.regaining {
-            self.ask_nick();
+            self.ask_name();
         }
     }
 
@@ -90,15 +90,23 @@ impl Session {
             && let Some(talk) = self.talks.room(room)
         {
             if let Some(line) = talk.seen.live(Line { seq, at, from, text }) {
-                self.show(place, Some(at), from, line.text, Age::New);
+                self.show(place, Some(seq), Some(at), from, line.text, Age::New);
             }
         } else {
-            self.show(place, stamp.map(|stamp| stamp.at), from, text, Age::New);
+            self.show(place, None, stamp.map(|stamp| stamp.at), from, text, Age::New);
         }
     }
 
     /// Shows a message that has not been shown.
-    pub(super) fn show(&mut self, place: Place, at: Option<SystemTime>, from: Nick, text: String, age: Age) {
+    pub(super) fn show(
+        &mut self,
+        place: Place,
+        seq: Option<u64>,
+        at: Option<SystemTime>,
+        from: Nick,
+        text: String,
+        age: Age,
+    ) {
         self.talks.hear(from);
         let is_this = |said: &Message| said.from == Some(from) && said.place == place && said.text == text;
         let limbo = self.limbo.iter().position(is_this);
@@ -120,8 +128,9 @@ impl Session {
         if !is_own && self.talks.target() != Some(place) {
             self.talks.unread(place);
         }
-        let news = News::Said { place, at, from, text, mark, age };
-        self.heard.keep(&news);
+        let rank = self.talks.ranks(place).and_then(|ranks| ranks.of(from));
+        let news = News::Said { place, at, from, text, mark, age, rank, number: None };
+        self.heard.keep(&news, seq);
         self.news.push_back(news);
     }
 
@@ -173,11 +182,16 @@ impl Session {
             }
             What::Set(rule, value) => format!("{who} set {rule} to {value}"),
             What::Invite(room) => format!("{who} invites you to {room}; /join {room}"),
-            What::Erased { first, last } if first == last => format!("{who} took message {first} back"),
-            What::Erased { first, last } => format!("{who} took messages {first} to {last} back"),
+            What::Erased { first, last } => {
+                let Place::Room(room) = place else { return };
+                let shown = self.heard.forget(room, first, last);
+                self.talks.room(room).into_iter().for_each(|talk| talk.seen.erase(first, last));
+                return self.news.push_back(News::Erased { place, at, by: who, numbers: (first, last), shown });
+            }
             What::Unreached => format!("{who} has gone without what was said since their connection was lost"),
             What::Other(text) => format!("{who} {text}"),
         };
+        self.rank_changed(place, who, what);
         let moves = match what {
             What::Joined => Some(Moves::In),
             What::Left(_) | What::Quit(_) | What::Lost(_) => Some(Moves::Out),
@@ -200,6 +214,68 @@ impl Session {
         self.news.push_back(News::Happened { place, at, text, moves });
     }
 
+    /// Notes what an event tells of who has which rank in a room. Where it does not tell all, that is asked.
+    fn rank_changed(&mut self, place: Place, who: Nick, what: What<'_>) {
+        let Place::Room(room) = place else { return };
+        let Some(talk) = self.talks.room(room) else { return };
+        match what {
+            What::Made { nick, rank } => {
+                talk.ranks.set(nick, rank);
+                if rank == Rank::Founder && nick != who {
+                    talk.ranks.set(who, Rank::Op);
+                }
+            }
+            // Ranks of owned names stay, those of guests do not; and by another name one may have another.
+            What::Left(_) | What::Quit(_) | What::Lost(_) => talk.ranks.leave(who),
+            What::Kicked { nick, .. } => talk.ranks.leave(nick),
+            What::Joined if talk.ranks.leave_if_known(who) => self.ask_ranks(room, Vec::new()),
+            What::Renamed(new) => {
+                let is_known = [who, new].map(|nick| talk.ranks.leave_if_known(nick)).contains(&true);
+                if is_known {
+                    self.ask_ranks(room, Vec::new());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// We gave somebody a rank, or took it.
+    pub(super) fn ranked_by_us(&mut self, command: &str, room: RoomName, nick: Nick) {
+        let rank = match command {
+            "op" => Rank::Op,
+            "voice" => Rank::Voice,
+            "founder" => Rank::Founder,
+            "deop" | "devoice" => Rank::Nobody,
+            _ => return,
+        };
+        if let Some(own) = self.nick {
+            self.rank_changed(Place::Room(room), own, What::Made { nick, rank });
+        }
+    }
+
+    /// We are called otherwise, and may have other ranks.
+    pub(super) fn renamed(&mut self, before: Option<Nick>, now: Nick) {
+        for room in self.talks.rooms().collect::<Vec<_>>() {
+            if let Some(before) = before.filter(|before| *before != now) {
+                self.rank_changed(Place::Room(room), before, What::Renamed(now));
+            }
+        }
+    }
+
+    /// We have come into a room, in which those are.
+    pub(super) fn entered(&mut self, room: RoomName, here: Vec<Nick>) {
+        self.ask_ranks(room, here);
+        self.fetch(Place::Room(room));
+    }
+
+    /// Asks who has a rank in a room, in which those are, who are told with it.
+    pub(super) fn ask_ranks(&mut self, room: RoomName, here: Vec<Nick>) {
+        let is_asked = |asked: &Asked| matches!(asked.pending, Pending::Ranks { room: of, .. } if of == room);
+        if !here.is_empty() || !self.asked.iter().any(is_asked) {
+            self.ask(Command::Ranks(room), Pending::Ranks { room, here, told: Vec::new() });
+        }
+    }
+
     /// Fetches what was missed of a room.
     pub(super) fn fetch(&mut self, place: Place) {
         if let Place::Room(room) = place
@@ -217,7 +293,7 @@ impl Session {
                     self.note(format!("{missing} messages in {room} came while you were gone, and are no longer kept"));
                 }
                 for line in held {
-                    self.show(Place::Room(room), Some(line.at), line.from, line.text, Age::New);
+                    self.show(Place::Room(room), Some(line.seq), Some(line.at), line.from, line.text, Age::New);
                 }
                 if missing > 0 {
                     self.report_limbo(room);

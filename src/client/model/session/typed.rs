@@ -71,6 +71,9 @@ impl Session {
 
     /// Carries out a line that was typed.
     pub fn typed(&mut self, line: &str, now: Instant) -> Taken {
+        if let Some(taken) = self.prove(line) {
+            return taken;
+        }
         let line = clean(line.as_bytes());
         let line = line.trim_end();
         let doubted = self.doubted.take();
@@ -104,7 +107,7 @@ impl Session {
     /// Sends what waits, as far as it may go out now.
     pub(super) fn send_waiting(&mut self) {
         // It must be known as whom a message is said, to find it again.
-        while self.is_online() && !self.is_pending(&["nick"]) && self.asked.len() < UNANSWERED {
+        while self.is_online() && !self.is_pending(NAMING) && self.asked.len() < UNANSWERED {
             match self.waiting.pop_front() {
                 None => break,
                 Some(Waiting::Command(line)) => self.send_command(line),
@@ -154,7 +157,7 @@ impl Session {
     /// Whether one of these commands was typed and is not answered yet.
     fn is_pending(&self, names: &[&str]) -> bool {
         self.asked.iter().any(|asked| match &asked.pending {
-            Pending::Nick => names.contains(&"nick"),
+            Pending::Nick | Pending::Login(..) => names.contains(&"nick"),
             Pending::Typed(line) => names.contains(&name(line)),
             _ => false,
         })
@@ -277,6 +280,10 @@ impl Session {
                     own(rest).into_iter().for_each(|help| self.answer(help.to_owned()));
                     return Taken::Yes;
                 }
+                // Whose password it is does to be asked for it.
+                "login" if self.is_in() && Nick::new(rest.trim()).is_ok_and(|nick| self.owned(nick)) => {
+                    return Taken::Yes;
+                }
                 // What was typed before is said before, unless the person cannot wait.
                 "quit" if self.is_online() && !std::mem::replace(&mut self.quitting, true) => {
                     return self.wait(Waiting::Command(line.to_owned()));
@@ -290,7 +297,7 @@ impl Session {
                     self.password = Some(rest.trim().to_owned());
                     return Taken::Yes;
                 }
-                _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "help" | "ping") => {
+                _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "login" | "help" | "ping") => {
                     self.send_command(line.to_owned());
                     return Taken::Yes;
                 }
@@ -360,6 +367,9 @@ fn target(word: &str) -> Option<Place> {
 
 /// Commands after which the target may be another.
 const MOVING: &[&str] = &["join", "leave", "query"];
+
+/// Commands after which we may be called otherwise.
+const NAMING: &[&str] = &["nick", "login", "logout", "drop"];
 
 /// Whether the target may be another after this line.
 pub(super) fn moves(line: &str) -> bool {
@@ -528,8 +538,8 @@ mod tests {
         let replies = ["+ who 1 0", "+ set whole on", "+ set echo on", "+ set stamp on", "+ join #a 1", "+ query #a"];
         hear(&mut session, &replies);
         hear(&mut session, &["+ ping restored"]);
-        assert_eq!(sent(&mut session), ["/history #a after 0"]);
-        hear(&mut session, &["+ history #a 0"]);
+        assert_eq!(sent(&mut session), ["/op #a", "/history #a after 0"]);
+        hear(&mut session, &["+ op #a 0", "+ history #a 0"]);
         let lines = sent(&mut session);
         assert_eq!((lines.len(), &*lines[0], &*lines[99]), (UNANSWERED, "/msg #a 0", "/msg #a 99"));
         hear(&mut session, &["+ msg #a", "+ msg #a"]);
@@ -608,7 +618,7 @@ mod tests {
             session.typed(line, now);
         }
         hear(&mut session, &["+ query #a", "+ msg #a", "! query no-such-nick x", "+ join #c 1", "+ history #c 0"]);
-        assert_eq!(sent(&mut session), ["/query nobody", "/join #c", "/history #c 20", "/msg #c hello"]);
+        assert_eq!(sent(&mut session), ["/query nobody", "/join #c", "/op #c", "/history #c 20", "/msg #c hello"]);
     }
 
     #[test]

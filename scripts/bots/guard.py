@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+# Keeps order in a room: whoever says one of the words in WORDS, a file, or more than five messages in five seconds, is
+# warned in private, the next time muted for ten minutes, then banned for a day; what they said last is taken back.
+# It forgets after an hour, or when an op says "!pardon NICK". Ops may do as they like.
+# Run it as:  guard.py HOST PORT ROOM WORDS [NICK]  (CHINWAG_PASSWORD: the server's; CHINWAG_TOKEN: one of NICK)
+# NICK must own its name, and be an op of the room: whoever founded it says /op NICK while NICK is there.
+import collections, os, re, socket, sys, time
+people = {}  # of each nick: how often they were at fault, when last, and when they said what they said last
+
+def fault(nick, text):  # what is to be done about it, if anything is
+    len(people) > 10000 and people.pop(next(iter(people)))  # who came first
+    count, last, times = people.setdefault(nick, (0, 0, collections.deque(maxlen=6)))
+    times.append(time.monotonic())
+    flood = "slow down" if len(times) == 6 and times[5] - times[0] < 5 else ""
+    why = "mind your words" if re.search(words, text) else flood
+    if why:
+        count = count + 1 if times[-1] - last < 3600 else 1
+        people[nick] = count, times[-1], collections.deque(maxlen=6)
+        step = f"/msg {nick} {why}, or you will be muted" if count == 1 else f"/mute {room} {nick} 10m {why}"
+        return f"/ban {room} {nick} 1d {why}" if count > 2 else step
+
+def talk(sock):
+    asked, details, ops = collections.deque(), [], set()
+    def ask(*commands):  # each gets exactly one + or !, in order: such a line answers the oldest in "asked"
+        asked.extend(commands)
+        sock.sendall("".join(command + "\n" for command in commands).encode())
+    for line in sock.makefile(encoding="utf-8", errors="replace", newline="\n"):
+        kind, _, text = line.rstrip("\n").partition(" ")
+        if line.startswith("* locked "):
+            ask("/pass " + os.environ.get("CHINWAG_PASSWORD", ""))
+        elif line.startswith("* hello "):
+            ask(f"/login {nick} token:{token}", "/set stamp on", f"/join {room}", f"/op {room}")
+        elif kind == "-":
+            details.append(text)
+        elif kind in ("+", "!"):
+            command, rows, details = asked.popleft(), details, []
+            if kind == "!":
+                sys.exit(text) if text.startswith(("join ", "login ", "pass ")) else print(text, file=sys.stderr)
+            elif command == f"/op {room}":
+                ops = {row.split(" ")[1] for row in rows if not row.startswith("voice ")}
+        elif kind == room and (said := re.match(r"\[(\d+)@\S+ <(\S+)> (.*)", text)):
+            if said[2] in ops:
+                said[3].startswith("!pardon ") and people.pop(said[3][8:], None)
+            elif answer := fault(said[2], said[3]):
+                ask(f"/erase {room} {said[1]}", answer)
+        elif kind == room and (event := re.match(r"\S+ \* (\S+) (made|renamed) (\S+)", text)):
+            ask(f"/op {room}")
+            people.update({event[3]: people.pop(event[1])} if event[2] == "renamed" and event[1] in people else {})
+
+len(sys.argv) > 4 or sys.exit("usage: guard.py HOST PORT ROOM WORDS [NICK]")
+(host, port, room, path, nick), token = (sys.argv[1:] + ["guard"])[:5], os.environ.get("CHINWAG_TOKEN")
+words = "|".join(re.escape(word) for word in open(path, encoding="utf-8").read().split())
+words = rf"(?i)\b(?:{words or '(?!)'})\b"
+while True:
+    try:
+        with socket.create_connection((host, port)) as sock:
+            talk(sock)
+    except OSError as error:
+        print(error, file=sys.stderr)
+    time.sleep(2)

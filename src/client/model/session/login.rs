@@ -1,0 +1,481 @@
+//! Being somebody whose name is owned: by a token that was kept, or by a password that the person is asked for.
+
+use std::collections::VecDeque;
+
+use super::{Asked, Pending, Session, cut};
+use crate::client::model::news::Taken;
+use crate::commands;
+use crate::names::{Nick, Place, RoomName, Token, clean};
+use crate::wire::{ClientLine, Code, Command, Proof};
+
+/// How many rooms a login may find us in.
+const ROOMS: usize = 100;
+
+/// What is to become of the tokens that are kept for later runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TokenChange {
+    /// This one proves from now on that the name is ours.
+    Keep(Nick, Token),
+    /// This one proves nothing any more.
+    Forget(Nick, Token),
+}
+
+/// What proves that names are ours.
+#[derive(Default, Debug)]
+pub(super) struct Logins {
+    /// What is kept of them.
+    tokens: Vec<(Nick, Token)>,
+    /// Whether somebody is there who can be asked for a password. For them a token is kept, too.
+    person: bool,
+    /// Whose password the person is being asked for.
+    asking: Option<Nick>,
+    /// Whether the name that we have is owned, by us.
+    is_owner: bool,
+    /// Whether nothing is restored before it is settled as whom.
+    holds: bool,
+    /// The rooms in which we are, as the answer to a login tells.
+    rooms: Vec<RoomName>,
+    changes: VecDeque<TokenChange>,
+}
+
+impl Logins {
+    pub(super) fn new(tokens: Vec<(Nick, Token)>, person: bool) -> Self {
+        Self { tokens, person, ..Self::default() }
+    }
+
+    /// A connection is made or lost, and nobody has proved anything on it.
+    pub(super) fn reset(&mut self) {
+        (self.is_owner, self.holds) = (false, false);
+        self.rooms.clear();
+    }
+
+    /// What proves that this name is ours.
+    pub(super) fn token(&self, nick: Nick) -> Option<Token> {
+        self.tokens.iter().find(|(of, _)| *of == nick).map(|(_, token)| *token)
+    }
+
+    fn keep(&mut self, nick: Nick, token: Token) {
+        self.tokens.retain(|(of, _)| *of != nick);
+        self.tokens.push((nick, token));
+        self.changes.push_back(TokenChange::Keep(nick, token));
+    }
+
+    /// Whatever proved that this name is ours does so no more.
+    pub(super) fn forget(&mut self, nick: Nick) {
+        let changes = &mut self.changes;
+        self.tokens.retain(|&(of, token)| {
+            if of == nick {
+                changes.push_back(TokenChange::Forget(of, token));
+            }
+            of != nick
+        });
+    }
+}
+
+impl Session {
+    /// Whose password the person is being asked for. The next line that they type is that.
+    pub fn asks_login(&self) -> Option<Nick> {
+        self.logins.asking
+    }
+
+    /// The next change of what is kept for later runs.
+    pub fn poll_token(&mut self) -> Option<TokenChange> {
+        self.logins.changes.pop_front()
+    }
+
+    /// What changed of what is kept could not be written down, for this reason.
+    pub fn untold(&mut self, why: &str) {
+        self.refuse(format!("the token cannot be kept, so the next start needs the password: {why}"));
+    }
+
+    /// Asks for the name that is wanted: with what proves that it is ours, if there is that.
+    pub(super) fn ask_name(&mut self) {
+        if let Some(nick) = self.wanted.filter(|_| !self.is_naming()) {
+            match self.logins.token(nick) {
+                Some(token) => self.ask(Command::Login(nick, Proof::Token(token)), Pending::Login(nick, Some(token))),
+                None => self.ask(Command::Nick(nick), Pending::Nick),
+            }
+        }
+    }
+
+    /// Whether rooms are entered only once it is settled as whom: the first time, where a person may have to be asked.
+    pub(super) fn holds_back(&mut self) -> bool {
+        self.logins.holds = self.first && self.logins.person && self.is_naming();
+        self.logins.holds
+    }
+
+    /// Whether it is still open what we are called.
+    pub(super) fn is_naming(&self) -> bool {
+        let is_naming = |asked: &Asked| matches!(asked.pending, Pending::Nick | Pending::Login(..) | Pending::Probe(_));
+        self.logins.asking.is_some() || self.asked.iter().any(is_naming)
+    }
+
+    /// It is settled as whom we are here.
+    pub(super) fn settled(&mut self) {
+        if std::mem::take(&mut self.logins.holds) {
+            self.restore();
+        }
+    }
+
+    /// A name turned out to be somebody's. Whether the person is there to be asked for the password, should that be they.
+    pub(super) fn owned(&mut self, nick: Nick) -> bool {
+        if !self.logins.person {
+            return false;
+        }
+        if let Some(token) = self.logins.token(nick) {
+            self.ask(Command::Login(nick, Proof::Token(token)), Pending::Login(nick, Some(token)));
+        } else if self.logins.is_owner {
+            self.ask_password(nick);
+        } else {
+            // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
+            self.ask(Command::Token, Pending::Probe(nick));
+        }
+        true
+    }
+
+    pub(super) fn ask_password(&mut self, nick: Nick) {
+        self.logins.asking = Some(nick);
+        let other = self.nick.map(|nick| format!("; Enter alone leaves you {nick}")).unwrap_or_default();
+        self.note(format!("{nick} belongs to somebody: if that is you, type the password, which is not shown{other}"));
+    }
+
+    /// Takes what the person typed as the password that they were asked for.
+    pub(super) fn prove(&mut self, line: &str) -> Option<Taken> {
+        let nick = self.logins.asking?;
+        let line = clean(line.as_bytes());
+        let (word, rest) = cut(line.trim());
+        match ClientLine::parse(word) {
+            // Whoever gives a command wants something else.
+            ClientLine::Command { name, .. } if commands::find(name).is_some() => {
+                self.stay_guest();
+                return None;
+            }
+            _ if word.is_empty() => {
+                self.stay_guest();
+                self.note(format!("/login {nick} asks for it again"));
+            }
+            _ if !self.is_in() => {
+                return Some(Taken::No("there is no connection; type the password again when there is".to_owned()));
+            }
+            _ if !rest.is_empty() => return Some(Taken::No("a password is one word; type it again".to_owned())),
+            _ => {
+                self.logins.asking = None;
+                self.ask(Command::Login(nick, Proof::Password(word)), Pending::Login(nick, None));
+            }
+        }
+        Some(Taken::Yes)
+    }
+
+    /// The person is not who they were asked to be, or cannot be it now.
+    fn stay_guest(&mut self) {
+        self.logins.asking = None;
+        self.give_name_up();
+        self.settled();
+    }
+
+    /// Goes by the name that we have.
+    pub(super) fn give_name_up(&mut self) {
+        (self.wanted, self.regaining) = (self.nick.or(self.wanted), false);
+    }
+
+    /// A row of the answer to a login.
+    pub(super) fn logged_into(&mut self, room: RoomName) {
+        if !self.logins.rooms.contains(&room) && self.logins.rooms.len() < ROOMS {
+            self.logins.rooms.push(room);
+        }
+    }
+
+    /// We are `nick`, and have proved it.
+    pub(super) fn logged_in(&mut self, nick: Nick, by_token: bool) {
+        let before = self.nick.replace(nick);
+        (self.wanted, self.regaining, self.locked) = (Some(nick), false, false);
+        (self.logins.asking, self.logins.is_owner) = (None, true);
+        for room in std::mem::take(&mut self.logins.rooms) {
+            if self.talks.room(room).is_none() {
+                self.talks.open(Place::Room(room));
+                self.entered(room, Vec::new());
+            }
+        }
+        if self.logins.holds {
+            self.settled();
+        } else if self.is_in() {
+            self.enter_again();
+            self.renamed(before, nick);
+        }
+        if !by_token {
+            self.ask_token(nick);
+        }
+    }
+
+    /// We own `nick` from now on, or have done something of which our tokens end.
+    pub(super) fn ask_token(&mut self, nick: Nick) {
+        self.logins.is_owner = true;
+        if self.logins.person {
+            self.ask(Command::Token, Pending::Token(nick));
+        }
+    }
+
+    pub(super) fn got_token(&mut self, nick: Nick, token: Token) {
+        if self.logins.token(nick).is_none() {
+            self.note(format!("the next start needs no password for {nick}; /token off ends that"));
+        }
+        self.logins.keep(nick, token);
+    }
+
+    /// We are called `nick` now, as we wished to be.
+    pub(super) fn called(&mut self, nick: Nick) {
+        let before = self.nick.replace(nick);
+        self.logins.is_owner &= before == Some(nick);
+        (self.wanted, self.regaining) = (Some(nick), false);
+        if self.is_in() {
+            self.renamed(before, nick);
+        }
+        self.settled();
+    }
+
+    /// We are `nick` from now on, and nobody's owner.
+    pub(super) fn became_guest(&mut self, nick: Nick) {
+        let before = self.nick.replace(nick);
+        (self.wanted, self.regaining, self.logins.is_owner) = (Some(nick), false, false);
+        if self.is_in() {
+            self.enter_again();
+            self.renamed(before, nick);
+        }
+    }
+
+    /// Enters the rooms in which we were, as we may be in none of them under another name. Where we are, that changes nothing.
+    fn enter_again(&mut self) {
+        for room in self.talks.rooms().collect::<Vec<_>>() {
+            self.ask(Command::Join(room), Pending::Join(room));
+        }
+        if let Some(place) = self.talks.target() {
+            self.ask(Command::Query(place), Pending::Query);
+        }
+    }
+
+    /// A login failed.
+    pub(super) fn not_logged_in(&mut self, nick: Nick, token: Option<Token>, code: Code<'_>, text: &str) {
+        match (token, code) {
+            (Some(_), Code::Refused) => {
+                self.logins.forget(nick);
+                self.note(format!("the token that was kept for {nick} is not good any more"));
+                if !self.is_in() {
+                    self.locked();
+                } else if self.wanted == Some(nick) {
+                    self.ask_name();
+                } else {
+                    self.owned(nick);
+                }
+            }
+            // Nothing else that is typed would change that.
+            (_, Code::Insecure) => self.insecure(nick, text),
+            (Some(_), _) if !self.first && self.wanted == Some(nick) => {
+                if !std::mem::replace(&mut self.regaining, true) {
+                    self.refuse(format!("you are not {nick} now: {text}"));
+                }
+                self.settled();
+            }
+            (Some(_), _) => {
+                self.refuse(format!("you are not {nick}: {text}"));
+                self.stay_guest();
+            }
+            (None, _) => {
+                self.refuse(text.to_owned());
+                self.logins.asking = Some(nick);
+            }
+        }
+    }
+
+    /// No secret is taken on this connection.
+    pub(super) fn insecure(&mut self, nick: Nick, text: &str) {
+        let other = self.nick.map(|nick| format!(" Until then you are {nick}.")).unwrap_or_default();
+        self.refuse(format!("{nick} belongs to somebody, and no password can be sent from here: {text}.{other}"));
+        self.stay_guest();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::client::model::news::News;
+    use crate::client::model::session::Wish;
+    use crate::client::model::session::tests::{hear, sent, shown};
+
+    const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const OWNED: &str = "! nick owned alice belongs to somebody; if that is you: /login alice PASSWORD";
+
+    fn alice() -> Nick {
+        Nick::new("alice").unwrap()
+    }
+
+    /// A session of alice's in #a that has just been greeted, with the answers to what comes before the name.
+    fn greeted(tokens: Vec<(Nick, Token)>, person: bool) -> Session {
+        let rooms = vec![RoomName::new("#a").unwrap()];
+        let mut session = Session::new(Wish { nick: Some(alice()), rooms, tokens, person, ..Wish::default() });
+        again(&mut session);
+        session
+    }
+
+    fn again(session: &mut Session) {
+        session.connected();
+        hear(session, &["* hello guest1 chinwag/0.1.0 1 online; welcome", "+ who 1 1"]);
+        hear(session, &["+ set whole on", "+ set echo on", "+ set stamp on"]);
+    }
+
+    /// What is sent besides what every connection begins with.
+    fn asked(session: &mut Session) -> Vec<String> {
+        sent(session).into_iter().filter(|line| !line.starts_with("/set ") && line != "/who").collect()
+    }
+
+    fn changes(session: &mut Session) -> Vec<TokenChange> {
+        std::iter::from_fn(|| session.poll_token()).collect()
+    }
+
+    #[test]
+    fn who_is_asked_for_a_password_comes_in_as_themselves() {
+        let mut session = greeted(Vec::new(), true);
+        assert_eq!(asked(&mut session), ["/nick alice"], "no room is entered as somebody else");
+        hear(&mut session, &[OWNED]);
+        assert_eq!((asked(&mut session), session.asks_login()), (vec!["/token".to_owned()], None));
+        hear(&mut session, &["! token no-account you are a guest"]);
+        assert_eq!(session.asks_login(), Some(alice()));
+        for (typed, is_taken) in [("two words", false), ("wrong-horse ", true)] {
+            assert_eq!(session.typed(typed, Instant::now()) == Taken::Yes, is_taken, "{typed}");
+        }
+        assert_eq!((asked(&mut session), session.asks_login()), (vec!["/login alice wrong-horse".to_owned()], None));
+        hear(&mut session, &["! login refused that is not the password; try again"]);
+        assert_eq!(session.asks_login(), Some(alice()));
+        session.typed("correct-horse", Instant::now());
+        assert_eq!(asked(&mut session), ["/login alice correct-horse"]);
+        shown(&mut session);
+        hear(&mut session, &["- in #b 7", "+ login alice"]);
+        let want = ["/op #b", "/history #b 20", "/join #a", "/join #b", "/query #a", "/ping restored", "/token"];
+        assert_eq!(asked(&mut session), want);
+        hear(
+            &mut session,
+            &["+ op #b 0", "+ history #b 0", "+ join #a 1", "+ join #b 1", "+ query #a", "+ ping restored"],
+        );
+        hear(&mut session, &[&format!("+ token {TOKEN}")]);
+        assert_eq!(changes(&mut session), [TokenChange::Keep(alice(), Token([0; 32]))]);
+        let told = format!("{:?}", shown(&mut session));
+        assert!(!told.contains(TOKEN) && !told.contains("horse"), "{told}");
+        // The next connection needs no password.
+        session.lost("gone");
+        again(&mut session);
+        assert_eq!(asked(&mut session)[0], format!("/login alice token:{TOKEN}"));
+    }
+
+    #[test]
+    fn a_token_that_is_refused_is_forgotten_and_the_password_asked_for() {
+        let mut session = greeted(vec![(alice(), Token([0; 32]))], true);
+        assert_eq!(asked(&mut session), [format!("/login alice token:{TOKEN}")]);
+        hear(&mut session, &["! login refused that is no token of alice"]);
+        assert_eq!(changes(&mut session), [TokenChange::Forget(alice(), Token([0; 32]))]);
+        assert_eq!(asked(&mut session), ["/nick alice"]);
+        hear(&mut session, &[OWNED, "! token no-account x"]);
+        assert_eq!(session.asks_login(), Some(alice()));
+        // Who cannot be asked is told.
+        let mut session = greeted(vec![(alice(), Token([0; 32]))], false);
+        asked(&mut session);
+        hear(&mut session, &["! login refused that is no token of alice"]);
+        hear(&mut session, &[OWNED]);
+        assert!(shown(&mut session).iter().any(|news| matches!(news, News::Refused(why) if why.contains("alice"))));
+        // Whatever else is wrong, it may be good later.
+        for code in ["too-many", "busy", "insecure"] {
+            let mut session = greeted(vec![(alice(), Token([0; 32]))], true);
+            hear(&mut session, &[&format!("! login {code} not now")]);
+            assert_eq!(changes(&mut session), []);
+            assert!(session.asks_login().is_none() && asked(&mut session).contains(&"/join #a".to_owned()), "{code}");
+        }
+    }
+
+    #[test]
+    fn no_password_is_asked_for_where_none_may_be_sent() {
+        let mut session = greeted(Vec::new(), true);
+        hear(&mut session, &[OWNED, "! token insecure this connection is not encrypted; come over ssh"]);
+        assert_eq!(session.asks_login(), None);
+        let want = "alice belongs to somebody, and no password can be sent from here: this connection is not encrypted; \
+                    come over ssh. Until then you are guest1.";
+        assert!(shown(&mut session).contains(&News::Refused(want.to_owned())));
+        assert_eq!(asked(&mut session)[2..], ["/join #a", "/query #a", "/ping restored"]);
+    }
+
+    #[test]
+    fn who_does_not_type_it_goes_by_the_name_that_they_have() {
+        for (line, want) in [("", &[][..]), ("/topic", &[]), ("/quit", &["/quit"])] {
+            let mut session = greeted(Vec::new(), true);
+            hear(&mut session, &[OWNED, "! token no-account x"]);
+            asked(&mut session);
+            assert_eq!(session.typed(line, Instant::now()), Taken::Yes);
+            let want = [&["/join #a", "/query #a", "/ping restored"][..], want].concat();
+            assert_eq!(
+                (asked(&mut session), session.asks_login()),
+                (want.iter().map(|&s| s.to_owned()).collect(), None)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_typed_as_a_password_never_goes_elsewhere() {
+        let mut session = greeted(Vec::new(), true);
+        hear(&mut session, &[OWNED, "! token no-account x"]);
+        asked(&mut session);
+        session.lost("gone");
+        assert!(matches!(session.typed("correct-horse", Instant::now()), Taken::No(_)));
+        again(&mut session);
+        assert_eq!(asked(&mut session), [""; 0], "the password is still awaited");
+        session.typed("correct-horse", Instant::now());
+        assert_eq!(asked(&mut session), ["/login alice correct-horse"]);
+        // What a typed login says stands nowhere while it waits.
+        session.lost("gone");
+        session.typed("/login bob battery-staple", Instant::now());
+        assert_eq!(session.unsent().collect::<Vec<_>>(), ["/login …"]);
+    }
+
+    #[test]
+    fn another_name_that_is_owned_is_asked_for_too_and_a_login_takes_the_rooms_along() {
+        let mut session = greeted(Vec::new(), true);
+        hear(&mut session, &["+ nick alice"]);
+        hear(&mut session, &["+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a", "+ ping restored"]);
+        assert!(session.is_online());
+        asked(&mut session);
+        session.typed("/nick bob", Instant::now());
+        hear(&mut session, &["! nick owned bob belongs to somebody", "! token no-account x"]);
+        assert_eq!(
+            (asked(&mut session).len(), session.asks_login().map(|nick| nick.to_string())),
+            (2, Some("bob".to_owned()))
+        );
+        session.typed("correct-horse", Instant::now());
+        hear(&mut session, &["+ login bob"]);
+        assert_eq!(asked(&mut session), ["/login bob correct-horse", "/join #a", "/query #a", "/token"]);
+        assert_eq!(session.status().nick, Nick::new("bob").ok());
+        // With a new password the old tokens end; with none, nobody needs one.
+        hear(&mut session, &["+ join #a 1", "+ query #a", &format!("+ token {TOKEN}")]);
+        let bob = Nick::new("bob").unwrap();
+        assert_eq!(changes(&mut session), [TokenChange::Keep(bob, Token([0; 32]))]);
+        asked(&mut session);
+        hear(&mut session, &["+ op #a 0", "+ history #a 0"]);
+        for (line, done, want) in [
+            ("/passwd correct-horse battery-staple", "+ passwd", Some("/token")),
+            ("/token off", "+ token off", None),
+            ("/drop battery-staple", "+ drop guest1", Some("/join #a")),
+        ] {
+            session.typed(line, Instant::now());
+            assert_eq!(asked(&mut session), [line]);
+            hear(&mut session, &[done]);
+            assert_eq!(asked(&mut session).first().map(String::as_str), want, "{line}");
+            if want == Some("/token") {
+                hear(&mut session, &[&format!("+ token {TOKEN}")]);
+                changes(&mut session);
+            }
+        }
+        assert_eq!(session.status().nick, Nick::new("guest1").ok());
+        // Who types no password is asked for it, and it is seen by nobody.
+        session.typed("/login alice", Instant::now());
+        assert_eq!(asked(&mut session).last().map(String::as_str), Some("/token"));
+        hear(&mut session, &["+ join #a 1", "+ query #a", "! token no-account x"]);
+        assert_eq!(session.asks_login(), Some(alice()));
+    }
+}
