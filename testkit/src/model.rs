@@ -22,6 +22,39 @@ use chinwag::unicode::fold;
 use chinwag::wire::{Change, Code, Detail, Done, ServerLine, What, Whom};
 use sha2::{Digest as _, Sha256};
 
+/// What any runs must come across, or they show nothing.
+pub const KINDS: &[&str] = &[
+    "said",
+    "presence",
+    "data",
+    "whole",
+    "failed",
+    "missed",
+    "typing",
+    "idle",
+    "file",
+    "unfile",
+    "away",
+    "lost",
+    "notice",
+    "bye",
+    "registered",
+    "logged-in",
+    "kicked",
+    "banned",
+];
+
+/// Panics unless runs have come across all [`KINDS`], and these too, so often at least. Of a single run nothing is asked.
+pub fn check_met(counted: &BTreeMap<&str, u64>, more: &[&str], least: u64) {
+    if std::env::var_os("CHINWAG_SEED").is_some() {
+        return;
+    }
+    for kind in KINDS.iter().chain(more) {
+        let times = counted.get(kind).copied().unwrap_or_default();
+        assert!(times >= least, "the runs came across {kind} {times} times: {counted:?}");
+    }
+}
+
 /// Where decisions come from: random numbers, or the bytes of a fuzzer.
 pub trait Chance {
     /// A number below `n`, which is not 0.
