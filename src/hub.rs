@@ -692,16 +692,17 @@ impl Hub {
     fn resolve(&self, target: Target<'_>, doing: Doing, turn: &Turn<'_, impl Output>) -> Result<Conversation, Fault> {
         match target {
             Target::Room(room) => self.room_for(room, doing, turn).map(Conversation::Room),
-            Target::Person(whom) => self.find_person(whom).map(|person| Conversation::Person(person.id)),
+            Target::Person(whom) => self.find_person(whom, turn).map(|person| Conversation::Person(person.id)),
         }
     }
 
-    fn find_person(&self, whom: Named<'_, Nick>) -> Result<&Person, Fault> {
+    fn find_person(&self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<&Person, Fault> {
         let person = whom.name.ok().and_then(|nick| self.people.find(&nick)).and_then(|who| self.people.get(who));
         person.ok_or_else(|| {
             let typed = Text::new(whom.typed);
-            match whom.name.ok().and_then(|nick| RoomName::meant(nick.as_str())).and_then(|name| self.rooms.find(&name))
-            {
+            let meant = whom.name.ok().and_then(|nick| RoomName::meant(nick.as_str()));
+            // Whoever guesses learns of no room that they may not know of.
+            match meant.and_then(|name| self.rooms.find(&name)).filter(|&room| self.sees(turn.who, room)) {
                 Some(room) => Fault::MeantRoom(typed, self.rooms[room].name),
                 None => Fault::NoSuchNick(typed),
             }

@@ -231,8 +231,8 @@ impl Hub {
         self.room_or_current(room, doing, turn)
     }
 
-    fn subject(&self, whom: Named<'_, Nick>) -> Result<Subject, Fault> {
-        match self.find_person(whom) {
+    fn subject(&self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Subject, Fault> {
+        match self.find_person(whom, turn) {
             Ok(person) => Ok(Subject { nick: person.nick(), owned: self.owned_by(person), who: Some(person.id) }),
             Err(why) => {
                 let owned = whom.name.ok().and_then(|nick| self.register().owned(&nick)).ok_or(why)?;
@@ -286,7 +286,7 @@ impl Hub {
     ) -> Result<Done, Fault> {
         let id = self.ruled_room(room, Doing::Moderate, turn)?;
         let room = self.rooms[id].name;
-        let subject = self.subject(nick)?;
+        let subject = self.subject(nick, turn)?;
         if subject.owned.is_none() {
             self.member(id, subject)?;
         }
@@ -335,7 +335,7 @@ impl Hub {
     ) -> Result<Done, Fault> {
         let id = self.ruled_room(room, Doing::HandOver, turn)?;
         let room = self.rooms[id].name;
-        let subject = self.subject(nick)?;
+        let subject = self.subject(nick, turn)?;
         let who = self.member(id, subject)?;
         let next = subject.owned.ok_or(Fault::OwnsNoName(subject.nick))?;
         if who != turn.who {
@@ -360,7 +360,7 @@ impl Hub {
     ) -> Result<Done, Fault> {
         let id = self.ruled_room(room, Doing::Invite, turn)?;
         let room = self.rooms[id].name;
-        let subject = self.subject(nick)?;
+        let subject = self.subject(nick, turn)?;
         let Subject { nick, owned, who } = subject;
         let rules = self.rules(&self.rooms[id]);
         let is_invited = match owned {
@@ -427,7 +427,7 @@ impl Hub {
         let id = self.ruled_room(room, Doing::Moderate, turn)?;
         let room = self.rooms[id].name;
         let reason = short_reason(reason)?;
-        let subject = self.subject(nick)?;
+        let subject = self.subject(nick, turn)?;
         let who = self.member(id, subject)?;
         self.may_put_out(id, subject, turn)?;
         self.put_out(id, who, &Happening::Kicked { nick: subject.nick, reason }, turn)?;
@@ -490,7 +490,7 @@ impl Hub {
         let (who, guest, network) = match whom {
             Whom::Pattern(pattern) => (Who::Pattern(pattern), None, None),
             Whom::Nick(nick) => {
-                let subject = self.subject(nick)?;
+                let subject = self.subject(nick, turn)?;
                 self.may_put_out(id, subject, turn)?;
                 let by_name = self.rules(&self.rooms[id]).rank_of_name(subject.owned.as_ref());
                 if by_name >= Some(Rank::Op) {

@@ -428,7 +428,7 @@ impl Hub {
     }
 
     pub(super) fn ignore(&mut self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
-        let other = self.find_person(whom)?;
+        let other = self.find_person(whom, turn)?;
         let (who, nick) = (other.id, other.nick());
         self.may(turn.who, Action::Ignore(other))?;
         let Some(person) = self.people.get(turn.who) else { return Err(Fault::NoTarget) };
