@@ -462,19 +462,32 @@ impl Hub {
         self.stop_downloads_from((room, who), |_| true, &why, turn);
         self.end_in_room(room, who, turn);
         self.tell_act(room, what, turn)?;
+        self.tell_late(room, who, what, turn)?;
         let name = self.rooms[room].name;
         for conn in conns {
-            let Some(way) = self.people.way_mut(conn) else { continue };
-            way.put_out(name);
-            // It must not be left out for somebody because they are slow.
-            if way.take_missed(room).is_some() {
-                let (at, nick) = (turn.now.wall, self.nick(turn.who)?);
-                let what = self.as_heard(room, turn.who, what, turn);
-                turn.out.answer(conn, &Event::Happened { place: Place::Room(name), at, who: nick, what });
-            }
+            self.people.way_mut(conn).into_iter().for_each(|way| way.put_out(name));
             turn.out.effect(Effect::PutOut(conn));
         }
         self.leave_room(room, who, turn);
+        Ok(())
+    }
+
+    /// What takes `who` out of a room has been told there. It must not be left out for those of their own connections that are
+    /// slow: later they would be told of a room that they are not in.
+    pub(super) fn tell_late(
+        &mut self,
+        room: RoomId,
+        who: PersonId,
+        what: &Happening,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<(), Fault> {
+        let (place, at, nick) = (Place::Room(self.rooms[room].name), turn.now.wall, self.nick(turn.who)?);
+        for conn in self.people.conns_of(who).collect::<Vec<_>>() {
+            if self.people.way_mut(conn).and_then(|way| way.take_missed(room)).is_some() {
+                let what = self.as_heard(room, turn.who, what, turn);
+                turn.out.answer(conn, &Event::Happened { place, at, who: nick, what });
+            }
+        }
         Ok(())
     }
 

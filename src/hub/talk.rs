@@ -248,6 +248,7 @@ impl Hub {
         let who = turn.who;
         self.stop_downloads_from((room, who), |file| file.sender != who, &Fault::Gone(Gone::NoLongerYours), turn);
         self.tell_room(room, turn.who, nick, &what, turn);
+        self.tell_late(room, turn.who, &what, turn)?;
         self.leave_room(room, turn.who, turn);
         Ok(Done::Leave(name))
     }
