@@ -854,9 +854,10 @@ impl Hub {
             && self.disk.waiting.is_empty()
     }
 
-    /// The server's list of who is online, and the version of the last presence line; for tests.
-    pub fn online(&self) -> (u64, Vec<Nick>) {
-        let mut names: Vec<Nick> = self.people.iter().map(Person::nick).collect();
+    /// The server's list of who is online, each with how many connections, and the version of the last presence line; for tests.
+    pub fn online(&self) -> (u64, Vec<(Nick, usize)>) {
+        let mut names: Vec<(Nick, usize)> =
+            self.people.iter().map(|person| (person.nick(), self.people.ways(person).count())).collect();
         names.sort_unstable();
         (self.presence.version(), names)
     }
