@@ -118,9 +118,9 @@ pub enum Event {
         /// Counts up by one a line.
         version: u64,
         /// Names that are gone.
-        gone: Vec<String>,
+        gone: Vec<KeptNick>,
         /// Names that are here.
-        came: Vec<String>,
+        came: Vec<KeptNick>,
     },
     /// Somebody said something.
     Said {

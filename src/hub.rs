@@ -25,7 +25,7 @@ use crate::limits;
 use crate::meters::PrefixWindow;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person, Way};
-use crate::policy::{Action, Actor, Doing, Ruled, may, sees};
+use crate::policy::{self, Action, Actor, Doing, Ruled, may, sees};
 use crate::presence::Presence;
 use crate::register::Rules;
 use crate::request::{BadChunk, Named, Request, Target};
@@ -657,10 +657,9 @@ impl Hub {
         may(Actor::Person(self.someone(self.people.get(who).ok_or(Fault::NoTarget)?)), action)
     }
 
-    /// Whether `who` may tell or send something to somebody alone, see [`may`].
-    fn may_reach(&self, to: PersonId, who: PersonId) -> Result<(), Fault> {
-        let person = self.people.get(to).ok_or(Fault::NoTarget)?;
-        self.may(who, Action::Reach { person, is_reading: self.people.is_reading(to) })
+    /// Whether something may be told or sent to somebody alone, see [`policy::may_reach`].
+    fn may_reach(&self, to: PersonId) -> Result<(), Fault> {
+        policy::may_reach(self.people.get(to).ok_or(Fault::NoTarget)?, self.people.is_reading(to))
     }
 
     /// Whether whose turn it is may do this in a room, see [`may`].

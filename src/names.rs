@@ -363,11 +363,15 @@ enum Kept {
 impl KeptNick {
     /// The nick.
     pub fn get(&self) -> Nick {
-        let name = match &self.0 {
+        Nick(ArrayString::from(self.as_str()).unwrap_or_default())
+    }
+
+    /// The nick as it is shown.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
             Kept::Short { len, bytes } => str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default(),
             Kept::Long(name) => name,
-        };
-        Nick(ArrayString::from(name).unwrap_or_default())
+        }
     }
 
     /// Bytes that stand elsewhere.
@@ -376,6 +380,19 @@ impl KeptNick {
             Kept::Short { .. } => 0,
             Kept::Long(name) => name.len(),
         }
+    }
+}
+
+/// In the order of how they are shown, capitals first.
+impl Ord for KeptNick {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for KeptNick {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -29,6 +29,9 @@ impl<T: Copy + PartialEq> NameTable<T> {
     /// other.
     pub fn like(&self, nick: &Nick, nick_of: impl Fn(T) -> Option<Nick>) -> ArrayVec<T, 2> {
         let mut found = ArrayVec::new();
+        if self.is_empty() {
+            return found;
+        }
         for look in nick.looks().each() {
             let hash = self.hasher.hash_one(look);
             let has_look = |&value: &T| nick_of(value).is_some_and(|nick| nick.looks().each().any(|one| one == look));

@@ -338,6 +338,9 @@ pub struct Rare {
     /// Under which names they wrote to whom, or were written to, the latest first. Of the names no more is kept than a hash of
     /// each look: a notice that tells too much harms nobody.
     met: VecDeque<([u64; 2], PersonId)>,
+    /// How often [anybody had been renamed](People::renames) when the first of these was put there. As long as nobody has since,
+    /// whoever is first is still called so, and no look needs to be known.
+    met_after: u64,
     /// Invitations of theirs, and wrong keys of rooms, in windows of a minute.
     pub invitations: FixedWindow,
     /// See [`Rare::invitations`].
@@ -353,20 +356,38 @@ enum WantedTyping {
 }
 
 impl Rare {
-    /// They write to somebody under this name; `true` if the last time it was somebody else's.
-    pub fn write_to(&mut self, nick: Nick, who: PersonId) -> bool {
+    /// They write to somebody under this name; `true` if the last time it was somebody else's. So often
+    /// [anybody has been renamed](People::renames).
+    pub fn write_to(&mut self, nick: Nick, who: PersonId, renames: u64) -> bool {
+        if self.met_last(who, renames) {
+            return false;
+        }
         let name = hashes(&nick);
         let known = self.place_of(name).and_then(|at| self.met.remove(at));
-        self.met.truncate(limits::MET - 1);
-        self.met.push_front((name, who));
+        self.meet(name, who, renames);
         known.is_some_and(|(_, before)| before != who)
     }
 
     /// Somebody of this name wrote to them. Whoever had the name before is still the one whom they know by it.
-    pub fn hear_from(&mut self, nick: Nick, who: PersonId) {
-        if self.place_of(hashes(&nick)).is_none() {
-            self.write_to(nick, who);
+    pub fn hear_from(&mut self, nick: Nick, who: PersonId, renames: u64) {
+        if self.met_last(who, renames) {
+            return;
         }
+        let name = hashes(&nick);
+        if self.place_of(name).is_none() {
+            self.meet(name, who, renames);
+        }
+    }
+
+    fn meet(&mut self, name: [u64; 2], who: PersonId, renames: u64) {
+        self.met.truncate(limits::MET - 1);
+        self.met.push_front((name, who));
+        self.met_after = renames;
+    }
+
+    /// Whether it is them whom they met last, under the name that they have.
+    fn met_last(&self, who: PersonId, renames: u64) -> bool {
+        self.met_after == renames && self.met.front().is_some_and(|&(_, last)| last == who)
     }
 
     /// Where the name is that looks like this one.
@@ -458,6 +479,7 @@ pub struct People {
     /// Slots of people that are free.
     free: Vec<u32>,
     generation: u32,
+    renames: u64,
     by_nick: NameTable<PersonId>,
     /// Guest numbers below `next_guest` that are free; some of them may have been taken by choice.
     free_guests: BTreeSet<u64>,
@@ -474,6 +496,11 @@ impl People {
     /// Whether nobody is.
     pub fn is_empty(&self) -> bool {
         self.by_nick.is_empty()
+    }
+
+    /// How often somebody who was online has been renamed.
+    pub fn renames(&self) -> u64 {
+        self.renames
     }
 
     /// This person, if they are online.
@@ -602,10 +629,9 @@ impl People {
         self.conns.iter().copied().filter(|&conn| conn != ConnId::NOBODY).chain(others)
     }
 
-    /// Whether `name` is online and shown exactly so.
-    pub fn is_online(&self, name: &str) -> bool {
-        let holder = Nick::new(name).ok().and_then(|nick| self.find(&nick)).and_then(|who| self.get(who));
-        holder.is_some_and(|person| person.nick().as_str() == name)
+    /// Whether somebody of this name is online and shown exactly so.
+    pub fn is_online(&self, name: &KeptNick) -> bool {
+        self.find(&name.get()).and_then(|who| self.get(who)).is_some_and(|person| person.nick == *name)
     }
 
     /// Lets somebody in through a connection, under the smallest guest name that is free.
@@ -719,6 +745,7 @@ impl People {
     pub fn rename(&mut self, who: PersonId, nick: Nick) {
         let Some(old) = self.get(who).map(Person::nick) else { return };
         self.by_nick.remove(who, &old);
+        self.renames += 1;
         let Some(person) = self.get_mut(who) else { return };
         person.nick = nick.into();
         if let Some(known_as) = person.rare.as_ref().and_then(|rare| rare.known_as.as_ref()) {
@@ -878,12 +905,14 @@ mod tests {
         let (one, other) = (PersonId::new(1, 1), PersonId::new(2, 2));
         let nick = |name: &str| Nick::new(name).unwrap();
         let mut rare = Rare::default();
-        assert!(!rare.write_to(nick("bob"), one) && !rare.write_to(nick("BOB"), one));
-        assert!(rare.write_to(nick("b0b"), other) && !rare.write_to(nick("bob"), other));
-        rare.write_to(nick("ian"), one);
-        assert!(rare.write_to(nick("Ian"), other));
-        rare.hear_from(nick("Вов"), one);
-        assert!(!rare.write_to(nick("вов"), one));
+        assert!(!rare.write_to(nick("bob"), one, 0) && !rare.write_to(nick("BOB"), one, 1));
+        assert!(rare.write_to(nick("b0b"), other, 2) && !rare.write_to(nick("bob"), other, 3));
+        // They wrote to them last, and nobody has been renamed since.
+        assert!(!rare.write_to(nick("bob"), other, 3) && rare.write_to(nick("bob"), one, 3));
+        rare.write_to(nick("ian"), one, 4);
+        assert!(rare.write_to(nick("Ian"), other, 5));
+        rare.hear_from(nick("Вов"), one, 6);
+        assert!(!rare.write_to(nick("вов"), one, 6));
     }
 
     #[test]

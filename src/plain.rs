@@ -296,8 +296,8 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         Event::Locked => ServerLine::Locked { server: VERSION, text: "send /pass PASSWORD" }.write(out),
         Event::Motd(line) => ServerLine::Motd(line.as_str()).write(out),
         Event::Presence { version, gone, came } => {
-            let gone = gone.iter().filter_map(|name| Nick::new(name).ok()).map(wire::Change::Went);
-            let came = came.iter().filter_map(|name| Nick::new(name).ok()).map(wire::Change::Came);
+            let gone = gone.iter().map(|name| wire::Change::Went(name.get()));
+            let came = came.iter().map(|name| wire::Change::Came(name.get()));
             ServerLine::Presence { version: *version, changes: gone.chain(came).collect() }.write(out);
         }
         Event::Said { place, seq, at, from, kind, text } => {

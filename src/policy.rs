@@ -33,13 +33,6 @@ pub enum Action<'a> {
     MakeRoom(RoomMakers),
     /// Be called otherwise, who is in this room.
     Rename(Nick, Ruled<'a>),
-    /// Tell or send something to one person alone.
-    Reach {
-        /// To whom.
-        person: &'a Person,
-        /// Whether one of their connections at least is no slow consumer.
-        is_reading: bool,
-    },
     /// Fetch a file, or be told of it. A file that was shared in a room comes with the room.
     Fetch(&'a File, Option<&'a Room>),
     /// Take a file away from those for whom it is.
@@ -120,7 +113,6 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
                 room: room.name,
             })
         }
-        Action::Reach { person, is_reading } => allow(is_reading, || Fault::Busy(person.nick())),
         Action::Fetch(file, room) => {
             let is_for = match file.share {
                 Share::Room(_) => room.is_some_and(|room| room.member(someone.id).is_some()),
@@ -139,6 +131,12 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
         Action::AsOwner(owned) => allow(owned.is_some(), || Fault::NoAccount(someone.nick)),
         Action::Ignore(other) => allow(other.id != someone.id, || Fault::IgnoreSelf),
     }
+}
+
+/// Whether anybody may tell or send something to this person alone: not if all of their connections are slow consumers. It is
+/// asked for each private line, and so without what only rules of rooms need to know.
+pub fn may_reach(person: &Person, is_reading: bool) -> Result<(), Fault> {
+    allow(is_reading, || Fault::Busy(person.nick()))
 }
 
 /// Whether somebody may know that a room is there. Whatever tells of rooms asks this.

@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 
 use crate::event::Event;
 use crate::limits::PRESENCE_NAMES;
-use crate::names::Nick;
+use crate::names::{KeptNick, Nick};
 
 /// What has changed since the last line.
 #[derive(Debug, Default)]
 pub struct Presence {
     version: u64,
-    /// The names touched since the last line, as they are shown, and whether they were online then.
-    touched: BTreeMap<String, bool>,
+    /// The names touched since the last line, as they are shown, and whether they were online then. When a crowd comes they are
+    /// many for a moment: with memory of their own they would leave holes between what stays.
+    touched: BTreeMap<KeptNick, bool>,
     asked: bool,
     last: Option<Event>,
 }
@@ -27,12 +28,12 @@ impl Presence {
 
     /// `name` came online.
     pub fn came(&mut self, name: &Nick) {
-        self.touched.entry(name.to_string()).or_insert(false);
+        self.touched.entry((*name).into()).or_insert(false);
     }
 
     /// `name` went.
     pub fn went(&mut self, name: &Nick) {
-        self.touched.entry(name.to_string()).or_insert(true);
+        self.touched.entry((*name).into()).or_insert(true);
     }
 
     /// Somebody was given the list as it is now, so names that came and went again are told as well.
@@ -51,7 +52,7 @@ impl Presence {
     }
 
     /// The lines that bring every copy up to date, where `is_online` knows the names as they are shown now.
-    pub fn gather(&mut self, is_online: impl Fn(&str) -> bool) -> Vec<Event> {
+    pub fn gather(&mut self, is_online: impl Fn(&KeptNick) -> bool) -> Vec<Event> {
         let asked = std::mem::take(&mut self.asked);
         let (mut gone, mut came) = (Vec::new(), Vec::new());
         for (name, was) in std::mem::take(&mut self.touched) {
@@ -90,13 +91,13 @@ mod tests {
         if asked {
             presence.asked();
         }
-        let lines = presence.gather(|name| online.contains(&name));
+        let lines = presence.gather(|name| online.contains(&name.as_str()));
         let mut seen = String::new();
         for line in &lines {
             let Event::Presence { version, gone, came } = line else { panic!("{line:?}") };
             seen += &format!("{version}");
-            gone.iter().for_each(|n| seen += &format!(" -{n}"));
-            came.iter().for_each(|n| seen += &format!(" +{n}"));
+            gone.iter().for_each(|n| seen += &format!(" -{}", n.as_str()));
+            came.iter().for_each(|n| seen += &format!(" +{}", n.as_str()));
         }
         assert_eq!(seen, want, "{changes}");
         assert!(!presence.is_pending() && presence.gather(|_| true).is_empty());

@@ -65,6 +65,12 @@ pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
 
 /// A text without long rows of blanks: where there are more than 32 columns of them, one is left. A TAB counts as four.
 pub fn narrow(text: &str) -> Cow<'_, str> {
+    // Few texts have two blanks side by side. All are looked at, as above.
+    let may_be_blank = |b: u8| matches!(b, b' ' | b'\t') | !b.is_ascii();
+    let pairs = text.as_bytes().iter().zip(text.as_bytes().get(1..).unwrap_or_default());
+    if !pairs.fold(false, |any, (&one, &next)| any | (may_be_blank(one) & may_be_blank(next))) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::new();
     // Up to where the text has been taken over, and where the row of blanks begins that is under way, and its columns.
     let (mut taken, mut row) = (0, None);

@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::ops::Deref;
 
+use arrayvec::ArrayString;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 use unicode_script::{Script, UnicodeScript as _};
@@ -125,27 +127,61 @@ fn fold_char(c: char) -> impl Iterator<Item = char> {
 #[derive(PartialEq, Eq, Debug)]
 pub struct Looks<'a> {
     /// As it is shown.
-    pub shown: Cow<'a, str>,
+    pub shown: Look<'a>,
     /// Without case, where that is something else.
-    pub folded: Option<Cow<'a, str>>,
+    pub folded: Option<Look<'a>>,
+}
+
+/// One look of a name.
+#[derive(Debug)]
+pub enum Look<'a> {
+    /// One that needs no memory, or as much as it needs.
+    Any(Cow<'a, str>),
+    /// That of a name that is ASCII. As every private line asks for some, they are not allocated.
+    Ascii(ArrayString<{ 2 * ASCII }>),
+}
+
+/// The most bytes of a name for which there is a short way if it is ASCII. No nick has more.
+const ASCII: usize = 20;
+
+impl PartialEq for Look<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Look<'_> {}
+
+impl Deref for Look<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Any(look) => look,
+            Self::Ascii(look) => look,
+        }
+    }
 }
 
 impl<'a> Looks<'a> {
     /// How a name looks.
     pub fn of(name: &'a str) -> Self {
-        if !name.is_ascii() {
+        if !name.is_ascii() || name.len() > ASCII {
             return Self::of_any(name);
         }
         // No other letters differ when they are shown as large ones.
-        let folded =
-            name.contains(['I', 'M']).then(|| Cow::Owned(look_of_ascii(&name.to_ascii_lowercase()).into_owned()));
-        Self { shown: look_of_ascii(name), folded }
+        let differs = name.bytes().any(|b| matches!(b, b'I' | b'M'));
+        let folded = differs.then(|| Look::Ascii(spell(name.chars().map(|c| c.to_ascii_lowercase()))));
+        let is_shown_so = !name.bytes().any(|b| matches!(b, b'0' | b'1' | b'm' | b'A'..=b'Z'));
+        let shown = if is_shown_so { Look::Any(Cow::Borrowed(name)) } else { Look::Ascii(spell(name.chars())) };
+        Self { shown, folded }
     }
 
     /// The same, by the tables for all scripts.
     fn of_any(name: &str) -> Self {
         let [shown, folded] = [name, &fold(name)].map(|name| fold(&skeleton(name).collect::<String>()).into_owned());
-        Self { folded: (folded != shown).then_some(Cow::Owned(folded)), shown: Cow::Owned(shown) }
+        let look = |look| Look::Any(Cow::Owned(look));
+        Self { folded: (folded != shown).then(|| look(folded)), shown: look(shown) }
     }
 
     /// Each of them once.
@@ -159,13 +195,10 @@ impl<'a> Looks<'a> {
     }
 }
 
-/// The skeleton, without case, of a name that is ASCII.
-fn look_of_ascii(name: &str) -> Cow<'_, str> {
-    if !name.bytes().any(|b| matches!(b, b'0' | b'1' | b'm' | b'A'..=b'Z')) {
-        return Cow::Borrowed(name);
-    }
-    let mut look = String::with_capacity(2 * name.len());
-    for c in name.chars() {
+/// The skeleton, without case, of a name that is ASCII and has at most [`ASCII`] characters, each of which makes two at most.
+fn spell(name: impl Iterator<Item = char>) -> ArrayString<{ 2 * ASCII }> {
+    let mut look = ArrayString::new();
+    for c in name {
         match c {
             '0' => look.push('o'),
             '1' | 'I' => look.push('l'),
@@ -173,7 +206,7 @@ fn look_of_ascii(name: &str) -> Cow<'_, str> {
             c => look.push(c.to_ascii_lowercase()),
         }
     }
-    Cow::Owned(look)
+    look
 }
 
 #[cfg(test)]

@@ -376,7 +376,7 @@ impl Hub {
             return Ok(Done::Uninvite { room, nick });
         }
         let other = who.filter(|&who| who != turn.who);
-        other.map_or(Ok(()), |who| self.may_reach(who, turn.who))?;
+        other.map_or(Ok(()), |who| self.may_reach(who))?;
         self.count_invitation(turn)?;
         if !is_invited {
             if !self.may_invite_more(id) {

@@ -91,11 +91,12 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
         let from = self.nick(turn.who)?;
-        self.may_reach(to, turn.who)?;
+        self.may_reach(to)?;
         self.meet(to, turn);
+        let renames = self.people.renames();
         let hearer = self.people.get_mut(to).filter(|other| to != turn.who && !other.ignores(turn.who));
         // An answer to it is meant for whoever said it.
-        hearer.into_iter().for_each(|other| other.rare_mut().hear_from(from, turn.who));
+        hearer.into_iter().for_each(|other| other.rare_mut().hear_from(from, turn.who, renames));
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
         let event = |with| Event::Said {
             place: Place::With(with),
@@ -105,10 +106,10 @@ impl Hub {
             kind,
             text: text.clone(),
         };
-        if !other.ignores(turn.who) {
+        let is_ignored = other.ignores(turn.who);
+        if !is_ignored {
             turn.out.publish(&mut self.people.conns_reading(to), &[event(from)]);
         }
-        let is_ignored = other.ignores(turn.who);
         let (who, away) = (other.nick(), other.away().map(|(text, count)| (text.clone(), count)));
         if !is_ignored {
             self.people.note_unreached(to, turn.who);
@@ -117,8 +118,10 @@ impl Hub {
             if self.people.way(turn.conn).is_some_and(|way| way.echo) {
                 turn.out.answer(turn.conn, &event(who));
             }
-            let own = self.people.conns_reading(turn.who).filter(|&conn| conn != turn.conn);
-            turn.out.publish(&mut { own }, &[event(who)]);
+            if self.people.has_several(turn.who) {
+                let own = self.people.conns_reading(turn.who).filter(|&conn| conn != turn.conn);
+                turn.out.publish(&mut { own }, &[event(who)]);
+            }
         }
         let Some(person) = self.people.get_mut(turn.who) else { return Ok(()) };
         let Some((text, count)) = away else { return Ok(()) };
@@ -137,8 +140,9 @@ impl Hub {
     /// Somebody writes to a person: they are told if another one had that name when they last did, or were last written to.
     pub(super) fn meet(&mut self, to: PersonId, turn: &mut Turn<'_, impl Output>) {
         let Some(nick) = self.people.get(to).map(Person::nick).filter(|_| to != turn.who) else { return };
+        let renames = self.people.renames();
         let Some(person) = self.people.get_mut(turn.who) else { return };
-        if person.rare_mut().write_to(nick, to) {
+        if person.rare_mut().write_to(nick, to, renames) {
             turn.out.answer(turn.conn, &Event::NameChangedHands(nick));
         }
     }
@@ -335,7 +339,7 @@ impl Hub {
         let named = self.place(place)?;
         if on {
             if let Conversation::Person(other) = place {
-                self.may_reach(other, turn.who)?;
+                self.may_reach(other)?;
             }
             self.typing.start((turn.who, place), turn.now.at);
         } else {

@@ -53,7 +53,7 @@ impl Hub {
         let share = match self.resolve(offer.target, Doing::Show, turn)? {
             Conversation::Room(room) => Share::Room(room),
             Conversation::Person(to) => {
-                self.may_reach(to, turn.who)?;
+                self.may_reach(to)?;
                 let nick = self.nick(to)?;
                 self.meet(to, turn);
                 Share::Person(to, nick)

@@ -1,5 +1,6 @@
 //! What comes from the connections: bytes, lines, and the end of them.
 
+use std::borrow::Cow;
 use std::io;
 
 use log::debug;
@@ -227,7 +228,7 @@ impl<S: System> Reactor<S> {
             }
             let text = match line {
                 Line::Text(text) => clean(text),
-                Line::Chunk(_) | Line::TooLong { .. } => std::borrow::Cow::Borrowed(""),
+                Line::Chunk(_) | Line::TooLong { .. } => Cow::Borrowed(""),
             };
             let dialect = self.egress.dialect(connection);
             // Nobody decodes a chunk that belongs to no upload.
@@ -261,7 +262,9 @@ impl<S: System> Reactor<S> {
                 more = true;
                 break;
             }
-            let is_garbled = matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
+            // What was borrowed came as it is.
+            let is_changed = matches!(text, Cow::Owned(_));
+            let is_garbled = is_changed && matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
             let is_cut_by_cr = matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
             let rejection = if connection.speak() { None } else { dialect.rejects(&line) };
             if is_garbled && rejection.is_none() && !connection.hint() {

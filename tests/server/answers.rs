@@ -160,8 +160,8 @@ fn a_copy_of_the_list_is_exact_whatever_happens_during_the_answer() {
         for (at, gone, came) in later {
             version += 1;
             assert_eq!(at, version, "seed {seed}");
-            copy.retain(|name| !gone.contains(name));
-            copy.extend(came);
+            copy.retain(|name| !gone.iter().any(|gone| gone.as_str() == name));
+            copy.extend(came.iter().map(|name| name.as_str().to_owned()));
         }
         let (at, online) = core.hub.online();
         let online: BTreeSet<String> = online.iter().map(|(nick, _)| nick.to_string()).collect();

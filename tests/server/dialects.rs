@@ -10,7 +10,7 @@ use chinwag::dialect::{Dialect, PLAIN};
 use chinwag::event::{Bye, Detail, Done, Event, Fault, Happening, Reply, SaidKind, Verb};
 use chinwag::home::Home;
 use chinwag::linebuf::Line;
-use chinwag::names::{FileId, Nick, RoomName};
+use chinwag::names::{FileId, KeptNick, Nick, RoomName};
 use chinwag::plain::Style;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::request::{BadChunk, Named, Offer, Request, Target};
@@ -107,6 +107,7 @@ impl Dialect for Json {
                 format!("\"joined\":\"{place}\",\"by\":\"{who}\"")
             }
             Event::Presence { version, gone, came } => {
+                let [gone, came] = [gone, came].map(|names| names.iter().map(KeptNick::as_str).collect::<Vec<_>>());
                 format!("\"presence\":{version},\"gone\":{gone:?},\"came\":{came:?}")
             }
             Event::Whole { file, size, digest } => format!("\"whole\":{file},\"size\":{size},\"digest\":\"{digest}\""),
