@@ -830,6 +830,8 @@ impl Hub {
         assert!(self.searches.iter().all(|conn| self.answers.contains_key(conn)), "a search for nobody");
         let has_alarm = self.alarms.contains(&(self.next_search, Alarm::Search));
         assert_eq!(has_alarm, !self.searches.is_empty(), "a search without a turn, or a turn without a search");
+        let has_alarm = self.alarms.iter().any(|(_, alarm)| *alarm == Alarm::Presence);
+        assert_eq!(has_alarm, self.presence.is_pending(), "presence is to be told, and never will be");
         let held: usize = self.people.all_ways().flat_map(Way::downloads).map(Download::held).sum();
         assert!(held <= self.disk.held, "{held} bytes of downloads are held");
         let alarms = self.alarms.iter().filter(|(_, alarm)| matches!(alarm, Alarm::File(_))).count();
