@@ -733,7 +733,7 @@ fn nothing_in_rooms_is_left_to_whoever_owns_a_name_next() {
     other.send("/account");
     let rows = other.until("+ account alice owned");
     assert!(!rows.iter().any(|row| row.starts_with("- founder ")), "{rows:?}");
-    assert!(first_after(&mut other, "/room #club moderated on").starts_with("! room not-in-room "));
+    assert!(first_after(&mut other, "/room #club moderated on").starts_with("! room no-such-room "));
     other.send("/join #club");
     other.until("+ join #club 1");
     other.ask("/op", "+ op #club 0");
