@@ -784,16 +784,17 @@ impl Hub {
     fn resolve(&self, target: Target<'_>, doing: Doing, turn: &Turn<'_, impl Output>) -> Result<Conversation, Fault> {
         match target {
             Target::Room(room) => self.room_for(room, doing, turn).map(Conversation::Room),
-            Target::Person(whom) => self.find_person(whom).map(|person| Conversation::Person(person.id)),
+            Target::Person(whom) => self.find_person(whom, turn).map(|person| Conversation::Person(person.id)),
         }
     }
 
-    fn find_person(&self, whom: Named<'_, Nick>) -> Result<&Person, Fault> {
+    fn find_person(&self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<&Person, Fault> {
         let person = whom.name.ok().and_then(|nick| self.people.find(&nick)).and_then(|who| self.people.get(who));
         person.ok_or_else(|| {
             let typed = Text::new(whom.typed);
-            match whom.name.ok().and_then(|nick| RoomName::meant(nick.as_str())).and_then(|name| self.rooms.find(&name))
-            {
+            let meant = whom.name.ok().and_then(|nick| RoomName::meant(nick.as_str()));
+            // Whoever guesses learns of no room that they may not know of.
+            match meant.and_then(|name| self.rooms.find(&name)).filter(|&room| self.sees(turn.who, room)) {
                 Some(room) => Fault::MeantRoom(typed, self.rooms[room].name),
                 None => Fault::NoSuchNick(typed),
             }
@@ -922,6 +923,8 @@ impl Hub {
         assert!(self.searches.iter().all(|conn| self.answers.contains_key(conn)), "a search for nobody");
         let has_alarm = self.alarms.contains(&(self.next_search, Alarm::Search));
         assert_eq!(has_alarm, !self.searches.is_empty(), "a search without a turn, or a turn without a search");
+        let has_alarm = self.alarms.iter().any(|(_, alarm)| *alarm == Alarm::Presence);
+        assert_eq!(has_alarm, self.presence.is_pending(), "presence is to be told, and never will be");
         let held: usize = self.people.all_ways().flat_map(Way::downloads).map(Download::held).sum();
         assert!(held <= self.disk.held, "{held} bytes of downloads are held");
         let alarms = self.alarms.iter().filter(|(_, alarm)| matches!(alarm, Alarm::File(_))).count();
@@ -946,9 +949,10 @@ impl Hub {
             && self.disk.waiting.is_empty()
     }
 
-    /// The server's list of who is online, and the version of the last presence line; for tests.
-    pub fn online(&self) -> (u64, Vec<Nick>) {
-        let mut names: Vec<Nick> = self.people.iter().map(Person::nick).collect();
+    /// The server's list of who is online, each with how many connections, and the version of the last presence line; for tests.
+    pub fn online(&self) -> (u64, Vec<(Nick, usize)>) {
+        let mut names: Vec<(Nick, usize)> =
+            self.people.iter().map(|person| (person.nick(), self.people.ways(person).count())).collect();
         names.sort_unstable();
         (self.presence.version(), names)
     }

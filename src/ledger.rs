@@ -105,9 +105,13 @@ impl Lines {
     fn of(entries: &[Entry]) -> Self {
         let mut text = String::new();
         entries.iter().for_each(|entry| encode(&mut text, entry));
-        let durability = if entries.iter().any(is_of_name) { Durability::Sync } else { Durability::Soon };
-        Self { text, durability }
+        Self { text, durability: durability(entries) }
     }
+}
+
+/// When entries that are written together must be on the disk. What is written before them is there with them.
+pub fn durability(entries: &[Entry]) -> Durability {
+    if entries.iter().any(is_of_name) { Durability::Sync } else { Durability::Soon }
 }
 
 /// The file, open at its end.

@@ -398,7 +398,7 @@ impl Register {
             Entry::Seen { nick, day } => self.change(&nick, |owned| owned.seen = day),
             Entry::Operator { nick, on } => self.change(&nick, |owned| owned.is_operator = on),
             Entry::Drop { nick, day } => self.drop_name(nick, day),
-            // A role is of an owner; without one it would wait for the next.
+            // A role is of an owner, as a ban by name is; without one it would wait for the next.
             Entry::Room { room, founder: Founder::Owner(nick) } if self.owned(&nick).is_none() => {
                 self.change_room(room, |rules| rules.founder = Some(Founder::Gone));
             }
@@ -410,6 +410,12 @@ impl Register {
             }),
             Entry::Role { nick, role: Some(_), .. } | Entry::Invite { nick, on: true, .. }
                 if self.owned(&nick).is_none() => {}
+            Entry::Ban { room, ban: Ban { id, who: Who::Name(nick), .. } } if self.owned(&nick).is_none() => {
+                self.change_room(room, |rules| {
+                    rules.last_ban = rules.last_ban.max(id);
+                    rules.bans.retain(|other| other.id != id);
+                });
+            }
             Entry::Role { room, nick, role } => self.change_room(room, |rules| rules.set_role(nick, role)),
             Entry::Rule { room, rule } => self.change_room(room, |rules| {
                 rules.rules.retain(|other| other.kind() != rule.kind());
@@ -617,6 +623,20 @@ impl Register {
         let rooms: usize = self.rooms.values().map(Rules::lines).sum();
         self.blocks.check();
         assert_eq!(self.lines, names + rooms + self.blocks.len(), "lines of the register");
+        let is_owned = |nick: &Nick| self.owned(nick).is_some();
+        for (room, rules) in &self.rooms {
+            let founder = match rules.founder {
+                Some(Founder::Owner(nick)) => Some(nick),
+                _ => None,
+            };
+            let ranked = rules.roles.iter().map(|(nick, _)| nick).chain(&rules.invited).chain(&founder);
+            let banned = rules.bans.iter().filter_map(|ban| match &ban.who {
+                Who::Name(nick) => Some(nick),
+                Who::Guest(_) | Who::Pattern(_) => None,
+            });
+            let waiting = ranked.chain(banned).find(|nick| !is_owned(nick));
+            assert_eq!(waiting, None, "nobody owns the name that has something in {room}");
+        }
     }
 }
 

@@ -468,7 +468,11 @@ impl Rooms {
     /// Takes in a message, whose number is greater than the last one's, and remembers it as far as rooms do.
     pub fn remember(&mut self, id: RoomId, by: PersonId, origin: Origin, line: Logged) {
         let room = &mut self.rooms[id.slot()];
-        room.last_seq = line.seq;
+        let before = std::mem::replace(&mut room.last_seq, line.seq);
+        // People may speak from outside in a room that nobody is in.
+        if let Some(since) = room.unused_since.filter(|&since| self.unused.remove(&(before, since, id))) {
+            self.unused.insert((line.seq, since, id));
+        }
         if self.lines == 0 {
             return;
         }

@@ -40,10 +40,7 @@ fuzz_target!(|bytes: &[u8]| {
             break;
         }
         match plan.below(64) {
-            62 if is_logged => {
-                crowd.world.restart();
-                crowd.killed();
-            }
+            62 if is_logged => crowd.restart(&mut plan),
             63 => crowd.rest(),
             _ => crowd.step(&mut plan),
         }

@@ -851,6 +851,7 @@ impl Hub {
             // The chunks of an upload that was refused may still be coming.
             self.set_intake(turn.conn, intake);
             if let Ok(guest) = self.nick(turn.who) {
+                self.open_presence(turn.now);
                 self.presence.came(&guest);
             }
         }

@@ -125,7 +125,7 @@ impl Hub {
                 let name = self.rooms[self.find_room(room, turn)?].name;
                 (Some(name), self.page(Some(name), None))
             }
-            Some(Target::Person(whom)) => (None, Page::of_one(self.find_person(whom)?.id)),
+            Some(Target::Person(whom)) => (None, Page::of_one(self.find_person(whom, turn)?.id)),
         };
         Ok(Answer::people(room, page, self.presence.version()))
     }

@@ -97,7 +97,7 @@ impl Hub {
         let network = match whom {
             Barred::Network(network) => network,
             Barred::Nick(nick) => {
-                let subject = self.subject(nick)?;
+                let subject = self.subject(nick, turn)?;
                 if let Some(owned) = subject.owned {
                     return match scope {
                         BlockScope::Guests => Err(Fault::NoBlock(NoBlock::Owner(owned))),
@@ -107,7 +107,7 @@ impl Hub {
                         BlockScope::All => Ok(Blocked::Name(owned)),
                     };
                 }
-                match self.find_person(nick)?.origin() {
+                match self.find_person(nick, turn)?.origin() {
                     Origin::Loopback => return Err(Fault::NoBlock(NoBlock::Local(subject.nick))),
                     Origin::Network(prefix) => Network::from(prefix),
                 }

@@ -122,7 +122,7 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         let reason = short_reason(reason)?;
-        let person = self.find_person(nick)?;
+        let person = self.find_person(nick, turn)?;
         let (who, nick) = (person.id, person.nick());
         if who == turn.who {
             return Err(Fault::OperatorSelf);
@@ -142,7 +142,7 @@ impl Hub {
 
     /// Has the shell tell from where somebody is here, as it knows the addresses.
     pub(super) fn tell_where(&self, nick: Named<'_, Nick>, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
-        let person = self.find_person(nick)?;
+        let person = self.find_person(nick, turn)?;
         let ways = self.people.conns_of(person.id).map(|conn| (conn, self.wire_of(conn))).collect();
         let whom = Whereabouts { nick: person.nick(), named: self.owned_by(person).is_some(), ways };
         turn.out.effect(Effect::Where { conn: turn.conn, whom });

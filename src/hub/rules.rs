@@ -232,8 +232,8 @@ impl Hub {
         self.rooms.exists(name) || self.register().room(name).is_some()
     }
 
-    pub(super) fn subject(&self, whom: Named<'_, Nick>) -> Result<Subject, Fault> {
-        match self.find_person(whom) {
+    pub(super) fn subject(&self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Subject, Fault> {
+        match self.find_person(whom, turn) {
             Ok(person) => Ok(Subject { nick: person.nick(), owned: self.owned_by(person), who: Some(person.id) }),
             Err(why) => {
                 let owned = whom.name.ok().and_then(|nick| self.register().owned(&nick)).ok_or(why)?;
@@ -287,7 +287,7 @@ impl Hub {
     ) -> Result<Done, Fault> {
         let id = self.ruled_room(room, Doing::Moderate, turn)?;
         let room = self.rooms[id].name;
-        let subject = self.subject(nick)?;
+        let subject = self.subject(nick, turn)?;
         if subject.owned.is_none() {
             self.member(id, subject)?;
         }
@@ -336,7 +336,7 @@ impl Hub {
     ) -> Result<Done, Fault> {
         let id = self.ruled_room(room, Doing::HandOver, turn)?;
         let room = self.rooms[id].name;
-        let subject = self.subject(nick)?;
+        let subject = self.subject(nick, turn)?;
         let rules = self.rules(&self.rooms[id]);
         let before = rules.rules.founder();
         let is_theirs = self.people.get(turn.who).is_some_and(|person| rules.is_founder(&self.someone(person)));
@@ -372,7 +372,7 @@ impl Hub {
     ) -> Result<Done, Fault> {
         let id = self.ruled_room(room, Doing::Invite, turn)?;
         let room = self.rooms[id].name;
-        let subject = self.subject(nick)?;
+        let subject = self.subject(nick, turn)?;
         let Subject { nick, owned, who } = subject;
         let rules = self.rules(&self.rooms[id]);
         let is_invited = match owned {
@@ -440,7 +440,7 @@ impl Hub {
         let id = self.ruled_room(room, Doing::Moderate, turn)?;
         let room = self.rooms[id].name;
         let reason = short_reason(reason)?;
-        let subject = self.subject(nick)?;
+        let subject = self.subject(nick, turn)?;
         let who = self.member(id, subject)?;
         self.may_put_out(id, subject, turn)?;
         self.put_out(id, who, &Happening::Kicked { nick: subject.nick, reason }, turn)?;
@@ -475,19 +475,32 @@ impl Hub {
         self.stop_downloads_from((room, who), |_| true, &why, turn);
         self.end_in_room(room, who, turn);
         self.tell_act(room, what, turn)?;
+        self.tell_late(room, who, what, turn)?;
         let name = self.rooms[room].name;
         for conn in conns {
-            let Some(way) = self.people.way_mut(conn) else { continue };
-            way.put_out(name);
-            // It must not be left out for somebody because they are slow.
-            if way.take_missed(room).is_some() {
-                let (at, nick) = (turn.now.wall, self.by_nick(turn)?);
-                let what = self.as_heard(room, turn.who, what, turn);
-                turn.out.answer(conn, &Event::Happened { place: Place::Room(name), at, who: nick, what });
-            }
+            self.people.way_mut(conn).into_iter().for_each(|way| way.put_out(name));
             turn.out.effect(Effect::PutOut(conn));
         }
         self.leave_room(room, who, turn);
+        Ok(())
+    }
+
+    /// What takes `who` out of a room has been told there. It must not be left out for those of their own connections that are
+    /// slow: later they would be told of a room that they are not in.
+    pub(super) fn tell_late(
+        &mut self,
+        room: RoomId,
+        who: PersonId,
+        what: &Happening,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<(), Fault> {
+        let (place, at, nick) = (Place::Room(self.rooms[room].name), turn.now.wall, self.by_nick(turn)?);
+        for conn in self.people.conns_of(who).collect::<Vec<_>>() {
+            if self.people.way_mut(conn).and_then(|way| way.take_missed(room)).is_some() {
+                let what = self.as_heard(room, turn.who, what, turn);
+                turn.out.answer(conn, &Event::Happened { place, at, who: nick, what });
+            }
+        }
         Ok(())
     }
 
@@ -503,7 +516,7 @@ impl Hub {
         let (who, guest, network) = match whom {
             Whom::Pattern(pattern) => (Who::Pattern(pattern), None, None),
             Whom::Nick(nick) => {
-                let subject = self.subject(nick)?;
+                let subject = self.subject(nick, turn)?;
                 self.may_put_out(id, subject, turn)?;
                 let by_name = self.rules(&self.rooms[id]).rank_of_name(subject.owned.as_ref());
                 if by_name >= Some(Rank::Op) {

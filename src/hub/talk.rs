@@ -253,6 +253,7 @@ impl Hub {
         let who = turn.who;
         self.stop_downloads_from((room, who), |file| file.sender != who, &Fault::Gone(Gone::NoLongerYours), turn);
         self.tell_room(room, turn.who, nick, &what, turn);
+        self.tell_late(room, turn.who, &what, turn)?;
         self.leave_room(room, turn.who, turn);
         Ok(Done::Leave(name))
     }
@@ -432,7 +433,7 @@ impl Hub {
     }
 
     pub(super) fn ignore(&mut self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
-        let other = self.find_person(whom)?;
+        let other = self.find_person(whom, turn)?;
         let (who, nick) = (other.id, other.nick());
         self.may(turn.who, Action::Ignore(other))?;
         let Some(person) = self.people.get(turn.who) else { return Err(Fault::NoTarget) };

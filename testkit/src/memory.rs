@@ -8,15 +8,19 @@ use chinwag::effect::{
 };
 use chinwag::event::{Change, Deed, Detail, Done, Event, Fault, Reply, Setting, Unstored, Verb};
 use chinwag::framing::Framing;
+use chinwag::home::Durability;
 use chinwag::hub::{Departure, Hub};
+use chinwag::ledger;
 use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD, KEEP};
 use chinwag::linebuf::Ending;
 use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, PlaceToken};
 use chinwag::plain::{self, Style};
-use chinwag::register::{Author, Entry, PasswordHash};
+use chinwag::register::{Author, Entry, PasswordHash, Register};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
 use sha2::{Digest as _, Sha256};
+
+use crate::model::Chance;
 
 /// Something that a connection was told.
 #[derive(Clone, Debug)]
@@ -49,6 +53,8 @@ pub struct Notes {
     /// What is to be written into the ledger, and what is there.
     pub entering: VecDeque<Vec<Entry>>,
     pub ledger: Vec<Entry>,
+    /// How many entries of the ledger no crash can undo.
+    pub synced: usize,
     pub is_memory_short: bool,
 }
 
@@ -70,7 +76,7 @@ impl Notes {
                 hub.password_did(now, look_at(&task), self);
             }
             while let Some(entries) = self.entering.pop_front() {
-                self.ledger.extend(entries);
+                self.enter(entries);
                 hub.ledger_did(now, Entered::Written, self);
             }
             while let Some(conn) = self.resumed.pop() {
@@ -81,6 +87,38 @@ impl Notes {
                 hub.log_has(now, found, self);
             }
         }
+    }
+
+    /// Writes entries down, and syncs what a ledger on a disk syncs.
+    pub fn enter(&mut self, entries: Vec<Entry>) {
+        let is_synced = ledger::durability(&entries) == Durability::Sync;
+        self.ledger.extend(entries);
+        if is_synced {
+            self.synced = self.ledger.len();
+        }
+    }
+
+    /// What is read of the ledger after a crash in this moment: all that was synced, and behind that as much as there happens to
+    /// be, cut anywhere, of what was written, and of what was being written. It comes with how many entries are left.
+    pub fn crash(&self, in_flight: &[Entry], chance: &mut dyn Chance) -> (Register, usize) {
+        let (mut text, mut synced) = (String::new(), 0);
+        for (at, entry) in self.ledger.iter().chain(in_flight).enumerate() {
+            ledger::encode(&mut text, entry);
+            synced = if at < self.synced { text.len() } else { synced };
+        }
+        let mut bytes = text.clone().into_bytes();
+        bytes.truncate(synced + chance.below(bytes.len() - synced + 1));
+        // A file may have got its length and not its bytes.
+        if chance.one_in(4) {
+            bytes.resize(bytes.len() + chance.below(64), 0);
+        }
+        let entries = ledger::read(&bytes).expect("a crash tears nothing but the end").entries;
+        let (left, mut same) = (entries.len(), String::new());
+        entries.iter().for_each(|entry| ledger::encode(&mut same, entry));
+        assert!(same.len() >= synced && text.starts_with(&same), "what is read is not what was written");
+        let mut register = Register::default();
+        entries.into_iter().for_each(|entry| register.apply(entry));
+        (register, left)
     }
 
     /// What the log has for a query.

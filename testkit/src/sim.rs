@@ -5,7 +5,7 @@
 //! where the server waits, and where the seed says that a write or the log takes some.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use chinwag::hub::Hub;
 use chinwag::limits::STALL_BYTES;
 use chinwag::names::PlaceToken;
 use chinwag::reactor::Reactor;
-use chinwag::register;
+use chinwag::register::{self, Register};
 use chinwag::settings::Settings;
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
@@ -497,8 +497,12 @@ impl System for Surroundings {
 
     fn entered(&mut self) -> Option<Entered> {
         self.entering.front().filter(|(at, _)| *at <= self.net.clock.get())?;
-        self.entering.pop_front()?;
-        Some(if self.net.one_in(self.net.weather.job_fails) { Entered::Failed } else { Entered::Written })
+        let (_, entries) = self.entering.pop_front()?;
+        if self.net.one_in(self.net.weather.job_fails) {
+            return Some(Entered::Failed);
+        }
+        self.notes.enter(entries);
+        Some(Entered::Written)
     }
 
     fn next_log(&self) -> Option<Duration> {
@@ -821,8 +825,18 @@ impl World for Sim {
         self.net.waited.get()
     }
 
-    fn online(&self) -> (u64, BTreeSet<String>) {
+    fn online(&self) -> (u64, BTreeMap<String, usize>) {
         let (version, online) = self.reactor.hub().online();
-        (version, online.iter().map(ToString::to_string).collect())
+        (version, online.iter().map(|(nick, ways)| (nick.to_string(), *ways)).collect())
+    }
+
+    fn register(&self) -> &Register {
+        self.reactor.hub().register()
+    }
+
+    fn crashed(&mut self, chance: &mut dyn Chance) -> (Register, SystemTime) {
+        let system = self.reactor.system();
+        let in_flight = system.entering.front().map(|(_, entries)| entries.as_slice()).unwrap_or_default();
+        (system.notes.crash(in_flight, chance).0, system.now().wall)
     }
 }

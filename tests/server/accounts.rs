@@ -378,6 +378,7 @@ fn a_login_lets_in_where_the_server_is_locked() {
     client.starting_after("/login alice wrong-password", "! login refused ");
     client.ask(&format!("/login alice {PASSWORD}"), "+ login alice");
     client.starting("* hello alice ");
+    client.expect("* presence 1 +alice");
     // Beside themselves, too.
     let mut other = server.connect_raw();
     other.starting("* locked ");

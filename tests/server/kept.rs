@@ -137,6 +137,26 @@ fn lines_are_counted_that_were_carried_out_or_refused() {
 }
 
 #[test]
+fn lines_are_counted_that_were_refused_as_somebody_was_put_out() {
+    let server = Server::start(&["--rate", "20"]);
+    let mut alice = server.in_room("alice", "#lobby");
+    let mut bob = server.in_room("bob", "#lobby");
+    alice.until("#lobby * bob joined");
+    let token = keep(&mut bob);
+    // Flood control holds some of them back.
+    let lines: String = (0..100).map(|n| format!("line {n}\n")).collect();
+    bob.send_bytes(lines.as_bytes());
+    alice.until("#lobby <bob> line 0");
+    alice.send("/kick bob");
+    bob.until("#lobby * alice kicked bob");
+    let refused = bob.settle();
+    assert!(!refused.is_empty() && refused.iter().all(|line| line.starts_with("! say no-room ")), "{refused:?}");
+    reset(bob);
+    let (_bob, told) = resume(&server, &token, 1 + refused.len() + 1);
+    assert_eq!(told, ["- had 101", "+ resume bob"]);
+}
+
+#[test]
 fn the_end_of_input_is_a_loss_once_all_is_carried_out_and_written() {
     let server = Server::start(&["--rate", "20"]);
     let mut bob = server.in_room("bob", "#lobby");

@@ -1,18 +1,20 @@
 //! Rooms with rules: who is put out, who is heard, what nobody else learns, and what stays so.
 
-use std::time::Duration;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
 use chinwag::limits::{BANS, FOUNDED, INVITATIONS, OPS, WRONG_KEYS};
-use chinwag::names::{Digest, Nick, Origin, Prefix, RoomName};
+use chinwag::names::{ConnId, Digest, Nick, Origin, Prefix, RoomName};
 use chinwag::register::Register;
 use chinwag::register::entry::{Entry, Founder, Role, Rule};
 use chinwag::settings::{Logging, RoomMakers, Settings};
 use chinwag::time::{Day, Now};
 use sha2::{Digest as _, Sha256};
 use testkit::memory::Memory;
-use testkit::{Client, Server, noise};
+use testkit::{Client, Server, eventually, noise};
 
 const DATA: Option<Logging> = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
 
@@ -339,6 +341,10 @@ fn a_hidden_room_is_not_there_for_those_who_are_not_in_it() {
     assert!(!company.told("eve", "/who").iter().any(|row| row.contains("#s")));
     assert!(!company.told("eve", "/who cyd").iter().any(|row| row.contains("#s")));
     assert_eq!(company.ask("eve", "/files"), "+ files 0");
+    // Whoever leaves out the sign is not asked whether they mean it.
+    for line in ["/msg s hi", "/query s", "/ignore s", "/who s"] {
+        assert!(company.ask("eve", line).ends_with("s is not here; /who lists who is"), "{line}");
+    }
     // What happens there goes to those who are in it.
     company.heard("eve");
     for line in ["/typing #s", "hi all", "/me waves", "/topic other", "/nick cy"] {
@@ -349,6 +355,41 @@ fn a_hidden_room_is_not_there_for_those_who_are_not_in_it() {
     assert_eq!(company.told("bob", "/rooms").len(), 3);
     company.done("bob", "/room #s hidden off");
     assert_eq!(company.told("eve", "/rooms").len(), 3);
+}
+
+#[test]
+fn an_empty_room_remembers_what_is_said_from_outside() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "eve"]);
+    for line in ["/join #r", "/room outside on", "hello", "/leave"] {
+        company.done("ann", line);
+    }
+    company.done("eve", "/msg #r from outside");
+    // Of rooms that nobody is in, the one goes first in which something was said longest ago.
+    company.0.hub.check();
+    company.done("ann", "/join #r");
+    let history = company.told("ann", "/history");
+    assert!(history.len() == 3 && history[1].ends_with(" <eve> from outside"), "{history:?}");
+}
+
+#[test]
+fn who_is_slow_hears_that_another_connection_of_theirs_has_left() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "slow", "eve"]);
+    let slow = ConnId::new(2, 0);
+    company.done("eve", "/join #r");
+    company.done("ann", "/join #r");
+    let login = format!("/login ann token:{}", URL_SAFE_NO_PAD.encode(SECRET));
+    assert_eq!(company.told("slow", &login), ["- in #r 0", "+ login ann"]);
+    company.0.hub.lag(slow);
+    company.done("eve", "one");
+    company.done("ann", "/leave #r");
+    assert_eq!(company.heard("slow"), ["#r * ann missed 1 after 0", "#r * ann left"]);
+    // Later nothing more is told of a room that they are not in.
+    company.done("eve", "two");
+    let (now, notes) = (company.0.now(), &mut company.0.notes);
+    company.0.hub.caught_up(slow, now, notes);
+    assert_eq!(company.told("slow", "/ping"), ["+ ping"]);
 }
 
 #[test]
@@ -599,6 +640,145 @@ fn what_a_founder_has_set_up_is_there_when_the_server_comes_back() {
     // A name that is given up has no rank any more.
     alice.ask("/drop correct-horse", "+ drop guest1");
     assert!(first_after(&mut alice, "/room #club moderated off").starts_with("! room not-in-room "));
+}
+
+/// Waits until the ledger has these lines, or lines that begin so.
+fn has_entered(dir: &Path, lines: &[&str]) {
+    let is_there = |text: &str, want: &str| text.lines().any(|line| line.starts_with(want));
+    eventually("the ledger has it", || {
+        let text = fs::read_to_string(dir.join("ledger")).unwrap();
+        lines.iter().all(|want| is_there(&text, want))
+    });
+}
+
+#[test]
+fn rules_bans_and_mutes_outlive_a_server_that_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["--data", dir.path().to_str().unwrap(), "--rate", "0"];
+    let server = Server::start(&options);
+    let mut owners = ["alice", "bob", "carol"].map(|nick| {
+        let mut client = server.person(nick);
+        client.ask("/register correct-horse", &format!("+ register {nick}"));
+        client
+    });
+    let alice = &mut owners[0];
+    alice.send("/join #club");
+    alice.until("+ join #club 1");
+    for (line, reply) in [
+        ("/room guests listen", "+ room #club guests listen"),
+        ("/ban spam* no ads", "+ ban #club 1 pattern:spam*"),
+        ("/ban bob", "+ ban #club 2 name:bob"),
+        ("/mute carol", "+ mute #club 3 name:carol"),
+        ("/ban eve*", "+ ban #club 4 pattern:eve*"),
+        ("/unban 4", "+ unban #club 4"),
+    ] {
+        alice.ask(line, reply);
+    }
+    has_entered(dir.path(), &["rule #club guests listen", "ban #club 3 mute name:carol", "unban #club 4"]);
+    // Nobody tells it to end.
+    drop(server);
+    let server = Server::start(&options);
+    let login = |nick: &str| {
+        let mut client = server.person(&format!("not-{nick}"));
+        client.ask(&format!("/login {nick} correct-horse"), &format!("+ login {nick}"));
+        client
+    };
+    let (mut bob, mut carol) = (login("bob"), login("carol"));
+    assert!(first_after(&mut bob, "/join #club").starts_with("! join banned "));
+    assert!(first_after(&mut server.person("spammer"), "/join #club").starts_with("! join banned "));
+    carol.send("/join #club");
+    assert_eq!(carol.until("+ join #club 1"), ["- here carol", "- rules guests"]);
+    assert!(first_after(&mut carol, "hello").starts_with("! say muted "));
+    let mut eve = server.in_room("evening", "#club");
+    assert!(first_after(&mut eve, "hello").starts_with("! say muted "));
+    let mut alice = login("alice");
+    alice.ask("/unban #club 2", "+ unban #club 2");
+    bob.send("/join #club");
+    bob.until_starting("+ join #club ");
+}
+
+#[test]
+fn nothing_in_rooms_is_left_to_whoever_owns_a_name_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["--data", dir.path().to_str().unwrap(), "--rate", "0"];
+    let server = Server::start(&options);
+    let mut bob = server.person("bob");
+    bob.ask("/register correct-horse", "+ register bob");
+    let mut alice = server.person("alice");
+    alice.ask("/register correct-horse", "+ register alice");
+    alice.send("/join #club");
+    alice.until("+ join #club 1");
+    for room in ["#den", "#pit"] {
+        bob.send(&format!("/join {room}"));
+        bob.until(&format!("+ join {room} 1"));
+    }
+    bob.ask("/op #den alice", "+ op #den alice");
+    bob.ask("/room #den invite-only on", "+ room #den invite-only on");
+    bob.ask("/invite #den alice", "+ invite #den alice");
+    bob.ask("/ban #pit alice", "+ ban #pit 1 name:alice");
+    alice.send("/drop correct-horse");
+    alice.until("+ drop guest1");
+    // It is killed right behind the reply.
+    drop(server);
+    let path = dir.path().join("ledger");
+    let text = fs::read_to_string(&path).unwrap();
+    let today = Day::of(SystemTime::now()).to_string();
+    let dropped = format!("drop alice {today}\n");
+    assert!(text.contains("role #den alice op\n") && text.ends_with(&dropped), "{text}");
+    // For as long as the name is held nobody can have it. Here that is over.
+    fs::write(&path, text.replace(&dropped, "drop alice 2020-01-01\n")).unwrap();
+    let server = Server::start(&options);
+    let mut other = server.person("alice");
+    other.ask("/register battery-staple", "+ register alice");
+    other.send("/account");
+    let rows = other.until("+ account alice owned");
+    assert!(!rows.iter().any(|row| row.starts_with("- founder ")), "{rows:?}");
+    assert!(first_after(&mut other, "/room #club moderated on").starts_with("! room no-such-room "));
+    other.send("/join #club");
+    other.until("+ join #club 1");
+    other.ask("/op", "+ op #club 0");
+    assert!(first_after(&mut other, "/join #den").starts_with("! join invite-only "));
+    other.send("/join #pit");
+    other.until("+ join #pit 1");
+}
+
+#[test]
+fn a_hidden_room_is_hidden_when_the_server_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["--data", dir.path().to_str().unwrap(), "--rate", "0"];
+    let server = Server::start(&options);
+    let mut alice = server.person("alice");
+    alice.ask("/register correct-horse", "+ register alice");
+    alice.send("/join #den");
+    alice.until("+ join #den 1");
+    alice.ask("/room hidden on", "+ room #den hidden on");
+    alice.send("between us");
+    alice.settle();
+    has_entered(dir.path(), &["rule #den hidden on"]);
+    drop(server);
+    let server = Server::start(&options);
+    let mut eve = server.person("eve");
+    // At first nobody is in it, and then somebody is.
+    let mut alice = server.person("ally");
+    for line in ["/login alice correct-horse", "/join #den", "hello", "/topic #den ours"] {
+        eve.ask("/rooms", "+ rooms 0");
+        for line in
+            ["/who #den", "/history #den", "/topic #den", "/files #den", "/msg #den hi", "/op #den", "/room #den"]
+        {
+            let reply = first_after(&mut eve, line);
+            assert!(reply.contains(" no-such-room there is no room #den; "), "{line}: {reply}");
+        }
+        // Who leaves out the sign learns nothing either.
+        eve.ask("/msg den hi", "! msg no-such-nick den is not here; /who lists who is");
+        alice.send(line);
+        alice.settle();
+    }
+    eve.send("/who alice");
+    let rows = eve.until_starting("+ who ");
+    assert!(rows[0].starts_with("- alice here ") && rows[0].ends_with(" -"), "{rows:?}");
+    assert_eq!(eve.settle(), [""; 0]);
+    alice.send("/history #den");
+    assert_eq!(alice.until("+ history #den 2").len(), 2);
 }
 
 /// The first line that follows from what somebody sends.
