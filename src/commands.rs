@@ -1,12 +1,15 @@
 //! The commands of the line protocol: one table that parses them to requests, explains them and lists them.
 
+// These are addresses, and no sockets.
+use core::net::IpAddr;
 use std::time::Duration;
 
 use crate::event::{Change, Fault, SaidKind, Setting, Verb};
 use crate::limits;
 use crate::names::{Digest, FileId, Nick, PlaceToken, RoomName, Text};
-use crate::register::entry::{BanKind, Guests, Role, Rule, RuleKind};
-use crate::request::{Credential, HistoryPart, Named, Offer, Request, RulesPart, Target, Topic, Wanted, Whom};
+use crate::register::entry::{BanKind, BlockScope, Guests, Network, Role, Rule, RuleKind};
+use crate::request::{Barred, Credential, HistoryPart, Named, Offer, Request, RulesPart, Target, Topic, Wanted, Whom};
+use crate::settings::{self, Accounts, RoomMakers, ServerSetting};
 use crate::wire::{self, TOKEN};
 
 /// A row of the table.
@@ -272,6 +275,33 @@ table! {
             let on = switch(w.need()?).ok_or(Slip::Usage)?;
             Ok(Request::Operator(Some((nick, on))))
         };
+    Block "block" "/block WHO [guests|all] [TIME] [REASON]" "let nobody come who is WHO: a nick, or ADDRESS[/LEN]"
+        |w| {
+            let who = w.need()?;
+            let is_address = who.contains(['.', ':', '/']);
+            let whom = match is_address {
+                true => Barred::Network(network(who).ok_or(Slip::Usage)?),
+                false => Barred::Nick(person(who)),
+            };
+            let is_of_guests = w.keyword("guests");
+            let scope = if is_of_guests { BlockScope::Guests } else { BlockScope::All };
+            let _ = !is_of_guests && w.keyword("all");
+            Ok(Request::Block { whom, scope, time: w.time(), reason: w.rest().ok() })
+        };
+    Unblock "unblock" "/unblock ID" "end a block"
+        |w| Ok(Request::Unblock(w.number()?));
+    Blocks "blocks" "/blocks" "who may not come"
+        |_| Ok(Request::Blocks);
+    Server "server" "/server [guests|accounts|rooms VALUE]" "who may do what on this server, or change it until it starts anew"
+        |w| {
+            let Some(name) = w.word() else { return Ok(Request::Server(None)) };
+            let value = w.need()?;
+            let is_it = |(_, known, word): &&(ServerSetting, &str, &str)| {
+                known.eq_ignore_ascii_case(name) && word.eq_ignore_ascii_case(value)
+            };
+            let setting = SERVER_SETTINGS.iter().find(is_it).ok_or(Slip::Usage)?.0;
+            Ok(Request::Server(Some(setting)))
+        };
 }
 
 /// What `/set` sets, and how it is called.
@@ -299,6 +329,18 @@ pub const RULES: &[(RuleKind, &str)] = &[
 
 /// What guests may do, and how it is called.
 pub const GUESTS: &[(Guests, &str)] = &[(Guests::Speak, "speak"), (Guests::Listen, "listen"), (Guests::Out, "out")];
+
+/// What `/server` sets: each value, how the setting is called, and how the value is.
+pub const SERVER_SETTINGS: &[(ServerSetting, &str, &str)] = &[
+    (ServerSetting::Guests(settings::Guests::On), "guests", "on"),
+    (ServerSetting::Guests(settings::Guests::Listen), "guests", "listen"),
+    (ServerSetting::Guests(settings::Guests::Off), "guests", "off"),
+    (ServerSetting::Accounts(Accounts::Open), "accounts", "open"),
+    (ServerSetting::Accounts(Accounts::Closed), "accounts", "closed"),
+    (ServerSetting::Accounts(Accounts::Off), "accounts", "off"),
+    (ServerSetting::Rooms(RoomMakers::Anybody), "rooms", "open"),
+    (ServerSetting::Rooms(RoomMakers::Named), "rooms", "named"),
+];
 
 /// A rule with the value that somebody typed; `None` if it cannot have that.
 fn rule(kind: RuleKind, value: &str) -> Option<Rule> {
@@ -337,12 +379,17 @@ fn ban<'a>(kind: BanKind, w: &mut Words<'a>) -> Result<Request<'a>, Slip> {
         true => Whom::Pattern(pattern(who).ok_or(Slip::Usage)?),
         false => Whom::Nick(person(who)),
     };
-    let mut ahead = Words(w.0);
-    let time = ahead.word().and_then(span);
-    if time.is_some() {
-        *w = ahead;
-    }
-    Ok(Request::Ban { room, kind, whom, time, reason: w.rest().ok() })
+    Ok(Request::Ban { room, kind, whom, time: w.time(), reason: w.rest().ok() })
+}
+
+/// A network, or that of an address: the address itself, of IPv6 its /64, as that is what one customer has.
+fn network(typed: &str) -> Option<Network> {
+    let network = match typed.parse() {
+        Ok(IpAddr::V4(address)) => Network::V4 { octets: address.octets(), len: 32 },
+        Ok(IpAddr::V6(address)) => Network::V6 { octets: address.octets(), len: 128 },
+        Err(_) => Network::new(typed)?,
+    };
+    Some(network.known())
 }
 
 /// A pattern of names, with as many characters besides its `*` as it takes not to fit nearly everybody.
@@ -493,6 +540,16 @@ impl<'a> Words<'a> {
             self.0 = ahead.0;
         }
         found
+    }
+
+    /// The next word if it is a span of time.
+    fn time(&mut self) -> Option<Duration> {
+        let mut ahead = Words(self.0);
+        let time = ahead.word().and_then(span);
+        if time.is_some() {
+            self.0 = ahead.0;
+        }
+        time
     }
 
     fn number(&mut self) -> Result<u64, Slip> {

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, PlaceToken, RoomName, Text, Token, Wire};
-use crate::register::entry::{Author, BanKind, Rule, RuleKind, Who};
+use crate::register::entry::{Author, BanKind, BlockScope, Blocked, Network, Rule, RuleKind, Who};
+use crate::settings::ServerSetting;
 use crate::time::Day;
 
 /// What people set for themselves.
@@ -111,6 +112,10 @@ verbs! {
     Grant
     Revoke
     Operator
+    Block
+    Unblock
+    Blocks
+    Server
     Keep
     Resume
     Quit
@@ -119,7 +124,8 @@ verbs! {
 impl Verb {
     /// Whether it is for operators alone. To others it is unknown.
     pub fn is_of_operators(self) -> bool {
-        matches!(self, Self::Kill | Self::Where | Self::Wall | Self::Grant | Self::Revoke | Self::Operator)
+        use Verb::{Block, Blocks, Grant, Kill, Operator, Revoke, Server, Unblock, Wall, Where};
+        matches!(self, Kill | Where | Wall | Grant | Revoke | Operator | Block | Unblock | Blocks | Server)
     }
 }
 
@@ -135,8 +141,8 @@ pub enum Event {
         /// What the operator calls the server.
         server: Option<Text>,
     },
-    /// The connection must give the password first.
-    Locked,
+    /// The connection must prove something first.
+    Locked(Lock),
     /// A line of the message of the day.
     Motd(Text),
     /// Who went and who came since the version before.
@@ -343,6 +349,15 @@ pub enum Lost {
     Closed(Bye),
 }
 
+/// Why a connection is let in only when it has proved something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lock {
+    /// The server has a password.
+    Password,
+    /// Only who owns a name comes in now, or comes in from there.
+    Guests,
+}
+
 /// Why the server closes a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bye {
@@ -352,6 +367,10 @@ pub enum Bye {
     MadePlace,
     /// As many connections as may come from its network are there already.
     TooManyFromAddress,
+    /// As many connections as may be made in a minute were made from its network.
+    TooOften,
+    /// Nobody may come from its network, or by its name.
+    Blocked,
     /// It took too little of what was pending for it, for the time of a stall.
     TooSlow,
     /// It did not give the password in [`limits::LOCKED`].
@@ -399,7 +418,7 @@ pub enum Fault {
     /// A quota is used up.
     TooMany(Quota),
     /// The connection is locked.
-    Locked,
+    Locked(Lock),
     /// This, as it was typed, cannot be the name of a person.
     BadNick(Text, BadName),
     /// This, as it was typed, cannot be the name of a room.
@@ -528,6 +547,14 @@ pub enum Fault {
     GuestsMakeNoRooms,
     /// There is no ban of this number.
     NoSuchBan { id: u64, room: RoomName },
+    /// Those who own no name may not come from where one is, and so one stays who one is.
+    GuestsBlocked,
+    /// The owner of this name may not come to the server.
+    NameBlocked(Nick),
+    /// This can be no block.
+    NoBlock(NoBlock),
+    /// There is no block of this number.
+    NoSuchBlock(u64),
     /// The system gives no random bits for a token.
     NoToken,
     /// No place is kept for this token.
@@ -538,6 +565,24 @@ pub enum Fault {
     InsecurePlace,
     /// So many lines are said to have come, but fewer were written: this many.
     NotWritten(u64),
+}
+
+/// Why somebody cannot be blocked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoBlock {
+    /// This network is of the server's own machine, or it is in it.
+    Loopback(Network),
+    /// This guest comes from the server's own machine, or through a proxy there that names nobody.
+    Local(Nick),
+    /// It would shut out whoever asks for it.
+    Own,
+    /// So many strangers may be in a network of this length; of its kind, these are the fewest bits that one may have.
+    TooWide {
+        /// The fewest bits.
+        least: u8,
+    },
+    /// Whoever has this name owns it, and so is no guest.
+    Owner(Nick),
 }
 
 /// What can be too long.
@@ -610,6 +655,8 @@ pub enum Quota {
     WrongKeys,
     /// Stretches of messages that were taken out of a room.
     Erased,
+    /// Blocks of the server.
+    Blocks,
     /// Rules, roles, bans and invitations of all rooms.
     Rules,
     /// Owners of names who are operators.
@@ -710,6 +757,17 @@ pub enum Detail {
         until: Option<SystemTime>,
         reason: Text,
     },
+    /// Somebody who may not come.
+    Block {
+        id: u64,
+        scope: BlockScope,
+        who: Blocked,
+        /// When it ends, if it does.
+        until: Option<SystemTime>,
+        reason: Text,
+    },
+    /// What the operator may change of the server.
+    Server(ServerSetting),
     /// A rule of a room.
     Rule(Shown),
     /// The rules of the room that was joined.
@@ -821,6 +879,10 @@ pub enum Limit {
     Bans,
     /// Rooms of which one may be the founder.
     Founded,
+    /// Blocks of the server.
+    Blocks,
+    /// Connections a minute from one network; 0 is none.
+    Connects,
     /// Invitations a minute; 0 is none.
     Invitations,
     /// Wrong keys a minute; 0 is none.
@@ -998,6 +1060,15 @@ pub enum Done {
         room: RoomName,
         count: u64,
     },
+    Block {
+        id: u64,
+        who: Blocked,
+        /// How many connections were closed.
+        closed: usize,
+    },
+    Unblock(u64),
+    Blocks(usize),
+    Server,
 }
 
 /// What an operator has done that changes something, as the audit log has it. No secret is in it.
@@ -1015,6 +1086,18 @@ pub enum Deed {
         nick: Nick,
         on: bool,
     },
+    Block {
+        id: u64,
+        scope: BlockScope,
+        who: Blocked,
+        until: Option<SystemTime>,
+        reason: Text,
+    },
+    Unblock {
+        id: u64,
+        who: Blocked,
+    },
+    Server(ServerSetting),
     Cancel(FileId),
     /// What people see in a room.
     InRoom(RoomName, Happening),

@@ -6,6 +6,7 @@
 mod account;
 mod answer;
 mod ask;
+mod blocks;
 mod download;
 mod file;
 mod kept;
@@ -20,10 +21,11 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Job, Output, PastRoom};
-use crate::event::{Bye, Done, Event, Fault, Happening, Keeping, Lost, Quota, Reply, SaidKind, Trouble, Verb};
+use crate::event::{Bye, Done, Event, Fault, Happening, Keeping, Lock, Lost, Quota, Reply, SaidKind, Trouble, Verb};
 use crate::files::Files;
+use crate::guestbook::Guestbook;
 use crate::limits;
-use crate::meters::{Counted, Doings, PrefixWindow};
+use crate::meters::{Connects, Counted, Doings, PrefixWindow};
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person, Way};
 use crate::policy::{self, Action, Actor, Doing, Ruled, may, sees};
@@ -114,6 +116,8 @@ pub struct Hub {
     wrong_keys: Doings,
     /// Wrong passwords of late, by address prefix.
     wrong_passwords: PrefixWindow,
+    /// Who has come of late.
+    connects: Connects,
     accounts: Accounts,
     /// A room that was taken up for a request of somebody who is not in it; it goes again behind that, if nothing keeps it.
     taken_up: Option<RoomId>,
@@ -190,6 +194,7 @@ impl Hub {
             invitations: Doings::default(),
             wrong_keys: Doings::default(),
             wrong_passwords: PrefixWindow::new(limits::WRONG_PASSWORDS_WINDOW),
+            connects: Connects::default(),
             accounts: Accounts::new(settings.seed),
             taken_up: None,
             typing: Typing::default(),
@@ -247,20 +252,31 @@ impl Hub {
     /// A connection has come in from somewhere.
     pub fn connect(&mut self, conn: ConnId, origin: Origin, now: Now, out: &mut impl Output) {
         let turn = &mut Turn::of_server(now, out);
-        if self.password.is_none() {
-            self.let_in(conn, origin, None, turn);
-            return;
-        }
+        self.connects.count(conn, origin, now.at);
+        let lock = match self.reception(origin, now) {
+            Ok(None) => return self.let_in(conn, origin, turn),
+            Ok(Some(lock)) => lock,
+            Err(bye) => return self.close(conn, bye, turn),
+        };
         let until = turn.now.at + limits::LOCKED;
         self.locked.insert(conn, Locked { origin, wrong: 0, intake: Intake::None { told: false }, until });
         self.alarm(until, Alarm::Locked(conn));
-        turn.out.answer(conn, &Event::Locked);
+        turn.out.answer(conn, &Event::Locked(lock));
     }
 
-    /// Lets somebody in, as a guest or under the name that they have proved to own.
-    fn let_in(&mut self, conn: ConnId, origin: Origin, own: Option<Nick>, turn: &mut Turn<'_, impl Output>) {
+    /// Lets somebody in who was locked out, and is no more. The chunks of an upload that was refused may still be coming.
+    fn let_in_locked(&mut self, conn: ConnId, turn: &mut Turn<'_, impl Output>) {
+        let Some((origin, intake)) = self.locked.get(&conn).map(|locked| (locked.origin, locked.intake)) else {
+            return;
+        };
+        self.unlock(conn);
+        self.let_in(conn, origin, turn);
+        self.set_intake(conn, intake);
+    }
+
+    /// Lets somebody in, as a guest.
+    fn let_in(&mut self, conn: ConnId, origin: Origin, turn: &mut Turn<'_, impl Output>) {
         let who = self.people.enter(conn, origin, turn.now.at);
-        own.into_iter().for_each(|nick| self.people.rename(who, nick));
         if let Some(nick) = self.people.get(who).map(Person::nick) {
             self.open_presence(turn.now);
             self.presence.came(&nick);
@@ -312,6 +328,7 @@ impl Hub {
     /// Forgets a connection, and who was there through it alone.
     fn lose(&mut self, conn: ConnId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
         self.unlock(conn);
+        self.connects.forget(conn);
         self.forget_control(conn);
         self.part(conn, what, turn);
     }
@@ -344,6 +361,12 @@ impl Hub {
     /// [waits](Hub::is_waiting) for nothing. It gets its one reply, if one is due, before this returns, when [`Hub::go_on`] has told
     /// the rest of a long answer, or when the connection waits no more.
     pub fn handle(&mut self, conn: ConnId, now: Now, request: Request<'_>, out: &mut impl Output) {
+        if let Some(locked) = self.locked.get(&conn)
+            && self.reception(locked.origin, now) == Ok(None)
+        {
+            // What they had to prove is asked of nobody any more.
+            self.let_in_locked(conn, &mut Turn::of_server(now, out));
+        }
         debug_assert!(!self.is_waiting(conn), "its lines wait");
         let who = self.people.at(conn).map_or(PersonId::NOBODY, |person| person.id);
         let turn = &mut Turn { now, conn, who, out };
@@ -351,8 +374,8 @@ impl Hub {
             Ok(request) => request,
             Err(why) => return refuse(conn, Verb::Unknown, why, turn.out),
         };
-        if self.locked.contains_key(&conn) {
-            return self.handle_locked(request, turn);
+        if let Some(lock) = self.lock_of(conn, now) {
+            return self.handle_locked(request, lock, turn);
         }
         if self.controls.contains_key(&conn) {
             self.handle_control(request, turn);
@@ -392,10 +415,10 @@ impl Hub {
         }
     }
 
-    fn handle_locked(&mut self, request: Request<'_>, turn: &mut Turn<'_, impl Output>) {
+    fn handle_locked(&mut self, request: Request<'_>, lock: Lock, turn: &mut Turn<'_, impl Output>) {
         let conn = turn.conn;
         let verb = request.verb();
-        if let Err(why) = self.may_ask_of_names(verb).and_then(|()| may(Actor::Locked, Action::Ask(verb))) {
+        if let Err(why) = self.may_ask_of_names(verb).and_then(|()| may(Actor::Locked(lock), Action::Ask(verb))) {
             if let Some(locked) = self.locked.get_mut(&conn).filter(|_| verb == Verb::Send) {
                 locked.intake = Intake::Discard;
             }
@@ -410,12 +433,8 @@ impl Hub {
                 self.close(conn, Bye::WrongPasswords, turn);
             }
             Request::Pass(password) if self.password == Some(fingerprint(password)) => {
-                let (origin, intake) = (locked.origin, locked.intake);
-                self.unlock(conn);
                 turn.out.reply(conn, &Reply::Done(Done::Pass));
-                self.let_in(conn, origin, None, turn);
-                // The chunks of an upload that was refused may still be coming.
-                self.set_intake(conn, intake);
+                self.let_in_locked(conn, turn);
             }
             Request::Pass(_) => {
                 locked.wrong += 1;
@@ -484,6 +503,13 @@ impl Hub {
             Request::Invite { room, nick, on } => self.invite(room, nick, on, turn),
             Request::Room { room, part } => self.room_rules(room, part, turn),
             Request::Erase { room, first, last } => self.erase(room, (first, last), turn),
+            Request::Block { whom, scope, time, reason } => self.block(whom, (scope, time, reason), turn),
+            Request::Unblock(id) => self.unblock(id, turn),
+            Request::Blocks => {
+                let answer = self.list_blocks(turn);
+                return Ok(self.tell(answer, turn));
+            }
+            Request::Server(change) => self.server(change, turn),
             Request::Send(offer) => self.send(&offer, turn),
             Request::Get { id: file, offset } => self.get(file, offset, turn),
             Request::Files(target) => return self.list_files(target, turn).map(|answer| self.tell(answer, turn)),
@@ -739,7 +765,13 @@ impl Hub {
 
     /// The rules of a room.
     fn rules<'a>(&'a self, room: &'a Room) -> InForce<'a> {
-        InForce { rules: self.register().room(&room.name).unwrap_or(Rules::NONE), book: room.book() }
+        self.in_force(&room.name, room.book())
+    }
+
+    /// The same of one that need not be in memory.
+    fn in_force<'a>(&'a self, room: &RoomName, book: &'a Guestbook) -> InForce<'a> {
+        let rules = self.register().room(room).unwrap_or(Rules::NONE);
+        InForce { rules, book, guests: self.settings.guests }
     }
 
     fn ruled(&self, room: RoomId, now: Now) -> Ruled<'_> {

@@ -165,6 +165,14 @@ pub const VOICES: usize = 200;
 pub const INVITED: usize = 500;
 /// Bans and mutes of a room.
 pub const BANS: usize = 200;
+/// Blocks of the server.
+pub const BLOCKS: usize = 10_000;
+/// The fewest bits of a network that is blocked.
+pub const BLOCK_BITS_V4: u8 = 16;
+/// See [`BLOCK_BITS_V4`].
+pub const BLOCK_BITS_V6: u8 = 32;
+/// Connections a minute from one address prefix, without those that have logged in.
+pub const CONNECTS: u32 = 30;
 /// Rooms of which one may be the founder.
 pub const FOUNDED: usize = 20;
 /// People of whom a room remembers when they spoke, besides two for each member, where one may do so only now and then.

@@ -144,6 +144,9 @@ struct Serve {
     /// Who may make rooms: whoever comes, or only people who own their names
     #[arg(long, value_name = "WHO", default_value = "open")]
     rooms: Rooms,
+    /// What guests may do, who own no name: what rooms let them, only listen, or only stay if they are here
+    #[arg(long, value_name = "SWITCH", default_value = "on")]
+    guests: Guests,
 }
 
 #[derive(Args)]
@@ -170,6 +173,13 @@ enum Accounts {
 enum Clear {
     Allow,
     Refuse,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Guests {
+    On,
+    Listen,
+    Off,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -324,6 +334,10 @@ fn settings(options: &Serve) -> Result<Settings, String> {
     if options.data.is_some() && log_may_be_short {
         warn!("if messages are long, fewer than --history may be there after a restart; raise --log-max");
     }
+    let has_accounts = options.data.is_some() && options.accounts != Some(Accounts::Off);
+    if options.guests == Guests::Off && !has_accounts {
+        warn!("with --guests off nobody comes in, as nobody owns a name here; give --data, without --accounts off");
+    }
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| format!("cannot draw what secrets are made of: {e}"))?;
     Ok(Settings {
@@ -351,6 +365,11 @@ fn settings(options: &Serve) -> Result<Settings, String> {
         room_makers: match options.rooms {
             Rooms::Open => RoomMakers::Anybody,
             Rooms::Named => RoomMakers::Named,
+        },
+        guests: match options.guests {
+            Guests::On => settings::Guests::On,
+            Guests::Listen => settings::Guests::Listen,
+            Guests::Off => settings::Guests::Off,
         },
     })
 }

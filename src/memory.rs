@@ -22,6 +22,10 @@ const GUEST: usize = 24;
 const FILE: usize = 2 * KIB;
 /// Bytes of a network in one of the tables that count what networks do and have, which grow by doubling.
 const NETWORK: usize = 2 * 24;
+/// Bytes of an owner of a name in such a table.
+const ACCOUNT: usize = 2 * 40 + 64;
+/// Bytes of a block, besides its reason.
+const BLOCK: usize = 512;
 /// Bytes of a connection and its person, with their places in lists, queues and tables.
 const CONNECTION: usize = 2 * KIB;
 /// Bytes of a place that is kept, besides what was written to it: its token in a table, whom it must be told of.
@@ -63,7 +67,7 @@ pub fn bound(connections: usize, settings: &Settings) -> usize {
 }
 
 /// Every thing that grows. Where buffers grow by doubling, twice what is in them counts.
-pub fn terms(settings: &Settings) -> [Term; 18] {
+pub fn terms(settings: &Settings) -> [Term; 19] {
     let logged = |bytes: usize| if settings.log.is_some() { bytes } else { 0 };
     let motd: usize = settings.motd.iter().map(|line| line.len() + 32).sum();
     let batch = 2 * (limits::LOG_WAITING + limits::RECORDS * (limits::LINE + MESSAGE))
@@ -89,7 +93,13 @@ pub fn terms(settings: &Settings) -> [Term; 18] {
             limits::ROOMS_A_PERSON * 2 * 4 * GUEST,
         ),
         term("files", limits::FILES * FILE, 0),
-        term("what networks did", (4 * limits::PREFIXES + 2 * limits::LOGS) * NETWORK, 0),
+        // Five of what guests and owners of names did, and three of networks alone.
+        term(
+            "what networks and accounts did",
+            (8 * limits::PREFIXES + 2 * limits::LOGS) * NETWORK + 5 * limits::PREFIXES * ACCOUNT,
+            0,
+        ),
+        term("blocks", limits::BLOCKS * (limits::REASON + BLOCK), 0),
         term("for the log", logged(BATCHES * batch), 0),
         // Those that the core has, and those that are read when the ledger is written anew.
         term("names", logged(names), 0),

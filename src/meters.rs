@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use crate::limits::{self, BURST};
-use crate::names::{KeptNick, Nick, Prefix};
+use crate::names::{ConnId, KeptNick, Nick, Origin, Prefix};
 use crate::time::Instant;
 
 /// The token bucket that slows a flood down: a line takes a token, tokens come back at the rate, and there is room for
@@ -130,6 +130,15 @@ impl PrefixWindow {
     pub fn count(&mut self, prefix: Prefix, now: Instant) {
         self.0.count(networks(prefix), now);
     }
+
+    /// Gives one back that was counted in this window.
+    fn give_back(&mut self, prefix: Prefix) {
+        for prefix in networks(prefix) {
+            if let Some(used) = self.0.used.get_mut(&prefix) {
+                *used = used.saturating_sub(1);
+            }
+        }
+    }
 }
 
 /// With whom somebody is counted: whoever owns a name for themselves, wherever they come from and however often.
@@ -187,6 +196,52 @@ impl Doings {
             Counted::Alone => {}
         }
         let _ = own.take(u32::MAX, now);
+    }
+}
+
+/// Counts for each address prefix who came in this minute and has not logged in since.
+#[derive(Debug)]
+pub struct Connects {
+    window: PrefixWindow,
+    /// Those who are counted in this window and have not gone.
+    counted: HashMap<ConnId, Prefix>,
+}
+
+impl Default for Connects {
+    fn default() -> Self {
+        Self { window: PrefixWindow::new(limits::MINUTE), counted: HashMap::new() }
+    }
+}
+
+impl Connects {
+    /// Whether somebody more may come from somewhere, where so many may.
+    pub fn has_left(&self, origin: Origin, limit: u32, now: Instant) -> bool {
+        match origin {
+            Origin::Loopback => true,
+            Origin::Network(prefix) => self.window.has_left(prefix, limit, now),
+        }
+    }
+
+    /// Somebody came.
+    pub fn count(&mut self, conn: ConnId, origin: Origin, now: Instant) {
+        let Origin::Network(prefix) = origin else { return };
+        if self.window.0.is_over(now) {
+            self.counted = HashMap::new();
+        }
+        self.window.count(prefix, now);
+        self.counted.insert(conn, prefix);
+    }
+
+    /// They have logged in, or are known otherwise, and so they are counted no more.
+    pub fn free(&mut self, conn: ConnId, now: Instant) {
+        if let Some(prefix) = self.counted.remove(&conn).filter(|_| !self.window.0.is_over(now)) {
+            self.window.give_back(prefix);
+        }
+    }
+
+    /// They have gone, and are counted all the same.
+    pub fn forget(&mut self, conn: ConnId) {
+        self.counted.remove(&conn);
     }
 }
 
@@ -327,6 +382,29 @@ mod tests {
         assert_eq!(guest(), 0);
         assert!(doings.take(Counted::Alone, &mut FixedWindow::default(), 10, at));
         assert!(doings.take(alice, &mut FixedWindow::default(), 10, at + limits::MINUTE));
+    }
+
+    #[test]
+    fn who_logs_in_is_not_counted_among_those_who_come() {
+        let (mut connects, at) = (Connects::default(), Instant::START + Duration::from_secs(100));
+        let here = Origin::Network(Prefix::v4([203, 0, 113, 5]));
+        let conn = |n| ConnId::new(n, 0);
+        (0..30).for_each(|n| connects.count(conn(n), here, at));
+        let has_left = |connects: &Connects, at| connects.has_left(here, 30, at);
+        assert!(!has_left(&connects, at) && connects.has_left(Origin::Loopback, 30, at));
+        connects.forget(conn(0));
+        connects.free(conn(0), at);
+        assert!(!has_left(&connects, at), "who has gone is counted all the same");
+        (0..2).for_each(|_| connects.free(conn(1), at));
+        assert!(has_left(&connects, at));
+        connects.count(conn(30), here, at);
+        assert!(!has_left(&connects, at), "one login counts once");
+        // Of an earlier minute nobody is given back.
+        let later = at + limits::MINUTE;
+        assert!(has_left(&connects, later));
+        (31..61).for_each(|n| connects.count(conn(n), here, later));
+        connects.free(conn(2), later);
+        assert!(!has_left(&connects, later));
     }
 
     #[test]

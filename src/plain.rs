@@ -5,16 +5,17 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 
-use crate::commands::{self, ACTION, GUESTS, RULES, SETTINGS};
+use crate::commands::{self, ACTION, GUESTS, RULES, SERVER_SETTINGS, SETTINGS};
 use crate::event::{
-    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Loss, Lost, Quota, Rank,
-    Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Verb,
+    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Lock, Long, Loss, Lost, NoBlock,
+    Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
 use crate::names::{BadName, FileId, Nick, RoomName, Text, Wire, clean};
-use crate::register::entry::{Author, BanKind, Rule, RuleKind, Who};
+use crate::register::entry::{Author, BanKind, BlockScope, Blocked, Rule, RuleKind, Who};
 use crate::request::{BadChunk, Request};
+use crate::settings::ServerSetting;
 use crate::wire::base64::BASE64;
 use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 
@@ -184,6 +185,14 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
             let (mute, who, reason) = (*kind == BanKind::Mute, wire_whom(who), reason.as_str());
             line(wire::Detail::Ban { id: *id, mute, who, by, until: *until, reason });
         }
+        Detail::Block { id, scope, who, until, reason } => {
+            let (of_guests, who) = (*scope == BlockScope::Guests, blocked(who));
+            line(wire::Detail::Block { id: *id, of_guests, who: &who, until: *until, reason: reason.as_str() });
+        }
+        Detail::Server(setting) => {
+            let (name, value) = server_words(*setting);
+            line(wire::Detail::Server(name, value));
+        }
         Detail::Rule(rule) => {
             let (name, value) = rule_words(rule);
             line(wire::Detail::Rule(name, &value));
@@ -267,6 +276,12 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
         Limit::Voices => ("voices", Value::Count, "voices of a room"),
         Limit::Invited => ("invited", Value::Count, "people who are invited to a room"),
         Limit::Bans => ("bans", Value::Count, "bans and mutes of a room"),
+        Limit::Blocks => ("blocks", Value::Count, "names and networks that may not come"),
+        Limit::Connects => (
+            "connects",
+            Value::Count,
+            "connections a minute from one network, without those that log in; 0 is no limit",
+        ),
         Limit::Founded => ("founded", Value::Count, "rooms of which you may be the founder"),
         Limit::Invitations => ("invitations", Value::Count, "invitations a minute; 0 is no limit"),
         Limit::WrongKeys => ("wrong-keys", Value::Count, "wrong keys of rooms a minute; 0 is no limit"),
@@ -279,6 +294,10 @@ pub fn reply(out: &mut String, reply: &Reply, style: Style) {
         Reply::Done(Done::Room { room, rule: Some(rule) }) => {
             let (name, value) = rule_words(rule);
             ServerLine::Done(wire::Done::Room { room: *room, rule: Some((name, &value)) }).write(out);
+        }
+        Reply::Done(Done::Block { id, who, closed }) => {
+            let who = blocked(who);
+            ServerLine::Done(wire::Done::Block { id: *id, who: &who, closed: *closed as u64 }).write(out);
         }
         Reply::Done(done) => ServerLine::Done(encode_done(done)).write(out),
         Reply::Refused { verb, why } => {
@@ -305,7 +324,13 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             let text = format!("online{at}; /join #lobby to talk, /nick NAME to be known, /help for the rest");
             ServerLine::Hello { nick: *nick, server: VERSION, online: *online as u64, text: &text }.write(out);
         }
-        Event::Locked => ServerLine::Locked { server: VERSION, text: "send /pass PASSWORD" }.write(out),
+        Event::Locked(lock) => {
+            let text = match lock {
+                Lock::Password => "send /pass PASSWORD",
+                Lock::Guests => "only people who own their names come in; send /login NICK PASSWORD",
+            };
+            ServerLine::Locked { server: VERSION, text }.write(out);
+        }
         Event::Motd(line) => ServerLine::Motd(line.as_str()).write(out),
         Event::Presence { version, gone, came } => {
             let gone = gone.iter().map(|name| wire::Change::Went(name.get()));
@@ -444,6 +469,20 @@ fn wire_whom(who: &Who) -> wire::Whom<'_> {
     }
 }
 
+/// Who is blocked.
+fn blocked(who: &Blocked) -> String {
+    match who {
+        Blocked::Name(nick) => wire::Whom::Name(*nick).to_string(),
+        Blocked::Network(network) => network.to_string(),
+    }
+}
+
+/// What a setting of the server is called, and its value.
+fn server_words(setting: ServerSetting) -> (&'static str, &'static str) {
+    let known = SERVER_SETTINGS.iter().find(|(known, ..)| *known == setting);
+    known.map_or(("?", "?"), |&(_, name, value)| (name, value))
+}
+
 /// What a rule is called, and its value.
 fn rule_words(shown: &Shown) -> (&'static str, Cow<'_, str>) {
     let Shown::Rule(rule) = shown else { return (rule_name(RuleKind::Key), Cow::Borrowed("on")) };
@@ -534,6 +573,11 @@ fn encode_done(done: &Done) -> wire::Done<'_> {
             wire::Done::Ban { mute: kind == BanKind::Mute, room, id, who: wire_whom(who), by_connection }
         }
         Done::Unban { room, id } => wire::Done::Unban { room, id },
+        Done::Unblock(id) => wire::Done::Unblock(id),
+        Done::Blocks(count) => wire::Done::Blocks(count as u64),
+        Done::Server => wire::Done::Server,
+        // Who is blocked has words that are made for it.
+        Done::Block { id, closed, .. } => wire::Done::Block { id, who: "?", closed: closed as u64 },
         // One rule has words that are made for it.
         Done::Room { room, .. } => wire::Done::Room { room, rule: None },
     }
@@ -552,7 +596,7 @@ fn code(why: &Fault) -> Code<'static> {
         }
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
-        Fault::Locked => Code::Locked,
+        Fault::Locked(_) => Code::Locked,
         Fault::BadNick(..) | Fault::BadRoom(..) | Fault::BadFileName | Fault::GuestName(_) => Code::BadName,
         Fault::Taken { .. } => Code::Taken,
         Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
@@ -588,6 +632,9 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::IsFounder(_)
         | Fault::IsOp { .. }
         | Fault::PutOutSelf(_)
+        | Fault::GuestsBlocked
+        | Fault::NameBlocked(_)
+        | Fault::NoBlock(_)
         | Fault::OperatorSelf
         | Fault::NobodyHere
         | Fault::OwnsNoName(_) => Code::Refused,
@@ -602,7 +649,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::InviteOnly(_) => Code::InviteOnly,
         Fault::BadKey(_) => Code::BadKey,
         Fault::RoomFull { .. } => Code::TooMany,
-        Fault::NoSuchBan { .. } => Code::Gone,
+        Fault::NoSuchBan { .. } | Fault::NoSuchBlock(_) => Code::Gone,
     }
 }
 
@@ -623,7 +670,10 @@ fn explain(why: &Fault) -> String {
             format!("{what} has at most {limit} bytes; say it in parts")
         }
         Fault::TooMany(quota) => too_many(*quota),
-        Fault::Locked => "the server is locked; send /pass PASSWORD first".to_owned(),
+        Fault::Locked(Lock::Password) => "the server is locked; send /pass PASSWORD first".to_owned(),
+        Fault::Locked(Lock::Guests) => {
+            "only people who own their names come in now; send /login NICK PASSWORD first".to_owned()
+        }
         Fault::BadNick(name, why) => format!("{name} is no name: {}", bad_nick(*why)),
         Fault::BadRoom(name, _) if RoomName::meant(name.as_str()).is_some() => {
             format!("a room's name begins with #; is /join #{name} meant?")
@@ -759,7 +809,32 @@ fn explain(why: &Fault) -> String {
         Fault::GuestsMakeNoRooms => {
             "only people who own their names make rooms here; /register PASSWORD makes yours your own".to_owned()
         }
+        Fault::GuestsBlocked => {
+            "guests may not come from your network, so keep your name; /login NICK PASSWORD takes another of yours".to_owned()
+        }
+        Fault::NameBlocked(nick) => format!("{nick} may not come to this server; ask who runs it"),
+        Fault::NoBlock(why) => no_block(*why),
+        Fault::NoSuchBlock(id) => format!("there is no block {id}; /blocks lists them"),
         Fault::NoSuchBan { id, room } => format!("there is no ban {id} of {room}; /bans {room} lists them"),
+    }
+}
+
+/// Why somebody cannot be blocked.
+fn no_block(why: NoBlock) -> String {
+    match why {
+        NoBlock::Loopback(network) => {
+            format!(
+                "{network} is this machine itself, and whoever comes through a proxy on it; /kill NICK closes one of them"
+            )
+        }
+        NoBlock::Local(nick) => {
+            format!(
+                "{nick} comes from this machine, or through a proxy on it, as others may; /kill {nick} closes that one alone"
+            )
+        }
+        NoBlock::Own => "you would shut yourself out; block less, or come from elsewhere".to_owned(),
+        NoBlock::TooWide { least } => format!("too many strangers are in that; give a LEN of {least} or more"),
+        NoBlock::Owner(nick) => format!("{nick} owns the name, and so is no guest; /block {nick} all shuts them out"),
     }
 }
 
@@ -861,6 +936,7 @@ fn too_many(quota: Quota) -> String {
                 limits::ERASED
             )
         }
+        Quota::Blocks => format!("there are {} blocks already; /unblock one first", limits::BLOCKS),
         Quota::Rules => "the server remembers as much of its rooms as it may; ask who runs it".to_owned(),
         Quota::Operators => {
             format!("{} people may be operators; take that from one first, with /operator NICK off", limits::OPERATORS)
@@ -914,7 +990,8 @@ fn lost_code(lost: Lost) -> Code<'static> {
 fn bye_code(bye: Bye) -> Code<'static> {
     match bye {
         Bye::Full | Bye::MadePlace | Bye::ControlsTaken => Code::Full,
-        Bye::TooManyFromAddress | Bye::WrongPasswords => Code::Refused,
+        Bye::TooManyFromAddress | Bye::TooOften | Bye::WrongPasswords => Code::Refused,
+        Bye::Blocked => Code::Blocked,
         Bye::TooSlow => Code::TooSlow,
         Bye::Idle | Bye::Silent => Code::Idle,
         Bye::Killed | Bye::Granted => Code::Killed,
@@ -930,6 +1007,8 @@ fn farewell(bye: Bye) -> &'static str {
         Bye::Full => "the server is full; try again later",
         Bye::MadePlace => "the server is full, and you have not said a word; connect again and say one",
         Bye::TooManyFromAddress => "too many connections from your address; close one first",
+        Bye::TooOften => "too many connections came from your network in this minute; connect again in the next one",
+        Bye::Blocked => "you may not come to this server; ask who runs it",
         Bye::WrongPasswords => "too many wrong passwords; ask for the right one and connect again",
         Bye::TooSlow => "you read nothing for too long; connect again",
         Bye::Idle => "no password came in time; connect again",
@@ -958,6 +1037,17 @@ pub fn deed(deed: &Deed) -> String {
         Deed::Grant(nick) => format!("grant {nick}"),
         Deed::Revoke(nick) => format!("revoke {nick}"),
         Deed::Operator { nick, on } => format!("operator {nick} {}", if *on { "on" } else { "off" }),
+        Deed::Block { id, scope, who, until, reason } => {
+            let scope = if *scope == BlockScope::Guests { "guests" } else { "all" };
+            let until =
+                until.map_or_else(|| "-".to_owned(), |until| humantime::format_rfc3339_seconds(until).to_string());
+            with(format!("block {id} {scope} {} {until}", blocked(who)), Some(reason))
+        }
+        Deed::Unblock { id, who } => format!("unblock {id} {}", blocked(who)),
+        Deed::Server(setting) => {
+            let (name, value) = server_words(*setting);
+            format!("server {name} {value}")
+        }
         Deed::Cancel(file) => format!("cancel {file}"),
         Deed::InRoom(room, what) => match what {
             Happening::Made { nick, rank } => {

@@ -1,21 +1,21 @@
 //! Who may do what. Every request that somebody may be refused for who they are asks here, and nowhere else.
 
-use crate::event::{Fault, Silence, Verb};
+use crate::event::{Bye, Fault, Lock, Silence, Verb};
 use crate::files::{File, Share, Stage};
 use crate::names::{FileId, Nick, RoomName, Text, Wire};
 use crate::people::Person;
-use crate::register::Owned;
-use crate::register::entry::{BanKind, Guests, Rule, RuleKind};
+use crate::register::entry::{BanKind, BlockScope, Guests, Rule, RuleKind};
+use crate::register::{Blocks, Owned};
 use crate::rooms::Room;
 use crate::rules::{InForce, Someone};
-use crate::settings::RoomMakers;
+use crate::settings::{self, RoomMakers};
 use crate::time::Now;
 
 /// Who wants to do something.
 #[derive(Clone, Copy, Debug)]
 pub enum Actor {
-    /// A connection that has not given the password.
-    Locked,
+    /// A connection that has not been let in, for this reason.
+    Locked(Lock),
     /// A connection that came by the operator's door, where nobody is online.
     Control,
     /// Somebody who is online.
@@ -56,6 +56,8 @@ pub enum Action<'a> {
     AsOwner(Option<&'a Owned>),
     /// Hear no more of somebody.
     Ignore(&'a Person),
+    /// Be nobody in particular from now on, where these may not come from.
+    BeGuest(Option<BlockScope>),
 }
 
 /// A room with the rules that are in force there now.
@@ -116,9 +118,9 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
     }
     let someone = match actor {
         Actor::Person(someone) | Actor::Operator(someone) => someone,
-        Actor::Locked => {
-            let is_allowed = matches!(action, Action::Ask(verb) if is_for_anybody(verb));
-            return allow(is_allowed, || Fault::Locked);
+        Actor::Locked(lock) => {
+            let is_allowed = matches!(action, Action::Ask(verb) if is_for_anybody(verb, lock));
+            return allow(is_allowed, || Fault::Locked(lock));
         }
         Actor::Control => return may_from_outside(action),
     };
@@ -155,8 +157,23 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
             allow(file.sender == someone.id, || Fault::NotYours(id))
         }
         Action::AsOwner(owned) => allow(owned.is_some(), || Fault::NoAccount(someone.nick)),
+        Action::BeGuest(scope) => allow(scope.is_none(), || Fault::GuestsBlocked),
         Action::Ignore(other) => allow(other.id != someone.id, || Fault::IgnoreSelf),
     }
+}
+
+/// What somebody must prove before they are let in, or why they may not come at all: `scope` may not come from where they come from.
+pub fn receive(scope: Option<BlockScope>, guests: settings::Guests, has_password: bool) -> Result<Option<Lock>, Bye> {
+    match (scope, guests) {
+        (Some(BlockScope::All), _) => Err(Bye::Blocked),
+        (Some(BlockScope::Guests), _) | (None, settings::Guests::Off) => Ok(Some(Lock::Guests)),
+        (None, settings::Guests::On | settings::Guests::Listen) => Ok(has_password.then_some(Lock::Password)),
+    }
+}
+
+/// Whether somebody may be who owns this name, having proved it, at this time.
+pub fn may_come_as(nick: Nick, blocks: &Blocks, now: Now) -> Result<(), Fault> {
+    allow(!blocks.has_name(nick, now.wall), || Fault::NameBlocked(nick))
 }
 
 /// Whether somebody is told that there is a request of this kind.
@@ -164,7 +181,7 @@ pub fn knows(actor: Actor, verb: Verb) -> bool {
     match actor {
         Actor::Control => may(actor, Action::Ask(verb)).is_ok(),
         Actor::Operator(_) => true,
-        Actor::Locked | Actor::Person(_) => !verb.is_of_operators(),
+        Actor::Locked(_) | Actor::Person(_) => !verb.is_of_operators(),
     }
 }
 
@@ -181,7 +198,7 @@ pub fn sees(actor: Actor, room: &Room, rules: InForce<'_>) -> bool {
             room.member(someone.id).is_some() || rules.is_op_by_name(&someone)
         }
         Actor::Control => true,
-        Actor::Locked => false,
+        Actor::Locked(_) => false,
     };
     is_theirs || !rules.holds(&Rule::Hidden(true))
 }
@@ -263,9 +280,13 @@ fn may_enter(someone: &Someone, entrance: Entrance<'_>, key: Option<&str>) -> Re
     }
 }
 
-/// Whether it is heard before the password is given. Chunks are, as they may still come for what was refused.
-fn is_for_anybody(verb: Verb) -> bool {
-    let is_for_all = matches!(verb, Verb::Pass | Verb::Login | Verb::Help | Verb::Ping | Verb::Resume | Verb::Quit);
+/// Whether it is heard before a connection is let in. Chunks are, as they may still come for what was refused.
+fn is_for_anybody(verb: Verb, lock: Lock) -> bool {
+    // No password of the server lets a guest in where guests may not come.
+    if verb == Verb::Pass {
+        return lock == Lock::Password;
+    }
+    let is_for_all = matches!(verb, Verb::Login | Verb::Help | Verb::Ping | Verb::Resume | Verb::Quit);
     is_for_all || matches!(verb, Verb::Chunk | Verb::Unknown)
 }
 
@@ -283,6 +304,7 @@ fn may_from_outside(action: Action<'_>) -> Result<(), Fault> {
         | Action::Rename(..)
         | Action::Fetch(..)
         | Action::AsOwner(_)
+        | Action::BeGuest(_)
         | Action::Ignore(_) => false,
     };
     allow(is_allowed, || Fault::NobodyHere)

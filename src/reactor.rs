@@ -383,7 +383,7 @@ impl<S: System> Reactor<S> {
                 self.egress.tell(connection, &Event::Bye(Bye::Shutdown));
             }
             if self.registry.get(id).is_some_and(|connection| connection.life() == Life::Applying) {
-                self.reject(id);
+                self.reject(id, now);
             }
             self.drain(id, now);
         }
@@ -433,11 +433,11 @@ impl<S: System> Reactor<S> {
         let Newcomer { mut transport, address, dialect } = newcomer;
         let Some(address) = address else { return self.admit_control(transport, dialect, now) };
         let most = self.settings.max_clients;
-        let too_many = self.registry.is_crowded_from(address, self.settings.max_per_ip);
-        if !too_many && self.registry.admitted() >= most - most / 16 {
+        let turned_away = self.turned_away(address, now);
+        if turned_away.is_none() && self.registry.admitted() >= most - most / 16 {
             self.make_place(now);
         }
-        let refusal = self.refusal(address);
+        let refusal = turned_away.or_else(|| self.is_full().then_some(Bye::Full));
         if let Some(bye) = refusal.filter(|_| self.registry.rejected() >= limits::REJECTED) {
             // That is all that a storm of connections gets.
             return self.turn_away(transport, dialect, bye);
@@ -447,6 +447,7 @@ impl<S: System> Reactor<S> {
         }
         let life = match refusal {
             None => Life::Active,
+            Some(Bye::Blocked) => Life::Rejected,
             Some(_) if self.places.is_empty() => Life::Rejected,
             // It may be who has a place here that is kept.
             Some(_) => Life::Applying,
@@ -508,13 +509,15 @@ impl<S: System> Reactor<S> {
         self.egress.reply(connection, Kind::Reply, &Reply::Done(Done::Where(nick)));
     }
 
-    /// Why nobody is admitted from an address, if that is so.
-    fn refusal(&self, address: IpAddr) -> Option<Bye> {
-        if self.registry.admitted() >= self.settings.max_clients {
-            return Some(Bye::Full);
-        }
-        let too_many = self.registry.is_crowded_from(address, self.settings.max_per_ip);
-        too_many.then_some(Bye::TooManyFromAddress)
+    /// Why nobody is admitted from an address, if that is so, however many places are left.
+    fn turned_away(&self, address: IpAddr, now: Now) -> Option<Bye> {
+        let is_crowded = || self.registry.is_crowded_from(address, self.settings.max_per_ip);
+        self.hub.turns_away(origin(address), now).or_else(|| is_crowded().then_some(Bye::TooManyFromAddress))
+    }
+
+    /// Whether no place is left.
+    fn is_full(&self) -> bool {
+        self.registry.admitted() >= self.settings.max_clients
     }
 
     /// Closes whoever came first of those who have never sent a line, and who have had the time for one.

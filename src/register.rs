@@ -3,6 +3,7 @@
 //! It is what the entries of the ledger make of it. Whoever is shown under an owned name has proved to be its owner, so the
 //! register need not know who is online.
 
+mod blocks;
 pub mod entry;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use slab::Slab;
 
+pub use blocks::Blocks;
 pub use entry::{
     Author, Ban, BanKind, Block, BlockScope, Blocked, Entry, Founder, Guests, Network, PasswordHash, Role, Rule, Who,
 };
@@ -25,7 +27,7 @@ use crate::time::Day;
 pub struct Register {
     names: Names,
     rooms: BTreeMap<RoomName, Rules>,
-    blocks: BTreeMap<u64, Block>,
+    blocks: Blocks,
     /// Lines of a ledger that says no more than this.
     lines: usize,
 }
@@ -402,10 +404,8 @@ impl Register {
                 rules.invited.extend(on.then_some(nick));
             }),
             Entry::Erase { room, first, last } => self.change_room(room, |rules| rules.erase((first, last))),
-            Entry::Block(block) => {
-                self.lines += usize::from(self.blocks.insert(block.id, block).is_none());
-            }
-            Entry::Unblock(id) => self.lines -= usize::from(self.blocks.remove(&id).is_some()),
+            Entry::Block(block) => self.change_blocks(|blocks| blocks.insert(block)),
+            Entry::Unblock(id) => self.change_blocks(|blocks| blocks.remove(id)),
         }
     }
 
@@ -446,9 +446,13 @@ impl Register {
             self.lines = self.lines - old + rules.lines();
         }
         self.rooms.retain(|_, rules| rules.lines() > 0);
-        let blocks = self.blocks.len();
-        self.blocks.retain(|_, block| block.who != Blocked::Name(nick));
-        self.lines -= blocks - self.blocks.len();
+        self.change_blocks(|blocks| blocks.drop_name(nick));
+    }
+
+    fn change_blocks(&mut self, change: impl FnOnce(&mut Blocks)) {
+        let old = self.blocks.len();
+        change(&mut self.blocks);
+        self.lines = self.lines - old + self.blocks.len();
     }
 
     /// Entries that say all of this again, but for what means nothing any more on this day.
@@ -471,7 +475,8 @@ impl Register {
             _ => true,
         });
         let rooms = self.rooms.iter().flat_map(|(room, rules)| rules.entries(*room));
-        let blocks = self.blocks.values().cloned().map(Entry::Block);
+        let blocks = self.blocks.iter().filter(move |block| block.until.is_none_or(|until| Day::of(until) >= today));
+        let blocks = blocks.cloned().map(Entry::Block);
         held.chain(owned).chain(rooms).chain(blocks)
     }
 
@@ -555,9 +560,9 @@ impl Register {
         self.rooms.iter()
     }
 
-    /// Who may not come to the server, in the order of their numbers.
-    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.blocks.values()
+    /// Who may not come to the server.
+    pub fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 
     /// Lines of a ledger that says no more than this.
@@ -579,6 +584,7 @@ impl Register {
     pub fn check(&self) {
         let names: usize = self.names.iter().map(Name::lines).sum();
         let rooms: usize = self.rooms.values().map(Rules::lines).sum();
+        self.blocks.check();
         assert_eq!(self.lines, names + rooms + self.blocks.len(), "lines of the register");
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::event::{Change, Fault, SaidKind, Verb};
 use crate::names::{BadName, Digest, FileId, Nick, PlaceToken, RoomName, Text, Token};
-use crate::register::entry::{BanKind, Role, Rule, RuleKind};
+use crate::register::entry::{BanKind, BlockScope, Network, Role, Rule, RuleKind};
+use crate::settings::ServerSetting;
 
 /// What somebody asks of the core. It names things as they were typed; the core looks them up.
 #[derive(Clone, PartialEq, Debug)]
@@ -104,6 +105,17 @@ pub enum Request<'a> {
         first: u64,
         last: u64,
     },
+    Block {
+        whom: Barred<'a>,
+        scope: BlockScope,
+        /// For how long; nothing is for good, as is `None`.
+        time: Option<Duration>,
+        reason: Option<&'a str>,
+    },
+    Unblock(u64),
+    Blocks,
+    /// What the operator may change of the server, or a change of it.
+    Server(Option<ServerSetting>),
     Send(Offer<'a>),
     /// Bytes for the open upload. What comes while there is none need not be decoded and may stand here as nothing.
     Chunk(Result<Vec<u8>, BadChunk>),
@@ -200,6 +212,10 @@ impl Request<'_> {
             Self::Invite { on: false, .. } => Verb::Uninvite,
             Self::Room { .. } => Verb::Room,
             Self::Erase { .. } => Verb::Erase,
+            Self::Block { .. } => Verb::Block,
+            Self::Unblock(_) => Verb::Unblock,
+            Self::Blocks => Verb::Blocks,
+            Self::Server(_) => Verb::Server,
             Self::Send(_) => Verb::Send,
             Self::Chunk(_) => Verb::Chunk,
             Self::Get { .. } => Verb::Get,
@@ -251,6 +267,9 @@ impl Request<'_> {
             | Self::Invite { .. }
             | Self::Room { part: RulesPart::Set(_), .. }
             | Self::Erase { .. }
+            | Self::Block { .. }
+            | Self::Unblock(_)
+            | Self::Server(Some(_))
             | Self::Send(_)
             | Self::Cancel(_)
             | Self::Ignore(Some(_))
@@ -275,6 +294,8 @@ impl Request<'_> {
             | Self::Topic { topic: Topic::Read, .. }
             | Self::Ranks(_)
             | Self::Bans(_)
+            | Self::Blocks
+            | Self::Server(None)
             | Self::Room { part: RulesPart::All | RulesPart::One(_), .. }
             | Self::Chunk(_)
             | Self::Get { .. }
@@ -292,11 +313,12 @@ impl Request<'_> {
         }
     }
 
-    /// Whether the answer may have as many lines as there are people, rooms, messages, files or bans.
+    /// Whether the answer may have as many lines as there are people, rooms, messages, files, bans or blocks.
     pub fn has_long_answer(&self) -> bool {
         match self {
             Self::OfOperators { request, .. } => request.has_long_answer(),
-            _ => matches!(self, Self::Who(_) | Self::Rooms | Self::History { .. } | Self::Files(_) | Self::Bans(_)),
+            Self::Who(_) | Self::Rooms | Self::History { .. } | Self::Files(_) | Self::Bans(_) | Self::Blocks => true,
+            _ => false,
         }
     }
 
@@ -341,6 +363,10 @@ impl Request<'_> {
             | Self::Account(_)
             | Self::Rooms
             | Self::Who(_)
+            | Self::Block { .. }
+            | Self::Unblock(_)
+            | Self::Blocks
+            | Self::Server(_)
             | Self::Chunk(_)
             | Self::Get { .. }
             | Self::Files(None)
@@ -421,6 +447,15 @@ pub enum Whom<'a> {
     Nick(Named<'a, Nick>),
     /// Guests whose names fit.
     Pattern(Text),
+}
+
+/// For whom a block is to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Barred<'a> {
+    /// Whoever is called so: the owner of the name, or where a guest comes from.
+    Nick(Named<'a, Nick>),
+    /// Whoever comes from there.
+    Network(Network),
 }
 
 /// What is wanted of the rules of a room.

@@ -7,6 +7,7 @@ use crate::guestbook::Guestbook;
 use crate::names::{Nick, Origin, PersonId, Text};
 use crate::register::Rules;
 use crate::register::entry::{Ban, BanKind, Founder, Guests, Role, Rule, RuleKind, Who};
+use crate::settings;
 use crate::time::Now;
 use crate::unicode::fold;
 
@@ -30,6 +31,8 @@ pub struct InForce<'a> {
     pub rules: &'a Rules,
     /// What goes with those who are here.
     pub book: &'a Guestbook,
+    /// What guests may do on the whole server.
+    pub guests: settings::Guests,
 }
 
 impl<'a> InForce<'a> {
@@ -104,11 +107,15 @@ impl<'a> InForce<'a> {
         }
     }
 
-    /// What guests may do.
+    /// What guests may do: what the room lets them, or no more than to listen where the server wants it so.
     pub fn guests_may(self) -> Guests {
-        match self.rule(RuleKind::Guests) {
+        let here = match self.rule(RuleKind::Guests) {
             Rule::Guests(guests) => guests,
             _ => Guests::Speak,
+        };
+        match self.guests {
+            settings::Guests::On => here,
+            settings::Guests::Listen | settings::Guests::Off => here.max(Guests::Listen),
         }
     }
 

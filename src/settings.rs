@@ -36,6 +36,8 @@ pub struct Settings {
     pub next_file: u64,
     /// Who may make rooms.
     pub room_makers: RoomMakers,
+    /// What people may do who own no name.
+    pub guests: Guests,
     /// Whether people may own names, where anything outlives the process.
     pub accounts: Accounts,
     /// Whether passwords of names may come over connections on which others can read along.
@@ -64,6 +66,28 @@ pub enum RoomMakers {
     Anybody,
     /// Only people who own their names.
     Named,
+}
+
+/// What people may do on the server who own no name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guests {
+    /// What rooms let them.
+    On,
+    /// Come in, and listen in every room.
+    Listen,
+    /// Stay and listen if they are here. Nobody else comes in who owns no name.
+    Off,
+}
+
+/// One of the settings that an operator may change while the server runs. It is as the options say again after a restart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ServerSetting {
+    /// See [`Settings::guests`].
+    Guests(Guests),
+    /// See [`Settings::accounts`].
+    Accounts(Accounts),
+    /// See [`Settings::room_makers`].
+    Rooms(RoomMakers),
 }
 
 /// How the rooms are logged.
@@ -96,11 +120,27 @@ impl Default for Settings {
             name_ttl: Some(Duration::from_secs(365 * 86_400)),
             seed: [0; 32],
             room_makers: RoomMakers::Anybody,
+            guests: Guests::On,
         }
     }
 }
 
 impl Settings {
+    /// The settings that an operator may change, in the order in which they are listed. Nobody owns names where nothing is kept.
+    pub fn of_server(&self) -> [ServerSetting; 3] {
+        let accounts = if self.log.is_some() { self.accounts } else { Accounts::Off };
+        [ServerSetting::Guests(self.guests), ServerSetting::Accounts(accounts), ServerSetting::Rooms(self.room_makers)]
+    }
+
+    /// Changes one of these.
+    pub fn set(&mut self, setting: ServerSetting) {
+        match setting {
+            ServerSetting::Guests(guests) => self.guests = guests,
+            ServerSetting::Accounts(accounts) => self.accounts = accounts,
+            ServerSetting::Rooms(makers) => self.room_makers = makers,
+        }
+    }
+
     /// Lines that may come at once.
     pub fn burst(&self) -> u32 {
         u32::try_from(limits::BURST.as_secs()).map_or(u32::MAX, |seconds| self.rate.saturating_mul(seconds))

@@ -21,6 +21,11 @@ pub fn as_stamped(wall: SystemTime) -> SystemTime {
     wall.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST)
 }
 
+/// When a span ends that begins now; nothing if that is later than a stamp can tell, and so never.
+pub fn end_of(wall: SystemTime, span: Duration) -> Option<SystemTime> {
+    wall.checked_add(span).filter(|&end| as_stamped(end) == end)
+}
+
 /// A day by UTC, of the years 1970 to 9999, shown as `2026-11-28`. What lasts for months is counted in days.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Day(u32);
@@ -112,6 +117,15 @@ mod tests {
         assert_eq!(stamp(SystemTime::UNIX_EPOCH - day), "1970-01-01T00:00:00.000Z");
         assert_eq!(stamp(SystemTime::UNIX_EPOCH + day), "1970-01-02T00:00:00.000Z");
         assert_eq!(stamp(SystemTime::UNIX_EPOCH + 10_000 * 366 * day), "9999-12-31T23:59:59.000Z");
+    }
+
+    #[test]
+    fn what_ends_later_than_stamps_tell_never_ends() {
+        let (start, day) = (SystemTime::UNIX_EPOCH, 86_400);
+        assert_eq!(end_of(start, Duration::from_secs(day)), Some(start + Duration::from_secs(day)));
+        for days in [4_000_000, u64::MAX / day] {
+            assert_eq!(end_of(start, Duration::from_secs(days * day)), None);
+        }
     }
 
     #[test]

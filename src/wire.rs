@@ -640,6 +640,14 @@ mod tests {
             (any::<bool>(), room(), number(), whom(), any::<bool>())
                 .prop_map(|(mute, room, id, who, by_connection)| Done::Ban { mute, room, id, who, by_connection }),
             (room(), number()).prop_map(|(room, id)| Done::Unban { room, id }),
+            (number(), borrowed("[a-z0-9:./]{1,9}"), number()).prop_map(|(id, who, closed)| Done::Block {
+                id,
+                who,
+                closed
+            }),
+            number().prop_map(Done::Unblock),
+            number().prop_map(Done::Blocks),
+            Just(Done::Server),
             (room(), proptest::option::of((option(), option()))).prop_map(|(room, rule)| Done::Room { room, rule }),
             (any::<u128>(), number()).prop_map(|(token, seconds)| Done::Keep { token: PlaceToken(token), seconds }),
             nick().prop_map(Done::Resume),
@@ -775,6 +783,10 @@ mod tests {
             (number(), any::<bool>(), whom(), proptest::option::of(nick()), proptest::option::of(second()), text())
                 .prop_map(|(id, mute, who, by, until, reason)| Detail::Ban { id, mute, who, by, until, reason })
                 .prop_map(of("bans")),
+            (number(), any::<bool>(), borrowed("[a-z0-9:./]{1,9}"), proptest::option::of(second()), text())
+                .prop_map(|(id, of_guests, who, until, reason)| Detail::Block { id, of_guests, who, until, reason })
+                .prop_map(of("blocks")),
+            (option(), option()).prop_map(|(name, value)| Detail::Server(name, value)).prop_map(of("server")),
             (option(), option()).prop_map(|(rule, value)| Detail::Rule(rule, value)).prop_map(of("room")),
             borrowed("[a-z]{1,5}( [a-z-]{1,5}){0,2}").prop_map(Detail::Rules).prop_map(of("join")),
             number().prop_map(Detail::Had).prop_map(of("resume")),

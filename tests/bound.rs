@@ -23,10 +23,10 @@ use chinwag::event::{SaidKind, Trouble};
 use chinwag::hub::Hub;
 use chinwag::limits;
 use chinwag::memory::{bound, terms};
-use chinwag::meters::{PrefixCount, PrefixWindow};
+use chinwag::meters::{Counted, Doings, FixedWindow, PrefixCount, PrefixWindow};
 use chinwag::names::{Digest, Nick, Origin, PersonId, PlaceToken, Prefix, RoomName, Text};
 use chinwag::reactor::Reactor;
-use chinwag::register::Entry;
+use chinwag::register::{Author, Block, BlockScope, Blocked, Entry, Network, Register};
 use chinwag::rooms::Rooms;
 use chinwag::settings::{Logging, Settings};
 use chinwag::system::{Newcomer, Ready, System};
@@ -301,13 +301,20 @@ fn rooms_that_are_only_known() {
 }
 
 #[test]
-fn what_networks_did() {
-    let mut windows = [(); 4].map(|()| PrefixWindow::new(limits::MINUTE));
+fn what_networks_and_accounts_did() {
+    let mut windows = [(); 3].map(|()| PrefixWindow::new(limits::MINUTE));
+    let mut doings = [(); 5].map(|()| Doings::default());
     let mut made = PrefixCount::default();
+    let long = "\u{5c0f}".repeat(14);
     let info = measure(|| {
-        for window in &mut windows {
-            for n in 0..2 * limits::PREFIXES as u32 {
-                window.count(Prefix::v4(n.to_be_bytes()), Instant::START);
+        for n in 0..2 * limits::PREFIXES as u32 {
+            let prefix = Prefix::v4(n.to_be_bytes());
+            windows.iter_mut().for_each(|window| window.count(prefix, Instant::START));
+            let account = Nick::new(&format!("{long}{n}")).unwrap();
+            for doings in &mut doings {
+                for who in [Counted::Network(prefix), Counted::Account(account)] {
+                    doings.count(who, &mut FixedWindow::default(), Instant::START);
+                }
             }
         }
         // Each room was made from a /64 of a /48 of its own.
@@ -316,7 +323,22 @@ fn what_networks_did() {
             made.add(Prefix::v6([0x20, 1, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]));
         }
     });
-    within("networks", usize::try_from(info.bytes_max).unwrap(), common("what networks did"), 50);
+    within("networks", usize::try_from(info.bytes_max).unwrap(), common("what networks and accounts did"), 50);
+}
+
+#[test]
+fn blocks() {
+    let reason = "x".repeat(limits::REASON);
+    let mut register = Register::default();
+    let info = measure(|| {
+        for n in 0..limits::BLOCKS as u64 {
+            let (octets, by) = ((n as u32).to_be_bytes(), Author::Server);
+            let who = Blocked::Network(Network::V4 { octets, len: 32 });
+            let reason = Text::new(&reason);
+            register.apply(Entry::Block(Block { id: n, scope: BlockScope::All, who, until: None, by, reason }));
+        }
+    });
+    within("blocks", usize::try_from(info.bytes_max).unwrap(), common("blocks"), 50);
 }
 
 #[test]

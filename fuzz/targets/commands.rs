@@ -2,14 +2,14 @@
 //! and spelling it again gives the same command.
 #![no_main]
 
-use chinwag::commands::{self, ACTION, GUESTS, RULES, SETTINGS, spec_of};
+use chinwag::commands::{self, ACTION, GUESTS, RULES, SERVER_SETTINGS, SETTINGS, spec_of};
 use chinwag::event::{Change, Fault, SaidKind, Verb};
 use chinwag::linebuf::{Line, LineBuf};
 use chinwag::names::{Digest, FileName, Nick, Place, RoomName, Text, clean};
 use chinwag::plain;
-use chinwag::register::entry::Rule;
+use chinwag::register::entry::{BlockScope, Rule};
 use chinwag::request::{
-    BadChunk, Credential, HistoryPart, Named, Offer, Request, RulesPart, Target, Topic, Wanted, Whom,
+    BadChunk, Barred, Credential, HistoryPart, Named, Offer, Request, RulesPart, Target, Topic, Wanted, Whom,
 };
 use chinwag::text::narrow;
 use chinwag::unicode::nfc;
@@ -156,6 +156,21 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
         Request::Wall(text) => with(None, Some(text)),
         Request::Operator(None) => with(None, None),
         Request::Operator(Some((nick, on))) => more(Some(nick.typed), on_off(*on)),
+        Request::Block { whom, scope, time, reason } => {
+            let scope = if *scope == BlockScope::Guests { "guests" } else { "all" };
+            let time = time.map(|time| format!(" {}s", time.as_secs())).unwrap_or_default();
+            let (who, words) = match whom {
+                Barred::Nick(nick) => (nick.typed.to_owned(), vec![nick.typed]),
+                Barred::Network(network) => (network.to_string(), Vec::new()),
+            };
+            (format!("/{name} {who} {scope}{time} {}", reason.unwrap_or_default()), words, *reason)
+        }
+        Request::Unblock(id) => more(None, &format!(" {id}")),
+        Request::Blocks | Request::Server(None) => with(None, None),
+        Request::Server(Some(setting)) => {
+            let known = SERVER_SETTINGS.iter().find(|(known, ..)| known == setting).expect("a setting of the table");
+            more(None, &format!(" {} {}", known.1, known.2))
+        }
         Request::OfOperators { request, .. } => spell(request),
         Request::Limits | Request::Rooms | Request::Back | Request::Set(None) => with(None, None),
         Request::Pass(text) | Request::Say { text, .. } => with(None, Some(text)),

@@ -14,7 +14,7 @@ use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
 use crate::people::Person;
-use crate::policy::Action;
+use crate::policy::{Action, may_come_as};
 use crate::register::{Entry, PasswordHash, Proof, Register, Rules};
 use crate::request::{Credential, Named, Wanted};
 use crate::settings;
@@ -247,6 +247,9 @@ impl Hub {
             (Entered::Written, Written::Operator(nick, on)) => Ok(Some(Done::Operator { nick, on })),
         };
         self.answer_late(verb, done, turn);
+        if verb == Verb::Drop {
+            self.close_if_blocked(conn, turn);
+        }
     }
 
     /// Answers a request that had to wait, unless it waits for something else now, and lets the next ones be carried out.
@@ -394,6 +397,7 @@ impl Hub {
 
     pub(super) fn logout(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         self.own_name(turn)?;
+        self.may_be_guest(turn)?;
         self.become_guest(turn).map(Done::Logout)
     }
 
@@ -755,11 +759,17 @@ impl Hub {
 
     /// Somebody has proved to own a name, as its owner spells it: they have it from now on, beside whoever has it already.
     fn come_in(&mut self, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
+        if let Err(why) = may_come_as(nick, self.register().blocks(), turn.now) {
+            refuse(turn.conn, Verb::Login, why, turn.out);
+            self.close(turn.conn, Bye::Blocked, turn);
+            return Ok(None);
+        }
         let holder = self.people.find(&nick).filter(|&holder| holder != turn.who);
         if holder.is_some_and(|holder| self.people.conns_of(holder).count() >= limits::WAYS) {
             return Err(Fault::TooMany(Quota::Ways));
         }
         self.note_seen(&nick, turn);
+        self.connects.free(turn.conn, turn.now.at);
         let was_locked = self.locked.get(&turn.conn).map(|locked| (locked.origin, locked.intake));
         if let Some((origin, intake)) = was_locked {
             self.unlock(turn.conn);
@@ -816,6 +826,7 @@ impl Hub {
             let Ok(nick) = self.become_guest(own) else { continue };
             if conn != turn.conn {
                 own.out.answer(conn, &Event::NameLost { nick, old, why });
+                self.close_if_blocked(conn, own);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::limits;
 use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
 use crate::people::Person;
 use crate::register::Rules;
-use crate::register::entry::Ban;
+use crate::register::entry::{Ban, Block};
 use crate::rooms::{Message, Room, RoomId};
 use crate::time::{Instant, Now};
 use crate::typing::Conversation;
@@ -48,6 +48,8 @@ enum Rest {
     People { room: Option<Box<RoomName>>, page: Page, version: u64 },
     /// The bans of a room whose numbers come after this one.
     Bans { room: RoomName, after: u64 },
+    /// The blocks whose numbers come after this one.
+    Blocks(u64),
     /// The rooms whose names come after this one.
     Rooms(Option<RoomName>),
     /// The files of a conversation, or all, whose IDs come after this one.
@@ -135,6 +137,10 @@ impl Answer {
         Self::new(Rest::Bans { room, after: 0 })
     }
 
+    pub(super) fn blocks() -> Self {
+        Self::new(Rest::Blocks(0))
+    }
+
     pub(super) fn rooms() -> Self {
         Self::new(Rest::Rooms(None))
     }
@@ -174,7 +180,7 @@ impl Answer {
     fn room(&self) -> Option<RoomId> {
         match &self.rest {
             Rest::Last(Search { room, .. }) | Rest::History { room, .. } => Some(*room),
-            Rest::People { .. } | Rest::Rooms(_) | Rest::Files(..) | Rest::Bans { .. } => None,
+            Rest::People { .. } | Rest::Rooms(_) | Rest::Files(..) | Rest::Bans { .. } | Rest::Blocks(_) => None,
         }
     }
 
@@ -282,7 +288,7 @@ impl Hub {
         let (room, most) = match &answer.rest {
             Rest::Last(Search { room, most, .. }) => (*room, Most { ..*most }),
             Rest::History { room, most, .. } => (*room, Most { bytes: most.bytes.min(limits::SLICE), ..*most }),
-            Rest::People { .. } | Rest::Rooms(_) | Rest::Files(..) | Rest::Bans { .. } => return,
+            Rest::People { .. } | Rest::Rooms(_) | Rest::Files(..) | Rest::Bans { .. } | Rest::Blocks(_) => return,
         };
         // Of what people say who are ignored nothing counts, so there may be much of it.
         let ignores = self.people.get(turn.who).is_some_and(|viewer| !viewer.ignored().is_empty());
@@ -410,6 +416,17 @@ impl Hub {
                     *after = id;
                 }
                 Some(Done::Bans { room: *room, count: *count })
+            }
+            Rest::Blocks(after) => {
+                for block in self.register().blocks().after(*after) {
+                    if slice.is_full() {
+                        return None;
+                    }
+                    let Block { id, scope, who, until, reason, .. } = block.clone();
+                    tell(slice, &Detail::Block { id, scope, who, until, reason });
+                    *after = id;
+                }
+                Some(Done::Blocks(*count))
             }
             Rest::People { room, page, version } => loop {
                 if slice.is_full() {
@@ -567,7 +584,7 @@ fn text_of(detail: &Detail) -> usize {
         Detail::Who { rooms, .. } => size_of_val(rooms.as_slice()),
         Detail::Room { topic, .. } => len(topic),
         Detail::Line { text, .. } => text.as_str().len(),
-        Detail::Ban { reason, .. } => reason.as_str().len(),
+        Detail::Ban { reason, .. } | Detail::Block { reason, .. } => reason.as_str().len(),
         Detail::File { name, .. } => name.as_str().len(),
         _ => 0,
     }

@@ -79,6 +79,8 @@ impl Hub {
             (Limit::Invited, count(limits::INVITED)),
             (Limit::Bans, count(limits::BANS)),
             (Limit::Founded, count(limits::FOUNDED)),
+            (Limit::Connects, per_minute(limits::CONNECTS)),
+            (Limit::Blocks, count(limits::BLOCKS)),
             (Limit::Invitations, per_minute(limits::INVITATIONS)),
             (Limit::WrongKeys, per_minute(limits::WRONG_KEYS)),
         ];

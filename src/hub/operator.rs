@@ -1,7 +1,7 @@
 //! Operators: the door by which whoever runs the server comes in, and what operators alone may do.
 
 use crate::effect::{Effect, Output, Whereabouts};
-use crate::event::{Bye, Deed, Done, Event, Fault, Reply, Verb};
+use crate::event::{Bye, Deed, Done, Event, Fault, Lock, Reply, Verb};
 use crate::limits;
 use crate::names::{ConnId, Nick, PersonId, Text};
 use crate::people::Intake;
@@ -78,7 +78,9 @@ impl Hub {
         if self.controls.contains_key(&turn.conn) {
             return Actor::Control;
         }
-        let Some(person) = self.people.get(turn.who) else { return Actor::Locked };
+        let Some(person) = self.people.get(turn.who) else {
+            return Actor::Locked(self.lock_of(turn.conn, turn.now).unwrap_or(Lock::Password));
+        };
         let owned = self.register().owned(&person.nick());
         Actor::online(someone(person, owned), owned, self.wire_of(turn.conn))
     }

@@ -15,7 +15,7 @@ use crate::register::entry::{Ban, BanKind, Entry, Founder, Network, Role, Rule, 
 use crate::request::{Addressed, Named, Request, RulesPart, Whom};
 use crate::rooms::RoomId;
 use crate::rules::InForce;
-use crate::time::Now;
+use crate::time::{Now, end_of};
 use crate::typing::Conversation;
 
 use super::answer::Answer;
@@ -23,9 +23,9 @@ use super::{Hub, Turn, refuse};
 
 /// Whom something is done to: somebody who is online, or the owner of a name.
 #[derive(Clone, Copy)]
-struct Subject {
-    nick: Nick,
-    owned: Option<Nick>,
+pub(super) struct Subject {
+    pub(super) nick: Nick,
+    pub(super) owned: Option<Nick>,
     who: Option<PersonId>,
 }
 
@@ -39,10 +39,7 @@ impl Hub {
         turn: &Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
         let room = self.rooms.find(&name).map(|id| &self.rooms[id]);
-        let rules = InForce {
-            rules: self.register().room(&name).unwrap_or(Rules::NONE),
-            book: room.map_or(Guestbook::NONE, |room| room.book()),
-        };
+        let rules = self.in_force(&name, room.map_or(Guestbook::NONE, |room| room.book()));
         let name = room.map_or(name, |room| room.name);
         let entrance = Entrance { name, rules, count: room.map_or(0, |room| room.members().len()), now: turn.now };
         let tries = if key.is_some() && rules.key().is_some() { Some(self.has_tries(turn)) } else { None };
@@ -216,12 +213,12 @@ impl Hub {
         turn: &Turn<'_, impl Output>,
     ) -> Result<RoomId, Fault> {
         if let Some(name) = room.and_then(|room| room.name.ok()).filter(|name| self.rooms.find(name).is_none()) {
-            let rules = InForce { rules: self.register().room(&name).unwrap_or(Rules::NONE), book: Guestbook::NONE };
+            let rules = self.in_force(&name, Guestbook::NONE);
             let is_theirs = match self.actor(turn) {
                 Actor::Operator(_) if doing == Doing::HandOver => self.is_known(&name),
                 Actor::Person(someone) | Actor::Operator(someone) => rules.is_op_by_name(&someone),
                 Actor::Control => self.is_known(&name),
-                Actor::Locked => false,
+                Actor::Locked(_) => false,
             };
             if is_theirs {
                 self.taken_up = self.rooms.open(name, self.origin(turn)).ok();
@@ -235,7 +232,7 @@ impl Hub {
         self.rooms.exists(name) || self.register().room(name).is_some()
     }
 
-    fn subject(&self, whom: Named<'_, Nick>) -> Result<Subject, Fault> {
+    pub(super) fn subject(&self, whom: Named<'_, Nick>) -> Result<Subject, Fault> {
         match self.find_person(whom) {
             Ok(person) => Ok(Subject { nick: person.nick(), owned: self.owned_by(person), who: Some(person.id) }),
             Err(why) => {
@@ -532,7 +529,7 @@ impl Hub {
             (Who::Name(_) | Who::Pattern(_), time) => time.filter(|time| !time.is_zero()),
         };
         let number = self.ban_number(id, kind, (&who, guest), turn)?;
-        let until = time.and_then(|time| turn.now.wall.checked_add(time));
+        let until = time.and_then(|time| end_of(turn.now.wall, time));
         let by = self.by(turn)?;
         let text = reason.clone().unwrap_or_else(|| Text::new(""));
         let ban = Ban { id: number, kind, who: who.clone(), network, until, by, reason: text };
@@ -570,7 +567,7 @@ impl Hub {
         (who, guest): (&Who, Option<PersonId>),
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<u64, Fault> {
-        let InForce { rules, book } = self.rules(&self.rooms[room]);
+        let InForce { rules, book, .. } = self.rules(&self.rooms[room]);
         let same = match guest {
             Some(guest) => book.ban_of(kind, guest),
             None => rules.bans().iter().find(|ban| ban.kind == kind && ban.who == *who).map(|ban| ban.id),

@@ -157,6 +157,9 @@ impl Hub {
             for &room in self.people.get(turn.who).map(|person| person.rooms.as_slice()).unwrap_or_default() {
                 self.may(turn.who, Action::Rename(nick, self.ruled(room, turn.now)))?;
             }
+            if !own.is_like(&nick) && self.people.get(turn.who).is_some_and(|person| self.owned_by(person).is_some()) {
+                self.may_be_guest(turn)?;
+            }
             self.count_rename(turn)?;
             if !own.is_like(&nick) && self.people.has_several(turn.who) {
                 self.step_out(turn);

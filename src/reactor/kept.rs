@@ -126,6 +126,7 @@ impl<S: System> Reactor<S> {
     /// A connection goes on in a place of which so many lines have come. What the place has not carried out of what it sent is
     /// dropped. Nobody sees whoever the connection was.
     fn hand_over(&mut self, id: ConnId, place: ConnId, lines: u64, now: Now) {
+        self.hub.recognise(id, now);
         self.core(now, |hub, out| hub.disconnect(id, now, Departure::Quit, out));
         let Some(connection) = self.registry.get_mut(id) else { return };
         if let Some(wake) = connection.disarm() {
@@ -197,17 +198,23 @@ impl<S: System> Reactor<S> {
         }
         connection.framing().lines = lines;
         match asked.map(|what| (what, self.place_for(id, what))) {
-            Some((what, Ok(place))) => self.hand_over(id, place, what.lines, now),
-            _ if is_heard => self.reject(id),
+            Some((what, Ok(place))) if !self.is_blocked(id, now) => self.hand_over(id, place, what.lines, now),
+            _ if is_heard => self.reject(id, now),
             _ => {}
         }
     }
 
+    /// Whether nobody may come from where a connection comes from.
+    fn is_blocked(&self, id: ConnId, now: Now) -> bool {
+        let address = self.registry.get(id).and_then(Connection::address);
+        address.is_some_and(|address| self.turned_away(address, now) == Some(Bye::Blocked))
+    }
+
     /// Tells a connection that there is no place for it.
-    pub(super) fn reject(&mut self, id: ConnId) {
+    pub(super) fn reject(&mut self, id: ConnId, now: Now) {
         let Some(connection) = self.registry.get(id) else { return };
-        let refusal = connection.address().and_then(|address| self.refusal(address));
-        let bye = if self.end.is_some() { Bye::Shutdown } else { refusal.unwrap_or(Bye::Full) };
+        let turned_away = connection.address().and_then(|address| self.turned_away(address, now));
+        let bye = if self.end.is_some() { Bye::Shutdown } else { turned_away.unwrap_or(Bye::Full) };
         self.registry.set_life(id, Life::Rejected);
         if let Some(connection) = self.registry.get_mut(id) {
             connection.framing().lines = LineBuf::default();

@@ -175,8 +175,8 @@ impl RuleKind {
     }
 }
 
-/// What people may do in a room who own no name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What people may do in a room who own no name; each lets them do less than the one before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[allow(missing_docs, reason = "a variant is its word")]
 pub enum Guests {
     Speak,
@@ -244,8 +244,8 @@ pub struct Block {
     pub reason: Text,
 }
 
-/// Which of those whom a block is for may not come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Which of those whom a block is for may not come; who blocks all blocks guests too.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[allow(missing_docs, reason = "a variant is its word")]
 pub enum BlockScope {
     Guests,
@@ -253,7 +253,7 @@ pub enum BlockScope {
 }
 
 /// Whom a block is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Blocked {
     /// The owner of this name.
     Name(Nick),
@@ -262,7 +262,7 @@ pub enum Blocked {
 }
 
 /// All addresses that begin with the same bits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Network {
     V4 {
@@ -301,6 +301,51 @@ impl Network {
         Some(Self::V6 { octets: address.octets(), len })
     }
 
+    /// How many bits its addresses have in common.
+    pub fn bits(self) -> u8 {
+        match self {
+            Self::V4 { len, .. } | Self::V6 { len, .. } => len,
+        }
+    }
+
+    /// The network around it whose addresses have only so many bits in common, of which no others are set. It is as long as this
+    /// one at most.
+    pub fn shortened(self, len: u8) -> Self {
+        let len = len.min(self.bits());
+        match self {
+            Self::V4 { octets, .. } => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
+                Self::V4 { octets: (u32::from_be_bytes(octets) & mask).to_be_bytes(), len }
+            }
+            Self::V6 { octets, .. } => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
+                Self::V6 { octets: (u128::from_be_bytes(octets) & mask).to_be_bytes(), len }
+            }
+        }
+    }
+
+    /// The network as people can be told to come from it: IPv4 as such, if it was written as IPv6, and of IPv6 no less than a /64,
+    /// as that is what one customer has.
+    pub fn known(self) -> Self {
+        match self {
+            Self::V4 { len, .. } => self.shortened(len),
+            Self::V6 { octets: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d], len: len @ 96.. } => {
+                Self::V4 { octets: [a, b, c, d], len: len - 96 }.shortened(len - 96)
+            }
+            Self::V6 { len, .. } => self.shortened(len.min(64)),
+        }
+    }
+
+    /// Whether addresses of the machine itself are in it, as far as it is known.
+    pub fn meets_loopback(self) -> bool {
+        let own = match self {
+            Self::V4 { .. } => Self::V4 { octets: Ipv4Addr::LOCALHOST.octets(), len: 8 },
+            Self::V6 { .. } => Self::V6 { octets: Ipv6Addr::LOCALHOST.octets(), len: 64 },
+        };
+        let len = own.bits().min(self.bits());
+        own.shortened(len) == self.shortened(len)
+    }
+
     /// Whether a prefix lies in it, as far as it is known.
     pub fn covers(self, prefix: Prefix) -> bool {
         match (self, Self::from(prefix)) {
@@ -335,6 +380,21 @@ mod tests {
         for kind in RuleKind::ALL {
             assert_eq!(kind.at_first().kind(), kind);
             assert!(!kind.at_first().is_restriction());
+        }
+    }
+
+    #[test]
+    fn a_network_is_known_by_what_its_addresses_have_in_common() {
+        for (typed, known) in [
+            ("203.0.113.77/24", "203.0.113.0/24"),
+            ("203.0.113.77/32", "203.0.113.77/32"),
+            ("203.0.113.77/0", "0.0.0.0/0"),
+            ("2001:db8:1:2:3::4/128", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:3::4/33", "2001:db8::/33"),
+            ("::ffff:203.0.113.77/120", "203.0.113.0/24"),
+            ("::ffff:203.0.113.77/90", "::/64"),
+        ] {
+            assert_eq!(Network::new(typed).unwrap().known().to_string(), known, "{typed}");
         }
     }
 

@@ -66,6 +66,7 @@ codes! {
     InviteOnly "invite-only"
     BadKey "bad-key"
     NoAccount "no-account"
+    Blocked "blocked"
     Full "full"
     Idle "idle"
     TooSlow "too-slow"

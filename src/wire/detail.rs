@@ -55,6 +55,11 @@ pub enum Detail<'a> {
     /// A ban or a mute, of `/bans`: who set it (nobody in the chat if that is `None`), when it ends, if it does, and why, if that is
     /// not empty.
     Ban { id: u64, mute: bool, who: Whom<'a>, by: Option<Nick>, until: Option<SystemTime>, reason: &'a str },
+    /// A block, of `/blocks`: whether it is for guests alone, who may not come (`name:NICK`, or `ADDRESS/LEN`), when it ends, if it
+    /// does, and why, if that is not empty.
+    Block { id: u64, of_guests: bool, who: &'a str, until: Option<SystemTime>, reason: &'a str },
+    /// What the operator may change and its value, of `/server`.
+    Server(&'a str, &'a str),
     /// A rule and its value, of `/room`.
     Rule(&'a str, &'a str),
     /// The names of the rules of the room that is entered, each behind a space but the first.
@@ -183,6 +188,20 @@ impl<'a> Detail<'a> {
                 let by = by.or_else(|| fields.nick().map(Some))?;
                 Some(Self::Ban { id, mute, who, by, until: fields.until()?, reason: fields.text()? })
             }
+            "blocks" => {
+                let id = fields.number()?;
+                let of_guests = match fields.word()? {
+                    "guests" => true,
+                    "all" => false,
+                    _ => return None,
+                };
+                let who = fields.word()?;
+                Some(Self::Block { id, of_guests, who, until: fields.until()?, reason: fields.text()? })
+            }
+            "server" => {
+                let setting = Self::Server(fields.word()?, fields.word()?);
+                fields.end(setting)
+            }
             "room" => {
                 let rule = Self::Rule(fields.word()?, fields.word()?);
                 fields.end(rule)
@@ -270,13 +289,16 @@ impl<'a> Detail<'a> {
             Self::Ban { id, mute, who, by, until, reason } => {
                 let kind = if *mute { "mute" } else { "ban" };
                 put(out, format_args!("{id} {kind} {who} {} ", by.as_ref().map_or(SERVER, Nick::as_str)));
-                match until {
-                    Some(until) => put(out, humantime::format_rfc3339_seconds(*until)),
-                    None => out.push('-'),
-                }
+                put_until(out, *until);
                 put_text(out, reason);
             }
-            Self::Rule(rule, value) => put(out, format_args!("{rule} {value}")),
+            Self::Block { id, of_guests, who, until, reason } => {
+                let scope = if *of_guests { "guests" } else { "all" };
+                put(out, format_args!("{id} {scope} {who} "));
+                put_until(out, *until);
+                put_text(out, reason);
+            }
+            Self::Rule(rule, value) | Self::Server(rule, value) => put(out, format_args!("{rule} {value}")),
             Self::Rules(rules) => put(out, format_args!("rules {rules}")),
             Self::Had(count) => put(out, format_args!("had {count}")),
             Self::Upload { file, offset } => put(out, format_args!("upload {file} {offset}")),
@@ -288,6 +310,14 @@ impl<'a> Detail<'a> {
             }
             Self::Other(text) => out.push_str(text),
         }
+    }
+}
+
+/// Writes a time in whole seconds, or `-` for none.
+fn put_until(out: &mut String, until: Option<SystemTime>) {
+    match until {
+        Some(until) => put(out, humantime::format_rfc3339_seconds(until)),
+        None => out.push('-'),
     }
 }
 

@@ -123,6 +123,15 @@ pub enum Done<'a> {
         room: RoomName,
         rule: Option<(&'a str, &'a str)>,
     },
+    /// So many connections were closed of who is blocked: `name:NICK`, or `ADDRESS/LEN`.
+    Block {
+        id: u64,
+        who: &'a str,
+        closed: u64,
+    },
+    Unblock(u64),
+    Blocks(u64),
+    Server,
     /// A command that is newer than this program, or a reply that is, and what follows it.
     Other(&'a str, &'a str),
 }
@@ -231,6 +240,10 @@ impl<'a> Done<'a> {
                     None => Self::Room { room, rule: Some((fields.word()?, fields.word()?)) },
                 }
             }
+            "block" => Self::Block { id: fields.number()?, who: fields.word()?, closed: fields.number()? },
+            "unblock" => Self::Unblock(fields.number()?),
+            "blocks" => Self::Blocks(fields.number()?),
+            "server" => Self::Server,
             _ => return None,
         };
         fields.end(done)
@@ -284,6 +297,10 @@ impl<'a> Done<'a> {
             Self::Ban { mute: true, .. } => "mute",
             Self::Unban { .. } => "unban",
             Self::Room { .. } => "room",
+            Self::Block { .. } => "block",
+            Self::Unblock(_) => "unblock",
+            Self::Blocks(_) => "blocks",
+            Self::Server => "server",
             Self::Other(command, _) => command,
         }
     }
@@ -313,6 +330,7 @@ impl<'a> Done<'a> {
             Self::Leave(room) => word(room),
             Self::Rooms(count) | Self::Files(count) | Self::Ignoring(count) => word(count),
             Self::Wall(count) | Self::Operators(count) => word(count),
+            Self::Unblock(count) | Self::Blocks(count) => word(count),
             Self::Cancel(file) => word(file),
             Self::Join { room, count } | Self::History { room, count } => {
                 word(room);
@@ -367,6 +385,11 @@ impl<'a> Done<'a> {
                 word(who);
                 put_text(out, if *by_connection { CONNECTION } else { "" });
             }
+            Self::Block { id, who, closed } => {
+                word(id);
+                word(who);
+                word(closed);
+            }
             Self::Room { room, rule } => {
                 word(room);
                 if let Some((rule, value)) = rule {
@@ -383,6 +406,7 @@ impl<'a> Done<'a> {
             | Self::Away
             | Self::Back
             | Self::Settings
+            | Self::Server
             | Self::Quit => {}
         }
     }

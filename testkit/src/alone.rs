@@ -105,7 +105,7 @@ impl Alone {
             match &told {
                 Told::Event(event) => {
                     match event {
-                        Event::Locked => peer.is_locked = true,
+                        Event::Locked(_) => peer.is_locked = true,
                         Event::Hello { .. } => peer.is_locked = false,
                         _ => {}
                     }

@@ -47,13 +47,24 @@ fn renames_joins_and_rooms_have_limits() {
     }
     alice.send("/nick one-more");
     alice.starting("! nick too-many ");
-    for n in 0..50 {
+    let mut bob = server.person("bob");
+    for n in 30..50 {
+        bob.send(&format!("/join #r{n}"));
+        bob.until(&format!("+ join #r{n} 1"));
+    }
+    for n in 0..30 {
         alice.send(&format!("/join #r{n}"));
         alice.until(&format!("+ join #r{n} 1"));
     }
+    alice.send("/join #new");
+    alice.starting("! join too-many at most 30 new rooms a minute, ");
+    for n in 30..50 {
+        alice.send(&format!("/join #r{n}"));
+        alice.until(&format!("+ join #r{n} 2"));
+    }
     alice.send("/join #one-more");
     alice.starting("! join too-many you may be in 50 rooms");
-    for n in 0..10 {
+    for n in 0..9 {
         alice.ask(&format!("/leave #r{n}"), &format!("+ leave #r{n}"));
     }
     alice.send("/leave #r20");

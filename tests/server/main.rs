@@ -9,6 +9,7 @@
 
 mod accounts;
 mod answers;
+mod blocks;
 mod bounds;
 mod crowd;
 mod dialects;

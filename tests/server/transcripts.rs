@@ -2,12 +2,13 @@
 //!
 //! A transcript is made of lines: `NAME: TEXT` sends, `NAME> TEXT` is the next thing that NAME sees, `NAME+` connects,
 //! `NAME-` ends NAME's input, `wait 250ms` lets time pass, `# …` explains. `…` stands for anything. All that anybody sees is written
-//! down, but for presence, which is only where the transcript says `presence` first. `password WORD` locks the server.
+//! down, but for presence, which is only where the transcript says `presence` first. `password WORD` locks the server, and
+//! `guests off` keeps guests out.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use chinwag::settings::Settings;
+use chinwag::settings::{Guests, Settings};
 use testkit::memory::Memory;
 use testkit::{Client, Server};
 
@@ -132,7 +133,8 @@ fn play(script: &str, stage: &mut dyn Stage) {
     let is_presence = |line: &String| !tells_presence && line.starts_with("* presence ");
     for (n, line) in script.lines().enumerate() {
         let at = n + 1;
-        if line.is_empty() || line.starts_with('#') || line == "presence" || line.starts_with("password ") {
+        let is_header = line.starts_with("password ") || ["presence", "guests off"].contains(&line);
+        if line.is_empty() || line.starts_with('#') || is_header {
             continue;
         }
         if let Some(time) = line.strip_prefix("wait ") {
@@ -167,9 +169,14 @@ fn transcript(name: &str) {
     let path = format!("{}/tests/transcripts/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     let script = std::fs::read_to_string(path).unwrap();
     let password = script.lines().find_map(|line| line.strip_prefix("password "));
-    let settings = Settings { rate: 1000, password: password.map(str::to_owned), ..Settings::default() };
+    let keeps_guests_out = script.lines().any(|line| line == "guests off");
+    let guests = if keeps_guests_out { Guests::Off } else { Guests::On };
+    let settings = Settings { rate: 1000, password: password.map(str::to_owned), guests, ..Settings::default() };
     play(&script, &mut Memory::new(settings));
     let mut options = vec!["--rate".to_owned(), "1000".to_owned()];
+    if keeps_guests_out {
+        options.extend(["--guests", "off"].map(str::to_owned));
+    }
     let file = password.map(|password| {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, password).unwrap();
@@ -199,7 +206,7 @@ macro_rules! transcripts {
     };
 }
 
-transcripts! { away echo files first_conversation history ignore locked names presence private refusals rooms rules scripts settings typing uploads }
+transcripts! { away echo files first_conversation guests history ignore locked names presence private refusals rooms rules scripts settings typing uploads }
 
 #[test]
 fn patterns() {
