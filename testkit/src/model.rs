@@ -1097,7 +1097,8 @@ impl<W: World> Crowd<W> {
                 }
             }
             ServerLine::Failed { file, .. } => {
-                let was_under_way = client.uploads.remove(&file.0) || client.downloads.remove(&file.0).is_some();
+                // Of what one fetches of an upload of one's own, the disk may fail alone; with the upload goes both.
+                let was_under_way = client.downloads.remove(&file.0).is_some() || client.uploads.remove(&file.0);
                 assert!(was_under_way, "{who} hears of the end of {file}");
                 self.count("failed");
             }
