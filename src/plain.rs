@@ -8,7 +8,7 @@ use base64::Engine as _;
 use crate::commands::{self, ACTION, GUESTS, RULES, SERVER_SETTINGS, SETTINGS};
 use crate::event::{
     Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Lock, Long, Loss, Lost, NoBlock,
-    Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Verb,
+    Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -591,9 +591,13 @@ fn setting_name(setting: Setting) -> &'static str {
 fn code(why: &Fault) -> Code<'static> {
     match why {
         Fault::UnknownCommand(_) => Code::UnknownCommand,
-        Fault::Usage(_) | Fault::NoHelp(_) | Fault::BeyondEnd(_) | Fault::BadPassword | Fault::NotWritten(_) => {
-            Code::Usage
-        }
+        Fault::Usage(_)
+        | Fault::NoHelp(_)
+        | Fault::BeyondEnd(_)
+        | Fault::BadPassword
+        | Fault::NotWritten(_)
+        | Fault::OnlyKeys
+        | Fault::Indented => Code::Usage,
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
         Fault::Locked(_) => Code::Locked,
@@ -608,7 +612,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::BadChunk => Code::BadChunk,
         Fault::BadDigest | Fault::MalformedDigest => Code::BadDigest,
         Fault::BeyondSize(_) | Fault::TooBig(_) => Code::TooBig,
-        Fault::NoSpace | Fault::NotStored => Code::NoSpace,
+        Fault::NoSpace | Fault::NotStored(_) => Code::NoSpace,
         Fault::DiskFailed | Fault::Gone(_) | Fault::NoPlace => Code::Gone,
         Fault::NoToken
         | Fault::DiskBusy
@@ -659,6 +663,8 @@ fn explain(why: &Fault) -> String {
     match why {
         Fault::UnknownCommand(name) => format!("/{name}: no such command; {}/help lists them", guess(name)),
         Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
+        Fault::OnlyKeys => "the keys that move the cursor do nothing here; Ctrl-U drops what you typed".to_owned(),
+        Fault::Indented => "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
         Fault::NoHelp(word) => format!("{word} is no command; {}/help lists them", guess(word)),
         Fault::TooLong { what, limit } => {
             let what = match what {
@@ -712,7 +718,15 @@ fn explain(why: &Fault) -> String {
         Fault::TooBig(limit) => format!("a file has at most {limit} bytes here"),
         Fault::BeyondEnd(size) => format!("the file ends at {size}; give an OFFSET up to that"),
         Fault::NoSpace => "no space is left for files; try again later".to_owned(),
-        Fault::NotStored => "the server's disk takes nothing now; try again later".to_owned(),
+        Fault::NotStored(why) => {
+            let (what, then) = match why {
+                Unstored::Full => ("the server's disk is full", "try again later"),
+                Unstored::Descriptors => ("the server has too many files open", "try again in a moment"),
+                Unstored::Denied => ("the server may not write where it keeps files", "tell whoever runs it"),
+                Unstored::Failed => ("the server cannot write to its disk now", "try again later"),
+            };
+            format!("{what}; {then}")
+        }
         Fault::DiskFailed => "the server's disk failed; try again later".to_owned(),
         Fault::DiskBusy => "the server's disk is busy; try again in a moment".to_owned(),
         Fault::MemoryShort => "too much waits to be sent to everybody; try again in a moment".to_owned(),

@@ -193,14 +193,14 @@ pub fn may_reach(person: &Person, is_reading: bool) -> Result<(), Fault> {
 
 /// Whether somebody may know that a room is there. Whatever tells of rooms asks this.
 pub fn sees(actor: Actor, room: &Room, rules: InForce<'_>) -> bool {
-    let is_theirs = match actor {
+    let is_theirs = || match actor {
         Actor::Person(someone) | Actor::Operator(someone) => {
             room.member(someone.id).is_some() || rules.is_op_by_name(&someone)
         }
         Actor::Control => true,
         Actor::Locked(_) => false,
     };
-    is_theirs || !rules.holds(&Rule::Hidden(true))
+    !rules.holds(&Rule::Hidden(true)) || is_theirs()
 }
 
 fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), Fault> {

@@ -19,6 +19,7 @@ use chinwag::home::Home;
 use chinwag::people::Person;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::Settings;
+use chinwag::transport::Stream;
 use rustix::process::{Signal, getpid, kill_process};
 use testkit::disk::Meddler;
 use testkit::{Client, Server};
@@ -113,6 +114,9 @@ fn a_busy_turn_writes_once_to_each_connection() {
 
 #[test]
 fn an_idle_connection_is_two_small_boxes() {
-    assert!(size_of::<Connection<mio::net::TcpStream>>() <= 200, "{}", size_of::<Connection<mio::net::TcpStream>>());
+    // mio notes in a debug build with which poll a socket is registered.
+    let noted = size_of::<Stream>() - 8;
+    let connection = size_of::<Connection<Stream>>() - noted;
+    assert!(connection <= 192, "{connection}");
     assert!(size_of::<Person>() <= 128, "{}", size_of::<Person>());
 }

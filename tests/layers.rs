@@ -62,7 +62,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("journal", "text names limits settings event effect home", "sockets files threads clock instants system log"),
     ("ledger", "names limits time effect register home", "sockets files threads clock instants log"),
     ("passwords", "limits register effect home", "sockets threads log"),
-    ("spool", "names limits effect home", "sockets files threads log"),
+    ("spool", "names event effect home", "sockets files threads log"),
     ("signals", "", "sockets files signals"),
     ("transport", "", "sockets system log"),
     ("listener", "limits time home control transport", "sockets threads clock instants log"),
@@ -73,12 +73,12 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("egress", "names limits time event effect plain dialect transport outbox connection registry", ""),
     (
         "system",
-        "names time limits settings event register effect home journal ledger passwords spool signals listener transport connection",
+        "names time limits settings event register effect home control journal ledger passwords spool signals transport listener connection",
         "sockets threads clock instants system log",
     ),
     (
         "reactor",
-        "names limits settings time event request effect hub linebuf plain dialect home outbox connection registry egress system",
+        "names time limits settings event request register effect hub linebuf plain dialect home transport outbox connection registry egress system",
         "sockets log",
     ),
     ("client/patient", "", "system"),

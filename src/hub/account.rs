@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Entered, Output, PasswordResult, PasswordTask, Secret};
-use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Loss, Quota, Reply, Standing, Verb};
+use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Loss, Quota, Reply, Standing, Unstored, Verb};
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
@@ -235,7 +235,7 @@ impl Hub {
         let turn = &mut Turn { now, conn, who, out };
         let verb = written.verb();
         let done = match (entered, written) {
-            (Entered::Failed, _) => Err(Fault::NotStored),
+            (Entered::Failed, _) => Err(Fault::NotStored(Unstored::Failed)),
             (Entered::Written, Written::Register(nick)) => Ok(Some(Done::Register(nick))),
             (Entered::Written, Written::Login(nick)) => self.come_in(nick, turn),
             (Entered::Written, Written::Passwd) => Ok(Some(Done::Passwd)),
