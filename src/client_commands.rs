@@ -6,7 +6,6 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::net::{Ipv6Addr, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use chinwag::client::model::session::Wish;
@@ -20,7 +19,7 @@ use chinwag::names::{FileId, FileName, Nick, Place, RoomName};
 use chinwag::plain::{bad_nick, bad_room};
 use clap::{Args, ValueEnum};
 
-use super::{SERVER, password, tell};
+use super::{SERVER, others_can_read, password, tell};
 
 #[derive(Args)]
 #[command(after_help = CONNECT_HELP)]
@@ -346,7 +345,7 @@ fn variable(name: &str) -> Option<String> {
 /// A password of ours. Who else can read it is told of.
 fn our_password(path: &Path) -> Result<String, String> {
     let password = password(path)?;
-    if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o044 != 0) {
+    if others_can_read(path) {
         tell(&format!("others can read the password in {0}; chmod 600 {0} keeps it to you", path.display()));
     }
     Ok(password)

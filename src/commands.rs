@@ -417,7 +417,12 @@ pub fn parse(line: &str) -> Option<Request<'_>> {
     if line.is_empty() {
         return None;
     }
-    let Some(command) = line.strip_prefix('/') else { return Some(Request::Say { kind: SaidKind::Text, text: line }) };
+    let Some(command) = line.strip_prefix('/') else {
+        return Some(match not_meant(line) {
+            Some(why) => Request::Malformed { verb: Verb::Say, why },
+            None => Request::Say { kind: SaidKind::Text, text: line },
+        });
+    };
     if command.starts_with('/') {
         return Some(Request::Say { kind: SaidKind::Text, text: command });
     }
@@ -434,6 +439,51 @@ pub fn parse(line: &str) -> Option<Request<'_>> {
         Err(Slip::Fault(fault)) => fault,
     };
     Some(Request::Malformed { verb: spec.verb, why })
+}
+
+/// Why nobody means to say this text: it is nothing but keys, or a secret behind a blank too many.
+fn not_meant(text: &str) -> Option<Fault> {
+    if is_keys(text) {
+        return Some(Fault::OnlyKeys);
+    }
+    let is_command = text.trim_start_matches(' ').starts_with('/');
+    (is_command && holds_secret(text)).then_some(Fault::Indented)
+}
+
+/// Whether a text that was cleaned is nothing but the sequences that terminals send for the keys that move the cursor and their
+/// like. Of each the ESC has become U+FFFD.
+pub fn is_keys(text: &str) -> bool {
+    let mut rest = text.trim_matches(' ');
+    while let Some(sequence) = rest.strip_prefix("\u{fffd}[").or_else(|| rest.strip_prefix("\u{fffd}O")) {
+        let end = sequence.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        let Some(behind) = end.strip_prefix(|c: char| c.is_ascii_alphabetic() || c == '~') else { return false };
+        if behind.is_empty() {
+            return true;
+        }
+        rest = behind;
+    }
+    false
+}
+
+/// The commands whose arguments are secret: `/passwd` is among them as `/pass` is.
+const SECRET: [&str; 5] = ["pass", "login", "register", "token", "drop"];
+
+/// Whether a line that was typed may hold a secret, and so is written down and shown nowhere. So may one whose command is
+/// misspelled, or lacks its slash or the blank behind it.
+pub fn holds_secret(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let word = words.next().unwrap_or_default();
+    let begins = |word: &str, start: &str| word.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
+    match word.strip_prefix('/') {
+        Some(word) if SECRET.iter().any(|start| begins(word, start)) => true,
+        Some(word) => {
+            let is_meant = |name: &&str| SECRET.iter().any(|start| begins(name, start));
+            // Alone it tells nothing.
+            words.next().is_some() && find(word).is_none() && meant(word).iter().any(is_meant)
+        }
+        // Who forgot the slash did not mean to say it either.
+        None => SECRET.iter().chain(&["passwd"]).any(|start| word.eq_ignore_ascii_case(start)),
+    }
 }
 
 /// Characters of the name of an unknown command that its refusal shows.
@@ -548,6 +598,22 @@ mod tests {
         assert_eq!(parse("/"), Some(unknown("")));
         assert_eq!(parse("/ who"), Some(unknown("")));
         assert_eq!(parse("/foo bar"), Some(unknown("foo")));
+    }
+
+    #[test]
+    fn what_nobody_means_to_say_is_not_said() {
+        let refused = |why| Some(Request::Malformed { verb: Verb::Say, why });
+        for keys in ["\u{fffd}[A", "\u{fffd}[A\u{fffd}[1;5C ", "\u{fffd}OB", "\u{fffd}[3~\u{fffd}[D"] {
+            assert_eq!(parse(keys), refused(Fault::OnlyKeys), "{keys}");
+        }
+        for secret in [" /pass x", "  /login alice x", " /PAS x", " /lgoin alice x"] {
+            assert_eq!(parse(secret), refused(Fault::Indented), "{secret}");
+        }
+        for text in
+            ["\u{fffd}", "\u{fffd}[A up", "so \u{fffd}[A", "\u{fffd}[", " /usr/bin", " /me waves", " pass x", " /who"]
+        {
+            assert_eq!(parse(text), Some(say(text)), "{text}");
+        }
     }
 
     #[test]

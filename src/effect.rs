@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::event::{Bye, Change, Detail, Event, Reply, SaidKind};
+use crate::event::{Bye, Change, Detail, Event, Reply, SaidKind, Unstored};
 use crate::limits::{DOWNLOADS, ROOMS_A_PERSON};
 use crate::names::{ConnId, Digest, FileId, Nick, PlaceToken, RoomName, Text};
 use crate::register::{Entry, PasswordHash};
@@ -208,8 +208,8 @@ pub enum Outcome {
         file: FileId,
         /// How many bytes it was to take.
         bytes: usize,
-        /// Whether the disk is full.
-        full: bool,
+        /// What stands in the way.
+        why: Unstored,
     },
     /// The disk failed to give bytes.
     ReadFailed {

@@ -207,6 +207,19 @@ pub enum Trouble {
     Slow,
 }
 
+/// Why the bytes of a file could not be stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unstored {
+    /// The disk is full.
+    Full,
+    /// There are no descriptors left, of this process or of the machine.
+    Descriptors,
+    /// The server may not write there.
+    Denied,
+    /// The disk fails.
+    Failed,
+}
+
 /// What happened in a conversation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
@@ -410,10 +423,14 @@ pub enum Fault {
     TooBig(u64),
     /// An offset behind the end of the file, which has so many bytes.
     BeyondEnd(u64),
+    /// A text that is nothing but the keys that move the cursor.
+    OnlyKeys,
+    /// A text that is a command with a secret, behind a blank.
+    Indented,
     /// No space is left in the spool.
     NoSpace,
     /// The disk failed to take bytes.
-    NotStored,
+    NotStored(Unstored),
     /// The disk failed to give bytes.
     DiskFailed,
     /// The disk has too much to do.

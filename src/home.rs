@@ -12,6 +12,7 @@ use std::time::Duration;
 use log::{info, warn};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use tempfile::TempDir;
 
 use crate::limits;
@@ -197,6 +198,17 @@ pub fn not_ours(path: &Path, e: &io::Error) -> io::Error {
 pub fn is_full(e: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(e.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// Whether no more files can be open, of this process or of the machine.
+pub fn lacks_descriptors(e: &io::Error) -> bool {
+    matches!(e.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// How many files each thread that keeps some open may keep: fewer where there are few descriptors, as people need theirs.
+pub fn files_open() -> usize {
+    let few = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit / 16).ok());
+    few.unwrap_or(usize::MAX).clamp(1, limits::FILES_OPEN)
 }
 
 /// The same error, with what it is about.

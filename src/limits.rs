@@ -258,10 +258,9 @@ pub const LOG_WAITING: usize = 8 * 1024 * 1024;
 /// Bytes of the newest lines of all rooms that are kept then; the longest are left out first. That is less than [`LOG_WAITING`],
 /// so that all rooms are gone through once for many lines.
 pub const LOG_NEWEST: usize = LOG_WAITING / 2;
-/// Files of the spool kept open, so that descriptors are left for people.
+/// Files of the spool kept open, and room logs, and those that are to be synced, so that descriptors are left for people. Where
+/// there are few descriptors, fewer are.
 pub const FILES_OPEN: usize = 32;
-/// Room logs kept open, so that descriptors are left for people.
-pub const LOGS_OPEN: usize = 32;
 /// Rooms that may have a log; a new room takes the place of one before anything is said there. Each has a few inodes on disk. In
 /// memory, one that is only known takes up to [`KNOWN_ROOM`].
 pub const LOGS: usize = 20_000;

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 #[cfg(feature = "client")]
 use std::num::NonZero;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use chinwag::listener::{LISTENERS, cannot, reason};
 use chinwag::names::clean;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::{self, Logging, RoomMakers, Settings};
+use chinwag::signals;
 use chinwag::stderr::Stderr;
 use chinwag::time::as_stamped;
 use clap::error::ErrorKind as Wrong;
@@ -238,6 +239,10 @@ fn end_at_once(code: i32) -> Result<Arc<AtomicBool>, String> {
 }
 
 fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
+    // Who sends such a signal does not know how far the start has come.
+    for signal in signals::of_no_end() {
+        register(signal, Arc::default()).map_err(|e| reason(&e))?;
+    }
     // Until it listens, there is nobody to say goodbye to.
     let starting = end_at_once(0)?;
     let settings = settings(options)?;
@@ -301,7 +306,7 @@ fn settings(options: &Serve) -> Result<Settings, String> {
     Ok(Settings {
         name: options.name.clone(),
         motd: options.motd.as_deref().map(motd).transpose()?.unwrap_or_default(),
-        password: options.password_file.as_deref().map(password).transpose()?,
+        password: options.password_file.as_deref().map(our_password).transpose()?,
         max_clients,
         max_per_ip: options.max_per_ip,
         rate: options.rate,
@@ -331,8 +336,7 @@ fn settings(options: &Serve) -> Result<Settings, String> {
 fn room_for_clients() -> usize {
     /// For listeners, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
     /// synced or being synced, and the rest.
-    const OTHERS: usize =
-        LISTENERS + limits::REJECTED + limits::LINGERING + limits::FILES_OPEN + 3 * limits::LOGS_OPEN + 16;
+    const OTHERS: usize = LISTENERS + limits::REJECTED + limits::LINGERING + 4 * limits::FILES_OPEN + 16;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     let limit = if raised { maximum } else { current };
@@ -395,6 +399,20 @@ fn password(path: &Path) -> Result<String, String> {
     }
 }
 
+/// The password of a file that is ours, and of others only if they are told of.
+fn our_password(path: &Path) -> Result<String, String> {
+    let password = password(path)?;
+    if others_can_read(path) {
+        warn!("others on this machine can read the password in {0}; chmod 600 {0} keeps it to you", path.display());
+    }
+    Ok(password)
+}
+
+/// Whether users besides the owner of a file may read it.
+fn others_can_read(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o044 != 0)
+}
+
 /// Reads a file of at most `limit` bytes, without the mark that some editors put before its text. A pipe will do, as long as
 /// something comes through it.
 fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
@@ -443,17 +461,15 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    match seconds(text) {
-        None | Some(0) => {
-            Err("a time is a whole number with s, m, h or d, as in 7d, or of seconds, and more than 0".into())
-        }
+    match seconds(text)? {
+        None | Some(0) => Err("a time is a whole number with s, m, h or d, as in 7d, and more than 0".into()),
         Some(seconds) => at_most(seconds),
     }
 }
 
 fn sync(text: &str) -> Result<Duration, String> {
-    seconds(text).map_or_else(
-        || Err("a time is a whole number with s, m, h or d, or of seconds; 0 waits for the disk each time".into()),
+    seconds(text)?.map_or_else(
+        || Err("a time is a whole number with s, m, h or d, as in 2s; 0 waits for the disk each time".into()),
         at_most,
     )
 }
@@ -469,21 +485,28 @@ fn at_most(seconds: u64) -> Result<Duration, String> {
 }
 
 fn name_ttl(text: &str) -> Result<Duration, String> {
-    sync(text).map_err(|_| "a time is a whole number with s, m, h or d, or of seconds; 0 is for ever".into())
+    seconds(text)?
+        .map_or_else(|| Err("a time is a whole number with s, m, h or d, as in 365d; 0 is for ever".into()), at_most)
 }
 
-/// The seconds that a time has; the most there are for one that has more.
-fn seconds(text: &str) -> Option<u64> {
+/// The seconds that a time has; the most there are for one that has more. It is an error if nothing tells of what it has so many:
+/// who writes 24 means hours, perhaps.
+fn seconds(text: &str) -> Result<Option<u64>, String> {
     const UNITS: [(&[&str], u64); 5] = [
-        (&["", "s", "sec", "second", "seconds"], 1),
+        (&["s", "sec", "second", "seconds"], 1),
         (&["m", "min", "minute", "minutes"], 60),
         (&["h", "hour", "hours"], 3_600),
         (&["d", "day", "days"], 86_400),
         (&["w", "week", "weeks"], 604_800),
     ];
     let (number, unit) = number_and_unit(text);
-    let factor = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.eq_ignore_ascii_case(name)))?.1;
-    Some(number?.saturating_mul(factor))
+    match (number, unit) {
+        (Some(0), "") => return Ok(Some(0)),
+        (Some(_), "") => return Err(format!("{text} of what? Write {text}s, {text}m, {text}h or {text}d")),
+        _ => {}
+    }
+    let unit = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.eq_ignore_ascii_case(name)));
+    Ok(number.zip(unit).map(|(number, (_, factor))| number.saturating_mul(*factor)))
 }
 
 fn log_max(text: &str) -> Result<u64, String> {
@@ -512,7 +535,10 @@ mod tests {
         }
         assert_eq!(size("1TB"), Ok(1 << 40));
         assert_eq!(time("24h"), Ok(Duration::from_secs(86_400)));
-        assert_eq!(time("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(time("24"), Err("24 of what? Write 24s, 24m, 24h or 24d".to_owned()));
+        assert_eq!((sync("1"), name_ttl("365")), (Err("1 of what? Write 1s, 1m, 1h or 1d".to_owned()), time("365")));
+        assert_eq!((name_ttl("0"), name_ttl("9 weeks")), (Ok(Duration::ZERO), time("63d")));
         for week in ["7d", "7 days", "1w", "168h", "10080min", "604800s"] {
             assert_eq!(time(week), Ok(Duration::from_secs(604_800)), "{week}");
         }
@@ -528,7 +554,7 @@ mod tests {
             assert_eq!(size(large), Err("a size is at most 16777215T".to_owned()), "{large}");
         }
         assert_eq!(size("16777215T"), Ok(16_777_215 << 40));
-        for large in ["49711d", "99999999999h", "99999999999999999999", "4294967296"] {
+        for large in ["49711d", "99999999999h", "99999999999999999999s", "4294967296s"] {
             assert_eq!(
                 (time(large), sync(large)),
                 (Err("a time is at most 49710d".to_owned()), time(large)),

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use crate::commands::{self, ACTION, GROUPS, GUESTS, RULES, SETTINGS};
 use crate::event::{
     Activity, Bye, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Long, Lost, Quota, Rank, Reply,
-    SaidKind, Setting, Shown, Silence, Standing, Trouble, Verb,
+    SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -537,7 +537,9 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::NotWritten(_)
         | Fault::NoSuchRule(_)
         | Fault::BadValue(_)
-        | Fault::BadPattern => Code::Usage,
+        | Fault::BadPattern
+        | Fault::OnlyKeys
+        | Fault::Indented => Code::Usage,
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
         Fault::Locked => Code::Locked,
@@ -552,7 +554,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::BadChunk => Code::BadChunk,
         Fault::BadDigest | Fault::MalformedDigest => Code::BadDigest,
         Fault::BeyondSize(_) | Fault::TooBig(_) => Code::TooBig,
-        Fault::NoSpace | Fault::NotStored => Code::NoSpace,
+        Fault::NoSpace | Fault::NotStored(_) => Code::NoSpace,
         Fault::DiskFailed | Fault::Gone(_) | Fault::NoPlace => Code::Gone,
         Fault::NoToken
         | Fault::DiskBusy
@@ -603,6 +605,8 @@ fn explain(why: &Fault) -> String {
             let (least, most) = (limits::PATTERN_LEAST, limits::PATTERN);
             format!("a pattern has at least {least} characters besides its *, and at most {most} bytes, as in spam*")
         }
+        Fault::OnlyKeys => "the keys that move the cursor do nothing here; Ctrl-U drops what you typed".to_owned(),
+        Fault::Indented => "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
         Fault::NoHelp(word) => format!("{word} is no command; {}/help lists them", guess(word)),
         Fault::TooLong { what, limit } => {
             let (what, next) = match what {
@@ -652,7 +656,15 @@ fn explain(why: &Fault) -> String {
         Fault::TooBig(limit) => format!("a file has at most {limit} bytes here"),
         Fault::BeyondEnd(size) => format!("the file ends at {size}; give an OFFSET up to that"),
         Fault::NoSpace => "no space is left for files; try again later".to_owned(),
-        Fault::NotStored => "the server's disk takes nothing now; try again later".to_owned(),
+        Fault::NotStored(why) => {
+            let (what, then) = match why {
+                Unstored::Full => ("the server's disk is full", "try again later"),
+                Unstored::Descriptors => ("the server has too many files open", "try again in a moment"),
+                Unstored::Denied => ("the server may not write where it keeps files", "tell whoever runs it"),
+                Unstored::Failed => ("the server cannot write to its disk now", "try again later"),
+            };
+            format!("{what}; {then}")
+        }
         Fault::DiskFailed => "the server's disk failed; try again later".to_owned(),
         Fault::DiskBusy => "the server's disk is busy; try again in a moment".to_owned(),
         Fault::MemoryShort => "too much waits to be sent to everybody; try again in a moment".to_owned(),

@@ -20,8 +20,8 @@ pub use info::load;
 
 use self::info::Described;
 use crate::effect::{Job, Outcome};
-use crate::home::{Home, give_way, is_full, open_regular, private};
-use crate::limits;
+use crate::event::Unstored;
+use crate::home::{Home, files_open, give_way, is_full, lacks_descriptors, open_regular, private};
 use crate::names::{Digest, FileId};
 
 /// The thread, and the ways to it and from it. It ends when this goes.
@@ -165,6 +165,11 @@ impl Worker {
             private().read(true).write(true).create_new(true).open(home.spool().join(id.to_string()))
         };
         let file = match new(&mut self.home) {
+            // What is open for others' sake can be opened again.
+            Err(e) if lacks_descriptors(&e) && !self.open.is_empty() => {
+                self.open.clear();
+                new(&mut self.home)?
+            }
             // Somebody has swept the folder away.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 self.home.make_anew()?;
@@ -228,14 +233,24 @@ impl Worker {
         let at = self.open.iter().position(|(open, _)| *open == id);
         let file = match at {
             Some(at) => self.open.remove(at).1,
-            None => open_regular(private().read(true).write(true), &self.path(id))?,
+            None => {
+                let path = self.path(id);
+                let open = || open_regular(private().read(true).write(true), &path);
+                match open() {
+                    Err(e) if lacks_descriptors(&e) && !self.open.is_empty() => {
+                        self.open.clear();
+                        open()?
+                    }
+                    file => file?,
+                }
+            }
         };
         self.keep_open(id, file);
         self.open.last().map(|(_, file)| file).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn keep_open(&mut self, id: FileId, file: File) {
-        if self.open.len() >= limits::FILES_OPEN {
+        if self.open.len() >= files_open() {
             self.open.remove(0);
         }
         self.open.push((id, file));
@@ -247,5 +262,11 @@ impl Worker {
 }
 
 fn write_failed(file: FileId, bytes: usize, e: &io::Error) -> Outcome {
-    Outcome::WriteFailed { file, bytes, full: is_full(e) }
+    let why = match e.kind() {
+        _ if is_full(e) => Unstored::Full,
+        _ if lacks_descriptors(e) => Unstored::Descriptors,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Unstored::Denied,
+        _ => Unstored::Failed,
+    };
+    Outcome::WriteFailed { file, bytes, why }
 }

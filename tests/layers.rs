@@ -61,7 +61,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("journal", "text names limits settings event effect home", "sockets files threads clock instants system log"),
     ("ledger", "names limits time effect register home", "sockets files threads clock instants log"),
     ("passwords", "limits register effect home", "sockets threads log"),
-    ("spool", "names limits effect home", "sockets files threads log"),
+    ("spool", "names event effect home", "sockets files threads log"),
     ("signals", "", "sockets files signals"),
     ("listener", "limits time home", "sockets threads clock instants log"),
     ("transport", "listener", "sockets system"),

@@ -17,7 +17,7 @@ use crate::client::line::complete::{self, World};
 use crate::client::line::editor::{Direction, Editor, Intent};
 use crate::client::line::history::{self, History};
 use crate::client::line::keys::{self, Decoder, Input, Key, TerminalAnswer};
-use crate::client::model::news::{Age, Extent, Mark, News};
+use crate::client::model::news::{Extent, News};
 use crate::client::model::session::own_commands;
 use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::Window;
@@ -238,6 +238,7 @@ impl Chat {
         let before = (self.editor.text().to_owned(), self.visit.client.session.talks.target());
         let action = match input {
             Input::Paste(text) => self.editor.paste(&text),
+            Input::Rest(text) => self.editor.rest(&text),
             Input::TooMuch => Some(Intent::Refuse(format!(
                 "what you pasted is not taken: it has more than {} bytes; share it as a file, with /send",
                 keys::PASTE_MAX
@@ -275,9 +276,7 @@ impl Chat {
         };
         let now = Instant::now();
         match action {
-            Some(Intent::Submit(line)) => {
-                self.visit.carry_out(&line, now);
-            }
+            Some(Intent::Submit(line)) => self.visit.typed(&line, now),
             Some(Intent::Say(lines)) => self.visit.say(&lines, now),
             // Who asks twice does not want to wait for anything.
             Some(Intent::Leave) => {
@@ -369,9 +368,9 @@ impl Chat {
         while let Some(shown) = self.visit.poll() {
             match shown {
                 Shown::News(news) => {
-                    if let News::Said { place, from, text, mark: Mark::ForUs, age: Age::New, .. } = &news {
+                    if let Some((from, place, text)) = news.call() {
                         self.missed += usize::from(self.gaze == Gaze::Elsewhere);
-                        calls = Some((notify::call(*from, *place), wire::action(text).unwrap_or(text).to_owned()));
+                        calls = Some((notify::call(from, place), wire::action(text).unwrap_or(text).to_owned()));
                     }
                     self.print(&news);
                 }

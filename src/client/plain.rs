@@ -21,8 +21,9 @@ use crate::client::screen::words::{self, Told};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
 use crate::client::wire::transfers;
+use crate::commands;
 use crate::listener::reason;
-use crate::names::{FileId, Nick, Place};
+use crate::names::{FileId, Nick, Place, clean};
 use crate::signals::Signals;
 
 const SIGNALS: Token = Token(link::FREE);
@@ -42,7 +43,9 @@ pub fn run(options: Options) -> Result<(), String> {
     // If nobody takes it, nobody is told.
     left.iter().for_each(|line| plain.line(line));
     let _ = plain.show();
-    ended
+    // A script is to know.
+    let lost = if left.is_empty() { Ok(()) } else { Err("not all that was typed has been said; see above".to_owned()) };
+    ended.and(lost)
 }
 
 struct Plain {
@@ -162,7 +165,15 @@ impl Plain {
                 Ok(Ok(line)) => {
                     let line = String::from_utf8_lossy(&line);
                     let line = line.trim_end_matches(['\n', '\r']);
-                    if !line.is_empty() {
+                    if line.is_empty() {
+                        continue;
+                    }
+                    if self.is_person && commands::is_keys(&clean(line.as_bytes())) {
+                        let why = "the keys that move the cursor do nothing here; Ctrl-U drops what you typed";
+                        self.visit.tell(News::Refused(why.to_owned()));
+                    } else if self.is_person {
+                        self.visit.typed(line, Instant::now());
+                    } else {
                         self.visit.carry_out(line, Instant::now());
                     }
                 }
@@ -207,21 +218,19 @@ impl Plain {
 
     /// Tells news, unless the person has typed that, and sees it there.
     fn told(&mut self, news: &News) {
-        if let News::Said { place, from, text, mark, age: Age::New, .. } = news {
-            if *mark == Mark::Own {
-                let said = format!("{place} {text}");
-                let told = self.unsure.iter().position(|unsure| *unsure == said);
-                match told {
-                    Some(at) => drop(self.unsure.remove(at)),
-                    None if self.visit.client.session.status().nick == Some(*from) => return,
-                    None => {}
-                }
+        if let News::Said { place, from, text, mark: Mark::Own, age: Age::New, .. } = news {
+            let said = format!("{place} {text}");
+            let told = self.unsure.iter().position(|unsure| *unsure == said);
+            match told {
+                Some(at) => drop(self.unsure.remove(at)),
+                None if self.visit.client.session.status().nick == Some(*from) => return,
+                None => {}
             }
-            let is_early = self.rang.is_some_and(|at| at.elapsed() < RINGING);
-            if *mark == Mark::ForUs && self.bell == Bell::Rings && !is_early {
-                self.rang = Some(Instant::now());
-                self.out.push('\x07');
-            }
+        }
+        let is_early = self.rang.is_some_and(|at| at.elapsed() < RINGING);
+        if news.call().is_some() && self.bell == Bell::Rings && !is_early {
+            self.rang = Some(Instant::now());
+            self.out.push('\x07');
         }
         self.print(news);
     }

@@ -12,6 +12,7 @@ use crate::client::model::fold::Fold;
 use crate::client::model::news::{News, Taken, TransferRequest};
 use crate::client::model::session::Wish;
 use crate::client::saved;
+use crate::client::wire::store;
 use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
 use crate::listener::reason;
 use crate::names::FileId;
@@ -78,6 +79,8 @@ pub struct Visit {
     unsure: Option<Instant>,
     /// Since when the person wants to leave and so many lines are not said or not answered yet.
     quitting: Option<(Instant, usize)>,
+    /// The path that was typed or dropped last, and not said.
+    dropped: Option<String>,
     shown: VecDeque<Shown>,
 }
 
@@ -89,7 +92,7 @@ impl Visit {
         fold.set(is_on, &mut VecDeque::new());
         let client = Client::new(&address, wish, downloads.clone()).map_err(|e| reason(&e))?;
         let (files, shown) = (Vec::new(), VecDeque::new());
-        Ok(Self { client, address, downloads, files, fold, unsure: None, quitting: None, shown })
+        Ok(Self { client, address, downloads, files, fold, unsure: None, quitting: None, dropped: None, shown })
     }
 
     /// One turn of the client, and what came of it. It is an error if the server cannot be reached, or turns us away, before it
@@ -134,6 +137,23 @@ impl Visit {
                 let left = lines.len() - n;
                 return self.tell(News::Refused(format!("{left} of {} lines are not said", lines.len())));
             }
+        }
+    }
+
+    /// Carries out a line that a person has typed, or dropped: a file that is dropped into a terminal is typed there as its path,
+    /// which nobody means to say.
+    pub fn typed(&mut self, line: &str, now: Instant) {
+        let dropped = self.dropped.take();
+        let target = self.client.session.talks.target();
+        if let Some(place) = target
+            && dropped.as_deref() != Some(line)
+            && store::is_dropped(line.trim())
+        {
+            self.dropped = Some(line.to_owned());
+            let say = if line.starts_with('/') { "" } else { ", or type it once more to say it as it is" };
+            self.tell(News::Refused(format!("that is a file; /send {} shares it with {place}{say}", line.trim())));
+        } else {
+            self.carry_out(line, now);
         }
     }
 

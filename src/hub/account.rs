@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Entered, Output, PasswordResult, PasswordTask, Secret};
-use crate::event::{Bye, Detail, Done, Event, Fault, Quota, Reply, Standing, Verb};
+use crate::event::{Bye, Detail, Done, Event, Fault, Quota, Reply, Standing, Unstored, Verb};
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token};
@@ -242,7 +242,7 @@ impl Hub {
         let turn = &mut Turn { now, conn, who, out };
         let verb = written.verb();
         let done = match (entered, written) {
-            (Entered::Failed, _) => Err(Fault::NotStored),
+            (Entered::Failed, _) => Err(Fault::NotStored(Unstored::Failed)),
             (Entered::Written, Written::Register(nick)) => Ok(Some(Done::Register(nick))),
             (Entered::Written, Written::Login(nick)) => self.come_in(nick, turn),
             (Entered::Written, Written::Passwd) => Ok(Some(Done::Passwd)),

@@ -37,10 +37,10 @@ impl Hub {
                 self.disk.jobs -= 1;
                 self.stored(file_id, digest, turn);
             }
-            Outcome::WriteFailed { file, bytes, full } => {
+            Outcome::WriteFailed { file, bytes, why } => {
                 self.disk.jobs -= 1;
                 self.disk.bytes -= bytes;
-                self.end_file(file, if full { Fault::NoSpace } else { Fault::NotStored }, turn);
+                self.end_file(file, Fault::NotStored(why), turn);
             }
             Outcome::Data { data, reader, download } => {
                 if let Some(Reread { file, offset, .. }) = self.reread_came(reader, download, data.len(), turn.out) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::effect::{Effect, Job, Output};
-use crate::event::{Done, Event, Fault, Gone, Happening, Quota, Trouble};
+use crate::event::{Done, Event, Fault, Gone, Happening, Quota, Trouble, Unstored};
 use crate::files::{File, Owner, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, Digest, FileId, FileName, Origin};
@@ -63,8 +63,10 @@ impl Hub {
         if offer.size > self.settings.max_file {
             return Err(Fault::TooBig(self.settings.max_file));
         }
-        if matches!(self.trouble, Some(Trouble::Full | Trouble::Failed)) {
-            return Err(Fault::NoSpace);
+        match self.trouble {
+            Some(Trouble::Full) => return Err(Fault::NotStored(Unstored::Full)),
+            Some(Trouble::Failed) => return Err(Fault::NotStored(Unstored::Failed)),
+            Some(Trouble::Slow) | None => {}
         }
         if self.disk.jobs >= 2 * limits::DISK_JOBS {
             return Err(Fault::DiskBusy);

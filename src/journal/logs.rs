@@ -15,7 +15,7 @@ use memchr::memrchr_iter;
 use super::format::{self, Reading};
 use super::search;
 use crate::effect::{Logged, PastRoom};
-use crate::home::{Durability, make_folder, not_ours, open_regular, private, read_text, replace};
+use crate::home::{Durability, files_open, make_folder, not_ours, open_regular, private, read_text, replace};
 use crate::limits;
 use crate::names::{RoomName, Text};
 
@@ -74,11 +74,16 @@ impl Logs {
                 Err(e) => warn!("cannot begin a new log of {room}: {e}"),
             }
         }
-        if self.open.len() >= limits::LOGS_OPEN {
+        if self.open.len() >= files_open() {
             self.open.remove(0);
         }
         self.open.push(log);
         Ok(file)
+    }
+
+    /// Closes all of them, so that others can be opened.
+    pub fn close(&mut self) {
+        self.open.clear();
     }
 
     /// Where they are.

@@ -17,7 +17,7 @@ use rustix::fs::{Access, access};
 use super::batch::{Batch, Work};
 use super::logs::Logs;
 use crate::event::{Keeping, Trouble};
-use crate::home::{is_full, make_folder};
+use crate::home::{files_open, is_full, lacks_descriptors, make_folder};
 use crate::limits;
 use crate::names::RoomName;
 
@@ -60,10 +60,15 @@ pub(super) struct Unsynced {
 impl Unsynced {
     fn add(&mut self, file: Arc<File>) {
         self.files.insert(Arc::as_ptr(&file).addr(), file);
-        if self.files.len() > limits::LOGS_OPEN {
-            self.files.clear();
-            self.others = true;
+        if self.files.len() > files_open() {
+            self.close();
         }
+    }
+
+    /// Keeps none of them open, so that the whole file system must be synced.
+    fn close(&mut self) {
+        self.others |= !self.files.is_empty();
+        self.files.clear();
     }
 
     fn append(&mut self, other: Self) {
@@ -281,11 +286,25 @@ impl Writer {
 
     fn try_room(&mut self, work: &mut Work) -> io::Result<()> {
         if !work.lines.is_empty() {
-            self.unsynced.add(self.logs.append(work.name, &work.lines)?);
+            let file = match self.logs.append(work.name, &work.lines) {
+                Err(e) if lacks_descriptors(&e) => {
+                    self.close_logs();
+                    self.logs.append(work.name, &work.lines)
+                }
+                file => file,
+            };
+            self.unsynced.add(file?);
             work.lines = String::new();
         }
         let Some(topic) = &work.topic else { return Ok(()) };
-        match self.logs.set_topic(work.name, topic.as_deref()) {
+        let set = match self.logs.set_topic(work.name, topic.as_deref()) {
+            Err(e) if lacks_descriptors(&e) => {
+                self.close_logs();
+                self.logs.set_topic(work.name, topic.as_deref())
+            }
+            set => set,
+        };
+        match set {
             Err(e) if trouble(&e) == Trouble::Full => Err(e),
             // No line shall wait for a topic.
             Err(e) => {
@@ -294,6 +313,12 @@ impl Writer {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Gives back the descriptors of all logs, as others are needed.
+    fn close_logs(&mut self) {
+        self.logs.close();
+        self.unsynced.close();
     }
 
     /// Only what cannot be written waits here, so no other room pays for it.

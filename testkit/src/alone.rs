@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use chinwag::effect::{Description, Job, Outcome, PastFile, PastRoom, Record};
-use chinwag::event::{Bye, Event, Lost, Trouble};
+use chinwag::event::{Bye, Event, Lost, Trouble, Unstored};
 use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::DOWNLOAD_UNIT;
@@ -16,7 +16,7 @@ use chinwag::register::{Register, Rules};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
 
-use crate::memory::{Disk, Notes, Told};
+use crate::memory::{Disk, Notes, Told, why_not};
 use crate::model::{Chance, Entry, Heard, Parting, World};
 
 /// As much of a file as a queue takes.
@@ -155,7 +155,7 @@ impl Alone {
     fn carry_out(&mut self, job: Job, fails: bool) -> Outcome {
         match job {
             Job::Append(file, bytes) if fails => {
-                return Outcome::WriteFailed { file, bytes: bytes.len(), full: bytes.len() % 2 == 0 };
+                return Outcome::WriteFailed { file, bytes: bytes.len(), why: why_not(bytes.len()) };
             }
             Job::Read { file, len, reader, download, .. } if fails => {
                 return Outcome::ReadFailed { file, len, reader, download };
@@ -175,7 +175,7 @@ impl Alone {
         };
         let outcome = self.disk.carry_out(job);
         if let Some(file) = failed {
-            return Outcome::WriteFailed { file, bytes: 0, full: false };
+            return Outcome::WriteFailed { file, bytes: 0, why: Unstored::Failed };
         }
         if let Outcome::Finished(id, digest) = &outcome {
             self.stored.entry(*id).or_default().digest = Some(*digest);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use chinwag::effect::{
     Effect, Entered, Found, Job, Outcome, Output, Passage, PasswordResult, PasswordTask, Query, Record, Section,
 };
-use chinwag::event::{Change, Detail, Done, Event, Fault, Reply, Setting, Verb};
+use chinwag::event::{Change, Detail, Done, Event, Fault, Reply, Setting, Unstored, Verb};
 use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD, KEEP};
@@ -172,6 +172,11 @@ impl Output for Notes {
             }
         }
     }
+}
+
+/// Why a disk that fails takes no chunk of so many bytes.
+pub fn why_not(bytes: usize) -> Unstored {
+    [Unstored::Full, Unstored::Failed, Unstored::Descriptors, Unstored::Denied][bytes % 4]
 }
 
 /// Looks at a password, quickly.

@@ -25,7 +25,7 @@ use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
 use chinwag::transport::Transport;
 
-use crate::memory::{Disk, Notes, look_at};
+use crate::memory::{Disk, Notes, look_at, why_not};
 use crate::model::{Chance, Entry, Heard, Parting, World};
 
 /// Turns in a row that may be needed until the server has nothing to do; more, and it spins.
@@ -436,7 +436,7 @@ impl System for Surroundings {
         if self.net.one_in(self.net.weather.job_fails) {
             match job {
                 Job::Append(file, bytes) => {
-                    return Some(Outcome::WriteFailed { file, bytes: bytes.len(), full: bytes.len() % 2 == 0 });
+                    return Some(Outcome::WriteFailed { file, bytes: bytes.len(), why: why_not(bytes.len()) });
                 }
                 Job::Read { file, len, reader, download, .. } => {
                     return Some(Outcome::ReadFailed { file, len, reader, download });

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use chinwag::client::visit::RINGING;
 use testkit::disk::faketime;
 use testkit::proxy::{Cut, Proxy};
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
@@ -91,6 +92,20 @@ fn a_conversation_is_lines_of_plain_text() {
     terminal.wait_until("the answer", |screen| screen.lines.iter().any(|line| line == "done: cancel 1"));
     terminal.keys("/nosuch\n");
     told(&terminal, "no: /nosuch");
+    // The terminal shows keys that it knows nothing of, and hands them on.
+    terminal.keys("\x1b[A\n");
+    told(&terminal, "no: the keys that move the cursor do nothing here");
+    // What is dropped is a path.
+    terminal.keys(format!("'{}' \n", file.display()));
+    told(&terminal, "no: that is a file; /send '");
+    terminal.keys(format!("/send '{}' \n", file.display()));
+    told(&terminal, "note: cat.bin is shared with #lobby, as file 2");
+    terminal.keys("/query nobody\n");
+    told(&terminal, "no: /query: nobody");
+    terminal.keys("psst\n");
+    told(&terminal, "no: /query nobody was refused, so this would go to #lobby; type it once more");
+    let said = bob.settle();
+    assert!(said.iter().all(|line| !line.contains("<alice>")), "{said:?}");
     terminal.keys("/query bob\n/msg bob psst\n");
     bob.until("@alice <alice> psst");
     bob.send("/msg alice yes?");
@@ -101,6 +116,13 @@ fn a_conversation_is_lines_of_plain_text() {
     // There are no keys but the terminal's own, and no `nc`.
     told(&terminal, "Ctrl-D leaves");
     assert!(!["Tab ", "Alt-", "in nc"].iter().any(|other| tells(&terminal, other)));
+    // A file for us alone rings as words do, once these may ring again.
+    let rings = || terminal.raw().iter().filter(|&&byte| byte == 7).count();
+    let before = rings();
+    std::thread::sleep(RINGING);
+    bob.send("/send alice 3 psst.txt");
+    told(&terminal, "bob shares psst.txt");
+    assert_eq!(rings(), before + 1);
     terminal.keys("/quit\n");
     assert!(terminal.wait_exit().success());
     bob.until("#lobby * alice quit");
@@ -224,6 +246,25 @@ fn in_plain_text_too_the_connection_comes_back_and_nothing_is_lost() {
     // It was told as not sent, so that it is sent is told too.
     told(&terminal, "#lobby <alice> typed meanwhile");
     is_plain(&terminal);
+}
+
+#[test]
+fn a_script_knows_that_not_all_was_said_when_the_server_stops() {
+    let server = Server::start(&[]);
+    let mut bob = server.in_room("bob", "#lobby");
+    let mut command = connect(&server.address(), &["--plain"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines: String = (0..90).map(|n| format!("line {n}\n")).collect();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    bob.until("#lobby <alice> line 50");
+    server.signal("TERM");
+    let output = child.wait_with_output().unwrap();
+    let (told, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        told.contains("may not have arrived: #lobby line ") && errors.contains("not all that was typed has been said"),
+        "{told}{errors}"
+    );
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

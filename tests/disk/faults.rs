@@ -220,6 +220,32 @@ fn only_so_many_logs_and_files_are_kept_open() {
 }
 
 #[test]
+fn where_there_are_few_descriptors_logs_and_files_leave_some_to_people() {
+    let folder = Folder::new();
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\"", binary()]).args(folder.arguments(&[]));
+    let server = Server::start_with(&mut command);
+    let mut alice = server.person("alice");
+    for n in 0..40 {
+        alice.send(&format!("/join #r{n}\nhello"));
+        alice.until(&format!("+ join #r{n} 1"));
+    }
+    (0..20).for_each(|n| _ = share(&mut alice, "#r0", &noise(10, n), "x"));
+    // The server says that it takes 32, and each of them is let in and can say and share something.
+    let mut people: Vec<Client> = (0..30).map(|n| server.in_room(&format!("p{n}"), "#r0")).collect();
+    for (n, client) in people.iter_mut().enumerate() {
+        client.send(&format!("/join #p{n}\nhello"));
+        let told = client.settle();
+        assert!(told.iter().all(|line| !line.starts_with(NOT_KEPT)), "{told:?}");
+        share(client, "#r0", &noise(10, n as u64), "x");
+    }
+    kill(server);
+    for n in 0..30 {
+        assert_eq!(folder.logged(&format!("p{n}")).len(), 1, "#p{n}");
+    }
+}
+
+#[test]
 fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
     // Where the server itself says how many may come, something is left for the logs. Where more are let in than that,
     // some things wait until descriptors come back.
@@ -245,6 +271,8 @@ fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
             assert!(told.iter().all(|line| !line.starts_with("! ")), "{told:?}");
         }
         people.say_some(100);
+        // Nobody is told that a disk is full which is not.
+        assert!(told.iter().all(|line| !line.contains("disk is full") && !line.contains("no space is")), "{told:?}");
         // They come back.
         let mut last = crowd.pop().unwrap();
         crowd.clear();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -492,6 +493,15 @@ fn a_password_file_may_have_what_editors_add_and_must_be_text() {
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && errors.contains(want), "{errors}");
     }
+    // Whoever lets others read it is told.
+    for (mode, is_told) in [(0o600, false), (0o640, true), (0o604, true)] {
+        fs::write(&path, "secret\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let mut server = Server::start(&["--password-file", file]);
+        server.signal("TERM");
+        let (_, log) = server.wait();
+        assert_eq!(log.contains("can read the password in "), is_told, "{mode:o}: {log}");
+    }
     // Nor does the mark show in a message of the day.
     fs::write(&path, "\u{feff}welcome\n").unwrap();
     Server::start(&["--motd", file]).connect().until("* motd welcome");
@@ -543,6 +553,7 @@ fn the_log_holds_nothing_of_what_people_wrote() {
     bob.send("/msg alice xyzzy to one");
     bob.send("/topic #a xyzzy");
     bob.send("/xyzzy");
+    bob.send("/pas xyzzy\n /pass xyzzy\n/lgoin alice xyzzy\n\x1b[A");
     bob.send("/send #a 3 xyzzy.txt");
     bob.send("/quit xyzzy");
     bob.rest();

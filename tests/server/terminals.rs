@@ -7,7 +7,7 @@ use chinwag::names::ConnId;
 use chinwag::settings::Settings;
 use socket2::SockRef;
 use testkit::memory::Memory;
-use testkit::{Client, Server};
+use testkit::{Client, Server, eventually};
 
 /// alice and bob in one room; alice hears what bob sends.
 fn two(server: &Server) -> (Client, Client) {
@@ -97,7 +97,7 @@ fn no_single_byte_that_a_person_may_send_first_ends_the_connection() {
     // TLS is known by its second byte, whenever that comes.
     let mut client = server.connect();
     client.send_bytes(b"\x16");
-    std::thread::sleep(Duration::from_millis(50));
+    server.connect().settle();
     client.send_bytes(b"\x03\x01\x02");
     client.until_starting("* bye not-text ");
 }
@@ -199,6 +199,24 @@ fn who_sends_no_utf_8_is_told_once() {
 }
 
 #[test]
+fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
+    let server = Server::start(&[]);
+    let (mut alice, mut bob) = two(&server);
+    for (typed, why) in [
+        ("\x1b[A\r\n", "! say usage the keys that move the cursor "),
+        ("\x1bOA\x1b[1;5D\n", "! say usage the keys that move the cursor "),
+        (" /pass hunter2\n", "! say usage a blank stands before that"),
+        ("  /logn bob hunter2\n", "! say usage a blank stands before that"),
+        ("/pas hunter2\n", "! ? unknown-command /pas: "),
+    ] {
+        bob.send_bytes(typed.as_bytes());
+        bob.starting(why);
+    }
+    bob.send("\x1b[A is what Up sends");
+    alice.expect("#a <bob> \u{fffd}[A is what Up sends");
+}
+
+#[test]
 fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
     let server = Server::start(&[]);
     let mut alice = server.person("alice");
@@ -292,19 +310,19 @@ fn who_wants_no_typing_notices_gets_none() {
 fn what_programs_ask_makes_nobody_busy() {
     let server = Server::start(&["--rate", "0"]);
     let (mut alice, mut bob) = two(&server);
-    std::thread::sleep(Duration::from_millis(1100)); // idle is told in whole seconds
-    for question in
-        ["/ping", "/who", "/rooms", "/files", "/history", "/set", "/topic", "/ignore", "/limits", "/typing off"]
-    {
-        bob.send(question);
-        bob.settle();
-    }
     let idle = |alice: &mut Client| {
         alice.send("/who bob");
         let row = alice.until_starting("- bob ").pop().unwrap();
         alice.until_starting("+ who ");
         row.split(' ').nth(3).unwrap().to_owned()
     };
+    eventually("bob is idle", || idle(&mut alice) != "0s");
+    for question in
+        ["/ping", "/who", "/rooms", "/files", "/history", "/set", "/topic", "/ignore", "/limits", "/typing off"]
+    {
+        bob.send(question);
+        bob.settle();
+    }
     assert_ne!(idle(&mut alice), "0s");
     for deed in ["hello", "/msg alice hello", "/me waves", "/topic #a tea", "/away", "/set echo off", "/typing"] {
         bob.send(deed);

@@ -118,6 +118,10 @@ struct Pasted {
     lines: Vec<String>,
     /// What each of them begins with, if they are for one person: `/msg NAME `.
     to: String,
+    /// What was typed before the answer: it is no answer, and is in the input row after it.
+    ahead: String,
+    /// Whether that goes on, so that a y is a letter of it.
+    is_typing: bool,
 }
 
 impl Pasted {
@@ -270,6 +274,25 @@ impl Editor {
         )))
     }
 
+    /// Takes text that came at once after a paste whose end is not known. While that is asked about, a single line is the answer,
+    /// or was typed before it: only more lines are more of the paste.
+    pub fn rest(&mut self, text: &str) -> Option<Intent> {
+        let line = text.trim_end_matches('\n');
+        if self.asking.is_none() || line.contains('\n') {
+            return self.paste(text);
+        }
+        let is_enter = line.len() < text.len();
+        match line.trim().to_lowercase().as_str() {
+            "y" | "yes" if is_enter => self.answer(Key::Char('y')),
+            "n" | "no" if is_enter => self.answer(Key::Char('n')),
+            _ => {
+                self.asking.as_mut()?.is_typing = true;
+                line.chars().for_each(|c| drop(self.answer(Key::Char(c))));
+                if is_enter { self.answer(Key::Enter) } else { None }
+            }
+        }
+    }
+
     fn paste_first(&mut self, text: &str) {
         let one = text.trim_end_matches('\n');
         let text = if one.contains('\n') { text } else { one };
@@ -284,7 +307,7 @@ impl Editor {
         if lines.len() > 1 {
             let to = addressee(before);
             let rest = lines.split_off(usize::from(before.starts_with('/')));
-            let mut asked = Pasted { lines, to };
+            let mut asked = Pasted { lines, to, ahead: String::new(), is_typing: false };
             rest.iter().for_each(|line| asked.add(line));
             self.asking = Some(asked);
         } else {
@@ -296,9 +319,10 @@ impl Editor {
 
     /// What is asked, if something is.
     pub fn question(&self) -> Option<String> {
-        let Pasted { lines, to } = self.asking.as_ref()?;
+        let Pasted { lines, to, ahead, .. } = self.asking.as_ref()?;
         let to = to.split(' ').nth(1).map(|name| format!(" to {name}")).unwrap_or_default();
-        Some(format!("send these {} lines{to}? y/n", lines.len()))
+        let ahead = if ahead.is_empty() { String::new() } else { format!("; then: {}", printable(ahead)) };
+        Some(format!("send these {} lines{to}? y/n{ahead}", lines.len()))
     }
 
     /// What is typed now.
@@ -331,17 +355,50 @@ impl Editor {
     }
 
     fn answer(&mut self, key: Key) -> Option<Intent> {
+        let asked = self.asking.as_mut()?;
         match key {
-            Key::Char('y' | 'Y') => {
-                let Pasted { lines, .. } = self.asking.take()?;
+            Key::Char('y' | 'Y') if !asked.is_typing => {
+                let Pasted { lines, ahead, .. } = self.asking.take()?;
                 self.clear();
+                self.type_on(&ahead);
                 Some(Intent::Say(lines))
             }
-            Key::Char('n' | 'N') | Key::Escape | Key::Ctrl('c') => {
-                self.asking = None;
+            Key::Char('n' | 'N') if !asked.is_typing => self.decline(),
+            Key::Escape | Key::Ctrl('c') => self.decline(),
+            Key::Char(c) => {
+                asked.is_typing = true;
+                if asked.ahead.len() < LINE_MAX {
+                    asked.ahead.push_str(&clean(c.encode_utf8(&mut [0; 4]).as_bytes()));
+                }
                 None
             }
+            Key::Backspace => {
+                asked.ahead.pop();
+                asked.is_typing &= !asked.ahead.is_empty();
+                None
+            }
+            Key::Enter if asked.is_typing => {
+                asked.is_typing = false;
+                Some(Intent::Refuse(
+                    "answer first: y sends the lines that you pasted, n drops them; what you typed now waits"
+                        .to_owned(),
+                ))
+            }
             _ => None,
+        }
+    }
+
+    /// Drops what was pasted.
+    fn decline(&mut self) -> Option<Intent> {
+        let Pasted { ahead, .. } = self.asking.take()?;
+        self.type_on(&ahead);
+        None
+    }
+
+    /// Puts what was typed before an answer into the row.
+    fn type_on(&mut self, ahead: &str) {
+        if !ahead.is_empty() {
+            self.paste_first(ahead);
         }
     }
 
@@ -585,7 +642,7 @@ mod tests {
                 continue;
             }
             for no in [Key::Char('n'), Key::Escape, Key::Ctrl('c')] {
-                assert_eq!(press(&mut editor, &[Key::Char('x'), Key::Left, no]), None);
+                assert_eq!(press(&mut editor, &[Key::Left, no]), None);
                 assert_eq!((shown(&editor), editor.question()), (line.to_owned(), None));
                 editor.paste(paste);
             }
@@ -610,6 +667,43 @@ mod tests {
             editor.paste("3\n\n/4\n");
             assert_eq!(press(&mut editor, &[Key::Char('y')]), want);
         }
+    }
+
+    #[test]
+    fn what_is_typed_before_an_answer_is_no_part_of_the_paste_and_waits_in_the_row() {
+        let asked = || {
+            let mut editor = editor("");
+            editor.paste("1\n2");
+            editor
+        };
+        let refused = |intent: Option<Intent>| matches!(intent, Some(Intent::Refuse(_)));
+        for (burst, answer, want) in [
+            ("y\n", None, say(&["1", "2"])),
+            ("no\n", None, None),
+            ("/query bob\n", Some('y'), say(&["1", "2"])),
+            ("/query bob\n", Some('n'), None),
+        ] {
+            let mut editor = asked();
+            let told = editor.rest(burst);
+            let Some(answer) = answer else {
+                assert_eq!((told, editor.question(), editor.text()), (want, None, ""), "{burst:?}");
+                continue;
+            };
+            assert!(refused(told));
+            assert_eq!(editor.question().unwrap(), "send these 2 lines? y/n; then: /query bob");
+            assert_eq!(press(&mut editor, &[Key::Char(answer)]), want);
+            assert_eq!((editor.question(), editor.text()), (None, "/query bob"));
+        }
+        // So it is with keys that come one by one: a y within a word answers nothing.
+        let mut editor = asked();
+        type_in(&mut editor, "try");
+        assert!(refused(press(&mut editor, &[Key::Backspace, Key::Enter])));
+        assert_eq!(press(&mut editor, &[Key::Char('y')]), say(&["1", "2"]));
+        assert_eq!(editor.text(), "tr");
+        // More lines are more of the paste.
+        let mut editor = asked();
+        editor.rest("3\n4\n");
+        assert_eq!(press(&mut editor, &[Key::Char('y')]), say(&["1", "2", "3", "4"]));
     }
 
     #[test]

@@ -35,9 +35,6 @@ pub struct History {
     pub is_private: bool,
 }
 
-/// The commands whose arguments are secret: `/passwd` is among them as `/pass` is.
-const SECRET: [&str; 5] = ["/pass", "/login", "/register", "/token", "/drop"];
-
 impl History {
     /// Reads the lines of earlier runs from `path`, where those of this one will go too. Without it, no file is
     /// touched.
@@ -56,12 +53,8 @@ impl History {
     /// Remembers `line` as the newest, and goes to the end. Passwords, blank lines and repetitions are not remembered, and
     /// what is said in private is not written down.
     pub fn add(&mut self, line: &str) {
-        let word = line.split_whitespace().next().unwrap_or_default();
-        let begins = |start: &str| word.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
-        // Who forgot the slash did not mean to say it either.
-        let is_secret = SECRET.iter().any(|start| begins(start))
-            || SECRET.iter().any(|start| word.eq_ignore_ascii_case(&start[1..]));
-        if !is_secret && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line) {
+        if !commands::holds_secret(line) && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line)
+        {
             if let Some(path) = self.path.as_ref().filter(|_| !self.is_private && !is_for_one(line)) {
                 let _ = append(path, line);
             }
@@ -217,6 +210,10 @@ mod tests {
             "/password",
             "/pass",
             "/passwd a b",
+            "/pas x",
+            " /pss x",
+            "/logn bob x",
+            "/regitser x",
             "/Login bob x",
             "/register x",
             "/drop x",

@@ -30,6 +30,9 @@ pub enum Input {
     Key(Key),
     /// Text was pasted, with `\n` for every line end.
     Paste(String),
+    /// Text came at once after a paste whose end is not known, with `\n` for every line end: its rest, or what somebody or a
+    /// program has typed quickly.
+    Rest(String),
     /// More than [`PASTE_MAX`] bytes were pasted.
     TooMuch,
     /// The terminal answers a question.
@@ -320,7 +323,11 @@ impl Decoder {
     /// Text that came at once is over. A single line is taken as if it had been typed.
     fn unmarked(&mut self, body: &[u8]) -> State {
         let line = body.trim_ascii_end();
-        if self.is_cut || line.iter().any(|&byte| is_enter(byte)) || body.len() > PASTE_MAX {
+        if self.is_cut && body.len() <= PASTE_MAX {
+            self.ready.push_back(Input::Rest(pasted(body)));
+            return State::Ground;
+        }
+        if line.iter().any(|&byte| is_enter(byte)) || body.len() > PASTE_MAX {
             self.paste(body);
             self.is_cut = true;
             return State::Ground;
@@ -648,9 +655,9 @@ mod tests {
         // Should more of it come, that is no answer to a question.
         decoder.feed(b"yes");
         decoder.give_up();
-        assert_eq!(decoder.next(), Some(Input::Paste("yes".to_owned())));
+        assert_eq!(decoder.next(), Some(Input::Rest("yes".to_owned())));
         decoder.feed(b"more\x1b[201~");
-        assert_eq!(decoder.next(), Some(Input::Paste("more".to_owned())));
+        assert_eq!(decoder.next(), Some(Input::Rest("more".to_owned())));
         decoder.feed(b"yn");
         assert_eq!(decoder.count(), 2);
     }

@@ -66,6 +66,17 @@ impl News {
             _ => None,
         }
     }
+
+    /// Who calls for us with this, where, and with what: what has just been said to us, or shared with us alone.
+    pub fn call(&self) -> Option<(Nick, Place, &str)> {
+        match self {
+            Self::Said { place, from, text, mark: Mark::ForUs, age: Age::New, .. } => Some((*from, *place, text)),
+            Self::File { place: place @ Place::With(nick), from, name, .. } if nick == from => {
+                Some((*from, *place, name))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Which way somebody moves.

@@ -82,7 +82,7 @@ enum Pending {
     /// Whether this room is there already.
     Expected(RoomName),
     Join(RoomName),
-    Query(Place),
+    Query,
     History(RoomName),
     /// What was said in this room, of which some may hold this word.
     Search {
@@ -143,6 +143,8 @@ pub struct Session {
     regaining: bool,
     away: Option<String>,
     ignored: Vec<Nick>,
+    /// Those of them who were not back yet when we were.
+    missing: Vec<Nick>,
     /// Whether we know of everybody who is online.
     knows_all: bool,
     phase: Phase,
@@ -152,8 +154,10 @@ pub struct Session {
     /// Rooms that should have been there and were not.
     missing_rooms: Vec<RoomName>,
     quitting: bool,
-    /// What was typed last and not said, as it looks like a command.
+    /// What was typed last and not said, as it looks like a command, or may be meant for elsewhere.
     doubted: Option<String>,
+    /// The line that was to lead to where the person talks next, and was refused.
+    astray: Option<String>,
     restored: bool,
     /// Whether the server has asked for a password.
     locked: bool,
@@ -195,6 +199,7 @@ impl Session {
             regaining: false,
             away: None,
             ignored: Vec::new(),
+            missing: Vec::new(),
             knows_all: false,
             phase: Phase::Offline,
             first: true,
@@ -202,6 +207,7 @@ impl Session {
             missing_rooms: Vec::new(),
             quitting: false,
             doubted: None,
+            astray: None,
             restored: false,
             locked: false,
             keys: replies::KEYS,
@@ -304,6 +310,7 @@ impl Session {
                     self.refuse(format!("the connection broke before {name} was answered; see what came of it"));
                     if typed::moves(&line) {
                         self.stay();
+                        self.astray = Some(line);
                     }
                 }
                 Pending::Password(password) => self.password = Some(password),
@@ -311,25 +318,38 @@ impl Session {
                 _ => {}
             }
         }
-        self.give_up_guests();
         self.answers.push_back(TransferAnswer::Offline);
     }
 
-    /// A guest of some number may be somebody else by the time that we are back, so nothing is said to one any more.
-    fn give_up_guests(&mut self) {
-        let guest = |place: Place| matches!(place, Place::With(nick) if nick.is_guest());
-        for place in self.talks.iter().map(|talk| talk.place).filter(|&place| guest(place)).collect::<Vec<_>>() {
-            self.talks.close(place);
+    /// Whoever had a name while we were gone need not be who had it before. So nobody is talked to any more, and what was typed
+    /// for somebody meanwhile goes to nobody.
+    fn give_up_people(&mut self) {
+        let with = |place: &Place| matches!(place, Place::With(_));
+        if let Some(place) = self.talks.target().filter(with) {
             self.note(format!("{place} may be somebody else after this; /query NAME to talk on"));
         }
-        let (given_up, kept) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|waiting| matches!(waiting, Waiting::Message(message) if guest(message.place)));
-        self.waiting = kept;
-        let given_up: VecDeque<Waiting> = given_up;
-        for waiting in given_up {
-            if let Waiting::Message(Message { place, text, .. }) = waiting {
-                self.refuse(format!("{place} has not got this: {text}"));
+        for place in self.talks.iter().map(|talk| talk.place).filter(with).collect::<Vec<_>>() {
+            self.talks.close(place);
+        }
+        let mut is_nowhere = false;
+        for waiting in std::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::Message(Message { place: place @ Place::With(_), text, .. }) => {
+                    self.refuse(format!("{place} may be somebody else by now, and has not got this: {text}"));
+                }
+                Waiting::Command(line) if typed::names_somebody(&line) => {
+                    let why = "whoever is called so may be somebody else by now; type it again if you mean them";
+                    self.refuse(format!("{line} is not done: {why}"));
+                    if typed::moves(&line) {
+                        is_nowhere = true;
+                        self.astray = Some(line);
+                    }
+                }
+                Waiting::Text(text) if is_nowhere => self.refuse(format!("so this is not said: {text}")),
+                waiting => {
+                    is_nowhere &= !matches!(&waiting, Waiting::Command(line) if typed::moves(line));
+                    self.waiting.push_back(waiting);
+                }
             }
         }
     }
@@ -465,8 +485,12 @@ impl Session {
         } else if self.first {
             self.answer(format!("you are {nick}; /nick NAME changes that"));
         }
+        if !self.first {
+            self.give_up_people();
+        }
         // Before anything can be heard of them.
-        for nick in std::mem::take(&mut self.ignored) {
+        let ignored = std::mem::take(&mut self.ignored).into_iter().chain(std::mem::take(&mut self.missing));
+        for nick in ignored.collect::<Vec<_>>() {
             self.ask(Command::Ignore(nick), Pending::Ignore(nick));
         }
         for room in self.talks.rooms().collect::<Vec<_>>() {
@@ -479,7 +503,7 @@ impl Session {
             self.ask(Command::Away(&text), Pending::Quiet);
         }
         match self.talks.target() {
-            Some(place) => self.ask(Command::Query(place), Pending::Query(place)),
+            Some(place) => self.ask(Command::Query(place), Pending::Query),
             None if self.first => self.answer("/join #lobby to talk, /help for the rest".to_owned()),
             None => {}
         }
@@ -515,6 +539,9 @@ impl Session {
             if !std::mem::take(&mut self.first) {
                 self.note("connected again".to_owned());
             }
+        }
+        if !self.is_early(now) {
+            self.missing.clear();
         }
         self.send_waiting();
     }
@@ -728,10 +755,34 @@ mod tests {
             "/join #a",
             "/join #b",
             "/away at sea",
-            "/query @bob",
             "/ping restored",
         ];
         assert_eq!(sent(&mut session), want);
+        assert_eq!(session.talks.target(), None, "bob may be somebody else");
+    }
+
+    #[test]
+    fn who_comes_back_later_than_we_do_is_ignored_again() {
+        let (mut session, now) = (online(&[]), Instant::now());
+        for line in ["/ignore bob", "/ignore carol"] {
+            session.typed(line, now);
+            answer(&mut session);
+        }
+        session.lost("gone");
+        session.connected();
+        hear(
+            &mut session,
+            &["* hello alice x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"],
+        );
+        sent(&mut session);
+        hear(&mut session, &["! ignore no-such-nick bob is not here", "! ignore no-such-nick carol is not here"]);
+        hear(&mut session, &["+ ping restored", "* presence 2 +bob"]);
+        assert_eq!(sent(&mut session), ["/ignore bob"]);
+        hear(&mut session, &["+ ignore bob", "* presence 3 -bob", "* presence 4 +bob"]);
+        assert!(sent(&mut session).is_empty(), "who has gone while we were here may be somebody else");
+        session.tick(now + LIMBO + AGAIN);
+        hear(&mut session, &["* presence 5 +carol"]);
+        assert!(sent(&mut session).is_empty(), "after so long, it may be somebody else");
     }
 
     #[test]

@@ -107,6 +107,13 @@ pub fn expand(path: &str) -> PathBuf {
     }
 }
 
+/// Whether a line is just the path of a file that is here, in the form in which terminals type what is dropped into them.
+pub fn is_dropped(line: &str) -> bool {
+    let is_path = line.starts_with(['\'', '"']) || line.starts_with("file://");
+    let is_path = is_path || line.strip_prefix('/').is_some_and(|rest| rest.contains('/'));
+    is_path && fs::symlink_metadata(meant(OsStr::new(line))).is_ok_and(|data| data.is_file())
+}
+
 /// The path of the file that somebody means. What is dropped into a terminal may stand in quotes, have backslashes in it or
 /// begin with `file://`, and what is no UTF-8 is shown and typed with U+FFFD. What is there as it stands is meant so.
 pub fn meant(typed: &OsStr) -> PathBuf {

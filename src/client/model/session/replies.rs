@@ -10,7 +10,7 @@ use crate::wire::{Code, Detail, Done, Value};
 
 /// What this client does in its own way, with what stands for it in the server's help.
 const OWN_HELP: &[(&str, &[&str])] = &[
-    ("/send ", &["/send TARGET PATH  share the file at PATH"]),
+    ("/send ", &["/send [TARGET] PATH  share the file at PATH"]),
     ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
     ("/cancel ", &["/cancel ID or NAME  stop a transfer, or else withdraw your file"]),
     ("/quit ", &["/quit [REASON]  leave the server"]),
@@ -81,14 +81,13 @@ impl Session {
                 let command = name(line);
                 let place = RoomName::new(cut(cut(line).1).0).ok().map(Place::Room).or(self.talks.target());
                 match (Detail::parse(command, text), place) {
-                    (Detail::Line { at, from, text, .. }, Some(place)) => self.news.push_back(News::Said {
-                        place,
-                        at: Some(at),
-                        from,
-                        text: text.to_owned(),
-                        mark: if Some(from) == self.nick { Mark::Own } else { Mark::Plain },
-                        age: Age::Past,
-                    }),
+                    (Detail::Line { at, from, text, .. }, Some(place)) => {
+                        let mark = if Some(from) == self.nick { Mark::Own } else { Mark::Plain };
+                        let (at, text) = (Some(at), text.to_owned());
+                        let news = News::Said { place, at, from, text, mark, age: Age::Past };
+                        self.heard.keep_once(&news);
+                        self.news.push_back(news);
+                    }
                     (_, Some(Place::Room(room))) if command == "join" => self.answer(of_join(room, text)),
                     _ => match own_help(text).filter(|_| command == "help") {
                         Some(lines) => lines.iter().for_each(|&line| self.answer(line.to_owned())),
@@ -166,14 +165,14 @@ impl Session {
             Done::Join { room, .. } => {
                 let (place, is_new) = (Place::Room(room), self.talks.room(room).is_none());
                 if matches!(pending, Pending::Typed(_)) {
-                    self.talks.set_target(Some(place));
+                    self.go_to(place);
                 }
                 if is_new || matches!(pending, Pending::Join(_)) {
                     self.fetch(place);
                 }
             }
             Done::Leave(room) => self.talks.close(Place::Room(room)),
-            Done::Query(place) if matches!(pending, Pending::Typed(_)) => self.talks.set_target(Some(place)),
+            Done::Query(place) if matches!(pending, Pending::Typed(_)) => self.go_to(place),
             Done::Ignore(nick) if !self.ignored.contains(&nick) => self.ignored.push(nick),
             Done::Unignore(nick) => self.ignored.retain(|ignored| *ignored != nick),
             Done::Back => self.away = None,
@@ -186,7 +185,7 @@ impl Session {
             | Pending::Nick
             | Pending::Ignore(_)
             | Pending::Join(_)
-            | Pending::Query(_) => {}
+            | Pending::Query => {}
             // We may have taken the name ourselves, so nobody else had it any more.
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost || Some(ghost) != self.nick),
             Pending::Typed(line) => {
@@ -265,11 +264,15 @@ impl Session {
                 self.refuse(if text.starts_with(name) { text.to_owned() } else { format!("{name}: {text}") });
                 if moves(&line) {
                     self.stay();
+                    self.astray = Some(line);
                 }
             }
             Pending::Expected(room) if code == Code::NoSuchRoom => self.missing_rooms.push(room),
             Pending::Expected(_) => {}
-            Pending::Ignore(nick) => self.note(format!("{nick} is not here, and so is no longer ignored")),
+            Pending::Ignore(nick) => {
+                self.note(format!("{nick} is not here, and is only ignored again if they come back soon"));
+                self.missing.push(nick);
+            }
             Pending::Password(_) => self.refuse(format!("/pass: {text}")),
             Pending::Said => {
                 let what =
@@ -300,12 +303,7 @@ impl Session {
                 self.refuse(format!("{room}: {text}"));
                 self.report_limbo(room);
             }
-            Pending::Query(place) => {
-                if self.talks.target() == Some(place) && matches!(place, Place::With(_)) {
-                    self.talks.close(place);
-                }
-                self.refuse(text.to_owned());
-            }
+            Pending::Query => self.refuse(text.to_owned()),
             Pending::History(room) => {
                 let is_gone = code == Code::Gone;
                 if let Some(talk) = self.talks.room(room) {

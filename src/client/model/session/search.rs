@@ -24,6 +24,13 @@ pub(super) struct Heard {
 }
 
 impl Heard {
+    /// Keeps a message that may be kept already, as it was asked for.
+    pub(super) fn keep_once(&mut self, news: &News) {
+        if !self.messages.iter().any(|known| is_same(known, news)) {
+            self.keep(news);
+        }
+    }
+
     /// Keeps a message; the oldest go for it.
     pub(super) fn keep(&mut self, news: &News) {
         self.bytes += cost(news);
@@ -73,13 +80,14 @@ impl Session {
     /// of `room`.
     pub(super) fn found(&mut self, word: &str, room: Option<RoomName>, past: Vec<News>) {
         let sought = word.to_lowercase();
+        let is_found = |news: &News| text(news).to_lowercase().contains(&sought);
         let mut found = past;
-        for news in &self.heard.messages {
+        found.retain(is_found);
+        for news in self.heard.messages.iter().filter(|news| is_found(news)) {
             if !found.iter().any(|known| is_same(known, news)) {
                 found.push(news.clone());
             }
         }
-        found.retain(|news| text(news).to_lowercase().contains(&sought));
         found.sort_by_key(News::at);
         let more = found.len().saturating_sub(SHOWN);
         let count = found.len();
@@ -159,6 +167,20 @@ mod tests {
         session.typed("/search milk", now);
         assert_eq!(told(&mut session).1, "no message with “milk” in what was shown here");
         assert!(matches!(session.typed("/search", now), Taken::No(_)));
+    }
+
+    #[test]
+    fn what_was_asked_of_the_history_is_searched_too() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        for _ in 0..2 {
+            session.typed("/history #a 1", now);
+            hear(&mut session, &["- [1@2026-11-22T14:30:00.123Z] <bob> old tea", "+ history #a 1"]);
+        }
+        assert_eq!(session.heard.messages.len(), 1, "each is kept once");
+        session.lost("gone");
+        shown(&mut session);
+        session.typed("/search tea", now);
+        assert_eq!(told(&mut session), (vec!["old tea".to_owned()], "1 with “tea” in what was shown here".to_owned()));
     }
 
     #[test]

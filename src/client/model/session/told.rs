@@ -51,13 +51,21 @@ impl Session {
         };
         for change in changes {
             match *change {
-                Change::Came(who) => self.talks.meet(who),
+                Change::Came(who) => self.came(who),
                 // Names are the same in any case, so this is somebody who now spells theirs in another way.
                 Change::Went(who) => match came(who) {
                     Some(new) => self.talks.rename(who, new),
                     None => self.went(who),
                 },
             }
+        }
+    }
+
+    fn came(&mut self, who: Nick) {
+        self.talks.meet(who);
+        if let Some(at) = self.missing.iter().position(|missing| *missing == who) {
+            let nick = self.missing.remove(at);
+            self.ask(Command::Ignore(nick), Pending::Ignore(nick));
         }
     }
 
@@ -137,7 +145,7 @@ impl Session {
                 return self.news.push_back(News::File { place, at, from: who, file, size, name });
             }
             What::Joined => {
-                self.talks.meet(who);
+                self.came(who);
                 format!("{who} joined")
             }
             What::Left(text) => format!("{who} left{}", reason(text)),

@@ -26,7 +26,8 @@ impl Session {
             return;
         }
         let is_command = matches!(ClientLine::parse(text), ClientLine::Command { .. });
-        let place = self.talks.target().filter(|_| !text.trim().is_empty() && !is_command && self.is_online());
+        let is_said = !text.trim().is_empty() && !is_command && self.is_online() && self.astray.is_none();
+        let place = self.talks.target().filter(|_| is_said);
         match (self.typing, place) {
             (Some((told, at)), Some(place)) if told == place && now.duration_since(at) < TYPING_AGAIN => return,
             (Some((told, at)), place) if Some(told) != place && now.duration_since(at) < TYPING_LASTS => {
@@ -48,12 +49,18 @@ impl Session {
             return false;
         }
         if let Some(place) = self.talks.beside(step) {
-            self.talks.set_target(Some(place));
+            self.go_to(place);
             if self.is_in() {
                 self.ask(Command::Query(place), Pending::Quiet);
             }
         }
         true
+    }
+
+    /// Talks to `place` from now on.
+    pub(super) fn go_to(&mut self, place: Place) {
+        self.talks.set_target(Some(place));
+        self.astray = None;
     }
 
     /// Whether the target may be moved by what was typed already.
@@ -69,21 +76,26 @@ impl Session {
         let doubted = self.doubted.take();
         let is_command = matches!(ClientLine::parse(line), ClientLine::Command { .. });
         let is_command = is_command && !name(line).is_empty();
+        if line.starts_with(char::is_whitespace) && line.trim_start().starts_with('/') && commands::holds_secret(line) {
+            return Taken::No(
+                "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
+            );
+        }
         if self.asks_password() && !is_command && !line.is_empty() {
             // It may well be the password, which nobody else is to read.
             return Taken::No("the server is locked, and this goes nowhere; it is /pass PASSWORD".to_owned());
         }
         let taken = match ClientLine::parse(line) {
-            ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start()),
+            ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start(), doubted.as_deref()),
             ClientLine::Said(text) => match slashless(text) {
                 // To tell it afterwards is too late: what was meant for the server alone would be said to somebody.
-                Some(command) if self.talks.target().is_some() && doubted.as_deref() != Some(text) => {
-                    self.doubted = Some(text.to_owned());
+                Some(command) if self.talks.target().is_some() && doubted.as_deref() != Some(line) => {
+                    self.doubted = Some(line.to_owned());
                     Taken::No(format!("is {command} meant? Begin it with /, or type it once more to say it as it is"))
                 }
-                _ => self.say(text),
+                _ => self.say_here(line, text, doubted.as_deref()),
             },
-            ClientLine::Chunk(_) => self.say(line),
+            ClientLine::Chunk(_) => self.say_here(line, line, doubted.as_deref()),
         };
         self.settle(now);
         taken
@@ -161,6 +173,24 @@ impl Session {
         }
     }
 
+    /// Says what was typed without a target. If what was typed to choose that was refused, it may be meant for elsewhere: then it
+    /// is only said once it is typed again.
+    fn say_here(&mut self, line: &str, text: &str, doubted: Option<&str>) -> Taken {
+        match (&self.astray, self.talks.target()) {
+            (Some(refused), Some(place)) if !self.is_moving() && doubted != Some(line) => {
+                let why = format!("{refused} was refused, so this would go to {place}");
+                self.doubted = Some(line.to_owned());
+                Taken::No(format!("{why}; type it once more to say it there, or /query TARGET first"))
+            }
+            _ => {
+                if !self.is_moving() {
+                    self.astray = None;
+                }
+                self.say(text)
+            }
+        }
+    }
+
     fn message(&mut self, place: Place, text: &str) -> Taken {
         if text.trim().is_empty() {
             return Taken::No("there is nothing to say; type it after the name".to_owned());
@@ -168,18 +198,14 @@ impl Session {
         if !fits(text, &place.to_string()) {
             return too_long();
         }
-        if let Some(why) = self.may_be_another(place) {
-            return Taken::No(why);
-        }
         // A message ends the typing by itself.
         self.typing = self.typing.filter(|(told, _)| *told != place);
         self.wait(Waiting::Message(Message::new(place, text.to_owned())))
     }
 
-    /// Why nothing is kept for this place until there is a connection: a guest of some number may be another by then.
+    /// Why nothing is kept for this place until there is a connection again: whoever has that name then may be another.
     fn may_be_another(&self, place: Place) -> Option<String> {
-        let is_guest = matches!(place, Place::With(nick) if nick.is_guest());
-        (is_guest && !self.is_in())
+        (matches!(place, Place::With(_)) && !self.is_in() && !self.first)
             .then(|| format!("{place} may be somebody else when the connection is back; wait for it"))
     }
 
@@ -191,7 +217,7 @@ impl Session {
         Taken::Yes
     }
 
-    fn command(&mut self, line: &str, word: &str, rest: &str) -> Taken {
+    fn command(&mut self, line: &str, word: &str, rest: &str, doubted: Option<&str>) -> Taken {
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
         let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
         let request =
@@ -204,11 +230,22 @@ impl Session {
                     };
                 }
                 "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
-                "me" => return self.say(&format!("/me {rest}")),
+                "me" => return self.say_here(line, &format!("/me {rest}"), doubted),
+                "query" if rest.is_empty() => {
+                    let whom = self.talks.target().map_or("nobody".to_owned(), |place| place.to_string());
+                    self.answer(format!("you talk to {whom}; /query TARGET for another"));
+                    return Taken::Yes;
+                }
                 "send" => {
                     let (word, path) = cut(rest);
-                    match target(word) {
-                        Some(place) if !path.trim().is_empty() => match self.may_be_another(place) {
+                    let (place, path) = match target(word) {
+                        Some(place) if !path.trim().is_empty() => (Some(place), path),
+                        // Where only a path is given, the file is for those whom one talks to.
+                        _ if rest.starts_with(['#', '@']) => (None, ""),
+                        _ => (self.talks.target(), rest),
+                    };
+                    match place {
+                        Some(place) if !path.is_empty() => match self.may_be_another(place) {
                             None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
                             Some(why) => Err(why),
                         },
@@ -223,10 +260,6 @@ impl Session {
                 // What still waits for its turn has no ID.
                 "cancel" => Ok(file()
                     .map_or_else(|_| TransferRequest::CancelNamed(rest.trim().to_owned()), TransferRequest::Cancel)),
-                "query" => match target(rest.trim()).and_then(|place| self.may_be_another(place)) {
-                    Some(why) => Err(why),
-                    None => return self.wait(Waiting::Command(line.to_owned())),
-                },
                 "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
                     Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
                 }
@@ -333,6 +366,15 @@ pub(super) fn moves(line: &str) -> bool {
     MOVING.contains(&name(line))
 }
 
+/// Commands that do something to somebody of whom only the name is given.
+const TO_SOMEBODY: &[&str] =
+    &["query", "ignore", "op", "deop", "voice", "devoice", "founder", "kick", "ban", "mute", "invite", "uninvite"];
+
+/// Whether what this line does depends on who has a name then.
+pub(super) fn names_somebody(line: &str) -> bool {
+    TO_SOMEBODY.contains(&name(line)) && cut(line).1.split(' ').any(|word| !word.is_empty() && !word.starts_with('#'))
+}
+
 /// What the command of a line is called; empty for one that nobody knows.
 pub(super) fn name(line: &str) -> &'static str {
     commands::find(cut(line).0).map_or("", |spec| spec.name)
@@ -367,7 +409,7 @@ mod tests {
     use super::*;
     use crate::client::model::news::News;
     use crate::client::model::session::Wish;
-    use crate::client::model::session::tests::{hear, online, sent};
+    use crate::client::model::session::tests::{hear, online, sent, shown};
 
     #[test]
     fn typing_is_told_while_it_is_true_and_not_too_often() {
@@ -436,6 +478,8 @@ mod tests {
             "/show -1",
             "/show 1 big",
             "/set echo off",
+            " /pass secret",
+            "\t/lgoin alice secret",
         ] {
             assert!(matches!(session.typed(line, now), Taken::No(_)), "{line}");
         }
@@ -452,6 +496,11 @@ mod tests {
         for (line, want) in [
             ("/send #a ~/my cat.png ", TransferRequest::Send(place, "~/my cat.png".to_owned())),
             ("/SEND @bob x", TransferRequest::Send(bob, "x".to_owned())),
+            ("/send bob x", TransferRequest::Send(bob, "x".to_owned())),
+            ("/send ~/my cat.png", TransferRequest::Send(place, "~/my cat.png".to_owned())),
+            ("/send 'my cat.png' ", TransferRequest::Send(place, "'my cat.png'".to_owned())),
+            ("/send file:///tmp/cat.png", TransferRequest::Send(place, "file:///tmp/cat.png".to_owned())),
+            ("/send notes", TransferRequest::Send(place, "notes".to_owned())),
             ("/get 7", TransferRequest::Get(FileId(7))),
             ("/show 7", TransferRequest::Show(FileId(7), Extent::Thumbnail)),
             ("/show 7 Full", TransferRequest::Show(FileId(7), Extent::Full)),
@@ -509,6 +558,42 @@ mod tests {
     }
 
     #[test]
+    fn after_a_refused_move_nothing_goes_to_the_old_place_unseen() {
+        let now = Instant::now();
+        for (line, refused) in [
+            ("/query bob", "! query no-such-nick bob is not here"),
+            ("/join #b", "! join banned you may not come into #b"),
+        ] {
+            let mut session = online(&["#a"]);
+            session.typed(line, now);
+            hear(&mut session, &[refused]);
+            sent(&mut session);
+            session.keystroke("ps", now);
+            for text in ["psst", "/me winks", "psst"] {
+                assert!(matches!(session.typed(text, now), Taken::No(why) if why.contains("#a")), "{text}");
+            }
+            assert!(sent(&mut session).is_empty());
+            // Once it is typed twice, it is meant so.
+            for text in ["psst", "and on"] {
+                assert_eq!(session.typed(text, now), Taken::Yes);
+            }
+            assert_eq!(sent(&mut session), ["/msg #a psst", "/msg #a and on"]);
+        }
+        let mut session = online(&["#a"]);
+        for (line, reply) in [("/query bob", "! query no-such-nick bob is not here"), ("/query carol", "+ query carol")]
+        {
+            session.typed(line, now);
+            hear(&mut session, &[reply]);
+        }
+        sent(&mut session);
+        session.typed("hi", now);
+        assert_eq!(sent(&mut session), ["/msg @carol hi"]);
+        shown(&mut session);
+        session.typed("/query", now);
+        assert_eq!(shown(&mut session), [News::Answer("you talk to @carol; /query TARGET for another".to_owned())]);
+    }
+
+    #[test]
     fn nobody_walks_away_from_a_move() {
         let (mut session, now) = (online(&["#a", "#b"]), Instant::now());
         session.typed("/query bob", now);
@@ -540,17 +625,32 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_may_be_another_later() {
+    fn whoever_has_a_name_after_a_loss_gets_nothing_that_was_meant_for_another() {
         let (mut session, now) = (online(&["#a"]), Instant::now());
-        session.typed("/msg guest7 psst", now);
-        assert_eq!(sent(&mut session), ["/msg @guest7 psst"]);
-        hear(&mut session, &["@guest7 <guest7> hi", "+ msg guest7"]);
-        session.talks.set_target(Place::new("@guest7"));
+        session.talks.set_target(Place::new("@bob"));
         session.lost("gone");
-        assert_eq!(session.talks.target(), None);
-        for line in ["/msg guest7 x", "/query guest7", "/send guest7 x"] {
-            assert!(matches!(session.typed(line, now), Taken::No(_)), "{line}");
+        let typed = [
+            "hi",
+            "/msg guest7 psst",
+            "/query #a",
+            "1",
+            "/query bob",
+            "2",
+            "/join #b",
+            "3",
+            "/kick #a bob",
+            "/ignore bob",
+        ];
+        for line in typed {
+            assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
         }
-        assert_eq!(session.typed("/msg bob x", now), Taken::Yes);
+        assert!(matches!(session.typed("/send bob x", now), Taken::No(_)));
+        shown(&mut session);
+        session.connected();
+        hear(&mut session, &["* hello alice x 2 online"]);
+        let refused = shown(&mut session).into_iter().filter(|news| matches!(news, News::Refused(_))).count();
+        assert_eq!((refused, session.talks.target()), (6, None));
+        assert_eq!(session.unsent().collect::<Vec<_>>(), ["/query #a", "1", "/join #b", "3"]);
+        assert!(!sent(&mut session).iter().any(|line| line.contains("bob") || line.contains("guest7")));
     }
 }
