@@ -238,6 +238,7 @@ impl<S: System> Reactor<S> {
                 if is_paid {
                     connection.keep_token();
                 }
+                connection.count_line();
                 self.core(now, |hub, out| hub.refuse_void(id, now, &request, out));
                 continue;
             }

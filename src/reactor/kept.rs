@@ -46,7 +46,7 @@ impl<S: System> Reactor<S> {
     fn begin_to_keep(&mut self, id: ConnId, lines: u64) -> Result<PlaceToken, Fault> {
         let connection = self.registry.get_mut(id).ok_or(Fault::NoPlace)?;
         if let Some(keep) = connection.keep() {
-            let (token, written) = (keep.token, keep.sent.written());
+            let (token, written) = (keep.token, keep.sent.most_written());
             return if self.egress.confirm(connection, lines) { Ok(token) } else { Err(Fault::NotWritten(written)) };
         }
         if lines > 0 {
@@ -115,7 +115,7 @@ impl<S: System> Reactor<S> {
         // Once some transports are secure and others are not, it is asked here whether this one may take it up.
         let place = token.and_then(|token| self.registry.get(*self.places.get(&token)?));
         let place = place.filter(|place| place.dialect() == connection.dialect()).ok_or(Fault::NoPlace)?;
-        let written = place.keep().map_or(0, |keep| keep.sent.written());
+        let written = place.keep().map_or(0, |keep| keep.sent.most_written());
         if lines > written { Err(Fault::NotWritten(written)) } else { Ok(place.id()) }
     }
 

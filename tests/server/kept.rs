@@ -137,6 +137,31 @@ fn lines_are_counted_that_were_carried_out_or_refused() {
 }
 
 #[test]
+fn lines_count_that_are_refused_as_one_was_put_out() {
+    const LINES: usize = 60;
+    let server = Server::start(&["--rate", "5"]);
+    let (mut bob, mut alice) = (server.in_room("bob", "#lobby"), server.in_room("alice", "#lobby"));
+    let token = keep(&mut alice);
+    // More than may be said at once.
+    let lines: String = (0..LINES).map(|n| format!("/msg #lobby {n}\n")).collect();
+    alice.send_bytes(lines.as_bytes());
+    bob.until("#lobby <alice> 0");
+    bob.send("/kick alice");
+    bob.until_starting("+ kick ");
+    let mut replies = 0;
+    let mut refused = 0;
+    while replies < LINES {
+        let line = alice.line().unwrap();
+        replies += usize::from(line.starts_with("+ msg ") || line.starts_with("! msg "));
+        refused += usize::from(line.starts_with("! msg not-in-room "));
+    }
+    assert!(refused > 0, "none was held back");
+    reset(alice);
+    let (_alice, told) = resume(&server, &token, 0);
+    assert_eq!(told, [format!("- had {LINES}"), "+ resume alice".to_owned()]);
+}
+
+#[test]
 fn the_end_of_input_is_a_loss_once_all_is_carried_out_and_written() {
     let server = Server::start(&["--rate", "20"]);
     let mut bob = server.in_room("bob", "#lobby");
