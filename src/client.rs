@@ -5,8 +5,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use memchr::memchr_iter;
 use mio::Token;
 
+use crate::client::model::kept::{Kept, Told};
 use crate::client::model::session::{Session, TokenChange, Wish};
 use crate::client::wire::link::{Link, LinkChange, Received};
 use crate::client::wire::transfers::Transfers;
@@ -48,6 +50,8 @@ pub struct Client {
     pub transfers: Transfers,
     /// Where the server is, as HOST:PORT.
     address: String,
+    /// The place that the server keeps for us.
+    kept: Kept,
     /// When the connection stood that was made last, and how long the server may take from then on to greet us.
     connected: Instant,
     greeting: Duration,
@@ -63,6 +67,7 @@ impl Client {
     pub fn new(address: &str, wish: Wish, folder: PathBuf) -> io::Result<Self> {
         Ok(Self {
             link: Link::new(address.to_owned(), Instant::now())?,
+            kept: Kept::new(wish.keeps_place),
             session: Session::new(wish),
             transfers: Transfers::new(address.to_owned(), folder),
             address: address.to_owned(),
@@ -100,30 +105,46 @@ impl Client {
         Ok(others)
     }
 
-    /// When the server must have greeted us, as long as it has not.
+    /// When the server must have greeted us, or given us our place back, as long as it has not.
     fn greeting_due(&self) -> Option<Instant> {
-        self.session.is_ungreeted().then(|| self.connected + self.greeting)
+        let is_due = self.session.is_ungreeted() || self.link.is_up() && self.kept.is_away();
+        is_due.then(|| self.connected + self.greeting)
     }
 
     fn take_lines(&mut self, now: Instant) {
-        while let Some(line) = self.link.next_line() {
-            let line = match &line {
-                Received::Text(text) => ServerLine::parse(text),
-                Received::Data(data) => ServerLine::parse_data(data)
-                    .unwrap_or(ServerLine::Other("the server sent data that makes no sense")),
-                Received::TooLong => ServerLine::Other("the server sent a line that is too long"),
+        while let Some(received) = self.link.next_line() {
+            let (line, bytes) = match &received {
+                Received::Text(text) => (ServerLine::parse(text), text.len()),
+                Received::Data(data) => (
+                    ServerLine::parse_data(data)
+                        .unwrap_or(ServerLine::Other("the server sent data that makes no sense")),
+                    0,
+                ),
+                Received::TooLong => (ServerLine::Other("the server sent a line that is too long"), 0),
             };
-            match line {
-                ServerLine::Data { file, base64 } => self.transfers.data(file, base64, now),
-                ServerLine::Whole { file, digest, .. } => self.transfers.whole(file, digest),
-                ServerLine::Failed { file, code, text } => self.transfers.failed(file, code, text, now),
-                line => {
-                    if let ServerLine::Bye { text, .. } = line {
-                        self.farewell = Some(farewell(text).to_owned());
+            if let ServerLine::Bye { text, .. } = line {
+                self.farewell = Some(farewell(text).to_owned());
+            }
+            match self.kept.told(&line, bytes) {
+                Told::Others => hand_on(&mut self.session, &mut self.transfers, line, now),
+                Told::Own => {}
+                Told::TakenUp { again, upload } => {
+                    self.transfers.taken_up(upload);
+                    self.session.taken_up(now);
+                    again.iter().for_each(|line| send(&mut self.link, line));
+                }
+                // Most likely the server has heard that we leave, and its answer was lost.
+                Told::Gone(_) if self.session.is_quitting() => {
+                    self.link.give_up("the server keeps no place for us".to_owned());
+                    break;
+                }
+                Told::Gone(greeting) => {
+                    self.session.lost("");
+                    self.session.connected();
+                    for line in greeting.iter().map(|line| ServerLine::parse(line)) {
+                        self.kept.told(&line, 0);
+                        hand_on(&mut self.session, &mut self.transfers, line, now);
                     }
-                    self.session.told(line, now);
-                    // The next line may be of the transfer that this one has begun.
-                    self.take_answers(now);
                 }
             }
         }
@@ -133,26 +154,27 @@ impl Client {
         }
     }
 
-    fn take_answers(&mut self, now: Instant) {
-        while let Some(answer) = self.session.poll_answer() {
-            self.transfers.answer(answer, now);
-        }
-    }
-
     fn changed(&mut self, change: LinkChange, now: Instant) -> Result<(), String> {
         match change {
             LinkChange::Up => {
                 self.connected = now;
-                self.session.connected();
+                match self.kept.connected() {
+                    Some(line) => send(&mut self.link, &line),
+                    None => self.session.connected(),
+                }
             }
             LinkChange::Down(why) => {
                 let farewell = self.farewell.take();
                 let is_stranger = farewell.is_none() && self.session.is_ungreeted();
                 let why = farewell.unwrap_or(why);
-                if !self.was_in && !self.session.is_quitting() {
-                    return Err(if is_stranger { format!("{why}; {STRANGER}") } else { why });
+                match self.kept.lost() {
+                    Some(time) => {
+                        self.was_in = true;
+                        self.session.lost_and_kept(&why, time, now);
+                    }
+                    None if self.was_in || self.session.is_quitting() => self.session.lost(&why),
+                    None => return Err(if is_stranger { format!("{why}; {STRANGER}") } else { why }),
                 }
-                self.session.lost(&why);
             }
         }
         Ok(())
@@ -161,7 +183,7 @@ impl Client {
     /// Hands on what the session and the transfers want of each other and of the server. Whether there is more to be done.
     fn work(&mut self) -> bool {
         let now = Instant::now();
-        self.take_answers(now);
+        take_answers(&mut self.session, &mut self.transfers, now);
         while let Some(change) = self.session.poll_token() {
             let done = match change {
                 TokenChange::Keep(nick, token) => tokens::keep(&self.address, nick, token),
@@ -171,16 +193,48 @@ impl Client {
                 self.session.untold(&crate::listener::reason(&e));
             }
         }
+        while let Some(line) = self.kept.poll_line() {
+            send(&mut self.link, &line);
+        }
         // Chunks belong to the upload that was opened last, so they go out before whatever is asked for next.
         let is_busy = self.transfers.work(&mut self.session, self.link.unsent(), &mut self.out, now);
+        self.kept.sent_data(memchr_iter(b'\n', &self.out).count() as u64);
         self.link.send(&self.out);
         self.out.clear();
         while let Some(line) = self.session.poll_line() {
-            self.link.send(line.as_bytes());
-            self.link.send(b"\n");
+            self.kept.sent(&line);
+            // Whatever was said just before a loss goes out with the rest that is sent again.
+            if !self.kept.is_away() {
+                send(&mut self.link, &line);
+            }
         }
         self.link.flush();
-        is_busy || self.transfers.wants_more(self.link.unsent())
+        is_busy || self.session.is_online() && self.transfers.wants_more(self.link.unsent())
+    }
+}
+
+fn send(link: &mut Link, line: &str) {
+    link.send(line.as_bytes());
+    link.send(b"\n");
+}
+
+/// Hands a line of the server's on to whom it is for.
+fn hand_on(session: &mut Session, transfers: &mut Transfers, line: ServerLine<'_>, now: Instant) {
+    match line {
+        ServerLine::Data { file, base64 } => transfers.data(file, base64, now),
+        ServerLine::Whole { file, digest, .. } => transfers.whole(file, digest),
+        ServerLine::Failed { file, code, text } => transfers.failed(file, code, text, now),
+        line => {
+            session.told(line, now);
+            // The next line may be of the transfer that this one has begun.
+            take_answers(session, transfers, now);
+        }
+    }
+}
+
+fn take_answers(session: &mut Session, transfers: &mut Transfers, now: Instant) {
+    while let Some(answer) = session.poll_answer() {
+        transfers.answer(answer, now);
     }
 }
 

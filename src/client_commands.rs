@@ -191,6 +191,7 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     let typing = switch(options.typing, "typing")?;
     wish.without_typing = !typing.unwrap_or(!is_plain);
     wish.person = io::stdin().is_terminal();
+    wish.keeps_place = true;
     if !is_terminal && !is_plain {
         return pipe::run(&server, &wish);
     }

@@ -520,8 +520,11 @@ impl Outbox {
     /// out of that. What belonged to the old transport alone is forgotten.
     pub fn rewind(&mut self, sent: &mut Sent, lines: u64) -> (Rest, LeftOut) {
         self.unwrite();
+        let pending = self.take_pieces().into_iter().filter(|piece| !matches!(piece.kind, Kind::Aside | Kind::Keep));
+        let mut pending: VecDeque<Piece> = pending.collect();
+        sent.skip(lines, &mut pending);
         let (mut pieces, left_out) = sent.take(lines);
-        pieces.extend(self.take_pieces().into_iter().filter(|piece| !matches!(piece.kind, Kind::Aside | Kind::Keep)));
+        pieces.append(&mut pending);
         (Rest(pieces), left_out)
     }
 
@@ -806,6 +809,59 @@ mod tests {
             assert_eq!(writer.taken, want);
             assert!(outbox.is_empty() && (outbox.lines(), outbox.replies(), outbox.chunks()) == (0, 0, 0));
             assert_eq!(outbox.private(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_held_goes_on_from_any_line_that_ever_came() {
+        for seed in 0..200 {
+            let mut dice = fastrand::Rng::with_seed(seed);
+            let held = Rc::default();
+            let (mut outbox, mut sent, room) = (Outbox::default(), Sent::default(), Segment::new(&held));
+            let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room: usize::MAX }, Vec::new());
+            outbox.push(Kind::Keep, b"+ keep\n");
+            outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
+            writer.taken.clear();
+            // How many lines there are, how many of them came on this connection, and on any.
+            let (mut count, mut come, mut most) = (0, 0, 0);
+            for step in 0..400 {
+                match dice.usize(..8) {
+                    0..3 => {
+                        let line = format!("line {count}\n");
+                        let start = room.len();
+                        match dice.bool() {
+                            true => {
+                                room.extend(line.as_bytes());
+                                outbox.push_shared(Kind::Event, &room, start);
+                            }
+                            false => outbox.push(Kind::Reply, line.as_bytes()),
+                        }
+                        count += 1;
+                    }
+                    3 => {
+                        // Connections of old may ask late, for less than what came since.
+                        let lines = if dice.bool() { most } else { dice.u64(..=most) };
+                        let (rest, left_out) = outbox.rewind(&mut sent, lines);
+                        assert!(!left_out.private && left_out.rooms.is_empty());
+                        outbox.put_back(rest, None);
+                        come = lines;
+                        writer.taken.clear();
+                    }
+                    _ => {
+                        writer.room = if step == 399 { usize::MAX } else { dice.usize(..40) };
+                        outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
+                        let end = writer.taken.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+                        let lines: Vec<u8> = writer.taken.drain(..end).collect();
+                        for line in String::from_utf8(lines).unwrap().lines() {
+                            assert_eq!(line, format!("line {come}"), "seed {seed}");
+                            come += 1;
+                        }
+                        most = most.max(come);
+                    }
+                }
+                assert_eq!(sent.most_written(), most, "seed {seed}");
+                assert!(come <= count);
+            }
         }
     }
 

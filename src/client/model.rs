@@ -2,6 +2,7 @@
 //! clock or a terminal.
 
 pub mod fold;
+pub mod kept;
 pub mod news;
 pub mod seen;
 pub mod session;

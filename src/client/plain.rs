@@ -39,6 +39,7 @@ const UNSURE_TOLD: usize = 5;
 pub fn run(options: Options) -> Result<(), String> {
     let mut plain = Plain::open(options)?;
     let ended = plain.run();
+    plain.visit.part();
     let left = plain.visit.left();
     // If nobody takes it, nobody is told.
     left.iter().for_each(|line| plain.line(line));

@@ -23,6 +23,8 @@ const TRANSFERS: usize = 100;
 const GOODBYE: Duration = Duration::from_secs(2);
 /// How long the server may answer none of what was said before that.
 const ANSWERS: Duration = Duration::from_secs(8);
+/// How long the server may take to be told that the person has gone, if they wait for nothing.
+const PARTING: Duration = Duration::from_millis(500);
 /// How many lines that have not been said are told at the end.
 const LEFT: usize = 20;
 /// File IDs that Tab knows.
@@ -183,9 +185,18 @@ impl Visit {
         is_second
     }
 
+    /// The program ends, however that comes. The server is told, so that it keeps no place for somebody who has left.
+    pub fn part(&mut self) {
+        let until = Instant::now() + PARTING;
+        self.client.session.part();
+        while self.client.link.is_up() && Instant::now() < until && self.client.turn(Some(until)).is_ok() {}
+    }
+
     /// Whether the person has left, or has waited long enough for that.
     pub fn is_over(&self) -> bool {
-        self.goodbye().is_some_and(|end| !self.client.link.is_up() || Instant::now() >= end)
+        let now = Instant::now();
+        let is_gone = !self.client.link.is_up() && !self.client.session.is_blinking(now);
+        self.goodbye().is_some_and(|end| is_gone || now >= end)
     }
 
     /// What is to be told at the end: lines of which it is not known whether they were said, or that were not.

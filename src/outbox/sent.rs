@@ -14,8 +14,10 @@ use crate::limits;
 pub struct Sent {
     /// Whether that `+ keep` is written.
     begun: bool,
-    /// How many lines were written since.
+    /// How many lines were written since. What is to be written once more does not count.
     written: u64,
+    /// The most that this ever was: so many may have come.
+    most: u64,
     /// Those of them that are in `lines` no more.
     past: u64,
     lines: VecDeque<Held>,
@@ -38,9 +40,9 @@ impl Sent {
         self.begun
     }
 
-    /// How many lines were written.
-    pub fn written(&self) -> u64 {
-        self.written
+    /// How many lines were written, also if some are to be written once more.
+    pub fn most_written(&self) -> u64 {
+        self.most
     }
 
     /// Bytes of memory that what is held takes, as if nobody else held it.
@@ -64,6 +66,7 @@ impl Sent {
         let lines_in = |from: u32, to: u32| memchr_iter(b'\n', &text[from as usize..to as usize]).count() as u64;
         let count = lines_in(from, to);
         self.written += count;
+        self.most = self.most.max(self.written);
         if let Some(Of::File { .. }) = piece.segment.of() {
             // It is read again if it must be.
             let Some(piece) = piece.to_be_read(lines_in(0, from), count) else { return };
@@ -156,6 +159,26 @@ impl Sent {
     }
 }
 
+impl Sent {
+    /// Of `pieces`, which are to be written once more, all have come up to this line: what was written before that goes on to be held.
+    /// It is so where a connection of old has asked for them, and they had come on another.
+    pub(super) fn skip(&mut self, lines: u64, pieces: &mut VecDeque<Piece>) {
+        while self.written < lines
+            && let Some(mut piece) = pieces.pop_front()
+        {
+            let all = piece.line_count();
+            let count = all.min(lines - self.written);
+            if count < all {
+                let head = piece.split_lines(count);
+                pieces.push_front(std::mem::replace(&mut piece, head));
+            }
+            self.written += count;
+            self.bytes += piece.len() as usize;
+            self.lines.push_back(Held { piece, count });
+        }
+    }
+}
+
 impl Held {
     /// Adds a copy of lines, if those that are held are a copy of the same kind and there is room.
     fn add(&mut self, piece: &Piece, from: u32, to: u32, count: u64) -> bool {
@@ -230,6 +253,14 @@ impl Piece {
         let mut seqs = said.iter().filter(|(place, _)| (self.start..self.end).contains(place)).map(|&(_, seq)| seq);
         let first = seqs.next()?;
         Some((first, seqs.next_back().unwrap_or(first)))
+    }
+
+    /// How many lines it has, of which it begins and ends with whole ones.
+    fn line_count(&self) -> u64 {
+        match self.segment.of() {
+            Some(&Of::File { offset, len, .. }) => (offset + len).div_ceil(LINE) - offset / LINE,
+            _ => memchr_iter(b'\n', self.of(&self.segment.0.bytes.borrow())).count() as u64,
+        }
     }
 
     /// Takes off so many lines, which it has, from its beginning.

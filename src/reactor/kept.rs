@@ -47,7 +47,7 @@ impl<S: System> Reactor<S> {
     fn begin_to_keep(&mut self, id: ConnId, lines: u64) -> Result<PlaceToken, Fault> {
         let connection = self.registry.get_mut(id).ok_or(Fault::NoPlace)?;
         if let Some(keep) = connection.keep() {
-            let (token, written) = (keep.token, keep.sent.written());
+            let (token, written) = (keep.token, keep.sent.most_written());
             return if self.egress.confirm(connection, lines) { Ok(token) } else { Err(Fault::NotWritten(written)) };
         }
         if lines > 0 {
@@ -119,7 +119,7 @@ impl<S: System> Reactor<S> {
         if is_clear && self.hub.is_private(place.id()) {
             return Err(Fault::InsecurePlace);
         }
-        let written = place.keep().map_or(0, |keep| keep.sent.written());
+        let written = place.keep().map_or(0, |keep| keep.sent.most_written());
         if lines > written { Err(Fault::NotWritten(written)) } else { Ok(place.id()) }
     }
 

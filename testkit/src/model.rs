@@ -2164,10 +2164,8 @@ impl<W: World> Crowd<W> {
         let silent = |nick: &Nick| (room.to_owned(), key(nick.as_str()));
         match what {
             What::Typing | What::File { .. } | What::Topic(_) => self.check_silent(who, room, actor.as_str()),
-            What::Left(reason) | What::Quit(reason) => {
-                if !reason.is_empty() {
-                    self.check_silent(who, room, actor.as_str());
-                }
+            What::Left(reason) | What::Quit(reason) if !reason.is_empty() => {
+                self.check_silent(who, room, actor.as_str());
             }
             _ => {}
         }

@@ -60,6 +60,7 @@ struct State {
     target: u16,
     refuse: bool,
     stall: bool,
+    old: bool,
     over: bool,
     cut: Option<Cut>,
     /// How many bytes may pass in all: from the clients, and to them.
@@ -123,6 +124,11 @@ impl Proxy {
     /// From now on connections stay and nothing passes, as on a train, or it passes.
     pub fn stall(&self, stall: bool) {
         self.order(|state| state.stall = stall);
+    }
+
+    /// From now on new connections seem to lead to an older server, which does not know `/keep`.
+    pub fn grow_old(&self) {
+        self.order(|state| state.old = true);
     }
 
     /// How many connections have been cut.
@@ -223,7 +229,7 @@ impl Run {
             }
             while let Some(Ok((client, _))) = listener.as_ref().map(TcpListener::accept) {
                 // Without a server the client sees the end at once.
-                let _ = self.link(client, state.target);
+                let _ = self.link(client, state.target, state.old);
             }
             self.cut(&mut state);
             for link in &mut self.links {
@@ -244,7 +250,7 @@ impl Run {
     }
 
     /// Leads a connection to this port.
-    fn link(&mut self, client: TcpStream, target: u16) -> io::Result<()> {
+    fn link(&mut self, client: TcpStream, target: u16, old: bool) -> io::Result<()> {
         let server = TcpStream::connect((Ipv4Addr::LOCALHOST, target))?;
         for stream in [&client, &server] {
             stream.set_nonblocking(true)?;
@@ -256,7 +262,8 @@ impl Run {
             let how = [Cut::Close, Cut::Reset][self.random.usize(..2)];
             Doom { bytes: self.random.u64(self.plan.bytes.clone()) as usize, time, how }
         });
-        self.links.push(Link { client, server, up: Way::default(), down: Way::default(), doom, open: true });
+        let up = Way { old, ..Way::default() };
+        self.links.push(Link { client, server, up, down: Way::default(), doom, open: true });
         Ok(())
     }
 
@@ -329,6 +336,8 @@ struct Way {
     passed: Vec<u8>,
     /// How often in a row there was as much as passes at once, or more.
     full: u32,
+    /// If it begins with `/keep`, that becomes a command that no server knows.
+    old: bool,
 }
 
 /// When and how a connection is cut by itself.
@@ -392,6 +401,9 @@ impl Way {
                 }
                 Ok(n) if open => {
                     count = n;
+                    if std::mem::take(&mut self.old) && buffer.starts_with(b"/keep ") {
+                        buffer[..6].copy_from_slice(b"/peek ");
+                    }
                     self.waiting.extend_from_slice(&buffer[..n]);
                 }
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),

@@ -1,7 +1,8 @@
 //! Two people at terminals, on bad connections: every line comes once and in order, and files arrive whole.
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -146,10 +147,8 @@ fn a_hundred_cuts_lose_nothing_and_double_nothing() {
     let all = people.each_ref().map(Person::said);
     for said in &all {
         for nick in ["alice", "bob"] {
-            // Whose own lost connection still has the name speaks as a guest meanwhile.
-            let texts = said.iter().filter_map(|line| line.split_once("> ")).map(|(_, text)| text);
-            let from: Vec<_> = texts.filter(|text| text.ends_with(&format!(" of {nick}"))).collect();
-            assert_eq!(from, (0..count).map(|n| format!("line {n} of {nick}")).collect::<Vec<_>>());
+            let from: Vec<_> = said.iter().filter(|line| line.ends_with(&format!(" of {nick}"))).cloned().collect();
+            assert_eq!(from, lines(nick, 0..count));
         }
     }
     assert_eq!(all[0], all[1], "the order of the room is the same for both");
@@ -187,6 +186,13 @@ fn a_line_that_was_cut_in_half_is_said_once() {
     assert_eq!((said, seen), (want.clone(), want), "{:#?}", bob.besides());
 }
 
+/// Waits for a loss that has lasted for some seconds.
+fn lasts(person: &Person) {
+    for seconds in [1, 2, 4] {
+        person.status(&format!("reconnecting in {seconds} s"));
+    }
+}
+
 #[test]
 fn what_is_typed_without_a_connection_is_sent_with_the_next() {
     let server = Server::start(&[]);
@@ -196,9 +202,7 @@ fn what_is_typed_without_a_connection_is_sent_with_the_next() {
     alice.until("#lobby * bob joined");
     proxy.refuse(true);
     proxy.cut(Cut::Reset);
-    alice.until_starting("#lobby * bob lost");
-    bob.status("reconnecting in ");
-    bob.sees("· the connection is lost: connection reset");
+    lasts(&bob);
     for n in 0..3 {
         bob.types(&format!("line {n} of bob"));
     }
@@ -208,9 +212,8 @@ fn what_is_typed_without_a_connection_is_sent_with_the_next() {
     for n in 0..5 {
         alice.send(&format!("line {n} of alice"));
     }
-    alice.settle();
+    assert_eq!(alice.settle(), [""; 0], "nobody sees that he is gone");
     proxy.refuse(false);
-    alice.until("#lobby * bob joined");
     for n in 0..3 {
         alice.expect(&format!("#lobby <bob> line {n} of bob"));
     }
@@ -218,8 +221,13 @@ fn what_is_typed_without_a_connection_is_sent_with_the_next() {
     alice.expect("#lobby <bob> line 3 of bob");
     let want = [lines("alice", 0..5), lines("bob", 0..4)].concat();
     assert_eq!(bob.hears("<bob> line 3 of bob"), want);
-    bob.sees("· connected again");
     bob.status("· bob · 2 online");
+    let told: Vec<_> = bob.besides().into_iter().filter(|line| line.contains("connect")).collect();
+    assert!(
+        matches!(&told[..], [line] if line.contains("· the connection was lost for ") && line.ends_with(" and is back")),
+        "{told:?}"
+    );
+    assert_eq!(alice.settle(), [""; 0]);
 }
 
 #[test]
@@ -228,50 +236,63 @@ fn all_that_was_missed_comes_once_however_much_it_is() {
     let proxy = Proxy::start(server.port);
     let mut alice = server.in_room("alice", "#lobby");
     let bob = Person::enter("bob", proxy.port());
+    alice.until("#lobby * bob joined");
     alice.send("line 0 of alice");
     bob.hears("<alice> line 0 of alice");
     proxy.refuse(true);
     proxy.cut(Cut::Close);
     bob.status("reconnecting in ");
+    // More than waits for whoever is gone.
     for n in 1..1_300 {
         alice.send(&format!("line {n} of alice"));
     }
     alice.settle();
     proxy.refuse(false);
-    alice.until("#lobby * bob joined");
+    eventually("bob is back", || proxy.open() > 0);
     // These come while the others are being fetched.
     for n in 1_300..1_600 {
         alice.send(&format!("line {n} of alice"));
     }
     assert_eq!(bob.hears("<alice> line 1599 of alice"), lines("alice", 0..1_600));
+    assert_eq!(alice.settle(), [""; 0]);
 }
 
 #[test]
 fn what_the_server_no_longer_has_is_told() {
+    const LINES: u64 = 60;
     let server = Server::start(&["--rate", "0", "--history", "10"]);
     let proxy = Proxy::start(server.port);
     let mut alice = server.in_room("alice", "#lobby");
     let bob = Person::enter("bob", proxy.port());
-    alice.send("line 0 of alice");
-    bob.hears("<alice> line 0 of alice");
+    alice.send("0");
+    bob.hears("<alice> 0");
     proxy.refuse(true);
     proxy.cut(Cut::Close);
     bob.status("reconnecting in ");
-    for n in 1..51 {
-        alice.send(&format!("line {n} of alice"));
+    let filler = "x".repeat(1_900);
+    for n in 1..=LINES {
+        alice.send(&format!("{n} {filler}"));
     }
+    alice.send("the end");
     alice.settle();
     proxy.refuse(false);
-    let said = bob.hears("<alice> line 50 of alice");
-    assert_eq!(said, [lines("alice", 0..1), lines("alice", 41..51)].concat());
-    bob.sees("40 messages in #lobby came while you were gone, and are no longer kept");
+    let said = bob.hears("<alice> the end");
+    let numbers: Vec<u64> = said.iter().filter_map(|line| line.split(' ').nth(1)?.parse().ok()).collect();
+    assert!(numbers.is_sorted_by(|before, after| before < after), "{numbers:?}");
+    assert_eq!(numbers[numbers.len() - 9..], (LINES - 8..=LINES).collect::<Vec<_>>(), "these are remembered");
+    let missing = LINES + 1 - numbers.len() as u64;
+    assert!((1..LINES - 9).contains(&missing), "some waited for him: {numbers:?}");
+    bob.sees(&format!("{missing} messages in #lobby came while you were gone, and are no longer kept"));
 }
 
 /// A client of which the server does not notice that it has gone: nothing passes between the server and the connection
-/// that it has lost, which stays until the second proxy is told otherwise.
-fn haunted(server: &Server) -> (Proxy, Proxy, Person) {
+/// that it has lost, which stays until the second proxy is told otherwise. An `old` server does not know `/keep`.
+fn haunted(server: &Server, old: bool) -> (Proxy, Proxy, Person) {
     let far = Proxy::start(server.port);
     let near = Proxy::start(far.port());
+    if old {
+        near.grow_old();
+    }
     let bob = Person::enter("bob", near.port());
     // When this is answered, all that was asked for on entering is.
     bob.types("/ping here");
@@ -289,10 +310,48 @@ fn sends(near: &Proxy, person: &Person, lines: &[&str], sent: &str) {
 }
 
 #[test]
+fn what_was_under_way_is_said_once_though_the_old_connection_stands() {
+    for arrives in [true, false] {
+        let server = Server::start(&[]);
+        let mut alice = server.in_room("alice", "#lobby");
+        let (near, far, bob) = haunted(&server, false);
+        alice.until("#lobby * bob joined");
+        let sent = "/typing #lobby on\n/msg #lobby line 0 of bob\n/msg @alice in private\n";
+        sends(&near, &bob, &["line 0 of bob", "/msg alice in private"], sent);
+        alice.send("line 0 of alice");
+        alice.settle();
+        if arrives {
+            // It is carried out, but no answer comes back.
+            far.limit(usize::MAX, far.bytes().1);
+            far.stall(false);
+            alice.until("#lobby <bob> line 0 of bob");
+            alice.expect("@bob <bob> in private");
+        }
+        near.cut(Cut::Reset);
+        if !arrives {
+            alice.until("#lobby <bob> line 0 of bob");
+            alice.expect("@bob <bob> in private");
+        }
+        bob.types("line 1 of bob");
+        alice.until("#lobby <bob> line 1 of bob");
+        let want = [lines("alice", 0..1), lines("bob", 0..2)].concat();
+        assert_eq!(bob.hears("<bob> line 1 of bob"), want);
+        let told = bob.besides();
+        assert_eq!(
+            told.iter().filter(|line| line.contains("@alice ") && line.ends_with("in private")).count(),
+            1,
+            "{told:#?}"
+        );
+        assert!(!told.iter().any(|line| line.contains("✗") || line.contains("until bob is free")), "{told:#?}");
+        assert_eq!(alice.settle(), [""; 0], "nothing is seen of it");
+    }
+}
+
+#[test]
 fn a_nick_is_taken_again_once_the_old_connection_has_gone() {
     let server = Server::start(&[]);
     let mut alice = server.in_room("alice", "#lobby");
-    let (near, far, bob) = haunted(&server);
+    let (near, far, bob) = haunted(&server, true);
     near.cut(Cut::Reset);
     bob.sees("until bob is free again");
     bob.status("· guest");
@@ -311,7 +370,7 @@ fn a_nick_is_taken_again_once_the_old_connection_has_gone() {
 fn what_the_old_connection_still_brings_is_not_said_again() {
     let server = Server::start(&[]);
     let mut alice = server.in_room("alice", "#lobby");
-    let (near, far, bob) = haunted(&server);
+    let (near, far, bob) = haunted(&server, true);
     sends(&near, &bob, &["line 0 of bob"], "/typing #lobby on\n/msg #lobby line 0 of bob\n");
     near.cut(Cut::Close);
     bob.sees("until bob is free again");
@@ -332,7 +391,7 @@ fn what_the_old_connection_still_brings_is_not_said_again() {
 fn what_the_old_connection_lost_is_said_again() {
     let server = Server::start(&[]);
     let mut alice = server.in_room("alice", "#lobby");
-    let (near, far, bob) = haunted(&server);
+    let (near, far, bob) = haunted(&server, true);
     let sent = "/typing #lobby on\n/msg #lobby line 0 of bob\n/msg @alice in private\n";
     sends(&near, &bob, &["line 0 of bob", "/msg alice in private"], sent);
     near.cut(Cut::Reset);
@@ -388,9 +447,7 @@ fn the_waits_grow_and_leaving_tells_what_was_not_sent() {
     let mut bob = Person::enter("bob", proxy.port());
     proxy.refuse(true);
     proxy.cut(Cut::Close);
-    for seconds in [1, 2, 4] {
-        bob.status(&format!("reconnecting in {seconds} s"));
-    }
+    lasts(&bob);
     bob.types("line 0 of bob");
     bob.types("/msg alice line 1 of bob");
     bob.types("/topic tea");
@@ -418,4 +475,142 @@ fn leaving_in_good_order_leaves_nothing_unsent() {
     alice.expect("#lobby * bob quit");
     let lines = bob.terminal.screen().lines;
     assert!(!lines.iter().any(|line| line.contains("not sent")), "{lines:?}");
+}
+
+#[test]
+fn nobody_is_kept_who_has_left_however_they_did() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#lobby");
+    for how in ["HUP", "TERM"] {
+        let bob = Person::enter("bob", server.port);
+        alice.until("#lobby * bob joined");
+        signal(bob.terminal.pid(), how);
+        alice.until("#lobby * bob quit");
+    }
+    for how in ["TERM", "INT"] {
+        let mut bob = Plain::enter("bob", &server.address());
+        alice.until("#lobby * bob joined");
+        signal(bob.child.id(), how);
+        alice.until("#lobby * bob quit");
+        assert!(bob.child.wait().unwrap().success());
+    }
+}
+
+/// Whose goodbye was heard and not answered does not come in once more to say it.
+#[test]
+fn who_has_left_is_not_seen_again() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::start(server.port);
+    let mut alice = server.in_room("alice", "#lobby");
+    let mut bob = Plain::enter("bob", &proxy.address());
+    alice.until("#lobby * bob joined");
+    proxy.limit(usize::MAX, proxy.bytes().1);
+    bob.types("/quit");
+    alice.until("#lobby * bob quit");
+    proxy.cut(Cut::Reset);
+    proxy.limit(usize::MAX, usize::MAX);
+    assert!(bob.child.wait().unwrap().success());
+    assert_eq!(alice.settle(), [""; 0]);
+}
+
+fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap().success());
+}
+
+/// Somebody with the client as plain text, between two pipes.
+struct Plain {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    /// What it has told.
+    told: Vec<String>,
+}
+
+impl Plain {
+    /// Starts a client, and waits until it is in the lobby.
+    fn enter(nick: &str, address: &str) -> Self {
+        let mut command = Command::new(binary());
+        command.args(["connect", "--plain", "--bell", "never", "--nick", nick, "--join", "#lobby", address]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        let mut plain = Self { child, input, output, told: Vec::new() };
+        // When this is answered, all that was asked for on entering is.
+        plain.types("/ping here");
+        plain.until("ping here");
+        plain
+    }
+
+    fn types(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Reads up to a line with this in it.
+    fn until(&mut self, text: &str) {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "{text:?} and not the end: {:#?}", self.told);
+            self.told.push(line.trim_end().to_owned());
+            if line.contains(text) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What is under way in both directions is thrown away with each cut.
+#[test]
+fn two_hundred_cuts_lose_nothing_double_nothing_and_nobody_sees_them() {
+    const CUTS: usize = 200;
+    const BURST: usize = 4;
+    let server = Server::start(&["--rate", "0"]);
+    let (mut bob, mut carol) = (server.in_room("bob", "#lobby"), server.in_room("carol", "#lobby"));
+    bob.until("#lobby * carol joined");
+    let proxy = Proxy::start(server.port);
+    let plan = Plan { seed: 7, cuts: CUTS, bytes: 150..3_000, milliseconds: 2_000..4_000 };
+    let cutting = Proxy::cutting(server.port, plan);
+    let mut alice = Plain::enter("alice", &proxy.address());
+    let entered = alice.told.len();
+    bob.until("#lobby * alice joined");
+    carol.until("#lobby * alice joined");
+    // Whoever is cut off before their place is kept has none.
+    proxy.lead_to(cutting.port());
+    proxy.cut(Cut::Reset);
+    let (mut count, mut heard) = (0, [Vec::new(), Vec::new()]);
+    while cutting.cuts() < CUTS {
+        for n in count..count + BURST {
+            bob.send(&format!("room {n}\n/msg alice private {n}"));
+            alice.types(&format!("mine {n}\n/msg carol mine {n}"));
+        }
+        count += BURST;
+        alice.until(&format!(" private {}", count - 1));
+        for (heard, hearer) in heard.iter_mut().zip([&mut bob, &mut carol]) {
+            heard.extend(hearer.until_starting(&format!("#lobby <alice> mine {}", count - 1)));
+        }
+    }
+    drop(alice.input.take());
+    for (heard, hearer) in heard.iter_mut().zip([&mut bob, &mut carol]) {
+        heard.extend(hearer.until("#lobby * alice quit"));
+    }
+    assert!(alice.child.wait().unwrap().success());
+    let [bob, carol] = heard;
+    let mine = |n| [format!("#lobby <alice> mine {n}"), format!("@alice <alice> mine {n}")];
+    let bob: Vec<_> = bob.into_iter().filter(|line| line != "+ msg alice").collect();
+    assert_eq!(bob, (0..count).map(|n| mine(n)[0].clone()).collect::<Vec<_>>());
+    let carol: Vec<_> = carol.into_iter().filter(|line| !line.starts_with("#lobby <bob> ")).collect();
+    assert_eq!(carol, (0..count).flat_map(mine).collect::<Vec<_>>());
+    // Each begins with the time of day.
+    let (told, besides): (Vec<_>, Vec<_>) =
+        alice.told[entered..].iter().map(|line| &line[6..]).partition(|line| line.contains(" <bob> "));
+    let want: Vec<_> =
+        (0..count).flat_map(|n| [format!("#lobby <bob> room {n}"), format!("@bob <bob> private {n}")]).collect();
+    assert_eq!(told, want);
+    // Where the machine is slow, a cut may take its time.
+    assert!(besides.iter().all(|line| line.contains("the connection was lost for ")), "{besides:#?}");
 }

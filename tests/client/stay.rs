@@ -1,16 +1,20 @@
-//! What the client promises over broken connections, held against the server's core: thousands of cuts at random moments, also
-//! with the server still busy with what an earlier connection left behind.
+//! What the client promises over broken connections, held against the server: thousands of cuts at random moments, also with the
+//! server still busy with what an earlier connection left behind. Where its place is kept it is the whole server in memory, else
+//! the core.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use chinwag::client::model::kept::{Kept, Told};
 use chinwag::client::model::news::{News, Taken};
 use chinwag::client::model::session::{Session, Wish};
-use chinwag::names::{Nick, RoomName};
+use chinwag::names::{Nick, Place, RoomName};
 use chinwag::settings::Settings;
 use chinwag::wire::ServerLine;
 use fastrand::Rng;
 use testkit::memory::Memory;
+use testkit::model::World as _;
+use testkit::sim::Sim;
 
 /// Somebody with the client.
 struct Person {
@@ -22,6 +26,8 @@ struct Person {
     /// What was shown of private talk.
     private: Vec<String>,
     refused: Vec<String>,
+    /// Who was seen to come and go.
+    moved: Vec<String>,
     typed: usize,
 }
 
@@ -44,15 +50,9 @@ struct World {
 
 impl World {
     fn new(names: &[&'static str], history: usize) -> Self {
-        let person = |&name: &&'static str| {
-            let rooms = vec![RoomName::new("#room").unwrap()];
-            let session = Session::new(Wish { nick: Nick::new(name).ok(), rooms, ..Wish::default() });
-            let (shown, private, refused) = (Vec::new(), Vec::new(), Vec::new());
-            Person { name, session, connection: None, shown, private, refused, typed: 0 }
-        };
         Self {
             memory: Memory::new(Settings { history, rate: 0, ..Settings::default() }),
-            people: names.iter().map(person).collect(),
+            people: names.iter().map(|name| Person::new(name)).collect(),
             lingering: VecDeque::new(),
             start: Instant::now(),
             count: 0,
@@ -143,6 +143,13 @@ impl World {
 }
 
 impl Person {
+    fn new(name: &'static str) -> Self {
+        let rooms = vec![RoomName::new("#room").unwrap()];
+        let session = Session::new(Wish { nick: Nick::new(name).ok(), rooms, ..Wish::default() });
+        let [shown, private, refused, moved] = Default::default();
+        Self { name, session, connection: None, shown, private, refused, moved, typed: 0 }
+    }
+
     fn say(&mut self, to: &str, now: Instant) {
         self.typed += 1;
         let line = format!("{to}{} {}", self.name, self.typed);
@@ -152,11 +159,12 @@ impl Person {
     fn gather(&mut self) {
         while let Some(news) = self.session.poll_news() {
             match news {
-                News::Said { place: chinwag::names::Place::Room(_), from, text, .. } => {
+                News::Said { place: Place::Room(_), from, text, .. } => {
                     self.shown.push(format!("{from}: {text}"));
                 }
                 News::Said { text, .. } => self.private.push(text),
                 News::Refused(text) => self.refused.push(text),
+                News::Happened { text, moves: Some(_), .. } => self.moved.push(text),
                 _ => {}
             }
         }
@@ -267,4 +275,154 @@ fn where_the_history_is_short_nothing_is_doubled_either() {
         }
     }
     assert!(reported > 20, "{reported}");
+}
+
+/// People whose places are kept, and the whole server.
+struct Keeping {
+    sim: Sim,
+    people: Vec<(Person, Kept)>,
+    now: Instant,
+    dice: Rng,
+}
+
+impl Keeping {
+    fn new(names: &[&'static str], seed: u64) -> Self {
+        let settings = Settings { history: 100_000, rate: 0, ..Settings::default() };
+        let mut dice = Rng::with_seed(seed);
+        let room = [300, 4_000, 1 << 20][dice.usize(..3)];
+        let sim = Sim::calm(room, Duration::ZERO, settings);
+        let people = names.iter().map(|name| (Person::new(name), Kept::new(true))).collect();
+        let mut keeping = Self { sim, people, now: Instant::now(), dice };
+        for n in 0..names.len() {
+            keeping.sim.connect(n, &mut keeping.dice);
+            keeping.people[n].0.session.connected();
+        }
+        keeping.settle();
+        keeping.people.iter_mut().for_each(|(person, _)| person.moved.clear());
+        keeping
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.sim.pass(time);
+        self.now += time;
+        let now = self.now;
+        self.people.iter_mut().for_each(|(person, _)| person.session.tick(now));
+    }
+
+    /// What is to be said goes to the server.
+    fn up(&mut self, n: usize) {
+        let (person, kept) = &mut self.people[n];
+        let mut lines: Vec<String> = std::iter::from_fn(|| kept.poll_line()).collect();
+        while let Some(line) = person.session.poll_line() {
+            kept.sent(&line);
+            lines.extend((!kept.is_away()).then_some(line));
+        }
+        lines.iter().for_each(|line| self.sim.send(n, format!("{line}\n").as_bytes()));
+    }
+
+    /// Takes up to `count` lines of what has come.
+    fn down(&mut self, n: usize, count: usize) {
+        let (person, kept) = &mut self.people[n];
+        for _ in 0..count {
+            let Some(heard) = self.sim.hear(n) else { break };
+            let line = ServerLine::parse(&heard.line);
+            match kept.told(&line, heard.line.len()) {
+                Told::Others => person.session.told(line, self.now),
+                Told::Own => {}
+                Told::TakenUp { again, .. } => {
+                    person.session.taken_up(self.now);
+                    again.iter().for_each(|line| self.sim.send(n, format!("{line}\n").as_bytes()));
+                }
+                Told::Gone(_) => panic!("{} is told {}", person.name, heard.line),
+            }
+        }
+        person.gather();
+    }
+
+    fn cut(&mut self, n: usize) {
+        let (person, kept) = &mut self.people[n];
+        let time = kept.lost().unwrap_or_else(|| panic!("{} has no place", person.name));
+        person.session.lost_and_kept("cut", time, self.now);
+        self.sim.reconnect(n, &mut self.dice);
+        self.now += Duration::from_secs(2);
+        if let Some(line) = kept.connected() {
+            self.sim.send(n, format!("{line}\n").as_bytes());
+        }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..20 {
+            for n in 0..self.people.len() {
+                self.up(n);
+                self.down(n, usize::MAX);
+            }
+            self.pass(Duration::from_secs(1));
+        }
+    }
+}
+
+#[test]
+fn where_places_are_kept_every_line_comes_once_and_in_order_and_nobody_is_seen_to_go() {
+    let names = ["alice", "bob", "carol", "witness"];
+    let witness = names.len() - 1;
+    let mut cuts = 0;
+    for seed in testkit::seeds(40) {
+        let mut keeping = Keeping::new(&names, seed);
+        let mut private = vec![Vec::new(); names.len()];
+        for _ in 0..500 {
+            let n = keeping.dice.usize(..witness);
+            let count = keeping.dice.usize(..12);
+            let now = keeping.now;
+            match keeping.dice.usize(..16) {
+                0..3 => keeping.people[n].0.say("", now),
+                3 => {
+                    keeping.people[n].0.say("/msg witness ", now);
+                    let (person, _) = &keeping.people[n];
+                    private[witness].push(format!("{} {}", person.name, person.typed));
+                }
+                4 => {
+                    keeping.people[witness].0.say(&format!("/msg {} ", names[n]), now);
+                    private[n].push(format!("witness {}", keeping.people[witness].0.typed));
+                }
+                5 => keeping.people[witness].0.say("", now),
+                6..9 => keeping.up(n),
+                9..12 => keeping.down(n, count),
+                12 => {
+                    keeping.cut(n);
+                    cuts += 1;
+                }
+                _ => keeping.pass(Duration::from_millis(count as u64)),
+            }
+            keeping.up(witness);
+            keeping.down(witness, usize::MAX);
+        }
+        keeping.settle();
+        let (seen, _) = &keeping.people[witness];
+        let mut said: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let all = seen.shown.iter().map(|line| line.split_once(": ").unwrap().1);
+        for line in all.chain(seen.private.iter().map(String::as_str)) {
+            let (name, number) = line.split_once(' ').unwrap();
+            said.entry(name).or_default().push(number.parse().unwrap());
+        }
+        for (n, (person, _)) in keeping.people.iter().enumerate() {
+            let name = person.name;
+            assert_eq!((&person.refused, &person.moved), (&vec![], &vec![]), "what {name} was told, seed {seed}");
+            assert_eq!(person.shown, seen.shown, "what {name} was shown, seed {seed}");
+            let (own, others): (Vec<_>, Vec<_>) =
+                person.private.iter().cloned().partition(|text| text.starts_with(&format!("{name} ")));
+            if n != witness {
+                assert_eq!(others, private[n], "what {name} was told alone, seed {seed}");
+            }
+            // Whatever was said in one place came there in order.
+            let room: Vec<_> = seen.shown.iter().filter(|line| line.starts_with(&format!("{name}: "))).collect();
+            for texts in [own.iter().collect::<Vec<_>>(), room] {
+                let numbers = texts.iter().map(|text| text.rsplit(' ').next().unwrap().parse::<usize>().unwrap());
+                assert!(numbers.is_sorted_by(|before, after| before < after), "{name} seed {seed}: {texts:?}");
+            }
+            let mut numbers = said.remove(name).unwrap_or_default();
+            numbers.sort_unstable();
+            assert_eq!(numbers, (1..=person.typed).collect::<Vec<_>>(), "what {name} said, seed {seed}");
+        }
+    }
+    assert!(cuts > 1_000 || std::env::var_os("CHINWAG_SEED").is_some(), "{cuts}");
 }

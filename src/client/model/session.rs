@@ -26,6 +26,8 @@ const LIMBO: Duration = Duration::from_secs(95);
 const CROWD: u64 = 500;
 /// How often it is asked again whether our own dead connection is gone.
 const AGAIN: Duration = Duration::from_secs(5);
+/// How long a loss may last for nothing to come of it: nobody is told, and who leaves just then waits for its end.
+const BLINK: Duration = Duration::from_secs(2);
 
 /// What the person wishes for from the start.
 #[derive(Clone, Default, Debug)]
@@ -46,6 +48,8 @@ pub struct Wish {
     pub without_typing: bool,
     /// Whether the rooms should be there already, so that it is told if one is not.
     pub expects_rooms: bool,
+    /// Whether the server is to keep our place when a connection is lost, as for somebody who stays.
+    pub keeps_place: bool,
 }
 
 /// How things stand, for a status row.
@@ -143,6 +147,19 @@ impl Message {
     }
 }
 
+/// There is no connection, but the server keeps our place.
+#[derive(Debug)]
+struct Loss {
+    since: Instant,
+    /// Until when it keeps the place, if it has noticed by now.
+    until: Instant,
+    why: String,
+    /// Whether the person has been told.
+    is_told: bool,
+    /// Whether the target is another now, which the server does not know.
+    has_moved: bool,
+}
+
 #[derive(Debug)]
 enum Waiting {
     Message(Message),
@@ -168,6 +185,7 @@ pub struct Session {
     /// Whether we know of everybody who is online.
     knows_all: bool,
     phase: Phase,
+    loss: Option<Loss>,
     /// Whether this is the first connection.
     first: bool,
     expects_rooms: bool,
@@ -225,6 +243,7 @@ impl Session {
             missing: Vec::new(),
             knows_all: false,
             phase: Phase::Offline,
+            loss: None,
             first: true,
             expects_rooms: wish.expects_rooms,
             missing_rooms: Vec::new(),
@@ -275,12 +294,18 @@ impl Session {
 
     /// Whether transfers may be asked for.
     pub fn is_online(&self) -> bool {
-        self.phase == Phase::Online
+        self.phase == Phase::Online && self.loss.is_none()
     }
 
     /// Whether the person has asked to leave.
     pub fn is_quitting(&self) -> bool {
         self.quitting
+    }
+
+    /// Leaves at once, whatever has not been said yet.
+    pub fn part(&mut self) {
+        self.quitting = true;
+        self.ask("/quit", Pending::Quiet);
     }
 
     /// Whether there is a connection on which no chinwag server has shown itself.
@@ -290,6 +315,9 @@ impl Session {
 
     /// When [`Session::tick`] is due.
     pub fn next_tick(&self) -> Option<Instant> {
+        if let Some(loss) = &self.loss {
+            return Some(loss.until).filter(|_| !loss.is_told);
+        }
         let waits = self.regaining || self.phase == Phase::Restoring;
         // Later than that, our name being free shows only in who goes.
         self.since.filter(|(since, asked)| waits && *asked < *since + LIMBO).map(|(_, asked)| asked + AGAIN)
@@ -297,7 +325,7 @@ impl Session {
 
     /// Whether the server has let us in, so that it can be asked things.
     pub fn is_in(&self) -> bool {
-        matches!(self.phase, Phase::Restoring | Phase::Online)
+        matches!(self.phase, Phase::Restoring | Phase::Online) && self.loss.is_none()
     }
 
     /// Whether our own earlier connection may still have our name, and with it what only its holder may take up again.
@@ -313,11 +341,42 @@ impl Session {
         self.logins.reset();
     }
 
-    /// The connection is lost, for this reason.
+    /// The connection is lost, for this reason, or could not be made again, and the server keeps our place for this time. Nothing is
+    /// said until [`Session::taken_up`], unless that turns out to be not so, and [`Session::lost`] tells it.
+    pub fn lost_and_kept(&mut self, why: &str, time: Duration, now: Instant) {
+        let (why, is_told, has_moved) = (why.to_owned(), false, false);
+        self.loss.get_or_insert(Loss { since: now, until: now + time, why, is_told, has_moved });
+    }
+
+    /// Whether a connection has just been lost and may soon be back, as if nothing had happened.
+    pub fn is_blinking(&self, now: Instant) -> bool {
+        self.loss.as_ref().is_some_and(|loss| now.saturating_duration_since(loss.since) < BLINK)
+    }
+
+    /// Our place is taken up, and all is as if nothing had happened.
+    pub fn taken_up(&mut self, now: Instant) {
+        let Some(Loss { since, is_told, has_moved, .. }) = self.loss.take() else { return };
+        let time = now.saturating_duration_since(since);
+        if self.quitting {
+            // Who wants to leave need not know.
+        } else if is_told {
+            self.note("connected again".to_owned());
+        } else if time >= BLINK {
+            self.note(format!("the connection was lost for {} seconds, and is back", time.as_secs()));
+        }
+        if let Some(place) = self.talks.target().filter(|_| has_moved) {
+            self.ask(Command::Query(place), Pending::Query);
+        }
+        self.settle(now);
+    }
+
+    /// The connection is lost, for this reason, and our place too, if there was one.
     pub fn lost(&mut self, why: &str) {
+        let loss = self.loss.take();
+        let is_told = loss.as_ref().is_some_and(|loss| loss.is_told);
         // Who wants to leave has not lost it.
-        if self.phase != Phase::Offline && !self.quitting {
-            self.note(format!("the connection is lost: {why}; trying to get another"));
+        if self.phase != Phase::Offline && !self.quitting && !is_told {
+            self.tell_loss(loss.as_ref().map_or(why, |loss| &loss.why));
         }
         self.phase = Phase::Offline;
         self.nick = None;
@@ -412,6 +471,13 @@ impl Session {
 
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
+        if let Some(loss) = self.loss.as_mut() {
+            if loss.until <= now && !std::mem::replace(&mut loss.is_told, true) && !self.quitting {
+                let why = loss.why.clone();
+                self.tell_loss(&why);
+            }
+            return;
+        }
         if let Some((since, _)) = self.since
             && self.next_tick().is_some_and(|at| at <= now)
         {
@@ -462,12 +528,16 @@ impl Session {
 
     fn ask(&mut self, line: impl ToString, pending: Pending) {
         // What nobody hears gets no answer.
-        if self.phase == Phase::Offline {
+        if self.phase == Phase::Offline || self.loss.is_some() {
             return;
         }
         let line = line.to_string();
         self.lines.push_back(line.clone());
         self.asked.push_back(Asked { line, pending });
+    }
+
+    fn tell_loss(&mut self, why: &str) {
+        self.note(format!("the connection is lost: {why}; trying to get another"));
     }
 
     fn note(&mut self, text: String) {
@@ -566,7 +636,8 @@ impl Session {
     fn settle(&mut self, now: Instant) {
         // The first time nothing is said or shared before it is settled as whom.
         let is_named = !(self.first && self.is_naming());
-        if self.phase == Phase::Restoring && self.restored && is_named && !self.is_in_limbo(now) {
+        let is_settled = self.loss.is_none() && self.restored && is_named;
+        if self.phase == Phase::Restoring && is_settled && !self.is_in_limbo(now) {
             self.leave_limbo();
             self.phase = Phase::Online;
             if !std::mem::take(&mut self.first) {
@@ -933,6 +1004,76 @@ mod tests {
         assert_eq!(session.status().online, None, "nobody knows");
         hear(&mut session, &["- carol here 0s #a", "+ who 3 1", "+ history #a 0"]);
         assert_eq!(session.status().online, Some(1), "bob has gone");
+    }
+
+    #[test]
+    fn while_the_place_is_kept_what_is_typed_waits_and_little_is_told() {
+        let (mut session, start) = (online(&["#a", "#b"]), Instant::now());
+        let minute = Duration::from_secs(60);
+        session.typed("before", start);
+        assert_eq!(sent(&mut session), ["/msg #b before"]);
+        session.lost_and_kept("reset", minute, start);
+        session.lost_and_kept("refused", minute, start + BLINK);
+        assert!(!session.is_online() && !session.is_in());
+        session.typed("after", start);
+        session.keystroke("x", start);
+        assert!(session.walk(1));
+        session.ask_alive();
+        session.tick(start + minute - BLINK);
+        assert_eq!((sent(&mut session).len(), shown(&mut session).len()), (0, 0));
+        // Whoever went elsewhere is there now; what was typed before that goes where it was meant for.
+        session.taken_up(start + BLINK);
+        assert_eq!(sent(&mut session), ["/query #a", "/msg #b after"]);
+        let told = "the connection was lost for 2 seconds, and is back";
+        assert_eq!(shown(&mut session), [News::Note(told.to_owned())]);
+        hear(&mut session, &["+ msg #b", "+ query #a", "+ msg #b"]);
+        assert!(session.asked.is_empty());
+        // Who wants to leave does so when all is said.
+        session.lost_and_kept("reset", minute, start);
+        assert!(session.is_blinking(start) && !session.is_blinking(start + BLINK));
+        for line in ["last words", "/quit"] {
+            assert_eq!(session.typed(line, start), Taken::Yes);
+        }
+        session.taken_up(start);
+        assert_eq!(sent(&mut session), ["/msg #a last words", "/quit"]);
+        assert!(session.is_quitting());
+        session.quitting = false;
+        hear(&mut session, &["+ msg #a", "+ quit"]);
+        // Nobody need know of a moment.
+        session.lost_and_kept("reset", minute, start);
+        session.taken_up(start + BLINK / 2);
+        assert_eq!((sent(&mut session).len(), shown(&mut session).len()), (0, 0));
+    }
+
+    #[test]
+    fn a_place_that_is_gone_is_a_loss_and_a_long_one_is_told_before() {
+        let minute = Duration::from_secs(60);
+        for is_long in [true, false] {
+            let (mut session, start) = (online(&["#a"]), Instant::now());
+            let lost = News::Note("the connection is lost: reset; trying to get another".to_owned());
+            session.typed("one", start);
+            sent(&mut session);
+            session.lost_and_kept("reset", minute, start);
+            if is_long {
+                assert_eq!(session.next_tick(), Some(start + minute));
+                session.tick(start + minute);
+                assert_eq!((shown(&mut session), session.next_tick()), (vec![lost.clone()], None));
+            }
+            session.typed("two", start);
+            session.lost("");
+            assert_eq!(shown(&mut session), if is_long { vec![] } else { vec![lost] });
+            session.connected();
+            hear(&mut session, &["* hello alice x 900 online"]);
+            assert!(sent(&mut session).contains(&"/join #a".to_owned()), "one comes in anew");
+            assert_eq!((session.limbo.len(), session.waiting.len()), (1, 1));
+        }
+        // However long it took, the place may still be there.
+        let (mut session, start) = (online(&["#a"]), Instant::now());
+        session.lost_and_kept("reset", minute, start);
+        session.tick(start + minute);
+        shown(&mut session);
+        session.taken_up(start + 2 * minute);
+        assert_eq!(shown(&mut session), [News::Note("connected again".to_owned())]);
     }
 
     #[test]

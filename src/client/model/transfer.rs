@@ -27,6 +27,8 @@ pub struct Upload {
     /// Its ID, once the server has given one.
     pub file: Option<FileId>,
     state: Up,
+    /// Whether the server has ended it while there was no connection, which it will tell.
+    is_cut_off: bool,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,7 @@ enum Up {
 impl Upload {
     /// An upload of which the digest is not known yet.
     pub fn new(place: Place, name: String, size: u64) -> Self {
-        Self { place, name, size, file: None, state: Up::Reading }
+        Self { place, name, size, file: None, state: Up::Reading, is_cut_off: false }
     }
 
     /// Whether the digest is still missing.
@@ -74,7 +76,7 @@ impl Upload {
     /// Which bytes are to be sent next, from where and how many; `None` while there are none to be sent.
     pub fn next(&self) -> Option<(u64, u64)> {
         match self.state {
-            Up::Sending(_, at) if at < self.size => Some((at, CHUNK.min(self.size - at))),
+            Up::Sending(_, at) if at < self.size && !self.is_cut_off => Some((at, CHUNK.min(self.size - at))),
             _ => None,
         }
     }
@@ -104,8 +106,23 @@ impl Upload {
         self.file == Some(file) && matches!(self.state, Up::Sending(..))
     }
 
-    /// The connection is lost. It is asked for again on the next.
+    /// Our place on the server is taken up, and this upload is open there with so many bytes.
+    pub fn taken_up(&mut self, open: Option<(FileId, u64)>) {
+        let Up::Sending(_, at) = &mut self.state else { return };
+        match open.filter(|(file, _)| Some(*file) == self.file) {
+            Some((_, offset)) => *at = offset.min(self.size),
+            None => self.is_cut_off = true,
+        }
+    }
+
+    /// Whether the server has ended it while there was no connection, so that it may go on if it is asked for again.
+    pub fn is_cut_off(&self) -> bool {
+        self.is_cut_off
+    }
+
+    /// The connection is lost, or the upload cut off. It is asked for again on the next.
     pub fn offline(&mut self) {
+        self.is_cut_off = false;
         if let Up::Asked(digest) | Up::Sending(digest, _) = self.state {
             self.state = Up::Waiting(digest);
         }
@@ -358,6 +375,31 @@ mod tests {
         assert_eq!((upload.next(), upload.is_sending(FileId(7))), (Some((99_999, 1)), true));
         upload.sent(1);
         assert_eq!((upload.next(), upload.done()), (None, 100_000));
+    }
+
+    #[test]
+    fn an_upload_goes_on_where_the_server_has_come_to() {
+        let mut upload = upload(100_000);
+        upload.read(digest());
+        upload.ask();
+        upload.taken_up(Some((FileId(3), 10)));
+        assert!(upload.answered(FileId(7), 0), "its answer comes behind that");
+        upload.sent(CHUNK);
+        upload.sent(CHUNK);
+        upload.taken_up(Some((FileId(7), CHUNK)));
+        assert_eq!((upload.next(), upload.done()), (Some((CHUNK, CHUNK)), CHUNK));
+        // If it has ended meanwhile, nothing more is sent for it, and it is asked for again.
+        for open in [None, Some((FileId(8), 0))] {
+            upload.taken_up(open);
+            assert_eq!((upload.next(), upload.is_sending(FileId(7)), upload.is_cut_off()), (None, true, true));
+            upload.offline();
+            assert!(!upload.is_cut_off() && upload.ask().is_some() && upload.answered(FileId(7), CHUNK));
+            assert_eq!(upload.next(), Some((CHUNK, CHUNK)));
+        }
+        // Had all of it come, its end comes, too.
+        upload.sent(100_000 - CHUNK);
+        upload.taken_up(None);
+        assert!(upload.is_whole(&digest()));
     }
 
     #[test]

@@ -32,6 +32,8 @@ const LOST_ASLEEP: Duration = Duration::from_secs(6);
 const LOOK: Duration = Duration::from_secs(3);
 /// How much further the time of day must have gone than the monotonic clock, which stands still while a machine sleeps.
 const SLEPT: Duration = Duration::from_secs(10);
+/// The longest wait for the first try after a good connection is lost. Many may have lost theirs together.
+const AT_ONCE: Duration = Duration::from_millis(50);
 /// The longest wait between two tries, in seconds.
 const LONGEST: u64 = 30;
 /// Bytes that may wait to be sent. While there are more, nothing is read, so that no server can have us answer more than
@@ -146,7 +148,7 @@ impl Link {
         self.out.len() - self.written
     }
 
-    /// The connection has proved good, so the next loss is answered by a try within a second.
+    /// The connection has proved good, so the next loss is answered by a try at once.
     pub fn is_good(&mut self) {
         self.tries = 0;
     }
@@ -332,9 +334,11 @@ impl Link {
 /// How long to wait before the next try, after so many that have failed: longer each time, and never just as long as others
 /// wait who have lost the same server.
 fn pause(tries: u32) -> Duration {
-    let most = Duration::from_secs((1 << tries.min(5)).min(LONGEST));
-    let chance = RandomState::new().hash_one(tries) >> 32;
-    most.mul_f64(0.5 + chance as f64 / f64::from(u32::MAX) / 2.0)
+    let chance = (RandomState::new().hash_one(tries) >> 32) as f64 / f64::from(u32::MAX);
+    match tries {
+        0 => AT_ONCE.mul_f64(chance),
+        _ => Duration::from_secs((1 << (tries - 1).min(5)).min(LONGEST)).mul_f64(0.5 + chance / 2.0),
+    }
 }
 
 /// Why no connection could be made, and what to look at.
@@ -483,10 +487,11 @@ mod tests {
 
     #[test]
     fn pauses_get_longer_and_differ() {
-        for (tries, most) in [(0, 1), (1, 2), (4, 16), (5, 30), (1000, 30)] {
-            let most = Duration::from_secs(most);
+        for (tries, most) in [(0, 50), (1, 1_000), (2, 2_000), (5, 16_000), (6, 30_000), (1000, 30_000)] {
+            let most = Duration::from_millis(most);
+            let least = if tries == 0 { Duration::ZERO } else { most / 2 };
             let pauses: Vec<_> = (0..50).map(|_| pause(tries)).collect();
-            assert!(pauses.iter().all(|&pause| most / 2 <= pause && pause <= most), "{pauses:?}");
+            assert!(pauses.iter().all(|&pause| least <= pause && pause <= most), "{pauses:?}");
             assert!(pauses.iter().any(|&pause| pause != pauses[0]), "{pauses:?}");
         }
     }

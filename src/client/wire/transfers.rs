@@ -259,6 +259,7 @@ impl Transfers {
                 self.refuse_too_big();
             }
             TransferAnswer::Offline => {
+                self.stops.clear();
                 // The next connection may be to a server with other limits.
                 self.largest = if self.uploads.is_empty() { Largest::Unknown } else { Largest::Wanted };
                 // A guest of some number may be somebody else by the time that we are back.
@@ -271,10 +272,7 @@ impl Transfers {
                     let why = format!("{} may be somebody else after this; send it again", upload.place);
                     self.fail(format!("sending {}", upload.name), why);
                 }
-                for outgoing in &mut self.uploads {
-                    outgoing.upload.offline();
-                    outgoing.meter.restart();
-                }
+                self.uploads.iter_mut().for_each(OutgoingFile::offline);
                 for incoming in &mut self.downloads {
                     incoming.offline();
                 }
@@ -305,6 +303,14 @@ impl Transfers {
                 }
             }
             TransferAnswer::NotComing(key, why) => self.fail_download(key, why),
+        }
+    }
+
+    /// Our place on the server is taken up, and this upload is open there with so many bytes. Downloads go on by themselves.
+    pub fn taken_up(&mut self, open: Option<(FileId, u64)>) {
+        for outgoing in &mut self.uploads {
+            outgoing.upload.taken_up(open);
+            outgoing.meter.restart();
         }
     }
 
@@ -356,7 +362,10 @@ impl Transfers {
 
     /// A transfer has failed on the server's side, for the reason of this code.
     pub fn failed(&mut self, file: FileId, code: Code<'_>, why: &str, now: Instant) {
-        if let Some(outgoing) = self.uploads.iter().find(|outgoing| outgoing.upload.is_sending(file)) {
+        if let Some(outgoing) = self.uploads.iter_mut().find(|outgoing| outgoing.upload.is_sending(file)) {
+            if code == Code::Gone && outgoing.upload.is_cut_off() {
+                return outgoing.offline();
+            }
             let key = outgoing.key;
             return self.fail_upload(key, why.to_owned());
         }
@@ -413,8 +422,8 @@ impl Transfers {
         for (key, why) in failed {
             self.fail_download(key, why);
         }
-        for file in self.stops.drain(..) {
-            session.ask_stop(file);
+        if session.is_in() {
+            self.stops.drain(..).for_each(|file| session.ask_stop(file));
         }
         is_busy
     }
@@ -493,6 +502,11 @@ impl Transfers {
 }
 
 impl OutgoingFile {
+    fn offline(&mut self) {
+        self.upload.offline();
+        self.meter.restart();
+    }
+
     fn work(
         &mut self,
         session: &mut Session,
@@ -517,7 +531,8 @@ impl OutgoingFile {
         {
             session.ask_send(self.key, line);
         }
-        while let Some((at, count)) = self.upload.next()
+        while session.is_online()
+            && let Some((at, count)) = self.upload.next()
             && unsent + out.len() < CHUNKS_QUEUED
         {
             chunk.resize(usize::try_from(count.min(CHUNK)).unwrap_or_default(), 0);
@@ -756,6 +771,35 @@ mod tests {
             "{ends:?}"
         );
         assert!(lab.transfers.is_empty() && ends.len() == 7);
+    }
+
+    #[test]
+    fn an_upload_that_the_server_gave_up_meanwhile_is_asked_for_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lab = Lab::new(folder.path());
+        let source = Source::collect(&vec![7; 60_000][..], 60_000).unwrap().unwrap();
+        lab.transfers.send(Place::new("#a").unwrap(), source, "one".to_owned());
+        assert_eq!(lab.asked(), ["/limits"]);
+        lab.hear("- file 60000 bytes of a file");
+        lab.hear("+ limits");
+        let send = lab.asked();
+        lab.hear("+ send 7 0");
+        assert_eq!(lab.asked(), [""; 0]);
+        let at = |lab: &Lab| lab.transfers.uploads[0].upload.done();
+        assert_eq!(at(&lab), 60_000);
+        lab.transfers.taken_up(Some((FileId(7), 49_152)));
+        assert_eq!(lab.asked(), [""; 0]);
+        assert_eq!(at(&lab), 60_000, "the rest is sent again");
+        lab.transfers.taken_up(None);
+        lab.hear("=7 ! gone nothing came of it for a minute");
+        assert_eq!(lab.asked(), send);
+        lab.hear("+ send 7 49152");
+        lab.asked();
+        lab.hear("=7 ! gone its room is no more");
+        assert!(
+            matches!(&lab.ends()[..], [TransferEnd::Failed { .. }]),
+            "with the connection it is not to be had again"
+        );
     }
 
     #[test]

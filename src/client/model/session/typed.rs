@@ -52,6 +52,8 @@ impl Session {
             self.go_to(place);
             if self.is_in() {
                 self.ask(Command::Query(place), Pending::Quiet);
+            } else if let Some(loss) = &mut self.loss {
+                loss.has_moved = true;
             }
         }
         true
@@ -270,6 +272,7 @@ impl Session {
                     self.without_typing = switch(cut(rest).1) == Some(false);
                     return self.wait(Waiting::Command(line.to_owned()));
                 }
+                "keep" | "resume" => Err("this client keeps your place by itself, and takes it up again".to_owned()),
                 "search" => return self.search(rest.trim()),
                 "fold" if rest.trim().is_empty() => return Taken::Fold(None),
                 "fold" => match switch(rest) {
@@ -285,7 +288,7 @@ impl Session {
                     return Taken::Yes;
                 }
                 // What was typed before is said before, unless the person cannot wait.
-                "quit" if self.is_online() && !std::mem::replace(&mut self.quitting, true) => {
+                "quit" if (self.is_online() || self.loss.is_some()) && !std::mem::replace(&mut self.quitting, true) => {
                     return self.wait(Waiting::Command(line.to_owned()));
                 }
                 "quit" => {
