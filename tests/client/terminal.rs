@@ -790,10 +790,10 @@ fn who_asks_twice_does_not_wait() {
     typed(&terminal, "#lobby> what has no answer");
     let client = Pid::from_raw(terminal.pid().try_into().unwrap()).unwrap();
     kill_process(client, Signal::TERM).unwrap();
-    // Nothing tells when the first has been heard.
+    // Nothing tells when the first has been heard. Without a pause it would do nothing but hear them.
     let asking = thread::spawn(move || {
         while kill_process(client, Signal::TERM).is_ok() {
-            thread::yield_now()
+            thread::sleep(Duration::from_millis(5));
         }
     });
     assert!(terminal.wait_exit().success());

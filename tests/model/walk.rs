@@ -11,7 +11,8 @@ use testkit::seeds;
 
 fn settings(seed: u64) -> Settings {
     let log = (seed % 4 != 1).then_some(Logging { max: u64::MAX, sync: Duration::ZERO });
-    let history = if (seed / 2).is_multiple_of(2) { 0 } else { 5 } + if log.is_some() { seed as usize % 3 * 4 } else { 0 };
+    let history =
+        if (seed / 2).is_multiple_of(2) { 0 } else { 5 } + if log.is_some() { seed as usize % 3 * 4 } else { 0 };
     Settings {
         name: seed.is_multiple_of(5).then(|| "a \u{202e}server".to_owned()),
         motd: if seed.is_multiple_of(7) { vec!["hello\x1b".to_owned(), String::new()] } else { Vec::new() },

@@ -450,7 +450,7 @@ fn an_operator_appoints_a_founder_where_there_is_none() {
     alice.starting("+ join ");
     guest.expect("#lobby * alice joined");
     assert!(refused(dir.path(), &["founder", "#nowhere", "alice"]).starts_with("! founder no-such-room "));
-    assert!(refused(dir.path(), &["founder", "#lobby", "carol"]).starts_with("! founder refused carol is a guest;"));
+    assert!(refused(dir.path(), &["founder", "#lobby", "carol"]).starts_with("! founder refused carol is a guest, "));
     assert!(refused(dir.path(), &["founder", "alice"]).starts_with("! founder no-room "));
     assert_eq!(done(dir.path(), &["founder", "#lobby", "alice"]), "+ founder #lobby alice\n");
     for client in [&mut alice, &mut guest] {
