@@ -52,7 +52,7 @@ pub enum Pause {
     Rate,
     /// Write backpressure: too many replies are pending for it.
     Replies,
-    /// Disk backpressure: its chunks are left where they come from.
+    /// Disk backpressure: its chunks are left where they come from, or an operator's lines until the audit log has the last ones.
     Disk,
     /// Its last request has not been answered yet.
     Answer,

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, PlaceToken, RoomName, Text, Token, Wire};
-use crate::register::entry::{Author, BanKind, BlockScope, Blocked, Network, Rule, RuleKind, Who};
+use crate::register::entry::{Author, BanKind, BlockScope, Blocked, Network, Role, Rule, RuleKind, Who};
 use crate::settings::ServerSetting;
 use crate::time::Day;
 
@@ -446,6 +446,8 @@ pub enum Fault {
     BadFileName,
     /// Somebody who is online has this name, or one that looks like it.
     Taken { nick: KeptNick, holder: KeptNick },
+    /// Somebody owns a name that looks like the one that was to be granted.
+    LooksOwned { nick: KeptNick, owned: KeptNick },
     /// One does not ignore anybody of this name.
     NotIgnored(Text),
     /// Nobody who is online has this name, as it was typed.
@@ -1128,6 +1130,13 @@ pub enum Deed {
     },
     Server(ServerSetting),
     Cancel(FileId),
+    /// A role is given in a room, or taken away.
+    Role {
+        room: RoomName,
+        nick: Nick,
+        role: Role,
+        on: bool,
+    },
     /// What people see in a room.
     InRoom(RoomName, Happening),
 }

@@ -29,7 +29,7 @@ use crate::limits;
 use crate::meters::{Connects, Counted, Doings, PrefixWindow};
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person, Way};
-use crate::policy::{self, Action, Actor, Doing, Ruled, may, sees};
+use crate::policy::{self, Action, Actor, Doing, Ruled, may, rules_any_room, sees};
 use crate::presence::Presence;
 use crate::register::{Owned, Rules};
 use crate::request::{BadChunk, Named, Request, Target};
@@ -815,7 +815,10 @@ impl Hub {
 
     /// The room of this name, in which whose turn it is must be allowed to do this.
     fn room_for(&self, room: Named<'_, RoomName>, doing: Doing, turn: &Turn<'_, impl Output>) -> Result<RoomId, Fault> {
-        let room = self.find_room(room, turn)?;
+        let room = self.find_room(room, turn).or_else(|why| {
+            let hidden = room.name.ok().and_then(|name| self.rooms.find(&name));
+            hidden.filter(|_| rules_any_room(self.actor(turn), doing)).ok_or(why)
+        })?;
         self.may_in(room, doing, turn)?;
         Ok(room)
     }

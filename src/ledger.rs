@@ -56,12 +56,15 @@ impl Ledger {
     }
 
     /// Has it written down what an operator has done at this time. What the disk does not take stands in the log of the process.
+    /// Nothing is left out, so operators are to do nothing more while [`Ledger::takes_deeds`] says no.
     pub fn audit(&self, at: SystemTime, deed: &str) {
-        if self.deeds.fetch_add(1, Ordering::Relaxed) < limits::DEEDS {
-            return self.give(Task::Audit(audit::line(at, deed)));
-        }
-        self.deeds.fetch_sub(1, Ordering::Relaxed);
-        warn!("the audit log is behind; an operator did this: {deed}");
+        self.deeds.fetch_add(1, Ordering::Relaxed);
+        self.give(Task::Audit(audit::line(at, deed)));
+    }
+
+    /// Whether the audit log keeps up. If not, the waker is woken when half of what waits is written.
+    pub fn takes_deeds(&self) -> bool {
+        self.deeds.load(Ordering::Relaxed) < limits::DEEDS
     }
 
     fn give(&self, task: Task) {
@@ -260,15 +263,15 @@ impl Writer {
             match lines {
                 Ok(Task::Audit(line)) => {
                     self.audit.append(&line);
-                    self.deeds.fetch_sub(1, Ordering::Relaxed);
+                    if self.deeds.fetch_sub(1, Ordering::Relaxed) == limits::DEEDS / 2 {
+                        wake(waker);
+                    }
                 }
                 Ok(Task::Enter(lines)) => {
                     if outcomes.send(self.write(&lines)).is_err() {
                         break;
                     }
-                    if let Err(e) = waker.wake() {
-                        error!("cannot wake the reactor: {e}");
-                    }
+                    wake(waker);
                     self.file.shrink();
                 }
                 Err(RecvTimeoutError::Timeout) => self.sync_late(),
@@ -299,6 +302,12 @@ impl Writer {
         if let Err(e) = self.file.file.sync_data() {
             warn!("cannot sync {}: {e}", self.file.path.display());
         }
+    }
+}
+
+fn wake(waker: &Waker) {
+    if let Err(e) = waker.wake() {
+        error!("cannot wake the reactor: {e}");
     }
 }
 

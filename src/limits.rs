@@ -311,7 +311,7 @@ pub const RESUME: Duration = Duration::from_secs(600);
 pub const LOCKED: Duration = Duration::from_secs(60);
 /// How long a token is good that an operator has made.
 pub const ONCE_GOOD: Duration = Duration::from_secs(72 * 3600);
-/// Lines of the audit log that may wait for the disk.
+/// Lines of the audit log that may wait for the disk, beyond which operators wait.
 pub const DEEDS: usize = 256;
 /// Owners of names who may be operators.
 pub const OPERATORS: usize = 50;

@@ -13,7 +13,7 @@ use crate::event::{
 use crate::limits;
 use crate::linebuf::Line;
 use crate::names::{BadName, FileId, Nick, RoomName, Text, Wire, clean};
-use crate::register::entry::{Author, BanKind, BlockScope, Blocked, Rule, RuleKind, Who};
+use crate::register::entry::{Author, BanKind, BlockScope, Blocked, Role, Rule, RuleKind, Who};
 use crate::request::{BadChunk, Request};
 use crate::settings::ServerSetting;
 use crate::wire::base64::BASE64;
@@ -615,7 +615,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::TooMany(_) => Code::TooMany,
         Fault::Locked(_) => Code::Locked,
         Fault::BadNick(..) | Fault::BadRoom(..) | Fault::BadFileName | Fault::GuestName(_) => Code::BadName,
-        Fault::Taken { .. } => Code::Taken,
+        Fault::Taken { .. } | Fault::LooksOwned { .. } => Code::Taken,
         Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
         Fault::NoSuchRoom(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
@@ -711,6 +711,10 @@ fn explain(why: &Fault) -> String {
             (nick, holder) if nick == holder => format!("{holder} is somebody else; choose another name"),
             (nick, holder) => format!("{nick} looks like {holder}, who is here; choose another name"),
         },
+        Fault::LooksOwned { nick, owned } => {
+            let (nick, owned) = (nick.get(), owned.get());
+            format!("{nick} looks like {owned}, which belongs to somebody; grant {owned}, or choose another name")
+        }
         Fault::NoSuchNick(name) => format!("{name} is not here; /who lists who is"),
         Fault::MeantRoom(name, room) => format!("{name} is not here; is the room {room} meant?"),
         Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
@@ -1112,16 +1116,17 @@ pub fn deed(deed: &Deed) -> String {
             format!("server {name} {value}")
         }
         Deed::Cancel(file) => format!("cancel {file}"),
+        Deed::Role { room, nick, role, on } => {
+            let command = match (role, on) {
+                (Role::Op, true) => "op",
+                (Role::Op, false) => "deop",
+                (Role::Voice, true) => "voice",
+                (Role::Voice, false) => "devoice",
+            };
+            format!("{command} {room} {nick}")
+        }
         Deed::InRoom(room, what) => match what {
-            Happening::Made { nick, rank } => {
-                let command = match rank {
-                    Some(Rank::Founder) => "founder",
-                    Some(Rank::Op) => "op",
-                    Some(Rank::Voice) => "voice",
-                    None => "deop",
-                };
-                format!("{command} {room} {nick}")
-            }
+            Happening::Made { nick, .. } => format!("founder {room} {nick}"),
             Happening::Kicked { nick, reason } => with(format!("kick {room} {nick}"), reason.as_ref()),
             Happening::Banned { kind, who, time, reason } => {
                 let command = if *kind == BanKind::Mute { "mute" } else { "ban" };

@@ -66,8 +66,10 @@ pub struct Reactor<S: System> {
     silent: VecDeque<(Instant, ConnId)>,
     /// How many there may be of these before those are taken out who have sent one since.
     silent_most: usize,
-    /// Connections whose chunks wait for the disk.
+    /// Connections whose chunks wait for the disk, and those of operators that wait for the audit log.
     held_by_disk: Vec<ConnId>,
+    /// Whether an operator waits for the audit log.
+    is_audit_behind: bool,
     /// Connections that are dropped if their sockets still take too little in this turn.
     on_trial: Vec<ConnId>,
     /// Places that are kept when their connections are lost, by what takes them up.
@@ -135,6 +137,7 @@ impl<S: System> Reactor<S> {
             silent: VecDeque::new(),
             silent_most: 0,
             held_by_disk: Vec::new(),
+            is_audit_behind: false,
             on_trial: Vec::new(),
             places: HashMap::new(),
             taking_up: None,
@@ -546,6 +549,10 @@ impl<S: System> Reactor<S> {
         while let Some(outcome) = self.system.outcome() {
             heard = true;
             self.core(now, |hub, out| hub.disk_did(now, outcome, out));
+        }
+        if self.is_audit_behind && self.system.takes_deeds() {
+            self.is_audit_behind = false;
+            heard = true;
         }
         if heard && self.hub.disk_keeps_up() {
             for id in std::mem::take(&mut self.held_by_disk) {

@@ -528,7 +528,8 @@ impl Hub {
         };
         let (nick, entries) = match self.accounts.register.owned(&asked) {
             Some(owned) if owned.nick() != asked => {
-                return Err(Fault::Taken { nick: asked.into(), holder: owned.nick().into() });
+                let nick = asked.allowed().map_err(bad)?;
+                return Err(Fault::LooksOwned { nick: nick.into(), owned: owned.nick().into() });
             }
             Some(owned) => {
                 (owned.nick(), [vec![Entry::Untoken(owned.nick())], of(owned.nick(), owned.since()).into()].concat())
@@ -571,6 +572,11 @@ impl Hub {
         let others = self.accounts.register.operators().filter(|&other| other != nick).count();
         if on && others >= limits::OPERATORS {
             return Err(Fault::TooMany(Quota::Operators));
+        }
+        let is_on = self.accounts.register.operators().any(|other| other == nick);
+        let is_it = |write: &Write| matches!(write.then, Some((_, Written::Operator(other, _))) if other == nick);
+        if is_on == on && !self.accounts.writes.iter().any(is_it) {
+            return Ok(Some(Done::Operator { nick, on }));
         }
         let entry = Entry::Operator { nick, on };
         Ok(self.order((vec![entry], Deed::Operator { nick, on }), Written::Operator(nick, on), turn))

@@ -180,8 +180,10 @@ impl Hub {
             if matches!(change, ServerSetting::Accounts(_)) && self.settings.log.is_none() {
                 return Err(Fault::KeepsNothing);
             }
-            self.settings.set(change);
-            self.audit(Deed::Server(change), turn);
+            if !self.settings.of_server().contains(&change) {
+                self.settings.set(change);
+                self.audit(Deed::Server(change), turn);
+            }
         }
         for setting in self.settings.of_server() {
             turn.out.detail(turn.conn, &Detail::Server(setting));

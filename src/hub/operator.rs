@@ -4,7 +4,7 @@ use crate::effect::{Effect, Output, Whereabouts};
 use crate::event::{Bye, Deed, Done, Event, Fault, Lock, Reply, Verb};
 use crate::limits;
 use crate::names::{ConnId, Nick, PersonId, Text};
-use crate::people::Intake;
+use crate::people::{Intake, Person};
 use crate::policy::{Action, Actor, may};
 use crate::register::Author;
 use crate::request::{BadChunk, Named, Request};
@@ -75,14 +75,23 @@ impl Hub {
 impl Hub {
     /// Who asks, as far as it matters for what they may do.
     pub(super) fn actor(&self, turn: &Turn<'_, impl Output>) -> Actor {
-        if self.controls.contains_key(&turn.conn) {
+        self.actor_at(turn.conn, self.people.get(turn.who), turn.now)
+    }
+
+    fn actor_at(&self, conn: ConnId, person: Option<&Person>, now: Now) -> Actor {
+        if self.controls.contains_key(&conn) {
             return Actor::Control;
         }
-        let Some(person) = self.people.get(turn.who) else {
-            return Actor::Locked(self.lock_of(turn.conn, turn.now).unwrap_or(Lock::Password));
+        let Some(person) = person else {
+            return Actor::Locked(self.lock_of(conn, now).unwrap_or(Lock::Password));
         };
         let owned = self.register().owned(&person.nick());
-        Actor::online(someone(person, owned), owned, self.wire_of(turn.conn))
+        Actor::online(someone(person, owned), owned, self.wire_of(conn))
+    }
+
+    /// Whether what comes through a connection is an operator's.
+    pub fn is_of_operator(&self, conn: ConnId, now: Now) -> bool {
+        matches!(self.actor_at(conn, self.people.at(conn), now), Actor::Control | Actor::Operator(_))
     }
 
     /// By whom something is done.

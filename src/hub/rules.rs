@@ -9,7 +9,7 @@ use crate::guestbook::{GuestBan, Guestbook};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::Person;
-use crate::policy::{Action, Actor, Doing, Entrance};
+use crate::policy::{Action, Actor, Doing, Entrance, rules_any_room};
 use crate::register::Rules;
 use crate::register::entry::{Ban, BanKind, Entry, Founder, Network, Role, Rule, RuleKind, Who};
 use crate::request::{Addressed, Named, Request, RulesPart, Whom};
@@ -214,22 +214,17 @@ impl Hub {
     ) -> Result<RoomId, Fault> {
         if let Some(name) = room.and_then(|room| room.name.ok()).filter(|name| self.rooms.find(name).is_none()) {
             let rules = self.in_force(&name, Guestbook::NONE);
+            // Looking must not make a room, nor bring back the name of one that was forgotten.
             let is_theirs = match self.actor(turn) {
-                Actor::Operator(_) if doing == Doing::HandOver => self.is_known(&name),
+                actor if rules_any_room(actor, doing) => !self.is_new(&name),
                 Actor::Person(someone) | Actor::Operator(someone) => rules.is_op_by_name(&someone),
-                Actor::Control => self.is_known(&name),
-                Actor::Locked(_) => false,
+                Actor::Control | Actor::Locked(_) => false,
             };
             if is_theirs {
                 self.taken_up = self.rooms.open(name, self.origin(turn)).ok();
             }
         }
         self.room_or_current(room, doing, turn)
-    }
-
-    /// Whether anything is there of a room, or is so of it.
-    fn is_known(&self, name: &RoomName) -> bool {
-        self.rooms.exists(name) || self.register().room(name).is_some()
     }
 
     pub(super) fn subject(&self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Subject, Fault> {
@@ -310,7 +305,8 @@ impl Hub {
             if let Some(who) = subject.who {
                 self.rooms.book_mut(id).set_role(who, of_guest);
             }
-            self.tell_act(id, &Happening::Made { nick: subject.nick, rank: is.map(Rank::from) }, turn)?;
+            self.audit_of_server(Deed::Role { room, nick: subject.nick, role, on }, turn);
+            self.tell_others(id, &Happening::Made { nick: subject.nick, rank: is.map(Rank::from) }, turn)?;
         }
         let verb = Request::Role { room: None, nick, role, on }.verb();
         Ok(Done::Ranked { verb, room, nick: subject.nick })
@@ -668,7 +664,7 @@ impl Hub {
         if !matches!(rule, Rule::Key(Some(_))) {
             return self.tell_act(id, &Happening::Set(Shown::Rule(rule.clone())), turn);
         }
-        self.audit_act(id, &Happening::Set(Shown::SomeKey), turn);
+        self.audit_of_server(Deed::InRoom(self.rooms[id].name, Happening::Set(Shown::SomeKey)), turn);
         let (who, except) = (self.by_nick(turn)?, turn.author(turn.who));
         self.leave_out(id, except, |_| true);
         let (room, rules) = (&self.rooms[id], self.rules(&self.rooms[id]));
@@ -715,18 +711,22 @@ impl Hub {
         Ok(Done::Erase { room: name, count })
     }
 
-    /// Tells a room what whose turn it is has done there.
+    /// Tells a room what whose turn it is has done there, and has it written down if that is whoever runs the server.
     fn tell_act(&mut self, room: RoomId, what: &Happening, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
-        self.audit_act(room, what, turn);
+        self.audit_of_server(Deed::InRoom(self.rooms[room].name, what.clone()), turn);
+        self.tell_others(room, what, turn)
+    }
+
+    fn tell_others(&mut self, room: RoomId, what: &Happening, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
         let what = self.as_heard(room, turn.who, what, turn);
         self.tell_room(room, turn.who, self.by_nick(turn)?, &what, turn);
         Ok(())
     }
 
-    /// Has it written down what whoever runs the server has done in a room.
-    fn audit_act(&self, room: RoomId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
+    /// Has it written down what is done in a room, if it is done by whoever runs the server.
+    fn audit_of_server(&self, deed: Deed, turn: &mut Turn<'_, impl Output>) {
         if turn.who == PersonId::NOBODY {
-            self.audit(Deed::InRoom(self.rooms[room].name, what.clone()), turn);
+            self.audit(deed, turn);
         }
     }
 

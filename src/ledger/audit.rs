@@ -1,6 +1,7 @@
 //! The audit log: a line for each thing that an operator did and that changed something. When it has half of what a log may have, it
 //! becomes `audit.log.1` in place of the one before, and a new one begins.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -41,6 +42,12 @@ impl AuditLog {
     fn try_append(&self, line: &str) -> io::Result<()> {
         let file = open_regular(private().read(true).write(true).create(true).truncate(false), &self.path)?;
         let begun = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if let Some(at) = begun.checked_sub(1) {
+            file.read_exact_at(&mut last, at)?;
+        }
+        // A crash may have left half a line.
+        let line = if last == [b'\n'] { Cow::Borrowed(line) } else { Cow::Owned(format!("\n{line}")) };
         if let Err(e) = file.write_all_at(line.as_bytes(), begun) {
             // Half a line must not stand before what is written next.
             file.set_len(begun)?;

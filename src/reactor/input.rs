@@ -202,6 +202,15 @@ impl<S: System> Reactor<S> {
                 }
                 break;
             }
+            if !self.system.takes_deeds() && self.hub.is_of_operator(id, now) {
+                // What they do must not outrun what is written down of it.
+                self.is_audit_behind = true;
+                connection.set_pause(Some(Pause::Disk));
+                if !was_held_by_disk {
+                    self.held_by_disk.push(id);
+                }
+                break;
+            }
             let rate = rate_for(connection, self.settings.rate);
             let is_paid = is_of_upload || connection.pay(rate, now.at);
             // What will be refused in any case does not wait for that.

@@ -1,12 +1,13 @@
 //! Operators: the door by which they come in, what they alone may do, and that it is unknown to others.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use chinwag::limits;
@@ -350,7 +351,9 @@ fn what_cannot_be_granted_is_refused() {
         ("a b", "! grant usage it is /grant NICK"),
         ("1x", "! grant bad-name 1x is no name:"),
         // It would be tom's.
-        ("torn", "! grant taken torn looks like tom,"),
+        ("torn", "! grant taken torn looks like tom, which belongs to somebody; grant tom, or choose another name"),
+        // A Cyrillic о.
+        ("tоm", "! grant bad-name tоm is no name:"),
     ] {
         let told = refused(dir.path(), &["grant", nick]);
         assert!(told.starts_with(want), "{told}");
@@ -635,4 +638,121 @@ fn a_disk_that_takes_no_audit_holds_nobody_up() {
     server.signal("TERM");
     let (_, errors) = server.wait();
     assert!(errors.contains("an operator did this: ") && errors.contains("server ctl kill bob"), "{errors}");
+}
+
+#[test]
+fn the_audit_log_has_each_deed_of_a_script_in_its_order() {
+    const DEEDS: usize = 6_000;
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = start(dir.path());
+    let mut door = UnixStream::connect(dir.path().join("ctl")).unwrap();
+    let mut answers = BufReader::new(door.try_clone().unwrap()).lines();
+    // It reads its answers, so that nothing but the audit log can hold it up.
+    let script = thread::spawn(move || {
+        let lines: String = (0..DEEDS).map(|n| format!("/block 203.0.113.0/24 all 0 spam{n}\n")).collect();
+        door.write_all(lines.as_bytes()).unwrap();
+        door.shutdown(Shutdown::Write).unwrap();
+    });
+    for _ in 0..DEEDS {
+        assert_eq!(answers.next().unwrap().unwrap(), "+ block 1 203.0.113.0/24 0");
+    }
+    assert!(answers.next().is_none());
+    script.join().unwrap();
+    server.signal("TERM");
+    let (_, errors) = server.wait();
+    let deeds = deeds(dir.path());
+    let want = (0..DEEDS).map(|n| format!("server ctl block 1 all 203.0.113.0/24 - spam{n}"));
+    assert!(deeds.iter().eq(&want.collect::<Vec<_>>()), "{} of {DEEDS} deeds; {errors}", deeds.len());
+}
+
+#[test]
+fn what_is_torn_off_in_the_audit_log_stays_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let torn = "2026-11-28T10:00:00Z server ctl wa";
+    fs::write(dir.path().join("audit.log"), torn).unwrap();
+    let _server = start(dir.path());
+    done(dir.path(), &["wall", "noon"]);
+    done(dir.path(), &["wall", "evening"]);
+    eventually("the deeds are written down", || read(dir.path(), "audit.log").lines().count() >= 3);
+    let lines: Vec<String> = deeds(dir.path());
+    assert_eq!(lines, ["server ctl wa", "server ctl wall noon", "server ctl wall evening"]);
+}
+
+#[test]
+fn each_role_that_is_taken_away_is_written_down_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    let _alice = server.in_room("alice", "#lobby");
+    let _bob = server.in_room("bob", "#lobby");
+    for command in ["voice", "devoice", "op", "deop", "deop"] {
+        assert_eq!(done(dir.path(), &[command, "#lobby", "bob"]), format!("+ {command} #lobby bob\n"));
+    }
+    let want = ["voice", "devoice", "op", "deop"].map(|command| format!("server ctl {command} #lobby bob"));
+    audited(dir.path(), &want.each_ref().map(String::as_str));
+}
+
+#[test]
+fn looking_makes_no_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = start(dir.path());
+    let mut bob = server.in_room("bob", "#sec");
+    bob.ask("/room hidden on", "+ room #sec hidden on");
+    bob.send("what only we know");
+    bob.settle();
+    assert_eq!(done(dir.path(), &["room", "#sec", "hidden"]), "+ room #sec hidden on\n");
+    server.signal("TERM");
+    server.wait();
+    let server = start(dir.path());
+    for words in [&["room", "#sec"][..], &["erase", "#sec", "1"], &["op", "#sec"], &["bans", "#sec"], &["room", "#no"]]
+    {
+        let told = refused(dir.path(), words);
+        assert!(told.starts_with(&format!("! {} no-such-room {} ", words[0], "there is no room")), "{told}");
+    }
+    assert_eq!(done(dir.path(), &["rooms"]), "+ rooms 0\n");
+    let mut carol = server.person("carol");
+    carol.ask("/rooms", "+ rooms 0");
+}
+
+#[test]
+fn an_operator_appoints_a_founder_in_a_hidden_room_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    let mut bob = owner(&server, "bob");
+    let mut alice = owner(&server, "alice");
+    let mut carol = owner(&server, "carol");
+    bob.ask("/join #den", "- here bob");
+    bob.starting("+ join ");
+    bob.ask("/room hidden on", "+ room #den hidden on");
+    done(dir.path(), &["operator", "alice", "on"]);
+    carol.send("/founder #den carol");
+    carol.starting("! founder no-such-room ");
+    alice.ask("/founder #den carol", "+ founder #den carol");
+    bob.expect("#den * alice made carol founder");
+    // All else of the room is for those who are in it.
+    for line in ["/room #den", "/op #den", "/kick #den bob"] {
+        alice.send(line);
+        let verb = line.split([' ', '/']).nth(1).unwrap();
+        alice.starting(&format!("! {verb} no-such-room "));
+    }
+    alice.ask("/rooms", "+ rooms 0");
+    alice.send("/founder #nowhere carol");
+    alice.starting("! founder no-such-room ");
+}
+
+#[test]
+fn what_changes_nothing_is_not_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    let _bob = owner(&server, "bob");
+    assert_eq!(done(dir.path(), &["operator", "bob", "off"]), "+ operator bob off\n");
+    done(dir.path(), &["operator", "bob", "on"]);
+    assert_eq!(done(dir.path(), &["operator", "bob", "on"]), "+ operator bob on\n");
+    assert!(done(dir.path(), &["server", "guests", "on"]).contains("- guests on\n"));
+    done(dir.path(), &["server", "guests", "listen"]);
+    done(dir.path(), &["server", "guests", "listen"]);
+    done(dir.path(), &["operator", "bob", "off"]);
+    audited(
+        dir.path(),
+        &["server ctl operator bob on", "server ctl server guests listen", "server ctl operator bob off"],
+    );
 }
