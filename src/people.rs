@@ -242,7 +242,8 @@ impl Way {
         self.take_unreached();
     }
 
-    fn take_unreached(&mut self) -> Option<Vec<PersonId>> {
+    /// Takes those who have said something in private that nobody has had, if its connection is lost.
+    pub fn take_unreached(&mut self) -> Option<Vec<PersonId>> {
         self.rare.as_mut().and_then(|rare| rare.unreached.take())
     }
 
@@ -588,6 +589,15 @@ impl People {
                 senders.push(from);
             }
         }
+    }
+
+    /// Whether what `from` said to somebody in private waits for a connection that is lost and may be taken up.
+    pub fn may_reach_later(&self, who: PersonId, from: PersonId) -> bool {
+        let waits = |way: &Way| {
+            let unreached = way.rare.as_ref().and_then(|rare| rare.unreached.as_ref());
+            unreached.is_some_and(|senders| senders.contains(&from))
+        };
+        self.get(who).is_some_and(|person| self.ways(person).any(waits))
     }
 
     /// One of the connections of somebody that were lost has been taken up, and so all that was said to them in private has reached

@@ -16,8 +16,12 @@ impl Hub {
         let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
         self.drop_transfers(conn, turn);
         self.drop_answer(conn);
-        if self.people.take_way(conn).is_none() {
-            self.depart(who, what, turn);
+        let Some(mut way) = self.people.take_way(conn) else { return self.depart(who, what, turn) };
+        // What was said while all of their connections were lost waits in each of these.
+        let senders = way.take_unreached().unwrap_or_default();
+        let gone = senders.into_iter().filter(|&from| !self.people.may_reach_later(who, from)).collect();
+        if let Some(nick) = self.people.get(who).map(Person::nick) {
+            self.tell_unreached(nick, gone, turn);
         }
     }
 

@@ -153,6 +153,28 @@ fn a_place_that_nobody_takes_up_is_lost_after_its_time_and_senders_are_told() {
 }
 
 #[test]
+fn what_waited_for_a_lost_place_alone_is_told_of_though_its_person_is_here_again() {
+    let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    let mut sim = Sim::calm(60_000, Duration::ZERO, Settings { log, ..Settings::default() });
+    meet(&mut sim, 0..2, |_| "/ping".to_owned());
+    sim.send(0, b"/register correct-horse\n");
+    sim.pass(Duration::from_secs(1));
+    keep(&mut sim, 0);
+    sim.part(0, Parting::Reset);
+    sim.pass(Duration::from_secs(1));
+    sim.send(1, b"/msg p0 are you there?\n");
+    sim.pass(Duration::from_secs(1));
+    meet(&mut sim, 2..3, |_| "/login p0 correct-horse".to_owned());
+    sim.send(1, b"/msg p0 and now?\n");
+    sim.pass(Duration::from_secs(1));
+    (1..3).for_each(|who| drop(heard(&mut sim, who)));
+    sim.pass(KEEP);
+    assert_eq!(heard(&mut sim, 1), ["@p0 * p0 lost"]);
+    assert!(heard(&mut sim, 2).is_empty());
+    sim.check_at_rest();
+}
+
+#[test]
 fn a_place_of_an_owner_is_taken_up_only_where_nobody_can_read_along() {
     let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
     let settings = Settings { log, clear_passwords: true, ..Settings::default() };
