@@ -59,6 +59,8 @@ const ABOVE: usize = 1024 * 1024;
 pub fn run(options: Options) -> Result<(), String> {
     let mut chat = Chat::open(options)?;
     let ended = chat.run();
+    // What came with the end is told before it.
+    chat.gather();
     chat.visit.part();
     chat.hear_out();
     let last = chat.rows.clear() + &chat.above + chat.title_of_others();

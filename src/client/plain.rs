@@ -39,6 +39,8 @@ const UNSURE_TOLD: usize = 5;
 pub fn run(options: Options) -> Result<(), String> {
     let mut plain = Plain::open(options)?;
     let ended = plain.run();
+    // What came with the end is told before it.
+    plain.gather();
     plain.visit.part();
     let left = plain.visit.left();
     // If nobody takes it, nobody is told.
