@@ -12,7 +12,7 @@ use crate::client::model::kept::{Kept, Told};
 use crate::client::model::session::{Session, TokenChange, Wish};
 use crate::client::wire::link::{Link, LinkChange, Received};
 use crate::client::wire::transfers::Transfers;
-use crate::wire::{ServerLine, farewell};
+use crate::wire::{Code, ServerLine, farewell};
 
 pub mod chat;
 pub mod gallery;
@@ -40,6 +40,22 @@ fn too_slow(greeting: Duration) -> String {
     format!("the server took longer than {} seconds", greeting.as_secs())
 }
 
+/// What the server said before it closed the connection.
+struct Farewell {
+    text: String,
+    /// Whether it is of no use to come back, unless somebody does something about it.
+    is_final: bool,
+}
+
+/// What a last line of the server's tells the person.
+fn last_words(code: Code<'_>, text: &str) -> String {
+    match farewell(text) {
+        // Only where the operator gives no reason the text tells who it was.
+        text if code == Code::Killed && !text.starts_with("an operator ") => format!("an operator put you out: {text}"),
+        text => text.to_owned(),
+    }
+}
+
 /// A client of one server, over all the connections that it takes.
 pub struct Client {
     /// The connection.
@@ -57,8 +73,7 @@ pub struct Client {
     greeting: Duration,
     /// Whether a server has ever let us in.
     was_in: bool,
-    /// What the server said before it closed the connection.
-    farewell: Option<String>,
+    farewell: Option<Farewell>,
     out: Vec<u8>,
 }
 
@@ -83,11 +98,11 @@ impl Client {
     /// carries out what there is to be done. Returns the tokens of others.
     ///
     /// It is an error if the server cannot be reached, or turns us away, before it has ever let us in. Later the connection is
-    /// made again, as often as need be.
+    /// made again, as often as need be, unless the server has put us out for good.
     pub fn turn(&mut self, until: Option<Instant>) -> Result<Vec<Token>, String> {
         let until = [until, self.session.next_tick(), self.greeting_due()].into_iter().flatten().min();
         let until = if self.work() { Some(Instant::now()) } else { until };
-        let others = self.link.wait(until).map_err(|e| crate::listener::reason(&e))?;
+        let others = self.link.wait(until).map_err(|e| cannot_connect(&self.address, &crate::listener::reason(&e)))?;
         let now = Instant::now();
         self.link.read();
         self.take_lines(now);
@@ -122,8 +137,14 @@ impl Client {
                 ),
                 Received::TooLong => (ServerLine::Other("the server sent a line that is too long"), 0),
             };
-            if let ServerLine::Bye { text, .. } = line {
-                self.farewell = Some(farewell(text).to_owned());
+            if let ServerLine::Bye { code, text } = line {
+                let is_final = match code {
+                    Code::Killed | Code::Blocked | Code::NotHttp | Code::NotIrc | Code::NotText => true,
+                    // Once we were greeted, it is for wrong passwords, and else for what passes.
+                    Code::Refused => !self.kept.is_away() && !self.session.is_ungreeted(),
+                    _ => false,
+                };
+                self.farewell = Some(Farewell { text: last_words(code, text), is_final });
             }
             match self.kept.told(&line, bytes) {
                 Told::Others => hand_on(&mut self.session, &mut self.transfers, line, now),
@@ -166,14 +187,19 @@ impl Client {
             LinkChange::Down(why) => {
                 let farewell = self.farewell.take();
                 let is_stranger = farewell.is_none() && self.session.is_ungreeted();
-                let why = farewell.unwrap_or(why);
+                let is_final = farewell.as_ref().is_some_and(|farewell| farewell.is_final);
+                let why = farewell.map_or(why, |farewell| farewell.text);
+                if is_final && self.was_in && !self.session.is_quitting() {
+                    return Err(format!("{} closed the connection: {why}", self.address));
+                }
                 match self.kept.lost() {
                     Some(time) => {
                         self.was_in = true;
                         self.session.lost_and_kept(&why, time, now);
                     }
                     None if self.was_in || self.session.is_quitting() => self.session.lost(&why),
-                    None => return Err(if is_stranger { format!("{why}; {STRANGER}") } else { why }),
+                    None if is_stranger => return Err(cannot_connect(&self.address, &format!("{why}; {STRANGER}"))),
+                    None => return Err(cannot_connect(&self.address, &why)),
                 }
             }
         }
@@ -211,6 +237,10 @@ impl Client {
         self.link.flush();
         is_busy || self.session.is_online() && self.transfers.wants_more(self.link.unsent())
     }
+}
+
+fn cannot_connect(address: &str, why: &str) -> String {
+    format!("cannot connect to {address}: {why}")
 }
 
 fn send(link: &mut Link, line: &str) {
@@ -251,6 +281,6 @@ mod tests {
         let mut client = Client::new(&address, Wish::default(), PathBuf::new()).unwrap();
         client.greeting = Duration::from_millis(20);
         let why = std::iter::repeat_with(|| client.turn(None)).find_map(Result::err).unwrap();
-        assert_eq!(why, format!("the server took longer than 0 seconds; {STRANGER}"));
+        assert_eq!(why, format!("cannot connect to {address}: the server took longer than 0 seconds; {STRANGER}"));
     }
 }

@@ -59,6 +59,8 @@ const ABOVE: usize = 1024 * 1024;
 pub fn run(options: Options) -> Result<(), String> {
     let mut chat = Chat::open(options)?;
     let ended = chat.run();
+    // What came with the end is told before it.
+    chat.gather();
     chat.visit.part();
     chat.hear_out();
     let last = chat.rows.clear() + &chat.above + chat.title_of_others();
@@ -235,7 +237,7 @@ impl Chat {
         self.interrupts = if is_interrupt { self.interrupts + 1 } else { 0 };
         let session = &self.visit.client.session;
         self.editor.history.is_private =
-            session.asks_password() || matches!(session.talks.target(), Some(Place::With(_)));
+            session.asks_password() || session.is_wary() || matches!(session.talks.target(), Some(Place::With(_)));
         self.editor.hide(session.asks_login().is_some());
         let before = (self.editor.text().to_owned(), self.visit.client.session.talks.target());
         let action = match input {
@@ -514,8 +516,8 @@ impl Chat {
             Some(format!("reconnecting in {seconds} s"))
         } else if session.asks_login().is_some() {
             Some("a password is asked for".to_owned())
-        } else if session.is_locked() {
-            Some("locked: /pass PASSWORD".to_owned())
+        } else if let Some(how) = session.locked() {
+            Some(format!("locked: {how}"))
         } else {
             Some(if link.is_up() { "waiting for the server" } else { "connecting" }.to_owned())
         };

@@ -42,7 +42,7 @@ pub enum Outgoing {
 pub fn send(address: &str, wish: Wish, mut files: VecDeque<Outgoing>, place: Place) -> Result<(), String> {
     let mut client = enter(address, wish, PathBuf::new())?;
     let mut input: Option<Receiver<Result<Source, String>>> = None;
-    carry_out(&mut client, address, Some(place), |client| {
+    carry_out(&mut client, Some(place), |client| {
         while let Some(next) = files.pop_front() {
             let (source, name) = match next {
                 Outgoing::File(source, name) => (Ok(source), name),
@@ -74,7 +74,7 @@ pub fn send(address: &str, wish: Wish, mut files: VecDeque<Outgoing>, place: Pla
 pub fn get(address: &str, wish: Wish, files: &[FileId], keep: &Keep, folder: PathBuf) -> Result<(), String> {
     let mut client = enter(address, wish, folder)?;
     files.iter().try_for_each(|&file| client.transfers.get(file, keep.clone()))?;
-    carry_out(&mut client, address, None, |_| Ok(More::Nothing))
+    carry_out(&mut client, None, |_| Ok(More::Nothing))
 }
 
 /// Says each line of `text`, or else of standard input as it comes, to `place`. It is an error if one of them has not been said
@@ -116,7 +116,7 @@ pub fn say(address: &str, wish: Wish, place: Place, text: Option<&[u8]>) -> Resu
             }
         }
         let until = Instant::now() + MOVING;
-        client.turn(Some(until)).map_err(|e| cannot_connect(address, &e))?;
+        client.turn(Some(until))?;
         while let Some(news) = client.session.poll_news() {
             match news {
                 News::Refused(why) => failed.note(quoted(why, Some(place))),
@@ -154,7 +154,7 @@ enum More {
 fn enter(address: &str, wish: Wish, folder: PathBuf) -> Result<Client, String> {
     let mut client = Client::new(address, wish, folder).map_err(|e| reason(&e))?;
     while !client.session.is_online() {
-        client.turn(None).map_err(|e| cannot_connect(address, &e))?;
+        client.turn(None)?;
         while let Some(news) = client.session.poll_news() {
             match news {
                 News::Refused(why) => return Err(why),
@@ -169,7 +169,6 @@ fn enter(address: &str, wish: Wish, folder: PathBuf) -> Result<Client, String> {
 /// Waits until all transfers have ended and `feed` has no more of them, and prints what came of each. `to` is where they go.
 fn carry_out(
     client: &mut Client,
-    address: &str,
     to: Option<Place>,
     mut feed: impl FnMut(&mut Client) -> Result<More, String>,
 ) -> Result<(), String> {
@@ -177,7 +176,7 @@ fn carry_out(
     let mut failed = Failed::default();
     while feed(client)? == More::Comes || !client.transfers.is_empty() {
         let until = Some(Instant::now() + MOVING);
-        let turned = client.turn(until).map_err(|e| cannot_connect(address, &e));
+        let turned = client.turn(until);
         bar.clear();
         turned?;
         while let Some(news) = client.session.poll_news() {
@@ -244,10 +243,6 @@ fn collect(largest: u64, waker: Arc<Waker>) -> Result<Receiver<Result<Source, St
             Err(e) => Err(format!("cannot read standard input: {}", reason(&e))),
         });
     })
-}
-
-fn cannot_connect(address: &str, why: &str) -> String {
-    format!("cannot connect to {address}: {why}")
 }
 
 /// Goes without a fuss. All that counted is done.

@@ -10,13 +10,13 @@ use rustix::event::PollFlags;
 
 use crate::client::model::session::Wish;
 use crate::client::wire::{link, transfers};
-use crate::client::{GREETING, STRANGER, too_slow};
+use crate::client::{GREETING, STRANGER, last_words, too_slow};
 use crate::client::{patient, tokens};
 use crate::limits::SERVER_LINE;
 use crate::linebuf::{Line, LineBuf};
 use crate::listener::reason;
 use crate::names::{Nick, Token, clean};
-use crate::wire::{Code, Command, Done, Proof, ServerLine, farewell};
+use crate::wire::{Code, Command, Done, Proof, ServerLine};
 
 /// Copies standard input to the server at `address`, and what it says to standard output, until the server has answered the
 /// end of input and closed the connection. What was wished for is asked for first.
@@ -154,8 +154,8 @@ fn copy(stream: &mut TcpStream, address: &str, mut own: Own, greeting: Duration)
                 let _ = stream.set_read_timeout(None);
             }
             match ServerLine::parse(&clean(line)) {
-                ServerLine::Bye { text, .. } => {
-                    end = Err(format!("{address} closed the connection: {}", farewell(text)));
+                ServerLine::Bye { code, text } => {
+                    end = Err(format!("{address} closed the connection: {}", last_words(code, text)));
                 }
                 ServerLine::Refused { command: "pass", text, .. } if own.password => {
                     return Err(format!("{address} does not let us in: {text}"));

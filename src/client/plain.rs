@@ -39,6 +39,8 @@ const UNSURE_TOLD: usize = 5;
 pub fn run(options: Options) -> Result<(), String> {
     let mut plain = Plain::open(options)?;
     let ended = plain.run();
+    // What came with the end is told before it.
+    plain.gather();
     plain.visit.part();
     let left = plain.visit.left();
     // If nobody takes it, nobody is told.
@@ -191,7 +193,7 @@ impl Plain {
     fn hide(&mut self) {
         let session = &self.visit.client.session;
         let is_login = session.asks_login().is_some();
-        let is_asked = self.is_person && (session.is_locked() || is_login);
+        let is_asked = self.is_person && (session.locked().is_some() || is_login);
         // Whoever had the terminal meanwhile has set it for itself.
         if self.continued.swap(false, Ordering::Relaxed) {
             self.unseen = None;

@@ -98,11 +98,10 @@ impl Visit {
     }
 
     /// One turn of the client, and what came of it. It is an error if the server cannot be reached, or turns us away, before it
-    /// has ever let us in.
+    /// has ever let us in, or puts us out for good.
     pub fn turn(&mut self, until: Option<Instant>) -> Result<Vec<Token>, String> {
         let until = [until, self.goodbye(), self.fold.due()].into_iter().flatten().min();
-        let turned = self.client.turn(until);
-        let tokens = turned.map_err(|e| format!("cannot connect to {}: {e}", self.address))?;
+        let tokens = self.client.turn(until)?;
         self.gather();
         Ok(tokens)
     }

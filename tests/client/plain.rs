@@ -11,7 +11,7 @@ use chinwag::client::visit::RINGING;
 use testkit::disk::faketime;
 use testkit::proxy::{Cut, Proxy};
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
-use testkit::{Client, Server, binary, eventually, noise};
+use testkit::{Client, Server, binary, control, eventually, noise};
 
 use crate::terminal::Fake;
 
@@ -266,6 +266,30 @@ fn a_script_knows_that_not_all_was_said_when_the_server_stops() {
         "{told}{errors}"
     );
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn who_is_put_out_for_good_is_told_and_does_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&["--data", folder.path().to_str().unwrap(), "--rate", "0"]);
+    for mode in ["--plain", "--plain=off"] {
+        let mut terminal = alice(&server.address(), &[mode]);
+        let answer = control(&folder.path().join("ctl"), "/kill alice enough now\n");
+        assert!(answer.contains(&"+ kill alice".to_owned()), "{answer:?}");
+        let address = server.address();
+        told(&terminal, &format!("{address} closed the connection: an operator put you out: enough now"));
+        assert_eq!(terminal.wait_exit().code(), Some(1));
+        // Who is blocked while they are here would be turned away each time.
+        let fake = Fake::start(BTreeMap::new());
+        let mut terminal = alice(&fake.address, &[mode]);
+        terminal.keys("/ping in\n");
+        told(&terminal, "ping in");
+        let mut stream = fake.stream.recv().unwrap();
+        stream.write_all(b"* bye blocked you may not come to this server; ask who runs it\n").unwrap();
+        stream.shutdown(std::net::Shutdown::Both).unwrap();
+        told(&terminal, "closed the connection: you may not come to this server; ask who runs it");
+        assert_eq!(terminal.wait_exit().code(), Some(1));
+    }
 }
 
 #[test]

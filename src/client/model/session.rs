@@ -197,8 +197,8 @@ pub struct Session {
     /// The line that was to lead to where the person talks next, and was refused.
     astray: Option<String>,
     restored: bool,
-    /// Whether the server has asked for a password.
-    locked: bool,
+    /// What the server says unlocks it, if it is locked.
+    locked: Option<String>,
     /// What `/help` tells of the keys.
     pub keys: &'static str,
     /// How many details the reply that is coming has so far.
@@ -251,7 +251,7 @@ impl Session {
             doubted: None,
             astray: None,
             restored: false,
-            locked: false,
+            locked: None,
             keys: replies::KEYS,
             details: 0,
             here: Vec::new(),
@@ -310,7 +310,7 @@ impl Session {
 
     /// Whether there is a connection on which no chinwag server has shown itself.
     pub fn is_ungreeted(&self) -> bool {
-        self.phase == Phase::Knocking && !self.locked
+        self.phase == Phase::Knocking && self.locked.is_none()
     }
 
     /// When [`Session::tick`] is due.
@@ -336,7 +336,7 @@ impl Session {
     /// A connection stands.
     pub fn connected(&mut self) {
         self.phase = Phase::Knocking;
-        self.locked = false;
+        self.locked = None;
         self.details = 0;
         self.logins.reset();
     }
@@ -459,14 +459,14 @@ impl Session {
         std::mem::take(&mut self.waiting).len()
     }
 
-    /// Whether the server waits for a password.
-    pub fn is_locked(&self) -> bool {
-        self.locked && self.phase == Phase::Knocking
+    /// What the server says unlocks it, while it waits for that.
+    pub fn locked(&self) -> Option<&str> {
+        self.locked.as_deref().filter(|_| self.phase == Phase::Knocking)
     }
 
     /// Whether the server waits for a password that somebody is to type.
     pub fn asks_password(&self) -> bool {
-        self.is_locked() && !self.asked.iter().any(|asked| matches!(asked.pending, Pending::Password(_)))
+        self.locked().is_some() && !self.asked.iter().any(|asked| matches!(asked.pending, Pending::Password(_)))
     }
 
     /// Time has passed.
@@ -552,16 +552,17 @@ impl Session {
         self.news.push_back(News::Refused(text));
     }
 
-    fn locked(&mut self) {
-        self.locked = true;
+    /// The server is locked. What is known to unlock it is sent, and else the person told.
+    fn ask_entry(&mut self) {
         let token = self.wanted.and_then(|nick| self.logins.token(nick));
         match self.password.take() {
             Some(password) => self.ask(Command::Pass(&password.clone()), Pending::Password(password)),
             // Who owns a name is let in by that.
             None if token.is_some() => self.ask_name(),
-            None => self.refuse(
-                "the server is locked; /pass PASSWORD, /login NICK PASSWORD or --password-file unlocks it".to_owned(),
-            ),
+            None => {
+                let how = self.locked.clone().unwrap_or_default();
+                self.refuse(format!("the server is locked: {how}"));
+            }
         }
     }
 
@@ -843,6 +844,8 @@ mod tests {
         for line in ["coffee", "/pas coffee"] {
             assert!(matches!(session.typed(line, Instant::now()), Taken::No(_)), "{line} may be the password");
         }
+        // What unlocks it is for the server to say.
+        assert!(shown(&mut session).contains(&News::Refused("the server is locked: x".to_owned())));
         session.typed("/pass coffee", Instant::now());
         assert_eq!(sent(&mut session), ["/pass coffee"]);
     }

@@ -109,7 +109,7 @@ pub fn expand(path: &str) -> PathBuf {
 
 /// Whether a line is just the path of a file that is here, in the form in which terminals type what is dropped into them.
 pub fn is_dropped(line: &str) -> bool {
-    let is_path = line.starts_with(['\'', '"']) || line.starts_with("file://");
+    let is_path = line.starts_with(['\'', '"']) || line.starts_with("file://") || line.starts_with("~/");
     let is_path = is_path || line.strip_prefix('/').is_some_and(|rest| rest.contains('/'));
     is_path && fs::symlink_metadata(meant(OsStr::new(line))).is_ok_and(|data| data.is_file())
 }

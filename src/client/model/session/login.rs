@@ -29,6 +29,8 @@ pub(super) struct Logins {
     person: bool,
     /// Whose password the person is being asked for.
     asking: Option<Nick>,
+    /// Whose password the person has just left untold. What they type next may still be it.
+    declined: Option<Nick>,
     /// Whether the name that we have is owned, by us.
     is_owner: bool,
     /// Whether nothing is restored before it is settled as whom.
@@ -76,6 +78,20 @@ impl Session {
     /// Whose password the person is being asked for. The next line that they type is that.
     pub fn asks_login(&self) -> Option<Nick> {
         self.logins.asking
+    }
+
+    /// Whether what is typed next may be a password, though none is asked for any more.
+    pub fn is_wary(&self) -> bool {
+        self.logins.declined.is_some()
+    }
+
+    /// Whose password this line may be that is about to be said. It is asked once; a command shows that the person knows where
+    /// they are.
+    pub(super) fn may_be_password(&mut self, line: &str, is_command: bool) -> Option<Nick> {
+        if line.trim().is_empty() {
+            return None;
+        }
+        self.logins.declined.take().filter(|_| !is_command)
     }
 
     /// The next change of what is kept for later runs.
@@ -152,7 +168,9 @@ impl Session {
             }
             _ if word.is_empty() => {
                 self.stay_guest();
-                self.note(format!("/login {nick} asks for it again"));
+                self.logins.declined = Some(nick);
+                let now = self.nick.map(|nick| format!("you are {nick} now; ")).unwrap_or_default();
+                self.note(format!("{now}/login {nick} asks for it again"));
             }
             _ if !self.is_in() => {
                 return Some(Taken::No("there is no connection; type the password again when there is".to_owned()));
@@ -188,8 +206,8 @@ impl Session {
     /// We are `nick`, and have proved it.
     pub(super) fn logged_in(&mut self, nick: Nick, by_token: bool) {
         let before = self.nick.replace(nick);
-        (self.wanted, self.regaining, self.locked) = (Some(nick), false, false);
-        (self.logins.asking, self.logins.is_owner) = (None, true);
+        (self.wanted, self.regaining, self.locked) = (Some(nick), false, None);
+        (self.logins.asking, self.logins.declined, self.logins.is_owner) = (None, None, true);
         for room in std::mem::take(&mut self.logins.rooms) {
             if self.talks.room(room).is_none() {
                 self.talks.open(Place::Room(room));
@@ -260,7 +278,7 @@ impl Session {
                 self.logins.forget(nick);
                 self.note(format!("the token that was kept for {nick} is not good any more"));
                 if !self.is_in() {
-                    self.locked();
+                    self.ask_entry();
                 } else if self.wanted == Some(nick) {
                     self.ask_name();
                 } else {
@@ -414,6 +432,26 @@ mod tests {
                 (asked(&mut session), session.asks_login()),
                 (want.iter().map(|&s| s.to_owned()).collect(), None)
             );
+        }
+    }
+
+    #[test]
+    fn what_is_typed_after_the_question_is_not_said_at_once() {
+        for (between, is_said) in [("", false), ("/topic", true)] {
+            let mut session = greeted(Vec::new(), true);
+            hear(&mut session, &[OWNED, "! token no-account x"]);
+            session.typed("", Instant::now());
+            assert!(session.is_wary());
+            hear(&mut session, &["+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a", "+ ping restored"]);
+            asked(&mut session);
+            session.typed(between, Instant::now());
+            asked(&mut session);
+            let taken = session.typed("correct-horse", Instant::now());
+            assert_eq!(taken == Taken::Yes, is_said, "{between:?}");
+            assert_eq!(asked(&mut session).contains(&"/msg #a correct-horse".to_owned()), is_said, "{between:?}");
+            // Who means it types it once more.
+            session.typed("correct-horse", Instant::now());
+            assert!(!session.is_wary() && asked(&mut session).contains(&"/msg #a correct-horse".to_owned()));
         }
     }
 

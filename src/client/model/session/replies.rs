@@ -287,7 +287,7 @@ impl Session {
             Pending::Said => drop(self.sent.pop_front()),
             Pending::Password(password) => {
                 self.password = Some(password);
-                self.locked = false;
+                self.locked = None;
             }
             Pending::History(room) => {
                 let was_missing = self.missing_rooms.contains(&room);

@@ -14,7 +14,10 @@ impl Session {
     pub fn told(&mut self, line: ServerLine<'_>, now: Instant) {
         match line {
             ServerLine::Hello { nick, online, .. } if self.phase == Phase::Knocking => self.hello(nick, online, now),
-            ServerLine::Locked { .. } => self.locked(),
+            ServerLine::Locked { text, .. } => {
+                self.locked = Some(text.to_owned());
+                self.ask_entry();
+            }
             ServerLine::Motd(text) => self.news.push_back(News::Answer(text.to_owned())),
             ServerLine::Presence { changes, .. } => self.presence(&changes),
             // It is told with the loss of the connection that comes next.

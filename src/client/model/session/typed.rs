@@ -88,7 +88,16 @@ impl Session {
         }
         if self.asks_password() && !is_command && !line.is_empty() {
             // It may well be the password, which nobody else is to read.
-            return Taken::No("the server is locked, and this goes nowhere; it is /pass PASSWORD".to_owned());
+            let how = self.locked().unwrap_or_default();
+            return Taken::No(format!("the server is locked, and this goes nowhere: {how}"));
+        }
+        if let Some(owned) = self.may_be_password(line, is_command)
+            && let Some(place) = self.talks.target()
+        {
+            self.doubted = Some(line.to_owned());
+            let you = self.nick.map(|nick| format!("you are {nick} now, and ")).unwrap_or_default();
+            let more = format!("type it once more if you mean that; /login {owned} asks for the password");
+            return Taken::No(format!("{you}this would be said to {place}; {more}"));
         }
         let taken = match ClientLine::parse(line) {
             ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start(), doubted.as_deref()),
