@@ -561,7 +561,8 @@ impl Session {
             None if token.is_some() => self.ask_name(),
             None => {
                 let how = self.locked.clone().unwrap_or_default();
-                self.refuse(format!("the server is locked: {how}"));
+                let file = if how.contains("/pass") { ", or come with --password-file" } else { "" };
+                self.refuse(format!("the server is locked: {how}{file}"));
             }
         }
     }
@@ -837,9 +838,9 @@ mod tests {
         session.connected();
         // Meanwhile what is typed waits, as the right one may be on its way.
         session.talks.set_target(Some(Place::With(Nick::new("bob").unwrap())));
-        hear(&mut session, &["* locked x"]);
+        hear(&mut session, &["* locked s x"]);
         assert_eq!(session.typed("hello", Instant::now()), Taken::Yes);
-        hear(&mut session, &["! pass refused that is not the password", "* locked x"]);
+        hear(&mut session, &["! pass refused that is not the password", "* locked s x"]);
         assert_eq!(sent(&mut session), ["/pass tea"], "a wrong one is not tried again");
         for line in ["coffee", "/pas coffee"] {
             assert!(matches!(session.typed(line, Instant::now()), Taken::No(_)), "{line} may be the password");
