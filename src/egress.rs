@@ -378,10 +378,21 @@ impl Egress {
         kind: Kind,
         write: impl FnOnce(&dyn Dialect, &mut String, Style),
     ) {
+        self.encode_into(connection, (kind, List::Unhurried), write);
+    }
+
+    /// The same, for a connection that is then in this list.
+    fn encode_into<T: Transport>(
+        &mut self,
+        connection: &mut Connection<T>,
+        (kind, list): (Kind, List),
+        write: impl FnOnce(&dyn Dialect, &mut String, Style),
+    ) {
         let mut line = std::mem::take(&mut self.line);
         line.clear();
         write(self.dialect(connection), &mut line, connection.style());
-        self.push(connection, kind, line.as_bytes());
+        self.add(connection, kind, |outbox| outbox.push(kind, line.as_bytes()));
+        self.enlist(connection, list);
         self.line = line;
     }
 
@@ -409,11 +420,24 @@ impl Egress {
         let (kind, list, room) = match events {
             [Event::Presence { .. }, ..] => (Kind::Presence, Some(List::Unhurried), None),
             [event, ..] => match event.place() {
-                Some(Place::Room(room)) => (Kind::Event, None, Some(room)),
+                Some(&Place::Room(room)) => (Kind::Event, None, Some(room)),
                 _ => (Kind::Event, Some(List::Prompt), None),
             },
             [] => return,
         };
+        let (Some(one), another) = (to.next(), to.next()) else { return };
+        if let ([event @ (Event::Said { place, .. } | Event::Happened { place, .. })], None) = (events, another)
+            && let Place::With(_) = place
+        {
+            // What nobody else hears is shared with nobody.
+            let Some(connection) = registry.get_mut(one) else { return };
+            self.encode_into(connection, (kind, List::Prompt), |dialect, line, style| {
+                dialect.event(line, event, style)
+            });
+            self.gathered += self.line.len();
+            return;
+        }
+        let to = std::iter::once(one).chain(another).chain(to);
         let mut encoded = std::mem::take(&mut self.encoded);
         // How they are written to depends on how many they are.
         let (few, mut first) = (self.few(), ArrayVec::<ConnId, FEW>::new());

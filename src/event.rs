@@ -202,9 +202,9 @@ pub enum Event {
 
 impl Event {
     /// The conversation that it is about, if it is about one.
-    pub fn place(&self) -> Option<Place> {
+    pub fn place(&self) -> Option<&Place> {
         match self {
-            Self::Said { place, .. } | Self::Happened { place, .. } => Some(*place),
+            Self::Said { place, .. } | Self::Happened { place, .. } => Some(place),
             _ => None,
         }
     }

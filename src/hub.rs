@@ -487,10 +487,11 @@ impl Hub {
             Request::Query(target) => self.query(target, turn),
             Request::Rooms => return Ok(self.tell(Answer::rooms(), turn)),
             Request::Who(whom) => return self.who(whom, turn).map(|answer| self.tell(answer, turn)),
-            Request::Say { kind, text } => self.say_here(kind, text, turn).map(|_| Done::Me),
+            Request::Say { kind, text } => self.say_here(kind, text, turn).map(|()| Done::Me),
             Request::Msg { target, kind, text } => {
                 let place = self.resolve(target, Doing::Speak, turn)?;
-                self.say(place, kind, Text::new(text), turn).map(Done::Msg)
+                self.say(place, kind, Text::new(text), turn)?;
+                self.place(place).map(Done::Msg)
             }
             Request::Typing { target, on } => self.set_typing(target, on, turn),
             Request::Topic { room, topic } => self.topic(room, topic, turn),

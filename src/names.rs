@@ -7,9 +7,10 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 
 use arrayvec::{ArrayString, ArrayVec};
+use smol_str::SmolStr;
 
 pub use crate::text::clean;
-use crate::text::narrow;
+use crate::text::{is_plain, narrow};
 use crate::unicode::{Looks, compare, fold, is_in_profile, is_letter, is_part, is_same, mixture, nfc};
 
 macro_rules! slot_id {
@@ -373,36 +374,24 @@ impl RoomName {
     }
 }
 
-/// A nick as it is kept where there are many, or in something that must be small: in 24 bytes, unless it has more than 22.
+/// A nick as it is kept where there are many, or in something that must be small: in 24 bytes, unless it has more than 23.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct KeptNick(Kept);
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum Kept {
-    Short { len: u8, bytes: [u8; 22] },
-    Long(Box<str>),
-}
+pub struct KeptNick(SmolStr);
 
 impl KeptNick {
     /// The nick.
     pub fn get(&self) -> Nick {
-        Nick(ArrayString::from(self.as_str()).unwrap_or_default())
+        Nick(ArrayString::from(&self.0).unwrap_or_default())
     }
 
     /// The nick as it is shown.
     pub fn as_str(&self) -> &str {
-        match &self.0 {
-            Kept::Short { len, bytes } => str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default(),
-            Kept::Long(name) => name,
-        }
+        &self.0
     }
 
     /// Bytes that stand elsewhere.
     pub fn behind(&self) -> usize {
-        match &self.0 {
-            Kept::Short { .. } => 0,
-            Kept::Long(name) => name.len(),
-        }
+        if self.0.is_heap_allocated() { self.0.len() } else { 0 }
     }
 }
 
@@ -421,14 +410,7 @@ impl PartialOrd for KeptNick {
 
 impl From<Nick> for KeptNick {
     fn from(nick: Nick) -> Self {
-        let mut bytes = [0; 22];
-        Self(match (bytes.get_mut(..nick.0.len()), u8::try_from(nick.0.len())) {
-            (Some(place), Ok(len)) => {
-                place.copy_from_slice(nick.0.as_bytes());
-                Kept::Short { len, bytes }
-            }
-            _ => Kept::Long(Box::from(nick.as_str())),
-        })
+        Self(SmolStr::new(nick.as_str()))
     }
 }
 
@@ -468,7 +450,8 @@ pub struct Text(Rc<str>);
 impl Text {
     /// Makes `text` safe, see [`clean`] and [`narrow`].
     pub fn new(text: &str) -> Self {
-        Self(Rc::from(&*narrow(&clean(text.as_bytes()))))
+        // What most people write needs nothing, as one look over it tells.
+        Self(if is_plain(text) { Rc::from(text) } else { Rc::from(&*narrow(&clean(text.as_bytes()))) })
     }
 
     /// Makes text of the operator's safe, see [`clean`]. Its blanks stay as they are: nobody else can write lines of the server's.
@@ -692,9 +675,14 @@ mod tests {
     #[test]
     fn a_nick_is_kept_in_the_place_of_an_ascii_one() {
         assert_eq!(size_of::<KeptNick>(), 24);
-        for (name, behind) in
-            [("a", 0), ("a2345678901234567890", 0), ("Дмитриевна", 0), ("Дмитриевнаа2", 23), ("小明さん小明さん", 24)]
-        {
+        for (name, behind) in [
+            ("a", 0),
+            ("a2345678901234567890", 0),
+            ("Дмитриевна", 0),
+            ("Дмитриевнаа2", 0),
+            ("Дмитриевнааа", 24),
+            ("小明さん小明さん", 24),
+        ] {
             let (nick, kept) = (Nick::new(name).unwrap(), KeptNick::from(Nick::new(name).unwrap()));
             assert_eq!((kept.get().as_str(), kept.behind()), (nick.as_str(), behind));
         }

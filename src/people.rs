@@ -389,7 +389,7 @@ impl Rare {
     }
 
     /// Whether it is them whom they met last, under the name that they have.
-    fn met_last(&self, who: PersonId, renames: u64) -> bool {
+    pub fn met_last(&self, who: PersonId, renames: u64) -> bool {
         self.met_after == renames && self.met.front().is_some_and(|&(_, last)| last == who)
     }
 

@@ -63,6 +63,15 @@ pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Whether a text is in ASCII and stays as it is, cleaned and [narrowed](narrow). Of what is not, it may still.
+pub fn is_plain(text: &str) -> bool {
+    // All bytes are looked at, as above.
+    let text = text.as_bytes();
+    let pairs = text.iter().zip(text.get(1..).unwrap_or_default());
+    let is_shown = text.iter().fold(true, |shown, b| shown & matches!(b, b' '..=b'~'));
+    is_shown & !pairs.fold(false, |any, pair| any | (pair == (&b' ', &b' ')))
+}
+
 /// A text without long rows of blanks: where there are more than 32 columns of them, one is left. A TAB counts as four.
 pub fn narrow(text: &str) -> Cow<'_, str> {
     // Few texts have two blanks side by side. All are looked at, as above.

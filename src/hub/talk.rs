@@ -18,7 +18,7 @@ impl Hub {
         kind: SaidKind,
         text: &str,
         turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Place, Fault> {
+    ) -> Result<(), Fault> {
         let place = self.current(Doing::Speak, turn)?;
         self.say(place, kind, Text::new(text), turn)
     }
@@ -29,14 +29,13 @@ impl Hub {
         kind: SaidKind,
         text: Text,
         turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Place, Fault> {
-        let named = self.place(place)?;
+    ) -> Result<(), Fault> {
         match place {
             Conversation::Room(room) => self.say_in_room(room, kind, text, turn)?,
             Conversation::Person(to) => self.say_to_person(to, kind, text, turn)?,
         }
         self.typing.said((turn.who, place));
-        Ok(named)
+        Ok(())
     }
 
     fn say_in_room(
@@ -96,33 +95,25 @@ impl Hub {
         // An answer to it is meant for whoever said it.
         hearer.into_iter().for_each(|other| other.rare_mut().hear_from(from, turn.who, renames));
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
-        let event = |with| Event::Said {
-            place: Place::With(with),
-            seq: None,
-            at: turn.now.wall,
-            from,
-            kind,
-            text: text.clone(),
-        };
-        let is_ignored = other.ignores(turn.who);
-        if !is_ignored {
+        let at = turn.now.wall;
+        let event = |with| Event::Said { place: Place::With(with), seq: None, at, from, kind, text: text.clone() };
+        let away = other.away().map(|(text, count)| (text.clone(), count));
+        if !other.ignores(turn.who) {
             turn.out.publish(&mut self.people.conns_reading(to), &[event(from)]);
-        }
-        let (who, away) = (other.nick(), other.away().map(|(text, count)| (text.clone(), count)));
-        if !is_ignored {
             self.people.note_unreached(to, turn.who);
         }
         if to != turn.who {
             if self.people.way(turn.conn).is_some_and(|way| way.echo) {
-                turn.out.answer(turn.conn, &event(who));
+                turn.out.answer(turn.conn, &event(self.nick(to)?));
             }
             if self.people.has_several(turn.who) {
                 let own = self.people.conns_reading(turn.who).filter(|&conn| conn != turn.conn);
-                turn.out.publish(&mut { own }, &[event(who)]);
+                turn.out.publish(&mut { own }, &[event(self.nick(to)?)]);
             }
         }
-        let Some(person) = self.people.get_mut(turn.who) else { return Ok(()) };
         let Some((text, count)) = away else { return Ok(()) };
+        let who = self.nick(to)?;
+        let Some(person) = self.people.get_mut(turn.who) else { return Ok(()) };
         let told_away = &mut person.rare_mut().told_away;
         if !told_away.contains(&(to, count)) {
             told_away.retain(|(other, _)| *other != to);
@@ -130,15 +121,19 @@ impl Hub {
             told_away.push_front((to, count));
             let text = text.filter(|_| !person.ignores(to));
             let what = Happening::Away(text);
-            turn.out.answer(turn.conn, &Event::Happened { place: Place::With(who), at: turn.now.wall, who, what });
+            turn.out.answer(turn.conn, &Event::Happened { place: Place::With(who), at, who, what });
         }
         Ok(())
     }
 
     /// Somebody writes to a person: they are told if another one had that name when they last did, or were last written to.
     pub(super) fn meet(&mut self, to: PersonId, turn: &mut Turn<'_, impl Output>) {
-        let Some(nick) = self.people.get(to).map(Person::nick).filter(|_| to != turn.who) else { return };
         let renames = self.people.renames();
+        let Some(person) = self.people.get_mut(turn.who).filter(|_| to != turn.who) else { return };
+        if person.rare_mut().met_last(to, renames) {
+            return;
+        }
+        let Some(nick) = self.people.get(to).map(Person::nick) else { return };
         let Some(person) = self.people.get_mut(turn.who) else { return };
         if person.rare_mut().write_to(nick, to, renames) {
             turn.out.answer(turn.conn, &Event::NameChangedHands(nick));
