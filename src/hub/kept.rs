@@ -1,10 +1,11 @@
 //! Places that outlive their connections: what the core has to do with them.
 
 use crate::effect::{Job, LeftOut, Output};
-use crate::event::{Event, Happening};
+use crate::event::{Event, Fault, Happening};
 use crate::limits;
-use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, Wire};
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place};
 use crate::people::{Intake, Reread, Way};
+use crate::policy::{KeptPlace, may_take_up};
 use crate::time::Now;
 
 use super::{Hub, Turn};
@@ -20,11 +21,11 @@ impl Hub {
         Some((person.nick(), upload))
     }
 
-    /// Whether a place is the owner's of a name, on a connection on which nobody can read along: what they may do there is for no other
-    /// one.
-    pub fn is_private(&self, conn: ConnId) -> bool {
-        let is_owner = self.people.at(conn).is_some_and(|person| self.owned_by(person).is_some());
-        is_owner && self.wire_of(conn) == Wire::Secure
+    /// Whether the place of a connection is taken up from somewhere, see [`may_take_up`].
+    pub fn may_take_up(&self, place: ConnId, from: Origin, now: Now) -> Result<(), Fault> {
+        let person = self.people.at(place).ok_or(Fault::NoPlace)?;
+        let kept = KeptPlace { owned: self.register().owned(&person.nick()), wire: self.wire_of(place) };
+        may_take_up(kept, from.wire(), self.scope_of(from, now))
     }
 
     /// The transport of a connection is lost, and its place kept: it is noted who says something to its person in private.

@@ -7,7 +7,7 @@ use crate::event::{Bye, Detail, Done, Event, Fault, Lost, Reply, Verb};
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, LineBuf};
-use crate::names::{ConnId, Origin, PlaceToken, Wire};
+use crate::names::{ConnId, Origin, PlaceToken};
 use crate::outbox::Kind;
 use crate::registry::origin;
 use crate::request::Request;
@@ -97,7 +97,7 @@ impl<S: System> Reactor<S> {
 
     /// Has a connection go on in a place that is kept, or tells it why not.
     pub(super) fn take_up(&mut self, id: ConnId, what: TakeUp, now: Now) {
-        match self.place_for(id, what) {
+        match self.place_for(id, what, now) {
             Ok(place) => self.hand_over(id, place, what.lines, now),
             Err(why) => {
                 if let Some(connection) = self.registry.get_mut(id) {
@@ -108,17 +108,15 @@ impl<S: System> Reactor<S> {
     }
 
     /// The place that a connection may take up.
-    fn place_for(&self, id: ConnId, TakeUp { token, lines }: TakeUp) -> Result<ConnId, Fault> {
+    fn place_for(&self, id: ConnId, TakeUp { token, lines }: TakeUp, now: Now) -> Result<ConnId, Fault> {
         let connection = self.registry.get(id).ok_or(Fault::NoPlace)?;
         if connection.keep().is_some() {
             return Err(Fault::KeptItself);
         }
         let place = token.and_then(|token| self.registry.get(*self.places.get(&token)?));
         let place = place.filter(|place| place.dialect() == connection.dialect()).ok_or(Fault::NoPlace)?;
-        let is_clear = connection.address().is_some_and(|address| origin(address).wire() == Wire::Clear);
-        if is_clear && self.hub.is_private(place.id()) {
-            return Err(Fault::InsecurePlace);
-        }
+        let from = connection.address().map_or(Origin::Loopback, origin);
+        self.hub.may_take_up(place.id(), from, now)?;
         let written = place.keep().map_or(0, |keep| keep.sent.most_written());
         if lines > written { Err(Fault::NotWritten(written)) } else { Ok(place.id()) }
     }
@@ -197,17 +195,11 @@ impl<S: System> Reactor<S> {
             is_heard = true;
         }
         connection.framing().lines = lines;
-        match asked.map(|what| (what, self.place_for(id, what))) {
-            Some((what, Ok(place))) if !self.is_blocked(id, now) => self.hand_over(id, place, what.lines, now),
+        match asked.map(|what| (what, self.place_for(id, what, now))) {
+            Some((what, Ok(place))) => self.hand_over(id, place, what.lines, now),
             _ if is_heard => self.reject(id, now),
             _ => {}
         }
-    }
-
-    /// Whether nobody may come from where a connection comes from.
-    fn is_blocked(&self, id: ConnId, now: Now) -> bool {
-        let address = self.registry.get(id).and_then(Connection::address);
-        address.is_some_and(|address| self.turned_away(address, now) == Some(Bye::Blocked))
     }
 
     /// Tells a connection that there is no place for it.

@@ -545,6 +545,42 @@ fn no_place_that_is_kept_is_taken_up_from_where_nobody_may_come() {
 }
 
 #[test]
+fn where_guests_may_not_come_owners_alone_take_up_their_places() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let Some(server) = on_own_network(&["--data", data, "--clear-passwords", "allow"]) else { return };
+    let (to, near, far) = (address(2, 10, 2), address(1, 1, 1), address(1, 2, 1));
+    let mut control = Control::of(dir.path());
+    assert_eq!(control.ask("/block 2001:db8:1:1::/64 guests"), ["+ block 1 2001:db8:1:1::/64 0"]);
+    let keep = |lines: &str| {
+        let mut client = Distant::come(&server, &far, &to);
+        client.send(&format!("{lines}\n/keep"));
+        let line = client.until("+ keep ").pop().unwrap();
+        line.split(' ').nth(2).unwrap().to_owned()
+    };
+    // Both are lost now.
+    let (mallory, alice) = (keep("/nick mallory"), keep("/nick alice\n/register correct-horse"));
+    let mut there = Distant::come(&server, &near, &to);
+    assert_eq!(there.greeting(), "locked");
+    let refusal = "! resume locked guests may not come from your network, so come from another one, or /login ";
+    for _ in 0..2 {
+        there.send(&format!("/resume {mallory} 0\n/ping"));
+        let told = there.until("+ ping");
+        assert!(told.iter().any(|line| line.starts_with(refusal)), "{told:?}");
+        // Who may come from there becomes no guest by that either.
+        there.send("/login alice correct-horse");
+        there.until("+ login alice");
+    }
+    let mut owner = Distant::come(&server, &near, &to);
+    owner.send(&format!("/resume {alice} 0"));
+    owner.until("+ resume alice");
+    // The place is still there, for whoever comes from elsewhere.
+    let mut elsewhere = Distant::come(&server, &far, &to);
+    elsewhere.send(&format!("/resume {mallory} 0"));
+    elsewhere.until("+ resume mallory");
+}
+
+#[test]
 fn so_many_come_in_a_minute_and_no_more() {
     let Some(server) = on_own_network(&[]) else { return };
     let (to, near) = (address(2, 10, 2), address(1, 1, 1));

@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, ErrorKind, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use testkit::proxy::{Cut, Plan, Proxy};
-use testkit::{Client, Server};
+use testkit::{Client, Server, binary};
 
 /// Cuts a connection off: its other end sees a reset.
 fn reset(client: Client) {
@@ -301,6 +302,31 @@ fn a_place_is_taken_up_on_a_server_that_is_locked_or_full() {
     alice.expect("- had 0");
     alice.starting("+ resume guest1");
     alice.until("+ ping");
+}
+
+#[test]
+fn a_guest_who_was_here_when_guests_were_shut_out_comes_back_and_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let server = Server::start(&["--data", data]);
+    let (mut alice, mut mallory) = (server.in_room("alice", "#lobby"), server.in_room("mallory", "#lobby"));
+    alice.send("/register correct-horse");
+    alice.until("+ register alice");
+    let token = keep(&mut mallory);
+    reset(mallory);
+    let off = Command::new(binary()).args(["ctl", "--data", data, "server", "guests", "off"]).output().unwrap();
+    assert!(off.status.success(), "{off:?}");
+    let mut late = server.connect_raw();
+    late.starting("* locked ");
+    let (mut mallory, told) = resume(&server, &token, 0);
+    assert_eq!(told, ["- had 0", "+ resume mallory"]);
+    mallory.send("hello");
+    mallory.starting("! say muted ");
+    alice.send("who is there?");
+    mallory.until("#lobby <alice> who is there?");
+    // Who was not here has no such way.
+    late.send(&format!("/resume {} 0", "0".repeat(32)));
+    late.until_starting("! resume gone ");
 }
 
 #[test]
