@@ -740,7 +740,9 @@ impl<T: Transport> Connection<T> {
 
     /// Its place is kept no more: what was written to it is forgotten.
     pub fn end_keeping(&mut self) -> Option<PlaceToken> {
-        self.rare.as_deref_mut()?.keep.take().map(|keep| keep.token)
+        let keep = self.rare.as_deref_mut()?.keep.take()?;
+        self.outbox.forget_keep();
+        Some(keep.token)
     }
 
     /// Whether its input has ended, and all was written that its place is to be kept after.

@@ -528,6 +528,14 @@ impl Outbox {
         (Rest(pieces), left_out)
     }
 
+    /// No place is kept any more: no line that is pending is where counting begins.
+    pub fn forget_keep(&mut self) {
+        let rest = self.rest.iter_mut().flat_map(|rest| &mut rest.pieces);
+        for piece in self.first.iter_mut().chain(rest).filter(|piece| piece.kind == Kind::Keep) {
+            piece.kind = Kind::Aside;
+        }
+    }
+
     /// Queues what was pending for another connection on the transport that is this one's now.
     pub fn adopt(&mut self, mut other: Self) {
         other.release();

@@ -328,6 +328,7 @@ impl<S: System> Reactor<S> {
                 Effect::UploadEnded(id) => self.upload_ended(id),
                 Effect::Resume(id) => self.put_off(id),
                 Effect::Keep { conn, lines } => self.keep(conn, lines),
+                Effect::EndKeeping(id) => self.go_on_unkept(id),
                 // Its lines are being carried out, and are to go with it.
                 Effect::TakeUp { token, lines, .. } => self.taking_up = Some(TakeUp::new(token, lines)),
                 Effect::Audit { conn, by, deed } => {

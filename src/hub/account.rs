@@ -896,9 +896,10 @@ impl Hub {
     }
 
     /// A name is nobody's any more: whoever is here by it becomes a guest on each of their connections. The one whose turn it is
-    /// keeps the rooms, or else the eldest.
+    /// keeps the rooms, or else the eldest. Places that are kept go with the name.
     fn let_go(&mut self, old: Nick, why: Loss, turn: &mut Turn<'_, impl Output>) {
         let Some(who) = self.people.find(&old) else { return };
+        self.end_places(who, turn);
         let conns: Vec<ConnId> = self.people.conns_of(who).collect();
         let keeper = conns.iter().copied().find(|&conn| conn == turn.conn).or(conns.first().copied());
         let others = conns.iter().copied().filter(|&conn| Some(conn) != keeper);

@@ -1,7 +1,7 @@
 //! Places that outlive their connections: what the core has to do with them.
 
-use crate::effect::{Job, LeftOut, Output};
-use crate::event::{Event, Fault, Happening};
+use crate::effect::{Effect, Job, LeftOut, Output};
+use crate::event::{Event, Fault, Happening, Lost};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place};
 use crate::people::{Intake, Reread, Way};
@@ -29,9 +29,22 @@ impl Hub {
     }
 
     /// The transport of a connection is lost, and its place kept: it is noted who says something to its person in private.
-    pub fn lose_sight(&mut self, conn: ConnId) {
+    pub fn lose_sight(&mut self, conn: ConnId, how: Lost) {
         if let Some(way) = self.people.way_mut(conn) {
-            way.lose();
+            way.lose(how);
+        }
+    }
+
+    /// The places of somebody's connections are over: who is not there is gone, and those who are go on without.
+    pub(super) fn end_places(&mut self, who: PersonId, turn: &mut Turn<'_, impl Output>) {
+        for conn in self.people.conns_of(who).collect::<Vec<_>>() {
+            match self.people.way(conn).and_then(Way::lost) {
+                Some(how) => {
+                    self.lose(conn, &Happening::Lost(how), turn);
+                    turn.out.effect(Effect::Close { conn, bye: None });
+                }
+                None => turn.out.effect(Effect::EndKeeping(conn)),
+            }
         }
     }
 

@@ -69,6 +69,12 @@ impl<S: System> Reactor<S> {
         }
     }
 
+    /// The same of one that goes on: if its input has ended, nothing is waited for that its place was to be kept after.
+    pub(super) fn go_on_unkept(&mut self, id: ConnId) {
+        self.end_keeping(id);
+        self.run_soon(id);
+    }
+
     /// The transport of a connection is lost: nobody is told if its place is kept. `false` if it is not.
     pub(super) fn lose(&mut self, id: ConnId, how: Lost, now: Now) -> bool {
         let Some(connection) = self.registry.get(id).filter(|connection| connection.is_active()) else { return false };
@@ -81,7 +87,7 @@ impl<S: System> Reactor<S> {
         let transport = self.registry.lose(id, how, now.at + limits::KEEP);
         self.registry.get(id).into_iter().for_each(|connection| self.egress.count(connection));
         transport.into_iter().for_each(|transport| self.system.close(transport));
-        self.hub.lose_sight(id);
+        self.hub.lose_sight(id, how);
         self.rearm(id, now);
         true
     }
