@@ -1,5 +1,7 @@
 //! Places that outlive their connections: they are kept when a transport is lost, and taken up by another connection.
 
+use std::io::Write as _;
+
 use log::{debug, warn};
 
 use crate::connection::{Connection, Life, Pause};
@@ -181,26 +183,66 @@ impl<S: System> Reactor<S> {
         self.rearm(place, now);
     }
 
-    /// Hears a connection for which there was no place, as its first line may be for one that is kept.
+    /// Hears those for whom there was no place, in the order in which they came. There may be one meanwhile.
+    pub(super) fn hear_applicants(&mut self, now: Now) {
+        for id in std::mem::take(&mut self.applicants) {
+            let is_applying = |life: Option<Life>| life == Some(Life::Applying);
+            if is_applying(self.registry.get(id).map(Connection::life)) {
+                self.hear_applicant(id, now);
+                self.rearm(id, now);
+            }
+            if is_applying(self.registry.get(id).map(Connection::life)) {
+                self.applicants.push(id);
+            }
+        }
+    }
+
+    /// Hears a connection for which there was no place, as its first line may be for one that is kept, or prove that it is an owner's.
     pub(super) fn hear_applicant(&mut self, id: ConnId, now: Now) {
+        let Some(address) = self.registry.get(id).and_then(Connection::address) else { return };
+        if self.refusal(address, now).is_none() {
+            self.registry.set_life(id, Life::Active);
+            return self.welcome(id, address, now);
+        }
+        let may_prove = self.may_prove(address, now);
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if connection.is_readable()
+        if connection.framing().lines.is_searched()
+            && connection.is_readable()
             && let Ok(read) = connection.read(&mut self.scratch[..limits::READ])
         {
             connection.framing().feed(&self.scratch[..read], &mut Vec::new());
         }
         let dialect = self.egress.dialect(connection);
         let mut lines = std::mem::take(&mut connection.framing().lines);
-        let mut asked = None;
+        let (mut asked, mut proves) = (None, false);
         let mut is_heard = lines.is_endless() || connection.input_ended().is_some() || connection.is_over(now.at);
         if let Some((line, ending)) = lines.next_line() {
             connection.style_mut().crlf |= ending == Ending::Crlf;
-            if let Some(Request::Resume { token, lines }) = dialect.parse(&line, &crate::plain::text(&line)) {
-                asked = Some(TakeUp::new(token, lines));
+            match dialect.parse(&line, &crate::plain::text(&line)) {
+                Some(Request::Resume { token, lines }) => asked = Some(TakeUp::new(token, lines)),
+                Some(Request::Login { credential, .. }) if may_prove => {
+                    proves = self.hub.may_be_looked_at(&credential, origin(address));
+                    // Others from there have their passwords looked at first.
+                    if !proves && !is_heard {
+                        lines.put_back();
+                        connection.framing().lines = lines;
+                        return;
+                    }
+                }
+                _ => {}
             }
             is_heard = true;
         }
+        if proves {
+            lines.put_back();
+        }
         connection.framing().lines = lines;
+        if proves {
+            self.registry.set_life(id, Life::Active);
+            self.hub.try_login(id, origin(address), now);
+            // At once, as the next one may want the place where its password waits.
+            return self.serve_active(id, now);
+        }
         match asked.map(|what| (what, self.place_for(id, what, now))) {
             Some((what, Ok(place))) => self.hand_over(id, place, what.lines, now),
             _ if is_heard => self.reject(id, now),
@@ -213,11 +255,30 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get(id) else { return };
         let turned_away = connection.address().and_then(|address| self.turned_away(address, now));
         let bye = if self.end.is_some() { Bye::Shutdown } else { turned_away.unwrap_or(Bye::Full) };
+        if self.registry.rejected() >= limits::REJECTED {
+            return self.dismiss(id, bye);
+        }
         self.registry.set_life(id, Life::Rejected);
         if let Some(connection) = self.registry.get_mut(id) {
             connection.framing().lines = LineBuf::default();
             self.egress.tell(connection, &Event::Bye(bye));
             self.egress.hurry(connection);
+        }
+    }
+
+    /// Takes out a connection for which there is no place, and tells it why, if it can be told at once.
+    fn dismiss(&mut self, id: ConnId, bye: Bye) {
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        if let Some(wake) = connection.disarm() {
+            self.timers.remove(&(wake, id));
+        }
+        self.egress.clear(connection);
+        let (mut line, style) = (String::new(), connection.style());
+        self.egress.dialect(connection).event(&mut line, &Event::Bye(bye), style);
+        if let Some(mut transport) = self.registry.remove(id).and_then(Connection::into_transport) {
+            let told = transport.write(line.as_bytes());
+            debug!("{id:?} is turned away: {bye:?}, {told:?}");
+            self.system.close(transport);
         }
     }
 }

@@ -596,6 +596,49 @@ fn so_many_come_in_a_minute_and_no_more() {
 }
 
 #[test]
+fn a_crowd_of_owners_comes_in_over_tcp_however_many_they_are() {
+    const OWNERS: usize = 12;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let Some(server) = on_own_network(&["--data", data, "--clear-passwords", "allow"]) else { return };
+    let (to, near) = (address(2, 10, 2), address(1, 1, 1));
+    let mut control = Control::of(dir.path());
+    let mut grant = |n: usize| {
+        let told = control.ask(&format!("/grant owner{n}"));
+        told[0].strip_prefix(&format!("+ grant owner{n} ")).unwrap().to_owned()
+    };
+    let secrets: Vec<String> = (0..OWNERS).map(&mut grant).collect();
+    let guests: Vec<Distant> = (0..CONNECTS).map(|_| Distant::come(&server, &near, &to)).collect();
+    let mut guests: Vec<Distant> = guests
+        .into_iter()
+        .map(|mut guest| {
+            guest.greeting();
+            guest
+        })
+        .collect();
+    // All of them come first, and say who they are afterwards.
+    let mut owners: Vec<Distant> = (0..OWNERS).map(|_| Distant::come(&server, &near, &to)).collect();
+    let mut stranger = Distant::come(&server, &near, &to);
+    for (n, owner) in owners.iter_mut().enumerate() {
+        owner.send(&format!("/login owner{n} {}", secrets[n]));
+    }
+    stranger.send("hello");
+    for (n, owner) in owners.iter_mut().enumerate() {
+        assert_eq!(owner.line(), Some(format!("+ login owner{n}")));
+        assert_eq!(owner.greeting(), "hello");
+    }
+    assert!(stranger.line().unwrap().starts_with("* bye refused too many connections came from your network"));
+    // A password is as good, and takes nobody's place.
+    owners[0].send("/passwd correct-horse");
+    owners[0].until("+ passwd");
+    let mut again = Distant::come(&server, &near, &to);
+    again.send("/login owner0 correct-horse");
+    assert_eq!(again.line().as_deref(), Some("+ login owner0"));
+    guests[0].send("/ping here");
+    guests[0].until("+ ping here");
+}
+
+#[test]
 fn blocks_outlive_a_server_that_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     let start = || Server::start(&["--data", dir.path().to_str().unwrap(), "--sync", "0"]);
