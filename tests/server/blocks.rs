@@ -551,15 +551,16 @@ fn where_guests_may_not_come_owners_alone_take_up_their_places() {
     let Some(server) = on_own_network(&["--data", data, "--clear-passwords", "allow"]) else { return };
     let (to, near, far) = (address(2, 10, 2), address(1, 1, 1), address(1, 2, 1));
     let mut control = Control::of(dir.path());
-    assert_eq!(control.ask("/block 2001:db8:1:1::/64 guests"), ["+ block 1 2001:db8:1:1::/64 0"]);
-    let keep = |lines: &str| {
-        let mut client = Distant::come(&server, &far, &to);
+    let keep = |from: &str, lines: &str| {
+        let mut client = Distant::come(&server, from, &to);
         client.send(&format!("{lines}\n/keep"));
         let line = client.until("+ keep ").pop().unwrap();
         line.split(' ').nth(2).unwrap().to_owned()
     };
-    // Both are lost now.
-    let (mallory, alice) = (keep("/nick mallory"), keep("/nick alice\n/register correct-horse"));
+    // All are lost now.
+    let (mallory, alice) = (keep(&far, "/nick mallory"), keep(&far, "/nick alice\n/register correct-horse"));
+    let (bob, carol) = (keep(&near, "/nick bob"), keep(&near, "/nick carol\n/register correct-horse"));
+    assert_eq!(control.ask("/block 2001:db8:1:1::/64 guests"), ["+ block 1 2001:db8:1:1::/64 1"]);
     let mut there = Distant::come(&server, &near, &to);
     assert_eq!(there.greeting(), "locked");
     let refusal = "! resume locked guests may not come from your network, so come from another one, or /login ";
@@ -576,8 +577,14 @@ fn where_guests_may_not_come_owners_alone_take_up_their_places() {
     owner.until("+ resume alice");
     // The place is still there, for whoever comes from elsewhere.
     let mut elsewhere = Distant::come(&server, &far, &to);
+    // Those that were there when the block came are over, but for the owners'.
+    elsewhere.send(&format!("/resume {bob} 0"));
+    elsewhere.until("! resume gone ");
     elsewhere.send(&format!("/resume {mallory} 0"));
     elsewhere.until("+ resume mallory");
+    let mut owner = Distant::come(&server, &near, &to);
+    owner.send(&format!("/resume {carol} 0"));
+    owner.until("+ resume carol");
 }
 
 #[test]
