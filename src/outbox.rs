@@ -821,6 +821,22 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_counted_from_the_last_place_that_was_begun_though_nothing_was_written_meanwhile() {
+        let (mut outbox, mut sent) = (Outbox::default(), Sent::default());
+        let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room: usize::MAX }, Vec::new());
+        for line in ["+ keep\n", "+ keep\n"] {
+            outbox.push(Kind::Keep, line.as_bytes());
+            outbox.push(Kind::Reply, b"of the place before\n");
+        }
+        outbox.forget_keep();
+        outbox.push(Kind::Keep, b"+ keep\n");
+        outbox.push(Kind::Reply, b"one\n");
+        outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
+        assert!(outbox.is_empty() && outbox.replies() == 0);
+        assert_eq!((sent.has_begun(), sent.most_written()), (true, 1));
+    }
+
+    #[test]
     fn what_is_held_goes_on_from_any_line_that_ever_came() {
         for seed in 0..200 {
             let mut dice = fastrand::Rng::with_seed(seed);
