@@ -28,7 +28,7 @@ pub enum Life {
     Rejected,
     /// It was admitted and goes: nothing more is read of it, and what is pending for it is written.
     Draining,
-    /// No place was free. It is heard for one line, which may be for a place that is kept.
+    /// There was no place. It is heard for one line, which may be for a place that is kept, or prove that it is an owner's.
     Applying,
     /// It was admitted, and its transport is lost. Its place is kept: it speaks no more, and what is for it waits.
     Kept,
@@ -297,7 +297,10 @@ impl<T: Transport> Connection<T> {
     pub(crate) fn set_life(&mut self, life: Life) {
         self.life = life;
         self.pause = None;
-        self.framing.lines = LineBuf::default();
+        // Whoever is admitted late has been heard already.
+        if life != Life::Active {
+            self.framing.lines = LineBuf::default();
+        }
         // Nothing more comes of an answer that is under way.
         self.outbox.release();
     }
@@ -740,7 +743,9 @@ impl<T: Transport> Connection<T> {
 
     /// Its place is kept no more: what was written to it is forgotten.
     pub fn end_keeping(&mut self) -> Option<PlaceToken> {
-        self.rare.as_deref_mut()?.keep.take().map(|keep| keep.token)
+        let keep = self.rare.as_deref_mut()?.keep.take()?;
+        self.outbox.forget_keep();
+        Some(keep.token)
     }
 
     /// Whether its input has ended, and all was written that its place is to be kept after.

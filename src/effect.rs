@@ -40,6 +40,8 @@ pub enum Effect {
     Resume(ConnId),
     /// Keep the place of this connection when it is lost, and reply to it. So many lines of what was written to it have come.
     Keep { conn: ConnId, lines: Option<u64> },
+    /// The place of this connection is kept no more, and what takes it up is good for nothing; the connection goes on.
+    EndKeeping(ConnId),
     /// Give this connection's transport to the place that is kept for this token, and reply.
     TakeUp { conn: ConnId, token: Option<PlaceToken>, lines: u64 },
     /// Write down what an operator has done by this connection.

@@ -592,6 +592,8 @@ pub enum Fault {
     KeptItself,
     /// The place was an owner's where nobody could read along, and others can here.
     InsecurePlace,
+    /// The place is a guest's, and guests may not come from where one is.
+    PlaceOfGuest,
     /// So many lines are said to have come, but fewer were written: this many.
     NotWritten(u64),
 }

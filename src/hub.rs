@@ -150,6 +150,8 @@ struct Locked {
     intake: Intake,
     /// When it is closed.
     until: Instant,
+    /// Whether it is closed unless its first request is a login that lets it in.
+    is_on_trial: bool,
 }
 
 /// What the disk has been asked for and has not done yet.
@@ -260,7 +262,7 @@ impl Hub {
             Err(bye) => return self.close(conn, bye, turn),
         };
         let until = turn.now.at + limits::LOCKED;
-        self.locked.insert(conn, Locked { origin, wrong: 0, intake: Intake::None { told: false }, until });
+        self.locked.insert(conn, Locked::new(origin, until));
         self.alarm(until, Alarm::Locked(conn));
         turn.out.answer(conn, &Event::Locked(lock));
     }
@@ -362,7 +364,7 @@ impl Hub {
     /// [waits](Hub::is_waiting) for nothing. It gets its one reply, if one is due, before this returns, when [`Hub::go_on`] has told
     /// the rest of a long answer, or when the connection waits no more.
     pub fn handle(&mut self, conn: ConnId, now: Now, request: Request<'_>, out: &mut impl Output) {
-        if let Some(locked) = self.locked.get(&conn)
+        if let Some(locked) = self.locked.get(&conn).filter(|locked| !locked.is_on_trial)
             && self.reception(locked.origin, now) == Ok(None)
         {
             // What they had to prove is asked of nobody any more.
@@ -376,7 +378,8 @@ impl Hub {
             Err(why) => return refuse(conn, Verb::Unknown, why, turn.out),
         };
         if let Some(lock) = self.lock_of(conn, now) {
-            return self.handle_locked(request, lock, turn);
+            self.handle_locked(request, lock, turn);
+            return self.end_trial(turn);
         }
         if self.controls.contains_key(&conn) {
             self.handle_control(request, turn);
@@ -959,6 +962,12 @@ impl Hub {
             self.people.iter().map(|person| (person.nick(), self.people.ways(person).count())).collect();
         names.sort_unstable();
         (self.presence.version(), names)
+    }
+}
+
+impl Locked {
+    fn new(origin: Origin, until: Instant) -> Self {
+        Self { origin, wrong: 0, intake: Intake::None { told: false }, until, is_on_trial: false }
     }
 }
 

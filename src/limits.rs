@@ -335,8 +335,14 @@ pub const HELD_SHORT: usize = 1024;
 pub const KEPT_PENDING: usize = 64 * 1024;
 /// Places without a connection that are kept for one address prefix; a /48 has [`WIDER`] times as many.
 pub const KEPT_OF_PREFIX: usize = 8;
-/// How long somebody for whom there is no place is heard, as their first line may be for a place that is kept.
+/// How long somebody for whom there is no place is heard: their first line may be for a place that is kept, or prove that they own a
+/// name where too many came from their network.
 pub const APPLY: Duration = Duration::from_secs(2);
+/// Connections that are heard so; beyond it nobody is.
+pub const APPLYING: usize = 128;
+/// Of these, how many may come from one address prefix: with [`CONNECTS`] they are as many as may be here from there. A /48 may have
+/// [`WIDER`] times as many.
+pub const APPLYING_OF_PREFIX: usize = 70;
 /// How long the end of the server waits for people to read.
 pub const SHUTDOWN: Duration = Duration::from_secs(2);
 /// Bytes of the process's log that may wait for somebody who reads it; what comes then is left out.

@@ -383,8 +383,13 @@ fn settings(options: &Serve) -> Result<Settings, String> {
 fn room_for_clients() -> usize {
     /// For listeners, operators, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
     /// synced or being synced, and the rest.
-    const OTHERS: usize =
-        TOKENS + limits::CONTROLS + limits::REJECTED + limits::LINGERING + 4 * limits::FILES_OPEN + 16;
+    const OTHERS: usize = TOKENS
+        + limits::CONTROLS
+        + limits::APPLYING
+        + limits::REJECTED
+        + limits::LINGERING
+        + 4 * limits::FILES_OPEN
+        + 16;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     let limit = if raised { maximum } else { current };

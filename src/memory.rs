@@ -6,7 +6,7 @@ use crate::settings::Settings;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Bytes of the program itself: its code, its threads, buffers of which there is one.
+/// Bytes of the program itself: its code, its threads, buffers of which there is one, and the few connections that are not admitted.
 const PROGRAM: usize = 16 * MIB;
 /// Bytes of a room besides its members and its history: its name in two tables, its topic.
 const ROOM: usize = limits::TOPIC + 768;

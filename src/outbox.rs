@@ -528,6 +528,14 @@ impl Outbox {
         (Rest(pieces), left_out)
     }
 
+    /// No place is kept any more: no line that is pending is where counting begins.
+    pub fn forget_keep(&mut self) {
+        let rest = self.rest.iter_mut().flat_map(|rest| &mut rest.pieces);
+        for piece in self.first.iter_mut().chain(rest).filter(|piece| piece.kind == Kind::Keep) {
+            piece.kind = Kind::Aside;
+        }
+    }
+
     /// Queues what was pending for another connection on the transport that is this one's now.
     pub fn adopt(&mut self, mut other: Self) {
         other.release();
@@ -810,6 +818,22 @@ mod tests {
             assert!(outbox.is_empty() && (outbox.lines(), outbox.replies(), outbox.chunks()) == (0, 0, 0));
             assert_eq!(outbox.private(), 0);
         }
+    }
+
+    #[test]
+    fn lines_are_counted_from_the_last_place_that_was_begun_though_nothing_was_written_meanwhile() {
+        let (mut outbox, mut sent) = (Outbox::default(), Sent::default());
+        let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room: usize::MAX }, Vec::new());
+        for line in ["+ keep\n", "+ keep\n"] {
+            outbox.push(Kind::Keep, line.as_bytes());
+            outbox.push(Kind::Reply, b"of the place before\n");
+        }
+        outbox.forget_keep();
+        outbox.push(Kind::Keep, b"+ keep\n");
+        outbox.push(Kind::Reply, b"one\n");
+        outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
+        assert!(outbox.is_empty() && outbox.replies() == 0);
+        assert_eq!((sent.has_begun(), sent.most_written()), (true, 1));
     }
 
     #[test]

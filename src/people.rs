@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 
+use crate::event::Lost;
 use crate::limits;
 use crate::meters::FixedWindow;
 use crate::names::{ConnId, FileId, KeptNick, Nick, Origin, PersonId, RoomName, Text};
@@ -142,7 +143,9 @@ pub struct RareWay {
     pub downloads: Vec<Download>,
     /// Whether these wait for a turn at the disk.
     pub wait_for_disk: bool,
-    /// While the connection is lost and its place kept: who has said something in private that may never be had.
+    /// How the connection was lost, if it is and its place is kept.
+    lost: Option<Lost>,
+    /// While it is: who has said something in private that may never be had.
     unreached: Option<Vec<PersonId>>,
     /// What the disk has been asked for that was handed on before.
     pub reread: Option<Reread>,
@@ -224,22 +227,25 @@ impl Way {
         self.rare.as_mut()?.reread.take_if(|reread| reread.serial == serial)
     }
 
-    /// Whether its connection is lost, and its place kept.
-    pub fn is_lost(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.unreached.is_some())
+    /// How its connection was lost, if it is and its place is kept.
+    pub fn lost(&self) -> Option<Lost> {
+        self.rare.as_ref().and_then(|rare| rare.lost)
     }
 
     /// Its connection is lost, and its place kept: what is said in private from now on may reach nobody.
-    pub fn lose(&mut self) {
+    pub fn lose(&mut self, how: Lost) {
         // What was sent and is not carried out is dropped.
         self.forget_put_out();
-        self.rare_mut().unreached.get_or_insert_default();
+        let rare = self.rare_mut();
+        rare.lost = Some(how);
+        rare.unreached.get_or_insert_default();
     }
 
     /// It has a connection again.
     pub fn take_up(&mut self) {
         self.forget_put_out();
         self.take_unreached();
+        self.rare.as_mut().into_iter().for_each(|rare| rare.lost = None);
     }
 
     /// Takes those who have said something in private that nobody has had, if its connection is lost.
@@ -578,7 +584,7 @@ impl People {
 
     /// Somebody says something to somebody in private. It is noted who, if all connections that could take it are lost.
     pub fn note_unreached(&mut self, to: PersonId, from: PersonId) {
-        let is_reached = |way: &Way| !way.is_lagging() && !way.is_lost();
+        let is_reached = |way: &Way| !way.is_lagging() && way.lost().is_none();
         if self.get(to).is_none_or(|person| self.ways(person).any(is_reached)) {
             return;
         }

@@ -613,7 +613,7 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::BadPattern => Code::Usage,
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
-        Fault::Locked(_) => Code::Locked,
+        Fault::Locked(_) | Fault::PlaceOfGuest => Code::Locked,
         Fault::BadNick(..) | Fault::BadRoom(..) | Fault::BadFileName | Fault::GuestName(_) => Code::BadName,
         Fault::Taken { .. } | Fault::LooksOwned { .. } => Code::Taken,
         Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
@@ -801,6 +801,10 @@ fn explain(why: &Fault) -> String {
         Fault::NoPlace => "no place is kept for this token any more; /nick and /join as if you were new".to_owned(),
         Fault::InsecurePlace => {
             "your place was kept where nobody can read along, and others can here; come as you came before, or /login anew"
+                .to_owned()
+        }
+        Fault::PlaceOfGuest => {
+            "guests may not come from your network, so come from another one, or /login NICK PASSWORD if you own a name"
                 .to_owned()
         }
         Fault::KeptItself => "your own place is kept here; connect anew, and say it there".to_owned(),

@@ -176,6 +176,23 @@ pub fn may_come_as(nick: Nick, blocks: &Blocks, now: Now) -> Result<(), Fault> {
     allow(!blocks.has_name(nick, now.wall), || Fault::NameBlocked(nick))
 }
 
+/// A place that is kept, as far as it matters who may take it up.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptPlace<'a> {
+    /// What whoever has it owns, if they own their name.
+    pub owned: Option<&'a Owned>,
+    /// Whether others could read along where it was kept.
+    pub wire: Wire,
+}
+
+/// Whether a place that is kept is taken up from where others can read along, or cannot, and where `scope` may not come from. What
+/// locks the server is no matter here: whoever has the place has been in. A guest may come back where no new one is let in.
+pub fn may_take_up(place: KeptPlace<'_>, wire: Wire, scope: Option<BlockScope>) -> Result<(), Fault> {
+    allow(scope.is_none() || (scope == Some(BlockScope::Guests) && place.owned.is_some()), || Fault::PlaceOfGuest)?;
+    let is_private = place.owned.is_some() && place.wire == Wire::Secure;
+    allow(wire == Wire::Secure || !is_private, || Fault::InsecurePlace)
+}
+
 /// Whether somebody is told that there is a request of this kind.
 pub fn knows(actor: Actor, verb: Verb) -> bool {
     match actor {

@@ -74,6 +74,8 @@ pub struct Reactor<S: System> {
     on_trial: Vec<ConnId>,
     /// Places that are kept when their connections are lost, by what takes them up.
     places: HashMap<PlaceToken, ConnId>,
+    /// Connections that are heard for a line though there was no place, in the order in which they came.
+    applicants: Vec<ConnId>,
     /// A connection has just asked to go on in one of them.
     taking_up: Option<TakeUp>,
     /// When the server ends, once it is asked to.
@@ -140,6 +142,7 @@ impl<S: System> Reactor<S> {
             is_audit_behind: false,
             on_trial: Vec::new(),
             places: HashMap::new(),
+            applicants: Vec::new(),
             taking_up: None,
             end: None,
             scratch: vec![0; limits::READ_CHUNK],
@@ -274,6 +277,7 @@ impl<S: System> Reactor<S> {
             }
         }
         self.serve_low_priority(others, now);
+        self.hear_applicants(now);
         self.pump(now);
         self.write_log(now);
         self.flush(now);
@@ -328,6 +332,7 @@ impl<S: System> Reactor<S> {
                 Effect::UploadEnded(id) => self.upload_ended(id),
                 Effect::Resume(id) => self.put_off(id),
                 Effect::Keep { conn, lines } => self.keep(conn, lines),
+                Effect::EndKeeping(id) => self.go_on_unkept(id),
                 // Its lines are being carried out, and are to go with it.
                 Effect::TakeUp { token, lines, .. } => self.taking_up = Some(TakeUp::new(token, lines)),
                 Effect::Audit { conn, by, deed } => {
@@ -440,8 +445,9 @@ impl<S: System> Reactor<S> {
         if turned_away.is_none() && self.registry.admitted() >= most - most / 16 {
             self.make_place(now);
         }
-        let refusal = turned_away.or_else(|| self.is_full().then_some(Bye::Full));
-        if let Some(bye) = refusal.filter(|_| self.registry.rejected() >= limits::REJECTED) {
+        let refusal = self.refusal(address, now);
+        let is_heard = refusal.is_some_and(|bye| self.may_apply(address, bye));
+        if let Some(bye) = refusal.filter(|_| !is_heard && self.registry.rejected() >= limits::REJECTED) {
             // That is all that a storm of connections gets.
             return self.turn_away(transport, dialect, bye);
         }
@@ -450,31 +456,33 @@ impl<S: System> Reactor<S> {
         }
         let life = match refusal {
             None => Life::Active,
-            Some(Bye::Blocked) => Life::Rejected,
-            Some(_) if self.places.is_empty() => Life::Rejected,
-            // It may be who has a place here that is kept.
-            Some(_) => Life::Applying,
+            Some(_) if is_heard => Life::Applying,
+            Some(_) => Life::Rejected,
         };
         let id = self.registry.insert(transport, (Some(address), now.at), dialect, life);
         debug!("{id:?} from {address}, refused: {refusal:?}");
-        let Some(bye) = refusal else {
-            self.silent.push_back((now.at, id));
-            if self.silent.len() > self.silent_most {
-                let registry = &self.registry;
-                self.silent.retain(|&(_, id)| registry.get(id).is_some_and(|connection| !connection.has_spoken()));
-                self.silent_most = 2 * self.silent.len() + 64;
-            }
-            self.core(now, |hub, out| hub.connect(id, origin(address), now, out));
-            return self.run_soon(id);
-        };
+        let Some(bye) = refusal else { return self.welcome(id, address, now) };
         let Some(connection) = self.registry.get_mut(id) else { return };
         if life == Life::Applying {
             connection.apply(now.at + limits::APPLY);
+            self.applicants.push(id);
             self.rearm(id, now);
             return self.run_soon(id);
         }
         self.egress.tell(connection, &Event::Bye(bye));
         self.egress.hurry(connection);
+    }
+
+    /// Has the core take in a connection that is admitted.
+    pub(super) fn welcome(&mut self, id: ConnId, address: IpAddr, now: Now) {
+        self.silent.push_back((now.at, id));
+        if self.silent.len() > self.silent_most {
+            let registry = &self.registry;
+            self.silent.retain(|&(_, id)| registry.get(id).is_some_and(|connection| !connection.has_spoken()));
+            self.silent_most = 2 * self.silent.len() + 64;
+        }
+        self.core(now, |hub, out| hub.connect(id, origin(address), now, out));
+        self.run_soon(id);
     }
 
     /// Admits somebody who came by the operator's door, which has places of its own.
@@ -510,6 +518,30 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return };
         rows.iter().for_each(|row| self.egress.detail(connection, row));
         self.egress.reply(connection, Kind::Reply, &Reply::Done(Done::Where(nick)));
+    }
+
+    /// Why nobody is admitted from an address, if that is so.
+    pub(super) fn refusal(&self, address: IpAddr, now: Now) -> Option<Bye> {
+        self.turned_away(address, now).or_else(|| self.is_full().then_some(Bye::Full))
+    }
+
+    /// Whether somebody who is not admitted for this reason is heard for a line: it may be who has a place here that is kept, or who owns
+    /// a name.
+    fn may_apply(&self, address: IpAddr, bye: Bye) -> bool {
+        let may_be_let_in = match bye {
+            Bye::Blocked => false,
+            Bye::TooOften => !self.places.is_empty() || self.hub.takes_logins(),
+            _ => !self.places.is_empty(),
+        };
+        may_be_let_in && self.registry.hears_another_from(address)
+    }
+
+    /// Whether somebody who applies from an address may prove that they own a name: too many came from their network of late, and
+    /// that is all that is against them.
+    pub(super) fn may_prove(&self, address: IpAddr, now: Now) -> bool {
+        let is_too_often = self.hub.turns_away(origin(address), now) == Some(Bye::TooOften);
+        let is_crowded = self.registry.is_crowded_from(address, self.settings.max_per_ip);
+        is_too_often && !is_crowded && !self.is_full() && self.hub.takes_logins()
     }
 
     /// Why nobody is admitted from an address, if that is so, however many places are left.

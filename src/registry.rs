@@ -22,6 +22,9 @@ pub struct Registry<T> {
     admitted: usize,
     /// The same of those that came by the operator's door, which count nowhere else.
     controls: usize,
+    /// Connections that are heard for a line though there was no place, and by where they come from.
+    applying: usize,
+    applying_of: HashMap<Prefix, usize>,
     rejected: usize,
     lingering: usize,
     /// The admitted ones by where they come from; those of IPv6 count in two networks.
@@ -55,6 +58,8 @@ impl<T> Default for Registry<T> {
             generation: 0,
             admitted: 0,
             controls: 0,
+            applying: 0,
+            applying_of: HashMap::new(),
             rejected: 0,
             lingering: 0,
             by_prefix: HashMap::new(),
@@ -74,7 +79,7 @@ impl<T: Transport> Registry<T> {
         self.controls
     }
 
-    /// Connections that are being told why they cannot stay, or are heard for a line before that.
+    /// Connections that are being told why they cannot stay.
     pub fn rejected(&self) -> usize {
         self.rejected
     }
@@ -88,6 +93,11 @@ impl<T: Transport> Registry<T> {
     /// [`limits::WIDER`] times as many. 0 is no limit, and loopback is not counted.
     pub fn is_crowded_from(&self, address: IpAddr, most: usize) -> bool {
         most > 0 && has(&self.by_prefix, Some(address), most)
+    }
+
+    /// Whether one more can be heard for a line that comes from an address, though there is no place.
+    pub fn hears_another_from(&self, address: IpAddr) -> bool {
+        self.applying < limits::APPLYING && !has(&self.applying_of, Some(address), limits::APPLYING_OF_PREFIX)
     }
 
     /// Whether as many places are kept for the network of an address as may be.
@@ -192,8 +202,8 @@ impl<T: Transport> Registry<T> {
         let is_control = |connection: &&Connection<T>| connection.is_control() && connection.life() != Life::Lingering;
         assert_eq!(self.controls, self.iter().filter(is_control).count());
         assert_eq!(self.admitted + self.controls, count(&[Life::Active, Life::Draining, Life::Kept]));
-        let rejected = count(&[Life::Rejected, Life::Applying]);
-        assert_eq!((self.rejected, self.lingering), (rejected, count(&[Life::Lingering])));
+        let lives = [Life::Rejected, Life::Applying, Life::Lingering].map(|life| count(&[life]));
+        assert_eq!([self.rejected, self.applying, self.lingering], lives);
         let by_prefix = |lives: &[Life]| {
             let mut counts = HashMap::new();
             for connection in self.iter().filter(|connection| lives.contains(&connection.life())) {
@@ -203,6 +213,7 @@ impl<T: Transport> Registry<T> {
         };
         assert_eq!(self.by_prefix, by_prefix(&[Life::Active, Life::Draining, Life::Kept]));
         assert_eq!(self.kept, by_prefix(&[Life::Kept]));
+        assert_eq!(self.applying_of, by_prefix(&[Life::Applying]));
     }
 
     fn count(&mut self, life: Life, address: Option<IpAddr>) {
@@ -212,7 +223,11 @@ impl<T: Transport> Registry<T> {
                 self.admitted += 1;
                 add(&mut self.by_prefix, address);
             }
-            Life::Rejected | Life::Applying => self.rejected += 1,
+            Life::Applying => {
+                self.applying += 1;
+                add(&mut self.applying_of, address);
+            }
+            Life::Rejected => self.rejected += 1,
             Life::Lingering => self.lingering += 1,
         }
         if life == Life::Kept {
@@ -227,7 +242,11 @@ impl<T: Transport> Registry<T> {
                 self.admitted -= 1;
                 take(&mut self.by_prefix, address);
             }
-            Life::Rejected | Life::Applying => self.rejected -= 1,
+            Life::Applying => {
+                self.applying -= 1;
+                take(&mut self.applying_of, address);
+            }
+            Life::Rejected => self.rejected -= 1,
             Life::Lingering => self.lingering -= 1,
         }
         if life == Life::Kept {

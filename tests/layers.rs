@@ -41,7 +41,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("presence", "names limits event", ""),
     ("typing", "names limits time rooms", ""),
     ("files", "names limits time rooms", ""),
-    ("people", "names nametable limits time meters rooms typing", ""),
+    ("people", "names nametable limits time meters event rooms typing", ""),
     ("rules", "unicode names settings time register/entry event register guestbook", ""),
     ("policy", "names time settings register/entry event register rooms files people rules", ""),
     (

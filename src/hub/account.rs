@@ -195,6 +195,21 @@ impl Hub {
         self.accounts.waiting.contains(&conn)
     }
 
+    /// Whether anybody may prove to own a name here.
+    pub fn takes_logins(&self) -> bool {
+        self.accounts_here() != settings::Accounts::Off
+    }
+
+    /// Whether what somebody gives who comes from somewhere is looked at at once, or has a place where it waits for that.
+    pub fn may_be_looked_at(&self, credential: &Credential<'_>, origin: Origin) -> bool {
+        match (credential, origin) {
+            (Credential::Token(_), _) | (_, Origin::Loopback) => true,
+            (Credential::Password(_), Origin::Network(prefix)) => {
+                self.accounts.tasks_of.has_left(prefix, limits::PASSWORDS_WAITING_OF_PREFIX)
+            }
+        }
+    }
+
     /// A password has been looked at.
     pub fn password_did(&mut self, now: Now, result: PasswordResult, out: &mut impl Output) {
         let Some(task) = self.accounts.looked_at.take() else { return };
@@ -276,6 +291,7 @@ impl Hub {
         if !self.is_waiting(turn.conn) {
             turn.out.effect(Effect::Answered(turn.conn));
         }
+        self.end_trial(turn);
     }
 
     /// The name and what is under way about names, checked; for tests.
@@ -896,9 +912,10 @@ impl Hub {
     }
 
     /// A name is nobody's any more: whoever is here by it becomes a guest on each of their connections. The one whose turn it is
-    /// keeps the rooms, or else the eldest.
+    /// keeps the rooms, or else the eldest. Places that are kept go with the name.
     fn let_go(&mut self, old: Nick, why: Loss, turn: &mut Turn<'_, impl Output>) {
         let Some(who) = self.people.find(&old) else { return };
+        self.end_places(who, turn);
         let conns: Vec<ConnId> = self.people.conns_of(who).collect();
         let keeper = conns.iter().copied().find(|&conn| conn == turn.conn).or(conns.first().copied());
         let others = conns.iter().copied().filter(|&conn| Some(conn) != keeper);

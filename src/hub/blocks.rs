@@ -15,7 +15,7 @@ use crate::time::{Now, end_of};
 
 use super::answer::Answer;
 use super::rules::short_reason;
-use super::{Hub, Turn};
+use super::{Alarm, Hub, Locked, Turn};
 
 /// Coming in.
 impl Hub {
@@ -23,6 +23,22 @@ impl Hub {
     pub fn turns_away(&self, origin: Origin, now: Now) -> Option<Bye> {
         let is_too_often = self.settings.rate > 0 && !self.connects.has_left(origin, limits::CONNECTS, now.at);
         self.reception(origin, now).err().or(is_too_often.then_some(Bye::TooOften))
+    }
+
+    /// A connection has come in for which there was no place, as too many came from its network, and wants to prove that it is an
+    /// owner's. It is not counted, as it goes unless that lets it in.
+    pub fn try_login(&mut self, conn: ConnId, origin: Origin, now: Now) {
+        let until = now.at + limits::LOCKED;
+        self.locked.insert(conn, Locked { is_on_trial: true, ..Locked::new(origin, until) });
+        self.alarm(until, Alarm::Locked(conn));
+    }
+
+    /// Closes the connection whose turn it is if it was to prove that it is an owner's, and has not.
+    pub(super) fn end_trial(&mut self, turn: &mut Turn<'_, impl Output>) {
+        let is_on_trial = self.locked.get(&turn.conn).is_some_and(|locked| locked.is_on_trial);
+        if is_on_trial && !self.is_waiting(turn.conn) {
+            self.close(turn.conn, Bye::TooOften, turn);
+        }
     }
 
     /// Who comes through a connection has been here before, as they take up a place, and so is not counted as newly come.
@@ -43,7 +59,7 @@ impl Hub {
     }
 
     /// Who may not come from somewhere, if anybody may not.
-    fn scope_of(&self, origin: Origin, now: Now) -> Option<BlockScope> {
+    pub(super) fn scope_of(&self, origin: Origin, now: Now) -> Option<BlockScope> {
         match origin {
             Origin::Loopback => None,
             Origin::Network(prefix) => self.register().blocks().scope_of(prefix, now.wall),

@@ -1,10 +1,11 @@
 //! Places that outlive their connections: what the core has to do with them.
 
-use crate::effect::{Job, LeftOut, Output};
-use crate::event::{Event, Happening};
+use crate::effect::{Effect, Job, LeftOut, Output};
+use crate::event::{Event, Fault, Happening, Lost};
 use crate::limits;
-use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, Wire};
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place};
 use crate::people::{Intake, Reread, Way};
+use crate::policy::{KeptPlace, may_take_up};
 use crate::time::Now;
 
 use super::{Hub, Turn};
@@ -20,17 +21,30 @@ impl Hub {
         Some((person.nick(), upload))
     }
 
-    /// Whether a place is the owner's of a name, on a connection on which nobody can read along: what they may do there is for no other
-    /// one.
-    pub fn is_private(&self, conn: ConnId) -> bool {
-        let is_owner = self.people.at(conn).is_some_and(|person| self.owned_by(person).is_some());
-        is_owner && self.wire_of(conn) == Wire::Secure
+    /// Whether the place of a connection is taken up from somewhere, see [`may_take_up`].
+    pub fn may_take_up(&self, place: ConnId, from: Origin, now: Now) -> Result<(), Fault> {
+        let person = self.people.at(place).ok_or(Fault::NoPlace)?;
+        let kept = KeptPlace { owned: self.register().owned(&person.nick()), wire: self.wire_of(place) };
+        may_take_up(kept, from.wire(), self.scope_of(from, now))
     }
 
     /// The transport of a connection is lost, and its place kept: it is noted who says something to its person in private.
-    pub fn lose_sight(&mut self, conn: ConnId) {
+    pub fn lose_sight(&mut self, conn: ConnId, how: Lost) {
         if let Some(way) = self.people.way_mut(conn) {
-            way.lose();
+            way.lose(how);
+        }
+    }
+
+    /// The places of somebody's connections are over: who is not there is gone, and those who are go on without.
+    pub(super) fn end_places(&mut self, who: PersonId, turn: &mut Turn<'_, impl Output>) {
+        for conn in self.people.conns_of(who).collect::<Vec<_>>() {
+            match self.people.way(conn).and_then(Way::lost) {
+                Some(how) => {
+                    self.lose(conn, &Happening::Lost(how), turn);
+                    turn.out.effect(Effect::Close { conn, bye: None });
+                }
+                None => turn.out.effect(Effect::EndKeeping(conn)),
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Places that outlive their connections: they are kept when a transport is lost, and taken up by another connection.
 
+use std::io::Write as _;
+
 use log::{debug, warn};
 
 use crate::connection::{Connection, Life, Pause};
@@ -7,7 +9,7 @@ use crate::event::{Bye, Detail, Done, Event, Fault, Lost, Reply, Verb};
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, LineBuf};
-use crate::names::{ConnId, Origin, PlaceToken, Wire};
+use crate::names::{ConnId, Origin, PlaceToken};
 use crate::outbox::Kind;
 use crate::registry::origin;
 use crate::request::Request;
@@ -69,6 +71,12 @@ impl<S: System> Reactor<S> {
         }
     }
 
+    /// The same of one that goes on: if its input has ended, nothing is waited for that its place was to be kept after.
+    pub(super) fn go_on_unkept(&mut self, id: ConnId) {
+        self.end_keeping(id);
+        self.run_soon(id);
+    }
+
     /// The transport of a connection is lost: nobody is told if its place is kept. `false` if it is not.
     pub(super) fn lose(&mut self, id: ConnId, how: Lost, now: Now) -> bool {
         let Some(connection) = self.registry.get(id).filter(|connection| connection.is_active()) else { return false };
@@ -81,7 +89,7 @@ impl<S: System> Reactor<S> {
         let transport = self.registry.lose(id, how, now.at + limits::KEEP);
         self.registry.get(id).into_iter().for_each(|connection| self.egress.count(connection));
         transport.into_iter().for_each(|transport| self.system.close(transport));
-        self.hub.lose_sight(id);
+        self.hub.lose_sight(id, how);
         self.rearm(id, now);
         true
     }
@@ -97,7 +105,7 @@ impl<S: System> Reactor<S> {
 
     /// Has a connection go on in a place that is kept, or tells it why not.
     pub(super) fn take_up(&mut self, id: ConnId, what: TakeUp, now: Now) {
-        match self.place_for(id, what) {
+        match self.place_for(id, what, now) {
             Ok(place) => self.hand_over(id, place, what.lines, now),
             Err(why) => {
                 if let Some(connection) = self.registry.get_mut(id) {
@@ -108,17 +116,15 @@ impl<S: System> Reactor<S> {
     }
 
     /// The place that a connection may take up.
-    fn place_for(&self, id: ConnId, TakeUp { token, lines }: TakeUp) -> Result<ConnId, Fault> {
+    fn place_for(&self, id: ConnId, TakeUp { token, lines }: TakeUp, now: Now) -> Result<ConnId, Fault> {
         let connection = self.registry.get(id).ok_or(Fault::NoPlace)?;
         if connection.keep().is_some() {
             return Err(Fault::KeptItself);
         }
         let place = token.and_then(|token| self.registry.get(*self.places.get(&token)?));
         let place = place.filter(|place| place.dialect() == connection.dialect()).ok_or(Fault::NoPlace)?;
-        let is_clear = connection.address().is_some_and(|address| origin(address).wire() == Wire::Clear);
-        if is_clear && self.hub.is_private(place.id()) {
-            return Err(Fault::InsecurePlace);
-        }
+        let from = connection.address().map_or(Origin::Loopback, origin);
+        self.hub.may_take_up(place.id(), from, now)?;
         let written = place.keep().map_or(0, |keep| keep.sent.most_written());
         if lines > written { Err(Fault::NotWritten(written)) } else { Ok(place.id()) }
     }
@@ -177,37 +183,71 @@ impl<S: System> Reactor<S> {
         self.rearm(place, now);
     }
 
-    /// Hears a connection for which there was no place, as its first line may be for one that is kept.
+    /// Hears those for whom there was no place, in the order in which they came. There may be one meanwhile.
+    pub(super) fn hear_applicants(&mut self, now: Now) {
+        for id in std::mem::take(&mut self.applicants) {
+            let is_applying = |life: Option<Life>| life == Some(Life::Applying);
+            if is_applying(self.registry.get(id).map(Connection::life)) {
+                self.hear_applicant(id, now);
+                self.rearm(id, now);
+            }
+            if is_applying(self.registry.get(id).map(Connection::life)) {
+                self.applicants.push(id);
+            }
+        }
+    }
+
+    /// Hears a connection for which there was no place, as its first line may be for one that is kept, or prove that it is an owner's.
     pub(super) fn hear_applicant(&mut self, id: ConnId, now: Now) {
+        let Some(address) = self.registry.get(id).and_then(Connection::address) else { return };
+        if self.refusal(address, now).is_none() {
+            self.registry.set_life(id, Life::Active);
+            return self.welcome(id, address, now);
+        }
+        let may_prove = self.may_prove(address, now);
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if connection.is_readable()
+        if connection.framing().lines.is_searched()
+            && connection.is_readable()
             && let Ok(read) = connection.read(&mut self.scratch[..limits::READ])
         {
             connection.framing().feed(&self.scratch[..read], &mut Vec::new());
         }
         let dialect = self.egress.dialect(connection);
         let mut lines = std::mem::take(&mut connection.framing().lines);
-        let mut asked = None;
+        let (mut asked, mut proves) = (None, false);
         let mut is_heard = lines.is_endless() || connection.input_ended().is_some() || connection.is_over(now.at);
         if let Some((line, ending)) = lines.next_line() {
             connection.style_mut().crlf |= ending == Ending::Crlf;
-            if let Some(Request::Resume { token, lines }) = dialect.parse(&line, &crate::plain::text(&line)) {
-                asked = Some(TakeUp::new(token, lines));
+            match dialect.parse(&line, &crate::plain::text(&line)) {
+                Some(Request::Resume { token, lines }) => asked = Some(TakeUp::new(token, lines)),
+                Some(Request::Login { credential, .. }) if may_prove => {
+                    proves = self.hub.may_be_looked_at(&credential, origin(address));
+                    // Others from there have their passwords looked at first.
+                    if !proves && !is_heard {
+                        lines.put_back();
+                        connection.framing().lines = lines;
+                        return;
+                    }
+                }
+                _ => {}
             }
             is_heard = true;
         }
+        if proves {
+            lines.put_back();
+        }
         connection.framing().lines = lines;
-        match asked.map(|what| (what, self.place_for(id, what))) {
-            Some((what, Ok(place))) if !self.is_blocked(id, now) => self.hand_over(id, place, what.lines, now),
+        if proves {
+            self.registry.set_life(id, Life::Active);
+            self.hub.try_login(id, origin(address), now);
+            // At once, as the next one may want the place where its password waits.
+            return self.serve_active(id, now);
+        }
+        match asked.map(|what| (what, self.place_for(id, what, now))) {
+            Some((what, Ok(place))) => self.hand_over(id, place, what.lines, now),
             _ if is_heard => self.reject(id, now),
             _ => {}
         }
-    }
-
-    /// Whether nobody may come from where a connection comes from.
-    fn is_blocked(&self, id: ConnId, now: Now) -> bool {
-        let address = self.registry.get(id).and_then(Connection::address);
-        address.is_some_and(|address| self.turned_away(address, now) == Some(Bye::Blocked))
     }
 
     /// Tells a connection that there is no place for it.
@@ -215,11 +255,30 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get(id) else { return };
         let turned_away = connection.address().and_then(|address| self.turned_away(address, now));
         let bye = if self.end.is_some() { Bye::Shutdown } else { turned_away.unwrap_or(Bye::Full) };
+        if self.registry.rejected() >= limits::REJECTED {
+            return self.dismiss(id, bye);
+        }
         self.registry.set_life(id, Life::Rejected);
         if let Some(connection) = self.registry.get_mut(id) {
             connection.framing().lines = LineBuf::default();
             self.egress.tell(connection, &Event::Bye(bye));
             self.egress.hurry(connection);
+        }
+    }
+
+    /// Takes out a connection for which there is no place, and tells it why, if it can be told at once.
+    fn dismiss(&mut self, id: ConnId, bye: Bye) {
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        if let Some(wake) = connection.disarm() {
+            self.timers.remove(&(wake, id));
+        }
+        self.egress.clear(connection);
+        let (mut line, style) = (String::new(), connection.style());
+        self.egress.dialect(connection).event(&mut line, &Event::Bye(bye), style);
+        if let Some(mut transport) = self.registry.remove(id).and_then(Connection::into_transport) {
+            let told = transport.write(line.as_bytes());
+            debug!("{id:?} is turned away: {bye:?}, {told:?}");
+            self.system.close(transport);
         }
     }
 }

@@ -200,6 +200,7 @@ impl Output for Notes {
             Effect::Keep { conn, .. } => {
                 self.reply(conn, &Reply::Done(Done::Keep { token: PlaceToken(0), time: KEEP }));
             }
+            Effect::EndKeeping(_) => {}
             Effect::TakeUp { conn, .. } => {
                 self.reply(conn, &Reply::Refused { verb: Verb::Resume, why: Fault::NoPlace });
             }

@@ -854,7 +854,8 @@ impl<W: World> Crowd<W> {
                 self.send_line(who, "/keep");
                 self.clients[who].place = Some(Kept::default());
             }
-            Some(Kept { token: Some(_), lines, .. }) => {
+            // Where the place may be over, that would ask for another one.
+            Some(Kept { token: Some(_), lines, .. }) if *lines > 0 => {
                 let line = format!("/keep {lines}");
                 self.send_line(who, &line);
             }
@@ -1526,6 +1527,7 @@ impl<W: World> Crowd<W> {
         client.names.iter_mut().filter(|(_, _, to)| to.is_none()).for_each(|(_, _, to)| *to = Some(step));
         client.names.push((nick.to_string(), 0, None));
         (client.nick, client.named, client.is_owner, client.may_be_guest) = (nick.to_string(), step, false, false);
+        self.end_place(who);
         self.split(who);
     }
 
@@ -1912,7 +1914,16 @@ impl<W: World> Crowd<W> {
     }
 
     /// Somebody has given up the name that they had: nothing of it is left.
+    /// A place that somebody has is over, as their name is theirs no more.
+    fn end_place(&mut self, who: usize) {
+        let place = &mut self.clients[who].place;
+        if place.take_if(|place| place.token.is_some()).is_some() {
+            self.count("ended with a name");
+        }
+    }
+
     fn drop_name(&mut self, who: usize, due: &Due, old: &str) {
+        self.end_place(who);
         self.count("dropped");
         self.promise(who, due.sent, old, Promise::Dropped);
         self.ranks.retain(|(_, holder)| !matches!(holder, Holder::Owner(name) if is_like(name, old)));

@@ -513,6 +513,8 @@ impl System for Surroundings {
 /// Somebody's end of a connection.
 struct Peer {
     wire: Rc<RefCell<Wire>>,
+    /// Those that they had before, of which the server may never have heard the end.
+    before: Vec<Rc<RefCell<Wire>>>,
     /// Whether they come from the server's own machine.
     is_here: bool,
     /// What has been read and is no whole line yet.
@@ -611,7 +613,8 @@ impl Sim {
         }
         let is_slow = self.net.one_in(self.net.weather.slow);
         let reads_one_in = if is_slow { [0, 2, 4, 30][self.net.below(4)] } else { 1 };
-        Peer { wire, is_here: address.is_loopback(), line: Vec::new(), start: 0, lines: VecDeque::new(), reads_one_in }
+        let (before, is_here, lines) = (Vec::new(), address.is_loopback(), VecDeque::new());
+        Peer { wire, before, is_here, line: Vec::new(), start: 0, lines, reads_one_in }
     }
 
     /// Has the server do all that it has to do until some time from now.
@@ -759,7 +762,10 @@ impl World for Sim {
         let peer = self.newcomer(self.peers[who].is_here, chance);
         // Whatever waited meanwhile may have been too much.
         peer.wire.borrow_mut().was_blocked = true;
-        self.peers[who] = peer;
+        let Peer { wire, mut before, .. } = std::mem::replace(&mut self.peers[who], peer);
+        before.push(wire);
+        before.retain(|wire| !wire.borrow().is_closed);
+        self.peers[who].before = before;
     }
 
     fn send(&mut self, who: usize, bytes: &[u8]) {
@@ -784,6 +790,11 @@ impl World for Sim {
             }
             wire.out.clear();
             peer.reads_one_in = 0;
+        }
+        // The kernel finds out at last that nobody is behind those of old.
+        for wire in peer.before.drain(..) {
+            let wire = &mut *wire.borrow_mut();
+            (wire.end, wire.is_deaf) = (wire.end.or(Some(End::Reset)), true);
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chinwag::limits::{CHUNK, KEEP, KEPT_OF_PREFIX, READ_AHEAD};
+use chinwag::limits::{APPLY, APPLYING_OF_PREFIX, CHUNK, CONNECTS, KEEP, KEPT_OF_PREFIX, READ_AHEAD};
 use chinwag::settings::{Logging, Settings};
 use testkit::model::{Chance, Parting, World};
 use testkit::sim::Sim;
@@ -249,4 +249,106 @@ fn who_reads_too_slowly_keeps_their_place_too() {
     let lines = heard(&mut sim, 2);
     let from = lines.iter().position(|line| line == "+ resume p0").unwrap();
     assert_eq!(lines[from + 1..], vec![format!("#a <p1> {}", "x".repeat(3_000)); 3]);
+}
+
+/// What those who come from one network may not all do, with the tokens of owners of names.
+fn crowded() -> (Sim, [String; 3]) {
+    let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    let settings = Settings { log, clear_passwords: true, ..Settings::default() };
+    let mut sim = Sim::calm(1 << 24, Duration::ZERO, settings);
+    meet(&mut sim, 0..3, |_| "/register correct-horse\n/token".to_owned());
+    let tokens = [0, 1, 2].map(|who| {
+        let lines = heard(&mut sim, who);
+        lines.iter().find_map(|line| line.strip_prefix("+ token ")).unwrap().to_owned()
+    });
+    come(&mut sim, 3..3 + CONNECTS as usize, |_| String::new());
+    for who in 3..3 + CONNECTS as usize {
+        assert!(heard(&mut sim, who)[0].starts_with("* hello "), "{who}");
+    }
+    (sim, tokens)
+}
+
+/// People come from the network of strangers, and send this first.
+fn come(sim: &mut Sim, people: std::ops::Range<usize>, line: impl Fn(usize) -> String) {
+    for who in people {
+        sim.connect(who, &mut There);
+        sim.send(who, line(who).as_bytes());
+    }
+    sim.pass(Duration::from_millis(500));
+}
+
+const FIRST: usize = 3 + CONNECTS as usize;
+const TOO_OFTEN: &str = "* bye refused too many connections came from your network in this minute";
+
+#[test]
+fn owners_come_in_however_many_come_from_their_network() {
+    let (mut sim, tokens) = crowded();
+    // So many ways in has each of them besides the one that they have.
+    let last = FIRST + 3 * 7;
+    come(&mut sim, FIRST..last, |who| match who % 3 {
+        0 => format!("/login p0 token:{}\n/ping x\n", tokens[0]),
+        who => format!("/login p{who} correct-horse\n/ping x\n"),
+    });
+    sim.pass(Duration::from_secs(2));
+    for who in FIRST..last {
+        let lines = heard(&mut sim, who);
+        assert_eq!(lines[0], format!("+ login p{}", who % 3));
+        assert!(lines[1].starts_with(&format!("* hello p{} ", who % 3)), "{lines:?}");
+        assert_eq!(lines[2], "+ ping x");
+    }
+    // Anything else is as it was, and at once where something is said.
+    let refused = [
+        (format!("/login p0 token:{}\n", "x".repeat(43)), "! login refused "),
+        ("/login p0 wrong-horse\n".to_owned(), "! login refused "),
+        ("/login nobody correct-horse\n".to_owned(), "! login refused "),
+        (format!("/login p0 token:{}\n", tokens[0]), "! login too-many "),
+        (format!("/ping\n/login p1 token:{}\n", tokens[1]), ""),
+        ("hello\n".to_owned(), ""),
+        (format!("/resume {} 0\n", "0".repeat(32)), ""),
+        (String::new(), ""),
+    ];
+    let most = last + refused.len();
+    come(&mut sim, last..most, |who| refused[who - last].0.clone());
+    for (who, (line, reply)) in (last..most).zip(&refused) {
+        if line.is_empty() {
+            assert_eq!(heard(&mut sim, who), [""; 0]);
+            sim.pass(APPLY);
+        }
+        let mut lines = heard(&mut sim, who);
+        assert!(lines.pop().is_some_and(|line| line.starts_with(TOO_OFTEN)), "{line}: {lines:?}");
+        assert!(lines.iter().all(|line| line.starts_with(reply)), "{line}: {lines:?}");
+        assert_eq!(lines.len(), usize::from(!reply.is_empty()), "{line}: {lines:?}");
+    }
+}
+
+#[test]
+fn who_waits_to_be_greeted_is_let_in_when_others_from_their_network_log_in() {
+    let (mut sim, tokens) = crowded();
+    come(&mut sim, FIRST..FIRST + 2, |_| String::new());
+    assert!((FIRST..FIRST + 2).all(|who| heard(&mut sim, who).is_empty()));
+    sim.send(3, format!("/login p0 token:{}\n", tokens[0]).as_bytes());
+    sim.pass(Duration::from_millis(500));
+    assert!(heard(&mut sim, FIRST)[0].starts_with("* hello "));
+    sim.send(FIRST, format!("/login p1 token:{}\n", tokens[1]).as_bytes());
+    sim.pass(Duration::from_millis(500));
+    assert_eq!(heard(&mut sim, FIRST)[0], "+ login p1");
+    assert!(heard(&mut sim, FIRST + 1)[0].starts_with("* hello "));
+}
+
+#[test]
+fn so_many_of_a_network_are_heard_at_once_though_too_many_came() {
+    let (mut sim, tokens) = crowded();
+    let last = FIRST + APPLYING_OF_PREFIX;
+    come(&mut sim, FIRST..last + 1, |_| String::new());
+    for who in FIRST..last {
+        assert_eq!(heard(&mut sim, who), [""; 0], "{who}");
+    }
+    assert!(heard(&mut sim, last)[0].starts_with(TOO_OFTEN));
+    // Each of them is heard all the same, and the others are turned away when their time is over.
+    sim.send(FIRST, format!("/login p0 token:{}\n", tokens[0]).as_bytes());
+    sim.pass(APPLY);
+    assert_eq!(heard(&mut sim, FIRST)[0], "+ login p0");
+    for who in FIRST + 1..last {
+        assert!(heard(&mut sim, who)[0].starts_with(TOO_OFTEN), "{who}");
+    }
 }

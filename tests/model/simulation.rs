@@ -34,7 +34,11 @@ fn ten_thousand_runs_of_the_whole_server() {
             *counted.entry(what).or_default() += times;
         }
     }
-    check_met(&counted, &["gathered", "cut off", "taken up", "beside", "given up", "dropped", "crashed"], 10);
+    check_met(
+        &counted,
+        &["gathered", "cut off", "taken up", "beside", "given up", "dropped", "ended with a name", "crashed"],
+        10,
+    );
 }
 
 /// The first of so many owns a name, and the others come in beside them; some of them have their places kept.

@@ -545,6 +545,49 @@ fn no_place_that_is_kept_is_taken_up_from_where_nobody_may_come() {
 }
 
 #[test]
+fn where_guests_may_not_come_owners_alone_take_up_their_places() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let Some(server) = on_own_network(&["--data", data, "--clear-passwords", "allow"]) else { return };
+    let (to, near, far) = (address(2, 10, 2), address(1, 1, 1), address(1, 2, 1));
+    let mut control = Control::of(dir.path());
+    let keep = |from: &str, lines: &str| {
+        let mut client = Distant::come(&server, from, &to);
+        client.send(&format!("{lines}\n/keep"));
+        let line = client.until("+ keep ").pop().unwrap();
+        line.split(' ').nth(2).unwrap().to_owned()
+    };
+    // All are lost now.
+    let (mallory, alice) = (keep(&far, "/nick mallory"), keep(&far, "/nick alice\n/register correct-horse"));
+    let (bob, carol) = (keep(&near, "/nick bob"), keep(&near, "/nick carol\n/register correct-horse"));
+    assert_eq!(control.ask("/block 2001:db8:1:1::/64 guests"), ["+ block 1 2001:db8:1:1::/64 1"]);
+    let mut there = Distant::come(&server, &near, &to);
+    assert_eq!(there.greeting(), "locked");
+    let refusal = "! resume locked guests may not come from your network, so come from another one, or /login ";
+    for _ in 0..2 {
+        there.send(&format!("/resume {mallory} 0\n/ping"));
+        let told = there.until("+ ping");
+        assert!(told.iter().any(|line| line.starts_with(refusal)), "{told:?}");
+        // Who may come from there becomes no guest by that either.
+        there.send("/login alice correct-horse");
+        there.until("+ login alice");
+    }
+    let mut owner = Distant::come(&server, &near, &to);
+    owner.send(&format!("/resume {alice} 0"));
+    owner.until("+ resume alice");
+    // The place is still there, for whoever comes from elsewhere.
+    let mut elsewhere = Distant::come(&server, &far, &to);
+    // Those that were there when the block came are over, but for the owners'.
+    elsewhere.send(&format!("/resume {bob} 0"));
+    elsewhere.until("! resume gone ");
+    elsewhere.send(&format!("/resume {mallory} 0"));
+    elsewhere.until("+ resume mallory");
+    let mut owner = Distant::come(&server, &near, &to);
+    owner.send(&format!("/resume {carol} 0"));
+    owner.until("+ resume carol");
+}
+
+#[test]
 fn so_many_come_in_a_minute_and_no_more() {
     let Some(server) = on_own_network(&[]) else { return };
     let (to, near) = (address(2, 10, 2), address(1, 1, 1));
@@ -557,6 +600,49 @@ fn so_many_come_in_a_minute_and_no_more() {
         "{refused}"
     );
     assert_eq!(Distant::come(&server, &address(1, 2, 1), &to).greeting(), "hello");
+}
+
+#[test]
+fn a_crowd_of_owners_comes_in_over_tcp_however_many_they_are() {
+    const OWNERS: usize = 12;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let Some(server) = on_own_network(&["--data", data, "--clear-passwords", "allow"]) else { return };
+    let (to, near) = (address(2, 10, 2), address(1, 1, 1));
+    let mut control = Control::of(dir.path());
+    let mut grant = |n: usize| {
+        let told = control.ask(&format!("/grant owner{n}"));
+        told[0].strip_prefix(&format!("+ grant owner{n} ")).unwrap().to_owned()
+    };
+    let secrets: Vec<String> = (0..OWNERS).map(&mut grant).collect();
+    let guests: Vec<Distant> = (0..CONNECTS).map(|_| Distant::come(&server, &near, &to)).collect();
+    let mut guests: Vec<Distant> = guests
+        .into_iter()
+        .map(|mut guest| {
+            guest.greeting();
+            guest
+        })
+        .collect();
+    // All of them come first, and say who they are afterwards.
+    let mut owners: Vec<Distant> = (0..OWNERS).map(|_| Distant::come(&server, &near, &to)).collect();
+    let mut stranger = Distant::come(&server, &near, &to);
+    for (n, owner) in owners.iter_mut().enumerate() {
+        owner.send(&format!("/login owner{n} {}", secrets[n]));
+    }
+    stranger.send("hello");
+    for (n, owner) in owners.iter_mut().enumerate() {
+        assert_eq!(owner.line(), Some(format!("+ login owner{n}")));
+        assert_eq!(owner.greeting(), "hello");
+    }
+    assert!(stranger.line().unwrap().starts_with("* bye refused too many connections came from your network"));
+    // A password is as good, and takes nobody's place.
+    owners[0].send("/passwd correct-horse");
+    owners[0].until("+ passwd");
+    let mut again = Distant::come(&server, &near, &to);
+    again.send("/login owner0 correct-horse");
+    assert_eq!(again.line().as_deref(), Some("+ login owner0"));
+    guests[0].send("/ping here");
+    guests[0].until("+ ping here");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use testkit::proxy::{Cut, Plan, Proxy};
-use testkit::{Client, Server};
+use testkit::{Client, Server, control};
 
 /// Cuts a connection off: its other end sees a reset.
 fn reset(client: Client) {
@@ -304,6 +304,30 @@ fn a_place_is_taken_up_on_a_server_that_is_locked_or_full() {
 }
 
 #[test]
+fn a_guest_who_was_here_when_guests_were_shut_out_comes_back_and_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let server = Server::start(&["--data", data]);
+    let (mut alice, mut mallory) = (server.in_room("alice", "#lobby"), server.in_room("mallory", "#lobby"));
+    alice.send("/register correct-horse");
+    alice.until("+ register alice");
+    let token = keep(&mut mallory);
+    reset(mallory);
+    control(&folder.path().join("ctl"), "/server guests off\n");
+    let mut late = server.connect_raw();
+    late.starting("* locked ");
+    let (mut mallory, told) = resume(&server, &token, 0);
+    assert_eq!(told, ["- had 0", "+ resume mallory"]);
+    mallory.send("hello");
+    mallory.starting("! say muted ");
+    alice.send("who is there?");
+    mallory.until("#lobby <alice> who is there?");
+    // Who was not here has no such way.
+    late.send(&format!("/resume {} 0", "0".repeat(32)));
+    late.until_starting("! resume gone ");
+}
+
+#[test]
 fn transfers_go_on_in_a_place_that_is_taken_up() {
     let server = Server::start(&["--rate", "0"]);
     let (mut alice, mut bob) = (server.in_room("alice", "#lobby"), server.in_room("bob", "#lobby"));
@@ -467,4 +491,83 @@ fn a_connection_that_stands_is_closed_when_its_place_is_taken_up() {
     proxy.cut(Cut::Close);
     assert_eq!(anew.settle(), [""; 0]);
     assert_eq!(bob.settle(), [""; 0]);
+}
+
+/// What ends a place: who has it, whether they own that name, and what an operator says, or somebody beside them.
+const ENDS: &[(&str, bool, Option<&str>, &[&str])] = &[
+    ("ann", true, Some("/grant ann"), &[]),
+    ("bea", false, Some("/grant bea"), &[]),
+    ("cyd", true, Some("/revoke cyd"), &[]),
+    ("dee", true, None, &["/login dee correct-horse", "/drop correct-horse"]),
+    ("eve", false, Some("/kill eve"), &[]),
+    ("fay", true, Some("/kill fay"), &[]),
+    ("gil", true, Some("/block gil"), &[]),
+];
+
+#[test]
+fn whatever_takes_a_name_away_or_puts_somebody_out_ends_their_place() {
+    for is_lost in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&["--data", folder.path().to_str().unwrap()]);
+        let mut watcher = server.in_room("watcher", "#lobby");
+        for &(name, is_owner, operator, beside) in ENDS {
+            let mut client = server.in_room(name, "#lobby");
+            if is_owner {
+                client.send("/register correct-horse");
+                client.until_starting("+ register ");
+            }
+            let token = keep(&mut client);
+            let mut standing = None;
+            if is_lost {
+                reset(client);
+            } else {
+                standing = Some(client);
+            }
+            if let Some(line) = operator {
+                let told = control(&folder.path().join("ctl"), &format!("{line}\n"));
+                assert!(told[0].starts_with("+ "), "{told:?}");
+            }
+            let mut other = server.connect();
+            for line in beside {
+                other.send(line);
+                other.until_starting(&format!("+ {} ", line[1..].split_once(' ').unwrap().0));
+            }
+            let mut late = server.connect();
+            late.send(&format!("/resume {token} 0\n/ping"));
+            let told = late.until("+ ping");
+            assert!(told.iter().any(|line| line.starts_with("! resume gone ")), "{name}, lost: {is_lost}: {told:?}");
+            if is_lost && name != "dee" {
+                // There is nobody who could go on as somebody else.
+                watcher.until_starting(&format!("#lobby * {name} lost "));
+            }
+            // Who goes on has no place, and may have another.
+            if let Some(client) = standing.as_mut().filter(|_| ["bea", "cyd", "dee"].contains(&name)) {
+                client.send("/keep 1");
+                client.until_starting("* nick guest");
+                client.until_starting("! keep usage ");
+                assert_ne!(keep(client), token);
+            }
+        }
+    }
+}
+
+#[test]
+fn who_gives_up_their_name_has_another_place_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&["--data", folder.path().to_str().unwrap()]);
+    let mut alice = server.in_room("alice", "#lobby");
+    alice.send("/register correct-horse");
+    alice.until_starting("+ register ");
+    let first = keep(&mut alice);
+    alice.send("/drop correct-horse");
+    alice.until_starting("+ drop guest");
+    let mut late = server.connect();
+    late.send(&format!("/resume {first} 0"));
+    late.until_starting("! resume gone ");
+    let second = keep(&mut alice);
+    alice.ask("/ping", "+ ping");
+    reset(alice);
+    let (mut alice, told) = resume(&server, &second, 1);
+    assert!(told.len() == 2 && told[0] == "- had 1" && told[1].starts_with("+ resume guest"), "{told:?}");
+    alice.ask("/msg #lobby hello", "+ msg #lobby");
 }

@@ -42,6 +42,8 @@ pub struct Kept {
     unconfirmed: usize,
     /// How many of these it has been told of.
     confirming: Option<usize>,
+    /// Whether the last answer to that is still to come for a place that is over: it is a refusal.
+    is_behind: bool,
     /// How many lines of ours, sent since the first `/keep`, are known to be carried out or refused.
     had: u64,
     /// How many commands among these have no reply yet: it comes behind the answer to `/resume`.
@@ -97,6 +99,7 @@ impl Kept {
             lines: 0,
             unconfirmed: 0,
             confirming: None,
+            is_behind: false,
             had: 0,
             unanswered: 0,
             sent: VecDeque::new(),
@@ -135,10 +138,17 @@ impl Kept {
         *self = Self::new(self.wanted);
     }
 
+    /// The place went with the name that we had: the server is to be asked for another one.
+    fn end_with_name(&mut self) {
+        let is_behind = self.confirming.is_some();
+        self.end();
+        (self.state, self.is_behind) = (State::Greeted, is_behind);
+    }
+
     /// What is to be sent for the place.
     pub fn poll_line(&mut self) -> Option<String> {
         match self.state {
-            State::Greeted => self.state = State::Asked,
+            State::Greeted if !self.is_behind => self.state = State::Asked,
             State::Kept(_) if self.confirming.is_none() && self.unconfirmed >= CONFIRM => {
                 self.confirming = Some(self.unconfirmed);
             }
@@ -179,6 +189,10 @@ impl Kept {
                 }
                 Told::Others
             }
+            State::Greeted if self.is_behind && matches!(line, ServerLine::Refused { command: "keep", .. }) => {
+                self.is_behind = false;
+                Told::Own
+            }
             State::Greeted | State::Refused => Told::Others,
             State::Asked => match *line {
                 ServerLine::Done(Done::Keep { token, seconds }) => {
@@ -210,6 +224,7 @@ impl Kept {
         self.unconfirmed += bytes;
         match line {
             ServerLine::Done(Done::Quit) | ServerLine::Bye { code: Code::Shutdown, .. } => self.end(),
+            ServerLine::Done(Done::Drop(_)) | ServerLine::Nick { .. } => self.end_with_name(),
             ServerLine::Refused { command: "keep", .. } => {
                 self.confirming = None;
                 self.unconfirmed = 0;
@@ -426,6 +441,31 @@ mod tests {
             assert_eq!(kept.poll_line().as_deref(), Some("/keep 0"));
             assert!(kept.sent.is_empty());
         }
+    }
+
+    #[test]
+    fn a_place_goes_with_the_name_and_another_is_asked_for() {
+        for last in ["+ drop guest7", "* nick guest7 alice was given up; x"] {
+            let mut kept = kept();
+            kept.sent("/msg #a one");
+            assert_eq!(hear(&mut kept, &["+ who 1 1", last, "#a <bob> hi"]), 3);
+            assert_eq!((kept.poll_line().as_deref(), kept.sent.len()), (Some("/keep 0"), 0));
+            kept.sent("/msg #a two");
+            // What was said before that has its answer first.
+            assert_eq!(hear(&mut kept, &["+ msg #a", KEEP, "#a <bob> hi"]), 2);
+            assert_eq!(take_up(&mut kept, "1", 0, "").0, ["/msg #a two"]);
+        }
+        // The server may still have been told how much had come.
+        let mut kept = kept();
+        let line = format!("#a <bob> {}", "x".repeat(CONFIRM));
+        assert_eq!(hear(&mut kept, &[&line]), 1);
+        assert!(kept.poll_line().is_some());
+        assert_eq!(hear(&mut kept, &["* nick guest7 alice was given up; x"]), 1);
+        assert_eq!(kept.poll_line(), None);
+        assert_eq!(hear(&mut kept, &["! keep usage x"]), 0);
+        assert_eq!(kept.poll_line().as_deref(), Some("/keep 0"));
+        assert_eq!(hear(&mut kept, &[KEEP]), 0);
+        assert!(kept.lost().is_some());
     }
 
     #[test]
