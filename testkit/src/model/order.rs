@@ -1,0 +1,143 @@
+//! Order in rooms: who has a rank, who is muted or put out, and who may know of a room.
+
+use super::*;
+
+/// Who has something in a room.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Holder {
+    /// The owner of this name.
+    Owner(String),
+    /// Somebody as long as they are there.
+    Person(usize),
+}
+
+impl<W: World> Crowd<W> {
+    /// Whether somebody who is connected has a rank in a room by the name that they own, as far as is known.
+    pub(super) fn may_rule(&self, who: usize, room: &str) -> bool {
+        let client = &self.clients[who];
+        let is_theirs = |holder: &Holder| matches!(holder, Holder::Owner(name) if is_like(name, &client.nick));
+        client.is_owner && self.ranks.iter().any(|(of, holder)| of == room && is_theirs(holder))
+    }
+
+    /// Who is called so, as a rank or a ban is for them.
+    pub(super) fn holder(&self, nick: &Nick) -> Holder {
+        let is_it = |client: &&Client| !client.is_gone && is_like(&client.nick, nick.as_str());
+        match self.clients.iter().find(is_it) {
+            Some(client) if !client.is_owner => Holder::Person(client.person),
+            _ => Holder::Owner(key(nick.as_str())),
+        }
+    }
+
+    /// Whether somebody is muted in a room, surely.
+    pub(super) fn is_muted(&self, who: usize, room: &str) -> bool {
+        let client = &self.clients[who];
+        let is_for = |holder: &Holder| match holder {
+            Holder::Owner(name) => client.is_owner && is_like(name, &client.nick),
+            Holder::Person(person) => *person == client.person,
+        };
+        let mut mutes = self.mutes.iter().filter(|((of, _), _)| of == room);
+        // An op by name is not muted.
+        mutes.any(|(_, holder)| is_for(holder)) && !self.may_rule(who, room)
+    }
+
+    /// Somebody who may see to order in a room, as far as is known.
+    pub(super) fn ruler(&self, chance: &mut dyn Chance) -> Option<(usize, String)> {
+        let rules = |who: usize, room: &String| {
+            let by_stay = (room.clone(), Holder::Person(self.clients[who].person));
+            self.ranks.contains(&by_stay) || self.may_rule(who, room)
+        };
+        let rooms_of = |who: usize| self.clients[who].rooms.keys().map(move |room| (who, room));
+        let rulers: Vec<(usize, &String)> =
+            self.living().into_iter().flat_map(rooms_of).filter(|&(who, room)| rules(who, room)).collect();
+        if rulers.is_empty() { None } else { Some(*chance.pick(&rulers)).map(|(who, room)| (who, room.clone())) }
+    }
+
+    /// What somebody is told says nothing of a hidden room that they are not in, unless they rule it.
+    pub(super) fn check_hidden(&self, who: usize, line: &ServerLine<'_>) {
+        let is_secret = |room: &str| {
+            let room = fold(room);
+            self.hidden.contains(&*room) && !self.clients[who].rooms.contains_key(&*room) && !self.may_rule(who, &room)
+        };
+        let tells = match line {
+            // Whoever wants to come in finds it there, and whoever is in a room is told which one keeps a name from them.
+            ServerLine::Refused { command: "join" | "nick", .. } => false,
+            ServerLine::Refused { code, text, .. } => {
+                use Code::{BadKey, Banned, Gone, InviteOnly, Muted, NoAccount, NoSuchNick, NotInRoom, NotOp};
+                matches!(code, BadKey | Banned | Gone | InviteOnly | Muted | NoAccount | NoSuchNick | NotInRoom | NotOp)
+                    && text.split([' ', ',', ';', ':', '\'']).any(is_secret)
+            }
+            // They are in it now, were until now, or said it themselves.
+            ServerLine::Done(Done::Join { .. } | Done::Leave(_) | Done::Ping(_)) => false,
+            ServerLine::Done(done) => done.to_string().split(' ').any(is_secret),
+            _ => false,
+        };
+        assert!(!tells, "{who} hears of a hidden room: {line:?}");
+    }
+
+    /// Whether rows tell somebody of a hidden room that they are not in and do not rule.
+    pub(super) fn tells_hidden(&self, who: usize, rows: &[Detail<'_>]) -> bool {
+        let is_secret = |room: &RoomName| {
+            let room = fold(room.as_str()).into_owned();
+            let knows = self.clients[who].rooms.contains_key(&room) || self.may_rule(who, &room);
+            self.hidden.contains(&room) && !knows
+        };
+        rows.iter().any(|row| match row {
+            Detail::Room { room, .. } => is_secret(room),
+            Detail::Who { rooms, .. } | Detail::Founder(rooms) => rooms.iter().any(is_secret),
+            Detail::File { place: Place::Room(room), file, .. } => {
+                is_secret(room) && !self.clients.iter().any(|client| client.shared.contains(&file.0))
+            }
+            _ => false,
+        })
+    }
+
+    /// Nobody is twice in a list, and nobody has a rank that they were not given or have lost with their name.
+    pub(super) fn check_rows(&self, who: usize, done: &Done<'_>, rows: &[Detail<'_>]) {
+        let mut listed: Vec<Nick> = Vec::new();
+        for row in rows {
+            match row {
+                Detail::Here(nicks) => listed.extend(nicks.iter()),
+                Detail::Who { nick, rooms, .. } => {
+                    listed.push(*nick);
+                    let distinct: BTreeSet<&RoomName> = rooms.iter().collect();
+                    assert_eq!(distinct.len(), rooms.len(), "{nick} is twice in a room");
+                    let is_it = |client: &&Client| !client.is_gone && is_like(&client.nick, nick.as_str());
+                    if let Some(client) = self.clients.iter().find(is_it).filter(|_| W::AT_ONCE) {
+                        let is_in = |room: &RoomName| client.rooms.contains_key(&*fold(room.as_str()));
+                        assert!(rooms.iter().all(is_in), "{nick} is not in all of {rooms:?}");
+                    }
+                }
+                Detail::Ranked { nick, .. } if W::AT_ONCE => {
+                    let Done::Count { room, .. } = done else { panic!("{row:?} of no room") };
+                    let room = fold(room.as_str()).into_owned();
+                    let holders = [self.holder(nick), Holder::Owner(key(nick.as_str()))];
+                    let is_here = |client: &&Client| !client.is_gone && is_like(&client.nick, nick.as_str());
+                    let person = self.clients.iter().find(is_here).map(|client| Holder::Person(client.person));
+                    let is_given = |holder: &Holder| match holder {
+                        Holder::Owner(name) => self.ranks.iter().any(|(of, known)| {
+                            *of == room && matches!(known, Holder::Owner(known) if is_like(known, name))
+                        }),
+                        Holder::Person(_) => self.ranks.contains(&(room.clone(), holder.clone())),
+                    };
+                    let is_owner = matches!(holders[0], Holder::Owner(_));
+                    let has_it = (is_owner && is_given(&holders[1])) || person.as_ref().is_some_and(is_given);
+                    assert!(has_it, "{who} hears that {nick} has a rank in {room}");
+                }
+                Detail::Founder(rooms) if W::AT_ONCE => {
+                    let rules = |room: &RoomName| self.may_rule(who, &fold(room.as_str()));
+                    assert!(rooms.iter().all(rules), "{who} is the founder of {rooms:?}");
+                }
+                _ => {}
+            }
+        }
+        for (at, nick) in listed.iter().enumerate() {
+            assert!(!listed[..at].iter().any(|other| other.is_like(nick)), "{nick} is listed twice");
+        }
+    }
+
+    /// Whoever was put out of a room, left or was muted there, as somebody was told, is not heard by them until they come again.
+    pub(super) fn check_silent(&self, who: usize, room: &str, from: &str) {
+        let silent = self.clients[who].silent.contains(&(room.to_owned(), key(from)));
+        assert!(!silent || self.outside.contains(room), "{who} hears {from} in {room}, who is to be silent");
+    }
+}
