@@ -158,13 +158,14 @@ impl Hub {
             let files: Vec<FileId> = self.files.iter().filter(is_of_room).map(|(id, _)| id).collect();
             files.into_iter().for_each(|file| self.end_file(file, Fault::Gone(Gone::Removed), turn));
         }
-        let mut entries = self.register().clearing(name);
-        if let Some((last, had_topic)) = self.rooms.wipe(&name) {
-            if had_topic {
-                turn.out.effect(Effect::Log(Record::Topic { room: name, topic: None }));
-            }
-            entries.extend((last > 0).then_some(Entry::Erase { room: name, first: 1, last }));
+        let wiped = self.rooms.wipe(&name);
+        if wiped.is_some_and(|(_, had_topic)| had_topic) {
+            turn.out.effect(Effect::Log(Record::Topic { room: name, topic: None }));
         }
+        // A crash may leave the beginning of this: the rules end when there is nothing any more that they keep from others.
+        let last = wiped.map(|(last, _)| last).filter(|&last| last > 0);
+        let erased = last.map(|last| Entry::Erase { room: name, first: 1, last });
+        let entries = erased.into_iter().chain(self.register().clearing(name)).collect();
         self.note(entries, turn.out);
     }
 
