@@ -741,8 +741,15 @@ impl Hub {
         if !takes_back && self.register().lines() >= limits::RULES_LINES {
             return Err(Fault::TooMany(Quota::Rules));
         }
-        let is_of_nobody = self.register().room(&room).is_none_or(|rules| rules.founder().is_none());
-        let maker = is_of_nobody.then_some(Entry::Room { room, founder: Founder::Guest });
+        let is_restriction = matches!(&entry, Entry::Rule { rule, .. } if rule.is_restriction());
+        let is_empty = || self.rooms.find(&room).is_none_or(|id| self.rooms[id].members().len() == 0);
+        let maker = match self.register().room(&room).and_then(Rules::founder) {
+            // It would be forgotten with the last who leaves, and nobody is there to leave.
+            None | Some(Founder::Guest) if is_restriction && is_empty() => Some(Founder::Gone),
+            None => Some(Founder::Guest),
+            Some(_) => None,
+        };
+        let maker = maker.map(|founder| Entry::Room { room, founder });
         self.note(std::iter::once(entry).chain(maker).collect(), turn.out);
         Ok(())
     }

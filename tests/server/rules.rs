@@ -235,6 +235,25 @@ fn no_crash_tells_what_was_said_in_a_room_that_went_with_its_last_member() {
 }
 
 #[test]
+fn what_the_operator_makes_of_an_empty_room_does_not_take_it_away() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["eve", "ann"]);
+    for line in ["/join #plain", "/room slow 1s", "for all", "/leave"] {
+        company.done("eve", line);
+    }
+    company.0.connect_control("ctl");
+    company.done("ctl", "/room #plain hidden on");
+    company.refused("ann", "/topic #plain", "no-such-room");
+    company.done("eve", "/join #plain");
+    assert_eq!(company.told("eve", "/history").pop().unwrap(), "+ history #plain 1");
+    company.done("eve", "/leave");
+    company.refused("ann", "/topic #plain", "no-such-room");
+    company.done("ctl", "/founder #plain ann");
+    company.done("ann", "/join #plain");
+    assert_eq!(company.told("ann", "/history").pop().unwrap(), "+ history #plain 1");
+}
+
+#[test]
 fn a_guests_ban_holds_for_guests_from_there_who_come_later_and_for_nobody_else() {
     let mut company = Company::new(Settings::default(), &["ann", "bob"]);
     company.enter_from("ann", network(1));
