@@ -13,12 +13,14 @@
 mod doings;
 mod heard;
 mod names;
+mod operators;
 mod order;
 mod people;
 mod places;
 mod sayings;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -41,6 +43,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use doings::PASSWORD;
 use names::Promise;
+use operators::Order;
 use order::Holder;
 use places::Kept;
 use sayings::number_of;
@@ -141,6 +144,15 @@ pub trait World {
     /// Somebody connects.
     fn connect(&mut self, who: usize, chance: &mut dyn Chance);
 
+    /// Somebody connects by the operator's door, if there is one.
+    fn connect_control(&mut self, who: usize, chance: &mut dyn Chance) -> bool;
+
+    /// From where somebody has connected, if not from the server's own machine.
+    fn address(&self, who: usize) -> Option<IpAddr>;
+
+    /// Whether anything is written down.
+    fn keeps(&self) -> bool;
+
     /// Somebody sends bytes.
     fn send(&mut self, who: usize, bytes: &[u8]);
 
@@ -209,6 +221,12 @@ struct Client {
     names: Vec<(String, u64, Option<u64>)>,
     is_locked: bool,
     is_greeted: bool,
+    /// They came by the operator's door, and are nobody.
+    is_control: bool,
+    /// Since when they are a connection of whose they are, counted by all who came to be one.
+    since: u64,
+    /// With which name they were refused last, and when.
+    refused_as: Option<(String, u64)>,
     /// How they went, and how much the server had waited then.
     parted: Option<(Parting, Duration)>,
     /// The server has said goodbye.
@@ -298,6 +316,11 @@ enum Asked {
     Unignore,
     WhoAll,
     Set,
+    /// For guests alone, or for all, and whether it ends before long.
+    Block {
+        of_guests: bool,
+        ends: bool,
+    },
     Quit,
     /// With how much the server had waited, and whether somebody was owed nothing else: then the answer comes at once.
     Ping(Option<Duration>),
@@ -380,6 +403,18 @@ pub struct Crowd<W> {
     outside: BTreeSet<String>,
     /// Who was ever given a rank in a room, and has not lost it with their name.
     ranks: BTreeSet<(String, Holder)>,
+    /// Rooms that go with the last who is in them.
+    few: BTreeSet<String>,
+    /// Rooms that have gone so, and the first of the sayings that came later.
+    forgotten: BTreeMap<String, usize>,
+    /// What operators have made of the server.
+    order: Order,
+    /// The proofs that are good once.
+    once: BTreeSet<String>,
+    /// How many connections have come to be somebody's.
+    ways_made: u64,
+    /// What somebody is told, while it is compared.
+    compared: Option<(usize, Vec<String>)>,
     /// Who is muted in a room, by the number of the ban.
     mutes: BTreeMap<(String, u64), Holder>,
     /// How much of the log has been looked at.
@@ -412,6 +447,12 @@ impl<W: World> Crowd<W> {
             hidden: BTreeSet::new(),
             outside: BTreeSet::new(),
             ranks: BTreeSet::new(),
+            few: BTreeSet::new(),
+            forgotten: BTreeMap::new(),
+            order: Order::default(),
+            once: BTreeSet::new(),
+            ways_made: 0,
+            compared: None,
             mutes: BTreeMap::new(),
             read: 0,
             logged: HashMap::new(),
@@ -427,6 +468,7 @@ impl<W: World> Crowd<W> {
             7..15 if W::AT_ONCE && chance.one_in(64) => {
                 self.world.pass(LONG);
                 self.mutes.clear();
+                self.end_blocks();
                 self.clients.iter_mut().for_each(|client| client.silent.clear());
                 for promise in self.promises.values_mut() {
                     if let Promise::Owned { token, .. } = promise {
@@ -444,6 +486,9 @@ impl<W: World> Crowd<W> {
             36..48 => self.chunk(chance),
             48..56 => self.say(chance),
             56 => self.raw(chance),
+            57..59 if W::AT_ONCE => self.operate(chance),
+            59..62 if W::AT_ONCE => self.open_again(chance),
+            62..66 if W::AT_ONCE => self.ask_of_hidden(chance),
             _ => self.command(chance),
         }
         self.hear_all();
@@ -459,6 +504,9 @@ impl<W: World> Crowd<W> {
             self.count("crashed");
             let (register, wall) = self.world.crashed(chance);
             self.check_promises(&register, wall);
+            if W::AT_ONCE {
+                self.check_operators(&register);
+            }
         }
     }
 
@@ -505,14 +553,17 @@ impl<W: World> Crowd<W> {
                 let late = client.due.iter().find(|due| due.is_certain);
                 assert!(late.is_none(), "{who} got no reply to {}", late.map_or("", |due| due.verb));
             }
+            self.check_order();
+            self.forget_the_empty();
         }
     }
 
     fn living(&self) -> Vec<usize> {
         let can_send = |&who: &usize| {
             let client = &self.clients[who];
+            let is_somebody = !client.is_control;
             let is_there = client.place.as_ref().is_none_or(|place| place.lost.is_none());
-            !client.is_gone && !client.is_dismissed && client.parted.is_none() && is_there
+            is_somebody && !client.is_gone && !client.is_dismissed && client.parted.is_none() && is_there
         };
         (0..self.clients.len()).filter(can_send).collect()
     }
@@ -523,15 +574,19 @@ impl<W: World> Crowd<W> {
     }
 
     /// Nobody of before is here any more, as the server was killed, and what it has told of names is so still.
-    pub(crate) fn killed(&mut self, wall: SystemTime) {
+    pub(crate) fn killed(&mut self, wall: SystemTime, is_all_there: bool) {
+        self.trace(|| {
+            format!("the server was killed, and {} of the ledger is left", if is_all_there { "all" } else { "some" })
+        });
         for who in 0..self.clients.len() {
             self.forget(who);
         }
         self.open.clear();
         self.mutes.clear();
-        // Those that guests had made are others now, if anything.
-        self.hidden.clear();
+        self.hidden_after(is_all_there);
+        self.order_after(is_all_there);
         self.check_promises(self.world.register(), wall);
+        self.check_operators(self.world.register());
     }
 
     /// Tells what happens, where a single run is watched.

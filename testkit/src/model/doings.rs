@@ -4,7 +4,7 @@ use super::*;
 
 /// Names, of which some are the same in another case or spelling, some look alike, and some are refused. Whatever looks like the same
 /// name looks alike.
-const NICKS: &[&str] = &[
+pub(super) const NICKS: &[&str] = &[
     "ann",
     "Bob",
     "bob",
@@ -33,7 +33,7 @@ const NICKS: &[&str] = &[
 /// What people make their passwords; some are none.
 pub(super) const PASSWORDS: &[&str] = &["correct-horse", "battery-staple", "short"];
 
-const ROOMS: &[&str] = &["#a", "#B", "#c", "#A", "#ß", "#SS"];
+pub(super) const ROOMS: &[&str] = &["#a", "#B", "#c", "#A", "#ß", "#SS"];
 
 /// The sizes of files, so that one may be taken up again.
 const SIZES: &[u64] = &[0, 1, 300, 12_288, 12_289, 30_000, 70_000];
@@ -98,7 +98,9 @@ impl<W: World> Crowd<W> {
         let who = self.clients.len();
         let person = self.people.len();
         self.people.push(Person::default());
-        self.clients.push(Client { person, kin: who, presence: true, typing: true, ..Client::default() });
+        self.ways_made += 1;
+        let since = self.ways_made;
+        self.clients.push(Client { person, kin: who, since, presence: true, typing: true, ..Client::default() });
         self.world.connect(who, chance);
         if chance.below(4) > 0 {
             self.send_line(who, "/set stamp on");
@@ -125,7 +127,10 @@ impl<W: World> Crowd<W> {
 
     /// Everybody goes: those who are cut off are, and the others say nothing more.
     pub fn part_all(&mut self) {
-        for who in self.living() {
+        let is_here = |client: &Client| !client.is_gone && !client.is_dismissed;
+        let controls =
+            (0..self.clients.len()).filter(|&who| self.clients[who].is_control && is_here(&self.clients[who]));
+        for who in [self.living(), controls.collect()].concat() {
             if self.clients[who].place.is_some() {
                 self.send_line(who, "/quit");
             }
@@ -176,7 +181,12 @@ impl<W: World> Crowd<W> {
         let is_in_rate = client.lately.len() < AT_ONCE || waited - client.lately[0] >= BURST;
         let answers_at_once = client.due.is_empty() && is_in_rate && !self.world.is_slow(who);
         let mut is_certain = true;
+        let (is_of_operators, is_operator) = match request {
+            Request::OfOperators { .. } => (true, W::AT_ONCE && self.is_operator(who)),
+            _ => (false, false),
+        };
         let asked = match request {
+            Request::OfOperators { request, .. } if is_operator => self.asked_of_operators(request),
             Request::Nick(Named { typed, .. }) => {
                 self.clients[who].names.push(((*typed).to_owned(), sent, None));
                 Asked::Nick((*typed).to_owned())
@@ -250,8 +260,8 @@ impl<W: World> Crowd<W> {
             _ => Asked::Other,
         };
         let verb = match (verb, name) {
-            // Nobody here is an operator, and to others these are unknown.
-            (verb, _) if verb.is_of_operators() => "?",
+            // To those who are no operators these are unknown.
+            _ if is_of_operators && !is_operator => "?",
             (_, Some(name)) => name,
             (Verb::Say, None) => "say",
             (Verb::Chunk, None) => "chunk",
@@ -478,13 +488,18 @@ impl<W: World> Crowd<W> {
                 }
                 5 => format!("/account {nick}"),
                 6 => "/account".to_owned(),
-                _ => match self.proofs.iter().flat_map(|(name, all)| all.iter().map(move |proof| (name, proof))).last()
-                {
-                    Some((name, token)) if token.starts_with("token ") => {
-                        format!("/login {name} token:{}", &token[6..])
+                _ => {
+                    let proofs = self.proofs.iter().flat_map(|(name, all)| all.iter().map(move |proof| (name, proof)));
+                    let tokens: Vec<(&String, &str)> =
+                        proofs.filter_map(|(name, proof)| Some((name, proof.strip_prefix("token ")?))).collect();
+                    match tokens.is_empty() {
+                        true => "/logout".to_owned(),
+                        false => {
+                            let (name, token) = *chance.pick(&tokens);
+                            format!("/login {name} token:{token}")
+                        }
                     }
-                    _ => "/logout".to_owned(),
-                },
+                }
             },
             40..45 => match chance.below(12) {
                 0..4 => format!("/kick {own} {nick} {}", self.new_text(chance)),
@@ -500,6 +515,8 @@ impl<W: World> Crowd<W> {
                 }
                 9 | 10 => {
                     let rule = chance.pick(&[
+                        "hidden on",
+                        "hidden on",
                         "hidden on",
                         "hidden off",
                         "invite-only on",

@@ -13,6 +13,9 @@ impl<W: World> Crowd<W> {
         let parsed = ServerLine::parse(line);
         assert!(!matches!(parsed, ServerLine::Other(_)), "not of the protocol: {line:?}");
         assert_eq!(parsed.to_string(), *line);
+        if let Some((_, told)) = self.compared.as_mut().filter(|(asker, _)| *asker == who) {
+            told.push(line.clone());
+        }
         let client = &mut self.clients[who];
         if client.place.as_ref().is_some_and(|place| place.lost.is_some()) {
             return self.hear_anew(who, &parsed);
@@ -40,15 +43,17 @@ impl<W: World> Crowd<W> {
                 (client.nick, client.is_greeted, client.is_locked) = (nick.to_string(), true, false);
                 client.named = step;
                 client.names.push((nick.to_string(), 0, None));
+                self.check_greeted(who);
             }
             ServerLine::Locked { .. } => client.is_locked = true,
             ServerLine::Bye { code, .. } => {
                 client.is_dismissed = true;
                 self.count("bye");
                 assert!(code != Code::TooSlow || self.world.was_slow(who), "{who} was never slow");
+                self.hear_bye(who, code);
             }
             ServerLine::Motd(_) => {}
-            ServerLine::Wall { .. } => panic!("{who} hears of an operator where there is none: {line}"),
+            ServerLine::Wall { from, .. } => self.hear_wall(who, &from),
             ServerLine::Notice(text) => {
                 client.was_left_out |= text.contains("private messages were left out");
                 self.count("notice");
@@ -107,6 +112,7 @@ impl<W: World> Crowd<W> {
                 known == name && *from == due.sent && to.is_none()
             };
             let client = &mut self.clients[who];
+            client.refused_as = Some((name.clone(), step));
             let is_own = fold(&client.nick) == fold(name);
             if let Some((_, _, to)) = client.names.iter_mut().rev().find(given_up).filter(|_| !is_own) {
                 *to = Some(step);
@@ -122,7 +128,9 @@ impl<W: World> Crowd<W> {
         client.names.iter_mut().filter(|(_, _, to)| to.is_none()).for_each(|(_, _, to)| *to = Some(step));
         client.names.push((nick.to_string(), 0, None));
         (client.nick, client.named, client.is_owner, client.may_be_guest) = (nick.to_string(), step, false, false);
-        self.split(who);
+        if !W::AT_ONCE || self.keeper(who) != who {
+            self.split(who);
+        }
     }
 
     pub(super) fn hear_done(&mut self, who: usize, done: &Done<'_>, heard: &Heard) {
@@ -135,6 +143,10 @@ impl<W: World> Crowd<W> {
         let (step, at_once) = (self.step, W::AT_ONCE);
         assert!(!at_once || !self.tells_hidden(who, &details), "{who} hears of a hidden room: {rows:?}");
         self.check_rows(who, done, &details);
+        self.check_accounts(done);
+        if at_once {
+            self.hear_done_by_operator(done, &due.asked, &details);
+        }
         let (had_others, old) = (!self.others(who).is_empty(), self.clients[who].nick.clone());
         let client = &mut self.clients[who];
         match done {
@@ -169,6 +181,9 @@ impl<W: World> Crowd<W> {
                     }
                 }
                 client.silent.retain(|(_, silent)| !is_like(silent, nick.as_str()));
+                if let Asked::Login(_, proof) = &due.asked {
+                    self.use_up(proof);
+                }
                 match done {
                     Done::Nick(_) if is_like(&old, nick.as_str()) => self.spell(who, nick),
                     Done::Nick(_) | Done::Logout(_) if had_others => self.split(who),
@@ -237,11 +252,17 @@ impl<W: World> Crowd<W> {
                 assert!(!at_once || here.len() as u64 == *count, "{count} are in {room}, where {here:?} are");
                 if *count == 1 {
                     // It may have been forgotten, and be another one.
-                    self.hidden.remove(&room);
+                    if !at_once {
+                        self.hidden.remove(&room);
+                    }
                     self.mutes.retain(|(of, _), _| *of != room);
                     let holder = self.holder(&Nick::new(&old).unwrap());
                     self.ranks.insert((room, holder));
                 }
+            }
+            Done::OfMember { command: "invite", room, nick } => {
+                let holder = self.holder(nick);
+                self.order.invited.insert((fold(room.as_str()).into_owned(), holder));
             }
             Done::OfMember { command: "op" | "voice" | "founder", room, nick } => {
                 let holder = self.holder(nick);
@@ -340,6 +361,9 @@ impl<W: World> Crowd<W> {
                     let said = number_of(text.strip_prefix("/me ").unwrap_or(text)).map(|n| &self.sayings[n]);
                     let is_of = said.is_none_or(|said| said.target.as_ref().is_none_or(|target| *target == room));
                     assert!(is_of, "{text} was not said in {room}");
+                    let since = self.forgotten.get(&room).copied().unwrap_or_default();
+                    let is_of_now = number_of(text).is_none_or(|n| n >= since);
+                    assert!(is_of_now, "{text} was said in a room called {room} that was forgotten");
                 }
             }
             Done::Send { file, offset } => {
@@ -450,6 +474,8 @@ impl<W: World> Crowd<W> {
                 let is_out = !self.clients[speaker].rooms.contains_key(&room) && !self.outside.contains(&room);
                 let is_silent = W::AT_ONCE && (is_out || self.is_muted(speaker, &room));
                 assert!(!is_silent || self.clients[speaker].is_gone, "{speaker} is not to be heard in {room}");
+                let is_hushed = W::AT_ONCE && self.is_hushed(speaker, &room) && !self.clients[speaker].is_gone;
+                assert!(!is_hushed, "{speaker} may only listen, and is heard in {room}");
                 assert!(said.target.as_ref().is_none_or(|target| *target == room), "{n} is heard in {room}");
                 assert!(who != speaker || client.echo, "{who} hears themselves");
                 if let (Some(known), Some(seq)) = (said.seq, seq) {

@@ -91,13 +91,29 @@ impl<W: World> Crowd<W> {
     pub(super) fn drop_name(&mut self, who: usize, due: &Due, old: &str) {
         self.count("dropped");
         self.promise(who, due.sent, old, Promise::Dropped);
-        self.ranks.retain(|(_, holder)| !matches!(holder, Holder::Owner(name) if is_like(name, old)));
-        self.mutes.retain(|_, holder| !matches!(holder, Holder::Owner(name) if is_like(name, old)));
+        self.forget_name(old);
         if W::AT_ONCE {
-            self.proofs.retain(|name, _| !is_like(name, old));
+            self.keeps(who);
         } else {
             for other in self.others(who) {
                 self.clients[other].may_be_guest = true;
+            }
+        }
+    }
+
+    /// What is good once proves nothing any more.
+    pub(super) fn use_up(&mut self, proof: &str) {
+        if !self.once.remove(proof) {
+            return;
+        }
+        self.count("once");
+        let names = self.proofs.iter_mut().filter_map(|(name, proofs)| proofs.remove(proof).then_some(name));
+        let names: Vec<&String> = names.collect();
+        for (name, promise) in &mut self.promises {
+            if let Promise::Owned { token, .. } = promise
+                && names.iter().any(|known| is_like(known, name))
+            {
+                *token = None;
             }
         }
     }

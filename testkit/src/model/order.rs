@@ -54,6 +54,15 @@ impl<W: World> Crowd<W> {
 
     /// What somebody is told says nothing of a hidden room that they are not in, unless they rule it.
     pub(super) fn check_hidden(&self, who: usize, line: &ServerLine<'_>) {
+        // An operator may hand over any room that they know of.
+        let is_order = match line {
+            ServerLine::Refused { command, .. } => *command == "founder",
+            ServerLine::Done(done) => done.command() == "founder",
+            _ => false,
+        };
+        if self.clients[who].is_control || (is_order && self.is_operator(who)) {
+            return;
+        }
         let is_secret = |room: &str| {
             let room = fold(room);
             self.hidden.contains(&*room) && !self.clients[who].rooms.contains_key(&*room) && !self.may_rule(who, &room)
@@ -76,9 +85,10 @@ impl<W: World> Crowd<W> {
 
     /// Whether rows tell somebody of a hidden room that they are not in and do not rule.
     pub(super) fn tells_hidden(&self, who: usize, rows: &[Detail<'_>]) -> bool {
+        let is_control = self.clients[who].is_control;
         let is_secret = |room: &RoomName| {
             let room = fold(room.as_str()).into_owned();
-            let knows = self.clients[who].rooms.contains_key(&room) || self.may_rule(who, &room);
+            let knows = is_control || self.clients[who].rooms.contains_key(&room) || self.may_rule(who, &room);
             self.hidden.contains(&room) && !knows
         };
         rows.iter().any(|row| match row {
@@ -140,4 +150,104 @@ impl<W: World> Crowd<W> {
         let silent = self.clients[who].silent.contains(&(room.to_owned(), key(from)));
         assert!(!silent || self.outside.contains(room), "{who} hears {from} in {room}, who is to be silent");
     }
+
+    /// Rooms of guests that keep something to themselves go with the last who is in them, with all that was said there.
+    pub(super) fn forget_the_empty(&mut self) {
+        let empty: Vec<String> = self.few.iter().filter(|room| !self.is_occupied(room)).cloned().collect();
+        empty.iter().for_each(|room| self.forget_room(room));
+        let rooms = self.world.register().rooms();
+        let few = rooms.filter(|(_, rules)| rules.goes_when_empty()).map(|(name, _)| fold(name.as_str()).into_owned());
+        self.few = few.collect();
+        let left = self.few.iter().find(|room| !self.is_occupied(room));
+        assert!(left.is_none(), "{left:?} goes with the last who is in it, and nobody is");
+    }
+
+    fn is_occupied(&self, room: &str) -> bool {
+        self.clients.iter().any(|client| client.rooms.contains_key(room))
+    }
+
+    fn forget_room(&mut self, room: &str) {
+        self.count("forgotten");
+        self.trace(|| format!("{room} is forgotten"));
+        self.forgotten.insert(room.to_owned(), self.sayings.len());
+        self.hidden.remove(room);
+        self.mutes.retain(|(of, _), _| of != room);
+        self.ranks.retain(|(of, _)| of != room);
+        self.order.invited.retain(|(of, _)| of != room);
+    }
+
+    /// A server that was killed has begun anew from a ledger of which all is left, or the beginning: what was hidden is so still,
+    /// but for what goes with the last who is in it, as nobody is.
+    pub(super) fn hidden_after(&mut self, is_all_there: bool) {
+        let few = std::mem::take(&mut self.few);
+        if is_all_there {
+            few.iter().for_each(|room| self.forget_room(room));
+        } else {
+            // What had been forgotten may be there again.
+            self.forgotten.clear();
+        }
+        let register = self.world.register();
+        let is_hidden = |room: &String| {
+            let mut rooms = register.rooms().filter(|(name, _)| fold(name.as_str()) == **room);
+            rooms.any(|(_, rules)| rules.rules().contains(&Rule::Hidden(true)))
+        };
+        let lifted = self.hidden.iter().find(|room| is_all_there && !is_hidden(room));
+        assert!(lifted.is_none(), "{lifted:?} was hidden before a restart, and is not");
+        let count = self.hidden.iter().filter(|room| is_hidden(room)).count() as u64;
+        *self.counted.entry("hidden still").or_default() += count;
+        self.hidden.retain(is_hidden);
+    }
+
+    /// Somebody asks about a hidden room that they may not know of, and about one that is not there: they are told the same.
+    pub(super) fn ask_of_hidden(&mut self, chance: &mut dyn Chance) {
+        let Some(who) = self.somebody(chance) else { return };
+        let client = &self.clients[who];
+        let is_secret = |room: &&String| !client.rooms.contains_key(*room) && !self.may_rule(who, room);
+        let secret: Vec<&String> = self.hidden.iter().filter(is_secret).collect();
+        if secret.is_empty() || !client.is_greeted || self.world.is_slow(who) {
+            return;
+        }
+        let room = (*chance.pick(&secret)).clone();
+        let (nick, number) = (client.nick.clone(), chance.below(20));
+        let (command, words) = *chance.pick(QUESTIONS);
+        let words = words.replace("NICK", &nick).replace('N', &number.to_string());
+        self.count("asked of hidden");
+        let mut ask = |room: &str| {
+            self.compared = Some((who, Vec::new()));
+            self.send_line(who, &format!("/{command} {room} {words}"));
+            self.hear_all();
+            let (_, told) = self.compared.take().unwrap();
+            told.into_iter().map(|line| line.replace(room, "#")).collect::<Vec<_>>()
+        };
+        let (hidden, absent) = (ask(&room), ask("#nowhere"));
+        assert_eq!(hidden, absent, "what {who} is told of {room}, which is hidden, by /{command}");
+    }
 }
+
+/// What may be asked about a room by its name: the command, and what stands behind the room.
+const QUESTIONS: &[(&str, &str)] = &[
+    ("who", ""),
+    ("topic", ""),
+    ("topic", "something"),
+    ("history", "N"),
+    ("history", "after N"),
+    ("files", ""),
+    ("query", ""),
+    ("msg", "hello"),
+    ("typing", "on"),
+    ("send", "300 x.txt"),
+    ("room", ""),
+    ("room", "hidden off"),
+    ("bans", ""),
+    ("op", ""),
+    ("op", "NICK"),
+    ("voice", "NICK"),
+    ("founder", "NICK"),
+    ("kick", "NICK"),
+    ("ban", "NICK"),
+    ("unban", "N"),
+    ("invite", "NICK"),
+    ("uninvite", "NICK"),
+    ("erase", "N"),
+    ("leave", ""),
+];

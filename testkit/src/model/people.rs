@@ -44,12 +44,19 @@ impl<W: World> Crowd<W> {
             self.clients[who].person = self.people.len();
             self.people.push(Person::default());
             self.clients[who].rooms.clear();
+            self.count_way(who);
         } else {
             // They may have been the only one, and be in the rooms still.
             let client = &mut self.clients[who];
             client.unsure_rooms = client.rooms.keys().cloned().collect();
         }
         self.excuse(who, None);
+    }
+
+    /// Somebody is another connection of whose they are from now on.
+    fn count_way(&mut self, who: usize) {
+        self.ways_made += 1;
+        self.clients[who].since = self.ways_made;
     }
 
     /// Those of whom is known what one of them does: over a world that answers at once, all connections of a person.
@@ -93,6 +100,7 @@ impl<W: World> Crowd<W> {
             if !self.world.is_slow(who) {
                 let owned = self.world.register().owned(&Nick::new(name).unwrap());
                 assert!(owned.is_none() || client.is_owner, "{who} is {name} and has not proved it");
+                assert!(owned.is_some() || !client.is_owner, "{who} has proved to own {name}, which is nobody's");
             }
         }
         let online: BTreeMap<&str, usize> = online.iter().map(|(name, &count)| (name.as_str(), count)).collect();
@@ -128,7 +136,7 @@ impl<W: World> Crowd<W> {
         let may_be_guest =
             || client.may_be_guest || becomes_guest(who) || self.others(who).into_iter().any(becomes_guest);
         // Who has not read their greeting may be called anything.
-        (!client.is_greeted && !W::AT_ONCE)
+        (!client.is_greeted && !client.is_control && (client.is_locked || !W::AT_ONCE))
             || ((1..100).any(|n| is_meant(&format!("guest{n}"))) && may_be_guest())
             || client.names.iter().any(|(known, _, to)| to.is_none_or(|to| to >= from) && is_meant(known))
     }
@@ -146,7 +154,11 @@ impl<W: World> Crowd<W> {
         if W::AT_ONCE {
             let is_new = !is_like(old, nick.as_str());
             match beside {
-                Some(beside) => self.clients[who].person = self.clients[beside].person,
+                Some(beside) if self.clients[who].person != self.clients[beside].person => {
+                    self.clients[who].person = self.clients[beside].person;
+                    self.count_way(who);
+                }
+                Some(_) => {}
                 None if is_new && !self.others(who).is_empty() => self.split(who),
                 None => {}
             }
@@ -159,7 +171,10 @@ impl<W: World> Crowd<W> {
         client.unsure_rooms.clear();
         let mut rooms = std::mem::take(&mut client.rooms);
         for (room, last) in rows.iter().filter_map(room_of) {
-            let stay = rooms.remove(&room).unwrap_or(Stay { since: self.step, last });
+            let stay = rooms.remove(&room).unwrap_or_else(|| {
+                client.silent.retain(|(other, _)| *other != room);
+                Stay { since: self.step, last }
+            });
             client.rooms.insert(room, stay);
         }
         for room in rooms.into_keys() {
