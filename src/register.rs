@@ -350,7 +350,8 @@ impl Rules {
         let bans = self.bans.iter().map(move |ban| Entry::Ban { room, ban: ban.clone() });
         let invited = self.invited.iter().map(move |&nick| Entry::Invite { room, nick, on: true });
         let erased = self.erased.iter().map(move |&(first, last)| Entry::Erase { room, first, last });
-        founder.into_iter().chain(roles).chain(rules).chain(bans).chain(invited).chain(erased)
+        // That a guest made it means nothing by itself, and so would be forgotten if it came first.
+        roles.chain(rules).chain(bans).chain(invited).chain(erased).chain(founder)
     }
 
     fn lines(&self) -> usize {
@@ -736,10 +737,10 @@ mod tests {
             Entry::Token { nick: nick("alice"), used: day("2026-12-01"), digest: Digest([2; 32]) },
             Entry::Once { nick: nick("alice"), until, digest: Digest([3; 32]) },
             Entry::Operator { nick: nick("alice"), on: true },
-            Entry::Room { room: room(), founder: Founder::Guest },
             role("alice", Role::Op),
             Entry::Rule { room: room(), rule: Rule::Limit(Some(3)) },
             Entry::Rule { room: room(), rule: Rule::Limit(None) },
+            Entry::Room { room: room(), founder: Founder::Guest },
             ban(1, Who::Guest(nick("eve"))),
             ban(2, Who::Guest(nick("eve"))),
             Entry::Unban { room: room(), id: 1 },

@@ -137,7 +137,7 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
             line += " ";
             line += part;
         }
-        (line, word.into_iter().collect(), rest)
+        (line, word.into_iter().collect::<Vec<_>>(), rest)
     };
     let more = |word: Option<&'a str>, more: &str| {
         let (line, words, rest) = with(word, None);
@@ -240,6 +240,13 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
             let digest = digest.map(|digest| format!("{digest} ")).unwrap_or_default();
             let to = target(to);
             (format!("/{name} {to} {size} {digest}{file}"), vec![to], Some(file))
+        }
+        Request::Keep(None) => with(None, None),
+        Request::Keep(Some(lines)) => more(None, &format!(" {lines}")),
+        Request::Resume { token, lines } => {
+            // What is no token is read as that.
+            let token = token.map_or("-".to_owned(), |token| token.to_string());
+            more(None, &format!(" {token} {lines}"))
         }
         Request::Get { id, offset } => more(None, &format!(" {id} {offset}")),
         Request::Cancel(id) => more(None, &format!(" {id}")),

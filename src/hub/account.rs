@@ -439,6 +439,10 @@ impl Hub {
                         }
                         self.come_in(nick, turn)
                     }
+                    // Who may not come is refused, and has it still when they may.
+                    Some((_, Proof::Once)) if may_come_as(nick, self.register().blocks(), turn.now).is_err() => {
+                        self.come_in(nick, turn)
+                    }
                     // It is used up for good before it opens anything.
                     Some((_, Proof::Once)) => Ok(self.write(vec![Entry::Untoken(nick)], Written::Login(nick), turn)),
                     None => self.fail_login(Verb::Login, nick, turn),

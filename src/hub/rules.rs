@@ -158,13 +158,14 @@ impl Hub {
             let files: Vec<FileId> = self.files.iter().filter(is_of_room).map(|(id, _)| id).collect();
             files.into_iter().for_each(|file| self.end_file(file, Fault::Gone(Gone::Removed), turn));
         }
-        let mut entries = self.register().clearing(name);
-        if let Some((last, had_topic)) = self.rooms.wipe(&name) {
-            if had_topic {
-                turn.out.effect(Effect::Log(Record::Topic { room: name, topic: None }));
-            }
-            entries.extend((last > 0).then_some(Entry::Erase { room: name, first: 1, last }));
+        let wiped = self.rooms.wipe(&name);
+        if wiped.is_some_and(|(_, had_topic)| had_topic) {
+            turn.out.effect(Effect::Log(Record::Topic { room: name, topic: None }));
         }
+        // A crash may leave the beginning of this: the rules end when there is nothing any more that they keep from others.
+        let last = wiped.map(|(last, _)| last).filter(|&last| last > 0);
+        let erased = last.map(|last| Entry::Erase { room: name, first: 1, last });
+        let entries = erased.into_iter().chain(self.register().clearing(name)).collect();
         self.note(entries, turn.out);
     }
 
@@ -740,8 +741,15 @@ impl Hub {
         if !takes_back && self.register().lines() >= limits::RULES_LINES {
             return Err(Fault::TooMany(Quota::Rules));
         }
-        let is_of_nobody = self.register().room(&room).is_none_or(|rules| rules.founder().is_none());
-        let maker = is_of_nobody.then_some(Entry::Room { room, founder: Founder::Guest });
+        let is_restriction = matches!(&entry, Entry::Rule { rule, .. } if rule.is_restriction());
+        let is_empty = || self.rooms.find(&room).is_none_or(|id| self.rooms[id].members().len() == 0);
+        let maker = match self.register().room(&room).and_then(Rules::founder) {
+            // It would be forgotten with the last who leaves, and nobody is there to leave.
+            None | Some(Founder::Guest) if is_restriction && is_empty() => Some(Founder::Gone),
+            None => Some(Founder::Guest),
+            Some(_) => None,
+        };
+        let maker = maker.map(|founder| Entry::Room { room, founder });
         self.note(std::iter::once(entry).chain(maker).collect(), turn.out);
         Ok(())
     }

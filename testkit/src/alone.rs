@@ -1,6 +1,7 @@
 //! The core alone as a world: every line is carried out when it is sent, and what follows is heard when that returns.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, SystemTime};
 
 use chinwag::effect::{Description, Job, Outcome, PastFile, PastRoom, Record};
@@ -27,6 +28,8 @@ const SLOTS: u32 = 16;
 /// Somebody who is, or was, connected.
 struct Peer {
     id: ConnId,
+    /// From where they come, if not from here.
+    address: Option<IpAddr>,
     framing: Framing,
     style: Style,
     inbox: VecDeque<String>,
@@ -124,6 +127,25 @@ impl Alone {
         for id in std::mem::take(&mut self.notes.closed) {
             self.peers.iter_mut().filter(|peer| peer.id == id).for_each(|peer| peer.is_closed = true);
         }
+    }
+
+    fn add_peer(&mut self, who: usize, address: Option<IpAddr>, style: Style) -> ConnId {
+        let used: HashSet<usize> =
+            self.peers.iter().filter(|peer| !peer.is_closed).map(|peer| peer.id.slot()).collect();
+        let slot = (0..SLOTS).find(|slot| !used.contains(&(*slot as usize))).unwrap();
+        let id = ConnId::new(slot, u32::try_from(who).unwrap() + 1);
+        self.peers.push(Peer {
+            id,
+            address,
+            framing: Framing::default(),
+            style,
+            inbox: VecDeque::new(),
+            is_closed: false,
+            is_locked: false,
+            is_lagging: false,
+            has_lagged: false,
+        });
+        id
     }
 
     fn pump(&mut self, chance: &mut dyn Chance) {
@@ -241,8 +263,8 @@ impl Alone {
     }
 
     /// The process is killed, or the machine loses power, and another begins with what was logged and stored: its rooms tell the
-    /// same, if all that was noted of them is still there.
-    fn restart(&mut self, chance: &mut dyn Chance) {
+    /// same, if all that was noted of them is still there; whether it is, is returned.
+    fn restart(&mut self, chance: &mut dyn Chance) -> bool {
         let rooms = self.rooms_to_compare();
         let before = self.history(&rooms);
         self.peers.iter_mut().for_each(|peer| peer.is_closed = true);
@@ -293,9 +315,12 @@ impl Alone {
         }
         self.hub.restore_register(register, now, &mut self.notes);
         self.deliver();
-        if is_all_there {
+        // Where no guests come in, nobody looks.
+        let is_let_in = !before.iter().any(|line| line.starts_with("! join locked"));
+        if is_all_there && is_let_in {
             assert_eq!(before, self.history(&rooms));
         }
+        is_all_there
     }
 
     /// The rooms of which there is a log, and into which anybody comes before a restart and after it: those of guests that keep
@@ -361,19 +386,28 @@ impl Alone {
         }
         assert!(self.disk.is_empty(), "files are left on the disk");
         assert!(self.hub.next_alarm().is_none(), "something is waited for");
-        // Rooms are kept for what was said there.
+        // Rooms are kept for what was said there, and blocks for their own sake.
         let keeps_rooms = self.settings.history > 0 || self.settings.log.is_some();
-        assert!(keeps_rooms || self.hub.is_empty(), "an emptied hub holds something: {:#?}", self.hub);
+        let keeps_blocks = !self.hub.register().blocks().is_empty();
+        assert!(keeps_rooms || keeps_blocks || self.hub.is_empty(), "an emptied hub holds something: {:#?}", self.hub);
     }
 }
 
-/// Where somebody comes from.
-fn origin(chance: &mut dyn Chance) -> Origin {
+/// Where somebody comes from, if not from here.
+fn address(chance: &mut dyn Chance) -> Option<IpAddr> {
     let last = u8::try_from(chance.below(4)).unwrap();
     match chance.below(3) {
-        0 => Origin::Network(Prefix::v4([192, 0, 2, last])),
-        1 => Origin::Network(Prefix::v6([0x20, 1, 0xd, 0xb8, 0, 0, 0, last, 0, 0, 0, 0, 0, 0, 0, 1])),
-        _ => Origin::Loopback,
+        0 => Some(Ipv4Addr::new(192, 0, 2, last).into()),
+        1 => Some(Ipv6Addr::new(0x2001, 0xdb8, 0, last.into(), 0, 0, 0, 1).into()),
+        _ => None,
+    }
+}
+
+fn origin(address: Option<IpAddr>) -> Origin {
+    match address {
+        Some(IpAddr::V4(address)) => Origin::Network(Prefix::v4(address.octets())),
+        Some(IpAddr::V6(address)) => Origin::Network(Prefix::v6(address.octets())),
+        None => Origin::Loopback,
     }
 }
 
@@ -381,24 +415,28 @@ impl World for Alone {
     const AT_ONCE: bool = true;
 
     fn connect(&mut self, who: usize, chance: &mut dyn Chance) {
-        let used: HashSet<usize> =
-            self.peers.iter().filter(|peer| !peer.is_closed).map(|peer| peer.id.slot()).collect();
-        let slot = (0..SLOTS).find(|slot| !used.contains(&(*slot as usize))).unwrap();
-        let id = ConnId::new(slot, u32::try_from(who).unwrap() + 1);
         let style = Style { crlf: chance.one_in(4), ..Style::FIRST };
-        self.peers.push(Peer {
-            id,
-            framing: Framing::default(),
-            style,
-            inbox: VecDeque::new(),
-            is_closed: false,
-            is_locked: false,
-            is_lagging: false,
-            has_lagged: false,
-        });
-        self.hub.connect(id, origin(chance), self.now(), &mut self.notes);
+        let address = address(chance);
+        let id = self.add_peer(who, address, style);
+        self.hub.connect(id, origin(address), self.now(), &mut self.notes);
         self.deliver();
         assert!(!self.peers[who].inbox.is_empty(), "somebody was not greeted");
+    }
+
+    fn connect_control(&mut self, who: usize, _: &mut dyn Chance) -> bool {
+        let id = self.add_peer(who, None, Style::FIRST);
+        // Nobody is there who could lag.
+        self.peers[who].is_locked = true;
+        self.hub.connect_control(id, self.now());
+        true
+    }
+
+    fn address(&self, who: usize) -> Option<IpAddr> {
+        self.peers[who].address
+    }
+
+    fn keeps(&self) -> bool {
+        self.settings.log.is_some()
     }
 
     fn send(&mut self, who: usize, bytes: &[u8]) {
@@ -499,8 +537,8 @@ impl World for Alone {
 impl Crowd<Alone> {
     /// The server is killed, and another begins.
     pub fn restart(&mut self, chance: &mut dyn Chance) {
-        self.world.restart(chance);
+        let is_all_there = self.world.restart(chance);
         let wall = self.world.now().wall;
-        self.killed(wall);
+        self.killed(wall, is_all_there);
     }
 }

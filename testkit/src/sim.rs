@@ -515,8 +515,8 @@ struct Peer {
     wire: Rc<RefCell<Wire>>,
     /// Those that they had before, of which the server may never have heard the end.
     before: Vec<Rc<RefCell<Wire>>>,
-    /// Whether they come from the server's own machine.
-    is_here: bool,
+    /// From where they come, if not from the server's own machine.
+    address: Option<IpAddr>,
     /// What has been read and is no whole line yet.
     line: Vec<u8>,
     /// Where the first byte of that stands in the stream.
@@ -613,8 +613,9 @@ impl Sim {
         }
         let is_slow = self.net.one_in(self.net.weather.slow);
         let reads_one_in = if is_slow { [0, 2, 4, 30][self.net.below(4)] } else { 1 };
-        let (before, is_here, lines) = (Vec::new(), address.is_loopback(), VecDeque::new());
-        Peer { wire, before, is_here, line: Vec::new(), start: 0, lines, reads_one_in }
+        let address = (!address.is_loopback()).then_some(address);
+        let (before, lines) = (Vec::new(), VecDeque::new());
+        Peer { wire, before, address, line: Vec::new(), start: 0, lines, reads_one_in }
     }
 
     /// Has the server do all that it has to do until some time from now.
@@ -747,6 +748,18 @@ impl World for Sim {
         self.peers.push(peer);
     }
 
+    fn connect_control(&mut self, _: usize, _: &mut dyn Chance) -> bool {
+        false
+    }
+
+    fn address(&self, who: usize) -> Option<IpAddr> {
+        self.peers[who].address
+    }
+
+    fn keeps(&self) -> bool {
+        self.net.keeps_log
+    }
+
     fn reconnect(&mut self, who: usize, chance: &mut dyn Chance) {
         // The server may hear of the loss now, later or never.
         match chance.below(3) {
@@ -759,7 +772,7 @@ impl World for Sim {
             }
         }
         self.pass(Duration::from_millis(*chance.pick(&[0, 1, 300, 2_000])));
-        let peer = self.newcomer(self.peers[who].is_here, chance);
+        let peer = self.newcomer(self.peers[who].address.is_none(), chance);
         // Whatever waited meanwhile may have been too much.
         peer.wire.borrow_mut().was_blocked = true;
         let Peer { wire, mut before, .. } = std::mem::replace(&mut self.peers[who], peer);

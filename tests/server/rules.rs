@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
+use chinwag::effect::{PastRoom, Record};
 use chinwag::limits::{BANS, FOUNDED, INVITATIONS, OPS, WRONG_KEYS};
 use chinwag::names::{ConnId, Digest, Nick, Origin, Prefix, RoomName};
 use chinwag::register::Register;
@@ -203,6 +204,53 @@ fn what_is_so_of_rooms_is_so_after_a_restart() {
     company.done("eve", "/join #secret");
     assert_eq!(company.told("eve", "/op"), ["- op eve", "+ op #secret 1"]);
     assert_eq!(company.ask("eve", "/room past"), "+ room #secret past on");
+}
+
+#[test]
+fn no_crash_tells_what_was_said_in_a_room_that_went_with_its_last_member() {
+    let mut company = Company::new(Settings::default(), &[]);
+    company.enter(&["eve"]);
+    for line in ["/join #few", "/room hidden on", "/ban spam* 0", "between us", "/leave"] {
+        company.done("eve", line);
+    }
+    let name = RoomName::new("#few").unwrap();
+    let said = company.0.notes.records.iter().filter_map(|record| match record {
+        Record::Said { line, .. } => Some(line.clone()),
+        Record::Topic { .. } => None,
+    });
+    let lines: Vec<_> = said.collect();
+    let ledger = std::mem::take(&mut company.0.notes.ledger);
+    // When the server is killed the disk may have any part of what was so, from the beginning.
+    for left in 2..=ledger.len() {
+        let mut company = Company::new(Settings::default(), &[]);
+        let last_seq = lines.last().unwrap().seq;
+        company.0.hub.restore_room(PastRoom { name, topic: None, last_seq, lines: lines.clone() });
+        let mut register = Register::default();
+        ledger[..left].iter().for_each(|entry| register.apply(entry.clone()));
+        company.restore(register);
+        company.enter(&["bob"]);
+        company.done("bob", "/join #few");
+        assert_eq!(company.told("bob", "/history"), ["+ history #few 0"], "with {:?}", &ledger[..left]);
+    }
+}
+
+#[test]
+fn what_the_operator_makes_of_an_empty_room_does_not_take_it_away() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["eve", "ann"]);
+    for line in ["/join #plain", "/room slow 1s", "for all", "/leave"] {
+        company.done("eve", line);
+    }
+    company.0.connect_control("ctl");
+    company.done("ctl", "/room #plain hidden on");
+    company.refused("ann", "/topic #plain", "no-such-room");
+    company.done("eve", "/join #plain");
+    assert_eq!(company.told("eve", "/history").pop().unwrap(), "+ history #plain 1");
+    company.done("eve", "/leave");
+    company.refused("ann", "/topic #plain", "no-such-room");
+    company.done("ctl", "/founder #plain ann");
+    company.done("ann", "/join #plain");
+    assert_eq!(company.told("ann", "/history").pop().unwrap(), "+ history #plain 1");
 }
 
 #[test]

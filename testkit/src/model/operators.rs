@@ -1,0 +1,435 @@
+//! Operators: who is one, and what they do to people and to the whole server. Over a world that answers at once it is known who
+//! was put out and who may not come.
+
+use std::net::IpAddr;
+
+use chinwag::register::entry::{self, BlockScope, Blocked};
+
+use super::doings::{NICKS, ROOMS};
+use super::*;
+
+/// What operators have made of the server, as far as they were told.
+#[derive(Default)]
+pub(super) struct Order {
+    /// The names whose owners are operators.
+    pub(super) operators: BTreeSet<String>,
+    pub(super) blocks: BTreeMap<u64, Block>,
+    /// What `/server` has told, of what is not as at first.
+    server: BTreeMap<String, String>,
+    /// Which guests were ever invited to which rooms.
+    pub(super) invited: BTreeSet<(String, Holder)>,
+    told: Told,
+}
+
+/// What was told of operators' doings, and is looked at when all have heard what there is.
+#[derive(Default)]
+struct Told {
+    /// Who heard that they are put out, and why.
+    put_out: Vec<(usize, Put)>,
+    /// Of whom operators were told that they are put out, or have a name no more.
+    vacated: Vec<Nick>,
+    /// How many connections a block has closed, as its author was told.
+    closed: Option<u64>,
+    /// How many people were told something, as its author was told, and which connections were.
+    wall: Option<u64>,
+    reached: Vec<usize>,
+    /// Which connection keeps the rooms of a person who lost their name.
+    keepers: BTreeMap<usize, usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Put {
+    Killed,
+    Blocked,
+}
+
+/// Who may not come.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Block {
+    pub(super) of_guests: bool,
+    pub(super) who: Meant,
+    /// Whether it ends before long.
+    pub(super) ends: bool,
+}
+
+/// For whom a block is, as it was told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Meant {
+    Name(String),
+    Network(IpAddr, u8),
+}
+
+impl Block {
+    fn of(block: &entry::Block) -> Self {
+        let who = match block.who {
+            Blocked::Name(nick) => Meant::Name(nick.to_string()),
+            Blocked::Network(network) => Meant::new(&network.to_string()),
+        };
+        Self { of_guests: block.scope == BlockScope::Guests, who, ends: block.until.is_some() }
+    }
+}
+
+impl Meant {
+    fn new(text: &str) -> Self {
+        match text.strip_prefix("name:") {
+            Some(name) => Self::Name(name.to_owned()),
+            None => {
+                let (address, len) = text.split_once('/').expect("a network has a length");
+                Self::Network(address.parse().unwrap(), len.parse().unwrap())
+            }
+        }
+    }
+}
+
+/// Whether an address begins like another one, for so many bits.
+fn begins_like(one: IpAddr, other: IpAddr, bits: u8) -> bool {
+    let shift = |len: u8| u32::from(len - bits.min(len));
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => {
+            (one.to_bits() ^ other.to_bits()).checked_shr(shift(32)).unwrap_or(0) == 0
+        }
+        (IpAddr::V6(one), IpAddr::V6(other)) => {
+            (one.to_bits() ^ other.to_bits()).checked_shr(shift(128)).unwrap_or(0) == 0
+        }
+        _ => false,
+    }
+}
+
+/// Where people come from who are blocked by what an operator types.
+const NETWORKS: &[&str] =
+    &["192.0.2.0", "192.0.2.1/32", "192.0.2.2/31", "192.0.0.0/16", "2001:db8:0:1::/64", "2001:db8::/56", "127.0.0.1"];
+
+impl<W: World> Crowd<W> {
+    /// What is so of the whole server: `guests`, `accounts` or `rooms`.
+    fn server(&self, what: &str) -> &str {
+        self.order.server.get(what).map_or("", String::as_str)
+    }
+
+    /// Whether somebody is an operator, over a world that answers at once.
+    pub(super) fn is_operator(&self, who: usize) -> bool {
+        let client = &self.clients[who];
+        let is_one = || self.order.operators.iter().any(|name| is_like(name, &client.nick));
+        client.is_control || (client.is_owner && self.world.address(who).is_none() && is_one())
+    }
+
+    /// An operator does something, by their door or in the chat.
+    pub(super) fn operate(&mut self, chance: &mut dyn Chance) {
+        let is_there = |who: usize| !self.clients[who].is_gone && !self.clients[who].is_dismissed;
+        let controls: Vec<usize> =
+            (0..self.clients.len()).filter(|&who| self.clients[who].is_control && is_there(who)).collect();
+        if controls.is_empty() || (controls.len() < 2 && chance.one_in(20)) {
+            return self.connect_control(chance);
+        }
+        let named: Vec<usize> = self.living().into_iter().filter(|&who| self.is_operator(who)).collect();
+        let who = match chance.below(8) {
+            0 => self.somebody(chance),
+            1..4 if !named.is_empty() => Some(*chance.pick(&named)),
+            _ => Some(*chance.pick(&controls)),
+        };
+        let Some(who) = who else { return };
+        let nick = match self.somebody(chance) {
+            Some(other) if chance.below(8) > 0 => self.clients[other].nick.clone(),
+            _ => (*chance.pick(NICKS)).to_owned(),
+        };
+        let owners: Vec<usize> = self.living().into_iter().filter(|&who| self.clients[who].is_owner).collect();
+        let owner = match owners.is_empty() || chance.one_in(8) {
+            true => self.owned.keys().nth(chance.below(self.owned.len().max(1))).cloned().unwrap_or(nick.clone()),
+            false => self.clients[*chance.pick(&owners)].nick.clone(),
+        };
+        let (room, number) = (*chance.pick(ROOMS), chance.below(6));
+        let reason = if chance.one_in(2) { self.new_text(chance) } else { String::new() };
+        let line = match chance.below(24) {
+            0..3 => format!("/operator {owner} {}", chance.pick(&["on", "on", "off"])),
+            3 => "/operator".to_owned(),
+            4..6 => format!("/kill {nick} {reason}"),
+            6..10 => {
+                let whom = match chance.below(4) {
+                    0 => nick,
+                    1 => owner,
+                    _ => (*chance.pick(NETWORKS)).to_owned(),
+                };
+                let scope = chance.pick(&["", "guests", "all"]);
+                format!("/block {whom} {scope} {} {reason}", chance.pick(&["", "30d"]))
+            }
+            10 => "/blocks".to_owned(),
+            11 => format!("/wall {reason}"),
+            12 => format!("/where {nick}"),
+            13 => format!("/grant {}", if chance.one_in(2) { owner } else { nick }),
+            14 => format!("/revoke {owner}"),
+            15 => format!("/founder {room} {owner}"),
+            16..18 => format!(
+                "/server {}",
+                chance.pick(&["guests off", "guests listen", "rooms named", "accounts closed", "accounts off", ""])
+            ),
+            18 => format!("/{} {room} {nick}", chance.pick(&["op", "deop", "voice", "devoice", "ban", "mute"])),
+            19 => format!("/kick {room} {nick} {reason}"),
+            20 => {
+                format!("/room {room} {}", chance.pick(&["", "hidden on", "hidden on", "hidden off", "moderated off"]))
+            }
+            21 => format!("/{} {room}", chance.pick(&["op", "bans"])),
+            22 => format!("/unban {room} {number}"),
+            _ => (*chance.pick(&["/who", "/rooms", "/help", "/nope", "hello", "/join #a", "/quit"])).to_owned(),
+        };
+        self.send_line(who, &line);
+    }
+
+    /// Nothing that keeps people out stays as it is for long, or nobody could do anything else.
+    pub(super) fn open_again(&mut self, chance: &mut dyn Chance) {
+        let is_there = |&who: &usize| !self.clients[who].is_gone && !self.clients[who].is_dismissed;
+        let control = (0..self.clients.len()).filter(is_there).find(|&who| self.clients[who].is_control);
+        let Some(who) = control else { return };
+        let ids: Vec<u64> = self.order.blocks.keys().copied().collect();
+        let line = match self.order.server.keys().next() {
+            Some(what) => format!("/server {what} {}", if what == "guests" { "on" } else { "open" }),
+            None if !ids.is_empty() => format!("/unblock {}", chance.pick(&ids)),
+            None => return,
+        };
+        self.send_line(who, &line);
+    }
+
+    /// Somebody comes in by the operator's door.
+    fn connect_control(&mut self, chance: &mut dyn Chance) {
+        let (who, person) = (self.clients.len(), self.people.len());
+        if !self.world.connect_control(who, chance) {
+            return;
+        }
+        self.people.push(Person::default());
+        self.clients.push(Client { person, kin: who, is_control: true, ..Client::default() });
+    }
+
+    /// As much of an operator's request as its answer must be understood by.
+    pub(super) fn asked_of_operators(&self, request: &Request<'_>) -> Asked {
+        match request {
+            Request::Block { scope, time, .. } => {
+                let ends = time.is_some_and(|time| !time.is_zero());
+                Asked::Block { of_guests: *scope == BlockScope::Guests, ends }
+            }
+            _ => Asked::Other,
+        }
+    }
+
+    /// What an operator is told of what they did.
+    pub(super) fn hear_done_by_operator(&mut self, done: &Done<'_>, asked: &Asked, rows: &[Detail<'_>]) {
+        match done {
+            Done::Kill(nick) => {
+                self.count("killed");
+                self.order.told.vacated.push(*nick);
+            }
+            Done::Grant(nick, token) => {
+                self.count("granted");
+                self.order.told.vacated.push(*nick);
+                self.proofs.retain(|name, _| !is_like(name, nick.as_str()));
+                let proof = Done::Token(*token).to_string();
+                self.proofs.entry(key(nick.as_str())).or_default().insert(proof.clone());
+                self.once.insert(proof);
+                self.owned.insert(key(nick.as_str()), self.step);
+                self.promises.retain(|known, _| !is_like(known, nick.as_str()));
+                let promise = Promise::Owned { password: None, token: Some(*token) };
+                self.promises.insert(key(nick.as_str()), promise);
+            }
+            Done::Revoke(nick) => {
+                self.count("revoked");
+                self.order.told.vacated.push(*nick);
+                self.forget_name(nick.as_str());
+                self.owned.retain(|name, _| !is_like(name, nick.as_str()));
+                self.promises.retain(|known, _| !is_like(known, nick.as_str()));
+                self.promises.insert(key(nick.as_str()), Promise::Dropped);
+            }
+            Done::Operator(nick, on) => {
+                self.count("operator");
+                self.order.operators.retain(|name| !is_like(name, nick.as_str()));
+                self.order.operators.extend(on.then(|| key(nick.as_str())));
+            }
+            Done::Operators(count) => {
+                let told: BTreeSet<String> = rows.iter().filter_map(operator_of).collect();
+                assert_eq!((told.len() as u64, &told), (*count, &self.order.operators), "who is an operator");
+            }
+            Done::Block { id, who, closed } => {
+                self.count("blocked");
+                let Asked::Block { of_guests, ends } = *asked else { panic!("nobody asked for a block") };
+                let who = Meant::new(who);
+                self.order.blocks.retain(|other, block| block.who != who || other == id);
+                self.order.blocks.insert(*id, Block { of_guests, who, ends });
+                self.order.told.closed = Some(*closed);
+            }
+            Done::Unblock(id) => assert!(self.order.blocks.remove(id).is_some(), "a block {id} that nobody made"),
+            Done::Blocks(_) => {
+                let told: Vec<u64> = rows
+                    .iter()
+                    .filter_map(|row| match row {
+                        Detail::Block { id, .. } => Some(*id),
+                        _ => None,
+                    })
+                    .collect();
+                let known: Vec<u64> = self.order.blocks.keys().copied().collect();
+                assert_eq!(told, known, "who may not come");
+            }
+            Done::Wall(count) => self.order.told.wall = Some(*count),
+            Done::Server => {
+                for row in rows {
+                    let Detail::Server(what, value) = row else { panic!("{row:?} of the server") };
+                    let is_first = matches!((*what, *value), ("guests", "on") | ("accounts" | "rooms", "open"));
+                    // Where nothing is kept nobody owns a name.
+                    let is_never = *what == "accounts" && !self.world.keeps();
+                    self.order.server.remove(*what);
+                    if !is_first && !is_never {
+                        self.order.server.insert((*what).to_owned(), (*value).to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody is told something by an operator.
+    pub(super) fn hear_wall(&mut self, who: usize, from: &Nick) {
+        self.count("wall");
+        let is_one = *from == Nick::server() || self.order.operators.iter().any(|name| is_like(name, from.as_str()));
+        assert!(is_one, "{from} is no operator");
+        self.order.told.reached.push(who);
+    }
+
+    /// Somebody is put out, perhaps by an operator.
+    pub(super) fn hear_bye(&mut self, who: usize, code: Code<'_>) {
+        match code {
+            Code::Killed => self.order.told.put_out.push((who, Put::Killed)),
+            Code::Blocked => self.order.told.put_out.push((who, Put::Blocked)),
+            _ => {}
+        }
+    }
+
+    /// Which connection of a person who has lost their name keeps their rooms: the one that gave it up, or else the eldest.
+    pub(super) fn keeper(&mut self, who: usize) -> usize {
+        let ways = self.ways(who);
+        let gives_up = |&way: &usize| self.clients[way].due.iter().any(|due| due.verb == "drop");
+        let by_age = |&way: &usize| self.clients[way].since;
+        let keeper = ways.iter().copied().find(gives_up).or(ways.iter().copied().min_by_key(by_age)).unwrap_or(who);
+        *self.order.told.keepers.entry(self.clients[who].person).or_insert(keeper)
+    }
+
+    /// The one that gave a name up keeps the rooms.
+    pub(super) fn keeps(&mut self, who: usize) {
+        self.order.told.keepers.insert(self.clients[who].person, who);
+    }
+
+    /// Whether a block is for somebody.
+    fn is_meant(&self, who: usize, block: &Block) -> bool {
+        let client = &self.clients[who];
+        match &block.who {
+            Meant::Name(name) => client.is_owner && is_like(name, &client.nick),
+            Meant::Network(network, bits) => {
+                let is_there = self.world.address(who).is_some_and(|address| begins_like(address, *network, *bits));
+                let is_guest = client.is_greeted && !client.is_owner;
+                is_there && (!block.of_guests || is_guest)
+            }
+        }
+    }
+
+    /// Whoever is put out is gone, and nobody else; whoever may not come is not here; whoever is told something is all.
+    pub(super) fn check_order(&mut self) {
+        let told = std::mem::take(&mut self.order.told);
+        let is_here = |who: usize| !self.clients[who].is_gone && !self.clients[who].is_dismissed;
+        for (who, client) in self.clients.iter().enumerate().filter(|(who, client)| is_here(*who) && !client.is_control)
+        {
+            let block = self.order.blocks.iter().find(|(_, block)| self.is_meant(who, block));
+            assert!(block.is_none(), "{who} is {}, blocked by {:?}, and here", client.nick, block.map(|(id, _)| id));
+            let vacated = told.vacated.iter().find(|nick| is_like(nick.as_str(), &client.nick));
+            assert!(vacated.is_none(), "{who} is {vacated:?} still");
+        }
+        let mut closed = 0;
+        for &(who, put) in &told.put_out {
+            let is_right = match put {
+                Put::Killed => told.vacated.iter().any(|nick| is_like(nick.as_str(), &self.clients[who].nick)),
+                Put::Blocked => {
+                    // By the name that they wanted to come in with, too.
+                    let refused = self.clients[who].refused_as.as_ref().filter(|(_, step)| *step == self.step);
+                    let is_their_name = |block: &Block| match (&block.who, refused) {
+                        (Meant::Name(name), Some((refused, _))) => is_like(name, refused),
+                        _ => false,
+                    };
+                    self.order.blocks.values().any(is_their_name)
+                        || self.order.blocks.values().any(|block| self.is_meant(who, block))
+                }
+            };
+            assert!(is_right, "{who} is {} and is put out for nothing", self.clients[who].nick);
+            closed += u64::from(put == Put::Blocked);
+        }
+        assert!(
+            told.closed.is_none_or(|count| count == closed),
+            "{closed} were closed, and {:?} are told",
+            told.closed
+        );
+        assert!(told.wall.is_some() || told.reached.is_empty(), "{:?} are told what nobody said", told.reached);
+        if let Some(count) = told.wall {
+            let all: Vec<usize> =
+                (0..self.clients.len()).filter(|&who| is_here(who) && self.clients[who].is_greeted).collect();
+            assert_eq!(told.reached, all, "who was told");
+            assert_eq!(count, self.world.online().1.len() as u64, "how many were told");
+        }
+    }
+
+    /// Somebody is greeted: where no guests come in they have proved their name.
+    pub(super) fn check_greeted(&self, who: usize) {
+        let is_guest = !self.clients[who].is_owner;
+        assert!(!is_guest || self.server("guests") != "off", "{who} is a guest, and comes in");
+    }
+
+    /// Whether guests of the whole server may only listen keeps somebody from being heard in a room.
+    pub(super) fn is_hushed(&self, who: usize, room: &str) -> bool {
+        let client = &self.clients[who];
+        let by_stay = (room.to_owned(), Holder::Person(client.person));
+        let is_let = self.ranks.contains(&by_stay) || self.order.invited.contains(&by_stay);
+        !client.is_owner && !self.server("guests").is_empty() && !is_let
+    }
+
+    /// Names get owners only where they can.
+    pub(super) fn check_accounts(&self, done: &Done<'_>) {
+        let accounts = self.server("accounts");
+        let is_so = match done {
+            Done::Register(_) => accounts.is_empty(),
+            Done::Login(_) | Done::Logout(_) | Done::Drop(_) | Done::Passwd | Done::Token(_) => accounts != "off",
+            _ => true,
+        };
+        assert!(is_so, "{done:?} where accounts are {accounts}");
+    }
+
+    /// Nothing of a name that was taken from its owner is left.
+    pub(super) fn forget_name(&mut self, old: &str) {
+        let is_theirs = |holder: &Holder| matches!(holder, Holder::Owner(name) if is_like(name, old));
+        self.ranks.retain(|(_, holder)| !is_theirs(holder));
+        self.mutes.retain(|_, holder| !is_theirs(holder));
+        self.order.operators.retain(|name| !is_like(name, old));
+        self.order.blocks.retain(|_, block| !matches!(&block.who, Meant::Name(name) if is_like(name, old)));
+        if W::AT_ONCE {
+            self.proofs.retain(|name, _| !is_like(name, old));
+        }
+    }
+
+    /// A long time has gone by: blocks that end have ended.
+    pub(super) fn end_blocks(&mut self) {
+        self.order.blocks.retain(|_, block| !block.ends);
+    }
+
+    /// A server that was killed has begun anew from a ledger of which all is left, or the beginning.
+    pub(super) fn order_after(&mut self, is_all_there: bool) {
+        self.order.server.clear();
+        let blocks = self.world.register().blocks().iter();
+        let there: BTreeMap<u64, Block> = blocks.map(|block| (block.id, Block::of(block))).collect();
+        assert!(!is_all_there || there == self.order.blocks, "the blocks did not outlive a restart");
+        // What was changed last may be lost.
+        self.order.blocks = there;
+    }
+
+    /// Who was told to be an operator is one, and nobody else.
+    pub(super) fn check_operators(&self, register: &Register) {
+        let all: BTreeSet<String> = register.operators().map(|nick| key(nick.as_str())).collect();
+        assert_eq!(all, self.order.operators, "who is an operator");
+    }
+}
+
+fn operator_of(row: &Detail<'_>) -> Option<String> {
+    match row {
+        Detail::Operator(nick) => Some(key(nick.as_str())),
+        _ => None,
+    }
+}
