@@ -169,7 +169,7 @@ impl Plain {
                     let line = String::from_utf8_lossy(&line);
                     let line = line.trim_end_matches(['\n', '\r']);
                     // Alone, the end of a line says that no password comes.
-                    if line.is_empty() && self.visit.client.session.asks_login().is_none() {
+                    if line.is_empty() && self.visit.client.session.asks_secret().is_none() {
                         continue;
                     }
                     if self.is_person && commands::is_keys(&clean(line.as_bytes())) {
@@ -192,7 +192,7 @@ impl Plain {
     /// Has nobody see a password that is typed, as long as one is asked for.
     fn hide(&mut self) {
         let session = &self.visit.client.session;
-        let is_login = session.asks_login().is_some();
+        let is_login = session.asks_secret().is_some();
         let is_asked = self.is_person && (session.locked().is_some() || is_login);
         // Whoever had the terminal meanwhile has set it for itself.
         if self.continued.swap(false, Ordering::Relaxed) {

@@ -1761,7 +1761,7 @@ fn what_was_meant_is_told() {
     terminal.keys("/query #lobby\r");
     typed(&terminal, "#lobby>");
     terminal.keys("/leave\r");
-    told(&terminal, "leave #lobby");
+    told(&terminal, "you left #lobby; you talk to nobody now");
     terminal.keys("help\r");
     told(&terminal, "nobody hears you here; did you mean /help [COMMAND]?");
     terminal.keys("join #lobby\r");
