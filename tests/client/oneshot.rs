@@ -248,7 +248,7 @@ fn what_cannot_be_sent_stops_no_other() {
     alice.until_starting("#a * guest1 file 2 5 better");
     let output = run(here.path(), server.port, &["send", "--to", "#a", "folder", "good"]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "3\n".to_owned()));
-    assert!(text(&output.stderr).ends_with("chinwag: 1 of 2 files could not be sent\n"));
+    assert!(text(&output.stderr).ends_with("chinwag: not sent: 1 of 2 files\n"));
     failed(&run(here.path(), server.port, &["send", "--to", "#a", "folder", "none"]), "cannot send folder: ");
 }
 
