@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -459,6 +459,47 @@ fn a_message_without_an_answer_is_shown_at_once_and_sure_when_it_is_answered() {
     bob.until("#lobby <alice> are you there?");
     told(&terminal, "#lobby <alice> are you there?");
     terminal.wait_until("it gone from below", |screen| !screen.lines.iter().any(|line| line.contains('…')));
+}
+
+#[test]
+fn a_script_does_not_wait_for_ever_for_a_server_that_is_gone() {
+    let Some(preload) = faketime() else { return };
+    // (how many lines it has, more than can wait in all or fewer; whether the server comes back)
+    for (count, is_back) in [(300, false), (300, true), (3, false)] {
+        let (server, mut bob) = lobby();
+        let proxy = Proxy::start(server.port);
+        let mut command = connect(&proxy.address(), &["--plain"]);
+        // A minute goes by in a second.
+        command.env("LD_PRELOAD", &preload).env("FAKETIME", if is_back { "+0" } else { "+0 x60" });
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "in #lobby: alice bob"));
+        writeln!(input, "here").unwrap();
+        bob.until("#lobby <alice> here");
+        proxy.refuse(true);
+        proxy.cut(Cut::Close);
+        if !is_back {
+            assert!(lines.any(|line| line.starts_with("note: the connection is lost: ")));
+        }
+        (0..count).for_each(|n| writeln!(input, "line {n}").unwrap());
+        let rest = if count > 100 { "100 lines to say; no more are read until then" } else { "3 lines to say" };
+        // The shorter one says no more than that.
+        let input = (count > 100).then_some(input);
+        assert!(lines.any(|line| line == format!("note: waiting for the server, for 120 seconds at most, with {rest}")));
+        proxy.refuse(!is_back);
+        if is_back {
+            drop(input);
+            bob.until(&format!("#lobby <alice> line {}", count - 1));
+            assert!(child.wait().unwrap().success());
+            continue;
+        }
+        let output = child.wait_with_output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(errors.contains("the server did not come back within 120 seconds"), "{errors}");
+        assert!(lines.any(|line| line == "not sent: #lobby line 0"));
+    }
 }
 
 #[test]
