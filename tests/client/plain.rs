@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use chinwag::client::visit::RINGING;
 use testkit::disk::faketime;
@@ -121,6 +120,7 @@ fn a_conversation_is_lines_of_plain_text() {
     // A file for us alone rings as words do, once these may ring again.
     let rings = || terminal.raw().iter().filter(|&&byte| byte == 7).count();
     let before = rings();
+    // Sleep: that time is what is tested.
     std::thread::sleep(RINGING);
     bob.send("/send alice 3 psst.txt");
     told(&terminal, "bob shares psst.txt");
@@ -329,17 +329,17 @@ fn how_far_a_file_is_is_told_in_words() {
 #[test]
 fn who_types_is_told_only_to_those_who_want_it() {
     let (server, mut bob) = lobby();
+    let mut carol = server.in_room("carol", "#lobby");
     for (options, is_shown) in
         [(&["--plain"][..], false), (&["--plain", "--typing", "on"], true), (&["--typing", "off"], false), (&[], true)]
     {
         let mut terminal = alice(&server.address(), options);
         bob.send("/typing #lobby on");
         bob.until("+ typing #lobby on");
+        // Whoever is told of it is told by then; what is said later is shown later.
+        carol.until("#lobby * bob typing");
         if is_shown {
             told(&terminal, "bob is typing");
-        } else {
-            // The server tells of typing within a second; what is said later is shown later.
-            std::thread::sleep(Duration::from_millis(1_500));
         }
         bob.send("done");
         told(&terminal, "<bob> done");

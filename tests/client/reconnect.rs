@@ -135,6 +135,8 @@ fn a_hundred_cuts_lose_nothing_and_double_nothing() {
             people[0].besides(),
             people[1].besides()
         );
+        // Sleep: at this pace they type whether there is a connection or not. Were it waited for what they said, nothing would be on
+        // its way at a cut.
         thread::sleep(PACE);
     }
     eprintln!("after {:?}: {count} lines each", since.elapsed());

@@ -962,6 +962,7 @@ fn what_terminals_and_bad_lines_make_of_a_paste_is_not_said_unasked() {
         typed(&terminal, "#lobby>");
     }
     terminal.keys("ab\x1b");
+    // Sleep: as above.
     thread::sleep(Duration::from_millis(80));
     terminal.keys("[Dc");
     typed(&terminal, "#lobby> acb");

@@ -477,7 +477,7 @@ impl Transfers {
                     Keep::At(path) => path.display(),
                     _ => folder.display(),
                 };
-                let why = format!("cannot write {at}: {}", reason(&e));
+                let why = format!("cannot write {at}: {}", denied(&e, "choose a folder in which you may write"));
                 self.fail_download(key, why);
             }
         }
@@ -667,8 +667,15 @@ pub fn unwritten(e: &io::Error) -> String {
 /// Opens a local file to be shared, as somebody typed or dropped its path. Returns it and what it is to be called.
 pub fn open(path: impl AsRef<OsStr>) -> Result<(Source, String), String> {
     let path = store::meant(path.as_ref());
-    let source = Source::open(&path).map_err(|e| format!("cannot send {}: {}", path.display(), reason(&e)))?;
+    let why = |e| denied(&e, "whoever owns it can let you read it");
+    let source = Source::open(&path).map_err(|e| format!("cannot send {}: {}", path.display(), why(e)))?;
     Ok((source, store::name_of(&path)))
+}
+
+/// What failed here, and what to do next where it is not allowed.
+fn denied(e: &io::Error, next: &str) -> String {
+    let next = if e.kind() == io::ErrorKind::PermissionDenied { format!("; {next}") } else { String::new() };
+    format!("{}{next}", reason(e))
 }
 
 /// Why a file is not sent that is larger than the server takes.
