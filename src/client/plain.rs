@@ -186,7 +186,8 @@ impl Plain {
         if is_due && !is_told {
             let rest = if is_open { "; no more are read until then" } else { "" };
             let lines = counted(unsent as u64, "line");
-            let text = format!("waiting for the server, for {} seconds at most, with {lines} to say{rest}", AWAY.as_secs());
+            let text =
+                format!("waiting for the server, for {} seconds at most, with {lines} to say{rest}", AWAY.as_secs());
             self.print(&News::Note(text));
         }
         self.stuck = Some((since, is_told || is_due));

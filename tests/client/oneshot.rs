@@ -266,7 +266,9 @@ fn what_one_may_not_read_or_write_is_told_with_what_to_do() {
     fs::create_dir(here.path().join("closed")).unwrap();
     // Others cannot come to where the program is built.
     fs::copy(binary(), here.path().join("chinwag")).unwrap();
-    for (name, mode) in [("", 0o755), ("chinwag", 0o755), ("private", if is_root { 0o600 } else { 0 }), ("closed", 0o555)] {
+    for (name, mode) in
+        [("", 0o755), ("chinwag", 0o755), ("private", if is_root { 0o600 } else { 0 }), ("closed", 0o555)]
+    {
         set(name, mode);
     }
     let run = |arguments: &[&str]| {

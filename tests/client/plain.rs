@@ -486,7 +486,9 @@ fn a_script_does_not_wait_for_ever_for_a_server_that_is_gone() {
         let rest = if count > 100 { "100 lines to say; no more are read until then" } else { "3 lines to say" };
         // The shorter one says no more than that.
         let input = (count > 100).then_some(input);
-        assert!(lines.any(|line| line == format!("note: waiting for the server, for 120 seconds at most, with {rest}")));
+        assert!(
+            lines.any(|line| line == format!("note: waiting for the server, for 120 seconds at most, with {rest}"))
+        );
         proxy.refuse(!is_back);
         if is_back {
             drop(input);

@@ -134,6 +134,8 @@ enum Pending {
     Restored,
     Send(u64),
     Get(u64),
+    /// Which files were shared in the last so many seconds: where, and how many.
+    Missed(u64, Vec<(Place, u64)>),
     /// The largest file that the server takes, once that has been told.
     Limits(Option<u64>),
     /// The name and the size of this file are looked up, and have been found.
@@ -205,6 +207,8 @@ pub struct Session {
     loss: Option<Loss>,
     /// Whether this is the first connection.
     first: bool,
+    /// Whether somebody stays who wants to know what changes meanwhile.
+    stays: bool,
     expects_rooms: bool,
     /// Rooms that should have been there and were not.
     missing_rooms: Vec<RoomName>,
@@ -237,6 +241,10 @@ pub struct Session {
     limbo: VecDeque<Message>,
     /// Names under which the server may still be busy with connections that we have lost, and with what was sent on them.
     ghosts: Vec<Nick>,
+    /// When the server said something last.
+    heard_at: Option<Instant>,
+    /// For how many seconds it had not when we came in.
+    away_for: u64,
     /// When we came in, and when our name and the ghosts were asked for last.
     since: Option<(Instant, Instant)>,
     waiting: VecDeque<Waiting>,
@@ -264,6 +272,7 @@ impl Session {
             phase: Phase::Offline,
             loss: None,
             first: true,
+            stays: wish.keeps_place,
             expects_rooms: wish.expects_rooms,
             missing_rooms: Vec::new(),
             quitting: false,
@@ -283,6 +292,8 @@ impl Session {
             sent: VecDeque::new(),
             limbo: VecDeque::new(),
             ghosts: Vec::new(),
+            heard_at: None,
+            away_for: 0,
             since: None,
             waiting: VecDeque::new(),
             lines: VecDeque::new(),
@@ -403,7 +414,7 @@ impl Session {
         if self.phase != Phase::Offline && !self.quitting && !is_told {
             self.tell_loss(loss.as_ref().map_or(why, |loss| &loss.why));
         }
-        if let Some(nick) = self.nick {
+        if let Some(nick) = self.nick.filter(|_| self.stays) {
             for room in self.talks.rooms() {
                 let rank = self.talks.ranks(Place::Room(room)).and_then(|ranks| ranks.of(nick));
                 if let Some(rank) = rank.filter(|_| self.had.iter().all(|(had, _)| *had != room)) {
@@ -607,6 +618,7 @@ impl Session {
         self.since = Some((now, now));
         self.nick = Some(nick);
         self.knows_all = false;
+        self.away_for = self.heard_at.map_or(0, |heard| now.saturating_duration_since(heard).as_secs() + 1);
         if online <= CROWD {
             self.ask(Command::Who(None), Pending::Who);
         }
@@ -658,6 +670,9 @@ impl Session {
             }
         }
         self.ask_ghosts();
+        if self.stays && !self.first && self.talks.rooms().next().is_some() {
+            self.ask(Command::Files, Pending::Missed(self.away_for, Vec::new()));
+        }
         self.ask(Command::Ping("restored"), Pending::Restored);
     }
 
@@ -752,7 +767,8 @@ mod tests {
     /// A session of alice's in these rooms, of which the last is the target.
     pub(super) fn online(rooms: &[&str]) -> Session {
         let rooms = rooms.iter().filter_map(|room| RoomName::new(room).ok()).collect();
-        let mut session = Session::new(Wish { nick: Nick::new("alice").ok(), rooms, ..Wish::default() });
+        let nick = Nick::new("alice").ok();
+        let mut session = Session::new(Wish { nick, rooms, keeps_place: true, ..Wish::default() });
         session.connected();
         hear(&mut session, &["* hello guest1 chinwag/0.1.0 1 online; welcome"]);
         while !session.is_online() || !session.asked.is_empty() {
@@ -904,6 +920,7 @@ mod tests {
             "/join #a",
             "/join #b",
             "/away at sea",
+            "/files",
             "/ping restored",
         ];
         assert_eq!(sent(&mut session), want);

@@ -56,7 +56,9 @@ pub(super) fn deed(line: &str, done: &Done<'_>) -> Option<String> {
             _ => format!("{rule} is {value} in {room}"),
         },
         Done::Count { command: "erase", room, count: 0 } => format!("there is no such message in {room} to take back"),
-        Done::Count { command: "erase", room, count } => format!("you took {} of {room} back", counted(count, "message")),
+        Done::Count { command: "erase", room, count } => {
+            format!("you took {} of {room} back", counted(count, "message"))
+        }
         Done::Kill(nick) => format!("you put {nick} off the server"),
         Done::Wall(1) => "you told 1 person".to_owned(),
         Done::Wall(count) => format!("you told {count} people"),
@@ -87,7 +89,9 @@ fn ban_text(line: &str, who: Whom<'_>) -> String {
         _ => None,
     };
     let time = match who {
-        Whom::Guest(_) => typed.map_or(GUEST_BAN, |time| if time.is_zero() { GUEST_BAN_MOST } else { time.min(GUEST_BAN_MOST) }),
+        Whom::Guest(_) => {
+            typed.map_or(GUEST_BAN, |time| if time.is_zero() { GUEST_BAN_MOST } else { time.min(GUEST_BAN_MOST) })
+        }
         Whom::Name(_) | Whom::Pattern(_) => typed.unwrap_or_default(),
     };
     span_text(time.as_secs())

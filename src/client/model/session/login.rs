@@ -113,8 +113,12 @@ impl Session {
         match (command, self.logins.is_owner) {
             // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
             ("register", false) => self.ask(Command::Token, Pending::MaySend),
-            ("register", true) => return Taken::No("your name is yours already; /passwd changes its password".to_owned()),
-            (_, false) => return Taken::No(format!("/{command} is for who owns a name; /register makes yours your own")),
+            ("register", true) => {
+                return Taken::No("your name is yours already; /passwd changes its password".to_owned());
+            }
+            (_, false) => {
+                return Taken::No(format!("/{command} is for who owns a name; /register makes yours your own"));
+            }
             ("passwd", true) => self.await_secret(Secret::Old),
             (_, true) => self.await_secret(Secret::Drop),
         }
@@ -130,7 +134,8 @@ impl Session {
             }
             Secret::New { first: Some(_), .. } => "type the new password once more".to_owned(),
             Secret::Drop => {
-                "type your password to give your name up, which is not shown; Enter alone leaves all as it is".to_owned()
+                "type your password to give your name up, which is not shown; Enter alone leaves all as it is"
+                    .to_owned()
             }
         });
         self.logins.secret = Some(secret);

@@ -8,6 +8,7 @@ use crate::client::model::news::{Age, Mark, News, TransferAnswer, mark_of};
 use crate::client::model::seen::Line;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName};
+use crate::text::counted;
 use crate::wire::{Code, Detail, Done, Value};
 
 /// What this client does in its own way, with what stands for it in the server's help.
@@ -27,8 +28,8 @@ const OWN_HELP: &[(&str, &[&str])] = &[
 ];
 /// Commands whose details say all, so that their count need not be told.
 const LISTS: &[&str] = &[
-    "bans", "blocks", "files", "help", "history", "ignore", "limits", "op", "operator", "room", "rooms", "server", "set",
-    "where", "who",
+    "bans", "blocks", "files", "help", "history", "ignore", "limits", "op", "operator", "room", "rooms", "server",
+    "set", "where", "who",
 ];
 /// Why a transfer does not begin that the server did not refuse.
 const NONSENSE: &str = "the server's answer makes no sense";
@@ -45,6 +46,8 @@ const OWN_GROUP: &str = "this client:";
 /// How many of those are told who are in a room that is entered, and how many on a line.
 const HERE: usize = 100;
 const HERE_ON_A_LINE: usize = 20;
+/// Of how many places it is told that files were shared there meanwhile.
+const PLACES: usize = 20;
 /// How many people may have a rank in a room, as far as they are told apart.
 const RANKED: usize = 500;
 const SHOW: &str = "/show ID [full]  show a picture, small or as large as there is room";
@@ -158,6 +161,19 @@ impl Session {
                     && file == *wanted
                 {
                     *found = Some((size, name.to_owned()));
+                }
+            }
+            Some(Pending::Missed(away, found)) => {
+                if let Detail::File { sender, place, age, .. } = Detail::parse("files", text)
+                    && age <= *away
+                    && Some(sender) != self.nick
+                {
+                    let at = found.iter().position(|(at, _)| *at == place);
+                    if let Some((_, count)) = at.and_then(|at| found.get_mut(at)) {
+                        *count += 1;
+                    } else if found.len() < PLACES {
+                        found.push((place, 1));
+                    }
                 }
             }
             Some(Pending::Limits(largest)) => {
@@ -345,6 +361,12 @@ impl Session {
                 }
                 _ => TransferAnswer::NotComing(key, NONSENSE.to_owned()),
             }),
+            Pending::Missed(_, found) => {
+                for (place, count) in found {
+                    let files = counted(count, "file");
+                    self.note(format!("shared with {place} while you were gone: {files}; /files {place} tells more"));
+                }
+            }
             // Whoever does not tell it may take anything.
             Pending::Limits(largest) => self.answers.push_back(TransferAnswer::Largest(largest.unwrap_or(u64::MAX))),
             Pending::Files(key, _, found) => self.answers.push_back(TransferAnswer::Found(key, found)),
@@ -375,6 +397,7 @@ impl Session {
 
     fn turned_down(&mut self, pending: Pending, code: Code<'_>, text: &str) {
         match pending {
+            Pending::Missed(..) => {}
             Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
             Pending::Typed(line)
                 if code == Code::Owned
@@ -620,7 +643,8 @@ mod tests {
         hear(&mut session, &["+ set whole on", "+ set echo on", "+ set stamp on", "+ nick alice", "+ join #a 2"]);
         shown(&mut session);
         let news = told(&mut session, &["+ query #a", "+ ping restored", "- op bob", "+ op #a 1"]);
-        let lost = "you are op of #a no longer, as the rank of a guest goes with the connection; an op can give it again";
+        let lost =
+            "you are op of #a no longer, as the rank of a guest goes with the connection; an op can give it again";
         assert!(news.iter().any(|line| line == lost), "{news:?}");
         // It is told once, and to nobody who has it still.
         session.ask_ranks(RoomName::new("#a").unwrap(), Vec::new());
@@ -629,13 +653,48 @@ mod tests {
     }
 
     #[test]
+    fn files_that_were_shared_while_one_was_gone_are_told_of() {
+        let (mut session, start) = (online(&["#a"]), Instant::now());
+        session.told(crate::wire::ServerLine::parse("#a <bob> hi"), start);
+        session.lost("gone");
+        session.connected();
+        let later = start + Duration::from_secs(60);
+        let coming = ["* hello guest1 x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"];
+        let rows = [
+            "- 1 13 bob #a 3600s ready before.txt",
+            "- 2 13 bob #a 30s ready one.txt",
+            "- 3 13 carol #a 60s coming two.txt",
+            "- 4 13 alice #a 20s ready own.txt",
+            "- 5 13 bob @bob 20s ready private.txt",
+            "+ files 5",
+        ];
+        for line in coming.iter().chain(&["+ nick alice", "+ join #a 2", "+ query #a"]).chain(&rows) {
+            session.told(crate::wire::ServerLine::parse(line), later);
+        }
+        let told: Vec<String> = told(&mut session, &[]).into_iter().filter(|line| line.contains("while")).collect();
+        let want = [
+            "shared with #a while you were gone: 2 files; /files #a tells more",
+            "shared with @bob while you were gone: 1 file; /files @bob tells more",
+        ];
+        assert_eq!(told, want);
+    }
+
+    #[test]
     fn what_was_shown_of_a_room_is_not_shown_again_when_one_comes_back() {
         let mut session = online(&["#a"]);
         let line = |seq: u64, text: &str| format!("[{seq}@2026-11-22T14:3{seq}:00.123Z] <bob> {text}");
         told(&mut session, &[&format!("#a {}", line(1, "one")), &format!("#a {}", line(2, "two"))]);
         for (gone, come, want) in [
-            ("+ leave #a", vec![line(1, "one"), line(2, "two"), line(3, "three")], vec!["shown above already: 2 earlier messages of #a", "three"]),
-            ("+ leave #a", vec![line(2, "two"), line(3, "three")], vec!["shown above already: 2 earlier messages of #a"]),
+            (
+                "+ leave #a",
+                vec![line(1, "one"), line(2, "two"), line(3, "three")],
+                vec!["shown above already: 2 earlier messages of #a", "three"],
+            ),
+            (
+                "+ leave #a",
+                vec![line(2, "two"), line(3, "three")],
+                vec!["shown above already: 2 earlier messages of #a"],
+            ),
             // A room that has begun anew since has other messages under the same numbers.
             ("+ leave #a", vec![line(1, "four").replace(":31:", ":51:")], vec!["four"]),
         ] {

@@ -44,6 +44,9 @@ impl Session {
             | ServerLine::Whole { .. }
             | ServerLine::Failed { .. } => {}
         }
+        if self.is_in() {
+            self.heard_at = Some(now);
+        }
         self.settle(now);
     }
 
