@@ -17,6 +17,7 @@ use crate::client::wire::store::{self, Mark, Part, Source};
 use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
 use crate::names::{Digest, FileId, Place};
+use crate::text::counted;
 use crate::wire::Code;
 use crate::wire::base64::BASE64;
 
@@ -680,7 +681,7 @@ fn denied(e: &io::Error, next: &str) -> String {
 
 /// Why a file is not sent that is larger than the server takes.
 pub fn too_big_for(largest: u64) -> String {
-    format!("a file has at most {largest} bytes on this server; send it in parts")
+    format!("a file has at most {} on this server; send it in parts", counted(largest, "byte"))
 }
 
 #[cfg(test)]
