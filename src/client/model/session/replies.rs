@@ -233,7 +233,8 @@ impl Session {
             Done::Nick(nick) => self.called(nick),
             Done::Login(nick) => {
                 // Who was asked who they are, or has a token that was kept, has no other line to tell them.
-                if self.first && matches!(pending, Pending::Login(..)) {
+                let is_news = self.first || self.regaining || self.wanted != Some(nick);
+                if is_news && matches!(pending, Pending::Login(..)) {
                     self.answer(format!("you are {nick}"));
                 }
                 self.logged_in(nick, matches!(pending, Pending::Login(_, Some(_))));
@@ -457,8 +458,11 @@ impl Session {
             Pending::Nick => self.refuse(text.to_owned()),
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost),
             Pending::Join(room) => {
-                self.talks.close(Place::Room(room));
+                let is_nowhere = self.close(Place::Room(room));
                 self.refuse(format!("{room}: {text}"));
+                if is_nowhere {
+                    self.note(self.nowhere());
+                }
                 self.report_limbo(room);
             }
             Pending::Query => self.refuse(text.to_owned()),
@@ -611,6 +615,11 @@ mod tests {
         session.connected();
         let again = told(&mut session, &[&coming[..], &["+ login alice"]].concat());
         assert!(!is_told(&again), "who comes back is told nothing new: {again:?}");
+        // Who has been somebody else meanwhile is.
+        hear(&mut session, &["+ ping restored"]);
+        typed(&mut session, "/nick carol", &["+ nick carol"]);
+        typed(&mut session, "/nick alice", &["! nick owned alice belongs to somebody"]);
+        assert!(is_told(&told(&mut session, &["+ login alice"])));
     }
 
     #[test]
