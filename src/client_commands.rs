@@ -344,7 +344,9 @@ impl Who {
         let rooms = if self.join.is_empty() { saved.all("join", room)? } else { self.join };
         let password_file = self.password_file.or(saved.path("password-file", store::expand));
         let password = password_file.as_deref().map(our_password).transpose()?;
-        let new_password = password_file.map(|path| NewPassword(Arc::new(move || self::password(&path).ok())));
+        // Through a pipe it comes once.
+        let again = |path: PathBuf| move || path.is_file().then(|| self::password(&path).ok()).flatten();
+        let new_password = password_file.map(|path| NewPassword(Arc::new(again(path))));
         let wish = Wish { nick, yields, rooms, password, new_password, tokens, ..Wish::default() };
         Ok(Settled { server, wish, saved })
     }

@@ -47,10 +47,10 @@ pub(super) fn deed(line: &str, done: &Done<'_>) -> Option<String> {
             // What follows it is about them and no part of how they are called.
             let whom = if matches!(who, Whom::Guest(_)) { format!("{whom},") } else { whom };
             let alone = if by_connection { ", on that connection alone" } else { "" };
-            let place = if mute { "in" } else { "from" };
-            format!("you {what} {whom} {place} {room}{time}{alone} (ban {id}; /unban {room} {id} ends it)")
+            let (place, noun) = if mute { ("in", "mute") } else { ("from", "ban") };
+            format!("you {what} {whom} {place} {room}{time}{alone} ({noun} {id}; /unban {room} {id} ends it)")
         }
-        Done::Unban { room, id } => format!("you ended ban {id} of {room}"),
+        Done::Unban { room, id } => format!("you ended {id} of the bans and mutes of {room}"),
         Done::Room { room, rule: Some((rule, value)) } => match commands::parse(line) {
             Some(Request::Room { part: RulesPart::Set(_), .. }) => format!("you set {rule} to {value} in {room}"),
             _ => format!("{rule} is {value} in {room}"),

@@ -560,9 +560,9 @@ mod tests {
             (
                 "/mute spam* 90",
                 "+ mute #a 3 pattern:spam*",
-                "you muted guests called spam* in #a for 90 seconds (ban 3; /unban #a 3 ends it)",
+                "you muted guests called spam* in #a for 90 seconds (mute 3; /unban #a 3 ends it)",
             ),
-            ("/unban 3", "+ unban #a 3", "you ended ban 3 of #a"),
+            ("/unban 3", "+ unban #a 3", "you ended 3 of the bans and mutes of #a"),
             ("/room hidden on", "+ room #a hidden on", "you set hidden to on in #a"),
             ("/room hidden", "+ room #a hidden on", "hidden is on in #a"),
             ("/erase 7", "+ erase #a 1", "you took 1 message of #a back"),
