@@ -9,7 +9,7 @@ use memchr::memchr_iter;
 use mio::Token;
 
 use crate::client::model::kept::{Kept, Told};
-use crate::client::model::session::{Session, TokenChange, Wish};
+use crate::client::model::session::{NewPassword, Session, TokenChange, Wish};
 use crate::client::wire::link::{Link, LinkChange, Received};
 use crate::client::wire::transfers::Transfers;
 use crate::wire::{Code, ServerLine, farewell};
@@ -74,6 +74,9 @@ pub struct Client {
     /// Whether a server has ever let us in.
     was_in: bool,
     farewell: Option<Farewell>,
+    /// Tells what unlocks the server, which may change while there is no connection; and what it told last.
+    new_password: Option<NewPassword>,
+    told_password: Option<String>,
     out: Vec<u8>,
 }
 
@@ -83,6 +86,8 @@ impl Client {
         Ok(Self {
             link: Link::new(address.to_owned(), Instant::now())?,
             kept: Kept::new(wish.keeps_place),
+            new_password: wish.new_password.clone(),
+            told_password: wish.password.clone(),
             session: Session::new(wish),
             transfers: Transfers::new(address.to_owned(), folder),
             address: address.to_owned(),
@@ -161,7 +166,7 @@ impl Client {
                 }
                 Told::Gone(greeting) => {
                     self.session.lost("");
-                    self.session.connected();
+                    self.connected();
                     for line in greeting.iter().map(|line| ServerLine::parse(line)) {
                         self.kept.told(&line, 0);
                         hand_on(&mut self.session, &mut self.transfers, line, now);
@@ -181,7 +186,7 @@ impl Client {
                 self.connected = now;
                 match self.kept.connected() {
                     Some(line) => send(&mut self.link, &line),
-                    None => self.session.connected(),
+                    None => self.connected(),
                 }
             }
             LinkChange::Down(why) => {
@@ -204,6 +209,17 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// A connection stands on which we come in anew. The password is another only if what tells it tells another, as the person may
+    /// have typed a better one.
+    fn connected(&mut self) {
+        let password = self.new_password.as_ref().and_then(|NewPassword(read)| read());
+        if let Some(password) = password.filter(|password| self.told_password.as_ref() != Some(password)) {
+            self.told_password = Some(password.clone());
+            self.session.unlock_with(password);
+        }
+        self.session.connected();
     }
 
     /// Hands on what the session and the transfers want of each other and of the server. Whether there is more to be done.

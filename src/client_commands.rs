@@ -7,8 +7,9 @@ use std::io::{self, IsTerminal};
 use std::net::{Ipv6Addr, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use chinwag::client::model::session::Wish;
+use chinwag::client::model::session::{NewPassword, Wish};
 use chinwag::client::oneshot::Outgoing;
 use chinwag::client::saved::{self, Saved};
 use chinwag::client::visit::{Bell, Options};
@@ -18,6 +19,7 @@ use chinwag::client::{chat, oneshot, pipe, plain, tokens};
 use chinwag::limits::LINE;
 use chinwag::names::{FileId, FileName, Nick, Place, RoomName, Token};
 use chinwag::plain::{bad_nick, bad_room};
+use chinwag::text::counted;
 use clap::{Args, ValueEnum};
 
 use super::{SERVER, others_can_read, password, read_file, tell};
@@ -50,7 +52,8 @@ pub(crate) struct Connect {
     plain: Option<Switch>,
 }
 
-const CONNECT_HELP: &str = "In a terminal, /help lists the commands. In a pipe, lines from standard input go to the server and its lines to \
+const CONNECT_HELP: &str = "In a terminal, /help lists the commands. Who logs in there needs no password the next time, and where one \
+                            name alone is kept so, no --nick either. In a pipe, lines from standard input go to the server and its lines to \
                             standard output, as they are.
 
 Servers can be saved in ~/.config/chinwag/config (or $XDG_CONFIG_HOME/chinwag/config), in the words of the options:
@@ -149,7 +152,7 @@ struct Who {
     /// Enter ROOM ('#lobby', in quotes) first; may be given several times
     #[arg(long, value_name = "ROOM", value_parser = room)]
     join: Vec<RoomName>,
-    /// Unlock the server with the first line of FILE
+    /// Unlock the server with the first line of FILE, which is read again after a lost connection
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// Be whose token is in FILE: its first line is NICK TOKEN, and only you can read it [default: the token kept for NICK]
@@ -191,6 +194,10 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     let typing = switch(options.typing, "typing")?;
     wish.without_typing = !typing.unwrap_or(!is_plain);
     wish.person = io::stdin().is_terminal();
+    // Whoever has a single name on this server most likely means that.
+    if let ([(owner, _)], true, None) = (&wish.tokens[..], wish.person, wish.nick) {
+        wish.nick = Some(*owner);
+    }
     wish.keeps_place = true;
     if !is_terminal && !is_plain {
         return pipe::run(&server, &wish);
@@ -257,7 +264,7 @@ pub(crate) fn send(options: Send) -> Result<(), String> {
     oneshot::send(&server, wish, files, options.to)?;
     match missing.len() + last.iter().len() {
         0 => Ok(()),
-        count => Err(format!("{count} of {} files could not be sent", options.files.len())),
+        count => Err(format!("not sent: {count} of {}", counted(options.files.len() as u64, "file"))),
     }
 }
 
@@ -337,7 +344,11 @@ impl Who {
         let rooms = if self.join.is_empty() { saved.all("join", room)? } else { self.join };
         let password_file = self.password_file.or(saved.path("password-file", store::expand));
         let password = password_file.as_deref().map(our_password).transpose()?;
-        Ok(Settled { server, wish: Wish { nick, yields, rooms, password, tokens, ..Wish::default() }, saved })
+        // Through a pipe it comes once.
+        let again = |path: PathBuf| move || path.is_file().then(|| self::password(&path).ok()).flatten();
+        let new_password = password_file.map(|path| NewPassword(Arc::new(again(path))));
+        let wish = Wish { nick, yields, rooms, password, new_password, tokens, ..Wish::default() };
+        Ok(Settled { server, wish, saved })
     }
 
     /// The server and the wish of who has something for `to`. They enter no other room than they say now.

@@ -213,9 +213,11 @@ impl Event {
 /// Why somebody cannot have a name any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Loss {
-    /// It is nobody's any more.
+    /// Its owner has given it up, through another connection.
     GivenUp,
-    /// It was given to somebody else.
+    /// An operator has taken it from its owner.
+    Revoked,
+    /// An operator has given it to somebody else.
     Granted,
 }
 

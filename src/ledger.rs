@@ -26,6 +26,7 @@ use crate::effect::Entered;
 use crate::home::{Durability, give_way, make_folder, open_regular, private, replace};
 use crate::limits;
 use crate::register::{Entry, Register};
+use crate::text::counted;
 use crate::time::Day;
 
 /// The ways to the thread. What is still to be written is written when this goes.
@@ -171,7 +172,8 @@ fn set_aside(path: &Path, torn: &[u8]) -> io::Result<()> {
     });
     let (aside, file) = opened.unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))?;
     file.write_all_at(torn, 0).and_then(|()| file.sync_all())?;
-    warn!("the ledger was damaged: its last {} bytes are now in {}", torn.len(), aside.display());
+    let count = counted(torn.len() as u64, "byte");
+    warn!("the ledger was damaged: its end, {count}, is now in {}", aside.display());
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use crate::names::{BadName, FileId, Nick, RoomName, Text, Wire, clean};
 use crate::register::entry::{Author, BanKind, BlockScope, Blocked, Role, Rule, RuleKind, Who};
 use crate::request::{BadChunk, Request};
 use crate::settings::ServerSetting;
+use crate::text::counted;
 use crate::wire::base64::BASE64;
 use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 
@@ -378,10 +379,12 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         }
         Event::Wall { from, text } => ServerLine::Wall { from: *from, text: text.as_str() }.write(out),
         Event::NameLost { nick, old, why } => {
-            let text = match why {
-                Loss::GivenUp => format!("was given up; you are {nick} now"),
-                Loss::Granted => format!("belongs to somebody now; you are {nick}, and /nick NAME takes another name"),
+            let (what, how) = match why {
+                Loss::GivenUp => ("was given up", "that was done on another of your connections"),
+                Loss::Revoked => ("was given up", "an operator took it from its owner, and can tell why"),
+                Loss::Granted => ("belongs to somebody now", "an operator gave it to them"),
             };
+            let text = format!("{what}; {how}. You are {nick} now, and /nick NAME takes another name");
             ServerLine::Nick { nick: *nick, old: *old, text: &text }.write(out);
         }
         Event::Garbled => ServerLine::Notice(
@@ -738,7 +741,7 @@ fn explain(why: &Fault) -> String {
         Fault::BadDigest => "the bytes that came have another digest; send the file again".to_owned(),
         Fault::MalformedDigest => "a digest is sha256: and 64 hexadecimal digits".to_owned(),
         Fault::BeyondSize(size) => format!("more bytes came than the {size} announced; send the file again"),
-        Fault::TooBig(limit) => format!("a file has at most {limit} bytes here"),
+        Fault::TooBig(limit) => format!("a file has at most {} here", counted(*limit, "byte")),
         Fault::BeyondEnd(size) => format!("the file ends at {size}; give an OFFSET up to that"),
         Fault::NoSpace => "no space is left for files; try again later".to_owned(),
         Fault::NotStored(why) => {
@@ -808,7 +811,9 @@ fn explain(why: &Fault) -> String {
                 .to_owned()
         }
         Fault::KeptItself => "your own place is kept here; connect anew, and say it there".to_owned(),
-        Fault::NotWritten(lines) => format!("only {lines} lines were sent to you since the first + keep; count again"),
+        Fault::NotWritten(lines) => {
+            format!("no more than {} came since the first + keep; count again", counted(*lines, "line"))
+        }
         Fault::NotYours(id) => format!("file {id} is not yours; ask who sent it, or an op of its room"),
         Fault::NotOp(room) => format!("only ops of {room} may do that; /op {room} lists them"),
         Fault::NotFounder { room, .. } => format!("only the founder of {room} may do that; /op {room} tells who it is"),
@@ -844,13 +849,15 @@ fn explain(why: &Fault) -> String {
                 format!("only people who own their names speak in {room}; /register PASSWORD makes yours your own")
             }
             Silence::Slow { every, left } => {
-                format!("in {room} one may say something every {every} seconds; wait {left} more seconds")
+                let (every, left) = (counted((*every).into(), "second"), counted((*left).into(), "more second"));
+                format!("in {room} one may say something every {every}; wait {left}")
             }
         },
         Fault::InviteOnly(room) => format!("only who is invited comes into {room}; ask an op of it for /invite"),
         Fault::BadKey(room) => format!("{room} has a key; ask an op of it, and type /join {room} KEY"),
         Fault::RoomFull { room, limit } => {
-            format!("{room} takes {limit} people, and as many are in it; try again later")
+            let people = if *limit == 1 { "1 person" } else { &format!("{limit} people") };
+            format!("{room} takes {people}, and is full; try again later")
         }
         Fault::NoGuests(room) => {
             format!("only people who own their names come into {room}; /register PASSWORD makes yours your own")
@@ -916,20 +923,22 @@ fn until_text(until: Option<SystemTime>) -> String {
 
 /// Why this can be no nick, and what can.
 pub fn bad_nick(why: BadName) -> String {
-    bad_name(why, "a name is a letter, then up to 19 letters, digits, - or _", Nick::CHARACTERS, Nick::BYTES)
+    let rule = "a name is a letter, then up to 19 letters, digits, - or _";
+    bad_name(why, rule, "a letter", Nick::CHARACTERS, Nick::BYTES)
 }
 
 /// Why this can be no room, and what can.
 pub fn bad_room(why: BadName) -> String {
     let rule = "a room is # and a letter or digit, then up to 30 letters, digits, - or _, as in #lobby";
-    bad_name(why, rule, RoomName::CHARACTERS + 1, RoomName::BYTES)
+    bad_name(why, rule, "a letter or digit", RoomName::CHARACTERS + 1, RoomName::BYTES)
 }
 
-fn bad_name(why: BadName, rule: &str, characters: usize, bytes: usize) -> String {
+/// `rule`: all that such a name is. `first`: what it begins with. Only the rule that was broken is told.
+fn bad_name(why: BadName, rule: &str, first: &str, characters: usize, bytes: usize) -> String {
     match why {
         BadName::Empty => rule.to_owned(),
-        BadName::Begins(c) => format!("it begins with {}; {rule}", shown(c)),
-        BadName::Has(c) => format!("{} is in it; {rule}", shown(c)),
+        BadName::Begins(c) => format!("it begins with {}; {first} comes first", shown(c)),
+        BadName::Has(c) => format!("{} is in it; use letters, digits, - and _ alone", shown(c)),
         BadName::TooLong => format!("it is too long; at most {characters} characters and {bytes} bytes"),
         BadName::Unusual(c) => format!("{} is no character for names; write it with usual letters", shown(c)),
         BadName::Mixes([one, other]) => {

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::limits;
+use crate::text::counted;
 
 /// The way to the thread, which lives as long as the process.
 #[derive(Clone, Debug)]
@@ -82,7 +83,8 @@ impl Shared {
             // Where nobody listens there is nobody to tell.
             let _ = io::stderr().write_all(&lines);
             if left_out > 0 {
-                let _ = writeln!(io::stderr(), "{left_out} lines are left out here, as nobody read those before");
+                let left_out = counted(left_out as u64, "line");
+                let _ = writeln!(io::stderr(), "left out here, as nobody read what came before: {left_out}");
             }
             queue = self.queue();
         }

@@ -16,6 +16,11 @@ const FLAGS: [&str; 3] = [
     "\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}\u{e007f}",
 ];
 
+/// So many of something, as in `1 hour` or `2 hours`. `one` is the word for one of them.
+pub fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Bytes from outside as text that cannot drive a terminal, and hides nothing.
 ///
 /// Invalid UTF-8, C0 controls but TAB, DEL, C1 controls, U+2028, U+2029 and the bidirectional overrides (U+202A–202E,

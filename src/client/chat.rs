@@ -18,7 +18,7 @@ use crate::client::line::editor::{Direction, Editor, Intent};
 use crate::client::line::history::{self, History};
 use crate::client::line::keys::{self, Decoder, Input, Key, TerminalAnswer};
 use crate::client::model::news::{Extent, News};
-use crate::client::model::session::own_commands;
+use crate::client::model::session::{is_automatic, own_commands};
 use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::Window;
 use crate::client::screen::terminal::Terminal;
@@ -30,6 +30,7 @@ use crate::commands;
 use crate::listener::reason;
 use crate::names::Place;
 use crate::signals::Signals;
+use crate::text::counted;
 use crate::wire;
 
 const KEYS: Token = Token(link::FREE);
@@ -238,7 +239,7 @@ impl Chat {
         let session = &self.visit.client.session;
         self.editor.history.is_private =
             session.asks_password() || session.is_wary() || matches!(session.talks.target(), Some(Place::With(_)));
-        self.editor.hide(session.asks_login().is_some());
+        self.editor.hide(session.asks_secret().is_some());
         let before = (self.editor.text().to_owned(), self.visit.client.session.talks.target());
         let action = match input {
             Input::Paste(text) => self.editor.paste(&text),
@@ -254,7 +255,7 @@ impl Chat {
             Input::Key(Key::Ctrl('c')) if self.editor.is_idle() && !self.editor.is_hidden() => {
                 let forgotten = self.visit.client.session.forget_unsent();
                 if forgotten > 0 {
-                    self.print(&News::Note(format!("{forgotten} lines are not sent any more")));
+                    self.print(&News::Note(format!("not sent any more: {}", counted(forgotten as u64, "line"))));
                 } else if self.interrupts == INTERRUPTS {
                     self.print(&News::Note("Ctrl-D on the empty line leaves, and so does /quit".to_owned()));
                 }
@@ -265,7 +266,8 @@ impl Chat {
             Input::Key(key) => {
                 let (talks, files) = (&self.visit.client.session.talks, self.visit.files());
                 self.editor.key(key, |before| {
-                    let common = commands::TABLE.iter().filter(|spec| !spec.verb.is_of_operators());
+                    let is_common = |spec: &&commands::Spec| !spec.verb.is_of_operators() && !is_automatic(spec.name);
+                    let common = commands::TABLE.iter().filter(is_common);
                     let commands: Vec<&str> = common.map(|spec| spec.name).chain(own_commands()).collect();
                     let rooms: Vec<String> = talks.rooms().map(|room| room.to_string()).collect();
                     let world = World {
@@ -475,7 +477,7 @@ impl Chat {
         if std::mem::take(&mut self.clearing) {
             self.clear(window);
         }
-        self.editor.hide(self.visit.client.session.asks_login().is_some());
+        self.editor.hide(self.visit.client.session.asks_secret().is_some());
         let row = self.editor.row(&self.prompt(), width);
         let status = (window.rows > 1).then(|| self.look.status(&self.status(now), width));
         let most = usize::from(window.rows).saturating_sub(2).min(UNSURE_ROWS);
@@ -500,8 +502,8 @@ impl Chat {
     }
 
     fn prompt(&self) -> String {
-        if let Some(nick) = self.visit.client.session.asks_login() {
-            return format!("password of {nick}> ");
+        if let Some(secret) = self.visit.client.session.asks_secret() {
+            return format!("{secret}> ");
         }
         self.visit.client.session.talks.target().map_or_else(|| "> ".to_owned(), |place| format!("{place}> "))
     }
@@ -514,7 +516,7 @@ impl Chat {
         } else if let Some(at) = link.next_try().filter(|&at| at > now) {
             let seconds = at.saturating_duration_since(now).as_secs_f64().ceil();
             Some(format!("reconnecting in {seconds} s"))
-        } else if session.asks_login().is_some() {
+        } else if session.asks_secret().is_some() {
             Some("a password is asked for".to_owned())
         } else if let Some(how) = session.locked() {
             Some(format!("locked: {how}"))

@@ -25,6 +25,7 @@ use crate::commands;
 use crate::listener::reason;
 use crate::names::{FileId, Nick, Place, clean};
 use crate::signals::Signals;
+use crate::text::counted;
 
 const SIGNALS: Token = Token(link::FREE);
 
@@ -34,6 +35,8 @@ const MOVING: Duration = Duration::from_millis(250);
 const UNSURE: Duration = Duration::from_secs(4);
 /// How many of them are told at once.
 const UNSURE_TOLD: usize = 5;
+/// How long a script waits for a server without which it cannot go on.
+const AWAY: Duration = Duration::from_secs(120);
 
 /// Chats until the person leaves. It is an error if the server cannot be reached, or turns us away, or the output fails.
 pub fn run(options: Options) -> Result<(), String> {
@@ -75,6 +78,8 @@ struct Plain {
     transfers: HashMap<(Option<FileId>, String), Told>,
     /// Who was typing when that was looked at last.
     typists: Vec<(Place, Nick)>,
+    /// Since when a script cannot go on without the server, which is not there, and whether that has been told.
+    stuck: Option<(Instant, bool)>,
     /// Messages that the person was told of as not sure.
     unsure: Vec<String>,
     output: Output,
@@ -112,6 +117,7 @@ impl Plain {
             rang: None,
             transfers: HashMap::new(),
             typists: Vec::new(),
+            stuck: None,
             unsure: Vec::new(),
             output: Output::open(),
             out: String::new(),
@@ -145,6 +151,7 @@ impl Plain {
                 is_leaving = true;
                 self.visit.leave(Instant::now());
             }
+            self.stuck(is_open)?;
             self.gather();
             if is_given_up || self.visit.is_over() || self.ended.load(Ordering::Relaxed) {
                 return Ok(());
@@ -157,7 +164,34 @@ impl Plain {
         let is_moving = !self.visit.client.transfers.is_empty()
             || self.visit.client.session.talks.typists(Instant::now()).next().is_some();
         let moving = is_moving.then(|| Instant::now() + MOVING);
-        [moving, self.visit.unsure_at(UNSURE)].into_iter().flatten().min()
+        let stuck = self.stuck.map(|(since, is_told)| since + if is_told { AWAY } else { UNSURE });
+        [moving, stuck, self.visit.unsure_at(UNSURE)].into_iter().flatten().min()
+    }
+
+    /// Tells if a script cannot go on without the server, as no more lines can wait or it has said all that it has to say. It is an error
+    /// if that lasts too long: nobody is there to end it. `is_open`: whether there may be more input.
+    fn stuck(&mut self, is_open: bool) -> Result<(), String> {
+        let session = &self.visit.client.session;
+        let unsent = session.unsent().count();
+        if self.is_person || session.is_in() || is_open && unsent < input::WAITING {
+            self.stuck = None;
+            return Ok(());
+        }
+        let (since, is_told) = self.stuck.unwrap_or((Instant::now(), false));
+        if since.elapsed() >= AWAY {
+            let rest = if is_open { ", and the rest of the input is not read" } else { "" };
+            return Err(format!("the server did not come back within {} seconds{rest}", AWAY.as_secs()));
+        }
+        let is_due = since.elapsed() >= UNSURE;
+        if is_due && !is_told {
+            let rest = if is_open { "; no more are read until then" } else { "" };
+            let lines = counted(unsent as u64, "line");
+            let text =
+                format!("waiting for the server, for {} seconds at most, with {lines} to say{rest}", AWAY.as_secs());
+            self.print(&News::Note(text));
+        }
+        self.stuck = Some((since, is_told || is_due));
+        Ok(())
     }
 
     /// Carries out the lines that were typed. Whether there may be more.
@@ -169,7 +203,7 @@ impl Plain {
                     let line = String::from_utf8_lossy(&line);
                     let line = line.trim_end_matches(['\n', '\r']);
                     // Alone, the end of a line says that no password comes.
-                    if line.is_empty() && self.visit.client.session.asks_login().is_none() {
+                    if line.is_empty() && self.visit.client.session.asks_secret().is_none() {
                         continue;
                     }
                     if self.is_person && commands::is_keys(&clean(line.as_bytes())) {
@@ -192,7 +226,7 @@ impl Plain {
     /// Has nobody see a password that is typed, as long as one is asked for.
     fn hide(&mut self) {
         let session = &self.visit.client.session;
-        let is_login = session.asks_login().is_some();
+        let is_login = session.asks_secret().is_some();
         let is_asked = self.is_person && (session.locked().is_some() || is_login);
         // Whoever had the terminal meanwhile has set it for itself.
         if self.continued.swap(false, Ordering::Relaxed) {

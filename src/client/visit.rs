@@ -16,6 +16,7 @@ use crate::client::wire::store;
 use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
 use crate::listener::reason;
 use crate::names::FileId;
+use crate::text::counted;
 
 /// Transfers that may be under way or wait for their turn.
 const TRANSFERS: usize = 100;
@@ -136,7 +137,8 @@ impl Visit {
         for (n, line) in lines.iter().enumerate() {
             if !self.carry_out(line, now) {
                 let left = lines.len() - n;
-                return self.tell(News::Refused(format!("{left} of {} lines are not said", lines.len())));
+                let all = counted(lines.len() as u64, "line");
+                return self.tell(News::Refused(format!("not said: {left} of {all}")));
             }
         }
     }
@@ -147,7 +149,7 @@ impl Visit {
         let dropped = self.dropped.take();
         let target = self.client.session.talks.target();
         if let Some(place) = target
-            && self.client.session.asks_login().is_none()
+            && self.client.session.asks_secret().is_none()
             && dropped.as_deref() != Some(line)
             && store::is_dropped(line.trim())
         {

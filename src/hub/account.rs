@@ -249,9 +249,11 @@ impl Hub {
             // Whoever asked for it may have gone meanwhile, and be here through other connections.
             let conn = then.as_ref().map_or(ConnId::NOBODY, |(conn, _)| *conn);
             let turn = &mut Turn { now, conn, who: PersonId::NOBODY, out: &mut *out };
+            let is_revoked = matches!(then, Some((_, Written::Revoke(_))));
+            let loss = if is_revoked { Loss::Revoked } else { Loss::GivenUp };
             for entry in entries {
                 match entry {
-                    Entry::Drop { nick, .. } => self.let_go(nick, Loss::GivenUp, turn),
+                    Entry::Drop { nick, .. } => self.let_go(nick, loss, turn),
                     Entry::Name { nick, password: None, .. } => self.make_way(nick, turn),
                     _ => {}
                 }

@@ -18,6 +18,7 @@ use crate::effect::{Logged, PastRoom};
 use crate::home::{Durability, files_open, make_folder, not_ours, open_regular, private, read_text, replace};
 use crate::limits;
 use crate::names::{RoomName, Text};
+use crate::text::counted;
 
 /// The folder of the logs. Those written last are kept open.
 #[derive(Debug)]
@@ -259,7 +260,8 @@ fn list(folder: &Path, most: usize) -> io::Result<Vec<RoomName>> {
     rooms.sort_unstable();
     let beyond = rooms.len().saturating_sub(most);
     if beyond > 0 {
-        warn!("the logs of {beyond} rooms are left alone, as there may be only {most}; remove the oldest of them");
+        let rooms_left = counted(beyond as u64, "room");
+        warn!("left alone are the logs of {rooms_left}, as there may be only {most}; remove the oldest of them");
         rooms.drain(..beyond);
     }
     Ok(rooms.into_iter().map(|(_, room)| room).collect())
@@ -313,7 +315,8 @@ fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: Wanted) -> io::Re
         set_aside(folder, room, &file, good, damaged);
     }
     if reading.skipped > 0 {
-        warn!("{} lines of {} are no messages, and are left out", reading.skipped, path.display());
+        let skipped = counted(reading.skipped as u64, "line");
+        warn!("left out of {}, as no message can be like that: {skipped}", path.display());
     }
     Ok((reading.lines, from == 0))
 }
@@ -411,10 +414,10 @@ fn set_aside(folder: &Path, room: RoomName, log: &File, good: u64, damaged: &[u8
         log.set_len(good)?;
         Ok(path)
     });
-    let count = damaged.len();
+    let count = counted(damaged.len() as u64, "byte");
     match moved {
-        Ok(path) => warn!("the log of {room} was damaged: its last {count} bytes are now in {}", path.display()),
-        Err(e) => warn!("the log of {room} is damaged in its last {count} bytes, which cannot be set aside: {e}"),
+        Ok(path) => warn!("the log of {room} was damaged: its end, {count}, is now in {}", path.display()),
+        Err(e) => warn!("the log of {room} is damaged at its end, {count} of it, which cannot be set aside: {e}"),
     }
 }
 

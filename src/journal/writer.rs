@@ -20,6 +20,7 @@ use crate::event::{Keeping, Trouble};
 use crate::home::{files_open, is_full, lacks_descriptors, make_folder};
 use crate::limits;
 use crate::names::RoomName;
+use crate::text::counted;
 
 /// What the thread `log` is told.
 pub(super) enum ToWriter {
@@ -384,7 +385,7 @@ impl Writer {
     fn end(mut self) {
         self.failed.take().for_each(|work| self.write_room(work));
         if !self.failed.is_empty() {
-            error!("{} bytes of the logs could not be written", self.failed.bytes());
+            error!("could not be written of the logs: {}", counted(self.failed.bytes() as u64, "byte"));
         }
         self.syncing = None;
         if self.syncer.take().is_some_and(|syncer| syncer.join().is_err()) {

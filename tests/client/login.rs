@@ -152,7 +152,7 @@ fn plain_text_asks_for_a_password_without_an_echo() {
     terminal.keys("good day\n");
     told(&terminal, "good day");
     terminal.keys("/account\n");
-    told(&terminal, "done: account alice owned");
+    told(&terminal, "done: alice belongs to somebody");
     terminal.keys("/quit\n");
     assert!(terminal.wait_exit().success());
     assert!(!holds(&terminal, "horse"));
@@ -181,7 +181,7 @@ fn who_does_not_know_the_password_goes_by_another_name() {
         terminal.keys("\r");
         row(&terminal, "password of bob>");
         terminal.keys("/nick carol\r");
-        told(&terminal, "nick carol");
+        told(&terminal, "you are carol");
         row(&terminal, "#lobby>");
         terminal.keys("/login alice");
         row(&terminal, "#lobby> /login alice");
@@ -199,18 +199,103 @@ fn who_does_not_know_the_password_goes_by_another_name() {
     terminal.keys("\n");
     told(&terminal, "in #lobby: ");
     terminal.keys(format!("/login alice {PASSWORD}\n"));
-    told(&terminal, "done: login alice");
+    told(&terminal, "done: you are alice");
     eventually("the token kept", || kept(folder, &server).exists());
     terminal.keys("/passwd wrong-horse battery-staple\n");
     told(&terminal, "no: /passwd: ");
     let first = fs::read_to_string(kept(folder, &server)).unwrap();
     terminal.keys(format!("/passwd {PASSWORD} battery-staple\n"));
-    told(&terminal, "done: passwd");
+    told(&terminal, "done: your password is another now");
     let path = kept(folder, &server);
     eventually("a new token", || fs::read_to_string(&path).is_ok_and(|text| text != first));
     terminal.keys("/drop battery-staple\n");
-    told(&terminal, "done: drop guest");
+    told(&terminal, "done: you gave your name up, and are guest");
     eventually("no token", || !kept(folder, &server).exists());
+}
+
+#[test]
+fn the_one_name_that_is_kept_needs_no_nick() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = server(folder);
+    let keep = |nick: &str| {
+        let path = kept(folder, &server).with_file_name(nick);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("{nick} {}\n", token(&mut log_in(&server, nick)))).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    };
+    let is = |options: &[&str], nick: &str| {
+        for plain in ["--plain=on", "--plain=off"] {
+            let mut command = Command::new(binary());
+            command.args(["connect", "--join", "#lobby", plain]).args(options).arg(server.address());
+            command.env("XDG_STATE_HOME", folder.join("state"));
+            let mut terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
+            let is_in = |line: &String| line.contains("in #lobby: ") && line.split(' ').any(|word| word == nick);
+            terminal.wait_until(nick, |screen| screen.lines.iter().any(is_in));
+            assert_eq!(holds(&terminal, &format!("you are {nick}")), nick != "carol", "{options:?}");
+            terminal.keys("\x04");
+            assert!(terminal.wait_exit().success());
+        }
+    };
+    let _dave = server.in_room("dave", "#lobby");
+    is(&[], "guest1");
+    keep("alice");
+    is(&[], "alice");
+    is(&["--nick", "carol"], "carol");
+    // In a pipe nobody is there to see who they are.
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(binary()).args(["connect", &server.address()]).env("XDG_STATE_HOME", folder.join("state"));
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("* hello guest1 "), "{output:?}");
+    keep("bob");
+    is(&[], "guest1");
+}
+
+#[test]
+fn what_a_command_needs_of_passwords_is_asked_for_and_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = server(folder);
+    let mut bob = server.in_room("bob2", "#lobby");
+    for (plain, enter) in [(false, "\r"), (true, "\n")] {
+        let options: &[&str] = if plain { &["--plain", "--nick", "dora"] } else { &["--nick", "carol"] };
+        let mut command = Command::new(binary());
+        command.args(["connect", "--join", "#lobby"]).args(options).arg(server.address());
+        command.env("XDG_STATE_HOME", folder.join("state"));
+        let mut terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
+        told(&terminal, "in #lobby: ");
+        // What comes at once would be taken for a paste.
+        let ask = |line: &str, hint: &str, times: usize| {
+            terminal.keys(format!("{line}{enter}"));
+            terminal.wait_until(&format!("{hint:?} {times} times"), |screen| {
+                screen.lines.iter().filter(|line| line.contains(hint)).count() == times
+            });
+        };
+        let (new, again) = ("type the new password, one word", "type the new password once more");
+        ask("/register", new, 1);
+        if !plain {
+            row(&terminal, "new password>");
+        }
+        ask("battery-staple", again, 1);
+        ask("battery-stable", new, 2);
+        assert!(holds(&terminal, "these two are not the same"));
+        ask("battery-staple", again, 2);
+        ask("battery-staple", "is yours now", 1);
+        ask("/passwd", "type your password, which is not shown", 1);
+        ask("battery-staple", new, 3);
+        ask("battery-horses", again, 3);
+        ask("battery-horses", "your password is another now", 1);
+        ask("/drop", "type your password to give your name up", 1);
+        ask("", "/drop is not done", 1);
+        terminal.keys(format!("hello{enter}"));
+        bob.until_starting("#lobby <");
+        ask("/drop", "type your password to give your name up", 2);
+        ask("battery-horses", "you gave your name up, and are guest", 1);
+        terminal.keys(format!("/quit{enter}"));
+        assert!(terminal.wait_exit().success());
+        assert!(!holds(&terminal, "battery"));
+        assert!(!written(&folder.join("state")).contains("battery"));
+    }
 }
 
 #[test]

@@ -248,8 +248,45 @@ fn what_cannot_be_sent_stops_no_other() {
     alice.until_starting("#a * guest1 file 2 5 better");
     let output = run(here.path(), server.port, &["send", "--to", "#a", "folder", "good"]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "3\n".to_owned()));
-    assert!(text(&output.stderr).ends_with("chinwag: 1 of 2 files could not be sent\n"));
+    assert!(text(&output.stderr).ends_with("chinwag: not sent: 1 of 2 files\n"));
     failed(&run(here.path(), server.port, &["send", "--to", "#a", "folder", "none"]), "cannot send folder: ");
+}
+
+#[test]
+fn what_one_may_not_read_or_write_is_told_with_what_to_do() {
+    // To whoever is root nothing is forbidden.
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root && !have(&["setpriv"]) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let set = |name: &str, mode| fs::set_permissions(here.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
+    fs::write(here.path().join("private"), "hello").unwrap();
+    fs::create_dir(here.path().join("closed")).unwrap();
+    // Others cannot come to where the program is built.
+    fs::copy(binary(), here.path().join("chinwag")).unwrap();
+    for (name, mode) in
+        [("", 0o755), ("chinwag", 0o755), ("private", if is_root { 0o600 } else { 0 }), ("closed", 0o555)]
+    {
+        set(name, mode);
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new("timeout");
+        command.arg("20").current_dir(here.path()).stdin(Stdio::null()).env("HOME", here.path());
+        if is_root {
+            command.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+        }
+        command.args(["./chinwag", arguments[0], "--server", &server.address()]).args(&arguments[1..]).output().unwrap()
+    };
+    let why = "cannot send private: permission denied; whoever owns it can let you read it";
+    failed(&run(&["send", "--to", "#a", "--create", "private"]), why);
+    let _bob = server.in_room("bob", "#a");
+    share(&server, "shared", b"hello");
+    for (to, shown) in [("closed/", "closed/"), ("closed/file", "closed/file")] {
+        let why = format!("cannot write {shown}: permission denied; choose a folder in which you may write");
+        failed(&run(&["get", "1", "--join", "#a", "-o", to]), &why);
+    }
 }
 
 /// To read it would take hours.

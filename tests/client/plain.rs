@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use chinwag::client::visit::RINGING;
 use testkit::disk::faketime;
@@ -121,6 +120,7 @@ fn a_conversation_is_lines_of_plain_text() {
     // A file for us alone rings as words do, once these may ring again.
     let rings = || terminal.raw().iter().filter(|&&byte| byte == 7).count();
     let before = rings();
+    // Sleep: that time is what is tested.
     std::thread::sleep(RINGING);
     bob.send("/send alice 3 psst.txt");
     told(&terminal, "bob shares psst.txt");
@@ -329,17 +329,17 @@ fn how_far_a_file_is_is_told_in_words() {
 #[test]
 fn who_types_is_told_only_to_those_who_want_it() {
     let (server, mut bob) = lobby();
+    let mut carol = server.in_room("carol", "#lobby");
     for (options, is_shown) in
         [(&["--plain"][..], false), (&["--plain", "--typing", "on"], true), (&["--typing", "off"], false), (&[], true)]
     {
         let mut terminal = alice(&server.address(), options);
         bob.send("/typing #lobby on");
         bob.until("+ typing #lobby on");
+        // Whoever is told of it is told by then; what is said later is shown later.
+        carol.until("#lobby * bob typing");
         if is_shown {
             told(&terminal, "bob is typing");
-        } else {
-            // The server tells of typing within a second; what is said later is shown later.
-            std::thread::sleep(Duration::from_millis(1_500));
         }
         bob.send("done");
         told(&terminal, "<bob> done");
@@ -459,6 +459,49 @@ fn a_message_without_an_answer_is_shown_at_once_and_sure_when_it_is_answered() {
     bob.until("#lobby <alice> are you there?");
     told(&terminal, "#lobby <alice> are you there?");
     terminal.wait_until("it gone from below", |screen| !screen.lines.iter().any(|line| line.contains('…')));
+}
+
+#[test]
+fn a_script_does_not_wait_for_ever_for_a_server_that_is_gone() {
+    let Some(preload) = faketime() else { return };
+    // (how many lines it has, more than can wait in all or fewer; whether the server comes back)
+    for (count, is_back) in [(300, false), (300, true), (3, false)] {
+        let (server, mut bob) = lobby();
+        let proxy = Proxy::start(server.port);
+        let mut command = connect(&proxy.address(), &["--plain"]);
+        // A minute goes by in a second.
+        command.env("LD_PRELOAD", &preload).env("FAKETIME", if is_back { "+0" } else { "+0 x60" });
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "in #lobby: alice bob"));
+        writeln!(input, "here").unwrap();
+        bob.until("#lobby <alice> here");
+        proxy.refuse(true);
+        proxy.cut(Cut::Close);
+        if !is_back {
+            assert!(lines.any(|line| line.starts_with("note: the connection is lost: ")));
+        }
+        (0..count).for_each(|n| writeln!(input, "line {n}").unwrap());
+        let rest = if count > 100 { "100 lines to say; no more are read until then" } else { "3 lines to say" };
+        // The shorter one says no more than that.
+        let input = (count > 100).then_some(input);
+        assert!(
+            lines.any(|line| line == format!("note: waiting for the server, for 120 seconds at most, with {rest}"))
+        );
+        proxy.refuse(!is_back);
+        if is_back {
+            drop(input);
+            bob.until(&format!("#lobby <alice> line {}", count - 1));
+            assert!(child.wait().unwrap().success());
+            continue;
+        }
+        let output = child.wait_with_output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(errors.contains("the server did not come back within 120 seconds"), "{errors}");
+        assert!(lines.any(|line| line == "not sent: #lobby line 0"));
+    }
 }
 
 #[test]

@@ -135,6 +135,8 @@ fn a_hundred_cuts_lose_nothing_and_double_nothing() {
             people[0].besides(),
             people[1].besides()
         );
+        // Sleep: at this pace they type whether there is a connection or not. Were it waited for what they said, nothing would be on
+        // its way at a cut.
         thread::sleep(PACE);
     }
     eprintln!("after {:?}: {count} lines each", since.elapsed());
@@ -282,7 +284,7 @@ fn what_the_server_no_longer_has_is_told() {
     assert_eq!(numbers[numbers.len() - 9..], (LINES - 8..=LINES).collect::<Vec<_>>(), "these are remembered");
     let missing = LINES + 1 - numbers.len() as u64;
     assert!((1..LINES - 9).contains(&missing), "some waited for him: {numbers:?}");
-    bob.sees(&format!("{missing} messages in #lobby came while you were gone, and are no longer kept"));
+    bob.sees(&format!("you missed {missing} messages in #lobby that the server no longer has"));
 }
 
 /// A client of which the server does not notice that it has gone: nothing passes between the server and the connection
@@ -438,6 +440,36 @@ fn a_server_that_begins_anew_counts_anew() {
         let want = [lines("bob", 0..5), lines("alice", 0..2), lines("bob", 5..6), lines("alice", 2..3)].concat();
         assert_eq!(bob.hears("<alice> line 2 of alice"), want);
     }
+}
+
+#[test]
+fn a_password_file_that_has_changed_meanwhile_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let locked = |name: &str, password: &str| {
+        fs::write(path(name), format!("{password}\n")).unwrap();
+        Server::start(&["--password-file", &path(name)])
+    };
+    let first = locked("first", "open sesame");
+    let proxy = Proxy::start(first.port);
+    fs::copy(path("first"), path("own")).unwrap();
+    let mut command = Command::new(binary());
+    command.args(["connect", "--plain", "--nick", "bob", "--join", "#lobby", "--password-file", &path("own")]);
+    let terminal = Terminal::start(command.arg(proxy.address()), 120, 24, Emulator::Reflowing, Speaks::Nothing);
+    let sees = |text: &str| {
+        terminal.wait_until(text, |screen| screen.lines.iter().any(|line| line.contains(text)));
+    };
+    sees("in #lobby: ");
+    let second = locked("second", "abracadabra");
+    proxy.refuse(true);
+    first.signal("KILL");
+    proxy.lead_to(second.port);
+    fs::copy(path("second"), path("own")).unwrap();
+    proxy.refuse(false);
+    sees("connected again");
+    let mut alice = second.connect_raw();
+    alice.send("/pass abracadabra\n/join #lobby");
+    alice.until("+ join #lobby 2");
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_to_write() {
         ("[work]\nserver = host:x\n", ":2: server = host:x: a server is HOST or HOST:PORT"),
         (
             "[work]\nserver = 127.0.0.1:1\nnick = 1st\n",
-            ":3: nick = 1st: that is no name: it begins with 1; a name is a letter",
+            ":3: nick = 1st: that is no name: it begins with 1; a letter comes first",
         ),
         ("[work]\njoin = #a lobby\n", ":2: join = lobby: a room begins with #; did you mean '#lobby'"),
         ("[work]\nnik = alice\n", ":2: nothing is called “nik” here; there are server, nick, join"),

@@ -962,6 +962,7 @@ fn what_terminals_and_bad_lines_make_of_a_paste_is_not_said_unasked() {
         typed(&terminal, "#lobby>");
     }
     terminal.keys("ab\x1b");
+    // Sleep: as above.
     thread::sleep(Duration::from_millis(80));
     terminal.keys("[Dc");
     typed(&terminal, "#lobby> acb");
@@ -1761,7 +1762,7 @@ fn what_was_meant_is_told() {
     terminal.keys("/query #lobby\r");
     typed(&terminal, "#lobby>");
     terminal.keys("/leave\r");
-    told(&terminal, "leave #lobby");
+    told(&terminal, "you left #lobby; you talk to nobody now");
     terminal.keys("help\r");
     told(&terminal, "nobody hears you here; did you mean /help [COMMAND]?");
     terminal.keys("join #lobby\r");

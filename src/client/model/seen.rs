@@ -31,6 +31,10 @@ pub struct Line {
 pub struct Seen {
     /// The newest message that was shown, or that there was when we came.
     last: Option<(u64, SystemTime)>,
+    /// The newest message that was shown before we left the room, as long as nothing has been seen since we came back.
+    shown: Option<(u64, SystemTime)>,
+    /// How many messages came again that were shown before that.
+    again: u64,
     /// Messages that the server no longer had, which nobody has been told yet.
     missing: u64,
     fetch: Option<Fetch>,
@@ -85,10 +89,30 @@ impl Seen {
         }
     }
 
+    /// We are no longer in the room. Should we come back, we begin as if we had never been there, but what was shown is not shown
+    /// again.
+    pub fn leave(&mut self) {
+        let shown = self.last.filter(|(seq, _)| *seq > 0).or(self.shown);
+        *self = Self { shown, ..Self::default() };
+    }
+
+    /// How many messages of the history were not shown since this was asked last, as they had been before we left.
+    pub fn again(&mut self) -> u64 {
+        std::mem::take(&mut self.again)
+    }
+
     /// A message came from the history. Returns it unless it has been seen.
     pub fn past(&mut self, line: Line) -> Option<Line> {
         let fetch = self.fetch.as_mut()?;
         fetch.unsure = false;
+        if let (None, Some((seq, at))) = (self.last, self.shown) {
+            // In a room that has begun anew, the same numbers are of later messages.
+            if line.seq < seq && line.at <= at || (line.seq, line.at) == (seq, at) {
+                self.again += 1;
+                return None;
+            }
+            self.shown = self.shown.filter(|_| line.seq > seq);
+        }
         if let Some((seq, at)) = self.last {
             fetch.anew |= line.seq == seq && line.at != at;
             if line.seq <= seq || fetch.anew {
@@ -116,8 +140,9 @@ impl Seen {
         let last = match self.last {
             // Nothing was there, so everything that will be is new.
             None => {
-                self.last = Some((0, SystemTime::UNIX_EPOCH));
-                0
+                let last = self.shown.take().unwrap_or((0, SystemTime::UNIX_EPOCH));
+                self.last = Some(last);
+                last.0
             }
             Some(_) if fetch.anew => return self.anew(fetch),
             Some((last, _)) => last,

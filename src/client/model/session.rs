@@ -1,6 +1,7 @@
 //! One person's stay on a server, over all the connections that it takes: what is said to the server, what its lines mean
 //! for us, and what is shown of them. It knows no socket, no terminal and no clock.
 
+mod deeds;
 mod login;
 mod replies;
 mod search;
@@ -8,9 +9,11 @@ mod told;
 mod typed;
 
 pub use login::TokenChange;
-pub use typed::own_commands;
+pub use typed::{is_automatic, own_commands};
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::model::news::{News, TransferAnswer};
@@ -40,6 +43,8 @@ pub struct Wish {
     pub rooms: Vec<RoomName>,
     /// What unlocks the server.
     pub password: Option<String>,
+    /// Tells what unlocks it now, as that may have changed since.
+    pub new_password: Option<NewPassword>,
     /// What proves that names are ours.
     pub tokens: Vec<(Nick, Token)>,
     /// Whether somebody is there who can be asked for a password, and for whom tokens are kept.
@@ -50,6 +55,16 @@ pub struct Wish {
     pub expects_rooms: bool,
     /// Whether the server is to keep our place when a connection is lost, as for somebody who stays.
     pub keeps_place: bool,
+}
+
+/// Tells what unlocks a server at the moment, if it can.
+#[derive(Clone)]
+pub struct NewPassword(pub Arc<dyn Fn() -> Option<String>>);
+
+impl fmt::Debug for NewPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewPassword")
+    }
 }
 
 /// How things stand, for a status row.
@@ -88,6 +103,8 @@ enum Pending {
     Login(Nick, Option<Token>),
     /// Whether a password may be sent, for this name.
     Probe(Nick),
+    /// Whether a password may be sent, for the name that we have.
+    MaySend,
     /// A token for the next start, of this name.
     Token(Nick),
     /// Who has a rank in this room, in which those are.
@@ -117,6 +134,8 @@ enum Pending {
     Restored,
     Send(u64),
     Get(u64),
+    /// Which files were shared in the last so many seconds: where, and how many.
+    Missed(u64, Vec<(Place, u64)>),
     /// The largest file that the server takes, once that has been told.
     Limits(Option<u64>),
     /// The name and the size of this file are looked up, and have been found.
@@ -188,6 +207,8 @@ pub struct Session {
     loss: Option<Loss>,
     /// Whether this is the first connection.
     first: bool,
+    /// Whether somebody stays who wants to know what changes meanwhile.
+    stays: bool,
     expects_rooms: bool,
     /// Rooms that should have been there and were not.
     missing_rooms: Vec<RoomName>,
@@ -203,6 +224,8 @@ pub struct Session {
     pub keys: &'static str,
     /// How many details the reply that is coming has so far.
     details: usize,
+    /// The rooms in which we had a rank when the connection was lost, until it is known whether we have it still.
+    had: Vec<(RoomName, Rank)>,
     /// Who is in the room that is being entered, as far as that was told.
     here: Vec<Nick>,
     /// The conversations.
@@ -218,6 +241,10 @@ pub struct Session {
     limbo: VecDeque<Message>,
     /// Names under which the server may still be busy with connections that we have lost, and with what was sent on them.
     ghosts: Vec<Nick>,
+    /// When the server said something last.
+    heard_at: Option<Instant>,
+    /// For how many seconds it had not when we came in.
+    away_for: u64,
     /// When we came in, and when our name and the ghosts were asked for last.
     since: Option<(Instant, Instant)>,
     waiting: VecDeque<Waiting>,
@@ -245,6 +272,7 @@ impl Session {
             phase: Phase::Offline,
             loss: None,
             first: true,
+            stays: wish.keeps_place,
             expects_rooms: wish.expects_rooms,
             missing_rooms: Vec::new(),
             quitting: false,
@@ -254,6 +282,7 @@ impl Session {
             locked: None,
             keys: replies::KEYS,
             details: 0,
+            had: Vec::new(),
             here: Vec::new(),
             talks,
             typing: None,
@@ -263,6 +292,8 @@ impl Session {
             sent: VecDeque::new(),
             limbo: VecDeque::new(),
             ghosts: Vec::new(),
+            heard_at: None,
+            away_for: 0,
             since: None,
             waiting: VecDeque::new(),
             lines: VecDeque::new(),
@@ -341,6 +372,11 @@ impl Session {
         self.logins.reset();
     }
 
+    /// This unlocks the server from now on.
+    pub fn unlock_with(&mut self, password: String) {
+        self.password = Some(password);
+    }
+
     /// The connection is lost, for this reason, or could not be made again, and the server keeps our place for this time. Nothing is
     /// said until [`Session::taken_up`], unless that turns out to be not so, and [`Session::lost`] tells it.
     pub fn lost_and_kept(&mut self, why: &str, time: Duration, now: Instant) {
@@ -378,6 +414,15 @@ impl Session {
         if self.phase != Phase::Offline && !self.quitting && !is_told {
             self.tell_loss(loss.as_ref().map_or(why, |loss| &loss.why));
         }
+        if let Some(nick) = self.nick.filter(|_| self.stays) {
+            for room in self.talks.rooms() {
+                let rank = self.talks.ranks(Place::Room(room)).and_then(|ranks| ranks.of(nick));
+                if let Some(rank) = rank.filter(|_| self.had.iter().all(|(had, _)| *had != room)) {
+                    self.had.push((room, rank));
+                }
+            }
+        }
+        self.had.retain(|(had, _)| self.talks.rooms().any(|room| room == *had));
         self.phase = Phase::Offline;
         self.nick = None;
         self.restored = false;
@@ -573,6 +618,7 @@ impl Session {
         self.since = Some((now, now));
         self.nick = Some(nick);
         self.knows_all = false;
+        self.away_for = self.heard_at.map_or(0, |heard| now.saturating_duration_since(heard).as_secs() + 1);
         if online <= CROWD {
             self.ask(Command::Who(None), Pending::Who);
         }
@@ -624,6 +670,9 @@ impl Session {
             }
         }
         self.ask_ghosts();
+        if self.stays && !self.first && self.talks.rooms().next().is_some() {
+            self.ask(Command::Files, Pending::Missed(self.away_for, Vec::new()));
+        }
         self.ask(Command::Ping("restored"), Pending::Restored);
     }
 
@@ -718,7 +767,8 @@ mod tests {
     /// A session of alice's in these rooms, of which the last is the target.
     pub(super) fn online(rooms: &[&str]) -> Session {
         let rooms = rooms.iter().filter_map(|room| RoomName::new(room).ok()).collect();
-        let mut session = Session::new(Wish { nick: Nick::new("alice").ok(), rooms, ..Wish::default() });
+        let nick = Nick::new("alice").ok();
+        let mut session = Session::new(Wish { nick, rooms, keeps_place: true, ..Wish::default() });
         session.connected();
         hear(&mut session, &["* hello guest1 chinwag/0.1.0 1 online; welcome"]);
         while !session.is_online() || !session.asked.is_empty() {
@@ -870,6 +920,7 @@ mod tests {
             "/join #a",
             "/join #b",
             "/away at sea",
+            "/files",
             "/ping restored",
         ];
         assert_eq!(sent(&mut session), want);
@@ -930,7 +981,8 @@ mod tests {
             assert_eq!(session.unanswered().count(), 0, "{stray}");
             shown(&mut session);
             hear(&mut session, &[topic]);
-            assert_eq!(shown(&mut session), [News::Done(topic[2..].to_owned())], "{stray}");
+            let told = if topic.ends_with("tea") { "#a is about tea" } else { "#a has no topic" };
+            assert_eq!(shown(&mut session), [News::Done(told.to_owned())], "{stray}");
             assert!(session.asked.is_empty());
         }
     }

@@ -13,6 +13,8 @@ const KNOWN: usize = 10_000;
 const TYPISTS: usize = 500;
 /// How many people may have a rank in a room.
 const RANKED: usize = 500;
+/// Rooms that we have left of which it is known what was shown.
+const LEFT: usize = 50;
 /// Private conversations that are kept open.
 const PEOPLE: usize = 100;
 /// The server ends typing after six seconds. Should it not say so, it is over a little later.
@@ -28,6 +30,8 @@ pub struct Talks {
     present: BTreeSet<Nick>,
     /// Who has said something, now or earlier.
     heard: BTreeSet<Nick>,
+    /// What has been seen of rooms that we have left, the latest last.
+    left: Vec<(RoomName, Seen)>,
 }
 
 /// One conversation.
@@ -105,7 +109,9 @@ impl Talks {
                 let oldest = self.talks.iter().position(|talk| people(talk) && Some(talk.place) != target);
                 oldest.map(|at| self.talks.remove(at));
             }
-            self.talks.push(Talk { place, unread: 0, seen: Seen::default(), ranks: Ranks::default() });
+            let left = self.left.iter().position(|(room, _)| Place::Room(*room) == place);
+            let seen = left.map(|at| self.left.remove(at).1).unwrap_or_default();
+            self.talks.push(Talk { place, unread: 0, seen, ranks: Ranks::default() });
             self.talks.len() - 1
         });
         &mut self.talks[at]
@@ -131,7 +137,14 @@ impl Talks {
 
     /// Closes a conversation. If it was the target, there is none.
     pub fn close(&mut self, place: Place) {
-        self.talks.retain(|talk| talk.place != place);
+        if let Some(at) = self.talks.iter().position(|talk| talk.place == place) {
+            let mut talk = self.talks.remove(at);
+            if let Place::Room(room) = place {
+                talk.seen.leave();
+                self.left.drain(..(self.left.len() + 1).saturating_sub(LEFT));
+                self.left.push((room, talk.seen));
+            }
+        }
         self.typists.retain(|(at, ..)| *at != place);
         if self.target == Some(place) {
             self.target = None;

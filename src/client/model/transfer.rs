@@ -65,6 +65,13 @@ impl Upload {
         Some(Command::Send { to, size, digest, name }.to_string())
     }
 
+    /// Whether the server would begin anew with a file for somebody of which it had a part already. It does so if they are another
+    /// than the one for whom that was.
+    pub fn is_of_another(&self, file: FileId, offset: u64) -> bool {
+        let is_new = self.file != Some(file) || offset == 0;
+        matches!(self.place, Place::With(_)) && self.file.is_some() && is_new
+    }
+
     /// The server waits for the bytes from `offset` on. Whether that makes sense.
     pub fn answered(&mut self, file: FileId, offset: u64) -> bool {
         let Up::Asked(digest) = self.state else { return false };

@@ -8,6 +8,7 @@ use super::{Look, bytes};
 use crate::client::model::news::{News, mark_of};
 use crate::client::model::transfer::{Progress, Way};
 use crate::names::{FileId, Nick};
+use crate::text::counted;
 use crate::wire;
 
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -127,7 +128,7 @@ fn span(time: Duration) -> String {
         seconds @ 90..5_400 => ((seconds + 30) / 60, "minute"),
         seconds => ((seconds + 1_800) / 3_600, "hour"),
     };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+    counted(count, unit)
 }
 
 #[cfg(test)]

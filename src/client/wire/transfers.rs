@@ -17,6 +17,7 @@ use crate::client::wire::store::{self, Mark, Part, Source};
 use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
 use crate::names::{Digest, FileId, Place};
+use crate::text::counted;
 use crate::wire::Code;
 use crate::wire::base64::BASE64;
 
@@ -262,16 +263,14 @@ impl Transfers {
                 self.stops.clear();
                 // The next connection may be to a server with other limits.
                 self.largest = if self.uploads.is_empty() { Largest::Unknown } else { Largest::Wanted };
-                // A guest of some number may be somebody else by the time that we are back.
-                let guest = |place: Place| matches!(place, Place::With(nick) if nick.is_guest());
-                let (gone, kept) =
-                    std::mem::take(&mut self.uploads).into_iter().partition(|outgoing| guest(outgoing.upload.place));
-                self.uploads = kept;
-                let gone: VecDeque<OutgoingFile> = gone;
-                for OutgoingFile { upload, .. } in gone {
-                    let why = format!("{} may be somebody else after this; send it again", upload.place);
-                    self.fail(format!("sending {}", upload.name), why);
-                }
+                // Whoever is called so by the time that we are back may be somebody else. Only where the server had begun to take
+                // something for them, it will tell.
+                let begun = self.uploads.front().filter(|outgoing| outgoing.upload.file.is_some());
+                let begun = begun.map(|outgoing| outgoing.upload.place);
+                self.give_up_people(|place| match place {
+                    Place::With(nick) => nick.is_guest() || begun != Some(place),
+                    Place::Room(_) => false,
+                });
                 self.uploads.iter_mut().for_each(OutgoingFile::offline);
                 for incoming in &mut self.downloads {
                     incoming.offline();
@@ -279,8 +278,14 @@ impl Transfers {
             }
             TransferAnswer::Sending { key, file, offset } => {
                 match self.uploads.iter_mut().find(|outgoing| outgoing.key == key) {
+                    Some(outgoing) if outgoing.upload.is_of_another(file, offset) => {
+                        let place = outgoing.upload.place;
+                        self.stops.push(file);
+                        self.give_up_people(|other| other == place);
+                    }
                     Some(outgoing) => {
-                        if !outgoing.upload.answered(file, offset) {
+                        let is_right = outgoing.upload.answered(file, offset);
+                        if !is_right {
                             self.fail_upload(key, "the server's answer makes no sense".to_owned());
                         }
                     }
@@ -303,6 +308,17 @@ impl Transfers {
                 }
             }
             TransferAnswer::NotComing(key, why) => self.fail_download(key, why),
+        }
+    }
+
+    /// What was to be sent to these people is not, as they may be others than those for whom it was meant.
+    fn give_up_people(&mut self, is_it: impl Fn(Place) -> bool) {
+        let all = std::mem::take(&mut self.uploads);
+        let (gone, kept): (VecDeque<_>, _) = all.into_iter().partition(|outgoing| is_it(outgoing.upload.place));
+        self.uploads = kept;
+        for OutgoingFile { upload, .. } in gone {
+            let why = format!("{} may be somebody else after this; send it again", upload.place);
+            self.fail(format!("sending {}", upload.name), why);
         }
     }
 
@@ -462,7 +478,7 @@ impl Transfers {
                     Keep::At(path) => path.display(),
                     _ => folder.display(),
                 };
-                let why = format!("cannot write {at}: {}", reason(&e));
+                let why = format!("cannot write {at}: {}", denied(&e, "choose a folder in which you may write"));
                 self.fail_download(key, why);
             }
         }
@@ -652,13 +668,20 @@ pub fn unwritten(e: &io::Error) -> String {
 /// Opens a local file to be shared, as somebody typed or dropped its path. Returns it and what it is to be called.
 pub fn open(path: impl AsRef<OsStr>) -> Result<(Source, String), String> {
     let path = store::meant(path.as_ref());
-    let source = Source::open(&path).map_err(|e| format!("cannot send {}: {}", path.display(), reason(&e)))?;
+    let why = |e| denied(&e, "whoever owns it can let you read it");
+    let source = Source::open(&path).map_err(|e| format!("cannot send {}: {}", path.display(), why(e)))?;
     Ok((source, store::name_of(&path)))
+}
+
+/// What failed here, and what to do next where it is not allowed.
+fn denied(e: &io::Error, next: &str) -> String {
+    let next = if e.kind() == io::ErrorKind::PermissionDenied { format!("; {next}") } else { String::new() };
+    format!("{}{next}", reason(e))
 }
 
 /// Why a file is not sent that is larger than the server takes.
 pub fn too_big_for(largest: u64) -> String {
-    format!("a file has at most {largest} bytes on this server; send it in parts")
+    format!("a file has at most {} on this server; send it in parts", counted(largest, "byte"))
 }
 
 #[cfg(test)]
@@ -680,14 +703,18 @@ mod tests {
         fn new(folder: &std::path::Path) -> Self {
             let transfers = Transfers::new("server:1".to_owned(), folder.to_owned());
             let mut lab = Self { session: Session::new(Wish::default()), transfers, now: Instant::now() };
-            lab.session.connected();
-            lab.hear("* hello guest1 x 1 online");
-            let asked = lab.asked();
-            asked.iter().for_each(|line| {
-                lab.hear(&if line == "/who" { "+ who 1 1".into() } else { format!("+ {}", &line[1..]) })
-            });
-            assert!(lab.session.is_online());
+            lab.connect();
             lab
+        }
+
+        fn connect(&mut self) {
+            self.session.connected();
+            self.hear("* hello guest1 x 1 online");
+            let asked = self.asked();
+            asked.iter().for_each(|line| {
+                self.hear(&if line == "/who" { "+ who 1 1".into() } else { format!("+ {}", &line[1..]) })
+            });
+            assert!(self.session.is_online());
         }
 
         fn hear(&mut self, line: &str) {
@@ -800,6 +827,50 @@ mod tests {
             matches!(&lab.ends()[..], [TransferEnd::Failed { .. }]),
             "with the connection it is not to be had again"
         );
+    }
+
+    #[test]
+    fn an_upload_to_somebody_goes_on_after_an_outage_if_they_are_still_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        // (what the server answers, whether it goes on)
+        for (answer, goes_on) in [("+ send 7 49152", true), ("+ send 8 0", false), ("+ send 7 0", false)] {
+            let mut lab = Lab::new(folder.path());
+            let bob = Place::new("@bob").unwrap();
+            for name in ["one", "two"] {
+                let source = Source::collect(&vec![7; 60_000][..], 60_000).unwrap().unwrap();
+                lab.transfers.send(bob, source, name.to_owned());
+            }
+            lab.asked();
+            lab.hear("- file 60000 bytes of a file");
+            lab.hear("+ limits");
+            let send = lab.asked();
+            lab.hear("+ send 7 0");
+            lab.asked();
+            lab.session.lost("gone");
+            while let Some(answer) = lab.session.poll_answer() {
+                lab.transfers.answer(answer, lab.now);
+            }
+            lab.connect();
+            assert_eq!(lab.asked(), ["/limits", &send[0]]);
+            lab.hear("- file 60000 bytes of a file");
+            lab.hear("+ limits");
+            lab.hear(answer);
+            let asked = lab.asked();
+            let ends: Vec<String> = lab.ends().iter().map(|end| format!("{end:?}")).collect();
+            if goes_on {
+                assert!(asked.is_empty() && ends.is_empty() && lab.transfers.uploads.len() == 2, "{asked:?}");
+                continue;
+            }
+            assert!(asked[0].starts_with("/cancel ") && asked.len() == 1, "{asked:?}");
+            assert!(ends.len() == 2 && ends.iter().all(|end| end.contains("@bob may be somebody else")), "{ends:?}");
+        }
+        // Of what had not begun the server cannot tell for whom it was meant.
+        let mut lab = Lab::new(folder.path());
+        let source = Source::collect(&b"hello"[..], 5).unwrap().unwrap();
+        lab.transfers.send(Place::new("@bob").unwrap(), source, "one".to_owned());
+        lab.asked();
+        lab.transfers.answer(TransferAnswer::Offline, lab.now);
+        assert!(matches!(&lab.ends()[..], [TransferEnd::Failed { .. }]) && lab.transfers.is_empty());
     }
 
     #[test]

@@ -20,6 +20,17 @@ pub enum TokenChange {
     Forget(Nick, Token),
 }
 
+/// A secret that a command needs, and that the person is asked for.
+#[derive(Debug)]
+pub(super) enum Secret {
+    /// The password that they have, for `/passwd`.
+    Old,
+    /// The one that they will have, for the command `of`, typed once and then once more.
+    New { of: &'static str, old: Option<String>, first: Option<String> },
+    /// The password that they have, for `/drop`.
+    Drop,
+}
+
 /// What proves that names are ours.
 #[derive(Default, Debug)]
 pub(super) struct Logins {
@@ -29,6 +40,8 @@ pub(super) struct Logins {
     person: bool,
     /// Whose password the person is being asked for.
     asking: Option<Nick>,
+    /// What else they are being asked for.
+    secret: Option<Secret>,
     /// Whose password the person has just left untold. What they type next may still be it.
     declined: Option<Nick>,
     /// Whether the name that we have is owned, by us.
@@ -78,6 +91,101 @@ impl Session {
     /// Whose password the person is being asked for. The next line that they type is that.
     pub fn asks_login(&self) -> Option<Nick> {
         self.logins.asking
+    }
+
+    /// What secret the person is being asked for, in words. The next line that they type is that.
+    pub fn asks_secret(&self) -> Option<String> {
+        match &self.logins.secret {
+            None => self.logins.asking.map(|nick| format!("password of {nick}")),
+            Some(Secret::Old | Secret::Drop) => Some("your password".to_owned()),
+            Some(Secret::New { first: None, .. }) => Some("new password".to_owned()),
+            Some(Secret::New { first: Some(_), .. }) => Some("new password once more".to_owned()),
+        }
+    }
+
+    /// Whether somebody is there who can be asked for a secret now.
+    pub(super) fn may_ask_secret(&self) -> bool {
+        self.logins.person && self.is_in()
+    }
+
+    /// Asks for what this command needs, which has come without it.
+    pub(super) fn ask_for_secret(&mut self, command: &str) -> Taken {
+        match (command, self.logins.is_owner) {
+            // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
+            ("register", false) => self.ask(Command::Token, Pending::MaySend),
+            ("register", true) => {
+                return Taken::No("your name is yours already; /passwd changes its password".to_owned());
+            }
+            (_, false) => {
+                return Taken::No(format!("/{command} is for who owns a name; /register makes yours your own"));
+            }
+            ("passwd", true) => self.await_secret(Secret::Old),
+            (_, true) => self.await_secret(Secret::Drop),
+        }
+        Taken::Yes
+    }
+
+    /// Has the person asked for a secret.
+    pub(super) fn await_secret(&mut self, secret: Secret) {
+        self.note(match &secret {
+            Secret::Old => "type your password, which is not shown; Enter alone if your name has none yet".to_owned(),
+            Secret::New { first: None, .. } => {
+                "type the new password, one word which is not shown; Enter alone leaves all as it is".to_owned()
+            }
+            Secret::New { first: Some(_), .. } => "type the new password once more".to_owned(),
+            Secret::Drop => {
+                "type your password to give your name up, which is not shown; Enter alone leaves all as it is"
+                    .to_owned()
+            }
+        });
+        self.logins.secret = Some(secret);
+    }
+
+    /// Takes what the person typed as the secret that a command needs, if they were asked for one.
+    fn take_secret(&mut self, line: &str) -> Option<Taken> {
+        let secret = self.logins.secret.take()?;
+        let line = clean(line.as_bytes());
+        let word = line.trim();
+        let command = match &secret {
+            Secret::Old => "passwd",
+            Secret::New { of, .. } => of,
+            Secret::Drop => "drop",
+        };
+        let is_command = matches!(ClientLine::parse(cut(word).0), ClientLine::Command { name, .. } if commands::find(name).is_some());
+        let refused = if is_command || word.is_empty() && !matches!(secret, Secret::Old) {
+            self.note(format!("/{command} is not done"));
+            return (!is_command).then_some(Taken::Yes);
+        } else if !self.is_in() {
+            Some("there is no connection; type the password again when there is")
+        } else if word.contains(' ') {
+            Some("a password is one word; type it again")
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            self.logins.secret = Some(secret);
+            return Some(Taken::No(why.to_owned()));
+        }
+        let done = |session: &mut Self, line: String| session.ask(line, Pending::Typed(format!("/{command}")));
+        match secret {
+            Secret::Old => {
+                let old = (!word.is_empty()).then(|| word.to_owned());
+                self.await_secret(Secret::New { of: "passwd", old, first: None });
+            }
+            Secret::New { of, old, first: None } => {
+                self.await_secret(Secret::New { of, old, first: Some(word.to_owned()) });
+            }
+            Secret::New { of, old, first: Some(first) } if first != word => {
+                self.refuse("these two are not the same".to_owned());
+                self.await_secret(Secret::New { of, old, first: None });
+            }
+            Secret::New { of, old, .. } => {
+                let old = old.map(|old| format!("{old} ")).unwrap_or_default();
+                done(self, format!("/{of} {old}{word}"));
+            }
+            Secret::Drop => done(self, format!("/drop {word}")),
+        }
+        Some(Taken::Yes)
     }
 
     /// Whether what is typed next may be a password, though none is asked for any more.
@@ -157,6 +265,9 @@ impl Session {
 
     /// Takes what the person typed as the password that they were asked for.
     pub(super) fn prove(&mut self, line: &str) -> Option<Taken> {
+        if self.logins.secret.is_some() {
+            return self.take_secret(line);
+        }
         let nick = self.logins.asking?;
         let line = clean(line.as_bytes());
         let (word, rest) = cut(line.trim());

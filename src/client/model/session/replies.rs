@@ -1,11 +1,14 @@
 //! What the server answers.
 
+use super::deeds::deed;
+use super::login::Secret;
 use super::typed::{moves, name};
 use super::{Asked, Message, Pending, Session, cut};
 use crate::client::model::news::{Age, Mark, News, TransferAnswer, mark_of};
 use crate::client::model::seen::Line;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName};
+use crate::text::counted;
 use crate::wire::{Code, Detail, Done, Value};
 
 /// What this client does in its own way, with what stands for it in the server's help.
@@ -14,10 +17,20 @@ const OWN_HELP: &[(&str, &[&str])] = &[
     ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
     ("/cancel ", &["/cancel ID or NAME  stop a transfer, or else withdraw your file"]),
     ("/login ", &["/login NICK  be NICK, whose password you know; it is asked for, and not shown"]),
+    ("/register ", &["/register  make the name that you have yours; the password is asked for, and not shown"]),
+    ("/passwd ", &["/passwd  change the password of your name; both are asked for, and not shown"]),
+    ("/drop ", &["/drop  give your name up; the password is asked for, and not shown"]),
+    ("/set ", &["/set [presence|typing on|off]  your settings, or change one"]),
     ("/quit ", &["/quit [REASON]  leave the server"]),
+    // What the client does by itself.
+    ("/keep ", &[]),
+    ("/resume ", &[]),
 ];
 /// Commands whose details say all, so that their count need not be told.
-const LISTS: &[&str] = &["bans", "files", "help", "history", "ignore", "limits", "op", "room", "rooms", "set", "who"];
+const LISTS: &[&str] = &[
+    "bans", "blocks", "files", "help", "history", "ignore", "limits", "op", "operator", "room", "rooms", "server",
+    "set", "where", "who",
+];
 /// Why a transfer does not begin that the server did not refuse.
 const NONSENSE: &str = "the server's answer makes no sense";
 /// The keys of the screen, told besides the commands.
@@ -33,6 +46,8 @@ const OWN_GROUP: &str = "this client:";
 /// How many of those are told who are in a room that is entered, and how many on a line.
 const HERE: usize = 100;
 const HERE_ON_A_LINE: usize = 20;
+/// Of how many places it is told that files were shared there meanwhile.
+const PLACES: usize = 20;
 /// How many people may have a rank in a room, as far as they are told apart.
 const RANKED: usize = 500;
 const SHOW: &str = "/show ID [full]  show a picture, small or as large as there is room";
@@ -148,6 +163,19 @@ impl Session {
                     *found = Some((size, name.to_owned()));
                 }
             }
+            Some(Pending::Missed(away, found)) => {
+                if let Detail::File { sender, place, age, .. } = Detail::parse("files", text)
+                    && age <= *away
+                    && Some(sender) != self.nick
+                {
+                    let at = found.iter().position(|(at, _)| *at == place);
+                    if let Some((_, count)) = at.and_then(|at| found.get_mut(at)) {
+                        *count += 1;
+                    } else if found.len() < PLACES {
+                        found.push((place, 1));
+                    }
+                }
+            }
             Some(Pending::Limits(largest)) => {
                 if let Detail::Limit { name: "file", value: Value::Count(count), .. } = Detail::parse("limits", text) {
                     *largest = Some(count);
@@ -163,6 +191,7 @@ impl Session {
                 let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
                 let line = Line { seq, at, from, text: text.to_owned() };
                 if let Some(line) = self.talks.room(room).and_then(|talk| talk.seen.past(line)) {
+                    self.tell_above(room);
                     self.show(Place::Room(room), Some(line.seq), Some(line.at), line.from, line.text, Age::Past);
                 }
             }
@@ -199,9 +228,17 @@ impl Session {
 
     pub(super) fn done(&mut self, done: Done<'_>) {
         let Some(pending) = self.answered_by(&done) else { return };
+        let mut is_nowhere = false;
         match done {
             Done::Nick(nick) => self.called(nick),
-            Done::Login(nick) => self.logged_in(nick, matches!(pending, Pending::Login(_, Some(_)))),
+            Done::Login(nick) => {
+                // Who was asked who they are, or has a token that was kept, has no other line to tell them.
+                let is_news = self.first || self.regaining || self.wanted != Some(nick);
+                if is_news && matches!(pending, Pending::Login(..)) {
+                    self.answer(format!("you are {nick}"));
+                }
+                self.logged_in(nick, matches!(pending, Pending::Login(_, Some(_))));
+            }
             Done::Register(nick) => self.ask_token(nick),
             Done::Passwd | Done::TokenOff | Done::Drop(_) => {
                 // With these all tokens end.
@@ -234,7 +271,7 @@ impl Session {
                     self.ask_ranks(room, here);
                 }
             }
-            Done::Leave(room) => self.talks.close(Place::Room(room)),
+            Done::Leave(room) => is_nowhere = self.close(Place::Room(room)),
             Done::Query(place) if matches!(pending, Pending::Typed(_)) => self.go_to(place),
             Done::Ignore(nick) if !self.ignored.contains(&nick) => self.ignored.push(nick),
             Done::Unignore(nick) => self.ignored.retain(|ignored| *ignored != nick),
@@ -250,8 +287,10 @@ impl Session {
             }
             // It was one of an owner after all.
             Pending::Probe(nick) => self.ask_password(nick),
+            Pending::MaySend => self.await_secret(Secret::New { of: "register", old: None, first: None }),
             Pending::Ranks { room, here, told } => {
                 self.talks.room(room).into_iter().for_each(|talk| talk.ranks.replace(&told));
+                self.tell_rank_lost(room);
                 self.tell_here(room, &here);
             }
             Pending::Quiet
@@ -270,11 +309,21 @@ impl Session {
                 }
                 let is_one = matches!(
                     done,
-                    Done::Set(..) | Done::Ignore(_) | Done::OfMember { .. } | Done::Room { rule: Some(_), .. }
+                    Done::Set(..)
+                        | Done::Ignore(_)
+                        | Done::OfMember { .. }
+                        | Done::Operator(..)
+                        | Done::Room { rule: Some(_), .. }
                 );
                 let is_list = LISTS.contains(&command) && !is_one;
                 match std::mem::take(&mut self.details) {
-                    _ if !is_list => self.news.push_back(News::Done(done.to_string())),
+                    // The row has told it already.
+                    1.. if matches!(done, Done::Room { rule: Some(_), .. }) => {}
+                    _ if !is_list => {
+                        let deed = deed(&line, &done).unwrap_or_else(|| done.to_string());
+                        let nowhere = if is_nowhere { format!("; {}", self.nowhere()) } else { String::new() };
+                        self.news.push_back(News::Done(format!("{deed}{nowhere}")));
+                    }
                     0 => self.answer(format!("{command}: none")),
                     _ if command == "help" && !line.contains(' ') => {
                         self.answer(OWN_GROUP.to_owned());
@@ -313,6 +362,12 @@ impl Session {
                 }
                 _ => TransferAnswer::NotComing(key, NONSENSE.to_owned()),
             }),
+            Pending::Missed(_, found) => {
+                for (place, count) in found {
+                    let files = counted(count, "file");
+                    self.note(format!("shared with {place} while you were gone: {files}; /files {place} tells more"));
+                }
+            }
             // Whoever does not tell it may take anything.
             Pending::Limits(largest) => self.answers.push_back(TransferAnswer::Largest(largest.unwrap_or(u64::MAX))),
             Pending::Files(key, _, found) => self.answers.push_back(TransferAnswer::Found(key, found)),
@@ -343,6 +398,7 @@ impl Session {
 
     fn turned_down(&mut self, pending: Pending, code: Code<'_>, text: &str) {
         match pending {
+            Pending::Missed(..) => {}
             Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
             Pending::Typed(line)
                 if code == Code::Owned
@@ -372,6 +428,10 @@ impl Session {
             Pending::Login(nick, token) => self.not_logged_in(nick, token, code, text),
             Pending::Probe(nick) if code == Code::Insecure => self.insecure(nick, text),
             Pending::Probe(nick) => self.ask_password(nick),
+            Pending::MaySend if code == Code::NoAccount => {
+                self.await_secret(Secret::New { of: "register", old: None, first: None });
+            }
+            Pending::MaySend => self.refuse(format!("/register: {text}")),
             Pending::Token(nick) => self.note(format!("the next start needs the password of {nick} again: {text}")),
             Pending::Ranks { room, here, .. } => self.tell_here(room, &here),
             Pending::Nick if self.first => {
@@ -398,8 +458,11 @@ impl Session {
             Pending::Nick => self.refuse(text.to_owned()),
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost),
             Pending::Join(room) => {
-                self.talks.close(Place::Room(room));
+                let is_nowhere = self.close(Place::Room(room));
                 self.refuse(format!("{room}: {text}"));
+                if is_nowhere {
+                    self.note(self.nowhere());
+                }
                 self.report_limbo(room);
             }
             Pending::Query => self.refuse(text.to_owned()),
@@ -423,5 +486,306 @@ impl Session {
             Pending::Get(key) => self.answers.push_back(TransferAnswer::NotComing(key, text.to_owned())),
             Pending::Files(key, ..) => self.answers.push_back(TransferAnswer::Found(key, None)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::client::model::session::Wish;
+    use crate::client::model::session::tests::{hear, online, sent, shown};
+    use crate::names::Token;
+
+    /// What is shown of these lines, as text alone.
+    fn told(session: &mut Session, lines: &[&str]) -> Vec<String> {
+        hear(session, lines);
+        let text = |news| match news {
+            News::Answer(text) | News::Done(text) | News::Refused(text) | News::Note(text) => text,
+            News::Happened { text, .. } | News::Said { text, .. } => text,
+            other => format!("{other:?}"),
+        };
+        shown(session).into_iter().map(text).collect()
+    }
+
+    /// What is shown of this line, once the server has given this reply.
+    fn typed(session: &mut Session, line: &str, reply: &[&str]) -> Vec<String> {
+        session.typed(line, Instant::now());
+        sent(session);
+        told(session, reply)
+    }
+
+    #[test]
+    fn who_has_left_a_room_knows_that_nobody_hears_them() {
+        let mut session = online(&["#b", "#a"]);
+        let is_told = |told: &[String], text: &str| told.iter().any(|line| line.contains(text));
+        let left = typed(&mut session, "/leave", &["+ leave #a"]);
+        assert!(is_told(&left, "you talk to nobody now; /query #b"), "{left:?}");
+        let left = typed(&mut session, "/leave #b", &["+ leave #b"]);
+        assert!(!is_told(&left, "you talk to nobody"), "that was so before: {left:?}");
+        let mut session = online(&["#b", "#a"]);
+        let left = typed(&mut session, "/leave #b", &["+ leave #b"]);
+        assert!(!is_told(&left, "you talk to nobody"), "one talks to #a as before: {left:?}");
+        let left = typed(&mut session, "/leave #a", &["+ leave #a"]);
+        assert!(is_told(&left, "you talk to nobody now; /join #ROOM or /query NAME"), "{left:?}");
+        // Who is put out has not asked for it.
+        let mut session = online(&["#b", "#a"]);
+        let out = told(&mut session, &["#a * bob kicked alice"]);
+        assert!(is_told(&out, "you talk to nobody now; /query #b"), "{out:?}");
+    }
+
+    #[test]
+    fn what_one_has_done_is_told_in_a_sentence() {
+        for (line, reply, want) in [
+            ("/op bob", "+ op #a bob", "you made bob an op of #a"),
+            ("/deop bob", "+ deop #a bob", "you took the rank of bob in #a"),
+            ("/voice bob", "+ voice #a bob", "you made bob a voice of #a"),
+            ("/devoice bob", "+ devoice #a bob", "you took the rank of bob in #a"),
+            ("/founder bob", "+ founder #a bob", "you made bob the founder of #a"),
+            ("/kick bob", "+ kick #a bob", "you put bob out of #a"),
+            ("/invite bob", "+ invite #a bob", "you invited bob to #a"),
+            ("/uninvite bob", "+ uninvite #a bob", "you took back that bob is invited to #a"),
+            (
+                "/ban mallory",
+                "+ ban #a 1 guest:mallory",
+                "you banned mallory, a guest, from #a for 1 day (ban 1; /unban #a 1 ends it)",
+            ),
+            (
+                "/ban mallory 1h",
+                "+ ban #a 1 guest:mallory connection",
+                "you banned mallory, a guest, from #a for 1 hour, on that connection alone (ban 1; /unban #a 1 ends it)",
+            ),
+            ("/ban bob", "+ ban #a 2 name:bob", "you banned bob from #a (ban 2; /unban #a 2 ends it)"),
+            (
+                "/mute spam* 90",
+                "+ mute #a 3 pattern:spam*",
+                "you muted guests called spam* in #a for 90 seconds (mute 3; /unban #a 3 ends it)",
+            ),
+            ("/unban 3", "+ unban #a 3", "you ended 3 of the bans and mutes of #a"),
+            ("/room hidden on", "+ room #a hidden on", "you set hidden to on in #a"),
+            ("/room hidden", "+ room #a hidden on", "hidden is on in #a"),
+            ("/erase 7", "+ erase #a 1", "you took 1 message of #a back"),
+            ("/erase 7 9", "+ erase #a 3", "you took 3 messages of #a back"),
+            ("/erase 7", "+ erase #a 0", "there is no such message in #a to take back"),
+            ("/kill bob", "+ kill bob", "you put bob off the server"),
+            ("/wall hi", "+ wall 1", "you told 1 person"),
+            ("/wall hi", "+ wall 3", "you told 3 people"),
+            ("/revoke bob", "+ revoke bob", "you took the name bob from its owner"),
+            ("/operator bob on", "+ operator bob on", "you made bob an operator"),
+            ("/operator bob off", "+ operator bob off", "bob is an operator no more"),
+            (
+                "/block bob",
+                "+ block 7 name:bob 1",
+                "you let bob come no more; 1 connection was closed (block 7; /unblock 7 ends it)",
+            ),
+            (
+                "/block 203.0.113.5",
+                "+ block 8 203.0.113.5/32 2",
+                "you let nobody come from 203.0.113.5/32 any more; 2 connections were closed (block 8; /unblock 8 ends it)",
+            ),
+            ("/unblock 8", "+ unblock 8", "you ended block 8"),
+            ("/topic", "+ topic #a", "#a has no topic"),
+            ("/topic tea", "+ topic #a tea", "#a is about tea"),
+            ("/nick bob", "+ nick bob", "you are bob"),
+            ("/away", "+ away", "you are away; /back ends that"),
+            ("/back", "+ back", "you are back"),
+            ("/set typing on", "+ set typing on", "typing is on"),
+            ("/ping 1", "+ ping 1", "ping 1"),
+        ] {
+            let mut session = online(&["#a"]);
+            assert_eq!(typed(&mut session, line, &[reply]), [want], "{line}");
+        }
+        let mut session = online(&["#a"]);
+        let lines = ["- bob 127.0.0.1 secure 2026-11-28T21:14:03Z guest", "+ where bob"];
+        assert_eq!(typed(&mut session, "/where bob", &lines).len(), 1, "what the rows say is not said again");
+    }
+
+    #[test]
+    fn a_kept_token_tells_who_one_is() {
+        let nick = Nick::new("alice").unwrap();
+        let wish = Wish { nick: Some(nick), tokens: vec![(nick, Token([0; 32]))], person: true, ..Wish::default() };
+        let mut session = Session::new(wish);
+        let coming = ["* hello guest1 x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"];
+        session.connected();
+        let is_told = |told: &[String]| told.iter().any(|line| line == "you are alice");
+        assert!(is_told(&told(&mut session, &[&coming[..], &["+ login alice"]].concat())));
+        hear(&mut session, &["+ ping restored"]);
+        session.lost("gone");
+        session.connected();
+        let again = told(&mut session, &[&coming[..], &["+ login alice"]].concat());
+        assert!(!is_told(&again), "who comes back is told nothing new: {again:?}");
+        // Who has been somebody else meanwhile is.
+        hear(&mut session, &["+ ping restored"]);
+        typed(&mut session, "/nick carol", &["+ nick carol"]);
+        typed(&mut session, "/nick alice", &["! nick owned alice belongs to somebody"]);
+        assert!(is_told(&told(&mut session, &["+ login alice"])));
+    }
+
+    #[test]
+    fn help_leaves_out_what_the_client_does_by_itself() {
+        let mut session = online(&["#a"]);
+        let rows = [
+            "- yours:",
+            "- /set [echo|stamp|presence|typing on|off]  your settings, or change one",
+            "- /ping [TOKEN]  are you there?",
+            "- /keep [LINES]  keep your place if the connection is lost; LINES have come since",
+            "- /resume TOKEN LINES  take up the place that /keep keeps, from line LINES on",
+            "+ help",
+        ];
+        let help = typed(&mut session, "/help", &rows);
+        assert!(help.iter().any(|line| line.starts_with("/ping")), "{help:?}");
+        let own = ["/keep", "/resume", "echo", "stamp"];
+        assert!(!help.iter().any(|line| own.iter().any(|own| line.contains(own))), "{help:?}");
+        session.typed("/help keep", Instant::now());
+        assert_eq!(sent(&mut session), [""; 0]);
+        assert_eq!(told(&mut session, &[]), ["this client keeps your place by itself, and takes it up again"]);
+    }
+
+    #[test]
+    fn a_rank_that_went_with_the_connection_is_told() {
+        let mut session = online(&["#a"]);
+        hear(&mut session, &["#a * bob made alice op"]);
+        session.lost("gone");
+        session.connected();
+        hear(&mut session, &["* hello guest1 x 9 online", "+ who 1 1"]);
+        hear(&mut session, &["+ set whole on", "+ set echo on", "+ set stamp on", "+ nick alice", "+ join #a 2"]);
+        shown(&mut session);
+        let news = told(&mut session, &["+ query #a", "+ ping restored", "- op bob", "+ op #a 1"]);
+        let lost =
+            "you are op of #a no longer, as the rank of a guest goes with the connection; an op can give it again";
+        assert!(news.iter().any(|line| line == lost), "{news:?}");
+        // It is told once, and to nobody who has it still.
+        session.ask_ranks(RoomName::new("#a").unwrap(), Vec::new());
+        let news = told(&mut session, &["+ history #a 0", "- op bob", "+ op #a 1"]);
+        assert!(!news.iter().any(|line| line.contains("no longer")), "{news:?}");
+    }
+
+    #[test]
+    fn files_that_were_shared_while_one_was_gone_are_told_of() {
+        let (mut session, start) = (online(&["#a"]), Instant::now());
+        session.told(crate::wire::ServerLine::parse("#a <bob> hi"), start);
+        session.lost("gone");
+        session.connected();
+        let later = start + Duration::from_secs(60);
+        let coming = ["* hello guest1 x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"];
+        let rows = [
+            "- 1 13 bob #a 3600s ready before.txt",
+            "- 2 13 bob #a 30s ready one.txt",
+            "- 3 13 carol #a 60s coming two.txt",
+            "- 4 13 alice #a 20s ready own.txt",
+            "- 5 13 bob @bob 20s ready private.txt",
+            "+ files 5",
+        ];
+        for line in coming.iter().chain(&["+ nick alice", "+ join #a 2", "+ query #a"]).chain(&rows) {
+            session.told(crate::wire::ServerLine::parse(line), later);
+        }
+        let told: Vec<String> = told(&mut session, &[]).into_iter().filter(|line| line.contains("while")).collect();
+        let want = [
+            "shared with #a while you were gone: 2 files; /files #a tells more",
+            "shared with @bob while you were gone: 1 file; /files @bob tells more",
+        ];
+        assert_eq!(told, want);
+    }
+
+    #[test]
+    fn what_was_shown_of_a_room_is_not_shown_again_when_one_comes_back() {
+        let mut session = online(&["#a"]);
+        let line = |seq: u64, text: &str| format!("[{seq}@2026-11-22T14:3{seq}:00.123Z] <bob> {text}");
+        told(&mut session, &[&format!("#a {}", line(1, "one")), &format!("#a {}", line(2, "two"))]);
+        for (gone, come, want) in [
+            (
+                "+ leave #a",
+                vec![line(1, "one"), line(2, "two"), line(3, "three")],
+                vec!["shown above already: 2 earlier messages of #a", "three"],
+            ),
+            (
+                "+ leave #a",
+                vec![line(2, "two"), line(3, "three")],
+                vec!["shown above already: 2 earlier messages of #a"],
+            ),
+            // A room that has begun anew since has other messages under the same numbers.
+            ("+ leave #a", vec![line(1, "four").replace(":31:", ":51:")], vec!["four"]),
+        ] {
+            typed(&mut session, "/leave #a", &[gone]);
+            session.typed("/join #a", Instant::now());
+            sent(&mut session);
+            told(&mut session, &["+ join #a 1"]);
+            assert_eq!(sent(&mut session), ["/op #a", "/history #a 20"]);
+            let rows: Vec<String> = come.iter().map(|line| format!("- {line}")).collect();
+            let mut lines = vec!["+ op #a 0"];
+            lines.extend(rows.iter().map(String::as_str));
+            let count = format!("+ history #a {}", come.len());
+            lines.push(&count);
+            let mut news = told(&mut session, &lines);
+            news.sort();
+            assert_eq!(news, want);
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_left_out_is_asked_for() {
+        let nick = Nick::new("alice").unwrap();
+        let mut session = Session::new(Wish { nick: Some(nick), person: true, ..Wish::default() });
+        let coming = ["* hello guest1 x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"];
+        session.connected();
+        hear(&mut session, &coming);
+        hear(&mut session, &["+ nick alice", "+ ping restored"]);
+        shown(&mut session);
+        sent(&mut session);
+        let say = |session: &mut Session, line: &str| {
+            session.typed(line, Instant::now());
+            sent(session)
+        };
+        // Whether it may be sent at all is found out first.
+        assert_eq!(say(&mut session, "/register"), ["/token"]);
+        hear(&mut session, &["! token insecure this connection is not encrypted; ask"]);
+        assert_eq!(shown(&mut session), [News::Refused("/register: this connection is not encrypted; ask".to_owned())]);
+        assert!(say(&mut session, "/register") == ["/token"]);
+        hear(&mut session, &["! token no-account guests have no name of their own"]);
+        assert!(say(&mut session, "correct-horse").is_empty() && say(&mut session, "correct-hores").is_empty());
+        assert!(say(&mut session, "correct-horse").is_empty(), "they differ, so both are asked for again");
+        assert_eq!(say(&mut session, "correct-horse"), ["/register correct-horse"]);
+        hear(&mut session, &["+ register alice"]);
+        hear(&mut session, &[&format!("+ token {}", "A".repeat(43))]);
+        sent(&mut session);
+        // An owner has proved already that secrets may be sent.
+        assert!(say(&mut session, "/passwd").is_empty());
+        assert!(say(&mut session, "correct-horse").is_empty() && say(&mut session, "other-horse").is_empty());
+        assert_eq!(say(&mut session, "other-horse"), ["/passwd correct-horse other-horse"]);
+        hear(&mut session, &["+ passwd"]);
+        hear(&mut session, &[&format!("+ token {}", "A".repeat(43))]);
+        sent(&mut session);
+        // Who has a name by a token that an operator gave has no old one.
+        assert!(say(&mut session, "/passwd").is_empty() && say(&mut session, "").is_empty());
+        assert!(say(&mut session, "third-horse").is_empty());
+        assert_eq!(say(&mut session, "third-horse"), ["/passwd third-horse"]);
+        hear(&mut session, &["! passwd refused the old password comes first: /passwd OLD NEW"]);
+        shown(&mut session);
+        // Enter alone, or another command, gives it up.
+        assert!(say(&mut session, "/drop").is_empty() && say(&mut session, "").is_empty());
+        assert_eq!(shown(&mut session).pop(), Some(News::Note("/drop is not done".to_owned())));
+        assert!(say(&mut session, "/drop").is_empty());
+        assert_eq!(say(&mut session, "/who"), ["/who"]);
+        hear(&mut session, &["+ who 1 1"]);
+        assert!(say(&mut session, "/drop").is_empty());
+        assert_eq!(say(&mut session, "other-horse"), ["/drop other-horse"]);
+        hear(&mut session, &["+ drop guest1"]);
+        let told = format!("{:?}", shown(&mut session));
+        assert!(!told.contains("horse"), "{told}");
+    }
+
+    #[test]
+    fn who_hides_that_they_type_is_seen_typing_no_more() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        session.keystroke("h", now);
+        assert_eq!(sent(&mut session), ["/typing #a on"]);
+        // As it comes out of a paste, without a key.
+        session.typed("/set typing off", now);
+        assert_eq!(sent(&mut session), ["/typing #a off", "/set typing off"]);
+        for text in ["h", "ha", ""] {
+            session.keystroke(text, now + Duration::from_millis(500));
+        }
+        assert_eq!(sent(&mut session), [""; 0]);
     }
 }

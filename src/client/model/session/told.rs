@@ -6,6 +6,7 @@ use super::{Asked, Message, Pending, Phase, Session};
 use crate::client::model::news::{Age, Mark, Moves, News, TransferAnswer};
 use crate::client::model::seen::{Line, Next};
 use crate::names::{Nick, Place, RoomName};
+use crate::text::counted;
 use crate::unicode::{fold, is_joined};
 use crate::wire::{Change, Code, Command, Rank, ServerLine, Stamp, What, Whom};
 
@@ -42,6 +43,9 @@ impl Session {
             | ServerLine::Data { .. }
             | ServerLine::Whole { .. }
             | ServerLine::Failed { .. } => {}
+        }
+        if self.is_in() {
+            self.heard_at = Some(now);
         }
         self.settle(now);
     }
@@ -210,11 +214,11 @@ impl Session {
         };
         if let Some(out) = out {
             self.talks.idle(place, out);
-            if self.nick == Some(out) {
-                self.talks.close(place);
-            }
         }
         self.news.push_back(News::Happened { place, at, text, moves });
+        if out.is_some_and(|out| self.nick == Some(out)) && self.close(place) {
+            self.note(self.nowhere());
+        }
     }
 
     /// Notes what an event tells of who has which rank in a room. Where it does not tell all, that is asked.
@@ -279,6 +283,20 @@ impl Session {
         }
     }
 
+    /// Tells if we had a rank in a room before the connection was lost, and have none now.
+    pub(super) fn tell_rank_lost(&mut self, room: RoomName) {
+        // By another name we may have another rank.
+        let Some(nick) = self.nick.filter(|nick| self.wanted == Some(*nick)) else { return };
+        let Some(at) = self.had.iter().position(|(had, _)| *had == room) else { return };
+        let (_, rank) = self.had.remove(at);
+        if self.talks.ranks(Place::Room(room)).and_then(|ranks| ranks.of(nick)).is_some() {
+            return;
+        }
+        let rank = rank.as_str();
+        let why = "the rank of a guest goes with the connection; an op can give it again";
+        self.note(format!("you are {rank} of {room} no longer, as {why}"));
+    }
+
     /// Fetches what was missed of a room.
     pub(super) fn fetch(&mut self, place: Place) {
         if let Place::Room(room) = place
@@ -288,12 +306,22 @@ impl Session {
         }
     }
 
+    /// Tells how much of the history is not shown, as it was shown before we left the room.
+    pub(super) fn tell_above(&mut self, room: RoomName) {
+        let again = self.talks.room(room).map_or(0, |talk| talk.seen.again());
+        if again > 0 {
+            self.answer(format!("shown above already: {} of {room}", counted(again, "earlier message")));
+        }
+    }
+
     pub(super) fn fetched(&mut self, room: RoomName, next: Next) {
         match next {
             Next::Ask(arguments) => self.ask(Command::History(room, &arguments), Pending::History(room)),
             Next::Done(held, missing) => {
+                self.tell_above(room);
                 if missing > 0 && self.ignored.is_empty() {
-                    self.note(format!("{missing} messages in {room} came while you were gone, and are no longer kept"));
+                    let missed = counted(missing, "message");
+                    self.note(format!("you missed {missed} in {room} that the server no longer has"));
                 }
                 for line in held {
                     self.show(Place::Room(room), Some(line.seq), Some(line.at), line.from, line.text, Age::New);
@@ -319,7 +347,7 @@ fn mentions(text: &str, nick: Nick) -> bool {
 }
 
 /// For whom a ban is, for a person.
-fn whom_text(whom: Whom<'_>) -> String {
+pub(super) fn whom_text(whom: Whom<'_>) -> String {
     match whom {
         Whom::Name(nick) => nick.to_string(),
         Whom::Guest(nick) => format!("{nick}, a guest"),
@@ -328,14 +356,15 @@ fn whom_text(whom: Whom<'_>) -> String {
 }
 
 /// For how long something holds; for good if it is 0.
-fn span_text(seconds: u64) -> String {
-    match (seconds, seconds % 86_400, seconds % 3_600, seconds % 60) {
-        (0, ..) => String::new(),
-        (_, 0, ..) => format!(" for {} days", seconds / 86_400),
-        (_, _, 0, _) => format!(" for {} hours", seconds / 3_600),
-        (_, _, _, 0) => format!(" for {} minutes", seconds / 60),
-        _ => format!(" for {seconds} seconds"),
-    }
+pub(super) fn span_text(seconds: u64) -> String {
+    let (count, unit) = match (seconds, seconds % 86_400, seconds % 3_600, seconds % 60) {
+        (0, ..) => return String::new(),
+        (_, 0, ..) => (seconds / 86_400, "day"),
+        (_, _, 0, _) => (seconds / 3_600, "hour"),
+        (_, _, _, 0) => (seconds / 60, "minute"),
+        _ => (seconds, "second"),
+    };
+    format!(" for {}", counted(count, unit))
 }
 
 #[cfg(test)]
@@ -458,6 +487,13 @@ mod tests {
             .filter_map(|news| if let News::Said { text, .. } = news { Some(text) } else { None })
             .collect();
         assert_eq!(texts, ["one", "two", "three", "four"]);
+    }
+
+    #[test]
+    fn one_of_something_is_told_as_one() {
+        let spans = [0, 1, 60, 90, 3_600, 7_200, 86_400, 172_800].map(span_text).concat();
+        let want = " for 1 second for 1 minute for 90 seconds for 1 hour for 2 hours for 1 day for 2 days";
+        assert_eq!(spans, want);
     }
 
     #[test]

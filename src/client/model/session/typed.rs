@@ -14,6 +14,8 @@ use crate::wire::{ClientLine, Command};
 const TYPING_AGAIN: Duration = Duration::from_secs(3);
 /// How long the server takes somebody to be typing.
 const TYPING_LASTS: Duration = Duration::from_secs(6);
+/// What is told of the commands that keep a place.
+const KEEPS: &str = "this client keeps your place by itself, and takes it up again";
 /// Lines that may wait for their turn.
 const WAITING: usize = 10_000;
 /// Commands that may be unanswered before what is typed waits: the server takes some twenty lines a second.
@@ -277,11 +279,24 @@ impl Session {
                 "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
                     Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
                 }
+                "register" | "passwd" | "drop" if rest.is_empty() && self.may_ask_secret() => {
+                    return self.ask_for_secret(&name);
+                }
                 "set" if cut(rest).0.eq_ignore_ascii_case("typing") && switch(cut(rest).1).is_some() => {
                     self.without_typing = switch(cut(rest).1) == Some(false);
+                    // Whoever was shown it before must not see it for longer.
+                    if self.without_typing
+                        && let Some((told, _)) = self.typing.take()
+                    {
+                        self.ask(Command::Typing(told, false), Pending::Quiet);
+                    }
                     return self.wait(Waiting::Command(line.to_owned()));
                 }
-                "keep" | "resume" => Err("this client keeps your place by itself, and takes it up again".to_owned()),
+                word if is_automatic(word) => Err(KEEPS.to_owned()),
+                "help" if is_automatic(&rest.trim().trim_start_matches('/').to_lowercase()) => {
+                    self.answer(KEEPS.to_owned());
+                    return Taken::Yes;
+                }
                 "search" => return self.search(rest.trim()),
                 "fold" if rest.trim().is_empty() => return Taken::Fold(None),
                 "fold" => match switch(rest) {
@@ -349,6 +364,11 @@ fn switch(word: &str) -> Option<bool> {
 /// Commands of this client that the server does not know.
 pub fn own_commands() -> impl Iterator<Item = &'static str> {
     OWN.iter().map(|(name, _)| *name)
+}
+
+/// Whether the client says this command by itself, and lets nobody type it.
+pub fn is_automatic(name: &str) -> bool {
+    matches!(name, "keep" | "resume")
 }
 
 /// Whether this is no more than the wish to leave.
