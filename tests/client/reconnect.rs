@@ -566,7 +566,8 @@ impl Plain {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         let mut plain = Self { child, input, output, told: Vec::new() };
-        // When this is answered, all that was asked for on entering is.
+        // Until the room is shown, what is said there waits, while what is said in private is told.
+        plain.until("in #lobby: ");
         plain.types("/ping here");
         plain.until("ping here");
         plain
