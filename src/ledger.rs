@@ -156,6 +156,7 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
             )));
         }
     }
+    register.forget_nothings();
     register.forget_held(Day::of(now));
     info!("names in {}: {}", path.display(), register.len());
     let file = LedgerFile::write_anew(path, &register, now)?;
@@ -235,6 +236,7 @@ impl LedgerFile {
         self.file.read_exact_at(&mut bytes, 0)?;
         let mut register = Register::default();
         read(&bytes).map_err(io::Error::other)?.entries.into_iter().for_each(|entry| register.apply(entry));
+        register.forget_nothings();
         self.path.parent().map_or(Ok(()), make_folder)?;
         *self = Self::write_anew(&self.path, &register, SystemTime::now())?;
         Ok(())

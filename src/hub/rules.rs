@@ -741,7 +741,7 @@ impl Hub {
             return Err(Fault::TooMany(Quota::Rules));
         }
         let is_of_nobody = self.register().room(&room).is_none_or(|rules| rules.founder().is_none());
-        let maker = is_of_nobody.then_some(Entry::Room { room, founder: Founder::Guest });
+        let maker = (is_of_nobody && !takes_back).then_some(Entry::Room { room, founder: Founder::Guest });
         self.note(std::iter::once(entry).chain(maker).collect(), turn.out);
         Ok(())
     }

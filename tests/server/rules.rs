@@ -781,6 +781,32 @@ fn a_hidden_room_is_hidden_when_the_server_comes_back() {
     assert_eq!(alice.until("+ history #den 2").len(), 2);
 }
 
+#[test]
+fn a_hidden_room_of_guests_goes_with_the_server_in_whatever_order_the_ledger_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["--data", dir.path().to_str().unwrap()];
+    let server = Server::start(&options);
+    let mut guest = server.in_room("gil", "#den");
+    guest.ask("/room hidden on", "+ room #den hidden on");
+    guest.send("between us");
+    guest.settle();
+    let lines = ["rule #den hidden on\n", "room #den guests\n"];
+    has_entered(dir.path(), &lines.map(str::trim_end));
+    drop(server);
+    let path = dir.path().join("ledger");
+    assert_eq!(fs::read_to_string(&path).unwrap(), lines.concat());
+    // So it stands there when the server has written it anew.
+    fs::write(&path, format!("{}{}", lines[1], lines[0])).unwrap();
+    let server = Server::start(&options);
+    let mut eve = server.person("eve");
+    eve.ask("/rooms", "+ rooms 0");
+    eve.send("/join #den");
+    assert_eq!(eve.until("+ join #den 1"), ["- here eve"]);
+    eve.ask("/history", "+ history #den 0");
+    eve.send("/op");
+    assert_eq!(eve.until("+ op #den 1"), ["- op eve"]);
+}
+
 /// The first line that follows from what somebody sends.
 fn first_after(client: &mut Client, line: &str) -> String {
     client.send(line);
