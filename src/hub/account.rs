@@ -799,12 +799,11 @@ impl Hub {
         self.write(entries, then, turn)
     }
 
-    /// Something is so from now on, and is written down when the disk has time for it, if anything is.
+    /// Something is so from now on, and is written down before anybody hears of it, if anything is.
     pub(super) fn note(&mut self, entries: Vec<Entry>, out: &mut impl Output) {
         entries.iter().for_each(|entry| self.accounts.register.apply(entry.clone()));
         if self.settings.log.is_some() && !entries.is_empty() {
-            self.accounts.writes.push_back(Write { entries: Vec::new(), then: None });
-            out.effect(Effect::Ledger(entries));
+            out.effect(Effect::Note(entries));
         }
     }
 
