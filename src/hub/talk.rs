@@ -341,7 +341,7 @@ impl Hub {
             if let Conversation::Person(other) = place {
                 self.may_reach(other)?;
             }
-            self.typing.start((turn.who, place), turn.now.at);
+            self.typing.start((turn.who, place), turn.conn, turn.now.at);
         } else {
             self.typing.stop((turn.who, place));
         }
@@ -353,8 +353,8 @@ impl Hub {
     pub(super) fn tell_typing(&mut self, key: TypingKey, turn: &mut Turn<'_, impl Output>) {
         if let Some(line) = self.typing.due(key, turn.now.at) {
             match line {
-                Notice::Typing => {
-                    let shown = Shown { serial: self.next_serial(), except: self.not_shown(key) };
+                Notice::Typing(by) => {
+                    let shown = Shown { serial: self.next_serial(), by, except: self.not_shown(key) };
                     if shown.except.len() <= limits::TYPING_UNHEARD {
                         self.publish_typing(key, &shown, &Happening::Typing, turn);
                         self.typing.show(key, shown);
@@ -388,14 +388,24 @@ impl Hub {
             Conversation::Room(room) => {
                 let room = &self.rooms[room];
                 let was_there = |id: PersonId| room.member(id).is_some_and(|member| member.since < shown.serial);
-                let to = room.members().filter(|&id| id != who && was_there(id)).flat_map(reading);
+                let to = room.members().filter(|&id| was_there(id)).flat_map(reading);
                 turn.out.publish(&mut { to }, &[event(Place::Room(room.name))]);
             }
             Conversation::Person(other) => {
                 if other != who {
                     turn.out.publish(&mut reading(other), &[event(Place::With(nick))]);
+                    if let Some(person) = self.people.get(other).filter(|_| self.people.has_several(who)) {
+                        turn.out.publish(&mut reading(who), &[event(Place::With(person.nick()))]);
+                    }
                 }
             }
+        }
+    }
+
+    /// A connection of somebody is about to be theirs no more: what they type by it they type no more.
+    pub(super) fn stop_typing_by(&mut self, who: PersonId, conn: ConnId, turn: &mut Turn<'_, impl Output>) {
+        for key in self.typing.stop_by(who, conn) {
+            self.tell_typing(key, turn);
         }
     }
 
@@ -403,7 +413,8 @@ impl Hub {
     /// without the room.
     fn shown_to<'a>(&'a self, person: &'a Person, who: PersonId, shown: &Shown) -> impl Iterator<Item = &'a Way> {
         let ways = self.people.ways(person).filter(move |_| !person.ignores(who));
-        ways.filter(|way| way.wants_typing(shown.serial) && !shown.except.contains(&way.conn))
+        let wants = |way: &&Way| way.conn != shown.by && way.wants_typing(shown.serial);
+        ways.filter(move |way| wants(way) && !shown.except.contains(&way.conn))
     }
 
     /// The connections of those in a conversation that will not be shown that `who` types there.
@@ -416,7 +427,7 @@ impl Hub {
         };
         match place {
             Conversation::Room(room) => self.rooms[room].members().flat_map(cannot_hear).collect(),
-            Conversation::Person(other) => cannot_hear(other).collect(),
+            Conversation::Person(other) => cannot_hear(other).chain(cannot_hear(who)).collect(),
         }
     }
 
@@ -424,7 +435,7 @@ impl Hub {
     fn leave_out_idle(&mut self, room: RoomId, who: PersonId, shown: &Shown) {
         let after = self.rooms[room].last_seq();
         for (member, conn) in self.lagging_in(&self.rooms[room]) {
-            let person = self.people.get(member).filter(|_| member != who);
+            let person = self.people.get(member);
             let was_shown = person.is_some_and(|person| self.shown_to(person, who, shown).any(|way| way.conn == conn));
             if let Some(way) = self.people.way_mut(conn).filter(|_| was_shown) {
                 way.miss(room, after);
