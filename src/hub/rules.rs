@@ -399,9 +399,11 @@ impl Hub {
         let from = self.nick(turn.who)?;
         let person = other.and_then(|who| self.people.get(who)).filter(|person| !person.ignores(turn.who));
         if let Some(person) = person {
+            let whom = person.id;
             let what = Happening::Invite(room);
             let event = Event::Happened { place: Place::With(from), at: turn.now.wall, who: from, what };
-            turn.out.publish(&mut self.people.conns_reading(person.id), &[event]);
+            turn.out.publish(&mut self.people.conns_reading(whom), &[event]);
+            self.people.note_unreached(whom, turn.who);
         }
         Ok(Done::Invite { room, nick })
     }
