@@ -402,8 +402,11 @@ impl Hub {
     ) -> Result<Option<Done>, Fault> {
         self.may_send_secrets(turn)?;
         self.expire_names(turn);
-        let nick = nick.name.map_err(|why| Fault::BadNick(Text::new(nick.typed), why))?;
+        let nick = self.nameable(nick)?;
         self.may_try(nick, turn)?;
+        if self.accounts.register.owned(&nick).is_some() && self.people.find(&nick).is_none() {
+            self.count_seen_rename(turn)?;
+        }
         let Some(owned) = self.accounts.register.owned(&nick) else {
             turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
             return Err(Fault::NoOwner(nick));
@@ -434,6 +437,7 @@ impl Hub {
     pub(super) fn logout(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         self.own_name(turn)?;
         self.may_be_guest(turn)?;
+        self.count_seen_rename(turn)?;
         self.become_guest(turn).map(Done::Logout)
     }
 
@@ -490,7 +494,7 @@ impl Hub {
         self.expire_names(turn);
         let own = self.nick(turn.who).ok();
         let asked = match whom {
-            Some(whom) => whom.name.map_err(|why| Fault::BadNick(Text::new(whom.typed), why))?,
+            Some(whom) => self.nameable(whom)?,
             None => own.ok_or(Fault::NobodyHere)?,
         };
         let shown = self.people.find(&asked).and_then(|who| self.people.get(who)).map(Person::nick);
@@ -588,9 +592,16 @@ impl Hub {
         Done::Operators(operators.len())
     }
 
+    /// A name that somebody owns or could have.
+    fn nameable(&self, nick: Named<'_, Nick>) -> Result<Nick, Fault> {
+        let bad = |why| Fault::BadNick(Text::new(nick.typed), why);
+        let asked = nick.name.map_err(bad)?;
+        if self.accounts.register.owned(&asked).is_some() { Ok(asked) } else { asked.allowed().map_err(bad) }
+    }
+
     /// The name of an owner, as they spell it.
     fn owner_named(&self, nick: Named<'_, Nick>) -> Result<Nick, Fault> {
-        let asked = nick.name.map_err(|why| Fault::BadNick(Text::new(nick.typed), why))?;
+        let asked = self.nameable(nick)?;
         let owned = self.accounts.register.owned(&asked).map(|owned| owned.nick());
         owned.filter(|nick| *nick == asked).ok_or(Fault::NameOfNobody(asked))
     }

@@ -258,6 +258,12 @@ impl Hub {
         Ok(Done::Leave(name))
     }
 
+    /// Counts a rename by another door than `/nick`, if rooms see it.
+    pub(super) fn count_seen_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let is_in_rooms = self.people.get(turn.who).is_some_and(|person| !person.rooms.is_empty());
+        if is_in_rooms && !self.people.has_several(turn.who) { self.count_rename(turn) } else { Ok(()) }
+    }
+
     /// Counts a rename.
     fn count_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let who = self.counted(turn);
