@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Entered, Output, PasswordResult, PasswordTask, Secret};
-use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Loss, Quota, Reply, Standing, Unstored, Verb};
+use crate::event::{
+    Bye, Deed, Detail, Done, Event, Fault, Loss, Owning, Quota, Reply, Standing, Unstored, Vacancy, Verb,
+};
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
@@ -354,6 +356,25 @@ impl Hub {
         }
     }
 
+    /// How whoever has this name, and does not own it, can come to own one.
+    pub(super) fn owning(&self, nick: &Nick) -> Owning {
+        Owning::of(nick, self.accounts_here())
+    }
+
+    /// Whether whose turn it is can have this name, which nobody owns.
+    fn vacancy(&self, nick: &Nick, turn: &Turn<'_, impl Output>) -> Vacancy {
+        let is_taken = || self.people.rival(turn.who, nick).is_some();
+        match self.accounts.register.standing(nick, Day::of(turn.now.wall)) {
+            Standing::Held => Vacancy::Held,
+            Standing::Free
+                if self.owning(nick) == Owning::Register && self.people.get(turn.who).is_some() && !is_taken() =>
+            {
+                Vacancy::Free
+            }
+            Standing::Free | Standing::Owned => Vacancy::Closed,
+        }
+    }
+
     /// Whether somebody may be called so from now on, as far as it is a matter of owners. One's own name may be spelled anew.
     pub(super) fn may_be_called(&mut self, nick: &Nick, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
         self.expire_names(turn);
@@ -409,7 +430,7 @@ impl Hub {
         }
         let Some(owned) = self.accounts.register.owned(&nick) else {
             turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
-            return Err(Fault::NoOwner(nick));
+            return Err(Fault::NoOwner { nick, vacancy: self.vacancy(&nick, turn) });
         };
         let nick = owned.nick();
         match credential {
@@ -482,7 +503,7 @@ impl Hub {
         self.may_try(nick, turn)?;
         match self.accounts.register.owned(&nick).and_then(|owned| owned.password()).copied() {
             Some(hash) => self.verify(nick, hash, password, Proved::Drop, turn),
-            None => self.fail_login(Verb::Drop, nick, turn),
+            None => Err(Fault::NoPassword(nick)),
         }
     }
 
@@ -786,7 +807,7 @@ impl Hub {
         hash: PasswordHash,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Option<Done>, Fault> {
-        let owned = self.accounts.register.owned(&nick).ok_or(Fault::NoAccount(nick))?;
+        let owned = self.accounts.register.owned(&nick).ok_or(Fault::NoAccount { nick, owning: self.owning(&nick) })?;
         let name = Entry::Name { nick: owned.nick(), since: owned.since(), password: Some(hash) };
         Ok(self.write(vec![Entry::Untoken(nick), name], Written::Passwd, turn))
     }

@@ -339,7 +339,9 @@ impl Hub {
         if is_theirs {
             self.member(id, subject)?;
         }
-        let next = subject.owned.ok_or(Fault::OwnsNoName(subject.nick))?;
+        let next = subject
+            .owned
+            .ok_or_else(|| Fault::OwnsNoName { nick: subject.nick, owning: self.owning(&subject.nick) })?;
         if before != Some(Founder::Owner(next)) {
             if self.register().founded(&next).len() >= limits::FOUNDED {
                 return Err(Fault::TooMany(Quota::Founded));

@@ -8,6 +8,7 @@ use crate::people::{Person, Way};
 use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
+use crate::settings::Accounts;
 use crate::typing::{Conversation, Notice, Shown, TypingKey};
 
 use super::{Except, Hub, Turn};
@@ -148,7 +149,10 @@ impl Hub {
     pub(super) fn rename(&mut self, name: Named<'_, Nick>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let bad = |why| Fault::BadNick(Text::new(name.typed), why);
         let nick = name.name.and_then(Nick::allowed).map_err(bad)?;
-        self.may_be_called(&nick, turn)?;
+        self.may_be_called(&nick, turn).map_err(|why| match why {
+            Fault::Owned(nick) if self.accounts_here() == Accounts::Off => Fault::OwnedForGood(nick),
+            why => why,
+        })?;
         if let Some(holder) = self.people.rival(turn.who, &nick) {
             return Err(Fault::Taken { nick: nick.into(), holder: self.nick(holder)?.into() });
         }
