@@ -28,8 +28,10 @@ pub enum Effect {
     Password(PasswordTask),
     /// The last request of this connection has been answered: its next lines can be carried out.
     Answered(ConnId),
-    /// Have these entries written down, all or none of them.
+    /// Have these entries written down, all or none of them, and synced. Somebody waits for what comes of it.
     Ledger(Vec<Entry>),
+    /// Have these entries written down before anything goes out that was said since, as far as the disk takes them.
+    Note(Vec<Entry>),
     /// Whoever is here through this connection was put out of a room: of what it has sent until now and was not carried out, ask
     /// `Hub::is_void` before it is carried out.
     PutOut(ConnId),

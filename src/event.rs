@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::names::{BadName, Digest, FileId, FileName, KeptNick, Nick, Place, PlaceToken, RoomName, Text, Token, Wire};
 use crate::register::entry::{Author, BanKind, BlockScope, Blocked, Network, Role, Rule, RuleKind, Who};
-use crate::settings::ServerSetting;
+use crate::settings::{Accounts, ServerSetting};
 use crate::time::Day;
 
 /// What people set for themselves.
@@ -343,7 +343,7 @@ pub enum Silence {
     /// Only voices and ops are.
     Moderated,
     /// Only people are who own their names.
-    Guests,
+    Guests(Owning),
     /// They were not long ago.
     Slow {
         /// How often one may be, in seconds.
@@ -371,6 +371,8 @@ pub enum Lock {
     Password,
     /// Only who owns a name comes in now, or comes in from there.
     Guests,
+    /// The same, where nobody can log in.
+    Everybody,
 }
 
 /// Why the server closes a connection.
@@ -507,21 +509,25 @@ pub enum Fault {
     /// It is neither the password nor a token of this name.
     WrongLogin(Nick),
     /// Nobody owns this name.
-    NoOwner(Nick),
+    NoOwner { nick: Nick, vacancy: Vacancy },
     /// The same, where an operator speaks of the name.
     NameOfNobody(Nick),
     /// Somebody else owns this name, in their spelling.
     Owned(Nick),
+    /// The same, where nobody can log in.
+    OwnedForGood(Nick),
     /// This name was somebody's not long ago.
     Held(Nick),
     /// One must own a name for that, and not this one, which one has without owning it.
-    NoAccount(Nick),
+    NoAccount { nick: Nick, owning: Owning },
     /// One owns this name already.
     OwnedAlready(Nick),
     /// What is given to those who have not chosen a name can be nobody's.
     GuestName(Nick),
     /// It is no password: too short, too long, or the name itself.
     BadPassword,
+    /// The name has no password yet.
+    NoPassword(Nick),
     /// The old password must be given with the new one.
     OldPassword,
     /// Others can read along on this connection.
@@ -557,7 +563,7 @@ pub enum Fault {
     /// It takes somebody who is online, and nobody is where this came from.
     NobodyHere,
     /// Somebody owns no name, and so cannot found a room.
-    OwnsNoName(Nick),
+    OwnsNoName { nick: Nick, owning: Owning },
     /// Somebody is not in the room.
     NotThere { nick: Text, room: RoomName },
     /// They are banned from the room, until then if it ends.
@@ -573,9 +579,9 @@ pub enum Fault {
     /// As many people are in the room as it takes.
     RoomFull { room: RoomName, limit: u64 },
     /// Guests may not come into the room.
-    NoGuests(RoomName),
+    NoGuests { room: RoomName, owning: Owning },
     /// Guests may not make rooms.
-    GuestsMakeNoRooms,
+    GuestsMakeNoRooms(Owning),
     /// There is no ban of this number.
     NoSuchBan { id: u64, room: RoomName },
     /// Those who own no name may not come from where one is, and so one stays who one is.
@@ -598,6 +604,42 @@ pub enum Fault {
     PlaceOfGuest,
     /// So many lines are said to have come, but fewer were written: this many.
     NotWritten(u64),
+}
+
+/// How somebody who owns no name can come to own one, where they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owning {
+    /// They register the name that they have.
+    Register,
+    /// They choose a name first, as theirs is for guests, and register that.
+    Choose,
+    /// They ask the operator, who alone gives names away.
+    Ask,
+    /// Not at all.
+    Never,
+}
+
+impl Owning {
+    /// How whoever has this name can.
+    pub fn of(nick: &Nick, accounts: Accounts) -> Self {
+        match accounts {
+            Accounts::Off => Self::Never,
+            Accounts::Closed => Self::Ask,
+            Accounts::Open if nick.guest_numbers().is_empty() => Self::Register,
+            Accounts::Open => Self::Choose,
+        }
+    }
+}
+
+/// Whether a name that nobody owns can be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Vacancy {
+    /// Whoever asks can take it and register it.
+    Free,
+    /// It was somebody's not long ago.
+    Held,
+    /// Not by whoever asks, from where they are.
+    Closed,
 }
 
 /// Why somebody cannot be blocked.

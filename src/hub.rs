@@ -748,7 +748,13 @@ impl Hub {
 
     /// Somebody as the rules of rooms know them.
     fn someone(&self, person: &Person) -> Someone {
-        someone(person, self.register().owned(&person.nick()))
+        self.someone_owning(person, self.register().owned(&person.nick()))
+    }
+
+    /// The same of somebody whose name has this owner.
+    fn someone_owning(&self, person: &Person, owned: Option<&Owned>) -> Someone {
+        let (owned, accounts) = (owned.map(Owned::nick), self.accounts_here());
+        Someone { id: person.id, nick: person.nick(), owned, accounts, origin: person.origin() }
     }
 
     /// The name that somebody owns, if they own the one that they have: nobody else can have it.
@@ -979,11 +985,6 @@ impl Intake {
             refuse(conn, Verb::Chunk, Fault::NoUpload, out);
         }
     }
-}
-
-/// Somebody as the rules of rooms know them, whose name has this owner.
-fn someone(person: &Person, owned: Option<&Owned>) -> Someone {
-    Someone { id: person.id, nick: person.nick(), owned: owned.map(Owned::nick), origin: person.origin() }
 }
 
 fn refuse(conn: ConnId, verb: Verb, why: Fault, out: &mut impl Output) {

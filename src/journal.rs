@@ -83,7 +83,7 @@ impl Journal {
             is_ahead: false,
             bad: now,
             in_time: true,
-            patience: Patience { left: limits::LOG_WAIT, at: now },
+            patience: Patience::default(),
             keeping: VecDeque::new(),
             reader,
         })
@@ -215,20 +215,26 @@ impl Drop for Journal {
 /// How long the loop may wait for the log: [`limits::LOG_WAIT`] at once, and no more than that in any
 /// [`limits::LOG_STEADY`], so that a disk which is always a little late is late.
 #[derive(Debug)]
-struct Patience {
+pub(crate) struct Patience {
     left: Duration,
     at: Instant,
 }
 
+impl Default for Patience {
+    fn default() -> Self {
+        Self { left: limits::LOG_WAIT, at: Instant::now() }
+    }
+}
+
 impl Patience {
-    fn left(&mut self) -> Duration {
+    pub(crate) fn left(&mut self) -> Duration {
         let share = limits::LOG_WAIT.div_duration_f64(limits::LOG_STEADY);
         self.left = (self.left + self.at.elapsed().mul_f64(share)).min(limits::LOG_WAIT);
         self.at = Instant::now();
         self.left.max(limits::LOG_QUICK)
     }
 
-    fn spend(&mut self, waited: Duration) {
+    pub(crate) fn spend(&mut self, waited: Duration) {
         if waited > limits::LOG_QUICK {
             self.left = self.left.saturating_sub(waited);
         }

@@ -1,18 +1,20 @@
 //! The ledger: what is owned, and what rooms have for rules, as one file of plain text that a line is added to for each change.
 //!
-//! A thread of its own writes and syncs, so that a slow disk holds nobody up but those who wait for it. The file is written
-//! anew when most of it means nothing any more.
+//! A thread of its own writes, and another one syncs. What is noted goes out when it is written, and what is of names when it is
+//! synced, so that a slow disk holds up nobody but those who wait for it. The file is written anew when most of it means
+//! nothing any more.
 
 mod audit;
 mod format;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,19 +26,27 @@ pub use format::{Damage, Reading, encode, parse, read};
 
 use crate::effect::Entered;
 use crate::home::{Durability, give_way, make_folder, open_regular, private, replace};
+use crate::journal::Patience;
 use crate::limits;
 use crate::register::{Entry, Register};
 use crate::text::counted;
 use crate::time::Day;
 
-/// The ways to the thread. What is still to be written is written when this goes.
+/// The ways to the threads. What is still to be written is written when this goes.
 #[derive(Debug)]
 pub struct Ledger {
     lines: Option<Sender<Task>>,
     /// Lines of the audit log that wait for the disk.
     deeds: Arc<AtomicUsize>,
     outcomes: Receiver<Entered>,
-    thread: Option<JoinHandle<()>>,
+    /// There is one for each line of the audit log and each call of [`Ledger::note`] that has been tried.
+    noted: Receiver<()>,
+    /// How many of these there will still be.
+    noting: usize,
+    /// Whether what people hear goes out ahead of that.
+    is_ahead: bool,
+    patience: Patience,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Ledger {
@@ -44,23 +54,58 @@ impl Ledger {
     /// outcome wakes `waker`.
     pub fn start(file: LedgerFile, audit: AuditLog, sync: Duration, waker: Arc<Waker>) -> io::Result<Self> {
         let (lines, inbox) = channel();
-        let (done, outcomes) = channel();
-        let deeds = Arc::<AtomicUsize>::default();
-        let writer = Writer { file, audit, deeds: Arc::clone(&deeds), sync, unsynced: None };
-        let thread = thread::Builder::new().name("ledger".into()).spawn(move || writer.run(&inbox, &done, &waker))?;
-        Ok(Self { lines: Some(lines), deeds, outcomes, thread: Some(thread) })
+        let (to_sync, written) = channel();
+        let (outcomes, entered) = channel();
+        let (note, noted) = channel();
+        let (deeds, file) = (Arc::<AtomicUsize>::default(), Arc::new(Mutex::new(file)));
+        let syncer = Syncer { file: Arc::clone(&file), sync, unsynced: None, outcomes, waker: Arc::clone(&waker) };
+        let writer = Writer { file, audit, deeds: Arc::clone(&deeds), to_sync, noted: note, waker };
+        let threads = vec![
+            thread::Builder::new().name("ledger-sync".into()).spawn(move || syncer.run(&written))?,
+            thread::Builder::new().name("ledger".into()).spawn(move || writer.run(&inbox))?,
+        ];
+        let (lines, patience) = (Some(lines), Patience::default());
+        Ok(Self { lines, deeds, outcomes: entered, noted, noting: 0, is_ahead: false, patience, threads })
     }
 
-    /// Has entries written down, all of them or none. There is one outcome of each call.
+    /// Has entries written down and synced, all of them or none. There is one outcome of each call.
     pub fn write(&self, entries: &[Entry]) {
-        self.give(Task::Enter(Lines::of(entries)));
+        self.give(Task::Enter(encoded(entries)));
+    }
+
+    /// Has entries written down, all of them or none. They are synced later.
+    pub fn note(&mut self, entries: &[Entry]) {
+        self.noting += 1;
+        self.give(Task::Note(encoded(entries)));
     }
 
     /// Has it written down what an operator has done at this time. What the disk does not take stands in the log of the process.
     /// Nothing is left out, so operators are to do nothing more while [`Ledger::takes_deeds`] says no.
-    pub fn audit(&self, at: SystemTime, deed: &str) {
+    pub fn audit(&mut self, at: SystemTime, deed: &str) {
         self.deeds.fetch_add(1, Ordering::Relaxed);
+        self.noting += 1;
         self.give(Task::Audit(audit::line(at, deed)));
+    }
+
+    /// Returns when all that was noted is written, so that whoever kills the process undoes nothing that people were told; and when that
+    /// takes too long. Then nothing waits any more until it is.
+    pub fn settle(&mut self) {
+        if self.noting == 0 {
+            return;
+        }
+        self.noting -= self.noted.try_iter().count();
+        let (begun, patience) = (Instant::now(), self.patience.left());
+        while self.noting > 0 && !self.is_ahead {
+            match self.noted.recv_timeout(patience.saturating_sub(begun.elapsed())) {
+                Ok(()) => self.noting -= 1,
+                Err(_) => {
+                    warn!("the ledger is late: what people do goes on without waiting for it");
+                    self.is_ahead = true;
+                }
+            }
+        }
+        self.is_ahead &= self.noting > 0;
+        self.patience.spend(begun.elapsed());
     }
 
     /// Whether the audit log keeps up. If not, the waker is woken when half of what waits is written.
@@ -74,7 +119,7 @@ impl Ledger {
         }
     }
 
-    /// What has come of writing since this was last asked, in the order of the calls.
+    /// What has come of [`Ledger::write`] since this was last asked, in the order of the calls.
     pub fn outcomes(&self) -> impl Iterator<Item = Entered> + '_ {
         self.outcomes.try_iter()
     }
@@ -83,34 +128,27 @@ impl Ledger {
 impl Drop for Ledger {
     fn drop(&mut self) {
         self.lines = None;
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            error!("the ledger's thread failed");
+        if self.threads.drain(..).any(|thread| thread.join().is_err()) {
+            error!("a thread of the ledger failed");
         }
     }
 }
 
-/// Something for the thread.
+/// Something for the thread that writes.
 #[derive(Debug)]
 enum Task {
-    Enter(Lines),
+    /// Lines that are added with one write, and synced.
+    Enter(String),
+    /// Lines that are added with one write.
+    Note(String),
     /// A line for the audit log.
     Audit(String),
 }
 
-/// What is to be added to the ledger, with one write.
-#[derive(Debug)]
-struct Lines {
-    text: String,
-    /// Whether people are told of it when it is on the disk, and not before.
-    durability: Durability,
-}
-
-impl Lines {
-    fn of(entries: &[Entry]) -> Self {
-        let mut text = String::new();
-        entries.iter().for_each(|entry| encode(&mut text, entry));
-        Self { text, durability: durability(entries) }
-    }
+fn encoded(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    entries.iter().for_each(|entry| encode(&mut text, entry));
+    text
 }
 
 /// When entries that are written together must be on the disk. What is written before them is there with them.
@@ -122,7 +160,7 @@ pub fn durability(entries: &[Entry]) -> Durability {
 #[derive(Debug)]
 pub struct LedgerFile {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     /// Bytes of it that are whole lines.
     len: u64,
     /// Bytes that it had when it said nothing twice.
@@ -157,6 +195,7 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
             )));
         }
     }
+    register.forget_nothings();
     register.forget_held(Day::of(now));
     info!("names in {}: {}", path.display(), register.len());
     let file = LedgerFile::write_anew(path, &register, now)?;
@@ -183,13 +222,13 @@ impl LedgerFile {
         let mut text = String::new();
         register.entries(Day::of(now)).for_each(|entry| encode(&mut text, &entry));
         replace(path, text.as_bytes(), Durability::Sync)?;
-        let file = open_regular(File::options().read(true).write(true), path)?;
+        let file = Arc::new(open_regular(File::options().read(true).write(true), path)?);
         let len = text.len() as u64;
         Ok(Self { path: path.to_owned(), file, len, needed: len, is_torn: false })
     }
 
-    /// Adds lines at its end. An error leaves it as it was.
-    fn append(&mut self, lines: &str, durability: Durability) -> io::Result<()> {
+    /// Adds lines at its end, and says where they stand. An error leaves it as it was.
+    fn append(&mut self, lines: &str) -> io::Result<Range<u64>> {
         if self.is_torn {
             // Nothing may follow half a line.
             self.file.set_len(self.len)?;
@@ -199,15 +238,39 @@ impl LedgerFile {
             warn!("{} was gone or is another; it is made anew", self.path.display());
             self.compact()?;
         }
-        let written = self.file.write_all_at(lines.as_bytes(), self.len).and_then(|()| match durability {
-            Durability::Sync => self.file.sync_data(),
-            Durability::Soon => Ok(()),
-        });
-        match written {
+        let begun = self.len;
+        match self.file.write_all_at(lines.as_bytes(), begun) {
             Ok(()) => self.len += lines.len() as u64,
-            Err(_) => self.is_torn = self.file.set_len(self.len).is_err(),
+            Err(e) => {
+                self.is_torn = self.file.set_len(begun).is_err();
+                return Err(e);
+            }
         }
-        written
+        Ok(begun..self.len)
+    }
+
+    /// Takes lines out again of which nobody knows whether the disk has them. What was added behind them stays.
+    fn take_out(&mut self, lines: &Range<u64>) -> io::Result<()> {
+        let mut rest = vec![0; usize::try_from(self.len - lines.end).map_err(io::Error::other)?];
+        self.file.read_exact_at(&mut rest, lines.end)?;
+        self.file.write_all_at(&rest, lines.start)?;
+        self.len -= lines.end - lines.start;
+        self.is_torn = self.file.set_len(self.len).is_err();
+        Ok(())
+    }
+
+    /// Takes lines out of it that could not be synced. If it was made anew meanwhile, they are on the disk with that.
+    fn undo(&mut self, entries: Option<&(Arc<File>, Range<u64>)>) -> Entered {
+        match entries {
+            None => return Entered::Failed,
+            Some((written, _)) if !Arc::ptr_eq(written, &self.file) => return Entered::Written,
+            Some((_, lines)) => {
+                if let Err(e) = self.take_out(lines) {
+                    warn!("cannot take out of {} again what was not synced: {e}", self.path.display());
+                }
+            }
+        }
+        Entered::Failed
     }
 
     /// Whether it is still what stands in its place: somebody may have swept it away.
@@ -237,74 +300,148 @@ impl LedgerFile {
         self.file.read_exact_at(&mut bytes, 0)?;
         let mut register = Register::default();
         read(&bytes).map_err(io::Error::other)?.entries.into_iter().for_each(|entry| register.apply(entry));
+        register.forget_nothings();
         self.path.parent().map_or(Ok(()), make_folder)?;
         *self = Self::write_anew(&self.path, &register, SystemTime::now())?;
         Ok(())
     }
 }
 
-/// The thread that writes.
+/// The thread that writes. The loop waits for it, so it waits for no sync and gives way to nobody.
 struct Writer {
-    file: LedgerFile,
+    file: Arc<Mutex<LedgerFile>>,
     audit: AuditLog,
     deeds: Arc<AtomicUsize>,
+    to_sync: Sender<Appended>,
+    noted: Sender<()>,
+    waker: Arc<Waker>,
+}
+
+/// What was written.
+#[derive(Debug)]
+enum Appended {
+    /// Something for which nobody waits.
+    Notes,
+    /// Somebody waits for these lines, if they could be written, to be synced in this file.
+    Entries(io::Result<(Arc<File>, Range<u64>)>),
+}
+
+impl Writer {
+    fn run(self, inbox: &Receiver<Task>) {
+        for task in inbox {
+            let is_awaited = matches!(task, Task::Enter(_));
+            let goes_on = match task {
+                Task::Audit(line) => {
+                    self.audit.append(&line);
+                    if self.deeds.fetch_sub(1, Ordering::Relaxed) == limits::DEEDS / 2 {
+                        wake(&self.waker);
+                    }
+                    true
+                }
+                Task::Enter(lines) | Task::Note(lines) => self.append(&lines, is_awaited),
+            };
+            // Nobody hears of it but who is still there.
+            if !goes_on || (!is_awaited && self.noted.send(()).is_err()) {
+                break;
+            }
+        }
+    }
+
+    /// Adds lines; `false` if nobody syncs them.
+    fn append(&self, lines: &str, is_awaited: bool) -> bool {
+        let mut file = lock(&self.file);
+        let written = file.append(lines);
+        if let Err(e) = &written {
+            warn!("cannot write to {}: {e}", file.path.display());
+        }
+        // While the file is locked, so that whoever takes lines out again knows of all that were added.
+        match (is_awaited, written) {
+            (true, written) => {
+                let written = written.map(|lines| (Arc::clone(&file.file), lines));
+                self.to_sync.send(Appended::Entries(written)).is_ok()
+            }
+            (false, Ok(_)) => self.to_sync.send(Appended::Notes).is_ok(),
+            (false, Err(_)) => true,
+        }
+    }
+}
+
+/// The thread that syncs, and that writes the ledger anew.
+struct Syncer {
+    file: Arc<Mutex<LedgerFile>>,
     /// How much of what need not be there at once a loss of power may cost.
     sync: Duration,
     /// Since when something is written that is not synced.
     unsynced: Option<Instant>,
+    outcomes: Sender<Entered>,
+    waker: Arc<Waker>,
 }
 
-impl Writer {
-    fn run(mut self, inbox: &Receiver<Task>, outcomes: &Sender<Entered>, waker: &Waker) {
+impl Syncer {
+    fn run(mut self, written: &Receiver<Appended>) {
         give_way();
         loop {
-            let lines = match self.unsynced.map(|since| self.sync.saturating_sub(since.elapsed())) {
-                Some(left) => inbox.recv_timeout(left),
-                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            let next = match self.unsynced.map(|since| self.sync.saturating_sub(since.elapsed())) {
+                Some(left) => written.recv_timeout(left),
+                None => written.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
-            match lines {
-                Ok(Task::Audit(line)) => {
-                    self.audit.append(&line);
-                    if self.deeds.fetch_sub(1, Ordering::Relaxed) == limits::DEEDS / 2 {
-                        wake(waker);
-                    }
-                }
-                Ok(Task::Enter(lines)) => {
-                    if outcomes.send(self.write(&lines)).is_err() {
-                        break;
-                    }
-                    wake(waker);
-                    self.file.shrink();
-                }
+            match next {
+                Ok(Appended::Notes) => drop(self.unsynced.get_or_insert_with(Instant::now)),
+                Ok(Appended::Entries(entries)) => self.sync_entries(entries, written),
                 Err(RecvTimeoutError::Timeout) => self.sync_late(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            lock(&self.file).shrink();
         }
         if self.unsynced.is_some() {
             self.sync_late();
         }
     }
 
-    fn write(&mut self, lines: &Lines) -> Entered {
-        let durability = if self.sync.is_zero() { Durability::Sync } else { lines.durability };
-        if let Err(e) = self.file.append(&lines.text, durability) {
-            warn!("cannot write to {}: {e}", self.file.path.display());
-            return Entered::Failed;
-        }
-        match durability {
+    /// Syncs lines for which somebody waits. If that fails, nothing that waits for a sync is sure, and all of it is taken out again.
+    fn sync_entries(&mut self, entries: io::Result<(Arc<File>, Range<u64>)>, written: &Receiver<Appended>) {
+        let Ok((synced, lines)) = entries else { return self.tell(Entered::Failed) };
+        let Err(e) = synced.sync_data() else {
             // What was written before is synced with it.
-            Durability::Sync => self.unsynced = None,
-            Durability::Soon => drop(self.unsynced.get_or_insert_with(Instant::now)),
+            self.unsynced = None;
+            return self.tell(Entered::Written);
+        };
+        let shared = Arc::clone(&self.file);
+        let mut file = lock(&shared);
+        warn!("cannot sync {}: {e}", file.path.display());
+        let mut all = vec![Ok((synced, lines))];
+        all.extend(written.try_iter().filter_map(|appended| match appended {
+            Appended::Entries(entries) => Some(entries),
+            Appended::Notes => None,
+        }));
+        // Those that stand last go first, so that the others stay where they are.
+        let outcomes: Vec<Entered> = all.iter().rev().map(|entries| file.undo(entries.as_ref().ok())).collect();
+        outcomes.into_iter().rev().for_each(|entered| self.tell(entered));
+        self.unsynced.get_or_insert_with(Instant::now);
+    }
+
+    fn tell(&self, entered: Entered) {
+        // Nobody hears of it but who is still there.
+        if self.outcomes.send(entered).is_ok() {
+            wake(&self.waker);
         }
-        Entered::Written
     }
 
     fn sync_late(&mut self) {
         self.unsynced = None;
-        if let Err(e) = self.file.file.sync_data() {
-            warn!("cannot sync {}: {e}", self.file.path.display());
+        let (path, file) = {
+            let file = lock(&self.file);
+            (file.path.clone(), Arc::clone(&file.file))
+        };
+        if let Err(e) = file.sync_data() {
+            warn!("cannot sync {}: {e}", path.display());
         }
     }
+}
+
+/// A thread that failed holds nobody up: what it was to do was done or undone.
+fn lock(file: &Mutex<LedgerFile>) -> MutexGuard<'_, LedgerFile> {
+    file.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn wake(waker: &Waker) {
@@ -351,7 +488,7 @@ mod tests {
     }
 
     fn append(file: &mut LedgerFile, entry: &Entry) {
-        file.append(&Lines::of(std::slice::from_ref(entry)).text, Durability::Soon).unwrap();
+        file.append(&encoded(std::slice::from_ref(entry))).unwrap();
     }
 
     fn now() -> SystemTime {
@@ -384,6 +521,21 @@ mod tests {
                 .all(|n| !matches!(token(n), Entry::Token { digest, .. } if alice.prove(digest, now()).is_some()))
         );
         assert_eq!(alice.tokens(Day::of(now())), limits::TOKENS);
+    }
+
+    #[test]
+    fn what_could_not_be_synced_is_taken_out_and_what_follows_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        let (_, mut file) = load(&path, now()).unwrap();
+        let mut at: Vec<_> = (0..4).map(|n| file.append(&encoded(&[name(n)])).unwrap()).collect();
+        let mut undo = |lines| {
+            let written = Some((Arc::clone(&file.file), lines));
+            file.undo(written.as_ref())
+        };
+        assert_eq!((undo(at.remove(2)), undo(at.remove(0))), (Entered::Failed, Entered::Failed));
+        append(&mut file, &name(4));
+        assert_eq!(fs::read_to_string(&path).unwrap(), encoded(&[name(1), name(3), name(4)]));
     }
 
     #[test]

@@ -272,6 +272,13 @@ impl Way {
         }
     }
 
+    /// Typing lines that began before this serial number were shown to others alone.
+    pub fn pass_over_typing(&mut self, after: u64) {
+        if self.wants_typing(u64::MAX) {
+            self.rare_mut().typing = Some(WantedTyping::After(after));
+        }
+    }
+
     /// Whether room lines and presence are left out for it.
     pub fn is_lagging(&self) -> bool {
         self.lag != Lag::None

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use crate::commands::{self, ACTION, GROUPS, GUESTS, RULES, SERVER_SETTINGS, SETTINGS};
 use crate::event::{
     Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Lock, Long, Loss, Lost, NoBlock,
-    Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Verb,
+    Owning, Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Vacancy, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -339,6 +339,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             let text = match lock {
                 Lock::Password => "send /pass PASSWORD",
                 Lock::Guests => "only people who own their names come in; send /login NICK PASSWORD",
+                Lock::Everybody => "nobody comes in now; try again later",
             };
             ServerLine::Locked { server: VERSION, text }.write(out);
         }
@@ -638,9 +639,10 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::PasswordsBusy => Code::Busy,
         Fault::WrongPassword
         | Fault::WrongLogin(_)
-        | Fault::NoOwner(_)
+        | Fault::NoOwner { .. }
         | Fault::NameOfNobody(_)
         | Fault::OwnedAlready(_)
+        | Fault::NoPassword(_)
         | Fault::OldPassword
         | Fault::KeepsNothing
         | Fault::AccountsOff
@@ -657,10 +659,10 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::NoBlock(_)
         | Fault::OperatorSelf
         | Fault::NobodyHere
-        | Fault::OwnsNoName(_) => Code::Refused,
-        Fault::Owned(_) => Code::Owned,
+        | Fault::OwnsNoName { .. } => Code::Refused,
+        Fault::Owned(_) | Fault::OwnedForGood(_) => Code::Owned,
         Fault::Held(_) => Code::Held,
-        Fault::NoAccount(_) | Fault::NoGuests(_) | Fault::GuestsMakeNoRooms => Code::NoAccount,
+        Fault::NoAccount { .. } | Fault::NoGuests { .. } | Fault::GuestsMakeNoRooms(_) => Code::NoAccount,
         Fault::Insecure | Fault::InsecurePlace => Code::Insecure,
         Fault::NotOp(_) | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
         Fault::NotThere { .. } => Code::NoSuchNick,
@@ -702,6 +704,7 @@ fn explain(why: &Fault) -> String {
         Fault::Locked(Lock::Guests) => {
             "only people who own their names come in now; send /login NICK PASSWORD first".to_owned()
         }
+        Fault::Locked(Lock::Everybody) => "nobody comes in now; try again later".to_owned(),
         Fault::BadNick(name, why) => format!("{name} is no name: {}", bad_nick(*why)),
         Fault::BadRoom(name, _) if RoomName::meant(name.as_str()).is_some() => {
             format!("a room's name begins with #; is /join #{name} meant?")
@@ -763,30 +766,37 @@ fn explain(why: &Fault) -> String {
         Fault::WrongLogin(nick) => {
             format!("that is neither the password nor a token of {nick}; try again, or ask the operator if yours is lost")
         },
-        Fault::NoOwner(nick) => {
+        Fault::NoOwner { nick, vacancy: Vacancy::Free } => {
             format!("nobody owns {nick}; /nick {nick} takes it, and /register PASSWORD makes it yours")
+        }
+        Fault::NoOwner { nick, vacancy: Vacancy::Held } => format!("nobody owns {nick} any more; {}", held_text()),
+        Fault::NoOwner { nick, vacancy: Vacancy::Closed } => {
+            format!("nobody owns {nick}; look how yours is spelled, or ask the operator for a name")
         }
         Fault::NameOfNobody(nick) => format!("nobody owns {nick}; /grant {nick} gives the name to somebody"),
         Fault::Owned(nick) => {
             format!("{nick} belongs to somebody; if that is you: /login {nick} PASSWORD, else choose another name")
         }
-        Fault::Held(nick) => {
-            let days = limits::NAME_HELD.as_secs() / 86_400;
-            format!("{nick} was given up, and is kept from everybody for {days} days; choose another name")
-        }
-        Fault::NoAccount(nick) if nick.is_guest() => {
-            "guests have no name of their own; choose one with /nick NAME and /register PASSWORD, or /login NICK PASSWORD"
-                .to_owned()
-        }
-        Fault::NoAccount(nick) => {
-            format!("{nick} is not yours; /register PASSWORD makes it so, or /login NICK PASSWORD takes your own name")
-        }
+        Fault::OwnedForGood(nick) => format!("{nick} belongs to somebody; choose another name"),
+        Fault::Held(nick) => format!("{nick} was somebody's not long ago; {}", held_text()),
+        Fault::NoAccount { nick, owning } => match owning {
+            Owning::Choose => "guests have no name of their own; choose one with /nick NAME and /register PASSWORD, or \
+                               /login NICK PASSWORD"
+                .to_owned(),
+            Owning::Register => {
+                format!("{nick} is not yours; /register PASSWORD makes it so, or /login NICK PASSWORD takes your own name")
+            }
+            Owning::Ask | Owning::Never => {
+                format!("{nick} is not yours; /login NICK PASSWORD takes your own name, which the operator gave you")
+            }
+        },
         Fault::OwnedAlready(nick) => format!("{nick} is yours already; /passwd OLD NEW changes its password"),
-        Fault::GuestName(nick) => format!("{nick} is for guests; choose a name with /nick NAME first"),
+        Fault::GuestName(nick) => format!("{nick} is for guests; choose another name first"),
         Fault::BadPassword => {
             let (least, most) = (limits::PASSWORD.start(), limits::PASSWORD.end());
             format!("a password is one word of {least} to {most} bytes, and not the name itself; choose another")
         }
+        Fault::NoPassword(nick) => format!("{nick} has no password yet; /passwd NEW gives it one, and that is asked for"),
         Fault::OldPassword => "the old password comes first: /passwd OLD NEW".to_owned(),
         Fault::Insecure => {
             "this connection is not encrypted; come from the server's own machine, over ssh say, or ask its operator \
@@ -830,8 +840,14 @@ fn explain(why: &Fault) -> String {
                 .to_owned()
         }
         Fault::PutOutSelf(room) => format!("that is you; /leave {room} goes"),
-        Fault::OwnsNoName(nick) => {
-            format!("{nick} is a guest, and only who owns a name can be a founder; ask them to /register PASSWORD first")
+        Fault::OwnsNoName { nick, owning } => {
+            let next = match owning {
+                Owning::Register => "ask them to /register PASSWORD first",
+                Owning::Choose => "ask them to take one with /nick NAME and /register PASSWORD first",
+                Owning::Ask => "ask the operator to give them one first",
+                Owning::Never => "choose somebody else",
+            };
+            format!("{nick} is a guest, and only who owns a name can be a founder; {next}")
         }
         Fault::NotThere { nick, room } => format!("{} is not in {room}; /who {room} lists who is", nick),
         Fault::Banned { room, until } => format!("you are banned from {room}{}; ask an op of it", until_text(*until)),
@@ -845,8 +861,9 @@ fn explain(why: &Fault) -> String {
             Silence::Moderated => {
                 format!("only ops and voices speak in {room}; ask an op of it for /voice, whom /op {room} lists")
             }
-            Silence::Guests => {
-                format!("only people who own their names speak in {room}; /register PASSWORD makes yours your own")
+            Silence::Guests(owning) => {
+                let next = how_to_own(*owning).unwrap_or("ask an op of it for /voice");
+                format!("only people who own their names speak in {room}; {next}")
             }
             Silence::Slow { every, left } => {
                 let (every, left) = (counted((*every).into(), "second"), counted((*left).into(), "more second"));
@@ -859,14 +876,14 @@ fn explain(why: &Fault) -> String {
             let people = if *limit == 1 { "1 person" } else { &format!("{limit} people") };
             format!("{room} takes {people}, and is full; try again later")
         }
-        Fault::NoGuests(room) => {
-            format!("only people who own their names come into {room}; /register PASSWORD makes yours your own")
+        Fault::NoGuests { room, owning } => {
+            let next = how_to_own(*owning).unwrap_or("ask an op of it for /invite");
+            format!("only people who own their names come into {room}; {next}")
         }
-        Fault::GuestsMakeNoRooms => {
-            "only people who own their names make rooms here; /register PASSWORD makes yours your own, and /rooms lists \
-             those there are"
-                .to_owned()
-        }
+        Fault::GuestsMakeNoRooms(owning) => format!(
+            "only people who own their names make rooms here; {}, and /rooms lists those there are",
+            how_to_own(*owning).unwrap_or("nobody can log in now")
+        ),
         Fault::GuestsBlocked => {
             "guests may not come from your network, so keep your name; /login NICK PASSWORD takes another of yours".to_owned()
         }
@@ -875,6 +892,21 @@ fn explain(why: &Fault) -> String {
         Fault::NoSuchBlock(id) => format!("there is no block {id}; /blocks lists them"),
         Fault::NoSuchBan { id, room } => format!("there is no ban {id} of {room}; /bans {room} lists them"),
     }
+}
+
+/// How somebody comes to own a name, if they can.
+fn how_to_own(owning: Owning) -> Option<&'static str> {
+    match owning {
+        Owning::Register => Some("/register PASSWORD makes yours your own"),
+        Owning::Choose => Some("choose one with /nick NAME, and /register PASSWORD makes it your own"),
+        Owning::Ask => Some("ask the operator, who gives names away"),
+        Owning::Never => None,
+    }
+}
+
+/// Why a name that was somebody's is nobody's, and what can be done.
+fn held_text() -> String {
+    format!("it is kept from everybody for {} days, so choose another name", limits::NAME_HELD.as_secs() / 86_400)
 }
 
 /// Why somebody cannot be blocked.
@@ -976,10 +1008,16 @@ fn too_many(quota: Quota) -> String {
             format!("too many wrong passwords came from your address; try again in {minutes} minutes")
         }
         Quota::Registrations => {
-            format!("at most {} names a day are registered from one network; try again tomorrow", limits::REGISTRATIONS)
+            format!(
+                "at most {} names a day are registered from where you come; try again tomorrow",
+                limits::REGISTRATIONS
+            )
         }
         Quota::RegistrationsInAll => "many names are being registered; try again in ten minutes".to_owned(),
-        Quota::Names => format!("{} names have owners already; ask the operator", limits::NAMES),
+        Quota::Names => {
+            "the server keeps as many names as it may; until one is given up, talk under a name that is not yours"
+                .to_owned()
+        }
         Quota::RoomsOfPerson => format!("you may be in {} rooms; /leave one first", limits::ROOMS_A_PERSON),
         Quota::Ways => format!("you are here through {} connections; /quit on one of them first", limits::WAYS),
         Quota::NewRooms => {

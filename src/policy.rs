@@ -130,9 +130,9 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
         Action::InRoom(doing, _) if rules_any_room(actor, doing) => Ok(()),
         Action::InRoom(doing, place) => may_in_room(&someone, doing, place),
         Action::Enter(entrance, key) => may_enter(&someone, entrance, key),
-        Action::MakeRoom(makers) => {
-            allow(makers == RoomMakers::Anybody || someone.owned.is_some(), || Fault::GuestsMakeNoRooms)
-        }
+        Action::MakeRoom(makers) => allow(makers == RoomMakers::Anybody || someone.owned.is_some(), || {
+            Fault::GuestsMakeNoRooms(someone.owning())
+        }),
         Action::Rename(nick, Ruled { room, rules, now }) => {
             let renamed = Someone { nick, ..someone };
             let is_banned = |someone| rules.ban_of(BanKind::Ban, someone, None, now.wall).is_some();
@@ -156,7 +156,9 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
             may(actor, Action::Fetch(file, place.map(|place| place.room)))?;
             allow(file.sender == someone.id, || Fault::NotYours(id))
         }
-        Action::AsOwner(owned) => allow(owned.is_some(), || Fault::NoAccount(someone.nick)),
+        Action::AsOwner(owned) => {
+            allow(owned.is_some(), || Fault::NoAccount { nick: someone.nick, owning: someone.owning() })
+        }
         Action::BeGuest(scope) => allow(scope.is_none(), || Fault::GuestsBlocked),
         Action::Ignore(other) => allow(other.id != someone.id, || Fault::IgnoreSelf),
     }
@@ -284,7 +286,7 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
             allow(rules.holds(&Rule::Outside(true)), || Fault::NotInRoom(name))?;
             is_not_banned(someone, name, rules, now)?;
             let is_let_in = someone.owned.is_some() || rules.guests_may() != Guests::Out || rules.is_invited(someone);
-            allow(is_let_in, || Fault::NoGuests(name))?;
+            allow(is_let_in, || Fault::NoGuests { room: name, owning: someone.owning() })?;
             is_heard()?;
             silent(rules.slowed(someone, now))
         }
@@ -334,7 +336,10 @@ fn may_enter(someone: &Someone, entrance: Entrance<'_>, key: Option<&str>) -> Re
     }
     is_not_banned(someone, name, rules, now)?;
     if !rules.is_invited(someone) {
-        allow(someone.owned.is_some() || rules.guests_may() != Guests::Out, || Fault::NoGuests(name))?;
+        allow(someone.owned.is_some() || rules.guests_may() != Guests::Out, || Fault::NoGuests {
+            room: name,
+            owning: someone.owning(),
+        })?;
         allow(!rules.holds(&Rule::InviteOnly(true)), || Fault::InviteOnly(name))?;
         let is_key = |word: Text| key == Some(word.as_str());
         allow(rules.key().is_none_or(is_key), || Fault::BadKey(name))?;

@@ -327,6 +327,7 @@ impl<S: System> Reactor<S> {
                 }
                 Effect::Password(task) => self.system.password(task),
                 Effect::Ledger(entries) => self.system.enter(entries),
+                Effect::Note(entries) => self.system.note(entries),
                 Effect::Answered(id) => self.answered(id),
                 Effect::PutOut(id) => self.put_out(id),
                 Effect::UploadEnded(id) => self.upload_ended(id),

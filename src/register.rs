@@ -403,6 +403,10 @@ impl Register {
             Entry::Room { room, founder: Founder::Owner(nick) } if self.owned(&nick).is_none() => {
                 self.change_room(room, |rules| rules.founder = Some(Founder::Gone));
             }
+            // What else is so of it may come behind this.
+            Entry::Room { room, founder: Founder::Guest } => {
+                self.change_rules(room, |rules| rules.founder = Some(Founder::Guest));
+            }
             Entry::Room { room, founder } => self.change_room(room, |rules| {
                 if let Founder::Owner(nick) = founder {
                     rules.set_role(nick, None);
@@ -466,14 +470,17 @@ impl Register {
     }
 
     fn change_room(&mut self, room: RoomName, change: impl FnOnce(&mut Rules)) {
+        self.change_rules(room, change);
+        if self.rooms.get(&room).is_some_and(Rules::is_nothing) {
+            self.lines -= self.rooms.remove(&room).map_or(0, |rules| rules.lines());
+        }
+    }
+
+    fn change_rules(&mut self, room: RoomName, change: impl FnOnce(&mut Rules)) {
         let rules = self.rooms.entry(room).or_default();
         let old = rules.lines();
         change(rules);
-        let new = if rules.is_nothing() { 0 } else { rules.lines() };
-        self.lines = self.lines - old + new;
-        if new == 0 {
-            self.rooms.remove(&room);
-        }
+        self.lines = self.lines - old + rules.lines();
     }
 
     fn drop_name(&mut self, nick: Nick, day: Day) {
@@ -483,7 +490,7 @@ impl Register {
             rules.drop_name(&nick);
             self.lines = self.lines - old + rules.lines();
         }
-        self.rooms.retain(|_, rules| rules.lines() > 0);
+        self.forget_nothings();
         self.change_blocks(|blocks| blocks.drop_name(nick));
     }
 
@@ -565,6 +572,15 @@ impl Register {
         for nick in over {
             self.lines -= self.names.remove(&nick).map_or(0, |name| name.lines());
         }
+    }
+
+    /// Forgets the rooms of which nothing is so. That is to be done when all of a ledger is read.
+    pub fn forget_nothings(&mut self) {
+        let Self { rooms, lines, .. } = self;
+        rooms.retain(|_, rules| {
+            *lines -= if rules.is_nothing() { rules.lines() } else { 0 };
+            !rules.is_nothing()
+        });
     }
 
     /// Entries that take back all that is so of a room but for what is shown to nobody, as if it were new.
@@ -754,6 +770,24 @@ mod tests {
         let two = register(entries.clone());
         assert_eq!(two.entries(today).collect::<Vec<_>>(), entries);
         assert_eq!((one.lines(), two.lines()), (entries.len(), entries.len()));
+        assert_eq!(two.room(&room()).unwrap().founder(), Some(Founder::Guest));
+    }
+
+    #[test]
+    fn that_a_guest_made_a_room_may_be_said_before_its_rules_and_behind_them() {
+        let hidden = |on| Entry::Rule { room: room(), rule: Rule::Hidden(on) };
+        let made = || Entry::Room { room: room(), founder: Founder::Guest };
+        for entries in [vec![made(), hidden(true)], vec![hidden(true), made()]] {
+            let mut register = register(entries);
+            assert!(register.room(&room()).unwrap().goes_when_empty());
+            register.apply(hidden(false));
+            assert!(register.is_empty() && register.room(&room()).is_none());
+        }
+        // By itself it is nothing to be said again.
+        let mut alone = register(vec![made()]);
+        alone.forget_nothings();
+        alone.check();
+        assert!(alone.is_empty());
     }
 
     #[test]

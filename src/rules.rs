@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::event::{Rank, Silence};
+use crate::event::{Owning, Rank, Silence};
 use crate::guestbook::Guestbook;
 use crate::names::{Nick, Origin, PersonId, Text};
 use crate::register::Rules;
@@ -20,8 +20,17 @@ pub struct Someone {
     pub nick: Nick,
     /// The name that they have proved to own, if they have; nobody else is a guest.
     pub owned: Option<Nick>,
+    /// Whether people may own names here.
+    pub accounts: settings::Accounts,
     /// The network that they come from.
     pub origin: Origin,
+}
+
+impl Someone {
+    /// How they could come to own a name.
+    pub fn owning(&self) -> Owning {
+        Owning::of(&self.nick, self.accounts)
+    }
 }
 
 /// The rules of a room that are in force: those that last, and what the room knows of its guests.
@@ -168,7 +177,7 @@ impl<'a> InForce<'a> {
         match rank {
             Some(_) => None,
             None if self.holds(&Rule::Moderated(true)) => Some(Silence::Moderated),
-            None => is_shut_out().then_some(Silence::Guests),
+            None => is_shut_out().then_some(Silence::Guests(someone.owning())),
         }
     }
 

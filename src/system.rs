@@ -115,10 +115,16 @@ pub trait System {
     /// What came of the password that was looked at next.
     fn password_result(&mut self) -> Option<PasswordResult>;
 
-    /// Has entries written down in the ledger.
+    /// Has entries written down in the ledger, and synced.
     fn enter(&mut self, entries: Vec<Entry>);
 
-    /// What came of the entries that were written next.
+    /// Has entries written down in the ledger, for which nobody waits.
+    fn note(&mut self, entries: Vec<Entry>);
+
+    /// Returns when what was given to [`System::note`] and [`System::audit`] is written, or when that takes too long.
+    fn settle_notes(&mut self) {}
+
+    /// What came of the entries that were given to [`System::enter`] next.
     fn entered(&mut self) -> Option<Entered>;
 
     /// Has it written down what an operator has done: who, from where, and what. Where nothing outlives the process, it stands in the
@@ -368,12 +374,24 @@ impl System for Os {
         }
     }
 
+    fn note(&mut self, entries: Vec<Entry>) {
+        if let Some((ledger, _)) = &mut self.names {
+            ledger.note(&entries);
+        }
+    }
+
+    fn settle_notes(&mut self) {
+        if let Some((ledger, _)) = &mut self.names {
+            ledger.settle();
+        }
+    }
+
     fn entered(&mut self) -> Option<Entered> {
         self.names.as_ref()?.0.outcomes().next()
     }
 
     fn audit(&mut self, deed: &str) {
-        match &self.names {
+        match &mut self.names {
             Some((ledger, _)) => ledger.audit(SystemTime::now(), deed),
             None => log::info!("an operator's deed: {deed}"),
         }

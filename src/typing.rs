@@ -22,8 +22,8 @@ pub type TypingKey = (PersonId, Conversation);
 /// What is due to be told of somebody.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Notice {
-    /// The others shall know that somebody is typing.
-    Typing,
+    /// The others shall know that somebody is typing, by this connection.
+    Typing(ConnId),
     /// Those who were shown that somebody is typing shall know that it has ended.
     Idle(Shown),
 }
@@ -33,12 +33,16 @@ pub enum Notice {
 pub struct Shown {
     /// A serial number of when it went out: who came into the room later has not seen it.
     pub serial: u64,
+    /// The connection by which they type, if it is there still. Their others are shown it as the others are.
+    pub by: ConnId,
     /// The connections of those who were there and were not shown it.
     pub except: Vec<ConnId>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Typist {
+    /// The connection by which they type.
+    by: ConnId,
     /// When typing ends, while it lasts.
     until: Option<Instant>,
     shown: Option<Shown>,
@@ -62,10 +66,19 @@ pub struct Typing {
 
 impl Typing {
     /// Somebody is typing from now on, unless they are in more conversations than people type in.
-    pub fn start(&mut self, key: TypingKey, now: Instant) {
+    pub fn start(&mut self, key: TypingKey, by: ConnId, now: Instant) {
         if self.states.contains_key(&key) || self.of(key.0).count() < TYPING_AT_ONCE {
-            self.states.entry(key).or_default().until = Some(now + TYPING);
+            let state =
+                self.states.entry(key).or_insert(Typist { by, until: None, shown: None, last: None, alarm: None });
+            (state.by, state.until) = (by, Some(now + TYPING));
         }
+    }
+
+    /// A connection of somebody is theirs no more: what they typed by it they type no more. Says in which conversations that was.
+    pub fn stop_by(&mut self, who: PersonId, by: ConnId) -> Vec<TypingKey> {
+        let keys: Vec<TypingKey> = self.of(who).filter(|(_, state)| state.by == by).map(|(&key, _)| key).collect();
+        keys.iter().for_each(|&key| self.stop(key));
+        keys
     }
 
     /// Somebody is typing no more.
@@ -110,7 +123,7 @@ impl Typing {
             }
             (true, None) => {
                 state.last = Some(now);
-                Some(Notice::Typing)
+                Some(Notice::Typing(state.by))
             }
             (false, Some(shown)) => {
                 state.last = Some(now);
@@ -162,9 +175,9 @@ impl Typing {
             let Some(shown) = &state.shown else { return false };
             let was_there = match place {
                 Conversation::Room(room) => since(room).is_some_and(|since| since < shown.serial),
-                Conversation::Person(person) => person == viewer,
+                Conversation::Person(person) => (person == viewer) != (who == viewer),
             };
-            was_there && viewer != who && wants(shown.serial) && !shown.except.contains(&conn)
+            was_there && conn != shown.by && wants(shown.serial) && !shown.except.contains(&conn)
         })
     }
 
@@ -191,8 +204,8 @@ mod tests {
         let mut seen = Vec::new();
         let mut step = |typing: &mut Typing, at: Instant| {
             let notice = match typing.due(key, at) {
-                Some(Notice::Typing) => {
-                    typing.show(key, Shown { serial: 1, except: Vec::new() });
+                Some(Notice::Typing(by)) => {
+                    typing.show(key, Shown { serial: 1, by, except: Vec::new() });
                     "Typing"
                 }
                 Some(Notice::Idle(_)) => "Idle",
@@ -207,7 +220,7 @@ mod tests {
                 step(&mut typing, next);
             }
             match what {
-                "on" => typing.start(key, at),
+                "on" => typing.start(key, ConnId::new(1, 0), at),
                 "off" => typing.stop(key),
                 "said" => typing.said(key),
                 _ => {}
@@ -233,9 +246,9 @@ mod tests {
         let (mut typing, second) = (Typing::default(), Duration::from_secs(1));
         let mut alarms = Vec::new();
         for at in (0..60).map(|n| Instant::START + n * second / 5) {
-            typing.start(key, at);
-            if typing.due(key, at) == Some(Notice::Typing) {
-                typing.show(key, Shown { serial: 1, except: Vec::new() });
+            typing.start(key, ConnId::new(1, 0), at);
+            if let Some(Notice::Typing(by)) = typing.due(key, at) {
+                typing.show(key, Shown { serial: 1, by, except: Vec::new() });
             }
             alarms.extend(typing.next_alarm(key, at));
         }

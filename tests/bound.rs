@@ -178,6 +178,8 @@ impl System for Surroundings {
 
     fn enter(&mut self, _: Vec<Entry>) {}
 
+    fn note(&mut self, _: Vec<Entry>) {}
+
     fn entered(&mut self) -> Option<Entered> {
         None
     }

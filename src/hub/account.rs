@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Entered, Output, PasswordResult, PasswordTask, Secret};
-use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Loss, Quota, Reply, Standing, Unstored, Verb};
+use crate::event::{
+    Bye, Deed, Detail, Done, Event, Fault, Loss, Owning, Quota, Reply, Standing, Unstored, Vacancy, Verb,
+};
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
@@ -372,6 +374,25 @@ impl Hub {
         }
     }
 
+    /// How whoever has this name, and does not own it, can come to own one.
+    pub(super) fn owning(&self, nick: &Nick) -> Owning {
+        Owning::of(nick, self.accounts_here())
+    }
+
+    /// Whether whose turn it is can have this name, which nobody owns.
+    fn vacancy(&self, nick: &Nick, turn: &Turn<'_, impl Output>) -> Vacancy {
+        let is_taken = || self.people.rival(turn.who, nick).is_some();
+        match self.accounts.register.standing(nick, Day::of(turn.now.wall)) {
+            Standing::Held => Vacancy::Held,
+            Standing::Free
+                if self.owning(nick) == Owning::Register && self.people.get(turn.who).is_some() && !is_taken() =>
+            {
+                Vacancy::Free
+            }
+            Standing::Free | Standing::Owned => Vacancy::Closed,
+        }
+    }
+
     /// Whether somebody may be called so from now on, as far as it is a matter of owners. One's own name may be spelled anew.
     pub(super) fn may_be_called(&mut self, nick: &Nick, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
         self.expire_names(turn);
@@ -420,11 +441,14 @@ impl Hub {
     ) -> Result<Option<Done>, Fault> {
         self.may_send_secrets(turn)?;
         self.expire_names(turn);
-        let nick = nick.name.map_err(|why| Fault::BadNick(Text::new(nick.typed), why))?;
+        let nick = self.nameable(nick)?;
         self.may_try(nick, turn)?;
+        if self.accounts.register.owned(&nick).is_some() && self.people.find(&nick).is_none() {
+            self.count_seen_rename(turn)?;
+        }
         let Some(owned) = self.accounts.register.owned(&nick) else {
             turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
-            return Err(Fault::NoOwner(nick));
+            return Err(Fault::NoOwner { nick, vacancy: self.vacancy(&nick, turn) });
         };
         let nick = owned.nick();
         match credential {
@@ -456,6 +480,7 @@ impl Hub {
     pub(super) fn logout(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         self.own_name(turn)?;
         self.may_be_guest(turn)?;
+        self.count_seen_rename(turn)?;
         self.become_guest(turn).map(Done::Logout)
     }
 
@@ -500,7 +525,7 @@ impl Hub {
         self.may_try(nick, turn)?;
         match self.accounts.register.owned(&nick).and_then(|owned| owned.password()).copied() {
             Some(hash) => self.verify(nick, hash, password, Proved::Drop, turn),
-            None => self.fail_login(Verb::Drop, nick, turn),
+            None => Err(Fault::NoPassword(nick)),
         }
     }
 
@@ -512,7 +537,7 @@ impl Hub {
         self.expire_names(turn);
         let own = self.nick(turn.who).ok();
         let asked = match whom {
-            Some(whom) => whom.name.map_err(|why| Fault::BadNick(Text::new(whom.typed), why))?,
+            Some(whom) => self.nameable(whom)?,
             None => own.ok_or(Fault::NobodyHere)?,
         };
         let shown = self.people.find(&asked).and_then(|who| self.people.get(who)).map(Person::nick);
@@ -610,9 +635,16 @@ impl Hub {
         Done::Operators(operators.len())
     }
 
+    /// A name that somebody owns or could have.
+    fn nameable(&self, nick: Named<'_, Nick>) -> Result<Nick, Fault> {
+        let bad = |why| Fault::BadNick(Text::new(nick.typed), why);
+        let asked = nick.name.map_err(bad)?;
+        if self.accounts.register.owned(&asked).is_some() { Ok(asked) } else { asked.allowed().map_err(bad) }
+    }
+
     /// The name of an owner, as they spell it.
     fn owner_named(&self, nick: Named<'_, Nick>) -> Result<Nick, Fault> {
-        let asked = nick.name.map_err(|why| Fault::BadNick(Text::new(nick.typed), why))?;
+        let asked = self.nameable(nick)?;
         let owned = self.accounts.register.owned(&asked).map(|owned| owned.nick());
         owned.filter(|nick| *nick == asked).ok_or(Fault::NameOfNobody(asked))
     }
@@ -797,7 +829,7 @@ impl Hub {
         hash: PasswordHash,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Option<Done>, Fault> {
-        let owned = self.accounts.register.owned(&nick).ok_or(Fault::NoAccount(nick))?;
+        let owned = self.accounts.register.owned(&nick).ok_or(Fault::NoAccount { nick, owning: self.owning(&nick) })?;
         let name = Entry::Name { nick: owned.nick(), since: owned.since(), password: Some(hash) };
         Ok(self.write(vec![Entry::Untoken(nick), name], Written::Passwd, turn))
     }
@@ -821,12 +853,11 @@ impl Hub {
         self.write(entries, then, turn)
     }
 
-    /// Something is so from now on, and is written down when the disk has time for it, if anything is.
+    /// Something is so from now on, and is written down before anybody hears of it, if anything is.
     pub(super) fn note(&mut self, entries: Vec<Entry>, out: &mut impl Output) {
         entries.iter().for_each(|entry| self.accounts.register.apply(entry.clone()));
         if self.settings.log.is_some() && !entries.is_empty() {
-            self.accounts.writes.push_back(Write { entries: Vec::new(), then: None });
-            out.effect(Effect::Ledger(entries));
+            out.effect(Effect::Note(entries));
         }
     }
 

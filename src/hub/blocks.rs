@@ -10,7 +10,7 @@ use crate::people::{Person, Way};
 use crate::policy::{Action, receive};
 use crate::register::entry::{Block, BlockScope, Blocked, Entry, Network};
 use crate::request::Barred;
-use crate::settings::ServerSetting;
+use crate::settings::{Accounts, ServerSetting};
 use crate::time::{Now, end_of};
 
 use super::answer::Answer;
@@ -48,7 +48,9 @@ impl Hub {
 
     /// What somebody who comes from somewhere must prove before they are let in, or why they may not come at all.
     pub(super) fn reception(&self, origin: Origin, now: Now) -> Result<Option<Lock>, Bye> {
-        receive(self.scope_of(origin, now), self.settings.guests, self.password.is_some())
+        let lock = receive(self.scope_of(origin, now), self.settings.guests, self.password.is_some())?;
+        let is_for_nobody = lock == Some(Lock::Guests) && self.accounts_here() == Accounts::Off;
+        Ok(if is_for_nobody { Some(Lock::Everybody) } else { lock })
     }
 
     /// What is to be proved through a connection before somebody is let in.

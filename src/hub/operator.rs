@@ -11,7 +11,7 @@ use crate::request::{BadChunk, Named, Request};
 use crate::time::{Instant, Now};
 
 use super::rules::short_reason;
-use super::{Alarm, Hub, Turn, refuse, someone};
+use super::{Alarm, Hub, Turn, refuse};
 
 /// A connection that came by the operator's door.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Hub {
             return Actor::Locked(self.lock_of(conn, now).unwrap_or(Lock::Password));
         };
         let owned = self.register().owned(&person.nick());
-        Actor::online(someone(person, owned), owned, self.wire_of(conn))
+        Actor::online(self.someone_owning(person, owned), owned, self.wire_of(conn))
     }
 
     /// Whether what comes through a connection is an operator's.

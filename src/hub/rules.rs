@@ -340,7 +340,9 @@ impl Hub {
         if is_theirs {
             self.member(id, subject)?;
         }
-        let next = subject.owned.ok_or(Fault::OwnsNoName(subject.nick))?;
+        let next = subject
+            .owned
+            .ok_or_else(|| Fault::OwnsNoName { nick: subject.nick, owning: self.owning(&subject.nick) })?;
         if before != Some(Founder::Owner(next)) {
             if self.register().founded(&next).len() >= limits::FOUNDED {
                 return Err(Fault::TooMany(Quota::Founded));
@@ -400,9 +402,11 @@ impl Hub {
         let from = self.nick(turn.who)?;
         let person = other.and_then(|who| self.people.get(who)).filter(|person| !person.ignores(turn.who));
         if let Some(person) = person {
+            let whom = person.id;
             let what = Happening::Invite(room);
             let event = Event::Happened { place: Place::With(from), at: turn.now.wall, who: from, what };
-            turn.out.publish(&mut self.people.conns_reading(person.id), &[event]);
+            turn.out.publish(&mut self.people.conns_reading(whom), &[event]);
+            self.people.note_unreached(whom, turn.who);
         }
         Ok(Done::Invite { room, nick })
     }
@@ -744,6 +748,7 @@ impl Hub {
         let is_restriction = matches!(&entry, Entry::Rule { rule, .. } if rule.is_restriction());
         let is_empty = || self.rooms.find(&room).is_none_or(|id| self.rooms[id].members().len() == 0);
         let maker = match self.register().room(&room).and_then(Rules::founder) {
+            _ if takes_back => None,
             // It would be forgotten with the last who leaves, and nobody is there to leave.
             None | Some(Founder::Guest) if is_restriction && is_empty() => Some(Founder::Gone),
             None => Some(Founder::Guest),

@@ -8,6 +8,7 @@ use crate::people::{Person, Way};
 use crate::policy::{Action, Doing};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
+use crate::settings::Accounts;
 use crate::typing::{Conversation, Notice, Shown, TypingKey};
 
 use super::{Except, Hub, Turn};
@@ -143,7 +144,10 @@ impl Hub {
     pub(super) fn rename(&mut self, name: Named<'_, Nick>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let bad = |why| Fault::BadNick(Text::new(name.typed), why);
         let nick = name.name.and_then(Nick::allowed).map_err(bad)?;
-        self.may_be_called(&nick, turn)?;
+        self.may_be_called(&nick, turn).map_err(|why| match why {
+            Fault::Owned(nick) if self.accounts_here() == Accounts::Off => Fault::OwnedForGood(nick),
+            why => why,
+        })?;
         if let Some(holder) = self.people.rival(turn.who, &nick) {
             return Err(Fault::Taken { nick: nick.into(), holder: self.nick(holder)?.into() });
         }
@@ -253,6 +257,12 @@ impl Hub {
         Ok(Done::Leave(name))
     }
 
+    /// Counts a rename by another door than `/nick`, if rooms see it.
+    pub(super) fn count_seen_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let is_in_rooms = self.people.get(turn.who).is_some_and(|person| !person.rooms.is_empty());
+        if is_in_rooms && !self.people.has_several(turn.who) { self.count_rename(turn) } else { Ok(()) }
+    }
+
     /// Counts a rename.
     fn count_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let who = self.counted(turn);
@@ -336,7 +346,7 @@ impl Hub {
             if let Conversation::Person(other) = place {
                 self.may_reach(other)?;
             }
-            self.typing.start((turn.who, place), turn.now.at);
+            self.typing.start((turn.who, place), turn.conn, turn.now.at);
         } else {
             self.typing.stop((turn.who, place));
         }
@@ -348,8 +358,8 @@ impl Hub {
     pub(super) fn tell_typing(&mut self, key: TypingKey, turn: &mut Turn<'_, impl Output>) {
         if let Some(line) = self.typing.due(key, turn.now.at) {
             match line {
-                Notice::Typing => {
-                    let shown = Shown { serial: self.next_serial(), except: self.not_shown(key) };
+                Notice::Typing(by) => {
+                    let shown = Shown { serial: self.next_serial(), by, except: self.not_shown(key) };
                     if shown.except.len() <= limits::TYPING_UNHEARD {
                         self.publish_typing(key, &shown, &Happening::Typing, turn);
                         self.typing.show(key, shown);
@@ -383,14 +393,24 @@ impl Hub {
             Conversation::Room(room) => {
                 let room = &self.rooms[room];
                 let was_there = |id: PersonId| room.member(id).is_some_and(|member| member.since < shown.serial);
-                let to = room.members().filter(|&id| id != who && was_there(id)).flat_map(reading);
+                let to = room.members().filter(|&id| was_there(id)).flat_map(reading);
                 turn.out.publish(&mut { to }, &[event(Place::Room(room.name))]);
             }
             Conversation::Person(other) => {
                 if other != who {
                     turn.out.publish(&mut reading(other), &[event(Place::With(nick))]);
+                    if let Some(person) = self.people.get(other).filter(|_| self.people.has_several(who)) {
+                        turn.out.publish(&mut reading(who), &[event(Place::With(person.nick()))]);
+                    }
                 }
             }
+        }
+    }
+
+    /// A connection of somebody is about to be theirs no more: what they type by it they type no more.
+    pub(super) fn stop_typing_by(&mut self, who: PersonId, conn: ConnId, turn: &mut Turn<'_, impl Output>) {
+        for key in self.typing.stop_by(who, conn) {
+            self.tell_typing(key, turn);
         }
     }
 
@@ -398,7 +418,8 @@ impl Hub {
     /// without the room.
     fn shown_to<'a>(&'a self, person: &'a Person, who: PersonId, shown: &Shown) -> impl Iterator<Item = &'a Way> {
         let ways = self.people.ways(person).filter(move |_| !person.ignores(who));
-        ways.filter(|way| way.wants_typing(shown.serial) && !shown.except.contains(&way.conn))
+        let wants = |way: &&Way| way.conn != shown.by && way.wants_typing(shown.serial);
+        ways.filter(move |way| wants(way) && !shown.except.contains(&way.conn))
     }
 
     /// The connections of those in a conversation that will not be shown that `who` types there.
@@ -411,7 +432,7 @@ impl Hub {
         };
         match place {
             Conversation::Room(room) => self.rooms[room].members().flat_map(cannot_hear).collect(),
-            Conversation::Person(other) => cannot_hear(other).collect(),
+            Conversation::Person(other) => cannot_hear(other).chain(cannot_hear(who)).collect(),
         }
     }
 
@@ -419,7 +440,7 @@ impl Hub {
     fn leave_out_idle(&mut self, room: RoomId, who: PersonId, shown: &Shown) {
         let after = self.rooms[room].last_seq();
         for (member, conn) in self.lagging_in(&self.rooms[room]) {
-            let person = self.people.get(member).filter(|_| member != who);
+            let person = self.people.get(member);
             let was_shown = person.is_some_and(|person| self.shown_to(person, who, shown).any(|way| way.conn == conn));
             if let Some(way) = self.people.way_mut(conn).filter(|_| was_shown) {
                 way.miss(room, after);

@@ -121,6 +121,11 @@ impl Hub {
         self.describe(file_id, turn.out);
         let what = Happening::File { id: file_id, size: offer.size, name };
         self.tell_about_file(file_id, &what, None, turn);
+        if let Share::Person(to, _) = share
+            && self.people.get(to).is_some_and(|person| !person.ignores(turn.who))
+        {
+            self.people.note_unreached(to, turn.who);
+        }
         self.set_intake(turn.conn, Intake::Open(file_id));
         if offer.size == 0 {
             self.finish(file_id, turn.out);

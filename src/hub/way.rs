@@ -16,6 +16,9 @@ impl Hub {
         let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
         self.drop_transfers(conn, turn);
         self.drop_answer(conn);
+        if self.people.has_several(who) {
+            self.stop_typing_by(who, conn, turn);
+        }
         let Some(mut way) = self.people.take_way(conn) else { return self.depart(who, what, turn) };
         // What was said while all of their connections were lost waits in each of these.
         let senders = way.take_unreached().unwrap_or_default();
@@ -29,6 +32,7 @@ impl Hub {
     /// Nobody sees it but by presence.
     pub(super) fn step_out(&mut self, turn: &mut Turn<'_, impl Output>) {
         self.before_change(turn);
+        self.stop_typing_by(turn.who, turn.conn, turn);
         let Some(who) = self.people.split(turn.conn, turn.now.at) else { return };
         turn.who = who;
         self.after_change(turn);
@@ -52,6 +56,10 @@ impl Hub {
         self.typing.forget_person(turn.who);
         let Some(guest) = self.people.merge(turn.conn, into) else { return Ok(()) };
         turn.who = into;
+        if !self.typing.is_empty() {
+            let serial = self.next_serial();
+            self.people.way_mut(turn.conn).into_iter().for_each(|way| way.pass_over_typing(serial));
+        }
         guest.rooms.iter().for_each(|&room| self.leave_room(room, guest.id, turn));
         self.after_change(turn);
         self.open_presence(turn.now);

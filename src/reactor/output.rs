@@ -14,8 +14,9 @@ use crate::time::Now;
 use super::Reactor;
 
 impl<S: System> Reactor<S> {
-    /// Writes down what was said in this turn, before anybody hears it, and then has looked up what is asked for.
+    /// Writes down what was said and noted in this turn, before anybody hears it, and then has looked up what is asked for.
     pub(super) fn write_log(&mut self, now: Now) {
+        self.system.settle_notes();
         let trouble = self.system.log(&self.records);
         self.records.clear();
         self.queries.drain(..).for_each(|query| self.system.ask(query));
@@ -36,6 +37,7 @@ impl<S: System> Reactor<S> {
                 self.drop_slow(id, now);
             }
         }
+        self.write_log(now);
         self.flush(now);
     }
 

@@ -495,6 +495,12 @@ impl System for Surroundings {
         self.entering.push_back((at, entries));
     }
 
+    fn note(&mut self, entries: Vec<register::Entry>) {
+        if !self.net.one_in(self.net.weather.job_fails) {
+            self.notes.enter(entries);
+        }
+    }
+
     fn entered(&mut self) -> Option<Entered> {
         self.entering.front().filter(|(at, _)| *at <= self.net.clock.get())?;
         let (_, entries) = self.entering.pop_front()?;

@@ -276,10 +276,13 @@ fn a_name_that_is_given_up_leaves_nothing_and_is_held() {
     alice.starting_after("/drop wrong-password", "! drop refused ");
     let guest = alice.starting_after(&format!("/drop {PASSWORD}"), "+ drop guest").split_off("+ drop ".len());
     bob.expect(&format!("#lobby * alice renamed {guest}"));
-    let held = "! nick held alice was given up, and is kept from everybody for 30 days; choose another name";
+    let held =
+        "! nick held alice was somebody's not long ago; it is kept from everybody for 30 days, so choose another name";
     alice.ask("/nick alice", held);
     bob.ask("/account alice", "+ account alice held");
-    bob.starting_after(&format!("/login alice {PASSWORD}"), "! login refused ");
+    let refused =
+        "! login refused nobody owns alice any more; it is kept from everybody for 30 days, so choose another name";
+    bob.ask(&format!("/login alice {PASSWORD}"), refused);
     drop(server);
     let server = start(dir.path(), &[]);
     server.person("bob").ask("/nick alice", held);
@@ -306,6 +309,105 @@ fn a_name_whose_owner_stays_away_is_nobody_s() {
     server.person("bob").starting_after("/nick alice", "! nick held ");
     let gone = format!("drop alice {}\n", today());
     eventually("the ledger says so", || ledger(dir.path()).ends_with(&gone));
+}
+
+#[test]
+fn what_a_refusal_offers_can_be_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut alice = owner(&server, "alice");
+    for line in ["/login server x", "/account server", "/account NickServ", "/login \u{430}bcd x"] {
+        let verb = line[1..].split(' ').next().unwrap();
+        alice.starting_after(line, &format!("! {verb} bad-name "));
+    }
+    alice.send("/join #club");
+    alice.until("+ join #club 1");
+    alice.ask("/room guests listen", "+ room #club guests listen");
+    // Who is called as guests are must choose a name before it can be theirs.
+    let mut guest = server.connect();
+    guest.send("/join #club");
+    guest.until("+ join #club 2");
+    let only = "only people who own their names speak in #club;";
+    let choose = "choose one with /nick NAME, and /register PASSWORD makes it your own";
+    guest.ask("hello", &format!("! say muted {only} {choose}"));
+    alice.until("#club * guest1 joined");
+    let founder = "! founder refused guest1 is a guest, and only who owns a name can be a founder;";
+    alice.ask(
+        "/founder guest1",
+        &format!("{founder} ask them to take one with /nick NAME and /register PASSWORD first"),
+    );
+    // A name that somebody else is called by cannot be taken.
+    let _carol = server.person("carol");
+    let spelled = "look how yours is spelled, or ask the operator for a name";
+    guest.ask("/login carol x", &format!("! login refused nobody owns carol; {spelled}"));
+    guest.ask("/login guest9 x", &format!("! login refused nobody owns guest9; {spelled}"));
+    guest.ask("/nick gil", "+ nick gil");
+    guest.ask("hello", &format!("! say muted {only} /register PASSWORD makes yours your own"));
+    drop(server);
+    let server = start(dir.path(), &["--accounts", "closed"]);
+    let mut guest = server.in_room("gil", "#club");
+    guest.ask("hello", &format!("! say muted {only} ask the operator, who gives names away"));
+    guest.ask("/login dora x", &format!("! login refused nobody owns dora; {spelled}"));
+    guest.starting_after("/logout", "! logout no-account gil is not yours; /login NICK PASSWORD takes ");
+    drop(server);
+    let server = start(dir.path(), &["--accounts", "off"]);
+    let mut guest = server.in_room("gil", "#club");
+    guest.ask("hello", &format!("! say muted {only} ask an op of it for /voice"));
+    guest.ask("/nick alice", "! nick owned alice belongs to somebody; choose another name");
+    drop(server);
+    let server = start(dir.path(), &["--accounts", "off", "--guests", "off"]);
+    let mut nobody = server.connect_raw();
+    nobody.expect("* locked chinwag/0.1.0 nobody comes in now; try again later");
+    nobody.ask("/nick gil", "! nick locked nobody comes in now; try again later");
+}
+
+#[test]
+fn a_name_without_a_password_is_given_up_by_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let granted = testkit::control(&dir.path().join("ctl"), "/grant alice\n").concat();
+    let token = granted.strip_prefix("+ grant alice ").unwrap();
+    let mut alice = server.person("a");
+    alice.ask(&format!("/login alice {token}"), "+ login alice");
+    let none = "! drop refused alice has no password yet; /passwd NEW gives it one, and that is asked for";
+    // It is no try.
+    (0..6).for_each(|_| alice.ask("/drop x", none));
+    alice.ask(&format!("/passwd {PASSWORD}"), "+ passwd");
+    alice.starting_after(&format!("/drop {PASSWORD}"), "+ drop guest");
+}
+
+#[test]
+fn who_logs_out_and_in_again_before_others_is_renamed_only_so_often() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&["--data", dir.path().to_str().unwrap()]);
+    let mut alice = owner(&server, "alice");
+    let token = format!("token:{}", token(&mut alice));
+    // Where nobody sees it, it is nobody's affair.
+    for _ in 0..11 {
+        alice.starting_after("/logout", "+ logout guest");
+        alice.ask(&format!("/login alice {token}"), "+ login alice");
+    }
+    alice.send("/join #lobby");
+    alice.until("+ join #lobby 1");
+    let mut bob = server.in_room("bob", "#lobby");
+    alice.until("#lobby * bob joined");
+    let refused = (0..15).find_map(|_| {
+        alice.send("/logout");
+        let line = alice.line().unwrap();
+        if line.starts_with("! ") {
+            return Some(line);
+        }
+        alice.send(&format!("/login alice {token}"));
+        let line = alice.line().unwrap();
+        if line.starts_with("! ") {
+            return Some(line);
+        }
+        alice.starting("+ login alice");
+        None
+    });
+    assert!(refused.is_some_and(|line| line.contains(" too-many at most 10 renames a minute")));
+    let seen = bob.settle().iter().filter(|line| line.contains(" renamed ")).count();
+    assert!((8..=20).contains(&seen), "{seen}");
 }
 
 #[test]

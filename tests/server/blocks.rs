@@ -648,7 +648,7 @@ fn a_crowd_of_owners_comes_in_over_tcp_however_many_they_are() {
 #[test]
 fn blocks_outlive_a_server_that_is_killed() {
     let dir = tempfile::tempdir().unwrap();
-    let start = || Server::start(&["--data", dir.path().to_str().unwrap(), "--sync", "0"]);
+    let start = || Server::start(&["--data", dir.path().to_str().unwrap()]);
     let server = start();
     let mut alice = server.person("alice");
     alice.ask("/register correct-horse", "+ register alice");
@@ -658,12 +658,18 @@ fn blocks_outlive_a_server_that_is_killed() {
     assert_eq!(control.ask("/block 198.51.100.9"), ["+ block 3 198.51.100.9/32 0"]);
     assert_eq!(control.ask("/unblock 3"), ["+ unblock 3"]);
     let rows = control.ask("/blocks");
-    let ledger = dir.path().join("ledger");
-    testkit::eventually("all of it is written", || fs::read_to_string(&ledger).unwrap().contains("\nunblock 3\n"));
+    assert_eq!(control.ask("/block 198.51.100.10"), ["+ block 4 198.51.100.10/32 0"]);
+    // Right behind the last reply.
     server.signal("KILL");
     drop(server);
+    let ledger = dir.path().join("ledger");
+    let text = fs::read_to_string(&ledger).unwrap();
+    assert!(text.contains("\nunblock 3\n") && text.ends_with("block 4 all 198.51.100.10/32 - server\n"), "{text}");
+    let audited = fs::read_to_string(dir.path().join("audit.log")).unwrap();
+    assert!(audited.ends_with(" server ctl block 4 all 198.51.100.10/32 -\n"), "{audited}");
     let server = start();
     let mut control = Control::of(dir.path());
+    assert_eq!(control.ask("/unblock 4"), ["+ unblock 4"]);
     assert_eq!(control.ask("/blocks"), rows);
     assert!(fs::read_to_string(&ledger).unwrap().contains("\nblock 2 all name:alice - server\n"));
     let mut alice: Client = server.connect();

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use chinwag::hub::Departure;
+use chinwag::names::ConnId;
+use chinwag::settings::Settings;
+use testkit::memory::Memory;
 use testkit::proxy::{Cut, Plan, Proxy};
 use testkit::{Client, Server, control};
 
@@ -265,6 +269,25 @@ fn what_waits_for_a_lost_place_is_bounded_and_senders_are_told() {
     assert_eq!(lines[heard], format!("#lobby * alice missed {} after {heard}", 100 - heard));
     bob.ask("/msg alice and now?", "+ msg alice");
     alice.expect("@bob <bob> and now?");
+}
+
+#[test]
+fn who_offers_a_file_or_invites_hears_that_it_reached_nobody() {
+    let mut memory = Memory::new(Settings { rate: 0, ..Settings::default() });
+    for nick in ["alice", "carol", "dora", "bob"] {
+        memory.connect(nick);
+        memory.send(nick, format!("/nick {nick}\n").as_bytes());
+    }
+    let (conns, now) = ([1, 2, 3].map(|n| ConnId::new(n, 0)), memory.now());
+    conns.iter().for_each(|&conn| memory.hub.lose_sight(conn));
+    for line in ["/join #lobby", "/send alice 3 a.txt", "/invite carol"] {
+        memory.send("bob", format!("{line}\n").as_bytes());
+    }
+    while memory.next("bob").is_some() {}
+    conns.iter().for_each(|&conn| memory.hub.disconnect(conn, now, Departure::Quit, &mut memory.notes));
+    memory.send("bob", b"/ping\n");
+    let told: Vec<String> = std::iter::from_fn(|| memory.next("bob")).filter(|line| line.ends_with(" lost")).collect();
+    assert_eq!(told, ["@alice * alice lost", "@carol * carol lost"]);
 }
 
 #[test]

@@ -86,6 +86,42 @@ fn rooms_are_the_persons_and_targets_the_connections() {
 }
 
 #[test]
+fn what_one_connection_types_the_others_see_as_everybody_does() {
+    let (_folder, server, mut one, mut bob) = lobby();
+    let mut two = beside(&server, &["#lobby 0"]);
+    two.ask("/typing #lobby", "+ typing #lobby on");
+    one.expect("#lobby * alice typing");
+    bob.expect("#lobby * alice typing");
+    two.ask("/typing bob", "+ typing bob on");
+    one.expect("@bob * alice typing");
+    bob.expect("@alice * alice typing");
+    two.ask("/typing bob off", "+ typing bob off");
+    one.expect("@bob * alice idle");
+    bob.expect("@alice * alice idle");
+    // It ends with the connection that typed, and not with another.
+    let mut three = beside(&server, &["#lobby 0"]);
+    three.send("/quit");
+    three.until("+ quit");
+    one.ask("/typing bob", "+ typing bob on");
+    two.expect("@bob * alice typing");
+    bob.expect("@alice * alice typing");
+    let mut late = beside(&server, &["#lobby 0"]);
+    two.ask("/logout", "+ logout guest1");
+    one.expect("#lobby * alice idle");
+    bob.expect("#lobby * alice idle");
+    // Who came in later was not shown the beginning.
+    assert_eq!(late.settle(), [""; 0]);
+    late.send("/quit");
+    late.until("+ quit");
+    let two = beside(&server, &["#lobby 0"]);
+    one.send("/quit");
+    one.until("+ quit");
+    bob.expect("@alice * alice idle");
+    drop(two);
+    bob.expect("#lobby * alice quit");
+}
+
+#[test]
 fn only_the_last_connection_takes_the_person_along() {
     let (_folder, server, mut one, mut bob) = lobby();
     let mut two = beside(&server, &["#lobby 0"]);
