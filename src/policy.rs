@@ -58,6 +58,8 @@ pub enum Action<'a> {
     Ignore(&'a Person),
     /// Be nobody in particular from now on, where these may not come from.
     BeGuest(Option<BlockScope>),
+    /// Go on in a place that was kept, through a connection from where these may not come from.
+    GoOn(Option<BlockScope>),
 }
 
 /// A room with the rules that are in force there now.
@@ -158,6 +160,7 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
         }
         Action::AsOwner(owned) => allow(owned.is_some(), || Fault::NoAccount(someone.nick)),
         Action::BeGuest(scope) => allow(scope.is_none(), || Fault::GuestsBlocked),
+        Action::GoOn(scope) => allow(scope.is_none() || someone.owned.is_some(), || Fault::Locked(Lock::Guests)),
         Action::Ignore(other) => allow(other.id != someone.id, || Fault::IgnoreSelf),
     }
 }
@@ -353,6 +356,7 @@ fn may_from_outside(action: Action<'_>) -> Result<(), Fault> {
         | Action::Fetch(..)
         | Action::AsOwner(_)
         | Action::BeGuest(_)
+        | Action::GoOn(_)
         | Action::Ignore(_) => false,
     };
     allow(is_allowed, || Fault::NobodyHere)

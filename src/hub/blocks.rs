@@ -43,7 +43,7 @@ impl Hub {
     }
 
     /// Who may not come from somewhere, if anybody may not.
-    fn scope_of(&self, origin: Origin, now: Now) -> Option<BlockScope> {
+    pub(super) fn scope_of(&self, origin: Origin, now: Now) -> Option<BlockScope> {
         match origin {
             Origin::Loopback => None,
             Origin::Network(prefix) => self.register().blocks().scope_of(prefix, now.wall),

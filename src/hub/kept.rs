@@ -1,10 +1,11 @@
 //! Places that outlive their connections: what the core has to do with them.
 
 use crate::effect::{Job, LeftOut, Output};
-use crate::event::{Event, Happening};
+use crate::event::{Event, Fault, Happening};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, Wire};
 use crate::people::{Intake, Reread, Way};
+use crate::policy::Action;
 use crate::time::Now;
 
 use super::{Hub, Turn};
@@ -18,6 +19,12 @@ impl Hub {
             Intake::None { .. } | Intake::Discard => None,
         };
         Some((person.nick(), upload))
+    }
+
+    /// Whether whoever has a place may go on there through a connection from somewhere.
+    pub fn may_go_on(&self, conn: ConnId, from: Origin, now: Now) -> Result<(), Fault> {
+        let person = self.people.at(conn).ok_or(Fault::NoPlace)?;
+        self.may(person.id, Action::GoOn(self.scope_of(from, now)))
     }
 
     /// Whether a place is the owner's of a name, on a connection on which nobody can read along: what they may do there is for no other

@@ -97,7 +97,7 @@ impl<S: System> Reactor<S> {
 
     /// Has a connection go on in a place that is kept, or tells it why not.
     pub(super) fn take_up(&mut self, id: ConnId, what: TakeUp, now: Now) {
-        match self.place_for(id, what) {
+        match self.place_for(id, what, now) {
             Ok(place) => self.hand_over(id, place, what.lines, now),
             Err(why) => {
                 if let Some(connection) = self.registry.get_mut(id) {
@@ -108,7 +108,7 @@ impl<S: System> Reactor<S> {
     }
 
     /// The place that a connection may take up.
-    fn place_for(&self, id: ConnId, TakeUp { token, lines }: TakeUp) -> Result<ConnId, Fault> {
+    fn place_for(&self, id: ConnId, TakeUp { token, lines }: TakeUp, now: Now) -> Result<ConnId, Fault> {
         let connection = self.registry.get(id).ok_or(Fault::NoPlace)?;
         if connection.keep().is_some() {
             return Err(Fault::KeptItself);
@@ -119,6 +119,7 @@ impl<S: System> Reactor<S> {
         if is_clear && self.hub.is_private(place.id()) {
             return Err(Fault::InsecurePlace);
         }
+        self.hub.may_go_on(place.id(), connection.address().map_or(Origin::Loopback, origin), now)?;
         let written = place.keep().map_or(0, |keep| keep.sent.most_written());
         if lines > written { Err(Fault::NotWritten(written)) } else { Ok(place.id()) }
     }
@@ -197,7 +198,7 @@ impl<S: System> Reactor<S> {
             is_heard = true;
         }
         connection.framing().lines = lines;
-        match asked.map(|what| (what, self.place_for(id, what))) {
+        match asked.map(|what| (what, self.place_for(id, what, now))) {
             Some((what, Ok(place))) if !self.is_blocked(id, now) => self.hand_over(id, place, what.lines, now),
             _ if is_heard => self.reject(id, now),
             _ => {}
