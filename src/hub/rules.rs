@@ -73,7 +73,7 @@ impl Hub {
         if !self.is_new(&name) {
             return Ok(false);
         }
-        self.may(turn.who, Action::MakeRoom(self.settings.room_makers))?;
+        self.may(turn.who, Action::MakeRoom(self.settings.room_makers, self.settings.guests))?;
         let owned = self.people.get(turn.who).and_then(|person| self.owned_by(person));
         match owned.is_some_and(|owned| self.register().founded(&owned).len() >= limits::FOUNDED) {
             true => Err(Fault::TooMany(Quota::Founded)),
