@@ -360,6 +360,17 @@ impl Hub {
         Ok(Done::Founder { room, nick: subject.nick })
     }
 
+    /// Tells rooms whose founder's name is nobody's any more who is the founder now, if anybody is.
+    pub(super) fn tell_who_follows(&mut self, rooms: &[RoomName], turn: &mut Turn<'_, impl Output>) {
+        for name in rooms {
+            let founder = self.register().room(name).and_then(Rules::founder);
+            let (Some(Founder::Owner(next)), Some(room)) = (founder, self.rooms.find(name)) else { continue };
+            let shown = self.people.find(&next).and_then(|who| self.people.get(who)).map(Person::nick);
+            let what = Happening::Made { nick: shown.unwrap_or(next), rank: Some(Rank::Founder) };
+            self.tell_room(room, PersonId::NOBODY, Nick::server(), &what, turn);
+        }
+    }
+
     pub(super) fn invite(
         &mut self,
         room: Option<Named<'_, RoomName>>,

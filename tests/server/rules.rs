@@ -254,6 +254,30 @@ fn what_the_operator_makes_of_an_empty_room_does_not_take_it_away() {
 }
 
 #[test]
+fn a_room_is_told_who_follows_a_founder_whose_name_goes() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob", "cyd"]);
+    company.enter(&["ann", "eve", "cyd"]);
+    for name in ["ann", "eve", "cyd"] {
+        company.done(name, "/join #club");
+    }
+    company.done("ann", "/op bob");
+    company.done("ann", "/op cyd");
+    for name in ["ann", "eve"] {
+        company.heard(name);
+    }
+    company.0.connect_control("ctl");
+    company.done("ctl", "/revoke ann");
+    // Bob is the eldest op, and not here.
+    assert_eq!(company.heard("eve"), ["#club * ann renamed guest1", "#club * server made bob founder"]);
+    assert_eq!(company.heard("ann").last().unwrap(), "#club * server made bob founder");
+    company.done("ctl", "/revoke bob");
+    assert_eq!(company.heard("eve"), ["#club * server made cyd founder"]);
+    // Nobody follows the last one.
+    company.done("ctl", "/revoke cyd");
+    assert_eq!(company.heard("eve"), ["#club * cyd renamed guest2"]);
+}
+
+#[test]
 fn who_may_only_listen_lets_nobody_else_speak() {
     let mut company = Company::new(Settings::default(), &["ann"]);
     company.enter(&["ann", "eve", "bob"]);
