@@ -513,6 +513,8 @@ impl System for Surroundings {
 /// Somebody's end of a connection.
 struct Peer {
     wire: Rc<RefCell<Wire>>,
+    /// A connection of theirs that was lost without a word.
+    lost: Option<Rc<RefCell<Wire>>>,
     /// From where they come, if not from the server's own machine.
     address: Option<IpAddr>,
     /// What has been read and is no whole line yet.
@@ -601,18 +603,23 @@ impl Sim {
             1 => Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(last), 0, 0, 0, 1).into(),
             _ => Ipv4Addr::LOCALHOST.into(),
         };
+        self.peer(Some(address))
+    }
+
+    /// Somebody who connects from an address, or by the operator's door.
+    fn peer(&mut self, address: Option<IpAddr>) -> Peer {
         let wire = Rc::new(RefCell::new(Wire::default()));
         let system = self.reactor.system();
         if system.is_listening {
             self.net.open.set(self.net.open.get() + 1);
             let transport = Stream { wire: Rc::clone(&wire), net: Rc::clone(&self.net) };
-            system.newcomers.push_back(Newcomer { transport, address: Some(address), dialect: 0 });
+            system.newcomers.push_back(Newcomer { transport, address, dialect: 0 });
             system.wires.push(Rc::clone(&wire));
         }
         let is_slow = self.net.one_in(self.net.weather.slow);
         let reads_one_in = if is_slow { [0, 2, 4, 30][self.net.below(4)] } else { 1 };
-        let address = (!address.is_loopback()).then_some(address);
-        Peer { wire, address, line: Vec::new(), start: 0, lines: VecDeque::new(), reads_one_in }
+        let address = address.filter(|address| !address.is_loopback());
+        Peer { wire, lost: None, address, line: Vec::new(), start: 0, lines: VecDeque::new(), reads_one_in }
     }
 
     /// Has the server do all that it has to do until some time from now.
@@ -746,7 +753,9 @@ impl World for Sim {
     }
 
     fn connect_control(&mut self, _: usize, _: &mut dyn Chance) -> bool {
-        false
+        let peer = self.peer(None);
+        self.peers.push(peer);
+        true
     }
 
     fn address(&self, who: usize) -> Option<IpAddr> {
@@ -772,7 +781,8 @@ impl World for Sim {
         let peer = self.newcomer(self.peers[who].address.is_none(), chance);
         // Whatever waited meanwhile may have been too much.
         peer.wire.borrow_mut().was_blocked = true;
-        self.peers[who] = peer;
+        let before = std::mem::replace(&mut self.peers[who], peer);
+        self.peers[who].lost = Some(before.wire);
     }
 
     fn send(&mut self, who: usize, bytes: &[u8]) {
@@ -782,6 +792,12 @@ impl World for Sim {
     fn part(&mut self, who: usize, how: Parting) {
         let room = self.net.weather.room;
         let peer = &mut self.peers[who];
+        // The system gives up at last what nobody answers for.
+        if let Some(wire) = peer.lost.take() {
+            let wire = &mut *wire.borrow_mut();
+            (wire.end, wire.is_deaf) = (Some(End::Reset), true);
+            wire.out.clear();
+        }
         let wire = &mut *peer.wire.borrow_mut();
         wire.end = Some(End::Fin);
         if how == Parting::Reset {

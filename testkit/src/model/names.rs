@@ -109,6 +109,7 @@ impl<W: World> Crowd<W> {
         self.count("once");
         let names = self.proofs.iter_mut().filter_map(|(name, proofs)| proofs.remove(proof).then_some(name));
         let names: Vec<&String> = names.collect();
+        self.spent.extend(names.iter().map(|name| ((*name).clone(), proof.to_owned())));
         for (name, promise) in &mut self.promises {
             if let Promise::Owned { token, .. } = promise
                 && names.iter().any(|known| is_like(known, name))

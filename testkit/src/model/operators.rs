@@ -18,6 +18,9 @@ pub(super) struct Order {
     server: BTreeMap<String, String>,
     /// Which guests were ever invited to which rooms.
     pub(super) invited: BTreeSet<(String, Holder)>,
+    /// All blocks that ever were, and who was surely killed, where answers take their time.
+    ever: Vec<Block>,
+    doomed: BTreeSet<usize>,
     told: Told,
 }
 
@@ -44,7 +47,7 @@ enum Put {
 }
 
 /// Who may not come.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Block {
     pub(super) of_guests: bool,
     pub(super) who: Meant,
@@ -105,11 +108,11 @@ impl<W: World> Crowd<W> {
         self.order.server.get(what).map_or("", String::as_str)
     }
 
-    /// Whether somebody is an operator, over a world that answers at once.
+    /// Whether somebody is an operator. Over a world that takes its time nobody is one in the chat.
     pub(super) fn is_operator(&self, who: usize) -> bool {
         let client = &self.clients[who];
         let is_one = || self.order.operators.iter().any(|name| is_like(name, &client.nick));
-        client.is_control || (client.is_owner && self.world.address(who).is_none() && is_one())
+        client.is_control || (W::AT_ONCE && client.is_owner && self.world.address(who).is_none() && is_one())
     }
 
     /// An operator does something, by their door or in the chat.
@@ -117,6 +120,9 @@ impl<W: World> Crowd<W> {
         let is_there = |who: usize| !self.clients[who].is_gone && !self.clients[who].is_dismissed;
         let controls: Vec<usize> =
             (0..self.clients.len()).filter(|&who| self.clients[who].is_control && is_there(who)).collect();
+        if !W::AT_ONCE && !controls.is_empty() {
+            return self.put_out(*chance.pick(&controls), chance);
+        }
         if controls.is_empty() || (controls.len() < 2 && chance.one_in(20)) {
             return self.connect_control(chance);
         }
@@ -143,9 +149,10 @@ impl<W: World> Crowd<W> {
             3 => "/operator".to_owned(),
             4..6 => format!("/kill {nick} {reason}"),
             6..10 => {
-                let whom = match chance.below(4) {
+                let whom = match chance.below(6) {
                     0 => nick,
                     1 => owner,
+                    2..4 => self.address(chance).unwrap_or(nick),
                     _ => (*chance.pick(NETWORKS)).to_owned(),
                 };
                 let scope = chance.pick(&["", "guests", "all"]);
@@ -155,7 +162,22 @@ impl<W: World> Crowd<W> {
             11 => format!("/wall {reason}"),
             12 => format!("/where {nick}"),
             13 => format!("/grant {}", if chance.one_in(2) { owner } else { nick }),
-            14 => format!("/revoke {owner}"),
+            14 => {
+                // With a name goes its block, and who owned it where guests are blocked is one of these then.
+                let mut blocks = self.order.blocks.values();
+                let blocked = blocks.find_map(|block| match (&block.who, block.of_guests) {
+                    (Meant::Name(name), _) => Some(name.clone()),
+                    (Meant::Network(network, bits), true) => {
+                        let is_there = |&who: &usize| {
+                            let address = self.world.address(who);
+                            address.is_some_and(|address| begins_like(address, *network, *bits))
+                        };
+                        owners.iter().copied().find(is_there).map(|who| self.clients[who].nick.clone())
+                    }
+                    (Meant::Network(..), false) => None,
+                });
+                format!("/revoke {}", blocked.unwrap_or(owner))
+            }
             15 => format!("/founder {room} {owner}"),
             16..18 => format!(
                 "/server {}",
@@ -169,6 +191,29 @@ impl<W: World> Crowd<W> {
             21 => format!("/{} {room}", chance.pick(&["op", "bans"])),
             22 => format!("/unban {room} {number}"),
             _ => (*chance.pick(&["/who", "/rooms", "/help", "/nope", "hello", "/join #a", "/quit"])).to_owned(),
+        };
+        self.send_line(who, &line);
+    }
+
+    /// From where somebody comes, mostly of those who have not been let in.
+    fn address(&self, chance: &mut dyn Chance) -> Option<String> {
+        let living = self.living();
+        let locked: Vec<usize> = living.iter().copied().filter(|&who| !self.clients[who].is_greeted).collect();
+        let from = if locked.is_empty() || chance.one_in(4) { living } else { locked };
+        let who = if from.is_empty() { return None } else { *chance.pick(&from) };
+        self.world.address(who).map(|address| address.to_string())
+    }
+
+    /// An operator puts somebody out, or lets people in again.
+    fn put_out(&mut self, who: usize, chance: &mut dyn Chance) {
+        let Some(other) = self.somebody(chance) else { return };
+        let nick = self.clients[other].nick.clone();
+        let whom = if chance.one_in(2) { nick.clone() } else { (*chance.pick(NETWORKS)).to_owned() };
+        let ids: Vec<u64> = self.order.blocks.keys().copied().collect();
+        let line = match chance.below(4) {
+            0 | 1 => format!("/kill {nick}"),
+            2 if !ids.is_empty() => format!("/unblock {}", chance.pick(&ids)),
+            _ => format!("/block {whom} {}", chance.pick(&["guests", "all"])),
         };
         self.send_line(who, &line);
     }
@@ -193,6 +238,7 @@ impl<W: World> Crowd<W> {
         if !self.world.connect_control(who, chance) {
             return;
         }
+        self.count("control");
         self.people.push(Person::default());
         self.clients.push(Client { person, kin: who, is_control: true, ..Client::default() });
     }
@@ -209,10 +255,12 @@ impl<W: World> Crowd<W> {
     }
 
     /// What an operator is told of what they did.
-    pub(super) fn hear_done_by_operator(&mut self, done: &Done<'_>, asked: &Asked, rows: &[Detail<'_>]) {
+    pub(super) fn hear_done_by_operator(&mut self, done: &Done<'_>, due: &Due, rows: &[Detail<'_>]) {
+        let asked = &due.asked;
         match done {
             Done::Kill(nick) => {
                 self.count("killed");
+                self.doom(nick, due.sent);
                 self.order.told.vacated.push(*nick);
             }
             Done::Grant(nick, token) => {
@@ -249,10 +297,15 @@ impl<W: World> Crowd<W> {
                 let Asked::Block { of_guests, ends } = *asked else { panic!("nobody asked for a block") };
                 let who = Meant::new(who);
                 self.order.blocks.retain(|other, block| block.who != who || other == id);
-                self.order.blocks.insert(*id, Block { of_guests, who, ends });
+                let block = Block { of_guests, who, ends };
+                self.order.ever.push(block.clone());
+                self.order.blocks.insert(*id, block);
                 self.order.told.closed = Some(*closed);
             }
-            Done::Unblock(id) => assert!(self.order.blocks.remove(id).is_some(), "a block {id} that nobody made"),
+            Done::Unblock(id) => {
+                let was_there = self.order.blocks.remove(id).is_some();
+                assert!(was_there || !W::AT_ONCE, "a block {id} that nobody made");
+            }
             Done::Blocks(_) => {
                 let told: Vec<u64> = rows
                     .iter()
@@ -325,6 +378,44 @@ impl<W: World> Crowd<W> {
         }
     }
 
+    /// All who have surely had a name since it was asked to kill who has it are put out.
+    fn doom(&mut self, nick: &Nick, sent: u64) {
+        let may_change = |due: &Due| matches!(due.asked, Asked::Nick(_) | Asked::Login(..) | Asked::Guest);
+        let is_it = |&who: &usize| {
+            let client = &self.clients[who];
+            let is_sure = client.named < sent && !client.may_be_guest && !client.due.iter().any(may_change);
+            let may_lose_it = || self.others(who).iter().any(|&other| self.clients[other].due.iter().any(may_change));
+            is_sure && is_like(&client.nick, nick.as_str()) && !may_lose_it()
+        };
+        let doomed: Vec<usize> = (0..self.clients.len()).filter(is_it).collect();
+        self.order.doomed.extend(doomed);
+    }
+
+    /// When nothing is on its way any more, whoever was killed or may not come is gone, and nobody was put out without that.
+    pub(super) fn check_order_at_rest(&mut self) {
+        let told = std::mem::take(&mut self.order.told);
+        for (who, client) in self.clients.iter().enumerate() {
+            if client.is_gone || client.is_dismissed || client.is_control {
+                continue;
+            }
+            assert!(!self.order.doomed.contains(&who), "{who} is {}, was killed, and is here", client.nick);
+            let block = self.order.blocks.iter().find(|(_, block)| self.is_meant(who, block));
+            assert!(block.is_none(), "{who} is {}, blocked by {block:?}, and here", client.nick);
+        }
+        for (who, put) in told.put_out {
+            let is_right = match put {
+                Put::Killed => told.vacated.iter().any(|nick| self.may_be_called(who, nick.as_str(), 0)),
+                Put::Blocked => self.order.ever.iter().any(|block| match &block.who {
+                    Meant::Name(name) => self.may_be_called(who, name, 0),
+                    Meant::Network(network, bits) => {
+                        self.world.address(who).is_some_and(|address| begins_like(address, *network, *bits))
+                    }
+                }),
+            };
+            assert!(is_right, "{who} is {} and is put out for nothing", self.clients[who].nick);
+        }
+    }
+
     /// Whoever is put out is gone, and nobody else; whoever may not come is not here; whoever is told something is all.
     pub(super) fn check_order(&mut self) {
         let told = std::mem::take(&mut self.order.told);
@@ -336,6 +427,10 @@ impl<W: World> Crowd<W> {
             let vacated = told.vacated.iter().find(|nick| is_like(nick.as_str(), &client.nick));
             assert!(vacated.is_none(), "{who} is {vacated:?} still");
         }
+        let there = self.world.register().blocks().iter();
+        let there: Vec<u64> = there.filter(|block| block.until.is_none()).map(|block| block.id).collect();
+        let known = self.order.blocks.iter().filter(|(_, block)| !block.ends).map(|(id, _)| *id);
+        assert_eq!(there, known.collect::<Vec<_>>(), "who may not come for good");
         let mut closed = 0;
         for &(who, put) in &told.put_out {
             let is_right = match put {
