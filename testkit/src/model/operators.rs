@@ -142,6 +142,10 @@ impl<W: World> Crowd<W> {
             true => self.owned.keys().nth(chance.below(self.owned.len().max(1))).cloned().unwrap_or(nick.clone()),
             false => self.clients[*chance.pick(&owners)].nick.clone(),
         };
+        // With a name goes its block, and who owned it where guests are blocked is one of these then.
+        if let Some(name) = self.name_with_block(&owners).filter(|_| chance.one_in(3)) {
+            return self.send_line(who, &format!("/revoke {name}"));
+        }
         let (room, number) = (*chance.pick(ROOMS), chance.below(6));
         let reason = if chance.one_in(2) { self.new_text(chance) } else { String::new() };
         let line = match chance.below(24) {
@@ -162,22 +166,7 @@ impl<W: World> Crowd<W> {
             11 => format!("/wall {reason}"),
             12 => format!("/where {nick}"),
             13 => format!("/grant {}", if chance.one_in(2) { owner } else { nick }),
-            14 => {
-                // With a name goes its block, and who owned it where guests are blocked is one of these then.
-                let mut blocks = self.order.blocks.values();
-                let blocked = blocks.find_map(|block| match (&block.who, block.of_guests) {
-                    (Meant::Name(name), _) => Some(name.clone()),
-                    (Meant::Network(network, bits), true) => {
-                        let is_there = |&who: &usize| {
-                            let address = self.world.address(who);
-                            address.is_some_and(|address| begins_like(address, *network, *bits))
-                        };
-                        owners.iter().copied().find(is_there).map(|who| self.clients[who].nick.clone())
-                    }
-                    (Meant::Network(..), false) => None,
-                });
-                format!("/revoke {}", blocked.unwrap_or(owner))
-            }
+            14 => format!("/revoke {owner}"),
             15 => format!("/founder {room} {owner}"),
             16..18 => format!(
                 "/server {}",
@@ -193,6 +182,19 @@ impl<W: World> Crowd<W> {
             _ => (*chance.pick(&["/who", "/rooms", "/help", "/nope", "hello", "/join #a", "/quit"])).to_owned(),
         };
         self.send_line(who, &line);
+    }
+
+    /// A name that is blocked, or whose owner comes from where guests are.
+    fn name_with_block(&self, owners: &[usize]) -> Option<String> {
+        self.order.blocks.values().find_map(|block| match (&block.who, block.of_guests) {
+            (Meant::Name(name), _) => Some(name.clone()),
+            (Meant::Network(network, bits), true) => {
+                let is_there =
+                    |&who: &usize| self.world.address(who).is_some_and(|address| begins_like(address, *network, *bits));
+                owners.iter().copied().find(is_there).map(|who| self.clients[who].nick.clone())
+            }
+            (Meant::Network(..), false) => None,
+        })
     }
 
     /// From where somebody comes, mostly of those who have not been let in.
