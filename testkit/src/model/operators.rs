@@ -143,7 +143,7 @@ impl<W: World> Crowd<W> {
             false => self.clients[*chance.pick(&owners)].nick.clone(),
         };
         // With a name goes its block, and who owned it where guests are blocked is one of these then.
-        if let Some(name) = self.name_with_block(&owners).filter(|_| chance.one_in(3)) {
+        if let Some(name) = self.name_with_block(&owners, chance) {
             return self.send_line(who, &format!("/revoke {name}"));
         }
         let (room, number) = (*chance.pick(ROOMS), chance.below(6));
@@ -185,9 +185,9 @@ impl<W: World> Crowd<W> {
     }
 
     /// A name that is blocked, or whose owner comes from where guests are.
-    fn name_with_block(&self, owners: &[usize]) -> Option<String> {
+    fn name_with_block(&self, owners: &[usize], chance: &mut dyn Chance) -> Option<String> {
         self.order.blocks.values().find_map(|block| match (&block.who, block.of_guests) {
-            (Meant::Name(name), _) => Some(name.clone()),
+            (Meant::Name(name), _) => chance.one_in(3).then(|| name.clone()),
             (Meant::Network(network, bits), true) => {
                 let is_there =
                     |&who: &usize| self.world.address(who).is_some_and(|address| begins_like(address, *network, *bits));
