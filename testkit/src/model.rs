@@ -410,8 +410,8 @@ pub struct Crowd<W> {
     forgotten: BTreeMap<String, usize>,
     /// What operators have made of the server.
     order: Order,
-    /// The proofs that are good once, and those that were, each with its name.
-    once: BTreeSet<String>,
+    /// The proofs that are good once, and those that were, each with its name. After a restart the same may be drawn for others.
+    once: BTreeSet<(String, String)>,
     spent: Vec<(String, String)>,
     /// How many connections have come to be somebody's.
     ways_made: u64,

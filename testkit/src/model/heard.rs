@@ -183,7 +183,7 @@ impl<W: World> Crowd<W> {
                 }
                 client.silent.retain(|(_, silent)| !is_like(silent, nick.as_str()));
                 if let Asked::Login(_, proof) = &due.asked {
-                    self.use_up(proof);
+                    self.use_up(nick, proof);
                 }
                 match done {
                     Done::Nick(_) if is_like(&old, nick.as_str()) => self.spell(who, nick),

@@ -146,6 +146,10 @@ impl<W: World> Crowd<W> {
         if let Some(name) = self.name_with_block(&owners, chance) {
             return self.send_line(who, &format!("/revoke {name}"));
         }
+        let distant = owners.iter().find_map(|&who| self.world.address(who)).filter(|_| chance.one_in(8));
+        if let Some(address) = distant {
+            return self.send_line(who, &format!("/block {address} guests"));
+        }
         let (room, number) = (*chance.pick(ROOMS), chance.below(6));
         let reason = if chance.one_in(2) { self.new_text(chance) } else { String::new() };
         let line = match chance.below(24) {
@@ -271,7 +275,7 @@ impl<W: World> Crowd<W> {
                 self.proofs.retain(|name, _| !is_like(name, nick.as_str()));
                 let proof = Done::Token(*token).to_string();
                 self.proofs.entry(key(nick.as_str())).or_default().insert(proof.clone());
-                self.once.insert(proof);
+                self.once.insert((key(nick.as_str()), proof));
                 self.owned.insert(key(nick.as_str()), self.step);
                 self.promises.retain(|known, _| !is_like(known, nick.as_str()));
                 let promise = Promise::Owned { password: None, token: Some(*token) };
