@@ -44,8 +44,8 @@ pub enum Action<'a> {
     InRoom(Doing, Ruled<'a>),
     /// Come into a room, with this key, if they gave one.
     Enter(Entrance<'a>, Option<&'a str>),
-    /// Make a room, where these may.
-    MakeRoom(RoomMakers),
+    /// Make a room, where these may, and guests may do this.
+    MakeRoom(RoomMakers, settings::Guests),
     /// Be called otherwise, who is in this room.
     Rename(Nick, Ruled<'a>),
     /// Fetch a file, or be told of it. A file that was shared in a room comes with the room.
@@ -130,9 +130,11 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
         Action::InRoom(doing, _) if rules_any_room(actor, doing) => Ok(()),
         Action::InRoom(doing, place) => may_in_room(&someone, doing, place),
         Action::Enter(entrance, key) => may_enter(&someone, entrance, key),
-        Action::MakeRoom(makers) => allow(makers == RoomMakers::Anybody || someone.owned.is_some(), || {
-            Fault::GuestsMakeNoRooms(someone.owning())
-        }),
+        Action::MakeRoom(makers, guests) => {
+            // Whoever makes a room is heard there, and guests who are only let stay are to listen.
+            let may_guests = makers == RoomMakers::Anybody && guests != settings::Guests::Off;
+            allow(may_guests || someone.owned.is_some(), || Fault::GuestsMakeNoRooms(someone.owning()))
+        }
         Action::Rename(nick, Ruled { room, rules, now }) => {
             let renamed = Someone { nick, ..someone };
             let is_banned = |someone| rules.ban_of(BanKind::Ban, someone, None, now.wall).is_some();
@@ -310,7 +312,12 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
         Doing::Invite if rules.is_op(someone) => Ok(()),
         Doing::Invite => {
             is_in()?;
-            allow(!rules.holds(&Rule::InviteOnly(true)), || Fault::NotOp(name))
+            allow(!rules.holds(&Rule::InviteOnly(true)), || Fault::NotOp(name))?;
+            // Who is invited is heard, so those who may only listen would let each other speak.
+            allow(!rules.is_for_listeners(someone), || Fault::Silent {
+                room: name,
+                why: Silence::Guests(someone.owning()),
+            })
         }
         Doing::HandOver => {
             let is_op = is_op();
@@ -370,7 +377,7 @@ fn may_from_outside(action: Action<'_>) -> Result<(), Fault> {
         }
         Action::Withdraw(_, file, _) => return allow(file.stage != Stage::Broken, || Fault::NoSuchFile),
         Action::Enter(..)
-        | Action::MakeRoom(_)
+        | Action::MakeRoom(..)
         | Action::Rename(..)
         | Action::Fetch(..)
         | Action::AsOwner(_)

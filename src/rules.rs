@@ -173,12 +173,16 @@ impl<'a> InForce<'a> {
             return Some(Silence::Muted(mute.until));
         }
         let rank = self.rank(someone);
-        let is_shut_out = || someone.owned.is_none() && self.guests_may() != Guests::Speak && !self.is_invited(someone);
         match rank {
             Some(_) => None,
             None if self.holds(&Rule::Moderated(true)) => Some(Silence::Moderated),
-            None => is_shut_out().then_some(Silence::Guests(someone.owning())),
+            None => self.is_for_listeners(someone).then_some(Silence::Guests(someone.owning())),
         }
+    }
+
+    /// Whether somebody may do no more than listen as they are a guest, if they have no rank.
+    pub fn is_for_listeners(self, someone: &Someone) -> bool {
+        someone.owned.is_none() && self.guests_may() != Guests::Speak && !self.is_invited(someone)
     }
 
     /// How often one may say something, if that is limited.

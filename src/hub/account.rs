@@ -254,12 +254,19 @@ impl Hub {
             let is_revoked = matches!(then, Some((_, Written::Revoke(_))));
             let loss = if is_revoked { Loss::Revoked } else { Loss::GivenUp };
             for entry in entries {
-                match entry {
-                    Entry::Drop { nick, .. } => self.let_go(nick, loss, turn),
-                    Entry::Name { nick, password: None, .. } => self.make_way(nick, turn),
-                    _ => {}
-                }
+                let dropped = match entry {
+                    Entry::Drop { nick, .. } => {
+                        self.let_go(nick, loss, turn);
+                        self.register().founded(&nick)
+                    }
+                    Entry::Name { nick, password: None, .. } => {
+                        self.make_way(nick, turn);
+                        Vec::new()
+                    }
+                    _ => Vec::new(),
+                };
                 self.accounts.register.apply(entry);
+                self.tell_who_follows(&dropped, &mut Turn::of_server(now, &mut *turn.out));
             }
         }
         let Some((conn, written)) = then.filter(|(conn, _)| self.accounts.waiting.remove(conn)) else {
@@ -885,7 +892,9 @@ impl Hub {
         for nick in self.accounts.register.expired(ttl, today) {
             // Whoever is here has not gone.
             if self.people.find(&nick).is_none() && !self.accounts.is_claimed(&nick) {
+                let dropped = self.register().founded(&nick);
                 self.note(vec![Entry::Drop { nick, day: today }], turn.out);
+                self.tell_who_follows(&dropped, &mut Turn::of_server(turn.now, &mut *turn.out));
             }
         }
     }

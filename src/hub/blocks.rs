@@ -96,15 +96,19 @@ impl Hub {
         self.end_blocks_over(turn);
         let blocks = self.register().blocks();
         let is_full = blocks.len() >= limits::BLOCKS || self.register().lines() >= limits::LEDGER_LINES;
-        let id = match blocks.of(who) {
+        let known = blocks.of(who).cloned();
+        let id = match &known {
             Some(block) => block.id,
             None if is_full => return Err(Fault::TooMany(Quota::Blocks)),
             None => blocks.next(),
         };
         let until = time.filter(|time| !time.is_zero()).and_then(|time| end_of(turn.now.wall, time));
         let (by, reason) = (self.by(turn)?, reason.unwrap_or_else(|| Text::new("")));
-        self.audit(Deed::Block { id, scope, who, until, reason: reason.clone() }, turn);
-        self.note(vec![Entry::Block(Block { id, scope, who, until, by, reason })], turn.out);
+        let is_same = |known: Block| (known.scope, known.until, &known.reason) == (scope, until, &reason);
+        if !known.is_some_and(is_same) {
+            self.audit(Deed::Block { id, scope, who, until, reason: reason.clone() }, turn);
+            self.note(vec![Entry::Block(Block { id, scope, who, until, by, reason })], turn.out);
+        }
         let closed = self.close_blocked(who, scope, turn);
         Ok(Done::Block { id, who, closed })
     }

@@ -73,7 +73,7 @@ impl Hub {
         if !self.is_new(&name) {
             return Ok(false);
         }
-        self.may(turn.who, Action::MakeRoom(self.settings.room_makers))?;
+        self.may(turn.who, Action::MakeRoom(self.settings.room_makers, self.settings.guests))?;
         let owned = self.people.get(turn.who).and_then(|person| self.owned_by(person));
         match owned.is_some_and(|owned| self.register().founded(&owned).len() >= limits::FOUNDED) {
             true => Err(Fault::TooMany(Quota::Founded)),
@@ -360,6 +360,17 @@ impl Hub {
             self.tell_act(id, &what, turn)?;
         }
         Ok(Done::Founder { room, nick: subject.nick })
+    }
+
+    /// Tells rooms whose founder's name is nobody's any more who is the founder now, if anybody is.
+    pub(super) fn tell_who_follows(&mut self, rooms: &[RoomName], turn: &mut Turn<'_, impl Output>) {
+        for name in rooms {
+            let founder = self.register().room(name).and_then(Rules::founder);
+            let (Some(Founder::Owner(next)), Some(room)) = (founder, self.rooms.find(name)) else { continue };
+            let shown = self.people.find(&next).and_then(|who| self.people.get(who)).map(Person::nick);
+            let what = Happening::Made { nick: shown.unwrap_or(next), rank: Some(Rank::Founder) };
+            self.tell_room(room, PersonId::NOBODY, Nick::server(), &what, turn);
+        }
     }
 
     pub(super) fn invite(

@@ -229,8 +229,9 @@ struct Client {
     refused_as: Option<(String, u64)>,
     /// How they went, and how much the server had waited then.
     parted: Option<(Parting, Duration)>,
-    /// The server has said goodbye.
+    /// The server has said goodbye, and how much it had waited when it put them out.
     is_dismissed: bool,
+    put_out: Option<Duration>,
     is_gone: bool,
     /// What they sent, as the server takes it apart.
     framing: Framing,
@@ -409,8 +410,9 @@ pub struct Crowd<W> {
     forgotten: BTreeMap<String, usize>,
     /// What operators have made of the server.
     order: Order,
-    /// The proofs that are good once.
-    once: BTreeSet<String>,
+    /// The proofs that are good once, and those that were, each with its name. After a restart the same may be drawn for others.
+    once: BTreeSet<(String, String)>,
+    spent: Vec<(String, String)>,
     /// How many connections have come to be somebody's.
     ways_made: u64,
     /// What somebody is told, while it is compared.
@@ -451,6 +453,7 @@ impl<W: World> Crowd<W> {
             forgotten: BTreeMap::new(),
             order: Order::default(),
             once: BTreeSet::new(),
+            spent: Vec::new(),
             ways_made: 0,
             compared: None,
             mutes: BTreeMap::new(),
@@ -486,7 +489,7 @@ impl<W: World> Crowd<W> {
             36..48 => self.chunk(chance),
             48..56 => self.say(chance),
             56 => self.raw(chance),
-            57..59 if W::AT_ONCE => self.operate(chance),
+            57..59 => self.operate(chance),
             59..62 if W::AT_ONCE => self.open_again(chance),
             62..66 if W::AT_ONCE => self.ask_of_hidden(chance),
             _ => self.command(chance),
@@ -518,9 +521,12 @@ impl<W: World> Crowd<W> {
                 self.logged.insert(n, (self.read, entry.waited));
                 said.seq = Some(entry.seq);
                 // What flood control held back of somebody who was cut off is not said any more.
-                if let Some((Parting::Reset, waited)) = self.clients[said.speaker].parted {
+                let speaker = &self.clients[said.speaker];
+                if let Some((Parting::Reset, waited)) = speaker.parted {
                     assert!(entry.waited <= waited + ANSWERED, "{} was cut off and says {n}", said.speaker);
                 }
+                let is_put_out = speaker.put_out.is_some_and(|waited| entry.waited > waited);
+                assert!(!is_put_out, "{} was put out and says {n}", said.speaker);
             }
             self.read += 1;
         }
@@ -611,6 +617,9 @@ impl<W: World> Crowd<W> {
     pub fn check_at_rest(&mut self) {
         let (version, online) = self.world.online();
         self.check_ways();
+        if !W::AT_ONCE {
+            self.check_order_at_rest();
+        }
         let online: BTreeSet<String> = online.into_keys().collect();
         let here = |client: &&Client| client.is_greeted && !client.is_gone && !client.is_dismissed;
         let names: Vec<Nick> = online.iter().map(|name| Nick::new(name).unwrap()).collect();

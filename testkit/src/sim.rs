@@ -609,17 +609,22 @@ impl Sim {
             1 => Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(last), 0, 0, 0, 1).into(),
             _ => Ipv4Addr::LOCALHOST.into(),
         };
+        self.peer(Some(address))
+    }
+
+    /// Somebody who connects from an address, or by the operator's door.
+    fn peer(&mut self, address: Option<IpAddr>) -> Peer {
         let wire = Rc::new(RefCell::new(Wire::default()));
         let system = self.reactor.system();
         if system.is_listening {
             self.net.open.set(self.net.open.get() + 1);
             let transport = Stream { wire: Rc::clone(&wire), net: Rc::clone(&self.net) };
-            system.newcomers.push_back(Newcomer { transport, address: Some(address), dialect: 0 });
+            system.newcomers.push_back(Newcomer { transport, address, dialect: 0 });
             system.wires.push(Rc::clone(&wire));
         }
         let is_slow = self.net.one_in(self.net.weather.slow);
         let reads_one_in = if is_slow { [0, 2, 4, 30][self.net.below(4)] } else { 1 };
-        let address = (!address.is_loopback()).then_some(address);
+        let address = address.filter(|address| !address.is_loopback());
         let (before, lines) = (Vec::new(), VecDeque::new());
         Peer { wire, before, address, line: Vec::new(), start: 0, lines, reads_one_in }
     }
@@ -755,7 +760,9 @@ impl World for Sim {
     }
 
     fn connect_control(&mut self, _: usize, _: &mut dyn Chance) -> bool {
-        false
+        let peer = self.peer(None);
+        self.peers.push(peer);
+        true
     }
 
     fn address(&self, who: usize) -> Option<IpAddr> {

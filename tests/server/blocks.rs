@@ -100,6 +100,24 @@ fn is_put_out(lines: &[String]) -> bool {
 }
 
 #[test]
+fn a_block_that_changes_nothing_is_not_written_down_again() {
+    let mut house = House::new(Settings::default());
+    let (mut deeds, mut written) = (0, house.0.notes.ledger.len());
+    for (line, changes) in [
+        ("/block 203.0.113.7 spam", true),
+        ("/block 203.0.113.7/32 all spam", false),
+        ("/block 203.0.113.7 guests spam", true),
+        ("/block 203.0.113.7 guests ads", true),
+        ("/block 203.0.113.7 guests 1d ads", true),
+        ("/block 203.0.113.7 guests 2d ads", true),
+    ] {
+        assert_eq!(house.told("ops", line), ["+ block 1 203.0.113.7/32 0"], "{line}");
+        (deeds, written) = (deeds + usize::from(changes), written + usize::from(changes));
+        assert_eq!((house.0.notes.deeds.len(), house.0.notes.ledger.len()), (deeds, written), "{line}");
+    }
+}
+
+#[test]
 fn who_is_blocked_is_closed_at_once_and_nobody_else() {
     let mut house = House::new(Settings::default());
     house.told("ops", "/join #lobby");

@@ -254,6 +254,58 @@ fn what_the_operator_makes_of_an_empty_room_does_not_take_it_away() {
 }
 
 #[test]
+fn a_room_is_told_who_follows_a_founder_whose_name_goes() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob", "cyd"]);
+    company.enter(&["ann", "eve", "cyd"]);
+    for name in ["ann", "eve", "cyd"] {
+        company.done(name, "/join #club");
+    }
+    company.done("ann", "/op bob");
+    company.done("ann", "/op cyd");
+    for name in ["ann", "eve"] {
+        company.heard(name);
+    }
+    company.0.connect_control("ctl");
+    company.done("ctl", "/revoke ann");
+    // Bob is the eldest op, and not here.
+    assert_eq!(company.heard("eve"), ["#club * ann renamed guest1", "#club * server made bob founder"]);
+    assert_eq!(company.heard("ann").last().unwrap(), "#club * server made bob founder");
+    company.done("ctl", "/revoke bob");
+    assert_eq!(company.heard("eve"), ["#club * server made cyd founder"]);
+    // Nobody follows the last one.
+    company.done("ctl", "/revoke cyd");
+    assert_eq!(company.heard("eve"), ["#club * cyd renamed guest2"]);
+}
+
+#[test]
+fn who_may_only_listen_lets_nobody_else_speak() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "eve", "bob"]);
+    for name in ["ann", "eve", "bob"] {
+        company.done(name, "/join #club");
+    }
+    company.0.connect_control("ctl");
+    for line in ["/room #club guests listen", "/server guests listen", "/server guests off"] {
+        company.done("ctl", line);
+        company.refused("eve", "/invite bob", "muted");
+        company.refused("bob", "hi", "muted");
+        company.done("ctl", "/room #club guests speak");
+    }
+    // Whoever made a room would be heard there.
+    company.refused("eve", "/join #other", "no-account");
+    company.done("ctl", "/server guests listen");
+    company.done("eve", "/join #other");
+    // Whoever is invited by those who may is heard, and lets others be.
+    company.done("ann", "/invite #club eve");
+    company.done("eve", "/invite #club bob");
+    company.done("bob", "/msg #club hi");
+    // Whoever logs out is a guest who was here.
+    company.done("ctl", "/server guests off");
+    company.done("ann", "/logout");
+    company.refused("ann", "hi", "muted");
+}
+
+#[test]
 fn a_guests_ban_holds_for_guests_from_there_who_come_later_and_for_nobody_else() {
     let mut company = Company::new(Settings::default(), &["ann", "bob"]);
     company.enter_from("ann", network(1));

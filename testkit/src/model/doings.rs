@@ -182,7 +182,7 @@ impl<W: World> Crowd<W> {
         let answers_at_once = client.due.is_empty() && is_in_rate && !self.world.is_slow(who);
         let mut is_certain = true;
         let (is_of_operators, is_operator) = match request {
-            Request::OfOperators { .. } => (true, W::AT_ONCE && self.is_operator(who)),
+            Request::OfOperators { .. } => (true, self.is_operator(who)),
             _ => (false, false),
         };
         let asked = match request {
@@ -490,6 +490,9 @@ impl<W: World> Crowd<W> {
                 6 => "/account".to_owned(),
                 _ => {
                     let proofs = self.proofs.iter().flat_map(|(name, all)| all.iter().map(move |proof| (name, proof)));
+                    // What was good once may be tried again.
+                    let spent = self.spent.last().map(|(name, proof)| (name, proof));
+                    let proofs = proofs.chain(spent);
                     let tokens: Vec<(&String, &str)> =
                         proofs.filter_map(|(name, proof)| Some((name, proof.strip_prefix("token ")?))).collect();
                     match tokens.is_empty() {

@@ -48,6 +48,7 @@ impl<W: World> Crowd<W> {
             ServerLine::Locked { .. } => client.is_locked = true,
             ServerLine::Bye { code, .. } => {
                 client.is_dismissed = true;
+                client.put_out = Some(heard.waited);
                 self.count("bye");
                 assert!(code != Code::TooSlow || self.world.was_slow(who), "{who} was never slow");
                 self.hear_bye(who, code);
@@ -145,8 +146,8 @@ impl<W: World> Crowd<W> {
         assert!(!at_once || !self.tells_hidden(who, &details), "{who} hears of a hidden room: {rows:?}");
         self.check_rows(who, done, &details);
         self.check_accounts(done);
-        if at_once {
-            self.hear_done_by_operator(done, &due.asked, &details);
+        if at_once || self.clients[who].is_control {
+            self.hear_done_by_operator(done, &due, &details);
         }
         let (had_others, old) = (!self.others(who).is_empty(), self.clients[who].nick.clone());
         let client = &mut self.clients[who];
@@ -183,7 +184,7 @@ impl<W: World> Crowd<W> {
                 }
                 client.silent.retain(|(_, silent)| !is_like(silent, nick.as_str()));
                 if let Asked::Login(_, proof) = &due.asked {
-                    self.use_up(proof);
+                    self.use_up(nick, proof);
                 }
                 match done {
                     Done::Nick(_) if is_like(&old, nick.as_str()) => self.spell(who, nick),

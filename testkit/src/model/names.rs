@@ -111,17 +111,19 @@ impl<W: World> Crowd<W> {
     }
 
     /// What is good once proves nothing any more.
-    pub(super) fn use_up(&mut self, proof: &str) {
-        if !self.once.remove(proof) {
+    pub(super) fn use_up(&mut self, nick: &Nick, proof: &str) {
+        let known = self.once.len();
+        self.once.retain(|(name, other)| other != proof || !is_like(name, nick.as_str()));
+        if self.once.len() == known {
             return;
         }
         self.count("once");
-        let names = self.proofs.iter_mut().filter_map(|(name, proofs)| proofs.remove(proof).then_some(name));
-        let names: Vec<&String> = names.collect();
-        for (name, promise) in &mut self.promises {
-            if let Promise::Owned { token, .. } = promise
-                && names.iter().any(|known| is_like(known, name))
-            {
+        self.spent.push((nick.to_string(), proof.to_owned()));
+        for (_, proofs) in self.proofs.iter_mut().filter(|(name, _)| is_like(name, nick.as_str())) {
+            proofs.remove(proof);
+        }
+        for (_, promise) in self.promises.iter_mut().filter(|(name, _)| is_like(name, nick.as_str())) {
+            if let Promise::Owned { token, .. } = promise {
                 *token = None;
             }
         }

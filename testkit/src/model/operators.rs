@@ -18,6 +18,9 @@ pub(super) struct Order {
     server: BTreeMap<String, String>,
     /// Which guests were ever invited to which rooms.
     pub(super) invited: BTreeSet<(String, Holder)>,
+    /// All blocks that ever were, and who was surely killed, where answers take their time.
+    ever: Vec<Block>,
+    doomed: BTreeSet<usize>,
     told: Told,
 }
 
@@ -44,7 +47,7 @@ enum Put {
 }
 
 /// Who may not come.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Block {
     pub(super) of_guests: bool,
     pub(super) who: Meant,
@@ -105,11 +108,11 @@ impl<W: World> Crowd<W> {
         self.order.server.get(what).map_or("", String::as_str)
     }
 
-    /// Whether somebody is an operator, over a world that answers at once.
+    /// Whether somebody is an operator. Over a world that takes its time nobody is one in the chat.
     pub(super) fn is_operator(&self, who: usize) -> bool {
         let client = &self.clients[who];
         let is_one = || self.order.operators.iter().any(|name| is_like(name, &client.nick));
-        client.is_control || (client.is_owner && self.world.address(who).is_none() && is_one())
+        client.is_control || (W::AT_ONCE && client.is_owner && self.world.address(who).is_none() && is_one())
     }
 
     /// An operator does something, by their door or in the chat.
@@ -117,6 +120,9 @@ impl<W: World> Crowd<W> {
         let is_there = |who: usize| !self.clients[who].is_gone && !self.clients[who].is_dismissed;
         let controls: Vec<usize> =
             (0..self.clients.len()).filter(|&who| self.clients[who].is_control && is_there(who)).collect();
+        if !W::AT_ONCE && !controls.is_empty() {
+            return self.put_out(*chance.pick(&controls), chance);
+        }
         if controls.is_empty() || (controls.len() < 2 && chance.one_in(20)) {
             return self.connect_control(chance);
         }
@@ -136,6 +142,14 @@ impl<W: World> Crowd<W> {
             true => self.owned.keys().nth(chance.below(self.owned.len().max(1))).cloned().unwrap_or(nick.clone()),
             false => self.clients[*chance.pick(&owners)].nick.clone(),
         };
+        // With a name goes its block, and who owned it where guests are blocked is one of these then.
+        if let Some(name) = self.name_with_block(&owners, chance) {
+            return self.send_line(who, &format!("/revoke {name}"));
+        }
+        let distant = owners.iter().find_map(|&who| self.world.address(who)).filter(|_| chance.one_in(8));
+        if let Some(address) = distant {
+            return self.send_line(who, &format!("/block {address} guests"));
+        }
         let (room, number) = (*chance.pick(ROOMS), chance.below(6));
         let reason = if chance.one_in(2) { self.new_text(chance) } else { String::new() };
         let line = match chance.below(24) {
@@ -143,9 +157,10 @@ impl<W: World> Crowd<W> {
             3 => "/operator".to_owned(),
             4..6 => format!("/kill {nick} {reason}"),
             6..10 => {
-                let whom = match chance.below(4) {
+                let whom = match chance.below(6) {
                     0 => nick,
                     1 => owner,
+                    2..4 => self.address(chance).unwrap_or(nick),
                     _ => (*chance.pick(NETWORKS)).to_owned(),
                 };
                 let scope = chance.pick(&["", "guests", "all"]);
@@ -173,6 +188,42 @@ impl<W: World> Crowd<W> {
         self.send_line(who, &line);
     }
 
+    /// A name that is blocked, or whose owner comes from where guests are.
+    fn name_with_block(&self, owners: &[usize], chance: &mut dyn Chance) -> Option<String> {
+        self.order.blocks.values().find_map(|block| match (&block.who, block.of_guests) {
+            (Meant::Name(name), _) => chance.one_in(3).then(|| name.clone()),
+            (Meant::Network(network, bits), true) => {
+                let is_there =
+                    |&who: &usize| self.world.address(who).is_some_and(|address| begins_like(address, *network, *bits));
+                owners.iter().copied().find(is_there).map(|who| self.clients[who].nick.clone())
+            }
+            (Meant::Network(..), false) => None,
+        })
+    }
+
+    /// From where somebody comes, mostly of those who have not been let in.
+    fn address(&self, chance: &mut dyn Chance) -> Option<String> {
+        let living = self.living();
+        let locked: Vec<usize> = living.iter().copied().filter(|&who| !self.clients[who].is_greeted).collect();
+        let from = if locked.is_empty() || chance.one_in(4) { living } else { locked };
+        let who = if from.is_empty() { return None } else { *chance.pick(&from) };
+        self.world.address(who).map(|address| address.to_string())
+    }
+
+    /// An operator puts somebody out, or lets people in again.
+    fn put_out(&mut self, who: usize, chance: &mut dyn Chance) {
+        let Some(other) = self.somebody(chance) else { return };
+        let nick = self.clients[other].nick.clone();
+        let whom = if chance.one_in(2) { nick.clone() } else { (*chance.pick(NETWORKS)).to_owned() };
+        let ids: Vec<u64> = self.order.blocks.keys().copied().collect();
+        let line = match chance.below(4) {
+            0 | 1 => format!("/kill {nick}"),
+            2 if !ids.is_empty() => format!("/unblock {}", chance.pick(&ids)),
+            _ => format!("/block {whom} {}", chance.pick(&["guests", "all"])),
+        };
+        self.send_line(who, &line);
+    }
+
     /// Nothing that keeps people out stays as it is for long, or nobody could do anything else.
     pub(super) fn open_again(&mut self, chance: &mut dyn Chance) {
         let is_there = |&who: &usize| !self.clients[who].is_gone && !self.clients[who].is_dismissed;
@@ -193,6 +244,7 @@ impl<W: World> Crowd<W> {
         if !self.world.connect_control(who, chance) {
             return;
         }
+        self.count("control");
         self.people.push(Person::default());
         self.clients.push(Client { person, kin: who, is_control: true, ..Client::default() });
     }
@@ -209,10 +261,12 @@ impl<W: World> Crowd<W> {
     }
 
     /// What an operator is told of what they did.
-    pub(super) fn hear_done_by_operator(&mut self, done: &Done<'_>, asked: &Asked, rows: &[Detail<'_>]) {
+    pub(super) fn hear_done_by_operator(&mut self, done: &Done<'_>, due: &Due, rows: &[Detail<'_>]) {
+        let asked = &due.asked;
         match done {
             Done::Kill(nick) => {
                 self.count("killed");
+                self.doom(nick, due.sent);
                 self.order.told.vacated.push(*nick);
             }
             Done::Grant(nick, token) => {
@@ -221,7 +275,7 @@ impl<W: World> Crowd<W> {
                 self.proofs.retain(|name, _| !is_like(name, nick.as_str()));
                 let proof = Done::Token(*token).to_string();
                 self.proofs.entry(key(nick.as_str())).or_default().insert(proof.clone());
-                self.once.insert(proof);
+                self.once.insert((key(nick.as_str()), proof));
                 self.owned.insert(key(nick.as_str()), self.step);
                 self.promises.retain(|known, _| !is_like(known, nick.as_str()));
                 let promise = Promise::Owned { password: None, token: Some(*token) };
@@ -249,10 +303,15 @@ impl<W: World> Crowd<W> {
                 let Asked::Block { of_guests, ends } = *asked else { panic!("nobody asked for a block") };
                 let who = Meant::new(who);
                 self.order.blocks.retain(|other, block| block.who != who || other == id);
-                self.order.blocks.insert(*id, Block { of_guests, who, ends });
+                let block = Block { of_guests, who, ends };
+                self.order.ever.push(block.clone());
+                self.order.blocks.insert(*id, block);
                 self.order.told.closed = Some(*closed);
             }
-            Done::Unblock(id) => assert!(self.order.blocks.remove(id).is_some(), "a block {id} that nobody made"),
+            Done::Unblock(id) => {
+                let was_there = self.order.blocks.remove(id).is_some();
+                assert!(was_there || !W::AT_ONCE, "a block {id} that nobody made");
+            }
             Done::Blocks(_) => {
                 let told: Vec<u64> = rows
                     .iter()
@@ -325,6 +384,44 @@ impl<W: World> Crowd<W> {
         }
     }
 
+    /// All who have surely had a name since it was asked to kill who has it are put out.
+    fn doom(&mut self, nick: &Nick, sent: u64) {
+        let may_change = |due: &Due| matches!(due.asked, Asked::Nick(_) | Asked::Login(..) | Asked::Guest);
+        let is_it = |&who: &usize| {
+            let client = &self.clients[who];
+            let is_sure = client.named < sent && !client.may_be_guest && !client.due.iter().any(may_change);
+            let may_lose_it = || self.others(who).iter().any(|&other| self.clients[other].due.iter().any(may_change));
+            is_sure && is_like(&client.nick, nick.as_str()) && !may_lose_it()
+        };
+        let doomed: Vec<usize> = (0..self.clients.len()).filter(is_it).collect();
+        self.order.doomed.extend(doomed);
+    }
+
+    /// When nothing is on its way any more, whoever was killed or may not come is gone, and nobody was put out without that.
+    pub(super) fn check_order_at_rest(&mut self) {
+        let told = std::mem::take(&mut self.order.told);
+        for (who, client) in self.clients.iter().enumerate() {
+            if client.is_gone || client.is_dismissed || client.is_control {
+                continue;
+            }
+            assert!(!self.order.doomed.contains(&who), "{who} is {}, was killed, and is here", client.nick);
+            let block = self.order.blocks.iter().find(|(_, block)| self.is_meant(who, block));
+            assert!(block.is_none(), "{who} is {}, blocked by {block:?}, and here", client.nick);
+        }
+        for (who, put) in told.put_out {
+            let is_right = match put {
+                Put::Killed => told.vacated.iter().any(|nick| self.may_be_called(who, nick.as_str(), 0)),
+                Put::Blocked => self.order.ever.iter().any(|block| match &block.who {
+                    Meant::Name(name) => self.may_be_called(who, name, 0),
+                    Meant::Network(network, bits) => {
+                        self.world.address(who).is_some_and(|address| begins_like(address, *network, *bits))
+                    }
+                }),
+            };
+            assert!(is_right, "{who} is {} and is put out for nothing", self.clients[who].nick);
+        }
+    }
+
     /// Whoever is put out is gone, and nobody else; whoever may not come is not here; whoever is told something is all.
     pub(super) fn check_order(&mut self) {
         let told = std::mem::take(&mut self.order.told);
@@ -336,6 +433,10 @@ impl<W: World> Crowd<W> {
             let vacated = told.vacated.iter().find(|nick| is_like(nick.as_str(), &client.nick));
             assert!(vacated.is_none(), "{who} is {vacated:?} still");
         }
+        let there = self.world.register().blocks().iter();
+        let there: Vec<u64> = there.filter(|block| block.until.is_none()).map(|block| block.id).collect();
+        let known = self.order.blocks.iter().filter(|(_, block)| !block.ends).map(|(id, _)| *id);
+        assert_eq!(there, known.collect::<Vec<_>>(), "who may not come for good");
         let mut closed = 0;
         for &(who, put) in &told.put_out {
             let is_right = match put {

@@ -1,5 +1,7 @@
 //! Places that are kept when a connection is lost.
 
+use chinwag::limits::KEEP;
+
 use super::*;
 
 /// A place that is kept, as its client knows it.
@@ -91,10 +93,13 @@ impl<W: World> Crowd<W> {
                     self.clients[who].place.iter_mut().for_each(|place| place.sent.push(line.clone()));
                 }
             }
-            // Nobody kept it for so long.
-            ServerLine::Refused { code: Code::Gone, .. } | ServerLine::Bye { .. } => {
+            // Nobody kept it for so long, or it is not for who comes from here, and goes when its time is over.
+            ServerLine::Refused { code: Code::Gone | Code::Locked, .. } | ServerLine::Bye { .. } => {
                 client.parted = place.lost.map(|waited| (Parting::Reset, waited));
                 self.world.part(who, Parting::Reset);
+                if !matches!(line, ServerLine::Refused { code: Code::Gone, .. }) {
+                    self.world.pass(KEEP + Duration::from_secs(1));
+                }
                 self.forget(who);
             }
             ServerLine::Refused { .. } => panic!("{who} is told {line:?}"),
