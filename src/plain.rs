@@ -632,7 +632,8 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::MemoryShort
         | Fault::Busy(_)
         | Fault::BusyFile(_)
-        | Fault::PasswordsBusy => Code::Busy,
+        | Fault::PasswordsBusy
+        | Fault::NameBusy(_) => Code::Busy,
         Fault::WrongPassword
         | Fault::WrongLogin(_)
         | Fault::NoOwner(_)
@@ -767,6 +768,7 @@ fn explain(why: &Fault) -> String {
         Fault::Owned(nick) => {
             format!("{nick} belongs to somebody; if that is you: /login {nick} PASSWORD, else choose another name")
         }
+        Fault::NameBusy(nick) => format!("{nick} is just being changed; try again in a moment"),
         Fault::Held(nick) => {
             let days = limits::NAME_HELD.as_secs() / 86_400;
             format!("{nick} was given up, and is kept from everybody for {days} days; choose another name")
