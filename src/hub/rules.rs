@@ -266,12 +266,13 @@ impl Hub {
         let id = self.ruled_room(room, Doing::SeeRules, turn)?;
         let (room, rules) = (self.rooms[id].name, self.rules(&self.rooms[id]));
         let mut ranked = Vec::new();
+        let shown = |owned| self.owner_here(&owned).map_or(owned, Person::nick);
         if let Some(Founder::Owner(nick)) = rules.rules.founder() {
-            ranked.push((Rank::Founder, nick));
+            ranked.push((Rank::Founder, shown(nick)));
         }
         for role in [Role::Op, Role::Voice] {
             let guests = rules.guests(role).filter_map(|who| self.people.get(who)).map(Person::nick);
-            ranked.extend(rules.names(role).chain(guests).map(|nick| (role.into(), nick)));
+            ranked.extend(rules.names(role).map(shown).chain(guests).map(|nick| (role.into(), nick)));
         }
         ranked.iter().for_each(|&(rank, nick)| turn.out.detail(turn.conn, &Detail::Ranked { rank, nick }));
         Ok(Done::Ranks { room, count: ranked.len() })

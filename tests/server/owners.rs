@@ -450,3 +450,23 @@ fn a_name_is_first_the_one_that_is_owned() {
     assert_eq!(slow.ask("ctl", "/account Ian"), "+ account ian owned");
     assert_eq!(slow.told("lan"), Vec::<String>::new());
 }
+
+#[test]
+fn ranks_are_of_people_as_they_are_shown() {
+    let mut slow = Slow::new();
+    slow.owner("alice");
+    slow.owner("bob");
+    slow.ask("alice", "/join #club");
+    slow.ask("bob", "/join #club");
+    slow.ask("alice", "/op bob");
+    slow.ask("alice", "/nick A1ice");
+    slow.ask("bob", "/nick BOB");
+    slow.memory.send("bob", b"/op\n");
+    let told = slow.told("bob");
+    assert_eq!(told[told.len() - 3..], ["- founder A1ice", "- op BOB", "+ op #club 2"]);
+    // Of who is not here the name is told as it was registered.
+    slow.memory.end("alice");
+    slow.memory.send("bob", b"/op\n");
+    let told = slow.told("bob");
+    assert_eq!(told[told.len() - 3..], ["- founder alice", "- op BOB", "+ op #club 2"]);
+}
