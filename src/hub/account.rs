@@ -1078,8 +1078,12 @@ impl Hub {
 
 /// A password that may be the one of a name.
 fn new_password(password: &str, nick: &Nick) -> Result<Secret, Fault> {
-    let is_good = limits::PASSWORD.contains(&password.len()) && !password.eq_ignore_ascii_case(nick.as_str());
-    if is_good { Ok(Secret(password.to_owned())) } else { Err(Fault::BadPassword) }
+    let is_name = Nick::new(password).is_ok_and(|word| word.is_like(nick));
+    if limits::PASSWORD.contains(&password.len()) && !is_name {
+        Ok(Secret(password.to_owned()))
+    } else {
+        Err(Fault::BadPassword)
+    }
 }
 
 /// The time without what is less than a second, as the ledger has it.

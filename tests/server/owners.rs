@@ -470,3 +470,21 @@ fn ranks_are_of_people_as_they_are_shown() {
     let told = slow.told("bob");
     assert_eq!(told[told.len() - 3..], ["- founder alice", "- op BOB", "+ op #club 2"]);
 }
+
+#[test]
+fn a_password_is_no_spelling_of_the_name() {
+    let mut slow = Slow::new();
+    slow.connect("a");
+    slow.ask("a", "/nick Alexandra");
+    for password in ["alexandra", "A1exandra"] {
+        starts(&slow.ask("a", &format!("/register {password}")), "! register usage ");
+    }
+    assert_eq!(slow.ask("a", &format!("/register {PASSWORD}")), "+ register Alexandra");
+    assert_eq!(slow.ask("a", "/nick A1exandra"), "+ nick A1exandra");
+    for password in ["Alexandra", "ALEXANDRA", "A1exandra"] {
+        starts(&slow.ask("a", &format!("/passwd {PASSWORD} {password}")), "! passwd usage ");
+    }
+    slow.connect("b");
+    slow.ask("b", "/nick Александра");
+    starts(&slow.ask("b", "/register александра"), "! register usage ");
+}
