@@ -148,7 +148,6 @@ pub struct Hub {
 #[derive(Debug)]
 struct Locked {
     origin: Origin,
-    wrong: u8,
     intake: Intake,
     /// When it is closed.
     until: Instant,
@@ -262,7 +261,7 @@ impl Hub {
             Err(bye) => return self.close(conn, bye, turn),
         };
         let until = turn.now.at + limits::LOCKED;
-        self.locked.insert(conn, Locked { origin, wrong: 0, intake: Intake::None { told: false }, until });
+        self.locked.insert(conn, Locked { origin, intake: Intake::None { told: false }, until });
         self.alarm(until, Alarm::Locked(conn));
         turn.out.answer(conn, &Event::Locked(lock));
     }
@@ -440,11 +439,7 @@ impl Hub {
                 self.let_in_locked(conn, turn);
             }
             Request::Pass(_) => {
-                locked.wrong += 1;
-                let last = locked.wrong >= limits::PASSWORDS;
-                if let Origin::Network(prefix) = locked.origin {
-                    self.wrong_passwords.count(prefix, turn.now.at);
-                }
+                let last = self.count_wrong(turn);
                 turn.out.effect(Effect::NoteWrongPassword(conn));
                 refuse(conn, verb, Fault::WrongPassword, turn.out);
                 if last {
@@ -453,6 +448,7 @@ impl Hub {
             }
             Request::Quit(_) => {
                 self.unlock(conn);
+                self.accounts.forget(conn);
                 turn.out.reply(conn, &Reply::Done(Done::Quit));
                 turn.out.effect(Effect::Close { conn, bye: None });
             }

@@ -781,11 +781,7 @@ impl Hub {
     /// wait already.
     fn tries_of(&self, turn: &Turn<'_, impl Output>) -> u32 {
         match self.origin_of(turn.conn) {
-            Origin::Loopback => {
-                let locked = self.locked.get(&turn.conn).map(|locked| locked.wrong);
-                let used = || self.accounts.used.get(&turn.conn).map(|used| used.wrong);
-                locked.or_else(used).unwrap_or_default().into()
-            }
+            Origin::Loopback => self.accounts.used.get(&turn.conn).map_or(0, |used| used.wrong.into()),
             Origin::Network(prefix) => {
                 self.wrong_passwords.used(prefix, turn.now.at) + self.accounts.tasks_of.used(prefix)
             }
@@ -1042,15 +1038,7 @@ impl Hub {
 
     /// What somebody gave proves nothing. The last of their tries closes their connection.
     fn fail_login(&mut self, verb: Verb, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
-        if let Origin::Network(prefix) = self.origin_of(turn.conn) {
-            self.wrong_passwords.count(prefix, turn.now.at);
-        }
-        let wrong = match self.locked.get_mut(&turn.conn) {
-            Some(locked) => &mut locked.wrong,
-            None => &mut self.accounts.used.entry(turn.conn).or_default().wrong,
-        };
-        *wrong = wrong.saturating_add(1);
-        let is_last = *wrong >= limits::PASSWORDS;
+        let is_last = self.count_wrong(turn);
         turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
         let why = if verb == Verb::Login { Fault::WrongLogin(nick) } else { Fault::WrongPassword };
         refuse(turn.conn, verb, why, turn.out);
@@ -1058,6 +1046,16 @@ impl Hub {
             self.close(turn.conn, Bye::WrongPasswords, turn);
         }
         Ok(None)
+    }
+
+    /// Counts a wrong password or token, and tells whether it was the last of a connection's tries. Being let in gives it no new ones.
+    pub(super) fn count_wrong(&mut self, turn: &Turn<'_, impl Output>) -> bool {
+        if let Origin::Network(prefix) = self.origin_of(turn.conn) {
+            self.wrong_passwords.count(prefix, turn.now.at);
+        }
+        let wrong = &mut self.accounts.used.entry(turn.conn).or_default().wrong;
+        *wrong = wrong.saturating_add(1);
+        *wrong >= limits::PASSWORDS
     }
 
     fn origin_of(&self, conn: ConnId) -> Origin {

@@ -452,6 +452,42 @@ fn a_name_is_first_the_one_that_is_owned() {
 }
 
 #[test]
+fn a_password_is_no_spelling_of_the_name() {
+    let mut slow = Slow::new();
+    slow.connect("a");
+    slow.ask("a", "/nick Alexandra");
+    for password in ["alexandra", "A1exandra"] {
+        starts(&slow.ask("a", &format!("/register {password}")), "! register usage ");
+    }
+    assert_eq!(slow.ask("a", &format!("/register {PASSWORD}")), "+ register Alexandra");
+    assert_eq!(slow.ask("a", "/nick A1exandra"), "+ nick A1exandra");
+    for password in ["Alexandra", "ALEXANDRA", "A1exandra"] {
+        starts(&slow.ask("a", &format!("/passwd {PASSWORD} {password}")), "! passwd usage ");
+    }
+    slow.connect("b");
+    slow.ask("b", "/nick Александра");
+    starts(&slow.ask("b", "/register александра"), "! register usage ");
+}
+
+#[test]
+fn wrong_passwords_count_from_before_one_was_let_in() {
+    let mut slow = Slow::with(Settings { password: Some("open-sesame".to_owned()), ..Settings::default() });
+    slow.connect("a");
+    starts(&slow.ask("a", "/pass open-sesame"), "* hello ");
+    slow.ask("a", "/nick alice");
+    assert_eq!(slow.ask("a", &format!("/register {PASSWORD}")), "+ register alice");
+    for (name, right) in [("b", format!("/login alice {PASSWORD}")), ("c", "/pass open-sesame".to_owned())] {
+        slow.connect(name);
+        for _ in 0..2 {
+            starts(&slow.ask(name, "/login alice wrong-horse"), "! login refused ");
+            starts(&slow.ask(name, "/pass wrong-horse"), "! pass refused ");
+        }
+        starts(&slow.ask(name, &right), "* hello ");
+        starts(&slow.ask(name, "/login alice wrong-horse"), "* bye refused ");
+    }
+}
+
+#[test]
 fn ranks_are_of_people_as_they_are_shown() {
     let mut slow = Slow::new();
     slow.owner("alice");
@@ -469,22 +505,4 @@ fn ranks_are_of_people_as_they_are_shown() {
     slow.memory.send("bob", b"/op\n");
     let told = slow.told("bob");
     assert_eq!(told[told.len() - 3..], ["- founder alice", "- op BOB", "+ op #club 2"]);
-}
-
-#[test]
-fn a_password_is_no_spelling_of_the_name() {
-    let mut slow = Slow::new();
-    slow.connect("a");
-    slow.ask("a", "/nick Alexandra");
-    for password in ["alexandra", "A1exandra"] {
-        starts(&slow.ask("a", &format!("/register {password}")), "! register usage ");
-    }
-    assert_eq!(slow.ask("a", &format!("/register {PASSWORD}")), "+ register Alexandra");
-    assert_eq!(slow.ask("a", "/nick A1exandra"), "+ nick A1exandra");
-    for password in ["Alexandra", "ALEXANDRA", "A1exandra"] {
-        starts(&slow.ask("a", &format!("/passwd {PASSWORD} {password}")), "! passwd usage ");
-    }
-    slow.connect("b");
-    slow.ask("b", "/nick Александра");
-    starts(&slow.ask("b", "/register александра"), "! register usage ");
 }
