@@ -150,7 +150,8 @@ impl Hub {
         let nick = name.name.and_then(Nick::allowed).map_err(bad)?;
         self.may_be_called(&nick, turn)?;
         let own = self.nick(turn.who)?;
-        let leaves = self.account(turn).is_some_and(|owned| !owned.is_like(&nick));
+        let (account, stays) = (self.account(turn), |owned: &Nick| owned.is_like(&nick));
+        let leaves = account.is_some_and(|owned| !stays(&owned));
         let leaves_others = leaves && self.people.has_several(turn.who);
         // The others are shown so still.
         let left = (leaves_others && own.is_like(&nick)).then_some(turn.who);
@@ -159,7 +160,7 @@ impl Hub {
         }
         if own.as_str() != nick.as_str() {
             for &room in self.people.get(turn.who).map(|person| person.rooms.as_slice()).unwrap_or_default() {
-                self.may(turn.who, Action::Rename(nick, self.ruled(room, turn.now)))?;
+                self.may(turn.who, Action::Rename(nick, account.filter(stays), self.ruled(room, turn.now)))?;
             }
             if leaves {
                 self.may_be_guest(turn)?;

@@ -452,6 +452,20 @@ fn a_name_is_first_the_one_that_is_owned() {
 }
 
 #[test]
+fn who_leaves_their_name_for_another_one_is_a_guest_of_that_name() {
+    let mut slow = Slow::new();
+    slow.owner("alice");
+    slow.owner("bob");
+    slow.ask("bob", "/join #his");
+    slow.ask("alice", "/join #his");
+    starts(&slow.ask("bob", "/ban spam*"), "+ ban #his 1 pattern:spam*");
+    starts(&slow.ask("bob", "/ban ali*"), "+ ban #his 2 pattern:ali*");
+    starts(&slow.ask("alice", "/nick spammer"), "! nick banned ");
+    assert_eq!(slow.ask("alice", "/nick ALICE"), "+ nick ALICE");
+    assert_eq!(slow.ask("alice", "/nick carol"), "+ nick carol");
+}
+
+#[test]
 fn a_password_is_no_spelling_of_the_name() {
     let mut slow = Slow::new();
     slow.connect("a");
