@@ -406,7 +406,7 @@ impl Hub {
         for (other, standing) in known.filter(|(other, _)| own != Some(*other)) {
             match standing {
                 Standing::Owned => owned = owned.or(Some(other)),
-                Standing::Held => held = Some(other),
+                Standing::Held => held = held.or(Some(other)),
                 Standing::Free => {}
             }
         }
