@@ -518,6 +518,8 @@ pub enum Fault {
     OwnedForGood(Nick),
     /// This name was somebody's not long ago.
     Held(Nick),
+    /// Something is being written down by which the owner of this name loses it, or what they are proved by.
+    NameBusy(Nick),
     /// One must own a name for that, and not this one, which one has without owning it.
     NoAccount { nick: Nick, owning: Owning },
     /// One owns this name already.

@@ -22,7 +22,9 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Job, Output, PastRoom};
-use crate::event::{Bye, Done, Event, Fault, Happening, Keeping, Lock, Lost, Quota, Reply, SaidKind, Trouble, Verb};
+use crate::event::{
+    Bye, Done, Event, Fault, Happening, Keeping, Lock, Lost, Quota, Reply, SaidKind, Standing, Trouble, Verb,
+};
 use crate::files::Files;
 use crate::guestbook::Guestbook;
 use crate::limits;
@@ -36,7 +38,7 @@ use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::rules::{InForce, Someone};
 use crate::settings::Settings;
-use crate::time::{Instant, Now};
+use crate::time::{Day, Instant, Now};
 use crate::typing::{Conversation, Typing};
 
 use account::Accounts;
@@ -146,7 +148,6 @@ pub struct Hub {
 #[derive(Debug)]
 struct Locked {
     origin: Origin,
-    wrong: u8,
     intake: Intake,
     /// When it is closed.
     until: Instant,
@@ -441,11 +442,7 @@ impl Hub {
                 self.let_in_locked(conn, turn);
             }
             Request::Pass(_) => {
-                locked.wrong += 1;
-                let last = locked.wrong >= limits::PASSWORDS;
-                if let Origin::Network(prefix) = locked.origin {
-                    self.wrong_passwords.count(prefix, turn.now.at);
-                }
+                let last = self.count_wrong(turn);
                 turn.out.effect(Effect::NoteWrongPassword(conn));
                 refuse(conn, verb, Fault::WrongPassword, turn.out);
                 if last {
@@ -454,6 +451,7 @@ impl Hub {
             }
             Request::Quit(_) => {
                 self.unlock(conn);
+                self.accounts.forget(conn);
                 turn.out.reply(conn, &Reply::Done(Done::Quit));
                 turn.out.effect(Effect::Close { conn, bye: None });
             }
@@ -484,7 +482,7 @@ impl Hub {
             Request::Passwd { old, new } => return self.passwd(old, new, turn),
             Request::Token(wanted) => return self.token(wanted, turn),
             Request::Drop(password) => return self.drop_name(password, turn),
-            Request::Account(whom) => self.account(whom, turn),
+            Request::Account(whom) => self.tell_account(whom, turn),
             Request::Join { room, key } => self.join(room, key, turn),
             Request::Leave { room, reason } => self.leave(room, reason, turn),
             Request::Query(target) => self.query(target, turn),
@@ -757,15 +755,30 @@ impl Hub {
         Someone { id: person.id, nick: person.nick(), owned, accounts, origin: person.origin() }
     }
 
-    /// The name that somebody owns, if they own the one that they have: nobody else can have it.
+    /// The name that somebody owns, as it was registered, however they spell it: who is shown under a name that looks like an owned
+    /// one is its owner, and it looks like no other.
     fn owned_by(&self, person: &Person) -> Option<Nick> {
         self.register().owned(&person.nick()).map(|owned| owned.nick())
     }
 
+    /// The name that whose turn it is owns.
+    fn account(&self, turn: &Turn<'_, impl Output>) -> Option<Nick> {
+        self.people.get(turn.who).and_then(|person| self.owned_by(person))
+    }
+
+    /// The owner of this name, if they are here, however they are shown.
+    fn owner_here(&self, owned: &Nick) -> Option<&Person> {
+        self.find_shown(owned).filter(|person| self.owned_by(person) == Some(*owned))
+    }
+
+    /// Whoever is shown under this name, or else under one that looks like it.
+    fn find_shown(&self, nick: &Nick) -> Option<&Person> {
+        self.people.find(nick).and_then(|who| self.people.get(who))
+    }
+
     /// With whom whose turn it is is counted.
     fn counted(&self, turn: &Turn<'_, impl Output>) -> Counted {
-        let owned = self.people.get(turn.who).and_then(|person| self.owned_by(person));
-        owned.map_or_else(
+        self.account(turn).map_or_else(
             || match self.origin(turn) {
                 Origin::Loopback => Counted::Alone,
                 Origin::Network(prefix) => Counted::Network(prefix),
@@ -799,7 +812,8 @@ impl Hub {
     }
 
     fn find_person(&self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<&Person, Fault> {
-        let person = whom.name.ok().and_then(|nick| self.people.find(&nick)).and_then(|who| self.people.get(who));
+        let person =
+            whom.name.ok().and_then(|nick| self.find_shown(&nick).filter(|person| self.is_meant(person, &nick)));
         person.ok_or_else(|| {
             let typed = Text::new(whom.typed);
             let meant = whom.name.ok().and_then(|nick| RoomName::meant(nick.as_str()));
@@ -809,6 +823,12 @@ impl Hub {
                 None => Fault::NoSuchNick(typed),
             }
         })
+    }
+
+    /// Whether somebody is meant by a name like which they look: not if it is the very name of an owner, who is somebody else.
+    fn is_meant(&self, person: &Person, nick: &Nick) -> bool {
+        let owner = || self.register().owned(nick).map(|owned| owned.nick()).filter(|owned| owned == nick);
+        person.nick() == *nick || owner().is_none_or(|owner| self.owned_by(person) == Some(owner))
     }
 
     /// The room of this name, as far as whose turn it is may know of it.
@@ -904,6 +924,10 @@ impl Hub {
             for &room in &person.rooms {
                 assert!(self.rooms[room].member(person.id).is_some(), "in a room that does not list them");
             }
+            let (owned, shown) = (self.owned_by(person), person.nick());
+            let like = self.register().like(&shown, Day::of(std::time::SystemTime::UNIX_EPOCH));
+            let mut owners = like.filter(|(_, standing)| *standing == Standing::Owned).map(|(owner, _)| owner);
+            assert!(owners.all(|owner| owned == Some(owner)), "{shown:?} is shown like the owner of another name");
             for way in self.people.ways(person) {
                 assert!(!self.locked.contains_key(&way.conn));
                 if let Some(Conversation::Room(room)) = way.current {
@@ -973,7 +997,7 @@ impl Hub {
 
 impl Locked {
     fn new(origin: Origin, until: Instant) -> Self {
-        Self { origin, wrong: 0, intake: Intake::None { told: false }, until, is_on_trial: false }
+        Self { origin, intake: Intake::None { told: false }, until, is_on_trial: false }
     }
 }
 

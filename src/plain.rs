@@ -636,7 +636,8 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::MemoryShort
         | Fault::Busy(_)
         | Fault::BusyFile(_)
-        | Fault::PasswordsBusy => Code::Busy,
+        | Fault::PasswordsBusy
+        | Fault::NameBusy(_) => Code::Busy,
         Fault::WrongPassword
         | Fault::WrongLogin(_)
         | Fault::NoOwner { .. }
@@ -777,6 +778,7 @@ fn explain(why: &Fault) -> String {
         Fault::Owned(nick) => {
             format!("{nick} belongs to somebody; if that is you: /login {nick} PASSWORD, else choose another name")
         }
+        Fault::NameBusy(nick) => format!("{nick} is just being changed; try again in a moment"),
         Fault::OwnedForGood(nick) => format!("{nick} belongs to somebody; choose another name"),
         Fault::Held(nick) => format!("{nick} was somebody's not long ago; {}", held_text()),
         Fault::NoAccount { nick, owning } => match owning {

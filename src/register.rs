@@ -59,6 +59,16 @@ impl Names {
         like.into_iter().filter_map(|at| self.names.get(at)).map(|name| &**name)
     }
 
+    /// A name that is here is spelled so from now on.
+    fn respell(&mut self, nick: Nick) {
+        if self.get(&nick).is_none_or(|name| name.nick().as_str() == nick.as_str()) {
+            return;
+        }
+        if let Some(Name::Owned(owned)) = self.remove(&nick).map(|name| *name) {
+            self.insert(Name::Owned(Owned { nick: nick.into(), ..owned }));
+        }
+    }
+
     /// Puts in a name that looks like none that is here.
     fn insert(&mut self, name: Name) {
         let nick = name.nick();
@@ -364,9 +374,10 @@ impl Register {
     /// What is so when this has been so too.
     pub fn apply(&mut self, entry: Entry) {
         match entry {
-            Entry::Name { nick, since, password } if self.owned(&nick).is_some() => self.change(&nick, |owned| {
-                (owned.nick, owned.since, owned.password) = (nick.into(), since, password);
-            }),
+            Entry::Name { nick, since, password } if self.is_owned(&nick) => {
+                self.change(&nick, |owned| (owned.since, owned.password) = (since, password));
+                self.names.respell(nick);
+            }
             Entry::Name { nick, since, password } => self.set_name(Name::Owned(Owned {
                 nick: nick.into(),
                 since,
@@ -400,7 +411,7 @@ impl Register {
             Entry::Operator { nick, on } => self.change(&nick, |owned| owned.is_operator = on),
             Entry::Drop { nick, day } => self.drop_name(nick, day),
             // A role is of an owner, as a ban by name is; without one it would wait for the next.
-            Entry::Room { room, founder: Founder::Owner(nick) } if self.owned(&nick).is_none() => {
+            Entry::Room { room, founder: Founder::Owner(nick) } if !self.is_owned(&nick) => {
                 self.change_room(room, |rules| rules.founder = Some(Founder::Gone));
             }
             // What else is so of it may come behind this.
@@ -413,9 +424,9 @@ impl Register {
                 }
                 rules.founder = Some(founder);
             }),
-            Entry::Role { nick, role: Some(_), .. } | Entry::Invite { nick, on: true, .. }
-                if self.owned(&nick).is_none() => {}
-            Entry::Ban { room, ban: Ban { id, who: Who::Name(nick), .. } } if self.owned(&nick).is_none() => {
+            Entry::Role { nick, role: Some(_), .. } | Entry::Invite { nick, on: true, .. } if !self.is_owned(&nick) => {
+            }
+            Entry::Ban { room, ban: Ban { id, who: Who::Name(nick), .. } } if !self.is_owned(&nick) => {
                 self.change_room(room, |rules| {
                     rules.last_ban = rules.last_ban.max(id);
                     rules.bans.retain(|other| other.id != id);
@@ -446,6 +457,9 @@ impl Register {
                 })
             }
             Entry::Erase { room, first, last } => self.change_room(room, |rules| rules.erase((first, last))),
+            Entry::Block(Block { id, who: Blocked::Name(nick), .. }) if !self.is_owned(&nick) => {
+                self.change_blocks(|blocks| blocks.pass_over(id));
+            }
             Entry::Block(block) => self.change_blocks(|blocks| blocks.insert(block)),
             Entry::Unblock(id) => self.change_blocks(|blocks| blocks.remove(id)),
         }
@@ -455,6 +469,9 @@ impl Register {
         // What looks like it is the same name, and of two there the last word counts.
         while let Some(old) = self.names.remove(&name.nick()) {
             self.lines -= old.lines();
+            if matches!(*old, Name::Owned(_)) {
+                self.drop_rights(old.nick());
+            }
         }
         self.lines += name.lines();
         self.names.insert(name);
@@ -484,7 +501,13 @@ impl Register {
     }
 
     fn drop_name(&mut self, nick: Nick, day: Day) {
+        // However it is spelled there, it is one name that goes.
+        let nick = self.names.get(&nick).map_or(nick, Name::nick);
         self.set_name(Name::Held(nick.into(), day));
+    }
+
+    /// Nothing that a name had is left to the next owner.
+    fn drop_rights(&mut self, nick: Nick) {
         for rules in self.rooms.values_mut() {
             let old = rules.lines();
             rules.drop_name(&nick);
@@ -533,22 +556,31 @@ impl Register {
         }
     }
 
+    /// Whether a name is owned which is this one, and not only looks like it.
+    fn is_owned(&self, nick: &Nick) -> bool {
+        self.owned(nick).is_some_and(|owned| owned.nick() == *nick)
+    }
+
     /// The owners who are operators, in an order that means nothing.
     pub fn operators(&self) -> impl Iterator<Item = Nick> {
         let is_one = |name: &&Name| matches!(name, Name::Owned(owned) if owned.is_operator);
         self.names.iter().filter(is_one).map(Name::nick)
     }
 
+    /// The names that are owned or held and look like this one. There may be two, which do not look like each other.
+    pub fn like(&self, nick: &Nick, today: Day) -> impl Iterator<Item = (Nick, Standing)> {
+        self.names.like(nick).filter_map(move |name| match name {
+            Name::Owned(owned) => Some((owned.nick(), Standing::Owned)),
+            Name::Held(nick, day) if !day.is_over(limits::NAME_HELD, today) => Some((nick.get(), Standing::Held)),
+            Name::Held(..) => None,
+        })
+    }
+
     /// How it stands with a name.
     pub fn standing(&self, nick: &Nick, today: Day) -> Standing {
-        let is_held = |name: &Name| matches!(name, Name::Held(_, day) if !day.is_over(limits::NAME_HELD, today));
-        if self.names.like(nick).any(|name| matches!(name, Name::Owned(_))) {
-            Standing::Owned
-        } else if self.names.like(nick).any(is_held) {
-            Standing::Held
-        } else {
-            Standing::Free
-        }
+        let is = |which| self.like(nick, today).any(|(_, standing)| standing == which);
+        let known = [Standing::Owned, Standing::Held].into_iter().find(|&which| is(which));
+        known.unwrap_or(Standing::Free)
     }
 
     /// The names whose owners have not been here for so long.
@@ -640,7 +672,6 @@ impl Register {
         let rooms: usize = self.rooms.values().map(Rules::lines).sum();
         self.blocks.check();
         assert_eq!(self.lines, names + rooms + self.blocks.len(), "lines of the register");
-        let is_owned = |nick: &Nick| self.owned(nick).is_some();
         for (room, rules) in &self.rooms {
             let founder = match rules.founder {
                 Some(Founder::Owner(nick)) => Some(nick),
@@ -651,7 +682,7 @@ impl Register {
                 Who::Name(nick) => Some(nick),
                 Who::Guest(_) | Who::Pattern(_) => None,
             });
-            let waiting = ranked.chain(banned).find(|nick| !is_owned(nick));
+            let waiting = ranked.chain(banned).find(|nick| !self.is_owned(nick));
             assert_eq!(waiting, None, "nobody owns the name that has something in {room}");
         }
     }
@@ -788,6 +819,42 @@ mod tests {
         alone.forget_nothings();
         alone.check();
         assert!(alone.is_empty());
+    }
+
+    #[test]
+    fn an_entry_is_about_one_name_that_looks_so() {
+        let founder =
+            |room, who: &str| Entry::Room { room: RoomName::new(room).unwrap(), founder: Founder::Owner(nick(who)) };
+        let dropped = |who: &str| Entry::Drop { nick: nick(who), day: day("2026-11-30") };
+        let owners = |register: &Register| {
+            ["lan", "ian", "alice"].map(|who| register.owned(&nick(who)).map(|owned| owned.nick().to_string()))
+        };
+        let some = |who: &str| Some(who.to_owned());
+        let begin = || {
+            let names = vec![name("lan"), name("ian"), name("alice"), founder("#lan", "lan"), founder("#a", "alice")];
+            register([names, vec![role("alice", Role::Op)]].concat())
+        };
+        // What is ian without case is ian, though it looks like lan as well.
+        let mut register = begin();
+        register.apply(dropped("Ian"));
+        register.apply(dropped("A1ice"));
+        register.check();
+        assert_eq!(owners(&register), [some("lan"), None, None]);
+        assert_eq!(register.founded(&nick("lan")).len(), 1);
+        assert!(register.room(&room()).is_none());
+        // Of two that look alike the last word counts, and nothing is left to the other one.
+        let mut register = begin();
+        register.apply(name("A1ice"));
+        register.check();
+        assert_eq!(owners(&register), [some("lan"), some("ian"), some("A1ice")]);
+        assert!(register.room(&room()).is_none() && register.founded(&nick("A1ice")).is_empty());
+        // A name that is spelled anew is found under both spellings.
+        let mut register = begin();
+        register.apply(name("ALICE"));
+        register.check();
+        assert_eq!(owners(&register)[2], some("ALICE"));
+        register.apply(dropped("alice"));
+        assert_eq!((owners(&register)[2].clone(), register.len()), (None, 3));
     }
 
     #[test]

@@ -57,8 +57,8 @@ struct Task {
 /// Why a password is looked at.
 #[derive(Debug)]
 enum Step {
-    /// This name shall have it.
-    Hash { verb: Verb, nick: Nick },
+    /// This name shall have it, in place of that one if it has any.
+    Hash { verb: Verb, nick: Nick, old: Option<PasswordHash> },
     /// It may be the one of this name, which was known as this when that was asked.
     Verify { nick: Nick, hash: PasswordHash, then: Proved },
 }
@@ -163,11 +163,48 @@ impl Accounts {
         }
     }
 
-    /// Whether somebody is about to own this name: it is on its way to the disk.
-    fn is_claimed(&self, nick: &Nick) -> bool {
-        let claims = |entry: &Entry| matches!(entry, Entry::Name { nick: other, .. } if other == nick);
-        self.writes.iter().any(|write| write.entries.iter().any(claims))
+    /// What is on its way to the disk and says something of names.
+    fn under_way(&self) -> impl Iterator<Item = (Nick, &Entry)> {
+        let entries = self.writes.iter().flat_map(|write| &write.entries);
+        entries.filter_map(|entry| Some((entry.of_name()?, entry)))
     }
+
+    /// The names that somebody is about to own, or to prove otherwise, and that look like this one.
+    fn claimed_like(&self, nick: &Nick) -> impl Iterator<Item = Nick> {
+        let claims = |(claimed, entry): &(Nick, &Entry)| matches!(entry, Entry::Name { .. }) && claimed.is_like(nick);
+        self.under_way().filter(claims).map(|(claimed, _)| claimed)
+    }
+
+    /// What is on its way to the disk about an owned name.
+    fn changes(&self, owned: Nick) -> Changes {
+        let mut changes = Changes::default();
+        for (_, entry) in self.under_way().filter(|(nick, _)| *nick == owned) {
+            changes.any = true;
+            match entry {
+                Entry::Drop { .. } => changes.goes = true,
+                Entry::Name { password: None, .. } => changes.is_granted = true,
+                Entry::Name { .. } => changes.password = true,
+                Entry::Untoken(_) => changes.tokens_end = true,
+                _ => {}
+            }
+        }
+        changes
+    }
+}
+
+/// What will be so of an owned name when the disk has what it was given. Until then another word may be the last one, so nothing
+/// is begun that would undo it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Changes {
+    any: bool,
+    /// It is nobody's any more.
+    goes: bool,
+    /// It is given to somebody, and all that its owner was proved by ends.
+    is_granted: bool,
+    /// It has another password.
+    password: bool,
+    /// No token of it is good any more.
+    tokens_end: bool,
 }
 
 /// What comes from outside.
@@ -225,18 +262,19 @@ impl Hub {
         let who = self.people.at(conn).map_or(PersonId::NOBODY, |person| person.id);
         let turn = &mut Turn { now, conn, who, out };
         match (step, result) {
-            (Step::Hash { verb: Verb::Register, nick }, PasswordResult::Hash(hash)) => {
+            (Step::Hash { verb: Verb::Register, nick, .. }, PasswordResult::Hash(hash)) => {
                 let done = self.enter_name(nick, hash, turn);
                 self.answer_late(Verb::Register, done, turn);
             }
-            (Step::Hash { verb, nick }, PasswordResult::Hash(hash)) => {
-                let done = self.enter_password(nick, hash, turn);
+            (Step::Hash { verb, nick, old }, PasswordResult::Hash(hash)) => {
+                let done = self.enter_password(nick, (old, hash), turn);
                 self.answer_late(verb, done, turn);
             }
             (Step::Verify { nick, hash, then }, result) => {
                 let verb = then.verb();
                 let is_right = result == PasswordResult::Right && self.has_password(&nick, &hash);
-                let done = if is_right { self.proved(nick, then, turn) } else { self.fail_login(verb, nick, turn) };
+                let done =
+                    if is_right { self.proved(nick, (hash, then), turn) } else { self.fail_login(verb, nick, turn) };
                 self.answer_late(verb, done, turn);
             }
             // No hash could be made of it.
@@ -256,7 +294,8 @@ impl Hub {
             for entry in entries {
                 let dropped = match entry {
                     Entry::Drop { nick, .. } => {
-                        self.let_go(nick, loss, turn);
+                        let owner = self.owner_here(&nick).map(|person| person.id);
+                        owner.into_iter().for_each(|who| self.let_go(who, loss, turn));
                         self.register().founded(&nick)
                     }
                     Entry::Name { nick, password: None, .. } => {
@@ -312,7 +351,8 @@ impl Hub {
         let written = writes.iter().filter_map(|write| write.then.as_ref()).map(|(conn, _)| conn);
         let due: Vec<&ConnId> = self.accounts.tasks().map(|task| &task.conn).chain(written).collect();
         for conn in waiting {
-            assert!(self.people.at(*conn).is_some() || self.locked.contains_key(conn), "nobody waits");
+            let is_door = || self.locked.contains_key(conn) || self.controls.contains_key(conn);
+            assert!(self.people.at(*conn).is_some() || is_door(), "nobody waits");
             assert_eq!(due.iter().filter(|&&other| other == conn).count(), 1, "what {conn:?} waits for");
         }
         assert!(queue.len() <= limits::PASSWORDS_WAITING);
@@ -400,21 +440,36 @@ impl Hub {
         }
     }
 
-    /// Whether somebody may be called so from now on, as far as it is a matter of owners. One's own name may be spelled anew.
+    /// Whether somebody may be called so from now on, as far as it is a matter of owners. One's own name may be spelled anew, but as
+    /// no other one: whoever is shown under a name that looks like an owned one is its owner.
     pub(super) fn may_be_called(&mut self, nick: &Nick, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
         self.expire_names(turn);
-        let Accounts { register, .. } = &self.accounts;
-        match register.standing(nick, Day::of(turn.now.wall)) {
-            _ if self.accounts.is_claimed(nick) => Err(Fault::Owned(*nick)),
-            Standing::Free => Ok(()),
-            Standing::Held => Err(Fault::Held(*nick)),
-            Standing::Owned => {
-                let owner = |nick: &Nick| register.owned(nick).map(|owned| owned.nick());
-                let own = self.people.get(turn.who).and_then(|person| owner(&person.nick()));
-                let Some(other) = owner(nick).filter(|other| own != Some(*other)) else { return Ok(()) };
-                Err(Fault::Owned(other))
+        let own = self.account(turn);
+        let known = self.accounts.register.like(nick, Day::of(turn.now.wall));
+        let (mut owned, mut held) = (self.accounts.claimed_like(nick).find(|other| own != Some(*other)), None);
+        for (other, standing) in known.filter(|(other, _)| own != Some(*other)) {
+            match standing {
+                Standing::Owned => owned = owned.or(Some(other)),
+                Standing::Held => held = held.or(Some(other)),
+                Standing::Free => {}
             }
         }
+        match (owned, held) {
+            (Some(other), _) => Err(Fault::Owned(other)),
+            (None, Some(other)) => Err(Fault::Held(other)),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Whether the owner of a name is about to lose it.
+    pub(super) fn is_going(&self, owned: Nick) -> bool {
+        self.accounts.changes(owned).goes
+    }
+
+    /// Whether a name will be whose it is when the disk has what it was given.
+    fn lasts(&self, owned: Nick) -> Result<(), Fault> {
+        let changes = self.accounts.changes(owned);
+        if changes.goes || changes.is_granted { Err(Fault::NameBusy(owned)) } else { Ok(()) }
     }
 
     pub(super) fn register_name(
@@ -437,7 +492,7 @@ impl Hub {
         self.may_register(turn)?;
         let salt = self.draw_salt();
         let task = PasswordTask::Hash { password, salt };
-        self.look_at(task, Step::Hash { verb: Verb::Register, nick }, turn)
+        self.look_at(task, Step::Hash { verb: Verb::Register, nick, old: None }, turn)
     }
 
     pub(super) fn login(
@@ -458,6 +513,7 @@ impl Hub {
             return Err(Fault::NoOwner { nick, vacancy: self.vacancy(&nick, turn) });
         };
         let nick = owned.nick();
+        self.lasts(nick)?;
         match credential {
             Credential::Password(password) => match owned.password().copied() {
                 Some(hash) => self.verify(nick, hash, password, Proved::Login, turn),
@@ -466,6 +522,8 @@ impl Hub {
             Credential::Token(token) => {
                 let digest = token.map(digest_of);
                 match digest.and_then(|digest| Some((digest, owned.prove(digest, turn.now.wall)?))) {
+                    // It is about to be good no more.
+                    Some(_) if self.accounts.changes(nick).tokens_end => Err(Fault::NameBusy(nick)),
                     Some((digest, Proof::Token { is_news })) => {
                         if is_news {
                             self.note(vec![Entry::Token { nick, used: Day::of(turn.now.wall), digest }], turn.out);
@@ -498,11 +556,11 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Option<Done>, Fault> {
         self.may_send_secrets(turn)?;
-        let nick = self.own_name(turn)?;
+        let nick = self.own_for_good(turn)?;
         let new = new_password(new, &nick)?;
         let has = self.accounts.register.owned(&nick).and_then(|owned| owned.password()).copied();
         match (has, old) {
-            (None, _) => self.hash_anew(nick, new, turn),
+            (None, _) => self.hash_anew(nick, (None, new), turn),
             (Some(_), None) => Err(Fault::OldPassword),
             (Some(hash), Some(old)) => {
                 self.may_try(nick, turn)?;
@@ -513,7 +571,7 @@ impl Hub {
 
     pub(super) fn token(&mut self, wanted: Wanted, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
         self.may_send_secrets(turn)?;
-        let nick = self.own_name(turn)?;
+        let nick = self.own_for_good(turn)?;
         if wanted == Wanted::Off {
             return Ok(self.write(vec![Entry::Untoken(nick)], Written::TokenOff, turn));
         }
@@ -528,7 +586,7 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Option<Done>, Fault> {
         self.may_send_secrets(turn)?;
-        let nick = self.own_name(turn)?;
+        let nick = self.own_for_good(turn)?;
         self.may_try(nick, turn)?;
         match self.accounts.register.owned(&nick).and_then(|owned| owned.password()).copied() {
             Some(hash) => self.verify(nick, hash, password, Proved::Drop, turn),
@@ -536,26 +594,30 @@ impl Hub {
         }
     }
 
-    pub(super) fn account(
+    pub(super) fn tell_account(
         &mut self,
         whom: Option<Named<'_, Nick>>,
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Done, Fault> {
         self.expire_names(turn);
-        let own = self.nick(turn.who).ok();
         let asked = match whom {
             Some(whom) => self.nameable(whom)?,
-            None => own.ok_or(Fault::NobodyHere)?,
+            None => self.nick(turn.who).map_err(|_| Fault::NobodyHere)?,
         };
-        let shown = self.people.find(&asked).and_then(|who| self.people.get(who)).map(Person::nick);
         let (register, today) = (&self.accounts.register, Day::of(turn.now.wall));
         let owned = register.owned(&asked);
+        let person = match owned {
+            Some(owned) => self.owner_here(&owned.nick()),
+            // Whoever only looks so owns another one.
+            None => self.find_shown(&asked).filter(|person| self.owned_by(person).is_none()),
+        };
+        let shown = person.map(Person::nick);
         if let Some(owned) = owned {
             let seen = if shown.is_some() { today } else { owned.seen() };
             turn.out.detail(turn.conn, &Detail::Name { since: owned.since(), seen });
-            if own.is_some() && shown == own {
+            if person.is_some_and(|person| person.id == turn.who) {
                 turn.out.detail(turn.conn, &Detail::Tokens(owned.tokens(today)));
-                let founded = register.founded(&asked);
+                let founded = register.founded(&owned.nick());
                 if !founded.is_empty() {
                     turn.out.detail(turn.conn, &Detail::Founder(founded));
                 }
@@ -585,6 +647,7 @@ impl Hub {
                 let nick = asked.allowed().map_err(bad)?;
                 return Err(Fault::LooksOwned { nick: nick.into(), owned: owned.nick().into() });
             }
+            Some(_) if self.is_going(asked) => return Err(Fault::NameBusy(asked)),
             Some(owned) => {
                 (owned.nick(), [vec![Entry::Untoken(owned.nick())], of(owned.nick(), owned.since()).into()].concat())
             }
@@ -592,6 +655,9 @@ impl Hub {
                 let nick = asked.allowed().map_err(bad)?;
                 if !nick.guest_numbers().is_empty() {
                     return Err(Fault::GuestName(nick));
+                }
+                if let Some(owned) = self.accounts.claimed_like(&nick).find(|claimed| *claimed != nick) {
+                    return Err(Fault::LooksOwned { nick: nick.into(), owned: owned.into() });
                 }
                 if !self.accounts.register.has_room() {
                     return Err(Fault::TooMany(Quota::Names));
@@ -623,6 +689,9 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Option<Done>, Fault> {
         let nick = self.owner_named(nick)?;
+        if self.is_going(nick) {
+            return Err(Fault::NameBusy(nick));
+        }
         let others = self.accounts.register.operators().filter(|&other| other != nick).count();
         if on && others >= limits::OPERATORS {
             return Err(Fault::TooMany(Quota::Operators));
@@ -658,8 +727,7 @@ impl Hub {
 
     /// Whether this is not the name of whose turn it is, who would not hear what comes of it.
     fn is_of_another(&self, nick: &Nick, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let is_own = self.nick(turn.who).is_ok_and(|own| own == *nick);
-        if is_own { Err(Fault::OperatorSelf) } else { Ok(()) }
+        if self.account(turn) == Some(*nick) { Err(Fault::OperatorSelf) } else { Ok(()) }
     }
 
     /// Whether others can read along what comes from this connection.
@@ -668,11 +736,24 @@ impl Hub {
         if is_secure { Ok(()) } else { Err(Fault::Insecure) }
     }
 
-    /// The name of whose turn it is, if it is theirs.
+    /// The name that whose turn it is owns, as it was registered.
     fn own_name(&self, turn: &Turn<'_, impl Output>) -> Result<Nick, Fault> {
-        let nick = self.nick(turn.who)?;
-        self.may(turn.who, Action::AsOwner(self.accounts.register.owned(&nick)))?;
-        Ok(nick)
+        let shown = self.nick(turn.who)?;
+        let owned = self.accounts.register.owned(&shown);
+        self.may(turn.who, Action::AsOwner(owned))?;
+        Ok(owned.map_or(shown, |owned| owned.nick()))
+    }
+
+    /// The same, if it stays theirs.
+    fn own_for_good(&self, turn: &Turn<'_, impl Output>) -> Result<Nick, Fault> {
+        let nick = self.own_name(turn)?;
+        self.lasts(nick).map(|()| nick)
+    }
+
+    /// Whether whose turn it is still owns this name, which they did when they asked, and it stays theirs.
+    fn still_own(&self, nick: Nick, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let own = self.own_for_good(turn)?;
+        if own == nick { Ok(()) } else { Err(Fault::NoAccount { nick: own, owning: self.owning(&own) }) }
     }
 
     /// Whether one more name may be registered from where somebody comes.
@@ -759,11 +840,7 @@ impl Hub {
     /// wait already.
     fn tries_of(&self, turn: &Turn<'_, impl Output>) -> u32 {
         match self.origin_of(turn.conn) {
-            Origin::Loopback => {
-                let locked = self.locked.get(&turn.conn).map(|locked| locked.wrong);
-                let used = || self.accounts.used.get(&turn.conn).map(|used| used.wrong);
-                locked.or_else(used).unwrap_or_default().into()
-            }
+            Origin::Loopback => self.accounts.used.get(&turn.conn).map_or(0, |used| used.wrong.into()),
             Origin::Network(prefix) => {
                 self.wrong_passwords.used(prefix, turn.now.at) + self.accounts.tasks_of.used(prefix)
             }
@@ -785,11 +862,11 @@ impl Hub {
     fn hash_anew(
         &mut self,
         nick: Nick,
-        password: Secret,
+        (old, password): (Option<PasswordHash>, Secret),
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Option<Done>, Fault> {
         let salt = self.draw_salt();
-        self.look_at(PasswordTask::Hash { password, salt }, Step::Hash { verb: Verb::Passwd, nick }, turn)
+        self.look_at(PasswordTask::Hash { password, salt }, Step::Hash { verb: Verb::Passwd, nick, old }, turn)
     }
 
     /// Whether this is still the password of a name: it may have changed while another one was looked at.
@@ -797,11 +874,23 @@ impl Hub {
         self.accounts.register.owned(nick).is_some_and(|owned| owned.password() == Some(hash))
     }
 
-    fn proved(&mut self, nick: Nick, then: Proved, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
+    fn proved(
+        &mut self,
+        nick: Nick,
+        (hash, then): (PasswordHash, Proved),
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
         match then {
-            Proved::Login => self.come_in(nick, turn),
-            Proved::Passwd(new) => self.hash_anew(nick, new, turn),
+            Proved::Login => {
+                self.lasts(nick)?;
+                self.come_in(nick, turn)
+            }
+            Proved::Passwd(new) => {
+                self.still_own(nick, turn)?;
+                self.hash_anew(nick, (Some(hash), new), turn)
+            }
             Proved::Drop => {
+                self.still_own(nick, turn)?;
                 let entry = Entry::Drop { nick, day: Day::of(turn.now.wall) };
                 Ok(self.write(vec![entry], Written::Drop, turn))
             }
@@ -817,7 +906,8 @@ impl Hub {
     ) -> Result<Option<Done>, Fault> {
         // Others may have registered meanwhile, and an operator may have given the name away.
         self.may_register(turn)?;
-        if self.accounts.register.owned(&nick).is_some() || self.accounts.is_claimed(&nick) {
+        self.may_be_called(&nick, turn)?;
+        if self.nick(turn.who)? != nick {
             return Err(Fault::Owned(nick));
         }
         match self.origin_of(turn.conn) {
@@ -829,14 +919,22 @@ impl Hub {
         Ok(self.write(vec![entry], Written::Register(nick), turn))
     }
 
-    /// An owner gets another password, and no token of theirs is good any more.
+    /// An owner gets another password in place of the one that they gave, and no token of theirs is good any more.
     fn enter_password(
         &mut self,
         nick: Nick,
-        hash: PasswordHash,
+        (old, hash): (Option<PasswordHash>, PasswordHash),
         turn: &mut Turn<'_, impl Output>,
     ) -> Result<Option<Done>, Fault> {
+        self.still_own(nick, turn)?;
         let owned = self.accounts.register.owned(&nick).ok_or(Fault::NoAccount { nick, owning: self.owning(&nick) })?;
+        // Another connection of theirs may have been faster.
+        if owned.password() != old.as_ref() {
+            return Err(if old.is_some() { Fault::WrongPassword } else { Fault::OldPassword });
+        }
+        if self.accounts.changes(nick).password {
+            return Err(Fault::NameBusy(nick));
+        }
         let name = Entry::Name { nick: owned.nick(), since: owned.since(), password: Some(hash) };
         Ok(self.write(vec![Entry::Untoken(nick), name], Written::Passwd, turn))
     }
@@ -891,7 +989,7 @@ impl Hub {
         let Some(ttl) = self.settings.name_ttl else { return };
         for nick in self.accounts.register.expired(ttl, today) {
             // Whoever is here has not gone.
-            if self.people.find(&nick).is_none() && !self.accounts.is_claimed(&nick) {
+            if self.owner_here(&nick).is_none() && !self.accounts.changes(nick).any {
                 let dropped = self.register().founded(&nick);
                 self.note(vec![Entry::Drop { nick, day: today }], turn.out);
                 self.tell_who_follows(&dropped, &mut Turn::of_server(turn.now, &mut *turn.out));
@@ -901,13 +999,17 @@ impl Hub {
 
     /// Somebody has proved to own a name, as its owner spells it: they have it from now on, beside whoever has it already.
     fn come_in(&mut self, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
+        if self.accounts.register.owned(&nick).is_none() {
+            return Err(Fault::NoOwner { nick, vacancy: self.vacancy(&nick, turn) });
+        }
         if let Err(why) = may_come_as(nick, self.register().blocks(), turn.now) {
             refuse(turn.conn, Verb::Login, why, turn.out);
             self.close(turn.conn, Bye::Blocked, turn);
             return Ok(None);
         }
-        let holder = self.people.find(&nick).filter(|&holder| holder != turn.who);
-        if holder.is_some_and(|holder| self.people.conns_of(holder).count() >= limits::WAYS) {
+        let holder = self.owner_here(&nick).map(|person| person.id);
+        let is_other = |&holder: &PersonId| holder != turn.who;
+        if holder.filter(is_other).is_some_and(|holder| self.people.conns_of(holder).count() >= limits::WAYS) {
             return Err(Fault::TooMany(Quota::Ways));
         }
         self.note_seen(&nick, turn);
@@ -924,9 +1026,9 @@ impl Hub {
             }
         }
         match holder {
-            Some(holder) => self.come_in_beside(holder, turn)?,
             // It is theirs already.
-            None if self.people.find(&nick).is_some() => {}
+            Some(holder) if holder == turn.who => {}
+            Some(holder) => self.come_in_beside(holder, turn)?,
             None => {
                 if self.people.has_several(turn.who) {
                     self.step_out(turn);
@@ -959,9 +1061,9 @@ impl Hub {
 
     /// A name is nobody's any more: whoever is here by it becomes a guest on each of their connections. The one whose turn it is
     /// keeps the rooms, or else the eldest. Places that are kept go with the name.
-    fn let_go(&mut self, old: Nick, why: Loss, turn: &mut Turn<'_, impl Output>) {
-        let Some(who) = self.people.find(&old) else { return };
+    fn let_go(&mut self, who: PersonId, why: Loss, turn: &mut Turn<'_, impl Output>) {
         self.end_places(who, turn);
+        let Ok(old) = self.nick(who) else { return };
         let conns: Vec<ConnId> = self.people.conns_of(who).collect();
         let keeper = conns.iter().copied().find(|&conn| conn == turn.conn).or(conns.first().copied());
         let others = conns.iter().copied().filter(|&conn| Some(conn) != keeper);
@@ -975,32 +1077,29 @@ impl Hub {
         }
     }
 
-    /// A name is given to somebody. Whoever is here as its owner was that without the new token; and who is called so without owning
-    /// it becomes a guest.
+    /// A name is given to somebody. Whoever is here as its owner was that without the new token; who is called so without owning it
+    /// becomes a guest; and who is the owner of another name is called by that again.
     fn make_way(&mut self, nick: Nick, turn: &mut Turn<'_, impl Output>) {
-        let is_owned = self.accounts.register.owned(&nick).is_some();
-        while let Some(person) = self.people.find(&nick).and_then(|who| self.people.get(who)) {
+        if let Some(owner) = self.owner_here(&nick).map(|person| person.id) {
+            let conns: Vec<ConnId> = self.people.conns_of(owner).collect();
+            return conns.into_iter().for_each(|conn| self.close(conn, Bye::Granted, turn));
+        }
+        while let Some(person) = self.find_shown(&nick) {
             let (who, old) = (person.id, person.nick());
-            if !is_owned {
-                self.let_go(old, Loss::Granted, turn);
-                continue;
+            match self.owned_by(person).filter(|own| !own.is_like(&nick)) {
+                Some(own) => {
+                    self.call(who, own, turn);
+                    let lost = Event::NameLost { nick: own, old, why: Loss::Granted };
+                    turn.out.publish(&mut self.people.conns_of(who), &[lost]);
+                }
+                None => self.let_go(who, Loss::Granted, turn),
             }
-            let conns: Vec<ConnId> = self.people.conns_of(who).collect();
-            conns.into_iter().for_each(|conn| self.close(conn, Bye::Granted, turn));
         }
     }
 
     /// What somebody gave proves nothing. The last of their tries closes their connection.
     fn fail_login(&mut self, verb: Verb, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
-        if let Origin::Network(prefix) = self.origin_of(turn.conn) {
-            self.wrong_passwords.count(prefix, turn.now.at);
-        }
-        let wrong = match self.locked.get_mut(&turn.conn) {
-            Some(locked) => &mut locked.wrong,
-            None => &mut self.accounts.used.entry(turn.conn).or_default().wrong,
-        };
-        *wrong = wrong.saturating_add(1);
-        let is_last = *wrong >= limits::PASSWORDS;
+        let is_last = self.count_wrong(turn);
         turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
         let why = if verb == Verb::Login { Fault::WrongLogin(nick) } else { Fault::WrongPassword };
         refuse(turn.conn, verb, why, turn.out);
@@ -1008,6 +1107,16 @@ impl Hub {
             self.close(turn.conn, Bye::WrongPasswords, turn);
         }
         Ok(None)
+    }
+
+    /// Counts a wrong password or token, and tells whether it was the last of a connection's tries. Being let in gives it no new ones.
+    pub(super) fn count_wrong(&mut self, turn: &Turn<'_, impl Output>) -> bool {
+        if let Origin::Network(prefix) = self.origin_of(turn.conn) {
+            self.wrong_passwords.count(prefix, turn.now.at);
+        }
+        let wrong = &mut self.accounts.used.entry(turn.conn).or_default().wrong;
+        *wrong = wrong.saturating_add(1);
+        *wrong >= limits::PASSWORDS
     }
 
     fn origin_of(&self, conn: ConnId) -> Origin {
@@ -1028,8 +1137,12 @@ impl Hub {
 
 /// A password that may be the one of a name.
 fn new_password(password: &str, nick: &Nick) -> Result<Secret, Fault> {
-    let is_good = limits::PASSWORD.contains(&password.len()) && !password.eq_ignore_ascii_case(nick.as_str());
-    if is_good { Ok(Secret(password.to_owned())) } else { Err(Fault::BadPassword) }
+    let is_name = Nick::new(password).is_ok_and(|word| word.is_like(nick));
+    if limits::PASSWORD.contains(&password.len()) && !is_name {
+        Ok(Secret(password.to_owned()))
+    } else {
+        Err(Fault::BadPassword)
+    }
 }
 
 /// The time without what is less than a second, as the ledger has it.

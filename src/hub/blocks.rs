@@ -123,9 +123,7 @@ impl Hub {
                 if let Some(owned) = subject.owned {
                     return match scope {
                         BlockScope::Guests => Err(Fault::NoBlock(NoBlock::Owner(owned))),
-                        BlockScope::All if own.and_then(|own| self.owned_by(own)) == Some(owned) => {
-                            Err(Fault::NoBlock(NoBlock::Own))
-                        }
+                        BlockScope::All if self.account(turn) == Some(owned) => Err(Fault::NoBlock(NoBlock::Own)),
                         BlockScope::All => Ok(Blocked::Name(owned)),
                     };
                 }

@@ -74,8 +74,7 @@ impl Hub {
             return Ok(false);
         }
         self.may(turn.who, Action::MakeRoom(self.settings.room_makers, self.settings.guests))?;
-        let owned = self.people.get(turn.who).and_then(|person| self.owned_by(person));
-        match owned.is_some_and(|owned| self.register().founded(&owned).len() >= limits::FOUNDED) {
+        match self.account(turn).is_some_and(|owned| self.register().founded(&owned).len() >= limits::FOUNDED) {
             true => Err(Fault::TooMany(Quota::Founded)),
             false => Ok(true),
         }
@@ -99,7 +98,7 @@ impl Hub {
             if last == 0 {
                 self.register_mut().count_anew(name);
             }
-            match self.people.get(turn.who).and_then(|person| self.owned_by(person)) {
+            match self.account(turn).filter(|&owned| !self.is_going(owned)) {
                 Some(owner) => {
                     let founder = Founder::Owner(owner);
                     let rule = Rule::TopicLocked(true);
@@ -229,12 +228,17 @@ impl Hub {
     }
 
     pub(super) fn subject(&self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Subject, Fault> {
-        match self.find_person(whom, turn) {
-            Ok(person) => Ok(Subject { nick: person.nick(), owned: self.owned_by(person), who: Some(person.id) }),
+        let subject = match self.find_person(whom, turn) {
+            Ok(person) => Subject { nick: person.nick(), owned: self.owned_by(person), who: Some(person.id) },
             Err(why) => {
                 let owned = whom.name.ok().and_then(|nick| self.register().owned(&nick)).ok_or(why)?;
-                Ok(Subject { nick: owned.nick(), owned: Some(owned.nick()), who: None })
+                Subject { nick: owned.nick(), owned: Some(owned.nick()), who: None }
             }
+        };
+        // What is given to a name that is about to be nobody's would be the next owner's.
+        match subject.owned.filter(|&owned| self.is_going(owned)) {
+            Some(owned) => Err(Fault::NameBusy(owned)),
+            None => Ok(subject),
         }
     }
 
@@ -263,12 +267,13 @@ impl Hub {
         let id = self.ruled_room(room, Doing::SeeRules, turn)?;
         let (room, rules) = (self.rooms[id].name, self.rules(&self.rooms[id]));
         let mut ranked = Vec::new();
+        let shown = |owned| self.owner_here(&owned).map_or(owned, Person::nick);
         if let Some(Founder::Owner(nick)) = rules.rules.founder() {
-            ranked.push((Rank::Founder, nick));
+            ranked.push((Rank::Founder, shown(nick)));
         }
         for role in [Role::Op, Role::Voice] {
             let guests = rules.guests(role).filter_map(|who| self.people.get(who)).map(Person::nick);
-            ranked.extend(rules.names(role).chain(guests).map(|nick| (role.into(), nick)));
+            ranked.extend(rules.names(role).map(shown).chain(guests).map(|nick| (role.into(), nick)));
         }
         ranked.iter().for_each(|&(rank, nick)| turn.out.detail(turn.conn, &Detail::Ranked { rank, nick }));
         Ok(Done::Ranks { room, count: ranked.len() })
@@ -566,7 +571,7 @@ impl Hub {
         }
         let what = Happening::Banned { kind, who: who.clone(), time, reason };
         let whom = match &who {
-            Who::Name(nick) => self.people.find(nick),
+            Who::Name(nick) => self.owner_here(nick).map(|person| person.id),
             Who::Guest(_) => guest,
             Who::Pattern(_) => None,
         };
@@ -712,7 +717,7 @@ impl Hub {
         if count == 0 {
             return Ok(Done::Erase { room: name, count });
         }
-        let owned = self.people.get(turn.who).and_then(|person| self.owned_by(person));
+        let owned = self.account(turn);
         let own = room.history_after(from - 1).take_while(|message| message.seq <= last).filter(|message| {
             !rules.is_erased(message.seq) && (message.by == turn.who || owned == Some(message.nick.get()))
         });

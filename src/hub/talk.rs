@@ -148,19 +148,24 @@ impl Hub {
             Fault::Owned(nick) if self.accounts_here() == Accounts::Off => Fault::OwnedForGood(nick),
             why => why,
         })?;
-        if let Some(holder) = self.people.rival(turn.who, &nick) {
+        let own = self.nick(turn.who)?;
+        let (account, stays) = (self.account(turn), |owned: &Nick| owned.is_like(&nick));
+        let leaves = account.is_some_and(|owned| !stays(&owned));
+        let leaves_others = leaves && self.people.has_several(turn.who);
+        // The others are shown so still.
+        let left = (leaves_others && own.is_like(&nick)).then_some(turn.who);
+        if let Some(holder) = self.people.rival(turn.who, &nick).or(left) {
             return Err(Fault::Taken { nick: nick.into(), holder: self.nick(holder)?.into() });
         }
-        let own = self.nick(turn.who)?;
         if own.as_str() != nick.as_str() {
             for &room in self.people.get(turn.who).map(|person| person.rooms.as_slice()).unwrap_or_default() {
-                self.may(turn.who, Action::Rename(nick, self.ruled(room, turn.now)))?;
+                self.may(turn.who, Action::Rename(nick, account.filter(stays), self.ruled(room, turn.now)))?;
             }
-            if !own.is_like(&nick) && self.people.get(turn.who).is_some_and(|person| self.owned_by(person).is_some()) {
+            if leaves {
                 self.may_be_guest(turn)?;
             }
             self.count_rename(turn)?;
-            if !own.is_like(&nick) && self.people.has_several(turn.who) {
+            if leaves_others {
                 self.step_out(turn);
             }
             self.call(turn.who, nick, turn);

@@ -27,6 +27,12 @@ impl Blocks {
         self.blocks.insert(block.id, block);
     }
 
+    /// There was a block of this number, which is for nobody any more.
+    pub(super) fn pass_over(&mut self, id: u64) {
+        self.last = self.last.max(id);
+        self.remove(id);
+    }
+
     /// Takes a block out.
     pub(super) fn remove(&mut self, id: u64) {
         if let Some(block) = self.blocks.remove(&id) {

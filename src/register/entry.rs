@@ -47,6 +47,22 @@ pub enum Entry {
     Unblock(u64),
 }
 
+impl Entry {
+    /// The name that it says something of which holds wherever its owner is.
+    pub fn of_name(&self) -> Option<Nick> {
+        match *self {
+            Self::Name { nick, .. }
+            | Self::Token { nick, .. }
+            | Self::Untoken(nick)
+            | Self::Once { nick, .. }
+            | Self::Seen { nick, .. }
+            | Self::Drop { nick, .. }
+            | Self::Operator { nick, .. } => Some(nick),
+            _ => None,
+        }
+    }
+}
+
 /// A password as it is kept: what argon2id made of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PasswordHash {

@@ -317,6 +317,8 @@ fn a_block_ends_when_its_time_is_over_and_the_same_again_changes_it() {
     assert_eq!(house.told("ops", "/blocks")[2], "- 4 all 203.0.113.5/32 -", "no stamp tells of such a time");
     // What was noted of it says the same.
     let mut register = Register::default();
+    let alice = Nick::new("alice").unwrap();
+    register.apply(Entry::Name { nick: alice, since: Day::of(house.0.now().wall), password: None });
     house.0.notes.ledger.iter().for_each(|entry| register.apply(entry.clone()));
     let ids: Vec<u64> = register.blocks().iter().map(|block| block.id).collect();
     assert_eq!(ids, [2, 3, 4]);

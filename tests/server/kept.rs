@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chinwag::hub::Departure;
 use chinwag::event::Lost;
+use chinwag::hub::Departure;
 use chinwag::names::ConnId;
 use chinwag::settings::Settings;
 use testkit::memory::Memory;

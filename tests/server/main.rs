@@ -19,6 +19,7 @@ mod help;
 mod kept;
 mod lines;
 mod operators;
+mod owners;
 mod peers;
 mod recorded;
 mod rooms;

@@ -233,7 +233,7 @@ fn an_owner_is_an_operator_from_one_word_to_the_other() {
     server.signal("KILL");
     server.wait();
     let server = start(dir.path());
-    let mut alice = server.connect();
+    let mut alice = server.person("a");
     alice.send(&format!("/login alice {PASSWORD}"));
     alice.until("+ login alice");
     alice.ask("/operator", "- alice");
