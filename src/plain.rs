@@ -806,9 +806,9 @@ fn explain(why: &Fault) -> String {
                 .to_owned()
         }
         Fault::KeepsNothing => {
-            "this server keeps nothing; choose any name with /nick NAME, or ask its operator for --data".to_owned()
+            "this server keeps nothing; a name is yours while you are here, or ask its operator for --data".to_owned()
         },
-        Fault::AccountsOff => "nobody owns a name here; choose any with /nick NAME".to_owned(),
+        Fault::AccountsOff => "nobody owns a name here; one that is free is yours while you are here".to_owned(),
         Fault::AccountsClosed => "only the operator gives names away here; ask them for yours".to_owned(),
         Fault::PasswordsBusy => "many passwords are being looked at; try again in a moment".to_owned(),
         Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),
