@@ -815,3 +815,30 @@ fn several_connections_of_one_person_are_put_out_together() {
     again.send("/join #club");
     again.until("+ join #club 2");
 }
+
+#[test]
+fn what_the_kicked_ones_machine_still_holds_is_refused_too() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#club");
+    let mut bob = server.in_room("bob", "#club");
+    // It is more than there is room for at the server.
+    let lines: String = (0..15_000).map(|n| format!("/join #club\nspam number {n}\n")).collect();
+    bob.send_bytes(lines.as_bytes());
+    alice.until_starting("#club <bob> ");
+    alice.send("/kick bob");
+    alice.until("+ kick #club bob");
+    bob.send_bytes(b"/ping done\n");
+    bob.until("#club * alice kicked bob");
+    let mut refused = 0;
+    loop {
+        let line = bob.line().unwrap();
+        assert!(!line.starts_with("+ join "), "after {refused}: {line}");
+        refused += usize::from(line.starts_with("! say no-room "));
+        if line == "+ ping done" {
+            break;
+        }
+    }
+    assert!(refused > 14_000, "{refused}");
+    let later = alice.settle();
+    assert!(!later.iter().any(|line| line.contains("spam") || line.contains("joined")), "{later:?}");
+}
