@@ -441,6 +441,7 @@ impl Register {
                 })
             }
             Entry::Erase { room, first, last } => self.change_room(room, |rules| rules.erase((first, last))),
+            Entry::Anew { room } => self.change_room(room, |rules| rules.erased = Vec::new()),
             Entry::Block(block) => self.change_blocks(|blocks| blocks.insert(block)),
             Entry::Unblock(id) => self.change_blocks(|blocks| blocks.remove(id)),
         }
@@ -574,11 +575,6 @@ impl Register {
         let bans = rules.bans.iter().map(|ban| Entry::Unban { room, id: ban.id });
         let invited = rules.invited.iter().map(|&nick| Entry::Invite { room, nick, on: false });
         roles.chain(set).chain(bans).chain(invited).collect()
-    }
-
-    /// The messages of a room count from 1 again, and nothing is known of the new ones.
-    pub fn count_anew(&mut self, room: RoomName) {
-        self.change_room(room, |rules| rules.erased = Vec::new());
     }
 
     /// What is so of a room, if anything is.

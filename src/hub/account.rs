@@ -177,16 +177,13 @@ impl Hub {
         self.accounts.register = register;
         // Nobody is left in a room that a guest made for few.
         going.into_iter().for_each(|room| self.forget_room(room, &mut Turn::of_server(now, out)));
+        self.put_away_erased();
         self.expire_names(&mut Turn::of_server(now, out));
     }
 
     /// Names, and what rooms have for rules.
     pub fn register(&self) -> &Register {
         &self.accounts.register
-    }
-
-    pub(super) fn register_mut(&mut self) -> &mut Register {
-        &mut self.accounts.register
     }
 
     /// Whether the last request of a connection waits for a password to be looked at, or for the ledger. Its next line must

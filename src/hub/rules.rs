@@ -81,6 +81,13 @@ impl Hub {
         }
     }
 
+    /// A room of which only what is shown to nobody is left is there for nobody, as if it were not. Its numbers go on.
+    pub(super) fn put_away_erased(&mut self) {
+        let erased = self.register().rooms().filter(|(_, rules)| !rules.erased().is_empty());
+        let names: Vec<RoomName> = erased.map(|(name, _)| *name).filter(|name| self.is_new(name)).collect();
+        names.iter().for_each(|name| self.rooms.put_away(name));
+    }
+
     /// Whether a room is new to whoever comes in: nobody is in it, and nothing of it is left that anybody may be shown.
     fn is_new(&self, name: &RoomName) -> bool {
         let Some(last) = self.rooms.only_messages(name) else { return false };
@@ -97,7 +104,7 @@ impl Hub {
         let (name, last) = (self.rooms[room].name, self.rooms[room].last_seq());
         if makes {
             if last == 0 {
-                self.register_mut().count_anew(name);
+                self.count_anew(name, turn.out);
             }
             match self.people.get(turn.who).and_then(|person| self.owned_by(person)) {
                 Some(owner) => {
@@ -147,23 +154,51 @@ impl Hub {
         if is_of_guest && !self.rooms.exists(name) {
             let entries = self.register().clearing(*name);
             self.note(entries, out);
-            self.register_mut().count_anew(*name);
+            // Where there is a log, what was in it may still be there.
+            if self.settings.log.is_none() {
+                self.count_anew(*name, out);
+            }
+        }
+    }
+
+    /// What was taken back of a room that is there no more is not what is said in it next.
+    fn count_anew(&mut self, room: RoomName, out: &mut impl Output) {
+        if self.register().room(&room).is_some_and(|rules| !rules.erased().is_empty()) {
+            self.note(vec![Entry::Anew { room }], out);
+        }
+    }
+
+    /// What was forgotten before this turn is in no log any more, and so need not be taken back either.
+    fn forget_erased(&mut self, turn: &mut Turn<'_, impl Output>) {
+        if self.trouble.is_some() || self.forgotten_at == Some(turn.now.at) {
+            return;
+        }
+        self.forgotten_at = Some(turn.now.at);
+        for room in std::mem::take(&mut self.forgotten) {
+            if !self.rooms.exists(&room) {
+                self.count_anew(room, turn.out);
+            }
         }
     }
 
     /// Nothing that was said or shared in a room is there any more for anybody, and whoever comes in next makes it. Nobody is in it.
+    ///
+    /// What goes with it goes in an order in which no crash brings anything back: as long as the log may still have what was said,
+    /// the ledger has that it is taken back.
     pub(super) fn forget_room(&mut self, name: RoomName, turn: &mut Turn<'_, impl Output>) {
+        self.forget_erased(turn);
         if let Some(room) = self.rooms.find(&name) {
             let is_of_room = |(_, file): &(FileId, &File)| file.share == Share::Room(room);
             let files: Vec<FileId> = self.files.iter().filter(is_of_room).map(|(id, _)| id).collect();
             files.into_iter().for_each(|file| self.end_file(file, Fault::Gone(Gone::Removed), turn));
         }
         let mut entries = self.register().clearing(name);
-        if let Some((last, had_topic)) = self.rooms.wipe(&name) {
-            if had_topic {
-                turn.out.effect(Effect::Log(Record::Topic { room: name, topic: None }));
+        if let Some((room, last)) = self.rooms.wipe(&name) {
+            turn.out.effect(Effect::Log(Record::Forgotten { room }));
+            if last > 0 {
+                entries.push(Entry::Erase { room: name, first: 1, last });
+                self.forgotten.push(name);
             }
-            entries.extend((last > 0).then_some(Entry::Erase { room: name, first: 1, last }));
         }
         self.note(entries, turn.out);
     }

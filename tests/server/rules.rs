@@ -842,3 +842,53 @@ fn what_the_kicked_ones_machine_still_holds_is_refused_too() {
     let later = alice.settle();
     assert!(!later.iter().any(|line| line.contains("spam") || line.contains("joined")), "{later:?}");
 }
+
+#[test]
+fn a_room_that_is_forgotten_is_not_there_after_a_restart_and_counts_from_one_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["--data", dir.path().to_str().unwrap(), "--rate", "0"];
+    let server = Server::start(&options);
+    let mut gus = server.person("gus");
+    for room in ["#den", "#pit"] {
+        gus.send(&format!("/join {room}"));
+        gus.until(&format!("+ join {room} 1"));
+        gus.ask(&format!("/room {room} hidden on"), &format!("+ room {room} hidden on"));
+        gus.ask(&format!("/topic {room} ours"), &format!("+ topic {room} ours"));
+        gus.send("between us");
+        gus.settle();
+    }
+    // In the other he still is when it is killed.
+    gus.ask("/leave #den", "+ leave #den");
+    let logs = dir.path().join("rooms");
+    let is_there = |name: &str| logs.join(name).exists();
+    assert!(!is_there("den.log") && !is_there("den.topic") && is_there("pit.log"));
+    has_entered(dir.path(), &["rule #pit hidden on"]);
+    drop(server);
+    for _ in 0..2 {
+        let server = Server::start(&options);
+        let mut eve = server.person("eve");
+        eve.ask("/rooms", "+ rooms 0");
+        for line in ["/who #den", "/history #den", "/topic #pit", "/room #pit", "/leave #pit", "/msg #den hi"] {
+            let reply = first_after(&mut eve, line);
+            assert!(reply.contains(" no-such-room "), "{line}: {reply}");
+        }
+        assert!(!is_there("den.log") && !is_there("pit.log") && !is_there("pit.topic"));
+    }
+    // Whoever makes it next has a new one.
+    let server = Server::start(&options);
+    let mut eve = server.in_room("eve", "#den");
+    eve.send("hello");
+    eve.send("/history");
+    let rows = eve.until("+ history #den 1");
+    assert!(rows[0].starts_with("- [1@") && rows[0].ends_with(" <eve> hello"), "{rows:?}");
+    eventually("it is not taken back", || {
+        let ledger = fs::read_to_string(dir.path().join("ledger")).unwrap();
+        !ledger.contains("erase #den") || ledger.contains("anew #den")
+    });
+    drop(server);
+    let server = Server::start(&options);
+    let mut eve = server.in_room("eve", "#den");
+    eve.send("/history");
+    let rows = eve.until("+ history #den 1");
+    assert!(rows[0].starts_with("- [1@") && rows[0].ends_with(" <eve> hello"), "{rows:?}");
+}
