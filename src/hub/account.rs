@@ -866,6 +866,7 @@ impl Hub {
                 if self.people.has_several(turn.who) {
                     self.step_out(turn);
                 }
+                self.go_where_banned((nick, Some(nick)), turn)?;
                 self.call(turn.who, nick, turn);
             }
         }
@@ -888,6 +889,7 @@ impl Hub {
             return self.nick(turn.who);
         }
         let guest = self.people.guest_name();
+        self.go_where_banned((guest, None), turn)?;
         self.call(turn.who, guest, turn);
         self.nick(turn.who)
     }

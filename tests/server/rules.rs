@@ -892,3 +892,70 @@ fn a_room_that_is_forgotten_is_not_there_after_a_restart_and_counts_from_one_aga
     let rows = eve.until("+ history #den 1");
     assert!(rows[0].starts_with("- [1@") && rows[0].ends_with(" <eve> hello"), "{rows:?}");
 }
+
+#[test]
+fn who_becomes_somebody_whom_a_ban_is_for_leaves_the_room() {
+    let mut company = Company::new(Settings::default(), &["ann", "bo"]);
+    let login = format!("/login bo token:{}", URL_SAFE_NO_PAD.encode(SECRET));
+    company.enter(&["ann", "gus"]);
+    company.done("ann", "/join #club");
+    company.done("ann", "/ban bo");
+    company.done("gus", "/join #other");
+    company.done("gus", "/join #club");
+    company.heard("ann");
+    let told = company.told("gus", &login);
+    assert_eq!(told, ["#club * gus left", "- in #other 0", "+ login bo"]);
+    assert_eq!(company.heard("ann"), ["#club * gus left"]);
+    company.refused("gus", "/msg #club hi", "not-in-room");
+    company.refused("gus", "/join #club", "banned");
+    // Who owns their name comes in where guests from there do not.
+    company.done("ann", "/unban 1");
+    company.enter_from("eve", network(5));
+    company.enter_from("cy", network(5));
+    for who in ["eve", "cy"] {
+        company.done(who, "/join #club");
+    }
+    company.done("ann", "/ban eve");
+    company.enter_from("bob", network(5));
+    company.refused("bob", "/join #club", "banned");
+    company.told("bob", &login);
+    company.done("bob", "/join #club");
+    company.heard("ann");
+    let told = company.told("bob", "/logout");
+    assert!(told.last().is_some_and(|line| line.starts_with("+ logout guest")), "{told:?}");
+    // As its own person, it is in no room in any case; as the only connection it would have been.
+    company.refused("bob", "/msg #club hi", "not-in-room");
+    // Those who were inside before are not looked for.
+    company.done("cy", "/nick cyril");
+}
+
+#[test]
+fn who_gives_up_their_name_where_guests_are_banned_leaves_the_room() {
+    let mut company = Company::new(Settings::default(), &["ann", "bo"]);
+    company.enter(&["ann"]);
+    company.enter_from("eve", network(5));
+    for who in ["ann", "eve"] {
+        company.done(who, "/join #club");
+    }
+    company.done("ann", "/ban eve");
+    company.enter_from("bo", network(5));
+    company.done("bo", "/join #club");
+    company.heard("ann");
+    company.refused("bo", "/nick other", "banned");
+    let told = company.told("bo", "/logout");
+    assert!(told[0] == "#club * bo left" && told.last().unwrap().starts_with("+ logout guest"), "{told:?}");
+    assert_eq!(company.heard("ann"), ["#club * bo left"]);
+    company.refused("bo", "/msg #club hi", "not-in-room");
+}
+
+#[test]
+fn a_banned_pattern_is_not_fitted_by_who_fits_it_already() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "watt"]);
+    company.done("ann", "/join #club");
+    company.done("watt", "/join #club");
+    company.done("ann", "/ban wat*");
+    company.refused("watt", "/nick watson", "banned");
+    company.done("watt", "/nick other");
+    company.refused("watt", "/nick watson", "banned");
+}
