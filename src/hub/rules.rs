@@ -203,6 +203,10 @@ impl Hub {
         self.note(entries, turn.out);
     }
 
+    fn is_heard(&self, room: RoomId, who: PersonId, turn: &Turn<'_, impl Output>) -> bool {
+        self.may(who, Action::InRoom(Doing::Tell, self.ruled(room, turn.now))).is_ok()
+    }
+
     /// What others hear of what somebody does in a room: without their reason, if they are not heard there.
     pub(super) fn as_heard(
         &self,
@@ -211,7 +215,7 @@ impl Hub {
         what: &Happening,
         turn: &Turn<'_, impl Output>,
     ) -> Happening {
-        let is_heard = || self.may(who, Action::InRoom(Doing::Tell, self.ruled(room, turn.now))).is_ok();
+        let is_heard = || self.is_heard(room, who, turn);
         match what {
             Happening::Left(Some(_)) if !is_heard() => Happening::Left(None),
             Happening::Quit(Some(_)) if !is_heard() => Happening::Quit(None),
@@ -574,7 +578,10 @@ impl Hub {
         };
         let number = self.ban_number(id, kind, (&who, guest), turn)?;
         let until = time.and_then(|time| end_of(turn.now.wall, time));
+        let time = time.filter(|_| until.is_some());
         let by = self.by(turn)?;
+        // Who is not heard is not read either.
+        let reason = reason.filter(|_| self.is_heard(id, turn.who, turn));
         let text = reason.clone().unwrap_or_else(|| Text::new(""));
         let ban = Ban { id: number, kind, who: who.clone(), network, until, by, reason: text };
         self.note_of_room(room, Entry::Ban { room, ban }, turn)?;

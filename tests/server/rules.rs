@@ -959,3 +959,29 @@ fn a_banned_pattern_is_not_fitted_by_who_fits_it_already() {
     company.done("watt", "/nick other");
     company.refused("watt", "/nick watson", "banned");
 }
+
+#[test]
+fn what_a_muted_op_says_of_a_ban_nobody_is_shown() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "gus"]);
+    company.done("ann", "/join #club");
+    company.done("gus", "/join #club");
+    company.done("ann", "/op gus");
+    company.done("ann", "/mute gus");
+    company.done("gus", "/ban spam* rude words");
+    let told = company.told("ann", "/bans");
+    assert_eq!(told[1..], ["- 2 ban pattern:spam* gus -", "+ bans #club 2"]);
+}
+
+#[test]
+fn a_ban_that_ends_later_than_times_are_told_is_for_good() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "gus"]);
+    company.done("ann", "/join #club");
+    company.done("gus", "/join #club");
+    for time in ["3650000d", "99999999999999999999"] {
+        company.done("ann", &format!("/ban spam* {time}"));
+        let heard = company.heard("gus");
+        assert_eq!(heard.last().unwrap(), "#club * ann banned pattern:spam* 0");
+    }
+}
