@@ -496,12 +496,16 @@ impl Hub {
         if let Some(owned) = owned {
             let seen = if shown.is_some() { today } else { owned.seen() };
             turn.out.detail(turn.conn, &Detail::Name { since: owned.since(), seen });
-            if own.is_some() && shown == own {
+            let is_own = own.is_some() && shown == own;
+            if is_own {
                 turn.out.detail(turn.conn, &Detail::Tokens(owned.tokens(today)));
-                let founded = register.founded(&asked);
-                if !founded.is_empty() {
-                    turn.out.detail(turn.conn, &Detail::Founder(founded));
-                }
+            }
+            let founded = register.founded(&asked);
+            // By the operator's door nobody is online.
+            if (is_own || own.is_none()) && !founded.is_empty() {
+                turn.out.detail(turn.conn, &Detail::Founder(founded));
+            }
+            if is_own {
                 turn.out.detail(turn.conn, &Detail::Ways(self.people.conns_of(turn.who).count()));
             }
         }

@@ -381,7 +381,7 @@ impl Hub {
         let next = subject.owned.ok_or(Fault::OwnsNoName(subject.nick))?;
         if before != Some(Founder::Owner(next)) {
             if self.register().founded(&next).len() >= limits::FOUNDED {
-                return Err(Fault::TooMany(Quota::Founded));
+                return Err(Fault::TooMany(Quota::FoundedBy(subject.nick)));
             }
             let mut entries = vec![Entry::Room { room, founder: Founder::Owner(next) }];
             if let Some(Founder::Owner(nick)) = before {

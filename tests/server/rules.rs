@@ -949,18 +949,6 @@ fn who_gives_up_their_name_where_guests_are_banned_leaves_the_room() {
 }
 
 #[test]
-fn a_banned_pattern_is_not_fitted_by_who_fits_it_already() {
-    let mut company = Company::new(Settings::default(), &["ann"]);
-    company.enter(&["ann", "watt"]);
-    company.done("ann", "/join #club");
-    company.done("watt", "/join #club");
-    company.done("ann", "/ban wat*");
-    company.refused("watt", "/nick watson", "banned");
-    company.done("watt", "/nick other");
-    company.refused("watt", "/nick watson", "banned");
-}
-
-#[test]
 fn what_a_muted_op_says_of_a_ban_nobody_is_shown() {
     let mut company = Company::new(Settings::default(), &["ann"]);
     company.enter(&["ann", "gus"]);
@@ -974,6 +962,18 @@ fn what_a_muted_op_says_of_a_ban_nobody_is_shown() {
 }
 
 #[test]
+fn a_banned_pattern_is_not_fitted_by_who_fits_it_already() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "watt"]);
+    company.done("ann", "/join #club");
+    company.done("watt", "/join #club");
+    company.done("ann", "/ban wat*");
+    company.refused("watt", "/nick watson", "banned");
+    company.done("watt", "/nick other");
+    company.refused("watt", "/nick watson", "banned");
+}
+
+#[test]
 fn a_ban_that_ends_later_than_times_are_told_is_for_good() {
     let mut company = Company::new(Settings::default(), &["ann"]);
     company.enter(&["ann", "gus"]);
@@ -984,4 +984,22 @@ fn a_ban_that_ends_later_than_times_are_told_is_for_good() {
         let heard = company.heard("gus");
         assert_eq!(heard.last().unwrap(), "#club * ann banned pattern:spam* 0");
     }
+}
+
+#[test]
+fn who_may_be_the_founder_of_no_more_rooms_is_named() {
+    let mut company = Company::new(Settings::default(), &["ann", "bo"]);
+    company.enter(&["ann", "bo"]);
+    for n in 0..FOUNDED {
+        company.done("ann", &format!("/join #room{n}"));
+    }
+    company.done("bo", "/join #club");
+    company.done("ann", "/join #club");
+    let reply = company.ask("bo", "/founder ann");
+    assert!(reply.starts_with("! founder too-many ann is the founder of 20 rooms"), "{reply}");
+    // The operator's door tells of all of them.
+    company.0.connect_control("door");
+    let told = company.told("door", "/account ann");
+    let row = told.iter().find(|row| row.starts_with("- founder #room0,")).unwrap_or_else(|| panic!("{told:?}"));
+    assert_eq!(row.split(',').count(), FOUNDED);
 }
