@@ -370,7 +370,6 @@ pub const SERVER_SETTINGS: &[(ServerSetting, &str, &str)] = &[
 /// A rule with the value that somebody typed; `None` if it cannot have that.
 fn rule(kind: RuleKind, value: &str) -> Option<Rule> {
     let is_off = value.eq_ignore_ascii_case("off");
-    let number = |value: &str| value.parse().ok().filter(|&number: &u64| number > 0);
     Some(match kind {
         RuleKind::Hidden => Rule::Hidden(switch(value)?),
         RuleKind::InviteOnly => Rule::InviteOnly(switch(value)?),
@@ -381,10 +380,10 @@ fn rule(kind: RuleKind, value: &str) -> Option<Rule> {
         RuleKind::Key if is_off => Rule::Key(None),
         // That is what others are shown of a key.
         RuleKind::Key if value.eq_ignore_ascii_case("on") => return None,
-        RuleKind::Key if value.len() > limits::KEY => return None,
+        RuleKind::Key if value.len() > limits::KEY || value.contains('\t') => return None,
         RuleKind::Key => Rule::Key(Some(Text::new(value))),
         RuleKind::Limit if is_off => Rule::Limit(None),
-        RuleKind::Limit => Rule::Limit(Some(number(value)?)),
+        RuleKind::Limit => Rule::Limit(Some(number(value).filter(|&limit| limit > 0)?)),
         RuleKind::Slow if is_off => Rule::Slow(None),
         RuleKind::Slow => {
             let every = span(value).filter(|every| !every.is_zero())?;
@@ -420,8 +419,14 @@ fn network(typed: &str) -> Option<Network> {
 /// A pattern of names, with as many characters besides its `*` as it takes not to fit nearly everybody.
 fn pattern(typed: &str) -> Option<Text> {
     let others = typed.chars().filter(|&c| c != '*').count();
-    let fits = others >= limits::PATTERN_LEAST && typed.len() <= limits::PATTERN;
+    let fits = others >= limits::PATTERN_LEAST && typed.len() <= limits::PATTERN && !typed.contains('\t');
     fits.then(|| Text::new(typed)).filter(|safe| safe.as_str() == typed)
+}
+
+/// A number. One that is out of range is the largest there is, so that it meets the limit that it is beyond.
+fn number(word: &str) -> Option<u64> {
+    let is_number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| word.parse().unwrap_or(u64::MAX))
 }
 
 /// A span of time: a number of seconds, or of what the letter behind it stands for.
@@ -434,8 +439,7 @@ fn span(word: &str) -> Option<Duration> {
         (at, 'd' | 'D') => (&word[..at], 86_400),
         _ => return None,
     };
-    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    is_number.then(|| Duration::from_secs(number.parse().unwrap_or(u64::MAX).saturating_mul(unit)))
+    self::number(number).map(|number| Duration::from_secs(number.saturating_mul(unit)))
 }
 
 /// Finds a command by its name or alias, in any case and with or without the slash.
@@ -631,13 +635,8 @@ impl<'a> Words<'a> {
         self.number_or_end()?.ok_or(Slip::Usage)
     }
 
-    /// A number that is out of range is the largest there is, so that it meets the limit that it is beyond.
     fn number_or_end(&mut self) -> Result<Option<u64>, Slip> {
-        match self.word() {
-            None => Ok(None),
-            Some(word) if word.bytes().all(|b| b.is_ascii_digit()) => Ok(Some(word.parse().unwrap_or(u64::MAX))),
-            Some(_) => Err(Slip::Usage),
-        }
+        self.word().map(|word| number(word).ok_or(Slip::Usage)).transpose()
     }
 
     /// All that is left, without spaces around it.
@@ -788,6 +787,7 @@ mod tests {
             ("/room key open", rule(Rule::Key(Some(Text::new("open"))))),
             ("/room key off", rule(Rule::Key(None))),
             ("/room limit 20", rule(Rule::Limit(Some(20)))),
+            ("/room limit 99999999999999999999", rule(Rule::Limit(Some(u64::MAX)))),
             ("/room slow 2m", rule(Rule::Slow(Some(120)))),
             ("/room slow 30", rule(Rule::Slow(Some(30)))),
             ("/room past off", rule(Rule::Past(false))),
@@ -866,6 +866,9 @@ mod tests {
         for (line, verb, why) in [
             ("/ban a*", Verb::Ban, Fault::BadPattern),
             ("/mute #a **ab**", Verb::Mute, Fault::BadPattern),
+            ("/ban a\tb*", Verb::Ban, Fault::BadPattern),
+            ("/room key a\tb", Verb::Room, Fault::BadValue(RuleKind::Key)),
+            ("/room limit +5", Verb::Room, Fault::BadValue(RuleKind::Limit)),
             ("/room colour", Verb::Room, Fault::NoSuchRule(Text::new("colour"))),
             ("/room hidden maybe", Verb::Room, Fault::BadValue(RuleKind::Hidden)),
             ("/room limit 0", Verb::Room, Fault::BadValue(RuleKind::Limit)),

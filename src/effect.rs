@@ -121,6 +121,8 @@ pub enum Record {
     Said { room: RoomName, line: Logged },
     /// A room is about this now, or about nothing.
     Topic { room: RoomName, topic: Option<Text> },
+    /// Nothing of a room is there any more, and its messages count from 1 again.
+    Forgotten { room: RoomName },
 }
 
 /// A message of a room as the log has it.

@@ -388,6 +388,8 @@ pub enum Bye {
     TooOften,
     /// Nobody may come from its network, or by its name.
     Blocked,
+    /// The operator does not want guests from their network, and they are one.
+    GuestsBlocked,
     /// It took too little of what was pending for it, for the time of a stall.
     TooSlow,
     /// It did not give the password in [`limits::LOCKED`].
@@ -726,6 +728,8 @@ pub enum Quota {
     Bans,
     /// Rooms of which somebody is the founder.
     Founded,
+    /// Rooms that somebody else founded, who is to be the founder of one more.
+    FoundedBy(Nick),
     /// Invitations in a minute, of one person or of all from their network.
     Invitations,
     /// Wrong keys in a minute, of one person or of all from their network.

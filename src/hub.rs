@@ -140,6 +140,9 @@ pub struct Hub {
     trouble: Option<Trouble>,
     /// Rooms whose own logs cannot be kept.
     unkept: BTreeSet<RoomName>,
+    /// Rooms that were forgotten last, when their logs may have been there still, and when that was.
+    forgotten: Vec<RoomName>,
+    forgotten_at: Option<Instant>,
     /// Counts joins, typing lines and queries of the log, so that it can be told which came first.
     serial: u64,
     downloads: u64,
@@ -211,6 +214,8 @@ impl Hub {
             next_search: Instant::START,
             trouble: None,
             unkept: BTreeSet::new(),
+            forgotten: Vec::new(),
+            forgotten_at: None,
             serial: 0,
             downloads: 0,
             settings,

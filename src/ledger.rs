@@ -467,6 +467,7 @@ fn is_of_name(entry: &Entry) -> bool {
         | Entry::Unban { .. }
         | Entry::Invite { .. }
         | Entry::Erase { .. }
+        | Entry::Anew { .. }
         | Entry::Block(_)
         | Entry::Unblock(_) => false,
     }

@@ -51,6 +51,14 @@ pub const READ_A_TURN: usize = 16 * 1024;
 pub const READ_CHUNK: usize = 3 * LINE;
 /// Bytes read at once from a connection without an upload: what flood control holds back of them stays in memory.
 pub const READ: usize = LINE;
+/// So many bytes that wait to be read when somebody is put out of a room may be all that there was room for. One reading takes as
+/// much, so that only what is held back comes to that.
+pub const PUT_OUT_FULL: usize = READ_A_TURN;
+/// Bytes that a system holds at most for a peer that takes no more, as Linux has it at first.
+pub const PUT_OUT_BEHIND: u32 = 4 * 1024 * 1024;
+/// What comes so much later than what was there before was not held by the peer's system: it is longer than a way around the world
+/// and back.
+pub const PUT_OUT_BREAK: Duration = Duration::from_secs(1);
 /// Lines of one connection carried out before the others have their turn.
 pub const LINES_A_TURN: usize = 8;
 /// Connections accepted before the others have their turn.

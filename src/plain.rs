@@ -806,7 +806,7 @@ fn explain(why: &Fault) -> String {
                 .to_owned()
         }
         Fault::KeepsNothing => {
-            "this server keeps nothing; a name is yours while you are here, or ask its operator for --data".to_owned()
+            "this server keeps nothing, as it runs without --data; a name is yours while you are here".to_owned()
         },
         Fault::AccountsOff => "nobody owns a name here; one that is free is yours while you are here".to_owned(),
         Fault::AccountsClosed => "only the operator gives names away here; ask them for yours".to_owned(),
@@ -1043,6 +1043,12 @@ fn too_many(quota: Quota) -> String {
         Quota::Voices => format!("a room may have {} voices; /devoice one first", limits::VOICES),
         Quota::Invited => format!("{} people may be invited to a room; /uninvite one first", limits::INVITED),
         Quota::Bans => format!("a room may have {} bans; /unban one first", limits::BANS),
+        Quota::FoundedBy(nick) => {
+            format!(
+                "{nick} is the founder of {} rooms, and nobody may be of more; choose somebody else",
+                limits::FOUNDED
+            )
+        }
         Quota::Founded => {
             format!("one may be the founder of {} rooms; hand one over with /founder first", limits::FOUNDED)
         }
@@ -1111,7 +1117,7 @@ fn bye_code(bye: Bye) -> Code<'static> {
     match bye {
         Bye::Full | Bye::MadePlace | Bye::ControlsTaken => Code::Full,
         Bye::TooManyFromAddress | Bye::TooOften | Bye::WrongPasswords => Code::Refused,
-        Bye::Blocked => Code::Blocked,
+        Bye::Blocked | Bye::GuestsBlocked => Code::Blocked,
         Bye::TooSlow => Code::TooSlow,
         Bye::Idle | Bye::Silent => Code::Idle,
         Bye::Killed | Bye::Granted => Code::Killed,
@@ -1129,6 +1135,9 @@ fn farewell(bye: Bye) -> &'static str {
         Bye::TooManyFromAddress => "too many connections from your address; close one first",
         Bye::TooOften => "too many connections came from your network in this minute; connect again in the next one",
         Bye::Blocked => "you may not come to this server; ask who runs it",
+        Bye::GuestsBlocked => {
+            "guests may not come from your network; connect again and /login NICK PASSWORD, or ask who runs the server"
+        }
         Bye::WrongPasswords => "too many wrong passwords; ask for the right one and connect again",
         Bye::TooSlow => "you read nothing for too long; connect again",
         Bye::Idle => "no password came in time; connect again",

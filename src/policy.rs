@@ -46,8 +46,8 @@ pub enum Action<'a> {
     Enter(Entrance<'a>, Option<&'a str>),
     /// Make a room, where these may, and guests may do this.
     MakeRoom(RoomMakers, settings::Guests),
-    /// Be called otherwise, as the owner of a name or as none, who is in this room.
-    Rename(Nick, Option<Nick>, Ruled<'a>),
+    /// Be in this room under another name, as its owner if they are that.
+    Stay(Nick, Option<Nick>, Ruled<'a>),
     /// Fetch a file, or be told of it. A file that was shared in a room comes with the room.
     Fetch(&'a File, Option<&'a Room>),
     /// Take a file away from those for whom it is.
@@ -135,13 +135,11 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
             let may_guests = makers == RoomMakers::Anybody && guests != settings::Guests::Off;
             allow(may_guests || someone.owned.is_some(), || Fault::GuestsMakeNoRooms(someone.owning()))
         }
-        Action::Rename(nick, owned, Ruled { room, rules, now }) => {
+        Action::Stay(nick, owned, Ruled { room, rules, now }) => {
             let renamed = Someone { nick, owned, ..someone };
-            let is_banned = |someone| rules.ban_of(BanKind::Ban, someone, None, now.wall).is_some();
-            allow(is_banned(&someone) || !is_banned(&renamed), || Fault::NameBanned {
-                nick: Text::new(nick.as_str()),
-                room: room.name,
-            })
+            let since = room.member(someone.id).map(|member| member.since);
+            let is_banned = rules.ban_of(BanKind::Ban, &renamed, since, now.wall).is_some();
+            allow(!is_banned, || Fault::NameBanned { nick: Text::new(nick.as_str()), room: room.name })
         }
         Action::Fetch(file, room) => {
             let is_for = match file.share {
@@ -378,7 +376,7 @@ fn may_from_outside(action: Action<'_>) -> Result<(), Fault> {
         Action::Withdraw(_, file, _) => return allow(file.stage != Stage::Broken, || Fault::NoSuchFile),
         Action::Enter(..)
         | Action::MakeRoom(..)
-        | Action::Rename(..)
+        | Action::Stay(..)
         | Action::Fetch(..)
         | Action::AsOwner(_)
         | Action::BeGuest(_)

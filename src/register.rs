@@ -460,6 +460,7 @@ impl Register {
             Entry::Block(Block { id, who: Blocked::Name(nick), .. }) if !self.is_owned(&nick) => {
                 self.change_blocks(|blocks| blocks.pass_over(id));
             }
+            Entry::Anew { room } => self.change_room(room, |rules| rules.erased = Vec::new()),
             Entry::Block(block) => self.change_blocks(|blocks| blocks.insert(block)),
             Entry::Unblock(id) => self.change_blocks(|blocks| blocks.remove(id)),
         }
@@ -623,11 +624,6 @@ impl Register {
         let bans = rules.bans.iter().map(|ban| Entry::Unban { room, id: ban.id });
         let invited = rules.invited.iter().map(|&nick| Entry::Invite { room, nick, on: false });
         roles.chain(set).chain(bans).chain(invited).collect()
-    }
-
-    /// The messages of a room count from 1 again, and nothing is known of the new ones.
-    pub fn count_anew(&mut self, room: RoomName) {
-        self.change_room(room, |rules| rules.erased = Vec::new());
     }
 
     /// What is so of a room, if anything is.

@@ -445,14 +445,22 @@ impl Rooms {
         self.rooms[id.slot()].book.get_or_insert_default()
     }
 
-    /// Forgets all that was said in a room and what it was about, in which nobody and no file is. If it is in the log, its numbers go
-    /// on, and it is told what the last one is and whether it was about anything.
-    pub fn wipe(&mut self, name: &RoomName) -> Option<(u64, bool)> {
+    /// Forgets all of a room, in which nobody and no file is. If it is in the log, it is told what the log calls it, and the number of
+    /// its last message.
+    pub fn wipe(&mut self, name: &RoomName) -> Option<(RoomName, u64)> {
+        self.put_away(name);
+        let (name, known) = self.known.remove_entry(name)?;
+        if let Origin::Network(prefix) = known.made_from {
+            self.made.remove(prefix);
+        }
+        Some((name, known.last_seq))
+    }
+
+    /// Takes a room out of memory in which nobody and no file is. If it is in the log, it is taken up again when somebody enters.
+    pub fn put_away(&mut self, name: &RoomName) {
         if let Some(id) = self.find(name) {
             self.forget(id);
         }
-        let known = self.known.get_mut(name)?;
-        Some((known.last_seq, known.topic.take().is_some()))
     }
 
     /// Sets what the room is about.

@@ -216,16 +216,13 @@ impl Hub {
         self.accounts.register = register;
         // Nobody is left in a room that a guest made for few.
         going.into_iter().for_each(|room| self.forget_room(room, &mut Turn::of_server(now, out)));
+        self.put_away_erased();
         self.expire_names(&mut Turn::of_server(now, out));
     }
 
     /// Names, and what rooms have for rules.
     pub fn register(&self) -> &Register {
         &self.accounts.register
-    }
-
-    pub(super) fn register_mut(&mut self) -> &mut Register {
-        &mut self.accounts.register
     }
 
     /// Whether the last request of a connection waits for a password to be looked at, or for the ledger. Its next line must
@@ -615,12 +612,15 @@ impl Hub {
         if let Some(owned) = owned {
             let seen = if shown.is_some() { today } else { owned.seen() };
             turn.out.detail(turn.conn, &Detail::Name { since: owned.since(), seen });
-            if person.is_some_and(|person| person.id == turn.who) {
+            let is_own = person.is_some_and(|person| person.id == turn.who);
+            if is_own {
                 turn.out.detail(turn.conn, &Detail::Tokens(owned.tokens(today)));
-                let founded = register.founded(&owned.nick());
-                if !founded.is_empty() {
-                    turn.out.detail(turn.conn, &Detail::Founder(founded));
-                }
+            }
+            let founded = register.founded(&owned.nick());
+            if (is_own || self.controls.contains_key(&turn.conn)) && !founded.is_empty() {
+                turn.out.detail(turn.conn, &Detail::Founder(founded));
+            }
+            if is_own {
                 turn.out.detail(turn.conn, &Detail::Ways(self.people.conns_of(turn.who).count()));
             }
         }
@@ -1033,6 +1033,7 @@ impl Hub {
                 if self.people.has_several(turn.who) {
                     self.step_out(turn);
                 }
+                self.go_where_banned((nick, Some(nick)), turn)?;
                 self.call(turn.who, nick, turn);
             }
         }
@@ -1055,6 +1056,7 @@ impl Hub {
             return self.nick(turn.who);
         }
         let guest = self.people.guest_name();
+        self.go_where_banned((guest, None), turn)?;
         self.call(turn.who, guest, turn);
         self.nick(turn.who)
     }

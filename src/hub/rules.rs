@@ -80,6 +80,13 @@ impl Hub {
         }
     }
 
+    /// A room of which only what is shown to nobody is left is there for nobody, as if it were not. Its numbers go on.
+    pub(super) fn put_away_erased(&mut self) {
+        let erased = self.register().rooms().filter(|(_, rules)| !rules.erased().is_empty());
+        let names: Vec<RoomName> = erased.map(|(name, _)| *name).filter(|name| self.is_new(name)).collect();
+        names.iter().for_each(|name| self.rooms.put_away(name));
+    }
+
     /// Whether a room is new to whoever comes in: nobody is in it, and nothing of it is left that anybody may be shown.
     fn is_new(&self, name: &RoomName) -> bool {
         let Some(last) = self.rooms.only_messages(name) else { return false };
@@ -96,7 +103,7 @@ impl Hub {
         let (name, last) = (self.rooms[room].name, self.rooms[room].last_seq());
         if makes {
             if last == 0 {
-                self.register_mut().count_anew(name);
+                self.count_anew(name, turn.out);
             }
             match self.account(turn).filter(|&owned| !self.is_going(owned)) {
                 Some(owner) => {
@@ -146,26 +153,59 @@ impl Hub {
         if is_of_guest && !self.rooms.exists(name) {
             let entries = self.register().clearing(*name);
             self.note(entries, out);
-            self.register_mut().count_anew(*name);
+            // Where there is a log, what was in it may still be there.
+            if self.settings.log.is_none() {
+                self.count_anew(*name, out);
+            }
+        }
+    }
+
+    /// What was taken back of a room that is there no more is not what is said in it next.
+    fn count_anew(&mut self, room: RoomName, out: &mut impl Output) {
+        if self.register().room(&room).is_some_and(|rules| !rules.erased().is_empty()) {
+            self.note(vec![Entry::Anew { room }], out);
+        }
+    }
+
+    /// What was forgotten before this turn is in no log any more, and so need not be taken back either.
+    fn forget_erased(&mut self, turn: &mut Turn<'_, impl Output>) {
+        if self.trouble.is_some() || self.forgotten_at == Some(turn.now.at) {
+            return;
+        }
+        self.forgotten_at = Some(turn.now.at);
+        for room in std::mem::take(&mut self.forgotten) {
+            if !self.rooms.exists(&room) {
+                self.count_anew(room, turn.out);
+            }
         }
     }
 
     /// Nothing that was said or shared in a room is there any more for anybody, and whoever comes in next makes it. Nobody is in it.
+    ///
+    /// What goes with it goes in an order in which no crash brings anything back: as long as the log may still have what was said,
+    /// the ledger has that it is taken back.
     pub(super) fn forget_room(&mut self, name: RoomName, turn: &mut Turn<'_, impl Output>) {
+        self.forget_erased(turn);
         if let Some(room) = self.rooms.find(&name) {
             let is_of_room = |(_, file): &(FileId, &File)| file.share == Share::Room(room);
             let files: Vec<FileId> = self.files.iter().filter(is_of_room).map(|(id, _)| id).collect();
             files.into_iter().for_each(|file| self.end_file(file, Fault::Gone(Gone::Removed), turn));
         }
-        let wiped = self.rooms.wipe(&name);
-        if wiped.is_some_and(|(_, had_topic)| had_topic) {
-            turn.out.effect(Effect::Log(Record::Topic { room: name, topic: None }));
+        let mut entries = Vec::new();
+        if let Some((room, last)) = self.rooms.wipe(&name) {
+            turn.out.effect(Effect::Log(Record::Forgotten { room }));
+            if last > 0 {
+                // A crash may leave the beginning of this: the rules end when there is nothing any more that they keep from others.
+                entries.push(Entry::Erase { room: name, first: 1, last });
+                self.forgotten.push(name);
+            }
         }
-        // A crash may leave the beginning of this: the rules end when there is nothing any more that they keep from others.
-        let last = wiped.map(|(last, _)| last).filter(|&last| last > 0);
-        let erased = last.map(|last| Entry::Erase { room: name, first: 1, last });
-        let entries = erased.into_iter().chain(self.register().clearing(name)).collect();
+        entries.extend(self.register().clearing(name));
         self.note(entries, turn.out);
+    }
+
+    fn is_heard(&self, room: RoomId, who: PersonId, turn: &Turn<'_, impl Output>) -> bool {
+        self.may(who, Action::InRoom(Doing::Tell, self.ruled(room, turn.now))).is_ok()
     }
 
     /// What others hear of what somebody does in a room: without their reason, if they are not heard there.
@@ -176,7 +216,7 @@ impl Hub {
         what: &Happening,
         turn: &Turn<'_, impl Output>,
     ) -> Happening {
-        let is_heard = || self.may(who, Action::InRoom(Doing::Tell, self.ruled(room, turn.now))).is_ok();
+        let is_heard = || self.is_heard(room, who, turn);
         match what {
             Happening::Left(Some(_)) if !is_heard() => Happening::Left(None),
             Happening::Quit(Some(_)) if !is_heard() => Happening::Quit(None),
@@ -350,7 +390,7 @@ impl Hub {
             .ok_or_else(|| Fault::OwnsNoName { nick: subject.nick, owning: self.owning(&subject.nick) })?;
         if before != Some(Founder::Owner(next)) {
             if self.register().founded(&next).len() >= limits::FOUNDED {
-                return Err(Fault::TooMany(Quota::Founded));
+                return Err(Fault::TooMany(Quota::FoundedBy(subject.nick)));
             }
             let mut entries = vec![Entry::Room { room, founder: Founder::Owner(next) }];
             if let Some(Founder::Owner(nick)) = before {
@@ -560,7 +600,10 @@ impl Hub {
         };
         let number = self.ban_number(id, kind, (&who, guest), turn)?;
         let until = time.and_then(|time| end_of(turn.now.wall, time));
+        let time = time.filter(|_| until.is_some());
         let by = self.by(turn)?;
+        // Who is not heard is not read either.
+        let reason = reason.filter(|_| self.is_heard(id, turn.who, turn));
         let text = reason.clone().unwrap_or_else(|| Text::new(""));
         let ban = Ban { id: number, kind, who: who.clone(), network, until, by, reason: text };
         self.note_of_room(room, Entry::Ban { room, ban }, turn)?;

@@ -159,7 +159,7 @@ impl Hub {
         }
         if own.as_str() != nick.as_str() {
             for &room in self.people.get(turn.who).map(|person| person.rooms.as_slice()).unwrap_or_default() {
-                self.may(turn.who, Action::Rename(nick, account.filter(stays), self.ruled(room, turn.now)))?;
+                self.may(turn.who, Action::Stay(nick, account.filter(stays), self.ruled(room, turn.now)))?;
             }
             if leaves {
                 self.may_be_guest(turn)?;
@@ -251,14 +251,8 @@ impl Hub {
     ) -> Result<Done, Fault> {
         let room = self.room_or_current(room, Doing::Leave, turn)?;
         self.count_join(turn)?;
-        let (nick, name) = (self.nick(turn.who)?, self.rooms[room].name);
-        let what = self.as_heard(room, turn.who, &Happening::Left(reason.map(Text::new)), turn);
-        self.end_in_room(room, turn.who, turn);
-        let who = turn.who;
-        self.stop_downloads_from((room, who), |file| file.sender != who, &Fault::Gone(Gone::NoLongerYours), turn);
-        self.tell_room(room, turn.who, nick, &what, turn);
-        self.tell_late(room, turn.who, &what, turn)?;
-        self.leave_room(room, turn.who, turn);
+        let name = self.rooms[room].name;
+        self.go_from(room, reason.map(Text::new), turn)?;
         Ok(Done::Leave(name))
     }
 
@@ -266,6 +260,36 @@ impl Hub {
     pub(super) fn count_seen_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let is_in_rooms = self.people.get(turn.who).is_some_and(|person| !person.rooms.is_empty());
         if is_in_rooms && !self.people.has_several(turn.who) { self.count_rename(turn) } else { Ok(()) }
+    }
+
+    /// Whose turn it is goes from a room that they are in.
+    fn go_from(&mut self, room: RoomId, reason: Option<Text>, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
+        let (nick, who) = (self.nick(turn.who)?, turn.who);
+        let what = self.as_heard(room, who, &Happening::Left(reason), turn);
+        self.end_in_room(room, who, turn);
+        self.stop_downloads_from((room, who), |file| file.sender != who, &Fault::Gone(Gone::NoLongerYours), turn);
+        self.tell_room(room, who, nick, &what, turn);
+        self.tell_late(room, who, &what, turn)?;
+        self.leave_room(room, who, turn);
+        Ok(())
+    }
+
+    /// Whose turn it is is about to be called so, as the owner of the name or as a guest: they go from the rooms in which a ban is for
+    /// who they are then, and are told of that.
+    pub(super) fn go_where_banned(
+        &mut self,
+        (nick, owned): (Nick, Option<Nick>),
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<(), Fault> {
+        let rooms = self.people.get(turn.who).map(|person| person.rooms.clone()).unwrap_or_default();
+        for room in rooms {
+            if self.may(turn.who, Action::Stay(nick, owned, self.ruled(room, turn.now))).is_err() {
+                let (place, at, who) = (Place::Room(self.rooms[room].name), turn.now.wall, self.nick(turn.who)?);
+                self.go_from(room, None, turn)?;
+                turn.out.answer(turn.conn, &Event::Happened { place, at, who, what: Happening::Left(None) });
+            }
+        }
+        Ok(())
     }
 
     /// Counts a rename.

@@ -13,13 +13,15 @@ use crate::names::RoomName;
 pub(super) struct Work {
     /// What the room is called, in the spelling of its log.
     pub(super) name: RoomName,
+    /// Whether what the log has of the room goes first.
+    pub(super) is_forgotten: bool,
     pub(super) lines: String,
     pub(super) topic: Option<Option<String>>,
 }
 
 impl Work {
     fn new(name: RoomName) -> Self {
-        Self { name, lines: String::new(), topic: None }
+        Self { name, is_forgotten: false, lines: String::new(), topic: None }
     }
 }
 
@@ -60,6 +62,7 @@ impl Batch {
                 let topic = Some(topic.as_ref().map(ToString::to_string));
                 self.append(Work { topic, ..Work::new(*room) });
             }
+            Record::Forgotten { room } => self.append(Work { is_forgotten: true, ..Work::new(*room) }),
         }
     }
 
@@ -67,6 +70,10 @@ impl Batch {
     pub(super) fn append(&mut self, later: Work) {
         let work = self.rooms.entry(later.name).or_insert_with(|| Work::new(later.name));
         self.bytes += later.lines.len();
+        if later.is_forgotten {
+            self.bytes -= work.lines.len();
+            *work = Work { is_forgotten: true, ..Work::new(later.name) };
+        }
         if work.lines.is_empty() {
             work.lines = later.lines;
         } else {
@@ -96,7 +103,7 @@ impl Batch {
         {
             self.bytes -= len;
             work.get_mut().lines = String::new();
-            if work.get().topic.is_none() {
+            if work.get().topic.is_none() && !work.get().is_forgotten {
                 work.remove();
             }
         }
@@ -145,6 +152,16 @@ mod tests {
         let mut both = batch(&[said("#b", 1), said("#a", 1), said("#b", 2)]);
         batch(&[said("#b", 3)]).take().for_each(|work| both.append(work));
         assert_eq!(shown(&mut both), ["#a 1", "#b 1 2 3"]);
+    }
+
+    #[test]
+    fn of_a_room_that_is_forgotten_only_what_came_later_is_written() {
+        let room = RoomName::new("#a").unwrap();
+        let mut both = batch(&[said("#a", 1), Record::Topic { room, topic: Some(Text::new("tea")) }]);
+        batch(&[said("#a", 2), Record::Forgotten { room }, said("#a", 1)]).take().for_each(|work| both.append(work));
+        let work = both.rooms.get(&room).unwrap();
+        assert!(work.is_forgotten && work.topic.is_none());
+        assert_eq!(shown(&mut both), ["#a 1"]);
     }
 
     #[test]

@@ -115,6 +115,12 @@ impl Logs {
         }
     }
 
+    /// Nothing of a room is there any more.
+    pub fn forget(&mut self, room: RoomName) -> io::Result<()> {
+        self.open.retain(|open| open.room != room);
+        ["log.1", "log", "topic"].into_iter().try_for_each(|kind| remove(&self.path(room, kind)))
+    }
+
     /// Makes the folder anew, which somebody has swept away.
     fn make_anew(&self) -> io::Result<()> {
         make_folder(&self.folder)?;

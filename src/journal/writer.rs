@@ -286,6 +286,10 @@ impl Writer {
     }
 
     fn try_room(&mut self, work: &mut Work) -> io::Result<()> {
+        if work.is_forgotten {
+            self.logs.forget(work.name)?;
+            work.is_forgotten = false;
+        }
         if !work.lines.is_empty() {
             let file = match self.logs.append(work.name, &work.lines) {
                 Err(e) if lacks_descriptors(&e) => {

@@ -114,6 +114,7 @@ fn write_entry(out: &mut String, entry: &Entry) -> fmt::Result {
         Entry::Unban { room, id } => write!(out, "unban {room} {id}"),
         Entry::Invite { room, nick, on } => write!(out, "invite {room} {nick} {}", on_off(*on)),
         Entry::Erase { room, first, last } => write!(out, "erase {room} {first} {last}"),
+        Entry::Anew { room } => write!(out, "anew {room}"),
         Entry::Block(Block { id, scope, who, until, by, reason }) => {
             write!(out, "block {id} {} ", word_of(SCOPES, scope))?;
             match who {
@@ -178,6 +179,7 @@ fn parse_entry(line: &str) -> Option<Entry> {
         "unban" => Entry::Unban { room: fields.room()?, id: fields.number()? },
         "invite" => Entry::Invite { room: fields.room()?, nick: fields.nick()?, on: fields.switch()? },
         "erase" => Entry::Erase { room: fields.room()?, first: fields.number()?, last: fields.number()? },
+        "anew" => Entry::Anew { room: fields.room()? },
         "block" => {
             let (id, scope) = (fields.number()?, fields.one_of(SCOPES)?);
             let who = match fields.word()? {
@@ -497,6 +499,7 @@ mod tests {
             (room(), any::<u64>()).prop_map(|(room, id)| Entry::Unban { room, id }),
             (room(), nick(), any::<bool>()).prop_map(|(room, nick, on)| Entry::Invite { room, nick, on }),
             (room(), any::<u64>(), any::<u64>()).prop_map(|(room, first, last)| Entry::Erase { room, first, last }),
+            room().prop_map(|room| Entry::Anew { room }),
             block().prop_map(Entry::Block),
             any::<u64>().prop_map(Entry::Unblock),
         ]

@@ -107,12 +107,12 @@ impl<S: System> Reactor<S> {
             let before = framing.lines.len();
             framing.lines.lend(&mut self.memory);
             framing.feed(&self.scratch[..read], &mut refusals);
-            connection.note_read(read, before);
+            connection.note_read(read, before, now.at);
             // Negotiation makes no line, and so leaves nothing in it.
             connection.framing().lines.give_back(&mut self.memory);
         } else {
             let lines = connection.framing().lines.len();
-            connection.note_read(0, lines);
+            connection.note_read(0, lines, now.at);
         }
         if !connection.has_spoken() && connection.framing().lines.is_not_text() {
             self.core(now, |hub, out| hub.expel(id, now, Bye::NotText, out));

@@ -41,6 +41,8 @@ pub enum Entry {
     Invite { room: RoomName, nick: Nick, on: bool },
     /// Messages of a room that are shown to nobody, from one number to another.
     Erase { room: RoomName, first: u64, last: u64 },
+    /// The messages of a room count from 1 again, and all of them are shown.
+    Anew { room: RoomName },
     /// Somebody may not come to the server.
     Block(Block),
     /// A block holds no more.

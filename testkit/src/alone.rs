@@ -243,7 +243,8 @@ impl Alone {
     fn past(&self) -> impl Iterator<Item = PastRoom> + use<> {
         let mut past: BTreeMap<RoomName, PastRoom> = BTreeMap::new();
         for record in &self.notes.records {
-            let (Record::Said { room: name, .. } | Record::Topic { room: name, .. }) = record;
+            let (Record::Said { room: name, .. } | Record::Topic { room: name, .. } | Record::Forgotten { room: name }) =
+                record;
             let room =
                 past.entry(*name).or_insert(PastRoom { name: *name, topic: None, last_seq: 0, lines: Vec::new() });
             match record {
@@ -253,6 +254,7 @@ impl Alone {
                     room.lines.push(line.clone());
                 }
                 Record::Topic { topic, .. } => room.topic.clone_from(topic),
+                Record::Forgotten { .. } => drop(past.remove(name)),
             }
         }
         let remembered = self.settings.history.max(1);

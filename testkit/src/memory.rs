@@ -123,7 +123,9 @@ impl Notes {
 
     /// What the log has for a query.
     pub fn look_up(&self, query: &Query) -> Found {
-        let lines = self.records.iter().filter_map(|record| match record {
+        let is_end = |record: &Record| matches!(record, Record::Forgotten { room } if *room == query.room);
+        let from = self.records.iter().rposition(is_end).unwrap_or_default();
+        let lines = self.records[from..].iter().filter_map(|record| match record {
             Record::Said { room, line } if *room == query.room => Some(line),
             _ => None,
         });

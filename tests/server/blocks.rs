@@ -95,6 +95,14 @@ fn from_v6(site: u8, network: u8) -> Origin {
 
 const BLOCKED: &str = "* bye blocked you may not come to this server; ask who runs it";
 
+/// What a guest is told who may come as the owner of a name.
+const GUESTS_BLOCKED: &str =
+    "* bye blocked guests may not come from your network; connect again and /login NICK PASSWORD";
+
+fn are_guests_put_out(lines: &[String]) -> bool {
+    lines.last().is_some_and(|line| line.starts_with(GUESTS_BLOCKED))
+}
+
 fn is_put_out(lines: &[String]) -> bool {
     lines.last().is_some_and(|line| line.starts_with(BLOCKED))
 }
@@ -161,7 +169,7 @@ fn where_guests_are_blocked_one_may_log_in_and_no_more() {
     house.come("alice", from(5));
     house.login("alice", "alice");
     assert_eq!(house.ops("/block 203.0.113.5/32 guests"), "+ block 1 203.0.113.5/32 1");
-    assert!(is_put_out(&house.heard("mallory")));
+    assert!(are_guests_put_out(&house.heard("mallory")));
     let locked = "* locked chinwag/0.1.0 only people who own their names come in; send /login NICK PASSWORD";
     assert_eq!(house.come("mallory", from(5)), [locked]);
     // No password of the server lets a guest in, neither those who come nor those who came before.
@@ -197,9 +205,9 @@ fn who_gives_up_their_name_where_guests_are_blocked_goes() {
     assert_eq!(house.ops("/block 203.0.113.0/30 guests"), "+ block 1 203.0.113.0/30 0");
     assert_eq!(house.ops("/block 203.0.113.4/31 guests"), "+ block 2 203.0.113.4/31 0");
     let told = house.told("one", "/drop correct-horse");
-    assert!(told[0].starts_with("+ drop guest") && is_put_out(&told), "{told:?}");
+    assert!(told[0].starts_with("+ drop guest") && are_guests_put_out(&told), "{told:?}");
     let (two, far) = (house.heard("two"), house.heard("far"));
-    assert!(two[two.len() - 2].starts_with("* nick guest") && is_put_out(&two), "{two:?}");
+    assert!(two[two.len() - 2].starts_with("* nick guest") && are_guests_put_out(&two), "{two:?}");
     assert!(far.last().unwrap().starts_with("* nick guest"), "{far:?}");
 }
 

@@ -581,8 +581,10 @@ fn who_runs_the_server_comes_in_though_it_is_full_locked_and_keeps_nothing() {
         String::from_utf8(output.unwrap().stdout).unwrap()
     };
     assert!(ask(&["where", "bob"]).starts_with("- bob 127.0.0.1 "));
-    assert!(ask(&["grant", "bob"]).starts_with("! grant refused this server keeps nothing;"));
-    assert!(ask(&["operator"]).starts_with("! operator refused this server keeps nothing;"));
+    assert!(
+        ask(&["grant", "bob"]).starts_with("! grant refused this server keeps nothing, as it runs without --data;")
+    );
+    assert!(ask(&["operator"]).starts_with("! operator refused this server keeps nothing, as"));
     assert_eq!(ask(&["kill", "bob"]), "+ kill bob\n");
     // There is no second server behind the same door.
     let output = Command::new(binary())

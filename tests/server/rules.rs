@@ -938,3 +938,191 @@ fn several_connections_of_one_person_are_put_out_together() {
     again.send("/join #club");
     again.until("+ join #club 2");
 }
+
+#[test]
+fn what_the_kicked_ones_machine_still_holds_is_refused_too() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#club");
+    let mut bob = server.in_room("bob", "#club");
+    // It is more than there is room for at the server.
+    let lines: String = (0..15_000).map(|n| format!("/join #club\nspam number {n}\n")).collect();
+    bob.send_bytes(lines.as_bytes());
+    alice.until_starting("#club <bob> ");
+    alice.send("/kick bob");
+    alice.until("+ kick #club bob");
+    bob.send_bytes(b"/ping done\n");
+    bob.until("#club * alice kicked bob");
+    let mut refused = 0;
+    loop {
+        let line = bob.line().unwrap();
+        assert!(!line.starts_with("+ join "), "after {refused}: {line}");
+        refused += usize::from(line.starts_with("! say no-room "));
+        if line == "+ ping done" {
+            break;
+        }
+    }
+    assert!(refused > 14_000, "{refused}");
+    let later = alice.settle();
+    assert!(!later.iter().any(|line| line.contains("spam") || line.contains("joined")), "{later:?}");
+}
+
+#[test]
+fn a_room_that_is_forgotten_is_not_there_after_a_restart_and_counts_from_one_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["--data", dir.path().to_str().unwrap(), "--rate", "0"];
+    let server = Server::start(&options);
+    let mut gus = server.person("gus");
+    for room in ["#den", "#pit"] {
+        gus.send(&format!("/join {room}"));
+        gus.until(&format!("+ join {room} 1"));
+        gus.ask(&format!("/room {room} hidden on"), &format!("+ room {room} hidden on"));
+        gus.ask(&format!("/topic {room} ours"), &format!("+ topic {room} ours"));
+        gus.send("between us");
+        gus.settle();
+    }
+    // In the other he still is when it is killed.
+    gus.ask("/leave #den", "+ leave #den");
+    let logs = dir.path().join("rooms");
+    let is_there = |name: &str| logs.join(name).exists();
+    assert!(!is_there("den.log") && !is_there("den.topic") && is_there("pit.log"));
+    has_entered(dir.path(), &["rule #pit hidden on"]);
+    drop(server);
+    for _ in 0..2 {
+        let server = Server::start(&options);
+        let mut eve = server.person("eve");
+        eve.ask("/rooms", "+ rooms 0");
+        for line in ["/who #den", "/history #den", "/topic #pit", "/room #pit", "/leave #pit", "/msg #den hi"] {
+            let reply = first_after(&mut eve, line);
+            assert!(reply.contains(" no-such-room "), "{line}: {reply}");
+        }
+        assert!(!is_there("den.log") && !is_there("pit.log") && !is_there("pit.topic"));
+    }
+    // Whoever makes it next has a new one.
+    let server = Server::start(&options);
+    let mut eve = server.in_room("eve", "#den");
+    eve.send("hello");
+    eve.send("/history");
+    let rows = eve.until("+ history #den 1");
+    assert!(rows[0].starts_with("- [1@") && rows[0].ends_with(" <eve> hello"), "{rows:?}");
+    eventually("it is not taken back", || {
+        let ledger = fs::read_to_string(dir.path().join("ledger")).unwrap();
+        !ledger.contains("erase #den") || ledger.contains("anew #den")
+    });
+    drop(server);
+    let server = Server::start(&options);
+    let mut eve = server.in_room("eve", "#den");
+    eve.send("/history");
+    let rows = eve.until("+ history #den 1");
+    assert!(rows[0].starts_with("- [1@") && rows[0].ends_with(" <eve> hello"), "{rows:?}");
+}
+
+#[test]
+fn who_becomes_somebody_whom_a_ban_is_for_leaves_the_room() {
+    let mut company = Company::new(Settings::default(), &["ann", "bo"]);
+    let login = format!("/login bo token:{}", URL_SAFE_NO_PAD.encode(SECRET));
+    company.enter(&["ann", "gus"]);
+    company.done("ann", "/join #club");
+    company.done("ann", "/ban bo");
+    company.done("gus", "/join #other");
+    company.done("gus", "/join #club");
+    company.heard("ann");
+    let told = company.told("gus", &login);
+    assert_eq!(told, ["#club * gus left", "- in #other 0", "+ login bo"]);
+    assert_eq!(company.heard("ann"), ["#club * gus left"]);
+    company.refused("gus", "/msg #club hi", "not-in-room");
+    company.refused("gus", "/join #club", "banned");
+    // Who owns their name comes in where guests from there do not.
+    company.done("ann", "/unban 1");
+    company.enter_from("eve", network(5));
+    company.enter_from("cy", network(5));
+    for who in ["eve", "cy"] {
+        company.done(who, "/join #club");
+    }
+    company.done("ann", "/ban eve");
+    company.enter_from("bob", network(5));
+    company.refused("bob", "/join #club", "banned");
+    company.told("bob", &login);
+    company.done("bob", "/join #club");
+    company.heard("ann");
+    let told = company.told("bob", "/logout");
+    assert!(told.last().is_some_and(|line| line.starts_with("+ logout guest")), "{told:?}");
+    // As its own person, it is in no room in any case; as the only connection it would have been.
+    company.refused("bob", "/msg #club hi", "not-in-room");
+    // Those who were inside before are not looked for.
+    company.done("cy", "/nick cyril");
+}
+
+#[test]
+fn who_gives_up_their_name_where_guests_are_banned_leaves_the_room() {
+    let mut company = Company::new(Settings::default(), &["ann", "bo"]);
+    company.enter(&["ann"]);
+    company.enter_from("eve", network(5));
+    for who in ["ann", "eve"] {
+        company.done(who, "/join #club");
+    }
+    company.done("ann", "/ban eve");
+    company.enter_from("bo", network(5));
+    company.done("bo", "/join #club");
+    company.heard("ann");
+    company.refused("bo", "/nick other", "banned");
+    let told = company.told("bo", "/logout");
+    assert!(told[0] == "#club * bo left" && told.last().unwrap().starts_with("+ logout guest"), "{told:?}");
+    assert_eq!(company.heard("ann"), ["#club * bo left"]);
+    company.refused("bo", "/msg #club hi", "not-in-room");
+}
+
+#[test]
+fn what_a_muted_op_says_of_a_ban_nobody_is_shown() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "gus"]);
+    company.done("ann", "/join #club");
+    company.done("gus", "/join #club");
+    company.done("ann", "/op gus");
+    company.done("ann", "/mute gus");
+    company.done("gus", "/ban spam* rude words");
+    let told = company.told("ann", "/bans");
+    assert_eq!(told[1..], ["- 2 ban pattern:spam* gus -", "+ bans #club 2"]);
+}
+
+#[test]
+fn a_banned_pattern_is_not_fitted_by_who_fits_it_already() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "watt"]);
+    company.done("ann", "/join #club");
+    company.done("watt", "/join #club");
+    company.done("ann", "/ban wat*");
+    company.refused("watt", "/nick watson", "banned");
+    company.done("watt", "/nick other");
+    company.refused("watt", "/nick watson", "banned");
+}
+
+#[test]
+fn a_ban_that_ends_later_than_times_are_told_is_for_good() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "gus"]);
+    company.done("ann", "/join #club");
+    company.done("gus", "/join #club");
+    for time in ["3650000d", "99999999999999999999"] {
+        company.done("ann", &format!("/ban spam* {time}"));
+        let heard = company.heard("gus");
+        assert_eq!(heard.last().unwrap(), "#club * ann banned pattern:spam* 0");
+    }
+}
+
+#[test]
+fn who_may_be_the_founder_of_no_more_rooms_is_named() {
+    let mut company = Company::new(Settings::default(), &["ann", "bo"]);
+    company.enter(&["ann", "bo"]);
+    for n in 0..FOUNDED {
+        company.done("ann", &format!("/join #room{n}"));
+    }
+    company.done("bo", "/join #club");
+    company.done("ann", "/join #club");
+    let reply = company.ask("bo", "/founder ann");
+    assert!(reply.starts_with("! founder too-many ann is the founder of 20 rooms"), "{reply}");
+    // The operator's door tells of all of them.
+    company.0.connect_control("door");
+    let told = company.told("door", "/account ann");
+    let row = told.iter().find(|row| row.starts_with("- founder #room0,")).unwrap_or_else(|| panic!("{told:?}"));
+    assert_eq!(row.split(',').count(), FOUNDED);
+}
