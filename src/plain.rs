@@ -976,7 +976,11 @@ fn too_many(quota: Quota) -> String {
             format!("too many wrong passwords came from your address; try again in {minutes} minutes")
         }
         Quota::Registrations => {
-            format!("at most {} names a day are registered from one network; try again tomorrow", limits::REGISTRATIONS)
+            let most = limits::REGISTRATIONS;
+            format!(
+                "at most {most} names a day are registered from one network; try again tomorrow, or ask the operator, who gives \
+                 names with chinwag ctl grant NAME"
+            )
         }
         Quota::RegistrationsInAll => "many names are being registered; try again in ten minutes".to_owned(),
         Quota::Names => format!("{} names have owners already; ask the operator", limits::NAMES),
