@@ -484,6 +484,10 @@ pub enum Fault {
     BeyondEnd(u64),
     /// A text that is nothing but the keys that move the cursor.
     OnlyKeys,
+    /// A text that is nothing but the keys that end programs.
+    OnlyEnds,
+    /// This stands where a span of time may, and begins as one.
+    BadTime(Text),
     /// A text that is a command with a secret, behind a blank.
     Indented,
     /// No space is left in the spool.

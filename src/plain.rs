@@ -45,6 +45,7 @@ impl Style {
 /// Parses what a connection sent. Text must be [`clean`] by now; `None` is a line that means nothing.
 pub fn parse<'a>(line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
     match *line {
+        Line::Text(bytes) if is_ends(bytes) => Some(Request::Malformed { verb: Verb::Say, why: Fault::OnlyEnds }),
         Line::Text(_) => commands::parse(text),
         Line::Chunk(base64) => Some(Request::Chunk(BASE64.decode(base64).map_err(|_| BadChunk::Malformed))),
         Line::TooLong { chunk: true, .. } => Some(Request::Chunk(Err(BadChunk::TooLong))),
@@ -53,6 +54,12 @@ pub fn parse<'a>(line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
             Some(Request::Malformed { verb: Verb::Unknown, why })
         }
     }
+}
+
+/// Whether a line is nothing but Ctrl-C, Ctrl-D and Ctrl-Z, which some terminals send on. In its text they are as good as any
+/// other control character.
+fn is_ends(line: &[u8]) -> bool {
+    !line.is_empty() && line.iter().all(|b| matches!(b, 0x03 | 0x04 | 0x1a))
 }
 
 /// Whether a connection that begins with this line speaks HTTP.
@@ -610,6 +617,8 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::BadPassword
         | Fault::NotWritten(_)
         | Fault::OnlyKeys
+        | Fault::OnlyEnds
+        | Fault::BadTime(_)
         | Fault::Indented
         | Fault::NoSuchRule(_)
         | Fault::BadValue(_)
@@ -678,8 +687,20 @@ fn explain(why: &Fault) -> String {
     let known = |nick: &Nick| nick.to_string();
     match why {
         Fault::UnknownCommand(name) => format!("/{name}: no such command; {}/help lists them", guess(name)),
-        Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
+        Fault::Usage(verb) => {
+            let usage = commands::spec_of(*verb).map_or("", |spec| spec.usage);
+            let where_from = match verb {
+                Verb::Unban => "; /bans lists the IDs",
+                Verb::Unblock => "; /blocks lists the IDs",
+                _ => "",
+            };
+            format!("it is {usage}{where_from}")
+        }
         Fault::OnlyKeys => "the keys that move the cursor do nothing here; Ctrl-U drops what you typed".to_owned(),
+        Fault::OnlyEnds => "Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves".to_owned(),
+        Fault::BadTime(typed) => {
+            format!("{typed} is no time: that is a number with its unit right behind it, as in 30m, 12h or 7d, before the reason")
+        }
         Fault::Indented => "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
         Fault::NoSuchRule(word) => format!("{word} is no rule; /room lists them"),
         Fault::BadValue(kind) => bad_value(*kind),
