@@ -407,6 +407,11 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("{nick} is somebody else now than the {nick} you talked with before; what you say goes to the new one");
             ServerLine::Notice(&text).write(out);
         }
+        Event::InvitedInVain { nick, room, ban } => {
+            let text =
+                format!("{nick} is banned from {room}, which no invitation changes; /unban {room} {ban} ends that");
+            ServerLine::Notice(&text).write(out);
+        }
         Event::LeftOut => ServerLine::Notice("private messages were left out").write(out),
         Event::KeptAgain => ServerLine::Notice("history is being kept again").write(out),
         Event::Keeping(Keeping { room, kept: false }) => {
@@ -671,7 +676,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::Held(_) => Code::Held,
         Fault::NoAccount(_) | Fault::NoGuests(_) | Fault::GuestsMakeNoRooms => Code::NoAccount,
         Fault::Insecure | Fault::InsecurePlace => Code::Insecure,
-        Fault::NotOp(_) | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
+        Fault::NotOp { .. } | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
         Fault::NotThere { .. } => Code::NoSuchNick,
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
         Fault::Silent { .. } => Code::Muted,
@@ -836,8 +841,22 @@ fn explain(why: &Fault) -> String {
             format!("no more than {} came since the first + keep; count again", counted(*lines, "line"))
         }
         Fault::NotYours(id) => format!("file {id} is not yours; ask who sent it, or an op of its room"),
-        Fault::NotOp(room) => format!("only ops of {room} may do that; /op {room} lists them"),
-        Fault::NotFounder { room, .. } => format!("only the founder of {room} may do that; /op {room} tells who it is"),
+        Fault::NotOp { room, has_ops: true } => format!("only ops of {room} may do that; /op {room} lists them"),
+        Fault::NotOp { room, has_ops: false } => {
+            format!(
+                "only ops of {room} may do that; it has none, and the operator appoints a founder with chinwag ctl founder \
+                 '{room}' NICK"
+            )
+        }
+        Fault::NotFounder { room, has_founder: true, .. } => {
+            format!("only the founder of {room} may do that; /op {room} tells who it is")
+        }
+        Fault::NotFounder { room, has_founder: false, .. } => {
+            format!(
+                "only the founder of {room} may do that; it has none, and the operator appoints one with chinwag ctl founder \
+                 '{room}' NICK"
+            )
+        }
         Fault::IsFounder(nick) => {
             format!("{nick} is the founder, and nobody can do that to them; they hand the room over with /founder NICK")
         }
@@ -855,7 +874,13 @@ fn explain(why: &Fault) -> String {
             format!("{nick} is a guest, and only who owns a name can be a founder; ask them to /register PASSWORD first")
         }
         Fault::NotThere { nick, room } => format!("{} is not in {room}; /who {room} lists who is", nick),
-        Fault::Banned { room, until } => format!("you are banned from {room}{}; ask an op of it", until_text(*until)),
+        Fault::Banned { room, until, by_network: false } => {
+            format!("you are banned from {room}{}; ask an op of it", until_text(*until))
+        }
+        Fault::Banned { room, until, by_network: true } => {
+            let until = until_text(*until);
+            format!("guests from your network are banned from {room}{until}; ask an op of it, or /login if you own a name")
+        }
         Fault::NameBanned { nick, room } => {
             format!("guests called {nick} are banned from {room}; choose another name, or /leave {room} first")
         }
