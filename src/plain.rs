@@ -737,7 +737,9 @@ fn explain(why: &Fault) -> String {
             format!("a file name has 1 to {} bytes, no / or \\, and is not . or ..", crate::names::FileName::MAX)
         }
         Fault::Taken { nick, holder } => match (nick.get(), holder.get()) {
-            (nick, holder) if nick == holder => format!("{holder} is somebody else; choose another name"),
+            (nick, holder) if nick == holder => {
+                format!("{holder} is somebody else; choose another name, or wait a minute if that was you")
+            }
             (nick, holder) => format!("{nick} looks like {holder}, who is here; choose another name"),
         },
         Fault::LooksOwned { nick, owned } => {
