@@ -219,7 +219,12 @@ table! {
             let kind = known.map(|(kind, _)| *kind).ok_or_else(|| Slip::Fault(Fault::NoSuchRule(Text::new(name))))?;
             let part = match w.word() {
                 None => RulesPart::One(kind),
-                Some(value) => RulesPart::Set(rule(kind, value).ok_or(Slip::Fault(Fault::BadValue(kind)))?),
+                Some(value) => {
+                    // Of a time, the unit may stand behind a blank.
+                    let is_cut = kind == RuleKind::Slow && w.rest().is_ok();
+                    let rule = rule(kind, value).filter(|_| !is_cut);
+                    RulesPart::Set(rule.ok_or(Slip::Fault(Fault::BadValue(kind)))?)
+                }
             };
             Ok(Request::Room { room, part })
         };
@@ -311,7 +316,7 @@ table! {
             let is_of_guests = w.keyword("guests");
             let scope = if is_of_guests { BlockScope::Guests } else { BlockScope::All };
             let _ = !is_of_guests && w.keyword("all");
-            Ok(Request::Block { whom, scope, time: w.time(), reason: w.rest().ok() })
+            Ok(Request::Block { whom, scope, time: w.time()?, reason: w.rest().ok() })
         };
     Unblock Operator "unblock" "/unblock ID" "end a block"
         |w| Ok(Request::Unblock(w.number()?));
@@ -403,7 +408,7 @@ fn ban<'a>(kind: BanKind, w: &mut Words<'a>) -> Result<Request<'a>, Slip> {
         true => Whom::Pattern(pattern(who).ok_or(Slip::Fault(Fault::BadPattern))?),
         false => Whom::Nick(person(who)),
     };
-    Ok(Request::Ban { room, kind, whom, time: w.time(), reason: w.rest().ok() })
+    Ok(Request::Ban { room, kind, whom, time: w.time()?, reason: w.rest().ok() })
 }
 
 /// A network, or that of an address: the address itself, of IPv6 its /64, as that is what one customer has.
@@ -440,6 +445,20 @@ fn span(word: &str) -> Option<Duration> {
         _ => return None,
     };
     self::number(number).map(|number| Duration::from_secs(number.saturating_mul(unit)))
+}
+
+/// What people call units of time, in two languages.
+const UNITS: &[&str] = &[
+    "s", "sec", "secs", "second", "seconds", "m", "min", "mins", "minute", "minutes", "h", "hr", "hrs", "hour",
+    "hours", "d", "day", "days", "w", "week", "weeks", "month", "months", "year", "years", "sek", "sekunde",
+    "sekunden", "minuten", "std", "stunde", "stunden", "tag", "tage", "woche", "wochen", "monat", "monate", "jahr",
+    "jahre",
+];
+
+/// Whether a word is a unit of time, whatever stands right behind it.
+fn is_unit(word: &str) -> bool {
+    let word = word.trim_end_matches(|c: char| !c.is_alphabetic());
+    UNITS.iter().any(|unit| unit.eq_ignore_ascii_case(word))
 }
 
 /// Finds a command by its name or alias, in any case and with or without the slash.
@@ -621,14 +640,26 @@ impl<'a> Words<'a> {
         found
     }
 
-    /// The next word if it is a span of time.
-    fn time(&mut self) -> Option<Duration> {
+    /// The next word if it is a span of time. What begins as one and is none must not pass for the text that comes behind, nor
+    /// may a number without its unit, which stands behind a blank.
+    fn time(&mut self) -> Result<Option<Duration>, Slip> {
         let mut ahead = Words(self.0);
-        let time = ahead.word().and_then(span);
-        if time.is_some() {
-            self.0 = ahead.0;
+        let Some(word) = ahead.word().filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) else {
+            return Ok(None);
+        };
+        let is_number = word.bytes().all(|b| b.is_ascii_digit());
+        let unit = Words(ahead.0).word().filter(|next| is_number && is_unit(next));
+        match (span(word), unit) {
+            (Some(time), None) => {
+                self.0 = ahead.0;
+                Ok(Some(time))
+            }
+            (_, unit) => {
+                self.0 = "";
+                let typed = unit.map_or(word.to_owned(), |unit| format!("{word} {unit}"));
+                Err(Slip::Fault(Fault::BadTime(Text::new(&typed))))
+            }
         }
-        time
     }
 
     fn number(&mut self) -> Result<u64, Slip> {
@@ -778,7 +809,9 @@ mod tests {
             ("/ban #a spam* 30m ads", ban(in_a, Whom::Pattern(Text::new("spam*")), Some(1_800), Some("ads"))),
             ("/ban bob 0 for good", ban(None, Whom::Nick(person("bob")), Some(0), Some("for good"))),
             ("/ban bob 7D", ban(None, Whom::Nick(person("bob")), Some(7 * 86_400), None)),
-            ("/ban bob 3rd time", ban(None, Whom::Nick(person("bob")), None, Some("3rd time"))),
+            ("/ban bob 90 ads", ban(None, Whom::Nick(person("bob")), Some(90), Some("ads"))),
+            ("/ban bob 1h 3rd time", ban(None, Whom::Nick(person("bob")), Some(3_600), Some("3rd time"))),
+            ("/ban bob for 1 hour", ban(None, Whom::Nick(person("bob")), None, Some("for 1 hour"))),
             ("/unban #a 3", Request::Unban { room: in_a, id: 3 }),
             ("/uninvite bob", Request::Invite { room: None, nick: person("bob"), on: false }),
             ("/room", Request::Room { room: None, part: RulesPart::All }),
@@ -873,6 +906,10 @@ mod tests {
             ("/room hidden maybe", Verb::Room, Fault::BadValue(RuleKind::Hidden)),
             ("/room limit 0", Verb::Room, Fault::BadValue(RuleKind::Limit)),
             ("/room slow soon", Verb::Room, Fault::BadValue(RuleKind::Slow)),
+            ("/room slow 1 hour", Verb::Room, Fault::BadValue(RuleKind::Slow)),
+            ("/ban bob 3rd time", Verb::Ban, Fault::BadTime(Text::new("3rd"))),
+            ("/mute #a bob 10min x y", Verb::Mute, Fault::BadTime(Text::new("10min"))),
+            ("/mute bob 1 Hour, no more", Verb::Mute, Fault::BadTime(Text::new("1 Hour,"))),
             ("/room #a slow 0", Verb::Room, Fault::BadValue(RuleKind::Slow)),
             ("/room key on", Verb::Room, Fault::BadValue(RuleKind::Key)),
             (&format!("/room key {}", "k".repeat(65)), Verb::Room, Fault::BadValue(RuleKind::Key)),

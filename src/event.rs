@@ -190,6 +190,8 @@ pub enum Event {
     Unended,
     /// Somebody else than before is written to under this name.
     NameChangedHands(Nick),
+    /// Somebody was invited to a room from which they are banned all the same.
+    InvitedInVain { nick: Nick, room: RoomName, ban: u64 },
     /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much.
     KeptAgain,
     /// The log of this room alone cannot be kept, or is kept again.
@@ -488,6 +490,10 @@ pub enum Fault {
     BeyondEnd(u64),
     /// A text that is nothing but the keys that move the cursor.
     OnlyKeys,
+    /// A text that is nothing but the keys that end programs.
+    OnlyEnds,
+    /// This stands where a span of time may, and begins as one.
+    BadTime(Text),
     /// A text that is a command with a secret, behind a blank.
     Indented,
     /// No space is left in the spool.
@@ -549,12 +555,18 @@ pub enum Fault {
     /// The file is somebody else's.
     NotYours(FileId),
     /// Only an op of the room may do that.
-    NotOp(RoomName),
+    NotOp {
+        room: RoomName,
+        /// Whether anybody is.
+        has_ops: bool,
+    },
     /// Only the founder of the room may do that.
     NotFounder {
         room: RoomName,
         /// Whether they are an op at least.
         is_op: bool,
+        /// Whether anybody is the founder.
+        has_founder: bool,
     },
     /// Somebody is the founder of the room, to whom nobody can do that.
     IsFounder(Nick),
@@ -570,8 +582,8 @@ pub enum Fault {
     OwnsNoName { nick: Nick, owning: Owning },
     /// Somebody is not in the room.
     NotThere { nick: Text, room: RoomName },
-    /// They are banned from the room, until then if it ends.
-    Banned { room: RoomName, until: Option<SystemTime> },
+    /// They are banned from the room, until then if it ends; or somebody else from where they come from is.
+    Banned { room: RoomName, until: Option<SystemTime>, by_network: bool },
     /// Guests of this name are banned from a room that they are in.
     NameBanned { nick: Text, room: RoomName },
     /// They are not heard in the room.

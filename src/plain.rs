@@ -45,6 +45,7 @@ impl Style {
 /// Parses what a connection sent. Text must be [`clean`] by now; `None` is a line that means nothing.
 pub fn parse<'a>(line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
     match *line {
+        Line::Text(bytes) if is_ends(bytes) => Some(Request::Malformed { verb: Verb::Say, why: Fault::OnlyEnds }),
         Line::Text(_) => commands::parse(text),
         Line::Chunk(base64) => Some(Request::Chunk(BASE64.decode(base64).map_err(|_| BadChunk::Malformed))),
         Line::TooLong { chunk: true, .. } => Some(Request::Chunk(Err(BadChunk::TooLong))),
@@ -53,6 +54,12 @@ pub fn parse<'a>(line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
             Some(Request::Malformed { verb: Verb::Unknown, why })
         }
     }
+}
+
+/// Whether a line is nothing but Ctrl-C, Ctrl-D and Ctrl-Z, which some terminals send on. In its text they are as good as any
+/// other control character.
+fn is_ends(line: &[u8]) -> bool {
+    !line.is_empty() && line.iter().all(|b| matches!(b, 0x03 | 0x04 | 0x1a))
 }
 
 /// Whether a connection that begins with this line speaks HTTP.
@@ -401,6 +408,11 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("{nick} is somebody else now than the {nick} you talked with before; what you say goes to the new one");
             ServerLine::Notice(&text).write(out);
         }
+        Event::InvitedInVain { nick, room, ban } => {
+            let text =
+                format!("{nick} is banned from {room}, which no invitation changes; /unban {room} {ban} ends that");
+            ServerLine::Notice(&text).write(out);
+        }
         Event::LeftOut => ServerLine::Notice("private messages were left out").write(out),
         Event::KeptAgain => ServerLine::Notice("history is being kept again").write(out),
         Event::Keeping(Keeping { room, kept: false }) => {
@@ -611,6 +623,8 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::BadPassword
         | Fault::NotWritten(_)
         | Fault::OnlyKeys
+        | Fault::OnlyEnds
+        | Fault::BadTime(_)
         | Fault::Indented
         | Fault::NoSuchRule(_)
         | Fault::BadValue(_)
@@ -665,7 +679,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::Held(_) => Code::Held,
         Fault::NoAccount { .. } | Fault::NoGuests { .. } | Fault::GuestsMakeNoRooms(_) => Code::NoAccount,
         Fault::Insecure | Fault::InsecurePlace => Code::Insecure,
-        Fault::NotOp(_) | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
+        Fault::NotOp { .. } | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
         Fault::NotThere { .. } => Code::NoSuchNick,
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
         Fault::Silent { .. } => Code::Muted,
@@ -681,8 +695,20 @@ fn explain(why: &Fault) -> String {
     let known = |nick: &Nick| nick.to_string();
     match why {
         Fault::UnknownCommand(name) => format!("/{name}: no such command; {}/help lists them", guess(name)),
-        Fault::Usage(verb) => format!("it is {}", commands::spec_of(*verb).map_or("", |spec| spec.usage)),
+        Fault::Usage(verb) => {
+            let usage = commands::spec_of(*verb).map_or("", |spec| spec.usage);
+            let where_from = match verb {
+                Verb::Unban => "; /bans lists the IDs",
+                Verb::Unblock => "; /blocks lists the IDs",
+                _ => "",
+            };
+            format!("it is {usage}{where_from}")
+        }
         Fault::OnlyKeys => "the keys that move the cursor do nothing here; Ctrl-U drops what you typed".to_owned(),
+        Fault::OnlyEnds => "Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves".to_owned(),
+        Fault::BadTime(typed) => {
+            format!("{typed} is no time: that is a number with its unit right behind it, as in 30m, 12h or 7d, before the reason")
+        }
         Fault::Indented => "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
         Fault::NoSuchRule(word) => format!("{word} is no rule; /room lists them"),
         Fault::BadValue(kind) => bad_value(*kind),
@@ -715,7 +741,9 @@ fn explain(why: &Fault) -> String {
             format!("a file name has 1 to {} bytes, no / or \\, and is not . or ..", crate::names::FileName::MAX)
         }
         Fault::Taken { nick, holder } => match (nick.get(), holder.get()) {
-            (nick, holder) if nick == holder => format!("{holder} is somebody else; choose another name"),
+            (nick, holder) if nick == holder => {
+                format!("{holder} is somebody else; choose another name, or wait a minute if that was you")
+            }
             (nick, holder) => format!("{nick} looks like {holder}, who is here; choose another name"),
         },
         Fault::LooksOwned { nick, owned } => {
@@ -827,8 +855,22 @@ fn explain(why: &Fault) -> String {
             format!("no more than {} came since the first + keep; count again", counted(*lines, "line"))
         }
         Fault::NotYours(id) => format!("file {id} is not yours; ask who sent it, or an op of its room"),
-        Fault::NotOp(room) => format!("only ops of {room} may do that; /op {room} lists them"),
-        Fault::NotFounder { room, .. } => format!("only the founder of {room} may do that; /op {room} tells who it is"),
+        Fault::NotOp { room, has_ops: true } => format!("only ops of {room} may do that; /op {room} lists them"),
+        Fault::NotOp { room, has_ops: false } => {
+            format!(
+                "only ops of {room} may do that; it has none, and the operator appoints a founder with chinwag ctl founder \
+                 '{room}' NICK"
+            )
+        }
+        Fault::NotFounder { room, has_founder: true, .. } => {
+            format!("only the founder of {room} may do that; /op {room} tells who it is")
+        }
+        Fault::NotFounder { room, has_founder: false, .. } => {
+            format!(
+                "only the founder of {room} may do that; it has none, and the operator appoints one with chinwag ctl founder \
+                 '{room}' NICK"
+            )
+        }
         Fault::IsFounder(nick) => {
             format!("{nick} is the founder, and nobody can do that to them; they hand the room over with /founder NICK")
         }
@@ -852,7 +894,13 @@ fn explain(why: &Fault) -> String {
             format!("{nick} is a guest, and only who owns a name can be a founder; {next}")
         }
         Fault::NotThere { nick, room } => format!("{} is not in {room}; /who {room} lists who is", nick),
-        Fault::Banned { room, until } => format!("you are banned from {room}{}; ask an op of it", until_text(*until)),
+        Fault::Banned { room, until, by_network: false } => {
+            format!("you are banned from {room}{}; ask an op of it", until_text(*until))
+        }
+        Fault::Banned { room, until, by_network: true } => {
+            let until = until_text(*until);
+            format!("guests from your network are banned from {room}{until}; ask an op of it, or /login if you own a name")
+        }
         Fault::NameBanned { nick, room } => {
             format!("guests called {nick} are banned from {room}; choose another name, or /leave {room} first")
         }
@@ -1010,9 +1058,10 @@ fn too_many(quota: Quota) -> String {
             format!("too many wrong passwords came from your address; try again in {minutes} minutes")
         }
         Quota::Registrations => {
+            let most = limits::REGISTRATIONS;
             format!(
-                "at most {} names a day are registered from where you come; try again tomorrow",
-                limits::REGISTRATIONS
+                "at most {most} names a day are registered from where you come; try again tomorrow, or ask the operator, who \
+                 gives names with chinwag ctl grant NAME"
             )
         }
         Quota::RegistrationsInAll => "many names are being registered; try again in ten minutes".to_owned(),

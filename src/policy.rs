@@ -273,10 +273,11 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
     let name = room.name;
     let member = room.member(someone.id);
     let is_in = || allow(member.is_some(), || Fault::NotInRoom(name));
+    let not_op = || Fault::NotOp { room: name, has_ops: rules.has_ops() };
     let is_op = || {
         let may = rules.is_op(someone);
         // Who is not in the room is told that first, unless their name is enough.
-        if may || member.is_some() { allow(may, || Fault::NotOp(name)) } else { Err(Fault::NotInRoom(name)) }
+        if may || member.is_some() { allow(may, not_op) } else { Err(Fault::NotInRoom(name)) }
     };
     let silent = |why: Option<Silence>| why.map_or(Ok(()), |why| Err(Fault::Silent { room: name, why }));
     let is_heard = || silent(rules.silence(someone, member.map(|member| member.since), now.wall));
@@ -302,7 +303,7 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
         Doing::SetTopic => {
             is_in()?;
             is_heard()?;
-            allow(!rules.holds(&Rule::TopicLocked(true)) || rules.is_op(someone), || Fault::NotOp(name))
+            allow(!rules.holds(&Rule::TopicLocked(true)) || rules.is_op(someone), not_op)
         }
         Doing::SeeRules if rules.is_op_by_name(someone) => Ok(()),
         Doing::SeeRules => is_in(),
@@ -310,7 +311,7 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
         Doing::Invite if rules.is_op(someone) => Ok(()),
         Doing::Invite => {
             is_in()?;
-            allow(!rules.holds(&Rule::InviteOnly(true)), || Fault::NotOp(name))?;
+            allow(!rules.holds(&Rule::InviteOnly(true)), not_op)?;
             // Who is invited is heard, so those who may only listen would let each other speak.
             allow(!rules.is_for_listeners(someone), || Fault::Silent {
                 room: name,
@@ -321,14 +322,18 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
             let is_op = is_op();
             let is_outside = matches!(is_op, Err(Fault::NotInRoom(_)));
             allow(!is_outside, || Fault::NotInRoom(name))?;
-            allow(rules.is_founder(someone), || Fault::NotFounder { room: name, is_op: is_op.is_ok() })
+            allow(rules.is_founder(someone), || Fault::NotFounder {
+                room: name,
+                is_op: is_op.is_ok(),
+                has_founder: rules.has_founder(),
+            })
         }
     }
 }
 
 fn is_not_banned(someone: &Someone, room: RoomName, rules: InForce<'_>, now: Now) -> Result<(), Fault> {
     match rules.ban_of(BanKind::Ban, someone, None, now.wall) {
-        Some(ban) => Err(Fault::Banned { room, until: ban.until }),
+        Some(ban) => Err(Fault::Banned { room, until: ban.until, by_network: rules.is_by_network(ban, someone) }),
         None => Ok(()),
     }
 }

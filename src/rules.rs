@@ -70,6 +70,16 @@ impl<'a> InForce<'a> {
         self.rank_of_name(someone.owned.as_ref()) >= Some(Rank::Op)
     }
 
+    /// Whether the room has a founder, here or not.
+    pub fn has_founder(self) -> bool {
+        matches!(self.rules.founder(), Some(Founder::Owner(_)))
+    }
+
+    /// Whether the room has somebody who may do what ops may, here or not.
+    pub fn has_ops(self) -> bool {
+        self.has_founder() || self.names(Role::Op).next().is_some() || self.guests(Role::Op).next().is_some()
+    }
+
     /// Whether somebody is the founder.
     pub fn is_founder(self, someone: &Someone) -> bool {
         self.rank(someone) == Some(Rank::Founder)
@@ -147,6 +157,12 @@ impl<'a> InForce<'a> {
             ban.kind == kind && self.is_for(ban, (someone, owned, &name), since) && is_now()
         };
         self.rules.bans().iter().find(is_for)
+    }
+
+    /// Whether a ban that is for somebody is so only because of where they come from.
+    pub fn is_by_network(self, ban: &Ban, someone: &Someone) -> bool {
+        let is_own = || self.book.ban(ban.id).is_some_and(|guest| guest.who == someone.id);
+        matches!(ban.who, Who::Guest(_)) && !is_own()
     }
 
     /// Whether a ban is for somebody, whose name is given folded too, and if they own it and some ban is for it, as that.

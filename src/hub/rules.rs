@@ -14,7 +14,7 @@ use crate::register::Rules;
 use crate::register::entry::{Ban, BanKind, Entry, Founder, Network, Role, Rule, RuleKind, Who};
 use crate::request::{Addressed, Named, Request, RulesPart, Whom};
 use crate::rooms::RoomId;
-use crate::rules::InForce;
+use crate::rules::{InForce, Someone};
 use crate::time::{Now, end_of};
 use crate::typing::Conversation;
 
@@ -455,6 +455,9 @@ impl Hub {
                 (None, None) => {}
             }
         }
+        if let Some(ban) = self.known_ban(id, subject, turn) {
+            turn.out.answer(turn.conn, &Event::InvitedInVain { nick, room, ban });
+        }
         let from = self.nick(turn.who)?;
         let person = other.and_then(|who| self.people.get(who)).filter(|person| !person.ignores(turn.who));
         if let Some(person) = person {
@@ -465,6 +468,25 @@ impl Hub {
             self.people.note_unreached(whom, turn.who);
         }
         Ok(Done::Invite { room, nick })
+    }
+
+    /// The number of the ban that keeps somebody out of a room, if whose turn it is may know. Who comes from where a guest comes from
+    /// who is banned is not told of, or anybody could be asked of whether they do.
+    fn known_ban(&self, room: RoomId, subject: Subject, turn: &Turn<'_, impl Output>) -> Option<u64> {
+        self.may(turn.who, Action::InRoom(Doing::Moderate, self.ruled(room, turn.now))).ok()?;
+        let rules = self.rules(&self.rooms[room]);
+        let someone = match subject.who.and_then(|who| self.people.get(who)) {
+            Some(person) => self.someone(person),
+            None => Someone {
+                id: PersonId::NOBODY,
+                nick: subject.nick,
+                owned: subject.owned,
+                accounts: self.accounts_here(),
+                origin: Origin::Loopback,
+            },
+        };
+        let ban = rules.ban_of(BanKind::Ban, &someone, None, turn.now.wall)?;
+        (!rules.is_by_network(ban, &someone)).then_some(ban.id)
     }
 
     fn may_invite_more(&mut self, room: RoomId) -> bool {

@@ -143,8 +143,11 @@ fn a_slip_in_the_name_of_a_saved_server_is_told() {
         let want = "wrok is no host that is known here, and no saved server; saved are work, home";
         assert!(status == 1 && errors.contains(want), "{errors}");
     }
-    // A host may be called by a word, and what has a port or a dot is no name of a saved one.
-    for server in ["localhost", "wrok:1", "wrok.invalid"] {
+    // A host may be called by a word. Nobody is asked there, as the password is read first.
+    let (_, errors, status) = outcome(&home.run(&["connect", "localhost", "--password-file", "nowhere"]));
+    assert!(status == 1 && errors.contains("nowhere") && !errors.contains("saved are"), "{errors}");
+    // What has a port or a dot is no name of a saved one.
+    for server in ["wrok:1", "wrok.invalid"] {
         let (_, errors, status) = outcome(&home.run(&["connect", server]));
         assert!(status == 1 && !errors.contains("saved are"), "{errors}");
     }

@@ -607,6 +607,7 @@ fn registrations_and_tries_are_counted_by_network_and_on_this_machine_by_connect
     }
     let said = register(&mut memory, 3, network(1));
     assert!(said.starts_with("! register too-many at most 3 names a day "), "{said}");
+    assert!(said.ends_with(", or ask the operator, who gives names with chinwag ctl grant NAME"), "{said}");
     memory.wait(Duration::from_secs(86_400));
     assert_eq!(ask(&mut memory, "c3", "/register correct-horse"), "+ register owner3");
     for n in 4..33 {

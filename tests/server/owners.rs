@@ -145,11 +145,11 @@ fn a_spelling_of_ones_own_is_no_name_of_another() {
         starts(&slow.ask("again", &format!("/nick {both}")), &format!("! nick owned {other} "));
         // One that is held is nobody's either.
         assert_eq!(slow.ask("ctl", &format!("/revoke {one}")), format!("+ revoke {one}"));
-        starts(&slow.ask(other, &format!("/nick {both}")), &format!("! nick held {one} was given up"));
+        starts(&slow.ask(other, &format!("/nick {both}")), &format!("! nick held {one} was somebody"));
         // One's own name is told first where both are.
         assert_eq!(slow.ask("ctl", &format!("/revoke {other}")), format!("+ revoke {other}"));
         slow.connect("third");
-        starts(&slow.ask("third", &format!("/nick {both}")), &format!("! nick held {other} was given up"));
+        starts(&slow.ask("third", &format!("/nick {both}")), &format!("! nick held {other} was somebody"));
         // What is no name of anybody any more is free.
         slow.memory.wait(Duration::from_secs(31 * 86_400));
         assert_eq!(slow.ask(other, &format!("/nick {both}")), format!("+ nick {both}"));

@@ -1124,3 +1124,99 @@ fn who_may_be_the_founder_of_no_more_rooms_is_named() {
     let row = told.iter().find(|row| row.starts_with("- founder #room0,")).unwrap_or_else(|| panic!("{told:?}"));
     assert_eq!(row.split(',').count(), FOUNDED);
 }
+
+#[test]
+fn a_time_that_is_none_is_told_and_becomes_no_reason() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "hans"]);
+    for name in ["ann", "hans"] {
+        company.done(name, "/join #club");
+    }
+    company.heard("hans");
+    for line in [
+        "/mute hans 10min too loud",
+        "/mute hans 1h30m too loud",
+        "/mute hans 1 hour",
+        "/mute hans 30 Minuten, zu laut",
+        "/ban hans 2 Stunden",
+        "/ban hans 3rd time",
+        "/ban spam* 1w",
+        "/ban #club hans 1.5h",
+    ] {
+        let reply = company.ask("ann", line);
+        assert!(reply.contains(" usage ") && reply.contains("as in 30m, 12h or 7d"), "{line}: {reply}");
+    }
+    assert_eq!(company.told("ann", "/bans"), ["+ bans #club 0"]);
+    // A number alone is one of seconds, and what begins with no digit is a reason.
+    for (line, told) in [
+        ("/mute hans 90 too loud", "muted guest:hans 90 too loud"),
+        ("/mute hans 2m 3rd time", "muted guest:hans 120 3rd time"),
+        ("/mute hans too loud", "muted guest:hans 86400 too loud"),
+        ("/mute hans 60 secretly", "muted guest:hans 60 secretly"),
+    ] {
+        company.done("ann", line);
+        assert_eq!(company.heard("hans"), [format!("#club * ann {told}")], "{line}");
+    }
+}
+
+#[test]
+fn where_nobody_is_op_a_refusal_names_who_appoints_somebody() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob"]);
+    company.enter(&["ann", "bob", "eve"]);
+    company.done("eve", "/join #club");
+    company.done("bob", "/join #club");
+    let refused = company.ask("bob", "/kick eve");
+    assert_eq!(refused, "! kick not-op only ops of #club may do that; /op #club lists them");
+    company.done("eve", "/leave");
+    company.done("eve", "/join #club");
+    let way = "with chinwag ctl founder '#club' NICK";
+    let refused = company.ask("bob", "/kick eve");
+    assert_eq!(
+        refused,
+        format!("! kick not-op only ops of #club may do that; it has none, and the operator appoints a founder {way}")
+    );
+    let refused = company.ask("bob", "/founder bob");
+    assert_eq!(
+        refused,
+        format!(
+            "! founder not-op only the founder of #club may do that; it has none, and the operator appoints one {way}"
+        )
+    );
+    // A founder who is away is one.
+    company.done("ann", "/join #den");
+    company.done("bob", "/join #den");
+    company.done("ann", "/quit");
+    let refused = company.ask("bob", "/founder bob");
+    assert_eq!(refused, "! founder not-op only the founder of #den may do that; /op #den tells who it is");
+}
+
+#[test]
+fn a_ban_of_a_guest_is_told_as_one_of_their_network_and_an_invitation_as_in_vain() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob"]);
+    company.enter(&["ann", "bob"]);
+    company.enter_from("hans", network(7));
+    company.enter_from("maria", network(7));
+    for name in ["ann", "bob"] {
+        company.done(name, "/join #club");
+    }
+    assert_eq!(company.ask("ann", "/ban hans too loud"), "+ ban #club 1 guest:hans");
+    let by_network = company.ask("maria", "/join #club");
+    assert!(
+        by_network.starts_with("! join banned guests from your network are banned from #club until "),
+        "{by_network}"
+    );
+    assert!(by_network.ends_with("; ask an op of it, or /login if you own a name"), "{by_network}");
+    let own = company.ask("hans", "/join #club");
+    assert!(own.starts_with("! join banned you are banned from #club until "), "{own}");
+    let notice = "* notice hans is banned from #club, which no invitation changes; /unban #club 1 ends that";
+    assert_eq!(company.told("ann", "/invite hans"), [notice, "+ invite #club hans"]);
+    // Who is no op is not told, and nobody is told who comes from where.
+    assert_eq!(company.told("bob", "/invite hans"), ["+ invite #club hans"]);
+    assert_eq!(company.told("ann", "/invite maria"), ["+ invite #club maria"]);
+    company.done("ann", "/unban 1");
+    assert_eq!(company.told("ann", "/invite hans"), ["+ invite #club hans"]);
+    company.done("bob", "/leave");
+    company.done("ann", "/ban bob");
+    let notice = "* notice bob is banned from #club, which no invitation changes; /unban #club 2 ends that";
+    assert_eq!(company.told("ann", "/invite bob"), [notice, "+ invite #club bob"]);
+}

@@ -205,6 +205,8 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
     for (typed, why) in [
         ("\x1b[A\r\n", "! say usage the keys that move the cursor "),
         ("\x1bOA\x1b[1;5D\n", "! say usage the keys that move the cursor "),
+        ("\x03\r\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
+        ("\x04\x1a\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
         (" /pass hunter2\n", "! say usage a blank stands before that"),
         ("  /logn bob hunter2\n", "! say usage a blank stands before that"),
         ("/pas hunter2\n", "! ? unknown-command /pas: "),
@@ -214,6 +216,10 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
     }
     bob.send("\x1b[A is what Up sends");
     alice.expect("#a <bob> \u{fffd}[A is what Up sends");
+    // What others may mean is said as ever.
+    bob.send_bytes(b"\x03 c\n\x05\n");
+    alice.expect("#a <bob> \u{fffd} c");
+    alice.expect("#a <bob> \u{fffd}");
 }
 
 #[test]
