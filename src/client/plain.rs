@@ -35,6 +35,8 @@ const MOVING: Duration = Duration::from_millis(250);
 const UNSURE: Duration = Duration::from_secs(4);
 /// How many of them are told at once.
 const UNSURE_TOLD: usize = 5;
+/// How long a connection may be lost before the person is told, and why nothing is sent: before they are told of what is not.
+const LOST: Duration = Duration::from_secs(3);
 /// How long a script waits for a server without which it cannot go on.
 const AWAY: Duration = Duration::from_secs(120);
 
@@ -92,6 +94,7 @@ impl Plain {
         let bell = options.bell;
         let mut visit = Visit::new(options)?;
         visit.client.session.keys = "Ctrl-D leaves";
+        visit.client.session.patience = LOST;
         let [ended, interrupted, continued] = <[Arc<AtomicBool>; 3]>::default();
         let ends = [SIGTERM, SIGHUP, SIGQUIT].map(|signal| (signal, &ended));
         let heard = ends.into_iter().chain([(SIGINT, &interrupted), (SIGCONT, &continued)]);
@@ -336,9 +339,9 @@ impl Plain {
         self.line(&words::news(news, &self.look, now));
     }
 
-    /// One line, and nothing in it that is no text.
+    /// One line, and nothing in it that is no text. A TAB is, as it makes columns of tables.
     fn line(&mut self, text: &str) {
-        self.out.extend(text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }));
+        self.out.extend(text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }));
         self.out.push('\n');
     }
 

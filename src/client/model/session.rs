@@ -170,8 +170,8 @@ impl Message {
 #[derive(Debug)]
 struct Loss {
     since: Instant,
-    /// Until when it keeps the place, if it has noticed by now.
-    until: Instant,
+    /// When the person is told: when the server keeps the place no more, if it has noticed by now, or before.
+    due: Instant,
     why: String,
     /// Whether the person has been told.
     is_told: bool,
@@ -222,6 +222,8 @@ pub struct Session {
     locked: Option<String>,
     /// What `/help` tells of the keys.
     pub keys: &'static str,
+    /// How long a loss may last before it is told, though the server keeps our place: nothing else may show it.
+    pub patience: Duration,
     /// How many details the reply that is coming has so far.
     details: usize,
     /// The rooms in which we had a rank when the connection was lost, until it is known whether we have it still.
@@ -281,6 +283,7 @@ impl Session {
             restored: false,
             locked: None,
             keys: replies::KEYS,
+            patience: Duration::MAX,
             details: 0,
             had: Vec::new(),
             here: Vec::new(),
@@ -347,7 +350,7 @@ impl Session {
     /// When [`Session::tick`] is due.
     pub fn next_tick(&self) -> Option<Instant> {
         if let Some(loss) = &self.loss {
-            return Some(loss.until).filter(|_| !loss.is_told);
+            return Some(loss.due).filter(|_| !loss.is_told);
         }
         let waits = self.regaining || self.phase == Phase::Restoring;
         // Later than that, our name being free shows only in who goes.
@@ -381,7 +384,8 @@ impl Session {
     /// said until [`Session::taken_up`], unless that turns out to be not so, and [`Session::lost`] tells it.
     pub fn lost_and_kept(&mut self, why: &str, time: Duration, now: Instant) {
         let (why, is_told, has_moved) = (why.to_owned(), false, false);
-        self.loss.get_or_insert(Loss { since: now, until: now + time, why, is_told, has_moved });
+        let due = now + time.min(self.patience);
+        self.loss.get_or_insert(Loss { since: now, due, why, is_told, has_moved });
     }
 
     /// Whether a connection has just been lost and may soon be back, as if nothing had happened.
@@ -395,9 +399,7 @@ impl Session {
         let time = now.saturating_duration_since(since);
         if self.quitting {
             // Who wants to leave need not know.
-        } else if is_told {
-            self.note("connected again".to_owned());
-        } else if time >= BLINK {
+        } else if is_told || time >= BLINK {
             self.note(format!("the connection was lost for {} seconds, and is back", time.as_secs()));
         }
         if let Some(place) = self.talks.target().filter(|_| has_moved) {
@@ -517,7 +519,7 @@ impl Session {
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
         if let Some(loss) = self.loss.as_mut() {
-            if loss.until <= now && !std::mem::replace(&mut loss.is_told, true) && !self.quitting {
+            if loss.due <= now && !std::mem::replace(&mut loss.is_told, true) && !self.quitting {
                 let why = loss.why.clone();
                 self.tell_loss(&why);
             }
@@ -1129,7 +1131,23 @@ mod tests {
         session.tick(start + minute);
         shown(&mut session);
         session.taken_up(start + 2 * minute);
-        assert_eq!(shown(&mut session), [News::Note("connected again".to_owned())]);
+        let told = "the connection was lost for 120 seconds, and is back";
+        assert_eq!(shown(&mut session), [News::Note(told.to_owned())]);
+    }
+
+    #[test]
+    fn a_loss_that_nothing_else_shows_is_told_soon() {
+        let (mut session, start) = (online(&["#a"]), Instant::now());
+        session.patience = 2 * BLINK;
+        session.lost_and_kept("reset", Duration::from_secs(60), start);
+        session.tick(start + BLINK);
+        assert_eq!(shown(&mut session), []);
+        assert_eq!(session.next_tick(), Some(start + 2 * BLINK));
+        session.tick(start + 2 * BLINK);
+        let told = |text: &str| [News::Note(text.to_owned())];
+        assert_eq!(shown(&mut session), told("the connection is lost: reset; trying to get another"));
+        session.taken_up(start + 20 * BLINK);
+        assert_eq!(shown(&mut session), told("the connection was lost for 40 seconds, and is back"));
     }
 
     #[test]
