@@ -110,7 +110,7 @@ enum Pending {
     /// Who has a rank in this room, in which those are.
     Ranks {
         room: RoomName,
-        here: Vec<Nick>,
+        entry: Entry,
         told: Vec<(Nick, Rank)>,
     },
     /// Everybody, to know their names.
@@ -147,6 +147,15 @@ enum Pending {
 struct Asked {
     line: String,
     pending: Pending,
+}
+
+/// What is told of a room that is entered, as it is with everything else of that room.
+#[derive(Default, Debug)]
+struct Entry {
+    /// Rows of the server's answer: the topic, and what holds there.
+    rows: Vec<String>,
+    /// Who is there, as far as that is told.
+    here: Vec<Nick>,
 }
 
 /// A message that was typed.
@@ -228,8 +237,8 @@ pub struct Session {
     details: usize,
     /// The rooms in which we had a rank when the connection was lost, until it is known whether we have it still.
     had: Vec<(RoomName, Rank)>,
-    /// Who is in the room that is being entered, as far as that was told.
-    here: Vec<Nick>,
+    /// The room that is being entered, as far as that was told.
+    entry: Entry,
     /// The conversations.
     pub talks: Talks,
     typing: Option<(Place, Instant)>,
@@ -286,7 +295,7 @@ impl Session {
             patience: Duration::MAX,
             details: 0,
             had: Vec::new(),
-            here: Vec::new(),
+            entry: Entry::default(),
             talks,
             typing: None,
             without_typing: wish.without_typing,
@@ -372,6 +381,7 @@ impl Session {
         self.phase = Phase::Knocking;
         self.locked = None;
         self.details = 0;
+        self.entry = Entry::default();
         self.logins.reset();
     }
 
@@ -655,7 +665,7 @@ impl Session {
             if self.first && self.expects_rooms {
                 self.ask(Command::Topic(room), Pending::Expected(room));
             }
-            self.ask(Command::Join(room), Pending::Join(room));
+            self.enter(room);
         }
         if let Some(text) = self.away.clone() {
             self.ask(Command::Away(&text), Pending::Quiet);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Asked, Pending, Session, cut};
+use super::{Asked, Entry, Pending, Session, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName, Token, clean};
@@ -48,8 +48,9 @@ pub(super) struct Logins {
     is_owner: bool,
     /// Whether nothing is restored before it is settled as whom.
     holds: bool,
-    /// The rooms in which we are, as the answer to a login tells.
+    /// The rooms in which the last login found us, as its answer told, and that have been entered since then if they were new.
     rooms: Vec<RoomName>,
+    found: Vec<RoomName>,
     changes: VecDeque<TokenChange>,
 }
 
@@ -62,6 +63,7 @@ impl Logins {
     pub(super) fn reset(&mut self) {
         (self.is_owner, self.holds) = (false, false);
         self.rooms.clear();
+        self.found.clear();
     }
 
     /// What proves that this name is ours.
@@ -319,10 +321,14 @@ impl Session {
         let before = self.nick.replace(nick);
         (self.wanted, self.regaining, self.locked) = (Some(nick), false, None);
         (self.logins.asking, self.logins.declined, self.logins.is_owner) = (None, None, true);
+        self.logins.found.clear();
         for room in std::mem::take(&mut self.logins.rooms) {
             if self.talks.room(room).is_none() {
                 self.talks.open(Place::Room(room));
-                self.entered(room, Vec::new());
+                self.enter(room);
+                // Whatever is said from now on comes after what was said before.
+                self.entered(room, Entry::default());
+                self.logins.found.push(room);
             }
         }
         if self.logins.holds {
@@ -366,16 +372,29 @@ impl Session {
     pub(super) fn became_guest(&mut self, nick: Nick) {
         let before = self.nick.replace(nick);
         (self.wanted, self.regaining, self.logins.is_owner) = (Some(nick), false, false);
+        self.logins.found.clear();
         if self.is_in() {
             self.enter_again();
             self.renamed(before, nick);
         }
     }
 
+    /// Enters a room, unless it was entered with the login.
+    pub(super) fn enter(&mut self, room: RoomName) {
+        if !self.logins.found.contains(&room) {
+            self.ask(Command::Join(room), Pending::Join(room));
+        }
+    }
+
+    /// Whether we enter this room as it was the login that found us there, and not the person.
+    pub(super) fn is_found(&self, room: RoomName) -> bool {
+        self.logins.found.contains(&room)
+    }
+
     /// Enters the rooms in which we were, as we may be in none of them under another name. Where we are, that changes nothing.
     fn enter_again(&mut self) {
         for room in self.talks.rooms().collect::<Vec<_>>() {
-            self.ask(Command::Join(room), Pending::Join(room));
+            self.enter(room);
         }
         if let Some(place) = self.talks.target() {
             self.ask(Command::Query(place), Pending::Query);
@@ -480,12 +499,18 @@ mod tests {
         assert_eq!(asked(&mut session), ["/login alice correct-horse"]);
         shown(&mut session);
         hear(&mut session, &["- in #b 7", "+ login alice"]);
-        let want = ["/op #b", "/history #b 20", "/join #a", "/join #b", "/query #a", "/ping restored", "/token"];
+        let want = ["/join #b", "/op #b", "/history #b 20", "/join #a", "/query #a", "/ping restored", "/token"];
         assert_eq!(asked(&mut session), want);
         hear(
             &mut session,
-            &["+ op #b 0", "+ history #b 0", "+ join #a 1", "+ join #b 1", "+ query #a", "+ ping restored"],
+            &["- topic tea", "- here alice", "+ join #b 1", "- op alice", "+ op #b 1", "+ history #b 0", "- topic a"],
         );
+        hear(&mut session, &["- here alice", "+ join #a 1", "+ query #a", "+ ping restored"]);
+        assert_eq!(asked(&mut session), ["/op #a", "/history #a 20"]);
+        // Each room is told by itself, and what was said there behind that.
+        let room = |news: News| matches!(&news, News::Answer(text) if text.contains('#')).then_some(news);
+        let rooms: Vec<_> = shown(&mut session).into_iter().filter_map(room).collect();
+        assert_eq!(rooms, ["#b is about tea", "in #b: @alice"].map(|text| News::Answer(text.to_owned())));
         hear(&mut session, &[&format!("+ token {TOKEN}")]);
         assert_eq!(changes(&mut session), [TokenChange::Keep(alice(), Token([0; 32]))]);
         let told = format!("{:?}", shown(&mut session));

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::{Asked, Message, Pending, Phase, Session};
+use super::{Asked, Entry, Message, Pending, Phase, Session};
 use crate::client::model::news::{Age, Mark, Moves, News, TransferAnswer};
 use crate::client::model::seen::{Line, Next};
 use crate::names::{Nick, Place, RoomName};
@@ -235,11 +235,11 @@ impl Session {
             // Ranks of owned names stay, those of guests do not; and by another name one may have another.
             What::Left(_) | What::Quit(_) | What::Lost(_) => talk.ranks.leave(who),
             What::Kicked { nick, .. } => talk.ranks.leave(nick),
-            What::Joined if talk.ranks.leave_if_known(who) => self.ask_ranks(room, Vec::new()),
+            What::Joined if talk.ranks.leave_if_known(who) => self.ask_ranks(room, Entry::default()),
             What::Renamed(new) => {
                 let is_known = [who, new].map(|nick| talk.ranks.leave_if_known(nick)).contains(&true);
                 if is_known {
-                    self.ask_ranks(room, Vec::new());
+                    self.ask_ranks(room, Entry::default());
                 }
             }
             _ => {}
@@ -269,17 +269,23 @@ impl Session {
         }
     }
 
-    /// We have come into a room, in which those are.
-    pub(super) fn entered(&mut self, room: RoomName, here: Vec<Nick>) {
-        self.ask_ranks(room, here);
+    /// We have come into a room, of which this is to be told.
+    pub(super) fn entered(&mut self, room: RoomName, entry: Entry) {
+        self.ask_ranks(room, entry);
         self.fetch(Place::Room(room));
     }
 
-    /// Asks who has a rank in a room, in which those are, who are told with it.
-    pub(super) fn ask_ranks(&mut self, room: RoomName, here: Vec<Nick>) {
-        let is_asked = |asked: &Asked| matches!(asked.pending, Pending::Ranks { room: of, .. } if of == room);
-        if !here.is_empty() || !self.asked.iter().any(is_asked) {
-            self.ask(Command::Ranks(room), Pending::Ranks { room, here, told: Vec::new() });
+    /// Asks who has a rank in a room, which is told with what else there is to be told of it.
+    pub(super) fn ask_ranks(&mut self, room: RoomName, entry: Entry) {
+        let asked = self.asked.iter_mut().find_map(|Asked { pending, .. }| match pending {
+            Pending::Ranks { room: of, entry, .. } if *of == room => Some(entry),
+            _ => None,
+        });
+        match asked {
+            // That will be answered later than what this came with.
+            Some(asked) if asked.here.is_empty() => *asked = entry,
+            Some(_) => {}
+            None => self.ask(Command::Ranks(room), Pending::Ranks { room, entry, told: Vec::new() }),
         }
     }
 
