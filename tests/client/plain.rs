@@ -327,7 +327,7 @@ fn how_far_a_file_is_is_told_in_words() {
     terminal.keys(format!("/send #lobby {}\n", file.display()));
     told(&terminal, "note: sending big.bin, 38 MB");
     terminal.wait_until("how far it is", |screen| {
-        screen.lines.iter().any(|line| line.starts_with("note: big.bin: ") && line.contains(" percent"))
+        screen.lines.iter().any(|line| line.starts_with("note: sending big.bin: ") && line.contains(" percent"))
     });
     terminal.keys("/cancel big.bin\n");
     is_plain(&terminal);

@@ -4,6 +4,7 @@
 mod deeds;
 mod login;
 mod replies;
+mod rows;
 mod search;
 mod told;
 mod typed;

@@ -2,6 +2,7 @@
 
 use super::deeds::deed;
 use super::login::Secret;
+use super::rows::row;
 use super::typed::{moves, name};
 use super::{Asked, Entry, Message, Pending, Session, cut};
 use crate::client::model::news::{Age, Mark, News, TransferAnswer, mark_of};
@@ -144,7 +145,7 @@ impl Session {
                     }
                     _ => match own_help(text).filter(|_| command == "help") {
                         Some(lines) => lines.iter().for_each(|&line| self.answer(line.to_owned())),
-                        None => self.answer(text.to_owned()),
+                        None => self.answer(row(command, text).unwrap_or_else(|| text.to_owned())),
                     },
                 }
             }
