@@ -135,8 +135,8 @@ enum Pending {
     Restored,
     Send(u64),
     Get(u64),
-    /// Which files were shared in the last so many seconds: where, and how many.
-    Missed(u64, Vec<(Place, u64)>),
+    /// Which files were shared in the last so many seconds, after this one: where, and how many.
+    Missed(u64, Option<FileId>, Vec<(Place, u64)>),
     /// The largest file that the server takes, once that has been told.
     Limits(Option<u64>),
     /// The name and the size of this file are looked up, and have been found.
@@ -257,6 +257,8 @@ pub struct Session {
     heard_at: Option<Instant>,
     /// For how many seconds it had not when we came in.
     away_for: u64,
+    /// The newest file of which we were told.
+    newest_file: Option<FileId>,
     /// When we came in, and when our name and the ghosts were asked for last.
     since: Option<(Instant, Instant)>,
     waiting: VecDeque<Waiting>,
@@ -307,6 +309,7 @@ impl Session {
             ghosts: Vec::new(),
             heard_at: None,
             away_for: 0,
+            newest_file: None,
             since: None,
             waiting: VecDeque::new(),
             lines: VecDeque::new(),
@@ -684,7 +687,7 @@ impl Session {
         }
         self.ask_ghosts();
         if self.stays && !self.first && self.talks.rooms().next().is_some() {
-            self.ask(Command::Files, Pending::Missed(self.away_for, Vec::new()));
+            self.ask(Command::Files, Pending::Missed(self.away_for, None, Vec::new()));
         }
         self.ask(Command::Ping("restored"), Pending::Restored);
     }

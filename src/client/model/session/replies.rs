@@ -168,9 +168,10 @@ impl Session {
                     *found = Some((size, name.to_owned()));
                 }
             }
-            Some(Pending::Missed(away, found)) => {
-                if let Detail::File { sender, place, age, .. } = Detail::parse("files", text)
+            Some(Pending::Missed(away, newest, found)) => {
+                if let Detail::File { file, sender, place, age, .. } = Detail::parse("files", text)
                     && age <= *away
+                    && newest.is_none_or(|newest| newest < file)
                     && Some(sender) != self.nick
                 {
                     let at = found.iter().position(|(at, _)| *at == place);
@@ -371,10 +372,10 @@ impl Session {
                 }
                 _ => TransferAnswer::NotComing(key, NONSENSE.to_owned()),
             }),
-            Pending::Missed(_, found) => {
+            Pending::Missed(_, _, found) => {
                 for (place, count) in found {
                     let files = counted(count, "file");
-                    self.note(format!("shared with {place} while you were gone: {files}; /files {place} tells more"));
+                    self.note(format!("shared with {place} while you missed it: {files}; /files {place} tells more"));
                 }
             }
             // Whoever does not tell it may take anything.
@@ -730,8 +731,8 @@ mod tests {
         }
         let told: Vec<String> = told(&mut session, &[]).into_iter().filter(|line| line.contains("while")).collect();
         let want = [
-            "shared with #a while you were gone: 2 files; /files #a tells more",
-            "shared with @bob while you were gone: 1 file; /files @bob tells more",
+            "shared with #a while you missed it: 2 files; /files #a tells more",
+            "shared with @bob while you missed it: 1 file; /files @bob tells more",
         ];
         assert_eq!(told, want);
     }

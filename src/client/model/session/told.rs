@@ -154,10 +154,12 @@ impl Session {
                     self.talks.forget_present();
                     self.ask(Command::Who(None), Pending::Who);
                 }
+                self.ask_missed_files(place, at);
                 return self.fetch(place);
             }
             What::File { file, size, name } => {
                 self.answers.push_back(TransferAnswer::Shared(file));
+                self.newest_file = self.newest_file.max(Some(file));
                 let name = name.to_owned();
                 return self.news.push_back(News::File { place, at, from: who, file, size, name });
             }
@@ -218,6 +220,17 @@ impl Session {
         self.news.push_back(News::Happened { place, at, text, moves });
         if out.is_some_and(|out| self.nick == Some(out)) && self.close(place) {
             self.note(self.nowhere());
+        }
+    }
+
+    /// Asks for files that were shared with a room of which something was left out for us up to now, as files may have been too.
+    fn ask_missed_files(&mut self, place: Place, now: Option<SystemTime>) {
+        let Place::Room(room) = place else { return };
+        let since = self.talks.room(room).and_then(|talk| talk.seen.last_at());
+        let missed = now.zip(since).and_then(|(now, since)| now.duration_since(since).ok());
+        let is_asked = self.asked.iter().any(|asked| matches!(asked.pending, Pending::Missed(..)));
+        if let Some(time) = missed.filter(|_| !is_asked) {
+            self.ask(Command::Files, Pending::Missed(time.as_secs() + 1, self.newest_file, Vec::new()));
         }
     }
 
@@ -377,6 +390,7 @@ pub(super) fn span_text(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::client::model::session::tests::{hear, online, sent, shown};
+    use crate::names::FileId;
 
     fn marks(lines: &[&str]) -> Vec<Mark> {
         let mut session = online(&["#a"]);
@@ -493,6 +507,25 @@ mod tests {
             .filter_map(|news| if let News::Said { text, .. } = news { Some(text) } else { None })
             .collect();
         assert_eq!(texts, ["one", "two", "three", "four"]);
+    }
+
+    #[test]
+    fn files_that_were_left_out_are_told_of() {
+        let mut session = online(&["#a"]);
+        let lines = [
+            "#a [1@2026-11-22T14:30:00.123Z] <bob> one",
+            "#a [-@2026-11-22T14:30:01.123Z] * bob file 3 2 seen.txt",
+            "#a [-@2026-11-22T14:31:00.123Z] * alice missed 0 after 1",
+        ];
+        hear(&mut session, &lines);
+        assert_eq!(session.newest_file, Some(FileId(3)));
+        assert_eq!(sent(&mut session), ["/who", "/files", "/history #a after 0"]);
+        shown(&mut session);
+        let rows = ["+ who 1 2", "- 2 2 bob #a 70s ready old.txt", "- 3 2 bob #a 59s ready seen.txt"];
+        hear(&mut session, &rows);
+        hear(&mut session, &["- 4 2 bob #a 30s ready new.txt", "+ files 3"]);
+        let told = "shared with #a while you missed it: 1 file; /files #a tells more";
+        assert_eq!(shown(&mut session), [News::Note(told.to_owned())]);
     }
 
     #[test]
