@@ -44,8 +44,6 @@ const TYPED: usize = 64 * 1024;
 const MOVING: Duration = Duration::from_millis(250);
 /// How often the status row is drawn at most when nothing else has changed.
 const PACE: Duration = Duration::from_millis(100);
-/// How often Ctrl-C is pressed on an empty line before the person is told how to leave.
-const INTERRUPTS: usize = 3;
 /// How long a message may have no answer before it is shown as one that is not sure. Most have theirs by then.
 const UNSURE: Duration = Duration::from_millis(150);
 /// How many of them are shown at once.
@@ -263,7 +261,7 @@ impl Chat {
                 let forgotten = self.visit.client.session.forget_unsent();
                 if forgotten > 0 {
                     self.print(&News::Note(format!("not sent any more: {}", counted(forgotten as u64, "line"))));
-                } else if self.interrupts == INTERRUPTS {
+                } else if self.interrupts == 1 {
                     self.print(&News::Note("Ctrl-D on the empty line leaves, and so does /quit".to_owned()));
                 }
                 // Who went back through the lines and emptied the row begins anew, too.
@@ -536,6 +534,10 @@ impl Chat {
     fn prompt(&self) -> String {
         if let Some(secret) = self.visit.client.session.asks_secret() {
             return format!("{secret}> ");
+        }
+        // Nothing is said anywhere before the server lets us in.
+        if self.visit.client.session.asks_password() {
+            return "> ".to_owned();
         }
         self.visit.client.session.talks.target().map_or_else(|| "> ".to_owned(), |place| format!("{place}> "))
     }

@@ -210,6 +210,11 @@ fn a_password_is_not_shown_while_it_is_asked_for() {
     told(&terminal, "you are guest");
     assert!(!tells(&terminal, "/pass h"), "{}", terminal.screen());
     drop(terminal);
+    // What a file tells is tried before anybody is asked.
+    let options = ["--plain", "--password-file", path.to_str().unwrap()];
+    let terminal = alice(&server.address(), &options);
+    assert!(!tells(&terminal, "is not shown"), "{}", terminal.screen());
+    drop(terminal);
     // Whoever gives up is left with a terminal that shows what is typed.
     let mut terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
     told(&terminal, "what you type is not shown");

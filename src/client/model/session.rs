@@ -527,7 +527,8 @@ impl Session {
 
     /// Whether the server waits for a password that somebody is to type.
     pub fn asks_password(&self) -> bool {
-        self.locked().is_some() && !self.asked.iter().any(|asked| matches!(asked.pending, Pending::Password(_)))
+        let opens = |asked: &Asked| matches!(asked.pending, Pending::Password(_) | Pending::Login(..));
+        self.locked().is_some() && !self.asked.iter().any(opens)
     }
 
     /// Time has passed.

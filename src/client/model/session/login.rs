@@ -52,6 +52,8 @@ pub(super) struct Logins {
     rooms: Vec<RoomName>,
     found: Vec<RoomName>,
     changes: VecDeque<TokenChange>,
+    /// For whom it was told that a token is kept.
+    noted: Option<Nick>,
 }
 
 impl Logins {
@@ -351,7 +353,7 @@ impl Session {
     }
 
     pub(super) fn got_token(&mut self, nick: Nick, token: Token) {
-        if self.logins.token(nick).is_none() {
+        if self.logins.token(nick).is_none() && self.logins.noted.replace(nick) != Some(nick) {
             self.note(format!("the next start needs no password for {nick}; /token off ends that"));
         }
         self.logins.keep(nick, token);
@@ -641,7 +643,9 @@ mod tests {
             hear(&mut session, &[done]);
             assert_eq!(asked(&mut session).first().map(String::as_str), want, "{line}");
             if want == Some("/token") {
+                shown(&mut session);
                 hear(&mut session, &[&format!("+ token {TOKEN}")]);
+                assert_eq!(shown(&mut session), [], "that it is kept has been told");
                 changes(&mut session);
             }
         }

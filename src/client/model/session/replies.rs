@@ -656,7 +656,10 @@ mod tests {
         let wish = Wish { rooms: vec![RoomName::new("#a").unwrap()], ..Wish::default() };
         let mut session = Session::new(wish);
         session.connected();
-        hear(&mut session, &["* hello alice x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"]);
+        hear(
+            &mut session,
+            &["* hello alice x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"],
+        );
         shown(&mut session);
         let refused = ["! join banned you are banned from #a", "! query no-such-room there is no room #a"];
         hear(&mut session, &refused);
@@ -666,7 +669,10 @@ mod tests {
         // Who logs out may have to stay outside, and has not asked to come in.
         let mut session = online(&["#a"]);
         typed(&mut session, "/logout", &["+ logout guest1"]);
-        hear(&mut session, &["! join bad-key #a has a key; ask an op of it", "! query no-such-room there is no room #a"]);
+        hear(
+            &mut session,
+            &["! join bad-key #a has a key; ask an op of it", "! query no-such-room there is no room #a"],
+        );
         let out = News::Note("you are not in #a any more: #a has a key; ask an op of it".to_owned());
         assert_eq!(shown(&mut session), [out, nowhere]);
     }
