@@ -451,7 +451,7 @@ mod tests {
     use super::*;
     use crate::client::model::news::News;
     use crate::client::model::session::Wish;
-    use crate::client::model::session::tests::{hear, sent, shown};
+    use crate::client::model::session::tests::{hear, online, sent, shown};
 
     const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     const OWNED: &str = "! nick owned alice belongs to somebody; if that is you: /login alice PASSWORD";
@@ -608,6 +608,36 @@ mod tests {
         session.lost("gone");
         session.typed("/login bob battery-staple", Instant::now());
         assert_eq!(session.unsent().collect::<Vec<_>>(), ["/login …"]);
+    }
+
+    #[test]
+    fn who_logs_in_once_more_sees_nothing_twice() {
+        let mut session = online(&["#a"]);
+        let room = ["- here bob", "+ join #b 1", "- op bob", "+ op #b 1"];
+        let past = ["- [1@2026-11-22T14:30:00.123Z] <carol> one", "+ history #b 1"];
+        let others = ["+ join #a 1", "+ query #a", "+ op #a 0", "+ history #a 0"];
+        for (login, want) in [
+            ("first", &["you are bob", "in #b: @bob", "<carol> one"][..]),
+            ("again", &["you are bob", "in #b: @bob", "shown above already: 1 earlier message of #b"]),
+        ] {
+            session.typed("/login bob correct-horse", Instant::now());
+            hear(&mut session, &[&["- in #b 1", "+ login bob"][..], &room, &past, &others].concat());
+            let told: Vec<String> = shown(&mut session)
+                .into_iter()
+                .map(|news| match news {
+                    News::Said { from, text, .. } => format!("<{from}> {text}"),
+                    News::Answer(text) | News::Done(text) => text,
+                    other => format!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(told, want, "{login}");
+            session.typed("/logout", Instant::now());
+            let left = ["+ logout guest1", "+ join #a 1", "! join bad-key #b has a key", "+ query #a"];
+            hear(&mut session, &[&left[..], &others[2..]].concat());
+            let out = News::Note("you are not in #b any more: #b has a key".to_owned());
+            assert!(shown(&mut session).contains(&out), "{login}");
+            sent(&mut session);
+        }
     }
 
     #[test]

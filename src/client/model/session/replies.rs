@@ -106,7 +106,8 @@ impl Session {
         if let Detail::In { room, .. } = Detail::parse("login", text)
             && command == "login"
         {
-            self.logged_into(room);
+            // It is told when it is entered.
+            return self.logged_into(room);
         }
         // Who is there is told with their ranks, which come next, and so is the rest of it, before what was said there.
         let is_shown = self.asked.front().is_some_and(|asked| match asked.pending {
