@@ -1209,7 +1209,7 @@ fn who_presses_ctrl_c_on_an_empty_line_is_told_how_to_leave() {
     terminal.keys("y\x03x");
     typed(&terminal, "#lobby> x");
     assert!(!terminal.screen().lines.iter().any(|line| line.contains("Ctrl-D")));
-    terminal.keys("\x7f\x03\x03\x03");
+    terminal.keys("\x7f\x03\x03");
     let screen = told(&terminal, "Ctrl-D on the empty line leaves");
     assert_eq!(screen.lines.iter().filter(|line| line.contains("Ctrl-D")).count(), 1, "once is enough");
 }
