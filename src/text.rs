@@ -21,6 +21,31 @@ pub fn counted(count: u64, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
+/// A number of bytes, for people.
+pub fn bytes(count: u64) -> String {
+    let mut value = count as f64;
+    let mut unit = "bytes";
+    for next in ["KB", "MB", "GB", "TB"] {
+        if value < 1024.0 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, next);
+    }
+    let digits = usize::from(unit != "bytes" && value < 9.95);
+    format!("{value:.digits$} {unit}")
+}
+
+/// A span of time, roughly.
+pub fn roughly(seconds: u64) -> String {
+    let (count, unit) = match seconds {
+        0..90 => (seconds.max(1), "second"),
+        90..5_400 => ((seconds + 30) / 60, "minute"),
+        5_400..129_600 => ((seconds + 1_800) / 3_600, "hour"),
+        _ => ((seconds + 43_200) / 86_400, "day"),
+    };
+    counted(count, unit)
+}
+
 /// Bytes from outside as text that cannot drive a terminal, and hides nothing.
 ///
 /// Invalid UTF-8, C0 controls but TAB, DEL, C1 controls, U+2028, U+2029 and the bidirectional overrides (U+202A–202E,

@@ -1,5 +1,6 @@
 //! `chinwag connect` in a terminal: what is typed, what is shown, and when.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use crate::client::model::news::{Extent, News};
 use crate::client::model::session::{is_automatic, own_commands};
 use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::Window;
-use crate::client::screen::terminal::Terminal;
+use crate::client::screen::terminal::{Terminal, is_over_mosh};
 use crate::client::screen::{self, Look, Rows, StatusRow, width};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
@@ -43,8 +44,6 @@ const TYPED: usize = 64 * 1024;
 const MOVING: Duration = Duration::from_millis(250);
 /// How often the status row is drawn at most when nothing else has changed.
 const PACE: Duration = Duration::from_millis(100);
-/// How often Ctrl-C is pressed on an empty line before the person is told how to leave.
-const INTERRUPTS: usize = 3;
 /// How long a message may have no answer before it is shown as one that is not sure. Most have theirs by then.
 const UNSURE: Duration = Duration::from_millis(150);
 /// How many of them are shown at once.
@@ -55,6 +54,9 @@ const SETTLING: Duration = Duration::from_millis(40);
 const QUESTION: Duration = Duration::from_secs(1);
 /// Bytes that may wait to be shown while it is not known where.
 const ABOVE: usize = 1024 * 1024;
+
+/// How many of the lines that were printed last are printed again where the terminal loses them.
+const RECENT: usize = 100;
 
 /// Chats until the person leaves. It is an error if the server cannot be reached, or turns us away, or the terminal fails.
 pub fn run(options: Options) -> Result<(), String> {
@@ -113,6 +115,8 @@ struct Chat {
     above: String,
     /// Whether the window is to be cleared before that.
     clearing: bool,
+    /// The lines that were printed last, if the terminal may lose them, and how many of them are still in `above`.
+    recent: Option<(VecDeque<String>, usize)>,
     /// The rows as they were drawn last, to be drawn only when they change.
     shown: Option<(screen::Drawn, Window)>,
     /// When a status row that has changed may be drawn.
@@ -160,6 +164,7 @@ impl Chat {
             gallery: Gallery::new(colour),
             above: String::new(),
             clearing: false,
+            recent: is_over_mosh().then(Default::default),
             shown: None,
             paced: None,
             window: Default::default(),
@@ -256,7 +261,7 @@ impl Chat {
                 let forgotten = self.visit.client.session.forget_unsent();
                 if forgotten > 0 {
                     self.print(&News::Note(format!("not sent any more: {}", counted(forgotten as u64, "line"))));
-                } else if self.interrupts == INTERRUPTS {
+                } else if self.interrupts == 1 {
                     self.print(&News::Note("Ctrl-D on the empty line leaves, and so does /quit".to_owned()));
                 }
                 // Who went back through the lines and emptied the row begins anew, too.
@@ -423,6 +428,12 @@ impl Chat {
         let line = self.look.news(news, now);
         let day = self.look.day_of(news.at().unwrap_or(now));
         let change = (std::mem::replace(&mut self.day, day) != day).then(|| self.look.day(day));
+        if let Some((recent, waiting)) = &mut self.recent {
+            let count = recent.len();
+            recent.extend(change.iter().chain([&line]).cloned());
+            *waiting += recent.len() - count;
+            recent.drain(..recent.len().saturating_sub(RECENT));
+        }
         let line = width::broken(&line, self.terminal.window().columns.into());
         self.above.push_str(&screen::lines(change.iter().map(String::as_str).chain([line.as_str()])));
     }
@@ -444,11 +455,27 @@ impl Chat {
         }
     }
 
-    /// Clears the window, as shells do. What stood in it goes up into the scrollback.
+    /// The lines that were printed last, as many as the window has room for.
+    fn again(&self, window: Window) -> String {
+        let Some((recent, waiting)) = &self.recent else { return String::new() };
+        let mut room = usize::from(window.rows).saturating_sub(2);
+        let rows = |line: &String| width::broken(line, window.columns.into());
+        let printed = recent.iter().rev().skip(*waiting).map(rows);
+        let fitting: Vec<String> = printed
+            .take_while(|rows| {
+                let left = room.checked_sub(rows.lines().count());
+                room = left.unwrap_or(0);
+                left.is_some()
+            })
+            .collect();
+        screen::lines(fitting.iter().rev().map(String::as_str))
+    }
+
+    /// Clears the window, as shells do. What stood in it goes up into the scrollback; where there is none, it is printed again.
     fn clear(&mut self, window: Window) {
         let rows = usize::from(window.rows);
         let scroll = format!("{}\x1b[{rows}H{}\x1b[H", self.rows.clear(), "\n".repeat(rows.saturating_sub(1)));
-        self.above.insert_str(0, &scroll);
+        self.above.insert_str(0, &(scroll + &self.again(window)));
     }
 
     /// Draws what has changed, if it is known where.
@@ -462,6 +489,8 @@ impl Chat {
         let window = self.terminal.window();
         let width = usize::from(window.columns);
         if self.window.0 != Some(window) {
+            let is_lower = self.window.0.is_some_and(|before| window.rows < before.rows);
+            self.clearing |= is_lower && self.recent.is_some();
             // The first size that is seen is no change.
             self.window = (Some(window), self.window.0.map(|_| now));
         }
@@ -490,6 +519,7 @@ impl Chat {
         }
         if !self.above.is_empty() || self.shown.as_ref() != Some(&(drawn.clone(), window)) {
             self.terminal.show(&self.rows.draw(&std::mem::take(&mut self.above), &drawn))?;
+            self.recent.iter_mut().for_each(|(_, waiting)| *waiting = 0);
             self.shown = Some((drawn, window));
             self.paced = Some(now + PACE);
         }
@@ -504,6 +534,10 @@ impl Chat {
     fn prompt(&self) -> String {
         if let Some(secret) = self.visit.client.session.asks_secret() {
             return format!("{secret}> ");
+        }
+        // Nothing is said anywhere before the server lets us in.
+        if self.visit.client.session.asks_password() {
+            return "> ".to_owned();
         }
         self.visit.client.session.talks.target().map_or_else(|| "> ".to_owned(), |place| format!("{place}> "))
     }

@@ -35,6 +35,8 @@ const MOVING: Duration = Duration::from_millis(250);
 const UNSURE: Duration = Duration::from_secs(4);
 /// How many of them are told at once.
 const UNSURE_TOLD: usize = 5;
+/// How long a connection may be lost before the person is told, and why nothing is sent: before they are told of what is not.
+const LOST: Duration = Duration::from_secs(3);
 /// How long a script waits for a server without which it cannot go on.
 const AWAY: Duration = Duration::from_secs(120);
 
@@ -61,6 +63,8 @@ struct Plain {
     is_person: bool,
     /// There while a password is asked for.
     unseen: Option<Unseen>,
+    /// Whether the person has been told so.
+    told_unseen: bool,
     signals: Signals,
     /// Whether we were asked to end.
     ended: Arc<AtomicBool>,
@@ -92,6 +96,7 @@ impl Plain {
         let bell = options.bell;
         let mut visit = Visit::new(options)?;
         visit.client.session.keys = "Ctrl-D leaves";
+        visit.client.session.patience = LOST;
         let [ended, interrupted, continued] = <[Arc<AtomicBool>; 3]>::default();
         let ends = [SIGTERM, SIGHUP, SIGQUIT].map(|signal| (signal, &ended));
         let heard = ends.into_iter().chain([(SIGINT, &interrupted), (SIGCONT, &continued)]);
@@ -109,6 +114,7 @@ impl Plain {
             input,
             is_person: io::stdin().is_terminal(),
             unseen: None,
+            told_unseen: false,
             signals,
             ended,
             interrupted,
@@ -230,18 +236,18 @@ impl Plain {
         let is_asked = self.is_person && (session.locked().is_some() || is_login);
         // Whoever had the terminal meanwhile has set it for itself.
         if self.continued.swap(false, Ordering::Relaxed) {
-            self.unseen = None;
+            (self.unseen, self.told_unseen) = (None, false);
         }
+        // A password that came along is tried first, and whose it is that is asked for by name has been told with that.
+        let is_told = is_login || !session.asks_password();
         if !is_asked {
-            self.unseen = None;
+            (self.unseen, self.told_unseen) = (None, false);
         } else if self.unseen.is_none()
             && let Ok(unseen) = Unseen::open()
         {
             self.unseen = Some(unseen);
-            // Whose password it is has been told with that.
-            if is_login {
-                return;
-            }
+        }
+        if self.unseen.is_some() && !is_told && !std::mem::replace(&mut self.told_unseen, true) {
             self.print(&News::Note("what you type is not shown until the server lets you in".to_owned()));
         }
     }
@@ -336,9 +342,10 @@ impl Plain {
         self.line(&words::news(news, &self.look, now));
     }
 
-    /// One line, and nothing in it that is no text.
+    /// One line, and nothing in it that is no text. A TAB is, as it makes columns of tables.
     fn line(&mut self, text: &str) {
-        self.out.extend(text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }));
+        self.out
+            .extend(text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }));
         self.out.push('\n');
     }
 

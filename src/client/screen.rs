@@ -19,6 +19,7 @@ use self::width::{columns, widest};
 use crate::client::model::news::{Mark, News, mark_of};
 use crate::client::model::transfer::{Progress, Way};
 use crate::names::{Nick, Place};
+use crate::text::bytes;
 use crate::unicode::fold;
 use crate::wire::{self, Rank};
 
@@ -64,10 +65,10 @@ impl Look {
                 let shares = format!("{} shares {name} ({}){show} · /get {file}", self.nick(*from), bytes(*size));
                 format!("{} {shares}", head(at, place, " "))
             }
-            News::Answer(text) => format!("  {text}"),
-            News::Done(text) => self.sgr("2", &format!("  {text}")),
-            News::Refused(text) => format!("{} {text}", self.sgr("1;31", "✗")),
-            News::Note(text) => format!("{} {text}", self.sgr("36", "·")),
+            News::Answer(text) => format!("  {}", words::local(text, self, now)),
+            News::Done(text) => self.sgr("2", &format!("  {}", words::local(text, self, now))),
+            News::Refused(text) => format!("{} {}", self.sgr("1;31", "✗"), words::local(text, self, now)),
+            News::Note(text) => format!("{} {}", self.sgr("36", "·"), words::local(text, self, now)),
         }
     }
 
@@ -169,20 +170,6 @@ pub struct StatusRow<'a> {
     pub unsent: usize,
     /// The transfers.
     pub progress: Vec<Progress<'a>>,
-}
-
-/// A number of bytes, for people.
-pub fn bytes(count: u64) -> String {
-    let mut value = count as f64;
-    let mut unit = "bytes";
-    for next in ["KB", "MB", "GB", "TB"] {
-        if value < 1024.0 {
-            break;
-        }
-        (value, unit) = (value / 1024.0, next);
-    }
-    let digits = usize::from(unit != "bytes" && value < 9.95);
-    format!("{value:.digits$} {unit}")
 }
 
 /// How much is told of a transfer.

@@ -285,7 +285,7 @@ fn what_one_may_not_read_or_write_is_told_with_what_to_do() {
     share(&server, "shared", b"hello");
     for (to, shown) in [("closed/", "closed/"), ("closed/file", "closed/file")] {
         let why = format!("cannot write {shown}: permission denied; choose a folder in which you may write");
-        failed(&run(&["get", "1", "--join", "#a", "-o", to]), &why);
+        failed(&run(&["get", "1", "--join", "#a", "-o", to]), &format!("shared: {why}"));
     }
 }
 

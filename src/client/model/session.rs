@@ -4,6 +4,7 @@
 mod deeds;
 mod login;
 mod replies;
+mod rows;
 mod search;
 mod told;
 mod typed;
@@ -110,7 +111,7 @@ enum Pending {
     /// Who has a rank in this room, in which those are.
     Ranks {
         room: RoomName,
-        here: Vec<Nick>,
+        entry: Entry,
         told: Vec<(Nick, Rank)>,
     },
     /// Everybody, to know their names.
@@ -134,8 +135,8 @@ enum Pending {
     Restored,
     Send(u64),
     Get(u64),
-    /// Which files were shared in the last so many seconds: where, and how many.
-    Missed(u64, Vec<(Place, u64)>),
+    /// Which files were shared in the last so many seconds, after this one: where, and how many.
+    Missed(u64, Option<FileId>, Vec<(Place, u64)>),
     /// The largest file that the server takes, once that has been told.
     Limits(Option<u64>),
     /// The name and the size of this file are looked up, and have been found.
@@ -147,6 +148,15 @@ enum Pending {
 struct Asked {
     line: String,
     pending: Pending,
+}
+
+/// What is told of a room that is entered, as it is with everything else of that room.
+#[derive(Default, Debug)]
+struct Entry {
+    /// Rows of the server's answer: the topic, and what holds there.
+    rows: Vec<String>,
+    /// Who is there, as far as that is told.
+    here: Vec<Nick>,
 }
 
 /// A message that was typed.
@@ -170,8 +180,8 @@ impl Message {
 #[derive(Debug)]
 struct Loss {
     since: Instant,
-    /// Until when it keeps the place, if it has noticed by now.
-    until: Instant,
+    /// When the person is told: when the server keeps the place no more, if it has noticed by now, or before.
+    due: Instant,
     why: String,
     /// Whether the person has been told.
     is_told: bool,
@@ -222,12 +232,14 @@ pub struct Session {
     locked: Option<String>,
     /// What `/help` tells of the keys.
     pub keys: &'static str,
+    /// How long a loss may last before it is told, though the server keeps our place: nothing else may show it.
+    pub patience: Duration,
     /// How many details the reply that is coming has so far.
     details: usize,
     /// The rooms in which we had a rank when the connection was lost, until it is known whether we have it still.
     had: Vec<(RoomName, Rank)>,
-    /// Who is in the room that is being entered, as far as that was told.
-    here: Vec<Nick>,
+    /// The room that is being entered, as far as that was told.
+    entry: Entry,
     /// The conversations.
     pub talks: Talks,
     typing: Option<(Place, Instant)>,
@@ -245,6 +257,8 @@ pub struct Session {
     heard_at: Option<Instant>,
     /// For how many seconds it had not when we came in.
     away_for: u64,
+    /// The newest file of which we were told.
+    newest_file: Option<FileId>,
     /// When we came in, and when our name and the ghosts were asked for last.
     since: Option<(Instant, Instant)>,
     waiting: VecDeque<Waiting>,
@@ -281,9 +295,10 @@ impl Session {
             restored: false,
             locked: None,
             keys: replies::KEYS,
+            patience: Duration::MAX,
             details: 0,
             had: Vec::new(),
-            here: Vec::new(),
+            entry: Entry::default(),
             talks,
             typing: None,
             without_typing: wish.without_typing,
@@ -294,6 +309,7 @@ impl Session {
             ghosts: Vec::new(),
             heard_at: None,
             away_for: 0,
+            newest_file: None,
             since: None,
             waiting: VecDeque::new(),
             lines: VecDeque::new(),
@@ -347,7 +363,7 @@ impl Session {
     /// When [`Session::tick`] is due.
     pub fn next_tick(&self) -> Option<Instant> {
         if let Some(loss) = &self.loss {
-            return Some(loss.until).filter(|_| !loss.is_told);
+            return Some(loss.due).filter(|_| !loss.is_told);
         }
         let waits = self.regaining || self.phase == Phase::Restoring;
         // Later than that, our name being free shows only in who goes.
@@ -369,6 +385,7 @@ impl Session {
         self.phase = Phase::Knocking;
         self.locked = None;
         self.details = 0;
+        self.entry = Entry::default();
         self.logins.reset();
     }
 
@@ -381,7 +398,8 @@ impl Session {
     /// said until [`Session::taken_up`], unless that turns out to be not so, and [`Session::lost`] tells it.
     pub fn lost_and_kept(&mut self, why: &str, time: Duration, now: Instant) {
         let (why, is_told, has_moved) = (why.to_owned(), false, false);
-        self.loss.get_or_insert(Loss { since: now, until: now + time, why, is_told, has_moved });
+        let due = now + time.min(self.patience);
+        self.loss.get_or_insert(Loss { since: now, due, why, is_told, has_moved });
     }
 
     /// Whether a connection has just been lost and may soon be back, as if nothing had happened.
@@ -395,9 +413,7 @@ impl Session {
         let time = now.saturating_duration_since(since);
         if self.quitting {
             // Who wants to leave need not know.
-        } else if is_told {
-            self.note("connected again".to_owned());
-        } else if time >= BLINK {
+        } else if is_told || time >= BLINK {
             self.note(format!("the connection was lost for {} seconds, and is back", time.as_secs()));
         }
         if let Some(place) = self.talks.target().filter(|_| has_moved) {
@@ -511,13 +527,14 @@ impl Session {
 
     /// Whether the server waits for a password that somebody is to type.
     pub fn asks_password(&self) -> bool {
-        self.locked().is_some() && !self.asked.iter().any(|asked| matches!(asked.pending, Pending::Password(_)))
+        let opens = |asked: &Asked| matches!(asked.pending, Pending::Password(_) | Pending::Login(..));
+        self.locked().is_some() && !self.asked.iter().any(opens)
     }
 
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
         if let Some(loss) = self.loss.as_mut() {
-            if loss.until <= now && !std::mem::replace(&mut loss.is_told, true) && !self.quitting {
+            if loss.due <= now && !std::mem::replace(&mut loss.is_told, true) && !self.quitting {
                 let why = loss.why.clone();
                 self.tell_loss(&why);
             }
@@ -653,7 +670,7 @@ impl Session {
             if self.first && self.expects_rooms {
                 self.ask(Command::Topic(room), Pending::Expected(room));
             }
-            self.ask(Command::Join(room), Pending::Join(room));
+            self.enter(room);
         }
         if let Some(text) = self.away.clone() {
             self.ask(Command::Away(&text), Pending::Quiet);
@@ -671,7 +688,7 @@ impl Session {
         }
         self.ask_ghosts();
         if self.stays && !self.first && self.talks.rooms().next().is_some() {
-            self.ask(Command::Files, Pending::Missed(self.away_for, Vec::new()));
+            self.ask(Command::Files, Pending::Missed(self.away_for, None, Vec::new()));
         }
         self.ask(Command::Ping("restored"), Pending::Restored);
     }
@@ -1129,7 +1146,23 @@ mod tests {
         session.tick(start + minute);
         shown(&mut session);
         session.taken_up(start + 2 * minute);
-        assert_eq!(shown(&mut session), [News::Note("connected again".to_owned())]);
+        let told = "the connection was lost for 120 seconds, and is back";
+        assert_eq!(shown(&mut session), [News::Note(told.to_owned())]);
+    }
+
+    #[test]
+    fn a_loss_that_nothing_else_shows_is_told_soon() {
+        let (mut session, start) = (online(&["#a"]), Instant::now());
+        session.patience = 2 * BLINK;
+        session.lost_and_kept("reset", Duration::from_secs(60), start);
+        session.tick(start + BLINK);
+        assert_eq!(shown(&mut session), []);
+        assert_eq!(session.next_tick(), Some(start + 2 * BLINK));
+        session.tick(start + 2 * BLINK);
+        let told = |text: &str| [News::Note(text.to_owned())];
+        assert_eq!(shown(&mut session), told("the connection is lost: reset; trying to get another"));
+        session.taken_up(start + 20 * BLINK);
+        assert_eq!(shown(&mut session), told("the connection was lost for 40 seconds, and is back"));
     }
 
     #[test]

@@ -26,6 +26,27 @@ pub struct Terminal {
     ended: Arc<AtomicBool>,
 }
 
+/// How many processes are between us and whoever leads to the terminal, at most.
+const ANCESTORS: usize = 20;
+
+/// Whether the terminal is reached over mosh. It keeps nothing but the rows of its window, and cuts them off at the foot when that
+/// gets lower. Whatever else is between it and us keeps what it shows.
+pub fn is_over_mosh() -> bool {
+    let is_kept = ["TMUX", "STY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let mut process = Some(std::process::id());
+    for _ in 0..ANCESTORS {
+        let Some(id) = process.filter(|&id| id > 1 && !is_kept) else { return false };
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // It is `PID (NAME) STATE PARENT …`, and the name may hold anything.
+        let Some((name, rest)) = stat.rsplit_once(')') else { return false };
+        if name.ends_with("(mosh-server") {
+            return true;
+        }
+        process = rest.split_whitespace().nth(1).and_then(|parent| parent.parse().ok());
+    }
+    false
+}
+
 impl Terminal {
     /// Takes the terminal over, until `ended` says that we were asked to end. It is an error if standard input is none.
     pub fn open(ended: Arc<AtomicBool>) -> io::Result<Self> {

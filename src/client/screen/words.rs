@@ -4,11 +4,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::civil::Date;
 
-use super::{Look, bytes};
+use super::Look;
 use crate::client::model::news::{News, mark_of};
 use crate::client::model::transfer::{Progress, Way};
 use crate::names::{FileId, Nick};
-use crate::text::counted;
+use crate::text::{bytes, roughly};
 use crate::wire;
 
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -50,12 +50,45 @@ pub fn news(news: &News, look: &Look, now: SystemTime) -> String {
         News::File { place, from, file, size, name, .. } => {
             format!("{time} {place} {from} shares {name}, {}; /get {file} saves it", bytes(*size))
         }
-        News::Answer(text) => text.clone(),
+        News::Answer(text) => local(text, look, now),
         // Without that word it would read as something to be done.
-        News::Done(text) => format!("done: {text}"),
-        News::Refused(text) => format!("no: {text}"),
-        News::Note(text) => format!("note: {text}"),
+        News::Done(text) => format!("done: {}", local(text, look, now)),
+        News::Refused(text) => format!("no: {}", local(text, look, now)),
+        News::Note(text) => format!("note: {}", local(text, look, now)),
     }
+}
+
+/// The bytes of a time as servers write it: `2026-11-29T06:28:49Z`.
+const STAMP: usize = 20;
+
+/// A text in which the times that the server writes are those of where we are, as those of messages are.
+pub fn local(text: &str, look: &Look, now: SystemTime) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(end) = rest.find('Z') {
+        let (part, behind) = rest.split_at(end + 1);
+        let stamp = part.len().checked_sub(STAMP).and_then(|begin| part.split_at_checked(begin));
+        let time = stamp.and_then(|(before, stamp)| Some((before, humantime::parse_rfc3339(stamp).ok()?)));
+        match time {
+            Some((before, at)) => out.extend([before, &time_of(at, look, now)]),
+            None => out += part,
+        }
+        rest = behind;
+    }
+    out + rest
+}
+
+/// A time, with the day unless that is today.
+fn time_of(at: SystemTime, look: &Look, now: SystemTime) -> String {
+    let (day, today, time) = (look.day_of(at), look.day_of(now), look.time(at));
+    if day == today {
+        return time;
+    }
+    let year = if day.year() == today.year() { String::new() } else { format!(" {}", day.year()) };
+    format!("{} {}{year}, {time}", day.day(), month(day))
+}
+
+fn month(day: Date) -> &'static str {
+    MONTHS[usize::from(day.month().unsigned_abs()) - 1]
 }
 
 /// The number of a message, before who said it.
@@ -77,14 +110,14 @@ pub fn erased(by: Nick, (first, last): (u64, u64), shown: &[(Nick, SystemTime)],
 /// The line that tells the day, where another one begins.
 pub fn day(day: Date) -> String {
     let weekday = WEEKDAYS[usize::from(day.weekday().to_monday_zero_offset().unsigned_abs())];
-    let month = MONTHS[usize::from(day.month().unsigned_abs()) - 1];
-    format!("{weekday}, {} {month} {}", day.day(), day.year())
+    format!("{weekday}, {} {} {}", day.day(), month(day), day.year())
 }
 
 /// What was told of a transfer last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Told {
     at: Instant,
+    way: Way,
     /// Quarters that were done then.
     quarters: u64,
     percent: u64,
@@ -102,7 +135,7 @@ pub fn key(progress: &Progress<'_>) -> (Option<FileId>, String) {
 pub fn progress(progress: &Progress<'_>, told: Option<Told>, now: Instant) -> (Option<Told>, Option<String>) {
     let Progress { way, name, size, done, .. } = progress;
     let percent = done.saturating_mul(100) / (*size).max(1);
-    let is_now = Told { at: now, quarters: percent / 25, percent };
+    let is_now = Told { at: now, way: *way, quarters: percent / 25, percent };
     let Some(before) = told else {
         // How large a file is that is fetched is not known at first.
         if *way == Way::Down && *size == 0 {
@@ -112,23 +145,18 @@ pub fn progress(progress: &Progress<'_>, told: Option<Told>, now: Instant) -> (O
         return (Some(is_now), Some(format!("{what} {name}, {}", bytes(*size))));
     };
     let since = now.saturating_duration_since(before.at);
-    let is_due = is_now.quarters > before.quarters && since >= PACE || percent > before.percent && since >= SLOWEST;
+    let goes_on = is_now.quarters > before.quarters && since >= PACE || percent > before.percent && since >= SLOWEST;
+    let is_due = goes_on || is_now.way != before.way && since >= PACE;
     if !is_due || percent >= 100 {
         return (told, None);
     }
-    let reading = if *way == Way::Reading { " read" } else { "" };
-    let left = progress.left().map(|left| format!(", {} left", span(left))).unwrap_or_default();
-    (Some(is_now), Some(format!("{name}: {percent} percent{reading}{left}")))
-}
-
-/// A span of time, roughly.
-fn span(time: Duration) -> String {
-    let (count, unit) = match time.as_secs() {
-        seconds @ 0..90 => (seconds.max(1), "second"),
-        seconds @ 90..5_400 => ((seconds + 30) / 60, "minute"),
-        seconds => ((seconds + 1_800) / 3_600, "hour"),
+    let (verb, why) = match way {
+        Way::Reading => ("reading", " before it is sent"),
+        Way::Up => ("sending", ""),
+        Way::Down => ("fetching", ""),
     };
-    counted(count, unit)
+    let left = progress.left().map(|left| format!(", {} left", roughly(left.as_secs()))).unwrap_or_default();
+    (Some(is_now), Some(format!("{verb} {name}{why}: {percent} percent{left}")))
 }
 
 #[cfg(test)]
@@ -179,6 +207,27 @@ mod tests {
     }
 
     #[test]
+    fn times_of_the_servers_are_told_as_they_are_here() {
+        let look = Look { colour: false, zone: TimeZone::fixed(jiff::tz::offset(1)) };
+        let now = humantime::parse_rfc3339("2026-11-29T05:00:00Z").unwrap();
+        for (text, want) in [
+            ("banned from #a until 2026-11-29T06:28:49Z; ask", "banned from #a until 07:28; ask"),
+            ("until 2026-11-29T23:30:00Z", "until 30 November, 00:30"),
+            ("since 2025-01-02T03:04:05Z or 2026-11-29T06:28:49Z", "since 2 January 2025, 04:04 or 07:28"),
+            ("Zoë: 2026-11-29T99:28:49Z ZZ", "Zoë: 2026-11-29T99:28:49Z ZZ"),
+            ("ééééééééééééééZ", "ééééééééééééééZ"),
+            ("", ""),
+        ] {
+            assert_eq!(local(text, &look, now), want);
+        }
+        let refused = News::Refused("until 2026-11-29T06:28:49Z".to_owned());
+        assert_eq!(
+            (news(&refused, &look, now), look.news(&refused, now)),
+            ("no: until 07:28".into(), "✗ until 07:28".into())
+        );
+    }
+
+    #[test]
     fn progress_is_told_now_and_then() {
         let start = Instant::now();
         let mut told = None;
@@ -195,14 +244,31 @@ mod tests {
         }
         let want = [
             "fetching cat.png, 100 bytes",
-            "cat.png: 30 percent, 70 seconds left",
-            "cat.png: 55 percent, 45 seconds left",
-            "cat.png: 57 percent, 43 seconds left",
+            "fetching cat.png: 30 percent, 70 seconds left",
+            "fetching cat.png: 55 percent, 45 seconds left",
+            "fetching cat.png: 57 percent, 43 seconds left",
         ];
         assert_eq!(lines, want);
         assert_eq!(
-            [1, 60, 100, 5_399, 7_200].map(|n| span(Duration::from_secs(n))).join(", "),
-            "1 second, 60 seconds, 2 minutes, 90 minutes, 2 hours"
+            [1, 60, 100, 5_399, 7_200, 172_800].map(roughly).join(", "),
+            "1 second, 60 seconds, 2 minutes, 90 minutes, 2 hours, 2 days"
         );
+        // Reading comes before sending, of which the quarters are told again.
+        let mut told = None;
+        let mut lines = Vec::new();
+        for (second, way, done) in
+            [(0, Way::Reading, 0), (4, Way::Reading, 55), (8, Way::Up, 2), (9, Way::Up, 30), (30, Way::Up, 100)]
+        {
+            let transfer = Progress { way, file: None, name: "cat.png", size: 100, done, speed: Some(1.0) };
+            let (next, line) = progress(&transfer, told, start + Duration::from_secs(second));
+            told = next;
+            lines.extend(line);
+        }
+        let want = [
+            "sending cat.png, 100 bytes",
+            "reading cat.png before it is sent: 55 percent, 45 seconds left",
+            "sending cat.png: 2 percent, 2 minutes left",
+        ];
+        assert_eq!(lines, want);
     }
 }

@@ -479,6 +479,7 @@ impl Transfers {
                     _ => folder.display(),
                 };
                 let why = format!("cannot write {at}: {}", denied(&e, "choose a folder in which you may write"));
+                incoming.download.name = name;
                 self.fail_download(key, why);
             }
         }

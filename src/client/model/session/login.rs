@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Asked, Pending, Session, cut};
+use super::{Asked, Entry, Pending, Session, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName, Token, clean};
@@ -48,9 +48,12 @@ pub(super) struct Logins {
     is_owner: bool,
     /// Whether nothing is restored before it is settled as whom.
     holds: bool,
-    /// The rooms in which we are, as the answer to a login tells.
+    /// The rooms in which the last login found us, as its answer told, and that have been entered since then if they were new.
     rooms: Vec<RoomName>,
+    found: Vec<RoomName>,
     changes: VecDeque<TokenChange>,
+    /// For whom it was told that a token is kept.
+    noted: Option<Nick>,
 }
 
 impl Logins {
@@ -62,6 +65,7 @@ impl Logins {
     pub(super) fn reset(&mut self) {
         (self.is_owner, self.holds) = (false, false);
         self.rooms.clear();
+        self.found.clear();
     }
 
     /// What proves that this name is ours.
@@ -319,10 +323,14 @@ impl Session {
         let before = self.nick.replace(nick);
         (self.wanted, self.regaining, self.locked) = (Some(nick), false, None);
         (self.logins.asking, self.logins.declined, self.logins.is_owner) = (None, None, true);
+        self.logins.found.clear();
         for room in std::mem::take(&mut self.logins.rooms) {
             if self.talks.room(room).is_none() {
                 self.talks.open(Place::Room(room));
-                self.entered(room, Vec::new());
+                self.enter(room);
+                // Whatever is said from now on comes after what was said before.
+                self.entered(room, Entry::default());
+                self.logins.found.push(room);
             }
         }
         if self.logins.holds {
@@ -345,7 +353,7 @@ impl Session {
     }
 
     pub(super) fn got_token(&mut self, nick: Nick, token: Token) {
-        if self.logins.token(nick).is_none() {
+        if self.logins.token(nick).is_none() && self.logins.noted.replace(nick) != Some(nick) {
             self.note(format!("the next start needs no password for {nick}; /token off ends that"));
         }
         self.logins.keep(nick, token);
@@ -366,16 +374,29 @@ impl Session {
     pub(super) fn became_guest(&mut self, nick: Nick) {
         let before = self.nick.replace(nick);
         (self.wanted, self.regaining, self.logins.is_owner) = (Some(nick), false, false);
+        self.logins.found.clear();
         if self.is_in() {
             self.enter_again();
             self.renamed(before, nick);
         }
     }
 
+    /// Enters a room, unless it was entered with the login.
+    pub(super) fn enter(&mut self, room: RoomName) {
+        if !self.logins.found.contains(&room) {
+            self.ask(Command::Join(room), Pending::Join(room));
+        }
+    }
+
+    /// Whether we enter this room as it was the login that found us there, and not the person.
+    pub(super) fn is_found(&self, room: RoomName) -> bool {
+        self.logins.found.contains(&room)
+    }
+
     /// Enters the rooms in which we were, as we may be in none of them under another name. Where we are, that changes nothing.
     fn enter_again(&mut self) {
         for room in self.talks.rooms().collect::<Vec<_>>() {
-            self.ask(Command::Join(room), Pending::Join(room));
+            self.enter(room);
         }
         if let Some(place) = self.talks.target() {
             self.ask(Command::Query(place), Pending::Query);
@@ -430,7 +451,7 @@ mod tests {
     use super::*;
     use crate::client::model::news::News;
     use crate::client::model::session::Wish;
-    use crate::client::model::session::tests::{hear, sent, shown};
+    use crate::client::model::session::tests::{hear, online, sent, shown};
 
     const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     const OWNED: &str = "! nick owned alice belongs to somebody; if that is you: /login alice PASSWORD";
@@ -480,12 +501,18 @@ mod tests {
         assert_eq!(asked(&mut session), ["/login alice correct-horse"]);
         shown(&mut session);
         hear(&mut session, &["- in #b 7", "+ login alice"]);
-        let want = ["/op #b", "/history #b 20", "/join #a", "/join #b", "/query #a", "/ping restored", "/token"];
+        let want = ["/join #b", "/op #b", "/history #b 20", "/join #a", "/query #a", "/ping restored", "/token"];
         assert_eq!(asked(&mut session), want);
         hear(
             &mut session,
-            &["+ op #b 0", "+ history #b 0", "+ join #a 1", "+ join #b 1", "+ query #a", "+ ping restored"],
+            &["- topic tea", "- here alice", "+ join #b 1", "- op alice", "+ op #b 1", "+ history #b 0", "- topic a"],
         );
+        hear(&mut session, &["- here alice", "+ join #a 1", "+ query #a", "+ ping restored"]);
+        assert_eq!(asked(&mut session), ["/op #a", "/history #a 20"]);
+        // Each room is told by itself, and what was said there behind that.
+        let room = |news: News| matches!(&news, News::Answer(text) if text.contains('#')).then_some(news);
+        let rooms: Vec<_> = shown(&mut session).into_iter().filter_map(room).collect();
+        assert_eq!(rooms, ["#b is about tea", "in #b: @alice"].map(|text| News::Answer(text.to_owned())));
         hear(&mut session, &[&format!("+ token {TOKEN}")]);
         assert_eq!(changes(&mut session), [TokenChange::Keep(alice(), Token([0; 32]))]);
         let told = format!("{:?}", shown(&mut session));
@@ -584,6 +611,36 @@ mod tests {
     }
 
     #[test]
+    fn who_logs_in_once_more_sees_nothing_twice() {
+        let mut session = online(&["#a"]);
+        let room = ["- here bob", "+ join #b 1", "- op bob", "+ op #b 1"];
+        let past = ["- [1@2026-11-22T14:30:00.123Z] <carol> one", "+ history #b 1"];
+        let others = ["+ join #a 1", "+ query #a", "+ op #a 0", "+ history #a 0"];
+        for (login, want) in [
+            ("first", &["you are bob", "in #b: @bob", "<carol> one"][..]),
+            ("again", &["you are bob", "in #b: @bob", "shown above already: 1 earlier message of #b"]),
+        ] {
+            session.typed("/login bob correct-horse", Instant::now());
+            hear(&mut session, &[&["- in #b 1", "+ login bob"][..], &room, &past, &others].concat());
+            let told: Vec<String> = shown(&mut session)
+                .into_iter()
+                .map(|news| match news {
+                    News::Said { from, text, .. } => format!("<{from}> {text}"),
+                    News::Answer(text) | News::Done(text) => text,
+                    other => format!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(told, want, "{login}");
+            session.typed("/logout", Instant::now());
+            let left = ["+ logout guest1", "+ join #a 1", "! join bad-key #b has a key", "+ query #a"];
+            hear(&mut session, &[&left[..], &others[2..]].concat());
+            let out = News::Note("you are not in #b any more: #b has a key".to_owned());
+            assert!(shown(&mut session).contains(&out), "{login}");
+            sent(&mut session);
+        }
+    }
+
+    #[test]
     fn another_name_that_is_owned_is_asked_for_too_and_a_login_takes_the_rooms_along() {
         let mut session = greeted(Vec::new(), true);
         hear(&mut session, &["+ nick alice"]);
@@ -616,7 +673,9 @@ mod tests {
             hear(&mut session, &[done]);
             assert_eq!(asked(&mut session).first().map(String::as_str), want, "{line}");
             if want == Some("/token") {
+                shown(&mut session);
                 hear(&mut session, &[&format!("+ token {TOKEN}")]);
+                assert_eq!(shown(&mut session), [], "that it is kept has been told");
                 changes(&mut session);
             }
         }

@@ -2,8 +2,9 @@
 
 use super::deeds::deed;
 use super::login::Secret;
+use super::rows::row;
 use super::typed::{moves, name};
-use super::{Asked, Message, Pending, Session, cut};
+use super::{Asked, Entry, Message, Pending, Session, cut};
 use crate::client::model::news::{Age, Mark, News, TransferAnswer, mark_of};
 use crate::client::model::seen::Line;
 use crate::commands;
@@ -46,6 +47,8 @@ const OWN_GROUP: &str = "this client:";
 /// How many of those are told who are in a room that is entered, and how many on a line.
 const HERE: usize = 100;
 const HERE_ON_A_LINE: usize = 20;
+/// How many rows there may be of a room that is entered besides who is there.
+const ROWS: usize = 10;
 /// Of how many places it is told that files were shared there meanwhile.
 const PLACES: usize = 20;
 /// How many people may have a rank in a room, as far as they are told apart.
@@ -103,19 +106,24 @@ impl Session {
         if let Detail::In { room, .. } = Detail::parse("login", text)
             && command == "login"
         {
-            self.logged_into(room);
+            // It is told when it is entered.
+            return self.logged_into(room);
         }
-        // Who they are is told with their ranks, which come next.
+        // Who is there is told with their ranks, which come next, and so is the rest of it, before what was said there.
         let is_shown = self.asked.front().is_some_and(|asked| match asked.pending {
             Pending::Typed(_) => true,
-            Pending::Join(_) => self.first,
+            Pending::Join(room) => self.first || self.is_found(room),
             _ => false,
         });
-        if let Detail::Here(nicks) = Detail::parse("join", text)
-            && command == "join"
-            && is_shown
-        {
-            self.here.extend(nicks.iter().take(HERE.saturating_sub(self.here.len())));
+        if command == "join" && is_shown {
+            match Detail::parse("join", text) {
+                Detail::Here(nicks) => {
+                    let here = &mut self.entry.here;
+                    here.extend(nicks.iter().take(HERE.saturating_sub(here.len())));
+                }
+                _ if self.entry.rows.len() < ROWS => self.entry.rows.push(text.to_owned()),
+                _ => {}
+            }
             return;
         }
         match self.asked.front_mut().map(|asked| &mut asked.pending) {
@@ -132,14 +140,13 @@ impl Session {
                         self.heard.keep_once(&news, seq);
                         self.news.push_back(news);
                     }
-                    (_, Some(Place::Room(room))) if command == "join" => self.answer(of_join(room, text)),
                     (Detail::Who { nick, .. }, Some(Place::Room(room))) if line.contains('#') => {
                         let rank = self.talks.room(room).and_then(|talk| talk.ranks.of(nick));
                         self.answer(format!("{}{text}", rank.map_or("", mark_of)));
                     }
                     _ => match own_help(text).filter(|_| command == "help") {
                         Some(lines) => lines.iter().for_each(|&line| self.answer(line.to_owned())),
-                        None => self.answer(text.to_owned()),
+                        None => self.answer(row(command, text).unwrap_or_else(|| text.to_owned())),
                     },
                 }
             }
@@ -155,7 +162,6 @@ impl Session {
                     told.push((nick, rank));
                 }
             }
-            Some(&mut Pending::Join(room)) if self.first => self.answer(of_join(room, text)),
             Some(Pending::Files(_, wanted, found)) => {
                 if let Detail::File { file, size, name, .. } = Detail::parse("files", text)
                     && file == *wanted
@@ -163,9 +169,10 @@ impl Session {
                     *found = Some((size, name.to_owned()));
                 }
             }
-            Some(Pending::Missed(away, found)) => {
-                if let Detail::File { sender, place, age, .. } = Detail::parse("files", text)
+            Some(Pending::Missed(away, newest, found)) => {
+                if let Detail::File { file, sender, place, age, .. } = Detail::parse("files", text)
                     && age <= *away
+                    && newest.is_none_or(|newest| newest < file)
                     && Some(sender) != self.nick
                 {
                     let at = found.iter().position(|(at, _)| *at == place);
@@ -228,6 +235,8 @@ impl Session {
 
     pub(super) fn done(&mut self, done: Done<'_>) {
         let Some(pending) = self.answered_by(&done) else { return };
+        // Whether there is more that tells it.
+        let mut is_told = false;
         let mut is_nowhere = false;
         match done {
             Done::Nick(nick) => self.called(nick),
@@ -264,11 +273,12 @@ impl Session {
                 if matches!(pending, Pending::Typed(_)) {
                     self.go_to(place);
                 }
-                let here = std::mem::take(&mut self.here);
+                let entry = std::mem::take(&mut self.entry);
+                is_told = !entry.here.is_empty();
                 if is_new || matches!(pending, Pending::Join(_)) {
-                    self.entered(room, here);
+                    self.entered(room, entry);
                 } else {
-                    self.ask_ranks(room, here);
+                    self.ask_ranks(room, entry);
                 }
             }
             Done::Leave(room) => is_nowhere = self.close(Place::Room(room)),
@@ -288,10 +298,10 @@ impl Session {
             // It was one of an owner after all.
             Pending::Probe(nick) => self.ask_password(nick),
             Pending::MaySend => self.await_secret(Secret::New { of: "register", old: None, first: None }),
-            Pending::Ranks { room, here, told } => {
+            Pending::Ranks { room, entry, told } => {
                 self.talks.room(room).into_iter().for_each(|talk| talk.ranks.replace(&told));
                 self.tell_rank_lost(room);
-                self.tell_here(room, &here);
+                self.tell_entry(room, &entry);
             }
             Pending::Quiet
             | Pending::Expected(_)
@@ -319,6 +329,7 @@ impl Session {
                 match std::mem::take(&mut self.details) {
                     // The row has told it already.
                     1.. if matches!(done, Done::Room { rule: Some(_), .. }) => {}
+                    _ if is_told => {}
                     _ if !is_list => {
                         let deed = deed(&line, &done).unwrap_or_else(|| done.to_string());
                         let nowhere = if is_nowhere { format!("; {}", self.nowhere()) } else { String::new() };
@@ -362,10 +373,10 @@ impl Session {
                 }
                 _ => TransferAnswer::NotComing(key, NONSENSE.to_owned()),
             }),
-            Pending::Missed(_, found) => {
+            Pending::Missed(_, _, found) => {
                 for (place, count) in found {
                     let files = counted(count, "file");
-                    self.note(format!("shared with {place} while you were gone: {files}; /files {place} tells more"));
+                    self.note(format!("shared with {place} while you missed it: {files}; /files {place} tells more"));
                 }
             }
             // Whoever does not tell it may take anything.
@@ -374,8 +385,9 @@ impl Session {
         }
     }
 
-    /// Tells who is in a room that was entered.
-    fn tell_here(&mut self, room: RoomName, here: &[Nick]) {
+    /// Tells of a room that was entered what there is to be told, and who is in it.
+    fn tell_entry(&mut self, room: RoomName, Entry { rows, here }: &Entry) {
+        rows.iter().for_each(|row| self.answer(of_join(room, row)));
         let ranks = self.talks.ranks(Place::Room(room));
         let name = |nick: &Nick| format!("{}{nick}", ranks.and_then(|ranks| ranks.of(*nick)).map_or("", mark_of));
         let names: Vec<String> = here.iter().map(name).collect();
@@ -433,7 +445,7 @@ impl Session {
             }
             Pending::MaySend => self.refuse(format!("/register: {text}")),
             Pending::Token(nick) => self.note(format!("the next start needs the password of {nick} again: {text}")),
-            Pending::Ranks { room, here, .. } => self.tell_here(room, &here),
+            Pending::Ranks { room, entry, .. } => self.tell_entry(room, &entry),
             Pending::Nick if self.first => {
                 self.wanted = self.nick;
                 let nick = self.nick.map(|nick| format!("; you are {nick} now")).unwrap_or_default();
@@ -459,12 +471,21 @@ impl Session {
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost),
             Pending::Join(room) => {
                 let is_nowhere = self.close(Place::Room(room));
-                self.refuse(format!("{room}: {text}"));
+                if !self.first {
+                    // Nobody has asked for that just now.
+                    self.note(format!("you are not in {room} any more: {text}"));
+                } else if text.contains(&room.to_string()) {
+                    self.refuse(text.to_owned());
+                } else {
+                    self.refuse(format!("{room}: {text}"));
+                }
                 if is_nowhere {
                     self.note(self.nowhere());
                 }
                 self.report_limbo(room);
             }
+            // That we talk to nobody has been told, and why.
+            Pending::Query if self.talks.target().is_none() => {}
             Pending::Query => self.refuse(text.to_owned()),
             Pending::History(room) => {
                 let is_gone = code == Code::Gone;
@@ -623,6 +644,41 @@ mod tests {
     }
 
     #[test]
+    fn a_room_that_is_entered_is_told_once() {
+        let mut session = online(&["#a"]);
+        let rows = ["- topic tea", "- here alice bob", "+ join #b 2"];
+        assert_eq!(typed(&mut session, "/join #b", &rows), [""; 0]);
+        let entered = told(&mut session, &["- op bob", "+ op #b 1", "+ history #b 0"]);
+        assert_eq!(entered, ["#b is about tea", "in #b: alice @bob"]);
+    }
+
+    #[test]
+    fn a_room_that_is_closed_to_us_is_told_once_and_by_nobodys_fault() {
+        let wish = Wish { rooms: vec![RoomName::new("#a").unwrap()], ..Wish::default() };
+        let mut session = Session::new(wish);
+        session.connected();
+        hear(
+            &mut session,
+            &["* hello alice x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"],
+        );
+        shown(&mut session);
+        let refused = ["! join banned you are banned from #a", "! query no-such-room there is no room #a"];
+        hear(&mut session, &refused);
+        let nowhere = News::Note("you talk to nobody now; /join #ROOM or /query NAME changes that".to_owned());
+        let banned = News::Refused("you are banned from #a".to_owned());
+        assert_eq!(shown(&mut session), [banned, nowhere.clone()]);
+        // Who logs out may have to stay outside, and has not asked to come in.
+        let mut session = online(&["#a"]);
+        typed(&mut session, "/logout", &["+ logout guest1"]);
+        hear(
+            &mut session,
+            &["! join bad-key #a has a key; ask an op of it", "! query no-such-room there is no room #a"],
+        );
+        let out = News::Note("you are not in #a any more: #a has a key; ask an op of it".to_owned());
+        assert_eq!(shown(&mut session), [out, nowhere]);
+    }
+
+    #[test]
     fn help_leaves_out_what_the_client_does_by_itself() {
         let mut session = online(&["#a"]);
         let rows = [
@@ -656,7 +712,7 @@ mod tests {
             "you are op of #a no longer, as the rank of a guest goes with the connection; an op can give it again";
         assert!(news.iter().any(|line| line == lost), "{news:?}");
         // It is told once, and to nobody who has it still.
-        session.ask_ranks(RoomName::new("#a").unwrap(), Vec::new());
+        session.ask_ranks(RoomName::new("#a").unwrap(), Entry::default());
         let news = told(&mut session, &["+ history #a 0", "- op bob", "+ op #a 1"]);
         assert!(!news.iter().any(|line| line.contains("no longer")), "{news:?}");
     }
@@ -682,8 +738,8 @@ mod tests {
         }
         let told: Vec<String> = told(&mut session, &[]).into_iter().filter(|line| line.contains("while")).collect();
         let want = [
-            "shared with #a while you were gone: 2 files; /files #a tells more",
-            "shared with @bob while you were gone: 1 file; /files @bob tells more",
+            "shared with #a while you missed it: 2 files; /files #a tells more",
+            "shared with @bob while you missed it: 1 file; /files @bob tells more",
         ];
         assert_eq!(told, want);
     }

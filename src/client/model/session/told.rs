@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::{Asked, Message, Pending, Phase, Session};
+use super::{Asked, Entry, Message, Pending, Phase, Session};
 use crate::client::model::news::{Age, Mark, Moves, News, TransferAnswer};
 use crate::client::model::seen::{Line, Next};
 use crate::names::{Nick, Place, RoomName};
@@ -154,10 +154,12 @@ impl Session {
                     self.talks.forget_present();
                     self.ask(Command::Who(None), Pending::Who);
                 }
+                self.ask_missed_files(place, at);
                 return self.fetch(place);
             }
             What::File { file, size, name } => {
                 self.answers.push_back(TransferAnswer::Shared(file));
+                self.newest_file = self.newest_file.max(Some(file));
                 let name = name.to_owned();
                 return self.news.push_back(News::File { place, at, from: who, file, size, name });
             }
@@ -221,6 +223,17 @@ impl Session {
         }
     }
 
+    /// Asks for files that were shared with a room of which something was left out for us up to now, as files may have been too.
+    fn ask_missed_files(&mut self, place: Place, now: Option<SystemTime>) {
+        let Place::Room(room) = place else { return };
+        let since = self.talks.room(room).and_then(|talk| talk.seen.last_at());
+        let missed = now.zip(since).and_then(|(now, since)| now.duration_since(since).ok());
+        let is_asked = self.asked.iter().any(|asked| matches!(asked.pending, Pending::Missed(..)));
+        if let Some(time) = missed.filter(|_| !is_asked) {
+            self.ask(Command::Files, Pending::Missed(time.as_secs() + 1, self.newest_file, Vec::new()));
+        }
+    }
+
     /// Notes what an event tells of who has which rank in a room. Where it does not tell all, that is asked.
     fn rank_changed(&mut self, place: Place, who: Nick, what: What<'_>) {
         let Place::Room(room) = place else { return };
@@ -235,11 +248,11 @@ impl Session {
             // Ranks of owned names stay, those of guests do not; and by another name one may have another.
             What::Left(_) | What::Quit(_) | What::Lost(_) => talk.ranks.leave(who),
             What::Kicked { nick, .. } => talk.ranks.leave(nick),
-            What::Joined if talk.ranks.leave_if_known(who) => self.ask_ranks(room, Vec::new()),
+            What::Joined if talk.ranks.leave_if_known(who) => self.ask_ranks(room, Entry::default()),
             What::Renamed(new) => {
                 let is_known = [who, new].map(|nick| talk.ranks.leave_if_known(nick)).contains(&true);
                 if is_known {
-                    self.ask_ranks(room, Vec::new());
+                    self.ask_ranks(room, Entry::default());
                 }
             }
             _ => {}
@@ -269,17 +282,23 @@ impl Session {
         }
     }
 
-    /// We have come into a room, in which those are.
-    pub(super) fn entered(&mut self, room: RoomName, here: Vec<Nick>) {
-        self.ask_ranks(room, here);
+    /// We have come into a room, of which this is to be told.
+    pub(super) fn entered(&mut self, room: RoomName, entry: Entry) {
+        self.ask_ranks(room, entry);
         self.fetch(Place::Room(room));
     }
 
-    /// Asks who has a rank in a room, in which those are, who are told with it.
-    pub(super) fn ask_ranks(&mut self, room: RoomName, here: Vec<Nick>) {
-        let is_asked = |asked: &Asked| matches!(asked.pending, Pending::Ranks { room: of, .. } if of == room);
-        if !here.is_empty() || !self.asked.iter().any(is_asked) {
-            self.ask(Command::Ranks(room), Pending::Ranks { room, here, told: Vec::new() });
+    /// Asks who has a rank in a room, which is told with what else there is to be told of it.
+    pub(super) fn ask_ranks(&mut self, room: RoomName, entry: Entry) {
+        let asked = self.asked.iter_mut().find_map(|Asked { pending, .. }| match pending {
+            Pending::Ranks { room: of, entry, .. } if *of == room => Some(entry),
+            _ => None,
+        });
+        match asked {
+            // That will be answered later than what this came with.
+            Some(asked) if asked.here.is_empty() => *asked = entry,
+            Some(_) => {}
+            None => self.ask(Command::Ranks(room), Pending::Ranks { room, entry, told: Vec::new() }),
         }
     }
 
@@ -371,6 +390,7 @@ pub(super) fn span_text(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::client::model::session::tests::{hear, online, sent, shown};
+    use crate::names::FileId;
 
     fn marks(lines: &[&str]) -> Vec<Mark> {
         let mut session = online(&["#a"]);
@@ -487,6 +507,25 @@ mod tests {
             .filter_map(|news| if let News::Said { text, .. } = news { Some(text) } else { None })
             .collect();
         assert_eq!(texts, ["one", "two", "three", "four"]);
+    }
+
+    #[test]
+    fn files_that_were_left_out_are_told_of() {
+        let mut session = online(&["#a"]);
+        let lines = [
+            "#a [1@2026-11-22T14:30:00.123Z] <bob> one",
+            "#a [-@2026-11-22T14:30:01.123Z] * bob file 3 2 seen.txt",
+            "#a [-@2026-11-22T14:31:00.123Z] * alice missed 0 after 1",
+        ];
+        hear(&mut session, &lines);
+        assert_eq!(session.newest_file, Some(FileId(3)));
+        assert_eq!(sent(&mut session), ["/who", "/files", "/history #a after 0"]);
+        shown(&mut session);
+        let rows = ["+ who 1 2", "- 2 2 bob #a 70s ready old.txt", "- 3 2 bob #a 59s ready seen.txt"];
+        hear(&mut session, &rows);
+        hear(&mut session, &["- 4 2 bob #a 30s ready new.txt", "+ files 3"]);
+        let told = "shared with #a while you missed it: 1 file; /files #a tells more";
+        assert_eq!(shown(&mut session), [News::Note(told.to_owned())]);
     }
 
     #[test]

@@ -276,7 +276,10 @@ impl Session {
                 // What still waits for its turn has no ID.
                 "cancel" => Ok(file()
                     .map_or_else(|_| TransferRequest::CancelNamed(rest.trim().to_owned()), TransferRequest::Cancel)),
-                "set" if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str()) => {
+                "set"
+                    if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str())
+                        && switch(cut(rest).1) != Some(true) =>
+                {
                     Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
                 }
                 "register" | "passwd" | "drop" if rest.is_empty() && self.may_ask_secret() => {
@@ -503,6 +506,7 @@ mod tests {
             ("=)", "/msg #a =)"),
             ("a\x1bb", "/msg #a a\u{fffd}b"),
             ("/topic tea", "/topic tea"),
+            ("/set echo on", "/set echo on"),
             ("/nosuch", "/nosuch"),
         ] {
             assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
@@ -520,6 +524,7 @@ mod tests {
             "/show -1",
             "/show 1 big",
             "/set echo off",
+            "/set echo",
             " /pass secret",
             "\t/lgoin alice secret",
         ] {

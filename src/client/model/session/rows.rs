@@ -1,0 +1,104 @@
+//! The rows of the server's answers, in words, where they are tables for programs.
+
+use humantime::format_rfc3339_seconds;
+
+use super::told::whom_text;
+use crate::names::RoomName;
+use crate::text::{bytes, counted, roughly};
+use crate::wire::Detail;
+
+/// A row of the answer to `command`, if there is more to say of it than the server's own words. Times stand in it as the server
+/// writes them; whoever shows it knows what they are here.
+pub(super) fn row(command: &str, text: &str) -> Option<String> {
+    Some(match Detail::parse(command, text) {
+        Detail::Name { since, seen } => format!("owned since {since}; its owner was last here on {seen}"),
+        Detail::Tokens(0) => "no token is kept for it".to_owned(),
+        Detail::Tokens(count) => format!("{} can log in for you; /token off ends that", counted(count, "token")),
+        Detail::Founder(rooms) => {
+            let rooms: Vec<String> = rooms.iter().map(RoomName::to_string).collect();
+            format!("you are the founder of {}", rooms.join(", "))
+        }
+        Detail::Ways(count) => format!("you are here over {}", counted(count, "connection")),
+        Detail::File { file, size, sender, place, age, coming, name } => {
+            let coming = if coming { ", still on its way" } else { "" };
+            format!("file {file}: {name}, {}, from {sender} for {place}, {} ago{coming}", bytes(size), roughly(age))
+        }
+        Detail::Ban { id, mute, who, by, until, reason } => {
+            let kind = if mute { "mute" } else { "ban" };
+            let by = by.map_or_else(|| "the server".to_owned(), |by| by.to_string());
+            let until =
+                until.map_or_else(|| "for good".to_owned(), |at| format!("until {}", format_rfc3339_seconds(at)));
+            format!("{kind} {id}: {}, by {by}, {until}{}", whom_text(who), reason_text(reason))
+        }
+        Detail::Block { id, of_guests, who, until, reason } => {
+            let whom = match who.strip_prefix("name:") {
+                Some(nick) => nick.to_owned(),
+                None if of_guests => format!("guests from {who}"),
+                None => format!("whoever comes from {who}"),
+            };
+            let until =
+                until.map_or_else(|| "for good".to_owned(), |at| format!("until {}", format_rfc3339_seconds(at)));
+            format!("block {id}: {whom}, {until}{}", reason_text(reason))
+        }
+        Detail::Way { nick, address, secure, since, named } => {
+            let standing = if named { "who owns that name" } else { "a guest" };
+            let wire = if secure { "where nobody can read along" } else { "where others may read along" };
+            format!("{nick}, {standing}, from {address}, {wire}, since {}", format_rfc3339_seconds(since))
+        }
+        _ => return None,
+    })
+}
+
+/// Why something was done, behind what it is.
+fn reason_text(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(" ({reason})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_for_programs_are_told_in_words() {
+        for (command, text, want) in [
+            ("account", "name 2026-11-29 2026-11-30", "owned since 2026-11-29; its owner was last here on 2026-11-30"),
+            ("account", "tokens 1", "1 token can log in for you; /token off ends that"),
+            ("account", "tokens 0", "no token is kept for it"),
+            ("account", "founder #a,#b", "you are the founder of #a, #b"),
+            ("account", "ways 2", "you are here over 2 connections"),
+            (
+                "files",
+                "1 252868 vera #lobby 4s ready club photo.jpg",
+                "file 1: club photo.jpg, 247 KB, from vera for #lobby, 4 seconds ago",
+            ),
+            (
+                "files",
+                "2 3 bob @alice 7200s coming x",
+                "file 2: x, 3 bytes, from bob for @alice, 2 hours ago, still on its way",
+            ),
+            ("bans", "1 ban name:bob olga - for spamming", "ban 1: bob, by olga, for good (for spamming)"),
+            (
+                "bans",
+                "2 mute pattern:spam* server 2026-11-29T06:28:49Z",
+                "mute 2: guests called spam*, by the server, until 2026-11-29T06:28:49Z",
+            ),
+            ("blocks", "7 all name:bob - rude", "block 7: bob, for good (rude)"),
+            (
+                "blocks",
+                "8 guests 203.0.113.5/32 2026-11-29T06:28:49Z",
+                "block 8: guests from 203.0.113.5/32, until 2026-11-29T06:28:49Z",
+            ),
+            (
+                "where",
+                "bob 127.0.0.1 secure 2026-11-28T21:14:03Z guest",
+                "bob, a guest, from 127.0.0.1, where nobody can read along, since 2026-11-28T21:14:03Z",
+            ),
+        ] {
+            assert_eq!(row(command, text).as_deref(), Some(want), "{text}");
+        }
+        // What is newer than this program is told as it came.
+        for (command, text) in [("account", "keys 3"), ("files", "x"), ("who", "bob here 0s #a")] {
+            assert_eq!(row(command, text), None, "{text}");
+        }
+    }
+}
