@@ -278,7 +278,10 @@ pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<
     let new = PathBuf::from(new);
     // What a crash has left there goes. A link that somebody has put there must not be followed.
     let _ = fs::remove_file(&new);
-    let mut file = private().write(true).create_new(true).open(&new)?;
+    let mut file = private().write(true).create_new(true).open(&new).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => io::Error::new(e.kind(), format!("move away {}", new.display())),
+        _ => e,
+    })?;
     let written = file.write_all(bytes).and_then(|()| match durability {
         Durability::Sync => file.sync_all(),
         Durability::Soon => Ok(()),

@@ -169,7 +169,8 @@ pub struct LedgerFile {
     is_torn: bool,
 }
 
-/// Reads a ledger and writes it anew, without what means nothing any more. An error says what stands in the way.
+/// Reads a ledger and writes it anew, without what means nothing any more; where that cannot be, as on a full disk, it goes on as it
+/// is. An error says what stands in the way.
 pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> {
     let bytes = match open_regular(File::options().read(true), path) {
         Ok(mut file) => {
@@ -181,8 +182,11 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
         Err(e) => return Err(e),
     };
     let reading = read(&bytes).map_err(io::Error::other)?;
-    if reading.good < bytes.len() {
-        set_aside(path, &bytes[reading.good..])?;
+    let torn = &bytes[reading.good..];
+    let is_torn = !torn.is_empty();
+    if let Some(Err(e)) = is_torn.then(|| set_aside(path, torn)) {
+        let count = counted(torn.len() as u64, "byte");
+        warn!("the ledger was damaged: its end, {count}, is left out, and cannot be set aside: {e}");
     }
     let mut register = Register::default();
     for (n, entry) in reading.entries.into_iter().enumerate() {
@@ -198,8 +202,16 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
     register.forget_nothings();
     register.forget_held(Day::of(now));
     info!("names in {}: {}", path.display(), register.len());
-    let file = LedgerFile::write_anew(path, &register, now)?;
+    let file = LedgerFile::write_anew(path, &register, now).or_else(|e| {
+        let file = LedgerFile::open(path, reading.good as u64, is_torn).map_err(|_| unwritten(&e))?;
+        warn!("{} cannot be written anew, and goes on as it is: {e}", path.display());
+        Ok::<_, io::Error>(file)
+    })?;
     Ok((register, file))
+}
+
+fn unwritten(e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("it cannot be written: {e}"))
 }
 
 /// Moves what was torn off at the end of a ledger to a file of its own.
@@ -210,21 +222,35 @@ fn set_aside(path: &Path, torn: &[u8]) -> io::Result<()> {
         opened => Some(opened.map(|file| (path, file))),
     });
     let (aside, file) = opened.unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))?;
-    file.write_all_at(torn, 0).and_then(|()| file.sync_all())?;
+    if let Err(e) = file.write_all_at(torn, 0).and_then(|()| file.sync_all()) {
+        // A full disk needs every block.
+        let _ = fs::remove_file(&aside);
+        return Err(e);
+    }
     let count = counted(torn.len() as u64, "byte");
     warn!("the ledger was damaged: its end, {count}, is now in {}", aside.display());
     Ok(())
 }
 
+/// All of this, said once.
+fn written(register: &Register, now: SystemTime) -> String {
+    let mut text = String::new();
+    register.entries(Day::of(now)).for_each(|entry| encode(&mut text, &entry));
+    text
+}
+
 impl LedgerFile {
     /// Replaces the ledger by one that says all of this once.
     fn write_anew(path: &Path, register: &Register, now: SystemTime) -> io::Result<Self> {
-        let mut text = String::new();
-        register.entries(Day::of(now)).for_each(|entry| encode(&mut text, &entry));
+        let text = written(register, now);
         replace(path, text.as_bytes(), Durability::Sync)?;
+        Self::open(path, text.len() as u64, false)
+    }
+
+    /// Opens one that is there, of which so many bytes are whole lines.
+    fn open(path: &Path, len: u64, is_torn: bool) -> io::Result<Self> {
         let file = Arc::new(open_regular(File::options().read(true).write(true), path)?);
-        let len = text.len() as u64;
-        Ok(Self { path: path.to_owned(), file, len, needed: len, is_torn: false })
+        Ok(Self { path: path.to_owned(), file, len, needed: len, is_torn })
     }
 
     /// Adds lines at its end, and says where they stand. An error leaves it as it was.

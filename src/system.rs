@@ -195,7 +195,7 @@ impl Os {
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
         if let (Some(rooms), Some(ledger), Some(logging)) = (home.rooms(), home.ledger(), settings.log) {
             let reading = |folder: &Path, e: io::Error| cannot(&format!("read {}", folder.display()), &e);
-            let (past, file) = ledger::load(&ledger, SystemTime::now()).map_err(|e| reading(&ledger, e))?;
+            let (past, file) = ledger::load(&ledger, SystemTime::now()).map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
             register = past;
             let audit = AuditLog::new(ledger.with_file_name("audit.log"), logging.max);
             let begun = Ledger::start(file, audit, logging.sync, Arc::clone(&waker))
