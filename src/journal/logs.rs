@@ -276,7 +276,7 @@ fn time_of_last(path: &Path) -> io::Result<SystemTime> {
     }
     let mut bytes = Vec::new();
     At { file: &file, at: data.len().saturating_sub(SPAN_LEAST) }.read_to_end(&mut bytes)?;
-    let last = bytes.rsplit(|&b| b == b'\n').take(LAST_LINES).find_map(format::parse);
+    let last = bytes.rsplit(|&b| b == b'\n').take(LAST_LINES).find_map(format::parse_saved);
     last.map_or_else(|| data.modified(), |line| Ok(line.at))
 }
 
