@@ -7,7 +7,7 @@ use base64::Engine as _;
 
 use crate::commands::{self, ACTION, GROUPS, GUESTS, RULES, SERVER_SETTINGS, SETTINGS};
 use crate::event::{
-    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Lock, Long, Loss, Lost, NoBlock,
+    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Kept, Limit, Lock, Long, Loss, Lost, NoBlock,
     Owning, Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Vacancy, Verb,
 };
 use crate::limits;
@@ -372,11 +372,13 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         Event::Broken { file, why } => {
             ServerLine::Failed { file: *file, code: code(why), text: &explain(why) }.write(out);
         }
-        Event::NotKept(trouble) => {
+        Event::NotKept(what, trouble) => {
+            let (what, risk) = match what {
+                Kept::History => ("history is", "what is said meanwhile may be lost"),
+                Kept::Rules => ("rules and bans are", "what changes of them meanwhile may be undone"),
+            };
             let why = trouble_text(*trouble);
-            let text =
-                format!("history is not being kept: {why}; what is said meanwhile may be lost if the server stops");
-            ServerLine::Notice(&text).write(out);
+            ServerLine::Notice(&format!("{what} not being kept: {why}; {risk} if the server stops")).write(out);
         }
         Event::Wall { from, text } => ServerLine::Wall { from: *from, text: text.as_str() }.write(out),
         Event::NameLost { nick, old, why } => {
@@ -402,7 +404,8 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             ServerLine::Notice(&text).write(out);
         }
         Event::LeftOut => ServerLine::Notice("private messages were left out").write(out),
-        Event::KeptAgain => ServerLine::Notice("history is being kept again").write(out),
+        Event::KeptAgain(Kept::History) => ServerLine::Notice("history is being kept again").write(out),
+        Event::KeptAgain(Kept::Rules) => ServerLine::Notice("rules and bans are being kept again").write(out),
         Event::Keeping(Keeping { room, kept: false }) => {
             let text = format!(
                 "the history of {room} is not being kept: its log cannot be written; what is said there may be lost if the server stops"

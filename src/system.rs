@@ -121,8 +121,11 @@ pub trait System {
     /// Has entries written down in the ledger, for which nobody waits.
     fn note(&mut self, entries: Vec<Entry>);
 
-    /// Returns when what was given to [`System::note`] and [`System::audit`] is written, or when that takes too long.
-    fn settle_notes(&mut self) {}
+    /// Returns when what was given to [`System::note`] and [`System::audit`] is written, or when that takes too long, and says what
+    /// stands in the way of notes.
+    fn settle_notes(&mut self) -> Option<Trouble> {
+        None
+    }
 
     /// What came of the entries that were given to [`System::enter`] next.
     fn entered(&mut self) -> Option<Entered>;
@@ -380,10 +383,10 @@ impl System for Os {
         }
     }
 
-    fn settle_notes(&mut self) {
-        if let Some((ledger, _)) = &mut self.names {
-            ledger.settle();
-        }
+    fn settle_notes(&mut self) -> Option<Trouble> {
+        let (ledger, _) = self.names.as_mut()?;
+        ledger.settle();
+        ledger.trouble()
     }
 
     fn entered(&mut self) -> Option<Entered> {

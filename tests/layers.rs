@@ -60,7 +60,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("control", "limits", "sockets files system log"),
     ("stderr", "text limits", "threads"),
     ("journal", "text names limits settings event effect home", "sockets files threads clock instants system log"),
-    ("ledger", "text names limits time effect register home journal", "sockets files threads clock instants log"),
+    ("ledger", "text names limits time event effect register home journal", "sockets files threads clock instants log"),
     ("passwords", "limits register effect home", "sockets threads log"),
     ("spool", "names event effect home", "sockets files threads log"),
     ("signals", "", "sockets files signals"),
