@@ -17,6 +17,7 @@ use crate::register::entry::{Author, BanKind, BlockScope, Blocked, Role, Rule, R
 use crate::request::{BadChunk, Request};
 use crate::settings::ServerSetting;
 use crate::text::counted;
+use crate::time::in_seconds;
 use crate::wire::base64::BASE64;
 use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 
@@ -953,7 +954,7 @@ fn bad_value(kind: RuleKind) -> String {
 
 /// Until when something holds, for a person.
 fn until_text(until: Option<SystemTime>) -> String {
-    until.map(|until| format!(" until {}", humantime::format_rfc3339_seconds(until))).unwrap_or_default()
+    until.map(|until| format!(" until {}", in_seconds(until))).unwrap_or_default()
 }
 
 /// Why this can be no nick, and what can.
@@ -1161,7 +1162,7 @@ pub fn deed(deed: &Deed) -> String {
         Deed::Block { id, scope, who, until, reason } => {
             let scope = if *scope == BlockScope::Guests { "guests" } else { "all" };
             let until =
-                until.map_or_else(|| "-".to_owned(), |until| humantime::format_rfc3339_seconds(until).to_string());
+                until.map_or_else(|| "-".to_owned(), |until| in_seconds(until).to_string());
             with(format!("block {id} {scope} {} {until}", blocked(who)), Some(reason))
         }
         Deed::Unblock { id, who } => format!("unblock {id} {}", blocked(who)),

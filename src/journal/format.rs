@@ -8,6 +8,7 @@ use crate::event::SaidKind;
 use crate::limits;
 use crate::names::{Nick, Text};
 use crate::text::is_safe;
+use crate::time::in_millis;
 
 /// No room comes to this number, so a greater one is damage, and would soon leave no room to count.
 const LAST: u64 = 1 << 60;
@@ -28,7 +29,7 @@ pub struct Reading {
 
 /// Adds a message to what is to be written, as one line.
 pub fn encode(out: &mut String, line: &Logged) {
-    let at = humantime::format_rfc3339_millis(line.at);
+    let at = in_millis(line.at);
     let action = if line.kind == SaidKind::Action { ACTION } else { "" };
     // Writing to a `String` cannot fail.
     let _ = writeln!(out, "{} {at} <{}> {action}{}", line.seq, line.from, line.text);

@@ -14,7 +14,7 @@ use crate::names::{Digest, Nick, RoomName, Text};
 use crate::register::{
     Author, Ban, BanKind, Block, BlockScope, Blocked, Entry, Founder, Guests, Network, PasswordHash, Role, Rule, Who,
 };
-use crate::time::Day;
+use crate::time::{Day, in_seconds};
 
 /// What a ledger says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -315,7 +315,7 @@ struct At(Option<SystemTime>);
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(at) => write!(f, "{}", humantime::format_rfc3339_seconds(at)),
+            Some(at) => write!(f, "{}", in_seconds(at)),
             None => f.write_str("-"),
         }
     }

@@ -11,11 +11,12 @@ use sha2::{Digest as _, Sha256};
 use crate::effect::{Description, PastFile};
 use crate::home::{Durability, not_ours, open_regular, read_text, replace};
 use crate::names::{Digest, FileId, FileName, Nick, RoomName};
+use crate::time::in_millis;
 
 /// Writes down what a file is, and its digest once it is whole.
 pub(super) fn write(folder: &Path, id: FileId, what: &Description, digest: Option<Digest>) -> io::Result<()> {
     let Description { room, from, size, at, claimed, name } = what;
-    let at = humantime::format_rfc3339_millis(*at);
+    let at = in_millis(*at);
     let or_none = |digest: &Option<Digest>| digest.map_or_else(|| "-".to_owned(), |digest| digest.to_string());
     let (claimed, whole) = (or_none(claimed), or_none(&digest));
     let text =

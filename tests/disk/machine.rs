@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use testkit::company::Company;
 use testkit::data::{Folder, NOT_KEPT, chunks, fetch, history, kill, listing, share, stop, unstamped};
 use testkit::disk::faketime;
-use testkit::{Client, PATIENCE, Server, binary, eventually, have, noise};
+use testkit::{Client, PATIENCE, Server, binary, control, eventually, have, noise};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -383,6 +383,9 @@ fn a_clock_before_1970_ends_nothing() {
         people.say_some(3);
         assert!(people.heard[0].contains("@1970-01-01T00:00:00"), "{}", people.heard[0]);
         share(&mut people.alice, "#a", b"abc", "x");
+        people.alice.ask("/ping", "+ ping");
+        let at = control(&folder.path.join("ctl"), "/where alice\n");
+        assert!(at[0].contains("1970-01-01T00:00:00Z"), "{at:?}");
         people.alice.ask("/ping", "+ ping");
         kill(server);
     }

@@ -12,6 +12,7 @@ use chinwag::hub::{Departure, Hub};
 use chinwag::limits::PASSWORDS_WAITING;
 use chinwag::names::{ConnId, Nick, Origin, Prefix};
 use chinwag::settings::{Logging, Settings};
+use chinwag::time::in_seconds;
 use testkit::disk::SmallDisk;
 use testkit::memory::{Memory, Notes, Told, look_at};
 use testkit::{Client, Server, binary, eventually};
@@ -41,7 +42,7 @@ fn ledger(dir: &Path) -> String {
 }
 
 fn today() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()[..10].to_owned()
+    in_seconds(SystemTime::now()).to_string()[..10].to_owned()
 }
 
 #[test]
