@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -57,6 +58,58 @@ fn what_is_swept_away_is_made_anew() {
     server.signal("TERM");
     let (status, log) = server.wait();
     assert!(status.success() && log.contains("spool was gone") && log.contains("rooms was gone"), "{log}");
+}
+
+#[test]
+fn the_operators_door_is_made_anew_where_it_was() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut alice = server.person("alice");
+    let door = folder.path.join("ctl");
+    for _ in 0..2 {
+        fs::remove_file(&door).unwrap();
+        eventually("the door is there again", || {
+            alice.ask("/ping", "+ ping");
+            UnixStream::connect(&door).is_ok()
+        });
+        assert_eq!((mode(&door), control(&door, "/blocks\n").last().unwrap().as_str()), (0o600, "+ blocks 0"));
+    }
+    // A signal will do where nobody says anything.
+    fs::remove_dir_all(&folder.path).unwrap();
+    server.signal("HUP");
+    eventually("the door is there again", || UnixStream::connect(&door).is_ok());
+    let log = kill(server);
+    assert_eq!(log.matches("the operator's door was gone").count(), 3, "{log}");
+}
+
+#[test]
+fn no_id_means_two_files_though_the_note_of_them_is_lost() {
+    let folder = Folder::new();
+    let note = folder.path.join("next-id");
+    for lost in [None, Some(""), Some("\0\0\0\0\0")] {
+        let server = folder.serve(&[]);
+        let mut alice = server.in_room("alice", "#a");
+        let ids = [1, 2, 3].map(|_| share(&mut alice, "#a", b"x", "x"));
+        alice.ask(&format!("/cancel {}", ids[2]), &format!("+ cancel {}", ids[2]));
+        let last = folder.path.join("spool").join(format!("{}.info", ids[2]));
+        eventually("it is gone from the disk", || !last.exists());
+        kill(server);
+        match lost {
+            None => fs::remove_file(&note).unwrap(),
+            Some(text) => fs::write(&note, text).unwrap(),
+        }
+        let server = folder.serve(&[]);
+        let mut alice = server.in_room("alice", "#a");
+        let next = share(&mut alice, "#a", b"x", "x");
+        assert!(next > ids[2], "{lost:?}: {next} is {ids:?} again");
+        // While it runs, it is there again with the next file.
+        fs::remove_file(&note).unwrap();
+        share(&mut alice, "#a", b"x", "x");
+        let noted: u64 = fs::read_to_string(&note).unwrap().trim().parse().unwrap();
+        assert!(noted > next);
+        drop(alice);
+        stop(server);
+    }
 }
 
 #[test]
