@@ -3,6 +3,7 @@
 //! The server runs over [`Os`]. Nothing in the loop knows that: whatever else keeps these promises can drive it, with
 //! connections that are no sockets and a clock that is not the world's.
 
+use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -155,6 +156,15 @@ const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Intere
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
 
+/// The operator's door, which somebody may sweep away.
+struct Door {
+    path: PathBuf,
+    /// When it is looked for again, once the loop is awake.
+    look: std::time::Instant,
+    /// Whether the log says that it is gone.
+    is_missed: bool,
+}
+
 /// The operating system: sockets by mio, the disk and the log by threads.
 pub struct Os {
     started: std::time::Instant,
@@ -163,6 +173,8 @@ pub struct Os {
     listeners: Listeners,
     /// The dialect of each listener.
     dialects: Vec<u8>,
+    /// The operator's door, while people are let in.
+    door: Option<Door>,
     signals: Signals,
     /// Signals that are only noted.
     noted: Signals,
@@ -216,13 +228,49 @@ impl Os {
         // From here on nobody waits for long, and signals are heard by the loop.
         let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end()).map_err(starting)?;
         let noted = Signals::open(poll.registry(), NOTED, signals::of_no_end()).map_err(starting)?;
-        let door = open_control(control, in_data)?;
-        let listeners = Listeners::open(taken, door, poll.registry(), FIRST)?;
+        let path = control.clone().or(in_data.clone());
+        let control = open_control(control, in_data)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
+        let door = path.filter(|_| control.is_some()).map(|path| Door { path, look: started, is_missed: false });
+        let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
         let signalled = false;
-        let os =
-            Self { started, poll, events, listeners, dialects, signals, noted, signalled, jobs, journal, names, spool };
+        let os = Self {
+            started,
+            poll,
+            events,
+            listeners,
+            dialects,
+            door,
+            signals,
+            noted,
+            signalled,
+            jobs,
+            journal,
+            names,
+            spool,
+        };
         Ok((os, register, files))
+    }
+
+    /// Makes the operator's door anew if it is gone. While nobody says anything, nobody looks.
+    fn look_for_door(&mut self) {
+        let now = std::time::Instant::now();
+        let Some(door) = self.door.as_mut().filter(|door| door.look <= now) else { return };
+        door.look = now + limits::DOOR_LOOK;
+        let is_gone = || fs::symlink_metadata(&door.path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        if !is_gone() {
+            return;
+        }
+        match self.listeners.mend_control(&door.path, self.poll.registry(), FIRST) {
+            Ok(()) => {
+                log::warn!("{}, the operator's door was gone; it is made anew", door.path.display());
+                door.is_missed = false;
+            }
+            Err(e) if !std::mem::replace(&mut door.is_missed, true) => {
+                log::warn!("{}, the operator's door is gone and cannot be made anew: {e}", door.path.display());
+            }
+            Err(_) => {}
+        }
     }
 
     /// Where it listens, with the ports that were picked.
@@ -269,6 +317,9 @@ impl System for Os {
             let mio::Token(n) = event.token();
             self.signalled |= event.token() == SIGNALS;
             if event.token() == NOTED && self.noted.take() > 0 {
+                if let Some(door) = &mut self.door {
+                    door.look = std::time::Instant::now();
+                }
                 log::info!("a signal of these (SIGHUP, SIGUSR1 or SIGUSR2) changes nothing; SIGTERM ends the server");
             }
             let Some(n) = n.checked_sub(FIRST) else { continue };
@@ -285,6 +336,7 @@ impl System for Os {
             };
             ready.push(Ready { slot, readiness });
         }
+        self.look_for_door();
         Ok(())
     }
 
@@ -322,6 +374,7 @@ impl System for Os {
 
     fn stop_accepting(&mut self) {
         self.listeners.close();
+        self.door = None;
     }
 
     fn signals(&mut self) -> usize {

@@ -74,7 +74,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "system",
         "names time limits settings event register effect home control journal ledger passwords spool signals transport listener connection",
-        "sockets threads clock instants system log",
+        "sockets files threads clock instants system log",
     ),
     (
         "reactor",
