@@ -22,7 +22,9 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Job, Output, PastRoom};
-use crate::event::{Bye, Done, Event, Fault, Happening, Keeping, Kept, Lock, Lost, Quota, Reply, SaidKind, Trouble, Verb};
+use crate::event::{
+    Bye, Done, Event, Fault, Happening, Keeping, Kept, Lock, Lost, Quota, Reply, SaidKind, Trouble, Verb,
+};
 use crate::files::Files;
 use crate::guestbook::Guestbook;
 use crate::limits;

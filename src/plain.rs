@@ -7,8 +7,8 @@ use base64::Engine as _;
 
 use crate::commands::{self, ACTION, GROUPS, GUESTS, RULES, SERVER_SETTINGS, SETTINGS};
 use crate::event::{
-    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Kept, Limit, Lock, Long, Loss, Lost, NoBlock,
-    Owning, Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Vacancy, Verb,
+    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Kept, Limit, Lock, Long, Loss, Lost,
+    NoBlock, Owning, Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Vacancy, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -1161,8 +1161,7 @@ pub fn deed(deed: &Deed) -> String {
         Deed::Operator { nick, on } => format!("operator {nick} {}", if *on { "on" } else { "off" }),
         Deed::Block { id, scope, who, until, reason } => {
             let scope = if *scope == BlockScope::Guests { "guests" } else { "all" };
-            let until =
-                until.map_or_else(|| "-".to_owned(), |until| in_seconds(until).to_string());
+            let until = until.map_or_else(|| "-".to_owned(), |until| in_seconds(until).to_string());
             with(format!("block {id} {scope} {} {until}", blocked(who)), Some(reason))
         }
         Deed::Unblock { id, who } => format!("unblock {id} {}", blocked(who)),

@@ -210,7 +210,8 @@ impl Os {
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
         if let (Some(rooms), Some(ledger), Some(logging)) = (home.rooms(), home.ledger(), settings.log) {
             let reading = |folder: &Path, e: io::Error| cannot(&format!("read {}", folder.display()), &e);
-            let (past, file) = ledger::load(&ledger, SystemTime::now()).map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
+            let (past, file) = ledger::load(&ledger, SystemTime::now())
+                .map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
             register = past;
             let audit = AuditLog::new(ledger.with_file_name("audit.log"), logging.max);
             let begun = Ledger::start(file, audit, logging.sync, Arc::clone(&waker))
@@ -218,7 +219,7 @@ impl Os {
             names = Some(begun.map_err(|e| cannot("start the threads of the names", &e))?);
             let past = journal::load(rooms, settings.history, limits::ROOMS).map_err(|e| reading(rooms, e))?;
             past.for_each(restore);
-            files = spool::load(home.spool()).map_err(|e| reading(home.spool(), e))?;
+            files = spool::load(home.spool(), home.next_id()).map_err(|e| reading(home.spool(), e))?;
             let begun = Journal::start(rooms.to_owned(), logging, Arc::clone(&waker));
             journal = Some(begun.map_err(|e| cannot("start the threads of the logs", &e))?);
         }

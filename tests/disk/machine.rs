@@ -113,6 +113,26 @@ fn no_id_means_two_files_though_the_note_of_them_is_lost() {
 }
 
 #[test]
+fn what_somebody_else_put_into_the_spool_stays_and_is_in_nobodys_way() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let first = share(&mut server.in_room("alice", "#a"), "#a", b"one", "x");
+    stop(server);
+    let in_spool = |name: String| folder.path.join("spool").join(name);
+    let foreign = [first + 1, first + 70];
+    foreign.iter().for_each(|id| fs::write(in_spool(id.to_string()), "foreign").unwrap());
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    assert_eq!(share(&mut alice, "#a", b"two", "x"), foreign[0]);
+    assert_eq!(fetch(&mut alice, foreign[0]), b"two");
+    drop(alice);
+    stop(server);
+    for name in [format!("{}.damaged", foreign[0]), foreign[1].to_string()] {
+        assert_eq!(fs::read(in_spool(name)).unwrap(), b"foreign");
+    }
+}
+
+#[test]
 fn a_temporary_folder_that_is_swept_away_is_made_anew() {
     let parent = tempfile::tempdir().unwrap();
     let mut command = Command::new(binary());
