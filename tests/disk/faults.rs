@@ -158,7 +158,9 @@ fn a_server_starts_with_names_on_a_full_disk() {
     owner(&server, "carol");
     kill(server);
     let server = disk.serve(MANY);
-    ["alice", "carol"].map(|name| again(&server, name));
+    for name in ["alice", "carol"] {
+        again(&server, name);
+    }
 }
 
 #[test]
@@ -178,7 +180,9 @@ fn a_ledger_that_cannot_be_written_anew_goes_on_as_it_is() {
     kill(server);
     assert!(fs::read_to_string(&ledger).unwrap().starts_with(&good));
     let server = folder.serve(&[]);
-    ["alice", "bob"].map(|name| again(&server, name));
+    for name in ["alice", "bob"] {
+        again(&server, name);
+    }
 }
 
 #[test]
