@@ -323,13 +323,12 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 
 /// The same, but in no other place: what lies where a link leads may be somebody else's, and would be taken for our own.
 fn make_own_folder(path: &Path) -> io::Result<()> {
-    make_folder(path)?;
-    if fs::symlink_metadata(path)?.is_symlink() {
+    if fs::symlink_metadata(path).is_ok_and(|data| data.is_symlink()) {
         return Err(io::Error::other(
-            "it is a link; mount the folder there, or let the data folder itself be the link",
+            "it is a link, which is not followed; mount the folder there, or let the data folder itself be the link",
         ));
     }
-    Ok(())
+    make_folder(path)
 }
 
 /// Remembers which file IDs have been used. They are reserved many at a time.

@@ -435,8 +435,11 @@ fn what_stands_in_the_place_of_a_file_or_a_folder_is_named_at_the_start() {
         let log = others.path().join("others.log");
         fs::write(&log, "no line of a room\n").unwrap();
         let _ = fs::remove_dir(at(name));
+        symlink("nowhere", at(name)).unwrap();
+        refused(name, "it is a link, ");
+        fs::remove_file(at(name)).unwrap();
         symlink(others.path(), at(name)).unwrap();
-        refused(name, "it is a link; ");
+        refused(name, "it is a link, ");
         assert_eq!(fs::read_to_string(&log).unwrap(), "no line of a room\n");
         fs::remove_file(at(name)).unwrap();
     }
