@@ -384,15 +384,16 @@ fn read_last(file: &File, wanted: Wanted) -> io::Result<(u64, Vec<u8>, Reading)>
 /// reading them for a message takes its time.
 fn cut_zeros(file: &File, path: &Path) -> io::Result<()> {
     let len = file.metadata()?.len();
-    let mut block = vec![0; if len > SPAN_MOST { 64 * 1024 } else { 0 }];
+    let zeros = vec![0; if len > SPAN_MOST { 64 * 1024 } else { 0 }];
+    let mut block = zeros.clone();
     let mut end = len;
     while end > 0 && !block.is_empty() {
         // To begin with, one byte tells whether there are any.
         let want = if end == len { 1 } else { end.min(block.len() as u64) };
         let block = &mut block[..usize::try_from(want).map_err(io::Error::other)?];
         file.read_exact_at(block, end - want)?;
-        if let Some(last) = block.iter().rposition(|&b| b != 0) {
-            end -= want - (last as u64 + 1);
+        if *block != zeros[..block.len()] {
+            end -= block.iter().rev().take_while(|&&b| b == 0).count() as u64;
             break;
         }
         end = if end == len { end_of_data(file, end - want) } else { end - want };
