@@ -91,7 +91,7 @@ fn no_id_means_two_files_though_the_note_of_them_is_lost() {
         let mut alice = server.in_room("alice", "#a");
         let ids = [1, 2, 3].map(|_| share(&mut alice, "#a", b"x", "x"));
         alice.ask(&format!("/cancel {}", ids[2]), &format!("+ cancel {}", ids[2]));
-        let last = folder.path.join("spool").join(format!("{}.info", ids[2]));
+        let last = folder.path.join("spool").join(ids[2].to_string());
         eventually("it is gone from the disk", || !last.exists());
         kill(server);
         match lost {
