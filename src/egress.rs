@@ -454,7 +454,7 @@ impl Egress {
             let (_, segment, start) = &encoded[at];
             self.add(connection, kind, |outbox| match events {
                 // What could not be written down is pending, and must not come before people know.
-                [Event::NotKept(_) | Event::Keeping(_)] => outbox.push_shared_first(kind, segment),
+                [Event::NotKept(..) | Event::Keeping(_)] => outbox.push_shared_first(kind, segment),
                 _ => outbox.push_shared(kind, segment, *start),
             });
             hearers += 1;

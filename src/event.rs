@@ -176,8 +176,8 @@ pub enum Event {
     },
     /// A transfer failed, for one of those who take part in it. What it had comes no further.
     Broken { file: FileId, why: Fault },
-    /// What is said from now on may be lost with the process.
-    NotKept(Trouble),
+    /// What is said, or decided, from now on may be lost with the process.
+    NotKept(Kept, Trouble),
     /// What the connection sent was no text as the dialect has it, and others see something else instead.
     Garbled,
     /// One is called so now, as one can have the old name no longer.
@@ -192,8 +192,9 @@ pub enum Event {
     NameChangedHands(Nick),
     /// Somebody was invited to a room from which they are banned all the same.
     InvitedInVain { nick: Nick, room: RoomName, ban: u64 },
-    /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much.
-    KeptAgain,
+    /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much; or all that
+    /// was decided is written down.
+    KeptAgain(Kept),
     /// The log of this room alone cannot be kept, or is kept again.
     Keeping(Keeping),
     /// The server closes the connection.
@@ -230,6 +231,15 @@ pub struct Keeping {
     pub room: RoomName,
     /// Whether what is said there is written down.
     pub kept: bool,
+}
+
+/// What a disk in trouble does not keep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// What is said.
+    History,
+    /// What is so of rooms, and who may not come.
+    Rules,
 }
 
 /// Why the log of the rooms cannot be kept.

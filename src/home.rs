@@ -278,7 +278,10 @@ pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<
     let new = PathBuf::from(new);
     // What a crash has left there goes. A link that somebody has put there must not be followed.
     let _ = fs::remove_file(&new);
-    let mut file = private().write(true).create_new(true).open(&new)?;
+    let mut file = private().write(true).create_new(true).open(&new).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => io::Error::new(e.kind(), format!("move away {}", new.display())),
+        _ => e,
+    })?;
     let written = file.write_all(bytes).and_then(|()| match durability {
         Durability::Sync => file.sync_all(),
         Durability::Soon => Ok(()),
@@ -320,13 +323,12 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 
 /// The same, but in no other place: what lies where a link leads may be somebody else's, and would be taken for our own.
 fn make_own_folder(path: &Path) -> io::Result<()> {
-    make_folder(path)?;
-    if fs::symlink_metadata(path)?.is_symlink() {
+    if fs::symlink_metadata(path).is_ok_and(|data| data.is_symlink()) {
         return Err(io::Error::other(
-            "it is a link; mount the folder there, or let the data folder itself be the link",
+            "it is a link, which is not followed; mount the folder there, or let the data folder itself be the link",
         ));
     }
-    Ok(())
+    make_folder(path)
 }
 
 /// Remembers which file IDs have been used. They are reserved many at a time.
@@ -343,12 +345,19 @@ impl Ids {
     /// More than there can be new files that the disk has not heard of yet.
     const AHEAD: u64 = 2048;
 
+    /// So many IDs are passed over where nobody knows any more which have been used.
+    const UNKNOWN: u64 = 1_000_000;
+
     fn open(dir: &Path) -> io::Result<Self> {
         let path = dir.join("next-id");
+        let spool = dir.join("spool");
         let next = match read_text(&path) {
+            // That is what a loss of power leaves.
+            Ok(text) if text.bytes().all(|b| b == 0) => Self::after_all_in(&spool),
             Ok(text) => text.trim().parse().ok().filter(|&next| next < Self::LAST).ok_or_else(|| {
                 io::Error::other("it holds no number; write one into it that is greater than the ID of any file so far")
             })?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && spool.exists() => Self::after_all_in(&spool),
             Err(e) if e.kind() == io::ErrorKind::NotFound => 1,
             Err(e) => return Err(e),
         };
@@ -360,9 +369,29 @@ impl Ids {
         Ok(ids)
     }
 
+    /// An ID that no file has had, as far as one can tell by those that are there.
+    fn after_all_in(spool: &Path) -> u64 {
+        let id = |entry: fs::DirEntry| {
+            let name = entry.file_name();
+            let digits = name.to_str()?.split('.').next()?;
+            digits.parse().ok().filter(|&id| id < Self::LAST - Self::UNKNOWN)
+        };
+        let last = fs::read_dir(spool).into_iter().flatten().flatten().filter_map(id).max().unwrap_or(0);
+        let next = last + Self::UNKNOWN;
+        warn!("next-id was lost, and with it which IDs files have had; the next file is {next}");
+        next
+    }
+
     fn used(&mut self, id: FileId) -> io::Result<()> {
         self.next = self.next.max(id.0 + 1);
-        if self.next + Self::AHEAD > self.reserved { self.reserve(self.next + 2 * Self::AHEAD) } else { Ok(()) }
+        if self.next + Self::AHEAD > self.reserved {
+            self.reserve(self.next + 2 * Self::AHEAD)
+        } else if !self.path.exists() {
+            // Somebody has swept it away.
+            self.reserve(self.reserved)
+        } else {
+            Ok(())
+        }
     }
 
     fn reserve(&mut self, up_to: u64) -> io::Result<()> {

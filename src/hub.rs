@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Job, Output, PastRoom};
 use crate::event::{
-    Bye, Done, Event, Fault, Happening, Keeping, Lock, Lost, Quota, Reply, SaidKind, Standing, Trouble, Verb,
+    Bye, Done, Event, Fault, Happening, Keeping, Kept, Lock, Lost, Quota, Reply, SaidKind, Standing, Trouble, Verb,
 };
 use crate::files::Files;
 use crate::guestbook::Guestbook;
@@ -138,6 +138,8 @@ pub struct Hub {
     next_search: Instant,
     /// Why the log of the rooms is not being kept, if it is not.
     trouble: Option<Trouble>,
+    /// Why rules and bans are not being kept, if they are not.
+    rules_trouble: Option<Trouble>,
     /// Rooms whose own logs cannot be kept.
     unkept: BTreeSet<RoomName>,
     /// Rooms that were forgotten last, when their logs may have been there still, and when that was.
@@ -213,6 +215,7 @@ impl Hub {
             searches: VecDeque::new(),
             next_search: Instant::START,
             trouble: None,
+            rules_trouble: None,
             unkept: BTreeSet::new(),
             forgotten: Vec::new(),
             forgotten_at: None,
@@ -227,15 +230,18 @@ impl Hub {
         self.rooms.restore(past);
     }
 
-    /// The log of the rooms cannot be kept for this reason, or is being kept again: everybody is told once.
-    pub fn set_trouble(&mut self, trouble: Option<Trouble>, out: &mut impl Output) {
-        let event = match (self.trouble, trouble) {
-            (None, Some(trouble)) => Event::NotKept(trouble),
-            (Some(_), None) => Event::KeptAgain,
-            _ => return self.trouble = trouble,
-        };
-        self.trouble = trouble;
-        out.publish(&mut self.people.conns(), &[event]);
+    /// The log of the rooms, or what rules and bans there are, cannot be kept for this reason, or is being kept again: everybody is
+    /// told once.
+    pub fn set_trouble(&mut self, log: Option<Trouble>, rules: Option<Trouble>, out: &mut impl Output) {
+        let was = (std::mem::replace(&mut self.trouble, log), std::mem::replace(&mut self.rules_trouble, rules));
+        for (what, was, is) in [(Kept::History, was.0, log), (Kept::Rules, was.1, rules)] {
+            let event = match (was, is) {
+                (None, Some(trouble)) => Event::NotKept(what, trouble),
+                (Some(_), None) => Event::KeptAgain(what),
+                _ => continue,
+            };
+            out.publish(&mut self.people.conns(), &[event]);
+        }
     }
 
     /// The log of one room cannot be kept, or is kept again: those who are in it are told.
@@ -302,8 +308,10 @@ impl Hub {
         for line in &self.settings.motd {
             turn.out.answer(conn, &Event::Motd(Text::of_operator(line)));
         }
-        if let Some(trouble) = self.trouble {
-            turn.out.answer(conn, &Event::NotKept(trouble));
+        for (what, trouble) in [(Kept::History, self.trouble), (Kept::Rules, self.rules_trouble)] {
+            if let Some(trouble) = trouble {
+                turn.out.answer(conn, &Event::NotKept(what, trouble));
+            }
         }
     }
 

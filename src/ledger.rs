@@ -25,7 +25,8 @@ pub use audit::AuditLog;
 pub use format::{Damage, Reading, encode, parse, read};
 
 use crate::effect::Entered;
-use crate::home::{Durability, give_way, make_folder, open_regular, private, replace};
+use crate::event::Trouble;
+use crate::home::{Durability, give_way, is_full, make_folder, open_regular, private, replace};
 use crate::journal::Patience;
 use crate::limits;
 use crate::register::{Entry, Register};
@@ -46,6 +47,7 @@ pub struct Ledger {
     /// Whether what people hear goes out ahead of that.
     is_ahead: bool,
     patience: Patience,
+    trouble: Arc<Mutex<Option<Trouble>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -59,13 +61,25 @@ impl Ledger {
         let (note, noted) = channel();
         let (deeds, file) = (Arc::<AtomicUsize>::default(), Arc::new(Mutex::new(file)));
         let syncer = Syncer { file: Arc::clone(&file), sync, unsynced: None, outcomes, waker: Arc::clone(&waker) };
-        let writer = Writer { file, audit, deeds: Arc::clone(&deeds), to_sync, noted: note, waker };
+        let trouble = Arc::<Mutex<Option<Trouble>>>::default();
+        let writer = Writer {
+            file,
+            audit,
+            deeds: Arc::clone(&deeds),
+            to_sync,
+            noted: note,
+            waker,
+            waiting: Waiting::default(),
+            again: Instant::now(),
+            failed: Instant::now(),
+            trouble: Arc::clone(&trouble),
+        };
         let threads = vec![
             thread::Builder::new().name("ledger-sync".into()).spawn(move || syncer.run(&written))?,
             thread::Builder::new().name("ledger".into()).spawn(move || writer.run(&inbox))?,
         ];
         let (lines, patience) = (Some(lines), Patience::default());
-        Ok(Self { lines, deeds, outcomes: entered, noted, noting: 0, is_ahead: false, patience, threads })
+        Ok(Self { lines, deeds, outcomes: entered, noted, noting: 0, is_ahead: false, patience, trouble, threads })
     }
 
     /// Has entries written down and synced, all of them or none. There is one outcome of each call.
@@ -73,7 +87,7 @@ impl Ledger {
         self.give(Task::Enter(encoded(entries)));
     }
 
-    /// Has entries written down, all of them or none. They are synced later.
+    /// Has entries written down. They are synced later. What cannot be written waits for it, and is tried again.
     pub fn note(&mut self, entries: &[Entry]) {
         self.noting += 1;
         self.give(Task::Note(encoded(entries)));
@@ -106,6 +120,11 @@ impl Ledger {
         }
         self.is_ahead &= self.noting > 0;
         self.patience.spend(begun.elapsed());
+    }
+
+    /// Why what was noted cannot be written, if it cannot. The waker is woken when that changes.
+    pub fn trouble(&self) -> Option<Trouble> {
+        *lock(&self.trouble)
     }
 
     /// Whether the audit log keeps up. If not, the waker is woken when half of what waits is written.
@@ -169,7 +188,8 @@ pub struct LedgerFile {
     is_torn: bool,
 }
 
-/// Reads a ledger and writes it anew, without what means nothing any more. An error says what stands in the way.
+/// Reads a ledger and writes it anew, without what means nothing any more; where that cannot be, as on a full disk, it goes on as it
+/// is. An error says what stands in the way.
 pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> {
     let bytes = match open_regular(File::options().read(true), path) {
         Ok(mut file) => {
@@ -181,8 +201,11 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
         Err(e) => return Err(e),
     };
     let reading = read(&bytes).map_err(io::Error::other)?;
-    if reading.good < bytes.len() {
-        set_aside(path, &bytes[reading.good..])?;
+    let torn = &bytes[reading.good..];
+    let is_torn = !torn.is_empty();
+    if let Some(Err(e)) = is_torn.then(|| set_aside(path, torn)) {
+        let count = counted(torn.len() as u64, "byte");
+        warn!("the ledger was damaged: its end, {count}, is left out, and cannot be set aside: {e}");
     }
     let mut register = Register::default();
     for (n, entry) in reading.entries.into_iter().enumerate() {
@@ -198,8 +221,16 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
     register.forget_nothings();
     register.forget_held(Day::of(now));
     info!("names in {}: {}", path.display(), register.len());
-    let file = LedgerFile::write_anew(path, &register, now)?;
+    let file = LedgerFile::write_anew(path, &register, now).or_else(|e| {
+        let file = LedgerFile::open(path, reading.good as u64, is_torn).map_err(|_| unwritten(&e))?;
+        warn!("{} cannot be written anew, and goes on as it is: {e}", path.display());
+        Ok::<_, io::Error>(file)
+    })?;
     Ok((register, file))
+}
+
+fn unwritten(e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("it cannot be written: {e}"))
 }
 
 /// Moves what was torn off at the end of a ledger to a file of its own.
@@ -210,21 +241,35 @@ fn set_aside(path: &Path, torn: &[u8]) -> io::Result<()> {
         opened => Some(opened.map(|file| (path, file))),
     });
     let (aside, file) = opened.unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))?;
-    file.write_all_at(torn, 0).and_then(|()| file.sync_all())?;
+    if let Err(e) = file.write_all_at(torn, 0).and_then(|()| file.sync_all()) {
+        // A full disk needs every block.
+        let _ = fs::remove_file(&aside);
+        return Err(e);
+    }
     let count = counted(torn.len() as u64, "byte");
     warn!("the ledger was damaged: its end, {count}, is now in {}", aside.display());
     Ok(())
 }
 
+/// All of this, said once.
+fn written(register: &Register, now: SystemTime) -> String {
+    let mut text = String::new();
+    register.entries(Day::of(now)).for_each(|entry| encode(&mut text, &entry));
+    text
+}
+
 impl LedgerFile {
     /// Replaces the ledger by one that says all of this once.
     fn write_anew(path: &Path, register: &Register, now: SystemTime) -> io::Result<Self> {
-        let mut text = String::new();
-        register.entries(Day::of(now)).for_each(|entry| encode(&mut text, &entry));
+        let text = written(register, now);
         replace(path, text.as_bytes(), Durability::Sync)?;
+        Self::open(path, text.len() as u64, false)
+    }
+
+    /// Opens one that is there, of which so many bytes are whole lines.
+    fn open(path: &Path, len: u64, is_torn: bool) -> io::Result<Self> {
         let file = Arc::new(open_regular(File::options().read(true).write(true), path)?);
-        let len = text.len() as u64;
-        Ok(Self { path: path.to_owned(), file, len, needed: len, is_torn: false })
+        Ok(Self { path: path.to_owned(), file, len, needed: len, is_torn })
     }
 
     /// Adds lines at its end, and says where they stand. An error leaves it as it was.
@@ -296,13 +341,60 @@ impl LedgerFile {
     }
 
     fn compact(&mut self) -> io::Result<()> {
+        let text = self.said("")?;
+        self.put(&text)
+    }
+
+    /// What it says with these lines behind it, said once.
+    fn said(&self, more: &str) -> io::Result<String> {
         let mut bytes = vec![0; usize::try_from(self.len).map_err(io::Error::other)?];
         self.file.read_exact_at(&mut bytes, 0)?;
-        let mut register = Register::default();
-        read(&bytes).map_err(io::Error::other)?.entries.into_iter().for_each(|entry| register.apply(entry));
-        register.forget_nothings();
+        said_once(&[&bytes, more.as_bytes()].concat())
+    }
+
+    /// Replaces it by one that says this.
+    fn put(&mut self, text: &str) -> io::Result<()> {
         self.path.parent().map_or(Ok(()), make_folder)?;
-        *self = Self::write_anew(&self.path, &register, SystemTime::now())?;
+        replace(&self.path, text.as_bytes(), Durability::Sync)?;
+        *self = Self::open(&self.path, text.len() as u64, false)?;
+        Ok(())
+    }
+}
+
+/// What these lines say, without what means nothing any more.
+fn said_once(lines: &[u8]) -> io::Result<String> {
+    let mut register = Register::default();
+    read(lines).map_err(io::Error::other)?.entries.into_iter().for_each(|entry| register.apply(entry));
+    register.forget_nothings();
+    Ok(written(&register, SystemTime::now()))
+}
+
+/// Lines that could not be written, in their order.
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: String,
+    /// Whether they are to be written in place of all that the ledger has, as they say that too.
+    is_all: bool,
+    /// Bytes that they had when they said nothing twice.
+    needed: usize,
+}
+
+impl Waiting {
+    /// Adds lines. When there are too many, those that mean nothing any more go.
+    fn add(&mut self, lines: &str, file: &LedgerFile) -> io::Result<()> {
+        let before = self.lines.len();
+        self.lines.push_str(lines);
+        if self.lines.len() < self.needed + limits::LEDGER_WAITING {
+            return Ok(());
+        }
+        let said = if self.is_all { said_once(self.lines.as_bytes()) } else { file.said(&self.lines) };
+        match said {
+            Ok(lines) => *self = Self { needed: lines.len(), lines, is_all: true },
+            Err(e) => {
+                self.lines.truncate(before);
+                return Err(e);
+            }
+        }
         Ok(())
     }
 }
@@ -315,6 +407,14 @@ struct Writer {
     to_sync: Sender<Appended>,
     noted: Sender<()>,
     waker: Arc<Waker>,
+    /// What was noted and could not be written. What comes later waits behind it.
+    waiting: Waiting,
+    /// When that is tried again.
+    again: Instant,
+    /// When something could not be written last.
+    failed: Instant,
+    /// What stands in the way.
+    trouble: Arc<Mutex<Option<Trouble>>>,
 }
 
 /// What was written.
@@ -327,41 +427,110 @@ enum Appended {
 }
 
 impl Writer {
-    fn run(self, inbox: &Receiver<Task>) {
-        for task in inbox {
-            let is_awaited = matches!(task, Task::Enter(_));
-            let goes_on = match task {
-                Task::Audit(line) => {
+    fn run(mut self, inbox: &Receiver<Task>) {
+        loop {
+            let is_in_trouble = lock(&self.trouble).is_some();
+            if is_in_trouble && self.again <= Instant::now() {
+                self.try_again();
+            }
+            let next = if is_in_trouble {
+                inbox.recv_timeout(self.again.saturating_duration_since(Instant::now()))
+            } else {
+                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            let goes_on = match next {
+                Ok(Task::Audit(line)) => {
                     self.audit.append(&line);
                     if self.deeds.fetch_sub(1, Ordering::Relaxed) == limits::DEEDS / 2 {
                         wake(&self.waker);
                     }
-                    true
+                    self.noted.send(()).is_ok()
                 }
-                Task::Enter(lines) | Task::Note(lines) => self.append(&lines, is_awaited),
+                Ok(Task::Note(lines)) => {
+                    self.note(&lines);
+                    self.noted.send(()).is_ok()
+                }
+                Ok(Task::Enter(lines)) => self.enter(&lines),
+                Err(RecvTimeoutError::Timeout) => true,
+                Err(RecvTimeoutError::Disconnected) => false,
             };
             // Nobody hears of it but who is still there.
-            if !goes_on || (!is_awaited && self.noted.send(()).is_err()) {
+            if !goes_on {
                 break;
             }
         }
+        if let Err(e) = self.catch_up() {
+            let path = lock(&self.file).path.clone();
+            error!("lost is what could not be written to {}: {e}", path.display());
+        }
     }
 
-    /// Adds lines; `false` if nobody syncs them.
-    fn append(&self, lines: &str, is_awaited: bool) -> bool {
+    /// Adds lines for which somebody waits; `false` if nobody syncs them. They come behind all that waits, or not at all.
+    fn enter(&mut self, lines: &str) -> bool {
+        let caught_up = self.catch_up();
         let mut file = lock(&self.file);
-        let written = file.append(lines);
+        let written = caught_up.and_then(|()| file.append(lines)).map(|lines| (Arc::clone(&file.file), lines));
         if let Err(e) = &written {
             warn!("cannot write to {}: {e}", file.path.display());
         }
         // While the file is locked, so that whoever takes lines out again knows of all that were added.
-        match (is_awaited, written) {
-            (true, written) => {
-                let written = written.map(|lines| (Arc::clone(&file.file), lines));
-                self.to_sync.send(Appended::Entries(written)).is_ok()
+        self.to_sync.send(Appended::Entries(written)).is_ok()
+    }
+
+    /// Adds lines, or has them wait.
+    fn note(&mut self, lines: &str) {
+        let shared = Arc::clone(&self.file);
+        let mut file = lock(&shared);
+        if self.waiting.lines.is_empty() {
+            match file.append(lines) {
+                Ok(_) => return self.wrote(),
+                Err(e) => self.set_trouble(&e, &file.path),
             }
-            (false, Ok(_)) => self.to_sync.send(Appended::Notes).is_ok(),
-            (false, Err(_)) => true,
+        }
+        if let Err(e) = self.waiting.add(lines, &file) {
+            error!("lost is what could not be written to {}, as it is too much: {e}", file.path.display());
+        }
+    }
+
+    fn wrote(&self) {
+        // It is synced as long as there is somebody who does that.
+        let _ = self.to_sync.send(Appended::Notes);
+    }
+
+    /// Writes all that waits.
+    fn catch_up(&mut self) -> io::Result<()> {
+        if self.waiting.lines.is_empty() {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.file);
+        let mut file = lock(&shared);
+        let Waiting { lines, is_all, .. } = &self.waiting;
+        if let Err(e) = if *is_all { file.put(lines) } else { file.append(lines).map(drop) } {
+            self.set_trouble(&e, &file.path);
+            return Err(e);
+        }
+        self.waiting = Waiting::default();
+        self.wrote();
+        Ok(())
+    }
+
+    /// Tries to write what waits; the trouble is over when nothing has failed for a while.
+    fn try_again(&mut self) {
+        self.again = Instant::now() + limits::LOG_RETRY;
+        if self.catch_up().is_ok() && self.failed.elapsed() >= limits::LOG_STEADY {
+            info!("rules and bans are being kept again");
+            *lock(&self.trouble) = None;
+            wake(&self.waker);
+        }
+    }
+
+    fn set_trouble(&mut self, e: &io::Error, path: &Path) {
+        let now = Instant::now();
+        (self.failed, self.again) = (now, now + limits::LOG_RETRY);
+        let why = if is_full(e) { Trouble::Full } else { Trouble::Failed };
+        if lock(&self.trouble).replace(why).is_none() {
+            warn!("rules and bans are not being kept: cannot write to {}: {e}", path.display());
+            wake(&self.waker);
         }
     }
 }
@@ -440,8 +609,8 @@ impl Syncer {
 }
 
 /// A thread that failed holds nobody up: what it was to do was done or undone.
-fn lock(file: &Mutex<LedgerFile>) -> MutexGuard<'_, LedgerFile> {
-    file.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn wake(waker: &Waker) {
@@ -537,6 +706,29 @@ mod tests {
         assert_eq!((undo(at.remove(2)), undo(at.remove(0))), (Entered::Failed, Entered::Failed));
         append(&mut file, &name(4));
         assert_eq!(fs::read_to_string(&path).unwrap(), encoded(&[name(1), name(3), name(4)]));
+    }
+
+    #[test]
+    fn what_waits_for_a_full_disk_is_bounded_and_says_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        let (_, mut file) = load(&path, now()).unwrap();
+        append(&mut file, &name(1));
+        append(&mut file, &name(2));
+        let room = crate::names::RoomName::new("#r").unwrap();
+        let mut waiting = Waiting::default();
+        let mut add = |entry: Entry| waiting.add(&encoded(&[entry]), &file).unwrap();
+        add(Entry::Drop { nick: nick(2), day: Day::of(now()) });
+        add(Entry::Room { room, founder: crate::register::Founder::Owner(nick(1)) });
+        for n in 0..60_000 {
+            add(Entry::Rule { room, rule: crate::register::Rule::Limit(Some(n)) });
+        }
+        assert!(waiting.is_all && waiting.lines.len() < limits::LEDGER_WAITING + 1_000, "{}", waiting.lines.len());
+        file.put(&waiting.lines).unwrap();
+        let (register, _) = load(&path, now()).unwrap();
+        let limit = crate::register::Rule::Limit(Some(59_999));
+        assert!(register.owned(&nick(1)).is_some() && register.owned(&nick(2)).is_none());
+        assert!(register.room(&room).unwrap().rules().contains(&limit));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 
 use log::{info, warn};
@@ -11,7 +12,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::control::ControlListener;
-use crate::home::hint;
+use crate::home::{hint, make_folder};
 use crate::limits;
 use crate::time::Instant;
 use crate::transport::{Stream, set_user_timeout};
@@ -110,6 +111,17 @@ impl Listeners {
             ListenerSocket::Control(_) => None,
         };
         self.listeners.iter().filter_map(address).collect()
+    }
+
+    /// Opens the operator's door anew, which somebody has swept away, perhaps with the folder around it.
+    pub fn mend_control(&mut self, path: &Path, registry: &Registry, first: usize) -> io::Result<()> {
+        let is_door = |listener: &Listener| matches!(listener.socket, ListenerSocket::Control(_));
+        self.listeners.retain(|listener| !is_door(listener));
+        path.parent().map_or(Ok(()), make_folder)?;
+        let mut control = ControlListener::open(path)?;
+        control.register(registry, Token(first + self.listeners.len()))?;
+        self.listeners.push(Listener { socket: ListenerSocket::Control(control), ready: true });
+        Ok(())
     }
 
     /// Somebody may be waiting at the listener of this number.

@@ -27,7 +27,7 @@ use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::{self, Logging, RoomMakers, Settings};
 use chinwag::signals;
 use chinwag::stderr::Stderr;
-use chinwag::time::as_stamped;
+use chinwag::time::in_seconds;
 use clap::error::ErrorKind as Wrong;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use env_logger::Target;
@@ -259,7 +259,7 @@ fn start_log() -> Result<Stderr, String> {
         .parse_default_env()
         .target(Target::Pipe(Box::new(stderr.clone())))
         .format(|out, record| {
-            let at = humantime::format_rfc3339_seconds(as_stamped(SystemTime::now()));
+            let at = in_seconds(SystemTime::now());
             writeln!(out, "{at} {:5} {}", record.level(), record.args())
         })
         .init();

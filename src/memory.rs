@@ -76,7 +76,9 @@ pub fn terms(settings: &Settings) -> [Term; 19] {
     let jobs = 2 * limits::DISK_JOBS + 2 * limits::FILES;
     let block = limits::CHUNKS_QUEUED / limits::CHUNK_BYTES * limits::DOWNLOAD_UNIT;
     let deeds = limits::DEEDS * (limits::LINE + MESSAGE);
-    let names = 2 * limits::NAMES * NAME + 2 * limits::LEDGER_LINES * LEDGER_LINE + deeds;
+    // What cannot be written waits as text.
+    let all_names = limits::NAMES * NAME + limits::LEDGER_LINES * LEDGER_LINE;
+    let names = 2 * all_names + 2 * (all_names + limits::LEDGER_WAITING) + deeds;
     let hashing = (limits::PASSWORD_MEMORY_MOST as usize * KIB) + limits::PASSWORDS_WAITING * KIB;
     let typing = 2 * limits::TYPING_UNHEARD * size_of::<u64>() + CONVERSATION;
     [

@@ -7,8 +7,8 @@ use base64::Engine as _;
 
 use crate::commands::{self, ACTION, GROUPS, GUESTS, RULES, SERVER_SETTINGS, SETTINGS};
 use crate::event::{
-    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Limit, Lock, Long, Loss, Lost, NoBlock,
-    Owning, Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Vacancy, Verb,
+    Activity, Bye, Deed, Detail, Done, Event, Fault, Gone, Happening, Keeping, Kept, Limit, Lock, Long, Loss, Lost,
+    NoBlock, Owning, Quota, Rank, Reply, SaidKind, Setting, Shown, Silence, Standing, Trouble, Unstored, Vacancy, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -17,6 +17,7 @@ use crate::register::entry::{Author, BanKind, BlockScope, Blocked, Role, Rule, R
 use crate::request::{BadChunk, Request};
 use crate::settings::ServerSetting;
 use crate::text::counted;
+use crate::time::in_seconds;
 use crate::wire::base64::BASE64;
 use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 
@@ -379,11 +380,13 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         Event::Broken { file, why } => {
             ServerLine::Failed { file: *file, code: code(why), text: &explain(why) }.write(out);
         }
-        Event::NotKept(trouble) => {
+        Event::NotKept(what, trouble) => {
+            let (what, risk) = match what {
+                Kept::History => ("history is", "what is said meanwhile may be lost"),
+                Kept::Rules => ("rules and bans are", "what changes of them meanwhile may be undone"),
+            };
             let why = trouble_text(*trouble);
-            let text =
-                format!("history is not being kept: {why}; what is said meanwhile may be lost if the server stops");
-            ServerLine::Notice(&text).write(out);
+            ServerLine::Notice(&format!("{what} not being kept: {why}; {risk} if the server stops")).write(out);
         }
         Event::Wall { from, text } => ServerLine::Wall { from: *from, text: text.as_str() }.write(out),
         Event::NameLost { nick, old, why } => {
@@ -414,7 +417,8 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             ServerLine::Notice(&text).write(out);
         }
         Event::LeftOut => ServerLine::Notice("private messages were left out").write(out),
-        Event::KeptAgain => ServerLine::Notice("history is being kept again").write(out),
+        Event::KeptAgain(Kept::History) => ServerLine::Notice("history is being kept again").write(out),
+        Event::KeptAgain(Kept::Rules) => ServerLine::Notice("rules and bans are being kept again").write(out),
         Event::Keeping(Keeping { room, kept: false }) => {
             let text = format!(
                 "the history of {room} is not being kept: its log cannot be written; what is said there may be lost if the server stops"
@@ -1000,7 +1004,7 @@ fn bad_value(kind: RuleKind) -> String {
 
 /// Until when something holds, for a person.
 fn until_text(until: Option<SystemTime>) -> String {
-    until.map(|until| format!(" until {}", humantime::format_rfc3339_seconds(until))).unwrap_or_default()
+    until.map(|until| format!(" until {}", in_seconds(until))).unwrap_or_default()
 }
 
 /// Why this can be no nick, and what can.
@@ -1217,8 +1221,7 @@ pub fn deed(deed: &Deed) -> String {
         Deed::Operator { nick, on } => format!("operator {nick} {}", if *on { "on" } else { "off" }),
         Deed::Block { id, scope, who, until, reason } => {
             let scope = if *scope == BlockScope::Guests { "guests" } else { "all" };
-            let until =
-                until.map_or_else(|| "-".to_owned(), |until| humantime::format_rfc3339_seconds(until).to_string());
+            let until = until.map_or_else(|| "-".to_owned(), |until| in_seconds(until).to_string());
             with(format!("block {id} {scope} {} {until}", blocked(who)), Some(reason))
         }
         Deed::Unblock { id, who } => format!("unblock {id} {}", blocked(who)),

@@ -3,7 +3,7 @@
 mod info;
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -102,7 +102,7 @@ impl Worker {
                 error!("cannot wake the reactor: {e}");
             }
         }
-        if let Err(e) = self.home.leave().and_then(|()| info::tidy(self.home.spool())) {
+        if let Err(e) = self.home.leave().and_then(|()| info::tidy(self.home.spool(), self.home.next_id())) {
             warn!("cannot leave the data folder tidy: {e}");
         }
     }
@@ -168,6 +168,13 @@ impl Worker {
             // What is open for others' sake can be opened again.
             Err(e) if lacks_descriptors(&e) && !self.open.is_empty() => {
                 self.open.clear();
+                new(&mut self.home)?
+            }
+            // Somebody has put something there.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                let (path, aside) = (self.path(id), self.path(id).with_extension("damaged"));
+                fs::rename(&path, &aside)?;
+                warn!("{} stood in the place of a file; it is now {}", path.display(), aside.display());
                 new(&mut self.home)?
             }
             // Somebody has swept the folder away.

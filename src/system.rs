@@ -3,6 +3,7 @@
 //! The server runs over [`Os`]. Nothing in the loop knows that: whatever else keeps these promises can drive it, with
 //! connections that are no sockets and a clock that is not the world's.
 
+use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -121,8 +122,11 @@ pub trait System {
     /// Has entries written down in the ledger, for which nobody waits.
     fn note(&mut self, entries: Vec<Entry>);
 
-    /// Returns when what was given to [`System::note`] and [`System::audit`] is written, or when that takes too long.
-    fn settle_notes(&mut self) {}
+    /// Returns when what was given to [`System::note`] and [`System::audit`] is written, or when that takes too long, and says what
+    /// stands in the way of notes.
+    fn settle_notes(&mut self) -> Option<Trouble> {
+        None
+    }
 
     /// What came of the entries that were given to [`System::enter`] next.
     fn entered(&mut self) -> Option<Entered>;
@@ -152,6 +156,15 @@ const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Intere
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
 
+/// The operator's door, which somebody may sweep away.
+struct Door {
+    path: PathBuf,
+    /// When it is looked for again, once the loop is awake.
+    look: std::time::Instant,
+    /// Whether the log says that it is gone.
+    is_missed: bool,
+}
+
 /// The operating system: sockets by mio, the disk and the log by threads.
 pub struct Os {
     started: std::time::Instant,
@@ -160,6 +173,8 @@ pub struct Os {
     listeners: Listeners,
     /// The dialect of each listener.
     dialects: Vec<u8>,
+    /// The operator's door, while people are let in.
+    door: Option<Door>,
     signals: Signals,
     /// Signals that are only noted.
     noted: Signals,
@@ -195,7 +210,8 @@ impl Os {
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
         if let (Some(rooms), Some(ledger), Some(logging)) = (home.rooms(), home.ledger(), settings.log) {
             let reading = |folder: &Path, e: io::Error| cannot(&format!("read {}", folder.display()), &e);
-            let (past, file) = ledger::load(&ledger, SystemTime::now()).map_err(|e| reading(&ledger, e))?;
+            let (past, file) = ledger::load(&ledger, SystemTime::now())
+                .map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
             register = past;
             let audit = AuditLog::new(ledger.with_file_name("audit.log"), logging.max);
             let begun = Ledger::start(file, audit, logging.sync, Arc::clone(&waker))
@@ -203,7 +219,7 @@ impl Os {
             names = Some(begun.map_err(|e| cannot("start the threads of the names", &e))?);
             let past = journal::load(rooms, settings.history, limits::ROOMS).map_err(|e| reading(rooms, e))?;
             past.for_each(restore);
-            files = spool::load(home.spool()).map_err(|e| reading(home.spool(), e))?;
+            files = spool::load(home.spool(), home.next_id()).map_err(|e| reading(home.spool(), e))?;
             let begun = Journal::start(rooms.to_owned(), logging, Arc::clone(&waker));
             journal = Some(begun.map_err(|e| cannot("start the threads of the logs", &e))?);
         }
@@ -213,13 +229,49 @@ impl Os {
         // From here on nobody waits for long, and signals are heard by the loop.
         let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end()).map_err(starting)?;
         let noted = Signals::open(poll.registry(), NOTED, signals::of_no_end()).map_err(starting)?;
-        let door = open_control(control, in_data)?;
-        let listeners = Listeners::open(taken, door, poll.registry(), FIRST)?;
+        let path = control.clone().or(in_data.clone());
+        let control = open_control(control, in_data)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
+        let door = path.filter(|_| control.is_some()).map(|path| Door { path, look: started, is_missed: false });
+        let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
         let signalled = false;
-        let os =
-            Self { started, poll, events, listeners, dialects, signals, noted, signalled, jobs, journal, names, spool };
+        let os = Self {
+            started,
+            poll,
+            events,
+            listeners,
+            dialects,
+            door,
+            signals,
+            noted,
+            signalled,
+            jobs,
+            journal,
+            names,
+            spool,
+        };
         Ok((os, register, files))
+    }
+
+    /// Makes the operator's door anew if it is gone. While nobody says anything, nobody looks.
+    fn look_for_door(&mut self) {
+        let now = std::time::Instant::now();
+        let Some(door) = self.door.as_mut().filter(|door| door.look <= now) else { return };
+        door.look = now + limits::DOOR_LOOK;
+        let is_gone = || fs::symlink_metadata(&door.path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        if !is_gone() {
+            return;
+        }
+        match self.listeners.mend_control(&door.path, self.poll.registry(), FIRST) {
+            Ok(()) => {
+                log::warn!("{}, the operator's door was gone; it is made anew", door.path.display());
+                door.is_missed = false;
+            }
+            Err(e) if !std::mem::replace(&mut door.is_missed, true) => {
+                log::warn!("{}, the operator's door is gone and cannot be made anew: {e}", door.path.display());
+            }
+            Err(_) => {}
+        }
     }
 
     /// Where it listens, with the ports that were picked.
@@ -266,6 +318,9 @@ impl System for Os {
             let mio::Token(n) = event.token();
             self.signalled |= event.token() == SIGNALS;
             if event.token() == NOTED && self.noted.take() > 0 {
+                if let Some(door) = &mut self.door {
+                    door.look = std::time::Instant::now();
+                }
                 log::info!("a signal of these (SIGHUP, SIGUSR1 or SIGUSR2) changes nothing; SIGTERM ends the server");
             }
             let Some(n) = n.checked_sub(FIRST) else { continue };
@@ -282,6 +337,7 @@ impl System for Os {
             };
             ready.push(Ready { slot, readiness });
         }
+        self.look_for_door();
         Ok(())
     }
 
@@ -319,6 +375,7 @@ impl System for Os {
 
     fn stop_accepting(&mut self) {
         self.listeners.close();
+        self.door = None;
     }
 
     fn signals(&mut self) -> usize {
@@ -380,10 +437,10 @@ impl System for Os {
         }
     }
 
-    fn settle_notes(&mut self) {
-        if let Some((ledger, _)) = &mut self.names {
-            ledger.settle();
-        }
+    fn settle_notes(&mut self) -> Option<Trouble> {
+        let (ledger, _) = self.names.as_mut()?;
+        ledger.settle();
+        ledger.trouble()
     }
 
     fn entered(&mut self) -> Option<Entered> {

@@ -5,6 +5,8 @@ use std::num::NonZeroU64;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::{Duration, SystemTime};
 
+use humantime::Rfc3339Timestamp;
+
 /// What time it is, told to the core with everything that comes in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Now {
@@ -19,6 +21,18 @@ pub struct Now {
 pub fn as_stamped(wall: SystemTime) -> SystemTime {
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     wall.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST)
+}
+
+/// A time as a stamp tells it, in whole seconds.
+pub fn in_seconds(at: SystemTime) -> Rfc3339Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "this is what it panics without")]
+    humantime::format_rfc3339_seconds(as_stamped(at))
+}
+
+/// A time as a stamp tells it, in milliseconds.
+pub fn in_millis(at: SystemTime) -> Rfc3339Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "this is what it panics without")]
+    humantime::format_rfc3339_millis(as_stamped(at))
 }
 
 /// When a span ends that begins now; nothing if that is later than a stamp can tell, and so never.
@@ -55,7 +69,7 @@ impl Day {
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(self.0) * Self::LENGTH);
-        let text = humantime::format_rfc3339_seconds(as_stamped(begin)).to_string();
+        let text = in_seconds(begin).to_string();
         f.write_str(&text[..10])
     }
 }
@@ -113,10 +127,11 @@ mod tests {
     #[test]
     fn every_time_has_a_stamp() {
         let day = Duration::from_secs(86_400);
-        let stamp = |wall| humantime::format_rfc3339_millis(as_stamped(wall)).to_string();
+        let stamp = |wall| in_millis(wall).to_string();
         assert_eq!(stamp(SystemTime::UNIX_EPOCH - day), "1970-01-01T00:00:00.000Z");
         assert_eq!(stamp(SystemTime::UNIX_EPOCH + day), "1970-01-02T00:00:00.000Z");
         assert_eq!(stamp(SystemTime::UNIX_EPOCH + 10_000 * 366 * day), "9999-12-31T23:59:59.000Z");
+        assert_eq!(in_seconds(SystemTime::UNIX_EPOCH - day).to_string(), "1970-01-01T00:00:00Z");
     }
 
     #[test]

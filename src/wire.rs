@@ -20,6 +20,7 @@ pub use self::detail::{Activity, Detail, Value};
 pub use self::done::{Done, Standing, TOKEN, token, token_text};
 use self::fields::{Fields, put, put_text};
 use crate::names::{Digest, FileId, Nick, Place, RoomName};
+use crate::time::in_millis;
 
 /// A line of the server's, without its line end. Where a text may be left out, it is empty then.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -436,7 +437,7 @@ impl<'a> What<'a> {
 
 impl Stamp {
     fn write(self, out: &mut String) {
-        let at = humantime::format_rfc3339_millis(self.at);
+        let at = in_millis(self.at);
         match self.seq {
             Some(seq) => put(out, format_args!("[{seq}@{at}] ")),
             None => put(out, format_args!("[-@{at}] ")),

@@ -101,7 +101,12 @@ fn check_reading(log: &[u8], cut: usize) {
     assert!(reading.lines.is_sorted_by(|one, next| one.seq < next.seq), "numbers that do not ascend");
     assert!(reading.good <= log.len() && (reading.good == 0 || log[reading.good - 1] == b'\n'));
     assert_eq!(reading.lines.is_empty(), reading.good == 0);
-    let lines: Vec<&[u8]> = log.split(|&b| b == b'\n').collect();
+    // As they were before an editor for Windows saved them.
+    let lines = log.split(|&b| b == b'\n').map(|line| {
+        let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+        line.strip_suffix(b"\r").unwrap_or(line)
+    });
+    let lines: Vec<&[u8]> = lines.collect();
     for line in &reading.lines {
         let spelled = spelled(line);
         assert!(lines.contains(&&spelled[..spelled.len() - 1]), "{line:?} is read and was not written");

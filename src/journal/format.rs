@@ -8,6 +8,7 @@ use crate::event::SaidKind;
 use crate::limits;
 use crate::names::{Nick, Text};
 use crate::text::is_safe;
+use crate::time::in_millis;
 
 /// No room comes to this number, so a greater one is damage, and would soon leave no room to count.
 const LAST: u64 = 1 << 60;
@@ -28,7 +29,7 @@ pub struct Reading {
 
 /// Adds a message to what is to be written, as one line.
 pub fn encode(out: &mut String, line: &Logged) {
-    let at = humantime::format_rfc3339_millis(line.at);
+    let at = in_millis(line.at);
     let action = if line.kind == SaidKind::Action { ACTION } else { "" };
     // Writing to a `String` cannot fail.
     let _ = writeln!(out, "{} {at} <{}> {action}{}", line.seq, line.from, line.text);
@@ -55,6 +56,12 @@ pub fn parse(line: &[u8]) -> Option<Logged> {
     is_ours.then(|| line(text))
 }
 
+/// Reads one line without its LF, and without what editors for Windows put before a text and at the ends of its lines.
+pub(super) fn parse_saved(line: &[u8]) -> Option<Logged> {
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    parse(line.strip_suffix(b"\r").unwrap_or(line))
+}
+
 /// Reads a log. A line counts if it is whole and its number is greater than those before: what a crash leaves behind is
 /// half a line, or blocks of zeros or of old data, and none of it must ever pass for a message or take the numbers back.
 pub fn read(bytes: &[u8]) -> Reading {
@@ -64,7 +71,7 @@ pub fn read(bytes: &[u8]) -> Reading {
         at += line.len();
         let Some(line) = line.strip_suffix(b"\n") else { break };
         let last = reading.lines.last().map_or(0, |line| line.seq);
-        match parse(line).filter(|line| line.seq > last) {
+        match parse_saved(line).filter(|line| line.seq > last) {
             Some(line) => {
                 reading.lines.push(line);
                 reading.good = at;
@@ -89,6 +96,13 @@ mod tests {
     fn message(seq: u64, millis: u64, nick: &str, text: &str) -> Logged {
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
         Logged { seq, at, from: Nick::new(nick).unwrap(), kind: SaidKind::Text, text: Text::new(text) }
+    }
+
+    #[test]
+    fn a_log_that_was_saved_on_windows_is_read() {
+        let saved = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
+        let reading = read(saved.as_bytes());
+        assert_eq!((reading.lines, reading.good, reading.skipped), (read(GOOD.as_bytes()).lines, saved.len(), 0));
     }
 
     #[test]

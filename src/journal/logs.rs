@@ -11,6 +11,8 @@ use std::time::SystemTime;
 
 use log::{info, warn};
 use memchr::memrchr_iter;
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
 
 use super::format::{self, Reading};
 use super::search;
@@ -282,7 +284,7 @@ fn time_of_last(path: &Path) -> io::Result<SystemTime> {
     }
     let mut bytes = Vec::new();
     At { file: &file, at: data.len().saturating_sub(SPAN_LEAST) }.read_to_end(&mut bytes)?;
-    let last = bytes.rsplit(|&b| b == b'\n').take(LAST_LINES).find_map(format::parse);
+    let last = bytes.rsplit(|&b| b == b'\n').take(LAST_LINES).find_map(format::parse_saved);
     last.map_or_else(|| data.modified(), |line| Ok(line.at))
 }
 
@@ -311,7 +313,14 @@ fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: Wanted) -> io::Re
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), true)),
         file => file?,
     };
-    let (from, bytes, reading) = read_last(&file, wanted)?;
+    cut_zeros(&file, &path)?;
+    let (from, bytes, reading) = match read_last(&file, wanted) {
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+            set_all_aside(folder, room, &path, &e);
+            return Ok((Vec::new(), true));
+        }
+        read => read?,
+    };
     let damaged = &bytes[reading.good..];
     let good = from + reading.good as u64;
     if good == 0 && !damaged.is_empty() {
@@ -331,6 +340,8 @@ fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: Wanted) -> io::Re
 const SPAN_LEAST: u64 = 16 * 1024;
 /// How much of it is read at most for the sake of lines.
 const SPAN_MOST: u64 = 1024 * 1024;
+/// Where no message is within so many bytes at its end, it is damaged beyond reading.
+const SPAN_DAMAGED: u64 = 256 * 1024 * 1024;
 /// In so many lines at the end of a log a message is looked for before more is read.
 const LAST_LINES: usize = 8;
 
@@ -367,8 +378,51 @@ fn read_last(file: &File, wanted: Wanted) -> io::Result<(u64, Vec<u8>, Reading)>
             let reading = format::read(&bytes);
             return Ok((from, bytes, reading));
         }
+        if span >= SPAN_DAMAGED {
+            let text = format!("no message is in its last {} MiB", SPAN_DAMAGED >> 20);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
         span *= 4;
     }
+}
+
+/// Cuts off zeros that a crash of the system has left at the end of a log, if they are many: there is nothing to set aside in them, and
+/// reading them for a message takes its time.
+fn cut_zeros(file: &File, path: &Path) -> io::Result<()> {
+    let len = file.metadata()?.len();
+    let zeros = vec![0; if len > SPAN_MOST { 64 * 1024 } else { 0 }];
+    let mut block = zeros.clone();
+    let mut end = len;
+    while end > 0 && !block.is_empty() {
+        // To begin with, one byte tells whether there are any.
+        let want = if end == len { 1 } else { end.min(block.len() as u64) };
+        let block = &mut block[..usize::try_from(want).map_err(io::Error::other)?];
+        file.read_exact_at(block, end - want)?;
+        if *block != zeros[..block.len()] {
+            end -= block.iter().rev().take_while(|&&b| b == 0).count() as u64;
+            break;
+        }
+        end = if end == len { end_of_data(file, end - want) } else { end - want };
+    }
+    if len - end > SPAN_MOST {
+        file.set_len(end)?;
+        warn!("cut off {}, as a crash has left nothing but zeros there: {} bytes", path.display(), len - end);
+    }
+    Ok(())
+}
+
+/// Where a file has its last data before `end`, as far as the system tells; what is behind was never written, and is zeros.
+fn end_of_data(file: &File, end: u64) -> u64 {
+    let (mut low, mut high) = (0, end);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match rustix::fs::seek(file, SeekFrom::Data(middle)) {
+            Ok(at) => low = at.max(middle) + 1,
+            Err(Errno::NXIO) => high = middle,
+            Err(_) => return end,
+        }
+    }
+    high.min(end)
 }
 
 /// A reader with a place of its own in a file.
@@ -513,6 +567,24 @@ mod tests {
         let after = fs::metadata(path("access.damaged-1")).unwrap();
         assert_eq!((after.ino(), after.len()), (before.ino(), before.len()));
         assert!(!path("access.log").exists());
+    }
+
+    #[test]
+    fn what_a_crash_left_of_zeros_is_read_no_further_than_it_must_be() {
+        let dir = folder([("a".into(), 5), ("b".into(), 5), ("c".into(), 5)]);
+        let path = |name: &str| dir.path().join(name);
+        let open = |name: &str| File::options().write(true).open(path(name)).unwrap();
+        let good = fs::metadata(path("a.log")).unwrap().len();
+        // What was never written takes no time, and what was written takes little.
+        open("a.log").set_len(1 << 40).unwrap();
+        open("b.log").write_all_at(&vec![0; 3 * 1024 * 1024], good).unwrap();
+        open("c.log").write_all_at(b"6 torn", good).unwrap();
+        open("c.log").set_len(1 << 40).unwrap();
+        let of = |name: &str| (name.to_owned(), 5, 5);
+        assert_eq!(found(dir.path(), 9, 9), [of("#a"), of("#b"), of("#c")]);
+        assert_eq!(["a.log", "b.log", "c.log"].map(|name| fs::metadata(path(name)).unwrap().len()), [good; 3]);
+        assert_eq!(fs::read(path("c.damaged-1")).unwrap(), b"6 torn");
+        assert!(!path("a.damaged-1").exists() && !path("b.damaged-1").exists());
     }
 
     #[test]

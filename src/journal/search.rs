@@ -10,7 +10,7 @@ use super::format;
 use super::logs::At;
 use crate::effect::Logged;
 
-/// How much is read at once, in bytes: longer than the longest line that [`format::parse`] takes.
+/// How much is read at once, in bytes: longer than the longest line that [`format::parse_saved`] takes.
 const BLOCK: usize = 16 * 1024;
 
 /// A message, and where its line begins and ends in the log.
@@ -116,7 +116,7 @@ fn scan(log: &File, range: Range<u64>, mut take: impl FnMut(Hit) -> ControlFlow<
         for line in block[..=last].split_inclusive(|&b| b == b'\n') {
             let begin = at;
             at += line.len() as u64;
-            if let Some(message) = format::parse(&line[..line.len() - 1])
+            if let Some(message) = format::parse_saved(&line[..line.len() - 1])
                 && take(Hit { line: message, at: begin..at }).is_break()
             {
                 return Ok(());

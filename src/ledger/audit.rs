@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use log::warn;
 
 use crate::home::{open_regular, private};
-use crate::time::as_stamped;
+use crate::time::in_seconds;
 
 /// The file, of which nothing is kept open: somebody may move it away.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct AuditLog {
 
 /// The line that tells of a deed.
 pub(super) fn line(at: SystemTime, deed: &str) -> String {
-    format!("{} {deed}\n", humantime::format_rfc3339_seconds(as_stamped(at)))
+    format!("{} {deed}\n", in_seconds(at))
 }
 
 impl AuditLog {

@@ -14,7 +14,7 @@ use crate::names::{Digest, Nick, RoomName, Text};
 use crate::register::{
     Author, Ban, BanKind, Block, BlockScope, Blocked, Entry, Founder, Guests, Network, PasswordHash, Role, Rule, Who,
 };
-use crate::time::Day;
+use crate::time::{Day, in_seconds};
 
 /// What a ledger says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -25,7 +25,7 @@ pub struct Reading {
     pub good: usize,
 }
 
-/// A line in the midst of a ledger that is none.
+/// A line of a ledger that is none, and that no crash has left.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Damage {
     /// Which line, counted from 1.
@@ -56,24 +56,31 @@ pub fn parse(line: &[u8]) -> Option<Entry> {
     (same.strip_suffix('\n') == Some(line)).then_some(entry)
 }
 
-/// Reads a ledger. What a crash has left at its end, half a line or blocks of zeros, is torn and does not count; but nothing may be
-/// skipped that stands before a good line, as it may be a ban.
+/// Reads a ledger. What a crash has left at its end, half a line or blocks of zeros, is torn and does not count; but no whole line
+/// may be skipped, as it may be a ban or say who owns a name. Line ends and a mark before the text as editors for Windows write
+/// them are no damage.
 pub fn read(bytes: &[u8]) -> Result<Reading, Damage> {
     let mut reading = Reading::default();
     let (mut at, mut torn) = (0, None);
     for (n, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
         at += line.len();
-        match line.strip_suffix(b"\n").and_then(parse) {
+        let whole = line.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let whole = whole.map(|line| line.strip_prefix(MARK).filter(|_| n == 0).unwrap_or(line));
+        match whole.map(parse) {
             None => drop(torn.get_or_insert(n + 1)),
-            Some(_) if torn.is_some() => return Err(Damage { line: torn.unwrap_or_default() }),
-            Some(entry) => {
+            Some(None) if line.contains(&0) => drop(torn.get_or_insert(n + 1)),
+            Some(Some(entry)) if torn.is_none() => {
                 reading.entries.push(entry);
                 reading.good = at;
             }
+            Some(_) => return Err(Damage { line: torn.unwrap_or(n + 1) }),
         }
     }
     Ok(reading)
 }
+
+/// What some editors put before a text.
+const MARK: &[u8] = "\u{feff}".as_bytes();
 
 fn write_entry(out: &mut String, entry: &Entry) -> fmt::Result {
     match entry {
@@ -310,7 +317,7 @@ struct At(Option<SystemTime>);
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(at) => write!(f, "{}", humantime::format_rfc3339_seconds(at)),
+            Some(at) => write!(f, "{}", in_seconds(at)),
             None => f.write_str("-"),
         }
     }
@@ -572,12 +579,26 @@ mod tests {
     #[test]
     fn a_torn_tail_is_told_from_damage_before_the_end() {
         let good = "seen alice 2026-12-01\nuntoken alice\n";
-        for tail in [&b""[..], b"drop al", b"drop alice 2026-12-24", &[0; 512], b"\n\n\x00\xff\n"] {
+        for tail in [&b""[..], b"drop al", b"drop alice 2026-12-24", &[0; 512], b"drop al\0\0\0", b"\0\0p bob\n\0dr"] {
             let reading = read(&[good.as_bytes(), tail].concat()).unwrap();
             assert_eq!((reading.entries.len(), reading.good), (2, good.len()), "{tail:?}");
         }
         assert_eq!(read(b"seen alice 2026-12-01\nbna #r 3\nuntoken alice\n"), Err(Damage { line: 2 }));
+        for bad in ["nane bob 2026-12-01 -\n", "untoken bob \n", "\n", "untoken bob\r\r\n", "\u{feff}untoken bob\n"] {
+            let read = |tail: &str| read(format!("{good}{bad}{tail}").as_bytes());
+            for tail in ["", "untoken eve\n", "drop al", "\0\0"] {
+                assert_eq!(read(tail), Err(Damage { line: 3 }), "{bad}{tail}");
+            }
+        }
         assert_eq!(read(b"\0\0\nseen alice 2026-12-01\n"), Err(Damage { line: 1 }));
+    }
+
+    #[test]
+    fn a_ledger_that_was_saved_on_windows_is_read() {
+        let saved = "\u{feff}seen alice 2026-12-01\r\nunban #r 3\r\n";
+        let reading = read(saved.as_bytes()).unwrap();
+        assert_eq!((reading.entries.len(), reading.good), (2, saved.len()));
+        assert_eq!(read(format!("{saved}unban #r").as_bytes()), Ok(reading));
     }
 
     proptest! {

@@ -16,14 +16,14 @@ use super::Reactor;
 impl<S: System> Reactor<S> {
     /// Writes down what was said and noted in this turn, before anybody hears it, and then has looked up what is asked for.
     pub(super) fn write_log(&mut self, now: Now) {
-        self.system.settle_notes();
+        let rules_trouble = self.system.settle_notes();
         let trouble = self.system.log(&self.records);
         self.records.clear();
         self.queries.drain(..).for_each(|query| self.system.ask(query));
         while let Some(keeping) = self.system.keeping() {
             self.core(now, |hub, out| hub.set_keeping(keeping, out));
         }
-        self.core(now, |hub, out| hub.set_trouble(trouble, out));
+        self.core(now, |hub, out| hub.set_trouble(trouble, rules_trouble, out));
     }
 
     /// Closes those who have had their last try and still took too little.

@@ -11,11 +11,12 @@ use sha2::{Digest as _, Sha256};
 use crate::effect::{Description, PastFile};
 use crate::home::{Durability, not_ours, open_regular, read_text, replace};
 use crate::names::{Digest, FileId, FileName, Nick, RoomName};
+use crate::time::in_millis;
 
 /// Writes down what a file is, and its digest once it is whole.
 pub(super) fn write(folder: &Path, id: FileId, what: &Description, digest: Option<Digest>) -> io::Result<()> {
     let Description { room, from, size, at, claimed, name } = what;
-    let at = humantime::format_rfc3339_millis(*at);
+    let at = in_millis(*at);
     let or_none = |digest: &Option<Digest>| digest.map_or_else(|| "-".to_owned(), |digest| digest.to_string());
     let (claimed, whole) = (or_none(claimed), or_none(&digest));
     let text =
@@ -52,12 +53,15 @@ fn parse(text: &str) -> Option<(Description, Option<Digest>)> {
 }
 
 /// The files in `folder` that go on after a restart, oldest first: those that are whole, and uploads that can be taken up
-/// again. All else that a spool has written is removed.
-pub fn load(folder: &Path) -> io::Result<Vec<PastFile>> {
+/// again. All else that a spool has written is removed. From the ID `next` on no spool has written any.
+pub fn load(folder: &Path, next: u64) -> io::Result<Vec<PastFile>> {
     let mut past = Vec::new();
     for id in ids(folder)? {
         match load_one(folder, id) {
             Ok(Some(file)) => past.push(file),
+            Ok(None) if is_foreign(folder, id, next) => {
+                warn!("left alone is {}, which no file here was ever called", folder.join(id.to_string()).display());
+            }
             Ok(None) => forget(folder, id),
             // It is no fault of the file's, and can be put right.
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
@@ -118,10 +122,15 @@ pub(super) fn hash(path: &Path) -> io::Result<(u64, Sha256)> {
     }
 }
 
-/// Removes the files that nothing is written down about, which end with the process.
-pub(super) fn tidy(folder: &Path) -> io::Result<()> {
+/// Whether something is in the folder that somebody else has put there under a number.
+fn is_foreign(folder: &Path, id: FileId, next: u64) -> bool {
+    id.0 >= next && !path(folder, id).exists()
+}
+
+/// Removes the files that nothing is written down about, which end with the process, and of which the last came before `next`.
+pub(super) fn tidy(folder: &Path, next: u64) -> io::Result<()> {
     for id in ids(folder)? {
-        if !path(folder, id).exists() {
+        if id.0 < next && !path(folder, id).exists() {
             forget(folder, id);
         }
     }
@@ -209,7 +218,7 @@ mod tests {
     }
 
     fn found(folder: &tempfile::TempDir) -> Vec<(u64, bool)> {
-        load(folder.path()).unwrap().into_iter().map(|file| (file.len, file.digest.is_some())).collect()
+        load(folder.path(), 77).unwrap().into_iter().map(|file| (file.len, file.digest.is_some())).collect()
     }
 
     #[test]
@@ -218,7 +227,7 @@ mod tests {
         let digest = whole.claimed;
         let folder = spool(&whole, digest, "abc");
         assert_eq!(
-            load(folder.path()).unwrap(),
+            load(folder.path(), 77).unwrap(),
             [PastFile { id: FileId(7), description: whole.clone(), len: 3, digest }]
         );
         assert_eq!(found(&spool(&Description { claimed: None, ..whole.clone() }, digest, "abc")), [(3, true)]);
@@ -246,9 +255,12 @@ mod tests {
             fs::write(folder.path().join("9.info"), "rubbish").unwrap();
             fs::write(folder.path().join("10.info.new"), "half").unwrap();
             fs::write(folder.path().join("notes.txt"), "not ours").unwrap();
+            fs::write(folder.path().join("77"), "not ours").unwrap();
             assert_eq!(found(&folder), []);
-            let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-            assert_eq!(left, ["notes.txt"]);
+            let mut left: Vec<_> =
+                fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            left.sort_unstable();
+            assert_eq!(left, ["77", "notes.txt"]);
         }
     }
 

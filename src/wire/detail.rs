@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::fields::{Fields, nick, on_off, put, put_text, room};
 use super::{Rank, Stamp, Whom, put_said};
 use crate::names::{FileId, Nick, Place, RoomName};
-use crate::time::Day;
+use crate::time::{Day, in_seconds};
 
 /// Stands for whoever runs the server, as nobody can be called so.
 const SERVER: &str = "server";
@@ -313,7 +313,7 @@ impl<'a> Detail<'a> {
             Self::Upload { file, offset } => put(out, format_args!("upload {file} {offset}")),
             Self::Operator(nick) => out.push_str(nick.as_str()),
             Self::Way { nick, address, secure, since, named } => {
-                let since = humantime::format_rfc3339_seconds(*since);
+                let since = in_seconds(*since);
                 let word = |is: bool, words: [&'static str; 2]| words[usize::from(!is)];
                 put(out, format_args!("{nick} {address} {} {since} {}", word(*secure, SECURE), word(*named, NAMED)));
             }
@@ -325,7 +325,7 @@ impl<'a> Detail<'a> {
 /// Writes a time in whole seconds, or `-` for none.
 fn put_until(out: &mut String, until: Option<SystemTime>) {
     match until {
-        Some(until) => put(out, humantime::format_rfc3339_seconds(until)),
+        Some(until) => put(out, in_seconds(until)),
         None => out.push('-'),
     }
 }

@@ -7,7 +7,7 @@ use arrayvec::ArrayString;
 
 use super::{Rank, Stamp, Whom};
 use crate::names::{Digest, FileId, Nick, Place, PlaceToken, RoomName};
-use crate::time::Day;
+use crate::time::{Day, in_millis, in_seconds};
 
 /// What is unread of a line; `None` once it has ended, without a space.
 ///
@@ -108,7 +108,7 @@ impl<'a> Fields<'a> {
             return Some(None);
         }
         let at = humantime::parse_rfc3339(word).ok()?;
-        (humantime::format_rfc3339_seconds(at).to_string() == word).then_some(Some(at))
+        (in_seconds(at).to_string() == word).then_some(Some(at))
     }
 
     pub(super) fn token(&mut self) -> Option<PlaceToken> {
@@ -135,7 +135,7 @@ impl<'a> Fields<'a> {
         let seq = if seq == "-" { None } else { Some(number(seq)?) };
         let at = humantime::parse_rfc3339(time).ok()?;
         let mut same = ArrayString::<32>::new();
-        write!(same, "{}", humantime::format_rfc3339_millis(at)).ok()?;
+        write!(same, "{}", in_millis(at)).ok()?;
         (*same == *time).then_some(Stamp { seq, at })
     }
 

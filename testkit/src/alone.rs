@@ -373,7 +373,7 @@ impl Alone {
     /// The log of the rooms is kept no more, or again.
     fn trouble(&mut self, chance: &mut dyn Chance) {
         let troubles = [None, None, Some(Trouble::Full), Some(Trouble::Failed), Some(Trouble::Slow)];
-        self.hub.set_trouble(*chance.pick(&troubles), &mut self.notes);
+        self.hub.set_trouble(*chance.pick(&troubles), *chance.pick(&troubles), &mut self.notes);
         self.deliver();
     }
 

@@ -9,7 +9,7 @@ use testkit::data::{
     Folder, KEPT, NOT_KEPT, assert_numbered, chunks, fetch, history, kill, logged, notices, seq, share,
 };
 use testkit::disk::{Meddler, SmallDisk, WRITES, faketime};
-use testkit::{Client, Server, binary, eventually, noise};
+use testkit::{Client, Server, binary, control, eventually, noise};
 
 fn refused_for_space(client: &mut Client) {
     client.send("/send #a 10 x.txt");
@@ -126,6 +126,111 @@ fn a_server_starts_on_a_full_disk() {
     dave.send("/set echo on\n/set stamp on\non we go");
     let line = dave.until_starting("#a [").pop().unwrap();
     assert_eq!(seq(&line[3..]), heard.len() as u64 + 1);
+}
+
+const PASSWORD: &str = "correct-horse";
+
+/// Somebody who owns this name from now on.
+fn owner(server: &Server, name: &str) -> Client {
+    let mut client = server.person(name);
+    client.ask(&format!("/register {PASSWORD}"), &format!("+ register {name}"));
+    client
+}
+
+/// The owner of a name, who has come again.
+fn again(server: &Server, name: &str) -> Client {
+    let mut client = server.person("somebody");
+    client.send(&format!("/login {name} {PASSWORD}"));
+    client.until(&format!("+ login {name}"));
+    client
+}
+
+#[test]
+fn a_server_starts_with_names_on_a_full_disk() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(MANY);
+    owner(&server, "alice");
+    kill(server);
+    disk.fill();
+    let server = disk.serve(MANY);
+    again(&server, "alice");
+    disk.free();
+    owner(&server, "carol");
+    kill(server);
+    let server = disk.serve(MANY);
+    for name in ["alice", "carol"] {
+        again(&server, name);
+    }
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_anew_goes_on_as_it_is() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    owner(&server, "alice");
+    kill(server);
+    let ledger = folder.path.join("ledger");
+    fs::create_dir_all(folder.path.join("ledger.new/in it")).unwrap();
+    // A crash has left half a line.
+    let good = fs::read_to_string(&ledger).unwrap();
+    fs::write(&ledger, format!("{good}drop al")).unwrap();
+    let server = folder.serve(&[]);
+    again(&server, "alice");
+    owner(&server, "bob");
+    kill(server);
+    assert!(fs::read_to_string(&ledger).unwrap().starts_with(&good));
+    let server = folder.serve(&[]);
+    for name in ["alice", "bob"] {
+        again(&server, name);
+    }
+}
+
+#[test]
+fn a_full_disk_lifts_no_rule_and_everybody_is_told() {
+    const NOT_KEPT: &str = "* notice rules and bans are not being kept: the server's disk is full; ";
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(MANY);
+    let mut alice = owner(&server, "alice");
+    alice.send("/join #r");
+    alice.until_starting("+ join #r ");
+    alice.send("secret1\n/set echo on");
+    alice.until("+ set echo on");
+    let mut bob = server.in_room("bob", "#r");
+    disk.fill();
+    // Some go into what is left of a block.
+    let mut bans = 0;
+    loop {
+        bans += 1;
+        alice.send(&format!("/ban evil{bans}* 1d"));
+        let told = alice.until_starting("+ ban #r ");
+        if told.iter().any(|line| line.starts_with(NOT_KEPT)) {
+            break;
+        }
+        assert!(bans < 200, "nobody is told");
+    }
+    bob.until_starting(NOT_KEPT);
+    server.connect_raw().until_starting(NOT_KEPT);
+    alice.ask("/erase 1", "+ erase #r 1");
+    alice.ask("/room hidden on", "+ room #r hidden on");
+    alice.ask("/room hidden off", "+ room #r hidden off");
+    alice.ask("/room key k", "+ room #r key k");
+    let door = disk.path("data/ctl");
+    assert_eq!(control(&door, "/block 203.0.113.0/24 all 1d\n").len(), 1);
+    // Nothing gets ahead of what waits.
+    bob.send(&format!("/register {PASSWORD}"));
+    bob.until_starting("! register no-space ");
+    disk.free();
+    alice.until("* notice rules and bans are being kept again");
+    kill(server);
+    let server = disk.serve(MANY);
+    let mut guest = server.person("guest");
+    guest.send("/join #r");
+    guest.until_starting("! join bad-key ");
+    let mut alice = again(&server, "alice");
+    alice.send("/join #r\n/bans");
+    alice.until(&format!("+ bans #r {bans}"));
+    assert!(history(&mut alice, "#r", 0).iter().all(|line| !line.contains("secret1")));
+    assert!(control(&door, "/blocks\n").contains(&"+ blocks 1".to_owned()));
 }
 
 #[test]

@@ -4,13 +4,14 @@ use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use testkit::company::Company;
 use testkit::data::{Folder, NOT_KEPT, chunks, fetch, history, kill, listing, share, stop, unstamped};
 use testkit::disk::faketime;
-use testkit::{Client, PATIENCE, Server, binary, eventually, have, noise};
+use testkit::{Client, PATIENCE, Server, binary, control, eventually, have, noise};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -57,6 +58,78 @@ fn what_is_swept_away_is_made_anew() {
     server.signal("TERM");
     let (status, log) = server.wait();
     assert!(status.success() && log.contains("spool was gone") && log.contains("rooms was gone"), "{log}");
+}
+
+#[test]
+fn the_operators_door_is_made_anew_where_it_was() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut alice = server.person("alice");
+    let door = folder.path.join("ctl");
+    for _ in 0..2 {
+        fs::remove_file(&door).unwrap();
+        eventually("the door is there again", || {
+            alice.ask("/ping", "+ ping");
+            UnixStream::connect(&door).is_ok()
+        });
+        assert_eq!((mode(&door), control(&door, "/blocks\n").last().unwrap().as_str()), (0o600, "+ blocks 0"));
+    }
+    // A signal will do where nobody says anything.
+    fs::remove_dir_all(&folder.path).unwrap();
+    server.signal("HUP");
+    eventually("the door is there again", || UnixStream::connect(&door).is_ok());
+    let log = kill(server);
+    assert_eq!(log.matches("the operator's door was gone").count(), 3, "{log}");
+}
+
+#[test]
+fn no_id_means_two_files_though_the_note_of_them_is_lost() {
+    let folder = Folder::new();
+    let note = folder.path.join("next-id");
+    for lost in [None, Some(""), Some("\0\0\0\0\0")] {
+        let server = folder.serve(&[]);
+        let mut alice = server.in_room("alice", "#a");
+        let ids = [1, 2, 3].map(|_| share(&mut alice, "#a", b"x", "x"));
+        alice.ask(&format!("/cancel {}", ids[2]), &format!("+ cancel {}", ids[2]));
+        let last = folder.path.join("spool").join(ids[2].to_string());
+        eventually("it is gone from the disk", || !last.exists());
+        kill(server);
+        match lost {
+            None => fs::remove_file(&note).unwrap(),
+            Some(text) => fs::write(&note, text).unwrap(),
+        }
+        let server = folder.serve(&[]);
+        let mut alice = server.in_room("alice", "#a");
+        let next = share(&mut alice, "#a", b"x", "x");
+        assert!(next > ids[2], "{lost:?}: {next} is {ids:?} again");
+        // While it runs, it is there again with the next file.
+        fs::remove_file(&note).unwrap();
+        share(&mut alice, "#a", b"x", "x");
+        let noted: u64 = fs::read_to_string(&note).unwrap().trim().parse().unwrap();
+        assert!(noted > next);
+        drop(alice);
+        stop(server);
+    }
+}
+
+#[test]
+fn what_somebody_else_put_into_the_spool_stays_and_is_in_nobodys_way() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let first = share(&mut server.in_room("alice", "#a"), "#a", b"one", "x");
+    stop(server);
+    let in_spool = |name: String| folder.path.join("spool").join(name);
+    let foreign = [first + 1, first + 70];
+    foreign.iter().for_each(|id| fs::write(in_spool(id.to_string()), "foreign").unwrap());
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    assert_eq!(share(&mut alice, "#a", b"two", "x"), foreign[0]);
+    assert_eq!(fetch(&mut alice, foreign[0]), b"two");
+    drop(alice);
+    stop(server);
+    for name in [format!("{}.damaged", foreign[0]), foreign[1].to_string()] {
+        assert_eq!(fs::read(in_spool(name)).unwrap(), b"foreign");
+    }
 }
 
 #[test]
@@ -362,8 +435,11 @@ fn what_stands_in_the_place_of_a_file_or_a_folder_is_named_at_the_start() {
         let log = others.path().join("others.log");
         fs::write(&log, "no line of a room\n").unwrap();
         let _ = fs::remove_dir(at(name));
+        symlink("nowhere", at(name)).unwrap();
+        refused(name, "it is a link, ");
+        fs::remove_file(at(name)).unwrap();
         symlink(others.path(), at(name)).unwrap();
-        refused(name, "it is a link; ");
+        refused(name, "it is a link, ");
         assert_eq!(fs::read_to_string(&log).unwrap(), "no line of a room\n");
         fs::remove_file(at(name)).unwrap();
     }
@@ -383,6 +459,9 @@ fn a_clock_before_1970_ends_nothing() {
         people.say_some(3);
         assert!(people.heard[0].contains("@1970-01-01T00:00:00"), "{}", people.heard[0]);
         share(&mut people.alice, "#a", b"abc", "x");
+        people.alice.ask("/ping", "+ ping");
+        let at = control(&folder.path.join("ctl"), "/where alice\n");
+        assert!(at[0].contains("1970-01-01T00:00:00Z"), "{at:?}");
         people.alice.ask("/ping", "+ ping");
         kill(server);
     }

@@ -12,6 +12,7 @@ use chinwag::hub::{Departure, Hub};
 use chinwag::limits::PASSWORDS_WAITING;
 use chinwag::names::{ConnId, Nick, Origin, Prefix};
 use chinwag::settings::{Logging, Settings};
+use chinwag::time::in_seconds;
 use testkit::disk::SmallDisk;
 use testkit::memory::{Memory, Notes, Told, look_at};
 use testkit::{Client, Server, binary, eventually};
@@ -41,7 +42,7 @@ fn ledger(dir: &Path) -> String {
 }
 
 fn today() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()[..10].to_owned()
+    in_seconds(SystemTime::now()).to_string()[..10].to_owned()
 }
 
 #[test]
@@ -422,12 +423,26 @@ fn a_torn_tail_is_set_aside_and_damage_before_it_stops_the_start() {
     }
     assert_eq!(fs::read_to_string(dir.path().join("ledger.damaged-1")).unwrap(), "drop ali");
     assert_eq!(ledger(dir.path()), good);
-    fs::write(dir.path().join("ledger"), format!("{good}ban #r three\n{good}")).unwrap();
-    let mut serve = Command::new("timeout");
-    let output =
-        serve.args(["20", binary(), "serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path()).output().unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && errors.contains("line 2 of it is damaged"), "{errors}");
+    // A whole line that is damaged is no torn tail, wherever it stands.
+    for (damaged, line) in [(format!("{good}ban #r three\n{good}"), 2), (good.trim_end().to_owned() + " \n", 1)] {
+        fs::write(dir.path().join("ledger"), damaged).unwrap();
+        let mut serve = Command::new("timeout");
+        let serve = serve.args(["20", binary(), "serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path());
+        let output = serve.output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && errors.contains(&format!("line {line} of it is damaged")), "{errors}");
+    }
+}
+
+#[test]
+fn a_ledger_that_was_saved_on_windows_owns_its_names() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(owner(&start(dir.path(), &[]), "alice"));
+    let good = ledger(dir.path());
+    fs::write(dir.path().join("ledger"), format!("\u{feff}{}", good.replace('\n', "\r\n"))).unwrap();
+    let server = start(dir.path(), &[]);
+    server.person("bob").ask(&format!("/login alice {PASSWORD}"), "+ login alice");
+    assert_eq!(ledger(dir.path()), good);
 }
 
 #[test]

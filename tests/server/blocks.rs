@@ -14,7 +14,7 @@ use chinwag::names::{Digest, Nick, Origin, Prefix, Text};
 use chinwag::register::Register;
 use chinwag::register::entry::{Author, Block, BlockScope, Blocked, Entry, Network};
 use chinwag::settings::{Accounts, Guests, Logging, RoomMakers, Settings};
-use chinwag::time::Day;
+use chinwag::time::{Day, in_seconds};
 use sha2::{Digest as _, Sha256};
 use testkit::distant::{Distant, address, on_own_network};
 use testkit::memory::Memory;
@@ -308,9 +308,7 @@ fn a_block_ends_when_its_time_is_over_and_the_same_again_changes_it() {
     assert_eq!(house.ops("/block 203.0.113.5 guests 60 a raid"), "+ block 1 203.0.113.5/32 0");
     assert_eq!(house.ops("/block 198.51.0.0/16 all 0 for good"), "+ block 2 198.51.0.0/16 0");
     assert_eq!(house.ops("/block alice 2m"), "+ block 3 name:alice 0");
-    let until = |house: &House, seconds| {
-        humantime::format_rfc3339_seconds(house.0.now().wall + Duration::from_secs(seconds)).to_string()
-    };
+    let until = |house: &House, seconds| in_seconds(house.0.now().wall + Duration::from_secs(seconds)).to_string();
     let first = format!("- 1 guests 203.0.113.5/32 {} a raid", until(&house, 60));
     let third = format!("- 3 all name:alice {}", until(&house, 120));
     let all = house.told("ops", "/blocks");

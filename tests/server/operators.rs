@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use chinwag::limits;
 use chinwag::names::{Origin, Prefix};
 use chinwag::settings::{Logging, Settings};
+use chinwag::time::in_seconds;
 use testkit::memory::Memory;
 use testkit::{Client, Server, binary, control, eventually};
 
@@ -327,10 +328,7 @@ fn a_name_that_is_granted_anew_is_nobody_s_until_the_token_is_used() {
         bob.send(&format!("/login alice {proof}"));
         bob.starting("! login refused ");
     }
-    bob.ask(
-        "/account alice",
-        &format!("- name {0} {0}", &humantime::format_rfc3339(SystemTime::now()).to_string()[..10]),
-    );
+    bob.ask("/account alice", &format!("- name {0} {0}", &in_seconds(SystemTime::now()).to_string()[..10]));
     bob.expect("+ account alice owned");
     // A second one ends the first.
     let second = grant(dir.path(), "alice");

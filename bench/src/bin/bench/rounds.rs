@@ -10,6 +10,7 @@ use super::peers::{PEERS, Peer};
 use super::picture;
 use super::results::{Results, digits};
 use super::works::{Size, WORKS, Work};
+use chinwag::time::in_seconds;
 use chinwag_bench::{Outcome, failed, raise_limit};
 
 /// Where the figures are written down, in the folder of the build.
@@ -110,7 +111,7 @@ pub fn about(cores: &[usize]) -> Outcome<Vec<String>> {
     let model = read("/proc/cpuinfo")?;
     let model = model.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let kernel = read("/proc/sys/kernel/osrelease")?;
-    let day = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let day = in_seconds(SystemTime::now()).to_string();
     let mut about = vec![format!(
         "{} of {} cores, Linux {}, {}",
         model.trim_start_matches([' ', '\t', ':']),
