@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use chinwag::event::Lost;
 use chinwag::hub::Departure;
 use chinwag::names::ConnId;
 use chinwag::settings::Settings;
@@ -279,7 +280,7 @@ fn who_offers_a_file_or_invites_hears_that_it_reached_nobody() {
         memory.send(nick, format!("/nick {nick}\n").as_bytes());
     }
     let (conns, now) = ([1, 2, 3].map(|n| ConnId::new(n, 0)), memory.now());
-    conns.iter().for_each(|&conn| memory.hub.lose_sight(conn));
+    conns.iter().for_each(|&conn| memory.hub.lose_sight(conn, Lost::Reset));
     for line in ["/join #lobby", "/send alice 3 a.txt", "/invite carol"] {
         memory.send("bob", format!("{line}\n").as_bytes());
     }
