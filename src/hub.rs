@@ -26,7 +26,7 @@ use crate::event::{Bye, Done, Event, Fault, Happening, Keeping, Lock, Lost, Quot
 use crate::files::Files;
 use crate::guestbook::Guestbook;
 use crate::limits;
-use crate::meters::{Connects, Counted, Doings, PrefixWindow};
+use crate::meters::{Connects, Counted, Doings, PrefixWindow, Shares};
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person, Way};
 use crate::policy::{self, Action, Actor, Doing, Ruled, may, rules_any_room, sees};
@@ -115,6 +115,8 @@ pub struct Hub {
     /// The same of invitations, and of wrong keys of rooms.
     invitations: Doings,
     wrong_keys: Doings,
+    /// What was set up in rooms today.
+    rules_added: Shares,
     /// Wrong passwords of late, by address prefix.
     wrong_passwords: PrefixWindow,
     /// Who has come of late.
@@ -196,6 +198,7 @@ impl Hub {
             new_rooms: Doings::default(),
             invitations: Doings::default(),
             wrong_keys: Doings::default(),
+            rules_added: Shares::new(limits::DAY),
             wrong_passwords: PrefixWindow::new(limits::WRONG_PASSWORDS_WINDOW),
             connects: Connects::default(),
             accounts: Accounts::new(settings.seed),

@@ -181,6 +181,15 @@ pub const SPOKE: usize = 16;
 pub const ERASED: usize = 500;
 /// Lines that the ledger may need beyond which no rule, role, ban or invitation is added to a room, so that some are left for names.
 pub const RULES_LINES: usize = LEDGER_LINES / 4 * 3;
+/// Of these, how many all but operators may use.
+pub const RULES_OF_ALL: usize = RULES_LINES / 16 * 15;
+/// Of these, how many there may be for rooms that nobody owns.
+pub const RULES_OF_GUESTS: usize = RULES_LINES / 2;
+/// Lines that one account, or the guests of one network, may add for rooms in a [`DAY`].
+pub const RULES_A_DAY: u32 = 1_000;
+/// Of so many parts of the lines that are left, they may add as many as one in that time, so that those who use them up refuse
+/// themselves.
+pub const RULES_PARTS: usize = 16;
 /// Invitations a minute.
 pub const INVITATIONS: u32 = 10;
 /// Wrong keys of rooms a minute.

@@ -30,6 +30,8 @@ pub struct Register {
     blocks: Blocks,
     /// Lines of a ledger that says no more than this.
     lines: usize,
+    /// Those of them that are about rooms which nobody owns.
+    of_guests: usize,
 }
 
 /// The names that are owned or held. No two of them look alike.
@@ -354,6 +356,11 @@ impl Rules {
         roles.chain(rules).chain(bans).chain(invited).chain(erased).chain(founder)
     }
 
+    /// Its lines, if nobody owns it.
+    fn lines_of_guests(&self) -> usize {
+        if matches!(self.founder, Some(Founder::Owner(_))) { 0 } else { self.lines() }
+    }
+
     fn lines(&self) -> usize {
         let lists = [self.roles.len(), self.rules.len(), self.bans.len(), self.invited.len(), self.erased.len()];
         usize::from(self.founder.is_some()) + lists.iter().sum::<usize>()
@@ -471,24 +478,29 @@ impl Register {
 
     fn change_room(&mut self, room: RoomName, change: impl FnOnce(&mut Rules)) {
         self.change_rules(room, change);
-        if self.rooms.get(&room).is_some_and(Rules::is_nothing) {
-            self.lines -= self.rooms.remove(&room).map_or(0, |rules| rules.lines());
+        if self.rooms.get(&room).is_some_and(Rules::is_nothing)
+            && let Some(rules) = self.rooms.remove(&room)
+        {
+            self.lines -= rules.lines();
+            self.of_guests -= rules.lines_of_guests();
         }
     }
 
     fn change_rules(&mut self, room: RoomName, change: impl FnOnce(&mut Rules)) {
         let rules = self.rooms.entry(room).or_default();
-        let old = rules.lines();
+        let (old, of_guests) = (rules.lines(), rules.lines_of_guests());
         change(rules);
         self.lines = self.lines - old + rules.lines();
+        self.of_guests = self.of_guests - of_guests + rules.lines_of_guests();
     }
 
     fn drop_name(&mut self, nick: Nick, day: Day) {
         self.set_name(Name::Held(nick.into(), day));
         for rules in self.rooms.values_mut() {
-            let old = rules.lines();
+            let (old, of_guests) = (rules.lines(), rules.lines_of_guests());
             rules.drop_name(&nick);
             self.lines = self.lines - old + rules.lines();
+            self.of_guests = self.of_guests - of_guests + rules.lines_of_guests();
         }
         self.forget_nothings();
         self.change_blocks(|blocks| blocks.drop_name(nick));
@@ -576,9 +588,12 @@ impl Register {
 
     /// Forgets the rooms of which nothing is so. That is to be done when all of a ledger is read.
     pub fn forget_nothings(&mut self) {
-        let Self { rooms, lines, .. } = self;
+        let Self { rooms, lines, of_guests, .. } = self;
         rooms.retain(|_, rules| {
-            *lines -= if rules.is_nothing() { rules.lines() } else { 0 };
+            if rules.is_nothing() {
+                *lines -= rules.lines();
+                *of_guests -= rules.lines_of_guests();
+            }
             !rules.is_nothing()
         });
     }
@@ -624,6 +639,11 @@ impl Register {
         self.lines
     }
 
+    /// Those of them that are about rooms which nobody owns.
+    pub fn lines_of_guests(&self) -> usize {
+        self.of_guests
+    }
+
     /// How many names are owned or held.
     pub fn len(&self) -> usize {
         self.names.len()
@@ -639,6 +659,8 @@ impl Register {
         let names: usize = self.names.iter().map(Name::lines).sum();
         let rooms: usize = self.rooms.values().map(Rules::lines).sum();
         self.blocks.check();
+        let of_guests: usize = self.rooms.values().map(Rules::lines_of_guests).sum();
+        assert_eq!(self.of_guests, of_guests, "lines about rooms that nobody owns");
         assert_eq!(self.lines, names + rooms + self.blocks.len(), "lines of the register");
         let is_owned = |nick: &Nick| self.owned(nick).is_some();
         for (room, rules) in &self.rooms {
