@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "client")]
@@ -305,13 +306,13 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     }
     // Who reads that it listens can read all that was said before.
     log.finish();
-    let mut out = io::stdout().lock();
-    for address in addresses {
-        // Whoever started the server may have stopped listening to it; that is no reason not to serve.
-        let _ = writeln!(out, "listening {address}");
-    }
-    let _ = out.flush();
-    drop(out);
+    // Whoever started the server may read it never; that is no reason not to serve.
+    let listening: String = addresses.iter().map(|address| format!("listening {address}\n")).collect();
+    let write = move || {
+        let mut out = io::stdout();
+        let _ = out.write_all(listening.as_bytes()).and_then(|()| out.flush());
+    };
+    thread::Builder::new().name("stdout".into()).spawn(write).map_err(|e| cannot("start a thread", &e).to_string())?;
     let end = reactor.run().map_err(|e| format!("the event loop failed: {}", reason(&e)));
     // What is left is to tidy up. Should the disk hang over it, another signal does not wait for that.
     end_at_once(1)?;
