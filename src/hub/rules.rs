@@ -36,7 +36,7 @@ impl Hub {
         &mut self,
         name: RoomName,
         key: Option<&str>,
-        turn: &Turn<'_, impl Output>,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
         let room = self.rooms.find(&name).map(|id| &self.rooms[id]);
         let rules = self.in_force(&name, room.map_or(Guestbook::NONE, |room| room.book()));
@@ -49,6 +49,7 @@ impl Hub {
             (Ok(()) | Err(Fault::BadKey(_)), Some(false)) => Err(Fault::TooMany(Quota::WrongKeys)),
             (Err(Fault::BadKey(room)), Some(true)) => {
                 self.count_wrong_key(turn);
+                turn.out.effect(Effect::NoteWrongKey(turn.conn, name));
                 Err(Fault::BadKey(room))
             }
             (may, _) => may,

@@ -302,6 +302,23 @@ fn whoever_guesses_keys_learns_nothing_more_after_a_few() {
 }
 
 #[test]
+fn each_wrong_key_is_in_the_log() {
+    let mut server = Server::start(&[]);
+    let mut op = server.in_room("op", "#club");
+    op.ask("/room key open", "+ room #club key open");
+    let mut eve = server.person("eve");
+    eve.send("/join #club guess");
+    eve.starting("! join bad-key ");
+    // Whoever gives none does not guess.
+    eve.send("/join #club");
+    eve.starting("! join bad-key ");
+    drop((op, eve));
+    server.signal("TERM");
+    let log = server.wait().1;
+    assert_eq!(log.matches("a wrong key of #club from 127.0.0.1").count(), 1, "{log}");
+}
+
+#[test]
 fn so_many_there_may_be_and_no_more() {
     let mut company = Company::new(Settings { room_makers: RoomMakers::Named, ..Settings::default() }, &["ann"]);
     company.enter(&["ann", "eve"]);
