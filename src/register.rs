@@ -32,6 +32,8 @@ pub struct Register {
     lines: usize,
     /// Those of them that are about rooms which nobody owns.
     of_guests: usize,
+    /// How often a name has come to an owner, see [`Owned::ownership`].
+    ownerships: u32,
 }
 
 /// The names that are owned or held. No two of them look alike.
@@ -120,6 +122,7 @@ pub struct Owned {
     /// The one that was made first stands first.
     tokens: Vec<Token>,
     once: Option<Box<(SystemTime, Digest)>>,
+    ownership: u32,
 }
 
 /// A secret for programs, of which only the digest is known.
@@ -155,6 +158,11 @@ impl Owned {
     /// On which day they were here last, as far as that is written down.
     pub fn seen(&self) -> Day {
         self.seen
+    }
+
+    /// Which time of a name's coming to an owner, in this process, theirs is. It is another one when it is granted anew.
+    pub fn ownership(&self) -> u32 {
+        self.ownership
     }
 
     /// Whether they are an operator.
@@ -370,6 +378,10 @@ impl Rules {
 impl Register {
     /// What is so when this has been so too.
     pub fn apply(&mut self, entry: Entry) {
+        let ownership = self.ownerships.wrapping_add(1);
+        if matches!(entry, Entry::Name { .. } | Entry::Once { .. }) {
+            self.ownerships = ownership;
+        }
         match entry {
             Entry::Name { nick, since, password } if self.owned(&nick).is_some() => self.change(&nick, |owned| {
                 (owned.nick, owned.since, owned.password) = (nick.into(), since, password);
@@ -382,6 +394,7 @@ impl Register {
                 password,
                 tokens: Vec::new(),
                 once: None,
+                ownership,
             })),
             Entry::Token { nick, used, digest } => {
                 self.change(&nick, |owned| match owned.tokens.iter_mut().find(|token| token.digest == digest) {
@@ -401,7 +414,9 @@ impl Register {
                 owned.once = None;
             }),
             Entry::Once { nick, until, digest } => {
-                self.change(&nick, |owned| owned.once = Some(Box::new((until, digest))));
+                self.change(&nick, |owned| {
+                    (owned.once, owned.ownership) = (Some(Box::new((until, digest))), ownership);
+                });
             }
             Entry::Seen { nick, day } => self.change(&nick, |owned| owned.seen = day),
             Entry::Operator { nick, on } => self.change(&nick, |owned| owned.is_operator = on),

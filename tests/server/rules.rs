@@ -319,6 +319,30 @@ fn each_wrong_key_is_in_the_log() {
 }
 
 #[test]
+fn an_owner_who_comes_back_is_the_one_who_was_written_to() {
+    let mut company = Company::new(Settings::default(), &["olga", "vera"]);
+    company.enter(&["ann", "olga", "vera"]);
+    assert_eq!(company.told("ann", "/msg olga hi"), ["+ msg olga"]);
+    company.done("vera", "/msg ann hi");
+    for nick in ["olga", "vera"] {
+        company.0.end(nick);
+        company.enter(&[nick]);
+        assert_eq!(company.told("ann", &format!("/msg {nick} and on")), [format!("+ msg {nick}")]);
+    }
+    company.done("olga", "/logout");
+    company.done("olga", &format!("/login olga token:{}", URL_SAFE_NO_PAD.encode(SECRET)));
+    assert_eq!(company.told("ann", "/query olga"), ["+ query olga"]);
+    // To whom it is granted is somebody else.
+    company.0.connect_control("ctl");
+    let granted = company.ask("ctl", "/grant olga");
+    let token = granted.rsplit(' ').find(|word| word.starts_with("token:")).unwrap().to_owned();
+    company.0.connect("new");
+    company.done("new", &format!("/login olga {token}"));
+    let told = company.told("ann", "/msg olga hi");
+    assert!(told.len() == 2 && told[0].starts_with("* notice olga is somebody else now "), "{told:?}");
+}
+
+#[test]
 fn so_many_there_may_be_and_no_more() {
     let mut company = Company::new(Settings { room_makers: RoomMakers::Named, ..Settings::default() }, &["ann"]);
     company.enter(&["ann", "eve"]);
