@@ -380,6 +380,8 @@ pub const TRIES: u32 = 6;
 /// How long somebody who connects to a server that is nearly full has for a first line.
 pub const FIRST_LINE: Duration = Duration::from_secs(5);
 
+/// The fewest descriptors with which a server starts: with fewer, its own leave none to people.
+pub const DESCRIPTORS: usize = 64;
 /// Connections that are being told why they cannot stay; beyond it they are closed at once.
 pub const REJECTED: usize = 32;
 /// Connections to which nothing more is owed and that have not gone yet; beyond it they are closed at once.
