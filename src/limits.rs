@@ -255,6 +255,9 @@ pub const READ_AHEAD_IN_ALL: usize = 16 * 1024 * 1024;
 pub const READS_IN_FLIGHT: usize = 256 * DOWNLOAD_UNIT;
 /// Jobs that may wait for the disk before uploads wait in their sockets.
 pub const DISK_JOBS: usize = 512;
+/// Of so many parts of the jobs that may still wait, those for the files of one owner, without their bytes, may be as many as one
+/// before they can offer no more.
+pub const DISK_PARTS: usize = 4;
 /// Bytes that may wait for the disk before uploads wait in their sockets.
 pub const DISK_BYTES: usize = 8 * 1024 * 1024;
 
