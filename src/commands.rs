@@ -548,12 +548,12 @@ fn not_meant(text: &str) -> Option<Fault> {
     (is_command && holds_secret(text)).then_some(Fault::Indented)
 }
 
-/// Whether a text that was cleaned is nothing but the sequences that terminals send for the keys that move the cursor and their
+/// Whether a text that was cleaned is nothing but the sequences that terminals send for the keys that move the cursor, the mouse and their
 /// like. Of each the ESC has become U+FFFD.
 pub fn is_keys(text: &str) -> bool {
     let mut rest = text.trim_matches(' ');
     while let Some(sequence) = rest.strip_prefix("\u{fffd}[").or_else(|| rest.strip_prefix("\u{fffd}O")) {
-        let end = sequence.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        let end = sequence.trim_start_matches(|c: char| matches!(c, '0'..='9' | ';' | '<'));
         let Some(behind) = end.strip_prefix(|c: char| c.is_ascii_alphabetic() || c == '~') else { return false };
         if behind.is_empty() {
             return true;
@@ -715,7 +715,14 @@ mod tests {
     #[test]
     fn what_nobody_means_to_say_is_not_said() {
         let refused = |why| Some(Request::Malformed { verb: Verb::Say, why });
-        for keys in ["\u{fffd}[A", "\u{fffd}[A\u{fffd}[1;5C ", "\u{fffd}OB", "\u{fffd}[3~\u{fffd}[D"] {
+        for keys in [
+            "\u{fffd}[A",
+            "\u{fffd}[A\u{fffd}[1;5C ",
+            "\u{fffd}OB",
+            "\u{fffd}[3~\u{fffd}[D",
+            "\u{fffd}[<0;10;4M\u{fffd}[<0;10;4m",
+            "\u{fffd}[200~\u{fffd}[201~",
+        ] {
             assert_eq!(parse(keys), refused(Fault::OnlyKeys), "{keys}");
         }
         for secret in [" /pass x", "  /login alice x", " /PAS x", " /lgoin alice x"] {

@@ -22,6 +22,8 @@ pub enum Effect {
     Pump(ConnId),
     /// Note in the log of the process that a wrong password came from here.
     NoteWrongPassword(ConnId),
+    /// Note in the log of the process that a wrong key of this room came from here.
+    NoteWrongKey(ConnId, RoomName),
     /// Note in the log of the process that somebody who comes through this connection has not proved to own this name.
     NoteFailedLogin(ConnId, Nick),
     /// Have a password looked at, which takes some time.

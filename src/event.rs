@@ -762,6 +762,10 @@ pub enum Quota {
     Blocks,
     /// Rules, roles, bans and invitations of all rooms.
     Rules,
+    /// The same of rooms that nobody owns.
+    RulesOfGuests,
+    /// The same that one account, or the guests of one network, added today.
+    RulesOfDay,
     /// Owners of names who are operators.
     Operators,
 }
@@ -988,6 +992,8 @@ pub enum Limit {
     Blocks,
     /// Connections a minute from one network; 0 is none.
     Connects,
+    /// Rules, roles, bans and invitations that one account, or the guests of one network, may add to rooms in a day.
+    Rules,
     /// Invitations a minute; 0 is none.
     Invitations,
     /// Wrong keys a minute; 0 is none.

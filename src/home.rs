@@ -39,7 +39,7 @@ pub struct Home {
 #[derive(Debug)]
 enum Kept {
     /// The folder is removed when this goes.
-    Temporary(#[allow(dead_code, reason = "it is there to be dropped")] TempDir),
+    Temporary(TempDir),
     /// No other server uses this folder while its file `lock` is locked.
     Locked(PathBuf, File),
 }
@@ -49,8 +49,7 @@ impl Home {
     pub fn temporary() -> io::Result<Self> {
         remove_left_over(&std::env::temp_dir());
         loop {
-            let mut builder = tempfile::Builder::new();
-            let dir = builder.prefix(TEMPORARY).permissions(Permissions::from_mode(0o700)).tempdir()?;
+            let dir = new_temporary()?;
             let held = hold(dir.path()).ok();
             // Another start may have taken it for one that was left over, in the moment before it was held.
             if dir.path().exists() {
@@ -82,26 +81,51 @@ impl Home {
         Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(dir.to_owned(), lock), _held: held })
     }
 
-    /// Makes the folder of the files anew, which somebody has swept away, with what stands beside it.
+    /// Makes the folder of the files anew, which somebody has swept away, with what stands beside it. A temporary one gets another
+    /// name if what stands in its place is none of ours.
     pub fn make_anew(&mut self) -> io::Result<()> {
-        make_folder(&self.spool)?;
-        let mut folder = self.spool.as_path();
-        if let Kept::Locked(dir, lock) = &mut self.kept {
-            folder = dir;
-            if !dir.join("lock").exists() {
-                let anew = open_lock(dir)?;
-                anew.try_lock()?;
-                *lock = anew;
+        let made = make_own_folder(&self.spool);
+        let is_ours = self.ours().is_ok();
+        let folder = match &mut self.kept {
+            Kept::Temporary(dir) => {
+                if !is_ours {
+                    dir.disable_cleanup(true);
+                    *dir = new_temporary()?;
+                    self.spool = dir.path().to_owned();
+                }
+                &self.spool
             }
-        }
+            Kept::Locked(dir, lock) => {
+                made?;
+                if !dir.join("lock").exists() {
+                    let anew = open_lock(dir)?;
+                    anew.try_lock()?;
+                    *lock = anew;
+                }
+                dir
+            }
+        };
         // One that is there still is held already.
         self._held = hold(folder).ok().or(self._held.take());
         self.ids.as_mut().map_or(Ok(()), |ids| ids.reserve(ids.reserved))
     }
 
-    /// The folder of the files.
+    /// The folder of the files, wherever it was last.
     pub fn spool(&self) -> &Path {
         &self.spool
+    }
+
+    /// The folder of the files, if what stands there is ours: a temporary one stands where others may sweep it away, and put
+    /// something else in its place.
+    pub fn ours(&self) -> io::Result<&Path> {
+        let is_ours = match (&self.kept, fs::symlink_metadata(&self.spool)?) {
+            (Kept::Temporary(_), data) => {
+                let own = rustix::process::geteuid().as_raw();
+                data.is_dir() && data.uid() == own && data.mode() & 0o077 == 0
+            }
+            (Kept::Locked(..), data) => data.is_dir(),
+        };
+        if is_ours { Ok(&self.spool) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     /// The folder of the rooms' logs, if anything is to outlive the process.
@@ -146,6 +170,21 @@ impl Home {
     pub fn leave(&mut self) -> io::Result<()> {
         self.ids.as_mut().map_or(Ok(()), |ids| ids.reserve(ids.next))
     }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let is_ours = self.ours().is_ok();
+        if let Kept::Temporary(dir) = &mut self.kept
+            && !is_ours
+        {
+            dir.disable_cleanup(true);
+        }
+    }
+}
+
+fn new_temporary() -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix(TEMPORARY).permissions(Permissions::from_mode(0o700)).tempdir()
 }
 
 fn open_lock(dir: &Path) -> io::Result<File> {

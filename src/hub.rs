@@ -25,10 +25,10 @@ use crate::effect::{Effect, Job, Output, PastRoom};
 use crate::event::{
     Bye, Done, Event, Fault, Happening, Keeping, Kept, Lock, Lost, Quota, Reply, SaidKind, Standing, Trouble, Verb,
 };
-use crate::files::Files;
+use crate::files::{Files, Owner};
 use crate::guestbook::Guestbook;
 use crate::limits;
-use crate::meters::{Connects, Counted, Doings, PrefixWindow};
+use crate::meters::{Connects, Counted, Doings, PrefixWindow, Shares};
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Download, Intake, People, Person, Way};
 use crate::policy::{self, Action, Actor, Doing, Ruled, may, rules_any_room, sees};
@@ -117,6 +117,8 @@ pub struct Hub {
     /// The same of invitations, and of wrong keys of rooms.
     invitations: Doings,
     wrong_keys: Doings,
+    /// What was set up in rooms today.
+    rules_added: Shares,
     /// Wrong passwords of late, by address prefix.
     wrong_passwords: PrefixWindow,
     /// Who has come of late.
@@ -163,7 +165,9 @@ struct Locked {
 /// What the disk has been asked for and has not done yet.
 #[derive(Debug, Default)]
 struct Disk {
-    jobs: usize,
+    /// Those that change files, in their order, in which they are done. It is known for whom each is, but for those that bring
+    /// bytes, which are counted by these.
+    jobs: VecDeque<Option<Owner>>,
     bytes: usize,
     /// Bytes of downloads that it has been asked for, in whole units.
     reads: usize,
@@ -202,6 +206,7 @@ impl Hub {
             new_rooms: Doings::default(),
             invitations: Doings::default(),
             wrong_keys: Doings::default(),
+            rules_added: Shares::new(limits::DAY),
             wrong_passwords: PrefixWindow::new(limits::WRONG_PASSWORDS_WINDOW),
             connects: Connects::default(),
             accounts: Accounts::new(settings.seed),
@@ -261,7 +266,7 @@ impl Hub {
 
     /// Whether the disk has all that was sent to be kept there.
     pub fn is_all_on_disk(&self) -> bool {
-        self.disk.jobs == 0
+        self.disk.jobs.is_empty()
     }
 
     /// A connection has come in from somewhere.
@@ -907,17 +912,20 @@ impl Hub {
         self.people.get(who).map(Person::nick).ok_or(Fault::NoTarget)
     }
 
-    fn job(&mut self, job: Job, out: &mut impl Output) {
+    /// Asks the disk for something. What it is to change, it changes for the owner of the file.
+    fn job(&mut self, job: Job, owner: Option<Owner>, out: &mut impl Output) {
         match &job {
             Job::Read { len, .. } => {
                 self.disk.reads += len.next_multiple_of(limits::DOWNLOAD_UNIT);
                 self.disk.held += len;
             }
             Job::Append(_, bytes) => {
-                self.disk.jobs += 1;
+                self.disk.jobs.push_back(None);
                 self.disk.bytes += bytes.len();
             }
-            Job::Create(_) | Job::Describe(..) | Job::Finish(_) | Job::Remove(_) => self.disk.jobs += 1,
+            Job::Create(_) | Job::Describe(..) | Job::Finish(_) | Job::Remove(_) => {
+                self.disk.jobs.push_back(owner);
+            }
         }
         out.effect(Effect::Disk(job));
     }
@@ -995,7 +1003,7 @@ impl Hub {
             && self.accounts.is_empty()
             && !self.presence.is_pending()
             && self.alarms.is_empty()
-            && (self.disk.jobs, self.disk.bytes, self.disk.reads, self.disk.held) == (0, 0, 0, 0)
+            && (self.disk.jobs.len(), self.disk.bytes, self.disk.reads, self.disk.held) == (0, 0, 0, 0)
             && self.disk.waiting.is_empty()
     }
 

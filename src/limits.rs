@@ -189,6 +189,15 @@ pub const SPOKE: usize = 16;
 pub const ERASED: usize = 500;
 /// Lines that the ledger may need beyond which no rule, role, ban or invitation is added to a room, so that some are left for names.
 pub const RULES_LINES: usize = LEDGER_LINES / 4 * 3;
+/// Of these, how many all but operators may use.
+pub const RULES_OF_ALL: usize = RULES_LINES / 16 * 15;
+/// Of these, how many there may be for rooms that nobody owns.
+pub const RULES_OF_GUESTS: usize = RULES_LINES / 2;
+/// Lines that one account, or the guests of one network, may add for rooms in a [`DAY`].
+pub const RULES_A_DAY: u32 = 1_000;
+/// Of so many parts of the lines that are left, they may add as many as one in that time, so that those who use them up refuse
+/// themselves.
+pub const RULES_PARTS: usize = 16;
 /// Invitations a minute.
 pub const INVITATIONS: u32 = 10;
 /// Wrong keys of rooms a minute.
@@ -254,6 +263,9 @@ pub const READ_AHEAD_IN_ALL: usize = 16 * 1024 * 1024;
 pub const READS_IN_FLIGHT: usize = 256 * DOWNLOAD_UNIT;
 /// Jobs that may wait for the disk before uploads wait in their sockets.
 pub const DISK_JOBS: usize = 512;
+/// Of so many parts of the jobs that may still wait, those for the files of one owner, without their bytes, may be as many as one
+/// before they can offer no more.
+pub const DISK_PARTS: usize = 4;
 /// Bytes that may wait for the disk before uploads wait in their sockets.
 pub const DISK_BYTES: usize = 8 * 1024 * 1024;
 
@@ -383,6 +395,8 @@ pub const TRIES: u32 = 6;
 /// How long somebody who connects to a server that is nearly full has for a first line.
 pub const FIRST_LINE: Duration = Duration::from_secs(5);
 
+/// The fewest descriptors with which a server starts: with fewer, its own leave none to people.
+pub const DESCRIPTORS: usize = 64;
 /// Connections that are being told why they cannot stay; beyond it they are closed at once.
 pub const REJECTED: usize = 32;
 /// Connections to which nothing more is owed and that have not gone yet; beyond it they are closed at once.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "client")]
@@ -305,13 +306,13 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     }
     // Who reads that it listens can read all that was said before.
     log.finish();
-    let mut out = io::stdout().lock();
-    for address in addresses {
-        // Whoever started the server may have stopped listening to it; that is no reason not to serve.
-        let _ = writeln!(out, "listening {address}");
-    }
-    let _ = out.flush();
-    drop(out);
+    // Whoever started the server may read it never; that is no reason not to serve.
+    let listening: String = addresses.iter().map(|address| format!("listening {address}\n")).collect();
+    let write = move || {
+        let mut out = io::stdout();
+        let _ = out.write_all(listening.as_bytes()).and_then(|()| out.flush());
+    };
+    thread::Builder::new().name("stdout".into()).spawn(write).map_err(|e| cannot("start a thread", &e).to_string())?;
     let end = reactor.run().map_err(|e| format!("the event loop failed: {}", reason(&e)));
     // What is left is to tidy up. Should the disk hang over it, another signal does not wait for that.
     end_at_once(1)?;
@@ -324,7 +325,7 @@ fn tell(text: &str) {
 }
 
 fn settings(options: &Serve) -> Result<Settings, String> {
-    let room = room_for_clients();
+    let room = room_for_clients()?;
     let max_clients = if options.max_clients == 0 { room } else { options.max_clients.min(room) };
     if options.max_clients > room {
         let wanted = options.max_clients;
@@ -380,7 +381,7 @@ fn settings(options: &Serve) -> Result<Settings, String> {
 }
 
 /// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves.
-fn room_for_clients() -> usize {
+fn room_for_clients() -> Result<usize, String> {
     /// For listeners, operators, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
     /// synced or being synced, and the rest.
     const OTHERS: usize = TOKENS
@@ -394,16 +395,19 @@ fn room_for_clients() -> usize {
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     let limit = if raised { maximum } else { current };
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    // A tiny limit leaves half of itself, and at least one.
-    limit.saturating_sub(OTHERS).max(limit / 2).max(1)
+    if limit < limits::DESCRIPTORS {
+        let least = limits::DESCRIPTORS;
+        return Err(format!("cannot serve with {limit} open files; raise the limit to {least} or more with ulimit -n"));
+    }
+    // A small limit leaves half of itself.
+    Ok(limit.saturating_sub(OTHERS).max(limit / 2))
 }
 
 fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
     let mut found = Vec::new();
     for address in listen {
-        let resolved = address
-            .to_socket_addrs()
-            .map_err(|e| format!("cannot listen on {address}: {}; it takes HOST:PORT", reason(&e)))?;
+        let resolved =
+            resolve(address).map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT"))?;
         for resolved in resolved {
             if !found.contains(&resolved) || resolved.port() == 0 {
                 found.push(resolved);
@@ -422,6 +426,16 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
         }
     }
     Ok(found)
+}
+
+/// The addresses that HOST:PORT stands for. An IPv6 address may name its network interface, as in `[fe80::1%eth0]:2428`.
+fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
+    let named = address.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")).filter(|(ip, _)| ip.contains('%'));
+    let resolved = match named.and_then(|(ip, port)| Some((ip, port.parse::<u16>().ok()?))) {
+        Some((ip, port)) => (ip, port).to_socket_addrs(),
+        None => address.to_socket_addrs(),
+    };
+    resolved.map(Iterator::collect).map_err(|e| reason(&e))
 }
 
 fn motd(path: &Path) -> Result<Vec<String>, String> {

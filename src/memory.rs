@@ -95,10 +95,10 @@ pub fn terms(settings: &Settings) -> [Term; 19] {
             limits::ROOMS_A_PERSON * 2 * 4 * GUEST,
         ),
         term("files", limits::FILES * FILE, 0),
-        // Five of what guests and owners of names did, and three of networks alone.
+        // Six of what guests and owners of names did, and three of networks alone.
         term(
             "what networks and accounts did",
-            (8 * limits::PREFIXES + 2 * limits::LOGS) * NETWORK + 5 * limits::PREFIXES * ACCOUNT,
+            (9 * limits::PREFIXES + 2 * limits::LOGS) * NETWORK + 6 * limits::PREFIXES * ACCOUNT,
             0,
         ),
         term("blocks", limits::BLOCKS * (limits::REASON + BLOCK), 0),

@@ -157,17 +157,46 @@ pub enum Counted {
     Alone,
 }
 
-/// Counts what somebody may do so many times a minute. Of a guest it is counted by connection, in a window of their own, and by
-/// network, which may do [`limits::A_PREFIX`] times as much.
+/// Counts what accounts, and the guests of a network together, may do so many times in a window.
 #[derive(Debug)]
-pub struct Doings {
+pub struct Shares {
     of_networks: PrefixWindow,
     of_accounts: KeyedWindow<KeptNick>,
 }
 
+impl Shares {
+    /// Windows of this length.
+    pub fn new(length: Duration) -> Self {
+        Self { of_networks: PrefixWindow::new(length), of_accounts: KeyedWindow::new(length) }
+    }
+
+    /// Whether one of `limit` is left, which for guests on this machine there always is.
+    pub fn has_left(&self, who: Counted, limit: u32, now: Instant) -> bool {
+        match who {
+            Counted::Account(nick) => self.of_accounts.has_left(&nick.into(), limit, now),
+            Counted::Network(prefix) => self.of_networks.has_left(prefix, limit, now),
+            Counted::Alone => true,
+        }
+    }
+
+    /// Counts one, whether it was left or not.
+    pub fn count(&mut self, who: Counted, now: Instant) {
+        match who {
+            Counted::Account(nick) => self.of_accounts.count(std::iter::once(nick.into()), now),
+            Counted::Network(prefix) => self.of_networks.count(prefix, now),
+            Counted::Alone => {}
+        }
+    }
+}
+
+/// Counts what somebody may do so many times a minute. Of a guest it is counted by connection, in a window of their own, and by
+/// network, which may do [`limits::A_PREFIX`] times as much.
+#[derive(Debug)]
+pub struct Doings(Shares);
+
 impl Default for Doings {
     fn default() -> Self {
-        Self { of_networks: PrefixWindow::new(limits::MINUTE), of_accounts: KeyedWindow::new(limits::MINUTE) }
+        Self(Shares::new(limits::MINUTE))
     }
 }
 
@@ -185,22 +214,18 @@ impl Doings {
     /// Whether one of `limit` is left.
     pub fn has_left(&self, who: Counted, own: &FixedWindow, limit: u32, now: Instant) -> bool {
         match who {
-            Counted::Account(nick) => self.of_accounts.has_left(&nick.into(), limit, now),
-            Counted::Network(prefix) => {
-                own.has_left(limit, now) && self.of_networks.has_left(prefix, limit * limits::A_PREFIX, now)
-            }
+            Counted::Account(_) => self.0.has_left(who, limit, now),
+            Counted::Network(_) => own.has_left(limit, now) && self.0.has_left(who, limit * limits::A_PREFIX, now),
             Counted::Alone => own.has_left(limit, now),
         }
     }
 
     /// Counts one, whether it was left or not.
     pub fn count(&mut self, who: Counted, own: &mut FixedWindow, now: Instant) {
-        match who {
-            Counted::Account(nick) => return self.of_accounts.count(std::iter::once(nick.into()), now),
-            Counted::Network(prefix) => self.of_networks.count(prefix, now),
-            Counted::Alone => {}
+        self.0.count(who, now);
+        if !matches!(who, Counted::Account(_)) {
+            let _ = own.take(u32::MAX, now);
         }
-        let _ = own.take(u32::MAX, now);
     }
 }
 

@@ -351,7 +351,7 @@ pub struct Rare {
     known_as: Option<Rc<Cell<Nick>>>,
     /// Under which names they wrote to whom, or were written to, the latest first. Of the names no more is kept than a hash of
     /// each look: a notice that tells too much harms nobody.
-    met: VecDeque<([u64; 2], PersonId)>,
+    met: VecDeque<Met>,
     /// How often [anybody had been renamed](People::renames) when the first of these was put there. As long as nobody has since,
     /// whoever is first is still called so, and no look needs to be known.
     met_after: u64,
@@ -363,6 +363,15 @@ pub struct Rare {
     pub wrong_keys: FixedWindow,
 }
 
+/// Somebody who was written to, or who wrote.
+#[derive(Clone, Copy, Debug)]
+struct Met {
+    name: [u64; 2],
+    who: PersonId,
+    /// Whose the name was, if it was owned.
+    owner: Option<u32>,
+}
+
 /// Which typing lines are wanted where not all of them are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum WantedTyping {
@@ -372,43 +381,44 @@ enum WantedTyping {
 }
 
 impl Rare {
-    /// They write to somebody under this name; `true` if the last time it was somebody else's. So often
-    /// [anybody has been renamed](People::renames).
-    pub fn write_to(&mut self, nick: Nick, who: PersonId, renames: u64) -> bool {
+    /// They write to somebody under this name, who owns it by this [ownership](crate::register::Owned::ownership) if they do; `true` if the last
+    /// time it was somebody else's. So often [anybody has been renamed](People::renames).
+    pub fn write_to(&mut self, nick: Nick, (who, owner): (PersonId, Option<u32>), renames: u64) -> bool {
         if self.met_last(who, renames) {
             return false;
         }
         let name = hashes(&nick);
         let known = self.place_of(name).and_then(|at| self.met.remove(at));
-        self.meet(name, who, renames);
-        known.is_some_and(|(_, before)| before != who)
+        self.meet(Met { name, who, owner }, renames);
+        // Whoever owns a name is the same when they come back.
+        known.is_some_and(|before| before.who != who && (owner.is_none() || before.owner != owner))
     }
 
     /// Somebody of this name wrote to them. Whoever had the name before is still the one whom they know by it.
-    pub fn hear_from(&mut self, nick: Nick, who: PersonId, renames: u64) {
+    pub fn hear_from(&mut self, nick: Nick, (who, owner): (PersonId, Option<u32>), renames: u64) {
         if self.met_last(who, renames) {
             return;
         }
         let name = hashes(&nick);
         if self.place_of(name).is_none() {
-            self.meet(name, who, renames);
+            self.meet(Met { name, who, owner }, renames);
         }
     }
 
-    fn meet(&mut self, name: [u64; 2], who: PersonId, renames: u64) {
+    fn meet(&mut self, met: Met, renames: u64) {
         self.met.truncate(limits::MET - 1);
-        self.met.push_front((name, who));
+        self.met.push_front(met);
         self.met_after = renames;
     }
 
     /// Whether it is them whom they met last, under the name that they have.
     pub fn met_last(&self, who: PersonId, renames: u64) -> bool {
-        self.met_after == renames && self.met.front().is_some_and(|&(_, last)| last == who)
+        self.met_after == renames && self.met.front().is_some_and(|last| last.who == who)
     }
 
     /// Where the name is that looks like this one.
     fn place_of(&self, name: [u64; 2]) -> Option<usize> {
-        self.met.iter().position(|(known, _)| name.iter().any(|look| known.contains(look)))
+        self.met.iter().position(|met| name.iter().any(|look| met.name.contains(look)))
     }
 }
 
@@ -930,14 +940,14 @@ mod tests {
         let (one, other) = (PersonId::new(1, 1), PersonId::new(2, 2));
         let nick = |name: &str| Nick::new(name).unwrap();
         let mut rare = Rare::default();
-        assert!(!rare.write_to(nick("bob"), one, 0) && !rare.write_to(nick("BOB"), one, 1));
-        assert!(rare.write_to(nick("b0b"), other, 2) && !rare.write_to(nick("bob"), other, 3));
+        assert!(!rare.write_to(nick("bob"), (one, None), 0) && !rare.write_to(nick("BOB"), (one, None), 1));
+        assert!(rare.write_to(nick("b0b"), (other, None), 2) && !rare.write_to(nick("bob"), (other, None), 3));
         // They wrote to them last, and nobody has been renamed since.
-        assert!(!rare.write_to(nick("bob"), other, 3) && rare.write_to(nick("bob"), one, 3));
-        rare.write_to(nick("ian"), one, 4);
-        assert!(rare.write_to(nick("Ian"), other, 5));
-        rare.hear_from(nick("Вов"), one, 6);
-        assert!(!rare.write_to(nick("вов"), one, 6));
+        assert!(!rare.write_to(nick("bob"), (other, None), 3) && rare.write_to(nick("bob"), (one, None), 3));
+        rare.write_to(nick("ian"), (one, None), 4);
+        assert!(rare.write_to(nick("Ian"), (other, None), 5));
+        rare.hear_from(nick("Вов"), (one, None), 6);
+        assert!(!rare.write_to(nick("вов"), (one, None), 6));
     }
 
     #[test]

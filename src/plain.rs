@@ -302,6 +302,12 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
             "connections a minute from one network, without those that log in; 0 is no limit",
         ),
         Limit::Founded => ("founded", Value::Count, "rooms of which you may be the founder"),
+        Limit::Rules => (
+            "rules",
+            Value::Count,
+            "rules, ranks, bans and invitations that you, or the guests of one network, may add to rooms in a day; fewer when \
+             little is left",
+        ),
         Limit::Invitations => ("invitations", Value::Count, "invitations a minute; 0 is no limit"),
         Limit::WrongKeys => ("wrong-keys", Value::Count, "wrong keys of rooms a minute; 0 is no limit"),
     }
@@ -1117,6 +1123,14 @@ fn too_many(quota: Quota) -> String {
         }
         Quota::Blocks => format!("there are {} blocks already; /unblock one first", limits::BLOCKS),
         Quota::Rules => "the server remembers as much of its rooms as it may; ask who runs it".to_owned(),
+        Quota::RulesOfGuests => {
+            "the server remembers as much of rooms that nobody owns as it may; ask who runs it, or come in with a name of \
+             your own and make a room"
+                .to_owned()
+        }
+        Quota::RulesOfDay => {
+            "you, or others from your network, have set up as much in rooms as one may in a day; try again tomorrow".to_owned()
+        }
         Quota::Operators => {
             format!("{} people may be operators; take that from one first, with /operator NICK off", limits::OPERATORS)
         }

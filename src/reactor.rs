@@ -320,6 +320,11 @@ impl<S: System> Reactor<S> {
                         warn!("a wrong password from {}", connection.place());
                     }
                 }
+                Effect::NoteWrongKey(id, room) => {
+                    if let Some(connection) = self.registry.get(id) {
+                        warn!("a wrong key of {room} from {}", connection.place());
+                    }
+                }
                 Effect::NoteFailedLogin(id, nick) => {
                     if let Some(connection) = self.registry.get(id) {
                         warn!("login failed for {nick} from {}", connection.place());

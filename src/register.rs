@@ -30,6 +30,10 @@ pub struct Register {
     blocks: Blocks,
     /// Lines of a ledger that says no more than this.
     lines: usize,
+    /// Those of them that are about rooms which nobody owns.
+    of_guests: usize,
+    /// How often a name has come to an owner, see [`Owned::ownership`].
+    ownerships: u32,
 }
 
 /// The names that are owned or held. No two of them look alike.
@@ -128,6 +132,7 @@ pub struct Owned {
     /// The one that was made first stands first.
     tokens: Vec<Token>,
     once: Option<Box<(SystemTime, Digest)>>,
+    ownership: u32,
 }
 
 /// A secret for programs, of which only the digest is known.
@@ -163,6 +168,11 @@ impl Owned {
     /// On which day they were here last, as far as that is written down.
     pub fn seen(&self) -> Day {
         self.seen
+    }
+
+    /// Which time of a name's coming to an owner, in this process, theirs is. It is another one when it is granted anew.
+    pub fn ownership(&self) -> u32 {
+        self.ownership
     }
 
     /// Whether they are an operator.
@@ -364,6 +374,11 @@ impl Rules {
         roles.chain(rules).chain(bans).chain(invited).chain(erased).chain(founder)
     }
 
+    /// Its lines, if nobody owns it.
+    fn lines_of_guests(&self) -> usize {
+        if matches!(self.founder, Some(Founder::Owner(_))) { 0 } else { self.lines() }
+    }
+
     fn lines(&self) -> usize {
         let lists = [self.roles.len(), self.rules.len(), self.bans.len(), self.invited.len(), self.erased.len()];
         usize::from(self.founder.is_some()) + lists.iter().sum::<usize>()
@@ -373,6 +388,10 @@ impl Rules {
 impl Register {
     /// What is so when this has been so too.
     pub fn apply(&mut self, entry: Entry) {
+        let ownership = self.ownerships.wrapping_add(1);
+        if matches!(entry, Entry::Name { .. } | Entry::Once { .. }) {
+            self.ownerships = ownership;
+        }
         match entry {
             Entry::Name { nick, since, password } if self.is_owned(&nick) => {
                 self.change(&nick, |owned| (owned.since, owned.password) = (since, password));
@@ -386,6 +405,7 @@ impl Register {
                 password,
                 tokens: Vec::new(),
                 once: None,
+                ownership,
             })),
             Entry::Token { nick, used, digest } => {
                 self.change(&nick, |owned| match owned.tokens.iter_mut().find(|token| token.digest == digest) {
@@ -405,7 +425,9 @@ impl Register {
                 owned.once = None;
             }),
             Entry::Once { nick, until, digest } => {
-                self.change(&nick, |owned| owned.once = Some(Box::new((until, digest))));
+                self.change(&nick, |owned| {
+                    (owned.once, owned.ownership) = (Some(Box::new((until, digest))), ownership);
+                });
             }
             Entry::Seen { nick, day } => self.change(&nick, |owned| owned.seen = day),
             Entry::Operator { nick, on } => self.change(&nick, |owned| owned.is_operator = on),
@@ -489,16 +511,20 @@ impl Register {
 
     fn change_room(&mut self, room: RoomName, change: impl FnOnce(&mut Rules)) {
         self.change_rules(room, change);
-        if self.rooms.get(&room).is_some_and(Rules::is_nothing) {
-            self.lines -= self.rooms.remove(&room).map_or(0, |rules| rules.lines());
+        if self.rooms.get(&room).is_some_and(Rules::is_nothing)
+            && let Some(rules) = self.rooms.remove(&room)
+        {
+            self.lines -= rules.lines();
+            self.of_guests -= rules.lines_of_guests();
         }
     }
 
     fn change_rules(&mut self, room: RoomName, change: impl FnOnce(&mut Rules)) {
         let rules = self.rooms.entry(room).or_default();
-        let old = rules.lines();
+        let (old, of_guests) = (rules.lines(), rules.lines_of_guests());
         change(rules);
         self.lines = self.lines - old + rules.lines();
+        self.of_guests = self.of_guests - of_guests + rules.lines_of_guests();
     }
 
     fn drop_name(&mut self, nick: Nick, day: Day) {
@@ -510,9 +536,10 @@ impl Register {
     /// Nothing that a name had is left to the next owner.
     fn drop_rights(&mut self, nick: Nick) {
         for rules in self.rooms.values_mut() {
-            let old = rules.lines();
+            let (old, of_guests) = (rules.lines(), rules.lines_of_guests());
             rules.drop_name(&nick);
             self.lines = self.lines - old + rules.lines();
+            self.of_guests = self.of_guests - of_guests + rules.lines_of_guests();
         }
         self.forget_nothings();
         self.change_blocks(|blocks| blocks.drop_name(nick));
@@ -609,9 +636,12 @@ impl Register {
 
     /// Forgets the rooms of which nothing is so. That is to be done when all of a ledger is read.
     pub fn forget_nothings(&mut self) {
-        let Self { rooms, lines, .. } = self;
+        let Self { rooms, lines, of_guests, .. } = self;
         rooms.retain(|_, rules| {
-            *lines -= if rules.is_nothing() { rules.lines() } else { 0 };
+            if rules.is_nothing() {
+                *lines -= rules.lines();
+                *of_guests -= rules.lines_of_guests();
+            }
             !rules.is_nothing()
         });
     }
@@ -652,6 +682,11 @@ impl Register {
         self.lines
     }
 
+    /// Those of them that are about rooms which nobody owns.
+    pub fn lines_of_guests(&self) -> usize {
+        self.of_guests
+    }
+
     /// How many names are owned or held.
     pub fn len(&self) -> usize {
         self.names.len()
@@ -667,6 +702,8 @@ impl Register {
         let names: usize = self.names.iter().map(Name::lines).sum();
         let rooms: usize = self.rooms.values().map(Rules::lines).sum();
         self.blocks.check();
+        let of_guests: usize = self.rooms.values().map(Rules::lines_of_guests).sum();
+        assert_eq!(self.of_guests, of_guests, "lines about rooms that nobody owns");
         assert_eq!(self.lines, names + rooms + self.blocks.len(), "lines of the register");
         for (room, rules) in &self.rooms {
             let founder = match rules.founder {

@@ -2,7 +2,7 @@
 
 mod info;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -41,8 +41,14 @@ impl Spool {
         let (done, outcomes) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let worker =
-            Worker { home, open: Vec::new(), hashes: HashMap::new(), described: HashMap::new(), complaint: None };
+        let worker = Worker {
+            home,
+            open: Vec::new(),
+            hashes: HashMap::new(),
+            described: HashMap::new(),
+            not_ours: HashSet::new(),
+            complaint: None,
+        };
         let thread = thread::Builder::new().name("spool".into()).spawn(move || {
             worker.run(&todo, &done, &waker, &stopped);
         })?;
@@ -78,6 +84,8 @@ struct Worker {
     hashes: HashMap<FileId, (u64, Sha256)>,
     /// Files that are to be there after a restart.
     described: HashMap<FileId, Described>,
+    /// Files that could not be made because others stood in their places, which are to stay.
+    not_ours: HashSet<FileId>,
     /// What stood last in the way of new files, so that it is logged once.
     complaint: Option<io::ErrorKind>,
 }
@@ -90,7 +98,7 @@ impl Worker {
                 match job {
                     // Nothing is done any more, but an ID that was given out stays given, and what was withdrawn is gone.
                     Job::Create(id) => self.home.skip_id(id),
-                    Job::Remove(id) => info::forget(self.home.spool(), id),
+                    Job::Remove(id) => self.forget(id),
                     _ => {}
                 }
                 continue;
@@ -102,7 +110,11 @@ impl Worker {
                 error!("cannot wake the reactor: {e}");
             }
         }
-        if let Err(e) = self.home.leave().and_then(|()| info::tidy(self.home.spool(), self.home.next_id())) {
+        let tidied = self
+            .home
+            .leave()
+            .and_then(|()| self.home.ours().map_or(Ok(()), |folder| info::tidy(folder, self.home.next_id())));
+        if let Err(e) = tidied {
             warn!("cannot leave the data folder tidy: {e}");
         }
     }
@@ -121,10 +133,11 @@ impl Worker {
                     write_failed(id, 0, &e)
                 }
             },
+            Job::Describe(id, _) if self.not_ours.contains(&id) => Outcome::Done,
             Job::Describe(id, what) => {
                 let digest = self.described.get(&id).and_then(|described| described.digest);
                 let described = Described { what, digest };
-                if let Err(e) = described.write(self.home.spool(), id) {
+                if let Err(e) = self.home.ours().and_then(|folder| described.write(folder, id)) {
                     warn!("file {id} may be lost with the process: {e}");
                 }
                 self.described.insert(id, described);
@@ -153,16 +166,26 @@ impl Worker {
                 self.hashes.remove(&id);
                 self.described.remove(&id);
                 self.open.retain(|(open, _)| *open != id);
-                info::forget(self.home.spool(), id);
+                self.forget(id);
                 Outcome::Done
             }
+        }
+    }
+
+    /// Removes a file, if it is one that we have made.
+    fn forget(&mut self, id: FileId) {
+        let is_ours = !self.not_ours.remove(&id);
+        if let Ok(folder) = self.home.ours()
+            && is_ours
+        {
+            info::forget(folder, id);
         }
     }
 
     fn create(&mut self, id: FileId) -> io::Result<()> {
         let new = |home: &mut Home| {
             home.use_id(id)?;
-            private().read(true).write(true).create_new(true).open(home.spool().join(id.to_string()))
+            private().read(true).write(true).create_new(true).open(home.ours()?.join(id.to_string()))
         };
         let file = match new(&mut self.home) {
             // What is open for others' sake can be opened again.
@@ -172,15 +195,29 @@ impl Worker {
             }
             // Somebody has put something there.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                let (path, aside) = (self.path(id), self.path(id).with_extension("damaged"));
-                fs::rename(&path, &aside)?;
-                warn!("{} stood in the place of a file; it is now {}", path.display(), aside.display());
-                new(&mut self.home)?
+                let path = self.path(id)?;
+                let aside = path.with_extension("damaged");
+                match fs::rename(&path, &aside).and_then(|()| new(&mut self.home)) {
+                    Ok(file) => {
+                        warn!("{} stood in the place of a file; it is now {}", path.display(), aside.display());
+                        file
+                    }
+                    Err(e) => {
+                        self.not_ours.insert(id);
+                        return Err(e);
+                    }
+                }
             }
             // Somebody has swept the folder away.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let gone = self.home.spool().to_owned();
                 self.home.make_anew()?;
-                warn!("{} was gone, and the files in it; it is made anew", self.home.spool().display());
+                if self.home.spool() == gone {
+                    warn!("{} was gone, and the files in it; it is made anew", gone.display());
+                } else {
+                    let now = self.home.spool().display();
+                    warn!("{} is another's now, and the files in it are gone; new ones are in {now}", gone.display());
+                }
                 new(&mut self.home)?
             }
             file => file?,
@@ -191,6 +228,9 @@ impl Worker {
     }
 
     fn append(&mut self, id: FileId, bytes: &[u8]) -> io::Result<()> {
+        if self.not_ours.contains(&id) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let len = match self.hashes.get(&id) {
             Some((len, _)) => *len,
             None => self.hash_again(id)?,
@@ -205,7 +245,7 @@ impl Worker {
 
     /// Takes up what there is of a file of an earlier process, and gives its length.
     fn hash_again(&mut self, id: FileId) -> io::Result<u64> {
-        let (len, hash) = info::hash(&self.path(id))?;
+        let (len, hash) = info::hash(&self.path(id)?)?;
         self.hashes.insert(id, (len, hash));
         Ok(len)
     }
@@ -216,7 +256,7 @@ impl Worker {
             described.digest = Some(digest);
             self.file(id)?.sync_data()?;
         }
-        self.described.get(&id).map_or(Ok(()), |described| described.write(self.home.spool(), id))
+        self.described.get(&id).map_or(Ok(()), |described| described.write(self.home.ours()?, id))
     }
 
     /// What is written to a file has failed: it is logged once.
@@ -241,7 +281,7 @@ impl Worker {
         let file = match at {
             Some(at) => self.open.remove(at).1,
             None => {
-                let path = self.path(id);
+                let path = self.path(id)?;
                 let open = || open_regular(private().read(true).write(true), &path);
                 match open() {
                     Err(e) if lacks_descriptors(&e) && !self.open.is_empty() => {
@@ -263,8 +303,8 @@ impl Worker {
         self.open.push((id, file));
     }
 
-    fn path(&self, id: FileId) -> PathBuf {
-        self.home.spool().join(id.to_string())
+    fn path(&self, id: FileId) -> io::Result<PathBuf> {
+        Ok(self.home.ours()?.join(id.to_string()))
     }
 }
 

@@ -23,7 +23,7 @@ use chinwag::event::{SaidKind, Trouble};
 use chinwag::hub::Hub;
 use chinwag::limits;
 use chinwag::memory::{bound, terms};
-use chinwag::meters::{Counted, Doings, FixedWindow, PrefixCount, PrefixWindow};
+use chinwag::meters::{Counted, Doings, FixedWindow, PrefixCount, PrefixWindow, Shares};
 use chinwag::names::{Digest, Nick, Origin, PersonId, PlaceToken, Prefix, RoomName, Text};
 use chinwag::reactor::Reactor;
 use chinwag::register::{Author, Block, BlockScope, Blocked, Entry, Network, Register};
@@ -306,6 +306,7 @@ fn rooms_that_are_only_known() {
 fn what_networks_and_accounts_did() {
     let mut windows = [(); 3].map(|()| PrefixWindow::new(limits::MINUTE));
     let mut doings = [(); 5].map(|()| Doings::default());
+    let mut shares = Shares::new(limits::DAY);
     let mut made = PrefixCount::default();
     let long = "\u{5c0f}".repeat(14);
     let info = measure(|| {
@@ -313,8 +314,9 @@ fn what_networks_and_accounts_did() {
             let prefix = Prefix::v4(n.to_be_bytes());
             windows.iter_mut().for_each(|window| window.count(prefix, Instant::START));
             let account = Nick::new(&format!("{long}{n}")).unwrap();
-            for doings in &mut doings {
-                for who in [Counted::Network(prefix), Counted::Account(account)] {
+            for who in [Counted::Network(prefix), Counted::Account(account)] {
+                shares.count(who, Instant::START);
+                for doings in &mut doings {
                     doings.count(who, &mut FixedWindow::default(), Instant::START);
                 }
             }

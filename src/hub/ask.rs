@@ -91,6 +91,7 @@ impl Hub {
             (Limit::Founded, count(limits::FOUNDED)),
             (Limit::Connects, per_minute(limits::CONNECTS)),
             (Limit::Blocks, count(limits::BLOCKS)),
+            (Limit::Rules, count(limits::RULES_A_DAY as usize)),
             (Limit::Invitations, per_minute(limits::INVITATIONS)),
             (Limit::WrongKeys, per_minute(limits::WRONG_KEYS)),
         ];

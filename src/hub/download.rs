@@ -111,7 +111,7 @@ impl Hub {
         download.asked = to;
         let len = usize::try_from(to - from).unwrap_or_default();
         let job = Job::Read { file: download.file, offset: from, len, buffer, reader: conn, download: download.serial };
-        self.job(job, out);
+        self.job(job, None, out);
     }
 
     /// Lets the next of those who wait for the disk have a turn.

@@ -19,9 +19,9 @@ impl Hub {
     pub fn disk_did(&mut self, now: Now, outcome: Outcome, out: &mut impl Output) {
         let turn = &mut Turn::of_server(now, out);
         match outcome {
-            Outcome::Done => self.disk.jobs -= 1,
+            Outcome::Done => _ = self.disk.jobs.pop_front(),
             Outcome::Appended(file_id, bytes) => {
-                self.disk.jobs -= 1;
+                self.disk.jobs.pop_front();
                 self.disk.bytes -= bytes;
                 if let Some(file) = self.files.get_mut(file_id) {
                     let unit = limits::DOWNLOAD_UNIT as u64;
@@ -34,11 +34,11 @@ impl Hub {
                 }
             }
             Outcome::Finished(file_id, digest) => {
-                self.disk.jobs -= 1;
+                self.disk.jobs.pop_front();
                 self.stored(file_id, digest, turn);
             }
             Outcome::WriteFailed { file, bytes, why } => {
-                self.disk.jobs -= 1;
+                self.disk.jobs.pop_front();
                 self.disk.bytes -= bytes;
                 self.end_file(file, Fault::NotStored(why), turn);
             }
@@ -151,7 +151,7 @@ impl Hub {
         if file.stage == Stage::Finishing {
             self.finished(file.via, out);
         }
-        self.job(Job::Remove(file_id), out);
+        self.job(Job::Remove(file_id), Some(file.owner), out);
         if let Share::Room(room) = file.share {
             let name = self.rooms[room].name;
             self.rooms.release(room);
@@ -233,7 +233,7 @@ impl Hub {
         }
         for file in sent {
             // Jobs must never pile up, and an old name on a file after a restart does little harm.
-            if self.disk.jobs < 2 * limits::DISK_JOBS {
+            if self.disk.jobs.len() < 2 * limits::DISK_JOBS {
                 self.describe(file, out);
             }
         }
@@ -251,7 +251,8 @@ impl Hub {
             claimed: file.claimed,
             name: file.name.to_string(),
         };
-        self.job(Job::Describe(file_id, description), out);
+        let owner = file.owner;
+        self.job(Job::Describe(file_id, description), Some(owner), out);
     }
 
     /// Takes in a room's file of an earlier process, unless its time is over or no place is left.
@@ -270,7 +271,7 @@ impl Hub {
         // A file that can never fit must not drive out others.
         let name = name.filter(|_| size <= self.settings.spool && self.make_space(len, (owner, len), turn));
         let (Some(name), Ok(room)) = (name, self.rooms.open(room, Origin::Loopback)) else {
-            return self.job(Job::Remove(id), turn.out);
+            return self.job(Job::Remove(id), Some(owner), turn.out);
         };
         let due = turn.now.at + left;
         let file = File {

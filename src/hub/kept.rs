@@ -98,7 +98,7 @@ impl Hub {
         if let Some(way) = self.people.way_mut(conn) {
             way.rare_mut().reread = Some(Reread { serial, file, offset });
         }
-        self.job(Job::Read { file, offset, len, buffer: Vec::new(), reader: conn, download: serial }, out);
+        self.job(Job::Read { file, offset, len, buffer: Vec::new(), reader: conn, download: serial }, None, out);
     }
 
     /// A read of `len` bytes came back: what was to be read once more, if it is that.

@@ -36,7 +36,7 @@ impl Hub {
         &mut self,
         name: RoomName,
         key: Option<&str>,
-        turn: &Turn<'_, impl Output>,
+        turn: &mut Turn<'_, impl Output>,
     ) -> Result<(), Fault> {
         let room = self.rooms.find(&name).map(|id| &self.rooms[id]);
         let rules = self.in_force(&name, room.map_or(Guestbook::NONE, |room| room.book()));
@@ -49,6 +49,7 @@ impl Hub {
             (Ok(()) | Err(Fault::BadKey(_)), Some(false)) => Err(Fault::TooMany(Quota::WrongKeys)),
             (Err(Fault::BadKey(room)), Some(true)) => {
                 self.count_wrong_key(turn);
+                turn.out.effect(Effect::NoteWrongKey(turn.conn, name));
                 Err(Fault::BadKey(room))
             }
             (may, _) => may,
@@ -823,8 +824,8 @@ impl Hub {
             Entry::Rule { rule, .. } => *rule == rule.kind().at_first(),
             _ => false,
         };
-        if !takes_back && self.register().lines() >= limits::RULES_LINES {
-            return Err(Fault::TooMany(Quota::Rules));
+        if !takes_back {
+            self.may_add_rule(&room, turn)?;
         }
         let is_restriction = matches!(&entry, Entry::Rule { rule, .. } if rule.is_restriction());
         let is_empty = || self.rooms.find(&room).is_none_or(|id| self.rooms[id].members().len() == 0);
@@ -836,8 +837,36 @@ impl Hub {
             Some(_) => None,
         };
         let maker = maker.map(|founder| Entry::Room { room, founder });
+        let lines = self.register().lines();
         self.note(std::iter::once(entry).chain(maker).collect(), turn.out);
+        if self.register().lines() > lines {
+            let who = self.counted(turn);
+            self.rules_added.count(who, turn.now.at);
+        }
         Ok(())
+    }
+
+    /// Whether there is a place for one more thing that is so of a room. Whoever would use up all of them gets less the less is
+    /// left, and some are for operators, and for rooms that somebody owns.
+    fn may_add_rule(&self, room: &RoomName, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let all = self.register().lines();
+        if matches!(self.actor(turn), Actor::Control | Actor::Operator(_)) {
+            let is_full = all >= limits::RULES_LINES;
+            return if is_full { Err(Fault::TooMany(Quota::Rules)) } else { Ok(()) };
+        }
+        let is_owned = matches!(self.register().room(room).and_then(Rules::founder), Some(Founder::Owner(_)));
+        let left = limits::RULES_OF_ALL.saturating_sub(all);
+        let of_guests = limits::RULES_OF_GUESTS.saturating_sub(self.register().lines_of_guests());
+        let left_here = if is_owned { left } else { left.min(of_guests) };
+        let most = u32::try_from(left_here.div_ceil(limits::RULES_PARTS)).unwrap_or(u32::MAX).min(limits::RULES_A_DAY);
+        match left {
+            0 => Err(Fault::TooMany(Quota::Rules)),
+            _ if left_here == 0 => Err(Fault::TooMany(Quota::RulesOfGuests)),
+            _ if !self.rules_added.has_left(self.counted(turn), most, turn.now.at) => {
+                Err(Fault::TooMany(Quota::RulesOfDay))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

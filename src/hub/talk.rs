@@ -6,6 +6,7 @@ use crate::limits;
 use crate::names::{ConnId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Person, Way};
 use crate::policy::{Action, Doing};
+use crate::register::Owned;
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::settings::Accounts;
@@ -94,7 +95,11 @@ impl Hub {
         let renames = self.people.renames();
         let hearer = self.people.get_mut(to).filter(|other| to != turn.who && !other.ignores(turn.who));
         // An answer to it is meant for whoever said it.
-        hearer.into_iter().for_each(|other| other.rare_mut().hear_from(from, turn.who, renames));
+        if hearer.is_some_and(|other| !other.rare_mut().met_last(turn.who, renames)) {
+            let owner = self.register().owned(&from).map(Owned::ownership);
+            let hearer = self.people.get_mut(to);
+            hearer.into_iter().for_each(|other| other.rare_mut().hear_from(from, (turn.who, owner), renames));
+        }
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
         let at = turn.now.wall;
         let event = |with| Event::Said { place: Place::With(with), seq: None, at, from, kind, text: text.clone() };
@@ -135,8 +140,9 @@ impl Hub {
             return;
         }
         let Some(nick) = self.people.get(to).map(Person::nick) else { return };
+        let owner = self.register().owned(&nick).map(Owned::ownership);
         let Some(person) = self.people.get_mut(turn.who) else { return };
-        if person.rare_mut().write_to(nick, to, renames) {
+        if person.rare_mut().write_to(nick, (to, owner), renames) {
             turn.out.answer(turn.conn, &Event::NameChangedHands(nick));
         }
     }

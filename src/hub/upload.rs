@@ -23,7 +23,7 @@ impl Hub {
 
     /// Whether the disk keeps up. While it does not, chunks must wait where they come from.
     pub fn disk_keeps_up(&self) -> bool {
-        self.disk.jobs < limits::DISK_JOBS && self.disk.bytes < limits::DISK_BYTES
+        self.disk.jobs.len() < limits::DISK_JOBS && self.disk.bytes < limits::DISK_BYTES
     }
 
     /// Whether nothing can go to make space for what a connection uploads, but can in a moment, when the disk has a digest.
@@ -69,15 +69,15 @@ impl Hub {
             Some(Trouble::Failed) => return Err(Fault::NotStored(Unstored::Failed)),
             Some(Trouble::Slow) | None => {}
         }
-        if self.disk.jobs >= 2 * limits::DISK_JOBS {
-            return Err(Fault::DiskBusy);
-        }
         let nick = self.nick(turn.who)?;
         let owner = match self.counted(turn) {
             Counted::Account(nick) => Owner::Account(nick),
             Counted::Network(prefix) => Owner::Network(prefix),
             Counted::Alone => Owner::Local(turn.who),
         };
+        if !self.may_ask_disk(owner) {
+            return Err(Fault::DiskBusy);
+        }
         // Nobody could cancel uploads that broke off.
         let shared = || self.files.of(owner).filter(|(_, file)| file.stage != Stage::Broken);
         // Whoever owns a name is the same when they come back.
@@ -133,6 +133,15 @@ impl Hub {
         Ok(Done::Send { id: file_id, offset })
     }
 
+    /// Whether the disk may be asked for a file more. Who has many that it is still busy with waits, so that others need not: nobody
+    /// has more than a part of what may wait, and of what is left.
+    fn may_ask_disk(&self, owner: Owner) -> bool {
+        let jobs = &self.disk.jobs;
+        let own = jobs.iter().filter(|of| **of == Some(owner)).count();
+        let share = limits::DISK_JOBS.saturating_sub(jobs.len()) / limits::DISK_PARTS;
+        own < share.max(1) && jobs.len() < 2 * limits::DISK_JOBS
+    }
+
     /// The upload that broke off and that the offer of `new` takes up again.
     fn broken_off(&self, new: &File) -> Option<FileId> {
         let same = |file: &File| {
@@ -151,12 +160,12 @@ impl Hub {
             let first = self.files.first_for_place(new.owner).ok_or(Fault::NoSpace)?;
             self.end_file(first, Fault::Gone(Gone::Evicted), turn);
         }
-        let share = new.share;
+        let (share, owner) = (new.share, new.owner);
         let file = self.files.insert(new);
         if let Share::Room(room) = share {
             self.rooms.hold(room);
         }
-        self.job(Job::Create(file), turn.out);
+        self.job(Job::Create(file), Some(owner), turn.out);
         Ok(file)
     }
 
@@ -189,7 +198,7 @@ impl Hub {
             return;
         }
         let received = self.files.receive(file_id, len);
-        self.job(Job::Append(file_id, bytes), turn.out);
+        self.job(Job::Append(file_id, bytes), None, turn.out);
         if received == size {
             self.finish(file_id, turn.out);
         }
@@ -212,13 +221,13 @@ impl Hub {
 
     /// All bytes of an upload have come.
     fn finish(&mut self, file_id: FileId, out: &mut impl Output) {
-        let Some(via) = self.files.get(file_id).map(|file| file.via) else { return };
+        let Some((via, owner)) = self.files.get(file_id).map(|file| (file.via, file.owner)) else { return };
         self.files.set_stage(file_id, Stage::Finishing);
         if let Some(way) = self.people.way_mut(via) {
             way.rare_mut().finishing += 1;
         }
         self.end_intake(via, file_id, Intake::None { told: false }, out);
-        self.job(Job::Finish(file_id), out);
+        self.job(Job::Finish(file_id), Some(owner), out);
     }
 
     /// The disk has all of a file.

@@ -199,6 +199,8 @@ impl Output for Notes {
             // Nothing is held here for longer than a line takes.
             Effect::UploadEnded(_) | Effect::PutOut(_) => {}
             Effect::Resume(conn) => self.resumed.push(conn),
+            // There is no log of the process.
+            Effect::NoteWrongKey(..) => {}
             // Nobody loses a connection here, so no place need be kept.
             Effect::Keep { conn, .. } => {
                 self.reply(conn, &Reply::Done(Done::Keep { token: PlaceToken(0), time: KEEP }));

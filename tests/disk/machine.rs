@@ -1,7 +1,7 @@
 //! The server and its machine: folders that others made, swept or put something into, limits and clocks, and the start.
 
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
@@ -149,9 +149,8 @@ fn a_temporary_folder_that_is_swept_away_is_made_anew() {
         assert_eq!(mode(&parent.path().join(&name)), 0o700);
     }
     // What stands in the way of all files is logged, and once.
-    let name = listing(parent.path()).pop().unwrap();
-    fs::remove_dir_all(parent.path().join(&name)).unwrap();
-    fs::write(parent.path().join(&name), "").unwrap();
+    fs::remove_dir_all(parent.path()).unwrap();
+    fs::write(parent.path(), "").unwrap();
     for _ in 0..2 {
         alice.send("/send #a 3 z");
         let id = alice.until_starting("+ send ").pop().unwrap().split(' ').nth(2).unwrap().to_owned();
@@ -162,6 +161,95 @@ fn a_temporary_folder_that_is_swept_away_is_made_anew() {
     server.signal("TERM");
     let log = server.wait().1;
     assert_eq!(log.matches("cannot take files").count(), 1, "{log}");
+    fs::remove_file(parent.path()).unwrap();
+    fs::create_dir(parent.path()).unwrap();
+}
+
+#[test]
+fn what_somebody_puts_in_the_place_of_the_temporary_folder_is_left_alone() {
+    let (parent, foreign) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for n in 1..=9 {
+        fs::write(foreign.path().join(n.to_string()), "precious").unwrap();
+    }
+    let mut command = Command::new(binary());
+    command.args(["serve", "--listen", "127.0.0.1:0"]).env("TMPDIR", parent.path());
+    let server = Server::start_with(&mut command);
+    let mut alice = server.in_room("alice", "#a");
+    let first = share(&mut alice, "#a", b"one", "x");
+    let is_linked = |name: &String| parent.path().join(name).is_symlink();
+    let mut left = Vec::new();
+    for is_link in [true, false] {
+        let name = listing(parent.path()).into_iter().find(|name| !left.contains(name)).unwrap();
+        let path = parent.path().join(&name);
+        fs::remove_dir_all(&path).unwrap();
+        if is_link {
+            symlink(foreign.path(), &path).unwrap();
+        } else {
+            fs::create_dir(&path).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o777)).unwrap();
+            (1..=9).for_each(|n| fs::write(path.join(n.to_string()), "precious").unwrap());
+        }
+        left.push(name);
+        // What there was is gone, and is not looked for elsewhere.
+        alice.send(&format!("/cancel {first}"));
+        let id = share(&mut alice, "#a", b"two", "y");
+        assert_eq!(fetch(&mut alice, id), b"two");
+        let new = listing(parent.path()).into_iter().find(|name| !left.contains(name)).unwrap();
+        assert!(!is_linked(&new) && mode(&parent.path().join(&new)) == 0o700);
+    }
+    drop(alice);
+    assert!(stop(server).0.success());
+    left.sort();
+    assert_eq!(listing(parent.path()), left);
+    for folder in [foreign.path(), &parent.path().join(left.iter().find(|name| !is_linked(name)).unwrap())] {
+        let there = (1..=9).filter(|n| fs::read(folder.join(n.to_string())).is_ok_and(|bytes| bytes == b"precious"));
+        assert_eq!((listing(folder).len(), there.count()), (9, 9));
+    }
+}
+
+#[test]
+fn a_file_that_is_not_ours_in_the_folder_of_the_files_stays() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    assert_eq!(share(&mut alice, "#a", b"one", "x"), 1);
+    fs::write(folder.path.join("spool/2"), "precious").unwrap();
+    assert_eq!(share(&mut alice, "#a", b"two", "y"), 2);
+    assert_eq!(fs::read(folder.path.join("spool/2.damaged")).unwrap(), b"precious");
+    alice.send("/cancel 2");
+    alice.until("+ cancel 2");
+    assert_eq!(share(&mut alice, "#a", b"three", "z"), 3);
+    assert_eq!(fs::read(folder.path.join("spool/2.damaged")).unwrap(), b"precious");
+}
+
+#[test]
+fn nobody_need_read_that_it_listens() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // As much as a pipe holds.
+    writer.write_all(&[b'x'; 65_536]).unwrap();
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let mut command = Command::new(binary());
+    command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]).stdout(writer).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let mut stream = None;
+    eventually("it listens", || {
+        stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok();
+        stream.is_some()
+    });
+    let stream = stream.unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut hello = String::new();
+    let greeted = BufReader::new(&stream).read_line(&mut hello);
+    let end = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let mut ended = None;
+    eventually("it ends", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    drop(reader);
+    assert!(greeted.is_ok() && hello.starts_with("* hello "), "{greeted:?} {hello}");
+    assert!(end.success() && ended.is_some_and(|status| status.success()));
 }
 
 #[test]

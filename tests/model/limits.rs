@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use chinwag::commands;
 use chinwag::effect::{Description, Job, PastFile};
+use chinwag::event::{Done, Fault, Reply};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{
     DOWNLOAD_UNIT, FILES, FILES_A_SENDER, MINUTE, READ_AHEAD, READ_AHEAD_IN_ALL, ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON,
@@ -236,4 +237,48 @@ fn what_people_write_is_clean_whatever_it_was() {
         assert!(!text.contains(|c: char| c != '\t' && c.is_control()), "{text:?}");
         assert_eq!(clean(text.as_bytes()), text);
     }
+}
+
+#[test]
+fn one_network_s_empty_files_keep_the_disk_from_nobody() {
+    let mut memory = Memory::new(Settings { rate: 0, ..Settings::default() });
+    let network = |n: u8| Origin::Network(Prefix::v4([203, 0, 113, n]));
+    let mut conns = 0;
+    let mut enter = |memory: &mut Memory, n: u8| {
+        conns += 1;
+        memory.connect_from(&format!("c{conns}"), network(n));
+        memory.send(&format!("c{conns}"), b"/join #all\n");
+        ConnId::new(conns, 0)
+    };
+    // The disk does nothing from now on. Gives the file that was offered, if it was taken.
+    fn offer(memory: &mut Memory, conn: ConnId) -> Option<FileId> {
+        memory.notes.told.clear();
+        let now = memory.now();
+        let request = commands::parse("/send #all 0 e").unwrap();
+        memory.hub.handle(conn, now, request, &mut memory.notes);
+        let reply = memory.notes.told.iter().find_map(|(_, told)| match told {
+            Told::Reply(reply) => Some(reply),
+            _ => None,
+        });
+        match reply {
+            Some(Reply::Done(Done::Send { id, .. })) => Some(*id),
+            Some(Reply::Refused { why: Fault::DiskBusy, .. }) => None,
+            other => panic!("{other:?}"),
+        }
+    }
+    let guests: Vec<Vec<ConnId>> = (1..=30).map(|n| (0..3).map(|_| enter(&mut memory, n)).collect()).collect();
+    let newcomer = enter(&mut memory, 99);
+    for network in &guests {
+        for round in 0..300 {
+            let conn = network[round % 3];
+            let Some(id) = offer(&mut memory, conn) else { break };
+            let now = memory.now();
+            let line = format!("/cancel {id}");
+            memory.hub.handle(conn, now, commands::parse(&line).unwrap(), &mut memory.notes);
+            assert!(round < 299, "nothing holds them");
+        }
+    }
+    let waiting = memory.notes.jobs.len();
+    assert!(waiting < 600, "{waiting} jobs wait");
+    assert!(offer(&mut memory, newcomer).is_some());
 }

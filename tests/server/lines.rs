@@ -354,12 +354,19 @@ fn what_keeps_the_server_from_starting_is_said_in_one_line() {
         );
     }
     check(&["--listen", "192.0.2.1:0"], 1, "chinwag: cannot listen on 192.0.2.1:0: ");
-    let few =
-        Command::new("bash").args(["-c", "ulimit -n 9 && exec \"$0\" serve --listen 127.0.0.1:0", binary()]).output();
-    let few = String::from_utf8(few.unwrap().stderr).unwrap();
-    assert!(
-        few.contains("chinwag: cannot ") && few.contains("too many open files; raise the limit with ulimit -n"),
-        "{few}"
+    for limit in [9, 20, 63] {
+        let script = format!("ulimit -n {limit} && exec \"$0\" serve --listen 127.0.0.1:0");
+        let few = Command::new("timeout").args(["10", "bash", "-c", &script, binary()]).output().unwrap();
+        let told = String::from_utf8(few.stderr).unwrap();
+        let want =
+            format!("chinwag: cannot serve with {limit} open files; raise the limit to 64 or more with ulimit -n");
+        assert!(few.status.code() == Some(1) && told.contains(&want), "{told}");
+    }
+    // It is understood, and nobody has it.
+    check(
+        &["--listen", "[fe80::1%lo]:0"],
+        1,
+        "chinwag: cannot listen on [fe80::1%1]:0: cannot assign requested address",
     );
     check(&["--max-clients", "many"], 2, "--max-clients");
     check(&["--rate", "fast"], 2, "--rate");

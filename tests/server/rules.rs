@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
 use chinwag::effect::{PastRoom, Record};
-use chinwag::limits::{BANS, FOUNDED, INVITATIONS, OPS, WRONG_KEYS};
-use chinwag::names::{ConnId, Digest, Nick, Origin, Prefix, RoomName};
+use chinwag::limits::{
+    BANS, DAY, FOUNDED, INVITATIONS, OPS, RULES_A_DAY, RULES_LINES, RULES_OF_ALL, RULES_OF_GUESTS, WRONG_KEYS,
+};
+use chinwag::names::{ConnId, Digest, Nick, Origin, Prefix, RoomName, Text};
 use chinwag::register::Register;
-use chinwag::register::entry::{Entry, Founder, Role, Rule};
+use chinwag::register::entry::{Author, Ban, BanKind, Entry, Founder, Role, Rule, Who};
 use chinwag::settings::{Logging, RoomMakers, Settings};
 use chinwag::time::{Day, Now};
 use sha2::{Digest as _, Sha256};
@@ -352,6 +354,47 @@ fn whoever_guesses_keys_learns_nothing_more_after_a_few() {
 }
 
 #[test]
+fn each_wrong_key_is_in_the_log() {
+    let mut server = Server::start(&[]);
+    let mut op = server.in_room("op", "#club");
+    op.ask("/room key open", "+ room #club key open");
+    let mut eve = server.person("eve");
+    eve.send("/join #club guess");
+    eve.starting("! join bad-key ");
+    // Whoever gives none does not guess.
+    eve.send("/join #club");
+    eve.starting("! join bad-key ");
+    drop((op, eve));
+    server.signal("TERM");
+    let log = server.wait().1;
+    assert_eq!(log.matches("a wrong key of #club from 127.0.0.1").count(), 1, "{log}");
+}
+
+#[test]
+fn an_owner_who_comes_back_is_the_one_who_was_written_to() {
+    let mut company = Company::new(Settings::default(), &["olga", "vera"]);
+    company.enter(&["ann", "olga", "vera"]);
+    assert_eq!(company.told("ann", "/msg olga hi"), ["+ msg olga"]);
+    company.done("vera", "/msg ann hi");
+    for nick in ["olga", "vera"] {
+        company.0.end(nick);
+        company.enter(&[nick]);
+        assert_eq!(company.told("ann", &format!("/msg {nick} and on")), [format!("+ msg {nick}")]);
+    }
+    company.done("olga", "/logout");
+    company.done("olga", &format!("/login olga token:{}", URL_SAFE_NO_PAD.encode(SECRET)));
+    assert_eq!(company.told("ann", "/query olga"), ["+ query olga"]);
+    // To whom it is granted is somebody else.
+    company.0.connect_control("ctl");
+    let granted = company.ask("ctl", "/grant olga");
+    let token = granted.rsplit(' ').find(|word| word.starts_with("token:")).unwrap().to_owned();
+    company.0.connect("new");
+    company.done("new", &format!("/login olga {token}"));
+    let told = company.told("ann", "/msg olga hi");
+    assert!(told.len() == 2 && told[0].starts_with("* notice olga is somebody else now "), "{told:?}");
+}
+
+#[test]
 fn so_many_there_may_be_and_no_more() {
     let mut company = Company::new(Settings { room_makers: RoomMakers::Named, ..Settings::default() }, &["ann"]);
     company.enter(&["ann", "eve"]);
@@ -381,6 +424,76 @@ fn so_many_there_may_be_and_no_more() {
         company.done("ann", "/invite eve");
     }
     company.refused("ann", "/invite eve", "too-many");
+}
+
+/// So many bans, in rooms that nobody owns or in those of ann.
+fn banned(register: &mut Register, count: usize, owner: Option<&str>) {
+    let founder = owner.map_or(Founder::Guest, |nick| Founder::Owner(Nick::new(nick).unwrap()));
+    for n in 0..count {
+        let room = RoomName::new(&format!("#{}{}", owner.unwrap_or("guests"), n / 4_000)).unwrap();
+        let (who, by) = (Who::Guest(Nick::new(&format!("p{n}")).unwrap()), Author::Server);
+        let ban =
+            Ban { id: n as u64 + 1, kind: BanKind::Ban, who, network: None, until: None, by, reason: Text::new("") };
+        register.apply(Entry::Ban { room, ban });
+        register.apply(Entry::Room { room, founder });
+    }
+}
+
+#[test]
+fn strangers_leave_rules_to_others_and_to_the_operator() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann"]);
+    company.done("ann", "/join #mine");
+    for (name, net) in [("eve", 1), ("mallory", 1), ("bob", 2)] {
+        company.enter_from(name, network(net));
+    }
+    let bans =
+        |from: usize, count: usize| -> String { (from..from + count).map(|n| format!("/ban p{n}*\n")).collect() };
+    let mut heard = Vec::new();
+    for n in 0..6 {
+        company.done("eve", &format!("/join #eve{n}"));
+        company.0.send("eve", bans(100 + n * BANS, BANS).as_bytes());
+        heard.extend(company.heard("eve"));
+    }
+    let banned_by_eve = heard.iter().filter(|line| line.starts_with("+ ban ")).count();
+    assert_eq!(banned_by_eve, RULES_A_DAY as usize);
+    assert!(heard.last().is_some_and(|line| line.starts_with("! ban too-many you, or others from your network")));
+    company.done("mallory", "/join #mallory");
+    company.refused("mallory", "/room hidden on", "too-many");
+    for (name, room) in [("bob", "#bob"), ("ann", "#mine")] {
+        company.done(name, &format!("/join {room}"));
+        company.done(name, "/room slow 5s");
+        company.done(name, "/ban evil*");
+    }
+    // What is taken back is never refused.
+    company.done("eve", "/unban #eve0 1");
+    company.0.wait(DAY);
+    company.done("mallory", "/room hidden on");
+
+    // However many networks they have, their rooms have no more than half.
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    let mut register = owners(&["ann"], company.0.now());
+    banned(&mut register, RULES_OF_GUESTS, None);
+    company.restore(register);
+    company.enter(&["ann"]);
+    company.enter_from("bob", network(2));
+    company.done("bob", "/join #bob");
+    let reply = company.ask("bob", "/room slow 5s");
+    assert!(reply.starts_with("! room too-many the server remembers as much of rooms that nobody owns"), "{reply}");
+    company.done("ann", "/join #mine");
+    company.done("ann", "/room slow 5s");
+
+    // And the last of all are the operator's.
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    let mut register = owners(&["ann"], company.0.now());
+    banned(&mut register, RULES_OF_ALL, Some("ann"));
+    company.restore(register);
+    company.enter(&["ann"]);
+    company.done("ann", "/join #mine");
+    company.refused("ann", "/room slow 5s", "too-many");
+    company.0.connect_control("ctl");
+    company.done("ctl", "/room #mine slow 5s");
+    const { assert!(RULES_OF_ALL < RULES_LINES) };
 }
 
 /// What somebody sends who is not in the room, for each command that names one.
