@@ -82,7 +82,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "sockets log",
     ),
     ("client/patient", "", "system"),
-    ("client/model", "text unicode names wire limits request commands", "instants"),
+    ("client/model", "text unicode names time wire limits request commands", "instants"),
     (
         "client/wire",
         "text names wire limits linebuf listener client/patient client/model",

@@ -1,10 +1,9 @@
 //! The rows of the server's answers, in words, where they are tables for programs.
 
-use humantime::format_rfc3339_seconds;
-
 use super::told::whom_text;
 use crate::names::RoomName;
 use crate::text::{bytes, counted, roughly};
+use crate::time::in_seconds;
 use crate::wire::Detail;
 
 /// A row of the answer to `command`, if there is more to say of it than the server's own words. Times stand in it as the server
@@ -26,8 +25,7 @@ pub(super) fn row(command: &str, text: &str) -> Option<String> {
         Detail::Ban { id, mute, who, by, until, reason } => {
             let kind = if mute { "mute" } else { "ban" };
             let by = by.map_or_else(|| "the server".to_owned(), |by| by.to_string());
-            let until =
-                until.map_or_else(|| "for good".to_owned(), |at| format!("until {}", format_rfc3339_seconds(at)));
+            let until = until.map_or_else(|| "for good".to_owned(), |at| format!("until {}", in_seconds(at)));
             format!("{kind} {id}: {}, by {by}, {until}{}", whom_text(who), reason_text(reason))
         }
         Detail::Block { id, of_guests, who, until, reason } => {
@@ -36,14 +34,13 @@ pub(super) fn row(command: &str, text: &str) -> Option<String> {
                 None if of_guests => format!("guests from {who}"),
                 None => format!("whoever comes from {who}"),
             };
-            let until =
-                until.map_or_else(|| "for good".to_owned(), |at| format!("until {}", format_rfc3339_seconds(at)));
+            let until = until.map_or_else(|| "for good".to_owned(), |at| format!("until {}", in_seconds(at)));
             format!("block {id}: {whom}, {until}{}", reason_text(reason))
         }
         Detail::Way { nick, address, secure, since, named } => {
             let standing = if named { "who owns that name" } else { "a guest" };
             let wire = if secure { "where nobody can read along" } else { "where others may read along" };
-            format!("{nick}, {standing}, from {address}, {wire}, since {}", format_rfc3339_seconds(since))
+            format!("{nick}, {standing}, from {address}, {wire}, since {}", in_seconds(since))
         }
         _ => return None,
     })
