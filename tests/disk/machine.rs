@@ -63,7 +63,7 @@ fn what_is_swept_away_is_made_anew() {
 #[test]
 fn the_operators_door_is_made_anew_where_it_was() {
     let folder = Folder::new();
-    let server = folder.serve(&[]);
+    let mut server = folder.serve(&[]);
     let mut alice = server.person("alice");
     let door = folder.path.join("ctl");
     for _ in 0..2 {
@@ -78,7 +78,8 @@ fn the_operators_door_is_made_anew_where_it_was() {
     fs::remove_dir_all(&folder.path).unwrap();
     server.signal("HUP");
     eventually("the door is there again", || UnixStream::connect(&door).is_ok());
-    let log = kill(server);
+    server.signal("TERM");
+    let (_, log) = server.wait();
     assert_eq!(log.matches("the operator's door was gone").count(), 3, "{log}");
 }
 
