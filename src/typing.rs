@@ -77,7 +77,12 @@ impl Typing {
     /// A connection of somebody is theirs no more: what they typed by it they type no more. Says in which conversations that was.
     pub fn stop_by(&mut self, who: PersonId, by: ConnId) -> Vec<TypingKey> {
         let keys: Vec<TypingKey> = self.of(who).filter(|(_, state)| state.by == by).map(|(&key, _)| key).collect();
-        keys.iter().for_each(|&key| self.stop(key));
+        for key in &keys {
+            if let Some(state) = self.states.get_mut(key) {
+                // It is told at once, as nobody may be there any more of whom to tell it later.
+                (state.until, state.last) = (None, None);
+            }
+        }
         keys
     }
 

@@ -53,6 +53,7 @@ impl Hub {
         }
         self.before_change(turn);
         self.fail_uploads_to(turn.who, turn);
+        self.stop_typing_by(turn.who, turn.conn, turn);
         self.typing.forget_person(turn.who);
         let Some(guest) = self.people.merge(turn.conn, into) else { return Ok(()) };
         turn.who = into;

@@ -113,6 +113,15 @@ fn what_one_connection_types_the_others_see_as_everybody_does() {
     assert_eq!(late.settle(), [""; 0]);
     late.send("/quit");
     late.until("+ quit");
+    // A guest who comes in beside the owner is shown to type no more, though nobody sees them go.
+    two.send("/join #lobby\n/typing");
+    bob.until("#lobby * guest1 typing");
+    two.send(&format!("/login alice {PASSWORD}"));
+    two.until("+ login alice");
+    bob.expect("#lobby * guest1 idle");
+    two.send("/quit");
+    two.until("+ quit");
+    one.until("#lobby * guest1 idle");
     let two = beside(&server, &["#lobby 0"]);
     one.send("/quit");
     one.until("+ quit");
