@@ -337,6 +337,8 @@ pub const LOCKED: Duration = Duration::from_secs(60);
 pub const ONCE_GOOD: Duration = Duration::from_secs(72 * 3600);
 /// Lines of the audit log that may wait for the disk, beyond which operators wait.
 pub const DEEDS: usize = 256;
+/// Lines of the audit log that a disk did not take and that are kept to be tried again.
+pub const DEEDS_UNWRITTEN: usize = 1024;
 /// Owners of names who may be operators.
 pub const OPERATORS: usize = 50;
 /// Connections at the operator's door at once.

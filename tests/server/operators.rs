@@ -641,6 +641,18 @@ fn a_disk_that_takes_no_audit_holds_nobody_up() {
 }
 
 #[test]
+fn what_the_disk_did_not_take_of_the_audit_log_is_there_when_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let _server = start(dir.path());
+    fs::create_dir(dir.path().join("audit.log")).unwrap();
+    done(dir.path(), &["wall", "noon"]);
+    done(dir.path(), &["wall", "evening"]);
+    fs::remove_dir(dir.path().join("audit.log")).unwrap();
+    // Nothing else is done that would bring it there.
+    audited(dir.path(), &["server ctl wall noon", "server ctl wall evening"]);
+}
+
+#[test]
 fn the_audit_log_has_each_deed_of_a_script_in_its_order() {
     const DEEDS: usize = 6_000;
     let dir = tempfile::tempdir().unwrap();
