@@ -26,7 +26,7 @@ pub use format::{Damage, Reading, encode, parse, read};
 
 use crate::effect::Entered;
 use crate::event::Trouble;
-use crate::home::{Durability, give_way, is_full, make_folder, open_regular, private, replace};
+use crate::home::{Durability, OTHERS, give_way, is_full, make_folder, open_regular, private, replace};
 use crate::journal::Patience;
 use crate::limits;
 use crate::register::{Entry, Register};
@@ -198,6 +198,7 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
             bytes
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(io::Error::new(e.kind(), OTHERS)),
         Err(e) => return Err(e),
     };
     let reading = read(&bytes).map_err(io::Error::other)?;
