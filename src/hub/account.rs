@@ -501,7 +501,7 @@ impl Hub {
         self.may_send_secrets(turn)?;
         self.expire_names(turn);
         let nick = self.nameable(nick)?;
-        self.may_try(nick, turn)?;
+        self.may_try(turn)?;
         if self.accounts.register.owned(&nick).is_some() && self.people.find(&nick).is_none() {
             self.count_seen_rename(turn)?;
         }
@@ -560,7 +560,7 @@ impl Hub {
             (None, _) => self.hash_anew(nick, (None, new), turn),
             (Some(_), None) => Err(Fault::OldPassword),
             (Some(hash), Some(old)) => {
-                self.may_try(nick, turn)?;
+                self.may_try(turn)?;
                 self.verify(nick, hash, old, Proved::Passwd(new), turn)
             }
         }
@@ -584,7 +584,7 @@ impl Hub {
     ) -> Result<Option<Done>, Fault> {
         self.may_send_secrets(turn)?;
         let nick = self.own_for_good(turn)?;
-        self.may_try(nick, turn)?;
+        self.may_try(turn)?;
         match self.accounts.register.owned(&nick).and_then(|owned| owned.password()).copied() {
             Some(hash) => self.verify(nick, hash, password, Proved::Drop, turn),
             None => Err(Fault::NoPassword(nick)),
@@ -777,12 +777,9 @@ impl Hub {
     }
 
     /// Whether a password or a token is still listened to from where somebody comes.
-    fn may_try(&self, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
-        if hears_passwords(&self.wrong_passwords, self.origin_of(turn.conn), turn.now.at) {
-            return Ok(());
-        }
-        turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
-        Err(Fault::TooMany(Quota::WrongPasswords))
+    fn may_try(&self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let is_heard = hears_passwords(&self.wrong_passwords, self.origin_of(turn.conn), turn.now.at);
+        if is_heard { Ok(()) } else { Err(Fault::TooMany(Quota::WrongPasswords)) }
     }
 }
 
