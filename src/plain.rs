@@ -1247,6 +1247,7 @@ pub fn deed(deed: &Deed) -> String {
             format!("server {name} {value}")
         }
         Deed::Cancel(file) => format!("cancel {file}"),
+        Deed::NotDone(what) => format!("not-done {}", self::deed(what)),
         Deed::Role { room, nick, role, on } => {
             let command = match (role, on) {
                 (Role::Op, true) => "op",
