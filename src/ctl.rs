@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::path::Path;
+use std::time::Instant;
 
 use crate::control::connect;
 use crate::limits;
@@ -27,15 +28,18 @@ pub fn ask(path: &Path, words: &[String], out: &mut impl Write) -> Result<Answer
     }
     let stream = connect(path).map_err(|e| cannot_reach(path, &e))?;
     let lost = |e: io::Error| format!("the server has not answered: {}; look whether it runs", reason(&e));
-    stream.set_read_timeout(Some(limits::CONTROL_SILENCE)).map_err(lost)?;
+    stream.set_read_timeout(Some(limits::CONTROL_PATIENCE)).map_err(lost)?;
     let line = format!("/{}\n", line.trim_start_matches('/'));
     match (&stream).write_all(line.as_bytes()).and_then(|()| stream.shutdown(Shutdown::Write)) {
         // It may have said why before it closed.
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => return Err(lost(e)),
         _ => {}
     }
-    for line in BufReader::new(&stream).lines() {
-        let line = line.map_err(lost)?;
+    let mut lines = BufReader::new(&stream);
+    while let Some(line) = next_line(&mut lines).map_err(|e| match e.kind() {
+        io::ErrorKind::WouldBlock => STUCK.to_owned(),
+        _ => lost(e),
+    })? {
         let answer = match ServerLine::parse(&line) {
             ServerLine::Detail(_) => None,
             ServerLine::Done(_) => Some(Answer::Done),
@@ -51,9 +55,35 @@ pub fn ask(path: &Path, words: &[String], out: &mut impl Write) -> Result<Answer
     Err("the server has gone without an answer; look whether it runs".to_owned())
 }
 
+/// A server that takes a connection and says nothing.
+const STUCK: &str = "the server runs, but has not answered for a minute; look at its log, or end it and start it again";
+
+/// The next line, if there is one. Whoever waits for it is told so after a few seconds.
+fn next_line(lines: &mut impl BufRead) -> io::Result<Option<String>> {
+    let (begun, mut line, mut is_told) = (Instant::now(), Vec::new(), false);
+    loop {
+        match lines.read_until(b'\n', &mut line) {
+            Ok(_) if line.is_empty() => return Ok(None),
+            Ok(_) => break,
+            Err(e) if e.kind() != io::ErrorKind::WouldBlock || begun.elapsed() >= limits::CONTROL_SILENCE => {
+                return Err(e);
+            }
+            Err(_) if !is_told => {
+                is_told = true;
+                let _ = writeln!(io::stderr(), "chinwag: the server has not answered yet; waiting for a minute");
+            }
+            Err(_) => {}
+        }
+    }
+    let text = String::from_utf8(line).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
+}
+
 fn cannot_reach(path: &Path, e: &io::Error) -> String {
     let hint = match e.kind() {
-        io::ErrorKind::NotFound => "; give the folder of the server with --data, or its socket with --control",
+        io::ErrorKind::NotFound => {
+            "; does the server run? Its folder is given with --data, or its socket with --control"
+        }
         io::ErrorKind::ConnectionRefused => "; no server runs there, start it first",
         io::ErrorKind::PermissionDenied => "; only the user that the server runs as may, try sudo -u",
         _ => "",

@@ -1210,6 +1210,8 @@ pub enum Deed {
     },
     Server(ServerSetting),
     Cancel(FileId),
+    /// What was to be done could not be.
+    NotDone(Box<Self>),
     /// A role is given in a room, or taken away.
     Role {
         room: RoomName,

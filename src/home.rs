@@ -238,10 +238,13 @@ fn remove_left_over(parent: &Path) {
     }
 }
 
+/// What is wrong with a file of the data folder that cannot be opened, and how all of them are given to whom they must belong to.
+pub const OTHERS: &str =
+    "permission denied; it must belong to the user that the server runs as, as all in its folder: chown -R USER FOLDER";
+
 /// That a file of the data folder is another user's, as it may be after it was copied there, and what to do.
 pub fn not_ours(path: &Path, e: &io::Error) -> io::Error {
-    let what = "permission denied; it must belong to the user that the server runs as";
-    io::Error::new(e.kind(), format!("{}: {what}", path.display()))
+    io::Error::new(e.kind(), format!("{}: {OTHERS}", path.display()))
 }
 
 /// Whether there is no room on the disk for what was to be written, or as much as there may be.

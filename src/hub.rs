@@ -451,7 +451,7 @@ impl Hub {
         match request {
             // Whoever guesses on learns nothing, not even when a guess is right.
             Request::Pass(_) if !hears_passwords(&self.wrong_passwords, locked.origin, turn.now.at) => {
-                turn.out.effect(Effect::NoteWrongPassword(conn));
+                // It is not looked at, so nobody is said to have given a wrong one.
                 refuse(conn, verb, Fault::TooMany(Quota::WrongPasswords), turn.out);
                 self.close(conn, Bye::WrongPasswords, turn);
             }

@@ -26,7 +26,7 @@ pub use format::{Damage, Reading, encode, parse, read};
 
 use crate::effect::Entered;
 use crate::event::Trouble;
-use crate::home::{Durability, give_way, is_full, make_folder, open_regular, private, replace};
+use crate::home::{Durability, OTHERS, give_way, is_full, make_folder, open_regular, private, replace};
 use crate::journal::Patience;
 use crate::limits;
 use crate::register::{Entry, Register};
@@ -93,8 +93,8 @@ impl Ledger {
         self.give(Task::Note(encoded(entries)));
     }
 
-    /// Has it written down what an operator has done at this time. What the disk does not take stands in the log of the process.
-    /// Nothing is left out, so operators are to do nothing more while [`Ledger::takes_deeds`] says no.
+    /// Has it written down what an operator has done at this time. What the disk does not take stands in the log of the process
+    /// too, and is tried again. Nothing is left out, so operators are to do nothing more while [`Ledger::takes_deeds`] says no.
     pub fn audit(&mut self, at: SystemTime, deed: &str) {
         self.deeds.fetch_add(1, Ordering::Relaxed);
         self.noting += 1;
@@ -198,6 +198,7 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
             bytes
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(io::Error::new(e.kind(), OTHERS)),
         Err(e) => return Err(e),
     };
     let reading = read(&bytes).map_err(io::Error::other)?;
@@ -429,7 +430,7 @@ enum Appended {
 impl Writer {
     fn run(mut self, inbox: &Receiver<Task>) {
         loop {
-            let is_in_trouble = lock(&self.trouble).is_some();
+            let is_in_trouble = lock(&self.trouble).is_some() || self.audit.is_behind();
             if is_in_trouble && self.again <= Instant::now() {
                 self.try_again();
             }
@@ -440,7 +441,7 @@ impl Writer {
             };
             let goes_on = match next {
                 Ok(Task::Audit(line)) => {
-                    self.audit.append(&line);
+                    self.audit.append(line);
                     if self.deeds.fetch_sub(1, Ordering::Relaxed) == limits::DEEDS / 2 {
                         wake(&self.waker);
                     }
@@ -459,6 +460,8 @@ impl Writer {
                 break;
             }
         }
+        // What is left stands in the log of the process.
+        let _ = self.audit.catch_up();
         if let Err(e) = self.catch_up() {
             let path = lock(&self.file).path.clone();
             error!("lost is what could not be written to {}: {e}", path.display());
@@ -517,6 +520,13 @@ impl Writer {
     /// Tries to write what waits; the trouble is over when nothing has failed for a while.
     fn try_again(&mut self) {
         self.again = Instant::now() + limits::LOG_RETRY;
+        let audited = self.audit.catch_up();
+        if lock(&self.trouble).is_none() {
+            if audited.is_ok() {
+                info!("the audit log is written again");
+            }
+            return;
+        }
         if self.catch_up().is_ok() && self.failed.elapsed() >= limits::LOG_STEADY {
             info!("rules and bans are being kept again");
             *lock(&self.trouble) = None;

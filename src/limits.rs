@@ -337,12 +337,20 @@ pub const LOCKED: Duration = Duration::from_secs(60);
 pub const ONCE_GOOD: Duration = Duration::from_secs(72 * 3600);
 /// Lines of the audit log that may wait for the disk, beyond which operators wait.
 pub const DEEDS: usize = 256;
+/// Lines of the audit log that a disk did not take and that are kept to be tried again.
+pub const DEEDS_UNWRITTEN: usize = 1024;
 /// Owners of names who may be operators.
 pub const OPERATORS: usize = 50;
 /// Connections at the operator's door at once.
 pub const CONTROLS: usize = 4;
 /// How long one of them may say nothing.
 pub const CONTROL_SILENCE: Duration = Duration::from_secs(60);
+/// Lines that the log of the process has in [`REFUSALS_NOTED_IN`] of connections that may not come.
+pub const REFUSALS_NOTED: usize = 60;
+/// See [`REFUSALS_NOTED`].
+pub const REFUSALS_NOTED_IN: Duration = Duration::from_secs(60);
+/// How long `chinwag ctl` waits for an answer before it says so.
+pub const CONTROL_PATIENCE: Duration = Duration::from_secs(4);
 /// How long input that flood control held back is carried out after its end.
 pub const AFTER_END: Duration = Duration::from_secs(60);
 /// How long input is discarded after the server closed, so that a reset does not swallow the last line.

@@ -488,7 +488,13 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let opened = File::options().read(true).custom_flags(flags).open(path);
     let read = opened.and_then(|file| Piped(file).take(limit + 1).read_to_end(&mut bytes));
-    let read = read.map_err(|e| format!("cannot read {}: {}", path.display(), reason(&e)))?;
+    let read = read.map_err(|e| {
+        let hint = match e.kind() {
+            ErrorKind::PermissionDenied => "; let the user read it that the server runs as",
+            _ => "",
+        };
+        format!("cannot read {}: {}{hint}", path.display(), reason(&e))
+    })?;
     if read as u64 > limit {
         return Err(format!("cannot use {}: it must be a file of at most {limit} bytes", path.display()));
     }

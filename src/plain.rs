@@ -760,6 +760,9 @@ fn explain(why: &Fault) -> String {
             let (nick, owned) = (nick.get(), owned.get());
             format!("{nick} looks like {owned}, which belongs to somebody; grant {owned}, or choose another name")
         }
+        Fault::NoSuchNick(name) if name.as_str().contains('*') => {
+            format!("{name} is not here; patterns are for /ban and /mute in a room")
+        }
         Fault::NoSuchNick(name) => format!("{name} is not here; /who lists who is"),
         Fault::MeantRoom(name, room) => format!("{name} is not here; is the room {room} meant?"),
         Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
@@ -1244,6 +1247,7 @@ pub fn deed(deed: &Deed) -> String {
             format!("server {name} {value}")
         }
         Deed::Cancel(file) => format!("cancel {file}"),
+        Deed::NotDone(what) => format!("not-done {}", self::deed(what)),
         Deed::Role { room, nick, role, on } => {
             let command = match (role, on) {
                 (Role::Op, true) => "op",

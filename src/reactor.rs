@@ -3,6 +3,7 @@
 mod input;
 mod kept;
 mod output;
+mod refusals;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{self, Write};
@@ -30,6 +31,7 @@ use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
 
 use self::kept::TakeUp;
+use self::refusals::Refusals;
 
 /// Where people come in who speak one dialect.
 pub struct Door {
@@ -70,6 +72,8 @@ pub struct Reactor<S: System> {
     held_by_disk: Vec<ConnId>,
     /// Whether an operator waits for the audit log.
     is_audit_behind: bool,
+    /// What the log of the process says of those who may not come.
+    refusals: Refusals,
     /// Connections that are dropped if their sockets still take too little in this turn.
     on_trial: Vec<ConnId>,
     /// Places that are kept when their connections are lost, by what takes them up.
@@ -140,6 +144,7 @@ impl<S: System> Reactor<S> {
             silent_most: 0,
             held_by_disk: Vec::new(),
             is_audit_behind: false,
+            refusals: Refusals::default(),
             on_trial: Vec::new(),
             places: HashMap::new(),
             applicants: Vec::new(),
@@ -353,6 +358,9 @@ impl<S: System> Reactor<S> {
                 Effect::Where { conn, whom } => self.tell_where(conn, &whom, now),
                 Effect::Close { conn, bye } => {
                     if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
+                        if let (Bye::Blocked | Bye::GuestsBlocked, Some(address)) = (bye, connection.address()) {
+                            self.refusals.note(address, bye, now.at);
+                        }
                         self.egress.tell(connection, &Event::Bye(bye));
                     }
                     self.drain(conn, now);
@@ -455,6 +463,7 @@ impl<S: System> Reactor<S> {
         let is_heard = refusal.is_some_and(|bye| self.may_apply(address, bye));
         if let Some(bye) = refusal.filter(|_| !is_heard && self.registry.rejected() >= limits::REJECTED) {
             // That is all that a storm of connections gets.
+            self.refusals.note(address, bye, now.at);
             return self.turn_away(transport, dialect, bye);
         }
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
@@ -475,6 +484,7 @@ impl<S: System> Reactor<S> {
             self.rearm(id, now);
             return self.run_soon(id);
         }
+        self.refusals.note(address, bye, now.at);
         self.egress.tell(connection, &Event::Bye(bye));
         self.egress.hurry(connection);
     }

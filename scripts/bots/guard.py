@@ -38,6 +38,7 @@ def talk(sock):
                 sys.exit(text) if text.startswith(("join ", "login ", "pass ")) else print(text, file=sys.stderr)
             elif command == f"/op {room}":
                 ops = {row.split(" ")[1] for row in rows if not row.startswith("voice ")}
+                nick in ops or print(f"{nick} is no op of {room} yet: its founder says /op {nick} there", file=sys.stderr)
         elif kind == room and (said := re.match(r"\[(\d+)@\S+ <(\S+)> (.*)", text)):
             if said[2] in ops:
                 said[3].startswith("!pardon ") and people.pop(said[3][8:], None)

@@ -17,7 +17,7 @@ use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
 use crate::people::Person;
 use crate::policy::{Action, may_come_as};
-use crate::register::{Entry, PasswordHash, Proof, Register, Rules};
+use crate::register::{Author, Entry, PasswordHash, Proof, Register, Rules};
 use crate::request::{Credential, Named, Wanted};
 use crate::settings;
 use crate::time::{Day, Now};
@@ -77,6 +77,8 @@ enum Proved {
 struct Write {
     entries: Vec<Entry>,
     then: Option<(ConnId, Written)>,
+    /// What an operator does with it, and who that is.
+    ordered: Option<(Author, Deed)>,
 }
 
 /// What a connection waits for that has had something written down.
@@ -281,7 +283,11 @@ impl Hub {
 
     /// Entries have been written down, or cannot be.
     pub fn ledger_did(&mut self, now: Now, entered: Entered, out: &mut impl Output) {
-        let Some(Write { entries, then }) = self.accounts.writes.pop_front() else { return };
+        let Some(Write { entries, then, ordered }) = self.accounts.writes.pop_front() else { return };
+        if let (Entered::Failed, Some((by, deed)), Some((conn, _))) = (entered, ordered, &then) {
+            // It stands in the audit log as done.
+            out.effect(Effect::Audit { conn: *conn, by, deed: Deed::NotDone(Box::new(deed)) });
+        }
         if entered == Entered::Written {
             // Whoever asked for it may have gone meanwhile, and be here through other connections.
             let conn = then.as_ref().map_or(ConnId::NOBODY, |(conn, _)| *conn);
@@ -501,7 +507,7 @@ impl Hub {
         self.may_send_secrets(turn)?;
         self.expire_names(turn);
         let nick = self.nameable(nick)?;
-        self.may_try(nick, turn)?;
+        self.may_try(turn)?;
         if self.accounts.register.owned(&nick).is_some() && self.people.find(&nick).is_none() {
             self.count_seen_rename(turn)?;
         }
@@ -560,7 +566,7 @@ impl Hub {
             (None, _) => self.hash_anew(nick, (None, new), turn),
             (Some(_), None) => Err(Fault::OldPassword),
             (Some(hash), Some(old)) => {
-                self.may_try(nick, turn)?;
+                self.may_try(turn)?;
                 self.verify(nick, hash, old, Proved::Passwd(new), turn)
             }
         }
@@ -584,7 +590,7 @@ impl Hub {
     ) -> Result<Option<Done>, Fault> {
         self.may_send_secrets(turn)?;
         let nick = self.own_for_good(turn)?;
-        self.may_try(nick, turn)?;
+        self.may_try(turn)?;
         match self.accounts.register.owned(&nick).and_then(|owned| owned.password()).copied() {
             Some(hash) => self.verify(nick, hash, password, Proved::Drop, turn),
             None => Err(Fault::NoPassword(nick)),
@@ -777,12 +783,9 @@ impl Hub {
     }
 
     /// Whether a password or a token is still listened to from where somebody comes.
-    fn may_try(&self, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
-        if hears_passwords(&self.wrong_passwords, self.origin_of(turn.conn), turn.now.at) {
-            return Ok(());
-        }
-        turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
-        Err(Fault::TooMany(Quota::WrongPasswords))
+    fn may_try(&self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let is_heard = hears_passwords(&self.wrong_passwords, self.origin_of(turn.conn), turn.now.at);
+        if is_heard { Ok(()) } else { Err(Fault::TooMany(Quota::WrongPasswords)) }
     }
 }
 
@@ -942,7 +945,11 @@ impl Hub {
     /// Has entries written down, for which the connection waits.
     fn write(&mut self, entries: Vec<Entry>, then: Written, turn: &mut Turn<'_, impl Output>) -> Option<Done> {
         self.accounts.waiting.insert(turn.conn);
-        self.accounts.writes.push_back(Write { entries: entries.clone(), then: Some((turn.conn, then)) });
+        self.accounts.writes.push_back(Write {
+            entries: entries.clone(),
+            then: Some((turn.conn, then)),
+            ordered: None,
+        });
         turn.out.effect(Effect::Ledger(entries));
         None
     }
@@ -954,8 +961,11 @@ impl Hub {
         then: Written,
         turn: &mut Turn<'_, impl Output>,
     ) -> Option<Done> {
-        self.audit(deed, turn);
-        self.write(entries, then, turn)
+        self.audit(deed.clone(), turn);
+        let ordered = self.by(turn).ok().map(|by| (by, deed));
+        let done = self.write(entries, then, turn);
+        self.accounts.writes.back_mut().into_iter().for_each(|write| write.ordered = ordered.clone());
+        done
     }
 
     /// Something is so from now on, and is written down before anybody hears of it, if anything is.

@@ -2,6 +2,7 @@
 //! becomes `audit.log.1` in place of the one before, and a new one begins.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -11,6 +12,7 @@ use std::time::SystemTime;
 use log::warn;
 
 use crate::home::{open_regular, private};
+use crate::limits;
 use crate::time::in_seconds;
 
 /// The file, of which nothing is kept open: somebody may move it away.
@@ -19,6 +21,8 @@ pub struct AuditLog {
     path: PathBuf,
     /// Bytes at which it becomes the older one.
     half: u64,
+    /// Lines that could not be written, in their order. What comes later waits behind them.
+    waiting: VecDeque<String>,
 }
 
 /// The line that tells of a deed.
@@ -29,14 +33,34 @@ pub(super) fn line(at: SystemTime, deed: &str) -> String {
 impl AuditLog {
     /// The one at `path`, which with the older one has at most `max` bytes.
     pub fn new(path: PathBuf, max: u64) -> Self {
-        Self { path, half: max / 2 }
+        Self { path, half: max / 2, waiting: VecDeque::new() }
     }
 
-    /// Adds a whole line. If that fails, the line stands in the log of the process.
-    pub(super) fn append(&self, line: &str) {
-        if let Err(e) = self.try_append(line) {
+    /// Adds a whole line. If that fails, the line stands in the log of the process at once, as the process may end before the disk
+    /// takes it, and waits here. Of more than may wait, the oldest stand in the log of the process alone.
+    pub(super) fn append(&mut self, line: String) {
+        let tried = self.catch_up().and_then(|()| self.try_append(&line));
+        if let Err(e) = tried {
             warn!("cannot write to {}: {e}; an operator did this: {}", self.path.display(), line.trim_end());
+            self.waiting.push_back(line);
+            if self.waiting.len() > limits::DEEDS_UNWRITTEN {
+                self.waiting.pop_front();
+            }
         }
+    }
+
+    /// Whether something waits for [`AuditLog::catch_up`].
+    pub(super) fn is_behind(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Writes what waits, as far as the disk takes it.
+    pub(super) fn catch_up(&mut self) -> io::Result<()> {
+        while let Some(line) = self.waiting.front() {
+            self.try_append(line)?;
+            self.waiting.pop_front();
+        }
+        Ok(())
     }
 
     fn try_append(&self, line: &str) -> io::Result<()> {
@@ -54,7 +78,10 @@ impl AuditLog {
             return Err(e);
         }
         if begun + line.len() as u64 >= self.half {
-            fs::rename(&self.path, self.path.with_extension("log.1"))?;
+            // The line is written all the same.
+            if let Err(e) = fs::rename(&self.path, self.path.with_extension("log.1")) {
+                warn!("cannot begin {} anew: {e}", self.path.display());
+            }
         }
         Ok(())
     }
@@ -68,10 +95,10 @@ mod tests {
     fn it_has_no_more_than_a_log_may_have() {
         let dir = tempfile::tempdir().unwrap();
         let (path, older) = (dir.path().join("audit.log"), dir.path().join("audit.log.1"));
-        let audit = AuditLog::new(path.clone(), 2_000);
+        let mut audit = AuditLog::new(path.clone(), 2_000);
         let len = |path: &PathBuf| fs::metadata(path).map_or(0, |data| data.len());
         for n in 0..500 {
-            audit.append(&line(SystemTime::UNIX_EPOCH, &format!("server ctl kill guest{n}")));
+            audit.append(line(SystemTime::UNIX_EPOCH, &format!("server ctl kill guest{n}")));
             assert!(len(&path) + len(&older) <= 2_000 + 50, "after {n}");
         }
         let text = [older, path].map(|path| fs::read_to_string(path).unwrap_or_default()).concat();
@@ -81,5 +108,21 @@ mod tests {
         let first = 500 - lines.len();
         let want = |n| format!("1970-01-01T00:00:00Z server ctl kill guest{n}");
         assert!(lines.len() > 20 && lines.iter().enumerate().all(|(n, line)| **line == want(first + n)));
+    }
+
+    #[test]
+    fn what_waits_for_the_disk_is_bounded_and_comes_in_its_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit.log");
+        let mut audit = AuditLog::new(path.clone(), 2_000_000);
+        fs::create_dir(&path).unwrap();
+        let most = limits::DEEDS_UNWRITTEN;
+        (0..most + 10).for_each(|n| audit.append(format!("{n}\n")));
+        assert!(audit.is_behind() && audit.catch_up().is_err());
+        fs::remove_dir(&path).unwrap();
+        audit.append("last\n".to_owned());
+        let want: String = (10..most + 10).map(|n| format!("{n}\n")).collect();
+        assert_eq!(fs::read_to_string(&path).unwrap(), want + "last\n");
+        assert!(!audit.is_behind());
     }
 }

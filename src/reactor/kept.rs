@@ -255,6 +255,9 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get(id) else { return };
         let turned_away = connection.address().and_then(|address| self.turned_away(address, now));
         let bye = if self.end.is_some() { Bye::Shutdown } else { turned_away.unwrap_or(Bye::Full) };
+        if let Some(address) = connection.address().filter(|_| bye != Bye::Shutdown) {
+            self.refusals.note(address, bye, now.at);
+        }
         if self.registry.rejected() >= limits::REJECTED {
             return self.dismiss(id, bye);
         }

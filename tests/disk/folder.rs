@@ -202,7 +202,9 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
     ann.send("kept");
     assert_eq!(share(&mut ann, "#a", b"bytes", "x.txt"), 1);
     stop(server);
-    for (file, told) in [("rooms/a.log", "rooms/a.log"), ("spool/1.info", "spool/1"), ("spool/1", "spool/1")] {
+    for (file, told) in
+        [("ledger", "ledger"), ("rooms/a.log", "rooms/a.log"), ("spool/1.info", "spool/1"), ("spool/1", "spool/1")]
+    {
         let file = dir.path().join(file);
         give(&file, 0);
         let output = command().output().unwrap();

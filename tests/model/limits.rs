@@ -80,6 +80,7 @@ fn guessing_a_password_ends_with_the_tries_of_a_network() {
     memory.send("three", b"/pass open\n");
     let told: Vec<String> = std::iter::from_fn(|| memory.next("three")).collect();
     assert!(told[1].starts_with("! pass too-many ") && told[2].starts_with("* bye refused "), "{told:?}");
+    assert_eq!(memory.notes.wrong_passwords.len(), 10, "nobody looked at it");
     for (name, origin) in [("four", Origin::Loopback), ("five", Origin::Network(Prefix::v4([203, 0, 113, 6])))] {
         memory.connect_from(name, origin);
         memory.send(name, b"/pass open\n");

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +14,7 @@ use chinwag::limits;
 use chinwag::names::{Origin, Prefix};
 use chinwag::settings::{Logging, Settings};
 use chinwag::time::in_seconds;
+use testkit::disk::SmallDisk;
 use testkit::memory::Memory;
 use testkit::{Client, Server, binary, control, eventually};
 
@@ -638,6 +639,50 @@ fn a_disk_that_takes_no_audit_holds_nobody_up() {
     server.signal("TERM");
     let (_, errors) = server.wait();
     assert!(errors.contains("an operator did this: ") && errors.contains("server ctl kill bob"), "{errors}");
+}
+
+#[test]
+fn what_the_disk_did_not_take_of_the_audit_log_is_there_when_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let _server = start(dir.path());
+    fs::create_dir(dir.path().join("audit.log")).unwrap();
+    done(dir.path(), &["wall", "noon"]);
+    done(dir.path(), &["wall", "evening"]);
+    fs::remove_dir(dir.path().join("audit.log")).unwrap();
+    // Nothing else is done that would bring it there.
+    audited(dir.path(), &["server ctl wall noon", "server ctl wall evening"]);
+}
+
+#[test]
+fn what_a_full_disk_kept_from_being_done_is_written_down_as_that() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let _server = disk.serve(&[]);
+    let data = disk.path("data");
+    disk.fill();
+    // What is left of the last block of the ledger may take a line or two.
+    let is_refused = |n: &usize| {
+        let output = ctl(&data, &["grant", &format!("zoe{n}")]);
+        String::from_utf8(output.stdout).unwrap().starts_with("! grant no-space ")
+    };
+    let n = (0..80).find(is_refused).expect("the disk is full");
+    disk.free();
+    let want = [format!("server ctl grant zoe{n}"), format!("server ctl not-done grant zoe{n}")];
+    eventually("all is written down", || deeds(&data).ends_with(&want));
+}
+
+#[test]
+fn who_asks_a_server_that_stands_still_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(dir.path().join("ctl")).unwrap();
+    let mut command = Command::new(binary());
+    command.args(["ctl", "--data", dir.path().to_str().unwrap(), "ping"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut told).unwrap();
+    assert_eq!(told, "chinwag: the server has not answered yet; waiting for a minute\n");
+    listener.accept().unwrap().0.write_all(b"+ ping\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stdout == b"+ ping\n", "{output:?}");
 }
 
 #[test]
