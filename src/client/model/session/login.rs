@@ -221,7 +221,12 @@ impl Session {
             Pending::Password(_) => "pass",
             _ => "",
         };
-        if self.logins.person && ["register", "login", "passwd", "drop", "pass", "token"].contains(&command) {
+        // Whoever has typed on expects to be asked for nothing.
+        let is_typed =
+            |asked: &Asked| matches!(asked.pending, Pending::Typed(_) | Pending::Said | Pending::Password(_));
+        let is_last = self.waiting.is_empty() && !self.asked.iter().any(is_typed);
+        if self.logins.person && is_last && ["register", "login", "passwd", "drop", "pass", "token"].contains(&command)
+        {
             self.logins.wary = Some(Wary::Refused(command));
         }
     }
