@@ -1766,11 +1766,12 @@ fn a_server_that_has_stopped_is_told_in_the_status_row() {
     let (server, _bob) = lobby();
     let terminal = alice(&server.address(), &[], (60, 15), Emulator::Clipping);
     let process = Pid::from_raw(server.pid().try_into().unwrap()).unwrap();
+    let is_waiting = |screen: &Screen| screen.rows.iter().any(|row| row.starts_with("waiting for the server"));
     kill_process(process, Signal::STOP).unwrap();
     terminal.keys("are you there\r");
-    terminal.wait_until("that it is waited for", |screen| below(screen).contains("waiting for the server"));
+    terminal.wait_until("that it is waited for", is_waiting);
     kill_process(process, Signal::CONT).unwrap();
-    terminal.wait_until("that it is back", |screen| !below(screen).contains("waiting for the server"));
+    terminal.wait_until("that it is back", |screen| !is_waiting(screen));
     told(&terminal, "<alice> are you there");
 }
 
