@@ -46,6 +46,8 @@ const MOVING: Duration = Duration::from_millis(250);
 const PACE: Duration = Duration::from_millis(100);
 /// How long a message may have no answer before it is shown as one that is not sure. Most have theirs by then.
 const UNSURE: Duration = Duration::from_millis(150);
+/// After which time the status row tells that the server is silent, while a message has no answer.
+const SILENT: Duration = Duration::from_secs(5);
 /// How many of them are shown at once.
 const UNSURE_ROWS: usize = 3;
 /// How long the window must have kept its size for anything to be drawn into it.
@@ -201,7 +203,8 @@ impl Chat {
         let moving = is_moving.then(|| now + MOVING);
         let paced = self.paced.filter(|&at| at > now);
         let unsure = self.visit.unsure_at(UNSURE);
-        [paced, self.gives_up, self.gallery.next(), unsure, moving, self.settles(now), self.rows.waits(now)]
+        let silent = self.visit.silent_at(SILENT).filter(|&at| at > now);
+        [paced, silent, self.gives_up, self.gallery.next(), unsure, moving, self.settles(now), self.rows.waits(now)]
             .into_iter()
             .flatten()
             .min()
@@ -546,7 +549,8 @@ impl Chat {
         let Client { link, session, transfers, .. } = &self.visit.client;
         let state = session.status();
         let link = if session.is_online() {
-            None
+            let is_silent = self.visit.silent_at(SILENT).is_some_and(|at| at <= now);
+            is_silent.then(|| "waiting for the server".to_owned())
         } else if let Some(at) = link.next_try().filter(|&at| at > now) {
             let seconds = at.saturating_duration_since(now).as_secs_f64().ceil();
             Some(format!("reconnecting in {seconds} s"))

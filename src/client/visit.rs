@@ -132,6 +132,11 @@ impl Visit {
         self.unsure.map(|since| since + age).filter(|&at| at > Instant::now())
     }
 
+    /// When the server will have been silent for `age` since a message that has no answer.
+    pub fn silent_at(&self, age: Duration) -> Option<Instant> {
+        self.unsure.map(|since| since.max(self.client.link.heard()) + age)
+    }
+
     /// Says lines, as far as they can be taken.
     pub fn say(&mut self, lines: &[String], now: Instant) {
         for (n, line) in lines.iter().enumerate() {

@@ -152,7 +152,7 @@ fn plain_text_asks_for_a_password_without_an_echo() {
     terminal.keys("good day\n");
     told(&terminal, "good day");
     terminal.keys("/account\n");
-    told(&terminal, "done: alice belongs to somebody");
+    told(&terminal, "done: alice belongs to you");
     terminal.keys("/quit\n");
     assert!(terminal.wait_exit().success());
     assert!(!holds(&terminal, "horse"));

@@ -95,7 +95,9 @@ fn a_conversation_is_lines_of_plain_text() {
         assert!(fs::read(downloads.join(name)).unwrap() == noise(200_000, 1));
     }
     terminal.keys("/cancel 1\n");
-    terminal.wait_until("the answer", |screen| screen.lines.iter().any(|line| line == "done: cancel 1"));
+    terminal.wait_until("the answer", |screen| {
+        screen.lines.iter().any(|line| line == "done: file 1 is not shared any more")
+    });
     terminal.keys("/nosuch\n");
     told(&terminal, "no: /nosuch");
     // The terminal shows keys that it knows nothing of, and hands them on.

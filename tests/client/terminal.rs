@@ -1677,7 +1677,7 @@ fn files_are_sent_and_fetched() {
     }
     terminal.keys("/cancel 1\r");
     bob.until("#lobby * alice unfile 1 gone");
-    told(&terminal, "  cancel 1");
+    told(&terminal, "  file 1 is not shared any more");
     for (line, why) in [
         ("/get 1", "✗ fetching"),
         ("/send #lobby ~/no such", "✗"),
@@ -1759,6 +1759,20 @@ fn who_leaves_is_told_of_no_loss() {
         let lines = terminal.screen().lines;
         assert!(!lines.iter().any(|line| line.contains("lost") || line.contains("another")), "{lines:#?}");
     }
+}
+
+#[test]
+fn a_server_that_has_stopped_is_told_in_the_status_row() {
+    let (server, _bob) = lobby();
+    let terminal = alice(&server.address(), &[], (60, 15), Emulator::Clipping);
+    let process = Pid::from_raw(server.pid().try_into().unwrap()).unwrap();
+    let is_waiting = |screen: &Screen| screen.rows.iter().any(|row| row.starts_with("waiting for the server"));
+    kill_process(process, Signal::STOP).unwrap();
+    terminal.keys("are you there\r");
+    terminal.wait_until("that it is waited for", is_waiting);
+    kill_process(process, Signal::CONT).unwrap();
+    terminal.wait_until("that it is back", |screen| !is_waiting(screen));
+    told(&terminal, "<alice> are you there");
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub struct Editor {
     pub history: History,
     /// What was pasted, while it is asked whether that is to be sent.
     asking: Option<Pasted>,
+    /// How that was answered, by one letter, until the next line is done: the rest of a whole word may follow.
+    answered: Option<Answer>,
     /// What is looked for in the lines typed before, since Ctrl-R.
     search: Option<Search>,
     /// Whether it was told that the line has no room for more.
@@ -114,6 +116,30 @@ impl Search {
         let head = if self.is_over { "(search, no more) " } else { "(search) " };
         let found = self.found.as_ref().map(|(_, line)| format!(": {}", printable(line))).unwrap_or_default();
         (head.to_owned() + &printable(&self.word), found)
+    }
+}
+
+/// An answer to the question before a paste.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answer {
+    Yes,
+    No,
+}
+
+impl Answer {
+    /// The answer that a word gives.
+    fn of(word: &str) -> Option<Self> {
+        match word.trim().to_lowercase().as_str() {
+            "y" | "yes" | "j" | "ja" => Some(Self::Yes),
+            "n" | "no" | "nein" => Some(Self::No),
+            _ => None,
+        }
+    }
+
+    /// The whole word of which this is the rest behind the letter that answered.
+    fn whole(self, rest: &str) -> Option<String> {
+        let word = if self == Self::Yes { "y" } else { "n" }.to_owned() + rest.trim();
+        (word.len() > 1 && Self::of(&word) == Some(self)).then_some(word)
     }
 }
 
@@ -319,9 +345,8 @@ impl Editor {
             return self.paste(text);
         }
         let is_enter = line.len() < text.len();
-        match line.trim().to_lowercase().as_str() {
-            "y" | "yes" if is_enter => self.answer(Key::Char('y')),
-            "n" | "no" if is_enter => self.answer(Key::Char('n')),
+        match Answer::of(line) {
+            Some(answer) if is_enter => self.settle(answer),
             _ => {
                 self.asking.as_mut()?.is_typing = true;
                 line.chars().for_each(|c| drop(self.answer(Key::Char(c))));
@@ -397,17 +422,12 @@ impl Editor {
     fn answer(&mut self, key: Key) -> Option<Intent> {
         let asked = self.asking.as_mut()?;
         match key {
-            Key::Char('y' | 'Y') if !asked.is_typing => {
-                let Pasted { lines, ahead, .. } = self.asking.take()?;
-                self.clear();
-                self.type_on(&ahead);
-                // Of more than that, the lines typed before would be found no more.
-                if lines.len() <= FOUND {
-                    lines.iter().for_each(|line| self.history.add(line));
-                }
-                Some(Intent::Say(lines))
+            Key::Char(c @ ('y' | 'Y' | 'n' | 'N')) if !asked.is_typing => {
+                let answer = if c.eq_ignore_ascii_case(&'y') { Answer::Yes } else { Answer::No };
+                let intent = self.settle(answer);
+                self.answered = Some(answer);
+                intent
             }
-            Key::Char('n' | 'N') if !asked.is_typing => self.decline(),
             Key::Escape | Key::Ctrl('c') => self.decline(),
             Key::Char(c) => {
                 asked.is_typing = true;
@@ -422,6 +442,10 @@ impl Editor {
                 None
             }
             Key::Enter if asked.is_typing => {
+                if let Some(answer) = Answer::of(&asked.ahead) {
+                    asked.ahead.clear();
+                    return self.settle(answer);
+                }
                 asked.is_typing = false;
                 Some(Intent::Refuse(
                     "answer first: y sends the lines that you pasted, n drops them; what you typed now waits"
@@ -430,6 +454,21 @@ impl Editor {
             }
             _ => None,
         }
+    }
+
+    /// Sends what was pasted, or drops it.
+    fn settle(&mut self, answer: Answer) -> Option<Intent> {
+        if answer == Answer::No {
+            return self.decline();
+        }
+        let Pasted { lines, ahead, .. } = self.asking.take()?;
+        self.clear();
+        self.type_on(&ahead);
+        // Of more than that, the lines typed before would be found no more.
+        if lines.len() <= FOUND {
+            lines.iter().for_each(|line| self.history.add(line));
+        }
+        Some(Intent::Say(lines))
     }
 
     /// Drops what was pasted.
@@ -449,8 +488,14 @@ impl Editor {
     fn submit(&mut self) -> Option<Intent> {
         let line = self.text().to_owned();
         self.clear();
+        let answered = self.answered.take();
         if is_blank(&line) {
             return None;
+        }
+        // The first letter has answered already, and nobody is to read the others.
+        if let Some(word) = answered.and_then(|answer| answer.whole(&line)) {
+            let rest = line.trim();
+            return Some(Intent::Refuse(format!("{rest} is not said, as the rest of {word}; type it again to say it")));
         }
         self.history.add(&line);
         Some(Intent::Submit(line))
@@ -757,6 +802,20 @@ mod tests {
         assert!(refused(press(&mut editor, &[Key::Backspace, Key::Enter])));
         assert_eq!(press(&mut editor, &[Key::Char('y')]), say(&["1", "2"]));
         assert_eq!(editor.text(), "tr");
+        // Whole words are answers, of which nothing is said.
+        for (word, want) in
+            [("yes", true), ("Yes", true), ("ja", true), ("j", true), ("no", false), ("nein", false), ("NO", false)]
+        {
+            let mut editor = asked();
+            let mut said = word.chars().filter_map(|c| press(&mut editor, &[Key::Char(c)])).collect::<Vec<_>>();
+            said.extend(press(&mut editor, &[Key::Enter]));
+            said.retain(|intent| !matches!(intent, Intent::Refuse(_)));
+            assert_eq!((said.pop(), said.len()), (say(&["1", "2"]).filter(|_| want), 0), "{word}");
+            assert_eq!((editor.question(), editor.text()), (None, ""), "{word}");
+            // Typed again, it is meant so.
+            type_in(&mut editor, "es");
+            assert_eq!(press(&mut editor, &[Key::Enter]), Some(Intent::Submit("es".to_owned())), "{word}");
+        }
         // More lines are more of the paste.
         let mut editor = asked();
         editor.rest("3\n4\n");

@@ -60,6 +60,11 @@ impl Ranks {
         self.known.iter().find(|(known, _, is_here)| *known == nick && *is_here).map(|(_, rank, _)| *rank)
     }
 
+    /// Whether somebody is there who may give ranks.
+    pub fn has_op(&self) -> bool {
+        self.known.iter().any(|(_, rank, is_here)| *is_here && matches!(rank, Rank::Op | Rank::Founder))
+    }
+
     /// Somebody has this rank now, and no other.
     pub fn set(&mut self, nick: Nick, rank: Rank) {
         self.known.retain(|(known, ..)| *known != nick);

@@ -207,6 +207,11 @@ impl Link {
         self.ended.take().or(silent).map(|why| self.lose(why, now))
     }
 
+    /// When the server was last heard.
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
     /// Whether the server has been silent for so long that it should be asked whether it is there, or this machine has slept. It
     /// says so once. `today` is the time of day.
     pub fn is_silent(&mut self, now: Instant, today: SystemTime) -> bool {

@@ -25,6 +25,7 @@ pub(super) fn deed(line: &str, done: &Done<'_>) -> Option<String> {
         Done::Join { room, count } => format!("you are in {room}, with {}", counted(count.saturating_sub(1), "other")),
         Done::Leave(room) => format!("you left {room}"),
         Done::Query(place) => format!("you talk to {place}"),
+        Done::Cancel(file) => format!("file {file} is not shared any more"),
         Done::Topic(room, "") => format!("{room} has no topic"),
         Done::Topic(room, topic) => format!("{room} is about {topic}"),
         Done::Ignore(nick) => format!("you hear no more of {nick}"),

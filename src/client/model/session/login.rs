@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::typed::name;
 use super::{Asked, Entry, Pending, Session, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
@@ -31,6 +32,15 @@ pub(super) enum Secret {
     Drop,
 }
 
+/// Why what is typed next may be a password.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wary {
+    /// The one of this name was asked for, and left untold.
+    Untold(Nick),
+    /// This command was refused that takes one: who expects to be asked for it then types it.
+    Refused(&'static str),
+}
+
 /// What proves that names are ours.
 #[derive(Default, Debug)]
 pub(super) struct Logins {
@@ -42,8 +52,8 @@ pub(super) struct Logins {
     asking: Option<Nick>,
     /// What else they are being asked for.
     secret: Option<Secret>,
-    /// Whose password the person has just left untold. What they type next may still be it.
-    declined: Option<Nick>,
+    /// Why what the person types next may be a password, though none is asked for.
+    wary: Option<Wary>,
     /// Whether the name that we have is owned, by us.
     is_owner: bool,
     /// Whether nothing is restored before it is settled as whom.
@@ -113,7 +123,10 @@ impl Session {
     }
 
     /// Asks for what this command needs, which has come without it.
-    pub(super) fn ask_for_secret(&mut self, command: &str) -> Taken {
+    pub(super) fn ask_for_secret(&mut self, command: &'static str) -> Taken {
+        if self.logins.is_owner == (command == "register") {
+            self.logins.wary = Some(Wary::Refused(command));
+        }
         match (command, self.logins.is_owner) {
             // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
             ("register", false) => self.ask(Command::Token, Pending::MaySend),
@@ -194,16 +207,38 @@ impl Session {
 
     /// Whether what is typed next may be a password, though none is asked for any more.
     pub fn is_wary(&self) -> bool {
-        self.logins.declined.is_some()
+        self.logins.wary.is_some()
     }
 
-    /// Whose password this line may be that is about to be said. It is asked once; a command shows that the person knows where
-    /// they are.
-    pub(super) fn may_be_password(&mut self, line: &str, is_command: bool) -> Option<Nick> {
+    /// What was asked for with this was refused, and a password may come after it.
+    pub(super) fn grow_wary(&mut self, pending: &Pending, code: Code<'_>) {
+        let command = match pending {
+            Pending::Typed(line) => name(line),
+            // So a guest is told that a password may be sent.
+            Pending::MaySend | Pending::Probe(_) if code == Code::NoAccount => "",
+            Pending::MaySend => "register",
+            Pending::Probe(_) | Pending::Login(_, None) => "login",
+            Pending::Password(_) => "pass",
+            _ => "",
+        };
+        // Whoever has typed on expects to be asked for nothing.
+        let is_typed =
+            |asked: &Asked| matches!(asked.pending, Pending::Typed(_) | Pending::Said | Pending::Password(_));
+        let is_last = self.waiting.is_empty() && !self.asked.iter().any(is_typed);
+        if self.logins.person && is_last && ["register", "login", "passwd", "drop", "pass", "token"].contains(&command)
+        {
+            self.logins.wary = Some(Wary::Refused(command));
+        }
+    }
+
+    /// Why this line may be a password that is about to be said. It is asked once; a command shows that the person knows where
+    /// they are, and so do several words after a refusal.
+    pub(super) fn may_be_password(&mut self, line: &str, is_command: bool) -> Option<Wary> {
         if line.trim().is_empty() {
             return None;
         }
-        self.logins.declined.take().filter(|_| !is_command)
+        let is_one_word = !line.trim().contains(char::is_whitespace);
+        self.logins.wary.take().filter(|wary| !is_command && (is_one_word || matches!(wary, Wary::Untold(_))))
     }
 
     /// The next change of what is kept for later runs.
@@ -283,7 +318,7 @@ impl Session {
             }
             _ if word.is_empty() => {
                 self.stay_guest();
-                self.logins.declined = Some(nick);
+                self.logins.wary = Some(Wary::Untold(nick));
                 let now = self.nick.map(|nick| format!("you are {nick} now; ")).unwrap_or_default();
                 self.note(format!("{now}/login {nick} asks for it again"));
             }
@@ -322,7 +357,7 @@ impl Session {
     pub(super) fn logged_in(&mut self, nick: Nick, by_token: bool) {
         let before = self.nick.replace(nick);
         (self.wanted, self.regaining, self.locked) = (Some(nick), false, None);
-        (self.logins.asking, self.logins.declined, self.logins.is_owner) = (None, None, true);
+        (self.logins.asking, self.logins.wary, self.logins.is_owner) = (None, None, true);
         self.logins.found.clear();
         for room in std::mem::take(&mut self.logins.rooms) {
             if self.talks.room(room).is_none() {
@@ -590,6 +625,43 @@ mod tests {
             // Who means it types it once more.
             session.typed("correct-horse", Instant::now());
             assert!(!session.is_wary() && asked(&mut session).contains(&"/msg #a correct-horse".to_owned()));
+        }
+    }
+
+    #[test]
+    fn one_word_after_a_refused_command_for_a_password_is_not_said_at_once() {
+        for (line, replies, command) in [
+            ("/register", &["! token insecure x"][..], "/register"),
+            ("/register secret", &["! register insecure x"], "/register"),
+            ("/login bob secret", &["! login insecure x"], "/login"),
+            ("/login", &["! login usage x"], "/login"),
+            ("/login bob", &["! token insecure x"], "/login"),
+            ("/passwd", &[], "/passwd"),
+            ("/passwd a b", &["! passwd insecure x"], "/passwd"),
+            ("/drop secret", &["! drop insecure x"], "/drop"),
+            ("/token", &["! token no-account x"], "/token"),
+            ("/pass secret", &["! pass refused x"], "/pass"),
+        ] {
+            for (said, is_said) in [("correct-horse", false), ("what is that", true)] {
+                let mut session = greeted(Vec::new(), true);
+                hear(&mut session, &["+ nick alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
+                hear(&mut session, &["+ ping restored"]);
+                asked(&mut session);
+                session.typed(line, Instant::now());
+                asked(&mut session);
+                hear(&mut session, replies);
+                assert!(session.is_wary(), "{line}");
+                match session.typed(said, Instant::now()) {
+                    Taken::No(why) => {
+                        assert!(!is_said && why.starts_with(&format!("{command} was refused, ")), "{line}: {why}");
+                        session.typed(said, Instant::now());
+                    }
+                    taken => assert!(taken == Taken::Yes && is_said, "{line}"),
+                }
+                // Who means it types it once more.
+                assert_eq!(asked(&mut session).last(), Some(&format!("/msg #a {said}")), "{line}");
+                assert!(!session.is_wary(), "{line}");
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::client::model::seen::Line;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName};
 use crate::text::counted;
-use crate::wire::{Code, Detail, Done, Value};
+use crate::wire::{Code, Detail, Done, Standing, Value};
 
 /// What this client does in its own way, with what stands for it in the server's help.
 const OWN_HELP: &[(&str, &[&str])] = &[
@@ -331,7 +331,14 @@ impl Session {
                     1.. if matches!(done, Done::Room { rule: Some(_), .. }) => {}
                     _ if is_told => {}
                     _ if !is_list => {
-                        let deed = deed(&line, &done).unwrap_or_else(|| done.to_string());
+                        let deed = match &done {
+                            // Nobody else can be called so.
+                            Done::Account(nick, Standing::Owned) if Some(*nick) == self.nick => {
+                                Some(format!("{nick} belongs to you"))
+                            }
+                            done => deed(&line, done),
+                        };
+                        let deed = deed.unwrap_or_else(|| done.to_string());
                         let nowhere = if is_nowhere { format!("; {}", self.nowhere()) } else { String::new() };
                         self.news.push_back(News::Done(format!("{deed}{nowhere}")));
                     }
@@ -409,6 +416,7 @@ impl Session {
     }
 
     fn turned_down(&mut self, pending: Pending, code: Code<'_>, text: &str) {
+        self.grow_wary(&pending, code);
         match pending {
             Pending::Missed(..) => {}
             Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
@@ -715,6 +723,28 @@ mod tests {
         session.ask_ranks(RoomName::new("#a").unwrap(), Entry::default());
         let news = told(&mut session, &["+ history #a 0", "- op bob", "+ op #a 1"]);
         assert!(!news.iter().any(|line| line.contains("no longer")), "{news:?}");
+    }
+
+    #[test]
+    fn where_nobody_is_op_the_operator_gives_a_rank_again() {
+        let mut session = online(&["#a"]);
+        hear(&mut session, &["#a * bob made alice op"]);
+        session.lost("gone");
+        session.connected();
+        hear(&mut session, &["* hello guest1 x 9 online", "+ who 1 1"]);
+        hear(&mut session, &["+ set whole on", "+ set echo on", "+ set stamp on", "+ nick alice", "+ join #a 2"]);
+        let news = told(&mut session, &["+ query #a", "+ ping restored", "- voice bob", "+ op #a 1"]);
+        let why = "the rank of a guest goes with the connection; the server's operator can give it again";
+        assert!(news.iter().any(|line| line.ends_with(why)), "{news:?}");
+    }
+
+    #[test]
+    fn what_is_ours_is_told_so() {
+        let mut session = online(&["#a"]);
+        assert_eq!(typed(&mut session, "/account alice", &["+ account alice owned"]), ["alice belongs to you"]);
+        assert_eq!(typed(&mut session, "/account bob", &["+ account bob owned"]), ["bob belongs to somebody"]);
+        session.ask_cancel(crate::names::FileId(1));
+        assert_eq!(told(&mut session, &["+ cancel 1"]), ["file 1 is not shared any more"]);
     }
 
     #[test]

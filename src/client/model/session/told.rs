@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 use super::{Asked, Entry, Message, Pending, Phase, Session};
 use crate::client::model::news::{Age, Mark, Moves, News, TransferAnswer};
 use crate::client::model::seen::{Line, Next};
+use crate::client::model::talks::Ranks;
 use crate::names::{Nick, Place, RoomName};
 use crate::text::counted;
 use crate::unicode::{fold, is_joined};
@@ -312,7 +313,9 @@ impl Session {
             return;
         }
         let rank = rank.as_str();
-        let why = "the rank of a guest goes with the connection; an op can give it again";
+        let has_op = self.talks.ranks(Place::Room(room)).is_some_and(Ranks::has_op);
+        let who = if has_op { "an op" } else { "the server's operator" };
+        let why = format!("the rank of a guest goes with the connection; {who} can give it again");
         self.note(format!("you are {rank} of {room} no longer, as {why}"));
     }
 

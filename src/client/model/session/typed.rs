@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::login::Wary;
 use super::replies::OWN;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Extent, Taken, TransferRequest};
@@ -93,13 +94,18 @@ impl Session {
             let how = self.locked().unwrap_or_default();
             return Taken::No(format!("the server is locked, and this goes nowhere: {how}"));
         }
-        if let Some(owned) = self.may_be_password(line, is_command)
+        if let Some(wary) = self.may_be_password(line, is_command)
             && let Some(place) = self.talks.target()
         {
             self.doubted = Some(line.to_owned());
-            let you = self.nick.map(|nick| format!("you are {nick} now, and ")).unwrap_or_default();
-            let more = format!("type it once more if you mean that; /login {owned} asks for the password");
-            return Taken::No(format!("{you}this would be said to {place}; {more}"));
+            let (why, how) = match wary {
+                Wary::Untold(owned) => (
+                    self.nick.map(|nick| format!("you are {nick} now, and ")).unwrap_or_default(),
+                    format!("; /login {owned} asks for the password"),
+                ),
+                Wary::Refused(command) => (format!("/{command} was refused, and "), String::new()),
+            };
+            return Taken::No(format!("{why}this would be said to {place}; type it once more if you mean that{how}"));
         }
         let taken = match ClientLine::parse(line) {
             ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start(), doubted.as_deref()),
@@ -283,7 +289,7 @@ impl Session {
                     Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
                 }
                 "register" | "passwd" | "drop" if rest.is_empty() && self.may_ask_secret() => {
-                    return self.ask_for_secret(&name);
+                    return self.ask_for_secret(self::name(line));
                 }
                 "set" if cut(rest).0.eq_ignore_ascii_case("typing") && switch(cut(rest).1).is_some() => {
                     self.without_typing = switch(cut(rest).1) == Some(false);
@@ -295,6 +301,12 @@ impl Session {
                     }
                     return self.wait(Waiting::Command(line.to_owned()));
                 }
+                "nick" if rest.trim().contains(char::is_whitespace) => {
+                    let joined = rest.split_whitespace().collect::<Vec<_>>().join("-");
+                    let example = Nick::new(&joined).map(|nick| format!(", as in /nick {nick}")).unwrap_or_default();
+                    Err(format!("a name has no blanks; it is /nick NAME{example}"))
+                }
+                "?" | "hilfe" => Err("it is /help that lists the commands".to_owned()),
                 word if is_automatic(word) => Err(KEEPS.to_owned()),
                 "help" if is_automatic(&rest.trim().trim_start_matches('/').to_lowercase()) => {
                     self.answer(KEEPS.to_owned());
@@ -379,17 +391,29 @@ pub(super) fn is_quit(line: &str) -> bool {
     name(line) == "quit"
 }
 
-/// The command that somebody may mean who has typed this without a slash: it has just its shape.
+/// The command that somebody may mean who has typed this without a slash: it has just its shape. Behind a blank it is no command
+/// either, with its slash.
 fn slashless(text: &str) -> Option<&'static str> {
+    if text.starts_with(char::is_whitespace) {
+        let (word, _) = cut(text.trim_start());
+        return commands::find(word).filter(|_| word.starts_with('/')).map(|spec| spec.usage);
+    }
     let (word, rest) = cut(text);
+    let word = if word.eq_ignore_ascii_case("bye") { "quit" } else { word };
     let spec = commands::find(word).filter(|_| !word.starts_with('/'))?;
     let is_one_word = !rest.is_empty() && !rest.contains(' ');
     let is_command = match spec.name {
-        "help" | "quit" | "who" | "rooms" | "files" | "limits" => rest.is_empty(),
-        "join" | "query" | "nick" | "pass" | "register" | "drop" => is_one_word,
-        "login" | "passwd" => cut(rest).1.trim().split(' ').count() == 1 && rest.contains(' '),
-        "leave" => rest.starts_with('#'),
+        "help" | "quit" | "who" | "rooms" | "files" | "limits" | "logout" => rest.is_empty(),
+        "join" | "query" | "nick" | "pass" | "drop" => is_one_word,
+        "register" => rest.is_empty() || is_one_word,
+        "login" | "passwd" => rest.is_empty() || cut(rest).1.trim().split(' ').count() == 1 && rest.contains(' '),
+        "leave" => rest.is_empty() || rest.starts_with('#'),
         "msg" => rest.starts_with(['#', '@']) || cut(rest).1.contains(|c: char| !c.is_whitespace()),
+        "send" => {
+            let (first, second) = cut(rest);
+            let path = if second.is_empty() { first } else { second };
+            !path.contains(' ') && path.contains(['.', '/']) && !path.ends_with('.')
+        }
         _ => false,
     };
     is_command.then_some(spec.usage)
@@ -533,6 +557,56 @@ mod tests {
         let long = "x".repeat(LINE);
         assert!(matches!(session.typed(&long, now), Taken::No(_)));
         assert!(matches!(Session::new(Wish::default()).typed("hi", now), Taken::No(why) if why.contains("/join")));
+    }
+
+    #[test]
+    fn what_looks_like_a_command_without_its_slash_is_asked_about() {
+        let now = Instant::now();
+        for line in [
+            "register",
+            "login",
+            "passwd",
+            "logout",
+            "leave",
+            "bye",
+            "Exit",
+            "send foto.jpg",
+            "send ~/foto",
+            "send Karl a.png",
+            " /who",
+            "\t/join #b",
+        ] {
+            let mut session = online(&["#a"]);
+            let taken = session.typed(line, now);
+            assert!(matches!(&taken, Taken::No(why) if why.contains(" meant?")), "{line}: {taken:?}");
+            assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
+            assert_eq!(sent(&mut session), [format!("/msg #a {line}")]);
+        }
+        for line in [
+            "send it.",
+            "send it",
+            "send me a.png then",
+            "bye all",
+            "leave it",
+            "login works",
+            " /usr/bin",
+            "who is that",
+        ] {
+            let mut session = online(&["#a"]);
+            assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_told_what_is() {
+        for (line, want) in [
+            ("/nick Hannelore Müller", "a name has no blanks; it is /nick NAME, as in /nick Hannelore-Müller"),
+            ("/nick a+ b+", "a name has no blanks; it is /nick NAME"),
+            ("/?", "it is /help that lists the commands"),
+            ("/Hilfe", "it is /help that lists the commands"),
+        ] {
+            assert_eq!(online(&["#a"]).typed(line, Instant::now()), Taken::No(want.to_owned()));
+        }
     }
 
     #[test]
