@@ -283,6 +283,15 @@ impl Hub {
         }
     }
 
+    /// A founder who is going is followed when they are gone, by whom the ledger has for eldest then: until that is written, nobody
+    /// gets a rank or loses one, or after a restart another one would follow.
+    fn founder_lasts(&self, room: RoomId) -> Result<(), Fault> {
+        match self.rules(&self.rooms[room]).rules.founder() {
+            Some(Founder::Owner(owned)) if self.is_going(owned) => Err(Fault::NameBusy(owned)),
+            _ => Ok(()),
+        }
+    }
+
     /// Somebody who must be in the room.
     fn member(&self, room: RoomId, subject: Subject) -> Result<PersonId, Fault> {
         let room = &self.rooms[room];
@@ -330,6 +339,7 @@ impl Hub {
         let id = self.ruled_room(room, Doing::Moderate, turn)?;
         let room = self.rooms[id].name;
         let subject = self.subject(nick, turn)?;
+        self.founder_lasts(id)?;
         if subject.owned.is_none() {
             self.member(id, subject)?;
         }
@@ -380,6 +390,7 @@ impl Hub {
         let id = self.ruled_room(room, Doing::HandOver, turn)?;
         let room = self.rooms[id].name;
         let subject = self.subject(nick, turn)?;
+        self.founder_lasts(id)?;
         let rules = self.rules(&self.rooms[id]);
         let before = rules.rules.founder();
         let is_theirs = self.people.get(turn.who).is_some_and(|person| rules.is_founder(&self.someone(person)));
