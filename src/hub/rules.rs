@@ -193,13 +193,14 @@ impl Hub {
             files.into_iter().for_each(|file| self.end_file(file, Fault::Gone(Gone::Removed), turn));
         }
         let mut entries = Vec::new();
-        if let Some((room, last)) = self.rooms.wipe(&name) {
+        // Of one that was forgotten before only the topic may be there, of which no room is made.
+        let is_left = self.register().room(&name).is_some_and(Rules::is_forgotten);
+        if let Some((room, last)) = self.rooms.wipe(&name).or(is_left.then_some((name, 0))) {
             turn.out.effect(Effect::Log(Record::Forgotten { room }));
-            if last > 0 {
-                // A crash may leave the beginning of this: the rules end when there is nothing any more that they keep from others.
-                entries.push(Entry::Erase { room: name, first: 1, last });
-                self.forgotten.push(name);
-            }
+            // A crash may leave the beginning of this: the rules end when there is nothing any more that they keep from others. A start
+            // that still finds its log knows by the number 0 that it was forgotten.
+            entries.push(Entry::Erase { room: name, first: 0, last });
+            self.forgotten.push(name);
         }
         entries.extend(self.register().clearing(name));
         self.note(entries, turn.out);
