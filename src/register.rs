@@ -314,6 +314,12 @@ impl Rules {
         self.founder == Some(Founder::Guest) && self.rules.iter().any(Rule::is_restriction)
     }
 
+    /// Whether it was forgotten, and nobody has made it since. Only then is the message taken back that there never is, which has
+    /// the number 0.
+    pub fn is_forgotten(&self) -> bool {
+        self.is_erased(0)
+    }
+
     /// Whether nothing is so of it. That a guest made it is nothing by itself.
     fn is_nothing(&self) -> bool {
         self.lines() == usize::from(self.founder == Some(Founder::Guest))

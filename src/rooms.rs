@@ -282,6 +282,12 @@ impl Rooms {
         self.by_name.contains_key(name) || self.known.contains_key(name)
     }
 
+    /// The number of the last message of a room, in memory or in the log; 0 of one that is not there.
+    pub fn last_of(&self, name: &RoomName) -> u64 {
+        let known = || self.known.get(name).map(|known| known.last_seq);
+        self.find(name).map(|id| self[id].last_seq).or_else(known).unwrap_or(0)
+    }
+
     /// The number of the last message of a room of which no more is there than its messages; 0 of one that is not there at all.
     pub fn only_messages(&self, name: &RoomName) -> Option<u64> {
         if let Some(id) = self.find(name) {

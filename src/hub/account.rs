@@ -213,8 +213,11 @@ struct Changes {
 impl Hub {
     /// Takes in what an earlier process has left of names and rules. This is for the beginning, before anybody is there.
     pub fn restore_register(&mut self, register: Register, now: Now, out: &mut impl Output) {
-        let goes = |(name, rules): (&RoomName, &Rules)| rules.goes_when_empty().then_some(*name);
-        let going: Vec<RoomName> = register.rooms().filter_map(goes).collect();
+        // Of one that was forgotten the log may be there still, if the server was killed right behind that.
+        let is_left =
+            |name: &RoomName, rules: &Rules| rules.is_forgotten() && rules.shown(1, self.rooms.last_of(name)) == 0;
+        let goes = |(name, rules): &(&RoomName, &Rules)| rules.goes_when_empty() || is_left(name, rules);
+        let going: Vec<RoomName> = register.rooms().filter(goes).map(|(name, _)| *name).collect();
         self.accounts.register = register;
         // Nobody is left in a room that a guest made for few.
         going.into_iter().for_each(|room| self.forget_room(room, &mut Turn::of_server(now, out)));

@@ -193,13 +193,14 @@ impl Hub {
             files.into_iter().for_each(|file| self.end_file(file, Fault::Gone(Gone::Removed), turn));
         }
         let mut entries = Vec::new();
-        if let Some((room, last)) = self.rooms.wipe(&name) {
+        // Of one that was forgotten before only the topic may be there, of which no room is made.
+        let is_left = self.register().room(&name).is_some_and(Rules::is_forgotten);
+        if let Some((room, last)) = self.rooms.wipe(&name).or(is_left.then_some((name, 0))) {
             turn.out.effect(Effect::Log(Record::Forgotten { room }));
-            if last > 0 {
-                // A crash may leave the beginning of this: the rules end when there is nothing any more that they keep from others.
-                entries.push(Entry::Erase { room: name, first: 1, last });
-                self.forgotten.push(name);
-            }
+            // A crash may leave the beginning of this: the rules end when there is nothing any more that they keep from others. A start
+            // that still finds its log knows by the number 0 that it was forgotten.
+            entries.push(Entry::Erase { room: name, first: 0, last });
+            self.forgotten.push(name);
         }
         entries.extend(self.register().clearing(name));
         self.note(entries, turn.out);
@@ -283,6 +284,15 @@ impl Hub {
         }
     }
 
+    /// A founder who is going is followed when they are gone, by whom the ledger has for eldest then: until that is written, nobody
+    /// gets a rank or loses one, or after a restart another one would follow.
+    fn founder_lasts(&self, room: RoomId) -> Result<(), Fault> {
+        match self.rules(&self.rooms[room]).rules.founder() {
+            Some(Founder::Owner(owned)) if self.is_going(owned) => Err(Fault::NameBusy(owned)),
+            _ => Ok(()),
+        }
+    }
+
     /// Somebody who must be in the room.
     fn member(&self, room: RoomId, subject: Subject) -> Result<PersonId, Fault> {
         let room = &self.rooms[room];
@@ -330,6 +340,7 @@ impl Hub {
         let id = self.ruled_room(room, Doing::Moderate, turn)?;
         let room = self.rooms[id].name;
         let subject = self.subject(nick, turn)?;
+        self.founder_lasts(id)?;
         if subject.owned.is_none() {
             self.member(id, subject)?;
         }
@@ -380,6 +391,7 @@ impl Hub {
         let id = self.ruled_room(room, Doing::HandOver, turn)?;
         let room = self.rooms[id].name;
         let subject = self.subject(nick, turn)?;
+        self.founder_lasts(id)?;
         let rules = self.rules(&self.rooms[id]);
         let before = rules.rules.founder();
         let is_theirs = self.people.get(turn.who).is_some_and(|person| rules.is_founder(&self.someone(person)));

@@ -524,3 +524,39 @@ fn ranks_are_of_people_as_they_are_shown() {
     let told = slow.told("bob");
     assert_eq!(told[told.len() - 3..], ["- founder alice", "- op BOB", "+ op #club 2"]);
 }
+
+#[test]
+fn who_follows_a_founder_that_is_going_is_settled_when_they_go() {
+    for end in [format!("/drop {PASSWORD}"), "/revoke kit".to_owned()] {
+        for (who, line) in [
+            ("two", "/deop #k fay"),
+            ("two", "/founder #k zac"),
+            ("two", "/op #k zac"),
+            ("two", "/voice #k fay"),
+            ("fay", "/deop #k fay"),
+            ("desk", "/founder #k zac"),
+        ] {
+            let mut slow = Slow::new();
+            slow.names.push("desk");
+            slow.memory.connect_control("desk");
+            for name in ["kit", "fay", "zac"] {
+                slow.owner(name);
+                slow.ask(name, "/join #k");
+            }
+            slow.beside("two", "kit");
+            slow.ask("kit", "/op #k fay");
+            if end.starts_with("/drop") {
+                slow.begin("kit", &end);
+                slow.look();
+            } else {
+                slow.begin("ctl", &end);
+            }
+            slow.begin(who, line);
+            slow.write();
+            let told = slow.told(who);
+            assert!(told.iter().any(|line| line.contains(" busy kit is ")), "{line}: {told:?}");
+            // Afterwards it goes as ever.
+            starts(&slow.ask("ctl", "/deop #k zac"), "+ deop #k zac");
+        }
+    }
+}

@@ -230,9 +230,15 @@ fn no_crash_tells_what_was_said_in_a_room_that_went_with_its_last_member() {
         let mut register = Register::default();
         ledger[..left].iter().for_each(|entry| register.apply(entry.clone()));
         company.restore(register);
+        // The log may be there still, however far the rest of it has come.
+        let goes = |record: &Record| matches!(record, Record::Forgotten { room } if *room == name);
+        assert!(company.0.notes.records.iter().any(goes), "with {:?}", &ledger[..left]);
         company.enter(&["bob"]);
         company.done("bob", "/join #few");
         assert_eq!(company.told("bob", "/history"), ["+ history #few 0"], "with {:?}", &ledger[..left]);
+        company.done("bob", "hello");
+        let told = company.told("bob", "/history");
+        assert!(told[0].starts_with("- [1@"), "with {:?}: {told:?}", &ledger[..left]);
     }
 }
 
@@ -1125,6 +1131,38 @@ fn a_room_that_is_forgotten_is_not_there_after_a_restart_and_counts_from_one_aga
     eve.send("/history");
     let rows = eve.until("+ history #den 1");
     assert!(rows[0].starts_with("- [1@") && rows[0].ends_with(" <eve> hello"), "{rows:?}");
+}
+
+#[test]
+fn what_a_kill_has_left_of_a_forgotten_room_goes_with_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("rooms");
+    fs::create_dir(&logs).unwrap();
+    // The ledger was faster than the log. Of the other one an op has taken all back, and its numbers go on.
+    for room in ["few", "all"] {
+        let line = "1 2026-11-29T05:00:00.000Z <gus> between us\n";
+        fs::write(logs.join(format!("{room}.log")), line).unwrap();
+    }
+    fs::write(logs.join("few.topic"), "ours\n").unwrap();
+    fs::write(logs.join("bare.topic"), "ours\n").unwrap();
+    let ledger =
+        "erase #few 0 1\nroom #few guests\nerase #all 1 1\nroom #all guests\nerase #bare 0 0\nroom #bare guests\n";
+    fs::write(dir.path().join("ledger"), ledger).unwrap();
+    let server = Server::start(&["--data", dir.path().to_str().unwrap(), "--rate", "0"]);
+    let mut eve = server.person("eve");
+    for (room, first) in [("few", 1), ("all", 2), ("bare", 1)] {
+        eve.send(&format!("/join #{room}"));
+        let told = eve.until(&format!("+ join #{room} 1"));
+        assert!(!told.iter().any(|line| line.contains("ours")), "{told:?}");
+        if room == "few" {
+            assert!(!logs.join("few.log").exists() && !logs.join("few.topic").exists());
+        }
+        eve.send("hello");
+        eve.send("/history");
+        let rows = eve.until(&format!("+ history #{room} 1"));
+        assert!(rows[0].starts_with(&format!("- [{first}@")), "{rows:?}");
+    }
+    assert!(!logs.join("bare.topic").exists() && logs.join("all.log").exists());
 }
 
 #[test]
