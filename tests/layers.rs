@@ -66,7 +66,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("signals", "", "sockets files signals"),
     ("transport", "", "sockets system log"),
     ("listener", "limits time home control transport", "sockets threads clock instants log"),
-    ("ctl", "wire limits control listener", "sockets"),
+    ("ctl", "wire limits control listener", "sockets clock instants"),
     ("outbox", "names limits effect", ""),
     ("connection", "names limits time meters event effect linebuf framing plain transport outbox", "sockets"),
     ("registry", "names limits time event transport outbox connection", "sockets"),

@@ -6,7 +6,6 @@
 # NICK must own its name, and be an op of the room: whoever founded it says /op NICK while NICK is there.
 import collections, os, re, socket, sys, time
 people = {}  # of each nick: how often they were at fault, when last, and when they said what they said last
-
 def fault(nick, text):  # what is to be done about it, if anything is
     len(people) > 10000 and people.pop(next(iter(people)))  # who came first
     count, last, times = people.setdefault(nick, (0, 0, collections.deque(maxlen=6)))

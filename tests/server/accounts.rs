@@ -644,7 +644,7 @@ fn registrations_and_tries_are_counted_by_network_and_on_this_machine_by_connect
     memory.connect_from("elsewhere", network(4));
     memory.end("c1");
     assert_eq!(ask(&mut memory, "elsewhere", "/login owner1 correct-horse"), "+ login owner1");
-    assert_eq!(memory.notes.failed_logins.len(), 21);
+    assert_eq!(memory.notes.failed_logins.len(), 20);
 }
 
 #[test]
