@@ -472,6 +472,11 @@ impl Hub {
         self.accounts.changes(owned).goes
     }
 
+    /// Whether any owner is about to lose their name.
+    pub(super) fn has_going(&self) -> bool {
+        self.accounts.under_way().any(|(_, entry)| matches!(entry, Entry::Drop { .. }))
+    }
+
     /// Whether a name will be whose it is when the disk has what it was given.
     fn lasts(&self, owned: Nick) -> Result<(), Fault> {
         let changes = self.accounts.changes(owned);

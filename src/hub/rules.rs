@@ -846,6 +846,8 @@ impl Hub {
             // It would be forgotten with the last who leaves, and nobody is there to leave.
             None | Some(Founder::Guest) if is_restriction && is_empty() => Some(Founder::Gone),
             None => Some(Founder::Guest),
+            // All that the ledger has of it up to here may be a right of a name that goes before this.
+            Some(Founder::Guest) if self.has_going() => Some(Founder::Guest),
             Some(_) => None,
         };
         let maker = maker.map(|founder| Entry::Room { room, founder });

@@ -193,7 +193,11 @@ impl Output for Notes {
             Effect::NoteFailedLogin(conn, nick) => self.failed_logins.push((conn, nick)),
             Effect::Password(task) => self.tasks.push_back(task),
             Effect::Ledger(entries) => self.entering.push_back(entries),
-            Effect::Note(entries) => self.enter(entries),
+            // The ledger has all in the order in which it was told.
+            Effect::Note(entries) => match self.entering.back_mut() {
+                Some(before) => before.extend(entries),
+                None => self.enter(entries),
+            },
             // Nobody's lines are held back here.
             Effect::Answered(_) => {}
             // Nothing is held here for longer than a line takes.

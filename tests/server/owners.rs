@@ -560,3 +560,19 @@ fn who_follows_a_founder_that_is_going_is_settled_when_they_go() {
         }
     }
 }
+
+#[test]
+fn a_guests_room_stays_one_when_its_only_op_goes() {
+    for line in ["/room hidden on", "/erase 1", "/ban spam*"] {
+        let mut slow = Slow::new();
+        slow.owner("amy");
+        slow.connect("gus");
+        for line in ["/nick gus", "/join #g", "hello", "/op amy"] {
+            slow.ask("gus", line);
+        }
+        slow.begin("ctl", "/revoke amy");
+        slow.begin("gus", line);
+        slow.write();
+        assert!(slow.told("gus").iter().any(|line| line.starts_with("+ ")), "{line}");
+    }
+}
