@@ -164,7 +164,9 @@ impl Hub {
             return Err(Fault::Taken { nick: nick.into(), holder: self.nick(holder)?.into() });
         }
         if own.as_str() != nick.as_str() {
-            for &room in self.people.get(turn.who).map(|person| person.rooms.as_slice()).unwrap_or_default() {
+            // Whoever leaves their other connections behind is in none of the rooms then.
+            let rooms = self.people.get(turn.who).filter(|_| !leaves_others).map(|person| person.rooms.as_slice());
+            for &room in rooms.unwrap_or_default() {
                 self.may(turn.who, Action::Stay(nick, account.filter(stays), self.ruled(room, turn.now)))?;
             }
             if leaves {
