@@ -1,5 +1,7 @@
 //! The rows of the server's answers, in words, where they are tables for programs.
 
+use std::time::SystemTime;
+
 use super::told::whom_text;
 use crate::names::RoomName;
 use crate::text::{bytes, counted, roughly};
@@ -25,8 +27,7 @@ pub(super) fn row(command: &str, text: &str) -> Option<String> {
         Detail::Ban { id, mute, who, by, until, reason } => {
             let kind = if mute { "mute" } else { "ban" };
             let by = by.map_or_else(|| "the server".to_owned(), |by| by.to_string());
-            let until = until.map_or_else(|| "for good".to_owned(), |at| format!("until {}", in_seconds(at)));
-            format!("{kind} {id}: {}, by {by}, {until}{}", whom_text(who), reason_text(reason))
+            format!("{kind} {id}: {}, by {by}, {}{}", whom_text(who), until_text(until), reason_text(reason))
         }
         Detail::Block { id, of_guests, who, until, reason } => {
             let whom = match who.strip_prefix("name:") {
@@ -34,8 +35,7 @@ pub(super) fn row(command: &str, text: &str) -> Option<String> {
                 None if of_guests => format!("guests from {who}"),
                 None => format!("whoever comes from {who}"),
             };
-            let until = until.map_or_else(|| "for good".to_owned(), |at| format!("until {}", in_seconds(at)));
-            format!("block {id}: {whom}, {until}{}", reason_text(reason))
+            format!("block {id}: {whom}, {}{}", until_text(until), reason_text(reason))
         }
         Detail::Way { nick, address, secure, since, named } => {
             let standing = if named { "who owns that name" } else { "a guest" };
@@ -44,6 +44,11 @@ pub(super) fn row(command: &str, text: &str) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// For how long something holds.
+fn until_text(until: Option<SystemTime>) -> String {
+    until.map_or_else(|| "for good".to_owned(), |at| format!("until {}", in_seconds(at)))
 }
 
 /// Why something was done, behind what it is.
