@@ -218,7 +218,7 @@ impl Plain {
                     } else if self.is_person {
                         self.visit.typed(line, Instant::now());
                     } else {
-                        self.visit.carry_out(line, Instant::now());
+                        self.visit.meant(line, Instant::now());
                     }
                 }
                 Ok(Err(why)) => self.visit.tell(News::Refused(why)),

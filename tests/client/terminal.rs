@@ -907,21 +907,24 @@ fn names_of_any_script_are_shown_completed_and_heard() {
 fn many_lines_are_pasted_only_after_a_question() {
     let (server, mut bob) = lobby();
     let terminal = alice(&server.address(), &[], (60, 10), Emulator::Reflowing);
-    let paste = "\x1b[200~one\r\n  two\r\n\r\n/quit\r\nfour\x1b[201~";
+    // What looks like a command is said as it is, and so is what comes after it.
+    let lines = ["one", "  two", "/quit", "leave", " /who", "register", "four"];
+    let paste = format!("\x1b[200~{}\r\n\r\n{}\x1b[201~", lines[..2].join("\r\n"), lines[2..].join("\r\n"));
+    let paste = paste.as_str();
     terminal.keys(format!("begun {paste}"));
-    typed(&terminal, "#lobby> send these 4 lines? y/n");
+    typed(&terminal, "#lobby> send these 7 lines? y/n");
     terminal.keys("x\x7fn");
     typed(&terminal, "#lobby> begun");
     terminal.keys(paste);
-    typed(&terminal, "#lobby> send these 4 lines? y/n");
+    typed(&terminal, "#lobby> send these 7 lines? y/n");
     terminal.keys("\x03");
     typed(&terminal, "#lobby> begun");
     terminal.keys("\x03");
     terminal.keys(paste);
-    typed(&terminal, "#lobby> send these 4 lines? y/n");
+    typed(&terminal, "#lobby> send these 7 lines? y/n");
     assert_eq!(bob.settle().iter().filter(|line| line.contains("<alice>")).count(), 0);
     terminal.keys("y");
-    for line in ["one", "  two", "/quit", "four"] {
+    for line in lines {
         let lines = bob.until(&format!("#lobby <alice> {line}"));
         assert!(!lines.iter().any(|line| line.contains("<alice>")), "{lines:?}");
     }

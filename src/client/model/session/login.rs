@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::typed::name;
-use super::{Asked, Entry, Pending, Session, cut};
+use super::{Asked, Entry, Pending, Session, Waiting, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName, Token, clean};
@@ -37,6 +37,8 @@ pub(super) enum Secret {
 pub(super) enum Wary {
     /// The one of this name was asked for, and left untold.
     Untold(Nick),
+    /// This command that takes one has no answer yet: who expects to be asked for it types on.
+    Unanswered(&'static str),
     /// This command was refused that takes one: who expects to be asked for it then types it.
     Refused(&'static str),
 }
@@ -207,38 +209,50 @@ impl Session {
 
     /// Whether what is typed next may be a password, though none is asked for any more.
     pub fn is_wary(&self) -> bool {
-        self.logins.wary.is_some()
+        self.logins.wary.is_some() || self.unanswered_secret().is_some()
     }
 
     /// What was asked for with this was refused, and a password may come after it.
     pub(super) fn grow_wary(&mut self, pending: &Pending, code: Code<'_>) {
-        let command = match pending {
-            Pending::Typed(line) => name(line),
-            // So a guest is told that a password may be sent.
-            Pending::MaySend | Pending::Probe(_) if code == Code::NoAccount => "",
-            Pending::MaySend => "register",
-            Pending::Probe(_) | Pending::Login(_, None) => "login",
-            Pending::Password(_) => "pass",
-            _ => "",
-        };
+        // So a guest is told that a password may be sent.
+        let is_question = matches!(pending, Pending::MaySend | Pending::Probe(_)) && code == Code::NoAccount;
         // Whoever has typed on expects to be asked for nothing.
         let is_typed =
             |asked: &Asked| matches!(asked.pending, Pending::Typed(_) | Pending::Said | Pending::Password(_));
         let is_last = self.waiting.is_empty() && !self.asked.iter().any(is_typed);
-        if self.logins.person && is_last && ["register", "login", "passwd", "drop", "pass", "token"].contains(&command)
+        if self.logins.person
+            && is_last
+            && !is_question
+            && let Some(command) = takes_secret(pending)
         {
             self.logins.wary = Some(Wary::Refused(command));
         }
     }
 
+    /// The command that was typed last, if it takes a secret and has no answer yet.
+    fn unanswered_secret(&self) -> Option<&'static str> {
+        let is_typed = |asked: &&Asked| {
+            matches!(asked.pending, Pending::Typed(_) | Pending::Said) || takes_secret(&asked.pending).is_some()
+        };
+        let last = match self.waiting.back() {
+            Some(Waiting::Command(line)) => secret_of(line),
+            Some(_) => None,
+            None => self.asked.iter().rev().find(is_typed).and_then(|asked| takes_secret(&asked.pending)),
+        };
+        last.filter(|_| self.logins.person)
+    }
+
     /// Why this line may be a password that is about to be said. It is asked once; a command shows that the person knows where
     /// they are, and so do several words after a refusal.
-    pub(super) fn may_be_password(&mut self, line: &str, is_command: bool) -> Option<Wary> {
+    pub(super) fn may_be_password(&mut self, line: &str, is_doubted: bool) -> Option<Wary> {
         if line.trim().is_empty() {
             return None;
         }
         let is_one_word = !line.trim().contains(char::is_whitespace);
-        self.logins.wary.take().filter(|wary| !is_command && (is_one_word || matches!(wary, Wary::Untold(_))))
+        let unanswered = || self.unanswered_secret().filter(|_| !is_doubted).map(Wary::Unanswered);
+        let wary = self.logins.wary.or_else(unanswered);
+        self.logins.wary = None;
+        wary.filter(|wary| name(line).is_empty() && (is_one_word || matches!(wary, Wary::Untold(_))))
     }
 
     /// The next change of what is kept for later runs.
@@ -479,6 +493,22 @@ impl Session {
     }
 }
 
+/// The command of this line, if it takes a secret.
+fn secret_of(line: &str) -> Option<&'static str> {
+    Some(name(line)).filter(|name| ["register", "login", "passwd", "drop", "pass", "token"].contains(name))
+}
+
+/// The command with a secret that this is for.
+fn takes_secret(pending: &Pending) -> Option<&'static str> {
+    match pending {
+        Pending::Typed(line) => secret_of(line),
+        Pending::MaySend => Some("register"),
+        Pending::Probe(_) | Pending::Login(_, None) => Some("login"),
+        Pending::Password(_) => Some("pass"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
@@ -662,6 +692,42 @@ mod tests {
                 assert_eq!(asked(&mut session).last(), Some(&format!("/msg #a {said}")), "{line}");
                 assert!(!session.is_wary(), "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn one_word_is_not_said_while_a_command_for_a_password_has_no_answer() {
+        for (line, sent) in [
+            ("/register", "/token"),
+            ("/register secret", "/register secret"),
+            ("/login bob secret", "/login bob secret"),
+            ("/passwd a b", "/passwd a b"),
+            ("/pass secret", "/pass secret"),
+        ] {
+            let mut session = greeted(Vec::new(), true);
+            hear(&mut session, &["+ nick alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
+            hear(&mut session, &["+ ping restored"]);
+            asked(&mut session);
+            let now = Instant::now();
+            session.typed(line, now);
+            assert_eq!(asked(&mut session), [sent], "{line}");
+            let is_doubted = |session: &mut Session, why: &str| {
+                assert!(session.is_wary(), "{line}");
+                matches!(session.typed("correct-horse", now), Taken::No(told) if told.contains(why))
+            };
+            assert!(is_doubted(&mut session, " has no answer yet, and this would be said to #a"), "{line}");
+            // Who thinks by then that it is asked for types it again.
+            hear(&mut session, &[&format!("! {} insecure x", cut(&sent[1..]).0)]);
+            assert!(is_doubted(&mut session, " was refused, and this would be said to #a"), "{line}");
+            assert_eq!(asked(&mut session), [""; 0], "{line}");
+            session.typed("correct-horse", now);
+            assert_eq!(asked(&mut session), ["/msg #a correct-horse"], "{line}");
+        }
+        // Several words are none, and after them one word is not either.
+        let mut session = online(&["#a"]);
+        session.logins.person = true;
+        for line in ["/register secret", "what is that", "hello"] {
+            assert_eq!(session.typed(line, Instant::now()), Taken::Yes, "{line}");
         }
     }
 
