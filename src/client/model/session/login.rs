@@ -56,8 +56,8 @@ pub(super) struct Logins {
     secret: Option<Secret>,
     /// Why what the person types next may be a password, though none is asked for.
     wary: Option<Wary>,
-    /// Whether the name that we have is owned, by us.
-    is_owner: bool,
+    /// The name that we own and go by, as it is registered. We may be shown in another spelling.
+    owner: Option<Nick>,
     /// Whether nothing is restored before it is settled as whom.
     holds: bool,
     /// The rooms in which the last login found us, as its answer told, and that have been entered since then if they were new.
@@ -75,7 +75,7 @@ impl Logins {
 
     /// A connection is made or lost, and nobody has proved anything on it.
     pub(super) fn reset(&mut self) {
-        (self.is_owner, self.holds) = (false, false);
+        (self.owner, self.holds) = (None, false);
         self.rooms.clear();
         self.found.clear();
     }
@@ -126,10 +126,11 @@ impl Session {
 
     /// Asks for what this command needs, which has come without it.
     pub(super) fn ask_for_secret(&mut self, command: &'static str) -> Taken {
-        if self.logins.is_owner == (command == "register") {
+        let is_owner = self.logins.owner.is_some();
+        if is_owner == (command == "register") {
             self.logins.wary = Some(Wary::Refused(command));
         }
-        match (command, self.logins.is_owner) {
+        match (command, is_owner) {
             // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
             ("register", false) => self.ask(Command::Token, Pending::MaySend),
             ("register", true) => {
@@ -142,6 +143,11 @@ impl Session {
             (_, true) => self.await_secret(Secret::Drop),
         }
         Taken::Yes
+    }
+
+    /// The name that we own and go by, as it is registered.
+    pub(super) fn owner(&self) -> Option<Nick> {
+        self.logins.owner
     }
 
     /// Has the person asked for a secret.
@@ -301,7 +307,7 @@ impl Session {
         }
         if let Some(token) = self.logins.token(nick) {
             self.ask(Command::Login(nick, Proof::Token(token)), Pending::Login(nick, Some(token)));
-        } else if self.logins.is_owner {
+        } else if self.logins.owner.is_some() {
             self.ask_password(nick);
         } else {
             // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
@@ -371,7 +377,7 @@ impl Session {
     pub(super) fn logged_in(&mut self, nick: Nick, by_token: bool) {
         let before = self.nick.replace(nick);
         (self.wanted, self.regaining, self.locked) = (Some(nick), false, None);
-        (self.logins.asking, self.logins.wary, self.logins.is_owner) = (None, None, true);
+        (self.logins.asking, self.logins.wary, self.logins.owner) = (None, None, Some(nick));
         self.logins.found.clear();
         for room in std::mem::take(&mut self.logins.rooms) {
             if self.talks.room(room).is_none() {
@@ -395,7 +401,7 @@ impl Session {
 
     /// We own `nick` from now on, or have done something of which our tokens end.
     pub(super) fn ask_token(&mut self, nick: Nick) {
-        self.logins.is_owner = true;
+        self.logins.owner = Some(nick);
         if self.logins.person {
             self.ask(Command::Token, Pending::Token(nick));
         }
@@ -411,8 +417,9 @@ impl Session {
     /// We are called `nick` now, as we wished to be.
     pub(super) fn called(&mut self, nick: Nick) {
         let before = self.nick.replace(nick);
-        self.logins.is_owner &= before == Some(nick);
-        (self.wanted, self.regaining) = (Some(nick), false);
+        // Who spells their own name in another way is its owner still, and finds it again as it is registered.
+        self.logins.owner = self.logins.owner.filter(|owner| owner.is_like(&nick));
+        (self.wanted, self.regaining) = (self.logins.owner.or(Some(nick)), false);
         if self.is_in() {
             self.renamed(before, nick);
         }
@@ -422,7 +429,7 @@ impl Session {
     /// We are `nick` from now on, and nobody's owner.
     pub(super) fn became_guest(&mut self, nick: Nick) {
         let before = self.nick.replace(nick);
-        (self.wanted, self.regaining, self.logins.is_owner) = (Some(nick), false, false);
+        (self.wanted, self.regaining, self.logins.owner) = (Some(nick), false, None);
         self.logins.found.clear();
         if self.is_in() {
             self.enter_again();
@@ -729,6 +736,44 @@ mod tests {
         for line in ["/register secret", "what is that", "hello"] {
             assert_eq!(session.typed(line, Instant::now()), Taken::Yes, "{line}");
         }
+    }
+
+    #[test]
+    fn who_spells_their_name_in_another_way_is_its_owner_still() {
+        let mut session = greeted(vec![(alice(), Token([0; 32]))], true);
+        hear(&mut session, &["+ login alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
+        hear(&mut session, &["+ ping restored"]);
+        asked(&mut session);
+        let now = Instant::now();
+        session.typed("/nick A1ice", now);
+        hear(&mut session, &["+ nick A1ice"]);
+        assert_eq!(session.status().nick, Nick::new("A1ice").ok());
+        session.typed("/account", now);
+        shown(&mut session);
+        hear(&mut session, &["+ account alice owned"]);
+        assert_eq!(shown(&mut session), [News::Done("alice belongs to you".to_owned())]);
+        // What ends all tokens ends that of the name as it is registered.
+        session.typed("/passwd correct-horse battery-staple", now);
+        hear(&mut session, &["+ passwd"]);
+        assert_eq!(changes(&mut session), [TokenChange::Forget(alice(), Token([0; 32]))]);
+        hear(&mut session, &[&format!("+ token {TOKEN}")]);
+        assert_eq!(changes(&mut session), [TokenChange::Keep(alice(), Token([0; 32]))]);
+        session.lost("gone");
+        again(&mut session);
+        assert_eq!(asked(&mut session)[0], format!("/login alice token:{TOKEN}"));
+        hear(&mut session, &["+ login alice"]);
+        // Somebody else was given the name that theirs looked like.
+        for (line, is_owner) in [
+            ("* nick alice A1ice belongs to somebody now; an operator gave it to them.", true),
+            ("* nick guest7 alice was given up; an operator took it from its owner.", false),
+        ] {
+            hear(&mut session, &[line]);
+            assert_eq!(session.owner().is_some(), is_owner, "{line}");
+        }
+        // Another name is somebody else's.
+        hear(&mut session, &["+ login alice"]);
+        session.called(Nick::new("malice").unwrap());
+        assert_eq!((session.owner(), session.wanted), (None, Nick::new("malice").ok()));
     }
 
     #[test]

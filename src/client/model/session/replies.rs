@@ -251,7 +251,7 @@ impl Session {
             Done::Register(nick) => self.ask_token(nick),
             Done::Passwd | Done::TokenOff | Done::Drop(_) => {
                 // With these all tokens end.
-                if let Some(nick) = self.nick {
+                if let Some(nick) = self.owner().or(self.nick) {
                     self.logins.forget(nick);
                     match done {
                         Done::Passwd => self.ask_token(nick),
@@ -333,7 +333,9 @@ impl Session {
                     _ if !is_list => {
                         let deed = match &done {
                             // Nobody else can be called so.
-                            Done::Account(nick, Standing::Owned) if Some(*nick) == self.nick => {
+                            Done::Account(nick, Standing::Owned)
+                                if [self.nick, self.owner()].contains(&Some(*nick)) =>
+                            {
                                 Some(format!("{nick} belongs to you"))
                             }
                             done => deed(&line, done),
