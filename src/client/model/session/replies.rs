@@ -142,6 +142,7 @@ impl Session {
                     }
                     (Detail::Who { nick, .. }, Some(Place::Room(room))) if line.contains('#') => {
                         let rank = self.talks.room(room).and_then(|talk| talk.ranks.of(nick));
+                        let text = row(command, text).unwrap_or_else(|| text.to_owned());
                         self.answer(format!("{}{text}", rank.map_or("", mark_of)));
                     }
                     _ => match own_help(text).filter(|_| command == "help") {

@@ -394,14 +394,18 @@ pub(super) fn whom_text(whom: Whom<'_>) -> String {
 
 /// For how long something holds; for good if it is 0.
 pub(super) fn span_text(seconds: u64) -> String {
-    let (count, unit) = match (seconds, seconds % 86_400, seconds % 3_600, seconds % 60) {
-        (0, ..) => return String::new(),
-        (_, 0, ..) => (seconds / 86_400, "day"),
-        (_, _, 0, _) => (seconds / 3_600, "hour"),
-        (_, _, _, 0) => (seconds / 60, "minute"),
+    if seconds == 0 { String::new() } else { format!(" for {}", time_text(seconds)) }
+}
+
+/// A span of time, exactly.
+pub(super) fn time_text(seconds: u64) -> String {
+    let (count, unit) = match (seconds % 86_400, seconds % 3_600, seconds % 60) {
+        (0, ..) => (seconds / 86_400, "day"),
+        (_, 0, _) => (seconds / 3_600, "hour"),
+        (_, _, 0) => (seconds / 60, "minute"),
         _ => (seconds, "second"),
     };
-    format!(" for {}", counted(count, unit))
+    counted(count, unit)
 }
 
 #[cfg(test)]
