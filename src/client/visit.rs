@@ -57,6 +57,10 @@ pub struct Options {
     pub bell: Bell,
     /// Whether to fold who comes and goes.
     pub fold: bool,
+    /// Whether plain text tells when something was said.
+    pub times: bool,
+    /// Whether plain text tells each time in which room, and not only where that is another one than before.
+    pub rooms: bool,
 }
 
 /// What is to be shown next.
