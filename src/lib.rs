@@ -27,6 +27,7 @@ pub mod names;
 pub mod nametable;
 pub mod outbox;
 pub mod passwords;
+pub mod peer;
 pub mod people;
 pub mod plain;
 pub mod policy;
