@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use chinwag::effect::Entered;
 use chinwag::limits;
 use chinwag::names::{Origin, Prefix};
 use chinwag::settings::{Logging, Settings};
@@ -415,9 +416,9 @@ fn a_name_that_is_being_registered_goes_to_whom_it_is_granted() {
     memory.hub.handle(a, now, request, &mut memory.notes);
     let request = chinwag::commands::parse("/grant alice").unwrap();
     memory.hub.handle(chinwag::names::ConnId::new(2, 0), now, request, &mut memory.notes);
-    let entries = memory.notes.entering.pop_front().unwrap();
+    let entries = memory.notes.ledger.settle(Entered::Written).unwrap();
     assert_eq!(entries.len(), 2);
-    memory.hub.ledger_did(now, chinwag::effect::Entered::Written, &mut memory.notes);
+    memory.hub.ledger_did(now, Entered::Written, &mut memory.notes);
     memory.notes.go_on(&mut memory.hub, now);
     memory.send("a", b"/ping\n");
     assert!(memory.next("ctl").unwrap().starts_with("+ grant alice token:"));

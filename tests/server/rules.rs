@@ -188,7 +188,7 @@ fn what_is_so_of_rooms_is_so_after_a_restart() {
     company.done("eve", "/room past off");
     company.done("eve", "/join #plain");
     let mut register = owners(&["ann", "bob", "cyd"], company.0.now());
-    company.0.notes.ledger.iter().for_each(|entry| register.apply(entry.clone()));
+    company.0.notes.ledger.entries.iter().for_each(|entry| register.apply(entry.clone()));
     let rooms: Vec<RoomName> = register.rooms().map(|(name, _)| *name).collect();
     assert_eq!(rooms, ["#club", "#secret"].map(|name| RoomName::new(name).unwrap()));
     let mut company = Company::new(settings, &["ann", "bob", "cyd"]);
@@ -221,7 +221,7 @@ fn no_crash_tells_what_was_said_in_a_room_that_went_with_its_last_member() {
         Record::Topic { .. } | Record::Forgotten { .. } => None,
     });
     let lines: Vec<_> = said.collect();
-    let ledger = std::mem::take(&mut company.0.notes.ledger);
+    let ledger = std::mem::take(&mut company.0.notes.ledger.entries);
     // When the server is killed the disk may have any part of what was so, from the beginning.
     for left in 2..=ledger.len() {
         let mut company = Company::new(Settings::default(), &[]);
@@ -680,19 +680,19 @@ fn an_entry_tells_who_made_a_room_only_when_something_is_so_of_it() {
     company.enter(&["ann", "eve"]);
     company.done("eve", "/join #plain");
     company.done("eve", "hi");
-    assert!(company.0.notes.ledger.is_empty());
+    assert!(company.0.notes.ledger.entries.is_empty());
     let room = RoomName::new("#plain").unwrap();
     company.done("eve", "/room moderated on");
     let rule = Entry::Rule { room, rule: Rule::Moderated(true) };
-    assert_eq!(company.0.notes.ledger, [rule, Entry::Room { room, founder: Founder::Guest }]);
+    assert_eq!(company.0.notes.ledger.entries, [rule, Entry::Room { room, founder: Founder::Guest }]);
     let (room, nick) = (RoomName::new("#owned").unwrap(), Nick::new("ann").unwrap());
-    company.0.notes.ledger.clear();
+    company.0.notes.ledger.entries.clear();
     company.done("ann", "/join #owned");
     let locked = Entry::Rule { room, rule: Rule::TopicLocked(true) };
-    assert_eq!(company.0.notes.ledger, [Entry::Room { room, founder: Founder::Owner(nick) }, locked]);
+    assert_eq!(company.0.notes.ledger.entries, [Entry::Room { room, founder: Founder::Owner(nick) }, locked]);
     company.done("eve", "/join #owned");
     company.done("ann", "/op eve");
-    assert!(!company.0.notes.ledger.iter().any(|entry| matches!(entry, Entry::Role { role: Some(Role::Op), .. })));
+    assert!(!company.0.notes.ledger.entries.iter().any(|entry| matches!(entry, Entry::Role { role: Some(Role::Op), .. })));
 }
 
 /// Takes lines up to one that begins so, and gives the last.
