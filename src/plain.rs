@@ -665,7 +665,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::WrongPassword
         | Fault::WrongLogin(_)
         | Fault::NoOwner { .. }
-        | Fault::NameOfNobody(_)
+        | Fault::NameOfNobody { .. }
         | Fault::OwnedAlready(_)
         | Fault::NoPassword(_)
         | Fault::OldPassword
@@ -815,7 +815,14 @@ fn explain(why: &Fault) -> String {
         Fault::NoOwner { nick, vacancy: Vacancy::Closed } => {
             format!("nobody owns {nick}; look how yours is spelled, or ask the operator for a name")
         }
-        Fault::NameOfNobody(nick) => format!("nobody owns {nick}; /grant {nick} gives the name to somebody"),
+        Fault::NameOfNobody { nick, like: None } => {
+            let nick = nick.get();
+            format!("nobody owns {nick}; /grant {nick} gives the name to somebody")
+        }
+        Fault::NameOfNobody { nick, like: Some(owned) } => {
+            let (nick, owned) = (nick.get(), owned.get());
+            format!("nobody owns {nick}; it looks like {owned}, which belongs to somebody: type {owned} if that is meant")
+        }
         Fault::Owned(nick) => {
             format!("{nick} belongs to somebody; if that is you: /login {nick} PASSWORD, else choose another name")
         }

@@ -14,7 +14,7 @@ use crate::event::{
 };
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
-use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
+use crate::names::{ConnId, Digest, KeptNick, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
 use crate::people::Person;
 use crate::policy::{Action, may_come_as};
 use crate::register::{Author, Entry, PasswordHash, Proof, Register, Rules};
@@ -735,8 +735,10 @@ impl Hub {
     /// The name of an owner, as they spell it.
     fn owner_named(&self, nick: Named<'_, Nick>) -> Result<Nick, Fault> {
         let asked = self.nameable(nick)?;
-        let owned = self.accounts.register.owned(&asked).map(|owned| owned.nick());
-        owned.filter(|nick| *nick == asked).ok_or(Fault::NameOfNobody(asked))
+        match self.accounts.register.owned(&asked).map(|owned| owned.nick()) {
+            Some(owned) if owned == asked => Ok(owned),
+            like => Err(Fault::NameOfNobody { nick: asked.into(), like: like.map(KeptNick::from) }),
+        }
     }
 
     /// Whether this is not the name of whose turn it is, who would not hear what comes of it.

@@ -358,7 +358,11 @@ fn what_cannot_be_granted_is_refused() {
         let told = refused(dir.path(), &["grant", nick]);
         assert!(told.starts_with(want), "{told}");
     }
-    assert!(refused(dir.path(), &["revoke", "torn"]).starts_with("! revoke refused nobody owns torn;"));
+    // What cannot be taken back is done to a name as it is spelled, and which one it looks like is told.
+    let looks = "refused nobody owns torn; it looks like tom, which belongs to somebody: type tom if that is meant";
+    assert_eq!(refused(dir.path(), &["revoke", "torn"]), format!("! revoke {looks}\n"));
+    assert_eq!(refused(dir.path(), &["operator", "torn", "on"]), format!("! operator {looks}\n"));
+    assert!(refused(dir.path(), &["revoke", "bob"]).ends_with(" nobody owns bob; /grant bob gives the name to somebody\n"));
     let lines = control(&dir.path().join("ctl"), "/account tom\n/account\n");
     assert!(
         lines[1] == "+ account tom owned" && lines[2].starts_with("! account refused nobody is online here"),
