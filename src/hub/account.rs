@@ -516,14 +516,14 @@ impl Hub {
         self.expire_names(turn);
         let nick = self.nameable(nick)?;
         self.may_try(turn)?;
-        if self.accounts.register.owned(&nick).is_some() && self.people.find(&nick).is_none() {
-            self.count_seen_rename(turn)?;
-        }
         let Some(owned) = self.accounts.register.owned(&nick) else {
             turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
             return Err(Fault::NoOwner { nick, vacancy: self.vacancy(&nick, turn) });
         };
         let nick = owned.nick();
+        if self.owner_here(&nick).is_none() {
+            self.may_be_seen_renamed(limits::RENAMES, turn)?;
+        }
         self.lasts(nick)?;
         match credential {
             Credential::Password(password) => match owned.password().copied() {
@@ -556,7 +556,9 @@ impl Hub {
     pub(super) fn logout(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         self.own_name(turn)?;
         self.may_be_guest(turn)?;
-        self.count_seen_rename(turn)?;
+        // With the way back, for which nobody is to wait.
+        self.may_be_seen_renamed(limits::RENAMES - 1, turn)?;
+        self.count_seen_rename(turn);
         self.become_guest(turn).map(Done::Logout)
     }
 
@@ -1058,6 +1060,7 @@ impl Hub {
             }
         }
         let Some(person) = self.people.get(turn.who) else { return Ok(None) };
+                self.count_seen_rename(turn);
         for &room in &person.rooms {
             let room = &self.rooms[room];
             turn.out.detail(turn.conn, &Detail::In { room: room.name, last: room.last_seq() });
