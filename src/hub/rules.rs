@@ -13,7 +13,7 @@ use crate::policy::{Action, Actor, Doing, Entrance, rules_any_room};
 use crate::register::Rules;
 use crate::register::entry::{Ban, BanKind, Entry, Founder, Network, Role, Rule, RuleKind, Who};
 use crate::request::{Addressed, Named, Request, RulesPart, Whom};
-use crate::rooms::RoomId;
+use crate::rooms::{Message, RoomId};
 use crate::rules::{InForce, Someone};
 use crate::time::{Now, end_of};
 use crate::typing::Conversation;
@@ -796,9 +796,13 @@ impl Hub {
             return Ok(Done::Erase { room: name, count });
         }
         let owned = self.account(turn);
-        let own = room.history_after(from - 1).take_while(|message| message.seq <= last).filter(|message| {
-            !rules.is_erased(message.seq) && (message.by == turn.who || owned == Some(message.nick.get()))
-        });
+        // However its owner spelled a name, it is one.
+        let owner_of = |nick: Nick| self.register().owned(&nick).map(|owned| owned.nick());
+        let is_own = |message: &Message| {
+            message.by == turn.who || (owned.is_some() && owned == owner_of(message.nick.get()))
+        };
+        let messages = room.history_after(from - 1).take_while(|message| message.seq <= last);
+        let own = messages.filter(|message| !rules.is_erased(message.seq) && is_own(message));
         if own.count() as u64 != count {
             self.may_in(id, Doing::Moderate, turn)?;
         }
