@@ -89,7 +89,7 @@ impl Hub {
     }
 
     /// Whether a room is new to whoever comes in: nobody is in it, and nothing of it is left that anybody may be shown.
-    fn is_new(&self, name: &RoomName) -> bool {
+    pub(super) fn is_new(&self, name: &RoomName) -> bool {
         let Some(last) = self.rooms.only_messages(name) else { return false };
         let rules = self.register().room(name).unwrap_or(Rules::NONE);
         let is_ruled = !matches!(rules.founder(), None | Some(Founder::Guest))

@@ -764,6 +764,26 @@ fn looking_makes_no_room() {
 }
 
 #[test]
+fn who_runs_the_server_is_told_of_rooms_in_which_nobody_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    let mut bob = owner(&server, "bob");
+    for room in ["#silent", "#alone"] {
+        bob.send(&format!("/join {room}"));
+        bob.until_starting("+ join ");
+    }
+    bob.ask("/leave #silent", "+ leave #silent");
+    bob.ask("/rooms", "- #alone 1");
+    bob.expect("+ rooms 1");
+    assert_eq!(done(dir.path(), &["rooms"]), "- #alone 1\n- #silent 0\n+ rooms 2\n");
+    let who = done(dir.path(), &["who", "#silent"]);
+    assert!(who.starts_with("+ who ") && who.ends_with(" 0\n"), "{who}");
+    assert!(refused(dir.path(), &["who", "#nowhere"]).starts_with("! who no-such-room "));
+    bob.send("/who #silent");
+    bob.starting("! who no-such-room ");
+}
+
+#[test]
 fn an_operator_appoints_a_founder_in_a_hidden_room_too() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path());
