@@ -7,6 +7,7 @@ use crate::event::{Deed, Detail, Done, Event, Fault, Gone, Happening, Long, Quot
 use crate::files::{File, Share, Stage};
 use crate::guestbook::{GuestBan, Guestbook};
 use crate::limits;
+use crate::meters::Counted;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::Person;
 use crate::policy::{Action, Actor, Doing, Entrance, rules_any_room};
@@ -860,8 +861,17 @@ impl Hub {
         if self.register().lines() > lines {
             let who = self.counted(turn);
             self.rules_added.count(who, turn.now.at);
+            self.people.get_mut(turn.who).into_iter().for_each(|person| person.rare_mut().rules_added += 1);
         }
         Ok(())
+    }
+
+    /// Whether whose turn it is may set up one more thing in rooms, where so many may be set up in a day.
+    fn has_rules_left(&self, most: u32, turn: &Turn<'_, impl Output>) -> bool {
+        match self.counted(turn) {
+            Counted::Alone => self.people.get(turn.who).is_none_or(|person| person.rules_added() < most),
+            who => self.rules_added.has_left(who, most, turn.now.at),
+        }
     }
 
     /// Whether there is a place for one more thing that is so of a room. Whoever would use up all of them gets less the less is
@@ -880,9 +890,7 @@ impl Hub {
         match left {
             0 => Err(Fault::TooMany(Quota::Rules)),
             _ if left_here == 0 => Err(Fault::TooMany(Quota::RulesOfGuests)),
-            _ if !self.rules_added.has_left(self.counted(turn), most, turn.now.at) => {
-                Err(Fault::TooMany(Quota::RulesOfDay))
-            }
+            _ if !self.has_rules_left(most, turn) => Err(Fault::TooMany(Quota::RulesOfDay)),
             _ => Ok(()),
         }
     }
