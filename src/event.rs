@@ -736,6 +736,8 @@ pub enum Quota {
     Files,
     /// Files of all who come from one network.
     FilesOfNetwork,
+    /// Uploads at once of all who come from one network.
+    UploadsOfNetwork,
     /// Uploads of all people at once.
     Uploads,
     /// Downloads at once.

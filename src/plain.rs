@@ -1107,6 +1107,10 @@ fn too_many(quota: Quota) -> String {
         Quota::FilesOfNetwork => {
             format!("{} files were shared from your network; /cancel one of yours first", limits::FILES_A_PREFIX)
         }
+        Quota::UploadsOfNetwork => {
+            let most = limits::UPLOADS_A_PREFIX;
+            format!("{most} uploads are under way from your network; try again when one of them has ended")
+        }
         Quota::Uploads => format!("{} uploads are under way already; try again in a moment", limits::UPLOADS),
         Quota::Ops => format!("a room may have {} ops; /deop one first", limits::OPS),
         Quota::Voices => format!("a room may have {} voices; /devoice one first", limits::VOICES),
