@@ -710,6 +710,8 @@ fn explain(why: &Fault) -> String {
             let where_from = match verb {
                 Verb::Unban => "; /bans lists the IDs",
                 Verb::Unblock => "; /blocks lists the IDs",
+                Verb::Block => "; WHO is a nick, or an address as in 203.0.113.5 or 203.0.113.0/24",
+                Verb::Server => "; guests are on, listen or off, accounts open, closed or off, rooms open or named",
                 _ => "",
             };
             format!("it is {usage}{where_from}")
@@ -1008,7 +1010,7 @@ fn bad_value(kind: RuleKind) -> String {
         | RuleKind::Outside
         | RuleKind::TopicLocked
         | RuleKind::Past => format!("{name} is on or off"),
-        RuleKind::Key => format!("{name} is one word of up to {} bytes but on, or off", limits::KEY),
+        RuleKind::Key => format!("{name} is one word of up to {} bytes, or off; on is none", limits::KEY),
         RuleKind::Limit => format!("{name} is a number of people, or off"),
         RuleKind::Slow => format!("{name} is a time, as in 30s or 5m, or off"),
         RuleKind::Guests => {
