@@ -665,7 +665,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::WrongPassword
         | Fault::WrongLogin(_)
         | Fault::NoOwner { .. }
-        | Fault::NameOfNobody(_)
+        | Fault::NameOfNobody { .. }
         | Fault::OwnedAlready(_)
         | Fault::NoPassword(_)
         | Fault::OldPassword
@@ -710,6 +710,8 @@ fn explain(why: &Fault) -> String {
             let where_from = match verb {
                 Verb::Unban => "; /bans lists the IDs",
                 Verb::Unblock => "; /blocks lists the IDs",
+                Verb::Block => "; WHO is a nick, or an address as in 203.0.113.5 or 203.0.113.0/24",
+                Verb::Server => "; guests are on, listen or off, accounts open, closed or off, rooms open or named",
                 _ => "",
             };
             format!("it is {usage}{where_from}")
@@ -815,7 +817,14 @@ fn explain(why: &Fault) -> String {
         Fault::NoOwner { nick, vacancy: Vacancy::Closed } => {
             format!("nobody owns {nick}; look how yours is spelled, or ask the operator for a name")
         }
-        Fault::NameOfNobody(nick) => format!("nobody owns {nick}; /grant {nick} gives the name to somebody"),
+        Fault::NameOfNobody { nick, like: None } => {
+            let nick = nick.get();
+            format!("nobody owns {nick}; /grant {nick} gives the name to somebody")
+        }
+        Fault::NameOfNobody { nick, like: Some(owned) } => {
+            let (nick, owned) = (nick.get(), owned.get());
+            format!("nobody owns {nick}; it looks like {owned}, which belongs to somebody: type {owned} if that is meant")
+        }
         Fault::Owned(nick) => {
             format!("{nick} belongs to somebody; if that is you: /login {nick} PASSWORD, else choose another name")
         }
@@ -1005,7 +1014,7 @@ fn bad_value(kind: RuleKind) -> String {
         | RuleKind::Outside
         | RuleKind::TopicLocked
         | RuleKind::Past => format!("{name} is on or off"),
-        RuleKind::Key => format!("{name} is one word of up to {} bytes but on, or off", limits::KEY),
+        RuleKind::Key => format!("{name} is one word of up to {} bytes, or off; on is none", limits::KEY),
         RuleKind::Limit => format!("{name} is a number of people, or off"),
         RuleKind::Slow => format!("{name} is a time, as in 30s or 5m, or off"),
         RuleKind::Guests => {
@@ -1103,6 +1112,10 @@ fn too_many(quota: Quota) -> String {
         Quota::Files => format!("you may share {} files at once; /cancel one first", limits::FILES_A_SENDER),
         Quota::FilesOfNetwork => {
             format!("{} files were shared from your network; /cancel one of yours first", limits::FILES_A_PREFIX)
+        }
+        Quota::UploadsOfNetwork => {
+            let most = limits::UPLOADS_A_PREFIX;
+            format!("{most} uploads are under way from your network; try again when one of them has ended")
         }
         Quota::Uploads => format!("{} uploads are under way already; try again in a moment", limits::UPLOADS),
         Quota::Ops => format!("a room may have {} ops; /deop one first", limits::OPS),

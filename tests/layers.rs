@@ -53,7 +53,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("telnet", "limits erase", ""),
     ("linebuf", "limits erase", ""),
     ("framing", "linebuf telnet", ""),
-    ("commands", "names wire limits settings register/entry event request", ""),
+    ("commands", "text names wire limits settings register/entry event request", ""),
     ("plain", "text names time wire limits settings register/entry event request linebuf commands", ""),
     ("dialect", "names linebuf event request plain", ""),
     ("home", "names limits", "files threads system log"),
