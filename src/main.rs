@@ -5,7 +5,7 @@ mod client_commands;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 #[cfg(feature = "client")]
 use std::num::NonZero;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -86,7 +86,7 @@ const PIPE: Timespec = Timespec { tv_sec: 3, tv_nsec: 0 };
 /// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
 #[derive(Args)]
 struct Serve {
-    /// Listen here; may be given several times. Port 0 picks a free one
+    /// Listen here; may be given several times. :PORT stands for all addresses, port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = SERVER)]
     listen: Vec<String>,
     /// What the server calls itself in its greeting [default: nothing]
@@ -302,7 +302,7 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     if let Some(first) = addresses.first().filter(|_| addresses.iter().all(|address| address.ip().is_loopback())) {
         let (ip, port) = (first.ip(), first.port());
-        info!("only this machine can come in, as {ip} is its own; --listen 0.0.0.0:{port} is for others too");
+        info!("only this machine can come in, as {ip} is its own; --listen :{port} is for others too");
     }
     // Who reads that it listens can read all that was said before.
     log.finish();
@@ -406,8 +406,8 @@ fn room_for_clients() -> Result<usize, String> {
 fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
     let mut found = Vec::new();
     for address in listen {
-        let resolved =
-            resolve(address).map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT"))?;
+        let resolved = resolve(address)
+            .map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT, or :PORT"))?;
         for resolved in resolved {
             if !found.contains(&resolved) || resolved.port() == 0 {
                 found.push(resolved);
@@ -428,8 +428,12 @@ fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
     Ok(found)
 }
 
-/// The addresses that HOST:PORT stands for. An IPv6 address may name its network interface, as in `[fe80::1%eth0]:2428`.
+/// The addresses that HOST:PORT stands for, or all there are that :PORT does. An IPv6 address may name its network interface, as in
+/// `[fe80::1%eth0]:2428`.
 fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
+    if let Some(port) = address.strip_prefix(':').and_then(|port| port.parse().ok()) {
+        return Ok(vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()]);
+    }
     let named = address.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")).filter(|(ip, _)| ip.contains('%'));
     let resolved = match named.and_then(|(ip, port)| Some((ip, port.parse::<u16>().ok()?))) {
         Some((ip, port)) => (ip, port).to_socket_addrs(),
