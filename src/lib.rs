@@ -25,6 +25,7 @@ pub mod memory;
 pub mod meters;
 pub mod names;
 pub mod nametable;
+pub mod options;
 pub mod outbox;
 pub mod passwords;
 pub mod people;

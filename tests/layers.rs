@@ -82,6 +82,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "names time limits settings event request register effect hub linebuf plain dialect home transport outbox connection registry egress system",
         "sockets log",
     ),
+    ("options", "names limits settings listener", "sockets files system log"),
     ("client/patient", "", "system"),
     ("client/model", "text unicode names time wire limits request commands", "instants"),
     (
