@@ -28,6 +28,7 @@ pub mod nametable;
 pub mod options;
 pub mod outbox;
 pub mod passwords;
+pub mod peer;
 pub mod people;
 pub mod plain;
 pub mod policy;
