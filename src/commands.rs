@@ -1,7 +1,5 @@
 //! The commands of the line protocol: one table that parses them to requests, explains them and lists them.
 
-// These are addresses, and no sockets.
-use core::net::IpAddr;
 use std::time::Duration;
 
 use crate::event::{Change, Fault, SaidKind, Setting, Verb};
@@ -414,12 +412,7 @@ fn ban<'a>(kind: BanKind, w: &mut Words<'a>) -> Result<Request<'a>, Slip> {
 
 /// A network, or that of an address: the address itself, of IPv6 its /64, as that is what one customer has.
 fn network(typed: &str) -> Option<Network> {
-    let network = match typed.parse() {
-        Ok(IpAddr::V4(address)) => Network::V4 { octets: address.octets(), len: 32 },
-        Ok(IpAddr::V6(address)) => Network::V6 { octets: address.octets(), len: 128 },
-        Err(_) => Network::new(typed)?,
-    };
-    Some(network.known())
+    Network::typed(typed).map(Network::known)
 }
 
 /// A pattern of names, with as many characters besides its `*` as it takes not to fit nearly everybody.

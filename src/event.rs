@@ -418,6 +418,10 @@ pub enum Bye {
     NotIrc,
     /// It speaks no text at all.
     NotText,
+    /// It speaks another protocol of text lines.
+    NotChat,
+    /// It began with a PROXY header, where none is taken.
+    NotProxied,
     /// An operator put out whoever was there.
     Killed,
     /// An operator had a new token made for the name, and whoever has that is its owner.

@@ -17,6 +17,10 @@ pub const DOWNLOAD_UNIT: usize = 12_288;
 pub const DOWNLOAD_LINE: usize = DOWNLOAD_UNIT;
 /// Bytes of a telnet sub-negotiation beyond which a LF alone ends it, too.
 pub const SUBNEGOTIATION: u16 = 256;
+/// The most bytes that a PROXY header has. What stands beside two addresses of IPv6 fits in beside them.
+pub const PROXY_HEADER: usize = 536;
+/// The most bytes that one of version 1 has, which is a line.
+pub const PROXY_LINE: usize = 107;
 
 /// Bytes of replies pending for a connection beyond which its requests wait.
 pub const REPLIES_PENDING: usize = 64 * 1024;
