@@ -34,7 +34,7 @@ pub mod visit;
 pub mod wire;
 
 /// What is told of a server that has said nothing that a chinwag server says first.
-const STRANGER: &str = "it never greeted us as chinwag does: is the port right, and is it for TLS (tls://HOST:PORT)?";
+const STRANGER: &str = "it never greeted us as chinwag does: is the port right? If it is for TLS, say tls://HOST:PORT";
 /// How long a server may take to say that.
 const GREETING: Duration = Duration::from_secs(15);
 

@@ -19,11 +19,12 @@ use chinwag::client::wire::transfers::{self, Keep};
 use chinwag::client::{chat, oneshot, pipe, plain, tokens};
 use chinwag::limits::LINE;
 use chinwag::names::{Digest, FileId, FileName, Nick, Place, RoomName, Token};
+use chinwag::options::files::{self, others_can_read, password, read_file};
 use chinwag::plain::{bad_nick, bad_room};
 use chinwag::text::counted;
 use clap::{Args, ValueEnum};
 
-use super::{others_can_read, password, read_file, tell};
+use super::tell;
 
 #[derive(Args)]
 #[command(after_help = CONNECT_HELP)]
@@ -371,7 +372,7 @@ impl Who {
         let password_file = self.password_file.or(saved.path("password-file", store::expand));
         let password = password_file.as_deref().map(our_password).transpose()?;
         // Through a pipe it comes once.
-        let again = |path: PathBuf| move || path.is_file().then(|| self::password(&path).ok()).flatten();
+        let again = |path: PathBuf| move || path.is_file().then(|| files::password(&path).ok()).flatten();
         let new_password = password_file.map(|path| NewPassword(Arc::new(again(path))));
         let wish = Wish { nick, yields, rooms, password, new_password, tokens, ..Wish::default() };
         Ok(Settled { server, wish, saved })

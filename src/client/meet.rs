@@ -22,7 +22,10 @@ pub fn meet(named: &Named, given: Option<Digest>) -> Result<Server, String> {
     let clear = || Server { address: named.clear(), wire: Wire::Clear };
     let failed = |e| format!("cannot connect to {address}: {}", advice(&e));
     // What was TLS once is never spoken with in clear.
-    let scheme = if trust.is_some() { Some(Scheme::Tls) } else { named.settled().map_err(failed)? };
+    let scheme = match trust {
+        Some(_) => Some(Scheme::Tls),
+        None => named.settled().map_err(|e| format!("cannot connect to {}: {}", named.clear(), advice(&e)))?,
+    };
     if scheme == Some(Scheme::Any) {
         return Ok(clear());
     }

@@ -26,12 +26,12 @@ const MOST: u64 = 64 * 1024;
 /// What may be settled: each is what the option of that name is.
 pub const KEYS: &[&str] = &[
     "server",
-    "tls",
-    "fingerprint",
     "nick",
     "join",
     "password-file",
     "token-file",
+    "tls",
+    "fingerprint",
     "downloads",
     "color",
     "bell",

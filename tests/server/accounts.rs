@@ -10,7 +10,7 @@ use chinwag::commands;
 use chinwag::event::{Done, Fault, Reply, Verb};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::PASSWORDS_WAITING;
-use chinwag::names::{ConnId, Nick, Origin, Prefix};
+use chinwag::names::{ConnId, Nick, Origin, Prefix, Wire};
 use chinwag::settings::{Logging, Settings};
 use chinwag::time::in_seconds;
 use testkit::disk::SmallDisk;
@@ -662,7 +662,7 @@ fn who_guesses_passwords_keeps_nobody_from_logging_in() {
     let mut login = |hub: &mut Hub, notes: &mut Notes, from: u16, line: &str| {
         count += 1;
         let (conn, [high, low]) = (ConnId::new(count, 0), from.to_be_bytes());
-        hub.connect(conn, Origin::Network(Prefix::v4([203, 0, high, low])), now, notes);
+        hub.connect(conn, Origin::Network(Prefix::v4([203, 0, high, low])), Wire::Clear, now, notes);
         hub.handle(conn, now, commands::parse(line).unwrap(), notes);
         conn
     };

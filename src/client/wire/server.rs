@@ -127,7 +127,8 @@ impl FromStr for Named {
             return Err(format!("a server is HOST or HOST:PORT; --join '{text}' enters a room"));
         }
         if text.contains(|c: char| c == '/' || c.is_whitespace()) {
-            return Err("a server is HOST, HOST:PORT or tls://HOST, as in 127.0.0.1:2428, without blanks".into());
+            let why = "a server is HOST or HOST:PORT, as in 127.0.0.1:2428, or tls://HOST, and else without blanks or slashes";
+            return Err(why.to_owned());
         }
         let named = |host: &str, port| Ok(Self { host: host.to_owned(), port, scheme });
         // It may name the interface that it is to be reached over.
