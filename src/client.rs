@@ -11,6 +11,7 @@ use mio::Token;
 use crate::client::model::kept::{Kept, Told};
 use crate::client::model::session::{NewPassword, Session, TokenChange, Wish};
 use crate::client::wire::link::{Link, LinkChange, Received};
+use crate::client::wire::server::Server;
 use crate::client::wire::transfers::Transfers;
 use crate::wire::{Code, ServerLine, farewell};
 
@@ -18,7 +19,9 @@ pub mod chat;
 pub mod gallery;
 pub mod helper;
 pub mod input;
+pub mod known;
 pub mod line;
+pub mod meet;
 pub mod model;
 pub mod oneshot;
 pub mod patient;
@@ -31,7 +34,7 @@ pub mod visit;
 pub mod wire;
 
 /// What is told of a server that has said nothing that a chinwag server says first.
-const STRANGER: &str = "it never greeted us as chinwag does: is the port right?";
+const STRANGER: &str = "it never greeted us as chinwag does: is the port right? If it is for TLS, say tls://HOST:PORT";
 /// How long a server may take to say that.
 const GREETING: Duration = Duration::from_secs(15);
 
@@ -81,16 +84,17 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server at `address` (HOST:PORT), which begins with these wishes and saves what it fetches in `folder`.
-    pub fn new(address: &str, wish: Wish, folder: PathBuf) -> io::Result<Self> {
+    /// A client of this server, which begins with these wishes and saves what it fetches in `folder`.
+    pub fn new(server: Server, wish: Wish, folder: PathBuf) -> io::Result<Self> {
+        let address = server.address.to_string();
         Ok(Self {
-            link: Link::new(address.to_owned(), Instant::now())?,
+            link: Link::new(server, Instant::now())?,
             kept: Kept::new(wish.keeps_place),
             new_password: wish.new_password.clone(),
             told_password: wish.password.clone(),
             session: Session::new(wish),
-            transfers: Transfers::new(address.to_owned(), folder),
-            address: address.to_owned(),
+            transfers: Transfers::new(address.clone(), folder),
+            address,
             connected: Instant::now(),
             greeting: GREETING,
             was_in: false,
@@ -189,6 +193,7 @@ impl Client {
                     None => self.connected(),
                 }
             }
+            LinkChange::Untrusted(why) => return Err(cannot_connect(&self.address, &why)),
             LinkChange::Down(why) => {
                 let farewell = self.farewell.take();
                 let is_stranger = farewell.is_none() && self.session.is_ungreeted();
@@ -289,12 +294,14 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::client::wire::server::{Named, Wire};
 
     #[test]
     fn a_server_that_never_greets_is_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let mut client = Client::new(&address, Wish::default(), PathBuf::new()).unwrap();
+        let server = Server { address: address.parse::<Named>().unwrap().clear(), wire: Wire::Clear };
+        let mut client = Client::new(server, Wish::default(), PathBuf::new()).unwrap();
         client.greeting = Duration::from_millis(20);
         let why = std::iter::repeat_with(|| client.turn(None)).find_map(Result::err).unwrap();
         assert_eq!(why, format!("cannot connect to {address}: the server took longer than 0 seconds; {STRANGER}"));

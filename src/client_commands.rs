@@ -4,21 +4,21 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::net::{Ipv6Addr, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chinwag::client::meet::meet;
 use chinwag::client::model::session::{NewPassword, Wish};
 use chinwag::client::oneshot::Outgoing;
 use chinwag::client::saved::{self, Saved};
 use chinwag::client::visit::{Bell, Options};
+use chinwag::client::wire::server::{Named, Scheme, Server, fingerprint};
 use chinwag::client::wire::store;
 use chinwag::client::wire::transfers::{self, Keep};
 use chinwag::client::{chat, oneshot, pipe, plain, tokens};
 use chinwag::limits::LINE;
-use chinwag::names::{FileId, FileName, Nick, Place, RoomName, Token};
-use chinwag::options::SERVER;
+use chinwag::names::{Digest, FileId, FileName, Nick, Place, RoomName, Token};
 use chinwag::options::files::{self, others_can_read, password, read_file};
 use chinwag::plain::{bad_nick, bad_room};
 use chinwag::text::counted;
@@ -29,9 +29,11 @@ use super::tell;
 #[derive(Args)]
 #[command(after_help = CONNECT_HELP)]
 pub(crate) struct Connect {
-    /// The server, as HOST or HOST:PORT, or the name of a saved one [default: 127.0.0.1:2428]
+    /// The server, as HOST, HOST:PORT or tls://HOST, or the name of a saved one [default: 127.0.0.1:2428]
     #[arg(value_name = "SERVER", value_parser = server_or_name)]
     server: Option<String>,
+    #[command(flatten)]
+    proof: Proof,
     #[command(flatten)]
     who: Who,
     /// Save what you fetch in DIR [default: your download folder]
@@ -147,9 +149,21 @@ struct Create {
 
 #[derive(Args)]
 struct Where {
-    /// The server, as HOST or HOST:PORT, or the name of a saved one [default: 127.0.0.1:2428]
+    /// The server, as HOST, HOST:PORT or tls://HOST, or the name of a saved one [default: 127.0.0.1:2428]
     #[arg(long, value_name = "SERVER", value_parser = server_or_name)]
     server: Option<String>,
+    #[command(flatten)]
+    proof: Proof,
+}
+
+#[derive(Args)]
+struct Proof {
+    /// Speak TLS with the server, and nothing else
+    #[arg(long)]
+    tls: bool,
+    /// The certificate that the server must have, as sha256:HEX [default: what is known of it, or what an authority vouches for]
+    #[arg(long, value_name = "DIGEST", value_parser = certificate)]
+    fingerprint: Option<Digest>,
 }
 
 #[derive(Args)]
@@ -188,7 +202,7 @@ enum Switch {
 }
 
 pub(crate) fn connect(options: Connect) -> Result<(), String> {
-    let Settled { server, mut wish, saved } = options.who.settle(options.server)?;
+    let Settled { server, mut wish, saved } = options.who.settle(options.server, options.proof)?;
     let switch = |option: Option<Switch>, key| -> Result<Option<bool>, String> {
         Ok(option.or(saved.one(key, choice)?).map(|switch| switch == Switch::On))
     };
@@ -230,7 +244,7 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     }
     let times = switch(options.times, "times")?.unwrap_or(true);
     let rooms = switch(options.rooms, "rooms")?.unwrap_or(true);
-    let options = Options { address: server, wish, downloads, colour, bell, fold, times, rooms };
+    let options = Options { server, wish, downloads, colour, bell, fold, times, rooms };
     if is_plain { plain::run(options) } else { chat::run(options) }
 }
 
@@ -271,7 +285,7 @@ pub(crate) fn send(options: Send) -> Result<(), String> {
     }
     // What is good is sent all the same.
     last.iter().for_each(|why| tell(why));
-    oneshot::send(&server, wish, files, options.to)?;
+    oneshot::send(server, wish, files, options.to)?;
     match missing.len() + last.iter().len() {
         0 => Ok(()),
         count => Err(format!("not sent: {count} of {}", counted(options.files.len() as u64, "file"))),
@@ -282,11 +296,11 @@ pub(crate) fn say(options: Say) -> Result<(), String> {
     let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
     let text = options.text.join(OsStr::new(" "));
     let text = (!options.text.is_empty()).then_some(text.as_bytes());
-    oneshot::say(&server, wish, options.to, text)
+    oneshot::say(server, wish, options.to, text)
 }
 
 pub(crate) fn get(options: Get) -> Result<(), String> {
-    let Settled { server, wish, .. } = options.who.settle(options.server.server)?;
+    let Settled { server, wish, .. } = options.who.settle(options.server.server, options.server.proof)?;
     let mut ids: Vec<FileId> = Vec::new();
     for id in options.ids.into_iter().map(FileId) {
         if !ids.contains(&id) {
@@ -306,35 +320,37 @@ pub(crate) fn get(options: Get) -> Result<(), String> {
         }
         Some(path) => (Keep::Folder, path),
     };
-    oneshot::get(&server, wish, &ids, &keep, folder)
+    oneshot::get(server, wish, &ids, &keep, folder)
 }
 
 /// What holds for one server.
 struct Settled {
-    /// Where it is, as HOST:PORT.
-    server: String,
+    server: Server,
     wish: Wish,
     saved: Saved,
 }
 
 impl Who {
     /// Options go before the environment, that before what is saved for the server, and that before what is saved for all.
-    fn settle(self, server: Option<String>) -> Result<Settled, String> {
+    fn settle(self, server: Option<String>, proof: Proof) -> Result<Settled, String> {
         let path = saved::default_path();
         let given = match server.or(variable("CHINWAG_SERVER")) {
             None => Saved::of(path.clone(), None, check)?.one("server", |name| Ok(name.to_owned()))?,
             given => given,
         };
         let saved = Saved::of(path, given.as_deref(), check)?;
-        let server = match (saved.one("server", self::server)?, given) {
-            (Some(server), _) => server,
+        let mut named = match (saved.one("server", str::parse::<Named>)?, given) {
+            (Some(named), _) => named,
             (None, Some(given)) => {
-                let server = self::server(&given).map_err(|why| format!("{given}: {why}"))?;
-                may_be_host(&given, &server, &saved)?;
-                server
+                let named = given.parse::<Named>().map_err(|why| format!("{given}: {why}"))?;
+                may_be_host(&given, &named, &saved)?;
+                named
             }
-            (None, None) => SERVER.to_owned(),
+            (None, None) => Named::here(),
         };
+        if proof.tls || saved.one("tls", choice)? == Some(Switch::On) {
+            named.scheme = Scheme::Tls;
+        }
         let yields = self.nick.is_none() && self.token_file.is_none();
         let given = self.token_file.as_deref().map(our_token).transpose()?;
         let nick = match (self.nick, &given, variable("CHINWAG_NICK")) {
@@ -350,7 +366,8 @@ impl Who {
         let given = given.or(saved_token.as_deref().map(our_token).transpose()?);
         // Whoever saves a token and no name means that name.
         let nick = nick.or(given.map(|(owner, _)| owner));
-        let tokens = given.into_iter().chain(tokens::kept(&server)).collect();
+        let server = meet(&named, proof.fingerprint.or(saved.one("fingerprint", certificate)?))?;
+        let tokens = given.into_iter().chain(tokens::kept(&server.address.to_string())).collect();
         let rooms = if self.join.is_empty() { saved.all("join", room)? } else { self.join };
         let password_file = self.password_file.or(saved.path("password-file", store::expand));
         let password = password_file.as_deref().map(our_password).transpose()?;
@@ -362,9 +379,9 @@ impl Who {
     }
 
     /// The server and the wish of who has something for `to`. They enter no other room than they say now.
-    fn settle_for(mut self, to: Place, server: Where, create: &Create) -> Result<(String, Wish), String> {
+    fn settle_for(mut self, to: Place, server: Where, create: &Create) -> Result<(Server, Wish), String> {
         let mut rooms = std::mem::take(&mut self.join);
-        let Settled { server, wish, .. } = self.settle(server.server)?;
+        let Settled { server, wish, .. } = self.settle(server.server, server.proof)?;
         if let Place::Room(room) = to
             && !rooms.contains(&room)
         {
@@ -422,29 +439,35 @@ fn target(text: &str) -> Result<Place, String> {
 
 /// What may be a server or the name of a saved one. Which of them it is is known later.
 fn server_or_name(text: &str) -> Result<String, String> {
-    server(text).map(|_| text.to_owned())
+    text.parse::<Named>().map(|_| text.to_owned())
 }
 
 /// Whether a word of what is saved may stand under its key.
 fn check(key: &str, word: &str) -> Result<(), String> {
     match key {
-        "server" => server(word).map(drop),
+        "server" => word.parse::<Named>().map(drop),
+        "fingerprint" => certificate(word).map(drop),
         "nick" => nick(word).map(drop),
         "join" => room(word).map(drop),
         "color" => choice::<When>(word).map(drop),
         "bell" => choice::<Ring>(word).map(drop),
-        "typing" | "fold" | "plain" | "times" | "rooms" => choice::<Switch>(word).map(drop),
+        "typing" | "fold" | "plain" | "times" | "rooms" | "tls" => choice::<Switch>(word).map(drop),
         _ => Ok(()),
     }
 }
 
 /// A word that is no address may be the name of a saved server with a slip in it: if no host is called so, those are named.
-fn may_be_host(given: &str, server: &str, saved: &Saved) -> Result<(), String> {
+fn may_be_host(given: &str, named: &Named, saved: &Saved) -> Result<(), String> {
     let is_word = !given.contains(['.', ':', '[']);
-    if saved.is_named || saved.names.is_empty() || !is_word || server.to_socket_addrs().is_ok() {
+    if saved.is_named || saved.names.is_empty() || !is_word || named.clear().resolve().is_ok() {
         return Ok(());
     }
     Err(format!("{given} is no host that is known here, and no saved server; saved are {}", saved.names.join(", ")))
+}
+
+/// The digest of a certificate.
+fn certificate(text: &str) -> Result<Digest, String> {
+    fingerprint(text).ok_or_else(|| "it is sha256: and 64 hexadecimal digits, as openssl x509 -fingerprint -sha256 gives them".into())
 }
 
 /// One of the words that an option takes.
@@ -452,50 +475,4 @@ fn choice<T: ValueEnum>(text: &str) -> Result<T, String> {
     let words = || T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
     let known = || words().map(|word| word.get_name().to_owned()).collect::<Vec<_>>().join(" or ");
     T::from_str(text, true).map_err(|_| format!("it is {}", known()))
-}
-
-/// HOST:PORT, where the port may be left out.
-fn server(text: &str) -> Result<String, String> {
-    let (_, port) = SERVER.rsplit_once(':').unwrap_or_default();
-    if text.starts_with('#') {
-        return Err(format!("a server is HOST or HOST:PORT; --join '{text}' enters a room"));
-    }
-    if text.contains(|c: char| c == '/' || c.is_whitespace()) {
-        return Err(format!("a server is HOST or HOST:PORT, as in {SERVER}, without blanks or slashes"));
-    }
-    // It may name the interface that it is to be reached over.
-    let (ip, interface) = text.split_once('%').unwrap_or((text, "lo"));
-    if ip.parse::<Ipv6Addr>().is_ok() && !interface.is_empty() && !interface.contains([':', ']']) {
-        return Ok(format!("[{text}]:{port}"));
-    }
-    match text.rsplit_once(':') {
-        _ if text.starts_with('[') && text.ends_with(']') => Ok(format!("{text}:{port}")),
-        None if !text.is_empty() => Ok(format!("{text}:{port}")),
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
-        _ => Err("a server is HOST or HOST:PORT, with a PORT of at most 65535".into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn servers() {
-        for (text, want) in [
-            ("example.org", "example.org:2428"),
-            ("example.org:1", "example.org:1"),
-            ("::1", "[::1]:2428"),
-            ("[::1]", "[::1]:2428"),
-            ("[::1]:1", "[::1]:1"),
-            ("fe80::1%lo", "[fe80::1%lo]:2428"),
-            ("[fe80::1%lo]", "[fe80::1%lo]:2428"),
-            ("[fe80::1%lo]:1", "[fe80::1%lo]:1"),
-        ] {
-            assert_eq!(server(text).as_deref(), Ok(want), "{text}");
-        }
-        for bad in ["", ":", ":2428", "host:", "host:x", "host:99999"] {
-            assert!(server(bad).is_err(), "{bad}");
-        }
-    }
 }

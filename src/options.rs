@@ -18,7 +18,7 @@ use crate::settings::{self, Logging, RoomMakers, Settings};
 use self::files::{motd, our_password};
 
 /// Where a server listens unless it is told otherwise.
-pub const SERVER: &str = "127.0.0.1:2428";
+const SERVER: &str = "127.0.0.1:2428";
 /// The largest file that a server takes unless it is told otherwise, in bytes.
 const MAX_FILE: u64 = 100 << 20;
 

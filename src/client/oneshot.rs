@@ -16,8 +16,9 @@ use crate::client::input::{self, Patient};
 use crate::client::model::news::{News, Taken};
 use crate::client::model::session::Wish;
 use crate::client::model::transfer::Progress;
-use crate::client::patient;
+use crate::client::patient::{self, tell};
 use crate::client::screen::{self, Form, width};
+use crate::client::wire::server::Server;
 use crate::client::wire::store::Source;
 use crate::client::wire::transfers::{self, Keep, TransferEnd};
 use crate::listener::reason;
@@ -39,8 +40,8 @@ pub enum Outgoing {
 
 /// Shares files with `place`, and prints the ID of each. It is an error if one of them has not arrived whole; those
 /// that failed before it are told on standard error.
-pub fn send(address: &str, wish: Wish, mut files: VecDeque<Outgoing>, place: Place) -> Result<(), String> {
-    let mut client = enter(address, wish, PathBuf::new())?;
+pub fn send(server: Server, wish: Wish, mut files: VecDeque<Outgoing>, place: Place) -> Result<(), String> {
+    let mut client = enter(server, wish, PathBuf::new())?;
     let mut input: Option<Receiver<Result<Source, String>>> = None;
     carry_out(&mut client, Some(place), |client| {
         while let Some(next) = files.pop_front() {
@@ -71,16 +72,16 @@ pub fn send(address: &str, wish: Wish, mut files: VecDeque<Outgoing>, place: Pla
 
 /// Fetches files, and prints where each is. `folder` is where those go that are kept in one. It is an error if one of them is
 /// not here whole; those that failed before it are told on standard error.
-pub fn get(address: &str, wish: Wish, files: &[FileId], keep: &Keep, folder: PathBuf) -> Result<(), String> {
-    let mut client = enter(address, wish, folder)?;
+pub fn get(server: Server, wish: Wish, files: &[FileId], keep: &Keep, folder: PathBuf) -> Result<(), String> {
+    let mut client = enter(server, wish, folder)?;
     files.iter().try_for_each(|&file| client.transfers.get(file, keep.clone()))?;
     carry_out(&mut client, None, |_| Ok(More::Nothing))
 }
 
 /// Says each line of `text`, or else of standard input as it comes, to `place`. It is an error if one of them has not been said
 /// for sure; those that failed before it are told on standard error.
-pub fn say(address: &str, wish: Wish, place: Place, text: Option<&[u8]>) -> Result<(), String> {
-    let mut client = enter(address, wish, PathBuf::new())?;
+pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Result<(), String> {
+    let mut client = enter(server, wish, PathBuf::new())?;
     let lines = match text {
         Some(text) => {
             let (sender, lines) = mpsc::channel();
@@ -151,8 +152,8 @@ enum More {
 }
 
 /// Goes in as one wishes. Who is not let in so shares nothing, fetches nothing and says nothing.
-fn enter(address: &str, wish: Wish, folder: PathBuf) -> Result<Client, String> {
-    let mut client = Client::new(address, wish, folder).map_err(|e| reason(&e))?;
+fn enter(server: Server, wish: Wish, folder: PathBuf) -> Result<Client, String> {
+    let mut client = Client::new(server, wish, folder).map_err(|e| reason(&e))?;
     while !client.session.is_online() {
         client.turn(None)?;
         while let Some(news) = client.session.poll_news() {
@@ -250,11 +251,6 @@ fn leave(client: &mut Client) {
     let now = Instant::now();
     client.session.meant("/quit", now);
     while client.link.is_up() && now.elapsed() < GOODBYE && client.turn(Some(now + GOODBYE)).is_ok() {}
-}
-
-/// Tells on standard error.
-fn tell(text: &str) {
-    show(&format!("chinwag: {text}\n"));
 }
 
 /// Writes to standard error, as far as that goes.

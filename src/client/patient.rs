@@ -24,6 +24,11 @@ pub fn write(out: impl AsFd, mut bytes: &[u8], is_given_up: impl Fn() -> bool) -
     Ok(())
 }
 
+/// Tells something on standard error, as far as that goes.
+pub fn tell(text: &str) {
+    let _ = write(io::stderr(), format!("chinwag: {text}\n").as_bytes(), || false);
+}
+
 /// Waits a little until there is something to read or room to write.
 pub fn wait(file: impl AsFd, flags: PollFlags) -> io::Result<()> {
     match poll(&mut [PollFd::new(&file, flags)], Some(&LOOK)) {

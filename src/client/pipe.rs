@@ -1,7 +1,7 @@
 //! `chinwag connect` where there is no terminal: lines go through as they are, as with `nc`.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, ErrorKind, Read};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
@@ -9,6 +9,8 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use crate::client::model::session::Wish;
+use crate::client::wire::server::Server;
+use crate::client::wire::stream::Shared;
 use crate::client::wire::{link, transfers};
 use crate::client::{GREETING, STRANGER, last_words, too_slow};
 use crate::client::{patient, tokens};
@@ -18,16 +20,17 @@ use crate::listener::reason;
 use crate::names::{Nick, Token, clean};
 use crate::wire::{Code, Command, Done, Proof, ServerLine};
 
-/// Copies standard input to the server at `address`, and what it says to standard output, until the server has answered the
+/// Copies standard input to this server, and what it says to standard output, until the server has answered the
 /// end of input and closed the connection. What was wished for is asked for first.
 ///
 /// It is an error if the server cannot be reached, never greets us, turns us away, breaks the connection off or closes it before
 /// the input has ended.
-pub fn run(address: &str, wish: &Wish) -> Result<(), String> {
-    let mut stream =
-        link::connect(address).map_err(|e| format!("cannot connect to {address}: {}", link::advice(&e)))?;
+pub fn run(server: &Server, wish: &Wish) -> Result<(), String> {
+    let address = &server.address.to_string();
+    let stream = link::connect(server).map_err(|e| format!("cannot connect to {address}: {}", link::advice(&e)))?;
     let failed = |e: io::Error| format!("the connection to {address} failed: {}", reason(&e));
-    let mut input = stream.try_clone().map_err(failed)?;
+    let stream = Arc::new(Shared::new(stream).map_err(failed)?);
+    let input = stream.clone();
     let token = wish.nick.zip(token_of(wish));
     let (known, is_known) = mpsc::channel();
     if token.is_none() {
@@ -38,14 +41,14 @@ pub fn run(address: &str, wish: &Wish) -> Result<(), String> {
     thread::Builder::new()
         .name("input".to_owned())
         .spawn(move || {
-            if let Some(end) = hand_on(first, &is_known, rest, &mut input) {
+            if let Some(end) = hand_on(first, &is_known, rest, &input) {
                 let _ = sender.send(end.map_err(|e| format!("cannot read standard input: {}", reason(&e))));
             }
-            let _ = input.shutdown(Shutdown::Write);
+            let _ = input.end();
         })
         .map_err(failed)?;
     let own = Own { password: wish.password.is_some(), token, known };
-    if copy(&mut stream, address, own, GREETING)? == End::Quit {
+    if copy(&stream, address, own, GREETING)? == End::Quit {
         return Ok(());
     }
     // As with nc, it is for the server to say when all is said; but not before the input has ended.
@@ -63,7 +66,7 @@ enum End {
 
 /// Sends `first`, and once it is known that we are who we say `rest` and then standard input. Returns how that ended; `None` if the
 /// server takes no more of it, or it never becomes known.
-fn hand_on(first: String, is_known: &Receiver<()>, rest: String, server: &mut TcpStream) -> Option<io::Result<()>> {
+fn hand_on(first: String, is_known: &Receiver<()>, rest: String, server: &Shared) -> Option<io::Result<()>> {
     server.write_all(first.as_bytes()).ok()?;
     is_known.recv().ok()?;
     let (mut bytes, mut next) = (vec![0; 65_536], rest.into_bytes());
@@ -118,21 +121,20 @@ struct Own {
 
 /// `own`: what we have sent of our own. `greeting`: how long the server may say nothing before
 /// it has greeted us.
-fn copy(stream: &mut TcpStream, address: &str, mut own: Own, greeting: Duration) -> Result<End, String> {
+fn copy(stream: &Shared, address: &str, mut own: Own, greeting: Duration) -> Result<End, String> {
     let mut lines = LineBuf::new(SERVER_LINE);
     let (mut bytes, mut end) = ([0; 65_536], Ok(End::Closed));
     let mut is_greeted = false;
-    // Where that cannot be set, it is waited for as nc does.
-    let _ = stream.set_read_timeout(Some(greeting));
     loop {
-        let read = match stream.read(&mut bytes) {
+        // Once it has greeted us, a server may say nothing for as long as nobody else does.
+        let patience = (!is_greeted).then_some(greeting);
+        let read = match stream.read(&mut bytes, patience) {
             Ok(0) if !is_greeted && end == Ok(End::Closed) => {
                 return Err(format!("{address} closed the connection: {STRANGER}"));
             }
             Ok(0) => return end,
             Ok(n) => &bytes[..n],
-            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-            Err(e) if e.kind() == ErrorKind::WouldBlock && !is_greeted => {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 return Err(format!("cannot connect to {address}: {}; {STRANGER}", too_slow(greeting)));
             }
             // Who has quit does not mind how the server closes.
@@ -148,11 +150,7 @@ fn copy(stream: &mut TcpStream, address: &str, mut own: Own, greeting: Duration)
         lines.feed(read);
         while let Some((line, _)) = lines.next_line() {
             let Line::Text(line) = line else { continue };
-            if !is_greeted && line.starts_with(b"*") {
-                is_greeted = true;
-                // From here on a server may say nothing for as long as nobody else does.
-                let _ = stream.set_read_timeout(None);
-            }
+            is_greeted |= line.starts_with(b"*");
             match ServerLine::parse(&clean(line)) {
                 ServerLine::Bye { code, text } => {
                     end = Err(format!("{address} closed the connection: {}", last_words(code, text)));
@@ -185,13 +183,14 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::client::wire::stream::Stream;
 
     #[test]
     fn a_server_that_never_greets_is_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = mio::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let why = copy(
-            &mut stream,
+            &Shared::new(Stream::Clear(stream)).unwrap(),
             "HOST:1",
             Own { password: false, token: None, known: mpsc::channel().0 },
             Duration::from_millis(20),

@@ -10,12 +10,12 @@
 //!
 //! What stands above the first section holds for every server.
 
-use std::env;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::{env, process};
 
 use crate::client::line::history;
 use crate::listener::reason;
@@ -30,6 +30,8 @@ pub const KEYS: &[&str] = &[
     "join",
     "password-file",
     "token-file",
+    "tls",
+    "fingerprint",
     "downloads",
     "color",
     "bell",
@@ -187,7 +189,9 @@ pub fn remember(name: &str, is_on: bool) -> io::Result<()> {
     fs::write(path, if is_on { "on\n" } else { "off\n" })
 }
 
-fn read(path: &Path) -> Result<Option<String>, String> {
+/// The text of a file of a person's own; `None` if there is no such file. It is an error if it cannot be read, is no text or has too
+/// many bytes.
+pub fn read(path: &Path) -> Result<Option<String>, String> {
     let failed = |why: &str| format!("cannot read {}: {why}", path.display());
     match path.metadata() {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
@@ -201,6 +205,21 @@ fn read(path: &Path) -> Result<Option<String>, String> {
     let read = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
     read.map_err(|e| failed(&reason(&e)))?;
     String::from_utf8(bytes).map(Some).map_err(|_| failed("it is not UTF-8; save it as that"))
+}
+
+/// Keeps a text in a file that nobody else can read, in the place of the one before.
+pub fn keep(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let new = folder.join(format!(".{}", process::id()));
+    // What a process of that number has left is nobody's any more.
+    let _ = fs::remove_file(&new);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let done = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, path));
+    if done.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    done
 }
 
 /// Who quotes a room as in a shell means the room.

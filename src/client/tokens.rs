@@ -2,13 +2,13 @@
 //!
 //! A client keeps those that it was given in `tokens/HOST:PORT/NICK`, beside the lines that were typed.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process;
 
 use crate::client::line::history;
+use crate::client::saved;
 use crate::names::{Nick, Token};
 use crate::unicode::fold;
 use crate::wire;
@@ -47,17 +47,7 @@ fn read(path: &Path) -> Option<(Nick, Token)> {
 /// Keeps a token of a name for later runs, in the place of the one before.
 pub fn keep(server: &str, nick: Nick, token: Token) -> io::Result<()> {
     let Some(folder) = folder(server) else { return Ok(()) };
-    DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    let new = folder.join(format!(".{}", process::id()));
-    // What a process of that number has left is nobody's any more.
-    let _ = fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    let text = format!("{nick} {}\n", wire::token_text(token));
-    let done = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, folder.join(name(nick))));
-    if done.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    done
+    saved::keep(&folder.join(name(nick)), &format!("{nick} {}\n", wire::token_text(token)))
 }
 
 /// Keeps a token no longer. Another one of that name, which another client may have been given meanwhile, stays.

@@ -12,6 +12,7 @@ use crate::client::model::fold::Fold;
 use crate::client::model::news::{News, Taken, TransferRequest};
 use crate::client::model::session::Wish;
 use crate::client::saved;
+use crate::client::wire::server::Server;
 use crate::client::wire::store;
 use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
 use crate::listener::reason;
@@ -45,8 +46,8 @@ pub enum Bell {
 /// What `chinwag connect` was told.
 #[derive(Debug)]
 pub struct Options {
-    /// Where the server is, as HOST:PORT.
-    pub address: String,
+    /// The server.
+    pub server: Server,
     /// What to begin with.
     pub wish: Wish,
     /// Where to save what is fetched.
@@ -94,10 +95,11 @@ pub struct Visit {
 impl Visit {
     /// The visit that was asked for.
     pub fn new(options: Options) -> Result<Self, String> {
-        let Options { address, wish, downloads, fold: is_on, .. } = options;
+        let Options { server, wish, downloads, fold: is_on, .. } = options;
+        let address = server.address.to_string();
         let mut fold = Fold::default();
         fold.set(is_on, &mut VecDeque::new());
-        let client = Client::new(&address, wish, downloads.clone()).map_err(|e| reason(&e))?;
+        let client = Client::new(server, wish, downloads.clone()).map_err(|e| reason(&e))?;
         let (files, shown) = (Vec::new(), VecDeque::new());
         Ok(Self { client, address, downloads, files, fold, unsure: None, quitting: None, dropped: None, shown })
     }

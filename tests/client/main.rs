@@ -17,3 +17,5 @@ mod reconnect;
 mod saved;
 mod stay;
 mod terminal;
+#[cfg(feature = "tls")]
+mod tls;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
@@ -13,6 +13,10 @@ use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use super::server::{Address, Presented, Server, Untrusted, Wire};
+use super::stream::Stream;
+#[cfg(feature = "tls")]
+use super::tls;
 use crate::limits::{READ_A_TURN, SERVER_LINE};
 use crate::linebuf::{Line, LineBuf};
 use crate::listener;
@@ -42,6 +46,9 @@ const LONGEST: u64 = 30;
 /// it takes.
 const UNSENT: usize = 1024 * 1024;
 
+#[cfg(not(feature = "tls"))]
+const WITHOUT_TLS: &str = "this chinwag was built without TLS; build it with --features tls";
+
 const SOCKET: Token = Token(0);
 const CONNECTED: Token = Token(1);
 /// The first token that is free for others.
@@ -54,6 +61,8 @@ pub enum LinkChange {
     Up,
     /// It is lost, or could not be made, for this reason.
     Down(String),
+    /// The server is not the one that is meant, for this reason. No other connection is tried.
+    Untrusted(String),
 }
 
 /// What the server sent.
@@ -69,12 +78,11 @@ pub enum Received<'a> {
 
 /// The connection.
 pub struct Link {
-    /// Where the server is, as HOST:PORT.
-    address: String,
+    server: Server,
     poll: Poll,
     events: Events,
-    stream: Option<TcpStream>,
-    connecting: Option<Receiver<io::Result<std::net::TcpStream>>>,
+    stream: Option<Stream>,
+    connecting: Option<Receiver<io::Result<Stream>>>,
     waker: Arc<Waker>,
     next_try: Option<Instant>,
     /// How often in a row the wait for the next try grew longer.
@@ -100,12 +108,12 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link to the server at `address`, which is tried at the first [`Link::wait`].
-    pub fn new(address: String, now: Instant) -> io::Result<Self> {
+    /// A link to this server, which is tried at the first [`Link::wait`].
+    pub fn new(server: Server, now: Instant) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), CONNECTED)?);
         Ok(Self {
-            address,
+            server,
             poll,
             events: Events::with_capacity(16),
             stream: None,
@@ -208,6 +216,7 @@ impl Link {
             self.connecting = None;
             return match connected.and_then(|stream| self.begin(stream)) {
                 Ok(()) => Some(LinkChange::Up),
+                Err(e) if is_untrusted(&e) => Some(LinkChange::Untrusted(e.to_string())),
                 Err(e) => Some(self.lose(advice(&e), now)),
             };
         }
@@ -307,26 +316,26 @@ impl Link {
         if self.written == self.out.len() {
             self.out.clear();
             self.written = 0;
+            // What TLS has sealed may wait still; should that fail, reading tells why.
+            let _ = self.stream.as_mut().map(Stream::flush);
         }
     }
 
     /// Looks the server up and connects, in a thread of its own, as looking up cannot be waited for in any other way.
-    fn connect(&self) -> io::Result<Receiver<io::Result<std::net::TcpStream>>> {
+    fn connect(&self) -> io::Result<Receiver<io::Result<Stream>>> {
         let (sender, receiver) = mpsc::channel();
-        let (address, waker) = (self.address.clone(), self.waker.clone());
+        let (server, waker) = (self.server.clone(), self.waker.clone());
         thread::Builder::new().name("connect".to_owned()).spawn(move || {
-            let _ = sender.send(connect(&address));
+            let _ = sender.send(connect(&server));
             let _ = waker.wake();
         })?;
         Ok(receiver)
     }
 
-    fn begin(&mut self, stream: std::net::TcpStream) -> io::Result<()> {
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
+    fn begin(&mut self, mut stream: Stream) -> io::Result<()> {
         // Whether the server is still there is found out by asking it, as a person's program may.
-        listener::set_options(&stream, None)?;
-        self.poll.registry().register(&mut stream, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
+        listener::set_options(stream.socket(), None)?;
+        self.poll.registry().register(stream.socket(), SOCKET, Interest::READABLE | Interest::WRITABLE)?;
         self.stream = Some(stream);
         self.readable = true;
         self.hear();
@@ -372,26 +381,36 @@ pub fn advice(e: &io::Error) -> String {
     }
 }
 
-/// Connects to the server at `address` (HOST:PORT), over whichever of its addresses answers first.
-pub fn connect(address: &str) -> io::Result<std::net::TcpStream> {
-    first_of(in_turn(resolve(address)?), PATIENCE)
+/// Connects to a server, over whichever of its addresses answers first.
+///
+/// It is an error also if it does not prove that it is the one that is meant: [`is_untrusted`] tells that from what may pass.
+pub fn connect(server: &Server) -> io::Result<Stream> {
+    let socket = first_of(server.address.resolve()?, PATIENCE)?;
+    match server.wire {
+        Wire::Clear => {
+            socket.set_nonblocking(true)?;
+            Ok(Stream::Clear(TcpStream::from_std(socket)))
+        }
+        #[cfg(feature = "tls")]
+        Wire::Tls(trust) => tls::open(socket, &server.address, trust, PATIENCE),
+        #[cfg(not(feature = "tls"))]
+        Wire::Tls(_) => Err(io::Error::other(WITHOUT_TLS)),
+    }
 }
 
-/// The addresses of HOST:PORT. An IPv6 address stands in brackets, and may name its interface, as `[fe80::1%eth0]:2428` does.
-fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
-    let host = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-    let Some((host, port)) = host else { return Ok(address.to_socket_addrs()?.collect()) };
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok((host, port).to_socket_addrs()?.collect())
+/// Connects to a server in TLS, whoever it is, and looks by what it proves itself.
+#[cfg_attr(not(feature = "tls"), allow(unused_variables, reason = "it is not asked"))]
+pub fn look(address: &Address) -> io::Result<Presented> {
+    let socket = first_of(address.resolve()?, PATIENCE)?;
+    #[cfg(feature = "tls")]
+    return tls::look(socket, address, PATIENCE);
+    #[cfg(not(feature = "tls"))]
+    Err(io::Error::other(WITHOUT_TLS))
 }
 
-/// The addresses in the order given, but those of the two families in turn.
-fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let is_first_family =
-        |address: &SocketAddr| addresses.first().is_some_and(|first| first.is_ipv4() == address.is_ipv4());
-    let (one, other): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(is_first_family);
-    let longest = one.len().max(other.len());
-    (0..longest).flat_map(|n| [one.get(n), other.get(n)]).flatten().copied().collect()
+/// Whether a server has not proved that it is the one that is meant.
+pub fn is_untrusted(e: &io::Error) -> bool {
+    e.get_ref().is_some_and(|why| why.is::<Untrusted>())
 }
 
 /// Connects to the first of these addresses that answers. Each is tried soon after the one before, so that one that is dead
@@ -414,7 +433,14 @@ fn first_of(addresses: Vec<SocketAddr>, patience: Duration) -> io::Result<std::n
         let wait = if left.len() > 0 { HEAD_START } else { patience * 2 };
         match answers.recv_timeout(wait) {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(e)) => (failed, tried) = (e, tried - 1),
+            Ok(Err(e)) => {
+                // That nobody listens there is only so if all addresses say so.
+                let is_refused = e.kind() == ErrorKind::ConnectionRefused;
+                if !is_refused || matches!(failed.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) {
+                    failed = e;
+                }
+                tried -= 1;
+            }
             Err(_) => {}
         }
     }
@@ -427,6 +453,11 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
+    use crate::client::wire::server::Named;
+
+    fn clear(address: &str) -> Server {
+        Server { address: address.parse::<Named>().unwrap().clear(), wire: Wire::Clear }
+    }
 
     /// An address at which nobody refuses and nobody answers: its queue is full.
     fn dead() -> (Socket, Vec<std::net::TcpStream>, SocketAddr) {
@@ -459,35 +490,10 @@ mod tests {
     }
 
     #[test]
-    fn both_families_have_their_turn() {
-        let all = |ports: &[(bool, u16)]| {
-            let address = |&(is_v6, port): &(bool, u16)| match is_v6 {
-                true => SocketAddr::from(([0; 16], port)),
-                false => SocketAddr::from(([0; 4], port)),
-            };
-            ports.iter().map(address).collect::<Vec<_>>()
-        };
-        let given = all(&[(true, 1), (true, 2), (true, 3), (false, 4)]);
-        assert_eq!(in_turn(given), all(&[(true, 1), (false, 4), (true, 2), (true, 3)]));
-        assert_eq!(in_turn(all(&[(false, 1)])), all(&[(false, 1)]));
-    }
-
-    #[test]
-    fn an_address_may_name_its_interface() {
-        let found = resolve("[fe80::1%lo]:2428").unwrap();
-        let [SocketAddr::V6(address)] = &found[..] else { panic!("{found:?}") };
-        assert!(address.scope_id() != 0 && address.port() == 2428, "{address}");
-        for address in ["127.0.0.1:1", "[::1]:1"] {
-            assert_eq!(resolve(address).unwrap(), [address.parse().unwrap()]);
-        }
-        assert!(resolve("127.0.0.1").is_err());
-    }
-
-    #[test]
     fn a_line_is_tried_at_once_after_a_sleep() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (start, today) = (Instant::now(), SystemTime::now());
-        let mut link = Link::new(listener.local_addr().unwrap().to_string(), start).unwrap();
+        let mut link = Link::new(clear(&listener.local_addr().unwrap().to_string()), start).unwrap();
         link.clocks = (start, today);
         while link.change(Instant::now()).is_none() {
             link.wait(None).unwrap();
@@ -507,7 +513,7 @@ mod tests {
     #[test]
     fn a_server_that_is_started_anew_is_tried_every_second() {
         let start = Instant::now();
-        let mut link = Link::new("127.0.0.1:1".to_owned(), start).unwrap();
+        let mut link = Link::new(clear("127.0.0.1:1"), start).unwrap();
         let wait = |link: &mut Link, second: u64, has_spoken: bool| {
             let now = start + Duration::from_secs(second);
             link.has_spoken = has_spoken;
