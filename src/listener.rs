@@ -15,12 +15,14 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use crate::control::ControlListener;
 use crate::home::{hint, make_folder};
 use crate::limits;
+use crate::names::Wire;
 use crate::peer::Peer;
+use crate::register::entry::Network;
 use crate::time::Instant;
 use crate::transport::{Stream, set_user_timeout};
 
 /// Addresses there may be to listen at, so that the tokens of connections do not depend on how many there are.
-pub const LISTENERS: usize = 64;
+const LISTENERS: usize = 64;
 /// Tokens that listeners may have: those of the addresses, and of the operator's door.
 pub const TOKENS: usize = LISTENERS + 1;
 
@@ -35,28 +37,75 @@ pub struct Listeners {
     starved: bool,
 }
 
+/// What comes in at an address, and what is spoken there.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// What comes in there.
+    pub carrier: Carrier,
+    /// Which of the dialects is spoken there.
+    pub dialect: u8,
+}
+
+/// What comes in at an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    /// Lines.
+    Plain,
+    /// The same behind a PROXY header, from these proxies.
+    Proxied(Proxies),
+}
+
+/// Proxies that may say for whom a connection is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proxies {
+    /// Where they are.
+    pub from: Vec<Network>,
+    /// What the wire is up to them at least, whatever they say.
+    pub wire: Wire,
+}
+
 struct Listener {
     socket: ListenerSocket,
+    dialect: u8,
     /// Whether somebody may be waiting at it. Only an accept that would block says no.
     ready: bool,
 }
 
 enum ListenerSocket {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Carrier),
     Control(ControlListener),
+}
+
+impl Carrier {
+    /// The word before the address where standard output tells who listens.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Plain => "listening",
+            Self::Proxied(_) => "proxy",
+        }
+    }
 }
 
 impl ListenerSocket {
     /// A connection, and who is at its other end.
     fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
-            Self::Tcp(socket) => {
+            Self::Tcp(socket, carrier) => {
                 let (stream, peer) = socket.accept()?;
                 // Linux has a connection take over what is set for its listener, which saves seven calls each.
                 if !cfg!(target_os = "linux") {
                     set_options(&stream, Some(limits::DEAD))?;
                 }
-                Ok((Stream::Tcp(stream), Peer::at(peer.ip())))
+                let address = peer.ip();
+                Ok(match carrier {
+                    Carrier::Plain => (Stream::Tcp(stream), Peer::at(address)),
+                    Carrier::Proxied(proxies) if proxies.from.iter().any(|network| network.contains(address)) => {
+                        (Stream::Proxied(stream, Some(proxies.wire)), Peer::proxy(address))
+                    }
+                    Carrier::Proxied(_) => (Stream::Proxied(stream, None), Peer::at(address)),
+                })
             }
             Self::Control(socket) => Ok((Stream::Control(socket.accept()?), Peer::CONTROL)),
         }
@@ -64,19 +113,24 @@ impl ListenerSocket {
 }
 
 /// Addresses that are taken and not listened at yet: whoever comes is refused by the system, and waits for nothing.
-pub struct Taken(Vec<(SocketAddr, Socket)>);
+pub struct Taken(Vec<(Opening, Socket)>);
 
-/// Takes `addresses`. One that is no address of this machine yet is taken, with a warning. Those of a family that the system does
-/// not have are left out, with a warning, if there are others. An error says which it cannot take and why.
-pub fn take(addresses: &[SocketAddr]) -> io::Result<Taken> {
+/// Takes the addresses of `openings`. One that is no address of this machine yet is taken, with a warning. Those of a family that the
+/// system does not have are left out, with a warning, if there are others. An error says which it cannot take and why.
+pub fn take(openings: Vec<Opening>) -> io::Result<Taken> {
+    if openings.len() > LISTENERS {
+        return Err(io::Error::other(format!("cannot listen on {} addresses, only on {LISTENERS}", openings.len())));
+    }
+    let addresses: Vec<SocketAddr> = openings.iter().map(|opening| opening.address).collect();
     let mut taken = Vec::new();
-    for &address in addresses {
+    for opening in openings {
+        let address = opening.address;
         // Where somebody else listens at the same port for IPv4, IPv6 alone is meant.
         let has_v4 = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
         let families = if address.is_ipv6() && has_v4 { Families::OnlyV6 } else { Families::AsItIs };
         let has_other_family = addresses.iter().any(|other| other.is_ipv4() != address.is_ipv4());
         match bind(address, families) {
-            Ok(socket) => taken.push((address, socket)),
+            Ok(socket) => taken.push((opening, socket)),
             Err(e) if Errno::from_io_error(&e) == Some(Errno::AFNOSUPPORT) && has_other_family => {
                 warn!("nobody comes in at {address}, as this machine has no {}", family(address));
             }
@@ -96,7 +150,7 @@ impl Listeners {
         first: usize,
     ) -> io::Result<Self> {
         let mut listeners = Vec::new();
-        for (n, (address, socket)) in taken.into_iter().enumerate() {
+        for (n, (Opening { address, carrier, dialect }, socket)) in taken.into_iter().enumerate() {
             let listen = || {
                 set_options(&socket, Some(limits::DEAD))?;
                 socket.listen(4096)?;
@@ -105,22 +159,24 @@ impl Listeners {
                 Ok(socket)
             };
             let socket = listen().map_err(|e| cannot_listen(address, &e))?;
-            listeners.push(Listener { socket: ListenerSocket::Tcp(socket), ready: true });
+            listeners.push(Listener { socket: ListenerSocket::Tcp(socket, carrier), dialect, ready: true });
         }
         if let Some(mut control) = control {
             control.register(registry, Token(first + listeners.len()))?;
-            listeners.push(Listener { socket: ListenerSocket::Control(control), ready: true });
+            listeners.push(Listener { socket: ListenerSocket::Control(control), dialect: 0, ready: true });
         }
         Ok(Self { listeners, first: 0, again: None, starved: false })
     }
 
-    /// Where they listen, with the ports that were picked.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        let address = |listener: &Listener| match &listener.socket {
-            ListenerSocket::Tcp(socket) => Some(socket.local_addr()),
-            ListenerSocket::Control(_) => None,
-        };
-        self.listeners.iter().filter_map(address).collect()
+    /// Where they listen, with the ports that were picked, and what comes in there.
+    pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, &Carrier)>> {
+        let mut addresses = Vec::new();
+        for listener in &self.listeners {
+            if let ListenerSocket::Tcp(socket, carrier) = &listener.socket {
+                addresses.push((socket.local_addr()?, carrier));
+            }
+        }
+        Ok(addresses)
     }
 
     /// Opens the operator's door anew, which somebody has swept away, perhaps with the folder around it.
@@ -130,7 +186,7 @@ impl Listeners {
         path.parent().map_or(Ok(()), make_folder)?;
         let mut control = ControlListener::open(path)?;
         control.register(registry, Token(first + self.listeners.len()))?;
-        self.listeners.push(Listener { socket: ListenerSocket::Control(control), ready: true });
+        self.listeners.push(Listener { socket: ListenerSocket::Control(control), dialect: 0, ready: true });
         Ok(())
     }
 
@@ -158,8 +214,8 @@ impl Listeners {
         self.again = None;
     }
 
-    /// Accepts a connection, if somebody is waiting and descriptors are left: at which listener, and from whom.
-    pub fn accept(&mut self, now: Instant) -> Option<(usize, Stream, Peer)> {
+    /// Accepts a connection, if somebody is waiting and descriptors are left: from whom, and which dialect is spoken there.
+    pub fn accept(&mut self, now: Instant) -> Option<(Stream, Peer, u8)> {
         if self.again.is_some_and(|at| now < at) {
             return None;
         }
@@ -174,7 +230,7 @@ impl Listeners {
                             info!("accepting again");
                         }
                         self.first = n + 1;
-                        return Some((n, stream, peer));
+                        return Some((stream, peer, listener.dialect));
                     }
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
                     // The one who knocked is gone already.
@@ -273,15 +329,17 @@ mod tests {
     use mio::Poll;
 
     fn listen(addresses: &[SocketAddr], poll: &Poll) -> Listeners {
-        Listeners::open(take(addresses).unwrap(), None, poll.registry(), 0).unwrap()
+        let opening = |(n, &address)| Opening { address, carrier: Carrier::Plain, dialect: u8::try_from(n).unwrap() };
+        let openings = addresses.iter().enumerate().map(opening).collect();
+        Listeners::open(take(openings).unwrap(), None, poll.registry(), 0).unwrap()
     }
 
     #[test]
     fn a_connection_has_the_options_of_its_listener() {
         let poll = Poll::new().unwrap();
         let mut listeners = listen(&["127.0.0.1:0".parse().unwrap()], &poll);
-        let _client = std::net::TcpStream::connect(listeners.addresses().unwrap()[0]).unwrap();
-        let Some((_, Stream::Tcp(stream), _)) = listeners.accept(Instant::START) else { panic!("nobody comes") };
+        let _client = std::net::TcpStream::connect(listeners.addresses().unwrap()[0].0).unwrap();
+        let Some((Stream::Tcp(stream), ..)) = listeners.accept(Instant::START) else { panic!("nobody comes") };
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
         assert!(socket.out_of_band_inline().unwrap());
@@ -297,13 +355,13 @@ mod tests {
         let poll = Poll::new().unwrap();
         let anywhere = "127.0.0.1:0".parse().unwrap();
         let mut listeners = listen(&[anywhere; 2], &poll);
-        let addresses = listeners.addresses().unwrap();
+        let addresses: Vec<_> = listeners.addresses().unwrap().into_iter().map(|(address, _)| address).collect();
         let connect = |n: usize| std::net::TcpStream::connect(addresses[n]).unwrap();
         let _waiting: Vec<_> = [0, 0, 0, 0, 1, 1].map(connect).into();
         let mut accepted = Vec::new();
         while accepted.len() < 6 {
             (0..2).for_each(|n| listeners.set_ready(n));
-            accepted.extend(listeners.accept(Instant::START).map(|(n, ..)| n));
+            accepted.extend(listeners.accept(Instant::START).map(|(_, _, n)| n));
         }
         assert_eq!(accepted, [0, 1, 0, 1, 0, 0]);
     }

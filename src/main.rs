@@ -4,6 +4,7 @@
 mod client_commands;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 #[cfg(feature = "client")]
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -18,8 +19,8 @@ use chinwag::client::gallery;
 use chinwag::ctl;
 use chinwag::dialect::PLAIN;
 use chinwag::home::{CONTROL, Home};
-use chinwag::listener::{cannot, reason};
-use chinwag::options::{Serve, addresses};
+use chinwag::listener::{Carrier, cannot, reason};
+use chinwag::options::Serve;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::Settings;
 use chinwag::signals;
@@ -186,20 +187,23 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
         })?,
     };
     let settings = Settings { next_file: home.next_id(), ..settings };
-    let addresses = addresses(&options.listen)?;
+    let addresses = options.addresses()?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
     let mut reactor = Reactor::open(&[door], options.control.clone(), home, settings).map_err(|e| reason(&e))?;
     starting.store(false, Ordering::SeqCst);
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
-    if let Some(first) = addresses.first().filter(|_| addresses.iter().all(|address| address.ip().is_loopback())) {
+    let is_own =
+        |(address, carrier): &(SocketAddr, &Carrier)| address.ip().is_loopback() && **carrier == Carrier::Plain;
+    if let Some((first, _)) = addresses.first().filter(|_| addresses.iter().all(is_own)) {
         let (ip, port) = (first.ip(), first.port());
         info!("only this machine can come in, as {ip} is its own; --listen :{port} is for others too");
     }
     // Who reads that it listens can read all that was said before.
     log.finish();
     // Whoever started the server may read it never; that is no reason not to serve.
-    let listening: String = addresses.iter().map(|address| format!("listening {address}\n")).collect();
+    let listening: String =
+        addresses.iter().map(|(address, carrier)| format!("{} {address}\n", carrier.word())).collect();
     let write = move || {
         let mut out = io::stdout();
         let _ = out.write_all(listening.as_bytes()).and_then(|()| out.flush());

@@ -11,8 +11,9 @@ use log::warn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::limits;
-use crate::listener::{LISTENERS, TOKENS, reason};
-use crate::names::clean;
+use crate::listener::{Carrier, Proxies, TOKENS, reason};
+use crate::names::{Wire, clean};
+use crate::register::entry::Network;
 use crate::settings::{self, Logging, RoomMakers, Settings};
 
 use self::files::{motd, our_password};
@@ -27,7 +28,16 @@ const MAX_FILE: u64 = 100 << 20;
 pub struct Serve {
     /// Listen here; may be given several times. :PORT stands for all addresses, port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = SERVER)]
-    pub listen: Vec<String>,
+    listen: Vec<String>,
+    /// Listen here for proxies that say in a PROXY header for whom a connection is; may be given several times [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    proxy_listen: Vec<String>,
+    /// The proxies that are believed, an address or ADDRESS/LEN; may be given several times
+    #[arg(long, value_name = "PREFIX", value_parser = network, default_values = ["127.0.0.0/8", "::1"])]
+    proxy_from: Vec<Network>,
+    /// Take it that nobody can read along up to the proxies, as they take TLS alone [default: what they say]
+    #[arg(long, requires = "proxy_listen")]
+    proxy_secure: bool,
     /// What the server calls itself in its greeting [default: nothing]
     #[arg(long, value_parser = name)]
     name: Option<String>,
@@ -117,6 +127,17 @@ enum Rooms {
 }
 
 impl Serve {
+    /// Where to listen, and what comes in there. An error says what to do.
+    pub fn addresses(&self) -> Result<Vec<(SocketAddr, Carrier)>, String> {
+        let wire = if self.proxy_secure { Wire::Secure } else { Wire::Clear };
+        let proxied = Carrier::Proxied(Proxies { from: self.proxy_from.clone(), wire });
+        let mut found = Vec::new();
+        for (given, carrier) in [(&self.listen, Carrier::Plain), (&self.proxy_listen, proxied)] {
+            found.extend(addresses(given)?.into_iter().map(|address| (address, carrier.clone())));
+        }
+        Ok(found)
+    }
+
     /// What the options set, with what the files say that they name. An error says what to do; what is only odd is said in the log.
     pub fn settings(&self) -> Result<Settings, String> {
         let room = room_for_clients()?;
@@ -200,19 +221,16 @@ fn room_for_clients() -> Result<usize, String> {
     Ok(limit.saturating_sub(OTHERS).max(limit / 2))
 }
 /// The addresses that these stand for, each once. An error says what to do.
-pub fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
+fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
     let mut found = Vec::new();
     for address in listen {
-        let resolved =
-            resolve(address).map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT, or :PORT"))?;
+        let resolved = resolve(address)
+            .map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT, or :PORT"))?;
         for resolved in resolved {
             if !found.contains(&resolved) || resolved.port() == 0 {
                 found.push(resolved);
             }
         }
-    }
-    if found.len() > LISTENERS {
-        return Err(format!("cannot listen on {} addresses, only on {LISTENERS}", found.len()));
     }
     for all in found.iter().filter(|all| all.ip().is_unspecified() && all.port() != 0) {
         let is_within = |one: &&SocketAddr| *one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4();
@@ -238,6 +256,11 @@ fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
     };
     resolved.map(Iterator::collect).map_err(|e| reason(&e))
 }
+
+fn network(text: &str) -> Result<Network, String> {
+    Network::typed(text).ok_or_else(|| "it is an address, or one with /LEN, as in 192.0.2.0/24".into())
+}
+
 fn name(text: &str) -> Result<String, String> {
     let name = clean(text.trim().as_bytes()).into_owned();
     if (1..=80).contains(&name.len()) { Ok(name) } else { Err("a name has 1 to 80 bytes".into()) }

@@ -13,25 +13,40 @@ const CONTROL: &str = "ctl";
 pub struct Peer {
     /// None by the operator's door.
     address: Option<IpAddr>,
-    /// Whether a proxy names the address: then it is a network's like any other, even one of loopback.
-    is_named: bool,
+    whose: Whose,
     wire: Wire,
+}
+
+/// Whose the address of a peer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Whose {
+    /// Its own.
+    Own,
+    /// Its own, as a proxy says: it is a network's like any other, even if it is one of loopback.
+    Named,
+    /// That of a proxy which has not said yet for whom it comes.
+    Proxy,
 }
 
 impl Peer {
     /// Whoever came by the operator's door.
-    pub const CONTROL: Self = Self { address: None, is_named: false, wire: Wire::Secure };
+    pub const CONTROL: Self = Self { address: None, whose: Whose::Own, wire: Wire::Secure };
 
     /// Whoever came in clear from this address. Nobody can read along within this machine.
     pub fn at(address: IpAddr) -> Self {
         let address = address.to_canonical();
         let wire = if address.is_loopback() { Wire::Secure } else { Wire::Clear };
-        Self { address: Some(address), is_named: false, wire }
+        Self { address: Some(address), whose: Whose::Own, wire }
+    }
+
+    /// A proxy at this address, which is yet to say for whom it comes.
+    pub fn proxy(address: IpAddr) -> Self {
+        Self { whose: Whose::Proxy, ..Self::at(address) }
     }
 
     /// Whoever a proxy says came from this address, and whether others can read along on the way to that proxy.
     pub fn named(address: IpAddr, wire: Wire) -> Self {
-        Self { address: Some(address.to_canonical()), is_named: true, wire }
+        Self { address: Some(address.to_canonical()), whose: Whose::Named, wire }
     }
 
     /// The same on a connection that is encrypted.
@@ -49,13 +64,18 @@ impl Peer {
         self.address.is_none()
     }
 
-    /// What the core knows it by.
+    /// Whether it is a proxy that has not said yet for whom it comes.
+    pub fn is_proxy(self) -> bool {
+        self.whose == Whose::Proxy
+    }
+
+    /// What the core knows it by. A proxy that has said nothing yet is as good as this machine.
     pub fn origin(self) -> Origin {
-        match self.address {
-            None => Origin::Loopback,
-            Some(address) if address.is_loopback() && !self.is_named => Origin::Loopback,
-            Some(IpAddr::V4(address)) => Origin::Network(Prefix::v4(address.octets())),
-            Some(IpAddr::V6(address)) => Origin::Network(Prefix::v6(address.octets())),
+        match (self.address, self.whose) {
+            (None, _) | (_, Whose::Proxy) => Origin::Loopback,
+            (Some(address), Whose::Own) if address.is_loopback() => Origin::Loopback,
+            (Some(IpAddr::V4(address)), _) => Origin::Network(Prefix::v4(address.octets())),
+            (Some(IpAddr::V6(address)), _) => Origin::Network(Prefix::v6(address.octets())),
         }
     }
 

@@ -28,10 +28,12 @@ pub enum Header {
     Check,
 }
 
-/// Why what came is no header.
+/// Why a connection is not taken on which a header must come first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadHeader {
-    /// It does not begin as one.
+    /// It is of no proxy that may send one.
+    Untrusted,
+    /// It does not begin with one.
     Missing,
     /// It is not as the protocol has it.
     Broken,
@@ -44,6 +46,7 @@ pub enum BadHeader {
 impl fmt::Display for BadHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Untrusted => "a connection that --proxy-from does not allow",
             Self::Missing => "no PROXY header",
             Self::Broken => "a broken PROXY header",
             Self::TooLong => "a PROXY header that is too long",

@@ -22,6 +22,7 @@ use crate::event::{Bye, Detail, Done, Event, Reply};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits;
+use crate::listener::{Carrier, Opening};
 use crate::names::{ConnId, Nick, PlaceToken, Text, Wire};
 use crate::outbox::Kind;
 use crate::peer::Peer;
@@ -34,14 +35,14 @@ use crate::time::{Instant, Now};
 
 use self::arrivals::Arrivals;
 use self::kept::TakeUp;
-use self::refusals::Refusals;
+use self::refusals::{Refusal, Refusals};
 
 /// Where people come in who speak one dialect.
 pub struct Door {
     /// What is spoken there.
     pub dialect: &'static dyn Dialect,
-    /// The addresses to listen at.
-    pub addresses: Vec<SocketAddr>,
+    /// The addresses to listen at, and what comes in there.
+    pub addresses: Vec<(SocketAddr, Carrier)>,
 }
 
 /// What becomes of somebody who has come.
@@ -113,13 +114,14 @@ impl Reactor<Os> {
     /// what an earlier process has left there. An error is one of the system's, with what could not be done before it.
     pub fn open(doors: &[Door], control: Option<PathBuf>, home: Home, settings: Settings) -> io::Result<Self> {
         let dialects = doors.iter().map(|door| door.dialect).collect();
-        let addresses_of = |(n, door): (usize, &Door)| {
+        let openings_of = |(n, door): (usize, &Door)| {
             let dialect = u8::try_from(n).unwrap_or(u8::MAX);
-            door.addresses.iter().map(move |&address| (address, dialect)).collect::<Vec<_>>()
+            let opening = move |(address, carrier)| Opening { address, carrier, dialect };
+            door.addresses.iter().cloned().map(opening).collect::<Vec<_>>()
         };
-        let addresses: Vec<_> = doors.iter().enumerate().flat_map(addresses_of).collect();
+        let openings = doors.iter().enumerate().flat_map(openings_of).collect();
         let mut hub = Hub::new(settings.clone());
-        let (os, register, files) = Os::open(&addresses, control, home, &settings, |room| hub.restore_room(room))?;
+        let (os, register, files) = Os::open(openings, control, home, &settings, |room| hub.restore_room(room))?;
         let mut reactor = Self::new(os, hub, dialects, settings);
         let (found, now) = (files.len(), reactor.system.now());
         for file in files {
@@ -134,8 +136,8 @@ impl Reactor<Os> {
         Ok(reactor)
     }
 
-    /// Where it listens, with the ports that were picked.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+    /// Where it listens, with the ports that were picked, and what comes in there.
+    pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, &Carrier)>> {
         self.system.addresses()
     }
 }
@@ -381,7 +383,7 @@ impl<S: System> Reactor<S> {
                 Effect::Close { conn, bye } => {
                     if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
                         if let Bye::Blocked | Bye::GuestsBlocked = bye {
-                            self.refusals.note(connection.peer(), bye, now.at);
+                            self.refusals.note(connection.peer(), Refusal::Told(bye), now.at);
                         }
                         self.egress.tell(connection, &Event::Bye(bye));
                     }
@@ -506,7 +508,7 @@ impl<S: System> Reactor<S> {
             None => Admission::Admitted,
             Some(bye) if self.may_apply(peer, bye) => Admission::Heard,
             Some(bye) => {
-                self.refusals.note(peer, bye, now.at);
+                self.refusals.note(peer, Refusal::Told(bye), now.at);
                 Admission::Refused(bye)
             }
         }

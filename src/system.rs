@@ -22,7 +22,7 @@ use crate::home::Home;
 use crate::journal::{self, Journal};
 use crate::ledger::{self, AuditLog, Ledger};
 use crate::limits;
-use crate::listener::{self, Listeners, TOKENS, cannot, reason};
+use crate::listener::{self, Carrier, Listeners, Opening, TOKENS, cannot, reason};
 use crate::names::PlaceToken;
 use crate::passwords::Passwords;
 use crate::peer::Peer;
@@ -174,8 +174,6 @@ pub struct Os {
     poll: Poll,
     events: Events,
     listeners: Listeners,
-    /// The dialect of each listener.
-    dialects: Vec<u8>,
     /// The operator's door, while people are let in.
     door: Option<Door>,
     signals: Signals,
@@ -193,12 +191,12 @@ pub struct Os {
 }
 
 impl Os {
-    /// Listens at `addresses`, each for a dialect by its number, and at `control` for operators, or in the data folder if that is not
+    /// Listens at `openings`, and at `control` for operators, or in the data folder if that is not
     /// given. It keeps files in `home`. Rooms of an earlier process go to
     /// `restore`, the one unused for longest first, and its names and files are given back. An error is one of the system's, with what
     /// could not be done before it.
     pub fn open(
-        addresses: &[(SocketAddr, u8)],
+        openings: Vec<Opening>,
         control: Option<PathBuf>,
         home: Home,
         settings: &Settings,
@@ -206,8 +204,7 @@ impl Os {
     ) -> io::Result<(Self, Register, Vec<PastFile>)> {
         let starting = |e: io::Error| cannot("wait for connections", &e);
         let poll = Poll::new().map_err(starting)?;
-        let (addresses, dialects): (Vec<SocketAddr>, Vec<u8>) = addresses.iter().copied().unzip();
-        let taken = listener::take(&addresses)?;
+        let taken = listener::take(openings)?;
         // There may be only one, so each thread has a handle of the same.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
@@ -238,21 +235,8 @@ impl Os {
         let door = path.filter(|_| control.is_some()).map(|path| Door { path, look: started, is_missed: false });
         let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
         let signalled = false;
-        let os = Self {
-            started,
-            poll,
-            events,
-            listeners,
-            dialects,
-            door,
-            signals,
-            noted,
-            signalled,
-            jobs,
-            journal,
-            names,
-            spool,
-        };
+        let os =
+            Self { started, poll, events, listeners, door, signals, noted, signalled, jobs, journal, names, spool };
         Ok((os, register, files))
     }
 
@@ -277,8 +261,8 @@ impl Os {
         }
     }
 
-    /// Where it listens, with the ports that were picked.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+    /// Where it listens, with the ports that were picked, and what comes in there.
+    pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, &Carrier)>> {
         self.listeners.addresses()
     }
 }
@@ -367,9 +351,9 @@ impl System for Os {
     }
 
     fn accept(&mut self, now: Now) -> Option<Newcomer<Stream>> {
-        let (listener, transport, peer) = self.listeners.accept(now.at)?;
-        let dialect = self.dialects.get(listener).copied().unwrap_or_default();
-        Some(Newcomer { transport, peer, dialect, is_arriving: false })
+        let (transport, peer, dialect) = self.listeners.accept(now.at)?;
+        let is_arriving = matches!(transport, Stream::Proxied(..));
+        Some(Newcomer { transport, peer, dialect, is_arriving })
     }
 
     fn next_accept(&self) -> Option<Instant> {

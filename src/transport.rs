@@ -1,7 +1,7 @@
 //! What carries the bytes of one connection: a socket, or whatever else can be read, written and shut.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -9,16 +9,24 @@ use log::debug;
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
 use socket2::SockRef;
 
+use crate::limits;
+use crate::names::Wire;
 use crate::peer::Peer;
+use crate::proxy::{self, BadHeader, Header};
 
 /// Why a connection has not arrived.
 #[derive(Debug)]
 pub enum NotArrived {
     /// More of it must come first.
     NotYet,
+    /// It is for nobody: a proxy looks whether the server is there. It is closed when its time is over, if not before.
+    Check,
+    /// It was to begin with a PROXY header.
+    BadHeader(BadHeader),
     /// It never will.
     Failed(io::Error),
 }
@@ -26,6 +34,12 @@ pub enum NotArrived {
 impl From<io::Error> for NotArrived {
     fn from(e: io::Error) -> Self {
         if e.kind() == io::ErrorKind::WouldBlock { Self::NotYet } else { Self::Failed(e) }
+    }
+}
+
+impl From<BadHeader> for NotArrived {
+    fn from(bad: BadHeader) -> Self {
+        Self::BadHeader(bad)
     }
 }
 
@@ -58,6 +72,8 @@ pub trait Transport: Read + Write {
 pub enum Stream {
     /// From anywhere.
     Tcp(TcpStream),
+    /// Through a proxy, with a PROXY header before all else. Up to the proxy the wire is this at least; none if it is no proxy of ours.
+    Proxied(TcpStream, Option<Wire>),
     /// By the operator's door, from this machine.
     Control(UnixStream),
 }
@@ -65,7 +81,7 @@ pub enum Stream {
 impl Read for Stream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.read(buf),
+            Self::Tcp(stream) | Self::Proxied(stream, _) => stream.read(buf),
             Self::Control(stream) => stream.read(buf),
         }
     }
@@ -74,21 +90,21 @@ impl Read for Stream {
 impl Write for Stream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write(buf),
+            Self::Tcp(stream) | Self::Proxied(stream, _) => stream.write(buf),
             Self::Control(stream) => stream.write(buf),
         }
     }
 
     fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write_vectored(bufs),
+            Self::Tcp(stream) | Self::Proxied(stream, _) => stream.write_vectored(bufs),
             Self::Control(stream) => stream.write_vectored(bufs),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.flush(),
+            Self::Tcp(stream) | Self::Proxied(stream, _) => stream.flush(),
             Self::Control(stream) => stream.flush(),
         }
     }
@@ -96,26 +112,33 @@ impl Write for Stream {
 
 impl Transport for Stream {
     fn arrive(&mut self, peer: Peer) -> Result<Peer, NotArrived> {
-        Ok(peer)
+        match self {
+            Self::Tcp(_) | Self::Control(_) => Ok(peer),
+            Self::Proxied(stream, wire) => {
+                let least = wire.ok_or(BadHeader::Untrusted)?;
+                let (address, wire) = take_header(stream)?;
+                Ok(Peer::named(address, if least == Wire::Secure { least } else { wire }))
+            }
+        }
     }
 
     fn shut(&mut self) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Tcp(stream) | Self::Proxied(stream, _) => stream.shutdown(Shutdown::Write),
             Self::Control(stream) => stream.shutdown(Shutdown::Write),
         }
     }
 
     fn set_user_timeout(&mut self, timeout: Option<Duration>) {
         // Who is on this machine cannot go without a word.
-        if let Self::Tcp(stream) = self {
+        if let Self::Tcp(stream) | Self::Proxied(stream, _) = self {
             set_user_timeout(stream, timeout);
         }
     }
 
     fn unread(&self) -> usize {
         let unread = match self {
-            Self::Tcp(stream) => ioctl_fionread(stream),
+            Self::Tcp(stream) | Self::Proxied(stream, _) => ioctl_fionread(stream),
             Self::Control(stream) => ioctl_fionread(stream),
         };
         unread.map_or(0, |unread| usize::try_from(unread).unwrap_or(usize::MAX))
@@ -123,7 +146,7 @@ impl Transport for Stream {
 
     fn take_error(&mut self) -> Option<io::Error> {
         match self {
-            Self::Tcp(stream) => stream.take_error(),
+            Self::Tcp(stream) | Self::Proxied(stream, _) => stream.take_error(),
             Self::Control(stream) => stream.take_error(),
         }
         .ok()
@@ -134,22 +157,43 @@ impl Transport for Stream {
 impl Source for Stream {
     fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.register(registry, token, interest),
+            Self::Tcp(stream) | Self::Proxied(stream, _) => stream.register(registry, token, interest),
             Self::Control(stream) => stream.register(registry, token, interest),
         }
     }
 
     fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.reregister(registry, token, interest),
+            Self::Tcp(stream) | Self::Proxied(stream, _) => stream.reregister(registry, token, interest),
             Self::Control(stream) => stream.reregister(registry, token, interest),
         }
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.deregister(registry),
+            Self::Tcp(stream) | Self::Proxied(stream, _) => stream.deregister(registry),
             Self::Control(stream) => stream.deregister(registry),
+        }
+    }
+}
+
+/// Takes the PROXY header that a stream begins with, once all of it has come: for whom it is, and whether others can read along up to
+/// the proxy. What follows it is left where it is, and so is all while the header has not come.
+fn take_header(stream: &mut TcpStream) -> Result<(IpAddr, Wire), NotArrived> {
+    // What came before the end can be seen once that is known.
+    let mut end = [PollFd::new(stream, PollFlags::RDHUP)];
+    let is_ended = poll(&mut end, Some(&Timespec::default())).is_ok_and(|ended| ended > 0);
+    let mut header = [0; limits::PROXY_HEADER];
+    let come = stream.peek(&mut header)?;
+    match proxy::read(&header[..come])? {
+        None if come == 0 => Err(BadHeader::Missing.into()),
+        None if is_ended => Err(BadHeader::Broken.into()),
+        None => Err(NotArrived::NotYet),
+        Some((Header::Check, _)) if is_ended => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        Some((Header::Check, _)) => Err(NotArrived::Check),
+        Some((Header::Named { address, wire }, len)) => {
+            stream.read_exact(&mut header[..len])?;
+            Ok((address, wire))
         }
     }
 }

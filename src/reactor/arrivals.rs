@@ -9,11 +9,13 @@ use crate::connection::Life;
 use crate::limits;
 use crate::names::{ConnId, Origin, Prefix};
 use crate::peer::Peer;
+use crate::proxy::BadHeader;
 use crate::system::{Newcomer, System};
 use crate::time::{Instant, Now};
 use crate::transport::NotArrived;
 
 use super::Reactor;
+use super::refusals::Refusal;
 
 /// Those that are under way, in the order in which they came.
 #[derive(Debug, Default)]
@@ -98,9 +100,18 @@ impl<S: System> Reactor<S> {
         }
         match connection.arrive() {
             Ok(()) => self.has_arrived(id, now),
-            Err(NotArrived::NotYet) if !connection.is_over(now.at) => {}
+            Err(NotArrived::NotYet | NotArrived::Check) if !connection.is_over(now.at) => {}
             Err(why) => {
-                debug!("{id:?} from {} does not arrive: {why:?}", connection.peer());
+                let peer = connection.peer();
+                debug!("{id:?} from {peer} does not arrive: {why:?}");
+                let bad_header = match why {
+                    NotArrived::BadHeader(bad) => Some(bad),
+                    NotArrived::NotYet if peer.is_proxy() => Some(BadHeader::Missing),
+                    _ => None,
+                };
+                if let Some(bad) = bad_header {
+                    self.refusals.note(peer, Refusal::BadHeader(bad), now.at);
+                }
                 self.end_arrival(id);
             }
         }

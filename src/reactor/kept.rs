@@ -16,6 +16,7 @@ use crate::system::System;
 use crate::time::Now;
 
 use super::Reactor;
+use super::refusals::Refusal;
 
 /// What a connection asks for that wants to go on in a place that is kept.
 #[derive(Clone, Copy, Debug)]
@@ -255,7 +256,7 @@ impl<S: System> Reactor<S> {
         let turned_away = self.turned_away(peer, now);
         let bye = if self.end.is_some() { Bye::Shutdown } else { turned_away.unwrap_or(Bye::Full) };
         if bye != Bye::Shutdown {
-            self.refusals.note(peer, bye, now.at);
+            self.refusals.note(peer, Refusal::Told(bye), now.at);
         }
         self.send_off(id, bye);
     }

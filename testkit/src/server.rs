@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::{Client, binary};
@@ -13,6 +13,8 @@ use crate::{Client, binary};
 pub struct Server {
     child: Child,
     pub port: u16,
+    /// What it prints after where it listens first.
+    printed: BufReader<ChildStdout>,
     /// Where its temporary folder is, which it cannot remove when it is killed.
     _temporary: tempfile::TempDir,
     /// What it writes to standard error, if that is not our own.
@@ -46,7 +48,8 @@ impl Server {
         }
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut printed = BufReader::new(child.stdout.take().unwrap());
+        printed.read_line(&mut line).unwrap();
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
         let Some(port) = port else {
             let _ = child.kill();
@@ -54,7 +57,7 @@ impl Server {
             panic!("the server did not start: {line:?} {errors:?}");
         };
         let stderr = child.stderr.take();
-        Self { child, port, _temporary: temporary, stderr }
+        Self { child, port, printed, _temporary: temporary, stderr }
     }
 
     pub fn address(&self) -> String {
@@ -63,6 +66,14 @@ impl Server {
 
     pub fn socket_address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Where else it listens, which is the next that it prints: `proxy ADDRESS`, say.
+    pub fn other_address(&mut self, word: &str) -> SocketAddr {
+        let mut line = String::new();
+        self.printed.read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix(word).unwrap_or_else(|| panic!("{line:?} is not {word}"));
+        address.trim_start().parse().unwrap()
     }
 
     pub fn pid(&self) -> u32 {

@@ -1,4 +1,4 @@
-//! What is around the server: the programs that people talk with, our scripts, and our documents.
+//! What is around the server: the programs that people talk with, proxies, our scripts, and our documents.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -11,4 +11,5 @@ mod bots;
 mod docs;
 mod pages;
 mod programs;
+mod proxies;
 mod release;
