@@ -3,9 +3,9 @@
 //! It is for this server's user alone: folders are made with the mode 0700 and files with 0600. What somebody else has made
 //! keeps the mode that it has.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use log::{info, warn};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
-use tempfile::TempDir;
 
 use crate::limits;
 use crate::names::FileId;
@@ -39,7 +38,7 @@ pub struct Home {
 #[derive(Debug)]
 enum Kept {
     /// The folder is removed when this goes.
-    Temporary(TempDir),
+    Temporary,
     /// No other server uses this folder while its file `lock` is locked.
     Locked(PathBuf, File),
 }
@@ -49,17 +48,11 @@ impl Home {
     pub fn temporary() -> io::Result<Self> {
         remove_left_over(&std::env::temp_dir());
         loop {
-            let dir = new_temporary()?;
-            let held = hold(dir.path()).ok();
+            let spool = new_temporary()?;
+            let held = hold(&spool).ok();
             // Another start may have taken it for one that was left over, in the moment before it was held.
-            if dir.path().exists() {
-                return Ok(Self {
-                    spool: dir.path().to_owned(),
-                    rooms: None,
-                    ids: None,
-                    kept: Kept::Temporary(dir),
-                    _held: held,
-                });
+            if spool.exists() {
+                return Ok(Self { spool, rooms: None, ids: None, kept: Kept::Temporary, _held: held });
             }
         }
     }
@@ -91,11 +84,9 @@ impl Home {
         let made = make_own_folder(&self.spool);
         let is_ours = self.ours().is_ok();
         let folder = match &mut self.kept {
-            Kept::Temporary(dir) => {
+            Kept::Temporary => {
                 if !is_ours {
-                    dir.disable_cleanup(true);
-                    *dir = new_temporary()?;
-                    self.spool = dir.path().to_owned();
+                    self.spool = new_temporary()?;
                 }
                 &self.spool
             }
@@ -123,7 +114,7 @@ impl Home {
     /// something else in its place.
     pub fn ours(&self) -> io::Result<&Path> {
         let is_ours = match (&self.kept, fs::symlink_metadata(&self.spool)?) {
-            (Kept::Temporary(_), data) => {
+            (Kept::Temporary, data) => {
                 let own = rustix::process::geteuid().as_raw();
                 data.is_dir() && data.uid() == own && data.mode() & 0o077 == 0
             }
@@ -140,7 +131,7 @@ impl Home {
     /// The file of what is owned and of rules, if anything is to outlive the process.
     pub fn ledger(&self) -> Option<PathBuf> {
         match &self.kept {
-            Kept::Temporary(_) => None,
+            Kept::Temporary => None,
             Kept::Locked(dir, _) => Some(dir.join("ledger")),
         }
     }
@@ -148,7 +139,7 @@ impl Home {
     /// Where the operator's door is, if anything is to outlive the process.
     pub fn control(&self) -> Option<PathBuf> {
         match &self.kept {
-            Kept::Temporary(_) => None,
+            Kept::Temporary => None,
             Kept::Locked(dir, _) => Some(dir.join(CONTROL)),
         }
     }
@@ -178,17 +169,22 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let is_ours = self.ours().is_ok();
-        if let Kept::Temporary(dir) = &mut self.kept
-            && !is_ours
-        {
-            dir.disable_cleanup(true);
+        if let (Kept::Temporary, Ok(spool)) = (&self.kept, self.ours()) {
+            // Who sweeps such folders away does the rest.
+            let _ = fs::remove_dir_all(spool);
         }
     }
 }
 
-fn new_temporary() -> io::Result<TempDir> {
-    tempfile::Builder::new().prefix(TEMPORARY).permissions(Permissions::from_mode(0o700)).tempdir()
+/// Makes a folder that nobody else can have prepared, nor enter.
+fn new_temporary() -> io::Result<PathBuf> {
+    loop {
+        let path = std::env::temp_dir().join(format!("{TEMPORARY}{:016x}", getrandom::u64()?));
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| path),
+        }
+    }
 }
 
 fn open_lock(dir: &Path) -> io::Result<File> {

@@ -8,6 +8,7 @@
 )]
 
 mod bots;
+mod crates;
 mod docs;
 mod pages;
 mod programs;

@@ -49,7 +49,7 @@ impl Source {
     /// Reads `input` to its end into a file without a name, as its size and digest must be known before it is sent. `None` if
     /// there are more than `most` bytes.
     pub fn collect(input: impl Read, most: u64) -> io::Result<Option<Self>> {
-        let mut file = tempfile::tempfile()?;
+        let mut file = without_name()?;
         let count = io::copy(&mut input.take(most.saturating_add(1)), &mut file)?;
         if count > most { Ok(None) } else { Self::new(file).map(Some) }
     }
@@ -433,6 +433,13 @@ fn read_up_to(file: &File, size: u64, offset: u64, buf: &mut [u8]) -> io::Result
         _ => e,
     })?;
     Ok(len)
+}
+
+/// A file without a name, which goes when it is closed.
+fn without_name() -> io::Result<File> {
+    let path = env::temp_dir().join(format!("chinwag-{:016x}", getrandom::u64()?));
+    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    fs::remove_file(path).map(|()| file)
 }
 
 fn must_be_plain(metadata: &Metadata) -> io::Result<()> {

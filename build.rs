@@ -1,0 +1,37 @@
+//! Writes the table of what characters look like, for `src/unicode.rs`.
+//!
+//! It says what `unicode_security::skeleton` says, which has a pointer for each of its 6,710 characters: 360 KB of the program, half of
+//! which is put right, and so takes memory, at each start. Here it is 60 KB that are only read.
+
+use std::path::Path;
+use std::{env, fs, io};
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::skeleton;
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=build.rs");
+    let (mut characters, mut ends, mut prototypes, mut ignored) = (vec![], vec![], String::new(), vec![]);
+    // What is put together of others looks like these.
+    for c in ('\0'..=char::MAX).filter(|&c| std::iter::once(c).nfd().eq([c])) {
+        let prototype: String = skeleton(c.encode_utf8(&mut [0; 4])).collect();
+        if prototype.is_empty() {
+            ignored.push(c);
+        } else if !prototype.chars().eq([c]) {
+            characters.push(c);
+            prototypes.push_str(&prototype);
+            ends.push(prototypes.len());
+        }
+    }
+    let ignored: Vec<_> =
+        ignored.chunk_by(|&a, &b| a as u32 + 1 == b as u32).map(|range| (range[0], range[range.len() - 1])).collect();
+    let table = format!(
+        "static IGNORED: [(char, char); {}] = {ignored:?};
+         static CHARACTERS: [char; {count}] = {characters:?};
+         static ENDS: [u16; {count}] = {ends:?};
+         static PROTOTYPES: &str = {prototypes:?};",
+        ignored.len(),
+        count = characters.len(),
+    );
+    fs::write(Path::new(&env::var_os("OUT_DIR").unwrap_or_default()).join("confusables.rs"), table)
+}
