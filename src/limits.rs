@@ -369,6 +369,12 @@ pub const HELD_SHORT: usize = 1024;
 pub const KEPT_PENDING: usize = 64 * 1024;
 /// Places without a connection that are kept for one address prefix; a /48 has [`WIDER`] times as many.
 pub const KEPT_OF_PREFIX: usize = 8;
+/// How long a connection may take to arrive: to come so far that it can be admitted.
+pub const ARRIVE: Duration = Duration::from_secs(10);
+/// Connections that arrive at once; beyond it the one that has been silent for longest makes place, of the network that has most.
+pub const ARRIVING: usize = 256;
+/// Of these, how many may come from one address prefix; a /48 has [`WIDER`] times as many.
+pub const ARRIVING_OF_PREFIX: usize = 16;
 /// How long somebody for whom there is no place is heard: their first line may be for a place that is kept, or prove that they own a
 /// name where too many came from their network.
 pub const APPLY: Duration = Duration::from_secs(2);

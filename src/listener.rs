@@ -1,7 +1,7 @@
 //! Where people come in: the listening sockets, and how a connection is set up.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use crate::control::ControlListener;
 use crate::home::{hint, make_folder};
 use crate::limits;
+use crate::peer::Peer;
 use crate::time::Instant;
 use crate::transport::{Stream, set_user_timeout};
 
@@ -45,8 +46,8 @@ enum ListenerSocket {
 }
 
 impl ListenerSocket {
-    /// A connection, and where it comes from if that has an address.
-    fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
+    /// A connection, and who is at its other end.
+    fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
             Self::Tcp(socket) => {
                 let (stream, peer) = socket.accept()?;
@@ -54,9 +55,9 @@ impl ListenerSocket {
                 if !cfg!(target_os = "linux") {
                     set_options(&stream, Some(limits::DEAD))?;
                 }
-                Ok((Stream::Tcp(stream), Some(peer.ip().to_canonical())))
+                Ok((Stream::Tcp(stream), Peer::at(peer.ip())))
             }
-            Self::Control(socket) => Ok((Stream::Control(socket.accept()?), None)),
+            Self::Control(socket) => Ok((Stream::Control(socket.accept()?), Peer::CONTROL)),
         }
     }
 }
@@ -148,9 +149,8 @@ impl Listeners {
         self.again = None;
     }
 
-    /// Accepts a connection, if somebody is waiting and descriptors are left: at which listener, and from where; from no address if
-    /// by the operator's door.
-    pub fn accept(&mut self, now: Instant) -> Option<(usize, Stream, Option<IpAddr>)> {
+    /// Accepts a connection, if somebody is waiting and descriptors are left: at which listener, and from whom.
+    pub fn accept(&mut self, now: Instant) -> Option<(usize, Stream, Peer)> {
         if self.again.is_some_and(|at| now < at) {
             return None;
         }
@@ -160,12 +160,12 @@ impl Listeners {
             let listener = &mut self.listeners[n];
             while listener.ready {
                 match listener.socket.accept() {
-                    Ok((stream, address)) => {
+                    Ok((stream, peer)) => {
                         if std::mem::take(&mut self.starved) {
                             info!("accepting again");
                         }
                         self.first = n + 1;
-                        return Some((n, stream, address));
+                        return Some((n, stream, peer));
                     }
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
                     // The one who knocked is gone already.

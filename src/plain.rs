@@ -851,8 +851,9 @@ fn explain(why: &Fault) -> String {
         Fault::NoPassword(nick) => format!("{nick} has no password yet; /passwd NEW gives it one, and that is asked for"),
         Fault::OldPassword => "the old password comes first: /passwd OLD NEW".to_owned(),
         Fault::Insecure => {
-            "this connection is not encrypted; come from the server's own machine, over ssh say, or ask its operator \
-             for --clear-passwords allow"
+            "others on the way can read what you send here, so no password is taken; come over TLS, if this server has \
+             it (chinwag connect tls://HOST), or over ssh (ssh -L 2428:127.0.0.1:2428 HOST, and then connect to \
+             127.0.0.1:2428)"
                 .to_owned()
         }
         Fault::KeepsNothing => {
@@ -906,12 +907,15 @@ fn explain(why: &Fault) -> String {
                 .to_owned()
         }
         Fault::PutOutSelf(room) => format!("that is you; /leave {room} goes"),
+        Fault::OwnsNoName { owning: Owning::Never, .. } => {
+            "only who owns a name can be a founder, and nobody owns one here; /op NICK gives a rank that goes with whoever has it"
+                .to_owned()
+        }
         Fault::OwnsNoName { nick, owning } => {
             let next = match owning {
                 Owning::Register => "ask them to /register PASSWORD first",
                 Owning::Choose => "ask them to take one with /nick NAME and /register PASSWORD first",
-                Owning::Ask => "ask the operator to give them one first",
-                Owning::Never => "choose somebody else",
+                Owning::Ask | Owning::Never => "ask the operator to give them one first",
             };
             format!("{nick} is a guest, and only who owns a name can be a founder; {next}")
         }
@@ -1219,7 +1223,8 @@ fn farewell(bye: Bye) -> &'static str {
         Bye::TooOften => "too many connections came from your network in this minute; connect again in the next one",
         Bye::Blocked => "you may not come to this server; ask who runs it",
         Bye::GuestsBlocked => {
-            "guests may not come from your network; connect again and /login NICK PASSWORD, or ask who runs the server"
+            "guests may not come from your network; ask who runs the server, or come as the owner of a name: /login NICK \
+             PASSWORD, over TLS or ssh"
         }
         Bye::WrongPasswords => "too many wrong passwords; ask for the right one and connect again",
         Bye::TooSlow => "you read nothing for too long; connect again",

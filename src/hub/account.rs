@@ -23,7 +23,7 @@ use crate::settings;
 use crate::time::{Day, Now};
 
 use super::queue::PasswordQueue;
-use super::{Hub, Turn, hears_passwords, refuse};
+use super::{Hub, Locked, Turn, hears_passwords, refuse};
 
 /// What is known of names that have owners, and what is under way about them.
 #[derive(Debug)]
@@ -1041,10 +1041,10 @@ impl Hub {
         let holder = self.owner_here(&nick).map(|person| person.id);
         self.note_seen(&nick, turn);
         self.connects.free(turn.conn, turn.now.at);
-        let was_locked = self.locked.get(&turn.conn).map(|locked| (locked.origin, locked.intake));
-        if let Some((origin, intake)) = was_locked {
+        let was_locked = self.locked.get(&turn.conn).map(|&Locked { origin, wire, intake, .. }| (origin, wire, intake));
+        if let Some((origin, wire, intake)) = was_locked {
             self.unlock(turn.conn);
-            turn.who = self.people.enter(turn.conn, origin, turn.now.at);
+            turn.who = self.people.enter(turn.conn, origin, wire, turn.now.at);
             // The chunks of an upload that was refused may still be coming.
             self.set_intake(turn.conn, intake);
             if let Ok(guest) = self.nick(turn.who) {
@@ -1156,7 +1156,9 @@ impl Hub {
 
     /// Whether others can read along on a connection.
     pub(super) fn wire_of(&self, conn: ConnId) -> Wire {
-        self.origin_of(conn).wire()
+        let locked = self.locked.get(&conn).map(|locked| locked.wire);
+        // By the operator's door nobody can.
+        locked.or_else(|| self.people.way(conn).map(|way| way.wire)).unwrap_or(Wire::Secure)
     }
 
     fn draw_salt(&mut self) -> [u8; 16] {

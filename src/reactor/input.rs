@@ -398,5 +398,5 @@ impl<S: System> Reactor<S> {
 
 /// Lines a second that a connection may send. The operator's own are not held back.
 fn rate_for<T: Transport>(connection: &Connection<T>, rate: u32) -> u32 {
-    if connection.is_control() { 0 } else { rate }
+    if connection.peer().is_control() { 0 } else { rate }
 }

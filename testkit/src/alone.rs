@@ -10,7 +10,7 @@ use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::DOWNLOAD_UNIT;
 use chinwag::linebuf::Ending;
-use chinwag::names::{ConnId, Digest, FileId, Origin, Prefix, RoomName};
+use chinwag::names::{ConnId, Digest, FileId, Origin, Prefix, RoomName, Wire};
 use chinwag::plain::{self, Style};
 use chinwag::register::entry::Rule;
 use chinwag::register::{Register, Rules};
@@ -18,7 +18,7 @@ use chinwag::settings::Settings;
 use chinwag::time::{Day, Instant, Now};
 
 use crate::ledger::Ledger;
-use crate::memory::{Disk, Notes, Told, why_not};
+use crate::memory::{Disk, Notes, Told, in_clear, why_not};
 use crate::model::{Chance, Crowd, Entry, Heard, Parting, World};
 
 /// As much of a file as a queue takes.
@@ -339,7 +339,7 @@ impl Alone {
     fn history(&mut self, rooms: &BTreeSet<RoomName>) -> Vec<String> {
         let mut notes = Notes { records: self.notes.records.clone(), ..Notes::default() };
         let (id, now) = (ConnId::new(1000, 0), self.now());
-        self.hub.connect(id, Origin::Loopback, now, &mut notes);
+        self.hub.connect(id, Origin::Loopback, Wire::Secure, now, &mut notes);
         if let Some(password) = self.settings.password.as_deref() {
             self.hub.handle(id, now, chinwag::request::Request::Pass(password), &mut notes);
         }
@@ -420,7 +420,8 @@ impl World for Alone {
         let style = Style { crlf: chance.one_in(4), ..Style::FIRST };
         let address = address(chance);
         let id = self.add_peer(who, address, style);
-        self.hub.connect(id, origin(address), self.now(), &mut self.notes);
+        let origin = origin(address);
+        self.hub.connect(id, origin, in_clear(origin), self.now(), &mut self.notes);
         self.deliver();
         assert!(!self.peers[who].inbox.is_empty(), "somebody was not greeted");
     }

@@ -11,7 +11,7 @@ use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD, KEEP};
 use chinwag::linebuf::Ending;
-use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, PlaceToken};
+use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, PlaceToken, Wire};
 use chinwag::plain::{self, Style};
 use chinwag::register::{Author, PasswordHash};
 use chinwag::settings::Settings;
@@ -188,6 +188,11 @@ pub fn why_not(bytes: usize) -> Unstored {
     [Unstored::Full, Unstored::Failed, Unstored::Descriptors, Unstored::Denied][bytes % 4]
 }
 
+/// What the wire is of somebody who comes in clear.
+pub fn in_clear(origin: Origin) -> Wire {
+    if origin == Origin::Loopback { Wire::Secure } else { Wire::Clear }
+}
+
 /// Looks at a password, quickly.
 pub fn look_at(task: &PasswordTask) -> PasswordResult {
     let of = |password: &str, salt: [u8; 16]| Sha256::new().chain_update(salt).chain_update(password).finalize().into();
@@ -274,7 +279,7 @@ impl Memory {
         self.count += 1;
         let id = ConnId::new(self.count, 0);
         self.clients.insert(name.to_owned(), (id, Framing::default(), Style::FIRST));
-        self.hub.connect(id, origin, self.now(), &mut self.notes);
+        self.hub.connect(id, origin, in_clear(origin), self.now(), &mut self.notes);
         self.settle();
     }
 

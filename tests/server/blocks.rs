@@ -97,7 +97,7 @@ const BLOCKED: &str = "* bye blocked you may not come to this server; ask who ru
 
 /// What a guest is told who may come as the owner of a name.
 const GUESTS_BLOCKED: &str =
-    "* bye blocked guests may not come from your network; connect again and /login NICK PASSWORD";
+    "* bye blocked guests may not come from your network; ask who runs the server, or come as the owner";
 
 fn are_guests_put_out(lines: &[String]) -> bool {
     lines.last().is_some_and(|line| line.starts_with(GUESTS_BLOCKED))
