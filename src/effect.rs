@@ -178,7 +178,8 @@ pub struct Description {
     pub name: String,
 }
 
-/// Something for the disk to do. Each job has exactly one [`Outcome`], in the order of the jobs.
+/// Something for the disk to do. Each job has exactly one [`Outcome`]: those that read in their order, and those that change files in
+/// theirs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are")]
 pub enum Job {

@@ -2,7 +2,7 @@
 
 mod info;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -76,6 +76,35 @@ impl Drop for Spool {
     }
 }
 
+/// Jobs that wait. What is read and what is changed take turns, so that whoever shares a large file holds up nobody who fetches
+/// one. What changes files is done in its order. A file is read only after what it has was written, and not after it was
+/// removed, so reading it earlier changes nothing.
+#[derive(Default)]
+struct Turns {
+    reads: VecDeque<Job>,
+    changes: VecDeque<Job>,
+    has_read: bool,
+}
+
+impl Turns {
+    /// The next job, for which it waits if there is none; `None` when there will be none any more.
+    fn next(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+        if self.reads.is_empty() && self.changes.is_empty() {
+            self.add(jobs.recv().ok()?);
+        }
+        jobs.try_iter().for_each(|job| self.add(job));
+        let (first, second) =
+            if self.has_read { (&mut self.changes, &mut self.reads) } else { (&mut self.reads, &mut self.changes) };
+        let job = first.pop_front().or_else(|| second.pop_front());
+        self.has_read = matches!(job, Some(Job::Read { .. }));
+        job
+    }
+
+    fn add(&mut self, job: Job) {
+        if matches!(job, Job::Read { .. }) { self.reads.push_back(job) } else { self.changes.push_back(job) }
+    }
+}
+
 struct Worker {
     home: Home,
     /// Files that were used last, newest at the end.
@@ -93,7 +122,8 @@ struct Worker {
 impl Worker {
     fn run(mut self, jobs: &Receiver<Job>, outcomes: &Sender<Outcome>, waker: &Waker, stop: &AtomicBool) {
         give_way();
-        while let Ok(job) = jobs.recv() {
+        let mut turns = Turns::default();
+        while let Some(job) = turns.next(jobs) {
             if stop.load(Ordering::Relaxed) {
                 match job {
                     // Nothing is done any more, but an ID that was given out stays given, and what was withdrawn is gone.
@@ -316,4 +346,36 @@ fn write_failed(file: FileId, bytes: usize, e: &io::Error) -> Outcome {
         _ => Unstored::Failed,
     };
     Outcome::WriteFailed { file, bytes, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::ConnId;
+
+    #[test]
+    fn what_is_read_waits_for_one_change_at_most() {
+        let (sender, jobs) = channel();
+        let read = |n| Job::Read {
+            file: FileId(n),
+            offset: 0,
+            len: 1,
+            buffer: Vec::new(),
+            reader: ConnId::FIRST,
+            download: 0,
+        };
+        let append = |n| Job::Append(FileId(n), Vec::new());
+        for job in [append(1), append(2), append(3), read(7), read(8), Job::Remove(FileId(1)), read(9), read(10)] {
+            sender.send(job).unwrap();
+        }
+        drop(sender);
+        let mut turns = Turns::default();
+        let order: Vec<u64> = std::iter::from_fn(|| turns.next(&jobs))
+            .map(|job| match job {
+                Job::Read { file, .. } | Job::Append(file, _) | Job::Remove(file) => file.0,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(order, [7, 1, 8, 2, 9, 3, 10, 1]);
+    }
 }

@@ -799,9 +799,8 @@ impl Hub {
         let owned = self.account(turn);
         // However its owner spelled a name, it is one.
         let owner_of = |nick: Nick| self.register().owned(&nick).map(|owned| owned.nick());
-        let is_own = |message: &Message| {
-            message.by == turn.who || (owned.is_some() && owned == owner_of(message.nick.get()))
-        };
+        let is_own =
+            |message: &Message| message.by == turn.who || (owned.is_some() && owned == owner_of(message.nick.get()));
         let messages = room.history_after(from - 1).take_while(|message| message.seq <= last);
         let own = messages.filter(|message| !rules.is_erased(message.seq) && is_own(message));
         if own.count() as u64 != count {

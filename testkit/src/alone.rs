@@ -278,11 +278,7 @@ impl Alone {
         let (register, left) = self.notes.ledger.crash(chance);
         let is_all_there = left == self.notes.ledger.entries.len();
         let ledger = Ledger::left(register.entries(Day::of(self.now().wall)).collect());
-        self.notes = Notes {
-            records: std::mem::take(&mut self.notes.records),
-            ledger,
-            ..Notes::default()
-        };
+        self.notes = Notes { records: std::mem::take(&mut self.notes.records), ledger, ..Notes::default() };
         // A file that is gone has had its ID, too.
         let next = self.stored.keys().next_back().map_or(1, |id| id.0 + 1);
         self.settings.next_file = next.max(self.settings.next_file) + 10;

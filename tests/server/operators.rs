@@ -362,7 +362,9 @@ fn what_cannot_be_granted_is_refused() {
     let looks = "refused nobody owns torn; it looks like tom, which belongs to somebody: type tom if that is meant";
     assert_eq!(refused(dir.path(), &["revoke", "torn"]), format!("! revoke {looks}\n"));
     assert_eq!(refused(dir.path(), &["operator", "torn", "on"]), format!("! operator {looks}\n"));
-    assert!(refused(dir.path(), &["revoke", "bob"]).ends_with(" nobody owns bob; /grant bob gives the name to somebody\n"));
+    assert!(
+        refused(dir.path(), &["revoke", "bob"]).ends_with(" nobody owns bob; /grant bob gives the name to somebody\n")
+    );
     let lines = control(&dir.path().join("ctl"), "/account tom\n/account\n");
     assert!(
         lines[1] == "+ account tom owned" && lines[2].starts_with("! account refused nobody is online here"),

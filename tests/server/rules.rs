@@ -8,8 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
 use chinwag::effect::{PastRoom, Record};
 use chinwag::limits::{
-    BANS, DAY, FOUNDED, INVITATIONS, OPS, RULES_A_DAY, RULES_LINES, RULES_OF_ALL, RULES_OF_GUESTS, WAYS,
-    WRONG_KEYS,
+    BANS, DAY, FOUNDED, INVITATIONS, OPS, RULES_A_DAY, RULES_LINES, RULES_OF_ALL, RULES_OF_GUESTS, WAYS, WRONG_KEYS,
 };
 use chinwag::names::{ConnId, Digest, Nick, Origin, Prefix, RoomName, Text};
 use chinwag::register::Register;
@@ -752,7 +751,9 @@ fn an_entry_tells_who_made_a_room_only_when_something_is_so_of_it() {
     assert_eq!(company.0.notes.ledger.entries, [Entry::Room { room, founder: Founder::Owner(nick) }, locked]);
     company.done("eve", "/join #owned");
     company.done("ann", "/op eve");
-    assert!(!company.0.notes.ledger.entries.iter().any(|entry| matches!(entry, Entry::Role { role: Some(Role::Op), .. })));
+    assert!(
+        !company.0.notes.ledger.entries.iter().any(|entry| matches!(entry, Entry::Role { role: Some(Role::Op), .. }))
+    );
 }
 
 /// Takes lines up to one that begins so, and gives the last.

@@ -187,7 +187,9 @@ impl<W: World> Crowd<W> {
         };
         let may_be_unknown = is_of_operators && !is_operator && !W::AT_ONCE;
         let asked = match request {
-            Request::OfOperators { request, .. } if is_operator || may_be_unknown => self.asked_of_operators(who, request),
+            Request::OfOperators { request, .. } if is_operator || may_be_unknown => {
+                self.asked_of_operators(who, request)
+            }
             Request::Nick(Named { typed, .. }) => {
                 self.clients[who].names.push(((*typed).to_owned(), sent, None));
                 Asked::Nick((*typed).to_owned())

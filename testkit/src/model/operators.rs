@@ -238,7 +238,9 @@ impl<W: World> Crowd<W> {
                 _ => format!("/where {nick}"),
             },
             (0 | 1, _) => format!("/kill {nick}"),
-            (2 | 3, Some(owner)) => format!("/operator {} {}", self.clients[owner].nick, chance.pick(&["on", "on", "off"])),
+            (2 | 3, Some(owner)) => {
+                format!("/operator {} {}", self.clients[owner].nick, chance.pick(&["on", "on", "off"]))
+            }
             (4, _) if !ids.is_empty() => format!("/unblock {}", chance.pick(&ids)),
             _ => format!("/block {whom} {}", chance.pick(&["guests", "all"])),
         };

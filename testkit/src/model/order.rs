@@ -249,7 +249,11 @@ impl<W: World> Crowd<W> {
                 (command, room, "#nowhere", words.replace("NICK", &nick).replace('N', &number.to_string()))
             }
         };
-        self.count(if file.is_some_and(|file| subject == file.to_string()) { "asked of its files" } else { "asked of hidden" });
+        self.count(if file.is_some_and(|file| subject == file.to_string()) {
+            "asked of its files"
+        } else {
+            "asked of hidden"
+        });
         let mut ask = |subject: &str| {
             self.compared = Some((who, Vec::new()));
             self.send_line(who, &format!("/{command} {subject} {words}"));
