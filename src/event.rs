@@ -417,7 +417,12 @@ pub enum Bye {
     /// It speaks IRC.
     NotIrc,
     /// It speaks no text at all.
-    NotText,
+    NotText {
+        /// The port where TLS is spoken, which may be what it wants, if there is one.
+        tls: Option<u16>,
+    },
+    /// It speaks in clear where only TLS is spoken.
+    NeedsTls,
     /// An operator put out whoever was there.
     Killed,
     /// An operator had a new token made for the name, and whoever has that is its owner.

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use log::{info, warn};
@@ -16,12 +17,21 @@ use crate::home::{hint, make_folder};
 use crate::limits;
 use crate::peer::Peer;
 use crate::time::Instant;
-use crate::transport::{Stream, set_user_timeout};
+use crate::transport::{Stream, Tls, set_user_timeout};
 
 /// Addresses there may be to listen at, so that the tokens of connections do not depend on how many there are.
 pub const LISTENERS: usize = 64;
 /// Tokens that listeners may have: those of the addresses, and of the operator's door.
 pub const TOKENS: usize = LISTENERS + 1;
+
+/// How connections begin that come in at an address.
+#[derive(Clone, Debug)]
+pub enum Entrance {
+    /// With what is said.
+    Clear,
+    /// With TLS.
+    Tls(Rc<Tls>),
+}
 
 /// The listening sockets.
 pub struct Listeners {

@@ -11,6 +11,7 @@ use std::num::NonZero;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -22,13 +23,15 @@ use chinwag::ctl;
 use chinwag::dialect::PLAIN;
 use chinwag::home::{CONTROL, Home};
 use chinwag::limits;
-use chinwag::listener::{LISTENERS, TOKENS, cannot, reason};
+use chinwag::listener::{Entrance, LISTENERS, TOKENS, cannot, reason};
 use chinwag::names::clean;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::{self, Logging, RoomMakers, Settings};
 use chinwag::signals;
 use chinwag::stderr::Stderr;
 use chinwag::time::in_seconds;
+use chinwag::tls::{self, Certificate};
+use chinwag::transport::Tls;
 use clap::error::ErrorKind as Wrong;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use env_logger::Target;
@@ -78,6 +81,8 @@ enum Mode {
 
 /// Where a server listens unless it is told otherwise.
 const SERVER: &str = "127.0.0.1:2428";
+/// Where a server listens for TLS if its address has no port.
+const TLS_PORT: u16 = 2429;
 /// The largest file that a server takes unless it is told otherwise, in bytes.
 const MAX_FILE: u64 = 100 << 20;
 /// How long what is read at the start may send nothing, if it is a pipe.
@@ -86,9 +91,18 @@ const PIPE: Timespec = Timespec { tv_sec: 3, tv_nsec: 0 };
 /// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
 #[derive(Args)]
 struct Serve {
-    /// Listen here; may be given several times. Port 0 picks a free one
+    /// Listen here; may be given several times. Port 0 picks a free one, none listens nowhere in clear
     #[arg(long, value_name = "ADDR", default_value = SERVER)]
     listen: Vec<String>,
+    /// Listen here for TLS, on port 2429 if none is given; may be given several times [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    tls: Vec<String>,
+    /// The certificate for TLS, with those of its authorities behind it, in PEM [default: one made in --data]
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
+    cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
     /// What the server calls itself in its greeting [default: nothing]
     #[arg(long, value_parser = name)]
     name: Option<String>,
@@ -294,20 +308,24 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
         })?,
     };
     let settings = Settings { next_file: home.next_id(), ..settings };
-    let addresses = addresses(&options.listen)?;
+    let addresses = addresses(options, &home)?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
     let mut reactor = Reactor::open(&[door], options.control.clone(), home, settings).map_err(|e| reason(&e))?;
     starting.store(false, Ordering::SeqCst);
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
-    if let Some(first) = addresses.first().filter(|_| addresses.iter().all(|address| address.ip().is_loopback())) {
+    if let Some((_, first)) = addresses.first().filter(|_| addresses.iter().all(|(_, at)| at.ip().is_loopback())) {
         let (ip, port) = (first.ip(), first.port());
         info!("only this machine can come in, as {ip} is its own; --listen 0.0.0.0:{port} is for others too");
     }
     // Who reads that it listens can read all that was said before.
     log.finish();
     // Whoever started the server may read it never; that is no reason not to serve.
-    let listening: String = addresses.iter().map(|address| format!("listening {address}\n")).collect();
+    let listens = |&(entrance, address): &(&Entrance, SocketAddr)| match entrance {
+        Entrance::Clear => format!("listening {address}\n"),
+        Entrance::Tls(_) => format!("tls {address}\n"),
+    };
+    let listening: String = addresses.iter().map(listens).collect();
     let write = move || {
         let mut out = io::stdout();
         let _ = out.write_all(listening.as_bytes()).and_then(|()| out.flush());
@@ -325,7 +343,7 @@ fn tell(text: &str) {
 }
 
 fn settings(options: &Serve) -> Result<Settings, String> {
-    let room = room_for_clients()?;
+    let room = room_for_clients(if options.tls.is_empty() { 0 } else { limits::ARRIVING })?;
     let max_clients = if options.max_clients == 0 { room } else { options.max_clients.min(room) };
     if options.max_clients > room {
         let wanted = options.max_clients;
@@ -380,8 +398,8 @@ fn settings(options: &Serve) -> Result<Settings, String> {
     })
 }
 
-/// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves.
-fn room_for_clients() -> Result<usize, String> {
+/// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves besides so many that arrive.
+fn room_for_clients(arriving: usize) -> Result<usize, String> {
     /// For listeners, operators, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
     /// synced or being synced, and the rest.
     const OTHERS: usize = TOKENS
@@ -400,32 +418,75 @@ fn room_for_clients() -> Result<usize, String> {
         return Err(format!("cannot serve with {limit} open files; raise the limit to {least} or more with ulimit -n"));
     }
     // A small limit leaves half of itself.
-    Ok(limit.saturating_sub(OTHERS).max(limit / 2))
+    Ok(limit.saturating_sub(OTHERS + arriving).max(limit / 2))
 }
 
-fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
-    let mut found = Vec::new();
-    for address in listen {
+/// Where to listen, and how connections begin there: first those in clear.
+fn addresses(options: &Serve, home: &Home) -> Result<Vec<(Entrance, SocketAddr)>, String> {
+    let mut wanted: Vec<(Entrance, String)> = Vec::new();
+    if options.listen != ["none"] {
+        wanted.extend(options.listen.iter().map(|address| (Entrance::Clear, address.clone())));
+    }
+    if !options.tls.is_empty() {
+        let tls = Rc::new(Tls::new(certificate(options, home)?));
+        let with_port = |address: &String| (Entrance::Tls(Rc::clone(&tls)), with_port(address, TLS_PORT));
+        wanted.extend(options.tls.iter().map(with_port));
+    }
+    if wanted.is_empty() {
+        return Err("with --listen none nobody can come in; give --tls too".into());
+    }
+    let mut found: Vec<(Entrance, SocketAddr)> = Vec::new();
+    for (entrance, address) in wanted {
         let resolved =
-            resolve(address).map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT"))?;
+            resolve(&address).map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT"))?;
         for resolved in resolved {
-            if !found.contains(&resolved) || resolved.port() == 0 {
-                found.push(resolved);
+            match found.iter().find(|(_, other)| *other == resolved && resolved.port() != 0) {
+                None => found.push((entrance.clone(), resolved)),
+                Some((Entrance::Clear, _)) if matches!(entrance, Entrance::Tls(_)) => {
+                    return Err(format!("cannot listen on {resolved} in clear and for TLS; take another port for one"));
+                }
+                Some(_) => {}
             }
         }
     }
     if found.len() > LISTENERS {
         return Err(format!("cannot listen on {} addresses, only on {LISTENERS}", found.len()));
     }
-    for all in found.iter().filter(|all| all.ip().is_unspecified() && all.port() != 0) {
+    let sockets: Vec<SocketAddr> = found.iter().map(|(_, address)| *address).collect();
+    for all in sockets.iter().filter(|all| all.ip().is_unspecified() && all.port() != 0) {
         let is_within = |one: &&SocketAddr| *one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4();
-        if let Some(one) = found.iter().find(is_within) {
+        if let Some(one) = sockets.iter().find(is_within) {
             return Err(format!(
                 "cannot listen on {one} besides {all}, which takes in all addresses; leave one of them out"
             ));
         }
     }
     Ok(found)
+}
+
+/// An address with this port, if it has none.
+fn with_port(address: &str, port: u16) -> String {
+    match address.parse() {
+        Ok(ip) => SocketAddr::new(ip, port).to_string(),
+        Err(_) if address.contains(':') && !address.ends_with(']') => address.to_owned(),
+        Err(_) => format!("{address}:{port}"),
+    }
+}
+
+/// The certificate that is shown in TLS. It is told which it is, as people compare that.
+fn certificate(options: &Serve, home: &Home) -> Result<Certificate, String> {
+    let certificate = match (&options.cert, &options.key, home.tls()) {
+        (Some(cert), Some(key), _) => tls::load(cert, key)?,
+        (_, _, Some(folder)) => tls::own(&folder)?,
+        _ => return Err("--tls needs a certificate; give --cert and --key, or --data, where one is made".into()),
+    };
+    info!("{certificate:?}");
+    if certificate.is_slow() {
+        warn!(
+            "the key of the certificate is of RSA, with which a handshake takes six times as long as with one of P-256"
+        );
+    }
+    Ok(certificate)
 }
 
 /// The addresses that HOST:PORT stands for. An IPv6 address may name its network interface, as in `[fe80::1%eth0]:2428`.

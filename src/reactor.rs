@@ -22,6 +22,7 @@ use crate::event::{Bye, Detail, Done, Event, Reply};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits;
+use crate::listener::Entrance;
 use crate::names::{ConnId, Nick, PlaceToken, Text, Wire};
 use crate::outbox::Kind;
 use crate::peer::Peer;
@@ -40,8 +41,8 @@ use self::refusals::Refusals;
 pub struct Door {
     /// What is spoken there.
     pub dialect: &'static dyn Dialect,
-    /// The addresses to listen at.
-    pub addresses: Vec<SocketAddr>,
+    /// The addresses to listen at, and how connections begin there.
+    pub addresses: Vec<(Entrance, SocketAddr)>,
 }
 
 /// What becomes of somebody who has come.
@@ -92,6 +93,8 @@ pub struct Reactor<S: System> {
     on_trial: Vec<ConnId>,
     /// Places that are kept when their connections are lost, by what takes them up.
     places: HashMap<PlaceToken, ConnId>,
+    /// The port where TLS is spoken, if there is one.
+    tls_port: Option<u16>,
     /// Connections that have come and cannot be admitted yet.
     arrivals: Arrivals,
     /// Connections that are heard for a line though there was no place, in the order in which they came.
@@ -115,12 +118,18 @@ impl Reactor<Os> {
         let dialects = doors.iter().map(|door| door.dialect).collect();
         let addresses_of = |(n, door): (usize, &Door)| {
             let dialect = u8::try_from(n).unwrap_or(u8::MAX);
-            door.addresses.iter().map(move |&address| (address, dialect)).collect::<Vec<_>>()
+            let with_dialect = move |(entrance, address): &(Entrance, _)| (*address, (entrance.clone(), dialect));
+            door.addresses.iter().map(with_dialect).collect::<Vec<_>>()
         };
-        let addresses: Vec<_> = doors.iter().enumerate().flat_map(addresses_of).collect();
+        let addresses = doors.iter().enumerate().flat_map(addresses_of).collect();
         let mut hub = Hub::new(settings.clone());
-        let (os, register, files) = Os::open(&addresses, control, home, &settings, |room| hub.restore_room(room))?;
-        let mut reactor = Self::new(os, hub, dialects, settings);
+        let (os, register, files) = Os::open(addresses, control, home, &settings, |room| hub.restore_room(room))?;
+        let is_tls = |(entrance, address): (&Entrance, SocketAddr)| match entrance {
+            Entrance::Clear => None,
+            Entrance::Tls(_) => Some(address.port()),
+        };
+        let tls_port = os.addresses()?.into_iter().find_map(is_tls);
+        let mut reactor = Self { tls_port, ..Self::new(os, hub, dialects, settings) };
         let (found, now) = (files.len(), reactor.system.now());
         for file in files {
             reactor.core(now, |hub, out| hub.restore_file(file, now, out));
@@ -134,8 +143,8 @@ impl Reactor<Os> {
         Ok(reactor)
     }
 
-    /// Where it listens, with the ports that were picked.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+    /// Where it listens, with the ports that were picked, and how connections begin there.
+    pub fn addresses(&self) -> io::Result<Vec<(&Entrance, SocketAddr)>> {
         self.system.addresses()
     }
 }
@@ -163,6 +172,7 @@ impl<S: System> Reactor<S> {
             refusals: Refusals::default(),
             on_trial: Vec::new(),
             places: HashMap::new(),
+            tls_port: None,
             arrivals: Arrivals::default(),
             applicants: Vec::new(),
             taking_up: None,
@@ -219,7 +229,7 @@ impl<S: System> Reactor<S> {
                 (Life::Active, Some(Pause::Answer)) => true,
                 (Life::Active, Some(Pause::Account)) => self.hub.is_waiting(id),
                 (Life::Draining | Life::Rejected, _) => {
-                    !connection.outbox().is_empty() || connection.queued().lists[List::Prompt as usize]
+                    !connection.is_written() || connection.queued().lists[List::Prompt as usize]
                 }
             };
             assert!(is_minded || times > 0, "{id:?} is forgotten: {life:?}, {pause:?}");

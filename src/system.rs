@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, SystemTime};
@@ -22,7 +23,7 @@ use crate::home::Home;
 use crate::journal::{self, Journal};
 use crate::ledger::{self, AuditLog, Ledger};
 use crate::limits;
-use crate::listener::{self, Listeners, TOKENS, cannot, reason};
+use crate::listener::{self, Entrance, Listeners, TOKENS, cannot, reason};
 use crate::names::PlaceToken;
 use crate::passwords::Passwords;
 use crate::peer::Peer;
@@ -31,7 +32,8 @@ use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
 use crate::time::{Instant, Now, as_stamped};
-use crate::transport::{Stream, Transport};
+use crate::tls::Certificate;
+use crate::transport::{Encrypted, Stream, Transport};
 
 /// What became ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -174,8 +176,8 @@ pub struct Os {
     poll: Poll,
     events: Events,
     listeners: Listeners,
-    /// The dialect of each listener.
-    dialects: Vec<u8>,
+    /// How connections begin at each listener, and in which dialect.
+    entrances: Vec<(Entrance, u8)>,
     /// The operator's door, while people are let in.
     door: Option<Door>,
     signals: Signals,
@@ -193,12 +195,12 @@ pub struct Os {
 }
 
 impl Os {
-    /// Listens at `addresses`, each for a dialect by its number, and at `control` for operators, or in the data folder if that is not
+    /// Listens at `addresses`, each with how connections begin there and in which dialect, by its number, and at `control` for operators, or in the data folder if that is not
     /// given. It keeps files in `home`. Rooms of an earlier process go to
     /// `restore`, the one unused for longest first, and its names and files are given back. An error is one of the system's, with what
     /// could not be done before it.
     pub fn open(
-        addresses: &[(SocketAddr, u8)],
+        addresses: Vec<(SocketAddr, (Entrance, u8))>,
         control: Option<PathBuf>,
         home: Home,
         settings: &Settings,
@@ -206,7 +208,7 @@ impl Os {
     ) -> io::Result<(Self, Register, Vec<PastFile>)> {
         let starting = |e: io::Error| cannot("wait for connections", &e);
         let poll = Poll::new().map_err(starting)?;
-        let (addresses, dialects): (Vec<SocketAddr>, Vec<u8>) = addresses.iter().copied().unzip();
+        let (addresses, entrances): (Vec<SocketAddr>, Vec<_>) = addresses.into_iter().unzip();
         let taken = listener::take(&addresses)?;
         // There may be only one, so each thread has a handle of the same.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
@@ -243,7 +245,7 @@ impl Os {
             poll,
             events,
             listeners,
-            dialects,
+            entrances,
             door,
             signals,
             noted,
@@ -277,9 +279,20 @@ impl Os {
         }
     }
 
-    /// Where it listens, with the ports that were picked.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.addresses()
+    /// Where it listens, with the ports that were picked, and how connections begin there.
+    pub fn addresses(&self) -> io::Result<Vec<(&Entrance, SocketAddr)>> {
+        let entrances = self.entrances.iter().map(|(entrance, _)| entrance);
+        Ok(entrances.zip(self.listeners.addresses()?).collect())
+    }
+
+    /// Shows another certificate to whoever comes from now on.
+    pub fn replace_certificate(&self, certificate: &Certificate) {
+        for (entrance, _) in &self.entrances {
+            match entrance {
+                Entrance::Clear => {}
+                Entrance::Tls(tls) => tls.replace(certificate.clone()),
+            }
+        }
     }
 }
 
@@ -367,9 +380,15 @@ impl System for Os {
     }
 
     fn accept(&mut self, now: Now) -> Option<Newcomer<Stream>> {
-        let (listener, transport, peer) = self.listeners.accept(now.at)?;
-        let dialect = self.dialects.get(listener).copied().unwrap_or_default();
-        Some(Newcomer { transport, peer, dialect, is_arriving: false })
+        let (listener, stream, peer) = self.listeners.accept(now.at)?;
+        let (entrance, dialect) = self.entrances.get(listener).unwrap_or(&(Entrance::Clear, 0));
+        let (transport, is_arriving) = match (entrance, stream) {
+            (Entrance::Tls(tls), Stream::Tcp(socket)) => {
+                (Stream::Tls(Box::new(Encrypted::new(socket, Rc::clone(tls)))), true)
+            }
+            (_, stream) => (stream, false),
+        };
+        Some(Newcomer { transport, peer, dialect: *dialect, is_arriving })
     }
 
     fn next_accept(&self) -> Option<Instant> {

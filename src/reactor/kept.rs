@@ -207,7 +207,7 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return };
         if connection.framing().lines.is_searched()
             && connection.is_readable()
-            && let Ok(read) = connection.read(&mut self.scratch[..limits::READ])
+            && let Ok(read) = self.egress.read(connection, &mut self.scratch[..limits::READ])
         {
             connection.framing().feed(&self.scratch[..read], &mut Vec::new());
         }

@@ -74,6 +74,7 @@ codes! {
     NotHttp "not-http"
     NotIrc "not-irc"
     NotText "not-text"
+    NeedsTls "needs-tls"
     Reset "reset"
     Timeout "timeout"
     Killed "killed"
