@@ -16,6 +16,7 @@ use allocation_counter::{AllocationInfo, measure};
 use chinwag::connection::Connection;
 use chinwag::dialect::PLAIN;
 use chinwag::home::Home;
+use chinwag::listener::Entrance;
 use chinwag::people::Person;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::Settings;
@@ -29,9 +30,9 @@ fn served(act: impl FnOnce(SocketAddr)) -> AllocationInfo {
     let (tell, told) = channel();
     let server = thread::spawn(move || {
         let settings = Settings { rate: 0, ..Settings::default() };
-        let door = Door { dialect: &PLAIN, addresses: vec!["127.0.0.1:0".parse().unwrap()] };
+        let door = Door { dialect: &PLAIN, addresses: vec![(Entrance::Clear, "127.0.0.1:0".parse().unwrap())] };
         let mut reactor = Reactor::open(&[door], None, Home::temporary().unwrap(), settings).unwrap();
-        tell.send(reactor.addresses().unwrap()[0]).unwrap();
+        tell.send(reactor.addresses().unwrap()[0].1).unwrap();
         measure(|| reactor.run().unwrap())
     });
     act(told.recv().unwrap());

@@ -13,6 +13,8 @@ use crate::{Client, binary};
 pub struct Server {
     child: Child,
     pub port: u16,
+    /// Where it speaks TLS, if it does.
+    pub tls_port: Option<u16>,
     /// Where its temporary folder is, which it cannot remove when it is killed.
     _temporary: tempfile::TempDir,
     /// What it writes to standard error, if that is not our own.
@@ -46,15 +48,20 @@ impl Server {
         }
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        let Some(port) = port else {
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        // All lines come at once.
+        let others = String::from_utf8_lossy(out.buffer()).into_owned();
+        let port_of = |line: &str| line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+        let tls_port =
+            [&line[..]].into_iter().chain(others.lines()).find_map(|line| port_of(line.strip_prefix("tls ")?));
+        let Some(port) = port_of(&line) else {
             let _ = child.kill();
             let errors = child.stderr.take().map(io::read_to_string);
             panic!("the server did not start: {line:?} {errors:?}");
         };
         let stderr = child.stderr.take();
-        Self { child, port, _temporary: temporary, stderr }
+        Self { child, port, tls_port, _temporary: temporary, stderr }
     }
 
     pub fn address(&self) -> String {

@@ -10,6 +10,7 @@ use chinwag::dialect::{Dialect, PLAIN};
 use chinwag::event::{Bye, Detail, Done, Event, Fault, Happening, Reply, SaidKind, Verb};
 use chinwag::home::Home;
 use chinwag::linebuf::Line;
+use chinwag::listener::Entrance;
 use chinwag::names::{FileId, KeptNick, Nick, RoomName};
 use chinwag::plain::Style;
 use chinwag::reactor::{Door, Reactor};
@@ -150,10 +151,11 @@ fn people_of_two_dialects_share_a_room() {
     let ends = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&ends);
     let server = thread::spawn(move || {
-        let listens = |dialect| Door { dialect, addresses: vec![(Ipv4Addr::LOCALHOST, 0).into()] };
+        let listens = |dialect| Door { dialect, addresses: vec![(Entrance::Clear, (Ipv4Addr::LOCALHOST, 0).into())] };
         let doors = [listens(&PLAIN as &'static dyn Dialect), listens(&JSON)];
         let mut reactor = Reactor::open(&doors, None, Home::temporary().unwrap(), Settings::default()).unwrap();
-        tell.send(reactor.addresses().unwrap()).unwrap();
+        let addresses: Vec<SocketAddr> = reactor.addresses().unwrap().into_iter().map(|(_, address)| address).collect();
+        tell.send(addresses).unwrap();
         // Somebody who goes wakes it.
         while !asked.load(Ordering::Acquire) && reactor.turn().unwrap() {}
     });
