@@ -100,7 +100,7 @@ struct Serve {
     /// The certificate for TLS, with those of its authorities behind it, in PEM [default: one made in --data]
     #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
     cert: Option<PathBuf>,
-    /// The key of the certificate, in PEM
+    /// The key of the certificate, in PEM [default: the one made with it]
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
     /// What the server calls itself in its greeting [default: nothing]

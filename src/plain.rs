@@ -842,8 +842,8 @@ fn explain(why: &Fault) -> String {
         Fault::NoPassword(nick) => format!("{nick} has no password yet; /passwd NEW gives it one, and that is asked for"),
         Fault::OldPassword => "the old password comes first: /passwd OLD NEW".to_owned(),
         Fault::Insecure => {
-            "this connection is not encrypted; come from the server's own machine, over ssh say, or ask its operator \
-             for --clear-passwords allow"
+            "this connection is not encrypted; come over TLS, or from the server's own machine, over ssh say, or ask its \
+             operator for --clear-passwords allow"
                 .to_owned()
         }
         Fault::KeepsNothing => {

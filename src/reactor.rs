@@ -725,7 +725,7 @@ impl<S: System> Reactor<S> {
         if let Some(wake) = connection.disarm() {
             self.timers.remove(&(wake, id));
         }
-        self.egress.clear(connection);
+        self.egress.discount(connection);
         if let Some(transport) = self.registry.remove(id).and_then(Connection::into_transport) {
             self.system.close(transport);
         }

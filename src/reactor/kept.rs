@@ -279,7 +279,7 @@ impl<S: System> Reactor<S> {
         if let Some(wake) = connection.disarm() {
             self.timers.remove(&(wake, id));
         }
-        self.egress.clear(connection);
+        self.egress.discount(connection);
         let (mut line, style) = (String::new(), connection.style());
         self.egress.dialect(connection).event(&mut line, &Event::Bye(bye), style);
         if let Some(mut transport) = self.registry.remove(id).and_then(Connection::into_transport) {

@@ -132,10 +132,11 @@ impl Encrypted {
         let Scratch { input, plain, out } = &mut *tls.scratch.borrow_mut();
         let rest = self.session.as_ref().map_or(&[][..], |session| session.rest());
         let before = rest.len();
-        input.clear();
-        input.extend_from_slice(rest);
-        input.resize(limits::TLS_INPUT.max(before), 0);
-        let read = match self.socket.read(&mut input[before..]) {
+        if input.len() < limits::TLS_INPUT.max(before) {
+            input.resize(limits::TLS_INPUT.max(before), 0);
+        }
+        input[..before].copy_from_slice(rest);
+        let read = match self.socket.read(&mut input[before..limits::TLS_INPUT.max(before)]) {
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 self.input = Input::Drained;
                 return Err(e);
@@ -148,7 +149,7 @@ impl Encrypted {
             self.input = if is_whole { Input::Cut } else { Input::Broken };
             return Ok(0);
         }
-        input.truncate(before + read);
+        let input = &mut input[..before + read];
         self.input = if input.len() < limits::TLS_INPUT { Input::Drained } else { Input::Ready };
         let session = match &mut self.session {
             Some(session) => session,
