@@ -210,6 +210,11 @@ impl Os {
         let poll = Poll::new().map_err(starting)?;
         let (addresses, entrances): (Vec<SocketAddr>, Vec<_>) = addresses.into_iter().unzip();
         let taken = listener::take(&addresses)?;
+        // Some may have been left out.
+        let mut wanted = addresses.into_iter().zip(entrances);
+        let entrances =
+            taken.addresses().filter_map(|taken| wanted.find(|(address, _)| *address == taken)).map(|it| it.1);
+        let entrances = entrances.collect();
         // There may be only one, so each thread has a handle of the same.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());

@@ -75,6 +75,7 @@ codes! {
     NotIrc "not-irc"
     NotText "not-text"
     NeedsTls "needs-tls"
+    NotChat "not-chat"
     Reset "reset"
     Timeout "timeout"
     Killed "killed"
