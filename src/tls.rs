@@ -47,7 +47,7 @@ pub struct Certificate {
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "certificate sha256:{}", self.fingerprint)
+        write!(f, "certificate {}", self.fingerprint)
     }
 }
 
@@ -204,8 +204,9 @@ impl Session {
         self.rest = Vec::new();
         let (mut done, mut opened, mut failed) = (0, Opened::More, None);
         loop {
+            // Once it has failed there is one more thing to be had: the alert.
+            let mut is_done = failed.is_some();
             let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut input[done..]);
-            let mut is_done = false;
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
@@ -218,7 +219,6 @@ impl Session {
                 })?,
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed) => opened = Opened::Closed,
-                // The alert comes behind it.
                 Err(e) if failed.is_none() => failed = Some(e),
                 Ok(_) | Err(_) => is_done = true,
             }
