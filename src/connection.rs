@@ -358,13 +358,13 @@ impl<T: Transport> Connection<T> {
         let transport = self.transport.as_mut().ok_or(io::Error::from(io::ErrorKind::NotConnected))?;
         let arrived = transport.arrive(self.peer);
         // What follows may have come already.
-        self.readable = arrived.is_ok();
+        self.readable = arrived.is_ok() || transport.has_more();
         self.peer = arrived?;
         Ok(())
     }
 
-    /// Reads once; `Ok(0)` is the end of input.
-    pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+    /// Reads once; `Ok(0)` is the end of input. Something may be left to be written then, so its egress must be told.
+    pub(crate) fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(transport) = &mut self.transport else { return Err(io::ErrorKind::WouldBlock.into()) };
         loop {
             match transport.read(buf) {
@@ -380,7 +380,8 @@ impl<T: Transport> Connection<T> {
                 Ok(n) => {
                     // Less than there was room for is all there was; more, or the end, comes with an event of its own.
                     let goes_on = |cold: &Cold| cold.closed.is_some() || cold.urgent;
-                    self.readable = n == buf.len() || self.rare.as_deref().is_some_and(|rare| goes_on(&rare.cold));
+                    let is_cold = self.rare.as_deref().is_some_and(|rare| goes_on(&rare.cold));
+                    self.readable = n == buf.len() || is_cold || transport.has_more();
                     return Ok(n);
                 }
                 Err(e) => {
@@ -536,9 +537,14 @@ impl<T: Transport> Connection<T> {
         self.pause = pause;
     }
 
-    /// Whether what is left of its input is half a line that it does not want carried out.
-    pub fn drops_unfinished(&self) -> bool {
-        self.whole
+    /// Whether half a line that it leaves, at which `lines` are, is dropped. Where anybody may have cut it off, it is lost by that.
+    pub fn drops_unfinished(&mut self, lines: &LineBuf) -> bool {
+        if self.transport.as_ref().is_some_and(Transport::is_cut) && lines.at_half_line() {
+            self.input_ended = Some(Ended::Lost(Lost::Reset));
+            return true;
+        }
+        // Of a place that is kept, lines are counted, and half a line of file data would count as one.
+        self.whole && lines.at_unfinished() || self.keep().is_some() && lines.at_half_line()
     }
 
     /// Whether a line has come from it.
@@ -603,6 +609,16 @@ impl<T: Transport> Connection<T> {
             && (self.output_ended.is_none() || self.keep().is_some())
     }
 
+    /// Whether nothing is pending for it, and nothing that was written waits in its transport.
+    pub fn is_written(&self) -> bool {
+        self.outbox.is_empty() && self.unsent() == 0
+    }
+
+    /// Bytes that were written to it and wait in its transport.
+    pub fn unsent(&self) -> usize {
+        self.transport.as_ref().map_or(0, Transport::unsent)
+    }
+
     /// Whether the last write did not take all, and nothing has been heard of room since.
     pub fn is_blocked(&self) -> bool {
         !self.writable
@@ -612,13 +628,20 @@ impl<T: Transport> Connection<T> {
     pub(crate) fn write(&mut self, spare: &mut Vec<u8>) -> io::Result<Flushed> {
         // What is for a place that is kept is written when somebody has taken it up.
         self.writable &= self.output_ended.is_none() || self.keep().is_none();
-        if !self.writable && !self.outbox.is_empty() {
+        if !self.writable && !self.is_written() {
             self.outbox.settle();
             return Ok(Flushed::Blocked { taken: 0 });
         }
         let Some(transport) = &mut self.transport else { return Ok(Flushed::Blocked { taken: 0 }) };
         let sent = self.rare.as_deref_mut().and_then(|rare| Some(&mut rare.keep.as_deref_mut()?.sent));
-        let flushed = self.outbox.write_to(transport, spare, sent);
+        let before = transport.unsent();
+        let flushed = self.outbox.write_to(transport, spare, sent).map(|flushed| match flushed {
+            // What waits sealed nobody has taken.
+            Flushed::Blocked { taken } => {
+                Flushed::Blocked { taken: (before + taken).saturating_sub(transport.unsent()) }
+            }
+            Flushed::All => Flushed::All,
+        });
         self.writable = !matches!(flushed, Ok(Flushed::Blocked { .. }));
         if !self.writable {
             self.outbox.settle();
@@ -781,7 +804,7 @@ impl<T: Transport> Connection<T> {
 
     /// Whether its input has ended, and all was written that its place is to be kept after.
     pub fn ends_with_its_queue(&self) -> bool {
-        self.keep().is_some() && self.input_ended.is_some() && self.outbox.is_empty() && self.life == Life::Active
+        self.keep().is_some() && self.input_ended.is_some() && self.is_written() && self.life == Life::Active
     }
 
     /// A line of its own was carried out or refused.
@@ -945,10 +968,6 @@ mod tests {
     }
 
     impl Transport for Nowhere {
-        fn arrive(&mut self, peer: Peer) -> Result<Peer, NotArrived> {
-            Ok(peer)
-        }
-
         fn shut(&mut self) -> io::Result<()> {
             Ok(())
         }

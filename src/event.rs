@@ -417,7 +417,12 @@ pub enum Bye {
     /// It speaks IRC.
     NotIrc,
     /// It speaks no text at all.
-    NotText,
+    NotText {
+        /// The port where TLS is spoken, which may be what it wants, if there is one.
+        tls: Option<u16>,
+    },
+    /// It speaks in clear where only TLS is spoken.
+    NeedsTls,
     /// It speaks another protocol of text lines.
     NotChat,
     /// It began with a PROXY header, where none is taken.

@@ -128,6 +128,14 @@ impl Home {
         self.rooms.as_deref()
     }
 
+    /// The folder of the certificate that the server makes for itself, if anything is to outlive the process.
+    pub fn tls(&self) -> Option<PathBuf> {
+        match &self.kept {
+            Kept::Temporary(_) => None,
+            Kept::Locked(dir, _) => Some(dir.join("tls")),
+        }
+    }
+
     /// The file of what is owned and of rules, if anything is to outlive the process.
     pub fn ledger(&self) -> Option<PathBuf> {
         match &self.kept {

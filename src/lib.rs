@@ -48,6 +48,11 @@ pub mod system;
 pub mod telnet;
 pub mod text;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/without.rs"]
+pub mod tls;
 pub mod transport;
 pub mod typing;
 pub mod unicode;

@@ -373,6 +373,12 @@ pub const HELD_SHORT: usize = 1024;
 pub const KEPT_PENDING: usize = 64 * 1024;
 /// Places without a connection that are kept for one address prefix; a /48 has [`WIDER`] times as many.
 pub const KEPT_OF_PREFIX: usize = 8;
+/// Bytes that are sealed in one record of TLS.
+pub const TLS_RECORD: usize = 16 * 1024;
+/// Bytes of one record of TLS with what is around it, and of what is read at once of a connection in TLS.
+pub const TLS_INPUT: usize = 18_496;
+/// Bytes that may come in TLS and bring nothing to read, as changes of keys do, before the connection is cut off.
+pub const TLS_BARREN: usize = 4096;
 /// How long a connection may take to arrive: to come so far that it can be admitted.
 pub const ARRIVE: Duration = Duration::from_secs(10);
 /// Connections that arrive at once; beyond it the one that has been silent for longest makes place, of the network that has most.

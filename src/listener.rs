@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use log::{info, warn};
@@ -19,7 +20,8 @@ use crate::names::Wire;
 use crate::peer::Peer;
 use crate::register::entry::Network;
 use crate::time::Instant;
-use crate::transport::{Stream, set_user_timeout};
+use crate::tls::Certificate;
+use crate::transport::{Encrypted, Stream, Tls, set_user_timeout};
 
 /// Addresses there may be to listen at, so that the tokens of connections do not depend on how many there are.
 const LISTENERS: usize = 64;
@@ -49,10 +51,12 @@ pub struct Opening {
 }
 
 /// What comes in at an address.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Carrier {
     /// Lines.
     Plain,
+    /// The same in TLS.
+    Tls(Rc<Tls>),
     /// The same behind a PROXY header, from these proxies.
     Proxied(Proxies),
 }
@@ -79,10 +83,20 @@ enum ListenerSocket {
 }
 
 impl Carrier {
+    /// The option by which somebody wants it.
+    pub fn option(&self) -> &'static str {
+        match self {
+            Self::Plain => "--listen",
+            Self::Tls(_) => "--tls",
+            Self::Proxied(_) => "--proxy-listen",
+        }
+    }
+
     /// The word before the address where standard output tells who listens.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Plain => "listening",
+            Self::Tls(_) => "tls",
             Self::Proxied(_) => "proxy",
         }
     }
@@ -101,6 +115,9 @@ impl ListenerSocket {
                 let address = peer.ip();
                 Ok(match carrier {
                     Carrier::Plain => (Stream::Tcp(stream), Peer::at(address)),
+                    Carrier::Tls(tls) => {
+                        (Stream::Tls(Box::new(Encrypted::new(stream, Rc::clone(tls)))), Peer::at(address))
+                    }
                     Carrier::Proxied(proxies) if proxies.from.iter().any(|network| network.contains(address)) => {
                         (Stream::Proxied(stream, Some(proxies.wire)), Peer::proxy(address))
                     }
@@ -177,6 +194,15 @@ impl Listeners {
             }
         }
         Ok(addresses)
+    }
+
+    /// Shows another certificate to whoever comes from now on.
+    pub fn replace_certificate(&self, certificate: &Certificate) {
+        for listener in &self.listeners {
+            if let ListenerSocket::Tcp(_, Carrier::Tls(tls)) = &listener.socket {
+                tls.replace(certificate.clone());
+            }
+        }
     }
 
     /// Opens the operator's door anew, which somebody has swept away, perhaps with the folder around it.

@@ -187,14 +187,14 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
         })?,
     };
     let settings = Settings { next_file: home.next_id(), ..settings };
-    let addresses = options.addresses()?;
+    let addresses = options.addresses(&home)?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
     let mut reactor = Reactor::open(&[door], options.control.clone(), home, settings).map_err(|e| reason(&e))?;
     starting.store(false, Ordering::SeqCst);
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     let is_own =
-        |(address, carrier): &(SocketAddr, &Carrier)| address.ip().is_loopback() && **carrier == Carrier::Plain;
+        |(address, carrier): &(SocketAddr, &Carrier)| address.ip().is_loopback() && !matches!(carrier, Carrier::Proxied(_));
     if let Some((first, _)) = addresses.first().filter(|_| addresses.iter().all(is_own)) {
         let (ip, port) = (first.ip(), first.port());
         info!("only this machine can come in, as {ip} is its own; --listen :{port} is for others too");

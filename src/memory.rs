@@ -40,6 +40,10 @@ const MESSAGE: usize = 256;
 const NAME: usize = 300;
 /// Bytes of a line of the ledger on its way, besides those of names.
 const LEDGER_LINE: usize = 256;
+/// Bytes of a session of TLS besides what it holds of records.
+const SESSION: usize = 4 * KIB;
+/// Bytes of a handshake that is under way, besides what it holds of records.
+const HANDSHAKE: usize = 24 * KIB;
 /// Batches of the log that there may be: what is gathered, what its thread has, and what could not be written.
 pub(crate) const BATCHES: usize = 3;
 
@@ -67,7 +71,7 @@ pub fn bound(connections: usize, settings: &Settings) -> usize {
 }
 
 /// Every thing that grows. Where buffers grow by doubling, twice what is in them counts.
-pub fn terms(settings: &Settings) -> [Term; 19] {
+pub fn terms(settings: &Settings) -> [Term; 20] {
     let logged = |bytes: usize| if settings.log.is_some() { bytes } else { 0 };
     let motd: usize = settings.motd.iter().map(|line| line.len() + 32).sum();
     let batch = 2 * (limits::LOG_WAITING + limits::RECORDS * (limits::LINE + MESSAGE))
@@ -133,6 +137,12 @@ pub fn terms(settings: &Settings) -> [Term; 19] {
         ),
         term("uploads", limits::UPLOADS * 2 * (limits::CHUNK_LINE + limits::READ_CHUNK), 0),
         term("input", 0, 2 * (limits::LINE + limits::READ_CHUNK)),
+        // What was opened and not read, with a record that is not all there, and what was sealed and not sent.
+        term(
+            "TLS",
+            limits::ARRIVING * (HANDSHAKE + limits::TLS_INPUT) + 3 * limits::TLS_INPUT,
+            SESSION + limits::TLS_INPUT + limits::TLS_RECORD + KIB,
+        ),
         term(
             "people",
             0,

@@ -4,31 +4,46 @@ pub mod files;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use log::warn;
+use log::{info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::home::Home;
 use crate::limits;
 use crate::listener::{Carrier, Proxies, TOKENS, reason};
 use crate::names::{Wire, clean};
 use crate::register::entry::Network;
 use crate::settings::{self, Logging, RoomMakers, Settings};
+use crate::tls::{self, Certificate};
+use crate::transport::Tls;
 
 use self::files::{motd, our_password};
 
 /// Where a server listens unless it is told otherwise.
 const SERVER: &str = "127.0.0.1:2428";
+/// Where a server listens for TLS if its address has no port.
+const TLS_PORT: u16 = 2429;
 /// The largest file that a server takes unless it is told otherwise, in bytes.
 const MAX_FILE: u64 = 100 << 20;
 
 /// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
 #[derive(Args)]
 pub struct Serve {
-    /// Listen here; may be given several times. :PORT stands for all addresses, port 0 picks a free one
+    /// Listen here; may be given several times. :PORT stands for all addresses, port 0 picks a free one, none listens nowhere in clear
     #[arg(long, value_name = "ADDR", default_value = SERVER)]
     listen: Vec<String>,
+    /// Listen here for TLS, on port 2429 if none is given; may be given several times [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    tls: Vec<String>,
+    /// The certificate for TLS, with those of its authorities behind it, in PEM [default: one made in --data]
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
+    cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM [default: the one made with it]
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
     /// Listen here for proxies that say in a PROXY header for whom a connection is; may be given several times [default: nowhere]
     #[arg(long, value_name = "ADDR")]
     proxy_listen: Vec<String>,
@@ -127,20 +142,9 @@ enum Rooms {
 }
 
 impl Serve {
-    /// Where to listen, and what comes in there. An error says what to do.
-    pub fn addresses(&self) -> Result<Vec<(SocketAddr, Carrier)>, String> {
-        let wire = if self.proxy_secure { Wire::Secure } else { Wire::Clear };
-        let proxied = Carrier::Proxied(Proxies { from: self.proxy_from.clone(), wire });
-        let mut found = Vec::new();
-        for (given, carrier) in [(&self.listen, Carrier::Plain), (&self.proxy_listen, proxied)] {
-            found.extend(addresses(given)?.into_iter().map(|address| (address, carrier.clone())));
-        }
-        Ok(found)
-    }
-
     /// What the options set, with what the files say that they name. An error says what to do; what is only odd is said in the log.
     pub fn settings(&self) -> Result<Settings, String> {
-        let room = room_for_clients()?;
+        let room = room_for_clients(if self.tls.is_empty() { 0 } else { limits::ARRIVING })?;
         let max_clients = if self.max_clients == 0 { room } else { self.max_clients.min(room) };
         if self.max_clients > room {
             let wanted = self.max_clients;
@@ -196,10 +200,45 @@ impl Serve {
             },
         })
     }
+
+    /// Where to listen, and what comes in there. An error says what to do.
+    pub fn addresses(&self, home: &Home) -> Result<Vec<(SocketAddr, Carrier)>, String> {
+        let mut wanted: Vec<(Carrier, String)> = Vec::new();
+        if self.listen != ["none"] {
+            wanted.extend(self.listen.iter().map(|address| (Carrier::Plain, address.clone())));
+        }
+        if !self.tls.is_empty() {
+            let tls = Carrier::Tls(Rc::new(Tls::new(self.certificate(home)?)));
+            wanted.extend(self.tls.iter().map(|address| (tls.clone(), with_port(address, TLS_PORT))));
+        }
+        let wire = if self.proxy_secure { Wire::Secure } else { Wire::Clear };
+        let proxied = Carrier::Proxied(Proxies { from: self.proxy_from.clone(), wire });
+        wanted.extend(self.proxy_listen.iter().map(|address| (proxied.clone(), address.clone())));
+        if wanted.is_empty() {
+            return Err("with --listen none nobody can come in; give --tls or --proxy-listen too".into());
+        }
+        addresses(&wanted)
+    }
+
+    /// The certificate that is shown in TLS. It is told which it is, as people compare that.
+    fn certificate(&self, home: &Home) -> Result<Certificate, String> {
+        let certificate = match (&self.cert, &self.key, home.tls()) {
+            (Some(cert), Some(key), _) => tls::load(cert, key)?,
+            (_, _, Some(folder)) => tls::own(&folder)?,
+            _ => return Err("--tls needs a certificate; give --cert and --key, or --data, where one is made".into()),
+        };
+        info!("{certificate:?}");
+        if certificate.is_slow() {
+            warn!(
+                "the key of the certificate is of RSA, with which a handshake takes six times as long as with one of P-256"
+            );
+        }
+        Ok(certificate)
+    }
 }
 
-/// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves.
-fn room_for_clients() -> Result<usize, String> {
+/// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves besides so many that arrive.
+fn room_for_clients(arriving: usize) -> Result<usize, String> {
     /// For listeners, operators, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
     /// synced or being synced, and the rest.
     const OTHERS: usize = TOKENS
@@ -218,23 +257,39 @@ fn room_for_clients() -> Result<usize, String> {
         return Err(format!("cannot serve with {limit} open files; raise the limit to {least} or more with ulimit -n"));
     }
     // A small limit leaves half of itself.
-    Ok(limit.saturating_sub(OTHERS).max(limit / 2))
+    Ok(limit.saturating_sub(OTHERS + arriving).max(limit / 2))
 }
+
+/// An address with this port, if it has none.
+fn with_port(address: &str, port: u16) -> String {
+    match address.parse() {
+        Ok(ip) => SocketAddr::new(ip, port).to_string(),
+        Err(_) if address.contains(':') && !address.ends_with(']') => address.to_owned(),
+        Err(_) => format!("{address}:{port}"),
+    }
+}
+
 /// The addresses that these stand for, each once. An error says what to do.
-fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
-    let mut found = Vec::new();
-    for address in listen {
+fn addresses(wanted: &[(Carrier, String)]) -> Result<Vec<(SocketAddr, Carrier)>, String> {
+    let mut found: Vec<(SocketAddr, Carrier)> = Vec::new();
+    for (carrier, address) in wanted {
         let resolved = resolve(address)
             .map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT, or :PORT"))?;
         for resolved in resolved {
-            if !found.contains(&resolved) || resolved.port() == 0 {
-                found.push(resolved);
+            match found.iter().find(|(other, _)| *other == resolved && resolved.port() != 0) {
+                None => found.push((resolved, carrier.clone())),
+                Some((_, other)) if other.option() != carrier.option() => {
+                    let (one, other) = (other.option(), carrier.option());
+                    return Err(format!("cannot listen on {resolved} for {one} and {other}; take another port for one"));
+                }
+                Some(_) => {}
             }
         }
     }
-    for all in found.iter().filter(|all| all.ip().is_unspecified() && all.port() != 0) {
+    let sockets: Vec<SocketAddr> = found.iter().map(|(address, _)| *address).collect();
+    for all in sockets.iter().filter(|all| all.ip().is_unspecified() && all.port() != 0) {
         let is_within = |one: &&SocketAddr| *one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4();
-        if let Some(one) = found.iter().find(is_within) {
+        if let Some(one) = sockets.iter().find(is_within) {
             return Err(format!(
                 "cannot listen on {one} besides {all}, which takes in all addresses; leave one of them out"
             ));

@@ -670,7 +670,7 @@ impl Outbox {
         }
     }
 
-    /// Writes until the queue is drained or the writer would block; any other error is the writer's end. What file data
+    /// Writes until the queue is drained and the writer holds nothing back, or it would block; any other error is the writer's end. What file data
     /// was in is left in `spare`, to be used again. Where a place is kept, `sent` takes note of what is written. What is to be read
     /// first is not waited for.
     pub fn write_to(
@@ -699,7 +699,10 @@ impl Outbox {
         if self.first.is_none() {
             self.rest = self.rest.take().filter(|rest| rest.held.is_some());
         }
-        Ok(Flushed::All)
+        match writer.flush() {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(Flushed::Blocked { taken }),
+            flushed => flushed.map(|()| Flushed::All),
+        }
     }
 
     fn advance(&mut self, mut n: usize, spare: &mut Vec<u8>, mut sent: Option<&mut Sent>) {

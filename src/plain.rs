@@ -464,7 +464,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             ServerLine::Bye { code: bye_code(*bye), text: &text }.write(out);
         }
         Event::Bye(bye) => {
-            let text = [farewell(*bye), wire::ENDS_NC].concat();
+            let text = farewell(*bye) + wire::ENDS_NC;
             ServerLine::Bye { code: bye_code(*bye), text: &text }.write(out);
         }
     }
@@ -1236,13 +1236,14 @@ fn bye_code(bye: Bye) -> Code<'static> {
         Bye::Shutdown => Code::Shutdown,
         Bye::NotHttp => Code::NotHttp,
         Bye::NotIrc => Code::NotIrc,
-        Bye::NotText => Code::NotText,
+        Bye::NotText { .. } => Code::NotText,
+        Bye::NeedsTls => Code::NeedsTls,
         Bye::NotChat | Bye::NotProxied => Code::NotChat,
     }
 }
 
-fn farewell(bye: Bye) -> &'static str {
-    match bye {
+fn farewell(bye: Bye) -> Cow<'static, str> {
+    let text = match bye {
         Bye::Full => "the server is full; try again later",
         Bye::MadePlace => "the server is full, and you have not said a word; connect again and say one",
         Bye::TooManyFromAddress => "too many connections from your address; close one first",
@@ -1264,12 +1265,18 @@ fn farewell(bye: Bye) -> &'static str {
         Bye::NotIrc => {
             "this port is not IRC but chinwag; connect with nc or telnet, where it is /nick NAME and /join #lobby"
         }
-        Bye::NotText => "this is a chat of plain text lines, without TLS; connect with nc or telnet",
+        Bye::NotText { tls: None } => "this is a chat of plain text lines, without TLS; connect with nc or telnet",
+        Bye::NotText { tls: Some(port) } => {
+            return format!("this port is without TLS, which is spoken on port {port}; connect there, or here with nc")
+                .into();
+        }
+        Bye::NeedsTls => "this port speaks TLS; connect with ncat --ssl, or openssl s_client -quiet",
         Bye::NotChat => "this is a chat of plain text lines, and speaks no other protocol; connect with nc or telnet",
         Bye::NotProxied => {
             "a PROXY header came, which this port does not take; have the proxy send none, or send it to a port of --proxy-listen"
         }
-    }
+    };
+    text.into()
 }
 
 /// What an operator has done, as they would ask for it.

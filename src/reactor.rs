@@ -93,6 +93,8 @@ pub struct Reactor<S: System> {
     on_trial: Vec<ConnId>,
     /// Places that are kept when their connections are lost, by what takes them up.
     places: HashMap<PlaceToken, ConnId>,
+    /// The port where TLS is spoken, if there is one.
+    tls_port: Option<u16>,
     /// Connections that have come and cannot be admitted yet.
     arrivals: Arrivals,
     /// Connections that are heard for a line though there was no place, in the order in which they came.
@@ -122,7 +124,10 @@ impl Reactor<Os> {
         let openings = doors.iter().enumerate().flat_map(openings_of).collect();
         let mut hub = Hub::new(settings.clone());
         let (os, register, files) = Os::open(openings, control, home, &settings, |room| hub.restore_room(room))?;
-        let mut reactor = Self::new(os, hub, dialects, settings);
+        let is_tls =
+            |(address, carrier): (SocketAddr, &Carrier)| matches!(carrier, Carrier::Tls(_)).then_some(address.port());
+        let tls_port = os.addresses()?.into_iter().find_map(is_tls);
+        let mut reactor = Self { tls_port, ..Self::new(os, hub, dialects, settings) };
         let (found, now) = (files.len(), reactor.system.now());
         for file in files {
             reactor.core(now, |hub, out| hub.restore_file(file, now, out));
@@ -165,6 +170,7 @@ impl<S: System> Reactor<S> {
             refusals: Refusals::default(),
             on_trial: Vec::new(),
             places: HashMap::new(),
+            tls_port: None,
             arrivals: Arrivals::default(),
             applicants: Vec::new(),
             taking_up: None,
@@ -221,7 +227,7 @@ impl<S: System> Reactor<S> {
                 (Life::Active, Some(Pause::Answer)) => true,
                 (Life::Active, Some(Pause::Account)) => self.hub.is_waiting(id),
                 (Life::Draining | Life::Rejected, _) => {
-                    !connection.outbox().is_empty() || connection.queued().lists[List::Prompt as usize]
+                    !connection.is_written() || connection.queued().lists[List::Prompt as usize]
                 }
             };
             assert!(is_minded || times > 0, "{id:?} is forgotten: {life:?}, {pause:?}");
@@ -717,7 +723,7 @@ impl<S: System> Reactor<S> {
         if let Some(wake) = connection.disarm() {
             self.timers.remove(&(wake, id));
         }
-        self.egress.clear(connection);
+        self.egress.discount(connection);
         if let Some(transport) = self.registry.remove(id).and_then(Connection::into_transport) {
             self.system.close(transport);
         }

@@ -31,6 +31,7 @@ use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
 use crate::time::{Instant, Now, as_stamped};
+use crate::tls::Certificate;
 use crate::transport::{Stream, Transport};
 
 /// What became ready.
@@ -265,6 +266,11 @@ impl Os {
     pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, &Carrier)>> {
         self.listeners.addresses()
     }
+
+    /// Shows another certificate to whoever comes from now on.
+    pub fn replace_certificate(&self, certificate: &Certificate) {
+        self.listeners.replace_certificate(certificate);
+    }
 }
 
 /// Opens the operator's door where they want it, or else in the data folder. People can talk without the latter.
@@ -352,7 +358,7 @@ impl System for Os {
 
     fn accept(&mut self, now: Now) -> Option<Newcomer<Stream>> {
         let (transport, peer, dialect) = self.listeners.accept(now.at)?;
-        let is_arriving = matches!(transport, Stream::Proxied(..));
+        let is_arriving = matches!(transport, Stream::Proxied(..) | Stream::Tls(_));
         Some(Newcomer { transport, peer, dialect, is_arriving })
     }
 

@@ -1,5 +1,7 @@
 //! What carries the bytes of one connection: a socket, or whatever else can be read, written and shut.
 
+mod encrypted;
+
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown};
 use std::os::fd::AsFd;
@@ -13,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
 use socket2::SockRef;
 
+pub use self::encrypted::{Encrypted, Tls};
 use crate::limits;
 use crate::names::Wire;
 use crate::peer::Peer;
@@ -27,6 +30,8 @@ pub enum NotArrived {
     Check,
     /// It was to begin with a PROXY header.
     BadHeader(BadHeader),
+    /// It never will, as it is in clear, in which it is to be told so.
+    InClear,
     /// It never will.
     Failed(io::Error),
 }
@@ -46,13 +51,34 @@ impl From<BadHeader> for NotArrived {
 /// A stream of bytes in both directions, neither of which ever waits: what cannot be done now is `WouldBlock`.
 ///
 /// Readiness is told once each time that it begins (edge-triggered). So a reader goes on until it would block, or until it
-/// gets less than it had room for: what comes later brings an event of its own. Where something urgent was told of, only the
-/// former will do.
+/// gets less than it had room for: what comes later brings an event of its own. Where something urgent was told of, or
+/// [`Transport::has_more`] says so, only the former will do.
+///
+/// What is written may wait in the transport, sealed, until the socket takes it: see [`Transport::unsent`]. While it does, a write would
+/// block, and so does a flush.
 pub trait Transport: Read + Write {
     /// Goes on as far as it can with what must come before the connection may be admitted, and tells who is at the other end once
     /// all has come; `peer` is who it is as far as the socket knows. It is called where that was said of a newcomer, whenever
     /// something may have come, until it gives something else than [`NotArrived::NotYet`].
-    fn arrive(&mut self, peer: Peer) -> Result<Peer, NotArrived>;
+    fn arrive(&mut self, peer: Peer) -> Result<Peer, NotArrived> {
+        Ok(peer)
+    }
+
+    /// Whether a read may give something, the end say, though the last got less than it had room for.
+    fn has_more(&self) -> bool {
+        false
+    }
+
+    /// Whether its input ended in a way that anybody on the way can bring about, though nobody can read along: what is unfinished
+    /// there says nothing.
+    fn is_cut(&self) -> bool {
+        false
+    }
+
+    /// How many bytes wait in it that were written and the socket has not taken.
+    fn unsent(&self) -> usize {
+        0
+    }
 
     /// Tells the peer that nothing more will be written. An error if it is known to be gone.
     fn shut(&mut self) -> io::Result<()>;
@@ -74,6 +100,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// Through a proxy, with a PROXY header before all else. Up to the proxy the wire is this at least; none if it is no proxy of ours.
     Proxied(TcpStream, Option<Wire>),
+    /// From anywhere, in TLS.
+    Tls(Box<Encrypted>),
     /// By the operator's door, from this machine.
     Control(UnixStream),
 }
@@ -82,6 +110,7 @@ impl Read for Stream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.read(buf),
+            Self::Tls(stream) => stream.read(buf),
             Self::Control(stream) => stream.read(buf),
         }
     }
@@ -91,6 +120,7 @@ impl Write for Stream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.write(buf),
+            Self::Tls(stream) => stream.write(buf),
             Self::Control(stream) => stream.write(buf),
         }
     }
@@ -98,6 +128,7 @@ impl Write for Stream {
     fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.write_vectored(bufs),
+            Self::Tls(stream) => stream.write_vectored(bufs),
             Self::Control(stream) => stream.write_vectored(bufs),
         }
     }
@@ -105,6 +136,7 @@ impl Write for Stream {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
             Self::Control(stream) => stream.flush(),
         }
     }
@@ -113,40 +145,62 @@ impl Write for Stream {
 impl Transport for Stream {
     fn arrive(&mut self, peer: Peer) -> Result<Peer, NotArrived> {
         match self {
-            Self::Tcp(_) | Self::Control(_) => Ok(peer),
+            Self::Tls(stream) => stream.arrive(peer),
             Self::Proxied(stream, wire) => {
                 let least = wire.ok_or(BadHeader::Untrusted)?;
                 let (address, wire) = take_header(stream)?;
                 Ok(Peer::named(address, if least == Wire::Secure { least } else { wire }))
             }
+            Self::Tcp(_) | Self::Control(_) => Ok(peer),
+        }
+    }
+
+    fn has_more(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.has_more())
+    }
+
+    fn is_cut(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.is_cut())
+    }
+
+    fn unsent(&self) -> usize {
+        match self {
+            Self::Tls(stream) => stream.unsent(),
+            Self::Tcp(_) | Self::Proxied(..) | Self::Control(_) => 0,
         }
     }
 
     fn shut(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.shutdown(Shutdown::Write),
+            Self::Tls(stream) => stream.shut(),
             Self::Control(stream) => stream.shutdown(Shutdown::Write),
         }
     }
 
     fn set_user_timeout(&mut self, timeout: Option<Duration>) {
-        // Who is on this machine cannot go without a word.
-        if let Self::Tcp(stream) | Self::Proxied(stream, _) = self {
-            set_user_timeout(stream, timeout);
+        match self {
+            Self::Tcp(stream) | Self::Proxied(stream, _) => set_user_timeout(stream, timeout),
+            Self::Tls(stream) => set_user_timeout(stream.socket(), timeout),
+            // Who is on this machine cannot go without a word.
+            Self::Control(_) => {}
         }
     }
 
     fn unread(&self) -> usize {
-        let unread = match self {
-            Self::Tcp(stream) | Self::Proxied(stream, _) => ioctl_fionread(stream),
-            Self::Control(stream) => ioctl_fionread(stream),
+        let (unread, held) = match self {
+            Self::Tcp(stream) | Self::Proxied(stream, _) => (ioctl_fionread(stream), 0),
+            // Sealed, it is somewhat more than that.
+            Self::Tls(stream) => (ioctl_fionread(stream.socket()), stream.held()),
+            Self::Control(stream) => (ioctl_fionread(stream), 0),
         };
-        unread.map_or(0, |unread| usize::try_from(unread).unwrap_or(usize::MAX))
+        unread.map_or(0, |unread| usize::try_from(unread).unwrap_or(usize::MAX)).saturating_add(held)
     }
 
     fn take_error(&mut self) -> Option<io::Error> {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.take_error(),
+            Self::Tls(stream) => stream.socket_mut().take_error(),
             Self::Control(stream) => stream.take_error(),
         }
         .ok()
@@ -158,6 +212,7 @@ impl Source for Stream {
     fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.register(registry, token, interest),
+            Self::Tls(stream) => stream.socket_mut().register(registry, token, interest),
             Self::Control(stream) => stream.register(registry, token, interest),
         }
     }
@@ -165,6 +220,7 @@ impl Source for Stream {
     fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.reregister(registry, token, interest),
+            Self::Tls(stream) => stream.socket_mut().reregister(registry, token, interest),
             Self::Control(stream) => stream.reregister(registry, token, interest),
         }
     }
@@ -172,6 +228,7 @@ impl Source for Stream {
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.deregister(registry),
+            Self::Tls(stream) => stream.socket_mut().deregister(registry),
             Self::Control(stream) => stream.deregister(registry),
         }
     }

@@ -31,7 +31,7 @@ use chinwag::rooms::Rooms;
 use chinwag::settings::{Logging, Settings};
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
-use chinwag::transport::{NotArrived, Transport};
+use chinwag::transport::Transport;
 use testkit::Server;
 use testkit::memory::Memory;
 
@@ -70,10 +70,6 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
-    fn arrive(&mut self, peer: chinwag::peer::Peer) -> Result<chinwag::peer::Peer, NotArrived> {
-        Ok(peer)
-    }
-
     fn shut(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use log::{debug, warn};
 
 use crate::connection::Life;
+use crate::event::Bye;
 use crate::limits;
 use crate::names::{ConnId, Origin, Prefix};
 use crate::peer::Peer;
@@ -100,7 +101,16 @@ impl<S: System> Reactor<S> {
         }
         match connection.arrive() {
             Ok(()) => self.has_arrived(id, now),
-            Err(NotArrived::NotYet | NotArrived::Check) if !connection.is_over(now.at) => {}
+            Err(NotArrived::NotYet | NotArrived::Check) if !connection.is_over(now.at) => {
+                if connection.is_readable() {
+                    self.run_soon(id);
+                }
+            }
+            Err(NotArrived::InClear) => {
+                self.arrivals.forget(id);
+                connection.restore_priority();
+                self.send_off(id, Bye::NeedsTls);
+            }
             Err(why) => {
                 let peer = connection.peer();
                 debug!("{id:?} from {peer} does not arrive: {why:?}");

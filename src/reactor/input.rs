@@ -101,7 +101,7 @@ impl<S: System> Reactor<S> {
         let mut refusals = Vec::new();
         // Errors and the end are noted by the connection itself.
         let most = connection.readable_at_once(most);
-        let read = connection.read(&mut self.scratch[..most]).unwrap_or_default();
+        let read = self.egress.read(connection, &mut self.scratch[..most]).unwrap_or_default();
         if read > 0 {
             let framing = connection.framing();
             let before = framing.lines.len();
@@ -117,7 +117,8 @@ impl<S: System> Reactor<S> {
         let is_first = !connection.has_spoken();
         let framing = connection.framing();
         if is_first && framing.lines.is_not_text() {
-            self.core(now, |hub, out| hub.expel(id, now, Bye::NotText, out));
+            let bye = Bye::NotText { tls: self.tls_port };
+            self.core(now, |hub, out| hub.expel(id, now, bye, out));
         } else if is_first && framing.is_proxied() {
             self.core(now, |hub, out| hub.expel(id, now, Bye::NotProxied, out));
         } else if !refusals.is_empty() {
@@ -222,9 +223,7 @@ impl<S: System> Reactor<S> {
             if !is_paid && !may_be_void {
                 break;
             }
-            // Of a place that is kept, lines are counted, and half a line of file data would count as one.
-            let is_kept = connection.keep().is_some();
-            if connection.drops_unfinished() && lines.at_unfinished() || is_kept && lines.at_half_line() {
+            if connection.drops_unfinished(&lines) {
                 lines = LineBuf::default();
                 break;
             }
@@ -355,7 +354,7 @@ impl<S: System> Reactor<S> {
         // What is still unread tells nothing but how it ended, and there is only so much of it.
         while connection.input_ended().is_none() && connection.is_readable() {
             // Errors and the end are noted by the connection itself.
-            let _ = connection.read(&mut self.scratch);
+            let _ = self.egress.read(connection, &mut self.scratch);
         }
         self.input_done(id, now);
     }
@@ -368,7 +367,7 @@ impl<S: System> Reactor<S> {
             return;
         }
         let is_kept = connection.keep().is_some();
-        if is_kept && !is_deaf && !connection.outbox().is_empty() {
+        if is_kept && !is_deaf && !connection.is_written() {
             // What it was told is written first.
             return;
         }
@@ -386,7 +385,7 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return true };
         let mut read = 0;
         while connection.is_readable() && read < limits::READ_A_TURN {
-            match connection.read(&mut self.scratch) {
+            match self.egress.read(connection, &mut self.scratch) {
                 Ok(0) => return true,
                 Ok(n) => read += n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,

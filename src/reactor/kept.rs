@@ -208,7 +208,7 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return };
         if connection.framing().lines.is_searched()
             && connection.is_readable()
-            && let Ok(read) = connection.read(&mut self.scratch[..limits::READ])
+            && let Ok(read) = self.egress.read(connection, &mut self.scratch[..limits::READ])
         {
             connection.framing().feed(&self.scratch[..read], &mut Vec::new());
         }
@@ -280,7 +280,7 @@ impl<S: System> Reactor<S> {
         if let Some(wake) = connection.disarm() {
             self.timers.remove(&(wake, id));
         }
-        self.egress.clear(connection);
+        self.egress.discount(connection);
         let (mut line, style) = (String::new(), connection.style());
         self.egress.dialect(connection).event(&mut line, &Event::Bye(bye), style);
         if let Some(mut transport) = self.registry.remove(id).and_then(Connection::into_transport) {

@@ -148,7 +148,7 @@ impl<S: System> Reactor<S> {
         }
         let replies_allowed = self.egress.replies_allowed();
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if connection.goes_when_written() && connection.outbox().is_empty() {
+        if connection.goes_when_written() && connection.is_written() {
             return self.linger(id, now);
         }
         if connection.pause() == Some(Pause::Replies) && connection.outbox().replies() <= replies_allowed {

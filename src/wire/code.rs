@@ -74,6 +74,7 @@ codes! {
     NotHttp "not-http"
     NotIrc "not-irc"
     NotText "not-text"
+    NeedsTls "needs-tls"
     NotChat "not-chat"
     Reset "reset"
     Timeout "timeout"

@@ -15,6 +15,8 @@ pub struct Server {
     pub port: u16,
     /// What it prints after where it listens first.
     printed: BufReader<ChildStdout>,
+    /// Where it speaks TLS, if it does.
+    pub tls_port: Option<u16>,
     /// Where its temporary folder is, which it cannot remove when it is killed.
     _temporary: tempfile::TempDir,
     /// What it writes to standard error, if that is not our own.
@@ -50,14 +52,18 @@ impl Server {
         let mut line = String::new();
         let mut printed = BufReader::new(child.stdout.take().unwrap());
         printed.read_line(&mut line).unwrap();
-        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        let Some(port) = port else {
+        // All lines come at once.
+        let others = String::from_utf8_lossy(printed.buffer()).into_owned();
+        let port_of = |line: &str| line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+        let tls_port =
+            [&line[..]].into_iter().chain(others.lines()).find_map(|line| port_of(line.strip_prefix("tls ")?));
+        let Some(port) = port_of(&line) else {
             let _ = child.kill();
             let errors = child.stderr.take().map(io::read_to_string);
             panic!("the server did not start: {line:?} {errors:?}");
         };
         let stderr = child.stderr.take();
-        Self { child, port, printed, _temporary: temporary, stderr }
+        Self { child, port, tls_port, printed, _temporary: temporary, stderr }
     }
 
     pub fn address(&self) -> String {

@@ -636,26 +636,32 @@ impl Sim {
             1 => Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(last), 0, 0, 0, 1).into(),
             _ => Ipv4Addr::LOCALHOST.into(),
         };
-        self.peer(Some(address))
+        let is_proxied = !address.is_loopback() && self.net.one_in(self.net.weather.proxied);
+        let head = if is_proxied { 1 + self.net.below(100) } else { 0 };
+        let peer = self.peer(Some(address), head);
+        peer.wire.borrow_mut().coming = vec![b'P'; head].into();
+        peer
     }
 
-    /// Somebody who connects from an address, or by the operator's door.
-    fn peer(&mut self, address: Option<IpAddr>) -> Peer {
+    /// Somebody connects who is admitted only when so many bytes have come of them.
+    pub fn connect_late(&mut self, address: IpAddr, head: usize) {
+        let peer = self.peer(Some(address), head);
+        self.peers.push(peer);
+    }
+
+    /// Somebody who connects from an address, or by the operator's door; so many bytes must come before they are admitted, which are of
+    /// a proxy if they come from elsewhere.
+    fn peer(&mut self, address: Option<IpAddr>, head: usize) -> Peer {
         let far = address.filter(|address| !address.is_loopback());
-        let mut wire = Wire::default();
-        if far.is_some() && self.net.one_in(self.net.weather.proxied) {
-            (wire.head, wire.named) = (1 + self.net.below(100), far);
-            wire.coming = vec![b'P'; wire.head].into();
-        }
-        let is_arriving = wire.head > 0;
-        let wire = Rc::new(RefCell::new(wire));
+        let named = far.filter(|_| head > 0);
+        let wire = Rc::new(RefCell::new(Wire { head, named, ..Wire::default() }));
         let system = self.reactor.system();
         if system.is_listening {
             self.net.open.set(self.net.open.get() + 1);
             let transport = Stream { wire: Rc::clone(&wire), net: Rc::clone(&self.net) };
-            let socket = if is_arriving { Some(Ipv4Addr::LOCALHOST.into()) } else { address };
+            let socket = if named.is_some() { Some(Ipv4Addr::LOCALHOST.into()) } else { address };
             let peer = socket.map_or(peer::Peer::CONTROL, peer::Peer::at);
-            system.newcomers.push_back(Newcomer { transport, peer, dialect: 0, is_arriving });
+            system.newcomers.push_back(Newcomer { transport, peer, dialect: 0, is_arriving: head > 0 });
             system.wires.push(Rc::clone(&wire));
         }
         let is_slow = self.net.one_in(self.net.weather.slow);
@@ -795,7 +801,7 @@ impl World for Sim {
     }
 
     fn connect_control(&mut self, _: usize, _: &mut dyn Chance) -> bool {
-        let peer = self.peer(None);
+        let peer = self.peer(None, 0);
         self.peers.push(peer);
         true
     }

@@ -1,10 +1,11 @@
 //! Single cases of the loop, over surroundings in memory: each would come together only by chance over sockets.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chinwag::limits::{APPLY, APPLYING_OF_PREFIX, CHUNK, CONNECTS, KEEP, KEPT_OF_PREFIX, READ_AHEAD};
+use chinwag::limits::{APPLY, APPLYING_OF_PREFIX, ARRIVE, ARRIVING, CHUNK, CONNECTS, KEEP, KEPT_OF_PREFIX, READ_AHEAD};
 use chinwag::settings::{Logging, Settings};
 use testkit::model::{Chance, Parting, World};
 use testkit::sim::Sim;
@@ -351,4 +352,50 @@ fn so_many_of_a_network_are_heard_at_once_though_too_many_came() {
     for who in FIRST + 1..last {
         assert!(heard(&mut sim, who)[0].starts_with(TOO_OFTEN), "{who}");
     }
+}
+
+#[test]
+fn who_has_not_arrived_is_nobody_and_goes_in_time() {
+    let mut sim = Sim::calm(1 << 24, Duration::ZERO, Settings::default());
+    let here = Ipv4Addr::LOCALHOST.into();
+    // Byte by byte, and what follows in the same breath.
+    sim.connect_late(here, 3);
+    for byte in [b"P", b"P"] {
+        sim.send(0, byte);
+        sim.pass(Duration::from_secs(1));
+    }
+    assert_eq!(heard(&mut sim, 0), [""; 0]);
+    sim.send(0, b"P/ping\n");
+    sim.pass(Duration::from_secs(1));
+    let lines = heard(&mut sim, 0);
+    assert!(lines[0].starts_with("* hello guest1 ") && lines.contains(&"+ ping".to_owned()), "{lines:?}");
+    // Who goes no further is closed without a word.
+    sim.connect_late(here, 3);
+    sim.send(1, b"P");
+    sim.pass(ARRIVE - Duration::from_secs(1));
+    assert!(!sim.is_closed(1));
+    sim.pass(Duration::from_secs(2));
+    assert!(sim.is_closed(1) && heard(&mut sim, 1).is_empty());
+    sim.check_at_rest();
+}
+
+#[test]
+fn of_too_many_that_arrive_the_most_silent_makes_place() {
+    let mut sim = Sim::calm(1 << 24, Duration::ZERO, Settings::default());
+    let here = Ipv4Addr::LOCALHOST.into();
+    for who in 0..ARRIVING {
+        sim.connect_late(here, 3);
+        sim.pass(Duration::from_millis(1));
+        assert!(!sim.is_closed(who));
+    }
+    sim.send(0, b"P");
+    sim.pass(Duration::from_millis(1));
+    sim.connect_late(here, 3);
+    sim.send(ARRIVING, b"PPP/ping\n");
+    sim.pass(Duration::from_millis(100));
+    assert!(sim.is_closed(1) && !sim.is_closed(0) && !sim.is_closed(2));
+    assert!(heard(&mut sim, ARRIVING)[0].starts_with("* hello guest1 "));
+    // The end of the server waits for none of them.
+    sim.end();
+    assert!((2..ARRIVING).all(|who| sim.is_closed(who)));
 }

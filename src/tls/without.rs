@@ -1,0 +1,79 @@
+//! What stands in the place of TLS in a program that was built without it: nobody has a certificate, and so nobody a session.
+
+use std::io;
+use std::path::Path;
+
+use crate::names::Digest;
+
+/// There is none.
+#[derive(Clone, Debug)]
+pub enum Certificate {}
+
+impl Certificate {
+    /// The digest of the certificate.
+    pub fn fingerprint(&self) -> Digest {
+        match *self {}
+    }
+
+    /// Whether handshakes take long with it.
+    pub fn is_slow(&self) -> bool {
+        match *self {}
+    }
+}
+
+const NONE: &str = "this chinwag was built without TLS; build it with cargo build --release, or leave --tls out";
+
+/// An error, which says how to have TLS.
+pub fn load(_: &Path, _: &Path) -> Result<Certificate, String> {
+    Err(NONE.to_owned())
+}
+
+/// The same.
+pub fn own(_: &Path) -> Result<Certificate, String> {
+    Err(NONE.to_owned())
+}
+
+/// What came out of [`Session::open`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opened {
+    /// More may come.
+    More,
+    /// The peer has said that nothing more comes.
+    Closed,
+}
+
+/// There is none.
+#[derive(Debug)]
+pub enum Session {}
+
+impl Session {
+    /// A session that is about to begin.
+    pub fn new(certificate: &Certificate) -> io::Result<Self> {
+        match *certificate {}
+    }
+
+    /// Whether the handshake is not done.
+    pub fn is_handshaking(&self) -> bool {
+        match *self {}
+    }
+
+    /// What has come and was not opened.
+    pub fn rest(&self) -> &[u8] {
+        match *self {}
+    }
+
+    /// Opens records.
+    pub fn open(&mut self, _: &mut [u8], _: &mut Vec<u8>, _: &mut Vec<u8>) -> io::Result<Opened> {
+        match *self {}
+    }
+
+    /// Seals a record.
+    pub fn seal(&mut self, _: &[u8], _: &mut Vec<u8>) -> io::Result<()> {
+        match *self {}
+    }
+
+    /// Seals the end.
+    pub fn close(&mut self, _: &mut Vec<u8>) -> io::Result<()> {
+        match *self {}
+    }
+}
