@@ -260,6 +260,11 @@ impl Hub {
         }
     }
 
+    /// What the operator has set, as it is now.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// How many files there are.
     pub fn files(&self) -> usize {
         self.files.len()

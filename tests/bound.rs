@@ -208,7 +208,7 @@ impl World {
         let info = measure(|| {
             let hub = Hub::new(settings.clone());
             let around = Surroundings { rest: limits::GATHER, ..Surroundings::default() };
-            reactor = Some(Reactor::new(around, hub, vec![&PLAIN], settings.clone()));
+            reactor = Some(Reactor::new(around, hub, vec![&PLAIN]));
         });
         Self { reactor: reactor.unwrap(), settings, peers: Vec::new(), held: info.bytes_current }
     }

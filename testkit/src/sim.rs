@@ -623,7 +623,7 @@ impl Sim {
             trouble: None,
             signals: 0,
         };
-        let reactor = Reactor::new(surroundings, Hub::new(settings.clone()), vec![&PLAIN], settings);
+        let reactor = Reactor::new(surroundings, Hub::new(settings), vec![&PLAIN]);
         Self { reactor, net, peers: Vec::new(), has_ended: false }
     }
 
