@@ -258,7 +258,7 @@ fn size(text: &str) -> Result<u64, String> {
 
 fn time(text: &str) -> Result<Duration, String> {
     match seconds(text)? {
-        None | Some(0) => Err("a time is a whole number with s, m, h or d, as in 7d, and more than 0".into()),
+        None | Some(0) => Err("a time is a whole number with s, m, h or d, as in 7d or 1h30m, and more than 0".into()),
         Some(seconds) => at_most(seconds),
     }
 }
@@ -285,8 +285,8 @@ fn name_ttl(text: &str) -> Result<Duration, String> {
         .map_or_else(|| Err("a time is a whole number with s, m, h or d, as in 365d; 0 is for ever".into()), at_most)
 }
 
-/// The seconds that a time has; the most there are for one that has more. It is an error if nothing tells of what it has so many:
-/// who writes 24 means hours, perhaps.
+/// The seconds that a time has, which may be of several parts; the most there are for one that has more. It is an error if nothing
+/// tells of what it has so many: who writes 24 means hours, perhaps.
 fn seconds(text: &str) -> Result<Option<u64>, String> {
     const UNITS: [(&[&str], u64); 5] = [
         (&["s", "sec", "second", "seconds"], 1),
@@ -295,14 +295,27 @@ fn seconds(text: &str) -> Result<Option<u64>, String> {
         (&["d", "day", "days"], 86_400),
         (&["w", "week", "weeks"], 604_800),
     ];
-    let (number, unit) = number_and_unit(text);
-    match (number, unit) {
-        (Some(0), "") => return Ok(Some(0)),
-        (Some(_), "") => return Err(format!("{text} of what? Write {text}s, {text}m, {text}h or {text}d")),
-        _ => {}
+    if text == "0" {
+        return Ok(Some(0));
     }
-    let unit = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.eq_ignore_ascii_case(name)));
-    Ok(number.zip(unit).map(|(number, (_, factor))| number.saturating_mul(*factor)))
+    let (mut rest, mut sum, mut last) = (text, 0_u64, u64::MAX);
+    loop {
+        let (number, after) = number_and_unit(rest);
+        let (unit, next) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
+        if let (Some(_), "") = (number, unit) {
+            return Err(format!("{rest} of what? Write {rest}s, {rest}m, {rest}h or {rest}d"));
+        }
+        let unit = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.trim().eq_ignore_ascii_case(name)));
+        // The longer ones come first.
+        let Some((number, (_, factor))) = number.zip(unit).filter(|(_, (_, factor))| *factor < last) else {
+            return Ok(None);
+        };
+        sum = sum.saturating_add(number.saturating_mul(*factor));
+        if next.is_empty() {
+            return Ok(Some(sum));
+        }
+        (rest, last) = (next, *factor);
+    }
 }
 
 fn log_max(text: &str) -> Result<u64, String> {
@@ -335,14 +348,16 @@ mod tests {
         assert_eq!(time("24"), Err("24 of what? Write 24s, 24m, 24h or 24d".to_owned()));
         assert_eq!((sync("1"), name_ttl("365")), (Err("1 of what? Write 1s, 1m, 1h or 1d".to_owned()), time("365")));
         assert_eq!((name_ttl("0"), name_ttl("9 weeks")), (Ok(Duration::ZERO), time("63d")));
-        for week in ["7d", "7 days", "1w", "168h", "10080min", "604800s"] {
+        assert_eq!((time("1h30m"), time("1 hour 30 minutes")), (time("90m"), time("5400s")));
+        assert_eq!(time("1h30"), Err("30 of what? Write 30s, 30m, 30h or 30d".to_owned()));
+        for week in ["7d", "7 days", "1w", "6d23h60m", "168h", "10080min", "604800s"] {
             assert_eq!(time(week), Ok(Duration::from_secs(604_800)), "{week}");
         }
         assert_eq!((sync("0"), sync("0s"), sync("1d")), (Ok(Duration::ZERO), Ok(Duration::ZERO), time("24h")));
         for bad in ["", "K", "MB", "1X", "1MiBi", "-1", "1.5M", "99999999999999999999", "99999999999999999G"] {
             assert!(size(bad).is_err(), "{bad}");
         }
-        for bad in ["", "0", "0s", "5y", "1h30m", "s", "99999999999h"] {
+        for bad in ["", "0", "0s", "5y", "1h30", "30m1h", "1h1h", "h30m", "s", "99999999999h"] {
             assert!(time(bad).is_err(), "{bad}");
         }
         // What is only too large is told how large it may be, and that is so.
