@@ -3,6 +3,7 @@
 #[cfg(feature = "client")]
 pub mod client;
 pub mod commands;
+pub mod config;
 pub mod connection;
 pub mod control;
 pub mod ctl;

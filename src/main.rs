@@ -3,6 +3,7 @@
 #[cfg(feature = "client")]
 mod client_commands;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 #[cfg(feature = "client")]
 use std::num::NonZero;
@@ -15,6 +16,7 @@ use std::time::SystemTime;
 
 #[cfg(feature = "client")]
 use chinwag::client::gallery;
+use chinwag::config::{self, Config, Wrong};
 use chinwag::ctl;
 use chinwag::dialect::PLAIN;
 use chinwag::home::{CONTROL, Home};
@@ -25,7 +27,7 @@ use chinwag::settings::Settings;
 use chinwag::signals;
 use chinwag::stderr::Stderr;
 use chinwag::time::in_seconds;
-use clap::error::ErrorKind as Wrong;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use env_logger::Target;
 use log::{LevelFilter, info};
@@ -85,15 +87,21 @@ struct Ctl {
 fn main() -> ExitCode {
     // A file that grows beyond the limit of its user is then an error like that of a full disk, and no end.
     let _ = register(SIGXFSZ, Arc::default());
-    let done = match Cli::try_parse().unwrap_or_else(|e| refuse(&e)).mode {
-        Mode::Serve(options) => match start_log() {
-            Ok(log) => {
-                let done = serve(&options, &log);
-                log.finish();
-                done
-            }
-            Err(e) => Err(e),
-        },
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let (mode, config) = match config::parse(&words) {
+        Ok((Cli { mode }, config)) => (mode, config),
+        Err(Wrong::Typed(error)) => refuse(&error),
+        Err(Wrong::Configured(text)) => {
+            tell(&text);
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = match mode {
+        Mode::Serve(options) => start_log().and_then(|log| {
+            let done = serve(&options, &config, &log);
+            log.finish();
+            done
+        }),
         Mode::Ctl(Ctl { data, control, words }) => {
             let path = control.unwrap_or_else(|| data.join(CONTROL));
             match ctl::ask(&path, &words, &mut io::stdout().lock()) {
@@ -133,9 +141,9 @@ fn refuse(error: &clap::Error) -> ! {
     let is_last = |known: &[&str]| words.last().is_some_and(|last| known.contains(&last.as_str()));
     let is_port = |word: &String| word.parse::<u16>().is_ok();
     let tip = match error.kind() {
-        Wrong::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
-        Wrong::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
-        Wrong::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
+        ErrorKind::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
+        ErrorKind::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
+        ErrorKind::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
         _ => None,
     };
     if let Some(tip) = tip {
@@ -169,14 +177,14 @@ fn end_at_once(code: i32) -> Result<Arc<AtomicBool>, String> {
     Ok(at_once)
 }
 
-fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
+fn serve(options: &Serve, config: &Config, log: &Stderr) -> Result<(), String> {
     // Who sends such a signal does not know how far the start has come.
     for signal in signals::of_no_end() {
         register(signal, Arc::default()).map_err(|e| reason(&e))?;
     }
     // Until it listens, there is nobody to say goodbye to.
     let starting = end_at_once(0)?;
-    let settings = options.settings()?;
+    let settings = options.settings().map_err(|mistake| config.tell(&mistake))?;
     let home = match &options.data {
         Some(dir) => Home::at(dir).map_err(|e| format!("cannot keep files in {}: {}", dir.display(), reason(&e)))?,
         None => Home::temporary().map_err(|e| {

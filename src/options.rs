@@ -22,9 +22,33 @@ pub const SERVER: &str = "127.0.0.1:2428";
 /// The largest file that a server takes unless it is told otherwise, in bytes.
 const MAX_FILE: u64 = 100 << 20;
 
+/// Why options cannot be used.
+#[derive(Debug)]
+pub struct Mistake {
+    /// The option that it is about, without dashes, if it is about one.
+    pub option: Option<&'static str>,
+    /// What is wrong, and what to do.
+    pub text: String,
+}
+
+impl Mistake {
+    fn of(option: &'static str) -> impl Fn(String) -> Self {
+        move |text| Self { option: Some(option), text }
+    }
+}
+
+impl From<String> for Mistake {
+    fn from(text: String) -> Self {
+        Self { option: None, text }
+    }
+}
+
 /// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
-#[derive(Args)]
+#[derive(Args, Debug)]
 pub struct Serve {
+    /// Read options from FILE too, one a line, without dashes; what is typed wins [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Listen here; may be given several times. :PORT stands for all addresses, port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = SERVER)]
     pub listen: Vec<String>,
@@ -90,27 +114,27 @@ pub struct Serve {
     guests: Guests,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Accounts {
     Open,
     Closed,
     Off,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Clear {
     Allow,
     Refuse,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Guests {
     On,
     Listen,
     Off,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Rooms {
     Open,
     Named,
@@ -118,7 +142,7 @@ enum Rooms {
 
 impl Serve {
     /// What the options set, with what the files say that they name. An error says what to do; what is only odd is said in the log.
-    pub fn settings(&self) -> Result<Settings, String> {
+    pub fn settings(&self) -> Result<Settings, Mistake> {
         let room = room_for_clients()?;
         let max_clients = if self.max_clients == 0 { room } else { self.max_clients.min(room) };
         if self.max_clients > room {
@@ -128,9 +152,9 @@ impl Serve {
             );
         }
         if self.max_file.is_some_and(|max_file| max_file > self.spool) {
-            return Err(
-                "--max-file is larger than --spool, the space for all files together; set it to at most that".into()
-            );
+            return Err(Mistake::of("max-file")(
+                "--max-file is larger than --spool, the space for all files together; set it to at most that".into(),
+            ));
         }
         let log_may_be_short = self.history as u64 > self.log_max / 2 / limits::LINE as u64;
         if self.data.is_some() && log_may_be_short {
@@ -144,8 +168,13 @@ impl Serve {
         getrandom::fill(&mut seed).map_err(|e| format!("cannot draw what secrets are made of: {e}"))?;
         Ok(Settings {
             name: self.name.clone(),
-            motd: self.motd.as_deref().map(motd).transpose()?.unwrap_or_default(),
-            password: self.password_file.as_deref().map(our_password).transpose()?,
+            motd: self.motd.as_deref().map(motd).transpose().map_err(Mistake::of("motd"))?.unwrap_or_default(),
+            password: self
+                .password_file
+                .as_deref()
+                .map(our_password)
+                .transpose()
+                .map_err(Mistake::of("password-file"))?,
             max_clients,
             max_per_ip: self.max_per_ip,
             rate: self.rate,

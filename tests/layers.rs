@@ -84,6 +84,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "sockets log",
     ),
     ("options", "names limits settings listener", "sockets files system log"),
+    ("config", "names limits options", ""),
     ("client/patient", "", "system"),
     ("client/model", "text unicode names time wire limits request commands", "instants"),
     (
