@@ -25,7 +25,7 @@ use log::{error, info, warn};
 use mio::Waker;
 
 pub use format::{Reading, encode, parse, read};
-pub use logs::{Logs, load};
+pub use logs::{Logs, load, look};
 
 use self::batch::Batch;
 use self::reader::Reader;

@@ -191,6 +191,31 @@ pub struct LedgerFile {
 /// Reads a ledger and writes it anew, without what means nothing any more; where that cannot be, as on a full disk, it goes on as it
 /// is. An error says what stands in the way.
 pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> {
+    let (mut register, bytes, good) = gather(path)?;
+    let torn = &bytes[good..];
+    let is_torn = !torn.is_empty();
+    if let Some(Err(e)) = is_torn.then(|| set_aside(path, torn)) {
+        let count = counted(torn.len() as u64, "byte");
+        warn!("the ledger was damaged: its end, {count}, is left out, and cannot be set aside: {e}");
+    }
+    register.forget_nothings();
+    register.forget_held(Day::of(now));
+    info!("names in {}: {}", path.display(), register.len());
+    let file = LedgerFile::write_anew(path, &register, now).or_else(|e| {
+        let file = LedgerFile::open(path, good as u64, is_torn).map_err(|_| unwritten(&e))?;
+        warn!("{} cannot be written anew, and goes on as it is: {e}", path.display());
+        Ok::<_, io::Error>(file)
+    })?;
+    Ok((register, file))
+}
+
+/// What would keep [`load`] from reading a ledger. Nothing is changed.
+pub fn look(path: &Path) -> io::Result<()> {
+    gather(path).map(drop)
+}
+
+/// What a ledger says, with all its bytes and how many of them are whole lines.
+fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
     let bytes = match open_regular(File::options().read(true), path) {
         Ok(mut file) => {
             let mut bytes = Vec::new();
@@ -202,12 +227,6 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
         Err(e) => return Err(e),
     };
     let reading = read(&bytes).map_err(io::Error::other)?;
-    let torn = &bytes[reading.good..];
-    let is_torn = !torn.is_empty();
-    if let Some(Err(e)) = is_torn.then(|| set_aside(path, torn)) {
-        let count = counted(torn.len() as u64, "byte");
-        warn!("the ledger was damaged: its end, {count}, is left out, and cannot be set aside: {e}");
-    }
     let mut register = Register::default();
     for (n, entry) in reading.entries.into_iter().enumerate() {
         register.apply(entry);
@@ -219,15 +238,7 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
             )));
         }
     }
-    register.forget_nothings();
-    register.forget_held(Day::of(now));
-    info!("names in {}: {}", path.display(), register.len());
-    let file = LedgerFile::write_anew(path, &register, now).or_else(|e| {
-        let file = LedgerFile::open(path, reading.good as u64, is_torn).map_err(|_| unwritten(&e))?;
-        warn!("{} cannot be written anew, and goes on as it is: {e}", path.display());
-        Ok::<_, io::Error>(file)
-    })?;
-    Ok((register, file))
+    Ok((register, bytes, reading.good))
 }
 
 fn unwritten(e: &io::Error) -> io::Error {

@@ -26,6 +26,7 @@ use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::Settings;
 use chinwag::signals;
 use chinwag::stderr::Stderr;
+use chinwag::system;
 use chinwag::time::in_seconds;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
@@ -46,6 +47,8 @@ pub(crate) struct Cli {
 enum Mode {
     /// Run the server
     Serve(Serve),
+    /// Say whether serve could begin with these options, and change nothing
+    Check(Serve),
     /// Do what operators do, on the machine of the server
     Ctl(Ctl),
     #[cfg(feature = "client")]
@@ -99,6 +102,11 @@ fn main() -> ExitCode {
     let done = match mode {
         Mode::Serve(options) => start_log().and_then(|log| {
             let done = serve(&options, &config, &log);
+            log.finish();
+            done
+        }),
+        Mode::Check(options) => start_log().and_then(|log| {
+            let done = check(&options, &config);
             log.finish();
             done
         }),
@@ -217,6 +225,16 @@ fn serve(options: &Serve, config: &Config, log: &Stderr) -> Result<(), String> {
     // What is left is to tidy up. Should the disk hang over it, another signal does not wait for that.
     end_at_once(1)?;
     end
+}
+
+/// Says on standard output that a server could begin with these options; else it is an error, in the words of the server.
+fn check(options: &Serve, config: &Config) -> Result<(), String> {
+    options.settings().map_err(|mistake| config.tell(&mistake))?;
+    if let Some(dir) = &options.data {
+        system::look(dir).map_err(|e| reason(&e))?;
+    }
+    addresses(&options.listen)?;
+    writeln!(io::stdout(), "ok").map_err(|e| cannot("write the answer", &e).to_string())
 }
 
 /// Tells on standard error what goes wrong, or might, while other things go on.

@@ -283,6 +283,20 @@ impl Os {
     }
 }
 
+/// What would keep [`Home::at`] and [`Os::open`] from using the data folder `dir`, but that another server uses it. Nothing is locked,
+/// made or changed.
+pub fn look(dir: &Path) -> io::Result<()> {
+    Home::look(dir).map_err(|e| cannot(&format!("keep files in {}", dir.display()), &e))?;
+    let [ledger, rooms, spool] = ["ledger", "rooms", "spool"].map(|name| dir.join(name));
+    ledger::look(&ledger).map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
+    for (folder, look) in [(rooms, journal::look as fn(&Path) -> io::Result<()>), (spool, spool::look)] {
+        if folder.exists() {
+            look(&folder).map_err(|e| cannot(&format!("read {}", folder.display()), &e))?;
+        }
+    }
+    Ok(())
+}
+
 /// Opens the operator's door where they want it, or else in the data folder. People can talk without the latter.
 fn open_control(wanted: Option<PathBuf>, in_data: Option<PathBuf>) -> io::Result<Option<ControlListener>> {
     let cannot = |path: &Path, e: &io::Error| cannot(&format!("open the operator's door {}", path.display()), e);
