@@ -74,17 +74,29 @@ enum Mode {
     },
 }
 
+/// Where packages have the data folder.
+const DATA: &str = "/var/lib/chinwag";
+
 #[derive(Args)]
 struct Ctl {
-    /// The data folder of the server
-    #[arg(long, value_name = "DIR", default_value = ".", conflicts_with = "control")]
-    data: PathBuf,
+    /// The data folder of the server [default: $CHINWAG_DATA, else /var/lib/chinwag]
+    #[arg(long, value_name = "DIR", conflicts_with = "control")]
+    data: Option<PathBuf>,
     /// The socket of the server, if it was given one with --control
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
     /// A command and its words, as in kill mallory; help lists them
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
+}
+
+impl Ctl {
+    /// Where the server is asked.
+    fn door(&self) -> PathBuf {
+        let folder = || std::env::var_os("CHINWAG_DATA").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let folder = self.data.clone().or_else(folder).unwrap_or_else(|| DATA.into());
+        self.control.clone().unwrap_or_else(|| folder.join(CONTROL))
+    }
 }
 
 fn main() -> ExitCode {
@@ -110,15 +122,12 @@ fn main() -> ExitCode {
             log.finish();
             done
         }),
-        Mode::Ctl(Ctl { data, control, words }) => {
-            let path = control.unwrap_or_else(|| data.join(CONTROL));
-            match ctl::ask(&path, &words, &mut io::stdout().lock()) {
-                Ok(ctl::Answer::Done) => Ok(()),
-                // It is told already.
-                Ok(ctl::Answer::Refused) => return ExitCode::FAILURE,
-                Err(e) => Err(e),
-            }
-        }
+        Mode::Ctl(ctl) => match ctl::ask(&ctl.door(), &ctl.words, &mut io::stdout().lock()) {
+            Ok(ctl::Answer::Done) => Ok(()),
+            // It is told already.
+            Ok(ctl::Answer::Refused) => return ExitCode::FAILURE,
+            Err(e) => Err(e),
+        },
         #[cfg(feature = "client")]
         Mode::Connect(options) => client_commands::connect(options),
         #[cfg(feature = "client")]
