@@ -112,6 +112,12 @@ impl Journal {
         self.hear();
     }
 
+    /// Keeps as much as is said here from now on.
+    pub fn set(&self, logging: Logging) {
+        // Whoever writes next finds out if nobody is there.
+        let _ = self.to_writer.send(ToWriter::Set(logging));
+    }
+
     /// Asks for messages that are in the log. What was given to [`Journal::write`] in this turn or later may be missing.
     pub fn ask(&self, query: Query) {
         self.reader.ask(query);

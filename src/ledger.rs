@@ -30,6 +30,7 @@ use crate::home::{Durability, OTHERS, give_way, is_full, make_folder, open_regul
 use crate::journal::Patience;
 use crate::limits;
 use crate::register::{Entry, Register};
+use crate::settings::Logging;
 use crate::text::counted;
 use crate::time::Day;
 
@@ -101,6 +102,11 @@ impl Ledger {
         self.give(Task::Audit(audit::line(at, deed)));
     }
 
+    /// Keeps as much of the audit log, and syncs as soon, as is said here from now on.
+    pub fn set(&self, logging: Logging) {
+        self.give(Task::Set(logging));
+    }
+
     /// Returns when all that was noted is written, so that whoever kills the process undoes nothing that people were told; and when that
     /// takes too long. Then nothing waits any more until it is.
     pub fn settle(&mut self) {
@@ -162,6 +168,8 @@ enum Task {
     Note(String),
     /// A line for the audit log.
     Audit(String),
+    /// How much is kept from now on.
+    Set(Logging),
 }
 
 fn encoded(entries: &[Entry]) -> String {
@@ -429,9 +437,11 @@ struct Writer {
     trouble: Arc<Mutex<Option<Trouble>>>,
 }
 
-/// What was written.
+/// What was written, or else the thread that syncs must know.
 #[derive(Debug)]
 enum Appended {
+    /// How much of what need not be there at once a loss of power may cost from now on.
+    Set(Duration),
     /// Something for which nobody waits.
     Notes,
     /// Somebody waits for these lines, if they could be written, to be synced in this file.
@@ -463,6 +473,10 @@ impl Writer {
                     self.noted.send(()).is_ok()
                 }
                 Ok(Task::Enter(lines)) => self.enter(&lines),
+                Ok(Task::Set(logging)) => {
+                    self.audit.set_max(logging.max);
+                    self.to_sync.send(Appended::Set(logging.sync)).is_ok()
+                }
                 Err(RecvTimeoutError::Timeout) => true,
                 Err(RecvTimeoutError::Disconnected) => false,
             };
@@ -576,6 +590,7 @@ impl Syncer {
                 None => written.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match next {
+                Ok(Appended::Set(sync)) => self.sync = sync,
                 Ok(Appended::Notes) => drop(self.unsynced.get_or_insert_with(Instant::now)),
                 Ok(Appended::Entries(entries)) => self.sync_entries(entries, written),
                 Err(RecvTimeoutError::Timeout) => self.sync_late(),
@@ -603,6 +618,10 @@ impl Syncer {
         all.extend(written.try_iter().filter_map(|appended| match appended {
             Appended::Entries(entries) => Some(entries),
             Appended::Notes => None,
+            Appended::Set(sync) => {
+                self.sync = sync;
+                None
+            }
         }));
         // Those that stand last go first, so that the others stay where they are.
         let outcomes: Vec<Entered> = all.iter().rev().map(|entries| file.undo(entries.as_ref().ok())).collect();

@@ -38,6 +38,7 @@ pub mod proxy;
 pub mod reactor;
 pub mod register;
 pub mod registry;
+pub mod reload;
 pub mod request;
 pub mod rooms;
 pub mod rules;

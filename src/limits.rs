@@ -423,5 +423,7 @@ pub const REJECTED: usize = 32;
 pub const LINGERING: usize = 64;
 /// Bytes of a configuration file.
 pub const CONFIG: u64 = 64 * 1024;
+/// Characters of what is told to be wrong with it.
+pub const MISTAKE: usize = 900;
 /// Bytes of a message of the day.
 pub const MOTD: u64 = 64 * 1024;

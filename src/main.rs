@@ -19,6 +19,7 @@ use chinwag::client::gallery;
 use chinwag::config::{self, Config, Wrong};
 use chinwag::ctl;
 use chinwag::dialect::PLAIN;
+use chinwag::effect::Reloaded;
 use chinwag::home::{CONTROL, Home};
 use chinwag::listener::{cannot, reason};
 use chinwag::options::{Serve, addresses};
@@ -113,7 +114,7 @@ fn main() -> ExitCode {
     };
     let done = match mode {
         Mode::Serve(options) => start_log().and_then(|log| {
-            let done = serve(&options, &config, &log);
+            let done = serve(options, &config, words, &log);
             log.finish();
             done
         }),
@@ -194,9 +195,9 @@ fn end_at_once(code: i32) -> Result<Arc<AtomicBool>, String> {
     Ok(at_once)
 }
 
-fn serve(options: &Serve, config: &Config, log: &Stderr) -> Result<(), String> {
+fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) -> Result<(), String> {
     // Who sends such a signal does not know how far the start has come.
-    for signal in signals::of_no_end() {
+    for signal in signals::OF_NOTE.into_iter().chain(signals::of_a_reload()) {
         register(signal, Arc::default()).map_err(|e| reason(&e))?;
     }
     // Until it listens, there is nobody to say goodbye to.
@@ -214,7 +215,9 @@ fn serve(options: &Serve, config: &Config, log: &Stderr) -> Result<(), String> {
     let addresses = addresses(&options.listen)?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
-    let mut reactor = Reactor::open(&[door], options.control.clone(), home, settings).map_err(|e| reason(&e))?;
+    let control = options.control.clone();
+    let reader = Box::new(move || reload(&words, &options));
+    let mut reactor = Reactor::open(&[door], control, home, settings, reader).map_err(|e| reason(&e))?;
     starting.store(false, Ordering::SeqCst);
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     if let Some(first) = addresses.first().filter(|_| addresses.iter().all(|address| address.ip().is_loopback())) {
@@ -234,6 +237,14 @@ fn serve(options: &Serve, config: &Config, log: &Stderr) -> Result<(), String> {
     // What is left is to tidy up. Should the disk hang over it, another signal does not wait for that.
     end_at_once(1)?;
     end
+}
+
+/// Reads the options and their files once more, which are those of the start in `started`.
+fn reload(words: &[OsString], started: &Serve) -> Result<Reloaded, String> {
+    let (Cli { mode }, config) = config::parse(words).map_err(|wrong| wrong.text())?;
+    let Mode::Serve(options) = mode else { return Err("the command line is none of a server".to_owned()) };
+    let settings = options.settings().map_err(|mistake| config.tell(&mistake))?;
+    Ok(Reloaded { settings, restart: started.restarts(&options) })
 }
 
 /// Says on standard output that a server could begin with these options; else it is an error, in the words of the server.

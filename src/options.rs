@@ -141,6 +141,17 @@ enum Rooms {
 }
 
 impl Serve {
+    /// The options that `new` has otherwise and that only a start takes.
+    pub fn restarts(&self, new: &Self) -> Vec<&'static str> {
+        let of_the_start = [
+            ("listen", self.listen != new.listen),
+            ("data", self.data != new.data),
+            ("control", self.control != new.control),
+            ("spool", self.spool != new.spool),
+        ];
+        of_the_start.into_iter().filter_map(|(option, has_changed)| has_changed.then_some(option)).collect()
+    }
+
     /// What the options set, with what the files say that they name. An error says what to do; what is only odd is said in the log.
     pub fn settings(&self) -> Result<Settings, Mistake> {
         let room = room_for_clients()?;

@@ -28,6 +28,7 @@ use crate::peer::Peer;
 use crate::plain::{self, Style};
 use crate::register::Author;
 use crate::registry::Registry;
+use crate::reload::Reader;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
@@ -109,8 +110,14 @@ pub struct Reactor<S: System> {
 
 impl Reactor<Os> {
     /// Listens at all doors, and at `control` for operators, or in the data folder if that is not given. It keeps files in `home`, with
-    /// what an earlier process has left there. An error is one of the system's, with what could not be done before it.
-    pub fn open(doors: &[Door], control: Option<PathBuf>, home: Home, settings: Settings) -> io::Result<Self> {
+    /// what an earlier process has left there. For a reload, `reader` reads the settings. An error is one of the system's, with what could not be done before it.
+    pub fn open(
+        doors: &[Door],
+        control: Option<PathBuf>,
+        home: Home,
+        settings: Settings,
+        reader: Reader,
+    ) -> io::Result<Self> {
         let dialects = doors.iter().map(|door| door.dialect).collect();
         let addresses_of = |(n, door): (usize, &Door)| {
             let dialect = u8::try_from(n).unwrap_or(u8::MAX);
@@ -118,7 +125,8 @@ impl Reactor<Os> {
         };
         let addresses: Vec<_> = doors.iter().enumerate().flat_map(addresses_of).collect();
         let mut hub = Hub::new(settings.clone());
-        let (os, register, files) = Os::open(&addresses, control, home, &settings, |room| hub.restore_room(room))?;
+        let restore = |room| hub.restore_room(room);
+        let (os, register, files) = Os::open(&addresses, control, home, &settings, reader, restore)?;
         let mut reactor = Self::new(os, hub, dialects);
         let (found, now) = (files.len(), reactor.system.now());
         for file in files {
@@ -275,6 +283,12 @@ impl<S: System> Reactor<S> {
         if self.heard_signals(now) {
             return Ok(false);
         }
+        if self.system.heard_reload() {
+            self.core(now, |hub, out| hub.heard_reload(out));
+        }
+        while let Some(read) = self.system.reloaded() {
+            self.core(now, |hub, out| hub.reloaded(now, read, out));
+        }
         self.accept(now);
         self.hear_from_disk(now);
         while let Some(result) = self.system.password_result() {
@@ -354,6 +368,7 @@ impl<S: System> Reactor<S> {
                         warn!("login failed for {nick} from {}", connection.peer());
                     }
                 }
+                Effect::Reload => self.system.reload(),
                 Effect::Password(task) => self.system.password(task),
                 Effect::Ledger(entries) => self.system.enter(entries),
                 Effect::Note(entries) => self.system.note(entries),

@@ -18,7 +18,9 @@ use std::time::{Duration, SystemTime};
 use allocation_counter::measure;
 use chinwag::connection::Readiness;
 use chinwag::dialect::PLAIN;
-use chinwag::effect::{Entered, Found, Job, Logged, Outcome, PasswordResult, PasswordTask, PastRoom, Query, Record};
+use chinwag::effect::{
+    Entered, Found, Job, Logged, Outcome, PasswordResult, PasswordTask, PastRoom, Query, Record, Reloaded,
+};
 use chinwag::event::{SaidKind, Trouble};
 use chinwag::hub::Hub;
 use chinwag::limits;
@@ -136,6 +138,12 @@ impl System for Surroundings {
     }
 
     fn close(&mut self, _: Stream) {}
+
+    fn reload(&mut self) {}
+
+    fn reloaded(&mut self) -> Option<Result<Reloaded, String>> {
+        None
+    }
 
     fn accept(&mut self, _: Now) -> Option<Newcomer<Stream>> {
         self.newcomers.pop_front()

@@ -55,6 +55,11 @@ impl Logs {
         Self { folder, half: max / 2, open: Vec::new() }
     }
 
+    /// Each has at most so many bytes from the next line on.
+    pub(super) fn set_max(&mut self, max: u64) {
+        self.half = max / 2;
+    }
+
     /// Adds whole lines to a room's log, and gives the file, for syncing. An error leaves the log as it was.
     pub fn append(&mut self, room: RoomName, lines: &str) -> io::Result<Arc<File>> {
         let cached = self.open.iter().position(|open| open.room.as_str() == room.as_str());
