@@ -321,7 +321,7 @@ table! {
         |w| Ok(Request::Unblock(w.number()?));
     Blocks Operator "blocks" "/blocks" "who may not come"
         |_| Ok(Request::Blocks);
-    Server Operator "server" "/server [guests|accounts|rooms VALUE]" "who may do what on this server, or change it until it starts anew"
+    Server Operator "server" "/server [guests|accounts|rooms VALUE]" "who may do what on this server, or change it until the next reload"
         |w| {
             let Some(name) = w.word() else { return Ok(Request::Server(None)) };
             let value = w.need()?;
@@ -331,6 +331,8 @@ table! {
             let setting = SERVER_SETTINGS.iter().find(is_it).ok_or(Slip::Usage)?.0;
             Ok(Request::Server(Some(setting)))
         };
+    Reload Operator "reload" "/reload" "read the configuration and its files anew"
+        |_| Ok(Request::Reload);
 }
 
 /// What `/set` sets, and how it is called.

@@ -7,6 +7,7 @@ use crate::event::{Bye, Change, Deed, Detail, Event, Reply, SaidKind, Unstored};
 use crate::limits::{DOWNLOADS, ROOMS_A_PERSON};
 use crate::names::{ConnId, Digest, FileId, Nick, PlaceToken, RoomName, Text, Wire};
 use crate::register::{Author, Entry, PasswordHash};
+use crate::settings::Settings;
 
 /// Something for the shell to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +31,8 @@ pub enum Effect {
     Password(PasswordTask),
     /// The last request of this connection has been answered: its next lines can be carried out.
     Answered(ConnId),
+    /// Have the configuration read anew, which takes some time.
+    Reload,
     /// Have these entries written down, all or none of them, and synced. Somebody waits for what comes of it.
     Ledger(Vec<Entry>),
     /// Have these entries written down before anything goes out that was said since, as far as the disk takes them.
@@ -318,6 +321,15 @@ pub enum Section {
         /// The number at which it ends.
         below: u64,
     },
+}
+
+/// The configuration as it was read for an [`Effect::Reload`].
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// What is set now, as far as it can change while the server runs.
+    pub settings: Settings,
+    /// The options that are otherwise than at the start, and that only a restart takes.
+    pub restart: Vec<&'static str>,
 }
 
 /// What came of a [`Query`].

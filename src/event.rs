@@ -114,6 +114,7 @@ verbs! {
     Unblock,
     Blocks,
     Server,
+    Reload,
     Keep,
     Resume,
     Quit,
@@ -124,8 +125,8 @@ verbs! {
 impl Verb {
     /// Whether it is for operators alone. To others it is unknown.
     pub fn is_of_operators(self) -> bool {
-        use Verb::{Block, Blocks, Grant, Kill, Operator, Revoke, Server, Unblock, Wall, Where};
-        matches!(self, Kill | Where | Wall | Grant | Revoke | Operator | Block | Unblock | Blocks | Server)
+        use Verb::{Block, Blocks, Grant, Kill, Operator, Reload, Revoke, Server, Unblock, Wall, Where};
+        matches!(self, Kill | Where | Wall | Grant | Revoke | Operator | Block | Unblock | Blocks | Server | Reload)
     }
 }
 
@@ -561,6 +562,8 @@ pub enum Fault {
     OldPassword,
     /// Others can read along on this connection.
     Insecure,
+    /// The configuration cannot be read anew, for this reason, and stays as it was.
+    BadConfig(Text),
     /// Nobody owns names here, as nothing outlives the process.
     KeepsNothing,
     /// Nobody owns names here, as the operator does not want it.
@@ -888,6 +891,8 @@ pub enum Detail {
     },
     /// What the operator may change of the server.
     Server(ServerSetting),
+    /// An option that has changed and that only a restart takes.
+    Restart(&'static str),
     /// A rule of a room.
     Rule(Shown),
     /// The rules of the room that was joined.
@@ -1191,6 +1196,7 @@ pub enum Done {
     Unblock(u64),
     Blocks(usize),
     Server,
+    Reload,
 }
 
 /// What an operator has done that changes something, as the audit log has it. No secret is in it.
@@ -1220,6 +1226,7 @@ pub enum Deed {
         who: Blocked,
     },
     Server(ServerSetting),
+    Reload,
     Cancel(FileId),
     /// What was to be done could not be.
     NotDone(Box<Self>),

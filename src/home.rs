@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::{info, warn};
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags, access};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
@@ -20,8 +20,13 @@ use crate::names::FileId;
 /// What the name of a temporary folder begins with.
 const TEMPORARY: &str = "chinwag-spool-";
 
+/// The file that tells which IDs of files are used.
+const NEXT_ID: &str = "next-id";
+
 /// What the operator's door is called in a data folder.
 pub const CONTROL: &str = "ctl";
+/// The folder in it of the certificate that the server makes for itself.
+pub const TLS: &str = "tls";
 
 /// Where everything is kept. A temporary folder goes with this.
 #[derive(Debug)]
@@ -78,6 +83,27 @@ impl Home {
         Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(dir.to_owned(), lock), _held: held })
     }
 
+    /// What would keep [`Home::at`] from using `dir`, but that another server uses it. Nothing is locked, made or changed.
+    pub fn look(dir: &Path) -> io::Result<()> {
+        let whole = std::path::absolute(dir)?;
+        let there = whole.ancestors().find(|folder| folder.exists()).unwrap_or(&whole);
+        usable(there).map_err(|e| about("it cannot be made a folder", &e))?;
+        if there != whole {
+            return Ok(());
+        }
+        match open_regular(private().write(true), &dir.join("lock")) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(about("lock in it", &e)),
+            _ => {}
+        }
+        Ids::read(dir).map_err(|e| about("next-id in it", &e))?;
+        for name in ["spool", "rooms"] {
+            let folder = dir.join(name);
+            let looked = no_link(&folder).and_then(|()| if folder.exists() { usable(&folder) } else { Ok(()) });
+            looked.map_err(|e| about(&format!("{name} in it"), &e))?;
+        }
+        Ok(())
+    }
+
     /// Makes the folder of the files anew, which somebody has swept away, with what stands beside it. A temporary one gets another
     /// name if what stands in its place is none of ours.
     pub fn make_anew(&mut self) -> io::Result<()> {
@@ -132,7 +158,7 @@ impl Home {
     pub fn tls(&self) -> Option<PathBuf> {
         match &self.kept {
             Kept::Temporary(_) => None,
-            Kept::Locked(dir, _) => Some(dir.join("tls")),
+            Kept::Locked(dir, _) => Some(dir.join(TLS)),
         }
     }
 
@@ -377,12 +403,25 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 
 /// The same, but in no other place: what lies where a link leads may be somebody else's, and would be taken for our own.
 fn make_own_folder(path: &Path) -> io::Result<()> {
+    no_link(path).and_then(|()| make_folder(path))
+}
+
+fn no_link(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|data| data.is_symlink()) {
         return Err(io::Error::other(
             "it is a link, which is not followed; mount the folder there, or let the data folder itself be the link",
         ));
     }
-    make_folder(path)
+    Ok(())
+}
+
+/// Whether it is a folder in which we may make and read files.
+fn usable(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        Ok(access(folder, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?)
+    } else {
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
 }
 
 /// Remembers which file IDs have been used. They are reserved many at a time.
@@ -403,24 +442,28 @@ impl Ids {
     const UNKNOWN: u64 = 1_000_000;
 
     fn open(dir: &Path) -> io::Result<Self> {
-        let path = dir.join("next-id");
-        let spool = dir.join("spool");
-        let next = match read_text(&path) {
-            // That is what a loss of power leaves.
-            Ok(text) if text.bytes().all(|b| b == 0) => Self::after_all_in(&spool),
-            Ok(text) => text.trim().parse().ok().filter(|&next| next < Self::LAST).ok_or_else(|| {
-                io::Error::other("it holds no number; write one into it that is greater than the ID of any file so far")
-            })?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound && spool.exists() => Self::after_all_in(&spool),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => 1,
-            Err(e) => return Err(e),
-        };
-        let mut ids = Self { path, next, reserved: next };
+        let next = Self::read(dir)?;
+        let mut ids = Self { path: dir.join(NEXT_ID), next, reserved: next };
         if let Err(e) = ids.reserve(next + 2 * Self::AHEAD) {
             // No file gets an ID before this works, but people can talk.
             warn!("cannot reserve IDs for files: {e}");
         }
         Ok(ids)
+    }
+
+    /// The ID that the next file gets.
+    fn read(dir: &Path) -> io::Result<u64> {
+        let spool = dir.join("spool");
+        match read_text(&dir.join(NEXT_ID)) {
+            // That is what a loss of power leaves.
+            Ok(text) if text.bytes().all(|b| b == 0) => Ok(Self::after_all_in(&spool)),
+            Ok(text) => text.trim().parse().ok().filter(|&next| next < Self::LAST).ok_or_else(|| {
+                io::Error::other("it holds no number; write one into it that is greater than the ID of any file so far")
+            }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && spool.exists() => Ok(Self::after_all_in(&spool)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(1),
+            Err(e) => Err(e),
+        }
     }
 
     /// An ID that no file has had, as far as one can tell by those that are there.

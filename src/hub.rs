@@ -33,7 +33,7 @@ use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text
 use crate::people::{Download, Intake, People, Person, Way};
 use crate::policy::{self, Action, Actor, Doing, Ruled, may, rules_any_room, sees};
 use crate::presence::Presence;
-use crate::register::{Owned, Rules};
+use crate::register::{Author, Owned, Rules};
 use crate::request::{BadChunk, Named, Request, Target};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::rules::{InForce, Someone};
@@ -124,6 +124,8 @@ pub struct Hub {
     /// Who has come of late.
     connects: Connects,
     accounts: Accounts,
+    /// Who waits for the configuration to be read anew, in the order in which they asked.
+    reloads: VecDeque<(ConnId, Author)>,
     /// A room that was taken up for a request of somebody who is not in it; it goes again behind that, if nothing keeps it.
     taken_up: Option<RoomId>,
     typing: Typing,
@@ -211,6 +213,7 @@ impl Hub {
             wrong_passwords: PrefixWindow::new(limits::WRONG_PASSWORDS_WINDOW),
             connects: Connects::default(),
             accounts: Accounts::new(settings.seed),
+            reloads: VecDeque::new(),
             taken_up: None,
             typing: Typing::default(),
             presence: Presence::default(),
@@ -258,6 +261,11 @@ impl Hub {
             let members = self.rooms[id].members();
             out.publish(&mut members.flat_map(|who| self.people.conns_of(who)), &[Event::Keeping(keeping)]);
         }
+    }
+
+    /// What the operator has set, as it is now.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// How many files there are.
@@ -530,6 +538,7 @@ impl Hub {
                 return Ok(self.tell(answer, turn));
             }
             Request::Server(change) => self.server(change, turn),
+            Request::Reload => return self.reload(turn).map(|()| None),
             Request::Send(offer) => self.send(&offer, turn),
             Request::Get { id: file, offset } => self.get(file, offset, turn),
             Request::Files(target) => return self.list_files(target, turn).map(|answer| self.tell(answer, turn)),

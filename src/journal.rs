@@ -25,7 +25,7 @@ use log::{error, info, warn};
 use mio::Waker;
 
 pub use format::{Reading, encode, parse, read};
-pub use logs::{Logs, load};
+pub use logs::{Logs, load, look};
 
 use self::batch::Batch;
 use self::reader::Reader;
@@ -110,6 +110,12 @@ impl Journal {
         }
         // What came between the last look and the sign that nobody waits any more woke nobody.
         self.hear();
+    }
+
+    /// Keeps as much as is said here from now on.
+    pub fn set(&self, logging: Logging) {
+        // Whoever writes next finds out if nobody is there.
+        let _ = self.to_writer.send(ToWriter::Set(logging));
     }
 
     /// Asks for messages that are in the log. What was given to [`Journal::write`] in this turn or later may be missing.

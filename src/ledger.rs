@@ -30,6 +30,7 @@ use crate::home::{Durability, OTHERS, give_way, is_full, make_folder, open_regul
 use crate::journal::Patience;
 use crate::limits;
 use crate::register::{Entry, Register};
+use crate::settings::Logging;
 use crate::text::counted;
 use crate::time::Day;
 
@@ -101,6 +102,11 @@ impl Ledger {
         self.give(Task::Audit(audit::line(at, deed)));
     }
 
+    /// Keeps as much of the audit log, and syncs as soon, as is said here from now on.
+    pub fn set(&self, logging: Logging) {
+        self.give(Task::Set(logging));
+    }
+
     /// Returns when all that was noted is written, so that whoever kills the process undoes nothing that people were told; and when that
     /// takes too long. Then nothing waits any more until it is.
     pub fn settle(&mut self) {
@@ -162,6 +168,8 @@ enum Task {
     Note(String),
     /// A line for the audit log.
     Audit(String),
+    /// How much is kept from now on.
+    Set(Logging),
 }
 
 fn encoded(entries: &[Entry]) -> String {
@@ -191,6 +199,31 @@ pub struct LedgerFile {
 /// Reads a ledger and writes it anew, without what means nothing any more; where that cannot be, as on a full disk, it goes on as it
 /// is. An error says what stands in the way.
 pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> {
+    let (mut register, bytes, good) = gather(path)?;
+    let torn = &bytes[good..];
+    let is_torn = !torn.is_empty();
+    if let Some(Err(e)) = is_torn.then(|| set_aside(path, torn)) {
+        let count = counted(torn.len() as u64, "byte");
+        warn!("the ledger was damaged: its end, {count}, is left out, and cannot be set aside: {e}");
+    }
+    register.forget_nothings();
+    register.forget_held(Day::of(now));
+    info!("names in {}: {}", path.display(), register.len());
+    let file = LedgerFile::write_anew(path, &register, now).or_else(|e| {
+        let file = LedgerFile::open(path, good as u64, is_torn).map_err(|_| unwritten(&e))?;
+        warn!("{} cannot be written anew, and goes on as it is: {e}", path.display());
+        Ok::<_, io::Error>(file)
+    })?;
+    Ok((register, file))
+}
+
+/// What would keep [`load`] from reading a ledger. Nothing is changed.
+pub fn look(path: &Path) -> io::Result<()> {
+    gather(path).map(drop)
+}
+
+/// What a ledger says, with all its bytes and how many of them are whole lines.
+fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
     let bytes = match open_regular(File::options().read(true), path) {
         Ok(mut file) => {
             let mut bytes = Vec::new();
@@ -202,12 +235,6 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
         Err(e) => return Err(e),
     };
     let reading = read(&bytes).map_err(io::Error::other)?;
-    let torn = &bytes[reading.good..];
-    let is_torn = !torn.is_empty();
-    if let Some(Err(e)) = is_torn.then(|| set_aside(path, torn)) {
-        let count = counted(torn.len() as u64, "byte");
-        warn!("the ledger was damaged: its end, {count}, is left out, and cannot be set aside: {e}");
-    }
     let mut register = Register::default();
     for (n, entry) in reading.entries.into_iter().enumerate() {
         register.apply(entry);
@@ -219,15 +246,7 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
             )));
         }
     }
-    register.forget_nothings();
-    register.forget_held(Day::of(now));
-    info!("names in {}: {}", path.display(), register.len());
-    let file = LedgerFile::write_anew(path, &register, now).or_else(|e| {
-        let file = LedgerFile::open(path, reading.good as u64, is_torn).map_err(|_| unwritten(&e))?;
-        warn!("{} cannot be written anew, and goes on as it is: {e}", path.display());
-        Ok::<_, io::Error>(file)
-    })?;
-    Ok((register, file))
+    Ok((register, bytes, reading.good))
 }
 
 fn unwritten(e: &io::Error) -> io::Error {
@@ -418,9 +437,11 @@ struct Writer {
     trouble: Arc<Mutex<Option<Trouble>>>,
 }
 
-/// What was written.
+/// What was written, or else the thread that syncs must know.
 #[derive(Debug)]
 enum Appended {
+    /// How much of what need not be there at once a loss of power may cost from now on.
+    Set(Duration),
     /// Something for which nobody waits.
     Notes,
     /// Somebody waits for these lines, if they could be written, to be synced in this file.
@@ -452,6 +473,10 @@ impl Writer {
                     self.noted.send(()).is_ok()
                 }
                 Ok(Task::Enter(lines)) => self.enter(&lines),
+                Ok(Task::Set(logging)) => {
+                    self.audit.set_max(logging.max);
+                    self.to_sync.send(Appended::Set(logging.sync)).is_ok()
+                }
                 Err(RecvTimeoutError::Timeout) => true,
                 Err(RecvTimeoutError::Disconnected) => false,
             };
@@ -565,6 +590,7 @@ impl Syncer {
                 None => written.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match next {
+                Ok(Appended::Set(sync)) => self.sync = sync,
                 Ok(Appended::Notes) => drop(self.unsynced.get_or_insert_with(Instant::now)),
                 Ok(Appended::Entries(entries)) => self.sync_entries(entries, written),
                 Err(RecvTimeoutError::Timeout) => self.sync_late(),
@@ -592,6 +618,10 @@ impl Syncer {
         all.extend(written.try_iter().filter_map(|appended| match appended {
             Appended::Entries(entries) => Some(entries),
             Appended::Notes => None,
+            Appended::Set(sync) => {
+                self.sync = sync;
+                None
+            }
         }));
         // Those that stand last go first, so that the others stay where they are.
         let outcomes: Vec<Entered> = all.iter().rev().map(|entries| file.undo(entries.as_ref().ok())).collect();

@@ -3,6 +3,7 @@
 #[cfg(feature = "client")]
 pub mod client;
 pub mod commands;
+pub mod config;
 pub mod connection;
 pub mod control;
 pub mod ctl;
@@ -37,6 +38,7 @@ pub mod proxy;
 pub mod reactor;
 pub mod register;
 pub mod registry;
+pub mod reload;
 pub mod request;
 pub mod rooms;
 pub mod rules;

@@ -427,5 +427,9 @@ pub const DESCRIPTORS: usize = 64;
 pub const REJECTED: usize = 32;
 /// Connections to which nothing more is owed and that have not gone yet; beyond it they are closed at once.
 pub const LINGERING: usize = 64;
+/// Bytes of a configuration file.
+pub const CONFIG: u64 = 64 * 1024;
+/// Characters of what is told to be wrong with it.
+pub const MISTAKE: usize = 900;
 /// Bytes of a message of the day.
 pub const MOTD: u64 = 64 * 1024;

@@ -3,6 +3,7 @@
 #[cfg(feature = "client")]
 mod client_commands;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 #[cfg(feature = "client")]
@@ -16,17 +17,21 @@ use std::time::SystemTime;
 
 #[cfg(feature = "client")]
 use chinwag::client::gallery;
+use chinwag::config::{self, Config, Wrong};
 use chinwag::ctl;
 use chinwag::dialect::PLAIN;
-use chinwag::home::{CONTROL, Home};
+use chinwag::effect::Reloaded;
+use chinwag::home::{CONTROL, Home, TLS};
 use chinwag::listener::{Carrier, cannot, reason};
 use chinwag::options::Serve;
 use chinwag::reactor::{Door, Reactor};
+use chinwag::reload::Anew;
 use chinwag::settings::Settings;
 use chinwag::signals;
 use chinwag::stderr::Stderr;
+use chinwag::system;
 use chinwag::time::in_seconds;
-use clap::error::ErrorKind as Wrong;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use env_logger::Target;
 use log::{LevelFilter, info};
@@ -45,6 +50,8 @@ pub(crate) struct Cli {
 enum Mode {
     /// Run the server
     Serve(Serve),
+    /// Say whether serve could begin with these options, and change nothing
+    Check(Serve),
     /// Do what operators do, on the machine of the server
     Ctl(Ctl),
     #[cfg(feature = "client")]
@@ -70,11 +77,14 @@ enum Mode {
     },
 }
 
+/// Where packages have the data folder.
+const DATA: &str = "/var/lib/chinwag";
+
 #[derive(Args)]
 struct Ctl {
-    /// The data folder of the server
-    #[arg(long, value_name = "DIR", default_value = ".", conflicts_with = "control")]
-    data: PathBuf,
+    /// The data folder of the server [default: $CHINWAG_DATA, else /var/lib/chinwag]
+    #[arg(long, value_name = "DIR", conflicts_with = "control")]
+    data: Option<PathBuf>,
     /// The socket of the server, if it was given one with --control
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
@@ -83,27 +93,44 @@ struct Ctl {
     words: Vec<String>,
 }
 
+impl Ctl {
+    /// Where the server is asked.
+    fn door(&self) -> PathBuf {
+        let folder = || std::env::var_os("CHINWAG_DATA").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let folder = self.data.clone().or_else(folder).unwrap_or_else(|| DATA.into());
+        self.control.clone().unwrap_or_else(|| folder.join(CONTROL))
+    }
+}
+
 fn main() -> ExitCode {
     // A file that grows beyond the limit of its user is then an error like that of a full disk, and no end.
     let _ = register(SIGXFSZ, Arc::default());
-    let done = match Cli::try_parse().unwrap_or_else(|e| refuse(&e)).mode {
-        Mode::Serve(options) => match start_log() {
-            Ok(log) => {
-                let done = serve(&options, &log);
-                log.finish();
-                done
-            }
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let (mode, config) = match config::parse(&words) {
+        Ok((Cli { mode }, config)) => (mode, config),
+        Err(Wrong::Typed(error)) => refuse(&error),
+        Err(Wrong::Configured(text)) => {
+            tell(&text);
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = match mode {
+        Mode::Serve(options) => start_log().and_then(|log| {
+            let done = serve(options, &config, words, &log);
+            log.finish();
+            done
+        }),
+        Mode::Check(options) => start_log().and_then(|log| {
+            let done = check(&options, &config);
+            log.finish();
+            done
+        }),
+        Mode::Ctl(ctl) => match ctl::ask(&ctl.door(), &ctl.words, &mut io::stdout().lock()) {
+            Ok(ctl::Answer::Done) => Ok(()),
+            // It is told already.
+            Ok(ctl::Answer::Refused) => return ExitCode::FAILURE,
             Err(e) => Err(e),
         },
-        Mode::Ctl(Ctl { data, control, words }) => {
-            let path = control.unwrap_or_else(|| data.join(CONTROL));
-            match ctl::ask(&path, &words, &mut io::stdout().lock()) {
-                Ok(ctl::Answer::Done) => Ok(()),
-                // It is told already.
-                Ok(ctl::Answer::Refused) => return ExitCode::FAILURE,
-                Err(e) => Err(e),
-            }
-        }
         #[cfg(feature = "client")]
         Mode::Connect(options) => client_commands::connect(options),
         #[cfg(feature = "client")]
@@ -134,9 +161,9 @@ fn refuse(error: &clap::Error) -> ! {
     let is_last = |known: &[&str]| words.last().is_some_and(|last| known.contains(&last.as_str()));
     let is_port = |word: &String| word.parse::<u16>().is_ok();
     let tip = match error.kind() {
-        Wrong::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
-        Wrong::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
-        Wrong::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
+        ErrorKind::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
+        ErrorKind::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
+        ErrorKind::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
         _ => None,
     };
     if let Some(tip) = tip {
@@ -170,14 +197,14 @@ fn end_at_once(code: i32) -> Result<Arc<AtomicBool>, String> {
     Ok(at_once)
 }
 
-fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
+fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) -> Result<(), String> {
     // Who sends such a signal does not know how far the start has come.
-    for signal in signals::of_no_end() {
+    for signal in signals::OF_NOTE.into_iter().chain(signals::of_a_reload()) {
         register(signal, Arc::default()).map_err(|e| reason(&e))?;
     }
     // Until it listens, there is nobody to say goodbye to.
     let starting = end_at_once(0)?;
-    let settings = options.settings()?;
+    let settings = options.settings().map_err(|mistake| config.tell(&mistake))?;
     let home = match &options.data {
         Some(dir) => Home::at(dir).map_err(|e| format!("cannot keep files in {}: {}", dir.display(), reason(&e)))?,
         None => Home::temporary().map_err(|e| {
@@ -187,10 +214,13 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
         })?,
     };
     let settings = Settings { next_file: home.next_id(), ..settings };
-    let addresses = options.addresses(&home)?;
+    let certificate = options.certificate(home.tls().as_deref()).map_err(|mistake| config.tell(&mistake))?;
+    let addresses = options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
-    let mut reactor = Reactor::open(&[door], options.control.clone(), home, settings).map_err(|e| reason(&e))?;
+    let control = options.control.clone();
+    let reader = Box::new(move || reload(&words, &options));
+    let mut reactor = Reactor::open(&[door], control, home, settings, reader).map_err(|e| reason(&e))?;
     starting.store(false, Ordering::SeqCst);
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     let is_own =
@@ -213,6 +243,28 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     // What is left is to tidy up. Should the disk hang over it, another signal does not wait for that.
     end_at_once(1)?;
     end
+}
+
+/// Reads the options and their files once more, which are those of the start in `started`.
+fn reload(words: &[OsString], started: &Serve) -> Result<Anew, String> {
+    let (Cli { mode }, config) = config::parse(words).map_err(|wrong| wrong.text())?;
+    let Mode::Serve(options) = mode else { return Err("the command line is none of a server".to_owned()) };
+    let settings = options.settings().map_err(|mistake| config.tell(&mistake))?;
+    let own = started.data.as_ref().map(|dir| dir.join(TLS));
+    let certificate = options.certificate(own.as_deref()).map_err(|mistake| config.tell(&mistake))?;
+    Ok(Anew { what: Reloaded { settings, restart: started.restarts(&options) }, certificate })
+}
+
+/// Says on standard output that a server could begin with these options; else it is an error, in the words of the server.
+fn check(options: &Serve, config: &Config) -> Result<(), String> {
+    options.settings().map_err(|mistake| config.tell(&mistake))?;
+    if let Some(dir) = &options.data {
+        system::look(dir).map_err(|e| reason(&e))?;
+    }
+    let own = options.data.as_ref().map(|dir| dir.join(TLS));
+    let certificate = options.certificate_there(own.as_deref()).map_err(|mistake| config.tell(&mistake))?;
+    options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
+    writeln!(io::stdout(), "ok").map_err(|e| cannot("write the answer", &e).to_string())
 }
 
 /// Tells on standard error what goes wrong, or might, while other things go on.

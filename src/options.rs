@@ -3,7 +3,7 @@
 pub mod files;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use clap::{Args, ValueEnum};
 use log::{info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::home::Home;
 use crate::limits;
 use crate::listener::{Carrier, Proxies, TOKENS, reason};
 use crate::names::{Wire, clean};
@@ -29,9 +28,33 @@ const TLS_PORT: u16 = 2429;
 /// The largest file that a server takes unless it is told otherwise, in bytes.
 const MAX_FILE: u64 = 100 << 20;
 
+/// Why options cannot be used.
+#[derive(Debug)]
+pub struct Mistake {
+    /// The option that it is about, without dashes, if it is about one.
+    pub option: Option<&'static str>,
+    /// What is wrong, and what to do.
+    pub text: String,
+}
+
+impl Mistake {
+    fn of(option: &'static str) -> impl Fn(String) -> Self {
+        move |text| Self { option: Some(option), text }
+    }
+}
+
+impl From<String> for Mistake {
+    fn from(text: String) -> Self {
+        Self { option: None, text }
+    }
+}
+
 /// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
-#[derive(Args)]
+#[derive(Args, Debug)]
 pub struct Serve {
+    /// Read options from FILE too, one a line, without dashes; what is typed wins [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Listen here; may be given several times. :PORT stands for all addresses, port 0 picks a free one, none listens nowhere in clear
     #[arg(long, value_name = "ADDR", default_value = SERVER)]
     listen: Vec<String>,
@@ -115,35 +138,50 @@ pub struct Serve {
     guests: Guests,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Accounts {
     Open,
     Closed,
     Off,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Clear {
     Allow,
     Refuse,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Guests {
     On,
     Listen,
     Off,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Rooms {
     Open,
     Named,
 }
 
 impl Serve {
+    /// The options that `new` has otherwise and that only a start takes.
+    pub fn restarts(&self, new: &Self) -> Vec<&'static str> {
+        let of_the_start = [
+            ("listen", self.listen != new.listen),
+            ("tls", self.tls != new.tls),
+            ("proxy-listen", self.proxy_listen != new.proxy_listen),
+            ("proxy-from", self.proxy_from != new.proxy_from),
+            ("proxy-secure", self.proxy_secure != new.proxy_secure),
+            ("data", self.data != new.data),
+            ("control", self.control != new.control),
+            ("spool", self.spool != new.spool),
+        ];
+        of_the_start.into_iter().filter_map(|(option, has_changed)| has_changed.then_some(option)).collect()
+    }
+
     /// What the options set, with what the files say that they name. An error says what to do; what is only odd is said in the log.
-    pub fn settings(&self) -> Result<Settings, String> {
+    pub fn settings(&self) -> Result<Settings, Mistake> {
         let room = room_for_clients(if self.tls.is_empty() { 0 } else { limits::ARRIVING })?;
         let max_clients = if self.max_clients == 0 { room } else { self.max_clients.min(room) };
         if self.max_clients > room {
@@ -153,9 +191,9 @@ impl Serve {
             );
         }
         if self.max_file.is_some_and(|max_file| max_file > self.spool) {
-            return Err(
-                "--max-file is larger than --spool, the space for all files together; set it to at most that".into()
-            );
+            return Err(Mistake::of("max-file")(
+                "--max-file is larger than --spool, the space for all files together; set it to at most that".into(),
+            ));
         }
         let log_may_be_short = self.history as u64 > self.log_max / 2 / limits::LINE as u64;
         if self.data.is_some() && log_may_be_short {
@@ -169,8 +207,13 @@ impl Serve {
         getrandom::fill(&mut seed).map_err(|e| format!("cannot draw what secrets are made of: {e}"))?;
         Ok(Settings {
             name: self.name.clone(),
-            motd: self.motd.as_deref().map(motd).transpose()?.unwrap_or_default(),
-            password: self.password_file.as_deref().map(our_password).transpose()?,
+            motd: self.motd.as_deref().map(motd).transpose().map_err(Mistake::of("motd"))?.unwrap_or_default(),
+            password: self
+                .password_file
+                .as_deref()
+                .map(our_password)
+                .transpose()
+                .map_err(Mistake::of("password-file"))?,
             max_clients,
             max_per_ip: self.max_per_ip,
             rate: self.rate,
@@ -202,30 +245,34 @@ impl Serve {
     }
 
     /// Where to listen, and what comes in there. An error says what to do.
-    pub fn addresses(&self, home: &Home) -> Result<Vec<(SocketAddr, Carrier)>, String> {
+    pub fn addresses(&self, certificate: Option<Certificate>) -> Result<Vec<(SocketAddr, Carrier)>, Mistake> {
         let mut wanted: Vec<(Carrier, String)> = Vec::new();
         if self.listen != ["none"] {
             wanted.extend(self.listen.iter().map(|address| (Carrier::Plain, address.clone())));
         }
-        if !self.tls.is_empty() {
-            let tls = Carrier::Tls(Rc::new(Tls::new(self.certificate(home)?)));
+        if let Some(certificate) = certificate {
+            let tls = Carrier::Tls(Rc::new(Tls::new(certificate)));
             wanted.extend(self.tls.iter().map(|address| (tls.clone(), with_port(address, TLS_PORT))));
         }
         let wire = if self.proxy_secure { Wire::Secure } else { Wire::Clear };
         let proxied = Carrier::Proxied(Proxies { from: self.proxy_from.clone(), wire });
         wanted.extend(self.proxy_listen.iter().map(|address| (proxied.clone(), address.clone())));
         if wanted.is_empty() {
-            return Err("with --listen none nobody can come in; give --tls or --proxy-listen too".into());
+            return Err("with --listen none nobody can come in; give --tls or --proxy-listen too".to_owned().into());
         }
-        addresses(&wanted)
+        Ok(addresses(&wanted)?)
     }
 
-    /// The certificate that is shown in TLS. It is told which it is, as people compare that.
-    fn certificate(&self, home: &Home) -> Result<Certificate, String> {
-        let certificate = match (&self.cert, &self.key, home.tls()) {
-            (Some(cert), Some(key), _) => tls::load(cert, key)?,
-            (_, _, Some(folder)) => tls::own(&folder)?,
-            _ => return Err("--tls needs a certificate; give --cert and --key, or --data, where one is made".into()),
+    /// The certificate that is shown in TLS, if that is spoken. It is told which it is, as people compare that. Where none is given, it
+    /// is the one that the server has in the folder `own`, or makes there.
+    pub fn certificate(&self, own: Option<&Path>) -> Result<Option<Certificate>, Mistake> {
+        const NONE: &str = "--tls needs a certificate; give --cert and --key, or --data, where one is made";
+        if self.tls.is_empty() {
+            return Ok(None);
+        }
+        let certificate = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => tls::load(cert, key).map_err(Mistake::of("cert"))?,
+            _ => tls::own(own.ok_or(NONE.to_owned()).map_err(Mistake::of("tls"))?)?,
         };
         info!("{certificate:?}");
         if certificate.is_slow() {
@@ -233,7 +280,13 @@ impl Serve {
                 "the key of the certificate is of RSA, with which a handshake takes six times as long as with one of P-256"
             );
         }
-        Ok(certificate)
+        Ok(Some(certificate))
+    }
+
+    /// The same, where nothing may be made: there is none yet where the server would make it.
+    pub fn certificate_there(&self, own: Option<&Path>) -> Result<Option<Certificate>, Mistake> {
+        let is_to_be_made = self.cert.is_none() && own.is_some_and(|own| !tls::has_own(own));
+        if is_to_be_made { Ok(None) } else { self.certificate(own) }
     }
 }
 
@@ -336,7 +389,7 @@ fn size(text: &str) -> Result<u64, String> {
 
 fn time(text: &str) -> Result<Duration, String> {
     match seconds(text)? {
-        None | Some(0) => Err("a time is a whole number with s, m, h or d, as in 7d, and more than 0".into()),
+        None | Some(0) => Err("a time is a whole number with s, m, h or d, as in 7d or 1h30m, and more than 0".into()),
         Some(seconds) => at_most(seconds),
     }
 }
@@ -363,8 +416,8 @@ fn name_ttl(text: &str) -> Result<Duration, String> {
         .map_or_else(|| Err("a time is a whole number with s, m, h or d, as in 365d; 0 is for ever".into()), at_most)
 }
 
-/// The seconds that a time has; the most there are for one that has more. It is an error if nothing tells of what it has so many:
-/// who writes 24 means hours, perhaps.
+/// The seconds that a time has, which may be of several parts; the most there are for one that has more. It is an error if nothing
+/// tells of what it has so many: who writes 24 means hours, perhaps.
 fn seconds(text: &str) -> Result<Option<u64>, String> {
     const UNITS: [(&[&str], u64); 5] = [
         (&["s", "sec", "second", "seconds"], 1),
@@ -373,14 +426,27 @@ fn seconds(text: &str) -> Result<Option<u64>, String> {
         (&["d", "day", "days"], 86_400),
         (&["w", "week", "weeks"], 604_800),
     ];
-    let (number, unit) = number_and_unit(text);
-    match (number, unit) {
-        (Some(0), "") => return Ok(Some(0)),
-        (Some(_), "") => return Err(format!("{text} of what? Write {text}s, {text}m, {text}h or {text}d")),
-        _ => {}
+    if text == "0" {
+        return Ok(Some(0));
     }
-    let unit = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.eq_ignore_ascii_case(name)));
-    Ok(number.zip(unit).map(|(number, (_, factor))| number.saturating_mul(*factor)))
+    let (mut rest, mut sum, mut last) = (text, 0_u64, u64::MAX);
+    loop {
+        let (number, after) = number_and_unit(rest);
+        let (unit, next) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
+        if let (Some(_), "") = (number, unit) {
+            return Err(format!("{rest} of what? Write {rest}s, {rest}m, {rest}h or {rest}d"));
+        }
+        let unit = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.trim().eq_ignore_ascii_case(name)));
+        // The longer ones come first.
+        let Some((number, (_, factor))) = number.zip(unit).filter(|(_, (_, factor))| *factor < last) else {
+            return Ok(None);
+        };
+        sum = sum.saturating_add(number.saturating_mul(*factor));
+        if next.is_empty() {
+            return Ok(Some(sum));
+        }
+        (rest, last) = (next, *factor);
+    }
 }
 
 fn log_max(text: &str) -> Result<u64, String> {
@@ -413,14 +479,16 @@ mod tests {
         assert_eq!(time("24"), Err("24 of what? Write 24s, 24m, 24h or 24d".to_owned()));
         assert_eq!((sync("1"), name_ttl("365")), (Err("1 of what? Write 1s, 1m, 1h or 1d".to_owned()), time("365")));
         assert_eq!((name_ttl("0"), name_ttl("9 weeks")), (Ok(Duration::ZERO), time("63d")));
-        for week in ["7d", "7 days", "1w", "168h", "10080min", "604800s"] {
+        assert_eq!((time("1h30m"), time("1 hour 30 minutes")), (time("90m"), time("5400s")));
+        assert_eq!(time("1h30"), Err("30 of what? Write 30s, 30m, 30h or 30d".to_owned()));
+        for week in ["7d", "7 days", "1w", "6d23h60m", "168h", "10080min", "604800s"] {
             assert_eq!(time(week), Ok(Duration::from_secs(604_800)), "{week}");
         }
         assert_eq!((sync("0"), sync("0s"), sync("1d")), (Ok(Duration::ZERO), Ok(Duration::ZERO), time("24h")));
         for bad in ["", "K", "MB", "1X", "1MiBi", "-1", "1.5M", "99999999999999999999", "99999999999999999G"] {
             assert!(size(bad).is_err(), "{bad}");
         }
-        for bad in ["", "0", "0s", "5y", "1h30m", "s", "99999999999h"] {
+        for bad in ["", "0", "0s", "5y", "1h30", "30m1h", "1h1h", "h30m", "s", "99999999999h"] {
             assert!(time(bad).is_err(), "{bad}");
         }
         // What is only too large is told how large it may be, and that is so.

@@ -233,6 +233,7 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
             let (name, value) = server_words(*setting);
             line(wire::Detail::Server(name, value));
         }
+        Detail::Restart(option) => line(wire::Detail::Restart(option)),
         Detail::Rule(rule) => {
             let (name, value) = rule_words(rule);
             line(wire::Detail::Rule(name, &value));
@@ -637,6 +638,7 @@ fn encode_done(done: &Done) -> wire::Done<'_> {
         Done::Unblock(id) => wire::Done::Unblock(id),
         Done::Blocks(count) => wire::Done::Blocks(count as u64),
         Done::Server => wire::Done::Server,
+        Done::Reload => wire::Done::Reload,
         // Who is blocked has words that are made for it.
         Done::Block { id, closed, .. } => wire::Done::Block { id, who: "?", closed: closed as u64 },
         // One rule has words that are made for it.
@@ -710,6 +712,7 @@ fn code(why: &Fault) -> Code<'static> {
         | Fault::OperatorSelf
         | Fault::NobodyHere
         | Fault::OwnsNoName { .. } => Code::Refused,
+        Fault::BadConfig(_) => Code::BadConfig,
         Fault::Owned(_) | Fault::OwnedForGood(_) => Code::Owned,
         Fault::Held(_) => Code::Held,
         Fault::NoAccount { .. } | Fault::NoGuests { .. } | Fault::GuestsMakeNoRooms(_) => Code::NoAccount,
@@ -881,6 +884,7 @@ fn explain(why: &Fault) -> String {
              127.0.0.1:2428)"
                 .to_owned()
         }
+        Fault::BadConfig(why) => why.to_string(),
         Fault::KeepsNothing => {
             "this server keeps nothing, as it runs without --data; a name is yours while you are here".to_owned()
         },
@@ -1301,6 +1305,7 @@ pub fn deed(deed: &Deed) -> String {
             let (name, value) = server_words(*setting);
             format!("server {name} {value}")
         }
+        Deed::Reload => "reload".to_owned(),
         Deed::Cancel(file) => format!("cancel {file}"),
         Deed::NotDone(what) => format!("not-done {}", self::deed(what)),
         Deed::Role { room, nick, role, on } => {

@@ -29,6 +29,7 @@ use crate::peer::Peer;
 use crate::plain::{self, Style};
 use crate::register::Author;
 use crate::registry::Registry;
+use crate::reload::Reader;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
@@ -58,7 +59,6 @@ enum Admission {
 
 /// The server, over the operating system or whatever else can take its place.
 pub struct Reactor<S: System> {
-    settings: Settings,
     hub: Hub,
     registry: Registry<S::Stream>,
     egress: Egress,
@@ -113,8 +113,14 @@ pub struct Reactor<S: System> {
 
 impl Reactor<Os> {
     /// Listens at all doors, and at `control` for operators, or in the data folder if that is not given. It keeps files in `home`, with
-    /// what an earlier process has left there. An error is one of the system's, with what could not be done before it.
-    pub fn open(doors: &[Door], control: Option<PathBuf>, home: Home, settings: Settings) -> io::Result<Self> {
+    /// what an earlier process has left there. For a reload, `reader` reads the settings. An error is one of the system's, with what could not be done before it.
+    pub fn open(
+        doors: &[Door],
+        control: Option<PathBuf>,
+        home: Home,
+        settings: Settings,
+        reader: Reader,
+    ) -> io::Result<Self> {
         let dialects = doors.iter().map(|door| door.dialect).collect();
         let openings_of = |(n, door): (usize, &Door)| {
             let dialect = u8::try_from(n).unwrap_or(u8::MAX);
@@ -123,11 +129,12 @@ impl Reactor<Os> {
         };
         let openings = doors.iter().enumerate().flat_map(openings_of).collect();
         let mut hub = Hub::new(settings.clone());
-        let (os, register, files) = Os::open(openings, control, home, &settings, |room| hub.restore_room(room))?;
+        let restore = |room| hub.restore_room(room);
+        let (os, register, files) = Os::open(openings, control, home, &settings, reader, restore)?;
         let is_tls =
             |(address, carrier): (SocketAddr, &Carrier)| matches!(carrier, Carrier::Tls(_)).then_some(address.port());
         let tls_port = os.addresses()?.into_iter().find_map(is_tls);
-        let mut reactor = Self { tls_port, ..Self::new(os, hub, dialects, settings) };
+        let mut reactor = Self { tls_port, ..Self::new(os, hub, dialects) };
         let (found, now) = (files.len(), reactor.system.now());
         for file in files {
             reactor.core(now, |hub, out| hub.restore_file(file, now, out));
@@ -149,9 +156,8 @@ impl Reactor<Os> {
 
 impl<S: System> Reactor<S> {
     /// A server of nobody yet. Newcomers name their dialect by its place in `dialects`.
-    pub fn new(system: S, hub: Hub, dialects: Vec<&'static dyn Dialect>, settings: Settings) -> Self {
+    pub fn new(system: S, hub: Hub, dialects: Vec<&'static dyn Dialect>) -> Self {
         Self {
-            settings,
             hub,
             registry: Registry::default(),
             egress: Egress::new(dialects),
@@ -285,6 +291,12 @@ impl<S: System> Reactor<S> {
         if self.heard_signals(now) {
             return Ok(false);
         }
+        if self.system.heard_reload() {
+            self.core(now, |hub, out| hub.heard_reload(out));
+        }
+        while let Some(read) = self.system.reloaded() {
+            self.core(now, |hub, out| hub.reloaded(now, read, out));
+        }
         self.accept(now);
         self.hear_from_disk(now);
         while let Some(result) = self.system.password_result() {
@@ -321,7 +333,7 @@ impl<S: System> Reactor<S> {
 
     /// Whether nobody is left, and the disk has all that outlives this process.
     fn is_all_done(&self) -> bool {
-        self.registry.is_empty() && (self.settings.log.is_none() || self.hub.is_all_on_disk())
+        self.registry.is_empty() && (self.hub.settings().log.is_none() || self.hub.is_all_on_disk())
     }
 
     /// Calls the core, and then does what it asks for besides the lines that it sends.
@@ -364,6 +376,7 @@ impl<S: System> Reactor<S> {
                         warn!("login failed for {nick} from {}", connection.peer());
                     }
                 }
+                Effect::Reload => self.system.reload(),
                 Effect::Password(task) => self.system.password(task),
                 Effect::Ledger(entries) => self.system.enter(entries),
                 Effect::Note(entries) => self.system.note(entries),
@@ -506,7 +519,7 @@ impl<S: System> Reactor<S> {
 
     /// Finds out what becomes of a peer who has come, and makes place for them if need be.
     fn admission(&mut self, peer: Peer, now: Now) -> Admission {
-        let most = self.settings.max_clients;
+        let most = self.hub.settings().max_clients;
         if self.turned_away(peer, now).is_none() && self.registry.admitted() >= most - most / 16 {
             self.make_place(now);
         }
@@ -609,19 +622,19 @@ impl<S: System> Reactor<S> {
     /// against them.
     pub(super) fn may_prove(&self, peer: Peer, now: Now) -> bool {
         let is_too_often = self.hub.turns_away(peer.origin(), now) == Some(Bye::TooOften);
-        let is_crowded = self.registry.is_crowded_from(peer, self.settings.max_per_ip);
+        let is_crowded = self.registry.is_crowded_from(peer, self.hub.settings().max_per_ip);
         is_too_often && !is_crowded && !self.is_full() && self.hub.takes_logins()
     }
 
     /// Why a peer is not admitted, if that is so, however many places are left.
     fn turned_away(&self, peer: Peer, now: Now) -> Option<Bye> {
-        let is_crowded = || self.registry.is_crowded_from(peer, self.settings.max_per_ip);
+        let is_crowded = || self.registry.is_crowded_from(peer, self.hub.settings().max_per_ip);
         self.hub.turns_away(peer.origin(), now).or_else(|| is_crowded().then_some(Bye::TooManyFromAddress))
     }
 
     /// Whether no place is left.
     fn is_full(&self) -> bool {
-        self.registry.admitted() >= self.settings.max_clients
+        self.registry.admitted() >= self.hub.settings().max_clients
     }
 
     /// Closes whoever came first of those who have never sent a line, and who have had the time for one.
@@ -673,7 +686,7 @@ impl<S: System> Reactor<S> {
             let Some(connection) = self.registry.get_mut(id) else { continue };
             connection.disarm();
             connection.calm_down(now.at);
-            if let Some(retry) = connection.retry(self.settings.stall, now.at) {
+            if let Some(retry) = connection.retry(self.hub.settings().stall, now.at) {
                 self.egress.hurry(connection);
                 if retry == Retry::Last {
                     self.on_trial.push(id);
@@ -732,7 +745,7 @@ impl<S: System> Reactor<S> {
     /// Sets the time at which a connection must be looked at again, whatever else happens.
     fn rearm(&mut self, id: ConnId, now: Now) {
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if let Some((old, new)) = connection.rearm(self.settings.stall, now.at) {
+        if let Some((old, new)) = connection.rearm(self.hub.settings().stall, now.at) {
             old.map(|at| self.timers.remove(&(at, id)));
             new.map(|at| self.timers.insert((at, id)));
         }

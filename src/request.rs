@@ -116,6 +116,8 @@ pub enum Request<'a> {
     Blocks,
     /// What the operator may change of the server, or a change of it.
     Server(Option<ServerSetting>),
+    /// Read the configuration anew.
+    Reload,
     Send(Offer<'a>),
     /// Bytes for the open upload. What comes while there is none need not be decoded and may stand here as nothing.
     Chunk(Result<Vec<u8>, BadChunk>),
@@ -216,6 +218,7 @@ impl Request<'_> {
             Self::Unblock(_) => Verb::Unblock,
             Self::Blocks => Verb::Blocks,
             Self::Server(_) => Verb::Server,
+            Self::Reload => Verb::Reload,
             Self::Send(_) => Verb::Send,
             Self::Chunk(_) => Verb::Chunk,
             Self::Get { .. } => Verb::Get,
@@ -270,6 +273,7 @@ impl Request<'_> {
             | Self::Block { .. }
             | Self::Unblock(_)
             | Self::Server(Some(_))
+            | Self::Reload
             | Self::Send(_)
             | Self::Cancel(_)
             | Self::Ignore(Some(_))
@@ -367,6 +371,7 @@ impl Request<'_> {
             | Self::Unblock(_)
             | Self::Blocks
             | Self::Server(_)
+            | Self::Reload
             | Self::Chunk(_)
             | Self::Get { .. }
             | Self::Files(None)

@@ -262,6 +262,24 @@ impl Rooms {
         }
     }
 
+    /// Each room remembers so many lines from now on, and forgets what is beyond that.
+    pub fn remember_lines(&mut self, lines: usize) {
+        self.lines = lines;
+        let longer: Vec<RoomId> =
+            self.iter().filter(|(_, room)| room.history.len() > lines).map(|(id, _)| id).collect();
+        for id in longer {
+            let room = &mut self.rooms[id.slot()];
+            let before = room.remembered();
+            while room.history.len() > lines {
+                room.pop();
+            }
+            room.history.shrink_to_fit();
+            room.shares.shrink_to_fit();
+            self.remembered = self.remembered - before + room.remembered();
+            self.settle(id);
+        }
+    }
+
     /// How many rooms there are in memory.
     pub fn len(&self) -> usize {
         self.rooms.len()

@@ -79,7 +79,7 @@ pub enum Guests {
     Off,
 }
 
-/// One of the settings that an operator may change while the server runs. It is as the options say again after a restart.
+/// One of the settings that an operator may change while the server runs. It is as the options say again after a reload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ServerSetting {
     /// See [`Settings::guests`].
@@ -139,6 +139,18 @@ impl Settings {
             ServerSetting::Accounts(accounts) => self.accounts = accounts,
             ServerSetting::Rooms(makers) => self.room_makers = makers,
         }
+    }
+
+    /// Takes what is new of these, but for what is as it was made at the start.
+    pub fn renew(&mut self, new: Self) {
+        *self = Self {
+            max_file: new.max_file.min(self.spool),
+            spool: self.spool,
+            log: self.log.map(|log| new.log.unwrap_or(log)),
+            next_file: self.next_file,
+            seed: self.seed,
+            ..new
+        };
     }
 
     /// Lines that may come at once.

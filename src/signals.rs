@@ -42,12 +42,14 @@ pub fn of_the_end() -> impl Iterator<Item = i32> {
     [SIGINT, SIGTERM].into_iter().chain(Some(SIGHUP).filter(|_| !hangup_is_ignored() && has_terminal()))
 }
 
-/// The signals that a server only takes note of: SIGUSR1 and SIGUSR2, which mean something to other servers; and SIGHUP where
-/// there is no terminal, as it then comes from somebody who wants it to go on.
-pub fn of_no_end() -> impl Iterator<Item = i32> {
-    let hangup = Some(SIGHUP).filter(|_| !hangup_is_ignored() && !has_terminal());
-    [SIGUSR1, SIGUSR2].into_iter().chain(hangup)
+/// The signal that has a server read its configuration anew: SIGHUP where there is no terminal, and whoever started it did not say
+/// that it shall be ignored.
+pub fn of_a_reload() -> Option<i32> {
+    Some(SIGHUP).filter(|_| !hangup_is_ignored() && !has_terminal())
 }
+
+/// The signals that a server only takes note of: they mean something to other servers.
+pub const OF_NOTE: [i32; 2] = [SIGUSR1, SIGUSR2];
 
 /// Whether this process belongs to a terminal, wherever its input and output are.
 fn has_terminal() -> bool {

@@ -16,7 +16,7 @@ use log::{error, warn};
 use mio::Waker;
 use sha2::{Digest as _, Sha256};
 
-pub use info::load;
+pub use info::{load, look};
 
 use self::info::Described;
 use crate::effect::{Job, Outcome};

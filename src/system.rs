@@ -16,7 +16,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::connection::Readiness;
 use crate::control::ControlListener;
-use crate::effect::{Entered, Found, Job, Outcome, PasswordResult, PasswordTask, PastFile, PastRoom, Query, Record};
+use crate::effect::{
+    Entered, Found, Job, Outcome, PasswordResult, PasswordTask, PastFile, PastRoom, Query, Record, Reloaded,
+};
 use crate::event::{Keeping, Trouble};
 use crate::home::Home;
 use crate::journal::{self, Journal};
@@ -27,11 +29,11 @@ use crate::names::PlaceToken;
 use crate::passwords::Passwords;
 use crate::peer::Peer;
 use crate::register::{Entry, Register};
+use crate::reload::{Anew, Reader, Reloads};
 use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
 use crate::time::{Instant, Now, as_stamped};
-use crate::tls::Certificate;
 use crate::transport::{Stream, Transport};
 
 /// What became ready.
@@ -94,6 +96,17 @@ pub trait System {
     /// How many signals to end have come since this was last asked.
     fn signals(&mut self) -> usize;
 
+    /// Whether a signal has come since this was last asked that asks for a reload.
+    fn heard_reload(&mut self) -> bool {
+        false
+    }
+
+    /// Has the configuration read anew.
+    fn reload(&mut self);
+
+    /// What was read next, or what is wrong with it. The rest of the surroundings has taken it by then.
+    fn reloaded(&mut self) -> Option<Result<Reloaded, String>>;
+
     /// Hands a job to the disk.
     fn job(&mut self, job: Job);
 
@@ -153,8 +166,9 @@ pub trait System {
 const WAKER: mio::Token = mio::Token(0);
 const SIGNALS: mio::Token = mio::Token(1);
 const NOTED: mio::Token = mio::Token(2);
+const RELOAD: mio::Token = mio::Token(3);
 /// Listeners and then connections are counted from here.
-const FIRST: usize = 3;
+const FIRST: usize = 4;
 /// What is to be told of a connection.
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
 /// Events taken from the system at once.
@@ -180,8 +194,12 @@ pub struct Os {
     signals: Signals,
     /// Signals that are only noted.
     noted: Signals,
-    /// Whether a signal has come that nobody has asked about.
+    /// Signals that ask for a reload.
+    hangups: Signals,
+    /// Whether a signal has come that nobody has asked about, of those that end the server, and of those that ask for a reload.
     signalled: bool,
+    is_hung_up: bool,
+    reloads: Reloads,
     /// It holds the way to the spool, and so must go before it.
     jobs: Sender<Job>,
     /// The rooms' logs, if they are kept. It must go before the spool, which holds the lock of the folder.
@@ -201,6 +219,7 @@ impl Os {
         control: Option<PathBuf>,
         home: Home,
         settings: &Settings,
+        reader: Reader,
         restore: impl FnMut(PastRoom),
     ) -> io::Result<(Self, Register, Vec<PastFile>)> {
         let starting = |e: io::Error| cannot("wait for connections", &e);
@@ -225,19 +244,37 @@ impl Os {
             journal = Some(begun.map_err(|e| cannot("start the threads of the logs", &e))?);
         }
         let in_data = home.control();
+        let reloads =
+            Reloads::start(reader, Arc::clone(&waker)).map_err(|e| cannot("start the thread of reloads", &e))?;
         let spool = Spool::start(home, waker).map_err(|e| cannot("start the thread of the files", &e))?;
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
         // From here on nobody waits for long, and signals are heard by the loop.
         let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end()).map_err(starting)?;
-        let noted = Signals::open(poll.registry(), NOTED, signals::of_no_end()).map_err(starting)?;
+        let noted = Signals::open(poll.registry(), NOTED, signals::OF_NOTE).map_err(starting)?;
+        let hangups = Signals::open(poll.registry(), RELOAD, signals::of_a_reload()).map_err(starting)?;
         let path = control.clone().or(in_data.clone());
         let control = open_control(control, in_data)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
         let door = path.filter(|_| control.is_some()).map(|path| Door { path, look: started, is_missed: false });
         let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
-        let signalled = false;
-        let os =
-            Self { started, poll, events, listeners, door, signals, noted, signalled, jobs, journal, names, spool };
+        let (signalled, is_hung_up) = (false, false);
+        let os = Self {
+            started,
+            poll,
+            events,
+            listeners,
+            door,
+            signals,
+            noted,
+            hangups,
+            signalled,
+            is_hung_up,
+            reloads,
+            jobs,
+            journal,
+            names,
+            spool,
+        };
         Ok((os, register, files))
     }
 
@@ -266,11 +303,20 @@ impl Os {
     pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, &Carrier)>> {
         self.listeners.addresses()
     }
+}
 
-    /// Shows another certificate to whoever comes from now on.
-    pub fn replace_certificate(&self, certificate: &Certificate) {
-        self.listeners.replace_certificate(certificate);
+/// What would keep [`Home::at`] and [`Os::open`] from using the data folder `dir`, but that another server uses it. Nothing is locked,
+/// made or changed.
+pub fn look(dir: &Path) -> io::Result<()> {
+    Home::look(dir).map_err(|e| cannot(&format!("keep files in {}", dir.display()), &e))?;
+    let [ledger, rooms, spool] = ["ledger", "rooms", "spool"].map(|name| dir.join(name));
+    ledger::look(&ledger).map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
+    for (folder, look) in [(rooms, journal::look as fn(&Path) -> io::Result<()>), (spool, spool::look)] {
+        if folder.exists() {
+            look(&folder).map_err(|e| cannot(&format!("read {}", folder.display()), &e))?;
+        }
     }
+    Ok(())
 }
 
 /// Opens the operator's door where they want it, or else in the data folder. People can talk without the latter.
@@ -310,11 +356,14 @@ impl System for Os {
         for event in &self.events {
             let mio::Token(n) = event.token();
             self.signalled |= event.token() == SIGNALS;
+            self.is_hung_up |= event.token() == RELOAD && self.hangups.take() > 0;
             if event.token() == NOTED && self.noted.take() > 0 {
-                if let Some(door) = &mut self.door {
-                    door.look = std::time::Instant::now();
-                }
-                log::info!("a signal of these (SIGHUP, SIGUSR1 or SIGUSR2) changes nothing; SIGTERM ends the server");
+                log::info!(
+                    "SIGUSR1 and SIGUSR2 change nothing; SIGHUP has the configuration read anew, SIGTERM ends the server"
+                );
+            }
+            if let (NOTED | RELOAD, Some(door)) = (event.token(), &mut self.door) {
+                door.look = std::time::Instant::now();
             }
             let Some(n) = n.checked_sub(FIRST) else { continue };
             let Some(slot) = n.checked_sub(TOKENS) else {
@@ -373,6 +422,33 @@ impl System for Os {
 
     fn signals(&mut self) -> usize {
         if std::mem::take(&mut self.signalled) { self.signals.take() } else { 0 }
+    }
+
+    fn heard_reload(&mut self) -> bool {
+        std::mem::take(&mut self.is_hung_up)
+    }
+
+    fn reload(&mut self) {
+        self.reloads.ask();
+    }
+
+    fn reloaded(&mut self) -> Option<Result<Reloaded, String>> {
+        let read = self.reloads.results().next()?;
+        match &read {
+            Ok(Anew { what: Reloaded { settings, restart }, certificate }) => {
+                certificate.iter().for_each(|certificate| self.listeners.replace_certificate(certificate));
+                if let Some(logging) = settings.log {
+                    self.journal.iter().for_each(|journal| journal.set(logging));
+                    self.names.iter().for_each(|(ledger, _)| ledger.set(logging));
+                }
+                log::info!("the configuration is read anew");
+                if !restart.is_empty() {
+                    log::warn!("a restart takes what has changed of these: {}", restart.join(", "));
+                }
+            }
+            Err(why) => log::error!("the configuration cannot be read anew, and stays as it was: {why}"),
+        }
+        Some(read.map(|anew| anew.what))
     }
 
     fn job(&mut self, job: Job) {

@@ -30,6 +30,8 @@ use crate::home::{Durability, make_folder, replace};
 use crate::limits;
 use crate::names::Digest;
 
+/// The file of the certificate that the server has made, and of its key.
+const OWN: &str = "own.pem";
 /// How long a certificate is good that the server has made.
 const GOOD: Duration = Duration::from_secs(3652 * 86_400);
 /// Bytes of a file with certificates or a key.
@@ -123,11 +125,16 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// Whether the server has made a certificate for itself in this folder.
+pub fn has_own(folder: &Path) -> bool {
+    folder.join(OWN).exists()
+}
+
 /// The certificate that the server has made for itself, in this folder, which is made with it if it is not there. An error says what
 /// cannot be done.
 pub fn own(folder: &Path) -> Result<Certificate, String> {
-    let path = folder.join("own.pem");
-    if !path.exists() {
+    let path = folder.join(OWN);
+    if !has_own(folder) {
         let made = make().and_then(|pem| {
             make_folder(folder)?;
             // Both stand in one file, so that no crash comes between them.

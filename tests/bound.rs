@@ -18,7 +18,9 @@ use std::time::{Duration, SystemTime};
 use allocation_counter::measure;
 use chinwag::connection::Readiness;
 use chinwag::dialect::PLAIN;
-use chinwag::effect::{Entered, Found, Job, Logged, Outcome, PasswordResult, PasswordTask, PastRoom, Query, Record};
+use chinwag::effect::{
+    Entered, Found, Job, Logged, Outcome, PasswordResult, PasswordTask, PastRoom, Query, Record, Reloaded,
+};
 use chinwag::event::{SaidKind, Trouble};
 use chinwag::hub::Hub;
 use chinwag::limits;
@@ -133,6 +135,12 @@ impl System for Surroundings {
 
     fn close(&mut self, _: Stream) {}
 
+    fn reload(&mut self) {}
+
+    fn reloaded(&mut self) -> Option<Result<Reloaded, String>> {
+        None
+    }
+
     fn accept(&mut self, _: Now) -> Option<Newcomer<Stream>> {
         self.newcomers.pop_front()
     }
@@ -204,7 +212,7 @@ impl World {
         let info = measure(|| {
             let hub = Hub::new(settings.clone());
             let around = Surroundings { rest: limits::GATHER, ..Surroundings::default() };
-            reactor = Some(Reactor::new(around, hub, vec![&PLAIN], settings.clone()));
+            reactor = Some(Reactor::new(around, hub, vec![&PLAIN]));
         });
         Self { reactor: reactor.unwrap(), settings, peers: Vec::new(), held: info.bytes_current }
     }

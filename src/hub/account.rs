@@ -138,6 +138,16 @@ impl Accounts {
         }
     }
 
+    /// The last request of a connection is answered later.
+    pub(super) fn wait(&mut self, conn: ConnId) {
+        self.waiting.insert(conn);
+    }
+
+    /// Whether a connection that waits is still there. It waits no more.
+    pub(super) fn waits_no_more(&mut self, conn: ConnId) -> bool {
+        self.waiting.remove(&conn)
+    }
+
     /// A connection is gone. What it had written down holds all the same.
     pub(super) fn forget(&mut self, conn: ConnId) {
         self.waiting.remove(&conn);
@@ -230,8 +240,8 @@ impl Hub {
         &self.accounts.register
     }
 
-    /// Whether the last request of a connection waits for a password to be looked at, or for the ledger. Its next line must
-    /// wait until there is an [`Effect::Answered`].
+    /// Whether the last request of a connection waits for a password to be looked at, for the ledger or for a reload. Its next line
+    /// must wait until there is an [`Effect::Answered`].
     pub fn is_waiting(&self, conn: ConnId) -> bool {
         self.accounts.waiting.contains(&conn)
     }
@@ -339,7 +349,12 @@ impl Hub {
     }
 
     /// Answers a request that had to wait, unless it waits for something else now, and lets the next ones be carried out.
-    fn answer_late(&mut self, verb: Verb, done: Result<Option<Done>, Fault>, turn: &mut Turn<'_, impl Output>) {
+    pub(super) fn answer_late(
+        &mut self,
+        verb: Verb,
+        done: Result<Option<Done>, Fault>,
+        turn: &mut Turn<'_, impl Output>,
+    ) {
         match done {
             Ok(done) => done.into_iter().for_each(|done| turn.out.reply(turn.conn, &Reply::Done(done))),
             Err(why) => refuse(turn.conn, verb, why, turn.out),
@@ -355,7 +370,8 @@ impl Hub {
         let Accounts { register, waiting, writes, looked_at, queue, .. } = &self.accounts;
         register.check();
         let written = writes.iter().filter_map(|write| write.then.as_ref()).map(|(conn, _)| conn);
-        let due: Vec<&ConnId> = self.accounts.tasks().map(|task| &task.conn).chain(written).collect();
+        let reloads = self.reloads.iter().map(|(conn, _)| conn);
+        let due: Vec<&ConnId> = self.accounts.tasks().map(|task| &task.conn).chain(written).chain(reloads).collect();
         for conn in waiting {
             let is_door = || self.locked.contains_key(conn) || self.controls.contains_key(conn);
             assert!(self.people.at(*conn).is_some() || is_door(), "nobody waits");

@@ -1,7 +1,7 @@
 //! Operators: the door by which whoever runs the server comes in, and what operators alone may do.
 
-use crate::effect::{Effect, Output, Whereabouts};
-use crate::event::{Bye, Deed, Done, Event, Fault, Lock, Reply, Verb};
+use crate::effect::{Effect, Output, Reloaded, Whereabouts};
+use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Lock, Reply, Verb};
 use crate::limits;
 use crate::names::{ConnId, Nick, PersonId, Text};
 use crate::people::{Intake, Person};
@@ -11,7 +11,7 @@ use crate::request::{BadChunk, Named, Request};
 use crate::time::{Instant, Now};
 
 use super::rules::short_reason;
-use super::{Alarm, Hub, Turn, refuse};
+use super::{Alarm, Hub, Turn, fingerprint, refuse};
 
 /// A connection that came by the operator's door.
 #[derive(Debug)]
@@ -147,6 +147,51 @@ impl Hub {
         turn.out.publish(&mut self.people.conns(), &[Event::Wall { from, text: text.clone() }]);
         self.audit(Deed::Wall(text), turn);
         Ok(Done::Wall(self.people.len()))
+    }
+
+    /// Has the configuration read anew, as somebody wants by a signal.
+    pub fn heard_reload(&mut self, out: &mut impl Output) {
+        // One that has not begun reads what there is then.
+        if !self.reloads.iter().skip(1).any(|(conn, _)| *conn == ConnId::NOBODY) {
+            self.ask_reload(ConnId::NOBODY, Author::Server, out);
+        }
+    }
+
+    pub(super) fn reload(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
+        let by = self.by(turn)?;
+        self.accounts.wait(turn.conn);
+        self.ask_reload(turn.conn, by, turn.out);
+        Ok(())
+    }
+
+    fn ask_reload(&mut self, conn: ConnId, by: Author, out: &mut impl Output) {
+        self.reloads.push_back((conn, by));
+        out.effect(Effect::Reload);
+    }
+
+    /// The configuration was read anew for whoever asked first, or something is wrong with it; then nothing changes.
+    pub fn reloaded(&mut self, now: Now, read: Result<Reloaded, String>, out: &mut impl Output) {
+        let Some((conn, by)) = self.reloads.pop_front() else { return };
+        let done = read.map(|Reloaded { settings, restart }| {
+            self.password = settings.password.as_deref().map(fingerprint);
+            self.rooms.remember_lines(settings.history);
+            self.settings.renew(settings);
+            out.effect(Effect::Audit { conn, by, deed: Deed::Reload });
+            restart
+        });
+        // They may have gone meanwhile.
+        if !self.accounts.waits_no_more(conn) {
+            return;
+        }
+        let who = self.people.at(conn).map_or(PersonId::NOBODY, |person| person.id);
+        let turn = &mut Turn { now, conn, who, out };
+        if let Ok(restart) = &done {
+            restart.iter().for_each(|option| turn.out.detail(conn, &Detail::Restart(option)));
+        }
+        let done = done
+            .map(|_| Some(Done::Reload))
+            .map_err(|why| Fault::BadConfig(Text::new(&why.chars().take(limits::MISTAKE).collect::<String>())));
+        self.answer_late(Verb::Reload, done, turn);
     }
 
     /// Has the shell tell from where somebody is here, as it knows the addresses.

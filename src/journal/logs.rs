@@ -55,6 +55,11 @@ impl Logs {
         Self { folder, half: max / 2, open: Vec::new() }
     }
 
+    /// Each has at most so many bytes from the next line on.
+    pub(super) fn set_max(&mut self, max: u64) {
+        self.half = max / 2;
+    }
+
     /// Adds whole lines to a room's log, and gives the file, for syncing. An error leaves the log as it was.
     pub fn append(&mut self, room: RoomName, lines: &str) -> io::Result<Arc<File>> {
         let cached = self.open.iter().position(|open| open.room.as_str() == room.as_str());
@@ -182,15 +187,7 @@ pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl
     respell(folder)?;
     let rooms = list(folder, limits::LOGS)?;
     info!("rooms in {}: {}", folder.display(), rooms.len());
-    for &room in &rooms {
-        // Nothing is wrong with such a log, and it can be put right.
-        for path in ["log", "log.1"].map(|kind| path(folder, room, kind)) {
-            match open_regular(File::options().read(true).write(true), &path) {
-                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(not_ours(&path, &e)),
-                _ => {}
-            }
-        }
-    }
+    are_ours(folder, &rooms)?;
     let only_known = rooms.len().saturating_sub(remembering);
     let remembered = rooms.len().clamp(1, remembering.max(1));
     let bytes = (limits::HISTORY_IN_ALL / remembered) as u64;
@@ -203,6 +200,24 @@ pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl
             .ok()
             .flatten()
     }))
+}
+
+/// What would keep [`load`] from reading the logs. Nothing is changed.
+pub fn look(folder: &Path) -> io::Result<()> {
+    are_ours(folder, &list(folder, limits::LOGS)?)
+}
+
+fn are_ours(folder: &Path, rooms: &[RoomName]) -> io::Result<()> {
+    for &room in rooms {
+        // Nothing is wrong with such a log, and it can be put right.
+        for path in ["log", "log.1"].map(|kind| path(folder, room, kind)) {
+            match open_regular(File::options().read(true).write(true), &path) {
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(not_ours(&path, &e)),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Gives the files of rooms the names that we give them. Some systems take marks apart from their letters, and a folder may have

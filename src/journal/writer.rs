@@ -20,11 +20,13 @@ use crate::event::{Keeping, Trouble};
 use crate::home::{files_open, is_full, lacks_descriptors, make_folder};
 use crate::limits;
 use crate::names::RoomName;
+use crate::settings::Logging;
 use crate::text::counted;
 
 /// What the thread `log` is told.
 pub(super) enum ToWriter {
     Write(Batch),
+    Set(Logging),
     /// What came of a sync, how long it took, and what is to be synced again.
     Synced(io::Result<()>, Duration, Unsynced),
     /// Write what there is, once more, and end.
@@ -173,6 +175,10 @@ impl Writer {
             };
             match message {
                 Ok(ToWriter::Write(batch)) => self.write(batch),
+                Ok(ToWriter::Set(logging)) => {
+                    self.every = logging.sync;
+                    self.logs.set_max(logging.max);
+                }
                 Ok(ToWriter::Synced(result, took, again)) => {
                     if took > self.every + limits::LOG_STEADY {
                         warn!("syncing the logs took {took:.1?}; a loss of power could have cost as much");

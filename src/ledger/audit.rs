@@ -36,6 +36,11 @@ impl AuditLog {
         Self { path, half: max / 2, waiting: VecDeque::new() }
     }
 
+    /// It has at most so many bytes from the next line on.
+    pub(super) fn set_max(&mut self, max: u64) {
+        self.half = max / 2;
+    }
+
     /// Adds a whole line. If that fails, the line stands in the log of the process at once, as the process may end before the disk
     /// takes it, and waits here. Of more than may wait, the oldest stand in the log of the process alone.
     pub(super) fn append(&mut self, line: String) {

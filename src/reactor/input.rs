@@ -85,7 +85,7 @@ impl<S: System> Reactor<S> {
             let lines = &connection.framing().lines;
             if lines.is_endless() && !(has_upload && lines.at_chunk()) {
                 // It counts as lines by its length, so that it costs no more than they do.
-                if !connection.pay_for_endless(rate_for(connection, self.settings.rate), now.at) {
+                if !connection.pay_for_endless(rate_for(connection, self.hub.settings().rate), now.at) {
                     self.wait(id, now);
                     return read;
                 }
@@ -216,7 +216,7 @@ impl<S: System> Reactor<S> {
                 }
                 break;
             }
-            let rate = rate_for(connection, self.settings.rate);
+            let rate = rate_for(connection, self.hub.settings().rate);
             let is_paid = is_of_upload || connection.pay(rate, now.at);
             // What will be refused in any case does not wait for that.
             let may_be_void = connection.at_line_before(lines.len()) && !lines.at_chunk();

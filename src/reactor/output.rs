@@ -32,7 +32,7 @@ impl<S: System> Reactor<S> {
             return;
         }
         for id in std::mem::take(&mut self.on_trial) {
-            let stall = self.settings.stall;
+            let stall = self.hub.settings().stall;
             if self.registry.get(id).is_some_and(|connection| connection.is_stalled_for(stall, now.at)) {
                 self.drop_slow(id, now);
             }
@@ -134,7 +134,7 @@ impl<S: System> Reactor<S> {
         }
         match self.egress.flush(connection) {
             Ok(Flushed::All) if connection.is_on_fast_path() => return,
-            Ok(flushed) => connection.note_flushed(flushed, self.settings.stall, now.at),
+            Ok(flushed) => connection.note_flushed(flushed, self.hub.settings().stall, now.at),
             Err(e) => {
                 connection.note_broken(&e, now.at);
                 if connection.keep().is_none() {

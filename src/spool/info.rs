@@ -77,6 +77,19 @@ pub fn load(folder: &Path, next: u64) -> io::Result<Vec<PastFile>> {
     Ok(past)
 }
 
+/// What would keep [`load`] from reading the files. Nothing is changed.
+pub fn look(folder: &Path) -> io::Result<()> {
+    for id in ids(folder)? {
+        for path in [path(folder, id), folder.join(id.to_string())] {
+            match open_regular(File::options().read(true), &path) {
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(not_ours(&path, &e)),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 fn load_one(folder: &Path, id: FileId) -> io::Result<Option<PastFile>> {
     let text = match read_text(&path(folder, id)) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -33,6 +33,11 @@ pub fn own(_: &Path) -> Result<Certificate, String> {
     Err(NONE.to_owned())
 }
 
+/// Whether the server has made one for itself.
+pub fn has_own(_: &Path) -> bool {
+    false
+}
+
 /// What came out of [`Session::open`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Opened {

@@ -66,6 +66,7 @@ codes! {
     InviteOnly "invite-only"
     BadKey "bad-key"
     NoAccount "no-account"
+    BadConfig "bad-config"
     Blocked "blocked"
     Full "full"
     Idle "idle"

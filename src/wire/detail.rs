@@ -62,6 +62,8 @@ pub enum Detail<'a> {
     Block { id: u64, of_guests: bool, who: &'a str, until: Option<SystemTime>, reason: &'a str },
     /// What the operator may change and its value, of `/server`.
     Server(&'a str, &'a str),
+    /// An option that has changed and that only a restart takes, of `/reload`.
+    Restart(&'a str),
     /// A rule and its value, of `/room`.
     Rule(&'a str, &'a str),
     /// The names of the rules of the room that is entered, each behind a space but the first.
@@ -210,6 +212,11 @@ impl<'a> Detail<'a> {
                 let setting = Self::Server(fields.word()?, fields.word()?);
                 fields.end(setting)
             }
+            "reload" => {
+                fields.keyword("restart")?;
+                let option = Self::Restart(fields.word()?);
+                fields.end(option)
+            }
             "room" => {
                 let rule = Self::Rule(fields.word()?, fields.word()?);
                 fields.end(rule)
@@ -308,6 +315,7 @@ impl<'a> Detail<'a> {
                 put_text(out, reason);
             }
             Self::Rule(rule, value) | Self::Server(rule, value) => put(out, format_args!("{rule} {value}")),
+            Self::Restart(option) => put(out, format_args!("restart {option}")),
             Self::Rules(rules) => put(out, format_args!("rules {rules}")),
             Self::Had(count) => put(out, format_args!("had {count}")),
             Self::Upload { file, offset } => put(out, format_args!("upload {file} {offset}")),

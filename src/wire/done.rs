@@ -132,6 +132,7 @@ pub enum Done<'a> {
     Unblock(u64),
     Blocks(u64),
     Server,
+    Reload,
     /// A command that is newer than this program, or a reply that is, and what follows it.
     Other(&'a str, &'a str),
 }
@@ -249,6 +250,7 @@ impl<'a> Done<'a> {
             "unblock" => Self::Unblock(fields.number()?),
             "blocks" => Self::Blocks(fields.number()?),
             "server" => Self::Server,
+            "reload" => Self::Reload,
             _ => return None,
         };
         fields.end(done)
@@ -306,6 +308,7 @@ impl<'a> Done<'a> {
             Self::Unblock(_) => "unblock",
             Self::Blocks(_) => "blocks",
             Self::Server => "server",
+            Self::Reload => "reload",
             Self::Other(command, _) => command,
         }
     }
@@ -412,6 +415,7 @@ impl<'a> Done<'a> {
             | Self::Back
             | Self::Settings
             | Self::Server
+            | Self::Reload
             | Self::Quit => {}
         }
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use chinwag::effect::{
-    Effect, Entered, Found, Job, Outcome, Output, Passage, PasswordResult, PasswordTask, Query, Record, Section,
+    Effect, Entered, Found, Job, Outcome, Output, Passage, PasswordResult, PasswordTask, Query, Record, Reloaded,
+    Section,
 };
 use chinwag::event::{Change, Deed, Detail, Done, Event, Fault, Reply, Setting, Unstored, Verb};
 use chinwag::framing::Framing;
@@ -48,6 +49,8 @@ pub struct Notes {
     pub deeds: Vec<(Author, Deed)>,
     /// Passwords that are to be looked at.
     pub tasks: VecDeque<PasswordTask>,
+    /// How often the configuration is to be read anew.
+    pub reloads: usize,
     pub ledger: Ledger,
     pub is_memory_short: bool,
 }
@@ -64,7 +67,13 @@ impl Notes {
 
     /// The same, but those that wait for their turn to search the log are left to wait.
     pub fn go_on_until_a_search(&mut self, hub: &mut Hub, now: Now) {
-        while !(self.resumed.is_empty() && self.queries.is_empty() && self.tasks.is_empty() && self.ledger.is_idle()) {
+        while !(self.resumed.is_empty() && self.queries.is_empty() && self.tasks.is_empty() && self.ledger.is_idle())
+            || self.reloads > 0
+        {
+            while let Some(left) = self.reloads.checked_sub(1) {
+                self.reloads = left;
+                hub.reloaded(now, Ok(reload(hub.settings())), self);
+            }
             while let Some(task) = self.tasks.pop_front() {
                 hub.password_did(now, look_at(&task), self);
             }
@@ -152,6 +161,7 @@ impl Output for Notes {
             Effect::NoteWrongPassword(conn) => self.wrong_passwords.push(conn),
             Effect::NoteFailedLogin(conn, nick) => self.failed_logins.push((conn, nick)),
             Effect::Password(task) => self.tasks.push_back(task),
+            Effect::Reload => self.reloads += 1,
             Effect::Ledger(entries) => self.ledger.write(entries),
             Effect::Note(entries) => self.ledger.note(entries),
             // Nobody's lines are held back here.
@@ -186,6 +196,14 @@ impl Output for Notes {
 /// Why a disk that fails takes no chunk of so many bytes.
 pub fn why_not(bytes: usize) -> Unstored {
     [Unstored::Full, Unstored::Failed, Unstored::Descriptors, Unstored::Denied][bytes % 4]
+}
+
+/// Reads settings anew of which nothing was changed but by operators.
+pub fn reload(settings: &Settings) -> Reloaded {
+    let first = Settings::default();
+    let settings =
+        Settings { guests: first.guests, accounts: first.accounts, room_makers: first.room_makers, ..settings.clone() };
+    Reloaded { settings, restart: Vec::new() }
 }
 
 /// What the wire is of somebody who comes in clear.

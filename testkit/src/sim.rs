@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use chinwag::connection::Readiness;
 use chinwag::dialect::PLAIN;
-use chinwag::effect::{Entered, Found, Job, Outcome, PasswordResult, PasswordTask, Query, Record};
+use chinwag::effect::{Entered, Found, Job, Outcome, PasswordResult, PasswordTask, Query, Record, Reloaded};
 use chinwag::event::Trouble;
 use chinwag::hub::Hub;
 use chinwag::limits::STALL_BYTES;
@@ -26,7 +26,7 @@ use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
 use chinwag::transport::{NotArrived, Transport};
 
-use crate::memory::{Disk, Notes, look_at, why_not};
+use crate::memory::{Disk, Notes, look_at, reload, why_not};
 use crate::model::{Chance, Entry, Heard, Parting, World};
 
 /// Turns in a row that may be needed until the server has nothing to do; more, and it spins.
@@ -350,6 +350,9 @@ pub struct Surroundings {
     /// Until when the log is in trouble.
     trouble: Option<(Instant, Trouble)>,
     signals: usize,
+    /// What is set, and when it will have been read anew.
+    settings: Settings,
+    reloads: VecDeque<Instant>,
 }
 
 impl System for Surroundings {
@@ -388,7 +391,8 @@ impl System for Surroundings {
         let query = self.queries.front().map_or(never, |&(at, _)| at);
         let task = self.tasks.front().map_or(never, |&(at, _)| at);
         let entry = self.entering.front().map_or(never, |&at| at);
-        let done = job.min(query).min(task).min(entry);
+        let reload = self.reloads.front().copied().unwrap_or(never);
+        let done = job.min(query).min(task).min(entry).min(reload);
         let now = net.clock.get();
         if !ready.is_empty()
             || is_arriving
@@ -441,6 +445,15 @@ impl System for Surroundings {
 
     fn signals(&mut self) -> usize {
         std::mem::take(&mut self.signals)
+    }
+
+    fn reload(&mut self) {
+        self.reloads.push_back(self.net.clock.get() + self.net.weather.job);
+    }
+
+    fn reloaded(&mut self) -> Option<Result<Reloaded, String>> {
+        self.reloads.front().filter(|&&at| at <= self.net.clock.get())?;
+        self.reloads.pop_front().map(|_| Ok(reload(&self.settings)))
     }
 
     fn job(&mut self, job: Job) {
@@ -622,8 +635,10 @@ impl Sim {
             entering: VecDeque::new(),
             trouble: None,
             signals: 0,
+            settings: settings.clone(),
+            reloads: VecDeque::new(),
         };
-        let reactor = Reactor::new(surroundings, Hub::new(settings.clone()), vec![&PLAIN], settings);
+        let reactor = Reactor::new(surroundings, Hub::new(settings), vec![&PLAIN]);
         Self { reactor, net, peers: Vec::new(), has_ended: false }
     }
 

@@ -454,7 +454,7 @@ fn a_terminal_that_closes_ends_it() {
 }
 
 #[test]
-fn a_hangup_without_a_terminal_changes_nothing() {
+fn a_hangup_without_a_terminal_ends_nothing() {
     for hangup in ["--default-signal=HUP", "--ignore-signal=HUP"] {
         let mut command = Command::new("setsid");
         let mut server =
@@ -468,7 +468,7 @@ fn a_hangup_without_a_terminal_changes_nothing() {
         server.signal("TERM");
         let (status, log) = server.wait();
         assert_eq!(status.code(), Some(0));
-        assert_eq!(log.contains("changes nothing"), hangup.starts_with("--default"), "{log}");
+        assert!(hangup.starts_with("--default") || !log.contains("is read anew"), "{log}");
     }
 }
 
@@ -484,7 +484,7 @@ fn signals_that_mean_something_to_other_servers_change_nothing() {
     server.signal("TERM");
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0));
-    assert!(log.contains("(SIGHUP, SIGUSR1 or SIGUSR2) changes nothing"), "{log}");
+    assert!(log.contains("SIGUSR1 and SIGUSR2 change nothing"), "{log}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod operators;
 mod owners;
 mod peers;
 mod recorded;
+mod reload;
 mod rooms;
 mod rules;
 mod shares;

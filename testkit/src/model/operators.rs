@@ -180,7 +180,7 @@ impl<W: World> Crowd<W> {
                 let scope = chance.pick(&["", "guests", "all"]);
                 format!("/block {whom} {scope} {} {reason}", chance.pick(&["", "30d"]))
             }
-            10 => "/blocks".to_owned(),
+            10 => (*chance.pick(&["/blocks", "/reload"])).to_owned(),
             11 => format!("/wall {reason}"),
             12 => format!("/where {nick}"),
             13 => format!("/grant {}", if chance.one_in(2) { owner } else { nick }),
@@ -357,6 +357,10 @@ impl<W: World> Crowd<W> {
                     .collect();
                 let known: Vec<u64> = self.order.blocks.keys().copied().collect();
                 assert_eq!(told, known, "who may not come");
+            }
+            Done::Reload => {
+                self.count("reloaded");
+                self.order.server.clear();
             }
             Done::Wall(count) => self.order.told.wall = Some(*count),
             Done::Server => {

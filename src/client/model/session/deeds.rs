@@ -79,6 +79,7 @@ pub(super) fn deed(line: &str, done: &Done<'_>) -> Option<String> {
             format!("{what}; {closed} {is_one} closed (block {id}; /unblock {id} ends it)")
         }
         Done::Unblock(id) => format!("you ended block {id}"),
+        Done::Reload => "the server has read its configuration anew".to_owned(),
         _ => return None,
     })
 }

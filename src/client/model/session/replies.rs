@@ -617,6 +617,7 @@ mod tests {
                 "you let nobody come from 203.0.113.5/32 any more; 2 connections were closed (block 8; /unblock 8 ends it)",
             ),
             ("/unblock 8", "+ unblock 8", "you ended block 8"),
+            ("/reload", "+ reload", "the server has read its configuration anew"),
             ("/topic", "+ topic #a", "#a has no topic"),
             ("/topic tea", "+ topic #a tea", "#a is about tea"),
             ("/nick bob", "+ nick bob", "you are bob"),
