@@ -332,6 +332,8 @@ table! {
             let setting = SERVER_SETTINGS.iter().find(is_it).ok_or(Slip::Usage)?.0;
             Ok(Request::Server(Some(setting)))
         };
+    Metrics Operator "metrics" "/metrics" "the figures of this server, as a monitor reads them"
+        |_| Ok(Request::Metrics);
 }
 
 /// What `/set` sets, and how it is called.

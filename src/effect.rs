@@ -52,11 +52,13 @@ pub enum Effect {
     Audit { conn: ConnId, by: Author, deed: Deed },
     /// Tell this connection about these ones, which are somebody's, and reply.
     Where { conn: ConnId, whom: Whereabouts },
+    /// Tell this connection the page of metrics, and reply.
+    Metrics(ConnId),
     /// The core knows this connection no more: close it when all that is pending for it is written.
     Close {
         conn: ConnId,
-        /// Why, if it is to be told so.
-        bye: Option<Bye>,
+        /// Why, if it is to be told so, and what an operator says to that.
+        bye: Option<(Bye, Option<Text>)>,
     },
 }
 

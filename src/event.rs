@@ -114,6 +114,7 @@ verbs! {
     Unblock,
     Blocks,
     Server,
+    Metrics,
     Keep,
     Resume,
     Quit,
@@ -124,8 +125,9 @@ verbs! {
 impl Verb {
     /// Whether it is for operators alone. To others it is unknown.
     pub fn is_of_operators(self) -> bool {
-        use Verb::{Block, Blocks, Grant, Kill, Operator, Revoke, Server, Unblock, Wall, Where};
-        matches!(self, Kill | Where | Wall | Grant | Revoke | Operator | Block | Unblock | Blocks | Server)
+        use Verb::{Block, Blocks, Grant, Kill, Metrics, Operator, Revoke, Server, Unblock, Wall, Where};
+        let is_block = matches!(self, Block | Unblock | Blocks);
+        is_block || matches!(self, Kill | Where | Wall | Grant | Revoke | Operator | Server | Metrics)
     }
 }
 
@@ -877,6 +879,8 @@ pub enum Detail {
     },
     /// What the operator may change of the server.
     Server(ServerSetting),
+    /// A line of the page of metrics.
+    Metric(Text),
     /// A rule of a room.
     Rule(Shown),
     /// The rules of the room that was joined.
@@ -1180,6 +1184,8 @@ pub enum Done {
     Unblock(u64),
     Blocks(usize),
     Server,
+    /// The page of metrics has so many lines.
+    Metrics(usize),
 }
 
 /// What an operator has done that changes something, as the audit log has it. No secret is in it.

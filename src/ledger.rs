@@ -122,6 +122,11 @@ impl Ledger {
         self.patience.spend(begun.elapsed());
     }
 
+    /// How long [`Ledger::settle`] has waited so far.
+    pub fn waited(&self) -> Duration {
+        self.patience.spent()
+    }
+
     /// Why what was noted cannot be written, if it cannot. The waker is woken when that changes.
     pub fn trouble(&self) -> Option<Trouble> {
         *lock(&self.trouble)

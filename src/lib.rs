@@ -23,6 +23,7 @@ pub mod linebuf;
 pub mod listener;
 pub mod memory;
 pub mod meters;
+pub mod metrics;
 pub mod names;
 pub mod nametable;
 pub mod options;

@@ -208,6 +208,7 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
             let (name, value) = server_words(*setting);
             line(wire::Detail::Server(name, value));
         }
+        Detail::Metric(text) => line(wire::Detail::Metric(text.as_str())),
         Detail::Rule(rule) => {
             let (name, value) = rule_words(rule);
             line(wire::Detail::Rule(name, &value));
@@ -612,6 +613,7 @@ fn encode_done(done: &Done) -> wire::Done<'_> {
         Done::Unblock(id) => wire::Done::Unblock(id),
         Done::Blocks(count) => wire::Done::Blocks(count as u64),
         Done::Server => wire::Done::Server,
+        Done::Metrics(count) => wire::Done::Metrics(count as u64),
         // Who is blocked has words that are made for it.
         Done::Block { id, closed, .. } => wire::Done::Block { id, who: "?", closed: closed as u64 },
         // One rule has words that are made for it.
@@ -1178,8 +1180,26 @@ fn gone_text(gone: Gone) -> String {
     }
 }
 
+/// The codes with which connections are not let in, from the first on.
+pub const REJECTED: &[Code<'static>] = &[Code::Full, Code::Refused, Code::Blocked];
+/// The codes with which connections are closed.
+pub const BYES: &[Code<'static>] = &[
+    Code::Full,
+    Code::Refused,
+    Code::Blocked,
+    Code::TooSlow,
+    Code::Idle,
+    Code::Killed,
+    Code::Shutdown,
+    Code::NotHttp,
+    Code::NotIrc,
+    Code::NotText,
+];
+/// The codes with which connections are lost that the server did not close.
+pub const LOST: &[Code<'static>] = &[Code::Reset, Code::Timeout];
+
 /// The stable word for how a connection was lost.
-fn lost_code(lost: Lost) -> Code<'static> {
+pub fn lost_code(lost: Lost) -> Code<'static> {
     match lost {
         Lost::Reset => Code::Reset,
         Lost::Timeout => Code::Timeout,
@@ -1187,7 +1207,8 @@ fn lost_code(lost: Lost) -> Code<'static> {
     }
 }
 
-fn bye_code(bye: Bye) -> Code<'static> {
+/// The stable word for why a connection is closed.
+pub fn bye_code(bye: Bye) -> Code<'static> {
     match bye {
         Bye::Full | Bye::MadePlace | Bye::ControlsTaken => Code::Full,
         Bye::TooManyFromAddress | Bye::TooOften | Bye::WrongPasswords => Code::Refused,

@@ -22,6 +22,7 @@ use crate::event::{Bye, Detail, Done, Event, Reply};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits;
+use crate::metrics::{self, Levels, LoopCounts};
 use crate::names::{ConnId, Nick, PlaceToken, Text, Wire};
 use crate::outbox::Kind;
 use crate::peer::Peer;
@@ -98,6 +99,9 @@ pub struct Reactor<S: System> {
     applicants: Vec<ConnId>,
     /// A connection has just asked to go on in one of them.
     taking_up: Option<TakeUp>,
+    counts: LoopCounts,
+    /// Since when what was said in rooms waits for a fan-out, if any does.
+    gathering: Option<Instant>,
     /// When the server ends, once it is asked to.
     end: Option<Instant>,
     scratch: Vec<u8>,
@@ -166,6 +170,8 @@ impl<S: System> Reactor<S> {
             arrivals: Arrivals::default(),
             applicants: Vec::new(),
             taking_up: None,
+            counts: LoopCounts::new(plain::REJECTED, plain::BYES, plain::LOST),
+            gathering: None,
             end: None,
             scratch: vec![0; limits::READ_CHUNK],
             memory: Vec::new(),
@@ -308,6 +314,7 @@ impl<S: System> Reactor<S> {
         self.write_log(now);
         self.flush(now);
         self.drop_stalled(now);
+        self.counts.turns.add(self.system.now().at - now.at);
         Ok(self.end.is_none_or(|end| now.at < end && !self.is_all_done()))
     }
 
@@ -378,12 +385,15 @@ impl<S: System> Reactor<S> {
                     self.system.audit(&format!("{by} {place} {}", plain::deed(&deed)));
                 }
                 Effect::Where { conn, whom } => self.tell_where(conn, &whom, now),
+                Effect::Metrics(id) => self.tell_metrics(id),
                 Effect::Close { conn, bye } => {
-                    if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
+                    if let (Some((bye, reason)), Some(connection)) = (bye, self.registry.get_mut(conn)) {
                         if let Bye::Blocked | Bye::GuestsBlocked = bye {
                             self.refusals.note(connection.peer(), bye, now.at);
                         }
-                        self.egress.tell(connection, &Event::Bye(bye));
+                        self.counts.byes.count(plain::bye_code(bye));
+                        let event = reason.map_or(Event::Bye(bye), |reason| Event::Expelled { bye, reason });
+                        self.egress.tell(connection, &event);
                     }
                     self.drain(conn, now);
                 }
@@ -424,6 +434,7 @@ impl<S: System> Reactor<S> {
         for id in self.registry.ids() {
             // Who was rejected has been told goodbye already.
             if let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) {
+                self.counts.byes.count(plain::bye_code(Bye::Shutdown));
                 self.egress.tell(connection, &Event::Bye(Bye::Shutdown));
             }
             match self.registry.get(id).map(Connection::life) {
@@ -469,6 +480,7 @@ impl<S: System> Reactor<S> {
     fn accept(&mut self, now: Now) {
         for _ in 0..limits::ACCEPTS_A_TURN {
             let Some(newcomer) = self.system.accept(now) else { break };
+            self.counts.accepted += u64::from(!newcomer.peer.is_control());
             self.admit(newcomer, now);
         }
     }
@@ -506,10 +518,16 @@ impl<S: System> Reactor<S> {
             None => Admission::Admitted,
             Some(bye) if self.may_apply(peer, bye) => Admission::Heard,
             Some(bye) => {
-                self.refusals.note(peer, bye, now.at);
+                self.note_rejected(peer, bye, now);
                 Admission::Refused(bye)
             }
         }
+    }
+
+    /// Nobody is let in from there, for this reason.
+    pub(super) fn note_rejected(&mut self, peer: Peer, bye: Bye, now: Now) {
+        self.counts.rejected.count(plain::bye_code(bye));
+        self.refusals.note(peer, bye, now.at);
     }
 
     /// A connection has arrived, and this becomes of it.
@@ -579,6 +597,27 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return };
         rows.iter().for_each(|row| self.egress.detail(connection, row));
         self.egress.reply(connection, Kind::Reply, &Reply::Done(Done::Where(nick)));
+    }
+
+    /// Tells the page of metrics, each line as a row.
+    fn tell_metrics(&mut self, id: ConnId) {
+        let page = self.page();
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        let rows = page.lines().map(|line| Detail::Metric(Text::new(line)));
+        rows.for_each(|row| self.egress.detail(connection, &row));
+        self.egress.reply(connection, Kind::Reply, &Reply::Done(Done::Metrics(page.lines().count())));
+    }
+
+    /// The page of metrics as things are now.
+    fn page(&self) -> String {
+        let levels = Levels {
+            core: self.hub.levels(),
+            connections: [self.registry.admitted() as u64, 0, 0, 0],
+            pending: self.egress.pending(),
+            log_waited: self.system.log_waited(),
+            ..Levels::default()
+        };
+        metrics::page(&levels, self.hub.counts(), self.egress.counts(), &self.counts)
     }
 
     /// Why a peer is not admitted, if that is so.

@@ -116,6 +116,8 @@ pub enum Request<'a> {
     Blocks,
     /// What the operator may change of the server, or a change of it.
     Server(Option<ServerSetting>),
+    /// The page of metrics.
+    Metrics,
     Send(Offer<'a>),
     /// Bytes for the open upload. What comes while there is none need not be decoded and may stand here as nothing.
     Chunk(Result<Vec<u8>, BadChunk>),
@@ -216,6 +218,7 @@ impl Request<'_> {
             Self::Unblock(_) => Verb::Unblock,
             Self::Blocks => Verb::Blocks,
             Self::Server(_) => Verb::Server,
+            Self::Metrics => Verb::Metrics,
             Self::Send(_) => Verb::Send,
             Self::Chunk(_) => Verb::Chunk,
             Self::Get { .. } => Verb::Get,
@@ -296,6 +299,7 @@ impl Request<'_> {
             | Self::Bans(_)
             | Self::Blocks
             | Self::Server(None)
+            | Self::Metrics
             | Self::Room { part: RulesPart::All | RulesPart::One(_), .. }
             | Self::Chunk(_)
             | Self::Get { .. }
@@ -367,6 +371,7 @@ impl Request<'_> {
             | Self::Unblock(_)
             | Self::Blocks
             | Self::Server(_)
+            | Self::Metrics
             | Self::Chunk(_)
             | Self::Get { .. }
             | Self::Files(None)

@@ -145,6 +145,11 @@ pub trait System {
         true
     }
 
+    /// How long [`System::log`] and [`System::settle_notes`] have taken so far.
+    fn log_waited(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// In how long [`System::log`] is to be called even if nothing is said.
     fn next_log(&self) -> Option<Duration>;
 }
@@ -459,6 +464,11 @@ impl System for Os {
 
     fn takes_deeds(&self) -> bool {
         self.names.as_ref().is_none_or(|(ledger, _)| ledger.takes_deeds())
+    }
+
+    fn log_waited(&self) -> Duration {
+        let journal = self.journal.as_ref().map(Journal::waited);
+        journal.unwrap_or_default() + self.names.as_ref().map(|(ledger, _)| ledger.waited()).unwrap_or_default()
     }
 
     fn next_log(&self) -> Option<Duration> {

@@ -649,6 +649,7 @@ mod tests {
             number().prop_map(Done::Unblock),
             number().prop_map(Done::Blocks),
             Just(Done::Server),
+            number().prop_map(Done::Metrics),
             (room(), proptest::option::of((option(), option()))).prop_map(|(room, rule)| Done::Room { room, rule }),
             (any::<u128>(), number()).prop_map(|(token, seconds)| Done::Keep { token: PlaceToken(token), seconds }),
             nick().prop_map(Done::Resume),
@@ -794,6 +795,7 @@ mod tests {
                 .prop_map(|(id, of_guests, who, until, reason)| Detail::Block { id, of_guests, who, until, reason })
                 .prop_map(of("blocks")),
             (option(), option()).prop_map(|(name, value)| Detail::Server(name, value)).prop_map(of("server")),
+            borrowed("[a-z_]{1,9} [0-9]{1,3}").prop_map(Detail::Metric).prop_map(of("metrics")),
             (option(), option()).prop_map(|(rule, value)| Detail::Rule(rule, value)).prop_map(of("room")),
             borrowed("[a-z]{1,5}( [a-z-]{1,5}){0,2}").prop_map(Detail::Rules).prop_map(of("join")),
             number().prop_map(Detail::Had).prop_map(of("resume")),

@@ -31,6 +31,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("settings", "limits", ""),
     ("memory", "limits settings", ""),
     ("meters", "names limits time", ""),
+    ("metrics", "wire", ""),
     ("register/entry", "names time", ""),
     ("event", "names settings time register/entry", ""),
     ("request", "names settings event register/entry", ""),
@@ -46,7 +47,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("policy", "names time settings register/entry event register rooms files people rules", ""),
     (
         "hub",
-        "names limits settings time meters register/entry event request effect guestbook rooms presence typing files people register rules policy",
+        "names limits settings time meters metrics register/entry event request effect guestbook rooms presence typing files people register rules policy",
         "",
     ),
     ("erase", "", ""),
@@ -69,9 +70,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("listener", "time limits home control peer transport", "sockets threads clock instants log"),
     ("ctl", "wire limits control listener", "sockets clock instants"),
     ("outbox", "names limits effect", ""),
-    ("connection", "names time limits meters event effect linebuf framing plain peer transport outbox", ""),
+    ("connection", "names time limits meters metrics event effect linebuf framing plain peer transport outbox", ""),
     ("registry", "names time limits event peer transport outbox connection", ""),
-    ("egress", "names limits time event effect plain dialect transport outbox connection registry", ""),
+    ("egress", "names limits metrics time event effect plain dialect transport outbox connection registry", ""),
     (
         "system",
         "names time limits settings event register effect home control journal ledger passwords spool signals peer transport listener connection",
@@ -79,7 +80,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "reactor",
-        "names time limits settings event request register effect hub linebuf plain dialect home peer transport outbox connection registry egress system",
+        "names time limits metrics settings event request register effect hub linebuf plain dialect home peer transport outbox connection registry egress system",
         "sockets log",
     ),
     ("options", "names limits settings listener", "sockets files system log"),

@@ -12,6 +12,7 @@ use crate::limits;
 use crate::linebuf::{Ending, Line, LineBuf, cut_by_cr};
 use crate::names::{ConnId, clean};
 use crate::outbox::Kind;
+use crate::plain;
 use crate::system::System;
 use crate::time::Now;
 use crate::transport::Transport;
@@ -250,6 +251,7 @@ impl<S: System> Reactor<S> {
                     connection.keep_token();
                 }
                 connection.count_line();
+                self.counts.lines += 1;
                 self.core(now, |hub, out| hub.refuse_void(id, now, &request, out));
                 continue;
             }
@@ -287,6 +289,7 @@ impl<S: System> Reactor<S> {
             if !matches!(request.verb(), Verb::Keep | Verb::Resume) {
                 connection.count_line();
             }
+            self.counts.lines += 1;
             match rejection {
                 Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
                 None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
@@ -370,6 +373,9 @@ impl<S: System> Reactor<S> {
         }
         if is_kept && self.lose(id, lost.unwrap_or(Lost::Timeout), now) {
             return;
+        }
+        if let Some(lost) = lost {
+            self.counts.lost.count(plain::lost_code(lost));
         }
         let how = lost.map_or(Departure::Quit, Departure::Lost);
         debug!("{id:?} is gone: {how:?}");

@@ -11,6 +11,7 @@ use crate::limits;
 use crate::linebuf::{Ending, LineBuf};
 use crate::names::{ConnId, PlaceToken};
 use crate::outbox::Kind;
+use crate::plain;
 use crate::request::Request;
 use crate::system::System;
 use crate::time::Now;
@@ -98,6 +99,7 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get(id).filter(|connection| connection.is_over(now.at)) else { return };
         let how = connection.keep().and_then(|keep| keep.lost).unwrap_or(Lost::Timeout);
         debug!("nobody has taken up the place of {id:?}");
+        self.counts.lost.count(plain::lost_code(how));
         self.core(now, |hub, out| hub.disconnect(id, now, Departure::Lost(how), out));
         self.remove(id);
     }
@@ -217,7 +219,7 @@ impl<S: System> Reactor<S> {
         let mut is_heard = lines.is_endless() || connection.input_ended().is_some() || connection.is_over(now.at);
         if let Some((line, ending)) = lines.next_line() {
             connection.style_mut().crlf |= ending == Ending::Crlf;
-            match dialect.parse(&line, &crate::plain::text(&line)) {
+            match dialect.parse(&line, &plain::text(&line)) {
                 Some(Request::Resume { token, lines }) => asked = Some(TakeUp::new(token, lines)),
                 Some(Request::Login { credential, .. }) if may_prove => {
                     proves = self.hub.may_be_looked_at(&credential, peer.origin());
@@ -255,7 +257,7 @@ impl<S: System> Reactor<S> {
         let turned_away = self.turned_away(peer, now);
         let bye = if self.end.is_some() { Bye::Shutdown } else { turned_away.unwrap_or(Bye::Full) };
         if bye != Bye::Shutdown {
-            self.refusals.note(peer, bye, now.at);
+            self.note_rejected(peer, bye, now);
         }
         self.send_off(id, bye);
     }

@@ -62,6 +62,8 @@ pub enum Detail<'a> {
     Block { id: u64, of_guests: bool, who: &'a str, until: Option<SystemTime>, reason: &'a str },
     /// What the operator may change and its value, of `/server`.
     Server(&'a str, &'a str),
+    /// A line of the page, of `/metrics`.
+    Metric(&'a str),
     /// A rule and its value, of `/room`.
     Rule(&'a str, &'a str),
     /// The names of the rules of the room that is entered, each behind a space but the first.
@@ -210,6 +212,7 @@ impl<'a> Detail<'a> {
                 let setting = Self::Server(fields.word()?, fields.word()?);
                 fields.end(setting)
             }
+            "metrics" => fields.some_text().map(Self::Metric),
             "room" => {
                 let rule = Self::Rule(fields.word()?, fields.word()?);
                 fields.end(rule)
@@ -308,6 +311,7 @@ impl<'a> Detail<'a> {
                 put_text(out, reason);
             }
             Self::Rule(rule, value) | Self::Server(rule, value) => put(out, format_args!("{rule} {value}")),
+            Self::Metric(line) => out.push_str(line),
             Self::Rules(rules) => put(out, format_args!("rules {rules}")),
             Self::Had(count) => put(out, format_args!("had {count}")),
             Self::Upload { file, offset } => put(out, format_args!("upload {file} {offset}")),

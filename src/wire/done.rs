@@ -132,6 +132,8 @@ pub enum Done<'a> {
     Unblock(u64),
     Blocks(u64),
     Server,
+    /// So many lines of the page.
+    Metrics(u64),
     /// A command that is newer than this program, or a reply that is, and what follows it.
     Other(&'a str, &'a str),
 }
@@ -249,6 +251,7 @@ impl<'a> Done<'a> {
             "unblock" => Self::Unblock(fields.number()?),
             "blocks" => Self::Blocks(fields.number()?),
             "server" => Self::Server,
+            "metrics" => Self::Metrics(fields.number()?),
             _ => return None,
         };
         fields.end(done)
@@ -306,6 +309,7 @@ impl<'a> Done<'a> {
             Self::Unblock(_) => "unblock",
             Self::Blocks(_) => "blocks",
             Self::Server => "server",
+            Self::Metrics(_) => "metrics",
             Self::Other(command, _) => command,
         }
     }
@@ -335,7 +339,7 @@ impl<'a> Done<'a> {
             Self::Leave(room) => word(room),
             Self::Rooms(count) | Self::Files(count) | Self::Ignoring(count) => word(count),
             Self::Wall(count) | Self::Operators(count) => word(count),
-            Self::Unblock(count) | Self::Blocks(count) => word(count),
+            Self::Unblock(count) | Self::Blocks(count) | Self::Metrics(count) => word(count),
             Self::Cancel(file) => word(file),
             Self::Join { room, count } | Self::History { room, count } => {
                 word(room);
