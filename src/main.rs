@@ -189,7 +189,9 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     let addresses = addresses(&options.listen)?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
-    let mut reactor = Reactor::open(&[door], options.control.clone(), home, settings).map_err(|e| reason(&e))?;
+    let metrics = self::addresses(options.metrics.as_slice())?;
+    let control = options.control.clone();
+    let mut reactor = Reactor::open(&[door], &metrics, control, home, settings).map_err(|e| reason(&e))?;
     starting.store(false, Ordering::SeqCst);
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     if let Some(first) = addresses.first().filter(|_| addresses.iter().all(|address| address.ip().is_loopback())) {
@@ -199,7 +201,10 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     // Who reads that it listens can read all that was said before.
     log.finish();
     // Whoever started the server may read it never; that is no reason not to serve.
-    let listening: String = addresses.iter().map(|address| format!("listening {address}\n")).collect();
+    let metrics = reactor.metrics_addresses().map_err(|e| reason(&e))?;
+    let listening = addresses.iter().map(|address| format!("listening {address}\n"));
+    let listening: String =
+        listening.chain(metrics.iter().map(|address| format!("metrics http://{address}/\n"))).collect();
     let write = move || {
         let mut out = io::stdout();
         let _ = out.write_all(listening.as_bytes()).and_then(|()| out.flush());

@@ -67,6 +67,9 @@ pub struct Serve {
     /// The socket by which operators come in [default: ctl in --data, else none]
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
+    /// Let monitors such as Prometheus fetch the figures of the server here, over HTTP [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
     /// How much of what was said a loss of power may cost; 0 is nothing, and slow
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = sync, requires = "data")]
     sync: Duration,
@@ -186,6 +189,7 @@ fn room_for_clients() -> Result<usize, String> {
         + limits::APPLYING
         + limits::REJECTED
         + limits::LINGERING
+        + limits::SCRAPES
         + 4 * limits::FILES_OPEN
         + 16;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

@@ -113,9 +113,16 @@ pub struct Reactor<S: System> {
 }
 
 impl Reactor<Os> {
-    /// Listens at all doors, and at `control` for operators, or in the data folder if that is not given. It keeps files in `home`, with
-    /// what an earlier process has left there. An error is one of the system's, with what could not be done before it.
-    pub fn open(doors: &[Door], control: Option<PathBuf>, home: Home, settings: Settings) -> io::Result<Self> {
+    /// Listens at all doors, at `metrics` for monitors, and at `control` for operators, or in the data folder if that is not given. It
+    /// keeps files in `home`, with what an earlier process has left there. An error is one of the system's, with what could not be done
+    /// before it.
+    pub fn open(
+        doors: &[Door],
+        metrics: &[SocketAddr],
+        control: Option<PathBuf>,
+        home: Home,
+        settings: Settings,
+    ) -> io::Result<Self> {
         let dialects = doors.iter().map(|door| door.dialect).collect();
         let addresses_of = |(n, door): (usize, &Door)| {
             let dialect = u8::try_from(n).unwrap_or(u8::MAX);
@@ -123,7 +130,8 @@ impl Reactor<Os> {
         };
         let addresses: Vec<_> = doors.iter().enumerate().flat_map(addresses_of).collect();
         let mut hub = Hub::new(settings.clone());
-        let (os, register, files) = Os::open(&addresses, control, home, &settings, |room| hub.restore_room(room))?;
+        let (os, register, files) =
+            Os::open(&addresses, metrics, control, home, &settings, |room| hub.restore_room(room))?;
         let mut reactor = Self::new(os, hub, dialects, settings);
         let (found, now) = (files.len(), reactor.system.now());
         for file in files {
@@ -141,6 +149,11 @@ impl Reactor<Os> {
     /// Where it listens, with the ports that were picked.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.system.addresses()
+    }
+
+    /// Where monitors fetch the metrics.
+    pub fn metrics_addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.system.metrics_addresses()
     }
 }
 
@@ -284,6 +297,10 @@ impl<S: System> Reactor<S> {
             return Ok(false);
         }
         self.accept(now);
+        while let Some(asker) = self.system.asker() {
+            // Whoever asked may have gone meanwhile.
+            let _ = asker.send(self.page());
+        }
         self.hear_from_disk(now);
         while let Some(result) = self.system.password_result() {
             self.core(now, |hub, out| hub.password_did(now, result, out));

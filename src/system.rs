@@ -27,6 +27,7 @@ use crate::names::PlaceToken;
 use crate::passwords::Passwords;
 use crate::peer::Peer;
 use crate::register::{Entry, Register};
+use crate::scrape::MetricsDoor;
 use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
@@ -86,6 +87,11 @@ pub trait System {
 
     /// When accepting is to be tried again; at once if somebody may be waiting.
     fn next_accept(&self) -> Option<Instant>;
+
+    /// Whoever wants the page of metrics next.
+    fn asker(&mut self) -> Option<Sender<String>> {
+        None
+    }
 
     /// Nobody else is let in.
     fn stop_accepting(&mut self);
@@ -183,6 +189,8 @@ pub struct Os {
     dialects: Vec<u8>,
     /// The operator's door, while people are let in.
     door: Option<Door>,
+    /// The doors of monitors, likewise.
+    metrics: Option<MetricsDoor>,
     signals: Signals,
     /// Signals that are only noted.
     noted: Signals,
@@ -198,12 +206,13 @@ pub struct Os {
 }
 
 impl Os {
-    /// Listens at `addresses`, each for a dialect by its number, and at `control` for operators, or in the data folder if that is not
-    /// given. It keeps files in `home`. Rooms of an earlier process go to
+    /// Listens at `addresses`, each for a dialect by its number, at `metrics` for monitors, and at `control` for operators, or in the data
+    /// folder if that is not given. It keeps files in `home`. Rooms of an earlier process go to
     /// `restore`, the one unused for longest first, and its names and files are given back. An error is one of the system's, with what
     /// could not be done before it.
     pub fn open(
         addresses: &[(SocketAddr, u8)],
+        metrics: &[SocketAddr],
         control: Option<PathBuf>,
         home: Home,
         settings: &Settings,
@@ -213,6 +222,7 @@ impl Os {
         let poll = Poll::new().map_err(starting)?;
         let (addresses, dialects): (Vec<SocketAddr>, Vec<u8>) = addresses.iter().copied().unzip();
         let taken = listener::take(&addresses)?;
+        let taken_for_metrics = listener::take(metrics)?;
         // There may be only one, so each thread has a handle of the same.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
@@ -232,7 +242,7 @@ impl Os {
             journal = Some(begun.map_err(|e| cannot("start the threads of the logs", &e))?);
         }
         let in_data = home.control();
-        let spool = Spool::start(home, waker).map_err(|e| cannot("start the thread of the files", &e))?;
+        let spool = Spool::start(home, Arc::clone(&waker)).map_err(|e| cannot("start the thread of the files", &e))?;
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
         // From here on nobody waits for long, and signals are heard by the loop.
         let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end()).map_err(starting)?;
@@ -241,6 +251,7 @@ impl Os {
         let control = open_control(control, in_data)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
         let door = path.filter(|_| control.is_some()).map(|path| Door { path, look: started, is_missed: false });
+        let metrics = MetricsDoor::open(taken_for_metrics.wait_at()?, &waker).map_err(starting)?;
         let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
         let signalled = false;
         let os = Self {
@@ -250,6 +261,7 @@ impl Os {
             listeners,
             dialects,
             door,
+            metrics: Some(metrics),
             signals,
             noted,
             signalled,
@@ -285,6 +297,11 @@ impl Os {
     /// Where it listens, with the ports that were picked.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.listeners.addresses()
+    }
+
+    /// Where monitors fetch the metrics.
+    pub fn metrics_addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.metrics.as_ref().map_or(Ok(Vec::new()), MetricsDoor::addresses)
     }
 }
 
@@ -381,8 +398,13 @@ impl System for Os {
         self.listeners.next_try()
     }
 
+    fn asker(&mut self) -> Option<Sender<String>> {
+        self.metrics.as_ref()?.asker()
+    }
+
     fn stop_accepting(&mut self) {
         self.listeners.close();
+        self.metrics = None;
         self.door = None;
     }
 

@@ -30,7 +30,7 @@ fn served(act: impl FnOnce(SocketAddr)) -> AllocationInfo {
     let server = thread::spawn(move || {
         let settings = Settings { rate: 0, ..Settings::default() };
         let door = Door { dialect: &PLAIN, addresses: vec!["127.0.0.1:0".parse().unwrap()] };
-        let mut reactor = Reactor::open(&[door], None, Home::temporary().unwrap(), settings).unwrap();
+        let mut reactor = Reactor::open(&[door], &[], None, Home::temporary().unwrap(), settings).unwrap();
         tell.send(reactor.addresses().unwrap()[0]).unwrap();
         measure(|| reactor.run().unwrap())
     });

@@ -60,6 +60,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("home", "names limits", "files threads system log"),
     ("control", "limits", "sockets files system log"),
     ("stderr", "text limits", "threads"),
+    ("host", "", "sockets"),
+    ("scrape", "limits metrics host", "sockets threads clock instants log"),
     ("journal", "text names time limits settings event effect home", "sockets files threads clock instants system log"),
     ("ledger", "text names limits time event effect register home journal", "sockets files threads clock instants log"),
     ("passwords", "limits register effect home", "sockets threads log"),
@@ -75,7 +77,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("egress", "names limits metrics time event effect plain dialect transport outbox connection registry", ""),
     (
         "system",
-        "names time limits settings event register effect home control journal ledger passwords spool signals peer transport listener connection",
+        "names time limits settings event register effect home scrape control journal ledger passwords spool signals peer transport listener connection",
         "sockets files threads clock instants system log",
     ),
     (

@@ -13,6 +13,8 @@ use crate::{Client, binary};
 pub struct Server {
     child: Child,
     pub port: u16,
+    /// What else it has said of where it listens, a line each.
+    doors: Vec<String>,
     /// Where its temporary folder is, which it cannot remove when it is killed.
     _temporary: tempfile::TempDir,
     /// What it writes to standard error, if that is not our own.
@@ -46,7 +48,10 @@ impl Server {
         }
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        // All of it is one write.
+        let doors = String::from_utf8_lossy(stdout.buffer()).lines().map(str::to_owned).collect();
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
         let Some(port) = port else {
             let _ = child.kill();
@@ -54,7 +59,7 @@ impl Server {
             panic!("the server did not start: {line:?} {errors:?}");
         };
         let stderr = child.stderr.take();
-        Self { child, port, _temporary: temporary, stderr }
+        Self { child, port, doors, _temporary: temporary, stderr }
     }
 
     pub fn address(&self) -> String {
@@ -63,6 +68,12 @@ impl Server {
 
     pub fn socket_address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// The address that stands on the line that begins so, as in `metrics http://ADDR/`.
+    pub fn door(&self, begin: &str) -> &str {
+        let address = self.doors.iter().find_map(|line| line.strip_prefix(begin));
+        address.unwrap_or_else(|| panic!("{begin} is not among {:?}", self.doors)).trim_end_matches('/')
     }
 
     pub fn pid(&self) -> u32 {

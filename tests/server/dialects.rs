@@ -152,7 +152,7 @@ fn people_of_two_dialects_share_a_room() {
     let server = thread::spawn(move || {
         let listens = |dialect| Door { dialect, addresses: vec![(Ipv4Addr::LOCALHOST, 0).into()] };
         let doors = [listens(&PLAIN as &'static dyn Dialect), listens(&JSON)];
-        let mut reactor = Reactor::open(&doors, None, Home::temporary().unwrap(), Settings::default()).unwrap();
+        let mut reactor = Reactor::open(&doors, &[], None, Home::temporary().unwrap(), Settings::default()).unwrap();
         tell.send(reactor.addresses().unwrap()).unwrap();
         // Somebody who goes wakes it.
         while !asked.load(Ordering::Acquire) && reactor.turn().unwrap() {}

@@ -18,6 +18,7 @@ mod gathering;
 mod help;
 mod kept;
 mod lines;
+mod metrics;
 mod operators;
 mod owners;
 mod peers;
