@@ -46,6 +46,7 @@ pub mod settings;
 pub mod signals;
 pub mod spool;
 pub mod stderr;
+pub mod supervisor;
 pub mod system;
 pub mod telnet;
 pub mod text;

@@ -349,6 +349,8 @@ pub const CONTROL_SILENCE: Duration = Duration::from_secs(60);
 pub const REFUSALS_NOTED: usize = 60;
 /// See [`REFUSALS_NOTED`].
 pub const REFUSALS_NOTED_IN: Duration = Duration::from_secs(60);
+/// The least time between two reports to the service manager of how many people are here.
+pub const STATUS_PACE: Duration = Duration::from_secs(1);
 /// Connections of monitors at once at the door of the metrics; beyond it they are closed.
 pub const SCRAPES: usize = 8;
 /// How long one of them may take in all.

@@ -193,6 +193,7 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     let control = options.control.clone();
     let mut reactor = Reactor::open(&[door], &metrics, control, home, settings).map_err(|e| reason(&e))?;
     starting.store(false, Ordering::SeqCst);
+    reactor.tell_ready();
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     if let Some(first) = addresses.first().filter(|_| addresses.iter().all(|address| address.ip().is_loopback())) {
         let (ip, port) = (first.ip(), first.port());

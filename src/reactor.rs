@@ -151,6 +151,11 @@ impl Reactor<Os> {
         self.system.addresses()
     }
 
+    /// Tells the service manager that all is up.
+    pub fn tell_ready(&self) {
+        self.system.supervisor().ready();
+    }
+
     /// Where monitors fetch the metrics.
     pub fn metrics_addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.system.metrics_addresses()
@@ -331,6 +336,7 @@ impl<S: System> Reactor<S> {
         self.write_log(now);
         self.flush(now);
         self.drop_stalled(now);
+        self.system.note_people(self.hub.people());
         self.counts.turns.add(self.system.now().at - now.at);
         Ok(self.end.is_none_or(|end| now.at < end && !self.is_all_done()))
     }

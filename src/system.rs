@@ -31,6 +31,7 @@ use crate::scrape::MetricsDoor;
 use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
+use crate::supervisor::Supervisor;
 use crate::time::{Instant, Now, as_stamped};
 use crate::transport::{Stream, Transport};
 
@@ -92,6 +93,9 @@ pub trait System {
     fn asker(&mut self) -> Option<Sender<String>> {
         None
     }
+
+    /// So many people are online.
+    fn note_people(&mut self, _: usize) {}
 
     /// Nobody else is let in.
     fn stop_accepting(&mut self);
@@ -191,6 +195,7 @@ pub struct Os {
     door: Option<Door>,
     /// The doors of monitors, likewise.
     metrics: Option<MetricsDoor>,
+    supervisor: Supervisor,
     signals: Signals,
     /// Signals that are only noted.
     noted: Signals,
@@ -262,6 +267,7 @@ impl Os {
             dialects,
             door,
             metrics: Some(metrics),
+            supervisor: Supervisor::of_environment(),
             signals,
             noted,
             signalled,
@@ -299,6 +305,11 @@ impl Os {
         self.listeners.addresses()
     }
 
+    /// What is told to the service manager.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
     /// Where monitors fetch the metrics.
     pub fn metrics_addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.metrics.as_ref().map_or(Ok(Vec::new()), MetricsDoor::addresses)
@@ -334,6 +345,7 @@ impl System for Os {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let timeout = timeout.into_iter().chain(self.supervisor.left()).min();
         match self.poll.poll(&mut self.events, timeout) {
             // What was there before is there still, but nothing is new.
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -363,6 +375,7 @@ impl System for Os {
             ready.push(Ready { slot, readiness });
         }
         self.look_for_door();
+        self.supervisor.tell_due();
         Ok(())
     }
 
@@ -398,6 +411,10 @@ impl System for Os {
         self.listeners.next_try()
     }
 
+    fn note_people(&mut self, people: usize) {
+        self.supervisor.note_people(people);
+    }
+
     fn asker(&mut self) -> Option<Sender<String>> {
         self.metrics.as_ref()?.asker()
     }
@@ -405,6 +422,7 @@ impl System for Os {
     fn stop_accepting(&mut self) {
         self.listeners.close();
         self.metrics = None;
+        self.supervisor.stopping();
         self.door = None;
     }
 

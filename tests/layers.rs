@@ -62,6 +62,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("stderr", "text limits", "threads"),
     ("host", "", "sockets"),
     ("scrape", "limits metrics host", "sockets threads clock instants log"),
+    ("supervisor", "limits", "sockets clock instants system log"),
     ("journal", "text names time limits settings event effect home", "sockets files threads clock instants system log"),
     ("ledger", "text names limits time event effect register home journal", "sockets files threads clock instants log"),
     ("passwords", "limits register effect home", "sockets threads log"),
@@ -77,7 +78,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("egress", "names limits metrics time event effect plain dialect transport outbox connection registry", ""),
     (
         "system",
-        "names time limits settings event register effect home scrape control journal ledger passwords spool signals peer transport listener connection",
+        "names time limits settings event register effect home scrape supervisor control journal ledger passwords spool signals peer transport listener connection",
         "sockets files threads clock instants system log",
     ),
     (
