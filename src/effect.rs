@@ -20,6 +20,8 @@ pub enum Effect {
     Disk(Job),
     /// There may be something for `Hub::pump` to do for this connection.
     Pump(ConnId),
+    /// Note in the log of the process how whoever is here through this connection is called now.
+    NoteNick(ConnId),
     /// Note in the log of the process that a wrong password came from here.
     NoteWrongPassword(ConnId),
     /// Note in the log of the process that a wrong key of this room came from here.

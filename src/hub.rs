@@ -284,6 +284,11 @@ impl Hub {
         }
     }
 
+    /// How whoever is here through a connection is called.
+    pub fn nick_at(&self, conn: ConnId) -> Option<Nick> {
+        self.people.at(conn).map(Person::nick)
+    }
+
     /// How many people are online.
     pub fn people(&self) -> usize {
         self.people.len()
@@ -329,6 +334,7 @@ impl Hub {
             self.open_presence(turn.now);
             self.presence.came(&nick);
         }
+        turn.out.effect(Effect::NoteNick(conn));
         self.greet(conn, turn);
     }
 

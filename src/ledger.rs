@@ -93,12 +93,12 @@ impl Ledger {
         self.give(Task::Note(encoded(entries)));
     }
 
-    /// Has it written down what an operator has done at this time. What the disk does not take stands in the log of the process
+    /// Has it written down what an operator has done at this time, with names alone, and their own words. What the disk does not take stands in the log of the process
     /// too, and is tried again. Nothing is left out, so operators are to do nothing more while [`Ledger::takes_deeds`] says no.
-    pub fn audit(&mut self, at: SystemTime, deed: &str) {
+    pub fn audit(&mut self, at: SystemTime, deed: &str, text: &str) {
         self.deeds.fetch_add(1, Ordering::Relaxed);
         self.noting += 1;
-        self.give(Task::Audit(audit::line(at, deed)));
+        self.give(Task::Audit(audit::Line::new(at, deed, text)));
     }
 
     /// Returns when all that was noted is written, so that whoever kills the process undoes nothing that people were told; and when that
@@ -166,7 +166,7 @@ enum Task {
     /// Lines that are added with one write.
     Note(String),
     /// A line for the audit log.
-    Audit(String),
+    Audit(audit::Line),
 }
 
 fn encoded(entries: &[Entry]) -> String {

@@ -1250,22 +1250,19 @@ fn farewell(bye: Bye) -> &'static str {
     }
 }
 
-/// What an operator has done, as they would ask for it.
-pub fn deed(deed: &Deed) -> String {
-    let with = |words: String, text: Option<&Text>| match text.filter(|text| !text.as_str().is_empty()) {
-        Some(text) => format!("{words} {text}"),
-        None => words,
-    };
-    match deed {
-        Deed::Kill { nick, reason } => with(format!("kill {nick}"), reason.as_ref()),
-        Deed::Wall(text) => format!("wall {text}"),
+/// What an operator has done, as they would ask for it: with names alone, and what they wrote besides.
+pub fn deed(deed: &Deed) -> (String, Option<&Text>) {
+    let words = match deed {
+        Deed::Kill { nick, reason } => return (format!("kill {nick}"), reason.as_ref()),
+        Deed::Wall(text) => return ("wall".to_owned(), Some(text)),
         Deed::Grant(nick) => format!("grant {nick}"),
         Deed::Revoke(nick) => format!("revoke {nick}"),
         Deed::Operator { nick, on } => format!("operator {nick} {}", if *on { "on" } else { "off" }),
         Deed::Block { id, scope, who, until, reason } => {
             let scope = if *scope == BlockScope::Guests { "guests" } else { "all" };
             let until = until.map_or_else(|| "-".to_owned(), |until| in_seconds(until).to_string());
-            with(format!("block {id} {scope} {} {until}", blocked(who)), Some(reason))
+            let reason = Some(reason).filter(|reason| !reason.as_str().is_empty());
+            return (format!("block {id} {scope} {} {until}", blocked(who)), reason);
         }
         Deed::Unblock { id, who } => format!("unblock {id} {}", blocked(who)),
         Deed::Server(setting) => {
@@ -1273,7 +1270,10 @@ pub fn deed(deed: &Deed) -> String {
             format!("server {name} {value}")
         }
         Deed::Cancel(file) => format!("cancel {file}"),
-        Deed::NotDone(what) => format!("not-done {}", self::deed(what)),
+        Deed::NotDone(what) => {
+            let (words, text) = self::deed(what);
+            return (format!("not-done {words}"), text);
+        }
         Deed::Role { room, nick, role, on } => {
             let command = match (role, on) {
                 (Role::Op, true) => "op",
@@ -1285,11 +1285,11 @@ pub fn deed(deed: &Deed) -> String {
         }
         Deed::InRoom(room, what) => match what {
             Happening::Made { nick, .. } => format!("founder {room} {nick}"),
-            Happening::Kicked { nick, reason } => with(format!("kick {room} {nick}"), reason.as_ref()),
+            Happening::Kicked { nick, reason } => return (format!("kick {room} {nick}"), reason.as_ref()),
             Happening::Banned { kind, who, time, reason } => {
                 let command = if *kind == BanKind::Mute { "mute" } else { "ban" };
                 let seconds = time.map_or(0, |time| time.as_secs());
-                with(format!("{command} {room} {} {seconds}", wire_whom(who)), reason.as_ref())
+                return (format!("{command} {room} {} {seconds}", wire_whom(who)), reason.as_ref());
             }
             Happening::Unbanned { who, .. } => format!("unban {room} {}", wire_whom(who)),
             Happening::Set(shown) => {
@@ -1300,7 +1300,8 @@ pub fn deed(deed: &Deed) -> String {
             // Operators do nothing else in rooms.
             _ => room.to_string(),
         },
-    }
+    };
+    (words, None)
 }
 
 /// The text of a line that came in, made safe.

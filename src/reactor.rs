@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use log::{debug, info, warn};
+use log::{Level, debug, info, log, warn};
 
 use crate::connection::{Connection, Life, List, Pause, Retry};
 use crate::dialect::Dialect;
@@ -32,6 +32,7 @@ use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
+use crate::transport::Transport;
 
 use self::arrivals::Arrivals;
 use self::kept::TakeUp;
@@ -160,6 +161,11 @@ impl Reactor<Os> {
     pub fn metrics_addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.system.metrics_addresses()
     }
+}
+
+/// Of whoever has sent a line the log tells everybody; others may be no more than a look whether the port is open.
+fn level_of<T: Transport>(connection: &Connection<T>) -> Level {
+    if connection.has_spoken() && !connection.peer().is_control() { Level::Info } else { Level::Debug }
 }
 
 impl<S: System> Reactor<S> {
@@ -371,19 +377,20 @@ impl<S: System> Reactor<S> {
                         self.wanting.push(id);
                     }
                 }
+                Effect::NoteNick(id) => self.note_nick(id),
                 Effect::NoteWrongPassword(id) => {
                     if let Some(connection) = self.registry.get(id) {
-                        warn!("a wrong password from {}", connection.peer());
+                        warn!("connection {id}: a wrong password from {}", connection.peer().prefix());
                     }
                 }
                 Effect::NoteWrongKey(id, room) => {
                     if let Some(connection) = self.registry.get(id) {
-                        warn!("a wrong key of {room} from {}", connection.peer());
+                        warn!("connection {id}: a wrong key of {room} from {}", connection.peer().prefix());
                     }
                 }
                 Effect::NoteFailedLogin(id, nick) => {
                     if let Some(connection) = self.registry.get(id) {
-                        warn!("login failed for {nick} from {}", connection.peer());
+                        warn!("connection {id}: login failed for {nick} from {}", connection.peer().prefix());
                     }
                 }
                 Effect::Password(task) => self.system.password(task),
@@ -405,11 +412,13 @@ impl<S: System> Reactor<S> {
                     // They may have gone meanwhile.
                     let place =
                         self.registry.get(conn).map_or("-".to_owned(), |connection| connection.peer().to_string());
-                    self.system.audit(&format!("{by} {place} {}", plain::deed(&deed)));
+                    let (words, text) = plain::deed(&deed);
+                    self.system.audit(&format!("{by} {place} {words}"), text);
                 }
                 Effect::Where { conn, whom } => self.tell_where(conn, &whom, now),
                 Effect::Metrics(id) => self.tell_metrics(id),
                 Effect::Close { conn, bye } => {
+                    self.note_end(conn, bye.as_ref().map_or("quit", |&(bye, _)| plain::bye_code(bye).as_str()));
                     if let (Some((bye, reason)), Some(connection)) = (bye, self.registry.get_mut(conn)) {
                         if let Bye::Blocked | Bye::GuestsBlocked = bye {
                             self.refusals.note(connection.peer(), bye, now.at);
@@ -555,7 +564,7 @@ impl<S: System> Reactor<S> {
 
     /// A connection has arrived, and this becomes of it.
     fn take_in(&mut self, id: ConnId, peer: Peer, admission: Admission, now: Now) {
-        debug!("{id:?} from {peer}: {admission:?}");
+        debug!("connection {id} from {}: {admission:?}", peer.prefix());
         match admission {
             Admission::Admitted => {
                 self.registry.set_life(id, Life::Active);
@@ -596,9 +605,27 @@ impl<S: System> Reactor<S> {
             return warn!("cannot set up a connection: {e}");
         }
         let id = self.registry.insert(transport, (Peer::CONTROL, now.at), dialect, Life::Active);
-        debug!("{id:?} by the operator's door");
+        debug!("connection {id} by the operator's door");
         self.hub.connect_control(id, now);
         self.run_soon(id);
+    }
+
+    /// Notes in the log who somebody is whose first line has come, or who is called otherwise since then. Of others it tells only who
+    /// wants to know all.
+    pub(super) fn note_nick(&self, id: ConnId) {
+        let Some(connection) = self.registry.get(id) else { return };
+        let (level, from) = (level_of(connection), connection.peer().prefix());
+        match self.hub.nick_at(id) {
+            Some(nick) => log!(level, "connection {id} from {from} is {nick}"),
+            None => log!(level, "connection {id} from {from} is nobody yet"),
+        }
+    }
+
+    /// Notes in the log how a connection ends.
+    pub(super) fn note_end(&self, id: ConnId, how: &str) {
+        if let Some(connection) = self.registry.get(id) {
+            log!(level_of(connection), "connection {id} from {} is gone: {how}", connection.peer().prefix());
+        }
     }
 
     /// Tells a newcomer why there is no place for them, if they can be told at once.

@@ -23,7 +23,7 @@ use crate::journal::{self, Journal};
 use crate::ledger::{self, AuditLog, Ledger};
 use crate::limits;
 use crate::listener::{self, Listeners, TOKENS, cannot, reason};
-use crate::names::PlaceToken;
+use crate::names::{PlaceToken, Text};
 use crate::passwords::Passwords;
 use crate::peer::Peer;
 use crate::register::{Entry, Register};
@@ -144,9 +144,9 @@ pub trait System {
     /// What came of the entries that were given to [`System::enter`] next.
     fn entered(&mut self) -> Option<Entered>;
 
-    /// Has it written down what an operator has done: who, from where, and what. Where nothing outlives the process, it stands in the
-    /// log of that.
-    fn audit(&mut self, deed: &str) {
+    /// Has it written down what an operator has done: who, from where, and what, with names alone, and their own words. Where nothing
+    /// outlives the process, it stands in the log of that, without the latter.
+    fn audit(&mut self, deed: &str, _: Option<&Text>) {
         log::info!("an operator's deed: {deed}");
     }
 
@@ -495,9 +495,9 @@ impl System for Os {
         self.names.as_ref()?.0.outcomes().next()
     }
 
-    fn audit(&mut self, deed: &str) {
+    fn audit(&mut self, deed: &str, text: Option<&Text>) {
         match &mut self.names {
-            Some((ledger, _)) => ledger.audit(SystemTime::now(), deed),
+            Some((ledger, _)) => ledger.audit(SystemTime::now(), deed, text.map_or("", Text::as_str)),
             None => log::info!("an operator's deed: {deed}"),
         }
     }

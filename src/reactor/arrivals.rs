@@ -75,7 +75,7 @@ impl<S: System> Reactor<S> {
     pub(super) fn await_arrival(&mut self, newcomer: Newcomer<S::Stream>, now: Now) {
         let Newcomer { mut transport, peer, dialect, .. } = newcomer;
         if let Some(victim) = self.arrivals.victim(peer) {
-            debug!("{victim:?} makes place for another that arrives");
+            debug!("connection {victim} makes place for another that arrives");
             self.end_arrival(victim);
         }
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
@@ -100,7 +100,7 @@ impl<S: System> Reactor<S> {
             Ok(()) => self.has_arrived(id, now),
             Err(NotArrived::NotYet) if !connection.is_over(now.at) => {}
             Err(why) => {
-                debug!("{id:?} from {} does not arrive: {why:?}", connection.peer());
+                debug!("connection {id} from {} does not arrive: {why:?}", connection.peer().prefix());
                 self.end_arrival(id);
             }
         }

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::io;
 
-use log::debug;
-
 use crate::connection::{Connection, Pause};
 use crate::event::{Bye, Event, Lost, Verb};
 use crate::hub::Departure;
@@ -279,7 +277,8 @@ impl<S: System> Reactor<S> {
             let is_changed = matches!(text, Cow::Owned(_));
             let is_garbled = is_changed && matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
             let is_cut_by_cr = matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
-            let rejection = if connection.speak() { None } else { dialect.rejects(&line) };
+            let is_first = !connection.speak();
+            let rejection = if is_first { dialect.rejects(&line) } else { None };
             if is_garbled && rejection.is_none() && !connection.hint() {
                 self.egress.tell(connection, &Event::Garbled);
             }
@@ -290,6 +289,9 @@ impl<S: System> Reactor<S> {
                 connection.count_line();
             }
             self.counts.lines += 1;
+            if is_first {
+                self.note_nick(id);
+            }
             match rejection {
                 Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
                 None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
@@ -378,7 +380,7 @@ impl<S: System> Reactor<S> {
             self.counts.lost.count(plain::lost_code(lost));
         }
         let how = lost.map_or(Departure::Quit, Departure::Lost);
-        debug!("{id:?} is gone: {how:?}");
+        self.note_end(id, lost.map_or("quit", |lost| plain::lost_code(lost).as_str()));
         self.core(now, |hub, out| hub.disconnect(id, now, how, out));
         if is_deaf { self.remove(id) } else { self.drain(id, now) }
     }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use log::{debug, warn};
+use log::{debug, info, warn};
 
 use crate::connection::{Connection, Life, Pause};
 use crate::event::{Bye, Detail, Done, Event, Fault, Lost, Reply, Verb};
@@ -84,7 +84,7 @@ impl<S: System> Reactor<S> {
         if !is_known || self.registry.keeps_many_from(connection.peer()) {
             return false;
         }
-        debug!("{id:?} is lost and kept: {how:?}");
+        debug!("connection {id} is lost and kept: {how:?}");
         self.egress.discount(connection);
         let transport = self.registry.lose(id, how, now.at + limits::KEEP);
         self.registry.get(id).into_iter().for_each(|connection| self.egress.count(connection));
@@ -98,7 +98,7 @@ impl<S: System> Reactor<S> {
     pub(super) fn mind_place(&mut self, id: ConnId, now: Now) {
         let Some(connection) = self.registry.get(id).filter(|connection| connection.is_over(now.at)) else { return };
         let how = connection.keep().and_then(|keep| keep.lost).unwrap_or(Lost::Timeout);
-        debug!("nobody has taken up the place of {id:?}");
+        self.note_end(id, plain::lost_code(how).as_str());
         self.counts.lost.count(plain::lost_code(how));
         self.core(now, |hub, out| hub.disconnect(id, now, Departure::Lost(how), out));
         self.remove(id);
@@ -179,7 +179,9 @@ impl<S: System> Reactor<S> {
                 self.wanting.push(place);
             }
         }
-        debug!("{id:?} goes on as {place:?}");
+        if let Some(connection) = self.registry.get(place) {
+            info!("connection {id} from {} goes on as connection {place}", connection.peer().prefix());
+        }
         self.run_soon(place);
         self.rearm(place, now);
     }
@@ -286,7 +288,7 @@ impl<S: System> Reactor<S> {
         self.egress.dialect(connection).event(&mut line, &Event::Bye(bye), style);
         if let Some(mut transport) = self.registry.remove(id).and_then(Connection::into_transport) {
             let told = transport.write(line.as_bytes());
-            debug!("{id:?} is turned away: {bye:?}, {told:?}");
+            debug!("connection {id} is turned away: {bye:?}, {told:?}");
             self.system.close(transport);
         }
     }

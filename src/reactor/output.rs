@@ -49,7 +49,7 @@ impl<S: System> Reactor<S> {
         if self.lose(id, Lost::Closed(Bye::TooSlow), now) {
             return;
         }
-        debug!("{id:?} is too slow");
+        self.note_end(id, plain::bye_code(Bye::TooSlow).as_str());
         self.counts.byes.count(plain::bye_code(Bye::TooSlow));
         self.core(now, |hub, out| hub.disconnect(id, now, Departure::Lost(Lost::Closed(Bye::TooSlow)), out));
         if let Some(connection) = self.registry.get_mut(id) {
@@ -58,7 +58,7 @@ impl<S: System> Reactor<S> {
             connection.force_writable();
             // As far as the socket still takes it, which is hardly far.
             if let Err(e) = self.egress.flush(connection) {
-                debug!("{id:?} takes no farewell: {e}");
+                debug!("connection {id} takes no farewell: {e}");
             }
         }
         self.remove(id);
@@ -127,10 +127,11 @@ impl<S: System> Reactor<S> {
             self.flush_one(id, now);
             writes += 1;
         }
+        let done = self.system.now().at;
         if writes > 0 {
             self.counts.gathers.add(self.gathering.take().map_or(Duration::ZERO, |since| now.at - since));
         }
-        self.egress.note_fanout(writes, self.system.worked() - before, self.system.now().at);
+        self.egress.note_fanout(writes, self.system.worked() - before, done);
     }
 
     pub(super) fn flush_one(&mut self, id: ConnId, now: Now) {

@@ -21,8 +21,11 @@ impl Refusals {
     pub(super) fn note(&mut self, peer: Peer, bye: Bye, now: Instant) {
         if self.is_due(peer, bye, now) {
             match std::mem::take(&mut self.left_out) {
-                0 => warn!("{} from {peer}", what(bye)),
-                more => warn!("{} from {peer}; {more} more were closed or refused since the line before", what(bye)),
+                0 => warn!("{} from {}", what(bye), peer.prefix()),
+                more => {
+                    let (what, from) = (what(bye), peer.prefix());
+                    warn!("{what} from {from}; {more} more were closed or refused since the line before");
+                }
             }
         }
     }
