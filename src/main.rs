@@ -23,12 +23,11 @@ use chinwag::options::{Serve, addresses};
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::Settings;
 use chinwag::signals;
-use chinwag::stderr::Stderr;
-use chinwag::time::in_seconds;
+use chinwag::stderr::{Form, Stderr};
 use clap::error::ErrorKind as Wrong;
 use clap::{Args, Parser, Subcommand};
 use env_logger::Target;
-use log::{LevelFilter, info};
+use log::{Level, LevelFilter, info};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag::{register, register_conditional_shutdown};
 
@@ -146,15 +145,13 @@ fn refuse(error: &clap::Error) -> ! {
 
 /// Logs to standard error, from `info` on unless RUST_LOG says otherwise.
 fn start_log() -> Result<Stderr, String> {
-    let stderr = Stderr::start().map_err(|e| cannot("start the thread of the log", &e).to_string())?;
+    let form = Form::of_stderr();
+    let stderr = Stderr::start(form).map_err(|e| cannot("start the thread of the log", &e).to_string())?;
     env_logger::Builder::new()
         .filter_level(LevelFilter::Info)
         .parse_default_env()
         .target(Target::Pipe(Box::new(stderr.clone())))
-        .format(|out, record| {
-            let at = in_seconds(SystemTime::now());
-            writeln!(out, "{at} {:5} {}", record.level(), record.args())
-        })
+        .format(move |out, record| writeln!(out, "{}", form.line(SystemTime::now(), record.level(), record.args())))
         .init();
     Ok(stderr)
 }
@@ -219,7 +216,7 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
 
 /// Tells on standard error what goes wrong, or might, while other things go on.
 fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "chinwag: {text}");
+    let _ = writeln!(io::stderr(), "{}chinwag: {text}", Form::of_stderr().lead(Level::Error));
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("dialect", "names linebuf event request plain", ""),
     ("home", "names limits", "files threads system log"),
     ("control", "limits", "sockets files system log"),
-    ("stderr", "text limits", "threads"),
+    ("stderr", "text time limits", "threads system log"),
     ("host", "", "sockets"),
     ("scrape", "limits metrics host", "sockets threads clock instants log"),
     ("supervisor", "limits", "sockets clock instants system log"),

@@ -26,6 +26,7 @@ mod recorded;
 mod rooms;
 mod rules;
 mod shares;
+mod supervised;
 mod terminals;
 mod transcripts;
 mod transfers;
