@@ -127,11 +127,10 @@ impl<S: System> Reactor<S> {
             self.flush_one(id, now);
             writes += 1;
         }
-        let done = self.system.now().at;
         if writes > 0 {
             self.counts.gathers.add(self.gathering.take().map_or(Duration::ZERO, |since| now.at - since));
         }
-        self.egress.note_fanout(writes, self.system.worked() - before, done);
+        self.egress.note_fanout(writes, self.system.worked() - before, self.system.now().at);
     }
 
     pub(super) fn flush_one(&mut self, id: ConnId, now: Now) {

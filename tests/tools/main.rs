@@ -9,5 +9,6 @@
 
 mod bots;
 mod docs;
+mod operating;
 mod pages;
 mod programs;
