@@ -12,3 +12,4 @@ mod docs;
 mod operating;
 mod pages;
 mod programs;
+mod release;
