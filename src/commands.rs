@@ -333,6 +333,8 @@ table! {
         };
     Reload Operator "reload" "/reload" "read the configuration and its files anew"
         |_| Ok(Request::Reload);
+    Metrics Operator "metrics" "/metrics" "the figures of this server, as a monitor reads them"
+        |_| Ok(Request::Metrics);
 }
 
 /// What `/set` sets, and how it is called.

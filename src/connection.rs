@@ -1,6 +1,6 @@
 //! One connection: its transport, its framing and its dialect, and how far it is.
 
-use std::io;
+use std::io::{self, IoSlice, Write};
 use std::time::Duration;
 
 use crate::effect::LeftOut;
@@ -9,6 +9,7 @@ use crate::framing::Framing;
 use crate::limits;
 use crate::linebuf::LineBuf;
 use crate::meters::TokenBucket;
+use crate::metrics::OutCounts;
 use crate::names::{ConnId, PlaceToken};
 use crate::outbox::{Flushed, Outbox, Rest, Sent};
 use crate::peer::Peer;
@@ -590,6 +591,38 @@ impl<T: Transport> Connection<T> {
     }
 }
 
+/// A transport whose writes are counted.
+struct Counted<'a, T> {
+    transport: &'a mut T,
+    counts: &'a mut OutCounts,
+}
+
+impl<T: Transport> Counted<'_, T> {
+    fn count(&mut self, written: io::Result<usize>) -> io::Result<usize> {
+        if let Ok(bytes) = written {
+            self.counts.writes += 1;
+            self.counts.bytes += bytes as u64;
+        }
+        written
+    }
+}
+
+impl<T: Transport> Write for Counted<'_, T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.transport.write(bytes);
+        self.count(written)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = self.transport.write_vectored(pieces);
+        self.count(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.transport.flush()
+    }
+}
+
 /// What goes out.
 impl<T: Transport> Connection<T> {
     /// What is pending for it.
@@ -624,8 +657,8 @@ impl<T: Transport> Connection<T> {
         !self.writable
     }
 
-    /// Writes as much of what is pending as its transport takes. What file data was in is left in `spare`.
-    pub(crate) fn write(&mut self, spare: &mut Vec<u8>) -> io::Result<Flushed> {
+    /// Writes as much of what is pending as its transport takes, and counts it. What file data was in is left in `spare`.
+    pub(crate) fn write(&mut self, spare: &mut Vec<u8>, counts: &mut OutCounts) -> io::Result<Flushed> {
         // What is for a place that is kept is written when somebody has taken it up.
         self.writable &= self.output_ended.is_none() || self.keep().is_none();
         if !self.writable && !self.is_written() {
@@ -635,7 +668,7 @@ impl<T: Transport> Connection<T> {
         let Some(transport) = &mut self.transport else { return Ok(Flushed::Blocked { taken: 0 }) };
         let sent = self.rare.as_deref_mut().and_then(|rare| Some(&mut rare.keep.as_deref_mut()?.sent));
         let before = transport.unsent();
-        let flushed = self.outbox.write_to(transport, spare, sent).map(|flushed| match flushed {
+        let flushed = self.outbox.write_to(&mut Counted { transport, counts }, spare, sent).map(|flushed| match flushed {
             // What waits sealed nobody has taken.
             Flushed::Blocked { taken } => {
                 Flushed::Blocked { taken: (before + taken).saturating_sub(transport.unsent()) }
@@ -1052,7 +1085,10 @@ mod tests {
         let mut connections: Vec<Connection<Nowhere>> = (0..20).map(|_| connection()).collect();
         connections.iter_mut().for_each(|connection| connection.outbox_mut().push_shared(Kind::Event, &segment, 9_000));
         for connection in &mut connections {
-            assert_eq!(connection.write(&mut Vec::new()).unwrap(), Flushed::Blocked { taken: 0 });
+            assert_eq!(
+                connection.write(&mut Vec::new(), &mut OutCounts::default()).unwrap(),
+                Flushed::Blocked { taken: 0 }
+            );
             connection.note_flushed(Flushed::Blocked { taken: 0 }, STALL, Instant::START);
         }
         drop(segment);
@@ -1060,7 +1096,7 @@ mod tests {
         assert!(held.get() >= 10_000);
         let mut last = connections.remove(0);
         assert_eq!(last.retry(STALL, Instant::START + STALL / limits::TRIES), Some(Retry::Again));
-        last.write(&mut Vec::new()).unwrap();
+        last.write(&mut Vec::new(), &mut OutCounts::default()).unwrap();
         assert_eq!((held.get(), last.outbox().memory()), (0, 1_000));
     }
 }

@@ -26,6 +26,8 @@ pub fn ask(path: &Path, words: &[String], out: &mut impl Write) -> Result<Answer
     if line.contains(['\n', '\r']) {
         return Err("a command is one line; give its words without line ends".to_owned());
     }
+    let is_page = line.trim_matches(['/', ' ']).eq_ignore_ascii_case("metrics");
+    let mut say = |line: &str| writeln!(out, "{line}").map_err(|e| format!("cannot write the answer: {}", reason(&e)));
     let stream = connect(path).map_err(|e| cannot_reach(path, &e))?;
     let lost = |e: io::Error| format!("the server has not answered: {}; look whether it runs", reason(&e));
     stream.set_read_timeout(Some(limits::CONTROL_PATIENCE)).map_err(lost)?;
@@ -41,13 +43,19 @@ pub fn ask(path: &Path, words: &[String], out: &mut impl Write) -> Result<Answer
         _ => lost(e),
     })? {
         let answer = match ServerLine::parse(&line) {
+            // It is printed as a monitor reads it.
+            ServerLine::Detail(row) if is_page => {
+                say(row)?;
+                continue;
+            }
+            ServerLine::Done(_) if is_page => return Ok(Answer::Done),
             ServerLine::Detail(_) => None,
             ServerLine::Done(_) => Some(Answer::Done),
             ServerLine::Refused { .. } => Some(Answer::Refused),
             ServerLine::Bye { text, .. } => return Err(farewell(text).to_owned()),
             _ => continue,
         };
-        writeln!(out, "{line}").map_err(|e| format!("cannot write the answer: {}", reason(&e)))?;
+        say(&line)?;
         if let Some(answer) = answer {
             return Ok(answer);
         }

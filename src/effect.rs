@@ -21,6 +21,8 @@ pub enum Effect {
     Disk(Job),
     /// There may be something for `Hub::pump` to do for this connection.
     Pump(ConnId),
+    /// Note in the log of the process how whoever is here through this connection is called now.
+    NoteNick(ConnId),
     /// Note in the log of the process that a wrong password came from here.
     NoteWrongPassword(ConnId),
     /// Note in the log of the process that a wrong key of this room came from here.
@@ -55,11 +57,13 @@ pub enum Effect {
     Audit { conn: ConnId, by: Author, deed: Deed },
     /// Tell this connection about these ones, which are somebody's, and reply.
     Where { conn: ConnId, whom: Whereabouts },
+    /// Tell this connection the page of metrics, and reply.
+    Metrics(ConnId),
     /// The core knows this connection no more: close it when all that is pending for it is written.
     Close {
         conn: ConnId,
-        /// Why, if it is to be told so.
-        bye: Option<Bye>,
+        /// Why, if it is to be told so, and what an operator says to that.
+        bye: Option<(Bye, Option<Text>)>,
     },
 }
 

@@ -19,6 +19,7 @@ use crate::dialect::Dialect;
 use crate::effect::{Effect, Output};
 use crate::event::{Change, Detail, Event, Fault, Gone, Reply, Setting};
 use crate::limits;
+use crate::metrics::{OutCounts, Pending};
 use crate::names::{ConnId, FileId, Place, PlaceToken, RoomName};
 use crate::outbox::{Flushed, Kind, Outbox, Rest, Segment};
 use crate::plain::Style;
@@ -78,6 +79,7 @@ pub struct Egress {
     encoded: Vec<(Encoding, Segment, usize)>,
     /// What file data was in that has been written: to use it again is to spare taking, clearing and giving back memory.
     spare: Vec<u8>,
+    counts: OutCounts,
 }
 
 impl Egress {
@@ -100,12 +102,23 @@ impl Egress {
             line: String::new(),
             encoded: Vec::new(),
             spare: Vec::new(),
+            counts: OutCounts::default(),
         }
     }
 
     /// The dialect of a connection.
     pub fn dialect<T: Transport>(&self, connection: &Connection<T>) -> &'static dyn Dialect {
         self.dialects[connection.dialect()]
+    }
+
+    /// What has gone out so far.
+    pub fn counts(&self) -> &OutCounts {
+        &self.counts
+    }
+
+    /// What is pending for all together.
+    pub fn pending(&self) -> Pending {
+        Pending { private: self.private, shared: self.shared.get(), files: self.chunks, held: self.held }
     }
 
     /// Whether so much is pending for all together that memory is short.
@@ -249,13 +262,16 @@ impl Egress {
     /// Writes as much of what is pending for a connection as its transport takes.
     pub fn flush<T: Transport>(&mut self, connection: &mut Connection<T>) -> io::Result<Flushed> {
         let most = if self.held > limits::HELD_IN_ALL { limits::HELD_SHORT } else { limits::HELD };
-        self.counting(connection, |connection, spare| {
-            let flushed = connection.write(spare);
+        let mut counts = self.counts;
+        let flushed = self.counting(connection, |connection, spare| {
+            let flushed = connection.write(spare, &mut counts);
             if let Some(keep) = connection.keep_mut() {
                 keep.sent.trim(most);
             }
             flushed
-        })
+        });
+        self.counts = counts;
+        flushed
     }
 
     /// Reads once from a connection, see [`Connection::read`]. What TLS answers by itself may have to wait.
@@ -447,6 +463,7 @@ impl Egress {
                 dialect.event(line, event, style)
             });
             self.gathered += self.line.len();
+            self.counts.deliveries += 1;
             return;
         }
         let to = std::iter::once(one).chain(another).chain(to);
@@ -476,6 +493,7 @@ impl Egress {
                 None => self.enlist(connection, List::Fanout),
             }
         }
+        self.counts.deliveries += (hearers * events.len()) as u64;
         let list = if hearers <= few { List::Prompt } else { List::Fanout };
         for id in first {
             if let Some(connection) = registry.get_mut(id) {

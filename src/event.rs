@@ -115,6 +115,7 @@ verbs! {
     Blocks,
     Server,
     Reload,
+    Metrics,
     Keep,
     Resume,
     Quit,
@@ -125,8 +126,9 @@ verbs! {
 impl Verb {
     /// Whether it is for operators alone. To others it is unknown.
     pub fn is_of_operators(self) -> bool {
-        use Verb::{Block, Blocks, Grant, Kill, Operator, Reload, Revoke, Server, Unblock, Wall, Where};
-        matches!(self, Kill | Where | Wall | Grant | Revoke | Operator | Block | Unblock | Blocks | Server | Reload)
+        use Verb::{Block, Blocks, Grant, Kill, Metrics, Operator, Reload, Revoke, Server, Unblock, Wall, Where};
+        let is_block = matches!(self, Block | Unblock | Blocks);
+        is_block || matches!(self, Kill | Where | Wall | Grant | Revoke | Operator | Server | Metrics | Reload)
     }
 }
 
@@ -893,6 +895,8 @@ pub enum Detail {
     Server(ServerSetting),
     /// An option that has changed and that only a restart takes.
     Restart(&'static str),
+    /// A line of the page of metrics.
+    Metric(Text),
     /// A rule of a room.
     Rule(Shown),
     /// The rules of the room that was joined.
@@ -1197,6 +1201,8 @@ pub enum Done {
     Blocks(usize),
     Server,
     Reload,
+    /// The page of metrics has so many lines.
+    Metrics(usize),
 }
 
 /// What an operator has done that changes something, as the audit log has it. No secret is in it.

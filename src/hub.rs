@@ -29,6 +29,7 @@ use crate::files::{Files, Owner};
 use crate::guestbook::Guestbook;
 use crate::limits;
 use crate::meters::{Connects, Counted, Doings, PrefixWindow, Shares};
+use crate::metrics::{CoreCounts, CoreLevels};
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text, Wire};
 use crate::people::{Download, Intake, People, Person, Way};
 use crate::policy::{self, Action, Actor, Doing, Ruled, may, rules_any_room, sees};
@@ -152,6 +153,7 @@ pub struct Hub {
     /// Counts joins, typing lines and queries of the log, so that it can be told which came first.
     serial: u64,
     downloads: u64,
+    counts: CoreCounts,
 }
 
 #[derive(Debug)]
@@ -230,6 +232,7 @@ impl Hub {
             forgotten_at: None,
             serial: 0,
             downloads: 0,
+            counts: CoreCounts::default(),
             settings,
         }
     }
@@ -266,6 +269,37 @@ impl Hub {
     /// What the operator has set, as it is now.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What the core has counted.
+    pub fn counts(&self) -> &CoreCounts {
+        &self.counts
+    }
+
+    /// How things stand. It looks at every room.
+    pub fn levels(&self) -> CoreLevels {
+        // Nobody in particular is told.
+        let is_seen = |room: &Room| sees(Actor::Locked(Lock::Password), room, self.rules(room));
+        CoreLevels {
+            people: self.people.len(),
+            slow_consumers: self.people.lagging().len(),
+            rooms: self.rooms.iter().filter(|(_, room)| is_seen(room)).count(),
+            history_bytes: self.rooms.remembered(),
+            spool_bytes: self.files.used(),
+            names: self.register().len(),
+            auth_queue: self.accounts.waiting_passwords(),
+            is_log_degraded: self.trouble.is_some(),
+        }
+    }
+
+    /// How whoever is here through a connection is called.
+    pub fn nick_at(&self, conn: ConnId) -> Option<Nick> {
+        self.people.at(conn).map(Person::nick)
+    }
+
+    /// How many people are online.
+    pub fn people(&self) -> usize {
+        self.people.len()
     }
 
     /// How many files there are.
@@ -308,6 +342,7 @@ impl Hub {
             self.open_presence(turn.now);
             self.presence.came(&nick);
         }
+        turn.out.effect(Effect::NoteNick(conn));
         self.greet(conn, turn);
     }
 
@@ -343,15 +378,13 @@ impl Hub {
 
     fn close(&mut self, conn: ConnId, bye: Bye, turn: &mut Turn<'_, impl Output>) {
         self.lose(conn, &Happening::Lost(Lost::Closed(bye)), turn);
-        turn.out.effect(Effect::Close { conn, bye: Some(bye) });
+        turn.out.effect(Effect::Close { conn, bye: Some((bye, None)) });
     }
 
     /// Closes a connection because an operator wants it, with what they say to that.
     fn close_for(&mut self, conn: ConnId, bye: Bye, reason: Option<&Text>, turn: &mut Turn<'_, impl Output>) {
-        let Some(reason) = reason else { return self.close(conn, bye, turn) };
         self.lose(conn, &Happening::Lost(Lost::Closed(bye)), turn);
-        turn.out.answer(conn, &Event::Expelled { bye, reason: reason.clone() });
-        turn.out.effect(Effect::Close { conn, bye: None });
+        turn.out.effect(Effect::Close { conn, bye: Some((bye, reason.cloned())) });
     }
 
     /// Forgets a connection, and who was there through it alone.
@@ -539,6 +572,11 @@ impl Hub {
             }
             Request::Server(change) => self.server(change, turn),
             Request::Reload => return self.reload(turn).map(|()| None),
+            Request::Metrics => {
+                // Most of it the shell has counted.
+                turn.out.effect(Effect::Metrics(turn.conn));
+                return Ok(None);
+            }
             Request::Send(offer) => self.send(&offer, turn),
             Request::Get { id: file, offset } => self.get(file, offset, turn),
             Request::Files(target) => return self.list_files(target, turn).map(|answer| self.tell(answer, turn)),
@@ -606,7 +644,9 @@ impl Hub {
         let Some(after) = self.people.way_mut(conn).and_then(|way| way.take_missed(room)) else { return };
         let Some(who) = self.people.at(conn).map(Person::nick) else { return };
         let (room, at) = (&self.rooms[room], turn.now.wall);
-        let what = Happening::Missed { count: room.last_seq() - after, after };
+        let count = room.last_seq() - after;
+        self.counts.missed += count;
+        let what = Happening::Missed { count, after };
         turn.out.answer(conn, &Event::Happened { place: Place::Room(room.name), at, who, what });
     }
 

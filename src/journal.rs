@@ -118,6 +118,11 @@ impl Journal {
         let _ = self.to_writer.send(ToWriter::Set(logging));
     }
 
+    /// How long [`Journal::write`] has waited so far.
+    pub fn waited(&self) -> Duration {
+        self.patience.spent()
+    }
+
     /// Asks for messages that are in the log. What was given to [`Journal::write`] in this turn or later may be missing.
     pub fn ask(&self, query: Query) {
         self.reader.ask(query);
@@ -224,11 +229,13 @@ impl Drop for Journal {
 pub(crate) struct Patience {
     left: Duration,
     at: Instant,
+    /// How long the loop has waited so far, in all.
+    spent: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { left: limits::LOG_WAIT, at: Instant::now() }
+        Self { left: limits::LOG_WAIT, at: Instant::now(), spent: Duration::ZERO }
     }
 }
 
@@ -240,7 +247,12 @@ impl Patience {
         self.left.max(limits::LOG_QUICK)
     }
 
+    pub(crate) fn spent(&self) -> Duration {
+        self.spent
+    }
+
     pub(crate) fn spend(&mut self, waited: Duration) {
+        self.spent += waited;
         if waited > limits::LOG_QUICK {
             self.left = self.left.saturating_sub(waited);
         }

@@ -94,12 +94,12 @@ impl Ledger {
         self.give(Task::Note(encoded(entries)));
     }
 
-    /// Has it written down what an operator has done at this time. What the disk does not take stands in the log of the process
+    /// Has it written down what an operator has done at this time, with names alone, and their own words. What the disk does not take stands in the log of the process
     /// too, and is tried again. Nothing is left out, so operators are to do nothing more while [`Ledger::takes_deeds`] says no.
-    pub fn audit(&mut self, at: SystemTime, deed: &str) {
+    pub fn audit(&mut self, at: SystemTime, deed: &str, text: &str) {
         self.deeds.fetch_add(1, Ordering::Relaxed);
         self.noting += 1;
-        self.give(Task::Audit(audit::line(at, deed)));
+        self.give(Task::Audit(audit::Line::new(at, deed, text)));
     }
 
     /// Keeps as much of the audit log, and syncs as soon, as is said here from now on.
@@ -126,6 +126,11 @@ impl Ledger {
         }
         self.is_ahead &= self.noting > 0;
         self.patience.spend(begun.elapsed());
+    }
+
+    /// How long [`Ledger::settle`] has waited so far.
+    pub fn waited(&self) -> Duration {
+        self.patience.spent()
     }
 
     /// Why what was noted cannot be written, if it cannot. The waker is woken when that changes.
@@ -167,7 +172,7 @@ enum Task {
     /// Lines that are added with one write.
     Note(String),
     /// A line for the audit log.
-    Audit(String),
+    Audit(audit::Line),
     /// How much is kept from now on.
     Set(Logging),
 }

@@ -355,6 +355,16 @@ pub const CONTROL_SILENCE: Duration = Duration::from_secs(60);
 pub const REFUSALS_NOTED: usize = 60;
 /// See [`REFUSALS_NOTED`].
 pub const REFUSALS_NOTED_IN: Duration = Duration::from_secs(60);
+/// The least time between two reports to the service manager of how many people are here.
+pub const STATUS_PACE: Duration = Duration::from_secs(1);
+/// Connections of monitors at once at the door of the metrics; beyond it they are closed.
+pub const SCRAPES: usize = 8;
+/// How long one of them may take in all.
+pub const SCRAPE: Duration = Duration::from_secs(5);
+/// Bytes of a request there, without its body.
+pub const SCRAPE_HEAD: usize = 4 * 1024;
+/// The least time between two pages that the loop makes for them, so that whoever asks without end takes little of it.
+pub const PAGE_PACE: Duration = Duration::from_millis(100);
 /// How long `chinwag ctl` waits for an answer before it says so.
 pub const CONTROL_PATIENCE: Duration = Duration::from_secs(4);
 /// How long input that flood control held back is carried out after its end.

@@ -157,6 +157,17 @@ pub fn take(openings: Vec<Opening>) -> io::Result<Taken> {
     Ok(Taken(taken))
 }
 
+impl Taken {
+    /// Listens at the addresses with sockets that wait, for threads of their own. An error says where it cannot and why.
+    pub fn wait_at(self) -> io::Result<Vec<std::net::TcpListener>> {
+        let listen = |(address, socket): (SocketAddr, Socket)| {
+            let listening = socket.set_nonblocking(false).and_then(|()| socket.listen(64));
+            listening.map(|()| socket.into()).map_err(|e| cannot_listen(address, &e))
+        };
+        self.0.into_iter().map(listen).collect()
+    }
+}
+
 impl Listeners {
     /// Listens at the addresses that were taken, and at the operator's door if there is one, with tokens that count from `first`. An
     /// error says where it cannot and why.

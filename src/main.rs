@@ -28,13 +28,12 @@ use chinwag::reactor::{Door, Reactor};
 use chinwag::reload::Anew;
 use chinwag::settings::Settings;
 use chinwag::signals;
-use chinwag::stderr::Stderr;
+use chinwag::stderr::{Form, Stderr};
 use chinwag::system;
-use chinwag::time::in_seconds;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use env_logger::Target;
-use log::{LevelFilter, info};
+use log::{Level, LevelFilter, info};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag::{register, register_conditional_shutdown};
 
@@ -174,15 +173,13 @@ fn refuse(error: &clap::Error) -> ! {
 
 /// Logs to standard error, from `info` on unless RUST_LOG says otherwise.
 fn start_log() -> Result<Stderr, String> {
-    let stderr = Stderr::start().map_err(|e| cannot("start the thread of the log", &e).to_string())?;
+    let form = Form::of_stderr();
+    let stderr = Stderr::start(form).map_err(|e| cannot("start the thread of the log", &e).to_string())?;
     env_logger::Builder::new()
         .filter_level(LevelFilter::Info)
         .parse_default_env()
         .target(Target::Pipe(Box::new(stderr.clone())))
-        .format(|out, record| {
-            let at = in_seconds(SystemTime::now());
-            writeln!(out, "{at} {:5} {}", record.level(), record.args())
-        })
+        .format(move |out, record| writeln!(out, "{}", form.line(SystemTime::now(), record.level(), record.args())))
         .init();
     Ok(stderr)
 }
@@ -218,10 +215,12 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     let addresses = options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
+    let metrics = options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
     let control = options.control.clone();
     let reader = Box::new(move || reload(&words, &options));
-    let mut reactor = Reactor::open(&[door], control, home, settings, reader).map_err(|e| reason(&e))?;
+    let mut reactor = Reactor::open(&[door], &metrics, control, home, settings, reader).map_err(|e| reason(&e))?;
     starting.store(false, Ordering::SeqCst);
+    reactor.tell_ready();
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     let is_own =
         |(address, carrier): &(SocketAddr, &Carrier)| address.ip().is_loopback() && !matches!(carrier, Carrier::Proxied(_));
@@ -232,8 +231,10 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     // Who reads that it listens can read all that was said before.
     log.finish();
     // Whoever started the server may read it never; that is no reason not to serve.
+    let metrics = reactor.metrics_addresses().map_err(|e| reason(&e))?;
+    let listening = addresses.iter().map(|(address, carrier)| format!("{} {address}\n", carrier.word()));
     let listening: String =
-        addresses.iter().map(|(address, carrier)| format!("{} {address}\n", carrier.word())).collect();
+        listening.chain(metrics.iter().map(|address| format!("metrics http://{address}/\n"))).collect();
     let write = move || {
         let mut out = io::stdout();
         let _ = out.write_all(listening.as_bytes()).and_then(|()| out.flush());
@@ -269,7 +270,7 @@ fn check(options: &Serve, config: &Config) -> Result<(), String> {
 
 /// Tells on standard error what goes wrong, or might, while other things go on.
 fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "chinwag: {text}");
+    let _ = writeln!(io::stderr(), "{}chinwag: {text}", Form::of_stderr().lead(Level::Error));
 }
 
 #[cfg(test)]

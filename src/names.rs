@@ -50,6 +50,13 @@ slot_id! {
     ConnId, "No connection ever: where the server acts by itself."
 }
 
+/// The number that it has in the log of the process: connections count up.
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.generation.fmt(f)
+    }
+}
+
 slot_id! {
     /// Somebody who is shown under a name, for as long as the process runs. It tells nothing of how they are connected.
     PersonId, "No person ever: who said or sent something before the process began."

@@ -115,6 +115,9 @@ pub struct Serve {
     /// The socket by which operators come in [default: ctl in --data, else none]
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
+    /// Let monitors such as Prometheus fetch the figures of the server here, over HTTP [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
     /// How much of what was said a loss of power may cost; 0 is nothing, and slow
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = sync, requires = "data")]
     sync: Duration,
@@ -173,6 +176,7 @@ impl Serve {
             ("proxy-listen", self.proxy_listen != new.proxy_listen),
             ("proxy-from", self.proxy_from != new.proxy_from),
             ("proxy-secure", self.proxy_secure != new.proxy_secure),
+            ("metrics", self.metrics != new.metrics),
             ("data", self.data != new.data),
             ("control", self.control != new.control),
             ("spool", self.spool != new.spool),
@@ -263,6 +267,13 @@ impl Serve {
         Ok(addresses(&wanted)?)
     }
 
+    /// Where monitors fetch the metrics. An error says what to do.
+    pub fn metrics_addresses(&self) -> Result<Vec<SocketAddr>, Mistake> {
+        let wanted: Vec<_> = self.metrics.iter().map(|address| (Carrier::Plain, address.clone())).collect();
+        let found = addresses(&wanted).map_err(Mistake::of("metrics"))?;
+        Ok(found.into_iter().map(|(address, _)| address).collect())
+    }
+
     /// The certificate that is shown in TLS, if that is spoken. It is told which it is, as people compare that. Where none is given, it
     /// is the one that the server has in the folder `own`, or makes there.
     pub fn certificate(&self, own: Option<&Path>) -> Result<Option<Certificate>, Mistake> {
@@ -299,6 +310,7 @@ fn room_for_clients(arriving: usize) -> Result<usize, String> {
         + limits::APPLYING
         + limits::REJECTED
         + limits::LINGERING
+        + limits::SCRAPES
         + 4 * limits::FILES_OPEN
         + 16;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

@@ -1,7 +1,7 @@
 //! Who is at the other end of a connection, as far as the shell knows. The core is told the origin and the wire alone.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::names::{Origin, Prefix, Wire};
 
@@ -69,6 +69,17 @@ impl Peer {
         self.whose == Whose::Proxy
     }
 
+    /// Where it comes from as the log has it: an IPv4 address, or the /64 of an IPv6 address, which is what one customer has.
+    pub fn prefix(self) -> String {
+        match self.address {
+            Some(IpAddr::V6(address)) if !address.is_loopback() => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// What the core knows it by. A proxy that has said nothing yet is as good as this machine.
     pub fn origin(self) -> Origin {
         match (self.address, self.whose) {
@@ -115,6 +126,14 @@ mod tests {
             let named = Peer::named(address, Wire::Clear);
             assert!(named.origin() != Origin::Loopback && named.wire() == Wire::Clear && named.networks().count() > 0);
         }
+    }
+
+    #[test]
+    fn the_log_has_of_an_ipv6_address_what_one_customer_has() {
+        let prefix = |address: &str| Peer::at(address.parse().unwrap()).prefix();
+        assert_eq!(["203.0.113.7", "::ffff:203.0.113.7"].map(prefix), ["203.0.113.7"; 2]);
+        assert_eq!(["2001:db8:1:2:3:4:5:6", "::1"].map(prefix), ["2001:db8:1:2::/64", "::1"]);
+        assert_eq!(Peer::CONTROL.prefix(), "ctl");
     }
 
     #[test]

@@ -234,6 +234,7 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
             line(wire::Detail::Server(name, value));
         }
         Detail::Restart(option) => line(wire::Detail::Restart(option)),
+        Detail::Metric(text) => line(wire::Detail::Metric(text.as_str())),
         Detail::Rule(rule) => {
             let (name, value) = rule_words(rule);
             line(wire::Detail::Rule(name, &value));
@@ -639,6 +640,7 @@ fn encode_done(done: &Done) -> wire::Done<'_> {
         Done::Blocks(count) => wire::Done::Blocks(count as u64),
         Done::Server => wire::Done::Server,
         Done::Reload => wire::Done::Reload,
+        Done::Metrics(count) => wire::Done::Metrics(count as u64),
         // Who is blocked has words that are made for it.
         Done::Block { id, closed, .. } => wire::Done::Block { id, who: "?", closed: closed as u64 },
         // One rule has words that are made for it.
@@ -1220,8 +1222,26 @@ fn gone_text(gone: Gone) -> String {
     }
 }
 
+/// The codes with which connections are not let in, from the first on.
+pub const REJECTED: &[Code<'static>] = &[Code::Full, Code::Refused, Code::Blocked];
+/// The codes with which connections are closed.
+pub const BYES: &[Code<'static>] = &[
+    Code::Full,
+    Code::Refused,
+    Code::Blocked,
+    Code::TooSlow,
+    Code::Idle,
+    Code::Killed,
+    Code::Shutdown,
+    Code::NotHttp,
+    Code::NotIrc,
+    Code::NotText,
+];
+/// The codes with which connections are lost that the server did not close.
+pub const LOST: &[Code<'static>] = &[Code::Reset, Code::Timeout];
+
 /// The stable word for how a connection was lost.
-fn lost_code(lost: Lost) -> Code<'static> {
+pub fn lost_code(lost: Lost) -> Code<'static> {
     match lost {
         Lost::Reset => Code::Reset,
         Lost::Timeout => Code::Timeout,
@@ -1229,7 +1249,8 @@ fn lost_code(lost: Lost) -> Code<'static> {
     }
 }
 
-fn bye_code(bye: Bye) -> Code<'static> {
+/// The stable word for why a connection is closed.
+pub fn bye_code(bye: Bye) -> Code<'static> {
     match bye {
         Bye::Full | Bye::MadePlace | Bye::ControlsTaken => Code::Full,
         Bye::TooManyFromAddress | Bye::TooOften | Bye::WrongPasswords => Code::Refused,
@@ -1283,22 +1304,19 @@ fn farewell(bye: Bye) -> Cow<'static, str> {
     text.into()
 }
 
-/// What an operator has done, as they would ask for it.
-pub fn deed(deed: &Deed) -> String {
-    let with = |words: String, text: Option<&Text>| match text.filter(|text| !text.as_str().is_empty()) {
-        Some(text) => format!("{words} {text}"),
-        None => words,
-    };
-    match deed {
-        Deed::Kill { nick, reason } => with(format!("kill {nick}"), reason.as_ref()),
-        Deed::Wall(text) => format!("wall {text}"),
+/// What an operator has done, as they would ask for it: with names alone, and what they wrote besides.
+pub fn deed(deed: &Deed) -> (String, Option<&Text>) {
+    let words = match deed {
+        Deed::Kill { nick, reason } => return (format!("kill {nick}"), reason.as_ref()),
+        Deed::Wall(text) => return ("wall".to_owned(), Some(text)),
         Deed::Grant(nick) => format!("grant {nick}"),
         Deed::Revoke(nick) => format!("revoke {nick}"),
         Deed::Operator { nick, on } => format!("operator {nick} {}", if *on { "on" } else { "off" }),
         Deed::Block { id, scope, who, until, reason } => {
             let scope = if *scope == BlockScope::Guests { "guests" } else { "all" };
             let until = until.map_or_else(|| "-".to_owned(), |until| in_seconds(until).to_string());
-            with(format!("block {id} {scope} {} {until}", blocked(who)), Some(reason))
+            let reason = Some(reason).filter(|reason| !reason.as_str().is_empty());
+            return (format!("block {id} {scope} {} {until}", blocked(who)), reason);
         }
         Deed::Unblock { id, who } => format!("unblock {id} {}", blocked(who)),
         Deed::Server(setting) => {
@@ -1307,7 +1325,10 @@ pub fn deed(deed: &Deed) -> String {
         }
         Deed::Reload => "reload".to_owned(),
         Deed::Cancel(file) => format!("cancel {file}"),
-        Deed::NotDone(what) => format!("not-done {}", self::deed(what)),
+        Deed::NotDone(what) => {
+            let (words, text) = self::deed(what);
+            return (format!("not-done {words}"), text);
+        }
         Deed::Role { room, nick, role, on } => {
             let command = match (role, on) {
                 (Role::Op, true) => "op",
@@ -1319,11 +1340,11 @@ pub fn deed(deed: &Deed) -> String {
         }
         Deed::InRoom(room, what) => match what {
             Happening::Made { nick, .. } => format!("founder {room} {nick}"),
-            Happening::Kicked { nick, reason } => with(format!("kick {room} {nick}"), reason.as_ref()),
+            Happening::Kicked { nick, reason } => return (format!("kick {room} {nick}"), reason.as_ref()),
             Happening::Banned { kind, who, time, reason } => {
                 let command = if *kind == BanKind::Mute { "mute" } else { "ban" };
                 let seconds = time.map_or(0, |time| time.as_secs());
-                with(format!("{command} {room} {} {seconds}", wire_whom(who)), reason.as_ref())
+                return (format!("{command} {room} {} {seconds}", wire_whom(who)), reason.as_ref());
             }
             Happening::Unbanned { who, .. } => format!("unban {room} {}", wire_whom(who)),
             Happening::Set(shown) => {
@@ -1334,7 +1355,8 @@ pub fn deed(deed: &Deed) -> String {
             // Operators do nothing else in rooms.
             _ => room.to_string(),
         },
-    }
+    };
+    (words, None)
 }
 
 /// The text of a line that came in, made safe.

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use log::{debug, info, warn};
+use log::{Level, debug, info, log, warn};
 
 use crate::connection::{Connection, Life, List, Pause, Retry};
 use crate::dialect::Dialect;
@@ -23,6 +23,7 @@ use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits;
 use crate::listener::{Carrier, Opening};
+use crate::metrics::{self, Levels, LoopCounts};
 use crate::names::{ConnId, Nick, PlaceToken, Text, Wire};
 use crate::outbox::Kind;
 use crate::peer::Peer;
@@ -33,6 +34,7 @@ use crate::reload::Reader;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
+use crate::transport::Transport;
 
 use self::arrivals::Arrivals;
 use self::kept::TakeUp;
@@ -101,6 +103,9 @@ pub struct Reactor<S: System> {
     applicants: Vec<ConnId>,
     /// A connection has just asked to go on in one of them.
     taking_up: Option<TakeUp>,
+    counts: LoopCounts,
+    /// Since when what was said in rooms waits for a fan-out, if any does.
+    gathering: Option<Instant>,
     /// When the server ends, once it is asked to.
     end: Option<Instant>,
     scratch: Vec<u8>,
@@ -112,10 +117,12 @@ pub struct Reactor<S: System> {
 }
 
 impl Reactor<Os> {
-    /// Listens at all doors, and at `control` for operators, or in the data folder if that is not given. It keeps files in `home`, with
-    /// what an earlier process has left there. For a reload, `reader` reads the settings. An error is one of the system's, with what could not be done before it.
+    /// Listens at all doors, at `metrics` for monitors, and at `control` for operators, or in the data folder if that is not given. It
+    /// keeps files in `home`, with what an earlier process has left there. For a reload, `reader` reads the settings. An error is one of
+    /// the system's, with what could not be done before it.
     pub fn open(
         doors: &[Door],
+        metrics: &[SocketAddr],
         control: Option<PathBuf>,
         home: Home,
         settings: Settings,
@@ -130,7 +137,7 @@ impl Reactor<Os> {
         let openings = doors.iter().enumerate().flat_map(openings_of).collect();
         let mut hub = Hub::new(settings.clone());
         let restore = |room| hub.restore_room(room);
-        let (os, register, files) = Os::open(openings, control, home, &settings, reader, restore)?;
+        let (os, register, files) = Os::open(openings, metrics, control, home, &settings, reader, restore)?;
         let is_tls =
             |(address, carrier): (SocketAddr, &Carrier)| matches!(carrier, Carrier::Tls(_)).then_some(address.port());
         let tls_port = os.addresses()?.into_iter().find_map(is_tls);
@@ -152,6 +159,21 @@ impl Reactor<Os> {
     pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, &Carrier)>> {
         self.system.addresses()
     }
+
+    /// Tells the service manager that all is up.
+    pub fn tell_ready(&self) {
+        self.system.supervisor().ready();
+    }
+
+    /// Where monitors fetch the metrics.
+    pub fn metrics_addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.system.metrics_addresses()
+    }
+}
+
+/// Of whoever has sent a line the log tells everybody; others may be no more than a look whether the port is open.
+fn level_of<T: Transport>(connection: &Connection<T>) -> Level {
+    if connection.has_spoken() && !connection.peer().is_control() { Level::Info } else { Level::Debug }
 }
 
 impl<S: System> Reactor<S> {
@@ -180,6 +202,8 @@ impl<S: System> Reactor<S> {
             arrivals: Arrivals::default(),
             applicants: Vec::new(),
             taking_up: None,
+            counts: LoopCounts::new(plain::REJECTED, plain::BYES, plain::LOST),
+            gathering: None,
             end: None,
             scratch: vec![0; limits::READ_CHUNK],
             memory: Vec::new(),
@@ -298,6 +322,10 @@ impl<S: System> Reactor<S> {
             self.core(now, |hub, out| hub.reloaded(now, read, out));
         }
         self.accept(now);
+        while let Some(asker) = self.system.asker() {
+            // Whoever asked may have gone meanwhile.
+            let _ = asker.send(self.page());
+        }
         self.hear_from_disk(now);
         while let Some(result) = self.system.password_result() {
             self.core(now, |hub, out| hub.password_did(now, result, out));
@@ -328,6 +356,8 @@ impl<S: System> Reactor<S> {
         self.write_log(now);
         self.flush(now);
         self.drop_stalled(now);
+        self.system.note_people(self.hub.people());
+        self.counts.turns.add(self.system.now().at - now.at);
         Ok(self.end.is_none_or(|end| now.at < end && !self.is_all_done()))
     }
 
@@ -361,19 +391,20 @@ impl<S: System> Reactor<S> {
                         self.wanting.push(id);
                     }
                 }
+                Effect::NoteNick(id) => self.note_nick(id),
                 Effect::NoteWrongPassword(id) => {
                     if let Some(connection) = self.registry.get(id) {
-                        warn!("a wrong password from {}", connection.peer());
+                        warn!("connection {id}: a wrong password from {}", connection.peer().prefix());
                     }
                 }
                 Effect::NoteWrongKey(id, room) => {
                     if let Some(connection) = self.registry.get(id) {
-                        warn!("a wrong key of {room} from {}", connection.peer());
+                        warn!("connection {id}: a wrong key of {room} from {}", connection.peer().prefix());
                     }
                 }
                 Effect::NoteFailedLogin(id, nick) => {
                     if let Some(connection) = self.registry.get(id) {
-                        warn!("login failed for {nick} from {}", connection.peer());
+                        warn!("connection {id}: login failed for {nick} from {}", connection.peer().prefix());
                     }
                 }
                 Effect::Reload => self.system.reload(),
@@ -396,15 +427,20 @@ impl<S: System> Reactor<S> {
                     // They may have gone meanwhile.
                     let place =
                         self.registry.get(conn).map_or("-".to_owned(), |connection| connection.peer().to_string());
-                    self.system.audit(&format!("{by} {place} {}", plain::deed(&deed)));
+                    let (words, text) = plain::deed(&deed);
+                    self.system.audit(&format!("{by} {place} {words}"), text);
                 }
                 Effect::Where { conn, whom } => self.tell_where(conn, &whom, now),
+                Effect::Metrics(id) => self.tell_metrics(id),
                 Effect::Close { conn, bye } => {
-                    if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
+                    self.note_end(conn, bye.as_ref().map_or("quit", |&(bye, _)| plain::bye_code(bye).as_str()));
+                    if let (Some((bye, reason)), Some(connection)) = (bye, self.registry.get_mut(conn)) {
                         if let Bye::Blocked | Bye::GuestsBlocked = bye {
                             self.refusals.note(connection.peer(), Refusal::Told(bye), now.at);
                         }
-                        self.egress.tell(connection, &Event::Bye(bye));
+                        self.counts.byes.count(plain::bye_code(bye));
+                        let event = reason.map_or(Event::Bye(bye), |reason| Event::Expelled { bye, reason });
+                        self.egress.tell(connection, &event);
                     }
                     self.drain(conn, now);
                 }
@@ -445,6 +481,7 @@ impl<S: System> Reactor<S> {
         for id in self.registry.ids() {
             // Who was rejected has been told goodbye already.
             if let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) {
+                self.counts.byes.count(plain::bye_code(Bye::Shutdown));
                 self.egress.tell(connection, &Event::Bye(Bye::Shutdown));
             }
             match self.registry.get(id).map(Connection::life) {
@@ -490,6 +527,7 @@ impl<S: System> Reactor<S> {
     fn accept(&mut self, now: Now) {
         for _ in 0..limits::ACCEPTS_A_TURN {
             let Some(newcomer) = self.system.accept(now) else { break };
+            self.counts.accepted += u64::from(!newcomer.peer.is_control());
             self.admit(newcomer, now);
         }
     }
@@ -527,15 +565,21 @@ impl<S: System> Reactor<S> {
             None => Admission::Admitted,
             Some(bye) if self.may_apply(peer, bye) => Admission::Heard,
             Some(bye) => {
-                self.refusals.note(peer, Refusal::Told(bye), now.at);
+                self.note_rejected(peer, bye, now);
                 Admission::Refused(bye)
             }
         }
     }
 
+    /// Nobody is let in from there, for this reason.
+    pub(super) fn note_rejected(&mut self, peer: Peer, bye: Bye, now: Now) {
+        self.counts.rejected.count(plain::bye_code(bye));
+        self.refusals.note(peer, Refusal::Told(bye), now.at);
+    }
+
     /// A connection has arrived, and this becomes of it.
     fn take_in(&mut self, id: ConnId, peer: Peer, admission: Admission, now: Now) {
-        debug!("{id:?} from {peer}: {admission:?}");
+        debug!("connection {id} from {}: {admission:?}", peer.prefix());
         match admission {
             Admission::Admitted => {
                 self.registry.set_life(id, Life::Active);
@@ -576,9 +620,27 @@ impl<S: System> Reactor<S> {
             return warn!("cannot set up a connection: {e}");
         }
         let id = self.registry.insert(transport, (Peer::CONTROL, now.at), dialect, Life::Active);
-        debug!("{id:?} by the operator's door");
+        debug!("connection {id} by the operator's door");
         self.hub.connect_control(id, now);
         self.run_soon(id);
+    }
+
+    /// Notes in the log who somebody is whose first line has come, or who is called otherwise since then. Of others it tells only who
+    /// wants to know all.
+    pub(super) fn note_nick(&self, id: ConnId) {
+        let Some(connection) = self.registry.get(id) else { return };
+        let (level, from) = (level_of(connection), connection.peer().prefix());
+        match self.hub.nick_at(id) {
+            Some(nick) => log!(level, "connection {id} from {from} is {nick}"),
+            None => log!(level, "connection {id} from {from} is nobody yet"),
+        }
+    }
+
+    /// Notes in the log how a connection ends.
+    pub(super) fn note_end(&self, id: ConnId, how: &str) {
+        if let Some(connection) = self.registry.get(id) {
+            log!(level_of(connection), "connection {id} from {} is gone: {how}", connection.peer().prefix());
+        }
     }
 
     /// Tells a newcomer why there is no place for them, if they can be told at once.
@@ -600,6 +662,27 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return };
         rows.iter().for_each(|row| self.egress.detail(connection, row));
         self.egress.reply(connection, Kind::Reply, &Reply::Done(Done::Where(nick)));
+    }
+
+    /// Tells the page of metrics, each line as a row.
+    fn tell_metrics(&mut self, id: ConnId) {
+        let page = self.page();
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        let rows = page.lines().map(|line| Detail::Metric(Text::new(line)));
+        rows.for_each(|row| self.egress.detail(connection, &row));
+        self.egress.reply(connection, Kind::Reply, &Reply::Done(Done::Metrics(page.lines().count())));
+    }
+
+    /// The page of metrics as things are now.
+    fn page(&self) -> String {
+        let levels = Levels {
+            core: self.hub.levels(),
+            connections: [self.registry.admitted() as u64, 0, 0, 0],
+            pending: self.egress.pending(),
+            log_waited: self.system.log_waited(),
+            ..Levels::default()
+        };
+        metrics::page(&levels, self.hub.counts(), self.egress.counts(), &self.counts)
     }
 
     /// Why a peer is not admitted, if that is so.

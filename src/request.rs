@@ -118,6 +118,8 @@ pub enum Request<'a> {
     Server(Option<ServerSetting>),
     /// Read the configuration anew.
     Reload,
+    /// The page of metrics.
+    Metrics,
     Send(Offer<'a>),
     /// Bytes for the open upload. What comes while there is none need not be decoded and may stand here as nothing.
     Chunk(Result<Vec<u8>, BadChunk>),
@@ -219,6 +221,7 @@ impl Request<'_> {
             Self::Blocks => Verb::Blocks,
             Self::Server(_) => Verb::Server,
             Self::Reload => Verb::Reload,
+            Self::Metrics => Verb::Metrics,
             Self::Send(_) => Verb::Send,
             Self::Chunk(_) => Verb::Chunk,
             Self::Get { .. } => Verb::Get,
@@ -300,6 +303,7 @@ impl Request<'_> {
             | Self::Bans(_)
             | Self::Blocks
             | Self::Server(None)
+            | Self::Metrics
             | Self::Room { part: RulesPart::All | RulesPart::One(_), .. }
             | Self::Chunk(_)
             | Self::Get { .. }
@@ -372,6 +376,7 @@ impl Request<'_> {
             | Self::Blocks
             | Self::Server(_)
             | Self::Reload
+            | Self::Metrics
             | Self::Chunk(_)
             | Self::Get { .. }
             | Self::Files(None)

@@ -285,6 +285,11 @@ impl Rooms {
         self.rooms.len()
     }
 
+    /// Bytes of memory of what they all remember.
+    pub fn remembered(&self) -> usize {
+        self.remembered
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.rooms.is_empty()

@@ -1,13 +1,55 @@
 //! The log of the process, on standard error. A thread of its own writes it, so that whoever reads it slowly, or not at all,
 //! holds nobody up: what there is no room for is left out and counted.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use log::Level;
+use rustix::fs::fstat;
 
 use crate::limits;
 use crate::text::counted;
+use crate::time::in_seconds;
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// As people read it: when, how bad, and what.
+    Plain,
+    /// As systemd's journal takes it, which knows by itself when that was.
+    Journal,
+}
+
+impl Form {
+    /// The form for standard error: the journal's if the journal has it, and it was led nowhere else since.
+    pub fn of_stderr() -> Self {
+        let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+        let is_it = fstat(io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino));
+        if is_it { Self::Journal } else { Self::Plain }
+    }
+
+    /// A line without its end.
+    pub fn line(self, at: SystemTime, level: Level, text: impl Display) -> String {
+        match self {
+            Self::Plain => format!("{} {level:5} {text}", in_seconds(at)),
+            Self::Journal => format!("{}{text}", self.lead(level)),
+        }
+    }
+
+    /// What a line begins with that has no time and no level in words.
+    pub fn lead(self, level: Level) -> &'static str {
+        match (self, level) {
+            (Self::Plain, _) => "",
+            (Self::Journal, Level::Error) => "<3>",
+            (Self::Journal, Level::Warn) => "<4>",
+            (Self::Journal, Level::Info) => "<6>",
+            (Self::Journal, Level::Debug | Level::Trace) => "<7>",
+        }
+    }
+}
 
 /// The way to the thread, which lives as long as the process.
 #[derive(Clone, Debug)]
@@ -31,11 +73,11 @@ struct Queue {
 }
 
 impl Stderr {
-    /// Begins to write.
-    pub fn start() -> io::Result<Self> {
+    /// Begins to write. What it has to say itself, it says in this form.
+    pub fn start(form: Form) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let stderr = Self(Arc::clone(&shared));
-        thread::Builder::new().name("stderr".into()).spawn(move || shared.write())?;
+        thread::Builder::new().name("stderr".into()).spawn(move || shared.write(form))?;
         Ok(stderr)
     }
 
@@ -70,7 +112,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) {
+    fn write(&self, form: Form) {
         let mut queue = self.queue();
         loop {
             queue.is_writing = false;
@@ -84,7 +126,8 @@ impl Shared {
             let _ = io::stderr().write_all(&lines);
             if left_out > 0 {
                 let left_out = counted(left_out as u64, "line");
-                let _ = writeln!(io::stderr(), "left out here, as nobody read what came before: {left_out}");
+                let lead = form.lead(Level::Warn);
+                let _ = writeln!(io::stderr(), "{lead}left out here, as nobody read what came before: {left_out}");
             }
             queue = self.queue();
         }

@@ -25,14 +25,16 @@ use crate::journal::{self, Journal};
 use crate::ledger::{self, AuditLog, Ledger};
 use crate::limits;
 use crate::listener::{self, Carrier, Listeners, Opening, TOKENS, cannot, reason};
-use crate::names::PlaceToken;
+use crate::names::{PlaceToken, Text};
 use crate::passwords::Passwords;
 use crate::peer::Peer;
 use crate::register::{Entry, Register};
 use crate::reload::{Anew, Reader, Reloads};
+use crate::scrape::MetricsDoor;
 use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
+use crate::supervisor::Supervisor;
 use crate::time::{Instant, Now, as_stamped};
 use crate::transport::{Stream, Transport};
 
@@ -89,6 +91,14 @@ pub trait System {
 
     /// When accepting is to be tried again; at once if somebody may be waiting.
     fn next_accept(&self) -> Option<Instant>;
+
+    /// Whoever wants the page of metrics next.
+    fn asker(&mut self) -> Option<Sender<String>> {
+        None
+    }
+
+    /// So many people are online.
+    fn note_people(&mut self, _: usize) {}
 
     /// Nobody else is let in.
     fn stop_accepting(&mut self);
@@ -148,15 +158,20 @@ pub trait System {
     /// What came of the entries that were given to [`System::enter`] next.
     fn entered(&mut self) -> Option<Entered>;
 
-    /// Has it written down what an operator has done: who, from where, and what. Where nothing outlives the process, it stands in the
-    /// log of that.
-    fn audit(&mut self, deed: &str) {
+    /// Has it written down what an operator has done: who, from where, and what, with names alone, and their own words. Where nothing
+    /// outlives the process, it stands in the log of that, without the latter.
+    fn audit(&mut self, deed: &str, _: Option<&Text>) {
         log::info!("an operator's deed: {deed}");
     }
 
     /// Whether [`System::audit`] keeps up. While it does not, operators are to wait; a turn begins when it does again.
     fn takes_deeds(&self) -> bool {
         true
+    }
+
+    /// How long [`System::log`] and [`System::settle_notes`] have taken so far.
+    fn log_waited(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// In how long [`System::log`] is to be called even if nothing is said.
@@ -191,6 +206,9 @@ pub struct Os {
     listeners: Listeners,
     /// The operator's door, while people are let in.
     door: Option<Door>,
+    /// The doors of monitors, likewise.
+    metrics: Option<MetricsDoor>,
+    supervisor: Supervisor,
     signals: Signals,
     /// Signals that are only noted.
     noted: Signals,
@@ -210,12 +228,13 @@ pub struct Os {
 }
 
 impl Os {
-    /// Listens at `openings`, and at `control` for operators, or in the data folder if that is not
+    /// Listens at `openings`, at `metrics` for monitors, and at `control` for operators, or in the data folder if that is not
     /// given. It keeps files in `home`. Rooms of an earlier process go to
     /// `restore`, the one unused for longest first, and its names and files are given back. An error is one of the system's, with what
     /// could not be done before it.
     pub fn open(
         openings: Vec<Opening>,
+        metrics: &[SocketAddr],
         control: Option<PathBuf>,
         home: Home,
         settings: &Settings,
@@ -225,6 +244,8 @@ impl Os {
         let starting = |e: io::Error| cannot("wait for connections", &e);
         let poll = Poll::new().map_err(starting)?;
         let taken = listener::take(openings)?;
+        let for_metrics = |&address| Opening { address, carrier: Carrier::Plain, dialect: 0 };
+        let taken_for_metrics = listener::take(metrics.iter().map(for_metrics).collect())?;
         // There may be only one, so each thread has a handle of the same.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
@@ -246,7 +267,7 @@ impl Os {
         let in_data = home.control();
         let reloads =
             Reloads::start(reader, Arc::clone(&waker)).map_err(|e| cannot("start the thread of reloads", &e))?;
-        let spool = Spool::start(home, waker).map_err(|e| cannot("start the thread of the files", &e))?;
+        let spool = Spool::start(home, Arc::clone(&waker)).map_err(|e| cannot("start the thread of the files", &e))?;
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
         // From here on nobody waits for long, and signals are heard by the loop.
         let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end()).map_err(starting)?;
@@ -256,6 +277,7 @@ impl Os {
         let control = open_control(control, in_data)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
         let door = path.filter(|_| control.is_some()).map(|path| Door { path, look: started, is_missed: false });
+        let metrics = MetricsDoor::open(taken_for_metrics.wait_at()?, &waker).map_err(starting)?;
         let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
         let (signalled, is_hung_up) = (false, false);
         let os = Self {
@@ -264,6 +286,8 @@ impl Os {
             events,
             listeners,
             door,
+            metrics: Some(metrics),
+            supervisor: Supervisor::of_environment(),
             signals,
             noted,
             hangups,
@@ -302,6 +326,16 @@ impl Os {
     /// Where it listens, with the ports that were picked, and what comes in there.
     pub fn addresses(&self) -> io::Result<Vec<(SocketAddr, &Carrier)>> {
         self.listeners.addresses()
+    }
+
+    /// What is told to the service manager.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    /// Where monitors fetch the metrics.
+    pub fn metrics_addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.metrics.as_ref().map_or(Ok(Vec::new()), MetricsDoor::addresses)
     }
 }
 
@@ -348,6 +382,7 @@ impl System for Os {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let timeout = timeout.into_iter().chain(self.supervisor.left()).min();
         match self.poll.poll(&mut self.events, timeout) {
             // What was there before is there still, but nothing is new.
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -380,6 +415,7 @@ impl System for Os {
             ready.push(Ready { slot, readiness });
         }
         self.look_for_door();
+        self.supervisor.tell_due();
         Ok(())
     }
 
@@ -415,8 +451,18 @@ impl System for Os {
         self.listeners.next_try()
     }
 
+    fn note_people(&mut self, people: usize) {
+        self.supervisor.note_people(people);
+    }
+
+    fn asker(&mut self) -> Option<Sender<String>> {
+        self.metrics.as_ref()?.asker()
+    }
+
     fn stop_accepting(&mut self) {
         self.listeners.close();
+        self.metrics = None;
+        self.supervisor.stopping();
         self.door = None;
     }
 
@@ -516,15 +562,20 @@ impl System for Os {
         self.names.as_ref()?.0.outcomes().next()
     }
 
-    fn audit(&mut self, deed: &str) {
+    fn audit(&mut self, deed: &str, text: Option<&Text>) {
         match &mut self.names {
-            Some((ledger, _)) => ledger.audit(SystemTime::now(), deed),
+            Some((ledger, _)) => ledger.audit(SystemTime::now(), deed, text.map_or("", Text::as_str)),
             None => log::info!("an operator's deed: {deed}"),
         }
     }
 
     fn takes_deeds(&self) -> bool {
         self.names.as_ref().is_none_or(|(ledger, _)| ledger.takes_deeds())
+    }
+
+    fn log_waited(&self) -> Duration {
+        let journal = self.journal.as_ref().map(Journal::waited);
+        journal.unwrap_or_default() + self.names.as_ref().map(|(ledger, _)| ledger.waited()).unwrap_or_default()
     }
 
     fn next_log(&self) -> Option<Duration> {

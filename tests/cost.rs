@@ -32,7 +32,7 @@ fn served(act: impl FnOnce(SocketAddr)) -> AllocationInfo {
         let settings = Settings { rate: 0, ..Settings::default() };
         let door = Door { dialect: &PLAIN, addresses: vec![("127.0.0.1:0".parse().unwrap(), Carrier::Plain)] };
         let reader = Box::new(|| Err("nobody asks for a reload".to_owned()));
-        let mut reactor = Reactor::open(&[door], None, Home::temporary().unwrap(), settings, reader).unwrap();
+        let mut reactor = Reactor::open(&[door], &[], None, Home::temporary().unwrap(), settings, reader).unwrap();
         tell.send(reactor.addresses().unwrap()[0].0).unwrap();
         measure(|| reactor.run().unwrap())
     });

@@ -14,6 +14,7 @@ use crate::event::{
 };
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
+use crate::metrics::LoginBy;
 use crate::names::{ConnId, Digest, KeptNick, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
 use crate::people::Person;
 use crate::policy::{Action, may_come_as};
@@ -163,6 +164,11 @@ impl Accounts {
             && self.used.is_empty()
     }
 
+    /// How many passwords wait to be looked at.
+    pub(super) fn waiting_passwords(&self) -> usize {
+        self.queue.len()
+    }
+
     /// The passwords that are looked at or wait for that.
     fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.looked_at.iter().chain(self.queue.iter().map(|(task, _)| task))
@@ -285,8 +291,11 @@ impl Hub {
             (Step::Verify { nick, hash, then }, result) => {
                 let verb = then.verb();
                 let is_right = result == PasswordResult::Right && self.has_password(&nick, &hash);
-                let done =
-                    if is_right { self.proved(nick, (hash, then), turn) } else { self.fail_login(verb, nick, turn) };
+                let done = if is_right {
+                    self.proved(nick, (hash, then), turn)
+                } else {
+                    self.fail_login((verb, LoginBy::Password), nick, turn)
+                };
                 self.answer_late(verb, done, turn);
             }
             // No hash could be made of it.
@@ -333,7 +342,7 @@ impl Hub {
         let done = match (entered, written) {
             (Entered::Failed, _) => Err(Fault::NotStored(Unstored::Failed)),
             (Entered::Written, Written::Register(nick)) => Ok(Some(Done::Register(nick))),
-            (Entered::Written, Written::Login(nick)) => self.come_in(nick, turn),
+            (Entered::Written, Written::Login(nick)) => self.come_in(nick, LoginBy::Token, turn),
             (Entered::Written, Written::Passwd) => Ok(Some(Done::Passwd)),
             (Entered::Written, Written::Token(token)) => Ok(Some(Done::Token(Some(token)))),
             (Entered::Written, Written::TokenOff) => Ok(Some(Done::Token(None))),
@@ -533,7 +542,11 @@ impl Hub {
         let nick = self.nameable(nick)?;
         self.may_try(turn)?;
         let Some(owned) = self.accounts.register.owned(&nick) else {
-            turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
+            let by = match credential {
+                Credential::Password(_) => LoginBy::Password,
+                Credential::Token(_) => LoginBy::Token,
+            };
+            self.note_failed_login(nick, by, turn);
             return Err(Fault::NoOwner { nick, vacancy: self.vacancy(&nick, turn) });
         };
         let nick = owned.nick();
@@ -544,7 +557,7 @@ impl Hub {
         match credential {
             Credential::Password(password) => match owned.password().copied() {
                 Some(hash) => self.verify(nick, hash, password, Proved::Login, turn),
-                None => self.fail_login(Verb::Login, nick, turn),
+                None => self.fail_login((Verb::Login, LoginBy::Password), nick, turn),
             },
             Credential::Token(token) => {
                 let digest = token.map(digest_of);
@@ -555,13 +568,15 @@ impl Hub {
                         if is_news {
                             self.note(vec![Entry::Token { nick, used: Day::of(turn.now.wall), digest }], turn.out);
                         }
-                        self.come_in(nick, turn)
+                        self.come_in(nick, LoginBy::Token, turn)
                     }
                     // Who may not come in is refused, and has it still when they may.
-                    Some((_, Proof::Once)) if self.may_come_in(nick, turn).is_err() => self.come_in(nick, turn),
+                    Some((_, Proof::Once)) if self.may_come_in(nick, turn).is_err() => {
+                        self.come_in(nick, LoginBy::Token, turn)
+                    }
                     // It is used up for good before it opens anything.
                     Some((_, Proof::Once)) => Ok(self.write(vec![Entry::Untoken(nick)], Written::Login(nick), turn)),
-                    None => self.fail_login(Verb::Login, nick, turn),
+                    None => self.fail_login((Verb::Login, LoginBy::Token), nick, turn),
                 }
             }
         }
@@ -912,7 +927,7 @@ impl Hub {
         match then {
             Proved::Login => {
                 self.lasts(nick)?;
-                self.come_in(nick, turn)
+                self.come_in(nick, LoginBy::Password, turn)
             }
             Proved::Passwd(new) => {
                 self.still_own(nick, turn)?;
@@ -1042,7 +1057,7 @@ impl Hub {
     }
 
     /// Somebody has proved to own a name, as its owner spells it: they have it from now on, beside whoever has it already.
-    fn come_in(&mut self, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
+    fn come_in(&mut self, nick: Nick, by: LoginBy, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
         if self.accounts.register.owned(&nick).is_none() {
             return Err(Fault::NoOwner { nick, vacancy: self.vacancy(&nick, turn) });
         }
@@ -1086,6 +1101,7 @@ impl Hub {
             let room = &self.rooms[room];
             turn.out.detail(turn.conn, &Detail::In { room: room.name, last: room.last_seq() });
         }
+        self.counts.logins[by as usize].ok += 1;
         turn.out.reply(turn.conn, &Reply::Done(Done::Login(person.nick())));
         if was_locked.is_some() {
             self.greet(turn.conn, turn);
@@ -1144,15 +1160,25 @@ impl Hub {
     }
 
     /// What somebody gave proves nothing. The last of their tries closes their connection.
-    fn fail_login(&mut self, verb: Verb, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
+    fn fail_login(
+        &mut self,
+        (verb, by): (Verb, LoginBy),
+        nick: Nick,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
         let is_last = self.count_wrong(turn);
-        turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
+        self.note_failed_login(nick, by, turn);
         let why = if verb == Verb::Login { Fault::WrongLogin(nick) } else { Fault::WrongPassword };
         refuse(turn.conn, verb, why, turn.out);
         if is_last {
             self.close(turn.conn, Bye::WrongPasswords, turn);
         }
         Ok(None)
+    }
+
+    fn note_failed_login(&mut self, nick: Nick, by: LoginBy, turn: &mut Turn<'_, impl Output>) {
+        self.counts.logins[by as usize].failed += 1;
+        turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
     }
 
     /// Counts a wrong password or token, and tells whether it was the last of a connection's tries. Being let in gives it no new ones.

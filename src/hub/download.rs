@@ -58,6 +58,7 @@ impl Hub {
             if len > 0 {
                 out.data(conn, download.file, download.sent, &download.ready()[..len]);
                 self.disk.held -= download.hand_on(len);
+                self.counts.downloaded += len as u64;
                 room -= len.next_multiple_of(UNIT);
                 idle = 0;
             } else {

@@ -187,6 +187,7 @@ impl Hub {
         let (old, rooms) = (person.nick(), person.rooms.clone());
         self.note_seen(&old, turn);
         self.people.rename(who, nick);
+        self.people.conns_of(who).for_each(|conn| turn.out.effect(Effect::NoteNick(conn)));
         self.rename_in_files(who, nick, turn.out);
         self.open_presence(turn.now);
         self.presence.went(&old);

@@ -200,6 +200,7 @@ impl Hub {
         if len == 0 {
             return;
         }
+        self.counts.uploaded += len;
         let received = self.files.receive(file_id, len);
         self.job(Job::Append(file_id, bytes), None, turn.out);
         if received == size {

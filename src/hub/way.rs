@@ -80,6 +80,7 @@ impl Hub {
 
     /// The connection whose turn it is has become somebody else's: what they may not fetch it fetches no more.
     fn after_change(&mut self, turn: &mut Turn<'_, impl Output>) {
+        turn.out.effect(Effect::NoteNick(turn.conn));
         let (Some(person), Some(way)) = (self.people.get(turn.who), self.people.way(turn.conn)) else { return };
         let may_not = |&file: &FileId| self.files.get(file).is_none_or(|file| self.may_fetch(person, file).is_err());
         let files: Vec<FileId> = way.downloads().iter().map(|download| download.file).filter(may_not).collect();

@@ -22,12 +22,24 @@ pub struct AuditLog {
     /// Bytes at which it becomes the older one.
     half: u64,
     /// Lines that could not be written, in their order. What comes later waits behind them.
-    waiting: VecDeque<String>,
+    waiting: VecDeque<Line>,
 }
 
 /// The line that tells of a deed.
-pub(super) fn line(at: SystemTime, deed: &str) -> String {
-    format!("{} {deed}\n", in_seconds(at))
+#[derive(Debug)]
+pub(super) struct Line {
+    /// All of it, with its line end.
+    text: String,
+    /// Bytes of it before what an operator wrote, which stands in no other log.
+    names: usize,
+}
+
+impl Line {
+    /// What was done then, with names alone, and what whoever did it wrote.
+    pub(super) fn new(at: SystemTime, deed: &str, text: &str) -> Self {
+        let line = format!("{} {deed} {text}", in_seconds(at));
+        Self { names: line.len() - text.len() - 1, text: line.trim_end().to_owned() + "\n" }
+    }
 }
 
 impl AuditLog {
@@ -43,10 +55,11 @@ impl AuditLog {
 
     /// Adds a whole line. If that fails, the line stands in the log of the process at once, as the process may end before the disk
     /// takes it, and waits here. Of more than may wait, the oldest stand in the log of the process alone.
-    pub(super) fn append(&mut self, line: String) {
-        let tried = self.catch_up().and_then(|()| self.try_append(&line));
+    pub(super) fn append(&mut self, line: Line) {
+        let tried = self.catch_up().and_then(|()| self.try_append(&line.text));
         if let Err(e) = tried {
-            warn!("cannot write to {}: {e}; an operator did this: {}", self.path.display(), line.trim_end());
+            let deed = &line.text[..line.names];
+            warn!("cannot write to {}: {e}; an operator did this: {deed}", self.path.display());
             self.waiting.push_back(line);
             if self.waiting.len() > limits::DEEDS_UNWRITTEN {
                 self.waiting.pop_front();
@@ -62,7 +75,7 @@ impl AuditLog {
     /// Writes what waits, as far as the disk takes it.
     pub(super) fn catch_up(&mut self) -> io::Result<()> {
         while let Some(line) = self.waiting.front() {
-            self.try_append(line)?;
+            self.try_append(&line.text)?;
             self.waiting.pop_front();
         }
         Ok(())
@@ -103,7 +116,7 @@ mod tests {
         let mut audit = AuditLog::new(path.clone(), 2_000);
         let len = |path: &PathBuf| fs::metadata(path).map_or(0, |data| data.len());
         for n in 0..500 {
-            audit.append(line(SystemTime::UNIX_EPOCH, &format!("server ctl kill guest{n}")));
+            audit.append(Line::new(SystemTime::UNIX_EPOCH, &format!("server ctl kill guest{n}"), ""));
             assert!(len(&path) + len(&older) <= 2_000 + 50, "after {n}");
         }
         let text = [older, path].map(|path| fs::read_to_string(path).unwrap_or_default()).concat();
@@ -122,12 +135,14 @@ mod tests {
         let mut audit = AuditLog::new(path.clone(), 2_000_000);
         fs::create_dir(&path).unwrap();
         let most = limits::DEEDS_UNWRITTEN;
-        (0..most + 10).for_each(|n| audit.append(format!("{n}\n")));
+        let deed = |text: String| Line::new(SystemTime::UNIX_EPOCH, "server ctl wall", &text);
+        (0..most + 10).for_each(|n| audit.append(deed(n.to_string())));
         assert!(audit.is_behind() && audit.catch_up().is_err());
         fs::remove_dir(&path).unwrap();
-        audit.append("last\n".to_owned());
-        let want: String = (10..most + 10).map(|n| format!("{n}\n")).collect();
-        assert_eq!(fs::read_to_string(&path).unwrap(), want + "last\n");
+        audit.append(deed("last".to_owned()));
+        let line = |text: &str| format!("1970-01-01T00:00:00Z server ctl wall {text}\n");
+        let want: String = (10..most + 10).map(|n| line(&n.to_string())).collect();
+        assert_eq!(fs::read_to_string(&path).unwrap(), want + &line("last"));
         assert!(!audit.is_behind());
     }
 }

@@ -78,7 +78,7 @@ impl<S: System> Reactor<S> {
     pub(super) fn await_arrival(&mut self, newcomer: Newcomer<S::Stream>, now: Now) {
         let Newcomer { mut transport, peer, dialect, .. } = newcomer;
         if let Some(victim) = self.arrivals.victim(peer) {
-            debug!("{victim:?} makes place for another that arrives");
+            debug!("connection {victim} makes place for another that arrives");
             self.end_arrival(victim);
         }
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
@@ -113,7 +113,7 @@ impl<S: System> Reactor<S> {
             }
             Err(why) => {
                 let peer = connection.peer();
-                debug!("{id:?} from {peer} does not arrive: {why:?}");
+                debug!("connection {id} from {} does not arrive: {why:?}", peer.prefix());
                 let bad_header = match why {
                     NotArrived::BadHeader(bad) => Some(bad),
                     NotArrived::NotYet if peer.is_proxy() => Some(BadHeader::Missing),

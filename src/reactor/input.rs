@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::io;
 
-use log::debug;
-
 use crate::connection::{Connection, Pause};
 use crate::event::{Bye, Event, Lost, Verb};
 use crate::hub::Departure;
@@ -12,6 +10,7 @@ use crate::limits;
 use crate::linebuf::{Ending, Line, LineBuf, cut_by_cr};
 use crate::names::{ConnId, clean};
 use crate::outbox::Kind;
+use crate::plain;
 use crate::system::System;
 use crate::time::Now;
 use crate::transport::Transport;
@@ -253,6 +252,7 @@ impl<S: System> Reactor<S> {
                     connection.keep_token();
                 }
                 connection.count_line();
+                self.counts.lines += 1;
                 self.core(now, |hub, out| hub.refuse_void(id, now, &request, out));
                 continue;
             }
@@ -280,7 +280,8 @@ impl<S: System> Reactor<S> {
             let is_changed = matches!(text, Cow::Owned(_));
             let is_garbled = is_changed && matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
             let is_cut_by_cr = matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
-            let rejection = if connection.speak() { None } else { dialect.rejects(&line) };
+            let is_first = !connection.speak();
+            let rejection = if is_first { dialect.rejects(&line) } else { None };
             if is_garbled && rejection.is_none() && !connection.hint() {
                 self.egress.tell(connection, &Event::Garbled);
             }
@@ -289,6 +290,10 @@ impl<S: System> Reactor<S> {
             }
             if !matches!(request.verb(), Verb::Keep | Verb::Resume) {
                 connection.count_line();
+            }
+            self.counts.lines += 1;
+            if is_first {
+                self.note_nick(id);
             }
             match rejection {
                 Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
@@ -374,8 +379,11 @@ impl<S: System> Reactor<S> {
         if is_kept && self.lose(id, lost.unwrap_or(Lost::Timeout), now) {
             return;
         }
+        if let Some(lost) = lost {
+            self.counts.lost.count(plain::lost_code(lost));
+        }
         let how = lost.map_or(Departure::Quit, Departure::Lost);
-        debug!("{id:?} is gone: {how:?}");
+        self.note_end(id, lost.map_or("quit", |lost| plain::lost_code(lost).as_str()));
         self.core(now, |hub, out| hub.disconnect(id, now, how, out));
         if is_deaf { self.remove(id) } else { self.drain(id, now) }
     }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use log::{debug, warn};
+use log::{debug, info, warn};
 
 use crate::connection::{Connection, Life, Pause};
 use crate::event::{Bye, Detail, Done, Event, Fault, Lost, Reply, Verb};
@@ -11,6 +11,7 @@ use crate::limits;
 use crate::linebuf::{Ending, LineBuf};
 use crate::names::{ConnId, PlaceToken};
 use crate::outbox::Kind;
+use crate::plain;
 use crate::request::Request;
 use crate::system::System;
 use crate::time::Now;
@@ -84,7 +85,7 @@ impl<S: System> Reactor<S> {
         if !is_known || self.registry.keeps_many_from(connection.peer()) {
             return false;
         }
-        debug!("{id:?} is lost and kept: {how:?}");
+        debug!("connection {id} is lost and kept: {how:?}");
         self.egress.discount(connection);
         let transport = self.registry.lose(id, how, now.at + limits::KEEP);
         self.registry.get(id).into_iter().for_each(|connection| self.egress.count(connection));
@@ -98,7 +99,8 @@ impl<S: System> Reactor<S> {
     pub(super) fn mind_place(&mut self, id: ConnId, now: Now) {
         let Some(connection) = self.registry.get(id).filter(|connection| connection.is_over(now.at)) else { return };
         let how = connection.keep().and_then(|keep| keep.lost).unwrap_or(Lost::Timeout);
-        debug!("nobody has taken up the place of {id:?}");
+        self.note_end(id, plain::lost_code(how).as_str());
+        self.counts.lost.count(plain::lost_code(how));
         self.core(now, |hub, out| hub.disconnect(id, now, Departure::Lost(how), out));
         self.remove(id);
     }
@@ -178,7 +180,9 @@ impl<S: System> Reactor<S> {
                 self.wanting.push(place);
             }
         }
-        debug!("{id:?} goes on as {place:?}");
+        if let Some(connection) = self.registry.get(place) {
+            info!("connection {id} from {} goes on as connection {place}", connection.peer().prefix());
+        }
         self.run_soon(place);
         self.rearm(place, now);
     }
@@ -218,7 +222,7 @@ impl<S: System> Reactor<S> {
         let mut is_heard = lines.is_endless() || connection.input_ended().is_some() || connection.is_over(now.at);
         if let Some((line, ending)) = lines.next_line() {
             connection.style_mut().crlf |= ending == Ending::Crlf;
-            match dialect.parse(&line, &crate::plain::text(&line)) {
+            match dialect.parse(&line, &plain::text(&line)) {
                 Some(Request::Resume { token, lines }) => asked = Some(TakeUp::new(token, lines)),
                 Some(Request::Login { credential, .. }) if may_prove => {
                     proves = self.hub.may_be_looked_at(&credential, peer.origin());
@@ -256,7 +260,7 @@ impl<S: System> Reactor<S> {
         let turned_away = self.turned_away(peer, now);
         let bye = if self.end.is_some() { Bye::Shutdown } else { turned_away.unwrap_or(Bye::Full) };
         if bye != Bye::Shutdown {
-            self.refusals.note(peer, Refusal::Told(bye), now.at);
+            self.note_rejected(peer, bye, now);
         }
         self.send_off(id, bye);
     }
@@ -285,7 +289,7 @@ impl<S: System> Reactor<S> {
         self.egress.dialect(connection).event(&mut line, &Event::Bye(bye), style);
         if let Some(mut transport) = self.registry.remove(id).and_then(Connection::into_transport) {
             let told = transport.write(line.as_bytes());
-            debug!("{id:?} is turned away: {bye:?}, {told:?}");
+            debug!("connection {id} is turned away: {bye:?}, {told:?}");
             self.system.close(transport);
         }
     }

@@ -1,5 +1,7 @@
 //! What goes out to the connections: first to the log, then to the sockets, and what becomes of those who do not take it.
 
+use std::time::Duration;
+
 use log::debug;
 
 use crate::connection::{Connection, Life, List, Pause};
@@ -8,6 +10,7 @@ use crate::hub::Departure;
 use crate::limits;
 use crate::names::ConnId;
 use crate::outbox::Flushed;
+use crate::plain;
 use crate::system::System;
 use crate::time::Now;
 
@@ -46,7 +49,8 @@ impl<S: System> Reactor<S> {
         if self.lose(id, Lost::Closed(Bye::TooSlow), now) {
             return;
         }
-        debug!("{id:?} is too slow");
+        self.note_end(id, plain::bye_code(Bye::TooSlow).as_str());
+        self.counts.byes.count(plain::bye_code(Bye::TooSlow));
         self.core(now, |hub, out| hub.disconnect(id, now, Departure::Lost(Lost::Closed(Bye::TooSlow)), out));
         if let Some(connection) = self.registry.get_mut(id) {
             self.egress.cut(connection);
@@ -54,7 +58,7 @@ impl<S: System> Reactor<S> {
             connection.force_writable();
             // As far as the socket still takes it, which is hardly far.
             if let Err(e) = self.egress.flush(connection) {
-                debug!("{id:?} takes no farewell: {e}");
+                debug!("connection {id} takes no farewell: {e}");
             }
         }
         self.remove(id);
@@ -98,7 +102,7 @@ impl<S: System> Reactor<S> {
         match self.egress.next_fanout() {
             None => self.egress.close_segments(),
             Some(_) if self.egress.is_fanout_due(self.system.now().at) => self.fan_out(now),
-            Some(_) => {}
+            Some(_) => _ = self.gathering.get_or_insert(now.at),
         }
         // What is found for them once they are written to is for the next turn.
         for _ in 0..self.egress.unhurried().min(limits::ANSWERED_A_TURN) {
@@ -122,6 +126,9 @@ impl<S: System> Reactor<S> {
         while let Some(id) = self.egress.next(List::Fanout, &mut self.registry) {
             self.flush_one(id, now);
             writes += 1;
+        }
+        if writes > 0 {
+            self.counts.gathers.add(self.gathering.take().map_or(Duration::ZERO, |since| now.at - since));
         }
         self.egress.note_fanout(writes, self.system.worked() - before, self.system.now().at);
     }

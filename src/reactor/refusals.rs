@@ -45,8 +45,11 @@ impl Refusals {
     pub(super) fn note(&mut self, peer: Peer, why: Refusal, now: Instant) {
         if self.is_due(peer, why, now) {
             match std::mem::take(&mut self.left_out) {
-                0 => warn!("{why} from {peer}"),
-                more => warn!("{why} from {peer}; {more} more were closed or refused since the line before"),
+                0 => warn!("{why} from {}", peer.prefix()),
+                more => {
+                    let from = peer.prefix();
+                    warn!("{why} from {from}; {more} more were closed or refused since the line before");
+                }
             }
         }
     }

@@ -64,6 +64,8 @@ pub enum Detail<'a> {
     Server(&'a str, &'a str),
     /// An option that has changed and that only a restart takes, of `/reload`.
     Restart(&'a str),
+    /// A line of the page, of `/metrics`.
+    Metric(&'a str),
     /// A rule and its value, of `/room`.
     Rule(&'a str, &'a str),
     /// The names of the rules of the room that is entered, each behind a space but the first.
@@ -217,6 +219,7 @@ impl<'a> Detail<'a> {
                 let option = Self::Restart(fields.word()?);
                 fields.end(option)
             }
+            "metrics" => fields.some_text().map(Self::Metric),
             "room" => {
                 let rule = Self::Rule(fields.word()?, fields.word()?);
                 fields.end(rule)
@@ -316,6 +319,7 @@ impl<'a> Detail<'a> {
             }
             Self::Rule(rule, value) | Self::Server(rule, value) => put(out, format_args!("{rule} {value}")),
             Self::Restart(option) => put(out, format_args!("restart {option}")),
+            Self::Metric(line) => out.push_str(line),
             Self::Rules(rules) => put(out, format_args!("rules {rules}")),
             Self::Had(count) => put(out, format_args!("had {count}")),
             Self::Upload { file, offset } => put(out, format_args!("upload {file} {offset}")),

@@ -133,6 +133,8 @@ pub enum Done<'a> {
     Blocks(u64),
     Server,
     Reload,
+    /// So many lines of the page.
+    Metrics(u64),
     /// A command that is newer than this program, or a reply that is, and what follows it.
     Other(&'a str, &'a str),
 }
@@ -251,6 +253,7 @@ impl<'a> Done<'a> {
             "blocks" => Self::Blocks(fields.number()?),
             "server" => Self::Server,
             "reload" => Self::Reload,
+            "metrics" => Self::Metrics(fields.number()?),
             _ => return None,
         };
         fields.end(done)
@@ -309,6 +312,7 @@ impl<'a> Done<'a> {
             Self::Blocks(_) => "blocks",
             Self::Server => "server",
             Self::Reload => "reload",
+            Self::Metrics(_) => "metrics",
             Self::Other(command, _) => command,
         }
     }
@@ -338,7 +342,7 @@ impl<'a> Done<'a> {
             Self::Leave(room) => word(room),
             Self::Rooms(count) | Self::Files(count) | Self::Ignoring(count) => word(count),
             Self::Wall(count) | Self::Operators(count) => word(count),
-            Self::Unblock(count) | Self::Blocks(count) => word(count),
+            Self::Unblock(count) | Self::Blocks(count) | Self::Metrics(count) => word(count),
             Self::Cancel(file) => word(file),
             Self::Join { room, count } | Self::History { room, count } => {
                 word(room);

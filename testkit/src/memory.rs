@@ -170,7 +170,7 @@ impl Output for Notes {
             Effect::UploadEnded(_) | Effect::PutOut(_) => {}
             Effect::Resume(conn) => self.resumed.push(conn),
             // There is no log of the process.
-            Effect::NoteWrongKey(..) => {}
+            Effect::NoteWrongKey(..) | Effect::NoteNick(_) => {}
             // Nobody loses a connection here, so no place need be kept.
             Effect::Keep { conn, .. } => {
                 self.reply(conn, &Reply::Done(Done::Keep { token: PlaceToken(0), time: KEEP }));
@@ -182,10 +182,14 @@ impl Output for Notes {
             Effect::Audit { by, deed, .. } => self.deeds.push((by, deed)),
             // Nobody has an address here.
             Effect::Where { conn, whom } => self.reply(conn, &Reply::Done(Done::Where(whom.nick))),
+            // What the shell counts there is nobody here to count.
+            Effect::Metrics(conn) => self.reply(conn, &Reply::Done(Done::Metrics(0))),
             Effect::ReadLog(query) => self.queries.push_back(query),
             Effect::Close { conn, bye } => {
-                if let Some(bye) = bye {
-                    self.answer(conn, &Event::Bye(bye));
+                match bye {
+                    Some((bye, None)) => self.answer(conn, &Event::Bye(bye)),
+                    Some((bye, Some(reason))) => self.answer(conn, &Event::Expelled { bye, reason }),
+                    None => {}
                 }
                 self.closed.push(conn);
             }

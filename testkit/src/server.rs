@@ -13,10 +13,10 @@ use crate::{Client, binary};
 pub struct Server {
     child: Child,
     pub port: u16,
-    /// What it prints after where it listens first.
-    printed: BufReader<ChildStdout>,
     /// Where it speaks TLS, if it does.
     pub tls_port: Option<u16>,
+    /// What else it has said of where it listens, a line each.
+    doors: Vec<String>,
     /// Where its temporary folder is, which it cannot remove when it is killed.
     _temporary: tempfile::TempDir,
     /// What it writes to standard error, if that is not our own.
@@ -50,20 +50,20 @@ impl Server {
         }
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        let mut printed = BufReader::new(child.stdout.take().unwrap());
-        printed.read_line(&mut line).unwrap();
-        // All lines come at once.
-        let others = String::from_utf8_lossy(printed.buffer()).into_owned();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        // All of it is one write.
+        let doors: Vec<String> = String::from_utf8_lossy(stdout.buffer()).lines().map(str::to_owned).collect();
         let port_of = |line: &str| line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        let tls_port =
-            [&line[..]].into_iter().chain(others.lines()).find_map(|line| port_of(line.strip_prefix("tls ")?));
+        let lines = || [&line[..]].into_iter().chain(doors.iter().map(String::as_str));
+        let tls_port = lines().find_map(|line| port_of(line.strip_prefix("tls ")?));
         let Some(port) = port_of(&line) else {
             let _ = child.kill();
             let errors = child.stderr.take().map(io::read_to_string);
             panic!("the server did not start: {line:?} {errors:?}");
         };
         let stderr = child.stderr.take();
-        Self { child, port, tls_port, printed, _temporary: temporary, stderr }
+        Self { child, port, tls_port, doors, _temporary: temporary, stderr }
     }
 
     pub fn address(&self) -> String {
@@ -74,12 +74,10 @@ impl Server {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// Where else it listens, which is the next that it prints: `proxy ADDRESS`, say.
-    pub fn other_address(&mut self, word: &str) -> SocketAddr {
-        let mut line = String::new();
-        self.printed.read_line(&mut line).unwrap();
-        let address = line.trim_end().strip_prefix(word).unwrap_or_else(|| panic!("{line:?} is not {word}"));
-        address.trim_start().parse().unwrap()
+    /// The address that stands on the line that begins so, as in `metrics http://ADDR/`.
+    pub fn door(&self, begin: &str) -> &str {
+        let address = self.doors.iter().find_map(|line| line.strip_prefix(begin));
+        address.unwrap_or_else(|| panic!("{begin} is not among {:?}", self.doors)).trim_end_matches('/')
     }
 
     pub fn pid(&self) -> u32 {

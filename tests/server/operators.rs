@@ -642,10 +642,10 @@ fn a_disk_that_takes_no_audit_holds_nobody_up() {
     let mut server = start(dir.path());
     fs::create_dir(dir.path().join("audit.log")).unwrap();
     let _bob = server.person("bob");
-    assert_eq!(done(dir.path(), &["kill", "bob"]), "+ kill bob\n");
+    assert_eq!(done(dir.path(), &["kill", "bob", "enough"]), "+ kill bob\n");
     server.signal("TERM");
     let (_, errors) = server.wait();
-    assert!(errors.contains("an operator did this: ") && errors.contains("server ctl kill bob"), "{errors}");
+    assert!(errors.contains("an operator did this: ") && errors.contains("server ctl kill bob\n"), "{errors}");
 }
 
 #[test]

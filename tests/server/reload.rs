@@ -400,12 +400,19 @@ fn the_example_is_well() {
     let help = String::from_utf8(help.stdout).unwrap();
     let options = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")?.split(' ').next());
     for option in options.filter(|option| *option != "config") {
-        let is_it = |line: &&str| line.trim_start_matches('#').split(' ').next() == Some(option);
-        let line = text.lines().find(is_it).unwrap_or_else(|| panic!("the example does not tell of {option}"));
-        place.write(
-            "a.conf",
-            &format!("data data\n{}", line.trim_start_matches('#')).replacen("data data\ndata", "data", 1),
-        );
+        let line_of = |option: &str| {
+            let is_it = |line: &&str| line.trim_start_matches('#').split(' ').next() == Some(option);
+            let line = text.lines().find(is_it).unwrap_or_else(|| panic!("the example does not tell of {option}"));
+            format!("{}\n", line.trim_start_matches('#'))
+        };
+        // Some are nothing without others.
+        let lines: String = match option {
+            "data" => line_of("data"),
+            "cert" | "key" => ["data", "tls", "cert", "key"].map(line_of).concat(),
+            "proxy-secure" => ["data", "proxy-listen", "proxy-secure"].map(line_of).concat(),
+            option => ["data", option].map(line_of).concat(),
+        };
+        place.write("a.conf", &lines.replace("data /var/lib/chinwag", "data data"));
         for file in ["motd", "password"] {
             place.write(file, "words\n");
         }

@@ -10,6 +10,7 @@
 mod bots;
 mod crates;
 mod docs;
+mod operating;
 mod pages;
 mod programs;
 mod proxies;

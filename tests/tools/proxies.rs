@@ -33,7 +33,7 @@ fn configuration(language: &str) -> String {
 fn try_proxy(language: &str, options: &[&str], start: impl FnOnce(&Path, &str) -> Command) {
     let folder = Folder::new();
     let mut server = folder.serve(&[&["--proxy-listen", "127.0.0.1:0"], options].concat());
-    let behind = server.other_address("proxy ");
+    let behind = server.door("proxy ").parse::<SocketAddr>().unwrap();
     let there = tempfile::tempdir().unwrap();
     let path = |name: &str| there.path().join(name).to_str().unwrap().to_owned();
     let made = Command::new("openssl")

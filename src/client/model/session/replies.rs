@@ -29,8 +29,8 @@ const OWN_HELP: &[(&str, &[&str])] = &[
 ];
 /// Commands whose details say all, so that their count need not be told.
 const LISTS: &[&str] = &[
-    "bans", "blocks", "files", "help", "history", "ignore", "limits", "op", "operator", "room", "rooms", "server",
-    "set", "where", "who",
+    "bans", "blocks", "files", "help", "history", "ignore", "limits", "metrics", "op", "operator", "room", "rooms",
+    "server", "set", "where", "who",
 ];
 /// Why a transfer does not begin that the server did not refuse.
 const NONSENSE: &str = "the server's answer makes no sense";

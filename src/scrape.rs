@@ -1,0 +1,253 @@
+//! The door by which a monitor fetches the page of metrics over HTTP. Threads of its own speak to monitors, so that none of them can
+//! hold up the chat: the loop is asked for nothing but the page.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::{debug, warn};
+use mio::Waker;
+use socket2::SockRef;
+
+use crate::host;
+use crate::limits;
+use crate::metrics::CONTENT_TYPE;
+
+/// The door, open at some addresses or none. It is closed when this goes.
+#[derive(Debug)]
+pub struct MetricsDoor {
+    sockets: Vec<TcpListener>,
+    asked: Receiver<Sender<String>>,
+}
+
+impl MetricsDoor {
+    /// Accepts at sockets that listen, and wakes `waker` when somebody asks for the page.
+    pub fn open(sockets: Vec<TcpListener>, waker: &Arc<Waker>) -> io::Result<Self> {
+        let (ask, asked) = channel();
+        let pages = Arc::new(Pages { waker: Arc::clone(waker), asking: Mutex::new(Asking { ask, last: None }) });
+        for socket in &sockets {
+            let (socket, pages) = (socket.try_clone()?, Arc::clone(&pages));
+            thread::Builder::new().name("metrics".into()).spawn(move || listen(&socket, &pages))?;
+        }
+        Ok(Self { sockets, asked })
+    }
+
+    /// Where it listens, with the ports that were picked.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.sockets.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// Whoever asks for the page, if anybody does.
+    pub fn asker(&self) -> Option<Sender<String>> {
+        self.asked.try_recv().ok()
+    }
+}
+
+impl Drop for MetricsDoor {
+    fn drop(&mut self) {
+        // The threads that wait hear that it is closed, and let go of it.
+        for socket in &self.sockets {
+            if let Err(e) = SockRef::from(socket).shutdown(Shutdown::Both) {
+                debug!("the door of the metrics cannot be closed: {e}");
+            }
+        }
+    }
+}
+
+/// The way to the loop, which makes the page.
+struct Pages {
+    waker: Arc<Waker>,
+    asking: Mutex<Asking>,
+}
+
+struct Asking {
+    ask: Sender<Sender<String>>,
+    /// When the loop was last asked.
+    last: Option<Instant>,
+}
+
+impl Pages {
+    /// The page, if the loop gives it before `until`. However many ask, the loop is asked once in [`limits::PAGE_PACE`].
+    fn fetch(&self, until: Instant) -> Option<String> {
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = asking.last {
+            thread::sleep((last + limits::PAGE_PACE).saturating_duration_since(Instant::now()));
+        }
+        let (answer, page) = channel();
+        asking.ask.send(answer).ok()?;
+        self.waker.wake().ok()?;
+        let page = page.recv_timeout(left(until)).ok();
+        asking.last = Some(Instant::now());
+        page
+    }
+}
+
+/// Accepts until the door is closed, and has a thread for each who comes.
+fn listen(socket: &TcpListener, pages: &Arc<Pages>) {
+    let places = Arc::new(());
+    loop {
+        let stream = match socket.accept() {
+            Ok((stream, _)) => stream,
+            // It is closed.
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => return,
+            Err(e) => {
+                debug!("cannot accept at the door of the metrics: {e}");
+                thread::sleep(limits::ACCEPT_RETRY);
+                continue;
+            }
+        };
+        let place = Arc::clone(&places);
+        if Arc::strong_count(&places) > limits::SCRAPES + 1 {
+            continue;
+        }
+        let pages = Arc::clone(pages);
+        let serve = move || {
+            if let Err(e) = serve(&stream, &pages) {
+                debug!("a monitor got no page: {e}");
+            }
+            drop(place);
+        };
+        if let Err(e) = thread::Builder::new().name("scrape".into()).stack_size(128 * 1024).spawn(serve) {
+            warn!("cannot start a thread for a monitor: {e}");
+        }
+    }
+}
+
+/// How long it is until then.
+fn left(until: Instant) -> Duration {
+    // No time at all would be no limit to a socket.
+    until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+/// Reads one request, answers it, and waits for the other end to go.
+fn serve(mut stream: &TcpStream, pages: &Pages) -> io::Result<()> {
+    let until = Instant::now() + limits::SCRAPE;
+    let answer = match read_head(stream, until)?.as_deref().map(check) {
+        None => Answer::refuse("431 Request Header Fields Too Large", "this request is too long"),
+        Some(Err(answer)) => answer,
+        Some(Ok(())) => match pages.fetch(until) {
+            Some(page) => Answer { status: "200 OK", kind: CONTENT_TYPE, body: page },
+            None => Answer::refuse("503 Service Unavailable", "the server is busy; try again later"),
+        },
+    };
+    stream.set_write_timeout(Some(left(until)))?;
+    stream.write_all(answer.encoded().as_bytes())?;
+    stream.shutdown(Shutdown::Write)?;
+    // To close before all is read would take the answer back.
+    let mut rest = [0; 512];
+    while Instant::now() < until {
+        stream.set_read_timeout(Some(left(until)))?;
+        if stream.read(&mut rest)? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Reads up to the empty line that ends the head of a request; `None` if more than [`limits::SCRAPE_HEAD`] comes.
+fn read_head(mut stream: &TcpStream, until: Instant) -> io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::with_capacity(512);
+    let mut bytes = [0; 512];
+    loop {
+        if Instant::now() >= until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left(until)))?;
+        let read = stream.read(&mut bytes)?;
+        head.extend_from_slice(&bytes[..read]);
+        if head.len() > limits::SCRAPE_HEAD {
+            return Ok(None);
+        }
+        // The empty line is followed by what is not there yet, or is none of ours.
+        let mut lines = head.split(|&byte| byte == b'\n').rev().skip(1);
+        if lines.any(|line| matches!(line, b"" | b"\r")) {
+            return Ok(Some(head));
+        }
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// Whether the page is to be given for a request with this head, or what is answered instead.
+fn check(head: &[u8]) -> Result<(), Answer> {
+    let unclear = || Answer::refuse("400 Bad Request", "this is no request of HTTP");
+    let head = str::from_utf8(head).map_err(|_| unclear())?;
+    let mut lines = head.lines();
+    let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
+    let [method, _, version] = words[..] else { return Err(unclear()) };
+    if !version.starts_with("HTTP/1.") {
+        return Err(unclear());
+    }
+    if method != "GET" {
+        return Err(Answer::refuse("405 Method Not Allowed", "the metrics can only be fetched, with GET"));
+    }
+    let fields = lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':'));
+    let mut hosts = fields.filter(|(name, _)| name.eq_ignore_ascii_case("host")).map(|(_, host)| host.trim());
+    match (hosts.next(), hosts.next()) {
+        // A browser always has one.
+        (None, _) => Ok(()),
+        (Some(host), None) if host::is_private(host) => Ok(()),
+        (Some(_), None) => {
+            Err(Answer::refuse("421 Misdirected Request", "fetch the metrics by an address of this server"))
+        }
+        (Some(_), Some(_)) => Err(unclear()),
+    }
+}
+
+/// What is answered to a request.
+struct Answer {
+    status: &'static str,
+    kind: &'static str,
+    body: String,
+}
+
+impl Answer {
+    fn refuse(status: &'static str, why: &str) -> Self {
+        Self { status, kind: "text/plain; charset=utf-8", body: format!("{why}\n") }
+    }
+
+    fn encoded(&self) -> String {
+        let Self { status, kind, body } = self;
+        let len = body.len();
+        format!(
+            "HTTP/1.1 {status}\r\nAllow: GET\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\
+             X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{body}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(head: &str) -> &'static str {
+        check(head.as_bytes()).map_or_else(|answer| &answer.status[..3], |()| "200")
+    }
+
+    #[test]
+    fn only_a_request_for_the_page_has_it() {
+        for head in [
+            "GET / HTTP/1.1\r\nHost: 127.0.0.1:9429\r\n\r\n",
+            "GET /metrics?x=1 HTTP/1.0\n\n",
+            "GET /any/path HTTP/1.1\r\nAccept: */*\r\nhOST:localhost\r\n\r\n",
+        ] {
+            assert_eq!(status(head), "200", "{head}");
+        }
+        for (head, code) in [
+            ("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", "421"),
+            ("GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", "400"),
+            ("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", "405"),
+            ("GET / HTTP/2\r\n\r\n", "400"),
+            ("GET /\r\n\r\n", "400"),
+            ("hello\r\n\r\n", "400"),
+            ("\r\n\r\n", "400"),
+        ] {
+            assert_eq!(status(head), code, "{head}");
+        }
+        assert!(check(b"GET /\xff HTTP/1.1\r\n\r\n").is_err());
+    }
+}
