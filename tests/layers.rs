@@ -66,8 +66,12 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("spool", "names time event effect home", "sockets files threads log"),
     ("signals", "", "sockets files signals"),
     ("peer", "names", "sockets"),
-    ("transport", "peer", "sockets system log"),
-    ("listener", "time limits home control peer transport", "sockets threads clock instants log"),
+    ("transport", "names limits proxy peer", "sockets system log"),
+    (
+        "listener",
+        "names time limits register/entry home control peer transport",
+        "sockets threads clock instants system log",
+    ),
     ("ctl", "wire limits control listener", "sockets clock instants"),
     ("outbox", "names limits effect", ""),
     ("connection", "names time limits meters event effect linebuf framing plain peer transport outbox", ""),
@@ -80,10 +84,10 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "reactor",
-        "names time limits settings event request register effect hub linebuf plain dialect home peer transport outbox connection registry egress system",
+        "names time limits settings event request register effect hub linebuf proxy plain dialect home peer transport listener outbox connection registry egress system",
         "sockets log",
     ),
-    ("options", "names limits settings listener", "sockets files system log"),
+    ("options", "names limits settings register/entry listener", "sockets files system log"),
     ("client/patient", "", "system"),
     ("client/model", "text unicode names time wire limits request commands", "instants"),
     (
