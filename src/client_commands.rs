@@ -52,6 +52,12 @@ pub(crate) struct Connect {
     /// Plain text line by line, for screen readers and braille, without escape sequences [default: where TERM is dumb]
     #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     plain: Option<Switch>,
+    /// Whether plain text tells when each thing was said [default: on]
+    #[arg(long, value_name = "SWITCH")]
+    times: Option<Switch>,
+    /// Whether plain text tells each time in which room, and not only where that is another one than before [default: on]
+    #[arg(long, value_name = "SWITCH")]
+    rooms: Option<Switch>,
 }
 
 const CONNECT_HELP: &str = "In a terminal, /help lists the commands. Who logs in there needs no password the next time, and where one \
@@ -222,7 +228,9 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     if downloads.starts_with("~") {
         return Err("there is no home folder, so --downloads takes a path without ~".to_owned());
     }
-    let options = Options { address: server, wish, downloads, colour, bell, fold };
+    let times = switch(options.times, "times")?.unwrap_or(true);
+    let rooms = switch(options.rooms, "rooms")?.unwrap_or(true);
+    let options = Options { address: server, wish, downloads, colour, bell, fold, times, rooms };
     if is_plain { plain::run(options) } else { chat::run(options) }
 }
 
@@ -425,7 +433,7 @@ fn check(key: &str, word: &str) -> Result<(), String> {
         "join" => room(word).map(drop),
         "color" => choice::<When>(word).map(drop),
         "bell" => choice::<Ring>(word).map(drop),
-        "typing" | "fold" | "plain" => choice::<Switch>(word).map(drop),
+        "typing" | "fold" | "plain" | "times" | "rooms" => choice::<Switch>(word).map(drop),
         _ => Ok(()),
     }
 }

@@ -532,8 +532,8 @@ pub enum Fault {
     WrongLogin(Nick),
     /// Nobody owns this name.
     NoOwner { nick: Nick, vacancy: Vacancy },
-    /// The same, where an operator speaks of the name.
-    NameOfNobody(Nick),
+    /// The same, where an operator speaks of the name; somebody may own one that looks like it.
+    NameOfNobody { nick: KeptNick, like: Option<KeptNick> },
     /// Somebody else owns this name, in their spelling.
     Owned(Nick),
     /// The same, where nobody can log in.
@@ -740,6 +740,8 @@ pub enum Quota {
     Files,
     /// Files of all who come from one network.
     FilesOfNetwork,
+    /// Uploads at once of all who come from one network.
+    UploadsOfNetwork,
     /// Uploads of all people at once.
     Uploads,
     /// Downloads at once.

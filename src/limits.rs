@@ -257,6 +257,8 @@ pub const SPOOL_SHARES: u64 = 10;
 /// Uploads under way of all people together, so that files which never become whole cannot take every place. Beyond it the
 /// slowest upload of those who have most makes place.
 pub const UPLOADS: usize = 256;
+/// Of these, how many may come from one address prefix. Each connection has one.
+pub const UPLOADS_A_PREFIX: usize = A_PREFIX as usize;
 /// Downloads at once on a connection.
 pub const DOWNLOADS: usize = 4;
 /// Bytes that the disk gives at once for a download: what it costs to ask another thread is divided by them.

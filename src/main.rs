@@ -36,7 +36,7 @@ use signal_hook::flag::{register, register_conditional_shutdown};
 /// A chat of plain text lines, for nc, telnet and ten-line bots.
 #[derive(Parser)]
 #[command(version, about, long_about = None)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     mode: Mode,
 }

@@ -690,7 +690,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::WrongPassword
         | Fault::WrongLogin(_)
         | Fault::NoOwner { .. }
-        | Fault::NameOfNobody(_)
+        | Fault::NameOfNobody { .. }
         | Fault::OwnedAlready(_)
         | Fault::NoPassword(_)
         | Fault::OldPassword
@@ -735,6 +735,8 @@ fn explain(why: &Fault) -> String {
             let where_from = match verb {
                 Verb::Unban => "; /bans lists the IDs",
                 Verb::Unblock => "; /blocks lists the IDs",
+                Verb::Block => "; WHO is a nick, or an address as in 203.0.113.5 or 203.0.113.0/24",
+                Verb::Server => "; guests are on, listen or off, accounts open, closed or off, rooms open or named",
                 _ => "",
             };
             format!("it is {usage}{where_from}")
@@ -840,7 +842,14 @@ fn explain(why: &Fault) -> String {
         Fault::NoOwner { nick, vacancy: Vacancy::Closed } => {
             format!("nobody owns {nick}; look how yours is spelled, or ask the operator for a name")
         }
-        Fault::NameOfNobody(nick) => format!("nobody owns {nick}; /grant {nick} gives the name to somebody"),
+        Fault::NameOfNobody { nick, like: None } => {
+            let nick = nick.get();
+            format!("nobody owns {nick}; /grant {nick} gives the name to somebody")
+        }
+        Fault::NameOfNobody { nick, like: Some(owned) } => {
+            let (nick, owned) = (nick.get(), owned.get());
+            format!("nobody owns {nick}; it looks like {owned}, which belongs to somebody: type {owned} if that is meant")
+        }
         Fault::Owned(nick) => {
             format!("{nick} belongs to somebody; if that is you: /login {nick} PASSWORD, else choose another name")
         }
@@ -867,8 +876,9 @@ fn explain(why: &Fault) -> String {
         Fault::NoPassword(nick) => format!("{nick} has no password yet; /passwd NEW gives it one, and that is asked for"),
         Fault::OldPassword => "the old password comes first: /passwd OLD NEW".to_owned(),
         Fault::Insecure => {
-            "this connection is not encrypted; come from the server's own machine, over ssh say, or ask its operator \
-             for --clear-passwords allow"
+            "others on the way can read what you send here, so no password is taken; come over TLS, if this server has \
+             it (chinwag connect tls://HOST), or over ssh (ssh -L 2428:127.0.0.1:2428 HOST, and then connect to \
+             127.0.0.1:2428)"
                 .to_owned()
         }
         Fault::KeepsNothing => {
@@ -922,12 +932,15 @@ fn explain(why: &Fault) -> String {
                 .to_owned()
         }
         Fault::PutOutSelf(room) => format!("that is you; /leave {room} goes"),
+        Fault::OwnsNoName { owning: Owning::Never, .. } => {
+            "only who owns a name can be a founder, and nobody owns one here; /op NICK gives a rank that goes with whoever has it"
+                .to_owned()
+        }
         Fault::OwnsNoName { nick, owning } => {
             let next = match owning {
                 Owning::Register => "ask them to /register PASSWORD first",
                 Owning::Choose => "ask them to take one with /nick NAME and /register PASSWORD first",
-                Owning::Ask => "ask the operator to give them one first",
-                Owning::Never => "choose somebody else",
+                Owning::Ask | Owning::Never => "ask the operator to give them one first",
             };
             format!("{nick} is a guest, and only who owns a name can be a founder; {next}")
         }
@@ -1026,7 +1039,7 @@ fn bad_value(kind: RuleKind) -> String {
         | RuleKind::Outside
         | RuleKind::TopicLocked
         | RuleKind::Past => format!("{name} is on or off"),
-        RuleKind::Key => format!("{name} is one word of up to {} bytes but on, or off", limits::KEY),
+        RuleKind::Key => format!("{name} is one word of up to {} bytes, or off; on is none", limits::KEY),
         RuleKind::Limit => format!("{name} is a number of people, or off"),
         RuleKind::Slow => format!("{name} is a time, as in 30s or 5m, or off"),
         RuleKind::Guests => {
@@ -1124,6 +1137,10 @@ fn too_many(quota: Quota) -> String {
         Quota::Files => format!("you may share {} files at once; /cancel one first", limits::FILES_A_SENDER),
         Quota::FilesOfNetwork => {
             format!("{} files were shared from your network; /cancel one of yours first", limits::FILES_A_PREFIX)
+        }
+        Quota::UploadsOfNetwork => {
+            let most = limits::UPLOADS_A_PREFIX;
+            format!("{most} uploads are under way from your network; try again when one of them has ended")
         }
         Quota::Uploads => format!("{} uploads are under way already; try again in a moment", limits::UPLOADS),
         Quota::Ops => format!("a room may have {} ops; /deop one first", limits::OPS),
@@ -1232,7 +1249,8 @@ fn farewell(bye: Bye) -> &'static str {
         Bye::TooOften => "too many connections came from your network in this minute; connect again in the next one",
         Bye::Blocked => "you may not come to this server; ask who runs it",
         Bye::GuestsBlocked => {
-            "guests may not come from your network; connect again and /login NICK PASSWORD, or ask who runs the server"
+            "guests may not come from your network; ask who runs the server, or come as the owner of a name: /login NICK \
+             PASSWORD, over TLS or ssh"
         }
         Bye::WrongPasswords => "too many wrong passwords; ask for the right one and connect again",
         Bye::TooSlow => "you read nothing for too long; connect again",

@@ -54,7 +54,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("linebuf", "limits erase", ""),
     ("proxy", "names limits", ""),
     ("framing", "linebuf telnet proxy", ""),
-    ("commands", "names wire limits settings register/entry event request", ""),
+    ("commands", "text names wire limits settings register/entry event request", ""),
     ("plain", "text names time wire limits settings register/entry event request linebuf commands", ""),
     ("dialect", "names linebuf event request plain", ""),
     ("home", "names limits", "files threads system log"),

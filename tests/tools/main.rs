@@ -12,3 +12,4 @@ mod docs;
 mod pages;
 mod programs;
 mod proxies;
+mod release;
