@@ -163,7 +163,7 @@ mod tests {
                     (0..header.len()).for_each(|len| assert_eq!(read(&stream[..len]), Ok(None), "{shown}"));
                     (header.len()..=stream.len()).for_each(|len| assert_eq!(Some(read(&stream[..len])), first));
                 }
-                Err(bad) => assert_eq!(first, Some(Err(bad)), "{shown}"),
+                Err(bad) => assert_eq!((first, read(&stream)), (Some(Err(bad)), Err(bad)), "{shown}"),
             }
         }
     }

@@ -53,7 +53,7 @@ fn try_proxy(language: &str, options: &[&str], start: impl FnOnce(&Path, &str) -
     let _proxy = Proxy(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     eventually("the proxy takes connections", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     let mut socat = Command::new("socat")
-        .args(["-t", "10", "-", &format!("OPENSSL:127.0.0.1:{port},verify=0,bind=127.0.0.3")])
+        .args(["-", &format!("OPENSSL:127.0.0.1:{port},verify=0,bind=127.0.0.3")])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
