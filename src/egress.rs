@@ -123,6 +123,7 @@ impl Egress {
     }
 
     /// Has `push` queue something for a connection, if it still listens.
+    #[inline]
     fn add<T: Transport>(&mut self, connection: &mut Connection<T>, kind: Kind, push: impl FnOnce(&mut Outbox)) {
         // Nobody would ever read it, or the last line has been said.
         if !connection.listens() {
@@ -162,6 +163,7 @@ impl Egress {
     }
 
     /// Takes the next connection out of a list.
+    #[inline]
     pub fn next<T: Transport>(&mut self, list: List, registry: &mut Registry<T>) -> Option<ConnId> {
         let id = self.lists[list as usize].pop_front()?;
         if let Some(connection) = registry.get_mut(id) {
@@ -265,6 +267,7 @@ impl Egress {
     }
 
     /// Counts what is pending for a connection, or held of what was written to it.
+    #[inline]
     pub(crate) fn count<T: Transport>(&mut self, connection: &Connection<T>) {
         self.private += connection.outbox().private();
         self.chunks += connection.outbox().chunks();
@@ -272,6 +275,7 @@ impl Egress {
     }
 
     /// Counts it no more.
+    #[inline]
     pub(crate) fn discount<T: Transport>(&mut self, connection: &Connection<T>) {
         self.private -= connection.outbox().private();
         self.chunks -= connection.outbox().chunks();
@@ -382,6 +386,7 @@ impl Egress {
     }
 
     /// The same, for a connection that is then in this list.
+    #[inline]
     fn encode_into<T: Transport>(
         &mut self,
         connection: &mut Connection<T>,
@@ -411,6 +416,7 @@ impl Egress {
     }
 
     /// Queues events for all of `to`, encoded once for each encoding in use.
+    #[inline]
     fn publish<T: Transport>(
         &mut self,
         registry: &mut Registry<T>,
