@@ -12,3 +12,4 @@ mod crates;
 mod docs;
 mod pages;
 mod programs;
+mod release;
