@@ -313,6 +313,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Whether nothing is to be done but to read what comes and to write what is pending, as is so nearly always.
+    #[inline]
     pub fn is_on_fast_path(&self) -> bool {
         self.life == Life::Active
             && self.pause.is_none()
@@ -428,6 +429,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// So many bytes were read, and the lines under way had `before` bytes before that.
+    #[inline]
     pub fn note_read(&mut self, read: usize, before: usize, now: Instant) {
         let added = self.framing.lines.len().saturating_sub(before);
         let (is_dry, Some(rare)) = (!self.readable, self.rare.as_mut()) else { return };
@@ -800,6 +802,7 @@ impl PutOut {
 }
 
 impl Rare {
+    #[inline]
     fn is_on_fast_path(&self) -> bool {
         self.cold.stalled.is_none() && self.cold.slow.is_none() && self.keep.is_none()
     }

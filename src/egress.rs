@@ -142,6 +142,7 @@ impl Egress {
     }
 
     /// Has `push` queue something for a connection, if it still listens.
+    #[inline]
     fn add<T: Transport>(&mut self, connection: &mut Connection<T>, kind: Kind, push: impl FnOnce(&mut Outbox)) {
         // Nobody would ever read it, or the last line has been said.
         if !connection.listens() {
@@ -181,6 +182,7 @@ impl Egress {
     }
 
     /// Takes the next connection out of a list.
+    #[inline]
     pub fn next<T: Transport>(&mut self, list: List, registry: &mut Registry<T>) -> Option<ConnId> {
         let id = self.lists[list as usize].pop_front()?;
         if let Some(connection) = registry.get_mut(id) {
@@ -292,6 +294,7 @@ impl Egress {
     }
 
     /// Counts what is pending for a connection, or held of what was written to it.
+    #[inline]
     pub(crate) fn count<T: Transport>(&mut self, connection: &Connection<T>) {
         self.private += private(connection);
         self.chunks += connection.outbox().chunks();
@@ -299,6 +302,7 @@ impl Egress {
     }
 
     /// Counts it no more.
+    #[inline]
     pub(crate) fn discount<T: Transport>(&mut self, connection: &Connection<T>) {
         self.private -= private(connection);
         self.chunks -= connection.outbox().chunks();
@@ -410,6 +414,7 @@ impl Egress {
     }
 
     /// The same, for a connection that is then in this list.
+    #[inline]
     fn encode_into<T: Transport>(
         &mut self,
         connection: &mut Connection<T>,
@@ -439,6 +444,7 @@ impl Egress {
     }
 
     /// Queues events for all of `to`, encoded once for each encoding in use.
+    #[inline]
     fn publish<T: Transport>(
         &mut self,
         registry: &mut Registry<T>,

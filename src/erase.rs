@@ -1,6 +1,7 @@
 //! What the keys erase that a terminal sends on when it edits no lines itself: Windows' telnet, a serial line, PuTTY in raw
 //! mode. Such a line means what its writer sees.
 
+use memchr::{memchr2, memchr3};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// Erases a character: backspace.
@@ -51,9 +52,9 @@ impl Key {
     }
 }
 
-/// Whether any of `bytes` is a key. All are looked at, even behind one that is: so the processor can look at many at once.
+/// Whether any of `bytes` is a key.
 pub fn has_keys(bytes: &[u8]) -> bool {
-    bytes.iter().fold(false, |found, &byte| found | matches!(byte, 0 | BACKSPACE | DELETE | WORD | KILL))
+    memchr3(0, BACKSPACE, DELETE, bytes).or_else(|| memchr2(WORD, KILL, bytes)).is_some()
 }
 
 /// What people take for the last character of a line; of bytes that are no text, those that are shown as one.

@@ -956,6 +956,7 @@ impl Hub {
         }
     }
 
+    #[inline]
     fn nick(&self, who: PersonId) -> Result<Nick, Fault> {
         self.people.get(who).map(Person::nick).ok_or(Fault::NoTarget)
     }

@@ -143,6 +143,7 @@ impl LineBuf {
         self.buf.extend_from_slice(bytes);
     }
 
+    #[inline]
     fn drop_taken(&mut self) {
         if self.start() > 0 {
             self.buf.drain(..self.start());
@@ -256,6 +257,7 @@ impl LineBuf {
     }
 
     /// Lets go of the memory, if nothing is in it.
+    #[inline]
     pub fn release(&mut self) {
         if self.is_empty() {
             *self = Self { ended: self.ended, under_way: self.under_way, ..Self::new(self.limit()) };

@@ -379,6 +379,7 @@ pub struct KeptNick(SmolStr);
 
 impl KeptNick {
     /// The nick.
+    #[inline]
     pub fn get(&self) -> Nick {
         Nick(ArrayString::from(&self.0).unwrap_or_default())
     }

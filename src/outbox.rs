@@ -105,6 +105,7 @@ impl Segment {
         Self::with(Vec::new(), Some(Rc::clone(held)), Some(Of::Room { name, said: RefCell::default() }))
     }
 
+    #[inline]
     fn with(bytes: Vec<u8>, held: Option<Rc<Cell<usize>>>, of: Option<Of>) -> Self {
         let of = of.map(Box::new);
         Self(Rc::new(Buffer { bytes: RefCell::new(bytes), complete: Cell::default(), held, of }))
@@ -407,6 +408,7 @@ impl Outbox {
     }
 
     /// Queues `bytes` for this connection alone, as they are.
+    #[inline]
     pub fn push_own(&mut self, kind: Kind, bytes: Vec<u8>) {
         let end = at(bytes.len());
         if end > 0 {
@@ -638,6 +640,7 @@ impl Outbox {
     }
 
     /// The piece behind which one of this kind would stand.
+    #[inline]
     fn last(&mut self, kind: Kind) -> Option<&mut Piece> {
         match self.rest.as_deref_mut() {
             Some(Tail { held: Some(held), .. }) if kind.is_held_back() => held.back_mut(),
@@ -646,6 +649,7 @@ impl Outbox {
         }
     }
 
+    #[inline]
     fn add(&mut self, piece: Piece) {
         *self.count(piece.kind) += piece.share(piece.len()) + piece.overhead();
         match self.rest.as_deref_mut() {
@@ -654,6 +658,7 @@ impl Outbox {
         }
     }
 
+    #[inline]
     fn queue(&mut self, piece: Piece) {
         if self.first.is_none() {
             self.first = Some(piece);

@@ -175,6 +175,7 @@ impl Way {
     }
 
     /// What only some need; from now on this one does.
+    #[inline]
     pub fn rare_mut(&mut self) -> &mut RareWay {
         self.rare.get_or_insert_default()
     }
@@ -450,6 +451,7 @@ fn hashes(nick: &Nick) -> [u64; 2] {
 
 impl Person {
     /// What they are called.
+    #[inline]
     pub fn nick(&self) -> Nick {
         self.nick.get()
     }
@@ -460,6 +462,7 @@ impl Person {
     }
 
     /// What only some people need; from now on this person does.
+    #[inline]
     pub fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
@@ -578,7 +581,9 @@ impl People {
 
     /// The way in through this connection.
     pub fn way(&self, conn: ConnId) -> Option<&Way> {
-        self.ways(self.at(conn)?).find(|way| way.conn == conn)
+        let person = self.at(conn)?;
+        let first = Some(&person.way).filter(|way| way.conn == conn);
+        first.or_else(|| self.others_of(person.id).iter().find(|way| way.conn == conn))
     }
 
     /// The way in through this connection, to be changed in all but lag.
@@ -592,10 +597,12 @@ impl People {
     }
 
     /// The ways in of somebody, the eldest first.
+    #[inline]
     pub fn ways<'a>(&'a self, person: &'a Person) -> impl Iterator<Item = &'a Way> {
         std::iter::once(&person.way).chain(self.others_of(person.id))
     }
 
+    #[inline]
     fn others_of(&self, who: PersonId) -> &[Way] {
         // Nearly always nobody has several.
         if self.others.is_empty() { &[] } else { self.others.get(&who).map(Vec::as_slice).unwrap_or_default() }
@@ -608,14 +615,15 @@ impl People {
     }
 
     /// The connections of somebody that are no slow consumers.
+    #[inline]
     pub fn conns_reading(&self, who: PersonId) -> impl Iterator<Item = ConnId> + '_ {
-        let ways = self.get(who).into_iter().flat_map(|person| self.ways(person));
-        ways.filter(|way| !way.is_lagging()).map(|way| way.conn)
+        let first = self.get(who).map(|person| &person.way);
+        first.into_iter().chain(self.others_of(who)).filter(|way| !way.is_lagging()).map(|way| way.conn)
     }
 
     /// Whether something that is for somebody alone can be told them.
     pub fn is_reading(&self, who: PersonId) -> bool {
-        self.conns_reading(who).next().is_some()
+        self.get(who).is_some_and(|person| self.ways(person).any(|way| !way.is_lagging()))
     }
 
     /// Somebody says something to somebody in private. It is noted who, if all connections that could take it are lost.

@@ -473,6 +473,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
 }
 
 /// A text as it is said. Only an action is not there as it stands.
+#[inline]
 fn said(kind: SaidKind, text: &Text) -> Cow<'_, str> {
     match kind {
         SaidKind::Text => Cow::Borrowed(text.as_str()),

@@ -494,6 +494,7 @@ impl<S: System> Reactor<S> {
     }
 
     /// Puts a connection into the run queue that is its own, unless it is in one.
+    #[inline]
     fn run_soon(&mut self, id: ConnId) {
         if let Some(connection) = self.registry.get_mut(id)
             && !std::mem::replace(&mut connection.queued_mut().run, true)

@@ -52,9 +52,7 @@ pub fn roughly(seconds: u64) -> String {
 /// U+2066–2069) become U+FFFD. Invisible characters are left out, but for where a script or an emoji needs them, and so are
 /// marks beyond the eighth of a letter. Clean input is borrowed.
 pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
-    // All bytes are looked at, even behind one that is not plain: so the processor can look at many at once.
-    let is_plain = bytes.iter().fold(true, |plain, &b| plain & (matches!(b, b' '..=b'~') | (b == b'\t')));
-    if let (true, Ok(text)) = (is_plain, std::str::from_utf8(bytes)) {
+    if let (true, Ok(text)) = (is_printable(bytes), std::str::from_utf8(bytes)) {
         return Cow::Borrowed(text);
     }
     let text = String::from_utf8_lossy(bytes);
@@ -95,16 +93,27 @@ pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
 
 /// Whether a text is in ASCII and stays as it is, cleaned and [narrowed](narrow). Of what is not, it may still.
 pub fn is_plain(text: &str) -> bool {
-    // All bytes are looked at, as above.
-    let text = text.as_bytes();
-    let pairs = text.iter().zip(text.get(1..).unwrap_or_default());
-    let is_shown = text.iter().fold(true, |shown, b| shown & matches!(b, b' '..=b'~'));
-    is_shown & !pairs.fold(false, |any, pair| any | (pair == (&b' ', &b' ')))
+    is_printable(text.as_bytes()) && (text.len() <= BLANKS || !text.contains("  "))
+}
+
+/// Whether all bytes are printable ASCII. Every line is looked at so, eight bytes at once.
+fn is_printable(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    // The highest bit of a byte tells that it is beyond ASCII, that it is DEL, or that it comes before the blank.
+    let is_word_so = |&word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(word);
+        (word | word.wrapping_add(ONES) | word.wrapping_sub(ONES * u64::from(b' '))) & (ONES << 7) == 0
+    };
+    match bytes.last_chunk() {
+        // The last eight may be looked at twice.
+        Some(last) => bytes.as_chunks().0.iter().all(is_word_so) && is_word_so(last),
+        None => bytes.iter().all(|b| matches!(b, b' '..=b'~')),
+    }
 }
 
 /// A text without long rows of blanks: where there are more than 32 columns of them, one is left. A TAB counts as four.
 pub fn narrow(text: &str) -> Cow<'_, str> {
-    // Few texts have two blanks side by side. All are looked at, as above.
+    // Few texts have two blanks side by side.
     let may_be_blank = |b: u8| matches!(b, b' ' | b'\t') | !b.is_ascii();
     let pairs = text.as_bytes().iter().zip(text.as_bytes().get(1..).unwrap_or_default());
     if !pairs.fold(false, |any, (&one, &next)| any | (may_be_blank(one) & may_be_blank(next))) {

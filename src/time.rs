@@ -18,6 +18,7 @@ pub struct Now {
 
 /// The same time, or the nearest that a stamp can tell: stamps are of the years 1970 to 9999, and a clock may be set to
 /// anything.
+#[inline]
 pub fn as_stamped(wall: SystemTime) -> SystemTime {
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     wall.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST)

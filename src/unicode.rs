@@ -9,8 +9,8 @@ use arrayvec::ArrayString;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 use unicode_script::{Script, UnicodeScript as _};
-use unicode_security::mixed_script::AugmentedScriptSet;
 use unicode_security::GeneralSecurityProfile as _;
+use unicode_security::mixed_script::AugmentedScriptSet;
 
 use crate::text::is_invisible;
 

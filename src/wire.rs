@@ -446,6 +446,7 @@ impl Stamp {
 }
 
 /// Lines that begin so are most of all, and formatting would cost more than what is formatted.
+#[inline]
 fn put_place(out: &mut String, place: &Place, stamp: Option<Stamp>) {
     let parts = match place {
         Place::Room(room) => ["", room.as_str(), " "],
@@ -455,6 +456,7 @@ fn put_place(out: &mut String, place: &Place, stamp: Option<Stamp>) {
     stamp.into_iter().for_each(|stamp| stamp.write(out));
 }
 
+#[inline]
 fn put_said(out: &mut String, from: Nick, text: &str) {
     for part in ["<", from.as_str(), "> ", text] {
         out.push_str(part);

@@ -193,6 +193,7 @@ impl Answer {
 
 impl Hub {
     /// Whether the answer to the last request of a connection is not complete: no other may be handled before it is.
+    #[inline]
     pub fn is_answering(&self, conn: ConnId) -> bool {
         self.answers.contains_key(&conn)
     }

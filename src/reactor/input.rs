@@ -140,6 +140,7 @@ impl<S: System> Reactor<S> {
     }
 
     /// Lets the next lines of a connection wait while the answer to the last one is under way.
+    #[inline]
     fn waits_for_answer(&mut self, id: ConnId) -> bool {
         let is_answering = self.hub.is_answering(id);
         if let Some(connection) = self.registry.get_mut(id).filter(|_| is_answering) {
@@ -149,6 +150,7 @@ impl<S: System> Reactor<S> {
     }
 
     /// Lets the next lines of a connection wait while a password is looked at for the last one, or the ledger written.
+    #[inline]
     fn waits_for_account(&mut self, id: ConnId) -> bool {
         let is_waiting = self.hub.is_waiting(id);
         if let Some(connection) = self.registry.get_mut(id).filter(|_| is_waiting) {
@@ -279,7 +281,7 @@ impl<S: System> Reactor<S> {
             // What was borrowed came as it is.
             let is_changed = matches!(text, Cow::Owned(_));
             let is_garbled = is_changed && matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
-            let is_cut_by_cr = matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
+            let is_cut_by_cr = is_changed && matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
             let is_first = !connection.speak();
             let rejection = if is_first { dialect.rejects(&line) } else { None };
             if is_garbled && rejection.is_none() && !connection.hint() {

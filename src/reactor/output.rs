@@ -112,6 +112,7 @@ impl<S: System> Reactor<S> {
     }
 
     /// Writes to all for whom something is pending that does not wait.
+    #[inline]
     pub(super) fn flush_prompt(&mut self, now: Now) {
         while let Some(id) = self.egress.next(List::Prompt, &mut self.registry) {
             self.flush_one(id, now);
