@@ -1194,7 +1194,10 @@ fn the_status_row_is_drawn_ten_times_a_second_at_most() {
     let draws = || terminal.raw().windows(8).filter(|window| window == b"\x1b[?2026h").count();
     let (before, since) = (draws(), Instant::now());
     for n in 0..300 {
-        Fake::say(&stream, &format!("#lobby * {} {}", ["bob", "carol"][n % 2], if n % 4 < 2 { "typing" } else { "idle" }));
+        Fake::say(
+            &stream,
+            &format!("#lobby * {} {}", ["bob", "carol"][n % 2], if n % 4 < 2 { "typing" } else { "idle" }),
+        );
         // Each is a turn of its own. Sleep: how often it draws is what is tested.
         thread::sleep(Duration::from_millis(2));
     }

@@ -597,7 +597,10 @@ fn no_secret_is_asked_for_where_others_can_read_along() {
     for line in commands {
         let command = line[1..].split(' ').next().unwrap();
         let said = ask(&mut memory, "a", line);
-        assert!(said.starts_with(&format!("! {command} insecure others on the way can read what you send here, ")), "{said}");
+        assert!(
+            said.starts_with(&format!("! {command} insecure others on the way can read what you send here, ")),
+            "{said}"
+        );
     }
     assert_eq!(ask(&mut memory, "a", "/account"), "+ account alice free");
     let said = ask(&mut memory, "a", "/logout");

@@ -123,7 +123,11 @@ mod tests {
             ("limits", "line 4096 bytes a line, with its ending", "4.0 KB a line, with its ending"),
             ("limits", "file-ttl 86400s how long a file is kept", "how long a file is kept: 1 day"),
             ("limits", "rate 20 lines a second; 0 is no limit; more are slow", "20 lines a second; more are slow"),
-            ("limits", "rate 0 lines a second; 0 is no limit; more are slow", "lines a second: no limit; more are slow"),
+            (
+                "limits",
+                "rate 0 lines a second; 0 is no limit; more are slow",
+                "lines a second: no limit; more are slow",
+            ),
             ("limits", "name-ttl 0s how long a name is kept; 0 is for ever", "how long a name is kept: for ever"),
             ("limits", "log 0 bytes of a room's log; 0 is none", "bytes of a room's log: none"),
             ("ignore", "bob", "you hear nothing of bob"),
