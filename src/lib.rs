@@ -33,6 +33,7 @@ pub mod people;
 pub mod plain;
 pub mod policy;
 pub mod presence;
+pub mod proxy;
 pub mod reactor;
 pub mod register;
 pub mod registry;

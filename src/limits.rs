@@ -17,6 +17,10 @@ pub const DOWNLOAD_UNIT: usize = 12_288;
 pub const DOWNLOAD_LINE: usize = DOWNLOAD_UNIT;
 /// Bytes of a telnet sub-negotiation beyond which a LF alone ends it, too.
 pub const SUBNEGOTIATION: u16 = 256;
+/// The most bytes that a PROXY header has. What stands beside two addresses of IPv6 fits in beside them.
+pub const PROXY_HEADER: usize = 536;
+/// The most bytes that one of version 1 has, which is a line.
+pub const PROXY_LINE: usize = 107;
 
 /// Bytes of replies pending for a connection beyond which its requests wait.
 pub const REPLIES_PENDING: usize = 64 * 1024;
@@ -253,6 +257,8 @@ pub const SPOOL_SHARES: u64 = 10;
 /// Uploads under way of all people together, so that files which never become whole cannot take every place. Beyond it the
 /// slowest upload of those who have most makes place.
 pub const UPLOADS: usize = 256;
+/// Of these, how many may come from one address prefix. Each connection has one.
+pub const UPLOADS_A_PREFIX: usize = A_PREFIX as usize;
 /// Downloads at once on a connection.
 pub const DOWNLOADS: usize = 4;
 /// Bytes that the disk gives at once for a download: what it costs to ask another thread is divided by them.

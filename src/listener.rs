@@ -9,6 +9,7 @@ use std::time::Duration;
 use log::{info, warn};
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::control::ControlListener;
@@ -65,16 +66,24 @@ impl ListenerSocket {
 /// Addresses that are taken and not listened at yet: whoever comes is refused by the system, and waits for nothing.
 pub struct Taken(Vec<(SocketAddr, Socket)>);
 
-/// Takes `addresses`. An error says which it cannot take and why.
+/// Takes `addresses`. One that is no address of this machine yet is taken, with a warning. Those of a family that the system does
+/// not have are left out, with a warning, if there are others. An error says which it cannot take and why.
 pub fn take(addresses: &[SocketAddr]) -> io::Result<Taken> {
-    let taken = addresses.iter().map(|&address| {
+    let mut taken = Vec::new();
+    for &address in addresses {
         // Where somebody else listens at the same port for IPv4, IPv6 alone is meant.
         let has_v4 = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
         let families = if address.is_ipv6() && has_v4 { Families::OnlyV6 } else { Families::AsItIs };
-        let socket = bind(address, families).map_err(|e| cannot_listen(address, &e))?;
-        Ok((address, socket))
-    });
-    Ok(Taken(taken.collect::<io::Result<_>>()?))
+        let has_other_family = addresses.iter().any(|other| other.is_ipv4() != address.is_ipv4());
+        match bind(address, families) {
+            Ok(socket) => taken.push((address, socket)),
+            Err(e) if Errno::from_io_error(&e) == Some(Errno::AFNOSUPPORT) && has_other_family => {
+                warn!("nobody comes in at {address}, as this machine has no {}", family(address));
+            }
+            Err(e) => return Err(cannot_listen(address, &e)),
+        }
+    }
+    Ok(Taken(taken))
 }
 
 impl Listeners {
@@ -184,6 +193,11 @@ impl Listeners {
     }
 }
 
+/// What the family of an address is called.
+fn family(address: SocketAddr) -> &'static str {
+    if address.is_ipv4() { "IPv4" } else { "IPv6" }
+}
+
 /// Whether an IPv6 address without more stands for IPv4 too, as the system has it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Families {
@@ -200,10 +214,16 @@ fn bind(address: SocketAddr, families: Families) -> io::Result<Socket> {
     }
     // A server that was just asked to end needs a moment to hear it.
     let begun = std::time::Instant::now();
+    // An address may come up after the server, with the network.
+    let mut is_early = false;
     loop {
         match socket.bind(&address.into()) {
             Err(e) if e.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < limits::BIND_WAIT => {
                 std::thread::sleep(limits::BIND_WAIT / 20);
+            }
+            Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable && !std::mem::replace(&mut is_early, true) => {
+                warn!("{} is no address of this machine yet; people come in there once it is", address.ip());
+                if address.is_ipv4() { socket.set_freebind_v4(true) } else { socket.set_freebind_v6(true) }?;
             }
             bound => return bound.map(|()| socket),
         }
@@ -218,7 +238,6 @@ pub fn cannot(what: &str, e: &io::Error) -> io::Error {
 fn cannot_listen(address: SocketAddr, e: &io::Error) -> io::Error {
     let hint = match e.kind() {
         io::ErrorKind::AddrInUse => "; end what listens there, or take another port",
-        io::ErrorKind::AddrNotAvailable => "; it is none of this machine's, 0.0.0.0 stands for all of those",
         io::ErrorKind::PermissionDenied => "; take a port from 1024 on",
         _ => hint(e),
     };

@@ -35,7 +35,7 @@ use signal_hook::flag::{register, register_conditional_shutdown};
 /// A chat of plain text lines, for nc, telnet and ten-line bots.
 #[derive(Parser)]
 #[command(version, about, long_about = None)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     mode: Mode,
 }
@@ -194,7 +194,7 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     if let Some(first) = addresses.first().filter(|_| addresses.iter().all(|address| address.ip().is_loopback())) {
         let (ip, port) = (first.ip(), first.port());
-        info!("only this machine can come in, as {ip} is its own; --listen 0.0.0.0:{port} is for others too");
+        info!("only this machine can come in, as {ip} is its own; --listen :{port} is for others too");
     }
     // Who reads that it listens can read all that was said before.
     log.finish();

@@ -2,7 +2,7 @@
 
 pub mod files;
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const MAX_FILE: u64 = 100 << 20;
 /// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
 #[derive(Args)]
 pub struct Serve {
-    /// Listen here; may be given several times. Port 0 picks a free one
+    /// Listen here; may be given several times. :PORT stands for all addresses, port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = SERVER)]
     pub listen: Vec<String>,
     /// What the server calls itself in its greeting [default: nothing]
@@ -204,7 +204,7 @@ pub fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
     let mut found = Vec::new();
     for address in listen {
         let resolved =
-            resolve(address).map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT"))?;
+            resolve(address).map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT, or :PORT"))?;
         for resolved in resolved {
             if !found.contains(&resolved) || resolved.port() == 0 {
                 found.push(resolved);
@@ -225,8 +225,12 @@ pub fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
     Ok(found)
 }
 
-/// The addresses that HOST:PORT stands for. An IPv6 address may name its network interface, as in `[fe80::1%eth0]:2428`.
+/// The addresses that HOST:PORT stands for, or all there are that :PORT does. An IPv6 address may name its network interface, as in
+/// `[fe80::1%eth0]:2428`.
 fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
+    if let Some(port) = address.strip_prefix(':').and_then(|port| port.parse().ok()) {
+        return Ok(vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()]);
+    }
     let named = address.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")).filter(|(ip, _)| ip.contains('%'));
     let resolved = match named.and_then(|(ip, port)| Some((ip, port.parse::<u16>().ok()?))) {
         Some((ip, port)) => (ip, port).to_socket_addrs(),

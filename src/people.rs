@@ -373,6 +373,8 @@ pub struct Rare {
     pub invitations: FixedWindow,
     /// See [`Rare::new_rooms`].
     pub wrong_keys: FixedWindow,
+    /// How many things they have set up in rooms.
+    pub rules_added: u32,
 }
 
 /// Somebody who was written to, or who wrote.
@@ -465,6 +467,11 @@ impl Person {
     /// Wrong keys of rooms of theirs, in a window of a minute.
     pub fn wrong_keys(&self) -> FixedWindow {
         self.rare.as_ref().map(|rare| rare.wrong_keys).unwrap_or_default()
+    }
+
+    /// How many things they have set up in rooms.
+    pub fn rules_added(&self) -> u32 {
+        self.rare.as_ref().map(|rare| rare.rules_added).unwrap_or_default()
     }
 
     /// What they say while away and which time of being away this is, if they are.

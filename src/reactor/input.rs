@@ -114,8 +114,12 @@ impl<S: System> Reactor<S> {
             let lines = connection.framing().lines.len();
             connection.note_read(0, lines, now.at);
         }
-        if !connection.has_spoken() && connection.framing().lines.is_not_text() {
+        let is_first = !connection.has_spoken();
+        let framing = connection.framing();
+        if is_first && framing.lines.is_not_text() {
             self.core(now, |hub, out| hub.expel(id, now, Bye::NotText, out));
+        } else if is_first && framing.is_proxied() {
+            self.core(now, |hub, out| hub.expel(id, now, Bye::NotProxied, out));
         } else if !refusals.is_empty() {
             self.egress.push(connection, Kind::Reply, &refusals);
         }

@@ -344,9 +344,9 @@ pub struct Surroundings {
     /// What the log has, and what is being looked up in it until when.
     notes: Notes,
     queries: VecDeque<(Instant, Query)>,
-    /// Passwords that are being looked at and entries that are being written, and when each is done.
+    /// Passwords that are being looked at, and when each is done; when each write of the ledger is.
     tasks: VecDeque<(Instant, PasswordTask)>,
-    entering: VecDeque<(Instant, Vec<register::Entry>)>,
+    entering: VecDeque<Instant>,
     /// Until when the log is in trouble.
     trouble: Option<(Instant, Trouble)>,
     signals: usize,
@@ -387,7 +387,7 @@ impl System for Surroundings {
         let job = self.jobs.front().map_or(never, |&(at, _)| at);
         let query = self.queries.front().map_or(never, |&(at, _)| at);
         let task = self.tasks.front().map_or(never, |&(at, _)| at);
-        let entry = self.entering.front().map_or(never, |&(at, _)| at);
+        let entry = self.entering.front().map_or(never, |&at| at);
         let done = job.min(query).min(task).min(entry);
         let now = net.clock.get();
         if !ready.is_empty()
@@ -511,24 +511,21 @@ impl System for Surroundings {
     }
 
     fn enter(&mut self, entries: Vec<register::Entry>) {
-        let at = self.net.clock.get() + self.net.weather.job;
-        self.entering.push_back((at, entries));
+        self.entering.push_back(self.net.clock.get() + self.net.weather.job);
+        self.notes.ledger.write(entries);
     }
 
     fn note(&mut self, entries: Vec<register::Entry>) {
         if !self.net.one_in(self.net.weather.job_fails) {
-            self.notes.enter(entries);
+            self.notes.ledger.note(entries);
         }
     }
 
     fn entered(&mut self) -> Option<Entered> {
-        self.entering.front().filter(|(at, _)| *at <= self.net.clock.get())?;
-        let (_, entries) = self.entering.pop_front()?;
-        if self.net.one_in(self.net.weather.job_fails) {
-            return Some(Entered::Failed);
-        }
-        self.notes.enter(entries);
-        Some(Entered::Written)
+        self.entering.front().filter(|at| **at <= self.net.clock.get())?;
+        self.entering.pop_front();
+        let entered = if self.net.one_in(self.net.weather.job_fails) { Entered::Failed } else { Entered::Written };
+        self.notes.ledger.settle(entered).map(|_| entered)
     }
 
     fn next_log(&self) -> Option<Duration> {
@@ -911,7 +908,6 @@ impl World for Sim {
 
     fn crashed(&mut self, chance: &mut dyn Chance) -> (Register, SystemTime) {
         let system = self.reactor.system();
-        let in_flight = system.entering.front().map(|(_, entries)| entries.as_slice()).unwrap_or_default();
-        (system.notes.crash(in_flight, chance).0, system.now().wall)
+        (system.notes.ledger.crash(chance).0, system.now().wall)
     }
 }

@@ -11,3 +11,4 @@ mod bots;
 mod docs;
 mod pages;
 mod programs;
+mod release;
