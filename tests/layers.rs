@@ -67,7 +67,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("signals", "", "sockets files signals"),
     ("peer", "names", "sockets"),
     ("transport", "peer", "sockets system log"),
-    ("listener", "time limits home control peer transport", "sockets threads clock instants log"),
+    ("listener", "time limits home control peer transport", "sockets threads clock instants system log"),
     ("ctl", "wire limits control listener", "sockets clock instants"),
     ("outbox", "names limits effect", ""),
     ("connection", "names time limits meters event effect linebuf framing plain peer transport outbox", ""),
@@ -95,12 +95,12 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/screen/terminal", "client/patient client/screen", "files system"),
     ("client/line", "unicode names register/entry commands client/wire client/screen", "files system"),
     ("client/saved", "listener client/line", "files system"),
-    ("client/known", "names client/wire client/line client/saved", "files"),
+    ("client/known", "client/wire client/line client/saved", ""),
     ("client/meet", "names listener client/patient client/wire client/known", ""),
     ("client/tokens", "unicode names wire client/line client/saved", "files"),
     (
         "client",
-        "text names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line client/saved client/meet client/tokens",
+        "text names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line client/saved client/tokens",
         "sockets files threads clock instants signals system",
     ),
 ];

@@ -174,13 +174,12 @@ impl fmt::Display for Trust {
     }
 }
 
-impl FromStr for Trust {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
+impl Trust {
+    /// Reads it as it is kept in a file.
+    pub fn parse(text: &str) -> Option<Self> {
         match text {
-            "roots" => Ok(Self::Roots),
-            text => fingerprint(text).map(Self::Certificate).ok_or(()),
+            "roots" => Some(Self::Roots),
+            text => fingerprint(text).map(Self::Certificate),
         }
     }
 }
