@@ -467,7 +467,9 @@ fn may_be_host(given: &str, named: &Named, saved: &Saved) -> Result<(), String> 
 
 /// The digest of a certificate.
 fn certificate(text: &str) -> Result<Digest, String> {
-    fingerprint(text).ok_or_else(|| "it is sha256: and 64 hexadecimal digits, as openssl x509 -fingerprint -sha256 gives them".into())
+    fingerprint(text).ok_or_else(|| {
+        "it is sha256: and 64 hexadecimal digits, as openssl x509 -fingerprint -sha256 gives them".into()
+    })
 }
 
 /// One of the words that an option takes.

@@ -110,12 +110,12 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/screen/terminal", "client/patient client/screen", "files system"),
     ("client/line", "unicode names register/entry commands client/wire client/screen", "files system"),
     ("client/saved", "listener client/line", "files system"),
-    ("client/known", "names client/wire client/line client/saved", "files"),
+    ("client/known", "client/wire client/line client/saved", ""),
     ("client/meet", "names listener client/patient client/wire client/known", ""),
     ("client/tokens", "unicode names wire client/line client/saved", "files"),
     (
         "client",
-        "text names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line client/saved client/meet client/tokens",
+        "text names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line client/saved client/tokens",
         "sockets files threads clock instants signals system",
     ),
 ];

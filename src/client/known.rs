@@ -26,7 +26,7 @@ impl Known {
         let mut known = Self { path, servers: Vec::new() };
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let mut words = line.split_whitespace();
-            let server = words.next().zip(words.next().and_then(|word| word.parse().ok()));
+            let server = words.next().zip(words.next().and_then(Trust::parse));
             let Some((address, trust)) = server.filter(|_| words.next().is_none()) else {
                 let path = known.path.unwrap_or_default();
                 let form = "HOST:PORT sha256:HEX or HOST:PORT roots";

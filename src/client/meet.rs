@@ -37,7 +37,9 @@ pub fn meet(named: &Named, given: Option<Digest>) -> Result<Server, String> {
         Ok(shown) => shown,
         Err(e) if scheme.is_none() && e.kind() == ErrorKind::ConnectionRefused => {
             let Server { address: clear, wire } = clear();
-            tell(&format!("there is no TLS at {address}, so others on the way can read along; connecting to {clear} in clear"));
+            tell(&format!(
+                "there is no TLS at {address}, so others on the way can read along; connecting to {clear} in clear"
+            ));
             return Ok(Server { address: clear, wire });
         }
         Err(e) => return Err(failed(e)),

@@ -322,6 +322,16 @@ fn days_are_told_in_words() {
 }
 
 #[test]
+fn the_time_and_a_room_that_is_the_same_may_be_left_out() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &["--plain", "--times", "off", "--rooms", "off"]);
+    bob.send("one\ntwo\n/msg alice psst\nthree");
+    let lines = told(&terminal, "<bob> three").lines;
+    let from = lines.iter().position(|line| line.ends_with("<bob> two")).expect("the second");
+    assert_eq!(lines[from..from + 3], ["<bob> two", "@bob <bob> psst", "#lobby <bob> three"]);
+}
+
+#[test]
 fn how_far_a_file_is_is_told_in_words() {
     let (server, _bob) = lobby();
     let proxy = Proxy::start(server.port);

@@ -227,7 +227,8 @@ fn a_certificate_that_nobody_vouches_for_is_asked_about_once() {
     drop(relay);
     let relay = Relay::start(&server, address.rsplit(':').next().unwrap().parse().unwrap(), &second);
     let changed = format!("its certificate is {}, and not {} as it should be", second.fingerprint, first.fingerprint);
-    for arguments in [&["connect", &address][..], &["say", "bob", "hi", "--server", &named], &["get", "1", "--server", &named]]
+    for arguments in
+        [&["connect", &address][..], &["say", "bob", "hi", "--server", &named], &["get", "1", "--server", &named]]
     {
         failed(&home.pipe(arguments, "/ping tea\n"), &changed);
     }
@@ -288,7 +289,9 @@ fn an_authority_vouches_for_a_server() {
     assert_eq!(home.known(), format!("{address} roots\n"));
     drop((terminal, relay));
     // A new certificate that is vouched for changes nothing, and one that is not is another server's.
-    for (certificate, why) in [(&renewed, None), (&elsewhere, Some("it is for another host")), (&own, Some("who signed it"))] {
+    for (certificate, why) in
+        [(&renewed, None), (&elsewhere, Some("it is for another host")), (&own, Some("who signed it"))]
+    {
         let relay = Relay::start(&server, port, certificate);
         let output = home.pipe(&["connect", &address], "/ping tea\n");
         match why {
@@ -433,12 +436,15 @@ fn a_host_alone_is_spoken_with_in_tls_if_it_can() {
     assert!(output.status.success(), "{output:?}");
     let read = |name: &str| fs::read_to_string(home.path(name)).unwrap();
     assert!(read("clear.out").contains("\n+ ping tea\n"));
-    let aloud = "there is no TLS at 192.0.2.1:2429, so others on the way can read along; connecting to 192.0.2.1:2428 in clear";
+    let aloud =
+        "there is no TLS at 192.0.2.1:2429, so others on the way can read along; connecting to 192.0.2.1:2428 in clear";
     assert_eq!(read("clear.err"), format!("chinwag: {aloud}\n"));
     assert_eq!(read("unknown.code"), "1\n");
     assert!(read("unknown.err").contains("no authority that this system trusts vouches for its certificate"));
     assert!(read("tls.out").contains("\n+ ping tea\n") && read("tls.err").is_empty());
     // Never in clear again.
     assert_eq!((&*read("gone.code"), &*read("gone.out")), ("1\n", ""));
-    assert!(Path::new(&home.path("gone.err")).exists() && read("gone.err").contains("192.0.2.1:2429: connection refused"));
+    assert!(
+        Path::new(&home.path("gone.err")).exists() && read("gone.err").contains("192.0.2.1:2429: connection refused")
+    );
 }

@@ -399,13 +399,15 @@ pub fn connect(server: &Server) -> io::Result<Stream> {
 }
 
 /// Connects to a server in TLS, whoever it is, and looks by what it proves itself.
-#[cfg_attr(not(feature = "tls"), allow(unused_variables, reason = "it is not asked"))]
+#[cfg(feature = "tls")]
 pub fn look(address: &Address) -> io::Result<Presented> {
-    let socket = first_of(address.resolve()?, PATIENCE)?;
-    #[cfg(feature = "tls")]
-    return tls::look(socket, address, PATIENCE);
-    #[cfg(not(feature = "tls"))]
-    Err(io::Error::other(WITHOUT_TLS))
+    tls::look(first_of(address.resolve()?, PATIENCE)?, address, PATIENCE)
+}
+
+/// It is an error, but another one if nobody is there at all.
+#[cfg(not(feature = "tls"))]
+pub fn look(address: &Address) -> io::Result<Presented> {
+    first_of(address.resolve()?, PATIENCE).and(Err(io::Error::other(WITHOUT_TLS)))
 }
 
 /// Whether a server has not proved that it is the one that is meant.

@@ -174,13 +174,12 @@ impl fmt::Display for Trust {
     }
 }
 
-impl FromStr for Trust {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
+impl Trust {
+    /// Reads it as it is kept in a file.
+    pub fn parse(text: &str) -> Option<Self> {
         match text {
-            "roots" => Ok(Self::Roots),
-            text => fingerprint(text).map(Self::Certificate).ok_or(()),
+            "roots" => Some(Self::Roots),
+            text => fingerprint(text).map(Self::Certificate),
         }
     }
 }
@@ -189,7 +188,9 @@ impl Untrusted {
     /// That a server has shown this instead of what is expected of it, and what to do.
     pub fn new(expected: Option<Trust>, Presented { digest, doubt }: &Presented) -> Self {
         let why = match (expected, doubt) {
-            (Some(Trust::Certificate(known)), _) => format!("its certificate is {digest}, and not {known} as it should be"),
+            (Some(Trust::Certificate(known)), _) => {
+                format!("its certificate is {digest}, and not {known} as it should be")
+            }
             (_, doubt) => {
                 let why = doubt.as_ref().map(|doubt| format!(", as {doubt}")).unwrap_or_default();
                 format!("no authority that this system trusts vouches for its certificate {digest}{why}")
@@ -247,7 +248,8 @@ mod tests {
                 assert_eq!(named.scheme, scheme, "{text}");
             }
         }
-        let bad = ["", ":", ":2428", "host:", "host:x", "host:99999", "tls://", "tls:/host", "http://host", "#lobby", "a b"];
+        let bad =
+            ["", ":", ":2428", "host:", "host:x", "host:99999", "tls://", "tls:/host", "http://host", "#lobby", "a b"];
         for bad in bad {
             assert!(named(bad).is_err(), "{bad}");
         }
