@@ -66,7 +66,6 @@ impl<W: World> Crowd<W> {
         let Some(token) = place.token else { return };
         place.lost = Some(waited);
         let line = format!("/resume {token} {}\n", place.lines);
-        client.rows.clear();
         self.trace(|| format!("{who} is cut off, and sends {line}"));
         self.world.reconnect(who, chance);
         self.world.send(who, line.as_bytes());
