@@ -186,7 +186,8 @@ impl Serve {
 
     /// What the options set, with what the files say that they name. An error says what to do; what is only odd is said in the log.
     pub fn settings(&self) -> Result<Settings, Mistake> {
-        let room = room_for_clients(if self.tls.is_empty() { 0 } else { limits::ARRIVING })?;
+        let has_arrivals = !(self.tls.is_empty() && self.proxy_listen.is_empty());
+        let room = room_for_clients(if has_arrivals { limits::ARRIVING } else { 0 })?;
         let max_clients = if self.max_clients == 0 { room } else { self.max_clients.min(room) };
         if self.max_clients > room {
             let wanted = self.max_clients;

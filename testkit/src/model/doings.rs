@@ -399,6 +399,7 @@ impl<W: World> Crowd<W> {
         let owners: Vec<usize> = self.living().into_iter().filter(|&who| self.clients[who].is_owner).collect();
         let owner = if owners.is_empty() { None } else { Some(*chance.pick(&owners)) };
         let owned = self.owned.keys().nth(chance.below(self.owned.len().max(1))).cloned();
+        let somebodys = owned.clone();
         let what = chance.below(46);
         if (40..45).contains(&what) && chance.below(8) > 0 {
             (who, own) = self.ruler(chance).unwrap_or((who, own));
@@ -516,7 +517,11 @@ impl<W: World> Crowd<W> {
             },
             40..45 => match chance.below(12) {
                 0..4 => format!("/kick {own} {nick} {}", self.new_text(chance)),
-                4..6 => format!("/{} {own} {nick} 30d", chance.pick(&["ban", "mute"])),
+                4..6 => {
+                    // Owners of names are banned wherever they are.
+                    let whom = if chance.below(2) > 0 { somebodys } else { None };
+                    format!("/{} {own} {} 30d", chance.pick(&["ban", "ban", "mute"]), whom.unwrap_or(nick))
+                }
                 6 => format!("/unban {own} {}", 1 + number / 4),
                 7 if chance.one_in(3) => format!("/{} {own}", chance.pick(&["op", "bans"])),
                 7 | 8 => {

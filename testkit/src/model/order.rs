@@ -180,10 +180,14 @@ impl<W: World> Crowd<W> {
     /// Somebody in a room from which a name is banned that they may be about to prove, and that name.
     pub(super) fn tempted(&self, chance: &mut dyn Chance) -> Option<(usize, String)> {
         let is_in = |room: &str, who: usize| !self.clients[who].is_owner && self.clients[who].rooms.contains_key(room);
+        let living = self.living();
+        // Who comes in beside themselves is in their own rooms.
+        let is_here = |name: &str| living.iter().any(|&who| is_like(&self.clients[who].nick, name));
         let of = |((room, _), name): (&(String, u64), &String)| {
-            self.living().into_iter().find(|&who| is_in(room, who)).map(|who| (who, name.clone()))
+            living.iter().find(|&&who| is_in(room, who)).map(|&who| (who, name.clone()))
         };
-        let tempted: Vec<(usize, String)> = self.bans.iter().filter_map(of).collect();
+        let absent = self.bans.iter().filter(|(_, name)| !is_here(name));
+        let tempted: Vec<(usize, String)> = absent.filter_map(of).collect();
         if tempted.is_empty() { None } else { Some(chance.pick(&tempted).clone()) }
     }
 
@@ -241,7 +245,8 @@ impl<W: World> Crowd<W> {
         let is_of_room = |(&file, &offer): (&u64, &usize)| {
             self.offers[offer].target == room && !self.clients.iter().any(|client| is_theirs(client, file))
         };
-        let file = self.files.iter().filter(|&(file, offer)| is_of_room((file, offer))).map(|(file, _)| *file).next_back();
+        let file =
+            self.files.iter().filter(|&(file, offer)| is_of_room((file, offer))).map(|(file, _)| *file).next_back();
         let (command, subject, absent, words) = match file.filter(|_| chance.one_in(4)) {
             Some(file) => (*chance.pick(&["get", "cancel"]), file.to_string(), "999999", String::new()),
             None => {
