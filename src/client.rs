@@ -144,7 +144,7 @@ impl Client {
             };
             if let ServerLine::Bye { code, text } = line {
                 let is_final = match code {
-                    Code::Killed | Code::Blocked | Code::NotHttp | Code::NotIrc | Code::NotText => true,
+                    Code::Killed | Code::Blocked | Code::NotHttp | Code::NotIrc | Code::NotText | Code::NotChat => true,
                     // Once we were greeted, it is for wrong passwords, and else for what passes.
                     Code::Refused => !self.kept.is_away() && !self.session.is_ungreeted(),
                     _ => false,

@@ -18,11 +18,13 @@ use chinwag::client::wire::transfers::{self, Keep};
 use chinwag::client::{chat, oneshot, pipe, plain, tokens};
 use chinwag::limits::LINE;
 use chinwag::names::{FileId, FileName, Nick, Place, RoomName, Token};
+use chinwag::options::SERVER;
+use chinwag::options::files::{self, others_can_read, password, read_file};
 use chinwag::plain::{bad_nick, bad_room};
 use chinwag::text::counted;
 use clap::{Args, ValueEnum};
 
-use super::{SERVER, others_can_read, password, read_file, tell};
+use super::tell;
 
 #[derive(Args)]
 #[command(after_help = CONNECT_HELP)]
@@ -50,6 +52,12 @@ pub(crate) struct Connect {
     /// Plain text line by line, for screen readers and braille, without escape sequences [default: where TERM is dumb]
     #[arg(long, value_name = "SWITCH", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     plain: Option<Switch>,
+    /// Whether plain text tells when each thing was said [default: on]
+    #[arg(long, value_name = "SWITCH")]
+    times: Option<Switch>,
+    /// Whether plain text tells each time in which room, and not only where that is another one than before [default: on]
+    #[arg(long, value_name = "SWITCH")]
+    rooms: Option<Switch>,
 }
 
 const CONNECT_HELP: &str = "In a terminal, /help lists the commands. Who logs in there needs no password the next time, and where one \
@@ -220,7 +228,9 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     if downloads.starts_with("~") {
         return Err("there is no home folder, so --downloads takes a path without ~".to_owned());
     }
-    let options = Options { address: server, wish, downloads, colour, bell, fold };
+    let times = switch(options.times, "times")?.unwrap_or(true);
+    let rooms = switch(options.rooms, "rooms")?.unwrap_or(true);
+    let options = Options { address: server, wish, downloads, colour, bell, fold, times, rooms };
     if is_plain { plain::run(options) } else { chat::run(options) }
 }
 
@@ -345,7 +355,7 @@ impl Who {
         let password_file = self.password_file.or(saved.path("password-file", store::expand));
         let password = password_file.as_deref().map(our_password).transpose()?;
         // Through a pipe it comes once.
-        let again = |path: PathBuf| move || path.is_file().then(|| self::password(&path).ok()).flatten();
+        let again = |path: PathBuf| move || path.is_file().then(|| files::password(&path).ok()).flatten();
         let new_password = password_file.map(|path| NewPassword(Arc::new(again(path))));
         let wish = Wish { nick, yields, rooms, password, new_password, tokens, ..Wish::default() };
         Ok(Settled { server, wish, saved })
@@ -423,7 +433,7 @@ fn check(key: &str, word: &str) -> Result<(), String> {
         "join" => room(word).map(drop),
         "color" => choice::<When>(word).map(drop),
         "bell" => choice::<Ring>(word).map(drop),
-        "typing" | "fold" | "plain" => choice::<Switch>(word).map(drop),
+        "typing" | "fold" | "plain" | "times" | "rooms" => choice::<Switch>(word).map(drop),
         _ => Ok(()),
     }
 }

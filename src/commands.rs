@@ -1,7 +1,5 @@
 //! The commands of the line protocol: one table that parses them to requests, explains them and lists them.
 
-// These are addresses, and no sockets.
-use core::net::IpAddr;
 use std::time::Duration;
 
 use crate::event::{Change, Fault, SaidKind, Setting, Verb};
@@ -10,6 +8,7 @@ use crate::names::{Digest, FileId, Nick, PlaceToken, RoomName, Text};
 use crate::register::entry::{BanKind, BlockScope, Guests, Network, Role, Rule, RuleKind};
 use crate::request::{Barred, Credential, HistoryPart, Named, Offer, Request, RulesPart, Target, Topic, Wanted, Whom};
 use crate::settings::{self, Accounts, RoomMakers, ServerSetting};
+use crate::text::is_blank;
 use crate::wire::{self, TOKEN};
 
 /// A row of the table.
@@ -385,7 +384,7 @@ fn rule(kind: RuleKind, value: &str) -> Option<Rule> {
         RuleKind::Key if is_off => Rule::Key(None),
         // That is what others are shown of a key.
         RuleKind::Key if value.eq_ignore_ascii_case("on") => return None,
-        RuleKind::Key if value.len() > limits::KEY || value.contains('\t') => return None,
+        RuleKind::Key if value.len() > limits::KEY || value.contains(is_blank) => return None,
         RuleKind::Key => Rule::Key(Some(Text::new(value))),
         RuleKind::Limit if is_off => Rule::Limit(None),
         RuleKind::Limit => Rule::Limit(Some(number(value).filter(|&limit| limit > 0)?)),
@@ -413,18 +412,13 @@ fn ban<'a>(kind: BanKind, w: &mut Words<'a>) -> Result<Request<'a>, Slip> {
 
 /// A network, or that of an address: the address itself, of IPv6 its /64, as that is what one customer has.
 fn network(typed: &str) -> Option<Network> {
-    let network = match typed.parse() {
-        Ok(IpAddr::V4(address)) => Network::V4 { octets: address.octets(), len: 32 },
-        Ok(IpAddr::V6(address)) => Network::V6 { octets: address.octets(), len: 128 },
-        Err(_) => Network::new(typed)?,
-    };
-    Some(network.known())
+    Network::typed(typed).map(Network::known)
 }
 
 /// A pattern of names, with as many characters besides its `*` as it takes not to fit nearly everybody.
 fn pattern(typed: &str) -> Option<Text> {
     let others = typed.chars().filter(|&c| c != '*').count();
-    let fits = others >= limits::PATTERN_LEAST && typed.len() <= limits::PATTERN && !typed.contains('\t');
+    let fits = others >= limits::PATTERN_LEAST && typed.len() <= limits::PATTERN && !typed.contains(is_blank);
     fits.then(|| Text::new(typed)).filter(|safe| safe.as_str() == typed)
 }
 
@@ -907,7 +901,12 @@ mod tests {
             ("/ban a*", Verb::Ban, Fault::BadPattern),
             ("/mute #a **ab**", Verb::Mute, Fault::BadPattern),
             ("/ban a\tb*", Verb::Ban, Fault::BadPattern),
+            ("/ban a\u{a0}b*", Verb::Ban, Fault::BadPattern),
+            ("/mute abc*\u{3000}", Verb::Mute, Fault::BadPattern),
             ("/room key a\tb", Verb::Room, Fault::BadValue(RuleKind::Key)),
+            ("/room key a\u{a0}b", Verb::Room, Fault::BadValue(RuleKind::Key)),
+            ("/room key \u{3000}", Verb::Room, Fault::BadValue(RuleKind::Key)),
+            ("/room key a\u{2800}", Verb::Room, Fault::BadValue(RuleKind::Key)),
             ("/room limit +5", Verb::Room, Fault::BadValue(RuleKind::Limit)),
             ("/room colour", Verb::Room, Fault::NoSuchRule(Text::new("colour"))),
             ("/room hidden maybe", Verb::Room, Fault::BadValue(RuleKind::Hidden)),

@@ -1,7 +1,6 @@
 //! One connection: its transport, its framing and its dialect, and how far it is.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::effect::LeftOut;
@@ -12,16 +11,16 @@ use crate::linebuf::LineBuf;
 use crate::meters::TokenBucket;
 use crate::names::{ConnId, PlaceToken};
 use crate::outbox::{Flushed, Outbox, Rest, Sent};
+use crate::peer::Peer;
 use crate::plain::Style;
 use crate::time::Instant;
-use crate::transport::Transport;
+use crate::transport::{NotArrived, Transport};
 
-/// What the operator's door is called where addresses are told.
-const CONTROL: &str = "ctl";
-
-/// The part of its life that a connection is in, from its admission to its end.
+/// The part of its life that a connection is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Life {
+    /// It has come, and cannot be admitted before more of it has.
+    Arriving,
     /// It was admitted: it speaks and listens.
     Active,
     /// It was not admitted: it is being told why, and is not read.
@@ -105,8 +104,7 @@ pub struct Queued {
 /// One connection.
 pub struct Connection<T> {
     id: ConnId,
-    /// None where it came by the operator's door.
-    address: Option<IpAddr>,
+    peer: Peer,
     /// When it came, in whole seconds since the process began.
     came: u32,
     /// None of a place that is kept.
@@ -172,7 +170,7 @@ pub struct Keep {
 struct Cold {
     /// When the system said that its input has an end, which may be behind much that is still to be read.
     closed: Option<Instant>,
-    /// When rate limiting lets it go on, or until when it lingers, is kept or may apply.
+    /// When rate limiting lets it go on, or until when it lingers, is kept, may apply or arrive.
     until: Option<Instant>,
     /// Since when its transport has taken too little of what is pending.
     stalled: Option<Instant>,
@@ -206,12 +204,11 @@ struct PutOut {
 }
 
 impl<T: Transport> Connection<T> {
-    /// A connection that has just come in; by the operator's door, if it has no address.
-    pub fn new(id: ConnId, transport: T, origin: (Option<IpAddr>, Instant), dialect: u8, life: Life) -> Self {
-        let (address, now) = origin;
+    /// A connection that has just come in, from whom and when.
+    pub fn new(id: ConnId, transport: T, (peer, now): (Peer, Instant), dialect: u8, life: Life) -> Self {
         Self {
             id,
-            address,
+            peer,
             came: u32::try_from((now - Instant::START).as_secs()).unwrap_or(u32::MAX),
             transport: Some(transport),
             framing: Framing::default(),
@@ -242,19 +239,9 @@ impl<T: Transport> Connection<T> {
         self.id
     }
 
-    /// Where it comes from; `None` if it came by the operator's door.
-    pub fn address(&self) -> Option<IpAddr> {
-        self.address
-    }
-
-    /// Where it comes from, in words.
-    pub fn place(&self) -> String {
-        self.address.map_or_else(|| CONTROL.to_owned(), |address| address.to_string())
-    }
-
-    /// Whether it came by the operator's door.
-    pub fn is_control(&self) -> bool {
-        self.address.is_none()
+    /// Who is at the other end.
+    pub fn peer(&self) -> Peer {
+        self.peer
     }
 
     /// When it came, to the second.
@@ -366,6 +353,16 @@ impl<T: Transport> Connection<T> {
 
 /// What comes in.
 impl<T: Transport> Connection<T> {
+    /// Goes on arriving as far as it goes now. Who is at the other end is known for sure only when that is done.
+    pub(crate) fn arrive(&mut self) -> Result<(), NotArrived> {
+        let transport = self.transport.as_mut().ok_or(io::Error::from(io::ErrorKind::NotConnected))?;
+        let arrived = transport.arrive(self.peer);
+        // What follows may have come already.
+        self.readable = arrived.is_ok();
+        self.peer = arrived?;
+        Ok(())
+    }
+
     /// Reads once; `Ok(0)` is the end of input.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(transport) = &mut self.transport else { return Err(io::ErrorKind::WouldBlock.into()) };
@@ -830,7 +827,7 @@ impl<T: Transport> Connection<T> {
         *self.cold_mut() = Cold { closed, urgent, hinted, hinted_at_ends, ..Cold::default() };
         self.framing = other.framing;
         self.style.crlf = other.style.crlf;
-        self.address = other.address;
+        self.peer = other.peer;
         (self.readable, self.writable) = (other.readable, other.writable);
         (self.input_ended, self.output_ended) = (other.input_ended, other.output_ended);
         (std::mem::replace(&mut self.transport, other.transport), other.outbox)
@@ -849,12 +846,12 @@ impl<T: Transport> Connection<T> {
         Some(outbox.rewind(&mut keep.sent, lines))
     }
 
-    /// It may apply for a place until then.
-    pub fn apply(&mut self, until: Instant) {
+    /// It may apply for a place until then, or arrive.
+    pub fn wait_until(&mut self, until: Instant) {
         self.cold_mut().until = Some(until);
     }
 
-    /// Whether the time is over for which it lingers, its place is kept, or it may apply.
+    /// Whether the time is over for which it lingers, its place is kept, or it may apply or arrive.
     pub fn is_over(&self, now: Instant) -> bool {
         self.cold().until.is_none_or(|until| now >= until)
     }
@@ -875,7 +872,7 @@ impl<T: Transport> Connection<T> {
     fn next_wake(&self, stall: Duration, now: Instant) -> Option<Instant> {
         let is_rate_limited = self.pause == Some(Pause::Rate);
         let cold = self.cold();
-        let is_for_a_time = matches!(self.life, Life::Applying | Life::Kept | Life::Lingering);
+        let is_for_a_time = matches!(self.life, Life::Arriving | Life::Applying | Life::Kept | Life::Lingering);
         let until = cold.until.filter(|_| is_rate_limited || is_for_a_time);
         let ended = cold.closed.filter(|_| is_rate_limited).map(|closed| closed + limits::AFTER_END);
         let part = stall / limits::TRIES;
@@ -948,6 +945,10 @@ mod tests {
     }
 
     impl Transport for Nowhere {
+        fn arrive(&mut self, peer: Peer) -> Result<Peer, NotArrived> {
+            Ok(peer)
+        }
+
         fn shut(&mut self) -> io::Result<()> {
             Ok(())
         }
@@ -966,7 +967,13 @@ mod tests {
     const STALL: Duration = Duration::from_secs(60);
 
     fn connection() -> Connection<Nowhere> {
-        Connection::new(ConnId::NOBODY, Nowhere, (Some(Ipv4Addr::LOCALHOST.into()), Instant::START), 0, Life::Active)
+        Connection::new(
+            ConnId::NOBODY,
+            Nowhere,
+            (Peer::at(Ipv4Addr::LOCALHOST.into()), Instant::START),
+            0,
+            Life::Active,
+        )
     }
 
     /// Whether somebody is found to be stalled in ten minutes who takes so many bytes every second.

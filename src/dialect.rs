@@ -45,8 +45,7 @@ impl Dialect for Plain {
     }
 
     fn rejects(&self, first: &Line<'_>) -> Option<Bye> {
-        let is_http = plain::is_http(first).then_some(Bye::NotHttp);
-        is_http.or_else(|| plain::is_irc(first).then_some(Bye::NotIrc))
+        plain::rejects(first)
     }
 
     fn event(&self, out: &mut String, event: &Event, style: Style) {

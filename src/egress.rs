@@ -602,12 +602,14 @@ impl<T: Transport> Output for Outgoing<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Read, Write};
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
 
     use super::*;
     use crate::connection::Life;
     use crate::dialect::PLAIN;
     use crate::names::Text;
+    use crate::peer::Peer;
+    use crate::transport::NotArrived;
 
     /// Takes so many bytes, and gives none.
     struct Narrow(usize);
@@ -631,6 +633,10 @@ mod tests {
     }
 
     impl Transport for Narrow {
+        fn arrive(&mut self, peer: Peer) -> Result<Peer, NotArrived> {
+            Ok(peer)
+        }
+
         fn shut(&mut self) -> io::Result<()> {
             Ok(())
         }
@@ -658,12 +664,7 @@ mod tests {
         }
 
         fn connect(&mut self, takes: usize) -> ConnId {
-            self.registry.insert(
-                Narrow(takes),
-                (Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), Instant::START),
-                0,
-                Life::Active,
-            )
+            self.registry.insert(Narrow(takes), (Peer::at(Ipv4Addr::LOCALHOST.into()), Instant::START), 0, Life::Active)
         }
 
         fn out(&mut self) -> Outgoing<'_, Narrow> {

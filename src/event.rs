@@ -418,6 +418,10 @@ pub enum Bye {
     NotIrc,
     /// It speaks no text at all.
     NotText,
+    /// It speaks another protocol of text lines.
+    NotChat,
+    /// It began with a PROXY header, where none is taken.
+    NotProxied,
     /// An operator put out whoever was there.
     Killed,
     /// An operator had a new token made for the name, and whoever has that is its owner.
@@ -528,8 +532,8 @@ pub enum Fault {
     WrongLogin(Nick),
     /// Nobody owns this name.
     NoOwner { nick: Nick, vacancy: Vacancy },
-    /// The same, where an operator speaks of the name.
-    NameOfNobody(Nick),
+    /// The same, where an operator speaks of the name; somebody may own one that looks like it.
+    NameOfNobody { nick: KeptNick, like: Option<KeptNick> },
     /// Somebody else owns this name, in their spelling.
     Owned(Nick),
     /// The same, where nobody can log in.
@@ -736,6 +740,8 @@ pub enum Quota {
     Files,
     /// Files of all who come from one network.
     FilesOfNetwork,
+    /// Uploads at once of all who come from one network.
+    UploadsOfNetwork,
     /// Uploads of all people at once.
     Uploads,
     /// Downloads at once.

@@ -2,12 +2,15 @@
 //! ends are found.
 
 use crate::linebuf::LineBuf;
+use crate::proxy::SIGNATURE;
 use crate::telnet::Telnet;
 
 /// What one connection has sent and has not been carried out, and where its stream stands.
 #[derive(Debug, Default)]
 pub struct Framing {
     telnet: Telnet,
+    /// How many bytes of [`SIGNATURE`] the stream began with; more than it has, once another has come.
+    signed: u8,
     /// What has come, without telnet, and has not been carried out.
     pub lines: LineBuf,
 }
@@ -15,12 +18,21 @@ pub struct Framing {
 impl Framing {
     /// Takes `bytes` in. What telnet options among them must be answered is appended to `refusals`.
     pub fn feed(&mut self, bytes: &[u8], refusals: &mut Vec<u8>) {
+        for &byte in bytes {
+            let Some(&next) = SIGNATURE.get(usize::from(self.signed)) else { break };
+            self.signed = if byte == next { self.signed + 1 } else { u8::MAX };
+        }
         if self.telnet.is_data(bytes) {
             return self.lines.type_in(bytes);
         }
         let mut data = Vec::with_capacity(bytes.len());
         self.telnet.filter(bytes, refusals, |run| data.extend_from_slice(run));
         self.lines.type_in(&data);
+    }
+
+    /// Whether the stream began with a PROXY header of version 2.
+    pub fn is_proxied(&self) -> bool {
+        usize::from(self.signed) == SIGNATURE.len()
     }
 }
 
@@ -115,6 +127,33 @@ mod tests {
         }
         let input = [&[b'a'; LINE - 1][..], b"\x08b\n"].concat();
         assert!(run(&[&input]).0[0].starts_with("\"aaa"));
+    }
+
+    #[test]
+    fn the_signature_of_a_proxy_header_is_known_in_every_split() {
+        let is_proxied = |parts: &[&[u8]]| {
+            let mut framing = Framing::default();
+            parts.iter().for_each(|part| framing.feed(part, &mut Vec::new()));
+            framing.is_proxied()
+        };
+        for (input, want) in [
+            (&SIGNATURE[..], true),
+            (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", true),
+            (b"\r\n\r\n\0\r\nQUIT", false),
+            (b"\r\n\r\n\0\r\nQUIT\r\n", false),
+            (b"\r\n\r\n\r\n\0\r\nQUIT\n", false),
+            (b"QUIT\n", false),
+        ] {
+            for at in 0..=input.len() {
+                assert_eq!(
+                    is_proxied(&[&input[..at], &input[at..]]),
+                    want,
+                    "split at {at} of {}",
+                    input.escape_ascii()
+                );
+            }
+            assert_eq!(is_proxied(&input.chunks(1).collect::<Vec<_>>()), want);
+        }
     }
 
     proptest! {

@@ -67,7 +67,11 @@ impl Home {
     /// The folder `dir`, made if there is none, which no other server may use at the same time. The lock dies with the
     /// process; a server that is saying goodbye is waited for.
     pub fn at(dir: &Path) -> io::Result<Self> {
-        make_folder(dir).map_err(|e| if dir.is_dir() { e } else { about("it cannot be made a folder", &e) })?;
+        make_folder(dir).map_err(|e| match e.kind() {
+            _ if dir.is_dir() => e,
+            io::ErrorKind::PermissionDenied => io::Error::new(e.kind(), format!("it is not there, and {TO_BE_MADE}")),
+            _ => about("it cannot be made a folder", &e),
+        })?;
         let lock = open_lock(dir).map_err(|e| about("lock in it", &e))?;
         let held = take(&lock, dir)?;
         let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e))?;
@@ -241,6 +245,10 @@ fn remove_left_over(parent: &Path) {
 /// What is wrong with a file of the data folder that cannot be opened, and how all of them are given to whom they must belong to.
 pub const OTHERS: &str =
     "permission denied; it must belong to the user that the server runs as, as all in its folder: chown -R USER FOLDER";
+
+/// What to do where the data folder is not there, and its user may not make it.
+const TO_BE_MADE: &str =
+    "may not be made: permission denied; make it, and give it to the user that the server runs as: chown USER FOLDER";
 
 /// That a file of the data folder is another user's, as it may be after it was copied there, and what to do.
 pub fn not_ours(path: &Path, e: &io::Error) -> io::Error {

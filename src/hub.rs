@@ -29,7 +29,7 @@ use crate::files::{Files, Owner};
 use crate::guestbook::Guestbook;
 use crate::limits;
 use crate::meters::{Connects, Counted, Doings, PrefixWindow, Shares};
-use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text, Wire};
 use crate::people::{Download, Intake, People, Person, Way};
 use crate::policy::{self, Action, Actor, Doing, Ruled, may, rules_any_room, sees};
 use crate::presence::Presence;
@@ -155,6 +155,7 @@ pub struct Hub {
 #[derive(Debug)]
 struct Locked {
     origin: Origin,
+    wire: Wire,
     intake: Intake,
     /// When it is closed.
     until: Instant,
@@ -270,33 +271,31 @@ impl Hub {
     }
 
     /// A connection has come in from somewhere.
-    pub fn connect(&mut self, conn: ConnId, origin: Origin, now: Now, out: &mut impl Output) {
+    pub fn connect(&mut self, conn: ConnId, origin: Origin, wire: Wire, now: Now, out: &mut impl Output) {
         let turn = &mut Turn::of_server(now, out);
         self.connects.count(conn, origin, now.at);
         let lock = match self.reception(origin, now) {
-            Ok(None) => return self.let_in(conn, origin, turn),
+            Ok(None) => return self.let_in(conn, origin, wire, turn),
             Ok(Some(lock)) => lock,
             Err(bye) => return self.close(conn, bye, turn),
         };
         let until = turn.now.at + limits::LOCKED;
-        self.locked.insert(conn, Locked::new(origin, until));
+        self.locked.insert(conn, Locked::new(origin, wire, until));
         self.alarm(until, Alarm::Locked(conn));
         turn.out.answer(conn, &Event::Locked(lock));
     }
 
     /// Lets somebody in who was locked out, and is no more. The chunks of an upload that was refused may still be coming.
     fn let_in_locked(&mut self, conn: ConnId, turn: &mut Turn<'_, impl Output>) {
-        let Some((origin, intake)) = self.locked.get(&conn).map(|locked| (locked.origin, locked.intake)) else {
-            return;
-        };
+        let Some(&Locked { origin, wire, intake, .. }) = self.locked.get(&conn) else { return };
         self.unlock(conn);
-        self.let_in(conn, origin, turn);
+        self.let_in(conn, origin, wire, turn);
         self.set_intake(conn, intake);
     }
 
     /// Lets somebody in, as a guest.
-    fn let_in(&mut self, conn: ConnId, origin: Origin, turn: &mut Turn<'_, impl Output>) {
-        let who = self.people.enter(conn, origin, turn.now.at);
+    fn let_in(&mut self, conn: ConnId, origin: Origin, wire: Wire, turn: &mut Turn<'_, impl Output>) {
+        let who = self.people.enter(conn, origin, wire, turn.now.at);
         if let Some(nick) = self.people.get(who).map(Person::nick) {
             self.open_presence(turn.now);
             self.presence.came(&nick);
@@ -1017,8 +1016,8 @@ impl Hub {
 }
 
 impl Locked {
-    fn new(origin: Origin, until: Instant) -> Self {
-        Self { origin, intake: Intake::None { told: false }, until, is_on_trial: false }
+    fn new(origin: Origin, wire: Wire, until: Instant) -> Self {
+        Self { origin, wire, intake: Intake::None { told: false }, until, is_on_trial: false }
     }
 }
 

@@ -17,6 +17,10 @@ pub const DOWNLOAD_UNIT: usize = 12_288;
 pub const DOWNLOAD_LINE: usize = DOWNLOAD_UNIT;
 /// Bytes of a telnet sub-negotiation beyond which a LF alone ends it, too.
 pub const SUBNEGOTIATION: u16 = 256;
+/// The most bytes that a PROXY header has. What stands beside two addresses of IPv6 fits in beside them.
+pub const PROXY_HEADER: usize = 536;
+/// The most bytes that one of version 1 has, which is a line.
+pub const PROXY_LINE: usize = 107;
 
 /// Bytes of replies pending for a connection beyond which its requests wait.
 pub const REPLIES_PENDING: usize = 64 * 1024;
@@ -253,6 +257,8 @@ pub const SPOOL_SHARES: u64 = 10;
 /// Uploads under way of all people together, so that files which never become whole cannot take every place. Beyond it the
 /// slowest upload of those who have most makes place.
 pub const UPLOADS: usize = 256;
+/// Of these, how many may come from one address prefix. Each connection has one.
+pub const UPLOADS_A_PREFIX: usize = A_PREFIX as usize;
 /// Downloads at once on a connection.
 pub const DOWNLOADS: usize = 4;
 /// Bytes that the disk gives at once for a download: what it costs to ask another thread is divided by them.
@@ -367,6 +373,12 @@ pub const HELD_SHORT: usize = 1024;
 pub const KEPT_PENDING: usize = 64 * 1024;
 /// Places without a connection that are kept for one address prefix; a /48 has [`WIDER`] times as many.
 pub const KEPT_OF_PREFIX: usize = 8;
+/// How long a connection may take to arrive: to come so far that it can be admitted.
+pub const ARRIVE: Duration = Duration::from_secs(10);
+/// Connections that arrive at once; beyond it the one that has been silent for longest makes place, of the network that has most.
+pub const ARRIVING: usize = 256;
+/// Of these, how many may come from one address prefix; a /48 has [`WIDER`] times as many.
+pub const ARRIVING_OF_PREFIX: usize = 16;
 /// How long somebody for whom there is no place is heard: their first line may be for a place that is kept, or prove that they own a
 /// name where too many came from their network.
 pub const APPLY: Duration = Duration::from_secs(2);

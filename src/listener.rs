@@ -1,7 +1,7 @@
 //! Where people come in: the listening sockets, and how a connection is set up.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
@@ -9,11 +9,13 @@ use std::time::Duration;
 use log::{info, warn};
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::control::ControlListener;
 use crate::home::{hint, make_folder};
 use crate::limits;
+use crate::peer::Peer;
 use crate::time::Instant;
 use crate::transport::{Stream, set_user_timeout};
 
@@ -45,8 +47,8 @@ enum ListenerSocket {
 }
 
 impl ListenerSocket {
-    /// A connection, and where it comes from if that has an address.
-    fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
+    /// A connection, and who is at its other end.
+    fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
             Self::Tcp(socket) => {
                 let (stream, peer) = socket.accept()?;
@@ -54,9 +56,9 @@ impl ListenerSocket {
                 if !cfg!(target_os = "linux") {
                     set_options(&stream, Some(limits::DEAD))?;
                 }
-                Ok((Stream::Tcp(stream), Some(peer.ip().to_canonical())))
+                Ok((Stream::Tcp(stream), Peer::at(peer.ip())))
             }
-            Self::Control(socket) => Ok((Stream::Control(socket.accept()?), None)),
+            Self::Control(socket) => Ok((Stream::Control(socket.accept()?), Peer::CONTROL)),
         }
     }
 }
@@ -64,16 +66,24 @@ impl ListenerSocket {
 /// Addresses that are taken and not listened at yet: whoever comes is refused by the system, and waits for nothing.
 pub struct Taken(Vec<(SocketAddr, Socket)>);
 
-/// Takes `addresses`. An error says which it cannot take and why.
+/// Takes `addresses`. One that is no address of this machine yet is taken, with a warning. Those of a family that the system does
+/// not have are left out, with a warning, if there are others. An error says which it cannot take and why.
 pub fn take(addresses: &[SocketAddr]) -> io::Result<Taken> {
-    let taken = addresses.iter().map(|&address| {
+    let mut taken = Vec::new();
+    for &address in addresses {
         // Where somebody else listens at the same port for IPv4, IPv6 alone is meant.
         let has_v4 = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
         let families = if address.is_ipv6() && has_v4 { Families::OnlyV6 } else { Families::AsItIs };
-        let socket = bind(address, families).map_err(|e| cannot_listen(address, &e))?;
-        Ok((address, socket))
-    });
-    Ok(Taken(taken.collect::<io::Result<_>>()?))
+        let has_other_family = addresses.iter().any(|other| other.is_ipv4() != address.is_ipv4());
+        match bind(address, families) {
+            Ok(socket) => taken.push((address, socket)),
+            Err(e) if Errno::from_io_error(&e) == Some(Errno::AFNOSUPPORT) && has_other_family => {
+                warn!("nobody comes in at {address}, as this machine has no {}", family(address));
+            }
+            Err(e) => return Err(cannot_listen(address, &e)),
+        }
+    }
+    Ok(Taken(taken))
 }
 
 impl Listeners {
@@ -148,9 +158,8 @@ impl Listeners {
         self.again = None;
     }
 
-    /// Accepts a connection, if somebody is waiting and descriptors are left: at which listener, and from where; from no address if
-    /// by the operator's door.
-    pub fn accept(&mut self, now: Instant) -> Option<(usize, Stream, Option<IpAddr>)> {
+    /// Accepts a connection, if somebody is waiting and descriptors are left: at which listener, and from whom.
+    pub fn accept(&mut self, now: Instant) -> Option<(usize, Stream, Peer)> {
         if self.again.is_some_and(|at| now < at) {
             return None;
         }
@@ -160,12 +169,12 @@ impl Listeners {
             let listener = &mut self.listeners[n];
             while listener.ready {
                 match listener.socket.accept() {
-                    Ok((stream, address)) => {
+                    Ok((stream, peer)) => {
                         if std::mem::take(&mut self.starved) {
                             info!("accepting again");
                         }
                         self.first = n + 1;
-                        return Some((n, stream, address));
+                        return Some((n, stream, peer));
                     }
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
                     // The one who knocked is gone already.
@@ -184,6 +193,11 @@ impl Listeners {
     }
 }
 
+/// What the family of an address is called.
+fn family(address: SocketAddr) -> &'static str {
+    if address.is_ipv4() { "IPv4" } else { "IPv6" }
+}
+
 /// Whether an IPv6 address without more stands for IPv4 too, as the system has it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Families {
@@ -200,10 +214,16 @@ fn bind(address: SocketAddr, families: Families) -> io::Result<Socket> {
     }
     // A server that was just asked to end needs a moment to hear it.
     let begun = std::time::Instant::now();
+    // An address may come up after the server, with the network.
+    let mut is_early = false;
     loop {
         match socket.bind(&address.into()) {
             Err(e) if e.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < limits::BIND_WAIT => {
                 std::thread::sleep(limits::BIND_WAIT / 20);
+            }
+            Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable && !std::mem::replace(&mut is_early, true) => {
+                warn!("{} is no address of this machine yet; people come in there once it is", address.ip());
+                if address.is_ipv4() { socket.set_freebind_v4(true) } else { socket.set_freebind_v6(true) }?;
             }
             bound => return bound.map(|()| socket),
         }
@@ -218,7 +238,6 @@ pub fn cannot(what: &str, e: &io::Error) -> io::Error {
 fn cannot_listen(address: SocketAddr, e: &io::Error) -> io::Error {
     let hint = match e.kind() {
         io::ErrorKind::AddrInUse => "; end what listens there, or take another port",
-        io::ErrorKind::AddrNotAvailable => "; it is none of this machine's, 0.0.0.0 stands for all of those",
         io::ErrorKind::PermissionDenied => "; take a port from 1024 on",
         _ => hint(e),
     };

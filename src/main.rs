@@ -1,41 +1,34 @@
-//! The command line: options, and what is said and done when something fails.
+//! The command line, and what is said and done when something fails.
 
 #[cfg(feature = "client")]
 mod client_commands;
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::io::{self, Write};
 #[cfg(feature = "client")]
 use std::num::NonZero;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 #[cfg(feature = "client")]
 use chinwag::client::gallery;
 use chinwag::ctl;
 use chinwag::dialect::PLAIN;
 use chinwag::home::{CONTROL, Home};
-use chinwag::limits;
-use chinwag::listener::{LISTENERS, TOKENS, cannot, reason};
-use chinwag::names::clean;
+use chinwag::listener::{cannot, reason};
+use chinwag::options::{Serve, addresses};
 use chinwag::reactor::{Door, Reactor};
-use chinwag::settings::{self, Logging, RoomMakers, Settings};
+use chinwag::settings::Settings;
 use chinwag::signals;
 use chinwag::stderr::Stderr;
 use chinwag::time::in_seconds;
 use clap::error::ErrorKind as Wrong;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use env_logger::Target;
-use log::{LevelFilter, info, warn};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::OFlags;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use log::{LevelFilter, info};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag::{register, register_conditional_shutdown};
 
@@ -76,81 +69,6 @@ enum Mode {
     },
 }
 
-/// Where a server listens unless it is told otherwise.
-const SERVER: &str = "127.0.0.1:2428";
-/// The largest file that a server takes unless it is told otherwise, in bytes.
-const MAX_FILE: u64 = 100 << 20;
-/// How long what is read at the start may send nothing, if it is a pipe.
-const PIPE: Timespec = Timespec { tv_sec: 3, tv_nsec: 0 };
-
-/// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
-#[derive(Args)]
-struct Serve {
-    /// Listen here; may be given several times. Port 0 picks a free one
-    #[arg(long, value_name = "ADDR", default_value = SERVER)]
-    listen: Vec<String>,
-    /// What the server calls itself in its greeting [default: nothing]
-    #[arg(long, value_parser = name)]
-    name: Option<String>,
-    /// Show the lines of FILE to everybody who connects [default: none]
-    #[arg(long, value_name = "FILE")]
-    motd: Option<PathBuf>,
-    /// Let in only who knows the password, the first line of FILE [default: everybody]
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// Connections in all; 0 is what the file-descriptor limit leaves
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    max_clients: usize,
-    /// Connections from one IPv4 address or IPv6 /64, loopback not counted; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    max_per_ip: usize,
-    /// Lines a second from one connection, with three seconds' worth at once; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    rate: u32,
-    /// Lines that a room remembers
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    history: usize,
-    /// The largest file [default: 100M, or --spool if that is less]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    max_file: Option<u64>,
-    /// The space for all files together
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
-    spool: u64,
-    /// How long a file is kept
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time)]
-    file_ttl: Duration,
-    /// Close a connection that takes next to nothing of what waits for it for so long
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
-    stall: Duration,
-    /// Keep what is said in rooms and the files shared there in DIR, over a restart [default: all goes with the process]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The socket by which operators come in [default: ctl in --data, else none]
-    #[arg(long, value_name = "PATH")]
-    control: Option<PathBuf>,
-    /// How much of what was said a loss of power may cost; 0 is nothing, and slow
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = sync, requires = "data")]
-    sync: Duration,
-    /// The space for the log of one room; the older half goes when it is full
-    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = log_max, requires = "data")]
-    log_max: u64,
-    /// Whether people may own names: whoever registers one, only whom you give one, or nobody [default: open with --data, else off]
-    #[arg(long, value_name = "WHO")]
-    accounts: Option<Accounts>,
-    /// Whether passwords of names may come over connections on which others can read along
-    #[arg(long, value_name = "SWITCH", default_value = "refuse")]
-    clear_passwords: Clear,
-    /// How long a name is kept for an owner who does not come; 0 is for ever
-    #[arg(long, value_name = "TIME", default_value = "365d", value_parser = name_ttl)]
-    name_ttl: Duration,
-    /// Who may make rooms: whoever comes, or only people who own their names
-    #[arg(long, value_name = "WHO", default_value = "open")]
-    rooms: Rooms,
-    /// What guests may do, who own no name: what rooms let them, only listen, or only stay if they are here
-    #[arg(long, value_name = "SWITCH", default_value = "on")]
-    guests: Guests,
-}
-
 #[derive(Args)]
 struct Ctl {
     /// The data folder of the server
@@ -162,32 +80,6 @@ struct Ctl {
     /// A command and its words, as in kill mallory; help lists them
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Accounts {
-    Open,
-    Closed,
-    Off,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Clear {
-    Allow,
-    Refuse,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Guests {
-    On,
-    Listen,
-    Off,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Rooms {
-    Open,
-    Named,
 }
 
 fn main() -> ExitCode {
@@ -284,7 +176,7 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     }
     // Until it listens, there is nobody to say goodbye to.
     let starting = end_at_once(0)?;
-    let settings = settings(options)?;
+    let settings = options.settings()?;
     let home = match &options.data {
         Some(dir) => Home::at(dir).map_err(|e| format!("cannot keep files in {}: {}", dir.display(), reason(&e)))?,
         None => Home::temporary().map_err(|e| {
@@ -302,7 +194,7 @@ fn serve(options: &Serve, log: &Stderr) -> Result<(), String> {
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     if let Some(first) = addresses.first().filter(|_| addresses.iter().all(|address| address.ip().is_loopback())) {
         let (ip, port) = (first.ip(), first.port());
-        info!("only this machine can come in, as {ip} is its own; --listen 0.0.0.0:{port} is for others too");
+        info!("only this machine can come in, as {ip} is its own; --listen :{port} is for others too");
     }
     // Who reads that it listens can read all that was said before.
     log.finish();
@@ -324,318 +216,9 @@ fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "chinwag: {text}");
 }
 
-fn settings(options: &Serve) -> Result<Settings, String> {
-    let room = room_for_clients()?;
-    let max_clients = if options.max_clients == 0 { room } else { options.max_clients.min(room) };
-    if options.max_clients > room {
-        let wanted = options.max_clients;
-        warn!("the file-descriptor limit leaves no more than {room} connections of {wanted}; raise it with ulimit -n");
-    }
-    if options.max_file.is_some_and(|max_file| max_file > options.spool) {
-        return Err(
-            "--max-file is larger than --spool, the space for all files together; set it to at most that".into()
-        );
-    }
-    let log_may_be_short = options.history as u64 > options.log_max / 2 / limits::LINE as u64;
-    if options.data.is_some() && log_may_be_short {
-        warn!("if messages are long, fewer than --history may be there after a restart; raise --log-max");
-    }
-    let has_accounts = options.data.is_some() && options.accounts != Some(Accounts::Off);
-    if options.guests == Guests::Off && !has_accounts {
-        warn!("with --guests off nobody comes in, as nobody owns a name here; give --data, without --accounts off");
-    }
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|e| format!("cannot draw what secrets are made of: {e}"))?;
-    Ok(Settings {
-        name: options.name.clone(),
-        motd: options.motd.as_deref().map(motd).transpose()?.unwrap_or_default(),
-        password: options.password_file.as_deref().map(our_password).transpose()?,
-        max_clients,
-        max_per_ip: options.max_per_ip,
-        rate: options.rate,
-        history: options.history,
-        max_file: options.max_file.unwrap_or(MAX_FILE.min(options.spool)),
-        spool: options.spool,
-        file_ttl: options.file_ttl,
-        stall: options.stall,
-        log: options.data.is_some().then_some(Logging { max: options.log_max, sync: options.sync }),
-        next_file: 1,
-        accounts: match options.accounts.unwrap_or(Accounts::Open) {
-            Accounts::Open => settings::Accounts::Open,
-            Accounts::Closed => settings::Accounts::Closed,
-            Accounts::Off => settings::Accounts::Off,
-        },
-        clear_passwords: options.clear_passwords == Clear::Allow,
-        name_ttl: Some(options.name_ttl).filter(|ttl| !ttl.is_zero()),
-        seed,
-        room_makers: match options.rooms {
-            Rooms::Open => RoomMakers::Anybody,
-            Rooms::Named => RoomMakers::Named,
-        },
-        guests: match options.guests {
-            Guests::On => settings::Guests::On,
-            Guests::Listen => settings::Guests::Listen,
-            Guests::Off => settings::Guests::Off,
-        },
-    })
-}
-
-/// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves.
-fn room_for_clients() -> Result<usize, String> {
-    /// For listeners, operators, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
-    /// synced or being synced, and the rest.
-    const OTHERS: usize = TOKENS
-        + limits::CONTROLS
-        + limits::APPLYING
-        + limits::REJECTED
-        + limits::LINGERING
-        + 4 * limits::FILES_OPEN
-        + 16;
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
-    let limit = if raised { maximum } else { current };
-    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    if limit < limits::DESCRIPTORS {
-        let least = limits::DESCRIPTORS;
-        return Err(format!("cannot serve with {limit} open files; raise the limit to {least} or more with ulimit -n"));
-    }
-    // A small limit leaves half of itself.
-    Ok(limit.saturating_sub(OTHERS).max(limit / 2))
-}
-
-fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
-    let mut found = Vec::new();
-    for address in listen {
-        let resolved =
-            resolve(address).map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT"))?;
-        for resolved in resolved {
-            if !found.contains(&resolved) || resolved.port() == 0 {
-                found.push(resolved);
-            }
-        }
-    }
-    if found.len() > LISTENERS {
-        return Err(format!("cannot listen on {} addresses, only on {LISTENERS}", found.len()));
-    }
-    for all in found.iter().filter(|all| all.ip().is_unspecified() && all.port() != 0) {
-        let is_within = |one: &&SocketAddr| *one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4();
-        if let Some(one) = found.iter().find(is_within) {
-            return Err(format!(
-                "cannot listen on {one} besides {all}, which takes in all addresses; leave one of them out"
-            ));
-        }
-    }
-    Ok(found)
-}
-
-/// The addresses that HOST:PORT stands for. An IPv6 address may name its network interface, as in `[fe80::1%eth0]:2428`.
-fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
-    let named = address.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")).filter(|(ip, _)| ip.contains('%'));
-    let resolved = match named.and_then(|(ip, port)| Some((ip, port.parse::<u16>().ok()?))) {
-        Some((ip, port)) => (ip, port).to_socket_addrs(),
-        None => address.to_socket_addrs(),
-    };
-    resolved.map(Iterator::collect).map_err(|e| reason(&e))
-}
-
-fn motd(path: &Path) -> Result<Vec<String>, String> {
-    let bytes = read_file(path, limits::MOTD)?;
-    if str::from_utf8(&bytes).is_err() {
-        warn!("{} is no text in UTF-8, and what is not shows as \u{fffd}; save it as that", path.display());
-    }
-    let whole = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    let lines = whole.split(|&b| b == b'\n').filter(|_| !bytes.is_empty());
-    // Text that is safe to show.
-    let lines: Vec<String> = lines.map(|line| clean(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()).collect();
-    match lines.iter().position(|line| line.len() > limits::LINE) {
-        Some(n) => Err(format!("line {} of {} has more than {} bytes", n + 1, path.display(), limits::LINE)),
-        None => Ok(lines),
-    }
-}
-
-fn password(path: &Path) -> Result<String, String> {
-    let text = String::from_utf8(read_file(path, limits::LINE as u64)?)
-        .map_err(|_| format!("cannot use {}: it is no text in UTF-8; save it as that", path.display()))?;
-    let password = text.lines().next().unwrap_or_default().trim();
-    if password.is_empty() {
-        Err(format!("{} holds no password on its first line", path.display()))
-    } else if clean(password.as_bytes()) != password {
-        Err(format!("cannot use {}: nobody can type what is on its first line; is it plain text?", path.display()))
-    } else {
-        Ok(password.to_owned())
-    }
-}
-
-/// The password of a file that is ours, and of others only if they are told of.
-fn our_password(path: &Path) -> Result<String, String> {
-    let password = password(path)?;
-    if others_can_read(path) {
-        warn!("others on this machine can read the password in {0}; chmod 600 {0} keeps it to you", path.display());
-    }
-    Ok(password)
-}
-
-/// Whether users besides the owner of a file may read it.
-fn others_can_read(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o044 != 0)
-}
-
-/// Reads a file of at most `limit` bytes, without the mark that some editors put before its text. A pipe will do, as long as
-/// something comes through it.
-fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    // To open a pipe would else wait for its writer.
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let opened = File::options().read(true).custom_flags(flags).open(path);
-    let read = opened.and_then(|file| Piped(file).take(limit + 1).read_to_end(&mut bytes));
-    let read = read.map_err(|e| {
-        let hint = match e.kind() {
-            ErrorKind::PermissionDenied => "; let the user read it that the server runs as",
-            _ => "",
-        };
-        format!("cannot read {}: {}{hint}", path.display(), reason(&e))
-    })?;
-    if read as u64 > limit {
-        return Err(format!("cannot use {}: it must be a file of at most {limit} bytes", path.display()));
-    }
-    let mark = "\u{feff}".as_bytes();
-    Ok(bytes.strip_prefix(mark).unwrap_or(&bytes).to_vec())
-}
-
-/// A file that is waited for only so long if it is a pipe.
-struct Piped(File);
-
-impl Read for Piped {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&PIPE))? == 0 {
-            let why = format!("it is a pipe, and nothing came through it in {} seconds; give a file", PIPE.tv_sec);
-            return Err(io::Error::new(ErrorKind::TimedOut, why));
-        }
-        self.0.read(bytes)
-    }
-}
-
-fn name(text: &str) -> Result<String, String> {
-    let name = clean(text.trim().as_bytes()).into_owned();
-    if (1..=80).contains(&name.len()) { Ok(name) } else { Err("a name has 1 to 80 bytes".into()) }
-}
-
-fn size(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u64); 5] = [("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)];
-    let (number, unit) = number_and_unit(text);
-    let is = |name: &str| {
-        [name.to_owned(), format!("{name}B"), format!("{name}iB")].iter().any(|name| unit.eq_ignore_ascii_case(name))
-    };
-    match UNITS.iter().find(|(name, _)| is(name)).and_then(|(_, factor)| Some(number?.saturating_mul(*factor))) {
-        None => Err("a size is a whole number with K, M, G or T, as in 10M or 10MB, or of bytes".into()),
-        Some(u64::MAX) => Err(format!("a size is at most {}T", u64::MAX >> 40)),
-        Some(size) => Ok(size),
-    }
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    match seconds(text)? {
-        None | Some(0) => Err("a time is a whole number with s, m, h or d, as in 7d, and more than 0".into()),
-        Some(seconds) => at_most(seconds),
-    }
-}
-
-fn sync(text: &str) -> Result<Duration, String> {
-    seconds(text)?.map_or_else(
-        || Err("a time is a whole number with s, m, h or d, as in 2s; 0 waits for the disk each time".into()),
-        at_most,
-    )
-}
-
-/// A time of so many seconds, if it is not too long.
-fn at_most(seconds: u64) -> Result<Duration, String> {
-    let longest = u64::from(u32::MAX);
-    if seconds <= longest {
-        Ok(Duration::from_secs(seconds))
-    } else {
-        Err(format!("a time is at most {}d", longest / 86_400))
-    }
-}
-
-fn name_ttl(text: &str) -> Result<Duration, String> {
-    seconds(text)?
-        .map_or_else(|| Err("a time is a whole number with s, m, h or d, as in 365d; 0 is for ever".into()), at_most)
-}
-
-/// The seconds that a time has; the most there are for one that has more. It is an error if nothing tells of what it has so many:
-/// who writes 24 means hours, perhaps.
-fn seconds(text: &str) -> Result<Option<u64>, String> {
-    const UNITS: [(&[&str], u64); 5] = [
-        (&["s", "sec", "second", "seconds"], 1),
-        (&["m", "min", "minute", "minutes"], 60),
-        (&["h", "hour", "hours"], 3_600),
-        (&["d", "day", "days"], 86_400),
-        (&["w", "week", "weeks"], 604_800),
-    ];
-    let (number, unit) = number_and_unit(text);
-    match (number, unit) {
-        (Some(0), "") => return Ok(Some(0)),
-        (Some(_), "") => return Err(format!("{text} of what? Write {text}s, {text}m, {text}h or {text}d")),
-        _ => {}
-    }
-    let unit = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.eq_ignore_ascii_case(name)));
-    Ok(number.zip(unit).map(|(number, (_, factor))| number.saturating_mul(*factor)))
-}
-
-fn log_max(text: &str) -> Result<u64, String> {
-    let max = size(text)?;
-    let least = limits::LOG_LEAST;
-    if max >= least { Ok(max) } else { Err(format!("a log needs at least {least} bytes, or 1M")) }
-}
-
-/// A whole number, which is the largest there is if it is larger, and what stands behind it.
-fn number_and_unit(text: &str) -> (Option<u64>, &str) {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    ((!number.is_empty()).then(|| number.parse().unwrap_or(u64::MAX)), unit.trim_start())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_and_times() {
-        assert_eq!(size("100M"), Ok(100 << 20));
-        assert_eq!(size("1g"), Ok(1 << 30));
-        assert_eq!(size("512"), Ok(512));
-        for ten_megabytes in ["10M", "10MB", "10mb", "10MiB", "10 MB", "10240K", "10485760B"] {
-            assert_eq!(size(ten_megabytes), Ok(10 << 20), "{ten_megabytes}");
-        }
-        assert_eq!(size("1TB"), Ok(1 << 40));
-        assert_eq!(time("24h"), Ok(Duration::from_secs(86_400)));
-        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(time("24"), Err("24 of what? Write 24s, 24m, 24h or 24d".to_owned()));
-        assert_eq!((sync("1"), name_ttl("365")), (Err("1 of what? Write 1s, 1m, 1h or 1d".to_owned()), time("365")));
-        assert_eq!((name_ttl("0"), name_ttl("9 weeks")), (Ok(Duration::ZERO), time("63d")));
-        for week in ["7d", "7 days", "1w", "168h", "10080min", "604800s"] {
-            assert_eq!(time(week), Ok(Duration::from_secs(604_800)), "{week}");
-        }
-        assert_eq!((sync("0"), sync("0s"), sync("1d")), (Ok(Duration::ZERO), Ok(Duration::ZERO), time("24h")));
-        for bad in ["", "K", "MB", "1X", "1MiBi", "-1", "1.5M", "99999999999999999999", "99999999999999999G"] {
-            assert!(size(bad).is_err(), "{bad}");
-        }
-        for bad in ["", "0", "0s", "5y", "1h30m", "s", "99999999999h"] {
-            assert!(time(bad).is_err(), "{bad}");
-        }
-        // What is only too large is told how large it may be, and that is so.
-        for large in ["16777216T", "99999999999999999999", "99999999999999999G"] {
-            assert_eq!(size(large), Err("a size is at most 16777215T".to_owned()), "{large}");
-        }
-        assert_eq!(size("16777215T"), Ok(16_777_215 << 40));
-        for large in ["49711d", "99999999999h", "99999999999999999999s", "4294967296s"] {
-            assert_eq!(
-                (time(large), sync(large)),
-                (Err("a time is at most 49710d".to_owned()), time(large)),
-                "{large}"
-            );
-        }
-        assert_eq!(time("49710d"), Ok(Duration::from_secs(49_710 * 86_400)));
-    }
 
     #[test]
     fn the_options_are_well_formed() {

@@ -189,8 +189,8 @@ impl Shares {
     }
 }
 
-/// Counts what somebody may do so many times a minute. Of a guest it is counted by connection, in a window of their own, and by
-/// network, which may do [`limits::A_PREFIX`] times as much.
+/// Counts what somebody may do so many times a minute. It is counted in a window of their own, which no login and no logout renews;
+/// and that of an owner by account, that of a guest by network, which may do [`limits::A_PREFIX`] times as much.
 #[derive(Debug)]
 pub struct Doings(Shares);
 
@@ -213,19 +213,14 @@ impl Doings {
 
     /// Whether one of `limit` is left.
     pub fn has_left(&self, who: Counted, own: &FixedWindow, limit: u32, now: Instant) -> bool {
-        match who {
-            Counted::Account(_) => self.0.has_left(who, limit, now),
-            Counted::Network(_) => own.has_left(limit, now) && self.0.has_left(who, limit * limits::A_PREFIX, now),
-            Counted::Alone => own.has_left(limit, now),
-        }
+        let most = if matches!(who, Counted::Network(_)) { limit * limits::A_PREFIX } else { limit };
+        own.has_left(limit, now) && self.0.has_left(who, most, now)
     }
 
     /// Counts one, whether it was left or not.
     pub fn count(&mut self, who: Counted, own: &mut FixedWindow, now: Instant) {
         self.0.count(who, now);
-        if !matches!(who, Counted::Account(_)) {
-            let _ = own.take(u32::MAX, now);
-        }
+        let _ = own.take(u32::MAX, now);
     }
 }
 

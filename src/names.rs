@@ -74,14 +74,6 @@ pub enum Wire {
 }
 
 impl Origin {
-    /// Whether others can read along what comes from there.
-    pub fn wire(self) -> Wire {
-        match self {
-            Self::Loopback => Wire::Secure,
-            Self::Network(_) => Wire::Clear,
-        }
-    }
-
     /// The largest network of it that one customer may have: of IPv6, the /48.
     pub fn widest(self) -> Self {
         match self {

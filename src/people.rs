@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::event::Lost;
 use crate::limits;
 use crate::meters::FixedWindow;
-use crate::names::{ConnId, FileId, KeptNick, Nick, Origin, PersonId, RoomName, Text};
+use crate::names::{ConnId, FileId, KeptNick, Nick, Origin, PersonId, RoomName, Text, Wire};
 use crate::nametable::NameTable;
 use crate::rooms::RoomId;
 use crate::time::Instant;
@@ -119,6 +119,8 @@ pub struct Way {
     pub conn: ConnId,
     /// The network that it comes from, with whose people it shares what is counted by network.
     pub origin: Origin,
+    /// Whether others can read along on it.
+    pub wire: Wire,
     /// Where what is said goes that names no target: the room that was entered last, or what was chosen since.
     pub current: Option<Conversation>,
     /// Whether what is said through it comes back to it.
@@ -158,8 +160,18 @@ pub struct RareWay {
 }
 
 impl Way {
-    fn new(conn: ConnId, origin: Origin) -> Self {
-        Self { conn, origin, current: None, echo: false, stamp: false, presence: true, lag: Lag::None, rare: None }
+    fn new(conn: ConnId, origin: Origin, wire: Wire) -> Self {
+        Self {
+            conn,
+            origin,
+            wire,
+            current: None,
+            echo: false,
+            stamp: false,
+            presence: true,
+            lag: Lag::None,
+            rare: None,
+        }
     }
 
     /// What only some need; from now on this one does.
@@ -361,6 +373,8 @@ pub struct Rare {
     pub invitations: FixedWindow,
     /// See [`Rare::new_rooms`].
     pub wrong_keys: FixedWindow,
+    /// How many things they have set up in rooms.
+    pub rules_added: u32,
 }
 
 /// Somebody who was written to, or who wrote.
@@ -453,6 +467,11 @@ impl Person {
     /// Wrong keys of rooms of theirs, in a window of a minute.
     pub fn wrong_keys(&self) -> FixedWindow {
         self.rare.as_ref().map(|rare| rare.wrong_keys).unwrap_or_default()
+    }
+
+    /// How many things they have set up in rooms.
+    pub fn rules_added(&self) -> u32 {
+        self.rare.as_ref().map(|rare| rare.rules_added).unwrap_or_default()
     }
 
     /// What they say while away and which time of being away this is, if they are.
@@ -670,8 +689,8 @@ impl People {
     }
 
     /// Lets somebody in through a connection, under the smallest guest name that is free.
-    pub fn enter(&mut self, conn: ConnId, origin: Origin, now: Instant) -> PersonId {
-        self.admit(Way::new(conn, origin), now)
+    pub fn enter(&mut self, conn: ConnId, origin: Origin, wire: Wire, now: Instant) -> PersonId {
+        self.admit(Way::new(conn, origin, wire), now)
     }
 
     /// Makes somebody of a way in, under the smallest guest name that is free.
@@ -745,7 +764,7 @@ impl People {
         let gone = self.at(conn).map(|person| person.id).filter(|&who| who != into && !self.has_several(who))?;
         self.get(into)?;
         let mut gone = self.leave(gone)?;
-        let way = std::mem::replace(&mut gone.way, Way::new(ConnId::NOBODY, Origin::Loopback));
+        let way = std::mem::replace(&mut gone.way, Way::new(ConnId::NOBODY, Origin::Loopback, Wire::Secure));
         if way.is_lagging() {
             self.lagging.insert((into, conn));
         }
@@ -879,7 +898,7 @@ mod tests {
         let mut people = People::default();
         let conn = |n| ConnId::new(n, 0);
         let enter = |people: &mut People, n| {
-            let who = people.enter(conn(n), Origin::Loopback, Instant::START);
+            let who = people.enter(conn(n), Origin::Loopback, Wire::Secure, Instant::START);
             people.get(who).unwrap().nick().to_string()
         };
         let rename = |people: &mut People, n, name| {
@@ -908,7 +927,7 @@ mod tests {
     fn a_name_that_looks_like_a_guest_s_is_passed_over_once() {
         let mut people = People::default();
         let enter = |people: &mut People, n| {
-            let who = people.enter(ConnId::new(n, 0), Origin::Loopback, Instant::START);
+            let who = people.enter(ConnId::new(n, 0), Origin::Loopback, Wire::Secure, Instant::START);
             people.check();
             people.get(who).unwrap().nick().to_string()
         };
@@ -954,12 +973,12 @@ mod tests {
     fn a_stale_id_misses() {
         let mut people = People::default();
         let conn = ConnId::new(3, 1);
-        let who = people.enter(conn, Origin::Loopback, Instant::START);
+        let who = people.enter(conn, Origin::Loopback, Wire::Secure, Instant::START);
         assert!(people.at(ConnId::new(3, 0)).is_none());
         assert_eq!(people.at(conn).map(|person| person.id), Some(who));
         people.leave(who);
         assert!(people.at(conn).is_none() && people.is_empty());
-        let next = people.enter(ConnId::new(7, 2), Origin::Loopback, Instant::START);
+        let next = people.enter(ConnId::new(7, 2), Origin::Loopback, Wire::Secure, Instant::START);
         assert_eq!(next.slot(), who.slot());
         people.leave(who);
         assert!(people.get(who).is_none() && people.get(next).is_some() && people.at(conn).is_none());

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use base64::Engine as _;
+use memchr::memchr;
 
 use crate::commands::{self, ACTION, GROUPS, GUESTS, RULES, SERVER_SETTINGS, SETTINGS};
 use crate::event::{
@@ -63,18 +64,22 @@ fn is_ends(line: &[u8]) -> bool {
     !line.is_empty() && line.iter().all(|b| matches!(b, 0x03 | 0x04 | 0x1a))
 }
 
-/// Whether a connection that begins with this line speaks HTTP.
+/// Why a connection that begins with this line is closed unheard, if it speaks another protocol.
 ///
 /// A browser can be made to send a request with chosen text inside to any port, so what follows must not be carried out.
-pub fn is_http(first: &Line<'_>) -> bool {
-    let is_method = |word: &[u8]| {
-        !word.is_empty() && word.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
-    };
+pub fn rejects(first: &Line<'_>) -> Option<Bye> {
+    if is_http(first) {
+        Some(Bye::NotHttp)
+    } else if is_irc(first) {
+        Some(Bye::NotIrc)
+    } else {
+        other_protocol(first)
+    }
+}
+
+fn is_http(first: &Line<'_>) -> bool {
     match first {
-        Line::Text(line) => {
-            let words: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
-            matches!(words[..], [method, _, version] if is_method(method) && version.starts_with(b"HTTP/"))
-        }
+        Line::Text(line) => requested(line) == Some(b"HTTP"),
         // The version is lost with the end of the line, so what stands before the path must do.
         Line::TooLong { start, .. } => {
             let mut words = start.splitn(2, |&b| b == b' ');
@@ -86,14 +91,34 @@ pub fn is_http(first: &Line<'_>) -> bool {
     }
 }
 
-/// Whether a connection that begins with this line speaks IRC.
-pub fn is_irc(first: &Line<'_>) -> bool {
+/// The protocol of which a line is a request, as HTTP and those after it have them: `METHOD … PROTOCOL/VERSION`.
+fn requested(line: &[u8]) -> Option<&[u8]> {
+    let mut words = line.trim_ascii_end().split(|&b| b == b' ');
+    words.next().filter(|word| is_method(word))?;
+    let version = words.next_back()?;
+    Some(&version[..memchr(b'/', version)?])
+}
+
+fn is_method(word: &[u8]) -> bool {
+    !word.is_empty() && word.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+}
+
+fn is_irc(first: &Line<'_>) -> bool {
     let Line::Text(line) = first else { return false };
     let mut words = line.split(|&b| b == b' ');
     match (words.next().unwrap_or_default(), words.next(), words.count()) {
         (b"CAP", Some(b"LS" | b"LIST" | b"REQ"), _) | (b"NICK" | b"PASS", Some([_, ..]), 0) => true,
         (b"USER", Some([_, ..]), more) => more >= 3,
         _ => false,
+    }
+}
+
+fn other_protocol(first: &Line<'_>) -> Option<Bye> {
+    let (Line::Text(line) | Line::TooLong { start: line, .. }) = first else { return None };
+    match line.split(|&b| b == b' ').next()? {
+        b"PROXY" => Some(Bye::NotProxied),
+        b"EHLO" | b"HELO" | [b'S', b'S', b'H', b'-', ..] => Some(Bye::NotChat),
+        _ => matches!(requested(line)?, b"SIP" | b"RTSP").then_some(Bye::NotChat),
     }
 }
 
@@ -665,7 +690,7 @@ fn code(why: &Fault) -> Code<'static> {
         Fault::WrongPassword
         | Fault::WrongLogin(_)
         | Fault::NoOwner { .. }
-        | Fault::NameOfNobody(_)
+        | Fault::NameOfNobody { .. }
         | Fault::OwnedAlready(_)
         | Fault::NoPassword(_)
         | Fault::OldPassword
@@ -710,6 +735,8 @@ fn explain(why: &Fault) -> String {
             let where_from = match verb {
                 Verb::Unban => "; /bans lists the IDs",
                 Verb::Unblock => "; /blocks lists the IDs",
+                Verb::Block => "; WHO is a nick, or an address as in 203.0.113.5 or 203.0.113.0/24",
+                Verb::Server => "; guests are on, listen or off, accounts open, closed or off, rooms open or named",
                 _ => "",
             };
             format!("it is {usage}{where_from}")
@@ -815,7 +842,14 @@ fn explain(why: &Fault) -> String {
         Fault::NoOwner { nick, vacancy: Vacancy::Closed } => {
             format!("nobody owns {nick}; look how yours is spelled, or ask the operator for a name")
         }
-        Fault::NameOfNobody(nick) => format!("nobody owns {nick}; /grant {nick} gives the name to somebody"),
+        Fault::NameOfNobody { nick, like: None } => {
+            let nick = nick.get();
+            format!("nobody owns {nick}; /grant {nick} gives the name to somebody")
+        }
+        Fault::NameOfNobody { nick, like: Some(owned) } => {
+            let (nick, owned) = (nick.get(), owned.get());
+            format!("nobody owns {nick}; it looks like {owned}, which belongs to somebody: type {owned} if that is meant")
+        }
         Fault::Owned(nick) => {
             format!("{nick} belongs to somebody; if that is you: /login {nick} PASSWORD, else choose another name")
         }
@@ -842,8 +876,9 @@ fn explain(why: &Fault) -> String {
         Fault::NoPassword(nick) => format!("{nick} has no password yet; /passwd NEW gives it one, and that is asked for"),
         Fault::OldPassword => "the old password comes first: /passwd OLD NEW".to_owned(),
         Fault::Insecure => {
-            "this connection is not encrypted; come from the server's own machine, over ssh say, or ask its operator \
-             for --clear-passwords allow"
+            "others on the way can read what you send here, so no password is taken; come over TLS, if this server has \
+             it (chinwag connect tls://HOST), or over ssh (ssh -L 2428:127.0.0.1:2428 HOST, and then connect to \
+             127.0.0.1:2428)"
                 .to_owned()
         }
         Fault::KeepsNothing => {
@@ -897,12 +932,15 @@ fn explain(why: &Fault) -> String {
                 .to_owned()
         }
         Fault::PutOutSelf(room) => format!("that is you; /leave {room} goes"),
+        Fault::OwnsNoName { owning: Owning::Never, .. } => {
+            "only who owns a name can be a founder, and nobody owns one here; /op NICK gives a rank that goes with whoever has it"
+                .to_owned()
+        }
         Fault::OwnsNoName { nick, owning } => {
             let next = match owning {
                 Owning::Register => "ask them to /register PASSWORD first",
                 Owning::Choose => "ask them to take one with /nick NAME and /register PASSWORD first",
-                Owning::Ask => "ask the operator to give them one first",
-                Owning::Never => "choose somebody else",
+                Owning::Ask | Owning::Never => "ask the operator to give them one first",
             };
             format!("{nick} is a guest, and only who owns a name can be a founder; {next}")
         }
@@ -1001,7 +1039,7 @@ fn bad_value(kind: RuleKind) -> String {
         | RuleKind::Outside
         | RuleKind::TopicLocked
         | RuleKind::Past => format!("{name} is on or off"),
-        RuleKind::Key => format!("{name} is one word of up to {} bytes but on, or off", limits::KEY),
+        RuleKind::Key => format!("{name} is one word of up to {} bytes, or off; on is none", limits::KEY),
         RuleKind::Limit => format!("{name} is a number of people, or off"),
         RuleKind::Slow => format!("{name} is a time, as in 30s or 5m, or off"),
         RuleKind::Guests => {
@@ -1100,6 +1138,10 @@ fn too_many(quota: Quota) -> String {
         Quota::FilesOfNetwork => {
             format!("{} files were shared from your network; /cancel one of yours first", limits::FILES_A_PREFIX)
         }
+        Quota::UploadsOfNetwork => {
+            let most = limits::UPLOADS_A_PREFIX;
+            format!("{most} uploads are under way from your network; try again when one of them has ended")
+        }
         Quota::Uploads => format!("{} uploads are under way already; try again in a moment", limits::UPLOADS),
         Quota::Ops => format!("a room may have {} ops; /deop one first", limits::OPS),
         Quota::Voices => format!("a room may have {} voices; /devoice one first", limits::VOICES),
@@ -1195,6 +1237,7 @@ fn bye_code(bye: Bye) -> Code<'static> {
         Bye::NotHttp => Code::NotHttp,
         Bye::NotIrc => Code::NotIrc,
         Bye::NotText => Code::NotText,
+        Bye::NotChat | Bye::NotProxied => Code::NotChat,
     }
 }
 
@@ -1206,7 +1249,8 @@ fn farewell(bye: Bye) -> &'static str {
         Bye::TooOften => "too many connections came from your network in this minute; connect again in the next one",
         Bye::Blocked => "you may not come to this server; ask who runs it",
         Bye::GuestsBlocked => {
-            "guests may not come from your network; connect again and /login NICK PASSWORD, or ask who runs the server"
+            "guests may not come from your network; ask who runs the server, or come as the owner of a name: /login NICK \
+             PASSWORD, over TLS or ssh"
         }
         Bye::WrongPasswords => "too many wrong passwords; ask for the right one and connect again",
         Bye::TooSlow => "you read nothing for too long; connect again",
@@ -1221,6 +1265,10 @@ fn farewell(bye: Bye) -> &'static str {
             "this port is not IRC but chinwag; connect with nc or telnet, where it is /nick NAME and /join #lobby"
         }
         Bye::NotText => "this is a chat of plain text lines, without TLS; connect with nc or telnet",
+        Bye::NotChat => "this is a chat of plain text lines, and speaks no other protocol; connect with nc or telnet",
+        Bye::NotProxied => {
+            "a PROXY header came, which this port does not take; have the proxy send none, or send it to a port of --proxy-listen"
+        }
     }
 }
 

@@ -259,6 +259,11 @@ pub fn sees(actor: Actor, room: &Room, rules: InForce<'_>) -> bool {
     !rules.holds(&Rule::Hidden(true)) || is_theirs()
 }
 
+/// Whether somebody is told of all rooms that there are, in memory or not: of those in which nobody is and nothing was said, too.
+pub fn sees_all(actor: Actor) -> bool {
+    matches!(actor, Actor::Control)
+}
+
 /// Whether somebody may do this in every room, whoever is in it and whether or not it is hidden, as they are an operator.
 pub fn rules_any_room(actor: Actor, doing: Doing) -> bool {
     match actor {

@@ -1,5 +1,6 @@
 //! The event loop: it waits for sockets, time, signals and the disk, and carries what comes from each to the core.
 
+mod arrivals;
 mod input;
 mod kept;
 mod output;
@@ -7,7 +8,7 @@ mod refusals;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,13 +24,15 @@ use crate::hub::Hub;
 use crate::limits;
 use crate::names::{ConnId, Nick, PlaceToken, Text, Wire};
 use crate::outbox::Kind;
+use crate::peer::Peer;
 use crate::plain::{self, Style};
 use crate::register::Author;
-use crate::registry::{Registry, origin};
+use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
 
+use self::arrivals::Arrivals;
 use self::kept::TakeUp;
 use self::refusals::Refusals;
 
@@ -39,6 +42,17 @@ pub struct Door {
     pub dialect: &'static dyn Dialect,
     /// The addresses to listen at.
     pub addresses: Vec<SocketAddr>,
+}
+
+/// What becomes of somebody who has come.
+#[derive(Clone, Copy, Debug)]
+enum Admission {
+    /// They are let in.
+    Admitted,
+    /// There is no place for them, and they are heard for a line all the same.
+    Heard,
+    /// They are told why not.
+    Refused(Bye),
 }
 
 /// The server, over the operating system or whatever else can take its place.
@@ -78,6 +92,8 @@ pub struct Reactor<S: System> {
     on_trial: Vec<ConnId>,
     /// Places that are kept when their connections are lost, by what takes them up.
     places: HashMap<PlaceToken, ConnId>,
+    /// Connections that have come and cannot be admitted yet.
+    arrivals: Arrivals,
     /// Connections that are heard for a line though there was no place, in the order in which they came.
     applicants: Vec<ConnId>,
     /// A connection has just asked to go on in one of them.
@@ -147,6 +163,7 @@ impl<S: System> Reactor<S> {
             refusals: Refusals::default(),
             on_trial: Vec::new(),
             places: HashMap::new(),
+            arrivals: Arrivals::default(),
             applicants: Vec::new(),
             taking_up: None,
             end: None,
@@ -193,6 +210,7 @@ impl<S: System> Reactor<S> {
                 (Life::Active, None) => {
                     !connection.may_have_lines() && (!connection.is_readable() || connection.input_ended().is_some())
                 }
+                (Life::Arriving, _) => connection.wake().is_some() && self.arrivals.has(id),
                 (Life::Active, Some(Pause::Rate)) | (Life::Lingering | Life::Kept | Life::Applying, _) => {
                     connection.wake().is_some()
                 }
@@ -208,6 +226,8 @@ impl<S: System> Reactor<S> {
             let place = connection.keep().map(|keep| self.places.get(&keep.token));
             assert!(place.is_none_or(|place| place == Some(&id)), "nobody can take up the place of {id:?}");
         }
+        let arriving = self.registry.iter().filter(|connection| connection.life() == Life::Arriving).count();
+        assert_eq!(self.arrivals.len(), arriving, "nobody arrives");
         let kept = self.registry.iter().filter(|connection| connection.keep().is_some()).count();
         assert_eq!(self.places.len(), kept, "places of nobody");
     }
@@ -244,11 +264,12 @@ impl<S: System> Reactor<S> {
             let Some(connection) = self.registry.get_mut(id) else { continue };
             let was_blocked = connection.is_blocked();
             connection.note(readiness, now.at);
+            let is_arriving = connection.life() == Life::Arriving;
             // The system says that it can be written of whoever can be read from too.
-            if readiness.writable && (was_blocked || !connection.is_on_fast_path()) {
+            if readiness.writable && !is_arriving && (was_blocked || !connection.is_on_fast_path()) {
                 self.egress.hurry(connection);
             }
-            if readiness.readable || readiness.closed || readiness.failed {
+            if readiness.readable || readiness.closed || readiness.failed || is_arriving {
                 self.run_soon(id);
             }
         }
@@ -322,17 +343,17 @@ impl<S: System> Reactor<S> {
                 }
                 Effect::NoteWrongPassword(id) => {
                     if let Some(connection) = self.registry.get(id) {
-                        warn!("a wrong password from {}", connection.place());
+                        warn!("a wrong password from {}", connection.peer());
                     }
                 }
                 Effect::NoteWrongKey(id, room) => {
                     if let Some(connection) = self.registry.get(id) {
-                        warn!("a wrong key of {room} from {}", connection.place());
+                        warn!("a wrong key of {room} from {}", connection.peer());
                     }
                 }
                 Effect::NoteFailedLogin(id, nick) => {
                     if let Some(connection) = self.registry.get(id) {
-                        warn!("login failed for {nick} from {}", connection.place());
+                        warn!("login failed for {nick} from {}", connection.peer());
                     }
                 }
                 Effect::Password(task) => self.system.password(task),
@@ -352,14 +373,15 @@ impl<S: System> Reactor<S> {
                         Author::Server => Nick::server(),
                     };
                     // They may have gone meanwhile.
-                    let place = self.registry.get(conn).map_or("-".to_owned(), Connection::place);
+                    let place =
+                        self.registry.get(conn).map_or("-".to_owned(), |connection| connection.peer().to_string());
                     self.system.audit(&format!("{by} {place} {}", plain::deed(&deed)));
                 }
                 Effect::Where { conn, whom } => self.tell_where(conn, &whom, now),
                 Effect::Close { conn, bye } => {
                     if let (Some(bye), Some(connection)) = (bye, self.registry.get_mut(conn)) {
-                        if let (Bye::Blocked | Bye::GuestsBlocked, Some(address)) = (bye, connection.address()) {
-                            self.refusals.note(address, bye, now.at);
+                        if let Bye::Blocked | Bye::GuestsBlocked = bye {
+                            self.refusals.note(connection.peer(), bye, now.at);
                         }
                         self.egress.tell(connection, &Event::Bye(bye));
                     }
@@ -404,10 +426,11 @@ impl<S: System> Reactor<S> {
             if let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) {
                 self.egress.tell(connection, &Event::Bye(Bye::Shutdown));
             }
-            if self.registry.get(id).is_some_and(|connection| connection.life() == Life::Applying) {
-                self.reject(id, now);
+            match self.registry.get(id).map(Connection::life) {
+                Some(Life::Arriving) => self.end_arrival(id),
+                Some(Life::Applying) => self.reject(id, now),
+                _ => self.drain(id, now),
             }
-            self.drain(id, now);
         }
         false
     }
@@ -452,52 +475,74 @@ impl<S: System> Reactor<S> {
 
     /// Admits a newcomer, or tells them why not.
     fn admit(&mut self, newcomer: Newcomer<S::Stream>, now: Now) {
-        let Newcomer { mut transport, address, dialect } = newcomer;
-        let Some(address) = address else { return self.admit_control(transport, dialect, now) };
-        let most = self.settings.max_clients;
-        let turned_away = self.turned_away(address, now);
-        if turned_away.is_none() && self.registry.admitted() >= most - most / 16 {
-            self.make_place(now);
+        if newcomer.is_arriving {
+            return self.await_arrival(newcomer, now);
         }
-        let refusal = self.refusal(address, now);
-        let is_heard = refusal.is_some_and(|bye| self.may_apply(address, bye));
-        if let Some(bye) = refusal.filter(|_| !is_heard && self.registry.rejected() >= limits::REJECTED) {
+        let Newcomer { mut transport, peer, dialect, .. } = newcomer;
+        if peer.is_control() {
+            return self.admit_control(transport, dialect, now);
+        }
+        let admission = self.admission(peer, now);
+        if let Admission::Refused(bye) = admission
+            && self.registry.rejected() >= limits::REJECTED
+        {
             // That is all that a storm of connections gets.
-            self.refusals.note(address, bye, now.at);
             return self.turn_away(transport, dialect, bye);
         }
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
             return warn!("cannot set up a connection: {e}");
         }
-        let life = match refusal {
-            None => Life::Active,
-            Some(_) if is_heard => Life::Applying,
-            Some(_) => Life::Rejected,
-        };
-        let id = self.registry.insert(transport, (Some(address), now.at), dialect, life);
-        debug!("{id:?} from {address}, refused: {refusal:?}");
-        let Some(bye) = refusal else { return self.welcome(id, address, now) };
-        let Some(connection) = self.registry.get_mut(id) else { return };
-        if life == Life::Applying {
-            connection.apply(now.at + limits::APPLY);
-            self.applicants.push(id);
-            self.rearm(id, now);
-            return self.run_soon(id);
+        let id = self.registry.insert(transport, (peer, now.at), dialect, Life::Arriving);
+        self.take_in(id, peer, admission, now);
+    }
+
+    /// Finds out what becomes of a peer who has come, and makes place for them if need be.
+    fn admission(&mut self, peer: Peer, now: Now) -> Admission {
+        let most = self.settings.max_clients;
+        if self.turned_away(peer, now).is_none() && self.registry.admitted() >= most - most / 16 {
+            self.make_place(now);
         }
-        self.refusals.note(address, bye, now.at);
-        self.egress.tell(connection, &Event::Bye(bye));
-        self.egress.hurry(connection);
+        match self.refusal(peer, now) {
+            None => Admission::Admitted,
+            Some(bye) if self.may_apply(peer, bye) => Admission::Heard,
+            Some(bye) => {
+                self.refusals.note(peer, bye, now.at);
+                Admission::Refused(bye)
+            }
+        }
+    }
+
+    /// A connection has arrived, and this becomes of it.
+    fn take_in(&mut self, id: ConnId, peer: Peer, admission: Admission, now: Now) {
+        debug!("{id:?} from {peer}: {admission:?}");
+        match admission {
+            Admission::Admitted => {
+                self.registry.set_life(id, Life::Active);
+                self.welcome(id, peer, now);
+            }
+            Admission::Heard => {
+                self.registry.set_life(id, Life::Applying);
+                self.registry
+                    .get_mut(id)
+                    .into_iter()
+                    .for_each(|connection| connection.wait_until(now.at + limits::APPLY));
+                self.applicants.push(id);
+                self.rearm(id, now);
+                self.run_soon(id);
+            }
+            Admission::Refused(bye) => self.send_off(id, bye),
+        }
     }
 
     /// Has the core take in a connection that is admitted.
-    pub(super) fn welcome(&mut self, id: ConnId, address: IpAddr, now: Now) {
+    pub(super) fn welcome(&mut self, id: ConnId, peer: Peer, now: Now) {
         self.silent.push_back((now.at, id));
         if self.silent.len() > self.silent_most {
             let registry = &self.registry;
             self.silent.retain(|&(_, id)| registry.get(id).is_some_and(|connection| !connection.has_spoken()));
             self.silent_most = 2 * self.silent.len() + 64;
         }
-        self.core(now, |hub, out| hub.connect(id, origin(address), now, out));
+        self.core(now, |hub, out| hub.connect(id, peer.origin(), peer.wire(), now, out));
         self.run_soon(id);
     }
 
@@ -509,7 +554,7 @@ impl<S: System> Reactor<S> {
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
             return warn!("cannot set up a connection: {e}");
         }
-        let id = self.registry.insert(transport, (None, now.at), dialect, Life::Active);
+        let id = self.registry.insert(transport, (Peer::CONTROL, now.at), dialect, Life::Active);
         debug!("{id:?} by the operator's door");
         self.hub.connect_control(id, now);
         self.run_soon(id);
@@ -528,7 +573,7 @@ impl<S: System> Reactor<S> {
         let way = |&(conn, wire): &(ConnId, Wire)| {
             let connection = self.registry.get(conn)?;
             let since = now.wall.checked_sub(now.at - connection.came()).unwrap_or(now.wall);
-            Some(Detail::Way { nick, address: Text::new(&connection.place()), wire, since, named })
+            Some(Detail::Way { nick, address: Text::new(&connection.peer().to_string()), wire, since, named })
         };
         let rows: Vec<Detail> = ways.iter().filter_map(way).collect();
         let Some(connection) = self.registry.get_mut(id) else { return };
@@ -536,34 +581,34 @@ impl<S: System> Reactor<S> {
         self.egress.reply(connection, Kind::Reply, &Reply::Done(Done::Where(nick)));
     }
 
-    /// Why nobody is admitted from an address, if that is so.
-    pub(super) fn refusal(&self, address: IpAddr, now: Now) -> Option<Bye> {
-        self.turned_away(address, now).or_else(|| self.is_full().then_some(Bye::Full))
+    /// Why a peer is not admitted, if that is so.
+    pub(super) fn refusal(&self, peer: Peer, now: Now) -> Option<Bye> {
+        self.turned_away(peer, now).or_else(|| self.is_full().then_some(Bye::Full))
     }
 
     /// Whether somebody who is not admitted for this reason is heard for a line: it may be who has a place here that is kept, or who owns
     /// a name.
-    fn may_apply(&self, address: IpAddr, bye: Bye) -> bool {
+    fn may_apply(&self, peer: Peer, bye: Bye) -> bool {
         let may_be_let_in = match bye {
             Bye::Blocked => false,
             Bye::TooOften => !self.places.is_empty() || self.hub.takes_logins(),
             _ => !self.places.is_empty(),
         };
-        may_be_let_in && self.registry.hears_another_from(address)
+        may_be_let_in && self.registry.hears_another_from(peer)
     }
 
-    /// Whether somebody who applies from an address may prove that they own a name: too many came from their network of late, and
-    /// that is all that is against them.
-    pub(super) fn may_prove(&self, address: IpAddr, now: Now) -> bool {
-        let is_too_often = self.hub.turns_away(origin(address), now) == Some(Bye::TooOften);
-        let is_crowded = self.registry.is_crowded_from(address, self.settings.max_per_ip);
+    /// Whether a peer who applies may prove that they own a name: too many came from their network of late, and that is all that is
+    /// against them.
+    pub(super) fn may_prove(&self, peer: Peer, now: Now) -> bool {
+        let is_too_often = self.hub.turns_away(peer.origin(), now) == Some(Bye::TooOften);
+        let is_crowded = self.registry.is_crowded_from(peer, self.settings.max_per_ip);
         is_too_often && !is_crowded && !self.is_full() && self.hub.takes_logins()
     }
 
-    /// Why nobody is admitted from an address, if that is so, however many places are left.
-    fn turned_away(&self, address: IpAddr, now: Now) -> Option<Bye> {
-        let is_crowded = || self.registry.is_crowded_from(address, self.settings.max_per_ip);
-        self.hub.turns_away(origin(address), now).or_else(|| is_crowded().then_some(Bye::TooManyFromAddress))
+    /// Why a peer is not admitted, if that is so, however many places are left.
+    fn turned_away(&self, peer: Peer, now: Now) -> Option<Bye> {
+        let is_crowded = || self.registry.is_crowded_from(peer, self.settings.max_per_ip);
+        self.hub.turns_away(peer.origin(), now).or_else(|| is_crowded().then_some(Bye::TooManyFromAddress))
     }
 
     /// Whether no place is left.
@@ -650,6 +695,7 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return };
         connection.queued_mut().run = false;
         match connection.life() {
+            Life::Arriving => self.serve_arriving(id, now),
             Life::Active => self.serve_active(id, now),
             Life::Applying => self.hear_applicant(id, now),
             Life::Kept => self.mind_place(id, now),

@@ -7,6 +7,7 @@ mod blocks;
 pub mod entry;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
 use slab::Slab;
@@ -676,6 +677,12 @@ impl Register {
     /// The rooms of which anything is so, by name.
     pub fn rooms(&self) -> impl Iterator<Item = (&RoomName, &Rules)> {
         self.rooms.iter()
+    }
+
+    /// The rooms of which anything is so and whose names come after this one, by name.
+    pub fn rooms_after(&self, name: Option<RoomName>) -> impl Iterator<Item = RoomName> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        self.rooms.range((from, Bound::Unbounded)).map(|(name, _)| *name)
     }
 
     /// Who may not come to the server.

@@ -1,15 +1,15 @@
 //! All connections: who is admitted, who is on the way out, and how many come from one place.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use slab::Slab;
 
 use crate::connection::{Connection, Life};
 use crate::event::Lost;
 use crate::limits;
-use crate::names::{ConnId, Origin, Prefix};
+use crate::names::{ConnId, Prefix};
 use crate::outbox::Outbox;
+use crate::peer::Peer;
 use crate::time::Instant;
 use crate::transport::Transport;
 
@@ -31,24 +31,6 @@ pub struct Registry<T> {
     by_prefix: HashMap<Prefix, usize>,
     /// The same of places that are kept without a connection.
     kept: HashMap<Prefix, usize>,
-}
-
-/// Where somebody comes from who has this address.
-pub fn origin(address: IpAddr) -> Origin {
-    match address.to_canonical() {
-        address if address.is_loopback() => Origin::Loopback,
-        IpAddr::V4(address) => Origin::Network(Prefix::v4(address.octets())),
-        IpAddr::V6(address) => Origin::Network(Prefix::v6(address.octets())),
-    }
-}
-
-/// The networks in which an address counts. Who came by the operator's door has none.
-fn networks(address: Option<IpAddr>) -> impl Iterator<Item = Prefix> {
-    let prefix = match address.map(origin) {
-        None | Some(Origin::Loopback) => None,
-        Some(Origin::Network(prefix)) => Some(prefix),
-    };
-    prefix.into_iter().chain(prefix.and_then(Prefix::wider))
 }
 
 impl<T> Default for Registry<T> {
@@ -89,20 +71,20 @@ impl<T: Transport> Registry<T> {
         self.lingering
     }
 
-    /// Whether as many come from the network of an address as may, or from the larger one around it, which may have
+    /// Whether as many come from the network of a peer as may, or from the larger one around it, which may have
     /// [`limits::WIDER`] times as many. 0 is no limit, and loopback is not counted.
-    pub fn is_crowded_from(&self, address: IpAddr, most: usize) -> bool {
-        most > 0 && has(&self.by_prefix, Some(address), most)
+    pub fn is_crowded_from(&self, peer: Peer, most: usize) -> bool {
+        most > 0 && has(&self.by_prefix, peer, most)
     }
 
-    /// Whether one more can be heard for a line that comes from an address, though there is no place.
-    pub fn hears_another_from(&self, address: IpAddr) -> bool {
-        self.applying < limits::APPLYING && !has(&self.applying_of, Some(address), limits::APPLYING_OF_PREFIX)
+    /// Whether one more can be heard for a line that comes from the network of a peer, though there is no place.
+    pub fn hears_another_from(&self, peer: Peer) -> bool {
+        self.applying < limits::APPLYING && !has(&self.applying_of, peer, limits::APPLYING_OF_PREFIX)
     }
 
-    /// Whether as many places are kept for the network of an address as may be.
-    pub fn keeps_many_from(&self, address: Option<IpAddr>) -> bool {
-        has(&self.kept, address, limits::KEPT_OF_PREFIX)
+    /// Whether as many places are kept for the network of a peer as may be.
+    pub fn keeps_many_from(&self, peer: Peer) -> bool {
+        has(&self.kept, peer, limits::KEPT_OF_PREFIX)
     }
 
     /// Whether there is none.
@@ -145,33 +127,33 @@ impl<T: Transport> Registry<T> {
         self.slab.vacant_key()
     }
 
-    /// Takes a connection in: from where, if not by the operator's door, and when.
-    pub fn insert(&mut self, transport: T, origin: (Option<IpAddr>, Instant), dialect: u8, life: Life) -> ConnId {
+    /// Takes a connection in: from whom, and when.
+    pub fn insert(&mut self, transport: T, from: (Peer, Instant), dialect: u8, life: Life) -> ConnId {
         let entry = self.slab.vacant_entry();
         self.generation = self.generation.wrapping_add(1);
         // A slab of sockets is bounded by the descriptors, which are far fewer than 2^32.
         let id = ConnId::new(u32::try_from(entry.key()).unwrap_or(u32::MAX), self.generation);
-        entry.insert(Box::new(Connection::new(id, transport, origin, dialect, life)));
-        self.count(life, origin.0);
+        entry.insert(Box::new(Connection::new(id, transport, from, dialect, life)));
+        self.count(life, from.0);
         id
     }
 
     /// A connection goes on to another part of its life.
     pub fn set_life(&mut self, id: ConnId, life: Life) {
         let Some(connection) = self.get_mut(id) else { return };
-        let (before, address) = (connection.life(), connection.address());
+        let (before, peer) = (connection.life(), connection.peer());
         connection.set_life(life);
-        self.discount(before, address);
-        self.count(life, address);
+        self.discount(before, peer);
+        self.count(life, peer);
     }
 
     /// The transport of a connection is lost, and its place is kept until then. Gives the transport.
     pub fn lose(&mut self, id: ConnId, how: Lost, until: Instant) -> Option<T> {
         let connection = self.get_mut(id)?;
-        let (before, address) = (connection.life(), connection.address());
+        let (before, peer) = (connection.life(), connection.peer());
         let transport = connection.lose(how, until);
-        self.discount(before, address);
-        self.count(Life::Kept, address);
+        self.discount(before, peer);
+        self.count(Life::Kept, peer);
         transport
     }
 
@@ -181,7 +163,7 @@ impl<T: Transport> Registry<T> {
         self.get(place)?;
         let other = self.remove(id)?;
         let connection = self.get_mut(place)?;
-        let (before, from, to) = (connection.life(), connection.address(), other.address());
+        let (before, from, to) = (connection.life(), connection.peer(), other.peer());
         let taken = connection.take_up(other);
         self.discount(before, from);
         self.count(Life::Active, to);
@@ -191,15 +173,16 @@ impl<T: Transport> Registry<T> {
     /// Takes a connection out.
     pub fn remove(&mut self, id: ConnId) -> Option<Connection<T>> {
         let connection = self.get_mut(id)?;
-        let (life, address) = (connection.life(), connection.address());
-        self.discount(life, address);
+        let (life, peer) = (connection.life(), connection.peer());
+        self.discount(life, peer);
         Some(*self.slab.remove(id.slot()))
     }
 
     /// Panics unless the counts are those of the connections; for tests.
     pub fn check(&self) {
         let count = |lives: &[Life]| self.iter().filter(|connection| lives.contains(&connection.life())).count();
-        let is_control = |connection: &&Connection<T>| connection.is_control() && connection.life() != Life::Lingering;
+        let is_control =
+            |connection: &&Connection<T>| connection.peer().is_control() && connection.life() != Life::Lingering;
         assert_eq!(self.controls, self.iter().filter(is_control).count());
         assert_eq!(self.admitted + self.controls, count(&[Life::Active, Life::Draining, Life::Kept]));
         let lives = [Life::Rejected, Life::Applying, Life::Lingering].map(|life| count(&[life]));
@@ -207,7 +190,7 @@ impl<T: Transport> Registry<T> {
         let by_prefix = |lives: &[Life]| {
             let mut counts = HashMap::new();
             for connection in self.iter().filter(|connection| lives.contains(&connection.life())) {
-                networks(connection.address()).for_each(|prefix| *counts.entry(prefix).or_default() += 1);
+                connection.peer().networks().for_each(|prefix| *counts.entry(prefix).or_default() += 1);
             }
             counts
         };
@@ -216,57 +199,60 @@ impl<T: Transport> Registry<T> {
         assert_eq!(self.applying_of, by_prefix(&[Life::Applying]));
     }
 
-    fn count(&mut self, life: Life, address: Option<IpAddr>) {
+    fn count(&mut self, life: Life, peer: Peer) {
         match life {
-            Life::Active | Life::Draining if address.is_none() => self.controls += 1,
+            Life::Active | Life::Draining if peer.is_control() => self.controls += 1,
             Life::Active | Life::Draining | Life::Kept => {
                 self.admitted += 1;
-                add(&mut self.by_prefix, address);
+                add(&mut self.by_prefix, peer);
             }
             Life::Applying => {
                 self.applying += 1;
-                add(&mut self.applying_of, address);
+                add(&mut self.applying_of, peer);
             }
             Life::Rejected => self.rejected += 1,
             Life::Lingering => self.lingering += 1,
+            // Their peers are not known for sure.
+            Life::Arriving => {}
         }
         if life == Life::Kept {
-            add(&mut self.kept, address);
+            add(&mut self.kept, peer);
         }
     }
 
-    fn discount(&mut self, life: Life, address: Option<IpAddr>) {
+    fn discount(&mut self, life: Life, peer: Peer) {
         match life {
-            Life::Active | Life::Draining if address.is_none() => self.controls -= 1,
+            Life::Active | Life::Draining if peer.is_control() => self.controls -= 1,
             Life::Active | Life::Draining | Life::Kept => {
                 self.admitted -= 1;
-                take(&mut self.by_prefix, address);
+                take(&mut self.by_prefix, peer);
             }
             Life::Applying => {
                 self.applying -= 1;
-                take(&mut self.applying_of, address);
+                take(&mut self.applying_of, peer);
             }
             Life::Rejected => self.rejected -= 1,
             Life::Lingering => self.lingering -= 1,
+            Life::Arriving => {}
         }
         if life == Life::Kept {
-            take(&mut self.kept, address);
+            take(&mut self.kept, peer);
         }
     }
 }
 
-/// Whether `most` are counted in the network of an address, or [`limits::WIDER`] times as many in the larger one around it.
-fn has(counts: &HashMap<Prefix, usize>, address: Option<IpAddr>, most: usize) -> bool {
+/// Whether `most` are counted in the network of a peer, or [`limits::WIDER`] times as many in the larger one around it.
+fn has(counts: &HashMap<Prefix, usize>, peer: Peer, most: usize) -> bool {
     let limits = [most, most.saturating_mul(limits::WIDER as usize)];
-    networks(address).zip(limits).any(|(prefix, most)| counts.get(&prefix).is_some_and(|&count| count >= most))
+    peer.networks().zip(limits).any(|(prefix, most)| counts.get(&prefix).is_some_and(|&count| count >= most))
 }
 
-fn add(counts: &mut HashMap<Prefix, usize>, address: Option<IpAddr>) {
-    networks(address).for_each(|prefix| *counts.entry(prefix).or_default() += 1);
+fn add(counts: &mut HashMap<Prefix, usize>, peer: Peer) {
+    peer.networks().for_each(|prefix| *counts.entry(prefix).or_default() += 1);
 }
 
-fn take(counts: &mut HashMap<Prefix, usize>, address: Option<IpAddr>) {
-    for prefix in networks(address) {
+fn take(counts: &mut HashMap<Prefix, usize>, peer: Peer) {
+    for prefix in peer.networks() {
         if let Some(count) = counts.get_mut(&prefix) {
             *count -= 1;
             if *count == 0 {

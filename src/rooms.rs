@@ -301,6 +301,11 @@ impl Rooms {
         }
     }
 
+    /// What a room is about that is not in memory.
+    pub fn known_topic(&self, name: &RoomName) -> Option<Text> {
+        self.known.get(name).and_then(|known| known.topic.as_ref()).map(|(_, topic)| topic.clone())
+    }
+
     /// All rooms, by name.
     pub fn iter(&self) -> impl Iterator<Item = (RoomId, &Room)> {
         self.by_name.values().map(|&id| (id, &self[id]))

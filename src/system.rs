@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -25,6 +25,7 @@ use crate::limits;
 use crate::listener::{self, Listeners, TOKENS, cannot, reason};
 use crate::names::PlaceToken;
 use crate::passwords::Passwords;
+use crate::peer::Peer;
 use crate::register::{Entry, Register};
 use crate::settings::Settings;
 use crate::signals::{self, Signals};
@@ -45,10 +46,12 @@ pub struct Ready {
 pub struct Newcomer<T> {
     /// The connection, not registered yet.
     pub transport: T,
-    /// Where it comes from; `None` if it came by the operator's door.
-    pub address: Option<IpAddr>,
+    /// Who is at the other end.
+    pub peer: Peer,
     /// Which of the dialects is spoken where it came in.
     pub dialect: u8,
+    /// Whether more of it must come before it may be admitted, see [`Transport::arrive`].
+    pub is_arriving: bool,
 }
 
 /// The surroundings of the loop.
@@ -364,9 +367,9 @@ impl System for Os {
     }
 
     fn accept(&mut self, now: Now) -> Option<Newcomer<Stream>> {
-        let (listener, transport, address) = self.listeners.accept(now.at)?;
+        let (listener, transport, peer) = self.listeners.accept(now.at)?;
         let dialect = self.dialects.get(listener).copied().unwrap_or_default();
-        Some(Newcomer { transport, address, dialect })
+        Some(Newcomer { transport, peer, dialect, is_arriving: false })
     }
 
     fn next_accept(&self) -> Option<Instant> {

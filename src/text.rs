@@ -133,6 +133,11 @@ pub fn narrow(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Whether a character is shown as nothing but a gap.
+pub fn is_blank(c: char) -> bool {
+    columns_of_blank(c).is_some_and(|columns| columns > 0)
+}
+
 /// How wide a blank is; `None` for what is none. What is invisible ends no row of blanks.
 fn columns_of_blank(c: char) -> Option<usize> {
     match c {

@@ -12,12 +12,34 @@ use mio::{Interest, Registry, Token};
 use rustix::io::ioctl_fionread;
 use socket2::SockRef;
 
+use crate::peer::Peer;
+
+/// Why a connection has not arrived.
+#[derive(Debug)]
+pub enum NotArrived {
+    /// More of it must come first.
+    NotYet,
+    /// It never will.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for NotArrived {
+    fn from(e: io::Error) -> Self {
+        if e.kind() == io::ErrorKind::WouldBlock { Self::NotYet } else { Self::Failed(e) }
+    }
+}
+
 /// A stream of bytes in both directions, neither of which ever waits: what cannot be done now is `WouldBlock`.
 ///
 /// Readiness is told once each time that it begins (edge-triggered). So a reader goes on until it would block, or until it
 /// gets less than it had room for: what comes later brings an event of its own. Where something urgent was told of, only the
 /// former will do.
 pub trait Transport: Read + Write {
+    /// Goes on as far as it can with what must come before the connection may be admitted, and tells who is at the other end once
+    /// all has come; `peer` is who it is as far as the socket knows. It is called where that was said of a newcomer, whenever
+    /// something may have come, until it gives something else than [`NotArrived::NotYet`].
+    fn arrive(&mut self, peer: Peer) -> Result<Peer, NotArrived>;
+
     /// Tells the peer that nothing more will be written. An error if it is known to be gone.
     fn shut(&mut self) -> io::Result<()>;
 
@@ -73,6 +95,10 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
+    fn arrive(&mut self, peer: Peer) -> Result<Peer, NotArrived> {
+        Ok(peer)
+    }
+
     fn shut(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),

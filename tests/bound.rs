@@ -11,7 +11,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -31,7 +31,7 @@ use chinwag::rooms::Rooms;
 use chinwag::settings::{Logging, Settings};
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
-use chinwag::transport::Transport;
+use chinwag::transport::{NotArrived, Transport};
 use testkit::Server;
 use testkit::memory::Memory;
 
@@ -70,6 +70,10 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
+    fn arrive(&mut self, peer: chinwag::peer::Peer) -> Result<chinwag::peer::Peer, NotArrived> {
+        Ok(peer)
+    }
+
     fn shut(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -223,8 +227,10 @@ impl World {
     fn connect(&mut self, count: usize, takes: bool) {
         for _ in 0..count {
             let peer = Rc::new(RefCell::new(Peer { takes, ..Peer::default() }));
-            let address = IpAddr::V4(Ipv4Addr::from(0x0A00_0000 + u32::try_from(self.peers.len()).unwrap()));
-            let newcomer = Newcomer { transport: Stream(Rc::clone(&peer)), address: Some(address), dialect: 0 };
+            let address = Ipv4Addr::from(0x0A00_0000 + u32::try_from(self.peers.len()).unwrap());
+            let transport = Stream(Rc::clone(&peer));
+            let newcomer =
+                Newcomer { transport, peer: chinwag::peer::Peer::at(address.into()), dialect: 0, is_arriving: false };
             self.reactor.system().newcomers.push_back(newcomer);
             self.peers.push(peer);
         }

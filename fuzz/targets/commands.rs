@@ -31,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
     while let Some((line, _)) = lines.next_line() {
         let text = plain::text(&line);
         check_clean(&text);
-        plain::is_http(&line);
+        plain::rejects(&line);
         match (plain::parse(&line, &text), line) {
             (Some(Request::Chunk(Ok(bytes))), Line::Chunk(chunk)) => assert!(bytes.len() <= chunk.len() / 4 * 3),
             (Some(Request::Chunk(Err(BadChunk::Malformed))), Line::Chunk(_)) => {}

@@ -11,7 +11,7 @@ use chinwag::effect::{Logged, PastRoom};
 use chinwag::event::{Change, Detail, Event, SaidKind, Setting};
 use chinwag::hub::Hub;
 use chinwag::journal::{self, Logs};
-use chinwag::names::{ConnId, Nick, Origin, RoomName, Text};
+use chinwag::names::{ConnId, Nick, Origin, RoomName, Text, Wire};
 use chinwag::request::{HistoryPart, Named, Request, Target};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
@@ -160,7 +160,7 @@ fn check_room(log: &[u8]) {
         hub.check();
         std::mem::take(&mut notes.told)
     };
-    hub.connect(id, Origin::Loopback, now, &mut Notes::default());
+    hub.connect(id, Origin::Loopback, Wire::Secure, now, &mut Notes::default());
     let room = Named { typed: "#room", name: Ok(name) };
     handle(&mut hub, Request::Join { room, key: None });
     handle(&mut hub, Request::Set(Some(Change { setting: Setting::Echo, on: true })));

@@ -111,7 +111,7 @@ pub fn say(address: &str, wish: Wish, place: Place, text: Option<&[u8]>) -> Resu
                 continue;
             }
             is_said = true;
-            if let Taken::No(why) = client.session.typed(&format!("/msg {place} {line}"), Instant::now()) {
+            if let Taken::No(why) = client.session.meant(&format!("/msg {place} {line}"), Instant::now()) {
                 failed.note(why);
             }
         }
@@ -248,7 +248,7 @@ fn collect(largest: u64, waker: Arc<Waker>) -> Result<Receiver<Result<Source, St
 /// Goes without a fuss. All that counted is done.
 fn leave(client: &mut Client) {
     let now = Instant::now();
-    client.session.typed("/quit", now);
+    client.session.meant("/quit", now);
     while client.link.is_up() && now.elapsed() < GOODBYE && client.turn(Some(now + GOODBYE)).is_ok() {}
 }
 

@@ -17,7 +17,7 @@ use crate::client::input;
 use crate::client::model::news::{Age, Mark, News};
 use crate::client::screen::Look;
 use crate::client::screen::terminal::{Output, Unseen};
-use crate::client::screen::words::{self, Told};
+use crate::client::screen::words::{self, Head, Told};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
 use crate::client::wire::transfers;
@@ -73,6 +73,8 @@ struct Plain {
     /// Whether somebody stopped us and has us go on.
     continued: Arc<AtomicBool>,
     look: Look,
+    /// What stands before what was said.
+    head: Head,
     /// The day of what was told last.
     day: Date,
     bell: Bell,
@@ -93,7 +95,7 @@ struct Plain {
 
 impl Plain {
     fn open(options: Options) -> Result<Self, String> {
-        let bell = options.bell;
+        let Options { bell, times, rooms, .. } = options;
         let mut visit = Visit::new(options)?;
         visit.client.session.keys = "Ctrl-D leaves";
         visit.client.session.patience = LOST;
@@ -110,6 +112,7 @@ impl Plain {
         let mut plain = Self {
             day: look.day_of(SystemTime::now()),
             look,
+            head: Head { times, rooms, last: None },
             visit,
             input,
             is_person: io::stdin().is_terminal(),
@@ -218,7 +221,7 @@ impl Plain {
                     } else if self.is_person {
                         self.visit.typed(line, Instant::now());
                     } else {
-                        self.visit.carry_out(line, Instant::now());
+                        self.visit.meant(line, Instant::now());
                     }
                 }
                 Ok(Err(why)) => self.visit.tell(News::Refused(why)),
@@ -339,7 +342,8 @@ impl Plain {
         if std::mem::replace(&mut self.day, day) != day {
             self.line(&words::day(day));
         }
-        self.line(&words::news(news, &self.look, now));
+        let line = words::news(news, &mut self.head, &self.look, now);
+        self.line(&line);
     }
 
     /// One line, and nothing in it that is no text. A TAB is, as it makes columns of tables.

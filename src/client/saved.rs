@@ -24,8 +24,21 @@ use crate::listener::reason;
 const MOST: u64 = 64 * 1024;
 
 /// What may be settled: each is what the option of that name is.
-pub const KEYS: &[&str] =
-    &["server", "nick", "join", "password-file", "token-file", "downloads", "color", "bell", "typing", "fold", "plain"];
+pub const KEYS: &[&str] = &[
+    "server",
+    "nick",
+    "join",
+    "password-file",
+    "token-file",
+    "downloads",
+    "color",
+    "bell",
+    "typing",
+    "fold",
+    "plain",
+    "times",
+    "rooms",
+];
 
 /// The key of which the value may be several words.
 const LIST: &str = "join";

@@ -57,6 +57,10 @@ pub struct Options {
     pub bell: Bell,
     /// Whether to fold who comes and goes.
     pub fold: bool,
+    /// Whether plain text tells when something was said.
+    pub times: bool,
+    /// Whether plain text tells each time in which room, and not only where that is another one than before.
+    pub rooms: bool,
 }
 
 /// What is to be shown next.
@@ -137,10 +141,11 @@ impl Visit {
         self.unsure.map(|since| since.max(self.client.link.heard()) + age)
     }
 
-    /// Says lines, as far as they can be taken.
+    /// Says lines that were pasted and that the person has confirmed, as far as they can be taken: what keeps one of them from being
+    /// said, as nobody hears it or too much waits, keeps all that follow.
     pub fn say(&mut self, lines: &[String], now: Instant) {
         for (n, line) in lines.iter().enumerate() {
-            if !self.carry_out(line, now) {
+            if !self.meant(line, now) {
                 let left = lines.len() - n;
                 let all = counted(lines.len() as u64, "line");
                 return self.tell(News::Refused(format!("not said: {left} of {all}")));
@@ -162,13 +167,19 @@ impl Visit {
             let say = if line.starts_with('/') { "" } else { ", or type it once more to say it as it is" };
             self.tell(News::Refused(format!("that is a file; /send {} shares it with {place}{say}", line.trim())));
         } else {
-            self.carry_out(line, now);
+            let taken = self.client.session.typed(line, now);
+            self.carry_out(taken);
         }
     }
 
-    /// Carries out a line that was typed. Whether it could be taken.
-    pub fn carry_out(&mut self, line: &str, now: Instant) -> bool {
-        let taken = match self.client.session.typed(line, now) {
+    /// Carries out a line that is meant as it stands. Whether it could be taken.
+    pub fn meant(&mut self, line: &str, now: Instant) -> bool {
+        let taken = self.client.session.meant(line, now);
+        self.carry_out(taken)
+    }
+
+    fn carry_out(&mut self, taken: Taken) -> bool {
+        let done = match taken {
             Taken::Yes => Ok(()),
             Taken::Transfer(request) => self.transfer(request),
             Taken::Fold(change) => {
@@ -177,16 +188,16 @@ impl Visit {
             }
             Taken::No(why) => Err(why),
         };
-        let is_taken = taken.is_ok();
-        taken.unwrap_or_else(|why| self.tell(News::Refused(why)));
-        is_taken
+        let is_done = done.is_ok();
+        done.unwrap_or_else(|why| self.tell(News::Refused(why)));
+        is_done
     }
 
     /// Leaves, once all that was typed has been said. Whether that was asked for already: then the person does not want to wait.
     pub fn leave(&mut self, now: Instant) -> bool {
         let is_second = self.quitting.is_some();
         if !is_second {
-            self.carry_out("/quit", now);
+            self.meant("/quit", now);
         }
         is_second
     }

@@ -14,7 +14,7 @@ use crate::event::{
 };
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
-use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
+use crate::names::{ConnId, Digest, KeptNick, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
 use crate::people::Person;
 use crate::policy::{Action, may_come_as};
 use crate::register::{Author, Entry, PasswordHash, Proof, Register, Rules};
@@ -23,7 +23,7 @@ use crate::settings;
 use crate::time::{Day, Now};
 
 use super::queue::PasswordQueue;
-use super::{Hub, Turn, hears_passwords, refuse};
+use super::{Hub, Locked, Turn, hears_passwords, refuse};
 
 /// What is known of names that have owners, and what is under way about them.
 #[derive(Debug)]
@@ -516,14 +516,14 @@ impl Hub {
         self.expire_names(turn);
         let nick = self.nameable(nick)?;
         self.may_try(turn)?;
-        if self.accounts.register.owned(&nick).is_some() && self.people.find(&nick).is_none() {
-            self.count_seen_rename(turn)?;
-        }
         let Some(owned) = self.accounts.register.owned(&nick) else {
             turn.out.effect(Effect::NoteFailedLogin(turn.conn, nick));
             return Err(Fault::NoOwner { nick, vacancy: self.vacancy(&nick, turn) });
         };
         let nick = owned.nick();
+        if self.owner_here(&nick).is_none() {
+            self.may_be_seen_renamed(limits::RENAMES, turn)?;
+        }
         self.lasts(nick)?;
         match credential {
             Credential::Password(password) => match owned.password().copied() {
@@ -541,10 +541,8 @@ impl Hub {
                         }
                         self.come_in(nick, turn)
                     }
-                    // Who may not come is refused, and has it still when they may.
-                    Some((_, Proof::Once)) if may_come_as(nick, self.register().blocks(), turn.now).is_err() => {
-                        self.come_in(nick, turn)
-                    }
+                    // Who may not come in is refused, and has it still when they may.
+                    Some((_, Proof::Once)) if self.may_come_in(nick, turn).is_err() => self.come_in(nick, turn),
                     // It is used up for good before it opens anything.
                     Some((_, Proof::Once)) => Ok(self.write(vec![Entry::Untoken(nick)], Written::Login(nick), turn)),
                     None => self.fail_login(Verb::Login, nick, turn),
@@ -556,7 +554,9 @@ impl Hub {
     pub(super) fn logout(&mut self, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         self.own_name(turn)?;
         self.may_be_guest(turn)?;
-        self.count_seen_rename(turn)?;
+        // With the way back, for which nobody is to wait.
+        self.may_be_seen_renamed(limits::RENAMES - 1, turn)?;
+        self.count_seen_rename(turn);
         self.become_guest(turn).map(Done::Logout)
     }
 
@@ -732,11 +732,13 @@ impl Hub {
         if self.accounts.register.owned(&asked).is_some() { Ok(asked) } else { asked.allowed().map_err(bad) }
     }
 
-    /// The name of an owner, as they spell it.
+    /// The name of an owner, which must not only look like theirs, as what is done to it cannot be taken back.
     fn owner_named(&self, nick: Named<'_, Nick>) -> Result<Nick, Fault> {
         let asked = self.nameable(nick)?;
-        let owned = self.accounts.register.owned(&asked).map(|owned| owned.nick());
-        owned.filter(|nick| *nick == asked).ok_or(Fault::NameOfNobody(asked))
+        match self.accounts.register.owned(&asked).map(|owned| owned.nick()) {
+            Some(owned) if owned == asked => Ok(owned),
+            like => Err(Fault::NameOfNobody { nick: asked.into(), like: like.map(KeptNick::from) }),
+        }
     }
 
     /// Whether this is not the name of whose turn it is, who would not hear what comes of it.
@@ -1015,27 +1017,34 @@ impl Hub {
         }
     }
 
+    /// Whether whose turn it is may be who owns this name, having proved it: who it is may come, and not by too many connections.
+    fn may_come_in(&self, nick: Nick, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        may_come_as(nick, self.register().blocks(), turn.now)?;
+        let holder = self.owner_here(&nick).map(|person| person.id).filter(|&holder| holder != turn.who);
+        let is_full = holder.is_some_and(|holder| self.people.conns_of(holder).count() >= limits::WAYS);
+        if is_full { Err(Fault::TooMany(Quota::Ways)) } else { Ok(()) }
+    }
+
     /// Somebody has proved to own a name, as its owner spells it: they have it from now on, beside whoever has it already.
     fn come_in(&mut self, nick: Nick, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
         if self.accounts.register.owned(&nick).is_none() {
             return Err(Fault::NoOwner { nick, vacancy: self.vacancy(&nick, turn) });
         }
-        if let Err(why) = may_come_as(nick, self.register().blocks(), turn.now) {
-            refuse(turn.conn, Verb::Login, why, turn.out);
-            self.close(turn.conn, Bye::Blocked, turn);
-            return Ok(None);
+        match self.may_come_in(nick, turn) {
+            Err(why @ Fault::NameBlocked(_)) => {
+                refuse(turn.conn, Verb::Login, why, turn.out);
+                self.close(turn.conn, Bye::Blocked, turn);
+                return Ok(None);
+            }
+            may => may?,
         }
         let holder = self.owner_here(&nick).map(|person| person.id);
-        let is_other = |&holder: &PersonId| holder != turn.who;
-        if holder.filter(is_other).is_some_and(|holder| self.people.conns_of(holder).count() >= limits::WAYS) {
-            return Err(Fault::TooMany(Quota::Ways));
-        }
         self.note_seen(&nick, turn);
         self.connects.free(turn.conn, turn.now.at);
-        let was_locked = self.locked.get(&turn.conn).map(|locked| (locked.origin, locked.intake));
-        if let Some((origin, intake)) = was_locked {
+        let was_locked = self.locked.get(&turn.conn).map(|&Locked { origin, wire, intake, .. }| (origin, wire, intake));
+        if let Some((origin, wire, intake)) = was_locked {
             self.unlock(turn.conn);
-            turn.who = self.people.enter(turn.conn, origin, turn.now.at);
+            turn.who = self.people.enter(turn.conn, origin, wire, turn.now.at);
             // The chunks of an upload that was refused may still be coming.
             self.set_intake(turn.conn, intake);
             if let Ok(guest) = self.nick(turn.who) {
@@ -1046,11 +1055,12 @@ impl Hub {
         match holder {
             // It is theirs already.
             Some(holder) if holder == turn.who => {}
-            Some(holder) => self.come_in_beside(holder, turn)?,
+            Some(holder) => self.come_in_beside(holder, turn),
             None => {
                 if self.people.has_several(turn.who) {
                     self.step_out(turn);
                 }
+                self.count_seen_rename(turn);
                 self.go_where_banned((nick, Some(nick)), turn)?;
                 self.call(turn.who, nick, turn);
             }
@@ -1146,7 +1156,9 @@ impl Hub {
 
     /// Whether others can read along on a connection.
     pub(super) fn wire_of(&self, conn: ConnId) -> Wire {
-        self.origin_of(conn).wire()
+        let locked = self.locked.get(&conn).map(|locked| locked.wire);
+        // By the operator's door nobody can.
+        locked.or_else(|| self.people.way(conn).map(|way| way.wire)).unwrap_or(Wire::Secure)
     }
 
     fn draw_salt(&mut self) -> [u8; 16] {

@@ -8,6 +8,7 @@ use crate::event::{Activity, Detail, Done, Reply};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
 use crate::people::Person;
+use crate::policy::{Actor, sees_all};
 use crate::register::Rules;
 use crate::register::entry::{Ban, Block};
 use crate::rooms::{Message, Room, RoomId};
@@ -397,7 +398,7 @@ impl Hub {
         let viewer = self.people.get(turn.who).zip(self.people.way(turn.conn));
         let slice = &mut Slice(limits::SLICE);
         let Answer { count, rest, needs, .. } = answer;
-        let (now, conn, who) = (turn.now, turn.conn, turn.who);
+        let (now, conn, who, actor) = (turn.now, turn.conn, turn.who, self.actor(turn));
         let mut tell = |slice: &mut Slice, detail: &Detail| {
             slice.spend(text_of(detail));
             turn.out.detail(conn, detail);
@@ -444,17 +445,19 @@ impl Hub {
                 }
             },
             Rest::Rooms(after) => {
-                for (id, room) in self.rooms.after(*after) {
+                while let Some(name) = self.next_room(*after, actor) {
                     if slice.is_full() {
                         return None;
                     }
-                    *after = Some(room.name);
-                    if !self.sees(who, id) {
-                        slice.spend(0);
-                        continue;
+                    *after = Some(name);
+                    match self.rooms.find(&name) {
+                        Some(id) if !self.sees(who, id) => slice.spend(0),
+                        Some(id) => {
+                            let topic = self.topic_for(who, id);
+                            tell(slice, &Detail::Room { name, count: self.rooms[id].members().len(), topic });
+                        }
+                        None => tell(slice, &Detail::Room { name, count: 0, topic: self.rooms.known_topic(&name) }),
                     }
-                    let topic = self.topic_for(who, id);
-                    tell(slice, &Detail::Room { name: room.name, count: room.members().len(), topic });
                 }
                 Some(Done::Rooms(*count))
             }
@@ -513,6 +516,14 @@ impl Hub {
                 Some(Done::History { room: room.name, count: *count })
             }
         }
+    }
+
+    /// The room that is listed after the one of this name: the next in memory, or for who is told of all the next of which it is known
+    /// whose it is or what its rules are.
+    fn next_room(&self, after: Option<RoomName>, actor: Actor) -> Option<RoomName> {
+        let here = self.rooms.after(after).next().map(|(_, room)| room.name);
+        let ruled = || self.register().rooms_after(after).find(|name| !self.is_new(name));
+        if sees_all(actor) { [here, ruled()].into_iter().flatten().min() } else { here }
     }
 
     /// Those in a room, or all, whose names come first after this one. It looks at each of them once.

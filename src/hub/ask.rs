@@ -6,7 +6,7 @@ use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, Nick, PersonId, Place, RoomName, Text};
 use crate::people::{Person, Way};
-use crate::policy::{Action, Around, Doing, knows, may_use};
+use crate::policy::{Action, Around, Doing, knows, may_use, sees_all};
 use crate::register::entry::RuleKind;
 use crate::request::{HistoryPart, Named, Target};
 use crate::rooms::RoomId;
@@ -123,7 +123,12 @@ impl Hub {
         let (room, page) = match whom {
             None => (None, self.page(None, None)),
             Some(Target::Room(room)) => {
-                let name = self.rooms[self.find_room(room, turn)?].name;
+                let is_there = |name: &RoomName| sees_all(self.actor(turn)) && !self.is_new(name);
+                let name = match (self.find_room(room, turn), room.name.ok().filter(is_there)) {
+                    (Ok(id), _) => self.rooms[id].name,
+                    (Err(_), Some(name)) => name,
+                    (Err(why), None) => return Err(why),
+                };
                 (Some(name), self.page(Some(name), None))
             }
             Some(Target::Person(whom)) => (None, Page::of_one(self.find_person(whom, turn)?.id)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::effect::Output;
 use crate::event::{Bye, Deed, Detail, Done, Fault, Lock, NoBlock, Quota};
 use crate::limits;
-use crate::names::{ConnId, Origin, Text};
+use crate::names::{ConnId, Origin, Text, Wire};
 use crate::people::{Person, Way};
 use crate::policy::{Action, receive};
 use crate::register::entry::{Block, BlockScope, Blocked, Entry, Network};
@@ -27,9 +27,9 @@ impl Hub {
 
     /// A connection has come in for which there was no place, as too many came from its network, and wants to prove that it is an
     /// owner's. It is not counted, as it goes unless that lets it in.
-    pub fn try_login(&mut self, conn: ConnId, origin: Origin, now: Now) {
+    pub fn try_login(&mut self, conn: ConnId, origin: Origin, wire: Wire, now: Now) {
         let until = now.at + limits::LOCKED;
-        self.locked.insert(conn, Locked { is_on_trial: true, ..Locked::new(origin, until) });
+        self.locked.insert(conn, Locked { is_on_trial: true, ..Locked::new(origin, wire, until) });
         self.alarm(until, Alarm::Locked(conn));
     }
 

@@ -3,7 +3,7 @@
 use crate::effect::{Effect, Job, LeftOut, Output};
 use crate::event::{Event, Fault, Happening, Lost};
 use crate::limits;
-use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place};
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, Wire};
 use crate::people::{Intake, Reread, Way};
 use crate::policy::{KeptPlace, may_take_up};
 use crate::time::Now;
@@ -22,10 +22,10 @@ impl Hub {
     }
 
     /// Whether the place of a connection is taken up from somewhere, see [`may_take_up`].
-    pub fn may_take_up(&self, place: ConnId, from: Origin, now: Now) -> Result<(), Fault> {
+    pub fn may_take_up(&self, place: ConnId, from: Origin, wire: Wire, now: Now) -> Result<(), Fault> {
         let person = self.people.at(place).ok_or(Fault::NoPlace)?;
         let kept = KeptPlace { owned: self.register().owned(&person.nick()), wire: self.wire_of(place) };
-        may_take_up(kept, from.wire(), self.scope_of(from, now))
+        may_take_up(kept, wire, self.scope_of(from, now))
     }
 
     /// The transport of a connection is lost, and its place kept: it is noted who says something to its person in private.
@@ -49,13 +49,20 @@ impl Hub {
     }
 
     /// The place of a connection is taken up from somewhere: its person is told what was left out of what was written to them.
-    pub fn taken_up(&mut self, conn: ConnId, from: Origin, left_out: &LeftOut, now: Now, out: &mut impl Output) {
+    pub fn taken_up(
+        &mut self,
+        conn: ConnId,
+        (from, wire): (Origin, Wire),
+        left_out: &LeftOut,
+        now: Now,
+        out: &mut impl Output,
+    ) {
         for &file in &left_out.files {
             self.stop_download(conn, file);
         }
         let Some(way) = self.people.way_mut(conn) else { return };
         way.take_up();
-        way.origin = from;
+        (way.origin, way.wire) = (from, wire);
         let wants_presence = way.presence && left_out.presence;
         let Some((person, who)) = self.people.at(conn).map(|person| (person.id, person.nick())) else { return };
         self.people.forget_unreached(person);

@@ -7,13 +7,14 @@ use crate::event::{Deed, Detail, Done, Event, Fault, Gone, Happening, Long, Quot
 use crate::files::{File, Share, Stage};
 use crate::guestbook::{GuestBan, Guestbook};
 use crate::limits;
+use crate::meters::Counted;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::Person;
 use crate::policy::{Action, Actor, Doing, Entrance, rules_any_room};
 use crate::register::Rules;
 use crate::register::entry::{Ban, BanKind, Entry, Founder, Network, Role, Rule, RuleKind, Who};
 use crate::request::{Addressed, Named, Request, RulesPart, Whom};
-use crate::rooms::RoomId;
+use crate::rooms::{Message, RoomId};
 use crate::rules::{InForce, Someone};
 use crate::time::{Now, end_of};
 use crate::typing::Conversation;
@@ -89,7 +90,7 @@ impl Hub {
     }
 
     /// Whether a room is new to whoever comes in: nobody is in it, and nothing of it is left that anybody may be shown.
-    fn is_new(&self, name: &RoomName) -> bool {
+    pub(super) fn is_new(&self, name: &RoomName) -> bool {
         let Some(last) = self.rooms.only_messages(name) else { return false };
         let rules = self.register().room(name).unwrap_or(Rules::NONE);
         let is_ruled = !matches!(rules.founder(), None | Some(Founder::Guest))
@@ -796,9 +797,13 @@ impl Hub {
             return Ok(Done::Erase { room: name, count });
         }
         let owned = self.account(turn);
-        let own = room.history_after(from - 1).take_while(|message| message.seq <= last).filter(|message| {
-            !rules.is_erased(message.seq) && (message.by == turn.who || owned == Some(message.nick.get()))
-        });
+        // However its owner spelled a name, it is one.
+        let owner_of = |nick: Nick| self.register().owned(&nick).map(|owned| owned.nick());
+        let is_own = |message: &Message| {
+            message.by == turn.who || (owned.is_some() && owned == owner_of(message.nick.get()))
+        };
+        let messages = room.history_after(from - 1).take_while(|message| message.seq <= last);
+        let own = messages.filter(|message| !rules.is_erased(message.seq) && is_own(message));
         if own.count() as u64 != count {
             self.may_in(id, Doing::Moderate, turn)?;
         }
@@ -856,8 +861,17 @@ impl Hub {
         if self.register().lines() > lines {
             let who = self.counted(turn);
             self.rules_added.count(who, turn.now.at);
+            self.people.get_mut(turn.who).into_iter().for_each(|person| person.rare_mut().rules_added += 1);
         }
         Ok(())
+    }
+
+    /// Whether whose turn it is may set up one more thing in rooms, where so many may be set up in a day.
+    fn has_rules_left(&self, most: u32, turn: &Turn<'_, impl Output>) -> bool {
+        match self.counted(turn) {
+            Counted::Alone => self.people.get(turn.who).is_none_or(|person| person.rules_added() < most),
+            who => self.rules_added.has_left(who, most, turn.now.at),
+        }
     }
 
     /// Whether there is a place for one more thing that is so of a room. Whoever would use up all of them gets less the less is
@@ -876,9 +890,7 @@ impl Hub {
         match left {
             0 => Err(Fault::TooMany(Quota::Rules)),
             _ if left_here == 0 => Err(Fault::TooMany(Quota::RulesOfGuests)),
-            _ if !self.rules_added.has_left(self.counted(turn), most, turn.now.at) => {
-                Err(Fault::TooMany(Quota::RulesOfDay))
-            }
+            _ if !self.has_rules_left(most, turn) => Err(Fault::TooMany(Quota::RulesOfDay)),
             _ => Ok(()),
         }
     }

@@ -264,10 +264,26 @@ impl Hub {
         Ok(Done::Leave(name))
     }
 
-    /// Counts a rename by another door than `/nick`, if rooms see it.
-    pub(super) fn count_seen_rename(&mut self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        let is_in_rooms = self.people.get(turn.who).is_some_and(|person| !person.rooms.is_empty());
-        if is_in_rooms && !self.people.has_several(turn.who) { self.count_rename(turn) } else { Ok(()) }
+    /// Whether a rename by another door than `/nick` is left to whose turn it is, of so many a minute, if rooms see it.
+    pub(super) fn may_be_seen_renamed(&self, most: u32, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        let Some(person) = self.seen_by_rooms(turn).filter(|_| self.settings.rate > 0) else { return Ok(()) };
+        let left = self.renames.has_left(self.counted(turn), &person.renames, most, turn.now.at);
+        if left { Ok(()) } else { Err(Fault::TooMany(Quota::Renames)) }
+    }
+
+    /// Counts such a rename.
+    pub(super) fn count_seen_rename(&mut self, turn: &Turn<'_, impl Output>) {
+        let who = self.counted(turn);
+        let is_seen = self.seen_by_rooms(turn).is_some();
+        if let Some(person) = self.people.get_mut(turn.who).filter(|_| is_seen) {
+            self.renames.count(who, &mut person.renames, turn.now.at);
+        }
+    }
+
+    /// Whose turn it is, if rooms see what they are called: they are in some, and here by no other connection.
+    fn seen_by_rooms(&self, turn: &Turn<'_, impl Output>) -> Option<&Person> {
+        let person = self.people.get(turn.who).filter(|person| !person.rooms.is_empty());
+        person.filter(|_| !self.people.has_several(turn.who))
     }
 
     /// Whose turn it is goes from a room that they are in.

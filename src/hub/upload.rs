@@ -89,6 +89,9 @@ impl Hub {
         if shared().count() >= limits::FILES_A_PREFIX {
             return Err(Fault::TooMany(Quota::FilesOfNetwork));
         }
+        if shared().filter(|(_, file)| file.stage == Stage::Coming).count() >= limits::UPLOADS_A_PREFIX {
+            return Err(Fault::TooMany(Quota::UploadsOfNetwork));
+        }
         let displaced = match self.files.coming() {
             limits::UPLOADS.. => Some(self.files.slowest(owner).ok_or(Fault::TooMany(Quota::Uploads))?),
             _ => None,

@@ -1,8 +1,7 @@
 //! Ways in: how a connection comes to be one of somebody's, and is theirs no more.
 
 use crate::effect::{Effect, Output};
-use crate::event::{Event, Fault, Gone, Happening, Quota};
-use crate::limits;
+use crate::event::{Event, Fault, Gone, Happening};
 use crate::names::{ConnId, FileId, PersonId};
 use crate::people::{Intake, Person, Way};
 use crate::typing::Conversation;
@@ -44,10 +43,7 @@ impl Hub {
 
     /// Makes the connection whose turn it is a way in of somebody who is online, beside their others. Whoever was here through it
     /// alone leaves their rooms, and nobody sees it but by presence.
-    pub(super) fn come_in_beside(&mut self, into: PersonId, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
-        if self.people.conns_of(into).count() >= limits::WAYS {
-            return Err(Fault::TooMany(Quota::Ways));
-        }
+    pub(super) fn come_in_beside(&mut self, into: PersonId, turn: &mut Turn<'_, impl Output>) {
         if self.people.has_several(turn.who) {
             self.step_out(turn);
         }
@@ -55,7 +51,7 @@ impl Hub {
         self.fail_uploads_to(turn.who, turn);
         self.stop_typing_by(turn.who, turn.conn, turn);
         self.typing.forget_person(turn.who);
-        let Some(guest) = self.people.merge(turn.conn, into) else { return Ok(()) };
+        let Some(guest) = self.people.merge(turn.conn, into) else { return };
         turn.who = into;
         if !self.typing.is_empty() {
             let serial = self.next_serial();
@@ -66,7 +62,6 @@ impl Hub {
         self.open_presence(turn.now);
         self.presence.went(&guest.nick());
         self.forget_unreachable(turn.out);
-        Ok(())
     }
 
     /// Before the connection whose turn it is becomes somebody else's, what it does in the rooms of whose it is ends.

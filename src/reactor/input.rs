@@ -114,8 +114,12 @@ impl<S: System> Reactor<S> {
             let lines = connection.framing().lines.len();
             connection.note_read(0, lines, now.at);
         }
-        if !connection.has_spoken() && connection.framing().lines.is_not_text() {
+        let is_first = !connection.has_spoken();
+        let framing = connection.framing();
+        if is_first && framing.lines.is_not_text() {
             self.core(now, |hub, out| hub.expel(id, now, Bye::NotText, out));
+        } else if is_first && framing.is_proxied() {
+            self.core(now, |hub, out| hub.expel(id, now, Bye::NotProxied, out));
         } else if !refusals.is_empty() {
             self.egress.push(connection, Kind::Reply, &refusals);
         }
@@ -398,5 +402,5 @@ impl<S: System> Reactor<S> {
 
 /// Lines a second that a connection may send. The operator's own are not held back.
 fn rate_for<T: Transport>(connection: &Connection<T>, rate: u32) -> u32 {
-    if connection.is_control() { 0 } else { rate }
+    if connection.peer().is_control() { 0 } else { rate }
 }

@@ -9,9 +9,8 @@ use crate::event::{Bye, Detail, Done, Event, Fault, Lost, Reply, Verb};
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, LineBuf};
-use crate::names::{ConnId, Origin, PlaceToken};
+use crate::names::{ConnId, PlaceToken};
 use crate::outbox::Kind;
-use crate::registry::origin;
 use crate::request::Request;
 use crate::system::System;
 use crate::time::Now;
@@ -81,7 +80,7 @@ impl<S: System> Reactor<S> {
     pub(super) fn lose(&mut self, id: ConnId, how: Lost, now: Now) -> bool {
         let Some(connection) = self.registry.get(id).filter(|connection| connection.is_active()) else { return false };
         let is_known = connection.keep().is_some_and(|keep| keep.sent.has_begun());
-        if !is_known || self.registry.keeps_many_from(connection.address()) {
+        if !is_known || self.registry.keeps_many_from(connection.peer()) {
             return false;
         }
         debug!("{id:?} is lost and kept: {how:?}");
@@ -123,8 +122,8 @@ impl<S: System> Reactor<S> {
         }
         let place = token.and_then(|token| self.registry.get(*self.places.get(&token)?));
         let place = place.filter(|place| place.dialect() == connection.dialect()).ok_or(Fault::NoPlace)?;
-        let from = connection.address().map_or(Origin::Loopback, origin);
-        self.hub.may_take_up(place.id(), from, now)?;
+        let peer = connection.peer();
+        self.hub.may_take_up(place.id(), peer.origin(), peer.wire(), now)?;
         let written = place.keep().map_or(0, |keep| keep.sent.most_written());
         if lines > written { Err(Fault::NotWritten(written)) } else { Ok(place.id()) }
     }
@@ -163,8 +162,8 @@ impl<S: System> Reactor<S> {
             self.egress.reply(connection, Kind::Aside, &Reply::Done(Done::Resume(nick)));
         }
         let Some((rest, left_out)) = taken else { return };
-        let from = self.registry.get(place).and_then(Connection::address).map_or(Origin::Loopback, origin);
-        self.core(now, |hub, out| hub.taken_up(place, from, &left_out, now, out));
+        let Some(peer) = self.registry.get(place).map(Connection::peer) else { return };
+        self.core(now, |hub, out| hub.taken_up(place, (peer.origin(), peer.wire()), &left_out, now, out));
         let is_answering = self.hub.is_answering(place);
         let is_transferring = self.hub.is_transferring(place);
         let Some(connection) = self.registry.get_mut(place) else { return };
@@ -199,12 +198,12 @@ impl<S: System> Reactor<S> {
 
     /// Hears a connection for which there was no place, as its first line may be for one that is kept, or prove that it is an owner's.
     pub(super) fn hear_applicant(&mut self, id: ConnId, now: Now) {
-        let Some(address) = self.registry.get(id).and_then(Connection::address) else { return };
-        if self.refusal(address, now).is_none() {
+        let Some(peer) = self.registry.get(id).map(Connection::peer) else { return };
+        if self.refusal(peer, now).is_none() {
             self.registry.set_life(id, Life::Active);
-            return self.welcome(id, address, now);
+            return self.welcome(id, peer, now);
         }
-        let may_prove = self.may_prove(address, now);
+        let may_prove = self.may_prove(peer, now);
         let Some(connection) = self.registry.get_mut(id) else { return };
         if connection.framing().lines.is_searched()
             && connection.is_readable()
@@ -221,7 +220,7 @@ impl<S: System> Reactor<S> {
             match dialect.parse(&line, &crate::plain::text(&line)) {
                 Some(Request::Resume { token, lines }) => asked = Some(TakeUp::new(token, lines)),
                 Some(Request::Login { credential, .. }) if may_prove => {
-                    proves = self.hub.may_be_looked_at(&credential, origin(address));
+                    proves = self.hub.may_be_looked_at(&credential, peer.origin());
                     // Others from there have their passwords looked at first.
                     if !proves && !is_heard {
                         lines.put_back();
@@ -239,7 +238,7 @@ impl<S: System> Reactor<S> {
         connection.framing().lines = lines;
         if proves {
             self.registry.set_life(id, Life::Active);
-            self.hub.try_login(id, origin(address), now);
+            self.hub.try_login(id, peer.origin(), peer.wire(), now);
             // At once, as the next one may want the place where its password waits.
             return self.serve_active(id, now);
         }
@@ -252,12 +251,17 @@ impl<S: System> Reactor<S> {
 
     /// Tells a connection that there is no place for it.
     pub(super) fn reject(&mut self, id: ConnId, now: Now) {
-        let Some(connection) = self.registry.get(id) else { return };
-        let turned_away = connection.address().and_then(|address| self.turned_away(address, now));
+        let Some(peer) = self.registry.get(id).map(Connection::peer) else { return };
+        let turned_away = self.turned_away(peer, now);
         let bye = if self.end.is_some() { Bye::Shutdown } else { turned_away.unwrap_or(Bye::Full) };
-        if let Some(address) = connection.address().filter(|_| bye != Bye::Shutdown) {
-            self.refusals.note(address, bye, now.at);
+        if bye != Bye::Shutdown {
+            self.refusals.note(peer, bye, now.at);
         }
+        self.send_off(id, bye);
+    }
+
+    /// Tells a connection that was not admitted why it cannot stay.
+    pub(super) fn send_off(&mut self, id: ConnId, bye: Bye) {
         if self.registry.rejected() >= limits::REJECTED {
             return self.dismiss(id, bye);
         }

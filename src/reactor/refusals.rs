@@ -1,11 +1,10 @@
 //! What the log of the process says of connections that may not come: each address, but so few lines that a flood fills no disk.
 
-use std::net::IpAddr;
-
 use log::warn;
 
 use crate::event::Bye;
 use crate::limits;
+use crate::peer::Peer;
 use crate::time::Instant;
 
 /// How much has been said in this minute.
@@ -14,26 +13,26 @@ pub(super) struct Refusals {
     since: Option<Instant>,
     noted: usize,
     left_out: u64,
-    last: Option<(IpAddr, Bye)>,
+    last: Option<(Peer, Bye)>,
 }
 
 impl Refusals {
-    /// Says that nobody is taken in from this address, or goes on from there.
-    pub(super) fn note(&mut self, address: IpAddr, bye: Bye, now: Instant) {
-        if self.is_due(address, bye, now) {
+    /// Says that this peer is not taken in, or does not go on.
+    pub(super) fn note(&mut self, peer: Peer, bye: Bye, now: Instant) {
+        if self.is_due(peer, bye, now) {
             match std::mem::take(&mut self.left_out) {
-                0 => warn!("{} from {address}", what(bye)),
-                more => warn!("{} from {address}; {more} more were closed or refused since the line before", what(bye)),
+                0 => warn!("{} from {peer}", what(bye)),
+                more => warn!("{} from {peer}; {more} more were closed or refused since the line before", what(bye)),
             }
         }
     }
 
     /// Whether a line is said now. One of the same address says nothing new within the minute.
-    fn is_due(&mut self, address: IpAddr, bye: Bye, now: Instant) -> bool {
+    fn is_due(&mut self, peer: Peer, bye: Bye, now: Instant) -> bool {
         if self.since.is_none_or(|since| now - since >= limits::REFUSALS_NOTED_IN) {
             (self.since, self.noted, self.last) = (Some(now), 0, None);
         }
-        if self.noted >= limits::REFUSALS_NOTED || self.last.replace((address, bye)) == Some((address, bye)) {
+        if self.noted >= limits::REFUSALS_NOTED || self.last.replace((peer, bye)) == Some((peer, bye)) {
             self.left_out += 1;
             return false;
         }
@@ -59,9 +58,9 @@ mod tests {
     #[test]
     fn a_flood_says_little() {
         let mut refusals = Refusals::default();
-        let address = |n: u8| IpAddr::from([203, 0, 113, n]);
+        let peer = |n: u8| Peer::at([203, 0, 113, n].into());
         let due = |refusals: &mut Refusals, n: u8, at: u64| {
-            refusals.is_due(address(n), Bye::TooOften, Instant::START + Duration::from_secs(at))
+            refusals.is_due(peer(n), Bye::TooOften, Instant::START + Duration::from_secs(at))
         };
         assert!(due(&mut refusals, 1, 0) && !due(&mut refusals, 1, 1) && due(&mut refusals, 2, 1));
         let said = (0..200).filter(|&n| due(&mut refusals, n, 2)).count();

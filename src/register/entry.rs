@@ -1,7 +1,7 @@
 //! What the ledger has: each entry is a change of what is owned, of what rooms have for rules, or of who is blocked.
 
 // These are addresses, and no sockets.
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt;
 use std::time::SystemTime;
 
@@ -307,7 +307,22 @@ impl From<Prefix> for Network {
     }
 }
 
+/// An address alone.
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::V4 { octets: address.octets(), len: 32 },
+            IpAddr::V6(address) => Self::V6 { octets: address.octets(), len: 128 },
+        }
+    }
+}
+
 impl Network {
+    /// Reads `ADDRESS/LEN`, or an address alone.
+    pub fn typed(text: &str) -> Option<Self> {
+        text.parse().map_or_else(|_| Self::new(text), |address: IpAddr| Some(address.into()))
+    }
+
     /// Reads `ADDRESS/LEN`.
     pub fn new(text: &str) -> Option<Self> {
         let (address, len) = text.split_once('/')?;
@@ -352,6 +367,11 @@ impl Network {
             }
             Self::V6 { len, .. } => self.shortened(len.min(64)),
         }
+    }
+
+    /// Whether an address is one of its own. IPv4 is IPv4, written as IPv6 too.
+    pub fn contains(self, address: IpAddr) -> bool {
+        Self::from(address.to_canonical()).shortened(self.bits()) == self.shortened(self.bits())
     }
 
     /// Whether addresses of the machine itself are in it, as far as it is known.
@@ -414,6 +434,30 @@ mod tests {
         ] {
             assert_eq!(Network::new(typed).unwrap().known().to_string(), known, "{typed}");
         }
+    }
+
+    #[test]
+    fn a_network_contains_its_addresses() {
+        for (network, address, is_in) in [
+            ("203.0.113.0/24", "203.0.113.77", true),
+            ("203.0.113.9/24", "::ffff:203.0.113.77", true),
+            ("203.0.113.0/24", "203.0.114.77", false),
+            ("203.0.113.77", "203.0.113.77", true),
+            ("203.0.113.77", "203.0.113.78", false),
+            ("2001:db8::5", "2001:db8::5", true),
+            ("2001:db8::5", "2001:db8::6", false),
+            ("2001:db8::/32", "2001:db8:9::6", true),
+            ("0.0.0.0/0", "203.0.113.77", true),
+            ("0.0.0.0/0", "::1", false),
+            ("::/0", "127.0.0.1", false),
+        ] {
+            assert_eq!(
+                Network::typed(network).unwrap().contains(address.parse().unwrap()),
+                is_in,
+                "{network}, {address}"
+            );
+        }
+        assert!(["203.0.113", "203.0.113.5/33", "", "localhost"].iter().all(|text| Network::typed(text).is_none()));
     }
 
     #[test]

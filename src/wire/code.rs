@@ -74,6 +74,7 @@ codes! {
     NotHttp "not-http"
     NotIrc "not-irc"
     NotText "not-text"
+    NotChat "not-chat"
     Reset "reset"
     Timeout "timeout"
     Killed "killed"

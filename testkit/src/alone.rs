@@ -10,14 +10,15 @@ use chinwag::framing::Framing;
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::DOWNLOAD_UNIT;
 use chinwag::linebuf::Ending;
-use chinwag::names::{ConnId, Digest, FileId, Origin, Prefix, RoomName};
+use chinwag::names::{ConnId, Digest, FileId, Origin, Prefix, RoomName, Wire};
 use chinwag::plain::{self, Style};
 use chinwag::register::entry::Rule;
-use chinwag::register::{self, Register, Rules};
+use chinwag::register::{Register, Rules};
 use chinwag::settings::Settings;
 use chinwag::time::{Day, Instant, Now};
 
-use crate::memory::{Disk, Notes, Told, why_not};
+use crate::ledger::Ledger;
+use crate::memory::{Disk, Notes, Told, in_clear, why_not};
 use crate::model::{Chance, Crowd, Entry, Heard, Parting, World};
 
 /// As much of a file as a queue takes.
@@ -272,14 +273,13 @@ impl Alone {
         self.peers.iter_mut().for_each(|peer| peer.is_closed = true);
         // Whoever kills a process takes nothing from the ledger that was written.
         if chance.one_in(2) {
-            self.notes.synced = self.notes.ledger.len();
+            self.notes.ledger.synced = self.notes.ledger.entries.len();
         }
-        let (register, left) = self.notes.crash(&[], chance);
-        let is_all_there = left == self.notes.ledger.len();
-        let ledger: Vec<register::Entry> = register.entries(Day::of(self.now().wall)).collect();
+        let (register, left) = self.notes.ledger.crash(chance);
+        let is_all_there = left == self.notes.ledger.entries.len();
+        let ledger = Ledger::left(register.entries(Day::of(self.now().wall)).collect());
         self.notes = Notes {
             records: std::mem::take(&mut self.notes.records),
-            synced: ledger.len(),
             ledger,
             ..Notes::default()
         };
@@ -291,7 +291,7 @@ impl Alone {
         let now = self.now();
         // It is read as it was written anew.
         let mut register = Register::default();
-        self.notes.ledger.iter().cloned().for_each(|entry| register.apply(entry));
+        self.notes.ledger.entries.iter().cloned().for_each(|entry| register.apply(entry));
         for (id, file) in std::mem::take(&mut self.stored) {
             let past = file.what.and_then(|description| {
                 let is_all = file.len == description.size;
@@ -339,7 +339,7 @@ impl Alone {
     fn history(&mut self, rooms: &BTreeSet<RoomName>) -> Vec<String> {
         let mut notes = Notes { records: self.notes.records.clone(), ..Notes::default() };
         let (id, now) = (ConnId::new(1000, 0), self.now());
-        self.hub.connect(id, Origin::Loopback, now, &mut notes);
+        self.hub.connect(id, Origin::Loopback, Wire::Secure, now, &mut notes);
         if let Some(password) = self.settings.password.as_deref() {
             self.hub.handle(id, now, chinwag::request::Request::Pass(password), &mut notes);
         }
@@ -420,7 +420,8 @@ impl World for Alone {
         let style = Style { crlf: chance.one_in(4), ..Style::FIRST };
         let address = address(chance);
         let id = self.add_peer(who, address, style);
-        self.hub.connect(id, origin(address), self.now(), &mut self.notes);
+        let origin = origin(address);
+        self.hub.connect(id, origin, in_clear(origin), self.now(), &mut self.notes);
         self.deliver();
         assert!(!self.peers[who].inbox.is_empty(), "somebody was not greeted");
     }
@@ -532,7 +533,7 @@ impl World for Alone {
     }
 
     fn crashed(&mut self, chance: &mut dyn Chance) -> (Register, SystemTime) {
-        (self.notes.crash(&[], chance).0, self.now().wall)
+        (self.notes.ledger.crash(chance).0, self.now().wall)
     }
 }
 

@@ -16,6 +16,7 @@ pub mod company;
 pub mod data;
 pub mod disk;
 pub mod distant;
+pub mod ledger;
 mod many;
 pub mod memory;
 pub mod model;

@@ -8,19 +8,17 @@ use chinwag::effect::{
 };
 use chinwag::event::{Change, Deed, Detail, Done, Event, Fault, Reply, Setting, Unstored, Verb};
 use chinwag::framing::Framing;
-use chinwag::home::Durability;
 use chinwag::hub::{Departure, Hub};
-use chinwag::ledger;
 use chinwag::limits::{DOWNLOAD_UNIT, HISTORY_HEAD, KEEP};
 use chinwag::linebuf::Ending;
-use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, PlaceToken};
+use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, PlaceToken, Wire};
 use chinwag::plain::{self, Style};
-use chinwag::register::{Author, Entry, PasswordHash, Register};
+use chinwag::register::{Author, PasswordHash};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
 use sha2::{Digest as _, Sha256};
 
-use crate::model::Chance;
+use crate::ledger::Ledger;
 
 /// Something that a connection was told.
 #[derive(Clone, Debug)]
@@ -50,11 +48,7 @@ pub struct Notes {
     pub deeds: Vec<(Author, Deed)>,
     /// Passwords that are to be looked at.
     pub tasks: VecDeque<PasswordTask>,
-    /// What is to be written into the ledger, and what is there.
-    pub entering: VecDeque<Vec<Entry>>,
-    pub ledger: Vec<Entry>,
-    /// How many entries of the ledger no crash can undo.
-    pub synced: usize,
+    pub ledger: Ledger,
     pub is_memory_short: bool,
 }
 
@@ -70,13 +64,11 @@ impl Notes {
 
     /// The same, but those that wait for their turn to search the log are left to wait.
     pub fn go_on_until_a_search(&mut self, hub: &mut Hub, now: Now) {
-        while !(self.resumed.is_empty() && self.queries.is_empty() && self.tasks.is_empty() && self.entering.is_empty())
-        {
+        while !(self.resumed.is_empty() && self.queries.is_empty() && self.tasks.is_empty() && self.ledger.is_idle()) {
             while let Some(task) = self.tasks.pop_front() {
                 hub.password_did(now, look_at(&task), self);
             }
-            while let Some(entries) = self.entering.pop_front() {
-                self.enter(entries);
+            while self.ledger.settle(Entered::Written).is_some() {
                 hub.ledger_did(now, Entered::Written, self);
             }
             while let Some(conn) = self.resumed.pop() {
@@ -87,38 +79,6 @@ impl Notes {
                 hub.log_has(now, found, self);
             }
         }
-    }
-
-    /// Writes entries down, and syncs what a ledger on a disk syncs.
-    pub fn enter(&mut self, entries: Vec<Entry>) {
-        let is_synced = ledger::durability(&entries) == Durability::Sync;
-        self.ledger.extend(entries);
-        if is_synced {
-            self.synced = self.ledger.len();
-        }
-    }
-
-    /// What is read of the ledger after a crash in this moment: all that was synced, and behind that as much as there happens to
-    /// be, cut anywhere, of what was written, and of what was being written. It comes with how many entries are left.
-    pub fn crash(&self, in_flight: &[Entry], chance: &mut dyn Chance) -> (Register, usize) {
-        let (mut text, mut synced) = (String::new(), 0);
-        for (at, entry) in self.ledger.iter().chain(in_flight).enumerate() {
-            ledger::encode(&mut text, entry);
-            synced = if at < self.synced { text.len() } else { synced };
-        }
-        let mut bytes = text.clone().into_bytes();
-        bytes.truncate(synced + chance.below(bytes.len() - synced + 1));
-        // A file may have got its length and not its bytes.
-        if chance.one_in(4) {
-            bytes.resize(bytes.len() + chance.below(64), 0);
-        }
-        let entries = ledger::read(&bytes).expect("a crash tears nothing but the end").entries;
-        let (left, mut same) = (entries.len(), String::new());
-        entries.iter().for_each(|entry| ledger::encode(&mut same, entry));
-        assert!(same.len() >= synced && text.starts_with(&same), "what is read is not what was written");
-        let mut register = Register::default();
-        entries.into_iter().for_each(|entry| register.apply(entry));
-        (register, left)
     }
 
     /// What the log has for a query.
@@ -192,12 +152,8 @@ impl Output for Notes {
             Effect::NoteWrongPassword(conn) => self.wrong_passwords.push(conn),
             Effect::NoteFailedLogin(conn, nick) => self.failed_logins.push((conn, nick)),
             Effect::Password(task) => self.tasks.push_back(task),
-            Effect::Ledger(entries) => self.entering.push_back(entries),
-            // The ledger has all in the order in which it was told.
-            Effect::Note(entries) => match self.entering.back_mut() {
-                Some(before) => before.extend(entries),
-                None => self.enter(entries),
-            },
+            Effect::Ledger(entries) => self.ledger.write(entries),
+            Effect::Note(entries) => self.ledger.note(entries),
             // Nobody's lines are held back here.
             Effect::Answered(_) => {}
             // Nothing is held here for longer than a line takes.
@@ -230,6 +186,11 @@ impl Output for Notes {
 /// Why a disk that fails takes no chunk of so many bytes.
 pub fn why_not(bytes: usize) -> Unstored {
     [Unstored::Full, Unstored::Failed, Unstored::Descriptors, Unstored::Denied][bytes % 4]
+}
+
+/// What the wire is of somebody who comes in clear.
+pub fn in_clear(origin: Origin) -> Wire {
+    if origin == Origin::Loopback { Wire::Secure } else { Wire::Clear }
 }
 
 /// Looks at a password, quickly.
@@ -318,7 +279,7 @@ impl Memory {
         self.count += 1;
         let id = ConnId::new(self.count, 0);
         self.clients.insert(name.to_owned(), (id, Framing::default(), Style::FIRST));
-        self.hub.connect(id, origin, self.now(), &mut self.notes);
+        self.hub.connect(id, origin, in_clear(origin), self.now(), &mut self.notes);
         self.settle();
     }
 

@@ -295,6 +295,8 @@ struct Due {
     verb: &'static str,
     /// Whether there must be an answer.
     is_certain: bool,
+    /// Whether the answer may be that there is no such command, as it is for operators, and who asks may be one.
+    may_be_unknown: bool,
     sent: u64,
     asked: Asked,
 }
@@ -417,8 +419,9 @@ pub struct Crowd<W> {
     ways_made: u64,
     /// What somebody is told, while it is compared.
     compared: Option<(usize, Vec<String>)>,
-    /// Who is muted in a room, by the number of the ban.
+    /// Who is muted in a room, by the number of the ban, and which names are banned from it.
     mutes: BTreeMap<(String, u64), Holder>,
+    bans: BTreeMap<(String, u64), String>,
     /// How much of the log has been looked at.
     read: usize,
     /// Which message of the log a saying is, and how much the server had waited then.
@@ -457,6 +460,7 @@ impl<W: World> Crowd<W> {
             ways_made: 0,
             compared: None,
             mutes: BTreeMap::new(),
+            bans: BTreeMap::new(),
             read: 0,
             logged: HashMap::new(),
         }
@@ -471,6 +475,7 @@ impl<W: World> Crowd<W> {
             7..15 if W::AT_ONCE && chance.one_in(64) => {
                 self.world.pass(LONG);
                 self.mutes.clear();
+                self.bans.clear();
                 self.end_blocks();
                 self.clients.iter_mut().for_each(|client| client.silent.clear());
                 for promise in self.promises.values_mut() {
@@ -560,6 +565,7 @@ impl<W: World> Crowd<W> {
                 assert!(late.is_none(), "{who} got no reply to {}", late.map_or("", |due| due.verb));
             }
             self.check_order();
+            self.check_banned();
             self.forget_the_empty();
         }
     }
@@ -589,6 +595,7 @@ impl<W: World> Crowd<W> {
         }
         self.open.clear();
         self.mutes.clear();
+        self.bans.clear();
         self.hidden_after(is_all_there);
         self.order_after(is_all_there);
         self.check_promises(self.world.register(), wall);

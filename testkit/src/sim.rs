@@ -17,13 +17,14 @@ use chinwag::effect::{Entered, Found, Job, Outcome, PasswordResult, PasswordTask
 use chinwag::event::Trouble;
 use chinwag::hub::Hub;
 use chinwag::limits::STALL_BYTES;
-use chinwag::names::PlaceToken;
+use chinwag::names::{self, PlaceToken};
+use chinwag::peer;
 use chinwag::reactor::Reactor;
 use chinwag::register::{self, Register};
 use chinwag::settings::Settings;
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
-use chinwag::transport::Transport;
+use chinwag::transport::{NotArrived, Transport};
 
 use crate::memory::{Disk, Notes, look_at, why_not};
 use crate::model::{Chance, Entry, Heard, Parting, World};
@@ -46,6 +47,8 @@ struct Weather {
     log_fails: usize,
     /// Of so many peers, one reads slowly.
     slow: usize,
+    /// Of so many newcomers, one comes through a proxy, which says so first.
+    proxied: usize,
     /// Whether what is sent arrives in the next turn, as far as there is room for it.
     is_prompt: bool,
 }
@@ -99,6 +102,10 @@ struct Mark {
 #[derive(Default)]
 struct Wire {
     slot: Option<usize>,
+    /// How many bytes must come before the server may admit it.
+    head: usize,
+    /// The address that these tell of.
+    named: Option<IpAddr>,
     /// What the peer sent and the server's kernel has, and what is on its way there.
     arrived: VecDeque<u8>,
     coming: VecDeque<u8>,
@@ -285,6 +292,19 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
+    fn arrive(&mut self, peer: peer::Peer) -> Result<peer::Peer, NotArrived> {
+        let mut byte = [0];
+        while self.wire.borrow().head > 0 {
+            match self.read(&mut byte) {
+                Ok(0) => return Err(NotArrived::Failed(ErrorKind::UnexpectedEof.into())),
+                Ok(_) => self.wire.borrow_mut().head -= 1,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(self.wire.borrow().named.map_or(peer, |address| peer::Peer::named(address, names::Wire::Clear)))
+    }
+
     fn shut(&mut self) -> io::Result<()> {
         let wire = &mut *self.wire.borrow_mut();
         if wire.end_arrived && wire.end == Some(End::Reset) {
@@ -324,9 +344,9 @@ pub struct Surroundings {
     /// What the log has, and what is being looked up in it until when.
     notes: Notes,
     queries: VecDeque<(Instant, Query)>,
-    /// Passwords that are being looked at and entries that are being written, and when each is done.
+    /// Passwords that are being looked at, and when each is done; when each write of the ledger is.
     tasks: VecDeque<(Instant, PasswordTask)>,
-    entering: VecDeque<(Instant, Vec<register::Entry>)>,
+    entering: VecDeque<Instant>,
     /// Until when the log is in trouble.
     trouble: Option<(Instant, Trouble)>,
     signals: usize,
@@ -367,7 +387,7 @@ impl System for Surroundings {
         let job = self.jobs.front().map_or(never, |&(at, _)| at);
         let query = self.queries.front().map_or(never, |&(at, _)| at);
         let task = self.tasks.front().map_or(never, |&(at, _)| at);
-        let entry = self.entering.front().map_or(never, |&(at, _)| at);
+        let entry = self.entering.front().map_or(never, |&at| at);
         let done = job.min(query).min(task).min(entry);
         let now = net.clock.get();
         if !ready.is_empty()
@@ -491,24 +511,21 @@ impl System for Surroundings {
     }
 
     fn enter(&mut self, entries: Vec<register::Entry>) {
-        let at = self.net.clock.get() + self.net.weather.job;
-        self.entering.push_back((at, entries));
+        self.entering.push_back(self.net.clock.get() + self.net.weather.job);
+        self.notes.ledger.write(entries);
     }
 
     fn note(&mut self, entries: Vec<register::Entry>) {
         if !self.net.one_in(self.net.weather.job_fails) {
-            self.notes.enter(entries);
+            self.notes.ledger.note(entries);
         }
     }
 
     fn entered(&mut self) -> Option<Entered> {
-        self.entering.front().filter(|(at, _)| *at <= self.net.clock.get())?;
-        let (_, entries) = self.entering.pop_front()?;
-        if self.net.one_in(self.net.weather.job_fails) {
-            return Some(Entered::Failed);
-        }
-        self.notes.enter(entries);
-        Some(Entered::Written)
+        self.entering.front().filter(|at| **at <= self.net.clock.get())?;
+        self.entering.pop_front();
+        let entered = if self.net.one_in(self.net.weather.job_fails) { Entered::Failed } else { Entered::Written };
+        self.notes.ledger.settle(entered).map(|_| entered)
     }
 
     fn next_log(&self) -> Option<Duration> {
@@ -553,6 +570,7 @@ impl Sim {
             job_fails: pick(&mut chance, &[0, 0, 50]),
             log_fails: pick(&mut chance, &[0, 0, 0, 100]),
             slow: pick(&mut chance, &[0, 0, 2]),
+            proxied: pick(&mut chance, &[0, 2]),
             is_prompt: false,
         };
         Self::with(weather, chance, settings)
@@ -561,8 +579,17 @@ impl Sim {
     /// A server of nobody yet that nothing disturbs, with so many bytes of room between it and each peer, each way, and a disk
     /// of which a job takes so long at most.
     pub fn calm(room: usize, job: Duration, settings: Settings) -> Self {
-        let weather =
-            Weather { room, write: Duration::ZERO, odd: 0, job, job_fails: 0, log_fails: 0, slow: 0, is_prompt: true };
+        let weather = Weather {
+            room,
+            write: Duration::ZERO,
+            odd: 0,
+            job,
+            job_fails: 0,
+            log_fails: 0,
+            slow: 0,
+            proxied: 0,
+            is_prompt: true,
+        };
         Self::with(weather, fastrand::Rng::with_seed(0), settings)
     }
 
@@ -614,19 +641,27 @@ impl Sim {
 
     /// Somebody who connects from an address, or by the operator's door.
     fn peer(&mut self, address: Option<IpAddr>) -> Peer {
-        let wire = Rc::new(RefCell::new(Wire::default()));
+        let far = address.filter(|address| !address.is_loopback());
+        let mut wire = Wire::default();
+        if far.is_some() && self.net.one_in(self.net.weather.proxied) {
+            (wire.head, wire.named) = (1 + self.net.below(100), far);
+            wire.coming = vec![b'P'; wire.head].into();
+        }
+        let is_arriving = wire.head > 0;
+        let wire = Rc::new(RefCell::new(wire));
         let system = self.reactor.system();
         if system.is_listening {
             self.net.open.set(self.net.open.get() + 1);
             let transport = Stream { wire: Rc::clone(&wire), net: Rc::clone(&self.net) };
-            system.newcomers.push_back(Newcomer { transport, address, dialect: 0 });
+            let socket = if is_arriving { Some(Ipv4Addr::LOCALHOST.into()) } else { address };
+            let peer = socket.map_or(peer::Peer::CONTROL, peer::Peer::at);
+            system.newcomers.push_back(Newcomer { transport, peer, dialect: 0, is_arriving });
             system.wires.push(Rc::clone(&wire));
         }
         let is_slow = self.net.one_in(self.net.weather.slow);
         let reads_one_in = if is_slow { [0, 2, 4, 30][self.net.below(4)] } else { 1 };
-        let address = address.filter(|address| !address.is_loopback());
         let (before, lines) = (Vec::new(), VecDeque::new());
-        Peer { wire, before, address, line: Vec::new(), start: 0, lines, reads_one_in }
+        Peer { wire, before, address: far, line: Vec::new(), start: 0, lines, reads_one_in }
     }
 
     /// Has the server do all that it has to do until some time from now.
@@ -873,7 +908,6 @@ impl World for Sim {
 
     fn crashed(&mut self, chance: &mut dyn Chance) -> (Register, SystemTime) {
         let system = self.reactor.system();
-        let in_flight = system.entering.front().map(|(_, entries)| entries.as_slice()).unwrap_or_default();
-        (system.notes.crash(in_flight, chance).0, system.now().wall)
+        (system.notes.ledger.crash(chance).0, system.now().wall)
     }
 }

@@ -488,8 +488,8 @@ fn ranks_are_shown_beside_names_and_messages_that_were_taken_back_are_named() {
         carol.send("/me waves");
         told(&terminal, "#lobby * +carol waves");
         terminal.keys(format!("/who #lobby{enter}"));
-        told(&terminal, "@bob here ");
-        told(&terminal, "+carol here ");
+        told(&terminal, "@bob is here, in #lobby");
+        told(&terminal, "+carol is here, in #lobby");
         // The sign is not part of the name, so her name is completed without it; a guest's rank goes with the guest.
         carol.send(&format!("/leave #lobby\n/join #lobby\nthree {n}"));
         told(&terminal, &format!("#lobby <carol> three {n}"));

@@ -310,9 +310,9 @@ fn who_is_put_out_for_good_is_told_and_does_not_come_back() {
 fn days_are_told_in_words() {
     let fake = Fake::start(BTreeMap::new());
     let terminal = start(connect(&fake.address, &["--plain"]).env("TZ", "UTC"));
-    let mut stream = fake.stream.recv().unwrap();
+    let stream = fake.stream.recv().unwrap();
     for (n, time) in ["22T18:26", "23T00:00"].iter().enumerate() {
-        writeln!(stream, "#lobby [{}@2026-11-{time}:00.000Z] <bob> number {n}", n + 5).unwrap();
+        Fake::say(&stream, &format!("#lobby [{}@2026-11-{time}:00.000Z] <bob> number {n}", n + 5));
     }
     let lines = told(&terminal, "number 1").lines;
     let from = lines.iter().position(|line| line.ends_with("number 0")).expect("the first");

@@ -907,21 +907,24 @@ fn names_of_any_script_are_shown_completed_and_heard() {
 fn many_lines_are_pasted_only_after_a_question() {
     let (server, mut bob) = lobby();
     let terminal = alice(&server.address(), &[], (60, 10), Emulator::Reflowing);
-    let paste = "\x1b[200~one\r\n  two\r\n\r\n/quit\r\nfour\x1b[201~";
+    // What looks like a command is said as it is, and so is what comes after it.
+    let lines = ["one", "  two", "/quit", "leave", " /who", "register", "four"];
+    let paste = format!("\x1b[200~{}\r\n\r\n{}\x1b[201~", lines[..2].join("\r\n"), lines[2..].join("\r\n"));
+    let paste = paste.as_str();
     terminal.keys(format!("begun {paste}"));
-    typed(&terminal, "#lobby> send these 4 lines? y/n");
+    typed(&terminal, "#lobby> send these 7 lines? y/n");
     terminal.keys("x\x7fn");
     typed(&terminal, "#lobby> begun");
     terminal.keys(paste);
-    typed(&terminal, "#lobby> send these 4 lines? y/n");
+    typed(&terminal, "#lobby> send these 7 lines? y/n");
     terminal.keys("\x03");
     typed(&terminal, "#lobby> begun");
     terminal.keys("\x03");
     terminal.keys(paste);
-    typed(&terminal, "#lobby> send these 4 lines? y/n");
+    typed(&terminal, "#lobby> send these 7 lines? y/n");
     assert_eq!(bob.settle().iter().filter(|line| line.contains("<alice>")).count(), 0);
     terminal.keys("y");
-    for line in ["one", "  two", "/quit", "four"] {
+    for line in lines {
         let lines = bob.until(&format!("#lobby <alice> {line}"));
         assert!(!lines.iter().any(|line| line.contains("<alice>")), "{lines:?}");
     }
@@ -1086,9 +1089,9 @@ fn who_looks_elsewhere_is_told_where_the_terminal_can() {
         let mut command = connect(&fake.address, &[]);
         let mut terminal = Terminal::start(command.env(variable, value), 120, 20, Emulator::Reflowing, Speaks::Nothing);
         come_in(&terminal, &fake.address);
-        let mut stream = fake.stream.recv().unwrap();
-        let mut say = |text: &str| {
-            writeln!(stream, "#lobby <bob> {text}").unwrap();
+        let stream = fake.stream.recv().unwrap();
+        let say = |text: &str| {
+            Fake::say(&stream, &format!("#lobby <bob> {text}"));
             told(&terminal, text);
         };
         // It is not known whether somebody looks, and then somebody does.
@@ -1101,7 +1104,7 @@ fn who_looks_elsewhere_is_told_where_the_terminal_can() {
         typed(&terminal, "#lobby> x");
         // At most once a second. Sleep: that time is what is tested.
         thread::sleep(Duration::from_millis(1100));
-        writeln!(stream, "#lobby <bob> alice, {HARMFUL};end").unwrap();
+        Fake::say(&stream, &format!("#lobby <bob> alice, {HARMFUL};end"));
         told(&terminal, ";end");
         let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
         assert!(raw.contains("\x1b[22;2t\x1b]2;(1) bob in #lobby - chinwag\x1b\\"), "{raw:?}");
@@ -1119,7 +1122,7 @@ fn who_looks_elsewhere_is_told_where_the_terminal_can() {
         assert_eq!(restored(), 1);
         terminal.keys("\x1b[Oz");
         typed(&terminal, "#lobby> xyz");
-        writeln!(stream, "#lobby <bob> alice, bye").unwrap();
+        Fake::say(&stream, "#lobby <bob> alice, bye");
         told(&terminal, "alice, bye");
         let client = Pid::from_raw(terminal.pid().try_into().unwrap()).unwrap();
         kill_process(client, Signal::TERM).unwrap();
@@ -1134,20 +1137,20 @@ fn no_text_looks_like_a_line_of_its_own() {
         let fake = Fake::start(BTreeMap::new());
         // All of it is in view, row by row.
         let terminal = alice(&fake.address, &["--color", color], (columns, 3000), Emulator::Reflowing);
-        let mut stream = fake.stream.recv().unwrap();
+        let stream = fake.stream.recv().unwrap();
         let head = "18:26 #lobby <bob> ".len();
         let width = usize::from(columns);
         for blank in [" ", "\t", "\u{3000}", "\u{2800}", "\u{3164}"] {
             for start in 0..width {
-                writeln!(stream, "#lobby <bob> ok{}* notice it moves", blank.repeat(start)).unwrap();
+                Fake::say(&stream, &format!("#lobby <bob> ok{}* notice it moves", blank.repeat(start)));
             }
         }
         // A word that fills the row up to its end leaves its last letter for the next one.
         for long in width - head - 2..width - head + 2 {
-            writeln!(stream, "#lobby <bob> {}* notice it moves", "x".repeat(long)).unwrap();
+            Fake::say(&stream, &format!("#lobby <bob> {}* notice it moves", "x".repeat(long)));
         }
         let link = format!("https://example.org/{}", "x".repeat(100));
-        writeln!(stream, "#lobby <bob> {link} done").unwrap();
+        Fake::say(&stream, &format!("#lobby <bob> {link} done"));
         let screen = told(&terminal, "x done");
         // The link is not broken by us, so that the terminal knows it for one.
         assert!(screen.lines.iter().any(|line| line.ends_with(&link)), "{screen}");
@@ -1163,9 +1166,9 @@ fn the_day_is_told_where_it_changes() {
     let mut command = connect(&fake.address, &[]);
     let terminal = Terminal::start(command.env("TZ", "UTC"), 80, 24, Emulator::Reflowing, Speaks::Nothing);
     come_in(&terminal, &fake.address);
-    let mut stream = fake.stream.recv().unwrap();
+    let stream = fake.stream.recv().unwrap();
     for (n, time) in ["22T18:26", "22T23:59", "23T00:00", "23T10:00"].iter().enumerate() {
-        writeln!(stream, "#lobby [{}@2026-11-{time}:00.000Z] <bob> number {n}", n + 5).unwrap();
+        Fake::say(&stream, &format!("#lobby [{}@2026-11-{time}:00.000Z] <bob> number {n}", n + 5));
     }
     let screen = told(&terminal, "number 3");
     let shown: Vec<&str> = screen.lines.iter().map(String::as_str).collect();
@@ -1187,15 +1190,15 @@ fn the_day_is_told_where_it_changes() {
 fn the_status_row_is_drawn_ten_times_a_second_at_most() {
     let fake = Fake::start(BTreeMap::new());
     let terminal = alice(&fake.address, &[], (80, 24), Emulator::Reflowing);
-    let mut stream = fake.stream.recv().unwrap();
+    let stream = fake.stream.recv().unwrap();
     let draws = || terminal.raw().windows(8).filter(|window| window == b"\x1b[?2026h").count();
     let (before, since) = (draws(), Instant::now());
     for n in 0..300 {
-        writeln!(stream, "#lobby * {} {}", ["bob", "carol"][n % 2], if n % 4 < 2 { "typing" } else { "idle" }).unwrap();
+        Fake::say(&stream, &format!("#lobby * {} {}", ["bob", "carol"][n % 2], if n % 4 < 2 { "typing" } else { "idle" }));
         // Each is a turn of its own. Sleep: how often it draws is what is tested.
         thread::sleep(Duration::from_millis(2));
     }
-    writeln!(stream, "#lobby <bob> done").unwrap();
+    Fake::say(&stream, "#lobby <bob> done");
     told(&terminal, "<bob> done");
     let most = usize::try_from(since.elapsed().as_millis() / 100).unwrap() + 5;
     assert!(draws() - before <= most, "{} in the place of {most}", draws() - before);
@@ -1345,6 +1348,11 @@ impl Fake {
                 line.split_once(' ').map_or(String::new(), |(_, rest)| format!(" {rest}"))
             ),
         }
+    }
+
+    /// Says a line, in one write: what it answers meanwhile must not come in its midst.
+    pub(crate) fn say(mut stream: &TcpStream, line: &str) {
+        stream.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     /// The lines of typing and talk that it gets, up to this one.
@@ -1792,7 +1800,8 @@ fn what_was_meant_is_told() {
     // It may have been meant as it stands.
     bob.settle();
     terminal.keys("help\r");
-    bob.expect("#lobby <alice> help");
+    // He may be told before that she is typing.
+    bob.until("#lobby <alice> help");
     // In private nobody is told by mistake what was for the server, or for somebody else.
     terminal.keys("/query bob\r");
     typed(&terminal, "@bob>");

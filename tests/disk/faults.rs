@@ -321,7 +321,8 @@ fn only_so_many_logs_and_files_are_kept_open() {
     for (who, client) in people.iter_mut().enumerate() {
         (0..20).for_each(|n| _ = share(client, &format!("#r{who}-0"), &noise(10, n), "x"));
     }
-    assert!(descriptors() <= before + 32, "{before} {}", descriptors());
+    // What is written beside a file is open for a moment, as is a folder that is synced.
+    eventually("files are closed", || descriptors() <= before + 32);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use chinwag::limits::{
     DOWNLOAD_UNIT, FILES, FILES_A_SENDER, MINUTE, READ_AHEAD, READ_AHEAD_IN_ALL, ROOMS as ROOMS_IN_ALL, ROOMS_A_PERSON,
     UPLOADS,
 };
-use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, Prefix, RoomName, clean};
+use chinwag::names::{ConnId, Digest, FileId, Nick, Origin, Prefix, RoomName, Wire, clean};
 use chinwag::settings::{Logging, Settings};
 use chinwag::time::{Instant, Now};
 use testkit::memory::{Disk, Memory, Notes, Told};
@@ -170,7 +170,7 @@ fn only_so_much_is_read_for_those_who_take_nothing() {
     }
     let people: Vec<ConnId> = (0..300).map(|slot| ConnId::new(slot, 1)).collect();
     for &id in &people {
-        hub.connect(id, Origin::Loopback, now, &mut notes);
+        hub.connect(id, Origin::Loopback, Wire::Secure, now, &mut notes);
         for command in ["/join #a", "/get 1", "/get 2", "/get 3", "/get 4"] {
             hub.handle(id, now, commands::parse(command).unwrap(), &mut notes);
         }

@@ -36,7 +36,7 @@ fn ten_thousand_runs_of_the_whole_server() {
     }
     check_met(
         &counted,
-        &["gathered", "cut off", "taken up", "beside", "given up", "dropped", "ended with a name", "crashed"],
+        &["gathered", "cut off", "taken up", "beside", "given up", "dropped", "ended with a name", "crashed", "operated"],
         10,
     );
 }

@@ -9,7 +9,7 @@ use chinwag::commands;
 use chinwag::event::{Detail, Done, Event, Reply};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{PAGE, PRESENCE_WINDOW, SLICE, SLICE_ROW};
-use chinwag::names::{ConnId, Origin};
+use chinwag::names::{ConnId, Origin, Wire};
 use chinwag::settings::Settings;
 use chinwag::time::{Instant, Now};
 use testkit::memory::{Notes, Told};
@@ -61,7 +61,7 @@ impl Core {
         let id = ConnId::new(self.next, 1);
         self.next += 1;
         self.people.push(id);
-        self.hub.connect(id, Origin::Loopback, self.now(), &mut self.notes);
+        self.hub.connect(id, Origin::Loopback, Wire::Secure, self.now(), &mut self.notes);
         if id != self.asker() {
             self.send(id, "/set presence off");
         }

@@ -97,7 +97,7 @@ const BLOCKED: &str = "* bye blocked you may not come to this server; ask who ru
 
 /// What a guest is told who may come as the owner of a name.
 const GUESTS_BLOCKED: &str =
-    "* bye blocked guests may not come from your network; connect again and /login NICK PASSWORD";
+    "* bye blocked guests may not come from your network; ask who runs the server, or come as the owner";
 
 fn are_guests_put_out(lines: &[String]) -> bool {
     lines.last().is_some_and(|line| line.starts_with(GUESTS_BLOCKED))
@@ -110,7 +110,7 @@ fn is_put_out(lines: &[String]) -> bool {
 #[test]
 fn a_block_that_changes_nothing_is_not_written_down_again() {
     let mut house = House::new(Settings::default());
-    let (mut deeds, mut written) = (0, house.0.notes.ledger.len());
+    let (mut deeds, mut written) = (0, house.0.notes.ledger.entries.len());
     for (line, changes) in [
         ("/block 203.0.113.7 spam", true),
         ("/block 203.0.113.7/32 all spam", false),
@@ -121,7 +121,7 @@ fn a_block_that_changes_nothing_is_not_written_down_again() {
     ] {
         assert_eq!(house.told("ops", line), ["+ block 1 203.0.113.7/32 0"], "{line}");
         (deeds, written) = (deeds + usize::from(changes), written + usize::from(changes));
-        assert_eq!((house.0.notes.deeds.len(), house.0.notes.ledger.len()), (deeds, written), "{line}");
+        assert_eq!((house.0.notes.deeds.len(), house.0.notes.ledger.entries.len()), (deeds, written), "{line}");
     }
 }
 
@@ -325,7 +325,7 @@ fn a_block_ends_when_its_time_is_over_and_the_same_again_changes_it() {
     let mut register = Register::default();
     let alice = Nick::new("alice").unwrap();
     register.apply(Entry::Name { nick: alice, since: Day::of(house.0.now().wall), password: None });
-    house.0.notes.ledger.iter().for_each(|entry| register.apply(entry.clone()));
+    house.0.notes.ledger.entries.iter().for_each(|entry| register.apply(entry.clone()));
     let ids: Vec<u64> = register.blocks().iter().map(|block| block.id).collect();
     assert_eq!(ids, [2, 3, 4]);
 }

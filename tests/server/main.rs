@@ -13,6 +13,7 @@ mod blocks;
 mod bounds;
 mod crowd;
 mod dialects;
+mod doors;
 mod fairness;
 mod gathering;
 mod help;

@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use chinwag::effect::Entered;
 use chinwag::limits;
 use chinwag::names::{Origin, Prefix};
 use chinwag::settings::{Logging, Settings};
@@ -357,7 +358,11 @@ fn what_cannot_be_granted_is_refused() {
         let told = refused(dir.path(), &["grant", nick]);
         assert!(told.starts_with(want), "{told}");
     }
-    assert!(refused(dir.path(), &["revoke", "torn"]).starts_with("! revoke refused nobody owns torn;"));
+    // What cannot be taken back is done to a name as it is spelled, and which one it looks like is told.
+    let looks = "refused nobody owns torn; it looks like tom, which belongs to somebody: type tom if that is meant";
+    assert_eq!(refused(dir.path(), &["revoke", "torn"]), format!("! revoke {looks}\n"));
+    assert_eq!(refused(dir.path(), &["operator", "torn", "on"]), format!("! operator {looks}\n"));
+    assert!(refused(dir.path(), &["revoke", "bob"]).ends_with(" nobody owns bob; /grant bob gives the name to somebody\n"));
     let lines = control(&dir.path().join("ctl"), "/account tom\n/account\n");
     assert!(
         lines[1] == "+ account tom owned" && lines[2].starts_with("! account refused nobody is online here"),
@@ -415,9 +420,9 @@ fn a_name_that_is_being_registered_goes_to_whom_it_is_granted() {
     memory.hub.handle(a, now, request, &mut memory.notes);
     let request = chinwag::commands::parse("/grant alice").unwrap();
     memory.hub.handle(chinwag::names::ConnId::new(2, 0), now, request, &mut memory.notes);
-    let entries = memory.notes.entering.pop_front().unwrap();
+    let entries = memory.notes.ledger.settle(Entered::Written).unwrap();
     assert_eq!(entries.len(), 2);
-    memory.hub.ledger_did(now, chinwag::effect::Entered::Written, &mut memory.notes);
+    memory.hub.ledger_did(now, Entered::Written, &mut memory.notes);
     memory.notes.go_on(&mut memory.hub, now);
     memory.send("a", b"/ping\n");
     assert!(memory.next("ctl").unwrap().starts_with("+ grant alice token:"));
@@ -756,6 +761,26 @@ fn looking_makes_no_room() {
     assert_eq!(done(dir.path(), &["rooms"]), "+ rooms 0\n");
     let mut carol = server.person("carol");
     carol.ask("/rooms", "+ rooms 0");
+}
+
+#[test]
+fn who_runs_the_server_is_told_of_rooms_in_which_nobody_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    let mut bob = owner(&server, "bob");
+    for room in ["#silent", "#alone"] {
+        bob.send(&format!("/join {room}"));
+        bob.until_starting("+ join ");
+    }
+    bob.ask("/leave #silent", "+ leave #silent");
+    bob.ask("/rooms", "- #alone 1");
+    bob.expect("+ rooms 1");
+    assert_eq!(done(dir.path(), &["rooms"]), "- #alone 1\n- #silent 0\n+ rooms 2\n");
+    let who = done(dir.path(), &["who", "#silent"]);
+    assert!(who.starts_with("+ who ") && who.ends_with(" 0\n"), "{who}");
+    assert!(refused(dir.path(), &["who", "#nowhere"]).starts_with("! who no-such-room "));
+    bob.send("/who #silent");
+    bob.starting("! who no-such-room ");
 }
 
 #[test]

@@ -76,13 +76,12 @@ impl Slow {
 
     /// Has all written that waits for the disk, after which the ledger says what is so.
     fn write(&mut self) {
-        while let Some(entries) = self.memory.notes.entering.pop_front() {
-            self.memory.notes.enter(entries);
+        while self.memory.notes.ledger.settle(Entered::Written).is_some() {
             self.memory.hub.ledger_did(self.memory.now(), Entered::Written, &mut self.memory.notes);
             self.memory.hub.check();
         }
         let mut read = Register::default();
-        self.memory.notes.ledger.iter().cloned().for_each(|entry| read.apply(entry));
+        self.memory.notes.ledger.entries.iter().cloned().for_each(|entry| read.apply(entry));
         let lines = |register: &Register| {
             let mut lines: Vec<String> = register.entries(self.today()).map(|entry| spelled(&entry)).collect();
             lines.sort();

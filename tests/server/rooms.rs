@@ -12,7 +12,7 @@ use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{
     A_PREFIX, LOG_READ, LOGS, MINUTE, NEW_ROOMS, ROOMS, ROOMS_A_PERSON, ROOMS_PARTS, SEARCH, SEARCH_PACE,
 };
-use chinwag::names::{ConnId, Nick, Origin, Prefix, RoomName, Text};
+use chinwag::names::{ConnId, Nick, Origin, Prefix, RoomName, Text, Wire};
 use chinwag::settings::{Logging, Settings};
 use chinwag::time::{Instant, Now};
 use testkit::data::{Folder, assert_numbered, fetch, history, kill, seq, share, stop, unstamped};
@@ -82,7 +82,7 @@ fn a_log_that_cannot_be_read_leaves_what_memory_has() {
         notes.told.clear();
         hub.handle(id, now, commands::parse(line).unwrap(), notes);
     };
-    hub.connect(id, Origin::Loopback, now, &mut notes);
+    hub.connect(id, Origin::Loopback, Wire::Secure, now, &mut notes);
     ask(&mut hub, &mut notes, "/join #a");
     (0..9).for_each(|n| ask(&mut hub, &mut notes, &format!("line {n}")));
     for line in ["/history", "/history after 2"] {
@@ -112,7 +112,7 @@ fn a_log_that_cannot_be_read_leaves_what_memory_has() {
 fn a_log_that_hangs_holds_an_answer_up_for_a_while() {
     let (mut hub, mut notes, id) = (Hub::new(logged(3)), Notes::default(), ConnId::new(1, 1));
     let at = |span| Now { at: Instant::START + span, wall: SystemTime::UNIX_EPOCH };
-    hub.connect(id, Origin::Loopback, at(Duration::ZERO), &mut notes);
+    hub.connect(id, Origin::Loopback, Wire::Secure, at(Duration::ZERO), &mut notes);
     for n in 0..9 {
         let line = if n == 0 { "/join #a".to_owned() } else { format!("line {n}") };
         hub.handle(id, at(Duration::ZERO), commands::parse(&line).unwrap(), &mut notes);
@@ -150,7 +150,7 @@ fn searches_of_the_log_past_what_is_ignored_take_turns() {
     };
     for n in 0..=ASKERS + 1 {
         let conn = ConnId::new(n, 1);
-        hub.connect(conn, Origin::Loopback, at, &mut notes);
+        hub.connect(conn, Origin::Loopback, Wire::Secure, at, &mut notes);
         handle(&mut hub, &mut notes, at, conn, "/join #a");
     }
     handle(&mut hub, &mut notes, at, others, "/msg #a first");
@@ -203,13 +203,13 @@ fn searches_of_the_log_past_what_is_ignored_take_turns() {
 fn whoever_goes_before_the_log_has_answered_is_told_nothing() {
     let (mut hub, mut notes, id) = (Hub::new(logged(0)), Notes::default(), ConnId::new(1, 1));
     let now = Now { at: Instant::START, wall: SystemTime::UNIX_EPOCH };
-    hub.connect(id, Origin::Loopback, now, &mut notes);
+    hub.connect(id, Origin::Loopback, Wire::Secure, now, &mut notes);
     for line in ["/join #a", "hello", "/history"] {
         hub.handle(id, now, commands::parse(line).unwrap(), &mut notes);
     }
     hub.disconnect(id, now, Departure::Quit, &mut notes);
     assert!(!hub.is_answering(id));
-    hub.connect(ConnId::new(1, 2), Origin::Loopback, now, &mut notes);
+    hub.connect(ConnId::new(1, 2), Origin::Loopback, Wire::Secure, now, &mut notes);
     notes.told.clear();
     assert_eq!(notes.queries.len(), 1);
     notes.go_on(&mut hub, now);

@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
 use chinwag::effect::{PastRoom, Record};
 use chinwag::limits::{
-    BANS, DAY, FOUNDED, INVITATIONS, OPS, RULES_A_DAY, RULES_LINES, RULES_OF_ALL, RULES_OF_GUESTS, WRONG_KEYS,
+    BANS, DAY, FOUNDED, INVITATIONS, OPS, RULES_A_DAY, RULES_LINES, RULES_OF_ALL, RULES_OF_GUESTS, WAYS,
+    WRONG_KEYS,
 };
 use chinwag::names::{ConnId, Digest, Nick, Origin, Prefix, RoomName, Text};
 use chinwag::register::Register;
@@ -188,7 +189,7 @@ fn what_is_so_of_rooms_is_so_after_a_restart() {
     company.done("eve", "/room past off");
     company.done("eve", "/join #plain");
     let mut register = owners(&["ann", "bob", "cyd"], company.0.now());
-    company.0.notes.ledger.iter().for_each(|entry| register.apply(entry.clone()));
+    company.0.notes.ledger.entries.iter().for_each(|entry| register.apply(entry.clone()));
     let rooms: Vec<RoomName> = register.rooms().map(|(name, _)| *name).collect();
     assert_eq!(rooms, ["#club", "#secret"].map(|name| RoomName::new(name).unwrap()));
     let mut company = Company::new(settings, &["ann", "bob", "cyd"]);
@@ -221,7 +222,7 @@ fn no_crash_tells_what_was_said_in_a_room_that_went_with_its_last_member() {
         Record::Topic { .. } | Record::Forgotten { .. } => None,
     });
     let lines: Vec<_> = said.collect();
-    let ledger = std::mem::take(&mut company.0.notes.ledger);
+    let ledger = std::mem::take(&mut company.0.notes.ledger.entries);
     // When the server is killed the disk may have any part of what was so, from the beginning.
     for left in 2..=ledger.len() {
         let mut company = Company::new(Settings::default(), &[]);
@@ -502,6 +503,65 @@ fn strangers_leave_rules_to_others_and_to_the_operator() {
     const { assert!(RULES_OF_ALL < RULES_LINES) };
 }
 
+#[test]
+fn a_token_that_is_good_once_is_kept_where_no_connection_more_may_come_in() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    let mut register = owners(&["ann"], company.0.now());
+    let (once, ann) = ([8; 32], Nick::new("ann").unwrap());
+    let until = company.0.now().wall + DAY;
+    register.apply(Entry::Once { nick: ann, until, digest: Digest(Sha256::digest(once).into()) });
+    company.restore(register);
+    let tokens = [SECRET, once].map(|token| format!("/login ann token:{}", URL_SAFE_NO_PAD.encode(token)));
+    for n in 0..WAYS {
+        company.0.connect(&format!("way{n}"));
+        company.done(&format!("way{n}"), &tokens[0]);
+    }
+    company.0.connect("late");
+    company.refused("late", &tokens[1], "too-many");
+    company.0.end("way0");
+    company.done("late", &tokens[1]);
+    company.0.end("way1");
+    company.0.connect("later");
+    company.refused("later", &tokens[1], "refused");
+}
+
+#[test]
+fn a_message_is_one_s_own_however_one_s_name_was_spelled() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob", "tom"]);
+    company.enter(&["ann", "bob", "tom"]);
+    company.done("ann", "/join #club");
+    for name in ["bob", "tom"] {
+        company.done(name, "/join #club");
+    }
+    company.done("bob", "/nick b0b");
+    company.done("bob", "one");
+    company.done("tom", "two");
+    // They come back as somebody whom the room does not know.
+    company.0.end("bob");
+    company.enter(&["bob"]);
+    company.done("bob", "/join #club");
+    company.refused("bob", "/erase 1 2", "not-op");
+    assert_eq!(company.ask("bob", "/erase 1"), "+ erase #club 1");
+    company.refused("bob", "/erase 2", "not-op");
+}
+
+#[test]
+fn guests_of_this_machine_set_up_so_much_in_rooms_each_and_no_more() {
+    let mut company = Company::new(Settings::default(), &[]);
+    company.enter(&["eve", "bob"]);
+    let mut done = 0;
+    for n in 0..6 {
+        company.done("eve", &format!("/join #eve{n}"));
+        let bans: String = (0..BANS).map(|ban| format!("/ban p{n}-{ban}*\n")).collect();
+        company.0.send("eve", bans.as_bytes());
+        done += company.heard("eve").iter().filter(|line| line.starts_with("+ ban ")).count();
+    }
+    assert_eq!(done, RULES_A_DAY as usize);
+    company.refused("eve", "/room slow 5s", "too-many");
+    company.done("bob", "/join #bob");
+    company.done("bob", "/room slow 5s");
+}
+
 /// What somebody sends who is not in the room, for each command that names one.
 const FROM_OUTSIDE: &[&str] = &[
     "/who #s",
@@ -680,19 +740,19 @@ fn an_entry_tells_who_made_a_room_only_when_something_is_so_of_it() {
     company.enter(&["ann", "eve"]);
     company.done("eve", "/join #plain");
     company.done("eve", "hi");
-    assert!(company.0.notes.ledger.is_empty());
+    assert!(company.0.notes.ledger.entries.is_empty());
     let room = RoomName::new("#plain").unwrap();
     company.done("eve", "/room moderated on");
     let rule = Entry::Rule { room, rule: Rule::Moderated(true) };
-    assert_eq!(company.0.notes.ledger, [rule, Entry::Room { room, founder: Founder::Guest }]);
+    assert_eq!(company.0.notes.ledger.entries, [rule, Entry::Room { room, founder: Founder::Guest }]);
     let (room, nick) = (RoomName::new("#owned").unwrap(), Nick::new("ann").unwrap());
-    company.0.notes.ledger.clear();
+    company.0.notes.ledger.entries.clear();
     company.done("ann", "/join #owned");
     let locked = Entry::Rule { room, rule: Rule::TopicLocked(true) };
-    assert_eq!(company.0.notes.ledger, [Entry::Room { room, founder: Founder::Owner(nick) }, locked]);
+    assert_eq!(company.0.notes.ledger.entries, [Entry::Room { room, founder: Founder::Owner(nick) }, locked]);
     company.done("eve", "/join #owned");
     company.done("ann", "/op eve");
-    assert!(!company.0.notes.ledger.iter().any(|entry| matches!(entry, Entry::Role { role: Some(Role::Op), .. })));
+    assert!(!company.0.notes.ledger.entries.iter().any(|entry| matches!(entry, Entry::Role { role: Some(Role::Op), .. })));
 }
 
 /// Takes lines up to one that begins so, and gives the last.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chinwag::effect::{Description, PastFile};
-use chinwag::limits::{FILES, FILES_A_PREFIX, FILES_A_SENDER, UPLOAD_SILENCE, UPLOADS};
+use chinwag::limits::{FILES, FILES_A_PREFIX, FILES_A_SENDER, UPLOAD_SILENCE, UPLOADS, UPLOADS_A_PREFIX};
 use chinwag::names::{Digest, FileId, Nick, Origin, Prefix, RoomName};
 use chinwag::settings::Settings;
 use chinwag::time::Instant;
@@ -18,6 +18,9 @@ fn core(spool: u64) -> Memory {
 fn network(last: u8) -> Origin {
     Origin::Network(Prefix::v4([203, 0, 113, last]))
 }
+
+/// Where the people of a crowd come from, by their numbers.
+type From = fn(usize) -> Origin;
 
 fn enter(memory: &mut Memory, name: &str, origin: Origin, room: &str) {
     memory.connect_from(name, origin);
@@ -107,7 +110,6 @@ fn a_newcomer_finds_a_place_whoever_has_taken_all() {
         Origin::Network(Prefix::v6([0x20, 1, 0x0d, 0xb8, 0, 0, c, d, 0, 0, 0, 0, 0, 0, 0, 1]))
     };
     // Some who have many each, here or from anywhere, and a thousand who have one each, here or in one /48.
-    type From = fn(usize) -> Origin;
     let here: From = |_| Origin::Loopback;
     let anywhere: From = |n| network(u8::try_from(n).unwrap());
     for (owners, from) in [(50, here), (100, anywhere), (FILES - 10, here), (FILES - 10, wide)] {
@@ -233,20 +235,17 @@ fn an_upload_must_bring_some_bytes_a_minute() {
 
 #[test]
 fn a_newcomer_takes_the_place_of_the_slowest_upload() {
-    for origin in [Origin::Loopback, network(1)] {
+    // From each network come as many as may.
+    let networks: From = |n| network(((n - 1) / UPLOADS_A_PREFIX) as u8);
+    let here: From = |_| Origin::Loopback;
+    for (from, of_each) in [(here, 1), (networks, UPLOADS_A_PREFIX)] {
         let mut memory = core(1 << 30);
         enter(&mut memory, "alice", Origin::Loopback, "#a");
         memory.send("alice", b"/send #a 1000000 x\n");
         let others = 1..UPLOADS;
         for n in others.clone() {
             let name = format!("m{n}");
-            // As many as may come from one network, and the others from elsewhere.
-            enter(
-                &mut memory,
-                &name,
-                if origin == Origin::Loopback || n <= FILES_A_PREFIX { origin } else { network(2) },
-                "#x",
-            );
+            enter(&mut memory, &name, from(n), "#x");
             assert_eq!(answers(&mut memory, &name, "/send #x 1000000 x\n"), [format!("+ send {} 0", n + 2)]);
         }
         for second in 1..=30 {
@@ -260,19 +259,41 @@ fn a_newcomer_takes_the_place_of_the_slowest_upload() {
             let name = format!("late{n}");
             enter(&mut memory, &name, Origin::Loopback, "#a");
             assert!(answers(&mut memory, &name, "/send #a 10 x\n")[0].starts_with("+ send "));
-            let first = format!("m{}", n + 1);
-            let told = std::iter::from_fn(|| memory.next(&first)).find(|line| line.contains(" ! gone ")).unwrap();
-            assert!(told.starts_with(&format!("={} ! gone all places", n + 3)), "{told}");
+            let first = n * of_each + 1;
+            let told = std::iter::from_fn(|| memory.next(&format!("m{first}")));
+            let told = told.into_iter().find(|line| line.contains(" ! gone ")).unwrap();
+            assert!(told.starts_with(&format!("={} ! gone all places", first + 2)), "{told}");
         }
-        assert!(!std::iter::from_fn(|| memory.next("alice")).any(|line| line.contains(" ! gone ")), "{origin:?}");
+        assert!(!std::iter::from_fn(|| memory.next("alice")).any(|line| line.contains(" ! gone ")));
     }
     // Who would have more than those who have most is refused.
     let mut memory = core(1 << 30);
     for n in 0..UPLOADS {
         let name = format!("m{n}");
-        enter(&mut memory, &name, network(1 + (n % 2) as u8), "#x");
+        enter(&mut memory, &name, network((n % 32) as u8), "#x");
         memory.send(&name, b"/send #x 10 x\n");
     }
     enter(&mut memory, "late", network(1), "#x");
-    assert!(answers(&mut memory, "late", "/send #x 10 x\n")[0].starts_with("! send too-many "));
+    assert!(answers(&mut memory, "late", "/send #x 10 x\n")[0].starts_with("! send too-many 256 uploads "));
+}
+
+#[test]
+fn a_network_has_as_many_uploads_at_once_as_ten_connections() {
+    let mut memory = core(1 << 30);
+    for n in 0..UPLOADS_A_PREFIX {
+        enter(&mut memory, &format!("m{n}"), network(1), "#x");
+        memory.send(&format!("m{n}"), b"/send #x 10 x\n");
+    }
+    for (name, origin) in [("late", network(1)), ("other", network(2)), ("local", Origin::Loopback)] {
+        enter(&mut memory, name, origin, "#x");
+    }
+    let said = answers(&mut memory, "late", "/send #x 10 x\n");
+    assert!(said[0].starts_with("! send too-many 10 uploads are under way from your network; "), "{said:?}");
+    for name in ["other", "local"] {
+        assert!(answers(&mut memory, name, "/send #x 10 x\n")[0].starts_with("+ send "));
+    }
+    // One that has ended, or is begun anew, makes place.
+    assert!(answers(&mut memory, "m0", "/send #x 10 y\n").iter().any(|line| line.starts_with("+ send ")));
+    memory.end("m1");
+    assert!(answers(&mut memory, "late", "/send #x 10 x\n")[0].starts_with("+ send "));
 }

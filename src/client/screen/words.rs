@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use super::Look;
 use crate::client::model::news::{News, mark_of};
 use crate::client::model::transfer::{Progress, Way};
-use crate::names::{FileId, Nick};
+use crate::names::{FileId, Nick, Place};
 use crate::text::{bytes, roughly};
 use crate::wire;
 
@@ -32,23 +32,43 @@ const NAMED: usize = 5;
 const PACE: Duration = Duration::from_secs(2);
 const SLOWEST: Duration = Duration::from_secs(10);
 
+/// What stands before what was said or happened: when and where.
+#[derive(Debug)]
+pub struct Head {
+    /// Whether the time is told.
+    pub times: bool,
+    /// Whether the room is told each time. Else it is told where it is another one than before. That something was said to us alone
+    /// is always told.
+    pub rooms: bool,
+    /// Where that was which was told last.
+    pub last: Option<Place>,
+}
+
+impl Head {
+    fn before(&mut self, place: Place, time: &str) -> String {
+        let is_told = self.last.replace(place) != Some(place) || self.rooms || matches!(place, Place::With(_));
+        let time = if self.times { format!("{time} ") } else { String::new() };
+        if is_told { format!("{time}{place} ") } else { time }
+    }
+}
+
 /// News as one line, without its end.
-pub fn news(news: &News, look: &Look, now: SystemTime) -> String {
+pub fn news(news: &News, head: &mut Head, look: &Look, now: SystemTime) -> String {
     let time = look.time(news.at().unwrap_or(now));
     match news {
         News::Said { place, from, text, rank, number, .. } => {
-            let (mark, number) = (rank.map_or("", mark_of), numbered(*number));
+            let (head, mark, number) = (head.before(*place, &time), rank.map_or("", mark_of), numbered(*number));
             match wire::action(text) {
-                Some(action) => format!("{time} {place} {number}* {mark}{from} {action}"),
-                None => format!("{time} {place} {number}<{mark}{from}> {text}"),
+                Some(action) => format!("{head}{number}* {mark}{from} {action}"),
+                None => format!("{head}{number}<{mark}{from}> {text}"),
             }
         }
         News::Erased { place, by, numbers, shown, .. } => {
-            format!("{time} {place} {}", erased(*by, *numbers, shown, look))
+            format!("{}{}", head.before(*place, &time), erased(*by, *numbers, shown, look))
         }
-        News::Happened { place, text, .. } => format!("{time} {place} {text}"),
+        News::Happened { place, text, .. } => format!("{}{text}", head.before(*place, &time)),
         News::File { place, from, file, size, name, .. } => {
-            format!("{time} {place} {from} shares {name}, {}; /get {file} saves it", bytes(*size))
+            format!("{}{from} shares {name}, {}; /get {file} saves it", head.before(*place, &time), bytes(*size))
         }
         News::Answer(text) => local(text, look, now),
         // Without that word it would read as something to be done.
@@ -165,7 +185,6 @@ mod tests {
 
     use super::*;
     use crate::client::model::news::{Age, Mark};
-    use crate::names::Place;
     use crate::wire::Rank;
 
     #[test]
@@ -201,7 +220,28 @@ mod tests {
             (News::Refused("not so".to_owned()), "no: not so"),
             (News::Done("leave #club".to_owned()), "done: leave #club"),
         ] {
-            assert_eq!(news(&told, &look, SystemTime::UNIX_EPOCH), want);
+            let head = &mut Head { times: true, rooms: true, last: Some(place) };
+            assert_eq!(news(&told, head, &look, SystemTime::UNIX_EPOCH), want);
+        }
+        // On wish neither the time is told nor a room that is the same as before.
+        let head = &mut Head { times: false, rooms: false, last: None };
+        let here = |text: &str, place: &str| News::Happened {
+            place: Place::new(place).unwrap(),
+            at,
+            text: text.to_owned(),
+            moves: None,
+        };
+        for (told, want) in [
+            (said("hi"), "#lobby <@bob> hi"),
+            (said("there"), "<@bob> there"),
+            (News::Note("tea".to_owned()), "note: tea"),
+            (here("bob left", "#lobby"), "bob left"),
+            (here("bob joined", "#club"), "#club bob joined"),
+            (said("so"), "#lobby <@bob> so"),
+            (here("bob is away", "@bob"), "@bob bob is away"),
+            (here("bob is typing", "@bob"), "@bob bob is typing"),
+        ] {
+            assert_eq!(news(&told, head, &look, SystemTime::UNIX_EPOCH), want);
         }
         assert_eq!(day(look.day_of(SystemTime::UNIX_EPOCH)), "Thursday, 1 January 1970");
     }
@@ -222,7 +262,7 @@ mod tests {
         }
         let refused = News::Refused("until 2026-11-29T06:28:49Z".to_owned());
         assert_eq!(
-            (news(&refused, &look, now), look.news(&refused, now)),
+            (news(&refused, &mut Head { times: true, rooms: true, last: None }, &look, now), look.news(&refused, now)),
             ("no: until 07:28".into(), "✗ until 07:28".into())
         );
     }

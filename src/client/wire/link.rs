@@ -34,6 +34,8 @@ const LOOK: Duration = Duration::from_secs(3);
 const SLEPT: Duration = Duration::from_secs(10);
 /// The longest wait for the first try after a good connection is lost. Many may have lost theirs together.
 const AT_ONCE: Duration = Duration::from_millis(50);
+/// How long a server that is not there is taken for one that is just being started anew. Until then it is tried every second.
+const RESTART: Duration = Duration::from_secs(20);
 /// The longest wait between two tries, in seconds.
 const LONGEST: u64 = 30;
 /// Bytes that may wait to be sent. While there are more, nothing is read, so that no server can have us answer more than
@@ -75,7 +77,12 @@ pub struct Link {
     connecting: Option<Receiver<io::Result<std::net::TcpStream>>>,
     waker: Arc<Waker>,
     next_try: Option<Instant>,
+    /// How often in a row the wait for the next try grew longer.
     tries: u32,
+    /// When the last good connection was lost.
+    lost: Option<Instant>,
+    /// Whether the server has said anything on this connection.
+    has_spoken: bool,
     lines: LineBuf,
     readable: bool,
     /// Why the connection ended, once all that came before has been read.
@@ -106,6 +113,8 @@ impl Link {
             waker,
             next_try: Some(now),
             tries: 0,
+            lost: None,
+            has_spoken: false,
             lines: LineBuf::new(SERVER_LINE),
             readable: false,
             ended: None,
@@ -150,7 +159,7 @@ impl Link {
 
     /// The connection has proved good, so the next loss is answered by a try at once.
     pub fn is_good(&mut self) {
-        self.tries = 0;
+        (self.tries, self.lost) = (0, None);
     }
 
     /// Sends bytes as soon as the socket takes them. Without a connection they are dropped.
@@ -252,6 +261,7 @@ impl Link {
             // Telnet options are no business of a server of ours, and are left unanswered.
             Ok(n) => {
                 self.lines.feed(&bytes[..n]);
+                self.has_spoken = true;
                 self.hear();
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = false,
@@ -330,14 +340,18 @@ impl Link {
         self.written = 0;
         self.is_full = false;
         self.readable = false;
-        self.next_try = Some(now + pause(self.tries));
-        self.tries += 1;
+        let lost = *self.lost.get_or_insert(now);
+        let is_away = !std::mem::take(&mut self.has_spoken);
+        if self.tries <= 1 || !is_away || now.saturating_duration_since(lost) >= RESTART {
+            self.tries += 1;
+        }
+        self.next_try = Some(now + pause(self.tries - 1));
         LinkChange::Down(why)
     }
 }
 
-/// How long to wait before the next try, after so many that have failed: longer each time, and never just as long as others
-/// wait who have lost the same server.
+/// How long to wait before the next try, once the wait has grown so often: never just as long as others wait who have lost the
+/// same server.
 fn pause(tries: u32) -> Duration {
     let chance = (RandomState::new().hash_one(tries) >> 32) as f64 / f64::from(u32::MAX);
     match tries {
@@ -488,6 +502,26 @@ mod tests {
         assert!(!is_asked(at(13, 0)), "a clock that is set back is no sleep");
         let is_lost = |link: &mut Link, seconds| matches!(link.change(at(seconds, 0).0), Some(LinkChange::Down(_)));
         assert!(!is_lost(&mut link, 16) && is_lost(&mut link, 17), "it is lost within seconds");
+    }
+
+    #[test]
+    fn a_server_that_is_started_anew_is_tried_every_second() {
+        let start = Instant::now();
+        let mut link = Link::new("127.0.0.1:1".to_owned(), start).unwrap();
+        let wait = |link: &mut Link, second: u64, has_spoken: bool| {
+            let now = start + Duration::from_secs(second);
+            link.has_spoken = has_spoken;
+            link.lose(String::new(), now);
+            link.next_try.unwrap() - now
+        };
+        let (second, restart) = (Duration::from_secs(1), RESTART.as_secs());
+        assert!(wait(&mut link, 0, true) <= AT_ONCE);
+        assert!((0..restart).all(|at| wait(&mut link, at, false) <= second));
+        assert!((0..5).any(|_| wait(&mut link, restart, false) > 4 * second));
+        // One that is there and lets nobody in is left alone for longer, however soon.
+        link.is_good();
+        let waits: Vec<_> = (0..7).map(|_| wait(&mut link, 0, true)).collect();
+        assert!(waits[0] <= AT_ONCE && waits[6] > 10 * second, "{waits:?}");
     }
 
     #[test]

@@ -185,8 +185,9 @@ impl<W: World> Crowd<W> {
             Request::OfOperators { .. } => (true, self.is_operator(who)),
             _ => (false, false),
         };
+        let may_be_unknown = is_of_operators && !is_operator && !W::AT_ONCE;
         let asked = match request {
-            Request::OfOperators { request, .. } if is_operator => self.asked_of_operators(request),
+            Request::OfOperators { request, .. } if is_operator || may_be_unknown => self.asked_of_operators(who, request),
             Request::Nick(Named { typed, .. }) => {
                 self.clients[who].names.push(((*typed).to_owned(), sent, None));
                 Asked::Nick((*typed).to_owned())
@@ -261,13 +262,13 @@ impl<W: World> Crowd<W> {
         };
         let verb = match (verb, name) {
             // To those who are no operators these are unknown.
-            _ if is_of_operators && !is_operator => "?",
+            _ if is_of_operators && !is_operator && !may_be_unknown => "?",
             (_, Some(name)) => name,
             (Verb::Say, None) => "say",
             (Verb::Chunk, None) => "chunk",
             _ => "?",
         };
-        Due { verb, is_certain, sent, asked }
+        Due { verb, is_certain, may_be_unknown, sent, asked }
     }
 
     pub(super) fn say_due(&mut self, who: usize, target: Option<String>, text: &str) -> Asked {
@@ -451,8 +452,8 @@ impl<W: World> Crowd<W> {
             33 | 34 => format!("/ping {number}"),
             35 => {
                 let spec = chance.pick(commands::TABLE);
-                // What has come is told as it is.
-                if !W::AT_ONCE && matches!(spec.verb, Verb::Keep | Verb::Resume) {
+                // What has come is told as it is, and operators do there no more than is known.
+                if !W::AT_ONCE && (matches!(spec.verb, Verb::Keep | Verb::Resume) || spec.verb.is_of_operators()) {
                     return;
                 }
                 let words: Vec<&str> = (0..chance.below(4)).map(|_| *chance.pick(WORDS)).collect();
@@ -466,7 +467,14 @@ impl<W: World> Crowd<W> {
                 format!("/register {password}")
             }
             37 => {
-                let name = owned.unwrap_or_else(|| (*chance.pick(NICKS)).to_owned());
+                let tempted = if chance.below(2) > 0 { self.tempted(chance) } else { None };
+                let name = match (tempted, owned) {
+                    (Some((other, name)), _) => {
+                        who = other;
+                        name
+                    }
+                    (None, owned) => owned.unwrap_or_else(|| (*chance.pick(NICKS)).to_owned()),
+                };
                 format!("/login {name} {}", self.password_of(&name, chance))
             }
             38 => {

@@ -99,11 +99,14 @@ impl<W: World> Crowd<W> {
     pub(super) fn answered(&mut self, who: usize, command: &str) -> Due {
         let due = &mut self.clients[who].due;
         let matching = due.iter().position(|due| due.verb == command || due.is_certain);
-        let Some(at) = matching.filter(|&at| due[at].verb == command) else {
+        let is_it = |due: &Due| due.verb == command || (due.may_be_unknown && command == "?");
+        let Some(at) = matching.filter(|&at| is_it(&due[at])) else {
             let waiting: Vec<&str> = due.iter().map(|due| due.verb).collect();
             panic!("{who} is answered {command}, which is not what comes next: {waiting:?}");
         };
-        due.drain(..=at).next_back().unwrap()
+        let due = due.drain(..=at).next_back().unwrap();
+        assert!(!due.may_be_unknown || command == "?" || self.may_operate(who, due.sent), "{who} is no operator");
+        due
     }
 
     pub(super) fn refused(&mut self, who: usize, due: &Due) {
@@ -146,7 +149,7 @@ impl<W: World> Crowd<W> {
         assert!(!at_once || !self.tells_hidden(who, &details), "{who} hears of a hidden room: {rows:?}");
         self.check_rows(who, done, &details);
         self.check_accounts(done);
-        if at_once || self.clients[who].is_control {
+        if at_once || self.clients[who].is_control || due.may_be_unknown {
             self.hear_done_by_operator(done, &due, &details);
         }
         let (had_others, old) = (!self.others(who).is_empty(), self.clients[who].nick.clone());
@@ -258,6 +261,7 @@ impl<W: World> Crowd<W> {
                         self.hidden.remove(&room);
                     }
                     self.mutes.retain(|(of, _), _| *of != room);
+                    self.bans.retain(|(of, _), _| *of != room);
                     let holder = self.holder(&Nick::new(&old).unwrap());
                     self.ranks.insert((room, holder));
                 }
@@ -274,10 +278,14 @@ impl<W: World> Crowd<W> {
                 let silent = (fold(room.as_str()).into_owned(), key(nick.as_str()));
                 self.clients[who].silent.insert(silent);
             }
-            Done::Ban { mute, room, id, who: Whom::Guest(nick) | Whom::Name(nick), .. } => {
+            Done::Ban { mute, room, id, who: whom @ (Whom::Guest(nick) | Whom::Name(nick)), .. } => {
                 let room = fold(room.as_str()).into_owned();
                 client.silent.insert((room.clone(), key(nick.as_str())));
                 let holder = self.holder(nick);
+                self.bans.remove(&(room.clone(), *id));
+                if let (Whom::Name(name), false) = (whom, mute) {
+                    self.bans.insert((room.clone(), *id), key(name.as_str()));
+                }
                 if *mute {
                     self.mutes.insert((room, *id), holder);
                 } else {
@@ -288,6 +296,7 @@ impl<W: World> Crowd<W> {
                 let room = fold(room.as_str()).into_owned();
                 // The reply does not tell whose it was.
                 client.silent.retain(|(of, _)| *of != room);
+                self.bans.remove(&(room.clone(), *id));
                 self.mutes.remove(&(room, *id));
             }
             Done::Room { room, rule: Some(("hidden", value)) } => {
@@ -591,6 +600,10 @@ impl<W: World> Crowd<W> {
                     self.gone.insert(*actor);
                 }
                 if is_mine {
+                    // By another connection of theirs, or as a ban is for who they become.
+                    if W::AT_ONCE && self.others(who).is_empty() {
+                        self.count("left for a ban");
+                    }
                     self.leave(who, room);
                 } else {
                     self.clients[who].silent.insert(silent(actor));

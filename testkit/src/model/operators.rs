@@ -13,6 +13,8 @@ use super::*;
 pub(super) struct Order {
     /// The names whose owners are operators.
     pub(super) operators: BTreeSet<String>,
+    /// The names whose owners may ever have been made operators, where answers take their time.
+    appointed: BTreeSet<String>,
     pub(super) blocks: BTreeMap<u64, Block>,
     /// What `/server` has told, of what is not as at first.
     server: BTreeMap<String, String>,
@@ -108,11 +110,17 @@ impl<W: World> Crowd<W> {
         self.order.server.get(what).map_or("", String::as_str)
     }
 
-    /// Whether somebody is an operator. Over a world that takes its time nobody is one in the chat.
+    /// Whether somebody is an operator, surely.
     pub(super) fn is_operator(&self, who: usize) -> bool {
         let client = &self.clients[who];
         let is_one = || self.order.operators.iter().any(|name| is_like(name, &client.nick));
         client.is_control || (W::AT_ONCE && client.is_owner && self.world.address(who).is_none() && is_one())
+    }
+
+    /// Whether somebody may be an operator in the chat, or may have been since.
+    pub(super) fn may_operate(&self, who: usize, since: u64) -> bool {
+        let is_one = |name: &String| self.may_be_called(who, name, since);
+        self.world.address(who).is_none() && self.order.appointed.iter().any(is_one)
     }
 
     /// An operator does something, by their door or in the chat.
@@ -121,7 +129,13 @@ impl<W: World> Crowd<W> {
         let controls: Vec<usize> =
             (0..self.clients.len()).filter(|&who| self.clients[who].is_control && is_there(who)).collect();
         if !W::AT_ONCE && !controls.is_empty() {
-            return self.put_out(*chance.pick(&controls), chance);
+            let named: Vec<usize> = self.living().into_iter().filter(|&who| self.may_operate(who, self.step)).collect();
+            let who = match chance.below(8) {
+                0 => self.somebody(chance),
+                1..4 if !named.is_empty() => Some(*chance.pick(&named)),
+                _ => Some(*chance.pick(&controls)),
+            };
+            return who.into_iter().for_each(|who| self.put_out(who, chance));
         }
         if controls.is_empty() || (controls.len() < 2 && chance.one_in(20)) {
             return self.connect_control(chance);
@@ -210,15 +224,22 @@ impl<W: World> Crowd<W> {
         self.world.address(who).map(|address| address.to_string())
     }
 
-    /// An operator puts somebody out, or lets people in again.
+    /// Somebody puts somebody out, lets people in again or makes an operator, as far as one may do so in the chat or by the door.
     fn put_out(&mut self, who: usize, chance: &mut dyn Chance) {
         let Some(other) = self.somebody(chance) else { return };
         let nick = self.clients[other].nick.clone();
         let whom = if chance.one_in(2) { nick.clone() } else { (*chance.pick(NETWORKS)).to_owned() };
         let ids: Vec<u64> = self.order.blocks.keys().copied().collect();
-        let line = match chance.below(4) {
-            0 | 1 => format!("/kill {nick}"),
-            2 if !ids.is_empty() => format!("/unblock {}", chance.pick(&ids)),
+        let owner = self.living().into_iter().find(|&who| self.clients[who].is_owner);
+        let line = match (chance.below(6), owner) {
+            (n, _) if !self.clients[who].is_control => match n {
+                0..3 => format!("/kill {nick}"),
+                3 => format!("/wall {}", self.new_text(chance)),
+                _ => format!("/where {nick}"),
+            },
+            (0 | 1, _) => format!("/kill {nick}"),
+            (2 | 3, Some(owner)) => format!("/operator {} {}", self.clients[owner].nick, chance.pick(&["on", "on", "off"])),
+            (4, _) if !ids.is_empty() => format!("/unblock {}", chance.pick(&ids)),
             _ => format!("/block {whom} {}", chance.pick(&["guests", "all"])),
         };
         self.send_line(who, &line);
@@ -250,8 +271,17 @@ impl<W: World> Crowd<W> {
     }
 
     /// As much of an operator's request as its answer must be understood by.
-    pub(super) fn asked_of_operators(&self, request: &Request<'_>) -> Asked {
+    pub(super) fn asked_of_operators(&mut self, who: usize, request: &Request<'_>) -> Asked {
         match request {
+            Request::Operator(Some((nick, true))) if self.clients[who].is_control => {
+                self.order.appointed.insert(key(nick.typed));
+                Asked::Other
+            }
+            // Who does it may not live to hear of it.
+            Request::Kill { nick: Named { name: Ok(nick), .. }, .. } if !W::AT_ONCE => {
+                self.order.told.vacated.push(*nick);
+                Asked::Other
+            }
             Request::Block { scope, time, .. } => {
                 let ends = time.is_some_and(|time| !time.is_zero());
                 Asked::Block { of_guests: *scope == BlockScope::Guests, ends }
@@ -263,6 +293,9 @@ impl<W: World> Crowd<W> {
     /// What an operator is told of what they did.
     pub(super) fn hear_done_by_operator(&mut self, done: &Done<'_>, due: &Due, rows: &[Detail<'_>]) {
         let asked = &due.asked;
+        if due.may_be_unknown {
+            self.count("operated");
+        }
         match done {
             Done::Kill(nick) => {
                 self.count("killed");
@@ -294,7 +327,7 @@ impl<W: World> Crowd<W> {
                 self.order.operators.retain(|name| !is_like(name, nick.as_str()));
                 self.order.operators.extend(on.then(|| key(nick.as_str())));
             }
-            Done::Operators(count) => {
+            Done::Operators(count) if W::AT_ONCE => {
                 let told: BTreeSet<String> = rows.iter().filter_map(operator_of).collect();
                 assert_eq!((told.len() as u64, &told), (*count, &self.order.operators), "who is an operator");
             }
@@ -343,7 +376,8 @@ impl<W: World> Crowd<W> {
     /// Somebody is told something by an operator.
     pub(super) fn hear_wall(&mut self, who: usize, from: &Nick) {
         self.count("wall");
-        let is_one = *from == Nick::server() || self.order.operators.iter().any(|name| is_like(name, from.as_str()));
+        let known = if W::AT_ONCE { &self.order.operators } else { &self.order.appointed };
+        let is_one = *from == Nick::server() || known.iter().any(|name| is_like(name, from.as_str()));
         assert!(is_one, "{from} is no operator");
         self.order.told.reached.push(who);
     }
@@ -499,6 +533,7 @@ impl<W: World> Crowd<W> {
         let is_theirs = |holder: &Holder| matches!(holder, Holder::Owner(name) if is_like(name, old));
         self.ranks.retain(|(_, holder)| !is_theirs(holder));
         self.mutes.retain(|_, holder| !is_theirs(holder));
+        self.bans.retain(|_, name| !is_like(name, old));
         self.order.operators.retain(|name| !is_like(name, old));
         self.order.blocks.retain(|_, block| !matches!(&block.who, Meant::Name(name) if is_like(name, old)));
         if W::AT_ONCE {

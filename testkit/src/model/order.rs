@@ -162,6 +162,31 @@ impl<W: World> Crowd<W> {
         assert!(left.is_none(), "{left:?} goes with the last who is in it, and nobody is");
     }
 
+    /// Whether somebody was ever given a rank in a room by a name like this.
+    fn ever_ruled(&self, room: &str, name: &str) -> bool {
+        let is_theirs = |holder: &Holder| matches!(holder, Holder::Owner(other) if is_like(other, name));
+        self.ranks.iter().any(|(of, holder)| of == room && is_theirs(holder))
+    }
+
+    /// Nobody is in a room from which the name is banned that they own.
+    pub(super) fn check_banned(&self) {
+        for ((room, id), name) in self.bans.iter().filter(|((room, _), name)| !self.ever_ruled(room, name)) {
+            let is_there = |client: &&Client| client.is_owner && client.rooms.contains_key(room);
+            let there = self.clients.iter().filter(is_there).find(|client| is_like(&client.nick, name));
+            assert!(there.is_none(), "{name} is in {room}, in spite of the ban {id}");
+        }
+    }
+
+    /// Somebody in a room from which a name is banned that they may be about to prove, and that name.
+    pub(super) fn tempted(&self, chance: &mut dyn Chance) -> Option<(usize, String)> {
+        let is_in = |room: &str, who: usize| !self.clients[who].is_owner && self.clients[who].rooms.contains_key(room);
+        let of = |((room, _), name): (&(String, u64), &String)| {
+            self.living().into_iter().find(|&who| is_in(room, who)).map(|who| (who, name.clone()))
+        };
+        let tempted: Vec<(usize, String)> = self.bans.iter().filter_map(of).collect();
+        if tempted.is_empty() { None } else { Some(chance.pick(&tempted).clone()) }
+    }
+
     fn is_occupied(&self, room: &str) -> bool {
         self.clients.iter().any(|client| client.rooms.contains_key(room))
     }
@@ -172,6 +197,7 @@ impl<W: World> Crowd<W> {
         self.forgotten.insert(room.to_owned(), self.sayings.len());
         self.hidden.remove(room);
         self.mutes.retain(|(of, _), _| of != room);
+        self.bans.retain(|(of, _), _| of != room);
         self.ranks.retain(|(of, _)| of != room);
         self.order.invited.retain(|(of, _)| of != room);
     }
@@ -198,7 +224,8 @@ impl<W: World> Crowd<W> {
         self.hidden.retain(is_hidden);
     }
 
-    /// Somebody asks about a hidden room that they may not know of, and about one that is not there: they are told the same.
+    /// Somebody asks about a hidden room that they may not know of, or a file of it, and about what is not there: they are told the
+    /// same.
     pub(super) fn ask_of_hidden(&mut self, chance: &mut dyn Chance) {
         let Some(who) = self.somebody(chance) else { return };
         let client = &self.clients[who];
@@ -209,20 +236,31 @@ impl<W: World> Crowd<W> {
         }
         let room = (*chance.pick(&secret)).clone();
         let (nick, number) = (client.nick.clone(), chance.below(20));
-        let (command, words) = *chance.pick(QUESTIONS);
-        let words = words.replace("NICK", &nick).replace('N', &number.to_string());
-        self.count("asked of hidden");
-        let mut ask = |room: &str| {
+        let person = client.person;
+        let is_theirs = |client: &Client, file: u64| client.person == person && client.shared.contains(&file);
+        let is_of_room = |(&file, &offer): (&u64, &usize)| {
+            self.offers[offer].target == room && !self.clients.iter().any(|client| is_theirs(client, file))
+        };
+        let file = self.files.iter().filter(|&(file, offer)| is_of_room((file, offer))).map(|(file, _)| *file).last();
+        let (command, subject, absent, words) = match file.filter(|_| chance.one_in(4)) {
+            Some(file) => (*chance.pick(&["get", "cancel"]), file.to_string(), "999999", String::new()),
+            None => {
+                let (command, words) = *chance.pick(QUESTIONS);
+                (command, room, "#nowhere", words.replace("NICK", &nick).replace('N', &number.to_string()))
+            }
+        };
+        self.count(if file.is_some_and(|file| subject == file.to_string()) { "asked of its files" } else { "asked of hidden" });
+        let mut ask = |subject: &str| {
             self.compared = Some((who, Vec::new()));
-            self.send_line(who, &format!("/{command} {room} {words}"));
+            self.send_line(who, &format!("/{command} {subject} {words}"));
             self.hear_all();
             let (_, told) = self.compared.take().unwrap();
             // That an upload of theirs ends with the next `/send` has nothing to do with the room.
             let told = told.into_iter().filter(|line| !line.starts_with('='));
-            told.map(|line| line.replace(room, "#")).collect::<Vec<_>>()
+            told.map(|line| line.replace(subject, "#")).collect::<Vec<_>>()
         };
-        let (hidden, absent) = (ask(&room), ask("#nowhere"));
-        assert_eq!(hidden, absent, "what {who} is told of {room}, which is hidden, by /{command}");
+        let (hidden, absent) = (ask(&subject), ask(absent));
+        assert_eq!(hidden, absent, "what {who} is told of {subject}, which is hidden, by /{command}");
     }
 }
 

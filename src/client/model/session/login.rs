@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::typed::name;
-use super::{Asked, Entry, Pending, Session, cut};
+use super::{Asked, Entry, Pending, Session, Waiting, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName, Token, clean};
@@ -37,6 +37,8 @@ pub(super) enum Secret {
 pub(super) enum Wary {
     /// The one of this name was asked for, and left untold.
     Untold(Nick),
+    /// This command that takes one has no answer yet: who expects to be asked for it types on.
+    Unanswered(&'static str),
     /// This command was refused that takes one: who expects to be asked for it then types it.
     Refused(&'static str),
 }
@@ -54,8 +56,8 @@ pub(super) struct Logins {
     secret: Option<Secret>,
     /// Why what the person types next may be a password, though none is asked for.
     wary: Option<Wary>,
-    /// Whether the name that we have is owned, by us.
-    is_owner: bool,
+    /// The name that we own and go by, as it is registered. We may be shown in another spelling.
+    owner: Option<Nick>,
     /// Whether nothing is restored before it is settled as whom.
     holds: bool,
     /// The rooms in which the last login found us, as its answer told, and that have been entered since then if they were new.
@@ -73,7 +75,7 @@ impl Logins {
 
     /// A connection is made or lost, and nobody has proved anything on it.
     pub(super) fn reset(&mut self) {
-        (self.is_owner, self.holds) = (false, false);
+        (self.owner, self.holds) = (None, false);
         self.rooms.clear();
         self.found.clear();
     }
@@ -124,10 +126,11 @@ impl Session {
 
     /// Asks for what this command needs, which has come without it.
     pub(super) fn ask_for_secret(&mut self, command: &'static str) -> Taken {
-        if self.logins.is_owner == (command == "register") {
+        let is_owner = self.logins.owner.is_some();
+        if is_owner == (command == "register") {
             self.logins.wary = Some(Wary::Refused(command));
         }
-        match (command, self.logins.is_owner) {
+        match (command, is_owner) {
             // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
             ("register", false) => self.ask(Command::Token, Pending::MaySend),
             ("register", true) => {
@@ -140,6 +143,11 @@ impl Session {
             (_, true) => self.await_secret(Secret::Drop),
         }
         Taken::Yes
+    }
+
+    /// The name that we own and go by, as it is registered.
+    pub(super) fn owner(&self) -> Option<Nick> {
+        self.logins.owner
     }
 
     /// Has the person asked for a secret.
@@ -207,38 +215,50 @@ impl Session {
 
     /// Whether what is typed next may be a password, though none is asked for any more.
     pub fn is_wary(&self) -> bool {
-        self.logins.wary.is_some()
+        self.logins.wary.is_some() || self.unanswered_secret().is_some()
     }
 
     /// What was asked for with this was refused, and a password may come after it.
     pub(super) fn grow_wary(&mut self, pending: &Pending, code: Code<'_>) {
-        let command = match pending {
-            Pending::Typed(line) => name(line),
-            // So a guest is told that a password may be sent.
-            Pending::MaySend | Pending::Probe(_) if code == Code::NoAccount => "",
-            Pending::MaySend => "register",
-            Pending::Probe(_) | Pending::Login(_, None) => "login",
-            Pending::Password(_) => "pass",
-            _ => "",
-        };
+        // So a guest is told that a password may be sent.
+        let is_question = matches!(pending, Pending::MaySend | Pending::Probe(_)) && code == Code::NoAccount;
         // Whoever has typed on expects to be asked for nothing.
         let is_typed =
             |asked: &Asked| matches!(asked.pending, Pending::Typed(_) | Pending::Said | Pending::Password(_));
         let is_last = self.waiting.is_empty() && !self.asked.iter().any(is_typed);
-        if self.logins.person && is_last && ["register", "login", "passwd", "drop", "pass", "token"].contains(&command)
+        if self.logins.person
+            && is_last
+            && !is_question
+            && let Some(command) = takes_secret(pending)
         {
             self.logins.wary = Some(Wary::Refused(command));
         }
     }
 
+    /// The command that was typed last, if it takes a secret and has no answer yet.
+    fn unanswered_secret(&self) -> Option<&'static str> {
+        let is_typed = |asked: &&Asked| {
+            matches!(asked.pending, Pending::Typed(_) | Pending::Said) || takes_secret(&asked.pending).is_some()
+        };
+        let last = match self.waiting.back() {
+            Some(Waiting::Command(line)) => secret_of(line),
+            Some(_) => None,
+            None => self.asked.iter().rev().find(is_typed).and_then(|asked| takes_secret(&asked.pending)),
+        };
+        last.filter(|_| self.logins.person)
+    }
+
     /// Why this line may be a password that is about to be said. It is asked once; a command shows that the person knows where
     /// they are, and so do several words after a refusal.
-    pub(super) fn may_be_password(&mut self, line: &str, is_command: bool) -> Option<Wary> {
+    pub(super) fn may_be_password(&mut self, line: &str, is_doubted: bool) -> Option<Wary> {
         if line.trim().is_empty() {
             return None;
         }
         let is_one_word = !line.trim().contains(char::is_whitespace);
-        self.logins.wary.take().filter(|wary| !is_command && (is_one_word || matches!(wary, Wary::Untold(_))))
+        let unanswered = || self.unanswered_secret().filter(|_| !is_doubted).map(Wary::Unanswered);
+        let wary = self.logins.wary.or_else(unanswered);
+        self.logins.wary = None;
+        wary.filter(|wary| name(line).is_empty() && (is_one_word || matches!(wary, Wary::Untold(_))))
     }
 
     /// The next change of what is kept for later runs.
@@ -287,7 +307,7 @@ impl Session {
         }
         if let Some(token) = self.logins.token(nick) {
             self.ask(Command::Login(nick, Proof::Token(token)), Pending::Login(nick, Some(token)));
-        } else if self.logins.is_owner {
+        } else if self.logins.owner.is_some() {
             self.ask_password(nick);
         } else {
             // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
@@ -357,7 +377,7 @@ impl Session {
     pub(super) fn logged_in(&mut self, nick: Nick, by_token: bool) {
         let before = self.nick.replace(nick);
         (self.wanted, self.regaining, self.locked) = (Some(nick), false, None);
-        (self.logins.asking, self.logins.wary, self.logins.is_owner) = (None, None, true);
+        (self.logins.asking, self.logins.wary, self.logins.owner) = (None, None, Some(nick));
         self.logins.found.clear();
         for room in std::mem::take(&mut self.logins.rooms) {
             if self.talks.room(room).is_none() {
@@ -381,7 +401,7 @@ impl Session {
 
     /// We own `nick` from now on, or have done something of which our tokens end.
     pub(super) fn ask_token(&mut self, nick: Nick) {
-        self.logins.is_owner = true;
+        self.logins.owner = Some(nick);
         if self.logins.person {
             self.ask(Command::Token, Pending::Token(nick));
         }
@@ -397,8 +417,9 @@ impl Session {
     /// We are called `nick` now, as we wished to be.
     pub(super) fn called(&mut self, nick: Nick) {
         let before = self.nick.replace(nick);
-        self.logins.is_owner &= before == Some(nick);
-        (self.wanted, self.regaining) = (Some(nick), false);
+        // Who spells their own name in another way is its owner still, and finds it again as it is registered.
+        self.logins.owner = self.logins.owner.filter(|owner| owner.is_like(&nick));
+        (self.wanted, self.regaining) = (self.logins.owner.or(Some(nick)), false);
         if self.is_in() {
             self.renamed(before, nick);
         }
@@ -408,7 +429,7 @@ impl Session {
     /// We are `nick` from now on, and nobody's owner.
     pub(super) fn became_guest(&mut self, nick: Nick) {
         let before = self.nick.replace(nick);
-        (self.wanted, self.regaining, self.logins.is_owner) = (Some(nick), false, false);
+        (self.wanted, self.regaining, self.logins.owner) = (Some(nick), false, None);
         self.logins.found.clear();
         if self.is_in() {
             self.enter_again();
@@ -476,6 +497,22 @@ impl Session {
         let other = self.nick.map(|nick| format!(" Until then you are {nick}.")).unwrap_or_default();
         self.refuse(format!("{nick} belongs to somebody, and no password can be sent from here: {text}.{other}"));
         self.stay_guest();
+    }
+}
+
+/// The command of this line, if it takes a secret.
+fn secret_of(line: &str) -> Option<&'static str> {
+    Some(name(line)).filter(|name| ["register", "login", "passwd", "drop", "pass", "token"].contains(name))
+}
+
+/// The command with a secret that this is for.
+fn takes_secret(pending: &Pending) -> Option<&'static str> {
+    match pending {
+        Pending::Typed(line) => secret_of(line),
+        Pending::MaySend => Some("register"),
+        Pending::Probe(_) | Pending::Login(_, None) => Some("login"),
+        Pending::Password(_) => Some("pass"),
+        _ => None,
     }
 }
 
@@ -663,6 +700,80 @@ mod tests {
                 assert!(!session.is_wary(), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn one_word_is_not_said_while_a_command_for_a_password_has_no_answer() {
+        for (line, sent) in [
+            ("/register", "/token"),
+            ("/register secret", "/register secret"),
+            ("/login bob secret", "/login bob secret"),
+            ("/passwd a b", "/passwd a b"),
+            ("/pass secret", "/pass secret"),
+        ] {
+            let mut session = greeted(Vec::new(), true);
+            hear(&mut session, &["+ nick alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
+            hear(&mut session, &["+ ping restored"]);
+            asked(&mut session);
+            let now = Instant::now();
+            session.typed(line, now);
+            assert_eq!(asked(&mut session), [sent], "{line}");
+            let is_doubted = |session: &mut Session, why: &str| {
+                assert!(session.is_wary(), "{line}");
+                matches!(session.typed("correct-horse", now), Taken::No(told) if told.contains(why))
+            };
+            assert!(is_doubted(&mut session, " has no answer yet, and this would be said to #a"), "{line}");
+            // Who thinks by then that it is asked for types it again.
+            hear(&mut session, &[&format!("! {} insecure x", cut(&sent[1..]).0)]);
+            assert!(is_doubted(&mut session, " was refused, and this would be said to #a"), "{line}");
+            assert_eq!(asked(&mut session), [""; 0], "{line}");
+            session.typed("correct-horse", now);
+            assert_eq!(asked(&mut session), ["/msg #a correct-horse"], "{line}");
+        }
+        // Several words are none, and after them one word is not either.
+        let mut session = online(&["#a"]);
+        session.logins.person = true;
+        for line in ["/register secret", "what is that", "hello"] {
+            assert_eq!(session.typed(line, Instant::now()), Taken::Yes, "{line}");
+        }
+    }
+
+    #[test]
+    fn who_spells_their_name_in_another_way_is_its_owner_still() {
+        let mut session = greeted(vec![(alice(), Token([0; 32]))], true);
+        hear(&mut session, &["+ login alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
+        hear(&mut session, &["+ ping restored"]);
+        asked(&mut session);
+        let now = Instant::now();
+        session.typed("/nick A1ice", now);
+        hear(&mut session, &["+ nick A1ice"]);
+        assert_eq!(session.status().nick, Nick::new("A1ice").ok());
+        session.typed("/account", now);
+        shown(&mut session);
+        hear(&mut session, &["+ account alice owned"]);
+        assert_eq!(shown(&mut session), [News::Done("alice belongs to you".to_owned())]);
+        // What ends all tokens ends that of the name as it is registered.
+        session.typed("/passwd correct-horse battery-staple", now);
+        hear(&mut session, &["+ passwd"]);
+        assert_eq!(changes(&mut session), [TokenChange::Forget(alice(), Token([0; 32]))]);
+        hear(&mut session, &[&format!("+ token {TOKEN}")]);
+        assert_eq!(changes(&mut session), [TokenChange::Keep(alice(), Token([0; 32]))]);
+        session.lost("gone");
+        again(&mut session);
+        assert_eq!(asked(&mut session)[0], format!("/login alice token:{TOKEN}"));
+        hear(&mut session, &["+ login alice"]);
+        // Somebody else was given the name that theirs looked like.
+        for (line, is_owner) in [
+            ("* nick alice A1ice belongs to somebody now; an operator gave it to them.", true),
+            ("* nick guest7 alice was given up; an operator took it from its owner.", false),
+        ] {
+            hear(&mut session, &[line]);
+            assert_eq!(session.owner().is_some(), is_owner, "{line}");
+        }
+        // Another name is somebody else's.
+        hear(&mut session, &["+ login alice"]);
+        session.called(Nick::new("malice").unwrap());
+        assert_eq!((session.owner(), session.wanted), (None, Nick::new("malice").ok()));
     }
 
     #[test]

@@ -142,6 +142,7 @@ impl Session {
                     }
                     (Detail::Who { nick, .. }, Some(Place::Room(room))) if line.contains('#') => {
                         let rank = self.talks.room(room).and_then(|talk| talk.ranks.of(nick));
+                        let text = row(command, text).unwrap_or_else(|| text.to_owned());
                         self.answer(format!("{}{text}", rank.map_or("", mark_of)));
                     }
                     _ => match own_help(text).filter(|_| command == "help") {
@@ -251,7 +252,7 @@ impl Session {
             Done::Register(nick) => self.ask_token(nick),
             Done::Passwd | Done::TokenOff | Done::Drop(_) => {
                 // With these all tokens end.
-                if let Some(nick) = self.nick {
+                if let Some(nick) = self.owner().or(self.nick) {
                     self.logins.forget(nick);
                     match done {
                         Done::Passwd => self.ask_token(nick),
@@ -333,7 +334,9 @@ impl Session {
                     _ if !is_list => {
                         let deed = match &done {
                             // Nobody else can be called so.
-                            Done::Account(nick, Standing::Owned) if Some(*nick) == self.nick => {
+                            Done::Account(nick, Standing::Owned)
+                                if [self.nick, self.owner()].contains(&Some(*nick)) =>
+                            {
                                 Some(format!("{nick} belongs to you"))
                             }
                             done => deed(&line, done),

@@ -2,23 +2,52 @@
 
 use std::time::SystemTime;
 
-use super::told::whom_text;
+use super::told::{time_text, whom_text};
 use crate::names::RoomName;
 use crate::text::{bytes, counted, roughly};
 use crate::time::in_seconds;
-use crate::wire::Detail;
+use crate::wire::{Activity, Detail, Rank, Value};
+
+/// For how many seconds somebody may do nothing before it is worth a word.
+const QUIET: u64 = 60;
 
 /// A row of the answer to `command`, if there is more to say of it than the server's own words. Times stand in it as the server
 /// writes them; whoever shows it knows what they are here.
 pub(super) fn row(command: &str, text: &str) -> Option<String> {
     Some(match Detail::parse(command, text) {
+        Detail::Who { nick, activity, idle, rooms, away } => {
+            let is = match activity {
+                Activity::Here => "here",
+                Activity::Typing => "typing",
+                Activity::Away => "away",
+            };
+            let rooms = if rooms.is_empty() { String::new() } else { format!(", in {}", list(&rooms)) };
+            let quiet = if idle < QUIET { String::new() } else { format!(", quiet for {}", roughly(idle)) };
+            format!("{nick} is {is}{}{rooms}{quiet}", reason_text(away))
+        }
+        Detail::Room { room, count, topic } => {
+            let about = if topic.is_empty() { String::new() } else { format!("; it is about {topic}") };
+            match count {
+                0 => format!("nobody is in {room}{about}"),
+                1 => format!("1 person is in {room}{about}"),
+                _ => format!("{count} people are in {room}{about}"),
+            }
+        }
+        Detail::Limit { value, about, .. } => limit(value, about),
+        Detail::Ignored(nick) => format!("you hear nothing of {nick}"),
+        Detail::Setting(option, is_on) => format!("{option} is {}", if is_on { "on" } else { "off" }),
+        Detail::Ranked { rank, nick } => match rank {
+            Rank::Founder => format!("{nick} is the founder"),
+            Rank::Op => format!("{nick} is an op"),
+            Rank::Voice => format!("{nick} is a voice"),
+            Rank::Nobody => return None,
+        },
+        Detail::Rule(name, value) | Detail::Server(name, value) => format!("{name} is {value}"),
+        Detail::Operator(nick) => format!("{nick} is an operator"),
         Detail::Name { since, seen } => format!("owned since {since}; its owner was last here on {seen}"),
         Detail::Tokens(0) => "no token is kept for it".to_owned(),
         Detail::Tokens(count) => format!("{} can log in for you; /token off ends that", counted(count, "token")),
-        Detail::Founder(rooms) => {
-            let rooms: Vec<String> = rooms.iter().map(RoomName::to_string).collect();
-            format!("you are the founder of {}", rooms.join(", "))
-        }
+        Detail::Founder(rooms) => format!("you are the founder of {}", list(&rooms)),
         Detail::Ways(count) => format!("you are here over {}", counted(count, "connection")),
         Detail::File { file, size, sender, place, age, coming, name } => {
             let coming = if coming { ", still on its way" } else { "" };
@@ -46,6 +75,28 @@ pub(super) fn row(command: &str, text: &str) -> Option<String> {
     })
 }
 
+fn list(rooms: &[RoomName]) -> String {
+    rooms.iter().map(RoomName::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// How much a limit is. What the server says of it goes on behind a number, and may tell what 0 means, which is told for nothing else.
+fn limit(value: Value, about: &str) -> String {
+    let (what, nothing, more) = match about.split_once("; 0 is ") {
+        Some((what, rest)) => {
+            let (nothing, more) = rest.split_once("; ").unwrap_or((rest, ""));
+            (what, nothing, more)
+        }
+        None => (about, "", ""),
+    };
+    let limit = match (value, what.strip_prefix("bytes ")) {
+        (Value::Count(0) | Value::Seconds(0), _) if !nothing.is_empty() => format!("{what}: {nothing}"),
+        (Value::Count(count), Some(of)) => format!("{} {of}", bytes(count)),
+        (Value::Count(count), None) => format!("{count} {what}"),
+        (Value::Seconds(time), _) => format!("{what}: {}", time_text(time)),
+    };
+    if more.is_empty() { limit } else { format!("{limit}; {more}") }
+}
+
 /// For how long something holds.
 fn until_text(until: Option<SystemTime>) -> String {
     until.map_or_else(|| "for good".to_owned(), |at| format!("until {}", in_seconds(at)))
@@ -63,6 +114,24 @@ mod tests {
     #[test]
     fn rows_for_programs_are_told_in_words() {
         for (command, text, want) in [
+            ("who", "bob here 4s #lobby,#dev", "bob is here, in #lobby, #dev"),
+            ("who", "bob typing 0s -", "bob is typing"),
+            ("who", "bob away 7200s #lobby at sea", "bob is away (at sea), in #lobby, quiet for 2 hours"),
+            ("rooms", "#lobby 3 tea and cake", "3 people are in #lobby; it is about tea and cake"),
+            ("rooms", "#lobby 1", "1 person is in #lobby"),
+            ("rooms", "#lobby 0", "nobody is in #lobby"),
+            ("limits", "line 4096 bytes a line, with its ending", "4.0 KB a line, with its ending"),
+            ("limits", "file-ttl 86400s how long a file is kept", "how long a file is kept: 1 day"),
+            ("limits", "rate 20 lines a second; 0 is no limit; more are slow", "20 lines a second; more are slow"),
+            ("limits", "rate 0 lines a second; 0 is no limit; more are slow", "lines a second: no limit; more are slow"),
+            ("limits", "name-ttl 0s how long a name is kept; 0 is for ever", "how long a name is kept: for ever"),
+            ("limits", "log 0 bytes of a room's log; 0 is none", "bytes of a room's log: none"),
+            ("ignore", "bob", "you hear nothing of bob"),
+            ("set", "typing on", "typing is on"),
+            ("op", "op bob", "bob is an op"),
+            ("room", "hidden on", "hidden is on"),
+            ("server", "guests listen", "guests is listen"),
+            ("operator", "bob", "bob is an operator"),
             ("account", "name 2026-11-29 2026-11-30", "owned since 2026-11-29; its owner was last here on 2026-11-30"),
             ("account", "tokens 1", "1 token can log in for you; /token off ends that"),
             ("account", "tokens 0", "no token is kept for it"),
@@ -99,7 +168,7 @@ mod tests {
             assert_eq!(row(command, text).as_deref(), Some(want), "{text}");
         }
         // What is newer than this program is told as it came.
-        for (command, text) in [("account", "keys 3"), ("files", "x"), ("who", "bob here 0s #a")] {
+        for (command, text) in [("account", "keys 3"), ("files", "x"), ("who", "bob asleep 0s #a"), ("room", "x")] {
             assert_eq!(row(command, text), None, "{text}");
         }
     }

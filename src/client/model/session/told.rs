@@ -35,7 +35,8 @@ impl Session {
             ServerLine::Nick { nick, old, text } => {
                 // It goes on behind the name.
                 self.note(format!("{old} {text}"));
-                self.became_guest(nick);
+                // Who only spelled their name like one that is somebody's now goes by their own again.
+                if nick.is_guest() { self.became_guest(nick) } else { self.called(nick) }
             }
             ServerLine::Notice(text) => self.note(text.to_owned()),
             ServerLine::Wall { from, text } => self.note(format!("{from} tells everybody: {text}")),
@@ -166,6 +167,7 @@ impl Session {
             }
             What::Joined => {
                 self.came(who);
+                self.joined_elsewhere(place, who);
                 format!("{who} joined")
             }
             What::Left(text) => format!("{who} left{}", reason(text)),
@@ -173,6 +175,8 @@ impl Session {
             What::Lost(code) => format!("{who} was lost{}", reason(code.as_str())),
             What::Renamed(new) => {
                 self.talks.rename(who, new);
+                // Over another connection of ours, too.
+                self.nick = self.nick.map(|nick| if nick == who { new } else { nick });
                 self.ignored.iter_mut().filter(|ignored| **ignored == who).for_each(|ignored| *ignored = new);
                 format!("{who} is now {new}")
             }
@@ -212,6 +216,8 @@ impl Session {
         }
         let out = match what {
             What::Kicked { nick, .. } => Some(nick),
+            // Over another connection of ours, or by a login as somebody who is banned there.
+            What::Left(_) => Some(who),
             What::Banned { mute: false, who: Whom::Name(nick) | Whom::Guest(nick), .. } => Some(nick),
             _ => None,
         };
@@ -221,6 +227,15 @@ impl Session {
         self.news.push_back(News::Happened { place, at, text, moves });
         if out.is_some_and(|out| self.nick == Some(out)) && self.close(place) {
             self.note(self.nowhere());
+        }
+    }
+
+    /// Somebody came into a room. If that was us, it was over another connection of ours.
+    fn joined_elsewhere(&mut self, place: Place, who: Nick) {
+        let Place::Room(room) = place else { return };
+        if self.nick == Some(who) && self.talks.room(room).is_none() {
+            self.talks.open(place);
+            self.entered(room, Entry::default());
         }
     }
 
@@ -379,14 +394,18 @@ pub(super) fn whom_text(whom: Whom<'_>) -> String {
 
 /// For how long something holds; for good if it is 0.
 pub(super) fn span_text(seconds: u64) -> String {
-    let (count, unit) = match (seconds, seconds % 86_400, seconds % 3_600, seconds % 60) {
-        (0, ..) => return String::new(),
-        (_, 0, ..) => (seconds / 86_400, "day"),
-        (_, _, 0, _) => (seconds / 3_600, "hour"),
-        (_, _, _, 0) => (seconds / 60, "minute"),
+    if seconds == 0 { String::new() } else { format!(" for {}", time_text(seconds)) }
+}
+
+/// A span of time, exactly.
+pub(super) fn time_text(seconds: u64) -> String {
+    let (count, unit) = match (seconds % 86_400, seconds % 3_600, seconds % 60) {
+        (0, ..) => (seconds / 86_400, "day"),
+        (_, 0, _) => (seconds / 3_600, "hour"),
+        (_, _, 0) => (seconds / 60, "minute"),
         _ => (seconds, "second"),
     };
-    format!(" for {}", counted(count, unit))
+    counted(count, unit)
 }
 
 #[cfg(test)]
@@ -487,6 +506,22 @@ mod tests {
         session.talks.set_target(Some(Place::With(Nick::new("rob").unwrap())));
         hear(&mut session, &["* presence 5 -rob +ROB"]);
         assert_eq!(session.talks.target().unwrap().to_string(), "@ROB");
+    }
+
+    #[test]
+    fn what_we_do_over_another_connection_is_ours() {
+        let mut session = online(&["#a"]);
+        hear(&mut session, &["#b * alice joined"]);
+        assert_eq!(sent(&mut session), ["/op #b", "/history #b 20"]);
+        hear(&mut session, &["#b * bob joined", "#b * alice renamed A1ice"]);
+        assert_eq!(session.status().nick, Nick::new("A1ice").ok());
+        sent(&mut session);
+        shown(&mut session);
+        // So it is with a login as somebody who is banned there.
+        hear(&mut session, &["#a * A1ice left", "#b * bob left"]);
+        let nowhere = News::Note("you talk to nobody now; /query #b changes that".to_owned());
+        assert!(shown(&mut session).contains(&nowhere));
+        assert_eq!(session.talks.rooms().map(|room| room.to_string()).collect::<Vec<_>>(), ["#b"]);
     }
 
     #[test]

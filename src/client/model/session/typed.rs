@@ -74,53 +74,76 @@ impl Session {
         self.is_pending(MOVING) || self.waiting.iter().any(is_queued)
     }
 
-    /// Carries out a line that was typed.
+    /// Carries out a line that was typed, unless the finger may have slipped: then it has to be typed once more.
     pub fn typed(&mut self, line: &str, now: Instant) -> Taken {
+        self.take(line, Self::slip, now)
+    }
+
+    /// Carries out a line that is meant as it stands: it was pasted and confirmed to be text, or a program wrote it.
+    pub fn meant(&mut self, line: &str, now: Instant) -> Taken {
+        self.take(line, |_, _, _| None, now)
+    }
+
+    /// Carries out a line, unless `doubt` tells why it may not be meant. That also gets the line that was doubted last.
+    fn take(
+        &mut self,
+        line: &str,
+        doubt: impl FnOnce(&mut Self, &str, Option<&str>) -> Option<String>,
+        now: Instant,
+    ) -> Taken {
         if let Some(taken) = self.prove(line) {
             return taken;
         }
         let line = clean(line.as_bytes());
         let line = line.trim_end();
         let doubted = self.doubted.take();
-        let is_command = matches!(ClientLine::parse(line), ClientLine::Command { .. });
-        let is_command = is_command && !name(line).is_empty();
-        if line.starts_with(char::is_whitespace) && line.trim_start().starts_with('/') && commands::holds_secret(line) {
-            return Taken::No(
-                "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
-            );
+        if let Some(why) = doubt(self, line, doubted.as_deref()) {
+            return Taken::No(why);
         }
-        if self.asks_password() && !is_command && !line.is_empty() {
+        if self.asks_password() && name(line).is_empty() && !line.is_empty() {
             // It may well be the password, which nobody else is to read.
             let how = self.locked().unwrap_or_default();
             return Taken::No(format!("the server is locked, and this goes nowhere: {how}"));
         }
-        if let Some(wary) = self.may_be_password(line, is_command)
-            && let Some(place) = self.talks.target()
-        {
-            self.doubted = Some(line.to_owned());
+        let taken = match ClientLine::parse(line) {
+            ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start(), doubted.as_deref()),
+            ClientLine::Said(text) => self.say_here(line, text, doubted.as_deref()),
+            ClientLine::Chunk(_) => self.say_here(line, line, doubted.as_deref()),
+        };
+        self.settle(now);
+        taken
+    }
+
+    /// Why a line that was typed may not be what was meant. To tell it afterwards would be too late: what was meant for the server
+    /// alone would be said to somebody.
+    fn slip(&mut self, line: &str, doubted: Option<&str>) -> Option<String> {
+        if line.starts_with(char::is_whitespace) && line.trim_start().starts_with('/') && commands::holds_secret(line) {
+            return Some("a blank stands before that, so it would be said to others; begin with the slash".to_owned());
+        }
+        // Nothing is said to anybody then.
+        if self.asks_password() {
+            return None;
+        }
+        let is_doubted = doubted == Some(line);
+        let wary = self.may_be_password(line, is_doubted);
+        let place = self.talks.target()?;
+        let why = if let Some(wary) = wary {
             let (why, how) = match wary {
                 Wary::Untold(owned) => (
                     self.nick.map(|nick| format!("you are {nick} now, and ")).unwrap_or_default(),
                     format!("; /login {owned} asks for the password"),
                 ),
+                Wary::Unanswered(command) => (format!("/{command} has no answer yet, and "), String::new()),
                 Wary::Refused(command) => (format!("/{command} was refused, and "), String::new()),
             };
-            return Taken::No(format!("{why}this would be said to {place}; type it once more if you mean that{how}"));
-        }
-        let taken = match ClientLine::parse(line) {
-            ClientLine::Command { name, rest } => self.command(line, name, rest.trim_start(), doubted.as_deref()),
-            ClientLine::Said(text) => match slashless(text) {
-                // To tell it afterwards is too late: what was meant for the server alone would be said to somebody.
-                Some(command) if self.talks.target().is_some() && doubted.as_deref() != Some(line) => {
-                    self.doubted = Some(line.to_owned());
-                    Taken::No(format!("is {command} meant? Begin it with /, or type it once more to say it as it is"))
-                }
-                _ => self.say_here(line, text, doubted.as_deref()),
-            },
-            ClientLine::Chunk(_) => self.say_here(line, line, doubted.as_deref()),
+            format!("{why}this would be said to {place}; type it once more if you mean that{how}")
+        } else {
+            let ClientLine::Said(text) = ClientLine::parse(line) else { return None };
+            let command = slashless(text).filter(|_| !is_doubted)?;
+            format!("is {command} meant? Begin it with /, or type it once more to say it as it is")
         };
-        self.settle(now);
-        taken
+        self.doubted = Some(line.to_owned());
+        Some(why)
     }
 
     /// Sends what waits, as far as it may go out now.
@@ -595,6 +618,16 @@ mod tests {
             let mut session = online(&["#a"]);
             assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_pasted_and_confirmed_or_written_by_a_program_is_meant() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        for line in ["leave", "register", " /who", " /pass secret", "leave", "//quit"] {
+            assert_eq!(session.meant(line, now), Taken::Yes, "{line}");
+        }
+        let said = ["leave", "register", " /who", " /pass secret", "leave", "/quit"];
+        assert_eq!(sent(&mut session), said.map(|text| format!("/msg #a {text}")));
     }
 
     #[test]

@@ -1,0 +1,362 @@
+//! The options of `serve`, and what they set.
+
+pub mod files;
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use log::warn;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::limits;
+use crate::listener::{LISTENERS, TOKENS, reason};
+use crate::names::clean;
+use crate::settings::{self, Logging, RoomMakers, Settings};
+
+use self::files::{motd, our_password};
+
+/// Where a server listens unless it is told otherwise.
+pub const SERVER: &str = "127.0.0.1:2428";
+/// The largest file that a server takes unless it is told otherwise, in bytes.
+const MAX_FILE: u64 = 100 << 20;
+
+/// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
+#[derive(Args)]
+pub struct Serve {
+    /// Listen here; may be given several times. :PORT stands for all addresses, port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = SERVER)]
+    pub listen: Vec<String>,
+    /// What the server calls itself in its greeting [default: nothing]
+    #[arg(long, value_parser = name)]
+    name: Option<String>,
+    /// Show the lines of FILE to everybody who connects [default: none]
+    #[arg(long, value_name = "FILE")]
+    motd: Option<PathBuf>,
+    /// Let in only who knows the password, the first line of FILE [default: everybody]
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Connections in all; 0 is what the file-descriptor limit leaves
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    max_clients: usize,
+    /// Connections from one IPv4 address or IPv6 /64, loopback not counted; 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    max_per_ip: usize,
+    /// Lines a second from one connection, with three seconds' worth at once; 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    rate: u32,
+    /// Lines that a room remembers
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    history: usize,
+    /// The largest file [default: 100M, or --spool if that is less]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_file: Option<u64>,
+    /// The space for all files together
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    spool: u64,
+    /// How long a file is kept
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time)]
+    file_ttl: Duration,
+    /// Close a connection that takes next to nothing of what waits for it for so long
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    stall: Duration,
+    /// Keep what is said in rooms and the files shared there in DIR, over a restart [default: all goes with the process]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The socket by which operators come in [default: ctl in --data, else none]
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+    /// How much of what was said a loss of power may cost; 0 is nothing, and slow
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = sync, requires = "data")]
+    sync: Duration,
+    /// The space for the log of one room; the older half goes when it is full
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = log_max, requires = "data")]
+    log_max: u64,
+    /// Whether people may own names: whoever registers one, only whom you give one, or nobody [default: open with --data, else off]
+    #[arg(long, value_name = "WHO")]
+    accounts: Option<Accounts>,
+    /// Whether passwords of names may come over connections on which others can read along
+    #[arg(long, value_name = "SWITCH", default_value = "refuse")]
+    clear_passwords: Clear,
+    /// How long a name is kept for an owner who does not come; 0 is for ever
+    #[arg(long, value_name = "TIME", default_value = "365d", value_parser = name_ttl)]
+    name_ttl: Duration,
+    /// Who may make rooms: whoever comes, or only people who own their names
+    #[arg(long, value_name = "WHO", default_value = "open")]
+    rooms: Rooms,
+    /// What guests may do, who own no name: what rooms let them, only listen, or only stay if they are here
+    #[arg(long, value_name = "SWITCH", default_value = "on")]
+    guests: Guests,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Accounts {
+    Open,
+    Closed,
+    Off,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Clear {
+    Allow,
+    Refuse,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Guests {
+    On,
+    Listen,
+    Off,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Rooms {
+    Open,
+    Named,
+}
+
+impl Serve {
+    /// What the options set, with what the files say that they name. An error says what to do; what is only odd is said in the log.
+    pub fn settings(&self) -> Result<Settings, String> {
+        let room = room_for_clients()?;
+        let max_clients = if self.max_clients == 0 { room } else { self.max_clients.min(room) };
+        if self.max_clients > room {
+            let wanted = self.max_clients;
+            warn!(
+                "the file-descriptor limit leaves no more than {room} connections of {wanted}; raise it with ulimit -n"
+            );
+        }
+        if self.max_file.is_some_and(|max_file| max_file > self.spool) {
+            return Err(
+                "--max-file is larger than --spool, the space for all files together; set it to at most that".into()
+            );
+        }
+        let log_may_be_short = self.history as u64 > self.log_max / 2 / limits::LINE as u64;
+        if self.data.is_some() && log_may_be_short {
+            warn!("if messages are long, fewer than --history may be there after a restart; raise --log-max");
+        }
+        let has_accounts = self.data.is_some() && self.accounts != Some(Accounts::Off);
+        if self.guests == Guests::Off && !has_accounts {
+            warn!("with --guests off nobody comes in, as nobody owns a name here; give --data, without --accounts off");
+        }
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|e| format!("cannot draw what secrets are made of: {e}"))?;
+        Ok(Settings {
+            name: self.name.clone(),
+            motd: self.motd.as_deref().map(motd).transpose()?.unwrap_or_default(),
+            password: self.password_file.as_deref().map(our_password).transpose()?,
+            max_clients,
+            max_per_ip: self.max_per_ip,
+            rate: self.rate,
+            history: self.history,
+            max_file: self.max_file.unwrap_or(MAX_FILE.min(self.spool)),
+            spool: self.spool,
+            file_ttl: self.file_ttl,
+            stall: self.stall,
+            log: self.data.is_some().then_some(Logging { max: self.log_max, sync: self.sync }),
+            next_file: 1,
+            accounts: match self.accounts.unwrap_or(Accounts::Open) {
+                Accounts::Open => settings::Accounts::Open,
+                Accounts::Closed => settings::Accounts::Closed,
+                Accounts::Off => settings::Accounts::Off,
+            },
+            clear_passwords: self.clear_passwords == Clear::Allow,
+            name_ttl: Some(self.name_ttl).filter(|ttl| !ttl.is_zero()),
+            seed,
+            room_makers: match self.rooms {
+                Rooms::Open => RoomMakers::Anybody,
+                Rooms::Named => RoomMakers::Named,
+            },
+            guests: match self.guests {
+                Guests::On => settings::Guests::On,
+                Guests::Listen => settings::Guests::Listen,
+                Guests::Off => settings::Guests::Off,
+            },
+        })
+    }
+}
+
+/// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves.
+fn room_for_clients() -> Result<usize, String> {
+    /// For listeners, operators, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
+    /// synced or being synced, and the rest.
+    const OTHERS: usize = TOKENS
+        + limits::CONTROLS
+        + limits::APPLYING
+        + limits::REJECTED
+        + limits::LINGERING
+        + 4 * limits::FILES_OPEN
+        + 16;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
+    let limit = if raised { maximum } else { current };
+    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    if limit < limits::DESCRIPTORS {
+        let least = limits::DESCRIPTORS;
+        return Err(format!("cannot serve with {limit} open files; raise the limit to {least} or more with ulimit -n"));
+    }
+    // A small limit leaves half of itself.
+    Ok(limit.saturating_sub(OTHERS).max(limit / 2))
+}
+/// The addresses that these stand for, each once. An error says what to do.
+pub fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
+    let mut found = Vec::new();
+    for address in listen {
+        let resolved =
+            resolve(address).map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT, or :PORT"))?;
+        for resolved in resolved {
+            if !found.contains(&resolved) || resolved.port() == 0 {
+                found.push(resolved);
+            }
+        }
+    }
+    if found.len() > LISTENERS {
+        return Err(format!("cannot listen on {} addresses, only on {LISTENERS}", found.len()));
+    }
+    for all in found.iter().filter(|all| all.ip().is_unspecified() && all.port() != 0) {
+        let is_within = |one: &&SocketAddr| *one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4();
+        if let Some(one) = found.iter().find(is_within) {
+            return Err(format!(
+                "cannot listen on {one} besides {all}, which takes in all addresses; leave one of them out"
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// The addresses that HOST:PORT stands for, or all there are that :PORT does. An IPv6 address may name its network interface, as in
+/// `[fe80::1%eth0]:2428`.
+fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
+    if let Some(port) = address.strip_prefix(':').and_then(|port| port.parse().ok()) {
+        return Ok(vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()]);
+    }
+    let named = address.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")).filter(|(ip, _)| ip.contains('%'));
+    let resolved = match named.and_then(|(ip, port)| Some((ip, port.parse::<u16>().ok()?))) {
+        Some((ip, port)) => (ip, port).to_socket_addrs(),
+        None => address.to_socket_addrs(),
+    };
+    resolved.map(Iterator::collect).map_err(|e| reason(&e))
+}
+fn name(text: &str) -> Result<String, String> {
+    let name = clean(text.trim().as_bytes()).into_owned();
+    if (1..=80).contains(&name.len()) { Ok(name) } else { Err("a name has 1 to 80 bytes".into()) }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 5] = [("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)];
+    let (number, unit) = number_and_unit(text);
+    let is = |name: &str| {
+        [name.to_owned(), format!("{name}B"), format!("{name}iB")].iter().any(|name| unit.eq_ignore_ascii_case(name))
+    };
+    match UNITS.iter().find(|(name, _)| is(name)).and_then(|(_, factor)| Some(number?.saturating_mul(*factor))) {
+        None => Err("a size is a whole number with K, M, G or T, as in 10M or 10MB, or of bytes".into()),
+        Some(u64::MAX) => Err(format!("a size is at most {}T", u64::MAX >> 40)),
+        Some(size) => Ok(size),
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        None | Some(0) => Err("a time is a whole number with s, m, h or d, as in 7d, and more than 0".into()),
+        Some(seconds) => at_most(seconds),
+    }
+}
+
+fn sync(text: &str) -> Result<Duration, String> {
+    seconds(text)?.map_or_else(
+        || Err("a time is a whole number with s, m, h or d, as in 2s; 0 waits for the disk each time".into()),
+        at_most,
+    )
+}
+
+/// A time of so many seconds, if it is not too long.
+fn at_most(seconds: u64) -> Result<Duration, String> {
+    let longest = u64::from(u32::MAX);
+    if seconds <= longest {
+        Ok(Duration::from_secs(seconds))
+    } else {
+        Err(format!("a time is at most {}d", longest / 86_400))
+    }
+}
+
+fn name_ttl(text: &str) -> Result<Duration, String> {
+    seconds(text)?
+        .map_or_else(|| Err("a time is a whole number with s, m, h or d, as in 365d; 0 is for ever".into()), at_most)
+}
+
+/// The seconds that a time has; the most there are for one that has more. It is an error if nothing tells of what it has so many:
+/// who writes 24 means hours, perhaps.
+fn seconds(text: &str) -> Result<Option<u64>, String> {
+    const UNITS: [(&[&str], u64); 5] = [
+        (&["s", "sec", "second", "seconds"], 1),
+        (&["m", "min", "minute", "minutes"], 60),
+        (&["h", "hour", "hours"], 3_600),
+        (&["d", "day", "days"], 86_400),
+        (&["w", "week", "weeks"], 604_800),
+    ];
+    let (number, unit) = number_and_unit(text);
+    match (number, unit) {
+        (Some(0), "") => return Ok(Some(0)),
+        (Some(_), "") => return Err(format!("{text} of what? Write {text}s, {text}m, {text}h or {text}d")),
+        _ => {}
+    }
+    let unit = UNITS.iter().find(|(names, _)| names.iter().any(|name| unit.eq_ignore_ascii_case(name)));
+    Ok(number.zip(unit).map(|(number, (_, factor))| number.saturating_mul(*factor)))
+}
+
+fn log_max(text: &str) -> Result<u64, String> {
+    let max = size(text)?;
+    let least = limits::LOG_LEAST;
+    if max >= least { Ok(max) } else { Err(format!("a log needs at least {least} bytes, or 1M")) }
+}
+
+/// A whole number, which is the largest there is if it is larger, and what stands behind it.
+fn number_and_unit(text: &str) -> (Option<u64>, &str) {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    ((!number.is_empty()).then(|| number.parse().unwrap_or(u64::MAX)), unit.trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times() {
+        assert_eq!(size("100M"), Ok(100 << 20));
+        assert_eq!(size("1g"), Ok(1 << 30));
+        assert_eq!(size("512"), Ok(512));
+        for ten_megabytes in ["10M", "10MB", "10mb", "10MiB", "10 MB", "10240K", "10485760B"] {
+            assert_eq!(size(ten_megabytes), Ok(10 << 20), "{ten_megabytes}");
+        }
+        assert_eq!(size("1TB"), Ok(1 << 40));
+        assert_eq!(time("24h"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(time("24"), Err("24 of what? Write 24s, 24m, 24h or 24d".to_owned()));
+        assert_eq!((sync("1"), name_ttl("365")), (Err("1 of what? Write 1s, 1m, 1h or 1d".to_owned()), time("365")));
+        assert_eq!((name_ttl("0"), name_ttl("9 weeks")), (Ok(Duration::ZERO), time("63d")));
+        for week in ["7d", "7 days", "1w", "168h", "10080min", "604800s"] {
+            assert_eq!(time(week), Ok(Duration::from_secs(604_800)), "{week}");
+        }
+        assert_eq!((sync("0"), sync("0s"), sync("1d")), (Ok(Duration::ZERO), Ok(Duration::ZERO), time("24h")));
+        for bad in ["", "K", "MB", "1X", "1MiBi", "-1", "1.5M", "99999999999999999999", "99999999999999999G"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "0", "0s", "5y", "1h30m", "s", "99999999999h"] {
+            assert!(time(bad).is_err(), "{bad}");
+        }
+        // What is only too large is told how large it may be, and that is so.
+        for large in ["16777216T", "99999999999999999999", "99999999999999999G"] {
+            assert_eq!(size(large), Err("a size is at most 16777215T".to_owned()), "{large}");
+        }
+        assert_eq!(size("16777215T"), Ok(16_777_215 << 40));
+        for large in ["49711d", "99999999999h", "99999999999999999999s", "4294967296s"] {
+            assert_eq!(
+                (time(large), sync(large)),
+                (Err("a time is at most 49710d".to_owned()), time(large)),
+                "{large}"
+            );
+        }
+        assert_eq!(time("49710d"), Ok(Duration::from_secs(49_710 * 86_400)));
+    }
+}
