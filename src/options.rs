@@ -203,8 +203,8 @@ fn room_for_clients() -> Result<usize, String> {
 pub fn addresses(listen: &[String]) -> Result<Vec<SocketAddr>, String> {
     let mut found = Vec::new();
     for address in listen {
-        let resolved =
-            resolve(address).map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT, or :PORT"))?;
+        let resolved = resolve(address)
+            .map_err(|why| format!("cannot listen on {address}: {why}; give an address, as in 127.0.0.1:2428"))?;
         for resolved in resolved {
             if !found.contains(&resolved) || resolved.port() == 0 {
                 found.push(resolved);
