@@ -340,7 +340,7 @@ fn addresses(wanted: &[(Carrier, String)]) -> Result<Vec<(SocketAddr, Carrier)>,
     let mut found: Vec<(SocketAddr, Carrier)> = Vec::new();
     for (carrier, address) in wanted {
         let resolved = resolve(address)
-            .map_err(|why| format!("cannot listen on {address}: {why}; it takes HOST:PORT, or :PORT"))?;
+            .map_err(|why| format!("cannot listen on {address}: {why}; give an address, as in 127.0.0.1:2428, or :PORT for all"))?;
         for resolved in resolved {
             match found.iter().find(|(other, _)| *other == resolved && resolved.port() != 0) {
                 None => found.push((resolved, carrier.clone())),

@@ -623,7 +623,7 @@ fn liar(data: &'static str) -> u16 {
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        stream.write_all(b"* hello guest1 chinwag/0.1.0 1 online; hello\n").unwrap();
+        stream.write_all(b"* hello guest1 chinwag/0.2.0 1 online; hello\n").unwrap();
         for line in lines.map_while(Result::ok) {
             let answer = match line.split(' ').next().unwrap() {
                 "/files" => "- 1 5 bob #a 0s ready hello\n+ files 1\n".to_owned(),

@@ -358,7 +358,7 @@ fn what_a_refusal_offers_can_be_done() {
     drop(server);
     let server = start(dir.path(), &["--accounts", "off", "--guests", "off"]);
     let mut nobody = server.connect_raw();
-    nobody.expect("* locked chinwag/0.1.0 nobody comes in now; try again later");
+    nobody.expect("* locked chinwag/0.2.0 nobody comes in now; try again later");
     nobody.ask("/nick gil", "! nick locked nobody comes in now; try again later");
 }
 

@@ -170,7 +170,7 @@ fn where_guests_are_blocked_one_may_log_in_and_no_more() {
     house.login("alice", "alice");
     assert_eq!(house.ops("/block 203.0.113.5/32 guests"), "+ block 1 203.0.113.5/32 1");
     assert!(are_guests_put_out(&house.heard("mallory")));
-    let locked = "* locked chinwag/0.1.0 only people who own their names come in; send /login NICK PASSWORD";
+    let locked = "* locked chinwag/0.2.0 only people who own their names come in; send /login NICK PASSWORD";
     assert_eq!(house.come("mallory", from(5)), [locked]);
     // No password of the server lets a guest in, neither those who come nor those who came before.
     for who in ["mallory", "waits"] {
@@ -385,7 +385,7 @@ fn in_a_raid_guests_listen_or_stay_out() {
         assert!(house.told("alice", "/room guests").contains(&"+ room #other guests speak".to_owned()));
     }
     assert_eq!(house.told("ops", "/server"), rows("off", "open", "open"));
-    assert!(house.come("new", from(8))[0].starts_with("* locked chinwag/0.1.0 only people who own"));
+    assert!(house.come("new", from(8))[0].starts_with("* locked chinwag/0.2.0 only people who own"));
     assert!(house.come("here", Origin::Loopback)[0].starts_with("* locked "));
     assert!(house.told("here", "/join #lobby")[0].starts_with("! join locked "));
     assert_eq!(house.login("new", "bob")[0], "+ login bob");

@@ -732,7 +732,7 @@ fn garrulous() -> u16 {
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        stream.write_all(b"+ ping 1\n* hello guest1 chinwag/0.1.0 1 online; hello\n").unwrap();
+        stream.write_all(b"+ ping 1\n* hello guest1 chinwag/0.2.0 1 online; hello\n").unwrap();
         for line in lines.map_while(Result::ok) {
             let answer = match line.split(' ').next().unwrap() {
                 "/files" => {
@@ -973,7 +973,7 @@ fn impostor(name: &str) -> u16 {
     thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
         let say = |text: &str| (&stream).write_all(text.as_bytes()).unwrap();
-        say("* hello guest1 chinwag/0.1.0 1 online\n");
+        say("* hello guest1 chinwag/0.2.0 1 online\n");
         for line in BufReader::new(&stream).lines().map_while(Result::ok) {
             match line.split(' ').next().unwrap() {
                 "/files" => say(&format!("- 1 2 eve #lobby 1s ready {name}\n+ files 1\n")),

@@ -96,3 +96,23 @@ fn a_shell_completes_commands_and_options() {
     // The client calls itself so to decode pictures, and nobody else does.
     assert_eq!(complete("deco", "deco").trim(), "");
 }
+
+#[test]
+fn every_page_greets_with_this_version() {
+    let pages = ["", "docs", "tests/transcripts"].into_iter().flat_map(|folder| {
+        let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "md" || extension == "txt"))
+    });
+    let mut greetings = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for version in text.split("chinwag/").skip(1).map(|rest| rest.split(' ').next().unwrap()) {
+            // What is called chinwag/ else is a folder.
+            if version.starts_with(|c: char| c.is_ascii_digit()) {
+                assert_eq!(version, env!("CARGO_PKG_VERSION"), "{}", page.display());
+                greetings += 1;
+            }
+        }
+    }
+    assert!(greetings > 20, "{greetings} greetings");
+}

@@ -321,7 +321,7 @@ mod tests {
     fn kept() -> Kept {
         let mut kept = Kept::new(true);
         assert_eq!((kept.connected(), kept.poll_line()), (None, None));
-        assert_eq!(hear(&mut kept, &["* locked chinwag/0.1.0 x"]), 1);
+        assert_eq!(hear(&mut kept, &["* locked chinwag/0.2.0 x"]), 1);
         assert_eq!(kept.poll_line(), None, "nobody is asked before we are in");
         kept.sent("/pass tea");
         assert_eq!(hear(&mut kept, &["* hello guest1 x 1 online"]), 1);

@@ -787,7 +787,7 @@ mod tests {
         let nick = Nick::new("alice").ok();
         let mut session = Session::new(Wish { nick, rooms, keeps_place: true, ..Wish::default() });
         session.connected();
-        hear(&mut session, &["* hello guest1 chinwag/0.1.0 1 online; welcome"]);
+        hear(&mut session, &["* hello guest1 chinwag/0.2.0 1 online; welcome"]);
         while !session.is_online() || !session.asked.is_empty() {
             answer(&mut session);
         }
@@ -823,7 +823,7 @@ mod tests {
         let mut session = Session::new(wish);
         session.connected();
         assert!(sent(&mut session).is_empty(), "nothing is said before the server has greeted");
-        hear(&mut session, &["* hello guest1 chinwag/0.1.0 1 online; welcome", "* hello guest2 again 1 online"]);
+        hear(&mut session, &["* hello guest1 chinwag/0.2.0 1 online; welcome", "* hello guest2 again 1 online"]);
         assert_eq!(
             sent(&mut session),
             [
@@ -897,7 +897,7 @@ mod tests {
         let mut session = Session::new(Wish { password: Some("tea".to_owned()), ..Wish::default() });
         for _ in 0..2 {
             session.connected();
-            hear(&mut session, &["* locked chinwag/0.1.0 send /pass PASSWORD"]);
+            hear(&mut session, &["* locked chinwag/0.2.0 send /pass PASSWORD"]);
             assert_eq!(sent(&mut session), ["/pass tea"]);
             hear(&mut session, &["+ pass"]);
             session.lost("gone");

@@ -15,7 +15,7 @@ use chinwag_bench::{Outcome, failed};
 
 /// The greeting and the reply have the length of chinwag's.
 const GREETING: &[u8] =
-    b"* hello guest12345 chinwag/0.1.0 12345 online; /join #lobby to talk, /nick NAME to be known, \
+    b"* hello guest12345 chinwag/0.2.0 12345 online; /join #lobby to talk, /nick NAME to be known, \
     /help for the rest\n";
 /// Lines that are too few for a whole write are written when nothing has come for so long.
 const SCRAPS: Duration = Duration::from_millis(5);

@@ -542,7 +542,7 @@ mod tests {
 
     fn again(session: &mut Session) {
         session.connected();
-        hear(session, &["* hello guest1 chinwag/0.1.0 1 online; welcome", "+ who 1 1"]);
+        hear(session, &["* hello guest1 chinwag/0.2.0 1 online; welcome", "+ who 1 1"]);
         hear(session, &["+ set whole on", "+ set echo on", "+ set stamp on"]);
     }
 
