@@ -670,13 +670,14 @@ impl<T: Transport> Connection<T> {
         let Some(transport) = &mut self.transport else { return Ok(Flushed::Blocked { taken: 0 }) };
         let sent = self.rare.as_deref_mut().and_then(|rare| Some(&mut rare.keep.as_deref_mut()?.sent));
         let before = transport.unsent();
-        let flushed = self.outbox.write_to(&mut Counted { transport, counts }, spare, sent).map(|flushed| match flushed {
-            // What waits sealed nobody has taken.
-            Flushed::Blocked { taken } => {
-                Flushed::Blocked { taken: (before + taken).saturating_sub(transport.unsent()) }
-            }
-            Flushed::All => Flushed::All,
-        });
+        let flushed =
+            self.outbox.write_to(&mut Counted { transport, counts }, spare, sent).map(|flushed| match flushed {
+                // What waits sealed nobody has taken.
+                Flushed::Blocked { taken } => {
+                    Flushed::Blocked { taken: (before + taken).saturating_sub(transport.unsent()) }
+                }
+                Flushed::All => Flushed::All,
+            });
         self.writable = !matches!(flushed, Ok(Flushed::Blocked { .. }));
         if !self.writable {
             self.outbox.settle();

@@ -157,7 +157,7 @@ impl Home {
     /// The folder of the certificate that the server makes for itself, if anything is to outlive the process.
     pub fn tls(&self) -> Option<PathBuf> {
         match &self.kept {
-            Kept::Temporary(_) => None,
+            Kept::Temporary => None,
             Kept::Locked(dir, _) => Some(dir.join(TLS)),
         }
     }

@@ -160,7 +160,7 @@ pub fn take(openings: Vec<Opening>) -> io::Result<Taken> {
 impl Taken {
     /// Listens at the addresses with sockets that wait, for threads of their own. An error says where it cannot and why.
     pub fn wait_at(self) -> io::Result<Vec<std::net::TcpListener>> {
-        let listen = |(address, socket): (SocketAddr, Socket)| {
+        let listen = |(Opening { address, .. }, socket): (Opening, Socket)| {
             let listening = socket.set_nonblocking(false).and_then(|()| socket.listen(64));
             listening.map(|()| socket.into()).map_err(|e| cannot_listen(address, &e))
         };

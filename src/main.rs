@@ -222,8 +222,9 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     starting.store(false, Ordering::SeqCst);
     reactor.tell_ready();
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
-    let is_own =
-        |(address, carrier): &(SocketAddr, &Carrier)| address.ip().is_loopback() && !matches!(carrier, Carrier::Proxied(_));
+    let is_own = |(address, carrier): &(SocketAddr, &Carrier)| {
+        address.ip().is_loopback() && !matches!(carrier, Carrier::Proxied(_))
+    };
     if let Some((first, _)) = addresses.first().filter(|_| addresses.iter().all(is_own)) {
         let (ip, port) = (first.ip(), first.port());
         info!("only this machine can come in, as {ip} is its own; --listen :{port} is for others too");

@@ -339,14 +339,17 @@ fn with_port(address: &str, port: u16) -> String {
 fn addresses(wanted: &[(Carrier, String)]) -> Result<Vec<(SocketAddr, Carrier)>, String> {
     let mut found: Vec<(SocketAddr, Carrier)> = Vec::new();
     for (carrier, address) in wanted {
-        let resolved = resolve(address)
-            .map_err(|why| format!("cannot listen on {address}: {why}; give an address, as in 127.0.0.1:2428, or :PORT for all"))?;
+        let resolved = resolve(address).map_err(|why| {
+            format!("cannot listen on {address}: {why}; give an address, as in 127.0.0.1:2428, or :PORT for all")
+        })?;
         for resolved in resolved {
             match found.iter().find(|(other, _)| *other == resolved && resolved.port() != 0) {
                 None => found.push((resolved, carrier.clone())),
                 Some((_, other)) if other.option() != carrier.option() => {
                     let (one, other) = (other.option(), carrier.option());
-                    return Err(format!("cannot listen on {resolved} for {one} and {other}; take another port for one"));
+                    return Err(format!(
+                        "cannot listen on {resolved} for {one} and {other}; take another port for one"
+                    ));
                 }
                 Some(_) => {}
             }

@@ -17,7 +17,6 @@ use crate::system::System;
 use crate::time::Now;
 
 use super::Reactor;
-use super::refusals::Refusal;
 
 /// What a connection asks for that wants to go on in a place that is kept.
 #[derive(Clone, Copy, Debug)]

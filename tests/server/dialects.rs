@@ -154,7 +154,8 @@ fn people_of_two_dialects_share_a_room() {
         let listens = |dialect| Door { dialect, addresses: vec![((Ipv4Addr::LOCALHOST, 0).into(), Carrier::Plain)] };
         let doors = [listens(&PLAIN as &'static dyn Dialect), listens(&JSON)];
         let reader = Box::new(|| Err("nobody asks for a reload".to_owned()));
-        let mut reactor = Reactor::open(&doors, &[], None, Home::temporary().unwrap(), Settings::default(), reader).unwrap();
+        let mut reactor =
+            Reactor::open(&doors, &[], None, Home::temporary().unwrap(), Settings::default(), reader).unwrap();
         tell.send(reactor.addresses().unwrap().into_iter().map(|(address, _)| address).collect::<Vec<_>>()).unwrap();
         // Somebody who goes wakes it.
         while !asked.load(Ordering::Acquire) && reactor.turn().unwrap() {}

@@ -105,7 +105,7 @@ fn a_machine_without_ipv6_serves_the_others() {
 
 /// A server that takes proxies, and where.
 fn behind_proxies(options: &[&str]) -> (Server, SocketAddr) {
-    let mut server = Server::start(&[&["--proxy-listen", "127.0.0.1:0"], options].concat());
+    let server = Server::start(&[&["--proxy-listen", "127.0.0.1:0"], options].concat());
     let address = server.door("proxy ").parse::<SocketAddr>().unwrap();
     (server, address)
 }
@@ -156,7 +156,7 @@ fn who_comes_through_a_proxy_comes_from_where_that_says() {
         (&["--proxy-from", "127.0.0.1"], b"PROXY TCP6 2001:db8::5 ::1 1 2\r\n".to_vec(), "2001:db8::5 clear"),
     ] {
         let folder = Folder::new();
-        let mut server = folder.serve(&[&["--proxy-listen", "127.0.0.1:0"], options].concat());
+        let server = folder.serve(&[&["--proxy-listen", "127.0.0.1:0"], options].concat());
         let proxy = server.door("proxy ").parse::<SocketAddr>().unwrap();
         // What stands behind the header is theirs, also if it comes with it.
         let mut client = come(proxy, &[&header[..], b"/nick alice\n"].concat());

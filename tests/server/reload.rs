@@ -364,7 +364,10 @@ fn check_says_what_a_start_would_say_and_changes_nothing() {
     fs::remove_file(place.path("data/ledger")).unwrap();
     for (text, want) in [
         ("rat 5", "chinwag: HERE/a.conf:1: there is no option rat; is rate meant?\n"),
-        ("listen nowhere", "chinwag: cannot listen on nowhere: invalid socket address; it takes HOST:PORT, or :PORT\n"),
+        (
+            "listen nowhere",
+            "chinwag: cannot listen on nowhere: invalid socket address; give an address, as in 127.0.0.1:2428, or :PORT for all\n",
+        ),
         ("data a.conf", "chinwag: cannot keep files in HERE/a.conf: it cannot be made a folder: "),
         ("motd gone", "chinwag: HERE/a.conf:1: cannot read HERE/gone: no such file or directory\n"),
     ] {
