@@ -241,7 +241,8 @@ impl<W: World> Crowd<W> {
         let is_of_room = |(&file, &offer): (&u64, &usize)| {
             self.offers[offer].target == room && !self.clients.iter().any(|client| is_theirs(client, file))
         };
-        let file = self.files.iter().filter(|&(file, offer)| is_of_room((file, offer))).map(|(file, _)| *file).last();
+        let file =
+            self.files.iter().filter(|&(file, offer)| is_of_room((file, offer))).map(|(file, _)| *file).next_back();
         let (command, subject, absent, words) = match file.filter(|_| chance.one_in(4)) {
             Some(file) => (*chance.pick(&["get", "cancel"]), file.to_string(), "999999", String::new()),
             None => {
