@@ -295,7 +295,7 @@ impl Os {
         for (entrance, _) in &self.entrances {
             match entrance {
                 Entrance::Clear => {}
-                Entrance::Tls(tls) => tls.replace(certificate.clone()),
+                Entrance::Tls(tls) => tls.replace(certificate),
             }
         }
     }
