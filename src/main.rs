@@ -44,7 +44,7 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 enum Mode {
     /// Run the server
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Do what operators do, on the machine of the server
     Ctl(Ctl),
     #[cfg(feature = "client")]
