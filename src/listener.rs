@@ -211,7 +211,7 @@ impl Listeners {
     pub fn replace_certificate(&self, certificate: &Certificate) {
         for listener in &self.listeners {
             if let ListenerSocket::Tcp(_, Carrier::Tls(tls)) = &listener.socket {
-                tls.replace(certificate.clone());
+                tls.replace(certificate);
             }
         }
     }

@@ -208,7 +208,8 @@ impl Session {
     /// the peer to `out`: what the handshake says, and the alert where something is wrong. After an error nothing more can be
     /// opened or sealed.
     pub fn open(&mut self, input: &mut [u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> io::Result<Opened> {
-        self.rest = Vec::new();
+        // Whatever goes wrong on the way, it is not to be asked again.
+        (self.is_broken, self.rest) = (true, Vec::new());
         let (mut done, mut opened, mut failed) = (0, Opened::More, None);
         loop {
             // Once it has failed there is one more thing to be had: the alert.

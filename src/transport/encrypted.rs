@@ -42,8 +42,8 @@ impl Tls {
     }
 
     /// Shows another to whoever comes from now on. Nobody who is here notices.
-    pub fn replace(&self, certificate: Certificate) {
-        self.certificate.replace(certificate);
+    pub fn replace(&self, certificate: &Certificate) {
+        self.certificate.borrow_mut().clone_from(certificate);
     }
 }
 
@@ -260,6 +260,10 @@ impl Read for Encrypted {
         let n = buf.len().min(self.plain.len());
         buf[..n].copy_from_slice(&self.plain[..n]);
         self.plain = self.plain[n..].to_vec();
+        // The socket may have been told to have more since it was read.
+        if self.input == Input::Drained {
+            self.input = Input::Ready;
+        }
         Ok(n)
     }
 }

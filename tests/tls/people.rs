@@ -168,6 +168,5 @@ fn somebody_idle_in_tls_costs_little_memory() {
     people.last_mut().unwrap().send("/ping");
     people.last_mut().unwrap().until("+ ping");
     let each = (tls.server.usage().unwrap().resident - before) as usize * 1024 / PEOPLE;
-    println!("{each} bytes each");
     assert!(each <= 4608, "{each} bytes each");
 }
