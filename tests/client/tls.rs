@@ -325,7 +325,7 @@ fn all_is_in_tls_as_it_is_in_clear() {
     assert!(fs::read(home.path("got.bin")).unwrap() == bytes);
     // Much goes both ways at once, and the end of the input is the end.
     let pings: String = (0..20_000).map(|n| format!("/ping {n}\n")).collect();
-    let echoed = home.pipe(&[&["connect"][..], &[&server_options[1][..]], &server_options[2..]].concat(), &pings);
+    let echoed = home.pipe(&[&["connect"][..], &[server_options[1]], &server_options[2..]].concat(), &pings);
     let out = String::from_utf8(echoed.stdout).unwrap();
     assert!(echoed.status.success() && out.lines().filter(|line| line.starts_with("+ ping ")).count() == 20_000);
 }
