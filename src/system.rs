@@ -117,6 +117,11 @@ pub trait System {
     /// What was read next, or what is wrong with it. The rest of the surroundings has taken it by then.
     fn reloaded(&mut self) -> Option<Result<Reloaded, String>>;
 
+    /// When the certificate expires that is shown to whoever comes in TLS, if there is one.
+    fn certificate_expires(&self) -> Option<SystemTime> {
+        None
+    }
+
     /// Hands a job to the disk.
     fn job(&mut self, job: Job);
 
@@ -495,6 +500,10 @@ impl System for Os {
             Err(why) => log::error!("the configuration cannot be read anew, and stays as it was: {why}"),
         }
         Some(read.map(|anew| anew.what))
+    }
+
+    fn certificate_expires(&self) -> Option<SystemTime> {
+        self.listeners.certificate_expires()
     }
 
     fn job(&mut self, job: Job) {
