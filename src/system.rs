@@ -480,6 +480,7 @@ impl System for Os {
     }
 
     fn reload(&mut self) {
+        self.supervisor.reloading();
         self.reloads.ask();
     }
 
@@ -499,6 +500,7 @@ impl System for Os {
             }
             Err(why) => log::error!("the configuration cannot be read anew, and stays as it was: {why}"),
         }
+        self.supervisor.ready();
         Some(read.map(|anew| anew.what))
     }
 
