@@ -320,6 +320,11 @@ impl<T: Transport> Connection<T> {
         &mut self.queued
     }
 
+    /// Whether it came to speak TLS with the server itself. Of a place that is kept nobody knows.
+    pub fn is_tls(&self) -> bool {
+        self.transport.as_ref().is_some_and(Transport::is_tls)
+    }
+
     /// Its transport, to be registered and given up.
     pub fn into_transport(self) -> Option<T> {
         self.transport

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use log::{info, warn};
 use mio::net::TcpListener;
@@ -214,6 +214,14 @@ impl Listeners {
                 tls.replace(certificate);
             }
         }
+    }
+
+    /// When the certificate expires that they show, if they do.
+    pub fn certificate_expires(&self) -> Option<SystemTime> {
+        self.listeners.iter().find_map(|listener| match &listener.socket {
+            ListenerSocket::Tcp(_, Carrier::Tls(tls)) => tls.expires(),
+            _ => None,
+        })
     }
 
     /// Opens the operator's door anew, which somebody has swept away, perhaps with the folder around it.

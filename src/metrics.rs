@@ -4,7 +4,7 @@
 //! on the page from the start. No room, no name and no address is ever a label.
 
 use std::fmt::{Display, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::wire::Code;
 
@@ -157,16 +157,16 @@ impl Histogram {
 pub struct Levels {
     /// What the core knows of that.
     pub core: CoreLevels,
-    /// Connections that were let in, by what carries them: TCP, TLS, WebSocket, WebSocket over TLS.
+    /// Connections that were let in and are there, by what carries them: TCP, TLS, WebSocket, WebSocket over TLS.
     pub connections: [u64; 4],
     /// Bytes that are pending for connections.
     pub pending: Pending,
     /// How long the loop has waited for the log.
     pub log_waited: Duration,
-    /// When the configuration was read anew for the last time, in seconds since 1970; 0 if it never was.
-    pub reloaded: u64,
-    /// When the certificate expires, likewise; 0 if there is none.
-    pub expires: u64,
+    /// When the configuration was read anew for the last time, if it was.
+    pub reloaded: Option<SystemTime>,
+    /// When the certificate expires, if there is one.
+    pub expires: Option<SystemTime>,
 }
 
 /// How things stand in the core.
@@ -238,8 +238,8 @@ pub fn page(levels: &Levels, core: &CoreCounts, out: &OutCounts, of_loop: &LoopC
     page.counter("log_wait_seconds_total", "How long the loop has waited for the log.", waited);
     page.histogram("turn_seconds", "How long turns of the loop took.", &of_loop.turns);
     page.histogram("gather_seconds", "How long what was said waited for its fan-out.", &of_loop.gathers);
-    page.gauge("reload_time", "When the configuration was read anew, in seconds since 1970.", levels.reloaded);
-    page.gauge("certificate_expires", "When the certificate expires, in seconds since 1970.", levels.expires);
+    page.time("reload_time", "When the configuration was read anew, in seconds since 1970.", levels.reloaded);
+    page.time("certificate_expires", "When the certificate expires, in seconds since 1970.", levels.expires);
     let version = [(env!("CARGO_PKG_VERSION"), 1)];
     page.gauges("build_info", "The version of this server.", "version", version);
     page.0
@@ -266,6 +266,12 @@ impl Page {
     fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, "gauge", help);
         self.sample(name, "", value);
+    }
+
+    /// A gauge that is 0 as long as there is no such time.
+    fn time(&mut self, name: &str, help: &str, at: Option<SystemTime>) {
+        let since = at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        self.gauge(name, help, since.unwrap_or_default().as_secs());
     }
 
     fn counters<'a>(

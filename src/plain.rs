@@ -1224,7 +1224,7 @@ fn gone_text(gone: Gone) -> String {
 }
 
 /// The codes with which connections are not let in, from the first on.
-pub const REJECTED: &[Code<'static>] = &[Code::Full, Code::Refused, Code::Blocked];
+pub const REJECTED: &[Code<'static>] = &[Code::Full, Code::Refused, Code::Blocked, Code::NeedsTls];
 /// The codes with which connections are closed.
 pub const BYES: &[Code<'static>] = &[
     Code::Full,
@@ -1237,6 +1237,7 @@ pub const BYES: &[Code<'static>] = &[
     Code::NotHttp,
     Code::NotIrc,
     Code::NotText,
+    Code::NotChat,
 ];
 /// The codes with which connections are lost that the server did not close.
 pub const LOST: &[Code<'static>] = &[Code::Reset, Code::Timeout];

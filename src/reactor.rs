@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use log::{Level, debug, info, log, warn};
 
@@ -104,6 +104,8 @@ pub struct Reactor<S: System> {
     /// A connection has just asked to go on in one of them.
     taking_up: Option<TakeUp>,
     counts: LoopCounts,
+    /// When the configuration was read anew for the last time, if it was.
+    reloaded: Option<SystemTime>,
     /// Since when what was said in rooms waits for a fan-out, if any does.
     gathering: Option<Instant>,
     /// When the server ends, once it is asked to.
@@ -203,6 +205,7 @@ impl<S: System> Reactor<S> {
             applicants: Vec::new(),
             taking_up: None,
             counts: LoopCounts::new(plain::REJECTED, plain::BYES, plain::LOST),
+            reloaded: None,
             gathering: None,
             end: None,
             scratch: vec![0; limits::READ_CHUNK],
@@ -319,6 +322,7 @@ impl<S: System> Reactor<S> {
             self.core(now, |hub, out| hub.heard_reload(out));
         }
         while let Some(read) = self.system.reloaded() {
+            self.reloaded = read.as_ref().ok().map(|_| now.wall).or(self.reloaded);
             self.core(now, |hub, out| hub.reloaded(now, read, out));
         }
         self.accept(now);
@@ -676,12 +680,20 @@ impl<S: System> Reactor<S> {
 
     /// The page of metrics as things are now.
     fn page(&self) -> String {
+        let is_let_in = |connection: &Connection<S::Stream>| {
+            matches!(connection.life(), Life::Active | Life::Draining) && !connection.peer().is_control()
+        };
+        let mut connections = [0; 4];
+        for connection in self.registry.iter().filter(|connection| is_let_in(connection)) {
+            connections[usize::from(connection.is_tls())] += 1;
+        }
         let levels = Levels {
             core: self.hub.levels(),
-            connections: [self.registry.admitted() as u64, 0, 0, 0],
+            connections,
             pending: self.egress.pending(),
             log_waited: self.system.log_waited(),
-            ..Levels::default()
+            reloaded: self.reloaded,
+            expires: self.system.certificate_expires(),
         };
         metrics::page(&levels, self.hub.counts(), self.egress.counts(), &self.counts)
     }

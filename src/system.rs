@@ -117,6 +117,11 @@ pub trait System {
     /// What was read next, or what is wrong with it. The rest of the surroundings has taken it by then.
     fn reloaded(&mut self) -> Option<Result<Reloaded, String>>;
 
+    /// When the certificate expires that is shown to whoever comes in TLS, if there is one.
+    fn certificate_expires(&self) -> Option<SystemTime> {
+        None
+    }
+
     /// Hands a job to the disk.
     fn job(&mut self, job: Job);
 
@@ -475,6 +480,7 @@ impl System for Os {
     }
 
     fn reload(&mut self) {
+        self.supervisor.reloading();
         self.reloads.ask();
     }
 
@@ -494,7 +500,12 @@ impl System for Os {
             }
             Err(why) => log::error!("the configuration cannot be read anew, and stays as it was: {why}"),
         }
+        self.supervisor.ready();
         Some(read.map(|anew| anew.what))
+    }
+
+    fn certificate_expires(&self) -> Option<SystemTime> {
+        self.listeners.certificate_expires()
     }
 
     fn job(&mut self, job: Job) {

@@ -3,6 +3,8 @@
 //!
 //! The unbuffered interface of rustls leaves buffers to its caller, so that an idle session has none.
 
+mod expiry;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use log::debug;
+use log::{debug, warn};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -29,6 +31,7 @@ use sha2::{Digest as _, Sha256};
 use crate::home::{Durability, make_folder, replace};
 use crate::limits;
 use crate::names::Digest;
+use crate::time::Day;
 
 /// The file of the certificate that the server has made, and of its key.
 const OWN: &str = "own.pem";
@@ -45,6 +48,7 @@ pub struct Certificate {
     config: Arc<ServerConfig>,
     fingerprint: Digest,
     algorithm: SignatureAlgorithm,
+    expires: Option<SystemTime>,
 }
 
 impl fmt::Debug for Certificate {
@@ -64,17 +68,23 @@ impl Certificate {
         self.algorithm == SignatureAlgorithm::RSA
     }
 
+    /// When it expires, if it says so in a way that is known here.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.expires
+    }
+
     fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, Error> {
         let provider = Arc::new(default_provider());
         let certified = Arc::new(CertifiedKey::from_der(chain, key, &provider)?);
-        let fingerprint = Digest(Sha256::digest(certified.end_entity_cert()?).into());
+        let own = certified.end_entity_cert()?;
+        let (fingerprint, expires) = (Digest(Sha256::digest(own).into()), expiry::expires(own));
         let algorithm = certified.key.algorithm();
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(Only(certified)));
         // Nothing of a session outlives it.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self { config: Arc::new(config), fingerprint, algorithm })
+        Ok(Self { config: Arc::new(config), fingerprint, algorithm, expires })
     }
 }
 
@@ -89,8 +99,8 @@ impl ResolvesServerCert for Only {
     }
 }
 
-/// Reads a certificate, with those of its authorities behind it if it has any, and its key, each from a file in PEM. An error says what
-/// is wrong with which, and what to do.
+/// Reads a certificate, with those of its authorities behind it if it has any, and its key, each from a file in PEM. One that has
+/// expired is taken, with a warning. An error says what is wrong with which, and what to do.
 pub fn load(cert: &Path, key: &Path) -> Result<Certificate, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(cert)?).collect();
     let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| {
@@ -102,14 +112,19 @@ pub fn load(cert: &Path, key: &Path) -> Result<Certificate, String> {
             key.display()
         )
     })?;
-    Certificate::new(chain, private).map_err(|e| match e {
+    let certificate = Certificate::new(chain, private).map_err(|e| match e {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => format!(
             "the key in {} does not belong to the certificate in {}; give the two that were made together",
             key.display(),
             cert.display()
         ),
         e => format!("cannot use the certificate in {} with the key in {}: {e}", cert.display(), key.display()),
-    })
+    })?;
+    if let Some(expired) = certificate.expires.filter(|&at| at < SystemTime::now()) {
+        let (cert, day) = (cert.display(), Day::of(expired));
+        warn!("the certificate in {cert} has expired on {day}; whoever checks it will refuse it");
+    }
+    Ok(certificate)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

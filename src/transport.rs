@@ -64,6 +64,11 @@ pub trait Transport: Read + Write {
         Ok(peer)
     }
 
+    /// Whether it came to speak TLS with the server itself.
+    fn is_tls(&self) -> bool {
+        false
+    }
+
     /// Whether a read may give something, the end say, though the last got less than it had room for.
     fn has_more(&self) -> bool {
         false
@@ -153,6 +158,10 @@ impl Transport for Stream {
             }
             Self::Tcp(_) | Self::Control(_) => Ok(peer),
         }
+    }
+
+    fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
     }
 
     fn has_more(&self) -> bool {

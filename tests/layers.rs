@@ -75,7 +75,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("reload", "effect tls", "sockets threads log"),
     ("signals", "", "sockets files signals"),
     ("peer", "names", "sockets"),
-    ("tls", "names limits home", "files clock log"),
+    ("tls", "names time limits home", "files clock log"),
     ("transport", "names limits proxy peer tls", "sockets system log"),
     (
         "listener",

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 
 use log::{debug, warn};
 
-use crate::connection::Life;
+use crate::connection::{Connection, Life};
 use crate::event::Bye;
 use crate::limits;
+use crate::metrics::Handshake;
 use crate::names::{ConnId, Origin, Prefix};
 use crate::peer::Peer;
+use crate::plain;
 use crate::proxy::BadHeader;
 use crate::system::{Newcomer, System};
 use crate::time::{Instant, Now};
@@ -79,6 +81,7 @@ impl<S: System> Reactor<S> {
         let Newcomer { mut transport, peer, dialect, .. } = newcomer;
         if let Some(victim) = self.arrivals.victim(peer) {
             debug!("connection {victim} makes place for another that arrives");
+            self.count_handshake(victim, Handshake::Evicted);
             self.end_arrival(victim);
         }
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
@@ -109,6 +112,8 @@ impl<S: System> Reactor<S> {
             Err(NotArrived::InClear) => {
                 self.arrivals.forget(id);
                 connection.restore_priority();
+                self.count_handshake(id, Handshake::NotTls);
+                self.counts.rejected.count(plain::bye_code(Bye::NeedsTls));
                 self.send_off(id, Bye::NeedsTls);
             }
             Err(why) => {
@@ -122,6 +127,8 @@ impl<S: System> Reactor<S> {
                 if let Some(bad) = bad_header {
                     self.refusals.note(peer, Refusal::BadHeader(bad), now.at);
                 }
+                let is_late = matches!(why, NotArrived::NotYet);
+                self.count_handshake(id, if is_late { Handshake::Timeout } else { Handshake::Failed });
                 self.end_arrival(id);
             }
         }
@@ -130,11 +137,19 @@ impl<S: System> Reactor<S> {
     /// A connection has arrived, and is admitted as any that comes.
     fn has_arrived(&mut self, id: ConnId, now: Now) {
         self.arrivals.forget(id);
+        self.count_handshake(id, Handshake::Ok);
         let Some(connection) = self.registry.get_mut(id) else { return };
         connection.restore_priority();
         let peer = connection.peer();
         let admission = self.admission(peer, now);
         self.take_in(id, peer, admission, now);
+    }
+
+    /// Counts what came of the handshake of an arrival, if it was to be one of TLS.
+    fn count_handshake(&mut self, id: ConnId, came: Handshake) {
+        if self.registry.get(id).is_some_and(Connection::is_tls) {
+            self.counts.handshakes[came as usize] += 1;
+        }
     }
 
     /// Takes out a connection that has not arrived.

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use log::debug;
 use mio::net::TcpStream;
@@ -44,6 +45,11 @@ impl Tls {
     /// Shows another to whoever comes from now on. Nobody who is here notices.
     pub fn replace(&self, certificate: &Certificate) {
         self.certificate.borrow_mut().clone_from(certificate);
+    }
+
+    /// When the one expires that is shown now.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.certificate.borrow().expires()
     }
 }
 

@@ -43,6 +43,31 @@ fn the_manager_is_told_how_the_server_is() {
 }
 
 #[test]
+fn the_manager_is_told_of_a_reload_and_of_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let [path, config, door] = ["notify", "a.conf", "door"].map(|name| dir.path().join(name));
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    fs::write(&config, "rate 7\n").unwrap();
+    let mut command = serve(&["--control", door.to_str().unwrap(), "--config", config.to_str().unwrap()]);
+    let _server = Server::start_with(command.env("NOTIFY_SOCKET", &path));
+    assert_eq!(told(&socket), "READY=1\nSTATUS=0 people");
+    let mut before = 0;
+    for (text, ends_well) in [("rate 8\n", true), ("rat 8\n", false), ("rate 9\n", true)] {
+        fs::write(&config, text).unwrap();
+        let mut ctl = Command::new(binary());
+        let done = ctl.arg("ctl").arg("--control").arg(&door).arg("reload").output().unwrap();
+        assert_eq!(done.status.success(), ends_well, "{done:?}");
+        let begun = told(&socket);
+        let at = begun.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").and_then(|at| at.parse::<u64>().ok());
+        let at = at.unwrap_or_else(|| panic!("{begun:?}"));
+        assert!(at > before, "{at} is not after {before}");
+        before = at;
+        assert_eq!(told(&socket), "READY=1\nSTATUS=0 people");
+    }
+}
+
+#[test]
 fn the_loop_shows_the_manager_that_it_turns_and_wakes_for_nothing_else() {
     if !have(&["strace"]) {
         return;

@@ -1,13 +1,21 @@
 //! The certificate: the one that the server makes, the ones that it is given, and what is wrong with them.
 
 use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
-use testkit::{binary, have};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chinwag::limits::ARRIVING;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rustls::version::TLS13;
+use tempfile::TempDir;
+use testkit::{PATIENCE, Server, binary, have};
 
-use crate::secure::Tls;
+use crate::secure::{Secure, Tls};
 
 /// What a shell command prints.
 fn shell(script: &str, folder: &Path) -> String {
@@ -75,10 +83,165 @@ fn a_certificate_and_a_key_must_belong_together() {
         let (cert, key) = (format!("{name}.pem"), format!("{name}.key"));
         let mut command = Command::new(binary());
         command.args(["serve", "--listen", "none", "--tls", "127.0.0.1:0", "--cert", &cert, "--key", &key]);
-        let mut server = testkit::Server::start_with(command.current_dir(folder.path()));
+        let mut server = Server::start_with(command.current_dir(folder.path()));
         assert_eq!(server.tls_port, Some(server.port));
         server.signal("TERM");
         server.wait().1
     };
     assert!(!start("a").contains("RSA") && start("b").contains("six times"));
+}
+
+/// A folder with a configuration file, and a certificate `cert` with its `key` that openssl has made for so many days.
+fn configured(days: u32) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    renew(folder.path(), days);
+    let config = "listen 127.0.0.1:0\ntls 127.0.0.1:0\ndata data\nmetrics 127.0.0.1:0\ncert cert\nkey key\n";
+    fs::write(folder.path().join("a.conf"), config).unwrap();
+    folder
+}
+
+/// Puts another such certificate in the place of what is there.
+fn renew(folder: &Path, days: u32) {
+    let kind = "ec -pkeyopt ec_paramgen_curve:P-256";
+    let made =
+        format!("openssl req -x509 -newkey {kind} -nodes -subj /CN=x -days {days} -keyout new.key -out new.cert");
+    shell(&format!("{made} && mv new.cert cert && mv new.key key"), folder);
+}
+
+fn chinwag(folder: &Path, words: &[&str]) -> Output {
+    Command::new(binary()).args(words).current_dir(folder).output().unwrap()
+}
+
+fn serve(folder: &Path) -> Server {
+    Server::start_with(Command::new(binary()).args(["serve", "--config", "a.conf"]).current_dir(folder))
+}
+
+/// What comes of a reload.
+fn reload(folder: &Path) -> String {
+    String::from_utf8(chinwag(folder, &["ctl", "--data", "data", "reload"]).stdout).unwrap()
+}
+
+/// The digest of the certificate that a server shows.
+fn shown(server: &Server, folder: &Path) -> String {
+    let port = server.tls_port.unwrap();
+    shell(&format!("openssl s_client -connect 127.0.0.1:{port} </dev/null 2>/dev/null | {FINGERPRINT}"), folder)
+}
+
+/// What a series of the metrics is.
+fn metric(folder: &Path, name: &str) -> u64 {
+    let page = String::from_utf8(chinwag(folder, &["ctl", "--data", "data", "metrics"]).stdout).unwrap();
+    let value = page.lines().find_map(|line| line.strip_prefix("chinwag_")?.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse().unwrap()
+}
+
+#[test]
+fn a_reload_shows_a_new_certificate_to_whoever_comes_and_puts_nobody_out() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let folder = configured(30);
+    let folder = folder.path();
+    let of_file = || shell(&format!("cat cert | {FINGERPRINT}"), folder);
+    let server = serve(folder);
+    let first = of_file();
+    assert_eq!((shown(&server, folder), metric(folder, "reload_time")), (first.clone(), 0));
+    let mut alice = Secure::new(TcpStream::connect(("127.0.0.1", server.tls_port.unwrap())).unwrap(), &TLS13);
+    alice.starting("* hello ");
+    // 20,000 days end in a year that takes another kind of time.
+    for days in [60, 20_000] {
+        renew(folder, days);
+        assert_ne!(of_file(), first);
+        assert_eq!(reload(folder), "+ reload\n");
+        assert_eq!(shown(&server, folder), of_file());
+        let until = shell("date +%s -d \"$(openssl x509 -in cert -noout -enddate | cut -d= -f2)\"", folder);
+        assert_eq!(metric(folder, "certificate_expires"), until.trim().parse::<u64>().unwrap());
+        assert!(metric(folder, "reload_time") > 0);
+        alice.send("/ping");
+        alice.until("+ ping");
+    }
+    // A key that belongs to another certificate changes nothing.
+    let last = of_file();
+    shell("cp key other.key && cp cert other.cert", folder);
+    renew(folder, 90);
+    shell("mv other.key key", folder);
+    let why =
+        "a.conf:5: the key in key does not belong to the certificate in cert; give the two that were made together";
+    assert_eq!(reload(folder), format!("! reload bad-config {why}\n"));
+    assert_eq!(shown(&server, folder), last);
+    let check = chinwag(folder, &["check", "--config", "a.conf"]);
+    assert_eq!(check.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&check.stderr).ends_with(&format!("chinwag: {why}\n")), "{check:?}");
+    alice.send("/ping");
+    alice.until("+ ping");
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
+
+#[test]
+fn an_expired_certificate_is_taken_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 2, 3));
+    let expired = params.self_signed(&key).unwrap();
+    fs::write(folder.join("cert"), pem("CERTIFICATE", expired.der())).unwrap();
+    fs::write(folder.join("key"), pem("PRIVATE KEY", key.serialized_der())).unwrap();
+    fs::write(folder.join("a.conf"), "listen none\ntls 127.0.0.1:0\ndata data\ncert cert\nkey key\n").unwrap();
+    let warning = "the certificate in cert has expired on 2021-02-03; whoever checks it will refuse it\n";
+    let check = chinwag(folder, &["check", "--config", "a.conf"]);
+    assert_eq!((check.status.code(), &check.stdout[..]), (Some(0), &b"ok\n"[..]));
+    assert!(String::from_utf8_lossy(&check.stderr).contains(warning), "{check:?}");
+    let mut server = serve(folder);
+    assert_eq!(metric(folder, "certificate_expires"), 1_612_310_400);
+    assert_eq!(reload(folder), "+ reload\n");
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert_eq!(log.matches(warning).count(), 2, "{log}");
+}
+
+#[test]
+fn handshakes_are_counted_by_what_came_of_them() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let folder = configured(30);
+    let folder = folder.path();
+    let server = serve(folder);
+    let knock = || TcpStream::connect(("127.0.0.1", server.tls_port.unwrap())).unwrap();
+    let (mut alice, mut bob) = (Secure::new(knock(), &TLS13), server.connect());
+    alice.starting("* hello ");
+    bob.ask("/ping", "+ ping");
+    let mut clear = knock();
+    clear.write_all(b"hello\n").unwrap();
+    let mut told = String::new();
+    clear.read_to_string(&mut told).unwrap();
+    assert!(told.starts_with("* bye needs-tls "), "{told}");
+    // One that says nothing and goes, and one that begins with something else than its hello.
+    for begin in [&[][..], &[0x16, 3, 3, 0, 1, 99]] {
+        let mut stream = knock();
+        stream.write_all(begin).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        closed(&mut stream);
+    }
+    // Of those who say nothing the first make place, and the others have their time.
+    const PLACES: u64 = ARRIVING as u64;
+    let mut crowd: Vec<TcpStream> = (0..PLACES + 3).map(|_| knock()).collect();
+    crowd.iter_mut().for_each(closed);
+    let count = |result: &str| metric(folder, &format!("handshakes_total{{result=\"{result}\"}}"));
+    let results = ["ok", "not-tls", "failed", "evicted", "timeout"];
+    assert_eq!(results.map(count), [1, 1, 2, 3, PLACES]);
+    let connections = |wire: &str| metric(folder, &format!("connections{{wire=\"{wire}\"}}"));
+    assert_eq!(["tcp", "tls", "ws", "wss"].map(connections), [1, 1, 0, 0]);
+    assert_eq!(metric(folder, "rejected_total{code=\"needs-tls\"}"), 1);
+}
+
+/// Waits until the server has closed a connection.
+fn closed(stream: &mut TcpStream) {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    if let Err(e) = stream.read_to_end(&mut Vec::new()) {
+        assert_eq!(e.kind(), ErrorKind::ConnectionReset);
+    }
 }
