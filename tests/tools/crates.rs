@@ -21,7 +21,8 @@ fn crates(arguments: &[&str]) -> BTreeSet<(usize, String)> {
 #[test]
 fn the_program_is_light_on_crates() {
     for (features, most) in [("--features=default", 90), ("--no-default-features", 68)] {
-        let all: BTreeSet<_> = crates(&["--package=chinwag", features]).into_iter().map(|(_, package)| package).collect();
+        let all: BTreeSet<_> =
+            crates(&["--package=chinwag", features]).into_iter().map(|(_, package)| package).collect();
         assert!(all.len() <= most, "{} crates with {features}, and not {most}: {all:#?}", all.len());
     }
 }
