@@ -254,6 +254,9 @@ fn reload(words: &[OsString], started: &Serve) -> Result<Anew, String> {
     let settings = options.settings().map_err(|mistake| config.tell(&mistake))?;
     let own = started.data.as_ref().map(|dir| dir.join(TLS));
     let certificate = options.certificate(own.as_deref()).map_err(|mistake| config.tell(&mistake))?;
+    // Only a start listens there, but it is not to find out what is wrong.
+    options.addresses(certificate.clone()).map_err(|mistake| config.tell(&mistake))?;
+    options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
     Ok(Anew { what: Reloaded { settings, restart: started.restarts(&options) }, certificate })
 }
 
@@ -266,6 +269,7 @@ fn check(options: &Serve, config: &Config) -> Result<(), String> {
     let own = options.data.as_ref().map(|dir| dir.join(TLS));
     let certificate = options.certificate_there(own.as_deref()).map_err(|mistake| config.tell(&mistake))?;
     options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
+    options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
     writeln!(io::stdout(), "ok").map_err(|e| cannot("write the answer", &e).to_string())
 }
 

@@ -72,10 +72,10 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     ("passwords", "limits register effect home", "sockets threads log"),
     ("spool", "names time event effect home", "sockets files threads log"),
-    ("reload", "effect tls", "sockets threads log"),
     ("signals", "", "sockets files signals"),
     ("peer", "names", "sockets"),
     ("tls", "names time limits home", "files clock log"),
+    ("reload", "effect tls", "sockets threads log"),
     ("transport", "names limits proxy peer tls", "sockets system log"),
     (
         "listener",
@@ -89,12 +89,12 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("egress", "names limits metrics time event effect plain dialect transport outbox connection registry", ""),
     (
         "system",
-        "names time limits settings event register effect home scrape supervisor control journal ledger passwords spool reload signals peer transport listener connection",
+        "names time limits settings event register effect home control scrape supervisor journal ledger passwords spool signals peer reload transport listener connection",
         "sockets files threads clock instants system log",
     ),
     (
         "reactor",
-        "names time limits metrics settings event request register effect hub linebuf proxy plain dialect home reload peer transport listener outbox connection registry egress system",
+        "names time limits settings metrics event request register effect hub linebuf proxy plain dialect home peer reload transport listener outbox connection registry egress system",
         "sockets log",
     ),
     ("options", "names limits settings register/entry tls transport listener", "sockets files system log"),

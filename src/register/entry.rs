@@ -320,7 +320,7 @@ impl From<IpAddr> for Network {
 impl Network {
     /// Reads `ADDRESS/LEN`, or an address alone.
     pub fn typed(text: &str) -> Option<Self> {
-        text.parse().map_or_else(|_| Self::new(text), |address: IpAddr| Some(address.into()))
+        text.parse().map_or_else(|_| Self::new(text), |address: IpAddr| Some(address.to_canonical().into()))
     }
 
     /// Reads `ADDRESS/LEN`.
