@@ -41,8 +41,21 @@ pub enum Life {
 pub enum Ended {
     /// In good order: the peer has nothing more to say, or takes nothing more.
     Done,
-    /// It broke.
-    Lost(Lost),
+    /// It broke: it was reset.
+    Reset,
+    /// It broke: nothing was heard of the peer any more.
+    Timeout,
+}
+
+impl Ended {
+    /// How it broke, if it did.
+    fn lost(self) -> Option<Lost> {
+        match self {
+            Self::Done => None,
+            Self::Reset => Some(Lost::Reset),
+            Self::Timeout => Some(Lost::Timeout),
+        }
+    }
 }
 
 /// Why nothing more is carried out of what a connection has sent.
@@ -381,7 +394,7 @@ impl<T: Transport> Connection<T> {
                     return Err(e);
                 }
                 Ok(0) => {
-                    self.end_input(self.lost().map_or(Ended::Done, Ended::Lost));
+                    self.end_input(self.output_ended.filter(|ended| ended.lost().is_some()).unwrap_or(Ended::Done));
                     return Ok(0);
                 }
                 Ok(n) => {
@@ -495,10 +508,7 @@ impl<T: Transport> Connection<T> {
 
     /// How it was lost, if reading, writing or the system has shown that it is.
     pub fn lost(&self) -> Option<Lost> {
-        [self.input_ended, self.output_ended].into_iter().flatten().find_map(|ended| match ended {
-            Ended::Lost(lost) => Some(lost),
-            Ended::Done => None,
-        })
+        [self.input_ended, self.output_ended].into_iter().flatten().find_map(Ended::lost)
     }
 
     /// Whether it takes nothing more.
@@ -548,7 +558,7 @@ impl<T: Transport> Connection<T> {
     /// Whether half a line that it leaves, at which `lines` are, is dropped. Where anybody may have cut it off, it is lost by that.
     pub fn drops_unfinished(&mut self, lines: &LineBuf) -> bool {
         if self.transport.as_ref().is_some_and(Transport::is_cut) && lines.at_half_line() {
-            self.input_ended = Some(Ended::Lost(Lost::Reset));
+            self.input_ended = Some(Ended::Reset);
             return true;
         }
         // Of a place that is kept, lines are counted, and half a line of file data would count as one.
@@ -974,10 +984,8 @@ fn ended_by(e: &io::Error) -> Ended {
     match e.kind() {
         // The peer had closed in good order before, and does not read any more.
         io::ErrorKind::BrokenPipe => Ended::Done,
-        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            Ended::Lost(Lost::Timeout)
-        }
-        _ => Ended::Lost(Lost::Reset),
+        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Ended::Timeout,
+        _ => Ended::Reset,
     }
 }
 

@@ -912,7 +912,7 @@ mod tests {
 
     #[test]
     fn the_transcripts_are_read() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/transcripts");
         let mut count = 0;
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             let transcript = std::fs::read_to_string(path).unwrap();

@@ -94,7 +94,10 @@ fn every_word_of_the_protocol_is_recorded() {
         words("\n## Codes", "\n## Rooms with rules"),
     ];
     assert!(all.iter().all(|words| words.len() >= 4), "{all:?}");
-    let missing: Vec<&str> = all.into_iter().flatten().filter(|word| !heard(word)).collect();
+    // That comes where TLS is spoken, which these sessions do not.
+    let elsewhere = ["needs-tls"];
+    let is_missing = |word: &&str| !heard(word) && !elsewhere.contains(word);
+    let missing: Vec<&str> = all.into_iter().flatten().filter(is_missing).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

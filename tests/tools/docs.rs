@@ -80,7 +80,7 @@ fn the_page_for_operators_tells_every_option_and_its_default() {
     let help = String::from_utf8(help.stdout).unwrap();
     let page = read("docs/server.md");
     for option in help.split_whitespace().filter(|word| word.starts_with("--")) {
-        let option = option.trim_end_matches([',', '.']);
+        let option = option.trim_end_matches([',', '.', ']']);
         assert!(page.contains(option), "the page does not tell of {option}");
     }
     // Each option stands with its default, or with what happens without it.

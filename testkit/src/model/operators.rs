@@ -132,7 +132,7 @@ impl<W: World> Crowd<W> {
             let named: Vec<usize> = self.living().into_iter().filter(|&who| self.may_operate(who, self.step)).collect();
             let who = match chance.below(8) {
                 0 => self.somebody(chance),
-                1..4 if !named.is_empty() => Some(*chance.pick(&named)),
+                1..7 if !named.is_empty() => Some(*chance.pick(&named)),
                 _ => Some(*chance.pick(&controls)),
             };
             return who.into_iter().for_each(|who| self.put_out(who, chance));
@@ -143,7 +143,7 @@ impl<W: World> Crowd<W> {
         let named: Vec<usize> = self.living().into_iter().filter(|&who| self.is_operator(who)).collect();
         let who = match chance.below(8) {
             0 => self.somebody(chance),
-            1..4 if !named.is_empty() => Some(*chance.pick(&named)),
+            1..7 if !named.is_empty() => Some(*chance.pick(&named)),
             _ => Some(*chance.pick(&controls)),
         };
         let Some(who) = who else { return };
@@ -230,15 +230,17 @@ impl<W: World> Crowd<W> {
         let nick = self.clients[other].nick.clone();
         let whom = if chance.one_in(2) { nick.clone() } else { (*chance.pick(NETWORKS)).to_owned() };
         let ids: Vec<u64> = self.order.blocks.keys().copied().collect();
-        let owner = self.living().into_iter().find(|&who| self.clients[who].is_owner);
+        // Only where nobody can read along one does what operators do.
+        let may_be_one = |&who: &usize| self.clients[who].is_owner && self.world.address(who).is_none();
+        let owner = self.living().into_iter().find(may_be_one);
         let line = match (chance.below(6), owner) {
             (n, _) if !self.clients[who].is_control => match n {
                 0..3 => format!("/kill {nick}"),
                 3 => format!("/wall {}", self.new_text(chance)),
                 _ => format!("/where {nick}"),
             },
-            (0 | 1, _) => format!("/kill {nick}"),
-            (2 | 3, Some(owner)) => {
+            (0, _) => format!("/kill {nick}"),
+            (1..4, Some(owner)) => {
                 format!("/operator {} {}", self.clients[owner].nick, chance.pick(&["on", "on", "off"]))
             }
             (4, _) if !ids.is_empty() => format!("/unblock {}", chance.pick(&ids)),
