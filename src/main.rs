@@ -168,7 +168,9 @@ fn refuse(error: &clap::Error) -> ! {
     if let Some(tip) = tip {
         let _ = writeln!(io::stderr(), "\n  tip: {tip}");
     }
-    std::process::exit(error.exit_code())
+    // Whatever is wrong, `check` says so with 1.
+    let is_checked = error.exit_code() != 0 && words.first().is_some_and(|first| first == "check");
+    std::process::exit(if is_checked { 1 } else { error.exit_code() })
 }
 
 /// Logs to standard error, from `info` on unless RUST_LOG says otherwise.

@@ -100,7 +100,7 @@ fn read_v2(bytes: &[u8]) -> Result<Option<(Header, usize)>, BadHeader> {
     let Some(whole) = bytes.get(..len) else { return Ok(None) };
     let header = match (command, family) {
         // Of a check, whatever else stands there means nothing.
-        (0x20, _) | (0x21, 0x00) => Header::Check,
+        (0x20, _) | (0x21, 0x00..=0x0f) => Header::Check,
         (0x21, 0x11 | 0x21) => named(whole)?,
         (0x21, 0x12 | 0x22 | 0x31 | 0x32) => return Err(BadHeader::OtherFamily),
         _ => return Err(BadHeader::Broken),
@@ -224,7 +224,7 @@ mod tests {
         // A certificate alone does not say that it is encrypted.
         check(&v4(&value(0x20, b"\x06\0\0\0\0")), clear);
         for (command, family, rest) in
-            [(0x20, 0x00, &b""[..]), (0x20, 0x11, b""), (0x20, 0xff, b"x"), (0x21, 0x00, b""), (0x21, 0x00, b"xyz")]
+            [(0x20, 0x00, &b""[..]), (0x20, 0x11, b""), (0x20, 0xff, b"x"), (0x21, 0x00, b""), (0x21, 0x01, b"xyz")]
         {
             check(&v2(command, family, rest), Ok(Header::Check));
         }

@@ -116,7 +116,7 @@ impl<S: System> Reactor<S> {
         let is_first = !connection.has_spoken();
         let framing = connection.framing();
         if is_first && framing.lines.is_not_text() {
-            let bye = Bye::NotText { tls: self.tls_port };
+            let bye = Bye::NotText { tls: self.tls_port.filter(|_| !connection.is_tls()) };
             self.core(now, |hub, out| hub.expel(id, now, bye, out));
         } else if is_first && framing.is_proxied() {
             self.core(now, |hub, out| hub.expel(id, now, Bye::NotProxied, out));
