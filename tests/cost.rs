@@ -119,6 +119,7 @@ fn an_idle_connection_is_two_small_boxes() {
     // mio notes in a debug build with which poll a socket is registered.
     let noted = size_of::<Stream>() - 8;
     let connection = size_of::<Connection<Stream>>() - noted;
-    assert!(connection <= 192, "{connection}");
-    assert!(size_of::<Person>() <= 128, "{}", size_of::<Person>());
+    // The C library has steps of 16 bytes, of which it takes 8: these are what 192 and 128 bytes take too.
+    assert!(connection <= 200, "{connection}");
+    assert!(size_of::<Person>() <= 136, "{}", size_of::<Person>());
 }
