@@ -30,7 +30,7 @@ fn configuration(language: &str) -> String {
 
 /// Somebody comes through a proxy that is begun by `start`, which is given its folder and the page's configuration for it, made to fit
 /// this test. Its server has these options besides.
-fn try_proxy(language: &str, options: &[&str], start: impl FnOnce(&Path, &str) -> Command) {
+fn try_proxy(language: &str, options: &[&str], start: impl Fn(&Path, &str) -> Command) {
     let folder = Folder::new();
     let mut server = folder.serve(&[&["--proxy-listen", "127.0.0.1:0"], options].concat());
     let behind = server.door("proxy ").parse::<SocketAddr>().unwrap();
@@ -44,14 +44,24 @@ fn try_proxy(language: &str, options: &[&str], start: impl FnOnce(&Path, &str) -
     assert!(made.status.success(), "{made:?}");
     let both = ["fullchain.pem", "privkey.pem"].map(|name| fs::read_to_string(path(name)).unwrap()).concat();
     fs::write(path("haproxy.pem"), both).unwrap();
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let configuration = configuration(language)
+    let page = configuration(language)
         .replace("/etc/chinwag", there.path().to_str().unwrap())
-        .replace("127.0.0.1:2430", &behind.to_string())
-        .replace("2429", &port.to_string());
-    let mut command = start(there.path(), &configuration);
-    let _proxy = Proxy(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    eventually("the proxy takes connections", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        .replace("127.0.0.1:2430", &behind.to_string());
+    let (_proxy, port) = loop {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let mut command = start(there.path(), &page.replace("2429", &port.to_string()));
+        let mut proxy =
+            Proxy(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let mut is_up = false;
+        eventually("the proxy takes connections, or ends", || {
+            is_up = TcpStream::connect(("127.0.0.1", port)).is_ok();
+            is_up || proxy.0.try_wait().unwrap().is_some()
+        });
+        // Another test may have taken the port meanwhile.
+        if is_up {
+            break (proxy, port);
+        }
+    };
     let mut socat = Command::new("socat")
         .args(["-", &format!("OPENSSL:127.0.0.1:{port},verify=0,bind=127.0.0.3")])
         .stdin(Stdio::piped())
