@@ -15,7 +15,8 @@ use crate::outbox::{Flushed, Outbox, Rest, Sent};
 use crate::peer::Peer;
 use crate::plain::Style;
 use crate::time::Instant;
-use crate::transport::{NotArrived, Transport};
+use crate::transport::{Farewell, Layer, NotArrived, Transport, Unfinished};
+use crate::web::Room;
 
 /// The part of its life that a connection is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,6 +114,8 @@ pub struct Queued {
     pub lists: [bool; List::COUNT],
     /// Those for whom the core may have file data.
     pub pump: bool,
+    /// Those who are looked after when they have been silent for long.
+    pub beat: bool,
 }
 
 /// One connection.
@@ -320,9 +323,14 @@ impl<T: Transport> Connection<T> {
         &mut self.queued
     }
 
-    /// Whether it came to speak TLS with the server itself. Of a place that is kept nobody knows.
+    /// What carries its lines. Of a place that is kept nobody knows.
+    pub fn layer(&self) -> Layer {
+        self.transport.as_ref().map_or(Layer::Tcp, Transport::layer)
+    }
+
+    /// Whether it came to speak TLS with the server itself.
     pub fn is_tls(&self) -> bool {
-        self.transport.as_ref().is_some_and(Transport::is_tls)
+        self.layer().is_tls()
     }
 
     /// Its transport, to be registered and given up.
@@ -374,9 +382,9 @@ impl<T: Transport> Connection<T> {
 /// What comes in.
 impl<T: Transport> Connection<T> {
     /// Goes on arriving as far as it goes now. Who is at the other end is known for sure only when that is done.
-    pub(crate) fn arrive(&mut self) -> Result<(), NotArrived> {
+    pub(crate) fn arrive(&mut self, room: Room) -> Result<(), NotArrived> {
         let transport = self.transport.as_mut().ok_or(io::Error::from(io::ErrorKind::NotConnected))?;
-        let arrived = transport.arrive(self.peer);
+        let arrived = transport.arrive(self.peer, room);
         // What follows may have come already.
         self.readable = arrived.is_ok() || transport.has_more();
         self.peer = arrived?;
@@ -481,6 +489,30 @@ impl<T: Transport> Connection<T> {
         rare.cold.put_out.take_if(|put_out| put_out.is_read() && left <= put_out.later as usize).is_some()
     }
 
+    /// What has been read until now has come now.
+    pub fn note_heard(&mut self, now: Instant) {
+        let Some(transport) = &mut self.transport else { return };
+        transport.note_heard(now);
+        self.readable |= transport.has_more();
+    }
+
+    /// Looks after a peer who may be gone without a word, see [`Transport::beat`]; its egress must be told. Nobody's fault is silence while
+    /// the server does not read, or has something to write.
+    pub(crate) fn beat(&mut self, now: Instant) -> Option<Instant> {
+        let is_attended = self.life == Life::Active && self.pause.is_none() && !self.readable && self.is_written();
+        let transport = self.transport.as_mut().filter(|_| self.life == Life::Active)?;
+        if !is_attended {
+            transport.excuse(now);
+        }
+        match transport.beat(now) {
+            Ok(next) => next,
+            Err(e) => {
+                self.end_input(ended_by(&e));
+                None
+            }
+        }
+    }
+
     fn end_input(&mut self, how: Ended) {
         self.input_ended.get_or_insert(how);
         self.framing.lines.end();
@@ -557,9 +589,13 @@ impl<T: Transport> Connection<T> {
 
     /// Whether half a line that it leaves, at which `lines` are, is dropped. Where anybody may have cut it off, it is lost by that.
     pub fn drops_unfinished(&mut self, lines: &LineBuf) -> bool {
-        if self.transport.as_ref().is_some_and(Transport::is_cut) && lines.at_half_line() {
-            self.input_ended = Some(Ended::Reset);
-            return true;
+        match self.transport.as_ref().map_or(Unfinished::Line, Transport::unfinished) {
+            Unfinished::Cut if lines.at_half_line() => {
+                self.input_ended = Some(Ended::Reset);
+                return true;
+            }
+            Unfinished::Dropped if lines.at_half_line() => return true,
+            _ => {}
         }
         // Of a place that is kept, lines are counted, and half a line of file data would count as one.
         self.whole && lines.at_unfinished() || self.keep().is_some() && lines.at_half_line()
@@ -774,9 +810,11 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Tells the peer that nothing more is written; `false` if it is known to be gone. It may linger until then.
-    pub fn shut(&mut self, until: Instant) -> bool {
+    pub fn shut(&mut self, until: Instant, farewell: Farewell) -> bool {
         self.cold_mut().until = Some(until);
-        self.input_ended.is_none() && self.transport.as_mut().is_some_and(|transport| transport.shut().is_ok())
+        let has_ended = self.input_ended.is_some();
+        let transport = self.transport.as_mut().filter(|transport| !has_ended || transport.may_go_on());
+        transport.is_some_and(|transport| transport.shut(farewell).is_ok())
     }
 
     /// Whether it is a slow consumer, for whom the core leaves out room lines.
@@ -1018,7 +1056,7 @@ mod tests {
     }
 
     impl Transport for Nowhere {
-        fn shut(&mut self) -> io::Result<()> {
+        fn shut(&mut self, _: Farewell) -> io::Result<()> {
             Ok(())
         }
 

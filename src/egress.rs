@@ -281,6 +281,16 @@ impl Egress {
         self.counting(connection, |connection, _| connection.read(buf))
     }
 
+    /// Looks after a connection that may be gone without a word, and tells when it is to be looked after again, see
+    /// [`Transport::beat`].
+    pub fn beat<T: Transport>(&mut self, connection: &mut Connection<T>, now: Instant) -> Option<Instant> {
+        let next = self.counting(connection, |connection, _| connection.beat(now));
+        if connection.unsent() > 0 {
+            self.hurry(connection);
+        }
+        next
+    }
+
     /// Counts what is pending less, or moves from shared to private, while `change` is made.
     fn counting<T: Transport, R>(
         &mut self,

@@ -443,3 +443,21 @@ pub const CONFIG: u64 = 64 * 1024;
 pub const MISTAKE: usize = 900;
 /// Bytes of a message of the day.
 pub const MOTD: u64 = 64 * 1024;
+/// Bytes of the head of a request by a browser, with its empty line; beyond it it is refused.
+pub const WEB_HEAD: usize = 8192;
+/// Fields in it.
+pub const WEB_FIELDS: usize = 64;
+/// Browsers that arrive at once while the server is full; beyond it they are told so unheard.
+pub const WEB_WHILE_FULL: usize = 16;
+/// How long a browser may take for the answer to a request, from the time at which it came.
+pub const WEB_ANSWER: Duration = Duration::from_secs(60);
+/// Bytes that a message to a WebSocket has when no further piece of what waits is taken into it.
+pub const WEB_MESSAGE: usize = 64 * 1024;
+/// Bytes up to which a message is copied behind its head, as one buffer is written faster than two.
+pub const WEB_COPIED: usize = 1400;
+/// Frames a second that a WebSocket may bring without text, with three seconds' worth at once; beyond it it is closed.
+pub const WEB_CONTROLS: u32 = 20;
+/// The silence of a WebSocket after which it is pinged; proxies hang up after a minute.
+pub const WEB_PING: Duration = Duration::from_secs(45);
+/// The silence of a WebSocket after which it is taken for dead.
+pub const WEB_DEAD: Duration = Duration::from_secs(90);

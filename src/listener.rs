@@ -21,7 +21,8 @@ use crate::peer::Peer;
 use crate::register::entry::Network;
 use crate::time::Instant;
 use crate::tls::Certificate;
-use crate::transport::{Encrypted, Stream, Tls, set_user_timeout};
+use crate::transport::{Encrypted, Stream, Tls, WebSocket, set_user_timeout};
+use crate::web::{Door, Origin};
 
 /// Addresses there may be to listen at, so that the tokens of connections do not depend on how many there are.
 const LISTENERS: usize = 64;
@@ -59,6 +60,10 @@ pub enum Carrier {
     Tls(Rc<Tls>),
     /// The same behind a PROXY header, from these proxies.
     Proxied(Proxies),
+    /// Browsers: the page, and the same in WebSockets.
+    Web(Rc<Door>),
+    /// The same in TLS.
+    WebTls(Rc<Door>, Rc<Tls>),
 }
 
 /// Proxies that may say for whom a connection is.
@@ -89,15 +94,27 @@ impl Carrier {
             Self::Plain => "--listen",
             Self::Tls(_) => "--tls",
             Self::Proxied(_) => "--proxy-listen",
+            Self::Web(_) => "--web",
+            Self::WebTls(..) => "--web-tls",
         }
     }
 
-    /// The word before the address where standard output tells who listens.
-    pub fn word(&self) -> &'static str {
+    /// How standard output tells that it listens at an address: browsers are given what they open.
+    pub fn told(&self, address: SocketAddr) -> String {
         match self {
-            Self::Plain => "listening",
-            Self::Tls(_) => "tls",
-            Self::Proxied(_) => "proxy",
+            Self::Plain => format!("listening {address}"),
+            Self::Tls(_) => format!("tls {address}"),
+            Self::Proxied(_) => format!("proxy {address}"),
+            Self::Web(_) => format!("web http://{address}/"),
+            Self::WebTls(..) => format!("web https://{address}/"),
+        }
+    }
+
+    /// The TLS that is spoken there, if it is.
+    pub fn tls(&self) -> Option<&Rc<Tls>> {
+        match self {
+            Self::Tls(tls) | Self::WebTls(_, tls) => Some(tls),
+            Self::Plain | Self::Proxied(_) | Self::Web(_) => None,
         }
     }
 }
@@ -122,11 +139,20 @@ impl ListenerSocket {
                         (Stream::Proxied(stream, Some(proxies.wire)), Peer::proxy(address))
                     }
                     Carrier::Proxied(_) => (Stream::Proxied(stream, None), Peer::at(address)),
+                    Carrier::Web(door) => (web(Stream::Tcp(stream), door), Peer::at(address)),
+                    Carrier::WebTls(door, tls) => {
+                        let stream = Stream::Tls(Box::new(Encrypted::new(stream, Rc::clone(tls))));
+                        (web(stream, door), Peer::at(address))
+                    }
                 })
             }
             Self::Control(socket) => Ok((Stream::Control(socket.accept()?), Peer::CONTROL)),
         }
     }
+}
+
+fn web(stream: Stream, door: &Rc<Door>) -> Stream {
+    Stream::Web(Box::new(WebSocket::new(stream, Rc::clone(door))))
 }
 
 /// Addresses that are taken and not listened at yet: whoever comes is refused by the system, and waits for nothing.
@@ -210,8 +236,17 @@ impl Listeners {
     /// Shows another certificate to whoever comes from now on.
     pub fn replace_certificate(&self, certificate: &Certificate) {
         for listener in &self.listeners {
-            if let ListenerSocket::Tcp(_, Carrier::Tls(tls)) = &listener.socket {
-                tls.replace(certificate);
+            if let ListenerSocket::Tcp(_, carrier) = &listener.socket {
+                carrier.tls().into_iter().for_each(|tls| tls.replace(certificate));
+            }
+        }
+    }
+
+    /// Has pages of other names talk to whoever comes from now on.
+    pub fn replace_origins(&self, origins: &[Origin]) {
+        for listener in &self.listeners {
+            if let ListenerSocket::Tcp(_, Carrier::Web(door) | Carrier::WebTls(door, _)) = &listener.socket {
+                door.replace_origins(origins);
             }
         }
     }
@@ -219,8 +254,8 @@ impl Listeners {
     /// When the certificate expires that they show, if they do.
     pub fn certificate_expires(&self) -> Option<SystemTime> {
         self.listeners.iter().find_map(|listener| match &listener.socket {
-            ListenerSocket::Tcp(_, Carrier::Tls(tls)) => tls.expires(),
-            _ => None,
+            ListenerSocket::Tcp(_, carrier) => carrier.tls()?.expires(),
+            ListenerSocket::Control(_) => None,
         })
     }
 

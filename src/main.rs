@@ -235,7 +235,7 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     log.finish();
     // Whoever started the server may read it never; that is no reason not to serve.
     let metrics = reactor.metrics_addresses().map_err(|e| reason(&e))?;
-    let listening = addresses.iter().map(|(address, carrier)| format!("{} {address}\n", carrier.word()));
+    let listening = addresses.iter().map(|(address, carrier)| carrier.told(*address) + "\n");
     let listening: String =
         listening.chain(metrics.iter().map(|address| format!("metrics http://{address}/\n"))).collect();
     let write = move || {
@@ -259,7 +259,8 @@ fn reload(words: &[OsString], started: &Serve) -> Result<Anew, String> {
     // Only a start listens there, but it is not to find out what is wrong.
     options.addresses(certificate.clone()).map_err(|mistake| config.tell(&mistake))?;
     options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
-    Ok(Anew { what: Reloaded { settings, restart: started.restarts(&options) }, certificate })
+    let origins = options.origins();
+    Ok(Anew { what: Reloaded { settings, restart: started.restarts(&options) }, certificate, origins })
 }
 
 /// Says on standard output that a server could begin with these options; else it is an error, in the words of the server.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use log::{info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -18,6 +18,7 @@ use crate::register::entry::Network;
 use crate::settings::{self, Logging, RoomMakers, Settings};
 use crate::tls::{self, Certificate};
 use crate::transport::Tls;
+use crate::web::{Door, Origin};
 
 use self::files::{motd, our_password};
 
@@ -25,6 +26,10 @@ use self::files::{motd, our_password};
 const SERVER: &str = "127.0.0.1:2428";
 /// Where a server listens for TLS if its address has no port.
 const TLS_PORT: u16 = 2429;
+/// Where a server listens for browsers if it is not told where.
+const WEB: &str = "127.0.0.1:2480";
+/// Where a server listens for browsers in TLS if its address has no port.
+const WEB_TLS_PORT: u16 = 2481;
 /// The largest file that a server takes unless it is told otherwise, in bytes.
 const MAX_FILE: u64 = 100 << 20;
 
@@ -51,6 +56,7 @@ impl From<String> for Mistake {
 
 /// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("encrypted").multiple(true).args(["tls", "web_tls"])))]
 pub struct Serve {
     /// Read options from FILE too, one a line, without dashes; what is typed wins [default: none]
     #[arg(long, value_name = "FILE")]
@@ -62,7 +68,7 @@ pub struct Serve {
     #[arg(long, value_name = "ADDR")]
     tls: Vec<String>,
     /// The certificate for TLS, with those of its authorities behind it, in PEM [default: one made in --data]
-    #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
+    #[arg(long, value_name = "FILE", requires_all = ["encrypted", "key"])]
     cert: Option<PathBuf>,
     /// The key of the certificate, in PEM [default: the one made with it]
     #[arg(long, value_name = "FILE", requires = "cert")]
@@ -76,6 +82,15 @@ pub struct Serve {
     /// Take it that nobody can read along up to the proxies, as they take TLS alone [default: what they say]
     #[arg(long, requires = "proxy_listen")]
     proxy_secure: bool,
+    /// Listen here for browsers, on 127.0.0.1:2480 if no address is given; may be given several times [default: nowhere]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = WEB)]
+    web: Vec<String>,
+    /// The same over TLS, on port 2481 if none is given [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    web_tls: Vec<String>,
+    /// A name of the server of which pages may talk to it, as in https://chat.example.org; may be given several times
+    #[arg(long, value_name = "URL", value_parser = origin)]
+    origin: Vec<Origin>,
     /// What the server calls itself in its greeting [default: nothing]
     #[arg(long, value_parser = name)]
     name: Option<String>,
@@ -176,6 +191,8 @@ impl Serve {
             ("proxy-listen", self.proxy_listen != new.proxy_listen),
             ("proxy-from", self.proxy_from != new.proxy_from),
             ("proxy-secure", self.proxy_secure != new.proxy_secure),
+            ("web", self.web != new.web),
+            ("web-tls", self.web_tls != new.web_tls),
             ("metrics", self.metrics != new.metrics),
             ("data", self.data != new.data),
             ("control", self.control != new.control),
@@ -186,7 +203,7 @@ impl Serve {
 
     /// What the options set, with what the files say that they name. An error says what to do; what is only odd is said in the log.
     pub fn settings(&self) -> Result<Settings, Mistake> {
-        let has_arrivals = !(self.tls.is_empty() && self.proxy_listen.is_empty());
+        let has_arrivals = [&self.tls, &self.proxy_listen, &self.web, &self.web_tls].iter().any(|at| !at.is_empty());
         let room = room_for_clients(if has_arrivals { limits::ARRIVING } else { 0 })?;
         let max_clients = if self.max_clients == 0 { room } else { self.max_clients.min(room) };
         if self.max_clients > room {
@@ -255,17 +272,29 @@ impl Serve {
         if self.listen != ["none"] {
             wanted.extend(self.listen.iter().map(|address| (Carrier::Plain, address.clone())));
         }
+        let door = Rc::new(Door::new(self.origin.clone(), self.proxy_from.clone()));
+        wanted.extend(self.web.iter().map(|address| (Carrier::Web(Rc::clone(&door)), address.clone())));
         if let Some(certificate) = certificate {
-            let tls = Carrier::Tls(Rc::new(Tls::new(certificate)));
-            wanted.extend(self.tls.iter().map(|address| (tls.clone(), with_port(address, TLS_PORT))));
+            let tls = Rc::new(Tls::new(certificate));
+            let carrier = Carrier::Tls(Rc::clone(&tls));
+            wanted.extend(self.tls.iter().map(|address| (carrier.clone(), with_port(address, TLS_PORT))));
+            let carrier = Carrier::WebTls(door, tls);
+            wanted.extend(self.web_tls.iter().map(|address| (carrier.clone(), with_port(address, WEB_TLS_PORT))));
         }
         let wire = if self.proxy_secure { Wire::Secure } else { Wire::Clear };
         let proxied = Carrier::Proxied(Proxies { from: self.proxy_from.clone(), wire });
         wanted.extend(self.proxy_listen.iter().map(|address| (proxied.clone(), address.clone())));
         if wanted.is_empty() {
-            return Err("with --listen none nobody can come in; give --tls or --proxy-listen too".to_owned().into());
+            return Err("with --listen none nobody can come in; give --tls, --web or --proxy-listen too"
+                .to_owned()
+                .into());
         }
         Ok(addresses(&wanted)?)
+    }
+
+    /// Pages of which names may talk to the server besides those that its own have.
+    pub fn origins(&self) -> Vec<Origin> {
+        self.origin.clone()
     }
 
     /// Where monitors fetch the metrics. An error says what to do.
@@ -279,7 +308,7 @@ impl Serve {
     /// is the one that the server has in the folder `own`, or makes there.
     pub fn certificate(&self, own: Option<&Path>) -> Result<Option<Certificate>, Mistake> {
         const NONE: &str = "--tls needs a certificate; give --cert and --key, or --data, where one is made";
-        if self.tls.is_empty() {
+        if self.tls.is_empty() && self.web_tls.is_empty() {
             return Ok(None);
         }
         let certificate = match (&self.cert, &self.key) {
@@ -383,6 +412,11 @@ fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
 
 fn network(text: &str) -> Result<Network, String> {
     Network::typed(text).ok_or_else(|| "it is an address, or one with /LEN, as in 192.0.2.0/24".into())
+}
+
+fn origin(text: &str) -> Result<Origin, String> {
+    Origin::new(text.strip_suffix('/').unwrap_or(text))
+        .ok_or_else(|| "it is what browsers show up to the name and its port, as in https://chat.example.org".into())
 }
 
 fn name(text: &str) -> Result<String, String> {

@@ -34,7 +34,7 @@ use crate::reload::Reader;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
-use crate::transport::Transport;
+use crate::transport::{Layer, Transport};
 
 use self::arrivals::Arrivals;
 use self::kept::TakeUp;
@@ -99,6 +99,8 @@ pub struct Reactor<S: System> {
     tls_port: Option<u16>,
     /// Connections that have come and cannot be admitted yet.
     arrivals: Arrivals,
+    /// When connections are looked after that have been silent by then, where silence is to be found out here.
+    beats: BTreeSet<(Instant, ConnId)>,
     /// Connections that are heard for a line though there was no place, in the order in which they came.
     applicants: Vec<ConnId>,
     /// A connection has just asked to go on in one of them.
@@ -202,6 +204,7 @@ impl<S: System> Reactor<S> {
             places: HashMap::new(),
             tls_port: None,
             arrivals: Arrivals::default(),
+            beats: BTreeSet::new(),
             applicants: Vec::new(),
             taking_up: None,
             counts: LoopCounts::new(plain::REJECTED, plain::BYES, plain::LOST),
@@ -342,6 +345,7 @@ impl<S: System> Reactor<S> {
         }
         self.core(now, |hub, out| hub.tick(now, out));
         self.run_timers(now);
+        self.run_beats(now);
         let others = self.run_queue.len();
         for _ in 0..others {
             let Some(id) = self.run_queue.pop_front() else { break };
@@ -464,7 +468,9 @@ impl<S: System> Reactor<S> {
         let now = self.system.now().at;
         let timer = self.timers.first().map(|(at, _)| *at);
         let log = self.system.next_log().map(|left| now + left);
-        let times = [self.hub.next_alarm(), timer, self.system.next_accept(), self.end, log, self.egress.next_fanout()];
+        let beat = self.beats.first().map(|(at, _)| *at);
+        let times =
+            [self.hub.next_alarm(), timer, beat, self.system.next_accept(), self.end, log, self.egress.next_fanout()];
         let next = times.into_iter().flatten().min()?;
         Some(next - now)
     }
@@ -612,6 +618,7 @@ impl<S: System> Reactor<S> {
             self.silent.retain(|&(_, id)| registry.get(id).is_some_and(|connection| !connection.has_spoken()));
             self.silent_most = 2 * self.silent.len() + 64;
         }
+        self.look_after(id, now);
         self.core(now, |hub, out| hub.connect(id, peer.origin(), peer.wire(), now, out));
         self.run_soon(id);
     }
@@ -683,9 +690,9 @@ impl<S: System> Reactor<S> {
         let is_let_in = |connection: &Connection<S::Stream>| {
             matches!(connection.life(), Life::Active | Life::Draining) && !connection.peer().is_control()
         };
-        let mut connections = [0; 4];
+        let mut connections = [0; Layer::COUNT];
         for connection in self.registry.iter().filter(|connection| is_let_in(connection)) {
-            connections[usize::from(connection.is_tls())] += 1;
+            connections[connection.layer() as usize] += 1;
         }
         let levels = Levels {
             core: self.hub.levels(),
@@ -789,6 +796,33 @@ impl<S: System> Reactor<S> {
                 }
             }
             self.run_soon(id);
+        }
+    }
+
+    /// Looks after those who have been silent for long, where silence is to be found out here.
+    fn run_beats(&mut self, now: Now) {
+        while let Some(&(at, id)) = self.beats.first()
+            && at <= now.at
+        {
+            self.beats.pop_first();
+            if let Some(connection) = self.registry.get_mut(id) {
+                connection.queued_mut().beat = false;
+                self.look_after(id, now);
+            }
+        }
+    }
+
+    /// Has a connection looked after when it has been silent for long, if that is to be found out here.
+    fn look_after(&mut self, id: ConnId, now: Now) {
+        let Some(connection) = self.registry.get_mut(id).filter(|connection| !connection.queued().beat) else { return };
+        match self.egress.beat(connection, now.at) {
+            Some(next) => {
+                connection.queued_mut().beat = true;
+                self.beats.insert((next, id));
+            }
+            // It may have been found to be gone.
+            None if connection.input_ended().is_some() => self.run_soon(id),
+            None => {}
         }
     }
 

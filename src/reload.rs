@@ -10,6 +10,7 @@ use mio::Waker;
 
 use crate::effect::Reloaded;
 use crate::tls::Certificate;
+use crate::web::Origin;
 
 /// What was read.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Anew {
     pub what: Reloaded,
     /// What is shown to whoever comes in TLS from now on, if that is spoken.
     pub certificate: Option<Certificate>,
+    /// Pages of which names may talk to a browser's door.
+    pub origins: Vec<Origin>,
 }
 
 /// What the thread carries out. An error says what is wrong, and where.

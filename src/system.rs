@@ -448,7 +448,7 @@ impl System for Os {
 
     fn accept(&mut self, now: Now) -> Option<Newcomer<Stream>> {
         let (transport, peer, dialect) = self.listeners.accept(now.at)?;
-        let is_arriving = matches!(transport, Stream::Proxied(..) | Stream::Tls(_));
+        let is_arriving = matches!(transport, Stream::Proxied(..) | Stream::Tls(_) | Stream::Web(_));
         Some(Newcomer { transport, peer, dialect, is_arriving })
     }
 
@@ -487,7 +487,8 @@ impl System for Os {
     fn reloaded(&mut self) -> Option<Result<Reloaded, String>> {
         let read = self.reloads.results().next()?;
         match &read {
-            Ok(Anew { what: Reloaded { settings, restart }, certificate }) => {
+            Ok(Anew { what: Reloaded { settings, restart }, certificate, origins }) => {
+                self.listeners.replace_origins(origins);
                 certificate.iter().for_each(|certificate| self.listeners.replace_certificate(certificate));
                 if let Some(logging) = settings.log {
                     self.journal.iter().for_each(|journal| journal.set(logging));

@@ -113,6 +113,10 @@ impl<S: System> Reactor<S> {
             let lines = connection.framing().lines.len();
             connection.note_read(0, lines, now.at);
         }
+        connection.note_heard(now.at);
+        if connection.unsent() > 0 {
+            self.egress.hurry(connection);
+        }
         let is_first = !connection.has_spoken();
         let framing = connection.framing();
         if is_first && framing.lines.is_not_text() {

@@ -13,6 +13,7 @@ use crate::outbox::Flushed;
 use crate::plain;
 use crate::system::System;
 use crate::time::Now;
+use crate::transport::Farewell;
 
 use super::Reactor;
 
@@ -182,11 +183,17 @@ impl<S: System> Reactor<S> {
     }
 
     /// All is written: says so to the peer, and waits a moment for it to go.
-    fn linger(&mut self, id: ConnId, now: Now) {
+    pub(super) fn linger(&mut self, id: ConnId, now: Now) {
         // When all go at once, each gets its farewell.
         let is_crowded = self.registry.lingering() >= limits::LINGERING && self.end.is_none();
+        let ends = self.end.is_some();
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if !connection.shut(now.at + limits::LINGER) || is_crowded {
+        let farewell = match connection.life() {
+            Life::Rejected => Farewell::Refused,
+            _ if ends => Farewell::ServerEnds,
+            _ => Farewell::Done,
+        };
+        if !connection.shut(now.at + limits::LINGER, farewell) || is_crowded {
             return self.remove(id);
         }
         self.registry.set_life(id, Life::Lingering);

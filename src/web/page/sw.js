@@ -1,0 +1,1 @@
+// It shows notifications, once there are any.
