@@ -8,7 +8,9 @@ import { Transfers } from "../../src/web/page/transfer.js";
 /** Starts a server, which ends with `stop()`. */
 export async function serve(...options) {
   const program = process.env.CHINWAG ?? new URL("../../target/debug/chinwag", import.meta.url).pathname;
-  const child = spawn(program, ["serve", "--listen", "127.0.0.1:0", ...options], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(program, ["serve", "--listen", "127.0.0.1:0", ...options], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   for await (const line of createInterface({ input: child.stdout })) {
     const port = /^listening .*:(\d+)$/.exec(line)?.[1];
     if (port) return { port: Number(port), stop: () => child.kill() };

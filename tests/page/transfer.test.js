@@ -47,12 +47,13 @@ async function two(room, hooks) {
 }
 
 /** What somebody has been told of a file. */
-const told = (person) => person.until(() => {
-  for (const line of person.lines) {
-    const file = /^\S+ \* (\S+) file (\d+) (\d+) (.*)$/.exec(line);
-    if (file) return { id: file[2], size: Number(file[3]), name: file[4] };
-  }
-});
+const told = (person) =>
+  person.until(() => {
+    for (const line of person.lines) {
+      const file = /^\S+ \* (\S+) file (\d+) (\d+) (.*)$/.exec(line);
+      if (file) return { id: file[2], size: Number(file[3]), name: file[4] };
+    }
+  });
 
 test("files of every size around a chunk and a window arrive as they were", async () => {
   const [anna, bob] = await two("#sizes");
@@ -65,7 +66,11 @@ test("files of every size around a chunk and a window arrive as they were", asyn
     const down = bob.transfers.fetch(info, sink);
     await anna.until(ended(up));
     await bob.until(ended(down));
-    assert.deepEqual([up.state, up.done, down.state, sink.ended], ["done", size, "done", 1], `${size}: ${up.why?.text} ${down.why?.text}`);
+    assert.deepEqual(
+      [up.state, up.done, down.state, sink.ended],
+      ["done", size, "done", 1],
+      `${size}: ${up.why?.text} ${down.why?.text}`,
+    );
     assert.ok(sink.bytes.equals(bytes));
   }
   anna.quit();

@@ -40,7 +40,8 @@ export function encode(bytes) {
   if (bytes.toBase64) return bytes.toBase64();
   let text = "";
   // A call takes only so many arguments, and groups of three bytes stay together.
-  for (let at = 0; at < bytes.length; at += 24_576) text += btoa(String.fromCharCode(...bytes.subarray(at, at + 24_576)));
+  for (let at = 0; at < bytes.length; at += 24_576)
+    text += btoa(String.fromCharCode(...bytes.subarray(at, at + 24_576)));
   return text;
 }
 
