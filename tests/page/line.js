@@ -131,6 +131,7 @@ export class Person {
     if (answered) this.#asked.push(answered);
     if (this.#token && !/^\/(keep|resume)/.test(line)) this.#sent.push(line);
     this.#send(line);
+    this.#look();
   }
 
   #send(line) {
