@@ -20,14 +20,11 @@ export class Sha256 {
   /** Takes the next bytes. @param {Uint8Array} bytes */
   update(bytes) {
     const held = this.#length % 64;
+    const at = held && Math.min(64 - held, bytes.length);
     this.#length += bytes.length;
-    let at = 0;
-    if (held) {
-      at = Math.min(64 - held, bytes.length);
-      this.#rest.set(bytes.subarray(0, at), held);
-      if (held + at < 64) return this;
-      this.#blocks(this.#rest, 0, 64);
-    }
+    this.#rest.set(bytes.subarray(0, at), held);
+    if (held && held + at < 64) return this;
+    if (held) this.#blocks(this.#rest, 0, 64);
     const end = bytes.length - ((bytes.length - at) % 64);
     this.#blocks(bytes, at, end);
     this.#rest.set(bytes.subarray(end));
@@ -36,12 +33,11 @@ export class Sha256 {
 
   /** The digest in small hexadecimal letters. Nothing may be added after that. */
   hex() {
-    const tail = new Uint8Array(this.#length % 64 < 56 ? 64 - (this.#length % 64) : 128 - (this.#length % 64));
-    const view = new DataView(tail.buffer);
-    tail[0] = 0x80;
-    view.setUint32(tail.length - 8, this.#length / 2 ** 29);
-    view.setUint32(tail.length - 4, this.#length << 3);
-    this.update(tail);
+    const bits = this.#length * 8;
+    const tail = new DataView(new ArrayBuffer(72 - ((this.#length + 8) % 64)));
+    tail.setUint8(0, 0x80);
+    tail.setBigUint64(tail.byteLength - 8, BigInt(bits));
+    this.update(new Uint8Array(tail.buffer));
     return Array.from(this.#state, (word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
   }
 

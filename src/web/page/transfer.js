@@ -1,34 +1,32 @@
 /**
  * Files on their way, over all the connections that they take (PROTOCOL.md, "Files"). Knows no DOM, socket or timer.
  *
- * The session tells what becomes of the connection. `begin()`: we are in, under our name, and no place of ours was taken up, so
- * that all is asked for anew. `lost()`. `resumed(open)`: our place is taken up, `open` being what `- upload ID OFFSET` told, or
- * null; the session says again what the server has not had, but no `=` lines, and tells the replies.
+ * The session tells of the connection: `begin()`, we are in under our name, and all is asked for anew, as no place of ours was taken
+ * up; `lost()`; `resumed(open)`, our place is taken up, `open` being what `- upload ID OFFSET` told, or null. The session says again
+ * what the server has not had, but no `=` lines, and tells the replies.
  *
  * Codes of `why` are the server's, and of our own: changed, stranger, garbled, unkept.
  *
  * @typedef {{ code: string | null, text: string }} Reply `+ command TEXT` has no code; `! command CODE TEXT`
  * @typedef {{
- *   send: (lines: string) => void,
+ *   send: (line: string) => void,
  *   ask: (command: string, answered: (reply: Reply) => void) => void,
  *   changed: (transfer: Transfer) => void,
  *   now: () => number,
  * }} Hooks `send`: a `=` line with its LF; `ask`: a command without one; `now`: in ms
- * @typedef {{ id: string | number, name: string, size: number }} Info what is known of a file on the server
+ * @typedef {{ id: string | number, name: string, size: number }} Info a file on the server
  * @typedef {{ name: string, size: number, read: (offset: number, length: number) => Promise<Uint8Array> }} Source
  * @typedef {{ write: (bytes: Uint8Array) => void, end: () => void, failed: (text: string) => void }} Sink
  */
 
 import { Sha256 } from "./sha256.js";
 
-/** Bytes on one line of an upload: 65,536 characters. */
+// In bytes: of a line of an upload, which are 65,536 characters; of a window, after which the server is asked whether it has them;
+// of what is read at once for the digest, each reading letting all else have its turn; of a download that may be under way to us.
 const CHUNK = 49_152;
-/** Bytes of a window, after which the server is asked whether it has them. */
 const LEAST = 65_536;
 const MOST = 4_194_304;
-/** Bytes that are read at once for the digest: each reading lets all else have its turn, which no timer does in the background. */
 const SLICE = 262_144;
-/** Bytes of a download that may be under way to us. */
 const UNDER_WAY = 4_194_304;
 /** Downloads that a connection may have. */
 const DOWNLOADS = 4;
@@ -73,7 +71,7 @@ class Transfer {
   state = "waiting";
   /** Bytes that the server has, or that are here; while `hashing`, that are read. */
   done = 0;
-  /** Why it failed, or waits. @type {{ code: string, text: string } | null} */
+  /** Why it failed, or waits. @type {Reply | null} */
   why = null;
   // Asked for and not answered; counted up when what was begun is void; not asked for before; waits in vain since.
   asked = false;
@@ -81,36 +79,35 @@ class Transfer {
   later = 0;
   since = 0;
 
-  /** @param {Transfers} all @param {"up" | "down"} way @param {string} name @param {number} total @param {string} file */
-  constructor(all, way, name, total, file) {
+  /** @param {Transfers} all @param {"up" | "down"} way @param {string} name @param {number} total */
+  constructor(all, way, name, total) {
     this.all = all;
     this.way = way;
     this.name = name;
     this.total = total;
     /** Its ID on the server, once there is one. */
-    this.file = file;
+    this.file = "";
   }
 
-  /** @param {string} command @param {(words: string[], before: string) => void} answered `before`: the ID that it had */
+  /** @param {string} command @param {(words: string[]) => void} answered */
   ask(command, answered) {
     const turn = ++this.turn;
     this.asked = true;
-    this.all.hooks.ask(command, ({ code, text }) => {
+    this.all.hooks.ask(command, (reply) => {
+      const { code, text } = reply;
       const words = text.split(" ");
       // It was cancelled meanwhile.
       if (this.turn !== turn) return code === null && this.stop(words[0]);
       this.asked = false;
-      if (code === "busy" || code === "too-many") this.wait(code, text, 2_000);
+      if (code === "busy" || code === "too-many") this.wait(reply, 2_000);
       // Its sender is away, and it cannot be fetched until they are back.
-      else if (code === "no-such-file" && this.done) this.wait(code, text, Infinity);
+      else if (code === "no-such-file" && this.done) this.wait(reply, Infinity);
       else if (code !== null) this.fail(code, text);
       else {
         this.state = "running";
         this.why = null;
         this.since = 0;
-        const before = this.file;
-        this.file = words[0];
-        answered(words, before);
+        answered(words);
       }
       this.all.step(this);
     });
@@ -130,14 +127,14 @@ class Transfer {
     this.later = after && this.all.hooks.now() + after;
   }
 
-  /** @param {string} code @param {string} text @param {number} after */
-  wait(code, text, after) {
+  /** @param {Reply} why @param {number} after */
+  wait(why, after) {
     this.again(after);
     this.since ||= this.all.hooks.now();
-    this.why = { code, text };
+    this.why = why;
   }
 
-  /** @param {string} code @param {string} text */
+  /** @param {string | null} code @param {string} text */
   fail(code, text) {
     this.why = { code, text };
     this.end("failed");
@@ -167,14 +164,15 @@ class Upload extends Transfer {
 
   /** @param {Transfers} all @param {string} talk @param {Source} source */
   constructor(all, talk, source) {
-    super(all, "up", fileName(source.name), source.size, "");
+    super(all, "up", fileName(source.name), source.size);
     this.talk = talk;
     this.source = source;
   }
 
-  /** @param {number} offset @param {number} length @returns {Promise<Uint8Array | null>} null if it is not wanted any more */
-  async read(offset, length) {
+  /** @param {number} offset @param {number} most @returns {Promise<Uint8Array | null>} null if it is not wanted any more */
+  async read(offset, most) {
     const turn = this.turn;
+    const length = Math.min(most, this.total - offset);
     const bytes = await this.source.read(offset, length).catch(() => null);
     if (this.turn !== turn) return null;
     if (bytes?.length === length) return bytes;
@@ -186,7 +184,7 @@ class Upload extends Transfer {
     const hash = new Sha256();
     this.state = "hashing";
     while (this.done < this.total) {
-      const bytes = await this.read(this.done, Math.min(SLICE, this.total - this.done));
+      const bytes = await this.read(this.done, SLICE);
       if (!bytes) return;
       hash.update(bytes);
       this.reach(this.done + bytes.length);
@@ -198,10 +196,11 @@ class Upload extends Transfer {
   }
 
   begin() {
-    this.ask(`/send ${this.talk} ${this.total} sha256:${this.digest} ${this.name}`, ([file, offset], before) => {
-      const isAnother = this.talk[0] === "@" && before && before !== file;
+    const before = this.file;
+    this.ask(`/send ${this.talk} ${this.total} sha256:${this.digest} ${this.name}`, ([file, offset]) => {
+      this.file = file;
       this.start = Number(offset);
-      if (isAnother) this.stranger();
+      if (this.talk[0] === "@" && before && before !== file) this.stranger();
       else this.pump(this.start);
     });
   }
@@ -210,10 +209,10 @@ class Upload extends Transfer {
   async pump(at) {
     const turn = ++this.turn;
     const since = this.all.hooks.now();
-    const end = Math.min(this.total, at + this.window);
+    const end = at + this.window;
     this.isCut = false;
     this.reach(at);
-    while (at < end) {
+    while (at < end && at < this.total) {
       const bytes = await this.read(at, Math.min(CHUNK, end - at));
       if (!bytes) return;
       this.all.hooks.send(`=${encode(bytes)}\n`);
@@ -237,12 +236,12 @@ class Upload extends Transfer {
     this.end("done");
   }
 
-  /** @param {string} code @param {string} text */
-  broke(code, text) {
-    const mayGoOn = code === "gone" && (this.isCut || this.done > this.start);
+  /** @param {Reply} why */
+  broke({ code, text }) {
     this.again(1_000);
     if (code === "bad-digest") this.changed();
-    else if (!mayGoOn) this.fail(code, text);
+    // It may go on, as long as it comes on.
+    else if (code !== "gone" || (!this.isCut && this.done <= this.start)) this.fail(code, text);
   }
 
   changed() {
@@ -259,7 +258,8 @@ class Download extends Transfer {
 
   /** @param {Transfers} all @param {Info} info @param {Sink} sink */
   constructor(all, info, sink) {
-    super(all, "down", info.name, info.size, `${info.id}`);
+    super(all, "down", info.name, info.size);
+    this.file = `${info.id}`;
     this.sink = sink;
   }
 
@@ -277,7 +277,7 @@ class Download extends Transfer {
     try {
       this.sink.write(bytes);
     } catch {
-      this.fail("unkept", `there is no room for ${this.name} here; close other pages and fetch it again`);
+      return this.fail("unkept", `there is no room for ${this.name} here; close other pages and fetch it again`);
     }
     this.reach(this.done + bytes.length);
   }
@@ -289,18 +289,18 @@ class Download extends Transfer {
     this.sink.end();
   }
 
-  /** @param {string} code @param {string} text */
-  broke(code, text) {
+  /** @param {Reply} why */
+  broke(why) {
     this.again();
-    if (code === "gone") this.wait(code, text, Infinity);
-    else this.fail(code, text);
+    if (why.code === "gone") this.wait(why, Infinity);
+    else this.fail(why.code, why.text);
   }
 
   garbled() {
     this.fail("garbled", `what came is not ${this.name}; fetch it again`);
   }
 
-  /** @param {string} code @param {string} text */
+  /** @param {string | null} code @param {string} text */
   fail(code, text) {
     super.fail(code, text);
     this.sink.failed(text);
@@ -310,7 +310,7 @@ class Download extends Transfer {
 export class Transfers {
   /** The largest file that the server takes (`file` in `/limits`), in bytes. */
   largest = Infinity;
-  /** Those that have not ended. @type {Set<any>} */
+  /** Those that have not ended, the eldest first. @type {Set<any>} */
   list = new Set();
   #isOn = false;
   #wasOn = false;
@@ -327,8 +327,9 @@ export class Transfers {
 
   /** Fetches a file; one that is on its way already stays as it is, with its own sink. @param {Info} info @param {Sink} sink */
   fetch(info, sink) {
-    const there = this.#all.find((one) => one instanceof Download && one.file === `${info.id}`);
-    return /** @type {Download} */ (there) ?? this.#add(new Download(this, info, sink));
+    /** @type {Download | undefined} */
+    const there = this.#all.find((one) => one.way === "down" && one.file === `${info.id}`);
+    return there ?? this.#add(new Download(this, info, sink));
   }
 
   /** @param {Transfer} transfer */
@@ -342,7 +343,7 @@ export class Transfers {
       one.since = 0;
       if (one.state !== "hashing") one.again();
       // Whoever is called so by now may be somebody else. Only where the server had begun to take it, it will tell.
-      const isForOne = this.#wasOn && one instanceof Upload && one.talk[0] === "@";
+      const isForOne = this.#wasOn && one.talk?.[0] === "@";
       if (isForOne && (!one.file || /^@guest\d+$/.test(one.talk))) one.stranger();
     }
     this.#wasOn = true;
@@ -358,39 +359,30 @@ export class Transfers {
   /** @param {{ id: string | number, offset: number } | null} open */
   resumed(open) {
     this.#isOn = true;
-    let isOurs = !open;
-    for (const one of this.#all) {
-      if (!(one instanceof Upload)) continue;
-      isOurs ||= one.asked;
-      if (one.state !== "running") continue;
+    const ups = this.#all.filter((one) => one.way === "up" && (one.asked || one.state === "running"));
+    for (const one of ups.filter(({ asked }) => !asked)) {
       one.isCut = `${open?.id}` !== one.file;
-      if (open && !one.isCut) {
-        isOurs = true;
-        one.pump(open.offset);
-      }
+      if (!one.isCut) one.pump(open?.offset);
     }
     // It was cancelled meanwhile.
-    if (open && !isOurs) this.withdraw(`${open.id}`);
+    if (open && !ups.some((one) => one.asked || !one.isCut)) this.withdraw(`${open.id}`);
     this.step();
   }
 
   /** `=ID BASE64` @param {string | number} id @param {string} base64 */
   data(id, base64) {
-    const one = this.#running(id, Download);
-    if (one) one.data(base64);
+    this.#running(id, "data")?.data(base64);
   }
 
   /** `=ID . SIZE sha256:HEX` @param {string | number} id @param {string} digest with `sha256:` or without */
   whole(id, digest) {
-    // Who fetches their own file while they send it is told the end of the sending first.
-    const one = this.#running(id, Upload) ?? this.#running(id, Download);
-    one?.whole(digest.replace("sha256:", ""));
+    this.#running(id, "whole")?.whole(digest.replace("sha256:", ""));
   }
 
   /** `=ID ! CODE TEXT` @param {string | number} id @param {string} code @param {string} text */
   failed(id, code, text) {
-    const one = this.#running(id, Upload) ?? this.#running(id, Download);
-    one?.broke(code, text);
+    const one = this.#running(id, "broke");
+    one?.broke({ code, text });
     this.step(one);
   }
 
@@ -416,18 +408,17 @@ export class Transfers {
     const now = this.hooks.now();
     const idle = this.#all.filter((one) => one.state === "waiting" && !one.asked);
     for (const one of idle) {
-      if (one.since && now - one.since > PATIENCE) return one.fail(one.why?.code ?? "", one.why?.text ?? "");
-      if (one.total > this.largest && one instanceof Upload) {
+      if (one.since && now - one.since > PATIENCE) return one.fail(one.why.code, one.why.text);
+      if (one.way === "up" && one.total > this.largest) {
         return one.fail("too-big", `this server takes files of at most ${this.largest} bytes; share a smaller one`);
       }
     }
-    const hasNone = (/** @type {Upload} */ one) => one instanceof Upload && !one.digest;
-    const first = this.#all.find(hasNone);
+    const first = this.#all.find((one) => one.digest === "");
     if (first?.state === "waiting") first.hash();
     for (const one of idle) {
-      if (!this.#isOn || one.asked || one.later > now || hasNone(one)) continue;
+      if (!this.#isOn || one.asked || one.later > now || one.digest === "") continue;
       const busy = this.#all.filter((other) => other.way === one.way && (other.asked || other.state === "running"));
-      if (busy.length < (one instanceof Upload ? 1 : DOWNLOADS)) one.begin();
+      if (busy.length < (one.way === "up" ? 1 : DOWNLOADS)) one.begin();
     }
   }
 
@@ -435,9 +426,9 @@ export class Transfers {
     return [...this.list];
   }
 
-  /** @template {Transfer} T @param {string | number} id @param {new (...parts: any[]) => T} way @returns {T | undefined} */
-  #running(id, way) {
-    return this.#all.find((one) => one.file === `${id}` && one.state === "running" && one instanceof way);
+  /** Who sends their own file and fetches it is told the end of the sending first. @param {string | number} id @param {string} what it can do */
+  #running(id, what) {
+    return this.#all.find((one) => one.file === `${id}` && one.state === "running" && one[what]);
   }
 
   /** @template {Transfer} T @param {T} transfer */
