@@ -22,10 +22,12 @@
 import { Sha256 } from "./sha256.js";
 
 // In bytes: of a line of an upload, which are 65,536 characters; of a window, after which the server is asked whether it has them;
-// of what is read at once for the digest, each reading letting all else have its turn; of a download that may be under way to us.
+// of what is read at once to be sent, and for the digest, each reading letting all else have its turn; of a download that may be
+// under way to us.
 const CHUNK = 49_152;
 const LEAST = 65_536;
 const MOST = 4_194_304;
+const PIECE = CHUNK * 20;
 const SLICE = 262_144;
 const UNDER_WAY = 4_194_304;
 /** Downloads that a connection may have. */
@@ -213,9 +215,9 @@ class Upload extends Transfer {
     this.isCut = false;
     this.reach(at);
     while (at < end && at < this.total) {
-      const bytes = await this.read(at, Math.min(CHUNK, end - at));
+      const bytes = await this.read(at, Math.min(PIECE, end - at));
       if (!bytes) return;
-      this.all.hooks.send(`=${encode(bytes)}\n`);
+      for (let i = 0; i < bytes.length; i += CHUNK) this.all.hooks.send(`=${encode(bytes.subarray(i, i + CHUNK))}\n`);
       at += bytes.length;
     }
     // The end of it comes by itself.
