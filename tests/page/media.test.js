@@ -91,6 +91,7 @@ const SIZES = [
   [theirs("lossy.webp"), 64, 32],
   [theirs("lossless.webp"), 64, 32],
   ...[1, 2, 3, 4, 5, 6, 7, 8].map((turn) => [theirs(`turned${turn}.jpg`), 64, 32]),
+  [theirs("turned.png"), 64, 32],
   [png(640, 480), 640, 480],
 ];
 

@@ -55,8 +55,8 @@ export function kind(bytes) {
 /**
  * How large a picture is, from its header alone; null if that cannot be told.
  *
- * PNG: IHDR comes first. JPEG: the frame header (ITU-T T.81, B.2.2), and which way is up, after segments of any length. WebP: RFC
- * 9649, 2.5 to 2.7. AVIF: the largest of its images (`ispe`, ISO 23008-12, 6.5.3).
+ * PNG: IHDR comes first, eXIf somewhere. JPEG: the frame header (ITU-T T.81, B.2.2), after segments of any length. WebP: RFC 9649,
+ * 2.5 to 2.7. AVIF: the largest of its images (`ispe`, ISO 23008-12, 6.5.3).
  * @param {Uint8Array} bytes @returns {Size | null}
  */
 export function pixels(bytes) {
@@ -72,7 +72,7 @@ export function pixels(bytes) {
 
 /** @param {string} type @param {Uint8Array} bytes @param {DataView} view @returns {Size | null} */
 function measure(type, bytes, view) {
-  if (type === "image/png") return { width: view.getUint32(16), height: view.getUint32(20) };
+  if (type === "image/png") return png(bytes, view);
   if (type === "image/gif") return { width: view.getUint16(6, true), height: view.getUint16(8, true) };
   if (type === "image/jpeg") return jpeg(bytes, view);
   if (type === "image/webp") {
@@ -93,7 +93,19 @@ function measure(type, bytes, view) {
     if (box === "ispe" && view.getUint32(at + 8) >= width)
       [width, height] = [view.getUint32(at + 8), view.getUint32(at + 12)];
   }
-  return isTurned ? { width: height, height: width } : { width, height };
+  return upright(width, height, isTurned);
+}
+
+/** @param {number} width @param {number} height @param {boolean} isTurned */
+const upright = (width, height, isTurned) => (isTurned ? { width: height, height: width } : { width, height });
+
+/** @param {Uint8Array} bytes @param {DataView} view */
+function png(bytes, view) {
+  let isTurned = false;
+  for (let at = 8; at + 12 < bytes.length && ascii(bytes, at + 4) !== "IDAT"; at += 12 + view.getUint32(at)) {
+    if (ascii(bytes, at + 4) === "eXIf") isTurned = isSideways(view, at + 8);
+  }
+  return upright(view.getUint32(16), view.getUint32(20), isTurned);
 }
 
 /** @param {Uint8Array} bytes @param {DataView} view @returns {Size | null} */
@@ -109,8 +121,7 @@ function jpeg(bytes, view) {
     else if (marker === 0xd9 || marker === 0xda) return null;
     // Not among the frames: tables for Huffman and for arithmetic coding, and a reserved one.
     else if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
-      const [height, width] = [view.getUint16(at + 5), view.getUint16(at + 7)];
-      return isTurned ? { width: height, height: width } : { width, height };
+      return upright(view.getUint16(at + 7), view.getUint16(at + 5), isTurned);
     } else {
       if (marker === 0xe1 && ascii(bytes, at + 4) === "Exif") isTurned ||= isSideways(view, at + 10);
       at += 2 + view.getUint16(at + 2);
