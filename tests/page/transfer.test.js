@@ -228,6 +228,17 @@ test("what cannot be sent says why, and the next is sent", async () => {
   const refused = it.transfers.upload("#a", sized(10));
   assert.match(await it.answer("you are not heard there", "muted"), /^\/send /);
   assert.deepEqual([gone.why.code, short.why.code, refused.why.code], ["changed", "changed", "muted"]);
+  for (const [text, code, want] of [
+    ["you may share 20 files at once; /cancel one first", "too-many", "too-many"],
+    ["3 11", null, "garbled"],
+    ["3 x", null, "garbled"],
+    ["", null, "garbled"],
+  ]) {
+    const senseless = it.transfers.upload("#a", sized(10));
+    await it.answer(text, code);
+    assert.deepEqual([senseless.state, senseless.why?.code], ["failed", want]);
+    if (code === null) assert.match(await it.answer(""), /^\/cancel /);
+  }
   const spoilt = it.transfers.upload("#a", sized(10));
   await it.answer("1 0");
   it.transfers.failed("1", "bad-digest", "it has another digest");

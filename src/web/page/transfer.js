@@ -101,7 +101,8 @@ class Transfer {
       // It was cancelled meanwhile.
       if (this.turn !== turn) return code === null && this.stop(words[0]);
       this.asked = false;
-      if (code === "busy" || code === "too-many") this.wait(reply, 2_000);
+      // Too many downloads end by themselves, too many files do not.
+      if (code === "busy" || (code === "too-many" && this.way === "down")) this.wait(reply, 2_000);
       // Its sender is away, and it cannot be fetched until they are back.
       else if (code === "no-such-file" && this.done) this.wait(reply, Infinity);
       else if (code !== null) this.fail(code, text);
@@ -203,7 +204,8 @@ class Upload extends Transfer {
       this.file = file;
       this.start = Number(offset);
       if (this.talk[0] === "@" && before && before !== file) this.stranger();
-      else this.pump(this.start);
+      else if (this.start <= this.total) this.pump(this.start);
+      else this.fail("garbled", "the server's answer makes no sense; send it again");
     });
   }
 
@@ -221,7 +223,7 @@ class Upload extends Transfer {
       at += bytes.length;
     }
     // The end of it comes by itself.
-    if (at >= this.total) return;
+    if (!(at < this.total)) return;
     this.all.hooks.ask("/ping", () => {
       if (this.turn !== turn) return;
       const took = this.all.hooks.now() - since;
