@@ -6,6 +6,8 @@ let policy;
 export class Notifier {
   #isOn;
   #keep;
+  // Over https with a certificate that was only waved through there is no service worker.
+  #isBarred = false;
   #count = 0;
   #plain = "";
   #dotted = "";
@@ -21,9 +23,9 @@ export class Notifier {
     if (navigator.serviceWorker) navigator.serviceWorker.onmessage = ({ data }) => open(data.talkId);
   }
 
-  /** `insecure`: only over https; `none`: this browser has none; `denied`: forbidden in its settings. */
+  /** `insecure`: only over https with a certificate that is trusted; `none`: this browser has none; `denied`: forbidden in its settings. */
   state() {
-    if (!isSecureContext) return "insecure";
+    if (!isSecureContext || this.#isBarred) return "insecure";
     if (!navigator.serviceWorker || !("Notification" in window)) return "none";
     if (Notification.permission === "denied") return "denied";
     return this.#isOn && Notification.permission === "granted" ? "on" : "off";
@@ -69,14 +71,18 @@ export class Notifier {
   /** @param {boolean} isOn */
   async #set(isOn) {
     this.#isOn = isOn;
-    this.#keep(isOn);
     if (isOn) await this.#register();
+    this.#keep(isOn && !this.#isBarred);
   }
 
-  #register() {
+  async #register() {
     const policies = /** @type {any} */ (window).trustedTypes;
     policy ??= policies?.createPolicy("sw", { createScriptURL: () => "sw.js" });
-    return navigator.serviceWorker.register(policy?.createScriptURL("") ?? "sw.js");
+    try {
+      await navigator.serviceWorker.register(policy?.createScriptURL("") ?? "sw.js");
+    } catch {
+      this.#isBarred = true;
+    }
   }
 }
 
