@@ -326,6 +326,10 @@ test("what does not come as it was is not kept", async () => {
     assert.deepEqual([down.state, down.why?.code ?? null, sink.ended], code ? ["failed", code, 0] : ["done", null, 1]);
     assert.equal(sink.why === null, code === null);
   }
+  const long = it.transfers.fetch({ id: 1, name: "x", size: 20 }, new Gathered());
+  await it.answer("1 0 20 x");
+  it.transfers.data(1, Buffer.alloc(21).toString("base64"));
+  assert.equal(long.state, "failed", "nobody fills the memory with more than was told");
   const full = it.transfers.fetch(
     { id: 1, name: "x", size: 20 },
     { write: () => assert.fail(), end: assert.fail, failed: () => {} },
@@ -398,4 +402,21 @@ test("who cancels is heard by the server, whenever it is", async () => {
   assert.deepEqual([again.state, sink.bytes.equals(bytes)], ["done", true], again.why?.text);
   anna.quit();
   bob.quit();
+});
+
+test("what was read when the connection was lost is not sent", async () => {
+  const it = scripted();
+  const bytes = randomBytes(100);
+  const reads = [];
+  const up = it.transfers.upload("#a", { ...sourceOf(bytes), read: () => new Promise((read) => reads.push(read)) });
+  reads.shift()(bytes);
+  await it.answer("7 0");
+  it.transfers.lost();
+  reads.shift()(bytes);
+  await new Promise(setImmediate);
+  assert.deepEqual([it.lines.length, up.state], [0, "running"]);
+  it.transfers.resumed({ id: 7, offset: 40 });
+  reads.shift()(bytes.subarray(40));
+  await new Promise(setImmediate);
+  assert.deepEqual(it.lines, [`=${bytes.subarray(40).toString("base64")}\n`]);
 });
