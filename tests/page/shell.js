@@ -6,13 +6,15 @@ import { createInterface } from "node:readline";
 import { Session } from "../../src/web/page/session.js";
 
 /** How long anything is waited for, in ms. */
-const PATIENCE = 60_000;
+const PATIENCE = 20_000;
 
 /** A server on a port of its own, which ends with the test. */
 export async function serve(t, ...options) {
   const program = process.env.CHINWAG;
   if (!program) throw new Error("CHINWAG names no program to test");
-  const child = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--rate", "0", ...options], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--rate", "0", ...options], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   t.after(() => child.kill("SIGKILL"));
   for await (const line of createInterface(child.stdout)) {
     const port = /127\.0\.0\.1:(\d+)/.exec(line)?.[1];
@@ -21,18 +23,35 @@ export async function serve(t, ...options) {
   throw new Error("the server has not said where it listens");
 }
 
-/** A proxy that can cut a connection, and throws away what is under way then, as much of it as chance says. */
-export class Proxy {
-  #pairs = new Map();
+/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
+export function chance(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
 
-  static async start(t, port) {
+/**
+ * A proxy that carries some of what is under way at each `move`, and throws the rest away when it is cut. `rewrite` changes what
+ * goes to the server; `whole` lets it be cut at the ends of lines alone there.
+ */
+export class Proxy {
+  /** Those that stand, the newest last, and those that only the server has still. */
+  ways = [];
+  lingering = [];
+
+  static async start(t, port, random, { rewrite = (text) => text, whole = false } = {}) {
     const proxy = new Proxy();
+    Object.assign(proxy, { random, rewrite, whole });
     proxy.server = net.createServer((client) => proxy.#accept(client, net.connect(port, "127.0.0.1")));
     proxy.server.listen(0, "127.0.0.1");
     await once(proxy.server, "listening");
     t.after(() => {
       proxy.server.close();
-      for (const [client, server] of proxy.#pairs) for (const socket of [client, server]) socket.destroy();
+      for (const way of [...proxy.ways, ...proxy.lingering]) proxy.#end(way);
     });
     return proxy;
   }
@@ -42,13 +61,64 @@ export class Proxy {
   }
 
   #accept(client, server) {
-    this.#pairs.set(client, server);
-    for (const [from, to] of [[client, server], [server, client]]) {
-      from.on("data", (bytes) => to.write(bytes));
-      from.on("close", () => to.destroy());
-      from.on("error", () => to.destroy());
+    const way = { client, server, up: Buffer.alloc(0), down: Buffer.alloc(0) };
+    this.ways.push(way);
+    client.on("data", (bytes) => {
+      way.up = Buffer.concat([way.up, Buffer.from(this.rewrite(bytes.toString()))]);
+    });
+    server.on("data", (bytes) => {
+      way.down = Buffer.concat([way.down, bytes]);
+    });
+    server.on("close", () => {
+      way.isOver = true;
+    });
+    for (const socket of [client, server]) socket.on("error", () => {});
+    client.on("close", () => {
+      const at = this.ways.indexOf(way);
+      if (at >= 0) this.ways.splice(at, 1);
+      if (at >= 0) server.destroy();
+    });
+  }
+
+  /** Carries up to so many bytes of what is under way, each way. */
+  move(most = Number.POSITIVE_INFINITY) {
+    for (const way of this.ways) {
+      for (const [from, to] of [
+        ["up", way.server],
+        ["down", way.client],
+      ]) {
+        const part = way[from].subarray(0, most);
+        way[from] = way[from].subarray(part.length);
+        if (part.length) to.write(part);
+      }
+      if (way.isOver && !way.down.length) way.client.destroy();
     }
-    client.on("close", () => this.#pairs.delete(client));
+  }
+
+  /** Cuts what stands. Some of what is under way to the server may arrive yet, at once or when the next has come. */
+  cut() {
+    for (const way of this.ways.splice(0)) {
+      way.client.destroy();
+      let end = Math.floor(this.random() * (way.up.length + 1));
+      if (this.whole) end = way.up.lastIndexOf(10, end) + 1;
+      way.up = way.up.subarray(0, end);
+      this.lingering.push(way);
+    }
+    if (this.random() < 0.7) this.bury();
+  }
+
+  /** What lingers arrives, and the server notices that it is cut. */
+  bury() {
+    for (const way of this.lingering.splice(0)) {
+      if (way.up.length) way.server.write(way.up);
+      this.#end(way);
+    }
+  }
+
+  #end(way) {
+    way.client.destroy();
+    way.server.end();
+    way.server.resume();
   }
 }
 
@@ -57,8 +127,6 @@ export class Person {
   shown = new Map();
   changes = 0;
   kept = { local: {}, session: {} };
-  /** What is sent and comes waits until `up` and `down`, if it is to be cut off there. */
-  held = null;
   #socket = null;
   #ticking;
   #waiting = new Set();
@@ -133,7 +201,7 @@ export class Person {
     for (const [id, { added, removed, older }] of change.rows ?? []) {
       const rows = this.shown.get(id) ?? [];
       const left = rows.filter((row) => !removed.includes(row));
-      this.shown.set(id, [...older.toReversed(), ...left, ...added]);
+      this.shown.set(id, [...older, ...left, ...added]);
     }
     for (const check of [...this.#waiting]) check();
   }
@@ -162,7 +230,12 @@ export class Person {
 
   tell() {
     const { state, trouble, me, talks } = this.session;
-    const rows = [...talks].map(([id, { rows }]) => [id, rows.slice(-10).map((row) => [row.kind, row.code, row.state, row.nick, row.text, row.args].join("|"))]);
+    const rows = [...talks].map(([id, { rows }]) => [
+      id,
+      rows
+        .filter((row, at) => row.state !== "sure" || at > rows.length - 5)
+        .map((row) => [row.kind, row.code, row.state, row.way, row.nick, row.text, row.args].join("|")),
+    ]);
     return JSON.stringify({ state, trouble, me, rows }, null, 1);
   }
 }

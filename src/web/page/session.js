@@ -340,7 +340,7 @@ export class Session {
 
   /** @param {string} talkId @param {string} text */
   say(talkId, text) {
-    const talk = this.#find(talkId);
+    const talk = this.#find(talkId) ?? (talkId[0] === "@" ? this.#open(talkId) : undefined);
     if (talk && /^\/[a-z?]/i.test(text) && !text.trim().includes("\n")) this.#typed(talk, text.trimEnd());
     else if (talk) this.#say(talk, text.startsWith("//") ? text.slice(1) : text);
     this.#end();
@@ -983,16 +983,17 @@ export class Session {
       return this.#who();
     }
     this.#presence = Math.max(version, this.#presence);
+    // What was told already may be told again.
     for (const nick of gone) {
-      this.people.delete(nick);
-      const talk = this.talks.get(`@${nick}`);
-      if (talk && !came.includes(nick)) this.#event(talk.id, this.#now, nick, "offline", []);
+      const talk = this.people.delete(nick) && !came.includes(nick) && this.talks.get(`@${nick}`);
+      if (talk) this.#event(talk.id, this.#now, nick, "offline", []);
       if (this.#regain && fold(nick) === fold(this.#name)) this.#askName();
     }
     for (const nick of came) {
-      if (!this.people.has(nick)) this.people.set(nick, { nick, state: "here", rooms: [], text: "" });
-      const talk = this.talks.get(`@${nick}`);
-      if (talk && !gone.includes(nick)) this.#event(talk.id, this.#now, nick, "online", []);
+      if (this.people.has(nick)) continue;
+      this.people.set(nick, { nick, state: "here", rooms: [], text: "" });
+      const talk = !gone.includes(nick) && this.talks.get(`@${nick}`);
+      if (talk) this.#event(talk.id, this.#now, nick, "online", []);
     }
     this.#change.people = true;
   }
@@ -1110,8 +1111,7 @@ export class Session {
         for (const line of next.held) this.#show(talk, line, false);
         this.#putFiles(talk, Number.POSITIVE_INFINITY);
         if (isFirst && lines.length) talk.hasOlder = lines[0].seq > 1;
-        for (const row of talk.rows) {
-          if (row.way !== "limbo" || row.state !== "pending") continue;
+        for (const row of talk.rows.filter((row) => row.way === "limbo" && row.state === "pending")) {
           row.state = "unknown";
           this.#toEnd(talk, row);
         }
