@@ -38,13 +38,13 @@ export function chance(seed) {
  * A proxy that carries some of what is under way at each `move`, and throws the rest away when it is cut. `rewrite` changes what
  * goes to the server; `whole` lets it be cut at the ends of lines alone there.
  */
-export class Proxy {
+export class Cutter {
   /** Those that stand, the newest last, and those that only the server has still. */
   ways = [];
   lingering = [];
 
   static async start(t, port, random, { rewrite = (text) => text, whole = false } = {}) {
-    const proxy = new Proxy();
+    const proxy = new Cutter();
     Object.assign(proxy, { random, rewrite, whole });
     proxy.server = net.createServer((client) => proxy.#accept(client, net.connect(port, "127.0.0.1")));
     proxy.server.listen(0, "127.0.0.1");

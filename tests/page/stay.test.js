@@ -2,7 +2,7 @@
  * repeats one run. */
 import assert from "node:assert";
 import test from "node:test";
-import { chance, Person, Proxy, serve } from "./shell.js";
+import { chance, Person, Cutter, serve } from "./shell.js";
 
 const NAMES = ["alice", "bob", "carol"];
 /** One turn of the loop, in which sockets are read. */
@@ -27,7 +27,7 @@ async function walk(t, seed, steps, options) {
   }, 5);
   t.after(() => clearInterval(mover));
   for (const name of NAMES) {
-    const proxy = await Proxy.start(t, port, random, options);
+    const proxy = await Cutter.start(t, port, random, options);
     const person = new Person(t, proxy.port).connect();
     people.push({ name, proxy, person, typed: 0, alone: [], told: [] });
     person.session.enter(name);

@@ -1,9 +1,7 @@
 /** What has come over all connections, each line and each message once: the place that the server keeps, and rooms by SEQ. */
 import { row } from "./view.js";
 
-/** @typedef {import("./view.js").Fact} Fact */
-/** @typedef {{ seq: number, time: number, nick: string, text: string }} Line a message of a room */
-/** @typedef {{ token: string, lines: number }} Ticket takes a place up */
+/** @import { Fact, Line, Next, Open } from "./types" */
 
 /** Characters that may come before the server is told that they have: it holds 64 KiB. */
 const CONFIRM = 16384;
@@ -30,13 +28,14 @@ export class Place {
   #unanswered = 0;
   /** Those behind them: a command, or a number of lines of file data. @type {(string | number)[]} */
   #sent = [];
-  #details = { had: 0, upload: /** @type {{ id: number, offset: number } | null} */ (null) };
+  #hadThere = 0;
+  #open = /** @type {Open} */ (null);
   /** @type {Fact[]} */
   #greeting = [];
   /** Whether it is that of an earlier life of this page, which has forgotten what it asked. */
   isOld = false;
 
-  /** @param {Ticket | undefined} ticket */
+  /** @param {{ token: string, lines: number } | undefined} ticket */
   constructor(ticket) {
     if (!ticket) return;
     this.#state = "lost";
@@ -50,7 +49,7 @@ export class Place {
     return this.#state === "lost" || this.#state === "resuming";
   }
 
-  /** What takes it up after a reload. @returns {Ticket | undefined} */
+  /** What takes it up after a reload. */
   get ticket() {
     return this.#token ? { token: this.#token, lines: this.#lines } : undefined;
   }
@@ -60,7 +59,8 @@ export class Place {
     if (this.#state !== "lost") return null;
     this.#state = "resuming";
     this.#greeting = [];
-    this.#details = { had: 0, upload: null };
+    this.#hadThere = 0;
+    this.#open = null;
     return `/resume ${this.#token} ${this.#lines}`;
   }
 
@@ -97,7 +97,7 @@ export class Place {
 
   /** A line has come. Whether it is the session's; or the place is taken up, or gone.
    * @param {Fact} fact @param {number} size in characters
-   * @returns {boolean | { again: string[], upload: { id: number, offset: number } | null } | { greeting: Fact[] }} */
+   * @returns {boolean | { again: string[], upload: Open } | { greeting: Fact[] }} */
   heard(fact, size) {
     const isKeep = "command" in fact && fact.command === "keep";
     if (this.#state === "resuming") return this.#answered(fact);
@@ -154,11 +154,11 @@ export class Place {
     if (fact.is === "detail") {
       const had = row("had", fact.text);
       const upload = row("upload", fact.text);
-      if (had) this.#details.had = Number(had.lines);
-      if (upload) this.#details.upload = { id: Number(upload.id), offset: Number(upload.offset) };
+      if (had) this.#hadThere = Number(had.lines);
+      if (upload) this.#open = { id: Number(upload.id), offset: Number(upload.offset) };
     } else if (fact.is === "done" && fact.command === "resume") {
       this.#state = "kept";
-      return { again: this.#again(this.#details.had), upload: this.#details.upload };
+      return { again: this.#again(), upload: this.#open };
     } else if (fact.is === "refused") {
       const greeting = this.#greeting;
       this.end();
@@ -167,8 +167,9 @@ export class Place {
     return false;
   }
 
-  /** So many lines of ours were carried out. Those that were not and are to be sent again. @param {number} had */
-  #again(had) {
+  /** Our lines that were not carried out, to be sent again. */
+  #again() {
+    const had = this.#hadThere;
     while (this.#had < had && this.#sent.length) {
       const one = this.#sent.shift();
       this.#had += typeof one === "number" ? one : 1;
@@ -180,8 +181,6 @@ export class Place {
     return lines.slice();
   }
 }
-
-/** @typedef {{ ask: string } | { held: Line[], missing: number }} Next what follows an answer of /history */
 
 /** Which of a room's messages have been seen, over all connections. While older ones are fetched, newer ones are held back. */
 export class Seen {

@@ -1,28 +1,7 @@
 /** Conversations and their rows. */
 import { Seen } from "./seen.js";
 
-/** @typedef {"founder" | "op" | "voice" | null} Rank */
-/** @typedef {{ nick: string, rank: Rank, away: string | null }} Member */
-/** @typedef {{ id: number, name: string, size: number, nick: string, talkId: string, gone: string | null }} FileInfo */
-/** @typedef {{ code: string, text: string }} Why */
-/**
- * @typedef {object} Row
- * @property {number} key unique in its talk; grows from row to row
- * @property {"said" | "action" | "event" | "note" | "file" | "invite"} kind
- * @property {number | null} time
- * @property {number | null} seq
- * @property {string} nick
- * @property {string} text
- * @property {string} code of an event or a note
- * @property {string[]} args
- * @property {"sure" | "pending" | "unknown" | "refused"} state
- * @property {Why | null} why
- * @property {boolean} mine
- * @property {boolean} mention
- * @property {FileInfo | null} file
- * @property {boolean} erased
- * @property {"waits" | "sent" | "limbo" | null} way of an own message without an echo: limbo is sent on a connection that is lost
- */
+/** @import { FileInfo, Member, Rank, Row } from "./types" */
 
 /** Rows of a talk; beyond it the oldest go, and come back by /history. */
 const ROWS = 10000;
@@ -55,20 +34,20 @@ export function parts(text, most) {
   return out;
 }
 
-/** Whether a text has a name in it, as a word. Scripts without blanks have no words. @param {string} text @param {string} nick */
+/** What goes on a word: scripts without blanks have no words. */
+const WORD = /(?![\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}])[\p{L}\p{M}\p{N}]/u;
+
+/** Whether a text has a name in it, as a word that `_` and `-` may surround. @param {string} text @param {string} nick */
 export function mentions(text, nick) {
-  const name = fold(nick);
-  if (!name) return false;
-  const all = fold(text);
-  const joins = (/** @type {string} */ a, /** @type {string} */ b) => {
-    const free = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}]/u;
-    return /[\p{L}\p{M}\p{N}]/u.test(a) && /[\p{L}\p{M}\p{N}]/u.test(b) && !free.test(a) && !free.test(b);
-  };
-  for (let at = all.indexOf(name); at >= 0; at = all.indexOf(name, at + 1)) {
-    const before = [...all.slice(Math.max(0, at - 40), at).replace(/[-_]+$/, "")].pop() ?? "";
-    const after = [...all.slice(at + name.length, at + name.length + 40).replace(/^[-_]+/, "")][0] ?? "";
-    const own = [...name];
-    if (!joins(before, own[0]) && !joins(own[own.length - 1], after)) return true;
+  const [all, name] = [fold(text), fold(nick)];
+  const own = [...name];
+  const joins = (/** @type {string | undefined} */ a, /** @type {string | undefined} */ b) =>
+    WORD.test(a ?? "") && WORD.test(b ?? "");
+  for (let at = all.indexOf(name); name && at >= 0; at = all.indexOf(name, at + 1)) {
+    const end = at + name.length;
+    const before = [...all.slice(Math.max(0, at - 40), at).replace(/[-_]+$/, "")];
+    const after = [...all.slice(end, end + 40).replace(/^[-_]+/, "")];
+    if (!joins(before.pop(), own[0]) && !joins(own.at(-1), after[0])) return true;
   }
   return false;
 }
@@ -140,13 +119,6 @@ export class Talk {
     };
   }
 
-  /** @param {Partial<Row>} row */
-  add(row) {
-    const added = this.row(row);
-    this.rows.push(added);
-    return added;
-  }
-
   /** The oldest rows that are too many, taken out. */
   trim() {
     if (this.rows.length <= ROWS) return [];
@@ -207,6 +179,12 @@ export class Talk {
   /** @param {string} nick */
   rankOf(nick) {
     return this.members.get(nick)?.rank ?? null;
+  }
+
+  /** @param {string} nick @param {string} rank */
+  promote(nick, rank) {
+    const member = this.members.get(nick);
+    if (member) member.rank = rank === "nobody" ? null : /** @type {Rank} */ (rank);
   }
 
   get rank() {

@@ -1,23 +1,8 @@
 /** What the lines of the server say, as facts: see PROTOCOL.md, "Grammar". */
 
-/**
- * @typedef {{ is: "message", talk: string, seq: number | null, time: number | null, nick: string, text: string }} Message
- * @typedef {{ is: "event", talk: string, time: number | null, nick: string, event: string, args: string[] }} Happening
- * @typedef {{ is: "done", command: string, text: string }} Done
- * @typedef {{ is: "refused", command: string, code: string, text: string }} Refused
- * @typedef {Message | Happening | Done | Refused
- *   | { is: "hello", nick: string, version: string, online: number, name: string }
- *   | { is: "locked" | "bye", code: string, text: string }
- *   | { is: "presence", version: number, gone: string[], came: string[] }
- *   | { is: "wall" | "nick", nick: string, text: string }
- *   | { is: "motd" | "notice" | "detail" | "other", text: string }
- *   | { is: "data", id: number, base64: string }
- *   | { is: "whole", id: number, size: number, digest: string }
- *   | { is: "failed", id: number, code: string, text: string }} Fact
- */
+/** @import { Fact } from "./types" */
 
-/** What stands behind the name of an event; one that is not here, or does not fit, is none that this page knows.
- * @type {Record<string, RegExp>} */
+/** What stands behind the name of an event. @type {Record<string, RegExp>} */
 const EVENTS = {
   joined: /^$/,
   left: /^(.*)$/s,
@@ -42,8 +27,7 @@ const EVENTS = {
   invite: /^(#\S+)$/,
 };
 
-/** The details of replies. What begins with the name of its kind is under that.
- * @type {Record<string, RegExp>} */
+/** The details of replies. @type {Record<string, RegExp>} */
 const ROWS = {
   topic: /^topic (?<text>.+)$/s,
   here: /^here (?<nicks>.+)$/,
@@ -65,8 +49,7 @@ const SERVER =
   /^(?:(hello) (\S+) (\S+) (\d+) (.*)|(locked|bye|wall|nick) (\S+) ?(.*)|presence (\d+)((?: [-+]\S+)+)|(motd|notice) ?(.*))$/s;
 const DATA = /^(\d+) (?:\. (\d+) (sha256:[0-9a-f]{64})|! (\S+) (.*)|([A-Za-z0-9+/]+={0,2}))$/s;
 
-/** The first word, and what stands behind the space after it.
- * @param {string} text @returns {[string, string]} */
+/** The first word, and what is behind it. @param {string} text @returns {[string, string]} */
 export function cut(text) {
   const at = text.indexOf(" ");
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
@@ -78,14 +61,12 @@ function ms(iso) {
   return Number.isNaN(time) ? null : time;
 }
 
-/** A detail of a reply, by the names of its fields; null if it is none of this kind.
- * @param {string} kind @param {string} text @returns {Record<string, string> | null} */
+/** A detail of a reply by its fields; null if it is none of this kind. @param {string} kind @param {string} text */
 export function row(kind, text) {
   return ROWS[kind]?.exec(text)?.groups ?? null;
 }
 
-/** One line of the server, without its end.
- * @param {string} line @returns {Fact} */
+/** One line of the server, without its end. @param {string} line @returns {Fact} */
 export function view(line) {
   const text = line.slice(2);
   const first = line[0];
