@@ -134,9 +134,11 @@ export class Session {
         talk.readKey = key;
       }
     }
-    for (const { id, row } of list(session.unsettled)) {
-      const state = string(id)[0] === "#" ? "pending" : "unknown";
-      if (string(id) && string(row?.text)) this.add(this.find(id) ?? this.opened_(id), { ...row, way: "limbo", state });
+    for (const one of list(session.unsettled)) {
+      const id = string(one?.id);
+      const { row } = one ?? {};
+      const state = id[0] === "#" ? "pending" : "unknown";
+      if (/^[#@]/.test(id) && string(row?.text)) this.add(this.find(id) ?? this.opened_(id), { ...row, way: "limbo", state });
     }
     const { place } = session;
     this.place = new Place(string(place?.token) && Number.isInteger(place.lines) ? place : undefined);
