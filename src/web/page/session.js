@@ -138,7 +138,8 @@ export class Session {
       const id = string(one?.id);
       const { row } = one ?? {};
       const state = id[0] === "#" ? "pending" : "unknown";
-      if (/^[#@]/.test(id) && string(row?.text)) this.add(this.find(id) ?? this.opened_(id), { ...row, way: "limbo", state });
+      if (/^[#@]/.test(id) && string(row?.text))
+        this.add(this.find(id) ?? this.opened_(id), { ...row, way: "limbo", state });
     }
     const { place } = session;
     this.place = new Place(string(place?.token) && Number.isInteger(place.lines) ? place : undefined);
@@ -768,6 +769,7 @@ export class Session {
     const then = (f, rows) => {
       if (!f) return;
       const lines = rows.flatMap(past);
+      if (isFirst && lines.length) talk.hasOlder = lines[0].seq > 1;
       for (const line of lines) if (talk.seen.past(line)) this.#show(talk, line, isFirst);
       const isGone = f.is === "refused" && f.code === "gone";
       const next = f.is === "done" ? talk.seen.answered() : isGone ? talk.seen.gone() : talk.seen.giveUp();
@@ -776,7 +778,6 @@ export class Session {
       if (next.missing && !this.ignored.size) this.note(talk, "", "missing", null, [`${next.missing}`]);
       for (const line of next.held) this.#show(talk, line, false);
       this.#putFiles(talk, Number.POSITIVE_INFINITY);
-      if (isFirst && lines.length) talk.hasOlder = lines[0].seq > 1;
       // What the history has not settled is not known.
       for (const row of talk.rows.filter((row) => row.way === "limbo" && row.state === "pending")) {
         row.state = "unknown";
