@@ -1,0 +1,395 @@
+import { $, bdi, button, h, parts, rove, T } from "./dom.js";
+
+/** @import { Session } from "./session.js" */
+/** @import { Talk } from "./talks.js" */
+/** @typedef {{ theme?: string, language?: string, notify?: boolean, hideText?: boolean, fold?: boolean, offered?: boolean }} Choices */
+/** @typedef {[label: string, act: () => unknown, look?: string] | false | null | undefined} Choice */
+
+let count = 0;
+
+/**
+ * A dialog, closed by Esc, by Back where the browser does that, and by its buttons. Resolves to the word of the button pressed, null if
+ * it was just closed.
+ * @param {string | (Node | string)[]} title
+ * @param {(Node | false | null)[]} kids
+ * @param {[string, string, string?][]} buttons label, word, look; the first is what Enter does
+ * @returns {Promise<string | null>}
+ */
+export function ask(title, kids, buttons) {
+  return new Promise((resolve) => {
+    const id = `dialog${++count}`;
+    const submit = (/** @type {Event} */ e) => {
+      e.preventDefault();
+      box.close(buttons[0]?.[1]);
+    };
+    const row = buttons.map(([label, word, look], i) =>
+      i ? button(label, () => box.close(word), look) : h("button", { class: look ?? "main" }, label),
+    );
+    const form = h(
+      "form",
+      { onsubmit: submit },
+      h("h2", { id }, ...title),
+      ...kids,
+      h(
+        "div",
+        { class: "buttons" },
+        ...row,
+        button(T.t("close"), () => box.close("")),
+      ),
+    );
+    const box = h("dialog", { "aria-labelledby": id }, form);
+    box.addEventListener("close", () => {
+      box.remove();
+      resolve(box.returnValue || null);
+    });
+    document.body.append(box);
+    box.showModal();
+  });
+}
+
+/** A field with its label. @param {string} key @param {Record<string, any>} [props] */
+export function field(key, props = {}) {
+  const input = h("input", { autocapitalize: "off", spellcheck: "false", ...props });
+  return { input, label: h("label", {}, h("span", {}, T.t(key)), input) };
+}
+
+/** @param {string} key @param {boolean | undefined} on @param {(on: boolean) => void} changed @param {boolean} [off] @returns {HTMLElement} */
+export const tick = (key, on, changed, off) =>
+  h(
+    "label",
+    { class: "tick" },
+    h("input", {
+      type: "checkbox",
+      checked: on,
+      disabled: off,
+      onchange: (/** @type {Event} */ e) => changed(/** @type {HTMLInputElement} */ (e.target).checked),
+    }),
+    h("span", {}, T.t(key)),
+  );
+
+/** @param {string} key @param {[string, string][]} options value, label @param {string | undefined} value @param {(value: string) => void} changed */
+const select = (key, options, value = "", changed) =>
+  h(
+    "label",
+    {},
+    h("span", {}, T.t(key)),
+    h(
+      "select",
+      { onchange: (/** @type {Event} */ e) => changed(/** @type {HTMLSelectElement} */ (e.target).value) },
+      ...options.map(([of, label]) => h("option", { value: of, selected: of === value }, label)),
+    ),
+  );
+
+/** A menu beside what opened it. @param {HTMLElement} by @param {string} label @param {Choice[]} choices */
+export function menu(by, label, choices) {
+  const box = h("div", { role: "menu", popover: "auto", class: "menu", "aria-label": label });
+  for (const choice of choices) {
+    if (!choice) continue;
+    const [text, act, look] = choice;
+    const item = h("button", { type: "button", role: "menuitem", class: `row ${look ?? ""}`, tabindex: -1 }, text);
+    item.addEventListener("click", () => {
+      box.hidePopover();
+      act();
+    });
+    box.append(item);
+  }
+  rove(box, "button");
+  box.addEventListener("keydown", (e) => e.key === "Tab" && box.hidePopover());
+  box.addEventListener("toggle", (e) => {
+    if (/** @type {ToggleEvent} */ (e).newState !== "closed") return;
+    const inside = box.contains(document.activeElement);
+    box.remove();
+    if (inside) by.focus();
+  });
+  document.body.append(box);
+  box.showPopover();
+  const at = by.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = box;
+  const below = at.bottom + height < innerHeight || at.top < height;
+  box.style.left = `${Math.max(8, Math.min(T.dir === "rtl" ? at.left : at.right - width, innerWidth - width - 8))}px`;
+  box.style.top = `${Math.max(8, Math.min(below ? at.bottom : at.top - height, innerHeight - height - 8))}px`;
+  /** @type {HTMLElement | null} */ (box.firstElementChild)?.focus();
+}
+
+/** Shows one of the two lists over the page, where there is no place beside it. Back closes it. @param {HTMLElement} part */
+export function drawer(part) {
+  const home = /** @type {HTMLElement} */ (part.parentElement);
+  const before = part.nextSibling;
+  const box = h("dialog", { class: `drawer ${part.id}`, "aria-label": part.ariaLabel }, part);
+  const back = () => box.close();
+  box.addEventListener("click", (e) => e.target === box && box.close());
+  box.addEventListener("close", () => {
+    home.insertBefore(part, before);
+    box.remove();
+    removeEventListener("popstate", back);
+    if (history.state?.drawer) history.back();
+  });
+  document.body.append(box);
+  history.pushState({ drawer: true }, "");
+  addEventListener("popstate", back);
+  box.showModal();
+  return box;
+}
+
+/** Closes the drawer that is open, if one is. */
+export const shut = () => /** @type {HTMLDialogElement | null} */ (document.querySelector("dialog.drawer"))?.close();
+
+/** What stands before the talks: who one is, and how one comes in. Drawn anew only when it has something else to say. */
+/** @param {Session} session @param {string} room */
+export function gate(session, room) {
+  const { state, trouble, server } = session;
+  const box = $("gate");
+  const sign = JSON.stringify([state, trouble?.code, trouble?.text, trouble?.tries, trouble?.free, server?.motd]);
+  if (box.dataset.sign === sign) return;
+  box.dataset.sign = sign;
+  const typed = Object.fromEntries([...box.querySelectorAll("input")].map((input) => [input.name, input.value]));
+  if (trouble?.code === "locked") box.dataset.way = trouble.text.includes("/pass") ? "pass" : "login";
+  const closed = state === "locked" && box.dataset.way === "login";
+  const asks = state === "naming" || state === "locked";
+  const problem =
+    asks &&
+    trouble &&
+    trouble.code !== "locked" &&
+    h(
+      "p",
+      { id: "problem", class: "problem", role: "alert" },
+      T.refusal(trouble.code, trouble.text),
+      trouble.tries == null ? "" : ` ${T.n("tries", trouble.tries)}`,
+    );
+  const mark = problem ? { "aria-describedby": "problem", "aria-invalid": "true" } : {};
+  const name = field("askName", {
+    name: "name",
+    autocomplete: "nickname",
+    maxlength: 60,
+    required: true,
+    value: typed.name || trouble?.name,
+    ...mark,
+  });
+  const pass = field("password", {
+    name: "pass",
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+    ...mark,
+  });
+  const own = field("ownName", { name: "own", autocomplete: "username", required: true, value: typed.own });
+  const word = field("password", { name: "word", type: "password", autocomplete: "current-password", required: true });
+  const login = h(
+    "form",
+    {
+      onsubmit: (/** @type {Event} */ e) => (
+        e.preventDefault(), session.login(own.input.value.trim(), word.input.value)
+      ),
+    },
+    own.label,
+    word.label,
+    h("button", {}, T.t("login")),
+  );
+  const first = h(
+    "form",
+    {
+      onsubmit: (/** @type {Event} */ e) => {
+        e.preventDefault();
+        session.enter(name.input.value);
+        if (state === "locked") session.unlock(pass.input.value);
+      },
+    },
+    problem,
+    ...(trouble?.free ? [button("", () => session.enter(trouble.free ?? ""), "free")] : []),
+    name.label,
+    ...(state === "locked" ? [pass.label] : []),
+    h("button", { class: "main" }, T.t("join")),
+  );
+  first.querySelector(".free")?.append(...parts("takeFree", trouble?.free ?? ""));
+  const motd = h("div", { class: "motd" }, ...(server?.motd ?? []).map((line) => h("p", { dir: "auto" }, line)));
+  box.replaceChildren(
+    h("h1", { dir: "auto" }, server?.name || "chinwag"),
+    ...(asks ? [motd] : []),
+    ...(closed ? [h("p", {}, T.t("guests"))] : state === "locked" ? [h("p", {}, T.t("locked"))] : []),
+    ...(!asks
+      ? [h("p", { class: "slow" }, T.t("connecting", location.host))]
+      : closed
+        ? [login]
+        : [
+            first,
+            h("p", { class: "quiet" }, ...parts("comeTo", room)),
+            h("details", {}, h("summary", {}, T.t("haveName")), login),
+          ]),
+  );
+  (state === "locked" && problem ? pass.input : asks && !closed ? name.input : own.input).focus();
+}
+
+/** Where to: a talk, a room that there is or is to be, somebody who is here. @param {Session} session @param {(room: string, key?: string) => void} join */
+export function goTo(session, join) {
+  const list = h("ul", { role: "listbox", id: "places", "aria-label": T.t("goTo") });
+  const find = field("find", {
+    role: "combobox",
+    "aria-controls": "places",
+    "aria-expanded": "true",
+    "aria-autocomplete": "list",
+    autocomplete: "off",
+  });
+  /** @type {{ name: string, about: string, go(): void }[]} */
+  let places = [...session.talks.values()].map((talk) => ({
+    name: talk.name,
+    about: talk.topic ?? "",
+    go: () => session.look(talk.id),
+  }));
+  const known = new Set(places.map((place) => place.name));
+  /** @type {typeof places} */
+  let found = [];
+  let at = 0;
+  const add = (/** @type {typeof places} */ more) => {
+    places = places.concat(more.filter(({ name }) => !known.has(name) && known.add(name)));
+    draw();
+  };
+  const draw = () => {
+    const low = find.input.value.trim().toLowerCase();
+    found = places.filter(({ name }) => name.toLowerCase().includes(low)).slice(0, 50);
+    const room = `#${low.replace(/^#/, "")}`;
+    if (low && !places.some((place) => place.name.toLowerCase() === room))
+      found.push({ name: room, about: T.t("newRoom"), go: () => join(room) });
+    at = Math.min(at, found.length - 1);
+    list.replaceChildren(
+      ...found.map(({ name, about }, i) =>
+        h(
+          "li",
+          { role: "option", id: `place${i}`, "aria-selected": String(i === at), onclick: () => go(i) },
+          bdi(name),
+          h("small", { dir: "auto" }, about),
+        ),
+      ),
+    );
+    find.input.setAttribute("aria-activedescendant", `place${at}`);
+    list.children[at]?.scrollIntoView({ block: "nearest" });
+  };
+  const go = (/** @type {number} */ i) => {
+    find.input.closest("dialog")?.close();
+    found[i]?.go();
+  };
+  find.input.addEventListener("input", () => {
+    at = 0;
+    draw();
+  });
+  find.input.addEventListener("keydown", (e) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
+    if (!step) return;
+    e.preventDefault();
+    at = (at + step + found.length) % found.length;
+    draw();
+  });
+  session.askRooms((rooms) =>
+    add(
+      rooms.map(({ name, count, topic }) => ({
+        name,
+        about: [T.n("here", count), topic].filter(Boolean).join(" · "),
+        go: () => join(name),
+      })),
+    ),
+  );
+  add(
+    [...session.people.values()]
+      .filter(({ nick }) => nick !== session.me.nick)
+      .map(({ nick, state }) => ({ name: nick, about: T.t(`is.${state}`), go: () => session.open(nick) })),
+  );
+  ask(T.t("goTo"), [find.label, list], [[T.t("open"), "go"]]).then((word) => word && found[at]?.go());
+  draw();
+}
+
+/** Takes somebody out of a room, or the word from them; asks for how long and why. @param {Session} session @param {Talk} talk @param {"kick" | "mute" | "ban"} verb @param {string} nick */
+export async function moderate(session, talk, verb, nick) {
+  const why = field("reason", { maxlength: 300 });
+  let time = "1h";
+  const times = /** @type {[string, string][]} */ ([
+    ["10m", T.n("minutes", 10)],
+    ["1h", T.n("hours", 1)],
+    ["1d", T.n("days", 1)],
+    ["7d", T.n("days", 7)],
+    ["0", T.t("forGood")],
+  ]);
+  const kids = [verb !== "kick" && select("howLong", times, time, (value) => (time = value)), why.label];
+  const word = await ask(parts(`ask.${verb}`, nick, talk.name), kids, [[T.t(verb), verb, "danger"]]);
+  if (word) session.menu(verb, talk.id, nick, `${verb === "kick" ? "" : `${time} `}${why.input.value}`.trim());
+}
+
+/** @param {Session} session @param {Choices} choices @param {import("./notify.js").Notifier} notifier @param {() => void} changed */
+export function settings(session, choices, notifier, changed) {
+  const set = (/** @type {keyof Choices} */ key) => (/** @type {any} */ value) => {
+    choices[key] = value;
+    changed();
+  };
+  const { me } = session;
+  const name = field("myName", { value: me.nick, autocomplete: "nickname", maxlength: 60 });
+  const away = field("away", { value: me.away ?? "", placeholder: T.t("awayLike"), maxlength: 200 });
+  const pass = field("newPassword", { type: "password", autocomplete: "new-password", minlength: 8 });
+  const may = notifier.state();
+  const can = may === "on" || may === "off";
+  const part = (/** @type {string} */ key, /** @type {(Node | string | false)[]} */ ...kids) =>
+    h("fieldset", {}, h("legend", {}, T.t(key)), ...kids);
+  const line = (/** @type {HTMLElement} */ label, /** @type {string} */ key, /** @type {() => void} */ act) =>
+    h("div", { class: "line" }, label, button(T.t(key), act));
+  const notify = async (/** @type {boolean} */ on) => {
+    if (on) await notifier.ask();
+    else await notifier.off();
+  };
+  return ask(
+    T.t("settings"),
+    [
+      part(
+        "you",
+        line(name.label, "rename", () => session.rename(name.input.value.trim())),
+        line(away.label, "setAway", () => session.away(away.input.value.trim() || null)),
+        me.owned
+          ? button(T.t("logout"), () => session.logout())
+          : h(
+              "div",
+              {},
+              line(pass.label, "register", () => session.register(pass.input.value, "")),
+              h("p", { class: "quiet" }, T.t("registerWhy")),
+            ),
+      ),
+      part(
+        "notify",
+        tick("tell", may === "on", notify, !can),
+        tick("hideText", choices.hideText, set("hideText"), !can),
+        h("p", { class: "quiet" }, T.t(can ? "noPush" : `notify.${may}`)),
+      ),
+      part(
+        "look",
+        select(
+          "theme",
+          [
+            ["", T.t("asDevice")],
+            ["light", T.t("light")],
+            ["dark", T.t("dark")],
+          ],
+          choices.theme,
+          set("theme"),
+        ),
+        select(
+          "language",
+          [
+            ["", T.t("asDevice")],
+            ["en", "English"],
+            ["de", "Deutsch"],
+          ],
+          choices.language,
+          set("language"),
+        ),
+        tick("fold", choices.fold, set("fold")),
+      ),
+      part(
+        "here",
+        h("p", { class: "quiet" }, T.t("forgetWhy")),
+        button(
+          T.t("forget"),
+          async () => {
+            if (await ask(T.t("forgetAsk"), [], [[T.t("forget"), "forget", "danger"]])) session.forget();
+          },
+          "danger",
+        ),
+      ),
+    ],
+    [],
+  );
+}

@@ -1,0 +1,201 @@
+import { ask, tick } from "./dialogs.js";
+import { $, bdi, button, h, parts, T, unseen } from "./dom.js";
+import { Blobs, gather, isFetchedUnasked, isHeavy, redraw, save, sourceOf } from "./media.js";
+
+/** @import { Session } from "./session.js" */
+/** @import { FileInfo, Row, Talk } from "./talks.js" */
+/** @import { Transfer } from "./transfer.js" */
+/** @import { Fetched } from "./media.js" */
+/**
+ * @typedef {{ file: FileInfo, el: HTMLElement, transfer: Transfer | null, got: Fetched | null, url: string, problem: string }} Card
+ *   `url` while it is shown
+ */
+
+const SHOWN = /\.(png|jpe?g|gif|webp|avif|mp4|m4v|mov|webm|mp3|m4a|ogg|oga|opus|wav|flac)$/i;
+
+/** Files: their cards in the log, and those under way from here. */
+export class Files {
+  /** @type {Map<string, Card>} */ #cards = new Map();
+  /** @type {Map<Transfer, HTMLElement>} */ #ups = new Map();
+  #session;
+  #blobs = new Blobs((key) => {
+    const card = this.#cards.get(key);
+    if (!card) return;
+    card.got = null;
+    card.url = "";
+    this.#draw(card);
+  });
+
+  /** @param {Session} session */
+  constructor(session) {
+    this.#session = session;
+  }
+
+  /** What the log shows of a file. @param {Row} row */
+  card(row) {
+    const file = /** @type {FileInfo} */ (row.file);
+    let card = this.#cards.get(String(file.id));
+    if (!card) {
+      card = { file, el: h("div", { class: "file" }), transfer: null, got: null, url: "", problem: "" };
+      this.#cards.set(String(file.id), card);
+      if (!file.gone && isFetchedUnasked(file)) this.#show(card, true);
+    }
+    this.#draw(card);
+    return card.el;
+  }
+
+  /** @param {Card} card @param {(got: Fetched) => void} then */
+  async #fetch(card, then) {
+    const { file } = card;
+    if (card.got) return then(card.got);
+    if (card.transfer) return;
+    if (isHeavy(file.size) && !(await ask(T.t("heavy", T.size(file.size)), [], [[T.t("save"), "yes"]]))) return;
+    card.problem = "";
+    const came = (/** @type {Fetched} */ got) => {
+      card.got = got;
+      card.transfer = null;
+      then(got);
+    };
+    const failed = (/** @type {string} */ text) => {
+      card.problem = text;
+      card.transfer = null;
+      this.#draw(card);
+    };
+    card.transfer = this.#session.fetch(file.id, gather(came, failed));
+    this.#draw(card);
+  }
+
+  /** @param {Card} card @param {boolean} unasked */
+  #show(card, unasked) {
+    this.#fetch(card, (got) => {
+      if (got.kind.show && !(unasked && got.isHuge)) card.url = this.#blobs.put(String(card.file.id), got.blob);
+      else if (!unasked) save(got.blob, card.file.name);
+      this.#draw(card);
+    });
+  }
+
+  /** @param {Card} card */
+  #draw(card) {
+    const { file, el, transfer, got, url, problem } = card;
+    const keep = () => this.#fetch(card, (now) => (save(now.blob, file.name), this.#draw(card)));
+    const under = transfer && (transfer.state === "waiting" || transfer.state === "running");
+    const place = url || (isFetchedUnasked(file) && !file.gone && !problem);
+    el.replaceChildren(
+      ...(place
+        ? [h("div", { class: `show ${got?.kind.show ?? ""}` }, url && got ? this.#media(url, got, file.name) : "")]
+        : []),
+      h("p", {}, bdi(file.name), " ", h("small", { class: "quiet" }, T.size(file.size))),
+      ...(problem ? [h("p", { class: "problem" }, problem)] : []),
+      under
+        ? this.#progress(transfer)
+        : h(
+            "div",
+            { class: "buttons" },
+            ...(file.gone && !got
+              ? [h("p", { class: "quiet" }, T.t("gone"))]
+              : [
+                  !url && SHOWN.test(file.name) && button(T.t("show"), () => this.#show(card, false)),
+                  button(T.t("save"), keep),
+                ].filter((one) => one !== false)),
+          ),
+    );
+    for (const one of el.querySelectorAll("button")) if (!one.ariaLabel) one.append(unseen(` ${file.name}`));
+  }
+
+  /** @param {string} url @param {Fetched} got @param {string} name */
+  #media(url, got, name) {
+    const { show } = got.kind;
+    if (show !== "image")
+      return h(show === "audio" ? "audio" : "video", {
+        src: url,
+        controls: true,
+        preload: "metadata",
+        "aria-label": name,
+      });
+    const img = () => h("img", { src: url, alt: name, width: got.size?.width, height: got.size?.height });
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "show",
+        "aria-label": T.t("enlarge", name),
+        onclick: () =>
+          ask([bdi(name)], [h("div", { class: "picture" }, img())], [[T.t("save"), "save"]]).then(
+            (word) => word && save(got.blob, name),
+          ),
+      },
+      img(),
+    );
+  }
+
+  /** @param {Transfer} transfer */
+  #progress(transfer) {
+    const bar = h("progress", { max: Math.max(transfer.total, 1), value: transfer.done, "aria-label": transfer.name });
+    return h(
+      "div",
+      { class: "line" },
+      bar,
+      button(T.t("cancel"), () => this.#session.cancel(transfer)),
+    );
+  }
+
+  /** Files were chosen, dropped or pasted: asks, and sends them. @param {Talk} talk @param {File[]} files */
+  async offer(talk, files) {
+    let original = false;
+    const list = h(
+      "ul",
+      { class: "files" },
+      ...files.map((file) => h("li", {}, bdi(file.name), " ", h("small", { class: "quiet" }, T.size(file.size)))),
+    );
+    const photos =
+      files.some(({ type }) => /jpeg|hei|webp/.test(type)) &&
+      tick("original", false, (on) => {
+        original = on;
+      });
+    if (!(await ask(parts("sendTo", talk.name), [list, photos], [[T.t("send"), "send"]]))) return;
+    for (const file of files) await this.send(talk.id, file, original);
+  }
+
+  /** @param {string} talkId @param {File} file @param {boolean} original */
+  async send(talkId, file, original) {
+    try {
+      this.changed(new Set([this.#session.upload(talkId, sourceOf(original ? file : await redraw(file)))]));
+    } catch {
+      ask(T.t("unreadable", file.name), [], []);
+    }
+  }
+
+  /** @param {Set<Transfer>} transfers */
+  changed(transfers) {
+    for (const transfer of transfers) {
+      const card = [...this.#cards.values()].find((one) => one.transfer === transfer);
+      if (card) {
+        if (transfer.state === "cancelled") card.transfer = null;
+        const bar = card.el.querySelector("progress");
+        if (bar && transfer.state === "running") bar.value = transfer.done;
+        else this.#draw(card);
+      } else if (transfer.way === "up") this.#up(transfer);
+    }
+  }
+
+  /** @param {Transfer} transfer */
+  #up(transfer) {
+    const { state, name } = transfer;
+    const li = this.#ups.get(transfer) ?? h("li");
+    const bar = li.querySelector("progress");
+    if (!this.#ups.has(transfer)) $("transfers").append(li);
+    this.#ups.set(transfer, li);
+    if (state === "done" || state === "cancelled") {
+      li.remove();
+      this.#ups.delete(transfer);
+    } else if (state === "failed") {
+      const text = T.refusal(transfer.why?.code, transfer.why?.text);
+      li.replaceChildren(
+        bdi(name),
+        h("span", { class: "problem" }, T.t("unsent", text)),
+        button(T.t("close"), () => li.remove()),
+      );
+    } else if (bar) bar.value = transfer.done;
+    else li.replaceChildren(bdi(name), this.#progress(transfer));
+  }
+}

@@ -1,0 +1,95 @@
+import { $, bdi, button, h, rove, T, unseen } from "./dom.js";
+import { tint } from "./log.js";
+
+/** @import { Session } from "./session.js" */
+/** @import { Talk } from "./talks.js" */
+
+/** What the list says of a talk besides its name. @param {Talk} talk */
+function news({ unread, mentions }) {
+  if (!unread) return [];
+  const text = mentions ? `${T.n("unread", unread)}, ${T.n("mentions", mentions)}` : T.n("unread", unread);
+  return [
+    h("span", { class: mentions ? "count loud" : "count", "aria-hidden": "true" }, String(unread)),
+    unseen(`, ${text}`),
+  ];
+}
+
+/** Puts rows into a list so that the focus stays where it is. @param {HTMLElement} list @param {HTMLElement[]} rows */
+function refill(list, rows) {
+  const focus = list.contains(document.activeElement) ? document.activeElement?.getAttribute("data-id") : null;
+  list.replaceChildren(...rows.map((row) => h("li", {}, row)));
+  rows.forEach((row, i) => {
+    row.tabIndex = row.dataset.id === focus || (!focus && (row.ariaCurrent ? true : i === 0)) ? 0 : -1;
+    if (row.dataset.id === focus) row.focus();
+  });
+}
+
+/** The rooms, the people talked to, and who is here. */
+export class Lists {
+  #session;
+  #act;
+
+  /** @param {Session} session @param {{ look(id: string): void, person(nick: string, by: HTMLElement): void }} act */
+  constructor(session, act) {
+    this.#session = session;
+    this.#act = act;
+    for (const id of ["rooms", "talks", "members"]) rove($(id), "button");
+  }
+
+  talks() {
+    const { talks, current, people } = this.#session;
+    for (const [kind, id] of [
+      ["room", "rooms"],
+      ["person", "talks"],
+    ]) {
+      const rows = [...talks.values()]
+        .filter((talk) => talk.kind === kind)
+        .map((talk) => {
+          const state = people.get(talk.name)?.state;
+          const mark =
+            kind === "person" &&
+            h("span", { class: `dot ${state ?? "gone"}` }, unseen(`${T.t(`is.${state ?? "gone"}`)}: `));
+          const row = button("", () => this.#act.look(talk.id), talk.unread ? "row unread" : "row");
+          row.dataset.id = talk.id;
+          if (talk.id === current) row.ariaCurrent = "true";
+          row.append(...[mark].filter((el) => el !== false), bdi(talk.name), ...news(talk));
+          return row;
+        });
+      refill($(id), rows);
+      if (kind === "person") $("talks-head").hidden = !rows.length;
+    }
+    const unread = [...talks.values()].reduce((sum, talk) => sum + (talk.id === current ? 0 : talk.unread), 0);
+    $("open-left").lastElementChild?.replaceWith(
+      h("span", { class: unread ? "count loud" : "vh" }, unread ? String(unread) : ""),
+    );
+  }
+
+  members() {
+    const talk = this.#session.talks.get(this.#session.current ?? "");
+    const order = ["founder", "op", "voice", null];
+    const at = (/** @type {{ rank: string | null }} */ { rank }) => order.indexOf(rank);
+    const members = [...(talk?.members.values() ?? [])].sort((a, b) => at(a) - at(b) || a.nick.localeCompare(b.nick));
+    const rows = members.map(({ nick, rank, away }) => {
+      const row = button("", () => this.#act.person(nick, row), away === null ? "row" : "row away");
+      row.dataset.id = nick;
+      row.append(
+        tint(nick),
+        h(
+          "small",
+          {},
+          ...[
+            rank && T.t(`rank.${rank}`),
+            away !== null && (away || T.t("is.away")),
+            nick === this.#session.me.nick && T.t("you"),
+          ]
+            .filter(Boolean)
+            .join(" · "),
+        ),
+      );
+      return row;
+    });
+    refill($("members"), rows);
+    $("members-head").textContent = T.n("here", members.length);
+    $("open-right").lastElementChild?.replaceWith(h("span", {}, String(members.length)));
+  }
+}

@@ -1,0 +1,428 @@
+/**
+ * What the page says, by language: a key and its text on each line. `{0}` stands for a name or a number; `|` stands between the forms
+ * for numbers, in the order of the language's `pluralCategories` (in English and German: one, other). Keys of refusals are the codes
+ * of PROTOCOL.md; a code without a text is told in the words of the server.
+ */
+/** @param {string} text @returns {Record<string, string>} */
+const table = (text) =>
+  Object.fromEntries(
+    text
+      .trim()
+      .split("\n")
+      .map((line) => line.split(/ (.*)/, 2)),
+  );
+
+export const languages = {
+  en: table(`
+about About this room
+again Send again
+asDevice As on this device
+asFile Send as a file
+asText Send as messages
+ask.ban Keep {0} out of {1}?
+ask.erase Take this message away, for everybody?
+ask.ignore See nothing more of what {0} says?
+ask.kick Put {0} out of {1}?
+ask.mute Stop {0} from speaking in {1}?
+askName What shall we call you?
+attach Send files
+away Away message, shown beside your name
+awayLike Back at one
+ban Keep out…
+below {0} new message|{0} new messages
+bye.blocked This server does not let you in.
+bye.full The server is full.
+bye.idle You were away too long without a password.
+bye.lost No connection.
+bye.no-websocket Something between you and the server, a proxy perhaps, does not pass WebSockets on. Ask whoever runs it.
+bye.shutdown The server is being restarted.
+bye.too-slow Your connection was too slow.
+came {0} came|{0} came
+cancel Cancel
+close Close
+comeTo You will be in {0}.
+commands /away TEXT – say that you are away;/back – you are here again;/ban NICK TIME REASON – keep somebody out;/help – all commands;/history 100 – what was said before;/ignore NICK – see nothing more of somebody;/invite NICK – ask somebody in;/join #ROOM – enter a room;/kick NICK REASON – put somebody out;/leave – leave this room;/me TEXT – say what you do;/msg NICK TEXT – write to one person;/mute NICK TIME REASON – stop somebody from speaking;/nick NAME – change your name;/op NICK – let somebody keep order;/room – the rules of this room;/rooms – all rooms;/topic TEXT – what this room is about;/unban ID – end a ban;/unignore NICK – see somebody again;/voice NICK – let somebody speak;/who – who is here
+connecting Connecting to {0} …
+copy Copy text
+dark Dark
+days {0} day|{0} days
+deop Take back keeping order
+devoice Take back the voice
+drop Remove
+dropHere Drop files here to send them
+elsewhere You are here in another tab.
+erase Take away…
+event.banned {0} keeps {1} out
+event.began This room began anew; what was said before is gone.
+event.erased {0} took messages away
+event.joined {0} came in
+event.kicked {0} put {1} out
+event.left {0} left
+event.lost {0} lost the connection
+event.made {0} made {1} {2}
+event.missed Messages are missing here: {1}
+event.muted {0} stopped {1} from speaking
+event.quit {0} went
+event.renamed {0} is now called {1}
+event.set {0} set a rule: {1} {2}
+event.topic {0} set the topic
+event.unbanned {0} lets {1} in again
+event.unmuted {0} lets {1} speak again
+find Find a room or person
+flood {0} new message|{0} new messages
+fold Count arrivals and departures together
+forGood for good
+forget Forget me here
+forgetAsk Forget your name, rooms and settings on this device?
+forgetWhy Your name, rooms and settings are kept in this browser.
+goTo Go to
+gone Gone
+guests Only people who own their names come in now.
+haveName I have a name here
+here {0} here|{0} here
+hereAlso You, in another tab
+hideText Leave out what was said
+hours {0} hour|{0} hours
+howLong For how long
+ignore Ignore…
+inTalk You are in {0}
+invite Invite somebody
+invites {0} invites you to {1}.
+is.away away
+is.gone not here
+is.here here
+is.typing here
+join Join
+keep This browser
+kick Put out…
+language Language
+leave Leave
+light Light
+link Link that invites
+locked This server has a password.
+log Messages in {0}
+login Log in
+logout Log out
+long This has {0} line.|This has {0} lines.
+look Look
+manyType Several people are typing …
+mayNot.guests Only people who own their names may speak here.
+mayNot.moderated Only those who were given a voice may speak here.
+mayNot.muted You may not speak here now.
+mayNot.outside You are not in this room.
+members Who is here
+mention Mention {0}
+mentions {0} mention|{0} mentions
+minutes {0} minute|{0} minutes
+more More
+mute Stop from speaking…
+myName Your name
+new New
+newPassword A password, of 8 characters or more
+newRoom New room
+newVersion There is a new version of this page.
+no No, thank you
+noPush Only while this page is open: a closed page hears nothing.
+noRoom No room
+noSlash The address lacks a slash at its end: add “/” and try again.
+notify Notifications
+notify.denied This browser forbids them to this page: its settings for this page can change that.
+notify.insecure They need an encrypted connection (https).
+notify.none This browser has none.
+now Now
+offer Somebody wrote to you while you were elsewhere.
+offers Suggestions
+ok OK
+older Earlier messages
+op Let keep order
+open Go
+original With the place and all else that cameras write into photos
+ownName Your name
+password Password
+pending Waiting to be sent
+people People
+photo Take a photo
+rank.founder founder
+rank.op keeps order
+rank.voice voice
+reason Reason
+refusal.bad-name A name has letters and digits, - and _, begins with a letter, and is not longer than 20 characters.
+refusal.busy That did not work just now. Try again in a moment.
+refusal.owned This name belongs to somebody. If that is you, log in below.
+refusal.refused That is not right. Try again.
+refusal.taken Somebody here has this name, or one that looks like it.
+register Own this name
+registerWhy With a password this name is yours, and nobody else’s.
+reload Reload
+rename Change
+reply Reply
+roomMenu Menu of this talk
+rooms Rooms
+save Save
+send Send
+sendTo Send to {0}
+setAway Set
+settings Settings
+show Show
+takeFree Be {0}
+talks Rooms and people
+tell Tell me when somebody writes to me
+textName text
+theme Brightness
+toEnd To the newest
+topic Topic
+transfers Files under way
+tries {0} try is left.|{0} tries are left.
+tryAgain Try again
+trying Trying again in {0} second.|Trying again in {0} seconds.
+type1 {0} is typing …
+type2 {0} and {1} are typing …
+type3 {0}, {1} and {2} are typing …
+unknown Not known whether this arrived.
+unread {0} unread|{0} unread
+unsent Not sent: {0}
+useHere Use it here
+voice Give a voice
+went {0} left|{0} left
+write Write to {0}
+writeTo Write to {0}
+wrote wrote to you
+you You
+enlarge Enlarge {0}
+heavy This file has {0}, which may be too much for this device. Fetch it?
+unreadable This browser cannot read {0}. Choose to send the original, or another file.
+`),
+  de: table(`
+about Über diesen Raum
+again Nochmals senden
+asDevice Wie auf diesem Gerät
+asFile Als Datei senden
+asText Als Nachrichten senden
+ask.ban {0} aus {1} fernhalten?
+ask.erase Diese Nachricht für alle entfernen?
+ask.ignore Nichts mehr von {0} sehen?
+ask.kick {0} aus {1} weisen?
+ask.mute {0} in {1} nicht mehr sprechen lassen?
+askName Wie sollen wir dich nennen?
+attach Dateien senden
+away Abwesenheit, steht bei deinem Namen
+awayLike Um eins zurück
+ban Fernhalten …
+below {0} neue Nachricht|{0} neue Nachrichten
+bye.blocked Dieser Server lässt dich nicht ein.
+bye.full Der Server ist voll.
+bye.idle Du warst zu lange ohne Passwort da.
+bye.lost Keine Verbindung.
+bye.no-websocket Etwas zwischen dir und dem Server, vielleicht ein Proxy, lässt keine WebSockets durch. Frage, wer ihn betreibt.
+bye.shutdown Der Server wird neu gestartet.
+bye.too-slow Deine Verbindung war zu langsam.
+came {0} kam|{0} kamen
+cancel Abbrechen
+close Schließen
+comeTo Du kommst in {0}.
+commands /away TEXT – sagen, dass du weg bist;/back – wieder da;/ban NAME ZEIT GRUND – jemanden fernhalten;/help – alle Befehle;/history 100 – was zuvor gesagt wurde;/ignore NAME – nichts mehr von jemandem sehen;/invite NAME – jemanden einladen;/join #RAUM – einen Raum betreten;/kick NAME GRUND – jemanden hinausweisen;/leave – diesen Raum verlassen;/me TEXT – sagen, was du tust;/msg NAME TEXT – jemandem allein schreiben;/mute NAME ZEIT GRUND – jemanden nicht sprechen lassen;/nick NAME – anders heißen;/op NAME – jemanden für Ordnung sorgen lassen;/room – die Regeln dieses Raums;/rooms – alle Räume;/topic TEXT – worum es hier geht;/unban NR – wieder einlassen;/unignore NAME – jemanden wieder sehen;/voice NAME – jemanden sprechen lassen;/who – wer da ist
+connecting Verbinde mit {0} …
+copy Text kopieren
+dark Dunkel
+days {0} Tag|{0} Tage
+deop Nicht mehr für Ordnung sorgen lassen
+devoice Stimme zurücknehmen
+drop Entfernen
+dropHere Dateien hier ablegen, um sie zu senden
+elsewhere Du bist hier in einem anderen Tab.
+erase Entfernen …
+event.banned {0} hält {1} fern
+event.began Dieser Raum hat neu begonnen; was zuvor gesagt wurde, ist fort.
+event.erased {0} hat Nachrichten entfernt
+event.joined {0} kam herein
+event.kicked {0} hat {1} hinausgewiesen
+event.left {0} ging hinaus
+event.lost {0} hat die Verbindung verloren
+event.made {0} hat {1} ernannt: {2}
+event.missed Hier fehlen Nachrichten: {1}
+event.muted {0} lässt {1} nicht sprechen
+event.quit {0} ging
+event.renamed {0} heißt jetzt {1}
+event.set {0} hat eine Regel gesetzt: {1} {2}
+event.topic {0} hat das Thema gesetzt
+event.unbanned {0} lässt {1} wieder ein
+event.unmuted {0} lässt {1} wieder sprechen
+find Raum oder Person finden
+flood {0} neue Nachricht|{0} neue Nachrichten
+fold Kommen und Gehen zusammenzählen
+forGood für immer
+forget Mich hier vergessen
+forgetAsk Deinen Namen, deine Räume und Einstellungen auf diesem Gerät vergessen?
+forgetWhy Dein Name, deine Räume und Einstellungen stehen in diesem Browser.
+goTo Wohin
+gone Fort
+guests Zurzeit kommt nur herein, wem ein Name gehört.
+haveName Ich habe hier einen Namen
+here {0} hier|{0} hier
+hereAlso Du, in einem anderen Tab
+hideText Ohne den Text
+hours {0} Stunde|{0} Stunden
+howLong Für wie lange
+ignore Nicht mehr sehen …
+inTalk Du bist in {0}
+invite Jemanden einladen
+invites {0} lädt dich ein: {1}.
+is.away weg
+is.gone nicht da
+is.here da
+is.typing da
+join Eintreten
+keep Dieser Browser
+kick Hinausweisen …
+language Sprache
+leave Verlassen
+light Hell
+link Link zum Einladen
+locked Dieser Server hat ein Passwort.
+log Nachrichten in {0}
+login Anmelden
+logout Abmelden
+long Das hat {0} Zeile.|Das hat {0} Zeilen.
+look Aussehen
+manyType Mehrere schreiben …
+mayNot.guests Hier darf nur sprechen, wem ein Name gehört.
+mayNot.moderated Hier darf nur sprechen, wer eine Stimme hat.
+mayNot.muted Du darfst hier zurzeit nicht sprechen.
+mayNot.outside Du bist nicht in diesem Raum.
+members Wer da ist
+mention {0} erwähnen
+mentions {0} Erwähnung|{0} Erwähnungen
+minutes {0} Minute|{0} Minuten
+more Mehr
+mute Nicht sprechen lassen …
+myName Dein Name
+new Neu
+newPassword Ein Passwort mit mindestens 8 Zeichen
+newRoom Neuer Raum
+newVersion Es gibt eine neue Fassung dieser Seite.
+no Nein, danke
+noPush Nur solange diese Seite offen ist: Eine geschlossene hört nichts.
+noRoom Kein Raum
+noSlash Der Adresse fehlt am Ende ein Schrägstrich: Füge „/“ an und versuche es noch einmal.
+notify Benachrichtigungen
+notify.denied Dieser Browser verbietet sie dieser Seite; seine Einstellungen für die Seite können das ändern.
+notify.insecure Sie brauchen eine verschlüsselte Verbindung (https).
+notify.none Dieser Browser hat keine.
+now Jetzt
+offer Jemand hat dir geschrieben, während du anderswo warst.
+offers Vorschläge
+ok OK
+older Frühere Nachrichten
+op Für Ordnung sorgen lassen
+open Los
+original Mit dem Ort und allem, was Kameras sonst in Fotos schreiben
+ownName Dein Name
+password Passwort
+pending Wartet darauf, gesendet zu werden
+people Personen
+photo Foto aufnehmen
+rank.founder hat den Raum gegründet
+rank.op sorgt für Ordnung
+rank.voice Stimme
+reason Grund
+refusal.bad-name Ein Name hat Buchstaben und Ziffern, - und _, beginnt mit einem Buchstaben und ist höchstens 20 Zeichen lang.
+refusal.busy Das ging gerade nicht. Versuche es gleich noch einmal.
+refusal.owned Dieser Name gehört jemandem. Bist du das, melde dich unten an.
+refusal.refused Das stimmt nicht. Versuche es noch einmal.
+refusal.taken Jemand hier heißt so, oder so ähnlich.
+register Namen behalten
+registerWhy Mit einem Passwort gehört dieser Name dir und niemandem sonst.
+reload Neu laden
+rename Ändern
+reply Antworten
+roomMenu Menü dieses Gesprächs
+rooms Räume
+save Speichern
+send Senden
+sendTo An {0} senden
+setAway Setzen
+settings Einstellungen
+show Zeigen
+takeFree {0} nehmen
+talks Räume und Personen
+tell Sag mir, wenn mir jemand schreibt
+textName Text
+theme Helligkeit
+toEnd Zum Neuesten
+topic Thema
+transfers Dateien unterwegs
+tries {0} Versuch ist übrig.|{0} Versuche sind übrig.
+tryAgain Noch einmal versuchen
+trying Neuer Versuch in {0} Sekunde.|Neuer Versuch in {0} Sekunden.
+type1 {0} schreibt …
+type2 {0} und {1} schreiben …
+type3 {0}, {1} und {2} schreiben …
+unknown Unklar, ob das angekommen ist.
+unread {0} ungelesen|{0} ungelesen
+unsent Nicht gesendet: {0}
+useHere Hier benutzen
+voice Eine Stimme geben
+went {0} ging|{0} gingen
+write An {0} schreiben
+writeTo {0} schreiben
+wrote hat dir geschrieben
+you Du
+enlarge {0} vergrößern
+heavy Diese Datei hat {0}, was für dieses Gerät zu viel sein kann. Holen?
+unreadable Dieser Browser kann {0} nicht lesen. Sende das Original, oder eine andere Datei.
+`),
+};
+
+/** The texts in the first of these languages that there is, English else. @param {readonly string[]} tags such as those of `navigator.languages` */
+export function texts(tags) {
+  const lang = /** @type {keyof typeof languages} */ (
+    tags.map((tag) => tag.split("-")[0]).find((tag) => tag in languages) ?? "en"
+  );
+  // The region of the browser counts for times and numbers, if it is one of that language.
+  const tag = tags.find((one) => one.startsWith(lang)) ?? lang;
+  const own = languages[lang];
+  const clock = new Intl.DateTimeFormat(tag, { timeStyle: "short" });
+  const date = new Intl.DateTimeFormat(tag, { weekday: "long", day: "numeric", month: "long" });
+  const plural = new Intl.PluralRules(lang);
+  const forms = plural.resolvedOptions().pluralCategories;
+  const has = (/** @type {string} */ key) => key in own;
+  const t = (/** @type {string} */ key, /** @type {(string | number)[]} */ ...args) =>
+    (own[key] ?? key).replace(/\{(\d)\}/g, (whole, i) => String(args[i] ?? whole));
+  return {
+    lang,
+    dir: /^(ar|fa|he|ur)$/.test(lang) ? "rtl" : "ltr",
+    has,
+    t,
+    /** @param {string} key @param {number} count */
+    n: (key, count) =>
+      t(key, count)
+        .split("|")
+        .at(forms.indexOf(plural.select(count))) ?? "",
+    /** @param {number} seconds 0 is for good */
+    span(seconds) {
+      const [unit, key] = /** @type {[number, string][]} */ ([
+        [86400, "days"],
+        [3600, "hours"],
+        [60, "minutes"],
+      ]).find(([one]) => seconds >= one) ?? [60, "minutes"];
+      return seconds ? this.n(key, Math.ceil(seconds / unit)) : t("forGood");
+    },
+    /** @param {string | undefined} code @param {string | undefined} text the server's own words */
+    refusal: (code, text) => (code && has(`refusal.${code}`) ? t(`refusal.${code}`) : (text ?? code ?? "")),
+    /** @param {number} ms */
+    time: (ms) => clock.format(ms),
+    /** @param {number} ms */
+    day: (ms) => date.format(ms),
+    /** @param {number} bytes */
+    size(bytes) {
+      const step = bytes < 1e3 ? 0 : bytes < 1e6 ? 1 : bytes < 1e9 ? 2 : 3;
+      const unit = ["byte", "kilobyte", "megabyte", "gigabyte"][step];
+      return new Intl.NumberFormat(tag, {
+        style: "unit",
+        unit,
+        unitDisplay: step ? "short" : "long",
+        maximumFractionDigits: step > 1 ? 1 : 0,
+      }).format(bytes / 1e3 ** step);
+    },
+  };
+}
