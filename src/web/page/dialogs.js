@@ -28,7 +28,15 @@ export function ask(title, kids, buttons) {
     const form = h(
       "form",
       { onsubmit: submit },
-      h("h2", { id }, ...title),
+      h(
+        "h2",
+        {
+          id,
+          tabindex: -1,
+          autofocus: !kids.some((kid) => kid && kid instanceof Element && kid.querySelector("[autofocus]")),
+        },
+        ...title,
+      ),
       ...kids,
       h(
         "div",
@@ -111,24 +119,26 @@ export function menu(by, label, choices) {
   /** @type {HTMLElement | null} */ (box.firstElementChild)?.focus();
 }
 
-/** Shows one of the two lists over the page, where there is no place beside it. Back closes it. @param {HTMLElement} part */
-export function drawer(part) {
+/** Shows one of the two lists over the page, where there is no place beside it. Back closes it. @param {HTMLElement} part @param {() => void} then when it is closed */
+export function drawer(part, then) {
   const home = /** @type {HTMLElement} */ (part.parentElement);
   const before = part.nextSibling;
-  const box = h("dialog", { class: `drawer ${part.id}`, "aria-label": part.ariaLabel }, part);
-  const back = () => box.close();
-  box.addEventListener("click", (e) => e.target === box && box.close());
+  const box = h("dialog", { class: `drawer ${part.id}`, "aria-label": part.ariaLabel });
+  const close = () => box.close();
+  box.append(button(T.t("close"), close, "", "close"), part);
+  box.addEventListener("click", (e) => e.target === box && close());
   box.addEventListener("close", () => {
     home.insertBefore(part, before);
     box.remove();
-    removeEventListener("popstate", back);
-    if (history.state?.drawer) history.back();
+    removeEventListener("popstate", close);
+    if (!history.state?.drawer) return then();
+    addEventListener("popstate", then, { once: true });
+    history.back();
   });
   document.body.append(box);
   history.pushState({ drawer: true }, "");
-  addEventListener("popstate", back);
+  addEventListener("popstate", close);
   box.showModal();
-  return box;
 }
 
 /** Closes the drawer that is open, if one is. */
@@ -143,86 +153,90 @@ export function gate(session, room) {
   if (box.dataset.sign === sign) return;
   box.dataset.sign = sign;
   const typed = Object.fromEntries([...box.querySelectorAll("input")].map((input) => [input.name, input.value]));
-  if (trouble?.code === "locked") box.dataset.way = trouble.text.includes("/pass") ? "pass" : "login";
-  const closed = state === "locked" && box.dataset.way === "login";
-  const asks = state === "naming" || state === "locked";
+  const code = trouble?.code ?? "";
+  if (code === "locked") box.dataset.way = trouble?.text.includes("/pass") ? "pass" : "login";
+  const locked = state === "locked";
+  const closed = locked && box.dataset.way === "login";
+  const isLogin = closed || (trouble?.name && /^(refused|insecure)$/.test(code));
+  const tries = trouble?.tries == null ? "" : ` ${T.n("tries", trouble.tries)}`;
   const problem =
-    asks &&
-    trouble &&
-    trouble.code !== "locked" &&
-    h(
-      "p",
-      { id: "problem", class: "problem", role: "alert" },
-      T.refusal(trouble.code, trouble.text),
-      trouble.tries == null ? "" : ` ${T.n("tries", trouble.tries)}`,
-    );
-  const mark = problem ? { "aria-describedby": "problem", "aria-invalid": "true" } : {};
+    code &&
+    code !== "locked" &&
+    h("p", { id: "problem", class: "problem", role: "alert" }, T.refusal(code, trouble?.text) + tries);
+  const wrong = { "aria-describedby": problem && "problem", "aria-invalid": problem && "true" };
+  const secret = { type: "password", autocomplete: "current-password", required: true };
   const name = field("askName", {
     name: "name",
     autocomplete: "nickname",
-    maxlength: 60,
     required: true,
     value: typed.name || trouble?.name,
-    ...mark,
+    ...(isLogin || locked ? {} : wrong),
   });
-  const pass = field("password", {
-    name: "pass",
-    type: "password",
-    autocomplete: "current-password",
+  const pass = field("password", { name: "pass", ...secret, ...(isLogin ? {} : wrong) });
+  const own = field("ownName", {
+    name: "own",
+    autocomplete: "username",
     required: true,
-    ...mark,
+    value: typed.own || trouble?.name,
   });
-  const own = field("ownName", { name: "own", autocomplete: "username", required: true, value: typed.own });
-  const word = field("password", { name: "word", type: "password", autocomplete: "current-password", required: true });
-  const login = h(
-    "form",
-    {
-      onsubmit: (/** @type {Event} */ e) => (
-        e.preventDefault(), session.login(own.input.value.trim(), word.input.value)
-      ),
-    },
+  const word = field("password", { name: "word", ...secret, ...(isLogin ? wrong : {}) });
+  /** @param {() => void} then @param {(Node | string | false | null)[]} kids */
+  const form = (then, ...kids) =>
+    h(
+      "form",
+      {
+        onsubmit(/** @type {Event} */ e) {
+          e.preventDefault();
+          then();
+        },
+      },
+      ...kids,
+    );
+  const free = trouble?.free ?? "";
+  const offer = h("button", { type: "button", onclick: () => session.enter(free) }, ...parts("takeFree", free));
+  const login = form(
+    () => session.login(own.input.value, word.input.value),
     own.label,
     word.label,
+    isLogin && problem,
     h("button", {}, T.t("login")),
   );
-  const first = h(
-    "form",
-    {
-      onsubmit: (/** @type {Event} */ e) => {
-        e.preventDefault();
-        session.enter(name.input.value);
-        if (state === "locked") session.unlock(pass.input.value);
-      },
+  const first = form(
+    () => {
+      session.enter(name.input.value);
+      if (locked) session.unlock(pass.input.value);
     },
-    problem,
-    ...(trouble?.free ? [button("", () => session.enter(trouble.free ?? ""), "free")] : []),
     name.label,
-    ...(state === "locked" ? [pass.label] : []),
+    locked && pass.label,
+    !isLogin && problem,
+    free && offer,
     h("button", { class: "main" }, T.t("join")),
   );
-  first.querySelector(".free")?.append(...parts("takeFree", trouble?.free ?? ""));
-  const motd = h("div", { class: "motd" }, ...(server?.motd ?? []).map((line) => h("p", { dir: "auto" }, line)));
-  box.replaceChildren(
-    h("h1", { dir: "auto" }, server?.name || "chinwag"),
-    ...(asks ? [motd] : []),
-    ...(closed ? [h("p", {}, T.t("guests"))] : state === "locked" ? [h("p", {}, T.t("locked"))] : []),
-    ...(!asks
-      ? [h("p", { class: "slow" }, T.t("connecting", location.host))]
-      : closed
-        ? [login]
-        : [
-            first,
-            h("p", { class: "quiet" }, ...parts("comeTo", room)),
-            h("details", {}, h("summary", {}, T.t("haveName")), login),
-          ]),
-  );
-  (state === "locked" && problem ? pass.input : asks && !closed ? name.input : own.input).focus();
+  box.replaceChildren(h("h1", { dir: "auto" }, server.name || "chinwag"));
+  if (state !== "naming" && !locked) {
+    box.append(h("p", { class: "slow" }, T.t("connecting", location.host)), h("div", { class: "bones" }));
+    return;
+  }
+  for (const line of server.motd) box.append(h("p", { dir: "auto" }, line));
+  if (locked) box.append(h("p", {}, T.t(closed ? "guests" : "locked")));
+  if (closed) box.append(login);
+  else {
+    const more = h(
+      "details",
+      { open: isLogin || code === "owned" },
+      h("summary", {}, h("span", {}, T.t("haveName"))),
+      login,
+    );
+    box.append(first, h("p", { class: "quiet" }, ...parts("comeTo", room)), more);
+  }
+  (isLogin ? (problem ? word : own) : locked && problem ? pass : name).input.focus();
 }
 
 /** Where to: a talk, a room that there is or is to be, somebody who is here. @param {Session} session @param {(room: string, key?: string) => void} join */
 export function goTo(session, join) {
   const list = h("ul", { role: "listbox", id: "places", "aria-label": T.t("goTo") });
   const find = field("find", {
+    autofocus: true,
     role: "combobox",
     "aria-controls": "places",
     "aria-expanded": "true",
@@ -298,7 +312,7 @@ export function goTo(session, join) {
 
 /** Takes somebody out of a room, or the word from them; asks for how long and why. @param {Session} session @param {Talk} talk @param {"kick" | "mute" | "ban"} verb @param {string} nick */
 export async function moderate(session, talk, verb, nick) {
-  const why = field("reason", { maxlength: 300 });
+  const why = field("reason", { maxlength: 300, autofocus: true });
   let time = "1h";
   const times = /** @type {[string, string][]} */ ([
     ["10m", T.n("minutes", 10)],
@@ -308,7 +322,7 @@ export async function moderate(session, talk, verb, nick) {
     ["0", T.t("forGood")],
   ]);
   const kids = [verb !== "kick" && select("howLong", times, time, (value) => (time = value)), why.label];
-  const word = await ask(parts(`ask.${verb}`, nick, talk.name), kids, [[T.t(verb), verb, "danger"]]);
+  const word = await ask(parts(`ask.${verb}`, nick, talk.name), kids, [[T.t(verb).replace(/ ?…/, ""), verb, "danger"]]);
   if (word) session.menu(verb, talk.id, nick, `${verb === "kick" ? "" : `${time} `}${why.input.value}`.trim());
 }
 

@@ -4,7 +4,7 @@ import { Blobs, gather, isFetchedUnasked, isHeavy, redraw, save, sourceOf } from
 
 /** @import { Session } from "./session.js" */
 /** @import { FileInfo, Row, Talk } from "./talks.js" */
-/** @import { Transfer } from "./transfer.js" */
+/** @typedef {ReturnType<Session["upload"]> | ReturnType<Session["fetch"]>} Transfer */
 /** @import { Fetched } from "./media.js" */
 /**
  * @typedef {{ file: FileInfo, el: HTMLElement, transfer: Transfer | null, got: Fetched | null, url: string, problem: string }} Card
@@ -36,7 +36,7 @@ export class Files {
     const file = /** @type {FileInfo} */ (row.file);
     let card = this.#cards.get(String(file.id));
     if (!card) {
-      card = { file, el: h("div", { class: "file" }), transfer: null, got: null, url: "", problem: "" };
+      card = { file, el: h("div", { class: "card" }), transfer: null, got: null, url: "", problem: "" };
       this.#cards.set(String(file.id), card);
       if (!file.gone && isFetchedUnasked(file)) this.#show(card, true);
     }
@@ -80,25 +80,21 @@ export class Files {
     const keep = () => this.#fetch(card, (now) => (save(now.blob, file.name), this.#draw(card)));
     const under = transfer && (transfer.state === "waiting" || transfer.state === "running");
     const place = url || (isFetchedUnasked(file) && !file.gone && !problem);
-    el.replaceChildren(
-      ...(place
-        ? [h("div", { class: `show ${got?.kind.show ?? ""}` }, url && got ? this.#media(url, got, file.name) : "")]
-        : []),
-      h("p", {}, bdi(file.name), " ", h("small", { class: "quiet" }, T.size(file.size))),
-      ...(problem ? [h("p", { class: "problem" }, problem)] : []),
-      under
-        ? this.#progress(transfer)
-        : h(
-            "div",
-            { class: "buttons" },
-            ...(file.gone && !got
-              ? [h("p", { class: "quiet" }, T.t("gone"))]
-              : [
-                  !url && SHOWN.test(file.name) && button(T.t("show"), () => this.#show(card, false)),
-                  button(T.t("save"), keep),
-                ].filter((one) => one !== false)),
-          ),
-    );
+    const name = h("p", {}, bdi(file.name), " ", h("small", { class: "quiet" }, T.size(file.size)));
+    el.replaceChildren();
+    if (place)
+      el.append(
+        h("div", { class: `show ${got?.kind.show ?? ""}` }, url && got ? this.#media(url, got, file.name) : ""),
+      );
+    const line = h("div", { class: "line" }, name);
+    if (file.gone && !got) line.append(h("small", { class: "quiet" }, T.t("gone")));
+    else if (!under) {
+      if (!url && SHOWN.test(file.name)) line.append(button(T.t("show"), () => this.#show(card, false)));
+      line.append(button(T.t("save"), keep));
+    }
+    el.append(line);
+    if (problem) el.append(h("p", { class: "problem" }, problem));
+    if (under) el.append(this.#progress(transfer));
     for (const one of el.querySelectorAll("button")) if (!one.ariaLabel) one.append(unseen(` ${file.name}`));
   }
 

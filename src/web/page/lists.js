@@ -1,5 +1,4 @@
 import { $, bdi, button, h, rove, T, unseen } from "./dom.js";
-import { tint } from "./log.js";
 
 /** @import { Session } from "./session.js" */
 /** @import { Talk } from "./talks.js" */
@@ -52,7 +51,7 @@ export class Lists {
           const row = button("", () => this.#act.look(talk.id), talk.unread ? "row unread" : "row");
           row.dataset.id = talk.id;
           if (talk.id === current) row.ariaCurrent = "true";
-          row.append(...[mark].filter((el) => el !== false), bdi(talk.name), ...news(talk));
+          row.append(...[mark].filter((el) => el !== false), h("span", {}, bdi(talk.name)), ...news(talk));
           return row;
         });
       refill($(id), rows);
@@ -65,27 +64,20 @@ export class Lists {
   }
 
   members() {
-    const talk = this.#session.talks.get(this.#session.current ?? "");
+    const { talks, current, me } = this.#session;
+    const talk = talks.get(current);
     const order = ["founder", "op", "voice", null];
     const at = (/** @type {{ rank: string | null }} */ { rank }) => order.indexOf(rank);
     const members = [...(talk?.members.values() ?? [])].sort((a, b) => at(a) - at(b) || a.nick.localeCompare(b.nick));
     const rows = members.map(({ nick, rank, away }) => {
       const row = button("", () => this.#act.person(nick, row), away === null ? "row" : "row away");
       row.dataset.id = nick;
-      row.append(
-        tint(nick),
-        h(
-          "small",
-          {},
-          ...[
-            rank && T.t(`rank.${rank}`),
-            away !== null && (away || T.t("is.away")),
-            nick === this.#session.me.nick && T.t("you"),
-          ]
-            .filter(Boolean)
-            .join(" · "),
-        ),
-      );
+      const about = [
+        rank && T.t(`rank.${rank}`),
+        away !== null && (away || T.t("is.away")),
+        nick === me.nick && T.t("you"),
+      ];
+      row.append(h("span", {}, bdi(nick), h("small", {}, bdi(about.filter(Boolean).join(" · ")))));
       return row;
     });
     refill($("members"), rows);

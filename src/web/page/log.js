@@ -74,6 +74,7 @@ export class Log {
     this.#mark = talk.unread ? talk.readKey : null;
     this.#root.replaceChildren(this.#older);
     this.#root.ariaLabel = T.t("log", talk.name);
+    this.#root.dataset.empty = T.t(talk.kind === "room" ? "emptyRoom" : "emptyTalk");
     this.#root.ariaLive = "off";
     for (const row of talk.rows.slice(-MOST)) this.#append(row);
     this.#older.hidden = !talk.hasOlder;
@@ -206,7 +207,7 @@ export class Log {
     const { row, li } = item;
     const before = this.#beside(li, "previous");
     const time = row.time ?? before?.row.time ?? 0;
-    const held = [...li.querySelectorAll(":scope > .new, :scope > .more, :scope > .file")];
+    const held = [...li.querySelectorAll(":scope > .new, :scope > .more, :scope > .card")];
     const old = before?.row;
     const day = row.time && (!old?.time || T.day(old.time) !== T.day(row.time)) && T.day(row.time);
     const spoken = row.kind !== "event" && row.kind !== "note";
@@ -227,7 +228,7 @@ export class Log {
 
   /** @param {Item} item @param {Element[]} held */
   #body({ row }, held) {
-    if (row.kind === "file") return [held.find((el) => el.className === "file") ?? this.#acts.file(row)];
+    if (row.kind === "file") return [held.find((el) => el.className === "card") ?? this.#acts.file(row)];
     if (row.kind === "invite") {
       const room = row.args[0] ?? row.text;
       const join = button(T.t("join"), () => this.#acts.join(room), "main");
@@ -259,7 +260,10 @@ export class Log {
     if (!T.has(key)) what.append(...linked(row.text));
     else {
       const args = row.code === "lost" ? [] : [...row.args];
-      if (/^(banned|muted)$/.test(row.code)) args[1] = T.span(Number(args[1]));
+      if (/^(un)?(banned|muted)$/.test(row.code)) {
+        args[0] = args[0]?.replace(/^(name|guest|pattern):/, "") ?? "";
+        if (args[1]) args[1] = T.span(Number(args[1]));
+      }
       const more = args.filter((arg, i) => arg && !T.t(key).includes(`{${i + 1}}`));
       what.append(...parts(key, row.nick, ...args), ...more.flatMap((arg) => [": ", bdi(arg)]));
     }
@@ -297,7 +301,7 @@ export class Log {
       this.#acts.read();
     }
     this.#down.hidden = this.#end;
-    this.#down.lastChild?.replaceWith(this.#below ? T.n("below", this.#below) : T.t("toEnd"));
+    this.#down.textContent = this.#below ? T.n("below", this.#below) : T.t("toEnd");
     if (scrollTop < 300 && this.#talk?.hasOlder && !this.#end) this.#acts.older();
   }
 

@@ -57,6 +57,7 @@ const notifier = new Notifier({
 });
 /** @type {string | null} the talk that is shown */ let shown = null;
 let offer = false;
+/** Trouble that was read. @type {unknown} */ let known = null;
 /** The page stands in another tab, which goes on. */ let elsewhere = false;
 let dirty = false;
 let started = false;
@@ -163,7 +164,6 @@ function about(nick) {
   const at = (verb) => rules && [T.t(verb), () => session.menu(verb, talk.id, nick, "")];
   return [
     talk.name !== nick && [T.t("writeTo", nick), () => session.open(nick)],
-    [T.t("mention", nick), () => composer.insert(nick)],
     [
       T.t("ignore"),
       async () =>
@@ -184,7 +184,8 @@ function about(nick) {
 /** @param {string} nick @param {HTMLElement} by */
 function person(nick, by) {
   const choices = about(nick);
-  if (choices.length)
+  choices.unshift(choices.length > 0 && [T.t("mention", nick), () => composer.insert(nick)]);
+  if (choices.length > 1)
     menu(
       by,
       nick,
@@ -220,7 +221,7 @@ function roomMenu(e) {
   if (!talk) return;
   const by = /** @type {HTMLElement} */ (e.currentTarget);
   const asking = async (/** @type {string} */ key, /** @type {string} */ value) => {
-    const { input, label } = field(key, { value, maxlength: 400 });
+    const { input, label } = field(key, { value, maxlength: 400, autofocus: true });
     return (await ask(T.t(key), [label], [[T.t("ok"), "ok"]])) === null ? null : input.value.trim();
   };
   const rules = [...talk.rules]
@@ -289,9 +290,11 @@ function bar() {
       ? T.t("noSlash")
       : T.has(`bye.${code}`)
         ? T.t(`bye.${code}`)
-        : (trouble?.text ?? T.t("bye.lost"));
+        : trouble?.text.replace(/ \(Enter or Ctrl-C ends nc\)$/, "") || T.t("bye.lost");
     say = [text, T.t(state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())];
-  } else if (newVersion) say = [T.t("newVersion"), T.t("reload"), () => location.reload()];
+  } else if (state === "in" && trouble && trouble !== known && code !== "bad-key")
+    say = [T.refusal(code, trouble.text), T.t("ok"), () => dismiss()];
+  else if (newVersion) say = [T.t("newVersion"), T.t("reload"), () => location.reload()];
   else if (offer) say = [T.t("offer"), T.t("tell"), tell, T.t("no"), () => notNow()];
   const box = $("bar");
   const sign = JSON.stringify(say);
@@ -310,6 +313,21 @@ function bar() {
   if (wait) wait.textContent = at ? T.n("trying", Math.max(0, Math.ceil((at - Date.now()) / 1000))) : "";
 }
 
+/** What went wrong with a name or a room has been read. */
+function dismiss() {
+  known = session.trouble;
+  bar();
+}
+
+/** A room has a key, which is asked for, as nothing with a secret stands in an address. */
+async function askKey() {
+  known = session.trouble;
+  const name = session.trouble?.name ?? "";
+  const key = field("key", { autocomplete: "off", autofocus: true });
+  if (await ask(parts("askKey", name), [key.label], [[T.t("join"), "join"]]))
+    session.join(name, key.input.value.trim());
+}
+
 async function tell() {
   await notifier.ask();
   notNow();
@@ -320,6 +338,12 @@ function notNow() {
   choices.offered = true;
   keepLocal();
   bar();
+}
+
+/** The address is that of the room, so that it invites. An open drawer has an entry of its own, which Back takes. */
+function address() {
+  const name = here()?.name ?? "";
+  if (name[0] === "#" && !history.state?.drawer) history.replaceState(null, "", name);
 }
 
 /** Draws what has a place of its own; rows go to the log by themselves. */
@@ -336,6 +360,7 @@ function draw() {
     else gate(session, asked || (local.rooms?.[0]?.id ?? "#lobby"));
     return;
   }
+  if (state === "in" && session.trouble?.code === "bad-key" && session.trouble !== known) askKey();
   const talk = here();
   lists.talks();
   lists.members();
@@ -355,8 +380,9 @@ function draw() {
   if (talk && talk.id !== shown) {
     shown = talk.id;
     log.show(talk);
+    if (!document.hidden) session.read(talk.id);
     composer.show(talk, label);
-    if (talk.kind === "room" && !history.state?.drawer) history.replaceState(null, "", talk.name);
+    address();
     announce(T.t("inTalk", talk.name));
     if (matchMedia("(pointer: fine)").matches) composer.focus();
   } else composer.label(label);
@@ -430,7 +456,7 @@ setInterval(() => {
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     log.leave();
-    session.save();
+    if (started) session.save();
   } else if (started) {
     session.awake(Date.now());
     draw();
@@ -448,8 +474,8 @@ addEventListener("hashchange", () => {
 // Files that are dropped beside their place do not take the page away.
 for (const on of ["dragover", "drop"]) addEventListener(on, (e) => e.preventDefault());
 
-$("open-left").addEventListener("click", () => drawer($("left")));
-$("open-right").addEventListener("click", () => drawer($("right")));
+$("open-left").addEventListener("click", () => drawer($("left"), address));
+$("open-right").addEventListener("click", () => drawer($("right"), address));
 $("room").addEventListener("click", roomMenu);
 $("find").addEventListener("click", find);
 $("me").addEventListener("click", options);

@@ -24,6 +24,7 @@ ask.erase Take this message away, for everybody?
 ask.ignore See nothing more of what {0} says?
 ask.kick Put {0} out of {1}?
 ask.mute Stop {0} from speaking in {1}?
+askKey {0} has a key
 askName What shall we call you?
 attach Send files
 away Away message, shown beside your name
@@ -51,21 +52,28 @@ devoice Take back the voice
 drop Remove
 dropHere Drop files here to send them
 elsewhere You are here in another tab.
+emptyRoom Nothing has been said here yet. Whoever opens the address of this page comes to this room.
+emptyTalk Only the two of you read what is said here, and the server keeps none of it.
+enlarge Enlarge {0}
 erase Take away…
+event.anew This room began anew: what was said before is gone.
+event.automatic The page does that by itself.
 event.banned {0} keeps {1} out
-event.began This room began anew; what was said before is gone.
 event.erased {0} took messages away
 event.joined {0} came in
 event.kicked {0} put {1} out
 event.left {0} left
 event.lost {0} lost the connection
 event.made {0} made {1} {2}
-event.missed Messages are missing here: {1}
+event.missing Messages that are missing here: {1}
 event.muted {0} stopped {1} from speaking
+event.offline {0} has gone
+event.online {0} is here again
 event.quit {0} went
 event.renamed {0} is now called {1}
 event.set {0} set a rule: {1} {2}
 event.topic {0} set the topic
+event.unanswered Not known whether that was done.
 event.unbanned {0} lets {1} in again
 event.unmuted {0} lets {1} speak again
 find Find a room or person
@@ -79,8 +87,8 @@ goTo Go to
 gone Gone
 guests Only people who own their names come in now.
 haveName I have a name here
+heavy This file has {0}, which may be too much for this device. Fetch it?
 here {0} here|{0} here
-hereAlso You, in another tab
 hideText Leave out what was said
 hours {0} hour|{0} hours
 howLong For how long
@@ -93,7 +101,7 @@ is.gone not here
 is.here here
 is.typing here
 join Join
-keep This browser
+key The key
 kick Put out…
 language Language
 leave Leave
@@ -148,6 +156,8 @@ rank.voice voice
 reason Reason
 refusal.bad-name A name has letters and digits, - and _, begins with a letter, and is not longer than 20 characters.
 refusal.busy That did not work just now. Try again in a moment.
+refusal.elsewhere The connection was lost, and whoever has that name now may be somebody else.
+refusal.insecure Others can read along on this connection: open this page by https to log in.
 refusal.owned This name belongs to somebody. If that is you, log in below.
 refusal.refused That is not right. Try again.
 refusal.taken Somebody here has this name, or one that looks like it.
@@ -180,6 +190,7 @@ type2 {0} and {1} are typing …
 type3 {0}, {1} and {2} are typing …
 unknown Not known whether this arrived.
 unread {0} unread|{0} unread
+unreadable This browser cannot read {0}. Choose to send the original, or another file.
 unsent Not sent: {0}
 useHere Use it here
 voice Give a voice
@@ -188,9 +199,6 @@ write Write to {0}
 writeTo Write to {0}
 wrote wrote to you
 you You
-enlarge Enlarge {0}
-heavy This file has {0}, which may be too much for this device. Fetch it?
-unreadable This browser cannot read {0}. Choose to send the original, or another file.
 `),
   de: table(`
 about Über diesen Raum
@@ -203,6 +211,7 @@ ask.erase Diese Nachricht für alle entfernen?
 ask.ignore Nichts mehr von {0} sehen?
 ask.kick {0} aus {1} weisen?
 ask.mute {0} in {1} nicht mehr sprechen lassen?
+askKey {0} hat einen Schlüssel
 askName Wie sollen wir dich nennen?
 attach Dateien senden
 away Abwesenheit, steht bei deinem Namen
@@ -230,21 +239,28 @@ devoice Stimme zurücknehmen
 drop Entfernen
 dropHere Dateien hier ablegen, um sie zu senden
 elsewhere Du bist hier in einem anderen Tab.
+emptyRoom Hier wurde noch nichts gesagt. Wer die Adresse dieser Seite öffnet, kommt in diesen Raum.
+emptyTalk Was hier gesagt wird, lest nur ihr beide, und der Server behält nichts davon.
+enlarge {0} vergrößern
 erase Entfernen …
+event.anew Dieser Raum hat neu begonnen: Was zuvor gesagt wurde, ist fort.
+event.automatic Das macht die Seite von selbst.
 event.banned {0} hält {1} fern
-event.began Dieser Raum hat neu begonnen; was zuvor gesagt wurde, ist fort.
 event.erased {0} hat Nachrichten entfernt
 event.joined {0} kam herein
 event.kicked {0} hat {1} hinausgewiesen
 event.left {0} ging hinaus
 event.lost {0} hat die Verbindung verloren
 event.made {0} hat {1} ernannt: {2}
-event.missed Hier fehlen Nachrichten: {1}
+event.missing Nachrichten, die hier fehlen: {1}
 event.muted {0} lässt {1} nicht sprechen
+event.offline {0} ist gegangen
+event.online {0} ist wieder da
 event.quit {0} ging
 event.renamed {0} heißt jetzt {1}
 event.set {0} hat eine Regel gesetzt: {1} {2}
 event.topic {0} hat das Thema gesetzt
+event.unanswered Unklar, ob das geschah.
 event.unbanned {0} lässt {1} wieder ein
 event.unmuted {0} lässt {1} wieder sprechen
 find Raum oder Person finden
@@ -258,8 +274,8 @@ goTo Wohin
 gone Fort
 guests Zurzeit kommt nur herein, wem ein Name gehört.
 haveName Ich habe hier einen Namen
+heavy Diese Datei hat {0}, was für dieses Gerät zu viel sein kann. Holen?
 here {0} hier|{0} hier
-hereAlso Du, in einem anderen Tab
 hideText Ohne den Text
 hours {0} Stunde|{0} Stunden
 howLong Für wie lange
@@ -272,7 +288,7 @@ is.gone nicht da
 is.here da
 is.typing da
 join Eintreten
-keep Dieser Browser
+key Der Schlüssel
 kick Hinausweisen …
 language Sprache
 leave Verlassen
@@ -327,6 +343,8 @@ rank.voice Stimme
 reason Grund
 refusal.bad-name Ein Name hat Buchstaben und Ziffern, - und _, beginnt mit einem Buchstaben und ist höchstens 20 Zeichen lang.
 refusal.busy Das ging gerade nicht. Versuche es gleich noch einmal.
+refusal.elsewhere Die Verbindung war weg, und wer so heißt, kann jetzt jemand anders sein.
+refusal.insecure Auf dieser Verbindung können andere mitlesen: Öffne diese Seite über https, um dich anzumelden.
 refusal.owned Dieser Name gehört jemandem. Bist du das, melde dich unten an.
 refusal.refused Das stimmt nicht. Versuche es noch einmal.
 refusal.taken Jemand hier heißt so, oder so ähnlich.
@@ -359,6 +377,7 @@ type2 {0} und {1} schreiben …
 type3 {0}, {1} und {2} schreiben …
 unknown Unklar, ob das angekommen ist.
 unread {0} ungelesen|{0} ungelesen
+unreadable Dieser Browser kann {0} nicht lesen. Sende das Original, oder eine andere Datei.
 unsent Nicht gesendet: {0}
 useHere Hier benutzen
 voice Eine Stimme geben
@@ -367,9 +386,6 @@ write An {0} schreiben
 writeTo {0} schreiben
 wrote hat dir geschrieben
 you Du
-enlarge {0} vergrößern
-heavy Diese Datei hat {0}, was für dieses Gerät zu viel sein kann. Holen?
-unreadable Dieser Browser kann {0} nicht lesen. Sende das Original, oder eine andere Datei.
 `),
 };
 
