@@ -1,8 +1,9 @@
-import { $, bdi, button, h, parts, rove, T } from "./dom.js";
+import { bdi, button, field, h, parts, rove, T } from "./dom.js";
 
 /** @import { Session } from "./session.js" */
 /** @import { Talk } from "./talks.js" */
-/** @typedef {{ theme?: string, language?: string, notify?: boolean, hideText?: boolean, fold?: boolean, offered?: boolean }} Choices */
+/** @import { Row } from "./types" */
+/** @import { Choices, Page } from "./main.js" */
 /** @typedef {[label: string, act: () => unknown, look?: string] | false | null | undefined} Choice */
 
 let count = 0;
@@ -55,12 +56,6 @@ export function ask(title, kids, buttons) {
   });
 }
 
-/** A field with its label. @param {string} key @param {Record<string, any>} [props] */
-export function field(key, props = {}) {
-  const input = h("input", { autocapitalize: "off", spellcheck: "false", ...props });
-  return { input, label: h("label", {}, h("span", {}, T.t(key)), input) };
-}
-
 /** @param {string} key @param {boolean | undefined} on @param {(on: boolean) => void} changed @param {boolean} [off] @returns {HTMLElement} */
 export const tick = (key, on, changed, off) =>
   h(
@@ -109,7 +104,7 @@ export function menu(by, label, choices) {
     box.remove();
     if (inside) by.focus();
   });
-  document.body.append(box);
+  (by.closest("dialog, nav, main, aside") ?? document.body).append(box);
   box.showPopover();
   const at = by.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = box;
@@ -141,99 +136,8 @@ export function drawer(part, then) {
   box.showModal();
 }
 
-/** Closes the drawer that is open, if one is. */
-export const shut = () => /** @type {HTMLDialogElement | null} */ (document.querySelector("dialog.drawer"))?.close();
-
-/** What stands before the talks: who one is, and how one comes in. Drawn anew only when it has something else to say. */
-/** @param {Session} session @param {string} room */
-export function gate(session, room) {
-  const { state, trouble, server } = session;
-  const box = $("gate");
-  const sign = JSON.stringify([state, trouble?.code, trouble?.text, trouble?.tries, trouble?.free, server?.motd]);
-  if (box.dataset.sign === sign) return;
-  box.dataset.sign = sign;
-  const typed = Object.fromEntries([...box.querySelectorAll("input")].map((input) => [input.name, input.value]));
-  const code = trouble?.code ?? "";
-  if (code === "locked") box.dataset.way = trouble?.text.includes("/pass") ? "pass" : "login";
-  const locked = state === "locked";
-  const closed = locked && box.dataset.way === "login";
-  const isLogin = closed || (trouble?.name && /^(refused|insecure)$/.test(code));
-  const tries = trouble?.tries == null ? "" : ` ${T.n("tries", trouble.tries)}`;
-  const problem =
-    code &&
-    code !== "locked" &&
-    h("p", { id: "problem", class: "problem", role: "alert" }, T.refusal(code, trouble?.text) + tries);
-  const wrong = { "aria-describedby": problem && "problem", "aria-invalid": problem && "true" };
-  const secret = { type: "password", autocomplete: "current-password", required: true };
-  const name = field("askName", {
-    name: "name",
-    autocomplete: "nickname",
-    required: true,
-    value: typed.name || trouble?.name,
-    ...(isLogin || locked ? {} : wrong),
-  });
-  const pass = field("password", { name: "pass", ...secret, ...(isLogin ? {} : wrong) });
-  const own = field("ownName", {
-    name: "own",
-    autocomplete: "username",
-    required: true,
-    value: typed.own || trouble?.name,
-  });
-  const word = field("password", { name: "word", ...secret, ...(isLogin ? wrong : {}) });
-  /** @param {() => void} then @param {(Node | string | false | null)[]} kids */
-  const form = (then, ...kids) =>
-    h(
-      "form",
-      {
-        onsubmit(/** @type {Event} */ e) {
-          e.preventDefault();
-          then();
-        },
-      },
-      ...kids,
-    );
-  const free = trouble?.free ?? "";
-  const offer = h("button", { type: "button", onclick: () => session.enter(free) }, ...parts("takeFree", free));
-  const login = form(
-    () => session.login(own.input.value, word.input.value),
-    own.label,
-    word.label,
-    isLogin && problem,
-    h("button", {}, T.t("login")),
-  );
-  const first = form(
-    () => {
-      session.enter(name.input.value);
-      if (locked) session.unlock(pass.input.value);
-    },
-    name.label,
-    locked && pass.label,
-    !isLogin && problem,
-    free && offer,
-    h("button", { class: "main" }, T.t("join")),
-  );
-  box.replaceChildren(h("h1", { dir: "auto" }, server.name || "chinwag"));
-  if (state !== "naming" && !locked) {
-    box.append(h("p", { class: "slow" }, T.t("connecting", location.host)), h("div", { class: "bones" }));
-    return;
-  }
-  for (const line of server.motd) box.append(h("p", { dir: "auto" }, line));
-  if (locked) box.append(h("p", {}, T.t(closed ? "guests" : "locked")));
-  if (closed) box.append(login);
-  else {
-    const more = h(
-      "details",
-      { open: isLogin || code === "owned" },
-      h("summary", {}, h("span", {}, T.t("haveName"))),
-      login,
-    );
-    box.append(first, h("p", { class: "quiet" }, ...parts("comeTo", room)), more);
-  }
-  (isLogin ? (problem ? word : own) : locked && problem ? pass : name).input.focus();
-}
-
-/** Where to: a talk, a room that there is or is to be, somebody who is here. @param {Session} session @param {(room: string, key?: string) => void} join */
-export function goTo(session, join) {
+/** Where to: a talk, a room that there is or is to be, somebody who is here. @param {Session} session */
+export function goTo(session) {
   const list = h("ul", { role: "listbox", id: "places", "aria-label": T.t("goTo") });
   const find = field("find", {
     autofocus: true,
@@ -262,7 +166,7 @@ export function goTo(session, join) {
     found = places.filter(({ name }) => name.toLowerCase().includes(low)).slice(0, 50);
     const room = `#${low.replace(/^#/, "")}`;
     if (low && !places.some((place) => place.name.toLowerCase() === room))
-      found.push({ name: room, about: T.t("newRoom"), go: () => join(room) });
+      found.push({ name: room, about: T.t("newRoom"), go: () => session.join(room) });
     at = Math.min(at, found.length - 1);
     list.replaceChildren(
       ...found.map(({ name, about }, i) =>
@@ -297,7 +201,7 @@ export function goTo(session, join) {
       rooms.map(({ name, count, topic }) => ({
         name,
         about: [T.n("here", count), topic].filter(Boolean).join(" · "),
-        go: () => join(name),
+        go: () => session.join(name),
       })),
     ),
   );
@@ -326,11 +230,14 @@ export async function moderate(session, talk, verb, nick) {
   if (word) session.menu(verb, talk.id, nick, `${verb === "kick" ? "" : `${time} `}${why.input.value}`.trim());
 }
 
-/** @param {Session} session @param {Choices} choices @param {import("./notify.js").Notifier} notifier @param {() => void} changed */
-export function settings(session, choices, notifier, changed) {
+/** @param {Page} page @param {import("./notify.js").Notifier} notifier */
+export function settings(page, notifier) {
+  page.shut();
+  const { session } = page;
+  const choices = page.choices();
   const set = (/** @type {keyof Choices} */ key) => (/** @type {any} */ value) => {
     choices[key] = value;
-    changed();
+    page.changed();
   };
   const { me } = session;
   const name = field("myName", { value: me.nick, autocomplete: "nickname", maxlength: 60 });
@@ -406,4 +313,103 @@ export function settings(session, choices, notifier, changed) {
     ],
     [],
   );
+}
+
+const RULES = /^(op|founder)$/;
+
+/** What one can do about somebody. @param {Page} page @param {string} nick @returns {Choice[]} */
+function about({ session, here }, nick) {
+  const talk = here();
+  if (!talk || nick === session.me.nick) return [];
+  const rank = talk.members.get(nick)?.rank;
+  /** @param {string} verb @returns {Choice} */
+  const at = (verb) => [T.t(verb), () => session.menu(verb, talk.id, nick)];
+  const ignore = async () => {
+    if (await ask(parts("ask.ignore", nick), [], [[T.t("ignore").replace(/ ?…/, ""), "yes"]]))
+      session.menu("ignore", talk.id, nick);
+  };
+  /** @type {Choice[]} */
+  const rules = [
+    at(rank === "voice" ? "devoice" : "voice"),
+    at(rank === "op" ? "deop" : "op"),
+    [T.t("mute"), () => moderate(session, talk, "mute", nick), "danger"],
+    [T.t("kick"), () => moderate(session, talk, "kick", nick), "danger"],
+    [T.t("ban"), () => moderate(session, talk, "ban", nick), "danger"],
+  ];
+  return [
+    talk.name !== nick && [T.t("writeTo", nick), () => session.open(nick)],
+    [T.t("ignore"), ignore],
+    ...(RULES.test(talk.rank ?? "") ? rules : []),
+  ];
+}
+
+/** @param {Page} page @param {string} nick @param {HTMLElement} by @param {() => void} options what one can do about oneself */
+export function person(page, nick, by, options) {
+  const choices = about(page, nick);
+  if (!choices.length) return options();
+  menu(by, nick, [
+    [
+      T.t("mention", nick),
+      () => {
+        page.shut();
+        page.composer.insert(nick);
+      },
+    ],
+    ...choices,
+  ]);
+}
+
+/** @param {Page} page @param {Row} row @param {HTMLElement} by */
+export function message(page, row, by) {
+  const { session, composer, here } = page;
+  const erase = async () => {
+    const what = h("p", { class: "quiet", dir: "auto" }, row.text);
+    if (await ask(T.t("ask.erase"), [what], [[T.t("erase").replace(/ ?…/, ""), "erase", "danger"]])) session.erase(row);
+  };
+  menu(by, T.t("more"), [
+    !row.mine && [T.t("reply"), () => composer.insert(row.nick)],
+    row.text !== "" && isSecureContext && [T.t("copy"), () => navigator.clipboard.writeText(row.text)],
+    row.seq !== null && (row.mine || RULES.test(here()?.rank ?? "")) && [T.t("erase"), erase, "danger"],
+    ...about(page, row.nick),
+  ]);
+}
+
+/** @param {Page} page @param {HTMLElement} by */
+export function room({ session, here }, by) {
+  const talk = here();
+  if (!talk) return;
+  const asking = async (/** @type {string} */ key, /** @type {string} */ value) => {
+    const { input, label } = field(key, { value, maxlength: 400, autofocus: true });
+    return (await ask(T.t(key), [label], [[T.t("ok"), "ok"]])) && input.value.trim();
+  };
+  const topic = async () => {
+    const text = await asking("topic", talk.topic);
+    if (text !== null) session.say(talk.id, `/topic ${talk.name} ${text || "-"}`);
+  };
+  const invite = async () => {
+    const nick = await asking("invite", "");
+    if (nick) session.menu("invite", talk.id, nick);
+  };
+  const tell = () => {
+    const rules = [...talk.rules]
+      .filter(([, value]) => value !== "off")
+      .map(([rule, value]) => h("li", {}, `${rule}: ${value}`));
+    const link = field("link", { value: location.href, readonly: true }).label;
+    ask([bdi(talk.name)], [h("p", { dir: "auto" }, talk.topic), link, h("ul", {}, ...rules)], []);
+  };
+  /** @type {Choice[]} */
+  const own = [
+    [T.t("topic"), topic],
+    [T.t("invite"), invite],
+    [T.t("about"), tell],
+  ];
+  const isRoom = talk.kind === "room";
+  menu(by, talk.name, [...(isRoom ? own : []), [T.t(isRoom ? "leave" : "close"), () => session.leave(talk.id)]]);
+}
+
+/** A room has a key, which is asked for, as nothing with a secret stands in an address. @param {Session} session @param {string} name */
+export async function askKey(session, name) {
+  const key = field("key", { autocomplete: "off", autofocus: true });
+  if (await ask(parts("askKey", name), [key.label], [[T.t("join"), "join"]]))
+    session.join(name, key.input.value.trim());
 }

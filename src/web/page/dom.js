@@ -1,11 +1,11 @@
 import { texts } from "./strings.js";
 
-/** The texts of the language that is shown. */
-export let T = texts(["en"]);
+/** The texts of the language that is shown. @type {Awaited<ReturnType<typeof texts>>} */
+export let T;
 
 /** Chooses the language: the first of these tags that there is. @param {readonly string[]} tags */
-export function speak(tags) {
-  T = texts(tags);
+export async function speak(tags) {
+  T = await texts(tags);
   Object.assign(document.documentElement, { lang: T.lang, dir: T.dir });
 }
 
@@ -82,4 +82,10 @@ export function rove(box, find) {
     const to = /** @type {HTMLElement} */ (e.target).closest(find);
     if (to) for (const item of all()) item.tabIndex = item === to ? 0 : -1;
   });
+}
+
+/** A field with its label. @param {string} key @param {Record<string, any>} [props] */
+export function field(key, props = {}) {
+  const input = h("input", { autocapitalize: "off", spellcheck: "false", ...props });
+  return { input, label: h("label", {}, h("span", {}, T.t(key)), input) };
 }

@@ -3,11 +3,12 @@ import { $, bdi, button, h, parts, T, unseen } from "./dom.js";
 import { Blobs, gather, isFetchedUnasked, isHeavy, redraw, save, sourceOf } from "./media.js";
 
 /** @import { Session } from "./session.js" */
-/** @import { FileInfo, Row, Talk } from "./talks.js" */
-/** @typedef {ReturnType<Session["upload"]> | ReturnType<Session["fetch"]>} Transfer */
+/** @import { Talk } from "./talks.js" */
+/** @import { FileInfo, Row } from "./types" */
+/** @typedef {Awaited<ReturnType<Session["upload"]>>} Transfer */
 /** @import { Fetched } from "./media.js" */
 /**
- * @typedef {{ file: FileInfo, el: HTMLElement, transfer: Transfer | null, got: Fetched | null, url: string, problem: string }} Card
+ * @typedef {{ file: FileInfo, el: HTMLElement, transfer: Transfer | null, isAsked: boolean, got: Fetched | null, url: string, problem: string }} Card
  *   `url` while it is shown
  */
 
@@ -31,37 +32,36 @@ export class Files {
     this.#session = session;
   }
 
-  /** What the log shows of a file. @param {Row} row */
-  card(row) {
+  /** What the log shows of a file goes into `el`. @param {HTMLElement} el @param {Row} row */
+  fill(el, row) {
     const file = /** @type {FileInfo} */ (row.file);
-    let card = this.#cards.get(String(file.id));
-    if (!card) {
-      card = { file, el: h("div", { class: "card" }), transfer: null, got: null, url: "", problem: "" };
-      this.#cards.set(String(file.id), card);
-      if (!file.gone && isFetchedUnasked(file)) this.#show(card, true);
-    }
+    const key = String(file.id);
+    const card = this.#cards.get(key) ?? { file, el, transfer: null, isAsked: false, got: null, url: "", problem: "" };
+    card.el = el;
+    if (!this.#cards.has(key) && !file.gone && isFetchedUnasked(file)) this.#show(card, true);
+    this.#cards.set(key, card);
     this.#draw(card);
-    return card.el;
   }
 
   /** @param {Card} card @param {(got: Fetched) => void} then */
   async #fetch(card, then) {
     const { file } = card;
     if (card.got) return then(card.got);
-    if (card.transfer) return;
+    if (card.isAsked) return;
     if (isHeavy(file.size) && !(await ask(T.t("heavy", T.size(file.size)), [], [[T.t("save"), "yes"]]))) return;
+    card.isAsked = true;
     card.problem = "";
     const came = (/** @type {Fetched} */ got) => {
       card.got = got;
-      card.transfer = null;
+      card.isAsked = false;
       then(got);
     };
     const failed = (/** @type {string} */ text) => {
       card.problem = text;
-      card.transfer = null;
+      card.isAsked = false;
       this.#draw(card);
     };
-    card.transfer = this.#session.fetch(file.id, gather(came, failed));
+    card.transfer = await this.#session.fetch(file.id, gather(came, failed));
     this.#draw(card);
   }
 
@@ -78,7 +78,7 @@ export class Files {
   #draw(card) {
     const { file, el, transfer, got, url, problem } = card;
     const keep = () => this.#fetch(card, (now) => (save(now.blob, file.name), this.#draw(card)));
-    const under = transfer && (transfer.state === "waiting" || transfer.state === "running");
+    const under = card.isAsked && transfer && (transfer.state === "waiting" || transfer.state === "running");
     const place = url || (isFetchedUnasked(file) && !file.gone && !problem);
     const name = h("p", {}, bdi(file.name), " ", h("small", { class: "quiet" }, T.size(file.size)));
     el.replaceChildren();
@@ -155,7 +155,7 @@ export class Files {
   /** @param {string} talkId @param {File} file @param {boolean} original */
   async send(talkId, file, original) {
     try {
-      this.changed(new Set([this.#session.upload(talkId, sourceOf(original ? file : await redraw(file)))]));
+      this.changed(new Set([await this.#session.upload(talkId, sourceOf(original ? file : await redraw(file)))]));
     } catch {
       ask(T.t("unreadable", file.name), [], []);
     }
@@ -166,7 +166,7 @@ export class Files {
     for (const transfer of transfers) {
       const card = [...this.#cards.values()].find((one) => one.transfer === transfer);
       if (card) {
-        if (transfer.state === "cancelled") card.transfer = null;
+        if (transfer.state === "cancelled") card.isAsked = false;
         const bar = card.el.querySelector("progress");
         if (bar && transfer.state === "running") bar.value = transfer.done;
         else this.#draw(card);

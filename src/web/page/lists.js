@@ -23,6 +23,13 @@ function refill(list, rows) {
   });
 }
 
+/** A number on a button that opens a list. @param {string} id @param {number} count @param {string} label */
+function badge(id, count, label) {
+  const mark = $(id).querySelector("span");
+  if (mark) mark.textContent = count ? String(count) : "";
+  $(id).ariaLabel = $(id).title = label;
+}
+
 /** The rooms, the people talked to, and who is here. */
 export class Lists {
   #session;
@@ -58,9 +65,7 @@ export class Lists {
       if (kind === "person") $("talks-head").hidden = !rows.length;
     }
     const unread = [...talks.values()].reduce((sum, talk) => sum + (talk.id === current ? 0 : talk.unread), 0);
-    $("open-left").lastElementChild?.replaceWith(
-      h("span", { class: unread ? "count loud" : "vh" }, unread ? String(unread) : ""),
-    );
+    badge("open-left", unread, unread ? `${T.t("talks")}, ${T.n("unread", unread)}` : T.t("talks"));
   }
 
   members() {
@@ -81,7 +86,8 @@ export class Lists {
       return row;
     });
     refill($("members"), rows);
-    $("members-head").textContent = T.n("here", members.length);
-    $("open-right").lastElementChild?.replaceWith(h("span", {}, String(members.length)));
+    const here = T.n("here", members.length);
+    $("members-head").textContent = here;
+    badge("open-right", members.length, here);
   }
 }

@@ -1,6 +1,7 @@
 import { bdi, button, h, parts, T, unseen } from "./dom.js";
 
-/** @import { Row, Talk } from "./talks.js" */
+/** @import { Talk } from "./talks.js" */
+/** @import { Row } from "./types" */
 /**
  * @typedef {{ row: Row, li: HTMLLIElement, folded: Set<Row> | null }} Item a row as it is shown; `folded` are the comings and goings told as one
  * @typedef {{ menu(row: Row, by: HTMLElement): void, again(row: Row): void, drop(row: Row): void, older(): void, join(room: string): void,
@@ -82,6 +83,11 @@ export class Log {
     const divider = this.#root.querySelector(".new");
     divider?.scrollIntoView({ block: "center" });
     this.#scrolled();
+  }
+
+  /** What came while nobody looked is read if the end is in sight. */
+  read() {
+    if (this.#end) this.#acts.read();
   }
 
   /** From now on what comes is new: nobody looks. */

@@ -1,66 +1,65 @@
 import { Composer } from "./composer.js";
-import { ask, drawer, field, gate, goTo, menu, moderate, settings, shut } from "./dialogs.js";
 import { $, announce, bdi, button, h, parts, speak, T } from "./dom.js";
-import { Files } from "./files.js";
+import { gate } from "./gate.js";
 import { Link } from "./link.js";
 import { Lists } from "./lists.js";
 import { Log, linked } from "./log.js";
-import { Notifier } from "./notify.js";
 import { Session } from "./session.js";
 
-/** @import { Row } from "./talks.js" */
+/** @typedef {{ theme?: string, language?: string, notify?: boolean, hideText?: boolean, fold?: boolean, offered?: boolean }} Choices */
+/** @typedef {"localStorage" | "sessionStorage"} Storage */
 
 const KEY = "chinwag.1";
-/** @param {"localStorage" | "sessionStorage"} where */
+/** @param {Storage} where */
 const kept = (where) => {
   try {
-    return JSON.parse(window[where].getItem(KEY) ?? "{}");
+    return JSON.parse(window[where].getItem(KEY) ?? "") ?? {};
   } catch {
     return {};
   }
 };
-/** A storage that is full, or forbidden, is no error. @param {"localStorage" | "sessionStorage"} where @param {object} what */
+/** A storage that is full, or forbidden, is no error. @param {Storage} where @param {object} what */
 const keep = (where, what) => {
   try {
     window[where].setItem(KEY, JSON.stringify(what));
   } catch {}
 };
 
-let { ui: choices = {}, ...local } = kept("localStorage");
+let { ui, ...local } = kept("localStorage");
 let { drafts, ...stay } = kept("sessionStorage");
+/** @type {Choices} */
+let choices = ui ?? {};
 const keepLocal = () => keep("localStorage", { ...local, ui: choices });
 const keepStay = () => keep("sessionStorage", { ...stay, drafts: [...composer.drafts] });
-const tags = () => [choices.language, ...navigator.languages].filter(Boolean);
-speak(tags());
-document.documentElement.dataset.theme = choices.theme ?? "";
+const theme = () => {
+  document.documentElement.dataset.theme = choices.theme ?? "";
+};
+theme();
+await speak([choices.language ?? "", ...navigator.languages]);
+for (const el of document.querySelectorAll("[data-text]")) el.textContent = T.t(el.getAttribute("data-text") ?? "");
+for (const el of document.querySelectorAll("[data-label]")) {
+  el.ariaLabel = T.t(el.getAttribute("data-label") ?? "");
+  if (el.localName === "button") el.setAttribute("title", el.ariaLabel);
+}
 $("boot").remove();
-for (const el of document.querySelectorAll("[data-text]"))
-  el.textContent = T.t(/** @type {HTMLElement} */ (el).dataset.text ?? "");
-for (const el of document.querySelectorAll("[data-label]"))
-  el.ariaLabel = /** @type {HTMLElement} */ (el).title = T.t(/** @type {HTMLElement} */ (el).dataset.label ?? "");
 
 const wanted = () => {
   try {
-    return decodeURIComponent(location.hash);
+    return decodeURIComponent(location.hash).replace(/^#$/, "");
   } catch {
     return "";
   }
 };
-const asked = /^#./.test(wanted()) ? wanted() : "";
-const notifier = new Notifier({
-  isOn: Boolean(choices.notify),
-  keep(on) {
-    choices.notify = on;
-    keepLocal();
-  },
-  open: (id) => look(id),
-});
-/** @type {string | null} the talk that is shown */ let shown = null;
+const asked = wanted();
+/** The talk that is shown. @type {string | null} */
+let shown = null;
 let offer = false;
-/** Trouble that was read. @type {unknown} */ let known = null;
-/** The page stands in another tab, which goes on. */ let elsewhere = false;
-let dirty = false;
+/** Trouble that was read. @type {unknown} */
+let known = null;
+/** The page stands in another tab, which goes on. */
+let elsewhere = false;
 let started = false;
+let dirty = false;
 
 const link = new Link({
   opened: () => session.opened(Date.now()),
@@ -89,32 +88,83 @@ const session = new Session({
   },
 });
 
-const here = () => session.talks.get(session.current ?? "");
-const files = new Files(session);
+async function load() {
+  const [dialogs, { Files }, { Notifier }] = await Promise.all([
+    import("./dialogs.js"),
+    import("./files.js"),
+    import("./notify.js"),
+  ]);
+  const notifier = new Notifier({
+    isOn: Boolean(choices.notify),
+    keep(on) {
+      choices.notify = on;
+      keepLocal();
+    },
+    open: look,
+  });
+  return { dialogs, files: new Files(session), notifier };
+}
+/** @type {ReturnType<typeof load> | null} */
+let loading = null;
+/** What the first view can do without. It comes before it is asked for, as there may be no connection then. */
+const rest = () => (loading ??= load());
+
+const here = () => session.talks.get(session.current);
 const composer = new Composer(
   {
     say,
-    typing: (on) => session.typing(session.current ?? "", on),
-    files: send,
-    rooms: () => [...session.talks.values()].filter((talk) => talk.kind === "room").map((talk) => talk.name),
+    typing: (on) => session.typing(session.current, on),
+    async files(chosen) {
+      const talk = here();
+      if (talk && chosen.length) (await rest()).files.offer(talk, chosen);
+    },
+    rooms: () => [...session.talks.values()].filter(({ kind }) => kind === "room").map(({ name }) => name),
     nicks: () => [...(here()?.members.keys() ?? [])].filter((nick) => nick !== session.me.nick),
   },
   drafts ?? [],
 );
-const lists = new Lists(session, { look, person });
+/** What the menus work on. */
+const page = {
+  session,
+  composer,
+  here,
+  look,
+  shut,
+  choices: () => choices,
+  async changed() {
+    keepLocal();
+    theme();
+    const { lang } = T;
+    await speak([choices.language ?? "", ...navigator.languages]);
+    if (T.lang !== lang) location.reload();
+  },
+};
+/** @typedef {typeof page} Page */
+const lists = new Lists(session, {
+  look,
+  person: async (nick, by) => (await rest()).dialogs.person(page, nick, by, options),
+});
 const log = new Log($("log"), $("down"), {
-  menu: message,
+  menu: async (row, by) => (await rest()).dialogs.message(page, row, by),
   again: (row) => session.again(row),
   drop: (row) => session.drop(row),
-  older: () => session.older(session.current ?? ""),
-  join: (name) => join(name),
-  file: (row) => files.card(row),
+  older: () => session.older(session.current),
+  join: (name) => session.join(name),
+  file(row) {
+    const card = h("div", { class: "card" }, bdi(row.file?.name ?? ""));
+    rest().then(({ files }) => files.fill(card, row));
+    return card;
+  },
   fold: () => Boolean(choices.fold),
   read() {
-    const talk = here();
-    if (talk?.unread && !document.hidden) session.read(talk.id);
+    if (here()?.unread && !document.hidden) session.read(session.current);
   },
 });
+
+/** Closes the drawer that is open, if one is. */
+function shut() {
+  document.querySelector("dialog")?.close();
+}
 
 /** @param {string} id */
 function look(id) {
@@ -123,190 +173,61 @@ function look(id) {
   draw();
 }
 
-/** @param {string} name @param {string} [key] */
-async function join(name, key) {
-  session.join(name, key);
-}
-
 /** What was typed; a long text had better be a file. @param {string} text */
 async function say(text) {
-  const id = session.current ?? "";
+  const id = session.current;
   const lines = text.split("\n").length;
-  if (lines > 20) {
-    const word = await ask(
-      T.n("long", lines),
-      [],
-      [
-        [T.t("asFile"), "file"],
-        [T.t("asText"), "text"],
-      ],
-    );
-    if (!word) return composer.insert(text);
-    if (word === "file")
-      return files.send(id, new File([text], `${T.t("textName")}.txt`, { type: "text/plain" }), true);
-  }
-  session.say(id, text);
-}
-
-/** @param {File[]} chosen */
-function send(chosen) {
-  const talk = here();
-  if (talk && chosen.length) files.offer(talk, chosen);
-}
-
-/** @param {string} nick @returns {import("./dialogs.js").Choice[]} */
-function about(nick) {
-  const talk = here();
-  if (!talk || nick === session.me.nick) return [];
-  const rank = talk.members.get(nick)?.rank;
-  const rules = talk.kind === "room" && /^(op|founder)$/.test(talk.rank ?? "");
-  /** @param {string} verb @returns {import("./dialogs.js").Choice} */
-  const at = (verb) => rules && [T.t(verb), () => session.menu(verb, talk.id, nick, "")];
-  return [
-    talk.name !== nick && [T.t("writeTo", nick), () => session.open(nick)],
+  if (lines <= 20) return session.say(id, text);
+  const { dialogs, files } = await rest();
+  const word = await dialogs.ask(
+    T.n("long", lines),
+    [],
     [
-      T.t("ignore"),
-      async () =>
-        (await ask(parts("ask.ignore", nick), [], [[T.t("ignore"), "yes"]])) &&
-        session.menu("ignore", talk.id, nick, ""),
+      [T.t("asFile"), "file"],
+      [T.t("asText"), "text"],
     ],
-    at(rank === "voice" ? "devoice" : "voice"),
-    at(rank === "op" ? "deop" : "op"),
-    ...["mute", "kick", "ban"].map(
-      (verb) =>
-        /** @type {import("./dialogs.js").Choice} */ (
-          rules && [T.t(verb), () => moderate(session, talk, /** @type {any} */ (verb), nick), "danger"]
-        ),
-    ),
-  ];
+  );
+  if (word === "file") files.send(id, new File([text], `${T.t("textName")}.txt`, { type: "text/plain" }), true);
+  else if (word) session.say(id, text);
+  else composer.insert(text);
 }
 
-/** @param {string} nick @param {HTMLElement} by */
-function person(nick, by) {
-  const choices = about(nick);
-  choices.unshift(choices.length > 0 && [T.t("mention", nick), () => composer.insert(nick)]);
-  if (choices.length > 1)
-    menu(
-      by,
-      nick,
-      choices.map((choice) => choice && [choice[0], () => (shut(), choice[1]()), choice[2]]),
-    );
-  else options();
-}
-
-/** @param {Row} row @param {HTMLElement} by */
-function message(row, by) {
-  const rules = /^(op|founder)$/.test(here()?.rank ?? "");
-  menu(by, T.t("more"), [
-    !row.mine && [T.t("reply"), () => composer.insert(row.nick)],
-    row.text !== "" && [T.t("copy"), () => navigator.clipboard?.writeText(row.text)],
-    row.seq !== null &&
-      (row.mine || rules) && [
-        T.t("erase"),
-        async () =>
-          (await ask(
-            T.t("ask.erase"),
-            [h("p", { class: "quiet", dir: "auto" }, row.text)],
-            [[T.t("erase"), "erase", "danger"]],
-          )) && session.erase(row),
-        "danger",
-      ],
-    ...about(row.nick),
-  ]);
-}
-
-/** @param {MouseEvent} e */
-function roomMenu(e) {
-  const talk = here();
-  if (!talk) return;
-  const by = /** @type {HTMLElement} */ (e.currentTarget);
-  const asking = async (/** @type {string} */ key, /** @type {string} */ value) => {
-    const { input, label } = field(key, { value, maxlength: 400, autofocus: true });
-    return (await ask(T.t(key), [label], [[T.t("ok"), "ok"]])) === null ? null : input.value.trim();
-  };
-  const rules = [...talk.rules]
-    .filter(([, value]) => value !== "off")
-    .map(([rule, value]) => h("li", {}, `${rule}: ${value}`));
-  menu(by, talk.name, [
-    talk.kind === "room" && [
-      T.t("topic"),
-      async () => {
-        const text = await asking("topic", talk.topic ?? "");
-        if (text !== null) session.say(talk.id, `/topic ${talk.name} ${text || "-"}`);
-      },
-    ],
-    talk.kind === "room" && [
-      T.t("invite"),
-      async () => {
-        const nick = await asking("invite", "");
-        if (nick) session.menu("invite", talk.id, nick, "");
-      },
-    ],
-    talk.kind === "room" && [
-      T.t("about"),
-      () =>
-        ask(
-          [bdi(talk.name)],
-          [
-            h("p", { dir: "auto" }, talk.topic ?? ""),
-            field("link", { value: location.href, readonly: true }).label,
-            h("ul", {}, ...rules),
-          ],
-          [],
-        ),
-    ],
-    [T.t(talk.kind === "room" ? "leave" : "hide"), () => session.leave(talk.id)],
-  ]);
-}
-
-const options = () => {
+const options = async () => {
+  const { dialogs, notifier } = await rest();
+  dialogs.settings(page, notifier);
+};
+const find = async () => {
   shut();
-  settings(session, choices, notifier, () => {
-    const language = T.lang;
-    keepLocal();
-    theme();
-    speak(tags());
-    if (T.lang !== language) location.reload();
-  });
+  (await rest()).dialogs.goTo(session);
 };
-const theme = () => {
-  document.documentElement.dataset.theme = choices.theme ?? "";
-};
-const find = () => {
-  shut();
-  goTo(session, join);
-};
+/** @param {string} part */
+const drawer = async (part) => (await rest()).dialogs.drawer($(part), address);
 
 /** The one line above all else: what is wrong, what is new, what is offered. */
 function bar() {
   const { state, trouble, newVersion } = session;
   const code = trouble?.code ?? "";
-  /** @type {[string, string, () => void, string?, (() => void)?] | null} sign, text, what the button does, its label, what No does */
+  /** @type {[text: string, ...([label: string, act: () => void])[]] | null} */
   let say = null;
-  if (elsewhere) say = [T.t("elsewhere"), T.t("useHere"), () => tabs?.postMessage({ take: true })];
+  if (elsewhere) say = [T.t("elsewhere"), [T.t("useHere"), () => tabs?.postMessage({ take: true })]];
   else if (state === "lost" || state === "ended" || (state === "connecting" && trouble)) {
     const slash = code === "no-websocket" && !location.pathname.endsWith("/");
-    const text = slash
-      ? T.t("noSlash")
-      : T.has(`bye.${code}`)
-        ? T.t(`bye.${code}`)
-        : trouble?.text.replace(/ \(Enter or Ctrl-C ends nc\)$/, "") || T.t("bye.lost");
-    say = [text, T.t(state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())];
+    const own = trouble?.text.replace(/ \(Enter or Ctrl-C ends nc\)$/, "");
+    const text = slash ? T.t("noSlash") : T.has(`bye.${code}`) ? T.t(`bye.${code}`) : own || T.t("bye.lost");
+    say = [text, [T.t(state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())]];
   } else if (state === "in" && trouble && trouble !== known && code !== "bad-key")
-    say = [T.refusal(code, trouble.text), T.t("ok"), () => dismiss()];
-  else if (newVersion) say = [T.t("newVersion"), T.t("reload"), () => location.reload()];
-  else if (offer) say = [T.t("offer"), T.t("tell"), tell, T.t("no"), () => notNow()];
+    say = [T.refusal(code, trouble.text), [T.t("ok"), dismiss]];
+  else if (newVersion) say = [T.t("newVersion"), [T.t("reload"), () => location.reload()]];
+  else if (offer) say = [T.t("offer"), [T.t("tell"), tell], [T.t("no"), notNow]];
   const box = $("bar");
   const sign = JSON.stringify(say);
   if (box.dataset.sign !== sign) {
     box.dataset.sign = sign;
+    const [text, ...acts] = say ?? [""];
+    const wait = h("span", { id: "wait", "aria-hidden": "true" });
     box.replaceChildren();
     if (say)
-      box.append(
-        h("p", {}, say[0], " ", h("span", { id: "wait", "aria-hidden": "true" })),
-        button(say[1], say[2], "main"),
-        ...(say[3] && say[4] ? [button(say[3], say[4])] : []),
-      );
+      box.append(h("p", {}, text, " ", wait), ...acts.map(([label, act], i) => button(label, act, i ? "" : "main")));
   }
   const wait = document.getElementById("wait");
   const at = state === "lost" && trouble?.retryAt;
@@ -319,17 +240,8 @@ function dismiss() {
   bar();
 }
 
-/** A room has a key, which is asked for, as nothing with a secret stands in an address. */
-async function askKey() {
-  known = session.trouble;
-  const name = session.trouble?.name ?? "";
-  const key = field("key", { autocomplete: "off", autofocus: true });
-  if (await ask(parts("askKey", name), [key.label], [[T.t("join"), "join"]]))
-    session.join(name, key.input.value.trim());
-}
-
 async function tell() {
-  await notifier.ask();
+  await (await rest()).notifier.ask();
   notNow();
 }
 
@@ -347,80 +259,86 @@ function address() {
 }
 
 /** Draws what has a place of its own; rows go to the log by themselves. */
-function draw() {
+async function draw() {
   dirty = false;
-  const { state, talks, me } = session;
-  const inside = !elsewhere && (state === "in" || (talks.size > 0 && state !== "naming" && state !== "locked"));
+  const { state, talks, me, trouble } = session;
+  const inside =
+    !elsewhere && (state === "in" || (talks.size > 0 && state !== "naming" && state !== "locked" && me.nick !== ""));
   document.body.dataset.state = state;
   $("app").hidden = !inside;
   $("gate").hidden = inside;
   bar();
-  if (!inside) {
-    if (elsewhere) $("gate").replaceChildren();
-    else gate(session, asked || (local.rooms?.[0]?.id ?? "#lobby"));
-    return;
-  }
-  if (state === "in" && session.trouble?.code === "bad-key" && session.trouble !== known) askKey();
+  if (elsewhere) $("gate").replaceChildren(h("h1", {}, "chinwag"));
+  else if (!inside) gate(session, asked || (local.rooms?.[0]?.id ?? "#lobby"));
+  if (!inside) return;
   const talk = here();
   lists.talks();
   lists.members();
-  /** @type {HTMLElement} */ ($("me").querySelector("bdi")).textContent = me.nick;
-  $("room").hidden = $("open-right").hidden = !talk;
+  $("me").querySelector("bdi")?.replaceChildren(me.nick);
+  $("write").hidden = $("room").hidden = $("open-right").hidden = !talk;
   $("name").replaceChildren(bdi(talk?.name ?? T.t("noRoom")));
-  $("topic").replaceChildren(
-    ...linked(talk?.kind === "person" ? (session.people.get(talk.name)?.text ?? "") : (talk?.topic ?? "")),
-  );
-  $("typing").replaceChildren(
-    ...(talk?.typing.length
-      ? parts(talk.typing.length > 3 ? "manyType" : `type${talk.typing.length}`, ...talk.typing)
-      : []),
-  );
-  $("write").hidden = !talk;
+  const about = talk?.kind === "person" ? session.people.get(talk.name)?.text : talk?.topic;
+  $("topic").replaceChildren(...linked(about ?? ""));
+  $("topic").title = about ?? "";
+  const typing = talk?.typing ?? [];
+  const count = typing.length;
+  $("typing").replaceChildren(...(count ? parts(count > 3 ? "manyType" : `type${count}`, ...typing) : []));
   const label = talk && talk.maySay !== true ? T.t(talk.maySay) : T.t("write", talk?.name ?? "");
   if (talk && talk.id !== shown) {
     shown = talk.id;
     log.show(talk);
-    if (!document.hidden) session.read(talk.id);
     composer.show(talk, label);
     address();
     announce(T.t("inTalk", talk.name));
+    document.title = `${talk.name} – ${session.server.name || "chinwag"}`;
+    if (!document.hidden) session.read(talk.id);
+    // A keyboard that comes up over half of a telephone is only wanted by who writes.
     if (matchMedia("(pointer: fine)").matches) composer.focus();
+    dot();
   } else composer.label(label);
+  if (!loading) setTimeout(rest, 2000);
+  if (state === "in" && trouble?.code === "bad-key" && trouble !== known) {
+    known = trouble;
+    (await rest()).dialogs.askKey(session, trouble.name ?? "");
+  }
 }
 
-/** @param {import("./session.js").Change} change */
+/** What waits to be read goes before the title, and a dot on the icon. */
+async function dot() {
+  let count = 0;
+  for (const { kind, unread, mentions } of session.talks.values()) count += kind === "person" ? unread : mentions;
+  if (count || loading) (await rest()).notifier.dot(count);
+}
+
+/** @param {import("./types").Change} change */
 function changed(change) {
-  if (change.rows) {
-    const rows = change.rows.get(shown ?? "");
-    if (rows) log.change(rows);
-  }
-  if (change.transfers) files.changed(change.transfers);
+  const rows = change.rows?.get(shown ?? "");
+  if (rows) log.change(rows);
+  if (change.transfers) rest().then(({ files }) => files.changed(/** @type {Set<any>} */ (change.transfers)));
   for (const text of change.say ?? []) announce(text);
-  for (const { talkId, nick, text } of change.notify ?? []) {
-    if (!document.hidden) continue;
-    if (notifier.state() === "on")
-      notifier.show({
-        talkId,
-        title: talkId[0] === "#" ? `${nick}, ${talkId}` : nick,
-        body: choices.hideText ? T.t("wrote") : text,
-      });
-    else offer = !choices.offered && notifier.state() === "off";
-  }
-  const unread = [...session.talks.values()].reduce(
-    (sum, talk) => sum + (talk.kind === "person" ? talk.unread : talk.mentions),
-    0,
-  );
-  notifier.dot(unread);
+  if (document.hidden && change.notify) notify(change.notify);
+  if (change.talks) dot();
   // What is drawn waits for the next frame; a page that nobody sees has none, and needs nothing drawn.
   if (!dirty) requestAnimationFrame(draw);
   dirty = true;
+}
+
+/** @param {{ talkId: string, nick: string, text: string }[]} all */
+async function notify(all) {
+  const { notifier } = await rest();
+  const state = notifier.state();
+  offer ||= state === "off" && !choices.offered;
+  for (const { talkId, nick, text } of state === "on" ? all : []) {
+    const title = talkId[0] === "#" ? `${nick}, ${talkId}` : nick;
+    notifier.show({ talkId, title, body: choices.hideText ? T.t("wrote") : text });
+  }
 }
 
 // A guest is in one tab at a time: a new one asks, and "Use it here" has the other hand over its place.
 const tabs =
   typeof BroadcastChannel === "function" ? new BroadcastChannel(new URL(".", document.baseURI).pathname) : null;
 tabs?.addEventListener("message", ({ data }) => {
-  if (data.ask && started && !session.me.owned) tabs.postMessage({ here: true });
+  if (data.ask && started) tabs.postMessage(session.me.owned ? { mine: stay.place?.token } : { here: true });
   else if (data.take && started) {
     started = false;
     elsewhere = true;
@@ -431,6 +349,11 @@ tabs?.addEventListener("message", ({ data }) => {
   } else if (data.here && !started) {
     elsewhere = true;
     draw();
+  } else if (data.mine && !started && data.mine === stay.place?.token) {
+    // A tab that was duplicated: two cannot have one place.
+    delete stay.place;
+    keepStay();
+    location.reload();
   } else if (data.place && elsewhere && !started) {
     stay = data.place;
     keepStay();
@@ -454,11 +377,13 @@ setInterval(() => {
   bar();
 }, 500);
 document.addEventListener("visibilitychange", () => {
+  if (!started) return;
   if (document.hidden) {
     log.leave();
-    if (started) session.save();
-  } else if (started) {
+    session.save();
+  } else {
     session.awake(Date.now());
+    log.read();
     draw();
   }
 });
@@ -467,30 +392,28 @@ addEventListener("pageshow", (e) => e.persisted && started && session.awake(Date
 addEventListener("online", () => started && session.now(Date.now()));
 addEventListener("hashchange", () => {
   const name = wanted();
-  if (name[0] !== "#" || name === here()?.name) return;
-  if (session.talks.has(name)) look(name);
-  else join(name);
+  if (name && name !== here()?.name) session.join(name);
 });
 // Files that are dropped beside their place do not take the page away.
 for (const on of ["dragover", "drop"]) addEventListener(on, (e) => e.preventDefault());
 
-$("open-left").addEventListener("click", () => drawer($("left"), address));
-$("open-right").addEventListener("click", () => drawer($("right"), address));
-$("room").addEventListener("click", roomMenu);
+$("open-left").addEventListener("click", () => drawer("left"));
+$("open-right").addEventListener("click", () => drawer("right"));
+$("room").addEventListener("click", async () => (await rest()).dialogs.room(page, $("room")));
 $("find").addEventListener("click", find);
 $("me").addEventListener("click", options);
 $("log").addEventListener("flood", (e) => announce(T.n("flood", /** @type {CustomEvent} */ (e).detail)));
 
 addEventListener("keydown", (e) => {
-  const step = e.altKey && { ArrowUp: -1, ArrowDown: 1 }[e.key];
   if (document.querySelector("dialog[open]") || $("app").hidden) return;
+  const step = e.altKey && { ArrowUp: -1, ArrowDown: 1 }[e.key];
   if (step) {
     const ids = [...session.talks.keys()];
-    look(ids[(ids.indexOf(session.current ?? "") + step + ids.length) % ids.length]);
+    look(ids[(ids.indexOf(session.current) + step + ids.length) % ids.length]);
   } else if (e.key === "F6") {
-    const parts = [$("left"), $("log"), $("text"), $("right")].filter((part) => part.checkVisibility());
-    const at = parts.findIndex((part) => part.contains(document.activeElement));
-    const to = parts[(at + (e.shiftKey ? parts.length - 1 : 1)) % parts.length];
+    const all = ["left", "log", "text", "right"].map($).filter((part) => part.checkVisibility());
+    const at = all.findIndex((part) => part.contains(document.activeElement));
+    const to = all[(at + (e.shiftKey ? all.length - 1 : 1)) % all.length];
     const stop = /** @type {HTMLElement | null} */ (to.querySelector('[tabindex="0"]'));
     (stop ?? to).focus();
   } else if (e.key.toLowerCase() === "k" && (e.ctrlKey || e.metaKey)) find();
