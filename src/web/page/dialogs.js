@@ -1,1 +1,415 @@
-export {};
+import { bdi, button, field, h, parts, rove, T } from "./dom.js";
+
+/** @import { Session } from "./session.js" */
+/** @import { Talk } from "./talks.js" */
+/** @import { Row } from "./types" */
+/** @import { Choices, Page } from "./main.js" */
+/** @typedef {[label: string, act: () => unknown, look?: string] | false | null | undefined} Choice */
+
+let count = 0;
+
+/**
+ * A dialog, closed by Esc, by Back where the browser does that, and by its buttons. Resolves to the word of the button pressed, null if
+ * it was just closed.
+ * @param {string | (Node | string)[]} title
+ * @param {(Node | false | null)[]} kids
+ * @param {[string, string, string?][]} buttons label, word, look; the first is what Enter does
+ * @returns {Promise<string | null>}
+ */
+export function ask(title, kids, buttons) {
+  return new Promise((resolve) => {
+    const id = `dialog${++count}`;
+    const submit = (/** @type {Event} */ e) => {
+      e.preventDefault();
+      box.close(buttons[0]?.[1]);
+    };
+    const row = buttons.map(([label, word, look], i) =>
+      i ? button(label, () => box.close(word), look) : h("button", { class: look ?? "main" }, label),
+    );
+    const form = h(
+      "form",
+      { onsubmit: submit },
+      h(
+        "h2",
+        {
+          id,
+          tabindex: -1,
+          autofocus: !kids.some((kid) => kid && kid instanceof Element && kid.querySelector("[autofocus]")),
+        },
+        ...title,
+      ),
+      ...kids,
+      h(
+        "div",
+        { class: "buttons" },
+        ...row,
+        button(T.t("close"), () => box.close("")),
+      ),
+    );
+    const box = h("dialog", { "aria-labelledby": id }, form);
+    box.addEventListener("close", () => {
+      box.remove();
+      resolve(box.returnValue || null);
+    });
+    document.body.append(box);
+    box.showModal();
+  });
+}
+
+/** @param {string} key @param {boolean | undefined} on @param {(on: boolean) => void} changed @param {boolean} [off] @returns {HTMLElement} */
+export const tick = (key, on, changed, off) =>
+  h(
+    "label",
+    { class: "tick" },
+    h("input", {
+      type: "checkbox",
+      checked: on,
+      disabled: off,
+      onchange: (/** @type {Event} */ e) => changed(/** @type {HTMLInputElement} */ (e.target).checked),
+    }),
+    h("span", {}, T.t(key)),
+  );
+
+/** @param {string} key @param {[string, string][]} options value, label @param {string | undefined} value @param {(value: string) => void} changed */
+const select = (key, options, value = "", changed) =>
+  h(
+    "label",
+    {},
+    h("span", {}, T.t(key)),
+    h(
+      "select",
+      { onchange: (/** @type {Event} */ e) => changed(/** @type {HTMLSelectElement} */ (e.target).value) },
+      ...options.map(([of, label]) => h("option", { value: of, selected: of === value }, label)),
+    ),
+  );
+
+/** A menu beside what opened it. @param {HTMLElement} by @param {string} label @param {Choice[]} choices */
+export function menu(by, label, choices) {
+  const box = h("div", { role: "menu", popover: "auto", class: "menu", "aria-label": label });
+  for (const choice of choices) {
+    if (!choice) continue;
+    const [text, act, look] = choice;
+    const item = h("button", { type: "button", role: "menuitem", class: `row ${look ?? ""}`, tabindex: -1 }, text);
+    item.addEventListener("click", () => {
+      box.hidePopover();
+      act();
+    });
+    box.append(item);
+  }
+  rove(box, "button");
+  box.addEventListener("keydown", (e) => e.key === "Tab" && box.hidePopover());
+  box.addEventListener("toggle", (e) => {
+    if (/** @type {ToggleEvent} */ (e).newState !== "closed") return;
+    const inside = box.contains(document.activeElement);
+    box.remove();
+    if (inside) by.focus();
+  });
+  (by.closest("dialog, nav, main, aside") ?? document.body).append(box);
+  box.showPopover();
+  const at = by.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = box;
+  const below = at.bottom + height < innerHeight || at.top < height;
+  box.style.left = `${Math.max(8, Math.min(T.dir === "rtl" ? at.left : at.right - width, innerWidth - width - 8))}px`;
+  box.style.top = `${Math.max(8, Math.min(below ? at.bottom : at.top - height, innerHeight - height - 8))}px`;
+  /** @type {HTMLElement | null} */ (box.firstElementChild)?.focus();
+}
+
+/** Shows one of the two lists over the page, where there is no place beside it. Back closes it. @param {HTMLElement} part @param {() => void} then when it is closed */
+export function drawer(part, then) {
+  const home = /** @type {HTMLElement} */ (part.parentElement);
+  const before = part.nextSibling;
+  const box = h("dialog", { class: `drawer ${part.id}`, "aria-label": part.ariaLabel });
+  const close = () => box.close();
+  box.append(button(T.t("close"), close, "", "close"), part);
+  box.addEventListener("click", (e) => e.target === box && close());
+  box.addEventListener("close", () => {
+    home.insertBefore(part, before);
+    box.remove();
+    removeEventListener("popstate", close);
+    if (!history.state?.drawer) return then();
+    addEventListener("popstate", then, { once: true });
+    history.back();
+  });
+  document.body.append(box);
+  history.pushState({ drawer: true }, "");
+  addEventListener("popstate", close);
+  box.showModal();
+}
+
+/** Where to: a talk, a room that there is or is to be, somebody who is here. @param {Session} session */
+export function goTo(session) {
+  const list = h("ul", { role: "listbox", id: "places", "aria-label": T.t("goTo") });
+  const find = field("find", {
+    autofocus: true,
+    role: "combobox",
+    "aria-controls": "places",
+    "aria-expanded": "true",
+    "aria-autocomplete": "list",
+    autocomplete: "off",
+  });
+  /** @type {{ name: string, about: string, go(): void }[]} */
+  let places = [...session.talks.values()].map((talk) => ({
+    name: talk.name,
+    about: talk.topic ?? "",
+    go: () => session.look(talk.id),
+  }));
+  const known = new Set(places.map((place) => place.name));
+  /** @type {typeof places} */
+  let found = [];
+  let at = 0;
+  const add = (/** @type {typeof places} */ more) => {
+    places = places.concat(more.filter(({ name }) => !known.has(name) && known.add(name)));
+    draw();
+  };
+  const draw = () => {
+    const low = find.input.value.trim().toLowerCase();
+    found = places.filter(({ name }) => name.toLowerCase().includes(low)).slice(0, 50);
+    const room = `#${low.replace(/^#/, "")}`;
+    if (low && !places.some((place) => place.name.toLowerCase() === room))
+      found.push({ name: room, about: T.t("newRoom"), go: () => session.join(room) });
+    at = Math.min(at, found.length - 1);
+    list.replaceChildren(
+      ...found.map(({ name, about }, i) =>
+        h(
+          "li",
+          { role: "option", id: `place${i}`, "aria-selected": String(i === at), onclick: () => go(i) },
+          bdi(name),
+          h("small", { dir: "auto" }, about),
+        ),
+      ),
+    );
+    find.input.setAttribute("aria-activedescendant", `place${at}`);
+    list.children[at]?.scrollIntoView({ block: "nearest" });
+  };
+  const go = (/** @type {number} */ i) => {
+    find.input.closest("dialog")?.close();
+    found[i]?.go();
+  };
+  find.input.addEventListener("input", () => {
+    at = 0;
+    draw();
+  });
+  find.input.addEventListener("keydown", (e) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
+    if (!step) return;
+    e.preventDefault();
+    at = (at + step + found.length) % found.length;
+    draw();
+  });
+  session.askRooms((rooms) =>
+    add(
+      rooms.map(({ name, count, topic }) => ({
+        name,
+        about: [T.n("here", count), topic].filter(Boolean).join(" · "),
+        go: () => session.join(name),
+      })),
+    ),
+  );
+  add(
+    [...session.people.values()]
+      .filter(({ nick }) => nick !== session.me.nick)
+      .map(({ nick, state }) => ({ name: nick, about: T.t(`is.${state}`), go: () => session.open(nick) })),
+  );
+  ask(T.t("goTo"), [find.label, list], [[T.t("open"), "go"]]).then((word) => word && found[at]?.go());
+  draw();
+}
+
+/** Takes somebody out of a room, or the word from them; asks for how long and why. @param {Session} session @param {Talk} talk @param {"kick" | "mute" | "ban"} verb @param {string} nick */
+export async function moderate(session, talk, verb, nick) {
+  const why = field("reason", { maxlength: 300, autofocus: true });
+  let time = "1h";
+  const times = /** @type {[string, string][]} */ ([
+    ["10m", T.n("minutes", 10)],
+    ["1h", T.n("hours", 1)],
+    ["1d", T.n("days", 1)],
+    ["7d", T.n("days", 7)],
+    ["0", T.t("forGood")],
+  ]);
+  const kids = [verb !== "kick" && select("howLong", times, time, (value) => (time = value)), why.label];
+  const word = await ask(parts(`ask.${verb}`, nick, talk.name), kids, [[T.t(verb).replace(/ ?…/, ""), verb, "danger"]]);
+  if (word) session.menu(verb, talk.id, nick, `${verb === "kick" ? "" : `${time} `}${why.input.value}`.trim());
+}
+
+/** @param {Page} page @param {import("./notify.js").Notifier} notifier */
+export function settings(page, notifier) {
+  page.shut();
+  const { session } = page;
+  const choices = page.choices();
+  const set = (/** @type {keyof Choices} */ key) => (/** @type {any} */ value) => {
+    choices[key] = value;
+    page.changed();
+  };
+  const { me } = session;
+  const name = field("myName", { value: me.nick, autocomplete: "nickname", maxlength: 60 });
+  const away = field("away", { value: me.away ?? "", placeholder: T.t("awayLike"), maxlength: 200 });
+  const pass = field("newPassword", { type: "password", autocomplete: "new-password", minlength: 8 });
+  const may = notifier.state();
+  const can = may === "on" || may === "off";
+  const part = (/** @type {string} */ key, /** @type {(Node | string | false)[]} */ ...kids) =>
+    h("fieldset", {}, h("legend", {}, T.t(key)), ...kids);
+  const line = (/** @type {HTMLElement} */ label, /** @type {string} */ key, /** @type {() => void} */ act) =>
+    h("div", { class: "line" }, label, button(T.t(key), act));
+  const notify = async (/** @type {boolean} */ on) => {
+    if (on) await notifier.ask();
+    else await notifier.off();
+  };
+  return ask(
+    T.t("settings"),
+    [
+      part(
+        "you",
+        line(name.label, "rename", () => session.rename(name.input.value.trim())),
+        line(away.label, "setAway", () => session.away(away.input.value.trim() || null)),
+        me.owned
+          ? button(T.t("logout"), () => session.logout())
+          : h(
+              "div",
+              {},
+              line(pass.label, "register", () => session.register(pass.input.value, "")),
+              h("p", { class: "quiet" }, T.t("registerWhy")),
+            ),
+      ),
+      part(
+        "notify",
+        tick("tell", may === "on", notify, !can),
+        tick("hideText", choices.hideText, set("hideText"), !can),
+        h("p", { class: "quiet" }, T.t(can ? "noPush" : `notify.${may}`)),
+      ),
+      part(
+        "look",
+        select(
+          "theme",
+          [
+            ["", T.t("asDevice")],
+            ["light", T.t("light")],
+            ["dark", T.t("dark")],
+          ],
+          choices.theme,
+          set("theme"),
+        ),
+        select(
+          "language",
+          [
+            ["", T.t("asDevice")],
+            ["en", "English"],
+            ["de", "Deutsch"],
+          ],
+          choices.language,
+          set("language"),
+        ),
+        tick("fold", choices.fold, set("fold")),
+      ),
+      part(
+        "here",
+        h("p", { class: "quiet" }, T.t("forgetWhy")),
+        button(
+          T.t("forget"),
+          async () => {
+            if (await ask(T.t("forgetAsk"), [], [[T.t("forget"), "forget", "danger"]])) session.forget();
+          },
+          "danger",
+        ),
+      ),
+    ],
+    [],
+  );
+}
+
+const RULES = /^(op|founder)$/;
+
+/** What one can do about somebody. @param {Page} page @param {string} nick @returns {Choice[]} */
+function about({ session, here }, nick) {
+  const talk = here();
+  if (!talk || nick === session.me.nick) return [];
+  const rank = talk.members.get(nick)?.rank;
+  /** @param {string} verb @returns {Choice} */
+  const at = (verb) => [T.t(verb), () => session.menu(verb, talk.id, nick)];
+  const ignore = async () => {
+    if (await ask(parts("ask.ignore", nick), [], [[T.t("ignore").replace(/ ?…/, ""), "yes"]]))
+      session.menu("ignore", talk.id, nick);
+  };
+  /** @type {Choice[]} */
+  const rules = [
+    at(rank === "voice" ? "devoice" : "voice"),
+    at(rank === "op" ? "deop" : "op"),
+    [T.t("mute"), () => moderate(session, talk, "mute", nick), "danger"],
+    [T.t("kick"), () => moderate(session, talk, "kick", nick), "danger"],
+    [T.t("ban"), () => moderate(session, talk, "ban", nick), "danger"],
+  ];
+  return [
+    talk.name !== nick && [T.t("writeTo", nick), () => session.open(nick)],
+    [T.t("ignore"), ignore],
+    ...(RULES.test(talk.rank ?? "") ? rules : []),
+  ];
+}
+
+/** @param {Page} page @param {string} nick @param {HTMLElement} by @param {() => void} options what one can do about oneself */
+export function person(page, nick, by, options) {
+  const choices = about(page, nick);
+  if (!choices.length) return options();
+  menu(by, nick, [
+    [
+      T.t("mention", nick),
+      () => {
+        page.shut();
+        page.composer.insert(nick);
+      },
+    ],
+    ...choices,
+  ]);
+}
+
+/** @param {Page} page @param {Row} row @param {HTMLElement} by */
+export function message(page, row, by) {
+  const { session, composer, here } = page;
+  const erase = async () => {
+    const what = h("p", { class: "quiet", dir: "auto" }, row.text);
+    if (await ask(T.t("ask.erase"), [what], [[T.t("erase").replace(/ ?…/, ""), "erase", "danger"]])) session.erase(row);
+  };
+  menu(by, T.t("more"), [
+    !row.mine && [T.t("reply"), () => composer.insert(row.nick)],
+    row.text !== "" && isSecureContext && [T.t("copy"), () => navigator.clipboard.writeText(row.text)],
+    row.seq !== null && (row.mine || RULES.test(here()?.rank ?? "")) && [T.t("erase"), erase, "danger"],
+    ...about(page, row.nick),
+  ]);
+}
+
+/** @param {Page} page @param {HTMLElement} by */
+export function room({ session, here }, by) {
+  const talk = here();
+  if (!talk) return;
+  const asking = async (/** @type {string} */ key, /** @type {string} */ value) => {
+    const { input, label } = field(key, { value, maxlength: 400, autofocus: true });
+    return (await ask(T.t(key), [label], [[T.t("ok"), "ok"]])) && input.value.trim();
+  };
+  const topic = async () => {
+    const text = await asking("topic", talk.topic);
+    if (text !== null) session.say(talk.id, `/topic ${talk.name} ${text || "-"}`);
+  };
+  const invite = async () => {
+    const nick = await asking("invite", "");
+    if (nick) session.menu("invite", talk.id, nick);
+  };
+  const tell = () => {
+    const rules = [...talk.rules]
+      .filter(([, value]) => value !== "off")
+      .map(([rule, value]) => h("li", {}, `${rule}: ${value}`));
+    const link = field("link", { value: location.href, readonly: true }).label;
+    ask([bdi(talk.name)], [h("p", { dir: "auto" }, talk.topic), link, h("ul", {}, ...rules)], []);
+  };
+  /** @type {Choice[]} */
+  const own = [
+    [T.t("topic"), topic],
+    [T.t("invite"), invite],
+    [T.t("about"), tell],
+  ];
+  const isRoom = talk.kind === "room";
+  menu(by, talk.name, [...(isRoom ? own : []), [T.t(isRoom ? "leave" : "close"), () => session.leave(talk.id)]]);
+}
+
+/** A room has a key, which is asked for, as nothing with a secret stands in an address. @param {Session} session @param {string} name */
+export async function askKey(session, name) {
+  const key = field("key", { autocomplete: "off", autofocus: true });
+  if (await ask(parts("askKey", name), [key.label], [[T.t("join"), "join"]]))
+    session.join(name, key.input.value.trim());
+}

@@ -1,31 +1,423 @@
-import { open } from "./link.js";
+import { Composer } from "./composer.js";
+import { $, announce, bdi, button, h, parts, speak, T } from "./dom.js";
+import { gate } from "./gate.js";
+import { Link } from "./link.js";
+import { Lists } from "./lists.js";
+import { Log, linked } from "./log.js";
+import { Session } from "./session.js";
 
-const [enter, say] = document.forms;
-const log = document.querySelector("#log ol");
+/** @typedef {{ theme?: string, language?: string, notify?: boolean, hideText?: boolean, fold?: boolean, offered?: boolean }} Choices */
+/** @typedef {"localStorage" | "sessionStorage"} Storage */
 
-function show(line) {
-  const row = document.createElement("li");
-  row.textContent = line;
-  log.append(row);
-  row.scrollIntoView();
+const KEY = "chinwag.1";
+/** @param {Storage} where */
+const kept = (where) => {
+  try {
+    return JSON.parse(window[where].getItem(KEY) ?? "") ?? {};
+  } catch {
+    return {};
+  }
+};
+/** A storage that is full, or forbidden, is no error. @param {Storage} where @param {object} what */
+const keep = (where, what) => {
+  try {
+    window[where].setItem(KEY, JSON.stringify(what));
+  } catch {}
+};
+
+let { ui, ...local } = kept("localStorage");
+let { drafts, ...stay } = kept("sessionStorage");
+/** @type {Choices} */
+let choices = ui ?? {};
+const keepLocal = () => keep("localStorage", { ...local, ui: choices });
+const keepStay = () => keep("sessionStorage", { ...stay, drafts: [...composer.drafts] });
+const theme = () => {
+  document.documentElement.dataset.theme = choices.theme ?? "";
+};
+theme();
+await speak([choices.language ?? "", ...navigator.languages]);
+for (const el of document.querySelectorAll("[data-text]")) el.textContent = T.t(el.getAttribute("data-text") ?? "");
+for (const el of document.querySelectorAll("[data-label]")) {
+  el.ariaLabel = T.t(el.getAttribute("data-label") ?? "");
+  if (el.localName === "button") el.setAttribute("title", el.ariaLabel);
+}
+$("boot").remove();
+
+const wanted = () => {
+  try {
+    return decodeURIComponent(location.hash).replace(/^#$/, "");
+  } catch {
+    return "";
+  }
+};
+const asked = wanted();
+/** The talk that is shown. @type {string | null} */
+let shown = null;
+let offer = false;
+/** Trouble that was read. @type {unknown} */
+let known = null;
+/** The page stands in another tab, which goes on. */
+let elsewhere = false;
+let started = false;
+let dirty = false;
+
+const link = new Link({
+  opened: () => session.opened(Date.now()),
+  heard: (text) => session.heard(text, Date.now()),
+  closed: (how) => session.closed(Date.now(), how),
+});
+
+const session = new Session({
+  kept: { local, session: stay },
+  hooks: {
+    send: (text) => link.send(text),
+    reconnect: () => started && link.connect(),
+    changed,
+    keep(now) {
+      ({ local, session: stay } = now);
+      // Forgotten: so is what was chosen here.
+      if (!Object.keys(local).length) {
+        choices = {};
+        composer.drafts.clear();
+        theme();
+      }
+      keepLocal();
+      keepStay();
+    },
+    random: Math.random,
+  },
+});
+
+async function load() {
+  const [dialogs, { Files }, { Notifier }] = await Promise.all([
+    import("./dialogs.js"),
+    import("./files.js"),
+    import("./notify.js"),
+  ]);
+  const notifier = new Notifier({
+    isOn: Boolean(choices.notify),
+    keep(on) {
+      choices.notify = on;
+      keepLocal();
+    },
+    open: look,
+  });
+  return { dialogs, files: new Files(session), notifier };
+}
+/** @type {ReturnType<typeof load> | null} */
+let loading = null;
+/** What the first view can do without. It comes before it is asked for, as there may be no connection then. */
+const rest = () => (loading ??= load());
+
+const here = () => session.talks.get(session.current);
+const composer = new Composer(
+  {
+    say,
+    typing: (on) => session.typing(session.current, on),
+    async files(chosen) {
+      const talk = here();
+      if (talk && chosen.length) (await rest()).files.offer(talk, chosen);
+    },
+    rooms: () => [...session.talks.values()].filter(({ kind }) => kind === "room").map(({ name }) => name),
+    nicks: () => [...(here()?.members.keys() ?? [])].filter((nick) => nick !== session.me.nick),
+  },
+  drafts ?? [],
+);
+/** What the menus work on. */
+const page = {
+  session,
+  composer,
+  here,
+  look,
+  shut,
+  choices: () => choices,
+  async changed() {
+    keepLocal();
+    theme();
+    const { lang } = T;
+    await speak([choices.language ?? "", ...navigator.languages]);
+    if (T.lang !== lang) location.reload();
+  },
+};
+/** @typedef {typeof page} Page */
+const lists = new Lists(session, {
+  look,
+  person: async (nick, by) => (await rest()).dialogs.person(page, nick, by, options),
+});
+const log = new Log($("log"), $("down"), {
+  menu: async (row, by) => (await rest()).dialogs.message(page, row, by),
+  again: (row) => session.again(row),
+  drop: (row) => session.drop(row),
+  older: () => session.older(session.current),
+  join: (name) => session.join(name),
+  file(row) {
+    const card = h("div", { class: "card" }, bdi(row.file?.name ?? ""));
+    rest().then(({ files }) => files.fill(card, row));
+    return card;
+  },
+  fold: () => Boolean(choices.fold),
+  read() {
+    if (here()?.unread && !document.hidden) session.read(session.current);
+  },
+});
+
+/** Closes the drawer that is open, if one is. */
+function shut() {
+  document.querySelector("dialog")?.close();
 }
 
-enter.onsubmit = (event) => {
-  event.preventDefault();
-  const room = decodeURIComponent(location.hash) || "#lobby";
-  const send = open({
-    opened: () => {
-      send(`/nick ${enter.elements.name.value}\n/set echo on\n/join ${room}`);
-      enter.hidden = true;
-      document.querySelector("main").hidden = false;
-      say.elements.text.focus();
-    },
-    heard: (lines) => lines.forEach(show),
-    closed: () => show("No connection. Load the page again to come back."),
-  });
-  say.onsubmit = (event) => {
-    event.preventDefault();
-    send(say.elements.text.value);
-    say.reset();
-  };
+/** @param {string} id */
+function look(id) {
+  shut();
+  session.look(id);
+  draw();
+}
+
+/** What was typed; a long text had better be a file. @param {string} text */
+async function say(text) {
+  const id = session.current;
+  const lines = text.split("\n").length;
+  if (lines <= 20) return session.say(id, text);
+  const { dialogs, files } = await rest();
+  const word = await dialogs.ask(
+    T.n("long", lines),
+    [],
+    [
+      [T.t("asFile"), "file"],
+      [T.t("asText"), "text"],
+    ],
+  );
+  if (word === "file") files.send(id, new File([text], `${T.t("textName")}.txt`, { type: "text/plain" }), true);
+  else if (word) session.say(id, text);
+  else composer.insert(text);
+}
+
+const options = async () => {
+  const { dialogs, notifier } = await rest();
+  dialogs.settings(page, notifier);
 };
+const find = async () => {
+  shut();
+  (await rest()).dialogs.goTo(session);
+};
+/** @param {string} part */
+const drawer = async (part) => (await rest()).dialogs.drawer($(part), address);
+
+/** The one line above all else: what is wrong, what is new, what is offered. */
+function bar() {
+  const { state, trouble, newVersion } = session;
+  const code = trouble?.code ?? "";
+  /** @type {[text: string, ...([label: string, act: () => void])[]] | null} */
+  let say = null;
+  if (elsewhere) say = [T.t("elsewhere"), [T.t("useHere"), () => tabs?.postMessage({ take: true })]];
+  else if (state === "lost" || state === "ended" || (state === "connecting" && trouble)) {
+    const slash = code === "no-websocket" && !location.pathname.endsWith("/");
+    const own = trouble?.text.replace(/ \(Enter or Ctrl-C ends nc\)$/, "");
+    const text = slash ? T.t("noSlash") : T.has(`bye.${code}`) ? T.t(`bye.${code}`) : own || T.t("bye.lost");
+    say = [text, [T.t(state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())]];
+  } else if (state === "in" && trouble && trouble !== known && code !== "bad-key")
+    say = [T.refusal(code, trouble.text), [T.t("ok"), dismiss]];
+  else if (newVersion) say = [T.t("newVersion"), [T.t("reload"), () => location.reload()]];
+  else if (offer) say = [T.t("offer"), [T.t("tell"), tell], [T.t("no"), notNow]];
+  const box = $("bar");
+  const sign = JSON.stringify(say);
+  if (box.dataset.sign !== sign) {
+    box.dataset.sign = sign;
+    const [text, ...acts] = say ?? [""];
+    const wait = h("span", { id: "wait", "aria-hidden": "true" });
+    box.replaceChildren();
+    if (say)
+      box.append(h("p", {}, text, " ", wait), ...acts.map(([label, act], i) => button(label, act, i ? "" : "main")));
+  }
+  const wait = document.getElementById("wait");
+  const at = state === "lost" && trouble?.retryAt;
+  if (wait) wait.textContent = at ? T.n("trying", Math.max(0, Math.ceil((at - Date.now()) / 1000))) : "";
+}
+
+/** What went wrong with a name or a room has been read. */
+function dismiss() {
+  known = session.trouble;
+  bar();
+}
+
+async function tell() {
+  await (await rest()).notifier.ask();
+  notNow();
+}
+
+function notNow() {
+  offer = false;
+  choices.offered = true;
+  keepLocal();
+  bar();
+}
+
+/** The address is that of the room, so that it invites. An open drawer has an entry of its own, which Back takes. */
+function address() {
+  const name = here()?.name ?? "";
+  if (name[0] === "#" && !history.state?.drawer) history.replaceState(null, "", name);
+}
+
+/** Draws what has a place of its own; rows go to the log by themselves. */
+async function draw() {
+  dirty = false;
+  const { state, talks, me, trouble } = session;
+  const inside =
+    !elsewhere && (state === "in" || (talks.size > 0 && state !== "naming" && state !== "locked" && me.nick !== ""));
+  document.body.dataset.state = state;
+  $("app").hidden = !inside;
+  $("gate").hidden = inside;
+  bar();
+  if (elsewhere) $("gate").replaceChildren(h("h1", {}, "chinwag"));
+  else if (!inside) gate(session, asked || (local.rooms?.[0]?.id ?? "#lobby"));
+  if (!inside) return;
+  const talk = here();
+  lists.talks();
+  lists.members();
+  $("me").querySelector("bdi")?.replaceChildren(me.nick);
+  $("write").hidden = $("room").hidden = $("open-right").hidden = !talk;
+  $("name").replaceChildren(bdi(talk?.name ?? T.t("noRoom")));
+  const about = talk?.kind === "person" ? session.people.get(talk.name)?.text : talk?.topic;
+  $("topic").replaceChildren(...linked(about ?? ""));
+  $("topic").title = about ?? "";
+  const typing = talk?.typing ?? [];
+  const count = typing.length;
+  $("typing").replaceChildren(...(count ? parts(count > 3 ? "manyType" : `type${count}`, ...typing) : []));
+  const label = talk && talk.maySay !== true ? T.t(talk.maySay) : T.t("write", talk?.name ?? "");
+  if (talk && talk.id !== shown) {
+    shown = talk.id;
+    log.show(talk);
+    composer.show(talk, label);
+    address();
+    announce(T.t("inTalk", talk.name));
+    document.title = `${talk.name} – ${session.server.name || "chinwag"}`;
+    if (!document.hidden) session.read(talk.id);
+    // A keyboard that comes up over half of a telephone is only wanted by who writes.
+    if (matchMedia("(pointer: fine)").matches) composer.focus();
+    dot();
+  } else composer.label(label);
+  if (!loading) setTimeout(rest, 2000);
+  if (state === "in" && trouble?.code === "bad-key" && trouble !== known) {
+    known = trouble;
+    (await rest()).dialogs.askKey(session, trouble.name ?? "");
+  }
+}
+
+/** What waits to be read goes before the title, and a dot on the icon. */
+async function dot() {
+  let count = 0;
+  for (const { kind, unread, mentions } of session.talks.values()) count += kind === "person" ? unread : mentions;
+  if (count || loading) (await rest()).notifier.dot(count);
+}
+
+/** @param {import("./types").Change} change */
+function changed(change) {
+  const rows = change.rows?.get(shown ?? "");
+  if (rows) log.change(rows);
+  if (change.transfers) rest().then(({ files }) => files.changed(/** @type {Set<any>} */ (change.transfers)));
+  for (const text of change.say ?? []) announce(text);
+  if (document.hidden && change.notify) notify(change.notify);
+  if (change.talks) dot();
+  // What is drawn waits for the next frame; a page that nobody sees has none, and needs nothing drawn.
+  if (!dirty) requestAnimationFrame(draw);
+  dirty = true;
+}
+
+/** @param {{ talkId: string, nick: string, text: string }[]} all */
+async function notify(all) {
+  const { notifier } = await rest();
+  const state = notifier.state();
+  offer ||= state === "off" && !choices.offered;
+  for (const { talkId, nick, text } of state === "on" ? all : []) {
+    const title = talkId[0] === "#" ? `${nick}, ${talkId}` : nick;
+    notifier.show({ talkId, title, body: choices.hideText ? T.t("wrote") : text });
+  }
+}
+
+// A guest is in one tab at a time: a new one asks, and "Use it here" has the other hand over its place.
+const tabs =
+  typeof BroadcastChannel === "function" ? new BroadcastChannel(new URL(".", document.baseURI).pathname) : null;
+tabs?.addEventListener("message", ({ data }) => {
+  if (data.ask && started) tabs.postMessage(session.me.owned ? { mine: stay.place?.token } : { here: true });
+  else if (data.take && started) {
+    started = false;
+    elsewhere = true;
+    session.save();
+    link.close();
+    tabs.postMessage({ place: stay });
+    draw();
+  } else if (data.here && !started) {
+    elsewhere = true;
+    draw();
+  } else if (data.mine && !started && data.mine === stay.place?.token) {
+    // A tab that was duplicated: two cannot have one place.
+    delete stay.place;
+    keepStay();
+    location.reload();
+  } else if (data.place && elsewhere && !started) {
+    stay = data.place;
+    keepStay();
+    location.reload();
+  }
+});
+tabs?.postMessage({ ask: true });
+setTimeout(
+  () => {
+    if (elsewhere) return;
+    started = true;
+    if (asked) session.join(asked);
+    link.connect();
+    draw();
+  },
+  tabs ? 100 : 0,
+);
+
+setInterval(() => {
+  if (started) session.tick(Date.now());
+  bar();
+}, 500);
+document.addEventListener("visibilitychange", () => {
+  if (!started) return;
+  if (document.hidden) {
+    log.leave();
+    session.save();
+  } else {
+    session.awake(Date.now());
+    log.read();
+    draw();
+  }
+});
+addEventListener("pagehide", () => started && session.save());
+addEventListener("pageshow", (e) => e.persisted && started && session.awake(Date.now()));
+addEventListener("online", () => started && session.now(Date.now()));
+addEventListener("hashchange", () => {
+  const name = wanted();
+  if (name && name !== here()?.name) session.join(name);
+});
+// Files that are dropped beside their place do not take the page away.
+for (const on of ["dragover", "drop"]) addEventListener(on, (e) => e.preventDefault());
+
+$("open-left").addEventListener("click", () => drawer("left"));
+$("open-right").addEventListener("click", () => drawer("right"));
+$("room").addEventListener("click", async () => (await rest()).dialogs.room(page, $("room")));
+$("find").addEventListener("click", find);
+$("me").addEventListener("click", options);
+$("log").addEventListener("flood", (e) => announce(T.n("flood", /** @type {CustomEvent} */ (e).detail)));
+
+addEventListener("keydown", (e) => {
+  if (document.querySelector("dialog[open]") || $("app").hidden) return;
+  const step = e.altKey && { ArrowUp: -1, ArrowDown: 1 }[e.key];
+  if (step) {
+    const ids = [...session.talks.keys()];
+    look(ids[(ids.indexOf(session.current) + step + ids.length) % ids.length]);
+  } else if (e.key === "F6") {
+    const all = ["left", "log", "text", "right"].map($).filter((part) => part.checkVisibility());
+    const at = all.findIndex((part) => part.contains(document.activeElement));
+    const to = all[(at + (e.shiftKey ? all.length - 1 : 1)) % all.length];
+    const stop = /** @type {HTMLElement | null} */ (to.querySelector('[tabindex="0"]'));
+    (stop ?? to).focus();
+  } else if (e.key.toLowerCase() === "k" && (e.ctrlKey || e.metaKey)) find();
+  else if (e.key === "Escape") composer.focus();
+  else return;
+  e.preventDefault();
+});

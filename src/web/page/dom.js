@@ -1,0 +1,91 @@
+import { texts } from "./strings.js";
+
+/** The texts of the language that is shown. @type {Awaited<ReturnType<typeof texts>>} */
+export let T;
+
+/** Chooses the language: the first of these tags that there is. @param {readonly string[]} tags */
+export async function speak(tags) {
+  T = await texts(tags);
+  Object.assign(document.documentElement, { lang: T.lang, dir: T.dir });
+}
+
+/** @param {string} id */
+export const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/**
+ * An element with its children. What is a string is only ever set as text; `on…` are listeners, all else attributes, left out where
+ * they are null, undefined or false.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, any>} [props]
+ * @param {...(Node | string | null | undefined | false)} kids
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function h(tag, props = {}, ...kids) {
+  const el = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (key.startsWith("on")) el.addEventListener(key.slice(2), value);
+    else if (value != null && value !== false) el.setAttribute(key, value === true ? "" : String(value));
+  }
+  el.append(...kids.filter((kid) => kid != null && kid !== false).map((kid) => /** @type {Node | string} */ (kid)));
+  return el;
+}
+
+/** A picture of index.html. @param {string} name */
+export function icon(name) {
+  const [svg, use] = ["svg", "use"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+  use.setAttribute("href", `#i-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
+/** A button, with a label or an icon that has the label for its name. */
+/** @param {string} label @param {(e: MouseEvent) => void} onclick @param {string} [look] @param {string} [picture] */
+export const button = (label, onclick, look = "", picture = "") =>
+  picture
+    ? h("button", { type: "button", class: `icon ${look}`, "aria-label": label, title: label, onclick }, icon(picture))
+    : h("button", { type: "button", class: look, onclick }, label);
+
+/** A name, set apart from the direction of the text around it. @param {string} name */
+export const bdi = (name) => h("bdi", {}, name);
+
+/** The text of `key` as nodes, each of `args` in a `<bdi>`. @param {string} key @param {...string} args */
+export const parts = (key, ...args) =>
+  T.t(key)
+    .split(/(\{\d\})/)
+    .map((part) => (/^\{\d\}$/.test(part) ? bdi(args[Number(part[1])] ?? "") : part));
+
+/** What only a screen reader says. @param {string} text */
+export const unseen = (text) => h("span", { class: "vh" }, text);
+
+/** Has it said by a screen reader. @param {string} text */
+export const announce = (text) => {
+  $("say").textContent = text;
+};
+
+/**
+ * Moves the focus within `box` by the arrow keys, Home and End: one stop for Tab, whatever their number.
+ * @param {HTMLElement} box @param {string} find a selector
+ */
+export function rove(box, find) {
+  const all = () => /** @type {HTMLElement[]} */ ([...box.querySelectorAll(find)]);
+  box.addEventListener("keydown", (e) => {
+    const step = { ArrowDown: 1, ArrowUp: -1, Home: -1e9, End: 1e9 }[e.key];
+    const items = all();
+    const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    if (!step || at < 0 || e.altKey || e.ctrlKey || e.metaKey) return;
+    e.preventDefault();
+    items[Math.min(Math.max(at + step, 0), items.length - 1)].focus();
+  });
+  box.addEventListener("focusin", (e) => {
+    const to = /** @type {HTMLElement} */ (e.target).closest(find);
+    if (to) for (const item of all()) item.tabIndex = item === to ? 0 : -1;
+  });
+}
+
+/** A field with its label. @param {string} key @param {Record<string, any>} [props] */
+export function field(key, props = {}) {
+  const input = h("input", { autocapitalize: "off", spellcheck: "false", ...props });
+  return { input, label: h("label", {}, h("span", {}, T.t(key)), input) };
+}

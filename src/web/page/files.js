@@ -1,0 +1,197 @@
+import { ask, tick } from "./dialogs.js";
+import { $, bdi, button, h, parts, T, unseen } from "./dom.js";
+import { Blobs, gather, isFetchedUnasked, isHeavy, redraw, save, sourceOf } from "./media.js";
+
+/** @import { Session } from "./session.js" */
+/** @import { Talk } from "./talks.js" */
+/** @import { FileInfo, Row } from "./types" */
+/** @typedef {Awaited<ReturnType<Session["upload"]>>} Transfer */
+/** @import { Fetched } from "./media.js" */
+/**
+ * @typedef {{ file: FileInfo, el: HTMLElement, transfer: Transfer | null, isAsked: boolean, got: Fetched | null, url: string, problem: string }} Card
+ *   `url` while it is shown
+ */
+
+const SHOWN = /\.(png|jpe?g|gif|webp|avif|mp4|m4v|mov|webm|mp3|m4a|ogg|oga|opus|wav|flac)$/i;
+
+/** Files: their cards in the log, and those under way from here. */
+export class Files {
+  /** @type {Map<string, Card>} */ #cards = new Map();
+  /** @type {Map<Transfer, HTMLElement>} */ #ups = new Map();
+  #session;
+  #blobs = new Blobs((key) => {
+    const card = this.#cards.get(key);
+    if (!card) return;
+    card.got = null;
+    card.url = "";
+    this.#draw(card);
+  });
+
+  /** @param {Session} session */
+  constructor(session) {
+    this.#session = session;
+  }
+
+  /** What the log shows of a file goes into `el`. @param {HTMLElement} el @param {Row} row */
+  fill(el, row) {
+    const file = /** @type {FileInfo} */ (row.file);
+    const key = String(file.id);
+    const card = this.#cards.get(key) ?? { file, el, transfer: null, isAsked: false, got: null, url: "", problem: "" };
+    card.el = el;
+    if (!this.#cards.has(key) && !file.gone && isFetchedUnasked(file)) this.#show(card, true);
+    this.#cards.set(key, card);
+    this.#draw(card);
+  }
+
+  /** @param {Card} card @param {(got: Fetched) => void} then */
+  async #fetch(card, then) {
+    const { file } = card;
+    if (card.got) return then(card.got);
+    if (card.isAsked) return;
+    if (isHeavy(file.size) && !(await ask(T.t("heavy", T.size(file.size)), [], [[T.t("save"), "yes"]]))) return;
+    card.isAsked = true;
+    card.problem = "";
+    const came = (/** @type {Fetched} */ got) => {
+      card.got = got;
+      card.isAsked = false;
+      then(got);
+    };
+    const failed = (/** @type {string} */ text) => {
+      card.problem = text;
+      card.isAsked = false;
+      this.#draw(card);
+    };
+    card.transfer = await this.#session.fetch(file.id, gather(came, failed));
+    this.#draw(card);
+  }
+
+  /** @param {Card} card @param {boolean} unasked */
+  #show(card, unasked) {
+    this.#fetch(card, (got) => {
+      if (got.kind.show && !(unasked && got.isHuge)) card.url = this.#blobs.put(String(card.file.id), got.blob);
+      else if (!unasked) save(got.blob, card.file.name);
+      this.#draw(card);
+    });
+  }
+
+  /** @param {Card} card */
+  #draw(card) {
+    const { file, el, transfer, got, url, problem } = card;
+    const keep = () => this.#fetch(card, (now) => (save(now.blob, file.name), this.#draw(card)));
+    const under = card.isAsked && transfer && (transfer.state === "waiting" || transfer.state === "running");
+    const place = url || (isFetchedUnasked(file) && !file.gone && !problem);
+    const name = h("p", {}, bdi(file.name), " ", h("small", { class: "quiet" }, T.size(file.size)));
+    el.replaceChildren();
+    if (place)
+      el.append(
+        h("div", { class: `show ${got?.kind.show ?? ""}` }, url && got ? this.#media(url, got, file.name) : ""),
+      );
+    const line = h("div", { class: "line" }, name);
+    if (file.gone && !got) line.append(h("small", { class: "quiet" }, T.t("gone")));
+    else if (!under) {
+      if (!url && SHOWN.test(file.name)) line.append(button(T.t("show"), () => this.#show(card, false)));
+      line.append(button(T.t("save"), keep));
+    }
+    el.append(line);
+    if (problem) el.append(h("p", { class: "problem" }, problem));
+    if (under) el.append(this.#progress(transfer));
+    for (const one of el.querySelectorAll("button")) if (!one.ariaLabel) one.append(unseen(` ${file.name}`));
+  }
+
+  /** @param {string} url @param {Fetched} got @param {string} name */
+  #media(url, got, name) {
+    const { show } = got.kind;
+    if (show !== "image")
+      return h(show === "audio" ? "audio" : "video", {
+        src: url,
+        controls: true,
+        preload: "metadata",
+        "aria-label": name,
+      });
+    const img = () => h("img", { src: url, alt: name, width: got.size?.width, height: got.size?.height });
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "show",
+        "aria-label": T.t("enlarge", name),
+        onclick: () =>
+          ask([bdi(name)], [h("div", { class: "picture" }, img())], [[T.t("save"), "save"]]).then(
+            (word) => word && save(got.blob, name),
+          ),
+      },
+      img(),
+    );
+  }
+
+  /** @param {Transfer} transfer */
+  #progress(transfer) {
+    const bar = h("progress", { max: Math.max(transfer.total, 1), value: transfer.done, "aria-label": transfer.name });
+    return h(
+      "div",
+      { class: "line" },
+      bar,
+      button(T.t("cancel"), () => this.#session.cancel(transfer)),
+    );
+  }
+
+  /** Files were chosen, dropped or pasted: asks, and sends them. @param {Talk} talk @param {File[]} files */
+  async offer(talk, files) {
+    let original = false;
+    const list = h(
+      "ul",
+      { class: "files" },
+      ...files.map((file) => h("li", {}, bdi(file.name), " ", h("small", { class: "quiet" }, T.size(file.size)))),
+    );
+    const photos =
+      files.some(({ type }) => /jpeg|hei|webp/.test(type)) &&
+      tick("original", false, (on) => {
+        original = on;
+      });
+    if (!(await ask(parts("sendTo", talk.name), [list, photos], [[T.t("send"), "send"]]))) return;
+    for (const file of files) await this.send(talk.id, file, original);
+  }
+
+  /** @param {string} talkId @param {File} file @param {boolean} original */
+  async send(talkId, file, original) {
+    try {
+      this.changed(new Set([await this.#session.upload(talkId, sourceOf(original ? file : await redraw(file)))]));
+    } catch {
+      ask(T.t("unreadable", file.name), [], []);
+    }
+  }
+
+  /** @param {Set<Transfer>} transfers */
+  changed(transfers) {
+    for (const transfer of transfers) {
+      const card = [...this.#cards.values()].find((one) => one.transfer === transfer);
+      if (card) {
+        if (transfer.state === "cancelled") card.isAsked = false;
+        const bar = card.el.querySelector("progress");
+        if (bar && transfer.state === "running") bar.value = transfer.done;
+        else this.#draw(card);
+      } else if (transfer.way === "up") this.#up(transfer);
+    }
+  }
+
+  /** @param {Transfer} transfer */
+  #up(transfer) {
+    const { state, name } = transfer;
+    const li = this.#ups.get(transfer) ?? h("li");
+    const bar = li.querySelector("progress");
+    if (!this.#ups.has(transfer)) $("transfers").append(li);
+    this.#ups.set(transfer, li);
+    if (state === "done" || state === "cancelled") {
+      li.remove();
+      this.#ups.delete(transfer);
+    } else if (state === "failed") {
+      const text = T.refusal(transfer.why?.code, transfer.why?.text);
+      li.replaceChildren(
+        bdi(name),
+        h("span", { class: "problem" }, T.t("unsent", text)),
+        button(T.t("close"), () => li.remove()),
+      );
+    } else if (bar) bar.value = transfer.done;
+    else li.replaceChildren(bdi(name), this.#progress(transfer));
+  }
+}

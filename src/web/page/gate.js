@@ -1,0 +1,91 @@
+import { $, field, h, parts, T } from "./dom.js";
+
+/** @import { Session } from "./session.js" */
+
+/** What stands before the talks: who one is, and how one comes in. Drawn anew only when it has something else to say. */
+/** @param {Session} session @param {string} room */
+export function gate(session, room) {
+  const { state, trouble, server } = session;
+  const box = $("gate");
+  const sign = JSON.stringify([state, trouble?.code, trouble?.text, trouble?.tries, trouble?.free, server?.motd]);
+  if (box.dataset.sign === sign) return;
+  box.dataset.sign = sign;
+  const typed = Object.fromEntries([...box.querySelectorAll("input")].map((input) => [input.name, input.value]));
+  const code = trouble?.code ?? "";
+  if (code === "locked") box.dataset.way = trouble?.text.includes("/pass") ? "pass" : "login";
+  const locked = state === "locked";
+  const closed = locked && box.dataset.way === "login";
+  const isLogin = closed || (trouble?.name && /^(refused|insecure)$/.test(code));
+  const tries = trouble?.tries == null ? "" : ` ${T.n("tries", trouble.tries)}`;
+  const problem =
+    code &&
+    code !== "locked" &&
+    h("p", { id: "problem", class: "problem", role: "alert" }, T.refusal(code, trouble?.text) + tries);
+  const wrong = { "aria-describedby": problem && "problem", "aria-invalid": problem && "true" };
+  const secret = { type: "password", autocomplete: "current-password", required: true };
+  const name = field("askName", {
+    name: "name",
+    autocomplete: "nickname",
+    required: true,
+    value: typed.name || trouble?.name,
+    ...(isLogin || locked ? {} : wrong),
+  });
+  const pass = field("password", { name: "pass", ...secret, ...(isLogin ? {} : wrong) });
+  const own = field("ownName", {
+    name: "own",
+    autocomplete: "username",
+    required: true,
+    value: typed.own || trouble?.name,
+  });
+  const word = field("password", { name: "word", ...secret, ...(isLogin ? wrong : {}) });
+  /** @param {() => void} then @param {...(Node | string | false | null | undefined)} kids */
+  const form = (then, ...kids) =>
+    h(
+      "form",
+      {
+        onsubmit(/** @type {Event} */ e) {
+          e.preventDefault();
+          then();
+        },
+      },
+      ...kids,
+    );
+  const free = trouble?.free ?? "";
+  const offer = h("button", { type: "button", onclick: () => session.enter(free) }, ...parts("takeFree", free));
+  const login = form(
+    () => session.login(own.input.value, word.input.value),
+    own.label,
+    word.label,
+    isLogin && problem,
+    h("button", {}, T.t("login")),
+  );
+  const first = form(
+    () => {
+      session.enter(name.input.value);
+      if (locked) session.unlock(pass.input.value);
+    },
+    name.label,
+    locked && pass.label,
+    !isLogin && problem,
+    free && offer,
+    h("button", { class: "main" }, T.t("join")),
+  );
+  box.replaceChildren(h("h1", { dir: "auto" }, server.name || "chinwag"));
+  if (state !== "naming" && !locked) {
+    box.append(h("p", { class: "slow" }, T.t("connecting", location.host)), h("div", { class: "bones" }));
+    return;
+  }
+  for (const line of server.motd) box.append(h("p", { dir: "auto" }, line));
+  if (locked) box.append(h("p", {}, T.t(closed ? "guests" : "locked")));
+  if (closed) box.append(login);
+  else {
+    const more = h(
+      "details",
+      { open: isLogin || code === "owned" },
+      h("summary", {}, h("span", {}, T.t("haveName"))),
+      login,
+    );
+    box.append(first, h("p", { class: "quiet" }, ...parts("comeTo", room)), more);
+  }
+  (isLogin ? (problem ? word : own) : locked && problem ? pass : name).input.focus();
+}

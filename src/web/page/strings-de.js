@@ -1,0 +1,188 @@
+/** German, as strings.js has English. */
+export const german = `
+about Über diesen Raum
+again Nochmals senden
+asDevice Wie auf diesem Gerät
+asFile Als Datei senden
+asText Als Nachrichten senden
+ask.ban {0} aus {1} fernhalten?
+ask.erase Diese Nachricht für alle entfernen?
+ask.ignore Nichts mehr von {0} sehen?
+ask.kick {0} aus {1} weisen?
+ask.mute {0} in {1} nicht mehr sprechen lassen?
+askKey {0} hat einen Schlüssel
+askName Wie sollen wir dich nennen?
+attach Dateien senden
+away Abwesenheit, steht bei deinem Namen
+awayLike Um eins zurück
+ban Fernhalten …
+below {0} neue Nachricht|{0} neue Nachrichten
+bye.blocked Dieser Server lässt dich nicht ein.
+bye.full Der Server ist voll.
+bye.idle Du warst zu lange ohne Passwort da.
+bye.lost Keine Verbindung.
+bye.no-websocket Etwas zwischen dir und dem Server, vielleicht ein Proxy, lässt keine WebSockets durch. Frage, wer ihn betreibt.
+bye.shutdown Der Server wird neu gestartet.
+bye.too-slow Deine Verbindung war zu langsam.
+came {0} kam|{0} kamen
+cancel Abbrechen
+close Schließen
+comeTo Du kommst in {0}.
+commands /away TEXT – sagen, dass du weg bist;/back – wieder da;/ban NAME ZEIT GRUND – jemanden fernhalten;/help – alle Befehle;/history 100 – was zuvor gesagt wurde;/ignore NAME – nichts mehr von jemandem sehen;/invite NAME – jemanden einladen;/join #RAUM – einen Raum betreten;/kick NAME GRUND – jemanden hinausweisen;/leave – diesen Raum verlassen;/me TEXT – sagen, was du tust;/msg NAME TEXT – jemandem allein schreiben;/mute NAME ZEIT GRUND – jemanden nicht sprechen lassen;/nick NAME – anders heißen;/op NAME – jemanden für Ordnung sorgen lassen;/room – die Regeln dieses Raums;/rooms – alle Räume;/topic TEXT – worum es hier geht;/unban NR – wieder einlassen;/unignore NAME – jemanden wieder sehen;/voice NAME – jemanden sprechen lassen;/who – wer da ist
+connecting Verbinde mit {0} …
+copy Text kopieren
+dark Dunkel
+days {0} Tag|{0} Tage
+deop Nicht mehr für Ordnung sorgen lassen
+devoice Stimme zurücknehmen
+drop Entfernen
+dropHere Dateien hier ablegen, um sie zu senden
+elsewhere Du bist hier in einem anderen Tab.
+emptyRoom Hier wurde noch nichts gesagt. Wer die Adresse dieser Seite öffnet, kommt in diesen Raum.
+emptyTalk Was hier gesagt wird, lest nur ihr beide, und der Server behält nichts davon.
+enlarge {0} vergrößern
+erase Entfernen …
+event.anew Dieser Raum hat neu begonnen: Was zuvor gesagt wurde, ist fort.
+event.automatic Das macht die Seite von selbst.
+event.banned {0} hält {1} fern
+event.erased {0} hat Nachrichten entfernt
+event.joined {0} kam herein
+event.kicked {0} hat {1} hinausgewiesen
+event.left {0} ging hinaus
+event.lost {0} hat die Verbindung verloren
+event.made {0} hat {1} ernannt: {2}
+event.missing Nachrichten, die hier fehlen: {1}
+event.muted {0} lässt {1} nicht sprechen
+event.offline {0} ist gegangen
+event.online {0} ist wieder da
+event.quit {0} ging
+event.renamed {0} heißt jetzt {1}
+event.set {0} hat eine Regel gesetzt: {1} {2}
+event.topic {0} hat das Thema gesetzt
+event.unanswered Unklar, ob das geschah.
+event.unbanned {0} lässt {1} wieder ein
+event.unmuted {0} lässt {1} wieder sprechen
+find Raum oder Person finden
+flood {0} neue Nachricht|{0} neue Nachrichten
+fold Kommen und Gehen zusammenzählen
+forGood für immer
+forget Mich hier vergessen
+forgetAsk Deinen Namen, deine Räume und Einstellungen auf diesem Gerät vergessen?
+forgetWhy Dein Name, deine Räume und Einstellungen stehen in diesem Browser.
+goTo Wohin
+gone Fort
+guests Zurzeit kommt nur herein, wem ein Name gehört.
+haveName Ich habe hier einen Namen
+heavy Diese Datei hat {0}, was für dieses Gerät zu viel sein kann. Holen?
+here {0} hier|{0} hier
+hideText Ohne den Text
+hours {0} Stunde|{0} Stunden
+howLong Für wie lange
+ignore Nicht mehr sehen …
+inTalk Du bist in {0}
+invite Jemanden einladen
+invites {0} lädt dich ein: {1}.
+is.away weg
+is.gone nicht da
+is.here da
+is.typing da
+join Eintreten
+key Der Schlüssel
+kick Hinausweisen …
+language Sprache
+leave Verlassen
+light Hell
+link Link zum Einladen
+locked Dieser Server hat ein Passwort.
+log Nachrichten in {0}
+login Anmelden
+logout Abmelden
+long Das hat {0} Zeile.|Das hat {0} Zeilen.
+look Aussehen
+manyType Mehrere schreiben …
+mayNot.guests Hier darf nur sprechen, wem ein Name gehört.
+mayNot.moderated Hier darf nur sprechen, wer eine Stimme hat.
+mayNot.muted Du darfst hier zurzeit nicht sprechen.
+mayNot.outside Du bist nicht in diesem Raum.
+members Wer da ist
+mention {0} erwähnen
+mentions {0} Erwähnung|{0} Erwähnungen
+minutes {0} Minute|{0} Minuten
+more Mehr
+mute Nicht sprechen lassen …
+myName Dein Name
+new Neu
+newPassword Ein Passwort mit mindestens 8 Zeichen
+newRoom Neuer Raum
+newVersion Es gibt eine neue Fassung dieser Seite.
+no Nein, danke
+noPush Nur solange diese Seite offen ist: Eine geschlossene hört nichts.
+noRoom Kein Raum
+noSlash Der Adresse fehlt am Ende ein Schrägstrich: Füge „/“ an und versuche es noch einmal.
+notify Benachrichtigungen
+notify.denied Dieser Browser verbietet sie dieser Seite; seine Einstellungen für die Seite können das ändern.
+notify.insecure Sie brauchen eine verschlüsselte Verbindung (https).
+notify.none Dieser Browser hat keine.
+now Jetzt
+offer Jemand hat dir geschrieben, während du anderswo warst.
+offers Vorschläge
+ok OK
+older Frühere Nachrichten
+op Für Ordnung sorgen lassen
+open Los
+original Mit dem Ort und allem, was Kameras sonst in Fotos schreiben
+ownName Dein Name
+password Passwort
+pending Wartet darauf, gesendet zu werden
+people Personen
+photo Foto aufnehmen
+rank.founder hat den Raum gegründet
+rank.op sorgt für Ordnung
+rank.voice Stimme
+reason Grund
+refusal.bad-name Ein Name hat Buchstaben und Ziffern, - und _, beginnt mit einem Buchstaben und ist höchstens 20 Zeichen lang.
+refusal.busy Das ging gerade nicht. Versuche es gleich noch einmal.
+refusal.elsewhere Die Verbindung war weg, und wer so heißt, kann jetzt jemand anders sein.
+refusal.insecure Auf dieser Verbindung können andere mitlesen: Öffne diese Seite über https, um dich anzumelden.
+refusal.owned Dieser Name gehört jemandem. Bist du das, melde dich unten an.
+refusal.refused Das stimmt nicht. Versuche es noch einmal.
+refusal.taken Jemand hier heißt so, oder so ähnlich.
+register Namen behalten
+registerWhy Mit einem Passwort gehört dieser Name dir und niemandem sonst.
+reload Neu laden
+rename Ändern
+reply Antworten
+roomMenu Menü dieses Gesprächs
+rooms Räume
+save Speichern
+send Senden
+sendTo An {0} senden
+setAway Setzen
+settings Einstellungen
+show Zeigen
+takeFree {0} nehmen
+talks Räume und Personen
+tell Sag mir, wenn mir jemand schreibt
+textName Text
+theme Helligkeit
+toEnd Zum Neuesten
+topic Thema
+transfers Dateien unterwegs
+tries {0} Versuch ist übrig.|{0} Versuche sind übrig.
+tryAgain Noch einmal versuchen
+trying Neuer Versuch in {0} Sekunde.|Neuer Versuch in {0} Sekunden.
+type1 {0} schreibt …
+type2 {0} und {1} schreiben …
+type3 {0}, {1} und {2} schreiben …
+unknown Unklar, ob das angekommen ist.
+unread {0} ungelesen|{0} ungelesen
+unreadable Dieser Browser kann {0} nicht lesen. Sende das Original, oder eine andere Datei.
+unsent Nicht gesendet: {0}
+useHere Hier benutzen
+voice Eine Stimme geben
+went {0} ging|{0} gingen
+write An {0} schreiben
+writeTo {0} schreiben
+wrote hat dir geschrieben
+you Du
+`;
