@@ -55,6 +55,8 @@ pub enum Fault {
     NotInRoom(RoomName),
     /// There is no current room.
     NoRoom,
+    /// The same, by the operator's door, where there never is one.
+    NoRoomByDoor,
     /// There is no current target at all.
     NoTarget,
     /// This was said while there was none.
@@ -83,6 +85,8 @@ pub enum Fault {
     BadTime(Text),
     /// A text that is a command with a secret, behind a blank.
     Indented,
+    /// A text that is a command with a secret, without its slash.
+    Slashless(Verb),
     /// No space is left in the spool.
     NoSpace,
     /// The disk failed to take bytes.

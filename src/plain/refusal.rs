@@ -25,6 +25,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         | Fault::OnlyEnds
         | Fault::BadTime(_)
         | Fault::Indented
+        | Fault::Slashless(_)
         | Fault::NoSuchRule(_)
         | Fault::BadValue(_)
         | Fault::BadPattern => Code::Usage,
@@ -36,7 +37,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
         Fault::NoSuchRoom(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
-        Fault::NoRoom | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
+        Fault::NoRoom | Fault::NoRoomByDoor | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
         Fault::NoSuchFile => Code::NoSuchFile,
         Fault::NoUpload => Code::NoUpload,
         Fault::BadChunk => Code::BadChunk,
@@ -112,6 +113,10 @@ pub(super) fn explain(why: &Fault) -> String {
             format!("{typed} is no time: that is a number with its unit right behind it, as in 30m, 12h or 7d, before the reason")
         }
         Fault::Indented => "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
+        Fault::Slashless(verb) => {
+            let usage = commands::spec_of(*verb).map_or("", |spec| spec.usage);
+            format!("others would read that, and it looks like {usage} without its slash; begin with the slash, or say it with /msg TARGET TEXT")
+        }
         Fault::NoSuchRule(word) => format!("{word} is no rule; /room lists them"),
         Fault::BadValue(kind) => bad_value(*kind),
         Fault::BadPattern => {
@@ -161,6 +166,11 @@ pub(super) fn explain(why: &Fault) -> String {
         Fault::NoSuchRoom(name) => format!("there is no room {name}; /rooms lists them, /join makes one"),
         Fault::NotInRoom(room) => format!("you are not in {room}; /join {room} first"),
         Fault::NoRoom => "no room is current; name one, or /join #lobby first".to_owned(),
+        Fault::NoRoomByDoor => {
+            "no room is current at the operator's door; name one, as in /op #lobby, which a shell wants in quotes: chinwag ctl \
+             op '#lobby'"
+                .to_owned()
+        }
         Fault::NoTarget => "nobody hears you here; /join #lobby or /query NAME first".to_owned(),
         Fault::Unheard(text) => {
             let word = text.as_str().split(' ').next().filter(|word| !word.starts_with('/'));
