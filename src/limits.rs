@@ -347,6 +347,8 @@ pub const DEEDS: usize = 256;
 pub const DEEDS_UNWRITTEN: usize = 1024;
 /// Owners of names who may be operators.
 pub const OPERATORS: usize = 50;
+/// Bytes of a file with certificates or a key.
+pub const PEM: u64 = 1024 * 1024;
 /// Connections at the operator's door at once.
 pub const CONTROLS: usize = 4;
 /// How long one of them may say nothing.

@@ -83,12 +83,12 @@ enum ListenerSocket {
 }
 
 impl Carrier {
-    /// The option by which somebody wants it.
+    /// The option by which somebody wants it, without dashes.
     pub fn option(&self) -> &'static str {
         match self {
-            Self::Plain => "--listen",
-            Self::Tls(_) => "--tls",
-            Self::Proxied(_) => "--proxy-listen",
+            Self::Plain => "listen",
+            Self::Tls(_) => "tls",
+            Self::Proxied(_) => "proxy-listen",
         }
     }
 

@@ -344,10 +344,8 @@ impl Os {
     }
 }
 
-/// What would keep [`Home::at`] and [`Os::open`] from using the data folder `dir`, but that another server uses it. Nothing is locked,
-/// made or changed.
+/// What would keep [`Os::open`] from using the data folder `dir`, which [`Home::look`] has found to be well. Nothing is made or changed.
 pub fn look(dir: &Path) -> io::Result<()> {
-    Home::look(dir).map_err(|e| cannot(&format!("keep files in {}", dir.display()), &e))?;
     let [ledger, rooms, spool] = ["ledger", "rooms", "spool"].map(|name| dir.join(name));
     ledger::look(&ledger).map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
     for (folder, look) in [(rooms, journal::look as fn(&Path) -> io::Result<()>), (spool, spool::look)] {
@@ -358,17 +356,32 @@ pub fn look(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What would keep [`Os::open`] from opening the operator's door at `path`, but that another server listens there; its folder is the
+/// data folder `data`, say, which is made before it. Nothing is changed.
+pub fn look_at_control(path: &Path, data: Option<&Path>) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if data == Some(folder) && !folder.exists() => Ok(()),
+        _ => ControlListener::look(path).map_err(|e| cannot_open(path, &e)),
+    }
+}
+
+fn cannot_open(path: &Path, e: &io::Error) -> io::Error {
+    cannot(&format!("open the operator's door {}", path.display()), e)
+}
+
 /// Opens the operator's door where they want it, or else in the data folder. People can talk without the latter.
 fn open_control(wanted: Option<PathBuf>, in_data: Option<PathBuf>) -> io::Result<Option<ControlListener>> {
-    let cannot = |path: &Path, e: &io::Error| cannot(&format!("open the operator's door {}", path.display()), e);
     if let Some(path) = wanted {
-        return ControlListener::open(&path).map(Some).map_err(|e| cannot(&path, &e));
+        return ControlListener::open(&path).map(Some).map_err(|e| cannot_open(&path, &e));
     }
     let Some(path) = in_data else { return Ok(None) };
     match ControlListener::open(&path) {
         Ok(door) => Ok(Some(door)),
         Err(e) => {
-            log::warn!("{}; until the next start chinwag ctl does not reach this server", reason(&cannot(&path, &e)));
+            log::warn!(
+                "{}; until the next start chinwag ctl does not reach this server",
+                reason(&cannot_open(&path, &e))
+            );
             Ok(None)
         }
     }
