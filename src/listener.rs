@@ -216,6 +216,15 @@ impl Listeners {
         }
     }
 
+    /// Believes these proxies from now on, and no others.
+    pub fn replace_proxies(&mut self, new: &Proxies) {
+        for listener in &mut self.listeners {
+            if let ListenerSocket::Tcp(_, Carrier::Proxied(proxies)) = &mut listener.socket {
+                proxies.clone_from(new);
+            }
+        }
+    }
+
     /// When the certificate expires that they show, if they do.
     pub fn certificate_expires(&self) -> Option<SystemTime> {
         self.listeners.iter().find_map(|listener| match &listener.socket {

@@ -257,7 +257,8 @@ fn reload(words: &[OsString], started: &Serve) -> Result<Anew, String> {
     // Only a start listens there, but it is not to find out what is wrong.
     options.addresses(certificate.clone()).map_err(|mistake| config.tell(&mistake))?;
     options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
-    Ok(Anew { what: Reloaded { settings, restart: started.restarts(&options) }, certificate })
+    let what = Reloaded { settings, restart: started.restarts(&options) };
+    Ok(Anew { what, certificate, proxies: options.proxies() })
 }
 
 /// Says on standard output that a server could begin with these options; else it is an error, in the words of the server.

@@ -177,8 +177,6 @@ impl Serve {
             ("listen", self.listen != new.listen),
             ("tls", self.tls != new.tls),
             ("proxy-listen", self.proxy_listen != new.proxy_listen),
-            ("proxy-from", self.proxy_from != new.proxy_from),
-            ("proxy-secure", self.proxy_secure != new.proxy_secure),
             ("metrics", self.metrics != new.metrics),
             ("data", self.data != new.data),
             ("control", self.control != new.control),

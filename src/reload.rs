@@ -9,6 +9,7 @@ use log::error;
 use mio::Waker;
 
 use crate::effect::Reloaded;
+use crate::listener::Proxies;
 use crate::tls::Certificate;
 
 /// What was read.
@@ -18,6 +19,8 @@ pub struct Anew {
     pub what: Reloaded,
     /// What is shown to whoever comes in TLS from now on, if that is spoken.
     pub certificate: Option<Certificate>,
+    /// The proxies that are believed from now on.
+    pub proxies: Proxies,
 }
 
 /// What the thread carries out. An error says what is wrong, and where.

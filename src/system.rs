@@ -500,8 +500,9 @@ impl System for Os {
     fn reloaded(&mut self) -> Option<Result<Reloaded, String>> {
         let read = self.reloads.results().next()?;
         match &read {
-            Ok(Anew { what: Reloaded { settings, restart }, certificate }) => {
+            Ok(Anew { what: Reloaded { settings, restart }, certificate, proxies }) => {
                 certificate.iter().for_each(|certificate| self.listeners.replace_certificate(certificate));
+                self.listeners.replace_proxies(proxies);
                 if let Some(logging) = settings.log {
                     self.journal.iter().for_each(|journal| journal.set(logging));
                     self.names.iter().for_each(|(ledger, _)| ledger.set(logging));
