@@ -248,9 +248,10 @@ impl Os {
     ) -> io::Result<(Self, Register, Vec<PastFile>)> {
         let starting = |e: io::Error| cannot("wait for connections", &e);
         let poll = Poll::new().map_err(starting)?;
-        let taken = listener::take(openings)?;
+        let mut early = Vec::new();
+        let taken = listener::take(openings, &mut early)?;
         let for_metrics = |&address| Opening { address, carrier: Carrier::Plain, dialect: 0 };
-        let taken_for_metrics = listener::take(metrics.iter().map(for_metrics).collect())?;
+        let taken_for_metrics = listener::take(metrics.iter().map(for_metrics).collect(), &mut early)?;
         // There may be only one, so each thread has a handle of the same.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
