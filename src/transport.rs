@@ -64,6 +64,11 @@ pub trait Transport: Read + Write {
         Ok(peer)
     }
 
+    /// The name that its peer asked for (SNI) in the [`Transport::arrive`] just now, if it did and the log has such things.
+    fn asked_name(&self) -> Option<String> {
+        None
+    }
+
     /// Whether it came to speak TLS with the server itself.
     fn is_tls(&self) -> bool {
         false
@@ -157,6 +162,13 @@ impl Transport for Stream {
                 Ok(Peer::named(address, if least == Wire::Secure { least } else { wire }))
             }
             Self::Tcp(_) | Self::Control(_) => Ok(peer),
+        }
+    }
+
+    fn asked_name(&self) -> Option<String> {
+        match self {
+            Self::Tls(stream) => stream.asked_name(),
+            Self::Tcp(_) | Self::Proxied(..) | Self::Control(_) => None,
         }
     }
 

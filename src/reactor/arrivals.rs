@@ -9,7 +9,7 @@ use crate::connection::{Connection, Life};
 use crate::event::Bye;
 use crate::limits;
 use crate::metrics::Handshake;
-use crate::names::{ConnId, Origin, Prefix};
+use crate::names::{ConnId, Origin, Prefix, clean};
 use crate::peer::Peer;
 use crate::plain;
 use crate::proxy::BadHeader;
@@ -102,7 +102,11 @@ impl<S: System> Reactor<S> {
         if connection.is_readable() {
             self.arrivals.note_heard(id, now.at);
         }
-        match connection.arrive() {
+        let arrived = connection.arrive();
+        if let Some(name) = connection.asked_name() {
+            debug!("connection {id} asks for {}", clean(name.as_bytes()));
+        }
+        match arrived {
             Ok(()) => self.has_arrived(id, now),
             Err(NotArrived::NotYet | NotArrived::Check) if !connection.is_over(now.at) => {
                 if connection.is_readable() {

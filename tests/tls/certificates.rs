@@ -164,6 +164,29 @@ fn a_certificate_that_nothing_uses_is_no_mistake() {
     assert_eq!(log.matches(unused).count(), 2, "{log}");
 }
 
+#[test]
+fn the_log_tells_which_connection_asks_for_which_name() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let folder = configured(30);
+    let folder = folder.path();
+    let mut command = Command::new(binary());
+    command.args(["serve", "--config", "a.conf"]).env("RUST_LOG", "debug").current_dir(folder);
+    let mut server = Server::start_with(&mut command);
+    let port = server.tls_port.unwrap();
+    for name in ["-servername chat.example.org", "-noservername"] {
+        shell(&format!("openssl s_client -connect 127.0.0.1:{port} {name} </dev/null"), folder);
+    }
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let asks: Vec<&str> = log.lines().filter_map(|line| line.split_once(" asks for ")).map(|(_, name)| name).collect();
+    assert_eq!(asks, ["chat.example.org"], "{log}");
+    let line = log.lines().find(|line| line.contains(" asks for ")).unwrap();
+    let number = line.split("connection ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    assert!(log.matches(&format!("connection {number} ")).count() > 1, "{log}");
+}
+
 fn chinwag(folder: &Path, words: &[&str]) -> Output {
     Command::new(binary()).args(words).current_dir(folder).output().unwrap()
 }
