@@ -62,7 +62,6 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("control", "limits home", "sockets files system log"),
     ("stderr", "text time limits", "threads system log"),
     ("host", "", "sockets"),
-    ("scrape", "limits metrics host", "sockets threads clock instants log"),
     ("supervisor", "limits", "sockets clock instants system log"),
     ("journal", "text names time limits settings event effect home", "sockets files threads clock instants system log"),
     (
