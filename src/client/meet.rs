@@ -17,7 +17,8 @@ use crate::names::Digest;
 pub fn meet(named: &Named, given: Option<Digest>) -> Result<Server, String> {
     let mut known = Known::read()?;
     let address = named.tls();
-    let before = known.trust(&address);
+    let before = known.trust(&address)?;
+    known.complaints().for_each(|why| tell(&why));
     let trust = given.map(Trust::Certificate).or(before);
     let clear = || Server { address: named.clear(), wire: Wire::Clear };
     let failed = |e| format!("cannot connect to {address}: {}", advice(&e));
@@ -26,6 +27,8 @@ pub fn meet(named: &Named, given: Option<Digest>) -> Result<Server, String> {
         Some(_) => Some(Scheme::Tls),
         None => named.settled().map_err(|e| format!("cannot connect to {}: {}", named.clear(), advice(&e)))?,
     };
+    // It may be the one about which there is a line that cannot be understood.
+    let scheme = scheme.or(known.is_unclear().then_some(Scheme::Tls));
     if scheme == Some(Scheme::Any) {
         return Ok(clear());
     }

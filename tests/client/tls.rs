@@ -266,6 +266,17 @@ fn in_a_pipe_nobody_is_asked() {
     fs::write(home.path(".config/chinwag/config"), saved).unwrap();
     answered(&home.pipe(&["connect", "work"], "/ping tea\n"));
     assert_eq!(home.known(), "");
+    // A line that cannot be understood concerns its own server alone, and is told to whoever connects.
+    fs::create_dir_all(home.path(".local/state/chinwag")).unwrap();
+    let bad = home.path(".local/state/chinwag/known_servers");
+    fs::write(&bad, format!("nonsense\n{address} sha256:12\n")).unwrap();
+    let form = "a line is HOST:PORT sha256:HEX or HOST:PORT roots; mend it, or take it out";
+    failed(&home.pipe(&["connect", &named], ""), &format!("known_servers:2: {form}"));
+    let output = home.pipe(&["connect", &server.address()], "/ping tea\n");
+    answered(&output);
+    let complaints: Vec<String> = (1..3).map(|n| format!("chinwag: {}:{n}: {form}\n", bad.display())).collect();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), complaints.concat());
+    fs::remove_file(bad).unwrap();
     // What does not speak TLS is told so, and so is who forgets that it does.
     let clear = format!("tls://{}", server.address());
     failed(&home.pipe(&["connect", &clear], ""), "the server does not speak TLS on this port");
