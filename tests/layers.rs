@@ -71,7 +71,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     ("passwords", "limits register effect home", "sockets threads log"),
     ("spool", "names time event effect home", "sockets files threads log"),
-    ("signals", "", "sockets files signals"),
+    ("signals", "", "sockets files signals system"),
     ("peer", "names", "sockets"),
     ("scrape", "names limits metrics host peer", "sockets threads clock instants log"),
     ("tls", "names time limits home", "clock log"),
@@ -111,7 +111,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/line", "unicode names register/entry commands client/wire client/screen", "files system"),
     ("client/saved", "listener client/line", "files system"),
     ("client/known", "client/wire client/line client/saved", ""),
-    ("client/meet", "names listener client/patient client/wire client/known", ""),
+    ("client/meet", "names signals listener client/patient client/wire client/known", ""),
     ("client/tokens", "unicode names wire client/line client/saved", "files"),
     (
         "client",

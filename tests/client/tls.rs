@@ -207,6 +207,15 @@ fn a_certificate_that_nobody_vouches_for_is_asked_about_once() {
     assert_eq!(terminal.wait_exit().code(), Some(1));
     told(&terminal, "as its certificate was not taken");
     assert_eq!(home.known(), "");
+    // And so does a key that interrupts.
+    let mut terminal = home.terminal(&["connect", &named]);
+    let before = terminal.modes();
+    told(&terminal, "type yes, and it is taken");
+    terminal.keys("ye\x03");
+    assert_eq!(terminal.wait_exit().code(), Some(1));
+    told(&terminal, &format!("chinwag: not connected to {address}, as its certificate was not taken"));
+    assert_eq!(format!("{:?}", terminal.modes()), format!("{before:?}"));
+    assert_eq!(home.known(), "");
     let mut terminal = home.terminal(&["connect", &named, "--nick", "alice"]);
     told(&terminal, "if the server's operator tells you that this is right, type yes");
     terminal.keys("yes\n");
