@@ -391,6 +391,11 @@ impl<T: Transport> Connection<T> {
         Ok(())
     }
 
+    /// See [`Transport::asked_name`].
+    pub(crate) fn asked_name(&self) -> Option<String> {
+        self.transport.as_ref().and_then(Transport::asked_name)
+    }
+
     /// Reads once; `Ok(0)` is the end of input. Something may be left to be written then, so its egress must be told.
     pub(crate) fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(transport) = &mut self.transport else { return Err(io::ErrorKind::WouldBlock.into()) };

@@ -347,6 +347,8 @@ pub const DEEDS: usize = 256;
 pub const DEEDS_UNWRITTEN: usize = 1024;
 /// Owners of names who may be operators.
 pub const OPERATORS: usize = 50;
+/// Bytes of a file with certificates or a key.
+pub const PEM: u64 = 1024 * 1024;
 /// Connections at the operator's door at once.
 pub const CONTROLS: usize = 4;
 /// How long one of them may say nothing.
@@ -363,6 +365,8 @@ pub const SCRAPES: usize = 8;
 pub const SCRAPE: Duration = Duration::from_secs(5);
 /// Bytes of a request there, without its body.
 pub const SCRAPE_HEAD: usize = 4 * 1024;
+/// Of these, how many may come from one IPv4 address or IPv6 /48, this machine apart.
+pub const SCRAPES_OF_NETWORK: usize = 2;
 /// The least time between two pages that the loop makes for them, so that whoever asks without end takes little of it.
 pub const PAGE_PACE: Duration = Duration::from_millis(100);
 /// How long `chinwag ctl` waits for an answer before it says so.

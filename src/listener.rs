@@ -1,7 +1,7 @@
 //! Where people come in: the listening sockets, and how a connection is set up.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
@@ -88,14 +88,14 @@ enum ListenerSocket {
 }
 
 impl Carrier {
-    /// The option by which somebody wants it.
+    /// The option by which somebody wants it, without dashes.
     pub fn option(&self) -> &'static str {
         match self {
-            Self::Plain => "--listen",
-            Self::Tls(_) => "--tls",
-            Self::Proxied(_) => "--proxy-listen",
-            Self::Web(_) => "--web",
-            Self::WebTls(..) => "--web-tls",
+            Self::Plain => "listen",
+            Self::Tls(_) => "tls",
+            Self::Proxied(_) => "proxy-listen",
+            Self::Web(_) => "web",
+            Self::WebTls(..) => "web-tls",
         }
     }
 
@@ -158,9 +158,10 @@ fn web(stream: Stream, door: &Rc<Door>) -> Stream {
 /// Addresses that are taken and not listened at yet: whoever comes is refused by the system, and waits for nothing.
 pub struct Taken(Vec<(Opening, Socket)>);
 
-/// Takes the addresses of `openings`. One that is no address of this machine yet is taken, with a warning. Those of a family that the
+/// Takes the addresses of `openings`. One that is no address of this machine yet is taken, with a warning, unless it is `early`, where it
+/// stands then. Those of a family that the
 /// system does not have are left out, with a warning, if there are others. An error says which it cannot take and why.
-pub fn take(openings: Vec<Opening>) -> io::Result<Taken> {
+pub fn take(openings: Vec<Opening>, early: &mut Vec<IpAddr>) -> io::Result<Taken> {
     if openings.len() > LISTENERS {
         return Err(io::Error::other(format!("cannot listen on {} addresses, only on {LISTENERS}", openings.len())));
     }
@@ -172,7 +173,7 @@ pub fn take(openings: Vec<Opening>) -> io::Result<Taken> {
         let has_v4 = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
         let families = if address.is_ipv6() && has_v4 { Families::OnlyV6 } else { Families::AsItIs };
         let has_other_family = addresses.iter().any(|other| other.is_ipv4() != address.is_ipv4());
-        match bind(address, families) {
+        match bind(address, families, early) {
             Ok(socket) => taken.push((opening, socket)),
             Err(e) if Errno::from_io_error(&e) == Some(Errno::AFNOSUPPORT) && has_other_family => {
                 warn!("nobody comes in at {address}, as this machine has no {}", family(address));
@@ -247,6 +248,17 @@ impl Listeners {
         for listener in &self.listeners {
             if let ListenerSocket::Tcp(_, Carrier::Web(door) | Carrier::WebTls(door, _)) = &listener.socket {
                 door.replace_origins(origins);
+            }
+        }
+    }
+
+    /// Believes these proxies from now on, and no others.
+    pub fn replace_proxies(&mut self, new: &Proxies) {
+        for listener in &mut self.listeners {
+            match &mut listener.socket {
+                ListenerSocket::Tcp(_, Carrier::Proxied(proxies)) => proxies.clone_from(new),
+                ListenerSocket::Tcp(_, Carrier::Web(door) | Carrier::WebTls(door, _)) => door.replace_proxies(&new.from),
+                ListenerSocket::Tcp(..) | ListenerSocket::Control(_) => {}
             }
         }
     }
@@ -341,7 +353,7 @@ enum Families {
     OnlyV6,
 }
 
-fn bind(address: SocketAddr, families: Families) -> io::Result<Socket> {
+fn bind(address: SocketAddr, families: Families, early: &mut Vec<IpAddr>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -358,7 +370,13 @@ fn bind(address: SocketAddr, families: Families) -> io::Result<Socket> {
                 std::thread::sleep(limits::BIND_WAIT / 20);
             }
             Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable && !std::mem::replace(&mut is_early, true) => {
-                warn!("{} is no address of this machine yet; people come in there once it is", address.ip());
+                if !early.contains(&address.ip()) {
+                    early.push(address.ip());
+                    warn!(
+                        "{} is no address of this machine yet; what listens there is reached once it is",
+                        address.ip()
+                    );
+                }
                 if address.is_ipv4() { socket.set_freebind_v4(true) } else { socket.set_freebind_v6(true) }?;
             }
             bound => return bound.map(|()| socket),
@@ -411,7 +429,7 @@ mod tests {
     fn listen(addresses: &[SocketAddr], poll: &Poll) -> Listeners {
         let opening = |(n, &address)| Opening { address, carrier: Carrier::Plain, dialect: u8::try_from(n).unwrap() };
         let openings = addresses.iter().enumerate().map(opening).collect();
-        Listeners::open(take(openings).unwrap(), None, poll.registry(), 0).unwrap()
+        Listeners::open(take(openings, &mut Vec::new()).unwrap(), None, poll.registry(), 0).unwrap()
     }
 
     #[test]

@@ -9,6 +9,7 @@ use log::error;
 use mio::Waker;
 
 use crate::effect::Reloaded;
+use crate::listener::Proxies;
 use crate::tls::Certificate;
 use crate::web::Origin;
 
@@ -19,6 +20,8 @@ pub struct Anew {
     pub what: Reloaded,
     /// What is shown to whoever comes in TLS from now on, if that is spoken.
     pub certificate: Option<Certificate>,
+    /// The proxies that are believed from now on.
+    pub proxies: Proxies,
     /// Pages of which names may talk to a browser's door.
     pub origins: Vec<Origin>,
 }

@@ -248,9 +248,10 @@ impl Os {
     ) -> io::Result<(Self, Register, Vec<PastFile>)> {
         let starting = |e: io::Error| cannot("wait for connections", &e);
         let poll = Poll::new().map_err(starting)?;
-        let taken = listener::take(openings)?;
+        let mut early = Vec::new();
+        let taken = listener::take(openings, &mut early)?;
         let for_metrics = |&address| Opening { address, carrier: Carrier::Plain, dialect: 0 };
-        let taken_for_metrics = listener::take(metrics.iter().map(for_metrics).collect())?;
+        let taken_for_metrics = listener::take(metrics.iter().map(for_metrics).collect(), &mut early)?;
         // There may be only one, so each thread has a handle of the same.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
@@ -344,10 +345,8 @@ impl Os {
     }
 }
 
-/// What would keep [`Home::at`] and [`Os::open`] from using the data folder `dir`, but that another server uses it. Nothing is locked,
-/// made or changed.
+/// What would keep [`Os::open`] from using the data folder `dir`, which [`Home::look`] has found to be well. Nothing is made or changed.
 pub fn look(dir: &Path) -> io::Result<()> {
-    Home::look(dir).map_err(|e| cannot(&format!("keep files in {}", dir.display()), &e))?;
     let [ledger, rooms, spool] = ["ledger", "rooms", "spool"].map(|name| dir.join(name));
     ledger::look(&ledger).map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
     for (folder, look) in [(rooms, journal::look as fn(&Path) -> io::Result<()>), (spool, spool::look)] {
@@ -358,17 +357,32 @@ pub fn look(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What would keep [`Os::open`] from opening the operator's door at `path`, but that another server listens there; its folder is the
+/// data folder `data`, say, which is made before it. Nothing is changed.
+pub fn look_at_control(path: &Path, data: Option<&Path>) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if data == Some(folder) && !folder.exists() => Ok(()),
+        _ => ControlListener::look(path).map_err(|e| cannot_open(path, &e)),
+    }
+}
+
+fn cannot_open(path: &Path, e: &io::Error) -> io::Error {
+    cannot(&format!("open the operator's door {}", path.display()), e)
+}
+
 /// Opens the operator's door where they want it, or else in the data folder. People can talk without the latter.
 fn open_control(wanted: Option<PathBuf>, in_data: Option<PathBuf>) -> io::Result<Option<ControlListener>> {
-    let cannot = |path: &Path, e: &io::Error| cannot(&format!("open the operator's door {}", path.display()), e);
     if let Some(path) = wanted {
-        return ControlListener::open(&path).map(Some).map_err(|e| cannot(&path, &e));
+        return ControlListener::open(&path).map(Some).map_err(|e| cannot_open(&path, &e));
     }
     let Some(path) = in_data else { return Ok(None) };
     match ControlListener::open(&path) {
         Ok(door) => Ok(Some(door)),
         Err(e) => {
-            log::warn!("{}; until the next start chinwag ctl does not reach this server", reason(&cannot(&path, &e)));
+            log::warn!(
+                "{}; until the next start chinwag ctl does not reach this server",
+                reason(&cannot_open(&path, &e))
+            );
             Ok(None)
         }
     }
@@ -487,9 +501,10 @@ impl System for Os {
     fn reloaded(&mut self) -> Option<Result<Reloaded, String>> {
         let read = self.reloads.results().next()?;
         match &read {
-            Ok(Anew { what: Reloaded { settings, restart }, certificate, origins }) => {
+            Ok(Anew { what: Reloaded { settings, restart }, certificate, proxies, origins }) => {
                 self.listeners.replace_origins(origins);
                 certificate.iter().for_each(|certificate| self.listeners.replace_certificate(certificate));
+                self.listeners.replace_proxies(proxies);
                 if let Some(logging) = settings.log {
                     self.journal.iter().for_each(|journal| journal.set(logging));
                     self.names.iter().for_each(|(ledger, _)| ledger.set(logging));

@@ -127,6 +127,11 @@ pub trait Transport: Read + Write {
     /// once and whoever it is can understand it.
     fn give_up(&mut self, _room: Room) {}
 
+    /// The name that its peer asked for (SNI) in the [`Transport::arrive`] just now, if it did and the log has such things.
+    fn asked_name(&self) -> Option<String> {
+        None
+    }
+
     /// What carries its lines.
     fn layer(&self) -> Layer {
         Layer::Tcp
@@ -249,6 +254,14 @@ impl Transport for Stream {
     fn give_up(&mut self, room: Room) {
         if let Self::Web(stream) = self {
             stream.give_up(room);
+        }
+    }
+
+    fn asked_name(&self) -> Option<String> {
+        match self {
+            Self::Tls(stream) => stream.asked_name(),
+            Self::Web(stream) => stream.asked_name(),
+            Self::Tcp(_) | Self::Proxied(..) | Self::Control(_) => None,
         }
     }
 

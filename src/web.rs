@@ -105,7 +105,7 @@ pub struct Door {
     /// Pages of other names than those that nobody can own on the internet.
     origins: RefCell<Vec<Origin>>,
     /// Proxies that are believed, besides those on this machine.
-    proxies: Vec<Network>,
+    proxies: RefCell<Vec<Network>>,
     /// Whether a page of another name has been told of that is refused.
     has_warned: Cell<bool>,
 }
@@ -113,12 +113,17 @@ pub struct Door {
 impl Door {
     /// For pages of these origins too, and behind these proxies.
     pub fn new(origins: Vec<Origin>, proxies: Vec<Network>) -> Self {
-        Self { origins: RefCell::new(origins), proxies, ..Self::default() }
+        Self { origins: RefCell::new(origins), proxies: RefCell::new(proxies), ..Self::default() }
     }
 
     /// Other origins, for whoever comes from now on.
     pub fn replace_origins(&self, origins: &[Origin]) {
         origins.clone_into(&mut self.origins.borrow_mut());
+    }
+
+    /// Other proxies, for whoever comes from now on.
+    pub fn replace_proxies(&self, proxies: &[Network]) {
+        proxies.clone_into(&mut self.proxies.borrow_mut());
     }
 
     /// What is answered to `bytes`, of which the first `len` are the head of a request. The peer is whom the socket knows.
@@ -147,7 +152,7 @@ impl Door {
     fn peer(&self, request: &Request<'_>, peer: Peer) -> Result<(Peer, Way), Answer> {
         let is_here = host_and_port(request.host).is_some_and(|(host, _)| is_this_machine(&host));
         let is_believed = peer.address().is_some_and(|address| {
-            address.is_loopback() || self.proxies.iter().any(|proxies| proxies.contains(address))
+            address.is_loopback() || self.proxies.borrow().iter().any(|proxies| proxies.contains(address))
         });
         let Some(forwarded) = request.forwarded_for.filter(|_| is_believed) else {
             let is_secure = peer.wire() == Wire::Secure && !peer.address().is_some_and(|address| address.is_loopback());

@@ -9,7 +9,7 @@ use crate::connection::{Connection, Life};
 use crate::event::Bye;
 use crate::limits;
 use crate::metrics::Handshake;
-use crate::names::{ConnId, Origin, Prefix};
+use crate::names::{ConnId, Origin, Prefix, clean};
 use crate::peer::Peer;
 use crate::plain;
 use crate::proxy::BadHeader;
@@ -115,7 +115,11 @@ impl<S: System> Reactor<S> {
             self.arrivals.note_heard(id, now.at);
         }
         let room = if is_full { Room::None } else { Room::Left };
-        match connection.arrive(room) {
+        let arrived = connection.arrive(room);
+        if let Some(name) = connection.asked_name() {
+            debug!("connection {id} asks for {}", clean(name.as_bytes()));
+        }
+        match arrived {
             Ok(()) => self.has_arrived(id, now),
             Err(NotArrived::Answering) if now.at < connection.came() + limits::WEB_ANSWER => {
                 connection.wait_until(connection.came() + limits::WEB_ANSWER);

@@ -398,6 +398,10 @@ impl<T: Transport> Transport for WebSocket<T> {
         let _ = self.under.shut(Farewell::Done);
     }
 
+    fn asked_name(&self) -> Option<String> {
+        self.under.asked_name()
+    }
+
     fn layer(&self) -> Layer {
         match self.under.layer() {
             Layer::Tls | Layer::Wss => Layer::Wss,
