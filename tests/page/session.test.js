@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 import { Seen } from "../../src/web/page/seen.js";
 import { Session } from "../../src/web/page/session.js";
-import { mentions, parts } from "../../src/web/page/talks.js";
+import { parts } from "../../src/web/page/stay.js";
+import { mentions } from "../../src/web/page/talks.js";
 import { chance } from "./shell.js";
 
 /** A session without a socket; `sent` is what it has said since that was asked last. */

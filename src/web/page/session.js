@@ -14,9 +14,9 @@ const LATE = 20000;
 const FILES = 5000;
 
 /** @param {unknown} value @returns {any[]} */
-const list = (value) => (Array.isArray(value) ? value : []);
+export const list = (value) => (Array.isArray(value) ? value : []);
 /** @param {unknown} value */
-const string = (value) => (typeof value === "string" ? value : "");
+export const string = (value) => (typeof value === "string" ? value : "");
 
 export class Session {
   /** @type {"connecting" | "locked" | "naming" | "in" | "lost" | "ended"} */
@@ -84,12 +84,11 @@ export class Session {
   rest = /** @type {Stay | null} */ (null);
   #loading = /** @type {Promise<void> | null} */ (null);
   #late = /** @type {Fact[]} */ ([]);
-  /** Whether a place is there that is to be taken up first, and what has come until that can be done. */
-  #hasPlace = false;
+  /** What is to be taken up first, and what has come until that can be done. */
+  #left = /** @type {Kept["session"] | null} */ (null);
   #early = "";
   #details = /** @type {string[]} */ ([]);
   #hooks;
-  #ticket;
 
   /** @param {{ kept: Kept, hooks: Hooks }} o */
   constructor({ kept: { local, session }, hooks }) {
@@ -101,37 +100,20 @@ export class Session {
       if (string(room?.id)[0] === "#")
         this.opened_(room.id).read = { seq: Number(room.seq) || 0, time: Number(room.time) || 0 };
     }
-    for (const person of list(session.people)) {
-      if (string(person?.id)[0] !== "@") continue;
-      const talk = this.opened_(person.id);
-      for (const row of list(person.rows)) {
-        const { file, key } = this.add(talk, { ...row, key: talk.row({}).key });
-        if (file) this.files.set(file.id, file);
-        talk.readKey = key;
-      }
-    }
-    for (const one of list(session.unsettled)) {
-      const id = string(one?.id);
-      const { row } = one ?? {};
-      const state = id[0] === "#" ? "pending" : "unknown";
-      if (/^[#@]/.test(id) && string(row?.text))
-        this.add(this.find(id) ?? this.opened_(id), { ...row, way: "limbo", state });
-    }
-    const { place } = session;
-    this.#hasPlace = !!string(place?.token) && Number.isInteger(place.lines);
-    this.#ticket = this.#hasPlace ? place : undefined;
+    // What a reload left behind comes before all else.
+    if (session.place || session.people || session.unsettled) this.#left = session;
     this.change = {};
     this.#rows.clear();
-    if (this.#hasPlace) this.ready();
+    if (this.#left) this.ready();
   }
 
   /** Loads what is not needed for the first view. */
   ready() {
     const loaded = async () => {
       const { Stay } = await import("./stay.js");
-      this.rest = new Stay(this, this.#hooks, this.#ticket);
-      if (this.up && this.#hasPlace) this.rest.opened();
-      if (this.#hasPlace) this.heard(this.#early, this.clock);
+      this.rest = new Stay(this, this.#hooks, this.#left ?? {});
+      if (this.up && this.#left) this.rest.opened();
+      if (this.#left) this.heard(this.#early, this.clock);
       else if (this.isIn) this.rest.begin(0);
       for (const fact of this.#late.splice(0)) this.rest.told(fact);
       this.end();
@@ -179,7 +161,7 @@ export class Session {
   /** @param {string} text whole lines, each with its LF @param {number} now */
   heard(text, now) {
     this.clock = this.heardAt = now;
-    if (this.#hasPlace && !this.rest) this.#early += text;
+    if (this.#left && !this.rest) this.#early += text;
     else for (const line of text.split("\n")) if (line) this.#line(line.endsWith("\r") ? line.slice(0, -1) : line);
     this.rest?.alive();
     this.end();
@@ -547,11 +529,7 @@ export class Session {
       if (next.missing && !this.ignored.size) this.note(talk, "", "missing", null, [`${next.missing}`]);
       for (const line of next.held) this.#show(talk, line, false);
       this.#putFiles(talk, Number.POSITIVE_INFINITY);
-      // What the history has not settled is not known.
-      for (const row of talk.rows.filter((row) => row.way === "limbo" && row.state === "pending")) {
-        row.state = "unknown";
-        this.#toEnd(talk, row);
-      }
+      this.rest?.doubt(talk);
     };
     this.ask(`/history ${talk.id} ${what}`, then, fold(talk.id));
   }
@@ -596,11 +574,7 @@ export class Session {
   /** A message that has not been shown. @param {Talk} talk @param {Line} line @param {boolean} isFirst it is of the past */
   #show(talk, { seq, time, nick, text }, isFirst) {
     this.#putFiles(talk, time);
-    const own = talk.echoed(nick, text);
-    if (own) {
-      Object.assign(own, { seq: seq || null, time, state: "sure", why: null, way: null, ...spoken(text) });
-      return this.#toEnd(talk, own);
-    }
+    if (this.rest?.settles(talk, { seq, time, nick, text })) return;
     const mine = nick === this.me.nick;
     const mention = !mine && (talk.kind === "person" || mentions(text, this.me.nick));
     const row = this.add(talk, { seq: seq || null, time, nick, mine, mention, ...spoken(text) });
@@ -608,13 +582,6 @@ export class Session {
     const isNew = !isFirst || (read.time > 0 && (time > read.time || (time === read.time && seq > read.seq)));
     if (!mine && isNew) this.unread(talk, row);
     else if (!talk.unread) talk.readKey = row.key;
-  }
-
-  /** What came in between was said before it. @param {Talk} talk @param {Row} row */
-  #toEnd(talk, row) {
-    if (!talk.last(row)) return this.mark(talk, row);
-    this.of(talk).removed.push(row);
-    this.of(talk).added.push(row);
   }
 
   /** @param {Talk} talk @param {Row} row */

@@ -1,12 +1,12 @@
 /** What is needed only once somebody is in: connections that are lost, what happens besides talk, and saying something. Loaded
  * behind the first view. */
-import { bytes, fold, parts, spoken } from "./talks.js";
-import { typed } from "./session.js";
+import { fold, spoken } from "./talks.js";
+import { list, string, typed } from "./session.js";
 import { cut, row as detail } from "./view.js";
 
 /** @import { Session } from "./session.js" */
 /** @import { Talk } from "./talks.js" */
-/** @import { Fact, Hooks, Open, Refused, Reply, Row, Then, Why } from "./types" */
+/** @import { Fact, Hooks, Line, Open, Refused, Reply, Row, Then, Why } from "./types" */
 
 /** Characters that may come before the server is told that they have: it holds 64 KiB. */
 const CONFIRM = 16384;
@@ -35,6 +35,29 @@ const AWAKE = 3000;
 const SAVE = 1000;
 /** Those that name somebody, who may be another person on the next connection. */
 const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite|uninvite|kill|block) /;
+
+/** What is left of a text that the server may have cleaned. @param {string} text */
+const bare = (text) => text.replace(/[\p{C}\p{M}\p{Z}\s\ufffd\u115f\u1160\u3164\uffa0]/gu, "");
+
+/** @param {string} text */
+const bytes = (text) => new TextEncoder().encode(text).length;
+
+/** Cuts a text at words, so that no part has more bytes. @param {string} text @param {number} most */
+export function parts(text, most) {
+  const out = [];
+  let rest = text;
+  while (bytes(rest) > most) {
+    let end = Math.min(rest.length, most);
+    while (bytes(rest.slice(0, end)) > most) end -= Math.ceil((bytes(rest.slice(0, end)) - most) / 3);
+    const blank = rest.lastIndexOf(" ", end);
+    if (blank > end / 2) end = blank;
+    else if (/[\ud800-\udbff]/.test(rest[end - 1])) end--;
+    out.push(rest.slice(0, end));
+    rest = rest.slice(end).replace(/^ /, "");
+  }
+  if (rest.trim()) out.push(rest);
+  return out;
+}
 
 /** The place that the server keeps when a connection is lost; PROTOCOL.md, "A place that is kept". */
 export class Place {
@@ -220,11 +243,26 @@ export class Stay {
   #aliveBy = /** @type {number | null} */ (null);
   #savedAt = 0;
 
-  /** @param {Session} session @param {Hooks} hooks @param {{ token: string, lines: number } | undefined} ticket */
-  constructor(session, hooks, ticket) {
-    this.s = session;
+  /** @param {Session} s @param {Hooks} hooks @param {Record<string, any>} left what an earlier life of this page has left */
+  constructor(s, hooks, { place, people, unsettled }) {
+    this.s = s;
     this.hooks = hooks;
-    this.place = new Place(ticket);
+    this.place = new Place(string(place?.token) && Number.isInteger(place.lines) ? place : undefined);
+    for (const person of list(people)) {
+      if (string(person?.id)[0] !== "@") continue;
+      const talk = s.find(person.id) ?? s.opened_(person.id);
+      for (const row of list(person.rows)) {
+        const { file, key } = s.add(talk, { ...row, key: talk.next() });
+        if (file) s.files.set(file.id, file);
+        talk.readKey = key;
+      }
+    }
+    for (const one of list(unsettled)) {
+      const id = string(one?.id);
+      if (!/^[#@]/.test(id) || !string(one.row?.text)) continue;
+      const talk = s.find(id) ?? s.opened_(id);
+      s.add(talk, { ...one.row, key: talk.next(), way: "limbo", state: talk.kind === "room" ? "pending" : "unknown" });
+    }
   }
 
   // Connections.
@@ -720,6 +758,37 @@ export class Stay {
     this.s.ask(`/msg ${talk.id} ${typed(row)}`, then, fold(talk.name));
   }
 
+  /** A message has come. Whether it is one of ours: sent and without an echo, or of an unknown fate.
+   * @param {Talk} talk @param {Line} line */
+  settles(talk, { seq, time, nick, text }) {
+    const is = (/** @type {Row} */ row) => row.mine && row.nick === nick && (row.way === "sent" || row.way === "limbo");
+    const own = talk.rows.filter(is);
+    const said = spoken(text);
+    const row = own.find((row) => row.text === said.text) ?? own.find((row) => bare(row.text) === bare(said.text));
+    if (!row) return false;
+    Object.assign(row, { seq: seq || null, time, state: "sure", why: null, way: null, ...said });
+    this.#toEnd(talk, row);
+    return true;
+  }
+
+  /** What the history has not settled is not known. @param {Talk} talk */
+  doubt(talk) {
+    for (const row of talk.rows.filter((row) => row.way === "limbo" && row.state === "pending")) {
+      row.state = "unknown";
+      this.#toEnd(talk, row);
+    }
+  }
+
+  /** What came in between was said before it. @param {Talk} talk @param {Row} row */
+  #toEnd(talk, row) {
+    const after = talk.rows.slice(talk.rows.indexOf(row) + 1);
+    if (after.every((other) => other.way && other.way !== "limbo")) return this.s.mark(talk, row);
+    this.remove(talk, row);
+    row.key = talk.next();
+    talk.rows.push(row);
+    this.s.of(talk).added.push(row);
+  }
+
   /** @param {Talk} talk @param {Row} row @param {Why} why */
   refuse(talk, row, { code, text }) {
     Object.assign(row, { state: "refused", why: { code, text }, way: null });
@@ -728,6 +797,7 @@ export class Stay {
 
   /** @param {Talk} talk @param {Row} row */
   remove(talk, row) {
-    if (talk.remove(row)) this.s.of(talk).removed.push(row);
+    const at = talk.rows.indexOf(row);
+    if (at >= 0) this.s.of(talk).removed.push(...talk.rows.splice(at, 1));
   }
 }
