@@ -4,11 +4,12 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 import { Seen } from "../../src/web/page/seen.js";
 import { Session } from "../../src/web/page/session.js";
-import { mentions, parts } from "../../src/web/page/talks.js";
+import { parts } from "../../src/web/page/stay.js";
+import { mentions } from "../../src/web/page/talks.js";
 import { chance } from "./shell.js";
 
 /** A session without a socket; `sent` is what it has said since that was asked last. */
-function start(kept = {}) {
+async function start(kept = {}) {
   const world = { now: 1_000_000, out: [], changes: [], reconnects: 0, kept: null };
   const hooks = {
     send: (text) => world.out.push(...text.trimEnd().split("\n")),
@@ -20,6 +21,7 @@ function start(kept = {}) {
     random: () => 0.5,
   };
   world.session = new Session({ kept: { local: {}, session: {}, ...kept }, hooks });
+  await world.session.ready();
   world.open = () => world.session.opened(world.now);
   world.hear = (...lines) => world.session.heard(lines.map((line) => `${line}\n`).join(""), world.now);
   world.lose = (opened = true) => world.session.closed(world.now, { clean: false, code: 1006, opened });
@@ -52,8 +54,8 @@ function serve(world) {
     world.hear(...lines.flatMap((line) => answer(line).split("\n")));
 }
 
-function inLobby() {
-  const world = start();
+async function inLobby() {
+  const world = await start();
   world.open();
   world.hear(HELLO);
   world.session.enter("anna");
@@ -62,8 +64,8 @@ function inLobby() {
   return world;
 }
 
-test("one comes in with one name", () => {
-  const world = start();
+test("one comes in with one name", async () => {
+  const world = await start();
   assert.equal(world.session.state, "connecting");
   world.open();
   world.hear(HELLO);
@@ -83,8 +85,8 @@ test("one comes in with one name", () => {
   ]);
 });
 
-test("a name that somebody has is asked for again, with one that is free", () => {
-  const world = start();
+test("a name that somebody has is asked for again, with one that is free", async () => {
+  const world = await start();
   world.open();
   world.hear(HELLO, KEEP, "- anna here 0s -", "- anna2 here 0s -", "+ who 1 2");
   world.session.enter("anna");
@@ -94,8 +96,8 @@ test("a name that somebody has is asked for again, with one that is free", () =>
   assert.deepEqual({ code, name, free }, { code: "taken", name: "anna", free: "anna3" });
 });
 
-test("the name that one had is asked for until one's own dead connection has gone", () => {
-  const world = start({ local: { name: "anna", rooms: [{ id: "#a", seq: 3, time: 5 }] } });
+test("the name that one had is asked for until one's own dead connection has gone", async () => {
+  const world = await start({ local: { name: "anna", rooms: [{ id: "#a", seq: 3, time: 5 }] } });
   world.open();
   world.hear(HELLO, KEEP, "+ who 1 2", "+ set echo on", "+ set stamp on", "! nick taken anna is somebody else");
   assert.deepEqual([world.session.state, world.session.trouble.code], ["in", "taken"]);
@@ -109,7 +111,7 @@ test("the name that one had is asked for until one's own dead connection has gon
 });
 
 test("a locked server is told, and how many tries are left", async () => {
-  const world = start();
+  const world = await start();
   world.open();
   world.hear("* locked chinwag/0.2.0 send /pass PASSWORD");
   assert.deepEqual([world.session.state, world.session.trouble.code], ["locked", "locked"]);
@@ -126,7 +128,7 @@ test("a locked server is told, and how many tries are left", async () => {
   assert.ok(!JSON.stringify(world.kept ?? {}).includes("tea"));
 });
 
-test("what ends a connection decides what comes next", () => {
+test("what ends a connection decides what comes next", async () => {
   for (const [line, state, isRetried] of [
     ["* bye full too many", "connecting", true],
     ["* bye shutdown the server ends", "connecting", true],
@@ -137,7 +139,7 @@ test("what ends a connection decides what comes next", () => {
     ["* bye killed flooding", "ended", false],
     ["* bye something-new x", "ended", false],
   ]) {
-    const world = start();
+    const world = await start();
     world.open();
     world.hear(line);
     world.lose();
@@ -153,8 +155,8 @@ test("what ends a connection decides what comes next", () => {
   }
 });
 
-test("retries come later and later, and a proxy that carries no sockets is told", () => {
-  const world = start();
+test("retries come later and later, and a proxy that carries no sockets is told", async () => {
+  const world = await start();
   const waits = [];
   for (let n = 0; n < 9; n++) {
     world.lose(false);
@@ -166,8 +168,8 @@ test("retries come later and later, and a proxy that carries no sockets is told"
   assert.equal(world.reconnects, 9);
 });
 
-test("a page that wakes up asks whether the server is there, and makes a new socket if it is not", () => {
-  const world = inLobby();
+test("a page that wakes up asks whether the server is there, and makes a new socket if it is not", async () => {
+  const world = await inLobby();
   world.now += 9_000;
   world.session.awake(world.now);
   assert.deepEqual(world.sent(), []);
@@ -180,12 +182,13 @@ test("a page that wakes up asks whether the server is there, and makes a new soc
   assert.deepEqual([world.reconnects, world.session.state], [1, "lost"]);
   world.open();
   assert.deepEqual(world.sent(), [
-    world.session.place.ticket && `/resume 0000000000000000000000000000000f ${world.session.place.ticket.lines}`,
+    world.session.rest.place.ticket &&
+      `/resume 0000000000000000000000000000000f ${world.session.rest.place.ticket.lines}`,
   ]);
 });
 
-test("a new version is told", () => {
-  const world = start();
+test("a new version is told", async () => {
+  const world = await start();
   world.open();
   world.hear(HELLO);
   assert.equal(world.session.newVersion, false);
@@ -195,8 +198,8 @@ test("a new version is told", () => {
   assert.equal(world.session.newVersion, true);
 });
 
-test("what was asked before a reload has no answer after it", () => {
-  const world = start({
+test("what was asked before a reload has no answer after it", async () => {
+  const world = await start({
     local: { name: "anna", rooms: [{ id: "#lobby" }] },
     session: { place: { token: "f".repeat(32), lines: 7 } },
   });
@@ -220,8 +223,8 @@ test("what was asked before a reload has no answer after it", () => {
   );
 });
 
-test("what the server cleans is the same message", () => {
-  const world = inLobby();
+test("what the server cleans is the same message", async () => {
+  const world = await inLobby();
   world.session.say("#lobby", "a\u200bb\u00adc   d");
   assert.deepEqual(world.sent(), ["/msg #lobby a\u200bb\u00adc   d"]);
   world.hear("#lobby [1@2026-11-22T18:26:24.367Z] <anna> abc d", "+ msg #lobby");
@@ -233,7 +236,7 @@ test("what the server cleans is the same message", () => {
 });
 
 test("a refused message tells why, and can be said again or dropped", async () => {
-  const world = inLobby();
+  const world = await inLobby();
   world.session.say("#lobby", "hi");
   world.sent();
   world.hear("! msg muted you are not heard here");
@@ -246,7 +249,7 @@ test("a refused message tells why, and can be said again or dropped", async () =
   assert.deepEqual(world.session.talks.get("#lobby").rows, []);
 });
 
-test("long texts are cut at words and between characters", () => {
+test("long texts are cut at words and between characters", async () => {
   const text = `${"wörter und ".repeat(900)}${"😀".repeat(3_000)}`;
   const cut = parts(text, 4_000);
   for (const part of cut) assert.ok(Buffer.byteLength(part) <= 4_000 && part.isWellFormed());
@@ -254,7 +257,7 @@ test("long texts are cut at words and between characters", () => {
   assert.deepEqual(parts("short", 4_000), ["short"]);
 });
 
-test("a name is found as a word in any script", () => {
+test("a name is found as a word in any script", async () => {
   for (const [text, nick] of [
     ["hi Anna!", "anna"],
     ["_anna_ x", "anna"],
@@ -277,7 +280,7 @@ test("a name is found as a word in any script", () => {
   }
 });
 
-test("a room that began anew is shown from its beginning, and a gap is counted", () => {
+test("a room that began anew is shown from its beginning, and a gap is counted", async () => {
   const line = (seq, time = seq) => ({ seq, time, nick: "a", text: `${seq}` });
   const seen = new Seen();
   assert.equal(seen.fetch(), "50");
@@ -298,7 +301,7 @@ test("a room that began anew is shown from its beginning, and a gap is counted",
   assert.ok(seen.began());
 });
 
-test("nothing that a server says breaks a page or fills its memory", () => {
+test("nothing that a server says breaks a page or fills its memory", async () => {
   const random = chance(Number(process.env.CHINWAG_SEED ?? 1));
   const dice = (sides) => Math.floor(random() * sides);
   const protocol = readFileSync(new URL("../../PROTOCOL.md", import.meta.url), "utf8");
@@ -315,7 +318,7 @@ test("nothing that a server says breaks a page or fills its memory", () => {
     "- upload 1 5",
   );
   for (let run = 0; run < 60; run++) {
-    const world = start(
+    const world = await start(
       run % 2
         ? {
             local: { name: "anna", token: 3, rooms: [null, 3, { id: 7 }, { id: "#lobby" }] },

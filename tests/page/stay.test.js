@@ -21,6 +21,7 @@ async function walk(t, seed, steps, options) {
   const witness = new Person(t, port).connect();
   witness.session.enter("witness");
   await witness.until("the witness is in", (session) => session.talks.get("#lobby")?.joined);
+  await witness.session.ready();
   const people = [];
   const mover = setInterval(() => {
     for (const { proxy } of people) proxy.move();
@@ -31,7 +32,10 @@ async function walk(t, seed, steps, options) {
     const person = new Person(t, proxy.port).connect();
     people.push({ name, proxy, person, typed: 0, alone: [], told: [] });
     person.session.enter(name);
-    await person.until("one is in", (session) => session.state === "in" && session.talks.get("#lobby")?.joined);
+    await person.until(
+      "the place is kept",
+      (session) => session.talks.get("#lobby")?.joined && session.rest && (options || session.rest.place.ticket),
+    );
   }
   clearInterval(mover);
   await witness.until("all are in", (session) => session.talks.get("#lobby").members.size === NAMES.length + 1);

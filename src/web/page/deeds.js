@@ -5,6 +5,7 @@ import { past, typed as textOf } from "./session.js";
 import { cut, row as detail } from "./view.js";
 
 /** @import { Session } from "./session.js" */
+/** @import { Stay } from "./stay.js" */
 /** @import { Talk } from "./talks.js" */
 /** @import { Line, Person, Reply, Row, Transfer } from "./types" */
 
@@ -56,7 +57,7 @@ export function forget(s) {
   s.save();
   if (s.me.owned) s.ask("/token off");
   s.ask("/quit");
-  s.place.end();
+  stay(s).place.end();
   for (const talk of [...s.talks.values()]) s.close(talk);
   Object.assign(s, {
     name: "",
@@ -70,7 +71,7 @@ export function forget(s) {
   s.ignored.clear();
   s.me.away = null;
   s.change.state = true;
-  s.forgotten();
+  stay(s).forgotten();
 }
 
 /** @param {Session} s @param {string | null} text null: back */
@@ -83,15 +84,15 @@ export function away(s, text) {
 export function again(s, row) {
   const talk = of(s, row);
   if (!talk || !row.mine || !/unknown|refused/.test(row.state)) return;
-  s.remove(talk, row);
-  s.message(talk, textOf(row));
+  stay(s).remove(talk, row);
+  stay(s).message(talk, textOf(row));
 }
 
 /** @param {Session} s @param {Row} row */
 export function drop(s, row) {
   const talk = of(s, row);
   s.waiting = s.waiting.filter((one) => !("row" in one) || one.row !== row);
-  if (talk && row.state !== "sure") s.remove(talk, row);
+  if (talk && row.state !== "sure") stay(s).remove(talk, row);
 }
 
 /** @param {Session} s @param {string} talkId */
@@ -126,7 +127,7 @@ function page(s, talk, after, had = []) {
 
 /** @param {Session} s @param {(people: Person[]) => void} then */
 export function askPeople(s, then) {
-  s.who(() => then([...s.people.values()]));
+  stay(s).who(() => then([...s.people.values()]));
 }
 
 /** @param {Session} s @param {(rooms: { name: string, count: number, topic: string }[]) => void} then */
@@ -174,7 +175,7 @@ function carry(s) {
     now: () => Date.now(),
     send: (lines) => {
       if (!s.isIn) return;
-      s.place.sent(1);
+      stay(s).place.sent(1);
       s.out += lines;
       soon();
     },
@@ -183,7 +184,7 @@ function carry(s) {
         if (f?.is === "done" && f.command === "send") {
           const [, id, size, , ...name] = line.split(" ");
           const talk = s.find(id);
-          if (talk) s.shared(talk, s.clock, s.me.nick, [cut(f.text)[0], size, name.join(" ")]);
+          if (talk) stay(s).shared(talk, s.clock, s.me.nick, [cut(f.text)[0], size, name.join(" ")]);
         }
         if (f) answered({ code: f.is === "refused" ? f.code : null, text: f.text });
       });
@@ -246,24 +247,24 @@ function did(s, f, rows, line, name) {
   const [first, rest] = cut(f.text);
   const [, , ...words] = line.split(" ");
   /** @param {string} event @param {...string} args */
-  const own = (event, ...args) => s.event(first, s.clock, s.me.nick, event, args);
+  const own = (event, ...args) => stay(s).event(first, s.clock, s.me.nick, event, args);
   switch (f.command) {
     case "login":
       for (const text of rows) {
         const room = detail("in", text)?.room;
         if (room && !s.find(room)) s.opened_(room);
       }
-      return s.owns(f, true);
+      return stay(s).owns(f, true);
     case "register":
-      return s.owns({ ...f, text: s.me.nick }, true);
+      return stay(s).owns({ ...f, text: s.me.nick }, true);
     case "passwd":
-      return s.askToken();
+      return stay(s).askToken();
     case "logout":
     case "drop":
       s.me.owned = s.me.operator = false;
       s.token = null;
       s.called(first);
-      return s.enterAgain();
+      return s.enterAll();
     case "leave": {
       const talk = s.find(first);
       return talk && s.close(talk);
@@ -296,6 +297,9 @@ function did(s, f, rows, line, name) {
       s.change.state = true;
   }
 }
+
+/** @param {Session} s */
+const stay = (s) => /** @type {Stay} */ (s.rest);
 
 /** The talk of a row. @param {Session} s @param {Row} row */
 const of = (s, row) => [...s.talks.values()].find((talk) => talk.rows.includes(row));

@@ -11,29 +11,6 @@ const TYPING = 10000;
 /** A name as it is compared. @param {string} name */
 export const fold = (name) => name.normalize("NFKC").toUpperCase().toLowerCase();
 
-/** What is left of a text that the server may have cleaned. @param {string} text */
-const bare = (text) => text.replace(/[\p{C}\p{M}\p{Z}\s\ufffd\u115f\u1160\u3164\uffa0]/gu, "");
-
-/** @param {string} text */
-export const bytes = (text) => new TextEncoder().encode(text).length;
-
-/** Cuts a text at words, so that no part has more bytes. @param {string} text @param {number} most */
-export function parts(text, most) {
-  const out = [];
-  let rest = text;
-  while (bytes(rest) > most) {
-    let end = Math.min(rest.length, most);
-    while (bytes(rest.slice(0, end)) > most) end -= Math.ceil((bytes(rest.slice(0, end)) - most) / 3);
-    const blank = rest.lastIndexOf(" ", end);
-    if (blank > end / 2) end = blank;
-    else if (/[\ud800-\udbff]/.test(rest[end - 1])) end--;
-    out.push(rest.slice(0, end));
-    rest = rest.slice(end).replace(/^ /, "");
-  }
-  if (rest.trim()) out.push(rest);
-  return out;
-}
-
 /** What goes on a word: scripts without blanks have no words. */
 const WORD = /(?![\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}])[\p{L}\p{M}\p{N}]/u;
 
@@ -100,7 +77,7 @@ export class Talk {
   /** @param {Partial<Row>} row @param {"older"} [where] @returns {Row} */
   row(row, where) {
     return {
-      key: where ? --this.#first : ++this.#last,
+      key: where ? --this.#first : this.next(),
       kind: "event",
       time: null,
       seq: null,
@@ -126,30 +103,9 @@ export class Talk {
     return this.rows.splice(0, this.rows.length - ROWS * 0.9);
   }
 
-  /** @param {Row} row */
-  remove(row) {
-    const at = this.rows.indexOf(row);
-    if (at >= 0) this.rows.splice(at, 1);
-    return at >= 0;
-  }
-
-  /** The own message that has come back so: sent and without an echo, or of an unknown fate.
-   * @param {string} nick @param {string} text */
-  echoed(nick, text) {
-    const is = (/** @type {Row} */ row) => row.mine && row.nick === nick && (row.way === "sent" || row.way === "limbo");
-    const own = this.rows.filter(is);
-    const said = spoken(text).text;
-    return own.find((row) => row.text === said) ?? own.find((row) => bare(row.text) === bare(said));
-  }
-
-  /** Puts a row to the end, as what came in between was said before it. Whether it was elsewhere. @param {Row} row */
-  last(row) {
-    const after = this.rows.slice(this.rows.indexOf(row) + 1);
-    if (after.every((other) => other.way && other.way !== "limbo")) return false;
-    this.remove(row);
-    row.key = ++this.#last;
-    this.rows.push(row);
-    return true;
+  /** A key behind all others. */
+  next() {
+    return ++this.#last;
   }
 
   /** @param {string} nick @param {number} until in ms; 0: typing no more */
