@@ -1,4 +1,4 @@
-import { bdi, button, field, h, parts, rove, T } from "./dom.js";
+import { $, bdi, button, field, h, parts, rove, T } from "./dom.js";
 
 /** @import { Session } from "./session.js" */
 /** @import { Talk } from "./talks.js" */
@@ -114,8 +114,8 @@ export function menu(by, label, choices) {
   /** @type {HTMLElement | null} */ (box.firstElementChild)?.focus();
 }
 
-/** Shows one of the two lists over the page, where there is no place beside it. Back closes it. @param {HTMLElement} part @param {() => void} then when it is closed */
-export function drawer(part, then) {
+/** Shows one of the two lists over the page, where there is no place beside it. Back closes it. @param {HTMLElement} part @param {() => void} then */
+function drawer(part, then) {
   const home = /** @type {HTMLElement} */ (part.parentElement);
   const before = part.nextSibling;
   const box = h("dialog", { class: `drawer ${part.id}`, "aria-label": part.ariaLabel });
@@ -136,8 +136,9 @@ export function drawer(part, then) {
   box.showModal();
 }
 
-/** Where to: a talk, a room that there is or is to be, somebody who is here. @param {Session} session */
-export function goTo(session) {
+/** Where to: a talk, a room that there is or is to be, somebody who is here. @param {Page} page */
+function goTo({ session, shut }) {
+  shut();
   const list = h("ul", { role: "listbox", id: "places", "aria-label": T.t("goTo") });
   const find = field("find", {
     autofocus: true,
@@ -230,8 +231,9 @@ export async function moderate(session, talk, verb, nick) {
   if (word) session.menu(verb, talk.id, nick, `${verb === "kick" ? "" : `${time} `}${why.input.value}`.trim());
 }
 
-/** @param {Page} page @param {import("./notify.js").Notifier} notifier */
-export function settings(page, notifier) {
+/** @param {Page} page */
+async function settings(page) {
+  const notifier = await page.notifier();
   page.shut();
   const { session } = page;
   const choices = page.choices();
@@ -343,10 +345,10 @@ function about({ session, here }, nick) {
   ];
 }
 
-/** @param {Page} page @param {string} nick @param {HTMLElement} by @param {() => void} options what one can do about oneself */
-export function person(page, nick, by, options) {
+/** @param {Page} page @param {string} nick @param {HTMLElement} by */
+export function person(page, nick, by) {
   const choices = about(page, nick);
-  if (!choices.length) return options();
+  if (!choices.length) return settings(page);
   menu(by, nick, [
     [
       T.t("mention", nick),
@@ -375,7 +377,7 @@ export function message(page, row, by) {
 }
 
 /** @param {Page} page @param {HTMLElement} by */
-export function room({ session, here }, by) {
+function room({ session, here }, by) {
   const talk = here();
   if (!talk) return;
   const asking = async (/** @type {string} */ key, /** @type {string} */ value) => {
@@ -412,4 +414,35 @@ export async function askKey(session, name) {
   const key = field("key", { autocomplete: "off", autofocus: true });
   if (await ask(parts("askKey", name), [key.label], [[T.t("join"), "join"]]))
     session.join(name, key.input.value.trim());
+}
+
+/** What the buttons of the page open, by their IDs. @type {Record<"open-left" | "open-right" | "room" | "find" | "me", (page: Page) => void>} */
+export const open = {
+  "open-left": ({ address }) => drawer($("left"), address),
+  "open-right": ({ address }) => drawer($("right"), address),
+  room: (page) => room(page, $("room")),
+  find: goTo,
+  me: settings,
+};
+
+/** The keys that work everywhere. @param {Page} page */
+export function keys(page) {
+  const { session, composer, look } = page;
+  addEventListener("keydown", (e) => {
+    if (document.querySelector("dialog[open]") || $("app").hidden) return;
+    const step = e.altKey && { ArrowUp: -1, ArrowDown: 1 }[e.key];
+    if (step) {
+      const ids = [...session.talks.keys()];
+      look(ids[(ids.indexOf(session.current) + step + ids.length) % ids.length]);
+    } else if (e.key === "F6") {
+      const all = ["left", "log", "text", "right"].map($).filter((part) => part.checkVisibility());
+      const at = all.findIndex((part) => part.contains(document.activeElement));
+      const to = all[(at + (e.shiftKey ? all.length - 1 : 1)) % all.length];
+      const stop = /** @type {HTMLElement | null} */ (to.querySelector('[tabindex="0"]'));
+      (stop ?? to).focus();
+    } else if (e.key.toLowerCase() === "k" && (e.ctrlKey || e.metaKey)) goTo(page);
+    else if (e.key === "Escape") composer.focus();
+    else return;
+    e.preventDefault();
+  });
 }

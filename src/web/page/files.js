@@ -30,6 +30,32 @@ export class Files {
   /** @param {Session} session */
   constructor(session) {
     this.#session = session;
+    for (const id of ["pick", "shoot"]) {
+      const input = /** @type {HTMLInputElement} */ ($(`${id}-file`));
+      $(id).addEventListener("click", () => input.click());
+      const take = () => {
+        this.#offer(input.files);
+        input.value = "";
+      };
+      input.addEventListener("change", take);
+      take();
+    }
+    $("text").addEventListener("paste", (e) => this.#take(e, e.clipboardData));
+    const main = $("main");
+    for (const on of /** @type {const} */ (["dragenter", "dragover", "dragleave", "drop"]))
+      main.addEventListener(on, (e) => {
+        if (!e.dataTransfer?.types.includes("Files")) return;
+        e.preventDefault();
+        main.classList.toggle("drop", on === "dragenter" || on === "dragover");
+        if (on === "drop") this.#take(e, e.dataTransfer);
+      });
+  }
+
+  /** @param {Event} e @param {DataTransfer | null} data */
+  #take(e, data) {
+    if (!data?.files.length) return;
+    e.preventDefault();
+    this.#offer(data.files);
   }
 
   /** What the log shows of a file goes into `el`. @param {HTMLElement} el @param {Row} row */
@@ -69,7 +95,10 @@ export class Files {
   #show(card, unasked) {
     this.#fetch(card, (got) => {
       if (got.kind.show && !(unasked && got.isHuge)) card.url = this.#blobs.put(String(card.file.id), got.blob);
-      else if (!unasked) save(got.blob, card.file.name);
+      else {
+        if (!unasked) save(got.blob, card.file.name);
+        card.got = null;
+      }
       this.#draw(card);
     });
   }
@@ -77,7 +106,13 @@ export class Files {
   /** @param {Card} card */
   #draw(card) {
     const { file, el, transfer, got, url, problem } = card;
-    const keep = () => this.#fetch(card, (now) => (save(now.blob, file.name), this.#draw(card)));
+    const keep = () =>
+      this.#fetch(card, (now) => {
+        save(now.blob, file.name);
+        // What is not shown is not held.
+        if (!card.url) card.got = null;
+        this.#draw(card);
+      });
     const under = card.isAsked && transfer && (transfer.state === "waiting" || transfer.state === "running");
     const place = url || (isFetchedUnasked(file) && !file.gone && !problem);
     const name = h("p", {}, bdi(file.name), " ", h("small", { class: "quiet" }, T.size(file.size)));
@@ -126,39 +161,57 @@ export class Files {
 
   /** @param {Transfer} transfer */
   #progress(transfer) {
-    const bar = h("progress", { max: Math.max(transfer.total, 1), value: transfer.done, "aria-label": transfer.name });
+    const { total, done, name, state, why } = transfer;
+    const bar = h("progress", { max: Math.max(total, 1), value: done, "aria-label": name });
+    const text = state === "waiting" && why ? h("small", {}, T.refusal(why.code, why.text)) : "";
     return h(
       "div",
       { class: "line" },
       bar,
+      text,
       button(T.t("cancel"), () => this.#session.cancel(transfer)),
     );
   }
 
-  /** Files were chosen, dropped or pasted: asks, and sends them. @param {Talk} talk @param {File[]} files */
-  async offer(talk, files) {
+  /** Files were chosen, dropped or pasted: asks, and sends them. @param {FileList | null} chosen */
+  async #offer(chosen) {
+    const files = [...(chosen ?? [])];
+    const talk = this.#session.talks.get(this.#session.current);
+    if (!talk || !files.length) return;
     let original = false;
-    const list = h(
-      "ul",
-      { class: "files" },
-      ...files.map((file) => h("li", {}, bdi(file.name), " ", h("small", { class: "quiet" }, T.size(file.size)))),
-    );
+    const size = (/** @type {File} */ file) => h("small", { class: "quiet" }, T.size(file.size));
+    const list = h("ul", {}, ...files.map((file) => h("li", {}, bdi(file.name), " ", size(file))));
     const photos =
       files.some(({ type }) => /jpeg|hei|webp/.test(type)) &&
       tick("original", false, (on) => {
         original = on;
       });
     if (!(await ask(parts("sendTo", talk.name), [list, photos], [[T.t("send"), "send"]]))) return;
-    for (const file of files) await this.send(talk.id, file, original);
+    for (const file of files) await this.#send(talk.id, file, original);
+  }
+
+  /** A long text had better be a file. Whether it is settled what becomes of it. @param {string} talkId @param {string} text */
+  async long(talkId, text) {
+    /** @type {[string, string][]} */
+    const ways = [
+      [T.t("asFile"), "file"],
+      [T.t("asText"), "text"],
+    ];
+    const way = await ask(T.n("long", text.split("\n").length), [], ways);
+    if (way === "text") this.#session.say(talkId, text);
+    if (way === "file") this.#send(talkId, new File([text], `${T.t("textName")}.txt`, { type: "text/plain" }), true);
+    return way !== null;
   }
 
   /** @param {string} talkId @param {File} file @param {boolean} original */
-  async send(talkId, file, original) {
+  async #send(talkId, file, original) {
+    let sent = file;
     try {
-      this.changed(new Set([await this.#session.upload(talkId, sourceOf(original ? file : await redraw(file)))]));
+      if (!original) sent = await redraw(file);
     } catch {
-      ask(T.t("unreadable", file.name), [], []);
+      if (!(await ask(T.t("unreadable", file.name), [], [[T.t("send"), "send", "danger"]]))) return;
     }
+    this.changed(new Set([await this.#session.upload(talkId, sourceOf(sent))]));
   }
 
   /** @param {Set<Transfer>} transfers */
@@ -168,7 +221,7 @@ export class Files {
       if (card) {
         if (transfer.state === "cancelled") card.isAsked = false;
         const bar = card.el.querySelector("progress");
-        if (bar && transfer.state === "running") bar.value = transfer.done;
+        if (bar && transfer.state === "running" && transfer.done) bar.value = transfer.done;
         else this.#draw(card);
       } else if (transfer.way === "up") this.#up(transfer);
     }
@@ -191,7 +244,7 @@ export class Files {
         h("span", { class: "problem" }, T.t("unsent", text)),
         button(T.t("close"), () => li.remove()),
       );
-    } else if (bar) bar.value = transfer.done;
+    } else if (bar && state === "running" && transfer.done) bar.value = transfer.done;
     else li.replaceChildren(bdi(name), this.#progress(transfer));
   }
 }

@@ -25,9 +25,10 @@ function refill(list, rows) {
 
 /** A number on a button that opens a list. @param {string} id @param {number} count @param {string} label */
 function badge(id, count, label) {
-  const mark = $(id).querySelector("span");
+  const el = $(id);
+  el.ariaLabel = el.title = label;
+  const mark = el.querySelector("span");
   if (mark) mark.textContent = count ? String(count) : "";
-  $(id).ariaLabel = $(id).title = label;
 }
 
 /** The rooms, the people talked to, and who is here. */

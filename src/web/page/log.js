@@ -1,23 +1,24 @@
 import { bdi, button, h, parts, T, unseen } from "./dom.js";
 
 /** @import { Talk } from "./talks.js" */
-/** @import { Row } from "./types" */
+/** @import { Row, Rows } from "./types" */
 /**
- * @typedef {{ row: Row, li: HTMLLIElement, folded: Set<Row> | null }} Item a row as it is shown; `folded` are the comings and goings told as one
- * @typedef {{ menu(row: Row, by: HTMLElement): void, again(row: Row): void, drop(row: Row): void, older(): void, join(room: string): void,
- *   file(row: Row): HTMLElement, read(): void, fold(): boolean }} Acts what one can do with a row
+ * @typedef {{ row: Row, li: HTMLLIElement, folded: Set<Item> }} Item a row as it is shown; `folded` are comings and goings told as one
+ * @typedef {{ menu(row: Row, by: HTMLElement): void, again(row: Row): void, drop(row: Row): void, older(): void,
+ *   join(room: string): void, file(row: Row): HTMLElement, read(): void, fold(): boolean }} Acts what one can do with a row
  */
 
+/** Rows in a block: only blocks in sight are laid out. */
 const BLOCK = 50;
 const MOST = 10_000;
-const COMINGS = { joined: 0, left: 0, quit: 0, lost: 0 };
-/** Rows of one person within so many milliseconds stand under one name. */
+/** Rows of one person within so many ms stand under one name. */
 const TOGETHER = 300_000;
+const COMINGS = /^(joined|left|quit|lost)$/;
 
 /** Each nick has one of 12 colours, all of the same lightness. @param {string} nick */
-export function tint(nick) {
+function tint(nick) {
   let sum = 0;
-  for (const char of nick) sum = (sum * 31 + (char.codePointAt(0) ?? 0)) % 9973;
+  for (const char of nick) sum = (sum * 31 + char.charCodeAt(0)) % 9973;
   const el = bdi(nick);
   el.style.setProperty("--hue", String((sum % 12) * 30));
   return el;
@@ -26,30 +27,34 @@ export function tint(nick) {
 /** A text, its addresses being links. @param {string} text @returns {(Node | string)[]} */
 export function linked(text) {
   return text.split(/(\bhttps?:\/\/[^\s<>"]+)/i).flatMap((part, i) => {
-    if (i % 2 === 0) return [part];
     let url = part.replace(/[.,;:!?'*]+$/, "");
     if (url.endsWith(")") && !url.includes("(")) url = url.slice(0, -1);
-    if (!URL.canParse(url)) return [part];
-    const a = h("a", { href: url, target: "_blank", rel: "noopener noreferrer nofollow" }, url);
-    return [a, part.slice(url.length)];
+    if (i % 2 === 0 || !URL.canParse(url)) return [part];
+    return [h("a", { href: url, target: "_blank", rel: "noopener noreferrer nofollow" }, url), part.slice(url.length)];
   });
 }
 
-/** What was said in one talk, in blocks of rows of which only those in sight are laid out. */
+/** What was said in one talk. */
 export class Log {
-  /** @type {Map<Row, Item>} */ #items = new Map();
-  /** @type {WeakMap<Element, Item>} */ #of = new WeakMap();
-  /** @type {Talk | null} */ #talk = null;
-  /** @type {(() => void)[]} What is done at the next frame. */ #jobs = [];
-  #root;
-  #acts;
+  /** @type {Map<Row, Item>} */
+  #items = new Map();
+  /** @type {WeakMap<Element, Item>} */
+  #of = new WeakMap();
+  /** @type {Talk | null} */
+  #talk = null;
+  /** What is done at the next frame. @type {(() => void)[]} */
+  #jobs = [];
   #end = true;
-  /** Rows behind this one are new: the first of them gets the divider. @type {number | null} */ #mark = null;
+  /** Rows behind this one are new: the first of them gets the divider. @type {number | null} */
+  #mark = null;
   #below = 0;
-  /** @type {number[]} When rows came, of the last second. */ #came = [];
+  /** When rows came, of the last second. @type {number[]} */
+  #came = [];
   #more = button(T.t("more"), () => this.#menu(), "more", "more");
-  #older = button(T.t("older"), () => this.#acts.older(), "plain older");
+  #older = button(T.t("older"), () => this.#acts.older(), "older");
+  #root;
   #down;
+  #acts;
 
   /** @param {HTMLElement} root @param {HTMLElement} down the button that leads to the end @param {Acts} acts */
   constructor(root, down, acts) {
@@ -59,29 +64,25 @@ export class Log {
     down.addEventListener("click", () => this.#toEnd());
     root.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.#end && this.#toEnd()).observe(root);
-    for (const on of ["pointerover", "focusin"])
-      root.addEventListener(on, (e) => {
-        const li = /** @type {HTMLElement} */ (e.target).closest("li");
-        if (li && !li.classList.contains("event") && this.#more.parentNode !== li) li.append(this.#more);
-      });
+    for (const on of ["pointerover", "focusin"]) root.addEventListener(on, (e) => this.#point(e.target));
     root.addEventListener("keydown", (e) => this.#key(e));
   }
 
   /** Shows another talk. @param {Talk} talk */
   show(talk) {
+    const root = this.#root;
     this.#talk = talk;
     this.#jobs = [];
     this.#items.clear();
     this.#mark = talk.unread ? talk.readKey : null;
-    this.#root.replaceChildren(this.#older);
-    this.#root.ariaLabel = T.t("log", talk.name);
-    this.#root.dataset.empty = T.t(talk.kind === "room" ? "emptyRoom" : "emptyTalk");
-    this.#root.ariaLive = "off";
+    root.replaceChildren(this.#older);
+    root.ariaLabel = T.t("log", talk.name);
+    root.dataset.empty = T.t(talk.kind === "room" ? "emptyRoom" : "emptyTalk");
+    root.ariaLive = "off";
     for (const row of talk.rows.slice(-MOST)) this.#append(row);
     this.#older.hidden = !talk.hasOlder;
     this.#toEnd();
-    const divider = this.#root.querySelector(".new");
-    divider?.scrollIntoView({ block: "center" });
+    root.querySelector(".new")?.scrollIntoView({ block: "center" });
     this.#scrolled();
   }
 
@@ -97,31 +98,24 @@ export class Log {
     this.#mark = this.#talk?.rows.at(-1)?.key ?? 0;
   }
 
-  /** @param {{ added: Row[], changed: Row[], removed: Row[], older: Row[], reset?: boolean }} change of the talk that is shown */
-  change({ added, changed, removed, older, reset }) {
-    const talk = this.#talk;
-    if (!talk) return;
+  /** @param {Rows} change of the talk that is shown */
+  change({ added, changed, removed, older }) {
     if (!this.#jobs.length) requestAnimationFrame(() => this.#work());
-    if (reset) this.#jobs = [() => this.show(talk)];
-    else
-      this.#jobs.push(() => {
-        for (const row of removed) this.#remove(row);
-        if (older.length) this.#prepend(older);
-        for (const row of added) this.#append(row);
-        for (const row of changed) {
-          const item = this.#items.get(row);
-          if (row.erased) this.#remove(row);
-          else if (item) this.#fill(item);
-        }
-        this.#count(added);
-      });
+    this.#jobs.push(() => {
+      for (const row of removed) this.#remove(row);
+      if (older.length) this.#prepend(older);
+      for (const row of added) this.#append(row);
+      for (const row of changed) {
+        const item = this.#items.get(row);
+        if (item) this.#change(item);
+      }
+      this.#count(added);
+    });
   }
 
   #work() {
-    const jobs = this.#jobs;
-    this.#jobs = [];
     const end = this.#end;
-    for (const job of jobs) job();
+    for (const job of this.#jobs.splice(0)) job();
     this.#older.hidden = !this.#talk?.hasOlder;
     if (end) this.#toEnd();
     this.#scrolled();
@@ -131,24 +125,24 @@ export class Log {
   #count(added) {
     const now = performance.now();
     this.#came = this.#came.filter((at) => at > now - 1000).concat(added.map(() => now));
-    const flood = this.#came.length > 5;
-    this.#root.ariaLive = flood ? "off" : "polite";
-    if (flood) this.#root.dispatchEvent(new CustomEvent("flood", { detail: this.#came.length, bubbles: true }));
-    if (!this.#end) this.#below += added.filter((row) => row.kind !== "event").length;
+    const isFlood = this.#came.length > 5;
+    this.#root.ariaLive = isFlood ? "off" : "polite";
+    if (isFlood) this.#root.dispatchEvent(new CustomEvent("flood", { detail: this.#came.length }));
+    if (!this.#end) this.#below += added.filter(({ kind }) => kind !== "event").length;
   }
 
   /** @param {Row} row */
   #make(row) {
-    const li = h("li", { tabindex: -1 });
-    const item = { row, li, folded: null };
+    /** @type {Item} */
+    const item = { row, li: h("li", { tabindex: -1 }), folded: new Set() };
     this.#items.set(row, item);
-    this.#of.set(li, item);
+    this.#of.set(item.li, item);
     return item;
   }
 
   /** @param {Row} row */
   #append(row) {
-    if (row.erased || this.#items.has(row)) return;
+    if (this.#items.has(row)) return;
     const item = this.#make(row);
     let block = this.#root.lastElementChild;
     if (block?.localName !== "ol" || block.childElementCount >= BLOCK) {
@@ -161,28 +155,25 @@ export class Log {
       item.li.prepend(h("p", { class: "new" }, T.t("new")));
       this.#mark = null;
     }
+    if (this.#items.size <= MOST) return;
     const first = this.#root.querySelector("ol");
-    if (this.#items.size > MOST && first && first !== block) {
-      for (const li of first.children) this.#items.delete(/** @type {Item} */ (this.#of.get(li)).row);
-      first.remove();
-    }
+    for (const li of first?.children ?? []) this.#items.delete(/** @type {Item} */ (this.#of.get(li)).row);
+    first?.remove();
   }
 
   /** @param {Row[]} rows the oldest first */
   #prepend(rows) {
-    const [live, height, top] = [this.#root.ariaLive, this.#root.scrollHeight, this.#root.scrollTop];
-    this.#root.ariaLive = "off";
-    const next = this.#root.querySelector("li");
-    const items = rows.filter((row) => !row.erased && !this.#items.has(row)).map((row) => this.#make(row));
+    const root = this.#root;
+    root.ariaLive = "off";
+    const [height, top, next] = [root.scrollHeight, root.scrollTop, root.querySelector("li")];
+    const items = rows.map((row) => this.#make(row));
     const blocks = [];
     for (let i = 0; i < items.length; i += BLOCK)
-      blocks.push(h("ol", {}, ...items.slice(i, i + BLOCK).map((item) => item.li)));
+      blocks.push(h("ol", {}, ...items.slice(i, i + BLOCK).map(({ li }) => li)));
     this.#older.after(...blocks);
-    for (const item of items) this.#fill(item);
-    const after = next && this.#item(next);
-    if (after) this.#fill(after);
-    this.#root.scrollTop = top + this.#root.scrollHeight - height;
-    this.#root.ariaLive = live;
+    const after = next && this.#of.get(next);
+    for (const item of after ? [...items, after] : items) this.#fill(item);
+    root.scrollTop = top + root.scrollHeight - height;
   }
 
   /** @param {Row} row */
@@ -196,102 +187,86 @@ export class Log {
     if (next) this.#fill(next);
   }
 
-  /** @param {Element | null | undefined} li */
-  #item(li) {
-    return li ? this.#of.get(li) : undefined;
-  }
-
   /** @param {Element} li @param {"next" | "previous"} way */
   #beside(li, way) {
     const sibling = /** @type {const} */ (`${way}ElementSibling`);
     const block = li.parentElement?.[sibling];
-    return this.#item(li[sibling] ?? (way === "next" ? block?.firstElementChild : block?.lastElementChild));
+    const beside = li[sibling] ?? (way === "next" ? block?.firstElementChild : block?.lastElementChild);
+    return beside ? this.#of.get(beside) : undefined;
+  }
+
+  /** A message that has arrived stays as it is, or it would be read out again. @param {Item} item */
+  #change(item) {
+    const { row, li } = item;
+    if (row.state !== "sure" || !li.querySelector(".text")?.textContent.endsWith(row.text)) return this.#fill(item);
+    li.classList.remove("pending");
+    li.querySelector(".state")?.remove();
   }
 
   /** Draws a row as it stands, and as it follows on the one before. @param {Item} item */
   #fill(item) {
     const { row, li } = item;
+    const { kind, nick, time, mine, mention, state } = row;
     const before = this.#beside(li, "previous");
-    const time = row.time ?? before?.row.time ?? 0;
-    const held = [...li.querySelectorAll(":scope > .new, :scope > .more, :scope > .card")];
     const old = before?.row;
-    const day = row.time && (!old?.time || T.day(old.time) !== T.day(row.time)) && T.day(row.time);
-    const spoken = row.kind !== "event" && row.kind !== "note";
-    const same =
-      old && !day && spoken && old.kind === row.kind && old.nick === row.nick && time - (old.time ?? 0) < TOGETHER;
-    li.className = `${spoken ? row.kind : "event"} ${row.state}${row.mine ? " mine" : ""}${row.mention ? " mention" : ""}${same ? "" : " first"}`;
-    const when =
-      row.time && h("time", { datetime: new Date(row.time).toISOString(), title: T.day(row.time) }, T.time(row.time));
-    const who = h("p", { class: "who" }, tint(row.nick), unseen(", "), when || null, unseen(": "));
-    li.replaceChildren(
-      ...held.filter((el) => el.className === "new"),
-      ...(day ? [h("p", { class: "day" }, h("span", {}, day))] : []),
-      ...(spoken ? [who, ...this.#body(item, held)] : [this.#event(item, before), when || ""]),
-      ...this.#state(row),
-      ...held.filter((el) => el.classList.contains("more")),
-    );
-  }
-
-  /** @param {Item} item @param {Element[]} held */
-  #body({ row }, held) {
-    if (row.kind === "file") return [held.find((el) => el.className === "card") ?? this.#acts.file(row)];
-    if (row.kind === "invite") {
-      const room = row.args[0] ?? row.text;
-      const join = button(T.t("join"), () => this.#acts.join(room), "main");
-      return [h("div", { class: "card" }, h("p", {}, ...parts("invites", row.nick, room)), join)];
+    const day = time && T.day(time);
+    const isNewDay = day && (!old?.time || T.day(old.time) !== day);
+    const isSaid = kind !== "event" && kind !== "note";
+    const isSame =
+      isSaid && !isNewDay && old?.kind === kind && old.nick === nick && (time ?? 0) - (old.time ?? 0) < TOGETHER;
+    const look = [isSaid ? kind : "event", state, mine && "mine", mention && "mention", !isSame && "first"];
+    const [mark, card, more] = ["new", "card", "more"].map((name) => li.querySelector(`:scope > .${name}`));
+    const when = time && h("time", { datetime: new Date(time).toISOString(), title: day }, T.time(time));
+    li.className = look.filter(Boolean).join(" ");
+    li.hidden = false;
+    li.replaceChildren(mark ?? "", isNewDay ? h("p", { class: "day" }, h("span", {}, day)) : "");
+    if (isSaid) li.append(h("p", { class: "who" }, tint(nick), unseen(", "), when || "", unseen(": ")));
+    else li.append(this.#event(item, before), when || "");
+    if (kind === "file") li.append(card ?? this.#acts.file(row));
+    else if (kind === "invite") {
+      const join = button(T.t("join"), () => this.#acts.join(row.args[0]), "main");
+      li.append(h("div", { class: "card" }, h("p", {}, ...parts("invites", nick, row.args[0])), join));
+    } else if (isSaid) {
+      const who = kind === "action" ? [bdi(nick), " "] : [];
+      li.append(h("p", { class: "text", dir: "auto" }, ...who, ...linked(row.text)));
     }
-    const text = h("p", { class: "text", dir: "auto" });
-    if (row.kind === "action") text.append(bdi(row.nick), " ");
-    text.append(...linked(row.text));
-    return [text];
+    if (state === "pending") li.append(h("p", { class: "state" }, T.t("pending")));
+    else if (state !== "sure") {
+      const why = state === "unknown" ? T.t("unknown") : T.t("unsent", T.refusal(row.why?.code, row.why?.text));
+      const again = button(T.t("again"), () => this.#acts.again(row));
+      const drop = button(T.t("drop"), () => this.#acts.drop(row));
+      li.append(h("p", { class: "state" }, why, again, drop));
+    }
+    if (more) li.append(more);
   }
 
   /** Something that happened. @param {Item} item @param {Item | undefined} before */
   #event(item, before) {
-    const { row, li } = item;
+    const { row } = item;
+    const { code, nick } = row;
     const what = h("p", { class: "what", dir: "auto" });
-    const fold = this.#acts.fold() && row.code in COMINGS;
-    item.folded = fold ? ((before?.row.code ?? "") in COMINGS && before?.folded) || new Set() : null;
-    item.folded?.add(row);
-    li.hidden = false;
-    if (item.folded && item.folded.size > 1) {
-      // The newest stands for all; those before it are there no more to be seen.
-      for (const one of item.folded) if (one !== row) /** @type {Item} */ (this.#items.get(one)).li.hidden = true;
-      const came = [...item.folded].filter(({ code }) => code === "joined").length;
+    const isFolded = COMINGS.test(code) && this.#acts.fold();
+    item.folded = (isFolded && before?.folded.size && before.folded) || new Set();
+    if (isFolded) item.folded.add(item);
+    if (item.folded.size > 1) {
+      // The newest stands for all.
+      for (const one of item.folded) one.li.hidden = one !== item;
+      const came = [...item.folded].filter((one) => one.row.code === "joined").length;
       const went = item.folded.size - came;
       what.append([came && T.n("came", came), went && T.n("went", went)].filter(Boolean).join(", "));
       return what;
     }
-    const key = `event.${row.code}`;
-    if (!T.has(key)) what.append(...linked(row.text));
-    else {
-      const args = row.code === "lost" ? [] : [...row.args];
-      if (/^(un)?(banned|muted)$/.test(row.code)) {
-        args[0] = args[0]?.replace(/^(name|guest|pattern):/, "") ?? "";
-        if (args[1]) args[1] = T.span(Number(args[1]));
-      }
-      const more = args.filter((arg, i) => arg && !T.t(key).includes(`{${i + 1}}`));
-      what.append(...parts(key, row.nick, ...args), ...more.flatMap((arg) => [": ", bdi(arg)]));
-    }
+    const key = `event.${code}`;
+    if (T.has(key)) {
+      const [first = "", second = "", third = ""] = row.args;
+      const who = first.replace(/^(name|guest|pattern):/, "");
+      const isTimed = /^(banned|muted)$/.test(code) && second;
+      const args = [who, isTimed ? T.span(Number(second)) : second, third];
+      // What the text has no place for, such as a reason, stands behind it.
+      const more = code === "lost" ? [] : args.filter((arg, i) => arg && !T.t(key).includes(`{${i + 1}}`));
+      what.append(...parts(key, nick, ...args), ...more.flatMap((arg) => [": ", bdi(arg)]));
+    } else what.append(...linked(row.text));
     return what;
-  }
-
-  /** @param {Row} row */
-  #state(row) {
-    if (row.state === "sure") return [];
-    if (row.state === "pending") return [h("p", { class: "state" }, T.t("pending"))];
-    const why = row.state === "unknown" ? T.t("unknown") : T.t("unsent", T.refusal(row.why?.code, row.why?.text));
-    const again = button(T.t("again"), () => this.#acts.again(row));
-    return [
-      h(
-        "p",
-        { class: "state" },
-        why,
-        " ",
-        again,
-        button(T.t("drop"), () => this.#acts.drop(row)),
-      ),
-    ];
   }
 
   #toEnd() {
@@ -302,37 +277,35 @@ export class Log {
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#root;
     this.#end = scrollHeight - scrollTop - clientHeight < 40;
-    if (this.#end) {
-      this.#below = 0;
-      this.#acts.read();
-    }
+    if (this.#end) this.#below = 0;
+    this.read();
     this.#down.hidden = this.#end;
     this.#down.textContent = this.#below ? T.n("below", this.#below) : T.t("toEnd");
     if (scrollTop < 300 && this.#talk?.hasOlder && !this.#end) this.#acts.older();
   }
 
+  /** The one button for the menus of all rows goes to the row in question. @param {EventTarget | null} target */
+  #point(target) {
+    const li = target instanceof Element && target.closest("li");
+    if (li && !li.classList.contains("event") && this.#more.parentNode !== li) li.append(this.#more);
+  }
+
   #menu() {
-    const item = this.#item(this.#more.closest("li"));
+    const item = this.#of.get(this.#more.closest("li") ?? this.#root);
     if (item) this.#acts.menu(item.row, this.#more);
   }
 
   /** The arrow keys go from row to row, Enter opens the menu of one. @param {KeyboardEvent} e */
   #key(e) {
-    const on = /** @type {HTMLElement} */ (e.target);
-    const item = this.#item(on);
-    if (item && (e.key === "Enter" || e.key === "ContextMenu" || (e.key === "F10" && e.shiftKey))) {
-      e.preventDefault();
-      item.li.append(this.#more);
-      this.#menu();
-    }
-    if (e.altKey || e.ctrlKey || e.metaKey || (e.key !== "ArrowUp" && e.key !== "ArrowDown")) return;
-    const up = e.key === "ArrowUp";
-    const li = on === this.#root ? null : on.closest("li");
-    const to = li
-      ? this.#beside(li, up ? "previous" : "next")?.li
-      : up && [...this.#root.querySelectorAll("li")].at(-1);
-    if (!to) return;
+    const li = e.target instanceof Element ? e.target.closest("li") : null;
+    const isUp = e.key === "ArrowUp";
+    let to;
+    const isMenu = e.key === "Enter" || (e.key === "F10" && e.shiftKey);
+    if (isMenu && li && e.target === li && li.contains(this.#more)) this.#menu();
+    else if ((!isUp && e.key !== "ArrowDown") || e.altKey) return;
+    else if (li) to = this.#beside(li, isUp ? "previous" : "next")?.li;
+    else to = [...this.#root.querySelectorAll("li")].at(-1);
+    to?.focus();
     e.preventDefault();
-    to.focus();
   }
 }

@@ -89,19 +89,22 @@ const session = new Session({
 });
 
 async function load() {
-  const [dialogs, { Files }, { Notifier }] = await Promise.all([
+  const [dialogs, { Files }, { Notifier }, { Offers }] = await Promise.all([
     import("./dialogs.js"),
     import("./files.js"),
     import("./notify.js"),
+    import("./offers.js"),
   ]);
-  const notifier = new Notifier({
-    isOn: Boolean(choices.notify),
-    keep(on) {
-      choices.notify = on;
-      keepLocal();
-    },
-    open: look,
+  const keep = (/** @type {boolean} */ on) => {
+    choices.notify = on;
+    keepLocal();
+  };
+  new Offers(composer, {
+    rooms: () => [...session.talks.values()].filter(({ kind }) => kind === "room").map(({ name }) => name),
+    nicks: () => [...(here()?.members.keys() ?? [])].filter((nick) => nick !== session.me.nick),
   });
+  dialogs.keys(page);
+  const notifier = new Notifier({ isOn: Boolean(choices.notify), keep, open: look });
   return { dialogs, files: new Files(session), notifier };
 }
 /** @type {ReturnType<typeof load> | null} */
@@ -110,22 +113,12 @@ let loading = null;
 const rest = () => (loading ??= load());
 
 const here = () => session.talks.get(session.current);
-const composer = new Composer(
-  {
-    say,
-    typing: (on) => session.typing(session.current, on),
-    async files(chosen) {
-      const talk = here();
-      if (talk && chosen.length) (await rest()).files.offer(talk, chosen);
-    },
-    rooms: () => [...session.talks.values()].filter(({ kind }) => kind === "room").map(({ name }) => name),
-    nicks: () => [...(here()?.members.keys() ?? [])].filter((nick) => nick !== session.me.nick),
-  },
-  drafts ?? [],
-);
+const composer = new Composer({ say, typing: (on) => session.typing(session.current, on) }, drafts ?? []);
 /** What the menus work on. */
 const page = {
   session,
+  address,
+  notifier: async () => (await rest()).notifier,
   composer,
   here,
   look,
@@ -142,7 +135,7 @@ const page = {
 /** @typedef {typeof page} Page */
 const lists = new Lists(session, {
   look,
-  person: async (nick, by) => (await rest()).dialogs.person(page, nick, by, options),
+  person: async (nick, by) => (await rest()).dialogs.person(page, nick, by),
 });
 const log = new Log($("log"), $("down"), {
   menu: async (row, by) => (await rest()).dialogs.message(page, row, by),
@@ -173,35 +166,12 @@ function look(id) {
   draw();
 }
 
-/** What was typed; a long text had better be a file. @param {string} text */
+/** @param {string} text */
 async function say(text) {
   const id = session.current;
-  const lines = text.split("\n").length;
-  if (lines <= 20) return session.say(id, text);
-  const { dialogs, files } = await rest();
-  const word = await dialogs.ask(
-    T.n("long", lines),
-    [],
-    [
-      [T.t("asFile"), "file"],
-      [T.t("asText"), "text"],
-    ],
-  );
-  if (word === "file") files.send(id, new File([text], `${T.t("textName")}.txt`, { type: "text/plain" }), true);
-  else if (word) session.say(id, text);
-  else composer.insert(text);
+  if (text.split("\n").length <= 20) session.say(id, text);
+  else if (!(await (await rest()).files.long(id, text))) composer.set(text);
 }
-
-const options = async () => {
-  const { dialogs, notifier } = await rest();
-  dialogs.settings(page, notifier);
-};
-const find = async () => {
-  shut();
-  (await rest()).dialogs.goTo(session);
-};
-/** @param {string} part */
-const drawer = async (part) => (await rest()).dialogs.drawer($(part), address);
 
 /** The one line above all else: what is wrong, what is new, what is offered. */
 function bar() {
@@ -283,11 +253,11 @@ async function draw() {
   const typing = talk?.typing ?? [];
   const count = typing.length;
   $("typing").replaceChildren(...(count ? parts(count > 3 ? "manyType" : `type${count}`, ...typing) : []));
-  const label = talk && talk.maySay !== true ? T.t(talk.maySay) : T.t("write", talk?.name ?? "");
+  composer.label(talk && talk.maySay !== true ? T.t(talk.maySay) : T.t("write", talk?.name ?? ""));
   if (talk && talk.id !== shown) {
     shown = talk.id;
     log.show(talk);
-    composer.show(talk, label);
+    composer.show(talk);
     address();
     announce(T.t("inTalk", talk.name));
     document.title = `${talk.name} – ${session.server.name || "chinwag"}`;
@@ -295,8 +265,8 @@ async function draw() {
     // A keyboard that comes up over half of a telephone is only wanted by who writes.
     if (matchMedia("(pointer: fine)").matches) composer.focus();
     dot();
-  } else composer.label(label);
-  if (!loading) setTimeout(rest, 2000);
+  }
+  if (!loading) setTimeout(rest, 500);
   if (state === "in" && trouble?.code === "bad-key" && trouble !== known) {
     known = trouble;
     (await rest()).dialogs.askKey(session, trouble.name ?? "");
@@ -397,27 +367,6 @@ addEventListener("hashchange", () => {
 // Files that are dropped beside their place do not take the page away.
 for (const on of ["dragover", "drop"]) addEventListener(on, (e) => e.preventDefault());
 
-$("open-left").addEventListener("click", () => drawer("left"));
-$("open-right").addEventListener("click", () => drawer("right"));
-$("room").addEventListener("click", async () => (await rest()).dialogs.room(page, $("room")));
-$("find").addEventListener("click", find);
-$("me").addEventListener("click", options);
+const opens = /** @type {const} */ (["open-left", "open-right", "room", "find", "me"]);
+for (const id of opens) $(id).addEventListener("click", async () => (await rest()).dialogs.open[id](page));
 $("log").addEventListener("flood", (e) => announce(T.n("flood", /** @type {CustomEvent} */ (e).detail)));
-
-addEventListener("keydown", (e) => {
-  if (document.querySelector("dialog[open]") || $("app").hidden) return;
-  const step = e.altKey && { ArrowUp: -1, ArrowDown: 1 }[e.key];
-  if (step) {
-    const ids = [...session.talks.keys()];
-    look(ids[(ids.indexOf(session.current) + step + ids.length) % ids.length]);
-  } else if (e.key === "F6") {
-    const all = ["left", "log", "text", "right"].map($).filter((part) => part.checkVisibility());
-    const at = all.findIndex((part) => part.contains(document.activeElement));
-    const to = all[(at + (e.shiftKey ? all.length - 1 : 1)) % all.length];
-    const stop = /** @type {HTMLElement | null} */ (to.querySelector('[tabindex="0"]'));
-    (stop ?? to).focus();
-  } else if (e.key.toLowerCase() === "k" && (e.ctrlKey || e.metaKey)) find();
-  else if (e.key === "Escape") composer.focus();
-  else return;
-  e.preventDefault();
-});

@@ -142,7 +142,9 @@ rank.voice Stimme
 reason Grund
 refusal.bad-name Ein Name hat Buchstaben und Ziffern, - und _, beginnt mit einem Buchstaben und ist höchstens 20 Zeichen lang.
 refusal.busy Das ging gerade nicht. Versuche es gleich noch einmal.
+refusal.changed Die Datei hat sich inzwischen geändert. Sende sie noch einmal.
 refusal.elsewhere Die Verbindung war weg, und wer so heißt, kann jetzt jemand anders sein.
+refusal.garbled Unterwegs ging etwas verloren. Hole sie noch einmal.
 refusal.insecure Auf dieser Verbindung können andere mitlesen: Öffne diese Seite über https, um dich anzumelden.
 refusal.owned Dieser Name gehört jemandem. Bist du das, melde dich unten an.
 refusal.refused Das stimmt nicht. Versuche es noch einmal.
@@ -176,7 +178,7 @@ type2 {0} und {1} schreiben …
 type3 {0}, {1} und {2} schreiben …
 unknown Unklar, ob das angekommen ist.
 unread {0} ungelesen|{0} ungelesen
-unreadable Dieser Browser kann {0} nicht lesen. Sende das Original, oder eine andere Datei.
+unreadable Dieser Browser kann {0} nicht lesen. Das Original senden, mit dem Ort und allem, was die Kamera sonst hineingeschrieben hat?
 unsent Nicht gesendet: {0}
 useHere Hier benutzen
 voice Eine Stimme geben

@@ -146,7 +146,9 @@ rank.voice voice
 reason Reason
 refusal.bad-name A name has letters and digits, - and _, begins with a letter, and is not longer than 20 characters.
 refusal.busy That did not work just now. Try again in a moment.
+refusal.changed The file has changed meanwhile. Send it again.
 refusal.elsewhere The connection was lost, and whoever has that name now may be somebody else.
+refusal.garbled Something was lost on the way. Fetch it again.
 refusal.insecure Others can read along on this connection: open this page by https to log in.
 refusal.owned This name belongs to somebody. If that is you, log in below.
 refusal.refused That is not right. Try again.
@@ -180,7 +182,7 @@ type2 {0} and {1} are typing …
 type3 {0}, {1} and {2} are typing …
 unknown Not known whether this arrived.
 unread {0} unread|{0} unread
-unreadable This browser cannot read {0}. Choose to send the original, or another file.
+unreadable This browser cannot read {0}. Send the original, with the place and all else that its camera wrote into it?
 unsent Not sent: {0}
 useHere Use it here
 voice Give a voice
