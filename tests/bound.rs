@@ -33,7 +33,7 @@ use chinwag::rooms::Rooms;
 use chinwag::settings::{Logging, Settings};
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
-use chinwag::transport::Transport;
+use chinwag::transport::{Farewell, Transport};
 use testkit::Server;
 use testkit::memory::Memory;
 
@@ -72,7 +72,7 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
-    fn shut(&mut self) -> io::Result<()> {
+    fn shut(&mut self, _: Farewell) -> io::Result<()> {
         Ok(())
     }
 
