@@ -710,6 +710,11 @@ impl<T: Transport> Connection<T> {
         self.transport.as_ref().map_or(0, Transport::unsent)
     }
 
+    /// Whether what is pending belongs to a message that its transport has begun.
+    pub fn is_mid_message(&self) -> bool {
+        self.transport.as_ref().is_some_and(Transport::is_mid_message)
+    }
+
     /// Whether the last write did not take all, and nothing has been heard of room since.
     pub fn is_blocked(&self) -> bool {
         !self.writable

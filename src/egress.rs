@@ -497,9 +497,11 @@ impl Egress {
                 encoded.len() - 1
             });
             let (_, segment, start) = &encoded[at];
+            // What is pending may be parts of a message of which the end is fixed.
+            let may_be_first = !connection.is_mid_message();
             self.add(connection, kind, |outbox| match events {
                 // What could not be written down is pending, and must not come before people know.
-                [Event::NotKept(..) | Event::Keeping(_)] => outbox.push_shared_first(kind, segment),
+                [Event::NotKept(..) | Event::Keeping(_)] if may_be_first => outbox.push_shared_first(kind, segment),
                 _ => outbox.push_shared(kind, segment, *start),
             });
             hearers += 1;
@@ -678,7 +680,7 @@ mod tests {
     }
 
     impl Transport for Narrow {
-        fn shut(&mut self) -> io::Result<()> {
+        fn shut(&mut self, _: crate::transport::Farewell) -> io::Result<()> {
             Ok(())
         }
 

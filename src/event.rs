@@ -421,7 +421,10 @@ pub enum Bye {
     /// Too many wrong passwords.
     WrongPasswords,
     /// It speaks HTTP.
-    NotHttp,
+    NotHttp {
+        /// The port where browsers find a page, if there is one.
+        web: Option<u16>,
+    },
     /// It speaks IRC.
     NotIrc,
     /// It speaks no text at all.

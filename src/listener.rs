@@ -139,10 +139,10 @@ impl ListenerSocket {
                         (Stream::Proxied(stream, Some(proxies.wire)), Peer::proxy(address))
                     }
                     Carrier::Proxied(_) => (Stream::Proxied(stream, None), Peer::at(address)),
-                    Carrier::Web(door) => (web(Stream::Tcp(stream), door), Peer::at(address)),
+                    Carrier::Web(door) => web(Stream::Tcp(stream), address, door),
                     Carrier::WebTls(door, tls) => {
                         let stream = Stream::Tls(Box::new(Encrypted::new(stream, Rc::clone(tls))));
-                        (web(stream, door), Peer::at(address))
+                        web(stream, address, door)
                     }
                 })
             }
@@ -151,8 +151,10 @@ impl ListenerSocket {
     }
 }
 
-fn web(stream: Stream, door: &Rc<Door>) -> Stream {
-    Stream::Web(Box::new(WebSocket::new(stream, Rc::clone(door))))
+/// A browser, or a proxy that comes for one, which is not counted as one of its network before it has told for whom.
+fn web(stream: Stream, address: IpAddr, door: &Rc<Door>) -> (Stream, Peer) {
+    let peer = if door.believes(address) { Peer::proxy(address) } else { Peer::at(address) };
+    (Stream::Web(Box::new(WebSocket::new(stream, Rc::clone(door)))), peer)
 }
 
 /// Addresses that are taken and not listened at yet: whoever comes is refused by the system, and waits for nothing.

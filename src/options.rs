@@ -91,7 +91,7 @@ pub struct Serve {
     /// The same over TLS, on port 2481 if none is given [default: nowhere]
     #[arg(long, value_name = "ADDR")]
     web_tls: Vec<String>,
-    /// A name of the server of which pages may talk to it, as in https://chat.example.org; may be given several times
+    /// A name of the server of which pages may talk to it, as in https://chat.example.org; may be given several times [default: none]
     #[arg(long, value_name = "URL", value_parser = origin)]
     origin: Vec<Origin>,
     /// What the server calls itself in its greeting [default: nothing]

@@ -73,7 +73,7 @@ fn is_ends(line: &[u8]) -> bool {
 /// A browser can be made to send a request with chosen text inside to any port, so what follows must not be carried out.
 pub fn rejects(first: &Line<'_>) -> Option<Bye> {
     if is_http(first) {
-        Some(Bye::NotHttp)
+        Some(Bye::NotHttp { web: None })
     } else if is_irc(first) {
         Some(Bye::NotIrc)
     } else {
@@ -703,7 +703,7 @@ pub fn bye_code(bye: Bye) -> Code<'static> {
         Bye::Idle | Bye::Silent => Code::Idle,
         Bye::Killed | Bye::Granted => Code::Killed,
         Bye::Shutdown => Code::Shutdown,
-        Bye::NotHttp => Code::NotHttp,
+        Bye::NotHttp { .. } => Code::NotHttp,
         Bye::NotIrc => Code::NotIrc,
         Bye::NotText { .. } => Code::NotText,
         Bye::NeedsTls => Code::NeedsTls,
@@ -730,7 +730,11 @@ fn farewell(bye: Bye) -> Cow<'static, str> {
         Bye::Granted => "an operator had a new token made for this name; ask them for it, if the name is yours",
         Bye::ControlsTaken => "as many are at the operator's door as there may be; close one first",
         Bye::Silent => "nothing was said here for a minute; connect again",
-        Bye::NotHttp => "this is no web server but a chat; connect with nc or telnet",
+        Bye::NotHttp { web: None } => "this is no web server but a chat; connect with nc or telnet",
+        Bye::NotHttp { web: Some(port) } => {
+            return format!("this is no web server but a chat; open port {port} in a browser, or connect here with nc")
+                .into();
+        }
         Bye::NotIrc => {
             "this port is not IRC but chinwag; connect with nc or telnet, where it is /nick NAME and /join #lobby"
         }

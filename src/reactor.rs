@@ -97,6 +97,8 @@ pub struct Reactor<S: System> {
     places: HashMap<PlaceToken, ConnId>,
     /// The port where TLS is spoken, if there is one.
     tls_port: Option<u16>,
+    /// The port where browsers find a page, if there is one.
+    web_port: Option<u16>,
     /// Connections that have come and cannot be admitted yet.
     arrivals: Arrivals,
     /// When connections are looked after that have been silent by then, where silence is to be found out here.
@@ -142,10 +144,13 @@ impl Reactor<Os> {
         let mut hub = Hub::new(settings.clone());
         let restore = |room| hub.restore_room(room);
         let (os, register, files) = Os::open(openings, metrics, control, home, &settings, reader, restore)?;
-        let is_tls =
-            |(address, carrier): (SocketAddr, &Carrier)| matches!(carrier, Carrier::Tls(_)).then_some(address.port());
-        let tls_port = os.addresses()?.into_iter().find_map(is_tls);
-        let mut reactor = Self { tls_port, ..Self::new(os, hub, dialects) };
+        let port_of = |is_meant: fn(&Carrier) -> bool| {
+            let addresses = os.addresses()?.into_iter();
+            io::Result::Ok(addresses.filter(|(_, carrier)| is_meant(carrier)).map(|(address, _)| address.port()).next())
+        };
+        let tls_port = port_of(|carrier| matches!(carrier, Carrier::Tls(_)))?;
+        let web_port = port_of(|carrier| matches!(carrier, Carrier::Web(_)))?;
+        let mut reactor = Self { tls_port, web_port, ..Self::new(os, hub, dialects) };
         let (found, now) = (files.len(), reactor.system.now());
         for file in files {
             reactor.core(now, |hub, out| hub.restore_file(file, now, out));
@@ -203,6 +208,7 @@ impl<S: System> Reactor<S> {
             on_trial: Vec::new(),
             places: HashMap::new(),
             tls_port: None,
+            web_port: None,
             arrivals: Arrivals::default(),
             beats: BTreeSet::new(),
             applicants: Vec::new(),

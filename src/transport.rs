@@ -152,6 +152,11 @@ pub trait Transport: Read + Write {
         false
     }
 
+    /// Whether it has begun a message whose bytes are the next that must be written, in the order in which they were offered.
+    fn is_mid_message(&self) -> bool {
+        false
+    }
+
     /// How many bytes wait in it that were written and the socket has not taken.
     fn unsent(&self) -> usize {
         0
@@ -307,6 +312,10 @@ impl Transport for Stream {
 
     fn beat(&mut self, now: Instant) -> io::Result<Option<Instant>> {
         if let Self::Web(stream) = self { stream.beat(now) } else { Ok(None) }
+    }
+
+    fn is_mid_message(&self) -> bool {
+        matches!(self, Self::Web(stream) if stream.is_mid_message())
     }
 
     fn unsent(&self) -> usize {

@@ -116,6 +116,11 @@ impl Door {
         Self { origins: RefCell::new(origins), proxies: RefCell::new(proxies), ..Self::default() }
     }
 
+    /// Whether a proxy at this address is believed when it tells for whom it comes. Those on this machine always are.
+    pub fn believes(&self, address: IpAddr) -> bool {
+        self.proxies.borrow().iter().any(|proxies| proxies.contains(address))
+    }
+
     /// Other origins, for whoever comes from now on.
     pub fn replace_origins(&self, origins: &[Origin]) {
         origins.clone_into(&mut self.origins.borrow_mut());
@@ -126,21 +131,22 @@ impl Door {
         proxies.clone_into(&mut self.proxies.borrow_mut());
     }
 
-    /// What is answered to `bytes`, of which the first `len` are the head of a request. The peer is whom the socket knows.
-    pub fn hear(&self, bytes: &[u8], len: usize, peer: Peer, room: Room) -> Heard {
+    /// What is answered to `bytes`, of which the first `len` are the head of a request. The peer and the way are
+    /// those that the socket knows.
+    pub fn hear(&self, bytes: &[u8], len: usize, from: (Peer, Way), room: Room) -> Heard {
         let request = match http::read(&bytes[..len]) {
             Ok(request) => request,
             Err(why) => return Heard::Answered(bad(why)),
         };
-        let mut heard = self.answer(&request, &bytes[len..], peer, room).unwrap_or_else(Heard::Answered);
+        let mut heard = self.answer(&request, &bytes[len..], from, room).unwrap_or_else(Heard::Answered);
         if let (Heard::Answered(answer), Method::Head) = (&mut heard, request.method) {
             answer.body = Cow::default();
         }
         heard
     }
 
-    fn answer(&self, request: &Request<'_>, behind: &[u8], peer: Peer, room: Room) -> Result<Heard, Answer> {
-        let (peer, way) = self.peer(request, peer)?;
+    fn answer(&self, request: &Request<'_>, behind: &[u8], from: (Peer, Way), room: Room) -> Result<Heard, Answer> {
+        let (peer, way) = self.peer(request, from)?;
         self.check_host(request.host)?;
         if request.path == SOCKET {
             return self.upgrade(request, peer, behind);
@@ -149,14 +155,12 @@ impl Door {
     }
 
     /// For whom a request is, and by which way.
-    fn peer(&self, request: &Request<'_>, peer: Peer) -> Result<(Peer, Way), Answer> {
+    fn peer(&self, request: &Request<'_>, (peer, way): (Peer, Way)) -> Result<(Peer, Way), Answer> {
         let is_here = host_and_port(request.host).is_some_and(|(host, _)| is_this_machine(&host));
-        let is_believed = peer.address().is_some_and(|address| {
-            address.is_loopback() || self.proxies.borrow().iter().any(|proxies| proxies.contains(address))
-        });
+        let is_believed = peer.address().is_some_and(|address| address.is_loopback() || self.believes(address));
         let Some(forwarded) = request.forwarded_for.filter(|_| is_believed) else {
-            let is_secure = peer.wire() == Wire::Secure && !peer.address().is_some_and(|address| address.is_loopback());
-            return Ok((peer, if is_here || is_secure { Way::Secure } else { Way::Clear }));
+            let peer = peer.itself();
+            return Ok((peer, if is_here { Way::Secure } else { way }));
         };
         let address = last(forwarded);
         let address = forwarded_address(address).ok_or_else(|| {

@@ -33,7 +33,7 @@ use chinwag::rooms::Rooms;
 use chinwag::settings::{Logging, Settings};
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
-use chinwag::transport::{Encrypted, Tls, Transport};
+use chinwag::transport::{Encrypted, Farewell, Tls, Transport};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use socket2::SockRef;
@@ -81,7 +81,7 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
-    fn shut(&mut self) -> io::Result<()> {
+    fn shut(&mut self, _: Farewell) -> io::Result<()> {
         Ok(())
     }
 

@@ -146,7 +146,7 @@ impl<S: System> Reactor<S> {
                 debug!("connection {id} from {} does not arrive: {why:?}", peer.prefix());
                 let bad_header = match why {
                     NotArrived::BadHeader(bad) => Some(bad),
-                    NotArrived::NotYet if peer.is_proxy() => Some(BadHeader::Missing),
+                    NotArrived::NotYet if peer.is_proxy() && !connection.layer().is_web() => Some(BadHeader::Missing),
                     _ => None,
                 };
                 if let Some(bad) = bad_header {

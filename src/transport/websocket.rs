@@ -13,7 +13,7 @@ use crate::meters::TokenBucket;
 use crate::peer::Peer;
 use crate::time::Instant;
 use crate::web::frames::{self, Besides, CloseCode, End, Frames};
-use crate::web::http::{self, Answer};
+use crate::web::http::{self, Answer, Way};
 use crate::web::{self, Door, Heard, Room};
 
 /// Frames without text that may come between two looks at the clock: as many as may come at once.
@@ -112,6 +112,7 @@ impl<T: Transport> WebSocket<T> {
 
     /// Reads the request once, and finds out what is answered when all of its head has come.
     fn read_request(&mut self, peer: Peer, room: Room) -> Result<(), NotArrived> {
+        let way = if self.layer().is_tls() { Way::Secure } else { Way::Clear };
         let mut bytes = [0; 2048];
         loop {
             let request = &mut self.passing.get_or_insert_default().request;
@@ -127,10 +128,12 @@ impl<T: Transport> WebSocket<T> {
             let heard = match http::head_len(request) {
                 Ok(None) => continue,
                 Err(why) => Heard::Answered(web::bad(why)),
-                Ok(Some(len)) => match &self.passing().door {
-                    Some(door) => door.clone().hear(&std::mem::take(&mut self.passing().request), len, peer, room),
-                    None => return Err(NotArrived::Failed(ErrorKind::NotConnected.into())),
-                },
+                Ok(Some(len)) => {
+                    let Passing { door: Some(door), request, .. } = self.passing() else {
+                        return Err(NotArrived::Failed(ErrorKind::NotConnected.into()));
+                    };
+                    door.hear(request, len, (peer, way), room)
+                }
             };
             match heard {
                 Heard::Answered(answer) => self.answer(answer),
@@ -410,8 +413,8 @@ impl<T: Transport> Transport for WebSocket<T> {
     }
 
     fn has_more(&self) -> bool {
-        let is_read = self.phase != Phase::Open;
-        !is_read && (self.has_more || self.frames.owes_end() || self.frames.end().is_some()) || self.under.has_more()
+        let has_own = || self.has_more || self.frames.owes_end() || self.frames.end().is_some();
+        self.phase == Phase::Open && has_own() || self.under.has_more()
     }
 
     fn unfinished(&self) -> Unfinished {
@@ -420,6 +423,10 @@ impl<T: Transport> Transport for WebSocket<T> {
 
     fn may_go_on(&self) -> bool {
         self.frames.end().is_some()
+    }
+
+    fn is_mid_message(&self) -> bool {
+        self.left > 0
     }
 
     fn unsent(&self) -> usize {
@@ -431,6 +438,7 @@ impl<T: Transport> Transport for WebSocket<T> {
     fn shut(&mut self, farewell: Farewell) -> io::Result<()> {
         self.close(farewell);
         self.phase = Phase::Shut;
+        self.passing = None;
         self.under.shut(farewell)
     }
 
@@ -482,5 +490,190 @@ impl<T: Transport> Drop for WebSocket<T> {
     /// Whatever the reason, the server ends what it has said.
     fn drop(&mut self) {
         self.close(Farewell::Done);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::{Flushed, Kind, Outbox, Segment};
+    use std::collections::VecDeque;
+
+    /// Takes so many bytes a write, and nothing every other time.
+    #[derive(Debug, Default)]
+    struct Narrow {
+        taken: Vec<u8>,
+        coming: VecDeque<u8>,
+        pace: usize,
+        is_blocked: bool,
+    }
+
+    impl Read for Narrow {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            if self.coming.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { self.coming.read(buf) }
+        }
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.is_blocked = !self.is_blocked;
+            if self.is_blocked {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let n = bytes.len().min(self.pace);
+            self.taken.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+
+        fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.write(&pieces.iter().flat_map(|piece| piece.to_vec()).collect::<Vec<_>>())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Transport for Narrow {
+        fn shut(&mut self, _: Farewell) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_user_timeout(&mut self, _: Option<Duration>) {}
+
+        fn unread(&self) -> usize {
+            self.coming.len()
+        }
+
+        fn take_error(&mut self) -> Option<io::Error> {
+            None
+        }
+    }
+
+    /// One that is open.
+    fn open(pace: usize) -> WebSocket<Narrow> {
+        let mut socket = WebSocket::new(Narrow { pace, ..Narrow::default() }, Rc::default());
+        (socket.phase, socket.passing) = (Phase::Open, None);
+        socket
+    }
+
+    /// A frame of a client, whose mask changes nothing.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        [&[first, 0x80 | u8::try_from(payload.len()).unwrap(), 0, 0, 0, 0], payload].concat()
+    }
+
+    /// The frames of the server in these bytes: first bytes and payloads.
+    fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        let mut found = Vec::new();
+        while let [first, len, ref rest @ ..] = *bytes {
+            let (len, rest) = match len {
+                126 => (usize::from(u16::from_be_bytes([rest[0], rest[1]])), &rest[2..]),
+                127 => (u64::from_be_bytes(rest[..8].try_into().unwrap()).try_into().unwrap(), &rest[8..]),
+                len => (usize::from(len), rest),
+            };
+            found.push((first, rest[..len].to_vec()));
+            bytes = &rest[len..];
+        }
+        found
+    }
+
+    #[test]
+    fn what_waits_is_whole_messages_of_whole_lines_at_any_pace() {
+        for pace in (1..40).chain([125, 130, 200, 1399, 5000, 100_000]) {
+            let (held, mut spare, mut socket) = (Rc::default(), Vec::new(), open(pace));
+            let (mut outbox, room) = (Outbox::default(), Segment::new(&held));
+            let (mut want, mut pings) = (Vec::new(), 0);
+            for n in 0..300_usize {
+                let line = format!("{n} {}\n", "\u{e4}".repeat(n * 7 % 300));
+                want.extend_from_slice(line.as_bytes());
+                match n % 3 {
+                    0 => outbox.push(Kind::Reply, line.as_bytes()),
+                    1 => outbox.push_own(Kind::Chunk, line.into_bytes()),
+                    _ => {
+                        let start = room.len();
+                        room.extend(line.as_bytes());
+                        outbox.push_shared(Kind::Event, &room, start);
+                    }
+                }
+                if n % 5 == 0 {
+                    let flushed = outbox.write_to(&mut socket, &mut spare, None).unwrap();
+                    if flushed != Flushed::All {
+                        outbox.settle();
+                    }
+                }
+                if n % 50 == 7 {
+                    pings += 1;
+                    socket.under.coming.extend(frame(0x89, n.to_string().as_bytes()));
+                    assert_eq!(socket.read(&mut [0; 100]).unwrap_err().kind(), ErrorKind::WouldBlock);
+                }
+            }
+            while outbox.write_to(&mut socket, &mut spare, None).unwrap() != Flushed::All {}
+            assert_eq!((socket.left, socket.unsent()), (0, 0));
+            let mut got = Vec::new();
+            let mut pongs = 0;
+            for (first, payload) in frames(&socket.under.taken) {
+                match first {
+                    0x81 => {
+                        assert!(payload.ends_with(b"\n") && payload.len() < limits::WEB_MESSAGE + 16 * 1024 + 1);
+                        got.extend(payload);
+                    }
+                    0x8a => pongs += 1,
+                    other => panic!("{other:x}"),
+                }
+            }
+            assert_eq!(String::from_utf8(got).unwrap(), String::from_utf8(want).unwrap(), "at {pace}");
+            // Of several only the newest is answered.
+            assert!((1..=pings).contains(&pongs), "{pongs} of {pings} at {pace}");
+        }
+    }
+
+    #[test]
+    fn silence_is_asked_about_and_then_ends_it() {
+        let begun = Instant::START + Duration::from_secs(1000);
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let mut socket = open(1000);
+        socket.is_heard = true;
+        socket.note_heard(begun);
+        assert_eq!(socket.beat(after(44)).unwrap(), Some(after(45)));
+        assert_eq!(socket.unsent(), 0);
+        assert_eq!(socket.beat(after(45)).unwrap(), Some(after(90)));
+        while socket.flush().is_err() {}
+        assert_eq!(frames(&socket.under.taken), [(0x89, Vec::new())]);
+        assert_eq!(socket.beat(after(90)).unwrap_err().kind(), ErrorKind::TimedOut);
+        // Whatever comes is a sign of life, a piece of a frame too.
+        socket.under.coming.extend(&frame(0x81, b"hi")[..3]);
+        assert!(socket.read(&mut [0; 100]).is_err());
+        socket.note_heard(after(80));
+        assert_eq!(socket.beat(after(90)).unwrap(), Some(after(125)));
+        // While the server does not read, nobody is silent.
+        socket.excuse(after(200));
+        assert_eq!(socket.beat(after(200)).unwrap(), Some(after(245)));
+    }
+
+    #[test]
+    fn a_ping_of_ours_makes_one_pong_free() {
+        let mut socket = open(1000);
+        socket.is_pinged = true;
+        let pongs = usize::from(CONTROLS_AT_ONCE) + 1;
+        socket.under.coming.extend(frame(0x8a, b"").repeat(pongs));
+        assert_eq!(socket.read(&mut [0; 4000]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        socket.note_heard(Instant::START);
+        assert_eq!(socket.read(&mut [0; 4000]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        socket.under.coming.extend(frame(0x8a, b""));
+        assert_eq!(socket.read(&mut [0; 4000]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        socket.note_heard(Instant::START);
+        // It has ended, with its code.
+        assert!(socket.has_more());
+        assert_eq!(socket.read(&mut [0; 4000]).unwrap(), 0);
+        assert_eq!(socket.frames.end(), Some(End::Broken(CloseCode::POLICY)));
+    }
+
+    #[test]
+    fn nothing_is_closed_in_the_midst_of_a_message() {
+        let mut socket = open(5);
+        assert!(socket.write(b"a line\n").is_err());
+        assert_eq!(socket.write(b"a line\n").unwrap(), 3);
+        socket.shut(Farewell::Done).unwrap();
+        assert_eq!(socket.under.taken, b"\x81\x07a l");
     }
 }

@@ -340,3 +340,74 @@ fn closed(payload: &[u8]) -> End {
         [_] => End::Broken(CloseCode::PROTOCOL),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A frame of a client.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mask = [0xa1, 0x02, 0xf3, 0x44];
+        let (head, len) = text_head(payload.len());
+        let mut frame = head[..len].to_vec();
+        (frame[0], frame[1]) = (first, frame[1] | MASKED);
+        frame.extend(mask);
+        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        frame
+    }
+
+    /// What comes of bytes that are read in parts of these sizes: the text, what came besides, and how it ended.
+    fn run(input: &[u8], sizes: impl IntoIterator<Item = usize>) -> (Vec<u8>, Vec<String>, Option<End>) {
+        let (mut frames, mut text, mut besides) = (Frames::default(), Vec::new(), Vec::new());
+        let (mut rest, mut sizes) = (input, sizes.into_iter());
+        while !rest.is_empty() {
+            let len = sizes.next().unwrap_or(usize::MAX).clamp(1, rest.len());
+            let mut buf = rest[..len].to_vec();
+            rest = &rest[len..];
+            let end = frames.end_line(&mut buf.clone());
+            text.extend(std::iter::repeat_n(b'\n', end));
+            let count = frames.take(&mut buf, len, |other| besides.push(format!("{other:?}")));
+            text.extend_from_slice(&buf[..count]);
+        }
+        let end = frames.end_line(&mut [0]);
+        text.extend(std::iter::repeat_n(b'\n', end));
+        (text, besides, frames.end())
+    }
+
+    #[test]
+    fn a_message_ends_its_line_and_only_once() {
+        for (messages, want) in [
+            (&["a"][..], "a\n"),
+            (&["a\n"], "a\n"),
+            (&["a", "b"], "a\nb\n"),
+            (&["", "\n", "a\nb"], "\na\nb\n"),
+            (&["a\r\n"], "a\r\n"),
+        ] {
+            let input: Vec<u8> = messages.iter().flat_map(|text| frame(FIN | TEXT, text.as_bytes())).collect();
+            for size in 1..=input.len() {
+                let (text, _, end) = run(&input, std::iter::repeat(size));
+                assert_eq!((String::from_utf8(text).unwrap().as_str(), end), (want, None), "{messages:?} by {size}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same(
+            parts in proptest::collection::vec((prop_oneof![
+                Just(FIN | TEXT), Just(TEXT), Just(CONTINUATION), Just(FIN), Just(FIN | PING), Just(FIN | PONG), any::<u8>(),
+            ], prop_oneof![
+                "[a-z\u{e4}\u{20ac}\u{1f98a}\n\r]{0,40}".prop_map(String::into_bytes),
+                proptest::collection::vec(any::<u8>(), 0..140),
+            ]), 0..8),
+            sizes in proptest::collection::vec(1_usize..60, 0..40),
+        ) {
+            let input: Vec<u8> = parts.iter().flat_map(|(first, payload)| frame(*first, payload)).collect();
+            let whole = run(&input, []);
+            prop_assert_eq!(&run(&input, sizes), &whole);
+            prop_assert_eq!(&run(&input, std::iter::repeat(1)), &whole);
+            prop_assert!(std::str::from_utf8(&whole.0).map_or_else(|e| e.error_len().is_none(), |_| true));
+        }
+    }
+}
