@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::net::TcpStream;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::limits;
 use testkit::{PATIENCE, eventually};
 use tungstenite::Message;
@@ -167,16 +169,18 @@ fn a_file_comes_whole_over_a_socket() {
     let id = testkit::data::share(&mut alice, "#a", &bytes, "x");
     let mut bob = Socket::open(&server, &[]);
     bob.send(&format!("/join #a\n/get {id}"));
-    let mut got = 0;
+    let begin = format!("={id} ");
+    let mut got = Vec::new();
     loop {
-        let line = bob.line();
-        if let Some(chunk) = line.strip_prefix("= ").or(line.strip_prefix('=')) {
-            got += chunk.len();
-        } else if line.contains("whole") || line.starts_with("* got") {
+        let line = bob.until(&begin);
+        let chunk = &line[begin.len()..];
+        if chunk.starts_with(". ") {
             break;
         }
+        got.extend(BASE64.decode(chunk).unwrap());
     }
-    assert!(got >= bytes.len() / 3 * 4, "{got}");
+    assert_eq!(got.len(), bytes.len());
+    assert!(got == bytes);
 }
 
 #[test]
