@@ -203,6 +203,8 @@ struct Cold {
     hinted: bool,
     /// Whether it was told that what it ends its lines in is no line end.
     hinted_at_ends: bool,
+    /// Whether it makes place for another.
+    gives_way: bool,
     /// What of its input came before the person was put out of a room, and after.
     put_out: Option<PutOut>,
 }
@@ -388,6 +390,8 @@ impl<T: Transport> Connection<T> {
         // What follows may have come already.
         self.readable = arrived.is_ok() || transport.has_more();
         self.peer = arrived?;
+        // Until when it might take for that means nothing any more, and is not held for as long as it is here.
+        self.rare.take_if(|rare| rare.cold.closed.is_none() && !rare.cold.urgent);
         Ok(())
     }
 
@@ -825,6 +829,16 @@ impl<T: Transport> Connection<T> {
         let has_ended = self.input_ended.is_some();
         let transport = self.transport.as_mut().filter(|transport| !has_ended || transport.may_go_on());
         transport.is_some_and(|transport| transport.shut(farewell).is_ok())
+    }
+
+    /// It makes place for another.
+    pub fn give_way(&mut self) {
+        self.cold_mut().gives_way = true;
+    }
+
+    /// Whether it makes place for another.
+    pub fn gives_way(&self) -> bool {
+        self.cold().gives_way
     }
 
     /// Whether it is a slow consumer, for whom the core leaves out room lines.

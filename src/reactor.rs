@@ -452,6 +452,9 @@ impl<S: System> Reactor<S> {
                         if let Bye::Blocked | Bye::GuestsBlocked = bye {
                             self.refusals.note(connection.peer(), Refusal::Told(bye), now.at);
                         }
+                        if bye == Bye::MadePlace {
+                            connection.give_way();
+                        }
                         self.counts.byes.count(plain::bye_code(bye));
                         let event = reason.map_or(Event::Bye(bye), |reason| Event::Expelled { bye, reason });
                         self.egress.tell(connection, &event);

@@ -140,8 +140,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
 /// Stands for the method `elapsed`, which asks the clock.
 const ELAPSED: &str = "elapsed";
 
-/// Who may spell lines: the wire module, and those who speak to a terminal.
-const SPELLS: &[&str] = &["wire", "client/screen"];
+/// Who may spell lines: the wire module, and those who speak to a terminal or a browser, which are other lines.
+const SPELLS: &[&str] = &["wire", "web", "client/screen"];
 
 /// What lines of the server begin with, but for those of rooms and people; and how lines end.
 const BEGINS: &[&str] = &["* ", "- ", "+ ", "! "];

@@ -22,6 +22,10 @@ fn run(bytes: &[u8], sizes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>, Option<End>) {
         let owed = frames.end_line(&mut end);
         text.extend_from_slice(&end[..owed]);
         if rest.is_empty() {
+            if frames.end().is_some() {
+                // Of a line that has not ended by then nothing is carried out.
+                text.truncate(text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+            }
             return (text, besides, frames.end());
         }
         let len = sizes.next().map_or(rest.len(), |&size| usize::from(size) + 1).min(rest.len());

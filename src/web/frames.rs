@@ -372,6 +372,10 @@ mod tests {
         }
         let end = frames.end_line(&mut [0]);
         text.extend(std::iter::repeat_n(b'\n', end));
+        if frames.end().is_some() {
+            // Of a line that has not ended by then nothing is carried out.
+            text.truncate(text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+        }
         (text, besides, frames.end())
     }
 

@@ -42,9 +42,9 @@ fn a_reload_takes_other_origins_and_a_restart_other_addresses() {
     assert_eq!(status(&server, request), "421");
     write("origin https://chat.example.org\n");
     server.signal("HUP");
-    eventually(|| status(&server, request) == "200");
+    eventually("the name is taken", || status(&server, request) == "200");
     drop(Socket::open(&server, &["Origin: https://chat.example.org"]));
     write("");
     server.signal("HUP");
-    eventually(|| status(&server, request) == "421");
+    eventually("the name is refused", || status(&server, request) == "421");
 }
