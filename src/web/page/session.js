@@ -384,7 +384,7 @@ export class Session {
     this.ask("/ping restored", (f) => {
       if (!f) return;
       this.phase = "on";
-      this.transfers?.begin();
+      this.rest?.carry();
       // Should the server be another one soon, it has these no more.
       this.ready()
         .then(() => import("./deeds.js"))
@@ -464,13 +464,18 @@ export class Session {
   catchUp(talk) {
     const fetch = talk.seen.fetch();
     if (!fetch) return;
-    this.ask(`/files ${talk.id}`, (_, rows) => {
+    this.ask(`/files ${talk.id}`, (f, rows) => {
+      if (f?.is !== "done") return;
+      const there = new Set();
       for (const text of rows) {
         const { id, size, nick, name, age } = detail("files", text) ?? {};
+        there.add(Number(id));
         if (!id || this.files.has(Number(id))) continue;
         const file = this.file(Number(id), Number(size), nick, name, talk.id);
         talk.files.push({ time: this.clock - Number(age) * 1000, file });
       }
+      for (const { talkId, id } of this.files.values())
+        if (talkId === talk.id && !there.has(id)) this.gone(talk, id, "gone");
     });
     this.#history(talk, fetch);
   }
@@ -601,6 +606,14 @@ export class Session {
     this.files.set(id, file);
     if (this.files.size > FILES) this.files.delete(Math.min(...this.files.keys()));
     return file;
+  }
+
+  /** A file can be fetched no more. @param {Talk} talk @param {number} id @param {string} code */
+  gone(talk, id, code) {
+    const file = this.files.get(id);
+    const row = talk.rows.find((row) => file && row.file === file);
+    if (file) file.gone ??= code;
+    if (row) this.mark(talk, row);
   }
 
   /** Puts files between messages, by their time. @param {Talk} talk @param {number} until */
