@@ -695,8 +695,7 @@ export class Session {
 
   /** @param {string} id */
   find(id) {
-    const is = fold(id);
-    return this.talks.get(id) ?? [...this.talks.values()].find((talk) => fold(talk.id) === is);
+    return this.talks.get(id) ?? [...this.talks.values()].find((talk) => fold(talk.id) === fold(id));
   }
 
   /** @param {string} id */
@@ -732,6 +731,11 @@ export class Session {
     this.out = "";
     if (out && this.up) this.#hooks.send(out);
     const change = this.change;
+    for (const [talk, rows] of this.#rows) {
+      // What came and was too much at once was never there.
+      const there = rows.removed.length ? new Set(talk.rows) : null;
+      if (there) rows.added = rows.added.filter((row) => there.has(row));
+    }
     if (this.#rows.size) change.rows = new Map([...this.#rows].map(([talk, rows]) => [talk.id, rows]));
     this.change = {};
     this.#rows.clear();
