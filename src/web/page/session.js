@@ -137,8 +137,10 @@ export class Session {
    * @returns {(...args: Deeds[K] extends (session: Session, ...args: infer A) => any ? A : never) => Promise<ReturnType<Deeds[K]>>} */
   deed(name) {
     return async (...args) => {
-      const [deeds] = await Promise.all([import("./deeds.js"), this.ready()]);
-      const done = /** @type {any} */ (deeds[name])(this, ...args);
+      const [deeds] = await Promise.all([import("./deeds.js").catch(() => null), this.ready()]);
+      // Without a connection it cannot be loaded either.
+      if (!deeds || !this.rest) this.note(null, name, "unanswered");
+      const done = deeds && this.rest && /** @type {any} */ (deeds[name])(this, ...args);
       this.end();
       return done;
     };
