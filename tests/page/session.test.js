@@ -215,6 +215,14 @@ test("the oldest rows go, and what is told of rows is what there is", async () =
   }
 });
 
+test("a crowd that writes to one is not kept without end", async () => {
+  const world = await inLobby();
+  world.session.open("p3");
+  for (let n = 0; n < 300; n++) world.hear(`@p${n} <p${n}> hi`);
+  const ids = [...world.session.talks.keys()];
+  assert.ok(ids.length <= 102 && ids.includes("@p3") && ids.includes("@p299"), `${ids}`);
+});
+
 test("a new version is told", async () => {
   const world = await start();
   world.open();

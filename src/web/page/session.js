@@ -10,8 +10,9 @@ import { cut, row as detail, view } from "./view.js";
 const DETAILS = 20000;
 /** Facts that wait for what is loaded behind the first view. */
 const LATE = 20000;
-/** Files that are known at a time. */
+/** Files that are known at a time, and private talks that are open. */
 const FILES = 5000;
+const PEOPLE = 100;
 
 /** @param {unknown} value @returns {any[]} */
 export const list = (value) => (Array.isArray(value) ? value : []);
@@ -702,6 +703,8 @@ export class Session {
 
   /** @param {string} id */
   opened_(id) {
+    const people = [...this.talks.values()].filter((talk) => talk.kind === "person" && talk.id !== this.current);
+    if (people.length >= PEOPLE) this.close(people[0]);
     const talk = new Talk(id, this.me);
     this.talks.set(id, talk);
     this.isDirty = this.change.talks = true;
