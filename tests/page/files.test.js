@@ -35,7 +35,7 @@ for (const seed of seeds) {
       }
     })();
     for (const one of all)
-      await one.until("one is in", ({ state, talks }) => state === "in" && talks.get("#lobby")?.joined);
+      await one.until("the place is kept", ({ rest, talks }) => rest?.place.ticket && talks.get("#lobby")?.joined);
     isCutting = true;
     const bytes = randomBytes(3_000_000);
     const source = { name: "a b.bin", size: bytes.length, read: async (at, length) => bytes.subarray(at, at + length) };

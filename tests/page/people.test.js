@@ -283,4 +283,11 @@ test("a file goes up and comes down over connections that are cut", async (t) =>
   // Who comes later finds it between what was said.
   const carol = await come(t, port, "carol");
   await carol.until("it is there", () => lobby(carol).rows.some((row) => row.file?.name === "a photo.bin"));
+  // A file that was withdrawn while one was not there is gone.
+  bob.session.rest.place.end();
+  bob.lose();
+  await anna.session.menu("cancel", "#lobby", `${row.file.id}`);
+  await carol.until("it is withdrawn", () => lobby(carol).rows.some((row) => row.file?.gone === "gone"));
+  bob.session.now(Date.now());
+  await bob.until("it is gone", () => lobby(bob).rows.some((row) => row.file?.gone === "gone"));
 });

@@ -187,6 +187,42 @@ test("a page that wakes up asks whether the server is there, and makes a new soc
   ]);
 });
 
+test("the server is told what has come, so that it need not hold it", async () => {
+  const world = await inLobby();
+  const before = world.session.rest.place.ticket.lines;
+  world.hear(...Array(100).fill(`* notice ${"x".repeat(200)}`));
+  assert.deepEqual(world.sent(), [`/keep ${before + 100}`]);
+  assert.equal(world.kept.session.place.lines, before + 100, "kept before the server lets go of it");
+  world.hear(...Array(100).fill(`* notice ${"x".repeat(200)}`));
+  assert.deepEqual(world.sent(), [], "one answer at a time");
+  world.hear(KEEP);
+  assert.deepEqual(world.sent(), [`/keep ${before + 200}`]);
+});
+
+test("the oldest rows go, and what is told of rows is what there is", async () => {
+  const world = await inLobby();
+  const line = (_, n) => `#lobby [${n + 1}@2026-11-22T18:26:24.367Z] <bob> ${n + 1}`;
+  const shown = [];
+  for (let batch = 0; batch < 3; batch++) {
+    world.changes.length = 0;
+    world.hear(...Array.from({ length: 12_000 }, (_, n) => line(_, batch * 12_000 + n)));
+    const { added, removed } = world.changes.at(-1).rows.get("#lobby");
+    const left = shown.splice(0).filter((row) => !removed.includes(row));
+    shown.push(...left, ...added);
+    const { rows, hasOlder } = world.session.talks.get("#lobby");
+    assert.ok(rows.length <= 10_000 && hasOlder);
+    assert.ok(shown.length === rows.length && shown.every((row, at) => row === rows[at]));
+  }
+});
+
+test("a crowd that writes to one is not kept without end", async () => {
+  const world = await inLobby();
+  world.session.open("p3");
+  for (let n = 0; n < 300; n++) world.hear(`@p${n} <p${n}> hi`);
+  const ids = [...world.session.talks.keys()];
+  assert.ok(ids.length <= 102 && ids.includes("@p3") && ids.includes("@p299"), `${ids}`);
+});
+
 test("a new version is told", async () => {
   const world = await start();
   world.open();

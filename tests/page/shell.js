@@ -104,7 +104,7 @@ export class Cutter {
       way.up = way.up.subarray(0, end);
       this.lingering.push(way);
     }
-    if (this.random() < 0.7) this.bury();
+    if (this.random() < 0.5) this.bury();
   }
 
   /** What lingers arrives, and the server notices that it is cut. */

@@ -62,19 +62,27 @@ async function walk(t, seed, steps, options) {
         witness.session.say("#lobby", `witness ${++world.typed}`);
         break;
       case 6:
+        // Who has no place needs a while to come in again.
+        if (options && dice(4)) break;
+        // Something is under way then that has come as far as to the proxy.
+        if (dice(2)) {
+          for (; person.session.phase !== "on" || !person.session.isIn; await turn()) proxy.move();
+          person.session.say("#lobby", `${name} ${++one.typed}`);
+          for (let turns = 0; turns < 5; turns++) await turn();
+        }
         proxy.cut();
         person.lose();
         person.session.now(Date.now());
         world.cuts++;
         break;
       case 7:
-        proxy.bury();
+        if (dice(8) === 0) proxy.bury();
         break;
       case 8:
         await turn();
         break;
       default:
-        proxy.move(dice(400));
+        proxy.move(dice(10) ? dice(400) : undefined);
         await turn();
     }
   }
@@ -153,7 +161,7 @@ test("where no place is kept nothing is said twice, and what is not known is mar
   const rewrite = (text) => text.replaceAll("/keep ", "/keeq ");
   for (const seed of seeds(10)) {
     await t.test(`seed ${seed}`, async (t) => {
-      const { witness, people } = await walk(t, 1_000 + seed, 600, { rewrite, whole: true });
+      const { witness, people } = await walk(t, 1_000 + seed, 1_500, { rewrite, whole: true });
       const room = said(witness, "#lobby");
       assert.equal(new Set(room).size, room.length, "nothing is said twice");
       for (const { name, person, typed } of people) {

@@ -198,7 +198,7 @@ function carry(s) {
   });
   all.largest = s.server.limits.get("file") ?? Number.POSITIVE_INFINITY;
   s.transfers = all;
-  if (s.phase === "on" && s.isIn) all.begin();
+  stay(s).carry();
   return all;
 }
 
@@ -287,6 +287,10 @@ function did(s, f, rows, line, name) {
       return words.length > 1 && own("set", ...rest.split(" "));
     case "erase":
       return own("erased", words[0], words[1] ?? words[0]);
+    case "cancel": {
+      const talk = s.find(s.files.get(Number(first))?.talkId ?? "");
+      return talk && s.gone(talk, Number(first), "gone");
+    }
     case "ignore":
       return line.includes(" ") && s.ignored.add(first);
     case "unignore":

@@ -10,8 +10,9 @@ import { cut, row as detail, view } from "./view.js";
 const DETAILS = 20000;
 /** Facts that wait for what is loaded behind the first view. */
 const LATE = 20000;
-/** Files that are known at a time. */
+/** Files that are known at a time, and private talks that are open. */
 const FILES = 5000;
+const PEOPLE = 100;
 
 /** @param {unknown} value @returns {any[]} */
 export const list = (value) => (Array.isArray(value) ? value : []);
@@ -137,8 +138,10 @@ export class Session {
    * @returns {(...args: Deeds[K] extends (session: Session, ...args: infer A) => any ? A : never) => Promise<ReturnType<Deeds[K]>>} */
   deed(name) {
     return async (...args) => {
-      const [deeds] = await Promise.all([import("./deeds.js"), this.ready()]);
-      const done = /** @type {any} */ (deeds[name])(this, ...args);
+      const [deeds] = await Promise.all([import("./deeds.js").catch(() => null), this.ready()]);
+      // Without a connection it cannot be loaded either.
+      if (!deeds || !this.rest) this.note(null, name, "unanswered");
+      const done = deeds && this.rest && /** @type {any} */ (deeds[name])(this, ...args);
       this.end();
       return done;
     };
@@ -384,7 +387,7 @@ export class Session {
     this.ask("/ping restored", (f) => {
       if (!f) return;
       this.phase = "on";
-      this.transfers?.begin();
+      this.rest?.carry();
       // Should the server be another one soon, it has these no more.
       this.ready()
         .then(() => import("./deeds.js"))
@@ -464,13 +467,18 @@ export class Session {
   catchUp(talk) {
     const fetch = talk.seen.fetch();
     if (!fetch) return;
-    this.ask(`/files ${talk.id}`, (_, rows) => {
+    this.ask(`/files ${talk.id}`, (f, rows) => {
+      if (f?.is !== "done") return;
+      const there = new Set();
       for (const text of rows) {
         const { id, size, nick, name, age } = detail("files", text) ?? {};
+        there.add(Number(id));
         if (!id || this.files.has(Number(id))) continue;
         const file = this.file(Number(id), Number(size), nick, name, talk.id);
         talk.files.push({ time: this.clock - Number(age) * 1000, file });
       }
+      for (const { talkId, id } of this.files.values())
+        if (talkId === talk.id && !there.has(id)) this.gone(talk, id, "gone");
     });
     this.#history(talk, fetch);
   }
@@ -603,6 +611,14 @@ export class Session {
     return file;
   }
 
+  /** A file can be fetched no more. @param {Talk} talk @param {number} id @param {string} code */
+  gone(talk, id, code) {
+    const file = this.files.get(id);
+    const row = talk.rows.find((row) => file && row.file === file);
+    if (file) file.gone ??= code;
+    if (row) this.mark(talk, row);
+  }
+
   /** Puts files between messages, by their time. @param {Talk} talk @param {number} until */
   #putFiles(talk, until) {
     for (let next = talk.files[0]; next && next.time <= until; next = talk.files[0]) {
@@ -682,12 +698,13 @@ export class Session {
 
   /** @param {string} id */
   find(id) {
-    const is = fold(id);
-    return this.talks.get(id) ?? [...this.talks.values()].find((talk) => fold(talk.id) === is);
+    return this.talks.get(id) ?? [...this.talks.values()].find((talk) => fold(talk.id) === fold(id));
   }
 
   /** @param {string} id */
   opened_(id) {
+    const people = [...this.talks.values()].filter((talk) => talk.kind === "person" && talk.id !== this.current);
+    if (people.length >= PEOPLE) this.close(people[0]);
     const talk = new Talk(id, this.me);
     this.talks.set(id, talk);
     this.isDirty = this.change.talks = true;
@@ -719,6 +736,11 @@ export class Session {
     this.out = "";
     if (out && this.up) this.#hooks.send(out);
     const change = this.change;
+    for (const [talk, rows] of this.#rows) {
+      // What came and was too much at once was never there.
+      const there = rows.removed.length ? new Set(talk.rows) : null;
+      if (there) rows.added = rows.added.filter((row) => there.has(row));
+    }
     if (this.#rows.size) change.rows = new Map([...this.#rows].map(([talk, rows]) => [talk.id, rows]));
     this.change = {};
     this.#rows.clear();

@@ -290,7 +290,7 @@ export class Stay {
     if (this.s.up && now - this.s.heardAt >= (this.s.isIn ? SILENT : DEAD)) this.#probe(DEAD);
     if (this.#regain && this.s.isIn && this.#regain.at <= now) {
       this.#regain.at = now + AGAIN;
-      if (now - this.#regain.since > LIMBO) this.#regain = null;
+      if (now - this.#regain.since > LIMBO) this.settled();
       else this.s.askName();
     }
     for (const talk of this.s.talks.values()) if (talk.typed(now)) this.s.change.talks = true;
@@ -426,7 +426,14 @@ export class Stay {
 
   /** We are called as we want to be, or want another name. */
   settled() {
+    const was = this.#regain;
     this.#regain = null;
+    if (was) this.carry();
+  }
+
+  /** Transfers go on once we have our name, as an upload is only taken up again by that. */
+  carry() {
+    if (this.s.phase === "on" && this.s.isIn && !this.#regain) this.s.transfers?.begin();
   }
 
   /** A name like this one that nobody has, as far as is known. @param {string} name */
@@ -595,13 +602,8 @@ export class Stay {
           this.remove(talk, row);
         }
         return;
-      case "unfile": {
-        const file = this.s.files.get(Number(first));
-        const row = talk.rows.find((row) => file && row.file === file);
-        if (file) file.gone = second;
-        if (row) this.s.mark(talk, row);
-        return;
-      }
+      case "unfile":
+        return this.s.gone(talk, Number(first), second);
       case "file":
         this.shared(talk, time, nick, args);
         return this.s.transfers?.announced(first);
