@@ -932,7 +932,6 @@ impl Hub {
                 self.may_in(room, doing, turn)?;
                 Ok(room)
             }
-            (None, _) if self.controls.contains_key(&turn.conn) => Err(Fault::NoRoomByDoor),
             (None, _) => Err(Fault::NoRoom),
         }
     }
