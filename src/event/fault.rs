@@ -51,6 +51,8 @@ pub enum Fault {
     MeantRoom(Text, RoomName),
     /// No room in memory has this name, as it was typed.
     NoSuchRoom(Text),
+    /// The same, by the operator's door.
+    NoSuchRoomByDoor(Text),
     /// One must be in the room for that.
     NotInRoom(RoomName),
     /// There is no current room.

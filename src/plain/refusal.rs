@@ -35,7 +35,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::BadNick(..) | Fault::BadRoom(..) | Fault::BadFileName | Fault::GuestName(_) => Code::BadName,
         Fault::Taken { .. } | Fault::LooksOwned { .. } => Code::Taken,
         Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
-        Fault::NoSuchRoom(_) => Code::NoSuchRoom,
+        Fault::NoSuchRoom(_) | Fault::NoSuchRoomByDoor(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
         Fault::NoRoom | Fault::NoRoomByDoor | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
         Fault::NoSuchFile => Code::NoSuchFile,
@@ -164,6 +164,7 @@ pub(super) fn explain(why: &Fault) -> String {
         Fault::MeantRoom(name, room) => format!("{name} is not here; is the room {room} meant?"),
         Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
         Fault::NoSuchRoom(name) => format!("there is no room {name}; /rooms lists them, /join makes one"),
+        Fault::NoSuchRoomByDoor(name) => format!("there is no room {name}; /rooms lists them"),
         Fault::NotInRoom(room) => format!("you are not in {room}; /join {room} first"),
         Fault::NoRoom => "no room is current; name one, or /join #lobby first".to_owned(),
         Fault::NoRoomByDoor => {

@@ -96,6 +96,8 @@ fn nobody_is_online_by_the_door() {
         );
         assert!(!answer.contains("/join"), "{answer}");
     }
+    let answers = control(&dir.path().join("ctl"), "/bans #nowhere\n");
+    assert_eq!(answers, ["! bans no-such-room there is no room #nowhere; /rooms lists them"]);
     bob.send("/who");
     bob.starting("- bob here ");
     bob.starting("+ who ");
