@@ -118,6 +118,7 @@ pub struct Frames {
     /// Bytes of the payload that are missing.
     left: u64,
     /// The payload of the control frame under way, if there is one.
+    #[expect(clippy::box_collection, reason = "hardly ever is there one, and each browser has this")]
     control: Option<Box<Vec<u8>>>,
     /// The mask, turned so that its first byte is for the next byte of the payload.
     mask: [u8; 4],

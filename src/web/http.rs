@@ -105,7 +105,7 @@ pub fn read(head: &[u8]) -> Result<Request<'_>, BadRequest> {
     let all = |name: &'static str| {
         parsed.headers.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     };
-    let last = |name| all(name).last().and_then(as_text);
+    let last = |name| all(name).next_back().and_then(as_text);
     let only = |name: &'static str| -> Result<Option<&str>, BadRequest> {
         let mut values = all(name);
         match (values.next(), values.next()) {
@@ -147,7 +147,7 @@ pub fn read(head: &[u8]) -> Result<Request<'_>, BadRequest> {
         host,
         origin: only("origin")?,
         has: last("if-none-match"),
-        forwarded_for: all("x-forwarded-for").last().map(|value| as_text(value).unwrap_or_default()),
+        forwarded_for: all("x-forwarded-for").next_back().map(|value| as_text(value).unwrap_or_default()),
         forwarded_proto: last("x-forwarded-proto"),
         upgrade,
     })
