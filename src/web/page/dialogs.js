@@ -97,7 +97,11 @@ export function menu(by, label, choices) {
     box.append(item);
   }
   rove(box, "button");
-  box.addEventListener("keydown", (e) => e.key === "Tab" && box.hidePopover());
+  box.addEventListener("keydown", (e) => {
+    if (e.key === "Tab") box.hidePopover();
+    // It closes by itself, and nothing else shall happen.
+    if (e.key === "Escape") e.stopPropagation();
+  });
   box.addEventListener("toggle", (e) => {
     if (/** @type {ToggleEvent} */ (e).newState !== "closed") return;
     const inside = box.contains(document.activeElement);

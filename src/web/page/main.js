@@ -263,7 +263,7 @@ async function draw() {
     document.title = `${talk.name} – ${session.server.name || "chinwag"}`;
     if (!document.hidden) session.read(talk.id);
     // A keyboard that comes up over half of a telephone is only wanted by who writes.
-    if (matchMedia("(pointer: fine)").matches) composer.focus();
+    if (!matchMedia("(pointer: coarse)").matches) composer.focus();
     dot();
   }
   if (!loading) setTimeout(rest, 500);
