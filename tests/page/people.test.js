@@ -268,6 +268,12 @@ test("a file goes up and comes down over connections that are cut", async (t) =>
   assert.deepEqual([row.mine, row.file.name, row.file.size], [true, "a photo.bin", bytes.length]);
   const seen = await bob.until("it is shown", () => lobby(bob).rows.find((row) => row.kind === "file"));
   assert.equal(seen.nick, "anna");
+  // What one cancels oneself is gone for oneself too.
+  const other = await anna.session.upload("#lobby", { ...source, name: "other.bin" });
+  await anna.until("some is there", () => other.state === "running" && other.done > 100_000);
+  await anna.session.cancel(other);
+  const isOther = ({ file }) => file?.name === "other.bin" && file.gone === "gone";
+  for (const one of [anna, bob]) await one.until("it is gone", () => lobby(one).rows.some(isOther));
   const parts = [];
   const sink = { write: (part) => parts.push(part), end() {}, failed: (text) => assert.fail(text) };
   const download = await anna.session.fetch(row.file.id, sink);

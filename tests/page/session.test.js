@@ -223,6 +223,29 @@ test("a crowd that writes to one is not kept without end", async () => {
   assert.ok(ids.length <= 102 && ids.includes("@p3") && ids.includes("@p299"), `${ids}`);
 });
 
+test("a server that does not answer what takes the place up is left", async () => {
+  const world = await inLobby();
+  world.lose();
+  world.wait(1_000);
+  for (const lines of [["/resume"], []]) {
+    assert.equal(world.session.trouble.retryAt, null, "it is being tried");
+    world.open();
+    assert.equal(world.sent().length, 1);
+    const before = world.reconnects;
+    for (let second = 0; second < 19; second++) {
+      world.wait(1_000);
+      world.hear("* presence 5 +x");
+    }
+    assert.equal(world.reconnects, before);
+    world.wait(1_000);
+    assert.equal(world.reconnects, before + 1, `${lines}`);
+  }
+  world.open();
+  assert.deepEqual(world.sent(), []);
+  world.hear(HELLO);
+  assert.ok(world.sent().includes("/nick anna"), "one comes in anew");
+});
+
 test("a new version is told", async () => {
   const world = await start();
   world.open();

@@ -1,5 +1,6 @@
 /** What the tests of the page share: a server, a proxy that cuts, and a session with a socket in place of a browser. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import net from "node:net";
 import { createInterface } from "node:readline";
@@ -8,17 +9,23 @@ import { Session } from "../../src/web/page/session.js";
 /** How long anything is waited for, in ms. */
 const PATIENCE = 20_000;
 
-/** A server on a port of its own, which ends with the test. */
+function program() {
+  if (!process.env.CHINWAG) throw new Error("CHINWAG names no program to test");
+  return process.env.CHINWAG;
+}
+
+/** Whether the server has a door for browsers. */
+export const hasWeb = () => spawnSync(program(), ["serve", "--help"]).stdout.includes("--web");
+
+/** A server on a port of its own, which ends with the test. With `--web` that is the one for browsers. */
 export async function serve(t, ...options) {
-  const program = process.env.CHINWAG;
-  if (!program) throw new Error("CHINWAG names no program to test");
-  const child = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--rate", "0", ...options], {
+  const child = spawn(program(), ["serve", "--listen", "127.0.0.1:0", "--rate", "0", ...options], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   t.after(() => child.kill("SIGKILL"));
   for await (const line of createInterface(child.stdout)) {
-    const port = /127\.0\.0\.1:(\d+)/.exec(line)?.[1];
-    if (port) return Number(port);
+    const [, door, port] = /(listening|http).*127\.0\.0\.1:(\d+)/.exec(line) ?? [];
+    if (port && (door === "http" || !options.includes("--web"))) return Number(port);
   }
   throw new Error("the server has not said where it listens");
 }
@@ -43,7 +50,7 @@ export class Cutter {
   ways = [];
   lingering = [];
 
-  static async start(t, port, random, { rewrite = (text) => text, whole = false } = {}) {
+  static async start(t, port, random, { rewrite = null, whole = false } = {}) {
     const proxy = new Cutter();
     Object.assign(proxy, { random, rewrite, whole });
     proxy.server = net.createServer((client) => proxy.#accept(client, net.connect(port, "127.0.0.1")));
@@ -64,7 +71,7 @@ export class Cutter {
     const way = { client, server, up: Buffer.alloc(0), down: Buffer.alloc(0) };
     this.ways.push(way);
     client.on("data", (bytes) => {
-      way.up = Buffer.concat([way.up, Buffer.from(this.rewrite(bytes.toString()))]);
+      way.up = Buffer.concat([way.up, this.rewrite ? Buffer.from(this.rewrite(bytes.toString())) : bytes]);
     });
     server.on("data", (bytes) => {
       way.down = Buffer.concat([way.down, bytes]);
@@ -122,6 +129,74 @@ export class Cutter {
   }
 }
 
+/** What a browser's socket is to the page: whole lines go in and out. The callbacks tell of its start, of lines, and of its end. */
+const DOORS = {
+  lines(port, { opened, heard, closed }) {
+    const socket = net.connect(port, "127.0.0.1");
+    let rest = "";
+    socket.setEncoding("utf8");
+    socket.on("connect", opened);
+    socket.on("data", (text) => {
+      const end = text.lastIndexOf("\n") + 1;
+      const whole = rest + text.slice(0, end);
+      rest = end ? text.slice(end) : rest + text;
+      if (end) heard(whole);
+    });
+    socket.on("error", () => {});
+    socket.on("close", closed);
+    return { write: (text) => socket.write(text), destroy: () => socket.destroy() };
+  },
+
+  /** As little of RFC 6455 as two ends need that keep to it. */
+  web(port, { opened, heard, closed }) {
+    const socket = net.connect(port, "127.0.0.1");
+    const send = (opcode, payload) => {
+      const mask = randomBytes(4);
+      const length = payload.length;
+      const head = Buffer.from([0x80 | opcode, 0x80 | (length < 126 ? length : length < 65_536 ? 126 : 127)]);
+      const size = Buffer.alloc(length < 126 ? 0 : length < 65_536 ? 2 : 8);
+      if (size.length) size.writeUIntBE(length, size.length - Math.min(size.length, 6), Math.min(size.length, 6));
+      socket.write(Buffer.concat([head, size, mask, payload.map((byte, at) => byte ^ mask[at % 4])]));
+    };
+    let rest = Buffer.alloc(0);
+    let isOpen = false;
+    const frame = () => {
+      const short = rest[1] & 0x7f;
+      const start = short < 126 ? 2 : short === 126 ? 4 : 10;
+      if (rest.length < start) return false;
+      const length = short < 126 ? short : start === 4 ? rest.readUInt16BE(2) : Number(rest.readBigUInt64BE(2));
+      if (rest.length < start + length) return false;
+      const payload = rest.subarray(start, start + length);
+      const opcode = rest[0] & 0x0f;
+      rest = rest.subarray(start + length);
+      if (opcode === 1) heard(payload.toString());
+      if (opcode === 9) send(10, payload);
+      if (opcode === 8) socket.end();
+      return true;
+    };
+    const fields = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"];
+    const key = `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`;
+    const host = `127.0.0.1:${port}`;
+    const lines = ["GET /ws HTTP/1.1", `Host: ${host}`, `Origin: http://${host}`, ...fields, key];
+    socket.on("connect", () => socket.write(`${lines.join("\r\n")}\r\n\r\n`));
+    socket.on("data", (bytes) => {
+      rest = Buffer.concat([rest, bytes]);
+      const end = rest.indexOf("\r\n\r\n");
+      if (!isOpen && end < 0) return;
+      if (!isOpen) {
+        if (!rest.toString().startsWith("HTTP/1.1 101 ")) return socket.destroy();
+        rest = rest.subarray(end + 4);
+        isOpen = true;
+        opened();
+      }
+      while (rest.length > 1 && frame());
+    });
+    socket.on("error", () => {});
+    socket.on("close", closed);
+    return { write: (text) => send(1, Buffer.from(text)), destroy: () => socket.destroy() };
+  },
+};
+
 /** Somebody with the page. */
 export class Person {
   shown = new Map();
@@ -131,8 +206,9 @@ export class Person {
   #ticking;
   #waiting = new Set();
 
-  constructor(t, port, kept) {
+  constructor(t, port, kept, door = "lines") {
     this.port = port;
+    this.door = door;
     if (kept) this.kept = structuredClone(kept);
     this.session = new Session({
       kept: this.kept,
@@ -152,28 +228,21 @@ export class Person {
 
   connect() {
     this.cut();
-    const socket = net.connect(this.port, "127.0.0.1");
-    this.#socket = socket;
     let opened = false;
-    let rest = "";
     const is = () => this.#socket === socket;
-    socket.setEncoding("utf8");
-    socket.on("connect", () => {
-      opened = true;
-      if (is()) this.session.opened(Date.now());
+    const socket = DOORS[this.door](this.port, {
+      opened: () => {
+        opened = true;
+        if (is()) this.session.opened(Date.now());
+      },
+      heard: (text) => is() && this.session.heard(text, Date.now()),
+      closed: () => {
+        if (!is()) return;
+        this.#socket = null;
+        this.session.closed(Date.now(), { clean: true, code: 1006, opened });
+      },
     });
-    socket.on("data", (text) => {
-      const end = text.lastIndexOf("\n") + 1;
-      const whole = rest + text.slice(0, end);
-      rest = end ? text.slice(end) : rest + text;
-      if (is() && end) this.session.heard(whole, Date.now());
-    });
-    socket.on("error", () => {});
-    socket.on("close", () => {
-      if (!is()) return;
-      this.#socket = null;
-      this.session.closed(Date.now(), { clean: true, code: 1006, opened });
-    });
+    this.#socket = socket;
     return this;
   }
 

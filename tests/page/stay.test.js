@@ -2,7 +2,7 @@
  * repeats one run. */
 import assert from "node:assert";
 import test from "node:test";
-import { chance, Person, Cutter, serve } from "./shell.js";
+import { chance, Cutter, hasWeb, Person, serve } from "./shell.js";
 
 const NAMES = ["alice", "bob", "carol"];
 /** One turn of the loop, in which sockets are read. */
@@ -14,23 +14,23 @@ const numbers = (texts, name) =>
 const said = (person, id) => person.texts(id).map((text) => text.slice(text.indexOf(": ") + 2));
 
 /** Everybody but the witness is cut off at random, `steps` times something happens. */
-async function walk(t, seed, steps, options) {
+async function walk(t, seed, steps, options, door = "lines") {
   const random = chance(seed);
   const dice = (sides) => Math.floor(random() * sides);
-  const port = await serve(t, "--history", "100000");
-  const witness = new Person(t, port).connect();
+  const port = await serve(t, "--history", "100000", ...(door === "web" ? ["--web", "127.0.0.1:0"] : []));
+  const witness = new Person(t, port, undefined, door).connect();
   witness.session.enter("witness");
   await witness.until("the witness is in", (session) => session.talks.get("#lobby")?.joined);
   await witness.session.ready();
   const people = [];
   const mover = setInterval(() => {
-    for (const { proxy } of people) proxy.move();
+    for (const { cutter } of people) cutter.move();
   }, 5);
   t.after(() => clearInterval(mover));
   for (const name of NAMES) {
-    const proxy = await Cutter.start(t, port, random, options);
-    const person = new Person(t, proxy.port).connect();
-    people.push({ name, proxy, person, typed: 0, alone: [], told: [] });
+    const cutter = await Cutter.start(t, port, random, options);
+    const person = new Person(t, cutter.port, undefined, door).connect();
+    people.push({ name, cutter, person, typed: 0, alone: [], told: [] });
     person.session.enter(name);
     await person.until(
       "the place is kept",
@@ -43,7 +43,7 @@ async function walk(t, seed, steps, options) {
   const world = { witness, people, moved, cuts: 0, typed: 0 };
   for (let step = 0; step < steps; step++) {
     const one = people[dice(people.length)];
-    const { proxy, person, name } = one;
+    const { cutter, person, name } = one;
     switch (dice(16)) {
       case 0:
       case 1:
@@ -64,33 +64,33 @@ async function walk(t, seed, steps, options) {
       case 6:
         // Who has no place needs a while to come in again.
         if (options && dice(4)) break;
-        // Something is under way then that has come as far as to the proxy.
+        // Something is under way then that has come as far as to the cutter.
         if (dice(2)) {
-          for (; person.session.phase !== "on" || !person.session.isIn; await turn()) proxy.move();
+          for (; person.session.phase !== "on" || !person.session.isIn; await turn()) cutter.move();
           person.session.say("#lobby", `${name} ${++one.typed}`);
           for (let turns = 0; turns < 5; turns++) await turn();
         }
-        proxy.cut();
+        cutter.cut();
         person.lose();
         person.session.now(Date.now());
         world.cuts++;
         break;
       case 7:
-        if (dice(8) === 0) proxy.bury();
+        if (dice(8) === 0) cutter.bury();
         break;
       case 8:
         await turn();
         break;
       default:
-        proxy.move(dice(10) ? dice(400) : undefined);
+        cutter.move(dice(10) ? dice(400) : undefined);
         await turn();
     }
   }
   t.after(() => clearInterval(settling));
   const settling = setInterval(() => {
-    for (const { proxy } of people) {
-      proxy.move();
-      proxy.bury();
+    for (const { cutter } of people) {
+      cutter.move();
+      cutter.bury();
     }
   }, 5);
   const isSettled = (session) =>
@@ -119,11 +119,12 @@ async function walk(t, seed, steps, options) {
 
 const isSorted = (list) => list.every((number, at) => at === 0 || list[at - 1] < number);
 
-test("where places are kept every line comes once and in order, and nobody is seen to go", async (t) => {
+/** Each line comes once and in order, and nobody is seen to go. How often somebody was cut off. */
+async function isWhole(t, count, door) {
   let cuts = 0;
-  for (const seed of seeds(20)) {
+  for (const seed of seeds(count)) {
     await t.test(`seed ${seed}`, async (t) => {
-      const world = await walk(t, seed, 900);
+      const world = await walk(t, seed, 900, undefined, door);
       const { witness, people } = world;
       const room = said(witness, "#lobby");
       const events = witness.session.talks.get("#lobby").rows.filter((row) => row.kind === "event");
@@ -152,6 +153,16 @@ test("where places are kept every line comes once and in order, and nobody is se
       cuts += world.cuts;
     });
   }
+  return cuts;
+}
+
+test("where places are kept every line comes once and in order, and nobody is seen to go", async (t) => {
+  const cuts = await isWhole(t, 20, "lines");
+  assert.ok(cuts > 1_000 || process.env.CHINWAG_SEED, `${cuts} cuts`);
+});
+
+test("so it is through the door for browsers", { skip: !hasWeb() }, async (t) => {
+  const cuts = await isWhole(t, 20, "web");
   assert.ok(cuts > 1_000 || process.env.CHINWAG_SEED, `${cuts} cuts`);
 });
 

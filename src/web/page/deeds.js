@@ -180,7 +180,15 @@ function carry(s) {
       soon();
     },
     ask: (line, answered) => {
+      const [command, id] = line.split(" ");
+      const file = s.files.get(Number(id));
+      const isOwn =
+        command === "/cancel" &&
+        file?.nick === s.me.nick &&
+        ![...all.list].some((one) => one.way === "down" && one.file === id);
       s.ask(line, (f) => {
+        const talk = isOwn && f?.is === "done" && s.find(file.talkId);
+        if (talk) s.gone(talk, file.id, "gone");
         if (f?.is === "done" && f.command === "send") {
           const [, id, size, , ...name] = line.split(" ");
           const talk = s.find(id);

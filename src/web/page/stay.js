@@ -241,6 +241,9 @@ export class Stay {
   #failed = 0;
   #retryAt = /** @type {number | null} */ (null);
   #aliveBy = /** @type {number | null} */ (null);
+  /** When the place must have been taken up, and how often that had no answer. */
+  #resumeBy = /** @type {number | null} */ (null);
+  #unanswered = 0;
   #savedAt = 0;
 
   /** @param {Session} s @param {Hooks} hooks @param {Record<string, any>} left what an earlier life of this page has left */
@@ -273,6 +276,7 @@ export class Stay {
     this.#failed = 0;
     const line = this.place.connected();
     if (line) this.s.out = `${line}\n`;
+    this.#resumeBy = line ? this.s.clock + DEAD : null;
   }
 
   /** We are in: what comes first. @param {number} online */
@@ -287,6 +291,11 @@ export class Stay {
     const now = this.s.clock;
     if (this.#retryAt !== null && this.#retryAt <= now) this.#reconnect();
     if (this.#aliveBy !== null && this.#aliveBy <= now) this.#reconnect();
+    if (this.#resumeBy !== null && this.#resumeBy <= now && this.s.up && this.place.isAway) {
+      // Once may be chance. A server that never answers has no place for us.
+      if (this.#unanswered++) this.place.end();
+      this.#reconnect();
+    }
     if (this.s.up && now - this.s.heardAt >= (this.s.isIn ? SILENT : DEAD)) this.#probe(DEAD);
     if (this.#regain && this.s.isIn && this.#regain.at <= now) {
       this.#regain.at = now + AGAIN;
@@ -311,7 +320,8 @@ export class Stay {
 
   #reconnect() {
     if (this.s.up) this.lose(true);
-    this.#retryAt = this.#aliveBy = null;
+    this.#retryAt = this.#aliveBy = this.#resumeBy = null;
+    if (this.s.trouble) this.s.tell(this.s.trouble);
     this.hooks.reconnect();
   }
 
@@ -383,6 +393,7 @@ export class Stay {
   /** Our place is taken up. @param {{ again: string[], upload: Open }} told @param {string} nick */
   #resumed({ again, upload }, nick) {
     this.#inSince = this.s.clock;
+    this.#unanswered = 0;
     this.s.me.nick = nick;
     this.s.tell(null);
     if (this.place.isOld) {
@@ -724,6 +735,7 @@ export class Stay {
       this.#retryAt,
       this.#aliveBy ?? (this.s.up ? this.s.heardAt + SILENT : null),
       this.#regain?.at ?? null,
+      this.#resumeBy,
     ];
     if (this.s.isDirty) due.push(this.#savedAt + SAVE);
     for (const talk of this.s.talks.values()) if (talk.typing.length) due.push(this.s.clock + 1000);
