@@ -688,16 +688,19 @@ impl<T: Transport> Write for Counted<'_, T> {
 /// What goes out.
 impl<T: Transport> Connection<T> {
     /// What is pending for it.
+    #[inline]
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
     /// What is pending for it, to be added to. Its egress must be told, which counts bytes.
+    #[inline]
     pub(crate) fn outbox_mut(&mut self) -> &mut Outbox {
         &mut self.outbox
     }
 
     /// Whether anything more may be queued for it: somebody reads it, and the last line has not been said.
+    #[inline]
     pub fn listens(&self) -> bool {
         // What comes after a loss waits where a place is kept.
         matches!(self.life, Life::Active | Life::Kept | Life::Rejected)
@@ -705,11 +708,13 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Whether nothing is pending for it, and nothing that was written waits in its transport.
+    #[inline]
     pub fn is_written(&self) -> bool {
         self.outbox.is_empty() && self.unsent() == 0
     }
 
     /// Bytes that were written to it and wait in its transport.
+    #[inline]
     pub fn unsent(&self) -> usize {
         self.transport.as_ref().map_or(0, Transport::unsent)
     }
@@ -889,11 +894,13 @@ impl Rare {
 /// A place that outlives its transport.
 impl<T: Transport> Connection<T> {
     /// What it has if its place is kept when its transport is lost.
+    #[inline]
     pub fn keep(&self) -> Option<&Keep> {
         self.rare.as_deref()?.keep.as_deref()
     }
 
     /// The same, to be changed.
+    #[inline]
     pub fn keep_mut(&mut self) -> Option<&mut Keep> {
         self.rare.as_deref_mut()?.keep.as_deref_mut()
     }
@@ -905,6 +912,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Bytes of memory that are held of what was written to it.
+    #[inline]
     pub fn held(&self) -> usize {
         self.keep().map_or(0, |keep| keep.sent.memory())
     }

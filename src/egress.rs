@@ -137,6 +137,7 @@ impl Egress {
     }
 
     /// Bytes that may be pending for one connection before it is a slow consumer.
+    #[inline]
     fn high_water_mark(&self) -> usize {
         if self.is_memory_short() { limits::SLOW_CONSUMER_SHORT } else { limits::SLOW_CONSUMER }
     }
@@ -169,6 +170,7 @@ impl Egress {
     }
 
     /// Puts a connection into a list, unless it is there.
+    #[inline]
     fn enlist<T: Transport>(&mut self, connection: &mut Connection<T>, list: List) {
         if !std::mem::replace(&mut connection.queued_mut().lists[list as usize], true) {
             self.lists[list as usize].push_back(connection.id());
@@ -245,6 +247,12 @@ impl Egress {
         usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).clamp(FEW_LEAST, FEW)
     }
 
+    /// Whether [`Egress::take_lagged`] has any.
+    #[inline]
+    pub fn has_lagged(&self) -> bool {
+        !self.lagged.is_empty()
+    }
+
     /// Takes the connections that have become slow consumers since it was called last.
     pub fn take_lagged(&mut self) -> Vec<ConnId> {
         std::mem::take(&mut self.lagged)
@@ -292,6 +300,7 @@ impl Egress {
     }
 
     /// Counts what is pending less, or moves from shared to private, while `change` is made.
+    #[inline]
     fn counting<T: Transport, R>(
         &mut self,
         connection: &mut Connection<T>,

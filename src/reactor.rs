@@ -330,25 +330,10 @@ impl<S: System> Reactor<S> {
         if self.system.heard_reload() {
             self.core(now, |hub, out| hub.heard_reload(out));
         }
-        while let Some(read) = self.system.reloaded() {
-            self.reloaded = read.as_ref().ok().map(|_| now.wall).or(self.reloaded);
-            self.core(now, |hub, out| hub.reloaded(now, read, out));
+        if self.system.is_woken() {
+            self.hear_from_threads(now);
         }
         self.accept(now);
-        while let Some(asker) = self.system.asker() {
-            // Whoever asked may have gone meanwhile.
-            let _ = asker.send(self.page());
-        }
-        self.hear_from_disk(now);
-        while let Some(result) = self.system.password_result() {
-            self.core(now, |hub, out| hub.password_did(now, result, out));
-        }
-        while let Some(entered) = self.system.entered() {
-            self.core(now, |hub, out| hub.ledger_did(now, entered, out));
-        }
-        while let Some(found) = self.system.found() {
-            self.core(now, |hub, out| hub.log_has(now, found, out));
-        }
         self.core(now, |hub, out| hub.tick(now, out));
         self.run_timers(now);
         self.run_beats(now);
@@ -371,8 +356,31 @@ impl<S: System> Reactor<S> {
         self.flush(now);
         self.drop_stalled(now);
         self.system.note_people(self.hub.people());
-        self.counts.turns.add(self.system.now().at - now.at);
+        self.counts.turns.add(self.system.at() - now.at);
         Ok(self.end.is_none_or(|end| now.at < end && !self.is_all_done()))
+    }
+
+    /// Takes what the threads have for the loop.
+    #[inline(never)]
+    fn hear_from_threads(&mut self, now: Now) {
+        while let Some(read) = self.system.reloaded() {
+            self.reloaded = read.as_ref().ok().map(|_| now.wall).or(self.reloaded);
+            self.core(now, |hub, out| hub.reloaded(now, read, out));
+        }
+        while let Some(asker) = self.system.asker() {
+            // Whoever asked may have gone meanwhile.
+            let _ = asker.send(self.page());
+        }
+        self.hear_from_disk(now);
+        while let Some(result) = self.system.password_result() {
+            self.core(now, |hub, out| hub.password_did(now, result, out));
+        }
+        while let Some(entered) = self.system.entered() {
+            self.core(now, |hub, out| hub.ledger_did(now, entered, out));
+        }
+        while let Some(found) = self.system.found() {
+            self.core(now, |hub, out| hub.log_has(now, found, out));
+        }
     }
 
     /// Whether nobody is left, and the disk has all that outlives this process.
@@ -384,6 +392,17 @@ impl<S: System> Reactor<S> {
     fn core<R>(&mut self, now: Now, call: impl FnOnce(&mut Hub, &mut Outgoing<'_, S::Stream>) -> R) -> R {
         let Self { hub, registry, egress, effects, .. } = self;
         let result = call(hub, &mut Outgoing { registry, egress, effects });
+        if !self.egress.has_lagged() && self.effects.is_empty() {
+            return result;
+        }
+        self.carry_out(now);
+        result
+    }
+
+    /// Does what the core asked for. It stands apart, so that the code of a line for which nothing is asked stays together: after a
+    /// silence the processor's caches have none of it.
+    #[inline(never)]
+    fn carry_out(&mut self, now: Now) {
         // The core must know of slow consumers before it does anything else, so that a burst cannot outrun the limit.
         for id in self.egress.take_lagged() {
             // It may have caught up meanwhile.
@@ -463,7 +482,6 @@ impl<S: System> Reactor<S> {
                 }
             }
         }
-        result
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -474,7 +492,7 @@ impl<S: System> Reactor<S> {
         if is_busy {
             return Some(Duration::ZERO);
         }
-        let now = self.system.now().at;
+        let now = self.system.at();
         let timer = self.timers.first().map(|(at, _)| *at);
         let log = self.system.next_log().map(|left| now + left);
         let beat = self.beats.first().map(|(at, _)| *at);
@@ -528,7 +546,7 @@ impl<S: System> Reactor<S> {
         if self.low_priority.is_empty() {
             return;
         }
-        let begun = self.system.now().at;
+        let begun = self.system.at();
         if others > 0 && begun < self.low_priority_from {
             return;
         }
@@ -536,7 +554,7 @@ impl<S: System> Reactor<S> {
         for _ in 0..self.low_priority.len() {
             let Some(id) = self.low_priority.pop_front() else { break };
             self.serve(id, now);
-            took = self.system.now().at - begun;
+            took = self.system.at() - begun;
             if took >= limits::LOW_PRIORITY_A_TURN || self.egress.is_full() {
                 break;
             }

@@ -67,12 +67,23 @@ pub trait System {
     /// What time it is.
     fn now(&self) -> Now;
 
+    /// The instant of it alone, which costs less.
+    fn at(&self) -> Instant {
+        self.now().at
+    }
+
     /// How much processor time the loop's thread has had.
     fn worked(&self) -> Duration;
 
     /// Waits until something is to be done, at most for `timeout`, and says which connections are ready. The log, the disk,
     /// the listeners and signals are to be asked then.
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
+
+    /// Whether a thread may have something for the loop that has not been asked for since: what the disk has done, what was looked up,
+    /// what was read anew, or who wants the page of metrics.
+    fn is_woken(&mut self) -> bool {
+        true
+    }
 
     /// Has [`System::wait`] tell of a connection by its slot.
     fn register(&mut self, stream: &mut Self::Stream, slot: usize) -> io::Result<()>;
@@ -219,6 +230,8 @@ pub struct Os {
     noted: Signals,
     /// Signals that ask for a reload.
     hangups: Signals,
+    /// Whether a thread has woken the loop, and it has not asked why.
+    woken: bool,
     /// Whether a signal has come that nobody has asked about, of those that end the server, and of those that ask for a reload.
     signalled: bool,
     is_hung_up: bool,
@@ -285,7 +298,7 @@ impl Os {
         let door = path.filter(|_| control.is_some()).map(|path| Door { path, look: started, is_missed: false });
         let metrics = MetricsDoor::open(taken_for_metrics.wait_at()?, &waker).map_err(starting)?;
         let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
-        let (signalled, is_hung_up) = (false, false);
+        let (woken, signalled, is_hung_up) = (false, false, false);
         let os = Self {
             started,
             poll,
@@ -297,6 +310,7 @@ impl Os {
             signals,
             noted,
             hangups,
+            woken,
             signalled,
             is_hung_up,
             reloads,
@@ -310,8 +324,11 @@ impl Os {
 
     /// Makes the operator's door anew if it is gone. While nobody says anything, nobody looks.
     fn look_for_door(&mut self) {
+        let Some(door) = &mut self.door else { return };
         let now = std::time::Instant::now();
-        let Some(door) = self.door.as_mut().filter(|door| door.look <= now) else { return };
+        if now < door.look {
+            return;
+        }
         door.look = now + limits::DOOR_LOOK;
         let is_gone = || fs::symlink_metadata(&door.path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
         if !is_gone() {
@@ -392,7 +409,11 @@ impl System for Os {
     type Stream = Stream;
 
     fn now(&self) -> Now {
-        Now { at: Instant::START + self.started.elapsed(), wall: as_stamped(SystemTime::now()) }
+        Now { at: self.at(), wall: as_stamped(SystemTime::now()) }
+    }
+
+    fn at(&self) -> Instant {
+        Instant::START + self.started.elapsed()
     }
 
     fn worked(&self) -> Duration {
@@ -409,6 +430,7 @@ impl System for Os {
         }
         for event in &self.events {
             let mio::Token(n) = event.token();
+            self.woken |= event.token() == WAKER;
             self.signalled |= event.token() == SIGNALS;
             self.is_hung_up |= event.token() == RELOAD && self.hangups.take() > 0;
             if event.token() == NOTED && self.noted.take() > 0 {
@@ -436,6 +458,10 @@ impl System for Os {
         self.look_for_door();
         self.supervisor.tell_due();
         Ok(())
+    }
+
+    fn is_woken(&mut self) -> bool {
+        std::mem::take(&mut self.woken)
     }
 
     fn register(&mut self, stream: &mut Stream, slot: usize) -> io::Result<()> {

@@ -102,7 +102,7 @@ impl<S: System> Reactor<S> {
         self.flush_prompt(now);
         match self.egress.next_fanout() {
             None => self.egress.close_segments(),
-            Some(_) if self.egress.is_fanout_due(self.system.now().at) => self.fan_out(now),
+            Some(_) if self.egress.is_fanout_due(self.system.at()) => self.fan_out(now),
             Some(_) => _ = self.gathering.get_or_insert(now.at),
         }
         // What is found for them once they are written to is for the next turn.
@@ -132,7 +132,7 @@ impl<S: System> Reactor<S> {
         if writes > 0 {
             self.counts.gathers.add(self.gathering.take().map_or(Duration::ZERO, |since| now.at - since));
         }
-        self.egress.note_fanout(writes, self.system.worked() - before, self.system.now().at);
+        self.egress.note_fanout(writes, self.system.worked() - before, self.system.at());
     }
 
     pub(super) fn flush_one(&mut self, id: ConnId, now: Now) {
