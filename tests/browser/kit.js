@@ -136,6 +136,8 @@ export class Way {
   web = "";
   /** Where WebSockets go. */
   to;
+  /** Changes what the server says. @type {(bytes: Buffer) => Buffer} */
+  rewrite = (bytes) => bytes;
 
   /** @param {string} web */
   constructor(web) {
@@ -166,7 +168,7 @@ export class Way {
     door.on("error", () => {});
     door.write(head);
     client.on("data", (bytes) => door.write(bytes)).on("close", () => door.destroy());
-    door.on("data", (bytes) => client.write(bytes)).on("close", () => client.end());
+    door.on("data", (bytes) => client.write(isSocket ? this.rewrite(bytes) : bytes)).on("close", () => client.end());
   }
 
   /** Breaks every WebSocket without a word. @param {"open" | "silent" | "shut"} state of those that come after */
@@ -303,6 +305,7 @@ export class Visitor {
 
   /** Waits until something that `selector` finds shows a text. @param {string} text @param {string} [selector] */
   async sees(text, selector = "#log li") {
+    // What is hidden is not seen.
     return this.#settles(
       `${selector} shows “${text}”`,
       selector,
@@ -331,10 +334,8 @@ export class Visitor {
 
   /** Presses a button by what it says. @param {string} label @param {string} [within] */
   async press(label, within = "") {
-    const button = await this.page.waitForSelector(`${within} ::-p-aria([name="${label}"][role="button"])`, {
-      visible: true,
-    });
-    await button?.click();
+    // What is drawn anew in between is looked for again.
+    await this.page.locator(`${within} ::-p-aria([name="${label}"][role="button"])`).setTimeout(PATIENCE).click();
   }
 
   /** @template T @param {string} selector @param {(all: HTMLElement[]) => T} f @returns {Promise<T>} */
