@@ -72,6 +72,7 @@ export async function serve(t, ...options) {
   return { port, web: process.env.CHINWAG_PAGE ? await front(t, web, process.env.CHINWAG_PAGE) : web, end };
 }
 
+/** @type {Record<string, string>} */
 const KINDS = { js: "text/javascript", css: "text/css", html: "text/html", svg: "image/svg+xml", png: "image/png" };
 
 /**
@@ -87,7 +88,7 @@ async function front(t, web, folder) {
   );
   const server = http.createServer((request, response) => {
     const name = new URL(request.url ?? "", web).pathname.slice(1) || "index.html";
-    const kind = KINDS[/** @type {keyof KINDS} */ (name.split(".").at(-1))] ?? "application/manifest+json";
+    const kind = KINDS[name.split(".").at(-1) ?? ""] ?? "application/manifest+json";
     try {
       const bytes = readFileSync(`${folder}/${name}`);
       response.writeHead(200, { ...headers, "content-type": `${kind}; charset=utf-8` }).end(bytes);
@@ -197,7 +198,7 @@ export async function puppet(t, greet) {
 
 /** Names that this machine's browsers take for this machine, as a name server of somebody else could have it. */
 export const NAMES = ["chat.example.org", "127.0.0.1.example.org", "localhost.example.org", "chat.test"];
-/** @type {Promise<puppeteer.Browser> | null} */
+/** @type {Promise<import("puppeteer-core").Browser> | null} */
 let launched = null;
 
 /** The browser, which ends when all tests of the file have. */
@@ -227,7 +228,7 @@ export class Visitor {
   page;
   web;
 
-  /** @param {puppeteer.Page} page @param {string} web */
+  /** @param {import("puppeteer-core").Page} page @param {string} web */
   constructor(page, web) {
     this.page = page;
     this.web = web;
@@ -245,7 +246,7 @@ export class Visitor {
   /**
    * Comes to the page in a browser of their own. Nothing may be complained of, nor asked for elsewhere, until the test ends.
    * @param {Test} t @param {string} web
-   * @param {{ hash?: string, width?: number, height?: number, dark?: boolean, before?: (page: puppeteer.Page) => Promise<unknown>, isStrict?: false }} [o]
+   * @param {{ hash?: string, width?: number, height?: number, dark?: boolean, before?: (page: import("puppeteer-core").Page) => Promise<unknown>, isStrict?: false }} [o]
    */
   static async come(t, web, o = {}) {
     const context = await (await browser()).createBrowserContext();
@@ -336,6 +337,11 @@ export class Visitor {
   async press(label, within = "") {
     // What is drawn anew in between is looked for again.
     await this.page.locator(`${within} ::-p-aria([name="${label}"][role="button"])`).setTimeout(PATIENCE).click();
+  }
+
+  /** Has a lost connection tried again at once, if it is not by itself. */
+  hurry() {
+    return this.page.evaluate(() => /** @type {HTMLElement | null} */ (document.querySelector("#bar button"))?.click());
   }
 
   /** @template T @param {string} selector @param {(all: HTMLElement[]) => T} f @returns {Promise<T>} */

@@ -116,7 +116,9 @@ test("a file is what its bytes are, whatever its name says", async (t) => {
   const anna = await Visitor.come(t, web, {
     before: (page) =>
       page.evaluateOnNewDocument(() => {
-        const types = /** @type {string[]} */ (/** @type {any} */ ((window.types = [])));
+        /** @type {string[]} */
+        const types = [];
+        Object.assign(window, { types });
         const make = URL.createObjectURL;
         URL.createObjectURL = (what) => {
           types.push(/** @type {Blob} */ (what).type);

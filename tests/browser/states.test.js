@@ -87,7 +87,7 @@ test("the server is full: it says so, and tries again", async (t) => {
   await anna.stands("full");
   callers[0].say("/quit");
   await callers[0].hears("+ quit");
-  await anna.press("Now");
+  await anna.hurry();
   await anna.enter("anna");
 });
 
@@ -115,7 +115,7 @@ test("the server is restarted: one is back in the same room, and what began anew
   way.state = "open";
   const bob = await Caller.come(t, second.port, "bob");
   bob.say("after the restart");
-  await anna.press("Now");
+  await anna.hurry();
   await anna.sees("after the restart");
   await anna.sees("This room began anew");
   await anna.misses("#bar p");
@@ -147,7 +147,7 @@ for (const [code, text, seen, isTried] of /** @type {[string, string, string, bo
     const anna = await Visitor.come(t, way.web);
     await anna.sees(seen, "#bar");
     assert.equal(await anna.page.$eval("body", (body) => body.dataset.state), isTried ? "lost" : "ended");
-    assert.ok(!(await anna.page.$eval("#bar", (bar) => bar.innerText)).includes("Ctrl-C"));
+    assert.ok(!(await anna.page.$eval("#bar", (bar) => bar.textContent)).includes("Ctrl-C"));
     await anna.stands(`bye-${code}`);
     const before = came;
     await anna.press(isTried ? "Now" : "Try again");

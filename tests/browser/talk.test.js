@@ -48,7 +48,7 @@ test("what is typed without a connection goes out once and in order", async (t) 
   await anna.stands("lost");
   bob.say("meanwhile");
   way.state = "open";
-  await anna.press("Now");
+  await anna.hurry();
   await anna.sees("meanwhile");
   await anna.misses("#log li.pending");
   await anna.say("after");
