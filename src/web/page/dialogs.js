@@ -23,29 +23,15 @@ export function ask(title, kids, buttons) {
       e.preventDefault();
       box.close(buttons[0]?.[1]);
     };
+    const hasField = kids.some((kid) => kid instanceof Element && kid.querySelector("[autofocus]"));
+    // Enter does what is meant, but not at once what is done to somebody.
+    const isSafe = !hasField && buttons[0]?.[2] !== "danger" && buttons.length > 0;
     const row = buttons.map(([label, word, look], i) =>
-      i ? button(label, () => box.close(word), look) : h("button", { class: look ?? "main" }, label),
+      i ? button(label, () => box.close(word), look) : h("button", { class: look ?? "main", autofocus: isSafe }, label),
     );
-    const form = h(
-      "form",
-      { onsubmit: submit },
-      h(
-        "h2",
-        {
-          id,
-          tabindex: -1,
-          autofocus: !kids.some((kid) => kid && kid instanceof Element && kid.querySelector("[autofocus]")),
-        },
-        ...title,
-      ),
-      ...kids,
-      h(
-        "div",
-        { class: "buttons" },
-        ...row,
-        button(T.t("close"), () => box.close("")),
-      ),
-    );
+    const close = button(T.t("close"), () => box.close(""));
+    const head = h("h2", { id, tabindex: -1, autofocus: !hasField && !isSafe }, ...title);
+    const form = h("form", { onsubmit: submit }, head, ...kids, h("div", { class: "buttons" }, ...row, close));
     const box = h("dialog", { "aria-labelledby": id }, form);
     box.addEventListener("close", () => {
       box.remove();
@@ -238,6 +224,7 @@ export async function moderate(session, talk, verb, nick) {
 /** @param {Page} page */
 async function settings(page) {
   const notifier = await page.notifier();
+  if (!notifier) return;
   page.shut();
   const { session } = page;
   const choices = page.choices();
@@ -433,7 +420,7 @@ export const open = {
 export function keys(page) {
   const { session, composer, look } = page;
   addEventListener("keydown", (e) => {
-    if (document.querySelector("dialog[open]") || $("app").hidden) return;
+    if (document.querySelector("dialog[open], :popover-open") || $("app").hidden) return;
     const step = e.altKey && { ArrowUp: -1, ArrowDown: 1 }[e.key];
     if (step) {
       const ids = [...session.talks.keys()];
