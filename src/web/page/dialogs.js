@@ -240,8 +240,23 @@ async function settings(page) {
   const can = may === "on" || may === "off";
   const part = (/** @type {string} */ key, /** @type {(Node | string | false)[]} */ ...kids) =>
     h("fieldset", {}, h("legend", {}, T.t(key)), ...kids);
-  const line = (/** @type {HTMLElement} */ label, /** @type {string} */ key, /** @type {() => void} */ act) =>
-    h("div", { class: "line" }, label, button(T.t(key), act));
+  /** @param {ReturnType<typeof field>} of @param {string} key @param {() => void} act */
+  const line = ({ input, label }, key, act) => {
+    const run = () => {
+      input.closest("dialog")?.close();
+      act();
+    };
+    input.addEventListener("keydown", (e) => {
+      if (e.key !== "Enter") return;
+      e.preventDefault();
+      run();
+    });
+    return h("div", { class: "line" }, label, button(T.t(key), run));
+  };
+  const register = async () => {
+    await session.register(pass.input.value);
+    if (session.me.owned) ask(parts("owned", session.me.nick), [h("p", {}, T.t("ownedHow"))], []);
+  };
   const notify = async (/** @type {boolean} */ on) => {
     if (on) await notifier.ask();
     else await notifier.off();
@@ -251,16 +266,11 @@ async function settings(page) {
     [
       part(
         "you",
-        line(name.label, "rename", () => session.rename(name.input.value.trim())),
-        line(away.label, "setAway", () => session.away(away.input.value.trim() || null)),
+        line(name, "rename", () => session.rename(name.input.value.trim())),
+        line(away, "setAway", () => session.away(away.input.value.trim() || null)),
         me.owned
           ? button(T.t("logout"), () => session.logout())
-          : h(
-              "div",
-              {},
-              line(pass.label, "register", () => session.register(pass.input.value, "")),
-              h("p", { class: "quiet" }, T.t("registerWhy")),
-            ),
+          : h("div", {}, line(pass, "register", register), h("p", { class: "quiet" }, T.t("registerWhy"))),
       ),
       part(
         "notify",
@@ -293,7 +303,7 @@ async function settings(page) {
         tick("fold", choices.fold, set("fold")),
       ),
       part(
-        "here",
+        "device",
         h("p", { class: "quiet" }, T.t("forgetWhy")),
         button(
           T.t("forget"),

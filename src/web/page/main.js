@@ -256,7 +256,8 @@ async function draw() {
   lists.talks();
   lists.members();
   $("me").querySelector("bdi")?.replaceChildren(me.nick);
-  $("write").hidden = $("room").hidden = $("open-right").hidden = !talk;
+  $("write").hidden = $("room").hidden = !talk;
+  $("open-right").hidden = $("members-head").hidden = talk?.kind !== "room";
   $("name").replaceChildren(bdi(talk?.name ?? T.t("noRoom")));
   const about = talk?.kind === "person" ? session.people.get(talk.name)?.text : talk?.topic;
   $("topic").replaceChildren(...linked(about ?? ""));
