@@ -10,7 +10,8 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::skeleton;
 
 fn main() -> io::Result<()> {
-    println!("cargo::rerun-if-changed=build.rs");
+    // It is looked for from lib/, and one that is not there has everything built anew each time.
+    println!("cargo::rerun-if-changed=../build.rs");
     let (mut characters, mut ends, mut prototypes, mut ignored) = (vec![], vec![], String::new(), vec![]);
     // What is put together of others looks like these.
     for c in ('\0'..=char::MAX).filter(|&c| std::iter::once(c).nfd().eq([c])) {

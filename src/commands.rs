@@ -543,7 +543,29 @@ fn not_meant(text: &str) -> Option<Fault> {
         return Some(Fault::OnlyKeys);
     }
     let is_command = text.trim_start_matches(' ').starts_with('/');
-    (is_command && holds_secret(text)).then_some(Fault::Indented)
+    if is_command && holds_secret(text) {
+        return Some(Fault::Indented);
+    }
+    slashless_secret(text).map(Fault::Slashless)
+}
+
+/// The command that is meant by a text with just its shape, but without its slash, where others would read a password: one that there is
+/// has the length of one, and one that is to be may be too short yet. Who talks about logging in uses more words, or shorter ones.
+fn slashless_secret(text: &str) -> Option<Verb> {
+    let mut words = text.split(' ').filter(|word| !word.is_empty());
+    let first = words.next()?;
+    let is = |name: &str| first.eq_ignore_ascii_case(name);
+    let may_be_password = |word: &str| limits::PASSWORD.contains(&word.len());
+    match (words.next()?, words.next(), words.next()) {
+        (_, None, _) if is("register") => Some(Verb::Register),
+        (nick, Some(word), None) if is("login") && person(nick).name.is_ok() && may_be_password(word) => {
+            Some(Verb::Login)
+        }
+        (word, None, _) if is("passwd") && may_be_password(word) => Some(Verb::Passwd),
+        (old, Some(new), None) if is("passwd") && (may_be_password(old) || may_be_password(new)) => Some(Verb::Passwd),
+        (word, None, _) if is("drop") && may_be_password(word) => Some(Verb::Drop),
+        _ => None,
+    }
 }
 
 /// Whether a text that was cleaned is nothing but the sequences that terminals send for the keys that move the cursor, the mouse and their
@@ -725,6 +747,32 @@ mod tests {
         }
         for secret in [" /pass x", "  /login alice x", " /PAS x", " /lgoin alice x"] {
             assert_eq!(parse(secret), refused(Fault::Indented), "{secret}");
+        }
+        let slashless = [
+            ("register secret1", Verb::Register),
+            (" Register  secret-word ", Verb::Register),
+            ("login alice correct-horse", Verb::Login),
+            ("LOGIN @alice token:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", Verb::Login),
+            ("passwd correct-horse", Verb::Passwd),
+            ("passwd correct-horse short", Verb::Passwd),
+            ("drop correct-horse", Verb::Drop),
+        ];
+        for (secret, verb) in slashless {
+            assert_eq!(parse(secret), refused(Fault::Slashless(verb)), "{secret}");
+        }
+        for text in [
+            "register",
+            "register your name first",
+            "registers secret-word",
+            "login works now",
+            "login",
+            "login alice correct-horse and so on",
+            "the password is hunter2",
+            "passwd is broken",
+            "drop it",
+            "pass the salt",
+        ] {
+            assert_eq!(parse(text), Some(say(text)), "{text}");
         }
         for text in
             ["\u{fffd}", "\u{fffd}[A up", "so \u{fffd}[A", "\u{fffd}[", " /usr/bin", " /me waves", " pass x", " /who"]

@@ -88,6 +88,13 @@ impl Config {
 
     /// Reads the options of a command in the text of a file, each by itself. An error begins with the file and its line.
     pub fn read(path: &Path, text: &[u8], command: &Command) -> Result<Self, String> {
+        // No option has such a byte, and of UTF-16 half of all bytes are such.
+        if text.contains(&0) {
+            return Err(format!(
+                "cannot use {}: it is no text in UTF-8, but in UTF-16, say; save it as UTF-8",
+                path.display()
+            ));
+        }
         let mut config = Self { path: path.to_owned(), lines: Vec::new() };
         let folder = path.parent().unwrap_or(Path::new(""));
         for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
@@ -103,7 +110,11 @@ impl Config {
 
     /// What is wrong, with the line where the option stands that it is about, if it stands here.
     pub fn tell(&self, mistake: &Mistake) -> String {
-        let is_it = |line: &&Line| Some(line.option.as_str()) == mistake.option;
+        let has_value = |line: &Line, value: &String| *line.word == *format!("--{}={value}", line.option);
+        let is_it = |line: &&Line| {
+            Some(line.option.as_str()) == mistake.option
+                && mistake.value.as_ref().is_none_or(|value| has_value(line, value))
+        };
         match self.lines.iter().find(is_it) {
             Some(line) => self.at(line.number, &mistake.text),
             None => mistake.text.clone(),
@@ -261,6 +272,10 @@ mod tests {
             ("rate \u{1b}[2J", "1: invalid value '\u{fffd}[2J' for '--rate <N>': invalid digit found in string"),
         ] {
             assert_eq!(read(text.as_bytes(), &[]).unwrap_err(), format!("HERE/a.conf:{want}"), "{text}");
+        }
+        for utf_16 in [&b"\xff\xfer\0a\0t\0e\0 \x005\0"[..], b"\xfe\xff\0r\0a\0t\0e\0 \x005", b"r\0a\0t\0e\0 \x005\0"] {
+            let told = read(utf_16, &[]).unwrap_err();
+            assert_eq!(told, "cannot use HERE/a.conf: it is no text in UTF-8, but in UTF-16, say; save it as UTF-8");
         }
         let none = read(&vec![b'#'; 70_000], &[]).unwrap_err();
         assert_eq!(none, "cannot use HERE/a.conf: it must be a file of at most 65536 bytes");

@@ -15,7 +15,8 @@ use crate::outbox::{Flushed, Outbox, Rest, Sent};
 use crate::peer::Peer;
 use crate::plain::Style;
 use crate::time::Instant;
-use crate::transport::{NotArrived, Transport};
+use crate::transport::{Farewell, Layer, NotArrived, Transport, Unfinished};
+use crate::web::Room;
 
 /// The part of its life that a connection is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,6 +114,8 @@ pub struct Queued {
     pub lists: [bool; List::COUNT],
     /// Those for whom the core may have file data.
     pub pump: bool,
+    /// Those who are looked after when they have been silent for long.
+    pub beat: bool,
 }
 
 /// One connection.
@@ -200,6 +203,8 @@ struct Cold {
     hinted: bool,
     /// Whether it was told that what it ends its lines in is no line end.
     hinted_at_ends: bool,
+    /// Whether it makes place for another.
+    gives_way: bool,
     /// What of its input came before the person was put out of a room, and after.
     put_out: Option<PutOut>,
 }
@@ -320,9 +325,14 @@ impl<T: Transport> Connection<T> {
         &mut self.queued
     }
 
-    /// Whether it came to speak TLS with the server itself. Of a place that is kept nobody knows.
+    /// What carries its lines. Of a place that is kept nobody knows.
+    pub fn layer(&self) -> Layer {
+        self.transport.as_ref().map_or(Layer::Tcp, Transport::layer)
+    }
+
+    /// Whether it came to speak TLS with the server itself.
     pub fn is_tls(&self) -> bool {
-        self.transport.as_ref().is_some_and(Transport::is_tls)
+        self.layer().is_tls()
     }
 
     /// Its transport, to be registered and given up.
@@ -374,13 +384,20 @@ impl<T: Transport> Connection<T> {
 /// What comes in.
 impl<T: Transport> Connection<T> {
     /// Goes on arriving as far as it goes now. Who is at the other end is known for sure only when that is done.
-    pub(crate) fn arrive(&mut self) -> Result<(), NotArrived> {
+    pub(crate) fn arrive(&mut self, room: Room) -> Result<(), NotArrived> {
         let transport = self.transport.as_mut().ok_or(io::Error::from(io::ErrorKind::NotConnected))?;
-        let arrived = transport.arrive(self.peer);
+        let arrived = transport.arrive(self.peer, room);
         // What follows may have come already.
         self.readable = arrived.is_ok() || transport.has_more();
         self.peer = arrived?;
+        // Until when it might take for that means nothing any more, and is not held for as long as it is here.
+        self.rare.take_if(|rare| rare.cold.closed.is_none() && !rare.cold.urgent);
         Ok(())
+    }
+
+    /// See [`Transport::asked_name`].
+    pub(crate) fn asked_name(&self) -> Option<String> {
+        self.transport.as_ref().and_then(Transport::asked_name)
     }
 
     /// Reads once; `Ok(0)` is the end of input. Something may be left to be written then, so its egress must be told.
@@ -481,6 +498,30 @@ impl<T: Transport> Connection<T> {
         rare.cold.put_out.take_if(|put_out| put_out.is_read() && left <= put_out.later as usize).is_some()
     }
 
+    /// What has been read until now has come now.
+    pub fn note_heard(&mut self, now: Instant) {
+        let Some(transport) = &mut self.transport else { return };
+        transport.note_heard(now);
+        self.readable |= transport.has_more();
+    }
+
+    /// Looks after a peer who may be gone without a word, see [`Transport::beat`]; its egress must be told. Nobody's fault is silence while
+    /// the server does not read, or has something to write.
+    pub(crate) fn beat(&mut self, now: Instant) -> Option<Instant> {
+        let is_attended = self.life == Life::Active && self.pause.is_none() && !self.readable && self.is_written();
+        let transport = self.transport.as_mut().filter(|_| self.life == Life::Active)?;
+        if !is_attended {
+            transport.excuse(now);
+        }
+        match transport.beat(now) {
+            Ok(next) => next,
+            Err(e) => {
+                self.end_input(ended_by(&e));
+                None
+            }
+        }
+    }
+
     fn end_input(&mut self, how: Ended) {
         self.input_ended.get_or_insert(how);
         self.framing.lines.end();
@@ -557,9 +598,13 @@ impl<T: Transport> Connection<T> {
 
     /// Whether half a line that it leaves, at which `lines` are, is dropped. Where anybody may have cut it off, it is lost by that.
     pub fn drops_unfinished(&mut self, lines: &LineBuf) -> bool {
-        if self.transport.as_ref().is_some_and(Transport::is_cut) && lines.at_half_line() {
-            self.input_ended = Some(Ended::Reset);
-            return true;
+        match self.transport.as_ref().map_or(Unfinished::Line, Transport::unfinished) {
+            Unfinished::Cut if lines.at_half_line() => {
+                self.input_ended = Some(Ended::Reset);
+                return true;
+            }
+            Unfinished::Dropped if lines.at_half_line() => return true,
+            _ => {}
         }
         // Of a place that is kept, lines are counted, and half a line of file data would count as one.
         self.whole && lines.at_unfinished() || self.keep().is_some() && lines.at_half_line()
@@ -643,16 +688,19 @@ impl<T: Transport> Write for Counted<'_, T> {
 /// What goes out.
 impl<T: Transport> Connection<T> {
     /// What is pending for it.
+    #[inline]
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
     /// What is pending for it, to be added to. Its egress must be told, which counts bytes.
+    #[inline]
     pub(crate) fn outbox_mut(&mut self) -> &mut Outbox {
         &mut self.outbox
     }
 
     /// Whether anything more may be queued for it: somebody reads it, and the last line has not been said.
+    #[inline]
     pub fn listens(&self) -> bool {
         // What comes after a loss waits where a place is kept.
         matches!(self.life, Life::Active | Life::Kept | Life::Rejected)
@@ -660,13 +708,20 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Whether nothing is pending for it, and nothing that was written waits in its transport.
+    #[inline]
     pub fn is_written(&self) -> bool {
         self.outbox.is_empty() && self.unsent() == 0
     }
 
     /// Bytes that were written to it and wait in its transport.
+    #[inline]
     pub fn unsent(&self) -> usize {
         self.transport.as_ref().map_or(0, Transport::unsent)
+    }
+
+    /// Whether what is pending belongs to a message that its transport has begun.
+    pub fn is_mid_message(&self) -> bool {
+        self.transport.as_ref().is_some_and(Transport::is_mid_message)
     }
 
     /// Whether the last write did not take all, and nothing has been heard of room since.
@@ -774,9 +829,21 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Tells the peer that nothing more is written; `false` if it is known to be gone. It may linger until then.
-    pub fn shut(&mut self, until: Instant) -> bool {
+    pub fn shut(&mut self, until: Instant, farewell: Farewell) -> bool {
         self.cold_mut().until = Some(until);
-        self.input_ended.is_none() && self.transport.as_mut().is_some_and(|transport| transport.shut().is_ok())
+        let has_ended = self.input_ended.is_some();
+        let transport = self.transport.as_mut().filter(|transport| !has_ended || transport.may_go_on());
+        transport.is_some_and(|transport| transport.shut(farewell).is_ok())
+    }
+
+    /// It makes place for another.
+    pub fn give_way(&mut self) {
+        self.cold_mut().gives_way = true;
+    }
+
+    /// Whether it makes place for another.
+    pub fn gives_way(&self) -> bool {
+        self.cold().gives_way
     }
 
     /// Whether it is a slow consumer, for whom the core leaves out room lines.
@@ -827,11 +894,13 @@ impl Rare {
 /// A place that outlives its transport.
 impl<T: Transport> Connection<T> {
     /// What it has if its place is kept when its transport is lost.
+    #[inline]
     pub fn keep(&self) -> Option<&Keep> {
         self.rare.as_deref()?.keep.as_deref()
     }
 
     /// The same, to be changed.
+    #[inline]
     pub fn keep_mut(&mut self) -> Option<&mut Keep> {
         self.rare.as_deref_mut()?.keep.as_deref_mut()
     }
@@ -843,6 +912,7 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Bytes of memory that are held of what was written to it.
+    #[inline]
     pub fn held(&self) -> usize {
         self.keep().map_or(0, |keep| keep.sent.memory())
     }
@@ -1018,7 +1088,7 @@ mod tests {
     }
 
     impl Transport for Nowhere {
-        fn shut(&mut self) -> io::Result<()> {
+        fn shut(&mut self, _: Farewell) -> io::Result<()> {
             Ok(())
         }
 

@@ -14,6 +14,7 @@ use mio::{Interest, Registry, Token};
 use rustix::fs::{Mode, fchmod};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::home::look_to_put;
 use crate::limits;
 
 /// The longest path of a socket that the system takes, in bytes.
@@ -36,7 +37,7 @@ impl ControlListener {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),
             Ok(found) if !found.file_type().is_socket() => {
-                return Err(io::Error::other("something else stands there; move it away, or give another path"));
+                return Err(in_the_way());
             }
             Ok(_) => match connect(path) {
                 Ok(_) => {
@@ -62,6 +63,21 @@ impl ControlListener {
         })
     }
 
+    /// What would keep [`ControlListener::open`] from opening the door at `path`, but that another server listens there. Nothing is
+    /// changed.
+    pub fn look(path: &Path) -> io::Result<()> {
+        match fs::symlink_metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                look_to_put(folder)?;
+                Short::of(path).map(drop)
+            }
+            Err(e) => Err(e),
+            Ok(found) if found.file_type().is_socket() => Ok(()),
+            Ok(_) => Err(in_the_way()),
+        }
+    }
+
     /// Has the poll of this registry tell by `token` when somebody waits.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.socket, token, Interest::READABLE)
@@ -80,6 +96,10 @@ impl Drop for ControlListener {
             warn!("cannot remove {}: {e}", self.path.display());
         }
     }
+}
+
+fn in_the_way() -> io::Error {
+    io::Error::other("something else stands there; move it away, or give another path")
 }
 
 /// Comes in by the door at `path`.

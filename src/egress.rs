@@ -137,6 +137,7 @@ impl Egress {
     }
 
     /// Bytes that may be pending for one connection before it is a slow consumer.
+    #[inline]
     fn high_water_mark(&self) -> usize {
         if self.is_memory_short() { limits::SLOW_CONSUMER_SHORT } else { limits::SLOW_CONSUMER }
     }
@@ -169,6 +170,7 @@ impl Egress {
     }
 
     /// Puts a connection into a list, unless it is there.
+    #[inline]
     fn enlist<T: Transport>(&mut self, connection: &mut Connection<T>, list: List) {
         if !std::mem::replace(&mut connection.queued_mut().lists[list as usize], true) {
             self.lists[list as usize].push_back(connection.id());
@@ -245,6 +247,12 @@ impl Egress {
         usize::try_from(limits::GATHER_LEAST.as_nanos() / each.as_nanos()).unwrap_or(FEW).clamp(FEW_LEAST, FEW)
     }
 
+    /// Whether [`Egress::take_lagged`] has any.
+    #[inline]
+    pub fn has_lagged(&self) -> bool {
+        !self.lagged.is_empty()
+    }
+
     /// Takes the connections that have become slow consumers since it was called last.
     pub fn take_lagged(&mut self) -> Vec<ConnId> {
         std::mem::take(&mut self.lagged)
@@ -281,7 +289,18 @@ impl Egress {
         self.counting(connection, |connection, _| connection.read(buf))
     }
 
+    /// Looks after a connection that may be gone without a word, and tells when it is to be looked after again, see
+    /// [`Transport::beat`].
+    pub fn beat<T: Transport>(&mut self, connection: &mut Connection<T>, now: Instant) -> Option<Instant> {
+        let next = self.counting(connection, |connection, _| connection.beat(now));
+        if connection.unsent() > 0 {
+            self.hurry(connection);
+        }
+        next
+    }
+
     /// Counts what is pending less, or moves from shared to private, while `change` is made.
+    #[inline]
     fn counting<T: Transport, R>(
         &mut self,
         connection: &mut Connection<T>,
@@ -487,9 +506,11 @@ impl Egress {
                 encoded.len() - 1
             });
             let (_, segment, start) = &encoded[at];
+            // What is pending may be parts of a message of which the end is fixed.
+            let may_be_first = !connection.is_mid_message();
             self.add(connection, kind, |outbox| match events {
                 // What could not be written down is pending, and must not come before people know.
-                [Event::NotKept(..) | Event::Keeping(_)] => outbox.push_shared_first(kind, segment),
+                [Event::NotKept(..) | Event::Keeping(_)] if may_be_first => outbox.push_shared_first(kind, segment),
                 _ => outbox.push_shared(kind, segment, *start),
             });
             hearers += 1;
@@ -668,7 +689,7 @@ mod tests {
     }
 
     impl Transport for Narrow {
-        fn shut(&mut self) -> io::Result<()> {
+        fn shut(&mut self, _: crate::transport::Farewell) -> io::Result<()> {
             Ok(())
         }
 

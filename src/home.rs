@@ -65,11 +65,7 @@ impl Home {
     /// The folder `dir`, made if there is none, which no other server may use at the same time. The lock dies with the
     /// process; a server that is saying goodbye is waited for.
     pub fn at(dir: &Path) -> io::Result<Self> {
-        make_folder(dir).map_err(|e| match e.kind() {
-            _ if dir.is_dir() => e,
-            io::ErrorKind::PermissionDenied => io::Error::new(e.kind(), format!("it is not there, and {TO_BE_MADE}")),
-            _ => about("it cannot be made a folder", &e),
-        })?;
+        make_folder(dir).map_err(|e| if dir.is_dir() { e } else { not_made(&e) })?;
         let lock = open_lock(dir).map_err(|e| about("lock in it", &e))?;
         let held = take(&lock, dir)?;
         let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e))?;
@@ -83,22 +79,23 @@ impl Home {
         Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(dir.to_owned(), lock), _held: held })
     }
 
-    /// What would keep [`Home::at`] from using `dir`, but that another server uses it. Nothing is locked, made or changed.
-    pub fn look(dir: &Path) -> io::Result<()> {
-        let whole = std::path::absolute(dir)?;
-        let there = whole.ancestors().find(|folder| folder.exists()).unwrap_or(&whole);
-        usable(there).map_err(|e| about("it cannot be made a folder", &e))?;
-        if there != whole {
-            return Ok(());
+    /// What would keep [`Home::at`] from using `dir`, but that another server uses it; or [`Home::temporary`], if there is none. Nothing
+    /// is locked, made or changed.
+    pub fn look(dir: Option<&Path>) -> io::Result<()> {
+        let Some(dir) = dir else { return look_to_put(&std::env::temp_dir()) };
+        if !dir.is_dir() {
+            return look_to_make(dir).map_err(|e| not_made(&e));
         }
-        match open_regular(private().write(true), &dir.join("lock")) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(about("lock in it", &e)),
-            _ => {}
-        }
+        let lock = match open_regular(private().write(true), &dir.join("lock")) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => look_to_make(dir),
+            opened => opened.map(drop),
+        };
+        lock.map_err(|e| about("lock in it", &e))?;
         Ids::read(dir).map_err(|e| about("next-id in it", &e))?;
         for name in ["spool", "rooms"] {
             let folder = dir.join(name);
-            let looked = no_link(&folder).and_then(|()| if folder.exists() { usable(&folder) } else { Ok(()) });
+            let looked =
+                no_link(&folder).and_then(|()| if folder.is_dir() { usable(&folder) } else { look_to_make(&folder) });
             looked.map_err(|e| about(&format!("{name} in it"), &e))?;
         }
         Ok(())
@@ -302,8 +299,16 @@ pub fn files_open() -> usize {
     few.unwrap_or(usize::MAX).clamp(1, limits::FILES_OPEN)
 }
 
-/// The same error, with what it is about.
-fn about(what: &str, e: &io::Error) -> io::Error {
+/// That the data folder is not there, and cannot be made.
+fn not_made(e: &io::Error) -> io::Error {
+    match e.kind() {
+        io::ErrorKind::PermissionDenied => io::Error::new(e.kind(), format!("it is not there, and {TO_BE_MADE}")),
+        _ => about("it cannot be made a folder", e),
+    }
+}
+
+/// The same error, with what it is about, and what to do.
+pub fn about(what: &str, e: &io::Error) -> io::Error {
     let text = e.to_string();
     let hint = match e.kind() {
         io::ErrorKind::PermissionDenied => "; it must belong to the user that the server runs as",
@@ -415,13 +420,30 @@ fn no_link(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether it is a folder in which we may make and read files.
-fn usable(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        Ok(access(folder, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?)
-    } else {
-        Err(io::ErrorKind::AlreadyExists.into())
+/// What would keep us from making this folder, if it is not there, and something in it. Nothing is made.
+pub fn look_to_make(folder: &Path) -> io::Result<()> {
+    for folder in std::path::absolute(folder)?.ancestors() {
+        match fs::symlink_metadata(folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+            Ok(_) if folder.is_dir() => return look_to_put(folder),
+            Ok(_) => return Err(Errno::EXIST.into()),
+        }
     }
+    Ok(())
+}
+
+/// What would keep us from making something in this folder. Nothing is made.
+pub fn look_to_put(folder: &Path) -> io::Result<()> {
+    match fs::metadata(folder)?.is_dir() {
+        true => Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?),
+        false => Err(Errno::NOTDIR.into()),
+    }
+}
+
+/// Whether we may make and read files in a folder.
+fn usable(folder: &Path) -> io::Result<()> {
+    Ok(access(folder, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 /// Remembers which file IDs have been used. They are reserved many at a time.

@@ -62,4 +62,5 @@ pub mod tls;
 pub mod transport;
 pub mod typing;
 pub mod unicode;
+pub mod web;
 pub mod wire;

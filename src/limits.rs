@@ -347,6 +347,8 @@ pub const DEEDS: usize = 256;
 pub const DEEDS_UNWRITTEN: usize = 1024;
 /// Owners of names who may be operators.
 pub const OPERATORS: usize = 50;
+/// Bytes of a file with certificates or a key.
+pub const PEM: u64 = 1024 * 1024;
 /// Connections at the operator's door at once.
 pub const CONTROLS: usize = 4;
 /// How long one of them may say nothing.
@@ -363,6 +365,8 @@ pub const SCRAPES: usize = 8;
 pub const SCRAPE: Duration = Duration::from_secs(5);
 /// Bytes of a request there, without its body.
 pub const SCRAPE_HEAD: usize = 4 * 1024;
+/// Of these, how many may come from one IPv4 address or IPv6 /48, this machine apart.
+pub const SCRAPES_OF_NETWORK: usize = 2;
 /// The least time between two pages that the loop makes for them, so that whoever asks without end takes little of it.
 pub const PAGE_PACE: Duration = Duration::from_millis(100);
 /// How long `chinwag ctl` waits for an answer before it says so.
@@ -443,3 +447,21 @@ pub const CONFIG: u64 = 64 * 1024;
 pub const MISTAKE: usize = 900;
 /// Bytes of a message of the day.
 pub const MOTD: u64 = 64 * 1024;
+/// Bytes of the head of a request by a browser, with its empty line; beyond it it is refused.
+pub const WEB_HEAD: usize = 8192;
+/// Fields in it.
+pub const WEB_FIELDS: usize = 64;
+/// Browsers that arrive at once while the server is full; beyond it they are told so unheard.
+pub const WEB_WHILE_FULL: usize = 16;
+/// How long a browser may take for the answer to a request, from the time at which it came.
+pub const WEB_ANSWER: Duration = Duration::from_secs(60);
+/// Bytes that a message to a WebSocket has when no further piece of what waits is taken into it.
+pub const WEB_MESSAGE: usize = 64 * 1024;
+/// Bytes up to which a message is copied behind its head, as one buffer is written faster than two.
+pub const WEB_COPIED: usize = 1400;
+/// Frames a second that a WebSocket may bring without text, with three seconds' worth at once; beyond it it is closed.
+pub const WEB_CONTROLS: u32 = 20;
+/// The silence of a WebSocket after which it is pinged; proxies hang up after a minute.
+pub const WEB_PING: Duration = Duration::from_secs(45);
+/// The silence of a WebSocket after which it is taken for dead.
+pub const WEB_DEAD: Duration = Duration::from_secs(90);

@@ -1,7 +1,7 @@
 //! Where people come in: the listening sockets, and how a connection is set up.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
@@ -21,7 +21,8 @@ use crate::peer::Peer;
 use crate::register::entry::Network;
 use crate::time::Instant;
 use crate::tls::Certificate;
-use crate::transport::{Encrypted, Stream, Tls, set_user_timeout};
+use crate::transport::{Encrypted, Stream, Tls, WebSocket, set_user_timeout};
+use crate::web::{Door, Origin};
 
 /// Addresses there may be to listen at, so that the tokens of connections do not depend on how many there are.
 const LISTENERS: usize = 64;
@@ -59,6 +60,10 @@ pub enum Carrier {
     Tls(Rc<Tls>),
     /// The same behind a PROXY header, from these proxies.
     Proxied(Proxies),
+    /// Browsers: the page, and the same in WebSockets.
+    Web(Rc<Door>),
+    /// The same in TLS.
+    WebTls(Rc<Door>, Rc<Tls>),
 }
 
 /// Proxies that may say for whom a connection is.
@@ -83,21 +88,33 @@ enum ListenerSocket {
 }
 
 impl Carrier {
-    /// The option by which somebody wants it.
+    /// The option by which somebody wants it, without dashes.
     pub fn option(&self) -> &'static str {
         match self {
-            Self::Plain => "--listen",
-            Self::Tls(_) => "--tls",
-            Self::Proxied(_) => "--proxy-listen",
+            Self::Plain => "listen",
+            Self::Tls(_) => "tls",
+            Self::Proxied(_) => "proxy-listen",
+            Self::Web(_) => "web",
+            Self::WebTls(..) => "web-tls",
         }
     }
 
-    /// The word before the address where standard output tells who listens.
-    pub fn word(&self) -> &'static str {
+    /// How standard output tells that it listens at an address: browsers are given what they open.
+    pub fn told(&self, address: SocketAddr) -> String {
         match self {
-            Self::Plain => "listening",
-            Self::Tls(_) => "tls",
-            Self::Proxied(_) => "proxy",
+            Self::Plain => format!("listening {address}"),
+            Self::Tls(_) => format!("tls {address}"),
+            Self::Proxied(_) => format!("proxy {address}"),
+            Self::Web(_) => format!("web http://{address}/"),
+            Self::WebTls(..) => format!("web https://{address}/"),
+        }
+    }
+
+    /// The TLS that is spoken there, if it is.
+    pub fn tls(&self) -> Option<&Rc<Tls>> {
+        match self {
+            Self::Tls(tls) | Self::WebTls(_, tls) => Some(tls),
+            Self::Plain | Self::Proxied(_) | Self::Web(_) => None,
         }
     }
 }
@@ -122,6 +139,11 @@ impl ListenerSocket {
                         (Stream::Proxied(stream, Some(proxies.wire)), Peer::proxy(address))
                     }
                     Carrier::Proxied(_) => (Stream::Proxied(stream, None), Peer::at(address)),
+                    Carrier::Web(door) => web(Stream::Tcp(stream), address, door),
+                    Carrier::WebTls(door, tls) => {
+                        let stream = Stream::Tls(Box::new(Encrypted::new(stream, Rc::clone(tls))));
+                        web(stream, address, door)
+                    }
                 })
             }
             Self::Control(socket) => Ok((Stream::Control(socket.accept()?), Peer::CONTROL)),
@@ -129,12 +151,19 @@ impl ListenerSocket {
     }
 }
 
+/// A browser, or a proxy that comes for one, which is not counted as one of its network before it has told for whom.
+fn web(stream: Stream, address: IpAddr, door: &Rc<Door>) -> (Stream, Peer) {
+    let peer = if door.believes(address) { Peer::proxy(address) } else { Peer::at(address) };
+    (Stream::Web(Box::new(WebSocket::new(stream, Rc::clone(door)))), peer)
+}
+
 /// Addresses that are taken and not listened at yet: whoever comes is refused by the system, and waits for nothing.
 pub struct Taken(Vec<(Opening, Socket)>);
 
-/// Takes the addresses of `openings`. One that is no address of this machine yet is taken, with a warning. Those of a family that the
+/// Takes the addresses of `openings`. One that is no address of this machine yet is taken, with a warning, unless it is `early`, where it
+/// stands then. Those of a family that the
 /// system does not have are left out, with a warning, if there are others. An error says which it cannot take and why.
-pub fn take(openings: Vec<Opening>) -> io::Result<Taken> {
+pub fn take(openings: Vec<Opening>, early: &mut Vec<IpAddr>) -> io::Result<Taken> {
     if openings.len() > LISTENERS {
         return Err(io::Error::other(format!("cannot listen on {} addresses, only on {LISTENERS}", openings.len())));
     }
@@ -146,7 +175,7 @@ pub fn take(openings: Vec<Opening>) -> io::Result<Taken> {
         let has_v4 = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
         let families = if address.is_ipv6() && has_v4 { Families::OnlyV6 } else { Families::AsItIs };
         let has_other_family = addresses.iter().any(|other| other.is_ipv4() != address.is_ipv4());
-        match bind(address, families) {
+        match bind(address, families, early) {
             Ok(socket) => taken.push((opening, socket)),
             Err(e) if Errno::from_io_error(&e) == Some(Errno::AFNOSUPPORT) && has_other_family => {
                 warn!("nobody comes in at {address}, as this machine has no {}", family(address));
@@ -210,8 +239,28 @@ impl Listeners {
     /// Shows another certificate to whoever comes from now on.
     pub fn replace_certificate(&self, certificate: &Certificate) {
         for listener in &self.listeners {
-            if let ListenerSocket::Tcp(_, Carrier::Tls(tls)) = &listener.socket {
-                tls.replace(certificate);
+            if let ListenerSocket::Tcp(_, carrier) = &listener.socket {
+                carrier.tls().into_iter().for_each(|tls| tls.replace(certificate));
+            }
+        }
+    }
+
+    /// Has pages of other names talk to whoever comes from now on.
+    pub fn replace_origins(&self, origins: &[Origin]) {
+        for listener in &self.listeners {
+            if let ListenerSocket::Tcp(_, Carrier::Web(door) | Carrier::WebTls(door, _)) = &listener.socket {
+                door.replace_origins(origins);
+            }
+        }
+    }
+
+    /// Believes these proxies from now on, and no others.
+    pub fn replace_proxies(&mut self, new: &Proxies) {
+        for listener in &mut self.listeners {
+            match &mut listener.socket {
+                ListenerSocket::Tcp(_, Carrier::Proxied(proxies)) => proxies.clone_from(new),
+                ListenerSocket::Tcp(_, Carrier::Web(door) | Carrier::WebTls(door, _)) => door.replace_proxies(&new.from),
+                ListenerSocket::Tcp(..) | ListenerSocket::Control(_) => {}
             }
         }
     }
@@ -219,8 +268,8 @@ impl Listeners {
     /// When the certificate expires that they show, if they do.
     pub fn certificate_expires(&self) -> Option<SystemTime> {
         self.listeners.iter().find_map(|listener| match &listener.socket {
-            ListenerSocket::Tcp(_, Carrier::Tls(tls)) => tls.expires(),
-            _ => None,
+            ListenerSocket::Tcp(_, carrier) => carrier.tls()?.expires(),
+            ListenerSocket::Control(_) => None,
         })
     }
 
@@ -306,7 +355,7 @@ enum Families {
     OnlyV6,
 }
 
-fn bind(address: SocketAddr, families: Families) -> io::Result<Socket> {
+fn bind(address: SocketAddr, families: Families, early: &mut Vec<IpAddr>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -323,7 +372,13 @@ fn bind(address: SocketAddr, families: Families) -> io::Result<Socket> {
                 std::thread::sleep(limits::BIND_WAIT / 20);
             }
             Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable && !std::mem::replace(&mut is_early, true) => {
-                warn!("{} is no address of this machine yet; people come in there once it is", address.ip());
+                if !early.contains(&address.ip()) {
+                    early.push(address.ip());
+                    warn!(
+                        "{} is no address of this machine yet; what listens there is reached once it is",
+                        address.ip()
+                    );
+                }
                 if address.is_ipv4() { socket.set_freebind_v4(true) } else { socket.set_freebind_v6(true) }?;
             }
             bound => return bound.map(|()| socket),
@@ -376,7 +431,7 @@ mod tests {
     fn listen(addresses: &[SocketAddr], poll: &Poll) -> Listeners {
         let opening = |(n, &address)| Opening { address, carrier: Carrier::Plain, dialect: u8::try_from(n).unwrap() };
         let openings = addresses.iter().enumerate().map(opening).collect();
-        Listeners::open(take(openings).unwrap(), None, poll.registry(), 0).unwrap()
+        Listeners::open(take(openings, &mut Vec::new()).unwrap(), None, poll.registry(), 0).unwrap()
     }
 
     #[test]

@@ -23,7 +23,7 @@ use chinwag::dialect::PLAIN;
 use chinwag::effect::Reloaded;
 use chinwag::home::{CONTROL, Home, TLS};
 use chinwag::listener::{Carrier, cannot, reason};
-use chinwag::options::Serve;
+use chinwag::options::{Mistake, Serve};
 use chinwag::reactor::{Door, Reactor};
 use chinwag::reload::Anew;
 use chinwag::settings::Settings;
@@ -205,19 +205,17 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     let starting = end_at_once(0)?;
     let settings = options.settings().map_err(|mistake| config.tell(&mistake))?;
     let home = match &options.data {
-        Some(dir) => Home::at(dir).map_err(|e| format!("cannot keep files in {}: {}", dir.display(), reason(&e)))?,
-        None => Home::temporary().map_err(|e| {
-            let parent = std::env::temp_dir();
-            let why = reason(&e);
-            format!("cannot make a folder for files in {}: {why}; set TMPDIR, or give --data", parent.display())
-        })?,
+        Some(dir) => Home::at(dir),
+        None => Home::temporary(),
     };
+    let home = home.map_err(|e| has_no_home(&options, config, &e))?;
     let settings = Settings { next_file: home.next_id(), ..settings };
     let certificate = options.certificate(home.tls().as_deref()).map_err(|mistake| config.tell(&mistake))?;
     let addresses = options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
     let metrics = options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
+    look_at_control(&options, config)?;
     let control = options.control.clone();
     let reader = Box::new(move || reload(&words, &options));
     let mut reactor = Reactor::open(&[door], &metrics, control, home, settings, reader).map_err(|e| reason(&e))?;
@@ -235,7 +233,7 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     log.finish();
     // Whoever started the server may read it never; that is no reason not to serve.
     let metrics = reactor.metrics_addresses().map_err(|e| reason(&e))?;
-    let listening = addresses.iter().map(|(address, carrier)| format!("{} {address}\n", carrier.word()));
+    let listening = addresses.iter().map(|(address, carrier)| carrier.told(*address) + "\n");
     let listening: String =
         listening.chain(metrics.iter().map(|address| format!("metrics http://{address}/\n"))).collect();
     let write = move || {
@@ -259,12 +257,14 @@ fn reload(words: &[OsString], started: &Serve) -> Result<Anew, String> {
     // Only a start listens there, but it is not to find out what is wrong.
     options.addresses(certificate.clone()).map_err(|mistake| config.tell(&mistake))?;
     options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
-    Ok(Anew { what: Reloaded { settings, restart: started.restarts(&options) }, certificate })
+    let what = Reloaded { settings, restart: started.restarts(&options) };
+    Ok(Anew { what, certificate, proxies: options.proxies(), origins: options.origins() })
 }
 
 /// Says on standard output that a server could begin with these options; else it is an error, in the words of the server.
 fn check(options: &Serve, config: &Config) -> Result<(), String> {
     options.settings().map_err(|mistake| config.tell(&mistake))?;
+    Home::look(options.data.as_deref()).map_err(|e| has_no_home(options, config, &e))?;
     if let Some(dir) = &options.data {
         system::look(dir).map_err(|e| reason(&e))?;
     }
@@ -272,7 +272,26 @@ fn check(options: &Serve, config: &Config) -> Result<(), String> {
     let certificate = options.certificate_there(own.as_deref()).map_err(|mistake| config.tell(&mistake))?;
     options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
     options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
+    look_at_control(options, config)?;
     writeln!(io::stdout(), "ok").map_err(|e| cannot("write the answer", &e).to_string())
+}
+
+/// Why there is no folder for files, and what to do.
+fn has_no_home(options: &Serve, config: &Config, e: &io::Error) -> String {
+    let why = reason(e);
+    match &options.data {
+        Some(dir) => config.tell(&Mistake::of("data")(format!("cannot keep files in {}: {why}", dir.display()))),
+        None => {
+            let parent = std::env::temp_dir();
+            format!("cannot make a folder for files in {}: {why}; set TMPDIR, or give --data", parent.display())
+        }
+    }
+}
+
+/// What would keep a server with these options from opening the operator's door where it is wanted.
+fn look_at_control(options: &Serve, config: &Config) -> Result<(), String> {
+    let look = |path: &PathBuf| system::look_at_control(path, options.data.as_deref());
+    options.control.as_ref().map_or(Ok(()), look).map_err(|e| config.tell(&Mistake::of("control")(reason(&e))))
 }
 
 /// Tells on standard error what goes wrong, or might, while other things go on.

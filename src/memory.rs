@@ -44,6 +44,10 @@ const LEDGER_LINE: usize = 256;
 const SESSION: usize = 4 * KIB;
 /// Bytes of a handshake that is under way, besides what it holds of records.
 const HANDSHAKE: usize = 24 * KIB;
+/// Bytes of the beginning of the page, of which each who asks for it has a copy. All else of it is in the program.
+const INDEX: usize = 16 * KIB;
+/// Bytes of a WebSocket besides what it holds of lines.
+const SOCKET: usize = KIB;
 /// Batches of the log that there may be: what is gathered, what its thread has, and what could not be written.
 pub(crate) const BATCHES: usize = 3;
 
@@ -71,7 +75,7 @@ pub fn bound(connections: usize, settings: &Settings) -> usize {
 }
 
 /// Every thing that grows. Where buffers grow by doubling, twice what is in them counts.
-pub fn terms(settings: &Settings) -> [Term; 20] {
+pub fn terms(settings: &Settings) -> [Term; 21] {
     let logged = |bytes: usize| if settings.log.is_some() { bytes } else { 0 };
     let motd: usize = settings.motd.iter().map(|line| line.len() + 32).sum();
     let batch = 2 * (limits::LOG_WAITING + limits::RECORDS * (limits::LINE + MESSAGE))
@@ -143,6 +147,8 @@ pub fn terms(settings: &Settings) -> [Term; 20] {
             limits::ARRIVING * (HANDSHAKE + limits::TLS_INPUT) + 3 * limits::TLS_INPUT,
             SESSION + limits::TLS_INPUT + limits::TLS_RECORD + KIB,
         ),
+        // Requests, which grow by doubling, and the answers to them; and of a WebSocket its state, with what goes before a message.
+        term("browsers", limits::ARRIVING * (2 * limits::WEB_HEAD + INDEX), SOCKET),
         term(
             "people",
             0,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use log::{info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -16,15 +16,20 @@ use crate::listener::{Carrier, Proxies, TOKENS, reason};
 use crate::names::{Wire, clean};
 use crate::register::entry::Network;
 use crate::settings::{self, Logging, RoomMakers, Settings};
-use crate::tls::{self, Certificate};
+use crate::tls::{self, Bad, Certificate};
 use crate::transport::Tls;
+use crate::web::{Door, Origin};
 
-use self::files::{motd, our_password};
+use self::files::{motd, our_password, read_file};
 
 /// Where a server listens unless it is told otherwise.
 const SERVER: &str = "127.0.0.1:2428";
 /// Where a server listens for TLS if its address has no port.
 const TLS_PORT: u16 = 2429;
+/// Where a server listens for browsers if it is not told where.
+const WEB: &str = "127.0.0.1:2480";
+/// Where a server listens for browsers in TLS if its address has no port.
+const WEB_TLS_PORT: u16 = 2481;
 /// The largest file that a server takes unless it is told otherwise, in bytes.
 const MAX_FILE: u64 = 100 << 20;
 
@@ -33,24 +38,28 @@ const MAX_FILE: u64 = 100 << 20;
 pub struct Mistake {
     /// The option that it is about, without dashes, if it is about one.
     pub option: Option<&'static str>,
+    /// Which of its values it is about, where it may have several.
+    pub value: Option<String>,
     /// What is wrong, and what to do.
     pub text: String,
 }
 
 impl Mistake {
-    fn of(option: &'static str) -> impl Fn(String) -> Self {
-        move |text| Self { option: Some(option), text }
+    /// One that is about this option.
+    pub fn of(option: &'static str) -> impl Fn(String) -> Self {
+        move |text| Self { option: Some(option), value: None, text }
     }
 }
 
 impl From<String> for Mistake {
     fn from(text: String) -> Self {
-        Self { option: None, text }
+        Self { option: None, value: None, text }
     }
 }
 
 /// Sizes take K, M, G and T, with or without a B; times take s, m, h and d.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("encrypted").multiple(true).args(["tls", "web_tls"])))]
 pub struct Serve {
     /// Read options from FILE too, one a line, without dashes; what is typed wins [default: none]
     #[arg(long, value_name = "FILE")]
@@ -62,10 +71,10 @@ pub struct Serve {
     #[arg(long, value_name = "ADDR")]
     tls: Vec<String>,
     /// The certificate for TLS, with those of its authorities behind it, in PEM [default: one made in --data]
-    #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
+    #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
     /// The key of the certificate, in PEM [default: the one made with it]
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Listen here for proxies that say in a PROXY header for whom a connection is; may be given several times [default: nowhere]
     #[arg(long, value_name = "ADDR")]
@@ -74,8 +83,17 @@ pub struct Serve {
     #[arg(long, value_name = "PREFIX", value_parser = network, default_values = ["127.0.0.0/8", "::1"])]
     proxy_from: Vec<Network>,
     /// Take it that nobody can read along up to the proxies, as they take TLS alone [default: what they say]
-    #[arg(long, requires = "proxy_listen")]
+    #[arg(long)]
     proxy_secure: bool,
+    /// Listen here for browsers, on 127.0.0.1:2480 if no address is given; may be given several times [default: nowhere]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = WEB)]
+    web: Vec<String>,
+    /// The same over TLS, on port 2481 if none is given [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    web_tls: Vec<String>,
+    /// A name of the server of which pages may talk to it, as in https://chat.example.org; may be given several times [default: none]
+    #[arg(long, value_name = "URL", value_parser = origin)]
+    origin: Vec<Origin>,
     /// What the server calls itself in its greeting [default: nothing]
     #[arg(long, value_parser = name)]
     name: Option<String>,
@@ -174,8 +192,8 @@ impl Serve {
             ("listen", self.listen != new.listen),
             ("tls", self.tls != new.tls),
             ("proxy-listen", self.proxy_listen != new.proxy_listen),
-            ("proxy-from", self.proxy_from != new.proxy_from),
-            ("proxy-secure", self.proxy_secure != new.proxy_secure),
+            ("web", self.web != new.web),
+            ("web-tls", self.web_tls != new.web_tls),
             ("metrics", self.metrics != new.metrics),
             ("data", self.data != new.data),
             ("control", self.control != new.control),
@@ -186,7 +204,7 @@ impl Serve {
 
     /// What the options set, with what the files say that they name. An error says what to do; what is only odd is said in the log.
     pub fn settings(&self) -> Result<Settings, Mistake> {
-        let has_arrivals = !(self.tls.is_empty() && self.proxy_listen.is_empty());
+        let has_arrivals = [&self.tls, &self.proxy_listen, &self.web, &self.web_tls].iter().any(|at| !at.is_empty());
         let room = room_for_clients(if has_arrivals { limits::ARRIVING } else { 0 })?;
         let max_clients = if self.max_clients == 0 { room } else { self.max_clients.min(room) };
         if self.max_clients > room {
@@ -255,23 +273,46 @@ impl Serve {
         if self.listen != ["none"] {
             wanted.extend(self.listen.iter().map(|address| (Carrier::Plain, address.clone())));
         }
+        let door = Rc::new(Door::new(self.origin.clone(), self.proxy_from.clone()));
+        wanted.extend(self.web.iter().map(|address| (Carrier::Web(Rc::clone(&door)), address.clone())));
         if let Some(certificate) = certificate {
-            let tls = Carrier::Tls(Rc::new(Tls::new(certificate)));
-            wanted.extend(self.tls.iter().map(|address| (tls.clone(), with_port(address, TLS_PORT))));
+            let tls = Rc::new(Tls::new(certificate));
+            let carrier = Carrier::Tls(Rc::clone(&tls));
+            wanted.extend(self.tls.iter().map(|address| (carrier.clone(), address.clone())));
+            let carrier = Carrier::WebTls(door, tls);
+            wanted.extend(self.web_tls.iter().map(|address| (carrier.clone(), address.clone())));
         }
-        let wire = if self.proxy_secure { Wire::Secure } else { Wire::Clear };
-        let proxied = Carrier::Proxied(Proxies { from: self.proxy_from.clone(), wire });
+        if self.proxy_secure && self.proxy_listen.is_empty() {
+            warn!("--proxy-secure is for proxies, which come in nowhere; give --proxy-listen too, or leave it out");
+        }
+        let proxied = Carrier::Proxied(self.proxies());
         wanted.extend(self.proxy_listen.iter().map(|address| (proxied.clone(), address.clone())));
         if wanted.is_empty() {
-            return Err("with --listen none nobody can come in; give --tls or --proxy-listen too".to_owned().into());
+            return Err("with --listen none nobody can come in; give --tls, --web or --proxy-listen too"
+                .to_owned()
+                .into());
         }
-        Ok(addresses(&wanted)?)
+        addresses(&wanted).map_err(|(n, text)| {
+            let (carrier, address) = &wanted[n];
+            Mistake { option: Some(carrier.option()), value: Some(address.clone()), text }
+        })
+    }
+
+    /// The proxies that are believed.
+    pub fn proxies(&self) -> Proxies {
+        let wire = if self.proxy_secure { Wire::Secure } else { Wire::Clear };
+        Proxies { from: self.proxy_from.clone(), wire }
+    }
+
+    /// Pages of which names may talk to the server besides those that its own have.
+    pub fn origins(&self) -> Vec<Origin> {
+        self.origin.clone()
     }
 
     /// Where monitors fetch the metrics. An error says what to do.
     pub fn metrics_addresses(&self) -> Result<Vec<SocketAddr>, Mistake> {
         let wanted: Vec<_> = self.metrics.iter().map(|address| (Carrier::Plain, address.clone())).collect();
-        let found = addresses(&wanted).map_err(Mistake::of("metrics"))?;
+        let found = addresses(&wanted).map_err(|(_, text)| Mistake::of("metrics")(text))?;
         Ok(found.into_iter().map(|(address, _)| address).collect())
     }
 
@@ -279,12 +320,26 @@ impl Serve {
     /// is the one that the server has in the folder `own`, or makes there.
     pub fn certificate(&self, own: Option<&Path>) -> Result<Option<Certificate>, Mistake> {
         const NONE: &str = "--tls needs a certificate; give --cert and --key, or --data, where one is made";
-        if self.tls.is_empty() {
+        let of = |option, text: &str| Err(Mistake::of(option)(text.to_owned()));
+        if self.tls.is_empty() && self.web_tls.is_empty() {
+            if self.cert.is_some() || self.key.is_some() {
+                warn!("--cert and --key are for TLS, which is spoken nowhere; give --tls too, or leave them out");
+            }
             return Ok(None);
         }
-        let certificate = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => tls::load(cert, key).map_err(Mistake::of("cert"))?,
-            _ => tls::own(own.ok_or(NONE.to_owned()).map_err(Mistake::of("tls"))?)?,
+        let certificate = match (&self.cert, &self.key, own) {
+            (Some(cert), Some(key), _) => {
+                let read = |option, path: &Path| read_file(path, limits::PEM).map_err(Mistake::of(option));
+                let (chain, private) = (read("cert", cert)?, read("key", key)?);
+                tls::load((cert, &chain), (key, &private)).map_err(|bad| match bad {
+                    Bad::Certificate(text) => Mistake::of("cert")(text),
+                    Bad::Key(text) => Mistake::of("key")(text),
+                })?
+            }
+            (Some(_), None, _) => return of("cert", "--cert needs the key of the certificate; give --key too"),
+            (None, Some(_), _) => return of("key", "--key needs the certificate of the key; give --cert too"),
+            (None, None, Some(own)) => tls::own(own).map_err(Mistake::of("tls"))?,
+            (None, None, None) => return of("tls", NONE),
         };
         info!("{certificate:?}");
         if certificate.is_slow() {
@@ -295,10 +350,13 @@ impl Serve {
         Ok(Some(certificate))
     }
 
-    /// The same, where nothing may be made: there is none yet where the server would make it.
+    /// The same, where nothing may be changed: what the server would make at its start is not kept.
     pub fn certificate_there(&self, own: Option<&Path>) -> Result<Option<Certificate>, Mistake> {
-        let is_to_be_made = self.cert.is_none() && own.is_some_and(|own| !tls::has_own(own));
-        if is_to_be_made { Ok(None) } else { self.certificate(own) }
+        match own.filter(|own| self.cert.is_none() && self.key.is_none() && !self.tls.is_empty() && !tls::has_own(own))
+        {
+            Some(own) => tls::look(own).map(Some).map_err(Mistake::of("tls")),
+            None => self.certificate(own),
+        }
     }
 }
 
@@ -335,36 +393,43 @@ fn with_port(address: &str, port: u16) -> String {
     }
 }
 
-/// The addresses that these stand for, each once. An error says what to do.
-fn addresses(wanted: &[(Carrier, String)]) -> Result<Vec<(SocketAddr, Carrier)>, String> {
-    let mut found: Vec<(SocketAddr, Carrier)> = Vec::new();
-    for (carrier, address) in wanted {
-        let resolved = resolve(address).map_err(|why| {
-            format!("cannot listen on {address}: {why}; give an address, as in 127.0.0.1:2428, or :PORT for all")
+/// The addresses that these stand for, each once. An error tells of which of them what is wrong, and what to do.
+fn addresses(wanted: &[(Carrier, String)]) -> Result<Vec<(SocketAddr, Carrier)>, (usize, String)> {
+    // Each with the one of those that are wanted for which it is.
+    let mut found: Vec<(SocketAddr, usize)> = Vec::new();
+    for (n, (carrier, address)) in wanted.iter().enumerate() {
+        let address = match carrier {
+            Carrier::Tls(_) => with_port(address, TLS_PORT),
+            Carrier::WebTls(..) => with_port(address, WEB_TLS_PORT),
+            _ => address.clone(),
+        };
+        let resolved = resolve(&address).map_err(|why| {
+            (n, format!("cannot listen on {address}: {why}; give an address, as in 127.0.0.1:2428, or :PORT for all"))
         })?;
         for resolved in resolved {
-            match found.iter().find(|(other, _)| *other == resolved && resolved.port() != 0) {
-                None => found.push((resolved, carrier.clone())),
-                Some((_, other)) if other.option() != carrier.option() => {
-                    let (one, other) = (other.option(), carrier.option());
-                    return Err(format!(
-                        "cannot listen on {resolved} for {one} and {other}; take another port for one"
-                    ));
+            let same = found.iter().find(|(other, _)| *other == resolved && resolved.port() != 0);
+            match same.map(|&(_, other)| wanted[other].0.option()) {
+                None => found.push((resolved, n)),
+                Some(other) if other != carrier.option() => {
+                    let one = carrier.option();
+                    let text =
+                        format!("cannot listen on {resolved} for --{other} and --{one}; take another port for one");
+                    return Err((n, text));
                 }
                 Some(_) => {}
             }
         }
     }
-    let sockets: Vec<SocketAddr> = found.iter().map(|(address, _)| *address).collect();
-    for all in sockets.iter().filter(|all| all.ip().is_unspecified() && all.port() != 0) {
-        let is_within = |one: &&SocketAddr| *one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4();
-        if let Some(one) = sockets.iter().find(is_within) {
-            return Err(format!(
-                "cannot listen on {one} besides {all}, which takes in all addresses; leave one of them out"
-            ));
+    for (all, of_all) in found.iter().filter(|(all, _)| all.ip().is_unspecified() && all.port() != 0) {
+        let is_within =
+            |(one, _): &&(SocketAddr, usize)| one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4();
+        if let Some((one, n)) = found.iter().find(is_within) {
+            let text =
+                format!("cannot listen on {one} besides {all}, which takes in all addresses; leave one of them out");
+            return Err((*n.max(of_all), text));
         }
     }
-    Ok(found)
+    Ok(found.into_iter().map(|(address, n)| (address, wanted[n].0.clone())).collect())
 }
 
 /// The addresses that HOST:PORT stands for, or all there are that :PORT does. An IPv6 address may name its network interface, as in
@@ -383,6 +448,11 @@ fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
 
 fn network(text: &str) -> Result<Network, String> {
     Network::typed(text).ok_or_else(|| "it is an address, or one with /LEN, as in 192.0.2.0/24".into())
+}
+
+fn origin(text: &str) -> Result<Origin, String> {
+    Origin::new(text.strip_suffix('/').unwrap_or(text))
+        .ok_or_else(|| "it is what browsers show up to the name and its port, as in https://chat.example.org".into())
 }
 
 fn name(text: &str) -> Result<String, String> {

@@ -315,6 +315,7 @@ const PIECES: usize = 16;
 
 impl Outbox {
     /// Queues the part of `segment` that begins at `start` and is its end now.
+    #[inline]
     pub fn push_shared(&mut self, kind: Kind, segment: &Segment, start: usize) {
         let (start, end) = (at(start), at(segment.len()));
         // An empty piece would look like a writer that takes nothing.
@@ -667,6 +668,7 @@ impl Outbox {
         }
     }
 
+    #[inline]
     fn count(&mut self, kind: Kind) -> &mut u32 {
         match kind {
             Kind::Reply | Kind::Aside | Kind::Keep => &mut self.replies,

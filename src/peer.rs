@@ -49,6 +49,11 @@ impl Peer {
         Self { address: Some(address.to_canonical()), whose: Whose::Named, wire }
     }
 
+    /// The same where it comes for itself: it has told of nobody else.
+    pub fn itself(self) -> Self {
+        Self { whose: Whose::Own, ..self }
+    }
+
     /// The same on a connection that is encrypted.
     pub fn encrypted(self) -> Self {
         Self { wire: Wire::Secure, ..self }

@@ -572,6 +572,7 @@ impl People {
         self.people.get_mut(slot)?.as_deref_mut()
     }
 
+    #[inline]
     fn slot_at(&self, conn: ConnId) -> Option<usize> {
         let slot = *self.by_conn.get(conn.slot())? as usize;
         let is_way =
@@ -580,6 +581,7 @@ impl People {
     }
 
     /// The way in through this connection.
+    #[inline]
     pub fn way(&self, conn: ConnId) -> Option<&Way> {
         let person = self.at(conn)?;
         let first = Some(&person.way).filter(|way| way.conn == conn);
@@ -609,6 +611,7 @@ impl People {
     }
 
     /// The connections of somebody who is online, the eldest first; of anybody else they are none.
+    #[inline]
     pub fn conns_of(&self, who: PersonId) -> impl Iterator<Item = ConnId> + '_ {
         let first = self.conns.get(who.slot()).copied().filter(|&conn| conn != ConnId::NOBODY);
         first.into_iter().chain(self.others_of(who).iter().map(|way| way.conn))
@@ -622,6 +625,7 @@ impl People {
     }
 
     /// Whether something that is for somebody alone can be told them.
+    #[inline]
     pub fn is_reading(&self, who: PersonId) -> bool {
         self.get(who).is_some_and(|person| self.ways(person).any(|way| !way.is_lagging()))
     }

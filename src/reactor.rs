@@ -34,7 +34,7 @@ use crate::reload::Reader;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
-use crate::transport::Transport;
+use crate::transport::{Layer, Transport};
 
 use self::arrivals::Arrivals;
 use self::kept::TakeUp;
@@ -97,8 +97,12 @@ pub struct Reactor<S: System> {
     places: HashMap<PlaceToken, ConnId>,
     /// The port where TLS is spoken, if there is one.
     tls_port: Option<u16>,
+    /// The port where browsers find a page, if there is one.
+    web_port: Option<u16>,
     /// Connections that have come and cannot be admitted yet.
     arrivals: Arrivals,
+    /// When connections are looked after that have been silent by then, where silence is to be found out here.
+    beats: BTreeSet<(Instant, ConnId)>,
     /// Connections that are heard for a line though there was no place, in the order in which they came.
     applicants: Vec<ConnId>,
     /// A connection has just asked to go on in one of them.
@@ -140,10 +144,13 @@ impl Reactor<Os> {
         let mut hub = Hub::new(settings.clone());
         let restore = |room| hub.restore_room(room);
         let (os, register, files) = Os::open(openings, metrics, control, home, &settings, reader, restore)?;
-        let is_tls =
-            |(address, carrier): (SocketAddr, &Carrier)| matches!(carrier, Carrier::Tls(_)).then_some(address.port());
-        let tls_port = os.addresses()?.into_iter().find_map(is_tls);
-        let mut reactor = Self { tls_port, ..Self::new(os, hub, dialects) };
+        let port_of = |is_meant: fn(&Carrier) -> bool| {
+            let addresses = os.addresses()?.into_iter();
+            io::Result::Ok(addresses.filter(|(_, carrier)| is_meant(carrier)).map(|(address, _)| address.port()).next())
+        };
+        let tls_port = port_of(|carrier| matches!(carrier, Carrier::Tls(_)))?;
+        let web_port = port_of(|carrier| matches!(carrier, Carrier::Web(_)))?;
+        let mut reactor = Self { tls_port, web_port, ..Self::new(os, hub, dialects) };
         let (found, now) = (files.len(), reactor.system.now());
         for file in files {
             reactor.core(now, |hub, out| hub.restore_file(file, now, out));
@@ -201,7 +208,9 @@ impl<S: System> Reactor<S> {
             on_trial: Vec::new(),
             places: HashMap::new(),
             tls_port: None,
+            web_port: None,
             arrivals: Arrivals::default(),
+            beats: BTreeSet::new(),
             applicants: Vec::new(),
             taking_up: None,
             counts: LoopCounts::new(plain::REJECTED, plain::BYES, plain::LOST),
@@ -321,27 +330,13 @@ impl<S: System> Reactor<S> {
         if self.system.heard_reload() {
             self.core(now, |hub, out| hub.heard_reload(out));
         }
-        while let Some(read) = self.system.reloaded() {
-            self.reloaded = read.as_ref().ok().map(|_| now.wall).or(self.reloaded);
-            self.core(now, |hub, out| hub.reloaded(now, read, out));
+        if self.system.is_woken() {
+            self.hear_from_threads(now);
         }
         self.accept(now);
-        while let Some(asker) = self.system.asker() {
-            // Whoever asked may have gone meanwhile.
-            let _ = asker.send(self.page());
-        }
-        self.hear_from_disk(now);
-        while let Some(result) = self.system.password_result() {
-            self.core(now, |hub, out| hub.password_did(now, result, out));
-        }
-        while let Some(entered) = self.system.entered() {
-            self.core(now, |hub, out| hub.ledger_did(now, entered, out));
-        }
-        while let Some(found) = self.system.found() {
-            self.core(now, |hub, out| hub.log_has(now, found, out));
-        }
         self.core(now, |hub, out| hub.tick(now, out));
         self.run_timers(now);
+        self.run_beats(now);
         let others = self.run_queue.len();
         for _ in 0..others {
             let Some(id) = self.run_queue.pop_front() else { break };
@@ -361,8 +356,31 @@ impl<S: System> Reactor<S> {
         self.flush(now);
         self.drop_stalled(now);
         self.system.note_people(self.hub.people());
-        self.counts.turns.add(self.system.now().at - now.at);
+        self.counts.turns.add(self.system.at() - now.at);
         Ok(self.end.is_none_or(|end| now.at < end && !self.is_all_done()))
+    }
+
+    /// Takes what the threads have for the loop.
+    #[inline(never)]
+    fn hear_from_threads(&mut self, now: Now) {
+        while let Some(read) = self.system.reloaded() {
+            self.reloaded = read.as_ref().ok().map(|_| now.wall).or(self.reloaded);
+            self.core(now, |hub, out| hub.reloaded(now, read, out));
+        }
+        while let Some(asker) = self.system.asker() {
+            // Whoever asked may have gone meanwhile.
+            let _ = asker.send(self.page());
+        }
+        self.hear_from_disk(now);
+        while let Some(result) = self.system.password_result() {
+            self.core(now, |hub, out| hub.password_did(now, result, out));
+        }
+        while let Some(entered) = self.system.entered() {
+            self.core(now, |hub, out| hub.ledger_did(now, entered, out));
+        }
+        while let Some(found) = self.system.found() {
+            self.core(now, |hub, out| hub.log_has(now, found, out));
+        }
     }
 
     /// Whether nobody is left, and the disk has all that outlives this process.
@@ -374,6 +392,17 @@ impl<S: System> Reactor<S> {
     fn core<R>(&mut self, now: Now, call: impl FnOnce(&mut Hub, &mut Outgoing<'_, S::Stream>) -> R) -> R {
         let Self { hub, registry, egress, effects, .. } = self;
         let result = call(hub, &mut Outgoing { registry, egress, effects });
+        if !self.egress.has_lagged() && self.effects.is_empty() {
+            return result;
+        }
+        self.carry_out(now);
+        result
+    }
+
+    /// Does what the core asked for. It stands apart, so that the code of a line for which nothing is asked stays together: after a
+    /// silence the processor's caches have none of it.
+    #[inline(never)]
+    fn carry_out(&mut self, now: Now) {
         // The core must know of slow consumers before it does anything else, so that a burst cannot outrun the limit.
         for id in self.egress.take_lagged() {
             // It may have caught up meanwhile.
@@ -442,6 +471,9 @@ impl<S: System> Reactor<S> {
                         if let Bye::Blocked | Bye::GuestsBlocked = bye {
                             self.refusals.note(connection.peer(), Refusal::Told(bye), now.at);
                         }
+                        if bye == Bye::MadePlace {
+                            connection.give_way();
+                        }
                         self.counts.byes.count(plain::bye_code(bye));
                         let event = reason.map_or(Event::Bye(bye), |reason| Event::Expelled { bye, reason });
                         self.egress.tell(connection, &event);
@@ -450,7 +482,6 @@ impl<S: System> Reactor<S> {
                 }
             }
         }
-        result
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -461,10 +492,12 @@ impl<S: System> Reactor<S> {
         if is_busy {
             return Some(Duration::ZERO);
         }
-        let now = self.system.now().at;
+        let now = self.system.at();
         let timer = self.timers.first().map(|(at, _)| *at);
         let log = self.system.next_log().map(|left| now + left);
-        let times = [self.hub.next_alarm(), timer, self.system.next_accept(), self.end, log, self.egress.next_fanout()];
+        let beat = self.beats.first().map(|(at, _)| *at);
+        let times =
+            [self.hub.next_alarm(), timer, beat, self.system.next_accept(), self.end, log, self.egress.next_fanout()];
         let next = times.into_iter().flatten().min()?;
         Some(next - now)
     }
@@ -513,7 +546,7 @@ impl<S: System> Reactor<S> {
         if self.low_priority.is_empty() {
             return;
         }
-        let begun = self.system.now().at;
+        let begun = self.system.at();
         if others > 0 && begun < self.low_priority_from {
             return;
         }
@@ -521,7 +554,7 @@ impl<S: System> Reactor<S> {
         for _ in 0..self.low_priority.len() {
             let Some(id) = self.low_priority.pop_front() else { break };
             self.serve(id, now);
-            took = self.system.now().at - begun;
+            took = self.system.at() - begun;
             if took >= limits::LOW_PRIORITY_A_TURN || self.egress.is_full() {
                 break;
             }
@@ -612,6 +645,7 @@ impl<S: System> Reactor<S> {
             self.silent.retain(|&(_, id)| registry.get(id).is_some_and(|connection| !connection.has_spoken()));
             self.silent_most = 2 * self.silent.len() + 64;
         }
+        self.look_after(id, now);
         self.core(now, |hub, out| hub.connect(id, peer.origin(), peer.wire(), now, out));
         self.run_soon(id);
     }
@@ -683,9 +717,9 @@ impl<S: System> Reactor<S> {
         let is_let_in = |connection: &Connection<S::Stream>| {
             matches!(connection.life(), Life::Active | Life::Draining) && !connection.peer().is_control()
         };
-        let mut connections = [0; 4];
+        let mut connections = [0; Layer::COUNT];
         for connection in self.registry.iter().filter(|connection| is_let_in(connection)) {
-            connections[usize::from(connection.is_tls())] += 1;
+            connections[connection.layer() as usize] += 1;
         }
         let levels = Levels {
             core: self.hub.levels(),
@@ -789,6 +823,33 @@ impl<S: System> Reactor<S> {
                 }
             }
             self.run_soon(id);
+        }
+    }
+
+    /// Looks after those who have been silent for long, where silence is to be found out here.
+    fn run_beats(&mut self, now: Now) {
+        while let Some(&(at, id)) = self.beats.first()
+            && at <= now.at
+        {
+            self.beats.pop_first();
+            if let Some(connection) = self.registry.get_mut(id) {
+                connection.queued_mut().beat = false;
+                self.look_after(id, now);
+            }
+        }
+    }
+
+    /// Has a connection looked after when it has been silent for long, if that is to be found out here.
+    fn look_after(&mut self, id: ConnId, now: Now) {
+        let Some(connection) = self.registry.get_mut(id).filter(|connection| !connection.queued().beat) else { return };
+        match self.egress.beat(connection, now.at) {
+            Some(next) => {
+                connection.queued_mut().beat = true;
+                self.beats.insert((next, id));
+            }
+            // It may have been found to be gone.
+            None if connection.input_ended().is_some() => self.run_soon(id),
+            None => {}
         }
     }
 

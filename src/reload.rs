@@ -9,7 +9,9 @@ use log::error;
 use mio::Waker;
 
 use crate::effect::Reloaded;
+use crate::listener::Proxies;
 use crate::tls::Certificate;
+use crate::web::Origin;
 
 /// What was read.
 #[derive(Debug)]
@@ -18,6 +20,10 @@ pub struct Anew {
     pub what: Reloaded,
     /// What is shown to whoever comes in TLS from now on, if that is spoken.
     pub certificate: Option<Certificate>,
+    /// The proxies that are believed from now on.
+    pub proxies: Proxies,
+    /// Pages of which names may talk to a browser's door.
+    pub origins: Vec<Origin>,
 }
 
 /// What the thread carries out. An error says what is wrong, and where.

@@ -15,6 +15,8 @@ use socket2::SockRef;
 use crate::host;
 use crate::limits;
 use crate::metrics::CONTENT_TYPE;
+use crate::names::Origin;
+use crate::peer::Peer;
 
 /// The door, open at some addresses or none. It is closed when this goes.
 #[derive(Debug)]
@@ -87,10 +89,10 @@ impl Pages {
 
 /// Accepts until the door is closed, and has a thread for each who comes.
 fn listen(socket: &TcpListener, pages: &Arc<Pages>) {
-    let places = Arc::new(());
+    let places = Arc::new(Places::default());
     loop {
-        let stream = match socket.accept() {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match socket.accept() {
+            Ok((stream, address)) => (stream, Peer::at(address.ip())),
             // It is closed.
             Err(e) if e.kind() == io::ErrorKind::InvalidInput => return,
             Err(e) => {
@@ -99,10 +101,7 @@ fn listen(socket: &TcpListener, pages: &Arc<Pages>) {
                 continue;
             }
         };
-        let place = Arc::clone(&places);
-        if Arc::strong_count(&places) > limits::SCRAPES + 1 {
-            continue;
-        }
+        let Some(place) = Place::take(&places, peer) else { continue };
         let pages = Arc::clone(pages);
         let serve = move || {
             if let Err(e) = serve(&stream, &pages) {
@@ -116,6 +115,39 @@ fn listen(socket: &TcpListener, pages: &Arc<Pages>) {
     }
 }
 
+/// From where those come who have a place at one door.
+type Places = Mutex<Vec<Origin>>;
+
+/// A place that is taken, until this goes.
+struct Place {
+    places: Arc<Places>,
+    origin: Origin,
+}
+
+impl Place {
+    /// One for whoever comes from there, if there is one.
+    fn take(places: &Arc<Places>, peer: Peer) -> Option<Self> {
+        let origin = peer.origin().widest();
+        let mut taken = places.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_origin = taken.iter().filter(|&&other| other == origin).count();
+        let is_crowded = origin != Origin::Loopback && of_origin >= limits::SCRAPES_OF_NETWORK;
+        if taken.len() >= limits::SCRAPES || is_crowded {
+            return None;
+        }
+        taken.push(origin);
+        Some(Self { places: Arc::clone(places), origin })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = taken.iter().position(|&origin| origin == self.origin) {
+            taken.swap_remove(at);
+        }
+    }
+}
+
 /// How long it is until then.
 fn left(until: Instant) -> Duration {
     // No time at all would be no limit to a socket.
@@ -125,7 +157,9 @@ fn left(until: Instant) -> Duration {
 /// Reads one request, answers it, and waits for the other end to go.
 fn serve(mut stream: &TcpStream, pages: &Pages) -> io::Result<()> {
     let until = Instant::now() + limits::SCRAPE;
-    let answer = match read_head(stream, until)?.as_deref().map(check) {
+    let head = read_head(stream, until)?;
+    let is_asked_for_head = head.as_ref().is_some_and(|head| head.starts_with(b"HEAD "));
+    let answer = match head.as_deref().map(check) {
         None => Answer::refuse("431 Request Header Fields Too Large", "this request is too long"),
         Some(Err(answer)) => answer,
         Some(Ok(())) => match pages.fetch(until) {
@@ -134,7 +168,8 @@ fn serve(mut stream: &TcpStream, pages: &Pages) -> io::Result<()> {
         },
     };
     stream.set_write_timeout(Some(left(until)))?;
-    stream.write_all(answer.encoded().as_bytes())?;
+    let body = if is_asked_for_head { "" } else { &answer.body };
+    stream.write_all((answer.head() + body).as_bytes())?;
     stream.shutdown(Shutdown::Write)?;
     // To close before all is read would take the answer back.
     let mut rest = [0; 512];
@@ -182,7 +217,7 @@ fn check(head: &[u8]) -> Result<(), Answer> {
     if !version.starts_with("HTTP/1.") {
         return Err(unclear());
     }
-    if method != "GET" {
+    if !["GET", "HEAD"].contains(&method) {
         return Err(Answer::refuse("405 Method Not Allowed", "the metrics can only be fetched, with GET"));
     }
     let fields = lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':'));
@@ -210,12 +245,13 @@ impl Answer {
         Self { status, kind: "text/plain; charset=utf-8", body: format!("{why}\n") }
     }
 
-    fn encoded(&self) -> String {
+    /// All that stands before the body.
+    fn head(&self) -> String {
         let Self { status, kind, body } = self;
         let len = body.len();
         format!(
-            "HTTP/1.1 {status}\r\nAllow: GET\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\
-             X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{body}"
+            "HTTP/1.1 {status}\r\nAllow: GET, HEAD\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\
+             X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
         )
     }
 }
@@ -229,10 +265,27 @@ mod tests {
     }
 
     #[test]
+    fn one_network_does_not_take_every_place() {
+        let places = Arc::new(Places::default());
+        let take = |address: &str| Place::take(&places, Peer::at(address.parse().unwrap()));
+        // All of a /48 are one network.
+        let stranger: Vec<Place> = (0..9).filter_map(|n| take(&format!("2001:db8:7:{n}::1"))).collect();
+        assert_eq!(stranger.len(), limits::SCRAPES_OF_NETWORK);
+        let mut here: Vec<Place> = (0..9).filter_map(|_| take("127.0.0.1")).collect();
+        assert_eq!(here.len(), limits::SCRAPES - limits::SCRAPES_OF_NETWORK);
+        assert!(take("203.0.113.7").is_none());
+        here.pop();
+        assert!(take("203.0.113.7").is_some() && take("2001:db8:7::1").is_none());
+        drop((stranger, here));
+        assert!(places.lock().unwrap().is_empty());
+    }
+
+    #[test]
     fn only_a_request_for_the_page_has_it() {
         for head in [
             "GET / HTTP/1.1\r\nHost: 127.0.0.1:9429\r\n\r\n",
             "GET /metrics?x=1 HTTP/1.0\n\n",
+            "HEAD / HTTP/1.1\r\nHost: pi\r\n\r\n",
             "GET /any/path HTTP/1.1\r\nAccept: */*\r\nhOST:localhost\r\n\r\n",
         ] {
             assert_eq!(status(head), "200", "{head}");

@@ -2,9 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use mio::{Interest, Registry, Token};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 /// Some signals, as something that can be waited for.
@@ -19,6 +24,9 @@ impl Signals {
         ours.set_nonblocking(true)?;
         theirs.set_nonblocking(true)?;
         for signal in signals {
+            if signal == SIGINT {
+                ENDS.store(false, Ordering::SeqCst);
+            }
             signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
         }
         let mut stream = mio::net::UnixStream::from_std(ours);
@@ -34,6 +42,38 @@ impl Signals {
         }
         count
     }
+}
+
+/// Whether SIGINT ends the process though it has been taken once: after [`wait_for_input`], until [`Signals::open`] takes it.
+static ENDS: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// What [`wait_for_input`] has waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waited {
+    /// There is input, or its end.
+    Input,
+    /// SIGINT has come, which ends nothing meanwhile.
+    Interrupted,
+}
+
+/// Waits until something is to be read from `input`, or SIGINT comes. It is for one question, before signals are waited for by a loop.
+pub fn wait_for_input(input: impl AsFd) -> io::Result<Waited> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ENDS.store(false, Ordering::SeqCst);
+    let taken = signal_hook::low_level::pipe::register(SIGINT, theirs)?;
+    signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&ENDS))?;
+    let mut both = [PollFd::new(&input, PollFlags::IN), PollFd::new(&ours, PollFlags::IN)];
+    let waited = loop {
+        match poll(&mut both, None) {
+            Ok(_) if both[1].revents().is_empty() => break Ok(Waited::Input),
+            Ok(_) => break Ok(Waited::Interrupted),
+            Err(Errno::INTR) => {}
+            Err(e) => break Err(e.into()),
+        }
+    };
+    signal_hook::low_level::unregister(taken);
+    ENDS.store(true, Ordering::SeqCst);
+    waited
 }
 
 /// The signals that ask a server to end: SIGINT and SIGTERM; and SIGHUP, which is a terminal that closes, where there is one

@@ -67,12 +67,23 @@ pub trait System {
     /// What time it is.
     fn now(&self) -> Now;
 
+    /// The instant of it alone, which costs less.
+    fn at(&self) -> Instant {
+        self.now().at
+    }
+
     /// How much processor time the loop's thread has had.
     fn worked(&self) -> Duration;
 
     /// Waits until something is to be done, at most for `timeout`, and says which connections are ready. The log, the disk,
     /// the listeners and signals are to be asked then.
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
+
+    /// Whether a thread may have something for the loop that has not been asked for since: what the disk has done, what was looked up,
+    /// what was read anew, or who wants the page of metrics.
+    fn is_woken(&mut self) -> bool {
+        true
+    }
 
     /// Has [`System::wait`] tell of a connection by its slot.
     fn register(&mut self, stream: &mut Self::Stream, slot: usize) -> io::Result<()>;
@@ -219,6 +230,8 @@ pub struct Os {
     noted: Signals,
     /// Signals that ask for a reload.
     hangups: Signals,
+    /// Whether a thread has woken the loop, and it has not asked why.
+    woken: bool,
     /// Whether a signal has come that nobody has asked about, of those that end the server, and of those that ask for a reload.
     signalled: bool,
     is_hung_up: bool,
@@ -248,9 +261,10 @@ impl Os {
     ) -> io::Result<(Self, Register, Vec<PastFile>)> {
         let starting = |e: io::Error| cannot("wait for connections", &e);
         let poll = Poll::new().map_err(starting)?;
-        let taken = listener::take(openings)?;
+        let mut early = Vec::new();
+        let taken = listener::take(openings, &mut early)?;
         let for_metrics = |&address| Opening { address, carrier: Carrier::Plain, dialect: 0 };
-        let taken_for_metrics = listener::take(metrics.iter().map(for_metrics).collect())?;
+        let taken_for_metrics = listener::take(metrics.iter().map(for_metrics).collect(), &mut early)?;
         // There may be only one, so each thread has a handle of the same.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
@@ -284,7 +298,7 @@ impl Os {
         let door = path.filter(|_| control.is_some()).map(|path| Door { path, look: started, is_missed: false });
         let metrics = MetricsDoor::open(taken_for_metrics.wait_at()?, &waker).map_err(starting)?;
         let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
-        let (signalled, is_hung_up) = (false, false);
+        let (woken, signalled, is_hung_up) = (false, false, false);
         let os = Self {
             started,
             poll,
@@ -296,6 +310,7 @@ impl Os {
             signals,
             noted,
             hangups,
+            woken,
             signalled,
             is_hung_up,
             reloads,
@@ -309,8 +324,11 @@ impl Os {
 
     /// Makes the operator's door anew if it is gone. While nobody says anything, nobody looks.
     fn look_for_door(&mut self) {
+        let Some(door) = &mut self.door else { return };
         let now = std::time::Instant::now();
-        let Some(door) = self.door.as_mut().filter(|door| door.look <= now) else { return };
+        if now < door.look {
+            return;
+        }
         door.look = now + limits::DOOR_LOOK;
         let is_gone = || fs::symlink_metadata(&door.path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
         if !is_gone() {
@@ -344,10 +362,8 @@ impl Os {
     }
 }
 
-/// What would keep [`Home::at`] and [`Os::open`] from using the data folder `dir`, but that another server uses it. Nothing is locked,
-/// made or changed.
+/// What would keep [`Os::open`] from using the data folder `dir`, which [`Home::look`] has found to be well. Nothing is made or changed.
 pub fn look(dir: &Path) -> io::Result<()> {
-    Home::look(dir).map_err(|e| cannot(&format!("keep files in {}", dir.display()), &e))?;
     let [ledger, rooms, spool] = ["ledger", "rooms", "spool"].map(|name| dir.join(name));
     ledger::look(&ledger).map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
     for (folder, look) in [(rooms, journal::look as fn(&Path) -> io::Result<()>), (spool, spool::look)] {
@@ -358,17 +374,32 @@ pub fn look(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What would keep [`Os::open`] from opening the operator's door at `path`, but that another server listens there; its folder is the
+/// data folder `data`, say, which is made before it. Nothing is changed.
+pub fn look_at_control(path: &Path, data: Option<&Path>) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if data == Some(folder) && !folder.exists() => Ok(()),
+        _ => ControlListener::look(path).map_err(|e| cannot_open(path, &e)),
+    }
+}
+
+fn cannot_open(path: &Path, e: &io::Error) -> io::Error {
+    cannot(&format!("open the operator's door {}", path.display()), e)
+}
+
 /// Opens the operator's door where they want it, or else in the data folder. People can talk without the latter.
 fn open_control(wanted: Option<PathBuf>, in_data: Option<PathBuf>) -> io::Result<Option<ControlListener>> {
-    let cannot = |path: &Path, e: &io::Error| cannot(&format!("open the operator's door {}", path.display()), e);
     if let Some(path) = wanted {
-        return ControlListener::open(&path).map(Some).map_err(|e| cannot(&path, &e));
+        return ControlListener::open(&path).map(Some).map_err(|e| cannot_open(&path, &e));
     }
     let Some(path) = in_data else { return Ok(None) };
     match ControlListener::open(&path) {
         Ok(door) => Ok(Some(door)),
         Err(e) => {
-            log::warn!("{}; until the next start chinwag ctl does not reach this server", reason(&cannot(&path, &e)));
+            log::warn!(
+                "{}; until the next start chinwag ctl does not reach this server",
+                reason(&cannot_open(&path, &e))
+            );
             Ok(None)
         }
     }
@@ -378,7 +409,11 @@ impl System for Os {
     type Stream = Stream;
 
     fn now(&self) -> Now {
-        Now { at: Instant::START + self.started.elapsed(), wall: as_stamped(SystemTime::now()) }
+        Now { at: self.at(), wall: as_stamped(SystemTime::now()) }
+    }
+
+    fn at(&self) -> Instant {
+        Instant::START + self.started.elapsed()
     }
 
     fn worked(&self) -> Duration {
@@ -395,6 +430,7 @@ impl System for Os {
         }
         for event in &self.events {
             let mio::Token(n) = event.token();
+            self.woken |= event.token() == WAKER;
             self.signalled |= event.token() == SIGNALS;
             self.is_hung_up |= event.token() == RELOAD && self.hangups.take() > 0;
             if event.token() == NOTED && self.noted.take() > 0 {
@@ -424,6 +460,10 @@ impl System for Os {
         Ok(())
     }
 
+    fn is_woken(&mut self) -> bool {
+        std::mem::take(&mut self.woken)
+    }
+
     fn register(&mut self, stream: &mut Stream, slot: usize) -> io::Result<()> {
         self.poll.registry().register(stream, mio::Token(FIRST + TOKENS + slot), INTEREST)
     }
@@ -448,7 +488,7 @@ impl System for Os {
 
     fn accept(&mut self, now: Now) -> Option<Newcomer<Stream>> {
         let (transport, peer, dialect) = self.listeners.accept(now.at)?;
-        let is_arriving = matches!(transport, Stream::Proxied(..) | Stream::Tls(_));
+        let is_arriving = matches!(transport, Stream::Proxied(..) | Stream::Tls(_) | Stream::Web(_));
         Some(Newcomer { transport, peer, dialect, is_arriving })
     }
 
@@ -487,8 +527,10 @@ impl System for Os {
     fn reloaded(&mut self) -> Option<Result<Reloaded, String>> {
         let read = self.reloads.results().next()?;
         match &read {
-            Ok(Anew { what: Reloaded { settings, restart }, certificate }) => {
+            Ok(Anew { what: Reloaded { settings, restart }, certificate, proxies, origins }) => {
+                self.listeners.replace_origins(origins);
                 certificate.iter().for_each(|certificate| self.listeners.replace_certificate(certificate));
+                self.listeners.replace_proxies(proxies);
                 if let Some(logging) = settings.log {
                     self.journal.iter().for_each(|journal| journal.set(logging));
                     self.names.iter().for_each(|(ledger, _)| ledger.set(logging));

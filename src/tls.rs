@@ -6,16 +6,16 @@
 mod expiry;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use log::{debug, warn};
+use log::{Level, log_enabled, warn};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd};
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -28,7 +28,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
 use sha2::{Digest as _, Sha256};
 
-use crate::home::{Durability, make_folder, replace};
+use crate::home::{Durability, about, look_to_make, make_folder, read_text, replace};
 use crate::limits;
 use crate::names::Digest;
 use crate::time::Day;
@@ -37,8 +37,6 @@ use crate::time::Day;
 const OWN: &str = "own.pem";
 /// How long a certificate is good that the server has made.
 const GOOD: Duration = Duration::from_secs(3652 * 86_400);
-/// Bytes of a file with certificates or a key.
-const FILE: u64 = 1024 * 1024;
 /// Bytes that a record has at most besides what is sealed in it.
 const AROUND: usize = 64;
 
@@ -46,6 +44,7 @@ const AROUND: usize = 64;
 #[derive(Clone)]
 pub struct Certificate {
     config: Arc<ServerConfig>,
+    only: Arc<Only>,
     fingerprint: Digest,
     algorithm: SignatureAlgorithm,
     expires: Option<SystemTime>,
@@ -73,71 +72,90 @@ impl Certificate {
         self.expires
     }
 
-    fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, Error> {
-        let provider = Arc::new(default_provider());
-        let certified = Arc::new(CertifiedKey::from_der(chain, key, &provider)?);
+    fn new(certified: CertifiedKey, provider: CryptoProvider) -> Result<Self, Error> {
         let own = certified.end_entity_cert()?;
         let (fingerprint, expires) = (Digest(Sha256::digest(own).into()), expiry::expires(own));
         let algorithm = certified.key.algorithm();
-        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(Only(certified)));
+        let builder = ServerConfig::builder_with_provider(provider.into()).with_safe_default_protocol_versions()?;
+        let only = Arc::new(Only { certified: Arc::new(certified), asked: Mutex::default() });
+        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::<Only>::clone(&only));
         // Nothing of a session outlives it.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self { config: Arc::new(config), fingerprint, algorithm, expires })
+        Ok(Self { config: Arc::new(config), only, fingerprint, algorithm, expires })
     }
 }
 
 /// One certificate for all, whatever name they ask for.
 #[derive(Debug)]
-struct Only(Arc<CertifiedKey>);
+struct Only {
+    certified: Arc<CertifiedKey>,
+    /// The name that was asked for last, as long as nobody has taken it to write it down.
+    asked: Mutex<Option<String>>,
+}
 
 impl ResolvesServerCert for Only {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        debug!("TLS for {:?}", hello.server_name());
-        Some(Arc::clone(&self.0))
+        if log_enabled!(Level::Debug) {
+            *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = hello.server_name().map(str::to_owned);
+        }
+        Some(Arc::clone(&self.certified))
     }
 }
 
-/// Reads a certificate, with those of its authorities behind it if it has any, and its key, each from a file in PEM. One that has
-/// expired is taken, with a warning. An error says what is wrong with which, and what to do.
-pub fn load(cert: &Path, key: &Path) -> Result<Certificate, String> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(cert)?).collect();
+/// Which of two files cannot be used, why, and what to do.
+#[derive(Debug)]
+pub enum Bad {
+    /// That of the certificate.
+    Certificate(String),
+    /// That of the key.
+    Key(String),
+}
+
+impl Bad {
+    /// The same of a file with both.
+    fn text(self) -> String {
+        let (Self::Certificate(text) | Self::Key(text)) = self;
+        text
+    }
+}
+
+/// Makes one of a certificate, with those of its authorities behind it if it has any, and its key: what files hold, in PEM, and where
+/// they are. One that has expired is taken, with a warning.
+pub fn load((cert, chain): (&Path, &[u8]), (key, private): (&Path, &[u8])) -> Result<Certificate, Bad> {
+    let (cert, key) = (cert.display(), key.display());
+    let provider = default_provider();
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
     let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| {
-        format!("cannot use {}: it holds no certificate in PEM; convert it with openssl x509", cert.display())
+        Bad::Certificate(format!("cannot use {cert}: it holds no certificate in PEM; convert it with openssl x509"))
     })?;
-    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| {
-        format!(
-            "cannot use {}: it holds no private key in PEM without a passphrase; convert it with openssl pkey",
-            key.display()
-        )
+    let private = PrivateKeyDer::from_pem_slice(private).map_err(|_| {
+        Bad::Key(format!(
+            "cannot use {key}: it holds no private key in PEM without a passphrase; convert it with openssl pkey"
+        ))
     })?;
-    let certificate = Certificate::new(chain, private).map_err(|e| match e {
-        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => format!(
-            "the key in {} does not belong to the certificate in {}; give the two that were made together",
-            key.display(),
-            cert.display()
-        ),
-        e => format!("cannot use the certificate in {} with the key in {}: {e}", cert.display(), key.display()),
+    let private = provider.key_provider.load_private_key(private).map_err(|_| {
+        Bad::Key(format!(
+            "cannot use the key in {key}: it must be one of P-256, P-384 or Ed25519, or of RSA with 2048 to 4096 bits; \
+             take one of P-256, and a certificate for it"
+        ))
+    })?;
+    let certified = CertifiedKey::new(chain, private);
+    let certificate = match certified.keys_match() {
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Certificate::new(certified, provider),
+        Err(e) => Err(e),
+    };
+    let certificate = certificate.map_err(|e| match e {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Bad::Key(format!(
+            "the key in {key} does not belong to the certificate in {cert}; give the two that were made together"
+        )),
+        e => Bad::Certificate(format!("cannot use the certificate in {cert}: {e}; take another")),
     })?;
     if let Some(expired) = certificate.expires.filter(|&at| at < SystemTime::now()) {
-        let (cert, day) = (cert.display(), Day::of(expired));
+        let day = Day::of(expired);
         warn!("the certificate in {cert} has expired on {day}; whoever checks it will refuse it");
     }
     Ok(certificate)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE).read_to_end(&mut bytes));
-    read.map_err(|e| {
-        let hint = match e.kind() {
-            io::ErrorKind::PermissionDenied => "; let the user read it that the server runs as",
-            _ => "",
-        };
-        format!("cannot read {}: {e}{hint}", path.display())
-    })?;
-    Ok(bytes)
 }
 
 /// Whether the server has made a certificate for itself in this folder.
@@ -155,9 +173,20 @@ pub fn own(folder: &Path) -> Result<Certificate, String> {
             // Both stand in one file, so that no crash comes between them.
             replace(&path, pem.as_bytes(), Durability::Sync)
         });
-        made.map_err(|e| format!("cannot make a certificate in {}: {e}", folder.display()))?;
+        made.map_err(|e| cannot_make(folder, &e))?;
     }
-    load(&path, &path)
+    let pem = read_text(&path).map_err(|e| about(&format!("cannot read {}", path.display()), &e).to_string())?;
+    load((&path, pem.as_bytes()), (&path, pem.as_bytes())).map_err(Bad::text)
+}
+
+/// One such as [`own`] would make in this folder, of which nothing is kept. An error says what would keep it from that.
+pub fn look(folder: &Path) -> Result<Certificate, String> {
+    let pem = look_to_make(folder).and_then(|()| make()).map_err(|e| cannot_make(folder, &e))?;
+    load((folder, pem.as_bytes()), (folder, pem.as_bytes())).map_err(Bad::text)
+}
+
+fn cannot_make(folder: &Path, e: &io::Error) -> String {
+    about(&format!("cannot make a certificate in {}", folder.display()), e).to_string()
 }
 
 /// A certificate and its key, in PEM.
@@ -191,6 +220,7 @@ pub enum Opened {
 /// The TLS of one connection.
 pub struct Session {
     tls: UnbufferedServerConnection,
+    only: Arc<Only>,
     /// The beginning of a record that is not all there. Whatever rustls is asked, it must see this.
     rest: Vec<u8>,
     is_broken: bool,
@@ -206,7 +236,12 @@ impl Session {
     /// A session that is about to begin.
     pub fn new(certificate: &Certificate) -> io::Result<Self> {
         let tls = UnbufferedServerConnection::new(Arc::clone(&certificate.config)).map_err(broken)?;
-        Ok(Self { tls, rest: Vec::new(), is_broken: false })
+        Ok(Self { tls, only: Arc::clone(&certificate.only), rest: Vec::new(), is_broken: false })
+    }
+
+    /// The name that was asked for in the last [`Session::open`] of all, if there was one and the log has such things.
+    pub fn asked_name(&self) -> Option<String> {
+        self.only.asked.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Whether the handshake is not done.

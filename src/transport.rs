@@ -1,6 +1,7 @@
 //! What carries the bytes of one connection: a socket, or whatever else can be read, written and shut.
 
 mod encrypted;
+mod websocket;
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown};
@@ -16,10 +17,13 @@ use rustix::io::ioctl_fionread;
 use socket2::SockRef;
 
 pub use self::encrypted::{Encrypted, Tls};
+pub use self::websocket::WebSocket;
 use crate::limits;
 use crate::names::Wire;
 use crate::peer::Peer;
 use crate::proxy::{self, BadHeader, Header};
+use crate::time::Instant;
+use crate::web::Room;
 
 /// Why a connection has not arrived.
 #[derive(Debug)]
@@ -32,8 +36,62 @@ pub enum NotArrived {
     BadHeader(BadHeader),
     /// It never will, as it is in clear, in which it is to be told so.
     InClear,
+    /// It came for no more than an answer, which is being written.
+    Answering,
+    /// The same, and all of that is written.
+    Answered,
     /// It never will.
     Failed(io::Error),
+}
+
+/// What carries the lines of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Layer {
+    /// A stream in clear.
+    Tcp,
+    /// TLS, spoken with the server itself.
+    Tls,
+    /// A WebSocket in clear.
+    Ws,
+    /// A WebSocket in TLS.
+    Wss,
+}
+
+impl Layer {
+    /// How many there are.
+    pub const COUNT: usize = 4;
+
+    /// Whether TLS is spoken with the server itself.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
+    /// Whether a browser speaks it.
+    pub fn is_web(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+}
+
+/// What a line is at which the input has ended, if it has no end of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unfinished {
+    /// A line like any other.
+    Line,
+    /// Nothing: lines end by themselves there.
+    Dropped,
+    /// Nothing, and the connection is lost by that: anybody on the way can have ended it, though nobody can read along.
+    Cut,
+}
+
+/// Why the server says nothing more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Farewell {
+    /// All is said.
+    Done,
+    /// The server ends.
+    ServerEnds,
+    /// The connection was not admitted.
+    Refused,
 }
 
 impl From<io::Error> for NotArrived {
@@ -60,13 +118,23 @@ pub trait Transport: Read + Write {
     /// Goes on as far as it can with what must come before the connection may be admitted, and tells who is at the other end once
     /// all has come; `peer` is who it is as far as the socket knows. It is called where that was said of a newcomer, whenever
     /// something may have come, until it gives something else than [`NotArrived::NotYet`].
-    fn arrive(&mut self, peer: Peer) -> Result<Peer, NotArrived> {
+    /// `room` tells whether there is a place for it, as it may come for an answer alone.
+    fn arrive(&mut self, peer: Peer, _room: Room) -> Result<Peer, NotArrived> {
         Ok(peer)
     }
 
-    /// Whether it came to speak TLS with the server itself.
-    fn is_tls(&self) -> bool {
-        false
+    /// It is not waited for any longer until it arrives, as its time is over or there is no room: it is told so, as far as that goes at
+    /// once and whoever it is can understand it.
+    fn give_up(&mut self, _room: Room) {}
+
+    /// The name that its peer asked for (SNI) in the [`Transport::arrive`] just now, if it did and the log has such things.
+    fn asked_name(&self) -> Option<String> {
+        None
+    }
+
+    /// What carries its lines.
+    fn layer(&self) -> Layer {
+        Layer::Tcp
     }
 
     /// Whether a read may give something, the end say, though the last got less than it had room for.
@@ -74,9 +142,18 @@ pub trait Transport: Read + Write {
         false
     }
 
-    /// Whether its input ended in a way that anybody on the way can bring about, though nobody can read along: what is unfinished
-    /// there says nothing.
-    fn is_cut(&self) -> bool {
+    /// What a line without an end is, once the input has ended.
+    fn unfinished(&self) -> Unfinished {
+        Unfinished::Line
+    }
+
+    /// Whether something may still come, to be discarded, though its input has ended.
+    fn may_go_on(&self) -> bool {
+        false
+    }
+
+    /// Whether it has begun a message whose bytes are the next that must be written, in the order in which they were offered.
+    fn is_mid_message(&self) -> bool {
         false
     }
 
@@ -86,7 +163,19 @@ pub trait Transport: Read + Write {
     }
 
     /// Tells the peer that nothing more will be written. An error if it is known to be gone.
-    fn shut(&mut self) -> io::Result<()>;
+    fn shut(&mut self, farewell: Farewell) -> io::Result<()>;
+
+    /// What has been read until now has come now.
+    fn note_heard(&mut self, _: Instant) {}
+
+    /// That nothing has come until now is not the peer's fault: the server did not read, or was not read.
+    fn excuse(&mut self, _: Instant) {}
+
+    /// Looks after a peer who may be gone without a word, where that is to be found out here: asks for a sign of life when it is time
+    /// for that, which is to be flushed then, and tells when it is to be called again. An error if none has come for too long.
+    fn beat(&mut self, _: Instant) -> io::Result<Option<Instant>> {
+        Ok(None)
+    }
 
     /// Takes the peer for dead when it has acknowledged nothing for so long; `None` is never.
     fn set_user_timeout(&mut self, timeout: Option<Duration>);
@@ -107,6 +196,8 @@ pub enum Stream {
     Proxied(TcpStream, Option<Wire>),
     /// From anywhere, in TLS.
     Tls(Box<Encrypted>),
+    /// From a browser, over one of the others.
+    Web(Box<WebSocket<Self>>),
     /// By the operator's door, from this machine.
     Control(UnixStream),
 }
@@ -116,6 +207,7 @@ impl Read for Stream {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.read(buf),
             Self::Tls(stream) => stream.read(buf),
+            Self::Web(stream) => stream.read(buf),
             Self::Control(stream) => stream.read(buf),
         }
     }
@@ -126,6 +218,7 @@ impl Write for Stream {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.write(buf),
             Self::Tls(stream) => stream.write(buf),
+            Self::Web(stream) => stream.write(buf),
             Self::Control(stream) => stream.write(buf),
         }
     }
@@ -134,6 +227,7 @@ impl Write for Stream {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.write_vectored(bufs),
             Self::Tls(stream) => stream.write_vectored(bufs),
+            Self::Web(stream) => stream.write_vectored(bufs),
             Self::Control(stream) => stream.write_vectored(bufs),
         }
     }
@@ -142,15 +236,17 @@ impl Write for Stream {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.flush(),
             Self::Tls(stream) => stream.flush(),
+            Self::Web(stream) => stream.flush(),
             Self::Control(stream) => stream.flush(),
         }
     }
 }
 
 impl Transport for Stream {
-    fn arrive(&mut self, peer: Peer) -> Result<Peer, NotArrived> {
+    fn arrive(&mut self, peer: Peer, room: Room) -> Result<Peer, NotArrived> {
         match self {
             Self::Tls(stream) => stream.arrive(peer),
+            Self::Web(stream) => stream.arrive(peer, room),
             Self::Proxied(stream, wire) => {
                 let least = wire.ok_or(BadHeader::Untrusted)?;
                 let (address, wire) = take_header(stream)?;
@@ -160,27 +256,79 @@ impl Transport for Stream {
         }
     }
 
-    fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+    fn give_up(&mut self, room: Room) {
+        if let Self::Web(stream) = self {
+            stream.give_up(room);
+        }
+    }
+
+    fn asked_name(&self) -> Option<String> {
+        match self {
+            Self::Tls(stream) => stream.asked_name(),
+            Self::Web(stream) => stream.asked_name(),
+            Self::Tcp(_) | Self::Proxied(..) | Self::Control(_) => None,
+        }
+    }
+
+    fn layer(&self) -> Layer {
+        match self {
+            Self::Tcp(_) | Self::Proxied(..) | Self::Control(_) => Layer::Tcp,
+            Self::Tls(_) => Layer::Tls,
+            Self::Web(stream) => stream.layer(),
+        }
     }
 
     fn has_more(&self) -> bool {
-        matches!(self, Self::Tls(stream) if stream.has_more())
+        match self {
+            Self::Tls(stream) => stream.has_more(),
+            Self::Web(stream) => stream.has_more(),
+            Self::Tcp(_) | Self::Proxied(..) | Self::Control(_) => false,
+        }
     }
 
-    fn is_cut(&self) -> bool {
-        matches!(self, Self::Tls(stream) if stream.is_cut())
+    fn unfinished(&self) -> Unfinished {
+        match self {
+            Self::Tls(stream) if stream.is_cut() => Unfinished::Cut,
+            Self::Web(stream) => stream.unfinished(),
+            _ => Unfinished::Line,
+        }
+    }
+
+    fn may_go_on(&self) -> bool {
+        matches!(self, Self::Web(stream) if stream.may_go_on())
+    }
+
+    fn note_heard(&mut self, now: Instant) {
+        if let Self::Web(stream) = self {
+            stream.note_heard(now);
+        }
+    }
+
+    fn excuse(&mut self, now: Instant) {
+        if let Self::Web(stream) = self {
+            stream.excuse(now);
+        }
+    }
+
+    fn beat(&mut self, now: Instant) -> io::Result<Option<Instant>> {
+        if let Self::Web(stream) = self { stream.beat(now) } else { Ok(None) }
+    }
+
+    fn is_mid_message(&self) -> bool {
+        matches!(self, Self::Web(stream) if stream.is_mid_message())
     }
 
     fn unsent(&self) -> usize {
         match self {
             Self::Tls(stream) => stream.unsent(),
+            Self::Web(stream) => stream.unsent(),
             Self::Tcp(_) | Self::Proxied(..) | Self::Control(_) => 0,
         }
     }
 
-    fn shut(&mut self) -> io::Result<()> {
+    fn shut(&mut self, farewell: Farewell) -> io::Result<()> {
         match self {
+            Self::Web(stream) => stream.shut(farewell),
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.shutdown(Shutdown::Write),
             Self::Tls(stream) => stream.shut(),
             Self::Control(stream) => stream.shutdown(Shutdown::Write),
@@ -191,6 +339,7 @@ impl Transport for Stream {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => set_user_timeout(stream, timeout),
             Self::Tls(stream) => set_user_timeout(stream.socket(), timeout),
+            Self::Web(stream) => stream.set_user_timeout(timeout),
             // Who is on this machine cannot go without a word.
             Self::Control(_) => {}
         }
@@ -201,6 +350,7 @@ impl Transport for Stream {
             Self::Tcp(stream) | Self::Proxied(stream, _) => (ioctl_fionread(stream), 0),
             // Sealed, it is somewhat more than that.
             Self::Tls(stream) => (ioctl_fionread(stream.socket()), stream.held()),
+            Self::Web(stream) => return stream.unread(),
             Self::Control(stream) => (ioctl_fionread(stream), 0),
         };
         unread.map_or(0, |unread| usize::try_from(unread).unwrap_or(usize::MAX)).saturating_add(held)
@@ -210,6 +360,7 @@ impl Transport for Stream {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.take_error(),
             Self::Tls(stream) => stream.socket_mut().take_error(),
+            Self::Web(stream) => return stream.take_error(),
             Self::Control(stream) => stream.take_error(),
         }
         .ok()
@@ -222,6 +373,7 @@ impl Source for Stream {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.register(registry, token, interest),
             Self::Tls(stream) => stream.socket_mut().register(registry, token, interest),
+            Self::Web(stream) => stream.under_mut().register(registry, token, interest),
             Self::Control(stream) => stream.register(registry, token, interest),
         }
     }
@@ -230,6 +382,7 @@ impl Source for Stream {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.reregister(registry, token, interest),
             Self::Tls(stream) => stream.socket_mut().reregister(registry, token, interest),
+            Self::Web(stream) => stream.under_mut().reregister(registry, token, interest),
             Self::Control(stream) => stream.reregister(registry, token, interest),
         }
     }
@@ -238,6 +391,7 @@ impl Source for Stream {
         match self {
             Self::Tcp(stream) | Self::Proxied(stream, _) => stream.deregister(registry),
             Self::Tls(stream) => stream.socket_mut().deregister(registry),
+            Self::Web(stream) => stream.under_mut().deregister(registry),
             Self::Control(stream) => stream.deregister(registry),
         }
     }

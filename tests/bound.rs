@@ -11,7 +11,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -33,9 +33,18 @@ use chinwag::rooms::Rooms;
 use chinwag::settings::{Logging, Settings};
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
-use chinwag::transport::Transport;
-use testkit::Server;
+use chinwag::transport::{Encrypted, Farewell, Tls, Transport};
+use rustls::SupportedProtocolVersion;
+use rustls::version::{TLS12, TLS13};
+use socket2::SockRef;
 use testkit::memory::Memory;
+use testkit::{Server, eventually};
+
+use self::secure::Secure;
+
+#[allow(dead_code, reason = "only its client is needed here")]
+#[path = "tls/secure.rs"]
+mod secure;
 
 /// Somebody at the other end of a connection.
 #[derive(Default)]
@@ -72,7 +81,7 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
-    fn shut(&mut self) -> io::Result<()> {
+    fn shut(&mut self, _: Farewell) -> io::Result<()> {
         Ok(())
     }
 
@@ -595,6 +604,85 @@ fn what_rooms_remember_takes_no_more_memory_than_it_may() {
         within("held at most", usize::try_from(info.bytes_max).unwrap(), common("histories") + of_rooms, 40);
         rooms.check();
     }
+}
+
+/// A socket of a server in TLS, and the client at its other end, of which nothing has come yet.
+fn in_tls(listener: &TcpListener, version: &'static SupportedProtocolVersion) -> (Secure, mio::net::TcpStream) {
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    // The kernel is to take little, and nobody here is to wait.
+    SockRef::from(&server).set_send_buffer_size(4096).unwrap();
+    server.set_nonblocking(true).unwrap();
+    client.set_nonblocking(true).unwrap();
+    (Secure::unbegun(client, version), mio::net::TcpStream::from_std(server))
+}
+
+/// Handshakes of which the last is missing, each with most of a record behind it; and connections that have something unread, of a record
+/// that is not all there, and something that their sockets do not take.
+#[test]
+#[cfg_attr(not(feature = "tls"), ignore = "there is no TLS in it")]
+fn connections_in_tls() {
+    const CONNECTIONS: usize = 64;
+    let folder = tempfile::tempdir().unwrap();
+    let tls = Rc::new(Tls::new(chinwag::tls::own(folder.path()).unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let from = chinwag::peer::Peer::at(Ipv4Addr::LOCALHOST.into());
+    // As long as a record may be, but for its last byte.
+    let most_of_a_record = [&[23, 3, 3, 0x41, 0][..], &[0; 0x40ff]].concat();
+    let (mut held, mut kept) = (0, Vec::new());
+    for n in 0..limits::ARRIVING + CONNECTIONS {
+        let is_whole = n < CONNECTIONS;
+        let (mut client, socket) = in_tls(&listener, [&TLS13, &TLS12][n % 2]);
+        let mut server = None;
+        held += measure(|| server = Some(Box::new(Encrypted::new(socket, Rc::clone(&tls))))).bytes_current;
+        let mut server = server.unwrap();
+        let mut heard = 0;
+        eventually("the handshake is as far as it is to come", || {
+            // What a handshake is to end with never comes of some.
+            if is_whole || heard == 0 {
+                while client.tls.wants_write() {
+                    client.tls.write_tls(&mut client.stream).unwrap();
+                }
+            }
+            let mut arrived = false;
+            held += measure(|| arrived = server.arrive(from).is_ok()).bytes_current;
+            match client.tls.read_tls(&mut client.stream) {
+                Ok(n) => heard += n,
+                Err(e) => assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
+            }
+            client.tls.process_new_packets().unwrap();
+            if is_whole { arrived && !client.tls.is_handshaking() } else { heard > 0 }
+        });
+        let sent = if is_whole {
+            let two = client.seal(&[0; 2 * limits::TLS_RECORD]);
+            two[..two.len() - 1].to_vec()
+        } else {
+            most_of_a_record.clone()
+        };
+        client.stream.set_nonblocking(false).unwrap();
+        client.stream.write_all(&sent).unwrap();
+        if is_whole {
+            eventually("something is read", || {
+                let mut read = Ok(0);
+                held += measure(|| read = server.read(&mut [0]).map_err(|e| e.kind())).bytes_current;
+                read == Ok(1)
+            });
+            eventually("no more is taken", || {
+                let mut written = Ok(0);
+                held +=
+                    measure(|| written = server.write(&[0; limits::TLS_RECORD]).map_err(|e| e.kind())).bytes_current;
+                written == Err(io::ErrorKind::WouldBlock)
+            });
+        } else {
+            eventually("most of a record has come", || {
+                held += measure(|| assert!(server.arrive(from).is_err())).bytes_current;
+                server.held() == most_of_a_record.len()
+            });
+        }
+        kept.push((client, server));
+    }
+    let of = terms(&Settings::default()).into_iter().find(|term| term.name == "TLS").unwrap();
+    within("TLS", usize::try_from(held).unwrap(), of.bytes(CONNECTIONS), 50);
 }
 
 #[test]

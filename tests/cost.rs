@@ -20,7 +20,7 @@ use chinwag::listener::Carrier;
 use chinwag::people::Person;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::settings::Settings;
-use chinwag::transport::Stream;
+use chinwag::transport::{Stream, WebSocket};
 use rustix::process::{Signal, getpid, kill_process};
 use testkit::disk::Meddler;
 use testkit::{Client, Server};
@@ -122,4 +122,12 @@ fn an_idle_connection_is_two_small_boxes() {
     // The C library has steps of 16 bytes, of which it takes 8: these are what 192 and 128 bytes take too.
     assert!(connection <= 200, "{connection}");
     assert!(size_of::<Person>() <= 136, "{}", size_of::<Person>());
+}
+
+#[test]
+fn an_idle_browser_is_a_small_box_more() {
+    let noted = size_of::<Stream>() - 8;
+    let socket = size_of::<WebSocket<Stream>>() - noted;
+    // With its place in the set of those who are looked after, it is 140 bytes at most.
+    assert!(socket <= 88, "{socket}");
 }

@@ -59,10 +59,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("plain", "text names time wire limits settings register/entry event request linebuf commands", ""),
     ("dialect", "names linebuf event request plain", ""),
     ("home", "names limits", "files threads system log"),
-    ("control", "limits", "sockets files system log"),
+    ("control", "limits home", "sockets files system log"),
     ("stderr", "text time limits", "threads system log"),
     ("host", "", "sockets"),
-    ("scrape", "limits metrics host", "sockets threads clock instants log"),
     ("supervisor", "limits", "sockets clock instants system log"),
     ("journal", "text names time limits settings event effect home", "sockets files threads clock instants system log"),
     (
@@ -72,32 +71,34 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     ("passwords", "limits register effect home", "sockets threads log"),
     ("spool", "names time event effect home", "sockets files threads log"),
-    ("signals", "", "sockets files signals"),
+    ("signals", "", "sockets files signals system"),
     ("peer", "names", "sockets"),
-    ("tls", "names time limits home", "files clock log"),
-    ("reload", "effect tls", "sockets threads log"),
-    ("transport", "names limits proxy peer tls", "sockets system log"),
+    ("scrape", "names limits metrics host peer", "sockets threads clock instants log"),
+    ("tls", "names time limits home", "clock log"),
+    ("web", "names limits register/entry host peer", "sockets log"),
+    ("transport", "names time limits meters proxy peer tls web", "sockets system log"),
     (
         "listener",
-        "names time limits register/entry home control peer tls transport",
+        "names time limits register/entry home control peer tls web transport",
         "sockets threads clock instants system log",
     ),
+    ("reload", "effect tls web listener", "sockets threads log"),
     ("ctl", "wire limits control listener", "sockets clock instants"),
     ("outbox", "names limits effect", ""),
-    ("connection", "names time limits meters metrics event effect linebuf framing plain peer transport outbox", ""),
+    ("connection", "names time limits meters metrics event effect linebuf framing plain peer web transport outbox", ""),
     ("registry", "names time limits event peer transport outbox connection", ""),
     ("egress", "names limits metrics time event effect plain dialect transport outbox connection registry", ""),
     (
         "system",
-        "names time limits settings event register effect home control scrape supervisor journal ledger passwords spool signals peer reload transport listener connection",
+        "names time limits settings event register effect home control supervisor journal ledger passwords spool signals peer scrape transport listener reload connection",
         "sockets files threads clock instants system log",
     ),
     (
         "reactor",
-        "names time limits settings metrics event request register effect hub linebuf proxy plain dialect home peer reload transport listener outbox connection registry egress system",
+        "names time limits settings metrics event request register effect hub linebuf proxy plain dialect home peer web transport listener reload outbox connection registry egress system",
         "sockets log",
     ),
-    ("options", "names limits settings register/entry tls transport listener", "sockets files system log"),
+    ("options", "names limits settings register/entry tls web transport listener", "sockets files system log"),
     ("config", "names limits options", ""),
     ("client/patient", "", "system"),
     ("client/model", "text unicode names time wire limits request commands", "instants"),
@@ -111,7 +112,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/line", "unicode names register/entry commands client/wire client/screen", "files system"),
     ("client/saved", "listener client/line", "files system"),
     ("client/known", "client/wire client/line client/saved", ""),
-    ("client/meet", "names listener client/patient client/wire client/known", ""),
+    ("client/meet", "names signals listener client/patient client/wire client/known", ""),
     ("client/tokens", "unicode names wire client/line client/saved", "files"),
     (
         "client",
@@ -139,8 +140,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
 /// Stands for the method `elapsed`, which asks the clock.
 const ELAPSED: &str = "elapsed";
 
-/// Who may spell lines: the wire module, and those who speak to a terminal.
-const SPELLS: &[&str] = &["wire", "client/screen"];
+/// Who may spell lines: the wire module, and those who speak to a terminal or a browser, which are other lines.
+const SPELLS: &[&str] = &["wire", "web", "client/screen"];
 
 /// What lines of the server begin with, but for those of rooms and people; and how lines end.
 const BEGINS: &[&str] = &["* ", "- ", "+ ", "! "];

@@ -12,8 +12,7 @@ use std::process::{Command, Stdio};
 
 #[test]
 fn the_benchmark_s_works_find_every_line() {
-    let bench = env!("CARGO_BIN_EXE_bench");
-    let runs = [
+    run(&[
         ["steady", "bare-1"],
         ["flat200", "bare-16"],
         ["file", "bare-1"],
@@ -24,13 +23,25 @@ fn the_benchmark_s_works_find_every_line() {
         ["join3000", "chinwag"],
         ["connect10000", "chinwag"],
         ["file", "chinwag"],
-    ];
-    let start = |run: [&'static str; 2]| {
-        let mut command = Command::new(bench);
+    ]);
+}
+
+#[test]
+fn its_works_in_tls_do_so_too() {
+    if testkit::have(&["openssl", "chrt"]) {
+        run(&[["steady-tls", "chinwag"], ["connect2000-rsa", "chinwag"], ["handshakes", "chinwag"]]);
+    }
+}
+
+/// Does these works with these servers, all at once.
+fn run(works: &[[&'static str; 2]]) {
+    let start = |run: &[&'static str; 2]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
         command.arg("one").args(run).arg("--tiny");
-        (run, command.stdout(Stdio::piped()).spawn().unwrap())
+        (*run, command.stdout(Stdio::piped()).spawn().unwrap())
     };
-    for (run, child) in runs.map(start) {
+    let running: Vec<_> = works.iter().map(start).collect();
+    for (run, child) in running {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{run:?}: {}", String::from_utf8_lossy(&output.stdout));
     }

@@ -1,60 +1,115 @@
 //! By what servers have proved who they are, in `known_servers` beside the lines that were typed: a line for each,
 //! `HOST:PORT sha256:HEX` or `HOST:PORT roots`.
 
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::client::line::history;
 use crate::client::saved;
-use crate::client::wire::server::{Address, Trust};
+use crate::client::wire::server::{Address, Named, Trust};
 
 /// The servers that are known.
 #[derive(Default, Debug)]
 pub struct Known {
     path: Option<PathBuf>,
-    servers: Vec<(String, Trust)>,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug)]
+enum Line {
+    Server(String, Trust),
+    /// What cannot be understood, and which line it was.
+    Bad(usize, String),
+}
+
+impl Line {
+    /// The server that it is about, in small letters, if that can be told.
+    fn server(&self) -> Option<String> {
+        match self {
+            Self::Server(address, _) => Some(address.clone()),
+            Self::Bad(_, text) => {
+                let named: Named = text.split_whitespace().next()?.parse().ok()?;
+                named.port.map(|_| named.tls().to_string().to_lowercase())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(address, trust) => write!(f, "{address} {trust}"),
+            Self::Bad(_, text) => f.write_str(text),
+        }
+    }
 }
 
 impl Known {
-    /// Reads which are known. It is an error if that cannot be read or understood: what was TLS would else be taken for new.
+    /// Reads which are known. It is an error if that cannot be read: what was TLS would else be taken for new.
     pub fn read() -> Result<Self, String> {
         Self::of(history::default_path().map(|path| path.with_file_name("known_servers")))
     }
 
     fn of(path: Option<PathBuf>) -> Result<Self, String> {
-        let text = path.as_deref().map(saved::read).transpose()?.flatten().unwrap_or_default();
-        let mut known = Self { path, servers: Vec::new() };
+        let bytes = path.as_deref().map(saved::bytes).transpose()?.flatten().unwrap_or_default();
+        let mut known = Self { path, lines: Vec::new() };
+        let text = String::from_utf8_lossy(&bytes);
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let mut words = line.split_whitespace();
             let server = words.next().zip(words.next().and_then(Trust::parse));
-            let Some((address, trust)) = server.filter(|_| words.next().is_none()) else {
-                let path = known.path.unwrap_or_default();
-                let form = "HOST:PORT sha256:HEX or HOST:PORT roots";
-                return Err(format!("{}:{}: a line is {form}; mend it, or take it out", path.display(), n + 1));
-            };
-            known.set(address, trust);
+            match server.filter(|_| words.next().is_none()) {
+                Some((address, trust)) => known.set(address, trust),
+                None => known.lines.push(Line::Bad(n + 1, line.to_owned())),
+            }
         }
         Ok(known)
     }
 
-    /// By what this server proves who it is, if it is known.
-    pub fn trust(&self, address: &Address) -> Option<Trust> {
+    /// By what this server proves who it is, if it is known. It is an error if a line about it cannot be understood: it would else be
+    /// taken for new.
+    pub fn trust(&self, address: &Address) -> Result<Option<Trust>, String> {
         let address = address.to_string().to_lowercase();
-        self.servers.iter().find(|(known, _)| *known == address).map(|(_, trust)| *trust)
+        let mut trust = None;
+        for line in self.lines.iter().filter(|line| line.server().as_ref() == Some(&address)) {
+            match line {
+                Line::Server(_, is) => trust = Some(*is),
+                Line::Bad(n, _) => return Err(self.complaint(*n)),
+            }
+        }
+        Ok(trust)
+    }
+
+    /// What is wrong with lines that cannot be understood.
+    pub fn complaints(&self) -> impl Iterator<Item = String> {
+        self.lines.iter().filter_map(|line| match line {
+            Line::Bad(n, _) => Some(self.complaint(*n)),
+            Line::Server(..) => None,
+        })
+    }
+
+    /// Whether a line does not tell which server it is about, so that it may be about any that is not known.
+    pub fn is_unclear(&self) -> bool {
+        self.lines.iter().any(|line| line.server().is_none())
+    }
+
+    fn complaint(&self, n: usize) -> String {
+        let path = self.path.as_deref().unwrap_or(Path::new(""));
+        format!("{}:{n}: a line is HOST:PORT sha256:HEX or HOST:PORT roots; mend it, or take it out", path.display())
     }
 
     /// Remembers by what this server proves who it is, in the place of what was known of it.
     pub fn remember(&mut self, address: &Address, trust: Trust) -> io::Result<()> {
         self.set(&address.to_string(), trust);
         let Some(path) = &self.path else { return Ok(()) };
-        let text: String = self.servers.iter().map(|(address, trust)| format!("{address} {trust}\n")).collect();
+        let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
         saved::keep(path, &text)
     }
 
     fn set(&mut self, address: &str, trust: Trust) {
         let address = address.to_lowercase();
-        self.servers.retain(|(known, _)| *known != address);
-        self.servers.push((address, trust));
+        self.lines.retain(|line| !matches!(line, Line::Server(known, _) if *known == address));
+        self.lines.push(Line::Server(address, trust));
     }
 }
 
@@ -64,7 +119,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::client::wire::server::Named;
     use crate::names::Digest;
 
     fn address(text: &str) -> Address {
@@ -77,12 +131,12 @@ mod tests {
         let path = folder.path().join("state/known_servers");
         let known = || Known::of(Some(path.clone())).unwrap();
         let (one, other) = (address("Chat.example.org"), address("[::1]:7000"));
-        assert_eq!(known().trust(&one), None);
+        assert_eq!(known().trust(&one), Ok(None));
         let (first, second) = (Trust::Certificate(Digest([7; 32])), Trust::Certificate(Digest([8; 32])));
         known().remember(&one, first).unwrap();
         known().remember(&other, Trust::Roots).unwrap();
-        assert_eq!(known().trust(&address("chat.EXAMPLE.org:2429")), Some(first));
-        assert_eq!(known().trust(&other), Some(Trust::Roots));
+        assert_eq!(known().trust(&address("chat.EXAMPLE.org:2429")), Ok(Some(first)));
+        assert_eq!(known().trust(&other), Ok(Some(Trust::Roots)));
         known().remember(&one, second).unwrap();
         let want = format!("[::1]:7000 roots\nchat.example.org:2429 sha256:{}\n", "08".repeat(32));
         assert_eq!(fs::read_to_string(&path).unwrap(), want);
@@ -90,13 +144,25 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_is_no_new_server() {
+    fn a_line_that_cannot_be_understood_concerns_its_own_server_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("known_servers");
-        for text in ["host:1", "host:1 sha256:12", "host:1 roots x", "host:1 other"] {
-            fs::write(&path, format!("\na:1 roots\n{text}\n")).unwrap();
-            let why = Known::of(Some(path.clone())).unwrap_err();
+        for text in ["host:1", "Host:1 sha256:12", "host:1 roots x", "host:1 other", "host:1 \u{fffd}"] {
+            fs::write(&path, format!("\na:1 roots\n{text}\nhost:1 roots\n")).unwrap();
+            let mut known = Known::of(Some(path.clone())).unwrap();
+            let why = known.trust(&address("host:1")).unwrap_err();
             assert!(why.contains("known_servers:3: a line is HOST:PORT sha256:HEX or"), "{why}");
+            assert_eq!(known.complaints().collect::<Vec<_>>(), [why]);
+            assert_eq!(known.trust(&address("a:1")), Ok(Some(Trust::Roots)));
+            assert_eq!((known.trust(&address("b:1")), known.is_unclear()), (Ok(None), false));
+            // It is for its owner to mend it.
+            known.remember(&address("b:1"), Trust::Roots).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("a:1 roots\n{text}\nhost:1 roots\nb:1 roots\n"));
+        }
+        for text in [&b"\xff\xfe\n"[..], b"host roots\n", b": roots\n"] {
+            fs::write(&path, [b"a:1 roots\n", text].concat()).unwrap();
+            let known = Known::of(Some(path.clone())).unwrap();
+            assert_eq!((known.trust(&address("a:1")), known.is_unclear()), (Ok(Some(Trust::Roots)), true));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Before a server is spoken with: where it is, whether in TLS, and whether it is the one that is meant.
 
-use std::io::{self, ErrorKind, IsTerminal};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use crate::client::known::Known;
 use crate::client::patient::tell;
@@ -8,6 +8,7 @@ use crate::client::wire::link::{self, advice};
 use crate::client::wire::server::{Named, Scheme, Server, Trust, Untrusted, Wire};
 use crate::listener::reason;
 use crate::names::Digest;
+use crate::signals::{self, Waited};
 
 /// Finds out how the server that is named so is spoken with. It has to have the certificate `given`, if there is one, or else what is
 /// known of it, or one that an authority vouches for. A person at a terminal is asked about any other one, and what they took is
@@ -17,7 +18,8 @@ use crate::names::Digest;
 pub fn meet(named: &Named, given: Option<Digest>) -> Result<Server, String> {
     let mut known = Known::read()?;
     let address = named.tls();
-    let before = known.trust(&address);
+    let before = known.trust(&address)?;
+    known.complaints().for_each(|why| tell(&why));
     let trust = given.map(Trust::Certificate).or(before);
     let clear = || Server { address: named.clear(), wire: Wire::Clear };
     let failed = |e| format!("cannot connect to {address}: {}", advice(&e));
@@ -26,6 +28,8 @@ pub fn meet(named: &Named, given: Option<Digest>) -> Result<Server, String> {
         Some(_) => Some(Scheme::Tls),
         None => named.settled().map_err(|e| format!("cannot connect to {}: {}", named.clear(), advice(&e)))?,
     };
+    // It may be the one about which there is a line that cannot be understood.
+    let scheme = scheme.or(known.is_unclear().then_some(Scheme::Tls));
     if scheme == Some(Scheme::Any) {
         return Ok(clear());
     }
@@ -52,7 +56,13 @@ pub fn meet(named: &Named, given: Option<Digest>) -> Result<Server, String> {
             tell(&format!("it is {}", shown.digest));
             tell("if the server's operator tells you that this is right, type yes, and it is taken from now on");
             let mut answer = String::new();
-            io::stdin().read_line(&mut answer).map_err(|e| format!("cannot read your answer: {}", reason(&e)))?;
+            let read = match signals::wait_for_input(io::stdin()) {
+                Ok(Waited::Input) => io::stdin().read_line(&mut answer).map(drop),
+                // The terminal has shown the key, and stays on that line.
+                Ok(Waited::Interrupted) => writeln!(io::stderr()),
+                Err(e) => Err(e),
+            };
+            read.map_err(|e| format!("cannot read your answer: {}", reason(&e)))?;
             if answer.trim() != "yes" {
                 return Err(format!("not connected to {address}, as its certificate was not taken"));
             }

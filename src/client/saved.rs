@@ -192,6 +192,12 @@ pub fn remember(name: &str, is_on: bool) -> io::Result<()> {
 /// The text of a file of a person's own; `None` if there is no such file. It is an error if it cannot be read, is no text or has too
 /// many bytes.
 pub fn read(path: &Path) -> Result<Option<String>, String> {
+    let text = bytes(path)?.map(String::from_utf8).transpose();
+    text.map_err(|_| format!("cannot read {}: it is not UTF-8; save it as that", path.display()))
+}
+
+/// The same, be it text or not.
+pub fn bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let failed = |why: &str| format!("cannot read {}: {why}", path.display());
     match path.metadata() {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
@@ -204,7 +210,7 @@ pub fn read(path: &Path) -> Result<Option<String>, String> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
     read.map_err(|e| failed(&reason(&e)))?;
-    String::from_utf8(bytes).map(Some).map_err(|_| failed("it is not UTF-8; save it as that"))
+    Ok(Some(bytes))
 }
 
 /// Keeps a text in a file that nobody else can read, in the place of the one before.

@@ -61,6 +61,9 @@ impl Hub {
             }
             (request, Ok(())) => match self.carry_out(request, turn) {
                 Ok(done) => done.into_iter().for_each(|done| turn.out.reply(conn, &Reply::Done(done))),
+                // Nobody can join a room there.
+                Err(Fault::NoRoom) => refuse(conn, verb, Fault::NoRoomByDoor, turn.out),
+                Err(Fault::NoSuchRoom(name)) => refuse(conn, verb, Fault::NoSuchRoomByDoor(name), turn.out),
                 Err(why) => refuse(conn, verb, why, turn.out),
             },
         }

@@ -9,13 +9,14 @@ use crate::connection::{Connection, Life};
 use crate::event::Bye;
 use crate::limits;
 use crate::metrics::Handshake;
-use crate::names::{ConnId, Origin, Prefix};
+use crate::names::{ConnId, Origin, Prefix, clean};
 use crate::peer::Peer;
 use crate::plain;
 use crate::proxy::BadHeader;
 use crate::system::{Newcomer, System};
 use crate::time::{Instant, Now};
-use crate::transport::NotArrived;
+use crate::transport::{Layer, NotArrived, Transport as _};
+use crate::web::Room;
 
 use super::Reactor;
 use super::refusals::Refusal;
@@ -28,6 +29,7 @@ pub(super) struct Arrivals(Vec<Arrival>);
 struct Arrival {
     id: ConnId,
     peer: Peer,
+    layer: Layer,
     /// When something of it came last.
     heard: Instant,
 }
@@ -36,6 +38,11 @@ impl Arrivals {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// How many of them are browsers.
+    fn browsers(&self) -> usize {
+        self.0.iter().filter(|arrival| arrival.layer.is_web()).count()
     }
 
     /// Whether this is one of them.
@@ -79,6 +86,10 @@ impl<S: System> Reactor<S> {
     /// lines.
     pub(super) fn await_arrival(&mut self, newcomer: Newcomer<S::Stream>, now: Now) {
         let Newcomer { mut transport, peer, dialect, .. } = newcomer;
+        let layer = transport.layer();
+        if layer.is_web() && self.is_full() && self.arrivals.browsers() >= limits::WEB_WHILE_FULL {
+            return transport.give_up(Room::None);
+        }
         if let Some(victim) = self.arrivals.victim(peer) {
             debug!("connection {victim} makes place for another that arrives");
             self.count_handshake(victim, Handshake::Evicted);
@@ -88,7 +99,7 @@ impl<S: System> Reactor<S> {
             return warn!("cannot set up a connection: {e}");
         }
         let id = self.registry.insert(transport, (peer, now.at), dialect, Life::Arriving);
-        self.arrivals.0.push(Arrival { id, peer, heard: now.at });
+        self.arrivals.0.push(Arrival { id, peer, layer, heard: now.at });
         let Some(connection) = self.registry.get_mut(id) else { return };
         connection.lower_priority();
         connection.wait_until(now.at + limits::ARRIVE);
@@ -98,12 +109,26 @@ impl<S: System> Reactor<S> {
 
     /// Goes on with an arrival as far as it goes now.
     pub(super) fn serve_arriving(&mut self, id: ConnId, now: Now) {
+        let is_full = self.is_full();
         let Some(connection) = self.registry.get_mut(id) else { return };
         if connection.is_readable() {
             self.arrivals.note_heard(id, now.at);
         }
-        match connection.arrive() {
+        let room = if is_full { Room::None } else { Room::Left };
+        let arrived = connection.arrive(room);
+        if let Some(name) = connection.asked_name() {
+            debug!("connection {id} asks for {}", clean(name.as_bytes()));
+        }
+        match arrived {
             Ok(()) => self.has_arrived(id, now),
+            Err(NotArrived::Answering) if now.at < connection.came() + limits::WEB_ANSWER => {
+                connection.wait_until(connection.came() + limits::WEB_ANSWER);
+            }
+            Err(NotArrived::Answered) => {
+                self.arrivals.forget(id);
+                self.count_handshake(id, Handshake::Ok);
+                self.linger(id, now);
+            }
             Err(NotArrived::NotYet | NotArrived::Check) if !connection.is_over(now.at) => {
                 if connection.is_readable() {
                     self.run_soon(id);
@@ -121,13 +146,16 @@ impl<S: System> Reactor<S> {
                 debug!("connection {id} from {} does not arrive: {why:?}", peer.prefix());
                 let bad_header = match why {
                     NotArrived::BadHeader(bad) => Some(bad),
-                    NotArrived::NotYet if peer.is_proxy() => Some(BadHeader::Missing),
+                    NotArrived::NotYet if peer.is_proxy() && !connection.layer().is_web() => Some(BadHeader::Missing),
                     _ => None,
                 };
                 if let Some(bad) = bad_header {
                     self.refusals.note(peer, Refusal::BadHeader(bad), now.at);
                 }
                 let is_late = matches!(why, NotArrived::NotYet);
+                if let Some(transport) = connection.transport_mut().filter(|_| is_late) {
+                    transport.give_up(Room::Left);
+                }
                 self.count_handshake(id, if is_late { Handshake::Timeout } else { Handshake::Failed });
                 self.end_arrival(id);
             }
@@ -140,6 +168,7 @@ impl<S: System> Reactor<S> {
         self.count_handshake(id, Handshake::Ok);
         let Some(connection) = self.registry.get_mut(id) else { return };
         connection.restore_priority();
+        connection.note_heard(now.at);
         let peer = connection.peer();
         let admission = self.admission(peer, now);
         self.take_in(id, peer, admission, now);
@@ -170,6 +199,7 @@ mod tests {
         let arrival = |(n, address): (usize, IpAddr)| Arrival {
             id: ConnId::new(u32::try_from(n).unwrap(), 0),
             peer: Peer::at(address),
+            layer: Layer::Tls,
             heard: at(n),
         };
         Arrivals(peers.into_iter().enumerate().map(arrival).collect())

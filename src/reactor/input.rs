@@ -113,6 +113,10 @@ impl<S: System> Reactor<S> {
             let lines = connection.framing().lines.len();
             connection.note_read(0, lines, now.at);
         }
+        connection.note_heard(now.at);
+        if connection.unsent() > 0 {
+            self.egress.hurry(connection);
+        }
         let is_first = !connection.has_spoken();
         let framing = connection.framing();
         if is_first && framing.lines.is_not_text() {
@@ -283,7 +287,10 @@ impl<S: System> Reactor<S> {
             let is_garbled = is_changed && matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
             let is_cut_by_cr = is_changed && matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
             let is_first = !connection.speak();
-            let rejection = if is_first { dialect.rejects(&line) } else { None };
+            let rejection = match if is_first { dialect.rejects(&line) } else { None } {
+                Some(Bye::NotHttp { .. }) => Some(Bye::NotHttp { web: self.web_port }),
+                rejection => rejection,
+            };
             if is_garbled && rejection.is_none() && !connection.hint() {
                 self.egress.tell(connection, &Event::Garbled);
             }

@@ -15,6 +15,7 @@ use crate::plain;
 use crate::request::Request;
 use crate::system::System;
 use crate::time::Now;
+use crate::transport::{Farewell, Transport as _};
 
 use super::Reactor;
 
@@ -182,6 +183,7 @@ impl<S: System> Reactor<S> {
         if let Some(connection) = self.registry.get(place) {
             info!("connection {id} from {} goes on as connection {place}", connection.peer().prefix());
         }
+        self.look_after(place, now);
         self.run_soon(place);
         self.rearm(place, now);
     }
@@ -242,6 +244,7 @@ impl<S: System> Reactor<S> {
         connection.framing().lines = lines;
         if proves {
             self.registry.set_life(id, Life::Active);
+            self.look_after(id, now);
             self.hub.try_login(id, peer.origin(), peer.wire(), now);
             // At once, as the next one may want the place where its password waits.
             return self.serve_active(id, now);
@@ -287,7 +290,7 @@ impl<S: System> Reactor<S> {
         let (mut line, style) = (String::new(), connection.style());
         self.egress.dialect(connection).event(&mut line, &Event::Bye(bye), style);
         if let Some(mut transport) = self.registry.remove(id).and_then(Connection::into_transport) {
-            let told = transport.write(line.as_bytes());
+            let told = transport.write(line.as_bytes()).and_then(|_| transport.shut(Farewell::Refused));
             debug!("connection {id} is turned away: {bye:?}, {told:?}");
             self.system.close(transport);
         }

@@ -13,6 +13,7 @@ use crate::outbox::Flushed;
 use crate::plain;
 use crate::system::System;
 use crate::time::Now;
+use crate::transport::Farewell;
 
 use super::Reactor;
 
@@ -101,7 +102,7 @@ impl<S: System> Reactor<S> {
         self.flush_prompt(now);
         match self.egress.next_fanout() {
             None => self.egress.close_segments(),
-            Some(_) if self.egress.is_fanout_due(self.system.now().at) => self.fan_out(now),
+            Some(_) if self.egress.is_fanout_due(self.system.at()) => self.fan_out(now),
             Some(_) => _ = self.gathering.get_or_insert(now.at),
         }
         // What is found for them once they are written to is for the next turn.
@@ -131,7 +132,7 @@ impl<S: System> Reactor<S> {
         if writes > 0 {
             self.counts.gathers.add(self.gathering.take().map_or(Duration::ZERO, |since| now.at - since));
         }
-        self.egress.note_fanout(writes, self.system.worked() - before, self.system.now().at);
+        self.egress.note_fanout(writes, self.system.worked() - before, self.system.at());
     }
 
     pub(super) fn flush_one(&mut self, id: ConnId, now: Now) {
@@ -182,11 +183,18 @@ impl<S: System> Reactor<S> {
     }
 
     /// All is written: says so to the peer, and waits a moment for it to go.
-    fn linger(&mut self, id: ConnId, now: Now) {
+    pub(super) fn linger(&mut self, id: ConnId, now: Now) {
         // When all go at once, each gets its farewell.
         let is_crowded = self.registry.lingering() >= limits::LINGERING && self.end.is_none();
+        let ends = self.end.is_some();
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if !connection.shut(now.at + limits::LINGER) || is_crowded {
+        let farewell = match connection.life() {
+            Life::Rejected => Farewell::Refused,
+            _ if connection.gives_way() => Farewell::Refused,
+            _ if ends => Farewell::ServerEnds,
+            _ => Farewell::Done,
+        };
+        if !connection.shut(now.at + limits::LINGER, farewell) || is_crowded {
             return self.remove(id);
         }
         self.registry.set_life(id, Life::Lingering);

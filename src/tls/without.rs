@@ -29,13 +29,27 @@ impl Certificate {
 
 const NONE: &str = "this chinwag was built without TLS; build it with cargo build --release, or leave --tls out";
 
+/// Which of two files cannot be used.
+#[derive(Debug)]
+pub enum Bad {
+    /// That of the certificate.
+    Certificate(String),
+    /// That of the key.
+    Key(String),
+}
+
 /// An error, which says how to have TLS.
-pub fn load(_: &Path, _: &Path) -> Result<Certificate, String> {
-    Err(NONE.to_owned())
+pub fn load(_: (&Path, &[u8]), _: (&Path, &[u8])) -> Result<Certificate, Bad> {
+    Err(Bad::Certificate(NONE.to_owned()))
 }
 
 /// The same.
 pub fn own(_: &Path) -> Result<Certificate, String> {
+    Err(NONE.to_owned())
+}
+
+/// The same.
+pub fn look(_: &Path) -> Result<Certificate, String> {
     Err(NONE.to_owned())
 }
 
@@ -61,6 +75,11 @@ impl Session {
     /// A session that is about to begin.
     pub fn new(certificate: &Certificate) -> io::Result<Self> {
         match *certificate {}
+    }
+
+    /// The name that was asked for.
+    pub fn asked_name(&self) -> Option<String> {
+        match *self {}
     }
 
     /// Whether the handshake is not done.

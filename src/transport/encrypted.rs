@@ -128,6 +128,11 @@ impl Encrypted {
         }
     }
 
+    /// See [`super::Transport::asked_name`].
+    pub fn asked_name(&self) -> Option<String> {
+        self.session.as_ref().and_then(|session| session.asked_name())
+    }
+
     fn is_handshaking(&self) -> bool {
         self.session.as_ref().is_none_or(|session| session.is_handshaking())
     }

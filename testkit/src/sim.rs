@@ -24,7 +24,8 @@ use chinwag::register::{self, Register};
 use chinwag::settings::Settings;
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
-use chinwag::transport::{NotArrived, Transport};
+use chinwag::transport::{Farewell, NotArrived, Transport};
+use chinwag::web::Room;
 
 use crate::memory::{Disk, Notes, look_at, reload, why_not};
 use crate::model::{Chance, Entry, Heard, Parting, World};
@@ -292,7 +293,7 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
-    fn arrive(&mut self, peer: peer::Peer) -> Result<peer::Peer, NotArrived> {
+    fn arrive(&mut self, peer: peer::Peer, _: Room) -> Result<peer::Peer, NotArrived> {
         let mut byte = [0];
         while self.wire.borrow().head > 0 {
             match self.read(&mut byte) {
@@ -305,7 +306,7 @@ impl Transport for Stream {
         Ok(self.wire.borrow().named.map_or(peer, |address| peer::Peer::named(address, names::Wire::Clear)))
     }
 
-    fn shut(&mut self) -> io::Result<()> {
+    fn shut(&mut self, _: Farewell) -> io::Result<()> {
         let wire = &mut *self.wire.borrow_mut();
         if wire.end_arrived && wire.end == Some(End::Reset) {
             return Err(ErrorKind::NotConnected.into());

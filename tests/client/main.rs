@@ -7,6 +7,7 @@
     reason = "tests are no library, and may panic"
 )]
 
+mod hostile;
 mod infrastructure;
 mod login;
 mod oneshot;
@@ -15,7 +16,9 @@ mod pipes;
 mod plain;
 mod reconnect;
 mod saved;
+mod sharing;
 mod stay;
 mod terminal;
 #[cfg(feature = "tls")]
 mod tls;
+mod walk;

@@ -14,7 +14,9 @@ use fastrand::Rng;
 use testkit::pty::{Emulator, Speaks, Terminal};
 use testkit::{Client, Server};
 
-use super::terminal::{come_in, connect, lobby, resident, share, told};
+use super::hostile::resident;
+use super::sharing::share;
+use super::terminal::{come_in, connect, lobby, told};
 
 /// Red, green, blue and white quarters, of 64 by 32 pixels in all. A camera that was held sideways took it.
 const JPEG: &[u8] = include_bytes!("../pictures/turned6.jpg");

@@ -207,6 +207,15 @@ fn a_certificate_that_nobody_vouches_for_is_asked_about_once() {
     assert_eq!(terminal.wait_exit().code(), Some(1));
     told(&terminal, "as its certificate was not taken");
     assert_eq!(home.known(), "");
+    // And so does a key that interrupts.
+    let mut terminal = home.terminal(&["connect", &named]);
+    let before = terminal.modes();
+    told(&terminal, "type yes, and it is taken");
+    terminal.keys("ye\x03");
+    assert_eq!(terminal.wait_exit().code(), Some(1));
+    told(&terminal, &format!("chinwag: not connected to {address}, as its certificate was not taken"));
+    assert_eq!(format!("{:?}", terminal.modes()), format!("{before:?}"));
+    assert_eq!(home.known(), "");
     let mut terminal = home.terminal(&["connect", &named, "--nick", "alice"]);
     told(&terminal, "if the server's operator tells you that this is right, type yes");
     terminal.keys("yes\n");
@@ -266,6 +275,17 @@ fn in_a_pipe_nobody_is_asked() {
     fs::write(home.path(".config/chinwag/config"), saved).unwrap();
     answered(&home.pipe(&["connect", "work"], "/ping tea\n"));
     assert_eq!(home.known(), "");
+    // A line that cannot be understood concerns its own server alone, and is told to whoever connects.
+    fs::create_dir_all(home.path(".local/state/chinwag")).unwrap();
+    let bad = home.path(".local/state/chinwag/known_servers");
+    fs::write(&bad, format!("nonsense\n{address} sha256:12\n")).unwrap();
+    let form = "a line is HOST:PORT sha256:HEX or HOST:PORT roots; mend it, or take it out";
+    failed(&home.pipe(&["connect", &named], ""), &format!("known_servers:2: {form}"));
+    let output = home.pipe(&["connect", &server.address()], "/ping tea\n");
+    answered(&output);
+    let complaints: Vec<String> = (1..3).map(|n| format!("chinwag: {}:{n}: {form}\n", bad.display())).collect();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), complaints.concat());
+    fs::remove_file(bad).unwrap();
     // What does not speak TLS is told so, and so is who forgets that it does.
     let clear = format!("tls://{}", server.address());
     failed(&home.pipe(&["connect", &clear], ""), "the server does not speak TLS on this port");

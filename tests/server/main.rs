@@ -21,6 +21,7 @@ mod kept;
 mod lines;
 mod metrics;
 mod operators;
+mod order;
 mod owners;
 mod peers;
 mod recorded;

@@ -212,13 +212,20 @@ fn monitors_are_told_what_is_wrong_with_a_request() {
         ("GET /any/path?of=it HTTP/1.1\r\nHost: 127.0.0.1:9429\r\nAccept: */*\r\n\r\n", "200"),
         ("GET / HTTP/1.0\n\n", "200"),
         ("GET / HTTP/1.1\r\nHost: rebound.example.org\r\n\r\n", "421"),
-        ("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n", "405"),
+        ("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", "405"),
         ("hello\r\n\r\n", "400"),
     ] {
         assert_eq!(answer(&server, request).split(' ').nth(1), Some(status), "{request}");
     }
     let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(limits::SCRAPE_HEAD));
     assert!(answer(&server, &long).starts_with("HTTP/1.1 431 "));
+    // Who asks for the head of an answer gets that alone.
+    for (host, status) in [("localhost", "200"), ("rebound.example.org", "421")] {
+        let told = answer(&server, &format!("HEAD / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert!(told.starts_with(&format!("HTTP/1.1 {status} ")) && told.ends_with("\r\n\r\n"), "{told}");
+        let len = told.split("\r\nContent-Length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+        assert!(len.unwrap().parse::<usize>().unwrap() > 0 && told.matches("\r\n\r\n").count() == 1, "{told}");
+    }
     // Half a request is none.
     let mut half = knock(&server);
     half.write_all(b"GET / HTTP/1.1\r\nHost: local").unwrap();

@@ -87,6 +87,17 @@ fn nobody_is_online_by_the_door() {
         "+ ping b",
     ];
     assert_eq!(heads, want, "{answers:?}");
+    // No room is current, and none can be joined.
+    let answers = control(&dir.path().join("ctl"), "/op\n/kick bob\n");
+    for (answer, command) in answers.iter().zip(["op", "kick"]) {
+        assert!(
+            answer.starts_with(&format!("! {command} no-room ")) && answer.contains("chinwag ctl op '#lobby'"),
+            "{answer}"
+        );
+        assert!(!answer.contains("/join"), "{answer}");
+    }
+    let answers = control(&dir.path().join("ctl"), "/bans #nowhere\n");
+    assert_eq!(answers, ["! bans no-such-room there is no room #nowhere; /rooms lists them"]);
     bob.send("/who");
     bob.starting("- bob here ");
     bob.starting("+ who ");

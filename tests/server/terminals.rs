@@ -210,10 +210,17 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
         (" /pass hunter2\n", "! say usage a blank stands before that"),
         ("  /logn bob hunter2\n", "! say usage a blank stands before that"),
         ("/pas hunter2\n", "! ? unknown-command /pas: "),
+        (
+            "register hunter2\n",
+            "! say usage others would read that, and it looks like /register PASSWORD without its slash",
+        ),
+        ("login bob correct-horse\n", "! say usage others would read that, "),
     ] {
         bob.send_bytes(typed.as_bytes());
         bob.starting(why);
     }
+    bob.send("login works now");
+    alice.expect("#a <bob> login works now");
     bob.send("\x1b[A is what Up sends");
     alice.expect("#a <bob> \u{fffd}[A is what Up sends");
     // What others may mean is said as ever.

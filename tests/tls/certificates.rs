@@ -73,7 +73,10 @@ fn a_certificate_and_a_key_must_belong_together() {
         (&["--cert", "a.pem", "--key", "b.key"][..], "the key in b.key does not belong to the certificate in a.pem"),
         (&["--cert", "none", "--key", "a.key"], "cannot use none: it holds no certificate in PEM"),
         (&["--cert", "a.pem", "--key", "none"], "cannot use none: it holds no private key in PEM"),
-        (&["--cert", "missing", "--key", "a.key"], "cannot read missing: "),
+        (&["--cert", "missing", "--key", "a.key"], "cannot read missing: no such file or directory\n"),
+        (&["--cert", "a.pem", "--key", "missing"], "cannot read missing: no such file or directory\n"),
+        (&["--cert", "a.pem"], "--cert needs the key of the certificate; give --key too\n"),
+        (&["--key", "a.key"], "--key needs the certificate of the key; give --cert too\n"),
         (&[], "--tls needs a certificate; give --cert and --key, or --data"),
     ] {
         let (code, errors) = serve(options);
@@ -106,6 +109,82 @@ fn renew(folder: &Path, days: u32) {
     let made =
         format!("openssl req -x509 -newkey {kind} -nodes -subj /CN=x -days {days} -keyout new.key -out new.cert");
     shell(&format!("{made} && mv new.cert cert && mv new.key key"), folder);
+}
+
+#[test]
+fn every_kind_of_key_is_taken_or_told_which_to_take() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("a.conf"), "listen none\ntls 127.0.0.1:0\ncert cert\nkey key\n").unwrap();
+    let curve = |name: &str| format!("ec -pkeyopt ec_paramgen_curve:{name}");
+    for (kind, is_taken) in [
+        (curve("P-256"), true),
+        (curve("P-384"), true),
+        (curve("P-521"), false),
+        ("ed25519".to_owned(), true),
+        ("rsa:1024".to_owned(), false),
+        ("rsa:2048".to_owned(), true),
+    ] {
+        shell(&format!("openssl req -x509 -newkey {kind} -nodes -subj /CN=x -keyout key -out cert"), folder);
+        let check = chinwag(folder, &["check", "--config", "a.conf"]);
+        assert_eq!(check.status.success(), is_taken, "{kind}: {check:?}");
+        let why = "chinwag: a.conf:4: cannot use the key in key: it must be one of P-256, P-384 or Ed25519, or of RSA with \
+                   2048 to 4096 bits; take one of P-256, and a certificate for it\n";
+        assert!(is_taken || check.stderr == why.as_bytes(), "{kind}: {check:?}");
+    }
+}
+
+#[test]
+fn a_certificate_that_nothing_uses_is_no_mistake() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let folder = configured(30);
+    let folder = folder.path();
+    let mut server = serve(folder);
+    let config =
+        |text: &str| fs::write(folder.join("a.conf"), format!("listen 127.0.0.1:0\ndata data\n{text}")).unwrap();
+    let unused = "--cert and --key are for TLS, which is spoken nowhere; give --tls too, or leave them out\n";
+    for text in ["#tls 127.0.0.1:0\ncert cert\nkey key\n", "key key\n"] {
+        config(text);
+        assert_eq!(reload(folder), "- restart tls\n- restart metrics\n+ reload\n");
+        let check = chinwag(folder, &["check", "--config", "a.conf"]);
+        let told = String::from_utf8_lossy(&check.stderr);
+        assert!(check.status.success() && told.matches(unused).count() == 1, "{told}");
+    }
+    // One that would be used is to be whole.
+    config("tls 127.0.0.1:0\ncert cert\n");
+    let why = "a.conf:4: --cert needs the key of the certificate; give --key too";
+    assert_eq!(reload(folder), format!("! reload bad-config {why}\n"));
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert_eq!(log.matches(unused).count(), 2, "{log}");
+}
+
+#[test]
+fn the_log_tells_which_connection_asks_for_which_name() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let folder = configured(30);
+    let folder = folder.path();
+    let mut command = Command::new(binary());
+    command.args(["serve", "--config", "a.conf"]).env("RUST_LOG", "debug").current_dir(folder);
+    let mut server = Server::start_with(&mut command);
+    let port = server.tls_port.unwrap();
+    for name in ["-servername chat.example.org", "-noservername"] {
+        shell(&format!("openssl s_client -connect 127.0.0.1:{port} {name} </dev/null"), folder);
+    }
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let asks: Vec<&str> = log.lines().filter_map(|line| line.split_once(" asks for ")).map(|(_, name)| name).collect();
+    assert_eq!(asks, ["chat.example.org"], "{log}");
+    let line = log.lines().find(|line| line.contains(" asks for ")).unwrap();
+    let number = line.split("connection ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    assert!(log.matches(&format!("connection {number} ")).count() > 1, "{log}");
 }
 
 fn chinwag(folder: &Path, words: &[&str]) -> Output {
@@ -165,7 +244,7 @@ fn a_reload_shows_a_new_certificate_to_whoever_comes_and_puts_nobody_out() {
     renew(folder, 90);
     shell("mv other.key key", folder);
     let why =
-        "a.conf:5: the key in key does not belong to the certificate in cert; give the two that were made together";
+        "a.conf:6: the key in key does not belong to the certificate in cert; give the two that were made together";
     assert_eq!(reload(folder), format!("! reload bad-config {why}\n"));
     assert_eq!(shown(&server, folder), last);
     let check = chinwag(folder, &["check", "--config", "a.conf"]);

@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use chinwag::limits::ARRIVING;
 use rustls::version::TLS13;
+use socket2::SockRef;
 use testkit::{connect, eventually, raise_limit};
 
 use crate::secure::{Secure, Tls};
@@ -45,6 +47,38 @@ fn handshakes_that_stop_after_a_byte_hold_nobody_up() {
     });
     // Those who have been silent for longest went.
     eventually("the first is closed", || is_closed(&mut crowd[0]));
+}
+
+#[test]
+fn handshakes_that_are_finished_and_left_leave_nothing_behind() {
+    const CROWD: usize = 500;
+    let tls = Tls::start(&[]);
+    let (mut alice, mut bob) = (tls.server.in_room("alice", "#a"), tls.in_room("bob", "#a"));
+    alice.expect("#a * bob joined");
+    let sockets = || tls.server.open().unwrap().iter().filter(|what| what.starts_with("socket:")).count();
+    let before = sockets();
+    for n in 0..CROWD {
+        // They say that they go, do not say it, are cut off, or do not even wait for the greeting.
+        let mut client = Secure::new(tls.knock(), &TLS13);
+        match n % 4 {
+            0 => client.close(),
+            1 => drop(client.starting("* hello ")),
+            2 => {
+                client.starting("* hello ");
+                SockRef::from(&client.stream).set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            _ => {}
+        }
+        drop(client);
+        if n % 50 == 0 {
+            bob.send(&format!("line {n}"));
+            alice.expect(&format!("#a <bob> line {n}"));
+        }
+    }
+    eventually("all have gone", || sockets() <= before);
+    alice.send("/who");
+    let who = alice.until_starting("+ who ").pop().unwrap();
+    assert!(who.ends_with(" 2"), "{who}");
 }
 
 #[test]

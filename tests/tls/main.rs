@@ -7,6 +7,7 @@
     reason = "tests are no library, and may panic"
 )]
 
+mod browsers;
 mod certificates;
 mod hostile;
 mod people;

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::net::Shutdown;
 
+use chinwag::limits;
 use rustls::version::{TLS12, TLS13};
-use testkit::{Client, raise_limit};
+use testkit::{Client, connect, raise_limit};
 
 use crate::secure::{Secure, Tls};
 
@@ -134,6 +135,42 @@ fn a_slow_reader_in_tls_is_told_what_it_missed() {
     assert_eq!(heard + count, said, "{missed}");
     slow.send("/ping");
     slow.until("+ ping");
+}
+
+#[test]
+fn slow_readers_in_tls_hold_hardly_more_than_others() {
+    const SLOW: usize = 20;
+    let tls = Tls::start(&[]);
+    let mut talker = tls.server.in_room("talker", "#a");
+    let mut slow: Vec<Secure> = (0..SLOW)
+        .map(|n| {
+            let stream = connect(([127, 0, 0, 1], tls.port).into(), n, Some(4096)).unwrap();
+            let mut client = Secure::new(stream, &TLS13);
+            client.send(&format!("/set presence off\n/nick slow{n}\n/join #a"));
+            client.until("+ join #a ");
+            client
+        })
+        .collect();
+    // From here on none of them reads. This fills the system's buffers.
+    (0..80).for_each(|_| talker.send(&"x".repeat(4000)));
+    talker.settle();
+    let before = tls.server.usage().unwrap().resident;
+    for round in 0.. {
+        slow.iter_mut().for_each(|client| client.send("/ping"));
+        talker.send("x");
+        if round % 100 == 0 {
+            talker.settle();
+            talker.send("/msg slow0 are you there?");
+            if talker.line().unwrap().starts_with("! msg busy ") {
+                break;
+            }
+        }
+        assert!(round < 20_000, "there is no end to what waits for them");
+    }
+    let each = tls.server.usage().unwrap().resident.saturating_sub(before) as usize / SLOW;
+    // What may wait for each of them, a quarter of that for the allocator, and what TLS has of it.
+    let most = limits::SLOW_CONSUMER * 5 / 4 + 2 * limits::TLS_INPUT + limits::TLS_RECORD;
+    assert!(each <= most / 1024, "{each} KiB are held for each");
 }
 
 #[test]

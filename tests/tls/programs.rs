@@ -1,6 +1,7 @@
 //! The programs that speak TLS: each of them can talk, and is answered to its end.
 
-use std::process::Command;
+use std::fs;
+use std::process::{Command, Output};
 
 use testkit::have;
 
@@ -82,4 +83,48 @@ chat.pipe(process.stdout)
 chat.write(`/join #a\nhello from Q\n/ping end\n/quit\n`)
 ' $1";
     talk("node", script);
+}
+
+/// The program in this language that `docs/programs.md` has for a certificate that the server has made.
+fn documented(language: &str) -> String {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/programs.md")).unwrap();
+    let block = page.split(&format!("\n```{language}\n")).nth(1).and_then(|rest| rest.split("\n```\n").next());
+    block.unwrap_or_else(|| panic!("no program in {language}")).to_owned()
+}
+
+/// Has a documented program talk with the server that it means, which has no certificate for its address, and with another one.
+fn know(program: &str, language: &str, option: &str) {
+    if !have(&[program]) {
+        return;
+    }
+    let tls = Tls::start(&[]);
+    let mut alice = tls.server.in_room("alice", "#lobby");
+    let run = |fingerprint: &str| -> Output {
+        let text = documented(language);
+        let text = text.replace("chat.example.org", "127.0.0.1").replace("sha256:...", fingerprint);
+        let text = text.replace("2429", &tls.port.to_string());
+        Command::new("timeout").args(["20", program, option, &text]).output().unwrap()
+    };
+    let other = run(&format!("sha256:{}", "12".repeat(32)));
+    let told = String::from_utf8_lossy(&other.stderr);
+    assert!(!other.status.success() && other.stdout.is_empty(), "{other:?}");
+    let own = chinwag::tls::own(&tls.folder.path.join("tls")).unwrap().fingerprint().to_string();
+    assert!(told.contains(&format!("this is another server: {own}")), "{told}");
+    let known = run(&own);
+    let out = String::from_utf8_lossy(&known.stdout);
+    assert!(known.status.success() && out.contains("\n+ join #lobby 2\n"), "{known:?}");
+    // The other time it had said nothing.
+    let heard = alice.until_starting("#lobby * guest");
+    assert!(heard.last().unwrap().ends_with(" joined"), "{heard:?}");
+    alice.starting("#lobby <guest");
+}
+
+#[test]
+fn python_knows_a_certificate_that_the_server_has_made() {
+    know("python3", "python", "-c");
+}
+
+#[test]
+fn node_knows_a_certificate_that_the_server_has_made() {
+    know("node", "js", "-e");
 }

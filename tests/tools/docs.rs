@@ -166,14 +166,15 @@ fn every_promise_has_a_test_that_there_is() {
     assert!(count > 30, "{count} promises");
 }
 
-/// The Rust files below `folder`, as their paths from there.
+/// The Rust files below `folder`, and the tests of the page in JavaScript, as their paths from there.
 fn files(folder: &Path) -> Vec<String> {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
         for path in fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
+            let is_test = path.to_str().unwrap().ends_with(".test.js");
+            if path.is_dir() && !path.ends_with("node_modules") {
                 folders.push(path);
-            } else if path.extension().is_some_and(|ext| ext == "rs") {
+            } else if is_test || path.extension().is_some_and(|ext| ext == "rs") {
                 found.push(path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
             }
         }

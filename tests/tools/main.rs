@@ -11,6 +11,7 @@ mod bots;
 mod crates;
 mod docs;
 mod operating;
+mod page;
 mod pages;
 mod programs;
 mod proxies;

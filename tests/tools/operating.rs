@@ -103,6 +103,15 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
 }
 
 #[test]
+fn the_page_for_operators_checks_what_the_service_starts_with() {
+    let unit = fs::read_to_string(ours("dist/chinwag.service")).unwrap();
+    let options = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/chinwag serve ")).unwrap();
+    let page = fs::read_to_string(ours("docs/OPERATING.md")).unwrap();
+    let checked: Vec<&str> = page.lines().filter_map(|line| Some(line.split_once("chinwag check ")?.1)).collect();
+    assert!(!checked.is_empty() && checked.iter().all(|found| *found == options), "{options}: {checked:?}");
+}
+
+#[test]
 fn fail2ban_finds_who_guesses() {
     if !have(&["fail2ban-regex"]) {
         return;

@@ -2,7 +2,7 @@
 //!
 //! A block is told by its language. `console` is what somebody sees who types what stands behind `$`, and into `nc` what
 //! stands behind `>`. `bash` is a bot. `sh` is what changes the reader's machine, `ini` and `yaml` what is for other programs, as are the
-//! configurations of proxies, which `proxies.rs` tries: they are not done here. Each section has a network of its own, in which port 2428 is free, and a folder of its own. Numbers, digests and
+//! configurations of proxies, which `proxies.rs` tries, and `python` and `js` are programs, which `tls/programs.rs` tries: they are not done here. Each section has a network of its own, in which port 2428 is free, and a folder of its own. Numbers, digests and
 //! times are not compared.
 
 use std::collections::VecDeque;
@@ -333,7 +333,7 @@ fn try_section(heading: &str, blocks: &[Block]) -> Option<()> {
             }
             "console" => stage.console(block),
             "bash" => stage.bot(block),
-            "sh" | "ini" | "yaml" | "stunnel" | "haproxy" | "nginx" => {}
+            "sh" | "ini" | "yaml" | "stunnel" | "haproxy" | "nginx" | "python" | "js" => {}
             other => panic!(
                 "no example may stand there untried, as {:?} would, which is of the language {other:?}",
                 block.lines

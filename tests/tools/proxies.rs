@@ -21,10 +21,10 @@ impl Drop for Proxy {
     }
 }
 
-/// The configuration that the page has in this language.
-fn configuration(language: &str) -> String {
+/// The configuration that the page has in this language, the first or one behind it.
+fn configuration(language: &str, nth: usize) -> String {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/proxies.md")).unwrap();
-    let (_, rest) = page.split_once(&format!("```{language}\n")).expect("the page has it");
+    let rest = page.split(&format!("```{language}\n")).nth(1 + nth).expect("the page has it");
     rest.split_once("```").unwrap().0.to_owned()
 }
 
@@ -44,7 +44,7 @@ fn try_proxy(language: &str, options: &[&str], start: impl Fn(&Path, &str) -> Co
     assert!(made.status.success(), "{made:?}");
     let both = ["fullchain.pem", "privkey.pem"].map(|name| fs::read_to_string(path(name)).unwrap()).concat();
     fs::write(path("haproxy.pem"), both).unwrap();
-    let page = configuration(language)
+    let page = configuration(language, 0)
         .replace("/etc/chinwag", there.path().to_str().unwrap())
         .replace("127.0.0.1:2430", &behind.to_string());
     let (_proxy, port) = loop {
@@ -126,4 +126,78 @@ fn nginx_says_for_whom_it_comes() {
         command.arg("-p").arg(folder).arg("-c").arg(file).arg("-e").arg("stderr");
         command
     });
+}
+
+#[test]
+fn nginx_hands_browsers_on_and_says_for_whom_they_come() {
+    if !have(&["nginx", "socat", "openssl"]) {
+        return;
+    }
+    let folder = Folder::new();
+    let server = folder.serve(&["--web", "127.0.0.1:0", "--origin", "https://chat.example.org"]);
+    let there = tempfile::tempdir().unwrap();
+    let path = |name: &str| there.path().join(name).to_str().unwrap().to_owned();
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2"])
+        .args(["-keyout", &path("privkey.pem"), "-out", &path("fullchain.pem")])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let page = configuration("nginx", 1)
+        .replace("/etc/chinwag", there.path().to_str().unwrap())
+        .replace("127.0.0.1:2480", server.door("web http://"));
+    let (_proxy, port) = loop {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let around = format!(
+            "daemon off;\npid {}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n",
+            there.path().display()
+        );
+        fs::write(path("nginx.conf"), around + &page.replace("listen 443", &format!("listen {port}")) + "}\n").unwrap();
+        let mut command = Command::new("nginx");
+        command.arg("-p").arg(there.path()).arg("-c").arg(path("nginx.conf")).arg("-e").arg("stderr");
+        let mut proxy =
+            Proxy(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let mut is_up = false;
+        eventually("the proxy takes connections, or ends", || {
+            is_up = TcpStream::connect(("127.0.0.1", port)).is_ok();
+            is_up || proxy.0.try_wait().unwrap().is_some()
+        });
+        if is_up {
+            break (proxy, port);
+        }
+    };
+    let begin = || {
+        Command::new("socat")
+            .args(["-", &format!("OPENSSL:127.0.0.1:{port},verify=0,bind=127.0.0.3")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let mut socat = begin();
+    let mut typed = socat.stdin.take().unwrap();
+    typed.write_all(b"GET / HTTP/1.1\r\nHost: chat.example.org\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(socat.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines.next().unwrap(), "HTTP/1.1 200 OK");
+    assert!(lines.any(|line| line == "Cross-Origin-Opener-Policy: same-origin"));
+    drop(typed);
+    drop(lines);
+    socat.kill().unwrap();
+    socat.wait().unwrap();
+    let mut socat = begin();
+    let mut typed = socat.stdin.take().unwrap();
+    let fields = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13";
+    let request =
+        format!("GET /ws HTTP/1.1\r\nHost: chat.example.org\r\nOrigin: https://chat.example.org\r\n{fields}\r\n\r\n");
+    typed.write_all(request.as_bytes()).unwrap();
+    let mut lines = BufReader::new(socat.stdout.take().unwrap()).split(b'\n').map(Result::unwrap);
+    assert_eq!(lines.next().unwrap(), b"HTTP/1.1 101 Switching Protocols\r");
+    assert!(lines.any(|line| line.windows(8).any(|word| word == b"* hello ")));
+    // The mask changes nothing.
+    typed.write_all(b"\x81\x89\0\0\0\0/nick far").unwrap();
+    assert!(lines.any(|line| line.ends_with(b"+ nick far")));
+    let told = control(&folder.path.join("ctl"), "/where far\n");
+    assert!(told[0].starts_with("- far 127.0.0.3 secure "), "{told:?}");
+    socat.kill().unwrap();
+    socat.wait().unwrap();
 }

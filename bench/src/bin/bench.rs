@@ -30,6 +30,7 @@ mod bench {
     pub mod rounds;
     pub mod table;
     pub mod talk;
+    pub mod wire;
     pub mod works;
 }
 
@@ -67,6 +68,9 @@ fn main() -> ExitCode {
             gather.parse().map_err(failed("lines a write")).and_then(|gather| bare::talk(Hearers::Everybody(gather)))
         }
         ["--files", server] => server.parse().map_err(failed("the server's address")).and_then(latency::files),
+        ["--half-handshakes", server] => {
+            server.parse().map_err(failed("the server's address")).and_then(latency::half_handshakes)
+        }
         ["list"] => {
             list();
             Ok(())

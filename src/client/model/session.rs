@@ -3,6 +3,7 @@
 
 mod deeds;
 mod login;
+mod loss;
 mod replies;
 mod rows;
 mod search;
@@ -394,111 +395,6 @@ impl Session {
         self.password = Some(password);
     }
 
-    /// The connection is lost, for this reason, or could not be made again, and the server keeps our place for this time. Nothing is
-    /// said until [`Session::taken_up`], unless that turns out to be not so, and [`Session::lost`] tells it.
-    pub fn lost_and_kept(&mut self, why: &str, time: Duration, now: Instant) {
-        let (why, is_told, has_moved) = (why.to_owned(), false, false);
-        let due = now + time.min(self.patience);
-        self.loss.get_or_insert(Loss { since: now, due, why, is_told, has_moved });
-    }
-
-    /// Whether a connection has just been lost and may soon be back, as if nothing had happened.
-    pub fn is_blinking(&self, now: Instant) -> bool {
-        self.loss.as_ref().is_some_and(|loss| now.saturating_duration_since(loss.since) < BLINK)
-    }
-
-    /// Our place is taken up, and all is as if nothing had happened.
-    pub fn taken_up(&mut self, now: Instant) {
-        let Some(Loss { since, is_told, has_moved, .. }) = self.loss.take() else { return };
-        let time = now.saturating_duration_since(since);
-        if self.quitting {
-            // Who wants to leave need not know.
-        } else if is_told || time >= BLINK {
-            self.note(format!("the connection was lost for {} seconds, and is back", time.as_secs()));
-        }
-        if let Some(place) = self.talks.target().filter(|_| has_moved) {
-            self.ask(Command::Query(place), Pending::Query);
-        }
-        self.settle(now);
-    }
-
-    /// The connection is lost, for this reason, and our place too, if there was one.
-    pub fn lost(&mut self, why: &str) {
-        let loss = self.loss.take();
-        let is_told = loss.as_ref().is_some_and(|loss| loss.is_told);
-        // Who wants to leave has not lost it.
-        if self.phase != Phase::Offline && !self.quitting && !is_told {
-            self.tell_loss(loss.as_ref().map_or(why, |loss| &loss.why));
-        }
-        if let Some(nick) = self.nick.filter(|_| self.stays) {
-            for room in self.talks.rooms() {
-                let rank = self.talks.ranks(Place::Room(room)).and_then(|ranks| ranks.of(nick));
-                if let Some(rank) = rank.filter(|_| self.had.iter().all(|(had, _)| *had != room)) {
-                    self.had.push((room, rank));
-                }
-            }
-        }
-        self.had.retain(|(had, _)| self.talks.rooms().any(|room| room == *had));
-        self.phase = Phase::Offline;
-        self.nick = None;
-        self.restored = false;
-        self.regaining = false;
-        self.since = None;
-        self.typing = None;
-        self.lines.clear();
-        self.talks.lost();
-        self.limbo.extend(self.sent.drain(..).filter(|message| !message.arrived));
-        for asked in std::mem::take(&mut self.asked) {
-            match asked.pending {
-                Pending::Typed(line) => {
-                    let name = cut(&line).0;
-                    self.refuse(format!("the connection broke before {name} was answered; see what came of it"));
-                    if typed::moves(&line) {
-                        self.stay();
-                        self.astray = Some(line);
-                    }
-                }
-                Pending::Password(password) => self.password = Some(password),
-                Pending::Search { word, .. } => self.found(&word, None, Vec::new()),
-                _ => {}
-            }
-        }
-        self.answers.push_back(TransferAnswer::Offline);
-    }
-
-    /// Whoever had a name while we were gone need not be who had it before. So nobody is talked to any more, and what was typed
-    /// for somebody meanwhile goes to nobody.
-    fn give_up_people(&mut self) {
-        let with = |place: &Place| matches!(place, Place::With(_));
-        if let Some(place) = self.talks.target().filter(with) {
-            self.note(format!("{place} may be somebody else after this; /query NAME to talk on"));
-        }
-        for place in self.talks.iter().map(|talk| talk.place).filter(with).collect::<Vec<_>>() {
-            self.talks.close(place);
-        }
-        let mut is_nowhere = false;
-        for waiting in std::mem::take(&mut self.waiting) {
-            match waiting {
-                Waiting::Message(Message { place: place @ Place::With(_), text, .. }) => {
-                    self.refuse(format!("{place} may be somebody else by now, and has not got this: {text}"));
-                }
-                Waiting::Command(line) if typed::names_somebody(&line) => {
-                    let why = "whoever is called so may be somebody else by now; type it again if you mean them";
-                    self.refuse(format!("{line} is not done: {why}"));
-                    if typed::moves(&line) {
-                        is_nowhere = true;
-                        self.astray = Some(line);
-                    }
-                }
-                Waiting::Text(text) if is_nowhere => self.refuse(format!("so this is not said: {text}")),
-                waiting => {
-                    is_nowhere &= !matches!(&waiting, Waiting::Command(line) if typed::moves(line));
-                    self.waiting.push_back(waiting);
-                }
-            }
-        }
-    }
-
     /// Lines that have not been sent, as they were typed.
     pub fn unsent(&self) -> impl Iterator<Item = String> {
         self.waiting.iter().filter_map(|waiting| match waiting {
@@ -598,10 +494,6 @@ impl Session {
         self.asked.push_back(Asked { line, pending });
     }
 
-    fn tell_loss(&mut self, why: &str) {
-        self.note(format!("the connection is lost: {why}; trying to get another"));
-    }
-
     fn note(&mut self, text: String) {
         self.news.push_back(News::Note(text));
     }
@@ -656,50 +548,6 @@ impl Session {
         }
     }
 
-    /// Asks for what was before the last connection was lost, but for the name.
-    fn restore(&mut self) {
-        if !self.first {
-            self.give_up_people();
-        }
-        // Before anything can be heard of them.
-        let ignored = std::mem::take(&mut self.ignored).into_iter().chain(std::mem::take(&mut self.missing));
-        for nick in ignored.collect::<Vec<_>>() {
-            self.ask(Command::Ignore(nick), Pending::Ignore(nick));
-        }
-        for room in self.talks.rooms().collect::<Vec<_>>() {
-            if self.first && self.expects_rooms {
-                self.ask(Command::Topic(room), Pending::Expected(room));
-            }
-            self.enter(room);
-        }
-        if let Some(text) = self.away.clone() {
-            self.ask(Command::Away(&text), Pending::Quiet);
-        }
-        match self.talks.target() {
-            Some(place) => self.ask(Command::Query(place), Pending::Query),
-            None if self.first => self.answer("/join #lobby to talk, /help for the rest".to_owned()),
-            None => {}
-        }
-        self.ghosts.clear();
-        for ghost in self.limbo.iter().filter_map(|message| message.from) {
-            if !self.ghosts.contains(&ghost) {
-                self.ghosts.push(ghost);
-            }
-        }
-        self.ask_ghosts();
-        if self.stays && !self.first && self.talks.rooms().next().is_some() {
-            self.ask(Command::Files, Pending::Missed(self.away_for, None, Vec::new()));
-        }
-        self.ask(Command::Ping("restored"), Pending::Restored);
-    }
-
-    /// Asks whether those whom we have been are still there.
-    fn ask_ghosts(&mut self) {
-        for ghost in self.ghosts.clone() {
-            self.ask(Command::Who(Some(ghost)), Pending::Ghost(ghost));
-        }
-    }
-
     /// Goes on as soon as nothing more has to be waited for.
     fn settle(&mut self, now: Instant) {
         // The first time nothing is said or shared before it is settled as whom.
@@ -716,42 +564,6 @@ impl Session {
             self.missing.clear();
         }
         self.send_waiting();
-    }
-
-    fn is_early(&self, now: Instant) -> bool {
-        self.since.is_some_and(|(since, _)| now.saturating_duration_since(since) < LIMBO)
-    }
-
-    /// Whether it may still turn out what became of messages that were sent on an earlier connection.
-    fn is_in_limbo(&self, now: Instant) -> bool {
-        let fetches = self.asked.iter().any(|asked| matches!(asked.pending, Pending::History(_)));
-        !self.limbo.is_empty() && self.is_early(now) && (fetches || !self.ghosts.is_empty())
-    }
-
-    /// What has not arrived is said again, where that can be known.
-    fn leave_limbo(&mut self) {
-        let certain = self.ghosts.is_empty();
-        for message in std::mem::take(&mut self.limbo).into_iter().rev() {
-            match message.place {
-                Place::Room(room) if certain && self.talks.room(room).is_some() => {
-                    self.waiting.push_front(Waiting::Message(message))
-                }
-                _ => self.report(message),
-            }
-        }
-    }
-
-    /// It cannot be known whether this has arrived.
-    fn report(&mut self, Message { place, text, .. }: Message) {
-        self.refuse(format!("the connection broke, and {place} may not have got this: {text}"));
-    }
-
-    /// The messages to this room that are in limbo cannot be found any more.
-    fn report_limbo(&mut self, room: RoomName) {
-        let here = |message: &Message| message.place == Place::Room(room);
-        let (lost, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.limbo).into_iter().partition(here);
-        self.limbo = kept;
-        lost.into_iter().for_each(|message| self.report(message));
     }
 }
 
@@ -796,7 +608,7 @@ mod tests {
     }
 
     /// The server does what it was asked to.
-    fn answer(session: &mut Session) {
+    pub(super) fn answer(session: &mut Session) {
         for line in sent(session) {
             let (command, rest) = cut(&line[1..]);
             let first = cut(rest).0;
@@ -872,27 +684,6 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_name_is_asked_for_again() {
-        let mut session = online(&[]);
-        session.lost("gone");
-        session.connected();
-        hear(
-            &mut session,
-            &["* hello guest1 x 2 online", "+ who 1 2", "+ set whole on", "+ set echo on", "+ set stamp on"],
-        );
-        hear(&mut session, &["! nick taken alice is somebody else", "+ ping restored"]);
-        sent(&mut session);
-        let now = Instant::now();
-        assert!(session.is_online() && session.is_regaining(now));
-        session.tick(now + AGAIN);
-        assert_eq!(sent(&mut session), ["/nick alice"]);
-        hear(&mut session, &["! nick taken alice is somebody else", "* presence 9 -alice"]);
-        assert_eq!(sent(&mut session), ["/nick alice"]);
-        hear(&mut session, &["+ nick alice"]);
-        assert!(!session.is_regaining(now) && session.next_tick().is_none());
-    }
-
-    #[test]
     fn a_password_opens_every_connection() {
         let mut session = Session::new(Wish { password: Some("tea".to_owned()), ..Wish::default() });
         for _ in 0..2 {
@@ -916,56 +707,6 @@ mod tests {
         assert!(shown(&mut session).contains(&News::Refused("the server is locked: x".to_owned())));
         session.typed("/pass coffee", Instant::now());
         assert_eq!(sent(&mut session), ["/pass coffee"]);
-    }
-
-    #[test]
-    fn what_was_settled_is_settled_again() {
-        let mut session = online(&["#a"]);
-        let now = Instant::now();
-        for line in ["/join #b", "/query bob", "/ignore carol", "/away at sea"] {
-            session.typed(line, now);
-            answer(&mut session);
-        }
-        session.lost("gone");
-        session.connected();
-        hear(&mut session, &["* hello alice x 900 online"]);
-        let want = [
-            "/set whole on",
-            "/set echo on",
-            "/set stamp on",
-            "/ignore carol",
-            "/join #a",
-            "/join #b",
-            "/away at sea",
-            "/files",
-            "/ping restored",
-        ];
-        assert_eq!(sent(&mut session), want);
-        assert_eq!(session.talks.target(), None, "bob may be somebody else");
-    }
-
-    #[test]
-    fn who_comes_back_later_than_we_do_is_ignored_again() {
-        let (mut session, now) = (online(&[]), Instant::now());
-        for line in ["/ignore bob", "/ignore carol"] {
-            session.typed(line, now);
-            answer(&mut session);
-        }
-        session.lost("gone");
-        session.connected();
-        hear(
-            &mut session,
-            &["* hello alice x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"],
-        );
-        sent(&mut session);
-        hear(&mut session, &["! ignore no-such-nick bob is not here", "! ignore no-such-nick carol is not here"]);
-        hear(&mut session, &["+ ping restored", "* presence 2 +bob"]);
-        assert_eq!(sent(&mut session), ["/ignore bob"]);
-        hear(&mut session, &["+ ignore bob", "* presence 3 -bob", "* presence 4 +bob"]);
-        assert!(sent(&mut session).is_empty(), "who has gone while we were here may be somebody else");
-        session.tick(now + LIMBO + AGAIN);
-        hear(&mut session, &["* presence 5 +carol"]);
-        assert!(sent(&mut session).is_empty(), "after so long, it may be somebody else");
     }
 
     #[test]
@@ -1077,101 +818,5 @@ mod tests {
         assert_eq!(session.status().online, None, "nobody knows");
         hear(&mut session, &["- carol here 0s #a", "+ who 3 1", "+ history #a 0"]);
         assert_eq!(session.status().online, Some(1), "bob has gone");
-    }
-
-    #[test]
-    fn while_the_place_is_kept_what_is_typed_waits_and_little_is_told() {
-        let (mut session, start) = (online(&["#a", "#b"]), Instant::now());
-        let minute = Duration::from_secs(60);
-        session.typed("before", start);
-        assert_eq!(sent(&mut session), ["/msg #b before"]);
-        session.lost_and_kept("reset", minute, start);
-        session.lost_and_kept("refused", minute, start + BLINK);
-        assert!(!session.is_online() && !session.is_in());
-        session.typed("after", start);
-        session.keystroke("x", start);
-        assert!(session.walk(1));
-        session.ask_alive();
-        session.tick(start + minute - BLINK);
-        assert_eq!((sent(&mut session).len(), shown(&mut session).len()), (0, 0));
-        // Whoever went elsewhere is there now; what was typed before that goes where it was meant for.
-        session.taken_up(start + BLINK);
-        assert_eq!(sent(&mut session), ["/query #a", "/msg #b after"]);
-        let told = "the connection was lost for 2 seconds, and is back";
-        assert_eq!(shown(&mut session), [News::Note(told.to_owned())]);
-        hear(&mut session, &["+ msg #b", "+ query #a", "+ msg #b"]);
-        assert!(session.asked.is_empty());
-        // Who wants to leave does so when all is said.
-        session.lost_and_kept("reset", minute, start);
-        assert!(session.is_blinking(start) && !session.is_blinking(start + BLINK));
-        for line in ["last words", "/quit"] {
-            assert_eq!(session.typed(line, start), Taken::Yes);
-        }
-        session.taken_up(start);
-        assert_eq!(sent(&mut session), ["/msg #a last words", "/quit"]);
-        assert!(session.is_quitting());
-        session.quitting = false;
-        hear(&mut session, &["+ msg #a", "+ quit"]);
-        // Nobody need know of a moment.
-        session.lost_and_kept("reset", minute, start);
-        session.taken_up(start + BLINK / 2);
-        assert_eq!((sent(&mut session).len(), shown(&mut session).len()), (0, 0));
-    }
-
-    #[test]
-    fn a_place_that_is_gone_is_a_loss_and_a_long_one_is_told_before() {
-        let minute = Duration::from_secs(60);
-        for is_long in [true, false] {
-            let (mut session, start) = (online(&["#a"]), Instant::now());
-            let lost = News::Note("the connection is lost: reset; trying to get another".to_owned());
-            session.typed("one", start);
-            sent(&mut session);
-            session.lost_and_kept("reset", minute, start);
-            if is_long {
-                assert_eq!(session.next_tick(), Some(start + minute));
-                session.tick(start + minute);
-                assert_eq!((shown(&mut session), session.next_tick()), (vec![lost.clone()], None));
-            }
-            session.typed("two", start);
-            session.lost("");
-            assert_eq!(shown(&mut session), if is_long { vec![] } else { vec![lost] });
-            session.connected();
-            hear(&mut session, &["* hello alice x 900 online"]);
-            assert!(sent(&mut session).contains(&"/join #a".to_owned()), "one comes in anew");
-            assert_eq!((session.limbo.len(), session.waiting.len()), (1, 1));
-        }
-        // However long it took, the place may still be there.
-        let (mut session, start) = (online(&["#a"]), Instant::now());
-        session.lost_and_kept("reset", minute, start);
-        session.tick(start + minute);
-        shown(&mut session);
-        session.taken_up(start + 2 * minute);
-        let told = "the connection was lost for 120 seconds, and is back";
-        assert_eq!(shown(&mut session), [News::Note(told.to_owned())]);
-    }
-
-    #[test]
-    fn a_loss_that_nothing_else_shows_is_told_soon() {
-        let (mut session, start) = (online(&["#a"]), Instant::now());
-        session.patience = 2 * BLINK;
-        session.lost_and_kept("reset", Duration::from_secs(60), start);
-        session.tick(start + BLINK);
-        assert_eq!(shown(&mut session), []);
-        assert_eq!(session.next_tick(), Some(start + 2 * BLINK));
-        session.tick(start + 2 * BLINK);
-        let told = |text: &str| [News::Note(text.to_owned())];
-        assert_eq!(shown(&mut session), told("the connection is lost: reset; trying to get another"));
-        session.taken_up(start + 20 * BLINK);
-        assert_eq!(shown(&mut session), told("the connection was lost for 40 seconds, and is back"));
-    }
-
-    #[test]
-    fn who_leaves_has_lost_nothing() {
-        let mut session = online(&["#a"]);
-        session.typed("/quit", Instant::now());
-        assert_eq!(sent(&mut session), ["/quit"]);
-        hear(&mut session, &["+ quit"]);
-        session.lost("the server closed it");
-        assert!(shown(&mut session).iter().all(|news| !matches!(news, News::Note(_) | News::Refused(_))));
     }
 }

@@ -19,7 +19,8 @@ const SCHEME: &str = "tls://";
 pub struct Named {
     /// Its name or address; one of IPv6 stands in brackets, and may name the interface that it is reached over.
     host: String,
-    port: Option<u16>,
+    /// Its port, if one was named.
+    pub port: Option<u16>,
     /// How it is to be spoken with.
     pub scheme: Scheme,
 }

@@ -22,6 +22,7 @@ pub fn connect(host: &Host, count: usize, besides: &'static str, rest: Duration)
     std::thread::sleep(rest);
     let all = host.resident()?;
     let mut figures = Figures::new("µs each", settled.each(count as u64), arrived);
+    figures.add("a second", 1e6 / settled.each(count as u64));
     figures.add("s", arrived.wall.as_secs_f64());
     figures.add("people", count as f64);
     figures.add("bytes each", all.saturating_sub(nobody) as f64 / count as f64);

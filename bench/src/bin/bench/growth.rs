@@ -13,6 +13,7 @@ use super::picture::{Drawn, text};
 use super::results::{Results, count, digits};
 use super::rounds::{Plan, about, beside};
 use super::talk::Room;
+use super::wire::Wire;
 use super::works::Size;
 use chinwag_bench::{Outcome, failed, raise_limit};
 
@@ -44,13 +45,13 @@ pub fn run(plan: &Plan) -> Outcome<()> {
     for round in 1..=plan.rounds {
         for &members in ROOMS.iter().filter(|members| **members <= least) {
             for (peer, group) in [(Peer::Chinwag, "room"), (Peer::Bare(1), "bare")] {
-                let host = Host::start(peer, &cores, &[])?;
+                let host = Host::start(peer, Wire::Clear, &cores, &[])?;
                 results.add(round, group, &members.to_string(), &room(&host, members)?);
             }
         }
-        let host = Host::start(Peer::Chinwag, &cores, &[])?;
+        let host = Host::start(Peer::Chinwag, Wire::Clear, &cores, &[])?;
         online(&host, least, |online, figures| results.add(round, "online", &online.to_string(), figures))?;
-        let host = Host::start(Peer::Chinwag, &cores, &[])?;
+        let host = Host::start(Peer::Chinwag, Wire::Clear, &cores, &[])?;
         results.add(round, "rooms", "1000", &rooms(&host, 1000)?);
         eprintln!("{round}/{}", plan.rounds);
     }

@@ -4,11 +4,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use super::dialect::{Dialect, lines, name};
 use super::host::Host;
+use super::wire::Stream;
 use chinwag_bench::{Outcome, connect, failed};
 
 /// Read at once from a connection. It is one buffer for all of them.
@@ -47,7 +47,7 @@ pub struct Load {
 
 struct Link {
     /// None after it has ended.
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     /// The beginning of a line that has not ended yet.
     partial: Vec<u8>,
     /// The server is asked to end it.
@@ -96,9 +96,10 @@ impl Load {
     pub fn connect(&mut self, host: &Host) -> Outcome<()> {
         let who = self.links.len();
         let buffer = (who >= self.small_from).then_some(SMALL);
-        let mut stream = connect(host.address, who, buffer).map_err(failed("a connection"))?;
+        let socket = connect(host.address, who, buffer).map_err(failed("a connection"))?;
+        let mut stream = Stream::new(socket, host.tls.as_ref())?;
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut stream, Token(who), interest).map_err(failed("epoll"))?;
+        self.poll.registry().register(stream.socket(), Token(who), interest).map_err(failed("epoll"))?;
         self.links.push(Link { stream: Some(stream), partial: Vec::new(), leaves: false });
         self.out.waiting.push(Vec::new());
         Ok(())
@@ -125,8 +126,13 @@ impl Load {
         for event in &self.events {
             let Token(who) = event.token();
             let link = &mut self.links[who];
-            if event.is_writable() && !self.out.waiting[who].is_empty() {
-                self.out.who.push(who);
+            if event.is_writable() {
+                if let Some(stream) = &mut link.stream {
+                    stream.flush().map_err(failed(&name(who)))?;
+                }
+                if !self.out.waiting[who].is_empty() {
+                    self.out.who.push(who);
+                }
             }
             if !event.is_readable() || who >= self.deaf_from {
                 continue;

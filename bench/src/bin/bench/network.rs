@@ -12,6 +12,7 @@ use rustix::process::geteuid;
 use super::host::Host;
 use super::peers::Peer;
 use super::talk;
+use super::wire::Wire;
 use chinwag_bench::{Outcome, failed};
 
 /// What a write costs.
@@ -89,7 +90,7 @@ pub fn make_dear(cores: &[usize]) -> Outcome<String> {
 
 /// What a write costs the bare loop, in microseconds.
 fn cost(cores: &[usize]) -> Outcome<f64> {
-    let host = Host::start(Peer::Bare(1), cores, &[])?;
+    let host = Host::start(Peer::Bare(1), Wire::Clear, cores, &[])?;
     let figures = talk::steady(&host, 300, 100, 100)?;
     figures.all.first().map(|(_, cost)| *cost).ok_or_else(|| "what a write costs is not known".into())
 }

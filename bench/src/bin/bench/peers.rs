@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::dialect::Dialect;
+use super::wire::{self, Wire};
 use chinwag_bench::{Outcome, failed};
 use testkit::binary;
 
@@ -118,13 +119,21 @@ impl Peer {
         if told.is_empty() { Err(format!("{self} does not run")) } else { Ok(format!("{told}, {size} bytes")) }
     }
 
-    /// How it is started with its settings in this folder, and on which port; 0 if it picks one and tells.
-    pub fn command(self, folder: &Path, options: &[&str]) -> Outcome<(Command, u16)> {
+    /// How it is started with its settings in this folder, where its certificate is if people come in TLS, and on which
+    /// port; 0 if it picks one and tells.
+    pub fn command(self, folder: &Path, wire: Wire, options: &[&str]) -> Outcome<(Command, u16)> {
         let mut command = Command::new(self.path()?);
         let own = match self {
             Self::Chinwag | Self::Before => {
                 // Everybody may say as much as they like. People from the loopback are never too many for one address.
-                command.args(["serve", "--listen", "127.0.0.1:0", "--rate", "0"]).args(options);
+                command.args(["serve", "--rate", "0"]).args(options);
+                if wire == Wire::Clear {
+                    command.args(["--listen", "127.0.0.1:0"]);
+                } else {
+                    let [cert, key] = wire::files(folder);
+                    command.args(["--listen", "none", "--tls", "127.0.0.1:0"]);
+                    command.arg("--cert").arg(cert).arg("--key").arg(key);
+                }
                 if std::env::var_os("RUST_LOG").is_none() {
                     command.env("RUST_LOG", "warn");
                 }
@@ -140,14 +149,12 @@ impl Peer {
             command.stdout(Stdio::piped());
             return Ok((command, 0));
         }
-        // They take no port 0. Nobody else is likely to take this one within the next moment.
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = free.map_err(failed("a free port"))?.port();
+        let port = free_port()?;
         let config = folder.join("config");
         let settings = match self {
             Self::Inspircd => {
                 command.args(["--runasroot", "--nofork", "--nolog", "--nopid", "--config"]).arg(&config);
-                inspircd(port, folder)
+                inspircd(port, wire, folder)
             }
             Self::Hybrid => {
                 command = unpacked_hybrid(&command, folder)?;
@@ -156,13 +163,19 @@ impl Peer {
             }
             _ => {
                 command.arg("-n").arg("-f").arg(&config);
-                ngircd(port)
+                ngircd(port, wire, folder)?
             }
         };
         std::fs::write(&config, settings).map_err(failed("the settings"))?;
         command.stdout(Stdio::null()).stderr(Stdio::null());
         Ok((command, port))
     }
+}
+
+/// A port for a server that takes no port 0. Nobody else is likely to take it within the next moment.
+fn free_port() -> Outcome<u16> {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    Ok(free.map_err(failed("a free port"))?.port())
 }
 
 /// Where `scripts/bench` unpacks packages.
@@ -177,17 +190,30 @@ fn unpacked() -> Option<PathBuf> {
 /// InspIRCd with its core modules, as it is without any other. Its penalties are out of reach (`threshold`,
 /// `commandrate`), and `fakelag` is off; no name is looked up; queues hold what comes; `softlimit` and `somaxconn` let
 /// ten thousand in at once; and it reads from a socket as much as it can at once (`netbuffersize`), which is to its
-/// advantage. Rooms have the mode `n` alone, the least it allows for a room with members only.
-fn inspircd(port: u16, folder: &Path) -> String {
+/// advantage. Rooms have the mode `n` alone, the least it allows for a room with members only. Its TLS is that of GnuTLS, as Debian
+/// builds no other.
+fn inspircd(port: u16, wire: Wire, folder: &Path) -> String {
     let modules = unpacked().map(|peers| peers.join("inspircd/usr/lib/inspircd/modules")).filter(|path| path.exists());
     let modules = modules.map_or_else(|| "/usr/lib/inspircd/modules".into(), |path| path.display().to_string());
+    let [cert, key] = wire::files(folder).map(|file| file.display().to_string());
+    let (tls, profile) = match wire {
+        Wire::Clear => (String::new(), ""),
+        Wire::Tls(_) => (
+            format!(
+                r#"<module name="ssl_gnutls">
+<sslprofile name="bench" provider="gnutls" certfile="{cert}" keyfile="{key}">
+"#
+            ),
+            r#" sslprofile="bench""#,
+        ),
+    };
     let folder = folder.display();
     format!(
         r#"<config format="xml">
 <path moduledir="{modules}" configdir="{folder}" datadir="{folder}" logdir="{folder}" runtimedir="{folder}">
 <server name="irc.bench" description="bench" network="bench" id="1AA">
 <admin name="bench" nick="bench" email="bench">
-<bind address="127.0.0.1" port="{port}" type="clients">
+{tls}<bind address="127.0.0.1" port="{port}" type="clients"{profile}>
 <connect name="all" allow="*" maxchans="100" timeout="600" pingfreq="60m" hardsendq="64M" softsendq="64M" recvq="1M"
   threshold="1000000" commandrate="1000000000" fakelag="no" localmax="1000000" globalmax="1000000" maxconnwarn="no"
   resolvehostnames="no" useident="no" limit="1000000">
@@ -199,13 +225,19 @@ fn inspircd(port: u16, folder: &Path) -> String {
 
 /// ngIRCd without limits of connections and rooms, without penalties for those who say much, and without the lookups
 /// (DNS, ident, PAM), for each of which it would start a process.
-fn ngircd(port: u16) -> String {
-    format!(
+fn ngircd(port: u16, wire: Wire, folder: &Path) -> Outcome<String> {
+    let [cert, key] = wire::files(folder).map(|file| file.display().to_string());
+    // Without a port in clear it takes the one that is usual.
+    let (port, tls) = match wire {
+        Wire::Clear => (port, String::new()),
+        Wire::Tls(_) => (free_port()?, format!("[SSL]\nCertFile = {cert}\nKeyFile = {key}\nPorts = {port}\n")),
+    };
+    Ok(format!(
         "[Global]\nName = irc.bench\nInfo = bench\nListen = 127.0.0.1\nPorts = {port}\nMotdPhrase = bench\n\
          [Limits]\nMaxConnections = 0\nMaxConnectionsIP = 0\nMaxJoins = 0\nMaxNickLength = 20\nMaxPenaltyTime = 0\n\
          PingTimeout = 3600\n\
-         [Options]\nDNS = no\nIdent = no\nPAM = no\nNoticeBeforeRegistration = no\n"
-    )
+         [Options]\nDNS = no\nIdent = no\nPAM = no\nNoticeBeforeRegistration = no\n{tls}"
+    ))
 }
 
 /// ircd-hybrid with people who may flood (`can_flood`, `default_floodcount`) and come from one address without end

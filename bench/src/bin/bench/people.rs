@@ -34,6 +34,7 @@ use super::results::{Results, digits};
 use super::roll::percentile;
 use super::rounds::{Plan, about, beside};
 use super::talk::Room;
+use super::wire::Wire;
 use super::works::Size;
 use chinwag_bench::{Outcome, failed, raise_limit};
 
@@ -203,7 +204,7 @@ fn folder(entries: impl Iterator<Item = Entry>) -> Outcome<TempDir> {
 fn start_on(folder: &TempDir, cores: &[usize], options: &[&str]) -> Outcome<Host> {
     let data = folder.path().join("data");
     let data = data.to_str().ok_or("the temporary folder has no plain name")?;
-    Host::start(Peer::Chinwag, cores, &[&["--data", data], options].concat())
+    Host::start(Peer::Chinwag, Wire::Clear, cores, &[&["--data", data], options].concat())
 }
 
 /// Many take another name, and then they log in, so that each has another name too.

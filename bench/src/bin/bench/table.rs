@@ -3,7 +3,7 @@
 use super::peers::Peer;
 use super::results::{Results, Spread, count, digits};
 use super::works::Work::{self, Connect10000, Connect10000Quiet, File, Flat200, Flat1000, Idle, Join3000, Latency};
-use super::works::Work::{Lone, Pairs, PairsMsg, Steady, Ten};
+use super::works::Work::{Connect2000Rsa, Connect10000Tls, Handshakes, Lone, Pairs, PairsMsg, Steady, SteadyTls, Ten};
 
 /// What is expected of chinwag in a row.
 #[derive(Clone, Copy)]
@@ -154,6 +154,28 @@ pub const ROWS: &[Row] = &[
     row("room of 200 by itself; 99th percentile, ms", Latency, "p99 ms", &[], None),
     row("four fetch and one uploads; times that", Latency, "× p99 with files", &[Target::Below(2.0)], None),
     row("one in a hundred does not read; times that", Latency, "× p99 with deaf", &[Target::Below(1.2)], None),
+    row(
+        "in TLS, steady: 100 lines/s, room of 1,000; µs a delivery",
+        SteadyTls,
+        "µs a delivery",
+        &[Target::Times(1.35, Peer::Chinwag, Steady)],
+        None,
+    ),
+    row("the same: 99.9th percentile, ms", SteadyTls, "p99.9 ms", &[], None),
+    row("in TLS, {n} connect and take a name; µs each", Connect10000Tls, "µs each", &[], None),
+    row("the same: so many a second of one core", Connect10000Tls, "a second", &[], None),
+    row("in TLS, {n} idle; resident bytes each", Connect10000Tls, "bytes each", &[Target::AtMost(4500.0)], None),
+    row("the same; MB resident in all", Connect10000Tls, "MB with all", &[Target::AtMost(45.0)], None),
+    row("in TLS with a key of RSA, {n} connect and take a name; µs each", Connect2000Rsa, "µs each", &[], None),
+    row("the same: so many a second of one core", Connect2000Rsa, "a second", &[], None),
+    row("in TLS, room of 200 by itself; 99th percentile, ms", Handshakes, "p99 ms", &[], None),
+    row(
+        "beside 2,000 handshakes that stop half way; times that",
+        Handshakes,
+        "× p99 with handshakes",
+        &[Target::AtMost(10.0)],
+        None,
+    ),
 ];
 
 /// What the columns are called.

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::dialect::Dialect;
 use super::figures::Figures;
 use super::host::Host;
 use super::network::Writes;
 use super::peers::{PEERS, Peer};
+use super::wire::{Key, Wire};
 use super::{arrive, file, latency, pairs, talk};
 use chinwag_bench::Outcome;
 
@@ -39,6 +41,14 @@ pub enum Work {
     File,
     /// How long lines take in a room of two hundred, while others fetch files, and while some do not read.
     Latency,
+    /// The room of a thousand again, in TLS.
+    SteadyTls,
+    /// Ten thousand who connect in TLS, take a name, and then do nothing.
+    Connect10000Tls,
+    /// Two thousand who do so with a server that has a key of RSA.
+    Connect2000Rsa,
+    /// How long lines take in a room of two hundred in TLS, while two thousand handshakes stop half way.
+    Handshakes,
 }
 
 /// All of them.
@@ -56,6 +66,10 @@ pub const WORKS: &[Work] = &[
     Work::Connect10000Quiet,
     Work::File,
     Work::Latency,
+    Work::SteadyTls,
+    Work::Connect10000Tls,
+    Work::Connect2000Rsa,
+    Work::Handshakes,
 ];
 
 /// How long the load toils for each read in the flat works where a write is dear: about what it takes there to wake a
@@ -79,7 +93,7 @@ impl Size {
         match self {
             Self::Full => 11_000,
             Self::Quick => 6_000,
-            Self::Tiny => 200,
+            Self::Tiny => 2_200,
         }
     }
 }
@@ -100,6 +114,10 @@ impl fmt::Display for Work {
             Self::Connect10000Quiet => "connect10000-quiet",
             Self::File => "file",
             Self::Latency => "latency",
+            Self::SteadyTls => "steady-tls",
+            Self::Connect10000Tls => "connect10000-tls",
+            Self::Connect2000Rsa => "connect2000-rsa",
+            Self::Handshakes => "handshakes",
         })
     }
 }
@@ -120,20 +138,43 @@ impl Work {
             Self::Connect10000 => (!bare || peer == Peer::Bare(1)) && !before,
             Self::Join3000 => !bare && !before,
             Self::Idle | Self::PairsMsg => peer == Peer::Chinwag || before,
-            Self::Connect10000Quiet | Self::Latency => peer == Peer::Chinwag,
+            Self::Connect10000Quiet | Self::Latency | Self::Handshakes => peer == Peer::Chinwag,
+            Self::SteadyTls | Self::Connect10000Tls | Self::Connect2000Rsa => {
+                matches!(peer, Peer::Chinwag | Peer::Inspircd | Peer::Ngircd)
+            }
             Self::File => peer == Peer::Chinwag || peer == Peer::Bare(1),
+        }
+    }
+
+    /// How people come in for it.
+    fn wire(self) -> Wire {
+        match self {
+            Self::SteadyTls | Self::Connect10000Tls | Self::Handshakes => Wire::Tls(Key::P256),
+            Self::Connect2000Rsa => Wire::Tls(Key::Rsa),
+            _ => Wire::Clear,
         }
     }
 
     /// Whether what writes cost decides what it costs.
     pub fn is_talk(self) -> bool {
         match self {
-            Self::Steady | Self::Flat200 | Self::Flat1000 | Self::Ten | Self::Lone | Self::Pairs | Self::PairsMsg => {
-                true
-            }
-            Self::Idle | Self::Join3000 | Self::Connect10000 | Self::Connect10000Quiet | Self::File | Self::Latency => {
-                false
-            }
+            Self::Steady
+            | Self::SteadyTls
+            | Self::Flat200
+            | Self::Flat1000
+            | Self::Ten
+            | Self::Lone
+            | Self::Pairs
+            | Self::PairsMsg => true,
+            Self::Idle
+            | Self::Join3000
+            | Self::Connect10000
+            | Self::Connect10000Quiet
+            | Self::Connect10000Tls
+            | Self::Connect2000Rsa
+            | Self::File
+            | Self::Latency
+            | Self::Handshakes => false,
         }
     }
 
@@ -154,12 +195,12 @@ impl Work {
             (Self::Pairs, Peer::Bare(_)) => &["pairs"],
             _ => &[],
         };
-        let host = Host::start(peer, cores, options)?;
+        let host = Host::start(peer, self.wire(), cores, options)?;
         let host = &host;
         // Where the server has a dear write to do for each, those who read are the busy ones all the same.
         let toil = if writes == Writes::Dear { TOIL } else { Duration::ZERO };
         match self {
-            Self::Steady => talk::steady(host, of(1000, 1000, 20), 100, of(500, 150, 20) as u32),
+            Self::Steady | Self::SteadyTls => talk::steady(host, of(1000, 1000, 20), 100, of(500, 150, 20) as u32),
             Self::Ten => talk::steady(host, 10, 100, of(500, 150, 20) as u32),
             Self::Lone => talk::steady(host, of(100, 100, 20), 10, of(50, 20, 2) as u32),
             Self::Idle => talk::idle(host, of(100, 100, 20), Duration::from_secs(of(5, 3, 1) as u64)),
@@ -168,13 +209,17 @@ impl Work {
             Self::Pairs => pairs::pairs(host, of(500, 500, 10), of(100, 30, 10) as u32, false),
             Self::PairsMsg => pairs::pairs(host, of(500, 500, 10), of(100, 30, 10) as u32, true),
             Self::Join3000 => arrive::join(host, of(3000, 1000, 30)),
-            Self::Connect10000 | Self::Connect10000Quiet => {
-                let besides = if self == Self::Connect10000 { "" } else { "/set presence off\n" };
+            Self::Connect10000 | Self::Connect10000Quiet | Self::Connect10000Tls | Self::Connect2000Rsa => {
+                // IRC knows no presence.
+                let is_quiet = self != Self::Connect10000 && host.dialect == Dialect::Plain;
+                let besides = if is_quiet { "/set presence off\n" } else { "" };
                 let rest = Duration::from_secs(of(3, 1, 0) as u64);
-                arrive::connect(host, of(10_000, 5_000, 50), besides, rest)
+                let count = if self == Self::Connect2000Rsa { of(2_000, 1_000, 20) } else { of(10_000, 5_000, 50) };
+                arrive::connect(host, count, besides, rest)
             }
             Self::File => file::file(peer, host, of(8533, 8533, 100) as u64, of(10, 3, 1) as u32),
             Self::Latency => latency::latency(host, of(200, 200, 30), of(300, 75, 10) as u32),
+            Self::Handshakes => latency::beside_handshakes(host, of(200, 200, 30), of(300, 75, 10) as u32),
         }
     }
 }

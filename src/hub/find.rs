@@ -1,0 +1,202 @@
+//! Who somebody is to the core, which rules hold for them, and what a name that was typed means.
+
+use crate::effect::Output;
+use crate::event::Fault;
+use crate::guestbook::Guestbook;
+use crate::meters::Counted;
+use crate::names::{Nick, Origin, PersonId, Place, RoomName, Text};
+use crate::people::Person;
+use crate::policy::{self, Action, Actor, Doing, Ruled, may, rules_any_room, sees};
+use crate::register::{Owned, Rules};
+use crate::request::{Named, Target};
+use crate::rooms::{Room, RoomId};
+use crate::rules::{InForce, Someone};
+use crate::time::Now;
+use crate::typing::Conversation;
+
+use super::{Hub, Turn};
+
+impl Hub {
+    /// Whether somebody may do something, see [`may`]. What is done by nobody who is online, whoever runs the server does.
+    pub(super) fn may(&self, who: PersonId, action: Action<'_>) -> Result<(), Fault> {
+        may(self.actor_of(who).ok_or(Fault::NoTarget)?, action)
+    }
+
+    pub(super) fn actor_of(&self, who: PersonId) -> Option<Actor> {
+        match self.people.get(who) {
+            Some(person) => Some(Actor::Person(self.someone(person))),
+            None => (who == PersonId::NOBODY).then_some(Actor::Control),
+        }
+    }
+
+    /// Whether something may be told or sent to somebody alone, see [`policy::may_reach`].
+    pub(super) fn may_reach(&self, to: PersonId) -> Result<(), Fault> {
+        policy::may_reach(self.people.get(to).ok_or(Fault::NoTarget)?, self.people.is_reading(to))
+    }
+
+    /// Whether whose turn it is may do this in a room, see [`may`].
+    pub(super) fn may_in(&self, room: RoomId, doing: Doing, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+        may(self.actor(turn), Action::InRoom(doing, self.ruled(room, turn.now)))
+    }
+
+    /// Somebody as the rules of rooms know them.
+    pub(super) fn someone(&self, person: &Person) -> Someone {
+        self.someone_owning(person, self.register().owned(&person.nick()))
+    }
+
+    /// The same of somebody whose name has this owner.
+    pub(super) fn someone_owning(&self, person: &Person, owned: Option<&Owned>) -> Someone {
+        let (owned, accounts) = (owned.map(Owned::nick), self.accounts_here());
+        Someone { id: person.id, nick: person.nick(), owned, accounts, origin: person.origin() }
+    }
+
+    /// The name that somebody owns, as it was registered, however they spell it: who is shown under a name that looks like an owned
+    /// one is its owner, and it looks like no other.
+    pub(super) fn owned_by(&self, person: &Person) -> Option<Nick> {
+        self.register().owned(&person.nick()).map(|owned| owned.nick())
+    }
+
+    /// The name that whose turn it is owns.
+    pub(super) fn account(&self, turn: &Turn<'_, impl Output>) -> Option<Nick> {
+        self.people.get(turn.who).and_then(|person| self.owned_by(person))
+    }
+
+    /// The owner of this name, if they are here, however they are shown.
+    pub(super) fn owner_here(&self, owned: &Nick) -> Option<&Person> {
+        self.find_shown(owned).filter(|person| self.owned_by(person) == Some(*owned))
+    }
+
+    /// Whoever is shown under this name, or else under one that looks like it.
+    pub(super) fn find_shown(&self, nick: &Nick) -> Option<&Person> {
+        self.people.find(nick).and_then(|who| self.people.get(who))
+    }
+
+    /// With whom whose turn it is is counted.
+    pub(super) fn counted(&self, turn: &Turn<'_, impl Output>) -> Counted {
+        self.account(turn).map_or_else(
+            || match self.origin(turn) {
+                Origin::Loopback => Counted::Alone,
+                Origin::Network(prefix) => Counted::Network(prefix),
+            },
+            Counted::Account,
+        )
+    }
+
+    /// The rules of a room.
+    pub(super) fn rules<'a>(&'a self, room: &'a Room) -> InForce<'a> {
+        self.in_force(&room.name, room.book())
+    }
+
+    /// The same of one that need not be in memory.
+    pub(super) fn in_force<'a>(&'a self, room: &RoomName, book: &'a Guestbook) -> InForce<'a> {
+        let rules = self.register().room(room).unwrap_or(Rules::NONE);
+        InForce { rules, book, guests: self.settings.guests }
+    }
+
+    pub(super) fn ruled(&self, room: RoomId, now: Now) -> Ruled<'_> {
+        let room = &self.rooms[room];
+        Ruled { room, rules: self.rules(room), now }
+    }
+
+    /// What `target` means to whose turn it is, who must be allowed to do this there if it is a room.
+    pub(super) fn resolve(
+        &self,
+        target: Target<'_>,
+        doing: Doing,
+        turn: &Turn<'_, impl Output>,
+    ) -> Result<Conversation, Fault> {
+        match target {
+            Target::Room(room) => self.room_for(room, doing, turn).map(Conversation::Room),
+            Target::Person(whom) => self.find_person(whom, turn).map(|person| Conversation::Person(person.id)),
+        }
+    }
+
+    pub(super) fn find_person(&self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<&Person, Fault> {
+        let person =
+            whom.name.ok().and_then(|nick| self.find_shown(&nick).filter(|person| self.is_meant(person, &nick)));
+        person.ok_or_else(|| {
+            let typed = Text::new(whom.typed);
+            let meant = whom.name.ok().and_then(|nick| RoomName::meant(nick.as_str()));
+            // Whoever guesses learns of no room that they may not know of.
+            match meant.and_then(|name| self.rooms.find(&name)).filter(|&room| self.sees(turn.who, room)) {
+                Some(room) => Fault::MeantRoom(typed, self.rooms[room].name),
+                None => Fault::NoSuchNick(typed),
+            }
+        })
+    }
+
+    /// Whether somebody is meant by a name like which they look: not if it is the very name of an owner, who is somebody else.
+    pub(super) fn is_meant(&self, person: &Person, nick: &Nick) -> bool {
+        let owner = || self.register().owned(nick).map(|owned| owned.nick()).filter(|owned| owned == nick);
+        person.nick() == *nick || owner().is_none_or(|owner| self.owned_by(person) == Some(owner))
+    }
+
+    /// The room of this name, as far as whose turn it is may know of it.
+    pub(super) fn find_room(&self, room: Named<'_, RoomName>, turn: &Turn<'_, impl Output>) -> Result<RoomId, Fault> {
+        let found = room.name.ok().and_then(|name| self.rooms.find(&name)).filter(|&id| self.sees(turn.who, id));
+        found.ok_or_else(|| Fault::NoSuchRoom(Text::new(room.typed)))
+    }
+
+    /// Whether somebody may know that a room is there, see [`sees`].
+    pub(super) fn sees(&self, who: PersonId, room: RoomId) -> bool {
+        let room = &self.rooms[room];
+        self.actor_of(who).is_some_and(|actor| sees(actor, room, self.rules(room)))
+    }
+
+    /// The room of this name, in which whose turn it is must be allowed to do this.
+    pub(super) fn room_for(
+        &self,
+        room: Named<'_, RoomName>,
+        doing: Doing,
+        turn: &Turn<'_, impl Output>,
+    ) -> Result<RoomId, Fault> {
+        let room = self.find_room(room, turn).or_else(|why| {
+            let hidden = room.name.ok().and_then(|name| self.rooms.find(&name));
+            hidden.filter(|_| rules_any_room(self.actor(turn), doing)).ok_or(why)
+        })?;
+        self.may_in(room, doing, turn)?;
+        Ok(room)
+    }
+
+    /// The room of this name, or the current one, in which whose turn it is must be allowed to do this.
+    pub(super) fn room_or_current(
+        &self,
+        room: Option<Named<'_, RoomName>>,
+        doing: Doing,
+        turn: &Turn<'_, impl Output>,
+    ) -> Result<RoomId, Fault> {
+        match (room, self.people.way(turn.conn).and_then(|way| way.current)) {
+            (Some(room), _) => self.room_for(room, doing, turn),
+            (None, Some(Conversation::Room(room))) => {
+                self.may_in(room, doing, turn)?;
+                Ok(room)
+            }
+            (None, _) => Err(Fault::NoRoom),
+        }
+    }
+
+    /// Where goes what whose turn it is says or does, who must be allowed to do this there if it is a room.
+    pub(super) fn current(&self, doing: Doing, turn: &Turn<'_, impl Output>) -> Result<Conversation, Fault> {
+        let place = self.people.way(turn.conn).and_then(|way| way.current).ok_or(Fault::NoTarget)?;
+        match place {
+            Conversation::Room(room) => self.may_in(room, doing, turn)?,
+            Conversation::Person(other) => drop(self.people.get(other).ok_or(Fault::NoTarget)?),
+        }
+        Ok(place)
+    }
+
+    /// How one who is in a conversation names it.
+    pub(super) fn place(&self, place: Conversation) -> Result<Place, Fault> {
+        match place {
+            Conversation::Room(room) => Ok(Place::Room(self.rooms[room].name)),
+            Conversation::Person(other) => {
+                self.people.get(other).map(|person| Place::With(person.nick())).ok_or(Fault::NoTarget)
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn nick(&self, who: PersonId) -> Result<Nick, Fault> {
+        self.people.get(who).map(Person::nick).ok_or(Fault::NoTarget)
+    }
+}

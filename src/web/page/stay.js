@@ -1,0 +1,817 @@
+/** What is needed only once somebody is in: connections that are lost, what happens besides talk, and saying something. Loaded
+ * behind the first view. */
+import { fold, spoken } from "./talks.js";
+import { list, string, typed } from "./session.js";
+import { cut, row as detail } from "./view.js";
+
+/** @import { Session } from "./session.js" */
+/** @import { Talk } from "./talks.js" */
+/** @import { Fact, Hooks, Line, Open, Refused, Reply, Row, Then, Why } from "./types" */
+
+/** Characters that may come before the server is told that they have: it holds 64 KiB. */
+const CONFIRM = 16384;
+/** Lines of a greeting that are held until it is known whether the place is taken up. */
+const GREETING = 500;
+/** The most bytes of a line, with its end. */
+const LINE = 4096;
+/** Commands without an answer beyond which what is said waits: the server takes some twenty lines a second. */
+const UNANSWERED = 100;
+/** How many people may be online for all of them to be asked for. */
+const CROWD = 5000;
+/** Rows of a private talk that outlive a reload. */
+const PRIVATE = 200;
+/** How long after a loss our own dead connection may still have our name, and how often that is asked for; ms, as all below. */
+const LIMBO = 95000;
+const AGAIN = 5000;
+const TYPING = 3000;
+const RETRY_MOST = 30000;
+/** A connection that lasted so long was a good one: the next loss is tried again soon. */
+const GOOD = 10000;
+/** How long the server may be silent until it is asked, and then until it is lost; and so when the page becomes visible again. */
+const SILENT = 60000;
+const DEAD = 20000;
+const ASLEEP = 10000;
+const AWAKE = 3000;
+const SAVE = 1000;
+/** Those that name somebody, who may be another person on the next connection. */
+const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite|uninvite|kill|block) /;
+
+/** What is left of a text that the server may have cleaned. @param {string} text */
+const bare = (text) => text.replace(/[\p{C}\p{M}\p{Z}\s\ufffd\u115f\u1160\u3164\uffa0]/gu, "");
+
+/** @param {string} text */
+const bytes = (text) => new TextEncoder().encode(text).length;
+
+/** Cuts a text at words, so that no part has more bytes. @param {string} text @param {number} most */
+export function parts(text, most) {
+  const out = [];
+  let rest = text;
+  while (bytes(rest) > most) {
+    let end = Math.min(rest.length, most);
+    while (bytes(rest.slice(0, end)) > most) end -= Math.ceil((bytes(rest.slice(0, end)) - most) / 3);
+    const blank = rest.lastIndexOf(" ", end);
+    if (blank > end / 2) end = blank;
+    else if (/[\ud800-\udbff]/.test(rest[end - 1])) end--;
+    out.push(rest.slice(0, end));
+    rest = rest.slice(end).replace(/^ /, "");
+  }
+  if (rest.trim()) out.push(rest);
+  return out;
+}
+
+/** The place that the server keeps when a connection is lost; PROTOCOL.md, "A place that is kept". */
+export class Place {
+  /** @type {"none" | "asked" | "refused" | "kept" | "lost" | "resuming"} */
+  #state = "none";
+  /** Lines that have come since the first `+ keep`. */
+  #lines = 0;
+  #token = "";
+  #unconfirmed = 0;
+  #confirming = 0;
+  /** Whether an answer to an earlier /keep is still to come for a place that is over: it is a refusal. */
+  #behind = false;
+  /** How many lines of ours are known to be carried out, and how many commands among them have no reply yet. */
+  #had = 0;
+  #unanswered = 0;
+  /** Those behind them: a command, or a number of lines of file data. @type {(string | number)[]} */
+  #sent = [];
+  #hadThere = 0;
+  #open = /** @type {Open} */ (null);
+  /** @type {Fact[]} */
+  #greeting = [];
+  /** Whether it is that of an earlier life of this page, which has forgotten what it asked. */
+  isOld = false;
+
+  /** @param {{ token: string, lines: number } | undefined} ticket */
+  constructor(ticket) {
+    if (!ticket) return;
+    this.#state = "lost";
+    this.#token = ticket.token;
+    this.#lines = ticket.lines;
+    this.isOld = true;
+  }
+
+  /** Whether it has to be taken up before anything can be said. */
+  get isAway() {
+    return this.#state === "lost" || this.#state === "resuming";
+  }
+
+  /** What takes it up after a reload. */
+  get ticket() {
+    return this.#token ? { token: this.#token, lines: this.#lines } : undefined;
+  }
+
+  /** A connection stands. What is to be said first, if there is a place. */
+  connected() {
+    if (this.#state !== "lost") return null;
+    this.#state = "resuming";
+    this.#greeting = [];
+    this.#hadThere = 0;
+    this.#open = null;
+    return `/resume ${this.#token} ${this.#lines}`;
+  }
+
+  /** The connection is lost. Whether the place is kept. */
+  lost() {
+    this.#confirming = 0;
+    if (this.#token) this.#state = "lost";
+    else this.end();
+    return this.isAway;
+  }
+
+  end() {
+    this.#behind = this.#state === "kept" && this.#confirming > 0;
+    this.#state = "none";
+    this.#token = "";
+    this.#lines = this.#unconfirmed = this.#confirming = this.#had = this.#unanswered = 0;
+    this.#sent = [];
+    this.isOld = false;
+  }
+
+  /** What is to be said for it now, once the server has let us in. */
+  poll() {
+    if (this.#state === "none" && !this.#behind) this.#state = "asked";
+    else if (this.#state === "kept" && !this.#confirming && this.#unconfirmed >= CONFIRM)
+      this.#confirming = this.#unconfirmed;
+    else return null;
+    return `/keep ${this.#lines}`;
+  }
+
+  /** A command goes out, or so many lines of file data. @param {string | number} what */
+  sent(what) {
+    if (this.#state !== "none" && this.#state !== "refused") this.#sent.push(what);
+  }
+
+  /** A line has come. Whether it is the session's; or the place is taken up, or gone.
+   * @param {Fact} fact @param {number} size in characters
+   * @returns {boolean | { again: string[], upload: Open } | { greeting: Fact[] }} */
+  heard(fact, size) {
+    const isKeep = "command" in fact && fact.command === "keep";
+    if (this.#state === "resuming") return this.#answered(fact);
+    if (this.#state === "lost") return false;
+    if (this.#state === "none" && isKeep) {
+      this.#behind = false;
+      return false;
+    }
+    if (this.#state === "asked" && fact.is === "done" && isKeep) {
+      this.#state = "kept";
+      this.#token = fact.text.split(" ")[0];
+      return false;
+    }
+    if (this.#state === "asked" && fact.is === "refused" && (isKeep || fact.code === "unknown-command")) {
+      this.end();
+      this.#state = "refused";
+      return false;
+    }
+    return this.#state === "kept" ? this.#counted(fact, size, isKeep) : true;
+  }
+
+  /** @param {Fact} fact @param {number} size @param {boolean} isKeep */
+  #counted(fact, size, isKeep) {
+    if (fact.is === "done" && isKeep) {
+      this.#unconfirmed -= this.#confirming;
+      this.#confirming = 0;
+      return false;
+    }
+    this.#lines++;
+    this.#unconfirmed += fact.is === "data" ? 0 : size;
+    if (fact.is === "refused" && isKeep) {
+      this.#unconfirmed = this.#confirming = 0;
+      return false;
+    }
+    if ((fact.is === "done" && /^(quit|drop)$/.test(fact.command)) || fact.is === "nick") this.end();
+    else if (fact.is === "bye" && /^(shutdown|killed|blocked)$/.test(fact.code)) this.end();
+    else if (fact.is === "done") this.#hadOne();
+    else if (fact.is === "refused" && fact.command !== "say" && fact.code !== "no-upload") this.#hadOne();
+    return true;
+  }
+
+  /** The first command without a reply has one, so all before it is carried out, too. */
+  #hadOne() {
+    if (this.#unanswered) this.#unanswered--;
+    else
+      for (let one = this.#sent.shift(); one !== undefined; one = this.#sent.shift()) {
+        this.#had += typeof one === "number" ? one : 1;
+        if (typeof one === "string") break;
+      }
+  }
+
+  /** @param {Fact} fact */
+  #answered(fact) {
+    if (fact.is === "detail") {
+      const had = detail("had", fact.text);
+      const upload = detail("upload", fact.text);
+      if (had) this.#hadThere = Number(had.lines);
+      if (upload) this.#open = { id: Number(upload.id), offset: Number(upload.offset) };
+    } else if (fact.is === "done" && fact.command === "resume") {
+      this.#state = "kept";
+      return { again: this.#again(), upload: this.#open };
+    } else if (fact.is === "refused") {
+      const greeting = this.#greeting;
+      this.end();
+      return { greeting };
+    } else if (this.#greeting.length < GREETING) this.#greeting.push(fact);
+    return false;
+  }
+
+  /** Our lines that were not carried out, to be sent again. */
+  #again() {
+    const had = this.#hadThere;
+    while (this.#had < had && this.#sent.length) {
+      const one = this.#sent.shift();
+      this.#had += typeof one === "number" ? one : 1;
+      if (typeof one === "string") this.#unanswered++;
+    }
+    this.#had = had;
+    const lines = this.#sent.filter((one) => typeof one === "string");
+    this.#sent = lines;
+    return lines.slice();
+  }
+}
+
+export class Stay {
+  /** Since when our own dead connection may have our name, and when that is asked for again. */
+  #regain = /** @type {{ since: number, at: number } | null} */ (null);
+  #presence = /** @type {number | null} */ (null);
+  #typing = { talk: "", at: 0 };
+  /** Since when this connection has been a good one. */
+  #inSince = Number.POSITIVE_INFINITY;
+  #tries = 0;
+  /** Connections that could not be made since one stood. */
+  #failed = 0;
+  #retryAt = /** @type {number | null} */ (null);
+  #aliveBy = /** @type {number | null} */ (null);
+  /** When the place must have been taken up, and how often that had no answer. */
+  #resumeBy = /** @type {number | null} */ (null);
+  #unanswered = 0;
+  #savedAt = 0;
+
+  /** @param {Session} s @param {Hooks} hooks @param {Record<string, any>} left what an earlier life of this page has left */
+  constructor(s, hooks, { place, people, unsettled }) {
+    this.s = s;
+    this.hooks = hooks;
+    this.place = new Place(string(place?.token) && Number.isInteger(place.lines) ? place : undefined);
+    for (const person of list(people)) {
+      if (string(person?.id)[0] !== "@") continue;
+      const talk = s.find(person.id) ?? s.opened_(person.id);
+      for (const row of list(person.rows)) {
+        const { file, key } = s.add(talk, { ...row, key: talk.next() });
+        if (file) s.files.set(file.id, file);
+        talk.readKey = key;
+      }
+    }
+    for (const one of list(unsettled)) {
+      const id = string(one?.id);
+      if (!/^[#@]/.test(id) || !string(one.row?.text)) continue;
+      const talk = s.find(id) ?? s.opened_(id);
+      s.add(talk, { ...one.row, key: talk.next(), way: "limbo", state: talk.kind === "room" ? "pending" : "unknown" });
+    }
+  }
+
+  // Connections.
+
+  /** The socket is open. */
+  opened() {
+    this.#retryAt = null;
+    this.#failed = 0;
+    const line = this.place.connected();
+    if (line) this.s.out = `${line}\n`;
+    this.#resumeBy = line ? this.s.clock + DEAD : null;
+  }
+
+  /** We are in: what comes first. @param {number} online */
+  begin(online) {
+    this.#inSince = this.s.clock;
+    this.#poll();
+    if (online < CROWD) this.who();
+  }
+
+  /** Time has passed. */
+  tick() {
+    const now = this.s.clock;
+    if (this.#retryAt !== null && this.#retryAt <= now) this.#reconnect();
+    if (this.#aliveBy !== null && this.#aliveBy <= now) this.#reconnect();
+    if (this.#resumeBy !== null && this.#resumeBy <= now && this.s.up && this.place.isAway) {
+      // Once may be chance. A server that never answers has no place for us.
+      if (this.#unanswered++) this.place.end();
+      this.#reconnect();
+    }
+    if (this.s.up && now - this.s.heardAt >= (this.s.isIn ? SILENT : DEAD)) this.#probe(DEAD);
+    if (this.#regain && this.s.isIn && this.#regain.at <= now) {
+      this.#regain.at = now + AGAIN;
+      if (now - this.#regain.since > LIMBO) this.settled();
+      else this.s.askName();
+    }
+    for (const talk of this.s.talks.values()) if (talk.typed(now)) this.s.change.talks = true;
+    this.s.transfers?.tick();
+  }
+
+  awake() {
+    if (!this.s.up && this.s.state !== "ended") this.now();
+    else if (this.s.up && this.s.clock - this.s.heardAt >= ASLEEP) this.#probe(AWAKE);
+  }
+
+  now() {
+    this.#tries = 0;
+    if (this.s.state === "ended") this.s.set("connecting");
+    if (this.s.up) this.#probe(AWAKE);
+    else this.#reconnect();
+  }
+
+  #reconnect() {
+    if (this.s.up) this.lose(true);
+    this.#retryAt = this.#aliveBy = this.#resumeBy = null;
+    if (this.s.trouble) this.s.tell(this.s.trouble);
+    this.hooks.reconnect();
+  }
+
+  /** @param {number} patience */
+  #probe(patience) {
+    if (this.#aliveBy === null) this.s.ask("/ping alive");
+    this.#aliveBy ??= this.s.clock + patience;
+  }
+
+  /** The connection is lost. @param {boolean} stood whether there was one */
+  lose(stood) {
+    if (stood && this.s.clock - this.#inSince > GOOD) this.#tries = 0;
+    this.#failed += stood ? 0 : 1;
+    this.#inSince = Number.POSITIVE_INFINITY;
+    this.s.up = false;
+    this.#aliveBy = null;
+    this.s.transfers?.lost();
+    if (!this.place.lost()) this.#gone();
+    const code = this.s.bye?.code ?? (this.#failed > 1 && !this.s.server.version ? "no-websocket" : "lost");
+    if (this.s.isLeaving) {
+      this.s.isLeaving = false;
+      this.s.set("connecting");
+      this.#retryAt = this.s.clock;
+    } else if (this.s.bye && !/^(full|shutdown|too-slow|idle)$/.test(code)) this.s.set("ended");
+    else {
+      const wait = code === "full" ? 2 * RETRY_MOST : Math.min(500 * 2 ** this.#tries++, RETRY_MOST);
+      this.#retryAt = this.s.clock + wait * (0.5 + this.hooks.random() / 2);
+      this.s.set(this.s.entered || /naming|lost/.test(this.s.state) ? "lost" : "connecting");
+    }
+    this.s.tell({ code, text: this.s.bye?.text ?? "" }, { retryAt: this.#retryAt });
+  }
+
+  /** The place is lost too, and with it what had no answer. */
+  #gone() {
+    this.s.phase = "new";
+    this.s.isRestoring = false;
+    this.s.fence = "";
+    this.s.me.owned = this.s.me.operator = false;
+    this.#presence = this.#regain = null;
+    for (const { then } of this.s.asked.splice(0)) then(null, []);
+    for (const talk of this.s.talks.values()) {
+      talk.joined = false;
+      talk.typing = [];
+      talk.seen.lost();
+      talk.files = [];
+    }
+    // Whoever has a name on the next connection need not be who had it.
+    for (const one of this.s.waiting.splice(0)) {
+      if ("line" in one && OF_PERSON.test(one.line)) one.then(null, []);
+      else if ("row" in one && one.talk.kind === "person")
+        this.refuse(one.talk, one.row, { code: "elsewhere", text: "" });
+      else this.s.waiting.push(one);
+    }
+    this.s.people.clear();
+    this.s.change.talks = this.s.change.people = true;
+  }
+
+  /** A line has come, which is about the place, or for the session. @param {Fact} fact @param {number} size */
+  heard(fact, size) {
+    const told = this.place.heard(fact, size);
+    if (told === true) this.s.told(fact);
+    else if (told && "again" in told) this.#resumed(told, fact.is === "done" ? fact.text : "");
+    else if (told) {
+      this.#gone();
+      for (const greeting of told.greeting) this.s.told(greeting);
+    }
+  }
+
+  /** Our place is taken up. @param {{ again: string[], upload: Open }} told @param {string} nick */
+  #resumed({ again, upload }, nick) {
+    this.#inSince = this.s.clock;
+    this.#unanswered = 0;
+    this.s.me.nick = nick;
+    this.s.tell(null);
+    if (this.place.isOld) {
+      this.place.isOld = false;
+      this.s.phase = "in";
+      this.s.me.owned = !!this.s.token && fold(this.s.token.nick) === fold(nick);
+      this.s.fence = `fence-${Math.floor(this.hooks.random() * 1e15)}`;
+      this.s.ask(`/ping ${this.s.fence}`);
+      this.s.begin(0);
+      if (this.s.name) return this.s.named();
+    } else {
+      for (const line of again) this.s.out += `${line}\n`;
+      this.s.transfers?.resumed(upload);
+    }
+    this.s.set(this.s.entered ? "in" : "naming");
+  }
+
+  /** What is to be said for the place. */
+  #poll() {
+    const line = this.place.poll();
+    // From here on the server may let go of what it wrote until now.
+    if (line && line !== "/keep 0") this.save();
+    if (line) this.s.out += `${line}\n`;
+  }
+
+  /** @param {Refused} f @param {string} name */
+  unnamed(f, name) {
+    // Our own dead connection may have it.
+    if ((f.code === "taken" && this.s.hadName) || f.code === "busy")
+      this.#regain ??= { since: this.s.clock, at: this.s.clock + AGAIN };
+    this.s.tell(f, { name, free: /^(taken|owned|held)$/.test(f.code) ? this.#free(name) : null });
+    if (this.s.phase === "new") return;
+    if (this.s.entered || this.#regain) this.s.named();
+    else this.s.set("naming");
+  }
+
+  /** The server has said something. */
+  alive() {
+    this.#aliveBy = null;
+  }
+
+  /** We are called as we want to be, or want another name. */
+  settled() {
+    const was = this.#regain;
+    this.#regain = null;
+    if (was) this.carry();
+  }
+
+  /** Transfers go on once we have our name, as an upload is only taken up again by that. */
+  carry() {
+    if (this.s.phase === "on" && this.s.isIn && !this.#regain) this.s.transfers?.begin();
+  }
+
+  /** A name like this one that nobody has, as far as is known. @param {string} name */
+  #free(name) {
+    const taken = new Set([...this.s.people.keys()].map(fold));
+    for (let n = 2; ; n++) {
+      const free = `${[...name].slice(0, 20 - `${n}`.length).join("")}${n}`;
+      if (!taken.has(fold(free))) return free;
+    }
+  }
+
+  /** We own that name, and have proved it. @param {Reply} f @param {boolean} byPassword then a token is asked for */
+  owns({ text: nick }, byPassword) {
+    const wasIn = this.s.isRestoring;
+    this.s.me.owned = true;
+    if (byPassword) this.s.token = null;
+    this.s.called(nick);
+    // On a locked server it is asked for behind the greeting.
+    if (byPassword && this.s.phase !== "new") this.askToken();
+    if (!wasIn) return;
+    this.askOperator();
+    this.s.enterAll();
+  }
+
+  askToken() {
+    this.s.ask("/token", (f) => {
+      if (f?.is !== "done") return;
+      this.s.token = { nick: this.s.me.nick, token: f.text };
+      this.save();
+    });
+  }
+
+  askOperator() {
+    this.s.ask("/server", (f) => {
+      this.s.me.operator = f?.is === "done";
+      this.s.change.state = true;
+    });
+  }
+
+  /** Keeps what there is to be kept now, as the page may be gone at once. */
+  save() {
+    this.#savedAt = this.s.clock;
+    this.s.isDirty = false;
+    if (this.s.isLeaving) return;
+    const talks = [...this.s.talks.values()];
+    const isKept = (/** @type {Row} */ row) => row.way === null;
+    this.hooks.keep({
+      local: {
+        name: this.s.name,
+        token: this.s.token,
+        rooms: talks.filter((talk) => talk.kind === "room" && talk.isWanted).map(({ id, read }) => ({ id, ...read })),
+      },
+      session: {
+        place: this.place.ticket,
+        people: talks
+          .filter((talk) => talk.kind === "person")
+          .map(({ id, rows }) => ({ id, rows: rows.filter(isKept).slice(-PRIVATE) })),
+        unsettled: talks.flatMap(({ id, rows }) => rows.filter((row) => !isKept(row)).map((row) => ({ id, row }))),
+      },
+    });
+  }
+
+  /** Nothing is kept any more. */
+  forgotten() {
+    this.s.isDirty = false;
+    this.hooks.keep({ local: {}, session: {} });
+  }
+
+  /** @param {() => void} [then] */
+  who(then) {
+    this.s.ask("/who", (f, rows) => {
+      if (f?.is === "done") {
+        this.s.people.clear();
+        for (const text of rows) this.#person(text);
+        this.#presence = Number(cut(f.text)[0]);
+        this.s.change.people = true;
+      }
+      then?.();
+    });
+  }
+
+  /** @param {string} text of an answer to /who */
+  #person(text) {
+    const { nick, state, rooms: ids, text: away } = detail("who", text) ?? {};
+    if (!nick) return "";
+    const rooms = ids === "-" ? [] : ids.split(",");
+    this.s.people.set(nick, { nick, state, rooms, text: away });
+    for (const id of rooms) {
+      const member = this.s.talks.get(id)?.members.get(nick);
+      if (member) member.away = state === "away" ? away : null;
+    }
+    return nick;
+  }
+
+  /** @param {{ version: number, gone: string[], came: string[] }} fact */
+  #changed({ version, gone, came }) {
+    if (this.#presence === null) return;
+    if (version > this.#presence + 1) {
+      this.#presence = null;
+      return this.who();
+    }
+    this.#presence = Math.max(version, this.#presence);
+    // What was told already may be told again.
+    for (const nick of gone) {
+      const talk = this.s.people.delete(nick) && !came.includes(nick) && this.s.talks.get(`@${nick}`);
+      if (talk) this.event(talk.id, this.s.clock, nick, "offline", []);
+      if (this.#regain && fold(nick) === fold(this.s.name)) this.s.askName();
+    }
+    for (const nick of came) {
+      if (this.s.people.has(nick)) continue;
+      this.s.people.set(nick, { nick, state: "here", rooms: [], text: "" });
+      const talk = !gone.includes(nick) && this.s.talks.get(`@${nick}`);
+      if (talk) this.event(talk.id, this.s.clock, nick, "online", []);
+    }
+    this.s.change.people = true;
+  }
+
+  /** @param {Fact} fact */
+  told(fact) {
+    switch (fact.is) {
+      case "presence":
+        return this.#changed(fact);
+      case "wall":
+        return this.s.note(null, fact.text, "wall", null, [fact.nick]);
+      case "nick":
+        this.s.me.owned = this.s.me.operator = false;
+        this.s.note(null, fact.text, "renamed");
+        this.s.called(fact.nick);
+        return this.s.enterAll();
+      case "event":
+        return this.event(fact.talk, fact.time ?? this.s.clock, fact.nick, fact.event, fact.args);
+      case "data":
+        return this.s.transfers?.data(fact.id, fact.base64);
+      case "whole":
+        return this.s.transfers?.whole(fact.id, fact.digest);
+      case "failed":
+        return this.s.transfers?.failed(fact.id, fact.code, fact.text);
+    }
+  }
+
+  /** @param {string} id @param {number} time @param {string} nick @param {string} event @param {string[]} args */
+  event(id, time, nick, event, args) {
+    const mine = nick === this.s.me.nick;
+    let talk = this.s.find(id);
+    if (!talk && (id[0] === "#" ? mine && event === "joined" : /^(file|invite)$/.test(event)))
+      talk = this.s.opened_(id);
+    if (!talk) return;
+    const [first, second] = args;
+    const isMe = first?.replace(/^(name|guest):/, "") === this.s.me.nick;
+    this.s.change.talks = true;
+    switch (event) {
+      case "typing":
+      case "idle":
+        talk.types(nick, event === "typing" ? this.s.clock : 0);
+        return;
+      case "missed":
+        if (this.#presence !== null) {
+          this.#presence = null;
+          this.who();
+        }
+        return this.s.catchUp(talk);
+      case "erased":
+        talk.seen.erase(Number(first), Number(second));
+        for (const row of talk.rows.filter(({ seq }) => seq && seq >= Number(first) && seq <= Number(second))) {
+          row.erased = true;
+          this.remove(talk, row);
+        }
+        return;
+      case "unfile":
+        return this.s.gone(talk, Number(first), second);
+      case "file":
+        this.shared(talk, time, nick, args);
+        return this.s.transfers?.announced(first);
+      case "invite":
+        return this.s.unread(talk, this.s.add(talk, { kind: "invite", time, nick, args, text: first, mention: true }));
+      case "joined":
+        if (mine && !talk.joined) {
+          talk.isWanted = true;
+          this.s.enterRoom(talk);
+        }
+        this.s.member(talk, nick);
+        break;
+      case "left":
+      case "quit":
+      case "lost":
+        talk.rename(nick);
+        if (mine) talk.joined = talk.isWanted = false;
+        break;
+      case "renamed":
+        this.#follow(nick, first);
+        break;
+      case "topic":
+        talk.topic = first;
+        break;
+      case "made":
+        if (second === "founder" && nick !== first) talk.promote(nick, "op");
+        talk.promote(first, second);
+        break;
+      case "kicked":
+      case "banned":
+        talk.rename(first.replace(/^(name|guest):/, ""));
+        if (isMe) talk.joined = talk.isWanted = false;
+        break;
+      case "muted":
+      case "unmuted":
+        if (isMe) talk.muted = event === "muted";
+        break;
+      case "set":
+        talk.rules.set(first, second);
+    }
+    const row = this.s.add(talk, { time, nick, code: event, args, mine });
+    if (!talk.unread) talk.readKey = row.key;
+  }
+
+  /** Somebody is called otherwise, wherever they are. @param {string} nick @param {string} to */
+  #follow(nick, to) {
+    for (const talk of this.s.talks.values()) talk.rename(nick, to);
+    const person = this.s.people.get(nick);
+    this.s.people.delete(nick);
+    if (person) this.s.people.set(to, { ...person, nick: to });
+    const own = this.s.talks.get(`@${nick}`);
+    if (own && !this.s.talks.has(`@${to}`)) this.s.rekey(own, `@${to}`);
+    if (this.s.ignored.delete(nick)) this.s.ignored.add(to);
+    this.s.change.people = true;
+    if (nick !== this.s.me.nick) return;
+    this.s.me.nick = this.s.name = to;
+    this.s.change.state = true;
+  }
+
+  /** @param {Talk} talk @param {number} time @param {string} nick @param {string[]} args */
+  shared(talk, time, nick, [number, size, name]) {
+    const id = Number(number);
+    const known = this.s.files.get(id);
+    const row = known && talk.rows.find((row) => row.file === known);
+    if (known) known.gone = null;
+    if (row) return this.s.mark(talk, row);
+    const file = this.s.file(id, Number(size), nick, name, talk.id);
+    const mine = nick === this.s.me.nick;
+    const added = this.s.add(talk, { kind: "file", time, nick, file, mine, mention: !mine && talk.kind === "person" });
+    if (!mine) this.s.unread(talk, added);
+  }
+
+  /** @param {string} talkId @param {string} text */
+  say(talkId, text) {
+    const talk = this.s.find(talkId) ?? (talkId[0] === "@" ? this.s.opened_(talkId) : undefined);
+    const isCommand = /^\/[a-z?]/i.test(text) && !/^\/me /.test(text) && !text.trim().includes("\n");
+    if (talk && isCommand) this.s.deed("typed")(talk, text.trimEnd());
+    else if (talk) {
+      const most = LINE - bytes(`/msg ${talk.id} /me \n`);
+      for (const line of text.replace(/^\/\//, "/").split(/\r?\n/)) {
+        if (line.trim()) for (const part of parts(line.trimEnd(), most)) this.message(talk, part);
+      }
+    }
+  }
+
+  /** Something was typed there that may be said, or no more. @param {string} talkId @param {boolean} on */
+  typing(talkId, on) {
+    const { talk, at } = this.#typing;
+    const isNews = on ? talk !== talkId || this.s.clock - at >= TYPING : talk === talkId;
+    if (isNews && this.s.phase === "on" && this.s.isIn && (!on || this.s.find(talkId)?.maySay === true)) {
+      this.#typing = { talk: on ? talkId : "", at: this.s.clock };
+      this.s.ask(`/typing ${talkId} ${on ? "on" : "off"}`);
+    }
+  }
+
+  /** @param {Talk} talk @param {string} text */
+  message(talk, text) {
+    if (this.#typing.talk === talk.id) this.#typing.talk = "";
+    const { nick } = this.s.me;
+    const row = this.s.add(talk, {
+      nick,
+      mine: true,
+      state: "pending",
+      way: "waits",
+      time: this.s.clock,
+      ...spoken(text),
+    });
+    if (!talk.unread) talk.readKey = row.key;
+    this.s.waiting.push({ row, talk });
+  }
+
+  /** What is due at the end of a call: what is to be said goes out, and what is to be kept is kept. When `tick` is due next. */
+  end() {
+    if (this.s.isIn) this.#poll();
+    this.#flush();
+    if (this.s.isDirty && this.s.clock - this.#savedAt >= SAVE) this.save();
+    const due = [
+      this.#retryAt,
+      this.#aliveBy ?? (this.s.up ? this.s.heardAt + SILENT : null),
+      this.#regain?.at ?? null,
+      this.#resumeBy,
+    ];
+    if (this.s.isDirty) due.push(this.#savedAt + SAVE);
+    for (const talk of this.s.talks.values()) if (talk.typing.length) due.push(this.s.clock + 1000);
+    const times = due.filter((time) => time !== null);
+    return times.length ? Math.min(...times) : null;
+  }
+
+  /** Sends what waits, as far as it may go out now. */
+  #flush() {
+    // It must be known as whom a message is said, and what it may have to be told from.
+    const isNaming = () => this.s.asked.some(({ command }) => /^(nick|login|logout|drop)$/.test(command));
+    while (this.s.waiting.length && this.s.phase === "on" && this.s.isIn && this.s.asked.length < UNANSWERED) {
+      const next = this.s.waiting[0];
+      if ("row" in next && (next.talk.seen.isFetching || isNaming())) return;
+      this.s.waiting.shift();
+      if ("line" in next) this.s.ask(next.line, next.then);
+      else if ("row" in next) this.#send(next.talk, next.row);
+      else this.s.enterRoom(next.talk, next.key);
+    }
+  }
+
+  /** @param {Talk} talk @param {Row} row */
+  #send(talk, row) {
+    row.way = "sent";
+    row.nick = this.s.me.nick;
+    /** @type {Then} */
+    const then = (f) => {
+      if (f?.is === "refused") return this.refuse(talk, row, f);
+      if (row.way !== "sent") return;
+      if (!f) Object.assign(row, { way: "limbo", state: talk.kind === "person" ? "unknown" : "pending" });
+      else if (talk.kind === "person" || !talk.joined) Object.assign(row, { way: null, state: "sure" });
+      this.s.mark(talk, row);
+    };
+    this.s.ask(`/msg ${talk.id} ${typed(row)}`, then, fold(talk.name));
+  }
+
+  /** A message has come. Whether it is one of ours: sent and without an echo, or of an unknown fate.
+   * @param {Talk} talk @param {Line} line */
+  settles(talk, { seq, time, nick, text }) {
+    const is = (/** @type {Row} */ row) => row.mine && row.nick === nick && (row.way === "sent" || row.way === "limbo");
+    const own = talk.rows.filter(is);
+    const said = spoken(text);
+    const row = own.find((row) => row.text === said.text) ?? own.find((row) => bare(row.text) === bare(said.text));
+    if (!row) return false;
+    Object.assign(row, { seq: seq || null, time, state: "sure", why: null, way: null, ...said });
+    this.#toEnd(talk, row);
+    return true;
+  }
+
+  /** What the history has not settled is not known. @param {Talk} talk */
+  doubt(talk) {
+    for (const row of talk.rows.filter((row) => row.way === "limbo" && row.state === "pending")) {
+      row.state = "unknown";
+      this.#toEnd(talk, row);
+    }
+  }
+
+  /** What came in between was said before it. @param {Talk} talk @param {Row} row */
+  #toEnd(talk, row) {
+    const after = talk.rows.slice(talk.rows.indexOf(row) + 1);
+    if (after.every((other) => other.way && other.way !== "limbo")) return this.s.mark(talk, row);
+    this.remove(talk, row);
+    row.key = talk.next();
+    talk.rows.push(row);
+    this.s.of(talk).added.push(row);
+  }
+
+  /** @param {Talk} talk @param {Row} row @param {Why} why */
+  refuse(talk, row, { code, text }) {
+    Object.assign(row, { state: "refused", why: { code, text }, way: null });
+    this.s.mark(talk, row);
+  }
+
+  /** @param {Talk} talk @param {Row} row */
+  remove(talk, row) {
+    const at = talk.rows.indexOf(row);
+    if (at >= 0) this.s.of(talk).removed.push(...talk.rows.splice(at, 1));
+  }
+}

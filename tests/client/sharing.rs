@@ -1,0 +1,205 @@
+//! Files and pictures in a terminal.
+
+use std::fs;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use testkit::proxy::Proxy;
+use testkit::pty::{Emulator, Speaks, Terminal};
+use testkit::{Client, noise};
+
+use super::terminal::{alice, come_in, connect, contains, enter, lobby, told, typed};
+
+/// A picture of 64 by 64 pixels, which is not compressed.
+pub(crate) fn png() -> Vec<u8> {
+    fn crc(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+        })
+    }
+    let chunk = |kind: &[u8], data: &[u8]| {
+        let body = [kind, data].concat();
+        [&u32::try_from(data.len()).unwrap().to_be_bytes()[..], &body, &crc(&body).to_be_bytes()].concat()
+    };
+    let rows: Vec<u8> = noise(64 * 3 * 64, 1).chunks(64 * 3).flat_map(|row| [&[0], row].concat()).collect();
+    let (a, b) = rows.iter().fold((1, 0), |(a, b): (u32, u32), &byte| {
+        let a = (a + u32::from(byte)) % 65_521;
+        (a, (a + b) % 65_521)
+    });
+    let len = u16::try_from(rows.len()).unwrap();
+    let stored = [&[0x78, 1, 1][..], &len.to_le_bytes(), &(!len).to_le_bytes(), &rows, &(b << 16 | a).to_be_bytes()];
+    let header = [&64u32.to_be_bytes()[..], &64u32.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &header), chunk(b"IDAT", &stored.concat()), chunk(b"IEND", b"")]
+        .concat()
+}
+
+/// Sends a file to the lobby, and returns its ID.
+pub(crate) fn share(person: &mut Client, name: &str, bytes: &[u8]) -> u64 {
+    person.send(&format!("/send #lobby {} {name}", bytes.len()));
+    let lines = person.until_starting("+ send ");
+    let id = lines.last().unwrap().split(' ').nth(2).unwrap().to_owned();
+    for piece in bytes.chunks(12_288) {
+        person.send(&format!("={}", BASE64.encode(piece)));
+    }
+    person.until_starting(&format!("={id} . "));
+    id.parse().unwrap()
+}
+
+/// What was written, without the question that comes before the first picture.
+fn asked(raw: &[u8]) -> String {
+    str::from_utf8(raw).unwrap().replacen(chinwag::client::screen::pictures::QUESTION, "", 1)
+}
+
+pub(crate) fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
+    text.split(start).skip(1).map(|rest| rest.split(end).next().unwrap()).collect()
+}
+
+#[test]
+fn a_picture_is_shown_as_the_terminal_takes_it() {
+    let picture = png();
+    for speaks in [Speaks::Kitty, Speaks::Iterm] {
+        let (server, mut bob) = lobby();
+        let folder = tempfile::tempdir().unwrap();
+        let address = server.address();
+        let mut command = connect(&address, &["--downloads", folder.path().to_str().unwrap()]);
+        let terminal = Terminal::start(&mut command, 100, 30, Emulator::Reflowing, speaks);
+        come_in(&terminal, &address);
+        let id = share(&mut bob, "cat.png", &picture);
+        told(&terminal, &format!("#lobby bob shares cat.png (12 KB) · /show {id} · /get {id}"));
+        let before = terminal.raw().len();
+        terminal.keys(format!("/show {id}\r"));
+        match speaks {
+            Speaks::Nothing | Speaks::Sixel => unreachable!("they get no PNG"),
+            Speaks::Kitty => {
+                let raw = terminal.wait_until_raw("the picture", |raw| contains(&raw[before..], "m=0;"));
+                let text = &asked(&raw[before..]);
+                let pieces: Vec<(&str, &str)> =
+                    between(text, "\x1b_G", "\x1b\\").iter().map(|piece| piece.split_once(';').unwrap()).collect();
+                assert!(pieces.len() > 3, "{}", pieces.len());
+                let (last, others) = pieces.split_last().unwrap();
+                let has = |keys: &str, key: &str| keys.split(',').any(|has| has == key);
+                assert!(has(others[0].0, "a=T") && has(others[0].0, "f=100"));
+                assert!(others.iter().all(|(keys, data)| has(keys, "m=1") && data.len() == 4_096));
+                assert!(pieces[1..].iter().all(|(keys, _)| keys.split(',').all(|key| key.starts_with(['m', 'q']))));
+                assert!(has(last.0, "m=0") && last.1.len() <= 4_096);
+                let data: String = pieces.iter().map(|(_, data)| *data).collect();
+                assert_eq!(BASE64.decode(data).unwrap(), picture);
+            }
+            Speaks::Iterm => {
+                let is_whole = |raw: &[u8]| {
+                    let text = String::from_utf8_lossy(&raw[before..]).into_owned();
+                    text.split_once("1337;File=").is_some_and(|(_, rest)| rest.contains('\x07'))
+                };
+                let raw = terminal.wait_until_raw("the picture", is_whole);
+                let text = &asked(&raw[before..]);
+                let file = between(text, "\x1b]1337;File=", "\x07")[0];
+                let (keys, data) = file.split_once(':').unwrap();
+                let keys: Vec<&str> = keys.split(';').collect();
+                let size = format!("size={}", picture.len());
+                let name = format!("name={}", BASE64.encode("cat.png"));
+                for key in ["inline=1", &size, &name] {
+                    assert!(keys.contains(&key), "{keys:?}");
+                }
+                assert_eq!(BASE64.decode(data).unwrap(), picture);
+            }
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        terminal.keys("good cat");
+        typed(&terminal, "#lobby> good cat");
+        terminal.keys("\r");
+        bob.until("#lobby <alice> good cat");
+    }
+}
+
+#[test]
+fn files_are_sent_and_fetched() {
+    let (server, mut bob) = lobby();
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("my cat.png"), b"meow").unwrap();
+    let address = server.address();
+    let mut command = connect(&address, &["--downloads", "~/got"]);
+    let terminal = Terminal::start(command.env("HOME", home.path()), 100, 30, Emulator::Clipping, Speaks::Nothing);
+    come_in(&terminal, &address);
+    terminal.keys("/send #lobby ~/my cat.png\r");
+    bob.until("#lobby * alice file 1 4 my cat.png");
+    told(&terminal, "my cat.png is shared with #lobby, as file 1");
+    bob.send("/get 1");
+    bob.until("=1 bWVvdw==");
+    let id = share(&mut bob, "cat.png", b"purr");
+    told(&terminal, "bob shares cat.png (4 bytes)");
+    for name in ["cat.png", "cat (2).png"] {
+        terminal.keys(format!("/get {id}\r"));
+        told(&terminal, &format!("saved {}", home.path().join("got").join(name).display()));
+        assert_eq!(fs::read(home.path().join("got").join(name)).unwrap(), b"purr");
+    }
+    terminal.keys("/cancel 1\r");
+    bob.until("#lobby * alice unfile 1 gone");
+    told(&terminal, "  file 1 is not shared any more");
+    for (line, why) in [
+        ("/get 1", "✗ fetching"),
+        ("/send #lobby ~/no such", "✗"),
+        ("/cancel cat", "no cat is being sent"),
+        ("/show cat", "it is /show ID, or /show ID full; /files lists them"),
+        ("/send nobody ~/my cat.png", "✗ sending my cat.png"),
+    ] {
+        terminal.keys(format!("\x03{line}\r"));
+        told(&terminal, why);
+    }
+    assert!(fs::read_dir(home.path().join("got")).unwrap().count() == 2);
+}
+
+#[test]
+fn a_path_is_found_as_it_was_dropped() {
+    let (server, mut bob) = lobby();
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("my cat's.png"), b"meow").unwrap();
+    let path = home.path().display();
+    let address = server.address();
+    let terminal = alice(&address, &[], (100, 30), Emulator::Clipping);
+    for (n, dropped) in [
+        format!("{path}/my cat's.png"),
+        format!("\"{path}/my cat's.png\""),
+        format!("'{path}/my cat'\\''s.png'"),
+        format!("{path}/my\\ cat\\'s.png"),
+        format!("file://{path}/my%20cat%27s.png"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        terminal.keys(format!("/send #lobby {dropped}\r"));
+        bob.until(&format!("#lobby * alice file {} 4 my cat's.png", n + 1));
+    }
+    terminal.keys("/send #lobby 'none'\r");
+    told(&terminal, "cannot send 'none': no such file");
+}
+
+#[test]
+fn what_waits_to_be_sent_can_be_cancelled() {
+    let (server, mut bob) = lobby();
+    let home = tempfile::tempdir().unwrap();
+    for name in ["first", "second", "third"] {
+        fs::write(home.path().join(name), noise(1_000_000, 1)).unwrap();
+    }
+    let proxy = Proxy::start(server.port);
+    proxy.limit(500_000, usize::MAX);
+    let terminal = alice(&proxy.address(), &[], (100, 30), Emulator::Clipping);
+    for name in ["first", "second", "third"] {
+        enter(&terminal, &format!("/send #lobby {}/{name}", home.path().display()));
+    }
+    bob.until("#lobby * alice file 1 1000000 first");
+    enter(&terminal, "/cancel second");
+    told(&terminal, "second is not sent");
+    enter(&terminal, "/cancel second");
+    told(&terminal, "no second is being sent");
+    proxy.limit(usize::MAX, usize::MAX);
+    bob.until("#lobby * alice file 2 1000000 third");
+    told(&terminal, "third is shared with #lobby, as file 2");
+    // What is on its way can be called by its name too.
+    let up = proxy.bytes().0;
+    proxy.limit(up + 500_000, usize::MAX);
+    enter(&terminal, &format!("/send #lobby {}/first", home.path().display()));
+    bob.until("#lobby * alice file 3 1000000 first");
+    proxy.limit(usize::MAX, usize::MAX);
+    enter(&terminal, "/cancel third");
+    told(&terminal, "no third is being sent");
+}

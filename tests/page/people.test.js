@@ -1,0 +1,299 @@
+/** What the page does for people, against the real server. */
+import assert from "node:assert";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "node:test";
+import { chance, Cutter, Person, serve } from "./shell.js";
+
+/** Somebody in #lobby under this name. */
+async function come(t, port, name, kept) {
+  const person = new Person(t, port, kept).connect();
+  if (name) person.session.enter(name);
+  await person.until(
+    "one is in",
+    (session) => session.state === "in" && session.talks.get("#lobby")?.joined && session.phase === "on",
+  );
+  await person.until("the place is kept", (session) => session.rest?.place.ticket);
+  return person;
+}
+
+function folder(t) {
+  const path = mkdtempSync(join(tmpdir(), "chinwag-page-"));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+const lobby = (person) => person.session.talks.get("#lobby");
+const events = (person) =>
+  lobby(person)
+    .rows.filter((row) => row.kind === "event")
+    .map((row) => [row.nick, row.code, ...row.args].join(" ").trim());
+const hasEvent = (person, text) => person.until(text, () => events(person).includes(text));
+
+test("two people talk, and each sees what the other does", async (t) => {
+  const port = await serve(t);
+  const anna = await come(t, port, "anna");
+  const bob = await come(t, port, "bob");
+  bob.session.say("#lobby", "hi anna!\n\nhow are you?");
+  bob.session.say("#lobby", "/me waves");
+  bob.session.say("#lobby", "//who");
+  bob.session.say("@anna", "psst");
+  await anna.until("psst", () => anna.texts("@bob").length);
+  assert.deepEqual(anna.texts("#lobby"), ["bob: hi anna!", "bob: how are you?", "bob: waves", "bob: /who"]);
+  const rows = lobby(anna).rows.filter((row) => row.seq);
+  assert.deepEqual(
+    rows.map((row) => [row.kind, row.seq, row.mention]),
+    [
+      ["said", 1, true],
+      ["said", 2, false],
+      ["action", 3, false],
+      ["said", 4, false],
+    ],
+  );
+  assert.deepEqual([lobby(anna).unread, lobby(anna).mentions, anna.session.talks.get("@bob").mentions], [4, 1, 1]);
+  anna.session.read("#lobby");
+  assert.deepEqual([lobby(anna).unread, lobby(anna).readKey], [0, lobby(anna).rows.at(-1).key]);
+  bob.session.typing("#lobby", true);
+  await anna.until("bob types", () => lobby(anna).typing.includes("bob"));
+  bob.session.say("#lobby", "x");
+  await anna.until("bob has typed", () => !lobby(anna).typing.length && anna.texts("#lobby").length === 5);
+  await bob.session.away("at tea");
+  await bob.until("bob is away", () => bob.session.me.away === "at tea");
+  const people = await new Promise((then) => anna.session.askPeople(then));
+  assert.deepEqual(
+    people.map(({ nick, state, text }) => [nick, state, text]),
+    [
+      ["anna", "here", ""],
+      ["bob", "away", "at tea"],
+    ],
+  );
+  bob.session.say("#lobby", "/nick rob");
+  await hasEvent(anna, "bob renamed rob");
+  await hasEvent(bob, "bob renamed rob");
+  assert.deepEqual([...anna.session.talks.keys()], ["#lobby", "@rob"]);
+  bob.session.say("#lobby", "/topic tea and cake");
+  await hasEvent(anna, "rob topic tea and cake");
+  await hasEvent(bob, "rob topic tea and cake");
+  assert.deepEqual([lobby(anna).topic, lobby(bob).topic], ["tea and cake", "tea and cake"]);
+  bob.session.join("#den");
+  await bob.until("bob is there", (session) => session.talks.get("#den")?.joined);
+  const rooms = await new Promise((then) => anna.session.askRooms(then));
+  assert.deepEqual(rooms, [
+    { name: "#den", count: 1, topic: "" },
+    { name: "#lobby", count: 2, topic: "tea and cake" },
+  ]);
+  bob.session.leave("#lobby");
+  await hasEvent(anna, "rob left");
+  assert.deepEqual([[...bob.session.talks.keys()], bob.session.current], [["@anna", "#den"], "#den"]);
+});
+
+test("an op puts people in order by menus", async (t) => {
+  const port = await serve(t);
+  const anna = await come(t, port, "anna");
+  const bob = await come(t, port, "bob");
+  await anna.until("anna is op", () => lobby(anna).rank === "op");
+  await anna.until("bob is there", () => lobby(anna).members.has("bob"));
+  anna.session.say("#lobby", "/room moderated on");
+  await bob.until("bob may not speak", () => lobby(bob).maySay === "mayNot.moderated");
+  await anna.session.menu("voice", "#lobby", "bob");
+  await bob.until("bob may speak", () => lobby(bob).maySay === true);
+  assert.equal(lobby(bob).rank, "voice");
+  await hasEvent(anna, "anna made bob voice");
+  bob.session.say("#lobby", "spam");
+  const row = await anna.until("spam", () => lobby(anna).rows.find((row) => row.text === "spam"));
+  await anna.session.erase(row);
+  await bob.until("it is gone", () => !bob.texts("#lobby").length);
+  await anna.until("it is gone", () => !anna.texts("#lobby").length && row.erased);
+  await anna.session.menu("mute", "#lobby", "bob", "60 spam");
+  await bob.until("bob is muted", () => lobby(bob).maySay === "mayNot.muted");
+  bob.session.say("#lobby", "hm");
+  await bob.until("bob is not heard", () =>
+    lobby(bob).rows.some((row) => row.state === "refused" && row.why.code === "muted"),
+  );
+  await anna.session.menu("kick", "#lobby", "bob", "that will do");
+  await hasEvent(anna, "anna kicked bob that will do");
+  await hasEvent(bob, "anna kicked bob that will do");
+  assert.deepEqual([lobby(bob).joined, lobby(bob).maySay], [false, "mayNot.outside"]);
+  anna.session.say("#lobby", "/room key sesame");
+  await hasEvent(anna, "anna set key sesame");
+  bob.session.join("#lobby");
+  await bob.until(
+    "the key is asked for",
+    (session) => session.trouble?.code === "bad-key" && session.trouble.name === "#lobby",
+  );
+  bob.session.join("#lobby", "sesame");
+  await bob.until("bob is in", () => lobby(bob).joined && !bob.session.trouble);
+  await anna.session.menu("ban", "#lobby", "bob", "1h");
+  await bob.until("bob is banned", () => !lobby(bob).joined);
+  await anna.until("bob is not there", () => !lobby(anna).members.has("bob"));
+  bob.session.open("anna");
+  bob.session.say("@anna", "sorry");
+  await anna.until("sorry", () => anna.texts("@bob").length);
+  anna.session.join("#den");
+  await anna.until("anna is there", (session) => session.talks.get("#den")?.joined);
+  await anna.session.menu("invite", "#den", "bob");
+  const card = await bob.until("an invitation", (session) =>
+    session.talks.get("@anna").rows.find((row) => row.kind === "invite"),
+  );
+  assert.deepEqual(card.args, ["#den"]);
+  await anna.session.menu("ignore", "@bob", "bob");
+  await anna.until("bob is ignored", (session) => session.ignored.has("bob"));
+});
+
+test("who owns a name logs in by a token that is kept, and no password is", async (t) => {
+  const port = await serve(t, "--data", folder(t));
+  const anna = await come(t, port, "anna");
+  await anna.session.register("correct-horse");
+  await anna.until("a token", (session) => session.me.owned && session.token);
+  anna.session.save();
+  const kept = { local: anna.kept.local, session: {} };
+  assert.ok(!JSON.stringify(anna.kept).includes("horse"));
+  const again = await come(t, port, null, kept);
+  assert.deepEqual([again.session.me.nick, again.session.me.owned], ["anna", true]);
+  // Somebody else is asked for the password, and told when it is wrong.
+  const other = new Person(t, port).connect();
+  other.session.enter("anna");
+  await other.until("it is owned", (session) => session.state === "naming" && session.trouble?.code === "owned");
+  await other.session.login("anna", "wrong-horse");
+  await other.until("it is wrong", (session) => session.trouble?.code === "refused" && session.trouble.tries === 4);
+  await other.session.login("anna", "correct-horse");
+  await other.until(
+    "it is right",
+    (session) => session.state === "in" && session.me.owned && session.token && session.talks.get("#lobby")?.joined,
+  );
+  await other.session.logout();
+  await other.until(
+    "a guest",
+    (session) => !session.me.owned && session.token === null && session.me.nick.startsWith("guest"),
+  );
+  await again.session.forget();
+  await again.until(
+    "nothing is left",
+    (session) => session.state === "naming" && again.kept.local.token === undefined && !session.me.owned,
+  );
+  await anna.until("she is there", (session) => session.state === "in");
+});
+
+test("a locked server opens with its password", async (t) => {
+  const file = join(folder(t), "password");
+  writeFileSync(file, "topsecret\n");
+  const port = await serve(t, "--password-file", file);
+  const anna = new Person(t, port).connect();
+  anna.session.enter("anna");
+  await anna.until("it is locked", (session) => session.state === "locked");
+  await anna.session.unlock("wrong");
+  await anna.until("it is wrong", (session) => session.trouble?.code === "refused" && session.trouble.tries === 4);
+  await anna.session.unlock("topsecret");
+  await anna.until("it is open", (session) => session.state === "in" && session.me.nick === "anna");
+  anna.session.save();
+  assert.ok(!JSON.stringify(anna.kept).includes("topsecret"));
+});
+
+test("a reload takes the place up, and nobody sees it", async (t) => {
+  const port = await serve(t);
+  const bob = await come(t, port, "bob");
+  const anna = await come(t, port, "anna");
+  await hasEvent(bob, "anna joined");
+  bob.session.say("#lobby", "one");
+  bob.session.say("@anna", "between us");
+  await anna.until("it came", () => anna.texts("#lobby").length && anna.texts("@bob").length);
+  anna.session.read("#lobby");
+  anna.session.save();
+  anna.end();
+  bob.session.say("#lobby", "two");
+  bob.session.say("@anna", "and this");
+  await bob.until("it is said", () =>
+    [...bob.session.talks.values()].every((talk) => talk.rows.every((row) => row.state === "sure")),
+  );
+  const again = await come(t, port, null, anna.kept);
+  await again.until("two", () => again.texts("#lobby").length === 2 && again.texts("@bob").length === 2);
+  assert.deepEqual(again.texts("#lobby"), ["bob: one", "bob: two"]);
+  assert.deepEqual(again.texts("@bob"), ["bob: between us", "bob: and this"]);
+  assert.deepEqual([lobby(again).unread, again.session.me.nick], [1, "anna"]);
+  again.session.say("#lobby", "three");
+  await bob.until("three", () => bob.texts("#lobby").includes("anna: three"));
+  assert.deepEqual(events(bob), ["anna joined"]);
+});
+
+test("older messages come in pages, each once", async (t) => {
+  const port = await serve(t, "--history", "1000");
+  const bob = await come(t, port, "bob");
+  bob.session.say("#lobby", Array.from({ length: 530 }, (_, n) => `${n + 1}`).join("\n"));
+  await bob.until("all is said", () => lobby(bob).rows.every((row) => row.state === "sure"));
+  const anna = await come(t, port, "anna");
+  await anna.until("the last", () => anna.texts("#lobby").at(-1) === "bob: 530");
+  assert.deepEqual([anna.texts("#lobby").length, lobby(anna).hasOlder, lobby(anna).unread], [50, true, 0]);
+  for (const count of [250, 450, 530]) {
+    await anna.session.older("#lobby");
+    await anna.until(`${count}`, () => anna.texts("#lobby").length === count);
+  }
+  assert.equal(lobby(anna).hasOlder, false);
+  assert.deepEqual(
+    anna.texts("#lobby"),
+    Array.from({ length: 530 }, (_, n) => `bob: ${n + 1}`),
+  );
+  const keys = lobby(anna).rows.map((row) => row.key);
+  assert.ok(keys.every((key, at) => !at || keys[at - 1] < key));
+  assert.deepEqual(anna.shown.get("#lobby"), lobby(anna).rows);
+});
+
+test("a file goes up and comes down over connections that are cut", async (t) => {
+  const port = await serve(t);
+  const random = chance(7);
+  const cutter = await Cutter.start(t, port, random);
+  const mover = setInterval(() => cutter.move(), 1);
+  t.after(() => clearInterval(mover));
+  const bob = await come(t, port, "bob");
+  const anna = await come(t, cutter.port, "anna");
+  const bytes = randomBytes(6_000_000);
+  const source = {
+    name: "a photo.bin",
+    size: bytes.length,
+    read: async (at, length) => bytes.subarray(at, at + length),
+  };
+  const upload = await anna.session.upload("#lobby", source);
+  const cut = () => {
+    cutter.cut();
+    anna.lose();
+    anna.session.now(Date.now());
+  };
+  for (const part of [0.1, 0.4, 0.7]) {
+    await anna.until(`${part} is there`, () => upload.state !== "hashing" && upload.done > part * bytes.length);
+    cut();
+  }
+  await anna.until("it is there", () => upload.state === "done");
+  const row = lobby(anna).rows.find((row) => row.kind === "file");
+  assert.deepEqual([row.mine, row.file.name, row.file.size], [true, "a photo.bin", bytes.length]);
+  const seen = await bob.until("it is shown", () => lobby(bob).rows.find((row) => row.kind === "file"));
+  assert.equal(seen.nick, "anna");
+  // What one cancels oneself is gone for oneself too.
+  const other = await anna.session.upload("#lobby", { ...source, name: "other.bin" });
+  await anna.until("some is there", () => other.state === "running" && other.done > 100_000);
+  await anna.session.cancel(other);
+  const isOther = ({ file }) => file?.name === "other.bin" && file.gone === "gone";
+  for (const one of [anna, bob]) await one.until("it is gone", () => lobby(one).rows.some(isOther));
+  const parts = [];
+  const sink = { write: (part) => parts.push(part), end() {}, failed: (text) => assert.fail(text) };
+  const download = await anna.session.fetch(row.file.id, sink);
+  await anna.until("some is here", () => download.done > 1_000_000);
+  cut();
+  await anna.until("all is here", () => download.state === "done");
+  const sum = (all) => createHash("sha256").update(all).digest("hex");
+  assert.equal(sum(Buffer.concat(parts)), sum(bytes));
+  assert.deepEqual(
+    events(bob).filter((event) => /lost|quit/.test(event)),
+    [],
+  );
+  // Who comes later finds it between what was said.
+  const carol = await come(t, port, "carol");
+  await carol.until("it is there", () => lobby(carol).rows.some((row) => row.file?.name === "a photo.bin"));
+  // A file that was withdrawn while one was not there is gone.
+  bob.session.rest.place.end();
+  bob.lose();
+  await anna.session.menu("cancel", "#lobby", `${row.file.id}`);
+  await carol.until("it is withdrawn", () => lobby(carol).rows.some((row) => row.file?.gone === "gone"));
+  bob.session.now(Date.now());
+  await bob.until("it is gone", () => lobby(bob).rows.some((row) => row.file?.gone === "gone"));
+});

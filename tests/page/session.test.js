@@ -1,0 +1,446 @@
+/** What a session does with what a server says, which may be anything. */
+import assert from "node:assert";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+import { Seen } from "../../src/web/page/seen.js";
+import { Session } from "../../src/web/page/session.js";
+import { parts } from "../../src/web/page/stay.js";
+import { mentions } from "../../src/web/page/talks.js";
+import { chance } from "./shell.js";
+
+/** A session without a socket; `sent` is what it has said since that was asked last. */
+async function start(kept = {}) {
+  const world = { now: 1_000_000, out: [], changes: [], reconnects: 0, kept: null };
+  const hooks = {
+    send: (text) => world.out.push(...text.trimEnd().split("\n")),
+    reconnect: () => world.reconnects++,
+    changed: (change) => world.changes.push(change),
+    keep: (kept) => {
+      world.kept = JSON.parse(JSON.stringify(kept));
+    },
+    random: () => 0.5,
+  };
+  world.session = new Session({ kept: { local: {}, session: {}, ...kept }, hooks });
+  await world.session.ready();
+  world.open = () => world.session.opened(world.now);
+  world.hear = (...lines) => world.session.heard(lines.map((line) => `${line}\n`).join(""), world.now);
+  world.lose = (opened = true) => world.session.closed(world.now, { clean: false, code: 1006, opened });
+  world.sent = () => world.out.splice(0);
+  world.wait = (ms) => {
+    world.now += ms;
+    world.session.tick(world.now);
+  };
+  return world;
+}
+
+const HELLO = "* hello guest1 chinwag/0.2.0 2 online; /join #lobby to talk";
+const KEEP = "+ keep 0000000000000000000000000000000f 60";
+
+/** What a server answers to a line. */
+function answer(line) {
+  const [command, first, ...rest] = line.slice(1).split(" ");
+  if (command === "keep") return KEEP;
+  if (command === "who") return "- anna here 0s #lobby\n- bob here 0s #lobby\n+ who 1 2";
+  if (command === "join") return `- here anna bob\n+ join ${first} 2`;
+  if (command === "op" || command === "history") return `+ ${command} ${first} 0`;
+  if (command === "files") return "+ files 0";
+  if (command === "msg") return `${first} [9@2026-11-22T18:26:24.367Z] <anna> ${rest.join(" ")}\n+ msg ${first}`;
+  return `+ ${command} ${[first, ...rest].join(" ")}`.trimEnd();
+}
+
+/** The server does what it is asked to. */
+function serve(world) {
+  for (let lines = world.sent(); lines.length; lines = world.sent())
+    world.hear(...lines.flatMap((line) => answer(line).split("\n")));
+}
+
+async function inLobby() {
+  const world = await start();
+  world.open();
+  world.hear(HELLO);
+  world.session.enter("anna");
+  serve(world);
+  assert.equal(world.session.state, "in");
+  return world;
+}
+
+test("one comes in with one name", async () => {
+  const world = await start();
+  assert.equal(world.session.state, "connecting");
+  world.open();
+  world.hear(HELLO);
+  assert.equal(world.session.state, "naming");
+  assert.deepEqual(world.sent(), ["/keep 0", "/who", "/set echo on", "/set stamp on"]);
+  world.session.enter("anna");
+  assert.deepEqual(world.sent(), ["/nick anna"]);
+  world.hear(KEEP, "+ who 1 2", "+ set echo on", "+ set stamp on", "+ nick anna");
+  assert.equal(world.session.state, "in");
+  assert.deepEqual(world.sent(), [
+    "/join #lobby",
+    "/files #lobby",
+    "/history #lobby 50",
+    "/op #lobby",
+    "/limits",
+    "/ping restored",
+  ]);
+});
+
+test("a name that somebody has is asked for again, with one that is free", async () => {
+  const world = await start();
+  world.open();
+  world.hear(HELLO, KEEP, "- anna here 0s -", "- anna2 here 0s -", "+ who 1 2");
+  world.session.enter("anna");
+  world.hear("+ set echo on", "+ set stamp on", "! nick taken anna is somebody else");
+  assert.equal(world.session.state, "naming");
+  const { code, name, free } = world.session.trouble;
+  assert.deepEqual({ code, name, free }, { code: "taken", name: "anna", free: "anna3" });
+});
+
+test("the name that one had is asked for until one's own dead connection has gone", async () => {
+  const world = await start({ local: { name: "anna", rooms: [{ id: "#a", seq: 3, time: 5 }] } });
+  world.open();
+  world.hear(HELLO, KEEP, "+ who 1 2", "+ set echo on", "+ set stamp on", "! nick taken anna is somebody else");
+  assert.deepEqual([world.session.state, world.session.trouble.code], ["in", "taken"]);
+  serve(world);
+  world.wait(5_000);
+  assert.ok(world.sent().includes("/nick anna"));
+  world.hear("! nick taken anna is somebody else", "* presence 2 -anna");
+  assert.deepEqual(world.sent(), ["/nick anna"]);
+  world.hear("+ nick anna");
+  assert.equal(world.session.trouble, null);
+});
+
+test("a locked server is told, and how many tries are left", async () => {
+  const world = await start();
+  world.open();
+  world.hear("* locked chinwag/0.2.0 send /pass PASSWORD");
+  assert.deepEqual([world.session.state, world.session.trouble.code], ["locked", "locked"]);
+  await world.session.unlock("wrong");
+  assert.deepEqual(world.sent(), ["/pass wrong"]);
+  world.hear("! pass refused that is not the password; try again");
+  assert.deepEqual(
+    [world.session.state, world.session.trouble.code, world.session.trouble.tries],
+    ["locked", "refused", 4],
+  );
+  await world.session.unlock("tea");
+  world.hear("+ pass", HELLO);
+  assert.equal(world.session.state, "naming");
+  assert.ok(!JSON.stringify(world.kept ?? {}).includes("tea"));
+});
+
+test("what ends a connection decides what comes next", async () => {
+  for (const [line, state, isRetried] of [
+    ["* bye full too many", "connecting", true],
+    ["* bye shutdown the server ends", "connecting", true],
+    ["* bye idle nothing came", "connecting", true],
+    ["* bye too-slow x", "connecting", true],
+    ["* bye refused too many from your address", "ended", false],
+    ["* bye blocked nobody may come", "ended", false],
+    ["* bye killed flooding", "ended", false],
+    ["* bye something-new x", "ended", false],
+  ]) {
+    const world = await start();
+    world.open();
+    world.hear(line);
+    world.lose();
+    const { code, retryAt } = world.session.trouble;
+    assert.deepEqual([world.session.state, code, retryAt !== null], [state, line.split(" ")[2], isRetried], line);
+    world.wait(120_000);
+    assert.equal(world.reconnects, isRetried ? 1 : 0, line);
+    if (isRetried) continue;
+    world.session.awake(world.now);
+    assert.equal(world.reconnects, 0);
+    world.session.now(world.now);
+    assert.equal(world.reconnects, 1);
+  }
+});
+
+test("retries come later and later, and a proxy that carries no sockets is told", async () => {
+  const world = await start();
+  const waits = [];
+  for (let n = 0; n < 9; n++) {
+    world.lose(false);
+    waits.push(world.session.trouble.retryAt - world.now);
+    assert.equal(world.session.trouble.code, n ? "no-websocket" : "lost");
+    world.wait(30_000);
+  }
+  assert.deepEqual(waits, [375, 750, 1_500, 3_000, 6_000, 12_000, 22_500, 22_500, 22_500]);
+  assert.equal(world.reconnects, 9);
+});
+
+test("a page that wakes up asks whether the server is there, and makes a new socket if it is not", async () => {
+  const world = await inLobby();
+  world.now += 9_000;
+  world.session.awake(world.now);
+  assert.deepEqual(world.sent(), []);
+  world.now += 1_000;
+  world.session.awake(world.now);
+  assert.deepEqual(world.sent(), ["/ping alive"]);
+  world.wait(2_900);
+  assert.equal(world.reconnects, 0);
+  world.wait(100);
+  assert.deepEqual([world.reconnects, world.session.state], [1, "lost"]);
+  world.open();
+  assert.deepEqual(world.sent(), [
+    world.session.rest.place.ticket &&
+      `/resume 0000000000000000000000000000000f ${world.session.rest.place.ticket.lines}`,
+  ]);
+});
+
+test("the server is told what has come, so that it need not hold it", async () => {
+  const world = await inLobby();
+  const before = world.session.rest.place.ticket.lines;
+  world.hear(...Array(100).fill(`* notice ${"x".repeat(200)}`));
+  assert.deepEqual(world.sent(), [`/keep ${before + 100}`]);
+  assert.equal(world.kept.session.place.lines, before + 100, "kept before the server lets go of it");
+  world.hear(...Array(100).fill(`* notice ${"x".repeat(200)}`));
+  assert.deepEqual(world.sent(), [], "one answer at a time");
+  world.hear(KEEP);
+  assert.deepEqual(world.sent(), [`/keep ${before + 200}`]);
+});
+
+test("the oldest rows go, and what is told of rows is what there is", async () => {
+  const world = await inLobby();
+  const line = (_, n) => `#lobby [${n + 1}@2026-11-22T18:26:24.367Z] <bob> ${n + 1}`;
+  const shown = [];
+  for (let batch = 0; batch < 3; batch++) {
+    world.changes.length = 0;
+    world.hear(...Array.from({ length: 12_000 }, (_, n) => line(_, batch * 12_000 + n)));
+    const { added, removed } = world.changes.at(-1).rows.get("#lobby");
+    const left = shown.splice(0).filter((row) => !removed.includes(row));
+    shown.push(...left, ...added);
+    const { rows, hasOlder } = world.session.talks.get("#lobby");
+    assert.ok(rows.length <= 10_000 && hasOlder);
+    assert.ok(shown.length === rows.length && shown.every((row, at) => row === rows[at]));
+  }
+});
+
+test("a crowd that writes to one is not kept without end", async () => {
+  const world = await inLobby();
+  world.session.open("p3");
+  for (let n = 0; n < 300; n++) world.hear(`@p${n} <p${n}> hi`);
+  const ids = [...world.session.talks.keys()];
+  assert.ok(ids.length <= 102 && ids.includes("@p3") && ids.includes("@p299"), `${ids}`);
+});
+
+test("a server that does not answer what takes the place up is left", async () => {
+  const world = await inLobby();
+  world.lose();
+  world.wait(1_000);
+  for (const lines of [["/resume"], []]) {
+    assert.equal(world.session.trouble.retryAt, null, "it is being tried");
+    world.open();
+    assert.equal(world.sent().length, 1);
+    const before = world.reconnects;
+    for (let second = 0; second < 19; second++) {
+      world.wait(1_000);
+      world.hear("* presence 5 +x");
+    }
+    assert.equal(world.reconnects, before);
+    world.wait(1_000);
+    assert.equal(world.reconnects, before + 1, `${lines}`);
+  }
+  world.open();
+  assert.deepEqual(world.sent(), []);
+  world.hear(HELLO);
+  assert.ok(world.sent().includes("/nick anna"), "one comes in anew");
+});
+
+test("a new version is told", async () => {
+  const world = await start();
+  world.open();
+  world.hear(HELLO);
+  assert.equal(world.session.newVersion, false);
+  world.lose();
+  world.open();
+  world.hear(HELLO.replace("0.2.0", "0.3.0"));
+  assert.equal(world.session.newVersion, true);
+});
+
+test("what was asked before a reload has no answer after it", async () => {
+  const world = await start({
+    local: { name: "anna", rooms: [{ id: "#lobby" }] },
+    session: { place: { token: "f".repeat(32), lines: 7 } },
+  });
+  world.open();
+  assert.deepEqual(world.sent(), [`/resume ${"f".repeat(32)} 7`]);
+  world.hear(
+    HELLO,
+    "- had 3",
+    "+ resume anna",
+    "- here x y",
+    "+ join #elsewhere 9",
+    "! nick taken x",
+    "#lobby [1@2026-11-22T18:26:24.367Z] <bob> held",
+  );
+  assert.deepEqual([world.session.state, world.session.me.nick, world.session.trouble], ["in", "anna", null]);
+  serve(world);
+  assert.deepEqual([...world.session.talks.keys()], ["#lobby"]);
+  assert.deepEqual(
+    world.session.talks.get("#lobby").rows.map((row) => row.text),
+    ["held"],
+  );
+});
+
+test("what the server cleans is the same message", async () => {
+  const world = await inLobby();
+  world.session.say("#lobby", "a\u200bb\u00adc   d");
+  assert.deepEqual(world.sent(), ["/msg #lobby a\u200bb\u00adc   d"]);
+  world.hear("#lobby [1@2026-11-22T18:26:24.367Z] <anna> abc d", "+ msg #lobby");
+  const rows = world.session.talks.get("#lobby").rows;
+  assert.deepEqual(
+    rows.map((row) => [row.text, row.state]),
+    [["abc d", "sure"]],
+  );
+});
+
+test("a refused message tells why, and can be said again or dropped", async () => {
+  const world = await inLobby();
+  world.session.say("#lobby", "hi");
+  world.sent();
+  world.hear("! msg muted you are not heard here");
+  const [row] = world.session.talks.get("#lobby").rows;
+  assert.deepEqual([row.state, row.why], ["refused", { code: "muted", text: "you are not heard here" }]);
+  await world.session.again(row);
+  assert.deepEqual(world.sent(), ["/msg #lobby hi"]);
+  world.hear("! msg muted you are not heard here");
+  await world.session.drop(world.session.talks.get("#lobby").rows[0]);
+  assert.deepEqual(world.session.talks.get("#lobby").rows, []);
+});
+
+test("long texts are cut at words and between characters", async () => {
+  const text = `${"wörter und ".repeat(900)}${"😀".repeat(3_000)}`;
+  const cut = parts(text, 4_000);
+  for (const part of cut) assert.ok(Buffer.byteLength(part) <= 4_000 && part.isWellFormed());
+  assert.equal(cut.join("").replaceAll(" ", ""), text.replaceAll(" ", ""));
+  assert.deepEqual(parts("short", 4_000), ["short"]);
+});
+
+test("a name is found as a word in any script", async () => {
+  for (const [text, nick] of [
+    ["hi Anna!", "anna"],
+    ["_anna_ x", "anna"],
+    ["привет,АЛИСА", "Алиса"],
+    ["昨日田中さんが", "田中"],
+    ["zoe\u0308?", "Zoë"],
+    ["annasann anna", "anna"],
+  ]) {
+    assert.ok(mentions(text, nick), text);
+  }
+  for (const [text, nick] of [
+    ["annabel", "anna"],
+    ["joanna", "anna"],
+    ["anna2", "anna"],
+    ["Алисам", "Алиса"],
+    ["", "anna"],
+    ["x", ""],
+  ]) {
+    assert.ok(!mentions(text, nick), text);
+  }
+});
+
+test("a room that began anew is shown from its beginning, and a gap is counted", async () => {
+  const line = (seq, time = seq) => ({ seq, time, nick: "a", text: `${seq}` });
+  const seen = new Seen();
+  assert.equal(seen.fetch(), "50");
+  for (const seq of [1, 2, 3]) assert.ok(seen.past(line(seq)));
+  assert.deepEqual([seen.answered(), seen.answered()], [{ ask: "after 3" }, { held: [], missing: 0 }]);
+  assert.ok(seen.live(line(4)));
+  assert.equal(seen.live(line(4)), null);
+  assert.equal(seen.fetch(), "after 3");
+  assert.equal(seen.past(line(4)), null);
+  assert.ok(seen.past(line(9)));
+  assert.equal(seen.live(line(10)), null);
+  assert.deepEqual(seen.answered(), { held: [line(10)], missing: 0 });
+  assert.equal(seen.fetch(), "after 9");
+  assert.ok(seen.past(line(13)));
+  assert.deepEqual([seen.answered(), seen.answered()], [{ ask: "after 13" }, { held: [], missing: 2 }]);
+  assert.equal(seen.fetch(), "after 12");
+  assert.deepEqual(seen.gone(), { ask: "after 0" });
+  assert.ok(seen.began());
+});
+
+test("nothing that a server says breaks a page or fills its memory", async () => {
+  const random = chance(Number(process.env.CHINWAG_SEED ?? 1));
+  const dice = (sides) => Math.floor(random() * sides);
+  const protocol = readFileSync(new URL("../../PROTOCOL.md", import.meta.url), "utf8");
+  const lines = protocol.split("\n").filter((line) => /^[#@*+!=-]/.test(line) && line.length < 300);
+  lines.push(
+    HELLO,
+    KEEP,
+    "+ resume anna",
+    "- had 3",
+    "#lobby * anna joined",
+    "#lobby * anna missed 3 after 1",
+    "#lobby * x erased 1 9",
+    "* nick guest1 anna x",
+    "- upload 1 5",
+  );
+  for (let run = 0; run < 60; run++) {
+    const world = await start(
+      run % 2
+        ? {
+            local: { name: "anna", token: 3, rooms: [null, 3, { id: 7 }, { id: "#lobby" }] },
+            session: {
+              people: [{}, { id: "@bob", rows: [{ text: "x" }] }],
+              unsettled: [null, { id: "#lobby", row: { text: "y", mine: true } }],
+              place: run % 4 === 1 ? { token: "f", lines: 1 } : 5,
+            },
+          }
+        : {},
+    );
+    for (let step = 0; step < 400; step++) {
+      const { session } = world;
+      const line = () => {
+        const text = lines[dice(lines.length)];
+        const at = dice(text.length + 1);
+        const other = lines[dice(lines.length)];
+        return [
+          text,
+          text.slice(0, at),
+          text.slice(0, at) + String.fromCharCode(dice(300)) + text.slice(at),
+          text.slice(0, at) + other.slice(dice(other.length)),
+          text.replace(/\d+/g, `${dice(5)}`),
+          text.replace(/alice|bob|anna/g, "anna").replace("#lobby", "#lobby"),
+        ][dice(6)];
+      };
+      switch (dice(12)) {
+        case 0:
+          world.open();
+          break;
+        case 1:
+          if (dice(4) === 0) world.lose(dice(2) === 0);
+          break;
+        case 2:
+          world.wait(dice(8_000));
+          break;
+        case 3:
+          session.say(["#lobby", "@bob", "#x"][dice(3)], ["hi", "/me x", "", "//x", "a\nb"][dice(5)]);
+          break;
+        case 4:
+          [
+            () => session.enter("anna"),
+            () => session.join("#b"),
+            () => session.leave("#b"),
+            () => session.open("bob"),
+            () => session.read("#lobby"),
+            () => session.typing("#lobby", dice(2) === 0),
+            () => session.awake(world.now),
+            () => session.now(world.now),
+            () => session.save(),
+          ][dice(9)]();
+          break;
+        case 5:
+          for (const said of world.sent()) world.hear(...answer(said).split("\n"));
+          break;
+        default:
+          world.hear(...Array.from({ length: dice(6) }, line));
+      }
+      world.out.splice(0, world.out.length > 500 ? world.out.length : 0);
+      assert.ok(
+        session.asked.length < 1_000 && session.talks.size < 300,
+        `${session.asked.length} ${session.talks.size}`,
+      );
+    }
+  }
+});
