@@ -23,29 +23,15 @@ export function ask(title, kids, buttons) {
       e.preventDefault();
       box.close(buttons[0]?.[1]);
     };
+    const hasField = kids.some((kid) => kid instanceof Element && kid.querySelector("[autofocus]"));
+    // Enter does what is meant, but not at once what is done to somebody.
+    const isSafe = !hasField && buttons[0]?.[2] !== "danger" && buttons.length > 0;
     const row = buttons.map(([label, word, look], i) =>
-      i ? button(label, () => box.close(word), look) : h("button", { class: look ?? "main" }, label),
+      i ? button(label, () => box.close(word), look) : h("button", { class: look ?? "main", autofocus: isSafe }, label),
     );
-    const form = h(
-      "form",
-      { onsubmit: submit },
-      h(
-        "h2",
-        {
-          id,
-          tabindex: -1,
-          autofocus: !kids.some((kid) => kid && kid instanceof Element && kid.querySelector("[autofocus]")),
-        },
-        ...title,
-      ),
-      ...kids,
-      h(
-        "div",
-        { class: "buttons" },
-        ...row,
-        button(T.t("close"), () => box.close("")),
-      ),
-    );
+    const close = button(T.t("close"), () => box.close(""));
+    const head = h("h2", { id, tabindex: -1, autofocus: !hasField && !isSafe }, ...title);
+    const form = h("form", { onsubmit: submit }, head, ...kids, h("div", { class: "buttons" }, ...row, close));
     const box = h("dialog", { "aria-labelledby": id }, form);
     box.addEventListener("close", () => {
       box.remove();
@@ -238,6 +224,7 @@ export async function moderate(session, talk, verb, nick) {
 /** @param {Page} page */
 async function settings(page) {
   const notifier = await page.notifier();
+  if (!notifier) return;
   page.shut();
   const { session } = page;
   const choices = page.choices();
@@ -253,8 +240,23 @@ async function settings(page) {
   const can = may === "on" || may === "off";
   const part = (/** @type {string} */ key, /** @type {(Node | string | false)[]} */ ...kids) =>
     h("fieldset", {}, h("legend", {}, T.t(key)), ...kids);
-  const line = (/** @type {HTMLElement} */ label, /** @type {string} */ key, /** @type {() => void} */ act) =>
-    h("div", { class: "line" }, label, button(T.t(key), act));
+  /** @param {ReturnType<typeof field>} of @param {string} key @param {() => void} act */
+  const line = ({ input, label }, key, act) => {
+    const run = () => {
+      input.closest("dialog")?.close();
+      act();
+    };
+    input.addEventListener("keydown", (e) => {
+      if (e.key !== "Enter") return;
+      e.preventDefault();
+      run();
+    });
+    return h("div", { class: "line" }, label, button(T.t(key), run));
+  };
+  const register = async () => {
+    await session.register(pass.input.value);
+    if (session.me.owned) ask(parts("owned", session.me.nick), [h("p", {}, T.t("ownedHow"))], []);
+  };
   const notify = async (/** @type {boolean} */ on) => {
     if (on) await notifier.ask();
     else await notifier.off();
@@ -264,16 +266,11 @@ async function settings(page) {
     [
       part(
         "you",
-        line(name.label, "rename", () => session.rename(name.input.value.trim())),
-        line(away.label, "setAway", () => session.away(away.input.value.trim() || null)),
+        line(name, "rename", () => session.rename(name.input.value.trim())),
+        line(away, "setAway", () => session.away(away.input.value.trim() || null)),
         me.owned
           ? button(T.t("logout"), () => session.logout())
-          : h(
-              "div",
-              {},
-              line(pass.label, "register", () => session.register(pass.input.value, "")),
-              h("p", { class: "quiet" }, T.t("registerWhy")),
-            ),
+          : h("div", {}, line(pass, "register", register), h("p", { class: "quiet" }, T.t("registerWhy"))),
       ),
       part(
         "notify",
@@ -306,7 +303,7 @@ async function settings(page) {
         tick("fold", choices.fold, set("fold")),
       ),
       part(
-        "here",
+        "device",
         h("p", { class: "quiet" }, T.t("forgetWhy")),
         button(
           T.t("forget"),
@@ -433,7 +430,7 @@ export const open = {
 export function keys(page) {
   const { session, composer, look } = page;
   addEventListener("keydown", (e) => {
-    if (document.querySelector("dialog[open]") || $("app").hidden) return;
+    if (document.querySelector("dialog[open], :popover-open") || $("app").hidden) return;
     const step = e.altKey && { ArrowUp: -1, ArrowDown: 1 }[e.key];
     if (step) {
       const ids = [...session.talks.keys()];

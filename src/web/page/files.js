@@ -4,8 +4,7 @@ import { Blobs, gather, isFetchedUnasked, isHeavy, redraw, save, sourceOf } from
 
 /** @import { Session } from "./session.js" */
 /** @import { Talk } from "./talks.js" */
-/** @import { FileInfo, Row } from "./types" */
-/** @typedef {Awaited<ReturnType<Session["upload"]>>} Transfer */
+/** @import { FileInfo, Row, Transfer } from "./types" */
 /** @import { Fetched } from "./media.js" */
 /**
  * @typedef {{ file: FileInfo, el: HTMLElement, transfer: Transfer | null, isAsked: boolean, got: Fetched | null, url: string, problem: string }} Card
@@ -211,7 +210,8 @@ export class Files {
     } catch {
       if (!(await ask(T.t("unreadable", file.name), [], [[T.t("send"), "send", "danger"]]))) return;
     }
-    this.changed(new Set([await this.#session.upload(talkId, sourceOf(sent))]));
+    const transfer = await this.#session.upload(talkId, sourceOf(sent));
+    if (transfer) this.changed(new Set([transfer]));
   }
 
   /** @param {Set<Transfer>} transfers */

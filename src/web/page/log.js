@@ -52,6 +52,8 @@ export class Log {
   #came = [];
   #more = button(T.t("more"), () => this.#menu(), "more", "more");
   #older = button(T.t("older"), () => this.#acts.older(), "older");
+  /** Whoever looks at the end still does when a card has grown, or a keyboard has come up. */
+  #sizes = new ResizeObserver(() => this.#end && this.#toEnd());
   #root;
   #down;
   #acts;
@@ -63,7 +65,7 @@ export class Log {
     this.#acts = acts;
     down.addEventListener("click", () => this.#toEnd());
     root.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    new ResizeObserver(() => this.#end && this.#toEnd()).observe(root);
+    this.#sizes.observe(root);
     for (const on of ["pointerover", "focusin"]) root.addEventListener(on, (e) => this.#point(e.target));
     root.addEventListener("keydown", (e) => this.#key(e));
   }
@@ -148,6 +150,7 @@ export class Log {
     if (block?.localName !== "ol" || block.childElementCount >= BLOCK) {
       block = h("ol");
       this.#root.append(block);
+      this.#sizes.observe(block);
     }
     block.append(item.li);
     this.#fill(item);

@@ -109,8 +109,16 @@ async function load() {
 }
 /** @type {ReturnType<typeof load> | null} */
 let loading = null;
-/** What the first view can do without. It comes before it is asked for, as there may be no connection then. */
-const rest = () => (loading ??= load());
+/** What the first view can do without. It comes before it is asked for, as there may be no connection then; null: not now. */
+async function rest() {
+  try {
+    loading ??= load();
+    return await loading;
+  } catch {
+    loading = null;
+    return null;
+  }
+}
 
 const here = () => session.talks.get(session.current);
 const composer = new Composer({ say, typing: (on) => session.typing(session.current, on) }, drafts ?? []);
@@ -118,7 +126,7 @@ const composer = new Composer({ say, typing: (on) => session.typing(session.curr
 const page = {
   session,
   address,
-  notifier: async () => (await rest()).notifier,
+  notifier: async () => (await rest())?.notifier,
   composer,
   here,
   look,
@@ -135,17 +143,17 @@ const page = {
 /** @typedef {typeof page} Page */
 const lists = new Lists(session, {
   look,
-  person: async (nick, by) => (await rest()).dialogs.person(page, nick, by),
+  person: async (nick, by) => (await rest())?.dialogs.person(page, nick, by),
 });
 const log = new Log($("log"), $("down"), {
-  menu: async (row, by) => (await rest()).dialogs.message(page, row, by),
+  menu: async (row, by) => (await rest())?.dialogs.message(page, row, by),
   again: (row) => session.again(row),
   drop: (row) => session.drop(row),
   older: () => session.older(session.current),
   join: (name) => session.join(name),
   file(row) {
     const card = h("div", { class: "card" }, bdi(row.file?.name ?? ""));
-    rest().then(({ files }) => files.fill(card, row));
+    rest().then((all) => all?.files.fill(card, row));
     return card;
   },
   fold: () => Boolean(choices.fold),
@@ -170,13 +178,14 @@ function look(id) {
 async function say(text) {
   const id = session.current;
   if (text.split("\n").length <= 20) session.say(id, text);
-  else if (!(await (await rest()).files.long(id, text))) composer.set(text);
+  else if (!(await (await rest())?.files.long(id, text))) composer.set(text);
 }
 
 /** The one line above all else: what is wrong, what is new, what is offered. */
 function bar() {
   const { state, trouble, newVersion } = session;
   const code = trouble?.code ?? "";
+  const talk = here();
   /** @type {[text: string, ...([label: string, act: () => void])[]] | null} */
   let say = null;
   if (elsewhere) say = [T.t("elsewhere"), [T.t("useHere"), () => tabs?.postMessage({ take: true })]];
@@ -187,6 +196,8 @@ function bar() {
     say = [text, [T.t(state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())]];
   } else if (state === "in" && trouble && trouble !== known && code !== "bad-key")
     say = [T.refusal(code, trouble.text), [T.t("ok"), dismiss]];
+  else if (state === "in" && talk?.kind === "room" && !talk.joined && !talk.isWanted)
+    say = [T.t("mayNot.outside"), [T.t("join"), () => session.join(talk.name)]];
   else if (newVersion) say = [T.t("newVersion"), [T.t("reload"), () => location.reload()]];
   else if (offer) say = [T.t("offer"), [T.t("tell"), tell], [T.t("no"), notNow]];
   const box = $("bar");
@@ -211,7 +222,7 @@ function dismiss() {
 }
 
 async function tell() {
-  await (await rest()).notifier.ask();
+  await (await rest())?.notifier.ask();
   notNow();
 }
 
@@ -245,7 +256,8 @@ async function draw() {
   lists.talks();
   lists.members();
   $("me").querySelector("bdi")?.replaceChildren(me.nick);
-  $("write").hidden = $("room").hidden = $("open-right").hidden = !talk;
+  $("write").hidden = $("room").hidden = !talk;
+  $("open-right").hidden = $("members-head").hidden = talk?.kind !== "room";
   $("name").replaceChildren(bdi(talk?.name ?? T.t("noRoom")));
   const about = talk?.kind === "person" ? session.people.get(talk.name)?.text : talk?.topic;
   $("topic").replaceChildren(...linked(about ?? ""));
@@ -269,7 +281,7 @@ async function draw() {
   if (!loading) setTimeout(rest, 500);
   if (state === "in" && trouble?.code === "bad-key" && trouble !== known) {
     known = trouble;
-    (await rest()).dialogs.askKey(session, trouble.name ?? "");
+    (await rest())?.dialogs.askKey(session, trouble.name ?? "");
   }
 }
 
@@ -277,14 +289,14 @@ async function draw() {
 async function dot() {
   let count = 0;
   for (const { kind, unread, mentions } of session.talks.values()) count += kind === "person" ? unread : mentions;
-  if (count || loading) (await rest()).notifier.dot(count);
+  if (count || loading) (await rest())?.notifier.dot(count);
 }
 
 /** @param {import("./types").Change} change */
 function changed(change) {
   const rows = change.rows?.get(shown ?? "");
   if (rows) log.change(rows);
-  if (change.transfers) rest().then(({ files }) => files.changed(/** @type {Set<any>} */ (change.transfers)));
+  if (change.transfers) rest().then((all) => all?.files.changed(/** @type {Set<any>} */ (change.transfers)));
   for (const text of change.say ?? []) announce(text);
   if (document.hidden && change.notify) notify(change.notify);
   if (change.talks) dot();
@@ -295,12 +307,12 @@ function changed(change) {
 
 /** @param {{ talkId: string, nick: string, text: string }[]} all */
 async function notify(all) {
-  const { notifier } = await rest();
-  const state = notifier.state();
+  const notifier = (await rest())?.notifier;
+  const state = notifier?.state();
   offer ||= state === "off" && !choices.offered;
   for (const { talkId, nick, text } of state === "on" ? all : []) {
     const title = talkId[0] === "#" ? `${nick}, ${talkId}` : nick;
-    notifier.show({ talkId, title, body: choices.hideText ? T.t("wrote") : text });
+    notifier?.show({ talkId, title, body: choices.hideText ? T.t("wrote") : text });
   }
 }
 
@@ -368,5 +380,5 @@ addEventListener("hashchange", () => {
 for (const on of ["dragover", "drop"]) addEventListener(on, (e) => e.preventDefault());
 
 const opens = /** @type {const} */ (["open-left", "open-right", "room", "find", "me"]);
-for (const id of opens) $(id).addEventListener("click", async () => (await rest()).dialogs.open[id](page));
+for (const id of opens) $(id).addEventListener("click", async () => (await rest())?.dialogs.open[id](page));
 $("log").addEventListener("flood", (e) => announce(T.n("flood", /** @type {CustomEvent} */ (e).detail)));

@@ -34,6 +34,7 @@ copy Text kopieren
 dark Dunkel
 days {0} Tag|{0} Tage
 deop Nicht mehr für Ordnung sorgen lassen
+device Dieser Browser
 devoice Stimme zurücknehmen
 drop Entfernen
 dropHere Dateien hier ablegen, um sie zu senden
@@ -132,6 +133,8 @@ op Für Ordnung sorgen lassen
 open Los
 original Mit dem Ort und allem, was Kameras sonst in Fotos schreiben
 ownName Dein Name
+owned {0} gehört jetzt dir
+ownedHow Mit dem Passwort kommst du von überall unter diesem Namen herein: „Ich habe hier einen Namen“.
 password Passwort
 pending Wartet darauf, gesendet zu werden
 people Personen

@@ -38,6 +38,7 @@ copy Copy text
 dark Dark
 days {0} day|{0} days
 deop Take back keeping order
+device This browser
 devoice Take back the voice
 drop Remove
 dropHere Drop files here to send them
@@ -136,6 +137,8 @@ op Let keep order
 open Go
 original With the place and all else that cameras write into photos
 ownName Your name
+owned {0} is yours now
+ownedHow With the password you come in by this name from anywhere: “I have a name here”.
 password Password
 pending Waiting to be sent
 people People
