@@ -166,7 +166,7 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
             (format!("/{name} {who} {scope}{time} {}", reason.unwrap_or_default()), words, *reason)
         }
         Request::Unblock(id) => more(None, &format!(" {id}")),
-        Request::Blocks | Request::Server(None) | Request::Reload => with(None, None),
+        Request::Blocks | Request::Server(None) | Request::Reload | Request::Metrics => with(None, None),
         Request::Server(Some(setting)) => {
             let known = SERVER_SETTINGS.iter().find(|(known, ..)| known == setting).expect("a setting of the table");
             more(None, &format!(" {} {}", known.1, known.2))
