@@ -99,6 +99,7 @@ fn check(line: &str, request: &Request<'_>) {
                 Fault::Usage(of) => assert_eq!(of, verb),
                 Fault::MalformedDigest => assert_eq!(*verb, Verb::Send),
                 Fault::NoHelp(_) => assert_eq!(*verb, Verb::Help),
+                Fault::OnlyEnds => assert_eq!(*verb, Verb::Say),
                 why => panic!("{line:?} is refused before anybody looked: {why:?}"),
             }
         }
@@ -166,7 +167,7 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
             (format!("/{name} {who} {scope}{time} {}", reason.unwrap_or_default()), words, *reason)
         }
         Request::Unblock(id) => more(None, &format!(" {id}")),
-        Request::Blocks | Request::Server(None) | Request::Reload => with(None, None),
+        Request::Blocks | Request::Server(None) | Request::Reload | Request::Metrics => with(None, None),
         Request::Server(Some(setting)) => {
             let known = SERVER_SETTINGS.iter().find(|(known, ..)| known == setting).expect("a setting of the table");
             more(None, &format!(" {} {}", known.1, known.2))
