@@ -102,7 +102,7 @@ fn check(line: &str, request: &Request<'_>) {
                 Fault::Usage(of) => assert_eq!(of, verb),
                 Fault::MalformedDigest => assert_eq!(*verb, Verb::Send),
                 Fault::NoHelp(_) => assert_eq!(*verb, Verb::Help),
-                Fault::OnlyEnds => assert_eq!(*verb, Verb::Say),
+                Fault::OnlyEnds | Fault::OnlyKeys | Fault::Indented => assert_eq!(*verb, Verb::Say),
                 why => panic!("{line:?} is refused before anybody looked: {why:?}"),
             }
         }
