@@ -63,6 +63,9 @@ const hand = (visitor, way, name, bytes) =>
         way === "drop"
           ? new DragEvent("drop", { ...all, dataTransfer: data })
           : new ClipboardEvent("paste", { ...all, clipboardData: data });
+      // Firefox takes no files for an event that a script makes.
+      if (event instanceof ClipboardEvent && !event.clipboardData?.files.length)
+        Object.defineProperty(event, "clipboardData", { value: data });
       document.querySelector(way === "drop" ? "#log" : "#text")?.dispatchEvent(event);
     },
     way,

@@ -233,13 +233,10 @@ export class Visitor {
     this.page = page;
     this.web = web;
     page.setDefaultTimeout(PATIENCE);
-    page.on("console", (message) => {
-      // A connection that fails is told by the browser itself.
-      const text = message.text();
-      if (["error", "warn"].includes(message.type()) && !/WebSocket|ERR_|can’t establish a connection/.test(text))
-        this.complaints.push(text);
-    });
-    page.on("pageerror", (error) => this.complaints.push(String(/** @type {Error} */ (error)?.stack ?? error)));
+    // A connection that fails is told by the browser itself.
+    const complain = (/** @type {string} */ text) => /ERR_|WebSocket|wss?:/.test(text) || this.complaints.push(text);
+    page.on("console", (message) => ["error", "warn"].includes(message.type()) && complain(message.text()));
+    page.on("pageerror", (error) => complain(String(/** @type {Error} */ (error)?.stack ?? error)));
     page.on("request", (request) => this.asked.push(request.url()));
   }
 

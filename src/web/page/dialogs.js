@@ -3,7 +3,8 @@ import { $, bdi, button, field, h, parts, rove, T } from "./dom.js";
 /** @import { Session } from "./session.js" */
 /** @import { Talk } from "./talks.js" */
 /** @import { Row } from "./types" */
-/** @import { Choices, Page } from "./main.js" */
+/** @import { Chat as Page } from "./chat.js" */
+/** @import { Choices } from "./main.js" */
 /** @typedef {[label: string, act: () => unknown, look?: string] | false | null | undefined} Choice */
 
 let count = 0;
@@ -127,8 +128,9 @@ function drawer(part, then) {
 }
 
 /** Where to: a talk, a room that there is or is to be, somebody who is here. @param {Page} page */
-function goTo({ session, shut }) {
-  shut();
+function goTo(page) {
+  const { session } = page;
+  page.shut();
   const list = h("ul", { role: "listbox", id: "places", "aria-label": T.t("goTo") });
   const find = field("find", {
     autofocus: true,
@@ -223,7 +225,7 @@ export async function moderate(session, talk, verb, nick) {
 
 /** @param {Page} page */
 async function settings(page) {
-  const notifier = await page.notifier();
+  const notifier = (await page.rest())?.notifier;
   if (!notifier) return;
   page.shut();
   const { session } = page;
@@ -321,8 +323,9 @@ async function settings(page) {
 const RULES = /^(op|founder)$/;
 
 /** What one can do about somebody. @param {Page} page @param {string} nick @returns {Choice[]} */
-function about({ session, here }, nick) {
-  const talk = here();
+function about(page, nick) {
+  const { session } = page;
+  const talk = page.here();
   if (!talk || nick === session.me.nick) return [];
   const rank = talk.members.get(nick)?.rank;
   /** @param {string} verb @returns {Choice} */
@@ -364,7 +367,7 @@ export function person(page, nick, by) {
 
 /** @param {Page} page @param {Row} row @param {HTMLElement} by */
 export function message(page, row, by) {
-  const { session, composer, here } = page;
+  const { session, composer } = page;
   const erase = async () => {
     const what = h("p", { class: "quiet", dir: "auto" }, row.text);
     if (await ask(T.t("ask.erase"), [what], [[T.t("erase").replace(/ ?…/, ""), "erase", "danger"]])) session.erase(row);
@@ -372,14 +375,15 @@ export function message(page, row, by) {
   menu(by, T.t("more"), [
     !row.mine && [T.t("reply"), () => composer.insert(row.nick)],
     row.text !== "" && isSecureContext && [T.t("copy"), () => navigator.clipboard.writeText(row.text)],
-    row.seq !== null && (row.mine || RULES.test(here()?.rank ?? "")) && [T.t("erase"), erase, "danger"],
+    row.seq !== null && (row.mine || RULES.test(page.here()?.rank ?? "")) && [T.t("erase"), erase, "danger"],
     ...about(page, row.nick),
   ]);
 }
 
 /** @param {Page} page @param {HTMLElement} by */
-function room({ session, here }, by) {
-  const talk = here();
+function room(page, by) {
+  const { session } = page;
+  const talk = page.here();
   if (!talk) return;
   const asking = async (/** @type {string} */ key, /** @type {string} */ value) => {
     const { input, label } = field(key, { value, maxlength: 400, autofocus: true });
@@ -419,8 +423,8 @@ export async function askKey(session, name) {
 
 /** What the buttons of the page open, by their IDs. @type {Record<"open-left" | "open-right" | "room" | "find" | "me", (page: Page) => void>} */
 export const open = {
-  "open-left": ({ address }) => drawer($("left"), address),
-  "open-right": ({ address }) => drawer($("right"), address),
+  "open-left": (page) => drawer($("left"), () => page.address()),
+  "open-right": (page) => drawer($("right"), () => page.address()),
   room: (page) => room(page, $("room")),
   find: goTo,
   me: settings,
@@ -428,13 +432,13 @@ export const open = {
 
 /** The keys that work everywhere. @param {Page} page */
 export function keys(page) {
-  const { session, composer, look } = page;
+  const { session, composer } = page;
   addEventListener("keydown", (e) => {
     if (document.querySelector("dialog[open], :popover-open") || $("app").hidden) return;
     const step = e.altKey && { ArrowUp: -1, ArrowDown: 1 }[e.key];
     if (step) {
       const ids = [...session.talks.keys()];
-      look(ids[(ids.indexOf(session.current) + step + ids.length) % ids.length]);
+      page.look(ids[(ids.indexOf(session.current) + step + ids.length) % ids.length]);
     } else if (e.key === "F6") {
       const all = ["left", "log", "text", "right"].map($).filter((part) => part.checkVisibility());
       const at = all.findIndex((part) => part.contains(document.activeElement));

@@ -1,0 +1,224 @@
+import { Composer } from "./composer.js";
+import { $, announce, bdi, h, parts, T } from "./dom.js";
+import { Lists } from "./lists.js";
+import { Log, linked } from "./log.js";
+
+/** @import { Shell } from "./main.js" */
+/** @import { Change } from "./types" */
+
+// Nothing of it is shown before it looks as it shall.
+await new Promise((done) => {
+  const href = new URL("./chat.css", import.meta.url).href;
+  document.head.append(h("link", { rel: "stylesheet", href, onload: done, onerror: done }));
+});
+
+/** What one sees once one is in: talks, what is said there, who is here. */
+export class Chat {
+  /** The talk that is shown. @type {string | null} */
+  #shown = null;
+  /** Whether somebody wrote while nobody looked, and notifications may be offered. */
+  #isOffered = false;
+  /** Trouble that was read. @type {unknown} */
+  #known = null;
+  /** @type {ReturnType<Chat["load"]> | null} */
+  #loading = null;
+  #shell;
+  #lists;
+  #log;
+
+  /** @param {Shell} shell @param {[string, string][]} drafts */
+  constructor(shell, drafts) {
+    const { session } = shell;
+    this.#shell = shell;
+    this.session = session;
+    this.choices = shell.choices;
+    this.changed = shell.changed;
+    this.composer = new Composer(
+      { say: (text) => this.#say(text), typing: (on) => session.typing(session.current, on) },
+      drafts,
+    );
+    this.#lists = new Lists(session, {
+      look: (id) => this.look(id),
+      person: async (nick, by) => (await this.rest())?.dialogs.person(this, nick, by),
+    });
+    this.#log = new Log($("log"), $("down"), {
+      menu: async (row, by) => (await this.rest())?.dialogs.message(this, row, by),
+      again: (row) => session.again(row),
+      drop: (row) => session.drop(row),
+      older: () => session.older(session.current),
+      join: (name) => session.join(name),
+      file: (row) => {
+        const card = h("div", { class: "card" }, bdi(row.file?.name ?? ""));
+        this.rest().then((all) => all?.files.fill(card, row));
+        return card;
+      },
+      fold: () => Boolean(this.choices().fold),
+      read: () => this.#read(),
+    });
+    const opens = /** @type {const} */ (["open-left", "open-right", "room", "find", "me"]);
+    for (const id of opens) $(id).addEventListener("click", async () => (await this.rest())?.dialogs.open[id](this));
+    $("log").addEventListener("flood", (e) => announce(T.n("flood", /** @type {CustomEvent} */ (e).detail)));
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#log.leave() : this.#log.read()));
+  }
+
+  /** What the first look at a room can do without. @private */
+  async load() {
+    const [dialogs, { Files }, { Notifier }, { Offers }] = await Promise.all([
+      import("./dialogs.js"),
+      import("./files.js"),
+      import("./notify.js"),
+      import("./offers.js"),
+    ]);
+    const { session } = this;
+    new Offers(this.composer, {
+      rooms: () => [...session.talks.values()].filter(({ kind }) => kind === "room").map(({ name }) => name),
+      nicks: () => [...(this.here()?.members.keys() ?? [])].filter((nick) => nick !== session.me.nick),
+    });
+    dialogs.keys(this);
+    const keep = (/** @type {boolean} */ on) => {
+      this.choices().notify = on;
+      this.changed();
+    };
+    const notifier = new Notifier({ isOn: Boolean(this.choices().notify), keep, open: (id) => this.look(id) });
+    return { dialogs, files: new Files(session), notifier };
+  }
+
+  /** It comes before it is asked for, as there may be no connection then; null: it cannot come now. */
+  async rest() {
+    try {
+      this.#loading ??= this.load();
+      return await this.#loading;
+    } catch {
+      this.#loading = null;
+      return null;
+    }
+  }
+
+  here() {
+    return this.session.talks.get(this.session.current);
+  }
+
+  /** Closes the drawer that is open, if one is. */
+  shut() {
+    document.querySelector("dialog")?.close();
+  }
+
+  /** @param {string} id */
+  look(id) {
+    this.shut();
+    this.session.look(id);
+    this.draw();
+  }
+
+  /** @param {string} text */
+  async #say(text) {
+    const id = this.session.current;
+    if (text.split("\n").length <= 20) this.session.say(id, text);
+    else if (!(await (await this.rest())?.files.long(id, text))) this.composer.set(text);
+  }
+
+  #read() {
+    if (this.here()?.unread && !document.hidden) this.session.read(this.session.current);
+  }
+
+  /** What the bar says, and its buttons. @returns {import("./main.js").Bar} */
+  bar() {
+    const { state, trouble } = this.session;
+    const talk = this.here();
+    if (state === "in" && trouble && trouble !== this.#known && trouble.code !== "bad-key")
+      return [T.refusal(trouble.code, trouble.text), [T.t("ok"), () => this.#dismiss()]];
+    if (state === "in" && talk?.kind === "room" && !talk.joined && !talk.isWanted)
+      return [T.t("mayNot.outside"), [T.t("join"), () => this.session.join(talk.name)]];
+    if (!this.#isOffered) return null;
+    const tell = async () => {
+      await (await this.rest())?.notifier.ask();
+      notNow();
+    };
+    const notNow = () => {
+      this.#isOffered = false;
+      this.choices().offered = true;
+      this.changed();
+    };
+    return [T.t("offer"), [T.t("tell"), tell], [T.t("no"), notNow]];
+  }
+
+  /** What went wrong with a name or a room has been read. */
+  #dismiss() {
+    this.#known = this.session.trouble;
+    this.#shell.draw();
+  }
+
+  /** The address is that of the room, so that it invites. An open drawer has an entry of its own, which Back takes. */
+  address() {
+    const name = this.here()?.name ?? "";
+    if (name[0] === "#" && !history.state?.drawer) history.replaceState(null, "", name);
+  }
+
+  /** Draws what has a place of its own; rows go to the log by themselves. */
+  async draw() {
+    const { session, composer } = this;
+    const { state, me, trouble } = session;
+    const talk = this.here();
+    const isRoom = talk?.kind === "room";
+    this.#lists.talks();
+    this.#lists.members();
+    $("me").querySelector("bdi")?.replaceChildren(me.nick);
+    $("write").hidden = $("room").hidden = !talk;
+    $("open-right").hidden = $("members-head").hidden = !isRoom;
+    $("name").replaceChildren(bdi(talk?.name ?? T.t("noRoom")));
+    const about = (isRoom || !talk ? talk?.topic : session.people.get(talk.name)?.text) ?? "";
+    $("topic").replaceChildren(...linked(about));
+    $("topic").title = about;
+    const typing = talk?.typing ?? [];
+    const count = typing.length;
+    $("typing").replaceChildren(...(count ? parts(count > 3 ? "manyType" : `type${count}`, ...typing) : []));
+    composer.label(talk && talk.maySay !== true ? T.t(talk.maySay) : T.t("write", talk?.name ?? ""));
+    if (talk && talk.id !== this.#shown) {
+      this.#shown = talk.id;
+      this.#log.show(talk);
+      composer.show(talk);
+      this.address();
+      announce(T.t("inTalk", talk.name));
+      document.title = `${talk.name} – ${session.server.name || "chinwag"}`;
+      this.#read();
+      // A keyboard that comes up over half of a telephone is only wanted by who writes.
+      if (!matchMedia("(pointer: coarse)").matches) composer.focus();
+      this.#dot();
+    }
+    if (!this.#loading) setTimeout(() => this.rest(), 500);
+    if (state === "in" && trouble?.code === "bad-key" && trouble !== this.#known) {
+      this.#known = trouble;
+      (await this.rest())?.dialogs.askKey(session, trouble.name ?? "");
+    }
+  }
+
+  /** What waits to be read goes before the title, and a dot on the icon. */
+  async #dot() {
+    let count = 0;
+    for (const { kind, unread, mentions } of this.session.talks.values())
+      count += kind === "person" ? unread : mentions;
+    if (count || this.#loading) (await this.rest())?.notifier.dot(count);
+  }
+
+  /** @param {Change} change */
+  change({ rows, transfers, say, notify, talks }) {
+    const shown = rows?.get(this.#shown ?? "");
+    if (shown) this.#log.change(shown);
+    if (transfers) this.rest().then((all) => all?.files.changed(/** @type {Set<any>} */ (transfers)));
+    for (const text of say ?? []) announce(text);
+    if (document.hidden && notify) this.#notify(notify);
+    if (talks) this.#dot();
+  }
+
+  /** @param {{ talkId: string, nick: string, text: string }[]} all */
+  async #notify(all) {
+    const notifier = (await this.rest())?.notifier;
+    const state = notifier?.state();
+    const { offered, hideText } = this.choices();
+    this.#isOffered ||= state === "off" && !offered;
+    for (const { talkId, nick, text } of state === "on" ? all : []) {
+      const title = talkId[0] === "#" ? `${nick}, ${talkId}` : nick;
+      notifier?.show({ talkId, title, body: hideText ? T.t("wrote") : text });
+    }
+  }
+}
