@@ -255,9 +255,9 @@ async function settings(page) {
     });
     return h("div", { class: "line" }, label, button(T.t(key), run));
   };
-  const register = async () => {
-    await session.register(pass.input.value);
-    if (session.me.owned) ask(parts("owned", session.me.nick), [h("p", {}, T.t("ownedHow"))], []);
+  const register = () => {
+    page.isRegistering = true;
+    session.register(pass.input.value);
   };
   const notify = async (/** @type {boolean} */ on) => {
     if (on) await notifier.ask();
@@ -413,6 +413,9 @@ function room(page, by) {
   const isRoom = talk.kind === "room";
   menu(by, talk.name, [...(isRoom ? own : []), [T.t(isRoom ? "leave" : "close"), () => session.leave(talk.id)]]);
 }
+
+/** The name is registered. @param {string} nick */
+export const owned = (nick) => ask(parts("owned", nick), [h("p", {}, T.t("ownedHow"))], []);
 
 /** A room has a key, which is asked for, as nothing with a secret stands in an address. @param {Session} session @param {string} name */
 export async function askKey(session, name) {
