@@ -10,7 +10,7 @@ const sources = readdirSync(PAGE)
   .map((name) => readFileSync(new URL(name, PAGE), "utf8"))
   .join("\n");
 /** Keys of which the code names the beginning alone. */
-const FAMILIES = /^(refusal|event|bye|is|rank|ask|notify)\.|^type[123]$/;
+const FAMILIES = /^(refusal|event|note|bye|is|rank|ask|notify)\.|^type[123]$/;
 const tables = Object.fromEntries(
   await Promise.all(Object.entries(languages).map(async ([lang, table]) => [lang, await table()])),
 );
