@@ -88,19 +88,16 @@ impl Config {
 
     /// Reads the options of a command in the text of a file, each by itself. An error begins with the file and its line.
     pub fn read(path: &Path, text: &[u8], command: &Command) -> Result<Self, String> {
-        // No option has such a byte, and of UTF-16 half of all bytes are such.
-        if text.contains(&0) {
-            return Err(format!(
-                "cannot use {}: it is no text in UTF-8, but in UTF-16, say; save it as UTF-8",
-                path.display()
-            ));
-        }
         let mut config = Self { path: path.to_owned(), lines: Vec::new() };
         let folder = path.parent().unwrap_or(Path::new(""));
         for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
             let line = line.trim_ascii();
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
+            }
+            // No option has such a byte, and of UTF-16 half of all bytes are such.
+            if line.contains(&0) {
+                return Err(config.at(number, "this is no text in UTF-8, but in UTF-16, say; save the file as UTF-8"));
             }
             let read = Line::read(number, line, folder, command).map_err(|text| config.at(number, &text))?;
             config.lines.push(read);
@@ -275,7 +272,7 @@ mod tests {
         }
         for utf_16 in [&b"\xff\xfer\0a\0t\0e\0 \x005\0"[..], b"\xfe\xff\0r\0a\0t\0e\0 \x005", b"r\0a\0t\0e\0 \x005\0"] {
             let told = read(utf_16, &[]).unwrap_err();
-            assert_eq!(told, "cannot use HERE/a.conf: it is no text in UTF-8, but in UTF-16, say; save it as UTF-8");
+            assert_eq!(told, "HERE/a.conf:1: this is no text in UTF-8, but in UTF-16, say; save the file as UTF-8");
         }
         let none = read(&vec![b'#'; 70_000], &[]).unwrap_err();
         assert_eq!(none, "cannot use HERE/a.conf: it must be a file of at most 65536 bytes");

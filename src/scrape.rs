@@ -169,7 +169,7 @@ fn serve(mut stream: &TcpStream, pages: &Pages) -> io::Result<()> {
     };
     stream.set_write_timeout(Some(left(until)))?;
     let body = if is_asked_for_head { "" } else { &answer.body };
-    stream.write_all((answer.head() + body).as_bytes())?;
+    stream.write_all(answer.encoded(body).as_bytes())?;
     stream.shutdown(Shutdown::Write)?;
     // To close before all is read would take the answer back.
     let mut rest = [0; 512];
@@ -245,13 +245,13 @@ impl Answer {
         Self { status, kind: "text/plain; charset=utf-8", body: format!("{why}\n") }
     }
 
-    /// All that stands before the body.
-    fn head(&self) -> String {
+    /// With `sent` for its body, which is left out for who asks for the head alone.
+    fn encoded(&self, sent: &str) -> String {
         let Self { status, kind, body } = self;
         let len = body.len();
         format!(
             "HTTP/1.1 {status}\r\nAllow: GET, HEAD\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\
-             X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+             X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{sent}"
         )
     }
 }

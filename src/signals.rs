@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use mio::{Interest, Registry, Token};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 /// Some signals, as something that can be waited for.
@@ -44,36 +45,54 @@ impl Signals {
     }
 }
 
-/// Whether SIGINT ends the process though it has been taken once: after [`wait_for_input`], until [`Signals::open`] takes it.
+/// Whether SIGINT ends the process though it has been taken once: after [`Interrupts`], until [`Signals::open`] takes it.
 static ENDS: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// What [`wait_for_input`] has waited for.
+/// SIGINT, which ends nothing as long as this lives. It is for a question, before signals are waited for by a loop.
+#[derive(Debug)]
+pub struct Interrupts {
+    stream: UnixStream,
+    taken: SigId,
+}
+
+/// What [`Interrupts::wait_for_input`] has waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Waited {
     /// There is input, or its end.
     Input,
-    /// SIGINT has come, which ends nothing meanwhile.
+    /// SIGINT has come.
     Interrupted,
 }
 
-/// Waits until something is to be read from `input`, or SIGINT comes. It is for one question, before signals are waited for by a loop.
-pub fn wait_for_input(input: impl AsFd) -> io::Result<Waited> {
-    let (ours, theirs) = UnixStream::pair()?;
-    ENDS.store(false, Ordering::SeqCst);
-    let taken = signal_hook::low_level::pipe::register(SIGINT, theirs)?;
-    signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&ENDS))?;
-    let mut both = [PollFd::new(&input, PollFlags::IN), PollFd::new(&ours, PollFlags::IN)];
-    let waited = loop {
-        match poll(&mut both, None) {
-            Ok(_) if both[1].revents().is_empty() => break Ok(Waited::Input),
-            Ok(_) => break Ok(Waited::Interrupted),
-            Err(Errno::INTR) => {}
-            Err(e) => break Err(e.into()),
+impl Interrupts {
+    /// Takes it from now on.
+    pub fn take() -> io::Result<Self> {
+        let (stream, theirs) = UnixStream::pair()?;
+        let taken = signal_hook::low_level::pipe::register(SIGINT, theirs)?;
+        ENDS.store(false, Ordering::SeqCst);
+        signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&ENDS))?;
+        Ok(Self { stream, taken })
+    }
+
+    /// Waits until something is to be read from `input`, or SIGINT comes.
+    pub fn wait_for_input(&self, input: impl AsFd) -> io::Result<Waited> {
+        let mut both = [PollFd::new(&input, PollFlags::IN), PollFd::new(&self.stream, PollFlags::IN)];
+        loop {
+            match poll(&mut both, None) {
+                Ok(_) if both[1].revents().is_empty() => return Ok(Waited::Input),
+                Ok(_) => return Ok(Waited::Interrupted),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
         }
-    };
-    signal_hook::low_level::unregister(taken);
-    ENDS.store(true, Ordering::SeqCst);
-    waited
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        ENDS.store(true, Ordering::SeqCst);
+        signal_hook::low_level::unregister(self.taken);
+    }
 }
 
 /// The signals that ask a server to end: SIGINT and SIGTERM; and SIGHUP, which is a terminal that closes, where there is one

@@ -384,7 +384,13 @@ pub fn look_at_control(path: &Path, data: Option<&Path>) -> io::Result<()> {
 }
 
 fn cannot_open(path: &Path, e: &io::Error) -> io::Error {
-    cannot(&format!("open the operator's door {}", path.display()), e)
+    let cannot = cannot(&format!("open the operator's door {}", path.display()), e);
+    let hint = match e.kind() {
+        io::ErrorKind::NotFound => "; make its folder first, or give another path",
+        io::ErrorKind::PermissionDenied => "; let the user that the server runs as write into its folder",
+        _ => "",
+    };
+    io::Error::new(e.kind(), format!("{cannot}{hint}"))
 }
 
 /// Opens the operator's door where they want it, or else in the data folder. People can talk without the latter.

@@ -682,7 +682,7 @@ fn connections_in_tls() {
         kept.push((client, server));
     }
     let of = terms(&Settings::default()).into_iter().find(|term| term.name == "TLS").unwrap();
-    within("TLS", usize::try_from(held).unwrap(), of.bytes(CONNECTIONS), 50);
+    within("TLS", usize::try_from(held).unwrap(), of.bytes(CONNECTIONS), 40);
 }
 
 #[test]

@@ -91,7 +91,10 @@ fn check(line: &str, request: &Request<'_>) {
             assert!(!line.starts_with('/') || line.starts_with("//"));
         }
         Request::Malformed { verb: Verb::Unknown, why: Fault::UnknownCommand(name) } => {
-            assert!(commands::find(typed).is_none() && line[1..].starts_with(name.as_str()));
+            assert_eq!(commands::find(typed), None);
+            // It is cut first, and then narrowed.
+            let mut ends = (1..=line.len()).filter(|&end| line.is_char_boundary(end));
+            assert!(ends.any(|end| narrow(&line[1..end]) == name.as_str()), "{line:?} is none of {name:?}");
         }
         Request::Malformed { verb, why } => {
             assert_eq!(commands::find(typed), spec_of(*verb), "{line:?}");
@@ -99,6 +102,7 @@ fn check(line: &str, request: &Request<'_>) {
                 Fault::Usage(of) => assert_eq!(of, verb),
                 Fault::MalformedDigest => assert_eq!(*verb, Verb::Send),
                 Fault::NoHelp(_) => assert_eq!(*verb, Verb::Help),
+                Fault::OnlyEnds | Fault::OnlyKeys | Fault::Indented => assert_eq!(*verb, Verb::Say),
                 why => panic!("{line:?} is refused before anybody looked: {why:?}"),
             }
         }
@@ -166,7 +170,7 @@ fn spell<'a>(request: &Request<'a>) -> (String, Vec<&'a str>, Option<&'a str>) {
             (format!("/{name} {who} {scope}{time} {}", reason.unwrap_or_default()), words, *reason)
         }
         Request::Unblock(id) => more(None, &format!(" {id}")),
-        Request::Blocks | Request::Server(None) | Request::Reload => with(None, None),
+        Request::Blocks | Request::Server(None) | Request::Reload | Request::Metrics => with(None, None),
         Request::Server(Some(setting)) => {
             let known = SERVER_SETTINGS.iter().find(|(known, ..)| known == setting).expect("a setting of the table");
             more(None, &format!(" {} {}", known.1, known.2))

@@ -194,12 +194,13 @@ fn check_files(older: Option<&[u8]>, newest: &[u8], wanted: usize) {
     want.drain(..want.len().saturating_sub(wanted));
 
     assert_eq!(load(dir.path(), wanted), want, "the first time");
-    assert_eq!(fs::read(&log).expect("a log"), newest[..reading.good]);
+    // One of which nothing is good is moved away whole.
+    assert_eq!(fs::read(&log).unwrap_or_default(), newest[..reading.good]);
     let mut tails = vec![&newest[reading.good..]];
     if let Some(older) = older {
         // It is left alone while the newest log has all that is wanted.
         let good = journal::read(older).good;
-        let left = fs::read(&old_log).expect("a log");
+        let left = fs::read(&old_log).unwrap_or_default();
         assert!(left == older || left == older[..good]);
         tails.push(&older[left.len()..]);
     }

@@ -28,12 +28,15 @@ impl Line {
     fn server(&self) -> Option<String> {
         match self {
             Self::Server(address, _) => Some(address.clone()),
-            Self::Bad(_, text) => {
-                let named: Named = text.split_whitespace().next()?.parse().ok()?;
-                named.port.map(|_| named.tls().to_string().to_lowercase())
-            }
+            Self::Bad(_, text) => text.split_whitespace().next().and_then(server),
         }
     }
+}
+
+/// The server that `HOST:PORT` is, in small letters.
+fn server(text: &str) -> Option<String> {
+    let named: Named = text.parse().ok()?;
+    named.port.map(|_| named.tls().to_string().to_lowercase())
 }
 
 impl fmt::Display for Line {
@@ -57,8 +60,8 @@ impl Known {
         let text = String::from_utf8_lossy(&bytes);
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let mut words = line.split_whitespace();
-            let server = words.next().zip(words.next().and_then(Trust::parse));
-            match server.filter(|_| words.next().is_none()) {
+            let both = words.next().and_then(server).zip(words.next().and_then(Trust::parse));
+            match both.filter(|_| words.next().is_none()) {
                 Some((address, trust)) => known.set(address, trust),
                 None => known.lines.push(Line::Bad(n + 1, line.to_owned())),
             }
@@ -100,14 +103,13 @@ impl Known {
 
     /// Remembers by what this server proves who it is, in the place of what was known of it.
     pub fn remember(&mut self, address: &Address, trust: Trust) -> io::Result<()> {
-        self.set(&address.to_string(), trust);
+        self.set(address.to_string().to_lowercase(), trust);
         let Some(path) = &self.path else { return Ok(()) };
         let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
         saved::keep(path, &text)
     }
 
-    fn set(&mut self, address: &str, trust: Trust) {
-        let address = address.to_lowercase();
+    fn set(&mut self, address: String, trust: Trust) {
         self.lines.retain(|line| !matches!(line, Line::Server(known, _) if *known == address));
         self.lines.push(Line::Server(address, trust));
     }

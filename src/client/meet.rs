@@ -8,7 +8,7 @@ use crate::client::wire::link::{self, advice};
 use crate::client::wire::server::{Named, Scheme, Server, Trust, Untrusted, Wire};
 use crate::listener::reason;
 use crate::names::Digest;
-use crate::signals::{self, Waited};
+use crate::signals::{Interrupts, Waited};
 
 /// Finds out how the server that is named so is spoken with. It has to have the certificate `given`, if there is one, or else what is
 /// known of it, or one that an authority vouches for. A person at a terminal is asked about any other one, and what they took is
@@ -52,17 +52,18 @@ pub fn meet(named: &Named, given: Option<Digest>) -> Result<Server, String> {
         (Some(Trust::Certificate(digest)), _) if digest == shown.digest => Trust::Certificate(digest),
         (None, None) => Trust::Roots,
         (None, Some(why)) if is_person => {
+            let failed = |e| format!("cannot read your answer: {}", reason(&e));
+            let interrupts = Interrupts::take().map_err(failed)?;
             tell(&format!("no authority that this system trusts vouches for the certificate of {address}: {why}"));
             tell(&format!("it is {}", shown.digest));
             tell("if the server's operator tells you that this is right, type yes, and it is taken from now on");
             let mut answer = String::new();
-            let read = match signals::wait_for_input(io::stdin()) {
-                Ok(Waited::Input) => io::stdin().read_line(&mut answer).map(drop),
+            let read = interrupts.wait_for_input(io::stdin()).and_then(|waited| match waited {
+                Waited::Input => io::stdin().read_line(&mut answer).map(drop),
                 // The terminal has shown the key, and stays on that line.
-                Ok(Waited::Interrupted) => writeln!(io::stderr()),
-                Err(e) => Err(e),
-            };
-            read.map_err(|e| format!("cannot read your answer: {}", reason(&e)))?;
+                Waited::Interrupted => writeln!(io::stderr()),
+            });
+            read.map_err(failed)?;
             if answer.trim() != "yes" {
                 return Err(format!("not connected to {address}, as its certificate was not taken"));
             }

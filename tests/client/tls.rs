@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
-use testkit::{PATIENCE, Server, binary, have, noise};
+use testkit::{PATIENCE, Server, binary, eventually, have, noise};
 
 /// What stands between a TLS port and a server in clear. It says where that port is.
 const RELAY: &str = r#"
@@ -216,6 +217,14 @@ fn a_certificate_that_nobody_vouches_for_is_asked_about_once() {
     told(&terminal, &format!("chinwag: not connected to {address}, as its certificate was not taken"));
     assert_eq!(format!("{:?}", terminal.modes()), format!("{before:?}"));
     assert_eq!(home.known(), "");
+    // Once that is answered, it ends what follows as ever.
+    let other = Home::new();
+    let mut terminal = other.terminal(&["say", "#a", "--create", "--server", &named]);
+    told(&terminal, "type yes, and it is taken");
+    terminal.keys("yes\n");
+    eventually("the certificate is taken", || !other.known().is_empty());
+    terminal.keys("\x03");
+    assert_eq!(terminal.wait_exit().signal(), Some(2));
     let mut terminal = home.terminal(&["connect", &named, "--nick", "alice"]);
     told(&terminal, "if the server's operator tells you that this is right, type yes");
     terminal.keys("yes\n");

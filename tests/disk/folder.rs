@@ -189,15 +189,15 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
     const OTHER: u32 = 65_534;
     let dir = tempfile::tempdir().unwrap();
     let give = |path: &Path, user: u32| std::os::unix::fs::chown(path, Some(user), Some(user)).unwrap();
-    let command = |data: &Path| {
+    let command = |mode: &str, data: &Path| {
         let mut command = Command::new("setpriv");
         let user = [format!("--reuid={OTHER}"), format!("--regid={OTHER}")];
-        command.args(user).arg("--clear-groups").arg(binary()).args(["serve", "--listen", "127.0.0.1:0", "--data"]);
+        command.args(user).arg("--clear-groups").arg(binary()).args([mode, "--listen", "127.0.0.1:0", "--data"]);
         command.arg(data).env("TMPDIR", dir.path());
         command
     };
     give(dir.path(), OTHER);
-    let server = Server::start_with(&mut command(dir.path()));
+    let server = Server::start_with(&mut command("serve", dir.path()));
     let mut ann = server.in_room("ann", "#a");
     ann.send("kept");
     assert_eq!(share(&mut ann, "#a", b"bytes", "x.txt"), 1);
@@ -207,25 +207,32 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
     {
         let file = dir.path().join(file);
         give(&file, 0);
-        let output = command(dir.path()).output().unwrap();
+        let output = command("serve", dir.path()).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         let told = format!("{told}: permission denied; it must belong to the user that the server runs as");
         assert!(output.status.code() == Some(1) && errors.contains(&told), "{errors}");
         assert!(file.is_file());
         give(&file, OTHER);
     }
-    let server = Server::start_with(&mut command(dir.path()));
+    let server = Server::start_with(&mut command("serve", dir.path()));
     let mut bob = server.in_room("bob", "#a");
     assert_eq!(history(&mut bob, "#a", 0).len(), 1);
     assert_eq!(fetch(&mut bob, 1), b"bytes");
     // Where its user may make no folder, somebody else is to make it.
     let sealed = tempfile::tempdir().unwrap();
     fs::set_permissions(sealed.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let output = command(&sealed.path().join("data")).output().unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    let told = "it is not there, and may not be made: permission denied; make it, and give it to the user that the \
-                server runs as: chown USER FOLDER";
-    assert!(output.status.code() == Some(1) && errors.contains(told), "{errors}");
+    let dirs = [&sealed.path().join("data"), sealed.path()];
+    for (dir, told) in dirs.into_iter().zip([
+        "it is not there, and may not be made: permission denied; make it, and give it to the user that the server runs \
+         as: chown USER FOLDER\n",
+        "lock in it: Permission denied; it must belong to the user that the server runs as\n",
+    ]) {
+        for mode in ["serve", "check"] {
+            let output = command(mode, dir).output().unwrap();
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.code() == Some(1) && errors.ends_with(told), "{mode}: {errors}");
+        }
+    }
 }
 
 #[test]

@@ -429,7 +429,7 @@ fn check_says_what_a_start_would_say_and_changes_nothing() {
         ("motd gone", "chinwag: HERE/a.conf:1: cannot read HERE/gone: no such file or directory\n"),
         (
             "control gone/door",
-            "chinwag: HERE/a.conf:1: cannot open the operator's door HERE/gone/door: no such file or ",
+            "chinwag: HERE/a.conf:1: cannot open the operator's door HERE/gone/door: no such file or directory; make its folder first",
         ),
         (
             "control a.conf",

@@ -8,6 +8,7 @@
 )]
 
 mod bots;
+mod browsers;
 mod crates;
 mod docs;
 mod operating;

@@ -1,0 +1,124 @@
+/** Talking, with the page and with `nc`, over connections that break. */
+import assert from "node:assert";
+import test from "node:test";
+import { Caller, isChromium, serve, Visitor, Way } from "./kit.js";
+
+test("a stranger talks after one field and one click", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await Visitor.come(t, web);
+  await anna.page.waitForSelector("#gate input[name=name]");
+  await anna.stands("naming");
+  await anna.enter("anna");
+  await bob.hears("* anna joined");
+  await anna.say("hello from a browser");
+  await bob.hears("<anna> hello from a browser");
+  bob.say("hello anna, from nc");
+  await anna.sees("hello anna, from nc");
+  await anna.sees("hello anna, from nc", "#log li.mention");
+  await anna.misses("#log li:is(.pending, .refused, .unknown)");
+  await anna.stands("talk");
+});
+
+test("a room is in the address, and a private talk opens beside it", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob", "#club");
+  const anna = await (await Visitor.come(t, web, { hash: "#club" })).enter("anna");
+  await anna.sees("bob", "#members li");
+  bob.say("/msg anna between us");
+  await anna.sees("1", "#talks .count");
+  await anna.page.click("#talks button");
+  await anna.sees("between us");
+  await anna.say("yes");
+  await bob.hears("@anna <anna> yes");
+  await anna.stands("private");
+});
+
+test("what is typed without a connection goes out once and in order", async (t) => {
+  const { port, web } = await serve(t);
+  const way = await Way.to(t, web);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, way.web)).enter("anna");
+  await anna.say("before");
+  await bob.hears("<anna> before");
+  way.cut("shut");
+  await anna.sees("No connection", "#bar");
+  for (const text of ["one", "two", "three"]) await anna.say(text);
+  await anna.sees("three", "#log li.pending");
+  await anna.stands("lost");
+  bob.say("meanwhile");
+  way.state = "open";
+  await anna.hurry();
+  await anna.sees("meanwhile");
+  await anna.misses("#log li.pending");
+  await anna.say("after");
+  const heard = [];
+  while (heard.at(-1) !== "after") heard.push((await bob.hears("<anna> ")).replace(/.*<anna> /, ""));
+  assert.deepEqual(heard, ["one", "two", "three", "after"]);
+});
+
+test("a reload keeps name, room and what was said", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.say("said before");
+  await bob.hears("<anna> said before");
+  await anna.type("a draft");
+  await anna.page.reload();
+  await anna.sees("said before");
+  assert.equal(await anna.page.$eval("#text", (el) => /** @type {HTMLTextAreaElement} */ (el).value), "a draft");
+  await anna.say(", finished");
+  // Nobody has seen her go.
+  assert.equal(await bob.hears("anna"), "#lobby <anna> a draft, finished");
+});
+
+test("a page that was frozen is there again, and has missed nothing", {
+  skip: !isChromium && "only Chromium freezes",
+}, async (t) => {
+  const { port, web } = await serve(t);
+  const way = await Way.to(t, web);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, way.web)).enter("anna");
+  const browser = await anna.page.createCDPSession();
+  // As on a telephone: another page is looked at, and this one is frozen after a while.
+  const other = await anna.page.browserContext().newPage();
+  await other.bringToFront();
+  await browser.send("Page.setWebLifecycleState", { state: "frozen" });
+  bob.say("while anna sleeps");
+  way.cut();
+  bob.say("and on");
+  await browser.send("Page.setWebLifecycleState", { state: "active" });
+  await anna.page.bringToFront();
+  await anna.sees("while anna sleeps");
+  await anna.sees("and on");
+});
+
+test("a page that is offline says so, and comes back when it is online", {
+  skip: !isChromium && "only Chromium is taken offline",
+}, async (t) => {
+  const { port, web } = await serve(t);
+  const way = await Way.to(t, web);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, way.web)).enter("anna");
+  await anna.page.setOfflineMode(true);
+  way.cut();
+  await anna.sees("No connection", "#bar");
+  await anna.say("from a tunnel");
+  await anna.page.setOfflineMode(false);
+  await bob.hears("<anna> from a tunnel");
+  await anna.misses("#bar p");
+});
+
+test("twenty thousand lines come, and one can still talk", async (t) => {
+  const { port, web } = await serve(t, "--history", "20000");
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await bob.hears("* anna joined");
+  for (let i = 0; i < 20_000; i += 500) bob.say(...Array.from({ length: 500 }, (_, j) => `line ${i + j + 1}`));
+  await anna.sees("line 20000", "#log ol:last-child li");
+  await anna.say("I can still talk");
+  await bob.hears("<anna> I can still talk");
+  const rows = await anna.all("#log li", (all) => all.length);
+  assert.ok(rows <= 10_050, `${rows} rows`);
+  await anna.shoot("crowd");
+});
