@@ -237,7 +237,8 @@ async function settings(page) {
   const { me } = session;
   const name = field("myName", { value: me.nick, autocomplete: "nickname", maxlength: 60 });
   const away = field("away", { value: me.away ?? "", placeholder: T.t("awayLike"), maxlength: 200 });
-  const pass = field("newPassword", { type: "password", autocomplete: "new-password", minlength: 8 });
+  const secret = { pattern: "\\S{8,}", title: T.t("oneWord"), required: true };
+  const pass = field("newPassword", { type: "password", autocomplete: "new-password", ...secret });
   const may = notifier.state();
   const can = may === "on" || may === "off";
   const part = (/** @type {string} */ key, /** @type {(Node | string | false)[]} */ ...kids) =>
@@ -245,6 +246,7 @@ async function settings(page) {
   /** @param {ReturnType<typeof field>} of @param {string} key @param {() => void} act */
   const line = ({ input, label }, key, act) => {
     const run = () => {
+      if (!input.reportValidity()) return;
       input.closest("dialog")?.close();
       act();
     };
@@ -271,7 +273,10 @@ async function settings(page) {
         line(name, "rename", () => session.rename(name.input.value.trim())),
         line(away, "setAway", () => session.away(away.input.value.trim() || null)),
         me.owned
-          ? button(T.t("logout"), () => session.logout())
+          ? button(T.t("logout"), () => {
+              document.querySelector("dialog")?.close();
+              session.logout();
+            })
           : h("div", {}, line(pass, "register", register), h("p", { class: "quiet" }, T.t("registerWhy"))),
       ),
       part(

@@ -136,6 +136,7 @@ offers Vorschläge
 ok OK
 older Frühere Nachrichten
 op Für Ordnung sorgen lassen
+oneWord Ein Passwort hat keine Leerzeichen und mindestens 8 Zeichen.
 open Los
 original Mit dem Ort und allem, was Kameras sonst in Fotos schreiben
 ownName Dein Name

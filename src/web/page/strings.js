@@ -140,6 +140,7 @@ offers Suggestions
 ok OK
 older Earlier messages
 op Let keep order
+oneWord A password has no blanks, and 8 characters or more.
 open Go
 original With the place and all else that cameras write into photos
 ownName Your name
