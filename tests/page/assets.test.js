@@ -53,6 +53,17 @@ test("no page loads anything from elsewhere", () => {
   }
 });
 
+test("what the first view needs, and nothing else, is asked for at once", () => {
+  const needed = new Set();
+  for (const queue = ["main.js"]; queue.length; ) {
+    const name = queue.pop();
+    needed.add(name);
+    queue.push(...imports(name));
+  }
+  const named = [...read("index.html").matchAll(/(?:modulepreload" href|script type="module" src)="([^"]+)"/g)];
+  assert.deepEqual(named.map((m) => m[1]).sort(), [...needed].sort());
+});
+
 test("the first view is small", () => {
   const needed = new Set(["index.html", "style.css"]);
   for (const queue = ["main.js"]; queue.length; ) {

@@ -18,6 +18,8 @@ export class Chat {
   #shown = null;
   /** Whether somebody wrote while nobody looked, and notifications may be offered. */
   #isOffered = false;
+  /** A name is being made somebody's own. */
+  isRegistering = false;
   /** Trouble that was read. @type {unknown} */
   #known = null;
   /** @type {ReturnType<Chat["load"]> | null} */
@@ -184,6 +186,10 @@ export class Chat {
       // A keyboard that comes up over half of a telephone is only wanted by who writes.
       if (!matchMedia("(pointer: coarse)").matches) composer.focus();
       this.#dot();
+    }
+    if (this.isRegistering && (me.owned || trouble)) {
+      this.isRegistering = false;
+      if (me.owned) this.rest().then((all) => all?.dialogs.owned(me.nick));
     }
     if (!this.#loading) setTimeout(() => this.rest(), 500);
     if (state === "in" && trouble?.code === "bad-key" && trouble !== this.#known) {

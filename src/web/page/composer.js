@@ -25,6 +25,7 @@ export class Composer {
     this.drafts = new Map(drafts);
     this.#field.addEventListener("input", () => this.#changed());
     this.#field.addEventListener("keydown", (e) => this.#key(e));
+    addEventListener("resize", () => this.#grow());
     $("write").addEventListener("submit", (e) => {
       e.preventDefault();
       this.#send();

@@ -237,7 +237,8 @@ async function settings(page) {
   const { me } = session;
   const name = field("myName", { value: me.nick, autocomplete: "nickname", maxlength: 60 });
   const away = field("away", { value: me.away ?? "", placeholder: T.t("awayLike"), maxlength: 200 });
-  const pass = field("newPassword", { type: "password", autocomplete: "new-password", minlength: 8 });
+  const secret = { pattern: "\\S{8,}", title: T.t("oneWord"), required: true };
+  const pass = field("newPassword", { type: "password", autocomplete: "new-password", ...secret });
   const may = notifier.state();
   const can = may === "on" || may === "off";
   const part = (/** @type {string} */ key, /** @type {(Node | string | false)[]} */ ...kids) =>
@@ -245,6 +246,7 @@ async function settings(page) {
   /** @param {ReturnType<typeof field>} of @param {string} key @param {() => void} act */
   const line = ({ input, label }, key, act) => {
     const run = () => {
+      if (!input.reportValidity()) return;
       input.closest("dialog")?.close();
       act();
     };
@@ -255,9 +257,9 @@ async function settings(page) {
     });
     return h("div", { class: "line" }, label, button(T.t(key), run));
   };
-  const register = async () => {
-    await session.register(pass.input.value);
-    if (session.me.owned) ask(parts("owned", session.me.nick), [h("p", {}, T.t("ownedHow"))], []);
+  const register = () => {
+    page.isRegistering = true;
+    session.register(pass.input.value);
   };
   const notify = async (/** @type {boolean} */ on) => {
     if (on) await notifier.ask();
@@ -271,7 +273,10 @@ async function settings(page) {
         line(name, "rename", () => session.rename(name.input.value.trim())),
         line(away, "setAway", () => session.away(away.input.value.trim() || null)),
         me.owned
-          ? button(T.t("logout"), () => session.logout())
+          ? button(T.t("logout"), () => {
+              document.querySelector("dialog")?.close();
+              session.logout();
+            })
           : h("div", {}, line(pass, "register", register), h("p", { class: "quiet" }, T.t("registerWhy"))),
       ),
       part(
@@ -413,6 +418,9 @@ function room(page, by) {
   const isRoom = talk.kind === "room";
   menu(by, talk.name, [...(isRoom ? own : []), [T.t(isRoom ? "leave" : "close"), () => session.leave(talk.id)]]);
 }
+
+/** The name is registered. @param {string} nick */
+export const owned = (nick) => ask(parts("owned", nick), [h("p", {}, T.t("ownedHow"))], []);
 
 /** A room has a key, which is asked for, as nothing with a secret stands in an address. @param {Session} session @param {string} name */
 export async function askKey(session, name) {

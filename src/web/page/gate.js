@@ -22,7 +22,13 @@ export function gate(session, room) {
     code !== "locked" &&
     h("p", { id: "problem", class: "problem", role: "alert" }, T.refusal(code, trouble?.text) + tries);
   const wrong = { "aria-describedby": problem && "problem", "aria-invalid": problem && "true" };
-  const secret = { type: "password", autocomplete: "current-password", required: true };
+  const secret = {
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+    pattern: "\\S+",
+    title: T.t("oneWord"),
+  };
   const name = field("askName", {
     name: "name",
     autocomplete: "nickname",
@@ -30,7 +36,7 @@ export function gate(session, room) {
     value: typed.name || trouble?.name,
     ...(isLogin || locked ? {} : wrong),
   });
-  const pass = field("password", { name: "pass", ...secret, ...(isLogin ? {} : wrong) });
+  const pass = field("password", { name: "pass", ...secret, pattern: null, title: null, ...(isLogin ? {} : wrong) });
   const own = field("ownName", {
     name: "own",
     autocomplete: "username",

@@ -35,6 +35,8 @@ function badge(id, count, label) {
 export class Lists {
   #session;
   #act;
+  /** What each list was drawn from. @type {Record<string, string>} */
+  #drawn = {};
 
   /** @param {Session} session @param {{ look(id: string): void, person(nick: string, by: HTMLElement): void }} act */
   constructor(session, act) {
@@ -43,13 +45,23 @@ export class Lists {
     for (const id of ["rooms", "talks", "members"]) rove($(id), "button");
   }
 
+  /** A list is only drawn anew if it says something else. @param {string} list @param {unknown} of */
+  #isOther(list, of) {
+    const before = this.#drawn[list];
+    this.#drawn[list] = JSON.stringify(of);
+    return this.#drawn[list] !== before;
+  }
+
   talks() {
     const { talks, current, people } = this.#session;
+    const all = [...talks.values()];
+    const of = all.map(({ id, name, unread, mentions }) => [id, unread, mentions, people.get(name)?.state]);
+    if (!this.#isOther("talks", [current, of])) return;
     for (const [kind, id] of [
       ["room", "rooms"],
       ["person", "talks"],
     ]) {
-      const rows = [...talks.values()]
+      const rows = all
         .filter((talk) => talk.kind === kind)
         .map((talk) => {
           const state = people.get(talk.name)?.state;
@@ -65,16 +77,17 @@ export class Lists {
       refill($(id), rows);
       if (kind === "person") $("talks-head").hidden = !rows.length;
     }
-    const unread = [...talks.values()].reduce((sum, talk) => sum + (talk.id === current ? 0 : talk.unread), 0);
+    const unread = all.reduce((sum, talk) => sum + (talk.id === current ? 0 : talk.unread), 0);
     badge("open-left", unread, unread ? `${T.t("talks")}, ${T.n("unread", unread)}` : T.t("talks"));
   }
 
   members() {
     const { talks, current, me } = this.#session;
-    const talk = talks.get(current);
+    const all = [...(talks.get(current)?.members.values() ?? [])];
+    if (!this.#isOther("members", [me.nick, all])) return;
     const order = ["founder", "op", "voice", null];
     const at = (/** @type {{ rank: string | null }} */ { rank }) => order.indexOf(rank);
-    const members = [...(talk?.members.values() ?? [])].sort((a, b) => at(a) - at(b) || a.nick.localeCompare(b.nick));
+    const members = all.sort((a, b) => at(a) - at(b) || a.nick.localeCompare(b.nick));
     const rows = members.map(({ nick, rank, away }) => {
       const row = button("", () => this.#act.person(nick, row), away === null ? "row" : "row away");
       row.dataset.id = nick;

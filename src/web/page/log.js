@@ -259,16 +259,23 @@ export class Log {
       what.append([came && T.n("came", came), went && T.n("went", went)].filter(Boolean).join(", "));
       return what;
     }
-    const key = `event.${code}`;
-    if (T.has(key)) {
-      const [first = "", second = "", third = ""] = row.args;
-      const who = first.replace(/^(name|guest|pattern):/, "");
-      const isTimed = /^(banned|muted)$/.test(code) && second;
-      const args = [who, isTimed ? T.span(Number(second)) : second, third];
-      // What the text has no place for, such as a reason, stands behind it.
-      const more = code === "lost" ? [] : args.filter((arg, i) => arg && !T.t(key).includes(`{${i + 1}}`));
-      what.append(...parts(key, nick, ...args), ...more.flatMap((arg) => [": ", bdi(arg)]));
-    } else what.append(...linked(row.text));
+    const [first = "", second = "", third = ""] = row.args;
+    const isPrivate = this.#talk?.kind === "person";
+    let key = `${row.kind}.${code}`;
+    if (code === "made") key = `event.made.${second}`;
+    if (code === "lost" && isPrivate) key = "event.unheard";
+    if (!T.has(key)) {
+      what.append(...linked(row.text));
+      return what;
+    }
+    const isTimed = /^(banned|muted)$/.test(code) && second;
+    const args = [first.replace(/^(name|guest|pattern):/, ""), isTimed ? T.span(Number(second)) : second, third];
+    what.append(...parts(key, nick, ...args));
+    // What the text has no place for, such as a reason, stands behind it.
+    for (const [i, more] of [...args, row.text].entries()) {
+      const isTold = /^(made|lost)$/.test(code) || T.t(key).includes(`{${i + 1}}`);
+      if (more && !isTold) what.append(": ", bdi(more));
+    }
     return what;
   }
 

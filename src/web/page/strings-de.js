@@ -43,16 +43,17 @@ emptyRoom Hier wurde noch nichts gesagt. Wer die Adresse dieser Seite öffnet, k
 emptyTalk Was hier gesagt wird, lest nur ihr beide, und der Server behält nichts davon.
 enlarge {0} vergrößern
 erase Entfernen …
-event.anew Dieser Raum hat neu begonnen: Was zuvor gesagt wurde, ist fort.
-event.automatic Das macht die Seite von selbst.
+event.away {0} ist weg
 event.banned {0} hält {1} fern
 event.erased {0} hat Nachrichten entfernt
 event.joined {0} kam herein
 event.kicked {0} hat {1} hinausgewiesen
 event.left {0} ging hinaus
 event.lost {0} hat die Verbindung verloren
-event.made {0} hat {1} ernannt: {2}
-event.missing Nachrichten, die hier fehlen: {1}
+event.made.founder {0} übergibt {1} diesen Raum
+event.made.nobody {0} nimmt {1} den Rang
+event.made.op {0} lässt {1} für Ordnung sorgen
+event.made.voice {0} gibt {1} eine Stimme
 event.muted {0} lässt {1} nicht sprechen
 event.offline {0} ist gegangen
 event.online {0} ist wieder da
@@ -60,8 +61,8 @@ event.quit {0} ging
 event.renamed {0} heißt jetzt {1}
 event.set {0} hat eine Regel gesetzt: {1} {2}
 event.topic {0} hat das Thema gesetzt
-event.unanswered Unklar, ob das geschah.
 event.unbanned {0} lässt {1} wieder ein
+event.unheard {0} ist gegangen, ohne zu bekommen, was du zuletzt geschrieben hast
 event.unmuted {0} lässt {1} wieder sprechen
 find Raum oder Person finden
 flood {0} neue Nachricht|{0} neue Nachrichten
@@ -120,6 +121,11 @@ no Nein, danke
 noPush Nur solange diese Seite offen ist: Eine geschlossene hört nichts.
 noRoom Kein Raum
 noSlash Der Adresse fehlt am Ende ein Schrägstrich: Füge „/“ an und versuche es noch einmal.
+note.anew Dieser Raum hat neu begonnen: Was zuvor gesagt wurde, ist fort.
+note.automatic Das macht die Seite von selbst
+note.missing Nachrichten, die hier fehlen: {1}
+note.unanswered Unklar, ob das geschah
+note.wall {1} sagt allen
 notify Benachrichtigungen
 notify.denied Dieser Browser verbietet sie dieser Seite; seine Einstellungen für die Seite können das ändern.
 notify.insecure Sie brauchen eine verschlüsselte Verbindung (https).
@@ -130,6 +136,7 @@ offers Vorschläge
 ok OK
 older Frühere Nachrichten
 op Für Ordnung sorgen lassen
+oneWord Ein Passwort hat keine Leerzeichen und mindestens 8 Zeichen.
 open Los
 original Mit dem Ort und allem, was Kameras sonst in Fotos schreiben
 ownName Dein Name

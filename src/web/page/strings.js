@@ -47,16 +47,17 @@ emptyRoom Nothing has been said here yet. Whoever opens the address of this page
 emptyTalk Only the two of you read what is said here, and the server keeps none of it.
 enlarge Enlarge {0}
 erase Take away…
-event.anew This room began anew: what was said before is gone.
-event.automatic The page does that by itself.
+event.away {0} is away
 event.banned {0} keeps {1} out
 event.erased {0} took messages away
 event.joined {0} came in
 event.kicked {0} put {1} out
 event.left {0} left
 event.lost {0} lost the connection
-event.made {0} made {1} {2}
-event.missing Messages that are missing here: {1}
+event.made.founder {0} hands this room to {1}
+event.made.nobody {0} takes the rank of {1} back
+event.made.op {0} lets {1} keep order
+event.made.voice {0} gives {1} a voice
 event.muted {0} stopped {1} from speaking
 event.offline {0} has gone
 event.online {0} is here again
@@ -64,8 +65,8 @@ event.quit {0} went
 event.renamed {0} is now called {1}
 event.set {0} set a rule: {1} {2}
 event.topic {0} set the topic
-event.unanswered Not known whether that was done.
 event.unbanned {0} lets {1} in again
+event.unheard {0} has gone, and did not get what you wrote last
 event.unmuted {0} lets {1} speak again
 find Find a room or person
 flood {0} new message|{0} new messages
@@ -124,6 +125,11 @@ no No, thank you
 noPush Only while this page is open: a closed page hears nothing.
 noRoom No room
 noSlash The address lacks a slash at its end: add “/” and try again.
+note.anew This room began anew: what was said before is gone.
+note.automatic The page does this by itself
+note.missing Messages that are missing here: {1}
+note.unanswered Not known whether this was done
+note.wall {1} tells everybody
 notify Notifications
 notify.denied This browser forbids them to this page: its settings for this page can change that.
 notify.insecure They need an encrypted connection (https).
@@ -134,6 +140,7 @@ offers Suggestions
 ok OK
 older Earlier messages
 op Let keep order
+oneWord A password has no blanks, and 8 characters or more.
 open Go
 original With the place and all else that cameras write into photos
 ownName Your name
