@@ -57,7 +57,8 @@ export function folder(t) {
 /**
  * A server with a door for browsers, which ends with the test.
  * @param {Test} t @param {...string} options
- * @returns {Promise<{ port: number, web: string, end(): Promise<void> }>} the port for lines, and the page's address
+ * @returns {Promise<{ port: number, web: string, door: string, end(): Promise<void> }>} the port for lines, the page's address, and
+ *   that of the server's own door, if the page is another
  */
 export async function serve(t, ...options) {
   const program = process.env.CHINWAG;
@@ -78,7 +79,8 @@ export async function serve(t, ...options) {
     child.kill("SIGTERM");
     await once(child, "exit");
   };
-  return { port, web: process.env.CHINWAG_PAGE ? await front(t, web, process.env.CHINWAG_PAGE) : web, end };
+  const { CHINWAG_PAGE } = process.env;
+  return { port, web: CHINWAG_PAGE ? await front(t, web, CHINWAG_PAGE) : web, door: web, end };
 }
 
 /** @type {Record<string, string>} */
@@ -194,6 +196,13 @@ export async function puppet(t, greet) {
   const sockets = new WebSocketServer({ server });
   sockets.on("connection", (socket) => {
     socket.on("error", () => {});
+    // To all that it is asked it says yes, but for a place, which it has not kept.
+    socket.on("message", (data) => {
+      for (const line of String(data)
+        .split("\n")
+        .filter((line) => line[0] === "/"))
+        socket.send(line.startsWith("/resume ") ? "! resume gone there is no such place\n" : `+ ${line.slice(1)}\n`);
+    });
     greet(
       (...lines) => socket.send(lines.map((line) => `${line}\n`).join("")),
       (code) => socket.close(code),

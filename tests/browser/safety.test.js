@@ -48,8 +48,8 @@ test("a page from elsewhere gets neither a socket, nor a frame, nor what is in t
 
 for (const name of NAMES) {
   test(`a name that somebody can own is no name of the server: ${name}`, async (t) => {
-    const { web } = await serve(t);
-    const { port } = new URL(web);
+    const { door } = await serve(t);
+    const { port } = new URL(door);
     const mallory = await stray(t, `http://${name}:${port}/`);
     await mallory.sees("not known by that name; start it with --origin", "body");
     assert.equal(await mallory.page.$("#gate"), null);
@@ -58,8 +58,8 @@ for (const name of NAMES) {
 }
 
 test("a name that the server was started with is one of its own, and no other", async (t) => {
-  const { web } = await serve(t, "--origin", `http://${NAMES[0]}:2480`);
-  const { port } = new URL(web);
+  const { door } = await serve(t, "--origin", `http://${NAMES[0]}:2480`);
+  const { port } = new URL(door);
   const mallory = await stray(t, `http://${NAMES[1]}:${port}/`);
   await mallory.sees("--origin", "body");
 });
