@@ -21,10 +21,20 @@ const knock = (visitor, address) =>
 test("a page from elsewhere gets neither a socket, nor a frame, nor what is in the page", async (t) => {
   const { web } = await serve(t);
   const socket = `${web.replace("http", "ws")}ws`;
-  const address = await elsewhere(t, `<iframe id="frame" src="${web}"></iframe><script src="${web}sw.js"></script>`);
+  const address = await elsewhere(t, "<p>mallory’s");
   const mallory = await stray(t, address);
   assert.equal(await knock(mallory, socket), "closed");
-  const frame = await (await mallory.page.waitForSelector("#frame"))?.contentFrame();
+  await mallory.page.evaluate(
+    (web) =>
+      new Promise((resolve) => {
+        const frame = document.createElement("iframe");
+        frame.onload = resolve;
+        frame.src = web;
+        document.body.append(frame);
+      }),
+    web,
+  );
+  const frame = await (await mallory.page.$("iframe"))?.contentFrame();
   assert.equal(await frame?.$("#gate").catch(() => null), null);
   const fetched = await mallory.page.evaluate(
     (web) =>
