@@ -1,23 +1,15 @@
 /** Files: each way into the page, up and down, and what breaks in between. */
 import assert from "node:assert";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Caller, isChromium, serve, Visitor, Way } from "./kit.js";
+import { Caller, folder, isChromium, serve, Visitor, Way } from "./kit.js";
 
 /** @typedef {import("node:test").TestContext} Test */
 
 /** Bytes of the large file: `CHINWAG_MB` says how many millions; 100 is what a server takes at most by itself. */
 const LARGE = Number(process.env.CHINWAG_MB ?? 20) * 1e6;
-
-/** A folder that goes with the test. @param {Test} t */
-function folder(t) {
-  const path_ = mkdtempSync(path.join(tmpdir(), "chinwag-"));
-  t.after(() => rmSync(path_, { recursive: true }));
-  return path_;
-}
 
 /**
  * A photo as a camera makes it, with EXIF in which it says where it was.

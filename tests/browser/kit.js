@@ -2,10 +2,12 @@
 import assert from "node:assert";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
 import { createRequire } from "node:module";
 import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { createInterface } from "node:readline";
 import { after } from "node:test";
 import puppeteer from "puppeteer-core";
@@ -43,6 +45,13 @@ function ends(t, end) {
     }
     if (wrong.length) throw wrong[0];
   });
+}
+
+/** A folder that goes with the test. @param {Test} t */
+export function folder(t) {
+  const made = mkdtempSync(path.join(tmpdir(), "chinwag-"));
+  ends(t, () => rmSync(made, { recursive: true, force: true }));
+  return made;
 }
 
 /**

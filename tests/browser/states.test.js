@@ -1,10 +1,9 @@
 /** Every state that the page can be in, each looked at by axe and kept as a picture. */
 import assert from "node:assert";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Caller, isChromium, puppet, serve, Visitor, Way } from "./kit.js";
+import { Caller, folder, isChromium, puppet, serve, Visitor, Way } from "./kit.js";
 
 /** @typedef {import("node:test").TestContext} Test */
 
@@ -12,10 +11,9 @@ const HELLO = "* hello guest1 chinwag/0.2.0 1 online; /join #lobby to talk, /nic
 
 /** A server with a password, and its page. @param {Test} t */
 async function locked(t) {
-  const folder = mkdtempSync(path.join(tmpdir(), "chinwag-"));
-  t.after(() => rmSync(folder, { recursive: true }));
-  writeFileSync(path.join(folder, "password"), "open sesame\n");
-  return serve(t, "--password-file", path.join(folder, "password"));
+  const file = path.join(folder(t), "password");
+  writeFileSync(file, "open sesame\n");
+  return serve(t, "--password-file", file);
 }
 
 /** Fills a field, whatever is in it. @param {Visitor} visitor @param {string} name @param {string} text */

@@ -69,7 +69,7 @@ test("a reload keeps name, room and what was said", async (t) => {
   assert.equal(await anna.page.$eval("#text", (el) => /** @type {HTMLTextAreaElement} */ (el).value), "a draft");
   await anna.say(", finished");
   // Nobody has seen her go.
-  assert.equal(await bob.hears("anna"), "#lobby <anna> a draft, finished");
+  assert.equal(await bob.hears("#lobby "), "#lobby <anna> a draft, finished");
 });
 
 test("a page that was frozen is there again, and has missed nothing", {

@@ -1,0 +1,187 @@
+/** What one does with the page besides talking: by keyboard alone, with a name of one's own, with menus, and while it is hidden. */
+import assert from "node:assert";
+import test from "node:test";
+import { Caller, folder, isChromium, serve, Visitor } from "./kit.js";
+
+/** @param {Visitor} visitor @param {string} keys such as `Control+k` */
+async function chord(visitor, keys) {
+  const all = /** @type {import("puppeteer-core").KeyInput[]} */ (keys.split("+"));
+  for (const key of all) await visitor.page.keyboard.down(key);
+  for (const key of all.reverse()) await visitor.page.keyboard.up(key);
+}
+
+/** What has the focus: its ID, or that of what it is in. @param {Visitor} visitor */
+const focused = (visitor) => visitor.page.evaluate(() => document.activeElement?.closest("[id]")?.id);
+
+/** @param {Visitor} visitor @param {string} label of something in the menu that is open */
+const choose = (visitor, label) => visitor.page.locator(`.menu ::-p-aria([name="${label}"][role="menuitem"])`).click();
+
+test("the first view takes at most 20 requests", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  bob.say("the first line");
+  const anna = await Visitor.come(t, web);
+  await anna.page.waitForSelector("#gate input[name=name]");
+  // Icons and the manifest are the browser's wish.
+  const asked = anna.asked.filter((url) => !/ws$|icon|manifest/.test(url));
+  assert.ok(asked.length <= 20, asked.join("\n"));
+  await anna.enter("anna");
+  await anna.sees("the first line");
+});
+
+test("all can be done by keyboard", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob", "#club");
+  const anna = await Visitor.come(t, web);
+  await anna.page.waitForSelector("#gate input[name=name]");
+  await anna.page.keyboard.type("anna\n");
+  await anna.sees("anna", "#members li");
+  await anna.loaded();
+  // To another room.
+  await chord(anna, "Control+k");
+  await anna.sees("#club", "dialog [role=option]");
+  await anna.page.keyboard.type("club\n");
+  await bob.hears("* anna joined");
+  await anna.sees("bob", "#members li");
+  // The name of somebody, and a line.
+  await anna.page.keyboard.type("bo");
+  await anna.page.keyboard.press("Tab");
+  await anna.page.keyboard.type("hello\n");
+  await bob.hears("<anna> bob: hello");
+  await anna.misses("#log li.pending");
+  // What was typed comes back.
+  await anna.page.keyboard.press("ArrowUp");
+  await anna.page.keyboard.type(" again\n");
+  await bob.hears("<anna> bob: hello again");
+  // Between the rooms, and between the parts of the page.
+  await chord(anna, "Alt+ArrowUp");
+  await anna.sees("#lobby", "h1");
+  await chord(anna, "Alt+ArrowDown");
+  await anna.sees("#club", "h1");
+  const parts = [];
+  for (let i = 0; i < 4; i++) {
+    await anna.page.keyboard.press("F6");
+    parts.push(await focused(anna));
+  }
+  assert.deepEqual(parts, ["members", "rooms", "log", "text"]);
+  // The menu of a message.
+  for (let i = 0; i < 3; i++) await anna.page.keyboard.press("F6");
+  await anna.page.keyboard.press("ArrowUp");
+  await anna.page.keyboard.press("Enter");
+  await anna.sees("Take away…", ".menu");
+  await anna.page.keyboard.press("Escape");
+  await anna.misses(".menu");
+  await anna.page.keyboard.press("Escape");
+  assert.equal(await focused(anna), "text");
+});
+
+test("what comes while nobody looks is in the title, and told if one wants that", {
+  skip: !isChromium && "only Chromium is given leave",
+}, async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await Visitor.come(t, web, {
+    before: (page) => page.browserContext().overridePermissions(new URL(web).origin, ["notifications"]),
+  });
+  await anna.enter("anna");
+  await anna.loaded();
+  const other = await anna.page.browserContext().newPage();
+  await other.bringToFront();
+  bob.say("hello anna");
+  await anna.page.waitForFunction(() => document.title.startsWith("(1) "), { polling: 100 });
+  await anna.page.bringToFront();
+  await anna.page.waitForFunction(() => !document.title.startsWith("("), { polling: 100 });
+  await anna.sees("hello anna");
+  await anna.sees("Somebody wrote to you", "#bar");
+  await anna.stands("offer");
+  await anna.press("Tell me when somebody writes to me");
+  await anna.misses("#bar p");
+  await other.bringToFront();
+  bob.say("/msg anna are you there?");
+  await anna.page.waitForFunction(
+    async () => {
+      const registration = await navigator.serviceWorker.getRegistration();
+      const [one] = (await registration?.getNotifications()) ?? [];
+      return one?.title === "bob" && one.body === "are you there?";
+    },
+    { polling: 100 },
+  );
+});
+
+test("a name of one's own: registered in the settings, and logged in to elsewhere", async (t) => {
+  const { port, web } = await serve(t, "--data", folder(t));
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.loaded();
+  await anna.page.click("#me");
+  await anna.page.type("dialog input[autocomplete=new-password]", "correct-horse");
+  await anna.press("Own this name", "dialog");
+  await anna.press("Close", "dialog");
+  await anna.say("mine now");
+  await bob.hears("<anna> mine now");
+  const second = await Visitor.come(t, web);
+  await (await second.page.waitForSelector("#gate summary"))?.click();
+  await second.page.type("#gate input[name=own]", "anna");
+  await second.page.type("#gate input[name=word]", "wrong\n");
+  await second.sees("That is not right", "#gate");
+  await second.page.type("#gate input[name=word]", "correct-horse\n");
+  await second.sees("anna", "#members li");
+  await second.say("from here too");
+  await anna.sees("from here too");
+  await bob.hears("<anna> from here too");
+});
+
+test("a name of somebody who is not there is not given away", async (t) => {
+  const { port, web } = await serve(t, "--data", folder(t));
+  const owner = await Caller.come(t, port, "anna");
+  owner.say("/register correct-horse");
+  await owner.hears("+ register");
+  owner.say("/quit");
+  await owner.hears("+ quit");
+  const anna = await Visitor.come(t, web);
+  await (await anna.page.waitForSelector("#gate input[name=name]"))?.type("anna\n");
+  await anna.sees("This name belongs to somebody", "#gate");
+  await anna.stands("owned");
+  await anna.page.type("#gate input[name=word]", "correct-horse\n");
+  await anna.sees("anna", "#members li");
+});
+
+test("whoever keeps order finds it in the menus", async (t) => {
+  const { port, web } = await serve(t);
+  const anna = await (await Visitor.come(t, web, { hash: "#club" })).enter("anna");
+  const bob = await Caller.come(t, port, "bob", "#club");
+  await anna.loaded();
+  bob.say("something bad");
+  await anna.sees("something bad");
+  await anna.page.hover("#log li.said");
+  await anna.press("More", "#log");
+  await choose(anna, "Take away…");
+  await anna.sees("Take this message away", "dialog");
+  await anna.stands("erase");
+  await anna.press("Take away", "dialog");
+  await bob.hears("erased");
+  await anna.misses("#log li.said");
+  await anna.page.click("#members [data-id=bob]");
+  await anna.sees("Put out…", ".menu");
+  await anna.stands("moderate");
+  await choose(anna, "Put out…");
+  await anna.page.waitForSelector("dialog input");
+  await anna.page.type("dialog input", "for that");
+  await anna.stands("kick");
+  await anna.press("Put out", "dialog");
+  await bob.hears("kicked");
+});
+
+test("forgotten here: nothing is kept", async (t) => {
+  const { web } = await serve(t);
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.loaded();
+  await anna.page.click("#me");
+  await anna.press("Forget me here", "dialog");
+  await anna.sees("Forget your name, rooms and settings", "dialog");
+  await anna.stands("forget");
+  await anna.page.$$eval("dialog:last-of-type button.danger", (all) => all.at(-1)?.click());
+  await anna.page.waitForSelector("#gate input[name=name]", { visible: true });
+  const kept = await anna.page.evaluate(() => JSON.stringify([localStorage, sessionStorage]));
+  assert.doesNotMatch(kept, /anna|lobby/);
+});
