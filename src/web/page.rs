@@ -25,7 +25,6 @@ macro_rules! asset {
 /// What the page is made of. Each is at a path with the hash of all, and so never is another than it was.
 const PARTS: &[Asset] = &[
     asset!("style.css", "text/css; charset=utf-8"),
-    asset!("chat.css", "text/css; charset=utf-8"),
     asset!("dom.js", SCRIPT),
     asset!("strings.js", SCRIPT),
     asset!("strings-de.js", SCRIPT),
@@ -35,6 +34,7 @@ const PARTS: &[Asset] = &[
     asset!("talks.js", SCRIPT),
     asset!("transfer.js", SCRIPT),
     asset!("session.js", SCRIPT),
+    asset!("chat.css", "text/css; charset=utf-8"),
     asset!("chat.js", SCRIPT),
     asset!("composer.js", SCRIPT),
     asset!("deeds.js", SCRIPT),
