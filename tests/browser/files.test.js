@@ -112,6 +112,9 @@ test("a photo by drop, by paste and by picker: shown to all, and without what it
     assert.equal(got.toString("latin1", 0, 3), "\xff\xd8\xff");
     assert.ok(!got.includes("behind the house") && !got.includes("Exif"));
   }
+  // The field has its caret again.
+  await anna.page.keyboard.type("three photos\n");
+  await bob.hears("<anna> three photos");
   const sizes = await anna.page.$$eval("#log img", (all) =>
     Promise.all(all.map((img) => img.decode().then(() => `${img.naturalWidth} × ${img.naturalHeight}`))),
   );

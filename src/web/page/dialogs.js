@@ -36,6 +36,10 @@ export function ask(title, kids, buttons) {
     const box = h("dialog", { "aria-labelledby": id }, form);
     box.addEventListener("close", () => {
       box.remove();
+      // After a click, Chromium gives a field its focus back without the caret.
+      const back = /** @type {HTMLElement | null} */ (document.activeElement);
+      back?.blur();
+      back?.focus();
       resolve(box.returnValue || null);
     });
     document.body.append(box);

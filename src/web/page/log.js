@@ -201,6 +201,7 @@ export class Log {
   /** A message that has arrived stays as it is, or it would be read out again. @param {Item} item */
   #change(item) {
     const { row, li } = item;
+    if (row.file?.gone) li.querySelector(":scope > .card")?.remove();
     if (row.state !== "sure" || !li.querySelector(".text")?.textContent.endsWith(row.text)) return this.#fill(item);
     li.classList.remove("pending");
     li.querySelector(".state")?.remove();
