@@ -706,7 +706,7 @@ fn browsers() {
         };
         request += "Host: localhost\r\nX: ";
         request += &"x".repeat(limits::WEB_HEAD - 4 - request.len());
-        request += if n >= SOCKETS && n % 2 == 0 { "\r\n\r" } else { "\r\n\r\n" };
+        request += if n >= SOCKETS && n.is_multiple_of(2) { "\r\n\r" } else { "\r\n\r\n" };
         Rc::new(RefCell::new(Peer { input: request.into_bytes(), takes: n < SOCKETS, ..Peer::default() }))
     };
     let (mut held, mut kept) = (0, Vec::new());
