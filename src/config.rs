@@ -296,6 +296,7 @@ mod tests {
             "a/b.txt",
             "/a b/c",
             "a #b = \"c\"",
+            "https://chat.example.org",
         ];
         let command = Serve::augment_args(Command::new("serve"));
         let values = |arg: &clap::Arg| {

@@ -259,7 +259,9 @@ impl Listeners {
         for listener in &mut self.listeners {
             match &mut listener.socket {
                 ListenerSocket::Tcp(_, Carrier::Proxied(proxies)) => proxies.clone_from(new),
-                ListenerSocket::Tcp(_, Carrier::Web(door) | Carrier::WebTls(door, _)) => door.replace_proxies(&new.from),
+                ListenerSocket::Tcp(_, Carrier::Web(door) | Carrier::WebTls(door, _)) => {
+                    door.replace_proxies(&new.from)
+                }
                 ListenerSocket::Tcp(..) | ListenerSocket::Control(_) => {}
             }
         }

@@ -6,7 +6,8 @@ mod kept;
 mod output;
 mod refusals;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -102,7 +103,7 @@ pub struct Reactor<S: System> {
     /// Connections that have come and cannot be admitted yet.
     arrivals: Arrivals,
     /// When connections are looked after that have been silent by then, where silence is to be found out here.
-    beats: BTreeSet<(Instant, ConnId)>,
+    beats: BinaryHeap<Reverse<(Instant, ConnId)>>,
     /// Connections that are heard for a line though there was no place, in the order in which they came.
     applicants: Vec<ConnId>,
     /// A connection has just asked to go on in one of them.
@@ -210,7 +211,7 @@ impl<S: System> Reactor<S> {
             tls_port: None,
             web_port: None,
             arrivals: Arrivals::default(),
-            beats: BTreeSet::new(),
+            beats: BinaryHeap::new(),
             applicants: Vec::new(),
             taking_up: None,
             counts: LoopCounts::new(plain::REJECTED, plain::BYES, plain::LOST),
@@ -495,7 +496,7 @@ impl<S: System> Reactor<S> {
         let now = self.system.at();
         let timer = self.timers.first().map(|(at, _)| *at);
         let log = self.system.next_log().map(|left| now + left);
-        let beat = self.beats.first().map(|(at, _)| *at);
+        let beat = self.beats.peek().map(|Reverse((at, _))| *at);
         let times =
             [self.hub.next_alarm(), timer, beat, self.system.next_accept(), self.end, log, self.egress.next_fanout()];
         let next = times.into_iter().flatten().min()?;
@@ -828,10 +829,10 @@ impl<S: System> Reactor<S> {
 
     /// Looks after those who have been silent for long, where silence is to be found out here.
     fn run_beats(&mut self, now: Now) {
-        while let Some(&(at, id)) = self.beats.first()
+        while let Some(&Reverse((at, id))) = self.beats.peek()
             && at <= now.at
         {
-            self.beats.pop_first();
+            self.beats.pop();
             if let Some(connection) = self.registry.get_mut(id) {
                 connection.queued_mut().beat = false;
                 self.look_after(id, now);
@@ -845,7 +846,7 @@ impl<S: System> Reactor<S> {
         match self.egress.beat(connection, now.at) {
             Some(next) => {
                 connection.queued_mut().beat = true;
-                self.beats.insert((next, id));
+                self.beats.push(Reverse((next, id)));
             }
             // It may have been found to be gone.
             None if connection.input_ended().is_some() => self.run_soon(id),

@@ -104,7 +104,7 @@ pub struct Door {
     page: Page,
     /// Pages of other names than those that nobody can own on the internet.
     origins: RefCell<Vec<Origin>>,
-    /// Proxies that are believed, besides those on this machine.
+    /// Proxies that are believed.
     proxies: RefCell<Vec<Network>>,
     /// Whether a page of another name has been told of that is refused.
     has_warned: Cell<bool>,
@@ -116,7 +116,7 @@ impl Door {
         Self { origins: RefCell::new(origins), proxies: RefCell::new(proxies), ..Self::default() }
     }
 
-    /// Whether a proxy at this address is believed when it tells for whom it comes. Those on this machine always are.
+    /// Whether a proxy at this address is believed when it tells for whom it comes.
     pub fn believes(&self, address: IpAddr) -> bool {
         self.proxies.borrow().iter().any(|proxies| proxies.contains(address))
     }
@@ -157,7 +157,7 @@ impl Door {
     /// For whom a request is, and by which way.
     fn peer(&self, request: &Request<'_>, (peer, way): (Peer, Way)) -> Result<(Peer, Way), Answer> {
         let is_here = host_and_port(request.host).is_some_and(|(host, _)| is_this_machine(&host));
-        let is_believed = peer.address().is_some_and(|address| address.is_loopback() || self.believes(address));
+        let is_believed = peer.address().is_some_and(|address| self.believes(address));
         let Some(forwarded) = request.forwarded_for.filter(|_| is_believed) else {
             let peer = peer.itself();
             return Ok((peer, if is_here { Way::Secure } else { way }));

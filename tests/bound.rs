@@ -33,7 +33,8 @@ use chinwag::rooms::Rooms;
 use chinwag::settings::{Logging, Settings};
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
-use chinwag::transport::{Encrypted, Farewell, Tls, Transport};
+use chinwag::transport::{Encrypted, Farewell, Tls, Transport, WebSocket};
+use chinwag::web::{Door, Room};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use socket2::SockRef;
@@ -683,6 +684,57 @@ fn connections_in_tls() {
     }
     let of = terms(&Settings::default()).into_iter().find(|term| term.name == "TLS").unwrap();
     within("TLS", usize::try_from(held).unwrap(), of.bytes(CONNECTIONS), 40);
+}
+
+/// Requests whose last byte is missing, and the page for those who do not take it; and WebSockets that have as much under way as there may
+/// be: a pong and a ping that are not taken, and a ping that is not all there.
+#[test]
+fn browsers() {
+    const SOCKETS: usize = 64;
+    // A ping with as much payload as it may have.
+    let ping = [&[0x89, 0xfd, 0, 0, 0, 0][..], &[b'x'; 125]].concat();
+    let door = Rc::<Door>::default();
+    let from = chinwag::peer::Peer::at(Ipv4Addr::LOCALHOST.into());
+    let come = |n: usize| {
+        let mut request = match n {
+            ..SOCKETS => {
+                "GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                    .to_owned()
+            }
+            _ => "GET / HTTP/1.1\r\n".to_owned(),
+        };
+        request += "Host: localhost\r\nX: ";
+        request += &"x".repeat(limits::WEB_HEAD - 4 - request.len());
+        request += if n >= SOCKETS && n.is_multiple_of(2) { "\r\n\r" } else { "\r\n\r\n" };
+        Rc::new(RefCell::new(Peer { input: request.into_bytes(), takes: n < SOCKETS, ..Peer::default() }))
+    };
+    let (mut held, mut kept) = (0, Vec::new());
+    for n in 0..limits::ARRIVING + SOCKETS {
+        let peer = come(n);
+        let mut socket = None;
+        held += measure(|| {
+            let mut browser = Box::new(WebSocket::new(Stream(Rc::clone(&peer)), Rc::clone(&door)));
+            assert_eq!(browser.arrive(from, Room::Left).is_ok(), n < SOCKETS);
+            socket = Some(browser);
+        })
+        .bytes_current;
+        let mut socket = socket.unwrap();
+        if n < SOCKETS {
+            let sent = [&ping[..], &ping[..ping.len() - 1]].concat();
+            *peer.borrow_mut() = Peer { input: sent, ..Peer::default() };
+            held += measure(|| {
+                assert_eq!(socket.read(&mut [0; 1024]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+                socket.note_heard(Instant::START);
+                assert!(socket.beat(Instant::START + limits::WEB_PING).unwrap().is_some());
+            })
+            .bytes_current;
+            assert!(socket.unsent() > ping.len() - 4, "{} bytes wait", socket.unsent());
+        }
+        kept.push(socket);
+    }
+    let of = terms(&Settings::default()).into_iter().find(|term| term.name == "browsers").unwrap();
+    within("browsers", usize::try_from(held).unwrap(), of.bytes(SOCKETS), 20);
 }
 
 #[test]

@@ -23,6 +23,9 @@ fn the_benchmark_s_works_find_every_line() {
         ["join3000", "chinwag"],
         ["connect10000", "chinwag"],
         ["file", "chinwag"],
+        ["steady-ws", "chinwag"],
+        ["flat1000-ws", "chinwag"],
+        ["connect10000-ws", "chinwag"],
     ]);
 }
 

@@ -37,8 +37,6 @@ pub struct WebSocket<T: Transport> {
     phase: Phase,
     /// Whether something has come since somebody looked at the clock.
     is_heard: bool,
-    /// Whether a ping has no pong.
-    is_pinged: bool,
     /// Whether the last read got all that it had room for.
     has_more: bool,
     /// What is there for a moment only.
@@ -95,7 +93,6 @@ impl<T: Transport> WebSocket<T> {
             unpaid: 0,
             phase: Phase::Request,
             is_heard: false,
-            is_pinged: false,
             has_more: false,
             passing: Some(Box::new(Passing { door: Some(door), ..Passing::default() })),
         }
@@ -255,16 +252,14 @@ impl<T: Transport> WebSocket<T> {
 
     /// Takes apart what was read.
     fn take(&mut self, buf: &mut [u8], read: usize) -> usize {
-        let (mut pong, mut unpaid, mut is_pinged) = (None, self.unpaid, self.is_pinged);
+        let (mut pong, mut unpaid) = (None, self.unpaid);
         let text = self.frames.take(buf, read, |besides| {
-            match besides {
-                Besides::Ping(payload) => pong = Some(frames::pong(payload)),
-                Besides::Pong if std::mem::take(&mut is_pinged) => return,
-                Besides::Pong | Besides::Nothing => {}
+            if let Besides::Ping(payload) = besides {
+                pong = Some(frames::pong(payload));
             }
             unpaid = unpaid.saturating_add(1);
         });
-        (self.unpaid, self.is_pinged) = (unpaid, is_pinged);
+        self.unpaid = unpaid;
         if pong.is_some() {
             self.passing().pong = pong;
         }
@@ -468,7 +463,7 @@ impl<T: Transport> Transport for WebSocket<T> {
         if silence < limits::WEB_PING {
             return Ok(Some(self.heard + limits::WEB_PING));
         }
-        self.is_pinged = true;
+        self.frames.expect_pong();
         self.passing().before.extend_from_slice(&frames::SERVER_PING);
         Ok(Some(self.heard + limits::WEB_DEAD))
     }
@@ -653,7 +648,7 @@ mod tests {
     #[test]
     fn a_ping_of_ours_makes_one_pong_free() {
         let mut socket = open(1000);
-        socket.is_pinged = true;
+        socket.frames.expect_pong();
         let pongs = usize::from(CONTROLS_AT_ONCE) + 1;
         socket.under.coming.extend(frame(0x8a, b"").repeat(pongs));
         assert_eq!(socket.read(&mut [0; 4000]).unwrap_err().kind(), ErrorKind::WouldBlock);

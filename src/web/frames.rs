@@ -85,7 +85,7 @@ fn control(opcode: u8, payload: &[u8]) -> Vec<u8> {
 pub enum Besides<'a> {
     /// A ping, to be answered with its payload.
     Ping(&'a [u8]),
-    /// A pong.
+    /// A pong that was not [expected](Frames::expect_pong).
     Pong,
     /// A frame without payload.
     Nothing,
@@ -134,6 +134,8 @@ pub struct Frames {
     in_line: bool,
     /// A line is to be ended for which there was no place.
     owes_end: bool,
+    /// Whether a ping has no pong.
+    is_pinged: bool,
     end: Option<End>,
 }
 
@@ -199,6 +201,11 @@ impl Frames {
     /// It has ended, if it had not: the peer has broken a rule.
     pub fn broken(&mut self, code: CloseCode) {
         self.end.get_or_insert(End::Broken(code));
+    }
+
+    /// A ping goes out, so that a pong is owed.
+    pub fn expect_pong(&mut self) {
+        self.is_pinged = true;
     }
 
     /// Takes one byte of a head.
@@ -308,6 +315,7 @@ impl Frames {
         if let Some(payload) = self.control.take() {
             return match self.first & 0xf {
                 PING => besides(Besides::Ping(&payload)),
+                PONG if std::mem::take(&mut self.is_pinged) => {}
                 PONG => besides(Besides::Pong),
                 _ => self.end = Some(closed(&payload)),
             };

@@ -1,6 +1,8 @@
 //! Who may have a WebSocket, and as whom.
 
-use testkit::control;
+use std::path::Path;
+
+use testkit::{Server, control};
 
 use crate::browser::{Socket, answer, handshake, start, status, web};
 
@@ -100,20 +102,21 @@ fn a_page_of_a_stranger_has_no_socket() {
     assert_eq!(status(&server, &twice), "400");
 }
 
+/// Where the operator sees somebody who came with these fields.
+fn place(server: &Server, ctl: &Path, fields: &[&str]) -> String {
+    let mut socket = Socket::open(server, fields);
+    socket.send("/nick anna");
+    socket.until("+ nick anna");
+    let line = control(ctl, "/where anna\n").remove(0);
+    socket.send("/quit");
+    socket.until("+ quit");
+    line
+}
+
 #[test]
 fn who_a_proxy_tells_of_is_whom_it_tells_of() {
     let data = tempfile::tempdir().unwrap();
     let server = start(&["--data", data.path().to_str().unwrap()]);
-    let ctl = data.path().join("ctl");
-    let place = |fields: &[&str]| {
-        let mut socket = Socket::open(&server, fields);
-        socket.send("/nick anna");
-        socket.until("+ nick anna");
-        let line = control(&ctl, "/where anna\n").remove(0);
-        socket.send("/quit");
-        socket.until("+ quit");
-        line
-    };
     for (fields, want) in [
         (&[][..], "127.0.0.1 secure"),
         (&["X-Forwarded-For: 203.0.113.7"], "203.0.113.7 clear"),
@@ -124,7 +127,15 @@ fn who_a_proxy_tells_of_is_whom_it_tells_of() {
         // Nobody tells for whom it is.
         (&["X-Forwarded-Proto: http"], "127.0.0.1 secure"),
     ] {
-        let line = place(fields);
+        let line = place(&server, &data.path().join("ctl"), fields);
         assert!(line.contains(want), "{fields:?}: {line}");
     }
+}
+
+#[test]
+fn who_is_no_proxy_tells_of_nobody() {
+    let data = tempfile::tempdir().unwrap();
+    let server = start(&["--data", data.path().to_str().unwrap(), "--proxy-from", "192.0.2.1"]);
+    let line = place(&server, &data.path().join("ctl"), &["X-Forwarded-For: 203.0.113.7"]);
+    assert!(line.contains("127.0.0.1 secure"), "{line}");
 }

@@ -30,6 +30,7 @@ mod bench {
     pub mod rounds;
     pub mod table;
     pub mod talk;
+    pub mod websocket;
     pub mod wire;
     pub mod works;
 }

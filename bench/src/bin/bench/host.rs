@@ -5,17 +5,15 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
-use rustls::ClientConfig;
 use tempfile::TempDir;
 
 use super::dialect::Dialect;
 use super::peers::Peer;
-use super::wire::{self, Wire};
+use super::wire::{self, Opening, Wire};
 use chinwag_bench::{Outcome, failed};
 
 /// How long a server may take to start.
@@ -63,8 +61,8 @@ pub struct Host {
     pub dialect: Dialect,
     /// How many may be on their way in at once.
     pub pace: usize,
-    /// With what people come in, where that is in TLS.
-    pub tls: Option<Arc<ClientConfig>>,
+    /// With what people come in.
+    pub opening: Opening,
     /// Its settings, and what it writes.
     _folder: TempDir,
 }
@@ -73,9 +71,10 @@ impl Host {
     /// Starts a fresh server to which people come so, with these options besides its own, and waits until it listens.
     pub fn start(peer: Peer, wire: Wire, cores: &[usize], options: &[&str]) -> Outcome<Self> {
         let folder = tempfile::tempdir().map_err(failed("a temporary folder"))?;
-        let tls = match wire {
-            Wire::Clear => None,
-            Wire::Tls(key) => Some(wire::make(folder.path(), key)?),
+        let opening = match wire {
+            Wire::Clear => Opening::Clear,
+            Wire::Tls(key) => Opening::Tls(wire::make(folder.path(), key)?),
+            Wire::Web => Opening::Web,
         };
         let (mut command, port) = peer.command(folder.path(), wire, options)?;
         pin(cores, Core::Server)?;
@@ -86,7 +85,7 @@ impl Host {
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             dialect: peer.dialect(),
             pace: peer.pace(),
-            tls,
+            opening,
             _folder: folder,
         };
         match host.child.stdout.take() {
@@ -94,7 +93,9 @@ impl Host {
             Some(out) => {
                 let mut line = String::new();
                 BufReader::new(out).read_line(&mut line).map_err(failed("the server says nothing"))?;
-                let address = line.trim().split_once(' ').and_then(|(_, address)| address.parse().ok());
+                // For browsers it is what they open.
+                let told = line.trim().split_once(' ').map(|(_, told)| told.trim_start_matches("http://"));
+                let address = told.and_then(|told| told.trim_end_matches('/').parse().ok());
                 host.address = address.ok_or_else(|| format!("{peer} did not start: {line:?}"))?;
             }
             None => host.wait().map_err(|e| format!("{peer} {e}"))?,

@@ -97,7 +97,7 @@ impl Load {
         let who = self.links.len();
         let buffer = (who >= self.small_from).then_some(SMALL);
         let socket = connect(host.address, who, buffer).map_err(failed("a connection"))?;
-        let mut stream = Stream::new(socket, host.tls.as_ref())?;
+        let mut stream = Stream::new(socket, &host.opening)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(stream.socket(), Token(who), interest).map_err(failed("epoll"))?;
         self.links.push(Link { stream: Some(stream), partial: Vec::new(), leaves: false });

@@ -127,12 +127,14 @@ impl Peer {
             Self::Chinwag | Self::Before => {
                 // Everybody may say as much as they like. People from the loopback are never too many for one address.
                 command.args(["serve", "--rate", "0"]).args(options);
-                if wire == Wire::Clear {
-                    command.args(["--listen", "127.0.0.1:0"]);
-                } else {
-                    let [cert, key] = wire::files(folder);
-                    command.args(["--listen", "none", "--tls", "127.0.0.1:0"]);
-                    command.arg("--cert").arg(cert).arg("--key").arg(key);
+                match wire {
+                    Wire::Clear => _ = command.args(["--listen", "127.0.0.1:0"]),
+                    Wire::Web => _ = command.args(["--listen", "none", "--web", "127.0.0.1:0"]),
+                    Wire::Tls(_) => {
+                        let [cert, key] = wire::files(folder);
+                        command.args(["--listen", "none", "--tls", "127.0.0.1:0"]);
+                        command.arg("--cert").arg(cert).arg("--key").arg(key);
+                    }
                 }
                 if std::env::var_os("RUST_LOG").is_none() {
                     command.env("RUST_LOG", "warn");
@@ -197,7 +199,7 @@ fn inspircd(port: u16, wire: Wire, folder: &Path) -> String {
     let modules = modules.map_or_else(|| "/usr/lib/inspircd/modules".into(), |path| path.display().to_string());
     let [cert, key] = wire::files(folder).map(|file| file.display().to_string());
     let (tls, profile) = match wire {
-        Wire::Clear => (String::new(), ""),
+        Wire::Clear | Wire::Web => (String::new(), ""),
         Wire::Tls(_) => (
             format!(
                 r#"<module name="ssl_gnutls">
@@ -229,7 +231,7 @@ fn ngircd(port: u16, wire: Wire, folder: &Path) -> Outcome<String> {
     let [cert, key] = wire::files(folder).map(|file| file.display().to_string());
     // Without a port in clear it takes the one that is usual.
     let (port, tls) = match wire {
-        Wire::Clear => (port, String::new()),
+        Wire::Clear | Wire::Web => (port, String::new()),
         Wire::Tls(_) => (free_port()?, format!("[SSL]\nCertFile = {cert}\nKeyFile = {key}\nPorts = {port}\n")),
     };
     Ok(format!(

@@ -3,7 +3,10 @@
 use super::peers::Peer;
 use super::results::{Results, Spread, count, digits};
 use super::works::Work::{self, Connect10000, Connect10000Quiet, File, Flat200, Flat1000, Idle, Join3000, Latency};
-use super::works::Work::{Connect2000Rsa, Connect10000Tls, Handshakes, Lone, Pairs, PairsMsg, Steady, SteadyTls, Ten};
+use super::works::Work::{
+    Connect2000Rsa, Connect10000Tls, Connect10000Ws, Flat1000Ws, Handshakes, Lone, Pairs, PairsMsg, Steady, SteadyTls,
+    SteadyWs, Ten,
+};
 
 /// What is expected of chinwag in a row.
 #[derive(Clone, Copy)]
@@ -16,6 +19,8 @@ pub enum Target {
     Times(f64, Peer, Work),
     /// To reach at least so many times that.
     Reach(f64, Peer, Work),
+    /// To be at most so much more than chinwag's own figure of the same name in a work.
+    More(f64, Work),
 }
 
 /// One row.
@@ -176,6 +181,30 @@ pub const ROWS: &[Row] = &[
         &[Target::AtMost(10.0)],
         None,
     ),
+    row(
+        "over WebSockets, steady: 100 lines/s, room of 1,000; µs a delivery",
+        SteadyWs,
+        "µs a delivery",
+        &[Target::Times(1.1, Peer::Chinwag, Steady)],
+        None,
+    ),
+    row("the same: 99.9th percentile, ms", SteadyWs, "p99.9 ms", &[Target::AtMost(60.0)], None),
+    row(
+        "over WebSockets, flat out in a room of 1,000; µs a delivery",
+        Flat1000Ws,
+        "µs a delivery",
+        &[Target::Times(1.1, Peer::Chinwag, Flat1000)],
+        None,
+    ),
+    row("the same: median latency, ms", Flat1000Ws, "p50 ms", &[], None),
+    row("over WebSockets, {n} connect and take a name; µs each", Connect10000Ws, "µs each", &[], None),
+    row(
+        "over WebSockets, {n} idle; resident bytes each",
+        Connect10000Ws,
+        "bytes each",
+        &[Target::More(140.0, Connect10000Quiet)],
+        None,
+    ),
 ];
 
 /// What the columns are called.
@@ -205,8 +234,10 @@ impl Results {
     /// A target as words, the ratio or figure, and whether it is as it should be; none if there is nobody to compare with.
     fn verdict(&self, row: &Row, target: Target) -> Option<(String, f64, bool)> {
         let own = self.of(row, Peer::Chinwag)?.median;
-        let times =
-            |peer: Peer, work: Work| Some(own / self.spread(&work.to_string(), &peer.to_string(), row.what)?.median);
+        let other = |peer: Peer, work: Work| {
+            self.spread(&work.to_string(), &peer.to_string(), row.what).map(|spread| spread.median)
+        };
+        let times = |peer: Peer, work: Work| other(peer, work).map(|other| own / other);
         let name = |peer: Peer| COLUMNS.iter().find(|column| column.0 == peer).map_or("", |column| column.1);
         Some(match target {
             Target::Below(bound) => (format!("< {bound}"), own, own < bound),
@@ -218,6 +249,10 @@ impl Results {
             Target::Reach(bound, peer, work) => {
                 let ratio = times(peer, work)?;
                 (format!("≥ {bound} × {}", name(peer)), ratio, ratio >= bound)
+            }
+            Target::More(bound, work) => {
+                let more = own - other(Peer::Chinwag, work)?;
+                (format!("≤ {bound} more than {work}"), more, more <= bound)
             }
         })
     }

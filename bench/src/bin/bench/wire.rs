@@ -1,4 +1,4 @@
-//! What carries a connection between the load and a server: a socket in clear, or one in TLS.
+//! What carries a connection between the load and a server: a socket in clear, one in TLS, or a WebSocket.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
+use super::websocket::WebSocket;
 use chinwag_bench::{Outcome, failed};
 
 /// Whom the certificates are for.
@@ -24,6 +25,18 @@ pub enum Wire {
     Clear,
     /// In TLS, to a server with such a key.
     Tls(Key),
+    /// Over a WebSocket in clear, as browsers do.
+    Web,
+}
+
+/// With what a client comes in.
+pub enum Opening {
+    /// A socket is enough.
+    Clear,
+    /// With this it speaks TLS.
+    Tls(Arc<ClientConfig>),
+    /// It asks for a WebSocket.
+    Web,
 }
 
 /// The kind of a server's key.
@@ -88,21 +101,25 @@ pub enum Stream {
     Clear(TcpStream),
     /// In TLS. The handshake goes on whenever it is read.
     Tls(Box<ClientConnection>, TcpStream),
+    /// Over a WebSocket. The handshake goes on whenever it is read.
+    Web(WebSocket),
 }
 
 impl Stream {
-    /// Speaks TLS over a socket if there is something to speak it with.
-    pub fn new(socket: TcpStream, tls: Option<&Arc<ClientConfig>>) -> Outcome<Self> {
-        match tls {
-            None => Ok(Self::Clear(socket)),
-            Some(config) => Ok(Self::Tls(Box::new(begin(config)?), socket)),
-        }
+    /// Begins over a socket that is connected.
+    pub fn new(socket: TcpStream, opening: &Opening) -> Outcome<Self> {
+        Ok(match opening {
+            Opening::Clear => Self::Clear(socket),
+            Opening::Tls(config) => Self::Tls(Box::new(begin(config)?), socket),
+            Opening::Web => Self::Web(WebSocket::new(socket)?),
+        })
     }
 
     /// The socket below it.
     pub fn socket(&mut self) -> &mut TcpStream {
         match self {
             Self::Clear(socket) | Self::Tls(_, socket) => socket,
+            Self::Web(stream) => stream.socket(),
         }
     }
 }
@@ -112,6 +129,7 @@ impl Read for Stream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let (tls, socket) = match self {
             Self::Clear(socket) => return socket.read(buf),
+            Self::Web(stream) => return stream.read(buf),
             Self::Tls(tls, socket) => (tls, socket),
         };
         let mut read = 0;
@@ -142,6 +160,7 @@ impl Write for Stream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match self {
             Self::Clear(socket) => socket.write(buf),
+            Self::Web(stream) => stream.write(buf),
             Self::Tls(tls, socket) => {
                 let taken = tls.writer().write(buf)?;
                 push(tls, socket)?;
@@ -154,6 +173,7 @@ impl Write for Stream {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Clear(_) => Ok(()),
+            Self::Web(stream) => stream.flush(),
             Self::Tls(tls, socket) => push(tls, socket),
         }
     }

@@ -49,6 +49,12 @@ pub enum Work {
     Connect2000Rsa,
     /// How long lines take in a room of two hundred in TLS, while two thousand handshakes stop half way.
     Handshakes,
+    /// The room of a thousand again, over WebSockets.
+    SteadyWs,
+    /// The room of a thousand with sixteen lines each under way again, over WebSockets.
+    Flat1000Ws,
+    /// Ten thousand who connect over WebSockets, take a name, and then do nothing.
+    Connect10000Ws,
 }
 
 /// All of them.
@@ -70,6 +76,9 @@ pub const WORKS: &[Work] = &[
     Work::Connect10000Tls,
     Work::Connect2000Rsa,
     Work::Handshakes,
+    Work::SteadyWs,
+    Work::Flat1000Ws,
+    Work::Connect10000Ws,
 ];
 
 /// How long the load toils for each read in the flat works where a write is dear: about what it takes there to wake a
@@ -118,6 +127,9 @@ impl fmt::Display for Work {
             Self::Connect10000Tls => "connect10000-tls",
             Self::Connect2000Rsa => "connect2000-rsa",
             Self::Handshakes => "handshakes",
+            Self::SteadyWs => "steady-ws",
+            Self::Flat1000Ws => "flat1000-ws",
+            Self::Connect10000Ws => "connect10000-ws",
         })
     }
 }
@@ -138,7 +150,12 @@ impl Work {
             Self::Connect10000 => (!bare || peer == Peer::Bare(1)) && !before,
             Self::Join3000 => !bare && !before,
             Self::Idle | Self::PairsMsg => peer == Peer::Chinwag || before,
-            Self::Connect10000Quiet | Self::Latency | Self::Handshakes => peer == Peer::Chinwag,
+            Self::Connect10000Quiet
+            | Self::Latency
+            | Self::Handshakes
+            | Self::SteadyWs
+            | Self::Flat1000Ws
+            | Self::Connect10000Ws => peer == Peer::Chinwag,
             Self::SteadyTls | Self::Connect10000Tls | Self::Connect2000Rsa => {
                 matches!(peer, Peer::Chinwag | Peer::Inspircd | Peer::Ngircd)
             }
@@ -151,6 +168,7 @@ impl Work {
         match self {
             Self::SteadyTls | Self::Connect10000Tls | Self::Handshakes => Wire::Tls(Key::P256),
             Self::Connect2000Rsa => Wire::Tls(Key::Rsa),
+            Self::SteadyWs | Self::Flat1000Ws | Self::Connect10000Ws => Wire::Web,
             _ => Wire::Clear,
         }
     }
@@ -160,8 +178,10 @@ impl Work {
         match self {
             Self::Steady
             | Self::SteadyTls
+            | Self::SteadyWs
             | Self::Flat200
             | Self::Flat1000
+            | Self::Flat1000Ws
             | Self::Ten
             | Self::Lone
             | Self::Pairs
@@ -171,6 +191,7 @@ impl Work {
             | Self::Connect10000
             | Self::Connect10000Quiet
             | Self::Connect10000Tls
+            | Self::Connect10000Ws
             | Self::Connect2000Rsa
             | Self::File
             | Self::Latency
@@ -200,16 +221,22 @@ impl Work {
         // Where the server has a dear write to do for each, those who read are the busy ones all the same.
         let toil = if writes == Writes::Dear { TOIL } else { Duration::ZERO };
         match self {
-            Self::Steady | Self::SteadyTls => talk::steady(host, of(1000, 1000, 20), 100, of(500, 150, 20) as u32),
+            Self::Steady | Self::SteadyTls | Self::SteadyWs => {
+                talk::steady(host, of(1000, 1000, 20), 100, of(500, 150, 20) as u32)
+            }
             Self::Ten => talk::steady(host, 10, 100, of(500, 150, 20) as u32),
             Self::Lone => talk::steady(host, of(100, 100, 20), 10, of(50, 20, 2) as u32),
             Self::Idle => talk::idle(host, of(100, 100, 20), Duration::from_secs(of(5, 3, 1) as u64)),
             Self::Flat200 => talk::flat(host, of(200, 200, 20), of(9600, 2400, 320), toil),
-            Self::Flat1000 => talk::flat(host, of(1000, 1000, 30), of(3200, 960, 320), toil),
+            Self::Flat1000 | Self::Flat1000Ws => talk::flat(host, of(1000, 1000, 30), of(3200, 960, 320), toil),
             Self::Pairs => pairs::pairs(host, of(500, 500, 10), of(100, 30, 10) as u32, false),
             Self::PairsMsg => pairs::pairs(host, of(500, 500, 10), of(100, 30, 10) as u32, true),
             Self::Join3000 => arrive::join(host, of(3000, 1000, 30)),
-            Self::Connect10000 | Self::Connect10000Quiet | Self::Connect10000Tls | Self::Connect2000Rsa => {
+            Self::Connect10000
+            | Self::Connect10000Quiet
+            | Self::Connect10000Tls
+            | Self::Connect10000Ws
+            | Self::Connect2000Rsa => {
                 // IRC knows no presence.
                 let is_quiet = self != Self::Connect10000 && host.dialect == Dialect::Plain;
                 let besides = if is_quiet { "/set presence off\n" } else { "" };
