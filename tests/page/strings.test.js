@@ -32,7 +32,8 @@ test("each key is used, and each that is used is there", () => {
   }
   for (const [, key] of sources.matchAll(/\b(?:T\.[tn]|parts|field|part|tick|select)\(\s*"([^"]+)"/g))
     assert.ok(key in tables.en, `${key} is there`);
-  for (const [, key] of sources.matchAll(/data-(?:text|label)="([^"]+)"/g)) assert.ok(key in tables.en, `${key} is there`);
+  for (const [, key] of sources.matchAll(/data-(?:text|label)="([^"]+)"/g))
+    assert.ok(key in tables.en, `${key} is there`);
 });
 
 test("a language is the first of the wanted ones that there is", async () => {

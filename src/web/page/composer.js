@@ -1,4 +1,4 @@
-import { $, T } from "./dom.js";
+import { $ } from "./dom.js";
 
 /** @import { Talk } from "./talks.js" */
 /** @typedef {{ say(text: string): void, typing(on: boolean): void }} Does */
