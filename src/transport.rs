@@ -225,7 +225,8 @@ impl Write for Stream {
 
     fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) | Self::Proxied(stream, _) => stream.write_vectored(bufs),
+            // As `sendmsg`: `writev` goes by way of files, which costs a sixth more.
+            Self::Tcp(stream) | Self::Proxied(stream, _) => SockRef::from(&*stream).send_vectored(bufs),
             Self::Tls(stream) => stream.write_vectored(bufs),
             Self::Web(stream) => stream.write_vectored(bufs),
             Self::Control(stream) => stream.write_vectored(bufs),

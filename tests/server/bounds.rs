@@ -147,7 +147,7 @@ fn a_stalled_reader_is_not_tried_for_each_byte_that_it_sends() {
     }
     // What they sent before is done.
     talker.settle();
-    let Some(watcher) = Meddler::attach(&server, "recvfrom,sendto,writev", "", &[]) else { return };
+    let Some(watcher) = Meddler::attach(&server, "recvfrom,sendto,sendmsg", "", &[]) else { return };
     for _ in 0..TIMES {
         stalled.iter_mut().for_each(|client| client.send_bytes(b"\xff\xf1"));
         talker.settle();

@@ -72,7 +72,7 @@ fn what_few_are_owed_goes_out_before_a_large_room_is_written_to() {
     let mut talker = server.in_room("talker", "#large");
     talker.send("/join #small");
     bob.until("#small * talker joined");
-    let Some(watcher) = Meddler::attach(&server, "epoll_wait,recvfrom,sendto,writev", "", &[]) else { return };
+    let Some(watcher) = Meddler::attach(&server, "epoll_wait,recvfrom,sendto,sendmsg", "", &[]) else { return };
     for n in 0..30 {
         talker.send(&format!("/msg #large large {n}\n/msg bob private {n}\n/msg #small small {n}"));
         bob.until(&format!("@talker <talker> private {n}"));
