@@ -10,7 +10,7 @@ use crate::limits;
 use crate::linebuf::LineBuf;
 use crate::meters::TokenBucket;
 use crate::metrics::OutCounts;
-use crate::names::{ConnId, PlaceToken};
+use crate::names::{ConnId, PlaceToken, Wire};
 use crate::outbox::{Flushed, Outbox, Rest, Sent};
 use crate::peer::Peer;
 use crate::plain::Style;
@@ -398,6 +398,11 @@ impl<T: Transport> Connection<T> {
     /// See [`Transport::asked_name`].
     pub(crate) fn asked_name(&self) -> Option<String> {
         self.transport.as_ref().and_then(Transport::asked_name)
+    }
+
+    /// See [`Transport::handshake`].
+    pub(crate) fn handshake(&self) -> Option<Wire> {
+        self.transport.as_ref().and_then(Transport::handshake)
     }
 
     /// Reads once; `Ok(0)` is the end of input. Something may be left to be written then, so its egress must be told.

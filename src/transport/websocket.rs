@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Farewell, Layer, NotArrived, Transport, Unfinished};
 use crate::limits;
 use crate::meters::TokenBucket;
+use crate::names::Wire;
 use crate::peer::Peer;
 use crate::time::Instant;
 use crate::web::frames::{self, Besides, CloseCode, End, Frames};
@@ -388,9 +389,12 @@ impl<T: Transport> Transport for WebSocket<T> {
 
     fn give_up(&mut self, room: Room) {
         let has_begun = self.passing.as_ref().is_some_and(|passing| !passing.request.is_empty());
-        if self.phase != Phase::Request {
+        // Within a handshake nothing can be said, and in clear nobody would understand it.
+        if self.phase != Phase::Request || self.layer().is_tls() && self.handshake() != Some(Wire::Secure) {
             return;
         }
+        // What has come and is not read would take the answer back.
+        let _ = self.under.read(&mut [0; 2048]);
         match room {
             Room::None => self.answer(web::full()),
             Room::Left if has_begun => self.answer(web::late()),
@@ -403,6 +407,10 @@ impl<T: Transport> Transport for WebSocket<T> {
 
     fn asked_name(&self) -> Option<String> {
         self.under.asked_name()
+    }
+
+    fn handshake(&self) -> Option<Wire> {
+        self.under.handshake()
     }
 
     fn layer(&self) -> Layer {
