@@ -111,9 +111,14 @@ impl<T: Transport> WebSocket<T> {
         self.passing.get_or_insert_default()
     }
 
+    /// By which way it comes, as far as the server knows by itself.
+    fn way(&self) -> Way {
+        if self.handshake() == Some(Wire::Secure) { Way::Secure } else { Way::Clear }
+    }
+
     /// Reads the request once, and finds out what is answered when all of its head has come.
     fn read_request(&mut self, peer: Peer, room: Room) -> Result<(), NotArrived> {
-        let way = if self.layer().is_tls() { Way::Secure } else { Way::Clear };
+        let way = self.way();
         let mut bytes = [0; 2048];
         loop {
             let request = &mut self.passing.get_or_insert_default().request;
@@ -126,15 +131,13 @@ impl<T: Transport> WebSocket<T> {
                 return Err(NotArrived::Failed(ErrorKind::UnexpectedEof.into()));
             }
             request.extend_from_slice(&bytes[..read]);
+            let Passing { door: Some(door), request, .. } = self.passing() else {
+                return Err(NotArrived::Failed(ErrorKind::NotConnected.into()));
+            };
             let heard = match http::head_len(request) {
                 Ok(None) => continue,
-                Err(why) => Heard::Answered(web::bad(why)),
-                Ok(Some(len)) => {
-                    let Passing { door: Some(door), request, .. } = self.passing() else {
-                        return Err(NotArrived::Failed(ErrorKind::NotConnected.into()));
-                    };
-                    door.hear(request, len, (peer, way), room)
-                }
+                Err(why) => Heard::Answered(door.bad(why).by(way)),
+                Ok(Some(len)) => door.hear(request, len, (peer, way), room),
             };
             match heard {
                 Heard::Answered(answer) => self.answer(answer),
@@ -151,8 +154,8 @@ impl<T: Transport> WebSocket<T> {
     /// This is the answer to its request.
     fn answer(&mut self, answer: Answer) {
         self.phase = Phase::Answer;
-        self.passing().request = Vec::new();
-        self.passing().body = answer;
+        let passing = self.passing();
+        passing.body = answer.to(&std::mem::take(&mut passing.request));
     }
 
     /// Writes what is left of the answer.
@@ -396,8 +399,8 @@ impl<T: Transport> Transport for WebSocket<T> {
         // What has come and is not read would take the answer back.
         let _ = self.under.read(&mut [0; 2048]);
         match room {
-            Room::None => self.answer(web::full()),
-            Room::Left if has_begun => self.answer(web::late()),
+            Room::None => self.answer(web::full().by(self.way())),
+            Room::Left if has_begun => self.answer(web::late().by(self.way())),
             Room::Left => return,
         }
         // As far as it goes at once.
