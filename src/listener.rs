@@ -99,6 +99,11 @@ impl Carrier {
         }
     }
 
+    /// Whether browsers come in there.
+    pub fn is_web(&self) -> bool {
+        matches!(self, Self::Web(_) | Self::WebTls(..))
+    }
+
     /// How standard output tells that it listens at an address: browsers are given what they open.
     pub fn told(&self, address: SocketAddr) -> String {
         match self {

@@ -31,6 +31,7 @@ use crate::plain::{self, Style};
 use crate::register::Author;
 use crate::registry::Registry;
 use crate::reload::Reader;
+use crate::scrape::Monitors;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
@@ -128,7 +129,7 @@ impl Reactor<Os> {
     /// the system's, with what could not be done before it.
     pub fn open(
         doors: &[Door],
-        metrics: &[SocketAddr],
+        metrics: Monitors,
         control: Option<PathBuf>,
         home: Home,
         settings: Settings,

@@ -73,9 +73,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("spool", "names time event effect home", "sockets files threads log"),
     ("signals", "", "sockets files signals system"),
     ("peer", "names", "sockets"),
-    ("scrape", "names limits metrics host peer", "sockets threads clock instants log"),
     ("tls", "names time limits home", "clock log"),
     ("web", "names limits register/entry host peer", "sockets log"),
+    ("scrape", "names limits metrics host peer web", "sockets threads clock instants log"),
     ("transport", "names time limits meters proxy peer tls web", "sockets system log"),
     (
         "listener",
@@ -95,7 +95,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "reactor",
-        "names time limits settings metrics event request register effect hub linebuf proxy plain dialect home peer web transport listener reload outbox connection registry egress system",
+        "names time limits settings metrics event request register effect hub linebuf proxy plain dialect home peer web scrape transport listener reload outbox connection registry egress system",
         "sockets log",
     ),
     ("options", "names limits settings register/entry tls web transport listener", "sockets files system log"),
