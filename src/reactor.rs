@@ -36,6 +36,7 @@ use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
 use crate::transport::{Layer, Transport};
+use crate::wire::Code;
 
 use self::arrivals::Arrivals;
 use self::kept::TakeUp;
@@ -472,8 +473,8 @@ impl<S: System> Reactor<S> {
                         if let Bye::Blocked | Bye::GuestsBlocked = bye {
                             self.refusals.note(connection.peer(), Refusal::Told(bye), now.at);
                         }
-                        if bye == Bye::MadePlace {
-                            connection.give_way();
+                        if matches!(plain::bye_code(bye), Code::Full | Code::Refused | Code::Blocked) {
+                            connection.refuse();
                         }
                         self.counts.byes.count(plain::bye_code(bye));
                         let event = reason.map_or(Event::Bye(bye), |reason| Event::Expelled { bye, reason });

@@ -474,6 +474,9 @@ impl<T: Transport> Transport for WebSocket<T> {
         }
         let silence: Duration = now - self.heard;
         if silence >= limits::WEB_DEAD {
+            // Who only slept learns of it.
+            self.close(Farewell::ServerEnds);
+            self.phase = Phase::Shut;
             return Err(ErrorKind::TimedOut.into());
         }
         if silence < limits::WEB_PING {
@@ -650,7 +653,6 @@ mod tests {
         assert_eq!(socket.beat(after(45)).unwrap(), Some(after(90)));
         while socket.flush().is_err() {}
         assert_eq!(frames(&socket.under.taken), [(0x89, Vec::new())]);
-        assert_eq!(socket.beat(after(90)).unwrap_err().kind(), ErrorKind::TimedOut);
         // Whatever comes is a sign of life, a piece of a frame too.
         socket.under.coming.extend(&frame(0x81, b"hi")[..3]);
         assert!(socket.read(&mut [0; 100]).is_err());
@@ -659,6 +661,9 @@ mod tests {
         // While the server does not read, nobody is silent.
         socket.excuse(after(200));
         assert_eq!(socket.beat(after(200)).unwrap(), Some(after(245)));
+        (socket.under.is_blocked, socket.under.taken) = (true, Vec::new());
+        assert_eq!(socket.beat(after(290)).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(frames(&socket.under.taken), [(0x88, 1001_u16.to_be_bytes().to_vec())]);
     }
 
     #[test]

@@ -84,6 +84,8 @@ fn the_server_says_why_it_closes() {
     testkit::control(&data.path().join("ctl"), "/kill bob\n");
     let (lines, code) = bob.end();
     assert!(lines.last().unwrap().starts_with("* bye killed ") && code == Some(1000), "{lines:?} {code:?}");
+    // Who is in a browser has no nc to end.
+    assert!(!lines.last().unwrap().contains("nc"), "{lines:?}");
     let mut quits = Socket::open(&server, &[]);
     quits.send("/quit");
     assert_eq!(quits.end(), (vec!["+ quit".to_owned()], Some(1000)));
@@ -110,6 +112,18 @@ fn who_finds_no_place_is_told_so_as_a_browser_can_hear_it() {
     let mut told = String::new();
     waiting[0].read_to_string(&mut told).unwrap();
     assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
+}
+
+#[test]
+fn whoever_knows_no_password_is_refused_in_the_code_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "secret word\n").unwrap();
+    let server = start(&["--password-file", file.to_str().unwrap()]);
+    let mut mallory = Socket::open_raw(&server, &[]);
+    mallory.send(&"/pass guessed\n".repeat(10));
+    let (lines, code) = mallory.end();
+    assert!(lines.last().unwrap().starts_with("* bye refused ") && code == Some(1013), "{lines:?} {code:?}");
 }
 
 #[test]
